@@ -1,0 +1,4 @@
+//! Registry.
+/// Reg.
+#[derive(Debug)]
+pub struct Registration;

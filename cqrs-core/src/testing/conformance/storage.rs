@@ -1,0 +1,1 @@
+//! What a storage promises, as tests.

@@ -1,0 +1,1 @@
+//! What a transport promises, as tests.

@@ -1,0 +1,2 @@
+//! Tests read as given, when, then.
+pub mod conformance;

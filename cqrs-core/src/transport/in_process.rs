@@ -1,0 +1,4 @@
+//! A broker for one process.
+/// To come.
+#[derive(Debug)]
+pub struct InProcess;
