@@ -15,10 +15,16 @@ pub trait Transport: Send + Sync + 'static {
     /// # Errors
     /// When a topic is there with another number of partitions than configured.
     async fn ensure_topics(&self, topics: &[&str]) -> Result<(), TransportError>;
-    /// Who has to acknowledge what is published: the broker itself, or, where nothing is stored, every group. The relay keeps
-    /// a position for each.
+    /// Who has to acknowledge what is published: the broker itself, or, where nothing is stored, every group that hears one of
+    /// these topics. The relay keeps a position for each; the name is the transport's own.
     fn audiences(&self, topics: &[&str]) -> Vec<Audience>;
-    /// Sends records in order and returns when each is acknowledged or one is not.
+    /// Sends records in order, for each partition from where its reader stands, and returns when some from the start are
+    /// acknowledged: all; or as many as there were before an error; or, where groups acknowledge, fewer and no error, but at
+    /// least one. Then the reader moves, and publishes again from there with more behind: what is on its way is not sent twice.
+    ///
+    /// Dropping the future is safe; what was handed over may still arrive. So a relay that waits for a stuck record races this
+    /// with news of further ones, and calls again with those behind: a stuck key holds only its own records, as long as the
+    /// relay's window has room.
     async fn publish(&self, audience: &Audience, records: &[Record]) -> Published;
     /// Joins a group. Records of one key come in order; of what is not acknowledged, all comes again after a restart.
     async fn subscribe(&self, group: &str, topics: &[&str]) -> Result<Box<dyn Subscription>, TransportError>;
@@ -52,20 +58,31 @@ pub enum Signal {
 }
 
 /// Held while work on revoked partitions is finished; dropping it lets them go.
-#[derive(Debug)]
-pub struct Drained(#[allow(dead_code, reason = "its drop is the message")] Option<tokio::sync::oneshot::Sender<()>>);
+pub struct Drained(Option<Box<dyn FnOnce() + Send>>);
 impl Drained {
-    /// Tells `done` when dropped.
-    pub fn telling(done: tokio::sync::oneshot::Sender<()>) -> Self {
-        Drained(Some(done))
+    /// Calls `done` when dropped, on the thread that drops it: it must be short and not wait.
+    pub fn then(done: impl FnOnce() + Send + 'static) -> Self {
+        Drained(Some(Box::new(done)))
     }
     /// Nobody waits.
     pub fn unwaited() -> Self {
         Drained(None)
     }
 }
+impl Drop for Drained {
+    fn drop(&mut self) {
+        if let Some(done) = self.0.take() {
+            done();
+        }
+    }
+}
+impl fmt::Debug for Drained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Drained(awaited)" } else { "Drained" })
+    }
+}
 
-/// Who acknowledges: the broker (`""`), or a group by name.
+/// Who acknowledges: the broker (`""`), or a group by a name that the transport gave.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Audience(pub String);
 impl Audience {
