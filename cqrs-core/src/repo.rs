@@ -1,6 +1,7 @@
 //! Repo: what a handler does with aggregates of one kind. Load, decide and stage are one call, so none can be forgotten.
 use crate::{
-    Aggregate, Context, Error, Event, Evolve, Fault, FromContext, IntoEvents, Missing, Needs, app::Publisher,
+    Aggregate, Context, Error, Fault, FromContext, IntoEvents, Missing, Needs,
+    app::Publisher,
     app::Shared,
     batch::Entry,
     unit::{Unit, stream_of},
@@ -138,7 +139,8 @@ impl<A: Aggregate> FromContext for Repo<A> {
         let keeping = context.shared.provided.get::<Keeping<A>>();
         let keeping = keeping.ok_or_else(|| Missing(format!("aggregate {}", A::NAME)))?;
         let unit = context.unit.cloned();
-        let unit = unit.ok_or_else(|| Missing::new("a unit of work: only commands and subscribers change aggregates"))?;
+        let unit =
+            unit.ok_or_else(|| Missing::new("a unit of work: only commands and subscribers change aggregates"))?;
         Ok(Repo { row: keeping.row, shared: context.shared.clone(), unit, of: PhantomData })
     }
     fn needs(needs: &mut Needs) {

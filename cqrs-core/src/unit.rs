@@ -105,7 +105,10 @@ impl Unit {
     pub(crate) fn loaded<A: Aggregate>(&self, id: &str, aggregate: Arc<A>, version: u64, row: bool) {
         let before = aggregate.unique();
         let after = before.clone();
-        self.held().track((A::NAME, id.to_owned()), Tracked { aggregate, loaded: version, version, before, after, row, encode: encode::<A> });
+        self.held().track(
+            (A::NAME, id.to_owned()),
+            Tracked { aggregate, loaded: version, version, before, after, row, encode: encode::<A> },
+        );
     }
     /// Remembers a creation on top of nothing, or of a deleted row's version.
     pub(crate) fn created<A: Aggregate>(&self, id: &str, aggregate: Arc<A>, row: bool) -> Result<(), Fault> {
@@ -178,8 +181,12 @@ impl Unit {
                 owner: owner.clone(),
                 taken,
             };
-            batch.claims.extend(tracked.before.iter().filter(|it| !tracked.after.contains(it)).map(|it| claim(it, false)));
-            batch.claims.extend(tracked.after.iter().filter(|it| !tracked.before.contains(it)).map(|it| claim(it, true)));
+            batch
+                .claims
+                .extend(tracked.before.iter().filter(|it| !tracked.after.contains(it)).map(|it| claim(it, false)));
+            batch
+                .claims
+                .extend(tracked.after.iter().filter(|it| !tracked.before.contains(it)).map(|it| claim(it, true)));
             if tracked.row {
                 let state = Some((tracked.encode)(&*tracked.aggregate)?);
                 batch.rows.push(Row { kind, id, expected: tracked.loaded, version: tracked.version, state });

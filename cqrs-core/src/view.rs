@@ -1,9 +1,6 @@
 //! Read models: a view under a key, with indexes, changed by projections and read by queries.
 use crate::{
-    Context, Fault, FromContext, Missing, Needs, PositionToken,
-    app::Shared,
-    batch::Position,
-    storage::Scan,
+    Context, Fault, FromContext, Missing, Needs, PositionToken, app::Shared, batch::Position, storage::Scan,
     world::within,
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -187,7 +184,11 @@ impl<V: View> Views<V> {
         let mut found = self.shared.storage.scan(&scan).await?;
         let more = found.len() > limit;
         found.truncate(limit);
-        let next = if more { found.last().map(|last| Cursor { entry: last.entry.clone(), key: last.key.clone() }) } else { None };
+        let next = if more {
+            found.last().map(|last| Cursor { entry: last.entry.clone(), key: last.key.clone() })
+        } else {
+            None
+        };
         let items = found.iter().map(|it| serde_json::from_slice(&it.value)).collect::<Result<_, _>>()?;
         Ok(Page { items, next })
     }

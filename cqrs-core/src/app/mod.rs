@@ -6,12 +6,13 @@ mod shared;
 
 pub use describe::Description;
 pub use registry::{
-    ErasedChange, Kind, Raw, Registered, Registration, RunProjection, RunProjector, RunPublisher, RunSubscriber, Unhandled,
+    ErasedChange, Kind, Raw, Registered, Registration, RunProjection, RunProjector, RunPublisher, RunSubscriber,
+    Unhandled,
 };
 pub(crate) use registry::{Projection, Projector, Publisher, Role, Subscriber};
-pub use running::{Background, Running, With};
-pub use shared::Shared;
+pub use running::{Background, DRAIN, Joined, Running, With};
 pub(crate) use shared::Reader;
+pub use shared::Shared;
 
 use crate::{
     Aggregate, Event, Metadata, Source,
@@ -185,13 +186,16 @@ impl App {
             _ => None,
         });
         problems.extend(twice(names).map(|name| format!("two projections are named `{name}`")));
-        let heard = all().filter_map(|it| if let Role::Subscriber(s) = &it.role { Some((s.group, s.source)) } else { None });
+        let heard =
+            all().filter_map(|it| if let Role::Subscriber(s) = &it.role { Some((s.group, s.source)) } else { None });
         let heard = heard.flat_map(|(group, source)| match source {
             Source::Log(names) => names.iter().map(|name| (group, *name)).collect(),
             Source::Topic { name, .. } => vec![(group, name)],
         });
         problems.extend(twice(heard).map(|(group, name)| format!("group `{group}` hears `{name}` twice")));
-        problems.extend(twice(self.aggregates.iter().map(|it| it.0)).map(|name| format!("aggregate `{name}` is kept twice")));
+        problems.extend(
+            twice(self.aggregates.iter().map(|it| it.0)).map(|name| format!("aggregate `{name}` is kept twice")),
+        );
         problems
     }
 }

@@ -1,11 +1,7 @@
 //! What every part of a running app shares.
 use super::registry::{Publisher, Registration};
 use crate::{
-    Fault, Metadata, Position,
-    context::Provided,
-    middleware::Middleware,
-    storage::Storage,
-    transport::Transport,
+    Fault, Metadata, Position, context::Provided, middleware::Middleware, storage::Storage, transport::Transport,
     world::World,
 };
 use std::{

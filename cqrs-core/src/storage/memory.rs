@@ -66,6 +66,9 @@ impl fmt::Debug for Memory {
 
 #[async_trait]
 impl Storage for Memory {
+    fn is_exclusive(&self) -> bool {
+        true
+    }
     async fn row(&self, kind: &str, id: &str, answer: Option<&str>) -> Result<Loaded<StoredRow>, Fault> {
         let data = self.data();
         Ok(Loaded { found: data.row(kind, id), answer: answer.and_then(|it| data.answers.get(it).cloned()) })

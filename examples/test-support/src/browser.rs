@@ -17,7 +17,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use crate::chromium::Chromium;
 use crate::machine::{Scratch, blocking};
-use crate::process::{self, Process, Signal};
+use crate::process::{self, Process};
 
 /// How long Chromium may take to start, and to answer anything.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -49,7 +49,13 @@ struct Page {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     session: Option<String>,
     calls: u64,
-    complaints: Vec<String>,
+    complaints: Vec<Complaint>,
+}
+
+/// Something that went wrong in the page.
+struct Complaint {
+    text: String,
+    exception: Option<u64>,
 }
 
 impl Browser {
@@ -60,7 +66,7 @@ impl Browser {
     pub async fn open(url: &str) -> anyhow::Result<Browser> {
         let chromium = Chromium::find()?;
         let profile = Scratch::new("chromium")?;
-        let mut command = process::guarded(chromium.path(), Signal::KILL, None).map_err(anyhow::Error::msg)?;
+        let mut command = process::guarded(chromium.path(), "KILL", None);
         command.args(Chromium::flags(profile.path())).args(["--remote-debugging-port=0", "about:blank"]);
         command.env("HOME", profile.path()).process_group(0); // a group of its own, so that its helpers end with it
         let mut process = Process::spawn(command, &profile.join("log"))?;
@@ -114,16 +120,30 @@ impl Browser {
     pub async fn eval(&self, script: &str) -> anyhow::Result<Value> {
         let evaluate = json!({
             "expression": script,
-            "awaitPromise": true,
-            "returnByValue": true,
-            "userGesture": true, // or the page may not open windows or play sound
             "replMode": true,    // allows await outside of functions
+            "userGesture": true, // or the page may not open windows or play sound
         });
-        let mut answer = self.call("Runtime.evaluate", evaluate).await?;
-        if let Some(thrown) = answer.get("exceptionDetails") {
-            bail!("{}\nin: {script}", exception(thrown));
+        let mut answer = self.run(script, "Runtime.evaluate", evaluate).await?;
+        if let Some(object) = answer["result"].get("objectId") {
+            // an object comes as a reference; asked for its value, it may be a promise
+            let resolve = json!({
+                "functionDeclaration": "async function() { return await this }",
+                "objectId": object,
+                "awaitPromise": true,
+                "returnByValue": true,
+            });
+            answer = self.run(script, "Runtime.callFunctionOn", resolve).await?;
         }
         Ok(answer["result"]["value"].take())
+    }
+
+    /// A call that runs some script, which may throw.
+    async fn run(&self, script: &str, method: &str, params: Value) -> anyhow::Result<Value> {
+        let answer = self.call(method, params).await?;
+        match answer.get("exceptionDetails") {
+            Some(thrown) => bail!("{}\nin: {script}", exception(thrown)),
+            None => Ok(answer),
+        }
     }
 
     /// Waits until a JavaScript condition is truthy, also across navigations.
@@ -168,7 +188,7 @@ impl Browser {
     /// The browser is gone.
     pub async fn complaints(&self) -> anyhow::Result<Vec<String>> {
         self.call("Runtime.getIsolateId", json!({})).await?; // whatever comes before its answer has been read then
-        Ok(self.page.lock().await.complaints.clone())
+        Ok(self.page.lock().await.complaints.iter().map(|complaint| complaint.text.clone()).collect())
     }
 
     /// Any other command of the [DevTools protocol](https://chromedevtools.github.io/devtools-protocol/), such as
@@ -211,7 +231,20 @@ impl Page {
                 );
                 return Ok(message["result"].take());
             }
-            self.complaints.extend(complaint(&message));
+            self.hear(&message);
+        }
+    }
+
+    /// Takes note of an event.
+    fn hear(&mut self, event: &Value) {
+        let params = &event["params"];
+        if event["method"] == "Runtime.exceptionRevoked" {
+            // a promise that somebody handled after all
+            let revoked = params["exceptionId"].as_u64();
+            self.complaints.retain(|complaint| complaint.exception.is_none() || complaint.exception != revoked);
+        } else if let Some(text) = complaint(event) {
+            let exception = params["exceptionDetails"]["exceptionId"].as_u64();
+            self.complaints.push(Complaint { text, exception });
         }
     }
 }

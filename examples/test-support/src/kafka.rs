@@ -19,6 +19,8 @@ use crate::proxy::Proxy;
 const LIMIT: Duration = Duration::from_secs(90);
 /// How often a port may turn out to be taken between looking for it and using it.
 const PORTS_TO_TRY: usize = 2;
+/// What does not depend on where the node runs.
+const SETTINGS: &str = include_str!("../../deploy/kafka.properties");
 /// Any 16 bytes in base64 will do for a cluster of one.
 const CLUSTER_ID: &str = "Y3Fycy10ZXN0LWJyb2tlcg";
 
@@ -217,11 +219,11 @@ impl Installed {
         })
     }
 
-    fn java(&self, death: Signal) -> anyhow::Result<Command> {
-        let mut java = process::guarded(&self.java, death, None).map_err(anyhow::Error::msg)?;
+    fn java(&self) -> Command {
+        let mut java = process::guarded(&self.java, "KILL", None);
         java.arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn").arg("-Xmx512m");
         java.arg("-cp").arg(self.libs.join("*"));
-        Ok(java)
+        java
     }
 }
 
@@ -235,30 +237,12 @@ impl Ports {
         let Ports { clients, controller, proxied, proxy } = self;
         let data = data.display();
         format!(
-            "process.roles=broker,controller\n\
-             node.id=1\n\
-             controller.quorum.bootstrap.servers=127.0.0.1:{controller}\n\
+            "{SETTINGS}\
              listeners=CLIENTS://127.0.0.1:{clients},PROXIED://127.0.0.1:{proxied},CONTROLLER://127.0.0.1:{controller}\n\
              advertised.listeners=CLIENTS://127.0.0.1:{clients},PROXIED://127.0.0.1:{proxy},\
              CONTROLLER://127.0.0.1:{controller}\n\
-             listener.security.protocol.map=CLIENTS:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
-             controller.listener.names=CONTROLLER\n\
-             inter.broker.listener.name=CLIENTS\n\
-             log.dirs={data}\n\
-             auto.create.topics.enable=false\n\
-             offsets.topic.num.partitions=8\n\
-             offsets.topic.replication.factor=1\n\
-             transaction.state.log.num.partitions=8\n\
-             transaction.state.log.replication.factor=1\n\
-             transaction.state.log.min.isr=1\n\
-             share.coordinator.state.topic.replication.factor=1\n\
-             share.coordinator.state.topic.min.isr=1\n\
-             # tests do not wait for what only matters to clusters of many\n\
-             group.initial.rebalance.delay.ms=0\n\
-             group.min.session.timeout.ms=1000\n\
-             # a killed node serves again in seconds; with the defaults it waits for its own old session to end\n\
-             broker.session.timeout.ms=3000\n\
-             broker.heartbeat.interval.ms=500\n"
+             controller.quorum.bootstrap.servers=127.0.0.1:{controller}\n\
+             log.dirs={data}\n"
         )
     }
 }
@@ -285,7 +269,7 @@ impl Node {
         }
         let configuration = self.scratch.join("server.properties");
         fs::write(&configuration, self.ports.configuration(&data))?;
-        let mut format = self.installed.java(Signal::KILL)?;
+        let mut format = self.installed.java();
         format.args(["-XX:TieredStopAtLevel=1", "kafka.tools.StorageTool", "format", "--standalone"]);
         process::output(format.args(["--cluster-id", CLUSTER_ID, "--config"]).arg(configuration))
             .context("formatting Kafka's data folder")?;
@@ -297,7 +281,7 @@ impl Node {
         if running.is_some() {
             bail!("Kafka is running already");
         }
-        let mut kafka = self.installed.java(Signal::KILL)?;
+        let mut kafka = self.installed.java();
         kafka.arg("kafka.Kafka").arg(self.scratch.join("server.properties")).current_dir(self.scratch.path());
         let mut process = Process::spawn(kafka, &self.scratch.join("log"))?;
         let broker = SocketAddr::from((Ipv4Addr::LOCALHOST, self.ports.clients));

@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::machine::{self, Scratch, blocking};
 use crate::part::{Part, Unavailable};
-use crate::process::{self, Process, Signal};
+use crate::process::{self, Process, Signal, User};
 
 /// How long a server may take to start or to stop: a crashed one replays its log first.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -55,7 +55,7 @@ struct Server {
 /// What is on this machine to start a server with.
 struct Installed {
     bin: PathBuf,
-    user: Option<&'static str>,
+    user: Option<User>,
 }
 
 impl Postgres {
@@ -287,12 +287,16 @@ impl Installed {
             let looked = "no initdb and postgres in /usr/lib/postgresql/*/bin or on the PATH";
             Part::Postgres.missing(format!("{looked}; apt-get install postgresql, or set CQRS_TEST_POSTGRES=<url>"))
         })?;
-        // the server refuses to run as root; Debian's package brings the user
-        let user = rustix::process::getuid().is_root().then_some("postgres");
-        if user.is_some() && !fs::read_to_string("/etc/passwd").is_ok_and(|users| users.contains("\npostgres:")) {
-            return Err(Part::Postgres.missing("PostgreSQL does not run as root, and there is no user postgres"));
+        if !rustix::process::getuid().is_root() {
+            return Ok(Installed { bin, user: None });
         }
-        Ok(Installed { bin, user })
+        match process::setpriv().and(User::by_name("postgres")) {
+            user @ Some(_) => Ok(Installed { bin, user }),
+            None => {
+                let reason = "it does not run as root, and there is no user postgres, or no setpriv to become that";
+                Err(Part::Postgres.missing(reason))
+            }
+        }
     }
 
     fn newest() -> Option<PathBuf> {
@@ -306,11 +310,10 @@ impl Installed {
         })
     }
 
-    fn command(&self, name: &str, folder: &Path) -> anyhow::Result<Command> {
-        let mut command =
-            process::guarded(&self.bin.join(name), Signal::QUIT, self.user).map_err(anyhow::Error::msg)?;
+    fn command(&self, name: &str, folder: &Path) -> Command {
+        let mut command = process::guarded(&self.bin.join(name), "QUIT", self.user);
         command.current_dir(folder); // one that the user may enter
-        Ok(command)
+        command
     }
 }
 
@@ -318,9 +321,9 @@ impl Server {
     fn start(installed: Installed) -> anyhow::Result<Server> {
         let scratch = Scratch::new("postgres")?;
         if let Some(user) = installed.user {
-            process::output(Command::new("chown").arg(user).arg(scratch.path()))?;
+            std::os::unix::fs::chown(scratch.path(), Some(user.id), Some(user.group))?;
         }
-        let mut initdb = installed.command("initdb", scratch.path())?;
+        let mut initdb = installed.command("initdb", scratch.path());
         initdb.args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]);
         process::output(initdb.arg("--pgdata").arg(scratch.join("data"))).context("initdb")?;
         let mut server = Server { process: Mutex::default(), installed, port: 0, scratch };
@@ -339,7 +342,7 @@ impl Server {
         if running.is_some() {
             bail!("PostgreSQL is running already");
         }
-        let mut postgres = self.installed.command("postgres", self.scratch.path())?;
+        let mut postgres = self.installed.command("postgres", self.scratch.path());
         postgres.arg("-D").arg(self.scratch.join("data"));
         postgres.arg("-p").arg(self.port.to_string());
         for setting in [

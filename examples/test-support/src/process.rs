@@ -98,20 +98,39 @@ impl Drop for Process {
     }
 }
 
-/// A command that the kernel ends with this signal when the test run dies, run as another user if one is given.
-pub(crate) fn guarded(program: &Path, death: Signal, user: Option<&str>) -> Result<Command, String> {
-    let death = if death == Signal::QUIT { "QUIT" } else { "KILL" };
-    let mut command = match (machine::program(&["setpriv"]), user) {
-        (Some(setpriv), _) => Command::new(setpriv),
-        (None, None) => return Ok(Command::new(program)),
-        (None, Some(user)) => return Err(format!("no setpriv (util-linux) to become user {user}")),
-    };
+/// Another user that servers run as, since PostgreSQL refuses to be root.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct User {
+    pub(crate) id: u32,
+    pub(crate) group: u32,
+}
+
+impl User {
+    pub(crate) fn by_name(name: &str) -> Option<User> {
+        let users = fs::read_to_string("/etc/passwd").ok()?;
+        let mut lines = users.lines().map(|line| line.split(':'));
+        let mut fields = lines.find_map(|mut fields| (fields.next() == Some(name)).then_some(fields))?.skip(1);
+        Some(User { id: fields.next()?.parse().ok()?, group: fields.next()?.parse().ok()? })
+    }
+}
+
+/// The program that sets up a child as [`guarded`] needs it (util-linux).
+pub(crate) fn setpriv() -> Option<PathBuf> {
+    machine::program(&["setpriv"])
+}
+
+/// A command that the kernel ends with the signal of this name when the test run dies, run as another user if one is given.
+///
+/// Without `setpriv` it is the plain command, and becomes nobody else.
+pub(crate) fn guarded(program: &Path, death: &str, user: Option<User>) -> Command {
+    let Some(setpriv) = setpriv() else { return Command::new(program) };
+    let mut command = Command::new(setpriv);
     command.args(["--pdeathsig", death]);
-    if let Some(user) = user {
-        command.args(["--reuid", user, "--regid", user, "--init-groups"]);
+    if let Some(User { id, group }) = user {
+        command.arg(format!("--reuid={id}")).arg(format!("--regid={group}")).arg("--init-groups");
     }
     command.arg(program);
-    Ok(command)
+    command
 }
 
 /// Runs a short command and returns what it printed; what it complained about is the error.

@@ -74,8 +74,11 @@ struct Test {
     name: String,
     parts: Vec<Part>,
     limit: Duration,
-    run: Box<dyn FnOnce(Duration, &[Part]) -> Result<Completion, Failed> + Send>,
+    run: Box<RunTest>,
 }
+
+/// Runs a test within a limit, on a run that requires these parts.
+type RunTest = dyn FnOnce(Duration, &[Part]) -> Result<Completion, Failed> + Send;
 
 impl Trials {
     /// No tests yet.
@@ -148,7 +151,7 @@ fn run<Needs>(test: impl TestFn<Needs>, limit: Duration, required: &[Part]) -> R
         Ok(()) => {}
     }
     let runtime = runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
-    let body = || runtime.block_on(timeout(limit, test.run()));
+    let body = || runtime.block_on(async { timeout(limit, test.run()).await });
     let outcome = panic::catch_unwind(AssertUnwindSafe(body));
     runtime.shutdown_timeout(GOODBYE); // not by dropping it: that waits for whatever the test left blocked
     match outcome {
@@ -181,10 +184,33 @@ fn panicked(panic: &(dyn Any + Send)) -> String {
     format!("panicked{place}:\n{}", message.unwrap_or("(no message)"))
 }
 
-/// Something that a test may take as a parameter.
+/// Something that a test may take as a parameter: one of the parts, or what a test author makes of them.
+///
+/// ```no_run
+/// use test_support::{Database, Needed, Part, Postgres, Trials, Unavailable};
+///
+/// /// A database with the service's tables in it.
+/// struct Migrated(Database);
+///
+/// impl Needed for Migrated {
+///     const PARTS: &'static [Part] = &[Part::Postgres];
+///
+///     fn find() -> Result<(), Unavailable> {
+///         <&'static Postgres>::find()
+///     }
+///
+///     async fn bring() -> anyhow::Result<Migrated> {
+///         let database = Postgres::shared()?.create_database("migrated")?;
+///         // ... migrate(database.url()).await?
+///         Ok(Migrated(database))
+///     }
+/// }
+///
+/// let trials = Trials::new().test("a user is kept", async |Migrated(database)| println!("{}", database.url()));
+/// ```
 pub trait Needed: Sized {
-    /// What must be on the machine for it.
-    const PART: Part;
+    /// What must be on the machine for it: it becomes part of the test's name.
+    const PARTS: &'static [Part];
 
     /// Looks whether it can be had, without starting anything.
     ///
@@ -197,7 +223,7 @@ pub trait Needed: Sized {
 }
 
 impl Needed for &'static Postgres {
-    const PART: Part = Part::Postgres;
+    const PARTS: &'static [Part] = &[Part::Postgres];
 
     fn find() -> Result<(), Unavailable> {
         Postgres::find_shared()
@@ -209,7 +235,7 @@ impl Needed for &'static Postgres {
 }
 
 impl Needed for Postgres {
-    const PART: Part = Part::Postgres;
+    const PARTS: &'static [Part] = &[Part::Postgres];
 
     fn find() -> Result<(), Unavailable> {
         Postgres::find()
@@ -221,7 +247,7 @@ impl Needed for Postgres {
 }
 
 impl Needed for &'static Kafka {
-    const PART: Part = Part::Kafka;
+    const PARTS: &'static [Part] = &[Part::Kafka];
 
     fn find() -> Result<(), Unavailable> {
         Kafka::find_shared()
@@ -233,7 +259,7 @@ impl Needed for &'static Kafka {
 }
 
 impl Needed for Kafka {
-    const PART: Part = Part::Kafka;
+    const PARTS: &'static [Part] = &[Part::Kafka];
 
     fn find() -> Result<(), Unavailable> {
         Kafka::find()
@@ -245,7 +271,7 @@ impl Needed for Kafka {
 }
 
 impl Needed for Browser {
-    const PART: Part = Part::Chromium;
+    const PARTS: &'static [Part] = &[Part::Chromium];
 
     fn find() -> Result<(), Unavailable> {
         Chromium::find().map(drop)
@@ -281,7 +307,8 @@ macro_rules! test_fn {
             $($need: Needed,)*
         {
             fn parts() -> Vec<Part> {
-                vec![$($need::PART),*]
+                let parts: &[&[Part]] = &[$($need::PARTS),*];
+                parts.concat()
             }
 
             fn find() -> Result<(), Unavailable> {
@@ -330,7 +357,7 @@ mod tests {
     struct Nowhere;
 
     impl Needed for Nowhere {
-        const PART: Part = Part::Kafka;
+        const PARTS: &'static [Part] = &[Part::Kafka];
 
         fn find() -> Result<(), Unavailable> {
             Err(Part::Kafka.missing("there is none"))

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 
 const SOON: Duration = Duration::from_secs(10);
 
-pub fn trials() -> Trials {
+pub(crate) fn trials() -> Trials {
     Trials::new()
         .test("a page is opened, scripted and photographed", page)
         .test("a script may await, throw and complain", scripts)
@@ -36,6 +36,8 @@ async fn page(browser: Browser) -> Result<()> {
 async fn scripts(browser: Browser) -> Result<()> {
     assert_eq!(browser.eval("new Promise(done => setTimeout(() => done(7), 50))").await?, 7);
     assert_eq!(browser.eval("await Promise.resolve(8)").await?, 8);
+    let rejected = browser.eval("Promise.reject(new Error('no, thank you'))").await.unwrap_err();
+    assert!(rejected.to_string().contains("no, thank you"), "{rejected}");
     let thrown = browser.eval("(() => { throw new Error('no such luck') })()").await.unwrap_err();
     assert!(thrown.to_string().contains("no such luck"), "{thrown}");
     assert_eq!(browser.complaints().await?, [""; 0], "the test's own scripts do not count");

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-pub fn trials() -> Trials {
+pub(crate) fn trials() -> Trials {
     Trials::new()
         .test("a broker answers and says where it is", answers)
         .test("a killed broker is gone, and comes back", killed)

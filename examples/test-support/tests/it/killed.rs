@@ -1,7 +1,9 @@
 //! A test run that is killed takes its servers with it.
 
+use std::fs::Permissions;
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, ExitCode, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -12,16 +14,16 @@ use test_support::{Postgres, Trials};
 /// Set for this same program when it plays the test run to be killed.
 const PLAYS_THE_KILLED: &str = "TEST_SUPPORT_PLAYS_THE_KILLED";
 
-pub fn trials() -> Trials {
+pub(crate) fn trials() -> Trials {
     let trials = Trials::new();
     if cfg!(target_os = "linux") { trials.test("servers do not outlive the run", servers) } else { trials }
 }
 
-pub fn is_the_run_to_kill() -> bool {
+pub(crate) fn is_the_run_to_kill() -> bool {
     std::env::var_os(PLAYS_THE_KILLED).is_some()
 }
 
-pub fn start_and_wait() -> ExitCode {
+pub(crate) fn start_and_wait() -> ExitCode {
     match Postgres::start() {
         Ok(postgres) => {
             println!("{}", postgres.address());
@@ -37,8 +39,10 @@ pub fn start_and_wait() -> ExitCode {
 }
 
 async fn servers(_like_this_one: &'static Postgres) -> Result<()> {
+    let left_behind = tempfile::Builder::new().permissions(Permissions::from_mode(0o755)).tempdir()?;
     let mut run = Command::new(std::env::current_exe()?);
-    let mut run = run.env(PLAYS_THE_KILLED, "1").stdout(Stdio::piped()).spawn()?;
+    run.env(PLAYS_THE_KILLED, "1").env("TMPDIR", left_behind.path()).stdout(Stdio::piped());
+    let mut run = run.spawn()?;
     let mut address = String::new();
     BufReader::new(run.stdout.take().context("its output")?).read_line(&mut address)?;
     let address = address.trim().to_owned();

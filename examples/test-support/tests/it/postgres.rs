@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::{Result, ensure};
 use test_support::{Postgres, Proxy, Trials};
 
-pub fn trials() -> Trials {
+pub(crate) fn trials() -> Trials {
     Trials::new()
         .test("each test has a database of its own", own_database)
         .test("a template is copied with what is in it", template)
