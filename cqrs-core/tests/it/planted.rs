@@ -143,9 +143,8 @@ impl Storage for Planted {
     }
     async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
         let mut scan = *scan;
-        let last = scan.after;
         if self.bug == Bug::ScanRepeats {
-            scan.after = last.map(|(entry, _)| (entry, ""));
+            scan.after = scan.after.map(|(entry, _)| (entry, ""));
         }
         self.memory.scan(&scan).await
     }
