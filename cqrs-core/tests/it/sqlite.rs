@@ -22,6 +22,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("sqlite: SQL of one's own is committed with the batch", own_sql),
         trial("sqlite: a borrower that ends the transaction commits nothing with it", ended),
         trial("sqlite: what waits while the connection is lent is committed after it", lent),
+        trial("sqlite: a full disk fails what was to be committed, and is got over", full),
         trial("sqlite: a closed database refuses", closed),
         Trial::test("sqlite: when its runtime is gone callers are told", || {
             gone();
@@ -151,6 +152,26 @@ async fn lent() {
     for task in waiting {
         task.await.expect("no panic").expect("it is committed");
     }
+}
+
+async fn full() {
+    let temp = tempdir().expect("a directory");
+    let storage = open(&temp.path().join("service.db")).await;
+    let mut tx = storage.begin().await.expect("it begins");
+    // As full as it is; SQLite forgets this with the connection, and rolls back by itself when it happens.
+    query("pragma max_page_count = 1").fetch_all(transaction(&mut *tx)).await.expect("a limit");
+    drop(tx);
+    let big = |id| {
+        let mut all = row(id);
+        all.rows[0].state = Some(vec![7; 1 << 20]);
+        all
+    };
+    let (small, large) = tokio::join!(storage.commit(row("kim")), storage.commit(big("lee")));
+    let Err(Rejected::Fault(fault)) = large else { panic!("it was committed: {large:?}") };
+    assert_eq!(fault.kind(), ErrorKind::Unavailable, "{}", whole(&fault));
+    assert_eq!(version(&storage, "lee").await, 0);
+    assert_eq!(version(&storage, "kim").await, u64::from(small.is_ok()), "told {small:?}");
+    storage.commit(big("lee")).await.expect("there is room again");
 }
 
 async fn closed() {
