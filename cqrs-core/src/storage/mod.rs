@@ -1,10 +1,12 @@
 //! A database, as the framework sees it: few reads, and one write.
+mod check;
 mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
+pub use check::check;
 pub use memory::Memory;
 
 use crate::{
