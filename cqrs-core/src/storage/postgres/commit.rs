@@ -7,6 +7,7 @@ use super::{
 use crate::{
     Fault,
     batch::{Answer, Batch, Claim, Mark, Move, NewEntry, Position, Rejected, Row, ViewWrite},
+    storage::check,
     world::backoff,
 };
 use sqlx::{
@@ -39,10 +40,10 @@ pub(super) struct Split<'a> {
     pub(super) answered: Vec<&'a Answer>,
 }
 
-/// An entry that must be there before the first new one of its stream.
+/// The version that a stream must have, 0 if it must not be there.
 pub(super) struct Head<'a> {
     pub(super) stream: &'a str,
-    expected: u64,
+    pub(super) expected: u64,
 }
 
 /// An index entry of a view.
@@ -59,7 +60,7 @@ impl<'a> Split<'a> {
         let (created, saved) = batch.rows.iter().partition(|it| it.expected == 0);
         let (taken, given) = batch.claims.iter().partition(|it| it.taken);
         let (added, replaced) = batch.views.iter().partition(|it| it.expected == 0);
-        let listed = batch.views.iter().flat_map(|view| {
+        let listed = batch.views.iter().filter(|view| view.value.is_some()).flat_map(|view| {
             let listed = |(index, entry)| Listed { view: view.view, index, entry, key: &view.key };
             view.entries.iter().map(move |(index, entry)| listed((*index, entry.as_slice())))
         });
@@ -82,6 +83,10 @@ impl<'a> Split<'a> {
 
     fn bind(&self) -> Result<Bound, Fault> {
         let mut to = Bound::default();
+        to.part(Part::Known, &self.answered)?
+            .column(|it| it.key.as_str())?
+            .column(|it| it.fingerprint)?
+            .column(|it| it.body.as_slice())?;
         to.part(Part::Seen, &self.seen)?.column(|it| it.group.as_str())?.column(|it| it.message)?;
         to.part(Part::Moved, &self.moved)?
             .column(|it| it.reader.as_str())?
@@ -101,12 +106,6 @@ impl<'a> Split<'a> {
             .column(|it| int(it.version))?
             .column(|it| it.state.as_deref())?;
         to.part(Part::Heads, &self.heads)?.column(|it| it.stream)?.column(|it| int(it.expected))?;
-        for (part, claims) in [(Part::Given, &self.given), (Part::Taken, &self.taken)] {
-            to.part(part, claims)?
-                .column(|it| it.index.as_str())?
-                .column(|it| it.value.as_str())?
-                .column(|it| it.owner.as_str())?;
-        }
         to.part(Part::Replaced, &self.replaced)?
             .column(|it| it.view)?
             .column(|it| it.key.as_str())?
@@ -116,6 +115,12 @@ impl<'a> Split<'a> {
             .column(|it| it.view)?
             .column(|it| it.key.as_str())?
             .column(|it| it.value.as_deref())?;
+        for (part, claims) in [(Part::Given, &self.given), (Part::Taken, &self.taken)] {
+            to.part(part, claims)?
+                .column(|it| it.index.as_str())?
+                .column(|it| it.value.as_str())?
+                .column(|it| it.owner.as_str())?;
+        }
         to.part(Part::Entries, &self.listed)?
             .column(|it| it.view)?
             .column(|it| it.index)?
@@ -137,39 +142,22 @@ impl<'a> Split<'a> {
             .column(|it| it.told.as_ref().map(|told| told.lane as i16))?
             .column(|it| it.told.as_ref().map(|told| told.name.as_str()))?
             .column(|it| it.told.as_ref().map(|told| told.body.as_slice()))?;
-        to.part(Part::Answered, &self.answered)?
-            .column(|it| it.key.as_str())?
-            .column(|it| it.fingerprint)?
-            .column(|it| it.body.as_slice())?;
         Ok(to)
-    }
-
-    /// PostgreSQL has no NUL in texts. Refused here, before anything is sent, since it is the program's mistake.
-    fn has_nul(&self) -> bool {
-        let claims = self.given.iter().chain(&self.taken).flat_map(|it| [&it.index, &it.value, &it.owner]);
-        let told = self.logged.iter().filter_map(|it| it.told.as_ref()).flat_map(|it| [&it.topic, &it.key, &it.name]);
-        let rows = self.saved.iter().chain(&self.created).flat_map(|it| [it.kind, &it.id]);
-        let views = self.replaced.iter().chain(&self.added).flat_map(|it| [it.view, &it.key]);
-        let texts = claims.chain(told).map(String::as_str).chain(rows).chain(views);
-        texts
-            .chain(self.seen.iter().map(|it| it.group.as_str()))
-            .chain(self.moved.iter().chain(&self.begun).map(|it| it.reader.as_str()))
-            .chain(self.listed.iter().map(|it| it.index))
-            .chain(self.logged.iter().flat_map(|it| [it.stream.as_str(), it.name]))
-            .chain(self.answered.iter().map(|it| it.key.as_str()))
-            .any(|text| text.contains('\0'))
     }
 }
 
-/// What must be there already, of streams that no row guards: with a row, the row's version does, and retention may have
-/// taken the entry. Within a batch versions follow each other; one that does not asks for the entry before it, too.
+/// Streams that no row guards: with a row, the row's version does, and retention may have taken the entry before. Within a
+/// batch versions follow each other; one that does not is looked at like a first one, and refused.
 fn heads(batch: &Batch) -> Vec<Head<'_>> {
     let rows: HashSet<String> = batch.rows.iter().map(|it| format!("{}-{}", it.kind, it.id)).collect();
     let mut last = HashMap::new();
     let events = batch.events.iter().filter(|it| !rows.contains(&it.stream));
     events
-        .filter(|it| last.insert(it.stream.as_str(), it.version) != Some(it.version.wrapping_sub(1)) && it.version > 1)
-        .map(|it| Head { stream: &it.stream, expected: it.version - 1 })
+        .filter_map(|it| {
+            let expected = it.version.wrapping_sub(1);
+            let follows = last.insert(it.stream.as_str(), it.version) == Some(expected);
+            (!follows).then_some(Head { stream: &it.stream, expected })
+        })
         .collect()
 }
 
@@ -217,6 +205,7 @@ impl Inner {
         if batch.is_empty() {
             return Ok(Position(0));
         }
+        check(&batch)?;
         batch.sort();
         let split = Split::of(&batch);
         let mut run = 0;
@@ -244,6 +233,7 @@ impl Inner {
         if batch.is_empty() {
             return Ok(Position(0));
         }
+        check(&batch)?;
         batch.sort();
         let split = Split::of(&batch);
         self.run(connection, &split).await?.map_err(|error| match trouble::is_deadlock(&error) {
@@ -253,9 +243,6 @@ impl Inner {
     }
 
     async fn run(&self, to: &mut PgConnection, split: &Split<'_>) -> Result<Result<Position, sqlx::Error>, Fault> {
-        if split.has_nul() {
-            return Err(Fault::internal("a text with NUL cannot be stored"));
-        }
         let Bound { shape, arguments } = split.bind()?;
         let text = self.texts.get(shape, self.horizon.mode);
         self.count();

@@ -14,11 +14,19 @@ pub(super) struct Sql {
     pub(super) text: &'static str,
 }
 
-/// In the order in which they are run: first what can wait or be refused, then positions, then the answer that holds one.
-/// Positions drawn after all waits agree with the order in which values changed hands; and one order for all batches means
-/// that two of them do not deadlock between tables.
+/// In the order in which they are run: first what can wait or be refused, in the order in which refusals are told; then
+/// positions; then ([`ANSWERED`]) the answer that holds one. Positions drawn after all waits agree with the order in which
+/// values changed hands; and one order for all batches means that two of them do not deadlock between tables.
 pub(super) const PARTS: [Sql; 13] =
-    [SEEN, MOVED, BEGUN, SAVED, CREATED, HEADS, GIVEN, TAKEN, REPLACED, ADDED, ENTRIES, LOGGED, ANSWERED];
+    [KNOWN, SEEN, MOVED, BEGUN, SAVED, CREATED, HEADS, REPLACED, ADDED, GIVEN, TAKEN, ENTRIES, LOGGED];
+
+/// The answer, here only looked at: whoever asks again is told so, and not what its first effect makes of the second try.
+/// One that is being written meanwhile is met by [`ANSWERED`].
+const KNOWN: Sql = Sql {
+    columns: &[("key", "text"), ("fingerprint", "bigint"), ("body", "bytea")],
+    text: "{g} as materialized (select case when count(a.key) = 0 then 1 else cqrs.reject('QC004', 'answers', null) end
+  from {p} left join {u} on true left join cqrs.answer a on a.key = u.key)",
+};
 
 /// Messages now handled. 23505 on `inbox_pkey`: seen.
 const SEEN: Sql = Sql {
@@ -64,31 +72,14 @@ const CREATED: Sql = Sql {
 };
 
 /// Streams without a row: the entry before the first new one must be there, or a gap would open. Entries never change, so
-/// the snapshot is enough.
+/// the snapshot is enough. The new one must not be there: [`LOGGED`] finds that out too, but only after claims were taken.
 const HEADS: Sql = Sql {
     columns: &[("stream", "text"), ("expected", "bigint")],
-    text: "{g} as materialized (select case when count(l.version) = {n} then 1
-    else cqrs.reject('QC001', 'streams', array_agg(u.o) filter (where l.version is not null)) end
-  from {p} left join {u} on true left join cqrs.log l on l.stream = u.stream and l.version = u.expected)",
-};
-
-/// Claims given back, before any is taken: a value may go from one owner to another in one batch.
-const GIVEN: Sql = Sql {
-    columns: &[("name", "text"), ("value", "text"), ("owner", "text")],
-    text: "given as (delete from cqrs.claim c using {p}, {u}
-  where c.name = u.name and c.value = u.value and c.owner = u.owner returning 1),
-{g} as materialized (select count(*) from {p} left join given on true)",
-};
-
-/// Claims taken; one that its owner has already is fine. Waits for a rival that is under way.
-const TAKEN: Sql = Sql {
-    columns: &[("name", "text"), ("value", "text"), ("owner", "text")],
-    text: "taken as (insert into cqrs.claim as c (name, value, owner) select u.name, u.value, u.owner from {p}, {u}
-  on conflict (name, value) do update set owner = excluded.owner where c.owner = excluded.owner
-  returning c.name, c.value),
-{g} as materialized (select case when count(x.value) = {n} then 1
-    else cqrs.reject('QC003', 'claims', array_agg(u.o) filter (where x.value is not null)) end
-  from {p} left join {u} on true left join taken x on x.name = u.name and x.value = u.value)",
+    text: "{g} as materialized (select case when count(u.o) filter (where h.ok) = {n} then 1
+    else cqrs.reject('QC001', 'streams', array_agg(u.o) filter (where h.ok)) end
+  from {p} left join {u} on true left join cqrs.log l on l.stream = u.stream and l.version = u.expected
+  left join cqrs.log x on x.stream = u.stream and x.version = u.expected + 1
+  cross join lateral (select x.version is null and (u.expected = 0 or l.version is not null) as ok) h)",
 };
 
 /// Views that are there; without value they are removed and keep the version.
@@ -108,6 +99,25 @@ const ADDED: Sql = Sql {
 {g} as materialized (select case when count(x.key) = {n} then 1
     else cqrs.reject('QC001', 'added', array_agg(u.o) filter (where x.key is not null)) end
   from {p} left join {u} on true left join added x on x.view = u.view and x.key = u.key)",
+};
+
+/// Claims given back, before any is taken: a value may go from one owner to another in one batch.
+const GIVEN: Sql = Sql {
+    columns: &[("name", "text"), ("value", "text"), ("owner", "text")],
+    text: "given as (delete from cqrs.claim c using {p}, {u}
+  where c.name = u.name and c.value = u.value and c.owner = u.owner returning 1),
+{g} as materialized (select count(*) from {p} left join given on true)",
+};
+
+/// Claims taken; one that its owner has already is fine. Waits for a rival that is under way.
+const TAKEN: Sql = Sql {
+    columns: &[("name", "text"), ("value", "text"), ("owner", "text")],
+    text: "taken as (insert into cqrs.claim as c (name, value, owner) select u.name, u.value, u.owner from {p}, {u}
+  on conflict (name, value) do update set owner = excluded.owner where c.owner = excluded.owner
+  returning c.name, c.value),
+{g} as materialized (select case when count(x.value) = {n} then 1
+    else cqrs.reject('QC003', 'claims', array_agg(u.o) filter (where x.value is not null)) end
+  from {p} left join {u} on true left join taken x on x.name = u.name and x.value = u.value)",
 };
 
 /// Index entries of views that were not there, or had none: nothing has to go.
@@ -159,9 +169,6 @@ const LOGGED: Sql = Sql {
 };
 
 /// Last, so that it holds the batch's position, and hands it on. 23505 on `answer_pkey`: answered.
-const ANSWERED: Sql = Sql {
-    columns: &[("key", "text"), ("fingerprint", "bigint"), ("body", "bytea")],
-    text: "answered as (insert into cqrs.answer (key, fingerprint, body, pos)
+pub(super) const ANSWERED: &str = "answered as (insert into cqrs.answer (key, fingerprint, body, pos)
   select u.key, u.fingerprint, u.body, {pos} from {p}, {u} returning 1),
-{g} as materialized (select {keep}count(*) from {p} left join answered on true{group})",
-};
+{g} as materialized (select {keep}count(*) from {p} left join answered on true{group})";

@@ -1,7 +1,7 @@
 //! Puts the statement together from the parts a batch has: one text per combination, so that it is prepared once.
 use super::{
     horizon::{Horizon, LOCK},
-    parts::{PARTS, RELISTED, Sql, UNLISTED},
+    parts::{ANSWERED, PARTS, RELISTED, Sql, UNLISTED},
 };
 use std::{
     collections::HashMap,
@@ -12,19 +12,19 @@ use std::{
 /// A part of the statement; its number is its place in [`PARTS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
+    Known,
     Seen,
     Moved,
     Begun,
     Saved,
     Created,
     Heads,
-    Given,
-    Taken,
     Replaced,
     Added,
+    Given,
+    Taken,
     Entries,
     Logged,
-    Answered,
 }
 
 /// Which parts a batch has, and how much of each: two bits a part. None, one element (scalars: a fifth faster), or arrays.
@@ -85,43 +85,46 @@ fn text(shape: Shape, horizon: Horizon) -> String {
         (true, Horizon::WaitOut) => format!("with g0 as materialized (select pg_advisory_xact_lock_shared({LOCK}))"),
         (true, Horizon::Serial) => format!("with g0 as materialized (select pg_advisory_xact_lock({LOCK}))"),
     };
-    let (mut gate, mut first, mut replaced) = (0, 1, None);
+    let (mut gate, mut first) = (0, 1);
+    let mut add = |text: &str, gaps: &[(&str, &str)]| {
+        let (before, after) = (format!("g{gate}"), format!("g{}", gate + 1));
+        let text = [("{p}", &*before), ("{g}", &*after)].iter().chain(gaps).fold(text.to_owned(), |text, (gap, with)| text.replace(gap, with));
+        let _ = write!(out, ",\n{text}");
+        gate += 1;
+        gate
+    };
+    let (mut answer, mut replaced, mut last) = (None, None, 0);
     for (number, sql) in PARTS.iter().enumerate() {
-        let entries = number == Part::Entries as usize;
         let length = shape.length(number);
-        let text = match (&replaced, entries) {
-            (Some(_), true) if length > 0 => RELISTED,
-            (Some(_), true) => UNLISTED,
+        let text = match &replaced {
+            Some(_) if number == Part::Entries as usize && length > 0 => RELISTED,
+            Some(_) if number == Part::Entries as usize => UNLISTED,
             _ if length > 0 => sql.text,
             _ => continue,
         };
-        let count = if length == 1 {
-            "1".to_owned()
-        } else {
-            format!("cardinality(${first}::{}[])", sql.columns[0].1)
+        let input = |alias| input(sql, length == 1, first, alias);
+        let count = match length {
+            1 => "1".to_owned(),
+            _ => format!("cardinality(${first}::{}[])", sql.columns[0].1),
         };
-        // An answer after events hands the position on.
-        let (pos, keep, group) = match logged {
-            true => (format!("coalesce(g{gate}.pos, 0)"), format!("g{gate}.pos, "), format!(" group by g{gate}.pos")),
-            false => ("0".to_owned(), String::new(), String::new()),
-        };
-        let text = text
-            .replace("{p}", &format!("g{gate}"))
-            .replace("{g}", &format!("g{}", gate + 1))
-            .replace("{n}", &count)
-            .replace("{pos}", &pos)
-            .replace("{keep}", &keep)
-            .replace("{group}", &group)
-            .replace("{replaced}", replaced.as_deref().unwrap_or_default())
-            .replace("{u}", &input(sql, length == 1, first, "u"));
-        let _ = write!(out, ",\n{text}");
-        if number == Part::Replaced as usize {
-            replaced = Some(input(sql, length == 1, first, "w"));
+        let written = replaced.as_deref().unwrap_or_default();
+        last = add(text, &[("{n}", &count), ("{u}", &input("u")), ("{replaced}", written)]);
+        if number == Part::Known as usize {
+            answer = Some(input("u"));
+        } else if number == Part::Replaced as usize {
+            replaced = Some(input("w"));
         }
-        gate += 1;
         first += if length > 0 { sql.columns.len() } else { 0 };
     }
-    let _ = write!(out, "\nselect {} from g{gate}", if logged { "pos" } else { "0::bigint as pos" });
+    if let Some(answer) = answer {
+        // After events, the answer hands their position on.
+        let (pos, keep, group) = match logged {
+            true => (format!("coalesce(g{last}.pos, 0)"), format!("g{last}.pos, "), format!(" group by g{last}.pos")),
+            false => ("0".to_owned(), String::new(), String::new()),
+        };
+        last = add(ANSWERED, &[("{u}", &answer), ("{pos}", &pos), ("{keep}", &keep), ("{group}", &group)]);
+    }
+    let _ = write!(out, "\nselect {} from g{last}", if logged { "pos" } else { "0::bigint as pos" });
     out
 }
 
@@ -131,11 +134,11 @@ mod tests {
     use crate::storage::postgres::Horizon;
 
     #[test]
-    fn a_command_on_one_aggregate_is_the_chain_lock_row_log_answer() {
+    fn a_command_on_one_aggregate_is_the_chain_lock_answer_row_log_answer() {
         let mut shape = Shape::default();
-        [Part::Saved, Part::Logged, Part::Answered].into_iter().for_each(|part| shape.set(part, 1));
+        [Part::Known, Part::Saved, Part::Logged].into_iter().for_each(|part| shape.set(part, 1));
         let text = text(shape, Horizon::WaitOut);
-        let places: Vec<_> = ["g0 as", "saved as", "g1 as", "logged as", "g2 as", "answered as", "g3 as", "pos from g3"]
+        let places: Vec<_> = ["g0 as", "g1 as", "saved as", "g2 as", "logged as", "g3 as", "answered as", "g4 as", "pos from g4"]
             .into_iter()
             .map(|what| text.find(what).unwrap_or_else(|| panic!("no {what} in {text}")))
             .collect();

@@ -53,7 +53,10 @@ pub(super) fn refusal(error: sqlx::Error, split: &Split<'_>) -> Rejected {
     };
     match (refused.code(), refused.message(), refused.constraint()) {
         ("QC001", "rows", _) => conflict(split.saved.get(culprit).map(|it| format!("{}/{}", it.kind, it.id))),
-        ("QC001", "streams", _) => conflict(split.heads.get(culprit).map(|it| it.stream.to_owned())),
+        ("QC001", "streams", _) => Rejected::Conflict {
+            what: split.heads.get(culprit).map_or_else(|| "streams".into(), |it| it.stream.to_owned()),
+            exists: split.heads.get(culprit).is_some_and(|it| it.expected == 0),
+        },
         ("QC001", "views", _) => conflict(split.replaced.get(culprit).map(|it| format!("{}/{}", it.view, it.key))),
         ("QC001", "added", _) => conflict(split.added.get(culprit).map(|it| format!("{}/{}", it.view, it.key))),
         ("QC002", "begun", _) => moved(split.begun.get(culprit).map(|it| &it.reader)),
@@ -62,7 +65,7 @@ pub(super) fn refusal(error: sqlx::Error, split: &Split<'_>) -> Rejected {
             || Rejected::Taken { index: "claims".into(), value: String::new() },
             |it| Rejected::Taken { index: it.index.clone(), value: it.value.clone() },
         ),
-        ("23505", _, Some("answer_pkey")) => Rejected::Answered,
+        ("QC004", ..) | ("23505", _, Some("answer_pkey")) => Rejected::Answered,
         ("23505", _, Some("inbox_pkey")) => Rejected::Seen,
         ("23505", _, Some("row_pkey")) => {
             // The server tells the key for people only, so it is looked for and not taken apart.
