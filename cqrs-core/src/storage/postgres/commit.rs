@@ -10,10 +10,7 @@ use crate::{
     storage::check,
     world::backoff,
 };
-use sqlx::{
-    AssertSqlSafe, Arguments, Encode, PgConnection, Postgres, Row as _, Type,
-    postgres::PgArguments,
-};
+use sqlx::{Arguments, AssertSqlSafe, Encode, PgConnection, Postgres, Row as _, Type, postgres::PgArguments};
 use std::{
     collections::{HashMap, HashSet},
     time::Duration,

@@ -32,10 +32,8 @@ macro_rules! holders {
 const HOLDERS: &str = holders!();
 /// First the position, then the holders: one round trip, but two statements, in this order. A fresh sequence says 1 before
 /// its first use; without the `case` the first event of every database would be skipped.
-const DRAWN: &str = concat!(
-    "select case when is_called then last_value else 0 end::text from cqrs.log_pos_seq; ",
-    holders!()
-);
+const DRAWN: &str =
+    concat!("select case when is_called then last_value else 0 end::text from cqrs.log_pos_seq; ", holders!());
 const COMMITTED: &str = "select coalesce(max(pos), 0)::text from cqrs.log";
 
 /// Between two looks at who is still there: as long as a commit takes.
@@ -52,12 +50,15 @@ pub enum Horizon {
     Serial,
 }
 
+type Computed = Result<Position, Arc<sqlx::Error>>;
+
 /// One computation at a time, shared by all who asked before it began.
 #[derive(Default)]
 pub(super) struct Shared {
     pub(super) mode: Horizon,
     begun: AtomicU64,
-    last: Mutex<(u64, Option<Result<Position, Arc<sqlx::Error>>>)>,
+    /// The number of the last computation, and what it found.
+    last: Mutex<(u64, Option<Computed>)>,
 }
 impl Shared {
     pub(super) fn new(mode: Horizon) -> Self {

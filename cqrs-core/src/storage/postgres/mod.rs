@@ -106,7 +106,8 @@ impl Postgres {
             // A test before each use would be a round trip before each use; only suspects are tested.
             .test_before_acquire(false)
             .before_acquire(move |connection, _| {
-                let suspect = tested.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+                let suspect =
+                    tested.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
                 Box::pin(async move {
                     if suspect {
                         connection.ping().await?;

@@ -123,7 +123,8 @@ const TAKEN: Sql = Sql {
 /// Index entries of views that were not there, or had none: nothing has to go.
 const ENTRIES: Sql = Sql {
     columns: &[("view", "text"), ("name", "text"), ("entry", "bytea"), ("key", "text")],
-    text: "listed as (insert into cqrs.entry (view, name, entry, key) select u.view, u.name, u.entry, u.key from {p}, {u}
+    text:
+        "listed as (insert into cqrs.entry (view, name, entry, key) select u.view, u.name, u.entry, u.key from {p}, {u}
   on conflict do nothing returning 1),
 {g} as materialized (select count(*) from {p} left join listed on true)",
 };

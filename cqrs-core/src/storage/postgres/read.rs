@@ -128,9 +128,7 @@ impl Inner {
 
     pub(super) async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
         let rows = self.read(VIEWS, With::default().and(view)?.and(keys)?).await?;
-        let view = |row| {
-            Ok(StoredView { key: get(row, 0)?, version: get::<i64>(row, 1)? as u64, value: get(row, 2)? })
-        };
+        let view = |row| Ok(StoredView { key: get(row, 0)?, version: get::<i64>(row, 1)? as u64, value: get(row, 2)? });
         rows.iter().map(view).collect()
     }
 
@@ -171,9 +169,8 @@ impl Inner {
 
     pub(super) async fn lease(&self, reader: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, Fault> {
         let rows = self.read(LEASE, With::default().and(reader)?.and(owner)?.and(ttl.as_secs_f64())?).await?;
-        let lease = |row| {
-            Ok(Lease { epoch: get::<i64>(row, 0)? as u64, position: Position(get::<i64>(row, 1)? as u64) })
-        };
+        let lease =
+            |row| Ok(Lease { epoch: get::<i64>(row, 0)? as u64, position: Position(get::<i64>(row, 1)? as u64) });
         rows.first().map(lease).transpose()
     }
 

@@ -88,7 +88,10 @@ fn text(shape: Shape, horizon: Horizon) -> String {
     let (mut gate, mut first) = (0, 1);
     let mut add = |text: &str, gaps: &[(&str, &str)]| {
         let (before, after) = (format!("g{gate}"), format!("g{}", gate + 1));
-        let text = [("{p}", &*before), ("{g}", &*after)].iter().chain(gaps).fold(text.to_owned(), |text, (gap, with)| text.replace(gap, with));
+        let text = [("{p}", &*before), ("{g}", &*after)]
+            .iter()
+            .chain(gaps)
+            .fold(text.to_owned(), |text, (gap, with)| text.replace(gap, with));
         let _ = write!(out, ",\n{text}");
         gate += 1;
         gate
@@ -138,10 +141,11 @@ mod tests {
         let mut shape = Shape::default();
         [Part::Known, Part::Saved, Part::Logged].into_iter().for_each(|part| shape.set(part, 1));
         let text = text(shape, Horizon::WaitOut);
-        let places: Vec<_> = ["g0 as", "g1 as", "saved as", "g2 as", "logged as", "g3 as", "answered as", "g4 as", "pos from g4"]
-            .into_iter()
-            .map(|what| text.find(what).unwrap_or_else(|| panic!("no {what} in {text}")))
-            .collect();
+        let places: Vec<_> =
+            ["g0 as", "g1 as", "saved as", "g2 as", "logged as", "g3 as", "answered as", "g4 as", "pos from g4"]
+                .into_iter()
+                .map(|what| text.find(what).unwrap_or_else(|| panic!("no {what} in {text}")))
+                .collect();
         assert!(places.is_sorted(), "{text}");
         assert!(!text.contains('{') && !text.contains("unnest"), "{text}");
     }
