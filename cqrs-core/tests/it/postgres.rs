@@ -1,13 +1,17 @@
-//! What is PostgreSQL's own: the statement, the horizon, the schema, connections. The rest is the conformance suite.
+//! What is PostgreSQL's own: the statement, the horizon, the schema, connections; and the suite that every storage passes.
 mod connections;
 mod horizon;
 mod schema;
 mod statement;
+mod suite;
 
 use cqrs_core::{
     Metadata, Timestamp,
     batch::{Batch, NewEntry, Row},
-    storage::{Storage, postgres::Postgres},
+    storage::{
+        Storage,
+        postgres::{Horizon, Postgres},
+    },
     world::{Machine, World},
 };
 use sqlx::PgPool;
@@ -27,6 +31,8 @@ pub(crate) fn trials() -> Trials {
         .group("horizon", horizon::trials())
         .group("schema", schema::trials())
         .group("connections", connections::trials())
+        .group("storage: postgres", suite::trials(Horizon::WaitOut))
+        .group("storage: postgres, serial", suite::trials(Horizon::Serial))
 }
 
 /// A migrated database, and a plain way into it.

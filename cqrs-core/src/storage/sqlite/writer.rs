@@ -24,6 +24,7 @@ const GROUP: usize = 128;
 
 pub(super) type Verdict = Result<Position, Rejected>;
 
+#[expect(clippy::large_enum_variant, reason = "nearly every job is a commit")]
 pub(super) enum Job {
     Commit(Batch, oneshot::Sender<Verdict>),
     /// The connection, inside a transaction, for SQL of one's own.
