@@ -114,6 +114,9 @@ pub fn transaction(tx: &mut dyn Tx) -> &mut SqliteConnection {
 
 #[async_trait]
 impl Storage for Sqlite {
+    fn is_exclusive(&self) -> bool {
+        true
+    }
     async fn row(&self, kind: &str, id: &str, answer: Option<&str>) -> Result<Loaded<StoredRow>, Fault> {
         read::row(&self.reads, kind, id, answer).await.map_err(fault)
     }
