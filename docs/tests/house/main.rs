@@ -1,6 +1,5 @@
 //! The house rules, run: what a review would otherwise have to see.
 mod directions; // who may depend on whom, and that the rule can fail
-mod examples; // examples print what they say
 mod files; // every file says what it is
 mod layers; // inside a service, rooms look inwards
 mod licences; // what we build on may be built on
