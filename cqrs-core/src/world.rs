@@ -30,6 +30,11 @@ impl Task {
     pub fn abort(&self) {
         self.0.abort();
     }
+    /// What ends it later.
+    pub(crate) fn aborter(&self) -> impl Fn() + Send + use<> {
+        let handle = self.0.abort_handle();
+        move || handle.abort()
+    }
     /// Whether it has ended.
     pub fn is_finished(&self) -> bool {
         self.0.is_finished()

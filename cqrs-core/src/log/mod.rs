@@ -1,3 +1,19 @@
 //! The log: one row per event, what happened and what others are told; every reader has a position of its own.
+mod follow;
 mod lane;
+mod relay;
+
+pub use follow::LogFollower;
 pub use lane::lane_of;
+pub use relay::Relay;
+
+use crate::Position;
+
+/// What a step did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing to do; everything up to here has been looked at.
+    Idle(Position),
+    /// This many events or records.
+    Did(usize),
+}

@@ -1,10 +1,12 @@
 //! A database, as the framework sees it: few reads, and one write.
+mod check;
 mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
+pub use check::check;
 pub use memory::Memory;
 
 use crate::{
@@ -41,6 +43,10 @@ pub trait Storage: Send + Sync + 'static {
     async fn log(&self, after: Position, upto: Position, limit: usize) -> Result<Vec<Entry>, Fault>;
     /// Entries that others are told of, lane by lane: for each (lane, after) up to `limit` in order, up to `upto`.
     async fn lanes(&self, lanes: &[(u16, Position)], upto: Position, limit: usize) -> Result<Vec<Entry>, Fault>;
+    /// Whether no other process can open this database: then nobody needs leases.
+    fn is_exclusive(&self) -> bool {
+        false
+    }
     /// Takes or renews the lease on a reader. `None` when another owner holds it. Taking it over raises the epoch, renewing
     /// does not. The database's clock decides.
     async fn lease(&self, reader: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, Fault>;

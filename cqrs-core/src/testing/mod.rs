@@ -1,2 +1,7 @@
-//! Tests read as given, when, then.
+//! Tests read as given, when, then; a whole service runs in memory; every backend proves itself with the same suite.
 pub mod conformance;
+mod decision;
+mod settle;
+
+pub use decision::{Given, When, given};
+pub use settle::{TestApp, settle};

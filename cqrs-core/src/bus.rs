@@ -1,0 +1,202 @@
+//! `send`: span, deadline, idempotency key, handler, commit, and again on a conflict.
+use crate::{
+    AsCommand, AsQuery, Context, Error, Fault, Handled, Metadata, Position,
+    answer::AnswerKey,
+    app::{Kind, Shared},
+    batch::Rejected,
+    middleware::{Call, Next, Verdict},
+    unit::Unit,
+    world::{backoff, within},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{sync::Arc, time::Duration};
+use tracing::Instrument;
+
+/// How often a command is decided again when somebody else was faster; with jitter, fifty callers of one aggregate all get through.
+const ATTEMPTS: u32 = 12;
+const FIRST_WAIT: Duration = Duration::from_millis(1);
+const LONGEST_WAIT: Duration = Duration::from_millis(128);
+
+/// How a request of one kind runs; the derive chose it.
+#[diagnostic::on_unimplemented(
+    message = "`{R}` or its answer cannot be stored",
+    note = "a command and its `Output` need `Serialize + Deserialize`: the first answer is kept for the idempotency key"
+)]
+pub trait Dispatch<R: Handled> {
+    /// Command or query.
+    const KIND: Kind;
+    /// Runs it, inside the layers.
+    #[doc(hidden)]
+    fn dispatch(
+        shared: &Arc<Shared>,
+        request: R,
+        metadata: &Arc<Metadata>,
+    ) -> impl Future<Output = Result<(R::Output, Position), Error<R::Error>>> + Send;
+}
+
+impl<R: Handled> Dispatch<R> for AsQuery {
+    const KIND: Kind = Kind::Query;
+    async fn dispatch(
+        shared: &Arc<Shared>,
+        request: R,
+        metadata: &Arc<Metadata>,
+    ) -> Result<(R::Output, Position), Error<R::Error>> {
+        let context = Context { shared, unit: None, metadata };
+        Ok((until_deadline(shared, metadata, request.handle(&context)).await?, Position(0)))
+    }
+}
+
+impl<R> Dispatch<R> for AsCommand
+where
+    R: Handled + Serialize + DeserializeOwned,
+    R::Output: Serialize + DeserializeOwned + Sync,
+{
+    const KIND: Kind = Kind::Command;
+    async fn dispatch(
+        shared: &Arc<Shared>,
+        request: R,
+        metadata: &Arc<Metadata>,
+    ) -> Result<(R::Output, Position), Error<R::Error>> {
+        let key = AnswerKey::of(&request, metadata)?;
+        let mut attempt = 0;
+        loop {
+            match once(shared, request.clone(), metadata, key.as_ref()).await {
+                Ok(done) => return Ok(done),
+                Err(Refused::Again(what)) => {
+                    attempt += 1;
+                    if attempt == ATTEMPTS {
+                        return first_answer_or(shared, key.as_ref(), Error::Conflict { what }).await;
+                    }
+                    tracing::debug!(what, attempt, "changed by someone else: deciding again");
+                    let wait = backoff(&*shared.world, attempt, FIRST_WAIT, LONGEST_WAIT);
+                    shared.world.sleep(wait).await;
+                }
+                Err(Refused::For(error)) => return first_answer_or(shared, key.as_ref(), error).await,
+            }
+        }
+    }
+}
+
+enum Refused<E> {
+    Again(String),
+    For(Error<E>),
+}
+
+/// One try: decide, then commit what was staged.
+async fn once<R>(
+    shared: &Arc<Shared>,
+    request: R,
+    metadata: &Arc<Metadata>,
+    key: Option<&AnswerKey>,
+) -> Result<(R::Output, Position), Refused<R::Error>>
+where
+    R: Handled,
+    R::Output: Serialize + DeserializeOwned,
+{
+    let unit = Unit::with_answer(key.map(|it| it.key.clone()));
+    let context = Context { shared, unit: Some(&unit), metadata };
+    let result = until_deadline(shared, metadata, request.handle(&context)).await;
+    if let (Some(key), Some(answer)) = (key, unit.answered()) {
+        return key.read(&answer).map_err(Refused::For);
+    }
+    let output = result.map_err(Refused::For)?;
+    let fault = |fault: Fault| Refused::For(Error::Fault(fault));
+    let mut batch = unit.take(&*shared.world, &shared.service, metadata).map_err(fault)?;
+    batch.answer = key.map(|key| key.answer(&output)).transpose().map_err(fault)?;
+    if batch.is_empty() {
+        return Ok((output, Position(0)));
+    }
+    match shared.storage.commit(batch).await {
+        Ok(position) => {
+            shared.committed(position);
+            Ok((output, position))
+        }
+        Err(Rejected::Conflict { what, exists: false }) => Err(Refused::Again(what)),
+        Err(Rejected::Conflict { what, exists: true }) => Err(Refused::For(Error::Exists { what })),
+        Err(Rejected::Taken { index, value }) => Err(Refused::For(Error::Taken { index, value })),
+        // The look-up that follows every refusal finds the answer.
+        Err(Rejected::Answered) => Err(fault(Fault::internal("answered already, but the answer is gone"))),
+        Err(Rejected::Fault(error)) => Err(fault(error)),
+        Err(rejected @ (Rejected::Seen | Rejected::Moved(_))) => Err(fault(Fault::internal(rejected.to_string()))),
+    }
+}
+
+/// A retry must not be rejected by its own first effect: whatever the refusal, an answer that is there wins.
+async fn first_answer_or<T: DeserializeOwned, E>(
+    shared: &Shared,
+    key: Option<&AnswerKey>,
+    error: Error<E>,
+) -> Result<(T, Position), Error<E>> {
+    if let Some(key) = key
+        && let Ok(Some(answer)) = shared.storage.answer(&key.key).await
+    {
+        return key.read(&answer);
+    }
+    Err(error)
+}
+
+/// The handler may take as long as the caller waits; a commit that has begun is never cut.
+async fn until_deadline<T, E>(
+    shared: &Shared,
+    metadata: &Metadata,
+    handling: impl Future<Output = Result<T, Error<E>>>,
+) -> Result<T, Error<E>> {
+    let Some(deadline) = metadata.deadline else { return handling.await };
+    let over = || Error::Fault(Fault::deadline("the caller's deadline is over"));
+    let left = (deadline - shared.world.now()).to_std().map_err(|_| over())?;
+    within(&*shared.world, left, handling).await.unwrap_or_else(|| Err(over()))
+}
+
+/// The way in: every request passes here, typed from end to end.
+pub(crate) async fn send<R: Handled>(
+    shared: &Arc<Shared>,
+    request: R,
+    metadata: &Arc<Metadata>,
+) -> Result<(R::Output, Position), Error<R::Error>>
+where
+    R::Sent: Dispatch<R>,
+{
+    if !shared.takes(R::registration()) {
+        return Err(Error::Fault(shared.not_discovered(R::registration())));
+    }
+    if shared.middleware.is_empty() {
+        let run = R::Sent::dispatch(shared, request, metadata);
+        let span = tracing::info_span!("send", request = R::NAME);
+        return if span.is_disabled() { run.await } else { run.instrument(span).await };
+    }
+    through_layers(shared, request, metadata).await
+}
+
+async fn through_layers<R: Handled>(
+    shared: &Arc<Shared>,
+    request: R,
+    metadata: &Arc<Metadata>,
+) -> Result<(R::Output, Position), Error<R::Error>>
+where
+    R::Sent: Dispatch<R>,
+{
+    let call = Call { name: R::NAME, kind: <R::Sent as Dispatch<R>>::KIND, metadata };
+    let mut outcome = None;
+    let refusal = {
+        let outcome = &mut outcome;
+        let span = tracing::info_span!("send", request = R::NAME);
+        let mut next = Next(Box::pin(
+            async move {
+                let result = R::Sent::dispatch(shared, request, metadata).await;
+                let verdict = Verdict::of(&result);
+                *outcome = Some(result);
+                Ok(verdict)
+            }
+            .instrument(span),
+        ));
+        for layer in shared.middleware.iter().rev() {
+            next = Next(layer.around(&call, next));
+        }
+        next.run().await
+    };
+    match (outcome, refusal) {
+        (Some(result), _) => result,
+        (None, Err(fault)) => Err(Error::Fault(fault)),
+        (None, Ok(_)) => Err(Error::Fault(Fault::internal("a layer neither ran the request nor refused it"))),
+    }
+}

@@ -1,0 +1,70 @@
+//! The envelope: CloudEvents 1.0 in Kafka binary mode, so that any Kafka client can read what we send.
+use crate::{
+    BoxError, Metadata, Recorded, Timestamp,
+    app::Raw,
+    batch::{Entry, Told},
+    transport::{Received, Record},
+};
+use chrono::SecondsFormat;
+
+/// The record that tells others of an entry. Attribute names: CloudEvents 1.0, its extensions `sequence` and `correlation`, and
+/// `partitionkey` of the Kafka binding.
+pub(crate) fn record(entry: &Entry, told: &Told, service: &str) -> Record {
+    let mut headers = vec![
+        ("ce_specversion", "1.0".to_owned()),
+        ("ce_id", entry.id.to_string()),
+        ("ce_source", format!("/{service}")),
+        ("ce_type", told.name.clone()),
+        ("ce_time", entry.at.to_rfc3339_opts(SecondsFormat::Micros, true)),
+        ("ce_subject", entry.stream.clone()),
+        ("ce_partitionkey", told.key.clone()),
+        // Compared as text, so it is padded.
+        ("ce_sequence", format!("{:020}", entry.version)),
+        ("content-type", "application/protobuf".to_owned()),
+    ];
+    let metadata = &entry.metadata;
+    headers.extend(metadata.correlation.map(|id| ("ce_correlationid", id.to_string())));
+    headers.extend(metadata.causation.map(|id| ("ce_causationid", id.to_string())));
+    headers.extend(metadata.traceparent.clone().map(|it| ("traceparent", it)));
+    Record {
+        topic: told.topic.clone(),
+        key: told.key.clone(),
+        body: told.body.clone(),
+        headers: headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        service: service.to_owned(),
+        lane: told.lane,
+        position: entry.position,
+        at: entry.at,
+    }
+}
+
+/// The message in a record.
+///
+/// # Errors
+/// When it is no CloudEvent in binary mode: a header is missing or cannot be read, or there is no data.
+pub(crate) fn message(received: Received) -> Result<Recorded<Raw>, BoxError> {
+    let needed = |name: &'static str| received.header(name).ok_or_else(|| format!("header {name} is missing"));
+    let optional = |name: &'static str| received.header(name).map(str::parse).transpose();
+    let id = needed("ce_id")?.parse()?;
+    let name = needed("ce_type")?.to_owned();
+    let stream = received.header("ce_subject").unwrap_or_default().to_owned();
+    let version = received.header("ce_sequence").map(str::parse).transpose()?.unwrap_or(0);
+    let at = match received.header("ce_time") {
+        Some(time) => Timestamp::from(chrono::DateTime::parse_from_rfc3339(time)?),
+        None => Timestamp::UNIX_EPOCH,
+    };
+    let metadata = Metadata {
+        correlation: optional("ce_correlationid")?,
+        causation: optional("ce_causationid")?,
+        traceparent: received.header("traceparent").map(str::to_owned),
+        ..Metadata::NONE
+    };
+    let bytes = received.body.ok_or("a record without data")?;
+    Ok(Recorded { event: Raw { name, schema: 1, bytes }, id, stream, version, at, metadata })
+}
+
+/// The message in an entry of the own log.
+pub(crate) fn from_log(entry: Entry) -> Recorded<Raw> {
+    let Entry { stream, version, id, name, schema, payload, metadata, at, .. } = entry;
+    Recorded { event: Raw { name, schema, bytes: payload }, id, stream, version, at, metadata }
+}

@@ -1,0 +1,53 @@
+//! Ids made by the domain: one type for each, so that a user's id is never a counsel's.
+
+/// Defines an id type around a UUID, with everything an id needs: text both ways, serde, sorting, use as an index column.
+///
+/// ```
+/// cqrs_core::id!(
+///     /// Identifies a user.
+///     pub UserId
+/// );
+/// let id: UserId = "0190163d-8694-739b-aea5-966c26f8ad91".parse().unwrap();
+/// assert_eq!(id.to_string(), "0190163d-8694-739b-aea5-966c26f8ad91");
+/// assert!("kim".parse::<UserId>().is_err());
+/// ```
+#[macro_export]
+macro_rules! id {
+    ($(#[$doc:meta])* $vis:vis $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        $vis struct $name(pub $crate::__private::Uuid);
+
+        impl ::core::fmt::Display for $name {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::core::fmt::Display::fmt(&self.0, f)
+            }
+        }
+        impl ::core::str::FromStr for $name {
+            type Err = $crate::__private::UuidError;
+            fn from_str(text: &str) -> ::core::result::Result<Self, Self::Err> {
+                text.parse().map($name)
+            }
+        }
+        impl ::core::convert::From<$crate::__private::Uuid> for $name {
+            fn from(id: $crate::__private::Uuid) -> Self {
+                $name(id)
+            }
+        }
+        impl $crate::__private::serde::Serialize for $name {
+            fn serialize<S: $crate::__private::serde::Serializer>(&self, to: S) -> ::core::result::Result<S::Ok, S::Error> {
+                $crate::__private::serde::Serialize::serialize(&self.0, to)
+            }
+        }
+        impl<'de> $crate::__private::serde::Deserialize<'de> for $name {
+            fn deserialize<D: $crate::__private::serde::Deserializer<'de>>(from: D) -> ::core::result::Result<Self, D::Error> {
+                $crate::__private::serde::Deserialize::deserialize(from).map($name)
+            }
+        }
+        impl $crate::IndexKey for $name {
+            fn put(&self, out: &mut ::std::vec::Vec<u8>) {
+                $crate::IndexKey::put(&self.0, out)
+            }
+        }
+    };
+}

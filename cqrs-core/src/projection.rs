@@ -1,0 +1,205 @@
+//! Projections: events become views. What changes and the reader's position are one batch, so nothing is applied twice.
+use crate::{
+    Context, Fault, Metadata, Recorded, Source,
+    app::{Projection, Projector, Raw, Shared, Subscriber, Unhandled},
+    batch::{Batch, Move, Rejected, ViewWrite},
+    storage::StoredView,
+    unit::Unit,
+};
+use futures_util::FutureExt;
+use std::{
+    collections::{BTreeMap, HashMap},
+    panic::AssertUnwindSafe,
+    sync::Arc,
+};
+
+/// The stored name of a projection's position in the own log.
+pub(crate) fn reader(name: &str) -> String {
+    format!("projection/{name}")
+}
+
+/// What follows events with a position of its own.
+#[derive(Clone, Copy)]
+pub(crate) enum Follower {
+    View(Projection),
+    Sql(Projector),
+    /// A subscriber to the own log: one event, one batch.
+    Subscriber(Subscriber),
+}
+impl Follower {
+    pub(crate) fn source(&self) -> Source {
+        match self {
+            Follower::View(it) => it.source,
+            Follower::Sql(it) => it.source,
+            Follower::Subscriber(it) => it.source,
+        }
+    }
+    pub(crate) fn reader(&self) -> String {
+        match self {
+            Follower::View(it) => reader(it.name),
+            Follower::Sql(it) => reader(it.name),
+            Follower::Subscriber(it) => format!("subscriber/{}", it.group),
+        }
+    }
+    /// The group it joins when it follows a topic.
+    pub(crate) fn group(&self, service: &str) -> String {
+        match self {
+            Follower::View(it) => format!("{service}.{}", it.name),
+            Follower::Sql(it) => format!("{service}.{}", it.name),
+            Follower::Subscriber(it) => it.group.to_owned(),
+        }
+    }
+    /// How many events one batch may take: a subscriber's own batch is its effect.
+    pub(crate) fn at_once(&self) -> usize {
+        match self {
+            Follower::View(_) | Follower::Sql(_) => 500,
+            Follower::Subscriber(_) => 1,
+        }
+    }
+    /// Applies events and moves the position, or does neither.
+    pub(crate) async fn apply(
+        &self,
+        shared: &Arc<Shared>,
+        events: Vec<Recorded<Raw>>,
+        moved: Move,
+    ) -> Result<(), Rejected> {
+        let heard = events.into_iter().filter(|it| self.source().hears(&it.event.name)).collect();
+        match self {
+            Follower::View(it) => project(shared, it, heard, moved).await,
+            Follower::Sql(it) => run_sql(shared, it, heard, moved).await,
+            Follower::Subscriber(it) => subscribe(shared, it, heard, moved).await,
+        }
+    }
+}
+
+async fn project(
+    shared: &Arc<Shared>,
+    projection: &Projection,
+    events: Vec<Recorded<Raw>>,
+    moved: Move,
+) -> Result<(), Rejected> {
+    loop {
+        let mut batch = Batch { moves: vec![moved.clone()], ..Batch::default() };
+        batch.views = changed(shared, projection, &events).await?;
+        batch.sort();
+        match shared.storage.commit(batch).await {
+            // Another projection of the same view was faster: compute again from what is there now.
+            Err(Rejected::Conflict { .. }) => continue,
+            done => return done.map(|_| ()),
+        }
+    }
+}
+
+/// A key's value while the events of a batch pass over it.
+struct Passing {
+    expected: u64,
+    value: Option<Vec<u8>>,
+    entries: Vec<(&'static str, Vec<u8>)>,
+}
+
+async fn changed(
+    shared: &Arc<Shared>,
+    projection: &Projection,
+    events: &[Recorded<Raw>],
+) -> Result<Vec<ViewWrite>, Fault> {
+    let mut alters = Vec::new();
+    for event in events {
+        let (name, id) = (projection.name, event.id);
+        let change = std::panic::catch_unwind(AssertUnwindSafe(|| (projection.project)(event.clone())))
+            .unwrap_or_else(|_| Err("it panicked".into()))
+            .map_err(|e| Fault::internal(format!("projection {name} cannot apply event {id}")).because(e))?;
+        alters.extend(change.0);
+    }
+    let mut keys: Vec<_> = alters.iter().map(|(key, _)| key.clone()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let stored = shared.storage.views(projection.view, &keys).await?;
+    let mut stored: HashMap<String, StoredView> = stored.into_iter().map(|it| (it.key.clone(), it)).collect();
+    let mut passing: BTreeMap<String, Passing> = BTreeMap::new();
+    for (key, alter) in alters {
+        let now = passing.entry(key).or_insert_with_key(|key| {
+            let found = stored.remove(key);
+            let (expected, value) = found.map_or((0, None), |it| (it.version, it.value));
+            Passing { expected, value, entries: Vec::new() }
+        });
+        let next = alter(now.value.as_deref())?;
+        (now.value, now.entries) = next.map_or((None, Vec::new()), |it| (Some(it.value), it.entries));
+    }
+    let written = passing.into_iter().filter(|(_, it)| it.expected > 0 || it.value.is_some());
+    let write = |(key, it): (String, Passing)| ViewWrite {
+        view: projection.view,
+        key,
+        expected: it.expected,
+        value: it.value,
+        entries: it.entries,
+    };
+    Ok(written.map(write).collect())
+}
+
+async fn run_sql(
+    shared: &Arc<Shared>,
+    projector: &Projector,
+    events: Vec<Recorded<Raw>>,
+    moved: Move,
+) -> Result<(), Rejected> {
+    let batch = Batch { moves: vec![moved], ..Batch::default() };
+    if events.is_empty() {
+        return shared.storage.commit(batch).await.map(|_| ());
+    }
+    let mut tx = shared.storage.begin().await?;
+    for event in events {
+        let (id, metadata) = (event.id, Arc::new(caused_by(&event)));
+        let context = Context { shared, unit: None, metadata: &metadata };
+        let run = AssertUnwindSafe((projector.run)(&context, event, &mut *tx)).catch_unwind().await;
+        run.unwrap_or_else(|_| Err(Unhandled::Failed("it panicked".into())))
+            .map_err(|e| Fault::internal(format!("projector {} cannot apply event {id}", projector.name)).because(e))?;
+    }
+    tx.commit(batch).await.map(|_| ())
+}
+
+async fn subscribe(
+    shared: &Arc<Shared>,
+    subscriber: &Subscriber,
+    events: Vec<Recorded<Raw>>,
+    moved: Move,
+) -> Result<(), Rejected> {
+    let Some(event) = events.into_iter().next() else {
+        return shared.storage.commit(Batch { moves: vec![moved], ..Batch::default() }).await.map(|_| ());
+    };
+    loop {
+        match handle(shared, subscriber, event.clone(), Some(moved.clone())).await {
+            Err(Rejected::Conflict { .. }) => continue,
+            done => return done,
+        }
+    }
+}
+
+/// Runs a subscriber and commits what it staged with its mark, and the position if it has one.
+pub(crate) async fn handle(
+    shared: &Arc<Shared>,
+    subscriber: &Subscriber,
+    event: Recorded<Raw>,
+    moved: Option<Move>,
+) -> Result<(), Rejected> {
+    let (id, metadata) = (event.id, Arc::new(caused_by(&event)));
+    let unit = Unit::caused_by(subscriber.group, id);
+    let context = Context { shared, unit: Some(&unit), metadata: &metadata };
+    let run = AssertUnwindSafe((subscriber.run)(&context, event)).catch_unwind().await;
+    run.unwrap_or_else(|_| Err(Unhandled::Failed("it panicked".into()))).map_err(|unhandled| {
+        Fault::internal(format!("group {} cannot handle message {id}", subscriber.group)).because(unhandled)
+    })?;
+    let mut batch = unit.take(&*shared.world, &shared.service, &metadata)?;
+    batch.moves.extend(moved);
+    let position = shared.storage.commit(batch).await?;
+    shared.committed(position);
+    Ok(())
+}
+
+/// What is done because of an event belongs to its flow.
+fn caused_by(event: &Recorded<Raw>) -> Metadata {
+    let flow = event.metadata.correlation.or(Some(event.id));
+    Metadata { traceparent: event.metadata.traceparent.clone(), ..Metadata::default().caused_by(event.id, flow) }
+}

@@ -1,0 +1,78 @@
+//! Brings the schema up to date: by whoever of several replicas comes first, while the others wait.
+use super::{Inner, trouble};
+use crate::Fault;
+use sqlx::{PgConnection, Row};
+
+/// What there is, in order; the number is the place, from 1.
+const MIGRATIONS: [(&str, &str); 1] = [("initial", include_str!("../../../migrations/postgres/0001_initial.sql"))];
+
+/// "cqrsmig" in ASCII.
+const LOCK: &str = "select pg_advisory_xact_lock(27990759071115623)";
+const TABLE: &str = "create schema if not exists cqrs; create table cqrs._cqrs_migrations \
+    (version int primary key, name text not null, at timestamptz not null default now())";
+
+impl Inner {
+    pub(super) async fn migrate(&self) -> Result<(), Fault> {
+        let mut connection = self.pool.acquire().await.map_err(|error| self.fault(error))?;
+        // Looked at without lock or right to create anything: most starts find nothing to do.
+        if !up_to_date(version(&mut connection).await?)? {
+            // The pool pings, and so rolls back, a connection whose transaction was left open.
+            let mut tx = sqlx::Connection::begin(&mut *connection).await.map_err(|error| self.fault(error))?;
+            sqlx::raw_sql(LOCK).execute(&mut *tx).await.map_err(|error| self.fault(error))?;
+            let found = version(&mut tx).await?;
+            if !up_to_date(found)? {
+                self.apply(&mut tx, found).await.map_err(|error| self.fault(error))?;
+            }
+            tx.commit().await.map_err(|error| self.fault(error))?;
+        }
+        check(&mut connection).await
+    }
+
+    async fn apply(&self, to: &mut PgConnection, found: Option<i32>) -> Result<(), sqlx::Error> {
+        if found.is_none() {
+            sqlx::raw_sql(TABLE).execute(&mut *to).await?;
+        }
+        for ((name, text), version) in MIGRATIONS.into_iter().zip(1..).skip(found.unwrap_or(0) as usize) {
+            sqlx::raw_sql(text).execute(&mut *to).await?;
+            let insert = sqlx::query("insert into cqrs._cqrs_migrations (version, name) values ($1, $2)");
+            insert.bind(version).bind(name).execute(&mut *to).await?;
+            tracing::info!(version, name, "migrated");
+        }
+        Ok(())
+    }
+}
+
+/// The schema's version; `None` before the first migration.
+async fn version(of: &mut PgConnection) -> Result<Option<i32>, Fault> {
+    let there = sqlx::raw_sql("select 1 from pg_tables where schemaname = 'cqrs' and tablename = '_cqrs_migrations'");
+    if there.fetch_optional(&mut *of).await.map_err(trouble::fault)?.is_none() {
+        return Ok(None);
+    }
+    let version = sqlx::raw_sql("select coalesce(max(version), 0) from cqrs._cqrs_migrations");
+    let row = version.fetch_one(of).await.map_err(trouble::fault)?;
+    row.try_get(0).map(Some).map_err(trouble::fault)
+}
+
+fn up_to_date(found: Option<i32>) -> Result<bool, Fault> {
+    let (found, known) = (found.unwrap_or(0), MIGRATIONS.len() as i32);
+    if found > known {
+        return Err(Fault::internal(format!(
+            "the schema `cqrs` has version {found}, this program knows versions up to {known}: \
+             start a newer program, or give it a database of its own"
+        )));
+    }
+    Ok(found == known)
+}
+
+/// Somebody may have changed the sequence by hand, and nothing else would tell before events are missed.
+async fn check(of: &mut PgConnection) -> Result<(), Fault> {
+    let cache = sqlx::raw_sql("select seqcache from pg_sequence where seqrelid = 'cqrs.log_pos_seq'::regclass");
+    let row = cache.fetch_one(of).await.map_err(trouble::fault)?;
+    match row.try_get::<i64, _>(0).map_err(trouble::fault)? {
+        1 => Ok(()),
+        cache => Err(Fault::internal(format!(
+            "the sequence cqrs.log_pos_seq has cache {cache}: positions would not grow in the order in which they are \
+             drawn; `alter sequence cqrs.log_pos_seq cache 1`"
+        ))),
+    }
+}

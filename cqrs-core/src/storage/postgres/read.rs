@@ -1,0 +1,242 @@
+//! What is read, each in one round trip.
+use super::{Inner, commit::int, trouble};
+use crate::{
+    Fault,
+    batch::{Answer, Entry, Position, Told},
+    storage::{Lease, Loaded, Scan, Scanned, StoredRow, StoredView},
+};
+use sqlx::{
+    Arguments, Decode, Encode, Row, Type,
+    postgres::{PgArguments, PgRow},
+};
+use std::{collections::HashMap, time::Duration};
+use uuid::Uuid;
+
+const ROW: &str = "select r.version, r.state, a.key, a.fingerprint, a.body, a.pos from (select) one \
+    left join cqrs.row r on r.kind = $1 and r.id = $2 left join cqrs.answer a on a.key = $3";
+const ANSWER: &str = "select key, fingerprint, body, pos from cqrs.answer where key = $1";
+const SEEN: &str = "select message from cqrs.inbox where grp = $1 and message = any($2)";
+const VIEWS: &str = "select key, version, value from cqrs.view where view = $1 and key = any($2)";
+const POSITIONS: &str = "select reader, at from cqrs.reader where reader = any($1)";
+/// A lease that ran out is its owner's still, until another takes it.
+const LEASE: &str = "insert into cqrs.reader as r (reader, epoch, owner, expires) \
+    values ($1, 1, $2, clock_timestamp() + make_interval(secs => $3)) \
+    on conflict (reader) do update set owner = excluded.owner, expires = excluded.expires, \
+    epoch = case when r.owner = excluded.owner then r.epoch else r.epoch + 1 end \
+    where r.owner is null or r.owner = excluded.owner or r.expires <= clock_timestamp() returning epoch, at";
+const RELEASE: &str = "update cqrs.reader set owner = null, expires = null where reader = $1 and owner = $2";
+
+macro_rules! entries {
+    ($before:literal, $after:literal) => {
+        concat!(
+            $before,
+            "select l.pos, l.stream, l.version, l.id, l.name, l.schema, l.payload, l.metadata::text, l.at, \
+             l.topic, l.key, l.lane, l.type, l.body",
+            $after
+        )
+    };
+}
+const LOG: &str = entries!("", " from cqrs.log l where l.pos > $1 and l.pos <= $2 order by l.pos limit $3");
+const STREAM: &str = entries!("", " from cqrs.log l where l.stream = $1 and l.version > $2 order by l.version");
+/// The answer is a line of its own, the one without version.
+const STREAM_AND_ANSWER: &str = entries!(
+    "",
+    ", null::bigint as answered from cqrs.log l where l.stream = $1 and l.version > $2 \
+     union all select a.pos, a.key, null, null, null, null, a.body, null, null, null, null, null, null, null, \
+     a.fingerprint from cqrs.answer a where a.key = $3 order by version"
+);
+const LANES: &str = entries!(
+    "",
+    " from unnest($1::smallint[], $2::bigint[]) with ordinality w(lane, since, o) cross join lateral \
+     (select * from cqrs.log l where l.topic is not null and l.lane = w.lane and l.pos > w.since and l.pos <= $3 \
+     order by l.pos limit $4) l order by w.o, l.pos"
+);
+
+/// Four texts and not one with `or ... is null`: each is one range of the primary key.
+macro_rules! scan {
+    ($range:literal) => {
+        concat!(
+            "select e.entry, e.key, v.value from cqrs.entry e join cqrs.view v on v.view = e.view and v.key = e.key \
+             where e.view = $1 and e.name = $2 and v.value is not null and e.entry >= $3",
+            $range,
+            " order by e.entry, e.key limit $4"
+        )
+    };
+}
+const SCAN: &str = scan!("");
+const SCAN_UPTO: &str = scan!(" and e.entry < $5");
+const SCAN_AFTER: &str = scan!(" and (e.entry, e.key) > ($5, $6)");
+const SCAN_AFTER_UPTO: &str = scan!(" and (e.entry, e.key) > ($5, $6) and e.entry < $7");
+
+/// Parameters, added one by one.
+#[derive(Default)]
+struct With(PgArguments);
+impl With {
+    fn and<'a, T: Encode<'a, sqlx::Postgres> + Type<sqlx::Postgres>>(mut self, value: T) -> Result<Self, Fault> {
+        let added = self.0.add(value);
+        added.map_err(|error| Fault::internal("a parameter cannot be encoded").because(error)).map(|()| self)
+    }
+}
+
+impl Inner {
+    async fn read(&self, sql: &'static str, with: With) -> Result<Vec<PgRow>, Fault> {
+        self.rows(sql, Some(with.0)).await.map_err(trouble::fault)
+    }
+
+    pub(super) async fn row(&self, kind: &str, id: &str, key: Option<&str>) -> Result<Loaded<StoredRow>, Fault> {
+        let rows = self.read(ROW, With::default().and(kind)?.and(id)?.and(key)?).await?;
+        let row = rows.first().ok_or_else(|| Fault::internal("a row was asked for, and none came back"))?;
+        let version: Option<i64> = get(row, 0)?;
+        let found = match version {
+            Some(version) => StoredRow { version: version as u64, state: get(row, 1)? },
+            None => StoredRow::default(),
+        };
+        let answered = get::<Option<String>>(row, 2)?.is_some();
+        Ok(Loaded { found, answer: if answered { Some(answer(row, [2, 3, 4, 5])?) } else { None } })
+    }
+
+    pub(super) async fn stream(
+        &self,
+        stream: &str,
+        after: u64,
+        key: Option<&str>,
+    ) -> Result<Loaded<Vec<Entry>>, Fault> {
+        let with = With::default().and(stream)?.and(int(after))?;
+        let Some(key) = key else {
+            let rows = self.read(STREAM, with).await?;
+            return Ok(Loaded { found: rows.iter().map(entry).collect::<Result<_, _>>()?, answer: None });
+        };
+        let mut rows = self.read(STREAM_AND_ANSWER, with.and(key)?).await?;
+        // Sorted by version, so the line without one is the last.
+        let answered = match rows.last() {
+            Some(row) if get::<Option<i64>>(row, 14)?.is_some() => Some(answer(row, [1, 14, 6, 0])?),
+            _ => None,
+        };
+        rows.truncate(rows.len() - usize::from(answered.is_some()));
+        Ok(Loaded { found: rows.iter().map(entry).collect::<Result<_, _>>()?, answer: answered })
+    }
+
+    pub(super) async fn answer(&self, key: &str) -> Result<Option<Answer>, Fault> {
+        let rows = self.read(ANSWER, With::default().and(key)?).await?;
+        rows.first().map(|row| answer(row, [0, 1, 2, 3])).transpose()
+    }
+
+    pub(super) async fn seen(&self, group: &str, messages: &[Uuid]) -> Result<Vec<Uuid>, Fault> {
+        let rows = self.read(SEEN, With::default().and(group)?.and(messages)?).await?;
+        rows.iter().map(|row| get(row, 0)).collect()
+    }
+
+    pub(super) async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
+        let rows = self.read(VIEWS, With::default().and(view)?.and(keys)?).await?;
+        let view = |row| Ok(StoredView { key: get(row, 0)?, version: get::<i64>(row, 1)? as u64, value: get(row, 2)? });
+        rows.iter().map(view).collect()
+    }
+
+    pub(super) async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
+        let with = With::default().and(scan.view)?.and(scan.index)?.and(scan.prefix)?.and(limit(scan.limit))?;
+        let (sql, with) = match (scan.after, successor(scan.prefix)) {
+            (None, None) => (SCAN, with),
+            (None, Some(upto)) => (SCAN_UPTO, with.and(upto)?),
+            (Some((entry, key)), None) => (SCAN_AFTER, with.and(entry)?.and(key)?),
+            (Some((entry, key)), Some(upto)) => (SCAN_AFTER_UPTO, with.and(entry)?.and(key)?.and(upto)?),
+        };
+        let rows = self.read(sql, with).await?;
+        rows.iter().map(|row| Ok(Scanned { entry: get(row, 0)?, key: get(row, 1)?, value: get(row, 2)? })).collect()
+    }
+
+    pub(super) async fn positions(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
+        let rows = self.read(POSITIONS, With::default().and(readers)?).await?;
+        let at = |row| Ok((get(row, 0)?, get::<i64>(row, 1)? as u64));
+        let at = rows.iter().map(at).collect::<Result<HashMap<String, u64>, Fault>>()?;
+        Ok(readers.iter().map(|reader| at.get(reader).copied().unwrap_or(0)).collect())
+    }
+
+    pub(super) async fn log(&self, after: Position, upto: Position, most: usize) -> Result<Vec<Entry>, Fault> {
+        let with = With::default().and(int(after.0))?.and(int(upto.0))?.and(limit(most))?;
+        self.read(LOG, with).await?.iter().map(entry).collect()
+    }
+
+    pub(super) async fn lanes(
+        &self,
+        lanes: &[(u16, Position)],
+        upto: Position,
+        most: usize,
+    ) -> Result<Vec<Entry>, Fault> {
+        let (which, after): (Vec<i16>, Vec<i64>) = lanes.iter().map(|(lane, at)| (*lane as i16, int(at.0))).unzip();
+        let with = With::default().and(which)?.and(after)?.and(int(upto.0))?.and(limit(most))?;
+        self.read(LANES, with).await?.iter().map(entry).collect()
+    }
+
+    pub(super) async fn lease(&self, reader: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, Fault> {
+        let rows = self.read(LEASE, With::default().and(reader)?.and(owner)?.and(ttl.as_secs_f64())?).await?;
+        let lease =
+            |row| Ok(Lease { epoch: get::<i64>(row, 0)? as u64, position: Position(get::<i64>(row, 1)? as u64) });
+        rows.first().map(lease).transpose()
+    }
+
+    pub(super) async fn release(&self, reader: &str, owner: &str) -> Result<(), Fault> {
+        self.read(RELEASE, With::default().and(reader)?.and(owner)?).await.map(drop)
+    }
+}
+
+fn get<'r, T: Decode<'r, sqlx::Postgres> + Type<sqlx::Postgres>>(row: &'r PgRow, column: usize) -> Result<T, Fault> {
+    row.try_get(column).map_err(trouble::fault)
+}
+
+/// An answer; the columns of its key, fingerprint, body and position.
+fn answer(row: &PgRow, [key, fingerprint, body, position]: [usize; 4]) -> Result<Answer, Fault> {
+    Ok(Answer {
+        key: get(row, key)?,
+        fingerprint: get(row, fingerprint)?,
+        body: get(row, body)?,
+        position: Position(get::<i64>(row, position)? as u64),
+    })
+}
+
+fn entry(row: &PgRow) -> Result<Entry, Fault> {
+    let told = match get::<Option<String>>(row, 9)? {
+        Some(topic) => Some(Told {
+            topic,
+            key: get(row, 10)?,
+            lane: get::<i16>(row, 11)? as u16,
+            name: get(row, 12)?,
+            body: get(row, 13)?,
+        }),
+        None => None,
+    };
+    Ok(Entry {
+        position: Position(get::<i64>(row, 0)? as u64),
+        stream: get(row, 1)?,
+        version: get::<i64>(row, 2)? as u64,
+        id: get(row, 3)?,
+        name: get(row, 4)?,
+        schema: get::<i32>(row, 5)? as u32,
+        payload: get(row, 6)?,
+        metadata: serde_json::from_str(get(row, 7)?)?,
+        at: get(row, 8)?,
+        told,
+    })
+}
+
+fn limit(most: usize) -> i64 {
+    i64::try_from(most).unwrap_or(i64::MAX)
+}
+
+/// The first bytes after all that start with this prefix; `None` when there are none.
+fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|byte| *byte < u8::MAX)?;
+    let mut next = prefix[..=last].to_vec();
+    next[last] += 1;
+    Some(next)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn what_starts_with_a_prefix_ends_before_its_successor() {
+        assert_eq!(super::successor(b"ab"), Some(b"ac".to_vec()));
+        assert_eq!(super::successor(&[1, 255, 255]), Some(vec![2]));
+        assert_eq!(super::successor(&[255]), None);
+        assert_eq!(super::successor(b""), None);
+    }
+}

@@ -1,0 +1,174 @@
+//! Reads, each one statement on one of the read-only connections.
+use super::number;
+use crate::{
+    batch::{Answer, Entry, Position, Told},
+    storage::{Loaded, Scan, Scanned, StoredRow, StoredView},
+};
+use chrono::DateTime;
+use futures_util::TryStreamExt;
+use sqlx::{Row, SqlitePool, query, sqlite::SqliteRow};
+use uuid::Uuid;
+
+/// The columns of an entry, in the order in which `entry` takes them.
+macro_rules! entries {
+    ($rest:literal) => {
+        concat!(
+            "select pos, stream, version, id, name, schema, payload, metadata, at, topic, key, lane, type, body from cqrs_log ",
+            $rest
+        )
+    };
+}
+
+pub(super) async fn row(pool: &SqlitePool, kind: &str, id: &str, key: Option<&str>) -> sqlx::Result<Loaded<StoredRow>> {
+    let row = query("select version, state from cqrs_row where kind = ? and id = ?").bind(kind).bind(id);
+    let found = match row.fetch_optional(pool).await? {
+        Some(row) => StoredRow { version: number(&row, 0)?, state: row.try_get(1)? },
+        None => StoredRow::default(),
+    };
+    Ok(Loaded { found, answer: beside(pool, key).await? })
+}
+
+pub(super) async fn stream(
+    pool: &SqlitePool,
+    stream: &str,
+    after: u64,
+    key: Option<&str>,
+) -> sqlx::Result<Loaded<Vec<Entry>>> {
+    let rows = query(entries!("where stream = ? and version > ? order by version")).bind(stream).bind(signed(after));
+    let found = rows.fetch_all(pool).await?.iter().map(entry).collect::<Result<_, _>>()?;
+    Ok(Loaded { found, answer: beside(pool, key).await? })
+}
+
+pub(super) async fn answer(pool: &SqlitePool, key: &str) -> sqlx::Result<Option<Answer>> {
+    let row = query("select key, fingerprint, body, pos from cqrs_answer where key = ?").bind(key);
+    let Some(row) = row.fetch_optional(pool).await? else { return Ok(None) };
+    let (key, fingerprint, body) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    Ok(Some(Answer { key, fingerprint, body, position: Position(number(&row, 3)?) }))
+}
+
+/// After what it stands beside: an answer that is found is then never older than the state.
+async fn beside(pool: &SqlitePool, key: Option<&str>) -> sqlx::Result<Option<Answer>> {
+    match key {
+        Some(key) => answer(pool, key).await,
+        None => Ok(None),
+    }
+}
+
+pub(super) async fn seen(pool: &SqlitePool, group: &str, messages: &[Uuid]) -> sqlx::Result<Vec<Uuid>> {
+    let sql = "select message from cqrs_inbox where grp = ? and message in (select unhex(value) from json_each(?))";
+    let rows = query(sql).bind(group).bind(list(messages.iter().map(|it| it.simple().to_string()))?);
+    rows.fetch_all(pool).await?.iter().map(|row| row.try_get(0)).collect()
+}
+
+pub(super) async fn views(pool: &SqlitePool, view: &str, keys: &[String]) -> sqlx::Result<Vec<StoredView>> {
+    let sql = "select key, version, value from cqrs_view where view = ? and key in (select value from json_each(?))";
+    let rows = query(sql).bind(view).bind(list(keys)?).fetch_all(pool).await?;
+    let stored =
+        |row: &SqliteRow| Ok(StoredView { key: row.try_get(0)?, version: number(row, 1)?, value: row.try_get(2)? });
+    rows.iter().map(stored).collect()
+}
+
+pub(super) async fn scan(pool: &SqlitePool, scan: &Scan<'_>) -> sqlx::Result<Vec<Scanned>> {
+    /// The range starts at the prefix, or after an entry in it.
+    macro_rules! scan {
+        ($start:literal) => {
+            concat!(
+                "select e.entry, e.key, v.value from cqrs_entry e join cqrs_view v on v.view = e.view and v.key = e.key
+                where e.view = ? and e.name = ? and (e.entry, e.key) ",
+                $start,
+                " (?, ?) order by e.entry, e.key limit ?"
+            )
+        };
+    }
+    let (sql, entry, key) = match scan.after {
+        Some((entry, key)) if entry >= scan.prefix => (scan!(">"), entry, key),
+        _ => (scan!(">="), scan.prefix, ""),
+    };
+    let rows = query(sql).bind(scan.view).bind(scan.index).bind(entry).bind(key).bind(limit(scan.limit));
+    let mut rows = rows.fetch(pool);
+    let mut found = Vec::new();
+    while let Some(row) = rows.try_next().await? {
+        let entry: Vec<u8> = row.try_get(0)?;
+        if !entry.starts_with(scan.prefix) {
+            break;
+        }
+        found.push(Scanned { entry, key: row.try_get(1)?, value: row.try_get(2)? });
+    }
+    Ok(found)
+}
+
+pub(super) async fn positions(pool: &SqlitePool, readers: &[String]) -> sqlx::Result<Vec<u64>> {
+    let sql =
+        "select coalesce(r.at, 0) from json_each(?) j left join cqrs_reader r on r.reader = j.value order by j.key";
+    query(sql).bind(list(readers)?).fetch_all(pool).await?.iter().map(|row| number(row, 0)).collect()
+}
+
+/// One writer, positions in commit order: whatever is visible is safe. Not `max(pos)`, which would fall when the newest
+/// entries are deleted.
+pub(super) async fn horizon(pool: &SqlitePool) -> sqlx::Result<Position> {
+    let row = query("select coalesce((select seq from sqlite_sequence where name = 'cqrs_log'), 0)");
+    Ok(Position(number(&row.fetch_one(pool).await?, 0)?))
+}
+
+pub(super) async fn log(pool: &SqlitePool, after: Position, upto: Position, most: usize) -> sqlx::Result<Vec<Entry>> {
+    let rows = query(entries!("where pos > ? and pos <= ? order by pos limit ?"));
+    let rows = rows.bind(signed(after.0)).bind(signed(upto.0)).bind(limit(most)).fetch_all(pool).await?;
+    rows.iter().map(entry).collect()
+}
+
+pub(super) async fn lanes(
+    pool: &SqlitePool,
+    lanes: &[(u16, Position)],
+    upto: Position,
+    most: usize,
+) -> sqlx::Result<Vec<Entry>> {
+    let mut found = Vec::new();
+    for (lane, after) in lanes {
+        let rows =
+            query(entries!("where topic is not null and lane = ? and pos > ? and pos <= ? order by pos limit ?"));
+        let rows = rows.bind(*lane).bind(signed(after.0)).bind(signed(upto.0)).bind(limit(most));
+        for row in rows.fetch_all(pool).await? {
+            found.push(entry(&row)?);
+        }
+    }
+    Ok(found)
+}
+
+fn entry(row: &SqliteRow) -> sqlx::Result<Entry> {
+    let broken = |what: &str| sqlx::Error::Decode(format!("an entry of the log has a broken {what}").into());
+    let told = match row.try_get(9)? {
+        Some(topic) => {
+            let lane = row.try_get(11)?;
+            Some(Told { topic, key: row.try_get(10)?, lane, name: row.try_get(12)?, body: row.try_get(13)? })
+        }
+        None => None,
+    };
+    Ok(Entry {
+        position: Position(number(row, 0)?),
+        stream: row.try_get(1)?,
+        version: number(row, 2)?,
+        id: row.try_get(3)?,
+        name: row.try_get(4)?,
+        schema: row.try_get(5)?,
+        payload: row.try_get(6)?,
+        metadata: serde_json::from_str(row.try_get(7)?).map_err(|_| broken("metadata"))?,
+        at: DateTime::from_timestamp_micros(row.try_get(8)?).ok_or_else(|| broken("time"))?,
+        told,
+    })
+}
+
+/// A list as one parameter, so that one prepared statement does for any number.
+fn list(items: impl IntoIterator<Item = impl AsRef<str>>) -> sqlx::Result<String> {
+    let items: Vec<_> = items.into_iter().collect();
+    let items: Vec<&str> = items.iter().map(AsRef::as_ref).collect();
+    serde_json::to_string(&items).map_err(|it| sqlx::Error::Encode(it.into()))
+}
+
+/// A position from outside may be any; above this there is nothing.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn limit(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,99 @@
+//! An aggregate alone: what happened, what is decided, what comes of it.
+use crate::{Aggregate, IntoEvents, replay};
+use std::fmt::Debug;
+
+/// What happened before.
+///
+/// ```
+/// use cqrs_core::{Aggregate, DomainError, Event, Evolve, testing::given};
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Aggregate)]
+/// # #[aggregate(name = "door", event = DoorEvent)]
+/// # struct Door { #[id] id: u64, open: bool }
+/// # #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
+/// # #[event(name = "door", version = 1)]
+/// # enum DoorEvent { Built { id: u64 }, Opened }
+/// # #[derive(Debug, PartialEq, thiserror::Error, DomainError)]
+/// # #[kind(precondition)]
+/// # enum DoorError { #[error("open already")] Open }
+/// # impl Door { fn open(&self) -> Result<DoorEvent, DoorError> { if self.open { Err(DoorError::Open) } else { Ok(DoorEvent::Opened) } } }
+/// # impl Evolve<DoorEvent> for Door {
+/// #     fn create(event: &DoorEvent) -> Option<Self> { match event { DoorEvent::Built { id } => Some(Door { id: *id, open: false }), _ => None } }
+/// #     fn apply(&mut self, event: &DoorEvent) { if let DoorEvent::Opened = event { self.open = true } }
+/// # }
+/// given::<Door>([DoorEvent::Built { id: 1 }]).when(Door::open).then([DoorEvent::Opened]);
+/// given::<Door>([DoorEvent::Built { id: 1 }, DoorEvent::Opened]).when(Door::open).then_rejected(DoorError::Open);
+/// ```
+///
+/// # Panics
+/// When the events do not create one.
+#[track_caller]
+pub fn given<A: Aggregate>(events: impl IntoIterator<Item = A::Event>) -> Given<A> {
+    let events: Vec<_> = events.into_iter().collect();
+    let Some(state) = replay::<A, A::Event>(&events) else { panic!("these events do not create a {}", A::NAME) };
+    Given { state }
+}
+
+/// An aggregate with a past.
+#[derive(Debug)]
+pub struct Given<A> {
+    state: A,
+}
+impl<A: Aggregate> Given<A> {
+    /// Decides.
+    pub fn when<D: IntoEvents<A::Event>, E>(self, decide: impl FnOnce(&A) -> Result<D, E>) -> When<A, E> {
+        let decided = decide(&self.state).map(IntoEvents::into_events);
+        When { state: self.state, decided }
+    }
+}
+
+/// What was decided.
+#[derive(Debug)]
+#[must_use = "say what should have come of it: `then`, `then_rejected` or `then_state`"]
+pub struct When<A: Aggregate, E> {
+    state: A,
+    decided: Result<Vec<A::Event>, E>,
+}
+impl<A: Aggregate, E: Debug> When<A, E> {
+    /// These events came of it, no others.
+    ///
+    /// # Panics
+    /// When others did, or it was rejected.
+    #[track_caller]
+    pub fn then(self, events: impl IntoIterator<Item = A::Event>)
+    where
+        A::Event: Debug + PartialEq,
+    {
+        match self.decided {
+            Ok(decided) => assert_eq!(decided, events.into_iter().collect::<Vec<_>>()),
+            Err(error) => panic!("rejected: {error:?}"),
+        }
+    }
+    /// It was rejected, with this error.
+    ///
+    /// # Panics
+    /// When it was not, or with another.
+    #[track_caller]
+    pub fn then_rejected(self, error: E)
+    where
+        A::Event: Debug,
+        E: PartialEq,
+    {
+        match self.decided {
+            Ok(events) => panic!("not rejected: {events:?}"),
+            Err(rejection) => assert_eq!(rejection, error),
+        }
+    }
+    /// The state it leads to looks like this.
+    ///
+    /// # Panics
+    /// When `look` does, or it was rejected.
+    #[track_caller]
+    pub fn then_state(mut self, look: impl FnOnce(&A)) {
+        match self.decided {
+            Ok(events) => events.iter().for_each(|event| self.state.apply(event)),
+            Err(error) => panic!("rejected: {error:?}"),
+        }
+        look(&self.state);
+    }
+}

@@ -1,0 +1,112 @@
+//! Projections of other services' events: the position lies beside the view, so the broker's own offsets are only a hint.
+use crate::{
+    Fault,
+    app::Shared,
+    batch::{Move, Rejected},
+    envelope,
+    log::Step,
+    projection::Follower,
+    transport::{Partition, Received, Signal, Subscription},
+};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::Arc,
+};
+
+/// A projection on a topic: per partition, the next offset it wants.
+pub struct TopicFollower {
+    shared: Arc<Shared>,
+    follower: Follower,
+    subscription: Box<dyn Subscription>,
+    /// The next offset of each partition that is ours; what the database says.
+    next: HashMap<Partition, u64>,
+    /// Received and not applied yet.
+    pending: BTreeMap<Partition, Vec<Received>>,
+}
+impl TopicFollower {
+    pub(crate) fn new(shared: Arc<Shared>, follower: Follower, subscription: Box<dyn Subscription>) -> Self {
+        TopicFollower { shared, follower, subscription, next: HashMap::new(), pending: BTreeMap::new() }
+    }
+    /// The projection's stored name.
+    pub fn name(&self) -> String {
+        self.follower.reader()
+    }
+    fn reader(&self, partition: &Partition) -> String {
+        format!("{}/{partition}", self.follower.reader())
+    }
+    /// Applies what was received; with nothing there, waits for the next signal.
+    ///
+    /// # Errors
+    /// When the database or the transport fails, or an event cannot be applied: nothing has moved, call it again.
+    pub async fn step(&mut self) -> Result<Step, Fault> {
+        let Some((partition, records)) = self.pending.pop_first() else { return self.receive().await };
+        let count = records.len();
+        if let Err(fault) = self.apply(&partition, &records).await {
+            self.pending.insert(partition, records);
+            return Err(fault);
+        }
+        Ok(Step::Did(count))
+    }
+    async fn receive(&mut self) -> Result<Step, Fault> {
+        let signal = self.subscription.next().await;
+        match signal.map_err(|e| Fault::unavailable("the broker cannot be reached").because(e))? {
+            Signal::Assigned(partitions) => {
+                for partition in partitions {
+                    let next = stored(&self.shared, self.reader(&partition)).await?;
+                    self.subscription.seek(&partition, next);
+                    self.next.insert(partition, next);
+                }
+            }
+            Signal::Revoked(partitions, _drained) => {
+                for partition in &partitions {
+                    self.next.remove(partition);
+                    self.pending.remove(partition);
+                }
+            }
+            Signal::Records(records) => {
+                for record in records {
+                    self.pending.entry(record.partition.clone()).or_default().push(record);
+                }
+            }
+        }
+        Ok(Step::Did(0))
+    }
+    /// What lies before the stored position was applied before, whatever the broker thinks.
+    async fn apply(&mut self, partition: &Partition, records: &[Received]) -> Result<(), Fault> {
+        let from = match self.next.get(partition) {
+            Some(next) => *next,
+            None => stored(&self.shared, self.reader(partition)).await?,
+        };
+        let Some(last) = records.last().map(|it| it.offset) else { return Ok(()) };
+        let new = records.iter().filter(|it| it.offset >= from).cloned();
+        let events = new.map(envelope::message).collect::<Result<Vec<_>, _>>();
+        let events = events
+            .map_err(|e| Fault::internal(format!("{partition}: a record before {last} cannot be read")).because(e))?;
+        if last >= from {
+            let moved = Move { reader: self.reader(partition), from, to: last + 1, epoch: None };
+            let (follower, shared) = (self.follower, self.shared.clone());
+            match follower.apply(&shared, events, moved).await {
+                Ok(()) => drop(self.next.insert(partition.clone(), last + 1)),
+                // Another member had this partition meanwhile: look again where it is, and skip what is done.
+                Err(Rejected::Moved(_)) => {
+                    self.next.remove(partition);
+                    return Box::pin(self.apply(partition, records)).await;
+                }
+                Err(Rejected::Fault(fault)) => return Err(fault),
+                Err(rejected) => return Err(Fault::internal(format!("{} was refused", self.name())).because(rejected)),
+            }
+        }
+        self.subscription.acknowledge(partition, last);
+        Ok(())
+    }
+}
+async fn stored(shared: &Shared, reader: String) -> Result<u64, Fault> {
+    let found = shared.storage.positions(&[reader]).await?;
+    Ok(found.first().copied().unwrap_or(0))
+}
+impl fmt::Debug for TopicFollower {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TopicFollower({}, {} partitions)", self.name(), self.next.len())
+    }
+}

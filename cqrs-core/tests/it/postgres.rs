@@ -1,0 +1,83 @@
+//! What is PostgreSQL's own: the statement, the horizon, the schema, connections; and the suite that every storage passes.
+mod connections;
+mod horizon;
+mod schema;
+mod statement;
+mod suite;
+
+use cqrs_core::{
+    Metadata, Timestamp,
+    batch::{Batch, NewEntry, Row},
+    storage::{
+        Storage,
+        postgres::{Horizon, Postgres},
+    },
+    world::{Machine, World},
+};
+use sqlx::PgPool;
+use std::time::Duration;
+use test_support::{Database, Trials};
+use uuid::Uuid;
+
+pub(crate) type Server = &'static test_support::Postgres;
+type Tried = anyhow::Result<()>;
+
+/// The advisory lock of everyone who writes events, "cqrslog".
+const LOCK: i64 = 0x63_71_72_73_6c_6f_67;
+
+pub(crate) fn trials() -> Trials {
+    Trials::new()
+        .group("statement", statement::trials())
+        .group("horizon", horizon::trials())
+        .group("schema", schema::trials())
+        .group("connections", connections::trials())
+        .group("storage: postgres", suite::trials(Horizon::WaitOut))
+        .group("storage: postgres, serial", suite::trials(Horizon::Serial))
+}
+
+/// A migrated database, and a plain way into it.
+struct Fresh {
+    database: Database,
+    storage: Postgres,
+    plain: PgPool,
+}
+
+async fn fresh(server: &test_support::Postgres, name: &str) -> anyhow::Result<Fresh> {
+    let database = server.create_database(name)?;
+    let storage = Postgres::connect(database.url()).await?;
+    storage.migrate().await?;
+    let plain = PgPool::connect_lazy(database.url())?;
+    Ok(Fresh { database, storage, plain })
+}
+
+fn event(stream: &str, version: u64) -> NewEntry {
+    NewEntry {
+        stream: stream.to_owned(),
+        version,
+        id: Uuid::now_v7(),
+        name: "thing.happened",
+        schema: 1,
+        payload: b"{}".to_vec(),
+        metadata: Metadata::default(),
+        at: Timestamp::UNIX_EPOCH,
+        told: None,
+    }
+}
+
+fn events(stream: &str, versions: std::ops::RangeInclusive<u64>) -> Batch {
+    Batch { events: versions.map(|version| event(stream, version)).collect(), ..Batch::default() }
+}
+
+fn row(id: &str, expected: u64) -> Row {
+    Row { kind: "user", id: id.to_owned(), expected, version: expected + 1, state: Some(b"{}".to_vec()) }
+}
+
+async fn sleep(milliseconds: u64) {
+    Machine.sleep(Duration::from_millis(milliseconds)).await;
+}
+
+/// The last position that was drawn, committed or not.
+async fn drawn(plain: &PgPool) -> anyhow::Result<i64> {
+    let drawn = "select case when is_called then last_value else 0 end from cqrs.log_pos_seq";
+    Ok(sqlx::query_scalar(drawn).fetch_one(plain).await?)
+}

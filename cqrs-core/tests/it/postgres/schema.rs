@@ -1,0 +1,36 @@
+//! The schema: made once by whoever comes first, refused when it is not ours to write to.
+use super::{Postgres, Server, Storage, Trials, Tried, fresh};
+use futures_util::future::try_join_all;
+
+pub(crate) fn trials() -> Trials {
+    Trials::new()
+        .test("several replicas migrate at once", at_once)
+        .test("a newer schema is refused", newer)
+        .test("a sequence that caches is refused", caching)
+}
+
+async fn at_once(server: Server) -> Tried {
+    let database = server.create_database("at_once")?;
+    let replicas = try_join_all((0..4).map(|_| Postgres::connect(database.url()))).await?;
+    try_join_all(replicas.iter().map(|it| it.migrate())).await?;
+    let plain = sqlx::PgPool::connect(database.url()).await?;
+    let applied: i64 = sqlx::query_scalar("select count(*) from cqrs._cqrs_migrations").fetch_one(&plain).await?;
+    anyhow::ensure!(applied == 1, "{applied} migrations");
+    Ok(())
+}
+
+async fn newer(server: Server) -> Tried {
+    let fresh = fresh(server, "newer").await?;
+    sqlx::query("insert into cqrs._cqrs_migrations values (99, 'later')").execute(&fresh.plain).await?;
+    let refused = fresh.storage.migrate().await.expect_err("a newer schema").to_string();
+    anyhow::ensure!(refused.contains("version 99") && refused.contains("up to 1"), "{refused}");
+    Ok(())
+}
+
+async fn caching(server: Server) -> Tried {
+    let fresh = fresh(server, "caching").await?;
+    sqlx::query("alter sequence cqrs.log_pos_seq cache 20").execute(&fresh.plain).await?;
+    let refused = fresh.storage.migrate().await.expect_err("a caching sequence").to_string();
+    anyhow::ensure!(refused.contains("cache 20"), "{refused}");
+    Ok(())
+}

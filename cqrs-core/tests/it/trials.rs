@@ -1,0 +1,19 @@
+//! Async tests for libtest-mimic: a runtime each, so that none can disturb another.
+use libtest_mimic::Trial;
+
+/// A test that fails by a panic.
+pub(crate) fn trial<F: Future<Output = ()>>(
+    name: impl Into<String>,
+    test: impl FnOnce() -> F + Send + 'static,
+) -> Trial {
+    Trial::test(name, move || {
+        runtime("trial").block_on(test());
+        Ok(())
+    })
+}
+
+/// Two threads, so that tasks run at the same time.
+pub(crate) fn runtime(threads: &str) -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(2).thread_name(threads).enable_all().build().expect("a runtime starts")
+}

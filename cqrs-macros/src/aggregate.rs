@@ -1,0 +1,60 @@
+//! derive(Aggregate): its name, its id, what is unique about it.
+use crate::attr::{Keys, required};
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Data, DeriveInput, Error, Field, Fields, Result, Type};
+
+pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
+    let ident = &input.ident;
+    let keys = Keys::of(&input.attrs, "aggregate", &["name", "event"])?;
+    let say = "an aggregate is stored under an explicit name: write `#[aggregate(name = \"...\", event = Type)]`";
+    let name = required(keys.name, ident.span(), say)?;
+    let event = required(keys.event, ident.span(), "say what can happen to it: `#[aggregate(..., event = Type)]`")?;
+    let fields = named_fields(input, "an aggregate is a struct with named fields")?;
+    let has = |field: &Field, attribute: &str| field.attrs.iter().any(|it| it.path().is_ident(attribute));
+    let ids: Vec<_> = fields.iter().filter(|field| has(field, "id")).collect();
+    let [id] = ids[..] else {
+        let at = ids.get(1).and_then(|it| it.ident.as_ref()).unwrap_or(ident);
+        return Err(Error::new(at.span(), "an aggregate has exactly one field marked `#[id]`"));
+    };
+    let (id, id_type) = (&id.ident, &id.ty);
+    let unique = fields.iter().filter(|field| has(field, "unique")).map(|field| {
+        let (field, text, optional) =
+            (&field.ident, field.ident.as_ref().map(ToString::to_string), is_option(&field.ty));
+        let value = quote!(::std::string::ToString::to_string(value));
+        match optional {
+            true => quote!(if let ::core::option::Option::Some(value) = &self.#field { unique.push((#text, #value)) }),
+            false => quote!({ let value = &self.#field; unique.push((#text, #value)) }),
+        }
+    });
+    let unique: Vec<_> = unique.collect();
+    let unique = (!unique.is_empty()).then(|| {
+        quote! {
+            fn unique(&self) -> ::std::vec::Vec<(&'static str, ::std::string::String)> {
+                let mut unique = ::std::vec::Vec::new();
+                #(#unique)*
+                unique
+            }
+        }
+    });
+    Ok(quote! {
+        impl ::cqrs_core::Aggregate for #ident {
+            const NAME: &'static str = #name;
+            type Id = #id_type;
+            type Event = #event;
+            fn id(&self) -> &Self::Id { &self.#id }
+            #unique
+        }
+    })
+}
+
+pub(crate) fn named_fields<'a>(input: &'a DeriveInput, say: &str) -> Result<Vec<&'a Field>> {
+    match &input.data {
+        Data::Struct(data) if matches!(data.fields, Fields::Named(_)) => Ok(data.fields.iter().collect()),
+        _ => Err(Error::new(input.ident.span(), say)),
+    }
+}
+
+fn is_option(ty: &Type) -> bool {
+    matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|it| it.ident == "Option"))
+}

@@ -1,0 +1,46 @@
+//! The id of an exchange: the same for the same key, so that a retry resumes and pays once.
+use uuid::Uuid;
+
+/// Fixed for ever: another one would make retries pay twice on the day it changes.
+const NAMESPACE: Uuid = Uuid::from_u128(0x8d1a_6c1e_52f4_4b0f_9d3b_2f6d_7a0c_41e7);
+
+/// A message in a counsel, and its reply.
+pub(crate) fn of_message(user: Uuid, counsel: Uuid, key: Option<&str>) -> Uuid {
+    id("message", user, counsel, key)
+}
+
+/// The opening of a counsel with a bubble.
+pub(crate) fn of_counsel(user: Uuid, counselor: Uuid, key: Option<&str>) -> Uuid {
+    id("counsel", user, counselor, key)
+}
+
+/// Everything before the key has a fixed length, so no two triples read the same.
+fn id(what: &str, user: Uuid, with: Uuid, key: Option<&str>) -> Uuid {
+    match key {
+        Some(key) => Uuid::new_v5(&NAMESPACE, format!("{what}/{user}/{with}/{key}").as_bytes()),
+        None => Uuid::now_v7(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{of_counsel, of_message};
+    use uuid::Uuid;
+
+    #[test]
+    fn an_exchange_is_the_same_for_the_same_person_counsel_and_key() {
+        let (kim, lee, counsel) = (Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(3));
+        let exchange = of_message(kim, counsel, Some("k"));
+        assert_eq!(exchange.to_string(), "2cf1b2ae-0000-5000-8000-000000000000"); // never to change
+        assert_eq!(exchange, of_message(kim, counsel, Some("k")));
+        for other in [
+            of_message(kim, counsel, Some("l")),
+            of_message(lee, counsel, Some("k")),
+            of_message(counsel, kim, Some("k")),
+            of_counsel(kim, counsel, Some("k")),
+        ] {
+            assert_ne!(exchange, other);
+        }
+        assert_ne!(of_message(kim, counsel, None), of_message(kim, counsel, None));
+    }
+}

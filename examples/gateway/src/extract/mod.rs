@@ -1,0 +1,12 @@
+//! What a request carries, read before its handler runs: who asks, with which key, as part of what.
+mod call;
+mod idempotency;
+mod json;
+mod params;
+mod session;
+
+pub(crate) use call::{Call, cookie, follow};
+pub(crate) use idempotency::IdempotencyKey;
+pub(crate) use json::Json;
+pub(crate) use params::{Ids, Page, Params};
+pub(crate) use session::{ACCESS_TOKEN, Caller};

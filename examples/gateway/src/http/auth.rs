@@ -1,0 +1,66 @@
+//! The first visit: a person, and a token that says so.
+use crate::{
+    access_token::{Claims, LIFETIME},
+    envelope::{Success, ok},
+    error::Error,
+    extract::{ACCESS_TOKEN, Call, Caller, cookie},
+    http::Gateway,
+};
+use axum::extract::State;
+use axum_extra::extract::CookieJar;
+use chrono::{DateTime, SecondsFormat};
+use serde::Serialize;
+use uuid::Uuid;
+
+const ACCESS_TOKEN_EXPIRES_AT: &str = "accessTokenExpiresAt";
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Session {
+    access_token: String,
+    access_token_expires_at: String,
+}
+
+/// Whoever comes with a token stays who they are; everybody else is new. It takes no idempotency key: whoever repeated it would
+/// get another person's token.
+pub(super) async fn initiate(
+    State(gateway): State<Gateway>,
+    call: Call,
+    caller: Result<Caller, Error>,
+) -> Result<(CookieJar, Success<Session>), Error> {
+    let claims = match caller {
+        Ok(caller) => still_there(&gateway, &caller).await?,
+        Err(_) => None,
+    };
+    let claims = match claims {
+        Some(claims) => claims,
+        None => somebody_new(&gateway, &call).await?,
+    };
+    let token = gateway.tokens().sign(&claims)?;
+    let expires_at = DateTime::from_timestamp(claims.exp, 0).unwrap_or_default();
+    let expires_at = expires_at.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let jar = CookieJar::new().add(cookie(ACCESS_TOKEN, token.clone(), LIFETIME, call.secure())).add(cookie(
+        ACCESS_TOKEN_EXPIRES_AT,
+        expires_at.clone(),
+        LIFETIME,
+        call.secure(),
+    ));
+    let session = Session { access_token: token, access_token_expires_at: expires_at };
+    Ok((jar, ok("세션이 시작되었습니다.", session)))
+}
+
+/// Only a clear "nobody" makes somebody new: after an outage the person must still be who they were.
+async fn still_there(gateway: &Gateway, caller: &Caller) -> Result<Option<Claims>, Error> {
+    match gateway.upstream().users.find(caller, caller.id()).await {
+        Ok(_) => Ok(Some(caller.claims.renewed())),
+        Err(error) if error.is_unknown_id() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn somebody_new(gateway: &Gateway, call: &Call) -> Result<Claims, Error> {
+    let made = gateway.upstream().users.initialize(call).await?;
+    let id = made.user.and_then(|user| Uuid::try_parse(&user.id).ok()).ok_or_else(Error::broken)?;
+    let auth = made.auth_user.ok_or_else(Error::broken)?;
+    Ok(Claims::access(id, auth.auth_channel().as_str_name(), auth.authority().as_str_name()))
+}

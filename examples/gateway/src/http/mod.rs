@@ -1,0 +1,81 @@
+//! The router on one screen.
+use crate::{
+    access_token::AccessTokens,
+    config::{Config, Wrong},
+    error::Error,
+    extract::follow,
+    upstream::Upstream,
+};
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware::from_fn_with_state,
+    routing::{get, post},
+};
+use std::sync::Arc;
+
+mod auth;
+mod counselors;
+mod counsels;
+mod health;
+mod page;
+mod users;
+
+/// The largest body: the longest text is 80 characters, a profile is not much more.
+const LARGEST: usize = 16 * 1024;
+
+/// What all requests share. Clones are cheap.
+#[derive(Clone)]
+pub struct Gateway(Arc<Shared>);
+struct Shared {
+    upstream: Upstream,
+    tokens: AccessTokens,
+    secure_cookies: bool,
+}
+impl Gateway {
+    /// Needs a Tokio runtime, but no service: they are connected to when they are asked.
+    ///
+    /// # Errors
+    /// An address of a service is none.
+    pub fn new(config: Config) -> Result<Self, Wrong> {
+        config.check()?;
+        let upstream = Upstream::new(&config).map_err(|error| Wrong::of(error.to_string()))?;
+        let tokens = AccessTokens::new(&config.jwt_secret);
+        Ok(Gateway(Arc::new(Shared { upstream, tokens, secure_cookies: config.secure_cookies })))
+    }
+    pub(crate) fn upstream(&self) -> &Upstream {
+        &self.0.upstream
+    }
+    pub(crate) fn tokens(&self) -> &AccessTokens {
+        &self.0.tokens
+    }
+    pub(crate) fn secure_cookies(&self) -> bool {
+        self.0.secure_cookies
+    }
+}
+
+/// Every path there is.
+pub fn router(gateway: Gateway) -> Router {
+    Router::new()
+        .route("/v1/auth/initiate", post(auth::initiate))
+        .route("/v1/users/me", get(users::me).put(users::update))
+        .route("/v1/counselors", get(counselors::list))
+        .route("/v1/counselors/{counselor}", get(counselors::one))
+        .route("/v1/counselors/{counselor}/bubbles", get(counselors::bubbles))
+        .route("/v1/counselors/{counselor}/bubbles/random", get(counselors::random_bubble))
+        .route("/v1/counselors/{counselor}/bubbles/{bubble}", get(counselors::bubble))
+        .route("/v1/tones", get(counselors::tones))
+        .route("/v1/tones/{tone}", get(counselors::tone))
+        .route("/v1/counselors/{counselor}/counsels", get(counsels::list).post(counsels::open))
+        .route("/v1/counselors/{counselor}/counsels/{counsel}", get(counsels::one))
+        .route("/v1/counselors/{counselor}/counsels/{counsel}/messages", get(counsels::messages).post(counsels::say))
+        .route("/v1/counselors/{counselor}/counsels/{counsel}/messages/{message}/react", post(counsels::react))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .merge(page::routes())
+        .fallback(async || Error::no_such_path())
+        .method_not_allowed_fallback(async || Error::wrong_method())
+        .layer(DefaultBodyLimit::max(LARGEST))
+        .layer(from_fn_with_state(gateway.clone(), follow))
+        .with_state(gateway)
+}

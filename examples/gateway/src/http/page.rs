@@ -1,0 +1,32 @@
+//! The web page: plain files, compiled in. Nothing else may load or run in it.
+use crate::http::Gateway;
+use axum::{Router, http::header, response::IntoResponse, routing::get};
+
+/// Scripts and styles of our own files only: text of a stranger that got into the page as markup would still do nothing.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+     img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+pub(super) fn routes() -> Router<Gateway> {
+    let files: [(&str, &str, &'static str); 7] = [
+        ("/", "text/html", include_str!("../../page/index.html")),
+        ("/assets/style.css", "text/css", include_str!("../../page/style.css")),
+        ("/assets/main.js", "text/javascript", include_str!("../../page/main.js")),
+        ("/assets/api.js", "text/javascript", include_str!("../../page/api.js")),
+        ("/assets/home.js", "text/javascript", include_str!("../../page/home.js")),
+        ("/assets/chat.js", "text/javascript", include_str!("../../page/chat.js")),
+        ("/assets/dom.js", "text/javascript", include_str!("../../page/dom.js")),
+    ];
+    files
+        .into_iter()
+        .fold(Router::new(), |router, (path, kind, text)| router.route(path, get(async move || file(kind, text))))
+}
+
+fn file(kind: &str, text: &'static str) -> impl IntoResponse {
+    let headers = [
+        (header::CONTENT_TYPE, format!("{kind}; charset=utf-8")),
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY.to_owned()),
+        (header::REFERRER_POLICY, "no-referrer".to_owned()),
+        (header::CACHE_CONTROL, "no-cache".to_owned()), // a new gateway brings a new page
+    ];
+    (headers, text)
+}

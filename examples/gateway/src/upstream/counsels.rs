@@ -1,0 +1,85 @@
+//! The counseling service's counsels and their messages.
+use super::ask;
+use crate::{
+    error::Error,
+    extract::{Call, Page},
+};
+use contracts::v1::{
+    model::{Counsel, CounselMessage, CounselMessageReaction},
+    service::{
+        CreateCounselRequest, CreateCounselResponse, CreateMessageRequest, CreateMessageResponse,
+        FindCounselByIdRequest, FindCounselsRequest, FindCounselsResponse, FindMessagesRequest, FindMessagesResponse,
+        ReactMessageRequest, counsel_service_client::CounselServiceClient,
+    },
+};
+use std::time::Duration;
+use tonic::transport::Channel;
+use uuid::Uuid;
+
+#[derive(Clone)]
+pub(crate) struct Counsels {
+    pub(super) client: CounselServiceClient<Channel>,
+    pub(super) deadline: Duration,
+    /// For what waits until a counsellor has answered.
+    pub(super) reply_deadline: Duration,
+}
+impl Counsels {
+    pub(crate) async fn create(
+        &self,
+        call: &Call,
+        message: CreateCounselRequest,
+    ) -> Result<CreateCounselResponse, Error> {
+        let mut client = self.client.clone();
+        ask(call, self.reply_deadline, message, |it| async move { client.create_counsel(it).await }).await
+    }
+    pub(crate) async fn list(
+        &self,
+        call: &Call,
+        user: Uuid,
+        counselor: Option<Uuid>,
+        page: Page,
+    ) -> Result<FindCounselsResponse, Error> {
+        let mut client = self.client.clone();
+        let message = FindCounselsRequest {
+            user_id: user.to_string(),
+            counselor_id: counselor.map(|id| id.to_string()),
+            after: page.after,
+            limit: page.limit,
+        };
+        ask(call, self.deadline, message, |it| async move { client.find_counsels(it).await }).await
+    }
+    pub(crate) async fn find(&self, call: &Call, counsel: Uuid) -> Result<Counsel, Error> {
+        let mut client = self.client.clone();
+        let message = FindCounselByIdRequest { counsel_id: counsel.to_string() };
+        let found = ask(call, self.deadline, message, |it| async move { client.find_counsel_by_id(it).await });
+        found.await?.counsel.ok_or_else(Error::unknown_id)
+    }
+    pub(crate) async fn say(
+        &self,
+        call: &Call,
+        counsel: Uuid,
+        message: String,
+        exchange: Uuid,
+    ) -> Result<CreateMessageResponse, Error> {
+        let mut client = self.client.clone();
+        let exchange_id = Some(exchange.to_string());
+        let message = CreateMessageRequest { counsel_id: counsel.to_string(), message, exchange_id };
+        ask(call, self.reply_deadline, message, |it| async move { client.create_message(it).await }).await
+    }
+    pub(crate) async fn messages(&self, call: &Call, counsel: Uuid, page: Page) -> Result<FindMessagesResponse, Error> {
+        let mut client = self.client.clone();
+        let message = FindMessagesRequest { counsel_id: counsel.to_string(), after: page.after, limit: page.limit };
+        ask(call, self.deadline, message, |it| async move { client.find_messages(it).await }).await
+    }
+    pub(crate) async fn react(
+        &self,
+        call: &Call,
+        message: Uuid,
+        reaction: CounselMessageReaction,
+    ) -> Result<CounselMessage, Error> {
+        let mut client = self.client.clone();
+        let message = ReactMessageRequest { message_id: message.to_string(), reaction: reaction.into() };
+        let reacted = ask(call, self.deadline, message, |it| async move { client.react_message(it).await });
+        reacted.await?.counsel_message.ok_or_else(Error::broken)
+    }
+}

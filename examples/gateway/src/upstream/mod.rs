@@ -1,0 +1,68 @@
+//! The services behind the gateway: channels that connect when needed, a deadline for every call.
+use crate::{config::Config, error::Error, extract::Call};
+use contracts::v1::service::{
+    counsel_service_client::CounselServiceClient, counselor_service_client::CounselorServiceClient,
+    user_service_client::UserServiceClient,
+};
+use std::time::Duration;
+use tonic::{
+    Request, Response, Status,
+    transport::{Channel, Endpoint},
+};
+
+mod counselors;
+mod counsels;
+mod users;
+
+pub(crate) use counselors::Counselors;
+pub(crate) use counsels::Counsels;
+pub(crate) use users::Users;
+
+/// All services. Clones share their connections.
+#[derive(Clone)]
+pub(crate) struct Upstream {
+    pub(crate) users: Users,
+    pub(crate) counsels: Counsels,
+    pub(crate) counselors: Counselors,
+}
+impl Upstream {
+    /// Connects to nothing yet: the gateway may start before the services, and survives them.
+    pub(crate) fn new(config: &Config) -> Result<Self, tonic::transport::Error> {
+        let deadline = config.deadline;
+        let users = connect(&config.user_service)?;
+        let counseling = connect(&config.counseling_service)?;
+        let counsels = CounselServiceClient::new(counseling.clone());
+        Ok(Upstream {
+            users: Users { client: UserServiceClient::new(users), deadline },
+            counsels: Counsels { client: counsels, deadline, reply_deadline: config.reply_deadline },
+            counselors: Counselors { client: CounselorServiceClient::new(counseling), deadline },
+        })
+    }
+}
+
+/// Pings find a service that hangs without closing its connection.
+fn connect(url: &str) -> Result<Channel, tonic::transport::Error> {
+    let endpoint = Endpoint::from_shared(url.to_owned())?
+        .connect_timeout(Duration::from_secs(2))
+        .http2_keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(5));
+    Ok(endpoint.connect_lazy())
+}
+
+/// One call: what travels beside the request goes out, what the answer includes comes back.
+async fn ask<Q, A, F>(
+    call: &Call,
+    deadline: Duration,
+    message: Q,
+    rpc: impl FnOnce(Request<Q>) -> F,
+) -> Result<A, Error>
+where
+    F: Future<Output = Result<Response<A>, Status>>,
+{
+    let rpc = rpc(call.request(message, deadline));
+    // tonic's own deadline starts when it is connected, and ends with the first byte.
+    let answer = tokio::time::timeout(deadline, rpc).await.map_err(|_| Error::deadline())?;
+    let headers = answer.as_ref().map_or_else(Status::metadata, Response::metadata);
+    call.saw(&cqrs_core::grpc::position(headers));
+    Ok(answer?.into_inner())
+}

@@ -1,0 +1,66 @@
+//! The whole of it in one file: a command, an event, an aggregate, a read model and a query, in memory.
+use cqrs_core::{
+    Aggregate, App, Change, Command, Event, Evolve, Never, Query, Repo, Result, Rows, View, Views, handler, projection,
+};
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Serialize, Deserialize, Aggregate)]
+#[aggregate(name = "user", event = UserRegistered)]
+struct User {
+    #[id]
+    email: String,
+}
+
+#[derive(Clone, Serialize, Deserialize, Event)]
+#[event(name = "user-registered", version = 1)]
+struct UserRegistered {
+    email: String,
+}
+
+impl Evolve<UserRegistered> for User {
+    fn create(event: &UserRegistered) -> Option<Self> {
+        Some(User { email: event.email.clone() })
+    }
+    fn apply(&mut self, _: &UserRegistered) {}
+}
+
+#[derive(Clone, Serialize, Deserialize, Command)]
+struct RegisterUser {
+    email: String,
+}
+
+#[handler]
+async fn register_user(command: RegisterUser, users: Repo<User>) -> Result<(), Never> {
+    users.create(UserRegistered { email: command.email })?;
+    Ok(())
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, View)]
+#[view(name = "greeting", key = String)]
+struct Greeting(String);
+
+#[projection(name = "greeting")]
+fn greet(event: &UserRegistered) -> Change<Greeting> {
+    Greeting(format!("Hello, {}!", event.email)).put(event.email.clone())
+}
+
+#[derive(Clone, Query)]
+struct FindGreeting(String);
+
+#[handler]
+async fn find_greeting(query: FindGreeting, greetings: Views<Greeting>) -> Result<Option<Greeting>, Never> {
+    Ok(greetings.get(&query.0).await?)
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let app = App::new("quickstart").discover(module_path!()).aggregate(Rows::<User>::new()).build()?;
+    let _background = app.start().await?;
+    app.send(RegisterUser { email: "kim@example.com".into() }).await?;
+    println!("{:?}", app.send(FindGreeting("kim@example.com".into())).await?);
+    match app.send(RegisterUser { email: "kim@example.com".into() }).await {
+        Ok(()) => println!("registered twice?"),
+        Err(error) => println!("{error}"),
+    }
+    Ok(())
+}

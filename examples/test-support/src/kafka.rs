@@ -1,0 +1,336 @@
+//! An Apache Kafka node of the test run: something to publish to, and a broker to stop, kill and freeze.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+
+use crate::machine::{self, Scratch, blocking};
+use crate::part::{Part, Unavailable};
+use crate::process::{self, Process, Signal};
+use crate::proxy::Proxy;
+
+/// How long a node may take to start or to stop: it takes seconds, but on a busy machine a JVM takes its time.
+const LIMIT: Duration = Duration::from_secs(90);
+/// How often a port may turn out to be taken between looking for it and using it.
+const PORTS_TO_TRY: usize = 2;
+/// What does not depend on where the node runs.
+const SETTINGS: &str = include_str!("../../deploy/kafka.properties");
+/// Any 16 bytes in base64 will do for a cluster of one.
+const CLUSTER_ID: &str = "Y3Fycy10ZXN0LWJyb2tlcg";
+
+static SHARED: OnceLock<Result<Kafka, Unavailable>> = OnceLock::new();
+
+/// An Apache Kafka node (KRaft, broker and controller in one): a child of this process, or the cluster that
+/// `CQRS_TEST_KAFKA` names.
+///
+/// Topics are not created by mentioning them, and a group's first member need not wait for others. Its methods
+/// block for a moment; they may be called from async tests as they are.
+///
+/// ```no_run
+/// # use test_support::Kafka;
+/// let kafka = Kafka::start()?;
+/// println!("bootstrap.servers={}", kafka.bootstrap());
+///
+/// kafka.freeze()?; // as a garbage collection of a minute would
+/// kafka.thaw()?;
+/// kafka.kill()?; // -9, and really gone when this returns
+/// kafka.start_again()?; // same port, same data
+/// # Ok::<(), anyhow::Error>(())
+/// ```
+pub struct Kafka {
+    bootstrap: String,
+    node: Option<Node>,
+}
+
+/// A node of our own.
+struct Node {
+    process: Mutex<Option<Process>>,
+    installed: Installed,
+    ports: Ports,
+    scratch: Scratch,
+}
+
+/// What is on this machine to start a node with.
+struct Installed {
+    java: PathBuf,
+    libs: PathBuf,
+}
+
+struct Ports {
+    clients: u16,
+    controller: u16,
+    /// Clients that came through the proxy are sent back to its port, not past it.
+    proxied: u16,
+    proxy: u16,
+}
+
+impl Kafka {
+    /// Starts a node of its own, which a test may kill and freeze. Dropping it ends it and removes its data.
+    ///
+    /// # Errors
+    /// Java or Kafka's jars are not there, or the node does not start.
+    pub fn start() -> Result<Kafka, Unavailable> {
+        blocking(|| {
+            let installed = Installed::find()?;
+            let node = Node::start(installed).map_err(|error| Part::Kafka.broken(format!("{error:#}")))?;
+            Ok(Kafka { bootstrap: format!("127.0.0.1:{}", node.ports.clients), node: Some(node) })
+        })
+    }
+
+    /// The broker that every test of this process shares: the one that `CQRS_TEST_KAFKA` names, or a node that is
+    /// started by the first who asks. Tests use topics and groups with names of their own.
+    ///
+    /// # Errors
+    /// As [`Kafka::start`].
+    ///
+    /// ```no_run
+    /// println!("bootstrap.servers={}", test_support::Kafka::shared()?.bootstrap());
+    /// # Ok::<(), test_support::Unavailable>(())
+    /// ```
+    pub fn shared() -> Result<&'static Kafka, Unavailable> {
+        blocking(|| {
+            SHARED.get_or_init(|| match machine::variable("CQRS_TEST_KAFKA") {
+                Some(bootstrap) => Ok(Kafka { bootstrap, node: None }),
+                None => Kafka::start(),
+            })
+        })
+        .as_ref()
+        .map_err(Unavailable::clone)
+    }
+
+    /// Whether there is something to start, without starting it.
+    pub(crate) fn find() -> Result<(), Unavailable> {
+        Installed::find().map(drop)
+    }
+
+    /// Whether [`Kafka::shared`] has something to start or to use.
+    pub(crate) fn find_shared() -> Result<(), Unavailable> {
+        if machine::variable("CQRS_TEST_KAFKA").is_some() { Ok(()) } else { Kafka::find() }
+    }
+
+    /// Ends the shared node, if one was started. For the end of the test run: a static is never dropped.
+    pub(crate) fn end_shared() {
+        if let Some(Ok(Kafka { node: Some(node), .. })) = SHARED.get() {
+            node.end();
+        }
+    }
+
+    /// What a client takes as `bootstrap.servers`.
+    pub fn bootstrap(&self) -> &str {
+        &self.bootstrap
+    }
+
+    /// A network between clients and this node that can be cut: a client that takes the proxy's address as
+    /// `bootstrap.servers` stays on it. One at a time.
+    ///
+    /// # Errors
+    /// The node is not ours ([`Kafka::shared`] with `CQRS_TEST_KAFKA`), or it has a proxy already.
+    ///
+    /// ```no_run
+    /// # async fn example(kafka: test_support::Kafka) -> anyhow::Result<()> {
+    /// let network = kafka.proxy().await?;
+    /// println!("bootstrap.servers={}", network.address());
+    /// network.blackhole(true);
+    /// # Ok(()) }
+    /// ```
+    pub async fn proxy(&self) -> anyhow::Result<Proxy> {
+        let ports = &self.ours()?.ports;
+        Ok(Proxy::listening(ports.proxy, format!("127.0.0.1:{}", ports.proxied)).await?)
+    }
+
+    /// Stops the node as an administrator would, and waits until it is gone.
+    ///
+    /// # Errors
+    /// The node is not ours, is not running, or does not end in time.
+    pub fn stop(&self) -> anyhow::Result<()> {
+        self.ours()?.stop()
+    }
+
+    /// `kill -9`, and waits until the process is really gone.
+    ///
+    /// # Errors
+    /// The node is not ours, or is not running.
+    pub fn kill(&self) -> anyhow::Result<()> {
+        let mut process = self.ours()?.process().take().context("Kafka is not running")?;
+        blocking(|| process.kill()).context("Kafka cannot be killed")
+    }
+
+    /// Starts a stopped or killed node on the same ports with the same data, and waits until it serves clients.
+    ///
+    /// # Errors
+    /// The node is not ours, is running, or does not start; the error has the end of its log.
+    pub fn start_again(&self) -> anyhow::Result<()> {
+        self.ours()?.launch()
+    }
+
+    /// Stops the node's time: its connections stay open and nothing answers.
+    ///
+    /// # Errors
+    /// The node is not ours, or is not running.
+    pub fn freeze(&self) -> anyhow::Result<()> {
+        self.ours()?.signal(Signal::STOP)
+    }
+
+    /// Lets a frozen node go on.
+    ///
+    /// # Errors
+    /// The node is not ours, or is not running.
+    pub fn thaw(&self) -> anyhow::Result<()> {
+        self.ours()?.signal(Signal::CONT)
+    }
+
+    fn ours(&self) -> anyhow::Result<&Node> {
+        self.node.as_ref().context("CQRS_TEST_KAFKA names a broker that is not ours to stop; Kafka::start() is")
+    }
+}
+
+impl Installed {
+    fn find() -> Result<Installed, Unavailable> {
+        let home = machine::variable("JAVA_HOME").map(|home| Path::new(&home).join("bin/java"));
+        let java = home.filter(|java| machine::is_program(java)).or_else(|| machine::program(&["java"]));
+        let java = java.ok_or_else(|| Part::Kafka.missing("no java (17 or later) on the PATH"))?;
+        let libs = match machine::variable("CQRS_TEST_KAFKA_LIBS").map(PathBuf::from) {
+            // a wrong path is a mistake, not a machine without Kafka
+            Some(libs) if !libs.is_dir() => {
+                let reason = format!("CQRS_TEST_KAFKA_LIBS names {}, which is no folder", libs.display());
+                return Err(Part::Kafka.broken(reason));
+            }
+            Some(libs) => libs,
+            None => Installed::newest_cached().ok_or_else(|| {
+                Part::Kafka.missing("no jars; run examples/deploy/kafka-jars, or set CQRS_TEST_KAFKA_LIBS=<folder>")
+            })?,
+        };
+        Ok(Installed { java, libs })
+    }
+
+    /// The newest version that `examples/deploy/kafka-jars` has fetched as a whole.
+    fn newest_cached() -> Option<PathBuf> {
+        let cache = Path::new(&machine::variable("HOME")?).join(".cache/cqrs-kafka");
+        let versions = fs::read_dir(cache).ok()?.flatten().map(|entry| entry.path());
+        versions.filter(|libs| libs.join("complete").is_file()).max_by_key(|libs| {
+            let name = libs.file_name().unwrap_or_default().to_string_lossy();
+            name.split('.').map(|number| number.parse::<u32>().unwrap_or(0)).collect::<Vec<_>>()
+        })
+    }
+
+    fn java(&self) -> Command {
+        let mut java = process::guarded(&self.java, "KILL", None);
+        java.arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn").arg("-Xmx512m");
+        java.arg("-cp").arg(self.libs.join("*"));
+        java
+    }
+}
+
+impl Ports {
+    fn draw() -> std::io::Result<Ports> {
+        let port = machine::free_port;
+        Ok(Ports { clients: port()?, controller: port()?, proxied: port()?, proxy: port()? })
+    }
+
+    fn configuration(&self, data: &Path) -> String {
+        let Ports { clients, controller, proxied, proxy } = self;
+        let data = data.display();
+        format!(
+            "{SETTINGS}\
+             listeners=CLIENTS://127.0.0.1:{clients},PROXIED://127.0.0.1:{proxied},CONTROLLER://127.0.0.1:{controller}\n\
+             advertised.listeners=CLIENTS://127.0.0.1:{clients},PROXIED://127.0.0.1:{proxy},\
+             CONTROLLER://127.0.0.1:{controller}\n\
+             controller.quorum.bootstrap.servers=127.0.0.1:{controller}\n\
+             log.dirs={data}\n"
+        )
+    }
+}
+
+impl Node {
+    fn start(installed: Installed) -> anyhow::Result<Node> {
+        let scratch = Scratch::new("kafka")?;
+        let mut node = Node { process: Mutex::default(), installed, ports: Ports::draw()?, scratch };
+        for attempt in 1.. {
+            node.format()?;
+            match node.launch() {
+                Err(_) if attempt < PORTS_TO_TRY => node.ports = Ports::draw()?,
+                result => return result.map(|()| node),
+            }
+        }
+        unreachable!("the last attempt returns")
+    }
+
+    /// Writes the configuration and an empty data folder: the controller's address is kept there.
+    fn format(&self) -> anyhow::Result<()> {
+        let data = self.scratch.join("data");
+        if data.exists() {
+            fs::remove_dir_all(&data)?;
+        }
+        let configuration = self.scratch.join("server.properties");
+        fs::write(&configuration, self.ports.configuration(&data))?;
+        let mut format = self.installed.java();
+        format.args(["-XX:TieredStopAtLevel=1", "kafka.tools.StorageTool", "format", "--standalone"]);
+        process::output(format.args(["--cluster-id", CLUSTER_ID, "--config"]).arg(configuration))
+            .context("formatting Kafka's data folder")?;
+        Ok(())
+    }
+
+    fn launch(&self) -> anyhow::Result<()> {
+        let mut running = self.process();
+        if running.is_some() {
+            bail!("Kafka is running already");
+        }
+        let mut kafka = self.installed.java();
+        kafka.arg("kafka.Kafka").arg(self.scratch.join("server.properties")).current_dir(self.scratch.path());
+        let mut process = Process::spawn(kafka, &self.scratch.join("log"))?;
+        let broker = SocketAddr::from((Ipv4Addr::LOCALHOST, self.ports.clients));
+        blocking(|| process.wait_until(LIMIT, || serves(broker).unwrap_or(false))).context("Kafka does not start")?;
+        *running = Some(process);
+        Ok(())
+    }
+
+    fn stop(&self) -> anyhow::Result<()> {
+        let mut process = self.process().take().context("Kafka is not running")?;
+        process.signal(Signal::CONT)?; // a frozen process would not see the other one
+        blocking(|| process.end(Signal::TERM, LIMIT)).context("Kafka does not stop")?;
+        Ok(())
+    }
+
+    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        self.process().as_ref().context("Kafka is not running")?.signal(signal).context("Kafka takes no signal")
+    }
+
+    fn end(&self) {
+        drop(self.process().take()); // kills it: there is nothing to save
+        let _ = fs::remove_dir_all(self.scratch.path());
+    }
+
+    fn process(&self) -> MutexGuard<'_, Option<Process>> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        blocking(|| self.end());
+    }
+}
+
+/// Whether a broker lists itself among those that serve: the port alone opens a little earlier.
+fn serves(broker: SocketAddr) -> std::io::Result<bool> {
+    const REQUEST: &[u8] = &[
+        0, 0, 0, 14, // how many bytes follow
+        0, 3, 0, 1, // Metadata, version 1
+        0, 0, 0, 7, // correlation id
+        255, 255, // no client id
+        0, 0, 0, 0, // about no topics
+    ];
+    let patience = Duration::from_secs(2);
+    let mut connection = TcpStream::connect_timeout(&broker, patience)?;
+    connection.set_read_timeout(Some(patience))?;
+    connection.write_all(REQUEST)?;
+    let mut answer = [0; 12]; // length, correlation id, number of brokers
+    connection.read_exact(&mut answer)?;
+    Ok(answer[8..] == [0, 0, 0, 1])
+}

@@ -1,0 +1,384 @@
+//! A PostgreSQL server of the test run: databases to make, and a server to stop, crash and start again.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use url::Url;
+
+use crate::machine::{self, Scratch, blocking};
+use crate::part::{Part, Unavailable};
+use crate::process::{self, Process, Signal, User};
+
+/// How long a server may take to start or to stop: a crashed one replays its log first.
+const LIMIT: Duration = Duration::from_secs(60);
+/// How often a port may turn out to be taken between looking for it and using it.
+const PORTS_TO_TRY: usize = 3;
+
+static SHARED: OnceLock<Result<Postgres, Unavailable>> = OnceLock::new();
+
+/// A PostgreSQL server: a child of this process, or the one that `CQRS_TEST_POSTGRES` names.
+///
+/// The child syncs to disk as a real one does (`fsync=on`), takes 200 connections, and trusts whoever can reach
+/// its loopback port. Its methods block for a moment; they may be called from async tests as they are.
+///
+/// ```no_run
+/// # use test_support::Postgres;
+/// let postgres = Postgres::start()?;
+/// let orders = postgres.create_database("orders")?;
+/// let copy = postgres.create_database_from(&orders, "orders")?;
+/// assert_ne!(orders.url(), copy.url());
+///
+/// postgres.stop_immediate()?; // as if the power went
+/// postgres.start_again()?; // same port, same data
+/// # Ok::<(), anyhow::Error>(())
+/// ```
+pub struct Postgres {
+    admin: Url,
+    psql: Option<PathBuf>,
+    server: Option<Server>,
+    made: Mutex<Vec<Database>>,
+}
+
+/// A server of our own.
+struct Server {
+    process: Mutex<Option<Process>>,
+    installed: Installed,
+    port: u16,
+    scratch: Scratch,
+}
+
+/// What is on this machine to start a server with.
+struct Installed {
+    bin: PathBuf,
+    user: Option<User>,
+}
+
+impl Postgres {
+    /// Starts a server of its own, which a test may stop and crash. Dropping it ends it and removes its data.
+    ///
+    /// # Errors
+    /// No PostgreSQL server is installed, or it does not start.
+    pub fn start() -> Result<Postgres, Unavailable> {
+        blocking(|| {
+            let installed = Installed::find()?;
+            let server = Server::start(installed).map_err(|error| Part::Postgres.broken(format!("{error:#}")))?;
+            let admin = Url::parse(&format!("postgres://postgres@127.0.0.1:{}/postgres", server.port));
+            Ok(Postgres {
+                admin: admin.map_err(|error| Part::Postgres.broken(error))?,
+                psql: Some(server.installed.bin.join("psql")).filter(|psql| machine::is_program(psql)),
+                server: Some(server),
+                made: Mutex::default(),
+            })
+        })
+    }
+
+    /// The server that every test of this process shares: the one that `CQRS_TEST_POSTGRES` names, or one that is
+    /// started by the first who asks.
+    ///
+    /// # Errors
+    /// As [`Postgres::start`], or the variable is not a `postgres://` URL.
+    ///
+    /// ```no_run
+    /// let database = test_support::Postgres::shared()?.create_database("accounts")?;
+    /// # Ok::<(), anyhow::Error>(())
+    /// ```
+    pub fn shared() -> Result<&'static Postgres, Unavailable> {
+        blocking(|| SHARED.get_or_init(Postgres::external_or_start)).as_ref().map_err(Unavailable::clone)
+    }
+
+    fn external_or_start() -> Result<Postgres, Unavailable> {
+        let Some(url) = machine::variable("CQRS_TEST_POSTGRES") else { return Postgres::start() };
+        let admin = Url::parse(&url).map_err(|error| error.to_string());
+        let admin = admin.and_then(|url| match (url.scheme(), url.host()) {
+            ("postgres" | "postgresql", Some(_)) => Ok(url),
+            _ => Err("not postgres://host/database".to_owned()),
+        });
+        let admin = admin.map_err(|reason| Part::Postgres.broken(format!("CQRS_TEST_POSTGRES: {reason}")))?;
+        Ok(Postgres { admin, psql: None, server: None, made: Mutex::default() })
+    }
+
+    /// Whether there is something to start, without starting it.
+    pub(crate) fn find() -> Result<(), Unavailable> {
+        Installed::find().map(drop)
+    }
+
+    /// Whether [`Postgres::shared`] has something to start or to use.
+    pub(crate) fn find_shared() -> Result<(), Unavailable> {
+        if machine::variable("CQRS_TEST_POSTGRES").is_some() { Ok(()) } else { Postgres::find() }
+    }
+
+    /// Ends the shared server, if one was started. For the end of the test run: a static is never dropped.
+    pub(crate) fn end_shared() {
+        if let Some(Ok(shared)) = SHARED.get() {
+            shared.end();
+        }
+    }
+
+    /// The URL of a database by this name, whether or not it exists.
+    pub fn url(&self, database: &str) -> String {
+        let mut url = self.admin.clone();
+        url.set_path(database);
+        url.into()
+    }
+
+    /// The same database by another way to the server, such as a [`Proxy`](crate::Proxy).
+    ///
+    /// ```no_run
+    /// # use test_support::{Postgres, Proxy};
+    /// # async fn example(postgres: &'static Postgres) -> anyhow::Result<()> {
+    /// let database = postgres.create_database("orders")?;
+    /// let proxy = Proxy::to(postgres.address()).await?;
+    /// let url = postgres.url_through(&proxy, &database);
+    /// # Ok(()) }
+    /// ```
+    pub fn url_through(&self, proxy: &crate::Proxy, database: &Database) -> String {
+        let mut url = self.admin.clone();
+        url.set_path(&database.name);
+        // both succeed: the admin URL has a host
+        let _ = url.set_ip_host(proxy.address().ip());
+        let _ = url.set_port(Some(proxy.address().port()));
+        url.into()
+    }
+
+    /// `host:port` of the server, for a [`Proxy`](crate::Proxy).
+    pub fn address(&self) -> String {
+        format!("{}:{}", self.admin.host_str().unwrap_or("127.0.0.1"), self.admin.port().unwrap_or(5432))
+    }
+
+    /// Creates an empty database of its own for one test; `name` is how its name begins.
+    ///
+    /// # Errors
+    /// The server does not answer, or there is no `psql` to ask it with.
+    pub fn create_database(&self, name: &str) -> anyhow::Result<Database> {
+        self.create(None, name)
+    }
+
+    /// Creates a copy of a database: quicker than migrating again. Whoever prepared the template closes their
+    /// connections first; a connection that is still on its way out is waited for.
+    ///
+    /// # Errors
+    /// As [`Postgres::create_database`], or the template stays in use.
+    pub fn create_database_from(&self, template: &Database, name: &str) -> anyhow::Result<Database> {
+        self.create(Some(template), name)
+    }
+
+    fn create(&self, template: Option<&Database>, name: &str) -> anyhow::Result<Database> {
+        let readable: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).take(40).collect();
+        let name = format!("{}_{:08x}", readable.to_ascii_lowercase(), fastrand::u32(..));
+        let database = Database { url: self.url(&name), name };
+        let mut statement = format!("create database {}", database.name);
+        if let Some(template) = template {
+            statement += &format!(" template {}", template.name);
+        }
+        blocking(|| {
+            let started = Instant::now();
+            loop {
+                match self.run(&statement) {
+                    // a closed connection lives on in the server for a moment
+                    Err(error) if in_use(&error) && started.elapsed() < Duration::from_secs(5) => {
+                        thread::sleep(Duration::from_millis(50));
+                    }
+                    result => break result,
+                }
+            }
+        })
+        .with_context(|| format!("cannot create database {}", database.name))?;
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).push(database.clone());
+        Ok(database)
+    }
+
+    /// Runs a statement on the maintenance database. Only for statements that keep no secrets.
+    fn run(&self, statement: &str) -> anyhow::Result<String> {
+        let psql = self.psql.clone().or_else(|| machine::program(&["psql"]));
+        let psql = psql.context("no psql on this machine (postgresql-client) to create a database with")?;
+        let mut command = Command::new(psql);
+        command.env("PGCONNECT_TIMEOUT", "10").args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--dbname"]);
+        process::output(command.arg(self.admin.as_str()).args(["--command", statement]))
+    }
+
+    /// Stops the server as an administrator would: running transactions are rolled back, connections closed, and
+    /// everything is written out.
+    ///
+    /// # Errors
+    /// The server is not ours ([`Postgres::shared`] with `CQRS_TEST_POSTGRES`), not running, or does not end in time.
+    pub fn stop_fast(&self) -> anyhow::Result<()> {
+        self.ours()?.stop(Signal::INT)
+    }
+
+    /// Stops the server without a checkpoint and without goodbye: the next start recovers from the log, as after a crash.
+    ///
+    /// # Errors
+    /// As [`Postgres::stop_fast`].
+    pub fn stop_immediate(&self) -> anyhow::Result<()> {
+        self.ours()?.stop(Signal::QUIT)
+    }
+
+    /// Starts a stopped server on the same port with the same data, and waits until it takes connections.
+    ///
+    /// # Errors
+    /// The server is not ours, is running, or does not start; the error has the end of its log.
+    pub fn start_again(&self) -> anyhow::Result<()> {
+        self.ours()?.launch()
+    }
+
+    /// [`Postgres::stop_fast`], then [`Postgres::start_again`].
+    ///
+    /// # Errors
+    /// As those two.
+    pub fn restart(&self) -> anyhow::Result<()> {
+        self.stop_fast()?;
+        self.start_again()
+    }
+
+    fn ours(&self) -> anyhow::Result<&Server> {
+        self.server.as_ref().context("CQRS_TEST_POSTGRES names a server that is not ours to stop; Postgres::start() is")
+    }
+
+    fn end(&self) {
+        match &self.server {
+            Some(server) => server.end(),
+            None => {
+                // somebody else's server: leave nothing behind
+                for database in self.made.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+                    let _ = self.run(&format!("drop database if exists {} with (force)", database.name));
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        blocking(|| self.end());
+    }
+}
+
+fn in_use(error: &anyhow::Error) -> bool {
+    error.to_string().contains("is being accessed by other users")
+}
+
+/// A database made for one test.
+#[derive(Debug, Clone)]
+pub struct Database {
+    name: String,
+    url: String,
+}
+
+impl Database {
+    /// Its name on the server.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How to connect to it.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+impl Installed {
+    fn find() -> Result<Installed, Unavailable> {
+        let bin = Installed::newest().ok_or_else(|| {
+            let looked = "no initdb and postgres in /usr/lib/postgresql/*/bin or on the PATH";
+            Part::Postgres.missing(format!("{looked}; apt-get install postgresql, or set CQRS_TEST_POSTGRES=<url>"))
+        })?;
+        if !rustix::process::getuid().is_root() {
+            return Ok(Installed { bin, user: None });
+        }
+        match process::setpriv().and(User::by_name("postgres")) {
+            user @ Some(_) => Ok(Installed { bin, user }),
+            None => {
+                let reason = "it does not run as root, and there is no user postgres, or no setpriv to become that";
+                Err(Part::Postgres.missing(reason))
+            }
+        }
+    }
+
+    fn newest() -> Option<PathBuf> {
+        let complete = |bin: &PathBuf| ["initdb", "postgres"].iter().all(|name| machine::is_program(&bin.join(name)));
+        let version = |bin: &PathBuf| -> Option<u32> { bin.parent()?.file_name()?.to_str()?.parse().ok() };
+        let packaged = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+        let packaged = packaged.map(|entry| entry.path().join("bin")).filter(complete);
+        packaged.max_by_key(version).or_else(|| {
+            let initdb = fs::canonicalize(machine::program(&["initdb"])?).ok()?; // past a link, to its neighbours
+            Some(initdb.parent()?.to_owned()).filter(complete)
+        })
+    }
+
+    fn command(&self, name: &str, folder: &Path) -> Command {
+        let mut command = process::guarded(&self.bin.join(name), "QUIT", self.user);
+        command.current_dir(folder); // one that the user may enter
+        command
+    }
+}
+
+impl Server {
+    fn start(installed: Installed) -> anyhow::Result<Server> {
+        let scratch = Scratch::new("postgres")?;
+        if let Some(user) = installed.user {
+            std::os::unix::fs::chown(scratch.path(), Some(user.id), Some(user.group))?;
+        }
+        let mut initdb = installed.command("initdb", scratch.path());
+        initdb.args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]);
+        process::output(initdb.arg("--pgdata").arg(scratch.join("data"))).context("initdb")?;
+        let mut server = Server { process: Mutex::default(), installed, port: 0, scratch };
+        for attempt in 1.. {
+            server.port = machine::free_port()?;
+            match server.launch() {
+                Err(error) if attempt < PORTS_TO_TRY && format!("{error:#}").contains("already in use") => {}
+                result => return result.map(|()| server),
+            }
+        }
+        unreachable!("the last attempt returns")
+    }
+
+    fn launch(&self) -> anyhow::Result<()> {
+        let mut running = self.process();
+        if running.is_some() {
+            bail!("PostgreSQL is running already");
+        }
+        let mut postgres = self.installed.command("postgres", self.scratch.path());
+        postgres.arg("-D").arg(self.scratch.join("data"));
+        postgres.arg("-p").arg(self.port.to_string());
+        for setting in [
+            "listen_addresses=127.0.0.1",
+            "unix_socket_directories=", // none: a path in a temporary folder can be too long for one
+            "max_connections=200",
+            "fsync=on", // what is tested is durability
+        ] {
+            postgres.arg("-c").arg(setting);
+        }
+        let mut process = Process::spawn(postgres, &self.scratch.join("log"))?;
+        // the server writes its process id on the first line of this file, and how it is on the eighth
+        let pid_file = self.scratch.join("data/postmaster.pid");
+        let id = process.id().to_string();
+        let ready = || {
+            let text = fs::read_to_string(&pid_file).unwrap_or_default();
+            let line = |n| text.lines().nth(n).map(str::trim);
+            line(0) == Some(&id) && line(7) == Some("ready")
+        };
+        blocking(|| process.wait_until(LIMIT, ready)).context("PostgreSQL does not start")?;
+        *running = Some(process);
+        Ok(())
+    }
+
+    fn stop(&self, signal: Signal) -> anyhow::Result<()> {
+        let mut process = self.process().take().context("PostgreSQL is not running")?;
+        blocking(|| process.end(signal, LIMIT)).context("PostgreSQL does not stop")?;
+        Ok(())
+    }
+
+    fn end(&self) {
+        let _ = self.stop(Signal::QUIT);
+        let _ = fs::remove_dir_all(self.scratch.path());
+    }
+
+    fn process(&self) -> MutexGuard<'_, Option<Process>> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

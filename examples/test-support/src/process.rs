@@ -1,0 +1,164 @@
+//! A server as a child process: it dies with the test run, takes signals, and its output is kept.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+pub(crate) use rustix::process::Signal;
+
+use crate::machine;
+
+/// How often something that is awaited is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A running child.
+pub(crate) struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts a command with its output in the file `log`.
+    pub(crate) fn spawn(mut command: Command, log: &Path) -> io::Result<Process> {
+        let output = File::options().create(true).append(true).open(log)?;
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        Ok(Process { child: spawn_for_good(command)?, log: log.to_owned() })
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
+        Ok(rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal)?)
+    }
+
+    /// Waits until `ready`, and fails as soon as the process ends.
+    pub(crate) fn wait_until(&mut self, limit: Duration, mut ready: impl FnMut() -> bool) -> anyhow::Result<()> {
+        let started = Instant::now();
+        while !ready() {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("it ended with {status}\n{}", self.last_words());
+            }
+            if started.elapsed() > limit {
+                bail!("it was not ready after {limit:?}\n{}", self.last_words());
+            }
+            thread::sleep(LOOK);
+        }
+        Ok(())
+    }
+
+    /// Sends a signal that asks the process to end, and waits until it is really gone.
+    pub(crate) fn end(&mut self, signal: Signal, limit: Duration) -> anyhow::Result<ExitStatus> {
+        self.signal(signal).context("cannot signal it")?;
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            if started.elapsed() > limit {
+                bail!("it was still there {limit:?} after the signal\n{}", self.last_words());
+            }
+            thread::sleep(LOOK);
+        }
+    }
+
+    /// `kill -9`, and waits until it is really gone: not a zombie, its ports and files free.
+    pub(crate) fn kill(&mut self) -> io::Result<()> {
+        self.child.kill()?;
+        self.child.wait().map(drop)
+    }
+
+    /// `kill -9` to the whole process group, for a process that was started in one of its own.
+    pub(crate) fn kill_group(&mut self) -> io::Result<()> {
+        rustix::process::kill_process_group(rustix::process::Pid::from_child(&self.child), Signal::KILL)?;
+        self.child.wait().map(drop)
+    }
+
+    /// The end of its output, for an error message.
+    pub(crate) fn last_words(&self) -> String {
+        let output = fs::read(&self.log).unwrap_or_default();
+        let text = String::from_utf8_lossy(&output);
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if !matches!(self.child.try_wait(), Ok(Some(_))) {
+            let _ = self.kill();
+        }
+    }
+}
+
+/// Another user that servers run as, since PostgreSQL refuses to be root.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct User {
+    pub(crate) id: u32,
+    pub(crate) group: u32,
+}
+
+impl User {
+    pub(crate) fn by_name(name: &str) -> Option<User> {
+        let users = fs::read_to_string("/etc/passwd").ok()?;
+        let mut lines = users.lines().map(|line| line.split(':'));
+        let mut fields = lines.find_map(|mut fields| (fields.next() == Some(name)).then_some(fields))?.skip(1);
+        Some(User { id: fields.next()?.parse().ok()?, group: fields.next()?.parse().ok()? })
+    }
+}
+
+/// The program that sets up a child as [`guarded`] needs it (util-linux).
+pub(crate) fn setpriv() -> Option<PathBuf> {
+    machine::program(&["setpriv"])
+}
+
+/// A command that the kernel ends with the signal of this name when the test run dies, run as another user if one is given.
+///
+/// Without `setpriv` it is the plain command, and becomes nobody else.
+pub(crate) fn guarded(program: &Path, death: &str, user: Option<User>) -> Command {
+    let Some(setpriv) = setpriv() else { return Command::new(program) };
+    let mut command = Command::new(setpriv);
+    command.args(["--pdeathsig", death]);
+    if let Some(User { id, group }) = user {
+        command.arg(format!("--reuid={id}")).arg(format!("--regid={group}")).arg("--init-groups");
+    }
+    command.arg(program);
+    command
+}
+
+/// Runs a short command and returns what it printed; what it complained about is the error.
+pub(crate) fn output(command: &mut Command) -> anyhow::Result<String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot run {name}"))?;
+    if !output.status.success() {
+        bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+type Started = (Command, Sender<io::Result<Child>>);
+
+/// Spawns from a thread that never ends: to the kernel a child's parent is the *thread*, and a test's thread ends early.
+fn spawn_for_good(command: Command) -> io::Result<Child> {
+    static NURSERY: OnceLock<Sender<Started>> = OnceLock::new();
+    let nursery = NURSERY.get_or_init(|| {
+        let (orders, received) = mpsc::channel::<Started>();
+        thread::spawn(move || {
+            for (mut command, answer) in received {
+                let _ = answer.send(command.spawn());
+            }
+        });
+        orders
+    });
+    let (answer, child) = mpsc::channel();
+    let gone = || io::Error::other("the spawning thread is gone");
+    nursery.send((command, answer)).map_err(|_| gone())?;
+    child.recv().map_err(|_| gone())?
+}

@@ -1,0 +1,409 @@
+//! The list of tests of a binary: each brings along what its parameters name, or is ignored and says why.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::fmt::Debug;
+use std::future::Future;
+use std::panic::{self, AssertUnwindSafe};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use tokio::runtime;
+use tokio::time::timeout;
+
+use crate::browser::Browser;
+use crate::chromium::Chromium;
+use crate::kafka::Kafka;
+use crate::part::{Part, Unavailable};
+use crate::postgres::Postgres;
+
+/// How long a test may take unless [`Trials::within`] says otherwise: a test that hangs must not hold up the rest.
+const LIMIT: Duration = Duration::from_secs(120);
+/// A test's runtime: enough threads that tasks run side by side, also on a small machine.
+const THREADS: usize = 4;
+/// How long what a test left running may take to notice.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// The tests of one binary. Its `Cargo.toml` says `harness = false`, its `main` returns [`Trials::run`].
+///
+/// A test is an async function. Its parameters are the parts that it needs, up to three; it returns nothing or a
+/// `Result`, runs on a runtime of its own, and fails by an error, by a panic, or by
+/// taking longer than two minutes once its parts are there.
+///
+/// ```no_run
+/// # use test_support::{Kafka, Postgres, Trials};
+/// # use std::time::Duration;
+/// mod relay {
+///     # use test_support::{Kafka, Postgres, Trials};
+///     pub fn trials() -> Trials {
+///         Trials::new()
+///             .test("publishes what is committed", publishes)
+///             .test("goes on after the broker was killed", async |postgres: &'static Postgres, kafka: Kafka| {
+///                 let database = postgres.create_database("relay")?;
+///                 kafka.kill()?;
+///                 // ...
+///                 kafka.start_again()
+///             })
+///     }
+///
+///     async fn publishes(postgres: &'static Postgres, kafka: &'static Kafka) -> anyhow::Result<()> {
+///         // ...
+///         Ok(())
+///     }
+/// }
+///
+/// fn main() -> std::process::ExitCode {
+///     Trials::new()
+///         .test("one and one", async || assert_eq!(1 + 1, 2))
+///         .within(Duration::from_secs(10))
+///         .group("relay", relay::trials())
+///         .run()
+/// }
+/// ```
+///
+/// All of libtest's arguments work: `cargo test -p user-service --test it -- relay --nocapture`. What a test needs is
+/// part of its name, so `-- kafka` runs what needs Kafka and `--skip kafka` the rest.
+#[derive(Default)]
+pub struct Trials {
+    tests: Vec<Test>,
+}
+
+/// A test that has not been run.
+struct Test {
+    name: String,
+    parts: Vec<Part>,
+    limit: Duration,
+    run: Box<RunTest>,
+}
+
+/// Runs a test within a limit, on a run that requires these parts.
+type RunTest = dyn FnOnce(Duration, &[Part]) -> Result<Completion, Failed> + Send;
+
+impl Trials {
+    /// No tests yet.
+    pub fn new() -> Trials {
+        Trials::default()
+    }
+
+    /// Adds a test.
+    #[must_use]
+    pub fn test<Needs>(mut self, name: impl Into<String>, test: impl TestFn<Needs>) -> Trials {
+        let parts = parts_of(&test);
+        let run = Box::new(move |limit, required: &[Part]| run(test, limit, required));
+        self.tests.push(Test { name: name.into(), parts, limit: LIMIT, run });
+        self
+    }
+
+    /// Sets how long the test that was added last may take.
+    #[must_use]
+    pub fn within(mut self, limit: Duration) -> Trials {
+        if let Some(test) = self.tests.last_mut() {
+            test.limit = limit;
+        }
+        self
+    }
+
+    /// Adds the tests of a module, as `name::...`.
+    #[must_use]
+    pub fn group(mut self, name: &str, trials: Trials) -> Trials {
+        let named = trials.tests.into_iter().map(|test| Test { name: format!("{name}::{}", test.name), ..test });
+        self.tests.extend(named);
+        self
+    }
+
+    /// Runs what the command line asks for, ends the shared servers, and returns what `main` returns.
+    #[must_use]
+    pub fn run(self) -> ExitCode {
+        let arguments = Arguments::from_args();
+        let required = match Part::required() {
+            Ok(required) => Arc::new(required),
+            Err(mistake) => {
+                eprintln!("{mistake}");
+                return ExitCode::FAILURE;
+            }
+        };
+        remember_where_tests_panic();
+        let trials = self.tests.into_iter().map(|test| {
+            let kind: Vec<String> = test.parts.iter().map(Part::to_string).collect();
+            let required = required.clone();
+            Trial::ignorable_test(test.name, move || (test.run)(test.limit, &required)).with_kind(kind.join("+"))
+        });
+        let conclusion = libtest_mimic::run(&arguments, trials.collect());
+        Postgres::end_shared();
+        Kafka::end_shared();
+        conclusion.exit_code()
+    }
+}
+
+/// The parts that a test takes.
+fn parts_of<Needs, F: TestFn<Needs>>(_: &F) -> Vec<Part> {
+    F::parts()
+}
+
+/// Runs one test, unless a part is missing that this run does not insist on.
+fn run<Needs>(test: impl TestFn<Needs>, limit: Duration, required: &[Part]) -> Result<Completion, Failed> {
+    match find(&test) {
+        Err(Unavailable::Missing { part, reason }) if !required.contains(&part) => {
+            return Ok(Completion::ignored_with(format!("no {part}: {reason}")));
+        }
+        Err(unavailable) => return Err(unavailable.into()),
+        Ok(()) => {}
+    }
+    let runtime = runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
+    let body = || runtime.block_on(test.run(limit));
+    let outcome = panic::catch_unwind(AssertUnwindSafe(body));
+    runtime.shutdown_timeout(GOODBYE); // not by dropping it: that waits for whatever the test left blocked
+    match outcome {
+        Ok(result) => result.map(|()| Completion::Completed),
+        Err(panic) => Err(panicked(panic.as_ref()).into()),
+    }
+}
+
+fn find<Needs, F: TestFn<Needs>>(_: &F) -> Result<(), Unavailable> {
+    F::find()
+}
+
+thread_local! {
+    /// Where this thread panicked last: the payload of a panic does not say.
+    static PANICKED_AT: Cell<Option<String>> = const { Cell::new(None) };
+}
+
+fn remember_where_tests_panic() {
+    let print = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        PANICKED_AT.set(info.location().map(ToString::to_string));
+        print(info);
+    }));
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> String {
+    let message = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    let place = PANICKED_AT.take().map(|place| format!(" at {place}")).unwrap_or_default();
+    format!("panicked{place}:\n{}", message.unwrap_or("(no message)"))
+}
+
+/// Something that a test may take as a parameter: one of the parts, or what a test author makes of them.
+///
+/// ```no_run
+/// use test_support::{Database, Needed, Part, Postgres, Trials, Unavailable};
+///
+/// /// A database with the service's tables in it.
+/// struct Migrated(Database);
+///
+/// impl Needed for Migrated {
+///     const PARTS: &'static [Part] = &[Part::Postgres];
+///
+///     fn find() -> Result<(), Unavailable> {
+///         <&'static Postgres>::find()
+///     }
+///
+///     async fn bring() -> anyhow::Result<Migrated> {
+///         let database = Postgres::shared()?.create_database("migrated")?;
+///         // ... migrate(database.url()).await?
+///         Ok(Migrated(database))
+///     }
+/// }
+///
+/// let trials = Trials::new().test("a user is kept", async |Migrated(database)| println!("{}", database.url()));
+/// ```
+pub trait Needed: Sized {
+    /// What must be on the machine for it: it becomes part of the test's name.
+    const PARTS: &'static [Part];
+
+    /// Looks whether it can be had, without starting anything.
+    ///
+    /// # Errors
+    /// It cannot; the error says what was looked for.
+    fn find() -> Result<(), Unavailable>;
+
+    /// Brings it.
+    fn bring() -> impl Future<Output = anyhow::Result<Self>>;
+}
+
+impl Needed for &'static Postgres {
+    const PARTS: &'static [Part] = &[Part::Postgres];
+
+    fn find() -> Result<(), Unavailable> {
+        Postgres::find_shared()
+    }
+
+    async fn bring() -> anyhow::Result<Self> {
+        Ok(Postgres::shared()?)
+    }
+}
+
+impl Needed for Postgres {
+    const PARTS: &'static [Part] = &[Part::Postgres];
+
+    fn find() -> Result<(), Unavailable> {
+        Postgres::find()
+    }
+
+    async fn bring() -> anyhow::Result<Self> {
+        Ok(Postgres::start()?)
+    }
+}
+
+impl Needed for &'static Kafka {
+    const PARTS: &'static [Part] = &[Part::Kafka];
+
+    fn find() -> Result<(), Unavailable> {
+        Kafka::find_shared()
+    }
+
+    async fn bring() -> anyhow::Result<Self> {
+        Ok(Kafka::shared()?)
+    }
+}
+
+impl Needed for Kafka {
+    const PARTS: &'static [Part] = &[Part::Kafka];
+
+    fn find() -> Result<(), Unavailable> {
+        Kafka::find()
+    }
+
+    async fn bring() -> anyhow::Result<Self> {
+        Ok(Kafka::start()?)
+    }
+}
+
+impl Needed for Browser {
+    const PARTS: &'static [Part] = &[Part::Chromium];
+
+    fn find() -> Result<(), Unavailable> {
+        Chromium::find().map(drop)
+    }
+
+    async fn bring() -> anyhow::Result<Self> {
+        Browser::open("about:blank").await
+    }
+}
+
+/// An async function whose parameters are what it needs. It is implemented for functions and closures; nothing else
+/// has to implement it.
+pub trait TestFn<Needs>: Send + 'static {
+    /// The parts that its parameters stand for.
+    fn parts() -> Vec<Part>;
+
+    /// Looks whether all of them can be had.
+    ///
+    /// # Errors
+    /// The first that cannot.
+    fn find() -> Result<(), Unavailable>;
+
+    /// Brings the parts, however long that takes, and runs the test for as long as `limit`.
+    fn run(self, limit: Duration) -> impl Future<Output = Result<(), Failed>>;
+}
+
+macro_rules! test_fn {
+    ($($need:ident),*) => {
+        impl<F, Test, $($need),*> TestFn<($($need,)*)> for F
+        where
+            F: FnOnce($($need),*) -> Test + Send + 'static,
+            Test: Future<Output: Outcome>,
+            $($need: Needed,)*
+        {
+            fn parts() -> Vec<Part> {
+                let parts: &[&[Part]] = &[$($need::PARTS),*];
+                parts.concat()
+            }
+
+            fn find() -> Result<(), Unavailable> {
+                $($need::find()?;)*
+                Ok(())
+            }
+
+            async fn run(self, limit: Duration) -> Result<(), Failed> {
+                let test = self($($need::bring().await.map_err(|error| format!("{error:#}"))?),*);
+                timeout(limit, test).await.map_err(|_| format!("still running after {limit:?}"))?.outcome()
+            }
+        }
+    };
+}
+
+test_fn!();
+test_fn!(A);
+test_fn!(A, B);
+test_fn!(A, B, C);
+
+/// What a test may return.
+pub trait Outcome {
+    /// Whether it passed.
+    ///
+    /// # Errors
+    /// It did not.
+    fn outcome(self) -> Result<(), Failed>;
+}
+
+impl Outcome for () {
+    fn outcome(self) -> Result<(), Failed> {
+        Ok(())
+    }
+}
+
+impl<E: Debug> Outcome for Result<(), E> {
+    fn outcome(self) -> Result<(), Failed> {
+        self.map_err(|error| format!("{error:?}").into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A part that no machine has.
+    struct Nowhere;
+
+    impl Needed for Nowhere {
+        const PARTS: &'static [Part] = &[Part::Kafka];
+
+        fn find() -> Result<(), Unavailable> {
+            Err(Part::Kafka.missing("there is none"))
+        }
+
+        async fn bring() -> anyhow::Result<Self> {
+            unreachable!("it was not found")
+        }
+    }
+
+    fn message<Needs>(test: impl TestFn<Needs>, limit: Duration) -> String {
+        run(test, limit, &[Part::Kafka]).err().expect("the test fails").message().unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn a_test_that_returns_passes() {
+        let passes = async || anyhow::Ok(());
+        assert!(matches!(run(passes, LIMIT, &[]), Ok(Completion::Completed)));
+    }
+
+    #[test]
+    fn a_missing_part_is_ignored_by_name_unless_it_is_required() {
+        let needs = async |_: Nowhere| ();
+        let ignored = run(needs, LIMIT, &[Part::Postgres]);
+        assert!(matches!(ignored, Ok(Completion::Ignored { reason: Some(why) }) if why == "no kafka: there is none"));
+        assert_eq!(message(needs, LIMIT), "no kafka on this machine: there is none");
+    }
+
+    #[test]
+    fn an_error_a_panic_and_a_hang_are_failures_that_say_why() {
+        remember_where_tests_panic();
+        let error = async || anyhow::Context::context(Err::<(), _>(anyhow::anyhow!("the cause")), "what failed");
+        assert!(message(error, LIMIT).contains("what failed") && message(error, LIMIT).contains("the cause"));
+
+        let panic = message(async || assert_eq!(1, 2, "sums"), LIMIT);
+        assert!(panic.contains("trials.rs:") && panic.contains("sums"), "{panic}");
+
+        let hang = message(async || std::future::pending::<()>().await, Duration::from_millis(50));
+        assert_eq!(hang, "still running after 50ms");
+    }
+
+    #[test]
+    fn a_group_names_its_tests() {
+        let trials = Trials::new().test("one", async || ()).group("inner", Trials::new().test("two", async || ()));
+        let names: Vec<&str> = trials.tests.iter().map(|test| test.name.as_str()).collect();
+        assert_eq!(names, ["one", "inner::two"]);
+    }
+}

@@ -1,0 +1,74 @@
+//! Apache Kafka: a node that answers, is killed, frozen and stopped, and a network in between.
+
+use std::io;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use test_support::{Kafka, Trials};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+pub(crate) fn trials() -> Trials {
+    Trials::new()
+        .test("a broker answers and says where it is", answers)
+        .test("a killed broker is gone, and comes back", killed)
+        .test("a frozen broker is silent, and goes on", frozen)
+        .test("a stopped broker ends in order, even when frozen", stopped)
+        .test("clients that come through the proxy stay on it", proxy)
+}
+
+async fn answers(kafka: &'static Kafka) -> Result<()> {
+    let port = kafka.bootstrap().rsplit_once(':').context("host:port")?.1;
+    assert_eq!(advertised_port(kafka.bootstrap()).await?.to_string(), port);
+    Ok(())
+}
+
+async fn killed(kafka: Kafka) -> Result<()> {
+    kafka.kill()?;
+    let gone = TcpStream::connect(kafka.bootstrap()).await.unwrap_err();
+    assert_eq!(gone.kind(), io::ErrorKind::ConnectionRefused);
+    assert!(kafka.freeze().is_err(), "there is nothing to freeze");
+    kafka.start_again()?;
+    advertised_port(kafka.bootstrap()).await?;
+    Ok(())
+}
+
+async fn frozen(kafka: Kafka) -> Result<()> {
+    kafka.freeze()?;
+    let mut waiting = Box::pin(advertised_port(kafka.bootstrap()));
+    assert!(timeout(Duration::from_secs(1), &mut waiting).await.is_err());
+    kafka.thaw()?;
+    waiting.await?;
+    Ok(())
+}
+
+async fn stopped(kafka: Kafka) -> Result<()> {
+    kafka.freeze()?;
+    kafka.stop()?;
+    assert!(TcpStream::connect(kafka.bootstrap()).await.is_err());
+    kafka.start_again()
+}
+
+async fn proxy(kafka: Kafka) -> Result<()> {
+    let network = kafka.proxy().await?;
+    let address = network.address().to_string();
+    assert_eq!(advertised_port(&address).await?, network.address().port());
+    network.blackhole(true);
+    assert!(timeout(Duration::from_secs(1), advertised_port(&address)).await.is_err());
+    network.blackhole(false);
+    advertised_port(&address).await?;
+    Ok(())
+}
+
+/// Where the broker at this address sends clients to, by its answer to a Metadata request.
+async fn advertised_port(address: &str) -> Result<u16> {
+    let mut connection = TcpStream::connect(address).await?;
+    connection.write_all(&[0, 0, 0, 14, 0, 3, 0, 1, 0, 0, 0, 7, 255, 255, 0, 0, 0, 0]).await?;
+    let mut answer = vec![0; connection.read_u32().await?.try_into()?];
+    connection.read_exact(&mut answer).await?;
+    // correlation id, number of brokers, node id, host, port
+    let host = u16::from_be_bytes([answer[12], answer[13]]);
+    let port = 14 + usize::from(host) + 2; // ports fit the lower half of their four bytes
+    Ok(u16::from_be_bytes([answer[port], answer[port + 1]]))
+}

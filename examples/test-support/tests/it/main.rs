@@ -1,0 +1,22 @@
+//! The real parts, used as tests use them: started, asked, crashed, and started again.
+
+mod browser;
+mod kafka;
+mod killed;
+mod postgres;
+
+use std::process::ExitCode;
+
+use test_support::Trials;
+
+fn main() -> ExitCode {
+    if killed::is_the_run_to_kill() {
+        return killed::start_and_wait();
+    }
+    Trials::new()
+        .group("postgres", postgres::trials())
+        .group("kafka", kafka::trials())
+        .group("browser", browser::trials())
+        .group("killed", killed::trials())
+        .run()
+}
