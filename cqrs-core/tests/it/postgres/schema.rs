@@ -1,5 +1,5 @@
 //! The schema: made once by whoever comes first, refused when it is not ours to write to.
-use super::{Postgres, Server, Storage, Trials, Tried, fresh};
+use super::{Postgres, Server, Storage, Trials, Tried, events, fresh};
 use futures_util::future::try_join_all;
 
 pub(crate) fn trials() -> Trials {
