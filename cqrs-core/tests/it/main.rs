@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     trials.extend(planted::trials());
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
     #[cfg(feature = "postgres")]
-    let on_servers = postgres::trials().run();
+    let on_servers = test_support::Trials::new().group("postgres", postgres::trials()).run();
     #[cfg(not(feature = "postgres"))]
     let on_servers = ExitCode::SUCCESS;
     if conclusion.has_failed() { conclusion.exit_code() } else { on_servers }

@@ -31,8 +31,8 @@ pub(crate) fn trials() -> Trials {
         .group("horizon", horizon::trials())
         .group("schema", schema::trials())
         .group("connections", connections::trials())
-        .group("storage: postgres", suite::trials(Horizon::WaitOut))
-        .group("storage: postgres, serial", suite::trials(Horizon::Serial))
+        .group("storage", suite::trials(Horizon::WaitOut))
+        .group("storage, serial", suite::trials(Horizon::Serial))
 }
 
 /// A migrated database, and a plain way into it.
