@@ -174,7 +174,9 @@ impl Kafka {
     /// # Errors
     /// The node is not ours, or is not running.
     pub fn freeze(&self) -> anyhow::Result<()> {
-        self.ours()?.signal(Signal::STOP)
+        let process = self.ours()?.process();
+        let process = process.as_ref().context("Kafka is not running")?;
+        blocking(|| process.freeze()).context("Kafka takes no signal")
     }
 
     /// Lets a frozen node go on.
@@ -182,7 +184,8 @@ impl Kafka {
     /// # Errors
     /// The node is not ours, or is not running.
     pub fn thaw(&self) -> anyhow::Result<()> {
-        self.ours()?.signal(Signal::CONT)
+        let process = self.ours()?.process();
+        process.as_ref().context("Kafka is not running")?.signal(Signal::CONT).context("Kafka takes no signal")
     }
 
     fn ours(&self) -> anyhow::Result<&Node> {
@@ -295,10 +298,6 @@ impl Node {
         process.signal(Signal::CONT)?; // a frozen process would not see the other one
         blocking(|| process.end(Signal::TERM, LIMIT)).context("Kafka does not stop")?;
         Ok(())
-    }
-
-    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
-        self.process().as_ref().context("Kafka is not running")?.signal(signal).context("Kafka takes no signal")
     }
 
     fn end(&self) {

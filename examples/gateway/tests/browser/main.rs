@@ -9,7 +9,7 @@ use gateway::{Config, Secret};
 use serde_json::{Value, json};
 use services::{COUNSEL, COUNSELOR, MESSAGE, Services};
 use std::{process::ExitCode, time::Duration};
-use test_support::{Browser, Chromium, Trials};
+use test_support::{Browser, Trials};
 use tokio::{net::TcpListener, runtime::Runtime};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -33,7 +33,7 @@ struct Page {
     url: String,
 }
 impl Page {
-    async fn open(path: &str) -> Result<Self> {
+    async fn open(browser: Browser, path: &str) -> Result<Self> {
         let services = Services::default();
         let (address, server) = services.start();
         let upstream = format!("http://{address}");
@@ -42,7 +42,7 @@ impl Page {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}/", listener.local_addr()?);
         tokio::spawn(gateway::serve(listener, config, std::future::pending()));
-        let browser = Browser::open(&format!("{url}{path}")).await?;
+        browser.goto(&format!("{url}{path}")).await?;
         let page = Page { services, server: Some(server), browser, url };
         page.see("document.body.dataset.ready === 'true'").await?;
         Ok(page)
@@ -87,8 +87,8 @@ fn chat() -> String {
     format!("#/counselors/{COUNSELOR}/counsels/{COUNSEL}")
 }
 
-async fn a_first_visit_leads_to_a_talk(_: Chromium) -> Result<()> {
-    let page = Page::open("").await?;
+async fn a_first_visit_leads_to_a_talk(browser: Browser) -> Result<()> {
+    let page = Page::open(browser, "").await?;
     page.see("document.getElementById('tokens').dataset.remaining === '6'").await?;
     page.see("document.querySelectorAll('[data-testid=counsel-item]').length === 1").await?;
     page.click("[data-testid=counselor-card] a").await?;
@@ -117,8 +117,8 @@ async fn a_first_visit_leads_to_a_talk(_: Chromium) -> Result<()> {
     Ok(())
 }
 
-async fn a_failed_message_is_sent_again(_: Chromium) -> Result<()> {
-    let page = Page::open(&chat()).await?;
+async fn a_failed_message_is_sent_again(browser: Browser) -> Result<()> {
+    let page = Page::open(browser, &chat()).await?;
     page.services.fail("CreateMessage", Status::unavailable("restarting"));
     page.write("들리나요").await?;
     page.press_enter().await?;
@@ -148,8 +148,8 @@ async fn a_failed_message_is_sent_again(_: Chromium) -> Result<()> {
     Ok(())
 }
 
-async fn what_somebody_wrote_stays_text(_: Chromium) -> Result<()> {
-    let page = Page::open(&chat()).await?;
+async fn what_somebody_wrote_stays_text(browser: Browser) -> Result<()> {
+    let page = Page::open(browser, &chat()).await?;
     let markup = "<img src=x onerror=document.title='gone'>";
     page.write(markup).await?;
     page.press_enter().await?;
@@ -160,8 +160,8 @@ async fn what_somebody_wrote_stays_text(_: Chromium) -> Result<()> {
     Ok(())
 }
 
-async fn what_cannot_be_sent_says_why(_: Chromium) -> Result<()> {
-    let page = Page::open(&chat()).await?;
+async fn what_cannot_be_sent_says_why(browser: Browser) -> Result<()> {
+    let page = Page::open(browser, &chat()).await?;
     page.see("document.getElementById('message-send').disabled").await?;
     page.write(&"가".repeat(81)).await?;
     page.see("document.getElementById('message-count').dataset.over === 'true'").await?;

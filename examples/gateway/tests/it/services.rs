@@ -248,7 +248,10 @@ impl rpc::counsel_service_server::CounselService for Services {
         &self,
         request: Request<rpc::FindCounselsRequest>,
     ) -> Result<Response<rpc::FindCounselsResponse>, Status> {
-        let answer = rpc::FindCounselsResponse { counsels: vec![counsel(COUNSEL)], next: Some("further".into()) };
+        let answer = match request.get_ref().after() {
+            "" => rpc::FindCounselsResponse { counsels: vec![counsel(COUNSEL)], next: Some("further".into()) },
+            _ => rpc::FindCounselsResponse::default(),
+        };
         self.answer("FindCounsels", "counseling=4", &request, answer).await
     }
     async fn find_counsel_by_id(
