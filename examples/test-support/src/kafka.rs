@@ -24,6 +24,9 @@ const SETTINGS: &str = include_str!("../../deploy/kafka.properties");
 /// Any 16 bytes in base64 will do for a cluster of one.
 const CLUSTER_ID: &str = "Y3Fycy10ZXN0LWJyb2tlcg";
 
+/// Nodes start one after the other: many JVMs that warm up at once miss their own heartbeats on a small machine.
+static STARTING: Mutex<()> = Mutex::new(());
+
 static SHARED: OnceLock<Result<Kafka, Unavailable>> = OnceLock::new();
 
 /// An Apache Kafka node (KRaft, broker and controller in one): a child of this process, or the cluster that
@@ -284,6 +287,7 @@ impl Node {
         if running.is_some() {
             bail!("Kafka is running already");
         }
+        let _one_at_a_time = blocking(|| STARTING.lock().unwrap_or_else(PoisonError::into_inner));
         let mut kafka = self.installed.java();
         kafka.arg("kafka.Kafka").arg(self.scratch.join("server.properties")).current_dir(self.scratch.path());
         let mut process = Process::spawn(kafka, &self.scratch.join("log"))?;
