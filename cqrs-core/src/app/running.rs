@@ -186,7 +186,7 @@ impl Running {
         self.migrate().await?;
         self.join_groups().await.map_err(broker)
     }
-    async fn join_groups(&self) -> Result<Joined, TransportError> {
+    pub(super) async fn join_groups(&self) -> Result<Joined, TransportError> {
         let topics: Vec<_> = self.heard_topics().into_iter().chain(self.published_topics()).collect();
         if !topics.is_empty() {
             self.shared.transport.ensure_topics(&topics).await?;
@@ -194,7 +194,7 @@ impl Running {
         Ok(Joined { consumers: self.consumers().await?, followers: self.topic_followers().await?, app: self.clone() })
     }
     /// What runs without a broker.
-    fn own_jobs(&self) -> Vec<Box<dyn Job>> {
+    pub(super) fn own_jobs(&self) -> Vec<Box<dyn Job>> {
         self.log_followers().into_iter().map(|it| Box::new(it) as Box<dyn Job>).collect()
     }
     /// How far behind the log each reader is: projections, subscribers, and the relay's lanes, by the reader's stored name. What
