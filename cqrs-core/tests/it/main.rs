@@ -5,6 +5,7 @@ mod planted; // the suite catches bugs
 mod postgres; // what PostgreSQL alone promises, and the suite on it
 #[cfg(feature = "sqlite")]
 mod sqlite; // what SQLite alone promises
+mod transport; // the suite in process
 mod trials; // async tests for libtest-mimic
 
 use cqrs_core::testing::conformance::storage::{Bench, cases};
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
     #[cfg(feature = "sqlite")]
     trials.extend(sqlite::trials());
     trials.extend(planted::trials());
+    trials.extend(transport::trials());
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
     #[cfg(feature = "postgres")]
     let on_servers = test_support::Trials::new().group("postgres", postgres::trials()).run();

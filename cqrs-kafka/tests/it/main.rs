@@ -1,54 +1,72 @@
-//! One binary: what every transport promises, on a real Kafka and in process, and what only a broken broker shows.
+//! One binary: what every transport promises, what only a real broker does, and what only a broken one shows.
+mod faults; // the broker is killed and frozen
 mod mock; // librdkafka's broker in this process: errors on demand
-mod real; // what only a real broker does
+mod topics; // created, checked; timestamps
 
 use cqrs_core::{
-    testing::conformance::transport::{Fresh, FreshInProcess, cases},
-    transport::Transport,
+    Position, Timestamp,
+    testing::conformance::transport::{Fresh, cases},
+    transport::{Audience, Record, Transport},
 };
 use cqrs_kafka::{Kafka, KafkaConfig};
-use libtest_mimic::{Arguments, Trial};
-use std::{env, process::ExitCode, sync::Arc};
+use std::{process::ExitCode, sync::Arc, time::Duration};
+use test_support::{Kafka as Broker, Trials};
 
 fn main() -> ExitCode {
-    let mut trials = Vec::new();
-    for case in cases() {
-        let name = |on: &str| format!("{on}: {}", case.name.replace('_', " "));
-        trials.push(Trial::test(name("in process"), move || run((case.run)(Arc::new(FreshInProcess)))));
-        trials.push(on_kafka(name("kafka"), move |brokers| run((case.run)(Arc::new(Real(brokers))))));
-    }
-    let mocked = |(name, test): (&str, fn() -> _)| Trial::test(format!("mock: {name}"), move || run(test()));
-    trials.extend(mock::tests().into_iter().map(mocked));
-    for (name, test) in real::tests() {
-        trials.push(on_kafka(format!("kafka: {name}"), move |brokers| run(test(brokers))));
-    }
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    let suite = cases().into_iter().fold(Trials::new(), |trials, case| {
+        trials.test(case.name, move |broker: &'static Broker| (case.run)(Arc::new(Real(broker))))
+    });
+    Trials::new()
+        .group("transport", suite)
+        .group("topics", topics::trials())
+        .group("faults", faults::trials())
+        .group("mock", mock::trials())
+        .run()
 }
 
-/// Needs a real Kafka. Says so and is ignored without one, unless it is required.
-fn on_kafka(name: String, test: impl FnOnce(String) -> Result<(), libtest_mimic::Failed> + Send + 'static) -> Trial {
-    let required = env::var("CQRS_TEST_REQUIRE").is_ok_and(|all| all.split(',').any(|part| part.trim() == "kafka"));
-    match env::var("CQRS_TEST_KAFKA") {
-        Ok(brokers) => Trial::test(name, move || test(brokers)),
-        Err(_) if required => Trial::test(name, || Err("CQRS_TEST_KAFKA is not set, and kafka is required".into())),
-        Err(_) => Trial::test(format!("{name} (no kafka on this machine)"), || Ok(())).with_ignored_flag(true),
-    }
-}
-
-fn run(test: impl Future<Output = ()>) -> Result<(), libtest_mimic::Failed> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(test);
-    runtime.shutdown_background();
-    Ok(())
-}
-
-struct Real(String);
+struct Real(&'static Broker);
 impl Fresh for Real {
     fn connect(&self) -> Arc<dyn Transport> {
-        let config = KafkaConfig { partitions: 6, replication: Some(1), ..KafkaConfig::new(&self.0) };
-        Arc::new(Kafka::connect(config).expect("the configuration is fine"))
+        Arc::new(Kafka::connect(config(self.0)).expect("the configuration is fine"))
     }
     fn stores(&self) -> bool {
         true
+    }
+}
+
+fn config(broker: &Broker) -> KafkaConfig {
+    KafkaConfig { partitions: 4, replication: Some(1), ..KafkaConfig::new(broker.bootstrap()) }
+}
+
+fn topic() -> String {
+    format!("it-{}", uuid::Uuid::now_v7())
+}
+
+/// Numbered from 1; the keys in turn; of long ago.
+fn records(topic: &str, numbers: std::ops::RangeInclusive<u64>, keys: u64) -> Vec<Record> {
+    let record = |number: u64| Record {
+        topic: topic.to_owned(),
+        key: format!("key-{}", number % keys),
+        body: number.to_string().into_bytes(),
+        headers: vec![],
+        service: "user".into(),
+        lane: 1,
+        position: Position(number),
+        at: Timestamp::UNIX_EPOCH,
+    };
+    numbers.map(record).collect()
+}
+
+/// As the relay does: a window from where it stands, again and again.
+async fn publish_all(kafka: &Kafka, records: &[Record]) {
+    let mut done = 0;
+    while done < records.len() {
+        let window = &records[done..records.len().min(done + 500)];
+        let published = kafka.publish(&Audience::broker(), window).await;
+        done += published.acknowledged;
+        if let Some(error) = published.error {
+            assert!(!error.permanent, "{error}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 }

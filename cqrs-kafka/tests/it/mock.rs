@@ -1,33 +1,25 @@
 //! librdkafka's broker in this process: every error on demand. It proves nothing about duplicates.
-use cqrs_core::{
-    Position, Timestamp,
-    transport::{Audience, Published, Record, Signal, Transport},
-};
+use cqrs_core::transport::{Audience, Published, Record, Signal, Transport};
 use cqrs_kafka::{Kafka, KafkaConfig};
 use rdkafka::{
     mocking::MockCluster,
     producer::DefaultProducerContext,
     types::{RDKafkaApiKey, RDKafkaRespErr},
 };
-use std::{
-    pin::Pin,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
+use test_support::Trials;
 use tokio::time::{sleep, timeout};
 
-pub(crate) type Tests = Vec<(&'static str, fn() -> Pin<Box<dyn Future<Output = ()>>>)>;
-
-pub(crate) fn tests() -> Tests {
-    vec![
-        ("errors that pass are waited out", || Box::pin(errors_that_pass_are_waited_out())),
-        ("a refused record is permanent, and others go on", || Box::pin(a_refused_record_is_permanent())),
-        ("a record that is too big for the client is permanent", || Box::pin(a_record_too_big_for_the_client())),
-        ("a broker that is down is said so, and nothing is lost or doubled", || Box::pin(a_broker_goes_down())),
-        ("a fatal error makes the producer anew", || Box::pin(a_fatal_error_makes_the_producer_anew())),
-        ("topics that others create are checked", || Box::pin(topics_are_checked())),
-        ("a group reads, leaves and goes on", || Box::pin(a_group_reads_leaves_and_goes_on())),
-        ("a subscription to no topic says so", || Box::pin(a_subscription_to_no_topic_says_so())),
-    ]
+pub(crate) fn trials() -> Trials {
+    Trials::new()
+        .test("errors that pass are waited out", errors_that_pass_are_waited_out)
+        .test("a refused record is permanent, and others go on", a_refused_record_is_permanent)
+        .test("a record that is too big for the client is permanent", a_record_too_big_for_the_client)
+        .test("a broker that is down is said so, and nothing is lost or doubled", a_broker_goes_down)
+        .test("a fatal error makes the producer anew", a_fatal_error_makes_the_producer_anew)
+        .test("topics that others create are checked", topics_are_checked)
+        .test("a group reads, leaves and goes on", a_group_reads_leaves_and_goes_on)
+        .test("a subscription to no topic says so", a_subscription_to_no_topic_says_so)
 }
 
 const TOPIC: &str = "user.events.v1";
@@ -52,14 +44,9 @@ impl Mock {
         let broker = Audience::broker();
         timeout(Duration::from_secs(30), self.kafka.publish(&broker, records)).await.expect("publish returns")
     }
-    /// As the relay does: again from where it stands.
     async fn publish_all(&self, records: &[Record]) {
-        let (mut done, until) = (0, Instant::now() + Duration::from_secs(30));
-        while done < records.len() {
-            let published = self.publish(&records[done..]).await;
-            done += published.acknowledged;
-            assert!(Instant::now() < until, "{:?}", published.error);
-        }
+        let all = super::publish_all(&self.kafka, records);
+        timeout(Duration::from_secs(30), all).await.expect("all are acknowledged in the end");
     }
     /// Every body a new group reads, in one partition's order.
     async fn read(&self, group: &str, count: usize) -> Vec<String> {
@@ -77,19 +64,10 @@ impl Mock {
 }
 
 fn record(position: u64) -> Record {
-    Record {
-        topic: TOPIC.into(),
-        key: "kim".into(),
-        body: position.to_string().into_bytes(),
-        headers: vec![],
-        service: "user".into(),
-        lane: 1,
-        position: Position(position),
-        at: Timestamp::UNIX_EPOCH,
-    }
+    records(position..=position).remove(0)
 }
 fn records(positions: std::ops::RangeInclusive<u64>) -> Vec<Record> {
-    positions.map(record).collect()
+    super::records(TOPIC, positions, 1)
 }
 fn bodies(positions: std::ops::RangeInclusive<u64>) -> Vec<String> {
     positions.map(|it| it.to_string()).collect()
