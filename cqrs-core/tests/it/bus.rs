@@ -221,9 +221,8 @@ async fn deadline() {
     let app = App::new("slow").discover(module_path!()).discover(BANK).provide(begun.clone());
     let app = app.provide(Arc::new(Gate::default())).aggregate(cqrs_core::Rows::<Account>::new());
     let app = app.build().expect("it fits together");
-    let until = |millis| {
-        app.with(Metadata::default().deadline(chrono::Utc::now() + chrono::TimeDelta::milliseconds(millis)))
-    };
+    let until =
+        |millis| app.with(Metadata::default().deadline(chrono::Utc::now() + chrono::TimeDelta::milliseconds(millis)));
     let started = Instant::now();
     let error = until(30).send(Dawdle).await.expect_err("it takes too long");
     assert_eq!((error.kind(), &*error.reason()), (ErrorKind::Deadline, "DEADLINE_EXCEEDED"));

@@ -1,8 +1,6 @@
 //! A subscriber to the bank's topic that does as a test says, and a record made by hand.
 use crate::bank::Told;
-use cqrs_core::{
-    BoxError, Contract, Dep, Position, Recorded, Timestamp, log::lane_of, subscriber, transport::Record,
-};
+use cqrs_core::{BoxError, Contract, Dep, Position, Recorded, Timestamp, log::lane_of, subscriber, transport::Record};
 use std::{
     collections::BTreeSet,
     sync::{
@@ -23,7 +21,7 @@ pub(crate) struct Script {
     pub(crate) calls: AtomicU32,
 }
 impl Script {
-    /// Refuses these accounts until told otherwise.
+    /// Refuses these accounts, or one payment of an account (`kim 1`), until told otherwise.
     pub(crate) fn stuck<'a>(&self, accounts: impl IntoIterator<Item = &'a str>) {
         *lock(&self.stuck) = accounts.into_iter().map(str::to_owned).collect();
     }
@@ -47,19 +45,12 @@ async fn listen(event: Recorded<Told>, script: Dep<Script>) -> Result<(), BoxErr
     script.calls.fetch_add(1, Ordering::SeqCst);
     // So that what could overtake does.
     tokio::task::yield_now().await;
-    if lock(&script.stuck).contains(&event.id_of_account()) {
+    let Told { id, amount } = event.event;
+    if [id.clone(), format!("{id} {amount}")].iter().any(|it| lock(&script.stuck).contains(it)) {
         return Err("planted: it is stuck".into());
     }
-    lock(&script.heard).push((event.id_of_account(), event.event.amount));
+    lock(&script.heard).push((id, amount));
     Ok(())
-}
-trait OfAccount {
-    fn id_of_account(&self) -> String;
-}
-impl OfAccount for Recorded<Told> {
-    fn id_of_account(&self) -> String {
-        self.event.id.clone()
-    }
 }
 
 /// A record as the relay would write it.

@@ -12,7 +12,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         let rows = story(Rows::<Account>::new()).await;
         let streams = story(Streams::<Account>::new()).await;
         assert_eq!(rows, streams);
-        assert_eq!(rows.last().map(String::as_str), Some(r#"account-kim 5 account.paid {"Paid":{"id":"kim","amount":-2}}"#));
+        assert_eq!(
+            rows.last().map(String::as_str),
+            Some(r#"account-kim 5 account.paid {"Paid":{"id":"kim","amount":-2}}"#)
+        );
     })]
 }
 

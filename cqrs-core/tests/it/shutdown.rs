@@ -4,7 +4,12 @@ use crate::{
     listener::{LISTENER, Script},
     trials::trial,
 };
-use cqrs_core::{App, BoxError, Dep, Recorded, app::DRAIN, storage::{Memory, Storage}, subscriber};
+use cqrs_core::{
+    App, BoxError, Dep, Recorded,
+    app::DRAIN,
+    storage::{Memory, Storage},
+    subscriber,
+};
 use libtest_mimic::Trial;
 use std::{
     sync::{

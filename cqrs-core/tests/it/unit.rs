@@ -4,7 +4,9 @@ use crate::{
     trials::trial,
 };
 use cqrs_core::{
-    App, Command, Error, ErrorKind, Metadata, Never, Position, Repo, Result, batch::NewEntry, handler,
+    App, Command, Error, ErrorKind, Metadata, Never, Position, Repo, Result,
+    batch::NewEntry,
+    handler,
     storage::{Memory, Storage},
 };
 use libtest_mimic::Trial;

@@ -31,6 +31,22 @@ async fn started(app: App) -> TestApp {
     TestApp::start(app).await.expect("it starts")
 }
 
+mod asks {
+    use super::{Card, Cursor, Never, Page, Query, Result, Views, handler};
+    #[derive(Clone, Query)]
+    pub(super) struct FindEventually(pub(super) String);
+    #[handler]
+    async fn find_eventually(query: FindEventually, cards: Views<Card>) -> Result<Option<Card>, Never> {
+        Ok(cards.eventually().get(&query.0).await?)
+    }
+    #[derive(Clone, Query)]
+    pub(super) struct Richest(pub(super) Option<Cursor>, pub(super) usize);
+    #[handler]
+    async fn richest(query: Richest, cards: Views<Card>) -> Result<Page<Card>, Never> {
+        Ok(cards.page(Card::richest(), query.0.as_ref(), query.1).await?)
+    }
+}
+
 async fn own_writes(app: App) {
     let app = started(app).await;
     opened(&app, "kim").await;
@@ -42,21 +58,18 @@ async fn own_writes(app: App) {
     assert!(app.stop().await);
 }
 
-#[derive(Clone, Query)]
-struct FindEventually(String);
-#[handler]
-async fn find_eventually(query: FindEventually, cards: Views<Card>) -> Result<Option<Card>, Never> {
-    Ok(cards.eventually().get(&query.0).await?)
-}
 async fn unavailable() {
-    let app = bank(Memory::new()).discover(module_path!()).build().expect("it fits together");
+    let app = bank(Memory::new()).discover("it::views::asks").build().expect("it fits together");
     opened(&app, "kim").await;
     let started = Instant::now();
     let error = app.send(FindCard("kim".into())).await.expect_err("nothing keeps it up to date");
-    assert_eq!((error.kind(), &*error.to_string()), (ErrorKind::Unavailable, "view card has not reached position 1 yet"));
+    assert_eq!(
+        (error.kind(), &*error.to_string()),
+        (ErrorKind::Unavailable, "view card has not reached position 1 yet")
+    );
     assert!(started.elapsed() >= Duration::from_secs(1), "{:?}", started.elapsed());
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
-    assert_eq!(app.send(FindEventually("kim".into())).await.expect("it does not wait"), None);
+    assert_eq!(app.send(asks::FindEventually("kim".into())).await.expect("it does not wait"), None);
 }
 
 /// Two processes on one database, as far as memory can tell: what one commits, the other's projection has to reach.
@@ -90,7 +103,7 @@ async fn far_token() {
 }
 
 mod two {
-    use super::{AccountEvent, Change, Deserialize, Serialize, View, projection};
+    use super::{AccountEvent, Change, Deserialize, Never, Query, Result, Serialize, View, Views, handler, projection};
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, View)]
     #[view(name = "tally", key = String)]
     pub(super) struct Tally {
@@ -111,34 +124,29 @@ mod two {
     fn paid(event: &AccountEvent) -> Change<Tally> {
         if let AccountEvent::Paid { id, .. } = event { add(id.clone(), "paid") } else { Change::none() }
     }
-}
-#[derive(Clone, Query)]
-struct FindTally(String);
-#[handler]
-async fn find_tally(query: FindTally, tallies: Views<two::Tally>) -> Result<Option<two::Tally>, Never> {
-    Ok(tallies.get(&query.0).await?)
+    #[derive(Clone, Query)]
+    pub(super) struct FindTally(pub(super) String);
+    #[handler]
+    async fn find_tally(query: FindTally, tallies: Views<Tally>) -> Result<Option<Tally>, Never> {
+        Ok(tallies.get(&query.0).await?)
+    }
 }
 async fn two_projections() {
-    let app = started(bank(Memory::new()).discover(module_path!())).await;
+    let app = started(bank(Memory::new()).discover("it::views::two")).await;
     for account in 0..20 {
         opened(&app, &account.to_string()).await;
         paid_in(&app, &account.to_string(), 1).await;
-        let tally = app.send(FindTally(account.to_string())).await.expect("both are waited for").expect("it is there");
+        let tally =
+            app.send(two::FindTally(account.to_string())).await.expect("both are waited for").expect("it is there");
         assert_eq!(tally.of.len(), 2, "{tally:?}");
     }
 }
 
-#[derive(Clone, Query)]
-struct Richest(Option<Cursor>, usize);
-#[handler]
-async fn richest(query: Richest, cards: Views<Card>) -> Result<Page<Card>, Never> {
-    Ok(cards.page(Card::richest(), query.0.as_ref(), query.1).await?)
-}
 async fn page(app: &Running, after: Option<Cursor>, limit: usize) -> Page<Card> {
-    app.send(Richest(after, limit)).await.expect("it can be read")
+    app.send(asks::Richest(after, limit)).await.expect("it can be read")
 }
 async fn pages(app: App) {
-    let app = started(app.discover(module_path!())).await;
+    let app = started(app.discover("it::views::asks")).await;
     for account in 0..7 {
         opened(&app, &account.to_string()).await;
         paid_in(&app, &account.to_string(), account / 2).await;
@@ -188,7 +196,7 @@ async fn panics() {
 }
 
 mod kept {
-    use super::{AccountEvent, Change, Deserialize, Serialize, View, projection};
+    use super::{AccountEvent, Change, Deserialize, Never, Query, Result, Serialize, View, Views, handler, projection};
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, View)]
     #[view(name = "kept", key = String)]
     pub(super) struct Kept(pub(super) i64);
@@ -201,16 +209,16 @@ mod kept {
             AccountEvent::Paid { id, amount } => Kept::update(id, move |it| it.0 += amount),
         }
     }
-}
-#[derive(Clone, Query)]
-struct FindKept(String);
-#[handler]
-async fn find_kept(query: FindKept, all: Views<kept::Kept>) -> Result<Option<kept::Kept>, Never> {
-    Ok(all.get(&query.0).await?)
+    #[derive(Clone, Query)]
+    pub(super) struct FindKept(pub(super) String);
+    #[handler]
+    async fn find_kept(query: FindKept, all: Views<Kept>) -> Result<Option<Kept>, Never> {
+        Ok(all.get(&query.0).await?)
+    }
 }
 async fn changes() {
-    let app = started(bank(Memory::new()).discover(module_path!())).await;
-    let found = async || app.send(FindKept("kim".into())).await.expect("it can be read").map(|it| it.0);
+    let app = started(bank(Memory::new()).discover("it::views::kept")).await;
+    let found = async || app.send(kept::FindKept("kim".into())).await.expect("it can be read").map(|it| it.0);
     assert_eq!(found().await, None);
     opened(&app, "kim").await;
     assert_eq!(found().await, Some(1));

@@ -6,17 +6,8 @@ use std::{
 };
 
 /// What asks the machine. `rand::` stands for the crate: `fastrand` has its own entry.
-const MACHINE: [&str; 9] = [
-    "Instant::now",
-    "SystemTime",
-    "Utc::now",
-    "now_v7",
-    "new_v4",
-    "fastrand",
-    "rand::",
-    "tokio::spawn",
-    "tokio::time",
-];
+const MACHINE: [&str; 9] =
+    ["Instant::now", "SystemTime", "Utc::now", "now_v7", "new_v4", "fastrand", "rand::", "tokio::spawn", "tokio::time"];
 /// Where it may be asked, and why.
 const MAY: [&str; 1] = ["world.rs"];
 
