@@ -1,16 +1,18 @@
 //! App: what was discovered, what is provided, where it is stored; `build` checks that it fits together.
+mod background;
 mod describe;
 mod registry;
 mod running;
 mod shared;
 
+pub use background::{Background, Joined};
 pub use describe::Description;
 pub use registry::{
     ErasedChange, Kind, Raw, Registered, Registration, RunProjection, RunProjector, RunPublisher, RunSubscriber,
     Unhandled,
 };
 pub(crate) use registry::{Projection, Projector, Publisher, Role, Subscriber};
-pub use running::{Background, DRAIN, Joined, Running, With};
+pub use running::{DRAIN, Running, With};
 pub(crate) use shared::Reader;
 pub use shared::Shared;
 

@@ -14,6 +14,7 @@ mod shutdown; // what is in flight is finished
 #[cfg(feature = "sqlite")]
 mod sqlite; // what SQLite alone promises
 mod subscriber; // what a message causes happens once
+mod transport; // the suite in process
 mod trials; // async tests for libtest-mimic
 mod unit; // what a handler sees of aggregates
 mod views; // what a query sees
@@ -48,10 +49,11 @@ fn main() -> ExitCode {
     #[cfg(feature = "sqlite")]
     trials.extend(sqlite::trials());
     trials.extend(planted::trials());
+    trials.extend(transport::trials());
     trials.extend(framework());
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
     #[cfg(feature = "postgres")]
-    let on_servers = postgres::trials().run();
+    let on_servers = test_support::Trials::new().group("postgres", postgres::trials()).run();
     #[cfg(not(feature = "postgres"))]
     let on_servers = ExitCode::SUCCESS;
     if conclusion.has_failed() { conclusion.exit_code() } else { on_servers }
