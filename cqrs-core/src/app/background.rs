@@ -95,6 +95,10 @@ impl Drop for Background {
 pub(super) trait Job: Send {
     fn name(&self) -> String;
     async fn step(&mut self) -> Result<Step, crate::BoxError>;
+    /// Whether the next step is work, to be finished also when told to stop; otherwise it may be a wait, and can be dropped.
+    fn works(&self) -> bool {
+        false
+    }
     async fn finish(&mut self) {}
 }
 #[async_trait::async_trait]
@@ -105,6 +109,9 @@ impl Job for LogFollower {
     async fn step(&mut self) -> Result<Step, crate::BoxError> {
         Ok(LogFollower::step(self).await?)
     }
+    fn works(&self) -> bool {
+        true
+    }
 }
 #[async_trait::async_trait]
 impl Job for TopicFollower {
@@ -113,6 +120,9 @@ impl Job for TopicFollower {
     }
     async fn step(&mut self) -> Result<Step, crate::BoxError> {
         Ok(TopicFollower::step(self).await?)
+    }
+    fn works(&self) -> bool {
+        self.has_received()
     }
 }
 #[async_trait::async_trait]
@@ -179,9 +189,13 @@ async fn keep_stepping(shared: Arc<Shared>, mut job: Box<dyn Job>, stop: watch::
     let again = if storage.is_exclusive() { LOOK_AGAIN_ALONE } else { LOOK_AGAIN };
     let (mut failures, name) = (0, job.name());
     loop {
+        if *stop.borrow() {
+            break;
+        }
+        let works = job.works();
         let step = tokio::select! {
             biased;
-            () = told(stop.clone()) => break,
+            () = told(stop.clone()), if !works => break,
             step = job.step() => step,
         };
         let pause = async {

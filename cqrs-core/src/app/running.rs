@@ -86,9 +86,13 @@ impl Running {
 
     /// Every follower of the own log, to be stepped by hand.
     pub fn log_followers(&self) -> Vec<LogFollower> {
-        let followers = self.followers().filter(|it| matches!(it.source(), Source::Log(_)));
-        let own = self.subscribers().filter(|it| matches!(it.source, Source::Log(_))).map(Follower::Subscriber);
-        followers.chain(own).map(|it| LogFollower::new(self.shared.clone(), it)).collect()
+        let views = self.followers().filter(|(source, _)| matches!(source, Source::Log(_))).map(|(_, it)| it);
+        let mut groups: BTreeMap<&'static str, Vec<Subscriber>> = BTreeMap::new();
+        for subscriber in self.subscribers().filter(|it| matches!(it.source, Source::Log(_))) {
+            groups.entry(subscriber.group).or_default().push(subscriber);
+        }
+        let groups = groups.into_iter().map(|(group, subscribers)| Follower::Group(group, subscribers.into()));
+        views.chain(groups).map(|it| LogFollower::new(self.shared.clone(), it)).collect()
     }
     /// Joins the group of every projection on a topic.
     ///
@@ -96,8 +100,8 @@ impl Running {
     /// When the transport cannot be reached.
     pub async fn topic_followers(&self) -> Result<Vec<TopicFollower>, TransportError> {
         let mut all = Vec::new();
-        for follower in self.followers() {
-            let Source::Topic { topic, .. } = follower.source() else { continue };
+        for (source, follower) in self.followers() {
+            let Source::Topic { topic, .. } = source else { continue };
             let group = follower.group(&self.shared.service);
             let subscription = self.shared.transport.subscribe(&group, &[topic]).await?;
             all.push(TopicFollower::new(self.shared.clone(), follower, subscription));
@@ -137,10 +141,10 @@ impl Running {
             roles.filter_map(|role| if let Role::Publisher(it) = role { Some(it.topic) } else { None }).collect();
         topics.into_iter().collect()
     }
-    fn followers(&self) -> impl Iterator<Item = Follower> {
+    fn followers(&self) -> impl Iterator<Item = (Source, Follower)> {
         self.shared.registrations.iter().filter_map(|it| match &it.role {
-            Role::Projection(it) => Some(Follower::View(*it)),
-            Role::Projector(it) => Some(Follower::Sql(*it)),
+            Role::Projection(it) => Some((it.source, Follower::View(*it))),
+            Role::Projector(it) => Some((it.source, Follower::Sql(*it))),
             _ => None,
         })
     }
@@ -151,7 +155,7 @@ impl Running {
         })
     }
     fn heard_topics(&self) -> BTreeSet<&'static str> {
-        let sources = self.followers().map(|it| it.source()).chain(self.subscribers().map(|it| it.source));
+        let sources = self.followers().map(|(source, _)| source).chain(self.subscribers().map(|it| it.source));
         sources.filter_map(|it| if let Source::Topic { topic, .. } = it { Some(topic) } else { None }).collect()
     }
 
