@@ -60,7 +60,7 @@ async fn run(config: Config) -> Result<()> {
 
     // All join before any starts, so that every relay knows who listens.
     let (joined_users, joined_counseling) = (users.join().await?, counseling.join().await?);
-    let background = [joined_users.start()?, joined_counseling.start()?];
+    let background = [joined_users.start(), joined_counseling.start()];
     counseling_service::seed(&counseling).await?;
 
     let mut routes = RoutesBuilder::default();

@@ -29,8 +29,8 @@ const GOODBYE: Duration = Duration::from_secs(5);
 /// The tests of one binary. Its `Cargo.toml` says `harness = false`, its `main` returns [`Trials::run`].
 ///
 /// A test is an async function. Its parameters are the parts that it needs, up to three; it returns nothing or a
-/// `Result`, runs on a runtime of its own, and fails by an error, by a panic, or by
-/// taking longer than two minutes once its parts are there.
+/// `Result`, runs on a runtime of its own, and fails by an error, by a panic, or by taking longer than two minutes
+/// once its parts are there.
 ///
 /// ```no_run
 /// # use test_support::{Kafka, Postgres, Trials};

@@ -77,7 +77,7 @@ async fn ready_is_when_the_services_answer() {
     world.services.fail("FindUserByUserId", tonic::Status::not_found("nobody")); // an answer as good as any
     assert_eq!(world.send(get("/health/live")).await.status, 200);
     assert_eq!(world.send(get("/health/ready")).await.status, 200);
-    world.stop_services().await;
+    world.stop_services();
     let answer = world.send(get("/health/ready")).await;
     assert_eq!(answer.error(), error(503, "E50301"));
     assert_eq!(answer.json()["details"].as_array().unwrap().len(), 2);

@@ -37,6 +37,8 @@ async fn every_status_code_has_its_place() {
             assert!(!answer.text.contains("what it says"), "what broke is for the log");
         }
     }
+    world.services.heal();
+    assert_eq!(world.get("/v1/tones").await.status, 200);
 }
 
 #[tokio::test]
@@ -60,12 +62,22 @@ async fn the_wait_that_a_service_asks_for_is_passed_on() {
 async fn a_service_that_is_down_is_unavailable() {
     let mut world = World::new().await;
     assert_eq!(world.get("/v1/tones").await.status, 200);
-    world.stop_services().await;
+    world.stop_services();
     for _ in 0..2 {
         let answer = world.get("/v1/tones").await;
         assert_eq!(answer.error(), error(503, "E50301"));
         assert_eq!(answer.header("retry-after"), Some("1"));
     }
+}
+
+#[tokio::test]
+async fn a_service_that_comes_back_is_asked_again() {
+    let mut world = World::new().await;
+    assert_eq!(world.get("/v1/tones").await.status, 200);
+    world.stop_services();
+    assert_eq!(world.get("/v1/tones").await.status, 503);
+    world.start_services();
+    assert_eq!(world.get("/v1/tones").await.status, 200);
 }
 
 #[tokio::test]
@@ -76,7 +88,7 @@ async fn a_service_that_goes_away_while_asked_is_unavailable() {
     while !world.services.methods().contains(&"FindTones") {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    world.stop_services().await;
+    world.stop_services();
     assert_eq!(waiting.await.unwrap().error(), error(503, "E50301"));
 }
 

@@ -6,7 +6,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    runtime::{Builder, Runtime},
+};
 use tonic::{Request, Response, Status, metadata::MetadataMap, transport::server::TcpIncoming};
 
 pub(crate) const USER: &str = "0198c0de-0000-7000-8000-000000000001";
@@ -43,20 +46,34 @@ struct Script {
 #[derive(Clone, Default)]
 pub(crate) struct Services(Arc<Mutex<Script>>);
 impl Services {
-    /// Serves until the handle is aborted.
-    pub(crate) async fn start(&self) -> (SocketAddr, JoinHandle<()>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    /// Serves on any port.
+    pub(crate) fn start(&self) -> (SocketAddr, Runtime) {
+        self.start_at(([127, 0, 0, 1], 0).into())
+    }
+    /// Serves in a runtime of its own: when that ends, everything ends at once, connections too, as when a process is killed.
+    pub(crate) fn start_at(&self, address: SocketAddr) -> (SocketAddr, Runtime) {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let listener = std::net::TcpListener::bind(address).unwrap();
+        listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
-        let server = tonic::transport::Server::builder()
-            .add_service(rpc::user_service_server::UserServiceServer::new(self.clone()))
-            .add_service(rpc::counsel_service_server::CounselServiceServer::new(self.clone()))
-            .add_service(rpc::counselor_service_server::CounselorServiceServer::new(self.clone()))
-            .serve_with_incoming(TcpIncoming::from(listener));
-        (address, tokio::spawn(async { server.await.unwrap() }))
+        let services = self.clone();
+        runtime.spawn(async {
+            let server = tonic::transport::Server::builder()
+                .add_service(rpc::user_service_server::UserServiceServer::new(services.clone()))
+                .add_service(rpc::counsel_service_server::CounselServiceServer::new(services.clone()))
+                .add_service(rpc::counselor_service_server::CounselorServiceServer::new(services));
+            let listener = TcpListener::from_std(listener).unwrap();
+            server.serve_with_incoming(TcpIncoming::from(listener)).await.unwrap();
+        });
+        (address, runtime)
     }
     /// From now on this method fails so.
     pub(crate) fn fail(&self, method: &'static str, status: Status) {
         self.script().errors.insert(method, status);
+    }
+    /// From now on everything goes well again.
+    pub(crate) fn heal(&self) {
+        self.script().errors.clear();
     }
     /// From now on this method takes so long.
     pub(crate) fn delay(&self, method: &'static str, time: Duration) {
@@ -231,7 +248,10 @@ impl rpc::counsel_service_server::CounselService for Services {
         &self,
         request: Request<rpc::FindCounselsRequest>,
     ) -> Result<Response<rpc::FindCounselsResponse>, Status> {
-        let answer = rpc::FindCounselsResponse { counsels: vec![counsel(COUNSEL)], next: Some("further".into()) };
+        let answer = match request.get_ref().after() {
+            "" => rpc::FindCounselsResponse { counsels: vec![counsel(COUNSEL)], next: Some("further".into()) },
+            _ => rpc::FindCounselsResponse::default(),
+        };
         self.answer("FindCounsels", "counseling=4", &request, answer).await
     }
     async fn find_counsel_by_id(
@@ -250,9 +270,11 @@ impl rpc::counsel_service_server::CounselService for Services {
         &self,
         request: Request<rpc::CreateMessageRequest>,
     ) -> Result<Response<rpc::CreateMessageResponse>, Status> {
+        let said = request.get_ref();
+        let exchange = said.exchange_id(); // the same messages again for the same exchange
         let answer = rpc::CreateMessageResponse {
-            created_counsel_message: Some(message("m-1", &request.get_ref().message, true)),
-            counselor_response_message: Some(message("m-2", "그랬군요", false)),
+            created_counsel_message: Some(message(exchange, &said.message, true)),
+            counselor_response_message: Some(message(&format!("{exchange}-reply"), "그랬군요", false)),
         };
         self.answer("CreateMessage", "counseling=5", &request, answer).await
     }

@@ -7,33 +7,39 @@ use axum::{
 };
 use gateway::{Config, Gateway, Secret, router};
 use serde_json::{Value, json};
-use std::time::Duration;
-use tokio::task::JoinHandle;
+use std::{net::SocketAddr, time::Duration};
+use tokio::{runtime::Runtime, task::JoinHandle};
 use tower::ServiceExt;
 
 pub(crate) const SECRET: &[u8] = b"a secret for tests, 32 bytes long";
 
 pub(crate) struct World {
     pub(crate) services: Services,
-    server: JoinHandle<()>,
+    server: Option<Runtime>,
+    address: SocketAddr,
     router: Router,
 }
 impl World {
     pub(crate) async fn new() -> Self {
         let services = Services::default();
-        let (address, server) = services.start().await;
+        let (address, server) = services.start();
         let url = format!("http://{address}");
         let config = Config {
             reply_deadline: Duration::from_millis(700),
             deadline: Duration::from_millis(500),
             ..Config::new(url.clone(), url, Secret::new(SECRET).unwrap())
         };
-        World { services, server, router: router(Gateway::new(config).unwrap()) }
+        World { services, server: Some(server), address, router: router(Gateway::new(config).unwrap()) }
     }
     /// Ends the services, connections and all.
-    pub(crate) async fn stop_services(&mut self) {
-        self.server.abort();
-        let _ = (&mut self.server).await;
+    pub(crate) fn stop_services(&mut self) {
+        if let Some(server) = self.server.take() {
+            server.shutdown_background();
+        }
+    }
+    /// Starts them again, where they were.
+    pub(crate) fn start_services(&mut self) {
+        self.server = Some(self.services.start_at(self.address).1);
     }
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         send(self.router.clone(), request).await
@@ -53,6 +59,12 @@ impl World {
     /// As the person of the stand-in, with an idempotency key.
     pub(crate) async fn post_keyed(&self, path: &str, key: &str, body: Value) -> Answer {
         self.send(with_json(as_user("POST", path).header("Idempotency-Key", key), &body)).await
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.stop_services(); // a runtime that is merely dropped waits, which a test's own runtime forbids
     }
 }
 
