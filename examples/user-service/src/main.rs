@@ -1,6 +1,6 @@
 //! The user service as a program: `user-service --help` lists what can be set.
 use clap::Parser;
-use cqrs_core::{App, storage::Postgres};
+use cqrs_core::{App, storage::postgres::Postgres};
 use cqrs_kafka::Kafka;
 use user_service::{config::Args, program, wire};
 

@@ -6,7 +6,7 @@ mod spend; // what counseling tells becomes accounting, once
 mod stage; // the service with its database, its port and its clock
 mod update; // saying who one is
 
-use cqrs_core::storage::{Postgres as PostgresStorage, Sqlite};
+use cqrs_core::storage::{postgres, sqlite::Sqlite};
 use futures_util::future::BoxFuture;
 use stage::Stage;
 use std::process::ExitCode;
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
         });
         trials = trials.test(format!("postgres: {name}"), move |postgres: &'static Postgres| async move {
             let database = postgres.create_database("user")?;
-            let storage = PostgresStorage::connect(database.url()).await?;
+            let storage = postgres::Postgres::connect(database.url()).await?;
             case(Stage::on(storage, database).await?).await
         });
     }

@@ -38,11 +38,11 @@ pub(crate) struct Stage {
     pub(crate) world: Arc<Movable>,
     _background: [Background; 2],
     /// What goes with the stage: the database.
-    _kept: Box<dyn Any + Send>,
+    _kept: Box<dyn Any + Send + Sync>,
 }
 
 impl Stage {
-    pub(crate) async fn on(storage: impl Storage, kept: impl Any + Send) -> anyhow::Result<Stage> {
+    pub(crate) async fn on(storage: impl Storage, kept: impl Any + Send + Sync) -> anyhow::Result<Stage> {
         let (broker, world, ears) = (InProcess::new(), Arc::new(Movable::default()), Arc::new(Ears::default()));
         let app = App::new("user").storage(storage).transport(broker.clone()).world(world.clone());
         let app = user_service::wire(app).build()?;
