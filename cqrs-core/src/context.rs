@@ -154,6 +154,17 @@ pub(crate) enum Need {
     Aggregate(TypeId, &'static str),
     View(&'static str),
     Unit,
+    Message,
+}
+/// What a function runs in: each has what those before it have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum RunsIn {
+    /// A query, or a projector's transaction.
+    Nothing,
+    /// A command's unit of work.
+    Unit,
+    /// A subscriber's unit of work, caused by a message.
+    Message,
 }
 impl Needs {
     /// Something [provided](crate::App::provide).
@@ -167,18 +178,21 @@ impl Needs {
     pub(crate) fn view(&mut self, name: &'static str) {
         self.0.push(Need::View(name));
     }
+    pub(crate) fn message(&mut self) {
+        self.0.push(Need::Message);
+    }
     /// Each need in words: `aggregate user`, `view profile`, `dyn Mailer`.
     pub fn in_words(&self) -> Vec<String> {
         let word = |need: &Need| match need {
             Need::Dependency(_, name) => Some(name.clone()),
             Need::Aggregate(_, name) => Some(format!("aggregate {name}")),
             Need::View(name) => Some(format!("view {name}")),
-            Need::Unit => None,
+            Need::Unit | Need::Message => None,
         };
         self.0.iter().filter_map(word).collect()
     }
     /// What is not there, each with what to write.
-    pub(crate) fn unmet(&self, provided: &Provided, views: &[&str], unit: bool) -> Vec<String> {
+    pub(crate) fn unmet(&self, provided: &Provided, views: &[&str], runs_in: RunsIn) -> Vec<String> {
         let lacks = |need: &Need| match need {
             Need::Dependency(id, name) if !provided.has(*id) => Some(format!("`{name}`: `.provide::<{name}>(...)`")),
             Need::Aggregate(id, name) if !provided.has(*id) => {
@@ -187,7 +201,10 @@ impl Needs {
             Need::View(name) if !views.contains(name) => {
                 Some(format!("view `{name}`: a `#[projection]` that keeps it"))
             }
-            Need::Unit if !unit => Some("a unit of work: only commands and subscribers change aggregates".into()),
+            Need::Unit if runs_in < RunsIn::Unit => {
+                Some("a unit of work: only commands and subscribers change aggregates".into())
+            }
+            Need::Message if runs_in < RunsIn::Message => Some("a message: only subscribers have a `Bus`".into()),
             _ => None,
         };
         self.0.iter().filter_map(lacks).collect()

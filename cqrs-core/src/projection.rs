@@ -1,17 +1,20 @@
 //! Projections: events become views. What changes and the reader's position are one batch, so nothing is applied twice.
 use crate::{
-    Context, Fault, Metadata, Recorded, Source,
+    BoxError, Context, Fault, Metadata, Recorded,
     app::{Projection, Projector, Raw, Shared, Subscriber, Unhandled},
     batch::{Batch, Move, Rejected, ViewWrite},
     storage::StoredView,
     unit::Unit,
+    world::backoff,
 };
 use futures_util::FutureExt;
 use std::{
     collections::{BTreeMap, HashMap},
     panic::AssertUnwindSafe,
     sync::Arc,
+    time::Duration,
 };
+use uuid::Uuid;
 
 /// The stored name of a projection's position in the own log.
 pub(crate) fn reader(name: &str) -> String {
@@ -19,26 +22,27 @@ pub(crate) fn reader(name: &str) -> String {
 }
 
 /// What follows events with a position of its own.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) enum Follower {
     View(Projection),
     Sql(Projector),
-    /// A subscriber to the own log: one event, one batch.
-    Subscriber(Subscriber),
+    /// Subscribers of one group to the own log, which have one position: one event, one batch.
+    Group(&'static str, Arc<[Subscriber]>),
 }
 impl Follower {
-    pub(crate) fn source(&self) -> Source {
+    /// Whether an event of this name is for it.
+    pub(crate) fn hears(&self, name: &str) -> bool {
         match self {
-            Follower::View(it) => it.source,
-            Follower::Sql(it) => it.source,
-            Follower::Subscriber(it) => it.source,
+            Follower::View(it) => it.source.hears(name),
+            Follower::Sql(it) => it.source.hears(name),
+            Follower::Group(_, subscribers) => subscribers.iter().any(|it| it.source.hears(name)),
         }
     }
     pub(crate) fn reader(&self) -> String {
         match self {
             Follower::View(it) => reader(it.name),
             Follower::Sql(it) => reader(it.name),
-            Follower::Subscriber(it) => format!("subscriber/{}", it.group),
+            Follower::Group(group, _) => format!("subscriber/{group}"),
         }
     }
     /// The group it joins when it follows a topic.
@@ -46,14 +50,14 @@ impl Follower {
         match self {
             Follower::View(it) => format!("{service}.{}", it.name),
             Follower::Sql(it) => format!("{service}.{}", it.name),
-            Follower::Subscriber(it) => it.group.to_owned(),
+            Follower::Group(group, _) => (*group).to_owned(),
         }
     }
     /// How many events one batch may take: a subscriber's own batch is its effect.
     pub(crate) fn at_once(&self) -> usize {
         match self {
             Follower::View(_) | Follower::Sql(_) => 500,
-            Follower::Subscriber(_) => 1,
+            Follower::Group(..) => 1,
         }
     }
     /// Applies events and moves the position, or does neither.
@@ -63,11 +67,11 @@ impl Follower {
         events: Vec<Recorded<Raw>>,
         moved: Move,
     ) -> Result<(), Rejected> {
-        let heard = events.into_iter().filter(|it| self.source().hears(&it.event.name)).collect();
+        let heard = events.into_iter().filter(|it| self.hears(&it.event.name)).collect();
         match self {
             Follower::View(it) => project(shared, it, heard, moved).await,
             Follower::Sql(it) => run_sql(shared, it, heard, moved).await,
-            Follower::Subscriber(it) => subscribe(shared, it, heard, moved).await,
+            Follower::Group(_, subscribers) => subscribe(shared, subscribers, heard, moved).await,
         }
     }
 }
@@ -78,17 +82,33 @@ async fn project(
     events: Vec<Recorded<Raw>>,
     moved: Move,
 ) -> Result<(), Rejected> {
+    let mut attempt = 0;
     loop {
         let mut batch = Batch { moves: vec![moved.clone()], ..Batch::default() };
         batch.views = changed(shared, projection, &events).await?;
         batch.sort();
-        match shared.storage.commit(batch).await {
-            // Another projection of the same view was faster: compute again from what is there now.
-            Err(Rejected::Conflict { .. }) => continue,
-            done => return done.map(|_| ()),
+        let done = shared.storage.commit(batch).await.map(|_| ());
+        // On a conflict another projection of the same view was faster: compute again from what is there now.
+        if !again(shared, &done, &mut attempt).await {
+            return done;
         }
     }
 }
+
+/// After a conflict: waits, and says to try again. Not for ever: what can never be committed must not keep a thread to itself,
+/// and whoever steps waits longer each time.
+async fn again(shared: &Shared, done: &Result<(), Rejected>, attempt: &mut u32) -> bool {
+    let conflict = matches!(done, Err(Rejected::Conflict { exists: false, .. }));
+    if !conflict || *attempt == CONFLICTS {
+        return false;
+    }
+    shared.world.sleep(backoff(&*shared.world, *attempt, FIRST_WAIT, LONGEST_WAIT)).await;
+    *attempt += 1;
+    true
+}
+const CONFLICTS: u32 = 12;
+const FIRST_WAIT: Duration = Duration::from_millis(1);
+const LONGEST_WAIT: Duration = Duration::from_millis(128);
 
 /// A key's value while the events of a batch pass over it.
 struct Passing {
@@ -102,15 +122,15 @@ async fn changed(
     projection: &Projection,
     events: &[Recorded<Raw>],
 ) -> Result<Vec<ViewWrite>, Fault> {
+    let cannot = |id: Uuid, error: BoxError| {
+        Fault::internal(format!("projection {} cannot apply event {id}", projection.name)).because(error)
+    };
     let mut alters = Vec::new();
     for event in events {
-        let (name, id) = (projection.name, event.id);
-        let change = std::panic::catch_unwind(AssertUnwindSafe(|| (projection.project)(event.clone())))
-            .unwrap_or_else(|_| Err("it panicked".into()))
-            .map_err(|e| Fault::internal(format!("projection {name} cannot apply event {id}")).because(e))?;
-        alters.extend(change.0);
+        let change = unless_it_panics(|| (projection.project)(event.clone())).map_err(|e| cannot(event.id, e))?;
+        alters.extend(change.0.into_iter().map(|(key, alter)| (event.id, key, alter)));
     }
-    let mut keys: Vec<_> = alters.iter().map(|(key, _)| key.clone()).collect();
+    let mut keys: Vec<_> = alters.iter().map(|(_, key, _)| key.clone()).collect();
     keys.sort_unstable();
     keys.dedup();
     if keys.is_empty() {
@@ -119,13 +139,14 @@ async fn changed(
     let stored = shared.storage.views(projection.view, &keys).await?;
     let mut stored: HashMap<String, StoredView> = stored.into_iter().map(|it| (it.key.clone(), it)).collect();
     let mut passing: BTreeMap<String, Passing> = BTreeMap::new();
-    for (key, alter) in alters {
+    for (id, key, alter) in alters {
         let now = passing.entry(key).or_insert_with_key(|key| {
             let found = stored.remove(key);
             let (expected, value) = found.map_or((0, None), |it| (it.version, it.value));
             Passing { expected, value, entries: Vec::new() }
         });
-        let next = alter(now.value.as_deref())?;
+        let value = now.value.as_deref();
+        let next = unless_it_panics(|| Ok(alter(value)?)).map_err(|e| cannot(id, e))?;
         (now.value, now.entries) = next.map_or((None, Vec::new()), |it| (Some(it.value), it.entries));
     }
     let written = passing.into_iter().filter(|(_, it)| it.expected > 0 || it.value.is_some());
@@ -137,6 +158,11 @@ async fn changed(
         entries: it.entries,
     };
     Ok(written.map(write).collect())
+}
+
+/// A panic in a projection, or in the closure of a change, is a failure like others.
+fn unless_it_panics<T>(run: impl FnOnce() -> Result<T, BoxError>) -> Result<T, BoxError> {
+    std::panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err("it panicked".into()))
 }
 
 async fn run_sql(
@@ -162,17 +188,24 @@ async fn run_sql(
 
 async fn subscribe(
     shared: &Arc<Shared>,
-    subscriber: &Subscriber,
+    subscribers: &[Subscriber],
     events: Vec<Recorded<Raw>>,
     moved: Move,
 ) -> Result<(), Rejected> {
-    let Some(event) = events.into_iter().next() else {
+    let event = events.into_iter().next();
+    let heard = event.and_then(|it| Some((subscribers.iter().find(|s| s.source.hears(&it.event.name))?, it)));
+    let Some((subscriber, event)) = heard else {
         return shared.storage.commit(Batch { moves: vec![moved], ..Batch::default() }).await.map(|_| ());
     };
+    let mut attempt = 0;
     loop {
-        match handle(shared, subscriber, event.clone(), Some(moved.clone())).await {
-            Err(Rejected::Conflict { .. }) => continue,
-            done => return done,
+        let done = handle(shared, subscriber, event.clone(), Some(moved.clone())).await;
+        if let Err(Rejected::Seen) = done {
+            // Done before, but not by this reader, or it would have moved with it.
+            return shared.storage.commit(Batch { moves: vec![moved], ..Batch::default() }).await.map(|_| ());
+        }
+        if !again(shared, &done, &mut attempt).await {
+            return done;
         }
     }
 }

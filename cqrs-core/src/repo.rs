@@ -1,5 +1,6 @@
 //! Repo: what a handler does with aggregates of one kind. Load, decide and stage are one call, so none can be forgotten.
 use crate::{
+    __private::decode_stored,
     Aggregate, Context, Error, Fault, FromContext, IntoEvents, Missing, Needs,
     app::Publisher,
     app::Shared,
@@ -94,7 +95,7 @@ impl<A: Aggregate> Repo<A> {
     }
 
     async fn load(&self, id: &str) -> Result<Option<Arc<A>>, Fault> {
-        if let Some((known, _)) = self.unit.find::<A>(id) {
+        if let Some(known) = self.unit.find::<A>(id) {
             return Ok(Some(known));
         }
         let answer = self.unit.answer_key();
@@ -112,8 +113,7 @@ impl<A: Aggregate> Repo<A> {
             return Err(Fault::internal("answered already: the bus gives the first answer"));
         }
         let Some(found) = found.map(Arc::new) else { return Ok(None) };
-        self.unit.loaded(id, found.clone(), version, self.row);
-        Ok(Some(found))
+        Ok(Some(self.unit.loaded(id, found, version, self.row)))
     }
 
     fn publishers(&self) -> Arc<[Publisher]> {
@@ -124,7 +124,7 @@ impl<A: Aggregate> Repo<A> {
 fn fold<A: Aggregate>(entries: &[Entry]) -> Result<Option<A>, Fault> {
     let mut state: Option<A> = None;
     for entry in entries {
-        let event: A::Event = serde_json::from_slice(&entry.payload)
+        let event: A::Event = decode_stored(entry.schema, &entry.payload)
             .map_err(|e| Fault::internal(format!("{} {} cannot be read", entry.stream, entry.version)).because(e))?;
         match &mut state {
             None => state = A::create(&event),

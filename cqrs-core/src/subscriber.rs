@@ -1,6 +1,6 @@
 //! What a subscriber does with the rest of its service: sends commands, each once however often the event comes.
 use crate::{
-    Context, Error, FromContext, Handled, Metadata, Missing,
+    Context, Error, FromContext, Handled, Metadata, Missing, Needs,
     app::Shared,
     bus::{self, Dispatch},
     unit::Unit,
@@ -42,6 +42,9 @@ impl FromContext for Bus {
         let unit = context.unit.filter(|unit| unit.is_caused()).cloned();
         let unit = unit.ok_or_else(|| Missing::new("a message: only subscribers have a `Bus`"))?;
         Ok(Bus { shared: context.shared.clone(), unit, metadata: context.metadata.clone() })
+    }
+    fn needs(needs: &mut Needs) {
+        needs.message();
     }
 }
 impl fmt::Debug for Bus {

@@ -95,20 +95,20 @@ impl Unit {
         self.held().cause.is_some()
     }
 
-    /// The aggregate as this unit knows it: state and version.
-    pub(crate) fn find<A: Aggregate>(&self, id: &str) -> Option<(Arc<A>, u64)> {
-        let held = self.held();
-        let tracked = held.known.get(&(A::NAME, id.to_owned()))?;
-        Some((tracked.aggregate.clone().downcast().ok()?, tracked.version))
+    /// The aggregate as this unit knows it.
+    pub(crate) fn find<A: Aggregate>(&self, id: &str) -> Option<Arc<A>> {
+        self.held().known.get(&(A::NAME, id.to_owned()))?.aggregate.clone().downcast().ok()
     }
-    /// Remembers what was loaded. What is known already stays: it may hold staged changes.
-    pub(crate) fn loaded<A: Aggregate>(&self, id: &str, aggregate: Arc<A>, version: u64, row: bool) {
+    /// Remembers what was loaded, and gives back what is known. That may be another: two loads can be under way at once, and the
+    /// first one's may hold staged changes by now.
+    pub(crate) fn loaded<A: Aggregate>(&self, id: &str, aggregate: Arc<A>, version: u64, row: bool) -> Arc<A> {
         let before = aggregate.unique();
         let after = before.clone();
         self.held().track(
             (A::NAME, id.to_owned()),
-            Tracked { aggregate, loaded: version, version, before, after, row, encode: encode::<A> },
+            Tracked { aggregate: aggregate.clone(), loaded: version, version, before, after, row, encode: encode::<A> },
         );
+        self.find(id).unwrap_or(aggregate)
     }
     /// Remembers a creation on top of nothing, or of a deleted row's version.
     pub(crate) fn created<A: Aggregate>(&self, id: &str, aggregate: Arc<A>, row: bool) -> Result<(), Fault> {

@@ -197,9 +197,11 @@ impl<V: View> Views<V> {
         let Some(token) = &self.sees else { return Ok(()) };
         let shared = &self.shared;
         let wanted = token.of(&shared.service).max(shared.last_committed());
-        let behind = shared.readers_of(V::NAME).filter(|reader| reader.seen() < wanted);
-        for reader in behind {
-            let catching_up = async {
+        if shared.readers_of(V::NAME).all(|reader| reader.seen() >= wanted) {
+            return Ok(());
+        }
+        let catching_up = async {
+            for reader in shared.readers_of(V::NAME) {
                 // Another process may be the one that moves it, so the stored position counts as well.
                 while reader.seen() < wanted {
                     let _ = within(&*shared.world, LOOK_AGAIN, reader.moved_to(wanted)).await;
@@ -208,15 +210,11 @@ impl<V: View> Views<V> {
                         reader.saw(Position(stored.first().copied().unwrap_or(0)));
                     }
                 }
-                Ok::<_, Fault>(())
-            };
-            let Some(result) = within(&*shared.world, PATIENCE, catching_up).await else {
-                let message = format!("view {} has not reached position {} yet", V::NAME, wanted.0);
-                return Err(Fault::unavailable(message));
-            };
-            result?;
-        }
-        Ok(())
+            }
+            Ok(())
+        };
+        let late = || Fault::unavailable(format!("view {} has not reached position {} yet", V::NAME, wanted.0));
+        within(&*shared.world, PATIENCE, catching_up).await.unwrap_or_else(|| Err(late()))
     }
 }
 impl<V: View> FromContext for Views<V> {

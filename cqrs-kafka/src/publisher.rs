@@ -217,11 +217,12 @@ fn to_kafka<'a>(record: &'a Record, sent: Arc<Sent>) -> BaseRecord<'a, str, [u8]
         .headers
         .iter()
         .fold(headers, |all, (key, value)| all.insert(Header { key, value: Some(value.as_str()) }));
+    // No timestamp: the client takes the time of sending. Retention goes by it, so a record that was committed long ago would
+    // be deleted before anybody read it; when it was committed is in its header ce_time.
     BaseRecord::with_opaque_to(&record.topic, sent)
         .key(record.key.as_str())
         .payload(record.body.as_slice())
         .headers(headers)
-        .timestamp(record.at.timestamp_millis())
 }
 
 /// Takes delivery reports on librdkafka's thread: it must never wait.

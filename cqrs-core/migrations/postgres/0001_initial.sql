@@ -10,7 +10,7 @@ create table cqrs.row (
 -- cache 1, or positions of two sessions would not grow in the order in which they are drawn.
 create table cqrs.log (
     pos bigint generated always as identity (cache 1) primary key,
-    stream text collate "C" not null, version bigint not null, id uuid not null,
+    stream text collate "C" not null, version bigint not null check (version > 0), id uuid not null,
     name text collate "C" not null, schema int not null, payload bytea not null, metadata json not null,
     at timestamptz not null,
     topic text collate "C", key text collate "C", lane smallint, type text collate "C", body bytea,

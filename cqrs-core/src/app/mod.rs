@@ -1,22 +1,24 @@
 //! App: what was discovered, what is provided, where it is stored; `build` checks that it fits together.
+mod background;
 mod describe;
 mod registry;
 mod running;
 mod shared;
 
+pub use background::{Background, Joined};
 pub use describe::Description;
 pub use registry::{
     ErasedChange, Kind, Raw, Registered, Registration, RunProjection, RunProjector, RunPublisher, RunSubscriber,
     Unhandled,
 };
 pub(crate) use registry::{Projection, Projector, Publisher, Role, Subscriber};
-pub use running::{Background, DRAIN, Joined, Running, With};
+pub use running::{DRAIN, Running, With};
 pub(crate) use shared::Reader;
 pub use shared::Shared;
 
 use crate::{
     Aggregate, Event, Metadata, Source,
-    context::Provided,
+    context::{Provided, RunsIn},
     middleware::Middleware,
     repo::{Kept, keeping},
     storage::{Memory, Storage},
@@ -54,7 +56,8 @@ pub struct App {
     transport: Option<Arc<dyn Transport>>,
     world: Arc<dyn World>,
     middleware: Vec<Arc<dyn Middleware>>,
-    registrations: BTreeMap<(&'static str, &'static str), &'static Registration>,
+    /// By module, function and address.
+    registrations: BTreeMap<(&'static str, &'static str, usize), &'static Registration>,
     aggregates: Vec<(&'static str, &'static [&'static str], bool)>,
     empty: Vec<&'static str>,
 }
@@ -79,11 +82,12 @@ impl App {
     /// linker keep it.
     pub fn discover(mut self, module: &'static str) -> Self {
         let found = inventory::iter::<Registered>.into_iter().map(|it| it.0).filter(|it| it.is_in(module));
-        let before = self.registrations.len();
-        self.registrations.extend(found.map(|it| ((it.module, it.function), it)));
-        if self.registrations.len() == before {
+        // Functions inside functions share a module: the address tells those of one name apart.
+        let mut found = found.map(|it| ((it.module, it.function, std::ptr::from_ref(it).addr()), it)).peekable();
+        if found.peek().is_none() {
             self.empty.push(module);
         }
+        self.registrations.extend(found);
         self
     }
     /// Keeps aggregates of one kind: [`Rows`](crate::Rows) or [`Streams`](crate::Streams).
@@ -172,12 +176,13 @@ impl App {
         let views: Vec<_> =
             all().filter_map(|it| if let Role::Projection(p) = &it.role { Some(p.view) } else { None }).collect();
         for registration in all() {
-            let (who, unit) = match &registration.role {
-                Role::Handler { request, kind, .. } => (*request, *kind == Kind::Command),
-                Role::Subscriber(_) => (registration.function, true),
-                _ => (registration.function, false),
+            let (who, runs_in) = match &registration.role {
+                Role::Handler { request, kind: Kind::Command, .. } => (*request, RunsIn::Unit),
+                Role::Handler { request, kind: Kind::Query, .. } => (*request, RunsIn::Nothing),
+                Role::Subscriber(_) => (registration.function, RunsIn::Message),
+                _ => (registration.function, RunsIn::Nothing),
             };
-            let unmet = registration.needs().unmet(&self.provided, &views, unit);
+            let unmet = registration.needs().unmet(&self.provided, &views, runs_in);
             problems.extend(unmet.into_iter().map(|need| format!("{who} needs {need}")));
         }
         let names = all().filter_map(|it| match &it.role {
@@ -193,10 +198,28 @@ impl App {
             Source::Topic { name, .. } => vec![(group, name)],
         });
         problems.extend(twice(heard).map(|(group, name)| format!("group `{group}` hears `{name}` twice")));
+        problems.extend(self.shared_groups());
         problems.extend(
             twice(self.aggregates.iter().map(|it| it.0)).map(|name| format!("aggregate `{name}` is kept twice")),
         );
         problems
+    }
+    /// A projection on a topic has a group of its own: a subscriber in it would take half of its records.
+    fn shared_groups(&self) -> Vec<String> {
+        let groups: BTreeSet<_> = self
+            .registrations
+            .values()
+            .filter_map(|it| if let Role::Subscriber(s) = &it.role { Some(s.group) } else { None })
+            .collect();
+        let on_topic = self.registrations.values().filter_map(|it| match &it.role {
+            Role::Projection(p) => Some((p.name, p.source)),
+            Role::Projector(p) => Some((p.name, p.source)),
+            _ => None,
+        });
+        let on_topic = on_topic.filter(|(_, source)| matches!(source, Source::Topic { .. }));
+        let group = |name: &str| format!("{}.{name}", self.service);
+        let shared = on_topic.filter(|(name, _)| groups.contains(&*group(name)));
+        shared.map(|(name, _)| format!("group `{}` is also the group of projection `{name}`", group(name))).collect()
     }
 }
 

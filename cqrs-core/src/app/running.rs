@@ -1,13 +1,17 @@
 //! A built app: `send` to it, and let its background jobs run until told to stop.
-use super::{Role, Shared, Subscriber};
+use super::{
+    Role, Shared, Subscriber,
+    background::{Background, Job, Joined, broker, told},
+};
 use crate::{
     Error, Fault, Handled, Metadata, Position, PositionToken, Source,
     bus::{self, Dispatch},
-    log::{LogFollower, Relay, Step},
+    log::{LogFollower, Relay},
     projection::Follower,
+    storage::LANES,
     topic::{Consumer, TopicFollower},
     transport::TransportError,
-    world::{Task, backoff, within},
+    world::within,
 };
 use futures_util::future::BoxFuture;
 use std::{
@@ -82,9 +86,13 @@ impl Running {
 
     /// Every follower of the own log, to be stepped by hand.
     pub fn log_followers(&self) -> Vec<LogFollower> {
-        let followers = self.followers().filter(|it| matches!(it.source(), Source::Log(_)));
-        let own = self.subscribers().filter(|it| matches!(it.source, Source::Log(_))).map(Follower::Subscriber);
-        followers.chain(own).map(|it| LogFollower::new(self.shared.clone(), it)).collect()
+        let views = self.followers().filter(|(source, _)| matches!(source, Source::Log(_))).map(|(_, it)| it);
+        let mut groups: BTreeMap<&'static str, Vec<Subscriber>> = BTreeMap::new();
+        for subscriber in self.subscribers().filter(|it| matches!(it.source, Source::Log(_))) {
+            groups.entry(subscriber.group).or_default().push(subscriber);
+        }
+        let groups = groups.into_iter().map(|(group, subscribers)| Follower::Group(group, subscribers.into()));
+        views.chain(groups).map(|it| LogFollower::new(self.shared.clone(), it)).collect()
     }
     /// Joins the group of every projection on a topic.
     ///
@@ -92,8 +100,8 @@ impl Running {
     /// When the transport cannot be reached.
     pub async fn topic_followers(&self) -> Result<Vec<TopicFollower>, TransportError> {
         let mut all = Vec::new();
-        for follower in self.followers() {
-            let Source::Topic { topic, .. } = follower.source() else { continue };
+        for (source, follower) in self.followers() {
+            let Source::Topic { topic, .. } = source else { continue };
             let group = follower.group(&self.shared.service);
             let subscription = self.shared.transport.subscribe(&group, &[topic]).await?;
             all.push(TopicFollower::new(self.shared.clone(), follower, subscription));
@@ -133,10 +141,10 @@ impl Running {
             roles.filter_map(|role| if let Role::Publisher(it) = role { Some(it.topic) } else { None }).collect();
         topics.into_iter().collect()
     }
-    fn followers(&self) -> impl Iterator<Item = Follower> {
+    fn followers(&self) -> impl Iterator<Item = (Source, Follower)> {
         self.shared.registrations.iter().filter_map(|it| match &it.role {
-            Role::Projection(it) => Some(Follower::View(*it)),
-            Role::Projector(it) => Some(Follower::Sql(*it)),
+            Role::Projection(it) => Some((it.source, Follower::View(*it))),
+            Role::Projector(it) => Some((it.source, Follower::Sql(*it))),
             _ => None,
         })
     }
@@ -147,7 +155,7 @@ impl Running {
         })
     }
     fn heard_topics(&self) -> BTreeSet<&'static str> {
-        let sources = self.followers().map(|it| it.source()).chain(self.subscribers().map(|it| it.source));
+        let sources = self.followers().map(|(source, _)| source).chain(self.subscribers().map(|it| it.source));
         sources.filter_map(|it| if let Source::Topic { topic, .. } = it { Some(topic) } else { None }).collect()
     }
 
@@ -155,9 +163,24 @@ impl Running {
     /// [`InProcess`](crate::transport::InProcess) call [`join`](Running::join) on all of them first, then `start`.
     ///
     /// # Errors
-    /// When the database or the transport cannot be used.
+    /// When the database cannot be used, or the broker's topics are not as configured. A broker that is down is no error: requests
+    /// are served, the log keeps what is to be told, and the jobs that need the broker join when it is back.
     pub async fn start(&self) -> Result<Background, Fault> {
-        self.join().await?.start()
+        self.migrate().await?;
+        match self.join_groups().await {
+            Ok(joined) => Ok(joined.start()),
+            Err(error) if error.permanent => Err(broker(error)),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(
+                    service = self.service(),
+                    error,
+                    "the broker is down: what is to be told waits in the log"
+                );
+                let background = Background::new(self.shared.clone());
+                Ok(background.with(self.own_jobs()).with_later(self.clone()))
+            }
+        }
     }
     /// The first half of [`start`](Running::start): migrates and joins the groups, so that relays know who listens.
     ///
@@ -165,14 +188,42 @@ impl Running {
     /// When the database or the transport cannot be used.
     pub async fn join(&self) -> Result<Joined, Fault> {
         self.migrate().await?;
-        let broker = |e: TransportError| Fault::unavailable("the broker cannot be used").because(e);
+        self.join_groups().await.map_err(broker)
+    }
+    pub(super) async fn join_groups(&self) -> Result<Joined, TransportError> {
         let topics: Vec<_> = self.heard_topics().into_iter().chain(self.published_topics()).collect();
         if !topics.is_empty() {
-            self.shared.transport.ensure_topics(&topics).await.map_err(broker)?;
+            self.shared.transport.ensure_topics(&topics).await?;
         }
-        let consumers = self.consumers().await.map_err(broker)?;
-        let followers = self.topic_followers().await.map_err(broker)?;
-        Ok(Joined { app: self.clone(), consumers, followers })
+        Ok(Joined { consumers: self.consumers().await?, followers: self.topic_followers().await?, app: self.clone() })
+    }
+    /// What runs without a broker.
+    pub(super) fn own_jobs(&self) -> Vec<Box<dyn Job>> {
+        self.log_followers().into_iter().map(|it| Box::new(it) as Box<dyn Job>).collect()
+    }
+    /// How far behind the log each reader is: projections, subscribers, and the relay's lanes, by the reader's stored name. What
+    /// is not there is at the end.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn lag(&self) -> Result<BTreeMap<String, u64>, Fault> {
+        let storage = &self.shared.storage;
+        let end = storage.horizon().await?;
+        let mut lag = BTreeMap::new();
+        let readers: Vec<_> = self.log_followers().iter().map(|it| it.name().to_owned()).collect();
+        for (reader, at) in readers.iter().zip(storage.positions(&readers).await?) {
+            lag.insert(reader.clone(), end.0.saturating_sub(at));
+        }
+        for relay in self.relays() {
+            let readers: Vec<_> = (0..LANES).map(|lane| relay.reader(lane)).collect();
+            let lanes: Vec<_> = (0..LANES).zip(storage.positions(&readers).await?.into_iter().map(Position)).collect();
+            for first in storage.lanes(&lanes, end, 1).await? {
+                let Some(told) = first.told else { continue };
+                lag.insert(relay.reader(told.lane), end.0 + 1 - first.position.0);
+            }
+        }
+        lag.retain(|_, behind| *behind > 0);
+        Ok(lag)
     }
     /// Runs until `shutdown`: background jobs beside `serve`, which is given a future that ends when serving should. Then what is
     /// in flight is finished, within [`DRAIN`].
@@ -241,166 +292,4 @@ impl With {
     {
         bus::send(&self.shared, request, &self.metadata).await
     }
-}
-
-/// An app that has joined its groups and does not run yet.
-#[derive(Debug)]
-pub struct Joined {
-    app: Running,
-    consumers: Vec<Consumer>,
-    followers: Vec<TopicFollower>,
-}
-impl Joined {
-    /// Lets the background jobs run.
-    ///
-    /// # Errors
-    /// None today.
-    pub fn start(self) -> Result<Background, Fault> {
-        let Joined { app, consumers, followers } = self;
-        let (stop, _) = watch::channel(false);
-        let mut jobs: Vec<Box<dyn Job>> = Vec::new();
-        jobs.extend(consumers.into_iter().map(|it| Box::new(it) as Box<dyn Job>));
-        jobs.extend(followers.into_iter().map(|it| Box::new(it) as Box<dyn Job>));
-        jobs.extend(app.log_followers().into_iter().map(|it| Box::new(it) as Box<dyn Job>));
-        jobs.extend(app.relays().into_iter().map(|it| Box::new(it) as Box<dyn Job>));
-        let world = app.shared.world.clone();
-        let spawn = |job| world.spawn(Box::pin(keep_stepping(app.shared.clone(), job, stop.subscribe())));
-        let tasks = jobs.into_iter().map(spawn).collect();
-        Ok(Background { stop, tasks, shared: app.shared })
-    }
-}
-
-/// The background jobs of a running app. Dropping it stops them at their next await; [`stop`](Background::stop) lets them finish.
-#[derive(Debug)]
-pub struct Background {
-    stop: watch::Sender<bool>,
-    tasks: Vec<Task>,
-    shared: Arc<Shared>,
-}
-impl Background {
-    /// Lets every job finish what it does, for at most `patience`, then ends what is left. `true` when nothing was left.
-    pub async fn stop(mut self, patience: Duration) -> bool {
-        self.stop.send_replace(true);
-        let world = self.shared.world.clone();
-        let tasks = std::mem::take(&mut self.tasks);
-        let aborts: Vec<_> = tasks.iter().map(Task::aborter).collect();
-        let all = async {
-            for task in tasks {
-                task.ended().await;
-            }
-        };
-        let done = within(&*world, patience, all).await.is_some();
-        aborts.iter().for_each(|abort| abort());
-        done
-    }
-    /// Whether every job is still there; a job only ends when told.
-    pub fn is_healthy(&self) -> bool {
-        self.tasks.iter().all(|task| !task.is_finished())
-    }
-}
-impl Drop for Background {
-    fn drop(&mut self) {
-        self.stop.send_replace(true);
-        self.tasks.iter().for_each(Task::abort);
-    }
-}
-
-/// A background job: steps, and what to do between and after them.
-#[async_trait::async_trait]
-trait Job: Send {
-    fn name(&self) -> String;
-    async fn step(&mut self) -> Result<Step, crate::BoxError>;
-    async fn finish(&mut self) {}
-}
-#[async_trait::async_trait]
-impl Job for LogFollower {
-    fn name(&self) -> String {
-        LogFollower::name(self).to_owned()
-    }
-    async fn step(&mut self) -> Result<Step, crate::BoxError> {
-        Ok(LogFollower::step(self).await?)
-    }
-}
-#[async_trait::async_trait]
-impl Job for TopicFollower {
-    fn name(&self) -> String {
-        TopicFollower::name(self)
-    }
-    async fn step(&mut self) -> Result<Step, crate::BoxError> {
-        Ok(TopicFollower::step(self).await?)
-    }
-}
-#[async_trait::async_trait]
-impl Job for Relay {
-    fn name(&self) -> String {
-        format!("relay to `{}`", self.audience().0)
-    }
-    async fn step(&mut self) -> Result<Step, crate::BoxError> {
-        Ok(Relay::step(self).await?)
-    }
-    async fn finish(&mut self) {
-        self.release().await;
-    }
-}
-#[async_trait::async_trait]
-impl Job for Consumer {
-    fn name(&self) -> String {
-        format!("group {}", self.group())
-    }
-    async fn step(&mut self) -> Result<Step, crate::BoxError> {
-        Ok(Consumer::step(self).await?)
-    }
-    async fn finish(&mut self) {
-        self.drain().await;
-    }
-}
-
-/// Other processes commit too, and tell nobody: look again this often.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// Where this process is the only one, a look is only a safety net.
-const LOOK_AGAIN_ALONE: Duration = Duration::from_secs(5);
-const FIRST_WAIT: Duration = Duration::from_millis(50);
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
-
-async fn keep_stepping(shared: Arc<Shared>, mut job: Box<dyn Job>, stop: watch::Receiver<bool>) {
-    let (world, storage) = (&*shared.world, &*shared.storage);
-    let again = if storage.is_exclusive() { LOOK_AGAIN_ALONE } else { LOOK_AGAIN };
-    let (mut failures, name) = (0, job.name());
-    loop {
-        let step = tokio::select! {
-            biased;
-            () = told(stop.clone()) => break,
-            step = job.step() => step,
-        };
-        let pause = async {
-            match step {
-                Ok(Step::Did(_)) => failures = 0,
-                Ok(Step::Idle(upto)) => {
-                    failures = 0;
-                    let _ = within(world, again, storage.committed(upto)).await;
-                }
-                Err(error) => {
-                    tracing::warn!(
-                        job = name,
-                        failures,
-                        error = &*error as &dyn std::error::Error,
-                        "a step failed; again soon"
-                    );
-                    world.sleep(backoff(world, failures, FIRST_WAIT, LONGEST_WAIT)).await;
-                    failures += 1;
-                }
-            }
-        };
-        tokio::select! {
-            biased;
-            () = told(stop.clone()) => break,
-            () = pause => (),
-        }
-    }
-    job.finish().await;
-}
-
-async fn told(mut stop: watch::Receiver<bool>) {
-    // A sender that is gone has nothing more to run for.
-    let _ = stop.wait_for(|stop| *stop).await;
 }

@@ -21,9 +21,10 @@ use std::{
     },
     time::Duration,
 };
+use tokio::sync::Semaphore;
 use tracker::Tracker;
 
-/// How many keys are worked on at once.
+/// How many messages are handled at once. What waits to be tried again is not: any number of keys may be stuck.
 const WORKERS: usize = 16;
 /// A message that fails is tried again after this long, doubling to the longest; its key waits, others do not.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
@@ -41,6 +42,7 @@ pub struct Consumer {
     /// Keys whose turn it is, in order of arrival.
     ready: VecDeque<Key>,
     working: FuturesUnordered<BoxFuture<'static, Worked>>,
+    workers: Arc<Semaphore>,
     draining: Vec<(Vec<Partition>, Drained)>,
     /// Nothing new is begun.
     stopping: bool,
@@ -76,6 +78,7 @@ impl Consumer {
             waiting: HashMap::new(),
             ready: VecDeque::new(),
             working: FuturesUnordered::new(),
+            workers: Arc::new(Semaphore::new(WORKERS)),
             draining: Vec::new(),
             stopping: false,
         }
@@ -114,6 +117,9 @@ impl Consumer {
     fn take(&mut self, signal: Signal) -> usize {
         match signal {
             Signal::Assigned(partitions) => {
+                // What is still under way of one that went and came back is nobody's: whoever ends it ends nothing of ours.
+                self.draining.iter_mut().for_each(|(revoked, _)| revoked.retain(|it| !partitions.contains(it)));
+                self.let_go();
                 self.partitions.extend(partitions.into_iter().map(|it| (it, Tracker::default())));
                 0
             }
@@ -147,15 +153,16 @@ impl Consumer {
             }
         }
     }
-    /// Gives workers to keys whose turn it is.
+    /// Begins with the keys whose turn it is; each then waits for a worker.
     fn begin(&mut self) {
-        while self.working.len() < WORKERS && !self.stopping {
+        while !self.stopping {
             let Some(key) = self.ready.pop_front() else { return };
             let Some(record) = self.waiting.get_mut(&key).and_then(VecDeque::pop_front) else { continue };
             let gone = self.partitions.entry(key.0.clone()).or_default().begin();
             let (offset, shared, subscribers) = (record.offset, self.shared.clone(), self.subscribers.clone());
+            let workers = self.workers.clone();
             self.working.push(Box::pin(async move {
-                let handled = until_handled(&shared, &subscribers, record, &gone).await;
+                let handled = until_handled(&shared, &subscribers, &workers, record, &gone).await;
                 Worked { key, offset, gone, handled }
             }));
         }
@@ -190,6 +197,7 @@ impl Consumer {
 async fn until_handled(
     shared: &Arc<Shared>,
     subscribers: &[Subscriber],
+    workers: &Semaphore,
     record: Received,
     gone: &AtomicBool,
 ) -> Handled {
@@ -202,10 +210,14 @@ async fn until_handled(
         return Handled::Done;
     };
     for attempt in 0.. {
+        // Given back before the wait for the next attempt. It is never closed, so there is always one in the end.
+        let worker = workers.acquire().await;
         if gone.load(Ordering::Relaxed) {
             break;
         }
-        match handle_once(shared, subscriber, message.clone()).await {
+        let handled = handle_once(shared, subscriber, message.clone()).await;
+        drop(worker);
+        match handled {
             Ok(()) => return Handled::Done,
             Err(Rejected::Conflict { .. }) => (),
             Err(error) => {

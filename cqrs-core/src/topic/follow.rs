@@ -21,16 +21,29 @@ pub struct TopicFollower {
     subscription: Box<dyn Subscription>,
     /// The next offset of each partition that is ours; what the database says.
     next: HashMap<Partition, u64>,
+    /// Ours, and not yet gone to where the database says.
+    unplaced: Vec<Partition>,
     /// Received and not applied yet.
     pending: BTreeMap<Partition, Vec<Received>>,
 }
 impl TopicFollower {
     pub(crate) fn new(shared: Arc<Shared>, follower: Follower, subscription: Box<dyn Subscription>) -> Self {
-        TopicFollower { shared, follower, subscription, next: HashMap::new(), pending: BTreeMap::new() }
+        TopicFollower {
+            shared,
+            follower,
+            subscription,
+            next: HashMap::new(),
+            unplaced: Vec::new(),
+            pending: BTreeMap::new(),
+        }
     }
     /// The projection's stored name.
     pub fn name(&self) -> String {
         self.follower.reader()
+    }
+    /// Whether the next step applies something, and does not wait.
+    pub(crate) fn has_received(&self) -> bool {
+        !self.pending.is_empty()
     }
     fn reader(&self, partition: &Partition) -> String {
         format!("{}/{partition}", self.follower.reader())
@@ -40,6 +53,7 @@ impl TopicFollower {
     /// # Errors
     /// When the database or the transport fails, or an event cannot be applied: nothing has moved, call it again.
     pub async fn step(&mut self) -> Result<Step, Fault> {
+        self.place().await?;
         let Some((partition, records)) = self.pending.pop_first() else { return self.receive().await };
         let count = records.len();
         if let Err(fault) = self.apply(&partition, &records).await {
@@ -48,17 +62,25 @@ impl TopicFollower {
         }
         Ok(Step::Did(count))
     }
+    /// Goes to where the database says. When it does not answer, nothing is applied before it does: without the seek the broker
+    /// would decide where to begin.
+    async fn place(&mut self) -> Result<(), Fault> {
+        while let Some(partition) = self.unplaced.last() {
+            let next = stored(&self.shared, self.reader(partition)).await?;
+            self.subscription.seek(partition, next);
+            self.next.extend(self.unplaced.pop().map(|partition| (partition, next)));
+        }
+        Ok(())
+    }
     async fn receive(&mut self) -> Result<Step, Fault> {
         let signal = self.subscription.next().await;
         match signal.map_err(|e| Fault::unavailable("the broker cannot be reached").because(e))? {
             Signal::Assigned(partitions) => {
-                for partition in partitions {
-                    let next = stored(&self.shared, self.reader(&partition)).await?;
-                    self.subscription.seek(&partition, next);
-                    self.next.insert(partition, next);
-                }
+                self.unplaced.extend(partitions);
+                self.place().await?;
             }
             Signal::Revoked(partitions, _drained) => {
+                self.unplaced.retain(|it| !partitions.contains(it));
                 for partition in &partitions {
                     self.next.remove(partition);
                     self.pending.remove(partition);
@@ -85,8 +107,7 @@ impl TopicFollower {
             .map_err(|e| Fault::internal(format!("{partition}: a record before {last} cannot be read")).because(e))?;
         if last >= from {
             let moved = Move { reader: self.reader(partition), from, to: last + 1, epoch: None };
-            let (follower, shared) = (self.follower, self.shared.clone());
-            match follower.apply(&shared, events, moved).await {
+            match self.follower.apply(&self.shared, events, moved).await {
                 Ok(()) => drop(self.next.insert(partition.clone(), last + 1)),
                 // Another member had this partition meanwhile: look again where it is, and skip what is done.
                 Err(Rejected::Moved(_)) => {

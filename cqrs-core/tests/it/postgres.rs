@@ -1,6 +1,7 @@
 //! What is PostgreSQL's own: the statement, the horizon, the schema, connections; and the suite that every storage passes.
 mod connections;
 mod horizon;
+mod round_trips;
 mod schema;
 mod statement;
 mod suite;
@@ -31,8 +32,9 @@ pub(crate) fn trials() -> Trials {
         .group("horizon", horizon::trials())
         .group("schema", schema::trials())
         .group("connections", connections::trials())
-        .group("storage: postgres", suite::trials(Horizon::WaitOut))
-        .group("storage: postgres, serial", suite::trials(Horizon::Serial))
+        .group("round trips", round_trips::trials())
+        .group("storage", suite::trials(Horizon::WaitOut))
+        .group("storage, serial", suite::trials(Horizon::Serial))
 }
 
 /// A migrated database, and a plain way into it.

@@ -21,8 +21,6 @@ fn a_password_is_never_printed() {
     let security = Security::SaslScram { mechanism: Scram::Sha512, username: "kim".into(), password, ca: None };
     let config = KafkaConfig { security, ..KafkaConfig::new("localhost:9092") };
     assert!(!format!("{config:?}").contains("canary"));
-    match config.validate() {
-        Err(error) => assert_eq!(error, ConfigError::NoTls),
-        Ok(()) => assert!(cfg!(feature = "tls")),
-    }
+    let allowed = if cfg!(feature = "tls") { Ok(()) } else { Err(ConfigError::NoTls) };
+    assert_eq!(config.validate(), allowed);
 }

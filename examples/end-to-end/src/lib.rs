@@ -1,1 +1,8 @@
-//! To come.
+//! What the stories are told with: a person with an HTTP client, and programs that can be started and killed.
+mod deployment;
+mod person;
+mod program;
+
+pub use deployment::Deployment;
+pub use person::{Person, Reply};
+pub use program::{Program, free_port};

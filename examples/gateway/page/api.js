@@ -1,0 +1,55 @@
+// The REST interface. The session and what has been seen travel in cookies; an error is what its envelope says.
+
+export class ApiError extends Error {
+  constructor(status, { message, code, details }) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.details = details;
+  }
+
+  /** Whether the same request with the same key may do better: nobody has decided against it. */
+  get again() {
+    return this.status === 0 || this.status === 429 || this.status >= 500 || this.code === "E40902";
+  }
+}
+
+/** Longer than the gateway's own deadlines together, so that it is the one to say what happened. */
+const PATIENCE = 75_000;
+
+export async function api(method, path, { body, key } = {}) {
+  const headers = {};
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (key !== undefined) headers["Idempotency-Key"] = key;
+  let response, answer;
+  try {
+    const signal = AbortSignal.timeout(PATIENCE);
+    response = await fetch(path, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) });
+    answer = await response.json();
+  } catch {
+    const message = "서버에 연결할 수 없습니다. 인터넷 연결을 확인해 주세요.";
+    throw new ApiError(response && !response.ok ? response.status : 0, { code: "NETWORK", message });
+  }
+  if (!response.ok) throw new ApiError(response.status, answer);
+  return answer.data;
+}
+
+/** All pages of a list, as far as a person would scroll. */
+export async function all(path, field) {
+  const items = [];
+  let after;
+  for (let page = 0; page < 20; page++) {
+    const query = after === undefined ? "" : `?after=${encodeURIComponent(after)}`;
+    const data = await api("GET", path + query);
+    items.push(...data[field]);
+    after = data.next;
+    if (after === undefined) break;
+  }
+  return items;
+}
+
+/** A new random key. `crypto.randomUUID` would need https. */
+export function newKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

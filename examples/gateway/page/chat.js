@@ -1,0 +1,189 @@
+// One counsel: what was said, and saying more. A message keeps its key until it has been answered, over retries and reloads.
+import { all, api, newKey } from "./api.js";
+import { byId, el, moment, notify, quiet } from "./dom.js";
+
+const LONGEST = 80;
+const LIKE = "COUNSEL_MESSAGE_REACTION_LIKE";
+const DISLIKE = "COUNSEL_MESSAGE_REACTION_DISLIKE";
+
+/** The counsel that is shown: its path, whether it still is shown, whom to tell that tokens have changed, the message under way. */
+let chat = null;
+
+export async function showChat(counselorId, counselId, current, tokensChanged) {
+  const path = `/v1/counselors/${counselorId}/counsels/${counselId}`;
+  chat = { path, current, tokensChanged, pending: null, slot: `pending:${counselId}` };
+  byId("chat-name").textContent = "";
+  byId("messages").replaceChildren();
+  byId("typing").hidden = true;
+  update();
+  const here = chat;
+  const [{ counselor }, messages] = await Promise.all([
+    api("GET", `/v1/counselors/${counselorId}`),
+    all(`${path}/messages`, "counselMessages"),
+  ]);
+  if (!current()) return;
+  byId("chat-name").textContent = counselor.name;
+  byId("messages").replaceChildren(...messages.map((message) => messageItem(here, message)));
+  resume(here, messages.at(-1));
+  toEnd();
+  byId("message-input").focus();
+}
+
+/** A message that was under way when the page was left can still be sent, under its old key. */
+function resume(here, last) {
+  const pending = JSON.parse(sessionStorage.getItem(here.slot) ?? "null");
+  if (pending === null) return;
+  here.pending = pending;
+  const saved = last?.isUserMessage && last.message === pending.text;
+  const item = saved ? byId("messages").lastElementChild : pendingItem(pending);
+  if (!saved) byId("messages").append(item);
+  failed(here, item, "답장을 받지 못했어요.");
+}
+
+function messageItem(here, message) {
+  const item = el("li", { data: { testid: "message", messageId: message.id } });
+  fill(here, item, message);
+  return item;
+}
+
+function fill(here, item, message) {
+  const author = message.isUserMessage ? "user" : "counselor";
+  Object.assign(item.dataset, { author, state: "sent", messageId: message.id });
+  const below = el("div", { className: "below" }, el("time", { dateTime: message.createdAt }, moment(message.createdAt)));
+  if (!message.isUserMessage) below.append(...reactions(here, item, message));
+  item.replaceChildren(el("p", { className: "said", data: { testid: "text" } }, message.message), below);
+}
+
+function reactions(here, item, message) {
+  const button = (reaction, testid, sign, label) => {
+    const key = newKey();
+    return el("button", {
+      type: "button",
+      disabled: message.reaction !== undefined,
+      data: { testid },
+      aria: { label, pressed: String(message.reaction === reaction) },
+      onclick: () => react(here, item, message, reaction, key),
+    }, sign);
+  };
+  return [button(LIKE, "like", "👍", "좋아요"), button(DISLIKE, "dislike", "👎", "싫어요")];
+}
+
+async function react(here, item, message, reaction, key) {
+  const buttons = item.querySelectorAll("button");
+  for (const button of buttons) button.disabled = true;
+  try {
+    const path = `${here.path}/messages/${message.id}/react`;
+    const { counselMessage } = await api("POST", path, { body: { reaction }, key });
+    fill(here, item, counselMessage);
+  } catch (error) {
+    for (const button of buttons) button.disabled = false;
+    if (here.current()) notify(error, error.again ? () => react(here, item, message, reaction, key) : undefined);
+  }
+}
+
+function pendingItem(pending) {
+  return el("li", { data: { testid: "message", author: "user", state: "sending" } },
+    el("p", { className: "said", data: { testid: "text" } }, pending.text));
+}
+
+function send(text) {
+  const here = chat;
+  here.pending = { key: newKey(), text };
+  sessionStorage.setItem(here.slot, JSON.stringify(here.pending));
+  const item = pendingItem(here.pending);
+  byId("messages").append(item);
+  byId("message-input").value = "";
+  deliver(here, item);
+}
+
+async function deliver(here, item) {
+  const { key, text } = here.pending;
+  quiet();
+  item.dataset.state = "sending";
+  item.querySelector(".below")?.remove();
+  byId("typing").hidden = false;
+  update();
+  toEnd();
+  try {
+    const answer = await api("POST", `${here.path}/messages`, { body: { message: text }, key });
+    forget(here, key);
+    if (here.current()) answered(here, item, answer);
+  } catch (error) {
+    if (!error.again) forget(here, key);
+    if (here.current()) refused(here, item, text, error);
+  }
+  here.tokensChanged();
+  if (!here.current()) return;
+  byId("typing").hidden = true;
+  update();
+  toEnd();
+}
+
+/** The list may have been loaded while the answer was on its way, so each message is shown once, by its id. */
+function answered(here, item, { createdCounselMessage, counselorResponseMessage }) {
+  const shown = (id) => byId("messages").querySelector(`[data-message-id="${CSS.escape(id)}"]`);
+  const other = shown(createdCounselMessage.id);
+  if (other && other !== item) item.remove();
+  else fill(here, item, createdCounselMessage);
+  if (!shown(counselorResponseMessage.id)) byId("messages").append(messageItem(here, counselorResponseMessage));
+}
+
+function refused(here, item, text, error) {
+  if (error.again) {
+    failed(here, item, error.message);
+    return;
+  }
+  item.remove();
+  if (byId("message-input").value === "") byId("message-input").value = text;
+  notify(error);
+}
+
+function failed(here, item, why) {
+  item.dataset.state = "failed";
+  item.querySelector(".below")?.remove();
+  const resend = () => deliver(here, item);
+  const discard = () => {
+    forget(here, here.pending?.key);
+    item.remove();
+    update();
+  };
+  item.append(el("div", { className: "below" },
+    el("span", {}, why),
+    el("button", { type: "button", data: { testid: "resend" }, onclick: resend }, "다시 보내기"),
+    el("button", { type: "button", data: { testid: "discard" }, onclick: discard }, "지우기")));
+}
+
+/** This message has its end. A newer one under the same counsel is left alone. */
+function forget(here, key) {
+  const kept = JSON.parse(sessionStorage.getItem(here.slot) ?? "null");
+  if (kept?.key === key) sessionStorage.removeItem(here.slot);
+  if (here.pending?.key === key) here.pending = null;
+}
+
+/** As the gateway counts: without the space around it, in characters and not in UTF-16 units. */
+function update() {
+  const length = [...byId("message-input").value.trim()].length;
+  byId("message-count").textContent = `${length} / ${LONGEST}`;
+  byId("message-count").dataset.over = String(length > LONGEST);
+  byId("message-send").disabled = length === 0 || length > LONGEST || chat === null || chat.pending !== null;
+}
+
+function toEnd() {
+  window.scrollTo({ top: document.body.scrollHeight });
+}
+
+export function listen() {
+  const input = byId("message-input");
+  input.addEventListener("input", update);
+  input.addEventListener("keydown", (event) => {
+    // While a syllable is being composed, Enter belongs to the input method.
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    byId("message-form").requestSubmit();
+  });
+  byId("message-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    update();
+    if (!byId("message-send").disabled) send(input.value.trim());
+  });
+}

@@ -10,36 +10,30 @@ pub(crate) const LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// How far clocks may differ.
 const LEEWAY: Duration = Duration::from_secs(30);
 
-/// Who signs, for whom, and what kind of token it is. Fixed: a token for something else is none.
-pub struct Audience;
-impl Audience {
-    /// `iss`.
-    pub const ISSUER: &str = "hearlers-gateway";
-    /// `aud`.
-    pub const AUDIENCE: &str = "hearlers";
-    /// `typ`.
-    pub const ACCESS: &str = "access";
-}
+/// Who signs, for whom, and what for. Fixed: a token for something else is none.
+const ISSUER: &str = "hearlers-gateway";
+const AUDIENCE: &str = "hearlers";
+const ACCESS: &str = "access";
 
 /// What a token says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Claims {
+pub(crate) struct Claims {
     /// The person.
-    pub id: Uuid,
+    pub(crate) id: Uuid,
     /// How they proved who they are: `AUTH_CHANNEL_UNLINKED`.
-    pub auth_channel: String,
+    pub(crate) auth_channel: String,
     /// What they may do: `AUTHORITY_USER`.
-    pub authority: String,
+    pub(crate) authority: String,
     /// `access`.
-    pub typ: String,
+    pub(crate) typ: String,
     /// Who signed it.
-    pub iss: String,
+    pub(crate) iss: String,
     /// Whom it is for.
-    pub aud: String,
+    pub(crate) aud: String,
     /// When it was signed, in seconds.
-    pub iat: i64,
+    pub(crate) iat: i64,
     /// When it ends, in seconds.
-    pub exp: i64,
+    pub(crate) exp: i64,
 }
 impl Claims {
     /// An access token's, from now on.
@@ -49,9 +43,9 @@ impl Claims {
             id,
             auth_channel: auth_channel.into(),
             authority: authority.into(),
-            typ: Audience::ACCESS.to_owned(),
-            iss: Audience::ISSUER.to_owned(),
-            aud: Audience::AUDIENCE.to_owned(),
+            typ: ACCESS.to_owned(),
+            iss: ISSUER.to_owned(),
+            aud: AUDIENCE.to_owned(),
             iat: now,
             exp: now + LIFETIME.as_secs().cast_signed(),
         }
@@ -72,8 +66,8 @@ impl AccessTokens {
     pub(crate) fn new(secret: &Secret) -> Self {
         // The algorithm is ours to say, never the token's.
         let mut rules = Validation::new(Algorithm::HS256);
-        rules.set_issuer(&[Audience::ISSUER]);
-        rules.set_audience(&[Audience::AUDIENCE]);
+        rules.set_issuer(&[ISSUER]);
+        rules.set_audience(&[AUDIENCE]);
         rules.set_required_spec_claims(&["exp", "iss", "aud"]);
         rules.leeway = LEEWAY.as_secs();
         AccessTokens {
@@ -91,6 +85,6 @@ impl AccessTokens {
             ErrorKind::ExpiredSignature => Error::expired_token(),
             _ => Error::bad_token(),
         })?;
-        Some(claims.claims).filter(|it| it.typ == Audience::ACCESS).ok_or_else(Error::bad_token)
+        Some(claims.claims).filter(|it| it.typ == ACCESS).ok_or_else(Error::bad_token)
     }
 }

@@ -24,8 +24,8 @@ pub(crate) fn created<T: Serialize>(message: &'static str, data: T) -> Success<T
 impl<T: Serialize> IntoResponse for Success<T> {
     fn into_response(self) -> Response {
         let data = serde_json::to_value(self.data).expect("an answer has text keys and plain values");
-        let body = json!({ "message": self.message, "data": without_nulls(data), "timestamp": timestamp() });
-        (self.status, Json(body)).into_response()
+        let body = json!({ "message": self.message, "data": data, "timestamp": timestamp() });
+        (self.status, Json(without_nulls(body))).into_response()
     }
 }
 

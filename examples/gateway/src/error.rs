@@ -25,7 +25,9 @@ pub(crate) struct Error {
 impl Error {
     pub(crate) fn invalid(detail: impl Into<String>) -> Self {
         let details = vec![detail.into()];
-        Error { details, ..Error::new(StatusCode::BAD_REQUEST, "HTTP_INVALID_INPUT", "입력값이 올바르지 않습니다.") }
+        Error {
+            details, ..Error::new(StatusCode::BAD_REQUEST, "HTTP_INVALID_INPUT", "입력값이 올바르지 않습니다.")
+        }
     }
     pub(crate) fn no_such_path() -> Self {
         Error::new(StatusCode::NOT_FOUND, "HTTP_NOT_FOUND", "요청한 주소를 찾을 수 없습니다.")
@@ -93,9 +95,11 @@ impl Error {
                 (StatusCode::TOO_MANY_REQUESTS, "E42901", "요청이 너무 많습니다. 잠시 후 다시 시도해 주세요.")
             }
             Code::Unimplemented => (StatusCode::NOT_IMPLEMENTED, "E50101", "아직 지원하지 않는 기능입니다."),
-            Code::Unavailable => {
-                (StatusCode::SERVICE_UNAVAILABLE, "E50301", "서비스를 잠시 사용할 수 없습니다. 잠시 후 다시 시도해 주세요.")
-            }
+            Code::Unavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "E50301",
+                "서비스를 잠시 사용할 수 없습니다. 잠시 후 다시 시도해 주세요.",
+            ),
             // tonic's word for a deadline that has passed, on both sides, is CANCELLED.
             Code::DeadlineExceeded | Code::Cancelled => {
                 (StatusCode::GATEWAY_TIMEOUT, "E50401", "응답이 지연되고 있습니다. 잠시 후 다시 시도해 주세요.")
@@ -153,8 +157,7 @@ fn in_json(field: &str) -> String {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let name = self.status.canonical_reason().unwrap_or_default().to_uppercase().replace([' ', '-'], "_");
-        let mut body =
-            json!({ "status": name, "code": self.code, "message": self.message, "timestamp": timestamp() });
+        let mut body = json!({ "status": name, "code": self.code, "message": self.message, "timestamp": timestamp() });
         if !self.details.is_empty() {
             body["details"] = self.details.into();
         }

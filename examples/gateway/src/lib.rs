@@ -1,6 +1,6 @@
 //! The REST gateway: HTTP in, gRPC out. It holds no data: who asks comes from a signed token, everything else from the services.
 //!
-//! One request, top down: [`http`](self) routes it, `extract` reads who asks and with which key, `upstream` asks the services,
+//! One request, top down: `http` routes it, `extract` reads who asks and with which key, `upstream` asks the services,
 //! `json` says how their answer looks, `envelope` and `error` wrap it.
 use std::{io::IsTerminal, time::Duration};
 use tokio::{net::TcpListener, sync::oneshot};
@@ -16,7 +16,6 @@ mod http;
 mod json;
 mod upstream;
 
-pub use access_token::{Audience, Claims};
 pub use config::{Args, Config, Secret, Wrong};
 pub use http::{Gateway, router};
 

@@ -24,6 +24,9 @@ const SETTINGS: &str = include_str!("../../deploy/kafka.properties");
 /// Any 16 bytes in base64 will do for a cluster of one.
 const CLUSTER_ID: &str = "Y3Fycy10ZXN0LWJyb2tlcg";
 
+/// Nodes start one after the other: many JVMs that warm up at once miss their own heartbeats on a small machine.
+static STARTING: Mutex<()> = Mutex::new(());
+
 static SHARED: OnceLock<Result<Kafka, Unavailable>> = OnceLock::new();
 
 /// An Apache Kafka node (KRaft, broker and controller in one): a child of this process, or the cluster that
@@ -174,7 +177,9 @@ impl Kafka {
     /// # Errors
     /// The node is not ours, or is not running.
     pub fn freeze(&self) -> anyhow::Result<()> {
-        self.ours()?.signal(Signal::STOP)
+        let process = self.ours()?.process();
+        let process = process.as_ref().context("Kafka is not running")?;
+        blocking(|| process.freeze()).context("Kafka takes no signal")
     }
 
     /// Lets a frozen node go on.
@@ -182,7 +187,8 @@ impl Kafka {
     /// # Errors
     /// The node is not ours, or is not running.
     pub fn thaw(&self) -> anyhow::Result<()> {
-        self.ours()?.signal(Signal::CONT)
+        let process = self.ours()?.process();
+        process.as_ref().context("Kafka is not running")?.signal(Signal::CONT).context("Kafka takes no signal")
     }
 
     fn ours(&self) -> anyhow::Result<&Node> {
@@ -254,7 +260,10 @@ impl Node {
         for attempt in 1.. {
             node.format()?;
             match node.launch() {
-                Err(_) if attempt < PORTS_TO_TRY => node.ports = Ports::draw()?,
+                // its log may say nothing, but a node that was only slow would still be there
+                Err(error) if attempt < PORTS_TO_TRY && format!("{error:#}").contains("it ended with") => {
+                    node.ports = Ports::draw()?;
+                }
                 result => return result.map(|()| node),
             }
         }
@@ -281,6 +290,7 @@ impl Node {
         if running.is_some() {
             bail!("Kafka is running already");
         }
+        let _one_at_a_time = blocking(|| STARTING.lock().unwrap_or_else(PoisonError::into_inner));
         let mut kafka = self.installed.java();
         kafka.arg("kafka.Kafka").arg(self.scratch.join("server.properties")).current_dir(self.scratch.path());
         let mut process = Process::spawn(kafka, &self.scratch.join("log"))?;
@@ -295,10 +305,6 @@ impl Node {
         process.signal(Signal::CONT)?; // a frozen process would not see the other one
         blocking(|| process.end(Signal::TERM, LIMIT)).context("Kafka does not stop")?;
         Ok(())
-    }
-
-    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
-        self.process().as_ref().context("Kafka is not running")?.signal(signal).context("Kafka takes no signal")
     }
 
     fn end(&self) {

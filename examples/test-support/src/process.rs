@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 pub(crate) use rustix::process::Signal;
+use rustix::process::{Pid, WaitId, WaitIdOptions};
 
 use crate::machine;
 
@@ -36,7 +37,15 @@ impl Process {
     }
 
     pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
-        Ok(rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal)?)
+        Ok(rustix::process::kill_process(Pid::from_child(&self.child), signal)?)
+    }
+
+    /// Stops the process, and waits until its last thread stands still: the signal alone is only on its way.
+    pub(crate) fn freeze(&self) -> io::Result<()> {
+        self.signal(Signal::STOP)?;
+        let stopped = WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT; // left for the next one who asks
+        rustix::process::waitid(WaitId::Pid(Pid::from_child(&self.child)), stopped)?;
+        Ok(())
     }
 
     /// Waits until `ready`, and fails as soon as the process ends.
@@ -77,7 +86,7 @@ impl Process {
 
     /// `kill -9` to the whole process group, for a process that was started in one of its own.
     pub(crate) fn kill_group(&mut self) -> io::Result<()> {
-        rustix::process::kill_process_group(rustix::process::Pid::from_child(&self.child), Signal::KILL)?;
+        rustix::process::kill_process_group(Pid::from_child(&self.child), Signal::KILL)?;
         self.child.wait().map(drop)
     }
 

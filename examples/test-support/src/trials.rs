@@ -29,7 +29,8 @@ const GOODBYE: Duration = Duration::from_secs(5);
 /// The tests of one binary. Its `Cargo.toml` says `harness = false`, its `main` returns [`Trials::run`].
 ///
 /// A test is an async function. Its parameters are the parts that it needs, up to three; it returns nothing or a
-/// `Result`, runs on a runtime of its own, and fails by an error, by a panic, or by taking longer than two minutes.
+/// `Result`, runs on a runtime of its own, and fails by an error, by a panic, or by taking longer than two minutes
+/// once its parts are there.
 ///
 /// ```no_run
 /// # use test_support::{Kafka, Postgres, Trials};
@@ -151,12 +152,11 @@ fn run<Needs>(test: impl TestFn<Needs>, limit: Duration, required: &[Part]) -> R
         Ok(()) => {}
     }
     let runtime = runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
-    let body = || runtime.block_on(async { timeout(limit, test.run()).await });
+    let body = || runtime.block_on(test.run(limit));
     let outcome = panic::catch_unwind(AssertUnwindSafe(body));
     runtime.shutdown_timeout(GOODBYE); // not by dropping it: that waits for whatever the test left blocked
     match outcome {
-        Ok(Ok(result)) => result.map(|()| Completion::Completed),
-        Ok(Err(_)) => Err(format!("still running after {limit:?}").into()),
+        Ok(result) => result.map(|()| Completion::Completed),
         Err(panic) => Err(panicked(panic.as_ref()).into()),
     }
 }
@@ -294,8 +294,8 @@ pub trait TestFn<Needs>: Send + 'static {
     /// The first that cannot.
     fn find() -> Result<(), Unavailable>;
 
-    /// Brings the parts and runs the test.
-    fn run(self) -> impl Future<Output = Result<(), Failed>>;
+    /// Brings the parts, however long that takes, and runs the test for as long as `limit`.
+    fn run(self, limit: Duration) -> impl Future<Output = Result<(), Failed>>;
 }
 
 macro_rules! test_fn {
@@ -316,8 +316,9 @@ macro_rules! test_fn {
                 Ok(())
             }
 
-            async fn run(self) -> Result<(), Failed> {
-                self($($need::bring().await.map_err(|error| format!("{error:#}"))?),*).await.outcome()
+            async fn run(self, limit: Duration) -> Result<(), Failed> {
+                let test = self($($need::bring().await.map_err(|error| format!("{error:#}"))?),*);
+                timeout(limit, test).await.map_err(|_| format!("still running after {limit:?}"))?.outcome()
             }
         }
     };

@@ -1,1 +1,25 @@
-//! To come.
+//! The user service: who somebody is, and how many messages they have left.
+//!
+//! Four rooms, and who may look into which: `presentation` -> `application` -> `domain`, and `infrastructure` wires them.
+pub mod application;
+#[cfg(feature = "deployed")]
+pub mod config;
+pub mod domain;
+pub mod infrastructure;
+pub mod presentation;
+
+use cqrs_core::{App, Running};
+use tonic::service::RoutesBuilder;
+
+/// Where this service's functions stand; naming it also makes the linker keep them.
+pub const CONTEXT: &str = module_path!();
+
+/// Everything this service is made of, on whatever storage and transport `app` has. It is called `user`: `App::new("user")`.
+pub fn wire(app: App) -> App {
+    infrastructure::provide(app)
+}
+
+/// Its gRPC service, beside whatever else listens on the port.
+pub fn grpc(app: &Running, routes: &mut RoutesBuilder) {
+    routes.add_service(presentation::grpc::server(app.clone()));
+}

@@ -37,10 +37,10 @@ pub(super) struct Split<'a> {
     pub(super) answered: Vec<&'a Answer>,
 }
 
-/// The version that a stream must have, 0 if it must not be there.
+/// The first new version of a stream: the one before must be there, and it must not.
 pub(super) struct Head<'a> {
     pub(super) stream: &'a str,
-    pub(super) expected: u64,
+    pub(super) version: u64,
 }
 
 /// An index entry of a view.
@@ -102,7 +102,7 @@ impl<'a> Split<'a> {
             .column(|it| it.id.as_str())?
             .column(|it| int(it.version))?
             .column(|it| it.state.as_deref())?;
-        to.part(Part::Heads, &self.heads)?.column(|it| it.stream)?.column(|it| int(it.expected))?;
+        to.part(Part::Heads, &self.heads)?.column(|it| it.stream)?.column(|it| int(it.version))?;
         to.part(Part::Replaced, &self.replaced)?
             .column(|it| it.view)?
             .column(|it| it.key.as_str())?
@@ -151,9 +151,9 @@ fn heads(batch: &Batch) -> Vec<Head<'_>> {
     let events = batch.events.iter().filter(|it| !rows.contains(&it.stream));
     events
         .filter_map(|it| {
-            let expected = it.version.wrapping_sub(1);
-            let follows = last.insert(it.stream.as_str(), it.version) == Some(expected);
-            (!follows).then_some(Head { stream: &it.stream, expected })
+            let before = last.insert(it.stream.as_str(), it.version);
+            let follows = before.is_some_and(|before| before + 1 == it.version);
+            (!follows).then_some(Head { stream: &it.stream, version: it.version })
         })
         .collect()
 }

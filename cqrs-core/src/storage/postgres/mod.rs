@@ -29,6 +29,7 @@ use sqlx::{
     postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow},
 };
 use std::{
+    fmt,
     sync::{
         Arc,
         atomic::{AtomicU32, AtomicU64, Ordering},
@@ -137,6 +138,12 @@ impl Postgres {
     /// Ends all connections, when what uses them has finished.
     pub async fn close(&self) {
         self.0.pool.close().await;
+    }
+}
+
+impl fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Postgres({} connections)", self.0.pool.size())
     }
 }
 

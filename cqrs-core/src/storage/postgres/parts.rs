@@ -74,12 +74,12 @@ const CREATED: Sql = Sql {
 /// Streams without a row: the entry before the first new one must be there, or a gap would open. Entries never change, so
 /// the snapshot is enough. The new one must not be there: [`LOGGED`] finds that out too, but only after claims were taken.
 const HEADS: Sql = Sql {
-    columns: &[("stream", "text"), ("expected", "bigint")],
+    columns: &[("stream", "text"), ("version", "bigint")],
     text: "{g} as materialized (select case when count(u.o) filter (where h.ok) = {n} then 1
     else cqrs.reject('QC001', 'streams', array_agg(u.o) filter (where h.ok)) end
-  from {p} left join {u} on true left join cqrs.log l on l.stream = u.stream and l.version = u.expected
-  left join cqrs.log x on x.stream = u.stream and x.version = u.expected + 1
-  cross join lateral (select x.version is null and (u.expected = 0 or l.version is not null) as ok) h)",
+  from {p} left join {u} on true left join cqrs.log l on l.stream = u.stream and l.version = u.version - 1
+  left join cqrs.log x on x.stream = u.stream and x.version = u.version
+  cross join lateral (select x.version is null and (u.version = 1 or l.version is not null) as ok) h)",
 };
 
 /// Views that are there; without value they are removed and keep the version.

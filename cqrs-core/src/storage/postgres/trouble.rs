@@ -34,6 +34,9 @@ fn may_pass(error: &sqlx::Error) -> bool {
 /// An error that refuses nothing.
 pub(super) fn fault(error: impl Into<Arc<sqlx::Error>>) -> Fault {
     let error = error.into();
+    if matches!(code(&error), Some("3F000" | "42P01" | "42883")) {
+        return Fault::internal("the schema `cqrs` is not there or too old: `migrate` makes it").because(error);
+    }
     match may_pass(&error) {
         true => Fault::unavailable("the database cannot be reached").because(error),
         false => Fault::internal("the database refused a statement").because(error),
@@ -55,7 +58,7 @@ pub(super) fn refusal(error: sqlx::Error, split: &Split<'_>) -> Rejected {
         ("QC001", "rows", _) => conflict(split.saved.get(culprit).map(|it| format!("{}/{}", it.kind, it.id))),
         ("QC001", "streams", _) => Rejected::Conflict {
             what: split.heads.get(culprit).map_or_else(|| "streams".into(), |it| it.stream.to_owned()),
-            exists: split.heads.get(culprit).is_some_and(|it| it.expected == 0),
+            exists: split.heads.get(culprit).is_some_and(|it| it.version == 1),
         },
         ("QC001", "views", _) => conflict(split.replaced.get(culprit).map(|it| format!("{}/{}", it.view, it.key))),
         ("QC001", "added", _) => conflict(split.added.get(culprit).map(|it| format!("{}/{}", it.view, it.key))),

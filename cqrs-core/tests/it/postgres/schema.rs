@@ -1,5 +1,5 @@
 //! The schema: made once by whoever comes first, refused when it is not ours to write to.
-use super::{Postgres, Server, Storage, Trials, Tried, fresh};
+use super::{Postgres, Server, Storage, Trials, Tried, events, fresh};
 use futures_util::future::try_join_all;
 
 pub(crate) fn trials() -> Trials {
@@ -7,6 +7,7 @@ pub(crate) fn trials() -> Trials {
         .test("several replicas migrate at once", at_once)
         .test("a newer schema is refused", newer)
         .test("a sequence that caches is refused", caching)
+        .test("without a schema every call says what to do", unmigrated)
 }
 
 async fn at_once(server: Server) -> Tried {
@@ -32,5 +33,18 @@ async fn caching(server: Server) -> Tried {
     sqlx::query("alter sequence cqrs.log_pos_seq cache 20").execute(&fresh.plain).await?;
     let refused = fresh.storage.migrate().await.expect_err("a caching sequence").to_string();
     anyhow::ensure!(refused.contains("cache 20"), "{refused}");
+    Ok(())
+}
+
+async fn unmigrated(server: Server) -> Tried {
+    let database = server.create_database("unmigrated")?;
+    let storage = Postgres::connect(database.url()).await?;
+    let read = storage.row("user", "kim", None).await.expect_err("no schema").to_string();
+    let written = storage.commit(events("one", 1..=1)).await.expect_err("no schema").to_string();
+    let horizon = storage.horizon().await.expect_err("no schema").to_string();
+    anyhow::ensure!(
+        [&read, &written, &horizon].iter().all(|it| it.contains("`migrate`")),
+        "{read} {written} {horizon}"
+    );
     Ok(())
 }

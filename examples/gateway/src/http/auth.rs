@@ -39,9 +39,12 @@ pub(super) async fn initiate(
     let token = gateway.tokens().sign(&claims)?;
     let expires_at = DateTime::from_timestamp(claims.exp, 0).unwrap_or_default();
     let expires_at = expires_at.to_rfc3339_opts(SecondsFormat::Secs, true);
-    let jar = CookieJar::new()
-        .add(cookie(ACCESS_TOKEN, token.clone(), LIFETIME, call.secure()))
-        .add(cookie(ACCESS_TOKEN_EXPIRES_AT, expires_at.clone(), LIFETIME, call.secure()));
+    let jar = CookieJar::new().add(cookie(ACCESS_TOKEN, token.clone(), LIFETIME, call.secure())).add(cookie(
+        ACCESS_TOKEN_EXPIRES_AT,
+        expires_at.clone(),
+        LIFETIME,
+        call.secure(),
+    ));
     let session = Session { access_token: token, access_token_expires_at: expires_at };
     Ok((jar, ok("세션이 시작되었습니다.", session)))
 }

@@ -16,9 +16,9 @@ pub(super) fn routes() -> Router<Gateway> {
         ("/assets/chat.js", "text/javascript", include_str!("../../page/chat.js")),
         ("/assets/dom.js", "text/javascript", include_str!("../../page/dom.js")),
     ];
-    files.into_iter().fold(Router::new(), |router, (path, kind, text)| {
-        router.route(path, get(async move || file(kind, text)))
-    })
+    files
+        .into_iter()
+        .fold(Router::new(), |router, (path, kind, text)| router.route(path, get(async move || file(kind, text))))
 }
 
 fn file(kind: &str, text: &'static str) -> impl IntoResponse {

@@ -93,7 +93,8 @@ impl UserUpdate {
                 Year::Number(year) => Some(year),
             };
             let year = year.filter(|year| (1000..=9999).contains(year));
-            year.map(|year| format!("{year}-01-01")).ok_or_else(|| wrong("birthYear", "a year of four digits, or empty"))
+            year.map(|year| format!("{year}-01-01"))
+                .ok_or_else(|| wrong("birthYear", "a year of four digits, or empty"))
         });
         Ok(UpdateUserRequest {
             user_id: user.to_string(),

@@ -38,15 +38,9 @@ impl Counselors {
         let found = ask(call, self.deadline, message, |it| async move { client.find_counselor_by_id(it).await });
         found.await?.counselor.ok_or_else(Error::unknown_id)
     }
-    pub(crate) async fn bubbles(
-        &self,
-        call: &Call,
-        counselor: Uuid,
-        page: Page,
-    ) -> Result<FindBubblesResponse, Error> {
+    pub(crate) async fn bubbles(&self, call: &Call, counselor: Uuid, page: Page) -> Result<FindBubblesResponse, Error> {
         let mut client = self.client.clone();
-        let message =
-            FindBubblesRequest { counselor_id: counselor.to_string(), after: page.after, limit: page.limit };
+        let message = FindBubblesRequest { counselor_id: counselor.to_string(), after: page.after, limit: page.limit };
         ask(call, self.deadline, message, |it| async move { client.find_bubbles(it).await }).await
     }
     pub(crate) async fn random_bubble(&self, call: &Call, counselor: Uuid) -> Result<Bubble, Error> {
@@ -57,12 +51,16 @@ impl Counselors {
     }
     pub(crate) async fn bubble(&self, call: &Call, counselor: Uuid, bubble: Uuid) -> Result<Bubble, Error> {
         let mut client = self.client.clone();
-        let message =
-            FindBubbleByIdRequest { bubble_id: bubble.to_string(), counselor_id: counselor.to_string() };
+        let message = FindBubbleByIdRequest { bubble_id: bubble.to_string(), counselor_id: counselor.to_string() };
         let found = ask(call, self.deadline, message, |it| async move { client.find_bubble_by_id(it).await });
         found.await?.bubble.ok_or_else(Error::unknown_id)
     }
-    pub(crate) async fn tones(&self, call: &Call, name: Option<String>, page: Page) -> Result<FindTonesResponse, Error> {
+    pub(crate) async fn tones(
+        &self,
+        call: &Call,
+        name: Option<String>,
+        page: Page,
+    ) -> Result<FindTonesResponse, Error> {
         let mut client = self.client.clone();
         let message = FindTonesRequest { name, after: page.after, limit: page.limit };
         ask(call, self.deadline, message, |it| async move { client.find_tones(it).await }).await

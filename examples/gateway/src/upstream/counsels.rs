@@ -66,15 +66,9 @@ impl Counsels {
         let message = CreateMessageRequest { counsel_id: counsel.to_string(), message, exchange_id };
         ask(call, self.reply_deadline, message, |it| async move { client.create_message(it).await }).await
     }
-    pub(crate) async fn messages(
-        &self,
-        call: &Call,
-        counsel: Uuid,
-        page: Page,
-    ) -> Result<FindMessagesResponse, Error> {
+    pub(crate) async fn messages(&self, call: &Call, counsel: Uuid, page: Page) -> Result<FindMessagesResponse, Error> {
         let mut client = self.client.clone();
-        let message =
-            FindMessagesRequest { counsel_id: counsel.to_string(), after: page.after, limit: page.limit };
+        let message = FindMessagesRequest { counsel_id: counsel.to_string(), after: page.after, limit: page.limit };
         ask(call, self.deadline, message, |it| async move { client.find_messages(it).await }).await
     }
     pub(crate) async fn react(

@@ -50,7 +50,12 @@ fn connect(url: &str) -> Result<Channel, tonic::transport::Error> {
 }
 
 /// One call: what travels beside the request goes out, what the answer includes comes back.
-async fn ask<Q, A, F>(call: &Call, deadline: Duration, message: Q, rpc: impl FnOnce(Request<Q>) -> F) -> Result<A, Error>
+async fn ask<Q, A, F>(
+    call: &Call,
+    deadline: Duration,
+    message: Q,
+    rpc: impl FnOnce(Request<Q>) -> F,
+) -> Result<A, Error>
 where
     F: Future<Output = Result<Response<A>, Status>>,
 {

@@ -36,6 +36,7 @@ async fn killed(kafka: Kafka) -> Result<()> {
 
 async fn frozen(kafka: Kafka) -> Result<()> {
     kafka.freeze()?;
+    kafka.freeze()?; // once more changes nothing
     let mut waiting = Box::pin(advertised_port(kafka.bootstrap()));
     assert!(timeout(Duration::from_secs(1), &mut waiting).await.is_err());
     kafka.thaw()?;

@@ -1,0 +1,107 @@
+//! What a command costs: one round trip to load, one to commit, with or without an idempotency key.
+use super::{Server, Trials, Tried, fresh};
+use cqrs_core::{
+    Aggregate, App, Command, Event, Evolve, Metadata, Never, Query, Repo, Result, Rows, Streams, View, Views, handler,
+    projection,
+};
+use serde::{Deserialize, Serialize};
+
+pub(crate) fn trials() -> Trials {
+    Trials::new()
+        .test("a command on a row is two, with and without a key", async |server: Server| two(server, true).await)
+        .test("a command on a stream is two, with and without a key", async |server: Server| two(server, false).await)
+        .test("a query that has caught up is one", one)
+}
+
+#[derive(Clone, Serialize, Deserialize, Aggregate)]
+#[aggregate(name = "counter", event = Counted)]
+struct Counter {
+    #[id]
+    id: String,
+    count: u64,
+}
+#[derive(Clone, Serialize, Deserialize, Event)]
+#[event(name = "counted", version = 1)]
+enum Counted {
+    Started { id: String },
+    Up { id: String },
+}
+impl Evolve<Counted> for Counter {
+    fn create(event: &Counted) -> Option<Self> {
+        let (Counted::Started { id } | Counted::Up { id }) = event;
+        Some(Counter { id: id.clone(), count: 0 })
+    }
+    fn apply(&mut self, _: &Counted) {
+        self.count += 1;
+    }
+}
+#[derive(Clone, Serialize, Deserialize, Command)]
+struct Start(String);
+#[derive(Clone, Serialize, Deserialize, Command)]
+struct CountUp(String);
+#[derive(Clone, Query)]
+struct Look(String);
+#[derive(Clone, Serialize, Deserialize, View)]
+#[view(name = "round-trips", key = String)]
+struct Ups(u64);
+
+#[handler]
+async fn start(command: Start, counters: Repo<Counter>) -> Result<(), Never> {
+    counters.create(Counted::Started { id: command.0 })?;
+    Ok(())
+}
+#[handler]
+async fn count_up(command: CountUp, counters: Repo<Counter>) -> Result<u64, Never> {
+    let up = |counter: &Counter| Ok(Counted::Up { id: counter.id.clone() });
+    Ok(counters.update(&command.0, up).await?.count)
+}
+#[handler]
+async fn look(query: Look, ups: Views<Ups>) -> Result<Option<u64>, Never> {
+    Ok(ups.get(&query.0).await?.map(|ups| ups.0))
+}
+#[projection(name = "round-trips")]
+fn keep(event: &Counted) -> cqrs_core::Change<Ups> {
+    match event.clone() {
+        Counted::Started { id } => Ups(0).put(id),
+        Counted::Up { id } => Ups::update(id, |ups| ups.0 += 1),
+    }
+}
+
+async fn two(server: Server, rows: bool) -> Tried {
+    let fresh = fresh(server, "round_trips").await?;
+    let app = App::new("round-trips").discover(module_path!()).storage(fresh.storage.clone());
+    let app = if rows { app.aggregate(Rows::<Counter>::new()) } else { app.aggregate(Streams::<Counter>::new()) };
+    let app = app.build()?;
+    app.send(Start("one".into())).await?;
+    let keyed = |key: &str| app.with(Metadata::default().caller("kim").key(key));
+    for warm in ["a", "b"] {
+        app.send(CountUp("one".into())).await?;
+        keyed(warm).send(CountUp("one".into())).await?;
+    }
+    let before = fresh.storage.statements();
+    app.send(CountUp("one".into())).await?;
+    let bare = fresh.storage.statements() - before;
+    let first = keyed("c").send(CountUp("one".into())).await?;
+    let with_key = fresh.storage.statements() - before - bare;
+    let again = keyed("c").send(CountUp("one".into())).await?;
+    let answered = fresh.storage.statements() - before - bare - with_key;
+    anyhow::ensure!((bare, with_key, answered) == (2, 2, 1), "{bare}, {with_key} with a key, {answered} when repeated");
+    anyhow::ensure!(first == again, "{first} and then {again}");
+    Ok(())
+}
+
+async fn one(server: Server) -> Tried {
+    let fresh = fresh(server, "round_trips").await?;
+    let app = App::new("round-trips").discover(module_path!()).aggregate(Rows::<Counter>::new());
+    let app = app.storage(fresh.storage.clone()).build()?;
+    app.send(Start("one".into())).await?;
+    for follower in &mut app.log_followers() {
+        follower.step().await?;
+    }
+    app.send(Look("one".into())).await?;
+    let before = fresh.storage.statements();
+    anyhow::ensure!(app.send(Look("one".into())).await? == Some(0));
+    let asked = fresh.storage.statements() - before;
+    anyhow::ensure!(asked == 1, "{asked} round trips");
+    Ok(())
+}

@@ -1,0 +1,226 @@
+//! What is told to others arrives: in order, after a restart, past a stuck key, and from the beginning for a new group.
+use crate::{
+    bank::{FindCard, Told, bank, opened, paid_in, until},
+    listener::{LISTENER, Script},
+    trials::trial,
+};
+use cqrs_core::{
+    App, Change, Position, Running, View, projection,
+    storage::{LANES, Memory, Storage},
+    testing::TestApp,
+    transport::{InProcess, Signal, Transport},
+};
+use libtest_mimic::Trial;
+use serde::{Deserialize, Serialize};
+use std::{sync::Arc, time::Duration};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        trial("relay: payments of one account arrive in order, whoever pays beside it", order),
+        trial("relay: what was not acknowledged comes again after a restart, and nothing else", restart),
+        trial("relay: a stuck key holds only its own records", stuck_key),
+        trial("relay: many stuck keys hold only their own records", many_stuck_keys),
+        trial("relay: a new group hears everything from the beginning", new_group),
+        trial("relay: without a group nothing is sent, and nothing is lost", no_group),
+        trial("relay: a projection on a topic applies each record once", topic_position),
+        trial("relay: what a step has sent is not sent again", one_step),
+    ]
+}
+fn listening(memory: &Memory, script: &Arc<Script>) -> App {
+    bank(memory.clone()).discover(LISTENER).provide(script.clone())
+}
+async fn started(app: App) -> TestApp {
+    TestApp::start(app).await.expect("it starts")
+}
+
+async fn order() {
+    let script = Arc::new(Script::default());
+    let app = started(listening(&Memory::new(), &script)).await;
+    let payers = (0..10).map(|account| {
+        let app: Running = (*app).clone();
+        tokio::spawn(async move {
+            let id = account.to_string();
+            opened(&app, &id).await;
+            for amount in 1..=30 {
+                paid_in(&app, &id, amount).await;
+            }
+        })
+    });
+    for payer in payers.collect::<Vec<_>>() {
+        payer.await.expect("no panic");
+    }
+    app.settle().await;
+    for account in 0..10 {
+        assert_eq!(script.of(&account.to_string()), (1..=30).collect::<Vec<_>>());
+    }
+    assert!(app.stop().await);
+}
+
+async fn restart() {
+    let (memory, script) = (Memory::new(), Arc::new(Script::default()));
+    script.stuck(["kim"]);
+    let app = started(listening(&memory, &script)).await;
+    for id in ["kim", "lee", "park"] {
+        opened(&app, id).await;
+    }
+    for amount in 1..=5 {
+        for id in ["kim", "lee", "park"] {
+            paid_in(&app, id, amount).await;
+        }
+    }
+    until("the others are heard", async || script.heard().len() == 10).await;
+    assert!(app.stop().await);
+    script.stuck([]);
+    let app = started(listening(&memory, &script)).await;
+    app.settle().await;
+    for id in ["kim", "lee", "park"] {
+        assert_eq!(script.of(id), [1, 2, 3, 4, 5], "{id}");
+    }
+    assert!(app.stop().await);
+}
+
+async fn stuck_key() {
+    let script = Arc::new(Script::default());
+    script.stuck(["kim"]);
+    let app = started(listening(&Memory::new(), &script)).await;
+    opened(&app, "kim").await;
+    paid_in(&app, "kim", 1).await;
+    for account in 0..40 {
+        let id = account.to_string();
+        opened(&app, &id).await;
+        paid_in(&app, &id, 1).await;
+        paid_in(&app, "kim", 1).await;
+    }
+    until("all others are heard", async || script.heard().len() == 40).await;
+    assert!(script.of("kim").is_empty());
+    script.stuck([]);
+    until("and then it too", async || script.of("kim").len() == 41).await;
+    app.settle().await;
+    assert!(app.stop().await);
+}
+
+async fn many_stuck_keys() {
+    let script = Arc::new(Script::default());
+    let stuck: Vec<_> = (0..40).map(|account| format!("stuck {account}")).collect();
+    script.stuck(stuck.iter().map(String::as_str));
+    let app = started(listening(&Memory::new(), &script)).await;
+    for id in &stuck {
+        opened(&app, id).await;
+        paid_in(&app, id, 1).await;
+    }
+    until("all of them have failed", async || script.calls() >= 40).await;
+    opened(&app, "kim").await;
+    paid_in(&app, "kim", 7).await;
+    until("a key beside them is heard", async || script.of("kim") == [7]).await;
+    assert!(app.stop().await, "and they do not hold up the end");
+}
+
+mod late {
+    use super::{Script, Told};
+    use cqrs_core::{BoxError, Dep, Recorded, subscriber};
+    #[subscriber(group = "bank.late")]
+    async fn late(_: Recorded<Told>, script: Dep<Script>) -> Result<(), BoxError> {
+        script.calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        Ok(())
+    }
+}
+async fn new_group() {
+    let (memory, script) = (Memory::new(), Arc::new(Script::default()));
+    let app = started(listening(&memory, &script)).await;
+    opened(&app, "kim").await;
+    for _ in 0..5 {
+        paid_in(&app, "kim", 1).await;
+    }
+    app.settle().await;
+    assert!(app.stop().await);
+    assert_eq!((script.heard().len(), script.calls()), (5, 5));
+    let app = started(listening(&memory, &script).discover("it::relay::late")).await;
+    app.settle().await;
+    assert_eq!((script.heard().len(), script.calls()), (5, 10));
+    assert!(app.stop().await);
+}
+
+async fn no_group() {
+    let (memory, script) = (Memory::new(), Arc::new(Script::default()));
+    let app = started(bank(memory.clone())).await;
+    opened(&app, "kim").await;
+    paid_in(&app, "kim", 1).await;
+    app.settle().await;
+    assert!(app.stop().await);
+    let app = started(listening(&memory, &script)).await;
+    app.settle().await;
+    assert_eq!(script.of("kim"), [1]);
+}
+
+mod turnover {
+    use super::{Change, Deserialize, Serialize, Told, View, projection};
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, View)]
+    #[view(name = "turnover", key = String)]
+    pub(super) struct Turnover(pub(super) i64, pub(super) u32);
+    #[projection(name = "turnover")]
+    fn turnover(event: &Told) -> Change<Turnover> {
+        let amount = event.amount;
+        Change::none().and(event.id.clone(), move |found| {
+            let Turnover(sum, count) = found.unwrap_or(Turnover(0, 0));
+            Some(Turnover(sum + amount, count + 1))
+        })
+    }
+}
+async fn topic_position() {
+    let memory = Memory::new();
+    let turnover = async |id: &str| {
+        let found = memory.views("turnover", &[id.into()]).await.expect("it answers");
+        found.into_iter().next().and_then(|it| it.value).map(|it| String::from_utf8(it).expect("it is JSON"))
+    };
+    let app = || bank(memory.clone()).discover("it::relay::turnover");
+    let first = started(app()).await;
+    for id in ["kim", "lee"] {
+        opened(&first, id).await;
+        for amount in 1..=4 {
+            paid_in(&first, id, amount).await;
+        }
+    }
+    first.settle().await;
+    assert_eq!(turnover("kim").await.as_deref(), Some("[10,4]"));
+    assert!(first.stop().await);
+    // The relay's positions are lost, so everything is sent again.
+    let readers: Vec<_> = (0..LANES).map(|lane| format!("relay/bank.turnover@bank.events.v1/{lane}")).collect();
+    let at = memory.positions(&readers).await.expect("it answers");
+    assert!(at.iter().any(|it| *it > 0), "the names have changed: this test proves nothing");
+    let mut back = cqrs_core::batch::Batch::default();
+    for (reader, from) in readers.into_iter().zip(at).filter(|(_, at)| *at > 0) {
+        back.moves.push(cqrs_core::batch::Move { reader, from, to: 0, epoch: None });
+    }
+    memory.commit(back).await.expect("they are where they are");
+    let second = started(app()).await;
+    paid_in(&second, "kim", 5).await;
+    second.settle().await;
+    assert_eq!(turnover("kim").await.as_deref(), Some("[15,5]"));
+    assert_eq!(turnover("lee").await.as_deref(), Some("[10,4]"));
+    assert!(second.send(FindCard("kim".into())).await.expect("it is there").is_some());
+    assert!(second.stop().await);
+}
+
+async fn one_step() {
+    let broker = InProcess::new();
+    let app = bank(Memory::new()).transport(broker.clone()).build().expect("it fits together");
+    let mut group = broker.subscribe("by hand", &["bank.events.v1"]).await.expect("it joins");
+    opened(&app, "kim").await;
+    for _ in 0..3 {
+        paid_in(&app, "kim", 1).await;
+    }
+    let mut relays = app.relays();
+    let relay = relays.first_mut().expect("there is a group");
+    let mut offsets = Vec::new();
+    for _ in 0..20 {
+        let _ = tokio::time::timeout(Duration::from_millis(20), relay.step()).await.map(|it| it.expect("it works"));
+        while let Ok(signal) = tokio::time::timeout(Duration::from_millis(1), group.next()).await {
+            if let Signal::Records(records) = signal.expect("it works") {
+                offsets.extend(records.iter().map(|it| it.offset));
+                records.iter().for_each(|it| group.acknowledge(&it.partition, it.offset));
+            }
+        }
+    }
+    assert_eq!(offsets, [2, 3, 4]);
+    assert_eq!(relay.step().await.expect("it works"), cqrs_core::log::Step::Idle(Position(4)));
+}

@@ -1,0 +1,13 @@
+//! Discovery hides the list of what can be done; this gives it back, and a review sees a new command as one added line.
+use cqrs_core::App;
+use expect_test::expect_file;
+use std::sync::Arc;
+
+#[test]
+fn every_use_case_is_listed() {
+    let users = user_service::wire(App::new("user")).build().unwrap();
+    let responder = Arc::new(counseling_service::OfflineResponder::default());
+    let counseling = counseling_service::wire(App::new("counseling"), responder).build().unwrap();
+    let listed = format!("{}\n{}", users.describe(), counseling.describe());
+    expect_file!["../../use-cases.txt"].assert_eq(&listed);
+}

@@ -1,0 +1,116 @@
+//! Hearlers in one process: every service with its own SQLite file, the in-process transport between them, nothing to install.
+mod secret;
+mod welcome;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use counseling_service::{OfflineResponder, Responder, ResponderConfig};
+use cqrs_core::{App, app::DRAIN, storage::Sqlite, transport::InProcess};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use tokio::{net::TcpListener, sync::watch};
+use tonic::{
+    service::RoutesBuilder,
+    transport::{Server, server::TcpIncoming},
+};
+
+/// Every Hearlers service in one process, on SQLite files.
+#[derive(Debug, Parser)]
+#[command(name = "hearlers", version)]
+struct Config {
+    /// Where the REST API and the page are. Port 0 takes a free one.
+    #[arg(long, env = "HEARLERS_LISTEN", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Where all gRPC services are. Port 0 takes a free one.
+    #[arg(long, env = "HEARLERS_GRPC", default_value = "127.0.0.1:50051")]
+    grpc: SocketAddr,
+    /// Where the data lies.
+    #[arg(long, env = "HEARLERS_DATA", default_value = "data")]
+    data: PathBuf,
+    #[command(flatten)]
+    responder: ResponderConfig,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let config = Config::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()))
+        .with_writer(std::io::stderr)
+        .init();
+    run(config).await
+}
+
+async fn run(config: Config) -> Result<()> {
+    // Ports first: a taken one is told before anything is touched.
+    let rest = bind(config.listen, "--listen").await?;
+    let grpc = bind(config.grpc, "--grpc").await?;
+    std::fs::create_dir_all(&config.data).with_context(|| format!("--data {}", config.data.display()))?;
+    let session_key = secret::of(&config.data)?;
+    let responder: Arc<dyn Responder> = match config.responder.openai()? {
+        Some(model) => Arc::new(model),
+        None => Arc::new(OfflineResponder::default()),
+    };
+
+    let transport = InProcess::new();
+    let file = |name: &str| config.data.join(format!("{name}.db"));
+    let users = App::new("user").storage(Sqlite::open(file("user")).await?).transport(transport.clone());
+    let users = user_service::wire(users).build()?;
+    let counseling = App::new("counseling").storage(Sqlite::open(file("counseling")).await?).transport(transport);
+    let counseling = counseling_service::wire(counseling, responder).build()?;
+
+    // All join before any starts, so that every relay knows who listens.
+    let (joined_users, joined_counseling) = (users.join().await?, counseling.join().await?);
+    let background = [joined_users.start(), joined_counseling.start()];
+    counseling_service::seed(&counseling).await?;
+
+    let mut routes = RoutesBuilder::default();
+    user_service::grpc(&users, &mut routes);
+    counseling_service::grpc(&counseling, &mut routes);
+    let (stop, stopped) = watch::channel(false);
+    let grpc_at = grpc.local_addr()?;
+    let services = Server::builder()
+        .add_routes(routes.routes())
+        .serve_with_incoming_shutdown(TcpIncoming::from(grpc), told(stopped.clone()));
+    let upstream = format!("http://{}", reachable(grpc_at));
+    let rest_at = rest.local_addr()?;
+    let gateway = gateway::serve(rest, gateway::Config::embedded(upstream, session_key), told(stopped));
+
+    println!("{}", welcome::text(rest_at, grpc_at, &config.data));
+    let (mut services, mut gateway) = (tokio::spawn(services), tokio::spawn(gateway));
+    tokio::select! {
+        () = shutdown() => (),
+        ended = &mut services => ended?.context("gRPC")?,
+        ended = &mut gateway => ended?.context("REST")?,
+    }
+    stop.send_replace(true);
+    let _ = tokio::time::timeout(DRAIN, async { (services.await, gateway.await) }).await;
+    for background in background {
+        background.stop(DRAIN).await;
+    }
+    Ok(())
+}
+
+async fn bind(at: SocketAddr, flag: &str) -> Result<TcpListener> {
+    TcpListener::bind(at).await.with_context(|| format!("{flag} {at}: cannot listen there; port 0 takes a free one"))
+}
+
+/// Where this process reaches what listens at `at`: a listener on every address is reached on loopback.
+fn reachable(at: SocketAddr) -> SocketAddr {
+    match (at.ip().is_unspecified(), at.is_ipv4()) {
+        (true, true) => SocketAddr::from(([127, 0, 0, 1], at.port())),
+        (true, false) => SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], at.port())),
+        _ => at,
+    }
+}
+
+async fn told(mut stopped: watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+/// Ctrl-C, or a polite kill.
+async fn shutdown() {
+    let Ok(mut terminated) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! { _ = tokio::signal::ctrl_c() => (), _ = terminated.recv() => () }
+}

@@ -1,0 +1,121 @@
+//! The services as processes: on PostgreSQL and Kafka, or all in one.
+use crate::{Program, free_port};
+use anyhow::{Context, Result};
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+use test_support::{Kafka, Postgres};
+
+/// A running system that can lose a process.
+#[derive(Debug)]
+pub struct Deployment {
+    folder: TempDir,
+    base: String,
+    /// Name, arguments, address, and the process while it runs.
+    parts: Vec<Part>,
+}
+#[derive(Debug)]
+struct Part {
+    name: &'static str,
+    arguments: Vec<String>,
+    at: String,
+    program: Option<Program>,
+}
+
+impl Deployment {
+    /// Everything in one process, on SQLite files.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn embedded() -> Result<Deployment> {
+        let folder = tempfile::tempdir()?;
+        let (rest, grpc) = (address()?, address()?);
+        let data = folder.path().join("data").display().to_string();
+        let arguments = ["--listen", &rest, "--grpc", &grpc, "--data", &data].map(str::to_owned).to_vec();
+        Self::start(folder, vec![Part { name: "hearlers", arguments, at: rest, program: None }]).await
+    }
+    /// Three processes, a database each, one broker.
+    ///
+    /// # Errors
+    /// When one does not start.
+    pub async fn processes(postgres: &Postgres, kafka: &Kafka) -> Result<Deployment> {
+        let (users, counseling, gateway) = (address()?, address()?, address()?);
+        let service = |name, at: &String| -> Result<Part> {
+            let database = postgres.create_database(name)?;
+            let arguments = ["--listen", at, "--database", database.url(), "--kafka", kafka.bootstrap()];
+            Ok(Part { name, arguments: arguments.map(str::to_owned).to_vec(), at: at.clone(), program: None })
+        };
+        let (at_users, at_counseling) = (format!("http://{users}"), format!("http://{counseling}"));
+        let secret = uuid::Uuid::now_v7().to_string();
+        let arguments = [
+            ["--listen", &gateway],
+            ["--user-service", &at_users],
+            ["--counseling-service", &at_counseling],
+            ["--jwt-secret", &secret],
+        ];
+        let arguments = arguments.concat().into_iter().map(str::to_owned).collect();
+        let gateway = Part { name: "gateway", arguments, at: gateway, program: None };
+        let parts = vec![service("user-service", &users)?, service("counseling-service", &counseling)?, gateway];
+        Self::start(tempfile::tempdir()?, parts).await
+    }
+    async fn start(folder: TempDir, mut parts: Vec<Part>) -> Result<Deployment> {
+        for part in &mut parts {
+            part.run(folder.path()).await?;
+        }
+        let base = parts.last().map(|part| format!("http://{}", part.at)).context("no parts")?;
+        Ok(Deployment { folder, base, parts })
+    }
+    /// Where REST and the page are.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+    /// `kill -9` of one process.
+    ///
+    /// # Errors
+    /// When there is none of this name, or it does not run.
+    pub async fn kill(&mut self, name: &str) -> Result<()> {
+        self.part(name)?.program.take().context("it does not run")?.kill().await
+    }
+    /// A polite kill of one process.
+    ///
+    /// # Errors
+    /// When it does not end well within ten seconds.
+    pub async fn terminate(&mut self, name: &str) -> Result<std::time::Duration> {
+        let program = self.part(name)?.program.take().context("it does not run")?;
+        program.terminate(std::time::Duration::from_secs(10)).await
+    }
+    /// Starts one again.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn start_again(&mut self, name: &str) -> Result<()> {
+        let folder = self.folder.path().to_owned();
+        self.part(name)?.run(&folder).await
+    }
+    /// What a process said so far.
+    ///
+    /// # Errors
+    /// When it said nothing.
+    pub fn log(&self, name: &str) -> Result<String> {
+        Ok(std::fs::read_to_string(log(self.folder.path(), name))?)
+    }
+    fn part(&mut self, name: &str) -> Result<&mut Part> {
+        self.parts.iter_mut().find(|part| part.name == name).with_context(|| format!("no process {name}"))
+    }
+}
+impl Part {
+    async fn run(&mut self, folder: &Path) -> Result<()> {
+        let file = log(folder, self.name);
+        let mut program = Program::start(self.name, &self.arguments, &file)?;
+        let said = || std::fs::read_to_string(&file).unwrap_or_default();
+        program.listens(&self.at).await.with_context(said)?;
+        self.program = Some(program);
+        Ok(())
+    }
+}
+
+fn log(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{name}.log"))
+}
+fn address() -> Result<String> {
+    Ok(format!("127.0.0.1:{}", free_port()?))
+}

@@ -1,0 +1,189 @@
+//! The web page in a real browser, in front of services that say what a test wants them to say.
+#[path = "../it/services.rs"]
+#[allow(dead_code, reason = "the other tests need more of it")]
+mod services;
+
+use anyhow::Result;
+use contracts::NO_REMAINING_TOKENS;
+use gateway::{Config, Secret};
+use serde_json::{Value, json};
+use services::{COUNSEL, COUNSELOR, MESSAGE, Services};
+use std::{process::ExitCode, time::Duration};
+use test_support::{Browser, Trials};
+use tokio::{net::TcpListener, runtime::Runtime};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+const SOON: Duration = Duration::from_secs(10);
+
+fn main() -> ExitCode {
+    Trials::new()
+        .test("a first visit leads to a talk", a_first_visit_leads_to_a_talk)
+        .test("a message that failed is sent again under its key", a_failed_message_is_sent_again)
+        .test("what somebody wrote stays text", what_somebody_wrote_stays_text)
+        .test("what cannot be sent says why", what_cannot_be_sent_says_why)
+        .run()
+}
+
+/// A gateway, its services, and a browser that shows its page.
+struct Page {
+    services: Services,
+    server: Option<Runtime>,
+    browser: Browser,
+    url: String,
+}
+impl Page {
+    async fn open(browser: Browser, path: &str) -> Result<Self> {
+        let services = Services::default();
+        let (address, server) = services.start();
+        let upstream = format!("http://{address}");
+        let secret = Secret::new("a secret for tests, 32 bytes long").unwrap();
+        let config = Config::new(upstream.clone(), upstream, secret);
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://{}/", listener.local_addr()?);
+        tokio::spawn(gateway::serve(listener, config, std::future::pending()));
+        browser.goto(&format!("{url}{path}")).await?;
+        let page = Page { services, server: Some(server), browser, url };
+        page.see("document.body.dataset.ready === 'true'").await?;
+        Ok(page)
+    }
+    async fn see(&self, condition: &str) -> Result<()> {
+        self.browser.wait_for(condition, SOON).await
+    }
+    async fn click(&self, selector: &str) -> Result<()> {
+        self.see(&format!("document.querySelector({selector:?})")).await?;
+        self.browser.eval(&format!("document.querySelector({selector:?}).click()")).await?;
+        Ok(())
+    }
+    /// Types, as far as the page can tell.
+    async fn write(&self, text: &str) -> Result<()> {
+        let script = "const input = document.getElementById('message-input'); input.focus(); input.select()";
+        self.browser.eval(&format!("{{ {script} }}")).await?;
+        self.browser.call("Input.insertText", json!({ "text": text })).await?;
+        Ok(())
+    }
+    async fn press_enter(&self) -> Result<()> {
+        let key = |kind: &str| json!({ "type": kind, "key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r" });
+        self.browser.call("Input.dispatchKeyEvent", key("keyDown")).await?;
+        self.browser.call("Input.dispatchKeyEvent", key("keyUp")).await?;
+        Ok(())
+    }
+    async fn texts(&self) -> Result<Value> {
+        self.browser.eval("[...document.querySelectorAll('[data-testid=text]')].map(it => it.textContent)").await
+    }
+    fn exchanges(&self) -> Vec<String> {
+        let calls = self.services.calls().into_iter().filter(|call| call.method == "CreateMessage");
+        calls.map(|call| call.message.split("exchange_id: ").nth(1).unwrap().to_owned()).collect()
+    }
+}
+impl Drop for Page {
+    fn drop(&mut self) {
+        if let Some(server) = self.server.take() {
+            server.shutdown_background();
+        }
+    }
+}
+fn chat() -> String {
+    format!("#/counselors/{COUNSELOR}/counsels/{COUNSEL}")
+}
+
+async fn a_first_visit_leads_to_a_talk(browser: Browser) -> Result<()> {
+    let page = Page::open(browser, "").await?;
+    page.see("document.getElementById('tokens').dataset.remaining === '6'").await?;
+    page.see("document.querySelectorAll('[data-testid=counsel-item]').length === 1").await?;
+    page.click("[data-testid=counselor-card] a").await?;
+    page.click("[data-testid=bubble-option][data-option='2']").await?;
+    page.see(&format!("location.hash === '{}'", chat())).await?;
+    assert!(page.services.last("CreateCounsel").message.contains("response_option_no: Some(2)"));
+    page.see("document.querySelectorAll('[data-testid=message]').length === 1").await?;
+
+    page.write("안녕하세요").await?;
+    page.press_enter().await?;
+    page.see("document.querySelectorAll('[data-testid=message][data-state=sent]').length === 3").await?;
+    assert_eq!(page.texts().await?, json!(["안녕하세요", "안녕하세요", "그랬군요"]));
+    page.click(&format!("[data-message-id='{MESSAGE}'] [data-testid=like]")).await?;
+    page.see(&format!("document.querySelector(\"[data-message-id='{MESSAGE}'] [aria-pressed=true]\")")).await?;
+
+    let phone = json!({ "width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": true });
+    page.browser.call("Emulation.setDeviceMetricsOverride", phone).await?;
+    page.see("document.documentElement.scrollWidth <= 360").await?;
+    if let Some(folder) = std::env::var_os("GATEWAY_SCREENSHOTS") {
+        page.browser.screenshot(std::path::Path::new(&folder).join("chat.png")).await?;
+        page.click("#home").await?;
+        page.see("!document.getElementById('view-home').hidden").await?;
+        page.browser.screenshot(std::path::Path::new(&folder).join("home.png")).await?;
+    }
+    assert_eq!(page.browser.complaints().await?, [""; 0]);
+    Ok(())
+}
+
+async fn a_failed_message_is_sent_again(browser: Browser) -> Result<()> {
+    let page = Page::open(browser, &chat()).await?;
+    page.services.fail("CreateMessage", Status::unavailable("restarting"));
+    page.write("들리나요").await?;
+    page.press_enter().await?;
+    page.see("document.querySelector('[data-state=failed]')").await?;
+    page.click("[data-testid=resend]").await?;
+    while page.exchanges().len() < 2 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    page.see("document.querySelector('[data-state=failed]')").await?;
+
+    // The page is left and opened again: the key is still known.
+    page.browser.goto("about:blank").await?;
+    page.browser.goto(&format!("{}{}", page.url, chat())).await?;
+    page.see("document.querySelector('[data-state=failed]')").await?;
+    page.services.heal();
+    page.click("[data-testid=resend]").await?;
+    page.see("document.querySelectorAll('[data-state=sent]').length === 3").await?;
+    assert_eq!(page.texts().await?, json!(["안녕하세요", "들리나요", "그랬군요"]));
+    let exchanges = page.exchanges();
+    assert_eq!(exchanges.len(), 3);
+    assert!(exchanges.iter().all(|it| *it == exchanges[0]), "{exchanges:?}");
+
+    page.write("또 있어요").await?;
+    page.click("#message-send").await?;
+    page.see("document.querySelectorAll('[data-state=sent]').length === 5").await?;
+    assert_ne!(page.exchanges()[3], exchanges[0]);
+    Ok(())
+}
+
+async fn what_somebody_wrote_stays_text(browser: Browser) -> Result<()> {
+    let page = Page::open(browser, &chat()).await?;
+    let markup = "<img src=x onerror=document.title='gone'>";
+    page.write(markup).await?;
+    page.press_enter().await?;
+    page.see("document.querySelectorAll('[data-state=sent]').length === 3").await?;
+    assert_eq!(page.texts().await?[1], markup);
+    assert_eq!(page.browser.eval("document.querySelectorAll('main img').length").await?, 0);
+    assert_eq!(page.browser.complaints().await?, [""; 0]);
+    Ok(())
+}
+
+async fn what_cannot_be_sent_says_why(browser: Browser) -> Result<()> {
+    let page = Page::open(browser, &chat()).await?;
+    page.see("document.getElementById('message-send').disabled").await?;
+    page.write(&"가".repeat(81)).await?;
+    page.see("document.getElementById('message-count').dataset.over === 'true'").await?;
+    page.press_enter().await?;
+    assert!(page.exchanges().is_empty());
+    page.write(&"🙂".repeat(80)).await?;
+    page.see("document.getElementById('message-count').textContent === '80 / 80'").await?;
+    page.see("!document.getElementById('message-send').disabled").await?;
+
+    // Enter that ends a syllable is not one that sends.
+    let composing =
+        "new KeyboardEvent('keydown', { key: 'Enter', isComposing: true, bubbles: true, cancelable: true })";
+    page.browser.eval(&format!("document.getElementById('message-input').dispatchEvent({composing})")).await?;
+    assert!(page.exchanges().is_empty());
+
+    let details = ErrorDetails::with_error_info(NO_REMAINING_TOKENS, "cqrs", []);
+    let refused = Status::with_error_details(Code::ResourceExhausted, "none left", details);
+    page.services.fail("ReserveTokens", refused);
+    page.press_enter().await?;
+    page.see("document.getElementById('notice').dataset.code === 'NO_REMAINING_TOKENS'").await?;
+    page.see("!document.getElementById('notice').hidden").await?;
+    page.see("document.getElementById('message-input').value.length === 160").await?; // nothing typed is lost
+    page.see("document.querySelectorAll('[data-testid=message]').length === 1").await?;
+    Ok(())
+}

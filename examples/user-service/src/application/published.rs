@@ -1,0 +1,34 @@
+//! What this context tells others. Renaming something in the domain breaks this file, and not a neighbour.
+use crate::domain::user::UserEvent;
+use contracts::v1::message::{TokensSpent, UserRegistered, UserUpdated};
+use cqrs_core::{Timestamp, publish};
+
+/// A time as all contracts write it: ISO-8601, UTC.
+pub fn iso(at: Timestamp) -> String {
+    at.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+#[publish]
+fn user_registered(event: &UserEvent) -> Option<UserRegistered> {
+    let UserEvent::Registered { id, nickname, at, .. } = event else { return None };
+    Some(UserRegistered { user_id: id.to_string(), nickname: nickname.to_string(), occurred_at: iso(*at) })
+}
+
+#[publish]
+fn user_updated(event: &UserEvent) -> Option<UserUpdated> {
+    let UserEvent::Updated { id, at, .. } = event else { return None };
+    // The login did not change, so nothing is said of it.
+    Some(UserUpdated { user_id: id.to_string(), auth_channel: 0, occurred_at: iso(*at) })
+}
+
+#[publish]
+fn tokens_spent(event: &UserEvent) -> Option<TokensSpent> {
+    let UserEvent::TokensSpent { id, exchange, remaining, max, at } = event else { return None };
+    Some(TokensSpent {
+        user_id: id.to_string(),
+        exchange_id: exchange.to_string(),
+        remaining_tokens: *remaining as i32,
+        max_tokens: *max as i32,
+        occurred_at: iso(*at),
+    })
+}

@@ -1,0 +1,113 @@
+//! A person in the app, with a wallet of message tokens. Exists from the first visit on, before any login.
+mod edit;
+mod error;
+mod event;
+mod nickname;
+mod profile;
+#[cfg(test)]
+mod tests;
+mod wallet;
+
+pub use edit::{Edit, ProfileEdit, UserEdit};
+pub use error::UserError;
+pub use event::UserEvent;
+pub use nickname::Nickname;
+pub use profile::{Birthday, Gender, ImageUrl, Introduction, Mbti, PhoneNumber, Profile};
+pub use wallet::{Allowance, Balance, HOLD, REMEMBERED, REMEMBERED_MOST, ResetInterval, Wallet};
+
+use cqrs_core::{Aggregate, Evolve, Timestamp};
+use serde::{Deserialize, Serialize};
+
+cqrs_core::id!(
+    /// Identifies a person.
+    pub UserId
+);
+cqrs_core::id!(
+    /// Identifies an exchange: a person's message and its reply. It is what a token is held for and spent on.
+    pub ExchangeId
+);
+
+/// A person.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Aggregate)]
+#[aggregate(name = "user", event = UserEvent)]
+pub struct User {
+    #[id]
+    id: UserId,
+    #[unique]
+    nickname: Nickname,
+    profile: Profile,
+    wallet: Wallet,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl User {
+    /// Somebody comes for the first time.
+    pub fn register(id: UserId, nickname: Nickname, now: Timestamp) -> UserEvent {
+        UserEvent::Registered { id, nickname, allowance: Allowance::ANONYMOUS, at: now }
+    }
+    /// They say who they are. What is the same already is no event.
+    pub fn update(&self, edit: UserEdit, now: Timestamp) -> Result<Option<UserEvent>, UserError> {
+        if edit.is_empty() {
+            return Err(UserError::NothingToUpdate);
+        }
+        let nickname = edit.nickname.unwrap_or_else(|| self.nickname.clone());
+        let profile = edit.profile.of(&self.profile);
+        let changed = nickname != self.nickname || profile != self.profile;
+        Ok(changed.then_some(UserEvent::Updated { id: self.id, nickname, profile, at: now }))
+    }
+    /// Holds a token for an exchange. Nothing happens when it is held already, or spent.
+    pub fn reserve(&self, exchange: ExchangeId, now: Timestamp) -> Result<Option<UserEvent>, UserError> {
+        let attempt = self.wallet.reserve(exchange, now)?;
+        Ok(attempt.map(|attempt| UserEvent::TokensReserved { id: self.id, exchange, attempt, at: now }))
+    }
+    /// Gives back what was held for an exchange, unless a newer attempt holds it by now.
+    pub fn release(&self, exchange: ExchangeId, attempt: u32, now: Timestamp) -> Option<UserEvent> {
+        let held = self.wallet.release(exchange, attempt, now)?;
+        Some(UserEvent::TokensReleased { id: self.id, exchange, attempt: held, at: now })
+    }
+    /// An exchange is complete: it costs one token, held or not.
+    pub fn spend(&self, exchange: ExchangeId, now: Timestamp) -> Option<UserEvent> {
+        let left = self.wallet.spend(exchange, now)?;
+        let Balance { remaining, max, .. } = left;
+        Some(UserEvent::TokensSpent { id: self.id, exchange, remaining, max, at: now })
+    }
+
+    /// What others call them.
+    pub fn nickname(&self) -> &Nickname {
+        &self.nickname
+    }
+    /// What they tell of themselves.
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+    /// Their message tokens.
+    pub fn wallet(&self) -> &Wallet {
+        &self.wallet
+    }
+    /// When they came.
+    pub fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+    /// When they last said who they are.
+    pub fn updated_at(&self) -> Timestamp {
+        self.updated_at
+    }
+}
+
+impl Evolve<UserEvent> for User {
+    fn create(event: &UserEvent) -> Option<Self> {
+        let UserEvent::Registered { id, nickname, allowance, at } = event.clone() else { return None };
+        let wallet = Wallet::new(allowance, at);
+        Some(User { id, nickname, profile: Profile::default(), wallet, created_at: at, updated_at: at })
+    }
+
+    fn apply(&mut self, event: &UserEvent) {
+        if let UserEvent::Updated { nickname, profile, at, .. } = event {
+            self.nickname.clone_from(nickname);
+            self.profile.clone_from(profile);
+            self.updated_at = *at;
+        }
+        self.wallet.apply(event);
+    }
+}

@@ -1,0 +1,85 @@
+//! What a person tells of themselves: parsed once and then true.
+use super::UserError;
+use cqrs_core::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+pub(super) const LONGEST_URL: usize = 2048;
+pub(super) const LONGEST_INTRODUCTION: usize = 500;
+
+/// What a person tells of themselves; `None` is not told.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the types say it")]
+pub struct Profile {
+    pub image: Option<ImageUrl>,
+    pub phone_number: Option<PhoneNumber>,
+    pub gender: Option<Gender>,
+    pub birthday: Option<Birthday>,
+    pub introduction: Option<Introduction>,
+    pub mbti: Option<Mbti>,
+}
+
+/// A person's gender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Gender {
+    Male,
+    Female,
+}
+
+/// A text that was parsed: its doc, its name, its error, and what of a typed text is kept, if it is one.
+macro_rules! text {
+    ($(#[$doc:meta])* $name:ident, $error:ident, $kept:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        pub struct $name(String);
+        impl $name {
+            /// What somebody typed.
+            pub fn parse(text: &str) -> Result<Self, UserError> {
+                let kept: fn(&str) -> Option<String> = $kept;
+                kept(text).map($name).ok_or(UserError::$error)
+            }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+text!(
+    /// Where a person's picture is.
+    ImageUrl, ProfileImage, |text| {
+        let odd = |c: char| c.is_whitespace() || c.is_control();
+        (text.chars().count() <= LONGEST_URL && !text.contains(odd)).then(|| text.to_owned())
+    }
+);
+text!(
+    /// A Korean mobile number: 010, 011, 016 to 019, then seven or eight digits. Hyphens do not matter and are not kept.
+    PhoneNumber, PhoneNumber, |text| {
+        let number: String = text.chars().filter(|c| *c != '-').collect();
+        let fits = matches!(number.len(), 10 | 11) && number.bytes().all(|byte| byte.is_ascii_digit());
+        (fits && number.starts_with("01") && b"016789".contains(&number.as_bytes()[2])).then_some(number)
+    }
+);
+text!(
+    /// The day a person was born, `YYYY-MM-DD`.
+    Birthday, Birthday, |text| {
+        let day: Timestamp = format!("{text}T00:00:00Z").parse().ok()?;
+        // The same again, or it was another way to write it.
+        (day.format("%Y-%m-%d").to_string() == text).then(|| text.to_owned())
+    }
+);
+text!(
+    /// A few words of oneself: at most 500 characters.
+    Introduction, Introduction, |text| (text.chars().count() <= LONGEST_INTRODUCTION).then(|| text.to_owned())
+);
+text!(
+    /// A Myers-Briggs type: one letter of each pair, as in INFP.
+    Mbti, Mbti, |text| {
+        let pairs = ["EI", "NS", "TF", "JP"];
+        let fits = text.len() == 4 && text.chars().zip(pairs).all(|(letter, pair)| pair.contains(letter));
+        fits.then(|| text.to_owned())
+    }
+);

@@ -1,0 +1,8 @@
+//! The outside asks: a proto message becomes a command or query, and its answer a proto message.
+pub mod grpc;
+mod mapping;
+mod requests;
+#[cfg(feature = "deployed")]
+pub mod serve;
+
+pub use requests::BadRequest;
