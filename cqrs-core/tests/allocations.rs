@@ -1,8 +1,6 @@
 //! What the framework allocates on the way to a handler: nothing for a query, a `Dep` or `Views`, one unit of work for a command.
 //! Its own binary, since it counts with the allocator.
-use cqrs_core::{
-    App, Change, Command, Dep, Event, Never, Query, Result, Running, View, Views, handler, projection,
-};
+use cqrs_core::{App, Change, Command, Dep, Event, Never, Query, Result, Running, View, Views, handler, projection};
 use serde::{Deserialize, Serialize};
 use std::{
     alloc::{GlobalAlloc, Layout, System},

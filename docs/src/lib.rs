@@ -197,10 +197,7 @@ macro_rules! commands {
             pub nickname: Nickname,
         }
         #[cqrs_core::handler]
-        async fn rename_user(
-            command: RenameUser,
-            users: cqrs_core::Repo<User>,
-        ) -> cqrs_core::Result<(), UserError> {
+        async fn rename_user(command: RenameUser, users: cqrs_core::Repo<User>) -> cqrs_core::Result<(), UserError> {
             users.update(&command.id, |user| user.rename(command.nickname)).await?;
             Ok(())
         }

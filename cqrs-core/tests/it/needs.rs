@@ -25,8 +25,8 @@ pub(crate) fn trials() -> Vec<Trial> {
                 &expect![[r#"
                     wrong cannot be built:
                     - Ask needs a unit of work: only commands and subscribers change aggregates
-                    - Send needs a message: only subscribers have a `Bus`
-                    - keep needs a unit of work: only commands and subscribers change aggregates"#]],
+                    - keep needs a unit of work: only commands and subscribers change aggregates
+                    - Send needs a message: only subscribers have a `Bus`"#]],
             );
         }),
         trial("needs: a name, a group or an aggregate is there once", async || {

@@ -1,8 +1,7 @@
 //! A bank account, whole: three commands, three rules, a balance to read, PostgreSQL.
-use cqrs_core::{
-    Aggregate, App, Change, Command, DomainError, Event, Evolve, Query, Repo, Result, Streams, View, Views,
-};
-use cqrs_core::{handler, projection, storage::Postgres};
+//! `cargo run -p bank-account -- postgres://user:password@localhost/bank`, or with `DATABASE_URL` set.
+use cqrs_core::{Aggregate, App, Change, Command, DomainError, Event, Evolve, Metadata, Query, Repo, Result, Streams};
+use cqrs_core::{View, Views, handler, projection, storage::postgres::Postgres};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Serialize, Deserialize, Aggregate)]
@@ -13,7 +12,7 @@ struct Account {
     balance: u64,
 }
 
-#[derive(Clone, Serialize, Deserialize, Event)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
 #[event(name = "account", version = 1)]
 enum AccountEvent {
     Opened { id: String },
@@ -22,7 +21,7 @@ enum AccountEvent {
 }
 use AccountEvent::{Deposited, Opened, Withdrawn};
 
-#[derive(Debug, thiserror::Error, DomainError)]
+#[derive(Debug, PartialEq, thiserror::Error, DomainError)]
 #[kind(precondition)]
 enum AccountError {
     #[error("an amount is more than nothing")]
@@ -34,17 +33,13 @@ enum AccountError {
 }
 
 impl Account {
-    fn deposit(&self, amount: u64) -> std::result::Result<AccountEvent, AccountError> {
+    fn deposit(&self, amount: u64) -> core::result::Result<AccountEvent, AccountError> {
         self.balance.checked_add(amount).ok_or(AccountError::Full)?;
         if amount == 0 { Err(AccountError::Nothing) } else { Ok(Deposited { id: self.id.clone(), amount }) }
     }
-    fn withdraw(&self, amount: u64) -> std::result::Result<AccountEvent, AccountError> {
-        let enough = amount <= self.balance;
-        if enough {
-            Ok(Withdrawn { id: self.id.clone(), amount })
-        } else {
-            Err(AccountError::InsufficientFunds(amount))
-        }
+    fn withdraw(&self, amount: u64) -> core::result::Result<AccountEvent, AccountError> {
+        self.balance.checked_sub(amount).ok_or(AccountError::InsufficientFunds(amount))?;
+        if amount == 0 { Err(AccountError::Nothing) } else { Ok(Withdrawn { id: self.id.clone(), amount }) }
     }
 }
 
@@ -63,35 +58,29 @@ impl Evolve<AccountEvent> for Account {
 
 #[derive(Clone, Serialize, Deserialize, Command)]
 struct Open(String);
-#[derive(Clone, Serialize, Deserialize, Command)]
-struct Deposit(String, u64);
-#[derive(Clone, Serialize, Deserialize, Command)]
-struct Withdraw(String, u64);
-#[derive(Clone, Query)]
-struct GetBalance(String);
-
 #[handler]
 async fn open(Open(id): Open, accounts: Repo<Account>) -> Result<(), AccountError> {
     accounts.create(Opened { id })?;
     Ok(())
 }
+
+#[derive(Clone, Serialize, Deserialize, Command)]
+struct Deposit(String, u64);
 #[handler]
 async fn deposit(Deposit(id, amount): Deposit, accounts: Repo<Account>) -> Result<u64, AccountError> {
     Ok(accounts.update(&id, |account| account.deposit(amount)).await?.balance)
 }
+
+#[derive(Clone, Serialize, Deserialize, Command)]
+struct Withdraw(String, u64);
 #[handler]
 async fn withdraw(Withdraw(id, amount): Withdraw, accounts: Repo<Account>) -> Result<u64, AccountError> {
     Ok(accounts.update(&id, |account| account.withdraw(amount)).await?.balance)
-}
-#[handler]
-async fn get_balance(GetBalance(id): GetBalance, balances: Views<Balance>) -> Result<Option<Balance>, AccountError> {
-    Ok(balances.get(&id).await?)
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, View)]
 #[view(name = "balance", key = String)]
 struct Balance(u64);
-
 #[projection(name = "balance")]
 fn balance(event: &AccountEvent) -> Change<Balance> {
     match event.clone() {
@@ -101,7 +90,68 @@ fn balance(event: &AccountEvent) -> Change<Balance> {
     }
 }
 
+#[derive(Clone, Query)]
+struct GetBalance(String);
+#[handler]
+async fn get_balance(GetBalance(id): GetBalance, balances: Views<Balance>) -> Result<Option<u64>, AccountError> {
+    Ok(balances.get(&id).await?.map(|balance| balance.0))
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    let url = std::env::args().nth(1).or_else(|| std::env::var("DATABASE_URL").ok());
+    let url = url.ok_or_else(|| anyhow::anyhow!("name a database: bank-account postgres://..."))?;
+    let storage = Postgres::connect(&url).await?;
+    let app =
+        App::new("bank").discover(module_path!()).aggregate(Streams::<Account>::new()).storage(storage).build()?;
+    let _background = app.start().await?;
+    // The key lets the program run again: the account is opened once.
+    app.with(Metadata::default().key("open kim")).send(Open("kim".into())).await?;
+    app.send(Deposit("kim".into(), 100)).await?;
+    app.send(Withdraw("kim".into(), 30)).await?;
+    println!("balance: {:?}", app.send(GetBalance("kim".into())).await?);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::AccountError::{Full, InsufficientFunds, Nothing};
+    use super::{
+        Account, AccountEvent, App, Deposit, Deposited, GetBalance, Open, Opened, Streams, Withdraw, Withdrawn,
+    };
+    use cqrs_core::testing::{TestApp, given};
+
+    fn opened() -> AccountEvent {
+        Opened { id: "kim".into() }
+    }
+    fn deposited(amount: u64) -> AccountEvent {
+        Deposited { id: "kim".into(), amount }
+    }
+    #[test]
+    fn what_is_there_can_be_withdrawn_and_no_more() {
+        let withdrawn = Withdrawn { id: "kim".into(), amount: 10 };
+        given::<Account>([opened(), deposited(10)]).when(|it| it.withdraw(10)).then([withdrawn.clone()]);
+        given::<Account>([opened(), deposited(10)]).when(|it| it.withdraw(11)).then_rejected(InsufficientFunds(11));
+        given::<Account>([opened(), deposited(10), withdrawn])
+            .when(|it| it.withdraw(1))
+            .then_rejected(InsufficientFunds(1));
+        given::<Account>([opened()]).when(|it| it.withdraw(0)).then_rejected(Nothing);
+    }
+    #[test]
+    fn an_account_has_room_for_so_much() {
+        given::<Account>([opened()]).when(|it| it.deposit(u64::MAX)).then([deposited(u64::MAX)]);
+        given::<Account>([opened(), deposited(u64::MAX)]).when(|it| it.deposit(1)).then_rejected(Full);
+        given::<Account>([opened()]).when(|it| it.deposit(0)).then_rejected(Nothing);
+    }
+    #[tokio::test]
+    async fn the_balance_is_what_came_of_it() {
+        let app =
+            App::new("bank").discover(module_path!().trim_end_matches("::tests")).aggregate(Streams::<Account>::new());
+        let app = TestApp::start(app).await.unwrap();
+        app.send(Open("kim".into())).await.unwrap();
+        assert_eq!(app.send(Deposit("kim".into(), 100)).await.unwrap(), 100);
+        assert_eq!(app.send(Withdraw("kim".into(), 30)).await.unwrap(), 70);
+        assert_eq!(app.send(GetBalance("kim".into())).await.unwrap(), Some(70));
+        assert_eq!(app.send(GetBalance("lee".into())).await.unwrap(), None);
+    }
 }
