@@ -1,6 +1,6 @@
 //! `send`: span, deadline, idempotency key, handler, commit, and again on a conflict.
 use crate::{
-    AsCommand, AsQuery, Context, Error, Fault, Handled, Metadata, Position,
+    AsCommand, AsQuery, Context, Error, Fault, Handled, Metadata, Position, Stored,
     answer::AnswerKey,
     app::{Kind, Shared},
     batch::Rejected,
@@ -8,7 +8,7 @@ use crate::{
     unit::Unit,
     world::{backoff, within},
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use std::{sync::Arc, time::Duration};
 use tracing::Instrument;
 
@@ -49,8 +49,8 @@ impl<R: Handled> Dispatch<R> for AsQuery {
 
 impl<R> Dispatch<R> for AsCommand
 where
-    R: Handled + Serialize + DeserializeOwned,
-    R::Output: Serialize + DeserializeOwned + Sync,
+    R: Handled + Stored,
+    R::Output: Stored + Sync,
 {
     const KIND: Kind = Kind::Command;
     async fn dispatch(
@@ -92,7 +92,7 @@ async fn once<R>(
 ) -> Result<(R::Output, Position), Refused<R::Error>>
 where
     R: Handled,
-    R::Output: Serialize + DeserializeOwned,
+    R::Output: Stored,
 {
     let unit = Unit::with_answer(key.map(|it| it.key.clone()));
     let context = Context { shared, unit: Some(&unit), metadata };
