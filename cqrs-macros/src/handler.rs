@@ -27,7 +27,8 @@ pub(crate) fn expand(args: TokenStream, item: &ItemFn) -> Result<TokenStream> {
                 type Error = #error;
                 fn registration() -> &'static ::cqrs_core::app::Registration { &REGISTRATION }
                 fn handle(self, #context: &::cqrs_core::Context)
-                    -> impl ::core::future::Future<Output = #returns> + ::core::marker::Send
+                    -> impl ::core::future::Future<Output = ::core::result::Result<Self::Output, ::cqrs_core::Error<Self::Error>>>
+                    + ::core::marker::Send
                 {
                     let taken = #take;
                     async move {
