@@ -19,6 +19,17 @@ pub(crate) fn expand(args: TokenStream, item: &ItemFn) -> Result<TokenStream> {
     let submit = submit(quote! {
         ::cqrs_core::__private::Registration::handler::<#request>(::core::module_path!(), #text, needs)
     });
+    // Without needs it is the call and nothing else: what would be around it costs more than the way there.
+    let body = match &names[..] {
+        [] => quote!(#ident(self)),
+        names => quote! {
+            let taken = #take;
+            async move {
+                let (#(#names,)*) = taken?;
+                #ident(self, #(#names),*).await
+            }
+        },
+    };
     let context = if names.is_empty() { quote!(_) } else { quote!(context) };
     Ok(quote! {
         const _: () = {
@@ -27,14 +38,9 @@ pub(crate) fn expand(args: TokenStream, item: &ItemFn) -> Result<TokenStream> {
                 type Error = #error;
                 fn registration() -> &'static ::cqrs_core::app::Registration { &REGISTRATION }
                 fn handle(self, #context: &::cqrs_core::Context)
-                    -> impl ::core::future::Future<Output = ::core::result::Result<Self::Output, ::cqrs_core::Error<Self::Error>>>
-                    + ::core::marker::Send
+                    -> impl ::core::future::Future<Output = #returns> + ::core::marker::Send
                 {
-                    let taken = #take;
-                    async move {
-                        let (#(#names,)*) = taken?;
-                        #ident(self, #(#names),*).await
-                    }
+                    #body
                 }
             }
             #needs
