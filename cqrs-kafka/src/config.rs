@@ -165,6 +165,7 @@ impl KafkaConfig {
             .set("client.id", &self.client_id)
             .set("allow.auto.create.topics", "false") // a misspelt topic is an error, not a topic
             .set("socket.keepalive.enable", "true") // a NAT's idle cut is noticed
+            .set("socket.timeout.ms", "30000") // what nobody answers is asked again; a minute is long for a frozen broker
             .set("reconnect.backoff.max.ms", "1000"); // a broker that is back is found soon
         self.security.apply(&mut client);
         client

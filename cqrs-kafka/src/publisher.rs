@@ -67,6 +67,7 @@ impl Publisher {
             .set("partitioner", "murmur2_random") // where Java clients put the key
             .set("compression.type", "lz4")
             .set("linger.ms", "5")
+            .set("batch.size", "131072") // a record that is larger travels alone: a refusal for size is about it, not a neighbour
             .set("queue.buffering.max.messages", "50000")
             .set("queue.buffering.max.kbytes", "65536")
             .set("topic.metadata.propagation.max.ms", "5000"); // a topic that is not there is said so soon

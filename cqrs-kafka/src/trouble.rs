@@ -57,6 +57,9 @@ pub(crate) fn passes_by_itself(code: Code) -> bool {
 
 pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     use RDKafkaLogLevel::{Alert, Critical, Debug, Emerg, Error, Info, Notice, Warning};
+    if facility == "CONFWARN" {
+        return tracing::debug!(target: "librdkafka", facility, "{message}"); // our own settings: chosen, not mistaken
+    }
     match level {
         Emerg | Alert | Critical | Error => tracing::error!(target: "librdkafka", facility, "{message}"),
         Warning => tracing::warn!(target: "librdkafka", facility, "{message}"),

@@ -48,6 +48,25 @@
 //!     }
 //! }
 //! ```
+//!
+//! And what `adding-a-use-case.md` quotes stands in the files it names:
+//!
+//! ```
+//! use std::{fs, path::Path};
+//!
+//! let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+//! let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/adding-a-use-case.md"));
+//! let parts: Vec<&str> = text.split("`\n```rust\n").collect();
+//! assert!(parts.len() > 5);
+//! for quote in parts.windows(2) {
+//!     let path = quote[0].rsplit('`').next().unwrap();
+//!     let file = fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+//!     let lines: Vec<&str> = file.lines().map(str::trim).collect();
+//!     for line in quote[1].split("```").next().unwrap().lines().map(str::trim).filter(|line| !line.is_empty()) {
+//!         assert!(lines.contains(&line), "{path} does not say {line}");
+//!     }
+//! }
+//! ```
 
 #[doc = include_str!("../guide/1-commands.md")]
 pub mod commands {}
@@ -65,8 +84,6 @@ pub mod subscribers {}
 pub mod testing {}
 #[doc = include_str!("../guide/8-going-to-production.md")]
 pub mod production {}
-#[doc = include_str!("../adding-a-use-case.md")]
-pub mod adding_a_use_case {}
 
 /// The aggregate of chapter 3, with its id, value, events and errors.
 #[macro_export]
@@ -180,10 +197,7 @@ macro_rules! commands {
             pub nickname: Nickname,
         }
         #[cqrs_core::handler]
-        async fn rename_user(
-            command: RenameUser,
-            users: cqrs_core::Repo<User>,
-        ) -> cqrs_core::Result<(), UserError> {
+        async fn rename_user(command: RenameUser, users: cqrs_core::Repo<User>) -> cqrs_core::Result<(), UserError> {
             users.update(&command.id, |user| user.rename(command.nickname)).await?;
             Ok(())
         }

@@ -8,6 +8,10 @@ pub mod sqlite;
 
 pub use check::check;
 pub use memory::Memory;
+#[cfg(feature = "postgres")]
+pub use postgres::Postgres;
+#[cfg(feature = "sqlite")]
+pub use sqlite::Sqlite;
 
 use crate::{
     Fault,

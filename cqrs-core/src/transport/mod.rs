@@ -19,8 +19,8 @@ pub trait Transport: Send + Sync + 'static {
     /// these topics. The relay keeps a position for each; the name is the transport's own.
     fn audiences(&self, topics: &[&str]) -> Vec<Audience>;
     /// Sends records in order, for each partition from where its reader stands, and returns when some from the start are
-    /// acknowledged: all; or as many as there were before an error; or, where groups acknowledge, fewer and no error, but at
-    /// least one. Then the reader moves, and publishes again from there with more behind: what is on its way is not sent twice.
+    /// acknowledged: all; or as many as there were before an error; or fewer and no error, but at least one. Then the reader
+    /// moves, and publishes again from there with more behind: what is on its way is not sent twice.
     ///
     /// Dropping the future is safe; what was handed over may still arrive. So a relay that waits for a stuck record races this
     /// with news of further ones, and calls again with those behind: a stuck key holds only its own records, as long as the
@@ -37,12 +37,15 @@ pub trait Transport: Send + Sync + 'static {
 #[async_trait]
 pub trait Subscription: Send {
     /// What happens next; waits for it. Cancel safe: nothing is lost when the future is dropped.
+    ///
+    /// # Errors
+    /// Trouble that may pass passes by itself: ask again, after a while. After one that stays, subscribe again.
     async fn next(&mut self) -> Result<Signal, TransportError>;
     /// Everything of this partition up to and including this offset is done. Never goes back; of partitions that are gone it
     /// is ignored.
     fn acknowledge(&mut self, partition: &Partition, offset: u64);
-    /// Go on from this offset: for readers who keep their position themselves. Ignored where the transport cannot go back
-    /// further than what was acknowledged.
+    /// Go on from this offset: for readers who keep their position themselves. What was read before it does not come after it.
+    /// Ignored where the transport cannot go back further than what was acknowledged.
     fn seek(&mut self, partition: &Partition, offset: u64);
     /// Hold a partition back, or let it go on. Records already on their way may still come.
     fn pause(&mut self, partition: &Partition, paused: bool);

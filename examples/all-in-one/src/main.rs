@@ -4,7 +4,7 @@ mod welcome;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use counseling_service::{OfflineResponder, Responder, ResponderConfig};
+use counseling_service::{OfflineResponder, Responder};
 use cqrs_core::{App, app::DRAIN, storage::Sqlite, transport::InProcess};
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 use tokio::{net::TcpListener, sync::watch};
@@ -26,8 +26,6 @@ struct Config {
     /// Where the data lies.
     #[arg(long, env = "HEARLERS_DATA", default_value = "data")]
     data: PathBuf,
-    #[command(flatten)]
-    responder: ResponderConfig,
 }
 
 #[tokio::main]
@@ -46,10 +44,7 @@ async fn run(config: Config) -> Result<()> {
     let grpc = bind(config.grpc, "--grpc").await?;
     std::fs::create_dir_all(&config.data).with_context(|| format!("--data {}", config.data.display()))?;
     let session_key = secret::of(&config.data)?;
-    let responder: Arc<dyn Responder> = match config.responder.openai()? {
-        Some(model) => Arc::new(model),
-        None => Arc::new(OfflineResponder::default()),
-    };
+    let responder: Arc<dyn Responder> = Arc::new(OfflineResponder::default());
 
     let transport = InProcess::new();
     let file = |name: &str| config.data.join(format!("{name}.db"));
@@ -61,7 +56,7 @@ async fn run(config: Config) -> Result<()> {
     // All join before any starts, so that every relay knows who listens.
     let (joined_users, joined_counseling) = (users.join().await?, counseling.join().await?);
     let background = [joined_users.start(), joined_counseling.start()];
-    counseling_service::seed(&counseling).await?;
+    counseling_service::seed(&counseling).await.map_err(anyhow::Error::from_boxed)?;
 
     let mut routes = RoutesBuilder::default();
     user_service::grpc(&users, &mut routes);
@@ -73,7 +68,8 @@ async fn run(config: Config) -> Result<()> {
         .serve_with_incoming_shutdown(TcpIncoming::from(grpc), told(stopped.clone()));
     let upstream = format!("http://{}", reachable(grpc_at));
     let rest_at = rest.local_addr()?;
-    let gateway = gateway::serve(rest, gateway::Config::embedded(upstream, session_key), told(stopped));
+    let key = gateway::Secret::new(&session_key).context("the session key is too short")?;
+    let gateway = gateway::serve(rest, gateway::Config::new(upstream.clone(), upstream, key), told(stopped));
 
     println!("{}", welcome::text(rest_at, grpc_at, &config.data));
     let (mut services, mut gateway) = (tokio::spawn(services), tokio::spawn(gateway));

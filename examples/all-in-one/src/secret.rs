@@ -14,8 +14,9 @@ pub(crate) fn of(data: &Path) -> Result<String> {
         ensure!(key.len() >= CHARACTERS, "{} is cut short; remove it, and everybody has to begin anew", file.display());
         return Ok(key);
     }
-    // Two v4 ids carry 244 random bits of the system's own source.
-    let key = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+    let mut random = [0; CHARACTERS / 2];
+    getrandom::fill(&mut random).context("the system has no random numbers")?;
+    let key: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
     let mut new = fs::OpenOptions::new();
     let mut new = new.write(true).create_new(true).mode(0o600).open(&file).with_context(|| file.display().to_string())?;
     new.write_all(key.as_bytes())?;

@@ -19,8 +19,8 @@ mod upstream;
 pub use config::{Args, Config, Secret, Wrong};
 pub use http::{Gateway, router};
 
-/// How long requests under way may take after the end was asked for: a little over the longest deadline.
-const DRAIN: Duration = Duration::from_secs(50);
+/// How long requests under way may take after the end was asked for: a message asks three times, 10 + 10 + 45 s at most.
+const DRAIN: Duration = Duration::from_secs(70);
 
 /// Serves until `shutdown` is ready, then finishes what is under way.
 ///

@@ -260,7 +260,10 @@ impl Node {
         for attempt in 1.. {
             node.format()?;
             match node.launch() {
-                Err(_) if attempt < PORTS_TO_TRY => node.ports = Ports::draw()?,
+                // its log may say nothing, but a node that was only slow would still be there
+                Err(error) if attempt < PORTS_TO_TRY && format!("{error:#}").contains("it ended with") => {
+                    node.ports = Ports::draw()?;
+                }
                 result => return result.map(|()| node),
             }
         }

@@ -7,6 +7,8 @@ pub mod config;
 pub mod domain;
 pub mod infrastructure;
 pub mod presentation;
+#[cfg(feature = "deployed")]
+pub mod program;
 
 use cqrs_core::{App, Running};
 use tonic::service::RoutesBuilder;

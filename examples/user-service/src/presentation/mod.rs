@@ -2,7 +2,5 @@
 pub mod grpc;
 mod mapping;
 mod requests;
-#[cfg(feature = "deployed")]
-pub mod serve;
 
 pub use requests::BadRequest;

@@ -1,0 +1,60 @@
+//! What this context tells others. All of it concerns one person, and is kept in order by their id.
+use crate::domain::counsel::{CounselEvent, ExchangeEvent, MessageEvent, Speaker};
+use contracts::v1::message::{CounselCreated, CounselMessageCreated, CounselReplied, CounselReplyFailed};
+use cqrs_core::{Recorded, Timestamp, publish};
+
+#[publish]
+fn counsel_created(event: &Recorded<CounselEvent>) -> Option<CounselCreated> {
+    let CounselEvent::Opened { id, user, counselor, .. } = &event.event else { return None };
+    Some(CounselCreated {
+        counsel_id: id.to_string(),
+        user_id: user.to_string(),
+        counselor_id: counselor.to_string(),
+        occurred_at: iso(event.at),
+    })
+}
+
+/// Whoever spoke. It costs nothing: a token is spent by the reply.
+#[publish]
+fn counsel_message_created(event: &Recorded<MessageEvent>) -> Option<CounselMessageCreated> {
+    let MessageEvent::Said(said) = &event.event else { return None };
+    Some(CounselMessageCreated {
+        counsel_message_id: said.id.to_string(),
+        counsel_id: said.counsel.to_string(),
+        user_id: said.user.to_string(),
+        message: said.text.clone(),
+        is_user_message: said.by == Speaker::Person,
+        occurred_at: iso(event.at),
+    })
+}
+
+/// Spends the token that is held for the exchange.
+#[publish]
+fn counsel_replied(event: &Recorded<ExchangeEvent>) -> Option<CounselReplied> {
+    let ExchangeEvent::Replied { id, counsel, user, reply } = &event.event else { return None };
+    Some(CounselReplied {
+        counsel_id: counsel.to_string(),
+        user_id: user.to_string(),
+        exchange_id: id.to_string(),
+        counsel_message_id: reply.to_string(),
+        occurred_at: iso(event.at),
+    })
+}
+
+/// Gives the token back that is held for this attempt.
+#[publish]
+fn counsel_reply_failed(event: &Recorded<ExchangeEvent>) -> Option<CounselReplyFailed> {
+    let ExchangeEvent::Failed { id, counsel, user, attempt, reason } = &event.event else { return None };
+    Some(CounselReplyFailed {
+        counsel_id: counsel.to_string(),
+        user_id: user.to_string(),
+        exchange_id: id.to_string(),
+        attempt: i32::try_from(*attempt).unwrap_or(i32::MAX),
+        reason: reason.clone(),
+        occurred_at: iso(event.at),
+    })
+}
+
+fn iso(at: Timestamp) -> String {
+    at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+}

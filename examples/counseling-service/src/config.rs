@@ -1,0 +1,151 @@
+//! What may be set, each with its default and its reason. Whatever is wrong is said all at once.
+use crate::{OfflineResponder, Responder};
+use clap::Parser;
+use cqrs_kafka::KafkaConfig;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+/// The longest that one question to a language model may take: all of a reply has 25 seconds.
+const LONGEST_TIMEOUT: u64 = 25;
+
+/// The counseling service: counsels over gRPC, on PostgreSQL and Kafka.
+///
+/// Values are text here, so that [`check`](Args::check) can report all that is wrong and not only the first.
+#[derive(Parser)]
+#[command(name = "counseling-service", version, about)]
+pub struct Args {
+    /// Where to listen: IP address and port.
+    #[arg(long, env = "HEARLERS_LISTEN", default_value = "127.0.0.1:50052", value_name = "ADDRESS")]
+    listen: String,
+    /// The database: postgres://USER:PASSWORD@HOST/NAME. This service's own.
+    #[arg(long, env = "HEARLERS_DATABASE", hide_env_values = true, value_name = "URL")]
+    database: Option<String>,
+    /// The Kafka brokers: HOST:PORT, with commas between.
+    #[arg(long, env = "HEARLERS_KAFKA", value_name = "BROKERS")]
+    kafka: Option<String>,
+    /// A language model's API as OpenAI has it, such as https://api.openai.com/v1. Without, replies come from a table.
+    #[arg(long, env = "HEARLERS_RESPONDER_URL", value_name = "URL")]
+    responder_url: Option<String>,
+    /// The key to that API.
+    #[arg(long, env = "HEARLERS_RESPONDER_KEY", hide_env_values = true, value_name = "SECRET")]
+    responder_key: Option<String>,
+    /// Which of its models.
+    #[arg(long, env = "HEARLERS_RESPONDER_MODEL", value_name = "NAME")]
+    responder_model: Option<String>,
+    /// How many seconds the model may take, each time it is asked; it is asked twice at most.
+    #[arg(long, env = "HEARLERS_RESPONDER_TIMEOUT", value_name = "SECONDS")]
+    responder_timeout: Option<String>,
+}
+
+/// What the service needs to know.
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// URL of the database. It may hold a password.
+    pub database: String,
+    /// The brokers.
+    pub kafka: KafkaConfig,
+    /// Who composes replies.
+    pub responder: Arc<dyn Responder>,
+}
+
+impl Args {
+    /// The configuration.
+    ///
+    /// # Errors
+    /// Everything that is wrong, each with the names of its variable and flag and with what is accepted.
+    pub fn check(self) -> Result<Config, Wrong> {
+        let mut wrong = Vec::new();
+        let responder = self.responder(&mut wrong);
+        let listen = self.listen.parse();
+        if listen.is_err() {
+            wrong.push("HEARLERS_LISTEN (--listen): an IP address and a port, as in 127.0.0.1:50052".to_owned());
+        }
+        let database = self.database.filter(|it| it.starts_with("postgres://") || it.starts_with("postgresql://"));
+        if database.is_none() {
+            wrong.push("HEARLERS_DATABASE (--database): a URL postgres://USER:PASSWORD@HOST/NAME".to_owned());
+        }
+        let kafka = self.kafka.map(KafkaConfig::new).filter(|it| it.validate().is_ok());
+        if kafka.is_none() {
+            wrong.push("HEARLERS_KAFKA (--kafka): HOST:PORT of one broker or more, with commas between".to_owned());
+        }
+        match (listen, database, kafka, responder) {
+            (Ok(listen), Some(database), Some(kafka), Some(responder)) if wrong.is_empty() => {
+                let kafka = KafkaConfig { client_id: "counseling-service".to_owned(), ..kafka };
+                Ok(Config { listen, database, kafka, responder })
+            }
+            _ => Err(Wrong(wrong)),
+        }
+    }
+
+    fn responder(&self, wrong: &mut Vec<String>) -> Option<Arc<dyn Responder>> {
+        let timeout = given(&self.responder_timeout).map_or(Ok(12), str::parse);
+        let timeout = timeout.ok().filter(|it| (1..=LONGEST_TIMEOUT).contains(it)).map(Duration::from_secs);
+        if timeout.is_none() {
+            let accepted = format!("1 to {LONGEST_TIMEOUT} seconds");
+            wrong.push(format!("HEARLERS_RESPONDER_TIMEOUT (--responder-timeout): {accepted}"));
+        }
+        let Some(url) = given(&self.responder_url) else {
+            return Some(Arc::new(OfflineResponder));
+        };
+        let made = language_model(url, given(&self.responder_key), given(&self.responder_model), timeout?);
+        made.map_err(|why| wrong.push(format!("HEARLERS_RESPONDER_URL (--responder-url): {why}"))).ok()
+    }
+}
+
+/// A variable that is set to nothing is not set: compose files do that.
+fn given(value: &Option<String>) -> Option<&str> {
+    value.as_deref().filter(|it| !it.is_empty())
+}
+
+#[cfg(feature = "openai")]
+fn language_model(
+    url: &str,
+    key: Option<&str>,
+    model: Option<&str>,
+    timeout: Duration,
+) -> Result<Arc<dyn Responder>, String> {
+    use crate::{OpenAiConfig, OpenAiResponder, Secret};
+    let mut config = OpenAiConfig { key: key.map(Secret::new), timeout, ..OpenAiConfig::new(url) };
+    if let Some(model) = model {
+        config.model = model.to_owned();
+    }
+    Ok(Arc::new(OpenAiResponder::new(config).map_err(|error| error.to_string())?))
+}
+#[cfg(not(feature = "openai"))]
+fn language_model(_: &str, _: Option<&str>, _: Option<&str>, _: Duration) -> Result<Arc<dyn Responder>, String> {
+    Err("nothing, for this program was built without the feature `openai`".to_owned())
+}
+
+/// What is wrong with the configuration, one line each.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the configuration is not complete:\n  {}", .0.join("\n  "))]
+pub struct Wrong(Vec<String>);
+
+#[cfg(test)]
+mod tests {
+    use super::Args;
+    use clap::Parser;
+
+    fn wrong(flags: &[&str]) -> String {
+        let args = Args::parse_from([&["counseling-service"], flags].concat());
+        args.check().map(|_| ()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_said_at_once_and_no_secret() {
+        let flags = "--listen here --database mysql://kim:hunter2@db/x --kafka kafka --responder-url ftp://llm \
+                     --responder-key sk-1 --responder-timeout 60";
+        let said = wrong(&flags.split(' ').filter(|it| !it.is_empty()).collect::<Vec<_>>());
+        for name in ["HEARLERS_LISTEN", "HEARLERS_DATABASE", "HEARLERS_KAFKA", "HEARLERS_RESPONDER_TIMEOUT"] {
+            assert!(said.contains(name), "{name} in {said}");
+        }
+        assert!(!said.contains("hunter2") && !said.contains("sk-1"), "{said}");
+    }
+
+    #[test]
+    fn a_variable_set_to_nothing_is_not_set() {
+        let flags = ["--database", "postgres://db/x", "--kafka", "kafka:9092", "--responder-url", ""];
+        let args = Args::parse_from([&["counseling-service"], &flags[..]].concat());
+        assert!(args.check().is_ok());
+    }
+}

@@ -1,0 +1,50 @@
+//! A tone: a style of speech that counsellors share.
+use super::CounselorError;
+use cqrs_core::{Aggregate, Event, Evolve, Timestamp};
+use serde::{Deserialize, Serialize};
+
+cqrs_core::id!(
+    /// Identifies a tone.
+    pub ToneId
+);
+
+/// A style of speech.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Aggregate)]
+#[aggregate(name = "tone", event = ToneEvent)]
+pub struct Tone {
+    #[id]
+    id: ToneId,
+    name: String,
+    description: String,
+}
+
+/// What happens to a tone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
+#[event(name = "tone", version = 1)]
+#[allow(missing_docs, reason = "named for what they hold")]
+pub enum ToneEvent {
+    /// There is a new one.
+    Created { id: ToneId, name: String, description: String, at: Timestamp },
+}
+
+impl Tone {
+    /// A new tone.
+    ///
+    /// # Errors
+    /// Name or description too short or too long.
+    pub fn create(id: ToneId, name: String, description: String, at: Timestamp) -> Result<ToneEvent, CounselorError> {
+        match (name.chars().count(), description.chars().count()) {
+            (1..=20, 1..=100) => Ok(ToneEvent::Created { id, name, description, at }),
+            (1..=20, _) => Err(CounselorError::Description),
+            _ => Err(CounselorError::Name),
+        }
+    }
+}
+
+impl Evolve<ToneEvent> for Tone {
+    fn create(event: &ToneEvent) -> Option<Self> {
+        let ToneEvent::Created { id, name, description, .. } = event.clone();
+        Some(Tone { id, name, description })
+    }
+    fn apply(&mut self, _: &ToneEvent) {}
+}

@@ -1,0 +1,92 @@
+//! Who somebody is.
+use super::{at, kim, registered};
+use crate::domain::user::{
+    Birthday, Edit, ImageUrl, Introduction, Mbti, Nickname, PhoneNumber, Profile, ProfileEdit, User, UserEdit,
+    UserError, UserEvent,
+};
+use cqrs_core::testing::given;
+
+fn mbti(edit: Edit<Mbti>) -> UserEdit {
+    UserEdit { profile: ProfileEdit { mbti: edit, ..ProfileEdit::default() }, ..UserEdit::default() }
+}
+fn infp() -> Mbti {
+    Mbti::parse("INFP").unwrap()
+}
+fn updated(mbti: Option<Mbti>) -> UserEvent {
+    let nickname = Nickname::parse("kim").unwrap();
+    UserEvent::Updated { id: kim(), nickname, profile: Profile { mbti, ..Profile::default() }, at: at(1) }
+}
+
+#[test]
+fn what_is_told_is_kept() {
+    given::<User>([registered()])
+        .when(|user| user.update(mbti(Edit::Set(infp())), at(1)))
+        .then([updated(Some(infp()))]);
+}
+#[test]
+fn what_is_cleared_is_gone() {
+    given::<User>([registered(), updated(Some(infp()))])
+        .when(|user| user.update(mbti(Edit::Clear), at(1)))
+        .then([updated(None)]);
+}
+#[test]
+fn what_is_the_same_is_no_event() {
+    let same = UserEdit { nickname: Some(Nickname::parse("kim").unwrap()), ..UserEdit::default() };
+    given::<User>([registered()]).when(|user| user.update(same, at(1))).then([]);
+}
+#[test]
+fn an_update_changes_something() {
+    given::<User>([registered()])
+        .when(|user| user.update(UserEdit::default(), at(1)))
+        .then_rejected(UserError::NothingToUpdate);
+}
+#[test]
+fn an_edit_survives_being_stored() {
+    let edit = mbti(Edit::Clear);
+    assert_eq!(edit, serde_json::from_slice(&serde_json::to_vec(&edit).unwrap()).unwrap());
+}
+
+#[test]
+fn a_phone_number_is_korean_and_mobile() {
+    for good in ["010-1234-5678", "01012345678", "011-123-4567", "0191234567"] {
+        assert_eq!(PhoneNumber::parse(good).unwrap().to_string(), good.replace('-', ""));
+    }
+    for bad in [
+        "02-123-4567",
+        "012-1234-5678",
+        "010-1234-567x",
+        "010-12-5678",
+        "010-12345-6789",
+        "+821012345678",
+        "０１０-1234-5678",
+    ] {
+        assert_eq!(PhoneNumber::parse(bad), Err(UserError::PhoneNumber), "{bad}");
+    }
+}
+#[test]
+fn a_birthday_is_a_day() {
+    assert_eq!(Birthday::parse("2000-02-29").unwrap().to_string(), "2000-02-29");
+    for bad in ["2001-02-29", "2000-13-01", "2000-1-1", "20000101", "2000-01-01T00:00:00Z", "yesterday", "+02000-01-01"]
+    {
+        assert_eq!(Birthday::parse(bad), Err(UserError::Birthday), "{bad}");
+    }
+}
+#[test]
+fn texts_have_an_end() {
+    assert!(Introduction::parse(&"가".repeat(500)).is_ok());
+    assert_eq!(Introduction::parse(&"가".repeat(501)), Err(UserError::Introduction));
+    assert!(ImageUrl::parse("https://example.com/a.png").is_ok());
+    assert_eq!(ImageUrl::parse("https://example.com/a b"), Err(UserError::ProfileImage));
+    assert_eq!(Nickname::parse(&"가".repeat(21)), Err(UserError::Nickname));
+    assert_eq!(Nickname::parse("a\nb"), Err(UserError::Nickname));
+    assert!(["ISTP", "ENFJ"].iter().all(|it| Mbti::parse(it).is_ok()));
+    assert!(["istp", "IST", "ISTPP", "XSTP"].iter().all(|it| Mbti::parse(it) == Err(UserError::Mbti)));
+}
+#[test]
+fn every_made_up_nickname_is_one() {
+    let seeds = (0..2000).map(|step: u32| step.wrapping_mul(2_147_483_659)).chain([0, u32::MAX]);
+    for name in seeds.map(Nickname::generated) {
+        assert_eq!(Nickname::parse(&name.to_string()).unwrap(), name);
+    }
+    assert_ne!(Nickname::generated(1), Nickname::generated(10_000));
+}
