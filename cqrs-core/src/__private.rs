@@ -66,6 +66,21 @@ impl<V: View> Changes for Change<V> {
     }
 }
 
+/// What a subscriber or projector returns.
+#[diagnostic::on_unimplemented(
+    message = "a subscriber or projector returns `Result<(), BoxError>`, not `{Self}`",
+    note = "write `-> Result<(), BoxError>`; any error that `?` turns into a `BoxError` will do"
+)]
+pub trait Done {
+    /// As the framework goes by it.
+    fn done(self) -> Result<(), Unhandled>;
+}
+impl<E: Into<BoxError>> Done for Result<(), E> {
+    fn done(self) -> Result<(), Unhandled> {
+        self.map_err(|error| Unhandled::Failed(error.into()))
+    }
+}
+
 /// What a publisher returns.
 #[diagnostic::on_unimplemented(
     message = "a publisher returns `Option<ContractEvent>`, not `{Self}`",

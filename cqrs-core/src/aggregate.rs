@@ -1,6 +1,5 @@
 //! Aggregates decide with `&self` and change only by `apply`.
-use crate::Event;
-use serde::{Serialize, de::DeserializeOwned};
+use crate::{Event, Stored};
 use std::{fmt::Display, hash::Hash};
 
 /// A consistency boundary: it decides what happens, and changes only by what happened.
@@ -36,7 +35,7 @@ use std::{fmt::Display, hash::Hash};
 ///     }
 /// }
 /// ```
-pub trait Aggregate: Evolve<Self::Event> + Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
+pub trait Aggregate: Evolve<Self::Event> + Clone + Stored + Send + Sync + 'static {
     /// The name rows and streams are stored under.
     const NAME: &'static str;
     /// What identifies one.
@@ -52,6 +51,10 @@ pub trait Aggregate: Evolve<Self::Event> + Clone + Serialize + DeserializeOwned 
 }
 
 /// How events make and change a state. Cannot fail: what happened, happened.
+#[diagnostic::on_unimplemented(
+    message = "nothing says how `{E}` changes `{Self}`",
+    note = "write `impl Evolve<{E}> for {Self}`: `create` makes the first state, `apply` the next"
+)]
 pub trait Evolve<E>: Sized {
     /// The first state, if this event is one that creates.
     fn create(event: &E) -> Option<Self>;

@@ -1,6 +1,6 @@
 //! `send`: span, deadline, idempotency key, handler, commit, and again on a conflict.
 use crate::{
-    AsCommand, AsQuery, Context, Error, Fault, Handled, Metadata, Position,
+    AsCommand, AsQuery, Context, Error, Fault, Handled, Metadata, Position, Stored, Timestamp,
     answer::AnswerKey,
     app::{Kind, Shared},
     batch::Rejected,
@@ -8,9 +8,9 @@ use crate::{
     unit::Unit,
     world::{backoff, within},
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use std::{sync::Arc, time::Duration};
-use tracing::Instrument;
+use tracing::{Instrument, Level, level_filters::LevelFilter};
 
 /// How often a command is decided again when somebody else was faster; with jitter, fifty callers of one aggregate all get
 /// through, on a busy machine too: twelve times and 128 ms were not enough there.
@@ -43,14 +43,18 @@ impl<R: Handled> Dispatch<R> for AsQuery {
         metadata: &Arc<Metadata>,
     ) -> Result<(R::Output, Position), Error<R::Error>> {
         let context = Context { shared, unit: None, metadata };
-        Ok((until_deadline(shared, metadata, request.handle(&context)).await?, Position(0)))
+        let output = match metadata.deadline {
+            None => request.handle(&context).await?,
+            Some(deadline) => Box::pin(until(shared, deadline, request.handle(&context))).await?,
+        };
+        Ok((output, Position(0)))
     }
 }
 
 impl<R> Dispatch<R> for AsCommand
 where
-    R: Handled + Serialize + DeserializeOwned,
-    R::Output: Serialize + DeserializeOwned + Sync,
+    R: Handled + Stored,
+    R::Output: Stored + Sync,
 {
     const KIND: Kind = Kind::Command;
     async fn dispatch(
@@ -92,11 +96,14 @@ async fn once<R>(
 ) -> Result<(R::Output, Position), Refused<R::Error>>
 where
     R: Handled,
-    R::Output: Serialize + DeserializeOwned,
+    R::Output: Stored,
 {
     let unit = Unit::with_answer(key.map(|it| it.key.clone()));
     let context = Context { shared, unit: Some(&unit), metadata };
-    let result = until_deadline(shared, metadata, request.handle(&context)).await;
+    let result = match metadata.deadline {
+        None => request.handle(&context).await,
+        Some(deadline) => Box::pin(until(shared, deadline, request.handle(&context))).await,
+    };
     if let (Some(key), Some(answer)) = (key, unit.answered()) {
         return key.read(&answer).map_err(Refused::For);
     }
@@ -137,18 +144,18 @@ async fn first_answer_or<T: DeserializeOwned, E>(
 }
 
 /// The handler may take as long as the caller waits; a commit that has begun is never cut.
-async fn until_deadline<T, E>(
+async fn until<T, E>(
     shared: &Shared,
-    metadata: &Metadata,
+    deadline: Timestamp,
     handling: impl Future<Output = Result<T, Error<E>>>,
 ) -> Result<T, Error<E>> {
-    let Some(deadline) = metadata.deadline else { return handling.await };
     let over = || Error::Fault(Fault::deadline("the caller's deadline is over"));
     let left = (deadline - shared.world.now()).to_std().map_err(|_| over())?;
     within(&*shared.world, left, handling).await.unwrap_or_else(|| Err(over()))
 }
 
-/// The way in: every request passes here, typed from end to end.
+/// The way in: every request passes here, typed from end to end. A future is moved as a whole before it is polled, so what is
+/// not on the shortest way is boxed: layers, a span that somebody reads, a deadline.
 pub(crate) async fn send<R: Handled>(
     shared: &Arc<Shared>,
     request: R,
@@ -160,12 +167,22 @@ where
     if !shared.takes(R::registration()) {
         return Err(Error::Fault(shared.not_discovered(R::registration())));
     }
-    if shared.middleware.is_empty() {
-        let run = R::Sent::dispatch(shared, request, metadata);
-        let span = tracing::info_span!("send", request = R::NAME);
-        return if span.is_disabled() { run.await } else { run.instrument(span).await };
+    if !shared.middleware.is_empty() {
+        return Box::pin(through_layers(shared, request, metadata)).await;
     }
-    through_layers(shared, request, metadata).await
+    if LevelFilter::current() >= Level::INFO
+        && let Some(span) = span_of(R::NAME)
+    {
+        return Box::pin(R::Sent::dispatch(shared, request, metadata).instrument(span)).await;
+    }
+    R::Sent::dispatch(shared, request, metadata).await
+}
+
+/// The span of a request, if somebody reads it. Not inlined: even one that is disabled is 40 bytes to be moved about.
+#[inline(never)]
+fn span_of(request: &'static str) -> Option<tracing::Span> {
+    let span = tracing::info_span!("send", request);
+    (!span.is_disabled()).then_some(span)
 }
 
 async fn through_layers<R: Handled>(

@@ -51,7 +51,7 @@ extern crate self as cqrs_core;
 mod error;
 pub use error::{BoxError, DomainError, Error, ErrorKind, Fault, Never, Outcome, Result};
 mod message;
-pub use message::{AsCommand, AsQuery, Contract, Event, Handled, Heard, Message, NeedsOf, Request, Source};
+pub use message::{AsCommand, AsQuery, Contract, Event, Handled, Heard, Message, NeedsOf, Request, Source, Stored};
 mod metadata;
 pub use metadata::{BadToken, Metadata, PositionToken};
 mod recorded;

@@ -42,6 +42,17 @@ pub trait Handled: Request {
     fn handle(self, context: &Context) -> impl Future<Output = Result<Self::Output, Error<Self::Error>>> + Send;
 }
 
+/// What can be kept: anything with serde's `Serialize` and `Deserialize`. A name of its own, so that what is missing is told in
+/// one sentence.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be stored",
+    note = "derive it: `#[derive(Serialize, Deserialize)]`",
+    note = "events, aggregates and views are stored; so are a command and its answer, for the idempotency key"
+)]
+pub trait Stored: Serialize + DeserializeOwned {}
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned> Stored for T {}
+
 /// What happened, in the past tense, as one context tells it to itself. Derived:
 ///
 /// ```
@@ -64,7 +75,7 @@ pub trait Handled: Request {
     message = "`{Self}` is not an event",
     note = "derive it: `#[derive(Clone, Serialize, Deserialize, Event)] #[event(name = \"...\", version = 1)]`"
 )]
-pub trait Event: Clone + Send + Sync + Serialize + DeserializeOwned + 'static {
+pub trait Event: Clone + Send + Sync + Stored + 'static {
     /// Every name this type is stored under.
     const NAMES: &'static [&'static str];
     /// The version of the stored form.
@@ -93,6 +104,10 @@ pub trait Event: Clone + Send + Sync + Serialize + DeserializeOwned + 'static {
 /// }
 /// assert_eq!(UserRegistered::decode(b"kim").unwrap().key(), "kim");
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no contract that others could be told",
+    note = "tell a contract event: generated from the protobuf contract, or with `impl Contract` by hand"
+)]
 pub trait Contract: Clone + Send + Sync + Sized + 'static {
     /// The CloudEvents `type`, with its major version.
     const NAME: &'static str;

@@ -1,10 +1,9 @@
 //! Read models: a view under a key, with indexes, changed by projections and read by queries.
 use crate::{
-    Context, Fault, FromContext, Missing, Needs, PositionToken, app::Shared, batch::Position, storage::Scan,
+    Context, Fault, FromContext, Missing, Needs, PositionToken, Stored, app::Shared, batch::Position, storage::Scan,
     world::within,
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::{Serialize, de::DeserializeOwned};
 use std::{fmt, fmt::Display, marker::PhantomData, str::FromStr, sync::Arc, time::Duration};
 
 /// A read model. Derived:
@@ -23,7 +22,7 @@ use std::{fmt, fmt::Display, marker::PhantomData, str::FromStr, sync::Arc, time:
 ///
 /// An index's first column is given when reading; the others order what is found, `-` the other way round. An index whose first
 /// column has a sign orders everything: `#[index(all(-opened))]`, read with `Card::all()`.
-pub trait View: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
+pub trait View: Clone + Stored + Send + Sync + 'static {
     /// The name it is stored under.
     const NAME: &'static str;
     /// Under what it is found.
@@ -206,7 +205,7 @@ impl<V: View> Views<V> {
                 while reader.seen() < wanted {
                     let _ = within(&*shared.world, LOOK_AGAIN, reader.moved_to(wanted)).await;
                     if reader.seen() < wanted {
-                        let stored = shared.storage.positions(&[reader.name.clone()]).await?;
+                        let stored = shared.storage.positions(std::slice::from_ref(&reader.name)).await?;
                         reader.saw(Position(stored.first().copied().unwrap_or(0)));
                     }
                 }

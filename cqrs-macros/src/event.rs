@@ -13,6 +13,11 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let (names, arms) = match &input.data {
         Data::Enum(data) => {
             let named = data.variants.iter().map(|variant| stored_as(&name, variant)).collect::<Result<Vec<_>>>()?;
+            for (at, (name, variant)) in named.iter().enumerate() {
+                if named[..at].iter().any(|(before, _)| before.value() == name.value()) {
+                    return Err(Error::new(variant.span(), format!("two variants are stored as `{}`", name.value())));
+                }
+            }
             let names: Vec<_> = named.iter().map(|(name, _)| name.clone()).collect();
             let arms = named.iter().map(|(name, variant)| quote!(Self::#variant { .. } => #name,));
             (names, quote!(match self { #(#arms)* }))

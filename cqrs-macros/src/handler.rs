@@ -13,25 +13,34 @@ pub(crate) fn expand(args: TokenStream, item: &ItemFn) -> Result<TokenStream> {
     let (ident, request, returns, text) = (function.ident, function.message, function.returns, function.text());
     let (names, take, needs) = (function.names(), function.take(), function.needs());
     let handled = quote_spanned!(request.span()=> ::cqrs_core::Handled);
-    let outcome = quote_spanned!(returns.span()=> ::cqrs_core::Outcome);
+    // All of its tokens at the return type, so that what is wrong with it is told there.
+    let output = quote_spanned!(returns.span()=> <#returns as ::cqrs_core::Outcome>::Output);
+    let error = quote_spanned!(returns.span()=> <#returns as ::cqrs_core::Outcome>::Error);
     let submit = submit(quote! {
         ::cqrs_core::__private::Registration::handler::<#request>(::core::module_path!(), #text, needs)
     });
+    // Without needs it is the call and nothing else: what would be around it costs more than the way there.
+    let body = match &names[..] {
+        [] => quote!(#ident(self)),
+        names => quote! {
+            let taken = #take;
+            async move {
+                let (#(#names,)*) = taken?;
+                #ident(self, #(#names),*).await
+            }
+        },
+    };
     let context = if names.is_empty() { quote!(_) } else { quote!(context) };
     Ok(quote! {
         const _: () = {
             impl #handled for #request {
-                type Output = <#returns as #outcome>::Output;
-                type Error = <#returns as #outcome>::Error;
+                type Output = #output;
+                type Error = #error;
                 fn registration() -> &'static ::cqrs_core::app::Registration { &REGISTRATION }
                 fn handle(self, #context: &::cqrs_core::Context)
                     -> impl ::core::future::Future<Output = #returns> + ::core::marker::Send
                 {
-                    let taken = #take;
-                    async move {
-                        let (#(#names,)*) = taken?;
-                        #ident(self, #(#names),*).await
-                    }
+                    #body
                 }
             }
             #needs

@@ -6,6 +6,7 @@ mod aggregate;
 mod attr;
 mod domain_error;
 mod event;
+mod fallback;
 mod function;
 mod handler;
 mod listener;
@@ -28,7 +29,7 @@ use syn::{DeriveInput, ItemFn, parse_macro_input};
 /// ```
 #[proc_macro_derive(Command)]
 pub fn command(input: TokenStream) -> TokenStream {
-    derive(input, |input| message::expand(input, "AsCommand"))
+    derive(input, "a command", |input| message::expand(input, "AsCommand"), fallback::none)
 }
 
 /// A query: a request that only reads. Needs `Clone` beside it.
@@ -41,7 +42,7 @@ pub fn command(input: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro_derive(Query)]
 pub fn query(input: TokenStream) -> TokenStream {
-    derive(input, |input| message::expand(input, "AsQuery"))
+    derive(input, "a query", |input| message::expand(input, "AsQuery"), fallback::none)
 }
 
 /// An event: what happened, stored under an explicit name. A variant is stored as `name.variant_in_snake_case`, unless it has a
@@ -58,7 +59,7 @@ pub fn query(input: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro_derive(Event, attributes(event))]
 pub fn event(input: TokenStream) -> TokenStream {
-    derive(input, event::expand)
+    derive(input, "an event", event::expand, fallback::event)
 }
 
 /// An aggregate: `#[aggregate(name = "...", event = Type)]`, one field `#[id]`, any number `#[unique]`.
@@ -90,7 +91,7 @@ pub fn event(input: TokenStream) -> TokenStream {
 /// An `Option` that is `#[unique]` claims nothing while it is `None`.
 #[proc_macro_derive(Aggregate, attributes(aggregate, id, unique))]
 pub fn aggregate(input: TokenStream) -> TokenStream {
-    derive(input, aggregate::expand)
+    derive(input, "an aggregate", aggregate::expand, fallback::aggregate)
 }
 
 /// A read model: `#[view(name = "...", key = Type)]` and any number of `#[index(name(given, then, -then_descending))]`.
@@ -109,7 +110,7 @@ pub fn aggregate(input: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro_derive(View, attributes(view, index))]
 pub fn view(input: TokenStream) -> TokenStream {
-    derive(input, view::expand)
+    derive(input, "a view", view::expand, fallback::view)
 }
 
 /// A domain error: `#[kind(...)]` on each variant, or on the enum for all without one. The reason is the variant's name in
@@ -133,7 +134,7 @@ pub fn view(input: TokenStream) -> TokenStream {
 /// `unavailable`.
 #[proc_macro_derive(DomainError, attributes(kind, reason, field))]
 pub fn domain_error(input: TokenStream) -> TokenStream {
-    derive(input, domain_error::expand)
+    derive(input, "a domain error", domain_error::expand, fallback::domain_error)
 }
 
 /// The one handler of a command or query: `async fn(request, needs...) -> cqrs_core::Result<Output, DomainError>`.
@@ -254,9 +255,23 @@ pub fn publish(args: TokenStream, item: TokenStream) -> TokenStream {
     attribute(args, item, publish::expand)
 }
 
-fn derive(input: TokenStream, expand: fn(&DeriveInput) -> syn::Result<Tokens>) -> TokenStream {
+/// `what` is the sentence's subject. After a mistake the impl still stands there: one mistake is one error.
+fn derive(
+    input: TokenStream,
+    what: &str,
+    expand: fn(&DeriveInput) -> syn::Result<Tokens>,
+    fallback: fn(&DeriveInput) -> Tokens,
+) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
-    expand(&input).unwrap_or_else(syn::Error::into_compile_error).into()
+    if !input.generics.params.is_empty() {
+        let say = format!("{what} cannot be generic: it is found by its type, or stored under one name");
+        return syn::Error::new_spanned(&input.generics, say).into_compile_error().into();
+    }
+    let written = expand(&input).unwrap_or_else(|mistake| {
+        let (mistake, fallback) = (mistake.into_compile_error(), fallback(&input));
+        quote::quote!(#mistake #fallback)
+    });
+    written.into()
 }
 
 /// After a mistake the function still stands there: one mistake is one error.

@@ -13,7 +13,7 @@ pub(crate) fn subscriber(args: TokenStream, item: &ItemFn) -> Result<TokenStream
         required(group, item.sig.ident.span(), "a group lives in databases: write `#[subscriber(group = \"...\")]`")?;
     let function = Function::of(item, "a subscriber", "`Recorded<Event>`", "Result<(), BoxError>", true)?;
     let (event, take, needs, names) = (heard(&function), function.take(), function.needs(), function.names());
-    let (ident, text, recorded) = (function.ident, function.text(), function.message);
+    let (ident, text, done) = (function.ident, function.text(), done(&function));
     let submit = submit(quote! {
         ::cqrs_core::__private::Registration::subscriber(
             ::core::module_path!(), #text, #group, <#event as ::cqrs_core::Heard>::SOURCE, needs, run,
@@ -26,13 +26,11 @@ pub(crate) fn subscriber(args: TokenStream, item: &ItemFn) -> Result<TokenStream
                 raw: ::cqrs_core::Recorded<::cqrs_core::__private::Raw>,
             ) -> ::cqrs_core::__private::BoxFuture<'a, ::core::result::Result<(), ::cqrs_core::__private::Unhandled>> {
                 ::std::boxed::Box::pin(async move {
-                    let event: #recorded =
-                        ::cqrs_core::__private::decode(raw).map_err(::cqrs_core::__private::Unhandled::Unreadable)?;
+                    let event = ::cqrs_core::__private::decode::<#event>(raw)
+                        .map_err(::cqrs_core::__private::Unhandled::Unreadable)?;
                     let (#(#names,)*) =
                         #take.map_err(|missing| ::cqrs_core::__private::Unhandled::Failed(missing.into()))?;
-                    #ident(event, #(#names),*)
-                        .await
-                        .map_err(|error| ::cqrs_core::__private::Unhandled::Failed(error.into()))
+                    #done(#ident(event, #(#names),*).await)
                 })
             }
             #needs
@@ -48,7 +46,7 @@ pub(crate) fn projector(args: TokenStream, item: &ItemFn) -> Result<TokenStream>
         return Err(Error::new(item.sig.inputs.span(), "a projector takes `tx: &mut dyn Tx` last"));
     }
     let (event, take, needs, names) = (heard(&function), function.take(), function.needs(), function.names());
-    let (ident, text, recorded) = (function.ident, function.text(), function.message);
+    let (ident, text, done) = (function.ident, function.text(), done(&function));
     let submit = submit(quote! {
         ::cqrs_core::__private::Registration::projector(
             ::core::module_path!(), #text, #name, <#event as ::cqrs_core::Heard>::SOURCE, needs, run,
@@ -63,13 +61,11 @@ pub(crate) fn projector(args: TokenStream, item: &ItemFn) -> Result<TokenStream>
                 tx: &'a mut dyn ::cqrs_core::storage::Tx,
             ) -> ::cqrs_core::__private::BoxFuture<'a, ::core::result::Result<(), ::cqrs_core::__private::Unhandled>> {
                 ::std::boxed::Box::pin(async move {
-                    let event: #recorded =
-                        ::cqrs_core::__private::decode(raw).map_err(::cqrs_core::__private::Unhandled::Unreadable)?;
+                    let event = ::cqrs_core::__private::decode::<#event>(raw)
+                        .map_err(::cqrs_core::__private::Unhandled::Unreadable)?;
                     let (#(#names,)*) =
                         #take.map_err(|missing| ::cqrs_core::__private::Unhandled::Failed(missing.into()))?;
-                    #ident(event, #(#names,)* tx)
-                        .await
-                        .map_err(|error| ::cqrs_core::__private::Unhandled::Failed(error.into()))
+                    #done(#ident(event, #(#names,)* tx).await)
                 })
             }
             #needs
@@ -86,10 +82,13 @@ pub(crate) fn projection(args: TokenStream, item: &ItemFn) -> Result<TokenStream
     }
     let (ident, text, returns) = (function.ident, function.text(), function.returns);
     let event = seen(&function)?;
-    let changes = quote_spanned!(returns.span()=> ::cqrs_core::__private::Changes);
+    let (changes, name_of_view) = (
+        quote_spanned!(returns.span()=> ::cqrs_core::__private::Changes::erase),
+        quote_spanned!(returns.span()=> <<#returns as ::cqrs_core::__private::Changes>::View as ::cqrs_core::View>::NAME),
+    );
     let submit = submit(quote! {
         ::cqrs_core::__private::Registration::projection(
-            ::core::module_path!(), #text, #name, <<#returns as #changes>::View as ::cqrs_core::View>::NAME,
+            ::core::module_path!(), #text, #name, #name_of_view,
             <#event as ::cqrs_core::Heard>::SOURCE, project,
         )
     });
@@ -99,7 +98,7 @@ pub(crate) fn projection(args: TokenStream, item: &ItemFn) -> Result<TokenStream
                 -> ::core::result::Result<::cqrs_core::__private::ErasedChange, ::cqrs_core::BoxError>
             {
                 let event = ::cqrs_core::__private::decode::<#event>(raw)?;
-                ::core::result::Result::Ok(#changes::erase(#ident(::cqrs_core::__private::Seen::of(&event))))
+                ::core::result::Result::Ok(#changes(#ident(::cqrs_core::__private::Seen::of(&event))))
             }
             #submit
         };
@@ -114,8 +113,12 @@ fn named(args: TokenStream, item: &ItemFn, attribute: &str) -> Result<LitStr> {
 /// The event in `Recorded<Event>`, asked of the type itself, so that an alias works too.
 fn heard(function: &Function<'_>) -> TokenStream {
     let message = function.message;
-    let of = quote_spanned!(message.span()=> ::cqrs_core::__private::RecordedEvent);
-    quote!(<#message as #of>::Event)
+    quote_spanned!(message.span()=> <#message as ::cqrs_core::__private::RecordedEvent>::Event)
+}
+
+/// What makes of the function's own result what the framework goes by.
+fn done(function: &Function<'_>) -> TokenStream {
+    quote_spanned!(function.returns.span()=> ::cqrs_core::__private::Done::done)
 }
 
 /// The event in `&Event` or `&Recorded<Event>`.
@@ -123,6 +126,5 @@ pub(crate) fn seen(function: &Function<'_>) -> Result<TokenStream> {
     let Type::Reference(TypeReference { elem, mutability: None, .. }) = function.message else {
         return Err(Error::new_spanned(function.message, "it only looks: take `&Event` or `&Recorded<Event>`"));
     };
-    let seen = quote_spanned!(elem.span()=> ::cqrs_core::__private::Seen);
-    Ok(quote!(<&'static #elem as #seen<'static>>::Event))
+    Ok(quote_spanned!(elem.span()=> <&'static #elem as ::cqrs_core::__private::Seen<'static>>::Event))
 }

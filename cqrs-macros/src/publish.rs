@@ -17,8 +17,8 @@ pub(crate) fn expand(args: TokenStream, item: &ItemFn) -> Result<TokenStream> {
     }
     let (ident, text, returns) = (function.ident, function.text(), function.returns);
     let event = seen(&function)?;
-    let tells = quote_spanned!(returns.span()=> ::cqrs_core::__private::Tells);
-    let contract = quote!(<#returns as #tells>::Contract);
+    let told = quote_spanned!(returns.span()=> ::cqrs_core::__private::Tells::told);
+    let contract = quote_spanned!(returns.span()=> <#returns as ::cqrs_core::__private::Tells>::Contract);
     let submit = submit(quote! {
         ::cqrs_core::__private::Registration::publisher(
             ::core::module_path!(), #text, ::core::any::TypeId::of::<#event>,
@@ -31,7 +31,7 @@ pub(crate) fn expand(args: TokenStream, item: &ItemFn) -> Result<TokenStream> {
                 -> ::core::result::Result<::core::option::Option<::cqrs_core::batch::Told>, ::cqrs_core::Fault>
             {
                 ::cqrs_core::__private::tell::<#event, #contract>(event, entry, |recorded| {
-                    #tells::told(#ident(::cqrs_core::__private::Seen::of(recorded)))
+                    #told(#ident(::cqrs_core::__private::Seen::of(recorded)))
                 })
             }
             #submit

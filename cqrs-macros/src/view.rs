@@ -51,7 +51,10 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     };
     let mut entries = Vec::new();
     let mut ranges = Vec::new();
-    for index in &indexes {
+    for (at, index) in indexes.iter().enumerate() {
+        if indexes[..at].iter().any(|before| before.name == index.name) {
+            return Err(Error::new(index.name.span(), "two indexes have this name"));
+        }
         entries.push(entry(index, &fields)?);
         ranges.push(range(index, &fields)?);
     }

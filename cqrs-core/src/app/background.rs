@@ -73,6 +73,7 @@ impl Background {
             for task in tasks {
                 task.ended().await;
             }
+            self.shared.transport.close().await;
         };
         let done = within(&*world, patience, all).await.is_some();
         aborts.iter().for_each(|abort| abort());

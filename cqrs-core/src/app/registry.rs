@@ -179,6 +179,7 @@ impl Registration {
         }
         needs
     }
+    #[inline]
     pub(crate) fn slot(&self) -> u32 {
         self.slot.load(Ordering::Relaxed)
     }

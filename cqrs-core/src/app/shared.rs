@@ -35,6 +35,7 @@ pub struct Shared {
     pub(crate) last: AtomicU64,
 }
 impl Shared {
+    #[inline]
     pub(crate) fn takes(&self, registration: &Registration) -> bool {
         let slot = registration.slot();
         self.discovered.get((slot / 64) as usize).is_some_and(|bits| bits >> (slot % 64) & 1 == 1)

@@ -48,7 +48,7 @@ impl Stage {
         let app = user_service::wire(app).build()?;
         let counseling = neighbour::app(ears.clone()).transport(broker).build()?;
         let joined = (app.join().await?, counseling.join().await?);
-        let background = [joined.0.start()?, joined.1.start()?];
+        let background = [joined.0.start(), joined.1.start()];
 
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = format!("http://{}", listener.local_addr()?);

@@ -1,0 +1,71 @@
+//! After a mistake in a derive: the impl still stands there, with nothing in it, so that the mistake is one error and not one
+//! for every use of the type.
+use crate::attr::Keys;
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Data, DeriveInput, Type, parse_quote};
+
+pub(crate) fn none(_: &DeriveInput) -> TokenStream {
+    TokenStream::new()
+}
+
+pub(crate) fn event(input: &DeriveInput) -> TokenStream {
+    let ident = &input.ident;
+    quote! {
+        impl ::cqrs_core::Event for #ident {
+            const NAMES: &'static [&'static str] = &[];
+            const VERSION: u32 = 0;
+            fn name(&self) -> &'static str { "" }
+        }
+        impl ::cqrs_core::Heard for #ident {
+            const SOURCE: ::cqrs_core::Source = ::cqrs_core::Source::Log(&[]);
+            fn decode(_: &str, _: u32, _: &[u8]) -> ::core::result::Result<Self, ::cqrs_core::BoxError> {
+                ::core::unreachable!()
+            }
+        }
+    }
+}
+
+/// Without its event nothing can be said of an aggregate.
+pub(crate) fn aggregate(input: &DeriveInput) -> TokenStream {
+    let keys = Keys::of(&input.attrs, "aggregate", &["name", "event"]).unwrap_or_default();
+    let Some(event) = keys.event else { return TokenStream::new() };
+    let (ident, id) = (&input.ident, id(input).unwrap_or_else(text));
+    quote! {
+        impl ::cqrs_core::Aggregate for #ident {
+            const NAME: &'static str = "";
+            type Id = #id;
+            type Event = #event;
+            fn id(&self) -> &Self::Id { ::core::unreachable!() }
+        }
+    }
+}
+fn id(input: &DeriveInput) -> Option<Type> {
+    let Data::Struct(data) = &input.data else { return None };
+    let field = data.fields.iter().find(|field| field.attrs.iter().any(|it| it.path().is_ident("id")));
+    field.map(|field| field.ty.clone())
+}
+fn text() -> Type {
+    parse_quote!(::std::string::String)
+}
+
+pub(crate) fn view(input: &DeriveInput) -> TokenStream {
+    let keys = Keys::of(&input.attrs, "view", &["name", "key"]).unwrap_or_default();
+    let (ident, key) = (&input.ident, keys.key.unwrap_or_else(text));
+    quote! {
+        impl ::cqrs_core::View for #ident {
+            const NAME: &'static str = "";
+            type Key = #key;
+        }
+    }
+}
+
+pub(crate) fn domain_error(input: &DeriveInput) -> TokenStream {
+    let ident = &input.ident;
+    quote! {
+        impl ::cqrs_core::DomainError for #ident {
+            fn kind(&self) -> ::cqrs_core::ErrorKind { ::core::unreachable!() }
+            fn reason(&self) -> ::std::borrow::Cow<'static, str> { ::core::unreachable!() }
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! A command of any type.
+use cqrs_core::Command;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Serialize, Deserialize, Command)]
+struct Ping<T>(T);
+
+fn main() {}

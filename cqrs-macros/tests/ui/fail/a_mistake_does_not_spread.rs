@@ -1,0 +1,42 @@
+//! An event without a version, used everywhere: one error.
+use cqrs_core::{
+    Aggregate, BoxError, Change, Command, Event, Evolve, Never, Recorded, Repo, View, handler, projection, subscriber,
+};
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Serialize, Deserialize, Event)]
+#[event(name = "pinged")]
+struct Pinged;
+#[derive(Clone, Serialize, Deserialize, View)]
+#[view(name = "card", key = u64)]
+struct Card;
+
+#[derive(Clone, Serialize, Deserialize, Aggregate)]
+#[aggregate(name = "counter", event = Pinged)]
+struct Counter {
+    #[id]
+    id: u64,
+}
+impl Evolve<Pinged> for Counter {
+    fn create(_: &Pinged) -> Option<Self> {
+        Some(Counter { id: 1 })
+    }
+    fn apply(&mut self, _: &Pinged) {}
+}
+#[derive(Clone, Serialize, Deserialize, Command)]
+struct Ping;
+#[handler]
+async fn ping(_: Ping, counters: Repo<Counter>) -> cqrs_core::Result<(), Never> {
+    counters.create(Pinged)?;
+    Ok(())
+}
+#[subscriber(group = "notes")]
+async fn note(_: Recorded<Pinged>) -> Result<(), BoxError> {
+    Ok(())
+}
+#[projection(name = "card")]
+fn card(_: &Pinged) -> Change<Card> {
+    Change::none()
+}
+
+fn main() {}

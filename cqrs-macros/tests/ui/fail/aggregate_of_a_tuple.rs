@@ -1,0 +1,19 @@
+//! An aggregate without named fields.
+use cqrs_core::{Aggregate, Event, Evolve};
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Serialize, Deserialize, Event)]
+#[event(name = "pinged", version = 1)]
+struct Pinged;
+
+#[derive(Clone, Serialize, Deserialize, Aggregate)]
+#[aggregate(name = "counter", event = Pinged)]
+struct Counter(u64);
+impl Evolve<Pinged> for Counter {
+    fn create(_: &Pinged) -> Option<Self> {
+        Some(Counter(1))
+    }
+    fn apply(&mut self, _: &Pinged) {}
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+//! A name that no database and no topic would take.
+use cqrs_core::Event;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Serialize, Deserialize, Event)]
+#[event(name = "Pinged Now", version = 1)]
+struct Pinged;
+
+fn main() {}

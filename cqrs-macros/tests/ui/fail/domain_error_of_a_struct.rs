@@ -1,0 +1,9 @@
+//! A domain error that is no enum.
+use cqrs_core::DomainError;
+
+#[derive(Debug, thiserror::Error, DomainError)]
+#[error("closed")]
+#[kind(precondition)]
+struct PingError;
+
+fn main() {}

@@ -1,0 +1,10 @@
+//! An event without its attribute.
+use cqrs_core::Event;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Serialize, Deserialize, Event)]
+enum Pinged {
+    Once,
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+//! An event that is stored under no name.
+use cqrs_core::Event;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Serialize, Deserialize, Event)]
+#[event(version = 1)]
+enum Pinged {
+    Once,
+}
+
+fn main() {}

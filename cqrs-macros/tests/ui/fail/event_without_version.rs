@@ -1,0 +1,11 @@
+//! An event whose stored form has no version.
+use cqrs_core::Event;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Serialize, Deserialize, Event)]
+#[event(name = "pinged")]
+enum Pinged {
+    Once,
+}
+
+fn main() {}

@@ -1,0 +1,15 @@
+//! A projection that changes nothing.
+use cqrs_core::{Event, View, projection};
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Serialize, Deserialize, Event)]
+#[event(name = "pinged", version = 1)]
+struct Pinged;
+#[derive(Clone, Serialize, Deserialize, View)]
+#[view(name = "card", key = u64)]
+struct Card;
+
+#[projection(name = "card")]
+fn card(_: &Pinged) {}
+
+fn main() {}

@@ -1,0 +1,14 @@
+//! A subscriber that returns no `Result`.
+use cqrs_core::{Event, Recorded, subscriber};
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Serialize, Deserialize, Event)]
+#[event(name = "pinged", version = 1)]
+struct Pinged;
+
+#[subscriber(group = "notes")]
+async fn note(_: Recorded<Pinged>) -> Option<()> {
+    None
+}
+
+fn main() {}

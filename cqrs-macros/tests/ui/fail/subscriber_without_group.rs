@@ -1,0 +1,14 @@
+//! A subscriber whose position is stored under no name.
+use cqrs_core::{BoxError, Event, Recorded, subscriber};
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Serialize, Deserialize, Event)]
+#[event(name = "pinged", version = 1)]
+struct Pinged;
+
+#[subscriber]
+async fn note(_: Recorded<Pinged>) -> Result<(), BoxError> {
+    Ok(())
+}
+
+fn main() {}

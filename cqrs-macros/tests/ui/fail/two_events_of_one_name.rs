@@ -1,0 +1,13 @@
+//! Two variants that are stored under one name.
+use cqrs_core::Event;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Serialize, Deserialize, Event)]
+#[event(name = "pinged", version = 1)]
+enum Pinged {
+    Once,
+    #[event(name = "pinged.once")]
+    Twice,
+}
+
+fn main() {}

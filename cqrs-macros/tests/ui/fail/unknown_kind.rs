@@ -1,0 +1,11 @@
+//! A kind that is none.
+use cqrs_core::DomainError;
+
+#[derive(Debug, thiserror::Error, DomainError)]
+enum PingError {
+    #[error("closed")]
+    #[kind(teapot)]
+    Closed,
+}
+
+fn main() {}
