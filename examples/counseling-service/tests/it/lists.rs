@@ -106,7 +106,7 @@ async fn counsellors_can_be_looked_through(stage: Stage) -> anyhow::Result<()> {
         let found = client.find_counselor_by_id(FindCounselorByIdRequest { counselor_id }).await?.into_inner();
         assert_eq!(found.counselor.as_ref(), Some(it));
         let of_tone = FindCounselorsRequest { tone_id: Some(it.tone_id.clone()), ..Default::default() };
-        assert_eq!(client.find_counselors(of_tone).await?.into_inner().counselors, [it.clone()]);
+        assert_eq!(client.find_counselors(of_tone).await?.into_inner().counselors.as_slice(), std::slice::from_ref(it));
         let tone_id = it.tone_id.clone();
         assert!(client.find_tone_by_id(FindToneByIdRequest { tone_id }).await?.into_inner().tone.is_some());
     }

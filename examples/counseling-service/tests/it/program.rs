@@ -40,7 +40,7 @@ async fn serves_until_told(postgres: &'static Postgres, kafka: &'static Kafka) -
     let free = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
     let mut running = Running(
         program()
-            .args(["--listen", &free, "--kafka", &kafka.bootstrap()])
+            .args(["--listen", &free, "--kafka", kafka.bootstrap()])
             .env("HEARLERS_DATABASE", database.url())
             .spawn()?,
     );

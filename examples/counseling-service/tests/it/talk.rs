@@ -14,6 +14,7 @@ use uuid::Uuid;
 cases![
     a_message_is_answered,
     the_same_exchange_gets_the_same_answer,
+    the_same_exchange_twice_at_once_is_one,
     an_exchange_is_one_message,
     a_failed_reply_can_be_asked_for_again,
     a_crash_between_question_and_reply_is_got_over,
@@ -55,6 +56,20 @@ async fn the_same_exchange_gets_the_same_answer(stage: Stage) -> anyhow::Result<
     assert_eq!(stage.say(&counsel, exchange, "안녕").await?, first);
     assert_eq!((stage.responder.count(), stage.messages(&counsel).await?.len()), (2, 5));
     assert_eq!(stage.heard().await.iter().filter(|it| it.starts_with("replied")).count(), 2);
+    Ok(())
+}
+
+async fn the_same_exchange_twice_at_once_is_one(stage: Stage) -> anyhow::Result<()> {
+    let counsel = stage.opened().await?;
+    for round in 1..=5 {
+        let exchange = Uuid::now_v7();
+        let (one, other) = tokio::join!(stage.say(&counsel, exchange, "안녕"), stage.say(&counsel, exchange, "안녕"));
+        for one in [one, other] {
+            assert!(one.as_ref().map_or_else(|it| it.code() == Code::Unavailable, |_| true), "{one:?}");
+        }
+        stage.say(&counsel, exchange, "안녕").await?;
+        assert_eq!((stage.responder.count(), stage.messages(&counsel).await?.len()), (round, 1 + 2 * round));
+    }
     Ok(())
 }
 
