@@ -205,7 +205,7 @@ impl<V: View> Views<V> {
                 while reader.seen() < wanted {
                     let _ = within(&*shared.world, LOOK_AGAIN, reader.moved_to(wanted)).await;
                     if reader.seen() < wanted {
-                        let stored = shared.storage.positions(&[reader.name.clone()]).await?;
+                        let stored = shared.storage.positions(std::slice::from_ref(&reader.name)).await?;
                         reader.saw(Position(stored.first().copied().unwrap_or(0)));
                     }
                 }
