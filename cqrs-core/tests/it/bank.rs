@@ -174,10 +174,7 @@ pub(crate) async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
 }
 
 /// The same test on memory and, where it is built in, on SQLite.
-pub(crate) fn on_each<F: Future<Output = ()>>(name: &str, test: fn(App) -> F) -> Vec<Trial>
-where
-    F: 'static,
-{
+pub(crate) fn on_each<F: Future<Output = ()> + 'static>(name: &str, test: fn(App) -> F) -> Vec<Trial> {
     let mut trials = vec![trial(format!("{name}: memory"), move || test(bank(Memory::new())))];
     #[cfg(feature = "sqlite")]
     trials.push(trial(format!("{name}: sqlite"), move || async move {

@@ -131,13 +131,12 @@ async fn run() {
     let memory = Memory::new();
     let app = bank(memory.clone()).build().expect("it fits together");
     let serving = app.clone();
-    let serve = |stop| async move {
-        let () = stop;
+    let serve = |stop: futures_util::future::BoxFuture<'static, ()>| async move {
+        stop.await;
         // A request that is under way when it is told to stop.
         opened(&serving, "kim").await;
         Ok::<(), BoxError>(())
     };
-    let serve = |stop: futures_util::future::BoxFuture<'static, ()>| async move { serve(stop.await).await };
     app.run(serve, tokio::time::sleep(Duration::from_millis(50))).await.expect("it ends well");
     assert_eq!(memory.horizon().await.expect("it answers").0, 1);
     let failing = |_| async { Err::<(), BoxError>("planted: the port is taken".into()) };
