@@ -11,7 +11,7 @@ pub mod commands;
 pub mod flows;
 pub mod ports;
 pub mod projections;
-mod published;
+pub mod published;
 pub mod queries;
 
 use cqrs_core::Error;

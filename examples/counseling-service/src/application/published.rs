@@ -3,6 +3,11 @@ use crate::domain::counsel::{CounselEvent, ExchangeEvent, MessageEvent, Speaker}
 use contracts::v1::message::{CounselCreated, CounselMessageCreated, CounselReplied, CounselReplyFailed};
 use cqrs_core::{Recorded, Timestamp, publish};
 
+/// A time as all contracts write it: ISO-8601, UTC.
+pub fn iso(at: Timestamp) -> String {
+    at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+}
+
 #[publish]
 fn counsel_created(event: &Recorded<CounselEvent>) -> Option<CounselCreated> {
     let CounselEvent::Opened { id, user, counselor, .. } = &event.event else { return None };
@@ -53,8 +58,4 @@ fn counsel_reply_failed(event: &Recorded<ExchangeEvent>) -> Option<CounselReplyF
         reason: reason.clone(),
         occurred_at: iso(event.at),
     })
-}
-
-fn iso(at: Timestamp) -> String {
-    at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
 }

@@ -1,8 +1,16 @@
 //! One gRPC call: who asks, what travels beside it, and what the answer includes.
 use crate::domain::counsel::UserId;
-use chrono::Utc;
 use contracts::USER_METADATA;
-use cqrs_core::{Metadata, Position, Running, app::With, grpc};
+use cqrs_core::{
+    Metadata, Position, Running,
+    app::With,
+    grpc,
+    world::{Machine, World},
+};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
 use tonic::{Response, Status, metadata::MetadataMap};
 use tracing::Instrument;
 
@@ -14,7 +22,7 @@ pub(super) struct Call {
 impl Call {
     /// Reads the headers. `hearlers-user` is believed: only the gateway reaches this service.
     pub(super) fn read(headers: &MetadataMap) -> Result<Self, Status> {
-        let metadata = grpc::read(headers, Utc::now())?;
+        let metadata = grpc::read(headers, SystemTime::now().into())?;
         let user = headers.get(USER_METADATA).map(|it| it.to_str().ok().and_then(|it| it.parse().ok()));
         let user = user.map(|it: Option<UserId>| it.ok_or_else(|| nobody("cannot be read"))).transpose()?;
         Ok(Call { metadata: Metadata { caller: user.map(|it| it.to_string()), ..metadata }, user })
@@ -48,8 +56,15 @@ fn nobody(why: &str) -> Status {
 
 /// Runs a flow to its end, whether or not the caller hangs up.
 pub(super) async fn to_its_end<T: Send + 'static>(flow: impl Future<Output = T> + Send + 'static) -> Result<T, Status> {
-    let flow = tokio::spawn(flow.instrument(tracing::Span::current()));
-    flow.await.map_err(|_| Status::internal("internal error"))
+    let end = Arc::new(Mutex::new(None));
+    let keep = end.clone();
+    let flow = async move {
+        let result = flow.await;
+        *keep.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+    };
+    Machine.spawn(Box::pin(flow.instrument(tracing::Span::current()))).ended().await;
+    let end = end.lock().unwrap_or_else(PoisonError::into_inner).take();
+    end.ok_or_else(|| Status::internal("internal error"))
 }
 
 /// An answer, with what a reader must have seen to see what it tells.

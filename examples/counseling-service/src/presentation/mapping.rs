@@ -1,14 +1,15 @@
 //! Views as the messages of the contract.
 use crate::{
-    application::projections::{BubbleCard, CounselCard, CounselorCard, MessageCard, ToneCard},
+    application::{
+        projections::{BubbleCard, CounselCard, CounselorCard, MessageCard, ToneCard},
+        published::iso,
+    },
     domain::{
         counsel::{Reaction, Speaker},
         counselor::Gender,
     },
 };
-use chrono::SecondsFormat;
 use contracts::v1::model;
-use cqrs_core::Timestamp;
 
 impl From<CounselCard> for model::Counsel {
     fn from(it: CounselCard) -> Self {
@@ -97,8 +98,4 @@ impl From<ToneCard> for model::Tone {
             deleted_at: None,
         }
     }
-}
-
-fn iso(at: Timestamp) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Micros, true)
 }

@@ -102,13 +102,21 @@ async fn the_same_exchange_opens_the_same_counsel(stage: Stage) -> anyhow::Resul
     Ok(())
 }
 
+fn keyed(message: CreateCounselRequest) -> Request<CreateCounselRequest> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert(header::KEY, "k-1".parse().unwrap());
+    request
+}
+
 async fn an_opening_without_a_reply_can_be_finished(stage: Stage) -> anyhow::Result<()> {
     let exchange = Uuid::now_v7();
     let (request, question, answer) = from_bubble(&stage, exchange).await?;
     stage.responder.then(Step::Fail);
-    assert_eq!(stage.open(request.clone()).await.unwrap_err().code(), Code::Unavailable);
+    // A key along with it changes nothing: an exchange can be resumed, a stored answer cannot.
+    let mut client = stage.counsels.clone();
+    assert_eq!(client.create_counsel(keyed(request.clone())).await.unwrap_err().code(), Code::Unavailable);
     stage.responder.then(Step::Say("이제 왔어요."));
-    let opened = stage.open(request).await?;
+    let opened = client.create_counsel(keyed(request)).await?.into_inner();
     let talk: Vec<_> = opened.counsel_messages.iter().map(|it| it.message.clone()).collect();
     assert_eq!(talk, [question, answer, "이제 왔어요.".into()]);
     let heard = stage.heard().await;
@@ -124,11 +132,6 @@ async fn an_opening_without_a_reply_can_be_finished(stage: Stage) -> anyhow::Res
 }
 
 async fn the_same_key_opens_one_counsel(stage: Stage) -> anyhow::Result<()> {
-    let keyed = |message| {
-        let mut request = Request::new(message);
-        request.metadata_mut().insert(header::KEY, "k-1".parse().unwrap());
-        request
-    };
     let request = request(&stage).await?;
     let first = stage.counsels.clone().create_counsel(keyed(request.clone())).await?.into_inner();
     let again = stage.counsels.clone().create_counsel(keyed(request.clone())).await?.into_inner();
