@@ -3,8 +3,21 @@ use crate::directions::metadata;
 
 /// Each may be combined with MIT OR Apache-2.0 in a program that is given away.
 const KNOWN: &[&str] = &[
-    "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CC0-1.0", "CDLA-Permissive-2.0", "ISC", "MIT", "MIT-0",
-    "OpenSSL", "Unicode-3.0", "Unlicense", "Zlib", "LLVM-exception",
+    "0BSD",
+    "Apache-2.0",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "BSL-1.0",
+    "CC0-1.0",
+    "CDLA-Permissive-2.0",
+    "ISC",
+    "MIT",
+    "MIT-0",
+    "OpenSSL",
+    "Unicode-3.0",
+    "Unlicense",
+    "Zlib",
+    "LLVM-exception",
 ];
 
 #[test]
@@ -22,7 +35,9 @@ fn licences_are_known() {
 
 #[test]
 fn a_strange_licence_is_found() {
-    assert!(is_known("MIT OR Apache-2.0") && is_known("(MIT OR GPL-3.0) AND Unicode-3.0") && is_known("MIT/Apache-2.0"));
+    assert!(
+        is_known("MIT OR Apache-2.0") && is_known("(MIT OR GPL-3.0) AND Unicode-3.0") && is_known("MIT/Apache-2.0")
+    );
     assert!(!is_known("") && !is_known("GPL-3.0-only") && !is_known("MIT AND GPL-3.0-only"));
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 #[test]
 fn every_use_case_is_listed() {
     let users = user_service::wire(App::new("user")).build().unwrap();
-    let responder = Arc::new(counseling_service::OfflineResponder::default());
+    let responder = Arc::new(counseling_service::OfflineResponder);
     let counseling = counseling_service::wire(App::new("counseling"), responder).build().unwrap();
     let listed = format!("{}\n{}", users.describe(), counseling.describe());
     expect_file!["../../use-cases.txt"].assert_eq(&listed);

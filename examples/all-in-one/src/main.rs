@@ -4,7 +4,7 @@ mod welcome;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use counseling_service::{OfflineResponder, Responder};
+use counseling_service::{OfflineResponder, OpenAiConfig, OpenAiResponder, Responder, Secret};
 use cqrs_core::{App, app::DRAIN, storage::Sqlite, transport::InProcess};
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 use tokio::{net::TcpListener, sync::watch};
@@ -14,7 +14,7 @@ use tonic::{
 };
 
 /// Every Hearlers service in one process, on SQLite files.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "hearlers", version)]
 struct Config {
     /// Where the REST API and the page are. Port 0 takes a free one.
@@ -26,6 +26,15 @@ struct Config {
     /// Where the data lies.
     #[arg(long, env = "HEARLERS_DATA", default_value = "data")]
     data: PathBuf,
+    /// A language model's API as OpenAI has it, ending in /v1. Without, replies are composed offline.
+    #[arg(long, env = "HEARLERS_RESPONDER_URL", value_name = "URL")]
+    responder_url: Option<String>,
+    /// The key to that API.
+    #[arg(long, env = "HEARLERS_RESPONDER_KEY", hide_env_values = true, value_name = "SECRET")]
+    responder_key: Option<String>,
+    /// Which of its models.
+    #[arg(long, env = "HEARLERS_RESPONDER_MODEL", value_name = "NAME")]
+    responder_model: Option<String>,
 }
 
 #[tokio::main]
@@ -44,7 +53,7 @@ async fn run(config: Config) -> Result<()> {
     let grpc = bind(config.grpc, "--grpc").await?;
     std::fs::create_dir_all(&config.data).with_context(|| format!("--data {}", config.data.display()))?;
     let session_key = secret::of(&config.data)?;
-    let responder: Arc<dyn Responder> = Arc::new(OfflineResponder::default());
+    let responder = responder(&config)?;
 
     let transport = InProcess::new();
     let file = |name: &str| config.data.join(format!("{name}.db"));
@@ -84,6 +93,15 @@ async fn run(config: Config) -> Result<()> {
         background.stop(DRAIN).await;
     }
     Ok(())
+}
+
+fn responder(config: &Config) -> Result<Arc<dyn Responder>> {
+    let Some(url) = &config.responder_url else { return Ok(Arc::new(OfflineResponder)) };
+    let mut model = OpenAiConfig { key: config.responder_key.as_deref().map(Secret::new), ..OpenAiConfig::new(url) };
+    if let Some(name) = &config.responder_model {
+        model.model.clone_from(name);
+    }
+    Ok(Arc::new(OpenAiResponder::new(model).context("--responder-url")?))
 }
 
 async fn bind(at: SocketAddr, flag: &str) -> Result<TcpListener> {

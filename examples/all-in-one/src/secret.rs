@@ -18,7 +18,8 @@ pub(crate) fn of(data: &Path) -> Result<String> {
     getrandom::fill(&mut random).context("the system has no random numbers")?;
     let key: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
     let mut new = fs::OpenOptions::new();
-    let mut new = new.write(true).create_new(true).mode(0o600).open(&file).with_context(|| file.display().to_string())?;
+    let mut new =
+        new.write(true).create_new(true).mode(0o600).open(&file).with_context(|| file.display().to_string())?;
     new.write_all(key.as_bytes())?;
     new.sync_all()?;
     Ok(key)

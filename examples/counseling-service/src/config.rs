@@ -2,7 +2,7 @@
 use crate::{OfflineResponder, Responder};
 use clap::Parser;
 use cqrs_kafka::KafkaConfig;
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 /// The longest that one question to a language model may take: all of a reply has 25 seconds.
 const LONGEST_TIMEOUT: u64 = 25;
@@ -13,10 +13,10 @@ const LONGEST_TIMEOUT: u64 = 25;
 #[derive(Parser)]
 #[command(name = "counseling-service", version, about)]
 pub struct Args {
-    /// Where to listen: IP address and port.
+    /// Where to listen: IP address and port. By default only this machine can ask: nothing here asks who it is.
     #[arg(long, env = "HEARLERS_LISTEN", default_value = "127.0.0.1:50052", value_name = "ADDRESS")]
     listen: String,
-    /// The database: postgres://USER:PASSWORD@HOST/NAME. This service's own.
+    /// The database of this service alone: postgres://USER:PASSWORD@HOST:PORT/NAME.
     #[arg(long, env = "HEARLERS_DATABASE", hide_env_values = true, value_name = "URL")]
     database: Option<String>,
     /// The Kafka brokers: HOST:PORT, with commas between.
@@ -40,8 +40,8 @@ pub struct Args {
 pub struct Config {
     /// Where to listen.
     pub listen: SocketAddr,
-    /// URL of the database. It may hold a password.
-    pub database: String,
+    /// Where everything is stored.
+    pub database: DatabaseUrl,
     /// The brokers.
     pub kafka: KafkaConfig,
     /// Who composes replies.
@@ -60,17 +60,18 @@ impl Args {
         if listen.is_err() {
             wrong.push("HEARLERS_LISTEN (--listen): an IP address and a port, as in 127.0.0.1:50052".to_owned());
         }
-        let database = self.database.filter(|it| it.starts_with("postgres://") || it.starts_with("postgresql://"));
+        let database = self.database.as_deref().and_then(DatabaseUrl::parse);
         if database.is_none() {
-            wrong.push("HEARLERS_DATABASE (--database): a URL postgres://USER:PASSWORD@HOST/NAME".to_owned());
+            wrong
+                .push("HEARLERS_DATABASE (--database): postgres://USER:PASSWORD@HOST:PORT/NAME; no default".to_owned());
         }
         let kafka = self.kafka.map(KafkaConfig::new).filter(|it| it.validate().is_ok());
         if kafka.is_none() {
-            wrong.push("HEARLERS_KAFKA (--kafka): HOST:PORT of one broker or more, with commas between".to_owned());
+            wrong.push("HEARLERS_KAFKA (--kafka): HOST:PORT, with commas between; no default".to_owned());
         }
         match (listen, database, kafka, responder) {
             (Ok(listen), Some(database), Some(kafka), Some(responder)) if wrong.is_empty() => {
-                let kafka = KafkaConfig { client_id: "counseling-service".to_owned(), ..kafka };
+                let kafka = KafkaConfig { client_id: crate::NAME.to_owned(), ..kafka };
                 Ok(Config { listen, database, kafka, responder })
             }
             _ => Err(Wrong(wrong)),
@@ -97,6 +98,7 @@ fn given(value: &Option<String>) -> Option<&str> {
     value.as_deref().filter(|it| !it.is_empty())
 }
 
+/// The one that asks.
 #[cfg(feature = "openai")]
 fn language_model(
     url: &str,
@@ -120,6 +122,26 @@ fn language_model(_: &str, _: Option<&str>, _: Option<&str>, _: Duration) -> Res
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the configuration is not complete:\n  {}", .0.join("\n  "))]
 pub struct Wrong(Vec<String>);
+
+/// Where the database is and how to get in, so it does not show itself.
+#[derive(Clone)]
+pub struct DatabaseUrl(String);
+impl DatabaseUrl {
+    /// A PostgreSQL URL, or nothing.
+    pub fn parse(text: &str) -> Option<Self> {
+        let rest = text.strip_prefix("postgres://").or_else(|| text.strip_prefix("postgresql://"))?;
+        (!rest.is_empty()).then(|| DatabaseUrl(text.to_owned()))
+    }
+    /// The URL itself, to connect with.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DatabaseUrl(..)")
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -9,7 +9,7 @@ pub mod domain;
 pub mod infrastructure;
 pub mod presentation;
 #[cfg(feature = "deployed")]
-pub mod process;
+pub mod program;
 
 pub use application::ports::Responder;
 pub use infrastructure::{OfflineResponder, seed};

@@ -1,4 +1,7 @@
 //! A responder that asks a language model, over the chat completions that OpenAI made common.
+#[cfg(test)]
+mod tests;
+
 use super::Secret;
 use crate::{
     application::ports::{NoReply, Prompt, Responder},
@@ -60,9 +63,9 @@ impl OpenAiResponder {
     /// # Errors
     /// The URL is none, or the machine cannot use TLS.
     pub fn new(config: OpenAiConfig) -> Result<Self, OpenAiError> {
-        let endpoint = format!("{}/chat/completions", config.url.trim_end_matches('/'));
-        let endpoint = Url::parse(&endpoint).ok().filter(|it| matches!(it.scheme(), "http" | "https"));
-        let endpoint = endpoint.ok_or(OpenAiError::Url)?;
+        let url = Url::parse(&config.url).ok().filter(|it| matches!(it.scheme(), "http" | "https"));
+        let mut endpoint = url.ok_or(OpenAiError::Url)?;
+        endpoint.path_segments_mut().map_err(|()| OpenAiError::Url)?.pop_if_empty().extend(["chat", "completions"]);
         // Another part of the program may have chosen a provider already; any will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().timeout(config.timeout).redirect(redirect::Policy::none());

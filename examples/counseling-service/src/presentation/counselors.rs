@@ -1,8 +1,5 @@
-//! `CounselorService`: who there is to talk to. The same for everybody.
-use super::{
-    call::Call,
-    parse::{id, optional, part},
-};
+//! `CounselorService`: who there is to talk to, the same for everybody. One method, one query, one answer.
+use super::{call::Call, parse::BadRequest};
 use crate::application::queries::{
     FindBubbleById, FindBubbles, FindCounselorById, FindCounselors, FindRandomBubble, FindToneById, FindTones,
 };
@@ -12,10 +9,23 @@ use contracts::v1::service::{
     FindRandomBubbleResponse, FindToneByIdRequest, FindToneByIdResponse, FindTonesRequest, FindTonesResponse,
     counselor_service_server::CounselorService,
 };
-use cqrs_core::Running;
+use cqrs_core::{Dispatch, DomainError, Handled, Running};
 use tonic::{Request, Response, Status};
 
 pub(super) struct Counselors(pub(super) Running);
+
+impl Counselors {
+    /// Parses it and sends it on.
+    async fn ask<M, Q>(&self, request: Request<M>) -> Result<Q::Output, Status>
+    where
+        Q: Handled<Error: DomainError> + TryFrom<M, Error = BadRequest>,
+        Q::Sent: Dispatch<Q>,
+    {
+        let app = Call::read(request.metadata())?.one(&self.0);
+        let query = Q::try_from(request.into_inner())?;
+        Ok(app.send(query).await?)
+    }
+}
 
 #[tonic::async_trait]
 impl CounselorService for Counselors {
@@ -23,74 +33,49 @@ impl CounselorService for Counselors {
         &self,
         request: Request<FindCounselorsRequest>,
     ) -> Result<Response<FindCounselorsResponse>, Status> {
-        let app = Call::read(request.metadata())?.one(&self.0);
-        let asked = request.get_ref();
-        let tone = optional("tone_id", asked.tone_id.as_deref())?;
-        let found = app.send(FindCounselors { tone, part: part(asked.after.as_deref(), asked.limit)? }).await?;
+        let found = self.ask::<_, FindCounselors>(request).await?;
         let counselors = found.items.into_iter().map(Into::into).collect();
         Ok(Response::new(FindCounselorsResponse { counselors, next: found.next.map(|it| it.to_string()) }))
     }
-
     async fn find_counselor_by_id(
         &self,
         request: Request<FindCounselorByIdRequest>,
     ) -> Result<Response<FindCounselorByIdResponse>, Status> {
-        let app = Call::read(request.metadata())?.one(&self.0);
-        let id = id("counselor_id", &request.get_ref().counselor_id)?;
-        let counselor = Some(app.send(FindCounselorById { id }).await?.into());
+        let counselor = Some(self.ask::<_, FindCounselorById>(request).await?.into());
         Ok(Response::new(FindCounselorByIdResponse { counselor }))
     }
-
     async fn find_bubbles(
         &self,
         request: Request<FindBubblesRequest>,
     ) -> Result<Response<FindBubblesResponse>, Status> {
-        let app = Call::read(request.metadata())?.one(&self.0);
-        let asked = request.get_ref();
-        let counselor = id("counselor_id", &asked.counselor_id)?;
-        let found = app.send(FindBubbles { counselor, part: part(asked.after.as_deref(), asked.limit)? }).await?;
+        let found = self.ask::<_, FindBubbles>(request).await?;
         let bubbles = found.items.into_iter().map(Into::into).collect();
         Ok(Response::new(FindBubblesResponse { bubbles, next: found.next.map(|it| it.to_string()) }))
     }
-
     async fn find_bubble_by_id(
         &self,
         request: Request<FindBubbleByIdRequest>,
     ) -> Result<Response<FindBubbleByIdResponse>, Status> {
-        let app = Call::read(request.metadata())?.one(&self.0);
-        let asked = request.get_ref();
-        let query = FindBubbleById {
-            id: id("bubble_id", &asked.bubble_id)?,
-            counselor: id("counselor_id", &asked.counselor_id)?,
-        };
-        Ok(Response::new(FindBubbleByIdResponse { bubble: Some(app.send(query).await?.into()) }))
+        let bubble = Some(self.ask::<_, FindBubbleById>(request).await?.into());
+        Ok(Response::new(FindBubbleByIdResponse { bubble }))
     }
-
     async fn find_random_bubble(
         &self,
         request: Request<FindRandomBubbleRequest>,
     ) -> Result<Response<FindRandomBubbleResponse>, Status> {
-        let app = Call::read(request.metadata())?.one(&self.0);
-        let counselor = id("counselor_id", &request.get_ref().counselor_id)?;
-        let bubble = Some(app.send(FindRandomBubble { counselor }).await?.into());
+        let bubble = Some(self.ask::<_, FindRandomBubble>(request).await?.into());
         Ok(Response::new(FindRandomBubbleResponse { bubble }))
     }
-
     async fn find_tones(&self, request: Request<FindTonesRequest>) -> Result<Response<FindTonesResponse>, Status> {
-        let app = Call::read(request.metadata())?.one(&self.0);
-        let asked = request.into_inner();
-        let part = part(asked.after.as_deref(), asked.limit)?;
-        let found = app.send(FindTones { name: asked.name, part }).await?;
+        let found = self.ask::<_, FindTones>(request).await?;
         let tones = found.items.into_iter().map(Into::into).collect();
         Ok(Response::new(FindTonesResponse { tones, next: found.next.map(|it| it.to_string()) }))
     }
-
     async fn find_tone_by_id(
         &self,
         request: Request<FindToneByIdRequest>,
     ) -> Result<Response<FindToneByIdResponse>, Status> {
-        let app = Call::read(request.metadata())?.one(&self.0);
-        let id = id("tone_id", &request.get_ref().tone_id)?;
-        Ok(Response::new(FindToneByIdResponse { tone: Some(app.send(FindToneById { id }).await?.into()) }))
+        let tone = Some(self.ask::<_, FindToneById>(request).await?.into());
+        Ok(Response::new(FindToneByIdResponse { tone }))
     }
 }

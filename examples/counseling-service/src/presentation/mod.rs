@@ -4,6 +4,9 @@ mod counselors;
 mod counsels;
 mod mapping;
 mod parse;
+mod requests;
+
+pub use parse::BadRequest;
 
 use contracts::v1::service::{
     counsel_service_server::CounselServiceServer, counselor_service_server::CounselorServiceServer,

@@ -1,39 +1,80 @@
 //! Text from outside becomes ids, cursors and limits, or a refusal that names the field.
-use crate::application::queries::Part;
-use cqrs_core::{BadCursor, Cursor};
+use crate::{application::queries::Part, domain::counsel::CounselError};
+use cqrs_core::{DomainError, PAGE_LIMIT, grpc};
 use std::str::FromStr;
-use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt};
+use tonic::Status;
 
 /// A list's length when nobody says otherwise.
 const USUAL: i32 = 100;
-/// The longest.
-const LONGEST: i32 = 1000;
 
-/// An id in the field of this name.
-pub(super) fn id<T: FromStr>(field: &'static str, text: &str) -> Result<T, Status> {
-    text.parse().map_err(|_| invalid(field, "not an id"))
+/// Why a message is neither command nor query. It names the field.
+#[derive(Debug, PartialEq, Eq, thiserror::Error, DomainError)]
+#[kind(invalid)]
+#[allow(missing_docs, reason = "the texts say it")]
+pub enum BadRequest {
+    #[error("a UUID")]
+    #[field("user_id")]
+    UserId,
+    #[error("a UUID")]
+    #[field("counselor_id")]
+    CounselorId,
+    #[error("a UUID")]
+    #[field("counsel_id")]
+    CounselId,
+    #[error("a UUID")]
+    #[field("message_id")]
+    MessageId,
+    #[error("a UUID")]
+    #[field("bubble_id")]
+    BubbleId,
+    #[error("a UUID")]
+    #[field("tone_id")]
+    ToneId,
+    #[error("a UUID")]
+    #[field("prompt_version_id")]
+    PromptVersionId,
+    #[error("a UUID")]
+    #[field("exchange_id")]
+    ExchangeId,
+    #[error("the `next` of the page before")]
+    #[field("after")]
+    After,
+    #[error("1 to {PAGE_LIMIT}")]
+    #[field("limit")]
+    Limit,
+    #[error("goes with response_option_no")]
+    #[field("bubble_id")]
+    NoBubble,
+    #[error("1 or 2")]
+    #[field("response_option_no")]
+    Option,
+    #[error("like or dislike")]
+    #[field("reaction")]
+    Reaction,
+    #[error(transparent)]
+    #[kind(transparent)]
+    Counsel(#[from] CounselError),
 }
 
-/// An id that may be absent.
-pub(super) fn optional<T: FromStr>(field: &'static str, text: Option<&str>) -> Result<Option<T>, Status> {
-    text.map(|text| id(field, text)).transpose()
-}
-
-/// Where a list starts and how long it is.
-pub(super) fn part(after: Option<&str>, limit: Option<i32>) -> Result<Part, Status> {
-    let after = after.map(str::parse::<Cursor>).transpose();
-    let after = after.map_err(|error: BadCursor| invalid("after", error.to_string()))?;
-    match limit.unwrap_or(USUAL) {
-        limit @ 1..=LONGEST => Ok(Part { after, limit: limit.unsigned_abs() as usize }),
-        _ => Err(invalid("limit", format!("1 to {LONGEST}"))),
+impl From<BadRequest> for Status {
+    fn from(bad: BadRequest) -> Self {
+        grpc::status_of(&bad)
     }
 }
 
-/// INVALID_ARGUMENT, naming the field at fault.
-pub(super) fn invalid(field: &'static str, why: impl Into<String>) -> Status {
-    let why = why.into();
-    let mut details = ErrorDetails::with_bad_request_violation(field, &why);
-    details.set_error_info("INVALID", crate::NAME, []);
-    Status::with_error_details(Code::InvalidArgument, format!("{field}: {why}"), details)
+/// An id, or what is wrong with the field.
+pub(super) fn id<T: FromStr>(text: &str, wrong: BadRequest) -> Result<T, BadRequest> {
+    text.parse().map_err(|_| wrong)
+}
+
+/// An id that may be absent.
+pub(super) fn optional<T: FromStr>(text: Option<&str>, wrong: BadRequest) -> Result<Option<T>, BadRequest> {
+    text.map(|text| id(text, wrong)).transpose()
+}
+
+/// Where a list starts and how long it is.
+pub(super) fn part(after: Option<&str>, limit: Option<i32>) -> Result<Part, BadRequest> {
+    let after = optional(after, BadRequest::After)?;
+    let limit = usize::try_from(limit.unwrap_or(USUAL)).ok().filter(|it| (1..=PAGE_LIMIT).contains(it));
+    Ok(Part { after, limit: limit.ok_or(BadRequest::Limit)? })
 }

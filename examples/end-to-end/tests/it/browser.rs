@@ -11,7 +11,7 @@ pub(crate) async fn a_person_chats(system: &Deployment, browser: &Browser) -> Re
     browser.wait_for("document.body.dataset.ready === 'true'", PATIENCE).await?;
     browser.wait_for("document.querySelector('#tokens').dataset.remaining === '7'", PATIENCE).await?;
     browser.wait_for("document.querySelectorAll('[data-testid=counselor-card]').length >= 3", PATIENCE).await?;
-    browser.eval("document.querySelector('[data-testid=counselor-card]').click()").await?;
+    browser.eval("document.querySelector('[data-testid=counselor-card] a').click()").await?;
     browser.wait_for("!document.querySelector('#view-counselor').hidden", PATIENCE).await?;
     browser.eval("document.querySelector('#start-counsel').click()").await?;
     browser

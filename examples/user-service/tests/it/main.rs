@@ -1,6 +1,8 @@
 //! This service alone, through gRPC, on real databases. Each case runs on SQLite and, where there is a server, on PostgreSQL.
 mod initialize; // first visits
 mod neighbour; // a counseling service that only talks and listens
+#[cfg(feature = "deployed")]
+mod program; // the program itself, with everything real around it
 mod reserve; // holds: by id, for a minute, never more than there are
 mod spend; // what counseling tells becomes accounting, once
 mod stage; // the service with its database, its port and its clock
@@ -45,5 +47,7 @@ fn main() -> ExitCode {
             case(Stage::on(storage, database).await?).await
         });
     }
+    #[cfg(feature = "deployed")]
+    let trials = trials.group("program", program::trials());
     trials.run()
 }

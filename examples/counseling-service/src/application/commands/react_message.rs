@@ -24,8 +24,7 @@ async fn react_message(
     clock: Clock,
 ) -> Result<MessageCard, CounselError> {
     let ReactMessage { message, user, reaction } = command;
-    if !messages.find(&message).await?.is_some_and(|it| it.belongs_to(user)) {
-        return Err(not_found("counsel-message", message));
-    }
+    let found = messages.find(&message).await?.filter(|it| it.belongs_to(user));
+    found.ok_or_else(|| not_found("counsel-message", message))?;
     Ok(messages.update(&message, |it| it.react(reaction, clock.now())).await?.into())
 }

@@ -26,9 +26,8 @@ async fn find_messages(
     counsels: Views<CounselCard>,
     messages: Views<MessageCard>,
 ) -> Result<Page<MessageCard>, Never> {
-    if !counsels.get(&query.counsel).await?.is_some_and(|it| it.user == query.user) {
-        return Err(not_found("counsel", query.counsel));
-    }
+    let counsel = counsels.get(&query.counsel).await?.filter(|it| it.user == query.user);
+    counsel.ok_or_else(|| not_found("counsel", query.counsel))?;
     let range = MessageCard::by_counsel(&query.counsel);
     Ok(messages.page(range, query.part.after.as_ref(), query.part.limit).await?)
 }

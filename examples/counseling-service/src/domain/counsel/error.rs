@@ -2,7 +2,7 @@
 use cqrs_core::DomainError;
 
 /// What a counsel, its messages and its exchanges refuse.
-#[derive(Debug, Clone, PartialEq, thiserror::Error, DomainError)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, DomainError)]
 pub enum CounselError {
     /// Nothing, or white space only.
     #[error("must not be empty")]

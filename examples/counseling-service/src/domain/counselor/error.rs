@@ -2,7 +2,7 @@
 use cqrs_core::DomainError;
 
 /// What counsellors, bubbles and tones refuse.
-#[derive(Debug, Clone, PartialEq, thiserror::Error, DomainError)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, DomainError)]
 #[kind(invalid)]
 pub enum CounselorError {
     /// Of a counsellor or a tone.

@@ -1,36 +1,107 @@
-//! A person and their wallet: given, when, then; and what holds whatever happens.
-mod person;
-mod wallet;
-mod whatever_happens;
-
-use super::{ExchangeId, Nickname, User, UserEvent, UserId};
-use cqrs_core::{Timestamp, replay};
+//! Who somebody is: given, when, then; and what is parsed.
+use super::{
+    Birthday, Edit, ExchangeId, ImageUrl, Introduction, Mbti, Nickname, PhoneNumber, Profile, ProfileEdit, User,
+    UserEdit, UserError, UserEvent, UserId,
+};
+use cqrs_core::{Timestamp, testing::given};
 use std::time::Duration;
 
 /// Half past noon on some day, and this many seconds.
-fn at(seconds: u64) -> Timestamp {
+pub(super) fn at(seconds: u64) -> Timestamp {
     let noon: Timestamp = "2026-03-01T12:30:00Z".parse().unwrap();
     noon + Duration::from_secs(seconds)
 }
-fn kim() -> UserId {
+pub(super) fn kim() -> UserId {
     "0198c0de-0000-7000-8000-000000000001".parse().unwrap()
 }
-fn exchange(number: u8) -> ExchangeId {
+pub(super) fn exchange(number: u8) -> ExchangeId {
     format!("0198c0de-0000-7000-8000-0000000001{number:02x}").parse().unwrap()
 }
-fn registered() -> UserEvent {
+pub(super) fn registered() -> UserEvent {
     User::register(kim(), Nickname::parse("kim").unwrap(), at(0))
 }
-fn reserved(number: u8, attempt: u32, seconds: u64) -> UserEvent {
-    UserEvent::TokensReserved { id: kim(), exchange: exchange(number), attempt, at: at(seconds) }
+
+fn mbti(edit: Edit<Mbti>) -> UserEdit {
+    UserEdit { profile: ProfileEdit { mbti: edit, ..ProfileEdit::default() }, ..UserEdit::default() }
 }
-fn released(number: u8, attempt: u32, seconds: u64) -> UserEvent {
-    UserEvent::TokensReleased { id: kim(), exchange: exchange(number), attempt, at: at(seconds) }
+fn infp() -> Mbti {
+    Mbti::parse("INFP").unwrap()
 }
-fn spent(number: u8, remaining: u32, seconds: u64) -> UserEvent {
-    UserEvent::TokensSpent { id: kim(), exchange: exchange(number), remaining, max: 7, at: at(seconds) }
+fn updated(mbti: Option<Mbti>) -> UserEvent {
+    let nickname = Nickname::parse("kim").unwrap();
+    UserEvent::Updated { id: kim(), nickname, profile: Profile { mbti, ..Profile::default() }, at: at(1) }
 }
-/// What kim's wallet shows after this.
-fn remaining(events: &[UserEvent], seconds: u64) -> u32 {
-    replay::<User, _>(events).unwrap().wallet().balance(at(seconds)).remaining
+
+#[test]
+fn what_is_told_is_kept() {
+    given::<User>([registered()])
+        .when(|user| user.update(mbti(Edit::Set(infp())), at(1)))
+        .then([updated(Some(infp()))]);
+}
+#[test]
+fn what_is_cleared_is_gone() {
+    given::<User>([registered(), updated(Some(infp()))])
+        .when(|user| user.update(mbti(Edit::Clear), at(1)))
+        .then([updated(None)]);
+}
+#[test]
+fn what_is_the_same_is_no_event() {
+    let same = UserEdit { nickname: Some(Nickname::parse("kim").unwrap()), ..UserEdit::default() };
+    given::<User>([registered()]).when(|user| user.update(same, at(1))).then([]);
+}
+#[test]
+fn an_update_changes_something() {
+    given::<User>([registered()])
+        .when(|user| user.update(UserEdit::default(), at(1)))
+        .then_rejected(UserError::NothingToUpdate);
+}
+#[test]
+fn an_edit_survives_being_stored() {
+    let edit = mbti(Edit::Clear);
+    assert_eq!(edit, serde_json::from_slice(&serde_json::to_vec(&edit).unwrap()).unwrap());
+}
+
+#[test]
+fn a_phone_number_is_korean_and_mobile() {
+    for good in ["010-1234-5678", "01012345678", "011-123-4567", "0191234567"] {
+        assert_eq!(PhoneNumber::parse(good).unwrap().to_string(), good.replace('-', ""));
+    }
+    for bad in [
+        "02-123-4567",
+        "012-1234-5678",
+        "010-1234-567x",
+        "010-12-5678",
+        "010-12345-6789",
+        "+821012345678",
+        "０１０-1234-5678",
+    ] {
+        assert_eq!(PhoneNumber::parse(bad), Err(UserError::PhoneNumber), "{bad}");
+    }
+}
+#[test]
+fn a_birthday_is_a_day() {
+    assert_eq!(Birthday::parse("2000-02-29").unwrap().to_string(), "2000-02-29");
+    for bad in ["2001-02-29", "2000-13-01", "2000-1-1", "20000101", "2000-01-01T00:00:00Z", "yesterday", "+02000-01-01"]
+    {
+        assert_eq!(Birthday::parse(bad), Err(UserError::Birthday), "{bad}");
+    }
+}
+#[test]
+fn texts_have_an_end() {
+    assert!(Introduction::parse(&"가".repeat(500)).is_ok());
+    assert_eq!(Introduction::parse(&"가".repeat(501)), Err(UserError::Introduction));
+    assert!(ImageUrl::parse("https://example.com/a.png").is_ok());
+    assert_eq!(ImageUrl::parse("https://example.com/a b"), Err(UserError::ProfileImage));
+    assert_eq!(Nickname::parse(&"가".repeat(21)), Err(UserError::Nickname));
+    assert_eq!(Nickname::parse("a\nb"), Err(UserError::Nickname));
+    assert!(["ISTP", "ENFJ"].iter().all(|it| Mbti::parse(it).is_ok()));
+    assert!(["istp", "IST", "ISTPP", "XSTP"].iter().all(|it| Mbti::parse(it) == Err(UserError::Mbti)));
+}
+#[test]
+fn every_made_up_nickname_is_one() {
+    let seeds = (0..2000).map(|step: u32| step.wrapping_mul(2_147_483_659)).chain([0, u32::MAX]);
+    for name in seeds.map(Nickname::generated) {
+        assert_eq!(Nickname::parse(&name.to_string()).unwrap(), name);
+    }
+    assert_ne!(Nickname::generated(1), Nickname::generated(10_000));
 }

@@ -1,7 +1,25 @@
-//! Holding, releasing, spending, and the time that passes between.
-use super::{at, exchange, kim, registered, released, remaining, reserved, spent};
-use crate::domain::user::{Allowance, HOLD, REMEMBERED, ResetInterval, User, UserError, UserEvent, Wallet};
-use cqrs_core::testing::given;
+//! The wallet: given, when, then; and what holds in whatever order things happen.
+use super::{Allowance, HOLD, REMEMBERED, REMEMBERED_MOST, ResetInterval, Wallet};
+use crate::domain::user::{
+    User, UserError, UserEvent,
+    tests::{at, exchange, kim, registered},
+};
+use cqrs_core::{Evolve, replay, testing::given};
+use proptest::prelude::{ProptestConfig, Strategy, prop, prop_oneof, proptest};
+
+fn reserved(number: u8, attempt: u32, seconds: u64) -> UserEvent {
+    UserEvent::TokensReserved { id: kim(), exchange: exchange(number), attempt, at: at(seconds) }
+}
+fn released(number: u8, attempt: u32, seconds: u64) -> UserEvent {
+    UserEvent::TokensReleased { id: kim(), exchange: exchange(number), attempt, at: at(seconds) }
+}
+fn spent(number: u8, remaining: u32, seconds: u64) -> UserEvent {
+    UserEvent::TokensSpent { id: kim(), exchange: exchange(number), remaining, max: 7, at: at(seconds) }
+}
+/// What kim's wallet shows after this.
+fn remaining(events: &[UserEvent], seconds: u64) -> u32 {
+    replay::<User, _>(events).unwrap().wallet().balance(at(seconds)).remaining
+}
 
 const SIX_HOURS: u64 = 6 * 3600;
 
@@ -86,7 +104,7 @@ fn a_reset_leaves_what_is_held() {
 #[test]
 fn the_next_six_hours_begin_with_what_happens_next() {
     let past = [registered(), spent(1, 6, 0), spent(2, 6, SIX_HOURS + 100)];
-    let user = cqrs_core::replay::<User, _>(&past).unwrap();
+    let user = replay::<User, _>(&past).unwrap();
     assert_eq!(user.wallet().balance(at(SIX_HOURS + 200)).resets_at, Some(at(2 * SIX_HOURS + 100)));
     assert_eq!(remaining(&past, 2 * SIX_HOURS + 99), 6);
 }
@@ -109,9 +127,97 @@ fn a_full_wallet_has_nothing_to_wait_for() {
 fn what_is_old_is_forgotten() {
     let day = REMEMBERED.as_secs();
     let past = [registered(), spent(1, 6, 0), reserved(2, 1, day)];
-    let user = cqrs_core::replay::<User, _>(&past).unwrap();
+    let user = replay::<User, _>(&past).unwrap();
     let stored = serde_json::to_string(user.wallet()).unwrap();
     assert!(!stored.contains(&exchange(1).to_string()) && stored.contains(&exchange(2).to_string()));
     assert_eq!(user.wallet().holds(exchange(2), at(day)), Some(1));
     assert_eq!(kim(), past[0].id());
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Reserve(u8),
+    Release(u8, u32),
+    Spend(u8),
+    Wait(u64),
+}
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let id = 0u8..12;
+    let step = prop_oneof![
+        4 => id.clone().prop_map(Step::Reserve),
+        2 => (id.clone(), 1u32..4).prop_map(|(id, attempt)| Step::Release(id, attempt)),
+        2 => id.prop_map(Step::Spend),
+        1 => (0u64..100).prop_map(Step::Wait),
+        1 => (0u64..30_000).prop_map(Step::Wait),
+    ];
+    prop::collection::vec(step, 0..120)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_wallet_keeps_its_promises(steps in steps()) {
+        let first = registered();
+        let mut user = replay::<User, _>([&first]).unwrap();
+        let UserEvent::Registered { allowance, at: since, .. } = first else { unreachable!() };
+        let mut view = Wallet::new(allowance, since);
+        let mut now = 0;
+        let mut spent = std::collections::BTreeSet::new();
+        for step in steps {
+            let before = user.wallet().balance(at(now));
+            let happened = match step {
+                Step::Wait(seconds) => { now += seconds; None }
+                Step::Reserve(id) => {
+                    let held = user.wallet().holds(exchange(id), at(now));
+                    let decided = user.reserve(exchange(id), at(now));
+                    match &decided {
+                        Ok(Some(_)) => assert!(before.remaining > 0 && held.is_none()),
+                        Ok(None) => assert!(held.is_some() || spent.contains(&id)),
+                        Err(_) => assert!(before.remaining == 0 && held.is_none()),
+                    }
+                    decided.unwrap_or_default()
+                }
+                Step::Release(id, attempt) => {
+                    let held = user.wallet().holds(exchange(id), at(now));
+                    let decided = user.release(exchange(id), attempt, at(now));
+                    assert_eq!(decided.is_some(), held.is_some_and(|held| attempt >= held));
+                    decided
+                }
+                Step::Spend(id) => {
+                    let decided = user.spend(exchange(id), at(now));
+                    // Forgotten only after a day, and `SpentExchange` never forgets.
+                    assert!(decided.is_none() || spent.insert(id) || now > 24 * 3600);
+                    decided
+                }
+            };
+            if let Some(event) = happened {
+                user.apply(&event);
+                view.apply(&event);
+                let after = user.wallet().balance(at(now));
+                match &event {
+                    UserEvent::TokensReserved { .. } => assert_eq!(after.remaining + 1, before.remaining),
+                    UserEvent::TokensReleased { .. } => assert!(after.remaining >= before.remaining),
+                    UserEvent::TokensSpent { remaining, .. } => assert_eq!(*remaining, after.remaining),
+                    other => unreachable!("{other:?}"),
+                }
+            }
+            let balance = user.wallet().balance(at(now));
+            assert!(balance.remaining <= balance.max);
+            assert!(balance.held_until.is_none_or(|until| until > at(now) && until <= at(now) + HOLD));
+            assert_eq!(user.wallet(), &view);
+        }
+    }
+
+    #[test]
+    fn nobody_makes_it_grow(ids in prop::collection::vec(0u8..=255, 300)) {
+        let mut user = replay::<User, _>([&registered()]).unwrap();
+        for (step, id) in ids.into_iter().enumerate() {
+            if let Ok(Some(event)) = user.reserve(exchange(id), at(step as u64 * 10)) {
+                user.apply(&event);
+            }
+        }
+        let most = REMEMBERED_MOST + 7 + 1;
+        assert!(serde_json::to_vec(user.wallet()).unwrap().len() < most * 160);
+    }
 }

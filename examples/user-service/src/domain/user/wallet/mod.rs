@@ -1,4 +1,7 @@
 //! The wallet's rule: what is left is a pure function of what happened and of the time.
+#[cfg(test)]
+mod tests;
+
 use super::{ExchangeId, UserError, UserEvent};
 use cqrs_core::Timestamp;
 use serde::{Deserialize, Serialize};

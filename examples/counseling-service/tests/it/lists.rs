@@ -1,0 +1,166 @@
+//! What is listed: in which order, in which parts, and what there is from the start.
+use crate::{
+    cases,
+    stage::{KIM, LEE, Stage, by},
+};
+use contracts::v1::service::{
+    CreateCounselRequest, FindBubbleByIdRequest, FindBubblesRequest, FindCounselorByIdRequest, FindCounselorsRequest,
+    FindCounselsRequest, FindMessagesRequest, FindRandomBubbleRequest, FindToneByIdRequest, FindTonesRequest,
+};
+use cqrs_core::grpc::details;
+use std::collections::BTreeSet;
+use tonic::Code;
+use uuid::Uuid;
+
+cases![
+    counsels_are_listed_newest_first,
+    messages_are_listed_as_they_were_said,
+    a_page_is_asked_for_properly,
+    counsellors_can_be_looked_through,
+    bubbles_belong_to_a_counsellor,
+    tones_are_found_by_their_name,
+    seeding_again_changes_nothing,
+];
+
+async fn counsels_are_listed_newest_first(stage: Stage) -> anyhow::Result<()> {
+    let all = stage.counselors.clone().find_counselors(FindCounselorsRequest::default()).await?.into_inner();
+    let mut opened = Vec::new();
+    for counselor in [0, 1, 0, 1, 0] {
+        let (user_id, counselor_id) = (KIM.to_string(), all.counselors[counselor].id.clone());
+        let counsel = stage.open(CreateCounselRequest { user_id, counselor_id, ..Default::default() }).await?.counsel;
+        opened.insert(0, counsel.unwrap());
+    }
+    let mut client = stage.counsels.clone();
+    let (user_id, limit) = (KIM.to_string(), Some(2));
+    let mut request = FindCounselsRequest { user_id: user_id.clone(), limit, ..Default::default() };
+    let mut found = Vec::new();
+    loop {
+        let page = client.find_counsels(by(KIM, request.clone())).await?.into_inner();
+        assert!(page.counsels.len() <= 2);
+        found.extend(page.counsels);
+        let Some(next) = page.next else { break };
+        request.after = Some(next);
+    }
+    assert_eq!(found, opened);
+    let counselor_id = Some(all.counselors[1].id.clone());
+    let with_one = FindCounselsRequest { user_id, counselor_id, ..Default::default() };
+    let with_one = client.find_counsels(with_one).await?.into_inner();
+    assert_eq!((with_one.counsels, with_one.next), (vec![opened[1].clone(), opened[3].clone()], None));
+    let lees = FindCounselsRequest { user_id: LEE.to_string(), ..Default::default() };
+    assert!(client.find_counsels(lees).await?.into_inner().counsels.is_empty());
+    Ok(())
+}
+
+async fn messages_are_listed_as_they_were_said(stage: Stage) -> anyhow::Result<()> {
+    let counsel_id = stage.opened().await?;
+    for number in 0..12 {
+        stage.say(&counsel_id, Uuid::now_v7(), &format!("{number}")).await?;
+    }
+    let all = stage.messages(&counsel_id).await?;
+    let said: Vec<_> = all.iter().filter(|it| it.is_user_message).map(|it| it.message.parse().unwrap()).collect();
+    assert_eq!((all.len(), said), (25, (0..12).collect::<Vec<u32>>()));
+    let mut client = stage.counsels.clone();
+    let first = FindMessagesRequest { counsel_id: counsel_id.clone(), after: None, limit: Some(20) };
+    let first = client.find_messages(by(KIM, first)).await?.into_inner();
+    let rest = FindMessagesRequest { counsel_id, after: first.next, limit: None };
+    let rest = client.find_messages(by(KIM, rest)).await?.into_inner();
+    assert_eq!(([first.counsel_messages, rest.counsel_messages].concat(), rest.next), (all, None));
+    Ok(())
+}
+
+async fn a_page_is_asked_for_properly(stage: Stage) -> anyhow::Result<()> {
+    let counsel_id = stage.opened().await?;
+    let user_id = KIM.to_string();
+    for (after, limit, field) in [
+        (Some("somewhere".to_owned()), None, "after"),
+        (Some(String::new()), None, "after"),
+        (None, Some(0), "limit"),
+        (None, Some(-1), "limit"),
+        (None, Some(1001), "limit"),
+    ] {
+        let messages = FindMessagesRequest { counsel_id: counsel_id.clone(), after: after.clone(), limit };
+        let counsels =
+            FindCounselsRequest { user_id: user_id.clone(), after: after.clone(), limit, counselor_id: None };
+        let tones = FindTonesRequest { after, limit, name: None };
+        let (mut client, mut counselors) = (stage.counsels.clone(), stage.counselors.clone());
+        for answer in [
+            client.find_messages(by(KIM, messages)).await.map(drop),
+            client.find_counsels(counsels).await.map(drop),
+            counselors.find_tones(tones).await.map(drop),
+        ] {
+            let refused = answer.unwrap_err();
+            assert_eq!(refused.code(), Code::InvalidArgument);
+            assert_eq!(details(&refused).fields[0].0, field);
+        }
+    }
+    Ok(())
+}
+
+async fn counsellors_can_be_looked_through(stage: Stage) -> anyhow::Result<()> {
+    let mut client = stage.counselors.clone();
+    let all = client.find_counselors(FindCounselorsRequest::default()).await?.into_inner().counselors;
+    let tones: BTreeSet<_> = all.iter().map(|it| &it.tone_id).collect();
+    assert!(all.len() >= 3 && tones.len() == all.len());
+    for it in &all {
+        let counselor_id = it.id.clone();
+        let found = client.find_counselor_by_id(FindCounselorByIdRequest { counselor_id }).await?.into_inner();
+        assert_eq!(found.counselor.as_ref(), Some(it));
+        let of_tone = FindCounselorsRequest { tone_id: Some(it.tone_id.clone()), ..Default::default() };
+        assert_eq!(client.find_counselors(of_tone).await?.into_inner().counselors.as_slice(), std::slice::from_ref(it));
+        let tone_id = it.tone_id.clone();
+        assert!(client.find_tone_by_id(FindToneByIdRequest { tone_id }).await?.into_inner().tone.is_some());
+    }
+    let nobody = FindCounselorByIdRequest { counselor_id: Uuid::now_v7().to_string() };
+    assert_eq!(client.find_counselor_by_id(nobody).await.unwrap_err().code(), Code::NotFound);
+    let bad = FindCounselorByIdRequest { counselor_id: "하늘".into() };
+    assert_eq!(client.find_counselor_by_id(bad).await.unwrap_err().code(), Code::InvalidArgument);
+    Ok(())
+}
+
+async fn bubbles_belong_to_a_counsellor(stage: Stage) -> anyhow::Result<()> {
+    let mut client = stage.counselors.clone();
+    let all = client.find_counselors(FindCounselorsRequest::default()).await?.into_inner().counselors;
+    let (counselor_id, other) = (all[0].id.clone(), all[1].id.clone());
+    let of = FindBubblesRequest { counselor_id: counselor_id.clone(), ..Default::default() };
+    let bubbles = client.find_bubbles(of).await?.into_inner().bubbles;
+    assert_eq!(bubbles.len(), 3);
+    let mut drawn = BTreeSet::new();
+    for _ in 0..64 {
+        let random = FindRandomBubbleRequest { counselor_id: counselor_id.clone() };
+        drawn.insert(client.find_random_bubble(random).await?.into_inner().bubble.unwrap().id);
+    }
+    assert_eq!(drawn, bubbles.iter().map(|it| it.id.clone()).collect());
+    let bubble_id = bubbles[0].id.clone();
+    let found = FindBubbleByIdRequest { bubble_id: bubble_id.clone(), counselor_id };
+    assert_eq!(client.find_bubble_by_id(found).await?.into_inner().bubble.as_ref(), Some(&bubbles[0]));
+    let anothers = FindBubbleByIdRequest { bubble_id, counselor_id: other };
+    assert_eq!(client.find_bubble_by_id(anothers).await.unwrap_err().code(), Code::NotFound);
+    let nobodys = FindRandomBubbleRequest { counselor_id: Uuid::now_v7().to_string() };
+    assert_eq!(client.find_random_bubble(nobodys).await.unwrap_err().code(), Code::NotFound);
+    Ok(())
+}
+
+async fn tones_are_found_by_their_name(stage: Stage) -> anyhow::Result<()> {
+    let mut client = stage.counselors.clone();
+    let all = client.find_tones(FindTonesRequest::default()).await?.into_inner().tones;
+    assert!(all.len() >= 3);
+    let named = FindTonesRequest { name: Some(all[1].name.clone()), ..Default::default() };
+    assert_eq!(client.find_tones(named).await?.into_inner().tones, [all[1].clone()]);
+    let part = FindTonesRequest { name: Some(all[1].name.chars().take(2).collect()), ..Default::default() };
+    assert!(client.find_tones(part).await?.into_inner().tones.is_empty());
+    Ok(())
+}
+
+async fn seeding_again_changes_nothing(stage: Stage) -> anyhow::Result<()> {
+    let mut client = stage.counselors.clone();
+    let before = client.find_counselors(FindCounselorsRequest::default()).await?.into_inner();
+    let end = stage.app.storage().horizon().await?;
+    counseling_service::seed(&stage.app).await.map_err(anyhow::Error::from_boxed)?;
+    // Several processes at once, and later than stored answers are kept.
+    stage.world.pass(8 * 24 * 3600);
+    let (one, other) = tokio::join!(counseling_service::seed(&stage.app), counseling_service::seed(&stage.app));
+    one.and(other).map_err(anyhow::Error::from_boxed)?;
+    assert_eq!(stage.app.storage().horizon().await?, end);
+    assert_eq!(client.find_counselors(FindCounselorsRequest::default()).await?.into_inner(), before);
+    Ok(())
+}

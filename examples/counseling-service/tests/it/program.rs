@@ -1,0 +1,77 @@
+//! The program itself, with everything real around it.
+use contracts::v1::service::{FindCounselorsRequest, counselor_service_client::CounselorServiceClient};
+use std::{
+    net::TcpListener,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+use test_support::{Kafka, Postgres, Trials};
+use tokio::time::{sleep, timeout};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) fn trials() -> Trials {
+    Trials::new()
+        .test("says all that is wrong with its configuration", says_what_is_wrong)
+        .test("serves until it is told to stop", serves_until_told)
+}
+
+fn program() -> Command {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_counseling-service"));
+    program.env_clear().stdout(Stdio::null());
+    program
+}
+
+async fn says_what_is_wrong() -> anyhow::Result<()> {
+    let mut program = program();
+    program.env("HEARLERS_DATABASE", "kim:hunter2@host").env("HEARLERS_RESPONDER_URL", "llm");
+    let ended = program.env("HEARLERS_RESPONDER_KEY", "sk-1").output()?;
+    let said = String::from_utf8(ended.stderr)?;
+    assert_eq!(ended.status.code(), Some(2), "{said}");
+    for name in ["HEARLERS_DATABASE", "HEARLERS_KAFKA", "HEARLERS_RESPONDER_URL"] {
+        assert!(said.contains(name), "{said}");
+    }
+    assert!(!said.contains("hunter2") && !said.contains("sk-1"), "{said}");
+    Ok(())
+}
+
+async fn serves_until_told(postgres: &'static Postgres, kafka: &'static Kafka) -> anyhow::Result<()> {
+    let database = postgres.create_database("counseling")?;
+    let free = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+    let mut running = Running(
+        program()
+            .args(["--listen", &free, "--kafka", kafka.bootstrap()])
+            .env("HEARLERS_DATABASE", database.url())
+            .spawn()?,
+    );
+    let visit = async {
+        loop {
+            match CounselorServiceClient::connect(format!("http://{free}")).await {
+                Ok(mut counselors) => break counselors.find_counselors(FindCounselorsRequest::default()).await,
+                Err(_) => sleep(Duration::from_millis(50)).await,
+            }
+        }
+    };
+    assert_eq!(timeout(PATIENCE, visit).await??.into_inner().counselors.len(), 3);
+
+    Command::new("kill").arg(running.0.id().to_string()).status()?;
+    let ended = timeout(PATIENCE, async {
+        loop {
+            match running.0.try_wait() {
+                Ok(None) => sleep(Duration::from_millis(50)).await,
+                ended => break ended,
+            }
+        }
+    });
+    assert_eq!(ended.await??.and_then(|it| it.code()), Some(0), "a request to end is no failure");
+    Ok(())
+}
+
+/// Goes with the test, whatever becomes of it.
+struct Running(Child);
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

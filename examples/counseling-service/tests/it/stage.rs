@@ -1,0 +1,158 @@
+//! The service with its database, its port, a clock that can be moved, a responder that does as told, and a neighbour who hears.
+use crate::{
+    neighbour::{self, Ears},
+    responder::Scripted,
+};
+use contracts::{
+    USER_METADATA,
+    v1::{
+        model::CounselMessage,
+        service::{
+            CreateCounselRequest, CreateCounselResponse, CreateMessageRequest, CreateMessageResponse,
+            FindCounselorsRequest, FindMessagesRequest, counsel_service_client::CounselServiceClient,
+            counselor_service_client::CounselorServiceClient,
+        },
+    },
+};
+use cqrs_core::{
+    App, Running, Timestamp,
+    app::Background,
+    storage::Storage,
+    testing::settle,
+    transport::InProcess,
+    world::{Machine, Task, World},
+};
+use futures_util::future::BoxFuture;
+use std::{
+    any::Any,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{
+    Request, Status,
+    service::RoutesBuilder,
+    transport::{Channel, Server},
+};
+use uuid::Uuid;
+
+/// Who asks in most tests.
+pub(crate) const KIM: Uuid = Uuid::from_u128(0x0198_c0de_0000_7000_8000_0000_0000_0001);
+/// Somebody else.
+pub(crate) const LEE: Uuid = Uuid::from_u128(0x0198_c0de_0000_7000_8000_0000_0000_0002);
+
+pub(crate) struct Stage {
+    pub(crate) counsels: CounselServiceClient<Channel>,
+    pub(crate) counselors: CounselorServiceClient<Channel>,
+    pub(crate) app: Running,
+    pub(crate) responder: Arc<Scripted>,
+    pub(crate) ears: Arc<Ears>,
+    pub(crate) world: Arc<Movable>,
+    neighbour: Running,
+    _background: [Background; 2],
+    /// What goes with the stage: the database.
+    _kept: Box<dyn Any + Send + Sync>,
+}
+
+impl Stage {
+    pub(crate) async fn on(storage: impl Storage, kept: impl Any + Send + Sync) -> anyhow::Result<Stage> {
+        let (broker, world, ears) = (InProcess::new(), Arc::new(Movable::default()), Arc::new(Ears::default()));
+        let responder = Arc::new(Scripted::default());
+        let app = App::new(counseling_service::NAME).storage(storage).transport(broker.clone()).world(world.clone());
+        let app = counseling_service::wire(app, responder.clone()).build()?;
+        let neighbour = neighbour::app(ears.clone()).transport(broker).build()?;
+        let joined = (app.join().await?, neighbour.join().await?);
+        let background = [joined.0.start(), joined.1.start()];
+        counseling_service::seed(&app).await.map_err(anyhow::Error::from_boxed)?;
+
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = format!("http://{}", listener.local_addr()?);
+        let mut routes = RoutesBuilder::default();
+        counseling_service::grpc(&app, &mut routes);
+        tokio::spawn(
+            Server::builder().add_routes(routes.routes()).serve_with_incoming(TcpListenerStream::new(listener)),
+        );
+        let counsels = CounselServiceClient::connect(address.clone()).await?;
+        let counselors = CounselorServiceClient::connect(address).await?;
+        let _kept: Box<dyn Any + Send + Sync> = Box::new(kept);
+        Ok(Stage { counsels, counselors, app, responder, ears, world, neighbour, _background: background, _kept })
+    }
+
+    /// The first of the counsellors.
+    pub(crate) async fn counselor(&self) -> Result<String, Status> {
+        let found = self.counselors.clone().find_counselors(FindCounselorsRequest::default()).await?.into_inner();
+        Ok(found.counselors[0].id.clone())
+    }
+    /// Kim opens a counsel with the first of them.
+    pub(crate) async fn opened(&self) -> Result<String, Status> {
+        let counselor_id = self.counselor().await?;
+        let request = CreateCounselRequest { user_id: KIM.to_string(), counselor_id, ..Default::default() };
+        Ok(self.open(request).await?.counsel.unwrap_or_default().id)
+    }
+    pub(crate) async fn open(&self, request: CreateCounselRequest) -> Result<CreateCounselResponse, Status> {
+        Ok(self.counsels.clone().create_counsel(request).await?.into_inner())
+    }
+    /// Kim says something.
+    pub(crate) async fn say(
+        &self,
+        counsel: &str,
+        exchange: Uuid,
+        message: &str,
+    ) -> Result<CreateMessageResponse, Status> {
+        let exchange_id = Some(exchange.to_string());
+        let request = CreateMessageRequest { counsel_id: counsel.into(), message: message.into(), exchange_id };
+        Ok(self.counsels.clone().create_message(by(KIM, request)).await?.into_inner())
+    }
+    /// All that Kim reads in a counsel.
+    pub(crate) async fn messages(&self, counsel: &str) -> Result<Vec<CounselMessage>, Status> {
+        let request = FindMessagesRequest { counsel_id: counsel.into(), ..Default::default() };
+        Ok(self.counsels.clone().find_messages(by(KIM, request)).await?.into_inner().counsel_messages)
+    }
+    /// The same, as `person: 안녕` and `counselor: ...`.
+    pub(crate) async fn talk(&self, counsel: &str) -> Result<Vec<String>, Status> {
+        let who = |it: &CounselMessage| if it.is_user_message { "person" } else { "counselor" };
+        Ok(self.messages(counsel).await?.iter().map(|it| format!("{}: {}", who(it), it.message)).collect())
+    }
+    /// What the neighbour has heard, when nothing moves any more.
+    pub(crate) async fn heard(&self) -> Vec<String> {
+        settle(&[&self.app, &self.neighbour]).await;
+        self.ears.heard()
+    }
+}
+
+/// On behalf of this person, as the gateway says it.
+pub(crate) fn by<T>(user: Uuid, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert(USER_METADATA, user.to_string().parse().expect("a UUID is ASCII"));
+    request
+}
+
+/// The machine, with a clock that can be moved.
+#[derive(Default)]
+pub(crate) struct Movable(AtomicU64);
+impl Movable {
+    pub(crate) fn pass(&self, seconds: u64) {
+        self.0.fetch_add(seconds, SeqCst);
+    }
+}
+impl World for Movable {
+    fn now(&self) -> Timestamp {
+        Machine.now() + Duration::from_secs(self.0.load(SeqCst))
+    }
+    fn id(&self) -> Uuid {
+        Machine.id()
+    }
+    fn chance(&self) -> u64 {
+        Machine.chance()
+    }
+    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
+        Machine.sleep(time)
+    }
+    fn spawn(&self, task: BoxFuture<'static, ()>) -> Task {
+        Machine.spawn(task)
+    }
+}

@@ -1,0 +1,93 @@
+//! Whose counsel it is: nobody else sees that it is there. And reactions, which only its person leaves.
+use crate::{
+    cases,
+    stage::{KIM, LEE, Stage, by},
+};
+use contracts::v1::{
+    model::CounselMessageReaction::{Dislike, Like, Unspecified},
+    service::{
+        CreateMessageRequest, FindCounselByIdRequest, FindCounselsRequest, FindMessagesRequest, ReactMessageRequest,
+    },
+};
+use tonic::{Code, Request};
+use uuid::Uuid;
+
+cases![a_strangers_counsel_is_not_found, nobody_is_nobody, a_reply_is_liked_once, only_replies_are_liked];
+
+/// Every method that belongs to somebody, asked with `wrap`; each must answer `code`.
+async fn each_answers(stage: &Stage, who: Option<Uuid>, code: Code) -> anyhow::Result<()> {
+    let counsel_id = stage.opened().await?;
+    let message_id = stage.messages(&counsel_id).await?.remove(0).id;
+    let say = CreateMessageRequest { counsel_id: counsel_id.clone(), message: "안녕".into(), exchange_id: None };
+    let read = FindMessagesRequest { counsel_id: counsel_id.clone(), ..Default::default() };
+    let react = ReactMessageRequest { message_id, reaction: Like.into() };
+    let mut client = stage.counsels.clone();
+    let answers = [
+        client.create_message(wrap(who, say)).await.map(drop),
+        client.find_messages(wrap(who, read)).await.map(drop),
+        client.react_message(wrap(who, react)).await.map(drop),
+        client.find_counsel_by_id(wrap(who, FindCounselByIdRequest { counsel_id })).await.map(drop),
+    ];
+    for answer in answers {
+        assert_eq!(answer.unwrap_err().code(), code);
+    }
+    assert_eq!(stage.responder.count(), 0);
+    Ok(())
+}
+fn wrap<T>(who: Option<Uuid>, message: T) -> Request<T> {
+    match who {
+        Some(user) => by(user, message),
+        None => Request::new(message),
+    }
+}
+
+async fn a_strangers_counsel_is_not_found(stage: Stage) -> anyhow::Result<()> {
+    each_answers(&stage, Some(LEE), Code::NotFound).await?;
+    let list = FindCounselsRequest { user_id: KIM.to_string(), ..Default::default() };
+    let refused = stage.counsels.clone().find_counsels(by(LEE, list)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::PermissionDenied);
+    let there = FindCounselByIdRequest { counsel_id: stage.opened().await? };
+    let there = stage.counsels.clone().find_counsel_by_id(by(LEE, there)).await.unwrap_err();
+    let not_there = FindCounselByIdRequest { counsel_id: Uuid::nil().to_string() };
+    let not_there = stage.counsels.clone().find_counsel_by_id(by(LEE, not_there)).await.unwrap_err();
+    let text = |it: &str| it.split(' ').filter(|word| Uuid::try_parse(word).is_err()).collect::<Vec<_>>().join(" ");
+    assert_eq!(text(there.message()), text(not_there.message()));
+    Ok(())
+}
+
+async fn nobody_is_nobody(stage: Stage) -> anyhow::Result<()> {
+    each_answers(&stage, None, Code::Unauthenticated).await?;
+    let mut request = Request::new(FindCounselByIdRequest { counsel_id: stage.opened().await? });
+    request.metadata_mut().insert(contracts::USER_METADATA, "kim".parse()?);
+    let refused = stage.counsels.clone().find_counsel_by_id(request).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unauthenticated);
+    Ok(())
+}
+
+async fn a_reply_is_liked_once(stage: Stage) -> anyhow::Result<()> {
+    let counsel = stage.opened().await?;
+    let message_id = stage.messages(&counsel).await?.remove(0).id;
+    let react = |reaction: i32| by(KIM, ReactMessageRequest { message_id: message_id.clone(), reaction });
+    let mut client = stage.counsels.clone();
+    for nothing in [Unspecified.into(), 7] {
+        let refused = client.react_message(react(nothing)).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument);
+    }
+    let liked = client.react_message(react(Like.into())).await?.into_inner().counsel_message.unwrap();
+    assert!(liked.reaction() == Like && liked.reacted_at.as_ref() == Some(&liked.updated_at));
+    for again in [Like, Dislike] {
+        assert_eq!(client.react_message(react(again.into())).await.unwrap_err().code(), Code::AlreadyExists);
+    }
+    assert_eq!(stage.messages(&counsel).await?, [liked]);
+    Ok(())
+}
+
+async fn only_replies_are_liked(stage: Stage) -> anyhow::Result<()> {
+    let counsel = stage.opened().await?;
+    let own = stage.say(&counsel, Uuid::now_v7(), "안녕").await?.created_counsel_message.unwrap();
+    let mut client = stage.counsels.clone();
+    let react = |message_id: String| by(KIM, ReactMessageRequest { message_id, reaction: Dislike.into() });
+    assert_eq!(client.react_message(react(own.id)).await.unwrap_err().code(), Code::FailedPrecondition);
+    assert_eq!(client.react_message(react(Uuid::now_v7().to_string())).await.unwrap_err().code(), Code::NotFound);
+    Ok(())
+}
