@@ -183,6 +183,7 @@ async fn shared(server: Server) -> Tried {
     let all = futures_util::future::try_join_all((0..100).map(|_| storage.horizon())).await?;
     anyhow::ensure!(all.iter().all(|it| *it == Position(1)), "{all:?}");
     let round_trips = storage.statements() - before;
-    anyhow::ensure!(round_trips <= 2, "{round_trips} round trips");
+    // One look, and one more for each 2 ms that a lock is still held; alone, each caller would make its own hundred.
+    anyhow::ensure!(round_trips <= 20, "{round_trips} round trips");
     Ok(())
 }
