@@ -33,6 +33,13 @@ pub trait Dispatch<R: Handled> {
         request: R,
         metadata: &Arc<Metadata>,
     ) -> impl Future<Output = Result<(R::Output, Position), Error<R::Error>>> + Send;
+    /// The same from the front door, for whoever does not ask for the position.
+    #[doc(hidden)]
+    fn send(
+        shared: &Arc<Shared>,
+        request: R,
+        metadata: &Arc<Metadata>,
+    ) -> impl Future<Output = Result<R::Output, Error<R::Error>>> + Send;
 }
 
 impl<R: Handled> Dispatch<R> for AsQuery {
@@ -49,6 +56,17 @@ impl<R: Handled> Dispatch<R> for AsQuery {
         };
         Ok((output, Position(0)))
     }
+    // One future around the handler's own and no more: each costs as much as a short query does.
+    async fn send(shared: &Arc<Shared>, request: R, metadata: &Arc<Metadata>) -> Result<R::Output, Error<R::Error>> {
+        if metadata.deadline.is_some()
+            || !shared.middleware.is_empty()
+            || is_watched()
+            || !shared.takes(R::registration())
+        {
+            return Box::pin(async { Ok(send::<R, Self>(shared, request, metadata).await?.0) }).await;
+        }
+        request.handle(&Context { shared, unit: None, metadata }).await
+    }
 }
 
 impl<R> Dispatch<R> for AsCommand
@@ -57,6 +75,9 @@ where
     R::Output: Stored + Sync,
 {
     const KIND: Kind = Kind::Command;
+    async fn send(shared: &Arc<Shared>, request: R, metadata: &Arc<Metadata>) -> Result<R::Output, Error<R::Error>> {
+        Ok(send::<R, Self>(shared, request, metadata).await?.0)
+    }
     async fn dispatch(
         shared: &Arc<Shared>,
         request: R,
@@ -156,26 +177,29 @@ async fn until<T, E>(
 
 /// The way in: every request passes here, typed from end to end. A future is moved as a whole before it is polled, so what is
 /// not on the shortest way is boxed: layers, a span that somebody reads, a deadline.
-pub(crate) async fn send<R: Handled>(
+pub(crate) async fn send<R: Handled, D: Dispatch<R>>(
     shared: &Arc<Shared>,
     request: R,
     metadata: &Arc<Metadata>,
-) -> Result<(R::Output, Position), Error<R::Error>>
-where
-    R::Sent: Dispatch<R>,
-{
+) -> Result<(R::Output, Position), Error<R::Error>> {
     if !shared.takes(R::registration()) {
         return Err(Error::Fault(shared.not_discovered(R::registration())));
     }
     if !shared.middleware.is_empty() {
-        return Box::pin(through_layers(shared, request, metadata)).await;
+        return Box::pin(through_layers::<R, D>(shared, request, metadata)).await;
     }
-    if LevelFilter::current() >= Level::INFO
+    if is_watched()
         && let Some(span) = span_of(R::NAME)
     {
-        return Box::pin(R::Sent::dispatch(shared, request, metadata).instrument(span)).await;
+        return Box::pin(D::dispatch(shared, request, metadata).instrument(span)).await;
     }
-    R::Sent::dispatch(shared, request, metadata).await
+    D::dispatch(shared, request, metadata).await
+}
+
+/// Whether anybody may read spans: one load.
+#[inline]
+fn is_watched() -> bool {
+    LevelFilter::current() >= Level::INFO
 }
 
 /// The span of a request, if somebody reads it. Not inlined: even one that is disabled is 40 bytes to be moved about.
@@ -185,22 +209,19 @@ fn span_of(request: &'static str) -> Option<tracing::Span> {
     (!span.is_disabled()).then_some(span)
 }
 
-async fn through_layers<R: Handled>(
+async fn through_layers<R: Handled, D: Dispatch<R>>(
     shared: &Arc<Shared>,
     request: R,
     metadata: &Arc<Metadata>,
-) -> Result<(R::Output, Position), Error<R::Error>>
-where
-    R::Sent: Dispatch<R>,
-{
-    let call = Call { name: R::NAME, kind: <R::Sent as Dispatch<R>>::KIND, metadata };
+) -> Result<(R::Output, Position), Error<R::Error>> {
+    let call = Call { name: R::NAME, kind: D::KIND, metadata };
     let mut outcome = None;
     let refusal = {
         let outcome = &mut outcome;
         let span = tracing::info_span!("send", request = R::NAME);
         let mut next = Next(Box::pin(
             async move {
-                let result = R::Sent::dispatch(shared, request, metadata).await;
+                let result = D::dispatch(shared, request, metadata).await;
                 let verdict = Verdict::of(&result);
                 *outcome = Some(result);
                 Ok(verdict)

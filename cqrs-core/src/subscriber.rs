@@ -34,7 +34,7 @@ impl Bus {
         if let Some(cause) = self.unit.next_cause() {
             metadata.key = Some(format!("{}/{}/{}", cause.group, cause.message, cause.sent));
         }
-        Ok(bus::send(&self.shared, request, &Arc::new(metadata)).await?.0)
+        Ok(bus::send::<R, R::Sent>(&self.shared, request, &Arc::new(metadata)).await?.0)
     }
 }
 impl FromContext for Bus {

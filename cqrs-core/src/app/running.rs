@@ -41,11 +41,11 @@ impl Running {
     ///
     /// # Errors
     /// The handler's own [`Error`]: then nothing has changed, unless it is a fault of the database during the commit.
-    pub async fn send<R: Handled>(&self, request: R) -> Result<R::Output, Error<R::Error>>
+    pub fn send<R: Handled>(&self, request: R) -> impl Future<Output = Result<R::Output, Error<R::Error>>> + Send
     where
         R::Sent: Dispatch<R>,
     {
-        Ok(bus::send(&self.shared, request, &self.shared.nobody).await?.0)
+        R::Sent::send(&self.shared, request, &self.shared.nobody)
     }
     /// The same, with who asks, why, until when.
     ///
@@ -276,11 +276,11 @@ impl With {
     ///
     /// # Errors
     /// As [`Running::send`]; also [`Error::KeyReused`].
-    pub async fn send<R: Handled>(&self, request: R) -> Result<R::Output, Error<R::Error>>
+    pub fn send<R: Handled>(&self, request: R) -> impl Future<Output = Result<R::Output, Error<R::Error>>> + Send
     where
         R::Sent: Dispatch<R>,
     {
-        Ok(self.send_at(request).await?.0)
+        R::Sent::send(&self.shared, request, &self.metadata)
     }
     /// Sends it and also tells where its events lie: what a reader must have seen to see them. 0 when there were none.
     ///
@@ -290,6 +290,6 @@ impl With {
     where
         R::Sent: Dispatch<R>,
     {
-        bus::send(&self.shared, request, &self.metadata).await
+        bus::send::<R, R::Sent>(&self.shared, request, &self.metadata).await
     }
 }
