@@ -13,6 +13,7 @@ pub(crate) async fn a_person_chats(system: &Deployment, browser: &Browser) -> Re
     browser.wait_for("document.querySelectorAll('[data-testid=counselor-card]').length >= 3", PATIENCE).await?;
     browser.eval("document.querySelector('[data-testid=counselor-card] a').click()").await?;
     browser.wait_for("!document.querySelector('#view-counselor').hidden", PATIENCE).await?;
+    browser.wait_for("document.querySelectorAll('[data-testid=bubble]').length > 0", PATIENCE).await?;
     browser.eval("document.querySelector('#start-counsel').click()").await?;
     browser
         .wait_for("document.querySelectorAll('[data-author=counselor][data-state=sent]').length === 1", PATIENCE)
