@@ -8,8 +8,7 @@ use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 const LONGEST_TIMEOUT: u64 = 25;
 
 /// The counseling service: counsels over gRPC, on PostgreSQL and Kafka.
-///
-/// Values are text here, so that [`check`](Args::check) can report all that is wrong and not only the first.
+// Values are text here, so that `check` can report all that is wrong and not only the first.
 #[derive(Parser)]
 #[command(name = "counseling-service", version, about)]
 pub struct Args {
@@ -22,7 +21,7 @@ pub struct Args {
     /// The Kafka brokers: HOST:PORT, with commas between.
     #[arg(long, env = "HEARLERS_KAFKA", value_name = "BROKERS")]
     kafka: Option<String>,
-    /// A language model's API as OpenAI has it, such as https://api.openai.com/v1. Without, replies come from a table.
+    /// A language model's API as OpenAI has it, such as `https://api.openai.com/v1`. Without one, replies come from a table.
     #[arg(long, env = "HEARLERS_RESPONDER_URL", value_name = "URL")]
     responder_url: Option<String>,
     /// The key to that API.
@@ -31,7 +30,7 @@ pub struct Args {
     /// Which of its models.
     #[arg(long, env = "HEARLERS_RESPONDER_MODEL", value_name = "NAME")]
     responder_model: Option<String>,
-    /// How many seconds the model may take, each time it is asked; it is asked twice at most.
+    /// How many seconds the model may take, each time it is asked: 12 unless set. It is asked twice at most, and 25 in all.
     #[arg(long, env = "HEARLERS_RESPONDER_TIMEOUT", value_name = "SECONDS")]
     responder_timeout: Option<String>,
 }
