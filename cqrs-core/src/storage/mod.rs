@@ -72,7 +72,7 @@ pub trait Storage: Send + Sync + 'static {
 /// An open transaction: SQL of one's own first, then the batch, then committed.
 #[async_trait]
 pub trait Tx: Send {
-    /// The driver's transaction, for [`postgres`](crate::storage::postgres) or [`sqlite`](crate::storage::sqlite).
+    /// The driver's transaction, for `storage::postgres::transaction` or `storage::sqlite::transaction`.
     fn driver(&mut self) -> &mut (dyn Any + Send);
     /// Commits the batch with what was done before, or nothing at all.
     async fn commit(self: Box<Self>, batch: Batch) -> Result<Position, Rejected>;
