@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use counseling_service::{OfflineResponder, OpenAiConfig, OpenAiResponder, Responder, Secret};
 use cqrs_core::{App, app::DRAIN, storage::Sqlite, transport::InProcess};
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{fs::DirBuilder, net::SocketAddr, os::unix::fs::DirBuilderExt, path::PathBuf, process::ExitCode, sync::Arc};
 use tokio::{net::TcpListener, sync::watch};
 use tonic::{
     service::RoutesBuilder,
@@ -38,20 +38,32 @@ struct Config {
 }
 
 #[tokio::main]
-async fn main() -> Result<()> {
+async fn main() -> ExitCode {
     let config = Config::parse();
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()))
         .with_writer(std::io::stderr)
         .init();
-    run(config).await
+    match run(config).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 async fn run(config: Config) -> Result<()> {
     // Ports first: a taken one is told before anything is touched.
     let rest = bind(config.listen, "--listen").await?;
     let grpc = bind(config.grpc, "--grpc").await?;
-    std::fs::create_dir_all(&config.data).with_context(|| format!("--data {}", config.data.display()))?;
+    // What people told a counsellor is for nobody else on this machine.
+    let mut folder = DirBuilder::new();
+    folder
+        .recursive(true)
+        .mode(0o700)
+        .create(&config.data)
+        .with_context(|| format!("--data {}", config.data.display()))?;
     let session_key = secret::of(&config.data)?;
     let responder = responder(&config)?;
 
