@@ -120,7 +120,7 @@ pub trait Contract: Clone + Send + Sync + Sized + 'static {
     /// The other way.
     ///
     /// # Errors
-    /// When the bytes are not of this contract: such a record is parked, never skipped.
+    /// When the bytes are not of this contract: such a record holds its key and is said in the log, never skipped.
     fn decode(bytes: &[u8]) -> Result<Self, BoxError>;
 }
 

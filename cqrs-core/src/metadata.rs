@@ -52,7 +52,8 @@ impl Metadata {
         self.caller = Some(caller.into());
         self
     }
-    /// With this key, the same command is done once and its first answer is given again, for seven days.
+    /// With this key, the same command is done once and its first answer is given again. Answers are kept: there is no retention
+    /// yet.
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
         self

@@ -10,9 +10,20 @@ use std::{fmt, sync::Arc};
 /// Sends commands from a subscriber. Each carries `group/event id/number` as its idempotency key, so a redelivered event is
 /// answered and not repeated. The commands commit by themselves, before the subscriber's own mark.
 ///
-/// ```ignore
+/// ```
+/// use cqrs_core::{BoxError, Bus, Recorded, subscriber};
+/// # use cqrs_core::{Command, Event, Never, handler};
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Clone, Serialize, Deserialize, Event)]
+/// # #[event(name = "replied", version = 1)]
+/// # struct Replied { user_id: String }
+/// # #[derive(Clone, Serialize, Deserialize, Command)]
+/// # struct SpendTokens { user: u64 }
+/// # #[handler]
+/// # async fn spend(_: SpendTokens) -> cqrs_core::Result<(), Never> { Ok(()) }
+///
 /// #[subscriber(group = "user.spend-tokens")]
-/// async fn spend_tokens(event: Recorded<CounselReplied>, bus: Bus) -> Result<(), BoxError> {
+/// async fn spend_tokens(event: Recorded<Replied>, bus: Bus) -> Result<(), BoxError> {
 ///     Ok(bus.send(SpendTokens { user: event.user_id.parse()? }).await?)
 /// }
 /// ```
