@@ -15,8 +15,8 @@
 //! Goals: `handle` at most 5 ns over `a_direct`, `send_query` at most 5 ns over `handle`, a `Dep` at most 15 ns; no allocation up
 //! to there (`tests/allocations.rs` counts), one for a command. Times on a shared machine wander: believe the fastest column.
 //!
-//! On two shared cores, 2026-11: 1.0, 1.4, 9.8, 24, 146 ns and 3 to 4 µs. So a `Dep` is about at its goal and `send_query` is 3 ns over
-//! it: two futures around the handler's own, each with a state to be written and read again.
+//! On two shared cores, 2026-11: 1.6, 1.5, 4.3, 26, 152 ns and 3 µs. So `send_query` is inside its goal, and a `Dep` is not: 14 to 22 ns
+//! in different runs.
 #![allow(missing_docs, reason = "divan's attributes make items of their own")]
 use cqrs_core::{
     Aggregate, App, Command, Context, Dep, Event, Evolve, FromContext, Handled, Missing, Never, Query, Repo, Result,
