@@ -8,7 +8,6 @@ use crate::{
     unit::Unit,
     world::{backoff, within},
 };
-use serde::de::DeserializeOwned;
 use std::{sync::Arc, time::Duration};
 use tracing::{Instrument, Level, level_filters::LevelFilter};
 
@@ -91,13 +90,14 @@ where
                 Err(Refused::Again(what)) => {
                     attempt += 1;
                     if attempt == ATTEMPTS {
-                        return first_answer_or(shared, key.as_ref(), Error::Conflict { what }).await;
+                        return first_answer_or::<R>(shared, key.as_ref(), Error::Conflict { what }).await;
                     }
+                    shared.meter.decides_again(R::NAME);
                     tracing::debug!(what, attempt, "changed by someone else: deciding again");
                     let wait = backoff(&*shared.world, attempt, FIRST_WAIT, LONGEST_WAIT);
                     shared.world.sleep(wait).await;
                 }
-                Err(Refused::For(error)) => return first_answer_or(shared, key.as_ref(), error).await,
+                Err(Refused::For(error)) => return first_answer_or::<R>(shared, key.as_ref(), error).await,
             }
         }
     }
@@ -126,6 +126,7 @@ where
         Some(deadline) => Box::pin(until(shared, deadline, request.handle(&context))).await,
     };
     if let (Some(key), Some(answer)) = (key, unit.answered()) {
+        shared.meter.repeats(R::NAME);
         return key.read(&answer).map_err(Refused::For);
     }
     let output = result.map_err(Refused::For)?;
@@ -135,7 +136,10 @@ where
     if batch.is_empty() {
         return Ok((output, Position(0)));
     }
-    match shared.storage.commit(batch).await {
+    let began = shared.world.uptime();
+    let committed = shared.storage.commit(batch).await;
+    shared.meter.committed(R::NAME, shared.world.uptime().saturating_sub(began), &committed);
+    match committed {
         Ok(position) => {
             shared.committed(position);
             Ok((output, position))
@@ -151,14 +155,19 @@ where
 }
 
 /// A retry must not be rejected by its own first effect: whatever the refusal, an answer that is there wins.
-async fn first_answer_or<T: DeserializeOwned, E>(
+async fn first_answer_or<R>(
     shared: &Shared,
     key: Option<&AnswerKey>,
-    error: Error<E>,
-) -> Result<(T, Position), Error<E>> {
+    error: Error<R::Error>,
+) -> Result<(R::Output, Position), Error<R::Error>>
+where
+    R: Handled,
+    R::Output: Stored,
+{
     if let Some(key) = key
         && let Ok(Some(answer)) = shared.storage.answer(&key.key).await
     {
+        shared.meter.repeats(R::NAME);
         return key.read(&answer);
     }
     Err(error)

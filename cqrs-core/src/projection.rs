@@ -67,12 +67,17 @@ impl Follower {
         events: Vec<Recorded<Raw>>,
         moved: Move,
     ) -> Result<(), Rejected> {
-        let heard = events.into_iter().filter(|it| self.hears(&it.event.name)).collect();
-        match self {
-            Follower::View(it) => project(shared, it, heard, moved).await,
-            Follower::Sql(it) => run_sql(shared, it, heard, moved).await,
-            Follower::Group(_, subscribers) => subscribe(shared, subscribers, heard, moved).await,
+        let heard: Vec<_> = events.into_iter().filter(|it| self.hears(&it.event.name)).collect();
+        let count = heard.len();
+        let (name, done) = match self {
+            Follower::View(it) => (it.name, project(shared, it, heard, moved).await),
+            Follower::Sql(it) => (it.name, run_sql(shared, it, heard, moved).await),
+            Follower::Group(_, subscribers) => return subscribe(shared, subscribers, heard, moved).await,
+        };
+        if done.is_ok() {
+            shared.meter.projected(name, count);
         }
+        done
     }
 }
 
@@ -212,6 +217,17 @@ async fn subscribe(
 
 /// Runs a subscriber and commits what it staged with its mark, and the position if it has one.
 pub(crate) async fn handle(
+    shared: &Arc<Shared>,
+    subscriber: &Subscriber,
+    event: Recorded<Raw>,
+    moved: Option<Move>,
+) -> Result<(), Rejected> {
+    let at = event.at;
+    let done = run_and_commit(shared, subscriber, event, moved).await;
+    shared.meter.tried(subscriber.group, at, &*shared.world, &done);
+    done
+}
+async fn run_and_commit(
     shared: &Arc<Shared>,
     subscriber: &Subscriber,
     event: Recorded<Raw>,

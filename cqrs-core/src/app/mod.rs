@@ -1,12 +1,16 @@
 //! App: what was discovered, what is provided, where it is stored; `build` checks that it fits together.
 mod background;
 mod describe;
+mod health;
+mod lag;
 mod registry;
 mod running;
 mod shared;
 
 pub use background::{Background, Joined};
 pub use describe::Description;
+pub use health::{Health, Part, Watched};
+pub use lag::Behind;
 pub use registry::{
     ErasedChange, Kind, Raw, Registered, Registration, RunProjection, RunProjector, RunPublisher, RunSubscriber,
     Unhandled,
@@ -19,6 +23,7 @@ pub use shared::Shared;
 use crate::{
     Aggregate, Event, Metadata, Source,
     context::{Provided, RunsIn},
+    metrics::Meter,
     middleware::Middleware,
     repo::{Kept, keeping},
     storage::{Memory, Storage},
@@ -151,6 +156,7 @@ impl App {
         let world = self.world;
         Ok(Running::new(
             Shared {
+                meter: Meter::new(&self.service),
                 service: self.service,
                 provided: self.provided,
                 storage: self.storage.unwrap_or_else(|| Arc::new(Memory::with(world.clone()))),
@@ -164,6 +170,7 @@ impl App {
                 nobody: Arc::new(Metadata::NONE),
                 silent: Arc::new([]),
                 last: Default::default(),
+                broker: Default::default(),
             },
             self.aggregates,
         ))

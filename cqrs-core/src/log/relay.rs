@@ -201,6 +201,10 @@ impl Relay {
                 continue;
             }
             lane.flight = None;
+            if published.error.is_some() {
+                self.shared.meter.publish_failed(&self.audience.0);
+            }
+            self.shared.broker.took(published.error.is_none());
             trouble = trouble.or(published.error);
             let Some(to) = published.acknowledged.checked_sub(1).map(|last| sent.positions[last]) else { continue };
             acknowledged += published.acknowledged;
@@ -222,6 +226,7 @@ impl Relay {
                 }
             };
         }
+        self.shared.meter.published(&self.audience.0, acknowledged);
         match trouble {
             None => Ok(acknowledged),
             Some(error) => Err(Fault::unavailable("the broker did not take a record").because(error)),

@@ -160,9 +160,9 @@ impl Consumer {
             let Some(record) = self.waiting.get_mut(&key).and_then(VecDeque::pop_front) else { continue };
             let gone = self.partitions.entry(key.0.clone()).or_default().begin();
             let (offset, shared, subscribers) = (record.offset, self.shared.clone(), self.subscribers.clone());
-            let workers = self.workers.clone();
+            let (group, workers) = (self.group, self.workers.clone());
             self.working.push(Box::pin(async move {
-                let handled = until_handled(&shared, &subscribers, &workers, record, &gone).await;
+                let handled = until_handled(&shared, group, &subscribers, &workers, record, &gone).await;
                 Worked { key, offset, gone, handled }
             }));
         }
@@ -196,6 +196,7 @@ impl Consumer {
 /// Tries until it is done: skipping a message would lose it, and passing it would break its key's order.
 async fn until_handled(
     shared: &Arc<Shared>,
+    group: &'static str,
     subscribers: &[Subscriber],
     workers: &Semaphore,
     record: Received,
@@ -204,7 +205,7 @@ async fn until_handled(
     let (partition, offset) = (record.partition.clone(), record.offset);
     let message = match envelope::message(record) {
         Ok(message) => message,
-        Err(error) => return stuck(shared, &partition, offset, &*error, gone).await,
+        Err(error) => return stuck(shared, group, &partition, offset, &*error, gone).await,
     };
     let Some(subscriber) = subscribers.iter().find(|it| it.source.hears(&message.event.name)) else {
         return Handled::Done;
@@ -232,6 +233,7 @@ async fn until_handled(
 
 async fn handle_once(shared: &Arc<Shared>, subscriber: &Subscriber, message: Recorded<Raw>) -> Result<(), Rejected> {
     if !shared.storage.seen(subscriber.group, &[message.id]).await?.is_empty() {
+        shared.meter.message(subscriber.group, "known");
         return Ok(());
     }
     match handle(shared, subscriber, message, None).await {
@@ -243,6 +245,7 @@ async fn handle_once(shared: &Arc<Shared>, subscriber: &Subscriber, message: Rec
 /// A record that nobody can read holds its key: it is not skipped, and it is said again and again.
 async fn stuck(
     shared: &Shared,
+    group: &'static str,
     partition: &Partition,
     offset: u64,
     error: &(dyn std::error::Error + Send + Sync),
@@ -252,7 +255,8 @@ async fn stuck(
         if gone.load(Ordering::Relaxed) {
             break;
         }
-        tracing::error!(%partition, offset, %error, "a record cannot be read; its key waits");
+        shared.meter.message(group, "unreadable");
+        tracing::error!(group, %partition, offset, %error, "a record cannot be read; its key waits");
         wait(shared, attempt + 6, gone).await;
     }
     Handled::GivenUp

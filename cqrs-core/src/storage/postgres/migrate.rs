@@ -4,7 +4,8 @@ use crate::Fault;
 use sqlx::{PgConnection, Row};
 
 /// What there is, in order; the number is the place, from 1.
-const MIGRATIONS: [(&str, &str); 1] = [("initial", include_str!("../../../migrations/postgres/0001_initial.sql"))];
+pub(super) const MIGRATIONS: [(&str, &str); 1] =
+    [("initial", include_str!("../../../migrations/postgres/0001_initial.sql"))];
 
 /// "cqrsmig" in ASCII.
 const LOCK: &str = "select pg_advisory_xact_lock(27990759071115623)";
