@@ -5,11 +5,13 @@ use crate::{
     app::{Kind, Shared},
     batch::Rejected,
     middleware::{Call, Next, Verdict},
+    spans,
+    trace::is_watched,
     unit::Unit,
     world::{backoff, within},
 };
 use std::{sync::Arc, time::Duration};
-use tracing::{Instrument, Level, level_filters::LevelFilter};
+use tracing::Instrument;
 
 /// How often a command is decided again when somebody else was faster; with jitter, fifty callers of one aggregate all get
 /// through, on a busy machine too: twelve times and 128 ms were not enough there.
@@ -198,24 +200,11 @@ pub(crate) async fn send<R: Handled, D: Dispatch<R>>(
         return Box::pin(through_layers::<R, D>(shared, request, metadata)).await;
     }
     if is_watched()
-        && let Some(span) = span_of(R::NAME)
+        && let Some(span) = spans::send(R::NAME, metadata)
     {
         return Box::pin(D::dispatch(shared, request, metadata).instrument(span)).await;
     }
     D::dispatch(shared, request, metadata).await
-}
-
-/// Whether anybody may read spans: one load.
-#[inline]
-fn is_watched() -> bool {
-    LevelFilter::current() >= Level::INFO
-}
-
-/// The span of a request, if somebody reads it. Not inlined: even one that is disabled is 40 bytes to be moved about.
-#[inline(never)]
-fn span_of(request: &'static str) -> Option<tracing::Span> {
-    let span = tracing::info_span!("send", request);
-    (!span.is_disabled()).then_some(span)
 }
 
 async fn through_layers<R: Handled, D: Dispatch<R>>(
@@ -227,7 +216,7 @@ async fn through_layers<R: Handled, D: Dispatch<R>>(
     let mut outcome = None;
     let refusal = {
         let outcome = &mut outcome;
-        let span = tracing::info_span!("send", request = R::NAME);
+        let span = spans::send(R::NAME, metadata).unwrap_or_else(tracing::Span::none);
         let mut next = Next(Box::pin(
             async move {
                 let result = D::dispatch(shared, request, metadata).await;

@@ -3,6 +3,7 @@ use crate::{
     BoxError, Context, Fault, Metadata, Recorded,
     app::{Projection, Projector, Raw, Shared, Subscriber, Unhandled},
     batch::{Batch, Move, Rejected, ViewWrite},
+    spans,
     storage::StoredView,
     unit::Unit,
     world::backoff,
@@ -14,6 +15,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+use tracing::Instrument;
 use uuid::Uuid;
 
 /// The stored name of a projection's position in the own log.
@@ -70,8 +72,14 @@ impl Follower {
         let heard: Vec<_> = events.into_iter().filter(|it| self.hears(&it.event.name)).collect();
         let count = heard.len();
         let (name, done) = match self {
-            Follower::View(it) => (it.name, project(shared, it, heard, moved).await),
-            Follower::Sql(it) => (it.name, run_sql(shared, it, heard, moved).await),
+            Follower::View(it) => {
+                let span = spans::project(it.name, &heard);
+                (it.name, project(shared, it, heard, moved).instrument(span).await)
+            }
+            Follower::Sql(it) => {
+                let span = spans::project(it.name, &heard);
+                (it.name, run_sql(shared, it, heard, moved).instrument(span).await)
+            }
             Follower::Group(_, subscribers) => return subscribe(shared, subscribers, heard, moved).await,
         };
         if done.is_ok() {
@@ -222,8 +230,8 @@ pub(crate) async fn handle(
     event: Recorded<Raw>,
     moved: Option<Move>,
 ) -> Result<(), Rejected> {
-    let at = event.at;
-    let done = run_and_commit(shared, subscriber, event, moved).await;
+    let (at, span) = (event.at, spans::process(shared, subscriber, &event));
+    let done = run_and_commit(shared, subscriber, event, moved).instrument(span).await;
     shared.meter.tried(subscriber.group, at, &*shared.world, &done);
     done
 }

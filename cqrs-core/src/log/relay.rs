@@ -5,13 +5,15 @@ use crate::{
     Fault, Position, Timestamp,
     app::Shared,
     batch::{Batch, Entry, Move, Rejected},
-    envelope,
+    envelope, spans,
     storage::LANES,
+    trace,
     transport::{Audience, Published, Record},
 };
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
+use tracing::Instrument;
 
 /// How many entries of a lane are on their way at most.
 const WINDOW: usize = 500;
@@ -177,13 +179,16 @@ impl Relay {
         let (shared, audience) = (self.shared.clone(), self.audience.clone());
         self.sending.push(Box::pin(async move {
             let positions = entries.iter().map(|entry| entry.position).collect();
-            let records: Vec<Record> = entries
-                .iter()
-                .filter_map(|entry| entry.told.as_ref().map(|told| envelope::record(entry, told, &shared.service)))
-                .collect();
+            let span = spans::publish(&shared, &entries);
+            // A record that goes alone has one hop; of many, each keeps the span it was decided in.
+            let hop = if entries.len() == 1 { trace::of(&span) } else { None };
+            let record = |entry: &Entry| {
+                entry.told.as_ref().map(|told| envelope::record(entry, told, &shared.service, hop.as_deref()))
+            };
+            let records: Vec<Record> = entries.iter().filter_map(record).collect();
             let published = tokio::select! {
                 biased;
-                published = shared.transport.publish(&audience, &records) => Some(published),
+                published = shared.transport.publish(&audience, &records).instrument(span) => Some(published),
                 _ = cancelled => None,
             };
             Sent { lane, publish, positions, published }

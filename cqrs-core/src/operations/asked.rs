@@ -43,6 +43,12 @@ impl Asked {
         };
         (ready, json!({ "ready": ready, "phase": phase, "parts": parts.collect::<Vec<_>>() }))
     }
+    /// Ready when the process is to end.
+    pub(super) async fn ends(&self) {
+        if self.phase.clone().wait_for(|it| *it == Phase::Stopping).await.is_err() {
+            std::future::pending::<()>().await; // a program that is gone ends nothing
+        }
+    }
     /// Sets every gauge.
     pub(super) async fn measure(&self) {
         join_all(self.watched.iter().map(|it| it.measure())).await;

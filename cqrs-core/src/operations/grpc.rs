@@ -1,6 +1,6 @@
 //! The gRPC health protocol (`grpc.health.v1`): asked, not kept, so that it is never older than the question.
 use super::asked::Asked;
-use crate::world::{Machine, World};
+use crate::world::{Machine, within};
 use futures_util::{Stream, stream::unfold};
 use std::{pin::Pin, sync::Arc, time::Duration};
 use tonic::{Request, Response, Status};
@@ -53,7 +53,10 @@ impl Health for Answers {
                 if last.replace(now) != Some(now) {
                     return Some((Ok(said(now)), (answers, service, last)));
                 }
-                Machine.sleep(LOOK).await;
+                // Nothing more is to come, and a stream that stays open would hold up the end.
+                if within(&Machine, LOOK, answers.asked.ends()).await.is_some() && now == ServingStatus::NotServing {
+                    return None;
+                }
             }
         });
         Ok(Response::new(Box::pin(changes)))

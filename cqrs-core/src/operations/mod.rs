@@ -36,20 +36,22 @@ use tonic::{
 };
 use tonic_health::pb::health_server::{Health as GrpcHealth, HealthServer};
 
-/// A process and what it runs.
+/// A process and what it runs. Keep it until the end of `main`: what is left of traces is sent when it goes.
 pub struct Program {
     name: &'static str,
     phase: Arc<watch::Sender<Phase>>,
     watched: Vec<Arc<dyn Watched>>,
+    /// Sends what is left when it goes.
+    _traces: log::Traces,
 }
 impl Program {
-    /// Begins to log to standard error (`RUST_LOG` chooses what, `level` by default) and to listen to signals. Once a process, in
-    /// a Tokio runtime.
+    /// Begins to log to standard error (`RUST_LOG` chooses what, `level` by default), to listen to signals and, with feature `otlp`
+    /// and `OTEL_EXPORTER_OTLP_ENDPOINT` set, to export traces. Once a process, in a Tokio runtime.
     pub fn start(name: &'static str, level: &str) -> Self {
-        log::to_stderr(level);
+        let traces = log::begin(name, level);
         let phase = Arc::new(watch::Sender::new(Phase::Starting));
         signals::end(name, phase.clone());
-        Program { name, phase, watched: Vec::new() }
+        Program { name, phase, watched: Vec::new(), _traces: traces }
     }
     /// What health and metrics are asked of.
     pub fn watch(mut self, part: impl Watched) -> Self {
@@ -88,12 +90,8 @@ impl Program {
     }
     /// Ready when the process is asked to end.
     pub fn asked_to_end(&self) -> impl Future<Output = ()> + Send + use<> {
-        let mut phase = self.phase.subscribe();
-        async move {
-            if phase.wait_for(|it| *it == Phase::Stopping).await.is_err() {
-                std::future::pending::<()>().await; // a program that is gone asks for nothing
-            }
-        }
+        let asked = self.asked();
+        async move { asked.ends().await }
     }
     /// Runs the app, and serves its gRPC services with their health until the process is asked to end.
     ///
@@ -111,7 +109,7 @@ impl Program {
             let listener = TcpListener::bind(at).await.map_err(|error| format!("{at}: {error}"))?;
             tracing::info!(listen = %listener.local_addr()?, "{} listens", self.name);
             self.serves();
-            let server = Server::builder().add_routes(routes.routes());
+            let server = server().add_routes(routes.routes());
             Ok::<_, BoxError>(server.serve_with_incoming_shutdown(TcpIncoming::from(listener), stop).await?)
         };
         app.run(serving, self.asked_to_end()).await
@@ -120,6 +118,11 @@ impl Program {
         Asked::new(self.phase.subscribe(), self.watched.clone())
     }
 }
+/// A gRPC server whose calls belong to their callers' traces.
+pub fn server() -> Server {
+    Server::builder().trace_fn(crate::spans::call)
+}
+
 impl fmt::Debug for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Program({}, {:?})", self.name, *self.phase.borrow())
