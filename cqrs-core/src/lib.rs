@@ -83,6 +83,7 @@ mod projection;
 mod subscriber;
 pub use subscriber::Bus;
 pub mod app;
+pub mod parking;
 pub mod storage;
 pub mod topic;
 pub mod transport;

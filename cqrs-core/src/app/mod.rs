@@ -19,7 +19,9 @@ pub use shared::Shared;
 use crate::{
     Aggregate, Event, Metadata, Source,
     context::{Provided, RunsIn},
+    log::Keep,
     middleware::Middleware,
+    parking::Retries,
     repo::{Kept, keeping},
     storage::{Memory, Storage},
     transport::{InProcess, Transport},
@@ -59,6 +61,8 @@ pub struct App {
     transport: Option<Arc<dyn Transport>>,
     world: Arc<dyn World>,
     lease: Duration,
+    retries: Retries,
+    keep: Keep,
     middleware: Vec<Arc<dyn Middleware>>,
     /// By module, function and address.
     registrations: BTreeMap<(&'static str, &'static str, usize), &'static Registration>,
@@ -77,6 +81,8 @@ impl App {
             transport: None,
             world: machine(),
             lease: LEASE,
+            retries: Retries::default(),
+            keep: Keep::default(),
             middleware: Vec::new(),
             registrations: BTreeMap::new(),
             aggregates: Vec::new(),
@@ -126,6 +132,16 @@ impl App {
         self.world = world;
         self
     }
+    /// How often a message is tried before it is parked.
+    pub fn retries(mut self, retries: Retries) -> Self {
+        self.retries = retries;
+        self
+    }
+    /// How long answers, marks and what others were told are kept.
+    pub fn keep(mut self, keep: Keep) -> Self {
+        self.keep = keep;
+        self
+    }
     /// How long a relay may be silent before another process takes its lanes: 10 s unless said otherwise. Shorter is found sooner
     /// dead, and sooner taken for dead.
     pub fn lease(mut self, lease: Duration) -> Self {
@@ -168,6 +184,8 @@ impl App {
                 transport: self.transport.unwrap_or_else(|| Arc::new(InProcess::new())),
                 world,
                 lease: self.lease,
+                retries: self.retries,
+                keep: self.keep,
                 middleware: self.middleware,
                 discovered,
                 registrations,

@@ -1,8 +1,8 @@
 //! What every part of a running app shares.
 use super::registry::{Publisher, Registration};
 use crate::{
-    Fault, Metadata, Position, context::Provided, middleware::Middleware, storage::Storage, transport::Transport,
-    world::World,
+    Fault, Metadata, Position, context::Provided, log::Keep, middleware::Middleware, parking::Retries,
+    storage::Storage, transport::Transport, world::World,
 };
 use std::{
     any::TypeId,
@@ -26,6 +26,8 @@ pub struct Shared {
     /// How long a relay's lease on a lane lasts without being renewed.
     pub(crate) lease: Duration,
     pub(crate) middleware: Vec<Arc<dyn Middleware>>,
+    pub(crate) retries: Retries,
+    pub(crate) keep: Keep,
     /// One bit per registration: discovered by this app, or not.
     pub(crate) discovered: Vec<u64>,
     pub(crate) registrations: Vec<&'static Registration>,
