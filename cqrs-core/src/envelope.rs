@@ -44,7 +44,7 @@ pub(crate) fn record(entry: &Entry, told: &Told, service: &str, traceparent: Opt
 ///
 /// # Errors
 /// When it is no CloudEvent in binary mode: a header is missing or cannot be read, or there is no data.
-pub(crate) fn message(received: Received) -> Result<Recorded<Raw>, BoxError> {
+pub(crate) fn message(received: &Received) -> Result<Recorded<Raw>, BoxError> {
     let needed = |name: &'static str| received.header(name).ok_or_else(|| format!("header {name} is missing"));
     let optional = |name: &'static str| received.header(name).map(str::parse).transpose();
     let id = needed("ce_id")?.parse()?;
@@ -61,7 +61,7 @@ pub(crate) fn message(received: Received) -> Result<Recorded<Raw>, BoxError> {
         traceparent: received.header("traceparent").or(received.header("ce_traceparent")).map(str::to_owned),
         ..Metadata::NONE
     };
-    let bytes = received.body.ok_or("a record without data")?;
+    let bytes = received.body.clone().ok_or("a record without data")?;
     Ok(Recorded { event: Raw { name, schema: 1, bytes }, id, stream, version, at, metadata })
 }
 

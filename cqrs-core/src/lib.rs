@@ -87,6 +87,7 @@ mod spans;
 mod subscriber;
 pub use subscriber::Bus;
 pub mod app;
+pub mod parking;
 pub mod storage;
 pub mod topic;
 pub mod transport;

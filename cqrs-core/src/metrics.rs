@@ -10,6 +10,7 @@
 //! | [`COMMAND_REPEATS`] | counter | `command` | answered with the first answer of its idempotency key |
 //! | [`MESSAGES`] | counter | `group`, `outcome` | attempts of a group's subscribers: `handled`, `known`, `conflict`, `failed`, `unreadable` |
 //! | [`MESSAGE_AGE_SECONDS`] | histogram | `group` | from the commit of an event to the commit of its effect |
+//! | [`PARKED`] | gauge | `reader` | messages that wait for somebody to replay or discard them |
 //! | [`PROJECTED`] | counter | `projection` | events applied |
 //! | [`PUBLISHED`] | counter | `audience` | records that were acknowledged; the broker's audience has no name |
 //! | [`PUBLISH_FAILURES`] | counter | `audience` | publishes that were not |
@@ -147,6 +148,9 @@ impl Meter {
         let labels = [("service", self.service()), ("kind", kind.into()), ("reader", reader.to_owned().into())];
         gauge!(LAG, &labels).set(positions as f64);
         gauge!(LAG_SECONDS, &labels).set(age);
+    }
+    pub(crate) fn parked(&self, reader: &str, messages: u64) {
+        gauge!(PARKED, "service" => self.service(), "reader" => reader.to_owned()).set(messages as f64);
     }
     pub(crate) fn horizon(&self, pid: u32, held: Duration) {
         gauge!(HORIZON_PID, "service" => self.service()).set(pid);

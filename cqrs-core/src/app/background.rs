@@ -2,7 +2,7 @@
 use super::{Running, Shared};
 use crate::{
     Fault,
-    log::{LogFollower, Relay, Step},
+    log::{LogFollower, Relay, Retention, Step},
     topic::{Consumer, TopicFollower},
     transport::TransportError,
     world::{Task, backoff, within},
@@ -136,6 +136,15 @@ impl Job for Relay {
     }
     async fn finish(&mut self) {
         self.release().await;
+    }
+}
+#[async_trait::async_trait]
+impl Job for Retention {
+    fn name(&self) -> String {
+        "retention".to_owned()
+    }
+    async fn step(&mut self) -> Result<Step, crate::BoxError> {
+        Ok(Retention::step(self).await?)
     }
 }
 #[async_trait::async_trait]

@@ -1,6 +1,6 @@
 //! How far behind the log its readers are, and since when: asked for by people, and before each look at the metrics.
-use super::Running;
-use crate::{Fault, Position, Timestamp, metrics::age, storage::LANES};
+use super::{Running, Subscriber};
+use crate::{Fault, Position, Source, Timestamp, metrics::age, storage::LANES};
 use std::{collections::BTreeMap, time::Duration};
 
 /// How far behind the log one reader is.
@@ -57,6 +57,15 @@ impl Running {
         }
         Ok(all)
     }
+    /// Every name that messages may be parked under.
+    fn who_parks(&self) -> Vec<String> {
+        let group = |it: Subscriber| match it.source {
+            Source::Topic { .. } => it.group.to_owned(),
+            Source::Log(_) => format!("subscriber/{}", it.group),
+        };
+        let lanes = self.relays().into_iter().flat_map(|it| (0..LANES).map(move |lane| it.reader(lane)));
+        self.followers().map(|(_, it)| it.reader()).chain(self.subscribers().map(group)).chain(lanes).collect()
+    }
     /// Sets the [gauges](crate::metrics) to what is true now: to be called before each look at them, as feature `operations` does.
     ///
     /// # Errors
@@ -72,6 +81,15 @@ impl Running {
         if let Some(it) = vitals.connections {
             meter.connections(it.used, it.idle, it.limit);
         }
+        let mut parked = BTreeMap::new();
+        for it in self.shared.storage.parked_keys(&[]).await? {
+            *parked.entry(it.reader).or_default() += it.count;
+        }
+        // A gauge stays where it was set: those with nothing parked any more are set, too.
+        for reader in self.who_parks() {
+            parked.entry(reader).or_default();
+        }
+        parked.iter().for_each(|(reader, messages)| meter.parked(reader, *messages));
         for it in self.behind().await? {
             let waits = it.since.map_or(Duration::ZERO, |since| age(since, world));
             meter.lag(it.kind, &it.reader, it.positions, waits);

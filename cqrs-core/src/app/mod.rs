@@ -23,8 +23,10 @@ pub use shared::Shared;
 use crate::{
     Aggregate, Event, Metadata, Source,
     context::{Provided, RunsIn},
+    log::Keep,
     metrics::Meter,
     middleware::Middleware,
+    parking::Retries,
     repo::{Kept, keeping},
     storage::{Memory, Storage},
     transport::{InProcess, Transport},
@@ -35,7 +37,10 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
     sync::Arc,
+    time::Duration,
 };
+
+const LEASE: Duration = Duration::from_secs(10);
 
 /// A service, put together: what its crate's attributes registered, what is provided, where it is stored.
 ///
@@ -60,6 +65,9 @@ pub struct App {
     storage: Option<Arc<dyn Storage>>,
     transport: Option<Arc<dyn Transport>>,
     world: Arc<dyn World>,
+    lease: Duration,
+    retries: Retries,
+    keep: Keep,
     middleware: Vec<Arc<dyn Middleware>>,
     /// By module, function and address.
     registrations: BTreeMap<(&'static str, &'static str, usize), &'static Registration>,
@@ -77,6 +85,9 @@ impl App {
             storage: None,
             transport: None,
             world: machine(),
+            lease: LEASE,
+            retries: Retries::default(),
+            keep: Keep::default(),
             middleware: Vec::new(),
             registrations: BTreeMap::new(),
             aggregates: Vec::new(),
@@ -126,6 +137,22 @@ impl App {
         self.world = world;
         self
     }
+    /// How often a message is tried before it is parked.
+    pub fn retries(mut self, retries: Retries) -> Self {
+        self.retries = retries;
+        self
+    }
+    /// How long answers, marks and what others were told are kept.
+    pub fn keep(mut self, keep: Keep) -> Self {
+        self.keep = keep;
+        self
+    }
+    /// How long a relay may be silent before another process takes its lanes: 10 s unless said otherwise. Shorter is found sooner
+    /// dead, and sooner taken for dead.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
 
     /// Checks that everything fits together.
     ///
@@ -162,6 +189,9 @@ impl App {
                 storage: self.storage.unwrap_or_else(|| Arc::new(Memory::with(world.clone()))),
                 transport: self.transport.unwrap_or_else(|| Arc::new(InProcess::new())),
                 world,
+                lease: self.lease,
+                retries: self.retries,
+                keep: self.keep,
                 middleware: self.middleware,
                 discovered,
                 registrations,

@@ -140,14 +140,14 @@ impl Running {
             roles.filter_map(|role| if let Role::Publisher(it) = role { Some(it.topic) } else { None }).collect();
         topics.into_iter().collect()
     }
-    fn followers(&self) -> impl Iterator<Item = (Source, Follower)> {
+    pub(crate) fn followers(&self) -> impl Iterator<Item = (Source, Follower)> {
         self.shared.registrations.iter().filter_map(|it| match &it.role {
             Role::Projection(it) => Some((it.source, Follower::View(*it))),
             Role::Projector(it) => Some((it.source, Follower::Sql(*it))),
             _ => None,
         })
     }
-    fn subscribers(&self) -> impl Iterator<Item = Subscriber> {
+    pub(crate) fn subscribers(&self) -> impl Iterator<Item = Subscriber> {
         self.shared.registrations.iter().filter_map(|it| match &it.role {
             Role::Subscriber(it) => Some(*it),
             _ => None,
@@ -201,7 +201,8 @@ impl Running {
     }
     /// What runs without a broker.
     pub(super) fn own_jobs(&self) -> Vec<Box<dyn Job>> {
-        self.log_followers().into_iter().map(|it| Box::new(it) as Box<dyn Job>).collect()
+        let followers = self.log_followers().into_iter().map(|it| Box::new(it) as Box<dyn Job>);
+        followers.chain([Box::new(self.retention()) as Box<dyn Job>]).collect()
     }
     /// Runs until `shutdown`: background jobs beside `serve`, which is given a future that ends when serving should. Then what is
     /// in flight is finished, within [`DRAIN`].

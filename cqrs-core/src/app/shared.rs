@@ -1,8 +1,8 @@
 //! What every part of a running app shares.
 use super::registry::{Publisher, Registration};
 use crate::{
-    Fault, Metadata, Position, context::Provided, metrics::Meter, middleware::Middleware, storage::Storage,
-    transport::Transport, world::World,
+    Fault, Metadata, Position, context::Provided, log::Keep, metrics::Meter, middleware::Middleware, parking::Retries,
+    storage::Storage, transport::Transport, world::World,
 };
 use std::{
     any::TypeId,
@@ -12,6 +12,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 use tokio::sync::watch;
 
@@ -23,7 +24,11 @@ pub struct Shared {
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) world: Arc<dyn World>,
+    /// How long a relay's lease on a lane lasts without being renewed.
+    pub(crate) lease: Duration,
     pub(crate) middleware: Vec<Arc<dyn Middleware>>,
+    pub(crate) retries: Retries,
+    pub(crate) keep: Keep,
     /// One bit per registration: discovered by this app, or not.
     pub(crate) discovered: Vec<u64>,
     pub(crate) registrations: Vec<&'static Registration>,

@@ -1,6 +1,7 @@
 //! A database, as the framework sees it: few reads, and one write.
 mod check;
 mod memory;
+mod parked;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "sqlite")]
@@ -9,6 +10,7 @@ mod vitals;
 
 pub use check::check;
 pub use memory::Memory;
+pub use parked::{Old, Parked, ParkedKey, Seen};
 #[cfg(feature = "postgres")]
 pub use postgres::Postgres;
 #[cfg(feature = "sqlite")]
@@ -21,6 +23,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use std::{any::Any, time::Duration};
+use uuid::Uuid;
 
 /// A database, as the framework sees it. What one promises, all promise:
 /// [`conformance::storage`](crate::testing::conformance::storage) is the suite.
@@ -35,8 +38,14 @@ pub trait Storage: Send + Sync + 'static {
     async fn stream(&self, stream: &str, after: u64, answer: Option<&str>) -> Result<Loaded<Vec<Entry>>, Fault>;
     /// What a command with this key was answered.
     async fn answer(&self, key: &str) -> Result<Option<Answer>, Fault>;
-    /// Which of these messages the group has handled.
-    async fn seen(&self, group: &str, messages: &[uuid::Uuid]) -> Result<Vec<uuid::Uuid>, Fault>;
+    /// Which of these messages the group has handled (or parked), and behind which of these keys something is parked for it.
+    async fn seen(&self, group: &str, messages: &[Uuid], keys: &[String]) -> Result<Seen, Fault>;
+    /// The keys that have parked messages for these readers (none named: for all), by reader and key.
+    async fn parked_keys(&self, readers: &[String]) -> Result<Vec<ParkedKey>, Fault>;
+    /// The parked messages of one key after a number, in order, up to `limit`.
+    async fn parked(&self, reader: &str, key: &str, after: u64, limit: usize) -> Result<Vec<Parked>, Fault>;
+    /// Removes what is old enough, at most `limit` of each kind, and says how much it was. The database's clock decides.
+    async fn forget(&self, old: &Old, limit: usize) -> Result<u64, Fault>;
     /// The values of one view under these keys, in any order; absent keys are left out, removed ones have no value.
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault>;
     /// A range of one index, in order, with the values.

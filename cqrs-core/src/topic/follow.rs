@@ -5,6 +5,7 @@ use crate::{
     batch::{Move, Rejected},
     envelope,
     log::Step,
+    parking::{Item, Sieve, id_of_place, key_of, park},
     projection::Follower,
     transport::{Partition, Received, Signal, Subscription},
 };
@@ -25,6 +26,7 @@ pub struct TopicFollower {
     unplaced: Vec<Partition>,
     /// Received and not applied yet.
     pending: BTreeMap<Partition, Vec<Received>>,
+    sieves: BTreeMap<Partition, Sieve>,
 }
 impl TopicFollower {
     pub(crate) fn new(shared: Arc<Shared>, follower: Follower, subscription: Box<dyn Subscription>) -> Self {
@@ -35,6 +37,7 @@ impl TopicFollower {
             next: HashMap::new(),
             unplaced: Vec::new(),
             pending: BTreeMap::new(),
+            sieves: BTreeMap::new(),
         }
     }
     /// The projection's stored name.
@@ -51,7 +54,8 @@ impl TopicFollower {
     /// Applies what was received; with nothing there, waits for the next signal.
     ///
     /// # Errors
-    /// When the database or the transport fails, or an event cannot be applied: nothing has moved, call it again.
+    /// When the database or the transport fails, or an event cannot be applied: nothing has moved, call it again. What cannot be
+    /// applied again and again is parked, and so is what comes after it of its key.
     pub async fn step(&mut self) -> Result<Step, Fault> {
         self.place().await?;
         let Some((partition, records)) = self.pending.pop_first() else { return self.receive().await };
@@ -84,6 +88,7 @@ impl TopicFollower {
                 for partition in &partitions {
                     self.next.remove(partition);
                     self.pending.remove(partition);
+                    self.sieves.remove(partition);
                 }
             }
             Signal::Records(records) => {
@@ -101,13 +106,17 @@ impl TopicFollower {
             None => stored(&self.shared, self.reader(partition)).await?,
         };
         let Some(last) = records.last().map(|it| it.offset) else { return Ok(()) };
-        let new = records.iter().filter(|it| it.offset >= from).cloned();
-        let events = new.map(envelope::message).collect::<Result<Vec<_>, _>>();
-        let events = events
-            .map_err(|e| Fault::internal(format!("{partition}: a record before {last} cannot be read")).because(e))?;
         if last >= from {
+            let reader = self.follower.reader();
+            let item = |record: &Received| {
+                let event = envelope::message(record);
+                let id = event.as_ref().map_or_else(|_| id_of_place(record), |it| it.id);
+                Item { event, park: park(&reader, key_of(record), id, record) }
+            };
+            let items = records.iter().filter(|it| it.offset >= from).map(item).collect();
             let moved = Move { reader: self.reader(partition), from, to: last + 1, epoch: None };
-            match self.follower.apply(&self.shared, events, moved).await {
+            let sieve = self.sieves.entry(partition.clone()).or_default();
+            match sieve.pass(&self.shared, &self.follower, items, moved).await {
                 Ok(()) => drop(self.next.insert(partition.clone(), last + 1)),
                 // Another member had this partition meanwhile: look again where it is, and skip what is done.
                 Err(Rejected::Moved(_)) => {
