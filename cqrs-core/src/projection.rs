@@ -4,6 +4,7 @@ use crate::{
     app::{Projection, Projector, Raw, Shared, Subscriber, Unhandled},
     batch::{Batch, Rejected, ViewWrite},
     parking::permanent,
+    spans,
     storage::StoredView,
     unit::Unit,
     world::backoff,
@@ -15,6 +16,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+use tracing::Instrument;
 use uuid::Uuid;
 
 /// The stored name of a projection's position in the own log.
@@ -68,12 +70,23 @@ impl Follower {
         events: Vec<Recorded<Raw>>,
         base: Batch,
     ) -> Result<(), Rejected> {
-        let heard = events.into_iter().filter(|it| self.hears(&it.event.name)).collect();
-        match self {
-            Follower::View(it) => project(shared, it, heard, base).await,
-            Follower::Sql(it) => run_sql(shared, it, heard, base).await,
-            Follower::Group(_, subscribers) => subscribe(shared, subscribers, heard, base).await,
+        let heard: Vec<_> = events.into_iter().filter(|it| self.hears(&it.event.name)).collect();
+        let count = heard.len();
+        let (name, done) = match self {
+            Follower::View(it) => {
+                let span = spans::project(it.name, &heard);
+                (it.name, project(shared, it, heard, base).instrument(span).await)
+            }
+            Follower::Sql(it) => {
+                let span = spans::project(it.name, &heard);
+                (it.name, run_sql(shared, it, heard, base).instrument(span).await)
+            }
+            Follower::Group(_, subscribers) => return subscribe(shared, subscribers, heard, base).await,
+        };
+        if done.is_ok() {
+            shared.meter.projected(name, count);
         }
+        done
     }
 }
 
@@ -227,6 +240,17 @@ async fn subscribe(
 /// Runs a subscriber and commits what it staged with its mark and with what is in the batch. A message that is taken from among
 /// the parked ones has its mark already.
 pub(crate) async fn handle(
+    shared: &Arc<Shared>,
+    subscriber: &Subscriber,
+    event: Recorded<Raw>,
+    base: Batch,
+) -> Result<(), Rejected> {
+    let (at, span) = (event.at, spans::process(shared, subscriber, &event));
+    let done = run_and_commit(shared, subscriber, event, base).instrument(span).await;
+    shared.meter.tried(subscriber.group, at, &*shared.world, &done);
+    done
+}
+async fn run_and_commit(
     shared: &Arc<Shared>,
     subscriber: &Subscriber,
     event: Recorded<Raw>,

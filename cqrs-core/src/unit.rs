@@ -3,6 +3,7 @@ use crate::{
     Aggregate, Event, Fault, Metadata, Timestamp,
     app::Publisher,
     batch::{Answer, Batch, Claim, Mark, NewEntry, Row},
+    trace,
     world::World,
 };
 use std::{
@@ -174,6 +175,7 @@ impl Unit {
         let at = whole_micros(world.now());
         let mut metadata = metadata.clone();
         metadata.correlation.get_or_insert_with(|| world.id());
+        metadata.traceparent = trace::current().or(metadata.traceparent);
         for staged in held.events {
             batch.events.push(staged.entry(world.id(), at, service, &metadata)?);
         }

@@ -216,6 +216,7 @@ async fn keep_stepping(shared: Arc<Shared>, mut job: Box<dyn Job>, stop: watch::
                     let _ = within(world, again, storage.committed(upto)).await;
                 }
                 Err(error) => {
+                    shared.meter.step_failed(&name);
                     tracing::warn!(
                         job = name,
                         failures,

@@ -1,12 +1,16 @@
 //! App: what was discovered, what is provided, where it is stored; `build` checks that it fits together.
 mod background;
 mod describe;
+mod health;
+mod lag;
 mod registry;
 mod running;
 mod shared;
 
 pub use background::{Background, Joined};
 pub use describe::Description;
+pub use health::{Health, Part, Watched};
+pub use lag::Behind;
 pub use registry::{
     ErasedChange, Kind, Raw, Registered, Registration, RunProjection, RunProjector, RunPublisher, RunSubscriber,
     Unhandled,
@@ -20,6 +24,7 @@ use crate::{
     Aggregate, Event, Metadata, Source,
     context::{Provided, RunsIn},
     log::Keep,
+    metrics::Meter,
     middleware::Middleware,
     parking::Retries,
     repo::{Kept, keeping},
@@ -178,6 +183,7 @@ impl App {
         let world = self.world;
         Ok(Running::new(
             Shared {
+                meter: Meter::new(&self.service),
                 service: self.service,
                 provided: self.provided,
                 storage: self.storage.unwrap_or_else(|| Arc::new(Memory::with(world.clone()))),
@@ -194,6 +200,7 @@ impl App {
                 nobody: Arc::new(Metadata::NONE),
                 silent: Arc::new([]),
                 last: Default::default(),
+                broker: Default::default(),
             },
             self.aggregates,
         ))

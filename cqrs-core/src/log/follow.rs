@@ -31,6 +31,10 @@ impl LogFollower {
     pub fn name(&self) -> &str {
         &self.reader
     }
+    /// What follows: a `projection`, or a `group` of subscribers.
+    pub(crate) fn kind(&self) -> &'static str {
+        if matches!(self.follower, Follower::Group(..)) { "group" } else { "projection" }
+    }
     /// Applies what the log holds after the position, one batch of it.
     ///
     /// # Errors

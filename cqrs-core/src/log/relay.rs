@@ -7,7 +7,9 @@ use crate::{
     batch::{Batch, Entry, Move, Park, Rejected},
     envelope,
     parking::{head, in_words, park_entry},
+    spans,
     storage::LANES,
+    trace,
     transport::{Audience, Published, Record, TransportError},
 };
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
@@ -18,6 +20,7 @@ use std::{
     time::Duration,
 };
 use tokio::sync::oneshot;
+use tracing::Instrument;
 use uuid::Uuid;
 
 /// How many entries of a lane are on their way at most.
@@ -217,9 +220,12 @@ impl Relay {
                 Some(Passing { position: entry.position, id: entry.id, aside: parked.contains(&key), key })
             });
             let passing: Vec<Passing> = passing.collect();
+            let span = spans::publish(&shared, &entries);
+            // A record that goes alone has one hop; of many, each keeps the span it was decided in.
+            let hop = if entries.len() == 1 { trace::of(&span) } else { None };
             let record = |(entry, passing): (&Entry, &Passing)| {
                 let told = entry.told.as_ref().filter(|_| !passing.aside)?;
-                Some(envelope::record(entry, told, &shared.service))
+                Some(envelope::record(entry, told, &shared.service, hop.as_deref()))
             };
             let records: Vec<Record> = entries.iter().zip(&passing).filter_map(record).collect();
             if records.is_empty() {
@@ -227,7 +233,7 @@ impl Relay {
             }
             let published = tokio::select! {
                 biased;
-                published = shared.transport.publish(&audience, &records) => Some(published),
+                published = shared.transport.publish(&audience, &records).instrument(span) => Some(published),
                 _ = cancelled => None,
             };
             Sent { lane, publish, passing, published }
@@ -245,7 +251,11 @@ impl Relay {
                 continue;
             }
             lane.flight = None;
+            if published.error.is_some() {
+                self.shared.meter.publish_failed(&self.audience.0);
+            }
             let Passed { to, parks, refused, error } = passed(&reader, sent.passing, published);
+            self.shared.broker.took(error.is_none());
             trouble = trouble.or(error);
             acknowledged += parks.len();
             lane.parked.get_or_insert_default().extend(refused);
@@ -270,6 +280,7 @@ impl Relay {
                 }
             };
         }
+        self.shared.meter.published(&self.audience.0, acknowledged);
         match trouble {
             None => Ok(acknowledged),
             Some(error) => Err(Fault::unavailable("the broker did not take a record").because(error)),

@@ -131,7 +131,7 @@ impl ParkedMessages {
         match work {
             Work::Tell(entry) => {
                 let told = entry.told.as_ref().ok_or_else(|| Fault::internal("it is kept no longer"))?;
-                let record = envelope::record(&entry, told, &shared.service);
+                let record = envelope::record(&entry, told, &shared.service, None);
                 let published = shared.transport.publish(&Audience::broker(), &[record]).await;
                 if let Some(error) = published.error {
                     return Err(Fault::internal("the broker did not take the record").because(error).into());

@@ -6,6 +6,7 @@ mod parked;
 pub mod postgres;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+mod vitals;
 
 pub use check::check;
 pub use memory::Memory;
@@ -14,6 +15,7 @@ pub use parked::{Old, Parked, ParkedKey, Seen};
 pub use postgres::Postgres;
 #[cfg(feature = "sqlite")]
 pub use sqlite::Sqlite;
+pub use vitals::{Connections, Holder, Vitals};
 
 use crate::{
     Fault,
@@ -76,6 +78,14 @@ pub trait Storage: Send + Sync + 'static {
     async fn begin(&self) -> Result<Box<dyn Tx>, Fault>;
     /// Returns once this process has committed events after `after`; may wait for ever. A hint, never needed for correctness.
     async fn committed(&self, after: Position);
+    /// Whether it answers, and has at least the schema that this program knows: asked by whoever wants to know if it is ready.
+    async fn ready(&self) -> Result<(), Fault> {
+        self.positions(&["ready".to_owned()]).await.map(drop)
+    }
+    /// What only the database knows of itself, for metrics.
+    async fn vitals(&self) -> Result<Vitals, Fault> {
+        Ok(Vitals::default())
+    }
 }
 
 /// An open transaction: SQL of one's own first, then the batch, then committed.

@@ -2,7 +2,7 @@
 use crate::{
     Fault,
     batch::{Answer, Batch, Entry, Position, Rejected},
-    storage::{Lease, Loaded, Old, Parked, ParkedKey, Scan, Scanned, Seen, Storage, StoredRow, StoredView, Tx},
+    storage::{Lease, Loaded, Old, Parked, ParkedKey, Scan, Scanned, Seen, Storage, StoredRow, StoredView, Tx, Vitals},
     transport::{Audience, Published, Record, Subscription, Transport, TransportError},
 };
 use async_trait::async_trait;
@@ -93,6 +93,12 @@ pub trait StorageLayer: Send + Sync + 'static {
     async fn committed(&self, after: Position) {
         self.inner().committed(after).await;
     }
+    async fn ready(&self) -> Result<(), Fault> {
+        self.inner().ready().await
+    }
+    async fn vitals(&self) -> Result<Vitals, Fault> {
+        self.inner().vitals().await
+    }
 }
 
 #[async_trait]
@@ -156,6 +162,12 @@ impl<L: StorageLayer> Storage for L {
     }
     async fn committed(&self, after: Position) {
         StorageLayer::committed(self, after).await;
+    }
+    async fn ready(&self) -> Result<(), Fault> {
+        StorageLayer::ready(self).await
+    }
+    async fn vitals(&self) -> Result<Vitals, Fault> {
+        StorageLayer::vitals(self).await
     }
 }
 

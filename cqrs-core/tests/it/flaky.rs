@@ -30,7 +30,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 #[derive(Clone, Default)]
-struct Flaky {
+pub(crate) struct Flaky {
     memory: Memory,
     faults: Arc<Faults>,
 }
@@ -45,6 +45,12 @@ fn fails(left: &AtomicU32) -> Result<(), Fault> {
     match left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)) {
         Ok(_) => Err(Fault::unavailable("planted: the database is away")),
         Err(_) => Ok(()),
+    }
+}
+impl Flaky {
+    /// This many of the next reads of positions fail.
+    pub(crate) fn is_away(&self, times: u32) {
+        self.faults.positions.store(times, SeqCst);
     }
 }
 #[async_trait]

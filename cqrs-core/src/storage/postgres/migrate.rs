@@ -4,7 +4,7 @@ use crate::Fault;
 use sqlx::{PgConnection, Row};
 
 /// What there is, in order; the number is the place, from 1.
-const MIGRATIONS: [(&str, &str); 2] = [
+pub(super) const MIGRATIONS: [(&str, &str); 2] = [
     ("initial", include_str!("../../../migrations/postgres/0001_initial.sql")),
     ("parked", include_str!("../../../migrations/postgres/0002_parked.sql")),
 ];

@@ -12,13 +12,14 @@ mod read;
 mod statement;
 mod transaction;
 mod trouble;
+mod vitals;
 
 pub use horizon::Horizon;
 #[doc(hidden)]
 pub use statement::every_statement;
 pub use transaction::transaction;
 
-use super::{Lease, Loaded, Old, Parked, ParkedKey, Scan, Scanned, Seen, Storage, StoredRow, StoredView, Tx};
+use super::{Lease, Loaded, Old, Parked, ParkedKey, Scan, Scanned, Seen, Storage, StoredRow, StoredView, Tx, Vitals};
 use crate::{
     Fault, Position,
     batch::{Answer, Batch, Entry, Rejected},
@@ -248,5 +249,11 @@ impl Storage for Postgres {
     async fn committed(&self, after: Position) {
         // Never an error: the sender lives as long as we do.
         let _ = self.0.committed.subscribe().wait_for(|last| *last > after.0).await;
+    }
+    async fn ready(&self) -> Result<(), Fault> {
+        self.0.ready().await
+    }
+    async fn vitals(&self) -> Result<Vitals, Fault> {
+        self.0.vitals().await
     }
 }

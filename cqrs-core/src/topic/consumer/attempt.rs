@@ -42,7 +42,10 @@ pub(super) async fn until_handled(
             let why = in_words(&rejected);
             tracing::error!(group, %partition, offset, attempt, error = why, "parked, with what comes after it of its key");
             let failed = head(park(group, key_of(record), id_of(record), record), why, attempt + 1);
-            let Err(error) = put_aside(shared, failed).await else { return Handled::Done };
+            let Err(error) = put_aside(shared, failed).await else {
+                shared.meter.message(group, "parked");
+                return Handled::Done;
+            };
             tracing::warn!(group, %partition, offset, error = &error as &dyn std::error::Error, "it cannot be parked now");
         } else if !matches!(rejected, Rejected::Conflict { .. }) {
             let error: &dyn std::error::Error = &rejected;
@@ -69,13 +72,17 @@ async fn once(
     loop {
         let seen = shared.storage.seen(group, &[id], slice::from_ref(&key)).await?;
         if !seen.handled.is_empty() {
+            shared.meter.message(group, "known");
             return Ok(());
         }
         if !seen.parked.is_empty() {
             match put_aside(shared, park(group, key.clone(), id, record)).await {
                 // What it was to wait behind has been replayed meanwhile.
                 Err(Rejected::Moved(_)) => continue,
-                done => return done,
+                done => {
+                    shared.meter.message(group, "parked");
+                    return done;
+                }
             }
         }
         let message = envelope::message(record).map_err(unreadable)?;
