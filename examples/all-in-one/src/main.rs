@@ -5,16 +5,20 @@ mod welcome;
 use anyhow::{Context, Error, Result};
 use clap::Parser;
 use counseling_service::{OfflineResponder, OpenAiConfig, OpenAiResponder, Responder, Secret};
-use cqrs_core::{App, app::DRAIN, operations::Program, storage::Sqlite, transport::InProcess};
-use std::{
-    fs::DirBuilder, net::SocketAddr, os::unix::fs::DirBuilderExt, path::PathBuf, process::ExitCode, sync::Arc,
-    time::Instant,
+use cqrs_core::{
+    App,
+    app::DRAIN,
+    operations::{self, Program},
+    storage::Sqlite,
+    transport::InProcess,
 };
-use tokio::{net::TcpListener, sync::watch, time::timeout};
-use tonic::{
-    service::RoutesBuilder,
-    transport::{Server, server::TcpIncoming},
+use std::{fs::DirBuilder, net::SocketAddr, os::unix::fs::DirBuilderExt, path::PathBuf, process::ExitCode, sync::Arc};
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    time::{Instant, timeout_at},
 };
+use tonic::{service::RoutesBuilder, transport::server::TcpIncoming};
 
 /// Every Hearlers service in one process, on SQLite files.
 #[derive(Parser)]
@@ -90,16 +94,17 @@ async fn run(config: Config) -> Result<()> {
     counseling_service::grpc(&counseling, &mut routes);
     let names = [&user_service::SERVICES[..], &counseling_service::SERVICES[..]].concat();
     routes.add_service(program.health(&names));
-    let (stop, stopped) = watch::channel(false);
+    let (stop_rest, rest_stopped) = watch::channel(false);
+    let (stop_grpc, grpc_stopped) = watch::channel(false);
     let grpc_at = grpc.local_addr()?;
-    let services = Server::builder()
+    let services = operations::server()
         .add_routes(routes.routes())
-        .serve_with_incoming_shutdown(TcpIncoming::from(grpc), told(stopped.clone()));
+        .serve_with_incoming_shutdown(TcpIncoming::from(grpc), told(grpc_stopped));
     let upstream = format!("http://{}", reachable(grpc_at));
     let rest_at = rest.local_addr()?;
     let key = gateway::Secret::new(&session_key).context("the session key is too short")?;
     let gateway = gateway::Gateway::new(gateway::Config::new(upstream.clone(), upstream, key))?;
-    let gateway = gateway::serve(rest, gateway, told(stopped));
+    let gateway = gateway::serve(rest, gateway, told(rest_stopped));
 
     program.serves();
     println!("{}", welcome::text(rest_at, grpc_at, &config.data));
@@ -109,11 +114,14 @@ async fn run(config: Config) -> Result<()> {
         ended = &mut services => ended?.context("gRPC")?,
         ended = &mut gateway => ended?.context("REST")?,
     }
-    stop.send_replace(true);
-    // One deadline for all of it; whatever serving takes, the jobs have a moment to give back what they hold.
-    let began = Instant::now();
-    let _ = timeout(DRAIN - DRAIN / 5, async { (services.await, gateway.await) }).await;
-    let left = DRAIN.saturating_sub(began.elapsed());
+    // One deadline for all of it. The gateway asks the services until it has answered, so they go on longer; and whatever they take,
+    // the jobs have a moment to give back what they hold.
+    let end = Instant::now() + DRAIN;
+    stop_rest.send_replace(true);
+    let _ = timeout_at(end - DRAIN / 5 * 2, gateway).await;
+    stop_grpc.send_replace(true);
+    let _ = timeout_at(end - DRAIN / 5, services).await;
+    let left = end.saturating_duration_since(Instant::now());
     let [users, counseling] = background;
     tokio::join!(users.stop(left), counseling.stop(left));
     Ok(())
