@@ -2,7 +2,7 @@
 use crate::{
     BoxError, Context, Fault, Metadata, Recorded,
     app::{Projection, Projector, Raw, Shared, Subscriber, Unhandled},
-    batch::{Batch, Move, Rejected, ViewWrite},
+    batch::{Batch, Rejected, ViewWrite},
     storage::StoredView,
     unit::Unit,
     world::backoff,
@@ -60,18 +60,18 @@ impl Follower {
             Follower::Group(..) => 1,
         }
     }
-    /// Applies events and moves the position, or does neither.
+    /// Applies events together with what is in the batch (the reader's move, marks), or does neither.
     pub(crate) async fn apply(
         &self,
         shared: &Arc<Shared>,
         events: Vec<Recorded<Raw>>,
-        moved: Move,
+        base: Batch,
     ) -> Result<(), Rejected> {
         let heard = events.into_iter().filter(|it| self.hears(&it.event.name)).collect();
         match self {
-            Follower::View(it) => project(shared, it, heard, moved).await,
-            Follower::Sql(it) => run_sql(shared, it, heard, moved).await,
-            Follower::Group(_, subscribers) => subscribe(shared, subscribers, heard, moved).await,
+            Follower::View(it) => project(shared, it, heard, base).await,
+            Follower::Sql(it) => run_sql(shared, it, heard, base).await,
+            Follower::Group(_, subscribers) => subscribe(shared, subscribers, heard, base).await,
         }
     }
 }
@@ -80,11 +80,11 @@ async fn project(
     shared: &Arc<Shared>,
     projection: &Projection,
     events: Vec<Recorded<Raw>>,
-    moved: Move,
+    base: Batch,
 ) -> Result<(), Rejected> {
     let mut attempt = 0;
     loop {
-        let mut batch = Batch { moves: vec![moved.clone()], ..Batch::default() };
+        let mut batch = base.clone();
         batch.views = changed(shared, projection, &events).await?;
         batch.sort();
         let done = shared.storage.commit(batch).await.map(|_| ());
@@ -169,9 +169,8 @@ async fn run_sql(
     shared: &Arc<Shared>,
     projector: &Projector,
     events: Vec<Recorded<Raw>>,
-    moved: Move,
+    batch: Batch,
 ) -> Result<(), Rejected> {
-    let batch = Batch { moves: vec![moved], ..Batch::default() };
     if events.is_empty() {
         return shared.storage.commit(batch).await.map(|_| ());
     }
@@ -190,19 +189,19 @@ async fn subscribe(
     shared: &Arc<Shared>,
     subscribers: &[Subscriber],
     events: Vec<Recorded<Raw>>,
-    moved: Move,
+    base: Batch,
 ) -> Result<(), Rejected> {
     let event = events.into_iter().next();
     let heard = event.and_then(|it| Some((subscribers.iter().find(|s| s.source.hears(&it.event.name))?, it)));
     let Some((subscriber, event)) = heard else {
-        return shared.storage.commit(Batch { moves: vec![moved], ..Batch::default() }).await.map(|_| ());
+        return shared.storage.commit(base).await.map(|_| ());
     };
     let mut attempt = 0;
     loop {
-        let done = handle(shared, subscriber, event.clone(), Some(moved.clone())).await;
+        let done = handle(shared, subscriber, event.clone(), base.clone()).await;
         if let Err(Rejected::Seen) = done {
             // Done before, but not by this reader, or it would have moved with it.
-            return shared.storage.commit(Batch { moves: vec![moved], ..Batch::default() }).await.map(|_| ());
+            return shared.storage.commit(base).await.map(|_| ());
         }
         if !again(shared, &done, &mut attempt).await {
             return done;
@@ -210,12 +209,12 @@ async fn subscribe(
     }
 }
 
-/// Runs a subscriber and commits what it staged with its mark, and the position if it has one.
+/// Runs a subscriber and commits what it staged with its mark and with what is in the batch.
 pub(crate) async fn handle(
     shared: &Arc<Shared>,
     subscriber: &Subscriber,
     event: Recorded<Raw>,
-    moved: Option<Move>,
+    base: Batch,
 ) -> Result<(), Rejected> {
     let (id, metadata) = (event.id, Arc::new(caused_by(&event)));
     let unit = Unit::caused_by(subscriber.group, id);
@@ -225,7 +224,7 @@ pub(crate) async fn handle(
         Fault::internal(format!("group {} cannot handle message {id}", subscriber.group)).because(unhandled)
     })?;
     let mut batch = unit.take(&*shared.world, &shared.service, &metadata)?;
-    batch.moves.extend(moved);
+    batch.moves.extend(base.moves);
     let position = shared.storage.commit(batch).await?;
     shared.committed(position);
     Ok(())

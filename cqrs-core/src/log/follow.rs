@@ -3,7 +3,7 @@ use super::Step;
 use crate::{
     Fault, Position,
     app::{Reader, Shared},
-    batch::{Move, Rejected},
+    batch::{Batch, Move, Rejected},
     envelope::from_log,
     projection::Follower,
 };
@@ -48,8 +48,9 @@ impl LogFollower {
         let entries = storage.log(Position(from), upto, limit).await?;
         let to = if entries.len() < limit { upto.0 } else { entries.last().map_or(upto.0, |last| last.position.0) };
         let count = entries.len();
-        let moved = Move { reader: self.reader.clone(), from, to, epoch: None };
-        match self.follower.apply(&self.shared, entries.into_iter().map(from_log).collect(), moved).await {
+        let moves = vec![Move { reader: self.reader.clone(), from, to, epoch: None }];
+        let base = Batch { moves, ..Batch::default() };
+        match self.follower.apply(&self.shared, entries.into_iter().map(from_log).collect(), base).await {
             Ok(()) => {
                 self.saw(to);
                 Ok(Step::Did(count))

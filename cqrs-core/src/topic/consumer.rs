@@ -4,7 +4,7 @@ mod tracker;
 use crate::{
     Recorded,
     app::{Raw, Shared, Subscriber},
-    batch::Rejected,
+    batch::{Batch, Rejected},
     envelope,
     log::Step,
     projection::handle,
@@ -234,7 +234,7 @@ async fn handle_once(shared: &Arc<Shared>, subscriber: &Subscriber, message: Rec
     if !shared.storage.seen(subscriber.group, &[message.id]).await?.is_empty() {
         return Ok(());
     }
-    match handle(shared, subscriber, message, None).await {
+    match handle(shared, subscriber, message, Batch::default()).await {
         Err(Rejected::Seen) => Ok(()),
         done => done,
     }

@@ -1,15 +1,15 @@
 //! Projections of other services' events: the position lies beside the view, so the broker's own offsets are only a hint.
 use crate::{
-    Fault,
-    app::Shared,
-    batch::{Move, Rejected},
+    Fault, Recorded,
+    app::{Raw, Shared},
+    batch::{Batch, Mark, Move, Rejected},
     envelope,
     log::Step,
     projection::Follower,
     transport::{Partition, Received, Signal, Subscription},
 };
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     fmt,
     sync::Arc,
 };
@@ -106,11 +106,12 @@ impl TopicFollower {
         let events = events
             .map_err(|e| Fault::internal(format!("{partition}: a record before {last} cannot be read")).because(e))?;
         if last >= from {
-            let moved = Move { reader: self.reader(partition), from, to: last + 1, epoch: None };
-            match self.follower.apply(&self.shared, events, moved).await {
+            let (events, marks) = unseen(&self.shared, &self.follower.reader(), events).await?;
+            let moves = vec![Move { reader: self.reader(partition), from, to: last + 1, epoch: None }];
+            match self.follower.apply(&self.shared, events, Batch { moves, marks, ..Batch::default() }).await {
                 Ok(()) => drop(self.next.insert(partition.clone(), last + 1)),
                 // Another member had this partition meanwhile: look again where it is, and skip what is done.
-                Err(Rejected::Moved(_)) => {
+                Err(Rejected::Moved(_) | Rejected::Seen) => {
                     self.next.remove(partition);
                     return Box::pin(self.apply(partition, records)).await;
                 }
@@ -121,6 +122,19 @@ impl TopicFollower {
         self.subscription.acknowledge(partition, last);
         Ok(())
     }
+}
+/// What was not applied before, and the marks that say so from now on: a relay that died between the broker and its own cursor
+/// sends again, and its second copies lie at new offsets.
+async fn unseen(
+    shared: &Shared,
+    group: &str,
+    events: Vec<Recorded<Raw>>,
+) -> Result<(Vec<Recorded<Raw>>, Vec<Mark>), Fault> {
+    let ids: Vec<_> = events.iter().map(|it| it.id).collect();
+    let mut known: HashSet<_> = shared.storage.seen(group, &ids).await?.into_iter().collect();
+    let new: Vec<_> = events.into_iter().filter(|it| known.insert(it.id)).collect();
+    let marks = new.iter().map(|it| Mark { group: group.to_owned(), message: it.id }).collect();
+    Ok((new, marks))
 }
 async fn stored(shared: &Shared, reader: String) -> Result<u64, Fault> {
     let found = shared.storage.positions(&[reader]).await?;
