@@ -101,15 +101,34 @@ async fn rounds(wish: &Wish, parts: &Parts) -> Vec<Row> {
 
 async fn one(scenario: &Scenario, parts: &Parts, seed: u64, short: bool) -> Row {
     let began = Instant::now();
-    let played = tokio::time::timeout(LIMIT, played(scenario, parts, seed, short)).await;
-    let played = played.unwrap_or_else(|_| Err(anyhow::anyhow!("it was still running after {LIMIT:?}")));
-    let (findings, facts, verdict, as_declared) = match played {
-        Ok((findings, facts)) => {
-            let (verdict, as_declared) = judge(scenario.expects, &findings);
-            (findings, facts, verdict, as_declared)
-        }
-        Err(error) => (Findings::default(), BTreeMap::new(), format!("it could not be played: {error:#}"), false),
+    let mut stage = match set(scenario, parts, seed, short).await {
+        Ok(stage) => stage,
+        Err(error) => return row(scenario, seed, began, Findings::default(), BTreeMap::new(), Err(error)),
     };
+    let played = tokio::time::timeout(LIMIT, played(scenario, &mut stage)).await;
+    let played = played.unwrap_or_else(|_| Err(anyhow::anyhow!("it was still running after {LIMIT:?}")));
+    let (findings, judged) = match played {
+        Ok(findings) => {
+            let judged = judge(scenario.expects, &findings);
+            (findings, Ok(judged))
+        }
+        Err(error) => (Findings::default(), Err(error)),
+    };
+    if !judged.as_ref().is_ok_and(|(_, as_declared)| *as_declared) {
+        eprintln!("       what the processes said is in {}", stage.keep());
+    }
+    row(scenario, seed, began, findings, std::mem::take(&mut stage.facts), judged)
+}
+
+fn row(
+    scenario: &Scenario,
+    seed: u64,
+    began: Instant,
+    findings: Findings,
+    facts: BTreeMap<&'static str, Vec<f64>>,
+    judged: Result<(String, bool)>,
+) -> Row {
+    let (verdict, as_declared) = judged.unwrap_or_else(|error| (format!("it could not be played: {error:#}"), false));
     let highest = |all: Vec<f64>| all.into_iter().fold(0.0, f64::max);
     Row {
         name: scenario.name.to_string(),
@@ -128,9 +147,7 @@ async fn one(scenario: &Scenario, parts: &Parts, seed: u64, short: bool) -> Row 
     }
 }
 
-type Played = (Findings, BTreeMap<&'static str, Vec<f64>>);
-
-async fn played(scenario: &Scenario, parts: &Parts, seed: u64, short: bool) -> Result<Played> {
+async fn set(scenario: &Scenario, parts: &Parts, seed: u64, short: bool) -> Result<Stage> {
     let (name, plant) = match scenario.name {
         Name::Fault(number) => (format!("fault-{number}"), None),
         Name::Plant(name, plant) => (name.to_owned(), Some(plant)),
@@ -143,10 +160,13 @@ async fn played(scenario: &Scenario, parts: &Parts, seed: u64, short: bool) -> R
     if matches!(scenario.expects, Expect::Breaks(_)) {
         stage.patience = Duration::from_secs(5); // what was lost never comes
     }
-    (scenario.play)(&mut stage).await?;
-    let (seen, facts) = stage.finish().await?;
-    let findings = tokio::task::block_in_place(|| check(&seen));
-    Ok((findings, facts))
+    Ok(stage)
+}
+
+async fn played(scenario: &Scenario, stage: &mut Stage) -> Result<Findings> {
+    (scenario.play)(stage).await?;
+    let seen = stage.finish().await?;
+    Ok(tokio::task::block_in_place(|| check(&seen)))
 }
 
 /// What is said of it, and whether that was declared.

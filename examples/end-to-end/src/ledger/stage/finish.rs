@@ -8,7 +8,7 @@ use crate::ledger::{
 };
 use anyhow::Result;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     time::{Duration, Instant},
 };
 
@@ -17,7 +17,7 @@ impl Stage {
     ///
     /// # Errors
     /// When something cannot be read.
-    pub async fn finish(mut self) -> Result<(Seen, BTreeMap<&'static str, Vec<f64>>)> {
+    pub async fn finish(&mut self) -> Result<Seen> {
         for name in self.names(&[Role::Writer]) {
             if self.node(&name)?.runs() {
                 self.end(&name).await?;
@@ -36,8 +36,7 @@ impl Stage {
                 self.end(&name).await?;
             }
         }
-        let seen = self.see().await?;
-        Ok((seen, self.facts))
+        self.see().await
     }
 
     fn names(&self, roles: &[Role]) -> Vec<String> {

@@ -286,6 +286,11 @@ impl Stage {
         self.crashes.push(Crash { committed, applied });
         Ok(())
     }
+    /// Leaves the nodes' files where they are, and says where.
+    pub fn keep(&mut self) -> String {
+        self.folder.disable_cleanup(true);
+        self.folder.path().display().to_string()
+    }
     /// The end of what a node said.
     pub fn last_words(&self, name: &str) -> String {
         let text = self.said(name);
