@@ -1,10 +1,10 @@
 //! Points between two steps at which the process is killed, as `kill -9` does it: nothing is finished, nothing is said.
-use super::{StorageLayer, TransportLayer};
 use async_trait::async_trait;
 use cqrs_core::{
     Position,
     batch::{Batch, Rejected},
     storage::Storage,
+    testing::{StorageLayer, TransportLayer},
     transport::{Audience, Published, Record, Transport},
 };
 use serde::{Deserialize, Serialize};

@@ -3,7 +3,6 @@ mod ghost;
 mod storage;
 mod transport;
 
-use super::{Over, OverTransport};
 use cqrs_core::{storage::Storage, transport::Transport};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
@@ -47,14 +46,14 @@ pub(crate) fn plant_storage(
 ) -> Arc<dyn Storage> {
     let (inner, pool) = (storage.clone(), pool.clone());
     match plant {
-        Some(Plant::NaiveCursor) => Arc::new(Over(storage::NaiveCursor { inner, pool })),
-        Some(Plant::SkipLocked) => Arc::new(Over(storage::SkipLocked { inner, pool })),
-        Some(Plant::LeaseForAll) => Arc::new(Over(storage::LeaseForAll(inner))),
-        Some(Plant::LeaseWithoutEpoch) => Arc::new(Over(storage::WithoutEpoch { inner, pool })),
-        Some(Plant::AsyncCommit) => Arc::new(Over(storage::AsyncCommit(inner))),
-        Some(Plant::InboxOutside) => Arc::new(Over(storage::InboxOutside(inner))),
-        Some(Plant::ProjectionBlind) => Arc::new(Over(storage::ProjectionBlind(inner))),
-        Some(Plant::PublishFirst) => Arc::new(Over(ghost::PublishFirst { inner, transport: transport.clone() })),
+        Some(Plant::NaiveCursor) => Arc::new(storage::NaiveCursor { inner, pool }),
+        Some(Plant::SkipLocked) => Arc::new(storage::SkipLocked { inner, pool }),
+        Some(Plant::LeaseForAll) => Arc::new(storage::LeaseForAll(inner)),
+        Some(Plant::LeaseWithoutEpoch) => Arc::new(storage::WithoutEpoch { inner, pool }),
+        Some(Plant::AsyncCommit) => Arc::new(storage::AsyncCommit(inner)),
+        Some(Plant::InboxOutside) => Arc::new(storage::InboxOutside(inner)),
+        Some(Plant::ProjectionBlind) => Arc::new(storage::ProjectionBlind(inner)),
+        Some(Plant::PublishFirst) => Arc::new(ghost::PublishFirst { inner, transport: transport.clone() }),
         _ => storage,
     }
 }
@@ -62,10 +61,10 @@ pub(crate) fn plant_storage(
 /// The transport with its bugs.
 pub(crate) fn plant_transport(plant: Option<Plant>, transport: Arc<dyn Transport>) -> Arc<dyn Transport> {
     match plant {
-        Some(Plant::SkipLocked) => Arc::new(OverTransport(transport::Slow(transport))),
-        Some(Plant::CursorFirst) => Arc::new(OverTransport(transport::CursorFirst::new(transport))),
-        Some(Plant::CommitFirst) => Arc::new(OverTransport(transport::Hasty { inner: transport, all: true })),
-        Some(Plant::AcknowledgeHighest) => Arc::new(OverTransport(transport::Hasty { inner: transport, all: false })),
+        Some(Plant::SkipLocked) => Arc::new(transport::Slow(transport)),
+        Some(Plant::CursorFirst) => Arc::new(transport::CursorFirst::new(transport)),
+        Some(Plant::CommitFirst) => Arc::new(transport::Hasty { inner: transport, all: true }),
+        Some(Plant::AcknowledgeHighest) => Arc::new(transport::Hasty { inner: transport, all: false }),
         _ => transport,
     }
 }

@@ -1,7 +1,9 @@
 //! Topics and groups of one scenario: the same program runs in many, on one broker.
-use super::TransportLayer;
 use async_trait::async_trait;
-use cqrs_core::transport::{Audience, Published, Record, Subscription, Transport, TransportError};
+use cqrs_core::{
+    testing::TransportLayer,
+    transport::{Audience, Published, Record, Subscription, Transport, TransportError},
+};
 use std::{fmt, sync::Arc};
 
 /// Puts the scenario's name behind every topic and group.

@@ -2,7 +2,7 @@
 use super::{Config, Role, clock::Skewed};
 use crate::ledger::{
     account::{ACCOUNT, Account},
-    layers::{FailingStorage, FailingTransport, Over, OverTransport, Plain, Scoped, plant_storage, plant_transport},
+    layers::{FailingStorage, FailingTransport, Plain, Scoped, plant_storage, plant_transport},
     mirror::{MIRROR, Mirror},
     tally::TALLY,
 };
@@ -39,7 +39,7 @@ pub(super) async fn app(config: &Config) -> Result<Running> {
         skew => service.world(Arc::new(Skewed::by(skew)) as Arc<dyn World>),
     };
     let service = service.provide(Arc::new(config.temper.clone())).lease(Duration::from_millis(config.lease));
-    Ok(service.storage(Over(Plain(storage))).transport(OverTransport(Plain(transport))).build()?)
+    Ok(service.storage(Plain(storage)).transport(Plain(transport)).build()?)
 }
 
 fn transport(config: &Config) -> Result<Arc<dyn Transport>> {
@@ -55,9 +55,9 @@ fn transport(config: &Config) -> Result<Arc<dyn Transport>> {
         ..KafkaConfig::new(&config.kafka)
     })?;
     let mut transport: Arc<dyn Transport> = Arc::new(kafka);
-    transport = Arc::new(OverTransport(Scoped { inner: transport, scope: config.scope.clone() }));
+    transport = Arc::new(Scoped { inner: transport, scope: config.scope.clone() });
     if let Some(fail) = config.fail.clone() {
-        transport = Arc::new(OverTransport(FailingTransport { inner: transport, fail }));
+        transport = Arc::new(FailingTransport { inner: transport, fail });
     }
     Ok(plant_transport(config.plant, transport))
 }
@@ -74,7 +74,7 @@ async fn storage(config: &Config, transport: &Arc<dyn Transport>) -> Result<Arc<
     };
     let mut storage: Arc<dyn Storage> = Arc::new(postgres);
     if let Some(fail) = config.fail.clone() {
-        storage = Arc::new(Over(FailingStorage { inner: storage, fail }));
+        storage = Arc::new(FailingStorage { inner: storage, fail });
     }
     let pool = PgPoolOptions::new().max_connections(2).connect_lazy(&config.database)?;
     Ok(plant_storage(config.plant, storage, &pool, transport))

@@ -1,10 +1,10 @@
 //! The oldest bug of all: first the broker, then the database.
-use crate::ledger::layers::StorageLayer;
 use async_trait::async_trait;
 use cqrs_core::{
     Position,
     batch::{Batch, NewEntry, Rejected},
     storage::Storage,
+    testing::StorageLayer,
     transport::{Audience, Record, Transport},
 };
 use std::sync::Arc;

@@ -1,10 +1,10 @@
 //! Bugs in what is asked of the database.
-use crate::ledger::layers::StorageLayer;
 use async_trait::async_trait;
 use cqrs_core::{
     Fault, Position,
     batch::{Batch, Entry, Move, Rejected},
     storage::{Lease, Storage, postgres::transaction},
+    testing::StorageLayer,
 };
 use sqlx::PgPool;
 use std::{collections::HashSet, sync::Arc, time::Duration};

@@ -1,7 +1,10 @@
 //! Bugs in what is told to the broker.
-use crate::ledger::layers::{OverSubscription, SubscriptionLayer, TransportLayer};
+use crate::ledger::layers::{OverSubscription, SubscriptionLayer};
 use async_trait::async_trait;
-use cqrs_core::transport::{Audience, Partition, Published, Record, Signal, Subscription, Transport, TransportError};
+use cqrs_core::{
+    testing::TransportLayer,
+    transport::{Audience, Partition, Published, Record, Signal, Subscription, Transport, TransportError},
+};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{sync::mpsc, time::sleep};
 
