@@ -8,9 +8,9 @@
 //! | [`COMMIT_SECONDS`] | histogram | `command`, `outcome` | how long the database takes to commit what a command staged |
 //! | [`COMMAND_RETRIES`] | counter | `command` | decided again, since somebody else was faster |
 //! | [`COMMAND_REPEATS`] | counter | `command` | answered with the first answer of its idempotency key |
-//! | [`MESSAGES`] | counter | `group`, `outcome` | attempts of a group's subscribers: `handled`, `known`, `conflict`, `failed`, `unreadable` |
+//! | [`MESSAGES`] | counter | `group`, `outcome` | attempts of a group's subscribers: `handled`, `known`, `conflict`, `failed`; and what was `parked` |
 //! | [`MESSAGE_AGE_SECONDS`] | histogram | `group` | from the commit of an event to the commit of its effect |
-//! | [`PARKED`] | gauge | `reader` | messages that wait for somebody to replay or discard them |
+//! | [`PARKED`] | gauge | `reader` | messages that wait aside for an operator |
 //! | [`PROJECTED`] | counter | `projection` | events applied |
 //! | [`PUBLISHED`] | counter | `audience` | records that were acknowledged; the broker's audience has no name |
 //! | [`PUBLISH_FAILURES`] | counter | `audience` | publishes that were not |
@@ -131,6 +131,9 @@ impl Meter {
     }
     pub(crate) fn message(&self, group: &'static str, outcome: &'static str) {
         counter!(MESSAGES, "service" => self.service(), "group" => group, "outcome" => outcome).increment(1);
+    }
+    pub(crate) fn parked(&self, reader: &str, count: u64) {
+        gauge!(PARKED, "service" => self.service(), "reader" => reader.to_owned()).set(count as f64);
     }
     pub(crate) fn projected(&self, projection: &'static str, events: usize) {
         counter!(PROJECTED, "service" => self.service(), "projection" => projection).increment(events as u64);

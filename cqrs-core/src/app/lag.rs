@@ -81,15 +81,11 @@ impl Running {
         if let Some(it) = vitals.connections {
             meter.connections(it.used, it.idle, it.limit);
         }
-        let mut parked = BTreeMap::new();
-        for it in self.shared.storage.parked_keys(&[]).await? {
-            *parked.entry(it.reader).or_default() += it.count;
+        let mut parked: BTreeMap<String, u64> = self.who_parks().into_iter().map(|reader| (reader, 0)).collect();
+        for key in self.shared.storage.parked_keys(&[]).await? {
+            *parked.entry(key.reader).or_default() += key.count;
         }
-        // A gauge stays where it was set: those with nothing parked any more are set, too.
-        for reader in self.who_parks() {
-            parked.entry(reader).or_default();
-        }
-        parked.iter().for_each(|(reader, messages)| meter.parked(reader, *messages));
+        parked.iter().for_each(|(reader, count)| meter.parked(reader, *count));
         for it in self.behind().await? {
             let waits = it.since.map_or(Duration::ZERO, |since| age(since, world));
             meter.lag(it.kind, &it.reader, it.positions, waits);

@@ -254,8 +254,8 @@ impl Relay {
             if published.error.is_some() {
                 self.shared.meter.publish_failed(&self.audience.0);
             }
-            self.shared.broker.took(published.error.is_none());
             let Passed { to, parks, refused, error } = passed(&reader, sent.passing, published);
+            self.shared.broker.took(error.is_none());
             trouble = trouble.or(error);
             acknowledged += parks.len();
             lane.parked.get_or_insert_default().extend(refused);

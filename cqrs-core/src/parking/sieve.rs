@@ -4,7 +4,7 @@ use super::{Class, class, head, in_words};
 use crate::{
     BoxError, Recorded,
     app::{Raw, Shared},
-    batch::{Batch, Move, Park, Rejected},
+    batch::{Batch, Park, Rejected},
     projection::{Follower, Unappliable},
 };
 use std::{collections::BTreeSet, error::Error, sync::Arc};
@@ -31,13 +31,14 @@ struct Trouble {
 }
 
 impl Sieve {
-    /// Applies what can be applied, puts the rest aside and moves the reader: all or nothing.
+    /// Applies what can be applied and puts the rest aside, together with what is in the batch (the reader's move, marks): all or
+    /// nothing.
     pub(crate) async fn pass(
         &mut self,
         shared: &Arc<Shared>,
         follower: &Follower,
         items: Vec<Item>,
-        moved: Move,
+        base: Batch,
     ) -> Result<(), Rejected> {
         if self.keys.is_none() {
             let parked = shared.storage.parked_keys(&[follower.reader()]).await?;
@@ -74,14 +75,14 @@ impl Sieve {
             tracing::error!(reader, key, %message, error = parked.error, "parked, with what comes after it of its key");
         }
         let only = (events.len() == 1).then(|| events[0].id);
-        match follower.apply(shared, events, Batch { moves: vec![moved], parks, ..Batch::default() }).await {
+        match follower.apply(shared, events, Batch { parks, ..base }).await {
             Ok(()) => {
                 self.trouble = None;
                 self.keys.get_or_insert_default().extend(fresh);
                 Ok(())
             }
             Err(rejected) => {
-                if matches!(rejected, Rejected::Moved(_)) {
+                if matches!(rejected, Rejected::Moved(_) | Rejected::Seen) {
                     self.keys = None;
                 }
                 if let Some(message) = culprit(&rejected).or(only) {

@@ -2,7 +2,7 @@
 use crate::{
     Fault,
     app::Shared,
-    batch::{Move, Rejected},
+    batch::{Batch, Mark, Move, Rejected},
     envelope,
     log::Step,
     parking::{Item, Sieve, id_of_place, key_of, park},
@@ -10,7 +10,7 @@ use crate::{
     transport::{Partition, Received, Signal, Subscription},
 };
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     fmt,
     sync::Arc,
 };
@@ -114,12 +114,13 @@ impl TopicFollower {
                 Item { event, park: park(&reader, key_of(record), id, record) }
             };
             let items = records.iter().filter(|it| it.offset >= from).map(item).collect();
-            let moved = Move { reader: self.reader(partition), from, to: last + 1, epoch: None };
+            let (items, marks) = unseen(&self.shared, &self.follower, items).await?;
+            let moves = vec![Move { reader: self.reader(partition), from, to: last + 1, epoch: None }];
             let sieve = self.sieves.entry(partition.clone()).or_default();
-            match sieve.pass(&self.shared, &self.follower, items, moved).await {
+            match sieve.pass(&self.shared, &self.follower, items, Batch { moves, marks, ..Batch::default() }).await {
                 Ok(()) => drop(self.next.insert(partition.clone(), last + 1)),
                 // Another member had this partition meanwhile: look again where it is, and skip what is done.
-                Err(Rejected::Moved(_)) => {
+                Err(Rejected::Moved(_) | Rejected::Seen) => {
                     self.next.remove(partition);
                     return Box::pin(self.apply(partition, records)).await;
                 }
@@ -130,6 +131,17 @@ impl TopicFollower {
         self.subscription.acknowledge(partition, last);
         Ok(())
     }
+}
+/// What was not applied or put aside before, and the marks that say so from now on: a relay that died between the broker and its own
+/// cursor sends again, and its second copies lie at new offsets.
+async fn unseen(shared: &Shared, follower: &Follower, items: Vec<Item>) -> Result<(Vec<Item>, Vec<Mark>), Fault> {
+    let (reader, hears) =
+        (follower.reader(), |it: &Item| it.event.as_ref().map_or(true, |it| follower.hears(&it.event.name)));
+    let ids: Vec<_> = items.iter().map(|it| it.park.message).collect();
+    let mut known: HashSet<_> = shared.storage.seen(&reader, &ids, &[]).await?.handled.into_iter().collect();
+    let new: Vec<_> = items.into_iter().filter(|it| hears(it) && known.insert(it.park.message)).collect();
+    let marks = new.iter().map(|it| Mark { group: reader.clone(), message: it.park.message }).collect();
+    Ok((new, marks))
 }
 async fn stored(shared: &Shared, reader: String) -> Result<u64, Fault> {
     let found = shared.storage.positions(&[reader]).await?;

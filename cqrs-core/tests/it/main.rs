@@ -41,10 +41,16 @@ fn storage<B: Bench>(backend: &str, open: fn() -> BoxFuture<'static, B>) -> Vec<
 /// What the framework promises on top of a storage.
 fn framework() -> Vec<Trial> {
     let all = [bus::trials, unit::trials, needs::trials, rows_and_streams::trials, views::trials, relay::trials];
-    let more = [subscriber::trials, parking::trials, shutdown::trials, flaky::trials, describe::trials];
-    let last = [metrics::trials, world_is_the_only_place::trials as fn() -> Vec<Trial>];
-    let more = more.iter().chain(&last);
-    all.iter().chain(more).flat_map(|trials| trials()).collect()
+    let more = [
+        subscriber::trials,
+        parking::trials,
+        shutdown::trials,
+        flaky::trials,
+        describe::trials,
+        metrics::trials,
+        world_is_the_only_place::trials,
+    ];
+    all.iter().chain(&more).flat_map(|trials| trials()).collect()
 }
 
 fn main() -> ExitCode {

@@ -42,7 +42,10 @@ pub(super) async fn until_handled(
             let why = in_words(&rejected);
             tracing::error!(group, %partition, offset, attempt, error = why, "parked, with what comes after it of its key");
             let failed = head(park(group, key_of(record), id_of(record), record), why, attempt + 1);
-            let Err(error) = put_aside(shared, failed).await else { return Handled::Done };
+            let Err(error) = put_aside(shared, failed).await else {
+                shared.meter.message(group, "parked");
+                return Handled::Done;
+            };
             tracing::warn!(group, %partition, offset, error = &error as &dyn std::error::Error, "it cannot be parked now");
         } else if !matches!(rejected, Rejected::Conflict { .. }) {
             let error: &dyn std::error::Error = &rejected;
@@ -76,7 +79,10 @@ async fn once(
             match put_aside(shared, park(group, key.clone(), id, record)).await {
                 // What it was to wait behind has been replayed meanwhile.
                 Err(Rejected::Moved(_)) => continue,
-                done => return done,
+                done => {
+                    shared.meter.message(group, "parked");
+                    return done;
+                }
             }
         }
         let message = envelope::message(record).map_err(|error| {
