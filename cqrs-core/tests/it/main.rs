@@ -11,6 +11,7 @@ mod planted; // the suite catches bugs
 mod postgres; // what PostgreSQL alone promises, and the suite on it
 mod relay; // what others are told arrives
 mod rows_and_streams; // two ways of keeping, one behaviour
+mod simulation; // the engines under every fault, from a seed
 mod shutdown; // what is in flight is finished
 #[cfg(feature = "sqlite")]
 mod sqlite; // what SQLite alone promises
@@ -39,8 +40,9 @@ fn storage<B: Bench>(backend: &str, open: fn() -> BoxFuture<'static, B>) -> Vec<
 /// What the framework promises on top of a storage.
 fn framework() -> Vec<Trial> {
     let all = [bus::trials, unit::trials, needs::trials, rows_and_streams::trials, views::trials, relay::trials];
-    let more = [subscriber::trials, shutdown::trials, flaky::trials, describe::trials, world_is_the_only_place::trials];
-    all.iter().chain(&more).flat_map(|trials| trials()).collect()
+    let more = [subscriber::trials, shutdown::trials, flaky::trials, describe::trials, simulation::trials];
+    let house = [world_is_the_only_place::trials as fn() -> Vec<Trial>];
+    all.iter().chain(&more).chain(&house).flat_map(|trials| trials()).collect()
 }
 
 fn main() -> ExitCode {
