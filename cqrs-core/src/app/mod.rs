@@ -30,7 +30,10 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
     sync::Arc,
+    time::Duration,
 };
+
+const LEASE: Duration = Duration::from_secs(10);
 
 /// A service, put together: what its crate's attributes registered, what is provided, where it is stored.
 ///
@@ -55,6 +58,7 @@ pub struct App {
     storage: Option<Arc<dyn Storage>>,
     transport: Option<Arc<dyn Transport>>,
     world: Arc<dyn World>,
+    lease: Duration,
     middleware: Vec<Arc<dyn Middleware>>,
     /// By module, function and address.
     registrations: BTreeMap<(&'static str, &'static str, usize), &'static Registration>,
@@ -72,6 +76,7 @@ impl App {
             storage: None,
             transport: None,
             world: machine(),
+            lease: LEASE,
             middleware: Vec::new(),
             registrations: BTreeMap::new(),
             aggregates: Vec::new(),
@@ -121,6 +126,12 @@ impl App {
         self.world = world;
         self
     }
+    /// How long a relay may be silent before another process takes its lanes: 10 s unless said otherwise. Shorter is found sooner
+    /// dead, and sooner taken for dead.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
 
     /// Checks that everything fits together.
     ///
@@ -156,6 +167,7 @@ impl App {
                 storage: self.storage.unwrap_or_else(|| Arc::new(Memory::with(world.clone()))),
                 transport: self.transport.unwrap_or_else(|| Arc::new(InProcess::new())),
                 world,
+                lease: self.lease,
                 middleware: self.middleware,
                 discovered,
                 registrations,

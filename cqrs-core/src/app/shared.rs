@@ -12,6 +12,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 use tokio::sync::watch;
 
@@ -22,6 +23,8 @@ pub struct Shared {
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) world: Arc<dyn World>,
+    /// How long a relay's lease on a lane lasts without being renewed.
+    pub(crate) lease: Duration,
     pub(crate) middleware: Vec<Arc<dyn Middleware>>,
     /// One bit per registration: discovered by this app, or not.
     pub(crate) discovered: Vec<u64>,

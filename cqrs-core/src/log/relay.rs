@@ -15,8 +15,8 @@ use tokio::sync::oneshot;
 
 /// How many entries of a lane are on their way at most.
 const WINDOW: usize = 500;
-/// How long a lease lasts without being renewed (deployed world only).
-const LEASE: Duration = Duration::from_secs(10);
+/// A relay that lacks lanes asks for them at least this often, so that those of a dead one are taken over soon after their lease.
+const ASK: Duration = Duration::from_millis(500);
 
 /// The relay to one audience.
 pub struct Relay {
@@ -91,7 +91,7 @@ impl Relay {
             biased;
             Some(sent) = self.sending.next() => done.push(sent),
             () = storage.committed(upto) => (),
-            () = world.sleep(LEASE / 4) => (),
+            () = world.sleep(self.shared.lease / 4) => (),
         }
         while let Some(Some(sent)) = self.sending.next().now_or_never() {
             done.push(sent);
@@ -101,8 +101,9 @@ impl Relay {
 
     /// Where only one process can open the database there is nobody to hold lanes against.
     async fn hold_lanes(&mut self) -> Result<(), Fault> {
-        let now = self.shared.world.now();
-        if self.renew_at.is_some_and(|at| now < at) {
+        let (now, ttl) = (self.shared.world.now(), self.shared.lease);
+        // A clock that was set back must not put it off.
+        if self.renew_at.is_some_and(|at| now < at && at < now + ttl) {
             return Ok(());
         }
         let storage = self.shared.storage.clone();
@@ -114,7 +115,7 @@ impl Relay {
             }
         } else {
             for lane in 0..LANES {
-                let lease = storage.lease(&self.reader(lane), &self.owner, LEASE).await?;
+                let lease = storage.lease(&self.reader(lane), &self.owner, ttl).await?;
                 match (lease, self.lanes.get(&lane)) {
                     (None, _) => drop(self.lanes.remove(&lane)),
                     (Some(lease), Some(held)) if held.epoch == Some(lease.epoch) => (),
@@ -124,7 +125,8 @@ impl Relay {
                 }
             }
         }
-        self.renew_at = now.checked_add_signed(chrono::TimeDelta::milliseconds(LEASE.as_millis() as i64 / 3));
+        let holds_all = self.lanes.len() == usize::from(LANES);
+        self.renew_at = Some(now + if holds_all { ttl / 3 } else { ASK.min(ttl / 3) });
         Ok(())
     }
 
