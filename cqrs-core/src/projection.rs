@@ -2,7 +2,7 @@
 use crate::{
     BoxError, Context, Fault, Metadata, Recorded,
     app::{Projection, Projector, Raw, Shared, Subscriber, Unhandled},
-    batch::{Batch, Move, Rejected, ViewWrite},
+    batch::{Batch, Mark, Move, Rejected, ViewWrite},
     storage::StoredView,
     unit::Unit,
     world::backoff,
@@ -60,31 +60,37 @@ impl Follower {
             Follower::Group(..) => 1,
         }
     }
-    /// Applies events and moves the position, or does neither.
+    /// Applies events, moves the position and leaves the marks, or does nothing at all. In the own log an event lies once, and the
+    /// position is enough; a broker may hold a record twice, and its events are marked.
     pub(crate) async fn apply(
         &self,
         shared: &Arc<Shared>,
         events: Vec<Recorded<Raw>>,
         moved: Move,
+        marks: Vec<Mark>,
     ) -> Result<(), Rejected> {
         let heard = events.into_iter().filter(|it| self.hears(&it.event.name)).collect();
         match self {
-            Follower::View(it) => project(shared, it, heard, moved).await,
-            Follower::Sql(it) => run_sql(shared, it, heard, moved).await,
+            Follower::View(it) => project(shared, it, heard, base(moved, marks)).await,
+            Follower::Sql(it) => run_sql(shared, it, heard, base(moved, marks)).await,
             Follower::Group(_, subscribers) => subscribe(shared, subscribers, heard, moved).await,
         }
     }
+}
+
+fn base(moved: Move, marks: Vec<Mark>) -> Batch {
+    Batch { moves: vec![moved], marks, ..Batch::default() }
 }
 
 async fn project(
     shared: &Arc<Shared>,
     projection: &Projection,
     events: Vec<Recorded<Raw>>,
-    moved: Move,
+    base: Batch,
 ) -> Result<(), Rejected> {
     let mut attempt = 0;
     loop {
-        let mut batch = Batch { moves: vec![moved.clone()], ..Batch::default() };
+        let mut batch = base.clone();
         batch.views = changed(shared, projection, &events).await?;
         batch.sort();
         let done = shared.storage.commit(batch).await.map(|_| ());
@@ -169,9 +175,9 @@ async fn run_sql(
     shared: &Arc<Shared>,
     projector: &Projector,
     events: Vec<Recorded<Raw>>,
-    moved: Move,
+    mut batch: Batch,
 ) -> Result<(), Rejected> {
-    let batch = Batch { moves: vec![moved], ..Batch::default() };
+    batch.sort();
     if events.is_empty() {
         return shared.storage.commit(batch).await.map(|_| ());
     }

@@ -49,7 +49,8 @@ impl LogFollower {
         let to = if entries.len() < limit { upto.0 } else { entries.last().map_or(upto.0, |last| last.position.0) };
         let count = entries.len();
         let moved = Move { reader: self.reader.clone(), from, to, epoch: None };
-        match self.follower.apply(&self.shared, entries.into_iter().map(from_log).collect(), moved).await {
+        let events = entries.into_iter().map(from_log).collect();
+        match self.follower.apply(&self.shared, events, moved, Vec::new()).await {
             Ok(()) => {
                 self.saw(to);
                 Ok(Step::Did(count))

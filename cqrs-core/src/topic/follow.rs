@@ -1,15 +1,16 @@
-//! Projections of other services' events: the position lies beside the view, so the broker's own offsets are only a hint.
+//! Projections of other services' events: the position lies beside the view, so the broker's own offsets are only a hint. Marks lie
+//! there too, since a broker may hold one event twice.
 use crate::{
-    Fault,
-    app::Shared,
-    batch::{Move, Rejected},
+    Fault, Recorded,
+    app::{Raw, Shared},
+    batch::{Mark, Move, Rejected},
     envelope,
     log::Step,
     projection::Follower,
     transport::{Partition, Received, Signal, Subscription},
 };
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     fmt,
     sync::Arc,
 };
@@ -107,10 +108,11 @@ impl TopicFollower {
             .map_err(|e| Fault::internal(format!("{partition}: a record before {last} cannot be read")).because(e))?;
         if last >= from {
             let moved = Move { reader: self.reader(partition), from, to: last + 1, epoch: None };
-            match self.follower.apply(&self.shared, events, moved).await {
+            let (events, marks) = first_copies(&self.shared, &self.follower, events).await?;
+            match self.follower.apply(&self.shared, events, moved, marks).await {
                 Ok(()) => drop(self.next.insert(partition.clone(), last + 1)),
                 // Another member had this partition meanwhile: look again where it is, and skip what is done.
-                Err(Rejected::Moved(_)) => {
+                Err(Rejected::Moved(_) | Rejected::Seen) => {
                     self.next.remove(partition);
                     return Box::pin(self.apply(partition, records)).await;
                 }
@@ -121,6 +123,24 @@ impl TopicFollower {
         self.subscription.acknowledge(partition, last);
         Ok(())
     }
+}
+/// The events that are heard and were not applied before, each once, and the marks that say so from now on. A relay that does not
+/// know what became of a record sends it again: the broker then holds it twice, at two offsets.
+async fn first_copies(
+    shared: &Shared,
+    follower: &Follower,
+    mut events: Vec<Recorded<Raw>>,
+) -> Result<(Vec<Recorded<Raw>>, Vec<Mark>), Fault> {
+    events.retain(|it| follower.hears(&it.event.name));
+    if events.is_empty() {
+        return Ok((events, Vec::new()));
+    }
+    let group = follower.reader();
+    let ids: Vec<_> = events.iter().map(|it| it.id).collect();
+    let mut known: HashSet<_> = shared.storage.seen(&group, &ids).await?.into_iter().collect();
+    events.retain(|it| known.insert(it.id));
+    let marks = events.iter().map(|it| Mark { group: group.clone(), message: it.id }).collect();
+    Ok((events, marks))
 }
 async fn stored(shared: &Shared, reader: String) -> Result<u64, Fault> {
     let found = shared.storage.positions(&[reader]).await?;

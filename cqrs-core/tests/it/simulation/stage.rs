@@ -80,7 +80,11 @@ const KEYS: [&str; 4] = ["kim", "lee", "park", "choi"];
 impl Stage {
     fn new(machine: &Machine, bug: Bug) -> Arc<Self> {
         let audit = Arc::new(Audit::new(machine));
-        machine.pace(machine.one_of(&[&FAST, &UNEVEN, &SLOW]));
+        let pace = machine.one_of(&[&FAST, &UNEVEN, &SLOW]);
+        machine.pace(pace);
+        if std::ptr::eq(pace, &SLOW) {
+            audit.disturbed(); // a lease may run out while it is renewed
+        }
         let trouble = || machine.one_of(&[0, 60, 15, 6]);
         let mut roles = Vec::new();
         let (keys, clients) = (1 + machine.choose(3) as usize, 1 + machine.choose(2) as usize);
@@ -256,7 +260,7 @@ impl Stage {
             return Some(format!("command {} is not answered", order.command));
         }
         let effects: Vec<_> = self.actors.iter().filter_map(|it| it.role.effect()).collect();
-        self.audit.missing(&effects).or_else(|| self.broker.behind())
+        self.audit.missing(&effects).or_else(|| self.broker.behind("bank.mirror"))
     }
 }
 
