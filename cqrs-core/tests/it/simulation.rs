@@ -52,11 +52,14 @@ fn every_schedule_holds() -> Result<(), Failed> {
     let began = Instant::now();
     let count = number("CQRS_SIMULATION_SCHEDULES").unwrap_or(SCHEDULES);
     let steps = AtomicU64::new(0);
+    let time = AtomicU64::new(0);
     let found = search(count, |seed| {
         let run = run(Chance::seeded(seed), Bug::None, false);
         steps.fetch_add(run.choices.len() as u64, Relaxed);
+        time.fetch_add(run.ended_at, Relaxed);
         run.broken.is_some()
     });
+    eprintln!("{:?} {}", database::COUNTS.lock(), time.load(Relaxed) / count);
     eprintln!("{count} schedules, {} choices, {:.1?}", steps.load(Relaxed), began.elapsed());
     found.map_or(Ok(()), |seed| Err(Failed::from(story(seed, Bug::None))))
 }

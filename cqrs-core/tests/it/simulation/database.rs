@@ -2,17 +2,19 @@
 //! after it failed. Positions are drawn when a transaction begins and seen when it ends, as in PostgreSQL.
 mod connection;
 
-pub(crate) use connection::Connection;
+pub(crate) use connection::{COUNTS, Connection};
 
 use super::{
     audit::Audit,
     machine::{Machine, Micros},
     process::{Process, Simulated},
+    stage::KEYS,
 };
 use crate::listener::lock;
 use cqrs_core::{
     Position,
     batch::{Answer, Batch, Entry, Rejected},
+    log::lane_of,
     storage::{Lease, Memory, Storage},
 };
 use futures_util::FutureExt;
@@ -165,6 +167,11 @@ impl Database {
         }
         lease
     }
+}
+
+/// Whether this reader is a lane that some key of a schedule belongs to.
+fn has_keys(reader: &str) -> bool {
+    KEYS.iter().any(|key| reader.strip_prefix("relay/") == Some(&*lane_of(key).to_string()))
 }
 
 /// Memory never waits.

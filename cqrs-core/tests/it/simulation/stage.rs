@@ -75,7 +75,8 @@ enum Trouble {
     BrokerDown(Micros),
 }
 
-const KEYS: [&str; 4] = ["kim", "lee", "park", "choi"];
+/// The accounts there are.
+pub(crate) const KEYS: [&str; 4] = ["kim", "lee", "park", "choi"];
 
 impl Stage {
     fn new(machine: &Machine, bug: Bug) -> Arc<Self> {
@@ -266,6 +267,7 @@ impl Stage {
 
 /// What became of a schedule.
 pub(crate) struct Run {
+    pub(crate) ended_at: Micros,
     pub(crate) broken: Option<Broken>,
     pub(crate) choices: Vec<u32>,
     pub(crate) trace: Vec<(Micros, String)>,
@@ -277,5 +279,5 @@ pub(crate) fn run(chance: Chance, bug: Bug, traced: bool) -> Run {
     let stage = Stage::new(&machine, bug);
     let missing = || Broken { invariant: DRAINS, what: stage.missing().unwrap_or_default() };
     machine.run(|task| stage.polled(task), || stage.missing().is_none(), missing);
-    Run { broken: machine.verdict(), choices: machine.choices(), trace: machine.trace() }
+    Run { ended_at: machine.now(), broken: machine.verdict(), choices: machine.choices(), trace: machine.trace() }
 }
