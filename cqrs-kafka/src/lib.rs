@@ -64,6 +64,9 @@ impl Transport for Kafka {
     async fn subscribe(&self, group: &str, topics: &[&str]) -> Result<Box<dyn Subscription>, TransportError> {
         Ok(Box::new(consumer::join(&self.config, group, topics, &self.consumers)?))
     }
+    fn system(&self) -> &'static str {
+        "kafka"
+    }
     async fn close(&self) {
         // The sender lives as long as `self`, so this can only return because nobody is left.
         let _ = self.consumers.subscribe().wait_for(|left| *left == 0).await;

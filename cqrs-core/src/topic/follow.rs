@@ -1,11 +1,12 @@
 //! Projections of other services' events: the position lies beside the view, so the broker's own offsets are only a hint. Marks lie
-//! there too, since a broker may hold one event twice.
+//! there too: a broker may hold one event at two offsets.
 use crate::{
-    Fault, Recorded,
-    app::{Raw, Shared},
-    batch::{Mark, Move, Rejected},
+    Fault,
+    app::Shared,
+    batch::{Batch, Mark, Move, Rejected},
     envelope,
     log::Step,
+    parking::{Item, Sieve, id_of_place, key_of, park},
     projection::Follower,
     transport::{Partition, Received, Signal, Subscription},
 };
@@ -26,6 +27,7 @@ pub struct TopicFollower {
     unplaced: Vec<Partition>,
     /// Received and not applied yet.
     pending: BTreeMap<Partition, Vec<Received>>,
+    sieves: BTreeMap<Partition, Sieve>,
 }
 impl TopicFollower {
     pub(crate) fn new(shared: Arc<Shared>, follower: Follower, subscription: Box<dyn Subscription>) -> Self {
@@ -36,6 +38,7 @@ impl TopicFollower {
             next: HashMap::new(),
             unplaced: Vec::new(),
             pending: BTreeMap::new(),
+            sieves: BTreeMap::new(),
         }
     }
     /// The projection's stored name.
@@ -52,7 +55,8 @@ impl TopicFollower {
     /// Applies what was received; with nothing there, waits for the next signal.
     ///
     /// # Errors
-    /// When the database or the transport fails, or an event cannot be applied: nothing has moved, call it again.
+    /// When the database or the transport fails, or an event cannot be applied: nothing has moved, call it again. What cannot be
+    /// applied again and again is parked, and so is what comes after it of its key.
     pub async fn step(&mut self) -> Result<Step, Fault> {
         self.place().await?;
         let Some((partition, records)) = self.pending.pop_first() else { return self.receive().await };
@@ -85,6 +89,7 @@ impl TopicFollower {
                 for partition in &partitions {
                     self.next.remove(partition);
                     self.pending.remove(partition);
+                    self.sieves.remove(partition);
                 }
             }
             Signal::Records(records) => {
@@ -102,14 +107,19 @@ impl TopicFollower {
             None => stored(&self.shared, self.reader(partition)).await?,
         };
         let Some(last) = records.last().map(|it| it.offset) else { return Ok(()) };
-        let new = records.iter().filter(|it| it.offset >= from).cloned();
-        let events = new.map(envelope::message).collect::<Result<Vec<_>, _>>();
-        let events = events
-            .map_err(|e| Fault::internal(format!("{partition}: a record before {last} cannot be read")).because(e))?;
         if last >= from {
+            let reader = self.follower.reader();
+            let item = |record: &Received| {
+                let event = envelope::message(record);
+                let id = event.as_ref().map_or_else(|_| id_of_place(record), |it| it.id);
+                Item { event, park: park(&reader, key_of(record), id, record) }
+            };
+            let items = records.iter().filter(|it| it.offset >= from).map(item).collect();
+            let (items, marks) = first_copies(&self.shared, &self.follower, items).await?;
             let moved = Move { reader: self.reader(partition), from, to: last + 1, epoch: None };
-            let (events, marks) = first_copies(&self.shared, &self.follower, events).await?;
-            match self.follower.apply(&self.shared, events, moved, marks).await {
+            let base = Batch { moves: vec![moved], marks, ..Batch::default() };
+            let sieve = self.sieves.entry(partition.clone()).or_default();
+            match sieve.pass(&self.shared, &self.follower, items, base).await {
                 Ok(()) => drop(self.next.insert(partition.clone(), last + 1)),
                 // Another member had this partition meanwhile: look again where it is, and skip what is done.
                 Err(Rejected::Moved(_) | Rejected::Seen) => {
@@ -124,23 +134,23 @@ impl TopicFollower {
         Ok(())
     }
 }
-/// The events that are heard and were not applied before, each once, and the marks that say so from now on. A relay that does not
-/// know what became of a record sends it again: the broker then holds it twice, at two offsets.
+/// What is heard and did not come before, each once, and the marks that say so from now on. A relay that does not know what became
+/// of a record sends it again, and the broker then holds it twice: a position alone would let it be applied twice.
 async fn first_copies(
     shared: &Shared,
     follower: &Follower,
-    mut events: Vec<Recorded<Raw>>,
-) -> Result<(Vec<Recorded<Raw>>, Vec<Mark>), Fault> {
-    events.retain(|it| follower.hears(&it.event.name));
-    if events.is_empty() {
-        return Ok((events, Vec::new()));
+    mut items: Vec<Item>,
+) -> Result<(Vec<Item>, Vec<Mark>), Fault> {
+    items.retain(|it| it.event.as_ref().map_or(true, |event| follower.hears(&event.event.name)));
+    if items.is_empty() {
+        return Ok((items, Vec::new()));
     }
     let group = follower.reader();
-    let ids: Vec<_> = events.iter().map(|it| it.id).collect();
-    let mut known: HashSet<_> = shared.storage.seen(&group, &ids).await?.into_iter().collect();
-    events.retain(|it| known.insert(it.id));
-    let marks = events.iter().map(|it| Mark { group: group.clone(), message: it.id }).collect();
-    Ok((events, marks))
+    let ids: Vec<_> = items.iter().map(|it| it.park.message).collect();
+    let mut known: HashSet<_> = shared.storage.seen(&group, &ids, &[]).await?.handled.into_iter().collect();
+    items.retain(|it| known.insert(it.park.message));
+    let marks = items.iter().map(|it| Mark { group: group.clone(), message: it.park.message }).collect();
+    Ok((items, marks))
 }
 async fn stored(shared: &Shared, reader: String) -> Result<u64, Fault> {
     let found = shared.storage.positions(&[reader]).await?;

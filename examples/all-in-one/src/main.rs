@@ -2,12 +2,15 @@
 mod secret;
 mod welcome;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use clap::Parser;
 use counseling_service::{OfflineResponder, OpenAiConfig, OpenAiResponder, Responder, Secret};
-use cqrs_core::{App, app::DRAIN, storage::Sqlite, transport::InProcess};
-use std::{fs::DirBuilder, net::SocketAddr, os::unix::fs::DirBuilderExt, path::PathBuf, process::ExitCode, sync::Arc};
-use tokio::{net::TcpListener, sync::watch};
+use cqrs_core::{App, app::DRAIN, operations::Program, storage::Sqlite, transport::InProcess};
+use std::{
+    fs::DirBuilder, net::SocketAddr, os::unix::fs::DirBuilderExt, path::PathBuf, process::ExitCode, sync::Arc,
+    time::Instant,
+};
+use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tonic::{
     service::RoutesBuilder,
     transport::{Server, server::TcpIncoming},
@@ -23,6 +26,9 @@ struct Config {
     /// Where all gRPC services are. Port 0 takes a free one.
     #[arg(long, env = "HEARLERS_GRPC", default_value = "127.0.0.1:50051")]
     grpc: SocketAddr,
+    /// Where health and metrics can be asked for over HTTP. Nowhere unless given.
+    #[arg(long, env = "HEARLERS_OPERATIONS", value_name = "ADDRESS")]
+    operations: Option<SocketAddr>,
     /// Where the data lies.
     #[arg(long, env = "HEARLERS_DATA", default_value = "data")]
     data: PathBuf,
@@ -40,10 +46,6 @@ struct Config {
 #[tokio::main]
 async fn main() -> ExitCode {
     let config = Config::parse();
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()))
-        .with_writer(std::io::stderr)
-        .init();
     match run(config).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -54,6 +56,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(config: Config) -> Result<()> {
+    let program = Program::start("hearlers", "warn");
     // Ports first: a taken one is told before anything is touched.
     let rest = bind(config.listen, "--listen").await?;
     let grpc = bind(config.grpc, "--grpc").await?;
@@ -74,14 +77,19 @@ async fn run(config: Config) -> Result<()> {
     let counseling = App::new("counseling").storage(Sqlite::open(file("counseling")).await?).transport(transport);
     let counseling = counseling_service::wire(counseling, responder).build()?;
 
+    let program = program.watch(users.clone()).watch(counseling.clone());
+    program.listen(config.operations).await.map_err(Error::from_boxed)?;
+
     // All join before any starts, so that every relay knows who listens.
     let (joined_users, joined_counseling) = (users.join().await?, counseling.join().await?);
     let background = [joined_users.start(), joined_counseling.start()];
-    counseling_service::seed(&counseling).await.map_err(anyhow::Error::from_boxed)?;
+    counseling_service::seed(&counseling).await.map_err(Error::from_boxed)?;
 
     let mut routes = RoutesBuilder::default();
     user_service::grpc(&users, &mut routes);
     counseling_service::grpc(&counseling, &mut routes);
+    let names = [&user_service::SERVICES[..], &counseling_service::SERVICES[..]].concat();
+    routes.add_service(program.health(&names));
     let (stop, stopped) = watch::channel(false);
     let grpc_at = grpc.local_addr()?;
     let services = Server::builder()
@@ -90,20 +98,24 @@ async fn run(config: Config) -> Result<()> {
     let upstream = format!("http://{}", reachable(grpc_at));
     let rest_at = rest.local_addr()?;
     let key = gateway::Secret::new(&session_key).context("the session key is too short")?;
-    let gateway = gateway::serve(rest, gateway::Config::new(upstream.clone(), upstream, key), told(stopped));
+    let gateway = gateway::Gateway::new(gateway::Config::new(upstream.clone(), upstream, key))?;
+    let gateway = gateway::serve(rest, gateway, told(stopped));
 
+    program.serves();
     println!("{}", welcome::text(rest_at, grpc_at, &config.data));
     let (mut services, mut gateway) = (tokio::spawn(services), tokio::spawn(gateway));
     tokio::select! {
-        () = shutdown() => (),
+        () = program.asked_to_end() => (),
         ended = &mut services => ended?.context("gRPC")?,
         ended = &mut gateway => ended?.context("REST")?,
     }
     stop.send_replace(true);
-    let _ = tokio::time::timeout(DRAIN, async { (services.await, gateway.await) }).await;
-    for background in background {
-        background.stop(DRAIN).await;
-    }
+    // One deadline for all of it; whatever serving takes, the jobs have a moment to give back what they hold.
+    let began = Instant::now();
+    let _ = timeout(DRAIN - DRAIN / 5, async { (services.await, gateway.await) }).await;
+    let left = DRAIN.saturating_sub(began.elapsed());
+    let [users, counseling] = background;
+    tokio::join!(users.stop(left), counseling.stop(left));
     Ok(())
 }
 
@@ -131,12 +143,4 @@ fn reachable(at: SocketAddr) -> SocketAddr {
 
 async fn told(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
-}
-
-/// Ctrl-C, or a polite kill.
-async fn shutdown() {
-    let Ok(mut terminated) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
-        return std::future::pending().await;
-    };
-    tokio::select! { _ = tokio::signal::ctrl_c() => (), _ = terminated.recv() => () }
 }

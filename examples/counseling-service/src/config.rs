@@ -21,6 +21,9 @@ pub struct Args {
     /// The Kafka brokers: HOST:PORT, with commas between.
     #[arg(long, env = "HEARLERS_KAFKA", value_name = "BROKERS")]
     kafka: Option<String>,
+    /// Where health and metrics can be asked for over HTTP: IP address and port. Nowhere unless given.
+    #[arg(long, env = "HEARLERS_OPERATIONS", value_name = "ADDRESS")]
+    operations: Option<String>,
     /// A language model's API as OpenAI has it, such as `https://api.openai.com/v1`. Without one, replies come from a table.
     #[arg(long, env = "HEARLERS_RESPONDER_URL", value_name = "URL")]
     responder_url: Option<String>,
@@ -39,6 +42,8 @@ pub struct Args {
 pub struct Config {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Where health and metrics can be asked for, if anywhere.
+    pub operations: Option<SocketAddr>,
     /// Where everything is stored.
     pub database: DatabaseUrl,
     /// The brokers.
@@ -59,6 +64,10 @@ impl Args {
         if listen.is_err() {
             wrong.push("HEARLERS_LISTEN (--listen): an IP address and a port, as in 127.0.0.1:50052".to_owned());
         }
+        let operations = given(&self.operations).map(str::parse).transpose();
+        if operations.is_err() {
+            wrong.push("HEARLERS_OPERATIONS (--operations): an IP address and a port, as in 127.0.0.1:9464".to_owned());
+        }
         let database = self.database.as_deref().and_then(DatabaseUrl::parse);
         if database.is_none() {
             wrong
@@ -68,10 +77,10 @@ impl Args {
         if kafka.is_none() {
             wrong.push("HEARLERS_KAFKA (--kafka): HOST:PORT, with commas between; no default".to_owned());
         }
-        match (listen, database, kafka, responder) {
-            (Ok(listen), Some(database), Some(kafka), Some(responder)) if wrong.is_empty() => {
+        match (listen, operations, database, kafka, responder) {
+            (Ok(listen), Ok(operations), Some(database), Some(kafka), Some(responder)) if wrong.is_empty() => {
                 let kafka = KafkaConfig { client_id: crate::NAME.to_owned(), ..kafka };
-                Ok(Config { listen, database, kafka, responder })
+                Ok(Config { listen, operations, database, kafka, responder })
             }
             _ => Err(Wrong(wrong)),
         }

@@ -1,9 +1,10 @@
 //! The counseling service as a program: `counseling-service --help` lists what can be set.
 use anyhow::Error;
 use clap::Parser;
-use counseling_service::{NAME, config::Args, program, seed, wire};
-use cqrs_core::{App, storage::postgres::Postgres};
+use counseling_service::{NAME, SERVICES, config::Args, grpc, seed, wire};
+use cqrs_core::{App, operations::Program, storage::postgres::Postgres};
 use cqrs_kafka::Kafka;
+use tonic::service::RoutesBuilder;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -11,11 +12,14 @@ async fn main() -> anyhow::Result<()> {
         eprintln!("{wrong}");
         std::process::exit(2)
     });
-    program::log_to_stderr();
+    let program = Program::start("counseling-service", "info");
     let storage = Postgres::connect(config.database.expose()).await?;
     let app = App::new(NAME).storage(storage).transport(Kafka::connect(config.kafka)?);
     let app = wire(app, config.responder).build()?;
+    let program = program.watch(app.clone());
+    program.listen(config.operations).await.map_err(Error::from_boxed)?;
     seed(&app).await.map_err(Error::from_boxed)?;
-    let serve = |stop| program::serve(app.clone(), config.listen, stop);
-    app.run(serve, program::shutdown()).await.map_err(Error::from_boxed)
+    let mut routes = RoutesBuilder::default();
+    grpc(&app, &mut routes);
+    program.serve(&app, config.listen, routes, &SERVICES).await.map_err(Error::from_boxed)
 }

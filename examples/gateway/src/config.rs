@@ -24,6 +24,9 @@ pub struct Args {
     /// What access tokens are signed with: at least 32 bytes, the same for all gateways.
     #[arg(long, env = "HEARLERS_JWT_SECRET", hide_env_values = true, value_name = "SECRET")]
     jwt_secret: Option<String>,
+    /// Where health and metrics can be asked for over HTTP: IP address and port. Nowhere unless given.
+    #[arg(long, env = "HEARLERS_OPERATIONS", value_name = "ADDRESS")]
+    operations: Option<String>,
     /// Mark cookies Secure always (true), not only behind a proxy that says X-Forwarded-Proto: https (false).
     #[arg(long, env = "HEARLERS_SECURE_COOKIES", default_value = "false", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     secure_cookies: String,
@@ -38,6 +41,10 @@ impl Args {
         let listen = self.listen.parse();
         if listen.is_err() {
             wrong.push("HEARLERS_LISTEN (--listen): an IP address and a port, as in 127.0.0.1:8080".to_owned());
+        }
+        let operations = self.operations.as_deref().filter(|it| !it.is_empty()).map(str::parse).transpose();
+        if operations.is_err() {
+            wrong.push("HEARLERS_OPERATIONS (--operations): an IP address and a port, as in 127.0.0.1:9464".to_owned());
         }
         for (name, flag, value) in [
             ("HEARLERS_USER_SERVICE", "--user-service", &self.user_service),
@@ -55,9 +62,11 @@ impl Args {
         if secure.is_err() {
             wrong.push("HEARLERS_SECURE_COOKIES (--secure-cookies): true or false".to_owned());
         }
-        match (listen, self.user_service, self.counseling_service, secret, secure) {
-            (Ok(listen), Some(users), Some(counseling), Some(secret), Ok(secure)) if wrong.is_empty() => {
-                Ok((listen, Config { secure_cookies: secure, ..Config::new(users, counseling, secret) }))
+        match (listen, operations, self.user_service, self.counseling_service, secret, secure) {
+            (Ok(listen), Ok(operations), Some(users), Some(counseling), Some(secret), Ok(secure))
+                if wrong.is_empty() =>
+            {
+                Ok((listen, Config { operations, secure_cookies: secure, ..Config::new(users, counseling, secret) }))
             }
             _ => Err(Wrong(wrong)),
         }
@@ -90,6 +99,8 @@ pub struct Config {
     pub counseling_service: String,
     /// What access tokens are signed with.
     pub jwt_secret: Secret,
+    /// Where health and metrics can be asked for, if anywhere.
+    pub operations: Option<SocketAddr>,
     /// Cookies are Secure whatever the proxy says.
     pub secure_cookies: bool,
     /// How long a reply may take: over the responder's 30 s, under the token hold's 60 s.
@@ -104,6 +115,7 @@ impl Config {
             user_service: user_service.into(),
             counseling_service: counseling_service.into(),
             jwt_secret,
+            operations: None,
             secure_cookies: false,
             reply_deadline: Duration::from_secs(45),
             deadline: Duration::from_secs(10),

@@ -18,6 +18,9 @@ pub struct Args {
     /// The Kafka brokers: HOST:PORT, with commas between.
     #[arg(long, env = "HEARLERS_KAFKA", value_name = "BROKERS")]
     pub kafka: Option<String>,
+    /// Where health and metrics can be asked for over HTTP: IP address and port. Nowhere unless given.
+    #[arg(long, env = "HEARLERS_OPERATIONS", value_name = "ADDRESS")]
+    pub operations: Option<String>,
 }
 
 impl Args {
@@ -31,6 +34,11 @@ impl Args {
         if listen.is_err() {
             wrong.push("HEARLERS_LISTEN (--listen): an IP address and a port, as in 127.0.0.1:50051");
         }
+        let operations =
+            self.operations.as_deref().filter(|it| !it.is_empty()).map(str::parse::<SocketAddr>).transpose();
+        if operations.is_err() {
+            wrong.push("HEARLERS_OPERATIONS (--operations): an IP address and a port, as in 127.0.0.1:9464");
+        }
         let database = self.database.as_deref().and_then(DatabaseUrl::parse);
         if database.is_none() {
             wrong.push("HEARLERS_DATABASE (--database): postgres://USER:PASSWORD@HOST:PORT/NAME; no default");
@@ -40,8 +48,10 @@ impl Args {
         if kafka.is_none() {
             wrong.push("HEARLERS_KAFKA (--kafka): HOST:PORT, with commas between; no default");
         }
-        match (listen, database, kafka) {
-            (Ok(listen), Some(database), Some(kafka)) => Ok(Config { listen, database, kafka }),
+        match (listen, operations, database, kafka) {
+            (Ok(listen), Ok(operations), Some(database), Some(kafka)) => {
+                Ok(Config { listen, operations, database, kafka })
+            }
             _ => Err(Wrong(wrong)),
         }
     }
@@ -52,6 +62,8 @@ impl Args {
 pub struct Config {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Where health and metrics can be asked for, if anywhere.
+    pub operations: Option<SocketAddr>,
     /// Where everything is stored.
     pub database: DatabaseUrl,
     /// Over what it talks to other services.
@@ -96,7 +108,12 @@ mod tests {
     use super::Args;
 
     fn args(listen: &str, database: Option<&str>, kafka: Option<&str>) -> Args {
-        Args { listen: listen.into(), database: database.map(Into::into), kafka: kafka.map(Into::into) }
+        Args {
+            listen: listen.into(),
+            database: database.map(Into::into),
+            kafka: kafka.map(Into::into),
+            operations: None,
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 use super::{
     broker::Client,
     database::{Connection, Database},
+    engine::{engine, keep_stepping},
     machine::{MILLI, SECOND},
     planted::{Bug, Store, Wire},
     process::{Process, Simulated},
@@ -9,14 +10,9 @@ use super::{
     stage::{Order, Stage},
 };
 use crate::listener::lock;
-use async_trait::async_trait;
-use cqrs_core::{
-    App, BoxError, Error, Metadata, Rows, Running, Streams,
-    log::{LogFollower, Relay, Step},
-    topic::{Consumer, TopicFollower},
-};
+use cqrs_core::{App, Error, Metadata, Rows, Running, Streams, parking::Retries};
 use futures_util::future::BoxFuture;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -33,12 +29,14 @@ pub(crate) enum Role {
     Tally,
     /// A subscriber of the own log.
     Trail,
+    /// Replays what is parked, once it is cured.
+    Operator,
 }
 impl Role {
     /// What it keeps, as the audit calls it.
     pub(crate) fn effect(self) -> Option<&'static str> {
         match self {
-            Role::Client(_) | Role::Relay => None,
+            Role::Client(_) | Role::Relay | Role::Operator => None,
             Role::Book => Some("bank.book"),
             Role::Note => Some("bank.note"),
             Role::Mirror => Some("bank.mirror"),
@@ -46,14 +44,15 @@ impl Role {
             Role::Trail => Some("shop.trail"),
         }
     }
-    fn module(self) -> &'static str {
+    fn modules(self) -> &'static [&'static str] {
         match self {
-            Role::Client(_) | Role::Relay => "it::simulation::service::shop",
-            Role::Book => "it::simulation::service::book",
-            Role::Note => "it::simulation::service::note",
-            Role::Mirror => "it::simulation::service::mirror",
-            Role::Tally => "it::simulation::service::tally",
-            Role::Trail => "it::simulation::service::trail",
+            Role::Client(_) | Role::Relay => &["it::simulation::service::shop"],
+            Role::Book => &["it::simulation::service::book"],
+            Role::Note => &["it::simulation::service::note"],
+            Role::Mirror => &["it::simulation::service::mirror"],
+            Role::Tally => &["it::simulation::service::tally"],
+            Role::Trail => &["it::simulation::service::trail"],
+            Role::Operator => &["it::simulation::service"],
         }
     }
     fn is_bank(self) -> bool {
@@ -67,8 +66,13 @@ pub(crate) fn life(stage: Arc<Stage>, index: usize, process: Arc<Process>) -> Bo
         let role = stage.actors[index].role;
         let database = if role.is_bank() { &stage.bank } else { &stage.shop };
         let app = app(&stage, index, &process, database);
-        if let Role::Client(client) = role {
-            return send_all(&stage, &app, client).await;
+        match role {
+            Role::Client(client) => return send_all(&stage, &app, client).await,
+            Role::Operator => {
+                let bank = self::app(&stage, index, &process, &stage.bank);
+                return replay_all(&stage, &[app, bank]).await;
+            }
+            _ => (),
         }
         let engine = engine(&app, role, &process).await;
         keep_stepping(&process, database, &app, engine).await;
@@ -80,9 +84,10 @@ fn app(stage: &Arc<Stage>, index: usize, process: &Arc<Process>, database: &Arc<
     let connection = Connection { database: database.clone(), process: process.clone() };
     let client = Client { broker: stage.broker.clone(), process: process.clone() };
     let app = App::new(database.name)
-        .discover(actor.role.module())
         .world(Arc::new(Simulated { machine: machine.clone(), skew: actor.skew }))
-        .provide(Arc::new(Strikes { machine: machine.clone(), rate: stage.strikes }));
+        .provide(Arc::new(Strikes { machine: machine.clone(), rate: stage.strikes, poison: stage.poison.clone() }))
+        .retries(Retries { attempts: 3, first: Duration::from_millis(50), longest: Duration::from_secs(30) });
+    let app = actor.role.modules().iter().fold(app, |app, module| app.discover(module));
     let app = match stage.rows {
         true => app.aggregate(Rows::<Account>::new()).aggregate(Rows::<Ledger>::new()),
         false => app.aggregate(Streams::<Account>::new()).aggregate(Streams::<Ledger>::new()),
@@ -95,103 +100,6 @@ fn app(stage: &Arc<Stage>, index: usize, process: &Arc<Process>, database: &Arc<
             .transport(Wire { client, bug, plot: stage.plot.clone() }),
     };
     app.build().expect("it fits together")
-}
-
-/// One of the framework's engines.
-#[async_trait]
-trait Engine: Send {
-    async fn step(&mut self) -> Result<Step, BoxError>;
-    /// Whether a step is finished also when told to stop.
-    fn works(&self) -> bool {
-        false
-    }
-    async fn finish(&mut self) {}
-}
-#[async_trait]
-impl Engine for Relay {
-    async fn step(&mut self) -> Result<Step, BoxError> {
-        Ok(Relay::step(self).await?)
-    }
-    async fn finish(&mut self) {
-        self.release().await;
-    }
-}
-#[async_trait]
-impl Engine for Consumer {
-    async fn step(&mut self) -> Result<Step, BoxError> {
-        Ok(Consumer::step(self).await?)
-    }
-    async fn finish(&mut self) {
-        self.drain().await;
-    }
-}
-#[async_trait]
-impl Engine for TopicFollower {
-    async fn step(&mut self) -> Result<Step, BoxError> {
-        Ok(TopicFollower::step(self).await?)
-    }
-}
-#[async_trait]
-impl Engine for LogFollower {
-    async fn step(&mut self) -> Result<Step, BoxError> {
-        Ok(LogFollower::step(self).await?)
-    }
-    fn works(&self) -> bool {
-        true
-    }
-}
-
-async fn engine(app: &Running, role: Role, process: &Process) -> Box<dyn Engine> {
-    loop {
-        let joined: Option<Box<dyn Engine>> = match role {
-            Role::Relay => app.relays().pop().map(|it| Box::new(it) as _),
-            Role::Tally | Role::Trail => app.log_followers().pop().map(|it| Box::new(it) as _),
-            Role::Mirror => app.topic_followers().await.ok().and_then(|mut all| all.pop()).map(|it| Box::new(it) as _),
-            _ => app.consumers().await.ok().and_then(|mut all| all.pop()).map(|it| Box::new(it) as _),
-        };
-        if let Some(engine) = joined {
-            return engine;
-        }
-        process.machine.sleep(100 * MILLI).await;
-    }
-}
-
-/// As a running app does it; that it looks again after a while is left out where nothing can have changed.
-async fn keep_stepping(process: &Process, database: &Database, app: &Running, mut engine: Box<dyn Engine>) {
-    let machine = &process.machine;
-    let mut failures = 0;
-    while !process.is_stopping() {
-        let works = engine.works();
-        let step = tokio::select! {
-            biased;
-            () = process.stopped(), if !works => break,
-            step = engine.step() => step,
-        };
-        let pause = async {
-            match step {
-                Ok(Step::Did(_)) => failures = 0,
-                Ok(Step::Idle(upto)) => {
-                    failures = 0;
-                    tokio::select! {
-                        biased;
-                        () = app.storage().committed(upto) => (),
-                        () = machine.sleep(3 * SECOND) => (),
-                    }
-                }
-                Err(error) => {
-                    machine.note(|| format!("{}: {}: {error}", database.name, process.name));
-                    machine.sleep((50 * MILLI << failures).min(5 * SECOND)).await;
-                    failures = (failures + 1).min(7);
-                }
-            }
-        };
-        tokio::select! {
-            biased;
-            () = process.stopped() => break,
-            () = pause => (),
-        }
-    }
-    engine.finish().await;
 }
 
 /// Sends what is left, one after the other. What was begun by a life before goes on only where it has a key.
@@ -228,5 +136,20 @@ async fn send(stage: &Arc<Stage>, app: &Running, order: &Order) {
             return;
         }
         stage.machine.sleep(20 * MILLI).await;
+    }
+}
+
+/// Looks again and again for what is parked.
+async fn replay_all(stage: &Arc<Stage>, apps: &[Running]) {
+    let machine = &stage.machine;
+    machine.sleep(stage.poison.cured_at).await;
+    loop {
+        for app in apps {
+            for key in app.parked().list().await.unwrap_or_default() {
+                let replay = app.parked().replay(&key.reader, &key.key, &Metadata::default().caller("kim")).await;
+                machine.note(|| format!("{}: {} {} is replayed: {replay:?}", app.service(), key.reader, key.key));
+            }
+        }
+        machine.sleep(SECOND).await;
     }
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::listener::lock;
 use cqrs_core::{
-    batch::{Entry, Move, ViewWrite},
+    batch::{Entry, Move, Park, ViewWrite},
     log::lane_of,
     transport::Partition,
 };
@@ -29,7 +29,15 @@ pub(crate) const CONTIGUOUS: &str = "nothing acknowledged past the first that is
 pub(crate) const VERSIONS: &str = "versions without gap or repeat";
 pub(crate) const FENCED: &str = "a lane is moved by the holder of its lease";
 pub(crate) const NO_NEEDLESS: &str = "no duplicate without a cause";
+pub(crate) const NO_NEEDLESS_PARKING: &str = "nothing parked without a cause";
 pub(crate) const DRAINS: &str = "drains";
+
+/// What the audit looks at in a batch, besides its events.
+pub(crate) struct Written {
+    pub(crate) views: Vec<ViewWrite>,
+    pub(crate) moves: Vec<Move>,
+    pub(crate) parks: Vec<Park>,
+}
 
 pub(crate) struct Audit {
     machine: Machine,
@@ -41,8 +49,9 @@ struct Facts {
     told: BTreeMap<String, u64>,
     by_id: BTreeMap<Uuid, (String, u64)>,
     by_number: BTreeMap<(String, u32), u64>,
-    /// Position, lane and place in its key.
-    entries: Vec<(u64, u16, String, u64)>,
+    entries: Vec<Told>,
+    /// Messages that were put aside, by reader.
+    parked: BTreeSet<(String, Uuid)>,
     /// How far the first copies on the broker go, without a gap.
     sent: BTreeMap<String, (u64, Partition)>,
     /// How far each effect goes, by its name and key.
@@ -53,6 +62,16 @@ struct Facts {
     failed: BTreeSet<u32>,
     duplicates: u64,
     disturbances: u64,
+    may_park: bool,
+}
+/// An entry that others are told of.
+struct Told {
+    at: u64,
+    lane: String,
+    id: Uuid,
+    key: String,
+    /// Which of its key it is.
+    place: u64,
 }
 /// What every event and contract of the simulated services holds.
 #[derive(Deserialize)]
@@ -77,26 +96,33 @@ impl Audit {
         lock(&self.facts).disturbances += 1;
     }
 
+    /// Messages fail: some will be parked.
+    pub(crate) fn may_park(&self) {
+        lock(&self.facts).may_park = true;
+    }
+
     /// A batch is visible from now on.
-    pub(crate) fn committed(
-        &self,
-        database: &Database,
-        process: &Process,
-        entries: &[Entry],
-        views: &[ViewWrite],
-        moves: &[Move],
-    ) {
-        self.machine.note(|| in_words(database, process, entries, views, moves));
+    pub(crate) fn committed(&self, database: &Database, process: &Process, entries: &[Entry], written: &Written) {
+        self.machine.note(|| in_words(database, process, entries, written));
         for entry in entries {
             self.appended(database, entry);
         }
-        for view in views {
+        for park in &written.parks {
+            let mut facts = lock(&self.facts);
+            facts.parked.insert((park.reader.clone(), park.message));
+            if !facts.may_park {
+                drop(facts);
+                let what = format!("{} parks {} {}: {}", park.reader, park.key, park.at, park.error);
+                self.broken(NO_NEEDLESS_PARKING, what);
+            }
+        }
+        for view in &written.views {
             if let Some(value) = &view.value {
                 self.view_written(view.view, &view.key, value);
             }
         }
         if database.name == "shop" {
-            moves.iter().for_each(|it| self.moved(process, it));
+            written.moves.iter().for_each(|it| self.moved(process, it));
         }
     }
     fn appended(&self, database: &Database, entry: &Entry) {
@@ -106,11 +132,9 @@ impl Audit {
         }
         let mut facts = lock(&self.facts);
         let at = entry.position.0;
-        let lane = lane_of(&id);
-        let passed = facts.positions.iter().find(|(reader, passed)| {
-            let reads = reader.strip_prefix("relay/").is_none_or(|it| it == lane.to_string());
-            reads && **passed >= at
-        });
+        let lane = format!("relay/{}", lane_of(&id));
+        let reads = |reader: &str| !reader.starts_with("relay/") || reader == lane;
+        let passed = facts.positions.iter().find(|(reader, passed)| reads(reader) && **passed >= at);
         if let Some((reader, passed)) = passed {
             let what = format!("{id} {number} appears at {at}, and {reader} is at {passed} already");
             drop(facts);
@@ -125,7 +149,7 @@ impl Audit {
             return self.broken(VERSIONS, what);
         }
         facts.by_id.insert(entry.id, (id.clone(), place));
-        facts.entries.push((at, lane, id.clone(), place));
+        facts.entries.push(Told { at, lane, id: entry.id, key: id.clone(), place });
         let twice = facts.by_number.insert((id.clone(), number), place).is_some();
         let ghost = facts.failed.contains(&(number / 10));
         drop(facts);
@@ -175,18 +199,21 @@ impl Audit {
         let mut facts = lock(&self.facts);
         facts.positions.insert(step.reader.clone(), step.to);
         let mut found = None;
-        if let Some(lane) = step.reader.strip_prefix("relay/") {
-            let unsent = facts.entries.iter().find(|(at, of, key, place)| {
-                *at <= step.to
-                    && of.to_string() == lane
-                    && facts.sent.get(key).is_none_or(|(sent, _)| sent < place)
+        if step.reader.starts_with("relay/") {
+            let unsent = facts.entries.iter().find(|it| {
+                it.at <= step.to
+                    && it.lane == step.reader
+                    && facts.sent.get(&it.key).is_none_or(|(sent, _)| *sent < it.place)
+                    && !facts.parked.contains(&(step.reader.clone(), it.id))
             });
-            if let Some((at, _, key, place)) = unsent {
-                found = Some((NO_LOSS, format!("{} is moved to {}, and {key} {place} at {at} is not on the broker", step.reader, step.to)));
+            if let Some(Told { at, key, place, .. }) = unsent {
+                let passed = format!("{} is moved to {}", step.reader, step.to);
+                found = Some((NO_LOSS, format!("{passed}, and {key} {place} at {at} is not on the broker")));
             }
             match facts.lessees.get(&step.reader) {
                 Some((holder, epoch)) if *holder != process.task => {
-                    found = Some((FENCED, format!("{} is moved by {}, and its lease {epoch} is another's", step.reader, process.name)));
+                    let moved = format!("{} is moved by {}", step.reader, process.name);
+                    found = Some((FENCED, format!("{moved}, and its lease {epoch} is another's")));
                 }
                 _ => (),
             }
@@ -235,10 +262,12 @@ impl Audit {
     /// A group says that everything of a partition is done up to here.
     pub(crate) fn acknowledged(&self, effect: &str, partition: &Partition, upto: u64, records: &[(u64, Uuid)]) {
         let facts = lock(&self.facts);
+        let reader = if effect == "bank.mirror" { "projection/mirror" } else { effect };
         let undone = records.iter().filter(|(offset, _)| *offset <= upto).find_map(|(offset, id)| {
             let (key, place) = facts.by_id.get(id)?;
             let done = facts.effects.get(&(effect.to_owned(), key.clone())).copied().unwrap_or_default();
-            (done < *place).then(|| format!("{effect}: {partition} is done up to {upto}, but {offset} is {key} {place}, and {done} of it are done"))
+            let open = done < *place && !facts.parked.contains(&(reader.to_owned(), *id));
+            open.then(|| format!("{effect}: {partition} up to {upto}, and of {key} {done}; {offset} is {key} {place}"))
         });
         drop(facts);
         if let Some(what) = undone {
@@ -265,9 +294,9 @@ impl Audit {
     /// What has not arrived everywhere.
     pub(crate) fn missing(&self, effects: &[&str]) -> Option<String> {
         let facts = lock(&self.facts);
-        for (at, lane, key, place) in &facts.entries {
-            if facts.positions.get(&format!("relay/{lane}")).is_none_or(|passed| passed < at) {
-                return Some(format!("the relay has not moved over {key} {place} at {at}"));
+        for Told { at, lane, key, place, .. } in &facts.entries {
+            if facts.positions.get(lane).is_none_or(|passed| passed < at) {
+                return Some(format!("{lane} has not moved over {key} {place} at {at}"));
             }
         }
         for (key, told) in &facts.told {
@@ -286,12 +315,13 @@ impl Audit {
     }
 }
 
-fn in_words(database: &Database, process: &Process, entries: &[Entry], views: &[ViewWrite], moves: &[Move]) -> String {
+fn in_words(database: &Database, process: &Process, entries: &[Entry], written: &Written) -> String {
     let mut parts = Vec::new();
     for entry in entries {
         parts.push(format!("{} {} {} at {}", entry.name, entry.stream, entry.version, entry.position.0));
     }
-    parts.extend(views.iter().map(|it| format!("view {} {}", it.view, it.key)));
-    parts.extend(moves.iter().map(|it| format!("{} {} -> {}", it.reader, it.from, it.to)));
+    parts.extend(written.views.iter().map(|it| format!("view {} {}", it.view, it.key)));
+    parts.extend(written.moves.iter().map(|it| format!("{} {} -> {}", it.reader, it.from, it.to)));
+    parts.extend(written.parks.iter().map(|it| format!("{} parks {} {}", it.reader, it.key, it.at)));
     format!("{}: {} commits {}", database.name, process.name, parts.join(", "))
 }

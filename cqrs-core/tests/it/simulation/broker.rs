@@ -11,6 +11,7 @@ use super::{
     audit::Audit,
     machine::{Machine, Micros},
     process::Process,
+    service::{Hit, Poison, Told},
 };
 use crate::listener::lock;
 use cqrs_core::{
@@ -33,6 +34,7 @@ pub(crate) struct Broker {
     state: Mutex<State>,
     /// One in this many requests goes wrong; 0 is none.
     trouble: u32,
+    poison: Arc<Poison>,
 }
 #[derive(Default)]
 struct State {
@@ -89,8 +91,14 @@ struct Fetch {
 }
 
 impl Broker {
-    pub(crate) fn new(machine: &Machine, audit: &Arc<Audit>, trouble: u32) -> Arc<Self> {
-        Arc::new(Broker { machine: machine.clone(), audit: audit.clone(), state: Mutex::default(), trouble })
+    pub(crate) fn new(machine: &Machine, audit: &Arc<Audit>, trouble: u32, poison: &Arc<Poison>) -> Arc<Self> {
+        let (machine, audit, poison) = (machine.clone(), audit.clone(), poison.clone());
+        Arc::new(Broker { machine, audit, state: Mutex::default(), trouble, poison })
+    }
+    /// Whether it will never take this record; at least not before it is cured.
+    fn refuses(&self, record: &Record) -> bool {
+        let told: Option<Told> = serde_json::from_slice(&record.body).ok();
+        told.is_some_and(|it| self.poison.hits(it.number, Hit::Broker))
     }
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)

@@ -2,10 +2,10 @@
 //! after it failed. Positions are drawn when a transaction begins and seen when it ends, as in PostgreSQL.
 mod connection;
 
-pub(crate) use connection::{COUNTS, Connection};
+pub(crate) use connection::Connection;
 
 use super::{
-    audit::Audit,
+    audit::{Audit, Written},
     machine::{Machine, Micros},
     process::{Process, Simulated},
     stage::KEYS,
@@ -96,19 +96,10 @@ impl Database {
     fn delay(&self) -> Micros {
         self.machine.delay()
     }
-    /// Where a reader is, looked at from outside.
-    pub(crate) fn position(&self, reader: &str) -> u64 {
-        let found = at_once(self.memory.positions(&[reader.to_owned()]));
-        found.ok().and_then(|all| all.first().copied()).unwrap_or_default()
-    }
     /// The last visible position.
     pub(crate) fn end(&self) -> u64 {
         lock(&self.server).log.last_key_value().map_or(0, |(at, _)| *at)
     }
-    pub(crate) fn entries(&self) -> Vec<Entry> {
-        lock(&self.server).log.values().cloned().collect()
-    }
-
     fn place(&self, found: &mut Entry) {
         found.position = self.placed(found.position);
     }
@@ -135,7 +126,7 @@ impl Database {
     }
     /// Commits or rolls back; then the transaction is gone, and what it drew is visible or a gap.
     fn end_of(&self, open: Open, batch: Batch, process: &Process) -> Result<Position, Rejected> {
-        let (views, moves) = (batch.views.clone(), batch.moves.clone());
+        let written = Written { views: batch.views.clone(), moves: batch.moves.clone(), parks: batch.parks.clone() };
         let result = at_once(self.memory.commit(batch));
         let mut server = lock(&self.server);
         server.open.remove(&open.number);
@@ -154,7 +145,7 @@ impl Database {
         }
         drop(server);
         let position = entries.last().map_or(Position(0), |it| it.position);
-        self.audit.committed(self, process, &entries, &views, &moves);
+        self.audit.committed(self, process, &entries, &written);
         if position.0 > 0 {
             self.news.notify_waiters();
         }

@@ -1,26 +1,59 @@
 //! What is simulated: a shop whose accounts are credited, what it does with its own events, and a bank that hears of them. Every
 //! effect keeps the numbers it saw, in order.
-use super::machine::{MILLI, Machine};
+use super::machine::{MILLI, Machine, Micros};
 use cqrs_core::{
     Aggregate, BoxError, Bus, Change, Command, Contract, Dep, Event, Evolve, Heard, IntoEvents, Never, Recorded, Repo,
     Result, Source, View, handler, projection, publish, subscriber,
 };
 use serde::{Deserialize, Serialize};
+use std::{cell::RefCell, sync::Arc};
 
 /// Makes subscribers slow, and fail, while the schedule is not calm.
 pub(crate) struct Strikes {
     pub(crate) machine: Machine,
     /// One in this many; 0 is none.
     pub(crate) rate: u32,
+    pub(crate) poison: Arc<Poison>,
 }
 impl Strikes {
-    async fn strike(&self) -> std::result::Result<(), BoxError> {
+    async fn strike(&self, number: u32) -> std::result::Result<(), BoxError> {
+        if self.poison.hits(number, Hit::Handler) {
+            return Err("simulated: it never works".into());
+        }
         if self.rate == 0 || self.machine.is_calm() || !self.machine.one_in(self.rate) {
             return Ok(());
         }
         self.machine.sleep(self.machine.one_of(&[MILLI, 100 * MILLI, 4_000 * MILLI])).await;
         if self.machine.one_in(2) { Err("simulated: it does not want to".into()) } else { Ok(()) }
     }
+}
+
+/// What one command causes cannot be handled, until it is cured.
+pub(crate) struct Poison {
+    pub(crate) machine: Machine,
+    pub(crate) hit: Hit,
+    pub(crate) command: u32,
+    pub(crate) cured_at: Micros,
+}
+/// By whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hit {
+    Nobody,
+    /// Subscribers fail.
+    Handler,
+    /// The bytes cannot be read.
+    Reader,
+    /// The broker refuses the record for good.
+    Broker,
+}
+impl Poison {
+    pub(crate) fn hits(&self, number: u32, whom: Hit) -> bool {
+        self.hit == whom && number / 10 == self.command && self.machine.now() < self.cured_at
+    }
+}
+thread_local! {
+    /// Decoding is given nothing but bytes; a schedule has its thread for itself.
+    pub(crate) static UNREADABLE: RefCell<Option<Arc<Poison>>> = const { RefCell::new(None) };
 }
 
 /// What happened to one account, with the number of the command that did it: every kind of event here looks like this.
@@ -69,7 +102,7 @@ async fn append<A: Aggregate<Id = String>>(
 }
 
 pub(crate) mod shop {
-    use super::{Account, Command, Contract, Credited, Deserialize, Never, Repo, Result, Serialize, Told, handler, publish};
+    use super::{Account, Command, Credited, Deserialize, Never, Repo, Result, Serialize, Told, handler, publish};
 
     /// Credits an account, with one event or a few.
     #[derive(Debug, Clone, Serialize, Deserialize, Command)]
@@ -90,7 +123,6 @@ pub(crate) mod shop {
         let Credited { id, number } = event.clone();
         Some(Told { id, number })
     }
-    const _: &str = Told::NAME;
 }
 
 /// What the bank is told.
@@ -109,7 +141,9 @@ impl Contract for Told {
         serde_json::to_vec(self).expect("it is plain data")
     }
     fn decode(bytes: &[u8]) -> std::result::Result<Self, BoxError> {
-        Ok(serde_json::from_slice(bytes)?)
+        let told: Told = serde_json::from_slice(bytes)?;
+        let hit = UNREADABLE.with_borrow(|it| it.as_ref().is_some_and(|it| it.hits(told.number, Hit::Reader)));
+        if hit { Err("simulated: it cannot be read".into()) } else { Ok(told) }
     }
 }
 impl Heard for Told {
@@ -142,8 +176,8 @@ pub(crate) mod trail {
     use super::{BoxError, Credited, Dep, Recorded, Repo, Strikes, Trail, Trailed, append, subscriber};
     #[subscriber(group = "shop.trail")]
     async fn trail(event: Recorded<Credited>, trails: Repo<Trail>, strikes: Dep<Strikes>) -> Result<(), BoxError> {
-        strikes.strike().await?;
         let Credited { id, number } = event.event;
+        strikes.strike(number).await?;
         Ok(append(&trails, &id.clone(), Trailed { id, number }).await?)
     }
 }
@@ -152,8 +186,8 @@ pub(crate) mod book {
     use super::{BoxError, Booked, Dep, Ledger, Recorded, Repo, Strikes, Told, append, subscriber};
     #[subscriber(group = "bank.book")]
     async fn book(event: Recorded<Told>, ledgers: Repo<Ledger>, strikes: Dep<Strikes>) -> Result<(), BoxError> {
-        strikes.strike().await?;
         let Told { id, number } = event.event;
+        strikes.strike(number).await?;
         Ok(append(&ledgers, &id.clone(), Booked { id, number }).await?)
     }
 }
@@ -177,7 +211,7 @@ pub(crate) mod note {
     async fn noted(event: Recorded<Told>, bus: Bus, strikes: Dep<Strikes>) -> Result<(), BoxError> {
         let Told { id, number } = event.event;
         bus.send(Note { id, number }).await?;
-        Ok(strikes.strike().await?)
+        strikes.strike(number).await
     }
 }
 /// The topic into a view.

@@ -8,6 +8,7 @@ use super::{
     machine::{FAST, MILLI, Machine, Micros, SECOND, SLOW, TaskId, UNEVEN},
     planted::{Bug, Plot},
     process::Process,
+    service::{Hit, Poison, UNREADABLE},
     trace::Broken,
 };
 use crate::listener::lock;
@@ -29,6 +30,7 @@ pub(crate) struct Stage {
     pub(crate) rows: bool,
     /// How often subscribers fail: one in this many.
     pub(crate) strikes: u32,
+    pub(crate) poison: Arc<Poison>,
     pub(crate) actors: Vec<Actor>,
     /// What each client still has to do.
     pub(crate) clients: Mutex<Vec<Vec<Order>>>,
@@ -88,18 +90,18 @@ impl Stage {
         }
         let trouble = || machine.one_of(&[0, 60, 15, 6]);
         let mut roles = Vec::new();
-        let (keys, clients) = (1 + machine.choose(3) as usize, 1 + machine.choose(2) as usize);
+        let (keys, clients) = (machine.one_of(&[1, 2, 3]), machine.one_of(&[1, 1, 2]));
         let mut number = 0;
         let mut orders = Vec::new();
         for client in 0..clients {
             roles.push(Role::Client(client));
-            let count = 1 + machine.choose(5);
+            let count = machine.one_of(&[1, 2, 3, 4]);
             let order = |_| {
                 number += 1;
                 Order {
-                    key: KEYS[machine.choose(keys as u32) as usize],
+                    key: KEYS[machine.choose(keys) as usize],
                     command: number,
-                    events: machine.one_of(&[1, 1, 2, 3]),
+                    events: machine.one_of(&[1, 1, 1, 2]),
                     keyed: !machine.one_in(3),
                     begun: false,
                     gap: machine.one_of(&[0, 0, 2 * MILLI, 30 * MILLI, 400 * MILLI, 3 * SECOND]),
@@ -107,15 +109,25 @@ impl Stage {
             };
             orders.push((0..count).map(order).collect());
         }
-        for (role, counts) in [
-            (Role::Relay, [1, 1, 2, 2]),
-            (Role::Book, [1, 2, 2, 0]),
-            (Role::Note, [0, 0, 1, 2]),
-            (Role::Mirror, [0, 0, 1, 2]),
-            (Role::Tally, [0, 0, 1, 2]),
-            (Role::Trail, [0, 0, 1, 2]),
-        ] {
-            roles.extend(std::iter::repeat_n(role, machine.one_of(&counts)));
+        roles.extend(std::iter::repeat_n(Role::Relay, machine.one_of(&[1, 1, 2, 2])));
+        // One or two kinds of readers, each alone or with a rival.
+        for _ in 0..machine.one_of(&[1, 1, 2]) {
+            let role = machine.one_of(&[Role::Book, Role::Book, Role::Mirror, Role::Note, Role::Tally, Role::Trail]);
+            if !roles.contains(&role) {
+                roles.extend(std::iter::repeat_n(role, machine.one_of(&[1, 2])));
+            }
+        }
+        let strikes = machine.one_of(&[0, 0, 8, 3]);
+        let hits = [Hit::Nobody, Hit::Nobody, Hit::Nobody, Hit::Handler, Hit::Reader, Hit::Broker];
+        let poison = Arc::new(Poison {
+            machine: machine.clone(),
+            hit: machine.one_of(&hits),
+            command: 1 + machine.choose(number),
+            cured_at: machine.one_of(&[SECOND, 3 * SECOND, 7 * SECOND]),
+        });
+        if strikes > 0 || poison.hit != Hit::Nobody {
+            roles.push(Role::Operator);
+            audit.may_park();
         }
         let actor = |role| Actor {
             role,
@@ -128,12 +140,13 @@ impl Stage {
             machine: machine.clone(),
             shop: Database::new(machine, "shop", &audit, trouble()),
             bank: Database::new(machine, "bank", &audit, trouble()),
-            broker: Broker::new(machine, &audit, trouble()),
+            broker: Broker::new(machine, &audit, trouble(), &poison),
             audit,
             bug,
             plot: Arc::default(),
             rows: machine.choose(2) == 0,
-            strikes: machine.one_of(&[0, 0, 8, 3]),
+            strikes,
+            poison,
             actors,
             clients: Mutex::new(orders),
             plan: Mutex::default(),
@@ -145,6 +158,9 @@ impl Stage {
     fn plan(self: &Arc<Self>) {
         let machine = &self.machine;
         self.calm_not_before(3 * SECOND);
+        if self.poison.hit != Hit::Nobody {
+            self.calm_not_before(self.poison.cured_at);
+        }
         for (index, actor) in self.actors.iter().enumerate() {
             self.calm_not_before(actor.starts_at + SECOND);
             let stage = self.clone();
@@ -278,6 +294,7 @@ pub(crate) fn run(chance: Chance, bug: Bug, traced: bool) -> Run {
     let machine = Machine::new(chance, traced);
     let stage = Stage::new(&machine, bug);
     let missing = || Broken { invariant: DRAINS, what: stage.missing().unwrap_or_default() };
+    UNREADABLE.set(Some(stage.poison.clone()));
     machine.run(|task| stage.polled(task), || stage.missing().is_none(), missing);
     Run { ended_at: machine.now(), broken: machine.verdict(), choices: machine.choices(), trace: machine.trace() }
 }

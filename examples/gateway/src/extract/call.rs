@@ -52,6 +52,10 @@ impl Call {
         let forwarded = headers.get("x-forwarded-proto").is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"https"));
         Ok(Call { metadata, user: None, seen: Arc::new(Mutex::new(seen)), secure: secure_always || forwarded })
     }
+    /// One that the gateway makes by itself.
+    pub(crate) fn own() -> Self {
+        Call { metadata: Metadata::default(), user: None, seen: Arc::default(), secure: false }
+    }
     /// On behalf of this person.
     pub(crate) fn of(mut self, user: Uuid) -> Self {
         self.user = Some(user);

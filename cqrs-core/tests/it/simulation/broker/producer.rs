@@ -19,20 +19,28 @@ pub(crate) struct Client {
 /// never stored with a gap.
 #[derive(Default)]
 pub(crate) struct Flight {
-    outcomes: Mutex<Vec<Option<bool>>>,
+    outcomes: Mutex<Vec<Option<Outcome>>>,
     refused: Mutex<bool>,
     moved: Notify,
 }
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Stored,
+    /// Not known to be stored.
+    Failed,
+    /// Never to be stored.
+    Refused,
+}
 impl Flight {
-    fn set(&self, pieces: std::ops::Range<usize>, outcome: bool) {
+    fn set(&self, pieces: std::ops::Range<usize>, outcome: Outcome) {
         lock(&self.outcomes)[pieces].fill(Some(outcome));
         self.moved.notify_one();
     }
-    /// How many from the start are acknowledged, and whether the next one failed.
-    fn state(&self) -> (usize, bool) {
+    /// How many from the start are acknowledged, and what became of the next one.
+    fn state(&self) -> (usize, Option<Outcome>) {
         let outcomes = lock(&self.outcomes);
-        let acknowledged = outcomes.iter().take_while(|it| **it == Some(true)).count();
-        (acknowledged, outcomes.get(acknowledged) == Some(&Some(false)))
+        let acknowledged = outcomes.iter().take_while(|it| **it == Some(Outcome::Stored)).count();
+        (acknowledged, outcomes.get(acknowledged).copied().flatten())
     }
 }
 
@@ -68,11 +76,18 @@ impl Client {
             let never_left = !process.is_alive() && machine.one_in(2);
             if *lock(&flight.refused) || broker.is_down() || never_left || broker.goes_wrong() {
                 *lock(&flight.refused) = true;
-                return machine.after(machine.delay(), move |_| flight.set(pieces, false));
+                return machine.after(machine.delay(), move |_| flight.set(pieces, Outcome::Failed));
             }
-            records.iter().for_each(|record| broker.append(record));
-            let lost = broker.goes_wrong();
-            machine.after(machine.delay(), move |_| flight.set(pieces, !lost));
+            let taken = records.iter().take_while(|it| !broker.refuses(it)).count();
+            records[..taken].iter().for_each(|record| broker.append(record));
+            let outcome = if broker.goes_wrong() { Outcome::Failed } else { Outcome::Stored };
+            let refused = pieces.start + taken;
+            let pieces = (pieces.start..refused, refused..pieces.end);
+            *lock(&flight.refused) |= !pieces.1.is_empty();
+            machine.after(machine.delay(), move |_| {
+                flight.set(pieces.0, outcome);
+                flight.set(pieces.1, Outcome::Refused);
+            });
         });
     }
 }
@@ -88,13 +103,14 @@ impl Transport for Client {
     async fn publish(&self, _: &Audience, records: &[Record]) -> Published {
         let flight = self.hand_over(records);
         loop {
-            let (acknowledged, failed) = flight.state();
-            if failed {
-                let error = TransportError::transient("simulated: not acknowledged");
-                return Published { acknowledged, error: Some(error) };
-            }
-            if acknowledged == records.len() {
-                return Published { acknowledged, error: None };
+            let (acknowledged, next) = flight.state();
+            let error = match next {
+                Some(Outcome::Refused) => Some(TransportError::permanent("simulated: it will never be taken")),
+                Some(_) => Some(TransportError::transient("simulated: not acknowledged")),
+                None => None,
+            };
+            if error.is_some() || acknowledged == records.len() {
+                return Published { acknowledged, error };
             }
             flight.moved.notified().await;
         }

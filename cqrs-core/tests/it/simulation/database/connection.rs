@@ -1,11 +1,11 @@
 //! A process's connection to the database: each call is sent, done there, and answered, and each of the three takes time.
 use super::{Database, Fate, at_once};
-use crate::simulation::process::Process;
+use crate::{listener::lock, simulation::process::Process};
 use async_trait::async_trait;
 use cqrs_core::{
     Fault,
     batch::{Answer, Batch, Entry, Position, Rejected},
-    storage::{Lease, Loaded, Scan, Scanned, Storage, StoredRow, StoredView, Tx},
+    storage::{Lease, Loaded, Old, Parked, ParkedKey, Scan, Scanned, Seen, Storage, StoredRow, StoredView, Tx},
 };
 use std::{any::Any, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
@@ -17,7 +17,6 @@ pub(crate) struct Connection {
     pub(crate) process: Arc<Process>,
 }
 
-pub(crate) static COUNTS: std::sync::Mutex<std::collections::BTreeMap<&'static str, u64>> = std::sync::Mutex::new(std::collections::BTreeMap::new());
 fn away() -> Fault {
     Fault::unavailable("simulated: the database is away")
 }
@@ -35,7 +34,6 @@ impl Connection {
         let (database, process) = (self.database.clone(), self.process.clone());
         let machine = database.machine.clone();
         let fate = database.fate();
-        COUNTS.lock().unwrap().entry(what).and_modify(|it| *it += 1).or_insert(1u64);
         let (there, back) = (database.delay(), database.delay());
         let (answer, answered) = oneshot::channel();
         if fate != Fate::Fine {
@@ -76,7 +74,7 @@ impl Connection {
     /// Transactions that hold positions now, and the last position drawn.
     async fn open(&self) -> Result<(Position, Vec<u64>), Fault> {
         let open = |database: &Database| {
-            let server = crate::listener::lock(&database.server);
+            let server = lock(&database.server);
             Ok((Position(server.drawn), server.open.iter().copied().collect()))
         };
         self.read("horizon", open).await
@@ -107,9 +105,20 @@ impl Storage for Connection {
         let answer = move |database: &Database| Ok(database.place_answer(at_once(database.memory.answer(&key))?));
         self.read("answer", answer).await
     }
-    async fn seen(&self, group: &str, messages: &[Uuid]) -> Result<Vec<Uuid>, Fault> {
-        let (group, messages) = (group.to_owned(), messages.to_vec());
-        self.read("seen", move |database| at_once(database.memory.seen(&group, &messages))).await
+    async fn seen(&self, group: &str, messages: &[Uuid], keys: &[String]) -> Result<Seen, Fault> {
+        let (group, messages, keys) = (group.to_owned(), messages.to_vec(), keys.to_vec());
+        self.read("seen", move |database| at_once(database.memory.seen(&group, &messages, &keys))).await
+    }
+    async fn parked_keys(&self, readers: &[String]) -> Result<Vec<ParkedKey>, Fault> {
+        let readers = readers.to_vec();
+        self.read("parked keys", move |database| at_once(database.memory.parked_keys(&readers))).await
+    }
+    async fn parked(&self, reader: &str, key: &str, after: u64, limit: usize) -> Result<Vec<Parked>, Fault> {
+        let (reader, key) = (reader.to_owned(), key.to_owned());
+        self.read("parked", move |database| at_once(database.memory.parked(&reader, &key, after, limit))).await
+    }
+    async fn forget(&self, _: &Old, _: usize) -> Result<u64, Fault> {
+        Err(Fault::internal("no engine forgets"))
     }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
         let (view, keys) = (view.to_owned(), keys.to_vec());
@@ -134,7 +143,7 @@ impl Storage for Connection {
     }
     async fn log(&self, after: Position, upto: Position, limit: usize) -> Result<Vec<Entry>, Fault> {
         let log = move |database: &Database| {
-            let server = crate::listener::lock(&database.server);
+            let server = lock(&database.server);
             let found = server.log.range(after.0 + 1..).take_while(|(at, _)| **at <= upto.0);
             Ok(found.take(limit).map(|(_, it)| it.clone()).collect())
         };
@@ -143,7 +152,7 @@ impl Storage for Connection {
     async fn lanes(&self, lanes: &[(u16, Position)], upto: Position, limit: usize) -> Result<Vec<Entry>, Fault> {
         let lanes = lanes.to_vec();
         let read = move |database: &Database| {
-            let server = crate::listener::lock(&database.server);
+            let server = lock(&database.server);
             let one = |(lane, after): &(u16, Position)| {
                 let lane = *lane;
                 let from = server.log.range(after.0 + 1..).take_while(|(at, _)| **at <= upto.0).map(|(_, it)| it);

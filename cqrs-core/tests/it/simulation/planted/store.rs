@@ -1,12 +1,15 @@
 //! Bugs between an engine and its database.
 use super::Bug;
-use crate::{listener::lock, simulation::machine::SECOND};
-use crate::simulation::database::Connection;
+use crate::{
+    listener::lock,
+    simulation::{database::Connection, machine::SECOND},
+};
 use async_trait::async_trait;
 use cqrs_core::{
     Fault,
-    batch::{Answer, Batch, Entry, Position, Rejected},
-    storage::{Lease, Loaded, Scan, Scanned, Storage, StoredRow, StoredView, Tx},
+    batch::{Batch, Entry, Position, Rejected},
+    storage::{Lease, Storage},
+    testing::StorageLayer,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -33,27 +36,9 @@ pub(crate) struct Store {
 }
 
 #[async_trait]
-impl Storage for Store {
-    async fn row(&self, kind: &str, id: &str, answer: Option<&str>) -> Result<Loaded<StoredRow>, Fault> {
-        self.connection.row(kind, id, answer).await
-    }
-    async fn stream(&self, stream: &str, after: u64, answer: Option<&str>) -> Result<Loaded<Vec<Entry>>, Fault> {
-        self.connection.stream(stream, after, answer).await
-    }
-    async fn answer(&self, key: &str) -> Result<Option<Answer>, Fault> {
-        self.connection.answer(key).await
-    }
-    async fn seen(&self, group: &str, messages: &[Uuid]) -> Result<Vec<Uuid>, Fault> {
-        self.connection.seen(group, messages).await
-    }
-    async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
-        self.connection.views(view, keys).await
-    }
-    async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
-        self.connection.scan(scan).await
-    }
-    async fn positions(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
-        self.connection.positions(readers).await
+impl StorageLayer for Store {
+    fn inner(&self) -> &dyn Storage {
+        &self.connection
     }
     async fn horizon(&self) -> Result<Position, Fault> {
         if self.bug == Bug::NaiveCursor {
@@ -61,9 +46,6 @@ impl Storage for Store {
             return Ok(all.last().map_or(Position(0), |it| it.position));
         }
         self.connection.horizon().await
-    }
-    async fn log(&self, after: Position, upto: Position, limit: usize) -> Result<Vec<Entry>, Fault> {
-        self.connection.log(after, upto, limit).await
     }
     async fn lanes(&self, lanes: &[(u16, Position)], upto: Position, limit: usize) -> Result<Vec<Entry>, Fault> {
         if self.bug != Bug::SkipLocked {
@@ -91,12 +73,6 @@ impl Storage for Store {
         }
         self.connection.lease(reader, owner, ttl).await
     }
-    async fn release(&self, reader: &str, owner: &str) -> Result<(), Fault> {
-        self.connection.release(reader, owner).await
-    }
-    async fn migrate(&self) -> Result<(), Fault> {
-        self.connection.migrate().await
-    }
     async fn commit(&self, mut batch: Batch) -> Result<Position, Rejected> {
         match self.bug {
             Bug::LeaseWithoutEpoch => batch.moves.iter_mut().for_each(|it| it.epoch = None),
@@ -119,11 +95,5 @@ impl Storage for Store {
         let position = self.connection.commit(batch).await?;
         lock(&self.plot.handled).extend(marks);
         Ok(position)
-    }
-    async fn begin(&self) -> Result<Box<dyn Tx>, Fault> {
-        self.connection.begin().await
-    }
-    async fn committed(&self, after: Position) {
-        self.connection.committed(after).await;
     }
 }

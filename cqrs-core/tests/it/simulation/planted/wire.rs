@@ -2,7 +2,10 @@
 use super::{Bug, store::Plot};
 use crate::{listener::lock, simulation::broker::Client};
 use async_trait::async_trait;
-use cqrs_core::transport::{Audience, Partition, Published, Received, Record, Signal, Subscription, Transport, TransportError};
+use cqrs_core::{
+    testing::TransportLayer,
+    transport::{Audience, Partition, Published, Received, Record, Signal, Subscription, Transport, TransportError},
+};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -15,12 +18,9 @@ pub(crate) struct Wire {
 }
 
 #[async_trait]
-impl Transport for Wire {
-    async fn ensure_topics(&self, topics: &[&str]) -> Result<(), TransportError> {
-        self.client.ensure_topics(topics).await
-    }
-    fn audiences(&self, topics: &[&str]) -> Vec<Audience> {
-        self.client.audiences(topics)
+impl TransportLayer for Wire {
+    fn inner(&self) -> &dyn Transport {
+        &self.client
     }
     async fn publish(&self, audience: &Audience, records: &[Record]) -> Published {
         if self.bug == Bug::CursorBeforeAcknowledgement {
