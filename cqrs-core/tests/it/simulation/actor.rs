@@ -55,7 +55,8 @@ impl Role {
             Role::Operator => &["it::simulation::service"],
         }
     }
-    fn is_bank(self) -> bool {
+    /// Whether it belongs to the bank, which hears the shop over the broker.
+    pub(crate) fn is_bank(self) -> bool {
         matches!(self, Role::Book | Role::Note | Role::Mirror)
     }
 }

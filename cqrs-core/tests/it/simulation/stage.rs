@@ -123,7 +123,7 @@ impl Stage {
             machine: machine.clone(),
             hit: machine.one_of(&hits),
             command: 1 + machine.choose(number),
-            cured_at: machine.one_of(&[SECOND, 3 * SECOND, 7 * SECOND]),
+            cured_at: machine.one_of(&[2 * SECOND, 5 * SECOND, 9 * SECOND]),
         });
         if strikes > 0 || poison.hit != Hit::Nobody {
             roles.push(Role::Operator);
@@ -151,6 +151,7 @@ impl Stage {
             clients: Mutex::new(orders),
             plan: Mutex::default(),
         });
+        machine.note(|| format!("{:?} of command {} until {}", stage.poison.hit, stage.poison.command, stage.poison.cured_at / MILLI));
         stage.plan();
         stage
     }
@@ -181,7 +182,10 @@ impl Stage {
                 Trouble::BankDown(long / 4),
                 Trouble::BrokerDown(long),
             ];
-            let trouble = machine.one_of(&what);
+            let trouble = match machine.one_of(&what) {
+                Trouble::Expel if !self.actors[actor].role.is_bank() => Trouble::Freeze(long),
+                trouble => trouble,
+            };
             if machine.choose(2) == 0 {
                 let after = machine.choose(120);
                 lock(&self.plan).triggers.push((actor, after, trouble));
