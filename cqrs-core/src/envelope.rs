@@ -3,6 +3,7 @@ use crate::{
     BoxError, Metadata, Recorded, Timestamp,
     app::Raw,
     batch::{Entry, Told},
+    metadata::is_traceparent,
     transport::{Received, Record},
 };
 use chrono::SecondsFormat;
@@ -56,7 +57,7 @@ pub(crate) fn message(received: Received) -> Result<Recorded<Raw>, BoxError> {
     let metadata = Metadata {
         correlation: optional("ce_correlationid")?,
         causation: optional("ce_causationid")?,
-        traceparent: received.header("traceparent").map(str::to_owned),
+        traceparent: received.header("traceparent").filter(|it| is_traceparent(it)).map(str::to_owned),
         ..Metadata::NONE
     };
     let bytes = received.body.ok_or("a record without data")?;

@@ -43,6 +43,7 @@
 //! | `macros` (default) | the derives and attributes |
 //! | `sqlite` | `storage::Sqlite`: one file, one process |
 //! | `postgres` | `storage::Postgres`: one statement a commit, any number of processes |
+//! | `postgres-tls` | the same over TLS |
 //! | `tonic` | `grpc`: errors as status, metadata as headers |
 // So that the macros' `::cqrs_core` paths also work in here.
 #[allow(unused_extern_crates, reason = "only some features use the macros inside")]
@@ -54,6 +55,8 @@ mod message;
 pub use message::{AsCommand, AsQuery, Contract, Event, Handled, Heard, Message, NeedsOf, Request, Source, Stored};
 mod metadata;
 pub use metadata::{BadToken, Metadata, PositionToken};
+mod secret;
+pub use secret::Secret;
 mod recorded;
 pub use recorded::Recorded;
 mod context;

@@ -4,14 +4,12 @@ mod welcome;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use counseling_service::{OfflineResponder, OpenAiConfig, OpenAiResponder, Responder, Secret};
-use cqrs_core::{App, app::DRAIN, storage::Sqlite, transport::InProcess};
+use counseling_service::{OfflineResponder, OpenAiConfig, OpenAiResponder, Responder};
+use cqrs_core::{App, Secret, app::DRAIN, storage::Sqlite, transport::InProcess};
 use std::{fs::DirBuilder, net::SocketAddr, os::unix::fs::DirBuilderExt, path::PathBuf, process::ExitCode, sync::Arc};
 use tokio::{net::TcpListener, sync::watch};
-use tonic::{
-    service::RoutesBuilder,
-    transport::{Server, server::TcpIncoming},
-};
+use tonic::{service::RoutesBuilder, transport::server::TcpIncoming};
+use trust::{Proof, limits};
 
 /// Every Hearlers service in one process, on SQLite files.
 #[derive(Parser)]
@@ -27,7 +25,7 @@ struct Config {
     #[arg(long, env = "HEARLERS_DATA", default_value = "data")]
     data: PathBuf,
     /// A language model's API as OpenAI has it, ending in /v1. Without, replies are composed offline.
-    #[arg(long, env = "HEARLERS_RESPONDER_URL", value_name = "URL")]
+    #[arg(long, env = "HEARLERS_RESPONDER_URL", hide_env_values = true, value_name = "URL")]
     responder_url: Option<String>,
     /// The key to that API.
     #[arg(long, env = "HEARLERS_RESPONDER_KEY", hide_env_values = true, value_name = "SECRET")]
@@ -64,7 +62,8 @@ async fn run(config: Config) -> Result<()> {
         .mode(0o700)
         .create(&config.data)
         .with_context(|| format!("--data {}", config.data.display()))?;
-    let session_key = secret::of(&config.data)?;
+    let session_key = secret::session(&config.data)?;
+    let proof = Proof::signed(secret::internal(&config.data)?);
     let responder = responder(&config)?;
 
     let transport = InProcess::new();
@@ -80,17 +79,17 @@ async fn run(config: Config) -> Result<()> {
     counseling_service::seed(&counseling).await.map_err(anyhow::Error::from_boxed)?;
 
     let mut routes = RoutesBuilder::default();
-    user_service::grpc(&users, &mut routes);
-    counseling_service::grpc(&counseling, &mut routes);
+    user_service::grpc(&users, &proof, &mut routes);
+    counseling_service::grpc(&counseling, &proof, &mut routes);
     let (stop, stopped) = watch::channel(false);
     let grpc_at = grpc.local_addr()?;
-    let services = Server::builder()
+    let services = limits::server(None)?
         .add_routes(routes.routes())
         .serve_with_incoming_shutdown(TcpIncoming::from(grpc), told(stopped.clone()));
     let upstream = format!("http://{}", reachable(grpc_at));
     let rest_at = rest.local_addr()?;
-    let key = gateway::Secret::new(&session_key).context("the session key is too short")?;
-    let gateway = gateway::serve(rest, gateway::Config::new(upstream.clone(), upstream, key), told(stopped));
+    let gateway = gateway::Config::new(upstream.clone(), upstream, session_key, proof);
+    let gateway = gateway::serve(rest, gateway, told(stopped));
 
     println!("{}", welcome::text(rest_at, grpc_at, &config.data));
     let (mut services, mut gateway) = (tokio::spawn(services), tokio::spawn(gateway));

@@ -14,7 +14,7 @@ pub mod program;
 pub use application::ports::Responder;
 pub use infrastructure::{OfflineResponder, seed};
 #[cfg(feature = "openai")]
-pub use infrastructure::{OpenAiConfig, OpenAiError, OpenAiResponder, Secret};
+pub use infrastructure::{OpenAiConfig, OpenAiError, OpenAiResponder};
 pub use presentation::grpc;
 
 use cqrs_core::App;

@@ -2,7 +2,7 @@
 use anyhow::Error;
 use clap::Parser;
 use counseling_service::{NAME, config::Args, program, seed, wire};
-use cqrs_core::{App, storage::postgres::Postgres};
+use cqrs_core::App;
 use cqrs_kafka::Kafka;
 
 #[tokio::main]
@@ -12,10 +12,10 @@ async fn main() -> anyhow::Result<()> {
         std::process::exit(2)
     });
     program::log_to_stderr();
-    let storage = Postgres::connect(config.database.expose()).await?;
+    let storage = config.database.connect().await?;
     let app = App::new(NAME).storage(storage).transport(Kafka::connect(config.kafka)?);
     let app = wire(app, config.responder).build()?;
     seed(&app).await.map_err(Error::from_boxed)?;
-    let serve = |stop| program::serve(app.clone(), config.listen, stop);
+    let serve = |stop| program::serve(app.clone(), config.proof.clone(), config.listen, stop);
     app.run(serve, program::shutdown()).await.map_err(Error::from_boxed)
 }

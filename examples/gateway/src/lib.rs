@@ -16,7 +16,7 @@ mod http;
 mod json;
 mod upstream;
 
-pub use config::{Args, Config, Secret, Wrong};
+pub use config::{Args, Config, Wrong};
 pub use http::{Gateway, router};
 
 /// How long requests under way may take after the end was asked for: a message asks three times, 10 + 10 + 45 s at most.

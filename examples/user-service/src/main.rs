@@ -1,6 +1,6 @@
 //! The user service as a program: `user-service --help` lists what can be set.
 use clap::Parser;
-use cqrs_core::{App, storage::postgres::Postgres};
+use cqrs_core::App;
 use cqrs_kafka::Kafka;
 use user_service::{config::Args, program, wire};
 
@@ -11,8 +11,8 @@ async fn main() -> anyhow::Result<()> {
         std::process::exit(2)
     });
     program::log_to_stderr();
-    let storage = Postgres::connect(config.database.expose()).await?;
+    let storage = config.database.connect().await?;
     let app = wire(App::new("user").storage(storage).transport(Kafka::connect(config.kafka)?)).build()?;
-    let serve = |stop| program::serve(app.clone(), config.listen, stop);
+    let serve = |stop| program::serve(app.clone(), config.proof.clone(), config.listen, stop);
     app.run(serve, program::shutdown()).await.map_err(anyhow::Error::from_boxed)
 }

@@ -1,21 +1,24 @@
 //! What a process of its own adds: a port, a log, and the signals that end it.
 use cqrs_core::Running;
 use std::{io::IsTerminal, net::SocketAddr};
-use tonic::{
-    service::RoutesBuilder,
-    transport::{Error, Server},
-};
+use tonic::{service::RoutesBuilder, transport::Error};
 use tracing_subscriber::EnvFilter;
+use trust::{Proof, limits};
 
 /// Serves gRPC until told to stop; what is being answered by then is answered.
 ///
 /// # Errors
-/// When the address cannot be listened on.
-pub async fn serve(app: Running, listen: SocketAddr, stop: impl Future<Output = ()>) -> Result<(), Error> {
+/// When the certificates cannot be used, or the address cannot be listened on.
+pub async fn serve(
+    app: Running,
+    proof: Proof,
+    listen: SocketAddr,
+    stop: impl Future<Output = ()>,
+) -> Result<(), Error> {
     let mut routes = RoutesBuilder::default();
-    crate::grpc(&app, &mut routes);
+    crate::grpc(&app, &proof, &mut routes);
     tracing::info!(%listen, "the user service listens");
-    Server::builder().add_routes(routes.routes()).serve_with_shutdown(listen, stop).await
+    limits::server(proof.certificates())?.add_routes(routes.routes()).serve_with_shutdown(listen, stop).await
 }
 
 /// Ready when the process is asked to end: interrupt or terminate.

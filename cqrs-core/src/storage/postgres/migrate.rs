@@ -6,8 +6,8 @@ use sqlx::{PgConnection, Row};
 /// What there is, in order; the number is the place, from 1.
 const MIGRATIONS: [(&str, &str); 1] = [("initial", include_str!("../../../migrations/postgres/0001_initial.sql"))];
 
-/// "cqrsmig" in ASCII.
-const LOCK: &str = "select pg_advisory_xact_lock(27990759071115623)";
+/// "cqrsmig" in ASCII. Who waits here, and who fills a new table, takes as long as it takes.
+const LOCK: &str = "set local statement_timeout = 0; select pg_advisory_xact_lock(27990759071115623)";
 const TABLE: &str = "create schema if not exists cqrs; create table cqrs._cqrs_migrations \
     (version int primary key, name text not null, at timestamptz not null default now())";
 

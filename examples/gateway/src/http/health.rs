@@ -7,6 +7,7 @@ use crate::{
 };
 use axum::extract::State;
 use std::time::Duration;
+use trust::Person;
 use uuid::Uuid;
 
 /// How long a service may take to say anything at all.
@@ -16,16 +17,16 @@ pub(super) async fn live() -> Success<()> {
     ok("게이트웨이가 실행 중입니다.", ())
 }
 
-/// Asks each service something cheap. Any answer of its own will do.
+/// Asks each service something cheap. Any answer of its own will do, but that it does not believe us.
 pub(super) async fn ready(State(gateway): State<Gateway>, call: Call) -> Result<Success<()>, Error> {
-    let (call, upstream) = (call.of(Uuid::nil()), gateway.upstream());
+    let (call, upstream) = (call.of(Person::user(Uuid::nil())), gateway.upstream());
     let one = Page { after: None, limit: Some(1) };
     let (users, counseling) = tokio::join!(
         tokio::time::timeout(PATIENCE, upstream.users.find(&call, Uuid::nil())),
         tokio::time::timeout(PATIENCE, upstream.counselors.tones(&call, None, one)),
     );
-    let users = users.is_ok_and(|it| it.err().is_none_or(|error| !error.is_no_answer()));
-    let counseling = counseling.is_ok_and(|it| it.err().is_none_or(|error| !error.is_no_answer()));
+    let users = users.is_ok_and(|it| it.err().is_none_or(|error| !error.is_no_use()));
+    let counseling = counseling.is_ok_and(|it| it.err().is_none_or(|error| !error.is_no_use()));
     let services = [("user-service", users), ("counseling-service", counseling)];
     let silent = services.into_iter().filter(|(_, answers)| !answers);
     let silent: Vec<_> = silent.map(|(name, _)| format!("{name}: does not answer")).collect();
