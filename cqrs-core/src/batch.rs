@@ -1,5 +1,5 @@
 //! Batch: what must become true together, as data. Every write of the framework is one.
-use crate::{BoxError, Fault, Metadata, Timestamp};
+use crate::{BoxError, Fault, Metadata, Timestamp, transport::Received};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -22,6 +22,10 @@ pub struct Batch {
     pub moves: Vec<Move>,
     /// Messages now handled.
     pub marks: Vec<Mark>,
+    /// Messages put aside because they, or one of their key before them, could not be handled.
+    pub parks: Vec<Park>,
+    /// Parked messages that are handled or discarded now, by their number.
+    pub unparks: Vec<u64>,
     /// What a command with an idempotency key is answered, now and again.
     pub answer: Option<Answer>,
 }
@@ -34,15 +38,19 @@ impl Batch {
             && self.views.is_empty()
             && self.moves.is_empty()
             && self.marks.is_empty()
+            && self.parks.is_empty()
+            && self.unparks.is_empty()
             && self.answer.is_none()
     }
-    /// Puts everything but the events into one order, so that two batches cannot wait for each other in a circle.
+    /// Puts everything but events and parked messages into one order, so that two batches cannot wait for each other in a circle.
     pub fn sort(&mut self) {
         self.rows.sort_by(|a, b| (a.kind, &a.id).cmp(&(b.kind, &b.id)));
         self.claims.sort_by(|a, b| (&a.index, &a.value, a.taken).cmp(&(&b.index, &b.value, b.taken)));
         self.views.sort_by(|a, b| (a.view, &a.key).cmp(&(b.view, &b.key)));
         self.moves.sort_by(|a, b| a.reader.cmp(&b.reader));
         self.marks.sort_by(|a, b| (&a.group, a.message).cmp(&(&b.group, b.message)));
+        // Parked ones keep the order in which they came.
+        self.unparks.sort_unstable();
     }
 }
 
@@ -174,6 +182,28 @@ pub struct Mark {
     pub message: Uuid,
 }
 
+/// A message to be put aside: it waits, in the order of its key, until somebody replays or discards it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Park {
+    /// Who could not handle it: a group, a projection's or a relay lane's reader.
+    pub reader: String,
+    /// What stays in order.
+    pub key: String,
+    /// It can be handled, but one of its key is parked already. If none is any more, the batch is refused as
+    /// [`Rejected::Moved`].
+    pub behind: bool,
+    /// Its id; made from its place where it has none that can be read.
+    pub message: Uuid,
+    /// Its offset, or its position in the own log.
+    pub at: u64,
+    /// As it came. `None`: it is an entry of the own log.
+    pub record: Option<Received>,
+    /// Why, in words for the operator; never the payload.
+    pub error: String,
+    /// How often it was tried.
+    pub attempts: u32,
+}
+
 /// What a command with an idempotency key was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
@@ -216,7 +246,7 @@ pub enum Rejected {
     /// The message is handled already.
     #[error("handled already")]
     Seen,
-    /// A reader is not where it was, or its lease is lost.
+    /// A reader is not where it was, its lease is lost, or what was parked is not any more.
     #[error("{0} was moved by someone else")]
     Moved(String),
     /// The storage failed. Whether the batch was committed may be unknown.

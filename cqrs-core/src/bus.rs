@@ -5,12 +5,13 @@ use crate::{
     app::{Kind, Shared},
     batch::Rejected,
     middleware::{Call, Next, Verdict},
+    spans,
+    trace::is_watched,
     unit::Unit,
     world::{backoff, within},
 };
-use serde::de::DeserializeOwned;
 use std::{sync::Arc, time::Duration};
-use tracing::{Instrument, Level, level_filters::LevelFilter};
+use tracing::Instrument;
 
 /// How often a command is decided again when somebody else was faster; with jitter, fifty callers of one aggregate all get
 /// through, on a busy machine too: twelve times and 128 ms were not enough there.
@@ -91,13 +92,14 @@ where
                 Err(Refused::Again(what)) => {
                     attempt += 1;
                     if attempt == ATTEMPTS {
-                        return first_answer_or(shared, key.as_ref(), Error::Conflict { what }).await;
+                        return first_answer_or::<R>(shared, key.as_ref(), Error::Conflict { what }).await;
                     }
+                    shared.meter.decides_again(R::NAME);
                     tracing::debug!(what, attempt, "changed by someone else: deciding again");
                     let wait = backoff(&*shared.world, attempt, FIRST_WAIT, LONGEST_WAIT);
                     shared.world.sleep(wait).await;
                 }
-                Err(Refused::For(error)) => return first_answer_or(shared, key.as_ref(), error).await,
+                Err(Refused::For(error)) => return first_answer_or::<R>(shared, key.as_ref(), error).await,
             }
         }
     }
@@ -126,6 +128,7 @@ where
         Some(deadline) => Box::pin(until(shared, deadline, request.handle(&context))).await,
     };
     if let (Some(key), Some(answer)) = (key, unit.answered()) {
+        shared.meter.repeats(R::NAME);
         return key.read(&answer).map_err(Refused::For);
     }
     let output = result.map_err(Refused::For)?;
@@ -135,7 +138,10 @@ where
     if batch.is_empty() {
         return Ok((output, Position(0)));
     }
-    match shared.storage.commit(batch).await {
+    let began = shared.world.uptime();
+    let committed = shared.storage.commit(batch).await;
+    shared.meter.committed(R::NAME, shared.world.uptime().saturating_sub(began), &committed);
+    match committed {
         Ok(position) => {
             shared.committed(position);
             Ok((output, position))
@@ -151,14 +157,19 @@ where
 }
 
 /// A retry must not be rejected by its own first effect: whatever the refusal, an answer that is there wins.
-async fn first_answer_or<T: DeserializeOwned, E>(
+async fn first_answer_or<R>(
     shared: &Shared,
     key: Option<&AnswerKey>,
-    error: Error<E>,
-) -> Result<(T, Position), Error<E>> {
+    error: Error<R::Error>,
+) -> Result<(R::Output, Position), Error<R::Error>>
+where
+    R: Handled,
+    R::Output: Stored,
+{
     if let Some(key) = key
         && let Ok(Some(answer)) = shared.storage.answer(&key.key).await
     {
+        shared.meter.repeats(R::NAME);
         return key.read(&answer);
     }
     Err(error)
@@ -189,24 +200,11 @@ pub(crate) async fn send<R: Handled, D: Dispatch<R>>(
         return Box::pin(through_layers::<R, D>(shared, request, metadata)).await;
     }
     if is_watched()
-        && let Some(span) = span_of(R::NAME)
+        && let Some(span) = spans::send(R::NAME, metadata)
     {
         return Box::pin(D::dispatch(shared, request, metadata).instrument(span)).await;
     }
     D::dispatch(shared, request, metadata).await
-}
-
-/// Whether anybody may read spans: one load.
-#[inline]
-fn is_watched() -> bool {
-    LevelFilter::current() >= Level::INFO
-}
-
-/// The span of a request, if somebody reads it. Not inlined: even one that is disabled is 40 bytes to be moved about.
-#[inline(never)]
-fn span_of(request: &'static str) -> Option<tracing::Span> {
-    let span = tracing::info_span!("send", request);
-    (!span.is_disabled()).then_some(span)
 }
 
 async fn through_layers<R: Handled, D: Dispatch<R>>(
@@ -218,7 +216,7 @@ async fn through_layers<R: Handled, D: Dispatch<R>>(
     let mut outcome = None;
     let refusal = {
         let outcome = &mut outcome;
-        let span = tracing::info_span!("send", request = R::NAME);
+        let span = spans::send(R::NAME, metadata).unwrap_or_else(tracing::Span::none);
         let mut next = Next(Box::pin(
             async move {
                 let result = D::dispatch(shared, request, metadata).await;

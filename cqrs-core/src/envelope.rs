@@ -8,9 +8,9 @@ use crate::{
 };
 use chrono::SecondsFormat;
 
-/// The record that tells others of an entry. Attribute names: CloudEvents 1.0, its extensions `sequence` and `correlation`, and
+/// The record that tells others of an entry, sent within the span of this `traceparent`. Attribute names: CloudEvents 1.0, its extensions `sequence` and `correlation`, and
 /// `partitionkey` of the Kafka binding.
-pub(crate) fn record(entry: &Entry, told: &Told, service: &str) -> Record {
+pub(crate) fn record(entry: &Entry, told: &Told, service: &str, traceparent: Option<&str>) -> Record {
     let mut headers = vec![
         ("ce_specversion", "1.0".to_owned()),
         ("ce_id", entry.id.to_string()),
@@ -26,7 +26,9 @@ pub(crate) fn record(entry: &Entry, told: &Told, service: &str) -> Record {
     let metadata = &entry.metadata;
     headers.extend(metadata.correlation.map(|id| ("ce_correlationid", id.to_string())));
     headers.extend(metadata.causation.map(|id| ("ce_causationid", id.to_string())));
-    headers.extend(metadata.traceparent.clone().map(|it| ("traceparent", it)));
+    // Where it was decided, for good; and the hop it is on now.
+    headers.extend(metadata.traceparent.clone().map(|it| ("ce_traceparent", it)));
+    headers.extend(traceparent.or(metadata.traceparent.as_deref()).map(|it| ("traceparent", it.to_owned())));
     Record {
         topic: told.topic.clone(),
         key: told.key.clone(),
@@ -43,7 +45,7 @@ pub(crate) fn record(entry: &Entry, told: &Told, service: &str) -> Record {
 ///
 /// # Errors
 /// When it is no CloudEvent in binary mode: a header is missing or cannot be read, or there is no data.
-pub(crate) fn message(received: Received) -> Result<Recorded<Raw>, BoxError> {
+pub(crate) fn message(received: &Received) -> Result<Recorded<Raw>, BoxError> {
     let needed = |name: &'static str| received.header(name).ok_or_else(|| format!("header {name} is missing"));
     let optional = |name: &'static str| received.header(name).map(str::parse).transpose();
     let id = needed("ce_id")?.parse()?;
@@ -54,13 +56,14 @@ pub(crate) fn message(received: Received) -> Result<Recorded<Raw>, BoxError> {
         Some(time) => Timestamp::from(chrono::DateTime::parse_from_rfc3339(time)?),
         None => Timestamp::UNIX_EPOCH,
     };
+    let traceparent = received.header("traceparent").or(received.header("ce_traceparent"));
     let metadata = Metadata {
         correlation: optional("ce_correlationid")?,
         causation: optional("ce_causationid")?,
-        traceparent: received.header("traceparent").filter(|it| is_traceparent(it)).map(str::to_owned),
+        traceparent: traceparent.filter(|it| is_traceparent(it)).map(str::to_owned),
         ..Metadata::NONE
     };
-    let bytes = received.body.ok_or("a record without data")?;
+    let bytes = received.body.clone().ok_or("a record without data")?;
     Ok(Recorded { event: Raw { name, schema: 1, bytes }, id, stream, version, at, metadata })
 }
 

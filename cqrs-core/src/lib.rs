@@ -45,6 +45,8 @@
 //! | `postgres` | `storage::Postgres`: one statement a commit, any number of processes |
 //! | `postgres-tls` | the same over TLS |
 //! | `tonic` | `grpc`: errors as status, metadata as headers |
+//! | `operations` | `operations`: health, metrics for Prometheus, log and signals of a process |
+//! | `otlp` | `trace`: traces of OpenTelemetry, exported by OTLP |
 // So that the macros' `::cqrs_core` paths also work in here.
 #[allow(unused_extern_crates, reason = "only some features use the macros inside")]
 extern crate self as cqrs_core;
@@ -82,17 +84,23 @@ mod view;
 pub use view::{BadCursor, Change, Cursor, PAGE_LIMIT, Page, Range, View, Views};
 mod envelope;
 pub mod log;
+pub mod metrics;
 mod projection;
+mod spans;
 mod subscriber;
 pub use subscriber::Bus;
 pub mod app;
+pub mod parking;
 pub mod storage;
 pub mod topic;
 pub mod transport;
 pub use app::{App, BuildError, Running};
 #[cfg(feature = "tonic")]
 pub mod grpc;
+#[cfg(feature = "operations")]
+pub mod operations;
 pub mod testing;
+pub mod trace;
 pub mod world;
 
 #[cfg(feature = "macros")]

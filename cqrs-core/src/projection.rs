@@ -2,7 +2,9 @@
 use crate::{
     BoxError, Context, Fault, Metadata, Recorded,
     app::{Projection, Projector, Raw, Shared, Subscriber, Unhandled},
-    batch::{Batch, Move, Rejected, ViewWrite},
+    batch::{Batch, Rejected, ViewWrite},
+    parking::permanent,
+    spans,
     storage::StoredView,
     unit::Unit,
     world::backoff,
@@ -14,6 +16,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+use tracing::Instrument;
 use uuid::Uuid;
 
 /// The stored name of a projection's position in the own log.
@@ -60,19 +63,30 @@ impl Follower {
             Follower::Group(..) => 1,
         }
     }
-    /// Applies events and moves the position, or does neither.
+    /// Applies events together with what is in the batch (the reader's move, what is parked), or does neither.
     pub(crate) async fn apply(
         &self,
         shared: &Arc<Shared>,
         events: Vec<Recorded<Raw>>,
-        moved: Move,
+        base: Batch,
     ) -> Result<(), Rejected> {
-        let heard = events.into_iter().filter(|it| self.hears(&it.event.name)).collect();
-        match self {
-            Follower::View(it) => project(shared, it, heard, moved).await,
-            Follower::Sql(it) => run_sql(shared, it, heard, moved).await,
-            Follower::Group(_, subscribers) => subscribe(shared, subscribers, heard, moved).await,
+        let heard: Vec<_> = events.into_iter().filter(|it| self.hears(&it.event.name)).collect();
+        let count = heard.len();
+        let (name, done) = match self {
+            Follower::View(it) => {
+                let span = spans::project(it.name, &heard);
+                (it.name, project(shared, it, heard, base).instrument(span).await)
+            }
+            Follower::Sql(it) => {
+                let span = spans::project(it.name, &heard);
+                (it.name, run_sql(shared, it, heard, base).instrument(span).await)
+            }
+            Follower::Group(_, subscribers) => return subscribe(shared, subscribers, heard, base).await,
+        };
+        if done.is_ok() {
+            shared.meter.projected(name, count);
         }
+        done
     }
 }
 
@@ -80,11 +94,11 @@ async fn project(
     shared: &Arc<Shared>,
     projection: &Projection,
     events: Vec<Recorded<Raw>>,
-    moved: Move,
+    base: Batch,
 ) -> Result<(), Rejected> {
     let mut attempt = 0;
     loop {
-        let mut batch = Batch { moves: vec![moved.clone()], ..Batch::default() };
+        let mut batch = base.clone();
         batch.views = changed(shared, projection, &events).await?;
         batch.sort();
         let done = shared.storage.commit(batch).await.map(|_| ());
@@ -93,6 +107,14 @@ async fn project(
             return done;
         }
     }
+}
+
+/// Which event it was that could not be applied.
+#[derive(Debug, thiserror::Error)]
+#[error("event {event}")]
+pub(crate) struct Unappliable {
+    pub(crate) event: Uuid,
+    source: BoxError,
 }
 
 /// After a conflict: waits, and says to try again. Not for ever: what can never be committed must not keep a thread to itself,
@@ -123,6 +145,7 @@ async fn changed(
     events: &[Recorded<Raw>],
 ) -> Result<Vec<ViewWrite>, Fault> {
     let cannot = |id: Uuid, error: BoxError| {
+        let error = Unappliable { event: id, source: error };
         Fault::internal(format!("projection {} cannot apply event {id}", projection.name)).because(error)
     };
     let mut alters = Vec::new();
@@ -160,18 +183,21 @@ async fn changed(
     Ok(written.map(write).collect())
 }
 
-/// A panic in a projection, or in the closure of a change, is a failure like others.
+/// What a projection refuses it refuses the next time as well, since it is a function of the event alone; a panic may have had
+/// another reason.
 fn unless_it_panics<T>(run: impl FnOnce() -> Result<T, BoxError>) -> Result<T, BoxError> {
-    std::panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err("it panicked".into()))
+    match std::panic::catch_unwind(AssertUnwindSafe(run)) {
+        Ok(done) => done.map_err(permanent),
+        Err(_) => Err("it panicked".into()),
+    }
 }
 
 async fn run_sql(
     shared: &Arc<Shared>,
     projector: &Projector,
     events: Vec<Recorded<Raw>>,
-    moved: Move,
+    batch: Batch,
 ) -> Result<(), Rejected> {
-    let batch = Batch { moves: vec![moved], ..Batch::default() };
     if events.is_empty() {
         return shared.storage.commit(batch).await.map(|_| ());
     }
@@ -181,6 +207,7 @@ async fn run_sql(
         let context = Context { shared, unit: None, metadata: &metadata };
         let run = AssertUnwindSafe((projector.run)(&context, event, &mut *tx)).catch_unwind().await;
         run.unwrap_or_else(|_| Err(Unhandled::Failed("it panicked".into())))
+            .map_err(|e| Unappliable { event: id, source: e.into() })
             .map_err(|e| Fault::internal(format!("projector {} cannot apply event {id}", projector.name)).because(e))?;
     }
     tx.commit(batch).await.map(|_| ())
@@ -190,19 +217,19 @@ async fn subscribe(
     shared: &Arc<Shared>,
     subscribers: &[Subscriber],
     events: Vec<Recorded<Raw>>,
-    moved: Move,
+    base: Batch,
 ) -> Result<(), Rejected> {
     let event = events.into_iter().next();
     let heard = event.and_then(|it| Some((subscribers.iter().find(|s| s.source.hears(&it.event.name))?, it)));
     let Some((subscriber, event)) = heard else {
-        return shared.storage.commit(Batch { moves: vec![moved], ..Batch::default() }).await.map(|_| ());
+        return shared.storage.commit(base).await.map(|_| ());
     };
     let mut attempt = 0;
     loop {
-        let done = handle(shared, subscriber, event.clone(), Some(moved.clone())).await;
+        let done = handle(shared, subscriber, event.clone(), base.clone()).await;
         if let Err(Rejected::Seen) = done {
             // Done before, but not by this reader, or it would have moved with it.
-            return shared.storage.commit(Batch { moves: vec![moved], ..Batch::default() }).await.map(|_| ());
+            return shared.storage.commit(base).await.map(|_| ());
         }
         if !again(shared, &done, &mut attempt).await {
             return done;
@@ -210,22 +237,41 @@ async fn subscribe(
     }
 }
 
-/// Runs a subscriber and commits what it staged with its mark, and the position if it has one.
+/// Runs a subscriber and commits what it staged with its mark and with what is in the batch. A message that is taken from among
+/// the parked ones has its mark already.
 pub(crate) async fn handle(
     shared: &Arc<Shared>,
     subscriber: &Subscriber,
     event: Recorded<Raw>,
-    moved: Option<Move>,
+    base: Batch,
+) -> Result<(), Rejected> {
+    let (at, span) = (event.at, spans::process(shared, subscriber, &event));
+    let done = run_and_commit(shared, subscriber, event, base).instrument(span).await;
+    shared.meter.tried(subscriber.group, at, &*shared.world, &done);
+    done
+}
+async fn run_and_commit(
+    shared: &Arc<Shared>,
+    subscriber: &Subscriber,
+    event: Recorded<Raw>,
+    base: Batch,
 ) -> Result<(), Rejected> {
     let (id, metadata) = (event.id, Arc::new(caused_by(&event)));
     let unit = Unit::caused_by(subscriber.group, id);
     let context = Context { shared, unit: Some(&unit), metadata: &metadata };
     let run = AssertUnwindSafe((subscriber.run)(&context, event)).catch_unwind().await;
     run.unwrap_or_else(|_| Err(Unhandled::Failed("it panicked".into()))).map_err(|unhandled| {
-        Fault::internal(format!("group {} cannot handle message {id}", subscriber.group)).because(unhandled)
+        let message = format!("group {} cannot handle message {id}", subscriber.group);
+        let fault = if unit.met_trouble() { Fault::unavailable(message) } else { Fault::internal(message) };
+        fault.because(unhandled)
     })?;
     let mut batch = unit.take(&*shared.world, &shared.service, &metadata)?;
-    batch.moves.extend(moved);
+    if !base.unparks.is_empty() {
+        batch.marks.clear();
+    }
+    let Batch { events, moves, parks, unparks, .. } = base;
+    batch.events.extend(events);
+    (batch.moves, batch.parks, batch.unparks) = (moves, parks, unparks);
     let position = shared.storage.commit(batch).await?;
     shared.committed(position);
     Ok(())

@@ -95,6 +95,13 @@ impl<A: Aggregate> Repo<A> {
     }
 
     async fn load(&self, id: &str) -> Result<Option<Arc<A>>, Fault> {
+        let loaded = self.load_once(id).await;
+        if loaded.as_ref().is_err_and(Fault::is_transient) {
+            self.unit.meet_trouble();
+        }
+        loaded
+    }
+    async fn load_once(&self, id: &str) -> Result<Option<Arc<A>>, Fault> {
         if let Some(known) = self.unit.find::<A>(id) {
             return Ok(Some(known));
         }

@@ -45,7 +45,16 @@ impl Bus {
         if let Some(cause) = self.unit.next_cause() {
             metadata.key = Some(format!("{}/{}/{}", cause.group, cause.message, cause.sent));
         }
-        Ok(bus::send::<R, R::Sent>(&self.shared, request, &Arc::new(metadata)).await?.0)
+        let sent = bus::send::<R, R::Sent>(&self.shared, request, &Arc::new(metadata)).await;
+        if let Err(Error::Conflict { .. }) = &sent {
+            self.unit.meet_trouble();
+        }
+        if let Err(Error::Fault(fault)) = &sent
+            && fault.is_transient()
+        {
+            self.unit.meet_trouble();
+        }
+        Ok(sent?.0)
     }
 }
 impl FromContext for Bus {

@@ -3,6 +3,7 @@ use crate::{
     Aggregate, Event, Fault, Metadata, Timestamp,
     app::Publisher,
     batch::{Answer, Batch, Claim, Mark, NewEntry, Row},
+    trace,
     world::World,
 };
 use std::{
@@ -29,6 +30,8 @@ struct Held {
     answered: Option<Answer>,
     /// What a subscriber's unit is caused by.
     cause: Option<Cause>,
+    /// Something that was asked was down or busy: whatever fails after that may pass.
+    trouble: bool,
 }
 
 /// The message that a subscriber handles.
@@ -90,6 +93,13 @@ impl Unit {
         let cause = held.cause.as_mut()?;
         cause.sent += 1;
         Some(cause.clone())
+    }
+    /// Remembers that what failed passes by itself: the error that the subscriber makes of it may not show that.
+    pub(crate) fn meet_trouble(&self) {
+        self.held().trouble = true;
+    }
+    pub(crate) fn met_trouble(&self) -> bool {
+        self.held().trouble
     }
     pub(crate) fn is_caused(&self) -> bool {
         self.held().cause.is_some()
@@ -165,6 +175,7 @@ impl Unit {
         let at = whole_micros(world.now());
         let mut metadata = metadata.clone();
         metadata.correlation.get_or_insert_with(|| world.id());
+        metadata.traceparent = trace::current().or(metadata.traceparent);
         for staged in held.events {
             batch.events.push(staged.entry(world.id(), at, service, &metadata)?);
         }

@@ -1,7 +1,10 @@
 //! Time, ids, chance and tasks: the only place that asks the machine. A test or a simulation gives another world.
 use crate::Timestamp;
 use futures_util::future::BoxFuture;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::{Duration, Instant},
+};
 use uuid::Uuid;
 
 /// What the framework asks of the machine.
@@ -10,6 +13,10 @@ pub trait World: Send + Sync + 'static {
     fn now(&self) -> Timestamp;
     /// A new id that sorts by time: UUIDv7.
     fn id(&self) -> Uuid;
+    /// Time since some moment in the past. It never goes back: for measuring how long something takes.
+    fn uptime(&self) -> Duration {
+        Duration::from_micros(u64::try_from(self.now().timestamp_micros()).unwrap_or_default())
+    }
     /// A random number.
     fn chance(&self) -> u64;
     /// Returns after this long.
@@ -51,6 +58,10 @@ impl World for Machine {
     fn id(&self) -> Uuid {
         Uuid::now_v7()
     }
+    fn uptime(&self) -> Duration {
+        static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        BEGAN.elapsed()
+    }
     fn chance(&self) -> u64 {
         fastrand::u64(..)
     }
@@ -65,6 +76,15 @@ impl World for Machine {
 /// Returns `future`'s output, or `None` when the time is over first.
 pub(crate) async fn within<T>(world: &dyn World, time: Duration, future: impl Future<Output = T>) -> Option<T> {
     tokio::select! { biased; out = future => Some(out), () = world.sleep(time) => None }
+}
+
+/// Acts after this long unless the process has ended by then, even when the runtime is stuck.
+#[cfg(feature = "operations")]
+pub(crate) fn even_if_stuck(time: Duration, act: impl FnOnce() + Send + 'static) {
+    std::thread::spawn(move || {
+        std::thread::sleep(time);
+        act();
+    });
 }
 
 /// A wait that doubles up to a limit, with a random half: `attempt` counts from 0.

@@ -61,7 +61,10 @@ impl Transport for Kafka {
         self.publisher.publish(records).await
     }
     async fn subscribe(&self, group: &str, topics: &[&str]) -> Result<Box<dyn Subscription>, TransportError> {
-        Ok(Box::new(consumer::join(&self.config, group, topics, &self.consumers)?))
+        Ok(Box::new(consumer::subscribe(&self.config, group, topics, &self.consumers)?))
+    }
+    fn system(&self) -> &'static str {
+        "kafka"
     }
     async fn close(&self) {
         // The sender lives as long as `self`, so this can only return because nobody is left.

@@ -102,7 +102,7 @@ impl Publisher {
             let acknowledged = sent.iter().take_while(|it| it.outcome.get() == Some(&Ok(()))).count();
             if let Some(Some(Err(code))) = sent.get(acknowledged).map(|it| it.outcome.get()) {
                 self.forget(&records[acknowledged]);
-                let error = trouble::of_code(&name(&records[acknowledged]), *code);
+                let error = trouble::of_record(&name(&records[acknowledged]), *code);
                 return Published { acknowledged, error: Some(error) };
             }
             if acknowledged == sent.len()

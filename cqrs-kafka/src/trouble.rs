@@ -33,6 +33,19 @@ pub(crate) fn of_code(what: &str, code: Code) -> TransportError {
     if is_permanent(code) { TransportError::permanent(message) } else { TransportError::transient(message) }
 }
 
+/// A broker's error about one record. Permanent is what is wrong with the record itself: a right that is missing may be given, and
+/// parking every record meanwhile helps nobody.
+pub(crate) fn of_record(what: &str, code: Code) -> TransportError {
+    use Code::{InvalidMessageSize, InvalidRecord, MessageSizeTooLarge, PolicyViolation};
+    let message = format!("{what}: {code}");
+    match code {
+        MessageSizeTooLarge | InvalidMessageSize | InvalidRecord | PolicyViolation => {
+            TransportError::permanent(message)
+        }
+        _ => TransportError::transient(message),
+    }
+}
+
 pub(crate) fn of(what: &str, error: &KafkaError) -> TransportError {
     match error.rdkafka_error_code() {
         Some(code) => of_code(what, code),

@@ -2,7 +2,7 @@
 use super::{Running, Shared};
 use crate::{
     Fault,
-    log::{LogFollower, Relay, Step},
+    log::{LogFollower, Relay, Retention, Step},
     topic::{Consumer, TopicFollower},
     transport::TransportError,
     world::{Task, backoff, within},
@@ -139,6 +139,15 @@ impl Job for Relay {
     }
 }
 #[async_trait::async_trait]
+impl Job for Retention {
+    fn name(&self) -> String {
+        "retention".to_owned()
+    }
+    async fn step(&mut self) -> Result<Step, crate::BoxError> {
+        Ok(Retention::step(self).await?)
+    }
+}
+#[async_trait::async_trait]
 impl Job for Consumer {
     fn name(&self) -> String {
         format!("group {}", self.group())
@@ -207,6 +216,7 @@ async fn keep_stepping(shared: Arc<Shared>, mut job: Box<dyn Job>, stop: watch::
                     let _ = within(world, again, storage.committed(upto)).await;
                 }
                 Err(error) => {
+                    shared.meter.step_failed(&name);
                     tracing::warn!(
                         job = name,
                         failures,

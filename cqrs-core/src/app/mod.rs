@@ -1,12 +1,16 @@
 //! App: what was discovered, what is provided, where it is stored; `build` checks that it fits together.
 mod background;
 mod describe;
+mod health;
+mod lag;
 mod registry;
 mod running;
 mod shared;
 
 pub use background::{Background, Joined};
 pub use describe::Description;
+pub use health::{Health, Part, Watched};
+pub use lag::Behind;
 pub use registry::{
     ErasedChange, Kind, Raw, Registered, Registration, RunProjection, RunProjector, RunPublisher, RunSubscriber,
     Unhandled,
@@ -19,7 +23,10 @@ pub use shared::Shared;
 use crate::{
     Aggregate, Event, Metadata, Source,
     context::{Provided, RunsIn},
+    log::Keep,
+    metrics::Meter,
     middleware::Middleware,
+    parking::Retries,
     repo::{Kept, keeping},
     storage::{Memory, Storage},
     transport::{InProcess, Transport},
@@ -30,7 +37,10 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
     sync::Arc,
+    time::Duration,
 };
+
+const LEASE: Duration = Duration::from_secs(10);
 
 /// A service, put together: what its crate's attributes registered, what is provided, where it is stored.
 ///
@@ -55,6 +65,9 @@ pub struct App {
     storage: Option<Arc<dyn Storage>>,
     transport: Option<Arc<dyn Transport>>,
     world: Arc<dyn World>,
+    lease: Duration,
+    retries: Retries,
+    keep: Keep,
     middleware: Vec<Arc<dyn Middleware>>,
     /// By module, function and address.
     registrations: BTreeMap<(&'static str, &'static str, usize), &'static Registration>,
@@ -72,6 +85,9 @@ impl App {
             storage: None,
             transport: None,
             world: machine(),
+            lease: LEASE,
+            retries: Retries::default(),
+            keep: Keep::default(),
             middleware: Vec::new(),
             registrations: BTreeMap::new(),
             aggregates: Vec::new(),
@@ -121,6 +137,22 @@ impl App {
         self.world = world;
         self
     }
+    /// How often a message is tried before it is parked.
+    pub fn retries(mut self, retries: Retries) -> Self {
+        self.retries = retries;
+        self
+    }
+    /// How long answers, marks and what others were told are kept.
+    pub fn keep(mut self, keep: Keep) -> Self {
+        self.keep = keep;
+        self
+    }
+    /// How long a relay may be silent before another process takes its lanes: 10 s unless said otherwise. Shorter is found sooner
+    /// dead, and sooner taken for dead.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
 
     /// Checks that everything fits together.
     ///
@@ -151,11 +183,15 @@ impl App {
         let world = self.world;
         Ok(Running::new(
             Shared {
+                meter: Meter::new(&self.service),
                 service: self.service,
                 provided: self.provided,
                 storage: self.storage.unwrap_or_else(|| Arc::new(Memory::with(world.clone()))),
                 transport: self.transport.unwrap_or_else(|| Arc::new(InProcess::new())),
                 world,
+                lease: self.lease,
+                retries: self.retries,
+                keep: self.keep,
                 middleware: self.middleware,
                 discovered,
                 registrations,
@@ -164,6 +200,7 @@ impl App {
                 nobody: Arc::new(Metadata::NONE),
                 silent: Arc::new([]),
                 last: Default::default(),
+                broker: Default::default(),
             },
             self.aggregates,
         ))

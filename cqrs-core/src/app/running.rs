@@ -8,7 +8,6 @@ use crate::{
     bus::{self, Dispatch},
     log::{LogFollower, Relay},
     projection::Follower,
-    storage::LANES,
     topic::{Consumer, TopicFollower},
     transport::TransportError,
     world::within,
@@ -135,20 +134,20 @@ impl Running {
         let audiences = if topics.is_empty() { Vec::new() } else { self.shared.transport.audiences(&topics) };
         audiences.into_iter().map(|audience| Relay::new(self.shared.clone(), audience)).collect()
     }
-    fn published_topics(&self) -> Vec<&'static str> {
+    pub(super) fn published_topics(&self) -> Vec<&'static str> {
         let roles = self.shared.registrations.iter().map(|it| &it.role);
         let topics: BTreeSet<_> =
             roles.filter_map(|role| if let Role::Publisher(it) = role { Some(it.topic) } else { None }).collect();
         topics.into_iter().collect()
     }
-    fn followers(&self) -> impl Iterator<Item = (Source, Follower)> {
+    pub(crate) fn followers(&self) -> impl Iterator<Item = (Source, Follower)> {
         self.shared.registrations.iter().filter_map(|it| match &it.role {
             Role::Projection(it) => Some((it.source, Follower::View(*it))),
             Role::Projector(it) => Some((it.source, Follower::Sql(*it))),
             _ => None,
         })
     }
-    fn subscribers(&self) -> impl Iterator<Item = Subscriber> {
+    pub(crate) fn subscribers(&self) -> impl Iterator<Item = Subscriber> {
         self.shared.registrations.iter().filter_map(|it| match &it.role {
             Role::Subscriber(it) => Some(*it),
             _ => None,
@@ -195,35 +194,15 @@ impl Running {
         if !topics.is_empty() {
             self.shared.transport.ensure_topics(&topics).await?;
         }
-        Ok(Joined { consumers: self.consumers().await?, followers: self.topic_followers().await?, app: self.clone() })
+        let joined =
+            Joined { consumers: self.consumers().await?, followers: self.topic_followers().await?, app: self.clone() };
+        self.shared.broker.joined();
+        Ok(joined)
     }
     /// What runs without a broker.
     pub(super) fn own_jobs(&self) -> Vec<Box<dyn Job>> {
-        self.log_followers().into_iter().map(|it| Box::new(it) as Box<dyn Job>).collect()
-    }
-    /// How far behind the log each reader is: projections, subscribers, and the relay's lanes, by the reader's stored name. What
-    /// is not there is at the end.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn lag(&self) -> Result<BTreeMap<String, u64>, Fault> {
-        let storage = &self.shared.storage;
-        let end = storage.horizon().await?;
-        let mut lag = BTreeMap::new();
-        let readers: Vec<_> = self.log_followers().iter().map(|it| it.name().to_owned()).collect();
-        for (reader, at) in readers.iter().zip(storage.positions(&readers).await?) {
-            lag.insert(reader.clone(), end.0.saturating_sub(at));
-        }
-        for relay in self.relays() {
-            let readers: Vec<_> = (0..LANES).map(|lane| relay.reader(lane)).collect();
-            let lanes: Vec<_> = (0..LANES).zip(storage.positions(&readers).await?.into_iter().map(Position)).collect();
-            for first in storage.lanes(&lanes, end, 1).await? {
-                let Some(told) = first.told else { continue };
-                lag.insert(relay.reader(told.lane), end.0 + 1 - first.position.0);
-            }
-        }
-        lag.retain(|_, behind| *behind > 0);
-        Ok(lag)
+        let followers = self.log_followers().into_iter().map(|it| Box::new(it) as Box<dyn Job>);
+        followers.chain([Box::new(self.retention()) as Box<dyn Job>]).collect()
     }
     /// Runs until `shutdown`: background jobs beside `serve`, which is given a future that ends when serving should. Then what is
     /// in flight is finished, within [`DRAIN`].
@@ -248,15 +227,18 @@ impl Running {
             () = shutdown => None,
         };
         stop.send_replace(true);
+        // One deadline for both; whatever serving takes, the jobs have a moment to give back what they hold.
+        let world = self.shared.world.clone();
+        let began = world.uptime();
         let ended = match ended {
             Some(ended) => ended,
-            None => within(&*self.shared.world, DRAIN, serving).await.unwrap_or(Ok(())),
+            None => within(&*world, DRAIN - DRAIN / 5, serving).await.unwrap_or(Ok(())),
         };
-        background.stop(DRAIN).await;
+        background.stop(DRAIN.saturating_sub(world.uptime().saturating_sub(began))).await;
         ended.map_err(Into::into)
     }
 }
-/// How long a shutdown waits for what is in flight.
+/// How long a shutdown waits for what is in flight, all of it together.
 pub const DRAIN: Duration = Duration::from_secs(5);
 
 impl fmt::Debug for Running {

@@ -1,8 +1,8 @@
 //! What every part of a running app shares.
 use super::registry::{Publisher, Registration};
 use crate::{
-    Fault, Metadata, Position, context::Provided, middleware::Middleware, storage::Storage, transport::Transport,
-    world::World,
+    Fault, Metadata, Position, context::Provided, log::Keep, metrics::Meter, middleware::Middleware, parking::Retries,
+    storage::Storage, transport::Transport, world::World,
 };
 use std::{
     any::TypeId,
@@ -10,19 +10,25 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 use tokio::sync::watch;
 
 /// What every part of a running app shares.
 pub struct Shared {
     pub(crate) service: String,
+    pub(crate) meter: Meter,
     pub(crate) provided: Provided,
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) world: Arc<dyn World>,
+    /// How long a relay's lease on a lane lasts without being renewed.
+    pub(crate) lease: Duration,
     pub(crate) middleware: Vec<Arc<dyn Middleware>>,
+    pub(crate) retries: Retries,
+    pub(crate) keep: Keep,
     /// One bit per registration: discovered by this app, or not.
     pub(crate) discovered: Vec<u64>,
     pub(crate) registrations: Vec<&'static Registration>,
@@ -33,6 +39,7 @@ pub struct Shared {
     pub(crate) nobody: Arc<Metadata>,
     pub(crate) silent: Arc<[Publisher]>,
     pub(crate) last: AtomicU64,
+    pub(crate) broker: Broker,
 }
 impl Shared {
     #[inline]
@@ -60,6 +67,31 @@ impl Shared {
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared").field("service", &self.service).finish_non_exhaustive()
+    }
+}
+
+/// What this process knows of the broker.
+#[derive(Debug, Default)]
+pub(crate) struct Broker {
+    joined: AtomicBool,
+    refuses: AtomicBool,
+}
+impl Broker {
+    /// The groups are joined.
+    pub(crate) fn joined(&self) {
+        self.joined.store(true, Ordering::Relaxed);
+    }
+    /// The last publish was taken, or not.
+    pub(crate) fn took(&self, taken: bool) {
+        self.refuses.store(!taken, Ordering::Relaxed);
+    }
+    /// What is wrong with it, if anything is.
+    pub(crate) fn trouble(&self) -> Option<&'static str> {
+        match (self.joined.load(Ordering::Relaxed), self.refuses.load(Ordering::Relaxed)) {
+            (false, _) => Some("not joined yet: what is to be told waits in the log"),
+            (true, true) => Some("the last publish failed: what is to be told waits in the log"),
+            (true, false) => None,
+        }
     }
 }
 

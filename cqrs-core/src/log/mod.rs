@@ -2,10 +2,12 @@
 mod follow;
 mod lane;
 mod relay;
+mod retention;
 
 pub use follow::LogFollower;
 pub use lane::lane_of;
 pub use relay::Relay;
+pub use retention::{Keep, Retention};
 
 use crate::Position;
 

@@ -4,19 +4,29 @@ use super::Step;
 use crate::{
     Fault, Position, Timestamp,
     app::Shared,
-    batch::{Batch, Entry, Move, Rejected},
+    batch::{Batch, Entry, Move, Park, Rejected},
     envelope,
+    parking::{head, in_words, park_entry},
+    spans,
     storage::LANES,
-    transport::{Audience, Published, Record},
+    trace,
+    transport::{Audience, Published, Record, TransportError},
 };
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
 use tokio::sync::oneshot;
+use tracing::Instrument;
+use uuid::Uuid;
 
 /// How many entries of a lane are on their way at most.
 const WINDOW: usize = 500;
-/// How long a lease lasts without being renewed (deployed world only).
-const LEASE: Duration = Duration::from_secs(10);
+/// A relay that lacks lanes asks for them at least this often, so that those of a dead one are taken over soon after their lease.
+const ASK: Duration = Duration::from_millis(500);
 
 /// The relay to one audience.
 pub struct Relay {
@@ -37,6 +47,8 @@ struct Lane {
     /// The same, or further where a read has shown that there is nothing for others in between.
     at: Position,
     flight: Option<Flight>,
+    /// Keys with something parked; not looked up yet. Only who holds the lane parks, so it can only be too many.
+    parked: Option<BTreeSet<String>>,
 }
 /// A publish under way. Dropping it takes it back, as far as that is possible.
 struct Flight {
@@ -46,15 +58,23 @@ struct Flight {
 }
 impl Lane {
     fn new(epoch: Option<u64>, at: Position) -> Self {
-        Lane { epoch, stored: at, at, flight: None }
+        Lane { epoch, stored: at, at, flight: None, parked: None }
     }
 }
 struct Sent {
     lane: u16,
     publish: u64,
-    positions: Vec<Position>,
+    passing: Vec<Passing>,
     /// `None` when it was overtaken by one with more behind.
     published: Option<Published>,
+}
+
+/// An entry that the lane is to pass: sent, or put aside behind others of its key.
+struct Passing {
+    position: Position,
+    id: Uuid,
+    key: String,
+    aside: bool,
 }
 
 impl Relay {
@@ -91,7 +111,7 @@ impl Relay {
             biased;
             Some(sent) = self.sending.next() => done.push(sent),
             () = storage.committed(upto) => (),
-            () = world.sleep(LEASE / 4) => (),
+            () = world.sleep(self.shared.lease / 4) => (),
         }
         while let Some(Some(sent)) = self.sending.next().now_or_never() {
             done.push(sent);
@@ -101,8 +121,9 @@ impl Relay {
 
     /// Where only one process can open the database there is nobody to hold lanes against.
     async fn hold_lanes(&mut self) -> Result<(), Fault> {
-        let now = self.shared.world.now();
-        if self.renew_at.is_some_and(|at| now < at) {
+        let (now, ttl) = (self.shared.world.now(), self.shared.lease);
+        // A clock that was set back must not put it off.
+        if self.renew_at.is_some_and(|at| now < at && at < now + ttl) {
             return Ok(());
         }
         let storage = self.shared.storage.clone();
@@ -114,7 +135,7 @@ impl Relay {
             }
         } else {
             for lane in 0..LANES {
-                let lease = storage.lease(&self.reader(lane), &self.owner, LEASE).await?;
+                let lease = storage.lease(&self.reader(lane), &self.owner, ttl).await?;
                 match (lease, self.lanes.get(&lane)) {
                     (None, _) => drop(self.lanes.remove(&lane)),
                     (Some(lease), Some(held)) if held.epoch == Some(lease.epoch) => (),
@@ -124,7 +145,8 @@ impl Relay {
                 }
             }
         }
-        self.renew_at = now.checked_add_signed(chrono::TimeDelta::milliseconds(LEASE.as_millis() as i64 / 3));
+        let holds_all = self.lanes.len() == usize::from(LANES);
+        self.renew_at = Some(now + if holds_all { ttl / 3 } else { ASK.min(ttl / 3) });
         Ok(())
     }
 
@@ -140,6 +162,7 @@ impl Relay {
         if free.is_empty() {
             return Ok(0);
         }
+        self.look_up_parked().await?;
         let entries = self.shared.storage.lanes(&free, upto, WINDOW).await?;
         let mut found: BTreeMap<u16, Vec<Entry>> = BTreeMap::new();
         for entry in entries {
@@ -173,20 +196,47 @@ impl Relay {
         }
         Ok(started)
     }
+    /// Only a broker refuses a record for good; a group in this process parks what it cannot handle by itself.
+    async fn look_up_parked(&mut self) -> Result<(), Fault> {
+        if self.audience != Audience::broker() || self.lanes.values().all(|lane| lane.parked.is_some()) {
+            return Ok(());
+        }
+        let readers: Vec<_> = self.lanes.keys().map(|lane| self.reader(*lane)).collect();
+        let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for parked in self.shared.storage.parked_keys(&readers).await? {
+            found.entry(parked.reader).or_default().insert(parked.key);
+        }
+        for ((_, lane), reader) in self.lanes.iter_mut().zip(&readers) {
+            lane.parked = Some(found.remove(reader).unwrap_or_default());
+        }
+        Ok(())
+    }
     fn start(&mut self, lane: u16, publish: u64, entries: Vec<Entry>, cancelled: oneshot::Receiver<()>) {
         let (shared, audience) = (self.shared.clone(), self.audience.clone());
+        let parked = self.lanes.get(&lane).and_then(|it| it.parked.clone()).unwrap_or_default();
         self.sending.push(Box::pin(async move {
-            let positions = entries.iter().map(|entry| entry.position).collect();
-            let records: Vec<Record> = entries
-                .iter()
-                .filter_map(|entry| entry.told.as_ref().map(|told| envelope::record(entry, told, &shared.service)))
-                .collect();
+            let passing = entries.iter().filter_map(|entry| {
+                let key = entry.told.as_ref()?.key.clone();
+                Some(Passing { position: entry.position, id: entry.id, aside: parked.contains(&key), key })
+            });
+            let passing: Vec<Passing> = passing.collect();
+            let span = spans::publish(&shared, &entries);
+            // A record that goes alone has one hop; of many, each keeps the span it was decided in.
+            let hop = if entries.len() == 1 { trace::of(&span) } else { None };
+            let record = |(entry, passing): (&Entry, &Passing)| {
+                let told = entry.told.as_ref().filter(|_| !passing.aside)?;
+                Some(envelope::record(entry, told, &shared.service, hop.as_deref()))
+            };
+            let records: Vec<Record> = entries.iter().zip(&passing).filter_map(record).collect();
+            if records.is_empty() {
+                return Sent { lane, publish, passing, published: Some(Published { acknowledged: 0, error: None }) };
+            }
             let published = tokio::select! {
                 biased;
-                published = shared.transport.publish(&audience, &records) => Some(published),
+                published = shared.transport.publish(&audience, &records).instrument(span) => Some(published),
                 _ = cancelled => None,
             };
-            Sent { lane, publish, positions, published }
+            Sent { lane, publish, passing, published }
         }));
     }
 
@@ -201,9 +251,17 @@ impl Relay {
                 continue;
             }
             lane.flight = None;
-            trouble = trouble.or(published.error);
-            let Some(to) = published.acknowledged.checked_sub(1).map(|last| sent.positions[last]) else { continue };
-            acknowledged += published.acknowledged;
+            if published.error.is_some() {
+                self.shared.meter.publish_failed(&self.audience.0);
+            }
+            let Passed { to, parks, refused, error } = passed(&reader, sent.passing, published);
+            self.shared.broker.took(error.is_none());
+            trouble = trouble.or(error);
+            acknowledged += parks.len();
+            lane.parked.get_or_insert_default().extend(refused);
+            batch.parks.extend(parks);
+            let Some((to, count)) = to else { continue };
+            acknowledged += count;
             batch.moves.push(Move { reader, from: lane.stored.0, to: to.0, epoch: lane.epoch });
             (lane.stored, lane.at) = (to, to);
         }
@@ -222,6 +280,7 @@ impl Relay {
                 }
             };
         }
+        self.shared.meter.published(&self.audience.0, acknowledged);
         match trouble {
             None => Ok(acknowledged),
             Some(error) => Err(Fault::unavailable("the broker did not take a record").because(error)),
@@ -236,6 +295,39 @@ impl Relay {
         }
     }
 }
+/// How far a lane came.
+struct Passed {
+    /// The last position that is acknowledged or put aside, and how many were acknowledged.
+    to: Option<(Position, usize)>,
+    parks: Vec<Park>,
+    /// The key of a record that the broker will never take.
+    refused: Option<String>,
+    error: Option<TransportError>,
+}
+fn passed(reader: &str, passing: Vec<Passing>, published: Published) -> Passed {
+    let Published { acknowledged, mut error } = published;
+    let (mut parks, mut to, mut left, mut refused) = (Vec::new(), None, acknowledged, None);
+    for Passing { position, id, key, aside } in passing {
+        let park = park_entry(reader, key, id, position.0);
+        if aside {
+            parks.push(park);
+        } else if left > 0 {
+            left -= 1;
+        } else if let Some(why) = error.take_if(|it| it.permanent) {
+            let why = in_words(&why);
+            tracing::error!(reader, key = park.key, %id, error = why, "parked, with what comes after it of its key");
+            refused = Some(park.key.clone());
+            parks.push(head(park, why, 1));
+            to = Some((position, acknowledged));
+            break;
+        } else {
+            break;
+        }
+        to = Some((position, acknowledged));
+    }
+    Passed { to, parks, refused, error }
+}
+
 impl fmt::Debug for Relay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Relay({}, {} lanes, {} on their way)", self.audience.0, self.lanes.len(), self.sending.len())

@@ -45,6 +45,17 @@ pub fn check(batch: &Batch) -> Result<(), Fault> {
         text("the reader", &step.reader)?;
         number("the reader's position", step.from.max(step.to))?;
     }
+    for park in &batch.parks {
+        text("the reader", &park.reader)?;
+        text("the parked key", &park.key)?;
+        text("the error", &park.error)?;
+        number("the parked message's place", park.at)?;
+        if let Some(record) = &park.record {
+            text("the topic", &record.partition.topic)?;
+            text("the partition", &record.partition.part)?;
+        }
+    }
+    batch.unparks.iter().try_for_each(|it| number("the parked message", *it))?;
     batch.marks.iter().try_for_each(|mark| text("the group", &mark.group))?;
     batch.answer.iter().try_for_each(|answer| text("the answer's key", &answer.key))
 }

@@ -1,10 +1,11 @@
 //! Everything in a mutex: for tests and the first ten minutes.
+mod aside;
 mod data;
 
 use crate::{
     Fault,
     batch::{Answer, Batch, Entry, Position, Rejected},
-    storage::{Lease, Loaded, Scan, Scanned, Storage, StoredRow, StoredView, Tx, check},
+    storage::{Lease, Loaded, Old, Parked, ParkedKey, Scan, Scanned, Seen, Storage, StoredRow, StoredView, Tx, check},
     world::{World, machine},
 };
 use async_trait::async_trait;
@@ -82,9 +83,20 @@ impl Storage for Memory {
     async fn answer(&self, key: &str) -> Result<Option<Answer>, Fault> {
         Ok(self.data().answers.get(key).cloned())
     }
-    async fn seen(&self, group: &str, messages: &[Uuid]) -> Result<Vec<Uuid>, Fault> {
+    async fn seen(&self, group: &str, messages: &[Uuid], keys: &[String]) -> Result<Seen, Fault> {
         let data = self.data();
-        Ok(messages.iter().copied().filter(|it| data.inbox.contains(&(group.to_owned(), *it))).collect())
+        let handled = messages.iter().filter(|it| data.inbox.contains_key(&(group.to_owned(), **it))).copied();
+        let parked = keys.iter().filter(|it| data.is_parked(group, it)).cloned();
+        Ok(Seen { handled: handled.collect(), parked: parked.collect() })
+    }
+    async fn parked_keys(&self, readers: &[String]) -> Result<Vec<ParkedKey>, Fault> {
+        Ok(self.data().parked_keys(readers))
+    }
+    async fn parked(&self, reader: &str, key: &str, after: u64, limit: usize) -> Result<Vec<Parked>, Fault> {
+        Ok(self.data().parked(reader, key, after, limit))
+    }
+    async fn forget(&self, old: &Old, limit: usize) -> Result<u64, Fault> {
+        Ok(self.data().forget(old, self.world.now(), limit))
     }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
         let data = self.data();
@@ -161,7 +173,7 @@ impl Storage for Memory {
         check(&batch)?;
         let mut data = self.data();
         data.refuse(&batch)?;
-        let position = data.apply(batch);
+        let position = data.apply(batch, self.world.now());
         // Under the lock, so that it never goes back.
         self.last.send_if_modified(|last| {
             position.0 > *last && {

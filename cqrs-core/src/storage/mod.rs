@@ -1,17 +1,21 @@
 //! A database, as the framework sees it: few reads, and one write.
 mod check;
 mod memory;
+mod parked;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+mod vitals;
 
 pub use check::check;
 pub use memory::Memory;
+pub use parked::{Old, Parked, ParkedKey, Seen};
 #[cfg(feature = "postgres")]
 pub use postgres::Postgres;
 #[cfg(feature = "sqlite")]
 pub use sqlite::Sqlite;
+pub use vitals::{Connections, Holder, Vitals};
 
 use crate::{
     Fault,
@@ -19,6 +23,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use std::{any::Any, time::Duration};
+use uuid::Uuid;
 
 /// A database, as the framework sees it. What one promises, all promise:
 /// [`conformance::storage`](crate::testing::conformance::storage) is the suite.
@@ -33,8 +38,14 @@ pub trait Storage: Send + Sync + 'static {
     async fn stream(&self, stream: &str, after: u64, answer: Option<&str>) -> Result<Loaded<Vec<Entry>>, Fault>;
     /// What a command with this key was answered.
     async fn answer(&self, key: &str) -> Result<Option<Answer>, Fault>;
-    /// Which of these messages the group has handled.
-    async fn seen(&self, group: &str, messages: &[uuid::Uuid]) -> Result<Vec<uuid::Uuid>, Fault>;
+    /// Which of these messages the group has handled (or parked), and behind which of these keys something is parked for it.
+    async fn seen(&self, group: &str, messages: &[Uuid], keys: &[String]) -> Result<Seen, Fault>;
+    /// The keys that have parked messages for these readers (none named: for all), by reader and key.
+    async fn parked_keys(&self, readers: &[String]) -> Result<Vec<ParkedKey>, Fault>;
+    /// The parked messages of one key after a number, in order, up to `limit`.
+    async fn parked(&self, reader: &str, key: &str, after: u64, limit: usize) -> Result<Vec<Parked>, Fault>;
+    /// Removes what is old enough, at most `limit` of each kind, and says how much it was. The database's clock decides.
+    async fn forget(&self, old: &Old, limit: usize) -> Result<u64, Fault>;
     /// The values of one view under these keys, in any order; absent keys are left out, removed ones have no value.
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault>;
     /// A range of one index, in order, with the values.
@@ -67,6 +78,14 @@ pub trait Storage: Send + Sync + 'static {
     async fn begin(&self) -> Result<Box<dyn Tx>, Fault>;
     /// Returns once this process has committed events after `after`; may wait for ever. A hint, never needed for correctness.
     async fn committed(&self, after: Position);
+    /// Whether it answers, and has at least the schema that this program knows: asked by whoever wants to know if it is ready.
+    async fn ready(&self) -> Result<(), Fault> {
+        self.positions(&["ready".to_owned()]).await.map(drop)
+    }
+    /// What only the database knows of itself, for metrics.
+    async fn vitals(&self) -> Result<Vitals, Fault> {
+        Ok(Vitals::default())
+    }
 }
 
 /// An open transaction: SQL of one's own first, then the batch, then committed.

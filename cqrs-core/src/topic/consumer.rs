@@ -1,13 +1,10 @@
-//! Subscribers on a topic: one key in order, keys beside each other, acknowledged when everything before is done.
+//! Subscribers on a topic: one key in order, keys beside each other, acknowledged when everything before is done or parked.
+mod attempt;
 mod tracker;
 
 use crate::{
-    Recorded,
-    app::{Raw, Shared, Subscriber},
-    batch::Rejected,
-    envelope,
+    app::{Shared, Subscriber},
     log::Step,
-    projection::handle,
     transport::{Drained, Partition, Received, Signal, Subscription, TransportError},
     world::backoff,
 };
@@ -26,9 +23,6 @@ use tracker::Tracker;
 
 /// How many messages are handled at once. What waits to be tried again is not: any number of keys may be stuck.
 const WORKERS: usize = 16;
-/// A message that fails is tried again after this long, doubling to the longest; its key waits, others do not.
-const FIRST_WAIT: Duration = Duration::from_millis(50);
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// One group's consumer.
 pub struct Consumer {
@@ -160,9 +154,9 @@ impl Consumer {
             let Some(record) = self.waiting.get_mut(&key).and_then(VecDeque::pop_front) else { continue };
             let gone = self.partitions.entry(key.0.clone()).or_default().begin();
             let (offset, shared, subscribers) = (record.offset, self.shared.clone(), self.subscribers.clone());
-            let workers = self.workers.clone();
+            let (workers, group) = (self.workers.clone(), self.group);
             self.working.push(Box::pin(async move {
-                let handled = until_handled(&shared, &subscribers, &workers, record, &gone).await;
+                let handled = attempt::until_handled(&shared, group, &subscribers, &workers, &record, &gone).await;
                 Worked { key, offset, gone, handled }
             }));
         }
@@ -193,74 +187,9 @@ impl Consumer {
     }
 }
 
-/// Tries until it is done: skipping a message would lose it, and passing it would break its key's order.
-async fn until_handled(
-    shared: &Arc<Shared>,
-    subscribers: &[Subscriber],
-    workers: &Semaphore,
-    record: Received,
-    gone: &AtomicBool,
-) -> Handled {
-    let (partition, offset) = (record.partition.clone(), record.offset);
-    let message = match envelope::message(record) {
-        Ok(message) => message,
-        Err(error) => return stuck(shared, &partition, offset, &*error, gone).await,
-    };
-    let Some(subscriber) = subscribers.iter().find(|it| it.source.hears(&message.event.name)) else {
-        return Handled::Done;
-    };
-    for attempt in 0.. {
-        // Given back before the wait for the next attempt. It is never closed, so there is always one in the end.
-        let worker = workers.acquire().await;
-        if gone.load(Ordering::Relaxed) {
-            break;
-        }
-        let handled = handle_once(shared, subscriber, message.clone()).await;
-        drop(worker);
-        match handled {
-            Ok(()) => return Handled::Done,
-            Err(Rejected::Conflict { .. }) => (),
-            Err(error) => {
-                let error: &dyn std::error::Error = &error;
-                tracing::warn!(group = subscriber.group, %partition, offset, attempt, error, "a message failed; its key waits");
-            }
-        }
-        wait(shared, attempt, gone).await;
-    }
-    Handled::GivenUp
-}
-
-async fn handle_once(shared: &Arc<Shared>, subscriber: &Subscriber, message: Recorded<Raw>) -> Result<(), Rejected> {
-    if !shared.storage.seen(subscriber.group, &[message.id]).await?.is_empty() {
-        return Ok(());
-    }
-    match handle(shared, subscriber, message, None).await {
-        Err(Rejected::Seen) => Ok(()),
-        done => done,
-    }
-}
-
-/// A record that nobody can read holds its key: it is not skipped, and it is said again and again.
-async fn stuck(
-    shared: &Shared,
-    partition: &Partition,
-    offset: u64,
-    error: &(dyn std::error::Error + Send + Sync),
-    gone: &AtomicBool,
-) -> Handled {
-    for attempt in 0.. {
-        if gone.load(Ordering::Relaxed) {
-            break;
-        }
-        tracing::error!(%partition, offset, %error, "a record cannot be read; its key waits");
-        wait(shared, attempt + 6, gone).await;
-    }
-    Handled::GivenUp
-}
-
 /// Waits in short pieces, so that a partition that is taken away is let go soon.
 async fn wait(shared: &Shared, attempt: u32, gone: &AtomicBool) {
-    let mut left = backoff(&*shared.world, attempt, FIRST_WAIT, LONGEST_WAIT);
+    let mut left = backoff(&*shared.world, attempt, shared.retries.first, shared.retries.longest);
     while !left.is_zero() && !gone.load(Ordering::Relaxed) {
         let piece = left.min(Duration::from_millis(100));
         shared.world.sleep(piece).await;

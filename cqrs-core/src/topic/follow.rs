@@ -2,14 +2,15 @@
 use crate::{
     Fault,
     app::Shared,
-    batch::{Move, Rejected},
+    batch::{Batch, Mark, Move, Rejected},
     envelope,
     log::Step,
+    parking::{Item, Sieve, id_of_place, key_of, park},
     projection::Follower,
     transport::{Partition, Received, Signal, Subscription},
 };
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     fmt,
     sync::Arc,
 };
@@ -25,6 +26,7 @@ pub struct TopicFollower {
     unplaced: Vec<Partition>,
     /// Received and not applied yet.
     pending: BTreeMap<Partition, Vec<Received>>,
+    sieves: BTreeMap<Partition, Sieve>,
 }
 impl TopicFollower {
     pub(crate) fn new(shared: Arc<Shared>, follower: Follower, subscription: Box<dyn Subscription>) -> Self {
@@ -35,6 +37,7 @@ impl TopicFollower {
             next: HashMap::new(),
             unplaced: Vec::new(),
             pending: BTreeMap::new(),
+            sieves: BTreeMap::new(),
         }
     }
     /// The projection's stored name.
@@ -51,7 +54,8 @@ impl TopicFollower {
     /// Applies what was received; with nothing there, waits for the next signal.
     ///
     /// # Errors
-    /// When the database or the transport fails, or an event cannot be applied: nothing has moved, call it again.
+    /// When the database or the transport fails, or an event cannot be applied: nothing has moved, call it again. What cannot be
+    /// applied again and again is parked, and so is what comes after it of its key.
     pub async fn step(&mut self) -> Result<Step, Fault> {
         self.place().await?;
         let Some((partition, records)) = self.pending.pop_first() else { return self.receive().await };
@@ -84,6 +88,7 @@ impl TopicFollower {
                 for partition in &partitions {
                     self.next.remove(partition);
                     self.pending.remove(partition);
+                    self.sieves.remove(partition);
                 }
             }
             Signal::Records(records) => {
@@ -101,16 +106,21 @@ impl TopicFollower {
             None => stored(&self.shared, self.reader(partition)).await?,
         };
         let Some(last) = records.last().map(|it| it.offset) else { return Ok(()) };
-        let new = records.iter().filter(|it| it.offset >= from).cloned();
-        let events = new.map(envelope::message).collect::<Result<Vec<_>, _>>();
-        let events = events
-            .map_err(|e| Fault::internal(format!("{partition}: a record before {last} cannot be read")).because(e))?;
         if last >= from {
-            let moved = Move { reader: self.reader(partition), from, to: last + 1, epoch: None };
-            match self.follower.apply(&self.shared, events, moved).await {
+            let reader = self.follower.reader();
+            let item = |record: &Received| {
+                let event = envelope::message(record);
+                let id = event.as_ref().map_or_else(|_| id_of_place(record), |it| it.id);
+                Item { event, park: park(&reader, key_of(record), id, record) }
+            };
+            let items = records.iter().filter(|it| it.offset >= from).map(item).collect();
+            let (items, marks) = unseen(&self.shared, &self.follower, items).await?;
+            let moves = vec![Move { reader: self.reader(partition), from, to: last + 1, epoch: None }];
+            let sieve = self.sieves.entry(partition.clone()).or_default();
+            match sieve.pass(&self.shared, &self.follower, items, Batch { moves, marks, ..Batch::default() }).await {
                 Ok(()) => drop(self.next.insert(partition.clone(), last + 1)),
                 // Another member had this partition meanwhile: look again where it is, and skip what is done.
-                Err(Rejected::Moved(_)) => {
+                Err(Rejected::Moved(_) | Rejected::Seen) => {
                     self.next.remove(partition);
                     return Box::pin(self.apply(partition, records)).await;
                 }
@@ -121,6 +131,17 @@ impl TopicFollower {
         self.subscription.acknowledge(partition, last);
         Ok(())
     }
+}
+/// What was not applied or put aside before, and the marks that say so from now on: a relay that died between the broker and its own
+/// cursor sends again, and its second copies lie at new offsets.
+async fn unseen(shared: &Shared, follower: &Follower, items: Vec<Item>) -> Result<(Vec<Item>, Vec<Mark>), Fault> {
+    let (reader, hears) =
+        (follower.reader(), |it: &Item| it.event.as_ref().map_or(true, |it| follower.hears(&it.event.name)));
+    let ids: Vec<_> = items.iter().map(|it| it.park.message).collect();
+    let mut known: HashSet<_> = shared.storage.seen(&reader, &ids, &[]).await?.handled.into_iter().collect();
+    let new: Vec<_> = items.into_iter().filter(|it| hears(it) && known.insert(it.park.message)).collect();
+    let marks = new.iter().map(|it| Mark { group: reader.clone(), message: it.park.message }).collect();
+    Ok((new, marks))
 }
 async fn stored(shared: &Shared, reader: String) -> Result<u64, Fault> {
     let found = shared.storage.positions(&[reader]).await?;

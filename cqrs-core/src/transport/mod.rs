@@ -28,6 +28,10 @@ pub trait Transport: Send + Sync + 'static {
     async fn publish(&self, audience: &Audience, records: &[Record]) -> Published;
     /// Joins a group. Records of one key come in order; of what is not acknowledged, all comes again after a restart.
     async fn subscribe(&self, group: &str, topics: &[&str]) -> Result<Box<dyn Subscription>, TransportError>;
+    /// What it is, in traces: the `messaging.system` of OpenTelemetry.
+    fn system(&self) -> &'static str {
+        "in_process"
+    }
     /// Returns when every subscription that was dropped has left its group: the last step before the process ends, or others
     /// wait for it until its session is over.
     async fn close(&self) {}

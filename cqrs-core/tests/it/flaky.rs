@@ -7,18 +7,15 @@ use crate::{
 use async_trait::async_trait;
 use cqrs_core::{
     App, ErrorKind, Fault, Metadata, Position, Rows, Running,
-    batch::{Answer, Batch, Entry, Rejected},
-    storage::{Lease, Loaded, Memory, Scan, Scanned, Storage, StoredRow, StoredView, Tx},
-    testing::TestApp,
+    batch::{Batch, Rejected},
+    storage::{Memory, Storage},
+    testing::{StorageLayer, TestApp},
     transport::{Partition, Signal},
 };
 use libtest_mimic::Trial;
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering::SeqCst},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering::SeqCst},
 };
 use uuid::Uuid;
 
@@ -33,7 +30,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 #[derive(Clone, Default)]
-struct Flaky {
+pub(crate) struct Flaky {
     memory: Memory,
     faults: Arc<Faults>,
 }
@@ -50,62 +47,26 @@ fn fails(left: &AtomicU32) -> Result<(), Fault> {
         Err(_) => Ok(()),
     }
 }
+impl Flaky {
+    /// This many of the next reads of positions fail.
+    pub(crate) fn is_away(&self, times: u32) {
+        self.faults.positions.store(times, SeqCst);
+    }
+}
 #[async_trait]
-impl Storage for Flaky {
-    fn is_exclusive(&self) -> bool {
-        self.memory.is_exclusive()
-    }
-    async fn row(&self, kind: &str, id: &str, answer: Option<&str>) -> Result<Loaded<StoredRow>, Fault> {
-        self.memory.row(kind, id, answer).await
-    }
-    async fn stream(&self, stream: &str, after: u64, answer: Option<&str>) -> Result<Loaded<Vec<Entry>>, Fault> {
-        self.memory.stream(stream, after, answer).await
-    }
-    async fn answer(&self, key: &str) -> Result<Option<Answer>, Fault> {
-        self.memory.answer(key).await
-    }
-    async fn seen(&self, group: &str, messages: &[Uuid]) -> Result<Vec<Uuid>, Fault> {
-        self.memory.seen(group, messages).await
-    }
-    async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
-        self.memory.views(view, keys).await
-    }
-    async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
-        self.memory.scan(scan).await
+impl StorageLayer for Flaky {
+    fn inner(&self) -> &dyn Storage {
+        &self.memory
     }
     async fn positions(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
         fails(&self.faults.positions)?;
         self.memory.positions(readers).await
-    }
-    async fn horizon(&self) -> Result<Position, Fault> {
-        self.memory.horizon().await
-    }
-    async fn log(&self, after: Position, upto: Position, limit: usize) -> Result<Vec<Entry>, Fault> {
-        self.memory.log(after, upto, limit).await
-    }
-    async fn lanes(&self, lanes: &[(u16, Position)], upto: Position, limit: usize) -> Result<Vec<Entry>, Fault> {
-        self.memory.lanes(lanes, upto, limit).await
-    }
-    async fn lease(&self, reader: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, Fault> {
-        self.memory.lease(reader, owner, ttl).await
-    }
-    async fn release(&self, reader: &str, owner: &str) -> Result<(), Fault> {
-        self.memory.release(reader, owner).await
-    }
-    async fn migrate(&self) -> Result<(), Fault> {
-        self.memory.migrate().await
     }
     async fn commit(&self, batch: Batch) -> Result<Position, Rejected> {
         fails(&self.faults.before_commit)?;
         let position = self.memory.commit(batch).await?;
         fails(&self.faults.after_commit)?;
         Ok(position)
-    }
-    async fn begin(&self) -> Result<Box<dyn Tx>, Fault> {
-        self.memory.begin().await
-    }
-    async fn committed(&self, after: Position) {
-        self.memory.committed(after).await;
     }
 }
 

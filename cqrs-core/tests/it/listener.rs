@@ -39,6 +39,13 @@ impl Script {
     pub(crate) fn of(&self, account: &str) -> Vec<i64> {
         lock(&self.heard).iter().filter(|(of, _)| of == account).map(|(_, amount)| *amount).collect()
     }
+    pub(crate) fn hear(&self, id: &str, amount: i64) -> Result<(), BoxError> {
+        if [id.to_owned(), format!("{id} {amount}")].iter().any(|it| lock(&self.stuck).contains(it)) {
+            return Err("planted: it is stuck".into());
+        }
+        lock(&self.heard).push((id.to_owned(), amount));
+        Ok(())
+    }
     pub(crate) fn calls(&self) -> u32 {
         self.calls.load(Ordering::SeqCst)
     }
@@ -52,12 +59,7 @@ async fn listen(event: Recorded<Told>, script: Dep<Script>) -> Result<(), BoxErr
     script.calls.fetch_add(1, Ordering::SeqCst);
     // So that what could overtake does.
     tokio::task::yield_now().await;
-    let Told { id, amount } = event.event;
-    if [id.clone(), format!("{id} {amount}")].iter().any(|it| lock(&script.stuck).contains(it)) {
-        return Err("planted: it is stuck".into());
-    }
-    lock(&script.heard).push((id, amount));
-    Ok(())
+    script.hear(&event.event.id, event.amount)
 }
 
 /// A record as the relay would write it.

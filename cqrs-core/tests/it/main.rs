@@ -5,7 +5,9 @@ mod bus; // what a caller of `send` sees
 mod describe; // the list that discovery hides
 mod flaky; // a database that fails when told to
 mod listener; // a subscriber that does as a test says
+mod metrics; // what is measured is what happened
 mod needs; // what does not fit together is told at start-up
+mod parking; // what cannot be handled waits aside
 mod planted; // the suite catches bugs
 #[cfg(feature = "postgres")]
 mod postgres; // what PostgreSQL alone promises, and the suite on it
@@ -39,7 +41,15 @@ fn storage<B: Bench>(backend: &str, open: fn() -> BoxFuture<'static, B>) -> Vec<
 /// What the framework promises on top of a storage.
 fn framework() -> Vec<Trial> {
     let all = [bus::trials, unit::trials, needs::trials, rows_and_streams::trials, views::trials, relay::trials];
-    let more = [subscriber::trials, shutdown::trials, flaky::trials, describe::trials, world_is_the_only_place::trials];
+    let more = [
+        subscriber::trials,
+        parking::trials,
+        shutdown::trials,
+        flaky::trials,
+        describe::trials,
+        metrics::trials,
+        world_is_the_only_place::trials,
+    ];
     all.iter().chain(&more).flat_map(|trials| trials()).collect()
 }
 

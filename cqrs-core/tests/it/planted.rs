@@ -3,13 +3,15 @@ use crate::trials::runtime;
 use async_trait::async_trait;
 use cqrs_core::{
     Fault,
-    batch::{Answer, Batch, Entry, Position, Rejected},
-    storage::{Lease, Loaded, Memory, Scan, Scanned, Storage, StoredRow, StoredView, Tx},
-    testing::conformance::storage::{Bench, cases},
+    batch::{Batch, Entry, Position, Rejected},
+    storage::{Loaded, Memory, Old, Scan, Scanned, Storage, StoredRow, Tx},
+    testing::{
+        StorageLayer,
+        conformance::storage::{Bench, cases},
+    },
 };
 use libtest_mimic::{Failed, Trial};
 use std::{sync::Arc, time::Duration};
-use uuid::Uuid;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Bug {
@@ -37,10 +39,16 @@ enum Bug {
     LimitShared,
     /// Values are given back by anybody.
     GivenByAnybody,
+    /// Whoever waits behind a parked message is parked, whether it is still there or not.
+    ParkedAlone,
+    /// A parked message is taken by two.
+    TakenByTwo,
+    /// Retention does not look at the age.
+    AllOld,
 }
 
 /// Each bug, and one case that must find it; others may too.
-const PLANTED: [(Bug, &str); 11] = [
+const PLANTED: [(Bug, &str); 14] = [
     (Bug::HorizonAhead, "a reader at the horizon misses nothing that is written beside it"),
     (Bug::LogSkips, "a reader at the horizon misses nothing that is written beside it"),
     (Bug::EpochIgnored, "a move needs the lease's epoch"),
@@ -52,6 +60,9 @@ const PLANTED: [(Bug, &str); 11] = [
     (Bug::ScanRepeats, "pages of scans are what was written, whatever the bytes"),
     (Bug::LimitShared, "each lane has a limit of its own"),
     (Bug::GivenByAnybody, "a value is given back by its owner alone"),
+    (Bug::ParkedAlone, "nothing is parked behind what is gone"),
+    (Bug::TakenByTwo, "of two that take a parked message one does"),
+    (Bug::AllOld, "what is old goes, and nothing else"),
 ];
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -121,7 +132,14 @@ impl Bench for Planted {
 }
 
 #[async_trait]
-impl Storage for Planted {
+impl StorageLayer for Planted {
+    fn inner(&self) -> &dyn Storage {
+        &self.memory
+    }
+    // Others may use a planted storage at the same time.
+    fn is_exclusive(&self) -> bool {
+        false
+    }
     async fn row(&self, kind: &str, id: &str, answer: Option<&str>) -> Result<Loaded<StoredRow>, Fault> {
         let mut loaded = self.memory.row(kind, id, answer).await?;
         if self.bug == Bug::TombstoneLost && loaded.found.state.is_none() {
@@ -129,27 +147,12 @@ impl Storage for Planted {
         }
         Ok(loaded)
     }
-    async fn stream(&self, stream: &str, after: u64, answer: Option<&str>) -> Result<Loaded<Vec<Entry>>, Fault> {
-        self.memory.stream(stream, after, answer).await
-    }
-    async fn answer(&self, key: &str) -> Result<Option<Answer>, Fault> {
-        self.memory.answer(key).await
-    }
-    async fn seen(&self, group: &str, messages: &[Uuid]) -> Result<Vec<Uuid>, Fault> {
-        self.memory.seen(group, messages).await
-    }
-    async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
-        self.memory.views(view, keys).await
-    }
     async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
         let mut scan = *scan;
         if self.bug == Bug::ScanRepeats {
             scan.after = scan.after.map(|(entry, _)| (entry, ""));
         }
         self.memory.scan(&scan).await
-    }
-    async fn positions(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
-        self.memory.positions(readers).await
     }
     async fn horizon(&self) -> Result<Position, Fault> {
         let ahead = if self.bug == Bug::HorizonAhead { 2 } else { 0 };
@@ -169,17 +172,17 @@ impl Storage for Planted {
         }
         Ok(found)
     }
-    async fn lease(&self, reader: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, Fault> {
-        self.memory.lease(reader, owner, ttl).await
-    }
-    async fn release(&self, reader: &str, owner: &str) -> Result<(), Fault> {
-        self.memory.release(reader, owner).await
-    }
-    async fn migrate(&self) -> Result<(), Fault> {
-        self.memory.migrate().await
+    async fn forget(&self, old: &Old, limit: usize) -> Result<u64, Fault> {
+        let mut old = old.clone();
+        if self.bug == Bug::AllOld {
+            (old.answers, old.marks, old.told_for) = Default::default();
+        }
+        self.memory.forget(&old, limit).await
     }
     async fn commit(&self, mut batch: Batch) -> Result<Position, Rejected> {
         match self.bug {
+            Bug::ParkedAlone => batch.parks.iter_mut().for_each(|it| it.behind = false),
+            Bug::TakenByTwo => batch.unparks.retain(|it| *it > 1),
             Bug::EpochIgnored => batch.moves.iter_mut().for_each(|it| it.epoch = None),
             Bug::TakenFirst => {
                 let claims = Batch { claims: batch.claims.clone(), ..Batch::default() };
@@ -230,9 +233,6 @@ impl Storage for Planted {
     async fn begin(&self) -> Result<Box<dyn Tx>, Fault> {
         Ok(Box::new(PlantedTx(self.clone())))
     }
-    async fn committed(&self, after: Position) {
-        self.memory.committed(after).await;
-    }
 }
 
 struct PlantedTx(Planted);
@@ -242,6 +242,6 @@ impl Tx for PlantedTx {
         &mut self.0.bug
     }
     async fn commit(self: Box<Self>, batch: Batch) -> Result<Position, Rejected> {
-        self.0.commit(batch).await
+        Storage::commit(&self.0, batch).await
     }
 }

@@ -84,7 +84,7 @@ async fn newer() {
     other.close().await.expect("it closes");
     let storage = Sqlite::open(&path).await.expect("it opens");
     let fault = storage.migrate().await.expect_err("it is newer");
-    assert!(fault.to_string().starts_with("the schema is at version 7, this program knows 1: "), "{fault}");
+    assert!(fault.to_string().starts_with("the schema is at version 7, this program knows 2: "), "{fault}");
     assert_eq!(fault.kind(), ErrorKind::Internal);
 }
 

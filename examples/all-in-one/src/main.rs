@@ -2,14 +2,24 @@
 mod secret;
 mod welcome;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use clap::Parser;
 use counseling_service::{OfflineResponder, OpenAiConfig, OpenAiResponder, Responder};
-use cqrs_core::{App, Secret, app::DRAIN, storage::Sqlite, transport::InProcess};
+use cqrs_core::{
+    App, Secret,
+    app::DRAIN,
+    operations::{self, Program},
+    storage::Sqlite,
+    transport::InProcess,
+};
 use std::{fs::DirBuilder, net::SocketAddr, os::unix::fs::DirBuilderExt, path::PathBuf, process::ExitCode, sync::Arc};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    time::{Instant, timeout_at},
+};
 use tonic::{service::RoutesBuilder, transport::server::TcpIncoming};
-use trust::{Proof, limits};
+use trust::{Key, Proof, limits, operators::Operators, secrets};
 
 /// Every Hearlers service in one process, on SQLite files.
 #[derive(Parser)]
@@ -21,6 +31,12 @@ struct Config {
     /// Where all gRPC services are. Port 0 takes a free one.
     #[arg(long, env = "HEARLERS_GRPC", default_value = "127.0.0.1:50051")]
     grpc: SocketAddr,
+    /// Where health and metrics can be asked for over HTTP. Nowhere unless given.
+    #[arg(long, env = "HEARLERS_OPERATIONS", value_name = "ADDRESS")]
+    operations: Option<SocketAddr>,
+    /// What an operator shows there, who looks into what got stuck: at least 32 bytes. Without, nobody can.
+    #[arg(long, env = "HEARLERS_OPERATOR_SECRET", hide_env_values = true, value_name = "SECRET")]
+    operator_secret: Option<String>,
     /// Where the data lies.
     #[arg(long, env = "HEARLERS_DATA", default_value = "data")]
     data: PathBuf,
@@ -38,10 +54,6 @@ struct Config {
 #[tokio::main]
 async fn main() -> ExitCode {
     let config = Config::parse();
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()))
-        .with_writer(std::io::stderr)
-        .init();
     match run(config).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -52,6 +64,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(config: Config) -> Result<()> {
+    let program = Program::start("hearlers", "warn");
     // Ports first: a taken one is told before anything is touched.
     let rest = bind(config.listen, "--listen").await?;
     let grpc = bind(config.grpc, "--grpc").await?;
@@ -64,6 +77,7 @@ async fn run(config: Config) -> Result<()> {
         .with_context(|| format!("--data {}", config.data.display()))?;
     let session_key = secret::session(&config.data)?;
     let proof = Proof::signed(secret::internal(&config.data)?);
+    let operators = operators(config.operator_secret.as_deref())?;
     let responder = responder(&config)?;
 
     let transport = InProcess::new();
@@ -73,37 +87,56 @@ async fn run(config: Config) -> Result<()> {
     let counseling = App::new("counseling").storage(Sqlite::open(file("counseling")).await?).transport(transport);
     let counseling = counseling_service::wire(counseling, responder).build()?;
 
+    let program = program.watch(users.clone()).watch(counseling.clone());
+    let program = program.operated([users.clone(), counseling.clone()], operators.asked());
+    program.listen(config.operations).await.map_err(Error::from_boxed)?;
+
     // All join before any starts, so that every relay knows who listens.
     let (joined_users, joined_counseling) = (users.join().await?, counseling.join().await?);
     let background = [joined_users.start(), joined_counseling.start()];
-    counseling_service::seed(&counseling).await.map_err(anyhow::Error::from_boxed)?;
+    counseling_service::seed(&counseling).await.map_err(Error::from_boxed)?;
 
     let mut routes = RoutesBuilder::default();
     user_service::grpc(&users, &proof, &mut routes);
     counseling_service::grpc(&counseling, &proof, &mut routes);
-    let (stop, stopped) = watch::channel(false);
+    let names = [&user_service::SERVICES[..], &counseling_service::SERVICES[..]].concat();
+    routes.add_service(program.health(&names));
+    let (stop_rest, rest_stopped) = watch::channel(false);
+    let (stop_grpc, grpc_stopped) = watch::channel(false);
     let grpc_at = grpc.local_addr()?;
-    let services = limits::server(None)?
+    let services = limits::limited(operations::server(), None)?
         .add_routes(routes.routes())
-        .serve_with_incoming_shutdown(TcpIncoming::from(grpc), told(stopped.clone()));
+        .serve_with_incoming_shutdown(TcpIncoming::from(grpc), told(grpc_stopped));
     let upstream = format!("http://{}", reachable(grpc_at));
     let rest_at = rest.local_addr()?;
     let gateway = gateway::Config::new(upstream.clone(), upstream, session_key, proof);
-    let gateway = gateway::serve(rest, gateway, told(stopped));
+    let gateway = gateway::serve(rest, gateway::Gateway::new(gateway)?, told(rest_stopped));
 
+    program.serves();
     println!("{}", welcome::text(rest_at, grpc_at, &config.data));
     let (mut services, mut gateway) = (tokio::spawn(services), tokio::spawn(gateway));
     tokio::select! {
-        () = shutdown() => (),
+        () = program.asked_to_end() => (),
         ended = &mut services => ended?.context("gRPC")?,
         ended = &mut gateway => ended?.context("REST")?,
     }
-    stop.send_replace(true);
-    let _ = tokio::time::timeout(DRAIN, async { (services.await, gateway.await) }).await;
-    for background in background {
-        background.stop(DRAIN).await;
-    }
+    // One deadline for all of it. The gateway asks the services until it has answered, so they go on longer; and whatever they take,
+    // the jobs have a moment to give back what they hold.
+    let end = Instant::now() + DRAIN;
+    stop_rest.send_replace(true);
+    let _ = timeout_at(end - DRAIN / 5 * 2, gateway).await;
+    stop_grpc.send_replace(true);
+    let _ = timeout_at(end - DRAIN / 5, services).await;
+    let left = end.saturating_duration_since(Instant::now());
+    let [users, counseling] = background;
+    tokio::join!(users.stop(left), counseling.stop(left));
     Ok(())
+}
+
+fn operators(secret: Option<&str>) -> Result<Operators> {
+    let Some(secret) = secrets::given(secret) else { return Ok(Operators::new(None)) };
+    let key = Key::new(secret).with_context(|| format!("--operator-secret: at least {} bytes", Key::SHORTEST))?;
+    Ok(Operators::new(Some(key)))
 }
 
 fn responder(config: &Config) -> Result<Arc<dyn Responder>> {
@@ -130,12 +163,4 @@ fn reachable(at: SocketAddr) -> SocketAddr {
 
 async fn told(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
-}
-
-/// Ctrl-C, or a polite kill.
-async fn shutdown() {
-    let Ok(mut terminated) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
-        return std::future::pending().await;
-    };
-    tokio::select! { _ = tokio::signal::ctrl_c() => (), _ = terminated.recv() => () }
 }

@@ -30,6 +30,9 @@ pub struct Args {
     /// Where the brokers are.
     #[command(flatten)]
     kafka: KafkaArgs,
+    /// Where health and metrics can be asked for over HTTP: IP address and port. Nowhere unless given.
+    #[arg(long, env = "HEARLERS_OPERATIONS", value_name = "ADDRESS")]
+    operations: Option<String>,
     /// A language model's API as OpenAI has it, such as `https://api.openai.com/v1`. Without one, replies come from a table.
     #[arg(long, env = "HEARLERS_RESPONDER_URL", hide_env_values = true, value_name = "URL")]
     responder_url: Option<String>,
@@ -54,6 +57,8 @@ pub struct Args {
 pub struct Config {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Where health and metrics can be asked for, if anywhere.
+    pub operations: Option<SocketAddr>,
     /// Where everything is stored.
     pub database: Database,
     /// The brokers.
@@ -78,14 +83,18 @@ impl Args {
         if listen.is_err() {
             wrong.push("HEARLERS_LISTEN (--listen): an IP address and a port, as in 127.0.0.1:50052".to_owned());
         }
+        let operations = given(self.operations.as_deref()).map(str::parse).transpose();
+        if operations.is_err() {
+            wrong.push("HEARLERS_OPERATIONS (--operations): an IP address and a port, as in 127.0.0.1:9464".to_owned());
+        }
         let database = self.database.check(SERVICE, &mut wrong);
         let kafka = self.kafka.check(SERVICE, &mut wrong);
         let trust = self.trust.check(&mut wrong);
-        match (listen, database, kafka, responder, trust) {
-            (Ok(listen), Some(database), Some(kafka), Some(responder), Some((proof, operators)))
+        match (listen, operations, database, kafka, responder, trust) {
+            (Ok(listen), Ok(operations), Some(database), Some(kafka), Some(responder), Some((proof, operators)))
                 if wrong.is_empty() =>
             {
-                Ok(Config { listen, database, kafka, responder, proof, operators })
+                Ok(Config { listen, operations, database, kafka, responder, proof, operators })
             }
             _ => Err(Wrong(wrong)),
         }

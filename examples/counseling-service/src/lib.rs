@@ -8,8 +8,6 @@ pub mod config;
 pub mod domain;
 pub mod infrastructure;
 pub mod presentation;
-#[cfg(feature = "deployed")]
-pub mod program;
 
 pub use application::ports::Responder;
 pub use infrastructure::{OfflineResponder, seed};
@@ -17,6 +15,7 @@ pub use infrastructure::{OfflineResponder, seed};
 pub use infrastructure::{OpenAiConfig, OpenAiError, OpenAiResponder};
 pub use presentation::grpc;
 
+use contracts::v1::service::{counsel_service_server, counselor_service_server};
 use cqrs_core::App;
 use std::sync::Arc;
 
@@ -25,6 +24,9 @@ pub const CONTEXT: &str = module_path!();
 
 /// What the service's app is called: in position tokens, and as the source of what it publishes.
 pub const NAME: &str = "counseling";
+
+/// What its gRPC services are called, for those who ask about their health.
+pub const SERVICES: [&str; 2] = [counsel_service_server::SERVICE_NAME, counselor_service_server::SERVICE_NAME];
 
 /// Everything of this service but where it is stored and over what it talks: the same for `main`, for tests and for several
 /// services in one process.

@@ -1,9 +1,14 @@
 //! The counseling service as a program: `counseling-service --help` lists what can be set.
 use anyhow::Error;
 use clap::Parser;
-use counseling_service::{NAME, config::Args, program, seed, wire};
-use cqrs_core::App;
+use counseling_service::{NAME, SERVICES, config::Args, grpc, seed, wire};
+use cqrs_core::{
+    App,
+    operations::{self, Program},
+};
 use cqrs_kafka::Kafka;
+use tonic::service::RoutesBuilder;
+use trust::limits;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -11,11 +16,15 @@ async fn main() -> anyhow::Result<()> {
         eprintln!("{wrong}");
         std::process::exit(2)
     });
-    program::log_to_stderr();
+    let program = Program::start("counseling-service", "info");
     let storage = config.database.connect().await?;
     let app = App::new(NAME).storage(storage).transport(Kafka::connect(config.kafka)?);
     let app = wire(app, config.responder).build()?;
+    let program = program.watch(app.clone()).operated([app.clone()], config.operators.asked());
+    program.listen(config.operations).await.map_err(Error::from_boxed)?;
     seed(&app).await.map_err(Error::from_boxed)?;
-    let serve = |stop| program::serve(app.clone(), config.proof.clone(), config.listen, stop);
-    app.run(serve, program::shutdown()).await.map_err(Error::from_boxed)
+    let mut routes = RoutesBuilder::default();
+    grpc(&app, &config.proof, &mut routes);
+    let server = limits::limited(operations::server(), config.proof.certificates())?;
+    program.serve_with(server, &app, config.listen, routes, &SERVICES).await.map_err(Error::from_boxed)
 }

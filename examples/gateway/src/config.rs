@@ -4,7 +4,7 @@ use clap::Parser;
 use std::{net::SocketAddr, time::Duration};
 use trust::{
     Key, Proof,
-    secrets::{self, Name},
+    secrets::{self, Name, given},
     settings::ProofArgs,
 };
 
@@ -31,6 +31,9 @@ pub struct Args {
     /// A file with that secret.
     #[arg(long, env = "HEARLERS_JWT_SECRET_FILE", value_name = "FILE")]
     jwt_secret_file: Option<String>,
+    /// Where health and metrics can be asked for over HTTP: IP address and port. Nowhere unless given.
+    #[arg(long, env = "HEARLERS_OPERATIONS", value_name = "ADDRESS")]
+    operations: Option<String>,
     /// Mark cookies Secure always (true), not only behind a proxy that says X-Forwarded-Proto: https (false).
     #[arg(long, env = "HEARLERS_SECURE_COOKIES", default_value = "false", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     secure_cookies: String,
@@ -48,6 +51,10 @@ impl Args {
         let listen = self.listen.parse();
         if listen.is_err() {
             wrong.push("HEARLERS_LISTEN (--listen): an IP address and a port, as in 127.0.0.1:8080".to_owned());
+        }
+        let operations = given(self.operations.as_deref()).map(str::parse).transpose();
+        if operations.is_err() {
+            wrong.push("HEARLERS_OPERATIONS (--operations): an IP address and a port, as in 127.0.0.1:9464".to_owned());
         }
         let proof = self.proof.check(&mut wrong);
         let scheme = if self.proof.is_certified() { "https" } else { "http" };
@@ -68,9 +75,18 @@ impl Args {
         if secure.is_err() {
             wrong.push("HEARLERS_SECURE_COOKIES (--secure-cookies): true or false".to_owned());
         }
-        match (listen, self.user_service, self.counseling_service, secret, secure, proof) {
-            (Ok(listen), Some(users), Some(counseling), Some(secret), Ok(secure), Some(proof)) if wrong.is_empty() => {
-                Ok((listen, Config { secure_cookies: secure, ..Config::new(users, counseling, secret, proof) }))
+        match (listen, operations, self.user_service, self.counseling_service, secret, secure, proof) {
+            (
+                Ok(listen),
+                Ok(operations),
+                Some(users),
+                Some(counseling),
+                Some(secret),
+                Ok(secure_cookies),
+                Some(proof),
+            ) if wrong.is_empty() => {
+                let config = Config::new(users, counseling, secret, proof);
+                Ok((listen, Config { operations, secure_cookies, ..config }))
             }
             _ => Err(Wrong(wrong)),
         }
@@ -105,6 +121,8 @@ pub struct Config {
     pub jwt_secret: Key,
     /// How the services know that it is the gateway.
     pub proof: Proof,
+    /// Where health and metrics can be asked for, if anywhere.
+    pub operations: Option<SocketAddr>,
     /// Cookies are Secure whatever the proxy says.
     pub secure_cookies: bool,
     /// How long a reply may take: over the responder's 30 s, under the token hold's 60 s.
@@ -125,6 +143,7 @@ impl Config {
             counseling_service: counseling_service.into(),
             jwt_secret,
             proof,
+            operations: None,
             secure_cookies: false,
             reply_deadline: Duration::from_secs(45),
             deadline: Duration::from_secs(10),

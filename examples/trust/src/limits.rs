@@ -14,12 +14,12 @@ const STREAMS: u32 = 1024;
 /// How long somebody who connects may take to say who they are.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 
-/// A server with these limits, and with TLS if there are certificates. It has no reflection: whoever may call has `proto/`.
+/// The server with these limits, and with TLS if there are certificates. It has no reflection: whoever may call has `proto/`.
 ///
 /// # Errors
 /// The certificates cannot be used.
-pub fn server(certificates: Option<&Certificates>) -> Result<Server, Error> {
-    let server = Server::builder()
+pub fn limited(server: Server, certificates: Option<&Certificates>) -> Result<Server, Error> {
+    let server = server
         .timeout(LONGEST_CALL)
         .max_concurrent_streams(STREAMS)
         .http2_max_header_list_size(LARGEST_HEADERS)

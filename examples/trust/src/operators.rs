@@ -4,6 +4,7 @@ use cqrs_core::{DomainError, ErrorKind, grpc};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use subtle::ConstantTimeEq;
+use tonic::codegen::http::HeaderMap;
 
 /// The longest name of an operator.
 const LONGEST_NAME: usize = 64;
@@ -40,6 +41,14 @@ impl Operators {
     /// Whether there can be any.
     pub fn are_there(&self) -> bool {
         self.0.is_some()
+    }
+    /// The same as a question about the headers of an HTTP request, for `operations::Program::operated`.
+    pub fn asked(self) -> impl Fn(&HeaderMap) -> Result<String, String> + Send + Sync + 'static {
+        move |headers| {
+            let text = |name| headers.get(name).and_then(|it| it.to_str().ok());
+            let found = self.check(text(Self::AUTHORIZATION), text(Self::NAME));
+            found.map(|it| it.name().to_owned()).map_err(|refused| refused.to_string())
+        }
     }
     /// The operator, from the values of [`AUTHORIZATION`](Self::AUTHORIZATION) and [`NAME`](Self::NAME).
     ///

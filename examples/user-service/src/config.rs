@@ -3,7 +3,7 @@ use backends::{Database, DatabaseArgs, KafkaArgs};
 use clap::Parser;
 use cqrs_kafka::KafkaConfig;
 use std::net::SocketAddr;
-use trust::{Proof, USER_SERVICE as SERVICE, operators::Operators, settings::ServiceArgs};
+use trust::{Proof, USER_SERVICE as SERVICE, operators::Operators, secrets::given, settings::ServiceArgs};
 
 /// The user service: who somebody is, and how many messages they have left.
 ///
@@ -23,6 +23,9 @@ pub struct Args {
     /// Whom it believes.
     #[command(flatten)]
     pub trust: ServiceArgs,
+    /// Where health and metrics can be asked for over HTTP: IP address and port. Nowhere unless given.
+    #[arg(long, env = "HEARLERS_OPERATIONS", value_name = "ADDRESS")]
+    pub operations: Option<String>,
 }
 
 impl Args {
@@ -36,12 +39,16 @@ impl Args {
         if listen.is_err() {
             wrong.push("HEARLERS_LISTEN (--listen): an IP address and a port, as in 127.0.0.1:50051".to_owned());
         }
+        let operations = given(self.operations.as_deref()).map(str::parse::<SocketAddr>).transpose();
+        if operations.is_err() {
+            wrong.push("HEARLERS_OPERATIONS (--operations): an IP address and a port, as in 127.0.0.1:9464".to_owned());
+        }
         let database = self.database.check(SERVICE, &mut wrong);
         let kafka = self.kafka.check(SERVICE, &mut wrong);
         let trust = self.trust.check(&mut wrong);
-        match (listen, database, kafka, trust) {
-            (Ok(listen), Some(database), Some(kafka), Some((proof, operators))) if wrong.is_empty() => {
-                Ok(Config { listen, database, kafka, proof, operators })
+        match (listen, operations, database, kafka, trust) {
+            (Ok(listen), Ok(operations), Some(database), Some(kafka), Some((proof, operators))) if wrong.is_empty() => {
+                Ok(Config { listen, operations, database, kafka, proof, operators })
             }
             _ => Err(Wrong(wrong)),
         }
@@ -53,6 +60,8 @@ impl Args {
 pub struct Config {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Where health and metrics can be asked for, if anywhere.
+    pub operations: Option<SocketAddr>,
     /// Where everything is stored.
     pub database: Database,
     /// Over what it talks to other services.

@@ -7,9 +7,8 @@ pub mod config;
 pub mod domain;
 pub mod infrastructure;
 pub mod presentation;
-#[cfg(feature = "deployed")]
-pub mod program;
 
+use contracts::v1::service::user_service_server;
 use cqrs_core::{App, Running};
 use tonic::service::{RoutesBuilder, interceptor::InterceptedService};
 use trust::{Guard, Proof, USER_SERVICE};
@@ -21,6 +20,9 @@ pub const CONTEXT: &str = module_path!();
 pub fn wire(app: App) -> App {
     infrastructure::provide(app)
 }
+
+/// What its gRPC services are called, for those who ask about their health.
+pub const SERVICES: [&str; 1] = [user_service_server::SERVICE_NAME];
 
 /// Its gRPC service, beside whatever else listens on the port. Who calls must be able to prove it so.
 pub fn grpc(app: &Running, proof: &Proof, routes: &mut RoutesBuilder) {

@@ -1,11 +1,12 @@
 //! What memory holds, and how one batch changes it: everything is checked first, so nothing has to be undone.
+use super::aside::Aside;
 use crate::{
-    Metadata,
+    Metadata, Timestamp,
     batch::{Answer, Batch, Entry, NewEntry, Position, Rejected},
     storage::StoredRow,
 };
 use chrono::SubsecRound;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use uuid::Uuid;
 
 /// (view, index, entry, key): sorted as scans read it.
@@ -22,8 +23,13 @@ pub(super) struct Data {
     pub(super) views: HashMap<(String, String), View>,
     pub(super) entries: BTreeSet<IndexEntry>,
     pub(super) readers: HashMap<String, Reader>,
-    pub(super) inbox: HashSet<(String, Uuid)>,
+    /// Messages handled, and when.
+    pub(super) inbox: BTreeMap<(String, Uuid), Timestamp>,
     pub(super) answers: HashMap<String, Answer>,
+    pub(super) answered_at: BTreeMap<String, Timestamp>,
+    /// By number.
+    pub(super) parked: BTreeMap<u64, Aside>,
+    pub(super) parked_last: u64,
 }
 
 #[derive(Default)]
@@ -55,7 +61,7 @@ impl Data {
         if batch.answer.as_ref().is_some_and(|it| self.answers.contains_key(&it.key)) {
             return Err(Rejected::Answered);
         }
-        if batch.marks.iter().any(|it| self.inbox.contains(&(it.group.clone(), it.message))) {
+        if batch.marks.iter().any(|it| self.inbox.contains_key(&(it.group.clone(), it.message))) {
             return Err(Rejected::Seen);
         }
         for step in &batch.moves {
@@ -64,6 +70,7 @@ impl Data {
                 return Err(Rejected::Moved(step.reader.clone()));
             }
         }
+        self.refuse_aside(batch)?;
         for row in &batch.rows {
             if self.row(row.kind, &row.id).version != row.expected {
                 return Err(conflict(format!("{}/{}", row.kind, row.id), row.expected == 0));
@@ -104,10 +111,10 @@ impl Data {
     }
 
     /// Makes a batch true that was not refused.
-    pub(super) fn apply(&mut self, batch: Batch) -> Position {
-        for mark in batch.marks {
-            self.inbox.insert((mark.group, mark.message));
-        }
+    pub(super) fn apply(&mut self, batch: Batch, now: Timestamp) -> Position {
+        let now = now.trunc_subsecs(6);
+        self.inbox.extend(batch.marks.into_iter().map(|mark| ((mark.group, mark.message), now)));
+        self.put_aside(batch.parks, &batch.unparks, now);
         for step in batch.moves {
             self.readers.entry(step.reader).or_default().at = step.to;
         }
@@ -142,6 +149,7 @@ impl Data {
             self.log.push(stored(event, last));
         }
         if let Some(answer) = batch.answer {
+            self.answered_at.insert(answer.key.clone(), now);
             self.answers.insert(answer.key.clone(), Answer { position: last, ..answer });
         }
         last

@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{
     Fault,
-    batch::{Answer, Batch, Claim, Mark, Move, NewEntry, Position, Rejected, Row, ViewWrite},
-    storage::check,
+    batch::{Answer, Batch, Claim, Mark, Move, NewEntry, Park, Position, Rejected, Row, ViewWrite},
+    storage::{check, parked::encode_headers},
     world::backoff,
 };
 use sqlx::{Arguments, AssertSqlSafe, Encode, PgConnection, Postgres, Row as _, Type, postgres::PgArguments};
@@ -25,6 +25,8 @@ pub(super) struct Split<'a> {
     pub(super) seen: Vec<&'a Mark>,
     pub(super) moved: Vec<&'a Move>,
     pub(super) begun: Vec<&'a Move>,
+    pub(super) unparked: Vec<&'a u64>,
+    pub(super) parked: Vec<&'a Park>,
     pub(super) saved: Vec<&'a Row>,
     pub(super) created: Vec<&'a Row>,
     pub(super) heads: Vec<Head<'a>>,
@@ -65,6 +67,8 @@ impl<'a> Split<'a> {
             seen: batch.marks.iter().collect(),
             moved,
             begun,
+            unparked: batch.unparks.iter().collect(),
+            parked: batch.parks.iter().collect(),
             saved,
             created,
             heads: heads(batch),
@@ -91,6 +95,22 @@ impl<'a> Split<'a> {
             .column(|it| int(it.to))?
             .column(|it| it.epoch.map(int))?;
         to.part(Part::Begun, &self.begun)?.column(|it| it.reader.as_str())?.column(|it| int(it.to))?;
+        to.part(Part::Unparked, &self.unparked)?.column(|it| int(**it))?;
+        let headers = self.parked.iter().map(|it| headers(it)).collect::<Result<Vec<_>, Fault>>()?;
+        let parked: Vec<_> = self.parked.iter().zip(&headers).collect();
+        to.part(Part::Parked, &parked)?
+            .column(|(it, _)| it.reader.as_str())?
+            .column(|(it, _)| it.key.as_str())?
+            .column(|(it, _)| it.behind)?
+            .column(|(it, _)| it.message)?
+            .column(|(it, _)| int(it.at))?
+            .column(|(it, _)| it.record.as_ref().map(|it| it.partition.topic.as_str()))?
+            .column(|(it, _)| it.record.as_ref().map(|it| it.partition.part.as_str()))?
+            .column(|(it, _)| it.record.as_ref().and_then(|it| it.key.as_deref()))?
+            .column(|(_, headers)| headers.as_deref())?
+            .column(|(it, _)| it.record.as_ref().and_then(|it| it.body.as_deref()))?
+            .column(|(it, _)| it.error.as_str())?
+            .column(|(it, _)| it.attempts as i32)?;
         to.part(Part::Saved, &self.saved)?
             .column(|it| it.kind)?
             .column(|it| it.id.as_str())?
@@ -189,6 +209,11 @@ impl<'a, E> Columns<'_, 'a, E> {
         };
         added.map_err(|error| Fault::internal("a batch cannot be encoded").because(error)).map(|()| self)
     }
+}
+
+/// A parked record's headers as text.
+fn headers(park: &Park) -> Result<Option<String>, Fault> {
+    park.record.as_ref().map(|it| encode_headers(&it.headers)).transpose()
 }
 
 /// Counts of this framework stay far below 2^63.

@@ -4,7 +4,10 @@ use crate::Fault;
 use sqlx::{PgConnection, Row};
 
 /// What there is, in order; the number is the place, from 1.
-const MIGRATIONS: [(&str, &str); 1] = [("initial", include_str!("../../../migrations/postgres/0001_initial.sql"))];
+pub(super) const MIGRATIONS: [(&str, &str); 2] = [
+    ("initial", include_str!("../../../migrations/postgres/0001_initial.sql")),
+    ("parked", include_str!("../../../migrations/postgres/0002_parked.sql")),
+];
 
 /// "cqrsmig" in ASCII. Who waits here, and who fills a new table, takes as long as it takes.
 const LOCK: &str = "set local statement_timeout = 0; select pg_advisory_xact_lock(27990759071115623)";
@@ -64,15 +67,40 @@ fn up_to_date(found: Option<i32>) -> Result<bool, Fault> {
     Ok(found == known)
 }
 
-/// Somebody may have changed the sequence by hand, and nothing else would tell before events are missed.
+/// What readers of the log rely on, and what a hand or a restored backup may have broken: nothing else would tell before events are
+/// missed.
+const ASSUMED: &str = "select pg_is_in_recovery(), s.seqcache, coalesce((select max(pos) from cqrs.log), 0), \
+    (select case when is_called then last_value else 0 end from cqrs.log_pos_seq), r.reader, r.at \
+    from pg_sequence s left join lateral (select reader, at from cqrs.reader where (reader like 'relay/%' \
+    or reader like 'subscriber/%' or reader like 'projection/%' and reader not like 'projection/%/%') \
+    order by at desc limit 1) r on true where s.seqrelid = 'cqrs.log_pos_seq'::regclass";
+
 async fn check(of: &mut PgConnection) -> Result<(), Fault> {
-    let cache = sqlx::raw_sql("select seqcache from pg_sequence where seqrelid = 'cqrs.log_pos_seq'::regclass");
-    let row = cache.fetch_one(of).await.map_err(trouble::fault)?;
-    match row.try_get::<i64, _>(0).map_err(trouble::fault)? {
-        1 => Ok(()),
-        cache => Err(Fault::internal(format!(
+    let row = sqlx::raw_sql(ASSUMED).fetch_one(of).await.map_err(trouble::fault)?;
+    let number =
+        |column| row.try_get::<Option<i64>, usize>(column).map(Option::unwrap_or_default).map_err(trouble::fault);
+    let (cache, last, drawn, reader_at) = (number(1)?, number(2)?, number(3)?, number(5)?);
+    let refused = if row.try_get(0).map_err(trouble::fault)? {
+        "the server is a standby: it takes no writes, and who holds its locks says nothing of the primary's".into()
+    } else if cache != 1 {
+        format!(
             "the sequence cqrs.log_pos_seq has cache {cache}: positions would not grow in the order in which they are \
              drawn; `alter sequence cqrs.log_pos_seq cache 1`"
-        ))),
-    }
+        )
+    } else if last > drawn {
+        format!(
+            "the log has an event at {last}, past what the sequence has given ({drawn}): somebody wrote it by hand, and \
+             readers would miss what comes up to there; `select setval('cqrs.log_pos_seq', {last})`"
+        )
+    } else if reader_at > drawn {
+        let reader: String = row.try_get(4).map_err(trouble::fault)?;
+        format!(
+            "reader `{reader}` is at {reader_at}, and the log ends at {drawn}: the database is older than what was read of it, \
+             and new events would be taken for read; restore a newer backup, or set the readers back knowing that others have \
+             heard more than is here"
+        )
+    } else {
+        return Ok(());
+    };
+    Err(Fault::internal(refused))
 }

@@ -5,6 +5,7 @@
 //! that takes no start-up options, set what [`SETTINGS`] lists for the role as well.
 mod commit;
 mod config;
+mod forget;
 mod horizon;
 mod migrate;
 mod parts;
@@ -12,6 +13,7 @@ mod read;
 mod statement;
 mod transaction;
 mod trouble;
+mod vitals;
 
 pub use config::{Config, ConfigError, Tls, TlsMode};
 pub use horizon::Horizon;
@@ -19,7 +21,7 @@ pub use horizon::Horizon;
 pub use statement::every_statement;
 pub use transaction::transaction;
 
-use super::{Lease, Loaded, Scan, Scanned, Storage, StoredRow, StoredView, Tx};
+use super::{Lease, Loaded, Old, Parked, ParkedKey, Scan, Scanned, Seen, Storage, StoredRow, StoredView, Tx, Vitals};
 use crate::{
     Fault, Position,
     batch::{Answer, Batch, Entry, Rejected},
@@ -209,8 +211,17 @@ impl Storage for Postgres {
     async fn answer(&self, key: &str) -> Result<Option<Answer>, Fault> {
         self.0.answer(key).await
     }
-    async fn seen(&self, group: &str, messages: &[Uuid]) -> Result<Vec<Uuid>, Fault> {
-        self.0.seen(group, messages).await
+    async fn seen(&self, group: &str, messages: &[Uuid], keys: &[String]) -> Result<Seen, Fault> {
+        self.0.seen(group, messages, keys).await
+    }
+    async fn parked_keys(&self, readers: &[String]) -> Result<Vec<ParkedKey>, Fault> {
+        self.0.parked_keys(readers).await
+    }
+    async fn parked(&self, reader: &str, key: &str, after: u64, limit: usize) -> Result<Vec<Parked>, Fault> {
+        self.0.parked(reader, key, after, limit).await
+    }
+    async fn forget(&self, old: &Old, limit: usize) -> Result<u64, Fault> {
+        self.0.forget(old, limit).await
     }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
         self.0.views(view, keys).await
@@ -248,5 +259,11 @@ impl Storage for Postgres {
     async fn committed(&self, after: Position) {
         // Never an error: the sender lives as long as we do.
         let _ = self.0.committed.subscribe().wait_for(|last| *last > after.0).await;
+    }
+    async fn ready(&self) -> Result<(), Fault> {
+        self.0.ready().await
+    }
+    async fn vitals(&self) -> Result<Vitals, Fault> {
+        self.0.vitals().await
     }
 }

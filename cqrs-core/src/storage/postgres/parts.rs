@@ -17,8 +17,9 @@ pub(super) struct Sql {
 /// In the order in which they are run: first what can wait or be refused, in the order in which refusals are told; then
 /// positions; then ([`ANSWERED`]) the answer that holds one. Positions drawn after all waits agree with the order in which
 /// values changed hands; and one order for all batches means that two of them do not deadlock between tables.
-pub(super) const PARTS: [Sql; 13] =
-    [KNOWN, SEEN, MOVED, BEGUN, SAVED, CREATED, HEADS, REPLACED, ADDED, GIVEN, TAKEN, ENTRIES, LOGGED];
+pub(super) const PARTS: [Sql; 15] = [
+    KNOWN, SEEN, MOVED, BEGUN, UNPARKED, PARKED, SAVED, CREATED, HEADS, REPLACED, ADDED, GIVEN, TAKEN, ENTRIES, LOGGED,
+];
 
 /// The answer, here only looked at: whoever asks again is told so, and not what its first effect makes of the second try.
 /// One that is being written meanwhile is met by [`ANSWERED`].
@@ -52,6 +53,43 @@ const BEGUN: Sql = Sql {
 {g} as materialized (select case when count(x.reader) = {n} then 1
     else cqrs.reject('QC002', 'begun', array_agg(u.o) filter (where x.reader is not null)) end
   from {p} left join {u} on true left join begun x on x.reader = u.reader)",
+};
+
+/// Parked messages that go: of two who take one, the second waits for the first and then finds it gone.
+const UNPARKED: Sql = Sql {
+    columns: &[("seq", "bigint")],
+    text: "unparked as (delete from cqrs.parked m using {p}, {u} where m.seq = u.seq returning u.o),
+{g} as materialized (select case when count(o) = {n} then 1 else cqrs.reject('QC002', 'unparked', array_agg(o)) end
+  from {p} left join unparked on true)",
+};
+
+/// Messages put aside. One that only waits behind others locks the first of them: while somebody takes that away it waits, and
+/// is refused when nothing is left.
+const PARKED: Sql = Sql {
+    columns: &[
+        ("reader", "text"),
+        ("key", "text"),
+        ("behind", "boolean"),
+        ("message", "uuid"),
+        ("at", "bigint"),
+        ("topic", "text"),
+        ("part", "text"),
+        ("record_key", "bytea"),
+        ("headers", "text"),
+        ("body", "bytea"),
+        ("error", "text"),
+        ("attempts", "int"),
+    ],
+    text: "behind as (select u.o from {p}, {u} cross join lateral (select from cqrs.parked m
+    where m.reader = u.reader and m.key = u.key order by m.seq limit 1 for key share) first where u.behind),
+{g}b as materialized (select case when count(u.o) filter (where not u.behind or b.o is not null) = {n} then 1
+    else cqrs.reject('QC002', 'parked', array_agg(u.o) filter (where not u.behind or b.o is not null)) end
+  from {p} left join {u} on true left join behind b on b.o = u.o),
+parked as (insert into cqrs.parked
+    (reader, key, message, at, topic, part, record_key, headers, body, error, attempts)
+  select u.reader, u.key, u.message, u.at, u.topic, u.part, u.record_key, u.headers::json, u.body, u.error, u.attempts
+  from {g}b, {u} order by u.o returning 1),
+{g} as materialized (select count(*) from {g}b left join parked on true)",
 };
 
 /// Rows that are there; without state they are deleted and keep the version.

@@ -3,7 +3,8 @@ use super::{Inner, commit::int, trouble};
 use crate::{
     Fault,
     batch::{Answer, Entry, Position, Told},
-    storage::{Lease, Loaded, Scan, Scanned, StoredRow, StoredView},
+    storage::{Lease, Loaded, Parked, ParkedKey, Scan, Scanned, Seen, StoredRow, StoredView, parked::decode_headers},
+    transport::{Partition, Received},
 };
 use sqlx::{
     Arguments, Decode, Encode, Row, Type,
@@ -15,7 +16,16 @@ use uuid::Uuid;
 const ROW: &str = "select r.version, r.state, a.key, a.fingerprint, a.body, a.pos from (select) one \
     left join cqrs.row r on r.kind = $1 and r.id = $2 left join cqrs.answer a on a.key = $3";
 const ANSWER: &str = "select key, fingerprint, body, pos from cqrs.answer where key = $1";
-const SEEN: &str = "select message from cqrs.inbox where grp = $1 and message = any($2)";
+const SEEN: &str = "select message, null from cqrs.inbox where grp = $1 and message = any($2) union all \
+    select null, k.key from unnest($3::text[]) k(key) \
+    where exists (select from cqrs.parked m where m.reader = $1 and m.key = k.key)";
+/// The numbers of a key's first and last say which row has the error and when it began; the index gives them.
+const PARKED_KEYS: &str = "select k.reader, k.key, k.count, m.error, m.since from \
+    (select reader, key, count(*) as count, min(seq) as seq from cqrs.parked \
+    where $1::text[] = '{}' or reader = any($1) group by reader, key) k join cqrs.parked m on m.seq = k.seq \
+    order by k.reader, k.key";
+const PARKED: &str = "select seq, message, at, topic, part, record_key, headers::text, body, error, attempts, since \
+    from cqrs.parked where reader = $1 and key = $2 and seq > $3 order by seq limit $4";
 const VIEWS: &str = "select key, version, value from cqrs.view where view = $1 and key = any($2)";
 const POSITIONS: &str = "select reader, at from cqrs.reader where reader = any($1)";
 /// A lease that ran out is its owner's still, until another takes it.
@@ -121,9 +131,27 @@ impl Inner {
         rows.first().map(|row| answer(row, [0, 1, 2, 3])).transpose()
     }
 
-    pub(super) async fn seen(&self, group: &str, messages: &[Uuid]) -> Result<Vec<Uuid>, Fault> {
-        let rows = self.read(SEEN, With::default().and(group)?.and(messages)?).await?;
-        rows.iter().map(|row| get(row, 0)).collect()
+    pub(super) async fn seen(&self, group: &str, messages: &[Uuid], keys: &[String]) -> Result<Seen, Fault> {
+        let mut seen = Seen::default();
+        for row in self.read(SEEN, With::default().and(group)?.and(messages)?.and(keys)?).await? {
+            seen.handled.extend(get::<Option<Uuid>>(&row, 0)?);
+            seen.parked.extend(get::<Option<String>>(&row, 1)?);
+        }
+        Ok(seen)
+    }
+
+    pub(super) async fn parked_keys(&self, readers: &[String]) -> Result<Vec<ParkedKey>, Fault> {
+        let rows = self.read(PARKED_KEYS, With::default().and(readers)?).await?;
+        let key = |row| {
+            let count = get::<i64>(row, 2)? as u64;
+            Ok(ParkedKey { reader: get(row, 0)?, key: get(row, 1)?, count, error: get(row, 3)?, since: get(row, 4)? })
+        };
+        rows.iter().map(key).collect()
+    }
+
+    pub(super) async fn parked(&self, reader: &str, key: &str, after: u64, most: usize) -> Result<Vec<Parked>, Fault> {
+        let with = With::default().and(reader)?.and(key)?.and(int(after))?.and(limit(most))?;
+        self.read(PARKED, with).await?.iter().map(parked).collect()
     }
 
     pub(super) async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
@@ -215,6 +243,29 @@ fn entry(row: &PgRow) -> Result<Entry, Fault> {
         metadata: serde_json::from_str(get(row, 7)?)?,
         at: get(row, 8)?,
         told,
+    })
+}
+
+fn parked(row: &PgRow) -> Result<Parked, Fault> {
+    let at = get::<i64>(row, 2)? as u64;
+    let record = match get::<Option<String>>(row, 3)? {
+        Some(topic) => Some(Received {
+            partition: Partition { topic, part: get(row, 4)? },
+            offset: at,
+            key: get(row, 5)?,
+            headers: decode_headers(get(row, 6)?)?,
+            body: get(row, 7)?,
+        }),
+        None => None,
+    };
+    Ok(Parked {
+        number: get::<i64>(row, 0)? as u64,
+        message: get(row, 1)?,
+        at,
+        record,
+        error: get(row, 8)?,
+        attempts: get::<i32>(row, 9)? as u32,
+        since: get(row, 10)?,
     })
 }
 

@@ -62,6 +62,12 @@ pub(super) fn refusal(error: sqlx::Error, split: &Split<'_>) -> Rejected {
         },
         ("QC001", "views", _) => conflict(split.replaced.get(culprit).map(|it| format!("{}/{}", it.view, it.key))),
         ("QC001", "added", _) => conflict(split.added.get(culprit).map(|it| format!("{}/{}", it.view, it.key))),
+        ("QC002", "unparked", _) => {
+            moved(split.unparked.get(culprit).map(|it| format!("parked message {it}")).as_ref())
+        }
+        ("QC002", "parked", _) => {
+            moved(split.parked.get(culprit).map(|it| format!("{}/{}", it.reader, it.key)).as_ref())
+        }
         ("QC002", "begun", _) => moved(split.begun.get(culprit).map(|it| &it.reader)),
         ("QC002", ..) => moved(split.moved.get(culprit).map(|it| &it.reader)),
         ("QC003", ..) => split.taken.get(culprit).map_or_else(

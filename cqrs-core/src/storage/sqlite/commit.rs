@@ -1,6 +1,9 @@
 //! One batch, statement by statement: a row count of 0 where it was refused, so no message is parsed.
 use super::writer::Verdict;
-use crate::batch::{Answer, Batch, Claim, Move, NewEntry, Position, Rejected, Row, ViewWrite};
+use crate::{
+    batch::{Answer, Batch, Claim, Move, NewEntry, Park, Position, Rejected, Row, ViewWrite},
+    storage::parked::encode_headers,
+};
 use sqlx::{SqliteConnection, query};
 use std::collections::HashMap;
 
@@ -28,6 +31,19 @@ pub(super) async fn apply(connection: &mut SqliteConnection, batch: Batch) -> sq
     }
     for step in batch.moves {
         pass!(advance(connection, step).await?);
+    }
+    for number in batch.unparks {
+        let gone = query("delete from cqrs_parked where seq = ?").bind(number as i64).execute(&mut *connection).await?;
+        pass!((gone.rows_affected() == 0).then(|| Rejected::Moved(format!("parked message {number}"))));
+    }
+    // Looked at before the first is written: one of this batch is no head of others in it.
+    for park in batch.parks.iter().filter(|it| it.behind) {
+        let head = query("select 1 from cqrs_parked where reader = ? and key = ? limit 1");
+        let head = head.bind(park.reader.clone()).bind(park.key.clone()).fetch_optional(&mut *connection).await?;
+        pass!(head.is_none().then(|| Rejected::Moved(format!("{}/{}", park.reader, park.key))));
+    }
+    for parked in batch.parks {
+        park(connection, parked).await?;
     }
     // What a row's version already proves need not be looked up, and stands even when old entries are gone.
     let mut heads: HashMap<String, u64> =
@@ -75,6 +91,27 @@ async fn advance(connection: &mut SqliteConnection, step: Move) -> sqlx::Result<
         }
     }
     Ok(Some(Rejected::Moved(step.reader)))
+}
+
+async fn park(connection: &mut SqliteConnection, park: Park) -> sqlx::Result<()> {
+    let sql = "insert into cqrs_parked
+        (reader, key, message, at, topic, part, record_key, headers, body, error, attempts)
+        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    let statement = query(sql).bind(park.reader).bind(park.key).bind(park.message).bind(park.at as i64);
+    let statement = match park.record {
+        Some(record) => {
+            let headers = encode_headers(&record.headers).map_err(|it| sqlx::Error::Encode(it.into()))?;
+            let place = record.partition;
+            statement.bind(place.topic).bind(place.part).bind(record.key).bind(headers).bind(record.body)
+        }
+        None => statement
+            .bind(None::<String>)
+            .bind(None::<String>)
+            .bind(None::<Vec<u8>>)
+            .bind(None::<String>)
+            .bind(None::<Vec<u8>>),
+    };
+    statement.bind(park.error).bind(park.attempts).execute(connection).await.map(drop)
 }
 
 async fn replace(connection: &mut SqliteConnection, row: Row) -> sqlx::Result<Refused> {

@@ -1,5 +1,6 @@
 //! SQLite: one file per service, one writer that commits what has queued up, a few readers beside it.
 mod commit;
+mod forget;
 mod migrate;
 mod read;
 mod writer;
@@ -7,7 +8,7 @@ mod writer;
 use crate::{
     Fault,
     batch::{Answer, Batch, Entry, Position, Rejected},
-    storage::{Lease, Loaded, Scan, Scanned, Storage, StoredRow, StoredView, Tx, check},
+    storage::{Lease, Loaded, Old, Parked, ParkedKey, Scan, Scanned, Seen, Storage, StoredRow, StoredView, Tx, check},
     world::{World, machine},
 };
 use async_trait::async_trait;
@@ -126,8 +127,20 @@ impl Storage for Sqlite {
     async fn answer(&self, key: &str) -> Result<Option<Answer>, Fault> {
         read::answer(&self.reads, key).await.map_err(fault)
     }
-    async fn seen(&self, group: &str, messages: &[Uuid]) -> Result<Vec<Uuid>, Fault> {
-        read::seen(&self.reads, group, messages).await.map_err(fault)
+    async fn seen(&self, group: &str, messages: &[Uuid], keys: &[String]) -> Result<Seen, Fault> {
+        read::seen(&self.reads, group, messages, keys).await.map_err(fault)
+    }
+    async fn parked_keys(&self, readers: &[String]) -> Result<Vec<ParkedKey>, Fault> {
+        read::parked_keys(&self.reads, readers).await.map_err(fault)
+    }
+    async fn parked(&self, reader: &str, key: &str, after: u64, limit: usize) -> Result<Vec<Parked>, Fault> {
+        read::parked(&self.reads, reader, key, after, limit).await.map_err(fault)
+    }
+    async fn forget(&self, old: &Old, limit: usize) -> Result<u64, Fault> {
+        let mut loan = self.lend().await?;
+        let gone = forget::forget(loan.connection(), old, limit).await.map_err(fault)?;
+        loan.finish(Batch::default()).await.map_err(unrejected)?;
+        Ok(gone)
     }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
         read::views(&self.reads, view, keys).await.map_err(fault)

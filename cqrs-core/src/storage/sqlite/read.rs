@@ -1,8 +1,10 @@
 //! Reads, each one statement on one of the read-only connections.
 use super::number;
 use crate::{
+    Timestamp,
     batch::{Answer, Entry, Position, Told},
-    storage::{Loaded, Scan, Scanned, StoredRow, StoredView},
+    storage::{Loaded, Parked, ParkedKey, Scan, Scanned, Seen, StoredRow, StoredView, parked::decode_headers},
+    transport::{Partition, Received},
 };
 use chrono::DateTime;
 use futures_util::TryStreamExt;
@@ -54,10 +56,71 @@ async fn beside(pool: &SqlitePool, key: Option<&str>) -> sqlx::Result<Option<Ans
     }
 }
 
-pub(super) async fn seen(pool: &SqlitePool, group: &str, messages: &[Uuid]) -> sqlx::Result<Vec<Uuid>> {
-    let sql = "select message from cqrs_inbox where grp = ? and message in (select unhex(value) from json_each(?))";
-    let rows = query(sql).bind(group).bind(list(messages.iter().map(|it| it.simple().to_string()))?);
-    rows.fetch_all(pool).await?.iter().map(|row| row.try_get(0)).collect()
+pub(super) async fn seen(pool: &SqlitePool, group: &str, messages: &[Uuid], keys: &[String]) -> sqlx::Result<Seen> {
+    let sql = "select message, null from cqrs_inbox
+        where grp = ?1 and message in (select unhex(value) from json_each(?2))
+        union all select null, value from json_each(?3)
+        where exists (select 1 from cqrs_parked where reader = ?1 and key = value)";
+    let messages = list(messages.iter().map(|it| it.simple().to_string()))?;
+    let mut seen = Seen::default();
+    for row in query(sql).bind(group).bind(messages).bind(list(keys)?).fetch_all(pool).await? {
+        seen.handled.extend(row.try_get::<Option<Uuid>, _>(0)?);
+        seen.parked.extend(row.try_get::<Option<String>, _>(1)?);
+    }
+    Ok(seen)
+}
+
+pub(super) async fn parked_keys(pool: &SqlitePool, readers: &[String]) -> sqlx::Result<Vec<ParkedKey>> {
+    let sql = "select k.reader, k.key, k.count, m.error, m.since from
+        (select reader, key, count(*) as count, min(seq) as seq from cqrs_parked
+        where ?1 = '[]' or reader in (select value from json_each(?1)) group by reader, key) k
+        join cqrs_parked m on m.seq = k.seq order by k.reader, k.key";
+    let key = |row: &SqliteRow| {
+        let (reader, key, error) = (row.try_get(0)?, row.try_get(1)?, row.try_get(3)?);
+        Ok(ParkedKey { reader, key, count: number(row, 2)?, error, since: time(row, 4)? })
+    };
+    query(sql).bind(list(readers)?).fetch_all(pool).await?.iter().map(key).collect()
+}
+
+pub(super) async fn parked(
+    pool: &SqlitePool,
+    reader: &str,
+    key: &str,
+    after: u64,
+    most: usize,
+) -> sqlx::Result<Vec<Parked>> {
+    let sql = "select seq, message, at, topic, part, record_key, headers, body, error, attempts, since
+        from cqrs_parked where reader = ? and key = ? and seq > ? order by seq limit ?";
+    let rows = query(sql).bind(reader).bind(key).bind(signed(after)).bind(limit(most)).fetch_all(pool).await?;
+    rows.iter().map(parked_row).collect()
+}
+
+fn parked_row(row: &SqliteRow) -> sqlx::Result<Parked> {
+    let at = number(row, 2)?;
+    let record = match row.try_get::<Option<String>, _>(3)? {
+        Some(topic) => Some(Received {
+            partition: Partition { topic, part: row.try_get(4)? },
+            offset: at,
+            key: row.try_get(5)?,
+            headers: decode_headers(row.try_get(6)?).map_err(|it| sqlx::Error::Decode(it.into()))?,
+            body: row.try_get(7)?,
+        }),
+        None => None,
+    };
+    Ok(Parked {
+        number: number(row, 0)?,
+        message: row.try_get(1)?,
+        at,
+        record,
+        error: row.try_get(8)?,
+        attempts: row.try_get(9)?,
+        since: time(row, 10)?,
+    })
+}
+
+fn time(row: &SqliteRow, column: usize) -> sqlx::Result<Timestamp> {
+    let broken = || sqlx::Error::Decode("a time that is none".into());
+    DateTime::from_timestamp_micros(row.try_get(column)?).ok_or_else(broken)
 }
 
 pub(super) async fn views(pool: &SqlitePool, view: &str, keys: &[String]) -> sqlx::Result<Vec<StoredView>> {

@@ -2,8 +2,10 @@
 mod batches;
 mod claims;
 mod draft;
+mod forget;
 mod leases;
 mod log;
+mod parked;
 mod races;
 mod refusals;
 mod streams;
@@ -81,6 +83,13 @@ pub fn cases() -> Vec<Case> {
         };
     }
     cases![
+        "parked messages come back as they were, in order": parked::order,
+        "a key is parked for its reader alone": parked::whose,
+        "nothing is parked behind what is gone": parked::alone,
+        "of two that take a parked message one does": parked::two,
+        "whoever waits behind a parked message is parked, or is told that it is gone": parked::race,
+        "what is old goes, and nothing else": forget::old,
+        "what a relay has parked is kept": forget::relay,
         "an empty batch changes nothing": batches::empty,
         "a batch is there after a restart": batches::restart,
         "migrating again changes nothing": batches::migrate,

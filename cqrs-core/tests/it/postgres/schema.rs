@@ -7,6 +7,8 @@ pub(crate) fn trials() -> Trials {
         .test("several replicas migrate at once", at_once)
         .test("a newer schema is refused", newer)
         .test("a sequence that caches is refused", caching)
+        .test("an event that was written past the sequence is refused", past_the_sequence)
+        .test("a reader ahead of the log is refused", reader_ahead)
         .test("without a schema every call says what to do", unmigrated)
 }
 
@@ -16,7 +18,7 @@ async fn at_once(server: Server) -> Tried {
     try_join_all(replicas.iter().map(|it| it.migrate())).await?;
     let plain = sqlx::PgPool::connect(database.url()).await?;
     let applied: i64 = sqlx::query_scalar("select count(*) from cqrs._cqrs_migrations").fetch_one(&plain).await?;
-    anyhow::ensure!(applied == 1, "{applied} migrations");
+    anyhow::ensure!(applied == 2, "{applied} migrations");
     Ok(())
 }
 
@@ -24,7 +26,7 @@ async fn newer(server: Server) -> Tried {
     let fresh = fresh(server, "newer").await?;
     sqlx::query("insert into cqrs._cqrs_migrations values (99, 'later')").execute(&fresh.plain).await?;
     let refused = fresh.storage.migrate().await.expect_err("a newer schema").to_string();
-    anyhow::ensure!(refused.contains("version 99") && refused.contains("up to 1"), "{refused}");
+    anyhow::ensure!(refused.contains("version 99") && refused.contains("up to 2"), "{refused}");
     Ok(())
 }
 
@@ -33,6 +35,30 @@ async fn caching(server: Server) -> Tried {
     sqlx::query("alter sequence cqrs.log_pos_seq cache 20").execute(&fresh.plain).await?;
     let refused = fresh.storage.migrate().await.expect_err("a caching sequence").to_string();
     anyhow::ensure!(refused.contains("cache 20"), "{refused}");
+    Ok(())
+}
+
+async fn past_the_sequence(server: Server) -> Tried {
+    let fresh = fresh(server, "past_the_sequence").await?;
+    fresh.storage.commit(events("one", 1..=3)).await?;
+    fresh.storage.migrate().await?;
+    let copy = "insert into cqrs.log (pos, stream, version, id, name, schema, payload, metadata, at) \
+        overriding system value select 99, 'two', 1, id, name, schema, payload, metadata, at from cqrs.log limit 1";
+    sqlx::query(copy).execute(&fresh.plain).await?;
+    let refused = fresh.storage.migrate().await.expect_err("an event by hand").to_string();
+    anyhow::ensure!(refused.contains("99") && refused.contains("setval"), "{refused}");
+    Ok(())
+}
+
+async fn reader_ahead(server: Server) -> Tried {
+    let fresh = fresh(server, "reader_ahead").await?;
+    fresh.storage.commit(events("one", 1..=3)).await?;
+    let topic = "insert into cqrs.reader (reader, at) values ('projection/card/user.events.v1/3', 900)";
+    sqlx::query(topic).execute(&fresh.plain).await?;
+    fresh.storage.migrate().await?;
+    sqlx::query("insert into cqrs.reader (reader, at) values ('relay/3', 77)").execute(&fresh.plain).await?;
+    let refused = fresh.storage.migrate().await.expect_err("a reader ahead").to_string();
+    anyhow::ensure!(refused.contains("relay/3") && refused.contains("77"), "{refused}");
     Ok(())
 }
 

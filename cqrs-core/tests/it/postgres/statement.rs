@@ -37,7 +37,7 @@ async fn every_combination(server: Server) -> Tried {
         anyhow::ensure!(scan.is_none(), "{}\n{text}", plan.join("\n"));
         planned += 1;
     }
-    anyhow::ensure!(planned == 2 * 8191, "{planned}");
+    anyhow::ensure!(planned > 2 * 8191, "{planned}");
     Ok(())
 }
 

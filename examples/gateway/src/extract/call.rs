@@ -1,19 +1,22 @@
 //! What travels beside a request: correlation, trace, what has been seen. In from HTTP, on to gRPC, and back.
 use crate::{error::Error, extract::IdempotencyKey, http::Gateway};
 use axum::{
-    extract::{FromRequestParts, Request, State},
+    extract::{FromRequestParts, MatchedPath, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use axum_extra::extract::{CookieJar, cookie::Cookie, cookie::SameSite};
-use cqrs_core::{Metadata, PositionToken, grpc};
+use cqrs_core::{
+    Metadata, PositionToken, grpc,
+    trace::{self, Kind},
+};
 use std::{
     convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
-use tracing::Instrument;
+use tracing::{Instrument, Span, field::Empty};
 use trust::Person;
 use uuid::Uuid;
 
@@ -54,6 +57,10 @@ impl Call {
         let forwarded = headers.get("x-forwarded-proto").is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"https"));
         Ok(Call { metadata, person: None, seen: Arc::new(Mutex::new(seen)), secure: secure_always || forwarded })
     }
+    /// One that the gateway makes by itself.
+    pub(crate) fn own() -> Self {
+        Call { metadata: Metadata::default(), person: None, seen: Arc::default(), secure: false }
+    }
     /// On behalf of this person.
     pub(crate) fn of(mut self, person: Person) -> Self {
         self.person = Some(person);
@@ -68,7 +75,8 @@ impl Call {
     /// The message as it goes out, with everything that travels beside it.
     pub(crate) fn request<T>(&self, message: T, deadline: Duration) -> tonic::Request<T> {
         let mut request = tonic::Request::new(message);
-        let metadata = Metadata { token: self.seen(), ..self.metadata.clone() };
+        let traceparent = trace::current().or_else(|| self.metadata.traceparent.clone());
+        let metadata = Metadata { token: self.seen(), traceparent, ..self.metadata.clone() };
         grpc::write(&metadata, request.metadata_mut());
         if let Some(person) = self.person {
             request.extensions_mut().insert(person); // which the client signs
@@ -87,6 +95,19 @@ impl Call {
     fn seen(&self) -> PositionToken {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// The span of a request, in the trace that its caller says.
+fn span_of(request: &Request, call: &Call, correlation: &str) -> Span {
+    let (method, path) = (request.method().as_str(), request.uri().path());
+    let path = path.get(..LONGEST_PATH).unwrap_or(path); // it is ASCII: a longer one is cut, not lost
+    let span = tracing::info_span!("http", method, path, correlation, otel.name = Empty, otel.kind = Empty);
+    trace::follow(&span, call.metadata.traceparent.as_deref());
+    // The route and not the path: a name must not have ids in it.
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let attributes = [("http.request.method", method), ("http.route", route), ("url.path", path)];
+    trace::describe(&span, Some(Kind::Server), || format!("{method} {route}").trim_end().to_owned(), &attributes);
+    span
 }
 
 /// The trace id of a `traceparent` that reads as W3C says: `00-<32 hex>-<16 hex>-<2 hex>`.
@@ -122,15 +143,15 @@ pub(crate) async fn follow(State(gateway): State<Gateway>, mut request: Request,
     };
     let known = position_cookie(request.headers());
     let correlation = call.metadata.correlation.unwrap_or_default().to_string();
-    let path = request.uri().path();
-    let path = path.get(..LONGEST_PATH).unwrap_or(path); // it is ASCII: a longer one is cut, not lost
-    let span = tracing::info_span!("http", method = %request.method(), path, correlation);
+    let span = span_of(&request, &call, &correlation);
     let started = Instant::now();
     request.extensions_mut().insert(call.clone());
 
     let response = async {
         let response = next.run(request).await;
-        tracing::info!(status = response.status().as_u16(), took = ?started.elapsed(), "answered");
+        let status = response.status();
+        trace::set(&Span::current(), "http.response.status_code", status.as_u16().into());
+        tracing::info!(status = status.as_u16(), took = ?started.elapsed(), "answered");
         response
     };
     let mut response = response.instrument(span).await;

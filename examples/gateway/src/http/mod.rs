@@ -12,7 +12,10 @@ use axum::{
     middleware::from_fn_with_state,
     routing::{get, post},
 };
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 mod auth;
 mod counselors;
@@ -31,6 +34,7 @@ struct Shared {
     upstream: Upstream,
     tokens: AccessTokens,
     secure_cookies: bool,
+    stopping: AtomicBool,
 }
 impl Gateway {
     /// Needs a Tokio runtime, but no service: they are connected to when they are asked.
@@ -41,7 +45,19 @@ impl Gateway {
         config.check()?;
         let upstream = Upstream::new(&config).map_err(|error| Wrong::of(error.to_string()))?;
         let tokens = AccessTokens::new(&config.jwt_secret);
-        Ok(Gateway(Arc::new(Shared { upstream, tokens, secure_cookies: config.secure_cookies })))
+        Ok(Gateway(Arc::new(Shared {
+            upstream,
+            tokens,
+            secure_cookies: config.secure_cookies,
+            stopping: AtomicBool::new(false),
+        })))
+    }
+    /// From now on it is not ready, whoever asks on a connection that is there.
+    pub(crate) fn stops(&self) {
+        self.0.stopping.store(true, Ordering::Relaxed);
+    }
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.0.stopping.load(Ordering::Relaxed)
     }
     pub(crate) fn upstream(&self) -> &Upstream {
         &self.0.upstream

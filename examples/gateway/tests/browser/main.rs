@@ -5,7 +5,7 @@ mod services;
 
 use anyhow::Result;
 use contracts::NO_REMAINING_TOKENS;
-use gateway::Config;
+use gateway::{Config, Gateway};
 use serde_json::{Value, json};
 use services::{COUNSEL, COUNSELOR, MESSAGE, Services};
 use std::{process::ExitCode, time::Duration};
@@ -42,7 +42,7 @@ impl Page {
         let config = Config::new(upstream.clone(), upstream, secret.clone(), Proof::signed(secret));
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}/", listener.local_addr()?);
-        tokio::spawn(gateway::serve(listener, config, std::future::pending()));
+        tokio::spawn(gateway::serve(listener, Gateway::new(config)?, std::future::pending()));
         browser.goto(&format!("{url}{path}")).await?;
         let page = Page { services, server: Some(server), browser, url };
         page.see("document.body.dataset.ready === 'true'").await?;

@@ -12,7 +12,7 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{
     Code, Request, Status,
     service::{RoutesBuilder, interceptor::InterceptedService},
-    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, Server},
 };
 use trust::{GATEWAY, Key, Proof, USER_SERVICE, Vouch, limits, tls::Certificates};
 
@@ -44,7 +44,7 @@ async fn house(secret: Option<Key>) -> anyhow::Result<House> {
     user_service::grpc(&app, &proof, &mut routes);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = format!("localhost:{}", listener.local_addr()?.port());
-    let mut server = limits::server(proof.certificates())?;
+    let mut server = limits::limited(Server::builder(), proof.certificates())?;
     tokio::spawn(server.add_routes(routes.routes()).serve_with_incoming(TcpListenerStream::new(listener)));
     Ok(House { authority, gateway, address, _background })
 }

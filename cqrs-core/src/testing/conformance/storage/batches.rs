@@ -40,7 +40,7 @@ async fn is_there(bench: &dyn Bench, message: Uuid) -> bool {
         draft::view(storage, "kim").await.is_some_and(|it| it.version == 1),
         draft::scan(storage, b"", None, 9).await == [(b"kim".to_vec(), "kim".to_owned())],
         draft::position(storage, "cards").await == 9,
-        storage.seen(GROUP, &[message]).await.expect("marks can be read") == [message],
+        storage.seen(GROUP, &[message], &[]).await.expect("marks can be read").handled == [message],
         storage.answer("key").await.expect("an answer can be read").is_some(),
     ];
     assert!(found.iter().all(|it| *it == found[0]), "a part of a batch is there, another is not: {found:?}");

@@ -1,8 +1,9 @@
 //! Batches in one line each, and the reads the cases share.
 use crate::{
     Metadata, Timestamp,
-    batch::{Answer, Batch, Claim, Entry, Mark, Move, NewEntry, Position, Rejected, Row, Told, ViewWrite},
-    storage::{Scan, Storage, StoredRow, StoredView},
+    batch::{Answer, Batch, Claim, Entry, Mark, Move, NewEntry, Park, Position, Rejected, Row, Told, ViewWrite},
+    storage::{Parked, Scan, Storage, StoredRow, StoredView},
+    transport::{Partition, Received},
     world::{Machine, World},
 };
 use uuid::Uuid;
@@ -25,6 +26,9 @@ pub(super) trait Draft: Sized {
     fn view(self, key: &str, expected: u64, value: Option<&[u8]>, entries: &[&[u8]]) -> Self;
     fn step(self, reader: &str, from: u64, to: u64, epoch: Option<u64>) -> Self;
     fn mark(self, message: Uuid) -> Self;
+    /// A message of this key put aside, perhaps behind others.
+    fn park(self, key: &str, behind: bool) -> Self;
+    fn unpark(self, number: u64) -> Self;
     fn answer(self, key: &str) -> Self;
 }
 impl Draft for Batch {
@@ -62,6 +66,27 @@ impl Draft for Batch {
     }
     fn mark(mut self, message: Uuid) -> Self {
         self.marks.push(Mark { group: GROUP.into(), message });
+        self
+    }
+    fn park(mut self, key: &str, behind: bool) -> Self {
+        let headers = vec![("ce_id".into(), b"1".to_vec()), ("odd".into(), vec![0, 255])];
+        let partition = Partition { topic: "user.events.v1".into(), part: "3".into() };
+        let at = self.parks.len() as u64;
+        let record = Received { partition, offset: at, key: Some(vec![0, 200]), body: Some(vec![1, 0, 2]), headers };
+        self.parks.push(Park {
+            reader: GROUP.into(),
+            key: key.into(),
+            behind,
+            message: Machine.id(),
+            at,
+            record: Some(record),
+            error: "it failed".into(),
+            attempts: u32::from(!behind),
+        });
+        self
+    }
+    fn unpark(mut self, number: u64) -> Self {
+        self.unparks.push(number);
         self
     }
     fn answer(mut self, key: &str) -> Self {
@@ -136,4 +161,9 @@ pub(super) async fn position(storage: &dyn Storage, reader: &str) -> u64 {
 pub(super) async fn log(storage: &dyn Storage) -> Vec<Entry> {
     let horizon = storage.horizon().await.expect("the horizon can be read");
     storage.log(Position(0), horizon, usize::MAX).await.expect("the log can be read")
+}
+
+/// The group's parked messages of this key.
+pub(super) async fn parked(storage: &dyn Storage, key: &str) -> Vec<Parked> {
+    storage.parked(GROUP, key, 0, usize::MAX).await.expect("parked messages can be read")
 }

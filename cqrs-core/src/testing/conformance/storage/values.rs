@@ -161,11 +161,11 @@ pub(super) async fn seen(bench: Box<dyn Bench>) {
     for message in &messages[..10] {
         commit(storage, batch().mark(*message)).await;
     }
-    let mut seen = storage.seen(GROUP, &messages[5..15]).await.expect("marks can be read");
+    let mut seen = storage.seen(GROUP, &messages[5..15], &[]).await.expect("marks can be read").handled;
     seen.sort_unstable();
     assert_eq!(seen, messages[5..10]);
-    assert!(storage.seen("another", &messages).await.expect("marks can be read").is_empty());
-    assert!(storage.seen(GROUP, &[]).await.expect("marks can be read").is_empty());
+    assert!(storage.seen("another", &messages, &[]).await.expect("marks can be read").handled.is_empty());
+    assert!(storage.seen(GROUP, &[], &[]).await.expect("marks can be read").handled.is_empty());
 }
 
 pub(super) async fn positions(bench: Box<dyn Bench>) {

@@ -1,0 +1,125 @@
+//! Messages put aside: as they came, in their key's order, each taken once.
+use super::{
+    Bench,
+    draft::{Draft, GROUP, batch, commit, parked, refused},
+    together,
+};
+use crate::{
+    batch::{Batch, Park, Rejected},
+    storage::Parked,
+};
+use futures_util::future::BoxFuture;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+fn as_parked(stored: &Parked, park: &Park) -> bool {
+    let same = (stored.message, stored.at, &stored.record, &stored.error, stored.attempts);
+    same == (park.message, park.at, &park.record, &park.error, park.attempts)
+}
+
+pub(super) async fn order(mut bench: Box<dyn Bench>) {
+    let storage = bench.storage();
+    let (first, mut own) =
+        (batch().park("kim", false).park("lee", false).park("kim", false), batch().park("own", false));
+    own.parks[0].record = None;
+    let later = batch().park("kim", true);
+    let mut tombstone = batch().park("kim", true);
+    if let Some(record) = &mut tombstone.parks[0].record {
+        (record.key, record.body) = (None, None);
+        record.headers.clear();
+    }
+    for batch in [&first, &own, &later, &tombstone] {
+        commit(&*storage, batch.clone()).await;
+    }
+    let storage = bench.reopen().await;
+    let wanted = [&first.parks[0], &first.parks[2], &later.parks[0], &tombstone.parks[0]];
+    let found = parked(&*storage, "kim").await;
+    assert_eq!(found.len(), wanted.len());
+    assert!(found.iter().zip(wanted).all(|(found, park)| as_parked(found, park)), "{found:?}");
+    assert!(found.is_sorted_by(|a, b| a.number < b.number));
+    assert!(as_parked(&parked(&*storage, "own").await[0], &own.parks[0]));
+    let rest = storage.parked(GROUP, "kim", found[1].number, 1).await.expect("parked messages can be read");
+    assert_eq!(rest, found[2..3]);
+    let keys = storage.parked_keys(&[]).await.expect("parked keys can be read");
+    let keys: Vec<_> = keys.into_iter().map(|it| (it.reader, it.key, it.count, it.error, it.since)).collect();
+    assert_eq!(keys[0], (GROUP.into(), "kim".into(), 4, "it failed".into(), found[0].since));
+    assert_eq!(keys.len(), 3);
+    commit(&*storage, batch().unpark(found[0].number).unpark(found[2].number)).await;
+    assert_eq!(parked(&*storage, "kim").await, [found[1].clone(), found[3].clone()]);
+}
+
+pub(super) async fn whose(bench: Box<dyn Bench>) {
+    let storage = &*bench.storage();
+    commit(storage, batch().park("kim", false)).await;
+    let keys = ["lee", "kim"].map(str::to_owned);
+    assert_eq!(storage.seen(GROUP, &[], &keys).await.expect("it can be asked").parked, ["kim"]);
+    assert!(storage.seen("another", &[], &keys).await.expect("it can be asked").parked.is_empty());
+    let of = async |reader: &str| storage.parked_keys(&[reader.to_owned()]).await.expect("parked keys can be read");
+    assert_eq!((of(GROUP).await.len(), of("another").await.len()), (1, 0));
+    assert!(storage.parked("another", "kim", 0, 9).await.expect("parked messages can be read").is_empty());
+}
+
+pub(super) async fn alone(bench: Box<dyn Bench>) {
+    let storage = &*bench.storage();
+    let moved = |rejected| matches!(rejected, Rejected::Moved(_));
+    assert!(moved(refused(storage, batch().park("kim", true)).await), "there is nothing to wait behind");
+    assert!(
+        moved(refused(storage, batch().park("kim", false).park("kim", true)).await),
+        "it is no head for this batch"
+    );
+    commit(storage, batch().park("kim", false)).await;
+    assert!(moved(refused(storage, batch().park("lee", true)).await), "another key's does not count");
+    commit(storage, batch().park("kim", true)).await;
+    let numbers = parked(storage, "kim").await.into_iter().map(|it| it.number).collect();
+    commit(storage, Batch { unparks: numbers, ..batch() }).await;
+    assert!(moved(refused(storage, batch().park("kim", true)).await), "it is gone");
+    assert!(parked(storage, "kim").await.is_empty());
+}
+
+pub(super) async fn two(bench: Box<dyn Bench>) {
+    let storage = bench.storage();
+    for round in 0..20 {
+        commit(&*storage, batch().park("kim", false)).await;
+        let number = parked(&*storage, "kim").await[0].number;
+        let took = Arc::new(AtomicU64::new(0));
+        together(["a", "b"].map(|taker| {
+            let (storage, took) = (storage.clone(), took.clone());
+            let batch = batch().unpark(number).step(&format!("{taker}{round}"), 0, 1, None);
+            let task: BoxFuture<'static, ()> = Box::pin(async move {
+                took.fetch_add(u64::from(storage.commit(batch).await.is_ok()), Ordering::SeqCst);
+            });
+            task
+        }))
+        .await;
+        assert_eq!(took.load(Ordering::SeqCst), 1, "a parked message was taken twice, or by nobody");
+        let readers = ["a", "b"].map(|taker| format!("{taker}{round}"));
+        let at = storage.positions(&readers).await.expect("positions can be read");
+        assert_eq!(at[0] + at[1], 1, "what came with it stayed although it was refused");
+    }
+}
+
+/// One takes the last away while another wants to wait behind it: whoever is first, nothing waits behind nothing.
+pub(super) async fn race(bench: Box<dyn Bench>) {
+    let storage = bench.storage();
+    for round in 0..20 {
+        let key = format!("kim{round}");
+        commit(&*storage, batch().park(&key, false)).await;
+        let number = parked(&*storage, &key).await[0].number;
+        let waits = Arc::new(AtomicU64::new(0));
+        let (one, other, waiting) = (storage.clone(), storage.clone(), waits.clone());
+        let behind = batch().park(&key, true);
+        let tasks: [BoxFuture<'static, ()>; 2] = [
+            Box::pin(async move {
+                commit(&*one, batch().unpark(number)).await;
+            }),
+            Box::pin(async move {
+                waiting.fetch_add(u64::from(other.commit(behind).await.is_ok()), Ordering::SeqCst);
+            }),
+        ];
+        together(tasks).await;
+        let waits = waits.load(Ordering::SeqCst) as usize;
+        assert_eq!(parked(&*storage, &key).await.len(), waits, "round {round}");
+    }
+}
