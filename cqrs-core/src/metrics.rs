@@ -152,9 +152,6 @@ impl Meter {
         gauge!(LAG, &labels).set(positions as f64);
         gauge!(LAG_SECONDS, &labels).set(age);
     }
-    pub(crate) fn parked(&self, reader: &str, messages: u64) {
-        gauge!(PARKED, "service" => self.service(), "reader" => reader.to_owned()).set(messages as f64);
-    }
     pub(crate) fn horizon(&self, pid: u32, held: Duration) {
         gauge!(HORIZON_PID, "service" => self.service()).set(pid);
         gauge!(HORIZON_SECONDS, "service" => self.service()).set(held);
