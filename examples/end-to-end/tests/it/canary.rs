@@ -46,6 +46,7 @@ fn silent(name: &str, wrote: &str) -> Result<()> {
 }
 
 pub(crate) async fn is_silent_at_start() -> Result<()> {
+    ensure!(silent("a program", &format!("key: {CANARY}")).is_err(), "a canary that sings is heard");
     for name in PROGRAMS {
         let (code, wrote) = ends(name, &["--help"], &secrets()).await?;
         ensure!(code == Some(0) && wrote.contains("HEARLERS_"), "{name}: {wrote}");

@@ -10,7 +10,7 @@ use rdkafka::{Message, message::OwnedMessage, producer::BaseRecord};
 use std::time::{Duration, Instant};
 
 /// A subscriber's message is a transaction of its own: a load that it can follow.
-pub(in crate::ledger) const GENTLE: u64 = 12;
+pub(in crate::ledger) const GENTLE: u64 = 8;
 
 /// Two members, which die before their commit or between commit and offset, and come back under their own name in the group.
 pub(in crate::ledger) async fn killed(stage: &mut Stage) -> Result<()> {
