@@ -13,6 +13,7 @@ mod planted; // the suite catches bugs
 mod postgres; // what PostgreSQL alone promises, and the suite on it
 mod relay; // what others are told arrives
 mod rows_and_streams; // two ways of keeping, one behaviour
+mod simulation; // the engines under every fault, from a seed
 mod shutdown; // what is in flight is finished
 #[cfg(feature = "sqlite")]
 mod sqlite; // what SQLite alone promises
@@ -48,6 +49,7 @@ fn framework() -> Vec<Trial> {
         flaky::trials,
         describe::trials,
         metrics::trials,
+        simulation::trials,
         world_is_the_only_place::trials,
     ];
     all.iter().chain(&more).flat_map(|trials| trials()).collect()

@@ -41,10 +41,13 @@ impl Deployment {
     /// When one does not start.
     pub async fn processes(postgres: &Postgres, kafka: &Kafka) -> Result<Deployment> {
         let (users, counseling, gateway) = (address()?, address()?, address()?);
+        let internal = format!("{}{}", uuid::Uuid::now_v7(), uuid::Uuid::now_v7());
+        let proof = ["--internal-secret", &internal];
         let service = |name, at: &String| -> Result<Part> {
             let database = postgres.create_database(name)?;
             let arguments = ["--listen", at, "--database", database.url(), "--kafka", kafka.bootstrap()];
-            Part::new(name, arguments.map(str::to_owned).to_vec(), at.clone())
+            let arguments = arguments.into_iter().chain(proof).map(str::to_owned).collect();
+            Part::new(name, arguments, at.clone())
         };
         let (at_users, at_counseling) = (format!("http://{users}"), format!("http://{counseling}"));
         let secret = uuid::Uuid::now_v7().to_string();
@@ -53,6 +56,7 @@ impl Deployment {
             ["--user-service", &at_users],
             ["--counseling-service", &at_counseling],
             ["--jwt-secret", &secret],
+            proof,
         ];
         let arguments = arguments.concat().into_iter().map(str::to_owned).collect();
         let gateway = Part::new("gateway", arguments, gateway)?;
