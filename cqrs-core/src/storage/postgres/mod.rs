@@ -44,8 +44,9 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 /// What every connection is set to: rows are locked in the order of the batch's arrays, a plan made while tables were empty
-/// stays good, and a writer that hangs inside a transaction cannot hold up readers of the log for ever.
-pub const SETTINGS: [(&str, &str); 7] = [
+/// stays good, a writer that hangs inside a transaction cannot hold up readers of the log for ever, and a commit that is answered or
+/// read is on the disk, whatever the database's own setting: what a relay has published must not be gone after a crash.
+pub const SETTINGS: [(&str, &str); 8] = [
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
     ("enable_seqscan", "off"),
@@ -53,6 +54,7 @@ pub const SETTINGS: [(&str, &str); 7] = [
     ("jit", "off"),
     ("default_transaction_isolation", "read committed"),
     ("idle_in_transaction_session_timeout", "60s"),
+    ("synchronous_commit", "on"),
 ];
 
 /// How a database is used.

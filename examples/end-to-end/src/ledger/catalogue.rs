@@ -220,7 +220,7 @@ pub(super) const PLANTS: &[Scenario] = &[
         "async-commit",
         AsyncCommit,
         "writers do not wait for the disk",
-        I2,
+        I1,
         POSTGRES,
         false,
         database::crash_without_sync

@@ -1,6 +1,6 @@
 //! What is done to a run with a planted bug, so that the bug shows.
 use super::{
-    faults::consumer::GENTLE,
+    faults::{consumer::GENTLE, relay::has_tables},
     layers::{Fail, Point},
     node::{Role, Temper},
     stage::Stage,
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// Some commits take their time: who drew a position early may commit late.
 pub(super) async fn late_commits(stage: &mut Stage) -> Result<()> {
     stage.start("relay", Role::Relay)?;
-    super::faults::relay::holds_lanes(stage).await?;
+    has_tables(stage).await?;
     let late = "create function late() returns trigger language plpgsql as $$ \
         begin perform pg_sleep(random() * 0.03); return null; end $$; \
         create constraint trigger late after insert on cqrs.log deferrable initially deferred for each row \
@@ -28,7 +28,7 @@ pub(super) async fn late_commits(stage: &mut Stage) -> Result<()> {
 pub(super) async fn two_relays(stage: &mut Stage) -> Result<()> {
     sqlx::query("create table claimed (pos bigint primary key)").execute(&stage.source_tap).await?; // for SKIP LOCKED
     stage.start("relay-a", Role::Relay)?;
-    super::faults::relay::holds_lanes(stage).await?;
+    has_tables(stage).await?;
     stage.start("relay-b", Role::Relay)?;
     stage.start("writer", Role::Writer)?;
     let time = stage.time(6.0);
@@ -52,7 +52,7 @@ pub(super) async fn killed_relay(stage: &mut Stage) -> Result<()> {
 /// Many writers on few accounts: they are in each other's way, and decide again.
 pub(super) async fn busy_writers(stage: &mut Stage) -> Result<()> {
     stage.start("relay", Role::Relay)?;
-    super::faults::relay::holds_lanes(stage).await?;
+    has_tables(stage).await?;
     stage.start_with("writer", Role::Writer, |it| it.writing.keys = 5)?;
     let time = stage.time(5.0);
     stage.pass(time).await;
@@ -70,12 +70,10 @@ pub(super) async fn killed_consumer(stage: &mut Stage) -> Result<()> {
     stage.start_with("writer", Role::Writer, |it| it.writing.rate = GENTLE)?;
     let until = Instant::now() + stage.time(10.0);
     while Instant::now() < until {
-        stage.patience = Duration::from_secs(20);
         stage.dies("consumer").await?;
         let nth = stage.chance.u64(150..400);
         stage.again("consumer", Some(Fail::at(Point::BeforeCommit, nth)))?;
     }
-    stage.patience = Duration::from_secs(5);
     stage.kill("consumer").await?;
     Ok(())
 }

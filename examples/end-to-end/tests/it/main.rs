@@ -73,5 +73,6 @@ fn main() -> ExitCode {
             browser::a_person_chats(&Deployment::embedded().await?, &browser).await
         })
         .within(LIMIT)
+        .group("ledger", ledger::trials())
         .run()
 }

@@ -50,11 +50,24 @@ async fn killed_at(stage: &mut Stage, point: Point) -> Result<()> {
     Ok(())
 }
 
+/// A process on a busy machine takes its time to start.
+const START: Duration = Duration::from_secs(60);
+
+/// Waits until the writers' database has its tables.
+pub(in crate::ledger) async fn has_tables(stage: &Stage) -> Result<()> {
+    let began = Instant::now();
+    while database::count(&stage.source_tap).await.is_err() {
+        ensure!(began.elapsed() < START, "nobody makes the tables");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
+}
+
 /// Waits until every lane is held by somebody.
 pub(in crate::ledger) async fn holds_lanes(stage: &Stage) -> Result<()> {
     let began = Instant::now();
     while database::cursors(&stage.source_tap).await.map_or(0, |it| it.len()) < 16 {
-        ensure!(began.elapsed() < stage.patience, "no relay holds the lanes: {}", stage.last_words("relay-a"));
+        ensure!(began.elapsed() < START, "no relay holds the lanes");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     Ok(())

@@ -91,7 +91,7 @@ impl Stage {
             partitions: 6,
             creates: parts.mock.is_none(),
             lease: 1_000,
-            session: 3_000,
+            session: if parts.mock.is_some() { 10_000 } else { 3_000 }, // the mock lets a new member wait for 3 s
             connections: 6,
             instance: None,
             skew: 0,
@@ -184,8 +184,7 @@ impl Stage {
     /// # Errors
     /// When it does not.
     pub async fn dies(&mut self, name: &str) -> Result<()> {
-        let patience = self.patience;
-        match self.node(name)?.ended(patience).await? {
+        match self.node(name)?.ended(Duration::from_secs(60)).await? {
             Some(-1) => self.died(name).await,
             Some(code) => bail!("{name} ended with {code} by itself: {}", self.last_words(name)),
             None => bail!("{name} never came to the point where it dies: {}", self.last_words(name)),
