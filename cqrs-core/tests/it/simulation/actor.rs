@@ -85,8 +85,9 @@ fn app(stage: &Arc<Stage>, index: usize, process: &Arc<Process>, database: &Arc<
     let connection = Connection { database: database.clone(), process: process.clone() };
     let client = Client { broker: stage.broker.clone(), process: process.clone() };
     let app = App::new(database.name)
-        .world(Arc::new(Simulated { machine: machine.clone(), skew: actor.skew }))
+        .world(Arc::new(Simulated { machine: machine.clone(), process: Some(process.clone()) }))
         .provide(Arc::new(Strikes { machine: machine.clone(), rate: stage.strikes, poison: stage.poison.clone() }))
+        .lease(Duration::from_micros(stage.lease))
         .retries(Retries { attempts: 3, first: Duration::from_millis(50), longest: Duration::from_secs(30) });
     let app = actor.role.modules().iter().fold(app, |app, module| app.discover(module));
     let app = match stage.rows {

@@ -20,7 +20,7 @@ use cqrs_core::{
 use futures_util::FutureExt;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
     time::Duration,
 };
 use tokio::sync::Notify;
@@ -68,7 +68,7 @@ struct Open {
 
 impl Database {
     pub(crate) fn new(machine: &Machine, name: &'static str, audit: &Arc<Audit>, trouble: u32) -> Arc<Self> {
-        let clock = Simulated { machine: machine.clone(), skew: chrono::TimeDelta::zero() };
+        let clock = Simulated { machine: machine.clone(), process: None };
         Arc::new(Database {
             machine: machine.clone(),
             name,
@@ -162,7 +162,8 @@ impl Database {
 
 /// Whether this reader is a lane that some key of a schedule belongs to.
 fn has_keys(reader: &str) -> bool {
-    KEYS.iter().any(|key| reader.strip_prefix("relay/") == Some(&*lane_of(key).to_string()))
+    static LANES: LazyLock<Vec<u16>> = LazyLock::new(|| KEYS.map(lane_of).to_vec());
+    reader.rsplit('/').next().and_then(|it| it.parse().ok()).is_some_and(|lane| LANES.contains(&lane))
 }
 
 /// Memory never waits.

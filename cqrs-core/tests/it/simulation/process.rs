@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -25,9 +25,11 @@ pub(crate) struct Process {
     thaws_at: AtomicU64,
     stopping: AtomicBool,
     stop: Notify,
+    /// How wrong its clock is, in seconds.
+    skew: AtomicI64,
 }
 impl Process {
-    pub(crate) fn new(machine: &Machine, name: String) -> Arc<Self> {
+    pub(crate) fn new(machine: &Machine, name: String, skew: i64) -> Arc<Self> {
         Arc::new(Process {
             task: machine.number(),
             machine: machine.clone(),
@@ -36,7 +38,12 @@ impl Process {
             thaws_at: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
             stop: Notify::new(),
+            skew: AtomicI64::new(skew),
         })
+    }
+    /// Somebody sets its clock.
+    pub(crate) fn set_clock(&self, skew: i64) {
+        self.skew.store(skew, Relaxed);
     }
     pub(crate) fn is_alive(&self) -> bool {
         self.alive.load(Relaxed)
@@ -81,13 +88,14 @@ impl Process {
 #[derive(Clone)]
 pub(crate) struct Simulated {
     pub(crate) machine: Machine,
-    /// How wrong.
-    pub(crate) skew: chrono::TimeDelta,
+    /// Whose clock it is.
+    pub(crate) process: Option<Arc<Process>>,
 }
 impl World for Simulated {
     fn now(&self) -> Timestamp {
         let noon = Timestamp::from_timestamp(1_767_268_800, 0).unwrap_or_default();
-        noon + chrono::TimeDelta::microseconds(self.machine.now() as i64) + self.skew
+        let skew = self.process.as_ref().map_or(0, |it| it.skew.load(Relaxed));
+        noon + chrono::TimeDelta::microseconds(self.machine.now() as i64) + chrono::TimeDelta::seconds(skew)
     }
     fn id(&self) -> Uuid {
         Uuid::from_u128(self.machine.number().into())

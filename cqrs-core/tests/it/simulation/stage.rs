@@ -31,6 +31,8 @@ pub(crate) struct Stage {
     /// How often subscribers fail: one in this many.
     pub(crate) strikes: u32,
     pub(crate) poison: Arc<Poison>,
+    /// How long a relay's lease lasts.
+    pub(crate) lease: Micros,
     pub(crate) actors: Vec<Actor>,
     /// What each client still has to do.
     pub(crate) clients: Mutex<Vec<Vec<Order>>>,
@@ -39,7 +41,8 @@ pub(crate) struct Stage {
 /// Something that runs, and is started again when it ends.
 pub(crate) struct Actor {
     pub(crate) role: Role,
-    pub(crate) skew: chrono::TimeDelta,
+    /// How wrong its clock is at the start, in seconds.
+    skew: i64,
     starts_at: Micros,
     process: Mutex<Option<Arc<Process>>>,
 }
@@ -72,6 +75,10 @@ enum Trouble {
     Freeze(Micros),
     /// The broker takes it for dead.
     Expel,
+    /// Somebody sets its clock.
+    Clock(i64),
+    /// Somebody sets its group back to the beginning.
+    Rewind,
     ShopDown(Micros),
     BankDown(Micros),
     BrokerDown(Micros),
@@ -131,7 +138,7 @@ impl Stage {
         }
         let actor = |role| Actor {
             role,
-            skew: chrono::TimeDelta::minutes(machine.one_of(&[0, 0, 0, 60, -60])),
+            skew: machine.one_of(&[0, 0, 0, 3600, -3600]),
             starts_at: machine.one_of(&[0, 0, 0, 0, 50 * MILLI, 3 * SECOND, 9 * SECOND]),
             process: Mutex::default(),
         };
@@ -147,6 +154,7 @@ impl Stage {
             rows: machine.choose(2) == 0,
             strikes,
             poison,
+            lease: machine.one_of(&[10 * SECOND, 4 * SECOND]),
             actors,
             clients: Mutex::new(orders),
             plan: Mutex::default(),
@@ -178,12 +186,14 @@ impl Stage {
                 Trouble::Freeze(long),
                 Trouble::Stop(back),
                 Trouble::Expel,
+                Trouble::Rewind,
+                Trouble::Clock(machine.one_of(&[-7, -3600, 7, 3600])),
                 Trouble::ShopDown(long / 4),
                 Trouble::BankDown(long / 4),
                 Trouble::BrokerDown(long),
             ];
             let trouble = match machine.one_of(&what) {
-                Trouble::Expel if !self.actors[actor].role.is_bank() => Trouble::Freeze(long),
+                Trouble::Expel | Trouble::Rewind if !self.actors[actor].role.is_bank() => Trouble::Freeze(long),
                 trouble => trouble,
             };
             if machine.choose(2) == 0 {
@@ -204,7 +214,7 @@ impl Stage {
     }
     fn start(self: &Arc<Self>, index: usize) {
         let actor = &self.actors[index];
-        let process = Process::new(&self.machine, format!("{:?} {index}", actor.role));
+        let process = Process::new(&self.machine, format!("{:?} {index}", actor.role), actor.skew);
         self.machine.note(|| format!("{} starts", process.name));
         lock(&self.plan).polls.insert(process.task, (index, 0));
         *lock(&actor.process) = Some(process.clone());
@@ -231,7 +241,7 @@ impl Stage {
     fn strike(self: &Arc<Self>, index: usize, trouble: Trouble) {
         let Some(process) = lock(&self.actors[index].process).clone() else { return };
         let now = self.machine.now();
-        let of_process = matches!(trouble, Trouble::Crash(_) | Trouble::Stop(_) | Trouble::Freeze(_) | Trouble::Expel);
+        let of_process = !matches!(trouble, Trouble::ShopDown(_) | Trouble::BankDown(_) | Trouble::BrokerDown(_));
         if of_process && (!process.is_alive() || process.is_stopping() || process.thaws_at().is_some()) {
             return;
         }
@@ -264,6 +274,8 @@ impl Stage {
                 }
             }
             Trouble::Expel => self.broker.expel(&process),
+            Trouble::Rewind => self.broker.rewind(&process),
+            Trouble::Clock(skew) => process.set_clock(skew),
             Trouble::ShopDown(time) => self.shop.down_for(time),
             Trouble::BankDown(time) => self.bank.down_for(time),
             Trouble::BrokerDown(time) => self.broker.down_for(time),

@@ -77,6 +77,19 @@ impl Broker {
         }
         groups.iter().for_each(|group| self.balance(group));
     }
+    /// The group of a process begins again from the first record.
+    pub(crate) fn rewind(self: &Arc<Self>, process: &Arc<Process>) {
+        let mut state = self.state();
+        let group = state.members.values().find(|it| Arc::ptr_eq(&it.process, process)).map(|it| it.group.clone());
+        let Some(group) = group else { return };
+        if let Some(group) = state.groups.get_mut(&group) {
+            group.committed.clear();
+        }
+        let of_it = state.members.values().filter(|it| it.group == group);
+        let members: Vec<_> = of_it.map(|it| it.process.clone()).collect();
+        drop(state);
+        members.iter().for_each(|it| self.expel(it));
+    }
     fn learns(self: &Arc<Self>, id: u64) {
         let mut state = self.state();
         let Some(member) = state.members.get_mut(&id) else { return };
