@@ -27,6 +27,7 @@ impl Broker {
             unsent: BTreeMap::new(),
             wake: Arc::default(),
             told_at: 0,
+            generation: 0,
             fetched_at: 0,
         };
         let mut state = self.state();
@@ -63,7 +64,9 @@ impl Broker {
             state.members.iter().filter(|(_, it)| Arc::ptr_eq(&it.process, process)).map(|(id, _)| *id).collect();
         let mut groups = BTreeSet::new();
         for id in &ids {
-            let group = state.members[id].group.clone();
+            let Some(member) = state.members.get_mut(id) else { continue };
+            member.generation += 1;
+            let group = member.group.clone();
             state.give_up(&group, *id);
             groups.insert(group);
         }
@@ -187,13 +190,13 @@ impl Broker {
         let mut state = self.state();
         let Some(member) = state.members.get_mut(&id) else { return };
         member.told_at = member.told_at.max(self.machine.now() + delay);
-        let at = member.told_at;
+        let (at, generation) = (member.told_at, member.generation);
         drop(state);
         let broker = self.clone();
         self.machine.at(at, move |_| {
             let mut state = broker.state();
             let State { members, groups, .. } = &mut *state;
-            let Some(member) = members.get_mut(&id) else {
+            let Some(member) = members.get_mut(&id).filter(|it| it.generation == generation) else {
                 drop(state);
                 return; // what it was to be told is dropped unlocked
             };
