@@ -123,6 +123,12 @@ mod opentelemetry {
             span.set_attribute(*key, (*value).to_owned());
         }
     }
+    /// Adds a number to a span that may have begun.
+    pub fn set(span: &Span, key: &'static str, value: i64) {
+        if is_exported() {
+            span.set_attribute(key, value);
+        }
+    }
     /// Version 00, as W3C says: `00-<32 hex>-<16 hex>-<2 hex>`.
     fn read(traceparent: &str) -> Option<SpanContext> {
         let mut parts = traceparent.split('-');
@@ -140,7 +146,7 @@ mod opentelemetry {
 #[cfg(feature = "otlp")]
 pub(crate) use opentelemetry::link;
 #[cfg(feature = "otlp")]
-pub use opentelemetry::{describe, follow, layer, of};
+pub use opentelemetry::{describe, follow, layer, of, set};
 
 #[cfg(not(feature = "otlp"))]
 mod nobody {
@@ -155,9 +161,11 @@ mod nobody {
     pub fn follow(_: &Span, _: Option<&str>) {}
     /// What a span is, in OpenTelemetry's words; nothing without feature `otlp`.
     pub fn describe(_: &Span, _: Option<Kind>, _: impl FnOnce() -> String, _: &[(&'static str, &str)]) {}
+    /// Adds a number to a span; nothing without feature `otlp`.
+    pub fn set(_: &Span, _: &'static str, _: i64) {}
     pub(crate) fn link(_: &Span, _: &str) {}
 }
 #[cfg(not(feature = "otlp"))]
 pub(crate) use nobody::link;
 #[cfg(not(feature = "otlp"))]
-pub use nobody::{describe, follow, of};
+pub use nobody::{describe, follow, of, set};

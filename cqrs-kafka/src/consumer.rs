@@ -4,25 +4,29 @@ mod thread;
 
 use crate::{KafkaConfig, trouble};
 use async_trait::async_trait;
-use cqrs_core::transport::{Partition, Received, Signal, Subscription, TransportError};
+use cqrs_core::transport::{Drained, Partition, Received, Signal, Subscription, TransportError};
 use member::Member;
 use rdkafka::{
     config::FromClientConfigAndContext,
     consumer::{BaseConsumer, Consumer},
 };
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, sleep_until},
+};
 
 /// Joins a group. Returns before it has partitions: they come as signals.
-pub(crate) fn join(
+fn join(
     config: &KafkaConfig,
     group: &str,
     topics: &[&str],
     consumers: &watch::Sender<usize>,
-) -> Result<Membership, TransportError> {
+) -> Result<Joined, TransportError> {
     let mut settings = config.client();
     settings
         .set("group.id", group)
@@ -47,8 +51,34 @@ pub(crate) fn join(
         .map_err(|error| TransportError::permanent(format!("{what} cannot join")).because(trouble::of_config(error)))?;
     consumer.subscribe(topics).map_err(|error| trouble::of(&what, &error))?;
     thread::start(consumer, asked.clone(), consumers.clone());
-    Ok(Membership { signals, asked, seeking: HashMap::new() })
+    Ok((signals, asked))
 }
+
+/// Joins a group, and joins again after an error that ends a consumer: a group is left when the reader leaves it.
+pub(crate) fn subscribe(
+    config: &KafkaConfig,
+    group: &str,
+    topics: &[&str],
+    consumers: &watch::Sender<usize>,
+) -> Result<Membership, TransportError> {
+    let (config, group, consumers) = (config.clone(), group.to_owned(), consumers.clone());
+    let topics: Vec<String> = topics.iter().map(|&topic| topic.to_owned()).collect();
+    let join = move || join(&config, &group, &topics.iter().map(String::as_str).collect::<Vec<_>>(), &consumers);
+    let (signals, asked) = join()?;
+    Ok(Membership {
+        signals,
+        asked,
+        join: Box::new(join),
+        again_at: None,
+        ours: HashSet::new(),
+        seeking: HashMap::new(),
+    })
+}
+
+type Joined = (mpsc::UnboundedReceiver<Told>, Arc<Asked>);
+
+/// How long after its end a consumer is made anew.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// What the async side asks of the thread.
 #[derive(Default)]
@@ -78,6 +108,10 @@ enum Told {
 pub(crate) struct Membership {
     signals: mpsc::UnboundedReceiver<Told>,
     asked: Arc<Asked>,
+    join: Box<dyn Fn() -> Result<Joined, TransportError> + Send>,
+    again_at: Option<Instant>,
+    /// Partitions that the reader has been told are its own.
+    ours: HashSet<Partition>,
     /// Partitions whose records are from before a seek, and how many seeks are under way.
     seeking: HashMap<Partition, usize>,
 }
@@ -87,7 +121,14 @@ impl Subscription for Membership {
     async fn next(&mut self) -> Result<Signal, TransportError> {
         loop {
             match self.signals.recv().await {
-                None => return Err(TransportError::transient("the consumer has ended: subscribe again")),
+                None => {
+                    if !self.ours.is_empty() {
+                        return Ok(Signal::Revoked(self.ours.drain().collect(), Drained::unwaited()));
+                    }
+                    sleep_until(*self.again_at.get_or_insert_with(|| Instant::now() + AGAIN)).await;
+                    (self.again_at, self.seeking) = (None, HashMap::new());
+                    (self.signals, self.asked) = (self.join)()?;
+                }
                 Some(Told::Trouble(error)) => return Err(error),
                 Some(Told::Sought(partition)) => {
                     if let Some(seeks) = self.seeking.get_mut(&partition) {
@@ -101,7 +142,14 @@ impl Subscription for Membership {
                         return Ok(Signal::Records(records));
                     }
                 }
-                Some(Told::Signal(signal)) => return Ok(signal),
+                Some(Told::Signal(signal)) => {
+                    match &signal {
+                        Signal::Assigned(partitions) => self.ours.extend(partitions.iter().cloned()),
+                        Signal::Revoked(partitions, _) => self.ours.retain(|it| !partitions.contains(it)),
+                        Signal::Records(_) => {}
+                    }
+                    return Ok(signal);
+                }
             }
         }
     }

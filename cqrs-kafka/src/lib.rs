@@ -17,12 +17,11 @@
 mod config;
 mod consumer;
 mod publisher;
-mod secret;
 mod topics;
 mod trouble;
 
 pub use config::{ClientCertificate, ConfigError, KafkaConfig, Scram, Security};
-pub use secret::Secret;
+pub use cqrs_core::Secret;
 
 use async_trait::async_trait;
 use cqrs_core::transport::{Audience, Published, Record, Subscription, Transport, TransportError};
@@ -62,7 +61,7 @@ impl Transport for Kafka {
         self.publisher.publish(records).await
     }
     async fn subscribe(&self, group: &str, topics: &[&str]) -> Result<Box<dyn Subscription>, TransportError> {
-        Ok(Box::new(consumer::join(&self.config, group, topics, &self.consumers)?))
+        Ok(Box::new(consumer::subscribe(&self.config, group, topics, &self.consumers)?))
     }
     fn system(&self) -> &'static str {
         "kafka"

@@ -1,6 +1,6 @@
 //! How far behind the log its readers are, and since when: asked for by people, and before each look at the metrics.
-use super::Running;
-use crate::{Fault, Position, Timestamp, metrics::age, storage::LANES};
+use super::{Running, Subscriber};
+use crate::{Fault, Position, Source, Timestamp, metrics::age, storage::LANES};
 use std::{collections::BTreeMap, time::Duration};
 
 /// How far behind the log one reader is.
@@ -57,10 +57,14 @@ impl Running {
         }
         Ok(all)
     }
-    /// Whoever may park something: none of it is a figure as well.
-    fn parking_readers(&self) -> impl Iterator<Item = String> {
-        let groups = self.subscribers().map(|it| it.group.to_owned());
-        groups.chain(self.followers().map(|(_, it)| it.reader()))
+    /// Every name that messages may be parked under.
+    fn who_parks(&self) -> Vec<String> {
+        let group = |it: Subscriber| match it.source {
+            Source::Topic { .. } => it.group.to_owned(),
+            Source::Log(_) => format!("subscriber/{}", it.group),
+        };
+        let lanes = self.relays().into_iter().flat_map(|it| (0..LANES).map(move |lane| it.reader(lane)));
+        self.followers().map(|(_, it)| it.reader()).chain(self.subscribers().map(group)).chain(lanes).collect()
     }
     /// Sets the [gauges](crate::metrics) to what is true now: to be called before each look at them, as feature `operations` does.
     ///
@@ -77,7 +81,7 @@ impl Running {
         if let Some(it) = vitals.connections {
             meter.connections(it.used, it.idle, it.limit);
         }
-        let mut parked: BTreeMap<String, u64> = self.parking_readers().map(|reader| (reader, 0)).collect();
+        let mut parked: BTreeMap<String, u64> = self.who_parks().into_iter().map(|reader| (reader, 0)).collect();
         for key in self.shared.storage.parked_keys(&[]).await? {
             *parked.entry(key.reader).or_default() += key.count;
         }

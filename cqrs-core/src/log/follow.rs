@@ -55,15 +55,14 @@ impl LogFollower {
         let entries = storage.log(Position(from), upto, limit).await?;
         let to = if entries.len() < limit { upto.0 } else { entries.last().map_or(upto.0, |last| last.position.0) };
         let count = entries.len();
-        let moved = Move { reader: self.reader.clone(), from, to, epoch: None };
+        let moves = vec![Move { reader: self.reader.clone(), from, to, epoch: None }];
         // What concerns one aggregate stays in order.
         let item = |entry: Entry| {
             let park = park_entry(&self.reader, entry.stream.clone(), entry.id, entry.position.0);
             Item { event: Ok(from_log(entry)), park }
         };
         let items = entries.into_iter().map(item).collect();
-        let base = Batch { moves: vec![moved], ..Batch::default() };
-        match self.sieve.pass(&self.shared, &self.follower, items, base).await {
+        match self.sieve.pass(&self.shared, &self.follower, items, Batch { moves, ..Batch::default() }).await {
             Ok(()) => {
                 self.saw(to);
                 Ok(Step::Did(count))

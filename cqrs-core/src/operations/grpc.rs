@@ -54,7 +54,7 @@ impl Health for Answers {
                     return Some((Ok(said(now)), (answers, service, last)));
                 }
                 // Nothing more is to come, and a stream that stays open would hold up the end.
-                if within(&Machine, LOOK, answers.asked.ends()).await.is_some() && now == ServingStatus::NotServing {
+                if within(&Machine, LOOK, answers.asked.ends()).await.is_some() && now != ServingStatus::Serving {
                     return None;
                 }
             }

@@ -20,10 +20,12 @@ mod asked;
 mod endpoints;
 mod grpc;
 mod log;
+mod parked;
 mod recorder;
 mod signals;
 
 pub use crate::app::{DRAIN, Health, Part, Watched};
+pub use parked::{Operators, ParkedCommand};
 pub use signals::EXIT;
 
 use crate::{BoxError, Running};
@@ -41,6 +43,7 @@ pub struct Program {
     name: &'static str,
     phase: Arc<watch::Sender<Phase>>,
     watched: Vec<Arc<dyn Watched>>,
+    desk: Option<(Vec<Running>, Arc<Operators>)>,
     /// Sends what is left when it goes.
     _traces: log::Traces,
 }
@@ -51,11 +54,23 @@ impl Program {
         let traces = log::begin(name, level);
         let phase = Arc::new(watch::Sender::new(Phase::Starting));
         signals::end(name, phase.clone());
-        Program { name, phase, watched: Vec::new(), _traces: traces }
+        Program { name, phase, watched: Vec::new(), desk: None, _traces: traces }
     }
     /// What health and metrics are asked of.
     pub fn watch(mut self, part: impl Watched) -> Self {
         self.watched.push(Arc::new(part));
+        self
+    }
+    /// Lets operators see, replay and discard what these apps have parked, where [`listen`](Program::listen) serves: `GET /parked`,
+    /// `GET /parked/messages`, `POST /parked/replay` and `POST /parked/discard`, with `service` (where there are several), `reader`,
+    /// `key`, `dry_run`, `body`, `number` and `why` as query parameters. `operators` says who may; every act leaves an event with
+    /// that name in the log.
+    pub fn operated(
+        mut self,
+        apps: impl IntoIterator<Item = Running>,
+        operators: impl Fn(&axum::http::HeaderMap) -> Result<String, String> + Send + Sync + 'static,
+    ) -> Self {
+        self.desk = Some((apps.into_iter().collect(), Arc::new(operators)));
         self
     }
     /// Serves `/health/live`, `/health/ready` and `/metrics` at this address to whoever can reach it, until the process ends. Without
@@ -67,7 +82,10 @@ impl Program {
         let Some(at) = at else { return Ok(None) };
         let listener = TcpListener::bind(at).await.map_err(|error| format!("operations on {at}: {error}"))?;
         let at = listener.local_addr()?;
-        let routes = endpoints::health(self.asked()).merge(endpoints::metrics(self.asked(), recorder::install()?));
+        let mut routes = endpoints::health(self.asked()).merge(endpoints::metrics(self.asked(), recorder::install()?));
+        if let Some((apps, operators)) = &self.desk {
+            routes = routes.merge(parked::routes(apps.clone(), operators.clone()));
+        }
         signals::spawn(async move {
             if let Err(error) = axum::serve(listener, routes).await {
                 tracing::error!(%error, "nobody can ask how this process is");
@@ -101,6 +119,20 @@ impl Program {
         &self,
         app: &Running,
         at: SocketAddr,
+        routes: RoutesBuilder,
+        services: &[&'static str],
+    ) -> Result<(), BoxError> {
+        self.serve_with(server(), app, at, routes, services).await
+    }
+    /// The same on a server with limits or certificates of its own; take it from [`server`].
+    ///
+    /// # Errors
+    /// As [`serve`](Program::serve).
+    pub async fn serve_with(
+        &self,
+        mut server: Server,
+        app: &Running,
+        at: SocketAddr,
         mut routes: RoutesBuilder,
         services: &[&'static str],
     ) -> Result<(), BoxError> {
@@ -109,7 +141,7 @@ impl Program {
             let listener = TcpListener::bind(at).await.map_err(|error| format!("{at}: {error}"))?;
             tracing::info!(listen = %listener.local_addr()?, "{} listens", self.name);
             self.serves();
-            let server = server().add_routes(routes.routes());
+            let server = server.add_routes(routes.routes());
             Ok::<_, BoxError>(server.serve_with_incoming_shutdown(TcpIncoming::from(listener), stop).await?)
         };
         app.run(serving, self.asked_to_end()).await

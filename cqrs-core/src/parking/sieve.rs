@@ -31,7 +31,8 @@ struct Trouble {
 }
 
 impl Sieve {
-    /// Applies what can be applied and puts the rest aside, together with what is in the batch (the reader's move): all or nothing.
+    /// Applies what can be applied and puts the rest aside, together with what is in the batch (the reader's move, marks): all or
+    /// nothing.
     pub(crate) async fn pass(
         &mut self,
         shared: &Arc<Shared>,

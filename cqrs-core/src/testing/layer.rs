@@ -189,6 +189,9 @@ pub trait TransportLayer: Send + Sync + 'static {
     async fn subscribe(&self, group: &str, topics: &[&str]) -> Result<Box<dyn Subscription>, TransportError> {
         self.inner().subscribe(group, topics).await
     }
+    fn system(&self) -> &'static str {
+        self.inner().system()
+    }
     async fn close(&self) {
         self.inner().close().await;
     }
@@ -207,6 +210,9 @@ impl<L: TransportLayer> Transport for L {
     }
     async fn subscribe(&self, group: &str, topics: &[&str]) -> Result<Box<dyn Subscription>, TransportError> {
         TransportLayer::subscribe(self, group, topics).await
+    }
+    fn system(&self) -> &'static str {
+        TransportLayer::system(self)
     }
     async fn close(&self) {
         TransportLayer::close(self).await;

@@ -48,7 +48,7 @@ fn fails(left: &AtomicU32) -> Result<(), Fault> {
     }
 }
 impl Flaky {
-    /// This many of the next reads of positions fail.
+    /// This many of the next reads of positions fail, and of the questions whether it is ready.
     pub(crate) fn is_away(&self, times: u32) {
         self.faults.positions.store(times, SeqCst);
     }
@@ -57,6 +57,9 @@ impl Flaky {
 impl StorageLayer for Flaky {
     fn inner(&self) -> &dyn Storage {
         &self.memory
+    }
+    async fn ready(&self) -> Result<(), Fault> {
+        fails(&self.faults.positions)
     }
     async fn positions(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
         fails(&self.faults.positions)?;

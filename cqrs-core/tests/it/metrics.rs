@@ -5,16 +5,27 @@ use crate::{
     listener::{LISTENER, Script},
     trials::trial,
 };
-use cqrs_core::{App, Metadata, Rows, storage::Memory, testing::TestApp};
+use async_trait::async_trait;
+use cqrs_core::{
+    App, Metadata, Position, Rows,
+    batch::{Batch, Rejected},
+    parking::Retries,
+    storage::{Memory, Storage},
+    testing::{StorageLayer, TestApp},
+};
 use libtest_mimic::Trial;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use std::sync::{Arc, LazyLock};
+use std::sync::{
+    Arc, LazyLock,
+    atomic::{AtomicU32, Ordering::SeqCst},
+};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("metrics: a commit is timed, also one that is fast", commits),
         trial("metrics: a conflict and a repeated command are counted", conflicts),
         trial("metrics: a message that fails, and what was sent and handled, is counted", messages),
+        trial("metrics: what is parked is told, and that nothing is", parked),
         trial("metrics: a reader's lag is told, and that it has none", lag),
         trial("metrics: a database that is away is told", away),
     ]
@@ -59,24 +70,34 @@ async fn commits() {
     assert_eq!(value("cqrs_commit_duration_seconds_count", "commits", &labels), Some(1.0));
 }
 
-async fn conflicts() {
-    let app = metered("conflicts").build().expect("it fits together");
-    opened(&app, "kim").await;
-    let pay = |key: String| {
-        let app = app.with(Metadata::default().key(key));
-        async move { app.send(Pay { id: "kim".into(), amount: 1 }).await }
-    };
-    let pays = (0..20).map(|n| tokio::spawn(pay(n.to_string())));
-    for paid in pays.collect::<Vec<_>>() {
-        paid.await.expect("no panic").expect("it is paid");
+/// Refuses this many commits, as if somebody else had been faster.
+struct Busy(Memory, AtomicU32);
+#[async_trait]
+impl StorageLayer for Busy {
+    fn inner(&self) -> &dyn Storage {
+        &self.0
     }
-    let of = ["command=\"Pay\""];
-    let refused =
-        value("cqrs_commit_duration_seconds_count", "conflicts", &["command=\"Pay\"", "outcome=\"conflict\""]);
-    assert_eq!(value("cqrs_command_retries_total", "conflicts", &of), refused, "each is decided again");
-    assert_eq!(value("cqrs_command_repeats_total", "conflicts", &of), None);
-    assert_eq!(pay("3".into()).await.is_ok(), true);
-    assert_eq!(value("cqrs_command_repeats_total", "conflicts", &of), Some(1.0));
+    async fn commit(&self, batch: Batch) -> Result<Position, Rejected> {
+        match self.1.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)) {
+            Ok(_) => Err(Rejected::Conflict { what: "planted".into(), exists: false }),
+            Err(_) => self.0.commit(batch).await,
+        }
+    }
+}
+async fn conflicts() {
+    let app = metered("conflicts").storage(Busy(Memory::new(), AtomicU32::new(3))).build().expect("it fits together");
+    opened(&app, "kim").await;
+    let of = |outcome| ["command=\"Open\"", outcome];
+    let commits = |outcome| value("cqrs_commit_duration_seconds_count", "conflicts", &of(outcome));
+    assert_eq!(commits("outcome=\"conflict\""), Some(3.0));
+    assert_eq!(commits("outcome=\"committed\""), Some(1.0));
+    assert_eq!(value("cqrs_command_retries_total", "conflicts", &["command=\"Open\""]), Some(3.0));
+    let pay = async || app.with(Metadata::default().key("k")).send(Pay { id: "kim".into(), amount: 1 }).await;
+    let repeats = || value("cqrs_command_repeats_total", "conflicts", &["command=\"Pay\""]);
+    assert_eq!(pay().await.ok(), Some(1));
+    assert_eq!(repeats(), None);
+    assert_eq!(pay().await.ok(), Some(1));
+    assert_eq!(repeats(), Some(1.0));
 }
 
 async fn messages() {
@@ -96,6 +117,26 @@ async fn messages() {
     assert_eq!(value("cqrs_message_age_seconds_count", "messages", &[group]), Some(1.0));
     assert_eq!(value("cqrs_relay_published_total", "messages", &[]), Some(1.0));
     assert_eq!(value("cqrs_events_projected_total", "messages", &["projection=\"card\""]), Some(2.0));
+}
+
+async fn parked() {
+    let script = Arc::new(Script::default());
+    script.stuck(["kim"]);
+    let app = metered("parked").retries(Retries { attempts: 1, ..Retries::default() });
+    let app = TestApp::start(app.discover(LISTENER).provide(script.clone())).await.expect("it starts");
+    opened(&app, "kim").await;
+    let waiting = async || {
+        app.measure().await.expect("it can be measured");
+        value("cqrs_parked_messages", "parked", &["reader=\"bank.listener\""])
+    };
+    assert_eq!(waiting().await, Some(0.0), "none is 0, not absent");
+    paid_in(&app, "kim", 1).await;
+    paid_in(&app, "kim", 2).await;
+    until("both are parked", async || waiting().await == Some(2.0)).await;
+    script.stuck([]);
+    let by = Metadata::default().caller("operator");
+    app.parked().replay("bank.listener", "kim", &by).await.expect("they are replayed");
+    assert_eq!(waiting().await, Some(0.0), "a gauge comes down again");
 }
 
 async fn lag() {

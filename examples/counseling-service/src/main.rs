@@ -2,9 +2,13 @@
 use anyhow::Error;
 use clap::Parser;
 use counseling_service::{NAME, SERVICES, config::Args, grpc, seed, wire};
-use cqrs_core::{App, operations::Program, storage::postgres::Postgres};
+use cqrs_core::{
+    App,
+    operations::{self, Program},
+};
 use cqrs_kafka::Kafka;
 use tonic::service::RoutesBuilder;
+use trust::limits;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -13,13 +17,14 @@ async fn main() -> anyhow::Result<()> {
         std::process::exit(2)
     });
     let program = Program::start("counseling-service", "info");
-    let storage = Postgres::connect(config.database.expose()).await?;
+    let storage = config.database.connect().await?;
     let app = App::new(NAME).storage(storage).transport(Kafka::connect(config.kafka)?);
     let app = wire(app, config.responder).build()?;
-    let program = program.watch(app.clone());
+    let program = program.watch(app.clone()).operated([app.clone()], config.operators.asked());
     program.listen(config.operations).await.map_err(Error::from_boxed)?;
     seed(&app).await.map_err(Error::from_boxed)?;
     let mut routes = RoutesBuilder::default();
-    grpc(&app, &mut routes);
-    program.serve(&app, config.listen, routes, &SERVICES).await.map_err(Error::from_boxed)
+    grpc(&app, &config.proof, &mut routes);
+    let server = limits::limited(operations::server(), config.proof.certificates())?;
+    program.serve_with(server, &app, config.listen, routes, &SERVICES).await.map_err(Error::from_boxed)
 }

@@ -18,6 +18,8 @@ struct Part {
     name: &'static str,
     arguments: Vec<String>,
     at: String,
+    /// Where health and metrics are.
+    operations: String,
     program: Option<Program>,
 }
 
@@ -31,7 +33,7 @@ impl Deployment {
         let (rest, grpc) = (address()?, address()?);
         let data = folder.path().join("data").display().to_string();
         let arguments = ["--listen", &rest, "--grpc", &grpc, "--data", &data].map(str::to_owned).to_vec();
-        Self::start(folder, vec![Part { name: "hearlers", arguments, at: rest, program: None }]).await
+        Self::start(folder, vec![Part::new("hearlers", arguments, rest)?]).await
     }
     /// Three processes, a database each, one broker.
     ///
@@ -39,10 +41,13 @@ impl Deployment {
     /// When one does not start.
     pub async fn processes(postgres: &Postgres, kafka: &Kafka) -> Result<Deployment> {
         let (users, counseling, gateway) = (address()?, address()?, address()?);
+        let internal = format!("{}{}", uuid::Uuid::now_v7(), uuid::Uuid::now_v7());
+        let proof = ["--internal-secret", &internal];
         let service = |name, at: &String| -> Result<Part> {
             let database = postgres.create_database(name)?;
             let arguments = ["--listen", at, "--database", database.url(), "--kafka", kafka.bootstrap()];
-            Ok(Part { name, arguments: arguments.map(str::to_owned).to_vec(), at: at.clone(), program: None })
+            let arguments = arguments.into_iter().chain(proof).map(str::to_owned).collect();
+            Part::new(name, arguments, at.clone())
         };
         let (at_users, at_counseling) = (format!("http://{users}"), format!("http://{counseling}"));
         let secret = uuid::Uuid::now_v7().to_string();
@@ -51,9 +56,10 @@ impl Deployment {
             ["--user-service", &at_users],
             ["--counseling-service", &at_counseling],
             ["--jwt-secret", &secret],
+            proof,
         ];
         let arguments = arguments.concat().into_iter().map(str::to_owned).collect();
-        let gateway = Part { name: "gateway", arguments, at: gateway, program: None };
+        let gateway = Part::new("gateway", arguments, gateway)?;
         let parts = vec![service("user-service", &users)?, service("counseling-service", &counseling)?, gateway];
         Self::start(tempfile::tempdir()?, parts).await
     }
@@ -91,6 +97,15 @@ impl Deployment {
         let folder = self.folder.path().to_owned();
         self.part(name)?.run(&folder).await
     }
+    /// What a process answers to those who operate it: status and text.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn ask(&mut self, name: &str, path: &str) -> Result<(u16, String)> {
+        let url = format!("http://{}{path}", self.part(name)?.operations);
+        let answer = reqwest::get(url).await?;
+        Ok((answer.status().as_u16(), answer.text().await?))
+    }
     /// What a process said so far.
     ///
     /// # Errors
@@ -103,6 +118,11 @@ impl Deployment {
     }
 }
 impl Part {
+    fn new(name: &'static str, mut arguments: Vec<String>, at: String) -> Result<Part> {
+        let operations = address()?;
+        arguments.extend(["--operations".to_owned(), operations.clone()]);
+        Ok(Part { name, arguments, at, operations, program: None })
+    }
     async fn run(&mut self, folder: &Path) -> Result<()> {
         let file = log(folder, self.name);
         let mut program = Program::start(self.name, &self.arguments, &file)?;

@@ -1,5 +1,6 @@
-//! What the stories are told with: a person with an HTTP client, and programs that can be started and killed.
+//! What the stories are told with: a person with an HTTP client, and programs that can be started and killed; and the ledger.
 mod deployment;
+pub mod ledger;
 mod person;
 mod program;
 

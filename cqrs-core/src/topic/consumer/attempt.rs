@@ -85,7 +85,10 @@ async fn once(
                 }
             }
         }
-        let message = envelope::message(record).map_err(unreadable)?;
+        let message = envelope::message(record).map_err(|error| {
+            shared.meter.message(group, "unreadable");
+            unreadable(error)
+        })?;
         let Some(subscriber) = hears(&message.event.name) else { return Ok(()) };
         return match handle(shared, subscriber, message, Batch::default()).await {
             Err(Rejected::Seen) => Ok(()),

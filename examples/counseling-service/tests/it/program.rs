@@ -28,7 +28,7 @@ async fn says_what_is_wrong() -> anyhow::Result<()> {
     let ended = program.env("HEARLERS_RESPONDER_KEY", "sk-1").output()?;
     let said = String::from_utf8(ended.stderr)?;
     assert_eq!(ended.status.code(), Some(2), "{said}");
-    for name in ["HEARLERS_DATABASE", "HEARLERS_KAFKA", "HEARLERS_RESPONDER_URL"] {
+    for name in ["HEARLERS_DATABASE", "HEARLERS_KAFKA", "HEARLERS_RESPONDER_URL", "HEARLERS_INTERNAL_SECRET"] {
         assert!(said.contains(name), "{said}");
     }
     assert!(!said.contains("hunter2") && !said.contains("sk-1"), "{said}");
@@ -42,6 +42,7 @@ async fn serves_until_told(postgres: &'static Postgres, kafka: &'static Kafka) -
         program()
             .args(["--listen", &free, "--kafka", kafka.bootstrap()])
             .env("HEARLERS_DATABASE", database.url())
+            .env("HEARLERS_INTERNAL_SECRET", "a secret for tests, 32 bytes long")
             .spawn()?,
     );
     let visit = async {

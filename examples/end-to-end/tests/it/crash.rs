@@ -1,4 +1,4 @@
-//! A process is killed while people talk: what was acknowledged is there once, what was not can be said again, and the
+//! A process is killed, or asked to end, while people talk: what was acknowledged is there once, what was not can be said again, and the
 //! wallets are right.
 use anyhow::{Result, ensure};
 use end_to_end::{Deployment, Person};
@@ -15,7 +15,17 @@ const PEOPLE: usize = 6;
 const EACH: usize = 6;
 const PATIENCE: Duration = Duration::from_secs(120);
 
-pub(crate) async fn loses_nothing(system: &mut Deployment, victim: &str) -> Result<()> {
+/// How a process ends.
+#[derive(Clone, Copy)]
+pub(crate) enum End {
+    Killed,
+    /// By SIGTERM: it ends well, and in time.
+    Asked,
+}
+/// How long that may take in all.
+const EXIT: Duration = Duration::from_secs(10);
+
+pub(crate) async fn loses_nothing(system: &mut Deployment, victim: &str, end: End) -> Result<()> {
     let done = Arc::new(AtomicUsize::new(0));
     let mut people = Vec::new();
     for _ in 0..PEOPLE {
@@ -40,7 +50,13 @@ pub(crate) async fn loses_nothing(system: &mut Deployment, victim: &str) -> Resu
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         tokio::time::sleep(Duration::from_millis(fastrand::u64(0..50))).await;
-        system.kill(victim).await?;
+        match end {
+            End::Killed => system.kill(victim).await?,
+            End::Asked => {
+                let took = system.terminate(victim).await?;
+                ensure!(took < EXIT, "it took {took:?}");
+            }
+        }
         system.start_again(victim).await?;
     }
     for talk in try_join_all(talks).await? {
@@ -63,7 +79,7 @@ pub(crate) async fn ends_when_asked(system: &mut Deployment) -> Result<()> {
     let counsel = person.open_counsel(&person.a_counselor().await?).await?;
     person.say(&counsel, "안녕하세요", "hello").await?.data()?;
     let took = system.terminate("hearlers").await?;
-    ensure!(took < Duration::from_secs(10), "it took {took:?}");
+    ensure!(took < EXIT, "it took {took:?}");
     system.start_again("hearlers").await?;
     ensure!(person.said(&counsel).await?.len() == 3);
     person.has_tokens(6, PATIENCE).await

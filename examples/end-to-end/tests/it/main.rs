@@ -1,8 +1,11 @@
 //! The same story told twice, with real processes, and once more in a browser.
 mod browser; // what a person sees
-mod crash; // kill -9 during sends
+mod crash; // kill -9 and SIGTERM during sends
+mod operated; // what those who operate it ask
 mod story; // first visit to wallet
+mod traces; // one trace from HTTP to the last command
 
+use crash::End;
 use end_to_end::Deployment;
 use std::{process::ExitCode, time::Duration};
 use test_support::{Browser, Kafka, Postgres, Trials};
@@ -15,23 +18,45 @@ fn main() -> ExitCode {
         .test("the story, all in one", async || story::is_told(&Deployment::embedded().await?).await)
         .within(LIMIT)
         .test("kill -9 during sends, all in one", async || {
-            crash::loses_nothing(&mut Deployment::embedded().await?, "hearlers").await
+            crash::loses_nothing(&mut Deployment::embedded().await?, "hearlers", End::Killed).await
         })
         .within(LIMIT)
         .test("it ends when asked, all in one", async || {
             crash::ends_when_asked(&mut Deployment::embedded().await?).await
         })
         .within(LIMIT)
+        .test("SIGTERM during sends, all in one", async || {
+            crash::loses_nothing(&mut Deployment::embedded().await?, "hearlers", End::Asked).await
+        })
+        .within(LIMIT)
+        .test("health and metrics, all in one", async || {
+            operated::tells(&mut Deployment::embedded().await?, &["hearlers"]).await
+        })
+        .within(LIMIT)
+        .test("one trace from HTTP to the last command", traces::one_from_http_to_the_last_command)
+        .within(LIMIT)
+        .test(
+            "health, metrics, and SIGTERM during sends, as processes",
+            async |postgres: &'static Postgres, kafka: Kafka| {
+                let mut system = Deployment::processes(postgres, &kafka).await?;
+                for victim in ["user-service", "counseling-service", "gateway"] {
+                    crash::loses_nothing(&mut system, victim, End::Asked).await?;
+                }
+                operated::tells(&mut system, &["user-service", "counseling-service", "gateway"]).await
+            },
+        )
+        .within(LIMIT)
         .test("the story, as processes", async |postgres: &'static Postgres, kafka: Kafka| {
             story::is_told(&Deployment::processes(postgres, &kafka).await?).await
         })
         .within(LIMIT)
         .test("the user service killed in the middle", async |postgres: &'static Postgres, kafka: Kafka| {
-            crash::loses_nothing(&mut Deployment::processes(postgres, &kafka).await?, "user-service").await
+            crash::loses_nothing(&mut Deployment::processes(postgres, &kafka).await?, "user-service", End::Killed).await
         })
         .within(LIMIT)
         .test("the counseling service killed in the middle", async |postgres: &'static Postgres, kafka: Kafka| {
-            crash::loses_nothing(&mut Deployment::processes(postgres, &kafka).await?, "counseling-service").await
+            crash::loses_nothing(&mut Deployment::processes(postgres, &kafka).await?, "counseling-service", End::Killed)
+                .await
         })
         .within(LIMIT)
         .test("the page, in a browser", async |browser: Browser| {

@@ -1,26 +1,31 @@
 //! What travels beside a request: correlation, trace, what has been seen. In from HTTP, on to gRPC, and back.
 use crate::{error::Error, extract::IdempotencyKey, http::Gateway};
 use axum::{
-    extract::{FromRequestParts, Request, State},
+    extract::{FromRequestParts, MatchedPath, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use axum_extra::extract::{CookieJar, cookie::Cookie, cookie::SameSite};
-use contracts::USER_METADATA;
-use cqrs_core::{Metadata, PositionToken, grpc};
+use cqrs_core::{
+    Metadata, PositionToken, grpc,
+    trace::{self, Kind},
+};
 use std::{
     convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
-use tracing::Instrument;
+use tracing::{Instrument, Span, field::Empty};
+use trust::Person;
 use uuid::Uuid;
 
 const CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static(grpc::header::TRACEPARENT);
 const POSITION: HeaderName = HeaderName::from_static("hearlers-position");
 const POSITION_COOKIE: &str = "hearlersPosition";
+/// The longest path that is logged whole: ours are shorter.
+const LONGEST_PATH: usize = 256;
 /// Views are up to date long before; a token that outlives a restored database would only make readers wait.
 const POSITION_LIFETIME: Duration = Duration::from_secs(10 * 60);
 
@@ -28,7 +33,7 @@ const POSITION_LIFETIME: Duration = Duration::from_secs(10 * 60);
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
     metadata: Metadata,
-    user: Option<Uuid>,
+    person: Option<Person>,
     /// Shared by all calls of one request: what each answer includes, the next may ask for.
     seen: Arc<Mutex<PositionToken>>,
     secure: bool,
@@ -50,15 +55,15 @@ impl Call {
             seen.merge(&sent.ok_or_else(|| Error::invalid("Hearlers-Position: as the gateway sent it"))?);
         }
         let forwarded = headers.get("x-forwarded-proto").is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"https"));
-        Ok(Call { metadata, user: None, seen: Arc::new(Mutex::new(seen)), secure: secure_always || forwarded })
+        Ok(Call { metadata, person: None, seen: Arc::new(Mutex::new(seen)), secure: secure_always || forwarded })
     }
     /// One that the gateway makes by itself.
     pub(crate) fn own() -> Self {
-        Call { metadata: Metadata::default(), user: None, seen: Arc::default(), secure: false }
+        Call { metadata: Metadata::default(), person: None, seen: Arc::default(), secure: false }
     }
     /// On behalf of this person.
-    pub(crate) fn of(mut self, user: Uuid) -> Self {
-        self.user = Some(user);
+    pub(crate) fn of(mut self, person: Person) -> Self {
+        self.person = Some(person);
         self
     }
     /// A command that is done once for this key.
@@ -70,11 +75,11 @@ impl Call {
     /// The message as it goes out, with everything that travels beside it.
     pub(crate) fn request<T>(&self, message: T, deadline: Duration) -> tonic::Request<T> {
         let mut request = tonic::Request::new(message);
-        let metadata = Metadata { token: self.seen(), ..self.metadata.clone() };
+        let traceparent = trace::current().or_else(|| self.metadata.traceparent.clone());
+        let metadata = Metadata { token: self.seen(), traceparent, ..self.metadata.clone() };
         grpc::write(&metadata, request.metadata_mut());
-        if let Some(user) = self.user {
-            let user = user.to_string().parse().expect("a UUID is ASCII");
-            request.metadata_mut().insert(USER_METADATA, user);
+        if let Some(person) = self.person {
+            request.extensions_mut().insert(person); // which the client signs
         }
         request.set_timeout(deadline);
         request
@@ -90,6 +95,19 @@ impl Call {
     fn seen(&self) -> PositionToken {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// The span of a request, in the trace that its caller says.
+fn span_of(request: &Request, call: &Call, correlation: &str) -> Span {
+    let (method, path) = (request.method().as_str(), request.uri().path());
+    let path = path.get(..LONGEST_PATH).unwrap_or(path); // it is ASCII: a longer one is cut, not lost
+    let span = tracing::info_span!("http", method, path, correlation, otel.name = Empty, otel.kind = Empty);
+    trace::follow(&span, call.metadata.traceparent.as_deref());
+    // The route and not the path: a name must not have ids in it.
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let attributes = [("http.request.method", method), ("http.route", route), ("url.path", path)];
+    trace::describe(&span, Some(Kind::Server), || format!("{method} {route}").trim_end().to_owned(), &attributes);
+    span
 }
 
 /// The trace id of a `traceparent` that reads as W3C says: `00-<32 hex>-<16 hex>-<2 hex>`.
@@ -125,13 +143,15 @@ pub(crate) async fn follow(State(gateway): State<Gateway>, mut request: Request,
     };
     let known = position_cookie(request.headers());
     let correlation = call.metadata.correlation.unwrap_or_default().to_string();
-    let span = tracing::info_span!("http", method = %request.method(), path = request.uri().path(), correlation);
+    let span = span_of(&request, &call, &correlation);
     let started = Instant::now();
     request.extensions_mut().insert(call.clone());
 
     let response = async {
         let response = next.run(request).await;
-        tracing::info!(status = response.status().as_u16(), took = ?started.elapsed(), "answered");
+        let status = response.status();
+        trace::set(&Span::current(), "http.response.status_code", status.as_u16().into());
+        tracing::info!(status = status.as_u16(), took = ?started.elapsed(), "answered");
         response
     };
     let mut response = response.instrument(span).await;

@@ -117,7 +117,7 @@ async fn a_token_of_another_kind_is_none() {
     };
     let other_hash = {
         let header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::HS512);
-        jsonwebtoken::encode(&header, &claims(), &jsonwebtoken::EncodingKey::from_secret(SECRET)).unwrap()
+        jsonwebtoken::encode(&header, &claims(), &jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes())).unwrap()
     };
     let other_key = {
         let key = jsonwebtoken::EncodingKey::from_secret(b"another secret, also 32 bytes long");

@@ -1,0 +1,68 @@
+//! What consumers made of the topic: I1, I3, I4.
+use super::{Invariant, Notes, Posting, Seen};
+use crate::ledger::{account::Posted, tally::Tally};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+pub(super) fn check(seen: &Seen, notes: &mut Notes) {
+    let sent: HashSet<u64> = seen.topic.iter().map(|it| it.id).collect();
+    if let Some(applied) = &seen.applied {
+        subscriber(seen, &sent, applied, notes);
+    }
+    if let Some(tallies) = &seen.tallies {
+        projection(seen, &sent, tallies, notes);
+    }
+}
+
+fn subscriber(seen: &Seen, sent: &HashSet<u64>, applied: &[Posting], notes: &mut Notes) {
+    let mut ids = HashSet::with_capacity(applied.len());
+    let mut last: HashMap<&str, u64> = HashMap::new();
+    for posting in applied {
+        if !ids.insert(posting.id) {
+            notes.doubled(1, || format!("{} {} was applied again", posting.key, posting.seq));
+            continue;
+        }
+        let last = last.entry(&posting.key).or_default();
+        if posting.seq <= *last {
+            let before = *last;
+            notes.inverted(|| format!("{} {} was applied after {before}", posting.key, posting.seq));
+        } else if posting.seq > *last + 1 && seen.parked.is_empty() {
+            let before = *last;
+            notes.broken(Invariant::I3, 1, || format!("{} {} was applied next to {before}", posting.key, posting.seq));
+        }
+        *last = (*last).max(posting.seq);
+    }
+    for copy in seen.topic.iter().filter(|it| !seen.parked.contains(&it.id)) {
+        if ids.insert(copy.id) {
+            notes.lost(|| format!("{} {} is on the broker, and was not applied", copy.key, copy.seq));
+        }
+    }
+    for posting in applied.iter().filter(|it| !sent.contains(&it.id)) {
+        notes.broken(Invariant::I2, 1, || format!("{} {} was applied, and never sent", posting.key, posting.seq));
+    }
+}
+
+/// A view has no list of what was applied. Its count, sum and digest are those of the log, or something is wrong.
+fn projection(seen: &Seen, sent: &HashSet<u64>, tallies: &BTreeMap<String, Tally>, notes: &mut Notes) {
+    let mut expected: BTreeMap<&str, Tally> = BTreeMap::new();
+    for Posting { key, seq, amount, id, .. } in seen.log.iter().filter(|it| sent.contains(&it.id)) {
+        let posted = Posted { key: key.clone(), seq: *seq, amount: *amount, id: *id };
+        expected.entry(key).or_default().post(&posted);
+    }
+    for (key, wanted) in &expected {
+        let found = tallies.get(*key).cloned().unwrap_or_default();
+        for _ in found.count - found.repeats.min(found.count)..wanted.count {
+            notes.lost(|| format!("{key}: {} of {} credits are in the projection", found.count, wanted.count));
+        }
+        notes.doubled(found.repeats, || format!("{key}: {} credits are in the projection again", found.repeats));
+        notes.broken(Invariant::I3, found.gaps, || format!("{key}: credits were passed over {} times", found.gaps));
+        if found.count == wanted.count && found.sum != wanted.sum {
+            notes.doubled(1, || format!("{key}: the projection's sum is {}, not {}", found.sum, wanted.sum));
+        }
+        if found.count == wanted.count && found.digest != wanted.digest {
+            notes.broken(Invariant::I3, 1, || format!("{key}: the projection took other credits, or another order"));
+        }
+    }
+    for key in tallies.keys().filter(|key| !expected.contains_key(key.as_str())) {
+        notes.broken(Invariant::I2, 1, || format!("{key} is in the projection, and never was credited"));
+    }
+}

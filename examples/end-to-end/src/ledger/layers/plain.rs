@@ -1,0 +1,20 @@
+//! Nothing changed: what is shared, where an app takes it by value.
+use cqrs_core::{
+    storage::Storage,
+    testing::{StorageLayer, TransportLayer},
+    transport::Transport,
+};
+use std::sync::Arc;
+
+/// What is shared, by value.
+pub struct Plain<T: ?Sized>(pub Arc<T>);
+impl StorageLayer for Plain<dyn Storage> {
+    fn inner(&self) -> &dyn Storage {
+        &*self.0
+    }
+}
+impl TransportLayer for Plain<dyn Transport> {
+    fn inner(&self) -> &dyn Transport {
+        &*self.0
+    }
+}

@@ -1,0 +1,33 @@
+//! Relay, subscriber and projection: the framework's own background jobs, until asked to end.
+use super::{Config, Goodbye, REFUSED, app};
+use anyhow::Result;
+use cqrs_core::app::DRAIN;
+use std::{
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+pub(super) async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<ExitCode> {
+    let mut stop = std::pin::pin!(stop);
+    let app = app::app(&config).await?;
+    let background = loop {
+        match app.start().await {
+            Ok(background) => break background,
+            Err(fault) if app::is_refusal(&fault) => {
+                let fault = anyhow::Error::new(fault);
+                eprintln!("refused: {fault:#}");
+                return Ok(ExitCode::from(REFUSED));
+            }
+            Err(fault) => tracing::warn!(%fault, "not started yet"),
+        }
+        tokio::select! {
+            () = &mut stop => return Ok(ExitCode::SUCCESS),
+            () = tokio::time::sleep(Duration::from_millis(200)) => {}
+        }
+    };
+    stop.await;
+    let began = Instant::now();
+    let drained = background.stop(DRAIN).await;
+    config.say(&Goodbye { drained, milliseconds: began.elapsed().as_millis() as u64 })?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,145 @@
+//! What the broker holds, read by a consumer without a group; and what is done to it from outside.
+use crate::ledger::{account::Posted, check::Copied};
+use anyhow::{Context, Result, ensure};
+use rdkafka::{
+    ClientConfig, Message, Offset, TopicPartitionList,
+    admin::{AdminClient, AdminOptions, NewPartitions},
+    client::DefaultClientContext,
+    consumer::{BaseConsumer, CommitMode, Consumer},
+    message::OwnedMessage,
+    producer::{BaseProducer, BaseRecord, Producer},
+};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the broker may say nothing in the middle of a topic.
+const SILENCE: Duration = Duration::from_secs(20);
+
+/// A topic, by a client of our own that knows nothing of the framework.
+#[derive(Debug, Clone)]
+pub struct Broker {
+    /// `bootstrap.servers`.
+    pub bootstrap: String,
+    /// The topic.
+    pub topic: String,
+}
+
+impl Broker {
+    fn consumer(&self, group: &str) -> Result<BaseConsumer> {
+        let mut settings = ClientConfig::new();
+        settings.set("bootstrap.servers", &self.bootstrap).set("group.id", group).set("enable.auto.commit", "false");
+        settings
+            .set("enable.partition.eof", "false")
+            .set("fetch.wait.max.ms", "50")
+            .set("auto.offset.reset", "earliest");
+        Ok(settings.create()?)
+    }
+    fn partitions(&self, consumer: &BaseConsumer) -> Result<Vec<i32>> {
+        let found = consumer.fetch_metadata(Some(&self.topic), TIMEOUT)?;
+        let topic = found.topics().first().context("no such topic")?;
+        Ok(topic.partitions().iter().map(|it| it.id()).collect())
+    }
+
+    /// Everything that the topic holds, each partition in order.
+    ///
+    /// # Errors
+    /// When it cannot be read to the end.
+    pub fn everything(&self) -> Result<Vec<OwnedMessage>> {
+        let consumer = self.consumer("tap")?;
+        let (mut from, mut left) = (TopicPartitionList::new(), BTreeMap::new());
+        for partition in self.partitions(&consumer)? {
+            let (low, high) = consumer.fetch_watermarks(&self.topic, partition, TIMEOUT)?;
+            if high > low {
+                from.add_partition_offset(&self.topic, partition, Offset::Offset(low))?;
+                left.insert(partition, high);
+            }
+        }
+        consumer.assign(&from)?;
+        let (mut all, mut heard) = (Vec::new(), Instant::now());
+        while !left.is_empty() {
+            ensure!(heard.elapsed() < SILENCE, "the topic cannot be read to the end: {left:?}");
+            let Some(message) = consumer.poll(Duration::from_millis(100)) else { continue };
+            let Ok(message) = message else { continue }; // said again by the silence
+            heard = Instant::now();
+            if left.get(&message.partition()).is_some_and(|end| message.offset() + 1 >= *end) {
+                left.remove(&message.partition());
+            }
+            all.push(message.detach());
+        }
+        all.sort_by_key(|it| (it.partition(), it.offset()));
+        Ok(all)
+    }
+
+    /// Every credit on the topic; what is none is left out.
+    ///
+    /// # Errors
+    /// When it cannot be read to the end.
+    pub fn credits(&self) -> Result<Vec<Copied>> {
+        let copied = |it: &OwnedMessage| {
+            let posted: Posted = serde_json::from_slice(it.payload()?).ok()?;
+            let (partition, offset) = (it.partition(), it.offset());
+            Some(Copied { partition, offset, key: posted.key, seq: posted.seq, id: posted.id })
+        };
+        Ok(self.everything()?.iter().filter_map(copied).collect())
+    }
+
+    /// The group's offset of each partition.
+    ///
+    /// # Errors
+    /// When the coordinator does not answer.
+    pub fn committed(&self, group: &str) -> Result<BTreeMap<i32, i64>> {
+        let consumer = self.consumer(group)?;
+        let mut asked = TopicPartitionList::new();
+        for partition in self.partitions(&consumer)? {
+            asked.add_partition(&self.topic, partition);
+        }
+        let found = consumer.committed_offsets(asked, TIMEOUT)?;
+        let offset = |offset| if let Offset::Offset(at) = offset { at } else { 0 };
+        Ok(found.elements().iter().map(|it| (it.partition(), offset(it.offset()))).collect())
+    }
+
+    /// Puts a group without members back to the beginning.
+    ///
+    /// # Errors
+    /// When it has members, or the coordinator does not answer.
+    pub fn reset(&self, group: &str) -> Result<()> {
+        let consumer = self.consumer(group)?;
+        let mut from = TopicPartitionList::new();
+        for partition in self.partitions(&consumer)? {
+            from.add_partition_offset(&self.topic, partition, Offset::Offset(0))?;
+        }
+        Ok(consumer.commit(&from, CommitMode::Sync)?)
+    }
+
+    /// Sends what is given, as it is.
+    ///
+    /// # Errors
+    /// When it is not acknowledged.
+    pub fn send<'a>(&self, records: impl IntoIterator<Item = BaseRecord<'a, [u8], [u8]>>) -> Result<()> {
+        let mut settings = ClientConfig::new();
+        settings.set("bootstrap.servers", &self.bootstrap).set("partitioner", "murmur2_random");
+        let producer: BaseProducer = settings.create()?;
+        for record in records {
+            producer.send(record).map_err(|(error, _)| error)?;
+            producer.poll(Duration::ZERO);
+        }
+        Ok(producer.flush(TIMEOUT)?)
+    }
+
+    /// Gives the topic more partitions.
+    ///
+    /// # Errors
+    /// When the broker refuses.
+    pub async fn grow(&self, partitions: usize) -> Result<()> {
+        let admin: AdminClient<DefaultClientContext> =
+            ClientConfig::new().set("bootstrap.servers", &self.bootstrap).create()?;
+        let more = NewPartitions::new(&self.topic, partitions);
+        let grown = admin.create_partitions([&more], &AdminOptions::new().request_timeout(Some(TIMEOUT))).await?;
+        let refused = grown.into_iter().find_map(Result::err);
+        ensure!(refused.is_none(), "{refused:?}");
+        Ok(())
+    }
+}
