@@ -11,7 +11,7 @@ use super::{
 };
 use crate::listener::lock;
 use cqrs_core::{App, Error, Metadata, Rows, Running, Streams, parking::Retries};
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 use std::{sync::Arc, time::Duration};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +75,12 @@ pub(crate) fn life(stage: Arc<Stage>, index: usize, process: Arc<Process>) -> Bo
             }
             _ => (),
         }
+        if role == Role::Relay && stage.embedded {
+            // Relays know the groups that have joined by then.
+            stage.machine.sleep(SECOND).await;
+            let relays = app.relays().into_iter().map(|it| keep_stepping(&process, database, &app, Box::new(it)));
+            return drop(join_all(relays).await);
+        }
         let engine = engine(&app, role, &process).await;
         keep_stepping(&process, database, &app, engine).await;
     })
@@ -96,6 +102,7 @@ fn app(stage: &Arc<Stage>, index: usize, process: &Arc<Process>, database: &Arc<
     };
     let app = app.aggregate(Rows::<Notes>::new()).aggregate(Rows::<Trail>::new());
     let app = match stage.bug {
+        Bug::None if stage.embedded => app.storage(connection).transport(lock(&stage.in_process).clone()),
         Bug::None => app.storage(connection).transport(client),
         bug => app
             .storage(Store { connection, bug, plot: stage.plot.clone() })

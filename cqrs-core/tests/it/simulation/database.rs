@@ -29,6 +29,8 @@ use tokio::sync::Notify;
 pub(crate) struct Database {
     pub(crate) machine: Machine,
     pub(crate) name: &'static str,
+    /// One process has it for itself, and takes what is under way with it when it dies.
+    exclusive: bool,
     memory: Memory,
     audit: Arc<Audit>,
     server: Mutex<Server>,
@@ -67,11 +69,18 @@ struct Open {
 }
 
 impl Database {
-    pub(crate) fn new(machine: &Machine, name: &'static str, audit: &Arc<Audit>, trouble: u32) -> Arc<Self> {
+    pub(crate) fn new(
+        machine: &Machine,
+        name: &'static str,
+        audit: &Arc<Audit>,
+        trouble: u32,
+        exclusive: bool,
+    ) -> Arc<Self> {
         let clock = Simulated { machine: machine.clone(), process: None };
         Arc::new(Database {
             machine: machine.clone(),
             name,
+            exclusive,
             memory: Memory::with(Arc::new(clock)),
             audit: audit.clone(),
             server: Mutex::new(Server { trouble, ..Server::default() }),

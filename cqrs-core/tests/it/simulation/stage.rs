@@ -12,6 +12,7 @@ use super::{
     trace::Broken,
 };
 use crate::listener::lock;
+use cqrs_core::transport::InProcess;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
@@ -24,6 +25,9 @@ pub(crate) struct Stage {
     pub(crate) shop: Arc<Database>,
     pub(crate) bank: Arc<Database>,
     pub(crate) broker: Arc<Broker>,
+    /// Everything in one process, with databases of its own and no broker.
+    pub(crate) embedded: bool,
+    pub(crate) in_process: Mutex<InProcess>,
     pub(crate) bug: Bug,
     pub(crate) plot: Arc<Plot>,
     /// Accounts as rows, or as streams.
@@ -90,6 +94,7 @@ pub(crate) const KEYS: [&str; 4] = ["kim", "lee", "park", "choi"];
 impl Stage {
     fn new(machine: &Machine, bug: Bug) -> Arc<Self> {
         let audit = Arc::new(Audit::new(machine));
+        let embedded = bug == Bug::None && machine.one_of(&[false, false, true]);
         let pace = machine.one_of(&[&FAST, &UNEVEN, &SLOW]);
         machine.pace(pace);
         if std::ptr::eq(pace, &SLOW) {
@@ -116,12 +121,12 @@ impl Stage {
             };
             orders.push((0..count).map(order).collect());
         }
-        roles.extend(std::iter::repeat_n(Role::Relay, machine.one_of(&[1, 1, 2, 2])));
+        roles.extend(std::iter::repeat_n(Role::Relay, if embedded { 1 } else { machine.one_of(&[1, 1, 2, 2]) }));
         // One or two kinds of readers, each alone or with a rival.
         for _ in 0..machine.one_of(&[1, 1, 2]) {
             let role = machine.one_of(&[Role::Book, Role::Book, Role::Mirror, Role::Note, Role::Tally, Role::Trail]);
             if !roles.contains(&role) {
-                roles.extend(std::iter::repeat_n(role, machine.one_of(&[1, 2])));
+                roles.extend(std::iter::repeat_n(role, if embedded { 1 } else { machine.one_of(&[1, 2]) }));
             }
         }
         let strikes = machine.one_of(&[0, 0, 8, 3]);
@@ -145,10 +150,12 @@ impl Stage {
         let actors: Vec<_> = roles.into_iter().map(actor).collect();
         let stage = Arc::new(Stage {
             machine: machine.clone(),
-            shop: Database::new(machine, "shop", &audit, trouble()),
-            bank: Database::new(machine, "bank", &audit, trouble()),
+            shop: Database::new(machine, "shop", &audit, trouble(), embedded),
+            bank: Database::new(machine, "bank", &audit, trouble(), embedded),
             broker: Broker::new(machine, &audit, trouble(), &poison),
             audit,
+            embedded,
+            in_process: Mutex::default(),
             bug,
             plot: Arc::default(),
             rows: machine.choose(2) == 0,
@@ -170,7 +177,10 @@ impl Stage {
         if self.poison.hit != Hit::Nobody {
             self.calm_not_before(self.poison.cured_at);
         }
-        for (index, actor) in self.actors.iter().enumerate() {
+        if self.embedded {
+            self.start_all();
+        }
+        for (index, actor) in self.actors.iter().enumerate().filter(|_| !self.embedded) {
             self.calm_not_before(actor.starts_at + SECOND);
             let stage = self.clone();
             machine.at(actor.starts_at, move |_| stage.start(index));
@@ -214,16 +224,24 @@ impl Stage {
     }
     fn start(self: &Arc<Self>, index: usize) {
         let actor = &self.actors[index];
-        let process = Process::new(&self.machine, format!("{:?} {index}", actor.role), actor.skew);
-        self.machine.note(|| format!("{} starts", process.name));
-        lock(&self.plan).polls.insert(process.task, (index, 0));
-        *lock(&actor.process) = Some(process.clone());
-        self.machine.spawn(process.task, actor::life(self.clone(), index, process));
+        self.start_in(index, &Process::new(&self.machine, format!("{:?} {index}", actor.role), actor.skew));
+    }
+    /// One process with everything in it, and a broker that is as new as it is.
+    fn start_all(self: &Arc<Self>) {
+        *lock(&self.in_process) = InProcess::new();
+        let process = Process::new(&self.machine, "all in one".into(), 0);
+        (0..self.actors.len()).for_each(|index| self.start_in(index, &process));
+    }
+    fn start_in(self: &Arc<Self>, index: usize, process: &Arc<Process>) {
+        self.machine.note(|| format!("{:?} starts in {}", self.actors[index].role, process.name));
+        *lock(&self.actors[index].process) = Some(process.clone());
+        let task = process.spawn(actor::life(self.clone(), index, process.clone()));
+        lock(&self.plan).polls.insert(task, (index, 0));
     }
     fn start_after(self: &Arc<Self>, time: Micros, index: usize) {
         self.calm_not_before(self.machine.now() + time + SECOND);
         let stage = self.clone();
-        self.machine.after(time, move |_| stage.start(index));
+        self.machine.after(time, move |_| if stage.embedded { stage.start_all() } else { stage.start(index) });
     }
     /// A task is about to run.
     fn polled(self: &Arc<Self>, task: TaskId) {
@@ -293,7 +311,7 @@ impl Stage {
             return Some(format!("command {} is not answered", order.command));
         }
         let effects: Vec<_> = self.actors.iter().filter_map(|it| it.role.effect()).collect();
-        self.audit.missing(&effects).or_else(|| self.broker.behind("bank.mirror"))
+        self.audit.missing(&effects, !self.embedded).or_else(|| self.broker.behind("bank.mirror"))
     }
 }
 
