@@ -76,8 +76,11 @@ pub(crate) fn life(stage: Arc<Stage>, index: usize, process: Arc<Process>) -> Bo
             _ => (),
         }
         if role == Role::Relay && stage.embedded {
-            // Relays know the groups that have joined by then.
-            stage.machine.sleep(SECOND).await;
+            // Relays know the groups that have joined by then, as `Running::join` on all and then `start` has it.
+            let groups = stage.actors.iter().filter(|it| it.role.is_bank()).count();
+            while app.relays().len() < groups {
+                stage.machine.sleep(10 * MILLI).await;
+            }
             let relays = app.relays().into_iter().map(|it| keep_stepping(&process, database, &app, Box::new(it)));
             return drop(join_all(relays).await);
         }

@@ -76,7 +76,8 @@ impl Broker {
             let from = process.thaws_at().unwrap_or(self.machine.now());
             let broker = self.clone();
             let learns = self.machine.one_of(&[0, SECOND / 20, SECOND, 3 * SECOND]);
-            self.machine.at(from + learns + self.machine.delay(), move |_| broker.learns(id));
+            let generation = self.state().members.get(&id).map(|it| it.generation);
+            self.machine.at(from + learns + self.machine.delay(), move |_| broker.learns(id, generation));
         }
         groups.iter().for_each(|group| self.balance(group));
     }
@@ -93,9 +94,9 @@ impl Broker {
         drop(state);
         members.iter().for_each(|it| self.expel(it));
     }
-    fn learns(self: &Arc<Self>, id: u64) {
+    fn learns(self: &Arc<Self>, id: u64, generation: Option<u64>) {
         let mut state = self.state();
-        let Some(member) = state.members.get_mut(&id) else { return };
+        let Some(member) = state.members.get_mut(&id).filter(|it| Some(it.generation) == generation) else { return };
         let gone: Vec<_> = std::mem::take(&mut member.holds).into_keys().collect();
         member.unsent.clear();
         if !gone.is_empty() {
