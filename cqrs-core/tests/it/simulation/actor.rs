@@ -107,9 +107,11 @@ fn app(stage: &Arc<Stage>, index: usize, process: &Arc<Process>, database: &Arc<
     let app = match stage.bug {
         Bug::None if stage.embedded => app.storage(connection).transport(lock(&stage.in_process).clone()),
         Bug::None => app.storage(connection).transport(client),
-        bug => app
-            .storage(Store { connection, bug, plot: stage.plot.clone() })
-            .transport(Wire { client, bug, plot: stage.plot.clone() }),
+        bug => app.storage(Store { connection, bug, plot: stage.plot.clone() }).transport(Wire {
+            client,
+            bug,
+            plot: stage.plot.clone(),
+        }),
     };
     app.build().expect("it fits together")
 }

@@ -1,22 +1,19 @@
 //! The ledger of a schedule: it sees every commit, every record stored and every offset committed, at once, and says which
 //! invariant does not hold.
-use super::{
-    database::Database,
-    machine::{Machine, TaskId},
-    process::Process,
-    trace::Broken,
-};
+mod facts;
+
+pub(crate) use facts::Written;
+
+use super::{database::Database, machine::Machine, process::Process, trace::Broken};
 use crate::listener::lock;
 use cqrs_core::{
-    batch::{Entry, Move, Park, ViewWrite},
+    batch::{Entry, Move},
     log::lane_of,
     transport::Partition,
 };
+use facts::{Facts, Lane, Told, in_words, reader_of};
 use serde::Deserialize;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Mutex,
-};
+use std::sync::Mutex;
 use uuid::Uuid;
 
 /// What must hold, and what it is called where it does not.
@@ -32,58 +29,9 @@ pub(crate) const NO_NEEDLESS: &str = "no duplicate without a cause";
 pub(crate) const NO_NEEDLESS_PARKING: &str = "nothing parked without a cause";
 pub(crate) const DRAINS: &str = "drains";
 
-/// What the audit looks at in a batch, besides its events.
-pub(crate) struct Written {
-    pub(crate) views: Vec<ViewWrite>,
-    pub(crate) moves: Vec<Move>,
-    pub(crate) parks: Vec<Park>,
-}
-
 pub(crate) struct Audit {
     machine: Machine,
     facts: Mutex<Facts>,
-}
-#[derive(Default)]
-struct Facts {
-    /// How many events of a key are committed, and where each lies: what must be told and have its effects.
-    told: BTreeMap<String, u64>,
-    by_id: BTreeMap<Uuid, (String, u64)>,
-    by_number: BTreeMap<(String, u32), u64>,
-    entries: Vec<Told>,
-    /// Messages that were put aside, by reader.
-    parked: BTreeSet<(String, Uuid)>,
-    /// How far the first copies on the broker go, without a gap.
-    sent: BTreeMap<String, (u64, Partition)>,
-    /// How far each effect goes, by its name and key.
-    effects: BTreeMap<(String, String), u64>,
-    positions: BTreeMap<String, u64>,
-    lessees: BTreeMap<String, (TaskId, u64)>,
-    /// Commands of which the caller was told that they were not done.
-    failed: BTreeSet<u32>,
-    duplicates: u64,
-    disturbances: u64,
-    may_park: bool,
-}
-/// An entry that others are told of.
-struct Told {
-    at: u64,
-    lane: u16,
-    id: Uuid,
-    key: String,
-    /// Which of its key it is.
-    place: u64,
-}
-/// A relay's reader: `relay/3` to a broker, `relay/group@topic/3` to a group in the same process.
-struct Lane<'a> {
-    group: Option<&'a str>,
-    number: u16,
-}
-impl<'a> Lane<'a> {
-    fn of(reader: &'a str) -> Option<Self> {
-        let (audience, number) = reader.strip_prefix("relay")?.rsplit_once('/')?;
-        let group = audience.strip_prefix('/').and_then(|it| it.split('@').next());
-        Some(Lane { group, number: number.parse().ok()? })
-    }
 }
 /// What every event and contract of the simulated services holds.
 #[derive(Deserialize)]
@@ -214,7 +162,10 @@ impl Audit {
         if let Some(lane) = Lane::of(&step.reader) {
             let passed = facts.entries.iter().filter(|it| it.at <= step.to && it.lane == lane.number);
             let arrived = |it: &Told| match lane.group {
-                None => facts.sent.get(&it.key).is_some_and(|(sent, _)| *sent >= it.place) || facts.is_parked(&step.reader, it.id),
+                None => {
+                    facts.sent.get(&it.key).is_some_and(|(sent, _)| *sent >= it.place)
+                        || facts.is_parked(&step.reader, it.id)
+                }
                 Some(group) => facts.has_effect(group, &it.key) >= it.place || facts.is_parked(reader_of(group), it.id),
             };
             if let Some(Told { at, key, place, .. }) = passed.into_iter().find(|it| !arrived(it)) {
@@ -305,7 +256,8 @@ impl Audit {
     pub(crate) fn missing(&self, effects: &[&str], broker: bool) -> Option<String> {
         let facts = lock(&self.facts);
         for Told { at, lane, key, place, .. } in &facts.entries {
-            let mut readers = facts.positions.iter().filter(|(it, _)| Lane::of(it).is_some_and(|it| it.number == *lane));
+            let mut readers =
+                facts.positions.iter().filter(|(it, _)| Lane::of(it).is_some_and(|it| it.number == *lane));
             if let Some((reader, _)) = readers.find(|(_, passed)| *passed < at) {
                 return Some(format!("{reader} has not moved over {key} {place} at {at}"));
             }
@@ -324,28 +276,4 @@ impl Audit {
         }
         None
     }
-}
-
-impl Facts {
-    fn has_effect(&self, effect: &str, key: &str) -> u64 {
-        self.effects.get(&(effect.to_owned(), key.to_owned())).copied().unwrap_or_default()
-    }
-    fn is_parked(&self, reader: &str, id: Uuid) -> bool {
-        self.parked.contains(&(reader.to_owned(), id))
-    }
-}
-/// Under which name the reader of a group parks.
-fn reader_of(group: &str) -> &str {
-    if group == "bank.mirror" { "projection/mirror" } else { group }
-}
-
-fn in_words(database: &Database, process: &Process, entries: &[Entry], written: &Written) -> String {
-    let mut parts = Vec::new();
-    for entry in entries {
-        parts.push(format!("{} {} {} at {}", entry.name, entry.stream, entry.version, entry.position.0));
-    }
-    parts.extend(written.views.iter().map(|it| format!("view {} {}", it.view, it.key)));
-    parts.extend(written.moves.iter().map(|it| format!("{} {} -> {}", it.reader, it.from, it.to)));
-    parts.extend(written.parks.iter().map(|it| format!("{} parks {} {}", it.reader, it.key, it.at)));
-    format!("{}: {} commits {}", database.name, process.name, parts.join(", "))
 }
