@@ -3,6 +3,7 @@ use crate::{
     BoxError, Metadata, Recorded, Timestamp,
     app::Raw,
     batch::{Entry, Told},
+    metadata::is_traceparent,
     transport::{Received, Record},
 };
 use chrono::SecondsFormat;
@@ -55,10 +56,11 @@ pub(crate) fn message(received: &Received) -> Result<Recorded<Raw>, BoxError> {
         Some(time) => Timestamp::from(chrono::DateTime::parse_from_rfc3339(time)?),
         None => Timestamp::UNIX_EPOCH,
     };
+    let traceparent = received.header("traceparent").or(received.header("ce_traceparent"));
     let metadata = Metadata {
         correlation: optional("ce_correlationid")?,
         causation: optional("ce_causationid")?,
-        traceparent: received.header("traceparent").or(received.header("ce_traceparent")).map(str::to_owned),
+        traceparent: traceparent.filter(|it| is_traceparent(it)).map(str::to_owned),
         ..Metadata::NONE
     };
     let bytes = received.body.clone().ok_or("a record without data")?;

@@ -1,5 +1,5 @@
 //! gRPC at the edges: kinds of error as status codes, metadata as headers, both ways. Feature `tonic`.
-use crate::{DomainError, Error, ErrorKind, Fault, Metadata, PositionToken, Timestamp};
+use crate::{DomainError, Error, ErrorKind, Fault, Metadata, PositionToken, Timestamp, metadata::is_traceparent};
 use std::time::Duration;
 use tonic::{
     Code, Status,
@@ -34,22 +34,29 @@ const LONGEST: usize = 256;
 /// # Errors
 /// `INVALID_ARGUMENT`, naming the header that cannot be read.
 pub fn read(headers: &MetadataMap, now: Timestamp) -> Result<Metadata, Status> {
-    let text = |name: &'static str| match headers.get(name).map(|value| value.to_str()) {
-        None => Ok(None),
-        Some(Ok(value)) if value.len() <= LONGEST && !value.is_empty() => Ok(Some(value)),
-        Some(_) => Err(bad(name)),
+    // Twice would be one for us and perhaps the other for the next.
+    let once = |name: &'static str| {
+        let mut all = headers.get_all(name).iter();
+        let first = all.next().map(|value| value.to_str().map_err(|_| bad(name))).transpose()?;
+        if all.next().is_some() { Err(bad(name)) } else { Ok(first) }
+    };
+    let text = |name: &'static str| match once(name)? {
+        Some(value) if !(1..=LONGEST).contains(&value.len()) || !value.bytes().all(|b| b.is_ascii_graphic()) => {
+            Err(bad(name))
+        }
+        value => Ok(value),
     };
     let id = |name| text(name)?.map(|value| value.parse().map_err(|_| bad(name))).transpose();
-    let token = match headers.get(header::POSITION).map(|value| value.to_str()) {
-        None => PositionToken::default(),
-        Some(value) => value.ok().and_then(|it| it.parse().ok()).ok_or_else(|| bad(header::POSITION))?,
-    };
+    let token = once(header::POSITION)?.map(|value| value.parse().map_err(|_| bad(header::POSITION)));
+    let token: PositionToken = token.transpose()?.unwrap_or_default();
+    // A trace that cannot be read is begun anew, as W3C says; the request is none the worse.
+    let traceparent = headers.get(header::TRACEPARENT).and_then(|it| it.to_str().ok()).filter(|it| is_traceparent(it));
     let waits = text(header::TIMEOUT)?.map(|value| timeout(value).ok_or_else(|| bad(header::TIMEOUT))).transpose()?;
     Ok(Metadata {
         correlation: id(header::CORRELATION)?,
         causation: id(header::CAUSATION)?,
         caller: None,
-        traceparent: text(header::TRACEPARENT)?.map(str::to_owned),
+        traceparent: traceparent.map(str::to_owned),
         key: text(header::KEY)?.map(str::to_owned),
         deadline: waits.and_then(|time| now.checked_add_signed(chrono::TimeDelta::from_std(time).ok()?)),
         token,
@@ -196,6 +203,24 @@ mod tests {
         headers.insert(header::CORRELATION, "not an id".parse().unwrap());
         let status = read(&headers, chrono::Utc::now()).unwrap_err();
         assert_eq!(super::details(&status).fields[0].0, header::CORRELATION);
+    }
+    #[test]
+    fn what_is_long_odd_or_there_twice_is_refused() {
+        for name in [header::KEY, header::CORRELATION, header::CAUSATION, header::POSITION, header::TIMEOUT] {
+            for values in [vec!["two words"], vec!["tab\there"], vec![&*"k".repeat(2000)], vec!["1", "1"]] {
+                let mut headers = MetadataMap::new();
+                for value in &values {
+                    headers.append(name, value.parse().unwrap());
+                }
+                let status = read(&headers, chrono::Utc::now()).unwrap_err();
+                assert_eq!(super::details(&status).fields[0].0, name, "{values:?}");
+            }
+        }
+        let mut headers = MetadataMap::new();
+        headers.insert(header::KEY, "k".repeat(256).parse().unwrap());
+        headers.insert(header::TRACEPARENT, "not a trace".parse().unwrap());
+        let read = read(&headers, chrono::Utc::now()).unwrap();
+        assert_eq!((read.key.unwrap().len(), read.traceparent), (256, None));
     }
     #[test]
     fn timeouts_have_a_unit() {

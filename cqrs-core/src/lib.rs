@@ -43,6 +43,7 @@
 //! | `macros` (default) | the derives and attributes |
 //! | `sqlite` | `storage::Sqlite`: one file, one process |
 //! | `postgres` | `storage::Postgres`: one statement a commit, any number of processes |
+//! | `postgres-tls` | the same over TLS |
 //! | `tonic` | `grpc`: errors as status, metadata as headers |
 //! | `operations` | `operations`: health, metrics for Prometheus, log and signals of a process |
 //! | `otlp` | `trace`: traces of OpenTelemetry, exported by OTLP |
@@ -56,6 +57,8 @@ mod message;
 pub use message::{AsCommand, AsQuery, Contract, Event, Handled, Heard, Message, NeedsOf, Request, Source, Stored};
 mod metadata;
 pub use metadata::{BadToken, Metadata, PositionToken};
+mod secret;
+pub use secret::Secret;
 mod recorded;
 pub use recorded::Recorded;
 mod context;

@@ -76,6 +76,16 @@ impl Metadata {
     }
 }
 
+/// Whether a `traceparent` reads as W3C says: `00-<32 hex>-<16 hex>-<2 hex>`, in lower case, and neither id only zeros. What does
+/// not is no trace: it is dropped wherever it comes from, so that nothing else gets into headers and logs by that name.
+pub(crate) fn is_traceparent(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').take(5).collect();
+    let hex = |part: &str, length| part.len() == length && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let [version, trace, span, flags] = parts[..] else { return false };
+    let some = |part: &str| part.bytes().any(|b| b != b'0');
+    version == "00" && hex(trace, 32) && some(trace) && hex(span, 16) && some(span) && hex(flags, 2)
+}
+
 /// How far each service's log was when somebody was answered: `user=123;counseling=456`.
 ///
 /// ```
@@ -117,14 +127,21 @@ impl fmt::Display for PositionToken {
         Ok(())
     }
 }
+/// The longest token and the longest service's name that are read from outside: they come back in headers and cookies.
+const LONGEST_TOKEN: usize = 1024;
+const LONGEST_NAME: usize = 64;
+
 impl FromStr for PositionToken {
     type Err = BadToken;
     fn from_str(text: &str) -> Result<Self, BadToken> {
         let mut token = PositionToken::default();
+        if text.len() > LONGEST_TOKEN {
+            return Err(BadToken);
+        }
         for part in text.split(';').filter(|part| !part.is_empty()) {
             let (service, at) = part.split_once('=').ok_or(BadToken)?;
-            let plain =
-                !service.is_empty() && service.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+            let plain = (1..=LONGEST_NAME).contains(&service.len())
+                && service.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
             if !plain || token.0.len() == 32 {
                 return Err(BadToken);
             }
@@ -137,3 +154,33 @@ impl FromStr for PositionToken {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a position token reads `service=number;service=number`")]
 pub struct BadToken;
+
+#[cfg(test)]
+mod tests {
+    use super::{PositionToken, is_traceparent};
+
+    #[test]
+    fn only_a_whole_traceparent_is_one() {
+        let whole = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        assert!(is_traceparent(whole));
+        let (no_trace, no_span) =
+            (format!("00-{}-b7ad6b7169203331-01", "0".repeat(32)), whole.replace("b7ad6b7169203331", &"0".repeat(16)));
+        let more = format!("{whole}-00");
+        for bad in
+            ["", "00", &whole[..54], &whole.to_uppercase(), &no_trace, &no_span, &more, &whole.replacen("00", "ff", 1)]
+        {
+            assert!(!is_traceparent(bad), "{bad}");
+        }
+    }
+    #[test]
+    fn a_token_from_outside_is_short() {
+        let name = |length| format!("{}=1", "n".repeat(length));
+        assert!(name(64).parse::<PositionToken>().is_ok() && name(65).parse::<PositionToken>().is_err());
+        let many = |count| (0..count).map(|i| format!("{i}=1;")).collect::<String>();
+        assert!(many(32).parse::<PositionToken>().is_ok() && many(33).parse::<PositionToken>().is_err());
+        assert!(";".repeat(1025).parse::<PositionToken>().is_err());
+        for bad in ["a b=1", "a\n=1", "=1", "a=-1", "a=1.5", "a=99999999999999999999"] {
+            assert!(bad.parse::<PositionToken>().is_err(), "{bad}");
+        }
+    }
+}

@@ -17,12 +17,11 @@
 mod config;
 mod consumer;
 mod publisher;
-mod secret;
 mod topics;
 mod trouble;
 
 pub use config::{ClientCertificate, ConfigError, KafkaConfig, Scram, Security};
-pub use secret::Secret;
+pub use cqrs_core::Secret;
 
 use async_trait::async_trait;
 use cqrs_core::transport::{Audience, Published, Record, Subscription, Transport, TransportError};

@@ -1,6 +1,6 @@
 //! derive(Event): the names that events are stored under.
 use crate::attr::{Keys, required, snake};
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{Data, DeriveInput, Error, LitStr, Result};
 
@@ -25,7 +25,9 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
         Data::Struct(_) => (vec![name.clone()], quote!(#name)),
         Data::Union(_) => return Err(Error::new(ident.span(), "an event is a struct or an enum")),
     };
-    let call = quote_spanned!(ident.span()=> ::cqrs_core::__private::decode_stored(schema, bytes));
+    // Told at the name, but seen from here: the name may come from a `macro_rules!`, which knows no `schema`.
+    let span = ident.span().resolved_at(Span::call_site());
+    let call = quote_spanned!(span=> ::cqrs_core::__private::decode_stored(schema, bytes));
     Ok(quote! {
         impl ::cqrs_core::Event for #ident {
             const NAMES: &'static [&'static str] = &[#(#names),*];

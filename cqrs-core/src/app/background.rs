@@ -134,8 +134,12 @@ impl Job for Relay {
     async fn step(&mut self) -> Result<Step, crate::BoxError> {
         Ok(Relay::step(self).await?)
     }
+    /// A step that is dropped in the middle of moving the cursors leaves them where they were.
+    fn works(&self) -> bool {
+        self.drains()
+    }
     async fn finish(&mut self) {
-        self.release().await;
+        self.drain().await;
     }
 }
 #[async_trait::async_trait]

@@ -1,5 +1,7 @@
 //! The relay: sends what the log says others are told, lane by lane, in order, and moves each lane's position over what is
 //! acknowledged. It reads only what is committed and below the horizon, so nothing is sent before it is true.
+mod drain;
+
 use super::Step;
 use crate::{
     Fault, Position, Timestamp,
@@ -39,6 +41,8 @@ pub struct Relay {
     sending: FuturesUnordered<BoxFuture<'static, Sent>>,
     /// Number of the next publish: what comes back of an older one for the same lane is ignored.
     next: u64,
+    /// Nothing new is sent.
+    ending: bool,
 }
 struct Lane {
     epoch: Option<u64>,
@@ -46,6 +50,8 @@ struct Lane {
     stored: Position,
     /// The same, or further where a read has shown that there is nothing for others in between.
     at: Position,
+    /// Up to where it was handed to the broker.
+    handed: Position,
     flight: Option<Flight>,
     /// Keys with something parked; not looked up yet. Only who holds the lane parks, so it can only be too many.
     parked: Option<BTreeSet<String>>,
@@ -58,7 +64,7 @@ struct Flight {
 }
 impl Lane {
     fn new(epoch: Option<u64>, at: Position) -> Self {
-        Lane { epoch, stored: at, at, flight: None, parked: None }
+        Lane { epoch, stored: at, at, handed: at, flight: None, parked: None }
     }
 }
 struct Sent {
@@ -81,7 +87,7 @@ impl Relay {
     pub(crate) fn new(shared: Arc<Shared>, audience: Audience) -> Self {
         let owner = shared.world.id().to_string();
         let sending = FuturesUnordered::new();
-        Relay { shared, audience, owner, lanes: BTreeMap::new(), renew_at: None, sending, next: 0 }
+        Relay { shared, audience, owner, lanes: BTreeMap::new(), renew_at: None, sending, next: 0, ending: false }
     }
     /// Whom it sends to.
     pub fn audience(&self) -> &Audience {
@@ -153,9 +159,9 @@ impl Relay {
     /// Starts publishing for every lane that has something new. A broker that stores gets one run at a time; where groups
     /// acknowledge, a run with more behind replaces the one before, so that a stuck key holds only its own records.
     async fn send(&mut self, upto: Position) -> Result<usize, Fault> {
-        let broker = self.audience == Audience::broker();
+        let (broker, ending) = (self.audience == Audience::broker(), self.ending);
         let free = self.lanes.iter().filter(|(_, lane)| match &lane.flight {
-            None => lane.at < upto,
+            None => lane.at < if ending { lane.handed } else { upto },
             Some(flight) => !broker && flight.reaches < upto,
         });
         let free: Vec<_> = free.map(|(lane, held)| (*lane, held.at)).collect();
@@ -172,8 +178,11 @@ impl Relay {
         }
         let mut started = 0;
         for (lane, _) in free {
-            let entries = found.remove(&lane).unwrap_or_default();
+            let mut entries = found.remove(&lane).unwrap_or_default();
             let Some(held) = self.lanes.get_mut(&lane) else { continue };
+            if ending {
+                entries.retain(|entry| entry.position <= held.handed);
+            }
             let Some(last) = entries.last().map(|entry| entry.position) else {
                 // Nothing for others up to here. Remembered, not stored: it costs a read to find out again.
                 held.at = held.at.max(if held.flight.is_none() { upto } else { held.at });
@@ -191,6 +200,7 @@ impl Relay {
             self.next += 1;
             let (cancel, cancelled) = oneshot::channel();
             held.flight = Some(Flight { publish: self.next, reaches, _cancel: cancel });
+            held.handed = held.handed.max(last);
             started += entries.len();
             self.start(lane, self.next, entries, cancelled);
         }

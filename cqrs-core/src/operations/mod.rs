@@ -119,6 +119,20 @@ impl Program {
         &self,
         app: &Running,
         at: SocketAddr,
+        routes: RoutesBuilder,
+        services: &[&'static str],
+    ) -> Result<(), BoxError> {
+        self.serve_with(server(), app, at, routes, services).await
+    }
+    /// The same on a server with limits or certificates of its own; take it from [`server`].
+    ///
+    /// # Errors
+    /// As [`serve`](Program::serve).
+    pub async fn serve_with(
+        &self,
+        mut server: Server,
+        app: &Running,
+        at: SocketAddr,
         mut routes: RoutesBuilder,
         services: &[&'static str],
     ) -> Result<(), BoxError> {
@@ -127,7 +141,7 @@ impl Program {
             let listener = TcpListener::bind(at).await.map_err(|error| format!("{at}: {error}"))?;
             tracing::info!(listen = %listener.local_addr()?, "{} listens", self.name);
             self.serves();
-            let server = server().add_routes(routes.routes());
+            let server = server.add_routes(routes.routes());
             Ok::<_, BoxError>(server.serve_with_incoming_shutdown(TcpIncoming::from(listener), stop).await?)
         };
         app.run(serving, self.asked_to_end()).await

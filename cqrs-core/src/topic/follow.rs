@@ -1,4 +1,5 @@
-//! Projections of other services' events: the position lies beside the view, so the broker's own offsets are only a hint.
+//! Projections of other services' events: the position lies beside the view, so the broker's own offsets are only a hint. Marks lie
+//! there too: a broker may hold one event at two offsets.
 use crate::{
     Fault,
     app::Shared,
@@ -114,10 +115,11 @@ impl TopicFollower {
                 Item { event, park: park(&reader, key_of(record), id, record) }
             };
             let items = records.iter().filter(|it| it.offset >= from).map(item).collect();
-            let (items, marks) = unseen(&self.shared, &self.follower, items).await?;
-            let moves = vec![Move { reader: self.reader(partition), from, to: last + 1, epoch: None }];
+            let (items, marks) = first_copies(&self.shared, &self.follower, items).await?;
+            let moved = Move { reader: self.reader(partition), from, to: last + 1, epoch: None };
+            let base = Batch { moves: vec![moved], marks, ..Batch::default() };
             let sieve = self.sieves.entry(partition.clone()).or_default();
-            match sieve.pass(&self.shared, &self.follower, items, Batch { moves, marks, ..Batch::default() }).await {
+            match sieve.pass(&self.shared, &self.follower, items, base).await {
                 Ok(()) => drop(self.next.insert(partition.clone(), last + 1)),
                 // Another member had this partition meanwhile: look again where it is, and skip what is done.
                 Err(Rejected::Moved(_) | Rejected::Seen) => {
@@ -132,16 +134,23 @@ impl TopicFollower {
         Ok(())
     }
 }
-/// What was not applied or put aside before, and the marks that say so from now on: a relay that died between the broker and its own
-/// cursor sends again, and its second copies lie at new offsets.
-async fn unseen(shared: &Shared, follower: &Follower, items: Vec<Item>) -> Result<(Vec<Item>, Vec<Mark>), Fault> {
-    let (reader, hears) =
-        (follower.reader(), |it: &Item| it.event.as_ref().map_or(true, |it| follower.hears(&it.event.name)));
+/// What is heard and did not come before, each once, and the marks that say so from now on. A relay that does not know what became
+/// of a record sends it again, and the broker then holds it twice: a position alone would let it be applied twice.
+async fn first_copies(
+    shared: &Shared,
+    follower: &Follower,
+    mut items: Vec<Item>,
+) -> Result<(Vec<Item>, Vec<Mark>), Fault> {
+    items.retain(|it| it.event.as_ref().map_or(true, |event| follower.hears(&event.event.name)));
+    if items.is_empty() {
+        return Ok((items, Vec::new()));
+    }
+    let group = follower.reader();
     let ids: Vec<_> = items.iter().map(|it| it.park.message).collect();
-    let mut known: HashSet<_> = shared.storage.seen(&reader, &ids, &[]).await?.handled.into_iter().collect();
-    let new: Vec<_> = items.into_iter().filter(|it| hears(it) && known.insert(it.park.message)).collect();
-    let marks = new.iter().map(|it| Mark { group: reader.clone(), message: it.park.message }).collect();
-    Ok((new, marks))
+    let mut known: HashSet<_> = shared.storage.seen(&group, &ids, &[]).await?.handled.into_iter().collect();
+    items.retain(|it| known.insert(it.park.message));
+    let marks = items.iter().map(|it| Mark { group: group.clone(), message: it.park.message }).collect();
+    Ok((items, marks))
 }
 async fn stored(shared: &Shared, reader: String) -> Result<u64, Fault> {
     let found = shared.storage.positions(&[reader]).await?;

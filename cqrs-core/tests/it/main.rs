@@ -14,6 +14,7 @@ mod postgres; // what PostgreSQL alone promises, and the suite on it
 mod relay; // what others are told arrives
 mod rows_and_streams; // two ways of keeping, one behaviour
 mod shutdown; // what is in flight is finished
+mod simulation; // the engines under every fault, from a seed
 #[cfg(feature = "sqlite")]
 mod sqlite; // what SQLite alone promises
 mod subscriber; // what a message causes happens once
@@ -48,6 +49,7 @@ fn framework() -> Vec<Trial> {
         flaky::trials,
         describe::trials,
         metrics::trials,
+        simulation::trials,
         world_is_the_only_place::trials,
     ];
     all.iter().chain(&more).flat_map(|trials| trials()).collect()

@@ -14,7 +14,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     (
         "presentation",
         &["presentation", "application", "domain"],
-        &["contracts", "cqrs_core", "tonic", "tonic_types", "tracing", "uuid"],
+        &["contracts", "cqrs_core", "tonic", "tonic_types", "tracing", "trust", "uuid"],
     ),
 ];
 const SERVICES: &[&str] = &["user-service", "counseling-service"];

@@ -4,9 +4,9 @@ mod welcome;
 
 use anyhow::{Context, Error, Result};
 use clap::Parser;
-use counseling_service::{OfflineResponder, OpenAiConfig, OpenAiResponder, Responder, Secret};
+use counseling_service::{OfflineResponder, OpenAiConfig, OpenAiResponder, Responder};
 use cqrs_core::{
-    App,
+    App, Secret,
     app::DRAIN,
     operations::{self, Program},
     storage::Sqlite,
@@ -19,6 +19,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 use tonic::{service::RoutesBuilder, transport::server::TcpIncoming};
+use trust::{Key, Proof, limits, operators::Operators, secrets};
 
 /// Every Hearlers service in one process, on SQLite files.
 #[derive(Parser)]
@@ -33,11 +34,14 @@ struct Config {
     /// Where health and metrics can be asked for over HTTP. Nowhere unless given.
     #[arg(long, env = "HEARLERS_OPERATIONS", value_name = "ADDRESS")]
     operations: Option<SocketAddr>,
+    /// What an operator shows there, who looks into what got stuck: at least 32 bytes. Without, nobody can.
+    #[arg(long, env = "HEARLERS_OPERATOR_SECRET", hide_env_values = true, value_name = "SECRET")]
+    operator_secret: Option<String>,
     /// Where the data lies.
     #[arg(long, env = "HEARLERS_DATA", default_value = "data")]
     data: PathBuf,
     /// A language model's API as OpenAI has it, ending in /v1. Without, replies are composed offline.
-    #[arg(long, env = "HEARLERS_RESPONDER_URL", value_name = "URL")]
+    #[arg(long, env = "HEARLERS_RESPONDER_URL", hide_env_values = true, value_name = "URL")]
     responder_url: Option<String>,
     /// The key to that API.
     #[arg(long, env = "HEARLERS_RESPONDER_KEY", hide_env_values = true, value_name = "SECRET")]
@@ -71,7 +75,9 @@ async fn run(config: Config) -> Result<()> {
         .mode(0o700)
         .create(&config.data)
         .with_context(|| format!("--data {}", config.data.display()))?;
-    let session_key = secret::of(&config.data)?;
+    let session_key = secret::session(&config.data)?;
+    let proof = Proof::signed(secret::internal(&config.data)?);
+    let operators = operators(config.operator_secret.as_deref())?;
     let responder = responder(&config)?;
 
     let transport = InProcess::new();
@@ -82,6 +88,7 @@ async fn run(config: Config) -> Result<()> {
     let counseling = counseling_service::wire(counseling, responder).build()?;
 
     let program = program.watch(users.clone()).watch(counseling.clone());
+    let program = program.operated([users.clone(), counseling.clone()], operators.asked());
     program.listen(config.operations).await.map_err(Error::from_boxed)?;
 
     // All join before any starts, so that every relay knows who listens.
@@ -90,21 +97,20 @@ async fn run(config: Config) -> Result<()> {
     counseling_service::seed(&counseling).await.map_err(Error::from_boxed)?;
 
     let mut routes = RoutesBuilder::default();
-    user_service::grpc(&users, &mut routes);
-    counseling_service::grpc(&counseling, &mut routes);
+    user_service::grpc(&users, &proof, &mut routes);
+    counseling_service::grpc(&counseling, &proof, &mut routes);
     let names = [&user_service::SERVICES[..], &counseling_service::SERVICES[..]].concat();
     routes.add_service(program.health(&names));
     let (stop_rest, rest_stopped) = watch::channel(false);
     let (stop_grpc, grpc_stopped) = watch::channel(false);
     let grpc_at = grpc.local_addr()?;
-    let services = operations::server()
+    let services = limits::limited(operations::server(), None)?
         .add_routes(routes.routes())
         .serve_with_incoming_shutdown(TcpIncoming::from(grpc), told(grpc_stopped));
     let upstream = format!("http://{}", reachable(grpc_at));
     let rest_at = rest.local_addr()?;
-    let key = gateway::Secret::new(&session_key).context("the session key is too short")?;
-    let gateway = gateway::Gateway::new(gateway::Config::new(upstream.clone(), upstream, key))?;
-    let gateway = gateway::serve(rest, gateway, told(rest_stopped));
+    let gateway = gateway::Config::new(upstream.clone(), upstream, session_key, proof);
+    let gateway = gateway::serve(rest, gateway::Gateway::new(gateway)?, told(rest_stopped));
 
     program.serves();
     println!("{}", welcome::text(rest_at, grpc_at, &config.data));
@@ -125,6 +131,12 @@ async fn run(config: Config) -> Result<()> {
     let [users, counseling] = background;
     tokio::join!(users.stop(left), counseling.stop(left));
     Ok(())
+}
+
+fn operators(secret: Option<&str>) -> Result<Operators> {
+    let Some(secret) = secrets::given(secret) else { return Ok(Operators::new(None)) };
+    let key = Key::new(secret).with_context(|| format!("--operator-secret: at least {} bytes", Key::SHORTEST))?;
+    Ok(Operators::new(Some(key)))
 }
 
 fn responder(config: &Config) -> Result<Arc<dyn Responder>> {

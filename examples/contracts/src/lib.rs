@@ -34,8 +34,15 @@
 /// What `proto/` says, whole, options included: for server reflection and for tests.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
-/// The request metadata that says who asks, where the request itself names no person.
+/// The request metadata that says who asks: a UUID. It counts only with a proof that the gateway says so: the signed
+/// [`TOKEN_METADATA`], or the gateway's own certificate.
 pub const USER_METADATA: &str = "hearlers-user";
+
+/// The request metadata that says what the person may do: a name of `Authority`. Believed as [`USER_METADATA`] is.
+pub const AUTHORITY_METADATA: &str = "hearlers-authority";
+
+/// The request metadata that proves who calls and for whom: signed, for one service, for a minute.
+pub const TOKEN_METADATA: &str = "hearlers-token";
 
 /// Why `ReserveTokens` refuses: the `reason` of its error details.
 pub const NO_REMAINING_TOKENS: &str = "NO_REMAINING_TOKENS";

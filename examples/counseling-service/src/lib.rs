@@ -12,7 +12,7 @@ pub mod presentation;
 pub use application::ports::Responder;
 pub use infrastructure::{OfflineResponder, seed};
 #[cfg(feature = "openai")]
-pub use infrastructure::{OpenAiConfig, OpenAiError, OpenAiResponder, Secret};
+pub use infrastructure::{OpenAiConfig, OpenAiError, OpenAiResponder};
 pub use presentation::grpc;
 
 use contracts::v1::service::{counsel_service_server, counselor_service_server};

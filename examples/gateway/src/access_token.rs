@@ -1,14 +1,18 @@
 //! Access tokens: who somebody is, signed. HS256, 30 days.
-use crate::{config::Secret, error::Error};
+use crate::error::Error;
+use contracts::v1::model::Authority;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, errors::ErrorKind};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use trust::{Key, Person};
 use uuid::Uuid;
 
 /// How long a token holds, and its cookie with it.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// How far clocks may differ.
 const LEEWAY: Duration = Duration::from_secs(30);
+/// Ours are some 400 bytes; nothing longer is worth a hash.
+const LONGEST: usize = 2048;
 
 /// Who signs, for whom, and what for. Fixed: a token for something else is none.
 const ISSUER: &str = "hearlers-gateway";
@@ -50,6 +54,11 @@ impl Claims {
             exp: now + LIFETIME.as_secs().cast_signed(),
         }
     }
+    /// Whom it names, if the services know what they may do.
+    pub(crate) fn person(&self) -> Option<Person> {
+        let authority = Authority::from_str_name(&self.authority).filter(|it| *it != Authority::Unspecified);
+        authority.map(|authority| Person { id: self.id, authority })
+    }
     /// The same person's, from now on.
     pub(crate) fn renewed(&self) -> Self {
         Claims::access(self.id, &self.auth_channel, &self.authority)
@@ -63,13 +72,14 @@ pub(crate) struct AccessTokens {
     rules: Validation,
 }
 impl AccessTokens {
-    pub(crate) fn new(secret: &Secret) -> Self {
+    pub(crate) fn new(secret: &Key) -> Self {
         // The algorithm is ours to say, never the token's.
         let mut rules = Validation::new(Algorithm::HS256);
         rules.set_issuer(&[ISSUER]);
         rules.set_audience(&[AUDIENCE]);
         rules.set_required_spec_claims(&["exp", "iss", "aud"]);
         rules.leeway = LEEWAY.as_secs();
+        rules.validate_nbf = true;
         AccessTokens {
             sign: EncodingKey::from_secret(secret.bytes()),
             check: DecodingKey::from_secret(secret.bytes()),
@@ -80,6 +90,9 @@ impl AccessTokens {
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &self.sign).map_err(|_| Error::broken())
     }
     pub(crate) fn check(&self, token: &str) -> Result<Claims, Error> {
+        if token.len() > LONGEST {
+            return Err(Error::bad_token());
+        }
         let found = jsonwebtoken::decode::<Claims>(token, &self.check, &self.rules);
         let claims = found.map_err(|error| match error.kind() {
             ErrorKind::ExpiredSignature => Error::expired_token(),

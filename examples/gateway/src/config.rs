@@ -1,10 +1,14 @@
 //! What may be set, each with its default and its reason. Whatever is wrong is said all at once.
 use axum::http::Uri;
 use clap::Parser;
-use std::{fmt, net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, time::Duration};
+use trust::{
+    Key, Proof,
+    secrets::{self, Name, given},
+    settings::ProofArgs,
+};
 
-/// HS256 wants a key as long as its hash (RFC 7518, 3.2).
-const SHORTEST_SECRET: usize = 32;
+const JWT_SECRET: Name = Name { variable: "HEARLERS_JWT_SECRET", flag: "--jwt-secret" };
 
 /// The gateway: REST in, gRPC out, and the web page.
 ///
@@ -24,12 +28,18 @@ pub struct Args {
     /// What access tokens are signed with: at least 32 bytes, the same for all gateways.
     #[arg(long, env = "HEARLERS_JWT_SECRET", hide_env_values = true, value_name = "SECRET")]
     jwt_secret: Option<String>,
+    /// A file with that secret.
+    #[arg(long, env = "HEARLERS_JWT_SECRET_FILE", value_name = "FILE")]
+    jwt_secret_file: Option<String>,
     /// Where health and metrics can be asked for over HTTP: IP address and port. Nowhere unless given.
     #[arg(long, env = "HEARLERS_OPERATIONS", value_name = "ADDRESS")]
     operations: Option<String>,
     /// Mark cookies Secure always (true), not only behind a proxy that says X-Forwarded-Proto: https (false).
     #[arg(long, env = "HEARLERS_SECURE_COOKIES", default_value = "false", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     secure_cookies: String,
+    /// How the services know that it is the gateway.
+    #[command(flatten)]
+    proof: ProofArgs,
 }
 impl Args {
     /// Where to listen, and how.
@@ -42,41 +52,51 @@ impl Args {
         if listen.is_err() {
             wrong.push("HEARLERS_LISTEN (--listen): an IP address and a port, as in 127.0.0.1:8080".to_owned());
         }
-        let operations = self.operations.as_deref().filter(|it| !it.is_empty()).map(str::parse).transpose();
+        let operations = given(self.operations.as_deref()).map(str::parse).transpose();
         if operations.is_err() {
             wrong.push("HEARLERS_OPERATIONS (--operations): an IP address and a port, as in 127.0.0.1:9464".to_owned());
         }
+        let proof = self.proof.check(&mut wrong);
+        let scheme = if self.proof.is_certified() { "https" } else { "http" };
         for (name, flag, value) in [
             ("HEARLERS_USER_SERVICE", "--user-service", &self.user_service),
             ("HEARLERS_COUNSELING_SERVICE", "--counseling-service", &self.counseling_service),
         ] {
-            if !value.as_deref().is_some_and(is_service) {
-                wrong.push(format!("{name} ({flag}): a URL http://HOST:PORT"));
+            if !value.as_deref().is_some_and(|it| is_service(it, scheme)) {
+                wrong.push(format!("{name} ({flag}): a URL {scheme}://HOST:PORT"));
             }
         }
-        let secret = self.jwt_secret.as_deref().and_then(Secret::new);
-        if secret.is_none() {
-            wrong.push(format!("HEARLERS_JWT_SECRET (--jwt-secret): at least {SHORTEST_SECRET} bytes; no default"));
+        let before = wrong.len();
+        let secret = secrets::key(JWT_SECRET, self.jwt_secret.as_deref(), self.jwt_secret_file.as_deref(), &mut wrong);
+        if secret.is_none() && wrong.len() == before {
+            wrong.push(format!("{JWT_SECRET}: at least {} bytes; no default", Key::SHORTEST));
         }
         let secure = self.secure_cookies.parse();
         if secure.is_err() {
             wrong.push("HEARLERS_SECURE_COOKIES (--secure-cookies): true or false".to_owned());
         }
-        match (listen, operations, self.user_service, self.counseling_service, secret, secure) {
-            (Ok(listen), Ok(operations), Some(users), Some(counseling), Some(secret), Ok(secure))
-                if wrong.is_empty() =>
-            {
-                Ok((listen, Config { operations, secure_cookies: secure, ..Config::new(users, counseling, secret) }))
+        match (listen, operations, self.user_service, self.counseling_service, secret, secure, proof) {
+            (
+                Ok(listen),
+                Ok(operations),
+                Some(users),
+                Some(counseling),
+                Some(secret),
+                Ok(secure_cookies),
+                Some(proof),
+            ) if wrong.is_empty() => {
+                let config = Config::new(users, counseling, secret, proof);
+                Ok((listen, Config { operations, secure_cookies, ..config }))
             }
             _ => Err(Wrong(wrong)),
         }
     }
 }
 
-/// Whether this is a URL that the gateway can ask: no TLS, no path.
-fn is_service(url: &str) -> bool {
+/// Whether this is a URL that the gateway can ask: with TLS where there are certificates, without a path.
+fn is_service(url: &str, scheme: &str) -> bool {
     url.parse::<Uri>().is_ok_and(|it| {
-        it.scheme_str() == Some("http") && it.host().is_some() && it.path() == "/" && it.query().is_none()
+        it.scheme_str() == Some(scheme) && it.host().is_some() && it.path() == "/" && it.query().is_none()
     })
 }
 
@@ -98,7 +118,9 @@ pub struct Config {
     /// URL of the counseling service.
     pub counseling_service: String,
     /// What access tokens are signed with.
-    pub jwt_secret: Secret,
+    pub jwt_secret: Key,
+    /// How the services know that it is the gateway.
+    pub proof: Proof,
     /// Where health and metrics can be asked for, if anywhere.
     pub operations: Option<SocketAddr>,
     /// Cookies are Secure whatever the proxy says.
@@ -110,11 +132,17 @@ pub struct Config {
 }
 impl Config {
     /// With the defaults of all that has one.
-    pub fn new(user_service: impl Into<String>, counseling_service: impl Into<String>, jwt_secret: Secret) -> Self {
+    pub fn new(
+        user_service: impl Into<String>,
+        counseling_service: impl Into<String>,
+        jwt_secret: Key,
+        proof: Proof,
+    ) -> Self {
         Config {
             user_service: user_service.into(),
             counseling_service: counseling_service.into(),
             jwt_secret,
+            proof,
             operations: None,
             secure_cookies: false,
             reply_deadline: Duration::from_secs(45),
@@ -124,35 +152,9 @@ impl Config {
     /// Checks what [`Args::check`] checks, for those that come without flags.
     pub(crate) fn check(&self) -> Result<(), Wrong> {
         let services = [("user_service", &self.user_service), ("counseling_service", &self.counseling_service)];
-        let wrong = services.into_iter().filter(|(_, url)| !is_service(url));
-        let wrong: Vec<_> = wrong.map(|(name, _)| format!("{name}: a URL http://HOST:PORT")).collect();
+        let scheme = if self.proof.certificates().is_some() { "https" } else { "http" };
+        let wrong = services.into_iter().filter(|(_, url)| !is_service(url, scheme));
+        let wrong: Vec<_> = wrong.map(|(name, _)| format!("{name}: a URL {scheme}://HOST:PORT")).collect();
         if wrong.is_empty() { Ok(()) } else { Err(Wrong(wrong)) }
-    }
-}
-
-/// A key to sign with, that does not show itself.
-///
-/// ```
-/// use gateway::Secret;
-///
-/// let secret = Secret::new("0123456789abcdef0123456789abcdef").unwrap();
-/// assert_eq!(format!("{secret:?}"), "Secret(..)");
-/// assert!(Secret::new("too short").is_none());
-/// ```
-#[derive(Clone)]
-pub struct Secret(Vec<u8>);
-impl Secret {
-    /// At least 32 bytes, or nothing.
-    pub fn new(bytes: impl AsRef<[u8]>) -> Option<Self> {
-        let bytes = bytes.as_ref();
-        (bytes.len() >= SHORTEST_SECRET).then(|| Secret(bytes.to_vec()))
-    }
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(..)")
     }
 }

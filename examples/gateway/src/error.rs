@@ -10,6 +10,7 @@ use cqrs_core::grpc;
 use serde_json::json;
 use std::{error::Error as _, time::Duration};
 use tonic::{Code, Status};
+use trust::Refused;
 
 /// An answer that is an error: the other envelope.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(crate) struct Error {
     message: &'static str,
     details: Vec<String>,
     retry_after: Option<Duration>,
+    /// A service does not believe that this is the gateway: it is set up wrongly, and nobody else can help it.
+    disbelieved: bool,
 }
 
 /// What the gateway finds itself: the code is the name.
@@ -71,14 +74,14 @@ impl Error {
         self.code == "E40401"
     }
 
-    /// Whether nobody was there to answer.
-    pub(crate) fn is_no_answer(&self) -> bool {
-        matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)
+    /// Whether nobody was there to answer, or nobody who believes this gateway.
+    pub(crate) fn is_no_use(&self) -> bool {
+        self.disbelieved || matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)
     }
 
     fn new(status: StatusCode, code: &'static str, message: &'static str) -> Self {
         let retry_after = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(Duration::from_secs(1));
-        Error { status, code, message, details: Vec::new(), retry_after }
+        Error { status, code, message, details: Vec::new(), retry_after, disbelieved: false }
     }
     /// The table of status codes.
     fn of(code: Code) -> Self {
@@ -115,6 +118,13 @@ impl Error {
 impl From<Status> for Error {
     fn from(status: Status) -> Self {
         let told = grpc::details(&status);
+        if Refused::told_by(&status) {
+            tracing::error!(
+                message = status.message(),
+                "a service does not believe this gateway: secret or certificate differ"
+            );
+            return Error { disbelieved: true, ..Error::of(Code::Internal) };
+        }
         if told.reason.as_deref() == Some(NO_REMAINING_TOKENS) {
             return Error::new(StatusCode::FORBIDDEN, NO_REMAINING_TOKENS, "남은 메시지 토큰이 없습니다.");
         }

@@ -15,7 +15,7 @@ mod http;
 mod json;
 mod upstream;
 
-pub use config::{Args, Config, Secret, Wrong};
+pub use config::{Args, Config, Wrong};
 pub use http::{Gateway, router};
 
 /// Serves until `shutdown` is ready, then finishes what is under way, for at most [`DRAIN`]. A reply that takes longer is not lost:

@@ -43,6 +43,7 @@
 //! removes the folders.
 
 mod browser;
+mod certificates;
 mod chromium;
 mod kafka;
 mod machine;
@@ -53,6 +54,7 @@ mod proxy;
 mod trials;
 
 pub use browser::Browser;
+pub use certificates::{Authority, Issued};
 pub use chromium::Chromium;
 pub use kafka::Kafka;
 pub use part::{Part, Unavailable};

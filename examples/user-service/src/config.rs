@@ -1,7 +1,10 @@
 //! What may be set, each with its default and its reason. Whatever is wrong is said all at once.
-use clap::Parser;
+use backends::{Database, DatabaseArgs, KafkaArgs};
+use clap::{Parser, Subcommand};
+use cqrs_core::operations::ParkedCommand;
 use cqrs_kafka::KafkaConfig;
-use std::{fmt, net::SocketAddr};
+use std::net::SocketAddr;
+use trust::{Proof, USER_SERVICE as SERVICE, operators::Operators, secrets::given, settings::ServiceArgs};
 
 /// The user service: who somebody is, and how many messages they have left.
 ///
@@ -9,18 +12,32 @@ use std::{fmt, net::SocketAddr};
 #[derive(Parser)]
 #[command(name = "user-service", version, about)]
 pub struct Args {
-    /// Where to listen: IP address and port. By default only this machine can ask: nothing here asks who it is.
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub task: Option<Task>,
+    /// Where to listen: IP address and port. By default only this machine can ask.
     #[arg(long, env = "HEARLERS_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDRESS")]
     pub listen: String,
-    /// The database of this service alone: postgres://USER:PASSWORD@HOST:PORT/NAME.
-    #[arg(long, env = "HEARLERS_DATABASE", hide_env_values = true, value_name = "URL")]
-    pub database: Option<String>,
-    /// The Kafka brokers: HOST:PORT, with commas between.
-    #[arg(long, env = "HEARLERS_KAFKA", value_name = "BROKERS")]
-    pub kafka: Option<String>,
+    /// Where its database is.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// Where the brokers are.
+    #[command(flatten)]
+    pub kafka: KafkaArgs,
+    /// Whom it believes.
+    #[command(flatten)]
+    pub trust: ServiceArgs,
     /// Where health and metrics can be asked for over HTTP: IP address and port. Nowhere unless given.
     #[arg(long, env = "HEARLERS_OPERATIONS", value_name = "ADDRESS")]
     pub operations: Option<String>,
+}
+
+/// What the program does instead of serving.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Task {
+    /// What could not be handled and waits aside: see it, handle it, or throw it away.
+    #[command(subcommand)]
+    Parked(ParkedCommand),
 }
 
 impl Args {
@@ -32,25 +49,18 @@ impl Args {
         let mut wrong = Vec::new();
         let listen = self.listen.parse::<SocketAddr>();
         if listen.is_err() {
-            wrong.push("HEARLERS_LISTEN (--listen): an IP address and a port, as in 127.0.0.1:50051");
+            wrong.push("HEARLERS_LISTEN (--listen): an IP address and a port, as in 127.0.0.1:50051".to_owned());
         }
-        let operations =
-            self.operations.as_deref().filter(|it| !it.is_empty()).map(str::parse::<SocketAddr>).transpose();
+        let operations = given(self.operations.as_deref()).map(str::parse::<SocketAddr>).transpose();
         if operations.is_err() {
-            wrong.push("HEARLERS_OPERATIONS (--operations): an IP address and a port, as in 127.0.0.1:9464");
+            wrong.push("HEARLERS_OPERATIONS (--operations): an IP address and a port, as in 127.0.0.1:9464".to_owned());
         }
-        let database = self.database.as_deref().and_then(DatabaseUrl::parse);
-        if database.is_none() {
-            wrong.push("HEARLERS_DATABASE (--database): postgres://USER:PASSWORD@HOST:PORT/NAME; no default");
-        }
-        let kafka = self.kafka.map(|brokers| KafkaConfig { client_id: "user".into(), ..KafkaConfig::new(brokers) });
-        let kafka = kafka.filter(|kafka| kafka.validate().is_ok());
-        if kafka.is_none() {
-            wrong.push("HEARLERS_KAFKA (--kafka): HOST:PORT, with commas between; no default");
-        }
-        match (listen, operations, database, kafka) {
-            (Ok(listen), Ok(operations), Some(database), Some(kafka)) => {
-                Ok(Config { listen, operations, database, kafka })
+        let database = self.database.check(SERVICE, &mut wrong);
+        let kafka = self.kafka.check(SERVICE, &mut wrong);
+        let trust = self.trust.check(&mut wrong);
+        match (listen, operations, database, kafka, trust) {
+            (Ok(listen), Ok(operations), Some(database), Some(kafka), Some((proof, operators))) if wrong.is_empty() => {
+                Ok(Config { listen, operations, database, kafka, proof, operators })
             }
             _ => Err(Wrong(wrong)),
         }
@@ -65,69 +75,44 @@ pub struct Config {
     /// Where health and metrics can be asked for, if anywhere.
     pub operations: Option<SocketAddr>,
     /// Where everything is stored.
-    pub database: DatabaseUrl,
+    pub database: Database,
     /// Over what it talks to other services.
     pub kafka: KafkaConfig,
+    /// How callers prove who they are.
+    pub proof: Proof,
+    /// Who may look into what got stuck.
+    pub operators: Operators,
 }
 
 /// What is wrong with the configuration, one line each.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the configuration is not complete:\n  {}", .0.join("\n  "))]
-pub struct Wrong(Vec<&'static str>);
-
-/// Where the database is and how to get in, so it does not show itself.
-///
-/// ```
-/// use user_service::config::DatabaseUrl;
-///
-/// let url = DatabaseUrl::parse("postgres://kim:secret@localhost/users").unwrap();
-/// assert_eq!(format!("{url:?}"), "DatabaseUrl(..)");
-/// assert!(DatabaseUrl::parse("mysql://localhost").is_none());
-/// ```
-#[derive(Clone)]
-pub struct DatabaseUrl(String);
-impl DatabaseUrl {
-    /// A PostgreSQL URL, or nothing.
-    pub fn parse(text: &str) -> Option<Self> {
-        let rest = text.strip_prefix("postgres://").or_else(|| text.strip_prefix("postgresql://"))?;
-        (!rest.is_empty()).then(|| DatabaseUrl(text.to_owned()))
-    }
-    /// The URL itself, to connect with.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-impl fmt::Debug for DatabaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("DatabaseUrl(..)")
-    }
-}
+pub struct Wrong(Vec<String>);
 
 #[cfg(test)]
 mod tests {
     use super::Args;
+    use clap::Parser;
 
-    fn args(listen: &str, database: Option<&str>, kafka: Option<&str>) -> Args {
-        Args {
-            listen: listen.into(),
-            database: database.map(Into::into),
-            kafka: kafka.map(Into::into),
-            operations: None,
-        }
+    fn args(flags: &str) -> Args {
+        Args::parse_from(["user-service"].into_iter().chain(flags.split_whitespace()))
     }
 
     #[test]
     fn everything_wrong_is_said_at_once_and_no_secret_with_it() {
-        let wrong = args("here", Some("kim:secret@host"), None).check().unwrap_err().to_string();
-        for name in ["HEARLERS_LISTEN", "HEARLERS_DATABASE", "HEARLERS_KAFKA"] {
+        let wrong =
+            args("--listen here --database kim:secret@host --internal-secret hunter2").check().unwrap_err().to_string();
+        for name in ["HEARLERS_LISTEN", "HEARLERS_DATABASE", "HEARLERS_KAFKA", "HEARLERS_INTERNAL_SECRET"] {
             assert!(wrong.contains(name), "{wrong}");
         }
-        assert!(!wrong.contains("secret"));
+        assert!(!wrong.contains("kim:") && !wrong.contains("hunter2"), "{wrong}");
     }
     #[test]
     fn what_is_right_is_taken_and_can_be_shown() {
-        let config = args("127.0.0.1:0", Some("postgres://kim:secret@host/users"), Some("a:1,b:2")).check().unwrap();
+        let flags = "--database postgres://kim:hunter2@host/users --kafka a:1,b:2 \
+                     --internal-secret hunter2-hunter2-hunter2-hunter2-hunter2";
+        let config = args(flags).check().unwrap();
         assert_eq!(config.kafka.brokers, "a:1,b:2");
-        assert!(!format!("{config:?}").contains("secret"));
+        assert!(!format!("{config:?}").contains("hunter2"));
     }
 }

@@ -9,8 +9,8 @@ pub(super) const MIGRATIONS: [(&str, &str); 2] = [
     ("parked", include_str!("../../../migrations/postgres/0002_parked.sql")),
 ];
 
-/// "cqrsmig" in ASCII.
-const LOCK: &str = "select pg_advisory_xact_lock(27990759071115623)";
+/// "cqrsmig" in ASCII. Who waits here, and who fills a new table, takes as long as it takes.
+const LOCK: &str = "set local statement_timeout = 0; select pg_advisory_xact_lock(27990759071115623)";
 const TABLE: &str = "create schema if not exists cqrs; create table cqrs._cqrs_migrations \
     (version int primary key, name text not null, at timestamptz not null default now())";
 

@@ -4,6 +4,7 @@
 //! log_min_error_statement = fatal`, done by a superuser, keeps refused batches out of the server's log. Behind a pooler
 //! that takes no start-up options, set what [`SETTINGS`] lists for the role as well.
 mod commit;
+mod config;
 mod forget;
 mod horizon;
 mod migrate;
@@ -14,6 +15,7 @@ mod transaction;
 mod trouble;
 mod vitals;
 
+pub use config::{Config, ConfigError, Tls, TlsMode};
 pub use horizon::Horizon;
 #[doc(hidden)]
 pub use statement::every_statement;
@@ -28,7 +30,7 @@ use crate::{
 use async_trait::async_trait;
 use sqlx::{
     Connection, PgPool,
-    postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow},
+    postgres::{PgArguments, PgPoolOptions, PgRow},
 };
 use std::{
     fmt,
@@ -53,7 +55,7 @@ pub const SETTINGS: [(&str, &str); 7] = [
     ("idle_in_transaction_session_timeout", "60s"),
 ];
 
-/// How to reach a database and how to use it.
+/// How a database is used.
 #[derive(Clone)]
 pub struct Options {
     /// Connections at most.
@@ -99,8 +101,12 @@ impl Postgres {
 
     /// Connects. A server that is starting is waited for, as long as for a connection.
     pub async fn connect_with(url: &str, options: Options) -> Result<Self, Fault> {
-        let connect = url.parse::<PgConnectOptions>();
-        let connect = connect.map_err(|error| Fault::internal("not a PostgreSQL URL").because(error))?;
+        Postgres::open(&Config::parse(url).map_err(refused)?, options).await
+    }
+
+    /// Connects as configured. A server that is starting is waited for, as long as for a connection.
+    pub async fn open(config: &Config, options: Options) -> Result<Self, Fault> {
+        let connect = config.connect().map_err(refused)?;
         let suspects = Arc::new(AtomicU32::new(0));
         let tested = suspects.clone();
         let pool = PgPoolOptions::new()
@@ -141,6 +147,10 @@ impl Postgres {
     pub async fn close(&self) {
         self.0.pool.close().await;
     }
+}
+
+fn refused(error: ConfigError) -> Fault {
+    Fault::internal("the database's configuration was refused").because(error)
 }
 
 impl fmt::Debug for Postgres {

@@ -3,15 +3,11 @@ mod bounded;
 mod offline_responder;
 #[cfg(feature = "openai")]
 mod openai_responder;
-#[cfg(feature = "openai")]
-mod secret;
 mod seeds;
 
 pub use offline_responder::OfflineResponder;
 #[cfg(feature = "openai")]
 pub use openai_responder::{OpenAiConfig, OpenAiError, OpenAiResponder};
-#[cfg(feature = "openai")]
-pub use secret::Secret;
 pub use seeds::seed;
 
 use crate::{

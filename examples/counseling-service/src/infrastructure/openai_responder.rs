@@ -2,12 +2,12 @@
 #[cfg(test)]
 mod tests;
 
-use super::Secret;
 use crate::{
     application::ports::{NoReply, Prompt, Responder},
     domain::counsel::Speaker,
 };
 use async_trait::async_trait;
+use cqrs_core::Secret;
 use reqwest::{Client, StatusCode, Url, redirect};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -43,7 +43,7 @@ impl OpenAiConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenAiError {
     /// Not something to send requests to.
-    #[error("a URL http://... or https://...")]
+    #[error("a URL http://... or https://... without a user")]
     Url,
     /// The machine has no certificates to believe, for example.
     #[error("a machine that can use TLS: {0}")]
@@ -64,6 +64,8 @@ impl OpenAiResponder {
     /// The URL is none, or the machine cannot use TLS.
     pub fn new(config: OpenAiConfig) -> Result<Self, OpenAiError> {
         let url = Url::parse(&config.url).ok().filter(|it| matches!(it.scheme(), "http" | "https"));
+        // The key has a place of its own, where nobody shows it.
+        let url = url.filter(|it| it.username().is_empty() && it.password().is_none());
         let mut endpoint = url.ok_or(OpenAiError::Url)?;
         endpoint.path_segments_mut().map_err(|()| OpenAiError::Url)?.pop_if_empty().extend(["chat", "completions"]);
         // Another part of the program may have chosen a provider already; any will do.

@@ -1,6 +1,5 @@
 //! One gRPC call: who asks, what travels beside it, and what the answer includes.
 use crate::domain::counsel::UserId;
-use contracts::USER_METADATA;
 use cqrs_core::{
     Metadata, Position, Running,
     app::With,
@@ -11,8 +10,9 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
 };
-use tonic::{Response, Status, metadata::MetadataMap};
+use tonic::{Request, Response, Status};
 use tracing::Instrument;
+use trust::{Identity, Refused};
 
 /// One call, as read from its headers.
 pub(super) struct Call {
@@ -20,23 +20,21 @@ pub(super) struct Call {
     user: Option<UserId>,
 }
 impl Call {
-    /// Reads the headers. `hearlers-user` is believed: only the gateway reaches this service.
-    pub(super) fn read(headers: &MetadataMap) -> Result<Self, Status> {
-        let metadata = grpc::read(headers, SystemTime::now().into())?;
-        let user = headers.get(USER_METADATA).map(|it| it.to_str().ok().and_then(|it| it.parse().ok()));
-        let user = user.map(|it: Option<UserId>| it.ok_or_else(|| nobody("cannot be read"))).transpose()?;
+    /// Reads the headers. Who asks is what the guard in front of the service found to be true.
+    pub(super) fn read<T>(request: &Request<T>) -> Result<Self, Status> {
+        let metadata = grpc::read(request.metadata(), SystemTime::now().into())?;
+        let user = Identity::of(request).and_then(|it| it.person).map(|it| UserId::from(it.id));
         Ok(Call { metadata: Metadata { caller: user.map(|it| it.to_string()), ..metadata }, user })
     }
-    /// Who asks, where the request itself names nobody.
+    /// Who asks, where it concerns a person.
     pub(super) fn user(&self) -> Result<UserId, Status> {
-        self.user.ok_or_else(|| nobody("is missing"))
+        Ok(self.user.ok_or(Refused::Missing)?)
     }
     /// Makes sure that nobody asks in the name of another, where the request names a person.
-    pub(super) fn acts_for(mut self, user: UserId) -> Result<Self, Status> {
-        if self.user.is_some_and(|it| it != user) {
-            return Err(Status::permission_denied(format!("{USER_METADATA} and user_id name two people")));
+    pub(super) fn acts_for(self, user: UserId) -> Result<Self, Status> {
+        if self.user()? != user {
+            return Err(Status::permission_denied("user_id names somebody else"));
         }
-        self.metadata.caller = Some(user.to_string());
         Ok(self)
     }
     /// For one command or query.
@@ -48,10 +46,6 @@ impl Call {
     pub(super) fn flow(self, app: &Running) -> With {
         app.with(Metadata { key: None, deadline: None, ..self.metadata })
     }
-}
-
-fn nobody(why: &str) -> Status {
-    Status::unauthenticated(format!("the metadata {USER_METADATA} {why}"))
 }
 
 /// Runs a flow to its end, whether or not the caller hangs up.

@@ -21,7 +21,7 @@ impl Counselors {
         Q: Handled<Error: DomainError> + TryFrom<M, Error = BadRequest>,
         Q::Sent: Dispatch<Q>,
     {
-        let app = Call::read(request.metadata())?.one(&self.0);
+        let app = Call::read(&request)?.one(&self.0);
         let query = Q::try_from(request.into_inner())?;
         Ok(app.send(query).await?)
     }

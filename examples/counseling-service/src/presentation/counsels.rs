@@ -28,7 +28,7 @@ impl CounselService for Counsels {
         &self,
         request: Request<CreateCounselRequest>,
     ) -> Result<Response<CreateCounselResponse>, Status> {
-        let call = Call::read(request.metadata())?;
+        let call = Call::read(&request)?;
         let how = OpenCounsel::try_from(request.into_inner())?;
         let app = match &how {
             OpenCounsel::Greeted(it) => call.acts_for(it.user)?.one(&self.0),
@@ -46,7 +46,7 @@ impl CounselService for Counsels {
         &self,
         request: Request<FindCounselsRequest>,
     ) -> Result<Response<FindCounselsResponse>, Status> {
-        let call = Call::read(request.metadata())?;
+        let call = Call::read(&request)?;
         let query = FindCounsels::try_from(request.into_inner())?;
         let found = call.acts_for(query.user)?.one(&self.0).send(query).await?;
         let counsels = found.items.into_iter().map(Into::into).collect();
@@ -57,7 +57,7 @@ impl CounselService for Counsels {
         &self,
         request: Request<FindCounselByIdRequest>,
     ) -> Result<Response<FindCounselByIdResponse>, Status> {
-        let call = Call::read(request.metadata())?;
+        let call = Call::read(&request)?;
         let user = call.user()?;
         let id = id(&request.get_ref().counsel_id, BadRequest::CounselId)?;
         let found = call.one(&self.0).send(FindCounselById { id, user }).await?;
@@ -68,7 +68,7 @@ impl CounselService for Counsels {
         &self,
         request: Request<CreateMessageRequest>,
     ) -> Result<Response<CreateMessageResponse>, Status> {
-        let call = Call::read(request.metadata())?;
+        let call = Call::read(&request)?;
         let (user, request) = (call.user()?, request.into_inner());
         let counsel = id(&request.counsel_id, BadRequest::CounselId)?;
         let exchange = exchange(request.exchange_id.as_deref())?;
@@ -86,7 +86,7 @@ impl CounselService for Counsels {
         &self,
         request: Request<FindMessagesRequest>,
     ) -> Result<Response<FindMessagesResponse>, Status> {
-        let call = Call::read(request.metadata())?;
+        let call = Call::read(&request)?;
         let (user, request) = (call.user()?, request.into_inner());
         let counsel = id(&request.counsel_id, BadRequest::CounselId)?;
         let part = part(request.after.as_deref(), request.limit)?;
@@ -99,7 +99,7 @@ impl CounselService for Counsels {
         &self,
         request: Request<ReactMessageRequest>,
     ) -> Result<Response<ReactMessageResponse>, Status> {
-        let call = Call::read(request.metadata())?;
+        let call = Call::read(&request)?;
         let (user, request) = (call.user()?, request.get_ref());
         let message = id(&request.message_id, BadRequest::MessageId)?;
         let reaction = reaction(request.reaction())?;

@@ -44,10 +44,10 @@ async fn counsels_are_listed_newest_first(stage: Stage) -> anyhow::Result<()> {
     assert_eq!(found, opened);
     let counselor_id = Some(all.counselors[1].id.clone());
     let with_one = FindCounselsRequest { user_id, counselor_id, ..Default::default() };
-    let with_one = client.find_counsels(with_one).await?.into_inner();
+    let with_one = client.find_counsels(by(KIM, with_one)).await?.into_inner();
     assert_eq!((with_one.counsels, with_one.next), (vec![opened[1].clone(), opened[3].clone()], None));
     let lees = FindCounselsRequest { user_id: LEE.to_string(), ..Default::default() };
-    assert!(client.find_counsels(lees).await?.into_inner().counsels.is_empty());
+    assert!(client.find_counsels(by(LEE, lees)).await?.into_inner().counsels.is_empty());
     Ok(())
 }
 
@@ -85,7 +85,7 @@ async fn a_page_is_asked_for_properly(stage: Stage) -> anyhow::Result<()> {
         let (mut client, mut counselors) = (stage.counsels.clone(), stage.counselors.clone());
         for answer in [
             client.find_messages(by(KIM, messages)).await.map(drop),
-            client.find_counsels(counsels).await.map(drop),
+            client.find_counsels(by(KIM, counsels)).await.map(drop),
             counselors.find_tones(tones).await.map(drop),
         ] {
             let refused = answer.unwrap_err();

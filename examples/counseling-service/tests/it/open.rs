@@ -103,7 +103,7 @@ async fn the_same_exchange_opens_the_same_counsel(stage: Stage) -> anyhow::Resul
 }
 
 fn keyed(message: CreateCounselRequest) -> Request<CreateCounselRequest> {
-    let mut request = Request::new(message);
+    let mut request = by(message.user_id.parse().unwrap(), message);
     request.metadata_mut().insert(header::KEY, "k-1".parse().unwrap());
     request
 }

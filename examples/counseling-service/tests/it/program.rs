@@ -28,7 +28,7 @@ async fn says_what_is_wrong() -> anyhow::Result<()> {
     let ended = program.env("HEARLERS_RESPONDER_KEY", "sk-1").output()?;
     let said = String::from_utf8(ended.stderr)?;
     assert_eq!(ended.status.code(), Some(2), "{said}");
-    for name in ["HEARLERS_DATABASE", "HEARLERS_KAFKA", "HEARLERS_RESPONDER_URL"] {
+    for name in ["HEARLERS_DATABASE", "HEARLERS_KAFKA", "HEARLERS_RESPONDER_URL", "HEARLERS_INTERNAL_SECRET"] {
         assert!(said.contains(name), "{said}");
     }
     assert!(!said.contains("hunter2") && !said.contains("sk-1"), "{said}");
@@ -42,6 +42,7 @@ async fn serves_until_told(postgres: &'static Postgres, kafka: &'static Kafka) -
         program()
             .args(["--listen", &free, "--kafka", kafka.bootstrap()])
             .env("HEARLERS_DATABASE", database.url())
+            .env("HEARLERS_INTERNAL_SECRET", "a secret for tests, 32 bytes long")
             .spawn()?,
     );
     let visit = async {
@@ -53,6 +54,13 @@ async fn serves_until_told(postgres: &'static Postgres, kafka: &'static Kafka) -
         }
     };
     assert_eq!(timeout(PATIENCE, visit).await??.into_inner().counselors.len(), 3);
+
+    // Beside the running service, on the same database: nothing is parked.
+    let mut parked = program();
+    parked.args(["--kafka", kafka.bootstrap()]).env("HEARLERS_DATABASE", database.url()).stdout(Stdio::piped());
+    let parked = parked.env("HEARLERS_INTERNAL_SECRET", "a secret for tests, 32 bytes long").args(["parked", "list"]);
+    let said = parked.output()?;
+    assert_eq!((said.status.code(), String::from_utf8(said.stdout)?.trim()), (Some(0), "[]"));
 
     Command::new("kill").arg(running.0.id().to_string()).status()?;
     let ended = timeout(PATIENCE, async {

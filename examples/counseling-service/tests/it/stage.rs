@@ -3,15 +3,12 @@ use crate::{
     neighbour::{self, Ears},
     responder::Scripted,
 };
-use contracts::{
-    USER_METADATA,
-    v1::{
-        model::CounselMessage,
-        service::{
-            CreateCounselRequest, CreateCounselResponse, CreateMessageRequest, CreateMessageResponse,
-            FindCounselorsRequest, FindMessagesRequest, counsel_service_client::CounselServiceClient,
-            counselor_service_client::CounselorServiceClient,
-        },
+use contracts::v1::{
+    model::CounselMessage,
+    service::{
+        CreateCounselRequest, CreateCounselResponse, CreateMessageRequest, CreateMessageResponse,
+        FindCounselorsRequest, FindMessagesRequest, counsel_service_client::CounselServiceClient,
+        counselor_service_client::CounselorServiceClient,
     },
 };
 use cqrs_core::{
@@ -35,9 +32,10 @@ use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{
     Request, Status,
-    service::RoutesBuilder,
-    transport::{Channel, Server},
+    service::{RoutesBuilder, interceptor::InterceptedService},
+    transport::{Channel, Endpoint, Server},
 };
+use trust::{COUNSELING_SERVICE, GATEWAY, Key, Person, Proof, Vouch};
 use uuid::Uuid;
 
 /// Who asks in most tests.
@@ -46,8 +44,10 @@ pub(crate) const KIM: Uuid = Uuid::from_u128(0x0198_c0de_0000_7000_8000_0000_000
 pub(crate) const LEE: Uuid = Uuid::from_u128(0x0198_c0de_0000_7000_8000_0000_0000_0002);
 
 pub(crate) struct Stage {
-    pub(crate) counsels: CounselServiceClient<Channel>,
+    pub(crate) counsels: CounselServiceClient<InterceptedService<Channel, Vouch>>,
     pub(crate) counselors: CounselorServiceClient<Channel>,
+    /// For callers who are not the gateway.
+    pub(crate) channel: Channel,
     pub(crate) app: Running,
     pub(crate) responder: Arc<Scripted>,
     pub(crate) ears: Arc<Ears>,
@@ -72,14 +72,17 @@ impl Stage {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = format!("http://{}", listener.local_addr()?);
         let mut routes = RoutesBuilder::default();
-        counseling_service::grpc(&app, &mut routes);
+        counseling_service::grpc(&app, &proof(), &mut routes);
         tokio::spawn(
             Server::builder().add_routes(routes.routes()).serve_with_incoming(TcpListenerStream::new(listener)),
         );
-        let counsels = CounselServiceClient::connect(address.clone()).await?;
-        let counselors = CounselorServiceClient::connect(address).await?;
+        let channel = Endpoint::from_shared(address)?.connect().await?;
+        let gateway = Vouch::new(GATEWAY, COUNSELING_SERVICE, &proof());
+        let counsels = CounselServiceClient::with_interceptor(channel.clone(), gateway);
+        let counselors = CounselorServiceClient::new(channel.clone());
         let _kept: Box<dyn Any + Send + Sync> = Box::new(kept);
-        Ok(Stage { counsels, counselors, app, responder, ears, world, neighbour, _background: background, _kept })
+        let _background = background;
+        Ok(Stage { counsels, counselors, channel, app, responder, ears, world, neighbour, _background, _kept })
     }
 
     /// The first of the counsellors.
@@ -94,7 +97,8 @@ impl Stage {
         Ok(self.open(request).await?.counsel.unwrap_or_default().id)
     }
     pub(crate) async fn open(&self, request: CreateCounselRequest) -> Result<CreateCounselResponse, Status> {
-        Ok(self.counsels.clone().create_counsel(request).await?.into_inner())
+        let user = request.user_id.parse().unwrap_or_default();
+        Ok(self.counsels.clone().create_counsel(by(user, request)).await?.into_inner())
     }
     /// Kim says something.
     pub(crate) async fn say(
@@ -124,10 +128,15 @@ impl Stage {
     }
 }
 
+/// What this service and its callers know.
+pub(crate) fn proof() -> Proof {
+    Proof::signed(Key::new("a secret for tests, 32 bytes long").expect("it is long enough"))
+}
+
 /// On behalf of this person, as the gateway says it.
 pub(crate) fn by<T>(user: Uuid, message: T) -> Request<T> {
     let mut request = Request::new(message);
-    request.metadata_mut().insert(USER_METADATA, user.to_string().parse().expect("a UUID is ASCII"));
+    request.extensions_mut().insert(Person::user(user));
     request
 }
 

@@ -1,18 +1,30 @@
 //! Whose counsel it is: nobody else sees that it is there. And reactions, which only its person leaves.
 use crate::{
     cases,
-    stage::{KIM, LEE, Stage, by},
+    stage::{KIM, LEE, Stage, by, proof},
 };
-use contracts::v1::{
-    model::CounselMessageReaction::{Dislike, Like, Unspecified},
-    service::{
-        CreateMessageRequest, FindCounselByIdRequest, FindCounselsRequest, FindMessagesRequest, ReactMessageRequest,
+use contracts::{
+    AUTHORITY_METADATA, TOKEN_METADATA, USER_METADATA,
+    v1::{
+        model::CounselMessageReaction::{Dislike, Like, Unspecified},
+        service::{
+            CreateCounselRequest, CreateMessageRequest, FindCounselByIdRequest, FindCounselsRequest,
+            FindMessagesRequest, ReactMessageRequest, counsel_service_client::CounselServiceClient,
+        },
     },
 };
-use tonic::{Code, Request};
+use cqrs_core::grpc::details;
+use tonic::{Code, Request, service::Interceptor};
+use trust::{Key, Proof, Vouch};
 use uuid::Uuid;
 
-cases![a_strangers_counsel_is_not_found, nobody_is_nobody, a_reply_is_liked_once, only_replies_are_liked];
+cases![
+    a_strangers_counsel_is_not_found,
+    nobody_is_nobody,
+    what_a_stranger_writes_counts_for_nothing,
+    a_reply_is_liked_once,
+    only_replies_are_liked
+];
 
 /// Every method that belongs to somebody, asked with `wrap`; each must answer `code`.
 async fn each_answers(stage: &Stage, who: Option<Uuid>, code: Code) -> anyhow::Result<()> {
@@ -57,10 +69,45 @@ async fn a_strangers_counsel_is_not_found(stage: Stage) -> anyhow::Result<()> {
 
 async fn nobody_is_nobody(stage: Stage) -> anyhow::Result<()> {
     each_answers(&stage, None, Code::Unauthenticated).await?;
-    let mut request = Request::new(FindCounselByIdRequest { counsel_id: stage.opened().await? });
-    request.metadata_mut().insert(contracts::USER_METADATA, "kim".parse()?);
-    let refused = stage.counsels.clone().find_counsel_by_id(request).await.unwrap_err();
-    assert_eq!(refused.code(), Code::Unauthenticated);
+    Ok(())
+}
+
+/// As if somebody had got past the gateway.
+async fn what_a_stranger_writes_counts_for_nothing(stage: Stage) -> anyhow::Result<()> {
+    let counsel_id = stage.opened().await?;
+    let kim = KIM.to_string();
+    let (other_secret, elsewhere) = (Proof::signed(Key::new("k".repeat(32)).unwrap()), proof());
+    let mut tokens = Vec::new();
+    for (audience, proof) in [(trust::COUNSELING_SERVICE, &other_secret), (trust::USER_SERVICE, &elsewhere)] {
+        let signed = Vouch::new(trust::GATEWAY, audience, proof).call(by(KIM, ()))?;
+        tokens.push(signed.metadata().get(TOKEN_METADATA).unwrap().to_str()?.to_owned());
+    }
+    for (headers, reason) in [
+        (vec![(USER_METADATA, kim.as_str())], "IDENTITY_NOT_SIGNED"),
+        (vec![(USER_METADATA, "kim")], "IDENTITY_UNREADABLE"),
+        (vec![(USER_METADATA, &kim), (AUTHORITY_METADATA, "AUTHORITY_ADMIN")], "IDENTITY_NOT_SIGNED"),
+        (vec![(USER_METADATA, &kim), (TOKEN_METADATA, &tokens[0])], "IDENTITY_INVALID"),
+        (vec![(USER_METADATA, &kim), (TOKEN_METADATA, &tokens[1])], "IDENTITY_INVALID"),
+        (vec![], "IDENTITY_MISSING"),
+    ] {
+        let forge = |mut request: Request<()>| {
+            for (name, value) in &headers {
+                request.metadata_mut().insert(*name, value.parse().unwrap());
+            }
+            Ok(request)
+        };
+        let mut stranger = CounselServiceClient::with_interceptor(stage.channel.clone(), forge);
+        let find = FindCounselByIdRequest { counsel_id: counsel_id.clone() };
+        let refused = stranger.find_counsel_by_id(find).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Unauthenticated, "{headers:?}");
+        assert_eq!(details(&refused).reason.as_deref(), Some(reason), "{headers:?}");
+        // Where the request names the person, too.
+        let list = FindCounselsRequest { user_id: kim.clone(), ..Default::default() };
+        assert_eq!(stranger.find_counsels(list).await.unwrap_err().code(), Code::Unauthenticated);
+        let counselor_id = stage.counselor().await?;
+        let open = CreateCounselRequest { user_id: kim.clone(), counselor_id, ..Default::default() };
+        assert_eq!(stranger.create_counsel(open).await.unwrap_err().code(), Code::Unauthenticated);
+    }
     Ok(())
 }
 

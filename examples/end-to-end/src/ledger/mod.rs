@@ -14,9 +14,9 @@ pub mod mirror;
 pub mod node;
 mod plants;
 mod run;
-mod stage;
+pub mod stage;
 mod table;
 pub mod tally;
-mod taps;
+pub mod taps;
 
 pub use cli::main;

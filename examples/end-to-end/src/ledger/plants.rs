@@ -26,7 +26,7 @@ pub(super) async fn late_commits(stage: &mut Stage) -> Result<()> {
 
 /// Two relays, and nothing else goes wrong.
 pub(super) async fn two_relays(stage: &mut Stage) -> Result<()> {
-    sqlx::query("create table claimed (pos bigint primary key)").execute(&stage.source_tap).await?;
+    sqlx::query("create table claimed (pos bigint primary key)").execute(&stage.source_tap).await?; // for SKIP LOCKED
     stage.start("relay-a", Role::Relay)?;
     super::faults::relay::holds_lanes(stage).await?;
     stage.start("relay-b", Role::Relay)?;

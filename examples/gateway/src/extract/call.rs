@@ -8,7 +8,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use axum_extra::extract::{CookieJar, cookie::Cookie, cookie::SameSite};
-use contracts::USER_METADATA;
 use cqrs_core::{Metadata, PositionToken, grpc, trace};
 use std::{
     convert::Infallible,
@@ -16,6 +15,7 @@ use std::{
     time::Duration,
 };
 use tracing::Instrument;
+use trust::Person;
 use uuid::Uuid;
 
 const CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
@@ -29,7 +29,7 @@ const POSITION_LIFETIME: Duration = Duration::from_secs(10 * 60);
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
     metadata: Metadata,
-    user: Option<Uuid>,
+    person: Option<Person>,
     /// Shared by all calls of one request: what each answer includes, the next may ask for.
     seen: Arc<Mutex<PositionToken>>,
     secure: bool,
@@ -51,15 +51,15 @@ impl Call {
             seen.merge(&sent.ok_or_else(|| Error::invalid("Hearlers-Position: as the gateway sent it"))?);
         }
         let forwarded = headers.get("x-forwarded-proto").is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"https"));
-        Ok(Call { metadata, user: None, seen: Arc::new(Mutex::new(seen)), secure: secure_always || forwarded })
+        Ok(Call { metadata, person: None, seen: Arc::new(Mutex::new(seen)), secure: secure_always || forwarded })
     }
     /// One that the gateway makes by itself.
     pub(crate) fn own() -> Self {
-        Call { metadata: Metadata::default(), user: None, seen: Arc::default(), secure: false }
+        Call { metadata: Metadata::default(), person: None, seen: Arc::default(), secure: false }
     }
     /// On behalf of this person.
-    pub(crate) fn of(mut self, user: Uuid) -> Self {
-        self.user = Some(user);
+    pub(crate) fn of(mut self, person: Person) -> Self {
+        self.person = Some(person);
         self
     }
     /// A command that is done once for this key.
@@ -74,9 +74,8 @@ impl Call {
         let traceparent = trace::current().or_else(|| self.metadata.traceparent.clone());
         let metadata = Metadata { token: self.seen(), traceparent, ..self.metadata.clone() };
         grpc::write(&metadata, request.metadata_mut());
-        if let Some(user) = self.user {
-            let user = user.to_string().parse().expect("a UUID is ASCII");
-            request.metadata_mut().insert(USER_METADATA, user);
+        if let Some(person) = self.person {
+            request.extensions_mut().insert(person); // which the client signs
         }
         request.set_timeout(deadline);
         request

@@ -9,6 +9,8 @@ use tracing::{Span, field::Empty};
 
 /// Named as OpenTelemetry names it.
 const DURATION: &str = "http_server_request_duration_seconds";
+/// The longest path that is logged whole: ours are shorter.
+const LONGEST_PATH: usize = 256;
 /// Anybody may invent methods; figures are kept for these.
 const METHODS: [Method; 6] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS];
 
@@ -23,7 +25,9 @@ impl Observed {
     pub(super) fn begin(request: &Request) -> Self {
         let method = METHODS.iter().find(|it| *it == request.method()).map_or("_OTHER", Method::as_str).to_owned();
         let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str).to_owned();
-        Observed { began: Instant::now(), method, route, path: request.uri().path().to_owned() }
+        let path = request.uri().path();
+        let path = path.get(..LONGEST_PATH).unwrap_or(path).to_owned(); // it is ASCII: a longer one is cut, not lost
+        Observed { began: Instant::now(), method, route, path }
     }
     /// In the trace that the caller says.
     pub(super) fn span(&self, traceparent: Option<&str>, correlation: &str) -> Span {

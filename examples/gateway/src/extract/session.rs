@@ -35,7 +35,7 @@ impl FromRequestParts<Gateway> for Caller {
         let token = token(&parts.headers).ok_or_else(Error::no_token)?;
         let claims = gateway.tokens().check(&token)?;
         let Ok(call) = Call::from_request_parts(parts, gateway).await;
-        Ok(Caller { call: call.of(claims.id), claims })
+        Ok(Caller { call: call.of(claims.person().ok_or_else(Error::bad_token)?), claims })
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{
 use axum::extract::State;
 use cqrs_core::app::{Health, Part, Watched};
 use std::time::Duration;
+use trust::Person;
 use uuid::Uuid;
 
 /// How long a service may take to say anything at all.
@@ -26,18 +27,18 @@ pub(super) async fn ready(State(gateway): State<Gateway>) -> Result<Success<()>,
     if silent.is_empty() { Ok(ok("요청을 받을 준비가 되었습니다.", ())) } else { Err(Error::down(silent)) }
 }
 
-/// Asks each service something cheap. Any answer of its own will do.
+/// Asks each service something cheap. Any answer of its own will do, but that it does not believe us.
 #[async_trait::async_trait]
 impl Watched for Gateway {
     async fn health(&self) -> Health {
-        let (call, upstream) = (Call::own().of(Uuid::nil()), self.upstream());
+        let (call, upstream) = (Call::own().of(Person::user(Uuid::nil())), self.upstream());
         let one = Page { after: None, limit: Some(1) };
         let (users, counseling) = tokio::join!(
             tokio::time::timeout(PATIENCE, upstream.users.find(&call, Uuid::nil())),
             tokio::time::timeout(PATIENCE, upstream.counselors.tones(&call, None, one)),
         );
-        let users = users.is_ok_and(|it| it.err().is_none_or(|error| !error.is_no_answer()));
-        let counseling = counseling.is_ok_and(|it| it.err().is_none_or(|error| !error.is_no_answer()));
+        let users = users.is_ok_and(|it| it.err().is_none_or(|error| !error.is_no_use()));
+        let counseling = counseling.is_ok_and(|it| it.err().is_none_or(|error| !error.is_no_use()));
         let part = |what, answers: bool| {
             let trouble = (!answers).then(|| "does not answer".to_owned());
             Part { of: "gateway".to_owned(), what, needed: true, trouble }

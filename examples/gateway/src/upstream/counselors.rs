@@ -1,5 +1,5 @@
 //! The counseling service's counsellors, bubbles and tones.
-use super::ask;
+use super::{Vouched, ask};
 use crate::{
     error::Error,
     extract::{Call, Page},
@@ -13,12 +13,11 @@ use contracts::v1::{
     },
 };
 use std::time::Duration;
-use tonic::transport::Channel;
 use uuid::Uuid;
 
 #[derive(Clone)]
 pub(crate) struct Counselors {
-    pub(super) client: CounselorServiceClient<Channel>,
+    pub(super) client: CounselorServiceClient<Vouched>,
     pub(super) deadline: Duration,
 }
 impl Counselors {

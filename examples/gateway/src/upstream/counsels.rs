@@ -1,5 +1,5 @@
 //! The counseling service's counsels and their messages.
-use super::ask;
+use super::{Vouched, ask};
 use crate::{
     error::Error,
     extract::{Call, Page},
@@ -13,12 +13,11 @@ use contracts::v1::{
     },
 };
 use std::time::Duration;
-use tonic::transport::Channel;
 use uuid::Uuid;
 
 #[derive(Clone)]
 pub(crate) struct Counsels {
-    pub(super) client: CounselServiceClient<Channel>,
+    pub(super) client: CounselServiceClient<Vouched>,
     pub(super) deadline: Duration,
     /// For what waits until a counsellor has answered.
     pub(super) reply_deadline: Duration,

@@ -7,8 +7,10 @@ use contracts::v1::service::{
 use std::time::Duration;
 use tonic::{
     Request, Response, Status,
+    service::interceptor::InterceptedService,
     transport::{Channel, Endpoint},
 };
+use trust::{COUNSELING_SERVICE, GATEWAY, Proof, USER_SERVICE, Vouch};
 
 mod counselors;
 mod counsels;
@@ -17,6 +19,9 @@ mod users;
 pub(crate) use counselors::Counselors;
 pub(crate) use counsels::Counsels;
 pub(crate) use users::Users;
+
+/// A service as the gateway calls it: each call says for whom it is, and proves it.
+pub(crate) type Vouched = InterceptedService<Channel, Vouch>;
 
 /// All services. Clones share their connections.
 #[derive(Clone)]
@@ -29,8 +34,8 @@ impl Upstream {
     /// Connects to nothing yet: the gateway may start before the services, and survives them.
     pub(crate) fn new(config: &Config) -> Result<Self, tonic::transport::Error> {
         let deadline = config.deadline;
-        let users = connect(&config.user_service)?;
-        let counseling = connect(&config.counseling_service)?;
+        let users = connect(&config.user_service, USER_SERVICE, &config.proof)?;
+        let counseling = connect(&config.counseling_service, COUNSELING_SERVICE, &config.proof)?;
         let counsels = CounselServiceClient::new(counseling.clone());
         Ok(Upstream {
             users: Users { client: UserServiceClient::new(users), deadline },
@@ -41,12 +46,15 @@ impl Upstream {
 }
 
 /// Pings find a service that hangs without closing its connection.
-fn connect(url: &str) -> Result<Channel, tonic::transport::Error> {
-    let endpoint = Endpoint::from_shared(url.to_owned())?
+fn connect(url: &str, service: &'static str, proof: &Proof) -> Result<Vouched, tonic::transport::Error> {
+    let mut endpoint = Endpoint::from_shared(url.to_owned())?
         .connect_timeout(Duration::from_secs(2))
         .http2_keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(5));
-    Ok(endpoint.connect_lazy())
+    if let Some(certificates) = proof.certificates() {
+        endpoint = endpoint.tls_config(certificates.client())?;
+    }
+    Ok(InterceptedService::new(endpoint.connect_lazy(), Vouch::new(GATEWAY, service, proof)))
 }
 
 /// One call: what travels beside the request goes out, what the answer includes comes back.

@@ -1,5 +1,5 @@
 //! The user service: people and their wallets.
-use super::ask;
+use super::{Vouched, ask};
 use crate::{error::Error, extract::Call};
 use contracts::v1::{
     model::User,
@@ -9,12 +9,11 @@ use contracts::v1::{
     },
 };
 use std::time::Duration;
-use tonic::transport::Channel;
 use uuid::Uuid;
 
 #[derive(Clone)]
 pub(crate) struct Users {
-    pub(super) client: UserServiceClient<Channel>,
+    pub(super) client: UserServiceClient<Vouched>,
     pub(super) deadline: Duration,
 }
 impl Users {

@@ -5,7 +5,7 @@ mod services;
 
 use anyhow::Result;
 use contracts::NO_REMAINING_TOKENS;
-use gateway::{Config, Gateway, Secret};
+use gateway::{Config, Gateway};
 use serde_json::{Value, json};
 use services::{COUNSEL, COUNSELOR, MESSAGE, Services};
 use std::{process::ExitCode, time::Duration};
@@ -13,6 +13,7 @@ use test_support::{Browser, Trials};
 use tokio::{net::TcpListener, runtime::Runtime};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
+use trust::{Key, Proof};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -37,8 +38,8 @@ impl Page {
         let services = Services::default();
         let (address, server) = services.start();
         let upstream = format!("http://{address}");
-        let secret = Secret::new("a secret for tests, 32 bytes long").unwrap();
-        let config = Config::new(upstream.clone(), upstream, secret);
+        let secret = Key::new("a secret for tests, 32 bytes long").unwrap();
+        let config = Config::new(upstream.clone(), upstream, secret.clone(), Proof::signed(secret));
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}/", listener.local_addr()?);
         tokio::spawn(gateway::serve(listener, Gateway::new(config)?, std::future::pending()));

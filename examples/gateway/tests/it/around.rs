@@ -1,6 +1,9 @@
 //! What travels beside a request.
-use crate::world::{World, as_user, error};
+use crate::world::{World, as_user, error, proof};
 use axum::{body::Body, http::Request};
+use contracts::{AUTHORITY_METADATA, TOKEN_METADATA, USER_METADATA};
+use tonic::service::Interceptor;
+use trust::{COUNSELING_SERVICE, Guard, Identity, Person, USER_SERVICE};
 use uuid::Uuid;
 
 async fn tones(world: &World, headers: &[(&str, &str)]) -> crate::world::Answer {
@@ -82,4 +85,56 @@ async fn ready_is_when_the_services_answer() {
     assert_eq!(answer.error(), error(503, "E50301"));
     assert_eq!(answer.json()["details"].as_array().unwrap().len(), 2);
     assert_eq!(world.send(get("/health/live")).await.status, 200);
+}
+
+#[tokio::test]
+async fn each_call_is_signed_for_its_service_and_its_person() {
+    let world = World::new().await;
+    world.get("/v1/users/me").await.data();
+    tones(&world, &[]).await.data();
+    for (method, service, other) in
+        [("FindUserByUserId", USER_SERVICE, COUNSELING_SERVICE), ("FindTones", COUNSELING_SERVICE, USER_SERVICE)]
+    {
+        let mut request = tonic::Request::new(());
+        *request.metadata_mut() = world.services.last(method).headers;
+        let believed = Guard::new(service, &proof()).call(request).unwrap();
+        let identity = Identity::of(&believed).unwrap();
+        assert_eq!(&*identity.caller, trust::GATEWAY);
+        assert_eq!(identity.person, Some(Person::user(crate::services::USER.parse().unwrap())));
+
+        let mut request = tonic::Request::new(());
+        *request.metadata_mut() = world.services.last(method).headers;
+        assert!(Guard::new(other, &proof()).call(request).is_err(), "a token is good for one service");
+    }
+}
+
+/// A first visit is nobody's, whatever the browser says.
+#[tokio::test]
+async fn what_a_client_writes_is_never_passed_on() {
+    let world = World::new().await;
+    let stranger = "0198c0de-0000-7000-8000-000000000666";
+    let names =
+        [USER_METADATA, AUTHORITY_METADATA, TOKEN_METADATA, "cqrs-causation", "hearlers-operator", "grpc-timeout"];
+    let with = |request: axum::http::request::Builder| {
+        names.iter().fold(request, |it, name| it.header(*name, stranger)).body(Body::empty()).unwrap()
+    };
+    world.send(with(Request::post("/v1/auth/initiate"))).await.data();
+    world.send(with(as_user("GET", "/v1/tones"))).await.data();
+    let (visit, tones) = (world.services.last("InitializeUser"), world.services.last("FindTones"));
+    assert_eq!((visit.header(USER_METADATA), visit.header(AUTHORITY_METADATA)), (None, None));
+    assert_eq!(tones.header(USER_METADATA), Some(crate::services::USER));
+    for call in [visit, tones] {
+        let said = format!("{:?}", call.headers);
+        assert!(!said.contains("666"), "{said}");
+        assert!(call.header(TOKEN_METADATA).unwrap().len() > 100);
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_not_believed_is_not_ready_and_blames_nobody_else() {
+    let world = World::new().await;
+    world.services.fail("FindTones", trust::Refused::Invalid.into());
+    assert_eq!(tones(&world, &[]).await.error(), error(500, "E50001"), "not a 401: the person did nothing wrong");
+    let ready = world.send(Request::get("/health/ready").body(Body::empty()).unwrap()).await;
+    assert_eq!(ready.error(), error(503, "E50301"));
 }

@@ -5,13 +5,19 @@ use axum::{
     body::{Body, to_bytes},
     http::{HeaderMap, Request, StatusCode, request::Builder},
 };
-use gateway::{Config, Gateway, Secret, router};
+use gateway::{Config, Gateway, router};
 use serde_json::{Value, json};
 use std::{net::SocketAddr, time::Duration};
 use tokio::{runtime::Runtime, task::JoinHandle};
 use tower::ServiceExt;
+use trust::{Key, Proof};
 
-pub(crate) const SECRET: &[u8] = b"a secret for tests, 32 bytes long";
+pub(crate) const SECRET: &str = "a secret for tests, 32 bytes long";
+
+/// What gateway and services know.
+pub(crate) fn proof() -> Proof {
+    Proof::signed(Key::new("another secret, for the services alone").unwrap())
+}
 
 pub(crate) struct World {
     pub(crate) services: Services,
@@ -27,7 +33,7 @@ impl World {
         let config = Config {
             reply_deadline: Duration::from_millis(700),
             deadline: Duration::from_millis(500),
-            ..Config::new(url.clone(), url, Secret::new(SECRET).unwrap())
+            ..Config::new(url.clone(), url, Key::new(SECRET).unwrap(), proof())
         };
         World { services, server: Some(server), address, router: router(Gateway::new(config).unwrap()) }
     }
@@ -91,7 +97,7 @@ pub(crate) fn claims() -> Value {
     })
 }
 pub(crate) fn token(claims: &Value) -> String {
-    let key = jsonwebtoken::EncodingKey::from_secret(SECRET);
+    let key = jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes());
     jsonwebtoken::encode(&jsonwebtoken::Header::default(), claims, &key).unwrap()
 }
 

@@ -1,5 +1,9 @@
 //! The gRPC service: one method, one `send`, one `into`.
-use super::BadRequest;
+use super::{
+    BadRequest,
+    call::{Call, metadata},
+    requests::Concerns,
+};
 use crate::application::{
     commands::{ReserveTokens, UpdateUser},
     flows::first_visit,
@@ -12,12 +16,12 @@ use contracts::v1::service::{
     user_service_server::{UserService, UserServiceServer},
 };
 use cqrs_core::{Dispatch, DomainError, Handled, Metadata, Position, Running, grpc};
-use std::time::SystemTime;
 use tonic::{Request, Response, Status, metadata::MetadataValue};
+use trust::limits::LARGEST_REQUEST;
 
 /// The service as tonic takes it.
 pub fn server(app: Running) -> UserServiceServer<impl UserService> {
-    UserServiceServer::new(Grpc { app })
+    UserServiceServer::new(Grpc { app }).max_decoding_message_size(LARGEST_REQUEST)
 }
 
 struct Grpc {
@@ -59,17 +63,17 @@ impl UserService for Grpc {
 }
 
 impl Grpc {
-    /// Parses it, sends it as whoever asks wants it sent, and says it in the contract's words.
+    /// Parses it, sends it as whoever asks wants it sent, and says it in the contract's words. It is for that person to ask.
     async fn send<M, R, T>(&self, request: Request<M>) -> Result<Response<T>, Status>
     where
-        R: Handled + TryFrom<M, Error = BadRequest>,
+        R: Handled + Concerns + TryFrom<M, Error = BadRequest>,
         R::Sent: Dispatch<R>,
         <R as Handled>::Error: DomainError,
         R::Output: Into<T>,
     {
-        let metadata = metadata(&request)?;
+        let call = Call::read(&request)?;
         let request = R::try_from(request.into_inner()).map_err(|bad| grpc::status_of(&bad))?;
-        let (output, position) = self.app.with(metadata).send_at(request).await?;
+        let (output, position) = self.app.with(call.acts_for(request.user())?).send_at(request).await?;
         Ok(self.answer(output.into(), position))
     }
 
@@ -82,8 +86,4 @@ impl Grpc {
         }
         response
     }
-}
-
-fn metadata<M>(request: &Request<M>) -> Result<Metadata, Status> {
-    grpc::read(request.metadata(), SystemTime::now().into())
 }

@@ -37,6 +37,22 @@ pub enum BadRequest {
     User(#[from] UserError),
 }
 
+/// A request that concerns one person: only they may send it.
+pub(super) trait Concerns {
+    /// Whom.
+    fn user(&self) -> UserId;
+}
+macro_rules! concerns {
+    ($($request:ident),*) => {
+        $(impl Concerns for $request {
+            fn user(&self) -> UserId {
+                self.user
+            }
+        })*
+    };
+}
+concerns!(FindUserByUserId, CheckRemainingTokens, ReserveTokens, UpdateUser);
+
 fn user(id: &str) -> Result<UserId, BadRequest> {
     id.parse().map_err(|_| BadRequest::UserId)
 }

@@ -1,5 +1,5 @@
 //! First visits.
-use crate::stage::Stage;
+use crate::stage::{Stage, by};
 use contracts::v1::{
     model::{AuthChannel, Authority},
     service::{FindUserByUserIdRequest, InitializeUserRequest},
@@ -46,7 +46,7 @@ async fn a_new_person_is_found(mut stage: Stage) -> anyhow::Result<()> {
     assert_eq!(auth_user.user_id, user.id);
     assert!(user.created_at.ends_with('Z'), "{}", user.created_at);
 
-    let mut request = Request::new(FindUserByUserIdRequest { user_id: user.id.clone() });
+    let mut request = by(&user.id, FindUserByUserIdRequest { user_id: user.id.clone() });
     request.metadata_mut().insert(cqrs_core::grpc::header::POSITION, position.to_string().parse()?);
     assert_eq!(stage.users.find_user_by_user_id(request).await?.into_inner().user.as_ref(), Some(&user));
     let wallet = stage.wallet(&user.id).await?;
@@ -69,7 +69,7 @@ async fn a_taken_nickname_is_made_up_again(mut stage: Stage) -> anyhow::Result<(
 
 async fn nobody_is_not_found(mut stage: Stage) -> anyhow::Result<()> {
     let nobody = uuid::Uuid::now_v7().to_string();
-    let request = FindUserByUserIdRequest { user_id: nobody.clone() };
+    let request = by(&nobody, FindUserByUserIdRequest { user_id: nobody.clone() });
     assert_eq!(stage.users.find_user_by_user_id(request).await.unwrap_err().code(), Code::NotFound);
     assert_eq!(stage.wallet(&nobody).await.unwrap_err().code(), Code::NotFound);
     assert_eq!(stage.reserve(&nobody, uuid::Uuid::now_v7()).await.unwrap_err().code(), Code::NotFound);

@@ -1,4 +1,5 @@
 //! This service alone, through gRPC, on real databases. Each case runs on SQLite and, where there is a server, on PostgreSQL.
+mod certificates; // who may call over TLS
 mod initialize; // first visits
 mod neighbour; // a counseling service that only talks and listens
 #[cfg(feature = "deployed")]
@@ -7,6 +8,7 @@ mod reserve; // holds: by id, for a minute, never more than there are
 mod spend; // what counseling tells becomes accounting, once
 mod stage; // the service with its database, its port and its clock
 mod update; // saying who one is
+mod whose; // who may ask about whom
 
 use cqrs_core::storage::{postgres, sqlite::Sqlite};
 use futures_util::future::BoxFuture;
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
         ("update", update::CASES),
         ("reserve", reserve::CASES),
         ("spend", spend::CASES),
+        ("whose", whose::CASES),
     ];
     let all = suites.into_iter().flat_map(|(suite, cases)| cases.iter().map(move |(name, case)| (suite, *name, *case)));
     let mut trials = Trials::new()
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
             case(Stage::on(storage, database).await?).await
         });
     }
+    let trials = trials.group("certificates", certificates::trials());
     #[cfg(feature = "deployed")]
     let trials = trials.group("program", program::trials());
     trials.run()

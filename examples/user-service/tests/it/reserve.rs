@@ -1,5 +1,5 @@
 //! Holds: by id, for a minute, never more than there are.
-use crate::stage::Stage;
+use crate::stage::{Stage, by};
 use contracts::{NO_REMAINING_TOKENS, v1::service::ReserveTokensRequest};
 use cqrs_core::grpc::details;
 use futures_util::future::join_all;
@@ -43,13 +43,13 @@ async fn the_same_id_is_the_same_hold(mut stage: Stage) -> anyhow::Result<()> {
 
 async fn without_an_id_one_is_made(mut stage: Stage) -> anyhow::Result<()> {
     let kim = stage.visitor().await?;
-    let request = || ReserveTokensRequest { user_id: kim.clone(), reservation_id: None };
-    let first = stage.users.reserve_tokens(request()).await?.into_inner();
-    let second = stage.users.reserve_tokens(request()).await?.into_inner();
+    let request =
+        |id: Option<&str>| by(&kim, ReserveTokensRequest { user_id: kim.clone(), reservation_id: id.map(Into::into) });
+    let first = stage.users.reserve_tokens(request(None)).await?.into_inner();
+    let second = stage.users.reserve_tokens(request(None)).await?.into_inner();
     assert_ne!(first.reservation_id, second.reservation_id);
     assert_eq!(second.remaining_tokens, 5);
-    let status =
-        stage.users.reserve_tokens(ReserveTokensRequest { reservation_id: Some("x".into()), ..request() }).await;
+    let status = stage.users.reserve_tokens(request(Some("x"))).await;
     assert_eq!(details(&status.unwrap_err()).fields[0].0, "reservation_id");
     Ok(())
 }

@@ -24,14 +24,20 @@ use std::{
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{
-    Status,
-    service::RoutesBuilder,
-    transport::{Channel, Server},
+    Request, Status,
+    service::{RoutesBuilder, interceptor::InterceptedService},
+    transport::{Channel, Endpoint, Server},
 };
+use trust::{GATEWAY, Key, Person, Proof, USER_SERVICE, Vouch};
 use uuid::Uuid;
 
+/// The service as the gateway calls it.
+pub(crate) type Users = UserServiceClient<InterceptedService<Channel, Vouch>>;
+
 pub(crate) struct Stage {
-    pub(crate) users: UserServiceClient<Channel>,
+    pub(crate) users: Users,
+    /// For callers who are not the gateway.
+    pub(crate) channel: Channel,
     pub(crate) app: Running,
     pub(crate) counseling: Running,
     pub(crate) ears: Arc<Ears>,
@@ -53,12 +59,13 @@ impl Stage {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = format!("http://{}", listener.local_addr()?);
         let mut routes = RoutesBuilder::default();
-        user_service::grpc(&app, &mut routes);
+        user_service::grpc(&app, &proof(), &mut routes);
         tokio::spawn(
             Server::builder().add_routes(routes.routes()).serve_with_incoming(TcpListenerStream::new(listener)),
         );
-        let users = UserServiceClient::connect(address).await?;
-        Ok(Stage { users, app, counseling, ears, world, _background: background, _kept: Box::new(kept) })
+        let channel = Endpoint::from_shared(address)?.connect().await?;
+        let users = UserServiceClient::with_interceptor(channel.clone(), Vouch::new(GATEWAY, USER_SERVICE, &proof()));
+        Ok(Stage { users, channel, app, counseling, ears, world, _background: background, _kept: Box::new(kept) })
     }
 
     /// Somebody new.
@@ -68,11 +75,11 @@ impl Stage {
     }
     pub(crate) async fn reserve(&self, user: &str, exchange: Uuid) -> Result<ReserveTokensResponse, Status> {
         let request = ReserveTokensRequest { user_id: user.into(), reservation_id: Some(exchange.to_string()) };
-        Ok(self.users.clone().reserve_tokens(request).await?.into_inner())
+        Ok(self.users.clone().reserve_tokens(by(user, request)).await?.into_inner())
     }
     pub(crate) async fn wallet(&self, user: &str) -> Result<CheckRemainingTokensResponse, Status> {
         let request = CheckRemainingTokensRequest { user_id: user.into() };
-        Ok(self.users.clone().check_remaining_tokens(request).await?.into_inner())
+        Ok(self.users.clone().check_remaining_tokens(by(user, request)).await?.into_inner())
     }
     pub(crate) async fn remaining(&self, user: &str) -> Result<i32, Status> {
         Ok(self.wallet(user).await?.remaining_tokens)
@@ -81,6 +88,18 @@ impl Stage {
     pub(crate) async fn settle(&self) {
         settle(&[&self.app, &self.counseling]).await;
     }
+}
+
+/// What this service and its callers know.
+pub(crate) fn proof() -> Proof {
+    Proof::signed(Key::new("a secret for tests, 32 bytes long").expect("it is long enough"))
+}
+
+/// On behalf of this person.
+pub(crate) fn by<T>(user: &str, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.extensions_mut().insert(Person::user(user.parse().unwrap_or_default()));
+    request
 }
 
 /// The machine, with a clock that can be moved and ids that can be made to end alike.

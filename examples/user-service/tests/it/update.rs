@@ -1,5 +1,5 @@
 //! Saying who one is.
-use crate::stage::Stage;
+use crate::stage::{Stage, by};
 use contracts::v1::{
     model::{Gender, Mbti, User},
     service::{FindUserByUserIdRequest, UpdateUserRequest},
@@ -16,11 +16,18 @@ crate::cases![
 ];
 
 async fn update(stage: &Stage, request: UpdateUserRequest) -> Result<User, Status> {
-    Ok(stage.users.clone().update_user(request).await?.into_inner().user.unwrap_or_default())
+    Ok(stage
+        .users
+        .clone()
+        .update_user(by(&request.user_id.clone(), request))
+        .await?
+        .into_inner()
+        .user
+        .unwrap_or_default())
 }
 async fn find(stage: &Stage, user: &str) -> Result<User, Status> {
     let request = FindUserByUserIdRequest { user_id: user.into() };
-    Ok(stage.users.clone().find_user_by_user_id(request).await?.into_inner().user.unwrap_or_default())
+    Ok(stage.users.clone().find_user_by_user_id(by(user, request)).await?.into_inner().user.unwrap_or_default())
 }
 fn of(user: &str) -> UpdateUserRequest {
     UpdateUserRequest { user_id: user.into(), ..Default::default() }
@@ -102,7 +109,7 @@ async fn a_nickname_belongs_to_one(mut stage: Stage) -> anyhow::Result<()> {
 async fn a_key_is_answered_once(mut stage: Stage) -> anyhow::Result<()> {
     let kim = stage.visitor().await?;
     let keyed = |name: &str| {
-        let mut request = tonic::Request::new(UpdateUserRequest { nickname: Some(name.into()), ..of(&kim) });
+        let mut request = by(&kim, UpdateUserRequest { nickname: Some(name.into()), ..of(&kim) });
         request.metadata_mut().insert(cqrs_core::grpc::header::KEY, "rename-1".parse().unwrap());
         request
     };

@@ -3,8 +3,8 @@ use super::{OpenAiConfig, OpenAiResponder};
 use crate::{
     application::ports::{NoReply, Prompt, Responder, Turn},
     domain::counsel::Speaker,
-    infrastructure::Secret,
 };
+use cqrs_core::Secret;
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},

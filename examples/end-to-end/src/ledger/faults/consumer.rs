@@ -10,7 +10,7 @@ use rdkafka::{Message, message::OwnedMessage, producer::BaseRecord};
 use std::time::{Duration, Instant};
 
 /// A subscriber's message is a transaction of its own: a load that it can follow.
-pub(in crate::ledger) const GENTLE: u64 = 12;
+pub(in crate::ledger) const GENTLE: u64 = 8;
 
 /// Two members, which die before their commit or between commit and offset, and come back under their own name in the group.
 pub(in crate::ledger) async fn killed(stage: &mut Stage) -> Result<()> {
@@ -99,6 +99,34 @@ pub(in crate::ledger) async fn rebalances(stage: &mut Stage) -> Result<()> {
             (true, false) => stage.end(name).await?,
         }
         stage.pass(Duration::from_secs(2)).await;
+    }
+    Ok(())
+}
+
+/// A member is frozen until its session is over and its partitions have gone to another. Then it goes on where it was.
+pub(in crate::ledger) async fn zombie(stage: &mut Stage) -> Result<()> {
+    stage.start("relay", Role::Relay)?;
+    for name in ["projection-a", "projection-b"] {
+        stage.start(name, Role::Projection)?;
+    }
+    if stage.template.plant.is_none() {
+        for name in ["consumer-a", "consumer-b"] {
+            stage.start_with(name, Role::Consumer, |it| it.temper = Temper { work: 20, ..Temper::default() })?;
+        }
+    }
+    stage.start_with("writer", Role::Writer, |it| it.writing.rate = if it.plant.is_none() { GENTLE } else { 0 })?;
+    stage.pass(Duration::from_secs(5)).await;
+    for (projection, consumer) in [("projection-a", "consumer-a"), ("projection-b", "consumer-b")] {
+        let frozen: Vec<_> = [projection, consumer].into_iter().filter(|it| stage.node(it).is_ok()).collect();
+        for name in &frozen {
+            stage.freeze(name)?;
+        }
+        stage.pass(Duration::from_secs(6)).await; // twice the session
+        for name in &frozen {
+            stage.thaw(name)?;
+        }
+        let time = stage.time(4.0);
+        stage.pass(time).await;
     }
     Ok(())
 }

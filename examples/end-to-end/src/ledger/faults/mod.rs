@@ -2,5 +2,9 @@
 pub(super) mod broker;
 pub(super) mod consumer;
 pub(super) mod database;
+pub(super) mod mock;
+pub(super) mod network;
+pub(super) mod pace;
+pub(super) mod poison;
 pub(super) mod relay;
 pub(super) mod shutdown;

@@ -62,7 +62,7 @@ pub(in crate::ledger) async fn holds_lanes(stage: &Stage) -> Result<()> {
 
 /// Waits until every lane of a relay that has just died is held by another, and notes how long that took; unless that one dies as
 /// well.
-async fn taken_over(stage: &mut Stage, held: &BTreeMap<String, i64>, by: &str) -> Result<()> {
+pub(super) async fn taken_over(stage: &mut Stage, held: &BTreeMap<String, i64>, by: &str) -> Result<()> {
     let began = Instant::now();
     while epochs(stage).await?.iter().any(|(lane, epoch)| held.get(lane) >= Some(epoch)) {
         if !stage.node(by)?.runs() {
@@ -74,7 +74,7 @@ async fn taken_over(stage: &mut Stage, held: &BTreeMap<String, i64>, by: &str) -
     stage.fact("takeover s", began.elapsed().as_secs_f64());
     Ok(())
 }
-async fn epochs(stage: &Stage) -> Result<BTreeMap<String, i64>> {
+pub(super) async fn epochs(stage: &Stage) -> Result<BTreeMap<String, i64>> {
     Ok(database::cursors(&stage.source_tap).await?.into_iter().map(|(lane, (_, epoch))| (lane, epoch)).collect())
 }
 
@@ -84,6 +84,7 @@ pub(in crate::ledger) async fn zombie(stage: &mut Stage) -> Result<()> {
         stage.start(name, role)?;
     }
     holds_lanes(stage).await?;
+    watch_cursors(stage).await?;
     stage.start("relay-b", Role::Relay)?;
     stage.start("writer", Role::Writer)?;
     stage.pass(Duration::from_secs(2)).await;
@@ -134,5 +135,17 @@ pub(in crate::ledger) async fn flapping(stage: &mut Stage) -> Result<()> {
         }
         stage.pass(pause).await;
     }
+    Ok(())
+}
+
+/// The database notes every cursor that is put back, however shortly.
+async fn watch_cursors(stage: &mut Stage) -> Result<()> {
+    let watch = "create table went_back (reader text, before bigint, at bigint); \
+        create function went_back() returns trigger language plpgsql as $$ \
+        begin insert into went_back values (new.reader, old.at, new.at); return new; end $$; \
+        create trigger went_back before update on cqrs.reader for each row when (new.at < old.at) \
+        execute function went_back()";
+    sqlx::raw_sql(watch).execute(&stage.source_tap).await?;
+    stage.watch_cursors = true;
     Ok(())
 }

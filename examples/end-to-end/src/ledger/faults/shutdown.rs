@@ -9,7 +9,7 @@ pub(in crate::ledger) async fn under_load(stage: &mut Stage) -> Result<()> {
     for (name, role) in roles {
         stage.start(name, role)?;
     }
-    stage.start_with("writer", Role::Writer, |it| it.writing.rate = GENTLE * 2)?;
+    stage.start_with("writer", Role::Writer, |it| it.writing.rate = GENTLE)?;
     stage.pass(Duration::from_secs(2)).await;
     let times = (20.0 * stage.scale) as usize;
     for (name, _) in roles.into_iter().chain([("writer", Role::Writer)]).cycle().take(times) {

@@ -69,8 +69,11 @@ impl Node {
     pub fn goodbye(&self) -> Option<Goodbye> {
         serde_json::from_slice(&std::fs::read(self.config.file("goodbye")).ok()?).ok()
     }
-    /// The process, for who looks at its memory.
-    pub fn id(&self) -> Option<u32> {
-        self.child.as_ref().and_then(Child::id)
+    /// How many bytes of memory it has.
+    pub fn memory(&self) -> Option<u64> {
+        let id = self.child.as_ref().and_then(Child::id)?;
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+        let line = status.lines().find_map(|it| it.strip_prefix("VmRSS:"))?;
+        Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
     }
 }

@@ -84,6 +84,10 @@ impl Stage {
     }
 
     async fn see(&mut self) -> Result<Seen> {
+        if self.watch_cursors {
+            let back = "select reader || ' (' || before || ' to ' || at || ')' from went_back";
+            self.went_back.extend(sqlx::query_scalar::<_, String>(back).fetch_all(&self.source_tap).await?);
+        }
         let broker = self.broker.clone();
         let topic = tokio::task::spawn_blocking(move || broker.credits()).await??;
         Ok(Seen {

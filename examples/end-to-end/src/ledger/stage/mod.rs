@@ -23,12 +23,12 @@ use std::{
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
+use test_support::Proxy;
 
 /// How many of a lane's entries a relay has on their way at most, times the lanes: what one disturbance may double.
 const WINDOW: u64 = 500 * 16;
 
 /// A scenario's stage.
-#[derive(Debug)]
 pub struct Stage {
     /// Where the schedule's chances come from.
     pub chance: fastrand::Rng,
@@ -52,9 +52,12 @@ pub struct Stage {
     pub patience: Duration,
     /// Multiplies how long the fault goes on.
     pub scale: f64,
+    /// Whether the database itself notes every cursor that goes back.
+    pub watch_cursors: bool,
     /// What was measured, for the report.
     pub facts: BTreeMap<&'static str, Vec<f64>>,
     nodes: BTreeMap<String, Node>,
+    networks: Vec<Proxy>,
     folder: TempDir,
     starts: u64,
     allowed: u64,
@@ -112,6 +115,8 @@ impl Stage {
             template,
             patience: Duration::from_secs(30),
             scale: 1.0,
+            watch_cursors: false,
+            networks: Vec::new(),
             facts: BTreeMap::new(),
             nodes: BTreeMap::new(),
             folder,
@@ -251,6 +256,14 @@ impl Stage {
             self.fact("drain s", goodbye.map_or(0.0, |it| it.milliseconds as f64 / 1e3));
         }
         Ok(())
+    }
+    /// Keeps a network up until the end.
+    pub fn hold(&mut self, network: Proxy) {
+        self.networks.push(network);
+    }
+    /// Something that must be did not happen.
+    pub fn fails(&mut self, what: &str) {
+        self.left.push(what.to_owned());
     }
     /// Notes a figure.
     pub fn fact(&mut self, what: &'static str, value: f64) {

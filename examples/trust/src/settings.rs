@@ -1,0 +1,105 @@
+//! The flags of both sides, each also a variable. Whatever is wrong is said all at once.
+use crate::{
+    GATEWAY, Key, Proof,
+    operators::Operators,
+    secrets::{self, Name, given},
+    tls::{BadCertificates, Certificates, What},
+};
+use std::path::Path;
+
+const INTERNAL: Name = Name { variable: "HEARLERS_INTERNAL_SECRET", flag: "--internal-secret" };
+const OPERATOR: Name = Name { variable: "HEARLERS_OPERATOR_SECRET", flag: "--operator-secret" };
+
+/// How a program proves who it is to others of Hearlers, and how they prove it.
+// Values are text here, so that `check` can report all that is wrong and not only the first.
+#[derive(clap::Args)]
+pub struct ProofArgs {
+    /// What gateway and services sign calls to each other with: at least 32 bytes, the same for all. No default.
+    #[arg(long, env = "HEARLERS_INTERNAL_SECRET", hide_env_values = true, value_name = "SECRET")]
+    internal_secret: Option<String>,
+    /// A file with that secret.
+    #[arg(long, env = "HEARLERS_INTERNAL_SECRET_FILE", value_name = "FILE")]
+    internal_secret_file: Option<String>,
+    /// This program's certificate, PEM. With the next two, calls go over TLS and both sides show one.
+    #[arg(long, env = "HEARLERS_TLS_CERTIFICATE", value_name = "FILE")]
+    tls_certificate: Option<String>,
+    /// Its key, PEM.
+    #[arg(long, env = "HEARLERS_TLS_KEY", value_name = "FILE")]
+    tls_key: Option<String>,
+    /// The authority whose certificates the other side shows, PEM.
+    #[arg(long, env = "HEARLERS_TLS_CA", value_name = "FILE")]
+    tls_ca: Option<String>,
+}
+impl ProofArgs {
+    /// Whether certificates are asked for, good or not.
+    pub fn is_certified(&self) -> bool {
+        [&self.tls_certificate, &self.tls_key, &self.tls_ca].into_iter().any(|it| given(it.as_deref()).is_some())
+    }
+    /// The proof of a program that is not called, only calls.
+    pub fn check(&self, wrong: &mut Vec<String>) -> Option<Proof> {
+        self.proof(&[], wrong)
+    }
+
+    fn proof(&self, callers: &[&str], wrong: &mut Vec<String>) -> Option<Proof> {
+        let before = wrong.len();
+        let key = secrets::key(INTERNAL, self.internal_secret.as_deref(), self.internal_secret_file.as_deref(), wrong);
+        let certificates = self.certificates(callers, wrong);
+        let proof = Proof::of(key, certificates);
+        if proof.is_none() && wrong.len() == before {
+            let bytes = Key::SHORTEST;
+            wrong.push(format!(
+                "{INTERNAL}: at least {bytes} bytes; no default; or HEARLERS_TLS_CERTIFICATE, _KEY and _CA"
+            ));
+        }
+        proof.filter(|_| wrong.len() == before)
+    }
+
+    fn certificates(&self, callers: &[&str], wrong: &mut Vec<String>) -> Option<Certificates> {
+        let files = [&self.tls_certificate, &self.tls_key, &self.tls_ca].map(|it| given(it.as_deref()));
+        let [Some(certificate), Some(key), Some(authority)] = files.map(|it| it.map(Path::new)) else {
+            if self.is_certified() {
+                wrong.push("HEARLERS_TLS_CERTIFICATE, HEARLERS_TLS_KEY, HEARLERS_TLS_CA: all three or none".to_owned());
+            }
+            return None;
+        };
+        let read = Certificates::read(certificate, key, authority, callers);
+        read.map_err(|bad| wrong.extend(bad.iter().map(line))).ok()
+    }
+}
+
+fn line(BadCertificates { what, why }: &BadCertificates) -> String {
+    let name = match what {
+        What::Certificate => "HEARLERS_TLS_CERTIFICATE (--tls-certificate)",
+        What::Key => "HEARLERS_TLS_KEY (--tls-key)",
+        What::Authority => "HEARLERS_TLS_CA (--tls-ca)",
+        What::Callers => "HEARLERS_TLS_CALLERS (--tls-callers)",
+    };
+    format!("{name}: {why}")
+}
+
+/// Whom a service believes, and who its operators are.
+#[derive(clap::Args)]
+pub struct ServiceArgs {
+    #[command(flatten)]
+    proof: ProofArgs,
+    /// Whose certificates may call, by name, with commas between: only with TLS.
+    #[arg(long, env = "HEARLERS_TLS_CALLERS", default_value = GATEWAY, value_name = "NAMES")]
+    tls_callers: String,
+    /// What an operator shows, who looks into what got stuck: at least 32 bytes. Without, nobody can.
+    #[arg(long, env = "HEARLERS_OPERATOR_SECRET", hide_env_values = true, value_name = "SECRET")]
+    operator_secret: Option<String>,
+    /// A file with that secret.
+    #[arg(long, env = "HEARLERS_OPERATOR_SECRET_FILE", value_name = "FILE")]
+    operator_secret_file: Option<String>,
+}
+impl ServiceArgs {
+    /// What is to be believed, and by whom; nothing when anything is wrong.
+    pub fn check(&self, wrong: &mut Vec<String>) -> Option<(Proof, Operators)> {
+        let before = wrong.len();
+        let callers: Vec<&str> = self.tls_callers.split(',').map(str::trim).collect();
+        let proof = self.proof.proof(&callers, wrong);
+        let secret =
+            secrets::key(OPERATOR, self.operator_secret.as_deref(), self.operator_secret_file.as_deref(), wrong);
+        proof.filter(|_| wrong.len() == before).map(|proof| (proof, Operators::new(secret)))
+    }
+}
