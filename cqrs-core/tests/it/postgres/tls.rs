@@ -1,5 +1,5 @@
 //! TLS to a real server: who is believed, and that nothing falls back to plain text.
-use super::{Trials, Tried};
+use super::{Storage as _, Trials, Tried};
 use cqrs_core::storage::postgres::{Config, Options, Postgres};
 use sqlx::{Connection, Executor, PgConnection, Row};
 use std::{fs, time::Duration};
