@@ -13,8 +13,8 @@ mod planted; // the suite catches bugs
 mod postgres; // what PostgreSQL alone promises, and the suite on it
 mod relay; // what others are told arrives
 mod rows_and_streams; // two ways of keeping, one behaviour
-mod simulation; // the engines under every fault, from a seed
 mod shutdown; // what is in flight is finished
+mod simulation; // the engines under every fault, from a seed
 #[cfg(feature = "sqlite")]
 mod sqlite; // what SQLite alone promises
 mod subscriber; // what a message causes happens once

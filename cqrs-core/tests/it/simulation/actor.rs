@@ -96,9 +96,11 @@ fn app(stage: &Arc<Stage>, index: usize, process: &Arc<Process>, database: &Arc<
     let app = app.aggregate(Rows::<Notes>::new()).aggregate(Rows::<Trail>::new());
     let app = match stage.bug {
         Bug::None => app.storage(connection).transport(client),
-        bug => app
-            .storage(Store { connection, bug, plot: stage.plot.clone() })
-            .transport(Wire { client, bug, plot: stage.plot.clone() }),
+        bug => app.storage(Store { connection, bug, plot: stage.plot.clone() }).transport(Wire {
+            client,
+            bug,
+            plot: stage.plot.clone(),
+        }),
     };
     app.build().expect("it fits together")
 }

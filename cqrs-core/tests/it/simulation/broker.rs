@@ -147,7 +147,9 @@ impl Broker {
         let state = self.state();
         state.groups.iter().filter(|(name, _)| *name != hint).find_map(|(name, group)| {
             let partition = state.logs.iter().find(|(partition, log)| {
-                log.records.last().is_some_and(|last| group.committed.get(*partition).is_none_or(|at| *at <= last.offset))
+                log.records
+                    .last()
+                    .is_some_and(|last| group.committed.get(*partition).is_none_or(|at| *at <= last.offset))
             });
             partition.map(|(partition, _)| format!("{name} has not acknowledged all of {partition}"))
         })

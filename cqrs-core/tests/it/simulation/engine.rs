@@ -73,12 +73,7 @@ pub(crate) async fn engine(app: &Running, role: Role, process: &Process) -> Box<
 }
 
 /// As a running app does it; that it looks again after a while is left out where nothing can have changed.
-pub(crate) async fn keep_stepping(
-    process: &Process,
-    database: &Database,
-    app: &Running,
-    mut engine: Box<dyn Engine>,
-) {
+pub(crate) async fn keep_stepping(process: &Process, database: &Database, app: &Running, mut engine: Box<dyn Engine>) {
     let machine = &process.machine;
     let mut failures = 0;
     while !process.is_stopping() {

@@ -183,7 +183,7 @@ pub(crate) mod trail {
 }
 /// The topic into an aggregate: the effect and the mark are one batch.
 pub(crate) mod book {
-    use super::{BoxError, Booked, Dep, Ledger, Recorded, Repo, Strikes, Told, append, subscriber};
+    use super::{Booked, BoxError, Dep, Ledger, Recorded, Repo, Strikes, Told, append, subscriber};
     #[subscriber(group = "bank.book")]
     async fn book(event: Recorded<Told>, ledgers: Repo<Ledger>, strikes: Dep<Strikes>) -> Result<(), BoxError> {
         let Told { id, number } = event.event;
@@ -194,8 +194,8 @@ pub(crate) mod book {
 /// The topic into a command: it commits by itself, before the mark.
 pub(crate) mod note {
     use super::{
-        BoxError, Bus, Command, Dep, Deserialize, Never, Noted, Notes, Recorded, Repo, Serialize, Strikes, Told, append,
-        handler, subscriber,
+        BoxError, Bus, Command, Dep, Deserialize, Never, Noted, Notes, Recorded, Repo, Serialize, Strikes, Told,
+        append, handler, subscriber,
     };
     #[derive(Debug, Clone, Serialize, Deserialize, Command)]
     pub(crate) struct Note {

@@ -151,7 +151,14 @@ impl Stage {
             clients: Mutex::new(orders),
             plan: Mutex::default(),
         });
-        machine.note(|| format!("{:?} of command {} until {}", stage.poison.hit, stage.poison.command, stage.poison.cured_at / MILLI));
+        machine.note(|| {
+            format!(
+                "{:?} of command {} until {}",
+                stage.poison.hit,
+                stage.poison.command,
+                stage.poison.cured_at / MILLI
+            )
+        });
         stage.plan();
         stage
     }

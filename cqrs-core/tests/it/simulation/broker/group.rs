@@ -145,10 +145,12 @@ impl Broker {
         };
         self.machine.after(PATIENCE, move |_| late());
         let machine = self.machine.clone();
-        let drained = Drained::then(move || machine.after(0, move |_| {
-            broker.commit(from);
-            broker.let_go(&group, &at, from, number);
-        }));
+        let drained = Drained::then(move || {
+            machine.after(0, move |_| {
+                broker.commit(from);
+                broker.let_go(&group, &at, from, number);
+            })
+        });
         self.tell(from, move |broker, member, _| {
             broker.machine.note(|| format!("broker: {} is asked to let {partition} go", member.process.name));
             member.holds.remove(&partition);
@@ -169,7 +171,11 @@ impl Broker {
         self.balance(name);
     }
     /// Tells a member something, after what it was told before.
-    fn tell(self: &Arc<Self>, id: u64, what: impl FnOnce(&Broker, &mut Member, &BTreeMap<Partition, u64>) + Send + 'static) {
+    fn tell(
+        self: &Arc<Self>,
+        id: u64,
+        what: impl FnOnce(&Broker, &mut Member, &BTreeMap<Partition, u64>) + Send + 'static,
+    ) {
         let delay = self.machine.delay();
         let mut state = self.state();
         let Some(member) = state.members.get_mut(&id) else { return };

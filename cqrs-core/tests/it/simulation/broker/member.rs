@@ -11,9 +11,12 @@ const COMMIT: u64 = 200 * MILLI;
 impl Broker {
     fn commit_soon(self: &Arc<Self>, member: u64) {
         let broker = self.clone();
-        self.machine.after(COMMIT, move |_| {
-            if broker.is_down() { broker.commit_soon(member) } else { broker.commit(member) }
-        });
+        self.machine.after(
+            COMMIT,
+            move |_| {
+                if broker.is_down() { broker.commit_soon(member) } else { broker.commit(member) }
+            },
+        );
     }
 }
 

@@ -31,7 +31,14 @@ impl TransportLayer for Wire {
     }
     async fn subscribe(&self, group: &str, topics: &[&str]) -> Result<Box<dyn Subscription>, TransportError> {
         let inner = self.client.subscribe(group, topics).await?;
-        Ok(Box::new(Ear { group: group.to_owned(), inner, bug: self.bug, plot: self.plot.clone(), given: Vec::new(), keys: 0 }))
+        Ok(Box::new(Ear {
+            group: group.to_owned(),
+            inner,
+            bug: self.bug,
+            plot: self.plot.clone(),
+            given: Vec::new(),
+            keys: 0,
+        }))
     }
 }
 
