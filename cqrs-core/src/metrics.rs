@@ -16,6 +16,7 @@
 //! | [`PUBLISH_FAILURES`] | counter | `audience` | publishes that were not |
 //! | [`STEP_FAILURES`] | counter | `job` | steps of background jobs that failed and are tried again |
 //! | [`LAG`], [`LAG_SECONDS`] | gauge | `kind`, `reader` | positions that a reader of the log has to go, and the age of the first of them |
+//! | [`GROUP_LAG`] | gauge | `group`, `topic` (and no `service`) | records on the broker that a group has to go, of the partitions this process has |
 //! | [`HORIZON_SECONDS`] | gauge | | how long the oldest writer of the log has held up its readers |
 //! | [`HORIZON_PID`] | gauge | | its process on PostgreSQL: `pg_terminate_backend` ends it; 0 without one |
 //! | [`CONNECTIONS`], [`CONNECTION_LIMIT`] | gauge | `state`: `used`, `idle` | connections to the database |
@@ -54,6 +55,8 @@ pub const STEP_FAILURES: &str = "cqrs_step_failures_total";
 pub const LAG: &str = "cqrs_lag_positions";
 /// Age of the first entry a reader has to pass.
 pub const LAG_SECONDS: &str = "cqrs_lag_seconds";
+/// Records a group has to go.
+pub const GROUP_LAG: &str = "cqrs_group_lag_records";
 /// For how long the log's horizon has been held up.
 pub const HORIZON_SECONDS: &str = "cqrs_horizon_blocked_seconds";
 /// Who holds it up.
@@ -87,11 +90,17 @@ pub fn describe() {
     describe_counter!(STEP_FAILURES, Unit::Count, "Steps of background jobs that failed and are tried again");
     describe_gauge!(LAG, Unit::Count, "Positions of the log that a reader has to go");
     describe_gauge!(LAG_SECONDS, Unit::Seconds, "Age of the first entry that a reader has to pass");
+    describe_gauge!(GROUP_LAG, Unit::Count, "Records on the broker that a group has to go");
     describe_gauge!(HORIZON_SECONDS, Unit::Seconds, "For how long the oldest writer has held up readers of the log");
     describe_gauge!(HORIZON_PID, "Process id of that writer in PostgreSQL, 0 without one");
     describe_gauge!(CONNECTIONS, Unit::Count, "Connections to the database, by state");
     describe_gauge!(CONNECTION_LIMIT, Unit::Count, "Connections to the database there may be");
     describe_gauge!(UP, "1 while a part works, else 0");
+}
+
+/// Records what a transport knows of a group: how many records of a topic it has to go, in this process.
+pub fn group_lag(group: &str, topic: &str, records: u64) {
+    gauge!(GROUP_LAG, "group" => group.to_owned(), "topic" => topic.to_owned()).set(records as f64);
 }
 
 /// Records for one service.

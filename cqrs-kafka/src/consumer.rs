@@ -1,10 +1,12 @@
 //! A group's member. A thread of its own polls: rebalances run inside the poll and wait, which async code must not.
+mod lag;
 mod member;
 mod thread;
 
 use crate::{KafkaConfig, trouble};
 use async_trait::async_trait;
 use cqrs_core::transport::{Drained, Partition, Received, Signal, Subscription, TransportError};
+use lag::Lag;
 use member::Member;
 use rdkafka::{
     config::FromClientConfigAndContext,
@@ -39,6 +41,7 @@ fn join(
         .set("topic.metadata.refresh.interval.ms", "5000") // a topic that is created later is found soon
         .set("queued.min.messages", "10000")
         .set("queued.max.messages.kbytes", "16384")
+        .set("statistics.interval.ms", "5000") // how far behind it is
         .set("fetch.queue.backoff.ms", "50"); // the default is a second of idling when the queue is full
     if let Some(instance) = &config.instance {
         settings.set("group.instance.id", instance);
@@ -46,7 +49,7 @@ fn join(
     let (out, signals) = mpsc::unbounded_channel(); // bounded by what may be unacknowledged
     let asked = Arc::new(Asked::default());
     let what = format!("group {group}");
-    let member = Member::new(what.clone(), config.drain, asked.clone(), out);
+    let member = Member::new(what.clone(), Lag::new(group, topics), config.drain, asked.clone(), out);
     let consumer = BaseConsumer::from_config_and_context(&settings, member)
         .map_err(|error| TransportError::permanent(format!("{what} cannot join")).because(trouble::of_config(error)))?;
     consumer.subscribe(topics).map_err(|error| trouble::of(&what, &error))?;

@@ -20,6 +20,10 @@ pub(super) fn end(name: &'static str, phase: Arc<watch::Sender<Phase>>) {
     };
     spawn(async move {
         signals.next().await;
+        if *phase.borrow() == Phase::Starting {
+            tracing::info!("{name} ends before it has begun");
+            process::exit(0);
+        }
         tracing::info!("{name} finishes what is under way");
         // Of a thread of its own: the runtime may be what hangs.
         even_if_stuck(EXIT, move || {

@@ -5,6 +5,8 @@ mod round_trips;
 mod schema;
 mod statement;
 mod suite;
+#[cfg(feature = "postgres-tls")]
+mod tls;
 
 use cqrs_core::{
     Metadata, Timestamp,
@@ -27,14 +29,17 @@ type Tried = anyhow::Result<()>;
 const LOCK: i64 = 0x63_71_72_73_6c_6f_67;
 
 pub(crate) fn trials() -> Trials {
-    Trials::new()
+    let trials = Trials::new()
         .group("statement", statement::trials())
         .group("horizon", horizon::trials())
         .group("schema", schema::trials())
         .group("connections", connections::trials())
         .group("round trips", round_trips::trials())
         .group("storage", suite::trials(Horizon::WaitOut))
-        .group("storage, serial", suite::trials(Horizon::Serial))
+        .group("storage, serial", suite::trials(Horizon::Serial));
+    #[cfg(feature = "postgres-tls")]
+    let trials = trials.group("tls", tls::trials());
+    trials
 }
 
 /// A migrated database, and a plain way into it.

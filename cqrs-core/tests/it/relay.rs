@@ -1,18 +1,19 @@
 //! What is told to others arrives: in order, after a restart, past a stuck key, and from the beginning for a new group.
 use crate::{
     bank::{FindCard, Told, bank, opened, paid_in, until},
-    listener::{LISTENER, Script},
+    listener::{LISTENER, Script, Scripted, record},
     trials::trial,
 };
 use cqrs_core::{
-    App, Change, Position, Running, View, projection,
+    App, Change, Contract, Position, Running, View, projection,
     storage::{LANES, Memory, Storage},
     testing::TestApp,
-    transport::{InProcess, Signal, Transport},
+    transport::{InProcess, Partition, Received, Record, Signal, Transport},
 };
 use libtest_mimic::Trial;
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
+use uuid::Uuid;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -23,6 +24,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("relay: a new group hears everything from the beginning", new_group),
         trial("relay: without a group nothing is sent, and nothing is lost", no_group),
         trial("relay: a projection on a topic applies each record once", topic_position),
+        trial("relay: what a broker holds twice is applied once", held_twice),
         trial("relay: what a step has sent is not sent again", one_step),
     ]
 }
@@ -199,6 +201,27 @@ async fn topic_position() {
     assert_eq!(turnover("lee").await.as_deref(), Some("[10,4]"));
     assert!(second.send(FindCard("kim".into())).await.expect("it is there").is_some());
     assert!(second.stop().await);
+}
+
+/// As after a publish of which nobody knows what became of it: the same event at another offset, also within one signal.
+async fn held_twice() {
+    let (memory, (transport, say, notes)) = (Memory::new(), Scripted::new());
+    let app = started(bank(memory.clone()).discover("it::relay::turnover").transport(transport)).await;
+    let place = || Partition { topic: Told::TOPIC.into(), part: "0".into() };
+    let received = |(offset, amount): (u64, i64)| {
+        let told = Told { id: "kim".into(), amount };
+        let Record { key, body, headers, .. } = record(&told, offset, Uuid::from_u128(amount as u128));
+        let headers = headers.into_iter().map(|(name, value)| (name, value.into_bytes())).collect();
+        Received { partition: place(), offset, key: Some(key.into_bytes()), body: Some(body), headers }
+    };
+    say(Signal::Assigned(vec![place()]));
+    say(Signal::Records([(0, 1), (1, 10)].map(received).to_vec()));
+    say(Signal::Records([(2, 1), (3, 10), (4, 100), (5, 100)].map(received).to_vec()));
+    say(Signal::Records(vec![received((6, 100))]));
+    until("all are acknowledged", async || notes.acknowledged().last() == Some(&6)).await;
+    let found = memory.views("turnover", &["kim".into()]).await.expect("it answers");
+    assert_eq!(found[0].value.as_deref(), Some(&b"[111,3]"[..]));
+    assert!(app.stop().await);
 }
 
 async fn one_step() {

@@ -1,9 +1,9 @@
 //! What the polling thread knows of its partitions, and what happens when they come and go.
-use super::{Asked, Told};
+use super::{Asked, Told, lag::Lag};
 use crate::trouble;
 use cqrs_core::transport::{Drained, Partition, Received, Signal};
 use rdkafka::{
-    ClientContext, Offset, TopicPartitionList,
+    ClientContext, Offset, Statistics, TopicPartitionList,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance},
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
@@ -25,6 +25,7 @@ pub(super) type Consumers = BaseConsumer<Member>;
 
 pub(super) struct Member {
     what: String,
+    lag: Lag,
     drain: Duration,
     asked: Arc<Asked>,
     out: UnboundedSender<Told>,
@@ -45,8 +46,8 @@ pub(super) struct Hand {
 }
 
 impl Member {
-    pub(super) fn new(what: String, drain: Duration, asked: Arc<Asked>, out: UnboundedSender<Told>) -> Self {
-        Member { what, drain, asked, out, hands: Mutex::default(), records: Mutex::default() }
+    pub(super) fn new(what: String, lag: Lag, drain: Duration, asked: Arc<Asked>, out: UnboundedSender<Told>) -> Self {
+        Member { what, lag, drain, asked, out, hands: Mutex::default(), records: Mutex::default() }
     }
     /// After the records that were read before.
     pub(super) fn tell(&self, told: Told) {
@@ -180,6 +181,9 @@ impl ClientContext for Member {
     }
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::warn!(%error, reason, "Kafka consumer of {}", self.what);
+    }
+    fn stats(&self, statistics: Statistics) {
+        self.lag.measure(&statistics);
     }
 }
 impl ConsumerContext for Member {

@@ -1,6 +1,8 @@
 //! One binary: what every transport promises, what only a real broker does, and what only a broken one shows.
 mod faults; // the broker is killed and frozen
 mod mock; // librdkafka's broker in this process: errors on demand
+#[cfg(feature = "tls")]
+mod tls; // certificates and passwords
 mod topics; // created, checked; timestamps
 
 use cqrs_core::{
@@ -16,12 +18,14 @@ fn main() -> ExitCode {
     let suite = cases().into_iter().fold(Trials::new(), |trials, case| {
         trials.test(case.name, move |broker: &'static Broker| (case.run)(Arc::new(Real(broker))))
     });
-    Trials::new()
+    let trials = Trials::new()
         .group("transport", suite)
         .group("topics", topics::trials())
         .group("faults", faults::trials())
-        .group("mock", mock::trials())
-        .run()
+        .group("mock", mock::trials());
+    #[cfg(feature = "tls")]
+    let trials = trials.group("tls", tls::trials());
+    trials.run()
 }
 
 struct Real(&'static Broker);

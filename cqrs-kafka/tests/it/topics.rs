@@ -1,7 +1,8 @@
 //! Topics and what lies in them, as only a real broker has it.
 use super::{config, publish_all, records, topic};
-use cqrs_core::transport::Transport;
+use cqrs_core::transport::{Signal, Transport};
 use cqrs_kafka::{Kafka, KafkaConfig};
+use metrics_exporter_prometheus::PrometheusBuilder;
 use rdkafka::{
     ClientConfig, Message,
     consumer::{BaseConsumer, Consumer},
@@ -12,6 +13,7 @@ use test_support::{Kafka as Broker, Trials};
 pub(crate) fn trials() -> Trials {
     Trials::new()
         .test("are created once, by many at a time, and a mismatch is refused", created_once)
+        .test("how far a group is behind is told", lag)
         .test("a record that was committed long ago is not deleted for its age", not_deleted_for_its_age)
 }
 
@@ -33,6 +35,33 @@ async fn created_once(broker: &'static Broker) {
     other.ensure_topics(&names).await.unwrap();
     let error = other.ensure_topics(&[&topic()]).await.unwrap_err();
     assert!(error.permanent && error.to_string().ends_with("is not there, and is not to be created"), "{error}");
+}
+
+async fn lag(broker: &'static Broker) {
+    let recorder = PrometheusBuilder::new().install_recorder().expect("no other test has one");
+    let (topic, kafka) = (topic(), Kafka::connect(config(broker)).unwrap());
+    kafka.ensure_topics(&[&topic]).await.unwrap();
+    publish_all(&kafka, &records(&topic, 1..=5, 1)).await;
+    let mut group = kafka.subscribe(&topic, &[&topic]).await.unwrap();
+    let mut read = Vec::new();
+    while read.len() < 5 {
+        if let Signal::Records(records) = group.next().await.unwrap() {
+            read.extend(records);
+        }
+    }
+    group.acknowledge(&read[1].partition, read[1].offset);
+    let line = |behind| format!("cqrs_group_lag_records{{group=\"{topic}\",topic=\"{topic}\"}} {behind}");
+    // Counted every five seconds.
+    let until = async |behind| {
+        let until = Instant::now() + Duration::from_secs(60);
+        while !recorder.render().contains(&line(behind)) {
+            assert!(Instant::now() < until, "no {} in\n{}", line(behind), recorder.render());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    until(3).await;
+    group.acknowledge(&read[4].partition, read[4].offset);
+    until(0).await;
 }
 
 async fn not_deleted_for_its_age(broker: &'static Broker) {

@@ -1,8 +1,8 @@
 //! What may be set, each with its default and its reason. Whatever is wrong is said all at once.
 use crate::{OfflineResponder, Responder};
 use backends::{Database, DatabaseArgs, KafkaArgs};
-use clap::Parser;
-use cqrs_core::Secret;
+use clap::{Parser, Subcommand};
+use cqrs_core::{Secret, operations::ParkedCommand};
 use cqrs_kafka::KafkaConfig;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use trust::{
@@ -21,6 +21,9 @@ const KEY: Name = Name { variable: "HEARLERS_RESPONDER_KEY", flag: "--responder-
 #[derive(Parser)]
 #[command(name = "counseling-service", version, about)]
 pub struct Args {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub task: Option<Task>,
     /// Where to listen: IP address and port. By default only this machine can ask.
     #[arg(long, env = "HEARLERS_LISTEN", default_value = "127.0.0.1:50052", value_name = "ADDRESS")]
     listen: String,
@@ -69,6 +72,14 @@ pub struct Config {
     pub proof: Proof,
     /// Who may look into what got stuck.
     pub operators: Operators,
+}
+
+/// What the program does instead of serving.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Task {
+    /// What could not be handled and waits aside: see it, handle it, or throw it away.
+    #[command(subcommand)]
+    Parked(ParkedCommand),
 }
 
 impl Args {

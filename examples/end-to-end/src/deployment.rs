@@ -3,7 +3,7 @@ use crate::{Program, free_port};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
-use test_support::{Kafka, Postgres};
+use test_support::{Authority, Issued, Kafka, Postgres};
 
 /// A running system that can lose a process.
 #[derive(Debug)]
@@ -40,25 +40,44 @@ impl Deployment {
     /// # Errors
     /// When one does not start.
     pub async fn processes(postgres: &Postgres, kafka: &Kafka) -> Result<Deployment> {
-        let (users, counseling, gateway) = (address()?, address()?, address()?);
         let internal = format!("{}{}", uuid::Uuid::now_v7(), uuid::Uuid::now_v7());
-        let proof = ["--internal-secret", &internal];
+        let proof = |_: &str| Ok(vec!["--internal-secret".to_owned(), internal.clone()]);
+        Self::proven(postgres, kafka, "http://127.0.0.1", proof).await
+    }
+    /// The same, where nothing is signed and certificates alone say who calls.
+    ///
+    /// # Errors
+    /// When one does not start.
+    pub async fn certified(postgres: &Postgres, kafka: &Kafka, authority: &Authority) -> Result<Deployment> {
+        let proof = |name: &str| {
+            let Issued { certificate, key } = authority.issue(&[name, "localhost"])?;
+            let files = [("--tls-certificate", certificate), ("--tls-key", key), ("--tls-ca", authority.file())];
+            Ok(files.into_iter().flat_map(|(flag, file)| [flag.to_owned(), file.display().to_string()]).collect())
+        };
+        Self::proven(postgres, kafka, "https://localhost", proof).await
+    }
+    async fn proven(
+        postgres: &Postgres,
+        kafka: &Kafka,
+        machine: &str,
+        proof: impl Fn(&str) -> Result<Vec<String>>,
+    ) -> Result<Deployment> {
+        let (users, counseling, gateway) = (address()?, address()?, address()?);
         let service = |name, at: &String| -> Result<Part> {
             let database = postgres.create_database(name)?;
             let arguments = ["--listen", at, "--database", database.url(), "--kafka", kafka.bootstrap()];
-            let arguments = arguments.into_iter().chain(proof).map(str::to_owned).collect();
-            Part::new(name, arguments, at.clone())
+            Part::new(name, arguments.map(str::to_owned).into_iter().chain(proof(name)?).collect(), at.clone())
         };
-        let (at_users, at_counseling) = (format!("http://{users}"), format!("http://{counseling}"));
+        let url = |at: &str| format!("{machine}:{}", at.rsplit(':').next().unwrap_or_default());
+        let (at_users, at_counseling) = (url(&users), url(&counseling));
         let secret = uuid::Uuid::now_v7().to_string();
         let arguments = [
             ["--listen", &gateway],
             ["--user-service", &at_users],
             ["--counseling-service", &at_counseling],
             ["--jwt-secret", &secret],
-            proof,
         ];
-        let arguments = arguments.concat().into_iter().map(str::to_owned).collect();
+        let arguments = arguments.concat().into_iter().map(str::to_owned).chain(proof("gateway")?).collect();
         let gateway = Part::new("gateway", arguments, gateway)?;
         let parts = vec![service("user-service", &users)?, service("counseling-service", &counseling)?, gateway];
         Self::start(tempfile::tempdir()?, parts).await

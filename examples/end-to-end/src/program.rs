@@ -23,9 +23,16 @@ impl Program {
     /// # Errors
     /// When the program is not built and cannot be, or does not start.
     pub fn start(name: &str, arguments: &[String], log: &Path) -> Result<Program> {
+        Program::start_with(name, arguments, &[("RUST_LOG", "info")], log)
+    }
+    /// The same, with variables of the environment.
+    ///
+    /// # Errors
+    /// When the program is not built and cannot be, or does not start.
+    pub fn start_with(name: &str, arguments: &[String], variables: &[(&str, &str)], log: &Path) -> Result<Program> {
         let out = std::fs::File::options().create(true).append(true).open(log)?;
         let mut command = Command::new(binary(name)?);
-        command.args(arguments).env("RUST_LOG", "info").env("NO_COLOR", "1").stdin(Stdio::null());
+        command.args(arguments).env("NO_COLOR", "1").envs(variables.iter().copied()).stdin(Stdio::null());
         let child = command.stdout(out.try_clone()?).stderr(out).kill_on_drop(true).spawn().context(name.to_owned())?;
         Ok(Program { name: name.to_owned(), child })
     }
@@ -43,6 +50,14 @@ impl Program {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok(())
+    }
+    /// Waits until it ends by itself; its exit code.
+    ///
+    /// # Errors
+    /// When it does not end within `patience`.
+    pub async fn ends(mut self, patience: Duration) -> Result<Option<i32>> {
+        let ended = tokio::time::timeout(patience, self.child.wait()).await;
+        Ok(ended.with_context(|| format!("{} goes on", self.name))??.code())
     }
     /// `kill -9`, and waits until it is gone.
     ///

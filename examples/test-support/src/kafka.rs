@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
+use crate::certificates::Authority;
+use crate::door::Door;
 use crate::machine::{self, Scratch, blocking};
 use crate::part::{Part, Unavailable};
 use crate::process::{self, Process, Signal};
@@ -57,6 +59,7 @@ struct Node {
     installed: Installed,
     ports: Ports,
     scratch: Scratch,
+    door: Option<Door>,
 }
 
 /// What is on this machine to start a node with.
@@ -66,6 +69,9 @@ struct Installed {
 }
 
 struct Ports {
+    /// TLS that asks for a certificate, and TLS that asks for a password.
+    tls: u16,
+    scram: u16,
     clients: u16,
     controller: u16,
     /// Clients that came through the proxy are sent back to its port, not past it.
@@ -79,9 +85,31 @@ impl Kafka {
     /// # Errors
     /// Java or Kafka's jars are not there, or the node does not start.
     pub fn start() -> Result<Kafka, Unavailable> {
+        Kafka::start_with(None)
+    }
+
+    /// The same, with two doors more: one for who shows a certificate of this authority, one for who knows a password.
+    ///
+    /// # Errors
+    /// As [`Kafka::start`].
+    pub fn start_secured(authority: &Authority) -> Result<Kafka, Unavailable> {
+        Kafka::start_with(Some(authority))
+    }
+
+    /// The door where a certificate is asked for.
+    pub fn tls(&self) -> Option<String> {
+        self.node.as_ref().filter(|it| it.door.is_some()).map(|it| format!("localhost:{}", it.ports.tls))
+    }
+
+    /// The door where [`Door::NAME`]'s password is asked for, over TLS.
+    pub fn scram(&self) -> Option<String> {
+        self.node.as_ref().filter(|it| it.door.is_some()).map(|it| format!("localhost:{}", it.ports.scram))
+    }
+
+    fn start_with(authority: Option<&Authority>) -> Result<Kafka, Unavailable> {
         blocking(|| {
             let installed = Installed::find()?;
-            let node = Node::start(installed).map_err(|error| Part::Kafka.broken(format!("{error:#}")))?;
+            let node = Node::start(installed, authority).map_err(|error| Part::Kafka.broken(format!("{error:#}")))?;
             Ok(Kafka { bootstrap: format!("127.0.0.1:{}", node.ports.clients), node: Some(node) })
         })
     }
@@ -236,16 +264,25 @@ impl Installed {
 impl Ports {
     fn draw() -> std::io::Result<Ports> {
         let port = machine::free_port;
-        Ok(Ports { clients: port()?, controller: port()?, proxied: port()?, proxy: port()? })
+        Ok(Ports {
+            tls: port()?,
+            scram: port()?,
+            clients: port()?,
+            controller: port()?,
+            proxied: port()?,
+            proxy: port()?,
+        })
     }
 
-    fn configuration(&self, data: &Path) -> String {
-        let Ports { clients, controller, proxied, proxy } = self;
+    fn configuration(&self, data: &Path, door: Option<&Door>) -> String {
+        let Ports { clients, controller, proxied, proxy, .. } = self;
         let data = data.display();
+        let secured = door.map(|door| door.configuration(self.tls, self.scram));
+        let (settings, listeners) = secured.unwrap_or_default();
         format!(
-            "{SETTINGS}\
-             listeners=CLIENTS://127.0.0.1:{clients},PROXIED://127.0.0.1:{proxied},CONTROLLER://127.0.0.1:{controller}\n\
-             advertised.listeners=CLIENTS://127.0.0.1:{clients},PROXIED://127.0.0.1:{proxy},\
+            "{SETTINGS}{settings}\
+             listeners={listeners}CLIENTS://127.0.0.1:{clients},PROXIED://127.0.0.1:{proxied},CONTROLLER://127.0.0.1:{controller}\n\
+             advertised.listeners={listeners}CLIENTS://127.0.0.1:{clients},PROXIED://127.0.0.1:{proxy},\
              CONTROLLER://127.0.0.1:{controller}\n\
              controller.quorum.bootstrap.servers=127.0.0.1:{controller}\n\
              log.dirs={data}\n"
@@ -254,9 +291,10 @@ impl Ports {
 }
 
 impl Node {
-    fn start(installed: Installed) -> anyhow::Result<Node> {
+    fn start(installed: Installed, authority: Option<&Authority>) -> anyhow::Result<Node> {
         let scratch = Scratch::new("kafka")?;
-        let mut node = Node { process: Mutex::default(), installed, ports: Ports::draw()?, scratch };
+        let door = authority.map(|authority| Door::new(authority, scratch.path())).transpose()?;
+        let mut node = Node { process: Mutex::default(), installed, ports: Ports::draw()?, scratch, door };
         for attempt in 1.. {
             node.format()?;
             match node.launch() {
@@ -277,9 +315,12 @@ impl Node {
             fs::remove_dir_all(&data)?;
         }
         let configuration = self.scratch.join("server.properties");
-        fs::write(&configuration, self.ports.configuration(&data))?;
+        fs::write(&configuration, self.ports.configuration(&data, self.door.as_ref()))?;
         let mut format = self.installed.java();
         format.args(["-XX:TieredStopAtLevel=1", "kafka.tools.StorageTool", "format", "--standalone"]);
+        if self.door.is_some() {
+            format.args(["--add-scram", Door::USER]);
+        }
         process::output(format.args(["--cluster-id", CLUSTER_ID, "--config"]).arg(configuration))
             .context("formatting Kafka's data folder")?;
         Ok(())

@@ -45,6 +45,7 @@
 mod browser;
 mod certificates;
 mod chromium;
+mod door;
 mod kafka;
 mod machine;
 mod part;
@@ -56,6 +57,7 @@ mod trials;
 pub use browser::Browser;
 pub use certificates::{Authority, Issued};
 pub use chromium::Chromium;
+pub use door::Door;
 pub use kafka::Kafka;
 pub use part::{Part, Unavailable};
 pub use postgres::{Database, Postgres};

@@ -96,7 +96,8 @@ impl ServiceArgs {
     /// What is to be believed, and by whom; nothing when anything is wrong.
     pub fn check(&self, wrong: &mut Vec<String>) -> Option<(Proof, Operators)> {
         let before = wrong.len();
-        let callers: Vec<&str> = self.tls_callers.split(',').map(str::trim).collect();
+        let callers = given(Some(&self.tls_callers)).unwrap_or(GATEWAY);
+        let callers: Vec<&str> = callers.split(',').map(str::trim).collect();
         let proof = self.proof.proof(&callers, wrong);
         let secret =
             secrets::key(OPERATOR, self.operator_secret.as_deref(), self.operator_secret_file.as_deref(), wrong);

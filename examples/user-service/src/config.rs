@@ -1,6 +1,7 @@
 //! What may be set, each with its default and its reason. Whatever is wrong is said all at once.
 use backends::{Database, DatabaseArgs, KafkaArgs};
-use clap::Parser;
+use clap::{Parser, Subcommand};
+use cqrs_core::operations::ParkedCommand;
 use cqrs_kafka::KafkaConfig;
 use std::net::SocketAddr;
 use trust::{Proof, USER_SERVICE as SERVICE, operators::Operators, secrets::given, settings::ServiceArgs};
@@ -11,6 +12,9 @@ use trust::{Proof, USER_SERVICE as SERVICE, operators::Operators, secrets::given
 #[derive(Parser)]
 #[command(name = "user-service", version, about)]
 pub struct Args {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub task: Option<Task>,
     /// Where to listen: IP address and port. By default only this machine can ask.
     #[arg(long, env = "HEARLERS_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDRESS")]
     pub listen: String,
@@ -26,6 +30,14 @@ pub struct Args {
     /// Where health and metrics can be asked for over HTTP: IP address and port. Nowhere unless given.
     #[arg(long, env = "HEARLERS_OPERATIONS", value_name = "ADDRESS")]
     pub operations: Option<String>,
+}
+
+/// What the program does instead of serving.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Task {
+    /// What could not be handled and waits aside: see it, handle it, or throw it away.
+    #[command(subcommand)]
+    Parked(ParkedCommand),
 }
 
 impl Args {

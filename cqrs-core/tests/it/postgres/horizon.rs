@@ -23,10 +23,38 @@ pub(crate) fn trials() -> Trials {
         .test("writers that wait for each other give the same log", serial)
         .test("what was committed before the call is at or below it, however many ask", includes_the_past)
         .test("many callers share a round trip", shared)
+        .test("who holds it up is told, with the process to end", blocked)
 }
 
 /// How long a race goes on, in milliseconds.
 const RUN: u64 = 4000;
+
+/// The oldest of those who write, by the process that ends them.
+async fn blocked(server: Server) -> Tried {
+    let fresh = fresh(server, "blocked").await?;
+    assert_eq!(fresh.storage.vitals().await?.holder, None);
+    let mut open = Vec::new();
+    for _ in 0..2 {
+        let mut tx = fresh.plain.begin().await?;
+        let pid: i32 = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut *tx).await?;
+        sqlx::query("select pg_advisory_xact_lock_shared($1)").bind(LOCK).execute(&mut *tx).await?;
+        open.push((pid as u32, tx));
+        sleep(20).await;
+    }
+    let vitals = fresh.storage.vitals().await?;
+    let holder = vitals.holder.expect("two hold it up");
+    assert_eq!(holder.pid, open[0].0, "the one that came first");
+    assert!(!holder.held.is_zero());
+    let connections = vitals.connections.expect("PostgreSQL has connections");
+    assert!(connections.limit > 0 && connections.used + connections.idle <= connections.limit, "{connections:?}");
+    let end = "select pg_terminate_backend($1)";
+    sqlx::query(end).bind(holder.pid as i32).execute(&fresh.plain).await?;
+    let (second, _tx) = &open[1];
+    while fresh.storage.vitals().await?.holder.map(|it| it.pid) != Some(*second) {
+        sleep(5).await;
+    }
+    Ok(())
+}
 
 /// Twelve who write events until told to stop: half by the storage (some batches are refused, which costs positions), half
 /// with pauses inside an open transaction, before and after they draw a position.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::listener::lock;
 use cqrs_core::{App, Error, Metadata, Rows, Running, Streams, parking::Retries};
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 use std::{sync::Arc, time::Duration};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +75,15 @@ pub(crate) fn life(stage: Arc<Stage>, index: usize, process: Arc<Process>) -> Bo
             }
             _ => (),
         }
+        if role == Role::Relay && stage.embedded {
+            // Relays know the groups that have joined by then, as `Running::join` on all and then `start` has it.
+            let groups = stage.actors.iter().filter(|it| it.role.is_bank()).count();
+            while app.relays().len() < groups {
+                stage.machine.sleep(10 * MILLI).await;
+            }
+            let relays = app.relays().into_iter().map(|it| keep_stepping(&process, database, &app, Box::new(it)));
+            return drop(join_all(relays).await);
+        }
         let engine = engine(&app, role, &process).await;
         keep_stepping(&process, database, &app, engine).await;
     })
@@ -85,8 +94,9 @@ fn app(stage: &Arc<Stage>, index: usize, process: &Arc<Process>, database: &Arc<
     let connection = Connection { database: database.clone(), process: process.clone() };
     let client = Client { broker: stage.broker.clone(), process: process.clone() };
     let app = App::new(database.name)
-        .world(Arc::new(Simulated { machine: machine.clone(), skew: actor.skew }))
+        .world(Arc::new(Simulated { machine: machine.clone(), process: Some(process.clone()) }))
         .provide(Arc::new(Strikes { machine: machine.clone(), rate: stage.strikes, poison: stage.poison.clone() }))
+        .lease(Duration::from_micros(stage.lease))
         .retries(Retries { attempts: 3, first: Duration::from_millis(50), longest: Duration::from_secs(30) });
     let app = actor.role.modules().iter().fold(app, |app, module| app.discover(module));
     let app = match stage.rows {
@@ -95,6 +105,7 @@ fn app(stage: &Arc<Stage>, index: usize, process: &Arc<Process>, database: &Arc<
     };
     let app = app.aggregate(Rows::<Notes>::new()).aggregate(Rows::<Trail>::new());
     let app = match stage.bug {
+        Bug::None if stage.embedded => app.storage(connection).transport(lock(&stage.in_process).clone()),
         Bug::None => app.storage(connection).transport(client),
         bug => app.storage(Store { connection, bug, plot: stage.plot.clone() }).transport(Wire {
             client,

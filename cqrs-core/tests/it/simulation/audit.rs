@@ -1,22 +1,19 @@
 //! The ledger of a schedule: it sees every commit, every record stored and every offset committed, at once, and says which
 //! invariant does not hold.
-use super::{
-    database::Database,
-    machine::{Machine, TaskId},
-    process::Process,
-    trace::Broken,
-};
+mod facts;
+
+pub(crate) use facts::Written;
+
+use super::{database::Database, machine::Machine, process::Process, trace::Broken};
 use crate::listener::lock;
 use cqrs_core::{
-    batch::{Entry, Move, Park, ViewWrite},
+    batch::{Entry, Move},
     log::lane_of,
     transport::Partition,
 };
+use facts::{Facts, Lane, Told, in_words, reader_of};
 use serde::Deserialize;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Mutex,
-};
+use std::sync::Mutex;
 use uuid::Uuid;
 
 /// What must hold, and what it is called where it does not.
@@ -32,46 +29,9 @@ pub(crate) const NO_NEEDLESS: &str = "no duplicate without a cause";
 pub(crate) const NO_NEEDLESS_PARKING: &str = "nothing parked without a cause";
 pub(crate) const DRAINS: &str = "drains";
 
-/// What the audit looks at in a batch, besides its events.
-pub(crate) struct Written {
-    pub(crate) views: Vec<ViewWrite>,
-    pub(crate) moves: Vec<Move>,
-    pub(crate) parks: Vec<Park>,
-}
-
 pub(crate) struct Audit {
     machine: Machine,
     facts: Mutex<Facts>,
-}
-#[derive(Default)]
-struct Facts {
-    /// How many events of a key are committed, and where each lies: what must be told and have its effects.
-    told: BTreeMap<String, u64>,
-    by_id: BTreeMap<Uuid, (String, u64)>,
-    by_number: BTreeMap<(String, u32), u64>,
-    entries: Vec<Told>,
-    /// Messages that were put aside, by reader.
-    parked: BTreeSet<(String, Uuid)>,
-    /// How far the first copies on the broker go, without a gap.
-    sent: BTreeMap<String, (u64, Partition)>,
-    /// How far each effect goes, by its name and key.
-    effects: BTreeMap<(String, String), u64>,
-    positions: BTreeMap<String, u64>,
-    lessees: BTreeMap<String, (TaskId, u64)>,
-    /// Commands of which the caller was told that they were not done.
-    failed: BTreeSet<u32>,
-    duplicates: u64,
-    disturbances: u64,
-    may_park: bool,
-}
-/// An entry that others are told of.
-struct Told {
-    at: u64,
-    lane: String,
-    id: Uuid,
-    key: String,
-    /// Which of its key it is.
-    place: u64,
 }
 /// What every event and contract of the simulated services holds.
 #[derive(Deserialize)]
@@ -132,8 +92,8 @@ impl Audit {
         }
         let mut facts = lock(&self.facts);
         let at = entry.position.0;
-        let lane = format!("relay/{}", lane_of(&id));
-        let reads = |reader: &str| !reader.starts_with("relay/") || reader == lane;
+        let lane = lane_of(&id);
+        let reads = |reader: &str| Lane::of(reader).is_none_or(|it| it.number == lane);
         let passed = facts.positions.iter().find(|(reader, passed)| reads(reader) && **passed >= at);
         if let Some((reader, passed)) = passed {
             let what = format!("{id} {number} appears at {at}, and {reader} is at {passed} already");
@@ -199,19 +159,21 @@ impl Audit {
         let mut facts = lock(&self.facts);
         facts.positions.insert(step.reader.clone(), step.to);
         let mut found = None;
-        if step.reader.starts_with("relay/") {
-            let unsent = facts.entries.iter().find(|it| {
-                it.at <= step.to
-                    && it.lane == step.reader
-                    && facts.sent.get(&it.key).is_none_or(|(sent, _)| *sent < it.place)
-                    && !facts.parked.contains(&(step.reader.clone(), it.id))
-            });
-            if let Some(Told { at, key, place, .. }) = unsent {
+        if let Some(lane) = Lane::of(&step.reader) {
+            let passed = facts.entries.iter().filter(|it| it.at <= step.to && it.lane == lane.number);
+            let arrived = |it: &Told| match lane.group {
+                None => {
+                    facts.sent.get(&it.key).is_some_and(|(sent, _)| *sent >= it.place)
+                        || facts.is_parked(&step.reader, it.id)
+                }
+                Some(group) => facts.has_effect(group, &it.key) >= it.place || facts.is_parked(reader_of(group), it.id),
+            };
+            if let Some(Told { at, key, place, .. }) = passed.into_iter().find(|it| !arrived(it)) {
                 let passed = format!("{} is moved to {}", step.reader, step.to);
-                found = Some((NO_LOSS, format!("{passed}, and {key} {place} at {at} is not on the broker")));
+                found = Some((NO_LOSS, format!("{passed}, and {key} {place} at {at} has not arrived")));
             }
             match facts.lessees.get(&step.reader) {
-                Some((holder, epoch)) if *holder != process.task => {
+                Some((holder, epoch)) if *holder != process.id => {
                     let moved = format!("{} is moved by {}", step.reader, process.name);
                     found = Some((FENCED, format!("{moved}, and its lease {epoch} is another's")));
                 }
@@ -224,8 +186,8 @@ impl Audit {
         }
     }
     pub(crate) fn leased(&self, database: &Database, reader: &str, process: &Process, epoch: u64) {
-        let before = lock(&self.facts).lessees.insert(reader.to_owned(), (process.task, epoch));
-        if before != Some((process.task, epoch)) {
+        let before = lock(&self.facts).lessees.insert(reader.to_owned(), (process.id, epoch));
+        if before != Some((process.id, epoch)) {
             self.machine.note(|| format!("{}: {} holds {reader} as {epoch}", database.name, process.name));
         }
     }
@@ -262,11 +224,10 @@ impl Audit {
     /// A group says that everything of a partition is done up to here.
     pub(crate) fn acknowledged(&self, effect: &str, partition: &Partition, upto: u64, records: &[(u64, Uuid)]) {
         let facts = lock(&self.facts);
-        let reader = if effect == "bank.mirror" { "projection/mirror" } else { effect };
         let undone = records.iter().filter(|(offset, _)| *offset <= upto).find_map(|(offset, id)| {
             let (key, place) = facts.by_id.get(id)?;
-            let done = facts.effects.get(&(effect.to_owned(), key.clone())).copied().unwrap_or_default();
-            let open = done < *place && !facts.parked.contains(&(reader.to_owned(), *id));
+            let done = facts.has_effect(effect, key);
+            let open = done < *place && !facts.is_parked(reader_of(effect), *id);
             open.then(|| format!("{effect}: {partition} up to {upto}, and of {key} {done}; {offset} is {key} {place}"))
         });
         drop(facts);
@@ -292,20 +253,22 @@ impl Audit {
     }
 
     /// What has not arrived everywhere.
-    pub(crate) fn missing(&self, effects: &[&str]) -> Option<String> {
+    pub(crate) fn missing(&self, effects: &[&str], broker: bool) -> Option<String> {
         let facts = lock(&self.facts);
         for Told { at, lane, key, place, .. } in &facts.entries {
-            if facts.positions.get(lane).is_none_or(|passed| passed < at) {
-                return Some(format!("{lane} has not moved over {key} {place} at {at}"));
+            let mut readers =
+                facts.positions.iter().filter(|(it, _)| Lane::of(it).is_some_and(|it| it.number == *lane));
+            if let Some((reader, _)) = readers.find(|(_, passed)| *passed < at) {
+                return Some(format!("{reader} has not moved over {key} {place} at {at}"));
             }
         }
         for (key, told) in &facts.told {
             let sent = facts.sent.get(key).map_or(0, |(sent, _)| *sent);
-            if sent < *told {
+            if broker && sent < *told {
                 return Some(format!("{key}: {told} are committed and {sent} on the broker"));
             }
             for effect in effects {
-                let done = facts.effects.get(&((*effect).to_owned(), key.clone())).copied().unwrap_or_default();
+                let done = facts.has_effect(effect, key);
                 if done < *told {
                     return Some(format!("{key}: {told} are committed and {done} have the effect `{effect}`"));
                 }
@@ -313,15 +276,4 @@ impl Audit {
         }
         None
     }
-}
-
-fn in_words(database: &Database, process: &Process, entries: &[Entry], written: &Written) -> String {
-    let mut parts = Vec::new();
-    for entry in entries {
-        parts.push(format!("{} {} {} at {}", entry.name, entry.stream, entry.version, entry.position.0));
-    }
-    parts.extend(written.views.iter().map(|it| format!("view {} {}", it.view, it.key)));
-    parts.extend(written.moves.iter().map(|it| format!("{} {} -> {}", it.reader, it.from, it.to)));
-    parts.extend(written.parks.iter().map(|it| format!("{} parks {} {}", it.reader, it.key, it.at)));
-    format!("{}: {} commits {}", database.name, process.name, parts.join(", "))
 }

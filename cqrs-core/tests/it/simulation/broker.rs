@@ -81,8 +81,9 @@ struct Member {
     /// Acknowledged, and not told to the coordinator yet.
     unsent: BTreeMap<Partition, u64>,
     wake: Arc<Notify>,
-    /// What the coordinator says arrives in order.
+    /// What the coordinator says arrives in order, unless it takes the member for dead before.
     told_at: Micros,
+    generation: u64,
     fetched_at: Micros,
 }
 struct Fetch {

@@ -20,7 +20,7 @@ use cqrs_core::{
 use futures_util::FutureExt;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
     time::Duration,
 };
 use tokio::sync::Notify;
@@ -29,6 +29,8 @@ use tokio::sync::Notify;
 pub(crate) struct Database {
     pub(crate) machine: Machine,
     pub(crate) name: &'static str,
+    /// One process has it for itself, and takes what is under way with it when it dies.
+    exclusive: bool,
     memory: Memory,
     audit: Arc<Audit>,
     server: Mutex<Server>,
@@ -67,11 +69,18 @@ struct Open {
 }
 
 impl Database {
-    pub(crate) fn new(machine: &Machine, name: &'static str, audit: &Arc<Audit>, trouble: u32) -> Arc<Self> {
-        let clock = Simulated { machine: machine.clone(), skew: chrono::TimeDelta::zero() };
+    pub(crate) fn new(
+        machine: &Machine,
+        name: &'static str,
+        audit: &Arc<Audit>,
+        trouble: u32,
+        exclusive: bool,
+    ) -> Arc<Self> {
+        let clock = Simulated { machine: machine.clone(), process: None };
         Arc::new(Database {
             machine: machine.clone(),
             name,
+            exclusive,
             memory: Memory::with(Arc::new(clock)),
             audit: audit.clone(),
             server: Mutex::new(Server { trouble, ..Server::default() }),
@@ -162,7 +171,8 @@ impl Database {
 
 /// Whether this reader is a lane that some key of a schedule belongs to.
 fn has_keys(reader: &str) -> bool {
-    KEYS.iter().any(|key| reader.strip_prefix("relay/") == Some(&*lane_of(key).to_string()))
+    static LANES: LazyLock<Vec<u16>> = LazyLock::new(|| KEYS.map(lane_of).to_vec());
+    reader.rsplit('/').next().and_then(|it| it.parse().ok()).is_some_and(|lane| LANES.contains(&lane))
 }
 
 /// Memory never waits.

@@ -1,16 +1,19 @@
 //! A machine of one thread: tasks, timers, virtual time. Which of the ready tasks runs next is a choice of the schedule; when none
 //! is ready, time jumps to the next timer.
+mod sleep;
+
+pub(crate) use sleep::Sleep;
+
 use super::{chance::Chance, trace::Broken};
 use crate::listener::lock;
 use futures_util::future::BoxFuture;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    pin::Pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    task::{Context, Poll, Wake, Waker},
+    task::{Context, Wake, Waker},
 };
 
 /// Microseconds since the machine was started.
@@ -292,35 +295,5 @@ impl Wake for Queue {
         if !self.queued.swap(true, Relaxed) {
             lock(&self.ready).push_back(self.id);
         }
-    }
-}
-
-/// Ends when its time has come; a sleep that is dropped wakes nobody.
-pub(crate) struct Sleep {
-    machine: Machine,
-    until: Micros,
-    timer: Option<(Micros, u64)>,
-}
-impl Sleep {
-    fn cancel(&mut self) {
-        if let Some(key) = self.timer.take() {
-            lock(&self.machine.0.state).timers.remove(&key);
-        }
-    }
-}
-impl Future for Sleep {
-    type Output = ();
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        self.cancel();
-        if self.machine.now() >= self.until {
-            return Poll::Ready(());
-        }
-        self.timer = Some(self.machine.timer(self.until, Timer::Wake(context.waker().clone())));
-        Poll::Pending
-    }
-}
-impl Drop for Sleep {
-    fn drop(&mut self) {
-        self.cancel();
     }
 }

@@ -1,5 +1,6 @@
 //! A process: what crashes, freezes and is stopped as one, with a clock of its own.
 use super::machine::{Machine, Micros, TaskId};
+use crate::listener::lock;
 use cqrs_core::{
     Timestamp,
     world::{Task, World},
@@ -7,8 +8,8 @@ use cqrs_core::{
 use futures_util::future::BoxFuture;
 use std::{
     sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -19,24 +20,43 @@ use uuid::Uuid;
 pub(crate) struct Process {
     pub(crate) machine: Machine,
     pub(crate) name: String,
-    pub(crate) task: TaskId,
+    pub(crate) id: u64,
+    tasks: Mutex<Vec<TaskId>>,
     alive: AtomicBool,
     /// Frozen until then; 0 when it runs.
     thaws_at: AtomicU64,
     stopping: AtomicBool,
     stop: Notify,
+    /// How wrong its clock is, in seconds.
+    skew: AtomicI64,
 }
 impl Process {
-    pub(crate) fn new(machine: &Machine, name: String) -> Arc<Self> {
+    pub(crate) fn new(machine: &Machine, name: String, skew: i64) -> Arc<Self> {
         Arc::new(Process {
-            task: machine.number(),
+            id: machine.number(),
+            tasks: Mutex::default(),
             machine: machine.clone(),
             name,
             alive: AtomicBool::new(true),
             thaws_at: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
             stop: Notify::new(),
+            skew: AtomicI64::new(skew),
         })
+    }
+    /// Somebody sets its clock.
+    pub(crate) fn set_clock(&self, skew: i64) {
+        self.skew.store(skew, Relaxed);
+    }
+    /// Runs something in it.
+    pub(crate) fn spawn(&self, task: BoxFuture<'static, ()>) -> TaskId {
+        let id = self.machine.number();
+        lock(&self.tasks).push(id);
+        self.machine.spawn(id, task);
+        id
+    }
+    fn each_task(&self, what: impl Fn(&Machine, TaskId)) {
+        lock(&self.tasks).iter().for_each(|it| what(&self.machine, *it));
     }
     pub(crate) fn is_alive(&self) -> bool {
         self.alive.load(Relaxed)
@@ -44,31 +64,34 @@ impl Process {
     /// It is gone where it stands, and tells nobody.
     pub(crate) fn crash(&self) {
         self.alive.store(false, Relaxed);
-        self.machine.kill(self.task);
+        self.each_task(Machine::kill);
     }
     /// It is asked to end.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Relaxed);
-        self.stop.notify_one();
+        self.stop.notify_waiters();
     }
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Relaxed)
     }
     pub(crate) async fn stopped(&self) {
-        while !self.is_stopping() {
-            self.stop.notified().await;
+        let mut told = std::pin::pin!(self.stop.notified());
+        // Listen before looking, or what is said between the two is missed.
+        told.as_mut().enable();
+        if !self.is_stopping() {
+            told.await;
         }
     }
     /// It stands still for this long; the rest of the world does not.
     pub(crate) fn freeze(self: &Arc<Self>, time: Micros) {
         let until = self.machine.now() + time;
         self.thaws_at.store(until, Relaxed);
-        self.machine.freeze(self.task);
+        self.each_task(Machine::freeze);
         let process = self.clone();
         self.machine.after(time, move |machine| {
             machine.note(|| format!("{} goes on", process.name));
             process.thaws_at.store(0, Relaxed);
-            machine.thaw(process.task);
+            process.each_task(Machine::thaw);
         });
     }
     /// When it goes on, if it is frozen.
@@ -81,13 +104,14 @@ impl Process {
 #[derive(Clone)]
 pub(crate) struct Simulated {
     pub(crate) machine: Machine,
-    /// How wrong.
-    pub(crate) skew: chrono::TimeDelta,
+    /// Whose clock it is.
+    pub(crate) process: Option<Arc<Process>>,
 }
 impl World for Simulated {
     fn now(&self) -> Timestamp {
         let noon = Timestamp::from_timestamp(1_767_268_800, 0).unwrap_or_default();
-        noon + chrono::TimeDelta::microseconds(self.machine.now() as i64) + self.skew
+        let skew = self.process.as_ref().map_or(0, |it| it.skew.load(Relaxed));
+        noon + chrono::TimeDelta::microseconds(self.machine.now() as i64) + chrono::TimeDelta::seconds(skew)
     }
     fn id(&self) -> Uuid {
         Uuid::from_u128(self.machine.number().into())

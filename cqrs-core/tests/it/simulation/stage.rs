@@ -1,21 +1,22 @@
-//! The stage of one schedule: databases, broker and processes, and what goes wrong with them.
+//! The stage of one schedule: databases, broker and processes.
+mod trouble;
+
 use super::{
     actor::{self, Role},
     audit::{Audit, DRAINS},
     broker::Broker,
     chance::Chance,
     database::Database,
-    machine::{FAST, MILLI, Machine, Micros, SECOND, SLOW, TaskId, UNEVEN},
+    machine::{FAST, MILLI, Machine, Micros, SECOND, SLOW, UNEVEN},
     planted::{Bug, Plot},
     process::Process,
     service::{Hit, Poison, UNREADABLE},
     trace::Broken,
 };
 use crate::listener::lock;
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-};
+use cqrs_core::transport::InProcess;
+use std::sync::{Arc, Mutex};
+use trouble::Plan;
 
 /// Everything of one schedule.
 pub(crate) struct Stage {
@@ -24,6 +25,9 @@ pub(crate) struct Stage {
     pub(crate) shop: Arc<Database>,
     pub(crate) bank: Arc<Database>,
     pub(crate) broker: Arc<Broker>,
+    /// Everything in one process, with databases of its own and no broker.
+    pub(crate) embedded: bool,
+    pub(crate) in_process: Mutex<InProcess>,
     pub(crate) bug: Bug,
     pub(crate) plot: Arc<Plot>,
     /// Accounts as rows, or as streams.
@@ -31,6 +35,8 @@ pub(crate) struct Stage {
     /// How often subscribers fail: one in this many.
     pub(crate) strikes: u32,
     pub(crate) poison: Arc<Poison>,
+    /// How long a relay's lease lasts.
+    pub(crate) lease: Micros,
     pub(crate) actors: Vec<Actor>,
     /// What each client still has to do.
     pub(crate) clients: Mutex<Vec<Vec<Order>>>,
@@ -39,7 +45,8 @@ pub(crate) struct Stage {
 /// Something that runs, and is started again when it ends.
 pub(crate) struct Actor {
     pub(crate) role: Role,
-    pub(crate) skew: chrono::TimeDelta,
+    /// How wrong its clock is at the start, in seconds.
+    skew: i64,
     starts_at: Micros,
     process: Mutex<Option<Arc<Process>>>,
 }
@@ -55,34 +62,13 @@ pub(crate) struct Order {
     /// How long after the one before.
     pub(crate) gap: Micros,
 }
-#[derive(Default)]
-struct Plan {
-    /// How often a task has run, and whose it is.
-    polls: BTreeMap<TaskId, (usize, u32)>,
-    /// What happens to an actor when it has run that often.
-    triggers: Vec<(usize, u32, Trouble)>,
-    calm_at: Micros,
-}
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Trouble {
-    /// It is gone, and comes back after this long.
-    Crash(Micros),
-    /// It is asked to end, and comes back after this long.
-    Stop(Micros),
-    Freeze(Micros),
-    /// The broker takes it for dead.
-    Expel,
-    ShopDown(Micros),
-    BankDown(Micros),
-    BrokerDown(Micros),
-}
-
 /// The accounts there are.
 pub(crate) const KEYS: [&str; 4] = ["kim", "lee", "park", "choi"];
 
 impl Stage {
     fn new(machine: &Machine, bug: Bug) -> Arc<Self> {
         let audit = Arc::new(Audit::new(machine));
+        let embedded = bug == Bug::None && machine.one_of(&[false, false, true]);
         let pace = machine.one_of(&[&FAST, &UNEVEN, &SLOW]);
         machine.pace(pace);
         if std::ptr::eq(pace, &SLOW) {
@@ -109,12 +95,12 @@ impl Stage {
             };
             orders.push((0..count).map(order).collect());
         }
-        roles.extend(std::iter::repeat_n(Role::Relay, machine.one_of(&[1, 1, 2, 2])));
+        roles.extend(std::iter::repeat_n(Role::Relay, if embedded { 1 } else { machine.one_of(&[1, 1, 2, 2]) }));
         // One or two kinds of readers, each alone or with a rival.
         for _ in 0..machine.one_of(&[1, 1, 2]) {
             let role = machine.one_of(&[Role::Book, Role::Book, Role::Mirror, Role::Note, Role::Tally, Role::Trail]);
             if !roles.contains(&role) {
-                roles.extend(std::iter::repeat_n(role, machine.one_of(&[1, 2])));
+                roles.extend(std::iter::repeat_n(role, if embedded { 1 } else { machine.one_of(&[1, 2]) }));
             }
         }
         let strikes = machine.one_of(&[0, 0, 8, 3]);
@@ -131,22 +117,25 @@ impl Stage {
         }
         let actor = |role| Actor {
             role,
-            skew: chrono::TimeDelta::minutes(machine.one_of(&[0, 0, 0, 60, -60])),
+            skew: machine.one_of(&[0, 0, 0, 3600, -3600]),
             starts_at: machine.one_of(&[0, 0, 0, 0, 50 * MILLI, 3 * SECOND, 9 * SECOND]),
             process: Mutex::default(),
         };
         let actors: Vec<_> = roles.into_iter().map(actor).collect();
         let stage = Arc::new(Stage {
             machine: machine.clone(),
-            shop: Database::new(machine, "shop", &audit, trouble()),
-            bank: Database::new(machine, "bank", &audit, trouble()),
+            shop: Database::new(machine, "shop", &audit, trouble(), embedded),
+            bank: Database::new(machine, "bank", &audit, trouble(), embedded),
             broker: Broker::new(machine, &audit, trouble(), &poison),
             audit,
+            embedded,
+            in_process: Mutex::default(),
             bug,
             plot: Arc::default(),
             rows: machine.choose(2) == 0,
             strikes,
             poison,
+            lease: machine.one_of(&[10 * SECOND, 4 * SECOND]),
             actors,
             clients: Mutex::new(orders),
             plan: Mutex::default(),
@@ -162,48 +151,6 @@ impl Stage {
         stage.plan();
         stage
     }
-    /// What will go wrong.
-    fn plan(self: &Arc<Self>) {
-        let machine = &self.machine;
-        self.calm_not_before(3 * SECOND);
-        if self.poison.hit != Hit::Nobody {
-            self.calm_not_before(self.poison.cured_at);
-        }
-        for (index, actor) in self.actors.iter().enumerate() {
-            self.calm_not_before(actor.starts_at + SECOND);
-            let stage = self.clone();
-            machine.at(actor.starts_at, move |_| stage.start(index));
-        }
-        for _ in 0..machine.choose(6) {
-            let actor = machine.choose(self.actors.len() as u32) as usize;
-            let back = machine.one_of(&[20 * MILLI, SECOND, 4 * SECOND]);
-            let long = machine.one_of(&[100 * MILLI, 2 * SECOND, 8 * SECOND, 14 * SECOND]);
-            let what = [
-                Trouble::Crash(back),
-                Trouble::Crash(back),
-                Trouble::Freeze(long),
-                Trouble::Freeze(long),
-                Trouble::Stop(back),
-                Trouble::Expel,
-                Trouble::ShopDown(long / 4),
-                Trouble::BankDown(long / 4),
-                Trouble::BrokerDown(long),
-            ];
-            let trouble = match machine.one_of(&what) {
-                Trouble::Expel if !self.actors[actor].role.is_bank() => Trouble::Freeze(long),
-                trouble => trouble,
-            };
-            if machine.choose(2) == 0 {
-                let after = machine.choose(120);
-                lock(&self.plan).triggers.push((actor, after, trouble));
-            } else {
-                let at = u64::from(machine.choose(100)) * machine.one_of(&[MILLI, 20 * MILLI, 100 * MILLI]);
-                self.calm_not_before(at + SECOND);
-                let stage = self.clone();
-                machine.at(at, move |_| stage.strike(actor, trouble));
-            }
-        }
-    }
     fn calm_not_before(&self, at: Micros) {
         let mut plan = lock(&self.plan);
         plan.calm_at = plan.calm_at.max(at);
@@ -211,73 +158,24 @@ impl Stage {
     }
     fn start(self: &Arc<Self>, index: usize) {
         let actor = &self.actors[index];
-        let process = Process::new(&self.machine, format!("{:?} {index}", actor.role));
-        self.machine.note(|| format!("{} starts", process.name));
-        lock(&self.plan).polls.insert(process.task, (index, 0));
-        *lock(&actor.process) = Some(process.clone());
-        self.machine.spawn(process.task, actor::life(self.clone(), index, process));
+        self.start_in(index, &Process::new(&self.machine, format!("{:?} {index}", actor.role), actor.skew));
+    }
+    /// One process with everything in it, and a broker that is as new as it is.
+    fn start_all(self: &Arc<Self>) {
+        *lock(&self.in_process) = InProcess::new();
+        let process = Process::new(&self.machine, "all in one".into(), 0);
+        (0..self.actors.len()).for_each(|index| self.start_in(index, &process));
+    }
+    fn start_in(self: &Arc<Self>, index: usize, process: &Arc<Process>) {
+        self.machine.note(|| format!("{:?} starts in {}", self.actors[index].role, process.name));
+        *lock(&self.actors[index].process) = Some(process.clone());
+        let task = process.spawn(actor::life(self.clone(), index, process.clone()));
+        lock(&self.plan).polls.insert(task, (index, 0));
     }
     fn start_after(self: &Arc<Self>, time: Micros, index: usize) {
         self.calm_not_before(self.machine.now() + time + SECOND);
         let stage = self.clone();
-        self.machine.after(time, move |_| stage.start(index));
-    }
-    /// A task is about to run.
-    fn polled(self: &Arc<Self>, task: TaskId) {
-        let mut plan = lock(&self.plan);
-        let Some((actor, count)) = plan.polls.get_mut(&task) else { return };
-        *count += 1;
-        let (actor, count) = (*actor, *count);
-        let Some(found) = plan.triggers.iter().position(|(of, at, _)| *of == actor && *at == count) else { return };
-        let (_, _, trouble) = plan.triggers.swap_remove(found);
-        drop(plan);
-        if !self.machine.is_calm() {
-            self.strike(actor, trouble);
-        }
-    }
-    fn strike(self: &Arc<Self>, index: usize, trouble: Trouble) {
-        let Some(process) = lock(&self.actors[index].process).clone() else { return };
-        let now = self.machine.now();
-        let of_process = matches!(trouble, Trouble::Crash(_) | Trouble::Stop(_) | Trouble::Freeze(_) | Trouble::Expel);
-        if of_process && (!process.is_alive() || process.is_stopping() || process.thaws_at().is_some()) {
-            return;
-        }
-        self.audit.disturbed();
-        self.machine.note(|| match of_process {
-            true => format!("{}: {trouble:?}", process.name),
-            false => format!("{trouble:?}"),
-        });
-        match trouble {
-            Trouble::Crash(back) => {
-                process.crash();
-                self.start_after(back, index);
-            }
-            Trouble::Stop(back) => {
-                process.stop();
-                // Whoever does not end in time is killed.
-                let stage = self.clone();
-                self.calm_not_before(now + 5 * SECOND + back + SECOND);
-                self.machine.after(5 * SECOND, move |_| {
-                    process.crash();
-                    stage.start_after(back, index);
-                });
-            }
-            Trouble::Freeze(time) => {
-                self.calm_not_before(now + time + SECOND);
-                process.freeze(time);
-                if time > super::broker::SESSION {
-                    let broker = self.broker.clone();
-                    self.machine.after(super::broker::SESSION, move |_| broker.expel(&process));
-                }
-            }
-            Trouble::Expel => self.broker.expel(&process),
-            Trouble::ShopDown(time) => self.shop.down_for(time),
-            Trouble::BankDown(time) => self.bank.down_for(time),
-            Trouble::BrokerDown(time) => self.broker.down_for(time),
-        }
-        if let Trouble::ShopDown(time) | Trouble::BankDown(time) | Trouble::BrokerDown(time) = trouble {
-            self.calm_not_before(now + time + SECOND);
-        }
+        self.machine.after(time, move |_| if stage.embedded { stage.start_all() } else { stage.start(index) });
     }
     /// What is not done yet.
     fn missing(&self) -> Option<String> {
@@ -288,7 +186,7 @@ impl Stage {
             return Some(format!("command {} is not answered", order.command));
         }
         let effects: Vec<_> = self.actors.iter().filter_map(|it| it.role.effect()).collect();
-        self.audit.missing(&effects).or_else(|| self.broker.behind("bank.mirror"))
+        self.audit.missing(&effects, !self.embedded).or_else(|| self.broker.behind("bank.mirror"))
     }
 }
 

@@ -55,6 +55,13 @@ async fn serves_until_told(postgres: &'static Postgres, kafka: &'static Kafka) -
     };
     assert_eq!(timeout(PATIENCE, visit).await??.into_inner().counselors.len(), 3);
 
+    // Beside the running service, on the same database: nothing is parked.
+    let mut parked = program();
+    parked.args(["--kafka", kafka.bootstrap()]).env("HEARLERS_DATABASE", database.url()).stdout(Stdio::piped());
+    let parked = parked.env("HEARLERS_INTERNAL_SECRET", "a secret for tests, 32 bytes long").args(["parked", "list"]);
+    let said = parked.output()?;
+    assert_eq!((said.status.code(), String::from_utf8(said.stdout)?.trim()), (Some(0), "[]"));
+
     Command::new("kill").arg(running.0.id().to_string()).status()?;
     let ended = timeout(PATIENCE, async {
         loop {

@@ -1,5 +1,6 @@
 //! The same story told twice, with real processes, and once more in a browser.
 mod browser; // what a person sees
+mod canary; // secrets are never written
 mod crash; // kill -9 and SIGTERM during sends
 mod operated; // what those who operate it ask
 mod story; // first visit to wallet
@@ -8,7 +9,7 @@ mod traces; // one trace from HTTP to the last command
 use crash::End;
 use end_to_end::Deployment;
 use std::{process::ExitCode, time::Duration};
-use test_support::{Browser, Kafka, Postgres, Trials};
+use test_support::{Authority, Browser, Kafka, Postgres, Trials};
 
 // A broker each: two systems on one would be one group, and take each other's events.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -49,6 +50,15 @@ fn main() -> ExitCode {
         .test("the story, as processes", async |postgres: &'static Postgres, kafka: Kafka| {
             story::is_told(&Deployment::processes(postgres, &kafka).await?).await
         })
+        .within(LIMIT)
+        .test("the story, where certificates say who calls", async |postgres: &'static Postgres, kafka: Kafka| {
+            let authority = Authority::new()?;
+            story::is_told(&Deployment::certified(postgres, &kafka, &authority).await?).await
+        })
+        .within(LIMIT)
+        .test("no secret is ever written", canary::is_silent)
+        .within(LIMIT)
+        .test("no program shows a secret that is wrong, or asks for help", canary::is_silent_at_start)
         .within(LIMIT)
         .test("the user service killed in the middle", async |postgres: &'static Postgres, kafka: Kafka| {
             crash::loses_nothing(&mut Deployment::processes(postgres, &kafka).await?, "user-service", End::Killed).await

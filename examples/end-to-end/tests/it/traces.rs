@@ -3,7 +3,7 @@ use anyhow::{Context, Result, ensure};
 use counseling_service::OfflineResponder;
 use cqrs_core::{App, app::Background, operations, testing::settle, trace, transport::InProcess};
 use end_to_end::Person;
-use gateway::{Config, Gateway, Secret};
+use gateway::{Config, Gateway};
 use opentelemetry::trace::{SpanId, SpanKind};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use std::{
@@ -15,6 +15,7 @@ use std::{
 use tokio::net::TcpListener;
 use tonic::{service::RoutesBuilder, transport::server::TcpIncoming};
 use tracing_subscriber::{layer::SubscriberExt, util::SubscriberInitExt};
+use trust::{Key, Proof};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const TEXT: &str = "아무도 볼 수 없는 말";
@@ -80,16 +81,17 @@ async fn system() -> Result<(String, [Background; 2])> {
     settle(&[&users, &counseling]).await;
 
     let mut routes = RoutesBuilder::default();
-    user_service::grpc(&users, &mut routes);
-    counseling_service::grpc(&counseling, &mut routes);
+    let secret = Key::new("a secret for tests, 32 bytes long").context("too short")?;
+    let proof = Proof::signed(secret.clone());
+    user_service::grpc(&users, &proof, &mut routes);
+    counseling_service::grpc(&counseling, &proof, &mut routes);
     let grpc = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", grpc.local_addr()?);
     let server = operations::server().add_routes(routes.routes());
     tokio::spawn(server.serve_with_incoming(TcpIncoming::from(grpc)));
-    let secret = Secret::new("a secret for tests, 32 bytes long").context("too short")?;
     let rest = TcpListener::bind("127.0.0.1:0").await?;
     let base = format!("http://{}", rest.local_addr()?);
-    tokio::spawn(gateway::serve(rest, Gateway::new(Config::new(url.clone(), url, secret))?, pending()));
+    tokio::spawn(gateway::serve(rest, Gateway::new(Config::new(url.clone(), url, secret, proof))?, pending()));
     Ok((base, background))
 }
 

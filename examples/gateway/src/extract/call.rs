@@ -1,22 +1,20 @@
 //! What travels beside a request: correlation, trace, what has been seen. In from HTTP, on to gRPC, and back.
+use super::observed::Observed;
 use crate::{error::Error, extract::IdempotencyKey, http::Gateway};
 use axum::{
-    extract::{FromRequestParts, MatchedPath, Request, State},
+    extract::{FromRequestParts, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use axum_extra::extract::{CookieJar, cookie::Cookie, cookie::SameSite};
-use cqrs_core::{
-    Metadata, PositionToken, grpc,
-    trace::{self, Kind},
-};
+use cqrs_core::{Metadata, PositionToken, grpc, trace};
 use std::{
     convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
-use tracing::{Instrument, Span, field::Empty};
+use tracing::Instrument;
 use trust::Person;
 use uuid::Uuid;
 
@@ -24,8 +22,6 @@ const CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static(grpc::header::TRACEPARENT);
 const POSITION: HeaderName = HeaderName::from_static("hearlers-position");
 const POSITION_COOKIE: &str = "hearlersPosition";
-/// The longest path that is logged whole: ours are shorter.
-const LONGEST_PATH: usize = 256;
 /// Views are up to date long before; a token that outlives a restored database would only make readers wait.
 const POSITION_LIFETIME: Duration = Duration::from_secs(10 * 60);
 
@@ -97,19 +93,6 @@ impl Call {
     }
 }
 
-/// The span of a request, in the trace that its caller says.
-fn span_of(request: &Request, call: &Call, correlation: &str) -> Span {
-    let (method, path) = (request.method().as_str(), request.uri().path());
-    let path = path.get(..LONGEST_PATH).unwrap_or(path); // it is ASCII: a longer one is cut, not lost
-    let span = tracing::info_span!("http", method, path, correlation, otel.name = Empty, otel.kind = Empty);
-    trace::follow(&span, call.metadata.traceparent.as_deref());
-    // The route and not the path: a name must not have ids in it.
-    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    let attributes = [("http.request.method", method), ("http.route", route), ("url.path", path)];
-    trace::describe(&span, Some(Kind::Server), || format!("{method} {route}").trim_end().to_owned(), &attributes);
-    span
-}
-
 /// The trace id of a `traceparent` that reads as W3C says: `00-<32 hex>-<16 hex>-<2 hex>`.
 fn trace(parent: &str) -> Option<Uuid> {
     let mut parts = parent.split('-');
@@ -143,15 +126,13 @@ pub(crate) async fn follow(State(gateway): State<Gateway>, mut request: Request,
     };
     let known = position_cookie(request.headers());
     let correlation = call.metadata.correlation.unwrap_or_default().to_string();
-    let span = span_of(&request, &call, &correlation);
-    let started = Instant::now();
+    let observed = Observed::begin(&request);
+    let span = observed.span(call.metadata.traceparent.as_deref(), &correlation);
     request.extensions_mut().insert(call.clone());
 
     let response = async {
         let response = next.run(request).await;
-        let status = response.status();
-        trace::set(&Span::current(), "http.response.status_code", status.as_u16().into());
-        tracing::info!(status = status.as_u16(), took = ?started.elapsed(), "answered");
+        observed.answered(response.status());
         response
     };
     let mut response = response.instrument(span).await;

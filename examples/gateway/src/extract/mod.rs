@@ -2,6 +2,7 @@
 mod call;
 mod idempotency;
 mod json;
+mod observed;
 mod params;
 mod session;
 

@@ -27,6 +27,7 @@ impl Broker {
             unsent: BTreeMap::new(),
             wake: Arc::default(),
             told_at: 0,
+            generation: 0,
             fetched_at: 0,
         };
         let mut state = self.state();
@@ -63,7 +64,9 @@ impl Broker {
             state.members.iter().filter(|(_, it)| Arc::ptr_eq(&it.process, process)).map(|(id, _)| *id).collect();
         let mut groups = BTreeSet::new();
         for id in &ids {
-            let group = state.members[id].group.clone();
+            let Some(member) = state.members.get_mut(id) else { continue };
+            member.generation += 1;
+            let group = member.group.clone();
             state.give_up(&group, *id);
             groups.insert(group);
         }
@@ -73,13 +76,27 @@ impl Broker {
             let from = process.thaws_at().unwrap_or(self.machine.now());
             let broker = self.clone();
             let learns = self.machine.one_of(&[0, SECOND / 20, SECOND, 3 * SECOND]);
-            self.machine.at(from + learns + self.machine.delay(), move |_| broker.learns(id));
+            let generation = self.state().members.get(&id).map(|it| it.generation);
+            self.machine.at(from + learns + self.machine.delay(), move |_| broker.learns(id, generation));
         }
         groups.iter().for_each(|group| self.balance(group));
     }
-    fn learns(self: &Arc<Self>, id: u64) {
+    /// The group of a process begins again from the first record.
+    pub(crate) fn rewind(self: &Arc<Self>, process: &Arc<Process>) {
         let mut state = self.state();
-        let Some(member) = state.members.get_mut(&id) else { return };
+        let group = state.members.values().find(|it| Arc::ptr_eq(&it.process, process)).map(|it| it.group.clone());
+        let Some(group) = group else { return };
+        if let Some(group) = state.groups.get_mut(&group) {
+            group.committed.clear();
+        }
+        let of_it = state.members.values().filter(|it| it.group == group);
+        let members: Vec<_> = of_it.map(|it| it.process.clone()).collect();
+        drop(state);
+        members.iter().for_each(|it| self.expel(it));
+    }
+    fn learns(self: &Arc<Self>, id: u64, generation: Option<u64>) {
+        let mut state = self.state();
+        let Some(member) = state.members.get_mut(&id).filter(|it| Some(it.generation) == generation) else { return };
         let gone: Vec<_> = std::mem::take(&mut member.holds).into_keys().collect();
         member.unsent.clear();
         if !gone.is_empty() {
@@ -180,13 +197,13 @@ impl Broker {
         let mut state = self.state();
         let Some(member) = state.members.get_mut(&id) else { return };
         member.told_at = member.told_at.max(self.machine.now() + delay);
-        let at = member.told_at;
+        let (at, generation) = (member.told_at, member.generation);
         drop(state);
         let broker = self.clone();
         self.machine.at(at, move |_| {
             let mut state = broker.state();
             let State { members, groups, .. } = &mut *state;
-            let Some(member) = members.get_mut(&id) else {
+            let Some(member) = members.get_mut(&id).filter(|it| it.generation == generation) else {
                 drop(state);
                 return; // what it was to be told is dropped unlocked
             };

@@ -21,6 +21,8 @@ pub(crate) struct Client {
 pub(crate) struct Flight {
     outcomes: Mutex<Vec<Option<Outcome>>>,
     refused: Mutex<bool>,
+    /// What is left leaves the process then, in order.
+    held_until: Mutex<Micros>,
     moved: Notify,
 }
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,12 +68,18 @@ impl Client {
         let client = self.clone();
         self.broker.machine.at(at, move |machine| {
             let Client { broker, process } = &client;
+            let held_until = *lock(&flight.held_until);
+            if machine.now() < held_until {
+                return client.arrive(held_until, flight, pieces, records);
+            }
             if let Some(thaws_at) = process.thaws_at()
                 && !*lock(&flight.refused)
                 && machine.one_in(2)
             {
                 // What lay in a frozen process's own queue leaves it when it goes on, long after others have gone on.
-                return client.arrive(thaws_at + machine.delay(), flight, pieces, records);
+                let leaves = thaws_at + machine.delay();
+                *lock(&flight.held_until) = leaves;
+                return client.arrive(leaves, flight, pieces, records);
             }
             let never_left = !process.is_alive() && machine.one_in(2);
             if *lock(&flight.refused) || broker.is_down() || never_left || broker.goes_wrong() {

@@ -46,6 +46,9 @@ impl Connection {
             machine.after(there + back, move |_| drop(answer));
         }
         machine.after(there + late, move |machine| {
+            if database.exclusive && !process.is_alive() {
+                return;
+            }
             if fate == Fate::Refused || database.is_down() {
                 answer.map(|it| it.send(Err(away())));
                 return;
@@ -83,6 +86,9 @@ impl Connection {
 
 #[async_trait]
 impl Storage for Connection {
+    fn is_exclusive(&self) -> bool {
+        self.database.exclusive
+    }
     async fn row(&self, kind: &str, id: &str, answer: Option<&str>) -> Result<Loaded<StoredRow>, Fault> {
         let (kind, id, key) = (kind.to_owned(), id.to_owned(), answer.map(str::to_owned));
         let row = move |database: &Database| {

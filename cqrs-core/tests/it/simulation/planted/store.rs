@@ -51,7 +51,7 @@ impl StorageLayer for Store {
         if self.bug != Bug::SkipLocked {
             return self.connection.lanes(lanes, upto, limit).await;
         }
-        let (me, now) = (self.connection.process.task, self.connection.database.machine.now());
+        let (me, now) = (self.connection.process.id, self.connection.database.machine.now());
         // A worker takes one row at a time, as queue consumers do.
         let mut found = self.connection.lanes(lanes, upto, limit).await?;
         let mut locked = lock(&self.plot.locked);

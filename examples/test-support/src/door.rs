@@ -1,0 +1,43 @@
+//! Kafka's secured doors, for tests: TLS with certificates, and a password over TLS.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::certificates::Authority;
+
+/// What a node shows and whom it lets in.
+pub struct Door {
+    shown: PathBuf,
+    believed: PathBuf,
+}
+
+impl Door {
+    /// Who has a password.
+    pub const NAME: &str = "kim";
+    /// Their password.
+    pub const PASSWORD: &str = "hunter2-hunter2";
+    /// The same, as Kafka is told.
+    pub(crate) const USER: &str = "SCRAM-SHA-512=[name=kim,password=hunter2-hunter2]";
+
+    /// Kafka wants key and certificates in one file.
+    pub(crate) fn new(authority: &Authority, folder: &Path) -> anyhow::Result<Door> {
+        let issued = authority.issue(&["localhost"])?;
+        let (shown, believed) = (folder.join("shown.pem"), folder.join("believed.pem"));
+        fs::write(&shown, fs::read_to_string(issued.key)? + &fs::read_to_string(issued.certificate)?)?;
+        fs::copy(authority.file(), &believed)?;
+        Ok(Door { shown, believed })
+    }
+
+    /// Settings, and the listeners that stand before the others.
+    pub(crate) fn configuration(&self, tls: u16, scram: u16) -> (String, String) {
+        let (shown, believed) = (self.shown.display(), self.believed.display());
+        let settings = format!(
+            "listener.security.protocol.map=CLIENTS:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT,TLS:SSL,SCRAM:SASL_SSL\n\
+             ssl.keystore.type=PEM\nssl.keystore.location={shown}\n\
+             ssl.truststore.type=PEM\nssl.truststore.location={believed}\n\
+             listener.name.tls.ssl.client.auth=required\n\
+             sasl.enabled.mechanisms=SCRAM-SHA-512\n"
+        );
+        (settings, format!("TLS://localhost:{tls},SCRAM://localhost:{scram},"))
+    }
+}
