@@ -15,9 +15,12 @@ pub(in crate::ledger) async fn one_slow_key(stage: &mut Stage) -> Result<()> {
     std::fs::write(&gate, "")?;
     let temper = Temper { stuck: Some(("k0".to_owned(), gate.clone())), ..Temper::default() };
     stage.start_with("consumer", Role::Consumer, |it| it.temper = temper)?;
-    stage.start_with("writer", Role::Writer, |it| (it.writing.rate, it.writing.keys) = (GENTLE, 20))?;
+    stage.start_with("writer", Role::Writer, |it| (it.writing.rate, it.writing.keys) = (GENTLE, 10))?;
     let time = stage.time(6.0);
     stage.pass(time).await;
+    while behind(stage, true).await? == 0 {
+        stage.pass(Duration::from_millis(100)).await;
+    }
     stage.end("writer").await?;
     let (mut before, mut moved) = (0, Instant::now());
     loop {
@@ -103,7 +106,7 @@ pub(in crate::ledger) async fn wrong_clocks(stage: &mut Stage) -> Result<()> {
     for name in ["relay-a", "relay-b", "relay-a"] {
         let time = stage.time(4.0);
         stage.pass(time).await;
-        let held = super::relay::epochs(stage).await?;
+        let held = super::relay::owners(stage).await?;
         stage.kill(name).await?;
         let other = if name == "relay-a" { "relay-b" } else { "relay-a" };
         super::relay::taken_over(stage, &held, other).await?;
