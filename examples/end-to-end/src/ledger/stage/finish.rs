@@ -70,7 +70,7 @@ impl Stage {
     }
     async fn progress(&self) -> Result<Progress> {
         let log = database::count(&self.source_tap).await?;
-        let cursors = database::cursors(&self.source_tap).await?.values().map(|(at, _)| *at).sum();
+        let cursors = database::cursors(&self.source_tap).await?.values().sum();
         let lanes = if self.has(Role::Relay) { database::behind(&self.source_tap).await? } else { 0 };
         let applied = match self.has(Role::Consumer) {
             true => Some(database::count(&self.effects_tap).await?),

@@ -282,7 +282,7 @@ impl Stage {
     }
     async fn watch(&mut self) {
         let Ok(now) = database::cursors(&self.source_tap).await else { return }; // it may be down
-        for (lane, (at, _)) in now {
+        for (lane, at) in now {
             let before = self.cursors.insert(lane.clone(), at).unwrap_or_default();
             if at < before {
                 self.went_back.push(format!("{lane} ({before} to {at})"));

@@ -62,14 +62,14 @@ pub async fn count(pool: &PgPool) -> Result<u64> {
     Ok(sqlx::query_scalar::<_, i64>("select count(*) from cqrs.log").fetch_one(pool).await? as u64)
 }
 
-/// Where each lane's cursor is, and the epoch of its lease.
+/// Where each lane's cursor is.
 ///
 /// # Errors
 /// When it cannot be read.
-pub async fn cursors(pool: &PgPool) -> Result<BTreeMap<String, (i64, i64)>> {
-    let rows = "select reader, at, epoch from cqrs.reader where reader like 'relay/%'";
-    let rows: Vec<(String, i64, i64)> = sqlx::query_as(rows).fetch_all(pool).await?;
-    Ok(rows.into_iter().map(|(reader, at, epoch)| (reader, (at, epoch))).collect())
+pub async fn cursors(pool: &PgPool) -> Result<BTreeMap<String, i64>> {
+    let rows = "select reader, at from cqrs.reader where reader like 'relay/%'";
+    let rows: Vec<(String, i64)> = sqlx::query_as(rows).fetch_all(pool).await?;
+    Ok(rows.into_iter().collect())
 }
 
 /// How many lanes have something to relay.
