@@ -86,6 +86,10 @@ impl Audit {
         }
     }
     fn appended(&self, database: &Database, entry: &Entry) {
+        if entry.name == "parked.replayed" {
+            // A relay that still thinks the key parked is refused, and sends again what it could not move over.
+            self.disturbed();
+        }
         let Ok(Happened { id, number }) = serde_json::from_slice(&entry.payload) else { return };
         if entry.name != "credited" {
             return self.effect(&entry.name, &id, number);

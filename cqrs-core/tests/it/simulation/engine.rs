@@ -96,7 +96,7 @@ pub(crate) async fn keep_stepping(process: &Process, database: &Database, app: &
                 }
                 Err(error) => {
                     machine.note(|| format!("{}: {}: {error}", database.name, process.name));
-                    machine.sleep((50 * MILLI << failures).min(5 * SECOND)).await;
+                    machine.sleep(((50 * MILLI) << failures).min(5 * SECOND)).await;
                     failures = (failures + 1).min(7);
                 }
             }

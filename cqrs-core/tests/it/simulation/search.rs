@@ -42,11 +42,14 @@ pub(crate) fn story(seed: u64, bug: Bug) -> String {
         run(Chance::listed(it), bug, false).broken.is_some_and(|it| it.invariant == broken.invariant)
     });
     let Run { broken: same, trace: short, .. } = run(Chance::listed(simple), bug, true);
-    let mut text = format!("seed {seed}: {broken}\n");
-    if let Some(same) = same {
-        text += &format!("\nof its {} lines these {} break it as well: {same}\n", whole.len(), short.len());
+    let text = format!("seed {seed}: {broken}\n");
+    match same.filter(|_| short.len() < whole.len()) {
+        Some(same) => {
+            let lines = format!("of its {} lines these {} break it as well: {same}", whole.len(), short.len());
+            format!("{text}\n{lines}\n{}", trace::lines(&short))
+        }
+        None => text + &trace::lines(&whole),
     }
-    text + &trace::lines(&short)
 }
 
 /// Fewer choices, and more of them harmless, that break the same.

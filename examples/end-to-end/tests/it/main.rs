@@ -2,6 +2,7 @@
 mod browser; // what a person sees
 mod canary; // secrets are never written
 mod crash; // kill -9 and SIGTERM during sends
+mod ledger; // the checker, its command line, and a fault and a bug on real parts
 mod operated; // what those who operate it ask
 mod story; // first visit to wallet
 mod traces; // one trace from HTTP to the last command
