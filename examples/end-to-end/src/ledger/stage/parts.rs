@@ -1,7 +1,7 @@
 //! The servers of a run: one PostgreSQL and one Kafka for all scenarios that leave them in peace, and own ones for the others.
 use anyhow::{Context, Result};
 use rdkafka::{mocking::MockCluster, producer::DefaultProducerContext};
-use std::{fmt, path::Path, process::Command, sync::Arc};
+use std::{fmt, path::Path, process::Command, rc::Rc, sync::Arc};
 use test_support::{Kafka, Postgres, Unavailable};
 
 /// What a scenario needs of its own.
@@ -23,7 +23,7 @@ pub struct Parts {
     /// Kafka; not where the mock cluster stands in for it.
     pub kafka: Option<Arc<Kafka>>,
     /// The mock cluster.
-    pub mock: Option<Arc<Mock>>,
+    pub mock: Option<Rc<Mock>>,
 }
 impl fmt::Debug for Parts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -79,7 +79,7 @@ impl Parts {
             parts.kafka = Some(Arc::new(Kafka::start()?));
         }
         if needs.mock > 0 {
-            (parts.kafka, parts.mock) = (None, Some(Arc::new(Mock::new(needs.mock)?)));
+            (parts.kafka, parts.mock) = (None, Some(Rc::new(Mock::new(needs.mock)?)));
         }
         Ok(parts)
     }
