@@ -53,7 +53,9 @@ const CHANGES: &[(&str, Invariant, Change)] = &[
         tally(it, |tally| (tally.count, tally.repeats) = (tally.count + 1, 1));
     }),
     ("the projection's sum is wrong", I4, |it| tally(it, |tally| tally.sum += 1)),
-    ("a copy of a key lies in another partition", I5, |it| it.topic.last_mut().into_iter().for_each(|it| it.partition = 1)),
+    ("a copy of a key lies in another partition", I5, |it| {
+        it.topic.last_mut().into_iter().for_each(|it| it.partition = 1)
+    }),
     ("there are more duplicates than anything explains", I6, |it| {
         let again = Copied { offset: 9, ..it.topic[0].clone() };
         it.topic.extend([again.clone(), again]);

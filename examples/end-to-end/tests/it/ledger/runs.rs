@@ -58,8 +58,8 @@ async fn refuses() -> Result<()> {
 
 /// The one scenario of a run.
 fn scenario(output: &Output) -> Result<Value> {
-    let document: Value = serde_json::from_slice(&output.stdout)
-        .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
+    let document: Value =
+        serde_json::from_slice(&output.stdout).with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
     Ok(document["scenarios"][0].clone())
 }
 
@@ -67,7 +67,10 @@ async fn holds() -> Result<()> {
     let (code, output) = ledger(&["--fault", "28", "--seed", "7", "--json"]).await?;
     let row = scenario(&output)?;
     ensure!(code == Some(0) && row["as_declared"] == true && row["verdict"] == "holds", "{row}");
-    ensure!(row["events"].as_u64() > Some(0) && row["lost"] == 0 && row["doubled"] == 0 && row["inverted"] == 0, "{row}");
+    ensure!(
+        row["events"].as_u64() > Some(0) && row["lost"] == 0 && row["doubled"] == 0 && row["inverted"] == 0,
+        "{row}"
+    );
     Ok(())
 }
 
