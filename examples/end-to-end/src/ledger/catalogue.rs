@@ -262,9 +262,9 @@ pub(super) const PLANTS: &[Scenario] = &[
         consumer::zombie
     ),
     plant!(
-        "key-anew",
-        KeyAnew,
-        "a command of which nobody knows is sent again under a new key",
+        "without-key",
+        WithoutKey,
+        "a command of which nobody knows is sent again, without a key",
         I4,
         NONE,
         true,

@@ -159,6 +159,7 @@ async fn set(scenario: &Scenario, parts: &Parts, seed: u64, short: bool) -> Resu
     }
     if matches!(scenario.expects, Expect::Breaks(_)) {
         stage.patience = Duration::from_secs(5); // what was lost never comes
+        stage.scale *= 0.6;
     }
     Ok(stage)
 }

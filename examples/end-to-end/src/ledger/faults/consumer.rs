@@ -114,7 +114,9 @@ pub(in crate::ledger) async fn zombie(stage: &mut Stage) -> Result<()> {
             stage.start_with(name, Role::Consumer, |it| it.temper = Temper { work: 20, ..Temper::default() })?;
         }
     }
-    stage.start_with("writer", Role::Writer, |it| it.writing.rate = if it.plant.is_none() { GENTLE } else { 0 })?;
+    stage.start_with("writer", Role::Writer, |it| {
+        it.writing.rate = if it.plant.is_none() { GENTLE } else { 4 * GENTLE }
+    })?;
     stage.pass(Duration::from_secs(5)).await;
     for (projection, consumer) in [("projection-a", "consumer-a"), ("projection-b", "consumer-b")] {
         let frozen: Vec<_> = [projection, consumer].into_iter().filter(|it| stage.node(it).is_ok()).collect();

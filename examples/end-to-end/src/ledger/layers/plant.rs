@@ -33,8 +33,8 @@ pub enum Plant {
     InboxOutside,
     /// A projection does not look where it was.
     ProjectionBlind,
-    /// A command of which nobody knows is sent again under a new key.
-    KeyAnew,
+    /// A command of which nobody knows is sent again, without a key.
+    WithoutKey,
 }
 
 /// The storage with its bugs.

@@ -86,11 +86,11 @@ impl Writer {
         let number = command.number;
         let mut stopping_since = None;
         for attempt in 0_u64.. {
-            let key = match self.config.plant {
-                Some(Plant::KeyAnew) => format!("{number:x}-{attempt}"),
-                _ => format!("{number:x}"),
-            };
-            let keyed = self.app.with(Metadata::default().caller(self.config.name.clone()).key(key));
+            let caller = Metadata::default().caller(self.config.name.clone());
+            let keyed = self.app.with(match self.config.plant {
+                Some(Plant::WithoutKey) => caller,
+                _ => caller.key(format!("{number:x}")),
+            });
             let sending = keyed.send(command.clone());
             let polls = if self.config.writing.cancels && attempt < 4 { chance.u64(1..12) } else { u64::MAX };
             match polled(polls, sending).await {

@@ -129,6 +129,7 @@ impl StorageLayer for InboxOutside {
     }
 }
 
+/// It takes its time as well, so that whenever it is frozen it has something in hand.
 pub(super) struct ProjectionBlind(pub(super) Arc<dyn Storage>);
 #[async_trait]
 impl StorageLayer for ProjectionBlind {
@@ -137,6 +138,7 @@ impl StorageLayer for ProjectionBlind {
     }
     async fn commit(&self, mut batch: Batch) -> Result<Position, Rejected> {
         if batch.moves.iter().any(|it| it.reader.starts_with("projection/")) {
+            tokio::time::sleep(Duration::from_millis(150)).await;
             batch.marks.clear();
             let readers: Vec<_> = batch.moves.iter().map(|it| it.reader.clone()).collect();
             let at = self.0.positions(&readers).await?;
