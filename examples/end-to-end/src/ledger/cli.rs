@@ -30,7 +30,7 @@ struct Args {
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
     /// Goes on for so many minutes: what was asked for is run again and again, each time with another seed.
-    #[arg(long, value_name = "M")]
+    #[arg(long, value_name = "M", allow_negative_numbers = true)]
     minutes: Option<f64>,
     /// Prints the result as one JSON document instead of a table.
     #[arg(long)]

@@ -22,7 +22,7 @@ pub(in crate::ledger) async fn before_publish(stage: &mut Stage) -> Result<()> {
 /// Two relays. Whichever holds the lanes dies, the other takes them over and dies in its turn.
 async fn killed_at(stage: &mut Stage, point: Point) -> Result<()> {
     stage.start("projection", Role::Projection)?;
-    let fail = |stage: &mut Stage| Some(Fail::at(point, stage.chance.u64(3..60)));
+    let fail = |stage: &mut Stage| Some(Fail::at(point, stage.chance.u64(3..25)));
     let first = fail(stage);
     stage.start_with("relay-a", Role::Relay, |it| it.fail = first)?;
     holds_lanes(stage).await?;
