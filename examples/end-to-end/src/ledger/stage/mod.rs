@@ -2,6 +2,7 @@
 mod child;
 mod finish;
 mod parts;
+mod watch;
 
 pub use child::Node;
 pub use parts::{Needs, Parts};
@@ -10,7 +11,6 @@ use super::{
     account::Posted,
     check::Crash,
     layers::{Fail, Plant, Scoped},
-    mirror,
     node::{Config, Role, Temper, Writing},
     taps::{broker::Broker, database},
 };
@@ -19,7 +19,7 @@ use cqrs_core::Contract;
 use rustix::process::Signal;
 use sqlx::PgPool;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
@@ -271,46 +271,5 @@ impl Stage {
     /// How long a part of the fault goes on.
     pub fn time(&self, seconds: f64) -> Duration {
         Duration::from_secs_f64(seconds * self.scale)
-    }
-    /// Lets time pass, and watches that no cursor goes back.
-    pub async fn pass(&mut self, time: Duration) {
-        let until = Instant::now() + time;
-        while Instant::now() < until {
-            self.watch().await;
-            tokio::time::sleep(Duration::from_millis(100).min(until.saturating_duration_since(Instant::now()))).await;
-        }
-    }
-    async fn watch(&mut self) {
-        let Ok(now) = database::cursors(&self.source_tap).await else { return }; // it may be down
-        for (lane, at) in now {
-            let before = self.cursors.insert(lane.clone(), at).unwrap_or_default();
-            if at < before {
-                self.went_back.push(format!("{lane} ({before} to {at})"));
-            }
-        }
-    }
-    /// What the group has acknowledged, then what was applied: nothing may be in the first and not in the second.
-    async fn sample_crash(&mut self) -> Result<()> {
-        let (broker, group) = (self.broker.clone(), Scoped::name(mirror::GROUP, &self.template.scope));
-        let committed = tokio::task::spawn_blocking(move || broker.committed(&group)).await?;
-        let Ok(committed) = committed else { return Ok(()) }; // the broker is what is broken
-        let applied: BTreeSet<u64> = database::applied(&self.effects_tap).await?.into_iter().map(|it| it.id).collect();
-        self.crashes.push(Crash { committed, applied });
-        Ok(())
-    }
-    /// Leaves the nodes' files where they are, and says where.
-    pub fn keep(&mut self) -> String {
-        self.folder.disable_cleanup(true);
-        self.folder.path().display().to_string()
-    }
-    /// The end of what a node said.
-    pub fn last_words(&self, name: &str) -> String {
-        let text = self.said(name);
-        let lines: Vec<_> = text.lines().collect();
-        lines[lines.len().saturating_sub(3)..].join(" | ")
-    }
-    /// Everything that a node said.
-    pub fn said(&self, name: &str) -> String {
-        std::fs::read_to_string(self.folder.path().join(format!("{name}.log"))).unwrap_or_default()
     }
 }
