@@ -82,9 +82,8 @@ impl Sieve {
                 Ok(())
             }
             Err(rejected) => {
-                if matches!(rejected, Rejected::Moved(_) | Rejected::Seen) {
-                    self.keys = None;
-                }
+                // Others may have moved on; or it was committed, and the answer was lost: what is parked is looked up again.
+                self.keys = None;
                 if let Some(message) = culprit(&rejected).or(only) {
                     self.note(shared, message, &rejected);
                 }
