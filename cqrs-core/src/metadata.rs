@@ -52,8 +52,8 @@ impl Metadata {
         self.caller = Some(caller.into());
         self
     }
-    /// With this key, the same command is done once and its first answer is given again. Answers are kept: there is no retention
-    /// yet.
+    /// With this key, the same command is done once and its first answer is given again, for as long as answers are kept
+    /// ([`App::keep`](crate::App::keep), 7 days unless said otherwise).
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
         self

@@ -120,7 +120,7 @@ impl ParkedMessages {
     }
     async fn entry(&self, parked: &Parked) -> Result<Entry, Rejected> {
         let at = Position(parked.at);
-        let found = self.app.storage().log(Position(parked.at - 1), at, 1).await?;
+        let found = self.app.storage().log(Position(parked.at.saturating_sub(1)), at, 1).await?;
         let entry = found.into_iter().next();
         Ok(entry.ok_or_else(|| Fault::internal(format!("the log has no entry at {} any more", at.0)))?)
     }
