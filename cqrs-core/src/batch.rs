@@ -42,6 +42,19 @@ impl Batch {
             && self.unparks.is_empty()
             && self.answer.is_none()
     }
+    /// Takes in what another one is to make true. The two must not write the same row, stream, claim, view key, reader or mark.
+    pub(crate) fn extend(&mut self, other: Batch) {
+        let Batch { rows, events, claims, views, moves, marks, parks, unparks, answer } = other;
+        self.rows.extend(rows);
+        self.events.extend(events);
+        self.claims.extend(claims);
+        self.views.extend(views);
+        self.moves.extend(moves);
+        self.marks.extend(marks);
+        self.parks.extend(parks);
+        self.unparks.extend(unparks);
+        self.answer = self.answer.take().or(answer);
+    }
     /// Puts everything but events and parked messages into one order, so that two batches cannot wait for each other in a circle.
     pub fn sort(&mut self) {
         self.rows.sort_by(|a, b| (a.kind, &a.id).cmp(&(b.kind, &b.id)));

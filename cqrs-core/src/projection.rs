@@ -3,6 +3,7 @@ use crate::{
     BoxError, Context, Fault, Metadata, Recorded,
     app::{Projection, Projector, Raw, Shared, Subscriber, Unhandled},
     batch::{Batch, Rejected, ViewWrite},
+    inbox::Inbox,
     parking::permanent,
     spans,
     storage::StoredView,
@@ -226,7 +227,7 @@ async fn subscribe(
     };
     let mut attempt = 0;
     loop {
-        let done = handle(shared, subscriber, event.clone(), base.clone()).await;
+        let done = handle(shared, subscriber, event.clone(), base.clone(), None).await;
         if let Err(Rejected::Seen) = done {
             // Done before, but not by this reader, or it would have moved with it.
             return shared.storage.commit(base).await.map(|_| ());
@@ -237,16 +238,17 @@ async fn subscribe(
     }
 }
 
-/// Runs a subscriber and commits what it staged with its mark and with what is in the batch. A message that is taken from among
-/// the parked ones has its mark already.
+/// Runs a subscriber and commits what it staged with its mark and with what is in the batch; with an inbox, together with others'.
+/// A message that is taken from among the parked ones has its mark already.
 pub(crate) async fn handle(
     shared: &Arc<Shared>,
     subscriber: &Subscriber,
     event: Recorded<Raw>,
     base: Batch,
+    inbox: Option<&Inbox>,
 ) -> Result<(), Rejected> {
     let (at, span) = (event.at, spans::process(shared, subscriber, &event));
-    let done = run_and_commit(shared, subscriber, event, base).instrument(span).await;
+    let done = run_and_commit(shared, subscriber, event, base, inbox).instrument(span).await;
     shared.meter.tried(subscriber.group, at, &*shared.world, &done);
     done
 }
@@ -255,6 +257,7 @@ async fn run_and_commit(
     subscriber: &Subscriber,
     event: Recorded<Raw>,
     base: Batch,
+    inbox: Option<&Inbox>,
 ) -> Result<(), Rejected> {
     let (id, metadata) = (event.id, Arc::new(caused_by(&event)));
     let unit = Unit::caused_by(subscriber.group, id);
@@ -272,7 +275,10 @@ async fn run_and_commit(
     let Batch { events, moves, parks, unparks, .. } = base;
     batch.events.extend(events);
     (batch.moves, batch.parks, batch.unparks) = (moves, parks, unparks);
-    let position = shared.storage.commit(batch).await?;
+    let position = match inbox {
+        Some(inbox) => inbox.commit(&*shared.storage, batch).await?,
+        None => shared.storage.commit(batch).await?,
+    };
     shared.committed(position);
     Ok(())
 }

@@ -1,20 +1,20 @@
 //! The relay: sends what the log says others are told, lane by lane, in order, and moves each lane's position over what is
 //! acknowledged. It reads only what is committed and below the horizon, so nothing is sent before it is true.
 mod drain;
+mod passed;
 
 use super::Step;
 use crate::{
     Fault, Position, Timestamp,
     app::Shared,
-    batch::{Batch, Entry, Move, Park, Rejected},
-    envelope,
-    parking::{head, in_words, park_entry},
-    spans,
+    batch::{Batch, Entry, Move, Rejected},
+    envelope, spans,
     storage::LANES,
     trace,
-    transport::{Audience, Published, Record, TransportError},
+    transport::{Audience, Published, Record},
 };
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use passed::{Passed, Passing, passed};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -23,7 +23,6 @@ use std::{
 };
 use tokio::sync::oneshot;
 use tracing::Instrument;
-use uuid::Uuid;
 
 /// How many entries of a lane are on their way at most.
 const WINDOW: usize = 500;
@@ -73,14 +72,6 @@ struct Sent {
     passing: Vec<Passing>,
     /// `None` when it was overtaken by one with more behind.
     published: Option<Published>,
-}
-
-/// An entry that the lane is to pass: sent, or put aside behind others of its key.
-struct Passing {
-    position: Position,
-    id: Uuid,
-    key: String,
-    aside: bool,
 }
 
 impl Relay {
@@ -305,39 +296,6 @@ impl Relay {
         }
     }
 }
-/// How far a lane came.
-struct Passed {
-    /// The last position that is acknowledged or put aside, and how many were acknowledged.
-    to: Option<(Position, usize)>,
-    parks: Vec<Park>,
-    /// The key of a record that the broker will never take.
-    refused: Option<String>,
-    error: Option<TransportError>,
-}
-fn passed(reader: &str, passing: Vec<Passing>, published: Published) -> Passed {
-    let Published { acknowledged, mut error } = published;
-    let (mut parks, mut to, mut left, mut refused) = (Vec::new(), None, acknowledged, None);
-    for Passing { position, id, key, aside } in passing {
-        let park = park_entry(reader, key, id, position.0);
-        if aside {
-            parks.push(park);
-        } else if left > 0 {
-            left -= 1;
-        } else if let Some(why) = error.take_if(|it| it.permanent) {
-            let why = in_words(&why);
-            tracing::error!(reader, key = park.key, %id, error = why, "parked, with what comes after it of its key");
-            refused = Some(park.key.clone());
-            parks.push(head(park, why, 1));
-            to = Some((position, acknowledged));
-            break;
-        } else {
-            break;
-        }
-        to = Some((position, acknowledged));
-    }
-    Passed { to, parks, refused, error }
-}
-
 impl fmt::Debug for Relay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Relay({}, {} lanes, {} on their way)", self.audience.0, self.lanes.len(), self.sending.len())

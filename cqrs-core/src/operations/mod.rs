@@ -63,7 +63,7 @@ impl Program {
     }
     /// Lets operators see, replay and discard what these apps have parked, where [`listen`](Program::listen) serves: `GET /parked`,
     /// `GET /parked/messages`, `POST /parked/replay` and `POST /parked/discard`, with `service` (where there are several), `reader`,
-    /// `key`, `dry_run`, `body`, `number` and `why` as query parameters. `operators` says who may; every act leaves an event with
+    /// `key`, `after` and `limit` (a page of messages; 100), `body`, `dry_run`, `number` and `why` as query parameters. `operators` says who may; every act leaves an event with
     /// that name in the log.
     pub fn operated(
         mut self,

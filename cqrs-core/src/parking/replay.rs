@@ -142,7 +142,7 @@ impl ParkedMessages {
             Work::Handle(Follower::Group(_, subscribers), event) => {
                 let subscriber = subscribers.iter().find(|it| it.source.hears(&event.event.name));
                 let subscriber = subscriber.ok_or_else(|| Fault::internal("nothing hears it"))?;
-                handle(shared, subscriber, *event, base).await
+                handle(shared, subscriber, *event, base, None).await
             }
             Work::Handle(follower, event) => follower.apply(shared, vec![*event], base).await,
         }

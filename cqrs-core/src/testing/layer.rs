@@ -1,11 +1,14 @@
-//! Layers over a storage or a transport: everything goes through, except what a test makes different. A planted bug is one.
+//! Layers over a storage, a transport or the machine: everything goes through, except what a test makes different. A planted bug is
+//! one, and so is a clock that a test can set.
 use crate::{
-    Fault,
+    Fault, Timestamp,
     batch::{Answer, Batch, Entry, Position, Rejected},
     storage::{Lease, Loaded, Old, Parked, ParkedKey, Scan, Scanned, Seen, Storage, StoredRow, StoredView, Tx, Vitals},
     transport::{Audience, Published, Record, Subscription, Transport, TransportError},
+    world::{Machine, Task, World},
 };
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -216,5 +219,70 @@ impl<L: TransportLayer> Transport for L {
     }
     async fn close(&self) {
         TransportLayer::close(self).await;
+    }
+}
+
+/// A world on top of another, the machine unless it says otherwise: whatever is not overridden goes through.
+///
+/// ```
+/// use cqrs_core::{Timestamp, testing::WorldLayer, world::{Machine, World}};
+/// use std::{sync::atomic::{AtomicU64, Ordering}, time::Duration};
+///
+/// /// A clock that a test sets forward.
+/// #[derive(Default)]
+/// struct Ahead(AtomicU64);
+/// impl WorldLayer for Ahead {
+///     fn now(&self) -> Timestamp {
+///         Machine.now() + Duration::from_secs(self.0.load(Ordering::SeqCst))
+///     }
+/// }
+/// let world = Ahead::default();
+/// world.0.store(3_600, Ordering::SeqCst);
+/// assert!(World::now(&world) - Machine.now() > chrono::TimeDelta::minutes(59)); // `App::world(Arc::new(world))`
+/// ```
+#[allow(missing_docs, reason = "each does what World's does")]
+pub trait WorldLayer: Send + Sync + 'static {
+    /// What is underneath.
+    fn inner(&self) -> &dyn World {
+        &Machine
+    }
+    fn now(&self) -> Timestamp {
+        self.inner().now()
+    }
+    fn id(&self) -> Uuid {
+        self.inner().id()
+    }
+    fn uptime(&self) -> Duration {
+        self.inner().uptime()
+    }
+    fn chance(&self) -> u64 {
+        self.inner().chance()
+    }
+    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
+        self.inner().sleep(time)
+    }
+    fn spawn(&self, task: BoxFuture<'static, ()>) -> Task {
+        self.inner().spawn(task)
+    }
+}
+
+impl<L: WorldLayer> World for L {
+    fn now(&self) -> Timestamp {
+        WorldLayer::now(self)
+    }
+    fn id(&self) -> Uuid {
+        WorldLayer::id(self)
+    }
+    fn uptime(&self) -> Duration {
+        WorldLayer::uptime(self)
+    }
+    fn chance(&self) -> u64 {
+        WorldLayer::chance(self)
+    }
+    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
+        WorldLayer::sleep(self, time)
+    }
+    fn spawn(&self, task: BoxFuture<'static, ()>) -> Task {
+        WorldLayer::spawn(self, task)
     }
 }

@@ -5,5 +5,5 @@ mod layer;
 mod settle;
 
 pub use decision::{Given, When, given};
-pub use layer::{StorageLayer, TransportLayer};
+pub use layer::{StorageLayer, TransportLayer, WorldLayer};
 pub use settle::{TestApp, settle};

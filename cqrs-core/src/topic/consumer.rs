@@ -4,6 +4,7 @@ mod tracker;
 
 use crate::{
     app::{Shared, Subscriber},
+    inbox::Inbox,
     log::Step,
     transport::{Drained, Partition, Received, Signal, Subscription, TransportError},
     world::backoff,
@@ -27,7 +28,7 @@ const WORKERS: usize = 16;
 /// One group's consumer.
 pub struct Consumer {
     shared: Arc<Shared>,
-    group: &'static str,
+    inbox: Arc<Inbox>,
     subscribers: Arc<[Subscriber]>,
     subscription: Box<dyn Subscription>,
     partitions: HashMap<Partition, Tracker>,
@@ -65,7 +66,7 @@ impl Consumer {
     ) -> Self {
         Consumer {
             shared,
-            group,
+            inbox: Arc::new(Inbox::new(group)),
             subscribers,
             subscription,
             partitions: HashMap::new(),
@@ -79,7 +80,7 @@ impl Consumer {
     }
     /// The group's name.
     pub fn group(&self) -> &'static str {
-        self.group
+        self.inbox.group()
     }
     /// Waits for the next thing to happen, and does what follows from it.
     ///
@@ -154,9 +155,9 @@ impl Consumer {
             let Some(record) = self.waiting.get_mut(&key).and_then(VecDeque::pop_front) else { continue };
             let gone = self.partitions.entry(key.0.clone()).or_default().begin();
             let (offset, shared, subscribers) = (record.offset, self.shared.clone(), self.subscribers.clone());
-            let (workers, group) = (self.workers.clone(), self.group);
+            let (workers, inbox) = (self.workers.clone(), self.inbox.clone());
             self.working.push(Box::pin(async move {
-                let handled = attempt::until_handled(&shared, group, &subscribers, &workers, &record, &gone).await;
+                let handled = attempt::until_handled(&shared, &inbox, &subscribers, &workers, &record, &gone).await;
                 Worked { key, offset, gone, handled }
             }));
         }
@@ -199,6 +200,6 @@ async fn wait(shared: &Shared, attempt: u32, gone: &AtomicBool) {
 
 impl fmt::Debug for Consumer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Consumer({}, {} partitions, {} at work)", self.group, self.partitions.len(), self.working.len())
+        write!(f, "Consumer({}, {} partitions, {} at work)", self.group(), self.partitions.len(), self.working.len())
     }
 }

@@ -8,7 +8,8 @@ mod listener; // a subscriber that does as a test says
 mod metrics; // what is measured is what happened
 mod needs; // what does not fit together is told at start-up
 mod parking; // what cannot be handled waits aside
-mod planted; // the suite catches bugs
+mod planted; // the storage suite catches bugs
+mod planted_transport; // the transport suite catches bugs
 #[cfg(feature = "postgres")]
 mod postgres; // what PostgreSQL alone promises, and the suite on it
 mod relay; // what others are told arrives
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
     #[cfg(feature = "sqlite")]
     trials.extend(sqlite::trials());
     trials.extend(planted::trials());
+    trials.extend(planted_transport::trials());
     trials.extend(transport::trials());
     trials.extend(framework());
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);

@@ -103,7 +103,8 @@ fn failures(bug: Bug) -> Vec<&'static str> {
     failed
 }
 
-const THREAD: &str = "planted";
+/// Threads on which failures are wanted.
+pub(crate) const THREAD: &str = "planted";
 
 /// Failures that are wanted are not printed.
 fn quiet() {

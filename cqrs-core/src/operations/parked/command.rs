@@ -1,5 +1,5 @@
 //! `parked list|show|replay|discard` for a service's own command line.
-use super::{key, message, replay};
+use super::{PAGE, key, message, replay};
 use crate::{BoxError, Metadata, Running};
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 pub enum ParkedCommand {
     /// Every key with something parked.
     List,
-    /// The messages of one key, in order.
+    /// The messages of one key, in order, a page at a time.
     Show {
         /// Who could not handle the first of them, as `list` says.
         reader: String,
@@ -20,6 +20,12 @@ pub enum ParkedCommand {
         /// With the data, in base64.
         #[arg(long)]
         body: bool,
+        /// Those after the message of this number: the last one of the page before.
+        #[arg(long, default_value_t = 0)]
+        after: u64,
+        /// How many at most.
+        #[arg(long, default_value_t = PAGE)]
+        limit: usize,
     },
     /// Handles the messages of one key, in order, until one fails. Try it with --dry-run first.
     Replay {
@@ -63,8 +69,8 @@ impl ParkedCommand {
                 let keys = parked.list().await?;
                 (keys.iter().map(|it| key(app.service(), it)).collect(), true)
             }
-            ParkedCommand::Show { reader, key, body } => {
-                let messages = parked.show(reader, key, 0, usize::MAX).await?;
+            ParkedCommand::Show { reader, key, body, after, limit } => {
+                let messages = parked.show(reader, key, *after, *limit).await?;
                 (messages.iter().map(|it| message(it, *body)).collect(), true)
             }
             ParkedCommand::Replay { reader, key, dry_run, by } => {

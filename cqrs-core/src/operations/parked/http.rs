@@ -1,5 +1,5 @@
 //! The same over HTTP, for operators only: `GET /parked`, `GET /parked/messages`, `POST /parked/replay`, `POST /parked/discard`.
-use super::{key, message, replay};
+use super::{PAGE, key, message, replay};
 use crate::{Fault, Metadata, Running};
 use axum::{
     Json, Router,
@@ -14,6 +14,9 @@ use std::sync::Arc;
 
 /// Says from a request's headers who the operator is, or why it is none: what cannot be told apart is told alike.
 pub type Operators = dyn Fn(&HeaderMap) -> Result<String, String> + Send + Sync;
+
+/// What one answer holds at most.
+const MOST: usize = 1_000;
 
 #[derive(Clone)]
 struct Desk {
@@ -38,6 +41,9 @@ struct Which {
     key: String,
     #[serde(default)]
     body: bool,
+    #[serde(default)]
+    after: u64,
+    limit: Option<usize>,
     #[serde(default)]
     dry_run: bool,
 }
@@ -65,7 +71,8 @@ async fn show(
 ) -> Result<Json<Value>, Refused> {
     desk.operator(&headers)?;
     let app = desk.app(which.service.as_deref())?;
-    let messages = app.parked().show(&which.reader, &which.key, 0, usize::MAX).await?;
+    let limit = which.limit.unwrap_or(PAGE).min(MOST);
+    let messages = app.parked().show(&which.reader, &which.key, which.after, limit).await?;
     Ok(Json(messages.iter().map(|it| message(it, which.body)).collect()))
 }
 async fn act_replay(

@@ -13,6 +13,9 @@ use crate::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value, json};
 
+/// How many messages are shown at once, unless another number is asked for: a key can have very many.
+const PAGE: usize = 100;
+
 fn key(service: &str, it: &ParkedKey) -> Value {
     json!({
         "service": service, "reader": it.reader, "key": it.key, "count": it.count, "error": it.error, "since": it.since,

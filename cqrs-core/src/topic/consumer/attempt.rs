@@ -5,36 +5,34 @@ use crate::{
     app::{Shared, Subscriber},
     batch::{Batch, Mark, Park, Rejected},
     envelope,
+    inbox::Inbox,
     parking::{Class, class, head, id_of_place, in_words, key_of, park, permanent},
     projection::handle,
     transport::Received,
 };
-use std::{
-    slice,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 pub(super) async fn until_handled(
     shared: &Arc<Shared>,
-    group: &'static str,
+    inbox: &Inbox,
     subscribers: &[Subscriber],
     workers: &Semaphore,
     record: &Received,
     gone: &AtomicBool,
 ) -> Handled {
-    let mut failures = 0;
+    let (group, mut failures) = (inbox.group(), 0);
     for attempt in 0.. {
         // Given back before the wait for the next attempt. It is never closed, so there is always one in the end.
         let worker = workers.acquire().await;
         if gone.load(Ordering::Relaxed) {
             break;
         }
-        let Err(rejected) = once(shared, group, subscribers, record).await else { return Handled::Done };
+        let Err(rejected) = once(shared, inbox, subscribers, record).await else { return Handled::Done };
         let kind = class(&rejected);
         failures += u32::from(kind == Class::Failing);
         let (partition, offset) = (&record.partition, record.offset);
@@ -59,7 +57,7 @@ pub(super) async fn until_handled(
 
 async fn once(
     shared: &Arc<Shared>,
-    group: &'static str,
+    inbox: &Inbox,
     subscribers: &[Subscriber],
     record: &Received,
 ) -> Result<(), Rejected> {
@@ -68,14 +66,14 @@ async fn once(
     if record.header("ce_type").is_some_and(|name| hears(name).is_none()) {
         return Ok(());
     }
-    let (key, id) = (key_of(record), id_of(record));
+    let (group, key, id) = (inbox.group(), key_of(record), id_of(record));
     loop {
-        let seen = shared.storage.seen(group, &[id], slice::from_ref(&key)).await?;
-        if !seen.handled.is_empty() {
+        let known = inbox.look_up(&*shared.storage, id, key.clone()).await?;
+        if known.handled {
             shared.meter.message(group, "known");
             return Ok(());
         }
-        if !seen.parked.is_empty() {
+        if known.behind {
             match put_aside(shared, park(group, key.clone(), id, record)).await {
                 // What it was to wait behind has been replayed meanwhile.
                 Err(Rejected::Moved(_)) => continue,
@@ -90,7 +88,7 @@ async fn once(
             unreadable(error)
         })?;
         let Some(subscriber) = hears(&message.event.name) else { return Ok(()) };
-        return match handle(shared, subscriber, message, Batch::default()).await {
+        return match handle(shared, subscriber, message, Batch::default(), Some(inbox)).await {
             Err(Rejected::Seen) => Ok(()),
             done => done,
         };

@@ -33,12 +33,14 @@ pub(crate) enum Bug {
     HighestAcknowledged,
     /// Messages of one key are handled side by side.
     KeyIgnored,
+    /// Who handles a message does not look whether its key is parked.
+    ParkedUnseen,
     /// A command of which nobody knows is sent again as a new one.
     RepeatedWithoutKey,
 }
 
 /// Each bug, and the invariant that must find it.
-pub(crate) const PLANTED: [(Bug, &str); 12] = [
+pub(crate) const PLANTED: [(Bug, &str); 13] = [
     (Bug::NaiveCursor, NO_LOSS),
     (Bug::LeaseToEverybody, NO_NEEDLESS),
     (Bug::SkipLocked, IN_ORDER),
@@ -50,5 +52,6 @@ pub(crate) const PLANTED: [(Bug, &str); 12] = [
     (Bug::PositionNotCompared, ONCE),
     (Bug::HighestAcknowledged, CONTIGUOUS),
     (Bug::KeyIgnored, IN_ORDER),
+    (Bug::ParkedUnseen, IN_ORDER),
     (Bug::RepeatedWithoutKey, ONCE),
 ];

@@ -147,7 +147,8 @@ async fn send(
         let next: Vec<_> = locked(&log).iter().skip(at).take(500).cloned().collect();
         let news = async {
             let seen = at + next.len();
-            while next.len() < 500 && locked(&log).len() == seen && !stop.load(SeqCst) {
+            // With a full window there is no news: only an acknowledgement makes room.
+            while (next.len() == 500 || locked(&log).len() == seen) && !stop.load(SeqCst) {
                 Machine.sleep(Duration::from_millis(5)).await;
             }
         };

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use cqrs_core::{
     Fault,
     batch::{Batch, Entry, Position, Rejected},
-    storage::{Lease, Storage},
+    storage::{Lease, ParkedKey, Seen, Storage},
     testing::StorageLayer,
 };
 use std::{
@@ -63,6 +63,21 @@ impl StorageLayer for Store {
             free
         });
         locked.extend(found.iter().map(|it| (it.position.0, (me, now + SECOND))));
+        Ok(found)
+    }
+    async fn seen(&self, group: &str, messages: &[Uuid], keys: &[String]) -> Result<Seen, Fault> {
+        let mut seen = self.connection.seen(group, messages, keys).await?;
+        if self.bug == Bug::ParkedUnseen {
+            seen.parked.clear();
+        }
+        Ok(seen)
+    }
+    async fn parked_keys(&self, readers: &[String]) -> Result<Vec<ParkedKey>, Fault> {
+        let mut found = self.connection.parked_keys(readers).await?;
+        // Whoever lists them for people, to replay them, names no reader.
+        if self.bug == Bug::ParkedUnseen && !readers.is_empty() {
+            found.clear();
+        }
         Ok(found)
     }
     async fn lease(&self, reader: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, Fault> {
