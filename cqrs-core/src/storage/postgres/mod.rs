@@ -18,6 +18,8 @@ mod vitals;
 pub use config::{Config, ConfigError, Tls, TlsMode};
 pub use horizon::Horizon;
 #[doc(hidden)]
+pub use read::READS_OF_SEVERAL;
+#[doc(hidden)]
 pub use statement::every_statement;
 pub use transaction::transaction;
 

@@ -16,9 +16,12 @@ use uuid::Uuid;
 const ROW: &str = "select r.version, r.state, a.key, a.fingerprint, a.body, a.pos from (select) one \
     left join cqrs.row r on r.kind = $1 and r.id = $2 left join cqrs.answer a on a.key = $3";
 const ANSWER: &str = "select key, fingerprint, body, pos from cqrs.answer where key = $1";
-const SEEN: &str = "select message, null from cqrs.inbox where grp = $1 and message = any($2) union all \
-    select null, k.key from unnest($3::text[]) k(key) \
-    where exists (select from cqrs.parked m where m.reader = $1 and m.key = k.key)";
+/// One look into the index for each message and key. With `= any($2)` a plan that was made while the table was small reads all marks
+/// of the group, and compares each with the whole list.
+const SEEN: &str = "select i.message, null as key from unnest($2::uuid[]) u(message) cross join lateral \
+    (select i.message from cqrs.inbox i where i.grp = $1 and i.message = u.message limit 1) i \
+    union all select null, u.key from unnest($3::text[]) u(key) cross join lateral \
+    (select from cqrs.parked m where m.reader = $1 and m.key = u.key limit 1) m";
 /// The numbers of a key's first and last say which row has the error and when it began; the index gives them.
 const PARKED_KEYS: &str = "select k.reader, k.key, k.count, m.error, m.since from \
     (select reader, key, count(*) as count, min(seq) as seq from cqrs.parked \
@@ -26,7 +29,12 @@ const PARKED_KEYS: &str = "select k.reader, k.key, k.count, m.error, m.since fro
     order by k.reader, k.key";
 const PARKED: &str = "select seq, message, at, topic, part, record_key, headers::text, body, error, attempts, since \
     from cqrs.parked where reader = $1 and key = $2 and seq > $3 order by seq limit $4";
-const VIEWS: &str = "select key, version, value from cqrs.view where view = $1 and key = any($2)";
+/// As [`SEEN`].
+const VIEWS: &str = "select v.key, v.version, v.value from unnest($2::text[]) u(key) cross join lateral \
+    (select v.key, v.version, v.value from cqrs.view v where v.view = $1 and v.key = u.key limit 1) v";
+/// Reads of several at once, with the number of their parameters: for the test of their plans.
+#[doc(hidden)]
+pub const READS_OF_SEVERAL: [(&str, usize); 2] = [(SEEN, 3), (VIEWS, 2)];
 const POSITIONS: &str = "select reader, at from cqrs.reader where reader = any($1)";
 /// A lease that ran out is its owner's still, until another takes it.
 const LEASE: &str = "insert into cqrs.reader as r (reader, epoch, owner, expires) \

@@ -3,7 +3,7 @@ use super::{Batch, LOCK, Row, Server, Storage, Trials, Tried, drawn, event, even
 use cqrs_core::{
     ErrorKind,
     batch::{Answer, Claim, Move, Position, Rejected},
-    storage::postgres::{SETTINGS, every_statement, transaction},
+    storage::postgres::{READS_OF_SEVERAL, SETTINGS, every_statement, transaction},
 };
 use sqlx::{AssertSqlSafe, ConnectOptions, Row as _, postgres::PgConnectOptions};
 use std::time::Duration;
@@ -12,6 +12,7 @@ pub(crate) fn trials() -> Trials {
     Trials::new()
         .test("every combination of parts is planned, without a scan of a whole table", every_combination)
         .within(Duration::from_secs(300))
+        .test("what is read by key is looked up by the whole key, however small the table was", whole_key)
         .test("a command is two round trips, with a key and without", two_round_trips)
         .test("a deadlock is run again", deadlock)
         .test("events wait for the lock before they draw a position, others do not", lock_first)
@@ -38,6 +39,27 @@ async fn every_combination(server: Server) -> Tried {
         planned += 1;
     }
     anyhow::ensure!(planned > 2 * 8191, "{planned}");
+    Ok(())
+}
+
+/// A plan is made once, often while tables are nearly empty, and must be good when they are not.
+async fn whole_key(server: Server) -> Tried {
+    let fresh = fresh(server, "whole_key").await?;
+    let options: PgConnectOptions = fresh.database.url().parse()?;
+    let mut connection = options.options(SETTINGS).connect().await?;
+    let some = "insert into cqrs.inbox (grp, message) select 'all', gen_random_uuid() from generate_series(1, 40); \
+        insert into cqrs.view select 'card', n::text, 1, null from generate_series(1, 40) n";
+    for fill in ["select 1", some, "analyze", some.replace("n::text", "'more-' || n").as_str()] {
+        sqlx::raw_sql(AssertSqlSafe(fill.to_owned())).execute(&mut connection).await?;
+        for (text, parameters) in READS_OF_SEVERAL {
+            let nulls = vec!["null"; parameters].join(", ");
+            let explain = format!("prepare it as {text}; explain execute it({nulls}); deallocate it");
+            let plan = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_all(&mut connection).await?;
+            let plan: Vec<String> = plan.iter().map(|line| line.get(0)).collect();
+            let wrong = plan.iter().find(|line| line.contains("Filter:") || line.contains("Seq Scan"));
+            anyhow::ensure!(wrong.is_none(), "after {fill}:\n{}\n{text}", plan.join("\n"));
+        }
+    }
     Ok(())
 }
 
