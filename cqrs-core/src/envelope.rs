@@ -3,7 +3,7 @@ use crate::{
     BoxError, Metadata, Recorded, Timestamp,
     app::Raw,
     batch::{Entry, Told},
-    metadata::is_traceparent,
+    metadata::{is_traceparent, is_tracestate},
     transport::{Received, Record},
 };
 use chrono::SecondsFormat;
@@ -29,6 +29,9 @@ pub(crate) fn record(entry: &Entry, told: &Told, service: &str, traceparent: Opt
     // Where it was decided, for good; and the hop it is on now.
     headers.extend(metadata.traceparent.clone().map(|it| ("ce_traceparent", it)));
     headers.extend(traceparent.or(metadata.traceparent.as_deref()).map(|it| ("traceparent", it.to_owned())));
+    for name in ["ce_tracestate", "tracestate"] {
+        headers.extend(metadata.tracestate.clone().map(|it| (name, it)));
+    }
     Record {
         topic: told.topic.clone(),
         key: told.key.clone(),
@@ -57,10 +60,13 @@ pub(crate) fn message(received: &Received) -> Result<Recorded<Raw>, BoxError> {
         None => Timestamp::UNIX_EPOCH,
     };
     let traceparent = received.header("traceparent").or(received.header("ce_traceparent"));
+    let traceparent = traceparent.filter(|it| is_traceparent(it));
+    let tracestate = received.header("tracestate").or(received.header("ce_tracestate"));
     let metadata = Metadata {
         correlation: optional("ce_correlationid")?,
         causation: optional("ce_causationid")?,
-        traceparent: traceparent.filter(|it| is_traceparent(it)).map(str::to_owned),
+        traceparent: traceparent.map(str::to_owned),
+        tracestate: tracestate.filter(|it| traceparent.is_some() && is_tracestate(it)).map(str::to_owned),
         ..Metadata::NONE
     };
     let bytes = received.body.clone().ok_or("a record without data")?;

@@ -1,5 +1,8 @@
 //! gRPC at the edges: kinds of error as status codes, metadata as headers, both ways. Feature `tonic`.
-use crate::{DomainError, Error, ErrorKind, Fault, Metadata, PositionToken, Timestamp, metadata::is_traceparent};
+use crate::{
+    DomainError, Error, ErrorKind, Fault, Metadata, PositionToken, Timestamp,
+    metadata::{is_traceparent, is_tracestate},
+};
 use std::time::Duration;
 use tonic::{
     Code, Status,
@@ -19,6 +22,8 @@ pub mod header {
     pub const POSITION: &str = "cqrs-position";
     /// W3C trace context.
     pub const TRACEPARENT: &str = "traceparent";
+    /// What tracing systems tell each other beside it.
+    pub const TRACESTATE: &str = "tracestate";
     /// How long the caller waits, as gRPC writes it.
     pub const TIMEOUT: &str = "grpc-timeout";
 }
@@ -51,12 +56,15 @@ pub fn read(headers: &MetadataMap, now: Timestamp) -> Result<Metadata, Status> {
     let token: PositionToken = token.transpose()?.unwrap_or_default();
     // A trace that cannot be read is begun anew, as W3C says; the request is none the worse.
     let traceparent = headers.get(header::TRACEPARENT).and_then(|it| it.to_str().ok()).filter(|it| is_traceparent(it));
+    let tracestate = headers.get(header::TRACESTATE).and_then(|it| it.to_str().ok());
+    let tracestate = tracestate.filter(|it| traceparent.is_some() && is_tracestate(it));
     let waits = text(header::TIMEOUT)?.map(|value| timeout(value).ok_or_else(|| bad(header::TIMEOUT))).transpose()?;
     Ok(Metadata {
         correlation: id(header::CORRELATION)?,
         causation: id(header::CAUSATION)?,
         caller: None,
         traceparent: traceparent.map(str::to_owned),
+        tracestate: tracestate.map(str::to_owned),
         key: text(header::KEY)?.map(str::to_owned),
         deadline: waits.and_then(|time| now.checked_add_signed(chrono::TimeDelta::from_std(time).ok()?)),
         token,
@@ -74,6 +82,7 @@ pub fn write(metadata: &Metadata, headers: &mut MetadataMap) {
     put(header::CAUSATION, metadata.causation.map(|id| id.to_string()));
     put(header::KEY, metadata.key.clone());
     put(header::TRACEPARENT, metadata.traceparent.clone());
+    put(header::TRACESTATE, metadata.tracestate.clone());
     put(header::POSITION, (!metadata.token.is_empty()).then(|| metadata.token.to_string()));
 }
 
@@ -193,6 +202,7 @@ mod tests {
         let mut metadata = Metadata::default().key("k").caused_by(uuid::Uuid::now_v7(), Some(uuid::Uuid::now_v7()));
         metadata.token.raise("user", Position(7));
         metadata.traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into());
+        metadata.tracestate = Some("vendor=1, other=a b".into());
         let mut headers = MetadataMap::new();
         write(&metadata, &mut headers);
         assert_eq!(read(&headers, chrono::Utc::now()).unwrap(), metadata);
@@ -219,8 +229,9 @@ mod tests {
         let mut headers = MetadataMap::new();
         headers.insert(header::KEY, "k".repeat(256).parse().unwrap());
         headers.insert(header::TRACEPARENT, "not a trace".parse().unwrap());
+        headers.insert(header::TRACESTATE, "of=nothing".parse().unwrap());
         let read = read(&headers, chrono::Utc::now()).unwrap();
-        assert_eq!((read.key.unwrap().len(), read.traceparent), (256, None));
+        assert_eq!((read.key.unwrap().len(), read.traceparent, read.tracestate), (256, None, None));
     }
     #[test]
     fn timeouts_have_a_unit() {

@@ -26,6 +26,9 @@ pub struct Metadata {
     /// The W3C `traceparent` of the span that sent this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
+    /// The W3C `tracestate` that came with it: what tracing systems tell each other, passed on as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracestate: Option<String>,
     /// The caller's idempotency key. Not stored with events.
     #[serde(skip)]
     pub key: Option<String>,
@@ -43,6 +46,7 @@ impl Metadata {
         causation: None,
         caller: None,
         traceparent: None,
+        tracestate: None,
         key: None,
         deadline: None,
         token: PositionToken(BTreeMap::new()),
@@ -84,6 +88,12 @@ pub(crate) fn is_traceparent(text: &str) -> bool {
     let [version, trace, span, flags] = parts[..] else { return false };
     let some = |part: &str| part.bytes().any(|b| b != b'0');
     version == "00" && hex(trace, 32) && some(trace) && hex(span, 16) && some(span) && hex(flags, 2)
+}
+
+/// Whether a `tracestate` may be passed on: visible ASCII and spaces, at most 512 characters, which W3C says that everybody passes on.
+/// What is in it is for those who wrote it.
+pub(crate) fn is_tracestate(text: &str) -> bool {
+    (1..=512).contains(&text.len()) && text.bytes().all(|b| matches!(b, b' '..=b'~'))
 }
 
 /// How far each service's log was when somebody was answered: `user=123;counseling=456`.

@@ -286,5 +286,6 @@ async fn run_and_commit(
 /// What is done because of an event belongs to its flow.
 fn caused_by(event: &Recorded<Raw>) -> Metadata {
     let flow = event.metadata.correlation.or(Some(event.id));
-    Metadata { traceparent: event.metadata.traceparent.clone(), ..Metadata::default().caused_by(event.id, flow) }
+    let Metadata { traceparent, tracestate, .. } = event.metadata.clone();
+    Metadata { traceparent, tracestate, ..Metadata::default().caused_by(event.id, flow) }
 }

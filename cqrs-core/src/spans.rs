@@ -17,7 +17,7 @@ pub(crate) fn send(request: &'static str, metadata: &Metadata) -> Option<Span> {
     }
     // Inside another span that one is the cause; otherwise whatever the caller says.
     if outer.is_none() {
-        trace::follow(&span, metadata.traceparent.as_deref());
+        trace::follow(&span, metadata.traceparent.as_deref(), metadata.tracestate.as_deref());
     }
     trace::describe(&span, None, || format!("send {request}"), &[]);
     Some(span)
@@ -31,7 +31,7 @@ pub(crate) fn publish(shared: &Shared, entries: &[Entry]) -> Span {
     let span = tracing::info_span!(parent: None, "publish", topic, lane, count, otel.name = Empty, otel.kind = Empty);
     let mut decided = entries.iter().filter_map(|entry| entry.metadata.traceparent.as_deref());
     match count {
-        1 => trace::follow(&span, decided.next()),
+        1 => trace::follow(&span, decided.next(), entries[0].metadata.tracestate.as_deref()),
         _ => trace::link_all(&span, decided),
     }
     let attributes = [
@@ -52,7 +52,7 @@ pub(crate) fn process(shared: &Shared, subscriber: &Subscriber, event: &Recorded
     }
     let (group, name) = (subscriber.group, event.event.name.as_str());
     let span = tracing::info_span!(parent: None, "process", group, event = name, otel.name = Empty, otel.kind = Empty);
-    trace::follow(&span, event.metadata.traceparent.as_deref());
+    trace::follow(&span, event.metadata.traceparent.as_deref(), event.metadata.tracestate.as_deref());
     let (system, destination) = match subscriber.source {
         Source::Topic { topic, .. } => (shared.transport.system(), topic),
         Source::Log(_) => ("cqrs_log", shared.service.as_str()),
@@ -90,8 +90,8 @@ pub(crate) fn call(request: &axum::http::Request<()>) -> Span {
         return Span::none();
     };
     let span = tracing::info_span!("call", method, otel.name = Empty, otel.kind = Empty);
-    let parent = request.headers().get(crate::grpc::header::TRACEPARENT).and_then(|it| it.to_str().ok());
-    trace::follow(&span, parent);
+    let text = |name| request.headers().get(name).and_then(|it| it.to_str().ok());
+    trace::follow(&span, text(crate::grpc::header::TRACEPARENT), text(crate::grpc::header::TRACESTATE));
     let attributes = [("rpc.system", "grpc"), ("rpc.service", service), ("rpc.method", method)];
     trace::describe(&span, Some(Kind::Server), || path.to_owned(), &attributes);
     span

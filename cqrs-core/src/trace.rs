@@ -90,9 +90,12 @@ mod opentelemetry {
         let it = span.span_context();
         it.is_valid().then(|| format!("00-{}-{}-{:02x}", it.trace_id(), it.span_id(), it.trace_flags().to_u8()))
     }
-    /// Makes a span that has not begun the child of the one with this `traceparent`. One that cannot be read is none.
-    pub fn follow(span: &Span, traceparent: Option<&str>) {
+    /// Makes a span that has not begun the child of the one with this `traceparent` and `tracestate`. One that cannot be read is none.
+    pub fn follow(span: &Span, traceparent: Option<&str>, tracestate: Option<&str>) {
         if let Some(parent) = traceparent.filter(|_| is_exported()).and_then(read) {
+            let state = tracestate.and_then(|it| it.parse().ok()).unwrap_or_default();
+            let (trace, span_id, flags) = (parent.trace_id(), parent.span_id(), parent.trace_flags());
+            let parent = SpanContext::new(trace, span_id, flags, true, state);
             // Nobody traces this span: then it has no parent either.
             let _ = span.set_parent(Context::new().with_remote_span_context(parent));
         }
@@ -158,7 +161,7 @@ mod nobody {
         None
     }
     /// Makes a span the child of another one; nothing without feature `otlp`.
-    pub fn follow(_: &Span, _: Option<&str>) {}
+    pub fn follow(_: &Span, _: Option<&str>, _: Option<&str>) {}
     /// What a span is, in OpenTelemetry's words; nothing without feature `otlp`.
     pub fn describe(_: &Span, _: Option<Kind>, _: impl FnOnce() -> String, _: &[(&'static str, &str)]) {}
     /// Adds a number to a span; nothing without feature `otlp`.

@@ -22,6 +22,15 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+/// librdkafka's default, which does not look at the session: with one of 3 s a member would be taken for dead again and again.
+const HEARTBEAT: Duration = Duration::from_secs(3);
+
+/// How long the polling thread may be silent before its partitions go to others. No handler holds it up, and it waits for nothing but
+/// the work of a partition that is revoked.
+fn silence(config: &KafkaConfig) -> Duration {
+    config.session + 2 * config.drain
+}
+
 /// Joins a group. Returns before it has partitions: they come as signals.
 fn join(
     config: &KafkaConfig,
@@ -38,6 +47,8 @@ fn join(
         .set("auto.commit.interval.ms", "1000")
         .set("auto.offset.reset", "earliest") // a new group reads everything, and none skips what it lost track of
         .set("session.timeout.ms", config.session.as_millis().to_string())
+        .set("heartbeat.interval.ms", (config.session / 3).min(HEARTBEAT).as_millis().to_string())
+        .set("max.poll.interval.ms", silence(config).as_millis().to_string())
         .set("topic.metadata.refresh.interval.ms", "5000") // a topic that is created later is found soon
         .set("queued.min.messages", "10000")
         .set("queued.max.messages.kbytes", "16384")

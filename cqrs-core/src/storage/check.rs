@@ -23,6 +23,7 @@ pub fn check(batch: &Batch) -> Result<(), Fault> {
         text("the event's name", event.name)?;
         text("the caller", event.metadata.caller.as_deref().unwrap_or_default())?;
         text("the traceparent", event.metadata.traceparent.as_deref().unwrap_or_default())?;
+        text("the tracestate", event.metadata.tracestate.as_deref().unwrap_or_default())?;
         number("the event's version", event.version)?;
         if let Some(told) = &event.told {
             text("the topic", &told.topic)?;

@@ -22,8 +22,9 @@ use std::{
 use tokio::sync::Semaphore;
 use tracker::Tracker;
 
-/// How many messages are handled at once. What waits to be tried again is not: any number of keys may be stuck.
-const WORKERS: usize = 16;
+/// How many messages are handled at once, and so may be committed together. What waits to be tried again is not counted: any number of
+/// keys may be stuck.
+const WORKERS: usize = 64;
 
 /// One group's consumer.
 pub struct Consumer {

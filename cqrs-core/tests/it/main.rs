@@ -3,7 +3,10 @@ mod bank; // the domain that the framework's tests share
 mod bench; // storages to be tried
 mod bus; // what a caller of `send` sees
 mod describe; // the list that discovery hides
+#[cfg(feature = "operations")]
+mod exit; // a process that hangs is ended
 mod flaky; // a database that fails when told to
+mod inbox; // messages are committed together
 mod listener; // a subscriber that does as a test says
 mod metrics; // what is measured is what happened
 mod needs; // what does not fit together is told at start-up
@@ -45,6 +48,7 @@ fn framework() -> Vec<Trial> {
     let all = [bus::trials, unit::trials, needs::trials, rows_and_streams::trials, views::trials, relay::trials];
     let more = [
         subscriber::trials,
+        inbox::trials,
         parking::trials,
         shutdown::trials,
         flaky::trials,
@@ -57,6 +61,10 @@ fn framework() -> Vec<Trial> {
 }
 
 fn main() -> ExitCode {
+    #[cfg(feature = "operations")]
+    if let Some(code) = exit::role() {
+        return code;
+    }
     let mut trials = storage("memory", || bench::InMemory::open().boxed());
     #[cfg(feature = "sqlite")]
     trials.extend(storage("sqlite", || bench::InFile::open().boxed()));
@@ -66,6 +74,8 @@ fn main() -> ExitCode {
     trials.extend(planted_transport::trials());
     trials.extend(transport::trials());
     trials.extend(framework());
+    #[cfg(feature = "operations")]
+    trials.extend(exit::trials());
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
     #[cfg(feature = "postgres")]
     let on_servers = test_support::Trials::new().group("postgres", postgres::trials()).run();

@@ -13,6 +13,8 @@ use rdkafka::{
 use std::{sync::Arc, thread, time::Duration};
 use tokio::sync::watch;
 
+/// What debuggers and `top` call it.
+const THREAD: &str = "kafka-poll";
 /// Records in one signal, at most.
 const AT_ONCE: usize = 500;
 const POLL: Duration = Duration::from_millis(100);
@@ -22,12 +24,13 @@ const SOON: Duration = Duration::from_millis(10);
 pub(super) fn start(consumer: Consumers, asked: Arc<Asked>, consumers: watch::Sender<usize>) {
     use rdkafka::consumer::Consumer;
     consumers.send_modify(|count| *count += 1);
-    thread::spawn(move || {
+    let polling = move || {
         let member = consumer.context().clone();
         run(&consumer, &member, &asked);
         drop(consumer); // leaves the group, and may wait for that: here nobody minds
         consumers.send_modify(|count| *count -= 1);
-    });
+    };
+    thread::Builder::new().name(THREAD.to_owned()).spawn(polling).expect("the machine has room for a thread");
 }
 
 fn run(consumer: &Consumers, member: &Member, asked: &Asked) {

@@ -235,6 +235,30 @@ impl Postgres {
         self.start_again()
     }
 
+    /// Lets no file of the server grow beyond this many bytes, as a full disk does: what would is refused by the operating system.
+    /// `None` ends it. The server's own log has files of 16 MiB: below that it cannot go on at all.
+    ///
+    /// # Errors
+    /// The server is not ours or not running, or there is no `prlimit` (util-linux).
+    pub fn limit_files(&self, bytes: Option<u64>) -> anyhow::Result<()> {
+        let server = self.ours()?;
+        let id = server.process().as_ref().context("PostgreSQL is not running")?.id();
+        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
+        let limit = bytes.map_or_else(|| "unlimited".to_owned(), |it| it.to_string());
+        let prlimit = machine::program(&["prlimit"]).context("no prlimit on this machine (util-linux)")?;
+        // The server first: whoever it starts from now on has the limit as well.
+        for process in [id.to_string().as_str()].into_iter().chain(children.split_whitespace()) {
+            let mut command = process::guarded(&prlimit, "KILL", server.installed.user);
+            let set = process::output(command.args(["--pid", process]).arg(format!("--fsize={limit}:unlimited")));
+            if let Err(error) = set
+                && Path::new("/proc").join(process).exists()
+            {
+                return Err(error.context("cannot limit the server's files"));
+            }
+        }
+        Ok(())
+    }
+
     fn ours(&self) -> anyhow::Result<&Server> {
         self.server.as_ref().context("CQRS_TEST_POSTGRES names a server that is not ours to stop; Postgres::start() is")
     }

@@ -159,8 +159,8 @@ impl Data {
 /// An event as a database would give it back: microseconds, and no more metadata than is kept.
 fn stored(event: NewEntry, position: Position) -> Entry {
     let NewEntry { stream, version, id, name, schema, payload, metadata, at, told } = event;
-    let Metadata { correlation, causation, caller, traceparent, .. } = metadata;
-    let metadata = Metadata { correlation, causation, caller, traceparent, ..Metadata::NONE };
+    let Metadata { correlation, causation, caller, traceparent, tracestate, .. } = metadata;
+    let metadata = Metadata { correlation, causation, caller, traceparent, tracestate, ..Metadata::NONE };
     let (name, at) = (name.to_owned(), at.trunc_subsecs(6));
     Entry { position, stream, version, id, name, schema, payload, metadata, at, told }
 }

@@ -26,8 +26,8 @@ fn may_pass(error: &sqlx::Error) -> bool {
     is_lost(error)
         || matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Tls(_))
         || code(error).is_some_and(|code| {
-            // Out of connections, memory, disk; cancelled; rolled back for another's sake; a lock not had in time.
-            code.starts_with("53") || code.starts_with("40") || ["57014", "55P03"].contains(&code)
+            // Out of connections, memory, disk; the machine underneath; rolled back for another's sake; cancelled; a lock not had in time.
+            ["53", "58", "40"].iter().any(|class| code.starts_with(class)) || ["57014", "55P03"].contains(&code)
         })
 }
 

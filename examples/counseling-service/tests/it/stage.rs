@@ -15,11 +15,10 @@ use cqrs_core::{
     App, Running, Timestamp,
     app::Background,
     storage::Storage,
-    testing::settle,
+    testing::{WorldLayer, settle},
     transport::InProcess,
-    world::{Machine, Task, World},
+    world::{Machine, World},
 };
-use futures_util::future::BoxFuture;
 use std::{
     any::Any,
     sync::{
@@ -148,20 +147,8 @@ impl Movable {
         self.0.fetch_add(seconds, SeqCst);
     }
 }
-impl World for Movable {
+impl WorldLayer for Movable {
     fn now(&self) -> Timestamp {
         Machine.now() + Duration::from_secs(self.0.load(SeqCst))
-    }
-    fn id(&self) -> Uuid {
-        Machine.id()
-    }
-    fn chance(&self) -> u64 {
-        Machine.chance()
-    }
-    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
-        Machine.sleep(time)
-    }
-    fn spawn(&self, task: BoxFuture<'static, ()>) -> Task {
-        Machine.spawn(task)
     }
 }

@@ -148,11 +148,18 @@ pub(super) const FAULTS: &[Scenario] = &[
     fault!(15, "one of five calls of the handler fails", Holds, NONE, false, poison::failing_handlers),
     fault!(16, "one account is slow", Holds, NONE, false, pace::one_slow_key),
     fault!(17, "members come and go every two seconds, with work in flight", Holds, NONE, false, consumer::rebalances),
-    fault!(18, "members are frozen past their session, and go on", Holds, NONE, false, consumer::zombie),
+    fault!(
+        18,
+        "members are frozen past their session, one only polls no more, and they go on",
+        Holds,
+        NONE,
+        false,
+        consumer::zombie
+    ),
     fault!(19, "records that nobody can read are parked as they came", Holds, NONE, false, poison::records),
     fault!(20, "what is to be parked cannot be", Holds, NONE, false, poison::cannot_be_parked),
     fault!(21, "clocks are an hour wrong, and jump", Holds, NONE, false, pace::wrong_clocks),
-    fault!(22, "PostgreSQL says that its disk is full (SQLSTATE 53100)", Holds, NONE, false, database::full_disk),
+    fault!(22, "the database's files cannot grow (SQLSTATE 53100)", Holds, POSTGRES, false, database::full_disk),
     fault!(23, "fifty commands at once share two connections", Holds, NONE, false, pace::small_pool),
     fault!(24, "an append is held open for eight seconds", Holds, NONE, false, pace::held_append),
     fault!(25, "commands are dropped at any of their awaits", Holds, NONE, false, pace::dropped_commands),
@@ -160,11 +167,11 @@ pub(super) const FAULTS: &[Scenario] = &[
     fault!(27, "the topic gets more partitions", Reports(I5), NONE, false, broker::more_partitions),
     fault!(
         28,
-        "the log's sequence was changed by hand: the start is refused",
+        "the log was changed by hand, its sequence or an event: the start is refused",
         Holds,
         NONE,
         false,
-        database::changed_sequence
+        database::by_hand
     ),
 ];
 
@@ -269,6 +276,15 @@ pub(super) const PLANTS: &[Scenario] = &[
         NONE,
         true,
         network::answers_lost
+    ),
+    plant!(
+        "exit-at-once",
+        ExitAtOnce,
+        "a process that is asked to end does so at once",
+        I6,
+        NONE,
+        false,
+        plants::ended_relay
     ),
 ];
 

@@ -49,6 +49,19 @@ pub(super) async fn killed_relay(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
+/// The relay is asked to end, again and again, with records on their way. Nothing is killed: not one duplicate is explained.
+pub(super) async fn ended_relay(stage: &mut Stage) -> Result<()> {
+    stage.start("relay", Role::Relay)?;
+    stage.start("writer", Role::Writer)?;
+    for _ in 0..5 {
+        stage.pass(Duration::from_secs(1)).await;
+        stage.end("relay").await?;
+        stage.again("relay", None)?;
+    }
+    stage.pass(Duration::from_secs(1)).await;
+    Ok(())
+}
+
 /// Many writers on few accounts: they are in each other's way, and decide again.
 pub(super) async fn busy_writers(stage: &mut Stage) -> Result<()> {
     stage.start("relay", Role::Relay)?;

@@ -4,6 +4,7 @@ mod canary; // secrets are never written
 mod crash; // kill -9 and SIGTERM during sends
 mod ledger; // the checker, its command line, and a fault and a bug on real parts
 mod operated; // what those who operate it ask
+mod parked; // what cannot be read, and an operator
 mod story; // first visit to wallet
 mod traces; // one trace from HTTP to the last command
 
@@ -56,6 +57,8 @@ fn main() -> ExitCode {
             let authority = Authority::new()?;
             story::is_told(&Deployment::certified(postgres, &kafka, &authority).await?).await
         })
+        .within(LIMIT)
+        .test("an operator looks at what was parked, and discards it", parked::is_seen_and_discarded)
         .within(LIMIT)
         .test("no secret is ever written", canary::is_silent)
         .within(LIMIT)

@@ -41,6 +41,8 @@ pub(crate) async fn one_from_http_to_the_last_command() -> Result<()> {
     ensure!(names.last() == Some(&said), "from the last command to the request: {names:#?}");
     ensure!(names[1].starts_with("process ") && way[1].span_kind == SpanKind::Consumer, "{names:#?}");
     ensure!(names.iter().any(|it| it.contains("CounselService/")), "by way of gRPC: {names:#?}");
+    let asked = way.iter().find(|it| it.span_kind == SpanKind::Client).context("nobody asks")?;
+    ensure!(asked.name == "CreateMessage", "the gateway asks: {names:#?}");
     let trace = http.span_context.trace_id();
     ensure!(way.iter().all(|it| it.span_context.trace_id() == trace));
 

@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 const CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static(grpc::header::TRACEPARENT);
+const TRACESTATE: HeaderName = HeaderName::from_static(grpc::header::TRACESTATE);
 const POSITION: HeaderName = HeaderName::from_static("hearlers-position");
 const POSITION_COOKIE: &str = "hearlersPosition";
 /// Views are up to date long before; a token that outlives a restored database would only make readers wait.
@@ -43,6 +44,7 @@ impl Call {
         let metadata = Metadata {
             correlation: Some(correlation),
             traceparent: traceparent.map(str::to_owned),
+            tracestate: traceparent.and_then(|_| text(&TRACESTATE)).map(str::to_owned),
             ..Metadata::default()
         };
         let mut seen = position_cookie(headers);
@@ -127,7 +129,7 @@ pub(crate) async fn follow(State(gateway): State<Gateway>, mut request: Request,
     let known = position_cookie(request.headers());
     let correlation = call.metadata.correlation.unwrap_or_default().to_string();
     let observed = Observed::begin(&request);
-    let span = observed.span(call.metadata.traceparent.as_deref(), &correlation);
+    let span = observed.span(&call.metadata, &correlation);
     request.extensions_mut().insert(call.clone());
 
     let response = async {

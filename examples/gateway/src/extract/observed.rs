@@ -3,7 +3,10 @@ use axum::{
     extract::{MatchedPath, Request},
     http::{Method, StatusCode},
 };
-use cqrs_core::trace::{self, Kind};
+use cqrs_core::{
+    Metadata,
+    trace::{self, Kind},
+};
 use std::time::Instant;
 use tracing::{Span, field::Empty};
 
@@ -30,10 +33,10 @@ impl Observed {
         Observed { began: Instant::now(), method, route, path }
     }
     /// In the trace that the caller says.
-    pub(super) fn span(&self, traceparent: Option<&str>, correlation: &str) -> Span {
+    pub(super) fn span(&self, caller: &Metadata, correlation: &str) -> Span {
         let Observed { method, route, path, .. } = self;
         let span = tracing::info_span!("http", method, path, correlation, otel.name = Empty, otel.kind = Empty);
-        trace::follow(&span, traceparent);
+        trace::follow(&span, caller.traceparent.as_deref(), caller.tracestate.as_deref());
         let attributes = [("http.request.method", &**method), ("http.route", route), ("url.path", path)];
         trace::describe(&span, Some(Kind::Server), || format!("{method} {route}").trim_end().to_owned(), &attributes);
         span

@@ -4,12 +4,14 @@ use contracts::v1::service::{
     counsel_service_client::CounselServiceClient, counselor_service_client::CounselorServiceClient,
     user_service_client::UserServiceClient,
 };
+use cqrs_core::trace::{self, Kind};
 use std::time::Duration;
 use tonic::{
-    Request, Response, Status,
+    Code, Request, Response, Status,
     service::interceptor::InterceptedService,
     transport::{Channel, Endpoint},
 };
+use tracing::{Instrument, Span, field::Empty};
 use trust::{COUNSELING_SERVICE, GATEWAY, Proof, USER_SERVICE, Vouch};
 
 mod counselors;
@@ -67,10 +69,31 @@ async fn ask<Q, A, F>(
 where
     F: Future<Output = Result<Response<A>, Status>>,
 {
-    let rpc = rpc(call.request(message, deadline));
-    // tonic's own deadline starts when it is connected, and ends with the first byte.
-    let answer = tokio::time::timeout(deadline, rpc).await.map_err(|_| Error::deadline())?;
-    let headers = answer.as_ref().map_or_else(Status::metadata, Response::metadata);
-    call.saw(&cqrs_core::grpc::position(headers));
-    Ok(answer?.into_inner())
+    let span = span(method::<Q>());
+    let asked = async {
+        let rpc = rpc(call.request(message, deadline)); // inside its span, which the service is told
+        // tonic's own deadline starts when it is connected, and ends with the first byte.
+        let answer = tokio::time::timeout(deadline, rpc).await;
+        let (code, headers) = match &answer {
+            Ok(Ok(answer)) => (Code::Ok, Some(answer.metadata())),
+            Ok(Err(status)) => (status.code(), Some(status.metadata())),
+            Err(_) => (Code::DeadlineExceeded, None),
+        };
+        trace::set(&Span::current(), "rpc.grpc.status_code", i32::from(code).into());
+        headers.into_iter().for_each(|headers| call.saw(&cqrs_core::grpc::position(headers)));
+        Ok(answer.map_err(|_| Error::deadline())??.into_inner())
+    };
+    asked.instrument(span).await
+}
+
+/// A request is named after its method: `CreateCounselRequest`.
+fn method<Q>() -> &'static str {
+    let name = std::any::type_name::<Q>().rsplit("::").next().unwrap_or_default();
+    name.strip_suffix("Request").unwrap_or(name)
+}
+fn span(method: &'static str) -> Span {
+    let span = tracing::info_span!("rpc", method, otel.name = Empty, otel.kind = Empty);
+    let attributes = [("rpc.system", "grpc"), ("rpc.method", method)];
+    trace::describe(&span, Some(Kind::Client), || method.to_owned(), &attributes);
+    span
 }

@@ -8,11 +8,10 @@ use cqrs_core::{
     App, Running, Timestamp,
     app::Background,
     storage::Storage,
-    testing::settle,
+    testing::{WorldLayer, settle},
     transport::InProcess,
-    world::{Machine, Task, World},
+    world::{Machine, World},
 };
-use futures_util::future::BoxFuture;
 use std::{
     any::Any,
     sync::{
@@ -117,7 +116,7 @@ impl Movable {
         self.alike.store(count, SeqCst);
     }
 }
-impl World for Movable {
+impl WorldLayer for Movable {
     fn now(&self) -> Timestamp {
         Machine.now() + Duration::from_secs(self.ahead.load(SeqCst))
     }
@@ -125,14 +124,5 @@ impl World for Movable {
         let id = Machine.id();
         let alike = self.alike.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok();
         if alike { Uuid::from_u128(id.as_u128() >> 32 << 32) } else { id }
-    }
-    fn chance(&self) -> u64 {
-        Machine.chance()
-    }
-    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
-        Machine.sleep(time)
-    }
-    fn spawn(&self, task: BoxFuture<'static, ()>) -> Task {
-        Machine.spawn(task)
     }
 }

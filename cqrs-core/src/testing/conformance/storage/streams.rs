@@ -59,6 +59,7 @@ pub(super) async fn event(bench: Box<dyn Bench>) {
     all.events[0].at = at(123_456_000);
     all.events[0].metadata = Metadata::default().caller("kim \"é\"").caused_by(Machine.id(), Some(Machine.id()));
     all.events[0].metadata.traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into());
+    all.events[0].metadata.tracestate = Some("vendor=1,other=a b".into());
     let given = all.events.clone();
     let last = commit(storage, all).await;
     let found = draft::stream(storage, "user-kim").await;

@@ -31,6 +31,12 @@ fn subscriber(seen: &Seen, sent: &HashSet<u64>, applied: &[Posting], notes: &mut
         }
         *last = (*last).max(posting.seq);
     }
+    if let Some(marks) = seen.marks.filter(|marks| *marks < ids.len() as u64) {
+        let effects = ids.len();
+        notes.broken(Invariant::I4, 1, || {
+            format!("{effects} effects have {marks} marks: nothing keeps the rest from a second one")
+        });
+    }
     for copy in seen.topic.iter().filter(|it| !seen.parked.contains(&it.id)) {
         if ids.insert(copy.id) {
             notes.lost(|| format!("{} {} is on the broker, and was not applied", copy.key, copy.seq));

@@ -18,6 +18,8 @@ pub struct Seen {
     pub tallies: Option<BTreeMap<String, Tally>>,
     /// What the subscriber applied, in the order of its commits, if one ran.
     pub applied: Option<Vec<Posting>>,
+    /// How many messages the subscriber has marked as handled, if one ran.
+    pub marks: Option<u64>,
     /// What each reader of the feed saw, in order.
     pub feeds: Vec<Vec<Posting>>,
     /// What was acknowledged and what was applied after each crash of a consumer.

@@ -3,14 +3,14 @@ use crate::ledger::{
     layers::{Fail, Point, Scoped},
     mirror,
     node::{Role, Temper},
-    stage::Stage,
+    stage::{Stage, standstill},
 };
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use rdkafka::{Message, message::OwnedMessage, producer::BaseRecord};
 use std::time::{Duration, Instant};
 
-/// A subscriber's message is a transaction of its own: a load that it can follow.
-pub(in crate::ledger) const GENTLE: u64 = 8;
+/// A subscriber decides every message by itself: a load that it can follow.
+pub(in crate::ledger) const GENTLE: u64 = 40;
 
 /// Two members, which die before their commit or between commit and offset, and come back under their own name in the group.
 pub(in crate::ledger) async fn killed(stage: &mut Stage) -> Result<()> {
@@ -28,7 +28,7 @@ pub(in crate::ledger) async fn killed(stage: &mut Stage) -> Result<()> {
         })?;
     }
     stage.start_with("writer", Role::Writer, |it| it.writing.rate = GENTLE)?;
-    let until = Instant::now() + stage.time(16.0);
+    let until = Instant::now() + stage.time(12.0);
     while Instant::now() < until {
         for name in members {
             if !stage.node(name)?.runs() {
@@ -103,7 +103,8 @@ pub(in crate::ledger) async fn rebalances(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// A member is frozen until its session is over and its partitions have gone to another. Then it goes on where it was.
+/// A member is frozen until its session is over and its partitions have gone to another. Then it goes on where it was. At last only
+/// the thread that polls stands still, for longer than it may: the process lives, its heartbeats say so, and its handlers work on.
 pub(in crate::ledger) async fn zombie(stage: &mut Stage) -> Result<()> {
     stage.start("relay", Role::Relay)?;
     for name in ["projection-a", "projection-b"] {
@@ -114,21 +115,38 @@ pub(in crate::ledger) async fn zombie(stage: &mut Stage) -> Result<()> {
             stage.start_with(name, Role::Consumer, |it| it.temper = Temper { work: 20, ..Temper::default() })?;
         }
     }
-    stage.start_with("writer", Role::Writer, |it| {
-        it.writing.rate = if it.plant.is_none() { GENTLE } else { 4 * GENTLE }
-    })?;
-    stage.pass(Duration::from_secs(5)).await;
+    let rate = if stage.template.plant.is_none() { GENTLE } else { 16 }; // the planted one is slow
+    stage.start_with("writer", Role::Writer, |it| it.writing.rate = rate)?;
+    stage.pass(Duration::from_secs(4)).await;
     for (projection, consumer) in [("projection-a", "consumer-a"), ("projection-b", "consumer-b")] {
         let frozen: Vec<_> = [projection, consumer].into_iter().filter(|it| stage.node(it).is_ok()).collect();
         for name in &frozen {
             stage.freeze(name)?;
         }
-        stage.pass(Duration::from_secs(6)).await; // twice the session
+        stage.pass(Duration::from_secs(7)).await; // more than twice the session
         for name in &frozen {
             stage.thaw(name)?;
         }
-        let time = stage.time(4.0);
+        let time = stage.time(2.0);
         stage.pass(time).await;
+    }
+    if stage.template.plant.is_none() {
+        let id = stage.node("consumer-a")?.id()?;
+        let missed = |stage: &Stage| stage.said("consumer-a").matches("maximum poll interval").count();
+        for _ in 0..3 {
+            let still = tokio::task::spawn_blocking(move || standstill::of(id, "kafka-poll", SILENCE));
+            while !still.is_finished() {
+                stage.pass(Duration::from_millis(200)).await;
+            }
+            still.await??;
+            if missed(stage) > 0 {
+                break;
+            }
+        }
+        ensure!(missed(stage) > 0, "nobody missed its polls");
+        stage.pass(Duration::from_secs(2)).await;
     }
     Ok(())
 }
+/// Longer than a member's session (3 s) and twice its drain (3 s), which is what it may be silent.
+const SILENCE: Duration = Duration::from_secs(10);

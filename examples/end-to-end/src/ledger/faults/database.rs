@@ -4,7 +4,7 @@ use crate::ledger::{
     stage::Stage,
 };
 use anyhow::{Result, ensure};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Restarted as an administrator does it, crashed, backends ended one by one, and one killed, after which the server recovers.
 pub(in crate::ledger) async fn restarts(stage: &mut Stage) -> Result<()> {
@@ -67,46 +67,68 @@ pub(in crate::ledger) async fn crash_without_sync(stage: &mut Stage) -> Result<(
     Ok(())
 }
 
-/// The server says that its disk is full, for appends, for cursors and for views, each for a while.
+/// The log can grow no further: the operating system refuses it, as it does when the disk is full. Then the server says so for
+/// cursors and for views, whose files do not grow.
 pub(in crate::ledger) async fn full_disk(stage: &mut Stage) -> Result<()> {
     let all = [("relay", Role::Relay), ("projection", Role::Projection), ("writer", Role::Writer)];
     for (name, role) in all {
         stage.start(name, role)?;
     }
-    stage.pass(Duration::from_secs(3)).await;
-    let full = "create function full_disk() returns trigger language plpgsql as $$ \
-        begin raise exception 'planted: no space left on device' using errcode = '53100'; end $$";
-    for (tap, table) in [("log", "log"), ("log", "reader"), ("effects", "view")] {
-        let tap = if tap == "log" { stage.source_tap.clone() } else { stage.effects_tap.clone() };
-        let on =
-            format!("create trigger full_disk before insert or update on cqrs.{table} execute function full_disk()");
-        let off = format!("drop trigger full_disk on cqrs.{table}");
-        let made = sqlx::raw_sql("select 1 from pg_proc where proname = 'full_disk'").fetch_optional(&tap).await?;
-        if made.is_none() {
-            sqlx::raw_sql(full).execute(&tap).await?;
-        }
-        sqlx::raw_sql(sqlx::AssertSqlSafe(on)).execute(&tap).await?;
+    let postgres = stage.parts.postgres.clone();
+    // Files of the server's own log have this size: at a lower limit it could do nothing at all.
+    let (mut size, waiting) = (0, Instant::now());
+    while size < 17 << 20 && waiting.elapsed() < Duration::from_secs(60) {
+        stage.pass(Duration::from_millis(500)).await;
+        size = sqlx::query_scalar::<_, i64>("select pg_relation_size('cqrs.log')").fetch_one(&stage.source_tap).await?;
+    }
+    ensure!(size >= 17 << 20, "the log has grown to {size} bytes only");
+    stage.disturbed();
+    postgres.limit_files(Some(size as u64 / PAGE * PAGE + 2 * PAGE + PAGE / 2))?;
+    tokio::time::sleep(stage.time(2.0)).await;
+    postgres.limit_files(None)?;
+    let refused = stage.said("writer").matches("nobody knows").count();
+    ensure!(refused > 0, "the log could grow");
+    stage.fact("refused", refused as f64);
+    stage.pass(Duration::from_secs(2)).await;
+    for (tap, table) in [(stage.source_tap.clone(), "reader"), (stage.effects_tap.clone(), "view")] {
+        let full = format!(
+            "create function full_disk() returns trigger language plpgsql as $$ \
+             begin raise exception 'planted: no space left on device' using errcode = '53100'; end $$; \
+             create trigger full_disk before insert or update on cqrs.{table} execute function full_disk()"
+        );
+        sqlx::raw_sql(sqlx::AssertSqlSafe(full)).execute(&tap).await?;
         stage.disturbed();
         tokio::time::sleep(stage.time(2.0)).await;
-        sqlx::raw_sql(sqlx::AssertSqlSafe(off)).execute(&tap).await?;
+        sqlx::raw_sql("drop function full_disk() cascade").execute(&tap).await?;
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
     Ok(())
 }
+/// What files of tables grow by.
+const PAGE: u64 = 8192;
 
-/// Somebody has changed the log's sequence: positions of two sessions would not grow in the order of their commits.
-pub(in crate::ledger) async fn changed_sequence(stage: &mut Stage) -> Result<()> {
+/// Somebody has changed the log's sequence, so that positions of two sessions would not grow in the order of their commits; somebody
+/// has written an event past it, which a reader would pass before its time. Each time the start is refused.
+pub(in crate::ledger) async fn by_hand(stage: &mut Stage) -> Result<()> {
     stage.start("relay", Role::Relay)?;
     super::relay::holds_lanes(stage).await?;
-    stage.end("relay").await?;
-    sqlx::raw_sql("alter sequence cqrs.log_pos_seq cache 20").execute(&stage.source_tap).await?;
-    stage.again("relay", None)?;
-    let code = stage.node("relay")?.ended(Duration::from_secs(20)).await?;
-    ensure!(code == Some(REFUSED.into()), "a relay starts on a log with a changed sequence: {code:?}");
-    sqlx::raw_sql("alter sequence cqrs.log_pos_seq cache 1").execute(&stage.source_tap).await?;
-    stage.again("relay", None)?;
     stage.start("writer", Role::Writer)?;
-    let time = stage.time(2.0);
+    let time = stage.time(3.0);
+    stage.pass(time).await;
+    stage.end("writer").await?;
+    stage.end("relay").await?;
+    let event = "insert into cqrs.log (pos, stream, version, id, name, schema, payload, metadata, at) overriding system value \
+        select pos + 1000, 'by-hand', 1, gen_random_uuid(), name, schema, payload, metadata, at from cqrs.log order by pos desc limit 1";
+    let (sequence, mended) = ("alter sequence cqrs.log_pos_seq cache 20", "alter sequence cqrs.log_pos_seq cache 1");
+    for (done, undone) in [(sequence, mended), (event, "delete from cqrs.log where stream = 'by-hand'")] {
+        sqlx::raw_sql(done).execute(&stage.source_tap).await?;
+        stage.again("relay", None)?;
+        let code = stage.node("relay")?.ended(Duration::from_secs(20)).await?;
+        ensure!(code == Some(REFUSED.into()), "a relay starts after `{done}`: {code:?}");
+        sqlx::raw_sql(undone).execute(&stage.source_tap).await?;
+    }
+    stage.again("relay", None)?;
+    stage.again("writer", None)?;
     stage.pass(time).await;
     Ok(())
 }

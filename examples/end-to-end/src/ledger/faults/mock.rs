@@ -6,7 +6,7 @@ use rdkafka::types::{RDKafkaApiKey as Api, RDKafkaRespErr as Code};
 use std::time::{Duration, Instant};
 
 /// The mock gives consumers one batch at a time: a load that they can follow.
-const SLOW: u64 = 15;
+const SLOW: u64 = 10;
 
 fn start(stage: &mut Stage) -> Result<()> {
     for (name, role) in [("relay", Role::Relay), ("projection", Role::Projection), ("consumer", Role::Consumer)] {
@@ -31,7 +31,7 @@ pub(in crate::ledger) async fn error_codes(stage: &mut Stage) -> Result<()> {
         (Api::OffsetCommit, Code::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS),
         (Api::Fetch, Code::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION),
     ];
-    let until = Instant::now() + stage.time(14.0);
+    let until = Instant::now() + stage.time(8.0);
     for (api, code) in errors.into_iter().cycle() {
         if Instant::now() > until {
             break;

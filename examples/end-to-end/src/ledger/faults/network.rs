@@ -58,7 +58,7 @@ pub(in crate::ledger) async fn answers_lost(stage: &mut Stage) -> Result<()> {
     let database = through(stage, &stage.database, &network);
     stage.start_with("writer", Role::Writer, |it| it.database = database)?;
     stage.pass(Duration::from_secs(2)).await;
-    lose_answers(stage, &network, 16.0).await?;
+    lose_answers(stage, &network, 13.0).await?;
     let asked = stage.said("writer").matches("asked again").count();
     stage.fact("asked again", asked as f64);
     stage.hold(network);
@@ -73,7 +73,7 @@ pub(in crate::ledger) async fn acknowledgements_lost(stage: &mut Stage) -> Resul
     stage.start_with("relay", Role::Relay, |it| it.kafka = kafka)?;
     stage.start("writer", Role::Writer)?;
     stage.pass(Duration::from_secs(2)).await;
-    lose_answers(stage, &network, 16.0).await?;
+    lose_answers(stage, &network, 13.0).await?;
     stage.hold(network);
     Ok(())
 }

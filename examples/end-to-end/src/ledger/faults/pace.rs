@@ -62,7 +62,7 @@ pub(in crate::ledger) async fn small_pool(stage: &mut Stage) -> Result<()> {
         stage.start_with(name, role, |it| it.connections = 2)?;
     }
     stage.start_with("writer", Role::Writer, |it| (it.connections, it.writing.tasks) = (2, 50))?;
-    let time = stage.time(16.0);
+    let time = stage.time(12.0);
     stage.pass(time).await;
     Ok(())
 }
@@ -91,7 +91,7 @@ pub(in crate::ledger) async fn dropped_commands(stage: &mut Stage) -> Result<()>
         stage.start(name, role)?;
     }
     stage.start_with("writer", Role::Writer, |it| it.writing.cancels = true)?;
-    let time = stage.time(16.0);
+    let time = stage.time(12.0);
     stage.pass(time).await;
     Ok(())
 }

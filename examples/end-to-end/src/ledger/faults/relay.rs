@@ -29,7 +29,7 @@ async fn killed_at(stage: &mut Stage, point: Point) -> Result<()> {
     let second = fail(stage);
     stage.start_with("relay-b", Role::Relay, |it| it.fail = second)?;
     stage.start("writer", Role::Writer)?;
-    let until = Instant::now() + stage.time(14.0);
+    let until = Instant::now() + stage.time(10.0);
     let relays = ["relay-a", "relay-b"];
     let mut held = owners(stage).await?;
     while Instant::now() < until {
@@ -111,7 +111,7 @@ pub(in crate::ledger) async fn zombie(stage: &mut Stage) -> Result<()> {
     stage.start("relay-b", Role::Relay)?;
     stage.start("writer", Role::Writer)?;
     stage.pass(Duration::from_secs(2)).await;
-    let until = Instant::now() + stage.time(14.0);
+    let until = Instant::now() + stage.time(10.0);
     for name in ["relay-a", "relay-b"].into_iter().cycle() {
         stage.freeze(name)?;
         let lost = Duration::from_millis(stage.chance.u64(1_500..3_000));
@@ -137,7 +137,7 @@ pub(in crate::ledger) async fn flapping(stage: &mut Stage) -> Result<()> {
         stage.start(name, Role::Relay)?;
     }
     stage.start("writer", Role::Writer)?;
-    let until = Instant::now() + stage.time(16.0);
+    let until = Instant::now() + stage.time(12.0);
     while Instant::now() < until {
         let name = relays[stage.chance.usize(0..relays.len())];
         let pause = Duration::from_millis(stage.chance.u64(100..1_500));

@@ -15,7 +15,7 @@ pub(in crate::ledger) async fn under_load(stage: &mut Stage) -> Result<()> {
     for (name, _) in roles.into_iter().chain([("writer", Role::Writer)]).cycle().take(times) {
         stage.end(name).await?;
         stage.again(name, None)?;
-        let pause = Duration::from_millis(stage.chance.u64(300..1_200));
+        let pause = Duration::from_millis(stage.chance.u64(200..700));
         stage.pass(pause).await;
     }
     Ok(())

@@ -35,6 +35,8 @@ pub enum Plant {
     ProjectionBlind,
     /// A command of which nobody knows is sent again, without a key.
     WithoutKey,
+    /// A process that is asked to end does so at once.
+    ExitAtOnce,
 }
 
 /// The storage with its bugs.

@@ -1,5 +1,6 @@
 //! Relay, subscriber and projection: the framework's own background jobs, until asked to end.
 use super::{Config, Goodbye, REFUSED, app};
+use crate::ledger::layers::Plant;
 use anyhow::Result;
 use cqrs_core::app::DRAIN;
 use std::{
@@ -27,7 +28,13 @@ pub(super) async fn run(config: Config, stop: impl Future<Output = ()>) -> Resul
     };
     stop.await;
     let began = Instant::now();
-    let drained = background.stop(DRAIN).await;
+    let drained = match config.plant {
+        Some(Plant::ExitAtOnce) => {
+            drop(background);
+            true
+        }
+        _ => background.stop(DRAIN).await,
+    };
     config.say(&Goodbye { drained, milliseconds: began.elapsed().as_millis() as u64 })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,11 +1,10 @@
 //! A machine whose clock is wrong, and jumps.
 use cqrs_core::{
     Timestamp,
-    world::{Machine, Task, World},
+    testing::WorldLayer,
+    world::{Machine, World},
 };
-use futures_util::future::BoxFuture;
 use std::time::{Duration, Instant};
-use uuid::Uuid;
 
 /// How long the clock stays where it is.
 const JUMP: Duration = Duration::from_secs(3);
@@ -21,21 +20,9 @@ impl Skewed {
         Skewed { skew: chrono::TimeDelta::seconds(seconds), began: Instant::now() }
     }
 }
-impl World for Skewed {
+impl WorldLayer for Skewed {
     fn now(&self) -> Timestamp {
         let wrong = (self.began.elapsed().as_millis() / JUMP.as_millis()).is_multiple_of(2);
         Machine.now() + if wrong { self.skew } else { chrono::TimeDelta::zero() }
-    }
-    fn id(&self) -> Uuid {
-        Machine.id()
-    }
-    fn chance(&self) -> u64 {
-        Machine.chance()
-    }
-    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
-        Machine.sleep(time)
-    }
-    fn spawn(&self, task: BoxFuture<'static, ()>) -> Task {
-        Machine.spawn(task)
     }
 }

@@ -12,7 +12,7 @@ pub use temper::Temper;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use std::{io::Read, process::ExitCode};
+use std::{fs::File, io::Read, process::ExitCode};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// What a node that refuses to start ends with.
@@ -46,6 +46,7 @@ fn started(config: &str) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let code = runtime.block_on(async {
         let mut asked = signal(SignalKind::terminate())?;
+        File::create(config.file("up"))?; // from here on it ends as it should when asked
         let stop = async move {
             asked.recv().await;
         };

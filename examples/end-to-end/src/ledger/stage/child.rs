@@ -2,7 +2,11 @@
 use crate::ledger::node::{Config, Goodbye};
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
-use std::{fs::File, process::Stdio, time::Duration};
+use std::{
+    fs::File,
+    process::Stdio,
+    time::{Duration, Instant},
+};
 use tokio::{
     process::{Child, ChildStdin, Command},
     time::timeout,
@@ -32,6 +36,13 @@ impl Node {
         let input = child.stdin.take(); // out of the child, or waiting for it would close it
         Ok(Node { config, child: Some(child), _input: input })
     }
+    /// Its process.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn id(&self) -> Result<u32> {
+        self.child.as_ref().and_then(Child::id).context("the node is gone")
+    }
     /// Whether its process is there.
     pub fn runs(&mut self) -> bool {
         self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
@@ -41,9 +52,19 @@ impl Node {
     /// # Errors
     /// When it is gone.
     pub fn signal(&self, signal: Signal) -> Result<()> {
-        let id = self.child.as_ref().and_then(Child::id).context("the node is gone")?;
-        let id = Pid::from_raw(id as i32).context("a process id")?;
+        let id = Pid::from_raw(self.id()? as i32).context("a process id")?;
         Ok(kill_process(id, signal)?)
+    }
+    /// Asks it to end. A process that has just been started is not asked before it can hear.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub async fn ask_to_end(&self) -> Result<()> {
+        let (up, since) = (self.config.file("up"), Instant::now());
+        while !up.exists() && since.elapsed() < Duration::from_secs(10) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.signal(Signal::TERM)
     }
     /// `kill -9`, and waits until it is gone.
     ///

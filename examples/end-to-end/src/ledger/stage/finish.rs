@@ -12,6 +12,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// How often it is looked at what has arrived. To count costs the database something, and the nodes share it.
+const LOOK: Duration = Duration::from_millis(300);
+
 impl Stage {
     /// Ends the scenario, and looks at everything.
     ///
@@ -31,6 +34,7 @@ impl Stage {
         let began = Instant::now();
         self.arrive().await?;
         self.fact("drained s", began.elapsed().as_secs_f64());
+        self.come_to_rest().await?;
         for name in self.names(&[Role::Reader, Role::Relay, Role::Consumer, Role::Projection]) {
             if self.node(&name)?.runs() {
                 self.end(&name).await?;
@@ -65,8 +69,22 @@ impl Stage {
                 self.left.push(format!("nothing moved for {:?}: {before:?}", self.patience));
                 return Ok(());
             }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(LOOK).await;
         }
+    }
+    /// Nobody keeps a connection: every transaction has ended, and what is asked is answered.
+    async fn come_to_rest(&mut self) -> Result<()> {
+        for (whose, tap) in [("writers'", &self.source_tap), ("consumers'", &self.effects_tap)] {
+            let began = Instant::now();
+            while let Some(kept) = database::kept_connection(tap).await? {
+                if began.elapsed() > Duration::from_secs(5) {
+                    self.left.push(format!("a connection to the {whose} database is kept: {kept}"));
+                    break;
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+        }
+        Ok(())
     }
     async fn progress(&self) -> Result<Progress> {
         let log = database::count(&self.source_tap).await?;
@@ -101,6 +119,10 @@ impl Stage {
             },
             applied: match self.has(Role::Consumer) {
                 true => Some(database::applied(&self.effects_tap).await?),
+                false => None,
+            },
+            marks: match self.has(Role::Consumer) {
+                true => Some(database::marks(&self.effects_tap).await?),
                 false => None,
             },
             feeds: self.files("feed")?.iter().map(|it| history::read::<Posting>(it)).collect::<Result<_>>()?,

@@ -2,6 +2,7 @@
 mod child;
 mod finish;
 mod parts;
+pub mod standstill;
 mod watch;
 
 pub use child::Node;
@@ -230,7 +231,7 @@ impl Stage {
     /// When it is gone already.
     pub async fn end(&mut self, name: &str) -> Result<()> {
         let node = self.node(name)?;
-        node.signal(Signal::TERM)?;
+        node.ask_to_end().await?;
         let (began, limit) =
             (Instant::now(), Duration::from_secs(if node.config.role == Role::Writer { 60 } else { 10 }));
         match node.ended(limit).await? {

@@ -101,17 +101,26 @@ impl Broker {
         Ok(found.elements().iter().map(|it| (it.partition(), offset(it.offset()))).collect())
     }
 
-    /// Puts a group without members back to the beginning.
+    /// Puts a group back to the beginning, once the coordinator knows that its last member has left.
     ///
     /// # Errors
-    /// When it has members, or the coordinator does not answer.
+    /// When it keeps members, or the coordinator does not answer.
     pub fn reset(&self, group: &str) -> Result<()> {
         let consumer = self.consumer(group)?;
         let mut from = TopicPartitionList::new();
         for partition in self.partitions(&consumer)? {
             from.add_partition_offset(&self.topic, partition, Offset::Offset(0))?;
         }
-        Ok(consumer.commit(&from, CommitMode::Sync)?)
+        let began = Instant::now();
+        loop {
+            match consumer.commit(&from, CommitMode::Sync) {
+                Err(error) if began.elapsed() < TIMEOUT => {
+                    tracing::debug!(%error, "the group still has a member");
+                    std::thread::sleep(Duration::from_millis(200));
+                }
+                done => return Ok(done?),
+            }
+        }
     }
 
     /// Sends what is given, as it is.

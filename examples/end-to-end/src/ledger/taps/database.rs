@@ -2,7 +2,7 @@
 use crate::ledger::{
     account::Credited,
     check::Posting,
-    mirror::Applied,
+    mirror::{Applied, GROUP},
     tally::{Tally, VIEW},
 };
 use anyhow::{Context, Result};
@@ -52,6 +52,26 @@ pub async fn tallies(pool: &PgPool) -> Result<BTreeMap<String, Tally>> {
     let rows = sqlx::query_as::<_, (String, Vec<u8>)>("select key, value from cqrs.view where view = $1");
     let rows = rows.bind(VIEW).fetch_all(pool).await?;
     rows.into_iter().map(|(key, value)| Ok((key, serde_json::from_slice(&value)?))).collect()
+}
+
+/// How many messages the subscriber has marked as handled.
+///
+/// # Errors
+/// When it cannot be read.
+pub async fn marks(pool: &PgPool) -> Result<u64> {
+    let marks = sqlx::query_scalar::<_, i64>("select count(*) from cqrs.inbox where grp = $1").bind(GROUP);
+    Ok(marks.fetch_one(pool).await? as u64)
+}
+
+/// What a connection does that has been at it for longer than a second, if there is one.
+///
+/// # Errors
+/// When it cannot be asked.
+pub async fn kept_connection(pool: &PgPool) -> Result<Option<String>> {
+    let kept = "select state || ' since ' || state_change || ': ' || query from pg_stat_activity \
+        where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid() \
+        and state <> 'idle' and state_change < clock_timestamp() - interval '1 second' limit 1";
+    Ok(sqlx::query_scalar(kept).fetch_optional(pool).await?)
 }
 
 /// How many entries the log has.

@@ -49,6 +49,7 @@ const CHANGES: &[(&str, Invariant, Change)] = &[
         let again = it.applied.get_or_insert_default()[0].clone();
         it.applied.get_or_insert_default().push(again);
     }),
+    ("an effect has no mark", I4, |it| it.marks = Some(5)),
     ("a credit was applied twice by the projection", I4, |it| {
         tally(it, |tally| (tally.count, tally.repeats) = (tally.count + 1, 1));
     }),
@@ -120,6 +121,7 @@ fn run() -> Seen {
         }
     }
     seen.applied = Some(seen.log.clone());
+    seen.marks = Some(6);
     seen.feeds = vec![seen.log.clone()];
     let applied: BTreeSet<u64> = seen.log.iter().take(2).map(|it| it.id).collect();
     seen.crashes = vec![Crash { committed: [(0, 2)].into(), applied }];

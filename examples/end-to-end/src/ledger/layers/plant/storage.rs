@@ -138,7 +138,7 @@ impl StorageLayer for ProjectionBlind {
     }
     async fn commit(&self, mut batch: Batch) -> Result<Position, Rejected> {
         if batch.moves.iter().any(|it| it.reader.starts_with("projection/")) {
-            tokio::time::sleep(Duration::from_millis(150)).await;
+            tokio::time::sleep(Duration::from_millis(400)).await; // so that a freeze finds it in the middle of something
             batch.marks.clear();
             let readers: Vec<_> = batch.moves.iter().map(|it| it.reader.clone()).collect();
             let at = self.0.positions(&readers).await?;
