@@ -78,12 +78,23 @@ pub(crate) async fn within<T>(world: &dyn World, time: Duration, future: impl Fu
     tokio::select! { biased; out = future => Some(out), () = world.sleep(time) => None }
 }
 
-/// Acts after this long unless the process has ended by then, even when the runtime is stuck.
+/// Acts when `sooner` is there, or with `None` after this long, unless the process has ended by then. On a thread and a runtime of its own:
+/// the other one may be stuck, or be waiting for what blocks.
 #[cfg(feature = "operations")]
-pub(crate) fn even_if_stuck(time: Duration, act: impl FnOnce() + Send + 'static) {
+pub(crate) fn even_if_stuck<T, F: Future<Output = T>>(
+    time: Duration,
+    sooner: impl FnOnce() -> F + Send + 'static,
+    act: impl FnOnce(Option<T>) + Send + 'static,
+) {
     std::thread::spawn(move || {
-        std::thread::sleep(time);
-        act();
+        let came = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime.block_on(async { tokio::time::timeout(time, sooner()).await.ok() }),
+            Err(_) => {
+                std::thread::sleep(time);
+                None
+            }
+        };
+        act(came);
     });
 }
 

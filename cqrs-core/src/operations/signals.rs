@@ -25,16 +25,27 @@ pub(super) fn end(name: &'static str, phase: Arc<watch::Sender<Phase>>) {
             process::exit(0);
         }
         tracing::info!("{name} finishes what is under way");
-        // Of a thread of its own: the runtime may be what hangs.
-        even_if_stuck(EXIT, move || {
+        even_if_stuck(EXIT, next, move |told| {
+            if let Some(number) = told {
+                again(name, number);
+            }
             eprintln!("{name} did not end within {} s and is ended", EXIT.as_secs());
             process::exit(1);
         });
         phase.send_replace(Phase::Stopping);
-        let number = signals.next().await;
-        eprintln!("{name} is told again and ends at once");
-        process::exit(128 + number);
+        again(name, signals.next().await); // until the other thread listens
     });
+}
+/// The next signal, wherever it is waited for.
+async fn next() -> i32 {
+    match Signals::new() {
+        Some(mut signals) => signals.next().await,
+        None => std::future::pending().await,
+    }
+}
+fn again(name: &str, number: i32) -> ! {
+    eprintln!("{name} is told again and ends at once");
+    process::exit(128 + number)
 }
 
 #[cfg(unix)]
