@@ -21,6 +21,8 @@ const READER: &str = "user.token-accounting";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) async fn is_seen_and_discarded(postgres: &'static Postgres, kafka: Kafka) -> Result<()> {
+    // Only plain HTTP is spoken here, but the client wants to know how it would encrypt.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let folder = tempfile::tempdir()?;
     let database = postgres.create_database("user_service")?;
     let (listen, operations) = (format!("127.0.0.1:{}", free_port()?), format!("127.0.0.1:{}", free_port()?));
