@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use tempfile::TempDir;
 
 /// An authority that a test makes up. Its files go with it.
@@ -37,6 +37,8 @@ impl Authority {
     pub fn new() -> anyhow::Result<Authority> {
         let mut params = CertificateParams::new(Vec::<String>::new())?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Not the name of what it signs: for OpenSSL a certificate whose issuer is called as itself is signed by itself.
+        params.distinguished_name.push(DnType::CommonName, "an authority for tests");
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
         let folder = tempfile::tempdir()?;
         fs::write(folder.path().join("ca.pem"), issuer.pem())?;
@@ -54,6 +56,7 @@ impl Authority {
     /// A name is none, or there is no place for files.
     pub fn issue(&self, names: &[&str]) -> anyhow::Result<Issued> {
         let mut params = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())?;
+        params.distinguished_name.push(DnType::CommonName, names.first().copied().unwrap_or("nobody"));
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.issuer)?;

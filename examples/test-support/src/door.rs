@@ -36,7 +36,8 @@ impl Door {
              ssl.keystore.type=PEM\nssl.keystore.location={shown}\n\
              ssl.truststore.type=PEM\nssl.truststore.location={believed}\n\
              listener.name.tls.ssl.client.auth=required\n\
-             sasl.enabled.mechanisms=SCRAM-SHA-512\n"
+             sasl.enabled.mechanisms=SCRAM-SHA-512\n\
+             listener.name.scram.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;\n"
         );
         (settings, format!("TLS://localhost:{tls},SCRAM://localhost:{scram},"))
     }
