@@ -85,14 +85,14 @@ async fn commit(storage: &dyn Storage, all: Vec<Batch>) -> Vec<Result<Position, 
             }
         }
         left = later;
-        for (place, verdict) in together(storage, joint).await {
+        for (place, verdict) in as_one(storage, joint).await {
             verdicts[place] = Some(verdict);
         }
     }
     verdicts.into_iter().flatten().collect()
 }
 /// As one. When that is refused, or nobody knows, each by itself: what was committed after all is then seen by its mark.
-async fn together(storage: &dyn Storage, batches: Vec<(usize, Batch)>) -> Vec<(usize, Result<Position, Rejected>)> {
+async fn as_one(storage: &dyn Storage, batches: Vec<(usize, Batch)>) -> Vec<(usize, Result<Position, Rejected>)> {
     if batches.len() > 1 {
         let mut joint = Batch::default();
         batches.iter().for_each(|(_, batch)| joint.extend(batch.clone()));
