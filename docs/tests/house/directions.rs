@@ -49,10 +49,22 @@ fn reaches(graph: &BTreeMap<String, Vec<String>>, from: &str, to: &str) -> bool 
 /// What `cargo metadata` knows: every package's normal and build dependencies that are switched on by default.
 pub(crate) fn metadata() -> Value {
     let mut cargo = Command::new(env!("CARGO"));
-    let out = cargo.args(["metadata", "--format-version=1", "--offline", "--locked"]).current_dir(root()).output();
+    // Of this platform alone: the packages of others are not downloaded by a build here, and a fresh machine lacks them.
+    cargo.args(["metadata", "--format-version=1", "--offline", "--locked", "--filter-platform", &host()]);
+    let out = cargo.current_dir(root()).output();
     let out = out.unwrap_or_else(|error| panic!("cargo metadata: {error}"));
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     serde_json::from_slice(&out.stdout).unwrap_or_else(|error| panic!("cargo metadata: {error}"))
+}
+
+/// The target triple that this compiler builds for by default.
+fn host() -> String {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let out = Command::new(&rustc).arg("-vV").output();
+    let out = out.unwrap_or_else(|error| panic!("{}: {error}", rustc.to_string_lossy()));
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    host.unwrap_or_else(|| panic!("rustc -vV names no host: {text}")).to_owned()
 }
 
 fn graph() -> BTreeMap<String, Vec<String>> {

@@ -106,7 +106,7 @@ async fn run(config: Config) -> Result<()> {
     let grpc_at = grpc.local_addr()?;
     let services = limits::limited(operations::server(), None)?
         .add_routes(routes.routes())
-        .serve_with_incoming_shutdown(TcpIncoming::from(grpc), told(grpc_stopped));
+        .serve_with_incoming_shutdown(TcpIncoming::from(grpc).with_nodelay(Some(true)), told(grpc_stopped));
     let upstream = format!("http://{}", reachable(grpc_at));
     let rest_at = rest.local_addr()?;
     let gateway = gateway::Config::new(upstream.clone(), upstream, session_key, proof);
