@@ -20,11 +20,13 @@ mod asked;
 mod endpoints;
 mod grpc;
 mod log;
+mod net;
 mod parked;
 mod recorder;
 mod signals;
 
 pub use crate::app::{DRAIN, Health, Part, Watched};
+pub use net::{grpc_incoming, http_listener};
 pub use parked::{Operators, ParkedCommand};
 pub use signals::EXIT;
 
@@ -32,10 +34,7 @@ use crate::{BoxError, Running};
 use asked::{Asked, Phase};
 use std::{fmt, net::SocketAddr, sync::Arc};
 use tokio::{net::TcpListener, sync::watch};
-use tonic::{
-    service::RoutesBuilder,
-    transport::{Server, server::TcpIncoming},
-};
+use tonic::{service::RoutesBuilder, transport::Server};
 use tonic_health::pb::health_server::{Health as GrpcHealth, HealthServer};
 
 /// A process and what it runs. Keep it until the end of `main`: what is left of traces is sent when it goes.
@@ -87,7 +86,7 @@ impl Program {
             routes = routes.merge(parked::routes(apps.clone(), operators.clone()));
         }
         signals::spawn(async move {
-            if let Err(error) = axum::serve(listener, routes).await {
+            if let Err(error) = axum::serve(http_listener(listener), routes).await {
                 tracing::error!(%error, "nobody can ask how this process is");
             }
         });
@@ -142,9 +141,7 @@ impl Program {
             tracing::info!(listen = %listener.local_addr()?, "{} listens", self.name);
             self.serves();
             let server = server.add_routes(routes.routes());
-            // Without it the end of a small response waits for the peer's delayed acknowledgement, about 40 ms.
-            let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-            Ok::<_, BoxError>(server.serve_with_incoming_shutdown(incoming, stop).await?)
+            Ok::<_, BoxError>(server.serve_with_incoming_shutdown(grpc_incoming(listener), stop).await?)
         };
         app.run(serving, self.asked_to_end()).await
     }

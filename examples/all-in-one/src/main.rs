@@ -18,7 +18,7 @@ use tokio::{
     sync::watch,
     time::{Instant, timeout_at},
 };
-use tonic::{service::RoutesBuilder, transport::server::TcpIncoming};
+use tonic::service::RoutesBuilder;
 use trust::{Key, Proof, limits, operators::Operators, secrets};
 
 /// Every Hearlers service in one process, on SQLite files.
@@ -106,7 +106,7 @@ async fn run(config: Config) -> Result<()> {
     let grpc_at = grpc.local_addr()?;
     let services = limits::limited(operations::server(), None)?
         .add_routes(routes.routes())
-        .serve_with_incoming_shutdown(TcpIncoming::from(grpc).with_nodelay(Some(true)), told(grpc_stopped));
+        .serve_with_incoming_shutdown(operations::grpc_incoming(grpc), told(grpc_stopped));
     let upstream = format!("http://{}", reachable(grpc_at));
     let rest_at = rest.local_addr()?;
     let gateway = gateway::Config::new(upstream.clone(), upstream, session_key, proof);

@@ -2,8 +2,7 @@
 //!
 //! One request, top down: `http` routes it, `extract` reads who asks and with which key, `upstream` asks the services,
 //! `json` says how their answer looks, `envelope` and `error` wrap it.
-use axum::serve::ListenerExt;
-use cqrs_core::app::DRAIN;
+use cqrs_core::{app::DRAIN, operations::http_listener};
 use tokio::{net::TcpListener, sync::oneshot};
 
 mod access_token;
@@ -31,12 +30,8 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     let app = router(gateway.clone());
     tracing::info!(listen = %listener.local_addr()?, "the gateway listens");
-    // Without it the end of a small response waits for the peer's delayed acknowledgement, about 40 ms.
-    let listener = listener.tap_io(|connection| {
-        let _ = connection.set_nodelay(true); // fails on a connection that is closed already
-    });
     let (told, stopping) = oneshot::channel();
-    let server = axum::serve(listener, app).with_graceful_shutdown(async move {
+    let server = axum::serve(http_listener(listener), app).with_graceful_shutdown(async move {
         shutdown.await;
         gateway.stops();
         tracing::info!("the gateway finishes what is under way");
