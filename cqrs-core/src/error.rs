@@ -1,43 +1,43 @@
-//! What can go wrong: a rejection is the caller's business, a fault is ours.
-use crate::context::Missing;
-use std::{borrow::Cow, fmt};
+//! Errors: a domain error or a rejection is for the caller, a fault is for the operator of the service.
+use std::{borrow::Cow, convert::Infallible, fmt};
 
-/// Any error, as the framework takes it from ports, codecs and drivers.
+/// Any error. The framework accepts it from ports, codecs and drivers.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What a handler returns: its output, or a rejection or fault.
-pub type Result<T, E> = core::result::Result<T, Error<E>>;
+/// The result of a handler: its output, or an [`Error`]. `E` is the use case's [`DomainError`], if it has one.
+pub type HandlerResult<T, E = Infallible> = Result<T, Error<E>>;
 
-/// Whose fault an error is and what the caller can do about it. Every transport maps these and nothing else
-/// (feature `tonic`: to gRPC codes).
+/// The kind of an error: its origin, and the possible reaction of the caller.
+///
+/// Every transport maps these kinds and nothing else; the feature `tonic` maps them to gRPC codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The input can never be right (gRPC INVALID_ARGUMENT, HTTP 400).
+    /// The input is invalid in every state (gRPC INVALID_ARGUMENT, HTTP 400).
     Invalid,
-    /// Nobody, or nobody we know, is asking (UNAUTHENTICATED, 401).
+    /// The caller is not authenticated (UNAUTHENTICATED, 401).
     Unauthenticated,
-    /// This caller may not (PERMISSION_DENIED, 403).
+    /// The caller is known but not allowed (PERMISSION_DENIED, 403).
     Forbidden,
-    /// It is not there, or not for this caller (NOT_FOUND, 404).
+    /// The object does not exist, or not for this caller (NOT_FOUND, 404).
     NotFound,
-    /// It is there already: a taken value, a reused idempotency key (ALREADY_EXISTS, 409).
+    /// The object already exists: a taken value, a reused idempotency key (ALREADY_EXISTS, 409).
     AlreadyExists,
-    /// Somebody else changed it meanwhile; asking again may work (ABORTED, 409).
+    /// Another request changed the object at the same time; a retry may succeed (ABORTED, 409).
     Conflict,
-    /// Right input, wrong state (FAILED_PRECONDITION, 400).
+    /// The input is valid, but the current state does not allow the request (FAILED_PRECONDITION, 400).
     Precondition,
     /// A quota is used up (RESOURCE_EXHAUSTED, 429).
     Exhausted,
-    /// It took longer than the caller wanted to wait (DEADLINE_EXCEEDED, 504).
+    /// The caller's deadline has passed (DEADLINE_EXCEEDED, 504).
     Deadline,
-    /// A part is down; asking later may work (UNAVAILABLE, 503).
+    /// A component is down; a later retry may succeed (UNAVAILABLE, 503).
     Unavailable,
     /// A bug or broken data (INTERNAL, 500).
     Internal,
 }
 
-/// A domain's own error: what a decision refuses, with its kind.
+/// A domain's own error, returned by a decision that refuses. Each variant has an [`ErrorKind`].
 ///
 /// ```
 /// use cqrs_core::{DomainError, ErrorKind};
@@ -56,48 +56,48 @@ pub enum ErrorKind {
     note = "derive it: `#[derive(Debug, thiserror::Error, DomainError)]`, with `#[kind(...)]` on each variant"
 )]
 pub trait DomainError: std::error::Error + Send + Sync + 'static {
-    /// Whose fault it is.
+    /// Returns the kind of this error.
     fn kind(&self) -> ErrorKind;
-    /// A stable code for machines, in capitals: the variant's name unless the derive says otherwise.
+    /// Returns a stable code for programs, in capitals: the variant's name, unless the derive sets another.
     fn reason(&self) -> Cow<'static, str>;
-    /// The field of the request that is at fault, if one is.
+    /// Returns the field of the request that caused the error, if there is one.
     fn field(&self) -> Option<&'static str> {
         None
     }
 }
 
-/// Something broke that is not the caller's business: a database, a codec, the wiring.
+/// A technical failure that the caller did not cause: a database, a codec or the wiring of the app failed.
 #[derive(Debug)]
 pub struct Fault {
-    /// What kind of trouble; never one of the caller's kinds.
+    /// Always `Unavailable`, `Deadline` or `Internal`: a fault is never caused by the caller's input.
     kind: ErrorKind,
     message: Cow<'static, str>,
     source: Option<BoxError>,
 }
 
 impl Fault {
-    /// Trouble that may pass: the caller may try again later.
+    /// Creates a fault that may pass by itself: the caller may try again later.
     pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
         Fault { kind: ErrorKind::Unavailable, message: message.into(), source: None }
     }
-    /// Trouble that will not pass by itself: a bug or broken data.
+    /// Creates a fault that does not pass by itself: a bug or broken data.
     pub fn internal(message: impl Into<Cow<'static, str>>) -> Self {
         Fault { kind: ErrorKind::Internal, message: message.into(), source: None }
     }
-    /// The caller's time is over.
+    /// Creates a fault for a deadline of the caller that has passed.
     pub fn deadline(message: impl Into<Cow<'static, str>>) -> Self {
         Fault { kind: ErrorKind::Deadline, message: message.into(), source: None }
     }
-    /// What caused it.
+    /// Sets the error that caused this fault.
     pub fn because(mut self, source: impl Into<BoxError>) -> Self {
         self.source = Some(source.into());
         self
     }
-    /// [`ErrorKind::Unavailable`], [`ErrorKind::Deadline`] or [`ErrorKind::Internal`].
+    /// Returns the kind: [`ErrorKind::Unavailable`], [`ErrorKind::Deadline`] or [`ErrorKind::Internal`].
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
-    /// Whether the same call may succeed later.
+    /// Returns `true` if the same call may succeed later.
     pub fn is_transient(&self) -> bool {
         self.kind != ErrorKind::Internal
     }
@@ -109,12 +109,50 @@ impl fmt::Display for Fault {
 }
 impl std::error::Error for Fault {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_deref().map(|it| it as _)
+        self.source.as_deref().map(|source| source as _)
     }
 }
-impl From<Missing> for Fault {
-    fn from(missing: Missing) -> Self {
-        Fault::internal(missing.to_string())
+/// The refusal of a handler's parameter ([`FromContext`](crate::FromContext)).
+///
+/// The caller is not known or not allowed, the request is not valid, or a dependency was not provided.
+///
+/// ```
+/// use cqrs_core::{ErrorKind, Rejection};
+///
+/// let rejection = Rejection::unauthenticated("log in first");
+/// assert_eq!((rejection.kind(), rejection.to_string().as_str()), (ErrorKind::Unauthenticated, "log in first"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Rejection {
+    kind: ErrorKind,
+    message: Cow<'static, str>,
+}
+impl Rejection {
+    /// Refuses a caller that is not known.
+    pub fn unauthenticated(message: impl Into<Cow<'static, str>>) -> Self {
+        Rejection { kind: ErrorKind::Unauthenticated, message: message.into() }
+    }
+    /// Refuses a caller that is known and not allowed.
+    pub fn forbidden(message: impl Into<Cow<'static, str>>) -> Self {
+        Rejection { kind: ErrorKind::Forbidden, message: message.into() }
+    }
+    /// Refuses a request with invalid content or metadata.
+    pub fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
+        Rejection { kind: ErrorKind::Invalid, message: message.into() }
+    }
+    /// Reports a dependency that was not provided. It is an internal fault, not an error of the caller.
+    pub fn missing(dependency: impl fmt::Display) -> Self {
+        Rejection { kind: ErrorKind::Internal, message: format!("nothing provides `{dependency}`").into() }
+    }
+    /// Returns the kind, which decides the status that the caller gets.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+}
+impl From<Rejection> for Fault {
+    fn from(rejection: Rejection) -> Self {
+        Fault::internal(rejection.to_string())
     }
 }
 impl From<serde_json::Error> for Fault {
@@ -123,54 +161,57 @@ impl From<serde_json::Error> for Fault {
     }
 }
 
-/// Why a request was not done. `E` is the use case's own [`DomainError`]; the rest is the framework's.
+/// The error of a request. `E` is the use case's own [`DomainError`]; the other variants come from the framework.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error<E> {
-    /// A rule of the domain says no.
+    /// A rule of the domain refused the request.
     Domain(E),
-    /// There is no aggregate of this kind and id.
+    /// The aggregate or view does not exist.
     NotFound {
-        /// The aggregate's name.
+        /// Name of the aggregate or view.
         kind: &'static str,
-        /// The id that was asked for.
+        /// The requested id or key.
         id: String,
     },
-    /// What was to be created is there already.
+    /// The aggregate to be created already exists.
     Exists {
         /// The aggregate's name and id.
         what: String,
     },
-    /// Changed by somebody else, again and again: the retries are used up.
+    /// Other requests changed the aggregate at the same time, and all retries are used up (optimistic concurrency).
     Conflict {
         /// The aggregate's name and id.
         what: String,
     },
-    /// A value that must be unique belongs to another.
+    /// A unique value is reserved by another aggregate.
     Taken {
-        /// Name of the claim, such as `user.nickname`.
+        /// Name of the reservation's index, such as `user.nickname`.
         index: String,
-        /// The value that is taken.
+        /// The taken value.
         value: String,
     },
-    /// The idempotency key was used for another command before.
+    /// The idempotency key was already used for a command with other content.
     KeyReused,
-    /// Not the caller's fault.
+    /// A parameter of the handler refused the request, such as an extractor that needs a known caller.
+    Rejected(Rejection),
+    /// A technical failure that the caller did not cause.
     Fault(Fault),
 }
 
 impl<E: DomainError> Error<E> {
-    /// Whose fault it is.
+    /// Returns the kind of this error.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Error::Domain(error) => error.kind(),
             Error::NotFound { .. } => ErrorKind::NotFound,
             Error::Exists { .. } | Error::Taken { .. } | Error::KeyReused => ErrorKind::AlreadyExists,
             Error::Conflict { .. } => ErrorKind::Conflict,
+            Error::Rejected(rejection) => rejection.kind,
             Error::Fault(fault) => fault.kind(),
         }
     }
-    /// A stable code for machines, in capitals.
+    /// Returns a stable code for programs, in capitals.
     pub fn reason(&self) -> Cow<'static, str> {
         match self {
             Error::Domain(error) => error.reason(),
@@ -179,6 +220,11 @@ impl<E: DomainError> Error<E> {
             Error::Taken { .. } => "TAKEN".into(),
             Error::KeyReused => "IDEMPOTENCY_KEY_REUSED".into(),
             Error::Conflict { .. } => "CONFLICT".into(),
+            Error::Rejected(rejection) => match rejection.kind {
+                ErrorKind::Unauthenticated => "UNAUTHENTICATED".into(),
+                ErrorKind::Forbidden => "FORBIDDEN".into(),
+                _ => "INVALID".into(),
+            },
             Error::Fault(fault) => match fault.kind() {
                 ErrorKind::Unavailable => "UNAVAILABLE".into(),
                 ErrorKind::Deadline => "DEADLINE_EXCEEDED".into(),
@@ -192,10 +238,11 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
         match self {
             Error::Domain(error) => error.fmt(f),
             Error::NotFound { kind, id } => write!(f, "{kind} {id} not found"),
-            Error::Exists { what } => write!(f, "{what} exists already"),
-            Error::Conflict { what } => write!(f, "{what} was changed by someone else"),
+            Error::Exists { what } => write!(f, "{what} already exists"),
+            Error::Conflict { what } => write!(f, "{what} was changed by another request at the same time; try again"),
             Error::Taken { index, value } => write!(f, "{index} {value} is taken"),
-            Error::KeyReused => f.write_str("the idempotency key was used for another command"),
+            Error::KeyReused => f.write_str("the idempotency key was already used with other content; send a new key"),
+            Error::Rejected(rejection) => rejection.fmt(f),
             Error::Fault(fault) => fault.fmt(f),
         }
     }
@@ -219,38 +266,33 @@ impl<E> From<Fault> for Error<E> {
         Error::Fault(fault)
     }
 }
-impl<E> From<Missing> for Error<E> {
-    fn from(missing: Missing) -> Self {
-        Error::Fault(missing.into())
+impl<E> From<Rejection> for Error<E> {
+    fn from(rejection: Rejection) -> Self {
+        match rejection.kind {
+            ErrorKind::Internal => Error::Fault(rejection.into()),
+            _ => Error::Rejected(rejection),
+        }
     }
 }
 
-/// The two halves of a handler's return type, so that a macro can name them.
+/// The two types in a handler's return type, so that a macro can name them.
 #[diagnostic::on_unimplemented(
-    message = "a handler returns `cqrs_core::Result<Output, DomainError>`, not `{Self}`",
-    note = "write `-> cqrs_core::Result<Output, YourError>`; a handler without rules of its own uses `cqrs_core::Never`"
+    message = "a handler returns `cqrs_core::HandlerResult<Output, DomainError>`, not `{Self}`",
+    note = "write `-> cqrs_core::HandlerResult<Output, YourError>`, or `HandlerResult<Output>` without domain errors"
 )]
-pub trait Outcome {
-    /// What is returned when it worked.
+pub trait HandlerReturn {
+    /// The output of a handler that succeeded.
     type Output;
-    /// The domain error otherwise.
+    /// The domain error of a handler that refused.
     type Error;
 }
-impl<T, E> Outcome for core::result::Result<T, Error<E>> {
+impl<T, E> HandlerReturn for Result<T, Error<E>> {
     type Output = T;
     type Error = E;
 }
 
-/// The error of a handler that has no rules of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Never {}
-impl fmt::Display for Never {
-    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {}
-    }
-}
-impl std::error::Error for Never {}
-impl DomainError for Never {
+/// The error of a handler without domain errors.
+impl DomainError for Infallible {
     fn kind(&self) -> ErrorKind {
         match *self {}
     }

@@ -1,7 +1,8 @@
-//! gRPC at the edges: kinds of error as status codes, metadata as headers, both ways. Feature `tonic`.
+//! gRPC at the edges: error kinds as status codes and metadata as headers, in both directions. Feature `tonic`.
 use crate::{
-    DomainError, Error, ErrorKind, Fault, Metadata, PositionToken, Timestamp,
-    metadata::{is_traceparent, is_tracestate},
+    Timestamp,
+    error::{DomainError, Error, ErrorKind, Fault},
+    metadata::{ConsistencyToken, Metadata, is_traceparent, is_tracestate},
 };
 use std::time::Duration;
 use tonic::{
@@ -10,36 +11,39 @@ use tonic::{
 };
 use tonic_types::{ErrorDetails, StatusExt};
 
-/// Header names, all lower case as gRPC wants them.
+/// Header names, in lower case as gRPC requires.
 pub mod header {
-    /// The flow a request belongs to: a UUID.
-    pub const CORRELATION: &str = "cqrs-correlation";
-    /// The message that caused it: a UUID.
-    pub const CAUSATION: &str = "cqrs-causation";
+    /// Id of the process that the request belongs to: a UUID.
+    pub const CORRELATION_ID: &str = "cqrs-correlation-id";
+    /// Id of the message that caused the request: a UUID.
+    pub const CAUSATION_ID: &str = "cqrs-causation-id";
     /// The caller's idempotency key.
-    pub const KEY: &str = "cqrs-idempotency-key";
-    /// What the caller wants to see at least, and what an answer includes: a [`PositionToken`](crate::PositionToken).
-    pub const POSITION: &str = "cqrs-position";
+    pub const IDEMPOTENCY_KEY: &str = "cqrs-idempotency-key";
+    /// The [`ConsistencyToken`](crate::ConsistencyToken): in a request the positions to wait for, in a response the
+    /// positions that it includes.
+    pub const CONSISTENCY_TOKEN: &str = "cqrs-consistency-token";
     /// W3C trace context.
     pub const TRACEPARENT: &str = "traceparent";
-    /// What tracing systems tell each other beside it.
+    /// Vendor data of tracing systems that belongs to `traceparent` (W3C).
     pub const TRACESTATE: &str = "tracestate";
-    /// How long the caller waits, as gRPC writes it.
+    /// The time that the caller waits, in the notation of gRPC.
     pub const TIMEOUT: &str = "grpc-timeout";
 }
 /// The `domain` of every `google.rpc.ErrorInfo`.
 const DOMAIN: &str = "cqrs";
-/// What a client should wait after UNAVAILABLE.
+/// The time that a client should wait after UNAVAILABLE.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// The longest idempotency key or trace header that is taken from outside.
+/// The longest accepted header value, in bytes: idempotency key, ids and time-out.
 const LONGEST: usize = 256;
 
-/// Reads what travels beside a request. The caller is the service's own business: it knows which header to believe.
+/// Reads the metadata of a request from its headers.
+///
+/// It leaves `caller` empty: only the service knows which header it can trust for that.
 ///
 /// # Errors
-/// `INVALID_ARGUMENT`, naming the header that cannot be read.
+/// Returns `INVALID_ARGUMENT` with the name of the header that cannot be read.
 pub fn read(headers: &MetadataMap, now: Timestamp) -> Result<Metadata, Status> {
-    // Twice would be one for us and perhaps the other for the next.
+    // A repeated header is refused: this service would read the first value, and the next one perhaps the second.
     let once = |name: &'static str| {
         let mut all = headers.get_all(name).iter();
         let first = all.next().map(|value| value.to_str().map_err(|_| bad(name))).transpose()?;
@@ -52,43 +56,44 @@ pub fn read(headers: &MetadataMap, now: Timestamp) -> Result<Metadata, Status> {
         value => Ok(value),
     };
     let id = |name| text(name)?.map(|value| value.parse().map_err(|_| bad(name))).transpose();
-    let token = once(header::POSITION)?.map(|value| value.parse().map_err(|_| bad(header::POSITION)));
-    let token: PositionToken = token.transpose()?.unwrap_or_default();
-    // A trace that cannot be read is begun anew, as W3C says; the request is none the worse.
-    let traceparent = headers.get(header::TRACEPARENT).and_then(|it| it.to_str().ok()).filter(|it| is_traceparent(it));
-    let tracestate = headers.get(header::TRACESTATE).and_then(|it| it.to_str().ok());
-    let tracestate = tracestate.filter(|it| traceparent.is_some() && is_tracestate(it));
+    let token = once(header::CONSISTENCY_TOKEN)?.map(|value| value.parse().map_err(|_| bad(header::CONSISTENCY_TOKEN)));
+    let token: ConsistencyToken = token.transpose()?.unwrap_or_default();
+    // An invalid `traceparent` starts a new trace, as W3C requires. The request itself is not refused.
+    let traceparent = headers.get(header::TRACEPARENT).and_then(|value| value.to_str().ok());
+    let traceparent = traceparent.filter(|value| is_traceparent(value));
+    let tracestate = headers.get(header::TRACESTATE).and_then(|value| value.to_str().ok());
+    let tracestate = tracestate.filter(|value| traceparent.is_some() && is_tracestate(value));
     let waits = text(header::TIMEOUT)?.map(|value| timeout(value).ok_or_else(|| bad(header::TIMEOUT))).transpose()?;
     Ok(Metadata {
-        correlation: id(header::CORRELATION)?,
-        causation: id(header::CAUSATION)?,
+        correlation: id(header::CORRELATION_ID)?,
+        causation: id(header::CAUSATION_ID)?,
         caller: None,
         traceparent: traceparent.map(str::to_owned),
         tracestate: tracestate.map(str::to_owned),
-        key: text(header::KEY)?.map(str::to_owned),
+        key: text(header::IDEMPOTENCY_KEY)?.map(str::to_owned),
         deadline: waits.and_then(|time| now.checked_add_signed(chrono::TimeDelta::from_std(time).ok()?)),
         token,
     })
 }
 
-/// Writes what travels beside a request; the deadline is set on the request itself (`set_timeout`).
+/// Writes metadata into the headers of a request. The deadline is set on the request itself (`set_timeout`).
 pub fn write(metadata: &Metadata, headers: &mut MetadataMap) {
     let mut put = |name: &'static str, value: Option<String>| {
-        if let Some(value) = value.and_then(|it| it.parse::<MetadataValue<Ascii>>().ok()) {
+        if let Some(value) = value.and_then(|value| value.parse::<MetadataValue<Ascii>>().ok()) {
             headers.insert(name, value);
         }
     };
-    put(header::CORRELATION, metadata.correlation.map(|id| id.to_string()));
-    put(header::CAUSATION, metadata.causation.map(|id| id.to_string()));
-    put(header::KEY, metadata.key.clone());
+    put(header::CORRELATION_ID, metadata.correlation.map(|id| id.to_string()));
+    put(header::CAUSATION_ID, metadata.causation.map(|id| id.to_string()));
+    put(header::IDEMPOTENCY_KEY, metadata.key.clone());
     put(header::TRACEPARENT, metadata.traceparent.clone());
     put(header::TRACESTATE, metadata.tracestate.clone());
-    put(header::POSITION, (!metadata.token.is_empty()).then(|| metadata.token.to_string()));
+    put(header::CONSISTENCY_TOKEN, (!metadata.token.is_empty()).then(|| metadata.token.to_string()));
 }
 
-/// The position token of an answer, if it carries one.
-pub fn position(headers: &MetadataMap) -> PositionToken {
-    headers.get(header::POSITION).and_then(|it| it.to_str().ok()?.parse().ok()).unwrap_or_default()
+/// Returns the consistency token of a response. It is empty if the response carries none.
+pub fn consistency_token(headers: &MetadataMap) -> ConsistencyToken {
+    headers.get(header::CONSISTENCY_TOKEN).and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or_default()
 }
 
 fn bad(name: &'static str) -> Status {
@@ -96,7 +101,7 @@ fn bad(name: &'static str) -> Status {
     Status::with_error_details(Code::InvalidArgument, format!("header {name} cannot be read"), details)
 }
 
-/// `100m` is 100 ms: digits, at most eight, and a unit (gRPC over HTTP/2, "Requests").
+/// Parses a time-out such as `100m` (100 ms): at most eight digits and a unit (gRPC over HTTP/2, "Requests").
 fn timeout(text: &str) -> Option<Duration> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let count: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
@@ -112,7 +117,7 @@ fn timeout(text: &str) -> Option<Duration> {
 }
 
 impl ErrorKind {
-    /// The gRPC code of this kind.
+    /// Returns the gRPC code of this kind.
     pub fn code(self) -> Code {
         match self {
             ErrorKind::Invalid => Code::InvalidArgument,
@@ -130,8 +135,10 @@ impl ErrorKind {
     }
 }
 
-/// The status of any domain error: its code, its message, and for machines its reason (`google.rpc.ErrorInfo`) and the field at
-/// fault (`google.rpc.BadRequest`).
+/// Returns the gRPC status of a domain error.
+///
+/// It contains the code and the message, and for programs the reason (`google.rpc.ErrorInfo`) and the field that caused
+/// the error (`google.rpc.BadRequest`).
 pub fn status_of<E: DomainError>(error: &E) -> Status {
     let mut details = ErrorDetails::with_error_info(error.reason(), DOMAIN, []);
     if let Some(field) = error.field() {
@@ -151,8 +158,8 @@ impl<E: DomainError> From<Error<E>> for Status {
         match &error {
             Error::Domain(domain) => status_of(domain),
             Error::Fault(fault) => {
-                // What broke is for the log, not for the caller.
-                tracing::error!(error = fault as &dyn std::error::Error, "a request failed");
+                // The cause is logged, but not sent to the caller.
+                tracing::error!(error = fault as &dyn std::error::Error, "gRPC request failed");
                 let message = match fault.kind() {
                     ErrorKind::Internal => "internal error".to_owned(),
                     _ => fault.to_string(),
@@ -165,28 +172,30 @@ impl<E: DomainError> From<Error<E>> for Status {
 }
 impl From<Fault> for Status {
     fn from(fault: Fault) -> Self {
-        Error::<crate::Never>::Fault(fault).into()
+        Error::<crate::Infallible>::Fault(fault).into()
     }
 }
 
-/// What a status says to machines.
+/// The details of a gRPC status, for programs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Details {
     /// `google.rpc.ErrorInfo.reason`.
     pub reason: Option<String>,
-    /// Fields at fault and what is wrong with each.
+    /// The fields that caused the error, each with a description.
     pub fields: Vec<(String, String)>,
-    /// When to try again.
+    /// The time to wait before a retry.
     pub retry_after: Option<Duration>,
 }
-/// Reads what [`status_of`] and the others wrote; empty for a status without details.
+/// Returns the details of a status, as [`status_of`] and the conversions from [`Error`] and [`Fault`] write them.
+///
+/// All fields are empty for a status without details.
 pub fn details(status: &Status) -> Details {
     let found = status.get_error_details();
-    let violations = found.bad_request().into_iter().flat_map(|it| &it.field_violations);
+    let violations = found.bad_request().into_iter().flat_map(|request| &request.field_violations);
     Details {
-        reason: found.error_info().map(|it| it.reason.clone()),
-        fields: violations.map(|it| (it.field.clone(), it.description.clone())).collect(),
-        retry_after: found.retry_info().and_then(|it| it.retry_delay),
+        reason: found.error_info().map(|info| info.reason.clone()),
+        fields: violations.map(|violation| (violation.field.clone(), violation.description.clone())).collect(),
+        retry_after: found.retry_info().and_then(|info| info.retry_delay),
     }
 }
 
@@ -198,7 +207,7 @@ mod tests {
     use tonic::metadata::MetadataMap;
 
     #[test]
-    fn what_is_written_is_read() {
+    fn read_returns_the_metadata_that_write_wrote() {
         let mut metadata = Metadata::default().key("k").caused_by(uuid::Uuid::now_v7(), Some(uuid::Uuid::now_v7()));
         metadata.token.raise("user", Position(7));
         metadata.traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into());
@@ -208,15 +217,21 @@ mod tests {
         assert_eq!(read(&headers, chrono::Utc::now()).unwrap(), metadata);
     }
     #[test]
-    fn a_header_that_cannot_be_read_is_named() {
+    fn read_names_the_header_that_it_cannot_parse() {
         let mut headers = MetadataMap::new();
-        headers.insert(header::CORRELATION, "not an id".parse().unwrap());
+        headers.insert(header::CORRELATION_ID, "not an id".parse().unwrap());
         let status = read(&headers, chrono::Utc::now()).unwrap_err();
-        assert_eq!(super::details(&status).fields[0].0, header::CORRELATION);
+        assert_eq!(super::details(&status).fields[0].0, header::CORRELATION_ID);
     }
     #[test]
-    fn what_is_long_odd_or_there_twice_is_refused() {
-        for name in [header::KEY, header::CORRELATION, header::CAUSATION, header::POSITION, header::TIMEOUT] {
+    fn read_refuses_long_malformed_and_repeated_headers() {
+        for name in [
+            header::IDEMPOTENCY_KEY,
+            header::CORRELATION_ID,
+            header::CAUSATION_ID,
+            header::CONSISTENCY_TOKEN,
+            header::TIMEOUT,
+        ] {
             for values in [vec!["two words"], vec!["tab\there"], vec![&*"k".repeat(2000)], vec!["1", "1"]] {
                 let mut headers = MetadataMap::new();
                 for value in &values {
@@ -227,14 +242,14 @@ mod tests {
             }
         }
         let mut headers = MetadataMap::new();
-        headers.insert(header::KEY, "k".repeat(256).parse().unwrap());
+        headers.insert(header::IDEMPOTENCY_KEY, "k".repeat(256).parse().unwrap());
         headers.insert(header::TRACEPARENT, "not a trace".parse().unwrap());
         headers.insert(header::TRACESTATE, "of=nothing".parse().unwrap());
         let read = read(&headers, chrono::Utc::now()).unwrap();
         assert_eq!((read.key.unwrap().len(), read.traceparent, read.tracestate), (256, None, None));
     }
     #[test]
-    fn timeouts_have_a_unit() {
+    fn timeout_needs_a_unit_and_at_most_eight_digits() {
         assert_eq!(timeout("100m"), Some(Duration::from_millis(100)));
         assert_eq!(timeout("123456789S"), None);
         assert_eq!(timeout("5"), None);

@@ -1,6 +1,6 @@
-//! Ids made by the domain: one type for each, so that a user's id is never a counsel's.
+//! Id types of the domain: one type per kind, so that the compiler does not accept a user's id as a counsel's.
 
-/// Defines an id type around a UUID, with everything an id needs: text both ways, serde, sorting, use as an index column.
+/// Defines an id type around a UUID. It parses and prints, works with serde, sorts, and can be an index column.
 ///
 /// ```
 /// cqrs_core::id!(

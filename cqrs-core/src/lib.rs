@@ -1,4 +1,8 @@
-//! A handler is an async function: the message first, then what it needs.
+//! A framework for services with commands, queries, events and read models.
+//!
+//! It combines CQRS, aggregates (state-stored or event-sourced), a transactional outbox and projections.
+//!
+//! A handler is an async function. Its first parameter is the message, and the others are its dependencies:
 //!
 //! ```
 //! # use cqrs_core::*;
@@ -15,26 +19,34 @@
 //! # }
 //! # #[derive(Debug, thiserror::Error, DomainError)]
 //! # pub enum UserError { #[error("the user is deactivated")] #[kind(precondition)] Deactivated }
-//! # impl User { fn rename(&self, nickname: String) -> core::result::Result<UserEvent, UserError> { Ok(UserEvent::Renamed { nickname }) } }
+//! # impl User {
+//! #     fn rename(&self, nickname: String) -> Result<UserEvent, UserError> { Ok(UserEvent::Renamed { nickname }) }
+//! # }
 //! #[derive(Clone, Serialize, Deserialize, Command)]
 //! pub struct RenameUser { pub id: u64, pub nickname: String }
 //!
 //! #[handler]
-//! pub async fn rename_user(command: RenameUser, users: Repo<User>) -> Result<(), UserError> {
+//! pub async fn rename_user(command: RenameUser, users: Repo<User>) -> HandlerResult<(), UserError> {
 //!     users.update(&command.id, |user| user.rename(command.nickname)).await?;
 //!     Ok(())
 //! }
 //! ```
 //!
-//! That is a whole use case: loading, the rule, the version check, the events, the outbox and the commit are behind
-//! `update`, and `app.send(RenameUser { .. })` returns this function's own type. A command without a handler does not
-//! compile; what a handler needs and nobody provides is told at start-up, all at once.
+//! This is a whole use case. `update` loads the aggregate, applies the rule and stages the events. The commit then
+//! checks the version (optimistic concurrency) and writes state, events and outbox together. The return type of
+//! `app.send(RenameUser { .. })` is that of this function. A command without a handler does not compile. Missing
+//! dependencies of handlers are reported when the app is built, all in one error.
 //!
-//! # The way of a request
+//! # The path of a request
 //!
-//! The modules follow it: [`send`](Running::send) runs the handler in a unit of work; aggregates decide with `&self` and return
-//! events ([`Aggregate`]); what was staged becomes one [`batch`], which the [`storage`] takes whole or not at all; the [`log`]
-//! is the outbox that a relay sends over a [`transport`]; subscribers and projections hear it; queries read [`Views`].
+//! The modules follow the path of a request:
+//!
+//! 1. [`send`](App::send) runs the handler in a unit of work ([`command`]).
+//! 2. Aggregates decide with `&self` and return events ([`aggregate`], [`event`]).
+//! 3. The staged changes become one [`Batch`](storage::Batch), which the [`storage`] commits whole or not at all.
+//! 4. The event log is also the outbox. The [`relay`] sends its integration events over a [`transport`].
+//! 5. Subscribers and projections handle the events ([`consumer`]).
+//! 6. Queries read [`Views`] ([`view`]).
 //!
 //! # Features
 //!
@@ -42,77 +54,74 @@
 //! |---|---|
 //! | `macros` (default) | the derives and attributes |
 //! | `sqlite` | `storage::Sqlite`: one file, one process |
-//! | `postgres` | `storage::Postgres`: one statement a commit, any number of processes |
-//! | `postgres-tls` | the same over TLS |
-//! | `tonic` | `grpc`: errors as status, metadata as headers |
-//! | `operations` | `operations`: health, metrics for Prometheus, log and signals of a process |
-//! | `otlp` | `trace`: traces of OpenTelemetry, exported by OTLP |
-// So that the macros' `::cqrs_core` paths also work in here.
+//! | `postgres` | `storage::Postgres`: one statement per commit, any number of processes |
+//! | `postgres-tls` | TLS for `storage::Postgres` |
+//! | `tonic` | `grpc`: errors as gRPC statuses, metadata as gRPC headers |
+//! | `operations` | `operations`: health, Prometheus metrics, logging and signals of a process |
+//! | `otlp` | `telemetry::trace`: OpenTelemetry traces, exported over OTLP |
+#![warn(missing_docs)]
+
+// The paths `::cqrs_core` that the macros write must also resolve inside this crate.
 #[allow(unused_extern_crates, reason = "only some features use the macros inside")]
 extern crate self as cqrs_core;
 
-mod error;
-pub use error::{BoxError, DomainError, Error, ErrorKind, Fault, Never, Outcome, Result};
-mod message;
-pub use message::{AsCommand, AsQuery, Contract, Event, Handled, Heard, Message, NeedsOf, Request, Source, Stored};
-mod metadata;
-pub use metadata::{BadToken, Metadata, PositionToken};
-mod secret;
-pub use secret::Secret;
-mod recorded;
-pub use recorded::Recorded;
-mod context;
-pub use context::{Context, Dep, FromContext, Missing, Needs};
-mod clock;
-pub use clock::Clock;
-mod aggregate;
-mod id;
-pub use aggregate::{Aggregate, Evolve, IntoEvents, replay};
-mod repo;
-pub use repo::{Kept, Repo, Rows, Streams};
-mod answer;
-pub mod batch;
-mod unit;
-pub use batch::Position;
-mod bus;
-pub use bus::Dispatch;
-mod middleware;
-pub use middleware::{Call, Middleware, Next, Verdict};
-mod index;
-pub use index::IndexKey;
-mod view;
-pub use view::{BadCursor, Change, Cursor, PAGE_LIMIT, Page, Range, View, Views};
-mod envelope;
-mod inbox;
-pub mod log;
-pub mod metrics;
-mod projection;
-mod spans;
-mod subscriber;
-pub use subscriber::Bus;
+pub mod aggregate;
 pub mod app;
-pub mod parking;
-pub mod storage;
-mod together;
-pub mod topic;
-pub mod transport;
-pub use app::{App, BuildError, Running};
+pub mod command;
+pub mod consumer;
+pub mod context;
+mod dependencies;
+pub mod environment;
+mod error;
+pub mod event;
 #[cfg(feature = "tonic")]
 pub mod grpc;
+mod id;
+pub mod job;
+mod message;
+mod metadata;
+mod middleware;
+#[cfg(feature = "operations")]
+pub mod net;
 #[cfg(feature = "operations")]
 pub mod operations;
+pub mod policy;
+mod position;
+pub mod registry;
+pub mod relay;
+mod runtime;
+mod secret;
+pub mod storage;
+pub mod telemetry;
 pub mod testing;
-pub mod trace;
-pub mod world;
+pub mod transport;
+pub mod view;
+
+pub use aggregate::{Aggregate, Decision, EventSourced, Evolve, IntoEvents, Persistence, Repo, StateStored, replay};
+pub use app::{App, AppBuilder, BuildError, Committed};
+pub use command::{Dispatch, Handled};
+pub use consumer::{Bus, parking::permanent};
+pub use context::{Clock, Context, Dep, FromContext, Needs, NeedsOf};
+pub use error::{BoxError, DomainError, Error, ErrorKind, Fault, HandlerResult, HandlerReturn, Rejection};
+pub use event::{Event, IntegrationEvent, Recorded, Source, Subscribable};
+pub use message::{AsCommand, AsQuery, Message, Request, RequestKind, Stored};
+pub use metadata::{ConsistencyToken, InvalidToken, Metadata};
+pub use middleware::{Call, Middleware, Next, Outcome};
+pub use policy::{Retention, RetryPolicy};
+pub use position::Position;
+pub use secret::Secret;
+pub use std::convert::Infallible;
+pub use view::{Change, Cursor, IndexKey, InvalidCursor, PAGE_LIMIT, Page, Range, View, Views};
 
 #[cfg(feature = "macros")]
 pub use cqrs_macros::{
-    Aggregate, Command, DomainError, Event, Query, View, handler, projection, projector, publish, subscriber,
+    Aggregate, Command, DomainError, Event, FromContext, Query, View, handler, projection, projector, publish,
+    subscriber,
 };
 
-/// A moment, in UTC; stored with microseconds.
+/// A point in time, in UTC. It is stored with microseconds.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;
 
-/// What the macros write calls to. Not part of the API.
+/// Functions and traits that the code written by the macros calls. It is not part of the public API.
 #[doc(hidden)]
 pub mod __private;

@@ -1,17 +1,23 @@
-//! What runs around every request: a team's own layers, outside the framework's (span, deadline, key, retry).
-use crate::{Error, ErrorKind, Fault, Metadata, app::Kind};
+//! Middleware: an application's own layers around every request.
+//!
+//! They run outside the layers of the framework (span, deadline, idempotency key, retry).
+use crate::{
+    error::{Error, ErrorKind, Fault},
+    message::RequestKind,
+    metadata::Metadata,
+};
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 
 /// A layer around every command and query: rate limits, audit, metrics. The first one added is the outermost.
 ///
 /// ```
-/// use cqrs_core::{Call, Fault, Middleware, Next, Verdict};
+/// use cqrs_core::{Call, Fault, Middleware, Next, Outcome};
 ///
 /// struct Count(std::sync::atomic::AtomicU64);
 /// #[async_trait::async_trait]
 /// impl Middleware for Count {
-///     async fn around(&self, call: &Call<'_>, next: Next<'_>) -> Result<Verdict, Fault> {
+///     async fn around(&self, call: &Call<'_>, next: Next<'_>) -> Result<Outcome, Fault> {
 ///         self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
 ///         next.run().await
 ///     }
@@ -19,52 +25,53 @@ use futures_util::future::BoxFuture;
 /// ```
 #[async_trait]
 pub trait Middleware: Send + Sync + 'static {
-    /// Runs the rest with `next.run()`, once, or refuses with a fault and does not.
+    /// Runs the rest of the request with `next.run()`, once, or refuses the request with a fault.
     ///
     /// # Errors
-    /// Its own refusal; `next`'s outcome is a [`Verdict`], never an error.
-    async fn around(&self, call: &Call<'_>, next: Next<'_>) -> Result<Verdict, Fault>;
+    /// Returns a [`Fault`] when this or an inner middleware refuses. A failure of the request itself is an [`Outcome`],
+    /// not an error.
+    async fn around(&self, call: &Call<'_>, next: Next<'_>) -> Result<Outcome, Fault>;
 }
 
-/// What is being sent.
+/// The request that passes through a middleware.
 #[derive(Debug, Clone, Copy)]
 pub struct Call<'a> {
     /// The request's name.
     pub name: &'static str,
-    /// Command or query.
-    pub kind: Kind,
-    /// Who asks, why, until when.
+    /// The kind of the request: command or query.
+    pub kind: RequestKind,
+    /// Caller, correlation, idempotency key and deadline of the request.
     pub metadata: &'a Metadata,
 }
 
-/// How a request ended; the typed result goes to the caller past the layers.
+/// The outcome of a request, without its typed result: the result bypasses the middlewares on its way to the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// It was done.
+pub enum Outcome {
+    /// The handler succeeded.
     Done,
-    /// A rule, or the framework, said no.
+    /// A rule of the domain or the framework refused the request.
     Rejected,
-    /// It failed, with this kind of fault.
+    /// The request failed with a fault of this kind.
     Failed(ErrorKind),
 }
-impl Verdict {
-    pub(crate) fn of<T, E>(result: &Result<T, Error<E>>) -> Verdict {
+impl Outcome {
+    pub(crate) fn of<T, E>(result: &Result<T, Error<E>>) -> Outcome {
         match result {
-            Ok(_) => Verdict::Done,
-            Err(Error::Fault(fault)) => Verdict::Failed(fault.kind()),
-            Err(_) => Verdict::Rejected,
+            Ok(_) => Outcome::Done,
+            Err(Error::Fault(fault)) => Outcome::Failed(fault.kind()),
+            Err(_) => Outcome::Rejected,
         }
     }
 }
 
-/// The rest of the way.
-pub struct Next<'a>(pub(crate) BoxFuture<'a, Result<Verdict, Fault>>);
+/// The remaining middlewares and the handler.
+pub struct Next<'a>(pub(crate) BoxFuture<'a, Result<Outcome, Fault>>);
 impl Next<'_> {
-    /// Goes it.
+    /// Runs the remaining middlewares and the handler.
     ///
     /// # Errors
-    /// An inner layer's refusal.
-    pub async fn run(self) -> Result<Verdict, Fault> {
+    /// Returns the refusal of an inner middleware.
+    pub async fn run(self) -> Result<Outcome, Fault> {
         self.0.await
     }
 }

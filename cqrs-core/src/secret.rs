@@ -1,7 +1,7 @@
-//! A value that is never printed.
+//! A secret value that logging and error messages cannot print.
 use std::fmt;
 
-/// A password or a key. It prints as `***`, so that no log can hold it; whoever uses it says [`expose`](Self::expose).
+/// A password or a key. It prints as `***`, so that it cannot reach a log. [`expose`](Self::expose) returns the value.
 ///
 /// ```
 /// let secret = cqrs_core::Secret::new("hunter2");
@@ -11,11 +11,11 @@ use std::fmt;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 impl Secret {
-    /// Keeps it.
+    /// Wraps the value.
     pub fn new(value: impl Into<String>) -> Self {
         Secret(value.into())
     }
-    /// The value itself, for whoever connects or signs with it.
+    /// Returns the value itself, for code that connects or signs with it.
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -1,6 +1,7 @@
-//! What the framework allocates on the way to a handler: nothing for a query, a `Dep` or `Views`, one unit of work for a command.
-//! Its own binary, since it counts with the allocator.
-use cqrs_core::{App, Change, Command, Dep, Event, Never, Query, Result, Running, View, Views, handler, projection};
+//! Counts the framework's allocations on the way to a handler: none for a query, one unit of work for a command.
+//!
+//! A `Dep` and `Views` allocate nothing either. A test binary of its own, because it replaces the global allocator.
+use cqrs_core::{App, Change, Command, Dep, Event, HandlerResult, Infallible, Query, View, Views, handler, projection};
 use serde::{Deserialize, Serialize};
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -14,49 +15,49 @@ struct Counting;
 thread_local! {
     static COUNT: Cell<u64> = const { Cell::new(0) };
 }
-#[expect(unsafe_code, reason = "an allocator cannot be written without; it passes every call on")]
-// SAFETY: every call goes to `System` as it came; counting allocates nothing.
+#[expect(unsafe_code, reason = "an allocator cannot be written without unsafe code; this one forwards every call")]
+// SAFETY: every call is forwarded to `System` unchanged; counting allocates nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.set(COUNT.get() + 1);
-        // SAFETY: the caller's promises are passed on.
+        // SAFETY: the caller upholds the same contract for `System`.
         unsafe { System.alloc(layout) }
     }
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are passed on.
+        // SAFETY: the caller upholds the same contract for `System`.
         unsafe { System.dealloc(at, layout) }
     }
 }
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Allocations of this thread during one look at the future, which must be enough.
+/// Returns the allocations of this thread during one poll of the future, which must complete it.
 fn allocations<T>(future: impl Future<Output = T>) -> u64 {
     let mut future = pin!(future);
     let before = COUNT.get();
-    let looked = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    let polled = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     let after = COUNT.get();
-    assert!(matches!(looked, Poll::Ready(_)), "it waits for something");
+    assert!(matches!(polled, Poll::Ready(_)), "the future is not complete after one poll");
     after - before
 }
 
 #[derive(Clone, Query)]
 struct Plain;
 #[handler]
-async fn plain(_: Plain) -> Result<u64, Never> {
+async fn plain(_: Plain) -> HandlerResult<u64, Infallible> {
     Ok(1)
 }
 struct Port(u64);
 #[derive(Clone, Query)]
-struct Asks;
+struct WithDeps;
 #[handler]
-async fn asks(_: Asks, one: Dep<Port>, same: Dep<Port>) -> Result<u64, Never> {
+async fn with_deps(_: WithDeps, one: Dep<Port>, same: Dep<Port>) -> HandlerResult<u64, Infallible> {
     Ok(one.0 + same.0)
 }
 #[derive(Clone, Serialize, Deserialize, Command)]
 struct Act;
 #[handler]
-async fn act(_: Act, port: Dep<Port>) -> Result<u64, Never> {
+async fn act(_: Act, port: Dep<Port>) -> HandlerResult<u64, Infallible> {
     Ok(port.0)
 }
 #[derive(Clone, Serialize, Deserialize, Event)]
@@ -70,23 +71,23 @@ fn sight(_: &Seen) -> Change<Sight> {
     Change::none()
 }
 #[derive(Clone, Query)]
-struct Looks;
+struct WithViews;
 #[handler]
-async fn looks(_: Looks, sights: Views<Sight>) -> Result<(), Never> {
+async fn with_views(_: WithViews, sights: Views<Sight>) -> HandlerResult<(), Infallible> {
     drop(sights);
     Ok(())
 }
 
-fn app() -> Running {
-    App::new("counted").discover(module_path!()).provide(Arc::new(Port(1))).build().expect("it fits together")
+fn app() -> App {
+    App::builder("counted").discover(module_path!()).provide(Arc::new(Port(1))).build().expect("the app builds")
 }
 
 #[test]
 fn a_query_allocates_nothing() {
     let app = app();
     assert_eq!(allocations(app.send(Plain)), 0);
-    assert_eq!(allocations(app.send(Asks)), 0, "two deps");
-    assert_eq!(allocations(app.send(Looks)), 0, "a view");
+    assert_eq!(allocations(app.send(WithDeps)), 0, "a query with two dependencies");
+    assert_eq!(allocations(app.send(WithViews)), 0, "a query with a view");
 }
 
 #[test]
@@ -95,7 +96,7 @@ fn a_command_allocates_its_unit_of_work() {
     assert_eq!(allocations(app.send(Act)), 1);
 }
 
-/// A count that is always nought would pass everything.
+/// Guards the other tests: a counter that is always zero would pass them all.
 #[test]
 fn an_allocation_is_counted() {
     assert_eq!(allocations(async { Box::new(1) }), 1);

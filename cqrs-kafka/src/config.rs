@@ -1,9 +1,9 @@
-//! What may be set, each with its default. Nothing is passed through to librdkafka: some of its keys run commands or load code.
+//! The settings and their defaults. Other settings of librdkafka cannot be set, because some run commands or load code.
 use crate::Secret;
 use rdkafka::ClientConfig;
 use std::{path::PathBuf, time::Duration};
 
-/// How Kafka is reached and used.
+/// The connection to Kafka and its use.
 ///
 /// ```
 /// use cqrs_kafka::KafkaConfig;
@@ -12,67 +12,70 @@ use std::{path::PathBuf, time::Duration};
 /// ```
 #[derive(Debug, Clone)]
 pub struct KafkaConfig {
-    /// `host:port`, with commas between.
+    /// Addresses of brokers as `host:port`, separated by commas.
     pub brokers: String,
-    /// What the brokers' logs call this service. Default: `cqrs`.
+    /// The name of this service in the brokers' logs. Default: `cqrs`.
     pub client_id: String,
-    /// Partitions of topics that are created; what exists must have as many. Default: 12, which many numbers of consumers divide.
+    /// Number of partitions of a created topic. An existing topic must have the same number. Default: 12, which many
+    /// numbers of consumers divide evenly.
     pub partitions: i32,
-    /// Copies of topics that are created. Default: `None`, what the broker says. Losing no record takes 3 copies and
-    /// `min.insync.replicas=2`, which is the broker's setting.
+    /// Replication factor of a created topic. Default: `None`, the default of the broker. To lose no record, use 3 and
+    /// set `min.insync.replicas=2` on the broker.
     pub replication: Option<i32>,
-    /// Whether missing topics are created. Default: yes. If not, they must be there.
+    /// Creates missing topics if `true`; otherwise a missing topic is an error. Default: `true`.
     pub create_topics: bool,
-    /// A name for this process that outlives it, so that a restart does not move partitions (`group.instance.id`). Every
-    /// process needs another. Default: none.
+    /// A name of this process that stays the same after a restart, so that a restart does not move partitions
+    /// (`group.instance.id`). It must be different for each process. Default: none.
     pub instance: Option<String>,
-    /// How long revoked partitions are waited for. Default: 5 s.
+    /// The time to finish and acknowledge the work on a revoked partition. Default: 5 s.
     pub drain: Duration,
-    /// How long a consumer may be silent before its partitions go to others (`session.timeout.ms`). Default: 10 s.
+    /// The time without a heartbeat after which the partitions of a consumer go to other members
+    /// (`session.timeout.ms`). Default: 10 s.
     pub session: Duration,
-    /// How long a publish waits for its next acknowledgement before it says so. Default: 10 s.
+    /// The time that a publish waits for its next acknowledgement before it returns an error. Default: 10 s.
     pub patience: Duration,
-    /// How the connection is protected. Default: not at all.
+    /// Encryption and authentication of the connection. Default: [`Security::Plaintext`].
     pub security: Security,
 }
 
-/// How the connection is protected. A password never goes over a connection that is not encrypted: there is no such variant.
+/// Encryption and authentication of the connection. There is no variant that sends a password over an unencrypted
+/// connection.
 #[derive(Debug, Clone)]
 pub enum Security {
-    /// Not at all: for machines that nobody else reaches.
+    /// No encryption and no authentication, for a network that only trusted processes reach.
     Plaintext,
-    /// TLS. Takes the feature `tls`.
+    /// TLS. Requires the feature `tls`.
     Tls {
-        /// The authorities that are believed, PEM. `None`: the machine's own.
+        /// File with the trusted certificate authorities, PEM. `None`: those of the operating system.
         ca: Option<PathBuf>,
-        /// Who we are, where the broker asks.
+        /// The certificate of this client, for a broker that requires one.
         client: Option<ClientCertificate>,
     },
-    /// A password over TLS, proven and not sent. Takes the feature `tls`.
+    /// SCRAM authentication over TLS, which proves the password without sending it. Requires the feature `tls`.
     SaslScram {
-        /// The hash that the user was set up with.
+        /// The mechanism with which the user was created on the broker.
         mechanism: Scram,
-        /// The user.
+        /// Name of the user on the broker.
         username: String,
-        /// The password.
+        /// Password of the user.
         password: Secret,
-        /// The authorities that are believed, PEM. `None`: the machine's own.
+        /// File with the trusted certificate authorities, PEM. `None`: those of the operating system.
         ca: Option<PathBuf>,
     },
 }
 
-/// A certificate and its key.
+/// A client certificate and its private key.
 #[derive(Debug, Clone)]
 pub struct ClientCertificate {
-    /// The certificate, PEM.
+    /// File with the certificate, PEM.
     pub certificate: PathBuf,
-    /// Its key, PEM.
+    /// File with the private key, PEM.
     pub key: PathBuf,
-    /// The key's password, if it has one.
+    /// Password of the private key, if it is encrypted.
     pub password: Option<Secret>,
 }
 
-/// SCRAM's hash.
+/// A SCRAM mechanism, named after its hash function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scram {
     /// SCRAM-SHA-256
@@ -81,49 +84,49 @@ pub enum Scram {
     Sha512,
 }
 
-/// Why a configuration was refused. Never says a secret.
+/// An error in the configuration. It never contains a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// Not `host:port`, with commas between.
+    /// An address in `brokers` is not `host:port`.
     #[error("brokers: {0:?} is not host:port")]
     Broker(String),
-    /// Empty, or characters that end up in logs and names.
-    #[error("{field}: {value:?} may only have letters, digits, dot, dash and underscore, and must have one")]
+    /// A name is empty or has a character that is not allowed.
+    #[error("{field}: {value:?} must be one or more letters, digits, dots, dashes and underscores")]
     Name {
-        /// Which field.
+        /// Name of the setting.
         field: &'static str,
-        /// What it says.
+        /// The refused value.
         value: String,
     },
-    /// Too small or too large.
+    /// A value is too small or too large.
     #[error("{field}: {value} is not between {least} and {most}")]
     Range {
-        /// Which field.
+        /// Name of the setting.
         field: &'static str,
-        /// What it says.
+        /// The refused value.
         value: String,
-        /// What it may be.
+        /// The smallest allowed value.
         least: String,
-        /// What it may be.
+        /// The largest allowed value.
         most: String,
     },
-    /// The feature is not compiled in.
-    #[error("security: this takes the feature `tls` of cqrs-kafka")]
+    /// TLS is configured and the crate is built without the feature `tls`.
+    #[error("security: TLS and SCRAM require the feature `tls` of cqrs-kafka")]
     NoTls,
-    /// A file cannot be read.
+    /// A certificate or key file cannot be read.
     #[error("security: {0} cannot be read: {1}")]
     File(PathBuf, String),
-    /// User or password is empty.
-    #[error("security: user and password must not be empty")]
+    /// The user name or the password is empty.
+    #[error("security: the user name and the password must not be empty")]
     NoPassword,
-    /// librdkafka refused.
-    #[error("librdkafka refuses {0}")]
+    /// librdkafka refused a setting, or could not create a client for the given reason.
+    #[error("librdkafka refuses the configuration: {0}")]
     Refused(String),
 }
 
 impl KafkaConfig {
-    /// These brokers and the defaults.
+    /// Returns a configuration with these brokers, and defaults for the rest.
     pub fn new(brokers: impl Into<String>) -> Self {
         KafkaConfig {
             brokers: brokers.into(),
@@ -139,10 +142,11 @@ impl KafkaConfig {
         }
     }
 
-    /// Whether everything is in range and every file is there. [`Kafka::connect`](crate::Kafka::connect) asks as well.
+    /// Checks that every value is in range and every file is readable. Called by
+    /// [`Kafka::connect`](crate::Kafka::connect).
     ///
     /// # Errors
-    /// The first thing that is wrong.
+    /// Returns the first invalid setting.
     pub fn validate(&self) -> Result<(), ConfigError> {
         if let Some(broker) = self.brokers.split(',').find(|broker| !is_address(broker)) {
             return Err(ConfigError::Broker(broker.to_owned()));
@@ -157,16 +161,18 @@ impl KafkaConfig {
         self.security.validate()
     }
 
-    /// What producers, consumers and the admin client have in common. The result may hold secrets: never log it.
+    /// Returns the settings that producers, consumers and the admin client share. They may contain secrets: never log
+    /// them.
     pub(crate) fn client(&self) -> ClientConfig {
         let mut client = ClientConfig::new();
         client
             .set("bootstrap.servers", &self.brokers)
             .set("client.id", &self.client_id)
-            .set("allow.auto.create.topics", "false") // a misspelt topic is an error, not a topic
-            .set("socket.keepalive.enable", "true") // a NAT's idle cut is noticed
-            .set("socket.timeout.ms", "30000") // what nobody answers is asked again; a minute is long for a frozen broker
-            .set("reconnect.backoff.max.ms", "1000"); // a broker that is back is found soon
+            .set("allow.auto.create.topics", "false") // a misspelt topic is an error, and is not created
+            .set("socket.nagle.disable", "true") // a small request is sent without delay
+            .set("socket.keepalive.enable", "true") // detects a connection that a NAT has dropped because it was idle
+            .set("socket.timeout.ms", "30000") // the default of 60 s is too long when a broker freezes
+            .set("reconnect.backoff.max.ms", "1000"); // reconnects soon after a broker is back
         self.security.apply(&mut client);
         client
     }
@@ -177,7 +183,7 @@ impl Security {
         let files: Vec<&PathBuf> = match self {
             Security::Plaintext => return Ok(()),
             Security::Tls { ca, client } => {
-                ca.iter().chain(client.iter().flat_map(|it| [&it.certificate, &it.key])).collect()
+                ca.iter().chain(client.iter().flat_map(|client| [&client.certificate, &client.key])).collect()
             }
             Security::SaslScram { username, password, ca, .. } => {
                 if username.is_empty() || password.expose().is_empty() {
@@ -231,18 +237,16 @@ impl Security {
 }
 
 fn is_address(broker: &str) -> bool {
-    let host_is_fine = |host: &str| {
+    let is_host = |host: &str| {
         !host.is_empty()
             && host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']'))
     };
-    broker
-        .rsplit_once(':')
-        .is_some_and(|(host, port)| host_is_fine(host) && port.parse::<u16>().is_ok_and(|port| port > 0))
+    broker.rsplit_once(':').is_some_and(|(host, port)| is_host(host) && port.parse::<u16>().is_ok_and(|port| port > 0))
 }
 
 fn name(field: &'static str, value: &str) -> Result<(), ConfigError> {
-    let fine = !value.is_empty() && value.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
-    if fine { Ok(()) } else { Err(ConfigError::Name { field, value: value.to_owned() }) }
+    let valid = !value.is_empty() && value.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
+    if valid { Ok(()) } else { Err(ConfigError::Name { field, value: value.to_owned() }) }
 }
 
 fn range<T: PartialOrd + std::fmt::Debug>(field: &'static str, value: T, least: T, most: T) -> Result<(), ConfigError> {

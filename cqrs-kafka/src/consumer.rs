@@ -1,9 +1,9 @@
-//! A group's member. A thread of its own polls: rebalances run inside the poll and wait, which async code must not.
+//! A member of a consumer group. It polls on its own thread, because rebalances run inside the poll and block.
 mod lag;
 mod member;
 mod thread;
 
-use crate::{KafkaConfig, trouble};
+use crate::{KafkaConfig, error};
 use async_trait::async_trait;
 use cqrs_core::transport::{Drained, Partition, Received, Signal, Subscription, TransportError};
 use lag::Lag;
@@ -22,16 +22,17 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// librdkafka's default, which does not look at the session: with one of 3 s a member would be taken for dead again and again.
+/// The longest heartbeat interval: librdkafka's default. The default does not depend on the session time-out, so with a
+/// session of 3 s the broker would repeatedly take a live member for dead.
 const HEARTBEAT: Duration = Duration::from_secs(3);
 
-/// How long the polling thread may be silent before its partitions go to others. No handler holds it up, and it waits for nothing but
-/// the work of a partition that is revoked.
-fn silence(config: &KafkaConfig) -> Duration {
+/// Returns the time without a poll after which the partitions of a member go to other members. Handlers do not run on
+/// the polling thread, so it waits only for the work on revoked partitions.
+fn max_poll_interval(config: &KafkaConfig) -> Duration {
     config.session + 2 * config.drain
 }
 
-/// Joins a group. Returns before it has partitions: they come as signals.
+/// Joins a group. Returns before partitions are assigned, which is a signal.
 fn join(
     config: &KafkaConfig,
     group: &str,
@@ -41,34 +42,34 @@ fn join(
     let mut settings = config.client();
     settings
         .set("group.id", group)
-        .set("partition.assignment.strategy", "cooperative-sticky") // a rebalance stops only what moves
-        .set("enable.auto.offset.store", "false") // stored when it is done, not when it is read
+        .set("partition.assignment.strategy", "cooperative-sticky") // a rebalance stops only the partitions that move
+        .set("enable.auto.offset.store", "false") // stored when a record is acknowledged, not when it is read
         .set("enable.auto.commit", "true")
         .set("auto.commit.interval.ms", "1000")
-        .set("auto.offset.reset", "earliest") // a new group reads everything, and none skips what it lost track of
+        .set("auto.offset.reset", "earliest") // without a committed offset, start with the oldest record
         .set("session.timeout.ms", config.session.as_millis().to_string())
         .set("heartbeat.interval.ms", (config.session / 3).min(HEARTBEAT).as_millis().to_string())
-        .set("max.poll.interval.ms", silence(config).as_millis().to_string())
-        .set("topic.metadata.refresh.interval.ms", "5000") // a topic that is created later is found soon
+        .set("max.poll.interval.ms", max_poll_interval(config).as_millis().to_string())
+        .set("topic.metadata.refresh.interval.ms", "5000") // a topic that is created later is found within 5 s
         .set("queued.min.messages", "10000")
         .set("queued.max.messages.kbytes", "16384")
-        .set("statistics.interval.ms", "5000") // how far behind it is
-        .set("fetch.queue.backoff.ms", "50"); // the default is a second of idling when the queue is full
+        .set("statistics.interval.ms", "5000") // measures the lag of the group
+        .set("fetch.queue.backoff.ms", "50"); // with the default, a full queue stops fetching for a second
     if let Some(instance) = &config.instance {
         settings.set("group.instance.id", instance);
     }
-    let (out, signals) = mpsc::unbounded_channel(); // bounded by what may be unacknowledged
-    let asked = Arc::new(Asked::default());
-    let what = format!("group {group}");
-    let member = Member::new(what.clone(), Lag::new(group, topics), config.drain, asked.clone(), out);
-    let consumer = BaseConsumer::from_config_and_context(&settings, member)
-        .map_err(|error| TransportError::permanent(format!("{what} cannot join")).because(trouble::of_config(error)))?;
-    consumer.subscribe(topics).map_err(|error| trouble::of(&what, &error))?;
-    thread::start(consumer, asked.clone(), consumers.clone());
-    Ok((signals, asked))
+    let (sender, notices) = mpsc::unbounded_channel(); // bounded by the limits on unacknowledged records
+    let requests = Arc::new(Requests::default());
+    let member = Member::new(group, Lag::new(group, topics), config.drain, requests.clone(), sender);
+    let consumer = BaseConsumer::from_config_and_context(&settings, member).map_err(|error| {
+        TransportError::permanent(format!("group {group} cannot be joined")).because(error::from_client_creation(error))
+    })?;
+    consumer.subscribe(topics).map_err(|error| error::from_kafka(&format!("group {group}"), &error))?;
+    thread::start(consumer, requests.clone(), consumers.clone());
+    Ok((notices, requests))
 }
 
-/// Joins a group, and joins again after an error that ends a consumer: a group is left when the reader leaves it.
+/// Joins a group, and joins it again after an error that ends the consumer. Dropping the membership leaves the group.
 pub(crate) fn subscribe(
     config: &KafkaConfig,
     group: &str,
@@ -78,55 +79,55 @@ pub(crate) fn subscribe(
     let (config, group, consumers) = (config.clone(), group.to_owned(), consumers.clone());
     let topics: Vec<String> = topics.iter().map(|&topic| topic.to_owned()).collect();
     let join = move || join(&config, &group, &topics.iter().map(String::as_str).collect::<Vec<_>>(), &consumers);
-    let (signals, asked) = join()?;
+    let (notices, requests) = join()?;
     Ok(Membership {
-        signals,
-        asked,
+        notices,
+        requests,
         join: Box::new(join),
-        again_at: None,
-        ours: HashSet::new(),
+        rejoin_at: None,
+        assigned: HashSet::new(),
         seeking: HashMap::new(),
     })
 }
 
-type Joined = (mpsc::UnboundedReceiver<Told>, Arc<Asked>);
+type Joined = (mpsc::UnboundedReceiver<Notice>, Arc<Requests>);
 
-/// How long after its end a consumer is made anew.
-const AGAIN: Duration = Duration::from_secs(1);
+/// The delay between the end of a consumer and the creation of the next one.
+const REJOIN_DELAY: Duration = Duration::from_secs(1);
 
-/// What the async side asks of the thread.
+/// Requests of the async side to the polling thread.
 #[derive(Default)]
-struct Asked(Mutex<Wishes>);
+struct Requests(Mutex<PendingRequests>);
 #[derive(Default)]
-struct Wishes {
-    /// Only the last counts.
+struct PendingRequests {
+    /// The highest acknowledged offset of each partition.
     acknowledged: HashMap<Partition, u64>,
     seek: Vec<(Partition, u64)>,
     pause: Vec<(Partition, bool)>,
     leave: bool,
 }
-impl Asked {
-    fn wishes(&self) -> MutexGuard<'_, Wishes> {
+impl Requests {
+    fn pending(&self) -> MutexGuard<'_, PendingRequests> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What the thread tells.
-enum Told {
+/// A message from the polling thread to the async side.
+enum Notice {
     Signal(Signal),
-    /// What was read before a seek is over.
-    Sought(Partition),
-    Trouble(TransportError),
+    /// A seek is done: the next records of this partition were read after it.
+    SeekDone(Partition),
+    Error(TransportError),
 }
 
 pub(crate) struct Membership {
-    signals: mpsc::UnboundedReceiver<Told>,
-    asked: Arc<Asked>,
+    notices: mpsc::UnboundedReceiver<Notice>,
+    requests: Arc<Requests>,
     join: Box<dyn Fn() -> Result<Joined, TransportError> + Send>,
-    again_at: Option<Instant>,
-    /// Partitions that the reader has been told are its own.
-    ours: HashSet<Partition>,
-    /// Partitions whose records are from before a seek, and how many seeks are under way.
+    rejoin_at: Option<Instant>,
+    /// Partitions for which the reader has received the signal of their assignment.
+    assigned: HashSet<Partition>,
+    /// Number of unfinished seeks by partition. Records of such a partition were read before the seek and are dropped.
     seeking: HashMap<Partition, usize>,
 }
 
@@ -134,32 +135,34 @@ pub(crate) struct Membership {
 impl Subscription for Membership {
     async fn next(&mut self) -> Result<Signal, TransportError> {
         loop {
-            match self.signals.recv().await {
+            match self.notices.recv().await {
                 None => {
-                    if !self.ours.is_empty() {
-                        return Ok(Signal::Revoked(self.ours.drain().collect(), Drained::unwaited()));
+                    if !self.assigned.is_empty() {
+                        return Ok(Signal::Revoked(self.assigned.drain().collect(), Drained::unwaited()));
                     }
-                    sleep_until(*self.again_at.get_or_insert_with(|| Instant::now() + AGAIN)).await;
-                    (self.again_at, self.seeking) = (None, HashMap::new());
-                    (self.signals, self.asked) = (self.join)()?;
+                    sleep_until(*self.rejoin_at.get_or_insert_with(|| Instant::now() + REJOIN_DELAY)).await;
+                    (self.rejoin_at, self.seeking) = (None, HashMap::new());
+                    (self.notices, self.requests) = (self.join)()?;
                 }
-                Some(Told::Trouble(error)) => return Err(error),
-                Some(Told::Sought(partition)) => {
+                Some(Notice::Error(error)) => return Err(error),
+                Some(Notice::SeekDone(partition)) => {
                     if let Some(seeks) = self.seeking.get_mut(&partition) {
                         *seeks -= 1;
                     }
                     self.seeking.retain(|_, seeks| *seeks > 0);
                 }
-                Some(Told::Signal(Signal::Records(mut records))) => {
-                    records.retain(|it: &Received| !self.seeking.contains_key(&it.partition));
+                Some(Notice::Signal(Signal::Records(mut records))) => {
+                    records.retain(|record: &Received| !self.seeking.contains_key(&record.partition));
                     if !records.is_empty() {
                         return Ok(Signal::Records(records));
                     }
                 }
-                Some(Told::Signal(signal)) => {
+                Some(Notice::Signal(signal)) => {
                     match &signal {
-                        Signal::Assigned(partitions) => self.ours.extend(partitions.iter().cloned()),
-                        Signal::Revoked(partitions, _) => self.ours.retain(|it| !partitions.contains(it)),
+                        Signal::Assigned(partitions) => self.assigned.extend(partitions.iter().cloned()),
+                        Signal::Revoked(partitions, _) => {
+                            self.assigned.retain(|partition| !partitions.contains(partition));
+                        }
                         Signal::Records(_) => {}
                     }
                     return Ok(signal);
@@ -168,20 +171,20 @@ impl Subscription for Membership {
         }
     }
     fn acknowledge(&mut self, partition: &Partition, offset: u64) {
-        let mut wishes = self.asked.wishes();
-        let done = wishes.acknowledged.entry(partition.clone()).or_default();
-        *done = offset.max(*done);
+        let mut pending = self.requests.pending();
+        let highest = pending.acknowledged.entry(partition.clone()).or_default();
+        *highest = offset.max(*highest);
     }
     fn seek(&mut self, partition: &Partition, offset: u64) {
         *self.seeking.entry(partition.clone()).or_default() += 1;
-        self.asked.wishes().seek.push((partition.clone(), offset));
+        self.requests.pending().seek.push((partition.clone(), offset));
     }
     fn pause(&mut self, partition: &Partition, paused: bool) {
-        self.asked.wishes().pause.push((partition.clone(), paused));
+        self.requests.pending().pause.push((partition.clone(), paused));
     }
 }
 impl Drop for Membership {
     fn drop(&mut self) {
-        self.asked.wishes().leave = true;
+        self.requests.pending().leave = true;
     }
 }

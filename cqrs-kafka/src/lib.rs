@@ -1,4 +1,4 @@
-//! Apache Kafka as a transport for `cqrs-core`: idempotent, keyed, ordered per key, acknowledged after the commit.
+//! Apache Kafka as a transport for `cqrs-core`: idempotent, ordered per key, acknowledged after the commit.
 //!
 //! ```no_run
 //! use cqrs_core::transport::{Signal, Transport};
@@ -12,13 +12,15 @@
 //! # Ok(()) }
 //! ```
 //!
-//! An app takes it as its transport and does all of that. What a record is to be kept by is the broker's setting: three
-//! copies and `min.insync.replicas=2` lose none.
+//! An app that has it as its transport does all of this itself. The durability of records depends on the settings of
+//! the broker: with a replication factor of 3 and `min.insync.replicas=2` no acknowledged record is lost.
+#![warn(missing_docs)]
+
 mod config;
 mod consumer;
+mod error;
 mod publisher;
 mod topics;
-mod trouble;
 
 pub use config::{ClientCertificate, ConfigError, KafkaConfig, Scram, Security};
 pub use cqrs_core::Secret;
@@ -28,20 +30,20 @@ use cqrs_core::transport::{Audience, Published, Record, Subscription, Transport,
 use publisher::Publisher;
 use tokio::sync::watch;
 
-/// A Kafka cluster. Cheap until used: connections are made by the first publish or subscribe, and again when they break.
+/// A Kafka cluster. The first publish or subscribe connects to it, and connects again when a connection breaks.
 #[derive(Debug)]
 pub struct Kafka {
     config: KafkaConfig,
     publisher: Publisher,
-    /// How many consumers have not left yet.
+    /// The number of consumers that have not left their group yet.
     consumers: watch::Sender<usize>,
 }
 
 impl Kafka {
-    /// Takes the configuration. The brokers need not be there yet.
+    /// Creates the client. The brokers do not have to be reachable yet.
     ///
     /// # Errors
-    /// When the configuration cannot work.
+    /// When the configuration is invalid.
     pub fn connect(config: KafkaConfig) -> Result<Self, ConfigError> {
         config.validate()?;
         let publisher = Publisher::new(&config)?;
@@ -67,7 +69,7 @@ impl Transport for Kafka {
         "kafka"
     }
     async fn close(&self) {
-        // The sender lives as long as `self`, so this can only return because nobody is left.
-        let _ = self.consumers.subscribe().wait_for(|left| *left == 0).await;
+        // The sender lives as long as `self`, so this returns only when no consumer remains.
+        let _ = self.consumers.subscribe().wait_for(|remaining| *remaining == 0).await;
     }
 }

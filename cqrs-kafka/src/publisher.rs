@@ -1,10 +1,11 @@
-//! Sends records in order and remembers what is on its way, so that asking again sends nothing twice.
+//! Sends records in order and remembers the records in flight, so that a repeated publish sends no record twice.
 //!
-//! The relay calls with a window from its position, again and again. Of each lane the publisher keeps what was sent and not
-//! moved over: a record in it is awaited, not sent. So a broker that is away costs neither duplicates nor memory, and
-//! the order is the lane's. After a failure a lane is sent again from the failed record on: a run without gaps, so
-//! first occurrences stay in order.
-use crate::{ConfigError, KafkaConfig, trouble};
+//! The relay publishes a window that starts at its checkpoint, and repeats this. For each relay shard the publisher
+//! keeps the records that were sent and lie after the checkpoint. It waits for such a record and does not send it
+//! again. An unreachable broker therefore causes neither duplicates nor growing memory, and the order of the shard is
+//! kept. After a failure the shard is sent again from the failed record on, without gaps, so the first occurrences of
+//! the records stay in order.
+use crate::{ConfigError, KafkaConfig, error};
 use cqrs_core::transport::{Published, Record, TransportError};
 use rdkafka::{
     ClientConfig, ClientContext,
@@ -25,35 +26,38 @@ use tokio::sync::Notify;
 pub(crate) struct Publisher {
     settings: ClientConfig,
     patience: Duration,
-    /// Told at every delivery: there is room in the queue.
-    room: Arc<Notify>,
+    /// Notified at every delivery report, which frees space in the producer's queue.
+    queue_space: Arc<Notify>,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
     producer: Option<ThreadedProducer<Reports>>,
-    lanes: HashMap<(String, u16), Lane>,
+    /// By service and shard number.
+    shards: HashMap<(String, u16), Shard>,
 }
 
-/// What of a lane was sent, from the relay's position on.
+/// The sent records of a relay shard from the relay's checkpoint on.
 #[derive(Default)]
-struct Lane {
+struct Shard {
     sent: VecDeque<Arc<Sent>>,
-    moved: Arc<Notify>,
+    /// Notified at every delivery report of this shard.
+    delivered: Arc<Notify>,
 }
 
-/// A record on its way. librdkafka holds one count of it until the delivery report.
+/// A sent record. librdkafka holds a reference to it until the delivery report.
 struct Sent {
     position: u64,
+    /// Set by the delivery report.
     outcome: OnceLock<Result<(), RDKafkaErrorCode>>,
-    moved: Arc<Notify>,
+    delivered: Arc<Notify>,
 }
 
-/// Why sending stopped before the last record.
+/// The reason why not all records were sent.
 enum Stopped {
-    /// The queue is full; goes on when there is room.
-    Full,
+    /// The producer's queue is full. Sending continues when a delivery report frees space.
+    QueueFull,
     Failed(TransportError),
 }
 
@@ -61,19 +65,20 @@ impl Publisher {
     pub(crate) fn new(config: &KafkaConfig) -> Result<Self, ConfigError> {
         let mut settings = config.client();
         settings
-            .set("enable.idempotence", "true") // acks=all, retried for ever, in order
-            .set("enable.gapless.guarantee", "true") // an error that would leave a gap stops the producer instead
-            .set("message.timeout.ms", "0") // a message that times out leaves a gap
-            .set("partitioner", "murmur2_random") // where Java clients put the key
+            .set("enable.idempotence", "true") // acks=all, unlimited retries, in order
+            .set("enable.gapless.guarantee", "true") // an error that would leave a gap is fatal instead
+            .set("message.timeout.ms", "0") // no time limit: a message that times out leaves a gap
+            .set("partitioner", "murmur2_random") // the same partition for a key as Java clients
             .set("compression.type", "lz4")
             .set("linger.ms", "5")
-            .set("batch.size", "131072") // a record that is larger travels alone: a refusal for size is about it, not a neighbour
+            .set("batch.size", "131072") // a larger record is a batch of its own: only it is refused for its size
             .set("queue.buffering.max.messages", "50000")
             .set("queue.buffering.max.kbytes", "65536")
-            .set("topic.metadata.propagation.max.ms", "5000"); // a topic that is not there is said so soon
+            .set("topic.metadata.propagation.max.ms", "5000"); // a missing topic is an error after 5 s
         let publisher =
-            Publisher { settings, patience: config.patience, room: Arc::default(), state: Mutex::default() };
-        let producer = publisher.producer().map_err(trouble::of_config)?; // what it refuses is known at the start
+            Publisher { settings, patience: config.patience, queue_space: Arc::default(), state: Mutex::default() };
+        // A setting that librdkafka refuses is reported at start-up, and not by the first publish.
+        let producer = publisher.producer().map_err(error::from_client_creation)?;
         publisher.state().producer = Some(producer);
         Ok(publisher)
     }
@@ -83,26 +88,29 @@ impl Publisher {
     }
 
     fn producer(&self) -> Result<ThreadedProducer<Reports>, KafkaError> {
-        ThreadedProducer::from_config_and_context(&self.settings, Reports { room: self.room.clone() })
+        ThreadedProducer::from_config_and_context(&self.settings, Reports { queue_space: self.queue_space.clone() })
     }
 
+    /// Sends the records that are not in flight yet. Returns when at least the first record is acknowledged, when it
+    /// failed, or when no acknowledgement arrives within `patience`.
     pub(crate) async fn publish(&self, records: &[Record]) -> Published {
-        let mut waited = std::pin::pin!(tokio::time::sleep(self.patience));
+        let mut out_of_patience = std::pin::pin!(tokio::time::sleep(self.patience));
         let (mut sent, mut stopped) = self.send(records);
         loop {
-            let moved =
-                sent.iter().find(|it| it.outcome.get().is_none()).map(|it| it.moved.clone()).unwrap_or_default();
-            let (mut moved, mut room) = (std::pin::pin!(moved.notified()), std::pin::pin!(self.room.notified()));
-            // Listen before looking, or a report between the two is missed.
-            moved.as_mut().enable();
-            room.as_mut().enable();
-            if matches!(stopped, Some(Stopped::Full)) {
+            let pending = sent.iter().find(|record| record.outcome.get().is_none());
+            let delivered = pending.map(|record| record.delivered.clone()).unwrap_or_default();
+            let mut delivered = std::pin::pin!(delivered.notified());
+            let mut queue_space = std::pin::pin!(self.queue_space.notified());
+            // Register for notifications before the outcomes are read, or a report between the two would be missed.
+            delivered.as_mut().enable();
+            queue_space.as_mut().enable();
+            if matches!(stopped, Some(Stopped::QueueFull)) {
                 (sent, stopped) = self.send(records);
             }
-            let acknowledged = sent.iter().take_while(|it| it.outcome.get() == Some(&Ok(()))).count();
-            if let Some(Some(Err(code))) = sent.get(acknowledged).map(|it| it.outcome.get()) {
-                self.forget(&records[acknowledged]);
-                let error = trouble::of_record(&name(&records[acknowledged]), *code);
+            let acknowledged = sent.iter().take_while(|record| record.outcome.get() == Some(&Ok(()))).count();
+            if let Some(Some(Err(code))) = sent.get(acknowledged).map(|record| record.outcome.get()) {
+                self.send_again_from(&records[acknowledged]);
+                let error = error::from_record_code(&describe(&records[acknowledged]), *code);
                 return Published { acknowledged, error: Some(error) };
             }
             if acknowledged == sent.len()
@@ -113,41 +121,44 @@ impl Publisher {
             if acknowledged > 0 || records.is_empty() {
                 return Published { acknowledged, error: None };
             }
-            let full = matches!(stopped, Some(Stopped::Full));
+            let queue_is_full = matches!(stopped, Some(Stopped::QueueFull));
             tokio::select! {
-                () = moved => {}
-                () = room, if full => {}
-                () = &mut waited => {
-                    let error = format!("{}: not acknowledged within {:?}", name(&records[0]), self.patience);
+                () = delivered => {}
+                () = queue_space, if queue_is_full => {}
+                () = &mut out_of_patience => {
+                    let error = format!("{}: not acknowledged within {:?}", describe(&records[0]), self.patience);
                     return Published { acknowledged, error: Some(TransportError::transient(error)) };
                 }
             }
         }
     }
 
-    /// Sends what is not on its way yet, in order, until one cannot be sent.
+    /// Sends the records that are not in flight yet, in order, until one cannot be sent.
     fn send(&self, records: &[Record]) -> (Vec<Arc<Sent>>, Option<Stopped>) {
         let mut state = self.state();
-        let State { producer, lanes } = &mut *state;
-        if let Some((code, reason)) = producer.as_ref().and_then(|it| it.client().fatal_error()) {
-            tracing::warn!(%code, reason, "the Kafka producer is made anew");
-            producer.take().into_iter().for_each(drop_elsewhere);
-            lanes.clear();
+        let State { producer, shards } = &mut *state;
+        if let Some((code, reason)) = producer.as_ref().and_then(|producer| producer.client().fatal_error()) {
+            tracing::warn!(%code, reason, "Kafka producer failed; a new one is created");
+            producer.take().into_iter().for_each(drop_on_a_thread);
+            shards.clear();
         }
-        let (mut all, mut seen) = (Vec::with_capacity(records.len()), HashSet::new());
+        let (mut all, mut advanced) = (Vec::with_capacity(records.len()), HashSet::new());
         let producer = match producer {
             Some(producer) => producer,
             None => match self.producer() {
-                Ok(made) => producer.insert(made),
-                Err(error) => return (all, Some(Stopped::Failed(trouble::of("no producer can be made", &error)))),
+                Ok(created) => producer.insert(created),
+                Err(error) => {
+                    let error = error::from_kafka("the Kafka producer cannot be created", &error);
+                    return (all, Some(Stopped::Failed(error)));
+                }
             },
         };
         for record in records {
-            let lane = lanes.entry((record.service.clone(), record.lane)).or_default();
-            if seen.insert((&record.service, record.lane)) {
-                lane.moved_to(record.position.0);
+            let shard = shards.entry((record.service.clone(), record.shard)).or_default();
+            if advanced.insert((&record.service, record.shard)) {
+                shard.advance_to(record.position.0);
             }
-            match lane.send(producer, record) {
+            match shard.send(producer, record) {
                 Ok(sent) => all.push(sent),
                 Err(stopped) => return (all, Some(stopped)),
             }
@@ -155,36 +166,37 @@ impl Publisher {
         (all, None)
     }
 
-    /// From this record on, the lane is sent again.
-    fn forget(&self, record: &Record) {
+    /// Makes the next publish send the shard again from this record on.
+    fn send_again_from(&self, record: &Record) {
         let mut state = self.state();
-        if let Some(lane) = state.lanes.get_mut(&(record.service.clone(), record.lane)) {
-            lane.sent.retain(|it| it.position < record.position.0);
+        if let Some(shard) = state.shards.get_mut(&(record.service.clone(), record.shard)) {
+            shard.sent.retain(|sent| sent.position < record.position.0);
         }
     }
 }
 
-impl Lane {
-    /// The relay stands at this position: what lies before is done with.
-    fn moved_to(&mut self, position: u64) {
-        while self.sent.front().is_some_and(|it| it.position < position) {
+impl Shard {
+    /// Drops the records before this position, the relay's checkpoint.
+    fn advance_to(&mut self, position: u64) {
+        while self.sent.front().is_some_and(|first| first.position < position) {
             self.sent.pop_front();
         }
     }
 
+    /// Sends the record unless it is in flight already.
     fn send(&mut self, producer: &ThreadedProducer<Reports>, record: &Record) -> Result<Arc<Sent>, Stopped> {
         let position = record.position.0;
-        if let Ok(at) = self.sent.binary_search_by_key(&position, |it| it.position) {
-            return Ok(self.sent[at].clone());
+        if let Ok(index) = self.sent.binary_search_by_key(&position, |sent| sent.position) {
+            return Ok(self.sent[index].clone());
         }
         if self.sent.back().is_some_and(|last| last.position > position) {
-            self.sent.clear(); // the relay went back: a run from there, in order
+            self.sent.clear(); // the relay went back: send everything from there again, in order
         }
-        let sent = Arc::new(Sent { position, outcome: OnceLock::new(), moved: self.moved.clone() });
+        let sent = Arc::new(Sent { position, outcome: OnceLock::new(), delivered: self.delivered.clone() });
         match producer.send(to_kafka(record, sent.clone())) {
             Ok(()) => self.sent.push_back(sent.clone()),
-            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => return Err(Stopped::Full),
-            Err((error, _)) => return Err(Stopped::Failed(trouble::of(&name(record), &error))),
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => return Err(Stopped::QueueFull),
+            Err((error, _)) => return Err(Stopped::Failed(error::from_kafka(&describe(record), &error))),
         }
         Ok(sent)
     }
@@ -193,22 +205,23 @@ impl Lane {
 impl Drop for Publisher {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        state.producer.take().into_iter().for_each(drop_elsewhere);
+        state.producer.take().into_iter().for_each(drop_on_a_thread);
     }
 }
 
 impl fmt::Debug for Publisher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Publisher").finish_non_exhaustive() // the settings may hold a password
+        f.debug_struct("Publisher").finish_non_exhaustive() // the settings may contain a password
     }
 }
 
-/// A producer that is dropped waits for its thread: not where async code runs.
-fn drop_elsewhere(producer: ThreadedProducer<Reports>) {
+/// Drops a producer on a thread of its own: the drop waits for the producer's thread, which async code must not.
+fn drop_on_a_thread(producer: ThreadedProducer<Reports>) {
     thread::spawn(move || drop(producer));
 }
 
-fn name(record: &Record) -> String {
+/// Returns the subject of error messages about this record.
+fn describe(record: &Record) -> String {
     format!("{} of {} {}", record.topic, record.service, record.position.0)
 }
 
@@ -218,24 +231,25 @@ fn to_kafka<'a>(record: &'a Record, sent: Arc<Sent>) -> BaseRecord<'a, str, [u8]
         .headers
         .iter()
         .fold(headers, |all, (key, value)| all.insert(Header { key, value: Some(value.as_str()) }));
-    // No timestamp: the client takes the time of sending. Retention goes by it, so a record that was committed long ago would
-    // be deleted before anybody read it; when it was committed is in its header ce_time.
+    // Without a timestamp the client sets the time of sending. The broker's retention uses the timestamp, so with the
+    // time of the commit an old record could be deleted before it is read. The header `ce_time` has the time of the
+    // commit.
     BaseRecord::with_opaque_to(&record.topic, sent)
         .key(record.key.as_str())
         .payload(record.body.as_slice())
         .headers(headers)
 }
 
-/// Takes delivery reports on librdkafka's thread: it must never wait.
+/// Receives delivery reports on librdkafka's thread, so it must never block.
 struct Reports {
-    room: Arc<Notify>,
+    queue_space: Arc<Notify>,
 }
 impl ClientContext for Reports {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        trouble::log(level, facility, message);
+        error::log(level, facility, message);
     }
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "Kafka producer");
+        tracing::warn!(%error, reason, "Kafka producer reports an error");
     }
 }
 impl ProducerContext for Reports {
@@ -243,7 +257,7 @@ impl ProducerContext for Reports {
     fn delivery(&self, result: &DeliveryResult<'_>, sent: Arc<Sent>) {
         let outcome = result.as_ref().map(drop).map_err(|(error, _)| error.rdkafka_error_code());
         let _ = sent.outcome.set(outcome.map_err(|code| code.unwrap_or(RDKafkaErrorCode::Fail)));
-        sent.moved.notify_waiters();
-        self.room.notify_waiters();
+        sent.delivered.notify_waiters();
+        self.queue_space.notify_waiters();
     }
 }

@@ -1,4 +1,4 @@
-//! derive(Aggregate): its name, its id, what is unique about it.
+//! `derive(Aggregate)`: implements `Aggregate` from the name, the id and the unique fields.
 use crate::attr::{Keys, required};
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -6,16 +6,17 @@ use syn::{Data, DeriveInput, Error, Field, Fields, Result, Type};
 
 pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let ident = &input.ident;
-    let keys = Keys::of(&input.attrs, "aggregate", &["name", "event"])?;
-    let say = "an aggregate is stored under an explicit name: write `#[aggregate(name = \"...\", event = Type)]`";
-    let name = required(keys.name, ident.span(), say)?;
-    let event = required(keys.event, ident.span(), "say what can happen to it: `#[aggregate(..., event = Type)]`")?;
-    let fields = named_fields(input, "an aggregate is a struct with named fields")?;
-    let has = |field: &Field, attribute: &str| field.attrs.iter().any(|it| it.path().is_ident(attribute));
+    let keys = Keys::from_attributes(&input.attrs, "aggregate", &["name", "event"])?;
+    let message = "an aggregate is stored under an explicit name: write `#[aggregate(name = \"...\", event = Type)]`";
+    let name = required(keys.name, ident.span(), message)?;
+    let message = "an aggregate needs the type of its events: write `#[aggregate(..., event = Type)]`";
+    let event = required(keys.event, ident.span(), message)?;
+    let fields = named_fields(input, "an aggregate must be a struct with named fields")?;
+    let has = |field: &Field, attribute: &str| field.attrs.iter().any(|found| found.path().is_ident(attribute));
     let ids: Vec<_> = fields.iter().filter(|field| has(field, "id")).collect();
     let [id] = ids[..] else {
-        let at = ids.get(1).and_then(|it| it.ident.as_ref()).unwrap_or(ident);
-        return Err(Error::new(at.span(), "an aggregate has exactly one field marked `#[id]`"));
+        let culprit = ids.get(1).and_then(|field| field.ident.as_ref()).unwrap_or(ident);
+        return Err(Error::new(culprit.span(), "an aggregate must have exactly one field marked `#[id]`"));
     };
     let (id, id_type) = (&id.ident, &id.ty);
     let unique = fields.iter().filter(|field| has(field, "unique")).map(|field| {
@@ -48,13 +49,13 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     })
 }
 
-pub(crate) fn named_fields<'a>(input: &'a DeriveInput, say: &str) -> Result<Vec<&'a Field>> {
+pub(crate) fn named_fields<'a>(input: &'a DeriveInput, message: &str) -> Result<Vec<&'a Field>> {
     match &input.data {
         Data::Struct(data) if matches!(data.fields, Fields::Named(_)) => Ok(data.fields.iter().collect()),
-        _ => Err(Error::new(input.ident.span(), say)),
+        _ => Err(Error::new(input.ident.span(), message)),
     }
 }
 
 fn is_option(ty: &Type) -> bool {
-    matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|it| it.ident == "Option"))
+    matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|segment| segment.ident == "Option"))
 }

@@ -1,9 +1,10 @@
-//! derive(DomainError): a kind, a reason and a field for each variant.
+//! `derive(DomainError)`: maps each variant to its kind, reason and field.
 use crate::attr::snake;
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::{Attribute, Data, DeriveInput, Error, Ident, LitStr, Result};
 
+/// The name of each kind in `#[kind(...)]`, and its variant of `ErrorKind`.
 const KINDS: &[(&str, &str)] = &[
     ("invalid", "Invalid"),
     ("unauthenticated", "Unauthenticated"),
@@ -16,33 +17,35 @@ const KINDS: &[(&str, &str)] = &[
     ("unavailable", "Unavailable"),
 ];
 
-enum Kind {
-    Of(Ident),
+enum VariantKind {
+    Fixed(Ident),
+    /// The kind, reason and field of the inner error.
     Transparent,
 }
 
 pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let ident = &input.ident;
     let Data::Enum(data) = &input.data else {
-        return Err(Error::new(ident.span(), "a domain error is an enum: one variant for each rule"));
+        return Err(Error::new(ident.span(), "a domain error must be an enum with one variant for each rule"));
     };
     let (mut kinds, mut reasons, mut fields) = (Vec::new(), Vec::new(), Vec::new());
     for variant in &data.variants {
         let name = &variant.ident;
         let kind = match kind(&variant.attrs)? {
             Some(kind) => kind,
-            None => kind_of_all(input)?.ok_or_else(|| {
-                Error::new(name.span(), format!("say whose fault it is: `#[kind(...)]`, one of {}", names()))
+            None => kind(&input.attrs)?.ok_or_else(|| {
+                let message = format!("this variant has no kind: write `#[kind(...)]` with one of {}", names());
+                Error::new(name.span(), message)
             })?,
         };
         match kind {
-            Kind::Transparent => {
+            VariantKind::Transparent => {
                 kinds.push(quote!(Self::#name(inner) => ::cqrs_core::DomainError::kind(inner)));
                 reasons.push(quote!(Self::#name(inner) => ::cqrs_core::DomainError::reason(inner)));
                 fields.push(quote!(Self::#name(inner) => ::cqrs_core::DomainError::field(inner)));
             }
-            Kind::Of(kind) => {
-                let reason = text(&variant.attrs, "reason")?.map(|it| it.value());
+            VariantKind::Fixed(kind) => {
+                let reason = text(&variant.attrs, "reason")?.map(|reason| reason.value());
                 let reason = reason.unwrap_or_else(|| snake(&name.to_string()).to_uppercase());
                 kinds.push(quote!(Self::#name { .. } => ::cqrs_core::ErrorKind::#kind));
                 reasons.push(quote!(Self::#name { .. } => ::std::borrow::Cow::Borrowed(#reason)));
@@ -64,22 +67,19 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     })
 }
 
-fn kind_of_all(input: &DeriveInput) -> Result<Option<Kind>> {
-    kind(&input.attrs)
-}
-fn kind(attributes: &[Attribute]) -> Result<Option<Kind>> {
-    let Some(found) = attributes.iter().find(|it| it.path().is_ident("kind")) else { return Ok(None) };
+fn kind(attributes: &[Attribute]) -> Result<Option<VariantKind>> {
+    let Some(found) = attributes.iter().find(|attribute| attribute.path().is_ident("kind")) else { return Ok(None) };
     let name: Ident = found.parse_args()?;
     if name == "transparent" {
-        return Ok(Some(Kind::Transparent));
+        return Ok(Some(VariantKind::Transparent));
     }
     let kind = KINDS.iter().find(|(short, _)| name == short);
     let (_, kind) =
-        kind.ok_or_else(|| Error::new(name.span(), format!("there is no such kind; there are {}", names())))?;
-    Ok(Some(Kind::Of(format_ident!("{kind}"))))
+        kind.ok_or_else(|| Error::new(name.span(), format!("unknown kind: expected one of {}", names())))?;
+    Ok(Some(VariantKind::Fixed(format_ident!("{kind}"))))
 }
 fn text(attributes: &[Attribute], name: &str) -> Result<Option<LitStr>> {
-    attributes.iter().find(|it| it.path().is_ident(name)).map(Attribute::parse_args).transpose()
+    attributes.iter().find(|attribute| attribute.path().is_ident(name)).map(Attribute::parse_args).transpose()
 }
 fn names() -> String {
     KINDS.iter().map(|(short, _)| format!("`{short}`")).collect::<Vec<_>>().join(", ")

@@ -1,5 +1,5 @@
-//! After a mistake in a derive: the impl still stands there, with nothing in it, so that the mistake is one error and not one
-//! for every use of the type.
+//! Empty impls that a derive writes after a mistake, so that the mistake gives one error and not one for each use of
+//! the type.
 use crate::attr::Keys;
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -17,7 +17,7 @@ pub(crate) fn event(input: &DeriveInput) -> TokenStream {
             const VERSION: u32 = 0;
             fn name(&self) -> &'static str { "" }
         }
-        impl ::cqrs_core::Heard for #ident {
+        impl ::cqrs_core::Subscribable for #ident {
             const SOURCE: ::cqrs_core::Source = ::cqrs_core::Source::Log(&[]);
             fn decode(_: &str, _: u32, _: &[u8]) -> ::core::result::Result<Self, ::cqrs_core::BoxError> {
                 ::core::unreachable!()
@@ -26,11 +26,11 @@ pub(crate) fn event(input: &DeriveInput) -> TokenStream {
     }
 }
 
-/// Without its event nothing can be said of an aggregate.
+/// Writes no impl when the event type is missing, because `Aggregate` cannot be implemented without it.
 pub(crate) fn aggregate(input: &DeriveInput) -> TokenStream {
-    let keys = Keys::of(&input.attrs, "aggregate", &["name", "event"]).unwrap_or_default();
+    let keys = Keys::from_attributes(&input.attrs, "aggregate", &["name", "event"]).unwrap_or_default();
     let Some(event) = keys.event else { return TokenStream::new() };
-    let (ident, id) = (&input.ident, id(input).unwrap_or_else(text));
+    let (ident, id) = (&input.ident, id(input).unwrap_or_else(string));
     quote! {
         impl ::cqrs_core::Aggregate for #ident {
             const NAME: &'static str = "";
@@ -42,16 +42,16 @@ pub(crate) fn aggregate(input: &DeriveInput) -> TokenStream {
 }
 fn id(input: &DeriveInput) -> Option<Type> {
     let Data::Struct(data) = &input.data else { return None };
-    let field = data.fields.iter().find(|field| field.attrs.iter().any(|it| it.path().is_ident("id")));
+    let field = data.fields.iter().find(|field| field.attrs.iter().any(|attribute| attribute.path().is_ident("id")));
     field.map(|field| field.ty.clone())
 }
-fn text() -> Type {
+fn string() -> Type {
     parse_quote!(::std::string::String)
 }
 
 pub(crate) fn view(input: &DeriveInput) -> TokenStream {
-    let keys = Keys::of(&input.attrs, "view", &["name", "key"]).unwrap_or_default();
-    let (ident, key) = (&input.ident, keys.key.unwrap_or_else(text));
+    let keys = Keys::from_attributes(&input.attrs, "view", &["name", "key"]).unwrap_or_default();
+    let (ident, key) = (&input.ident, keys.key.unwrap_or_else(string));
     quote! {
         impl ::cqrs_core::View for #ident {
             const NAME: &'static str = "";

@@ -1,4 +1,4 @@
-//! #[handler]: `impl Handled`, whose body is the call.
+//! `#[handler]`: implements `Handled` for the request with a call of the function.
 use crate::function::{Function, submit};
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -8,18 +8,19 @@ pub(crate) fn expand(args: TokenStream, item: &ItemFn) -> Result<TokenStream> {
     if !args.is_empty() {
         return Err(Error::new_spanned(args, "`#[handler]` takes no arguments"));
     }
-    let function =
-        Function::of(item, "a handler", "its command or query", "cqrs_core::Result<Output, DomainError>", true)?;
-    let (ident, request, returns, text) = (function.ident, function.message, function.returns, function.text());
-    let (names, take, needs) = (function.names(), function.take(), function.needs());
+    let result = "cqrs_core::HandlerResult<Output, DomainError>";
+    let function = Function::parse(item, "a handler", "its command or query", result, true)?;
+    let (ident, request, returns, name) = (function.ident, function.message, function.returns, function.name());
+    let (names, take, needs) = (function.need_names(), function.take_needs(), function.declare_needs());
     let handled = quote_spanned!(request.span()=> ::cqrs_core::Handled);
-    // All of its tokens at the return type, so that what is wrong with it is told there.
-    let output = quote_spanned!(returns.span()=> <#returns as ::cqrs_core::Outcome>::Output);
-    let error = quote_spanned!(returns.span()=> <#returns as ::cqrs_core::Outcome>::Error);
+    // All tokens have the span of the return type, so that rustc reports a wrong return type there.
+    let output = quote_spanned!(returns.span()=> <#returns as ::cqrs_core::HandlerReturn>::Output);
+    let error = quote_spanned!(returns.span()=> <#returns as ::cqrs_core::HandlerReturn>::Error);
     let submit = submit(quote! {
-        ::cqrs_core::__private::Registration::handler::<#request>(::core::module_path!(), #text, needs)
+        ::cqrs_core::__private::handler::<#request>(::core::module_path!(), #name, needs)
     });
-    // Without needs it is the call and nothing else: what would be around it costs more than the way there.
+    // A handler without needs is called directly: an async block around the call would cost more than the dispatch
+    // itself.
     let body = match &names[..] {
         [] => quote!(#ident(self)),
         names => quote! {
@@ -36,7 +37,7 @@ pub(crate) fn expand(args: TokenStream, item: &ItemFn) -> Result<TokenStream> {
             impl #handled for #request {
                 type Output = #output;
                 type Error = #error;
-                fn registration() -> &'static ::cqrs_core::app::Registration { &REGISTRATION }
+                fn registration() -> &'static ::cqrs_core::__private::Registration { &REGISTRATION }
                 fn handle(self, #context: &::cqrs_core::Context)
                     -> impl ::core::future::Future<Output = #returns> + ::core::marker::Send
                 {

@@ -1,24 +1,28 @@
-//! Derives and attributes for `cqrs-core`, which re-exports them all: use it, not this crate.
+//! Derives and attributes for `cqrs-core`. Use them through `cqrs-core`, which re-exports all of them.
 //!
-//! Each macro writes calls to ordinary functions and decides nothing. They know tokens, not types: a mistake in a type is rustc's
-//! to tell, at the user's own line.
+//! Each macro writes calls to ordinary functions and contains no logic of its own. Macros see tokens, not types, so
+//! rustc reports a mistake in a type at the line where the user made it.
+#![warn(missing_docs)]
+
 mod aggregate;
 mod attr;
 mod domain_error;
 mod event;
 mod fallback;
+mod from_context;
 mod function;
 mod handler;
-mod listener;
 mod message;
 mod publish;
+mod subscriptions;
 mod view;
 
 use proc_macro::TokenStream;
 use proc_macro2::TokenStream as Tokens;
 use syn::{DeriveInput, ItemFn, parse_macro_input};
 
-/// A command: a request that may change aggregates. Needs `Clone`, `Serialize` and `Deserialize` beside it.
+/// Derives a command: a request that may change aggregates. The type also has to derive `Clone`, `Serialize` and
+/// `Deserialize`.
 ///
 /// ```
 /// use cqrs_core::Command;
@@ -32,7 +36,7 @@ pub fn command(input: TokenStream) -> TokenStream {
     derive(input, "a command", |input| message::expand(input, "AsCommand"), fallback::none)
 }
 
-/// A query: a request that only reads. Needs `Clone` beside it.
+/// Derives a query: a request that only reads. The type also has to derive `Clone`.
 ///
 /// ```
 /// use cqrs_core::Query;
@@ -45,8 +49,8 @@ pub fn query(input: TokenStream) -> TokenStream {
     derive(input, "a query", |input| message::expand(input, "AsQuery"), fallback::none)
 }
 
-/// An event: what happened, stored under an explicit name. A variant is stored as `name.variant_in_snake_case`, unless it has a
-/// `#[event(name = "...")]` of its own.
+/// Derives an event, which is stored under an explicit name with the version of its stored form. A variant is stored as
+/// `name.variant_in_snake_case`, unless it has its own `#[event(name = "...")]`.
 ///
 /// ```
 /// use cqrs_core::Event;
@@ -62,7 +66,8 @@ pub fn event(input: TokenStream) -> TokenStream {
     derive(input, "an event", event::expand, fallback::event)
 }
 
-/// An aggregate: `#[aggregate(name = "...", event = Type)]`, one field `#[id]`, any number `#[unique]`.
+/// Derives an aggregate from `#[aggregate(name = "...", event = Type)]`, exactly one field `#[id]` and any number of
+/// fields `#[unique]`.
 ///
 /// ```
 /// use cqrs_core::{Aggregate, Event, Evolve};
@@ -88,34 +93,43 @@ pub fn event(input: TokenStream) -> TokenStream {
 /// # }
 /// ```
 ///
-/// An `Option` that is `#[unique]` claims nothing while it is `None`.
+/// The value of a `#[unique]` field is reserved for this aggregate. A field of type `Option` reserves nothing while it
+/// is `None`.
 #[proc_macro_derive(Aggregate, attributes(aggregate, id, unique))]
 pub fn aggregate(input: TokenStream) -> TokenStream {
     derive(input, "an aggregate", aggregate::expand, fallback::aggregate)
 }
 
-/// A read model: `#[view(name = "...", key = Type)]` and any number of `#[index(name(given, then, -then_descending))]`.
+/// Derives a read model from `#[view(name = "...", key = Type)]` and any number of
+/// `#[index(name(column, column, -column))]`.
+///
+/// A reader gives the value of an index's first column. The other columns order the result, a column with `-` in
+/// descending order. An index whose first column has a sign (`+` or `-`) orders all entries. Each index becomes a
+/// function of the type, which returns the range to read with `Views::page`.
 ///
 /// ```
 /// use cqrs_core::View;
 /// use serde::{Deserialize, Serialize};
 ///
 /// #[derive(Debug, Clone, Serialize, Deserialize, View)]
-/// #[view(name = "card", key = u64)]
+/// #[view(name = "account-summary", key = u64)]
 /// #[index(by_owner(owner, -opened))]
 /// #[index(newest(-opened))]
-/// pub struct Card { owner: String, opened: i64 }
+/// pub struct AccountSummary { owner: String, opened: i64 }
 ///
-/// let (of_kim, all) = (Card::by_owner("kim"), Card::newest());
+/// let (of_kim, all) = (AccountSummary::by_owner("kim"), AccountSummary::newest());
 /// ```
 #[proc_macro_derive(View, attributes(view, index))]
 pub fn view(input: TokenStream) -> TokenStream {
     derive(input, "a view", view::expand, fallback::view)
 }
 
-/// A domain error: `#[kind(...)]` on each variant, or on the enum for all without one. The reason is the variant's name in
-/// capitals unless `#[reason("...")]` says otherwise; `#[field("...")]` names the field of the request that is at fault;
-/// `#[kind(transparent)]` passes on what a single inner domain error says.
+/// Derives a domain error for an enum.
+///
+/// - `#[kind(...)]` sets the kind of a variant. On the enum it is the default for variants without one.
+/// - `#[reason("...")]` sets the reason. The default is the variant's name in capitals, such as `NICKNAME_TOO_LONG`.
+/// - `#[field("...")]` names the field of the request that is at fault.
+/// - `#[kind(transparent)]` takes the kind, reason and field of the single inner domain error.
 ///
 /// ```
 /// use cqrs_core::{DomainError, ErrorKind};
@@ -130,23 +144,45 @@ pub fn view(input: TokenStream) -> TokenStream {
 /// assert_eq!(UserError::NicknameTooLong.kind(), ErrorKind::Invalid);
 /// ```
 ///
-/// Kinds: `invalid`, `unauthenticated`, `forbidden`, `not_found`, `already_exists`, `conflict`, `precondition`, `exhausted`,
-/// `unavailable`.
+/// Kinds: `invalid`, `unauthenticated`, `forbidden`, `not_found`, `already_exists`, `conflict`, `precondition`,
+/// `exhausted`, `unavailable`.
 #[proc_macro_derive(DomainError, attributes(kind, reason, field))]
 pub fn domain_error(input: TokenStream) -> TokenStream {
     derive(input, "a domain error", domain_error::expand, fallback::domain_error)
 }
 
-/// The one handler of a command or query: `async fn(request, needs...) -> cqrs_core::Result<Output, DomainError>`.
+/// Derives `FromContext` for a struct of parameters that several handlers share. Each field is a parameter.
 ///
 /// ```
-/// use cqrs_core::{Never, Query, handler};
+/// use cqrs_core::{Clock, FromContext, HandlerResult, Query, Timestamp, handler};
+///
+/// #[derive(FromContext)]
+/// struct Time { clock: Clock }
+///
+/// #[derive(Clone, Query)]
+/// struct CurrentTime;
+///
+/// #[handler]
+/// async fn current_time(_: CurrentTime, time: Time) -> HandlerResult<Timestamp> {
+///     Ok(time.clock.now())
+/// }
+/// ```
+#[proc_macro_derive(FromContext)]
+pub fn from_context(input: TokenStream) -> TokenStream {
+    derive(input, "a struct of parameters", from_context::expand, fallback::none)
+}
+
+/// Registers the one handler of a command or query:
+/// `async fn(request, needs...) -> HandlerResult<Output, DomainError>`.
+///
+/// ```
+/// use cqrs_core::{HandlerResult, Infallible, Query, handler};
 ///
 /// #[derive(Clone, Query)]
 /// pub struct Ping;
 ///
 /// #[handler]
-/// async fn ping(_: Ping) -> cqrs_core::Result<String, Never> {
+/// async fn ping(_: Ping) -> HandlerResult<String, Infallible> {
 ///     Ok("pong".into())
 /// }
 /// ```
@@ -155,8 +191,9 @@ pub fn handler(args: TokenStream, item: TokenStream) -> TokenStream {
     attribute(args, item, handler::expand)
 }
 
-/// Something done because of an event: `async fn(Recorded<Event>, needs...) -> Result<(), BoxError>`, with an explicit
-/// `group = "..."`, since groups live in databases and brokers.
+/// Registers a subscriber, which handles an event: `async fn(Recorded<Event>, needs...) -> Result<(), BoxError>`.
+///
+/// `group = "..."` names its consumer group. The name is explicit because databases and brokers store it.
 ///
 /// ```
 /// use cqrs_core::{BoxError, Event, Recorded, subscriber};
@@ -173,11 +210,13 @@ pub fn handler(args: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro_attribute]
 pub fn subscriber(args: TokenStream, item: TokenStream) -> TokenStream {
-    attribute(args, item, listener::subscriber)
+    attribute(args, item, subscriptions::subscriber)
 }
 
-/// What an event does to a view: `fn(&Event) -> Change<View>` or `fn(&Recorded<Event>) -> Change<View>`, with an explicit
-/// `name = "..."`: its position is stored under it.
+/// Registers a projection, which returns the change of a view for an event: `fn(&Event) -> Change<View>` or
+/// `fn(&Recorded<Event>) -> Change<View>`.
+///
+/// `name = "..."` is the name under which the checkpoint of the projection is stored.
 ///
 /// ```
 /// use cqrs_core::{Change, View, projection};
@@ -197,11 +236,14 @@ pub fn subscriber(args: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro_attribute]
 pub fn projection(args: TokenStream, item: TokenStream) -> TokenStream {
-    attribute(args, item, listener::projection)
+    attribute(args, item, subscriptions::projection)
 }
 
-/// A read model in SQL of one's own: `async fn(Recorded<Event>, needs..., tx: &mut dyn Tx) -> Result<(), BoxError>`, with an
-/// explicit `name = "..."`. The transaction also takes the position.
+/// Registers a projector, which maintains a read model with its own SQL:
+/// `async fn(Recorded<Event>, needs..., tx: &mut dyn Tx) -> Result<(), BoxError>`.
+///
+/// `name = "..."` is the name under which the checkpoint of the projector is stored. The checkpoint moves in the same
+/// transaction.
 ///
 /// ```
 /// use cqrs_core::{BoxError, Recorded, projector, storage::Tx};
@@ -213,28 +255,30 @@ pub fn projection(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// #[projector(name = "likes")]
 /// async fn count_likes(event: Recorded<Liked>, tx: &mut dyn Tx) -> Result<(), BoxError> {
-///     // postgres::transaction(tx) gives sqlx's transaction
+///     // `postgres::transaction(tx)` returns the transaction of sqlx.
 ///     Ok(())
 /// }
 /// ```
 #[proc_macro_attribute]
 pub fn projector(args: TokenStream, item: TokenStream) -> TokenStream {
-    attribute(args, item, listener::projector)
+    attribute(args, item, subscriptions::projector)
 }
 
-/// What others are told of an event: `fn(&Event) -> Option<Contract>` or `fn(&Recorded<Event>) -> Option<Contract>`. Any number
-/// per event type; of one event, at most one may speak.
+/// Registers a publisher, which returns the integration event for an event: `fn(&Event) -> Option<IntegrationEvent>` or
+/// `fn(&Recorded<Event>) -> Option<IntegrationEvent>`.
+///
+/// An event type may have any number of publishers, but at most one of them may return `Some` for one event.
 ///
 /// ```
 /// use cqrs_core::publish;
-/// # use cqrs_core::{BoxError, Contract, Event};
+/// # use cqrs_core::{BoxError, Event, IntegrationEvent};
 /// # use serde::{Deserialize, Serialize};
 /// # #[derive(Clone, Serialize, Deserialize, Event)]
 /// # #[event(name = "user", version = 1)]
 /// # pub enum UserEvent { Registered { id: u64 }, Renamed }
 /// # #[derive(Clone)]
 /// # pub struct UserRegistered { user_id: String }
-/// # impl Contract for UserRegistered {
+/// # impl IntegrationEvent for UserRegistered {
 /// #     const NAME: &'static str = "user.registered.v1";
 /// #     const TOPIC: &'static str = "user.events.v1";
 /// #     fn key(&self) -> String { self.user_id.clone() }
@@ -255,28 +299,29 @@ pub fn publish(args: TokenStream, item: TokenStream) -> TokenStream {
     attribute(args, item, publish::expand)
 }
 
-/// `what` is the sentence's subject. After a mistake the impl still stands there: one mistake is one error.
+/// Runs a derive. `subject` begins its error messages, such as "a command". After a mistake the fallback impl is
+/// written as well, so that one mistake gives one error.
 fn derive(
     input: TokenStream,
-    what: &str,
+    subject: &str,
     expand: fn(&DeriveInput) -> syn::Result<Tokens>,
     fallback: fn(&DeriveInput) -> Tokens,
 ) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     if !input.generics.params.is_empty() {
-        let say = format!("{what} cannot be generic: it is found by its type, or stored under one name");
-        return syn::Error::new_spanned(&input.generics, say).into_compile_error().into();
+        let message = format!("{subject} cannot be generic: it is found by its type or stored under one name");
+        return syn::Error::new_spanned(&input.generics, message).into_compile_error().into();
     }
-    let written = expand(&input).unwrap_or_else(|mistake| {
-        let (mistake, fallback) = (mistake.into_compile_error(), fallback(&input));
-        quote::quote!(#mistake #fallback)
+    let output = expand(&input).unwrap_or_else(|error| {
+        let (error, fallback) = (error.into_compile_error(), fallback(&input));
+        quote::quote!(#error #fallback)
     });
-    written.into()
+    output.into()
 }
 
-/// After a mistake the function still stands there: one mistake is one error.
+/// Runs an attribute. After a mistake the function itself is still written, so that one mistake gives one error.
 fn attribute(args: TokenStream, item: TokenStream, expand: fn(Tokens, &ItemFn) -> syn::Result<Tokens>) -> TokenStream {
     let item = parse_macro_input!(item as ItemFn);
-    let written = expand(args.into(), &item).unwrap_or_else(syn::Error::into_compile_error);
-    quote::quote!(#item #written).into()
+    let output = expand(args.into(), &item).unwrap_or_else(syn::Error::into_compile_error);
+    quote::quote!(#item #output).into()
 }

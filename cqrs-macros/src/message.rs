@@ -1,4 +1,4 @@
-//! derive(Command, Query): a name and a marker.
+//! `derive(Command)` and `derive(Query)`: implement `Message` and `Request`.
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::{DeriveInput, Result};

@@ -1,7 +1,7 @@
-//! #[publish]: what others are told of an event.
+//! `#[publish]`: registers the function that turns an event into an integration event.
 use crate::{
     function::{Function, submit},
-    listener::seen,
+    subscriptions::event_argument,
 };
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -9,29 +9,36 @@ use syn::{Error, ItemFn, Result, spanned::Spanned};
 
 pub(crate) fn expand(args: TokenStream, item: &ItemFn) -> Result<TokenStream> {
     if !args.is_empty() {
-        return Err(Error::new_spanned(args, "`#[publish]` takes no arguments: topic and name belong to the contract"));
+        let message = "`#[publish]` takes no arguments: the integration event defines topic and name";
+        return Err(Error::new_spanned(args, message));
     }
-    let function = Function::of(item, "a publisher", "`&Event`", "Option<ContractEvent>", false)?;
+    let function = Function::parse(item, "a publisher", "`&Event`", "Option<IntegrationEvent>", false)?;
     if let Some(need) = function.needs.first() {
-        return Err(Error::new_spanned(need, "a publisher is pure: it takes the event alone"));
+        return Err(Error::new_spanned(need, "a publisher is a pure function: its only parameter is the event"));
     }
-    let (ident, text, returns) = (function.ident, function.text(), function.returns);
-    let event = seen(&function)?;
-    let told = quote_spanned!(returns.span()=> ::cqrs_core::__private::Tells::told);
-    let contract = quote_spanned!(returns.span()=> <#returns as ::cqrs_core::__private::Tells>::Contract);
+    let (ident, name, returns) = (function.ident, function.name(), function.returns);
+    let event = event_argument(&function)?;
+    let into_option = quote_spanned!(returns.span()=> ::cqrs_core::__private::PublisherReturn::into_option);
+    let integration_event =
+        quote_spanned!(returns.span()=> <#returns as ::cqrs_core::__private::PublisherReturn>::IntegrationEvent);
     let submit = submit(quote! {
         ::cqrs_core::__private::Registration::publisher(
-            ::core::module_path!(), #text, ::core::any::TypeId::of::<#event>,
-            <#contract as ::cqrs_core::Contract>::NAME, <#contract as ::cqrs_core::Contract>::TOPIC, tell,
+            ::core::module_path!(), #name, ::core::any::TypeId::of::<#event>,
+            <#integration_event as ::cqrs_core::IntegrationEvent>::NAME,
+            <#integration_event as ::cqrs_core::IntegrationEvent>::TOPIC, run_publisher,
         )
     });
     Ok(quote! {
         const _: () = {
-            fn tell(event: &(dyn ::core::any::Any + ::core::marker::Send + ::core::marker::Sync), entry: &::cqrs_core::batch::NewEntry)
-                -> ::core::result::Result<::core::option::Option<::cqrs_core::batch::Told>, ::cqrs_core::Fault>
-            {
-                ::cqrs_core::__private::tell::<#event, #contract>(event, entry, |recorded| {
-                    #told(#ident(::cqrs_core::__private::Seen::of(recorded)))
+            fn run_publisher(
+                event: &(dyn ::core::any::Any + ::core::marker::Send + ::core::marker::Sync),
+                entry: &::cqrs_core::__private::NewEntry,
+            ) -> ::core::result::Result<
+                ::core::option::Option<::cqrs_core::__private::OutgoingMessage>,
+                ::cqrs_core::Fault,
+            > {
+                ::cqrs_core::__private::outgoing_message::<#event, #integration_event>(event, entry, |recorded| {
+                    #into_option(#ident(::cqrs_core::__private::EventArgument::from_recorded(recorded)))
                 })
             }
             #submit

@@ -1,4 +1,4 @@
-//! derive(View): its name, its key, and a function for each index.
+//! `derive(View)`: implements `View` and adds a function for each index.
 use crate::{
     aggregate::named_fields,
     attr::{Keys, required},
@@ -11,7 +11,7 @@ use syn::{
     punctuated::Punctuated,
 };
 
-/// `by_owner(owner, -opened)`.
+/// An index as written in the attribute: `by_owner(owner, -opened)`.
 struct Index {
     name: Ident,
     columns: Punctuated<Column, Token![,]>,
@@ -39,21 +39,22 @@ impl Parse for Column {
 
 pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let ident = &input.ident;
-    let keys = Keys::of(&input.attrs, "view", &["name", "key"])?;
-    let say = "a view is stored under an explicit name: write `#[view(name = \"...\", key = Type)]`";
-    let name = required(keys.name, ident.span(), say)?;
-    let key = required(keys.key, ident.span(), "say under what it is found: `#[view(..., key = Type)]`")?;
-    let indexes = input.attrs.iter().filter(|it| it.path().is_ident("index")).map(|it| it.parse_args::<Index>());
+    let keys = Keys::from_attributes(&input.attrs, "view", &["name", "key"])?;
+    let message = "a view is stored under an explicit name: write `#[view(name = \"...\", key = Type)]`";
+    let name = required(keys.name, ident.span(), message)?;
+    let key = required(keys.key, ident.span(), "a view needs the type of its key: write `#[view(..., key = Type)]`")?;
+    let attributes = input.attrs.iter().filter(|attribute| attribute.path().is_ident("index"));
+    let indexes = attributes.map(|attribute| attribute.parse_args::<Index>());
     let indexes = indexes.collect::<Result<Vec<_>>>()?;
     let fields = match indexes.is_empty() {
         true => Vec::new(),
-        false => named_fields(input, "a view with an index is a struct with named fields")?,
+        false => named_fields(input, "a view with an index must be a struct with named fields")?,
     };
     let mut entries = Vec::new();
     let mut ranges = Vec::new();
-    for (at, index) in indexes.iter().enumerate() {
-        if indexes[..at].iter().any(|before| before.name == index.name) {
-            return Err(Error::new(index.name.span(), "two indexes have this name"));
+    for (i, index) in indexes.iter().enumerate() {
+        if indexes[..i].iter().any(|before| before.name == index.name) {
+            return Err(Error::new(index.name.span(), format!("two indexes have the name `{}`", index.name)));
         }
         entries.push(entry(index, &fields)?);
         ranges.push(range(index, &fields)?);
@@ -77,7 +78,7 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
 
 fn field<'a>(column: &Column, fields: &[&'a Field]) -> Result<&'a Field> {
     let found = fields.iter().find(|field| field.ident.as_ref() == Some(&column.field)).copied();
-    found.ok_or_else(|| Error::new(column.field.span(), "the view has no such field"))
+    found.ok_or_else(|| Error::new(column.field.span(), format!("the view has no field `{}`", column.field)))
 }
 
 fn entry(index: &Index, fields: &[&Field]) -> Result<TokenStream> {
@@ -91,13 +92,14 @@ fn entry(index: &Index, fields: &[&Field]) -> Result<TokenStream> {
     Ok(quote!((#name, { let mut entry = ::std::vec::Vec::new(); #(#puts)* entry })))
 }
 
-/// The first column is given, unless it has a sign: then the index orders everything.
+/// Writes the function that returns a range of the index. Its argument is the value of the first column. An index whose
+/// first column has a sign orders all entries, so its function takes no argument.
 fn range(index: &Index, fields: &[&Field]) -> Result<TokenStream> {
     let Some(first) = index.columns.first() else {
-        return Err(Error::new(index.name.span(), "an index has at least one column"));
+        return Err(Error::new(index.name.span(), "an index must have at least one column"));
     };
     let (name, text) = (&index.name, index.name.to_string());
-    let doc = format!("The index `{text}`, for `Views::page`.");
+    let doc = format!("Returns the range of the index `{text}`, for `Views::page`.");
     let (given, put) = if first.signed {
         (quote!(), quote!())
     } else {
@@ -118,5 +120,5 @@ fn range(index: &Index, fields: &[&Field]) -> Result<TokenStream> {
 }
 
 fn is_string(ty: &Type) -> bool {
-    matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|it| it.ident == "String"))
+    matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|segment| segment.ident == "String"))
 }

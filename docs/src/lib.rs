@@ -1,13 +1,13 @@
 //! The documents as a crate: every Rust block of every chapter is compiled and run as a test, so that none can be out of date.
 //!
-//! `cargo test -p docs --doc` runs them. One story goes through all chapters; what an earlier one has shown, a later one takes
-//! with a hidden line such as `docs::user!();`. The macros below are that: text, said once.
+//! `cargo test -p docs --doc` runs them. One example runs through all chapters. A later chapter includes the code of an earlier
+//! one with a line such as `docs::user!();`, which stands for the text of the macro below.
 //!
-//! The blocks of the repository's README stand here, with what a whole program needs around them. This one
+//! The blocks of the repository's README stand here, with the code that a whole program needs around them. The first:
 //!
 //! ```
 //! # docs::user!();
-//! # use {cqrs_core::{Command, Repo, Result, handler}, serde::{Deserialize, Serialize}};
+//! # use {cqrs_core::{Command, HandlerResult, Repo, handler}, serde::{Deserialize, Serialize}};
 //! #[derive(Clone, Serialize, Deserialize, Command)]
 //! pub struct RenameUser {
 //!     pub id: UserId,
@@ -15,41 +15,42 @@
 //! }
 //!
 //! #[handler]
-//! pub async fn rename_user(command: RenameUser, users: Repo<User>) -> Result<(), UserError> {
+//! pub async fn rename_user(command: RenameUser, users: Repo<User>) -> HandlerResult<(), UserError> {
 //!     users.update(&command.id, |user| user.rename(command.nickname)).await?;
 //!     Ok(())
 //! }
 //! ```
 //!
-//! and the two worlds:
+//! The second, embedded and deployed:
 //!
 //! ```no_run
-//! # use cqrs_core::{App, storage::{postgres::Postgres, sqlite::Sqlite}, transport::InProcess};
+//! # use cqrs_core::{App, AppBuilder, BoxError, storage::{postgres::Postgres, sqlite::Sqlite}, transport::InProcess};
 //! # use cqrs_kafka::{Kafka, KafkaConfig};
-//! # async fn wiring(database: String, kafka: KafkaConfig, in_process: InProcess) -> Result<[App; 2], cqrs_core::BoxError> {
+//! # async fn wiring(database: String, kafka: KafkaConfig, in_process: InProcess) -> Result<[AppBuilder; 2], BoxError> {
 //! # let embedded =
-//! App::new("user").storage(Sqlite::open("data/user.db").await?).transport(in_process)
+//! App::builder("user").storage(Sqlite::open("data/user.db").await?).transport(in_process)
 //! # ; let deployed =
-//! App::new("user").storage(Postgres::connect(&database).await?).transport(Kafka::connect(kafka)?)
+//! App::builder("user").storage(Postgres::connect(&database).await?).transport(Kafka::connect(kafka)?)
 //! # ; Ok([embedded, deployed]) }
 //! ```
 //!
-//! That they are the README's, in both languages, is a test as well:
+//! This test checks that both are the README's blocks, in both languages:
 //!
 //! ```
 //! let here = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/lib.rs"));
 //! let english = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md"));
 //! let korean = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/README.ko.md"));
 //! for readme in [english, korean] {
-//!     let blocks: Vec<&str> = readme.split("```rust\n").skip(1).map(|it| it.split("```").next().unwrap()).collect();
+//!     let blocks: Vec<&str> =
+//!         readme.split("```rust\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
 //!     assert_eq!(blocks.len(), 2);
-//!     for line in blocks.iter().flat_map(|it| it.lines()) {
+//!     for line in blocks.iter().flat_map(|block| block.lines()) {
 //!         assert!(here.contains(format!("//! {line}").trim_end()), "not compiled: {line}");
 //!     }
 //! }
 //! ```
 //!
-//! And what `adding-a-use-case.md` quotes stands in the files it names:
+//! This one checks that the quotations in `adding-a-use-case.md` stand in the files it names:
 //!
 //! ```
 //! use std::{fs, path::Path};
@@ -63,7 +64,19 @@
 //!     let file = fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
 //!     let lines: Vec<&str> = file.lines().map(str::trim).collect();
 //!     for line in quote[1].split("```").next().unwrap().lines().map(str::trim).filter(|line| !line.is_empty()) {
-//!         assert!(lines.contains(&line), "{path} does not say {line}");
+//!         assert!(lines.contains(&line), "{path} does not contain {line}");
+//!     }
+//! }
+//! ```
+//!
+//! And this one that no block of the guide has hidden lines, so that a reader of the Markdown sees the same code as the compiler:
+//!
+//! ```
+//! let guide = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("guide");
+//! for chapter in std::fs::read_dir(guide).unwrap() {
+//!     let text = std::fs::read_to_string(chapter.unwrap().path()).unwrap();
+//!     for block in text.split("```rust").skip(1).map(|rest| rest.split("```").next().unwrap()) {
+//!         assert!(!block.lines().any(|line| line == "#" || line.trim_start().starts_with("# ")), "hidden line in {block}");
 //!     }
 //! }
 //! ```
@@ -90,14 +103,14 @@ pub mod production {}
 macro_rules! user {
     () => {
         cqrs_core::id!(
-            /// Identifies a person.
+            /// Identifies a user.
             pub UserId
         );
 
         #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
         pub struct Nickname(String);
         impl Nickname {
-            pub fn parse(text: &str) -> std::result::Result<Nickname, UserError> {
+            pub fn parse(text: &str) -> Result<Nickname, UserError> {
                 let text = text.trim();
                 let fits = (1..=20).contains(&text.chars().count());
                 if fits { Ok(Nickname(text.to_owned())) } else { Err(UserError::Nickname) }
@@ -141,15 +154,15 @@ macro_rules! user {
             pub fn register(id: UserId, nickname: Nickname) -> UserEvent {
                 UserEvent::Registered { id, nickname }
             }
-            pub fn rename(&self, nickname: Nickname) -> std::result::Result<Option<UserEvent>, UserError> {
+            pub fn rename(&self, nickname: Nickname) -> Result<Option<UserEvent>, UserError> {
                 self.require_active()?;
                 Ok((nickname != self.nickname).then_some(UserEvent::Renamed { id: self.id, nickname }))
             }
-            pub fn deactivate(&self) -> std::result::Result<UserEvent, UserError> {
+            pub fn deactivate(&self) -> Result<UserEvent, UserError> {
                 self.require_active()?;
                 Ok(UserEvent::Deactivated { id: self.id })
             }
-            fn require_active(&self) -> std::result::Result<(), UserError> {
+            fn require_active(&self) -> Result<(), UserError> {
                 if self.active { Ok(()) } else { Err(UserError::Deactivated) }
             }
         }
@@ -186,7 +199,7 @@ macro_rules! commands {
             command: RegisterUser,
             users: cqrs_core::Repo<User>,
             clock: cqrs_core::Clock,
-        ) -> cqrs_core::Result<UserId, UserError> {
+        ) -> cqrs_core::HandlerResult<UserId, UserError> {
             let id = UserId(clock.id());
             users.create(User::register(id, command.nickname))?;
             Ok(id)
@@ -197,14 +210,17 @@ macro_rules! commands {
             pub nickname: Nickname,
         }
         #[cqrs_core::handler]
-        async fn rename_user(command: RenameUser, users: cqrs_core::Repo<User>) -> cqrs_core::Result<(), UserError> {
+        async fn rename_user(
+            command: RenameUser,
+            users: cqrs_core::Repo<User>,
+        ) -> cqrs_core::HandlerResult<(), UserError> {
             users.update(&command.id, |user| user.rename(command.nickname)).await?;
             Ok(())
         }
     };
 }
 
-/// The read model of chapter 5 and the query of chapter 2.
+/// The read model of chapter 5.
 #[macro_export]
 macro_rules! profile {
     () => {
@@ -230,6 +246,13 @@ macro_rules! profile {
                 UserEvent::Deactivated { id } => Profile::remove(id),
             }
         }
+    };
+}
+
+/// The query of chapter 2 on that read model.
+#[macro_export]
+macro_rules! find_profile {
+    () => {
         #[derive(Clone, cqrs_core::Query)]
         pub struct FindProfile {
             pub id: UserId,
@@ -238,13 +261,13 @@ macro_rules! profile {
         async fn find_profile(
             query: FindProfile,
             profiles: cqrs_core::Views<Profile>,
-        ) -> cqrs_core::Result<Option<Profile>, cqrs_core::Never> {
+        ) -> cqrs_core::HandlerResult<Option<Profile>> {
             Ok(profiles.get(&query.id).await?)
         }
     };
 }
 
-/// A contract event of another service, as code generation writes it: chapter 6.
+/// An integration event of another service, as code generation writes it: chapter 6.
 #[macro_export]
 macro_rules! counsel_replied {
     () => {
@@ -252,7 +275,7 @@ macro_rules! counsel_replied {
         pub struct CounselReplied {
             pub user_id: String,
         }
-        impl cqrs_core::Contract for CounselReplied {
+        impl cqrs_core::IntegrationEvent for CounselReplied {
             const NAME: &'static str = "com.example.counsel.replied";
             const TOPIC: &'static str = "counseling.events.v1";
             fn key(&self) -> String {
@@ -261,17 +284,17 @@ macro_rules! counsel_replied {
             fn encode(&self) -> Vec<u8> {
                 self.user_id.clone().into_bytes()
             }
-            fn decode(bytes: &[u8]) -> std::result::Result<Self, cqrs_core::BoxError> {
+            fn decode(bytes: &[u8]) -> Result<Self, cqrs_core::BoxError> {
                 Ok(CounselReplied { user_id: String::from_utf8(bytes.to_vec())? })
             }
         }
-        impl cqrs_core::Heard for CounselReplied {
+        impl cqrs_core::Subscribable for CounselReplied {
             const SOURCE: cqrs_core::Source = cqrs_core::Source::Topic {
-                topic: <Self as cqrs_core::Contract>::TOPIC,
-                name: <Self as cqrs_core::Contract>::NAME,
+                topic: <Self as cqrs_core::IntegrationEvent>::TOPIC,
+                name: <Self as cqrs_core::IntegrationEvent>::NAME,
             };
-            fn decode(_: &str, _: u32, bytes: &[u8]) -> std::result::Result<Self, cqrs_core::BoxError> {
-                <Self as cqrs_core::Contract>::decode(bytes)
+            fn decode(_: &str, _: u32, bytes: &[u8]) -> Result<Self, cqrs_core::BoxError> {
+                <Self as cqrs_core::IntegrationEvent>::decode(bytes)
             }
         }
     };

@@ -1,4 +1,4 @@
-//! Turns `proto/` into Rust without a system `protoc`: messages, clients, servers, and what makes an event a contract.
+//! Compiles `proto/` to Rust without a system `protoc`: messages, clients, servers, and integration events.
 use protox::prost_reflect::{
     Cardinality, DescriptorPool, DynamicMessage, ExtensionDescriptor, Kind, MessageDescriptor,
 };
@@ -23,39 +23,44 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Sorted, so that what is generated does not depend on the file system.
+/// Returns the files in sorted order, so that the generated code does not depend on the file system.
 fn proto_files(folder: &Path) -> io::Result<BTreeSet<PathBuf>> {
     let mut found = BTreeSet::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
             found.append(&mut proto_files(&path)?);
-        } else if path.extension().is_some_and(|it| it == "proto") {
+        } else if path.extension().is_some_and(|extension| extension == "proto") {
             found.insert(path);
         }
     }
     Ok(found)
 }
 
-/// The options of `common/v1/event.proto`, as Rust. A slip in them stops the build: nothing later would notice.
+/// Generates Rust from the options of `common/v1/event.proto`. An error in them fails the build, because nothing later
+/// checks them.
 fn events(pool: &DescriptorPool) -> String {
     let option = |name| pool.get_extension_by_name(name).unwrap_or_else(|| panic!("{name} is not declared"));
     let (topic, event) = (option("com.hearlers.v1.common.topic"), option("com.hearlers.v1.common.event"));
 
     let (mut names, mut topics, mut code) = (BTreeSet::new(), BTreeSet::new(), String::new());
-    for message in pool.all_messages().filter(|it| it.options().has_extension(&event)) {
+    for message in pool.all_messages().filter(|message| message.options().has_extension(&event)) {
         let options = message.options();
         let options = options.get_extension(&event);
         let options = options.as_message().expect("an EventContract");
         let (name, key) = (text(options, "name"), text(options, "key"));
         let topic = file_topic(&message, &topic);
-        assert!(names.insert(name.clone()), "two events are called {name}");
-        assert!(is_plain_string(&message, &key), "{}: the key `{key}` is no plain string field", message.full_name());
+        assert!(names.insert(name.clone()), "two events have the name {name}");
+        assert!(
+            is_plain_string(&message, &key),
+            "{}: the key `{key}` is not a plain string field",
+            message.full_name()
+        );
         code += &implementation(message.name(), &name, &topic, &key);
         topics.insert(topic);
     }
     format!(
-        "/// The topics of all events here.\npub const TOPICS: &[&str] = &{:?};\n{code}",
+        "/// The topics of all events.\npub const TOPICS: &[&str] = &{:?};\n{code}",
         topics.iter().collect::<Vec<_>>()
     )
 }
@@ -72,15 +77,15 @@ fn file_topic(message: &MessageDescriptor, topic: &ExtensionDescriptor) -> Strin
 }
 
 fn is_plain_string(message: &MessageDescriptor, field: &str) -> bool {
-    message.get_field_by_name(field).is_some_and(|it| {
-        it.kind() == Kind::String && it.cardinality() != Cardinality::Repeated && !it.supports_presence()
+    message.get_field_by_name(field).is_some_and(|field| {
+        field.kind() == Kind::String && field.cardinality() != Cardinality::Repeated && !field.supports_presence()
     })
 }
 
 fn implementation(message: &str, name: &str, topic: &str, key: &str) -> String {
     format!(
         r#"
-impl ::cqrs_core::Contract for {message} {{
+impl ::cqrs_core::IntegrationEvent for {message} {{
     const NAME: &'static str = {name:?};
     const TOPIC: &'static str = {topic:?};
     fn key(&self) -> String {{
@@ -93,13 +98,13 @@ impl ::cqrs_core::Contract for {message} {{
         Ok(::prost::Message::decode(bytes)?)
     }}
 }}
-impl ::cqrs_core::Heard for {message} {{
+impl ::cqrs_core::Subscribable for {message} {{
     const SOURCE: ::cqrs_core::Source = ::cqrs_core::Source::Topic {{
-        topic: <Self as ::cqrs_core::Contract>::TOPIC,
-        name: <Self as ::cqrs_core::Contract>::NAME,
+        topic: <Self as ::cqrs_core::IntegrationEvent>::TOPIC,
+        name: <Self as ::cqrs_core::IntegrationEvent>::NAME,
     }};
     fn decode(_name: &str, _schema: u32, bytes: &[u8]) -> Result<Self, ::cqrs_core::BoxError> {{
-        <Self as ::cqrs_core::Contract>::decode(bytes)
+        <Self as ::cqrs_core::IntegrationEvent>::decode(bytes)
     }}
 }}
 "#

@@ -1,3 +1,3 @@
--- One database per service: nobody reads another's tables. Run once, when compose creates the volume.
+-- One database per service, because a service must not read another's tables. Runs once, when compose creates the volume.
 create database "user";
 create database counseling;

@@ -1,14 +1,15 @@
--- Messages that could not be handled, and those of their key that came after them, in order. `topic` to `body` are the record as it
--- came; without topic it is an entry of the own log, and `at` its position.
--- cache 1, or the order of two sessions would not be the order in which they parked.
+-- Parked messages (an ordered dead-letter queue): messages that could not be handled, and the later messages of the
+-- same key, in order. The columns `topic` to `body` are the record as it was received. Without a topic, the message is
+-- an entry of the service's own log, and `at` is its position. The sequence has cache 1; with more, the numbers of two
+-- sessions would not grow in the order in which they parked.
 create table cqrs.parked (
     seq bigint generated always as identity (cache 1) primary key,
     reader text collate "C" not null, key text collate "C" not null, message uuid not null, at bigint not null,
     topic text collate "C", part text collate "C", record_key bytea, headers json, body bytea,
     error text not null, attempts int not null, since timestamptz not null default now()
 );
-create index parked_of on cqrs.parked (reader, key, seq);
+create index parked_by_key on cqrs.parked (reader, key, seq);
 
--- What retention looks for.
-create index inbox_at on cqrs.inbox (at);
-create index answer_at on cqrs.answer (at);
+-- Retention looks for old rows through these indexes.
+create index inbox_handled_at on cqrs.inbox (handled_at);
+create index stored_response_stored_at on cqrs.stored_response (stored_at);

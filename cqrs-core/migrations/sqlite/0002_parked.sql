@@ -1,5 +1,6 @@
--- Messages that could not be handled, and those of their key that came after them, in order. `topic` to `body` are the record as it
--- came; without topic it is an entry of the own log, and `at` its position.
+-- Parked messages (an ordered dead-letter queue): messages that could not be handled, and the later messages of the
+-- same key, in order. The columns `topic` to `body` are the record as it was received. Without a topic, the message is
+-- an entry of the service's own log, and `at` is its position.
 create table cqrs_parked (
     seq integer primary key autoincrement,
     reader text not null,
@@ -15,4 +16,4 @@ create table cqrs_parked (
     attempts integer not null,
     since integer not null default (cast(unixepoch('subsec') * 1000000 as integer))
 );
-create index cqrs_parked_of on cqrs_parked (reader, key, seq);
+create index cqrs_parked_by_key on cqrs_parked (reader, key, seq);

@@ -1,35 +1,39 @@
-//! The background jobs of a running app: each a step, called again and again until told to stop.
-use super::{Running, Shared};
+//! The background jobs of a running app. Each job is a step that is called repeatedly until the app stops.
 use crate::{
-    Fault,
-    log::{LogFollower, Relay, Retention, Step},
-    topic::{Consumer, TopicFollower},
+    app::App,
+    app::purge::Purge,
+    consumer::{Consumer, LogFollower, TopicFollower},
+    environment::{Task, backoff, within},
+    error::Fault,
+    job::Step,
+    relay::Relay,
+    runtime::Runtime,
     transport::TransportError,
-    world::{Task, backoff, within},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 
-/// An app that has joined its groups and does not run yet.
+/// An app that has joined its consumer groups and does not run yet.
+#[must_use = "nothing runs before `start` is called on it"]
 #[derive(Debug)]
 pub struct Joined {
-    pub(super) app: Running,
+    pub(super) app: App,
     pub(super) consumers: Vec<Consumer>,
     pub(super) followers: Vec<TopicFollower>,
 }
 impl Joined {
-    /// Lets the background jobs run.
+    /// Starts the background jobs.
     pub fn start(self) -> Background {
         let own = self.app.own_jobs();
-        Background::new(self.app.shared.clone()).with(own).with(self.jobs())
+        Background::new(self.app.runtime.clone()).with(own).with(self.jobs())
     }
-    /// What needs the broker.
+    /// Returns the jobs that need the broker.
     fn jobs(self) -> Vec<Box<dyn Job>> {
         let Joined { app, consumers, followers } = self;
         let mut jobs: Vec<Box<dyn Job>> = Vec::new();
-        jobs.extend(consumers.into_iter().map(|it| Box::new(it) as Box<dyn Job>));
-        jobs.extend(followers.into_iter().map(|it| Box::new(it) as Box<dyn Job>));
-        jobs.extend(app.relays().into_iter().map(|it| Box::new(it) as Box<dyn Job>));
+        jobs.extend(consumers.into_iter().map(|consumer| Box::new(consumer) as Box<dyn Job>));
+        jobs.extend(followers.into_iter().map(|follower| Box::new(follower) as Box<dyn Job>));
+        jobs.extend(app.relays().into_iter().map(|relay| Box::new(relay) as Box<dyn Job>));
         jobs
     }
 }
@@ -38,48 +42,53 @@ pub(super) fn broker(error: TransportError) -> Fault {
     Fault::unavailable("the broker cannot be used").because(error)
 }
 
-/// The background jobs of a running app. Dropping it stops them at their next await; [`stop`](Background::stop) lets them finish.
+/// The background jobs of a running app.
+///
+/// Dropping it stops the jobs at their next await; [`stop`](Background::stop) lets them finish.
+#[must_use = "dropping it stops every background job"]
 #[derive(Debug)]
 pub struct Background {
     stop: watch::Sender<bool>,
     tasks: Vec<Task>,
-    shared: Arc<Shared>,
+    runtime: Arc<Runtime>,
 }
 impl Background {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Background { stop: watch::Sender::new(false), tasks: Vec::new(), shared }
+    pub(super) fn new(runtime: Arc<Runtime>) -> Self {
+        Background { stop: watch::Sender::new(false), tasks: Vec::new(), runtime }
     }
     pub(super) fn with(mut self, jobs: Vec<Box<dyn Job>>) -> Self {
         let spawn = |job| {
-            let stepping = keep_stepping(self.shared.clone(), job, self.stop.subscribe());
-            self.shared.world.spawn(Box::pin(stepping))
+            let stepping = keep_stepping(self.runtime.clone(), job, self.stop.subscribe());
+            self.runtime.environment.spawn(Box::pin(stepping))
         };
         self.tasks.extend(jobs.into_iter().map(spawn));
         self
     }
-    /// Joins the groups as soon as the broker is there, and lets the rest run then.
-    pub(super) fn with_later(mut self, app: Running) -> Self {
+    /// Adds the jobs that need the broker, once the broker can be reached and the groups are joined.
+    pub(super) fn with_broker_jobs_later(mut self, app: App) -> Self {
         let stop = self.stop.subscribe();
-        self.tasks.push(self.shared.world.spawn(Box::pin(join_later(app, stop))));
+        self.tasks.push(self.runtime.environment.spawn(Box::pin(join_later(app, stop))));
         self
     }
-    /// Lets every job finish what it does, for at most `patience`, then ends what is left. `true` when nothing was left.
-    pub async fn stop(mut self, patience: Duration) -> bool {
+    /// Stops the jobs. Each job finishes its current work; after `timeout` the remaining jobs are aborted.
+    ///
+    /// Returns `true` when every job finished in time.
+    pub async fn stop(mut self, timeout: Duration) -> bool {
         self.stop.send_replace(true);
-        let world = self.shared.world.clone();
+        let environment = self.runtime.environment.clone();
         let tasks = std::mem::take(&mut self.tasks);
         let aborts: Vec<_> = tasks.iter().map(Task::aborter).collect();
         let all = async {
             for task in tasks {
                 task.ended().await;
             }
-            self.shared.transport.close().await;
+            self.runtime.transport.close().await;
         };
-        let done = within(&*world, patience, all).await.is_some();
+        let done = within(&*environment, timeout, all).await.is_some();
         aborts.iter().for_each(|abort| abort());
         done
     }
-    /// Whether every job is still there; a job only ends when told.
+    /// Returns whether every job still runs. A job that ended before [`stop`](Background::stop) has panicked.
     pub fn is_healthy(&self) -> bool {
         self.tasks.iter().all(|task| !task.is_finished())
     }
@@ -91,12 +100,13 @@ impl Drop for Background {
     }
 }
 
-/// A background job: steps, and what to do between and after them.
+/// A background job.
 #[async_trait::async_trait]
 pub(super) trait Job: Send {
     fn name(&self) -> String;
     async fn step(&mut self) -> Result<Step, crate::BoxError>;
-    /// Whether the next step is work, to be finished also when told to stop; otherwise it may be a wait, and can be dropped.
+    /// Returns whether the next step does work that must finish during a shutdown. Any other step may be waiting and
+    /// can be dropped.
     fn works(&self) -> bool {
         false
     }
@@ -134,7 +144,7 @@ impl Job for Relay {
     async fn step(&mut self) -> Result<Step, crate::BoxError> {
         Ok(Relay::step(self).await?)
     }
-    /// A step that is dropped in the middle of moving the cursors leaves them where they were.
+    /// A step that is dropped while it moves the checkpoints leaves them unmoved.
     fn works(&self) -> bool {
         self.drains()
     }
@@ -143,12 +153,12 @@ impl Job for Relay {
     }
 }
 #[async_trait::async_trait]
-impl Job for Retention {
+impl Job for Purge {
     fn name(&self) -> String {
         "retention".to_owned()
     }
     async fn step(&mut self) -> Result<Step, crate::BoxError> {
-        Ok(Retention::step(self).await?)
+        Ok(Purge::step(self).await?)
     }
 }
 #[async_trait::async_trait]
@@ -164,43 +174,44 @@ impl Job for Consumer {
     }
 }
 
-/// Other processes commit too, and tell nobody: look again this often.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// Where this process is the only one, a look is only a safety net.
-const LOOK_AGAIN_ALONE: Duration = Duration::from_secs(5);
+/// The poll interval of an idle job. Commits of other processes do not wake it.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// The poll interval where this process is the only writer. Its own commits wake the job, so polling is only a safety
+/// net.
+const EXCLUSIVE_POLL_INTERVAL: Duration = Duration::from_secs(5);
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-async fn join_later(app: Running, stop: watch::Receiver<bool>) {
-    let world = app.shared.world.clone();
+async fn join_later(app: App, stop: watch::Receiver<bool>) {
+    let environment = app.runtime.environment.clone();
     for attempt in 0.. {
         let joining = async {
-            world.sleep(backoff(&*world, attempt, FIRST_WAIT, LONGEST_WAIT)).await;
+            environment.sleep(backoff(&*environment, attempt, FIRST_WAIT, LONGEST_WAIT)).await;
             app.join_groups().await
         };
         let joined = tokio::select! {
             biased;
-            () = told(stop.clone()) => return,
+            () = stopped(stop.clone()) => return,
             joined = joining => joined,
         };
         match joined {
             Ok(joined) => {
-                tracing::info!(service = app.service(), "the broker is there");
-                let step = |job| keep_stepping(app.shared.clone(), job, stop.clone());
+                tracing::info!(service = app.service(), "connected to the broker");
+                let step = |job| keep_stepping(app.runtime.clone(), job, stop.clone());
                 futures_util::future::join_all(joined.jobs().into_iter().map(step)).await;
                 return;
             }
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
-                tracing::warn!(service = app.service(), attempt, error, "the broker is still down");
+                tracing::warn!(service = app.service(), attempt, error, "the broker is still down; trying again");
             }
         }
     }
 }
 
-async fn keep_stepping(shared: Arc<Shared>, mut job: Box<dyn Job>, stop: watch::Receiver<bool>) {
-    let (world, storage) = (&*shared.world, &*shared.storage);
-    let again = if storage.is_exclusive() { LOOK_AGAIN_ALONE } else { LOOK_AGAIN };
+async fn keep_stepping(runtime: Arc<Runtime>, mut job: Box<dyn Job>, stop: watch::Receiver<bool>) {
+    let (environment, storage) = (&*runtime.environment, &*runtime.storage);
+    let poll_interval = if storage.is_exclusive() { EXCLUSIVE_POLL_INTERVAL } else { POLL_INTERVAL };
     let (mut failures, name) = (0, job.name());
     loop {
         if *stop.borrow() {
@@ -209,7 +220,7 @@ async fn keep_stepping(shared: Arc<Shared>, mut job: Box<dyn Job>, stop: watch::
         let works = job.works();
         let step = tokio::select! {
             biased;
-            () = told(stop.clone()), if !works => break,
+            () = stopped(stop.clone()), if !works => break,
             step = job.step() => step,
         };
         let pause = async {
@@ -217,31 +228,31 @@ async fn keep_stepping(shared: Arc<Shared>, mut job: Box<dyn Job>, stop: watch::
                 Ok(Step::Did(_)) => failures = 0,
                 Ok(Step::Idle(upto)) => {
                     failures = 0;
-                    let _ = within(world, again, storage.committed(upto)).await;
+                    let _ = within(environment, poll_interval, storage.wait_for_commit(upto)).await;
                 }
                 Err(error) => {
-                    shared.meter.step_failed(&name);
+                    runtime.meter.job_failed(&name);
                     tracing::warn!(
                         job = name,
                         failures,
                         error = &*error as &dyn std::error::Error,
-                        "a step failed; again soon"
+                        "a step of a background job failed; trying again"
                     );
-                    world.sleep(backoff(world, failures, FIRST_WAIT, LONGEST_WAIT)).await;
+                    environment.sleep(backoff(environment, failures, FIRST_WAIT, LONGEST_WAIT)).await;
                     failures += 1;
                 }
             }
         };
         tokio::select! {
             biased;
-            () = told(stop.clone()) => break,
+            () = stopped(stop.clone()) => break,
             () = pause => (),
         }
     }
     job.finish().await;
 }
 
-pub(super) async fn told(mut stop: watch::Receiver<bool>) {
-    // A sender that is gone has nothing more to run for.
+pub(super) async fn stopped(mut stop: watch::Receiver<bool>) {
+    // A dropped sender means that the app was dropped, which stops the job as well.
     let _ = stop.wait_for(|stop| *stop).await;
 }

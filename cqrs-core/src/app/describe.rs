@@ -1,12 +1,12 @@
-//! What a service consists of, as text: discovery hides the list, this gives it back.
-use super::{Kind, Role, Running};
-use crate::Source;
+//! The description of a service as text: every function that discovery found.
+use crate::{app::App, event::Source, message::RequestKind, registry::Role};
 use std::{
     collections::BTreeMap,
     fmt::{self, Write},
 };
 
-/// What a service consists of: sorted, one line each, stable enough for a golden file.
+/// A description of a service: one sorted line for each of its functions and aggregates, stable enough for a golden
+/// file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Description(String);
 impl fmt::Display for Description {
@@ -15,34 +15,46 @@ impl fmt::Display for Description {
     }
 }
 
-impl Running {
-    /// Every command, query, event, subscriber, projection and what each needs.
+impl App {
+    /// Describes every command, query, aggregate, integration event, subscriber and projection, with their
+    /// dependencies.
     pub fn describe(&self) -> Description {
         let mut sections: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        let mut say = |section, line| sections.entry(section).or_default().push(line);
-        for registration in &self.shared.registrations {
+        let mut add = |section, line| sections.entry(section).or_default().push(line);
+        for registration in &*self.registrations {
             let needs = match registration.needs().in_words() {
                 needs if needs.is_empty() => String::new(),
                 needs => format!("  needs {}", needs.join(", ")),
             };
             match &registration.role {
-                Role::Handler { request, kind: Kind::Command, .. } => say("1 commands", format!("{request}{needs}")),
-                Role::Handler { request, kind: Kind::Query, .. } => say("2 queries", format!("{request}{needs}")),
-                Role::Subscriber(it) => {
-                    say("5 subscribers", format!("{}  hears {}{needs}", it.group, heard(it.source)))
+                Role::Handler { request, kind: RequestKind::Command, .. } => {
+                    add("1 commands", format!("{request}{needs}"))
                 }
-                Role::Projection(it) => {
-                    say("6 projections", format!("{}  keeps {}  hears {}", it.name, it.view, heard(it.source)));
+                Role::Handler { request, kind: RequestKind::Query, .. } => {
+                    add("2 queries", format!("{request}{needs}"))
                 }
-                Role::Projector(it) => say("6 projections", format!("{}  hears {}{needs}", it.name, heard(it.source))),
-                Role::Publisher(it) => say("4 told to others", format!("{}  on {}", it.contract, it.topic)),
+                Role::Subscriber(subscriber) => {
+                    let events = events(subscriber.source);
+                    add("5 subscribers", format!("{}  handles {events}{needs}", subscriber.group));
+                }
+                Role::Projection(projection) => {
+                    let events = events(projection.source);
+                    add("6 projections", format!("{}  view {}  handles {events}", projection.name, projection.view));
+                }
+                Role::Projector(projector) => {
+                    let events = events(projector.source);
+                    add("6 projections", format!("{}  handles {events}{needs}", projector.name));
+                }
+                Role::Publisher(publisher) => {
+                    add("4 integration events", format!("{}  on {}", publisher.contract, publisher.topic));
+                }
             }
         }
-        for (name, events, row) in &*self.aggregates {
-            let kept = if *row { "rows" } else { "streams" };
-            say("3 aggregates", format!("{name}  as {kept}  {}", events.join(", ")));
+        for (name, events, is_state_stored) in &*self.aggregates {
+            let persistence = if *is_state_stored { "state-stored" } else { "event-sourced" };
+            add("3 aggregates", format!("{name}  {persistence}  {}", events.join(", ")));
         }
-        let mut text = self.shared.service.clone();
+        let mut text = self.runtime.service.clone();
         for (title, mut lines) in sections {
             lines.sort_unstable();
             lines.dedup();
@@ -57,7 +69,7 @@ impl Running {
     }
 }
 
-fn heard(source: Source) -> String {
+fn events(source: Source) -> String {
     match source {
         Source::Log(names) => names.join(", "),
         Source::Topic { topic, name } => format!("{name} on {topic}"),

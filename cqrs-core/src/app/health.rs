@@ -1,72 +1,74 @@
-//! Whether an app can do its work now: part by part, and what is wrong with each.
-use super::Running;
-use crate::world::within;
+//! The health of an app, component by component.
+use crate::{app::App, environment::within};
 use async_trait::async_trait;
 use std::time::Duration;
 
-/// How long the database may take to answer before it counts as away.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// The longest time that the database may take to respond before it counts as down.
+const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What an app is made of, and how each part is.
+/// The health of an app's components.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Health {
-    /// The parts.
-    pub parts: Vec<Part>,
+    /// The components, each with its error if it does not work.
+    pub components: Vec<Component>,
 }
 impl Health {
-    /// Whether requests can be answered: every part that they need works.
+    /// Returns whether requests can be served: every required component works.
     pub fn is_ready(&self) -> bool {
-        self.parts.iter().all(|part| part.trouble.is_none() || !part.needed)
+        self.components.iter().all(|component| component.error.is_none() || !component.required)
     }
 }
 
-/// One part.
+/// A component of a service, such as its database, with its health.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
-    /// Whose: the service's name.
-    pub of: String,
-    /// What: `database`, `broker`.
-    pub what: &'static str,
-    /// Whether requests need it. The broker is not needed: the log keeps what is to be told.
-    pub needed: bool,
-    /// What is wrong with it, without secrets.
-    pub trouble: Option<String>,
+pub struct Component {
+    /// The name of the service that uses the component.
+    pub service: String,
+    /// The kind of component: `database` or `broker` for an app.
+    pub name: &'static str,
+    /// Set when requests need the component. The broker is not required: outgoing events stay in the outbox while it is
+    /// down.
+    pub required: bool,
+    /// The error while the component does not work, without secrets.
+    pub error: Option<String>,
 }
 
-/// What can be asked how it is, by the endpoints of feature `operations`.
+/// A source of health and metrics for the endpoints of feature `operations`.
 #[async_trait]
-pub trait Watched: Send + Sync + 'static {
-    /// How it is now; answers within seconds.
+pub trait HealthCheck: Send + Sync + 'static {
+    /// Returns the current health, within seconds.
     async fn health(&self) -> Health;
-    /// Sets gauges before somebody looks at them.
+    /// Sets the gauges before each scrape of the metrics. Does nothing by default.
     async fn measure(&self) {}
 }
 
-impl Running {
-    /// How the app is: the database answers within a second and has the schema, the broker is joined and takes records.
+impl App {
+    /// Checks the app's components: the database responds within a second and has the schema; the broker is joined and
+    /// accepts records.
     pub async fn health(&self) -> Health {
-        let shared = &self.shared;
-        let answered = within(&*shared.world, PATIENCE, shared.storage.ready()).await;
-        let database = match answered {
-            None => Some(format!("no answer within {} s", PATIENCE.as_secs())),
+        let runtime = &self.runtime;
+        let checked = within(&*runtime.environment, TIMEOUT, runtime.storage.ready()).await;
+        let database = match checked {
+            None => Some(format!("the database did not respond within {} s", TIMEOUT.as_secs())),
             Some(Err(fault)) => Some(fault.to_string()),
             Some(Ok(())) => None,
         };
-        let part = |what, needed, trouble| Part { of: self.service().to_owned(), what, needed, trouble };
-        let broker = shared.broker.trouble().map(str::to_owned);
-        Health { parts: vec![part("database", true, database), part("broker", false, broker)] }
+        let component = |name, required, error| Component { service: self.service().to_owned(), name, required, error };
+        let broker = runtime.broker.error().map(str::to_owned);
+        Health { components: vec![component("database", true, database), component("broker", false, broker)] }
     }
 }
 #[async_trait]
-impl Watched for Running {
+impl HealthCheck for App {
     async fn health(&self) -> Health {
-        Running::health(self).await
+        App::health(self).await
     }
     async fn measure(&self) {
-        // What cannot be read is told by the gauge of its part.
-        let measured = within(&*self.shared.world, PATIENCE, Running::measure(self)).await;
+        // The gauge of the component already reports a database that cannot be read.
+        let measured = within(&*self.runtime.environment, TIMEOUT, App::measure(self)).await;
         if let Some(Err(fault)) = measured {
-            tracing::debug!(service = self.service(), error = &fault as &dyn std::error::Error, "nothing to measure");
+            let error = &fault as &dyn std::error::Error;
+            tracing::debug!(service = self.service(), error, "the gauges were not updated");
         }
     }
 }

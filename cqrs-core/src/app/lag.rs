@@ -1,94 +1,111 @@
-//! How far behind the log its readers are, and since when: asked for by people, and before each look at the metrics.
-use super::{Running, Subscriber};
-use crate::{Fault, Position, Source, Timestamp, metrics::age, storage::LANES};
+//! The lag of the log's readers, for callers and for the gauges.
+use crate::{
+    Timestamp,
+    app::App,
+    error::Fault,
+    event::{RELAY_SHARDS, Source},
+    position::Position,
+    registry::Subscriber,
+    relay::Relay,
+    telemetry::metrics::age,
+};
 use std::{collections::BTreeMap, time::Duration};
 
-/// How far behind the log one reader is.
+/// The distance of one reader's checkpoint from the end of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Behind {
-    /// What it is: `projection`, `group` or `lane`.
+pub struct ReaderLag {
+    /// The kind of reader: `projection`, `group` (of subscribers to the service's own log) or `relay_shard`.
     pub kind: &'static str,
-    /// Its stored name.
+    /// The reader's stored name, such as `projection/card`.
     pub reader: String,
-    /// Positions it has to go; none at the end of the log.
+    /// Positions between the checkpoint and the end of the log; 0 when the reader has caught up.
     pub positions: u64,
-    /// When the first entry was committed that it has not passed.
+    /// Commit time of the first entry after the checkpoint; `None` when the reader has caught up.
     pub since: Option<Timestamp>,
 }
 
-impl Running {
-    /// How far behind the log each reader is: projections, subscribers, and the relay's lanes, by the reader's stored name. What
-    /// is not there is at the end.
+impl App {
+    /// Returns the lag of every reader of the log that has not caught up, in positions by the reader's stored name.
+    ///
+    /// Readers are projections, subscribers to the service's own log, and the relay's shards. Readers that are absent
+    /// have caught up.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Fails when the database cannot be read.
     pub async fn lag(&self) -> Result<BTreeMap<String, u64>, Fault> {
-        let all = self.behind().await?.into_iter().filter(|it| it.positions > 0);
-        Ok(all.map(|it| (it.reader, it.positions)).collect())
+        let behind = self.reader_lags().await?.into_iter().filter(|lag| lag.positions > 0);
+        Ok(behind.map(|lag| (lag.reader, lag.positions)).collect())
     }
-    /// The same for every reader, also those at the end, with the age of what waits.
+    /// Returns the lag of every reader of the log, including those that have caught up.
     ///
     /// # Errors
-    /// When the database cannot be read.
-    pub async fn behind(&self) -> Result<Vec<Behind>, Fault> {
-        let storage = &self.shared.storage;
-        let end = storage.horizon().await?;
+    /// Fails when the database cannot be read.
+    pub async fn reader_lags(&self) -> Result<Vec<ReaderLag>, Fault> {
+        let storage = &self.runtime.storage;
+        let end = storage.high_water_mark().await?;
         let mut all = Vec::new();
         let followers = self.log_followers();
-        let readers: Vec<_> = followers.iter().map(|it| it.name().to_owned()).collect();
-        for ((follower, reader), at) in followers.iter().zip(&readers).zip(storage.positions(&readers).await?) {
-            let positions = end.0.saturating_sub(at);
+        let readers: Vec<_> = followers.iter().map(|follower| follower.name().to_owned()).collect();
+        let checkpoints = storage.checkpoints(&readers).await?;
+        for ((follower, reader), checkpoint) in followers.iter().zip(&readers).zip(checkpoints) {
+            let positions = end.0.saturating_sub(checkpoint);
             let since = match positions {
                 0 => None,
-                _ => storage.log(Position(at), end, 1).await?.first().map(|it| it.at),
+                _ => storage.log(Position(checkpoint), end, 1).await?.first().map(|entry| entry.at),
             };
-            all.push(Behind { kind: follower.kind(), reader: reader.clone(), positions, since });
+            all.push(ReaderLag { kind: follower.kind(), reader: reader.clone(), positions, since });
         }
         for relay in self.relays() {
-            let readers: Vec<_> = (0..LANES).map(|lane| relay.reader(lane)).collect();
-            let lanes: Vec<_> = (0..LANES).zip(storage.positions(&readers).await?.into_iter().map(Position)).collect();
-            let firsts = storage.lanes(&lanes, end, 1).await?;
-            for (lane, reader) in (0..LANES).zip(readers) {
-                // A lane is at the end when nothing is left for others, whatever else the log holds.
-                let first = firsts.iter().find(|it| it.told.as_ref().is_some_and(|told| told.lane == lane));
+            let readers: Vec<_> = (0..RELAY_SHARDS).map(|shard| relay.reader(shard)).collect();
+            let shards: Vec<_> =
+                (0..RELAY_SHARDS).zip(storage.checkpoints(&readers).await?.into_iter().map(Position)).collect();
+            let firsts = storage.outgoing_entries(&shards, end, 1).await?;
+            for (shard, reader) in (0..RELAY_SHARDS).zip(readers) {
+                // A shard has caught up when no outgoing event is left, even if later entries of other kinds exist.
+                let first =
+                    firsts.iter().find(|entry| entry.outgoing.as_ref().is_some_and(|outgoing| outgoing.shard == shard));
                 let positions = first.map_or(0, |first| end.0 + 1 - first.position.0);
-                all.push(Behind { kind: "lane", reader, positions, since: first.map(|it| it.at) });
+                all.push(ReaderLag { kind: "relay_shard", reader, positions, since: first.map(|entry| entry.at) });
             }
         }
         Ok(all)
     }
-    /// Every name that messages may be parked under.
-    fn who_parks(&self) -> Vec<String> {
-        let group = |it: Subscriber| match it.source {
-            Source::Topic { .. } => it.group.to_owned(),
-            Source::Log(_) => format!("subscriber/{}", it.group),
+    /// Returns the name of every reader that can park messages.
+    fn parking_readers(&self) -> Vec<String> {
+        let group = |subscriber: Subscriber| match subscriber.source {
+            Source::Topic { .. } => subscriber.group.to_owned(),
+            Source::Log(_) => format!("subscriber/{}", subscriber.group),
         };
-        let lanes = self.relays().into_iter().flat_map(|it| (0..LANES).map(move |lane| it.reader(lane)));
-        self.followers().map(|(_, it)| it.reader()).chain(self.subscribers().map(group)).chain(lanes).collect()
+        let shards = |relay: Relay| (0..RELAY_SHARDS).map(move |shard| relay.reader(shard));
+        let shards = self.relays().into_iter().flat_map(shards);
+        let followers = self.followers().map(|(_, follower)| follower.reader());
+        followers.chain(self.subscribers().map(group)).chain(shards).collect()
     }
-    /// Sets the [gauges](crate::metrics) to what is true now: to be called before each look at them, as feature `operations` does.
+    /// Sets the [gauges](crate::telemetry::metrics) to the current values. Call it before each scrape, as feature
+    /// `operations` does.
     ///
     /// # Errors
-    /// When the database cannot be read: then only the gauge that says so is set.
+    /// Fails when the database cannot be read. It then sets only the gauge of the components,
+    /// [`COMPONENT_UP`](crate::telemetry::metrics::COMPONENT_UP).
     pub async fn measure(&self) -> Result<(), Fault> {
-        let (meter, world) = (&self.shared.meter, &*self.shared.world);
-        for part in self.health().await.parts {
-            meter.up(part.what, part.trouble.is_none());
+        let (meter, environment) = (&self.runtime.meter, &*self.runtime.environment);
+        for component in self.health().await.components {
+            meter.up(component.name, component.error.is_none());
         }
-        let vitals = self.shared.storage.vitals().await?;
-        let (pid, held) = vitals.holder.map_or((0, Duration::ZERO), |it| (it.pid, it.held));
-        meter.horizon(pid, held);
-        if let Some(it) = vitals.connections {
-            meter.connections(it.used, it.idle, it.limit);
+        let stats = self.runtime.storage.stats().await?;
+        let (pid, held) = stats.oldest_writer.map_or((0, Duration::ZERO), |writer| (writer.pid, writer.held));
+        meter.high_water_mark(pid, held);
+        if let Some(connections) = stats.connections {
+            meter.connections(connections.used, connections.idle, connections.limit);
         }
-        let mut parked: BTreeMap<String, u64> = self.who_parks().into_iter().map(|reader| (reader, 0)).collect();
-        for key in self.shared.storage.parked_keys(&[]).await? {
+        let mut parked: BTreeMap<String, u64> = self.parking_readers().into_iter().map(|reader| (reader, 0)).collect();
+        for key in self.runtime.storage.parked_keys(&[]).await? {
             *parked.entry(key.reader).or_default() += key.count;
         }
         parked.iter().for_each(|(reader, count)| meter.parked(reader, *count));
-        for it in self.behind().await? {
-            let waits = it.since.map_or(Duration::ZERO, |since| age(since, world));
-            meter.lag(it.kind, &it.reader, it.positions, waits);
+        for lag in self.reader_lags().await? {
+            let age = lag.since.map_or(Duration::ZERO, |since| age(since, environment));
+            meter.lag(lag.kind, &lag.reader, lag.positions, age);
         }
         Ok(())
     }

@@ -1,288 +1,334 @@
-//! App: what was discovered, what is provided, where it is stored; `build` checks that it fits together.
+//! The application: sends requests to their handlers and runs the background jobs.
+use crate::{
+    app::background::{Job, broker, stopped},
+    command::{Dispatch, Handled, bus},
+    consumer::{Consumer, Follower, LogFollower, TopicFollower},
+    environment::within,
+    error::{Error, Fault},
+    event::Source,
+    metadata::{ConsistencyToken, Metadata},
+    position::Position,
+    registry::{Registration, Role, Subscriber},
+    relay::Relay,
+    runtime::Runtime,
+    transport::TransportError,
+};
 mod background;
+mod builder;
 mod describe;
 mod health;
 mod lag;
-mod registry;
-mod running;
-mod shared;
+mod parked;
+mod purge;
 
 pub use background::{Background, Joined};
+pub use builder::{AppBuilder, BuildError};
 pub use describe::Description;
-pub use health::{Health, Part, Watched};
-pub use lag::Behind;
-pub use registry::{
-    ErasedChange, Kind, Raw, Registered, Registration, RunProjection, RunProjector, RunPublisher, RunSubscriber,
-    Unhandled,
-};
-pub(crate) use registry::{Projection, Projector, Publisher, Role, Subscriber};
-pub use running::{DRAIN, Running, With};
-pub(crate) use shared::Reader;
-pub use shared::Shared;
+pub use health::{Component, Health, HealthCheck};
+pub use lag::ReaderLag;
+pub use parked::{ParkedMessages, Redelivered, Redelivery};
+pub use purge::Purge;
 
-use crate::{
-    Aggregate, Event, Metadata, Source,
-    context::{Provided, RunsIn},
-    log::Keep,
-    metrics::Meter,
-    middleware::Middleware,
-    parking::Retries,
-    repo::{Kept, keeping},
-    storage::{Memory, Storage},
-    transport::{InProcess, Transport},
-    world::{World, machine},
-};
+use futures_util::future::BoxFuture;
 use std::{
-    any::TypeId,
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     fmt,
     sync::Arc,
     time::Duration,
 };
+use tokio::sync::watch;
 
-const LEASE: Duration = Duration::from_secs(10);
-
-/// A service, put together: what its crate's attributes registered, what is provided, where it is stored.
+/// A built application: it sends requests to their handlers and runs the background jobs.
 ///
-/// ```
-/// # use cqrs_core::{App, Never, Query, handler};
-/// #[derive(Clone, Query)]
-/// struct Ping;
-///
-/// #[handler]
-/// async fn ping(_: Ping) -> cqrs_core::Result<&'static str, Never> {
-///     Ok("pong")
-/// }
-///
-/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-/// let app = App::new("pings").discover(module_path!()).build().unwrap();
-/// assert_eq!(app.send(Ping).await.unwrap(), "pong");
-/// # });
-/// ```
+/// Create it with [`App::builder`]. Clones share everything.
+#[derive(Clone)]
 pub struct App {
-    service: String,
-    provided: Provided,
-    storage: Option<Arc<dyn Storage>>,
-    transport: Option<Arc<dyn Transport>>,
-    world: Arc<dyn World>,
-    lease: Duration,
-    retries: Retries,
-    keep: Keep,
-    middleware: Vec<Arc<dyn Middleware>>,
-    /// By module, function and address.
-    registrations: BTreeMap<(&'static str, &'static str, usize), &'static Registration>,
-    aggregates: Vec<(&'static str, &'static [&'static str], bool)>,
-    empty: Vec<&'static str>,
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) registrations: Arc<[&'static Registration]>,
+    pub(crate) aggregates: Arc<[(&'static str, &'static [&'static str], bool)]>,
 }
 
 impl App {
-    /// A service of this name, in memory, with nothing in it. The name is part of position tokens and of every published event's
-    /// source.
-    pub fn new(service: impl Into<String>) -> Self {
-        App {
-            service: service.into(),
-            provided: Provided::default(),
-            storage: None,
-            transport: None,
-            world: machine(),
-            lease: LEASE,
-            retries: Retries::default(),
-            keep: Keep::default(),
-            middleware: Vec::new(),
-            registrations: BTreeMap::new(),
-            aggregates: Vec::new(),
-            empty: Vec::new(),
-        }
+    pub(crate) fn new(
+        runtime: Runtime,
+        registrations: Vec<&'static Registration>,
+        aggregates: Vec<(&'static str, &'static [&'static str], bool)>,
+    ) -> Self {
+        App { runtime: Arc::new(runtime), registrations: registrations.into(), aggregates: aggregates.into() }
     }
-    /// Takes up every function with an attribute in `module` and below; usually a crate's `module_path!()`, which also makes the
-    /// linker keep it.
-    pub fn discover(mut self, module: &'static str) -> Self {
-        let found = inventory::iter::<Registered>.into_iter().map(|it| it.0).filter(|it| it.is_in(module));
-        // Functions inside functions share a module: the address tells those of one name apart.
-        let mut found = found.map(|it| ((it.module, it.function, std::ptr::from_ref(it).addr()), it)).peekable();
-        if found.peek().is_none() {
-            self.empty.push(module);
-        }
-        self.registrations.extend(found);
-        self
+    /// Creates the builder of a service with this name.
+    pub fn builder(service: impl Into<String>) -> AppBuilder {
+        AppBuilder::new(service)
     }
-    /// Keeps aggregates of one kind: [`Rows`](crate::Rows) or [`Streams`](crate::Streams).
-    pub fn aggregate<K: Kept>(mut self, _: K) -> Self {
-        self.aggregates.push((K::Aggregate::NAME, <K::Aggregate as Aggregate>::Event::NAMES, K::ROW));
-        self.provided.insert(Arc::new(keeping::<K>()));
-        self
+    /// Returns the service's name.
+    pub fn service(&self) -> &str {
+        &self.runtime.service
     }
-    /// Provides what handlers take as [`Dep<T>`](crate::Dep).
-    pub fn provide<T: ?Sized + Send + Sync + 'static>(mut self, dep: Arc<T>) -> Self {
-        self.provided.insert(dep);
-        self
-    }
-    /// Where it is stored; in memory unless said otherwise.
-    pub fn storage(mut self, storage: impl Storage) -> Self {
-        self.storage = Some(Arc::new(storage));
-        self
-    }
-    /// Over what it talks to other services; within the process unless said otherwise.
-    pub fn transport(mut self, transport: impl Transport) -> Self {
-        self.transport = Some(Arc::new(transport));
-        self
-    }
-    /// A layer around every request; the first is the outermost.
-    pub fn layer(mut self, layer: impl Middleware) -> Self {
-        self.middleware.push(Arc::new(layer));
-        self
-    }
-    /// Another source of time, ids, chance and tasks: for tests and simulations.
-    pub fn world(mut self, world: Arc<dyn World>) -> Self {
-        self.world = world;
-        self
-    }
-    /// How often a message is tried before it is parked.
-    pub fn retries(mut self, retries: Retries) -> Self {
-        self.retries = retries;
-        self
-    }
-    /// How long answers, marks and what others were told are kept.
-    pub fn keep(mut self, keep: Keep) -> Self {
-        self.keep = keep;
-        self
-    }
-    /// How long a relay may be silent before another process takes its lanes: 10 s unless said otherwise. Shorter is found sooner
-    /// dead, and sooner taken for dead.
-    pub fn lease(mut self, lease: Duration) -> Self {
-        self.lease = lease;
-        self
-    }
-
-    /// Checks that everything fits together.
+    /// Sends a command or query to its handler. When a command returns `Ok`, its events are committed and durable.
     ///
     /// # Errors
-    /// [`BuildError`] lists everything that does not, in the reader's words.
-    pub fn build(self) -> Result<Running, BuildError> {
-        let problems = self.problems();
-        if !problems.is_empty() {
-            return Err(BuildError { service: self.service, problems });
+    /// Returns the handler's own [`Error`]. Then nothing has changed, unless it is a fault of the database during the
+    /// commit.
+    pub fn send<R: Handled>(&self, request: R) -> impl Future<Output = Result<R::Output, Error<R::Error>>> + Send
+    where
+        R::Sent: Dispatch<R>,
+    {
+        R::Sent::send(&self.runtime, request, &self.runtime.no_metadata)
+    }
+    /// Adds metadata to the next requests: the caller, the cause, the deadline, the idempotency key.
+    ///
+    /// ```
+    /// # use cqrs_core::{App, HandlerResult, Metadata, Query, handler};
+    /// # #[derive(Clone, Query)]
+    /// # struct WhoAmI;
+    /// #[handler]
+    /// async fn who_am_i(_: WhoAmI, metadata: Metadata) -> HandlerResult<Option<String>> {
+    ///     Ok(metadata.caller)
+    /// }
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let app = App::builder("me").discover(module_path!()).build().unwrap();
+    /// let me = app.with(Metadata::default().caller("kim")).send(WhoAmI).await;
+    /// assert_eq!(me.unwrap().as_deref(), Some("kim"));
+    /// # });
+    /// ```
+    pub fn with(&self, metadata: Metadata) -> WithMetadata {
+        WithMetadata { runtime: self.runtime.clone(), metadata: Arc::new(metadata) }
+    }
+    /// Returns the consistency token of `position` in this service's log. A query with the token sees the events up to
+    /// there.
+    pub fn token(&self, position: impl Into<Option<Position>>) -> ConsistencyToken {
+        let mut token = ConsistencyToken::default();
+        if let Some(position) = position.into() {
+            token.raise(&self.runtime.service, position);
         }
-        let registrations: Vec<_> = self.registrations.into_values().collect();
-        let mut discovered = Vec::new();
-        for slot in registrations.iter().map(|it| it.take_slot() as usize) {
-            discovered.resize(discovered.len().max(slot / 64 + 1), 0u64);
-            discovered[slot / 64] |= 1 << (slot % 64);
+        token
+    }
+    /// Returns the storage.
+    pub fn storage(&self) -> &Arc<dyn crate::storage::Storage> {
+        &self.runtime.storage
+    }
+    /// Migrates the database to this program's schema.
+    ///
+    /// # Errors
+    /// Fails when the database cannot be reached, or when its schema is newer than this program.
+    pub async fn migrate(&self) -> Result<(), Fault> {
+        self.runtime.storage.migrate().await
+    }
+
+    /// Returns a follower for every projection and subscriber group on the service's own log. The caller runs their
+    /// steps.
+    pub fn log_followers(&self) -> Vec<LogFollower> {
+        let views = self.followers().filter(|(source, _)| matches!(source, Source::Log(_)));
+        let mut groups: BTreeMap<&'static str, Vec<Subscriber>> = BTreeMap::new();
+        for subscriber in self.subscribers().filter(|subscriber| matches!(subscriber.source, Source::Log(_))) {
+            groups.entry(subscriber.group).or_default().push(subscriber);
         }
-        let mut publishers: HashMap<TypeId, Vec<Publisher>> = HashMap::new();
-        let mut readers = Vec::new();
-        for registration in &registrations {
-            match &registration.role {
-                Role::Publisher(it) => publishers.entry((it.event)()).or_default().push(*it),
-                Role::Projection(it) if matches!(it.source, Source::Log(_)) => {
-                    readers.push((it.view, Arc::new(Reader::new(crate::projection::reader(it.name)))));
-                }
-                _ => (),
+        let groups = groups.into_iter().map(|(group, subscribers)| Follower::Group(group, subscribers.into()));
+        let followers = views.map(|(_, follower)| follower).chain(groups);
+        followers.map(|follower| LogFollower::new(self.runtime.clone(), follower)).collect()
+    }
+    /// Joins the consumer group of every projection on a topic.
+    ///
+    /// # Errors
+    /// Fails when the transport cannot be reached.
+    pub async fn topic_followers(&self) -> Result<Vec<TopicFollower>, TransportError> {
+        let mut all = Vec::new();
+        for (source, follower) in self.followers() {
+            let Source::Topic { topic, .. } = source else { continue };
+            let group = follower.group(&self.runtime.service);
+            let subscription = self.runtime.transport.subscribe(&group, &[topic]).await?;
+            all.push(TopicFollower::new(self.runtime.clone(), follower, subscription));
+        }
+        Ok(all)
+    }
+    /// Joins the consumer group of every subscriber on a topic.
+    ///
+    /// # Errors
+    /// Fails when the transport cannot be reached.
+    pub async fn consumers(&self) -> Result<Vec<Consumer>, TransportError> {
+        let mut groups: BTreeMap<&'static str, (BTreeSet<&'static str>, Vec<Subscriber>)> = BTreeMap::new();
+        for subscriber in self.subscribers() {
+            if let Source::Topic { topic, .. } = subscriber.source {
+                let (topics, subscribers) = groups.entry(subscriber.group).or_default();
+                topics.insert(topic);
+                subscribers.push(subscriber);
             }
         }
-        let world = self.world;
-        Ok(Running::new(
-            Shared {
-                meter: Meter::new(&self.service),
-                service: self.service,
-                provided: self.provided,
-                storage: self.storage.unwrap_or_else(|| Arc::new(Memory::with(world.clone()))),
-                transport: self.transport.unwrap_or_else(|| Arc::new(InProcess::new())),
-                world,
-                lease: self.lease,
-                retries: self.retries,
-                keep: self.keep,
-                middleware: self.middleware,
-                discovered,
-                registrations,
-                publishers: publishers.into_iter().map(|(event, all)| (event, all.into())).collect(),
-                readers,
-                nobody: Arc::new(Metadata::NONE),
-                silent: Arc::new([]),
-                last: Default::default(),
-                broker: Default::default(),
-            },
-            self.aggregates,
-        ))
-    }
-
-    fn problems(&self) -> Vec<String> {
-        let all = || self.registrations.values();
-        let mut problems: Vec<String> =
-            self.empty.iter().map(|module| format!("nothing with an attribute stands in `{module}`")).collect();
-        let views: Vec<_> =
-            all().filter_map(|it| if let Role::Projection(p) = &it.role { Some(p.view) } else { None }).collect();
-        for registration in all() {
-            let (who, runs_in) = match &registration.role {
-                Role::Handler { request, kind: Kind::Command, .. } => (*request, RunsIn::Unit),
-                Role::Handler { request, kind: Kind::Query, .. } => (*request, RunsIn::Nothing),
-                Role::Subscriber(_) => (registration.function, RunsIn::Message),
-                _ => (registration.function, RunsIn::Nothing),
-            };
-            let unmet = registration.needs().unmet(&self.provided, &views, runs_in);
-            problems.extend(unmet.into_iter().map(|need| format!("{who} needs {need}")));
+        let mut all = Vec::new();
+        for (group, (topics, subscribers)) in groups {
+            let topics: Vec<_> = topics.into_iter().collect();
+            let subscription = self.runtime.transport.subscribe(group, &topics).await?;
+            all.push(Consumer::new(self.runtime.clone(), group, subscribers.into(), subscription));
         }
-        let names = all().filter_map(|it| match &it.role {
-            Role::Projection(p) => Some(p.name),
-            Role::Projector(p) => Some(p.name),
-            _ => None,
-        });
-        problems.extend(twice(names).map(|name| format!("two projections are named `{name}`")));
-        let heard =
-            all().filter_map(|it| if let Role::Subscriber(s) = &it.role { Some((s.group, s.source)) } else { None });
-        let heard = heard.flat_map(|(group, source)| match source {
-            Source::Log(names) => names.iter().map(|name| (group, *name)).collect(),
-            Source::Topic { name, .. } => vec![(group, name)],
-        });
-        problems.extend(twice(heard).map(|(group, name)| format!("group `{group}` hears `{name}` twice")));
-        problems.extend(self.shared_groups());
-        problems.extend(
-            twice(self.aggregates.iter().map(|it| it.0)).map(|name| format!("aggregate `{name}` is kept twice")),
-        );
-        problems
+        Ok(all)
     }
-    /// A projection on a topic has a group of its own: a subscriber in it would take half of its records.
-    fn shared_groups(&self) -> Vec<String> {
-        let groups: BTreeSet<_> = self
-            .registrations
-            .values()
-            .filter_map(|it| if let Role::Subscriber(s) = &it.role { Some(s.group) } else { None })
+    /// Returns a relay for each audience of the topics that this service publishes to. With the in-process transport,
+    /// the audiences are the groups that have joined so far.
+    pub fn relays(&self) -> Vec<Relay> {
+        let topics = self.published_topics();
+        let audiences = if topics.is_empty() { Vec::new() } else { self.runtime.transport.audiences(&topics) };
+        audiences.into_iter().map(|audience| Relay::new(self.runtime.clone(), audience)).collect()
+    }
+    fn published_topics(&self) -> Vec<&'static str> {
+        let roles = self.registrations.iter().map(|registration| &registration.role);
+        let topics: BTreeSet<_> = roles
+            .filter_map(|role| if let Role::Publisher(publisher) = role { Some(publisher.topic) } else { None })
             .collect();
-        let on_topic = self.registrations.values().filter_map(|it| match &it.role {
-            Role::Projection(p) => Some((p.name, p.source)),
-            Role::Projector(p) => Some((p.name, p.source)),
+        topics.into_iter().collect()
+    }
+    pub(crate) fn followers(&self) -> impl Iterator<Item = (Source, Follower)> {
+        self.registrations.iter().filter_map(|registration| match &registration.role {
+            Role::Projection(projection) => Some((projection.source, Follower::View(*projection))),
+            Role::Projector(projector) => Some((projector.source, Follower::Sql(*projector))),
             _ => None,
-        });
-        let on_topic = on_topic.filter(|(_, source)| matches!(source, Source::Topic { .. }));
-        let group = |name: &str| format!("{}.{name}", self.service);
-        let shared = on_topic.filter(|(name, _)| groups.contains(&*group(name)));
-        shared.map(|(name, _)| format!("group `{}` is also the group of projection `{name}`", group(name))).collect()
+        })
+    }
+    pub(crate) fn subscribers(&self) -> impl Iterator<Item = Subscriber> {
+        self.registrations.iter().filter_map(|registration| match &registration.role {
+            Role::Subscriber(subscriber) => Some(*subscriber),
+            _ => None,
+        })
+    }
+    fn subscribed_topics(&self) -> BTreeSet<&'static str> {
+        let subscribers = self.subscribers().map(|subscriber| subscriber.source);
+        let sources = self.followers().map(|(source, _)| source).chain(subscribers);
+        sources.filter_map(|source| if let Source::Topic { topic, .. } = source { Some(topic) } else { None }).collect()
+    }
+
+    /// Migrates the database, joins the consumer groups and starts every background job: projections, subscribers and
+    /// relays.
+    ///
+    /// Apps that share one [`InProcess`](crate::transport::InProcess) call [`join`](App::join) on all of them first,
+    /// and then [`Joined::start`].
+    ///
+    /// # Errors
+    /// Fails when the database cannot be used, or when the broker's topics are not as configured. A broker that is down
+    /// is not an error: the app serves requests, outgoing events stay in the outbox, and the jobs that need the broker
+    /// start when it is back.
+    pub async fn start(&self) -> Result<Background, Fault> {
+        self.migrate().await?;
+        match self.join_groups().await {
+            Ok(joined) => Ok(joined.start()),
+            Err(error) if error.permanent => Err(broker(error)),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(
+                    service = self.service(),
+                    error,
+                    "the broker is down; outgoing events stay in the outbox until it is back"
+                );
+                let background = Background::new(self.runtime.clone());
+                Ok(background.with(self.own_jobs()).with_broker_jobs_later(self.clone()))
+            }
+        }
+    }
+    /// Migrates the database and joins the consumer groups without starting the background jobs, so that relays find
+    /// every group.
+    ///
+    /// # Errors
+    /// Fails when the database or the transport cannot be used.
+    pub async fn join(&self) -> Result<Joined, Fault> {
+        self.migrate().await?;
+        self.join_groups().await.map_err(broker)
+    }
+    async fn join_groups(&self) -> Result<Joined, TransportError> {
+        let topics: Vec<_> = self.subscribed_topics().into_iter().chain(self.published_topics()).collect();
+        if !topics.is_empty() {
+            self.runtime.transport.ensure_topics(&topics).await?;
+        }
+        let joined =
+            Joined { consumers: self.consumers().await?, followers: self.topic_followers().await?, app: self.clone() };
+        self.runtime.broker.joined();
+        Ok(joined)
+    }
+    /// Returns the jobs that run without a broker.
+    fn own_jobs(&self) -> Vec<Box<dyn Job>> {
+        let followers = self.log_followers().into_iter().map(|follower| Box::new(follower) as Box<dyn Job>);
+        followers.chain([Box::new(self.purge()) as Box<dyn Job>]).collect()
+    }
+    /// Runs the background jobs and `serve` until `shutdown` completes. Then work in progress has [`DRAIN`] to finish.
+    ///
+    /// `serve` receives a future that completes when serving has to stop.
+    ///
+    /// # Errors
+    /// Fails when the app cannot start, or when serving fails.
+    pub async fn run<S, E>(
+        &self,
+        serve: impl FnOnce(BoxFuture<'static, ()>) -> S,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), crate::BoxError>
+    where
+        S: Future<Output = Result<(), E>>,
+        E: Into<crate::BoxError>,
+    {
+        let background = self.start().await?;
+        let (stop, on_stop) = watch::channel(false);
+        let serving = serve(Box::pin(stopped(on_stop)));
+        let mut serving = std::pin::pin!(serving);
+        let ended = tokio::select! {
+            ended = &mut serving => Some(ended),
+            () = shutdown => None,
+        };
+        stop.send_replace(true);
+        // Serving and the jobs share one deadline. The jobs keep a fifth of it, so that they can always release what
+        // they hold, such as leases.
+        let environment = self.runtime.environment.clone();
+        let began = environment.uptime();
+        let ended = match ended {
+            Some(ended) => ended,
+            None => within(&*environment, DRAIN - DRAIN / 5, serving).await.unwrap_or(Ok(())),
+        };
+        background.stop(DRAIN.saturating_sub(environment.uptime().saturating_sub(began))).await;
+        ended.map_err(Into::into)
     }
 }
-
-fn twice<T: Ord + Copy>(all: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
-    let mut seen = BTreeSet::new();
-    all.filter(move |it| !seen.insert(*it)).collect::<BTreeSet<_>>().into_iter()
-}
+/// The longest time that a shutdown waits for work in progress, in total.
+pub const DRAIN: Duration = Duration::from_secs(5);
 
 impl fmt::Debug for App {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("App").field("service", &self.service).finish_non_exhaustive()
+        write!(f, "App({})", self.runtime.service)
     }
 }
 
-/// Why an app cannot be built: everything at once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BuildError {
-    /// The service.
-    pub service: String,
-    /// Each problem, in a sentence.
-    pub problems: Vec<String>,
+/// The output of a command, and the position of its last event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed<T> {
+    /// The handler's output.
+    pub output: T,
+    /// The position of the last event that was committed, or `None` when there was none: a query, or a command without
+    /// events.
+    pub position: Option<Position>,
 }
-impl fmt::Display for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} cannot be built:", self.service)?;
-        self.problems.iter().try_for_each(|problem| write!(f, "\n- {problem}"))
+
+/// An app with the metadata of a request. Take it from [`App::with`].
+#[derive(Debug, Clone)]
+pub struct WithMetadata {
+    runtime: Arc<Runtime>,
+    metadata: Arc<Metadata>,
+}
+impl WithMetadata {
+    /// Sends a command or query to its handler.
+    ///
+    /// # Errors
+    /// Fails as [`App::send`] does, and with [`Error::KeyReused`] when the idempotency key was used for another
+    /// command.
+    pub fn send<R: Handled>(&self, request: R) -> impl Future<Output = Result<R::Output, Error<R::Error>>> + Send
+    where
+        R::Sent: Dispatch<R>,
+    {
+        R::Sent::send(&self.runtime, request, &self.metadata)
+    }
+    /// Sends a command and returns its output with the position of its last event, for a consistency token
+    /// (read-your-writes).
+    ///
+    /// # Errors
+    /// Fails as [`send`](WithMetadata::send) does.
+    pub async fn send_committed<R: Handled>(&self, request: R) -> Result<Committed<R::Output>, Error<R::Error>>
+    where
+        R::Sent: Dispatch<R>,
+    {
+        let (output, position) = bus::send::<R, R::Sent>(&self.runtime, request, &self.metadata).await?;
+        Ok(Committed { output, position: (position.0 > 0).then_some(position) })
     }
 }
-impl std::error::Error for BuildError {}

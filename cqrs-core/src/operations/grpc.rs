@@ -1,6 +1,6 @@
-//! The gRPC health protocol (`grpc.health.v1`): asked, not kept, so that it is never older than the question.
-use super::asked::Asked;
-use crate::world::{Machine, within};
+//! The gRPC health service (`grpc.health.v1`). It checks on every request, so a status is never stale.
+use super::readiness::Readiness;
+use crate::environment::{SystemEnvironment, within};
 use futures_util::{Stream, stream::unfold};
 use std::{pin::Pin, sync::Arc, time::Duration};
 use tonic::{Request, Response, Status};
@@ -8,53 +8,56 @@ use tonic_health::pb::{
     HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus, health_server::Health,
 };
 
-/// How often the state is looked at for whoever watches it.
-const LOOK: Duration = Duration::from_secs(1);
+/// The interval at which a watch checks the status again.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
-pub(super) struct Answers {
-    asked: Asked,
+pub(super) struct HealthService {
+    readiness: Readiness,
     services: Arc<[&'static str]>,
 }
-impl Answers {
-    pub(super) fn new(asked: Asked, services: &[&'static str]) -> Self {
-        Answers { asked, services: services.into() }
+impl HealthService {
+    pub(super) fn new(readiness: Readiness, services: &[&'static str]) -> Self {
+        HealthService { readiness, services: services.into() }
     }
     fn knows(&self, service: &str) -> bool {
         service.is_empty() || self.services.contains(&service)
     }
-    async fn now(&self, service: &str) -> ServingStatus {
+    async fn status(&self, service: &str) -> ServingStatus {
         match self.knows(service) {
             false => ServingStatus::ServiceUnknown,
-            true if self.asked.ready().await.0 => ServingStatus::Serving,
+            true if self.readiness.ready().await.0 => ServingStatus::Serving,
             true => ServingStatus::NotServing,
         }
     }
 }
 
 #[tonic::async_trait]
-impl Health for Answers {
+impl Health for HealthService {
     async fn check(&self, request: Request<HealthCheckRequest>) -> Result<Response<HealthCheckResponse>, Status> {
         let service = request.into_inner().service;
         if !self.knows(&service) {
-            return Err(Status::not_found("no service of this name here"));
+            return Err(Status::not_found("this process has no service of that name"));
         }
-        Ok(Response::new(said(self.now(&service).await)))
+        Ok(Response::new(response(self.status(&service).await)))
     }
 
     type WatchStream = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> + Send>>;
 
-    /// The state now, and whenever it is another.
+    /// Sends the current status, and then every change of it.
     async fn watch(&self, request: Request<HealthCheckRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let service = request.into_inner().service;
-        let changes = unfold((self.clone(), service, None), async |(answers, service, mut last)| {
+        let changes = unfold((self.clone(), service, None), async |(health, service, mut last)| {
             loop {
-                let now = answers.now(&service).await;
-                if last.replace(now) != Some(now) {
-                    return Some((Ok(said(now)), (answers, service, last)));
+                let status = health.status(&service).await;
+                if last.replace(status) != Some(status) {
+                    return Some((Ok(response(status)), (health, service, last)));
                 }
-                // Nothing more is to come, and a stream that stays open would hold up the end.
-                if within(&Machine, LOOK, answers.asked.ends()).await.is_some() && now != ServingStatus::Serving {
+                // The process is ending, so the status does not change any more, and an open stream would delay the
+                // shutdown.
+                if within(&SystemEnvironment, WATCH_INTERVAL, health.readiness.ends()).await.is_some()
+                    && status != ServingStatus::Serving
+                {
                     return None;
                 }
             }
@@ -63,6 +66,6 @@ impl Health for Answers {
     }
 }
 
-fn said(status: ServingStatus) -> HealthCheckResponse {
+fn response(status: ServingStatus) -> HealthCheckResponse {
     HealthCheckResponse { status: status.into() }
 }

@@ -1,8 +1,9 @@
-//! Where metrics are kept until Prometheus asks.
+//! The recorder that holds the metrics between two scrapes of Prometheus.
 use super::signals::spawn;
 use crate::{
-    BoxError, metrics,
-    world::{Machine, World},
+    environment::{Environment, SystemEnvironment},
+    error::BoxError,
+    telemetry::metrics,
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::{
@@ -10,12 +11,13 @@ use std::{
     time::Duration,
 };
 
-/// How often samples are put into their buckets when nobody asks: until then each takes memory.
+/// The interval at which samples are moved into their histogram buckets without a scrape. Until then each sample takes
+/// memory.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 pub(super) type Recorder = PrometheusHandle;
 
-/// The process's recorder; made by the first who asks for it.
+/// Returns the process's recorder, which the first call installs.
 pub(super) fn install() -> Result<Recorder, BoxError> {
     static INSTALLED: Mutex<Option<Recorder>> = Mutex::new(None);
     let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -24,18 +26,18 @@ pub(super) fn install() -> Result<Recorder, BoxError> {
     }
     let recorder = builder()?.install_recorder()?;
     metrics::describe();
-    let keep = recorder.clone();
+    let upkeep = recorder.clone();
     spawn(async move {
         loop {
-            Machine.sleep(UPKEEP).await;
-            keep.run_upkeep();
+            SystemEnvironment.sleep(UPKEEP).await;
+            upkeep.run_upkeep();
         }
     });
     *installed = Some(recorder.clone());
     Ok(recorder)
 }
 
-/// Histograms in seconds, from a tenth of a millisecond on.
+/// Returns a builder whose histograms are in seconds and start at a tenth of a millisecond.
 fn builder() -> Result<PrometheusBuilder, BoxError> {
     let age = Matcher::Full(metrics::MESSAGE_AGE_SECONDS.to_owned());
     let builder = PrometheusBuilder::new().set_buckets(&metrics::DURATION_BUCKETS)?;
@@ -47,9 +49,9 @@ mod tests {
     use super::{builder, metrics};
     use std::time::Duration;
 
-    /// A histogram that counts whole milliseconds loses what is faster.
+    /// A histogram in whole milliseconds would lose faster samples.
     #[test]
-    fn a_sample_below_a_millisecond_is_counted() {
+    fn a_sample_below_a_millisecond_is_counted_in_its_bucket() {
         let recorder = builder().unwrap().build_recorder();
         ::metrics::with_local_recorder(&recorder, || {
             for micros in [40, 180, 900] {
@@ -59,7 +61,7 @@ mod tests {
         let text = recorder.handle().render();
         for (le, count) in [("0.0001", 1), ("0.00025", 2), ("0.0005", 2), ("0.001", 3), ("+Inf", 3)] {
             let line = format!("cqrs_commit_duration_seconds_bucket{{le=\"{le}\"}} {count}");
-            assert!(text.contains(&line), "no {line} in\n{text}");
+            assert!(text.contains(&line), "the scrape lacks {line}:\n{text}");
         }
         assert!(text.contains("cqrs_commit_duration_seconds_sum 0.00112"), "{text}");
     }

@@ -1,50 +1,53 @@
-//! The signals that end a process: the first asks, the second insists, and time insists too.
-use super::asked::Phase;
-use crate::world::{Machine, World, even_if_stuck};
+//! Signals: the first one starts a graceful shutdown; a second one, or the time-out, terminates the process.
+use super::readiness::Phase;
+use crate::environment::{Environment, SystemEnvironment, even_if_stuck};
 use std::{process, sync::Arc, time::Duration};
 use tokio::sync::watch;
 
-/// How long a process may take to end after it was asked to. What hangs by then does not end by waiting.
+/// The longest time that a graceful shutdown may take. A process that still runs after it is terminated with exit code
+/// 1.
 pub const EXIT: Duration = Duration::from_secs(10);
 
-/// Runs beside everything else until the process ends.
+/// Spawns a task that runs until the process ends.
 pub(super) fn spawn(task: impl Future<Output = ()> + Send + 'static) {
-    drop(Machine.spawn(Box::pin(task)));
+    drop(SystemEnvironment.spawn(Box::pin(task)));
 }
 
-/// Lets signals change the phase.
-pub(super) fn end(name: &'static str, phase: Arc<watch::Sender<Phase>>) {
+/// Listens for signals and sets the phase to stopping on the first one.
+pub(super) fn listen(name: &'static str, phase: Arc<watch::Sender<Phase>>) {
     let Some(mut signals) = Signals::new() else {
-        tracing::error!("signals cannot be listened to: only a kill ends this process");
+        tracing::error!("cannot listen for signals; only SIGKILL ends this process");
         return;
     };
     spawn(async move {
         signals.next().await;
         if *phase.borrow() == Phase::Starting {
-            tracing::info!("{name} ends before it has begun");
+            tracing::info!(program = name, "stopping before the start-up has finished");
             process::exit(0);
         }
-        tracing::info!("{name} finishes what is under way");
-        even_if_stuck(EXIT, next, move |told| {
-            if let Some(number) = told {
-                again(name, number);
+        tracing::info!(program = name, "stopping; work in progress is finished first");
+        even_if_stuck(EXIT, next, move |signal| {
+            if let Some(number) = signal {
+                exit_at_once(name, number);
             }
-            eprintln!("{name} did not end within {} s and is ended", EXIT.as_secs());
+            eprintln!("{name} did not end within {} s and is terminated", EXIT.as_secs());
             process::exit(1);
         });
         phase.send_replace(Phase::Stopping);
-        again(name, signals.next().await); // until the other thread listens
+        // Covers the time until the other thread listens.
+        exit_at_once(name, signals.next().await);
     });
 }
-/// The next signal, wherever it is waited for.
+/// Waits for the next signal on its own listener, so that any runtime can wait for it.
 async fn next() -> i32 {
     match Signals::new() {
         Some(mut signals) => signals.next().await,
         None => std::future::pending().await,
     }
 }
-fn again(name: &str, number: i32) -> ! {
-    eprintln!("{name} is told again and ends at once");
+/// Exits with the code that shells use for a process ended by this signal.
+fn exit_at_once(name: &str, number: i32) -> ! {
+    eprintln!("{name} received a second signal and exits at once");
     process::exit(128 + number)
 }
 
@@ -62,7 +65,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate()).ok()?,
         })
     }
-    /// The number of the next one.
+    /// Returns the number of the next signal.
     async fn next(&mut self) -> i32 {
         tokio::select! { _ = self.interrupt.recv() => 2, _ = self.terminate.recv() => 15 }
     }

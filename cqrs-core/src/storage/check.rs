@@ -1,16 +1,18 @@
-//! What no storage takes, checked before anything is written, so that every one refuses the same.
-use crate::{Fault, batch::Batch};
+//! Checks of a batch before anything is written, so that all storages refuse the same batches.
+use crate::{error::Fault, storage::batch::Batch};
 
-/// Refuses what some database could not store: NUL in text, numbers above `i64::MAX`.
+/// Checks that every database can store the batch: text without NUL characters, and numbers up to `i64::MAX`.
 ///
 /// # Errors
-/// An internal [`Fault`] that says which part of the batch it was.
+/// Returns an internal [`Fault`] that names the offending part of the batch.
 pub fn check(batch: &Batch) -> Result<(), Fault> {
-    let text = |what: &'static str, it: &str| {
-        if it.contains('\0') { Err(Fault::internal(format!("{what} {it:?} holds a NUL character"))) } else { Ok(()) }
+    let text = |what: &'static str, text: &str| match text.contains('\0') {
+        true => Err(Fault::internal(format!("{what} {text:?} contains a NUL character"))),
+        false => Ok(()),
     };
-    let number = |what: &'static str, it: u64| {
-        i64::try_from(it).map(drop).map_err(|_| Fault::internal(format!("{what} {it} is too high")))
+    let number = |what: &'static str, number: u64| {
+        let checked = i64::try_from(number).map(drop);
+        checked.map_err(|_| Fault::internal(format!("{what} {number} is greater than {}", i64::MAX)))
     };
     for row in &batch.rows {
         text("the row's kind", row.kind)?;
@@ -25,16 +27,16 @@ pub fn check(batch: &Batch) -> Result<(), Fault> {
         text("the traceparent", event.metadata.traceparent.as_deref().unwrap_or_default())?;
         text("the tracestate", event.metadata.tracestate.as_deref().unwrap_or_default())?;
         number("the event's version", event.version)?;
-        if let Some(told) = &event.told {
-            text("the topic", &told.topic)?;
-            text("the key", &told.key)?;
-            text("the contract's name", &told.name)?;
+        if let Some(outgoing) = &event.outgoing {
+            text("the topic", &outgoing.topic)?;
+            text("the key", &outgoing.key)?;
+            text("the integration event's name", &outgoing.name)?;
         }
     }
-    for claim in &batch.claims {
-        text("the claim's index", &claim.index)?;
-        text("the claim's value", &claim.value)?;
-        text("the claim's owner", &claim.owner)?;
+    for reservation in &batch.reservations {
+        text("the reservation's index", &reservation.index)?;
+        text("the reservation's value", &reservation.value)?;
+        text("the reservation's owner", &reservation.owner)?;
     }
     for view in &batch.views {
         text("the view", view.view)?;
@@ -42,9 +44,9 @@ pub fn check(batch: &Batch) -> Result<(), Fault> {
         number("the view's version", view.expected)?;
         view.entries.iter().try_for_each(|(index, _)| text("the view's index", index))?;
     }
-    for step in &batch.moves {
+    for step in &batch.checkpoint_moves {
         text("the reader", &step.reader)?;
-        number("the reader's position", step.from.max(step.to))?;
+        number("the checkpoint", step.from.max(step.to))?;
     }
     for park in &batch.parks {
         text("the reader", &park.reader)?;
@@ -56,7 +58,7 @@ pub fn check(batch: &Batch) -> Result<(), Fault> {
             text("the partition", &record.partition.part)?;
         }
     }
-    batch.unparks.iter().try_for_each(|it| number("the parked message", *it))?;
-    batch.marks.iter().try_for_each(|mark| text("the group", &mark.group))?;
-    batch.answer.iter().try_for_each(|answer| text("the answer's key", &answer.key))
+    batch.unparks.iter().try_for_each(|parked| number("the parked message's number", *parked))?;
+    batch.inbox_records.iter().try_for_each(|inbox_record| text("the consumer group", &inbox_record.group))?;
+    batch.response.iter().try_for_each(|response| text("the stored response's key", &response.key))
 }

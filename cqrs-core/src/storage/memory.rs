@@ -1,12 +1,16 @@
-//! Everything in a mutex: for tests and the first ten minutes.
-mod aside;
+//! Storage in memory, behind one mutex, for tests and first steps.
 mod data;
+mod parked;
 
 use crate::{
-    Fault,
-    batch::{Answer, Batch, Entry, Position, Rejected},
-    storage::{Lease, Loaded, Old, Parked, ParkedKey, Scan, Scanned, Seen, Storage, StoredRow, StoredView, Tx, check},
-    world::{World, machine},
+    environment::{Environment, system},
+    error::Fault,
+    event::Entry,
+    position::Position,
+    storage::batch::{Batch, CommitError, StoredResponse},
+    storage::check::check,
+    storage::parked::{Cutoff, InboxLookup, Parked, ParkedKey},
+    storage::{Lease, Loaded, Scan, Scanned, Storage, StoredRow, StoredView, Tx},
 };
 use async_trait::async_trait;
 use data::Data;
@@ -20,10 +24,10 @@ use std::{
 use tokio::sync::watch;
 use uuid::Uuid;
 
-/// A storage that is gone with the process. A clone is another handle on the same data, as after a restart.
+/// A storage that is lost with the process. A clone is another handle on the same data, as after a restart.
 ///
 /// ```
-/// use cqrs_core::{batch::{Batch, Row}, storage::{Memory, Storage}};
+/// use cqrs_core::storage::{Batch, Memory, Row, Storage};
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let memory = Memory::new();
@@ -35,21 +39,21 @@ use uuid::Uuid;
 #[derive(Clone)]
 pub struct Memory {
     data: Arc<Mutex<Data>>,
-    /// The last position, for those who wait for it.
+    /// The last position, for callers that wait for a commit.
     last: Arc<watch::Sender<u64>>,
-    world: Arc<dyn World>,
+    environment: Arc<dyn Environment>,
 }
 
 impl Memory {
-    /// An empty one.
+    /// Creates an empty storage.
     pub fn new() -> Self {
-        Memory::with(machine())
+        Memory::with(system())
     }
-    /// An empty one whose leases go by this world's clock.
-    pub fn with(world: Arc<dyn World>) -> Self {
-        Memory { data: Arc::default(), last: Arc::new(watch::Sender::new(0)), world }
+    /// Creates an empty storage whose leases use the clock of this environment.
+    pub fn with(environment: Arc<dyn Environment>) -> Self {
+        Memory { data: Arc::default(), last: Arc::new(watch::Sender::new(0)), environment }
     }
-    /// Nothing panics while it is held and half done, so a poisoned lock is as good as any.
+    /// Locks the data. No change can panic half-way, so the data behind a poisoned lock is still consistent.
     fn data(&self) -> MutexGuard<'_, Data> {
         self.data.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -70,24 +74,25 @@ impl Storage for Memory {
     fn is_exclusive(&self) -> bool {
         true
     }
-    async fn row(&self, kind: &str, id: &str, answer: Option<&str>) -> Result<Loaded<StoredRow>, Fault> {
+    async fn row(&self, kind: &str, id: &str, response: Option<&str>) -> Result<Loaded<StoredRow>, Fault> {
         let data = self.data();
-        Ok(Loaded { found: data.row(kind, id), answer: answer.and_then(|it| data.answers.get(it).cloned()) })
+        Ok(Loaded { found: data.row(kind, id), response: response.and_then(|key| data.responses.get(key).cloned()) })
     }
-    async fn stream(&self, stream: &str, after: u64, answer: Option<&str>) -> Result<Loaded<Vec<Entry>>, Fault> {
+    async fn stream(&self, stream: &str, after: u64, response: Option<&str>) -> Result<Loaded<Vec<Entry>>, Fault> {
         let data = self.data();
         let all = data.streams.get(stream).map_or(&[][..], Vec::as_slice);
-        let found = all.iter().skip(after as usize).map(|it| data.log[*it].clone()).collect();
-        Ok(Loaded { found, answer: answer.and_then(|it| data.answers.get(it).cloned()) })
+        let found = all.iter().skip(after as usize).map(|index| data.log[*index].clone()).collect();
+        Ok(Loaded { found, response: response.and_then(|key| data.responses.get(key).cloned()) })
     }
-    async fn answer(&self, key: &str) -> Result<Option<Answer>, Fault> {
-        Ok(self.data().answers.get(key).cloned())
+    async fn response(&self, key: &str) -> Result<Option<StoredResponse>, Fault> {
+        Ok(self.data().responses.get(key).cloned())
     }
-    async fn seen(&self, group: &str, messages: &[Uuid], keys: &[String]) -> Result<Seen, Fault> {
+    async fn lookup_inbox(&self, group: &str, messages: &[Uuid], keys: &[String]) -> Result<InboxLookup, Fault> {
         let data = self.data();
-        let handled = messages.iter().filter(|it| data.inbox.contains_key(&(group.to_owned(), **it))).copied();
-        let parked = keys.iter().filter(|it| data.is_parked(group, it)).cloned();
-        Ok(Seen { handled: handled.collect(), parked: parked.collect() })
+        let handled =
+            messages.iter().filter(|message| data.inbox.contains_key(&(group.to_owned(), **message))).copied();
+        let parked = keys.iter().filter(|key| data.is_parked(group, key)).cloned();
+        Ok(InboxLookup { handled: handled.collect(), parked: parked.collect() })
     }
     async fn parked_keys(&self, readers: &[String]) -> Result<Vec<ParkedKey>, Fault> {
         Ok(self.data().parked_keys(readers))
@@ -95,14 +100,14 @@ impl Storage for Memory {
     async fn parked(&self, reader: &str, key: &str, after: u64, limit: usize) -> Result<Vec<Parked>, Fault> {
         Ok(self.data().parked(reader, key, after, limit))
     }
-    async fn forget(&self, old: &Old, limit: usize) -> Result<u64, Fault> {
-        Ok(self.data().forget(old, self.world.now(), limit))
+    async fn purge(&self, old: &Cutoff, limit: usize) -> Result<u64, Fault> {
+        Ok(self.data().purge(old, self.environment.now(), limit))
     }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
         let data = self.data();
         let stored = |key: &String| {
-            let it = data.views.get(&(view.to_owned(), key.clone()))?;
-            Some(StoredView { key: key.clone(), version: it.version, value: it.value.clone() })
+            let found = data.views.get(&(view.to_owned(), key.clone()))?;
+            Some(StoredView { key: key.clone(), version: found.version, value: found.value.clone() })
         };
         Ok(keys.iter().filter_map(stored).collect())
     }
@@ -124,57 +129,63 @@ impl Storage for Memory {
         };
         Ok(wanted.filter_map(scanned).take(scan.limit).collect())
     }
-    async fn positions(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
+    async fn checkpoints(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
         let data = self.data();
-        Ok(readers.iter().map(|it| data.at(it)).collect())
+        Ok(readers.iter().map(|reader| data.checkpoint(reader)).collect())
     }
-    async fn horizon(&self) -> Result<Position, Fault> {
+    async fn high_water_mark(&self) -> Result<Position, Fault> {
         Ok(Position(self.data().log.len() as u64))
     }
     async fn log(&self, after: Position, upto: Position, limit: usize) -> Result<Vec<Entry>, Fault> {
         let data = self.data();
         let from = data.log.iter().skip(after.0 as usize);
-        Ok(from.take_while(|it| it.position <= upto).take(limit).cloned().collect())
+        Ok(from.take_while(|entry| entry.position <= upto).take(limit).cloned().collect())
     }
-    async fn lanes(&self, lanes: &[(u16, Position)], upto: Position, limit: usize) -> Result<Vec<Entry>, Fault> {
+    async fn outgoing_entries(
+        &self,
+        shards: &[(u16, Position)],
+        upto: Position,
+        limit: usize,
+    ) -> Result<Vec<Entry>, Fault> {
         let data = self.data();
-        let one = |(lane, after): &(u16, Position)| {
-            let lane = *lane;
-            let from = data.log.iter().skip(after.0 as usize).take_while(|it| it.position <= upto);
-            let told = from.filter(move |it| it.told.as_ref().is_some_and(|told| told.lane == lane));
-            told.take(limit).cloned().collect::<Vec<_>>()
+        let one = |(shard, after): &(u16, Position)| {
+            let shard = *shard;
+            let from = data.log.iter().skip(after.0 as usize).take_while(|entry| entry.position <= upto);
+            let outgoing =
+                from.filter(move |entry| entry.outgoing.as_ref().is_some_and(|outgoing| outgoing.shard == shard));
+            outgoing.take(limit).cloned().collect::<Vec<_>>()
         };
-        Ok(lanes.iter().flat_map(one).collect())
+        Ok(shards.iter().flat_map(one).collect())
     }
     async fn lease(&self, reader: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, Fault> {
-        let now = self.world.now();
+        let now = self.environment.now();
         let mut data = self.data();
         let stored = data.readers.entry(reader.to_owned()).or_default();
         match &stored.lease {
-            Some((it, _)) if it == owner => {}
+            Some((holder, _)) if holder == owner => {}
             Some((_, until)) if *until > now => return Ok(None),
             _ => stored.epoch += 1,
         }
-        let ttl =
-            chrono::TimeDelta::from_std(ttl).map_err(|error| Fault::internal("a lease too long").because(error))?;
+        let ttl = chrono::TimeDelta::from_std(ttl)
+            .map_err(|error| Fault::internal("the lease is too long").because(error))?;
         stored.lease = Some((owner.to_owned(), now + ttl));
-        Ok(Some(Lease { epoch: stored.epoch, position: Position(stored.at) }))
+        Ok(Some(Lease { epoch: stored.epoch, position: Position(stored.checkpoint) }))
     }
     async fn release(&self, reader: &str, owner: &str) -> Result<(), Fault> {
         if let Some(stored) = self.data().readers.get_mut(reader) {
-            stored.lease.take_if(|(it, _)| it == owner);
+            stored.lease.take_if(|(holder, _)| holder == owner);
         }
         Ok(())
     }
     async fn migrate(&self) -> Result<(), Fault> {
         Ok(())
     }
-    async fn commit(&self, batch: Batch) -> Result<Position, Rejected> {
+    async fn commit(&self, batch: Batch) -> Result<Position, CommitError> {
         check(&batch)?;
         let mut data = self.data();
         data.refuse(&batch)?;
-        let position = data.apply(batch, self.world.now());
-        // Under the lock, so that it never goes back.
+        let position = data.apply(batch, self.environment.now());
+        // Sent under the lock, so that it never decreases.
         self.last.send_if_modified(|last| {
             position.0 > *last && {
                 *last = position.0;
@@ -186,20 +197,20 @@ impl Storage for Memory {
     async fn begin(&self) -> Result<Box<dyn Tx>, Fault> {
         Ok(Box::new(MemoryTx(self.clone(), ())))
     }
-    async fn committed(&self, after: Position) {
-        // The sender lives as long as this handle, so the wait ends by a commit or not at all.
+    async fn wait_for_commit(&self, after: Position) {
+        // The wait cannot fail, since the sender lives as long as this handle.
         let _ = self.last.subscribe().wait_for(|last| *last > after.0).await;
     }
 }
 
-/// There is no SQL in memory, so nothing happens before the batch.
+/// A transaction in memory. There is no SQL before the batch, so it only commits the batch.
 struct MemoryTx(Memory, ());
 #[async_trait]
 impl Tx for MemoryTx {
     fn driver(&mut self) -> &mut (dyn Any + Send) {
         &mut self.1
     }
-    async fn commit(self: Box<Self>, batch: Batch) -> Result<Position, Rejected> {
+    async fn commit(self: Box<Self>, batch: Batch) -> Result<Position, CommitError> {
         self.0.commit(batch).await
     }
 }

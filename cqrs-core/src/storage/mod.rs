@@ -1,4 +1,5 @@
-//! A database, as the framework sees it: few reads, and one write.
+//! The storage interface, a few reads and one write, and its implementations.
+pub(crate) mod batch;
 mod check;
 mod memory;
 mod parked;
@@ -6,160 +7,171 @@ mod parked;
 pub mod postgres;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
-mod vitals;
+mod stats;
 
+pub use batch::{Batch, CheckpointMove, CommitError, InboxRecord, Park, Reservation, Row, StoredResponse, ViewWrite};
 pub use check::check;
 pub use memory::Memory;
-pub use parked::{Old, Parked, ParkedKey, Seen};
+pub use parked::{Cutoff, InboxLookup, Parked, ParkedKey};
 #[cfg(feature = "postgres")]
 pub use postgres::Postgres;
 #[cfg(feature = "sqlite")]
 pub use sqlite::Sqlite;
-pub use vitals::{Connections, Holder, Vitals};
+pub use stats::{Connections, DatabaseStats, OldestWriter};
 
-use crate::{
-    Fault,
-    batch::{Answer, Batch, Entry, Position, Rejected},
-};
+use crate::{error::Fault, event::Entry, position::Position};
 use async_trait::async_trait;
 use std::{any::Any, time::Duration};
 use uuid::Uuid;
 
-/// A database, as the framework sees it. What one promises, all promise:
-/// [`conformance::storage`](crate::testing::conformance::storage) is the suite.
+/// A database for the framework. All implementations give the same guarantees, which the suite
+/// [`conformance::storage`](crate::testing::conformance::storage) tests.
 ///
-/// Reads see what is committed. `log` and `lanes` stop at the *horizon*: below it nothing can appear any more, so a reader
-/// that moves along it misses nothing.
+/// Reads see committed data. [`log`](Storage::log) and [`outgoing_entries`](Storage::outgoing_entries) stop at the
+/// *high-water mark*. No entry can appear below it any more, so a reader that follows it misses nothing.
 #[async_trait]
 pub trait Storage: Send + Sync + 'static {
-    /// Loads one row, and the answer to an idempotency key in the same round trip.
-    async fn row(&self, kind: &str, id: &str, answer: Option<&str>) -> Result<Loaded<StoredRow>, Fault>;
-    /// Loads one stream after a version, in order, and the answer in the same round trip.
-    async fn stream(&self, stream: &str, after: u64, answer: Option<&str>) -> Result<Loaded<Vec<Entry>>, Fault>;
-    /// What a command with this key was answered.
-    async fn answer(&self, key: &str) -> Result<Option<Answer>, Fault>;
-    /// Which of these messages the group has handled (or parked), and behind which of these keys something is parked for it.
-    async fn seen(&self, group: &str, messages: &[Uuid], keys: &[String]) -> Result<Seen, Fault>;
-    /// The keys that have parked messages for these readers (none named: for all), by reader and key.
+    /// Loads one row, and in the same round trip the response stored under an idempotency key.
+    async fn row(&self, kind: &str, id: &str, response: Option<&str>) -> Result<Loaded<StoredRow>, Fault>;
+    /// Loads the events of one stream after a version, in order, and in the same round trip the response stored under
+    /// an idempotency key.
+    async fn stream(&self, stream: &str, after: u64, response: Option<&str>) -> Result<Loaded<Vec<Entry>>, Fault>;
+    /// Returns the response stored under an idempotency key.
+    async fn response(&self, key: &str) -> Result<Option<StoredResponse>, Fault>;
+    /// Returns which of these messages the group has handled or parked, and for which of these keys it has parked
+    /// messages.
+    async fn lookup_inbox(&self, group: &str, messages: &[Uuid], keys: &[String]) -> Result<InboxLookup, Fault>;
+    /// Returns the keys with parked messages for these readers, sorted by reader and key. An empty list means all
+    /// readers.
     async fn parked_keys(&self, readers: &[String]) -> Result<Vec<ParkedKey>, Fault>;
-    /// The parked messages of one key after a number, in order, up to `limit`.
+    /// Returns up to `limit` parked messages of one key after a number, in order.
     async fn parked(&self, reader: &str, key: &str, after: u64, limit: usize) -> Result<Vec<Parked>, Fault>;
-    /// Removes what is old enough, at most `limit` of each kind, and says how much it was. The database's clock decides.
-    async fn forget(&self, old: &Old, limit: usize) -> Result<u64, Fault>;
-    /// The values of one view under these keys, in any order; absent keys are left out, removed ones have no value.
+    /// Removes data older than the cutoff, at most `limit` of each kind, and returns how much was removed. The age is
+    /// measured by the database's clock.
+    async fn purge(&self, old: &Cutoff, limit: usize) -> Result<u64, Fault>;
+    /// Returns the values of one view under these keys, in any order. Absent keys are left out, and removed ones have
+    /// no value.
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault>;
-    /// A range of one index, in order, with the values.
+    /// Returns a range of one index, in order, with the values.
     async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault>;
-    /// Where these readers are, in this order; 0 for one that never moved.
-    async fn positions(&self, readers: &[String]) -> Result<Vec<u64>, Fault>;
-    /// Up to where the log is safe to read now: everything committed before this call is at or below the result.
-    async fn horizon(&self) -> Result<Position, Fault>;
-    /// Entries after a position, in order, up to `upto`, which the caller took from [`horizon`](Storage::horizon).
+    /// Returns the checkpoints of these readers, in this order; 0 for a reader that never moved.
+    async fn checkpoints(&self, readers: &[String]) -> Result<Vec<u64>, Fault>;
+    /// Returns the high-water mark: the position up to which the log is safe to read. Everything committed before this
+    /// call is at or below it.
+    async fn high_water_mark(&self) -> Result<Position, Fault>;
+    /// Returns entries after a position and up to `upto`, in order. The caller takes `upto` from
+    /// [`high_water_mark`](Storage::high_water_mark).
     async fn log(&self, after: Position, upto: Position, limit: usize) -> Result<Vec<Entry>, Fault>;
-    /// Entries that others are told of, lane by lane: for each (lane, after) up to `limit` in order, up to `upto`.
-    async fn lanes(&self, lanes: &[(u16, Position)], upto: Position, limit: usize) -> Result<Vec<Entry>, Fault>;
-    /// Whether no other process can open this database: then nobody needs leases.
+    /// Returns entries with an outgoing message. For each relay shard and the position after which to read, there are
+    /// up to `limit` entries, in order, up to the position `upto`.
+    async fn outgoing_entries(
+        &self,
+        shards: &[(u16, Position)],
+        upto: Position,
+        limit: usize,
+    ) -> Result<Vec<Entry>, Fault>;
+    /// Returns true if no other process can open this database, so that leases are not needed.
     fn is_exclusive(&self) -> bool {
         false
     }
-    /// Takes or renews the lease on a reader. `None` when another owner holds it. Taking it over raises the epoch, renewing
-    /// does not. The database's clock decides.
+    /// Takes or renews the lease on a reader. Returns `None` when another owner holds it. Taking it over raises the
+    /// epoch, renewing it does not. Expiry is measured by the database's clock.
     async fn lease(&self, reader: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, Fault>;
-    /// Gives a lease back, so that the next owner need not wait.
+    /// Releases a lease, so that the next owner need not wait for it to expire.
     async fn release(&self, reader: &str, owner: &str) -> Result<(), Fault>;
-    /// Brings the schema up to this version of the framework.
+    /// Migrates the schema to this version of the framework.
     ///
     /// # Errors
-    /// When the schema is newer than this program: it refuses, clearly, and changes nothing.
+    /// Returns an error if the schema is newer than this program, and changes nothing.
     async fn migrate(&self) -> Result<(), Fault>;
-    /// All of it, durably, or nothing. The position is that of the last event, or 0 without events.
-    async fn commit(&self, batch: Batch) -> Result<Position, Rejected>;
-    /// A transaction for SQL of one's own, which then takes the batch.
+    /// Commits the whole batch durably, or nothing. Returns the position of the last event, or 0 if the batch has no
+    /// events.
+    async fn commit(&self, batch: Batch) -> Result<Position, CommitError>;
+    /// Begins a transaction that runs the caller's SQL first and then commits a batch.
     async fn begin(&self) -> Result<Box<dyn Tx>, Fault>;
-    /// Returns once this process has committed events after `after`; may wait for ever. A hint, never needed for correctness.
-    async fn committed(&self, after: Position);
-    /// Whether it answers, and has at least the schema that this program knows: asked by whoever wants to know if it is ready.
+    /// Returns once this process has committed events after `after`. It may wait for ever. This is a hint, and
+    /// correctness must not depend on it.
+    async fn wait_for_commit(&self, after: Position);
+    /// Checks that the database responds and that its schema is at least the version that this program knows. The
+    /// readiness check calls it.
     async fn ready(&self) -> Result<(), Fault> {
-        self.positions(&["ready".to_owned()]).await.map(drop)
+        self.checkpoints(&["ready".to_owned()]).await.map(drop)
     }
-    /// What only the database knows of itself, for metrics.
-    async fn vitals(&self) -> Result<Vitals, Fault> {
-        Ok(Vitals::default())
+    /// Returns the database's own statistics, for metrics.
+    async fn stats(&self) -> Result<DatabaseStats, Fault> {
+        Ok(DatabaseStats::default())
     }
 }
 
-/// An open transaction: SQL of one's own first, then the batch, then committed.
+/// An open transaction, which runs the caller's SQL first and then commits a batch.
 #[async_trait]
 pub trait Tx: Send {
-    /// The driver's transaction, for `storage::postgres::transaction` or `storage::sqlite::transaction`.
+    /// Returns the driver's transaction, for `storage::postgres::transaction` or `storage::sqlite::transaction`.
     fn driver(&mut self) -> &mut (dyn Any + Send);
-    /// Commits the batch with what was done before, or nothing at all.
-    async fn commit(self: Box<Self>, batch: Batch) -> Result<Position, Rejected>;
+    /// Commits the batch together with the earlier statements of the transaction, or nothing at all.
+    async fn commit(self: Box<Self>, batch: Batch) -> Result<Position, CommitError>;
 }
 
-/// What was found, and the answer that was asked for beside it.
+/// The result of a load, with the stored response that was loaded beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loaded<T> {
-    /// What was asked for. A row: version 0 and no state when there is none.
+    /// The row or the events. A row that does not exist has version 0 and no state.
     pub found: T,
-    /// The answer to the idempotency key, if there is one.
-    pub answer: Option<Answer>,
+    /// The response stored under the idempotency key, if there is one.
+    pub response: Option<StoredResponse>,
 }
 
-/// A row as it is stored. Version 0: there is none. Without state: deleted.
+/// The stored row of a state-stored aggregate. A row that does not exist has version 0, and a deleted one has no state.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoredRow {
-    /// Its version.
+    /// The version of the last write; 0 when there is no row.
     pub version: u64,
-    /// Its state.
+    /// The encoded state; `None` when deleted.
     pub state: Option<Vec<u8>>,
 }
 
-/// A view's value as it is stored.
+/// The stored value of a view under one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredView {
-    /// The key.
+    /// The key of the value within its view.
     pub key: String,
-    /// Its version, to be expected by the next write.
+    /// The version, which the next write must expect.
     pub version: u64,
     /// The value; `None` when removed.
     pub value: Option<Vec<u8>>,
 }
 
-/// A range of one index of one view: entries that start with `prefix`, after `after` if given.
+/// A range of one index of one view: the entries that start with `prefix`, and come after `after` if it is given.
 #[derive(Debug, Clone, Copy)]
 pub struct Scan<'a> {
-    /// The view.
+    /// The view's name.
     pub view: &'a str,
-    /// The index.
+    /// The index's name.
     pub index: &'a str,
-    /// What an entry starts with.
+    /// The bytes with which every entry of the range starts.
     pub prefix: &'a [u8],
-    /// The (entry, key) before the first one wanted.
+    /// The entry and key after which the range begins.
     pub after: Option<(&'a [u8], &'a str)>,
-    /// How many at most.
+    /// The maximum number of entries.
     pub limit: usize,
 }
 
-/// One entry of an index, with the value it stands for.
+/// One entry of an index, with the value that it refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scanned {
     /// The entry's bytes.
     pub entry: Vec<u8>,
-    /// The view's key.
+    /// The key of the value within its view.
     pub key: String,
-    /// The value.
+    /// The encoded value.
     pub value: Vec<u8>,
 }
 
 /// A lease on a reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lease {
-    /// Raised with every change of owner; every move carries it.
+    /// The number of the lease, raised with every change of owner. Every checkpoint move carries it.
     pub epoch: u64,
-    /// Where the reader is.
+    /// The reader's checkpoint.
     pub position: Position,
 }
-
-/// Number of lanes: fixed, since `murmur2(key) mod 16` is stored with every entry.
-pub const LANES: u16 = 16;

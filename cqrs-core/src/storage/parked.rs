@@ -1,79 +1,82 @@
-//! What a storage knows of messages beside the log: handled, parked, old enough to go.
-use crate::{Timestamp, batch::Position, transport::Received};
+//! Types for handled messages, parked messages and retention.
+use crate::{Timestamp, position::Position, transport::Received};
 use std::time::Duration;
 use uuid::Uuid;
 
-/// What is known of messages before they are handled.
+/// The state of messages before they are handled: which are handled or parked already, and which keys have parked
+/// messages.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Seen {
-    /// Handled or parked before, in any order.
+pub struct InboxLookup {
+    /// The messages that were handled or parked before, in any order.
     pub handled: Vec<Uuid>,
-    /// Keys with something parked, in any order: what comes now waits behind it.
+    /// The keys with parked messages, in any order. New messages of these keys wait behind them.
     pub parked: Vec<String>,
 }
 
-/// A key with parked messages.
+/// A key with parked messages, for one reader.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParkedKey {
-    /// Who could not handle the first of them.
+    /// The reader that could not handle the first of them.
     pub reader: String,
-    /// The key.
+    /// The key within which messages stay in order.
     pub key: String,
-    /// How many wait.
+    /// The number of parked messages.
     pub count: u64,
-    /// Why the first could not be handled.
+    /// The error of the first parked message.
     pub error: String,
-    /// When the first was parked.
+    /// The time at which the first message was parked.
     pub since: Timestamp,
 }
 
-/// A parked message.
+/// A parked message, with the error for which it was parked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parked {
-    /// Its number: grows in the order in which messages of a key were parked.
+    /// The number of the parked message. It grows in the order in which messages of a key were parked.
     pub number: u64,
-    /// Its id.
+    /// The message's id.
     pub message: Uuid,
-    /// Its offset, or its position in the own log.
+    /// The offset of the record, or the position in the service's own log.
     pub at: u64,
-    /// As it came. `None`: it is an entry of the own log.
+    /// The record as it was received. `None` means an entry of the service's own log.
     pub record: Option<Received>,
-    /// Why.
+    /// The error of the last attempt, as a text for the operator.
     pub error: String,
-    /// How often it was tried; 0 for what only waits behind another.
+    /// The number of attempts to handle it; 0 for a message that only waits behind another.
     pub attempts: u32,
-    /// When it was parked.
+    /// The time at which it was parked.
     pub since: Timestamp,
 }
 
-/// What is old enough to go.
+/// Ages and positions from which on data is old enough to be removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Old {
-    /// Answers to idempotency keys older than this.
-    pub answers: Duration,
-    /// Marks of handled messages older than this.
-    pub marks: Duration,
-    /// What others were told, older than [`told_for`](Old::told_for): per lane, up to where every audience has it.
-    pub told: Vec<(u16, Position)>,
-    /// How long what others were told is kept at least.
+pub struct Cutoff {
+    /// The age from which stored responses are removed.
+    pub responses: Duration,
+    /// The age from which inbox records are removed.
+    pub inbox_records: Duration,
+    /// The relay shards whose outgoing messages are removed, each with the position up to which every audience has
+    /// received them. Only messages older than [`told_for`](Cutoff::told_for) are removed.
+    pub outgoing: Vec<(u16, Position)>,
+    /// The age from which outgoing messages are removed.
     pub told_for: Duration,
 }
 
-/// A record's headers as text: names as they are, values in base64, since they may be any bytes.
+/// Encodes a record's headers as text. Values may be any bytes, so they are encoded in base64.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(super) fn encode_headers(headers: &[(String, Vec<u8>)]) -> Result<String, crate::Fault> {
     use base64::{Engine, prelude::BASE64_STANDARD};
     let headers: Vec<_> = headers.iter().map(|(name, value)| (name, BASE64_STANDARD.encode(value))).collect();
     Ok(serde_json::to_string(&headers)?)
 }
-/// The other way.
+/// Decodes headers that [`encode_headers`] encoded.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(super) fn decode_headers(text: Option<String>) -> Result<Vec<(String, Vec<u8>)>, crate::Fault> {
     use base64::{Engine, prelude::BASE64_STANDARD};
     let headers: Vec<(String, String)> = serde_json::from_str(text.as_deref().unwrap_or("[]"))?;
     let decoded = |(name, value): (String, String)| {
         let value = BASE64_STANDARD.decode(value);
-        let value = value.map_err(|e| crate::Fault::internal("a parked header cannot be read").because(e))?;
+        let value =
+            value.map_err(|error| crate::Fault::internal("a parked header cannot be decoded").because(error))?;
         Ok((name, value))
     };
     headers.into_iter().map(decoded).collect()

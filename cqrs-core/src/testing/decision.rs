@@ -1,8 +1,8 @@
-//! An aggregate alone: what happened, what is decided, what comes of it.
-use crate::{Aggregate, IntoEvents, replay};
+//! Given-when-then tests of an aggregate, without a storage.
+use crate::aggregate::{Aggregate, IntoEvents, replay};
 use std::fmt::Debug;
 
-/// What happened before.
+/// Starts a test of an aggregate with the events of its past.
 ///
 /// ```
 /// use cqrs_core::{Aggregate, DomainError, Event, Evolve, testing::given};
@@ -26,7 +26,7 @@ use std::fmt::Debug;
 /// ```
 ///
 /// # Panics
-/// When the events do not create one.
+/// Panics if the events do not create the aggregate.
 #[track_caller]
 pub fn given<A: Aggregate>(events: impl IntoIterator<Item = A::Event>) -> Given<A> {
     let events: Vec<_> = events.into_iter().collect();
@@ -34,31 +34,31 @@ pub fn given<A: Aggregate>(events: impl IntoIterator<Item = A::Event>) -> Given<
     Given { state }
 }
 
-/// An aggregate with a past.
+/// An aggregate under test, built from the events of its past.
 #[derive(Debug)]
 pub struct Given<A> {
     state: A,
 }
 impl<A: Aggregate> Given<A> {
-    /// Decides.
+    /// Makes the decision under test.
     pub fn when<D: IntoEvents<A::Event>, E>(self, decide: impl FnOnce(&A) -> Result<D, E>) -> When<A, E> {
         let decided = decide(&self.state).map(IntoEvents::into_events);
         When { state: self.state, decided }
     }
 }
 
-/// What was decided.
+/// The decision of an aggregate under test.
 #[derive(Debug)]
-#[must_use = "say what should have come of it: `then`, `then_rejected` or `then_state`"]
+#[must_use = "check the decision with `then`, `then_rejected` or `then_state`"]
 pub struct When<A: Aggregate, E> {
     state: A,
     decided: Result<Vec<A::Event>, E>,
 }
 impl<A: Aggregate, E: Debug> When<A, E> {
-    /// These events came of it, no others.
+    /// Checks that the decision returned exactly these events.
     ///
     /// # Panics
-    /// When others did, or it was rejected.
+    /// Panics if it returned other events or an error.
     #[track_caller]
     pub fn then(self, events: impl IntoIterator<Item = A::Event>)
     where
@@ -69,10 +69,10 @@ impl<A: Aggregate, E: Debug> When<A, E> {
             Err(error) => panic!("rejected: {error:?}"),
         }
     }
-    /// It was rejected, with this error.
+    /// Checks that the decision was rejected with this error.
     ///
     /// # Panics
-    /// When it was not, or with another.
+    /// Panics if it returned events or another error.
     #[track_caller]
     pub fn then_rejected(self, error: E)
     where
@@ -84,10 +84,10 @@ impl<A: Aggregate, E: Debug> When<A, E> {
             Err(rejection) => assert_eq!(rejection, error),
         }
     }
-    /// The state it leads to looks like this.
+    /// Applies the decided events and passes the new state to `look`.
     ///
     /// # Panics
-    /// When `look` does, or it was rejected.
+    /// Panics if the decision returned an error, or if `look` panics.
     #[track_caller]
     pub fn then_state(mut self, look: impl FnOnce(&A)) {
         match self.decided {

@@ -1,52 +1,57 @@
-//! Layers over a storage, a transport or the machine: everything goes through, except what a test makes different. A planted bug is
-//! one, and so is a clock that a test can set.
+//! Layers over a storage, a transport or an environment. A layer forwards every call except those that a test
+//! overrides, such as a seeded bug or a clock that a test can set.
 use crate::{
-    Fault, Timestamp,
-    batch::{Answer, Batch, Entry, Position, Rejected},
-    storage::{Lease, Loaded, Old, Parked, ParkedKey, Scan, Scanned, Seen, Storage, StoredRow, StoredView, Tx, Vitals},
+    Timestamp,
+    environment::{Environment, SystemEnvironment, Task},
+    error::Fault,
+    event::Entry,
+    position::Position,
+    storage::{
+        Batch, CommitError, Cutoff, DatabaseStats, InboxLookup, Lease, Loaded, Parked, ParkedKey, Scan, Scanned,
+        Storage, StoredResponse, StoredRow, StoredView, Tx,
+    },
     transport::{Audience, Published, Record, Subscription, Transport, TransportError},
-    world::{Machine, Task, World},
 };
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// A storage on top of another: whatever is not overridden goes through. So a test changes one thing and nothing else, and that
-/// production code knows nothing of it.
+/// A storage that forwards every call to another one, unless the method is overridden. With it, a test changes one
+/// behavior without any code for tests in production.
 ///
 /// ```
-/// use cqrs_core::{Fault, batch::Position, storage::{Memory, Storage}, testing::StorageLayer};
+/// use cqrs_core::{Fault, Position, storage::{Memory, Storage}, testing::StorageLayer};
 ///
-/// /// A horizon ahead of what is committed: a reader that trusts it misses events.
+/// /// A high-water mark ahead of the committed events: a reader that follows it misses events.
 /// struct Ahead(Memory);
 /// #[async_trait::async_trait]
 /// impl StorageLayer for Ahead {
 ///     fn inner(&self) -> &dyn Storage {
 ///         &self.0
 ///     }
-///     async fn horizon(&self) -> Result<Position, Fault> {
-///         Ok(Position(self.0.horizon().await?.0 + 1))
+///     async fn high_water_mark(&self) -> Result<Position, Fault> {
+///         Ok(Position(self.0.high_water_mark().await?.0 + 1))
 ///     }
 /// }
 /// let storage: Box<dyn Storage> = Box::new(Ahead(Memory::new()));
 /// ```
 #[async_trait]
-#[allow(missing_docs, reason = "each does what Storage's does")]
+#[allow(missing_docs, reason = "each method is documented at Storage")]
 pub trait StorageLayer: Send + Sync + 'static {
-    /// What is underneath.
+    /// Returns the storage that receives the forwarded calls.
     fn inner(&self) -> &dyn Storage;
-    async fn row(&self, kind: &str, id: &str, answer: Option<&str>) -> Result<Loaded<StoredRow>, Fault> {
-        self.inner().row(kind, id, answer).await
+    async fn row(&self, kind: &str, id: &str, response: Option<&str>) -> Result<Loaded<StoredRow>, Fault> {
+        self.inner().row(kind, id, response).await
     }
-    async fn stream(&self, stream: &str, after: u64, answer: Option<&str>) -> Result<Loaded<Vec<Entry>>, Fault> {
-        self.inner().stream(stream, after, answer).await
+    async fn stream(&self, stream: &str, after: u64, response: Option<&str>) -> Result<Loaded<Vec<Entry>>, Fault> {
+        self.inner().stream(stream, after, response).await
     }
-    async fn answer(&self, key: &str) -> Result<Option<Answer>, Fault> {
-        self.inner().answer(key).await
+    async fn response(&self, key: &str) -> Result<Option<StoredResponse>, Fault> {
+        self.inner().response(key).await
     }
-    async fn seen(&self, group: &str, messages: &[Uuid], keys: &[String]) -> Result<Seen, Fault> {
-        self.inner().seen(group, messages, keys).await
+    async fn lookup_inbox(&self, group: &str, messages: &[Uuid], keys: &[String]) -> Result<InboxLookup, Fault> {
+        self.inner().lookup_inbox(group, messages, keys).await
     }
     async fn parked_keys(&self, readers: &[String]) -> Result<Vec<ParkedKey>, Fault> {
         self.inner().parked_keys(readers).await
@@ -54,8 +59,8 @@ pub trait StorageLayer: Send + Sync + 'static {
     async fn parked(&self, reader: &str, key: &str, after: u64, limit: usize) -> Result<Vec<Parked>, Fault> {
         self.inner().parked(reader, key, after, limit).await
     }
-    async fn forget(&self, old: &Old, limit: usize) -> Result<u64, Fault> {
-        self.inner().forget(old, limit).await
+    async fn purge(&self, old: &Cutoff, limit: usize) -> Result<u64, Fault> {
+        self.inner().purge(old, limit).await
     }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
         self.inner().views(view, keys).await
@@ -63,17 +68,22 @@ pub trait StorageLayer: Send + Sync + 'static {
     async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
         self.inner().scan(scan).await
     }
-    async fn positions(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
-        self.inner().positions(readers).await
+    async fn checkpoints(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
+        self.inner().checkpoints(readers).await
     }
-    async fn horizon(&self) -> Result<Position, Fault> {
-        self.inner().horizon().await
+    async fn high_water_mark(&self) -> Result<Position, Fault> {
+        self.inner().high_water_mark().await
     }
     async fn log(&self, after: Position, upto: Position, limit: usize) -> Result<Vec<Entry>, Fault> {
         self.inner().log(after, upto, limit).await
     }
-    async fn lanes(&self, lanes: &[(u16, Position)], upto: Position, limit: usize) -> Result<Vec<Entry>, Fault> {
-        self.inner().lanes(lanes, upto, limit).await
+    async fn outgoing_entries(
+        &self,
+        shards: &[(u16, Position)],
+        upto: Position,
+        limit: usize,
+    ) -> Result<Vec<Entry>, Fault> {
+        self.inner().outgoing_entries(shards, upto, limit).await
     }
     fn is_exclusive(&self) -> bool {
         self.inner().is_exclusive()
@@ -87,36 +97,36 @@ pub trait StorageLayer: Send + Sync + 'static {
     async fn migrate(&self) -> Result<(), Fault> {
         self.inner().migrate().await
     }
-    async fn commit(&self, batch: Batch) -> Result<Position, Rejected> {
+    async fn commit(&self, batch: Batch) -> Result<Position, CommitError> {
         self.inner().commit(batch).await
     }
     async fn begin(&self) -> Result<Box<dyn Tx>, Fault> {
         self.inner().begin().await
     }
-    async fn committed(&self, after: Position) {
-        self.inner().committed(after).await;
+    async fn wait_for_commit(&self, after: Position) {
+        self.inner().wait_for_commit(after).await;
     }
     async fn ready(&self) -> Result<(), Fault> {
         self.inner().ready().await
     }
-    async fn vitals(&self) -> Result<Vitals, Fault> {
-        self.inner().vitals().await
+    async fn stats(&self) -> Result<DatabaseStats, Fault> {
+        self.inner().stats().await
     }
 }
 
 #[async_trait]
 impl<L: StorageLayer> Storage for L {
-    async fn row(&self, kind: &str, id: &str, answer: Option<&str>) -> Result<Loaded<StoredRow>, Fault> {
-        StorageLayer::row(self, kind, id, answer).await
+    async fn row(&self, kind: &str, id: &str, response: Option<&str>) -> Result<Loaded<StoredRow>, Fault> {
+        StorageLayer::row(self, kind, id, response).await
     }
-    async fn stream(&self, stream: &str, after: u64, answer: Option<&str>) -> Result<Loaded<Vec<Entry>>, Fault> {
-        StorageLayer::stream(self, stream, after, answer).await
+    async fn stream(&self, stream: &str, after: u64, response: Option<&str>) -> Result<Loaded<Vec<Entry>>, Fault> {
+        StorageLayer::stream(self, stream, after, response).await
     }
-    async fn answer(&self, key: &str) -> Result<Option<Answer>, Fault> {
-        StorageLayer::answer(self, key).await
+    async fn response(&self, key: &str) -> Result<Option<StoredResponse>, Fault> {
+        StorageLayer::response(self, key).await
     }
-    async fn seen(&self, group: &str, messages: &[Uuid], keys: &[String]) -> Result<Seen, Fault> {
-        StorageLayer::seen(self, group, messages, keys).await
+    async fn lookup_inbox(&self, group: &str, messages: &[Uuid], keys: &[String]) -> Result<InboxLookup, Fault> {
+        StorageLayer::lookup_inbox(self, group, messages, keys).await
     }
     async fn parked_keys(&self, readers: &[String]) -> Result<Vec<ParkedKey>, Fault> {
         StorageLayer::parked_keys(self, readers).await
@@ -124,8 +134,8 @@ impl<L: StorageLayer> Storage for L {
     async fn parked(&self, reader: &str, key: &str, after: u64, limit: usize) -> Result<Vec<Parked>, Fault> {
         StorageLayer::parked(self, reader, key, after, limit).await
     }
-    async fn forget(&self, old: &Old, limit: usize) -> Result<u64, Fault> {
-        StorageLayer::forget(self, old, limit).await
+    async fn purge(&self, old: &Cutoff, limit: usize) -> Result<u64, Fault> {
+        StorageLayer::purge(self, old, limit).await
     }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
         StorageLayer::views(self, view, keys).await
@@ -133,17 +143,22 @@ impl<L: StorageLayer> Storage for L {
     async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
         StorageLayer::scan(self, scan).await
     }
-    async fn positions(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
-        StorageLayer::positions(self, readers).await
+    async fn checkpoints(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
+        StorageLayer::checkpoints(self, readers).await
     }
-    async fn horizon(&self) -> Result<Position, Fault> {
-        StorageLayer::horizon(self).await
+    async fn high_water_mark(&self) -> Result<Position, Fault> {
+        StorageLayer::high_water_mark(self).await
     }
     async fn log(&self, after: Position, upto: Position, limit: usize) -> Result<Vec<Entry>, Fault> {
         StorageLayer::log(self, after, upto, limit).await
     }
-    async fn lanes(&self, lanes: &[(u16, Position)], upto: Position, limit: usize) -> Result<Vec<Entry>, Fault> {
-        StorageLayer::lanes(self, lanes, upto, limit).await
+    async fn outgoing_entries(
+        &self,
+        shards: &[(u16, Position)],
+        upto: Position,
+        limit: usize,
+    ) -> Result<Vec<Entry>, Fault> {
+        StorageLayer::outgoing_entries(self, shards, upto, limit).await
     }
     fn is_exclusive(&self) -> bool {
         StorageLayer::is_exclusive(self)
@@ -157,28 +172,28 @@ impl<L: StorageLayer> Storage for L {
     async fn migrate(&self) -> Result<(), Fault> {
         StorageLayer::migrate(self).await
     }
-    async fn commit(&self, batch: Batch) -> Result<Position, Rejected> {
+    async fn commit(&self, batch: Batch) -> Result<Position, CommitError> {
         StorageLayer::commit(self, batch).await
     }
     async fn begin(&self) -> Result<Box<dyn Tx>, Fault> {
         StorageLayer::begin(self).await
     }
-    async fn committed(&self, after: Position) {
-        StorageLayer::committed(self, after).await;
+    async fn wait_for_commit(&self, after: Position) {
+        StorageLayer::wait_for_commit(self, after).await;
     }
     async fn ready(&self) -> Result<(), Fault> {
         StorageLayer::ready(self).await
     }
-    async fn vitals(&self) -> Result<Vitals, Fault> {
-        StorageLayer::vitals(self).await
+    async fn stats(&self) -> Result<DatabaseStats, Fault> {
+        StorageLayer::stats(self).await
     }
 }
 
-/// A transport on top of another: whatever is not overridden goes through.
+/// A transport that forwards every call to another one, unless the method is overridden.
 #[async_trait]
-#[allow(missing_docs, reason = "each does what Transport's does")]
+#[allow(missing_docs, reason = "each method is documented at Transport")]
 pub trait TransportLayer: Send + Sync + 'static {
-    /// What is underneath.
+    /// Returns the transport that receives the forwarded calls.
     fn inner(&self) -> &dyn Transport;
     async fn ensure_topics(&self, topics: &[&str]) -> Result<(), TransportError> {
         self.inner().ensure_topics(topics).await
@@ -222,29 +237,30 @@ impl<L: TransportLayer> Transport for L {
     }
 }
 
-/// A world on top of another, the machine unless it says otherwise: whatever is not overridden goes through.
+/// An environment that forwards every call to another one, by default the system's, unless the method is overridden.
 ///
 /// ```
-/// use cqrs_core::{Timestamp, testing::WorldLayer, world::{Machine, World}};
+/// use cqrs_core::{Timestamp, environment::{Environment, SystemEnvironment}, testing::EnvironmentLayer};
 /// use std::{sync::atomic::{AtomicU64, Ordering}, time::Duration};
 ///
-/// /// A clock that a test sets forward.
+/// /// A clock that a test can set forward.
 /// #[derive(Default)]
 /// struct Ahead(AtomicU64);
-/// impl WorldLayer for Ahead {
+/// impl EnvironmentLayer for Ahead {
 ///     fn now(&self) -> Timestamp {
-///         Machine.now() + Duration::from_secs(self.0.load(Ordering::SeqCst))
+///         SystemEnvironment.now() + Duration::from_secs(self.0.load(Ordering::SeqCst))
 ///     }
 /// }
-/// let world = Ahead::default();
-/// world.0.store(3_600, Ordering::SeqCst);
-/// assert!(World::now(&world) - Machine.now() > chrono::TimeDelta::minutes(59)); // `App::world(Arc::new(world))`
+/// let environment = Ahead::default();
+/// environment.0.store(3_600, Ordering::SeqCst);
+/// // An app takes it with `AppBuilder::environment(Arc::new(environment))`.
+/// assert!(Environment::now(&environment) - SystemEnvironment.now() > chrono::TimeDelta::minutes(59));
 /// ```
-#[allow(missing_docs, reason = "each does what World's does")]
-pub trait WorldLayer: Send + Sync + 'static {
-    /// What is underneath.
-    fn inner(&self) -> &dyn World {
-        &Machine
+#[allow(missing_docs, reason = "each method is documented at Environment")]
+pub trait EnvironmentLayer: Send + Sync + 'static {
+    /// Returns the environment that receives the forwarded calls. Default: the system's.
+    fn inner(&self) -> &dyn Environment {
+        &SystemEnvironment
     }
     fn now(&self) -> Timestamp {
         self.inner().now()
@@ -255,8 +271,8 @@ pub trait WorldLayer: Send + Sync + 'static {
     fn uptime(&self) -> Duration {
         self.inner().uptime()
     }
-    fn chance(&self) -> u64 {
-        self.inner().chance()
+    fn random(&self) -> u64 {
+        self.inner().random()
     }
     fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
         self.inner().sleep(time)
@@ -266,23 +282,23 @@ pub trait WorldLayer: Send + Sync + 'static {
     }
 }
 
-impl<L: WorldLayer> World for L {
+impl<L: EnvironmentLayer> Environment for L {
     fn now(&self) -> Timestamp {
-        WorldLayer::now(self)
+        EnvironmentLayer::now(self)
     }
     fn id(&self) -> Uuid {
-        WorldLayer::id(self)
+        EnvironmentLayer::id(self)
     }
     fn uptime(&self) -> Duration {
-        WorldLayer::uptime(self)
+        EnvironmentLayer::uptime(self)
     }
-    fn chance(&self) -> u64 {
-        WorldLayer::chance(self)
+    fn random(&self) -> u64 {
+        EnvironmentLayer::random(self)
     }
     fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
-        WorldLayer::sleep(self, time)
+        EnvironmentLayer::sleep(self, time)
     }
     fn spawn(&self, task: BoxFuture<'static, ()>) -> Task {
-        WorldLayer::spawn(self, task)
+        EnvironmentLayer::spawn(self, task)
     }
 }

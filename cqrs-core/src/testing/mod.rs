@@ -1,9 +1,9 @@
-//! Tests read as given, when, then; a whole service runs in memory; every backend proves itself with the same suite.
+//! Test support: given-when-then tests of aggregates, whole services in memory, and conformance suites for backends.
 pub mod conformance;
 mod decision;
 mod layer;
 mod settle;
 
 pub use decision::{Given, When, given};
-pub use layer::{StorageLayer, TransportLayer, WorldLayer};
+pub use layer::{EnvironmentLayer, StorageLayer, TransportLayer};
 pub use settle::{TestApp, settle};

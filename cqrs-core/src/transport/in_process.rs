@@ -1,4 +1,4 @@
-//! A broker for one process: hands records to groups and waits for them. It stores nothing: the sender's log does.
+//! The broker for one process. It stores nothing: the sender's log does.
 mod group;
 
 use super::{Audience, Partition, Published, Received, Record, Signal, Subscription, Transport, TransportError};
@@ -10,15 +10,15 @@ use std::{
 };
 use tokio::sync::Notify;
 
-/// A broker for one process. Its clones are one broker: every app of the process gets one.
+/// A broker for one process. Clones share one broker: pass a clone to every app of the process.
 ///
-/// A record counts as acknowledged when the group has acknowledged it, so the sender's position in its own log is what
-/// survives a crash: what was not acknowledged is published again. It belongs to one set of databases: with others, positions
-/// start again, and what a group acknowledged before would be taken for done.
+/// A record counts as acknowledged when the group has acknowledged it. The sender's checkpoint in its own log survives
+/// a crash, and unacknowledged records are published again. A broker belongs to one set of databases. With other
+/// databases positions start again, and it would treat new records as already acknowledged.
 ///
-/// A partition is what one service sends from one lane to one topic; its offsets are positions in that service's log. The
-/// audience is a group and a topic, so that a group which starts to hear another topic hears it from its first record.
-/// `seek` is ignored, and a revoked partition is waited for without limit.
+/// A partition holds the records of one relay shard of one service on one topic. Its offsets are positions in that
+/// service's log. An audience is a group and a topic, so that a group that subscribes to a further topic receives it
+/// from the first record. `seek` is ignored, and a revoked partition is waited for without a time-out.
 ///
 /// ```
 /// use cqrs_core::transport::{InProcess, Transport};
@@ -33,7 +33,7 @@ use tokio::sync::Notify;
 pub struct InProcess(Arc<Mutex<BTreeMap<String, Arc<Group>>>>);
 
 impl InProcess {
-    /// A broker without groups.
+    /// Creates a broker without groups.
     pub fn new() -> Self {
         InProcess::default()
     }
@@ -50,15 +50,16 @@ impl Transport for InProcess {
 
     fn audiences(&self, topics: &[&str]) -> Vec<Audience> {
         let groups = self.groups();
-        let hears = |group: &str, topic: &str| groups[group].hears(topic).then(|| Audience(format!("{group}@{topic}")));
-        groups.keys().flat_map(|group| topics.iter().filter_map(move |topic| hears(group, topic))).collect()
+        let audience =
+            |group: &str, topic: &str| groups[group].subscribes_to(topic).then(|| Audience(format!("{group}@{topic}")));
+        groups.keys().flat_map(|group| topics.iter().filter_map(move |topic| audience(group, topic))).collect()
     }
 
     async fn publish(&self, audience: &Audience, records: &[Record]) -> Published {
         let found =
             audience.0.rsplit_once('@').and_then(|(group, topic)| Some((self.groups().get(group)?.clone(), topic)));
-        let Some((group, topic)) = found.filter(|(group, topic)| group.hears(topic)) else {
-            let error = TransportError::transient(format!("nobody in this process has subscribed as {}", audience.0));
+        let Some((group, topic)) = found.filter(|(group, topic)| group.subscribes_to(topic)) else {
+            let error = TransportError::transient(format!("no group in this process subscribes as {}", audience.0));
             return Published { acknowledged: 0, error: Some(error) };
         };
         let (records, error) = match group.hand_over(topic, records) {
@@ -67,7 +68,7 @@ impl Transport for InProcess {
         };
         loop {
             let moved = group.moved(topic, records);
-            // Listen before looking, or an acknowledgement between the two is missed.
+            // Register before the check: an acknowledgement between the two would be missed otherwise.
             let mut notified = std::pin::pin!(moved.notified());
             notified.as_mut().enable();
             match group.acknowledged(topic, records) {
@@ -116,7 +117,7 @@ impl Drop for Membership {
 }
 
 fn partition_of(record: &Record) -> Partition {
-    Partition { topic: record.topic.clone(), part: format!("{}/{}", record.service, record.lane) }
+    Partition { topic: record.topic.clone(), part: format!("{}/{}", record.service, record.shard) }
 }
 
 fn received(record: &Record, partition: &Partition) -> Received {

@@ -1,8 +1,8 @@
-//! A small bank for the tests of the framework: an account, a card of it, what others are told.
+//! A small bank for the framework's tests: an account, a view of it, and an integration event.
 use crate::trials::trial;
 use cqrs_core::{
-    Aggregate, App, BoxError, Change, Command, Contract, DomainError, Event, Evolve, Heard, Never, Query, Repo, Result,
-    Rows, Running, Source, View, Views, handler, projection, publish,
+    Aggregate, App, AppBuilder, BoxError, Change, Command, DomainError, Event, Evolve, HandlerResult, Infallible,
+    IntegrationEvent, Query, Repo, Source, StateStored, Subscribable, View, Views, handler, projection, publish,
     storage::{Memory, Storage},
 };
 use libtest_mimic::Trial;
@@ -47,19 +47,19 @@ impl Evolve<AccountEvent> for Account {
 
 #[derive(Debug, Clone, PartialEq, thiserror::Error, DomainError)]
 pub(crate) enum AccountError {
-    #[error("there are only {0}")]
+    #[error("the balance is only {0}")]
     #[kind(precondition)]
     Insufficient(i64),
 }
 
 impl Account {
-    pub(crate) fn pay(&self, amount: i64) -> std::result::Result<AccountEvent, AccountError> {
+    pub(crate) fn pay(&self, amount: i64) -> Result<AccountEvent, AccountError> {
         if self.balance + amount < 0 {
             return Err(AccountError::Insufficient(self.balance));
         }
         Ok(AccountEvent::Paid { id: self.id.clone(), amount })
     }
-    pub(crate) fn rename(&self, name: &str) -> std::result::Result<Option<AccountEvent>, AccountError> {
+    pub(crate) fn rename(&self, name: &str) -> Result<Option<AccountEvent>, AccountError> {
         Ok((name != self.name).then(|| AccountEvent::Renamed { id: self.id.clone(), name: name.into() }))
     }
 }
@@ -70,19 +70,19 @@ pub(crate) struct Open {
     pub(crate) name: String,
 }
 #[handler]
-async fn open(command: Open, accounts: Repo<Account>) -> Result<(), AccountError> {
+async fn open(command: Open, accounts: Repo<Account>) -> HandlerResult<(), AccountError> {
     accounts.create(AccountEvent::Opened { id: command.id, name: command.name })?;
     Ok(())
 }
 
-/// In, or with a negative amount out; the answer is the balance.
+/// Pays the amount in, or out if it is negative, and returns the balance.
 #[derive(Debug, Clone, Serialize, Deserialize, Command)]
 pub(crate) struct Pay {
     pub(crate) id: String,
     pub(crate) amount: i64,
 }
 #[handler]
-async fn pay(command: Pay, accounts: Repo<Account>) -> Result<i64, AccountError> {
+async fn pay(command: Pay, accounts: Repo<Account>) -> HandlerResult<i64, AccountError> {
     Ok(accounts.update(&command.id, |account| account.pay(command.amount)).await?.balance)
 }
 
@@ -92,7 +92,7 @@ pub(crate) struct Rename {
     pub(crate) name: String,
 }
 #[handler]
-async fn rename(command: Rename, accounts: Repo<Account>) -> Result<(), AccountError> {
+async fn rename(command: Rename, accounts: Repo<Account>) -> HandlerResult<(), AccountError> {
     accounts.update(&command.id, |account| account.rename(&command.name)).await?;
     Ok(())
 }
@@ -116,72 +116,72 @@ fn card(event: &AccountEvent) -> Change<Card> {
 #[derive(Debug, Clone, Query)]
 pub(crate) struct FindCard(pub(crate) String);
 #[handler]
-async fn find_card(query: FindCard, cards: Views<Card>) -> Result<Option<Card>, Never> {
-    Ok(cards.get(&query.0).await?)
+async fn find_card(query: FindCard, cards: Views<Card>) -> HandlerResult<Option<Card>, Infallible> {
+    Ok(cards.find(&query.0).await?)
 }
 
-/// What others are told: of payments only.
+/// The integration event of the bank: only payments are published.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Told {
+pub(crate) struct PaymentMade {
     pub(crate) id: String,
     pub(crate) amount: i64,
 }
-impl Contract for Told {
+impl IntegrationEvent for PaymentMade {
     const NAME: &'static str = "com.example.bank.paid.v1";
     const TOPIC: &'static str = "bank.events.v1";
     fn key(&self) -> String {
         self.id.clone()
     }
     fn encode(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("it is plain data")
+        serde_json::to_vec(self).expect("plain data can be encoded")
     }
-    fn decode(bytes: &[u8]) -> std::result::Result<Self, BoxError> {
+    fn decode(bytes: &[u8]) -> Result<Self, BoxError> {
         Ok(serde_json::from_slice(bytes)?)
     }
 }
-impl Heard for Told {
-    const SOURCE: Source = Source::Topic { topic: Told::TOPIC, name: Told::NAME };
-    fn decode(_: &str, _: u32, bytes: &[u8]) -> std::result::Result<Self, BoxError> {
-        <Told as Contract>::decode(bytes)
+impl Subscribable for PaymentMade {
+    const SOURCE: Source = Source::Topic { topic: PaymentMade::TOPIC, name: PaymentMade::NAME };
+    fn decode(_: &str, _: u32, bytes: &[u8]) -> Result<Self, BoxError> {
+        <PaymentMade as IntegrationEvent>::decode(bytes)
     }
 }
 #[publish]
-fn paid(event: &AccountEvent) -> Option<Told> {
+fn paid(event: &AccountEvent) -> Option<PaymentMade> {
     match event {
-        AccountEvent::Paid { id, amount } => Some(Told { id: id.clone(), amount: *amount }),
+        AccountEvent::Paid { id, amount } => Some(PaymentMade { id: id.clone(), amount: *amount }),
         _ => None,
     }
 }
 
-/// The bank on a storage, accounts as rows.
-pub(crate) fn bank(storage: impl Storage) -> App {
-    App::new("bank").discover(BANK).aggregate(Rows::<Account>::new()).storage(storage)
+/// Builds the bank on a storage, with state-stored accounts.
+pub(crate) fn bank(storage: impl Storage) -> AppBuilder {
+    App::builder("bank").discover(BANK).aggregate(StateStored::<Account>::new()).storage(storage)
 }
-pub(crate) async fn opened(app: &Running, id: &str) {
-    app.send(Open { id: id.into(), name: format!("name of {id}") }).await.expect("it opens");
+pub(crate) async fn opened(app: &App, id: &str) {
+    app.send(Open { id: id.into(), name: format!("name of {id}") }).await.expect("the account opens");
 }
-pub(crate) async fn paid_in(app: &Running, id: &str, amount: i64) -> i64 {
-    app.send(Pay { id: id.into(), amount }).await.expect("it is paid")
+pub(crate) async fn paid_in(app: &App, id: &str, amount: i64) -> i64 {
+    app.send(Pay { id: id.into(), amount }).await.expect("the payment succeeds")
 }
-/// Looks until it is so; a busy machine may take its time.
-pub(crate) async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
-    let looks = async {
-        while !so().await {
+/// Polls until the condition holds, and panics after twenty seconds; a busy machine may be slow.
+pub(crate) async fn until(condition: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let polling = async {
+        while !holds().await {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    assert!(tokio::time::timeout(Duration::from_secs(20), looks).await.is_ok(), "never so: {what}");
+    assert!(tokio::time::timeout(Duration::from_secs(20), polling).await.is_ok(), "not within 20 s: {condition}");
 }
 
-/// The same test on memory and, where it is built in, on SQLite.
-pub(crate) fn on_each<F: Future<Output = ()> + 'static>(name: &str, test: fn(App) -> F) -> Vec<Trial> {
+/// Lists the same test on memory and, if the feature is on, on SQLite.
+pub(crate) fn on_each<F: Future<Output = ()> + 'static>(name: &str, test: fn(AppBuilder) -> F) -> Vec<Trial> {
     let mut trials = vec![trial(format!("{name}: memory"), move || test(bank(Memory::new())))];
     #[cfg(feature = "sqlite")]
     trials.push(trial(format!("{name}: sqlite"), move || async move {
-        let directory = tempfile::tempdir().expect("a directory for the database");
+        let directory = tempfile::tempdir().expect("a temporary directory for the database");
         let storage = cqrs_core::storage::sqlite::Sqlite::open(directory.path().join("bank.db")).await;
         let storage = storage.expect("a new database opens");
-        storage.migrate().await.expect("a new database takes the schema");
+        storage.migrate().await.expect("the schema can be created");
         test(bank(storage)).await;
     }));
     trials

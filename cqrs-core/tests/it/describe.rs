@@ -1,12 +1,12 @@
-//! `describe()` gives back the list that discovery hides.
+//! `App::describe` lists everything that discovery has registered.
 use crate::{bank::bank, trials::trial};
 use cqrs_core::storage::Memory;
 use expect_test::expect;
 use libtest_mimic::Trial;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![trial("describe: everything is there, sorted", async || {
-        let app = bank(Memory::new()).build().expect("it fits together");
+    vec![trial("describe: every registration is listed in sorted order", async || {
+        let app = bank(Memory::new()).build().expect("the app builds");
         expect![[r#"
             bank
               commands
@@ -16,11 +16,11 @@ pub(crate) fn trials() -> Vec<Trial> {
               queries
                 FindCard  needs view card
               aggregates
-                account  as rows  account.opened, account.renamed, account.paid
-              told to others
+                account  state-stored  account.opened, account.renamed, account.paid
+              integration events
                 com.example.bank.paid.v1  on bank.events.v1
               projections
-                card  keeps card  hears account.opened, account.renamed, account.paid
+                card  view card  handles account.opened, account.renamed, account.paid
         "#]]
         .assert_eq(&app.describe().to_string());
     })]

@@ -1,4 +1,6 @@
-//! The end of a process that hangs: time ends it, and so does a second signal. Each is a process of its own.
+//! A process that hangs at shutdown is ended after a time limit, or by a second signal.
+//!
+//! Each test starts a process of its own.
 use crate::trials::trial;
 use cqrs_core::{
     App, BoxError,
@@ -17,29 +19,29 @@ use tokio::{
 };
 use tonic::service::RoutesBuilder;
 
-/// What this program is to do instead of running tests.
+/// The environment variable that makes this program serve instead of running tests.
 const ROLE: &str = "CQRS_TEST_ROLE";
 
 pub(crate) fn trials() -> Vec<Trial> {
     let fails = |done: Result<(), BoxError>| done.unwrap_or_else(|error| panic!("{error}"));
     vec![
-        trial("exit: what hangs is ended after ten seconds", async move || fails(hangs().await)),
-        trial("exit: a second signal ends it at once", async move || fails(told_again().await)),
-        trial("exit: before it serves a signal ends it well", async move || fails(too_early().await)),
+        trial("exit: a process that hangs at shutdown is ended after ten seconds", async move || fails(hangs().await)),
+        trial("exit: a second signal ends the process at once", async move || fails(second_signal().await)),
+        trial("exit: a signal before the process serves ends it with success", async move || fails(too_early().await)),
     ]
 }
 
-/// This program as one that is asked to end, if that is what it was started for.
+/// Runs this program as a process that is to be stopped, if it was started as one.
 pub(crate) fn role() -> Option<ExitCode> {
     let role = env::var(ROLE).ok()?;
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
+    let runtime = tokio::runtime::Runtime::new().expect("the runtime starts");
     let ended = runtime.block_on(serve(&role));
-    drop(runtime); // as `#[tokio::main]` does it: whatever blocks is waited for
+    drop(runtime); // like `#[tokio::main]`, waits for blocking tasks
     Some(if ended.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 async fn serve(role: &str) -> Result<(), BoxError> {
     let program = Program::start("tried", "off");
-    let app = App::new("tried").build()?;
+    let app = App::builder("tried").build()?;
     if role == "starts" {
         println!("ready");
         std::future::pending::<()>().await;
@@ -56,35 +58,35 @@ async fn serve(role: &str) -> Result<(), BoxError> {
 
 async fn hangs() -> Result<(), BoxError> {
     let child = process("serves").await?;
-    let asked = Instant::now();
-    ask_to_end(&child).await?;
-    let (code, said) = ends(child).await?;
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("did not end within 10 s"), "{said}");
-    assert!(asked.elapsed() >= EXIT, "after {:?}: it has its time", asked.elapsed());
+    let signalled = Instant::now();
+    terminate(&child).await?;
+    let (code, stderr) = end_of(child).await?;
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("did not end within 10 s"), "{stderr}");
+    assert!(signalled.elapsed() >= EXIT, "ended too early, after {:?}", signalled.elapsed());
     Ok(())
 }
 
-async fn told_again() -> Result<(), BoxError> {
+async fn second_signal() -> Result<(), BoxError> {
     let mut child = process("serves").await?;
-    ask_to_end(&child).await?;
+    terminate(&child).await?;
     tokio::time::sleep(Duration::from_millis(500)).await;
-    assert!(child.try_wait()?.is_none(), "it hangs");
-    ask_to_end(&child).await?;
-    let (code, said) = ends(child).await?;
-    assert_eq!(code, Some(128 + 15), "{said}");
-    assert!(said.contains("told again"), "{said}");
+    assert!(child.try_wait()?.is_none(), "the process must hang");
+    terminate(&child).await?;
+    let (code, stderr) = end_of(child).await?;
+    assert_eq!(code, Some(128 + 15), "{stderr}");
+    assert!(stderr.contains("received a second signal"), "{stderr}");
     Ok(())
 }
 
 async fn too_early() -> Result<(), BoxError> {
     let child = process("starts").await?;
-    ask_to_end(&child).await?;
-    assert_eq!(ends(child).await?.0, Some(0));
+    terminate(&child).await?;
+    assert_eq!(end_of(child).await?.0, Some(0));
     Ok(())
 }
 
-/// Starts it, and waits until it is ready.
+/// Starts a process of this role and waits until it is ready.
 async fn process(role: &str) -> Result<Child, BoxError> {
     let mut command = Command::new(env::current_exe()?);
     command.env(ROLE, role).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
@@ -95,15 +97,15 @@ async fn process(role: &str) -> Result<Child, BoxError> {
             return Ok(child);
         }
     }
-    Err("it ended before it was ready".into())
+    Err("the process ended before it was ready".into())
 }
-async fn ask_to_end(child: &Child) -> Result<(), BoxError> {
-    let id = child.id().ok_or("it is gone")?.to_string();
+async fn terminate(child: &Child) -> Result<(), BoxError> {
+    let id = child.id().ok_or("the process is gone")?.to_string();
     assert!(Command::new("kill").args(["-TERM", &id]).status().await?.success());
     Ok(())
 }
-/// Its exit code, and what it said.
-async fn ends(child: Child) -> Result<(Option<i32>, String), BoxError> {
+/// Waits for the end and returns the exit code and the standard error.
+async fn end_of(child: Child) -> Result<(Option<i32>, String), BoxError> {
     let output = tokio::time::timeout(Duration::from_secs(60), child.wait_with_output()).await??;
     Ok((output.status.code(), String::from_utf8(output.stderr)?))
 }

@@ -1,14 +1,13 @@
-//! Messages of a group are committed together where they can be, and none pays for another.
+//! Messages of a group are looked up and committed together, and a failure of one does not affect the others.
 use crate::{
-    bank::{Told, until},
+    bank::{PaymentMade, until},
     listener::{LISTENER, Script, lock, record},
     trials::trial,
 };
 use async_trait::async_trait;
 use cqrs_core::{
-    App, Contract, Fault, Position,
-    batch::{Batch, Rejected},
-    storage::{Memory, Seen, Storage},
+    App, Fault, IntegrationEvent, Position,
+    storage::{Batch, CommitError, InboxLookup, Memory, Storage},
     testing::{StorageLayer, TestApp},
     transport::{InProcess, Record, Transport},
 };
@@ -21,22 +20,22 @@ use uuid::Uuid;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
-        trial("inbox: what is ready together is looked up and committed together", together),
-        trial("inbox: one that is refused takes nobody with it", refused),
-        trial("inbox: after a commit of which nobody knows each is done once", unknown),
+        trial("inbox: messages that are ready together are looked up and committed together", together),
+        trial("inbox: a message that is refused does not hold up the others of its batch", refused),
+        trial("inbox: after a commit with an unknown outcome each message is handled once", unknown),
     ]
 }
 
-/// What becomes of commits that mark messages.
+/// The result of commits that write inbox records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mood {
     Fine,
-    /// Whatever holds this message is refused.
+    /// A commit that contains this message is refused.
     Refuses(Uuid),
-    /// What holds more than one message is committed, and nobody is told.
-    LosesAnswers,
+    /// A commit of more than one message is stored, but its acknowledgement is lost.
+    LosesAcknowledgements,
 }
-/// Memory as slow as a disk, which counts how many messages each call is about.
+/// A storage as slow as a disk that counts the messages of each call.
 struct Slow {
     memory: Memory,
     mood: Mutex<Mood>,
@@ -55,24 +54,26 @@ impl StorageLayer for Handle {
     fn inner(&self) -> &dyn Storage {
         &self.0.memory
     }
-    async fn seen(&self, group: &str, messages: &[Uuid], keys: &[String]) -> Result<Seen, Fault> {
+    async fn lookup_inbox(&self, group: &str, messages: &[Uuid], keys: &[String]) -> Result<InboxLookup, Fault> {
         lock(&self.0.looked_up).push(messages.len());
         tokio::time::sleep(Duration::from_millis(10)).await;
-        self.0.memory.seen(group, messages, keys).await
+        self.0.memory.lookup_inbox(group, messages, keys).await
     }
-    async fn commit(&self, batch: Batch) -> Result<Position, Rejected> {
-        let marks: Vec<_> = batch.marks.iter().map(|it| it.message).collect();
+    async fn commit(&self, batch: Batch) -> Result<Position, CommitError> {
+        let inbox_records: Vec<_> = batch.inbox_records.iter().map(|record| record.message).collect();
         let mood = *lock(&self.0.mood);
         tokio::time::sleep(Duration::from_millis(10)).await;
         if let Mood::Refuses(message) = mood
-            && marks.contains(&message)
+            && inbox_records.contains(&message)
         {
-            return Err(Rejected::Conflict { what: "planted".into(), exists: false });
+            return Err(CommitError::Conflict { what: "seeded".into(), exists: false });
         }
         let position = self.0.memory.commit(batch).await?;
-        lock(&self.0.committed).push(marks.len());
+        lock(&self.0.committed).push(inbox_records.len());
         match mood {
-            Mood::LosesAnswers if marks.len() > 1 => Err(Fault::unavailable("planted: the answer is lost").into()),
+            Mood::LosesAcknowledgements if inbox_records.len() > 1 => {
+                Err(Fault::unavailable("seeded: the acknowledgement is lost").into())
+            }
             _ => Ok(position),
         }
     }
@@ -83,32 +84,32 @@ fn id(n: u64) -> Uuid {
     Uuid::from_u128(n.into())
 }
 async fn started(slow: &Arc<Slow>, script: &Arc<Script>, broker: &InProcess) -> TestApp {
-    let app = App::new("listener").discover(LISTENER).provide(script.clone()).transport(broker.clone());
-    TestApp::start(app.storage(Handle(slow.clone()))).await.expect("it starts")
+    let app = App::builder("listener").discover(LISTENER).provide(script.clone()).transport(broker.clone());
+    TestApp::start(app.storage(Handle(slow.clone()))).await.expect("the app starts")
 }
-/// Forty messages of forty accounts, sent until all are acknowledged.
+/// Publishes forty messages of forty accounts until all are acknowledged.
 fn send(broker: &InProcess) -> tokio::task::JoinHandle<()> {
-    let one = |n| record(&Told { id: format!("account-{n}"), amount: 1 }, n, id(n));
+    let one = |n| record(&PaymentMade { id: format!("account-{n}"), amount: 1 }, n, id(n));
     let records: Vec<Record> = (1..=COUNT).map(one).collect();
     let broker = broker.clone();
     tokio::spawn(async move {
-        let audience = broker.audiences(&[Told::TOPIC]).pop().expect("the group has joined");
+        let audience = broker.audiences(&[PaymentMade::TOPIC]).pop().expect("the group has joined");
         let mut from = 0;
         while from < records.len() {
             from += broker.publish(&audience, &records[from..]).await.acknowledged;
         }
     })
 }
-async fn marks(slow: &Slow) -> usize {
+async fn handled_messages(slow: &Slow) -> usize {
     let all: Vec<_> = (1..=COUNT).map(id).collect();
-    slow.memory.seen("bank.listener", &all, &[]).await.expect("it answers").handled.len()
+    slow.memory.lookup_inbox("bank.listener", &all, &[]).await.expect("the storage responds").handled.len()
 }
 
 async fn together() {
     let (slow, script, broker) = (Slow::new(Mood::Fine), Arc::new(Script::default()), InProcess::new());
     let app = started(&slow, &script, &broker).await;
     send(&broker).await.expect("all are acknowledged");
-    assert_eq!((script.calls(), marks(&slow).await), (COUNT as u32, COUNT as usize));
+    assert_eq!((script.calls(), handled_messages(&slow).await), (COUNT as u32, COUNT as usize));
     let (looked_up, committed) = (lock(&slow.looked_up).clone(), lock(&slow.committed).clone());
     assert_eq!(committed.iter().sum::<usize>(), COUNT as usize, "{committed:?}");
     assert!(looked_up.len() < 20 && committed.len() < 20, "{looked_up:?} {committed:?}");
@@ -119,23 +120,28 @@ async fn refused() {
     let (slow, script, broker) = (Slow::new(Mood::Refuses(id(7))), Arc::new(Script::default()), InProcess::new());
     let app = started(&slow, &script, &broker).await;
     let sending = send(&broker);
-    until("all others are done", async || marks(&slow).await == COUNT as usize - 1).await;
-    let others = script.heard().into_iter().filter(|(account, _)| account != "account-7").count();
-    assert_eq!(others, COUNT as usize - 1, "none of them twice");
-    until("it is tried again", async || script.of("account-7").len() > 1).await;
+    until("all other messages are handled", async || handled_messages(&slow).await == COUNT as usize - 1).await;
+    let others = script.handled().into_iter().filter(|(account, _)| account != "account-7").count();
+    assert_eq!(others, COUNT as usize - 1, "no other message is handled twice");
+    until("the refused message is retried", async || script.of("account-7").len() > 1).await;
     *lock(&slow.mood) = Mood::Fine;
     sending.await.expect("all are acknowledged");
-    assert_eq!(marks(&slow).await, COUNT as usize);
+    assert_eq!(handled_messages(&slow).await, COUNT as usize);
     assert!(app.stop().await);
 }
 
 async fn unknown() {
-    let (slow, script, broker) = (Slow::new(Mood::LosesAnswers), Arc::new(Script::default()), InProcess::new());
+    let (slow, script, broker) =
+        (Slow::new(Mood::LosesAcknowledgements), Arc::new(Script::default()), InProcess::new());
     let app = started(&slow, &script, &broker).await;
     send(&broker).await.expect("all are acknowledged");
-    assert_eq!((script.calls(), marks(&slow).await), (COUNT as u32, COUNT as usize), "each is handled once");
+    assert_eq!(
+        (script.calls(), handled_messages(&slow).await),
+        (COUNT as u32, COUNT as usize),
+        "each message is handled once"
+    );
     let committed = lock(&slow.committed).clone();
     assert_eq!(committed.iter().sum::<usize>(), COUNT as usize, "{committed:?}");
-    assert!(committed.iter().any(|it| *it > 1), "nothing was unknown: {committed:?}");
+    assert!(committed.iter().any(|messages| *messages > 1), "no acknowledgement was lost: {committed:?}");
     assert!(app.stop().await);
 }

@@ -1,9 +1,9 @@
-//! A subscriber to the bank's topic that does as a test says, a record made by hand, a transport that says what it is told.
-use crate::bank::Told;
+//! Test doubles for messaging: a scripted subscriber, a record built by hand, and a scripted transport.
+use crate::bank::PaymentMade;
 use async_trait::async_trait;
 use cqrs_core::{
-    BoxError, Contract, Dep, Position, Recorded, Timestamp,
-    log::lane_of,
+    BoxError, Dep, IntegrationEvent, Position, Recorded, Timestamp,
+    event::shard_of,
     subscriber,
     transport::{Audience, Partition, Published, Record, Signal, Subscription, Transport, TransportError},
 };
@@ -19,31 +19,31 @@ use uuid::Uuid;
 
 pub(crate) const LISTENER: &str = module_path!();
 
-/// What it was told, and what it refuses.
+/// The payments that the subscriber has handled, and those that it refuses.
 #[derive(Debug, Default)]
 pub(crate) struct Script {
-    heard: Mutex<Vec<(String, i64)>>,
+    handled: Mutex<Vec<(String, i64)>>,
     stuck: Mutex<BTreeSet<String>>,
-    /// How often it was called.
+    /// The number of calls of the subscriber.
     pub(crate) calls: AtomicU32,
 }
 impl Script {
-    /// Refuses these accounts, or one payment of an account (`kim 1`), until told otherwise.
+    /// Refuses these accounts, or one payment of an account (`kim 1`), until the next call of this function.
     pub(crate) fn stuck<'a>(&self, accounts: impl IntoIterator<Item = &'a str>) {
         *lock(&self.stuck) = accounts.into_iter().map(str::to_owned).collect();
     }
-    pub(crate) fn heard(&self) -> Vec<(String, i64)> {
-        lock(&self.heard).clone()
+    pub(crate) fn handled(&self) -> Vec<(String, i64)> {
+        lock(&self.handled).clone()
     }
-    /// What it heard of one account, in order.
+    /// Returns the handled amounts of one account, in order.
     pub(crate) fn of(&self, account: &str) -> Vec<i64> {
-        lock(&self.heard).iter().filter(|(of, _)| of == account).map(|(_, amount)| *amount).collect()
+        lock(&self.handled).iter().filter(|(of, _)| of == account).map(|(_, amount)| *amount).collect()
     }
-    pub(crate) fn hear(&self, id: &str, amount: i64) -> Result<(), BoxError> {
-        if [id.to_owned(), format!("{id} {amount}")].iter().any(|it| lock(&self.stuck).contains(it)) {
-            return Err("planted: it is stuck".into());
+    pub(crate) fn handle(&self, id: &str, amount: i64) -> Result<(), BoxError> {
+        if [id.to_owned(), format!("{id} {amount}")].iter().any(|stuck| lock(&self.stuck).contains(stuck)) {
+            return Err("seeded: the account is stuck".into());
         }
-        lock(&self.heard).push((id.to_owned(), amount));
+        lock(&self.handled).push((id.to_owned(), amount));
         Ok(())
     }
     pub(crate) fn calls(&self) -> u32 {
@@ -55,31 +55,31 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[subscriber(group = "bank.listener")]
-async fn listen(event: Recorded<Told>, script: Dep<Script>) -> Result<(), BoxError> {
+async fn listen(event: Recorded<PaymentMade>, script: Dep<Script>) -> Result<(), BoxError> {
     script.calls.fetch_add(1, Ordering::SeqCst);
-    // So that what could overtake does.
+    // Gives other messages the chance to overtake this one.
     tokio::task::yield_now().await;
-    script.hear(&event.event.id, event.amount)
+    script.handle(&event.event.id, event.amount)
 }
 
-/// A record as the relay would write it.
-pub(crate) fn record(told: &Told, position: u64, id: Uuid) -> Record {
+/// Builds a record as the relay would write it.
+pub(crate) fn record(payment: &PaymentMade, position: u64, id: Uuid) -> Record {
     let header = |name: &str, value: String| (name.to_owned(), value);
     Record {
-        topic: Told::TOPIC.into(),
-        key: told.key(),
-        body: told.encode(),
-        headers: vec![header("ce_id", id.to_string()), header("ce_type", Told::NAME.into())],
+        topic: PaymentMade::TOPIC.into(),
+        key: payment.key(),
+        body: payment.encode(),
+        headers: vec![header("ce_id", id.to_string()), header("ce_type", PaymentMade::NAME.into())],
         service: "bank".into(),
-        lane: lane_of(&told.key()),
+        shard: shard_of(&payment.key()),
         position: Position(position),
         at: Timestamp::UNIX_EPOCH,
     }
 }
 
-/// A transport whose one subscription says what the test says; the second asks in vain.
+/// A transport with one subscription, whose signals the test sends. A second subscription is refused.
 pub(crate) struct Scripted(Mutex<Option<Member>>);
-/// What a subscription was told to do.
+/// The calls that a subscription has received.
 #[derive(Clone, Default)]
 pub(crate) struct Notes {
     acknowledged: Arc<Mutex<Vec<u64>>>,
@@ -94,12 +94,16 @@ impl Notes {
     }
 }
 impl Scripted {
-    /// The transport, what says a signal, and what its reader does.
+    /// Returns the transport, a function that sends a signal, and the notes of the subscription's calls.
     pub(crate) fn new() -> (Self, impl Fn(Signal), Notes) {
-        let (say, signals) = mpsc::unbounded_channel();
+        let (sender, signals) = mpsc::unbounded_channel();
         let notes = Notes::default();
         let member = Member { signals, notes: notes.clone() };
-        (Scripted(Mutex::new(Some(member))), move |signal| say.send(signal).expect("it listens"), notes)
+        (
+            Scripted(Mutex::new(Some(member))),
+            move |signal| sender.send(signal).expect("the subscription is open"),
+            notes,
+        )
     }
 }
 #[async_trait]
@@ -114,7 +118,9 @@ impl Transport for Scripted {
         Published { acknowledged: 0, error: None }
     }
     async fn subscribe(&self, _: &str, _: &[&str]) -> Result<Box<dyn Subscription>, TransportError> {
-        let member = lock(&self.0).take().ok_or_else(|| TransportError::permanent("there is one subscription"))?;
+        let member = lock(&self.0)
+            .take()
+            .ok_or_else(|| TransportError::permanent("the scripted transport has one subscription"))?;
         Ok(Box::new(member))
     }
 }

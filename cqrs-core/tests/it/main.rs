@@ -1,40 +1,40 @@
-//! Integration tests: each case of a suite and each test is listed by name. What needs a real server is a second list.
-mod bank; // the domain that the framework's tests share
-mod bench; // storages to be tried
-mod bus; // what a caller of `send` sees
-mod describe; // the list that discovery hides
+//! Integration tests of cqrs-core, listed by name. The tests that need a server are a second list.
+mod bank; // the domain shared by the framework's tests
+mod bus; // `App::send`: results, errors, idempotency keys, middleware
+mod describe; // `App::describe`
+mod environment_is_the_only_place; // architecture rule
 #[cfg(feature = "operations")]
-mod exit; // a process that hangs is ended
-mod flaky; // a database that fails when told to
-mod inbox; // messages are committed together
-mod listener; // a subscriber that does as a test says
-mod metrics; // what is measured is what happened
-mod needs; // what does not fit together is told at start-up
-mod parking; // what cannot be handled waits aside
-mod planted; // the storage suite catches bugs
-mod planted_transport; // the transport suite catches bugs
+mod exit; // the end of a process that hangs
+mod flaky; // a database that fails on request
+mod harness; // the storages under test
+mod inbox; // messages that are committed together
+mod listener; // a subscriber and a transport controlled by the test
+mod metrics; // the metrics of an app
+mod needs; // wiring errors found at build time
+mod parking; // messages that cannot be handled are parked
+mod persistence; // state-stored and event-sourced aggregates behave the same
 #[cfg(feature = "postgres")]
-mod postgres; // what PostgreSQL alone promises, and the suite on it
-mod relay; // what others are told arrives
-mod rows_and_streams; // two ways of keeping, one behaviour
-mod shutdown; // what is in flight is finished
-mod simulation; // the engines under every fault, from a seed
+mod postgres; // PostgreSQL's own guarantees, and the storage suite on it
+mod relay; // integration events reach their subscribers
+mod seeded; // the storage suite finds seeded bugs
+mod seeded_transport; // the transport suite finds seeded bugs
+mod shutdown; // work in flight is finished at shutdown
+mod simulation; // the engines under injected faults, from a seed
 #[cfg(feature = "sqlite")]
-mod sqlite; // what SQLite alone promises
-mod subscriber; // what a message causes happens once
-mod transport; // the suite in process
+mod sqlite; // SQLite's own guarantees
+mod subscriber; // the effects of a message happen once
+mod transport; // the transport suite on the in-process transport
 mod trials; // async tests for libtest-mimic
-mod unit; // what a handler sees of aggregates
-mod views; // what a query sees
-mod world_is_the_only_place; // house rule
+mod unit; // the unit of work of one command
+mod views; // views as queries read them
 
-use cqrs_core::testing::conformance::storage::{Bench, cases};
+use cqrs_core::testing::conformance::storage::{Harness, cases};
 use futures_util::{FutureExt, future::BoxFuture};
 use libtest_mimic::{Arguments, Trial};
 use std::process::ExitCode;
 
-/// The storage suite on one backend; `open` makes it anew for each case.
-fn storage<B: Bench>(backend: &str, open: fn() -> BoxFuture<'static, B>) -> Vec<Trial> {
+/// Lists the storage suite for one backend; `open` creates a new storage for each case.
+fn storage<B: Harness>(backend: &str, open: fn() -> BoxFuture<'static, B>) -> Vec<Trial> {
     let trial = |case: cqrs_core::testing::conformance::storage::Case| {
         trials::trial(format!("storage: {backend}: {}", case.name), move || async move {
             case.run(Box::new(open().await)).await;
@@ -43,9 +43,9 @@ fn storage<B: Bench>(backend: &str, open: fn() -> BoxFuture<'static, B>) -> Vec<
     cases().into_iter().map(trial).collect()
 }
 
-/// What the framework promises on top of a storage.
+/// Lists the tests of the framework's guarantees on top of a storage.
 fn framework() -> Vec<Trial> {
-    let all = [bus::trials, unit::trials, needs::trials, rows_and_streams::trials, views::trials, relay::trials];
+    let all = [bus::trials, unit::trials, needs::trials, persistence::trials, views::trials, relay::trials];
     let more = [
         subscriber::trials,
         inbox::trials,
@@ -55,7 +55,7 @@ fn framework() -> Vec<Trial> {
         describe::trials,
         metrics::trials,
         simulation::trials,
-        world_is_the_only_place::trials,
+        environment_is_the_only_place::trials,
     ];
     all.iter().chain(&more).flat_map(|trials| trials()).collect()
 }
@@ -65,13 +65,13 @@ fn main() -> ExitCode {
     if let Some(code) = exit::role() {
         return code;
     }
-    let mut trials = storage("memory", || bench::InMemory::open().boxed());
+    let mut trials = storage("memory", || harness::InMemory::open().boxed());
     #[cfg(feature = "sqlite")]
-    trials.extend(storage("sqlite", || bench::InFile::open().boxed()));
+    trials.extend(storage("sqlite", || harness::InFile::open().boxed()));
     #[cfg(feature = "sqlite")]
     trials.extend(sqlite::trials());
-    trials.extend(planted::trials());
-    trials.extend(planted_transport::trials());
+    trials.extend(seeded::trials());
+    trials.extend(seeded_transport::trials());
     trials.extend(transport::trials());
     trials.extend(framework());
     #[cfg(feature = "operations")]

@@ -1,4 +1,4 @@
-//! What is measured is what happened: counted where it happens, and gauges when somebody asks.
+//! Metrics of an app: counters and histograms are recorded as things happen, gauges when `measure` is called.
 use crate::{
     bank::{Account, BANK, Pay, bank, opened, paid_in, until},
     flaky::Flaky,
@@ -7,10 +7,8 @@ use crate::{
 };
 use async_trait::async_trait;
 use cqrs_core::{
-    App, Metadata, Position, Rows,
-    batch::{Batch, Rejected},
-    parking::Retries,
-    storage::{Memory, Storage},
+    App, AppBuilder, Metadata, Position, RetryPolicy, StateStored,
+    storage::{Batch, CommitError, Memory, Storage},
     testing::{StorageLayer, TestApp},
 };
 use libtest_mimic::Trial;
@@ -22,39 +20,41 @@ use std::sync::{
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
-        trial("metrics: a commit is timed, also one that is fast", commits),
+        trial("metrics: every commit is timed, including a fast one", commits),
         trial("metrics: a conflict and a repeated command are counted", conflicts),
-        trial("metrics: a message that fails, and what was sent and handled, is counted", messages),
-        trial("metrics: what is parked is told, and that nothing is", parked),
-        trial("metrics: a reader's lag is told, and that it has none", lag),
-        trial("metrics: a database that is away is told", away),
+        trial("metrics: sent, failed and handled messages are counted", messages),
+        trial("metrics: the number of parked messages is reported, including zero", parked),
+        trial("metrics: the lag of a reader is reported, including zero", lag),
+        trial("metrics: a database that is down is reported by the health check", away),
     ]
 }
 
-/// One recorder for the process; what a test asks for has the name of its own service in it.
+/// The recorder of the process. Tests tell their metrics apart by the name of their service.
 static RECORDER: LazyLock<PrometheusHandle> = LazyLock::new(|| {
-    let builder = PrometheusBuilder::new().set_buckets(&cqrs_core::metrics::DURATION_BUCKETS);
-    builder.expect("there are buckets").install_recorder().expect("it is the only one")
+    let builder = PrometheusBuilder::new().set_buckets(&cqrs_core::telemetry::metrics::DURATION_BUCKETS);
+    builder.expect("the list of buckets is not empty").install_recorder().expect("no other recorder is installed")
 });
 
-/// The value of the one line with this name and all of these labels.
+/// Returns the value of the one line with this name and all of these labels.
 fn value(name: &str, service: &str, labels: &[&str]) -> Option<f64> {
     let text = RECORDER.render();
     let service = format!("service=\"{service}\"");
-    let of = |line: &&str| {
-        line.starts_with(&format!("{name}{{")) && line.contains(&service) && labels.iter().all(|it| line.contains(it))
+    let matches = |line: &&str| {
+        line.starts_with(&format!("{name}{{"))
+            && line.contains(&service)
+            && labels.iter().all(|label| line.contains(label))
     };
-    let found: Vec<_> = text.lines().filter(of).collect();
+    let found: Vec<_> = text.lines().filter(matches).collect();
     assert!(found.len() < 2, "{found:#?}");
     found.first()?.rsplit(' ').next()?.parse().ok()
 }
-fn metered(service: &str) -> App {
+fn metered(service: &str) -> AppBuilder {
     LazyLock::force(&RECORDER);
-    App::new(service).discover(BANK).aggregate(Rows::<Account>::new()).storage(Memory::new())
+    App::builder(service).discover(BANK).aggregate(StateStored::<Account>::new()).storage(Memory::new())
 }
 
 async fn commits() {
-    let app = metered("commits").build().expect("it fits together");
+    let app = metered("commits").build().expect("the app builds");
     opened(&app, "kim").await;
     let labels = ["command=\"Open\"", "outcome=\"committed\""];
     assert_eq!(value("cqrs_commit_duration_seconds_count", "commits", &labels), Some(1.0));
@@ -62,7 +62,7 @@ async fn commits() {
     assert_eq!(
         value("cqrs_commit_duration_seconds_bucket", "commits", &all),
         Some(1.0),
-        "none is too fast to be counted"
+        "a fast commit is in a bucket"
     );
     let again = app.send(crate::bank::Open { id: "kim".into(), name: "name of kim".into() }).await;
     assert!(again.is_err());
@@ -70,22 +70,22 @@ async fn commits() {
     assert_eq!(value("cqrs_commit_duration_seconds_count", "commits", &labels), Some(1.0));
 }
 
-/// Refuses this many commits, as if somebody else had been faster.
+/// Refuses this many commits with a conflict, as if another writer had been faster.
 struct Busy(Memory, AtomicU32);
 #[async_trait]
 impl StorageLayer for Busy {
     fn inner(&self) -> &dyn Storage {
         &self.0
     }
-    async fn commit(&self, batch: Batch) -> Result<Position, Rejected> {
+    async fn commit(&self, batch: Batch) -> Result<Position, CommitError> {
         match self.1.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)) {
-            Ok(_) => Err(Rejected::Conflict { what: "planted".into(), exists: false }),
+            Ok(_) => Err(CommitError::Conflict { what: "seeded".into(), exists: false }),
             Err(_) => self.0.commit(batch).await,
         }
     }
 }
 async fn conflicts() {
-    let app = metered("conflicts").storage(Busy(Memory::new(), AtomicU32::new(3))).build().expect("it fits together");
+    let app = metered("conflicts").storage(Busy(Memory::new(), AtomicU32::new(3))).build().expect("the app builds");
     opened(&app, "kim").await;
     let of = |outcome| ["command=\"Open\"", outcome];
     let commits = |outcome| value("cqrs_commit_duration_seconds_count", "conflicts", &of(outcome));
@@ -104,12 +104,12 @@ async fn messages() {
     let script = Arc::new(Script::default());
     script.stuck(["kim"]);
     let app = metered("messages").discover(LISTENER).provide(script.clone());
-    let app = TestApp::start(app).await.expect("it starts");
+    let app = TestApp::start(app).await.expect("the app starts");
     opened(&app, "kim").await;
     paid_in(&app, "kim", 1).await;
     let group = "group=\"bank.listener\"";
     let tried = |outcome: &str| value("cqrs_messages_total", "messages", &[group, &format!("outcome=\"{outcome}\"")]);
-    until("it has failed twice", async || tried("failed").is_some_and(|it| it >= 2.0)).await;
+    until("the message has failed twice", async || tried("failed").is_some_and(|count| count >= 2.0)).await;
     assert_eq!(tried("handled"), None);
     script.stuck([]);
     app.settle().await;
@@ -122,48 +122,57 @@ async fn messages() {
 async fn parked() {
     let script = Arc::new(Script::default());
     script.stuck(["kim"]);
-    let app = metered("parked").retries(Retries { attempts: 1, ..Retries::default() });
-    let app = TestApp::start(app.discover(LISTENER).provide(script.clone())).await.expect("it starts");
+    let app = metered("parked").retry_policy(RetryPolicy { attempts: 1, ..RetryPolicy::default() });
+    let app = TestApp::start(app.discover(LISTENER).provide(script.clone())).await.expect("the app starts");
     opened(&app, "kim").await;
-    let waiting = async || {
-        app.measure().await.expect("it can be measured");
+    let parked = async || {
+        app.measure().await.expect("the gauges can be measured");
         value("cqrs_parked_messages", "parked", &["reader=\"bank.listener\""])
     };
-    assert_eq!(waiting().await, Some(0.0), "none is 0, not absent");
+    assert_eq!(parked().await, Some(0.0), "the gauge is 0 and not absent when nothing is parked");
     paid_in(&app, "kim", 1).await;
     paid_in(&app, "kim", 2).await;
-    until("both are parked", async || waiting().await == Some(2.0)).await;
+    until("both messages are parked", async || parked().await == Some(2.0)).await;
     script.stuck([]);
     let by = Metadata::default().caller("operator");
-    app.parked().replay("bank.listener", "kim", &by).await.expect("they are replayed");
-    assert_eq!(waiting().await, Some(0.0), "a gauge comes down again");
+    app.parked().redeliver("bank.listener", "kim", &by).await.expect("the messages are redelivered");
+    assert_eq!(parked().await, Some(0.0), "the gauge goes down after redelivery");
 }
 
 async fn lag() {
-    let app = metered("lag").build().expect("it fits together");
+    let app = metered("lag").build().expect("the app builds");
     opened(&app, "kim").await;
     paid_in(&app, "kim", 1).await;
-    app.measure().await.expect("it can be measured");
+    app.measure().await.expect("the gauges can be measured");
     let card = ["kind=\"projection\"", "reader=\"projection/card\""];
     assert_eq!(value("cqrs_lag_positions", "lag", &card), Some(2.0));
-    assert!(value("cqrs_lag_seconds", "lag", &card).is_some_and(|it| it > 0.0), "the first has waited");
+    assert!(value("cqrs_lag_seconds", "lag", &card).is_some_and(|seconds| seconds > 0.0), "the first event has waited");
     for mut follower in app.log_followers() {
-        follower.step().await.expect("it steps");
+        follower.step().await.expect("the step succeeds");
     }
-    app.measure().await.expect("it can be measured");
-    assert_eq!(value("cqrs_lag_positions", "lag", &card), Some(0.0), "at the end is 0, not absent");
+    app.measure().await.expect("the gauges can be measured");
+    assert_eq!(
+        value("cqrs_lag_positions", "lag", &card),
+        Some(0.0),
+        "the gauge is 0 and not absent for a reader without lag"
+    );
     assert_eq!(value("cqrs_lag_seconds", "lag", &card), Some(0.0));
 }
 
 async fn away() {
     let flaky = Flaky::default();
-    let app = bank(flaky.clone()).build().expect("it fits together");
-    assert!(app.health().await.is_ready(), "a broker that is not joined stops no request: {:?}", app.health().await);
-    flaky.is_away(1);
+    let app = bank(flaky.clone()).build().expect("the app builds");
+    assert!(
+        app.health().await.is_ready(),
+        "a broker that is not joined must not make the app unready: {:?}",
+        app.health().await
+    );
+    flaky.fail_next(1);
     let health = app.health().await;
     assert!(!health.is_ready());
-    let troubles: Vec<_> = health.parts.iter().map(|it| (it.what, it.needed, it.trouble.as_deref())).collect();
-    assert_eq!(troubles[0], ("database", true, Some("planted: the database is away")));
-    assert_eq!((troubles[1].0, troubles[1].1), ("broker", false));
-    assert!(app.health().await.is_ready(), "it is back");
+    let components: Vec<_> =
+        health.components.iter().map(|found| (found.name, found.required, found.error.as_deref())).collect();
+    assert_eq!(components[0], ("database", true, Some("seeded: the database is down")));
+    assert_eq!((components[1].0, components[1].1), ("broker", false));
+    assert!(app.health().await.is_ready(), "the database is up again");
 }

@@ -1,27 +1,27 @@
-//! What does not fit together is told before the first request: all of it, in the reader's words.
+//! Wiring errors are reported when the app is built: all at once, in words that name the cause and the remedy.
 use crate::{
-    bank::{Account, AccountEvent, Card, Told},
+    bank::{Account, AccountEvent, Card, PaymentMade},
     trials::trial,
 };
-use cqrs_core::{App, BuildError, Rows};
+use cqrs_core::{App, AppBuilder, BuildError, StateStored};
 use expect_test::{Expect, expect};
 use libtest_mimic::Trial;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
-        trial("needs: every one that is not met is told at once", async || {
-            tells(
-                App::new("poor").discover("it::needs::poor"),
+        trial("needs: all unmet needs are reported at once", async || {
+            fails_to_build(
+                App::builder("poor").discover("it::needs::poor"),
                 &expect![[r#"
                     poor cannot be built:
                     - AskMuch needs `dyn Mailer`: `.provide::<dyn Mailer>(...)`
-                    - AskMuch needs aggregate `account`: `.aggregate(Rows::<_>::new())` or `Streams`
-                    - AskMuch needs view `card`: a `#[projection]` that keeps it"#]],
+                    - AskMuch needs aggregate `account`: `.aggregate(StateStored::<_>::new())` or `EventSourced`
+                    - AskMuch needs view `card`: a `#[projection]` that updates it"#]],
             );
         }),
-        trial("needs: what changes something is no need of a query or a projector", async || {
-            tells(
-                App::new("wrong").discover("it::needs::wrong").aggregate(Rows::<Account>::new()),
+        trial("needs: only commands and subscribers can need a unit of work, and only subscribers a bus", async || {
+            fails_to_build(
+                App::builder("wrong").discover("it::needs::wrong").aggregate(StateStored::<Account>::new()),
                 &expect![[r#"
                     wrong cannot be built:
                     - Ask needs a unit of work: only commands and subscribers change aggregates
@@ -29,49 +29,49 @@ pub(crate) fn trials() -> Vec<Trial> {
                     - Send needs a message: only subscribers have a `Bus`"#]],
             );
         }),
-        trial("needs: a name, a group or an aggregate is there once", async || {
-            tells(
-                App::new("twice")
+        trial("needs: a duplicate projection name, group or aggregate is an error", async || {
+            fails_to_build(
+                App::builder("twice")
                     .discover("it::needs::twice")
-                    .aggregate(Rows::<Account>::new())
-                    .aggregate(Rows::<Account>::new()),
+                    .aggregate(StateStored::<Account>::new())
+                    .aggregate(StateStored::<Account>::new()),
                 &expect![[r#"
                     twice cannot be built:
                     - two projections are named `card`
-                    - group `twice.mail` hears `account.opened` twice
-                    - group `twice.mail` hears `account.paid` twice
-                    - group `twice.mail` hears `account.renamed` twice
-                    - group `twice.mail` hears `com.example.bank.paid.v1` twice
-                    - group `twice.told` is also the group of projection `told`
-                    - aggregate `account` is kept twice"#]],
+                    - group `twice.mail` has two subscribers for `account.opened`
+                    - group `twice.mail` has two subscribers for `account.paid`
+                    - group `twice.mail` has two subscribers for `account.renamed`
+                    - group `twice.mail` has two subscribers for `com.example.bank.paid.v1`
+                    - group `twice.payments` is also the group of projection `payments`
+                    - aggregate `account` is registered twice"#]],
             );
         }),
-        trial("needs: a module without anything is told", async || {
-            tells(
-                App::new("empty").discover("it::needs::empty").discover("it::ban"),
+        trial("needs: discovering a module without registrations is an error", async || {
+            fails_to_build(
+                App::builder("empty").discover("it::needs::empty").discover("it::ban"),
                 &expect![[r#"
                     empty cannot be built:
-                    - nothing with an attribute stands in `it::needs::empty`
-                    - nothing with an attribute stands in `it::ban`"#]],
+                    - module `it::needs::empty` has no function with a cqrs attribute
+                    - module `it::ban` has no function with a cqrs attribute"#]],
             );
         }),
     ]
 }
-fn tells(app: App, what: &Expect) {
-    let error: BuildError = app.build().expect_err("it does not fit together");
-    what.assert_eq(&error.to_string());
+fn fails_to_build(app: AppBuilder, expected: &Expect) {
+    let error: BuildError = app.build().expect_err("the wiring is wrong");
+    expected.assert_eq(&error.to_string());
 }
 
 mod poor {
     use super::{Account, Card};
-    use cqrs_core::{Command, Dep, Never, Repo, Result, Views, handler};
+    use cqrs_core::{Command, Dep, HandlerResult, Infallible, Repo, Views, handler};
     use serde::{Deserialize, Serialize};
 
     trait Mailer: Send + Sync {}
     #[derive(Clone, Serialize, Deserialize, Command)]
     struct AskMuch;
     #[handler]
-    async fn ask(_: AskMuch, _: Dep<dyn Mailer>, _: Repo<Account>, _: Views<Card>) -> Result<(), Never> {
+    async fn ask(_: AskMuch, _: Dep<dyn Mailer>, _: Repo<Account>, _: Views<Card>) -> HandlerResult<(), Infallible> {
         Ok(())
     }
 }
@@ -79,34 +79,35 @@ mod poor {
 mod wrong {
     use super::{Account, AccountEvent};
     use cqrs_core::{
-        BoxError, Bus, Command, Never, Query, Recorded, Repo, Result, handler, projector, storage::Tx, subscriber,
+        BoxError, Bus, Command, HandlerResult, Infallible, Query, Recorded, Repo, handler, projector, storage::Tx,
+        subscriber,
     };
     use serde::{Deserialize, Serialize};
 
     #[derive(Clone, Query)]
     struct Ask;
     #[handler]
-    async fn ask(_: Ask, _: Repo<Account>) -> Result<(), Never> {
+    async fn ask(_: Ask, _: Repo<Account>) -> HandlerResult<(), Infallible> {
         Ok(())
     }
     #[derive(Clone, Serialize, Deserialize, Command)]
     struct Send;
     #[handler]
-    async fn send(_: Send, _: Bus) -> Result<(), Never> {
+    async fn send(_: Send, _: Bus) -> HandlerResult<(), Infallible> {
         Ok(())
     }
     #[projector(name = "keep")]
-    async fn keep(_: Recorded<AccountEvent>, _: Repo<Account>, _: &mut dyn Tx) -> std::result::Result<(), BoxError> {
+    async fn keep(_: Recorded<AccountEvent>, _: Repo<Account>, _: &mut dyn Tx) -> Result<(), BoxError> {
         Ok(())
     }
     #[subscriber(group = "wrong.fine")]
-    async fn fine(_: Recorded<AccountEvent>, _: Repo<Account>, _: Bus) -> std::result::Result<(), BoxError> {
+    async fn fine(_: Recorded<AccountEvent>, _: Repo<Account>, _: Bus) -> Result<(), BoxError> {
         Ok(())
     }
 }
 
 mod twice {
-    use super::{AccountEvent, Card, Told};
+    use super::{AccountEvent, Card, PaymentMade};
     use cqrs_core::{BoxError, Change, Recorded, projection, projector, storage::Tx, subscriber};
 
     #[projection(name = "card")]
@@ -117,8 +118,8 @@ mod twice {
     async fn table(_: Recorded<AccountEvent>, _: &mut dyn Tx) -> Result<(), BoxError> {
         Ok(())
     }
-    #[projection(name = "told")]
-    fn told(_: &Told) -> Change<Card> {
+    #[projection(name = "payments")]
+    fn payments(_: &PaymentMade) -> Change<Card> {
         Change::none()
     }
     #[subscriber(group = "twice.mail")]
@@ -130,16 +131,16 @@ mod twice {
         Ok(())
     }
     #[subscriber(group = "twice.mail")]
-    async fn stamp(_: Recorded<Told>) -> Result<(), BoxError> {
+    async fn stamp(_: Recorded<PaymentMade>) -> Result<(), BoxError> {
         Ok(())
     }
     #[subscriber(group = "twice.mail")]
-    async fn envelope(_: Recorded<Told>) -> Result<(), BoxError> {
+    async fn envelope(_: Recorded<PaymentMade>) -> Result<(), BoxError> {
         Ok(())
     }
-    /// The projection on a topic joins a group of the service's and its own name.
-    #[subscriber(group = "twice.told")]
-    async fn beside(_: Recorded<Told>) -> Result<(), BoxError> {
+    /// Clashes with the projection on a topic, which joins a group named after the service and itself.
+    #[subscriber(group = "twice.payments")]
+    async fn beside(_: Recorded<PaymentMade>) -> Result<(), BoxError> {
         Ok(())
     }
 }

@@ -1,15 +1,16 @@
-//! What cannot be handled is put aside with what comes after it, nothing else waits, and a replay keeps the order.
+//! A message that cannot be handled is parked with the later ones of its key. Redelivery keeps the order.
+//!
+//! Other keys go on in the meantime.
 use crate::{
-    bank::{AccountEvent, BANK, FindCard, Told, bank, on_each, opened, paid_in, until},
+    bank::{AccountEvent, BANK, FindCard, PaymentMade, bank, on_each, opened, paid_in, until},
     listener::{LISTENER, Script, record},
     trials::trial,
 };
 use async_trait::async_trait;
 use cqrs_core::{
-    App, BoxError, Change, Contract, Dep, Fault, Metadata, Recorded, Running, View,
-    parking::{Retries, permanent},
+    App, AppBuilder, BoxError, Change, Dep, Fault, IntegrationEvent, Metadata, Recorded, RetryPolicy, View, permanent,
     projection,
-    storage::{Memory, Seen, Storage},
+    storage::{InboxLookup, Memory, Storage},
     subscriber,
     testing::{StorageLayer, TestApp, TransportLayer},
     transport::{Audience, InProcess, Published, Record, Transport, TransportError},
@@ -27,53 +28,54 @@ use std::{
 use uuid::Uuid;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let mut trials = on_each("parking: a key is parked whole and replayed in order", whole_key);
+    let mut trials = on_each("parking: the messages of a stuck key are parked and redelivered in order", whole_key);
     trials.extend([
-        trial("parking: planted: who does not look for parked messages breaks the order", planted),
-        trial("parking: a part that is down parks nothing", transient),
-        trial("parking: what can never work is tried once", at_once),
-        trial("parking: a record that cannot be read is kept as it came", unreadable),
-        trial("parking: what comes twice is parked once", twice),
-        trial("parking: a subscriber to the own log goes on with other aggregates", own_log),
+        trial("parking: seeded: a storage that hides parked messages breaks the order", seeded),
+        trial("parking: an unavailable dependency parks nothing", transient),
+        trial("parking: a permanent error is not retried", at_once),
+        trial("parking: an unreadable record is parked unchanged", unreadable),
+        trial("parking: a message that is delivered twice is parked once", twice),
+        trial("parking: a subscriber to its own log goes on with other aggregates", own_log),
         trial("parking: a projection goes on with other aggregates", own_view),
         trial("parking: a projection on a topic goes on with other keys", topic_view),
-        trial("parking: what the broker refuses for good holds its key alone", relay),
-        trial("parking: what is discarded is gone, and the log says who did it", discarded),
+        trial("parking: a record that the broker refuses permanently parks only its key", relay),
+        trial("parking: a discarded message is gone, and the log records the operator", discarded),
     ]);
     trials
 }
 
-/// A test need not wait for long.
-fn hasty(app: App) -> App {
+/// Shortens the pauses between attempts.
+fn impatient(app: AppBuilder) -> AppBuilder {
     let (first, longest) = (Duration::from_millis(1), Duration::from_millis(2));
-    app.retries(Retries { attempts: 3, first, longest })
+    app.retry_policy(RetryPolicy { attempts: 3, first, longest })
 }
-async fn started(app: App) -> TestApp {
-    TestApp::start(hasty(app)).await.expect("it starts")
+async fn started(app: AppBuilder) -> TestApp {
+    TestApp::start(impatient(app)).await.expect("the app starts")
 }
 fn me() -> Metadata {
     Metadata::default().caller("kim, on call")
 }
-/// How many wait, by reader and key.
-async fn waiting(app: &Running) -> Vec<(String, String, u64)> {
-    let keys = app.parked().list().await.expect("it can be listed");
-    keys.into_iter().map(|it| (it.reader, it.key, it.count)).collect()
+/// Returns the number of parked messages by reader and key.
+async fn parked(app: &App) -> Vec<(String, String, u64)> {
+    let keys = app.parked().list().await.expect("the parked keys can be listed");
+    keys.into_iter().map(|parked| (parked.reader, parked.key, parked.count)).collect()
 }
-async fn replayed(app: &Running, reader: &str, key: &str) -> usize {
-    let replay = app.parked().replay(reader, key, &me()).await.expect("it can be replayed");
-    assert!(replay.stopped.is_none(), "{replay:?}");
-    replay.done.len()
+async fn redelivered(app: &App, reader: &str, key: &str) -> usize {
+    let redelivery = app.parked().redeliver(reader, key, &me()).await.expect("the redelivery runs");
+    assert!(redelivery.stopped.is_none(), "{redelivery:?}");
+    redelivery.done.len()
 }
-/// The acts in the log: name and who.
-async fn acts(app: &Running) -> Vec<(String, Option<String>)> {
-    let end = app.storage().horizon().await.expect("it answers");
-    let log = app.storage().log(Default::default(), end, usize::MAX).await.expect("it answers");
-    log.into_iter().filter(|it| it.name.starts_with("parked.")).map(|it| (it.name, it.metadata.caller)).collect()
+/// Returns the operators' acts in the log: the event's name and the caller.
+async fn acts(app: &App) -> Vec<(String, Option<String>)> {
+    let end = app.storage().high_water_mark().await.expect("the storage responds");
+    let log = app.storage().log(Default::default(), end, usize::MAX).await.expect("the storage responds");
+    let acts = log.into_iter().filter(|entry| entry.name.starts_with("parked."));
+    acts.map(|entry| (entry.name, entry.metadata.caller)).collect()
 }
 
 const GROUP: &str = "bank.listener";
 
-async fn whole_key(app: App) {
+async fn whole_key(app: AppBuilder) {
     let script = Arc::new(Script::default());
     script.stuck(["kim 2"]);
     let app = started(app.discover(LISTENER).provide(script.clone())).await;
@@ -85,45 +87,48 @@ async fn whole_key(app: App) {
     }
     app.settle().await;
     assert_eq!((script.of("kim"), script.of("lee")), (vec![1], vec![1, 2, 3, 4]));
-    assert_eq!(waiting(&app).await, [(GROUP.into(), "kim".into(), 3)]);
-    assert!(app.lag().await.expect("it answers").is_empty(), "nothing else waits");
+    assert_eq!(parked(&app).await, [(GROUP.into(), "kim".into(), 3)]);
+    assert!(app.lag().await.expect("the storage responds").is_empty(), "no other message is behind");
 
-    let first = app.parked().show(GROUP, "kim", 0, 9).await.expect("it can be shown");
-    assert_eq!(first.iter().map(|it| it.attempts).collect::<Vec<_>>(), [3, 0, 0]);
-    assert!(first[0].error.contains("planted: it is stuck"), "{}", first[0].error);
-    let rehearsed = app.parked().rehearse(GROUP, "kim").await.expect("it can be rehearsed");
-    assert_eq!((rehearsed.done.len(), rehearsed.stopped.is_none()), (3, true));
-    assert_eq!(script.of("kim"), [1], "a rehearsal does nothing");
+    let first = app.parked().show(GROUP, "kim", 0, 9).await.expect("the parked messages can be read");
+    assert_eq!(first.iter().map(|message| message.attempts).collect::<Vec<_>>(), [3, 0, 0]);
+    assert!(first[0].error.contains("seeded: the account is stuck"), "{}", first[0].error);
+    let dry_run = app.parked().dry_run(GROUP, "kim").await.expect("the dry run succeeds");
+    assert_eq!((dry_run.done.len(), dry_run.stopped.is_none()), (3, true));
+    assert_eq!(script.of("kim"), [1], "a dry run has no effect");
 
-    let stopped = app.parked().replay(GROUP, "kim", &me()).await.expect("it can be tried");
-    assert_eq!((stopped.done.len(), stopped.stopped.expect("it is still stuck").0.number), (0, first[0].number));
+    let stopped = app.parked().redeliver(GROUP, "kim", &me()).await.expect("the redelivery runs");
+    assert_eq!(
+        (stopped.done.len(), stopped.stopped.expect("the message is still stuck").0.number),
+        (0, first[0].number)
+    );
     script.stuck([]);
     paid_in(&app, "kim", 5).await;
     app.settle().await;
-    assert_eq!(script.of("kim"), [1], "what comes meanwhile waits behind");
-    assert_eq!(replayed(&app, GROUP, "kim").await, 4);
-    assert_eq!(replayed(&app, GROUP, "kim").await, 0);
+    assert_eq!(script.of("kim"), [1], "a new message of the key is parked behind the others");
+    assert_eq!(redelivered(&app, GROUP, "kim").await, 4);
+    assert_eq!(redelivered(&app, GROUP, "kim").await, 0);
     paid_in(&app, "kim", 6).await;
     app.settle().await;
     assert_eq!(script.of("kim"), [1, 2, 3, 4, 5, 6]);
-    assert!(waiting(&app).await.is_empty());
-    let by_me = ("parked.replayed".to_owned(), me().caller);
+    assert!(parked(&app).await.is_empty());
+    let by_me = ("parked.redelivered".to_owned(), me().caller);
     assert_eq!(acts(&app).await, vec![by_me; 4]);
     assert!(app.stop().await);
 }
 
-/// A storage that never says that something is parked.
+/// A storage that hides parked messages from the inbox look-up.
 struct Blind(Memory);
 #[async_trait]
 impl StorageLayer for Blind {
     fn inner(&self) -> &dyn Storage {
         &self.0
     }
-    async fn seen(&self, group: &str, messages: &[Uuid], _: &[String]) -> Result<Seen, Fault> {
-        self.0.seen(group, messages, &[]).await
+    async fn lookup_inbox(&self, group: &str, messages: &[Uuid], _: &[String]) -> Result<InboxLookup, Fault> {
+        self.0.lookup_inbox(group, messages, &[]).await
     }
 }
-async fn planted() {
+async fn seeded() {
     let script = Arc::new(Script::default());
     script.stuck(["kim 1"]);
     let app = started(bank(Blind(Memory::new())).discover(LISTENER).provide(script.clone())).await;
@@ -133,30 +138,30 @@ async fn planted() {
     }
     app.settle().await;
     script.stuck([]);
-    replayed(&app, GROUP, "kim").await;
-    assert_eq!(script.of("kim"), [2, 3, 1], "the bug shows in what was heard, so that the other tests would find it");
+    redelivered(&app, GROUP, "kim").await;
+    assert_eq!(script.of("kim"), [2, 3, 1], "the bug changes the order of delivery, so the other tests would find it");
     assert!(app.stop().await);
 }
 
 mod moody {
-    use super::{Arc, AtomicU32, BoxError, Dep, Fault, Mutex, Recorded, SeqCst, Told, permanent, subscriber};
+    use super::{Arc, AtomicU32, BoxError, Dep, Fault, Mutex, PaymentMade, Recorded, SeqCst, permanent, subscriber};
     #[derive(Default)]
     pub(super) struct Mood {
-        /// How often it is down.
+        /// The number of calls that still fail.
         pub(super) down: AtomicU32,
         pub(super) calls: AtomicU32,
-        pub(super) heard: Mutex<Vec<i64>>,
+        pub(super) handled: Mutex<Vec<i64>>,
     }
     #[subscriber(group = "bank.moody")]
-    async fn moody(event: Recorded<Told>, mood: Dep<Arc<Mood>>) -> Result<(), BoxError> {
+    async fn moody(event: Recorded<PaymentMade>, mood: Dep<Arc<Mood>>) -> Result<(), BoxError> {
         mood.calls.fetch_add(1, SeqCst);
         if mood.down.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok() {
-            return Err(Fault::unavailable("planted: mail is down").into());
+            return Err(Fault::unavailable("seeded: the mail server is down").into());
         }
         if event.amount < 0 {
-            return Err(permanent("planted: there is no such amount"));
+            return Err(permanent("seeded: the amount is invalid"));
         }
-        crate::listener::lock(&mood.heard).push(event.amount);
+        crate::listener::lock(&mood.handled).push(event.amount);
         Ok(())
     }
 }
@@ -172,8 +177,8 @@ async fn transient() {
     let app = moody(&mood).await;
     paid_in(&app, "kim", 7).await;
     app.settle().await;
-    assert_eq!((mood.calls.load(SeqCst), &**crate::listener::lock(&mood.heard)), (21, &[7][..]));
-    assert!(waiting(&app).await.is_empty());
+    assert_eq!((mood.calls.load(SeqCst), &**crate::listener::lock(&mood.handled)), (21, &[7][..]));
+    assert!(parked(&app).await.is_empty());
     assert!(app.stop().await);
 }
 async fn at_once() {
@@ -183,23 +188,24 @@ async fn at_once() {
     paid_in(&app, "kim", -3).await;
     paid_in(&app, "kim", 8).await;
     app.settle().await;
-    assert_eq!((mood.calls.load(SeqCst), &**crate::listener::lock(&mood.heard)), (2, &[7][..]));
-    assert_eq!(waiting(&app).await, [("bank.moody".into(), "kim".into(), 2)]);
+    assert_eq!((mood.calls.load(SeqCst), &**crate::listener::lock(&mood.handled)), (2, &[7][..]));
+    assert_eq!(parked(&app).await, [("bank.moody".into(), "kim".into(), 2)]);
     assert!(app.stop().await);
 }
 
 async fn listening(broker: &InProcess, script: &Arc<Script>) -> TestApp {
-    started(App::new("listener").discover(LISTENER).provide(script.clone()).transport(broker.clone())).await
+    started(App::builder("listener").discover(LISTENER).provide(script.clone()).transport(broker.clone())).await
 }
 fn paid(id: &str, amount: i64, position: u64) -> Record {
-    record(&Told { id: id.into(), amount }, position, Uuid::from_u128(position.into()))
+    record(&PaymentMade { id: id.into(), amount }, position, Uuid::from_u128(position.into()))
 }
 async fn publish(broker: &InProcess, records: &[Record]) {
-    let audience = broker.audiences(&[Told::TOPIC]).pop().expect("the group has joined");
+    let audience = broker.audiences(&[PaymentMade::TOPIC]).pop().expect("the group has joined");
     let mut from = 0;
     while from < records.len() {
         let published = broker.publish(&audience, &records[from..]);
-        let published = tokio::time::timeout(Duration::from_secs(20), published).await.expect("it is acknowledged");
+        let published =
+            tokio::time::timeout(Duration::from_secs(20), published).await.expect("the records are acknowledged");
         from += published.acknowledged;
     }
 }
@@ -209,16 +215,16 @@ async fn unreadable() {
     let headless = Record { headers: vec![("odd".into(), "value".into())], ..paid("kim", 1, 1) };
     let bodiless = Record { body: b"{".to_vec(), ..paid("choi", 1, 2) };
     publish(&broker, &[headless.clone(), bodiless.clone(), paid("lee", 3, 3)]).await;
-    assert_eq!(script.heard(), [("lee".into(), 3)]);
+    assert_eq!(script.handled(), [("lee".into(), 3)]);
     for (key, sent) in [("kim", headless), ("choi", bodiless)] {
-        let parked = app.parked().show(GROUP, key, 0, 9).await.expect("it can be shown");
+        let parked = app.parked().show(GROUP, key, 0, 9).await.expect("the parked messages can be read");
         let [parked] = &parked[..] else { panic!("{key}: {parked:?}") };
-        let record = parked.record.as_ref().expect("it came over a topic");
+        let record = parked.record.as_ref().expect("the record came from a topic");
         assert_eq!((record.body.as_ref(), record.key.as_deref()), (Some(&sent.body), Some(key.as_bytes())));
         let headers: Vec<_> = sent.headers.into_iter().map(|(name, value)| (name, value.into_bytes())).collect();
         assert_eq!((&record.headers, parked.at), (&headers, sent.position.0));
-        let rehearsed = app.parked().rehearse(GROUP, key).await.expect("it can be rehearsed");
-        assert_eq!(rehearsed.done.len(), usize::from(key == "choi"), "without headers it cannot even be named");
+        let dry_run = app.parked().dry_run(GROUP, key).await.expect("the dry run succeeds");
+        assert_eq!(dry_run.done.len(), usize::from(key == "choi"), "a record without headers has no event name");
     }
     assert!(app.stop().await);
 }
@@ -228,9 +234,9 @@ async fn twice() {
     let app = listening(&broker, &script).await;
     let again = |position| Record { headers: paid("kim", 1, 1).headers, ..paid("kim", 1, position) };
     publish(&broker, &[again(1), again(2), paid("kim", 2, 3), again(4)]).await;
-    assert_eq!(waiting(&app).await, [(GROUP.into(), "kim".into(), 2)]);
+    assert_eq!(parked(&app).await, [(GROUP.into(), "kim".into(), 2)]);
     script.stuck([]);
-    assert_eq!(replayed(&app, GROUP, "kim").await, 2);
+    assert_eq!(redelivered(&app, GROUP, "kim").await, 2);
     publish(&broker, &[again(5)]).await;
     assert_eq!(script.of("kim"), [1, 2]);
     assert!(app.stop().await);
@@ -241,7 +247,7 @@ mod own {
     #[subscriber(group = "bank.own")]
     async fn own(event: Recorded<AccountEvent>, script: Dep<Script>) -> Result<(), BoxError> {
         let AccountEvent::Paid { id, amount } = event.event else { return Ok(()) };
-        script.hear(&id, amount)
+        script.handle(&id, amount)
     }
 }
 async fn own_log() {
@@ -256,16 +262,16 @@ async fn own_log() {
     app.settle().await;
     assert_eq!((script.of("kim"), script.of("lee")), (vec![], vec![1, 2]));
     let (reader, key) = ("subscriber/bank.own", "account-kim");
-    assert_eq!(waiting(&app).await, [(reader.into(), key.into(), 2)]);
+    assert_eq!(parked(&app).await, [(reader.into(), key.into(), 2)]);
     script.stuck([]);
-    assert_eq!(replayed(&app, reader, key).await, 2);
+    assert_eq!(redelivered(&app, reader, key).await, 2);
     paid_in(&app, "kim", 3).await;
     app.settle().await;
     assert_eq!(script.of("kim"), [1, 2, 3]);
     assert!(app.stop().await);
 }
 
-/// Whether the projections below panic at a payment of 13.
+/// Makes the two projections below panic at a payment of 13 while it is true.
 static UNLUCKY: [AtomicBool; 2] = [AtomicBool::new(true), AtomicBool::new(true)];
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, View)]
@@ -281,16 +287,16 @@ mod own_views {
             AccountEvent::Opened { id, .. } => Payments { all: vec![] }.put(id),
             AccountEvent::Renamed { .. } => Change::none(),
             AccountEvent::Paid { id, amount } => {
-                assert!(amount != 13 || !UNLUCKY[0].load(SeqCst), "planted: 13");
-                Payments::update(id, move |it| it.all.push(amount))
+                assert!(amount != 13 || !UNLUCKY[0].load(SeqCst), "seeded: 13");
+                Payments::update(id, move |payments| payments.all.push(amount))
             }
         }
     }
 }
-async fn payments(app: &Running, key: &str) -> Vec<i64> {
-    let found = app.storage().views("payments", &[key.to_owned()]).await.expect("it answers").pop();
-    let value = found.and_then(|it| it.value).expect("it is there");
-    serde_json::from_slice::<Payments>(&value).expect("it can be read").all
+async fn payments(app: &App, key: &str) -> Vec<i64> {
+    let found = app.storage().views("payments", &[key.to_owned()]).await.expect("the storage responds").pop();
+    let value = found.and_then(|view| view.value).expect("the view exists");
+    serde_json::from_slice::<Payments>(&value).expect("the view can be decoded").all
 }
 async fn own_view() {
     let app = started(bank(Memory::new()).discover("it::parking::own_views")).await;
@@ -304,10 +310,10 @@ async fn own_view() {
     app.settle().await;
     assert_eq!((payments(&app, "kim").await, payments(&app, "lee").await), (vec![1], vec![21, 33, 22]));
     let (reader, key) = ("projection/payments", "account-kim");
-    assert_eq!(waiting(&app).await, [(reader.into(), key.into(), 2)]);
-    assert!(app.send(FindCard("kim".into())).await.is_ok(), "another view of the same events is whole");
+    assert_eq!(parked(&app).await, [(reader.into(), key.into(), 2)]);
+    assert!(app.send(FindCard("kim".into())).await.is_ok(), "another view of the same events is complete");
     UNLUCKY[0].store(false, SeqCst);
-    assert_eq!(replayed(&app, reader, key).await, 2);
+    assert_eq!(redelivered(&app, reader, key).await, 2);
     paid_in(&app, "kim", 3).await;
     app.settle().await;
     assert_eq!(payments(&app, "kim").await, [1, 13, 2, 3]);
@@ -315,13 +321,13 @@ async fn own_view() {
 }
 
 mod topic_views {
-    use super::{Change, Payments, SeqCst, Told, UNLUCKY, projection};
-    #[projection(name = "heard-payments")]
-    fn heard(event: &Told) -> Change<Payments> {
-        let Told { id, amount } = event.clone();
-        assert!(amount != 13 || !UNLUCKY[1].load(SeqCst), "planted: 13");
+    use super::{Change, PaymentMade, Payments, SeqCst, UNLUCKY, projection};
+    #[projection(name = "topic-payments")]
+    fn topic_payments(event: &PaymentMade) -> Change<Payments> {
+        let PaymentMade { id, amount } = event.clone();
+        assert!(amount != 13 || !UNLUCKY[1].load(SeqCst), "seeded: 13");
         Change::none().and(id, move |found: Option<Payments>| {
-            let mut all = found.map_or(vec![], |it| it.all);
+            let mut all = found.map_or(vec![], |payments| payments.all);
             all.push(amount);
             Some(Payments { all })
         })
@@ -329,31 +335,31 @@ mod topic_views {
 }
 async fn topic_view() {
     let broker = InProcess::new();
-    let app = App::new("listener").discover("it::parking::topic_views").transport(broker.clone());
+    let app = App::builder("listener").discover("it::parking::topic_views").transport(broker.clone());
     let app = started(app).await;
-    let lane_of = |id: &str| cqrs_core::log::lane_of(id);
-    // One partition, so that the one that fails stands between the others.
-    let same = (b'a'..=b'z').map(|c| (c as char).to_string()).find(|id| id != "k" && lane_of(id) == lane_of("k"));
-    let other = same.expect("a letter with the lane of k");
+    let shard_of = |id: &str| cqrs_core::event::shard_of(id);
+    // Both keys share a relay shard and so a partition, so that the failing record is between the others.
+    let same = (b'a'..=b'z').map(|c| (c as char).to_string()).find(|id| id != "k" && shard_of(id) == shard_of("k"));
+    let other = same.expect("a letter with the shard of k");
     let sent = [("k", 1), (&other, 1), ("k", 13), (&other, 2), ("k", 2), (&other, 3)];
     let records: Vec<_> = sent.into_iter().zip(1..).map(|((id, amount), at)| paid(id, amount, at)).collect();
     publish(&broker, &records).await;
     assert_eq!((payments(&app, "k").await, payments(&app, &other).await), (vec![1], vec![1, 2, 3]));
-    let reader = "projection/heard-payments";
-    assert_eq!(waiting(&app).await, [(reader.into(), "k".into(), 2)]);
+    let reader = "projection/topic-payments";
+    assert_eq!(parked(&app).await, [(reader.into(), "k".into(), 2)]);
     UNLUCKY[1].store(false, SeqCst);
-    assert_eq!(replayed(&app, reader, "k").await, 2);
+    assert_eq!(redelivered(&app, reader, "k").await, 2);
     publish(&broker, &[paid("k", 3, 7)]).await;
     assert_eq!(payments(&app, "k").await, [1, 13, 2, 3]);
     assert!(app.stop().await);
 }
 
-/// A broker that stores, and takes no record of some accounts.
+/// A broker that stores records and refuses those of some payments.
 #[derive(Clone, Default)]
 struct Picky {
     below: InProcess,
     refused: Arc<Mutex<BTreeSet<String>>>,
-    stored: Arc<Mutex<Vec<Told>>>,
+    stored: Arc<Mutex<Vec<PaymentMade>>>,
 }
 #[async_trait]
 impl TransportLayer for Picky {
@@ -365,19 +371,23 @@ impl TransportLayer for Picky {
     }
     async fn publish(&self, _: &Audience, records: &[Record]) -> Published {
         for (acknowledged, record) in records.iter().enumerate() {
-            let told = <Told as Contract>::decode(&record.body).expect("it is told");
-            if crate::listener::lock(&self.refused).contains(&format!("{} {}", told.id, told.amount)) {
-                let error = Some(TransportError::permanent("planted: too large"));
+            let payment = <PaymentMade as IntegrationEvent>::decode(&record.body).expect("the record is a payment");
+            if crate::listener::lock(&self.refused).contains(&format!("{} {}", payment.id, payment.amount)) {
+                let error = Some(TransportError::permanent("seeded: too large"));
                 return Published { acknowledged, error };
             }
-            crate::listener::lock(&self.stored).push(told);
+            crate::listener::lock(&self.stored).push(payment);
         }
         Published { acknowledged: records.len(), error: None }
     }
 }
 impl Picky {
     fn of(&self, id: &str) -> Vec<i64> {
-        crate::listener::lock(&self.stored).iter().filter(|it| it.id == id).map(|it| it.amount).collect()
+        crate::listener::lock(&self.stored)
+            .iter()
+            .filter(|payment| payment.id == id)
+            .map(|payment| payment.amount)
+            .collect()
     }
 }
 async fn relay() {
@@ -396,12 +406,12 @@ async fn relay() {
     app.settle().await;
     assert_eq!(broker.of("kim"), [1]);
     assert!(ids[1..].iter().all(|id| broker.of(id) == [1, 2, 3, 4]));
-    let reader = format!("relay/{}", cqrs_core::log::lane_of("kim"));
-    assert_eq!(waiting(&app).await, [(reader.clone(), "kim".into(), 3)]);
-    let stopped = app.parked().replay(&reader, "kim", &me()).await.expect("it can be tried");
-    assert!(stopped.stopped.is_some(), "it is refused still");
+    let reader = format!("relay/{}", cqrs_core::event::shard_of("kim"));
+    assert_eq!(parked(&app).await, [(reader.clone(), "kim".into(), 3)]);
+    let stopped = app.parked().redeliver(&reader, "kim", &me()).await.expect("the redelivery runs");
+    assert!(stopped.stopped.is_some(), "the broker still refuses the record");
     crate::listener::lock(&broker.refused).clear();
-    assert_eq!(replayed(&app, &reader, "kim").await, 3);
+    assert_eq!(redelivered(&app, &reader, "kim").await, 3);
     paid_in(&app, "kim", 5).await;
     app.settle().await;
     assert_eq!(broker.of("kim"), [1, 2, 3, 4, 5]);
@@ -411,19 +421,21 @@ async fn relay() {
 async fn discarded() {
     let script = Arc::new(Script::default());
     script.stuck(["kim 1"]);
-    let app = App::new("bank").discover(BANK).discover(LISTENER).provide(script.clone());
-    let app = started(app.aggregate(cqrs_core::Rows::<crate::bank::Account>::new())).await;
+    let app = App::builder("bank").discover(BANK).discover(LISTENER).provide(script.clone());
+    let app = started(app.aggregate(cqrs_core::StateStored::<crate::bank::Account>::new())).await;
     opened(&app, "kim").await;
     paid_in(&app, "kim", 1).await;
     paid_in(&app, "kim", 2).await;
-    until("both are parked", async || waiting(&app).await == [(GROUP.into(), "kim".into(), 2)]).await;
+    until("both messages are parked", async || parked(&app).await == [(GROUP.into(), "kim".into(), 2)]).await;
     let parked = app.parked();
-    let number = parked.show(GROUP, "kim", 0, 1).await.expect("it can be shown")[0].number;
-    let discard = async || parked.discard(GROUP, "kim", number, "it was a test", &me()).await.expect("it can be done");
+    let number = parked.show(GROUP, "kim", 0, 1).await.expect("the parked messages can be read")[0].number;
+    let discard = async || {
+        parked.discard(GROUP, "kim", number, "it was a test", &me()).await.expect("the message can be discarded")
+    };
     assert_eq!((discard().await, discard().await), (true, false));
-    assert_eq!(replayed(&app, GROUP, "kim").await, 1);
+    assert_eq!(redelivered(&app, GROUP, "kim").await, 1);
     assert_eq!(script.of("kim"), [2]);
     let by_me = |name: &str| (name.to_owned(), me().caller);
-    assert_eq!(acts(&app).await, [by_me("parked.discarded"), by_me("parked.replayed")]);
+    assert_eq!(acts(&app).await, [by_me("parked.discarded"), by_me("parked.redelivered")]);
     assert!(app.stop().await);
 }

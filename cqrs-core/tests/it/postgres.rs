@@ -1,6 +1,6 @@
-//! What is PostgreSQL's own: the statement, the horizon, the schema, connections; and the suite that every storage passes.
+//! PostgreSQL's own guarantees: statement, high-water mark, schema and connections; and the storage suite on it.
 mod connections;
-mod horizon;
+mod high_water_mark;
 mod round_trips;
 mod schema;
 mod statement;
@@ -10,12 +10,10 @@ mod tls;
 
 use cqrs_core::{
     Metadata, Timestamp,
-    batch::{Batch, NewEntry, Row},
-    storage::{
-        Storage,
-        postgres::{Horizon, Postgres},
-    },
-    world::{Machine, World},
+    environment::{Environment, SystemEnvironment},
+    event::NewEntry,
+    storage::postgres::{HighWaterMarkMode, Postgres},
+    storage::{Batch, Row, Storage},
 };
 use sqlx::PgPool;
 use std::time::Duration;
@@ -25,24 +23,24 @@ use uuid::Uuid;
 pub(crate) type Server = &'static test_support::Postgres;
 type Tried = anyhow::Result<()>;
 
-/// The advisory lock of everyone who writes events, "cqrslog".
+/// The advisory lock of every writer of events: "cqrslog" in ASCII.
 const LOCK: i64 = 0x63_71_72_73_6c_6f_67;
 
 pub(crate) fn trials() -> Trials {
     let trials = Trials::new()
         .group("statement", statement::trials())
-        .group("horizon", horizon::trials())
+        .group("high-water mark", high_water_mark::trials())
         .group("schema", schema::trials())
         .group("connections", connections::trials())
         .group("round trips", round_trips::trials())
-        .group("storage", suite::trials(Horizon::WaitOut))
-        .group("storage, serial", suite::trials(Horizon::Serial));
+        .group("storage", suite::trials(HighWaterMarkMode::WaitOut))
+        .group("storage, serial", suite::trials(HighWaterMarkMode::Serial));
     #[cfg(feature = "postgres-tls")]
     let trials = trials.group("tls", tls::trials());
     trials
 }
 
-/// A migrated database, and a plain way into it.
+/// A migrated database with its storage and a plain connection pool.
 struct Fresh {
     database: Database,
     storage: Postgres,
@@ -67,7 +65,7 @@ fn event(stream: &str, version: u64) -> NewEntry {
         payload: b"{}".to_vec(),
         metadata: Metadata::default(),
         at: Timestamp::UNIX_EPOCH,
-        told: None,
+        outgoing: None,
     }
 }
 
@@ -80,10 +78,10 @@ fn row(id: &str, expected: u64) -> Row {
 }
 
 async fn sleep(milliseconds: u64) {
-    Machine.sleep(Duration::from_millis(milliseconds)).await;
+    SystemEnvironment.sleep(Duration::from_millis(milliseconds)).await;
 }
 
-/// The last position that was drawn, committed or not.
+/// Returns the last position drawn from the sequence, committed or not.
 async fn drawn(plain: &PgPool) -> anyhow::Result<i64> {
     let drawn = "select case when is_called then last_value else 0 end from cqrs.log_pos_seq";
     Ok(sqlx::query_scalar(drawn).fetch_one(plain).await?)

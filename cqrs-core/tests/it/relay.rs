@@ -1,12 +1,14 @@
-//! What is told to others arrives: in order, after a restart, past a stuck key, and from the beginning for a new group.
+//! The relay delivers integration events in order, after a restart, past a stuck key, and to a new group.
 use crate::{
-    bank::{FindCard, Told, bank, opened, paid_in, until},
+    bank::{FindCard, PaymentMade, bank, opened, paid_in, until},
     listener::{LISTENER, Script, Scripted, record},
     trials::trial,
 };
 use cqrs_core::{
-    App, Change, Contract, Position, Running, View, projection,
-    storage::{LANES, Memory, Storage},
+    App, AppBuilder, Change, IntegrationEvent, Position, View,
+    event::RELAY_SHARDS,
+    projection,
+    storage::{Memory, Storage},
     testing::TestApp,
     transport::{InProcess, Partition, Received, Record, Signal, Transport},
 };
@@ -17,29 +19,29 @@ use uuid::Uuid;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
-        trial("relay: payments of one account arrive in order, whoever pays beside it", order),
-        trial("relay: what was not acknowledged comes again after a restart, and nothing else", restart),
-        trial("relay: a stuck key holds only its own records", stuck_key),
-        trial("relay: many stuck keys hold only their own records", many_stuck_keys),
-        trial("relay: a new group hears everything from the beginning", new_group),
+        trial("relay: events of one key arrive in order under concurrent commands", order),
+        trial("relay: only unacknowledged records are sent again after a restart", restart),
+        trial("relay: a stuck key holds up only its own records", stuck_key),
+        trial("relay: many stuck keys hold up only their own records", many_stuck_keys),
+        trial("relay: a new group receives every event from the beginning", new_group),
         trial("relay: without a group nothing is sent, and nothing is lost", no_group),
         trial("relay: a projection on a topic applies each record once", topic_position),
-        trial("relay: what a broker holds twice is applied once", held_twice),
-        trial("relay: what a step has sent is not sent again", one_step),
+        trial("relay: a record that the broker holds twice is applied once", held_twice),
+        trial("relay: a record that a step has sent is not sent again", one_step),
     ]
 }
-fn listening(memory: &Memory, script: &Arc<Script>) -> App {
+fn listening(memory: &Memory, script: &Arc<Script>) -> AppBuilder {
     bank(memory.clone()).discover(LISTENER).provide(script.clone())
 }
-async fn started(app: App) -> TestApp {
-    TestApp::start(app).await.expect("it starts")
+async fn started(app: AppBuilder) -> TestApp {
+    TestApp::start(app).await.expect("the app starts")
 }
 
 async fn order() {
     let script = Arc::new(Script::default());
     let app = started(listening(&Memory::new(), &script)).await;
     let payers = (0..10).map(|account| {
-        let app: Running = (*app).clone();
+        let app: App = (*app).clone();
         tokio::spawn(async move {
             let id = account.to_string();
             opened(&app, &id).await;
@@ -49,7 +51,7 @@ async fn order() {
         })
     });
     for payer in payers.collect::<Vec<_>>() {
-        payer.await.expect("no panic");
+        payer.await.expect("the task does not panic");
     }
     app.settle().await;
     for account in 0..10 {
@@ -70,7 +72,7 @@ async fn restart() {
             paid_in(&app, id, amount).await;
         }
     }
-    until("the others are heard", async || script.heard().len() == 10).await;
+    until("the other keys are handled", async || script.handled().len() == 10).await;
     assert!(app.stop().await);
     script.stuck([]);
     let app = started(listening(&memory, &script)).await;
@@ -93,10 +95,10 @@ async fn stuck_key() {
         paid_in(&app, &id, 1).await;
         paid_in(&app, "kim", 1).await;
     }
-    until("all others are heard", async || script.heard().len() == 40).await;
+    until("all other keys are handled", async || script.handled().len() == 40).await;
     assert!(script.of("kim").is_empty());
     script.stuck([]);
-    until("and then it too", async || script.of("kim").len() == 41).await;
+    until("the stuck key is handled as well", async || script.of("kim").len() == 41).await;
     app.settle().await;
     assert!(app.stop().await);
 }
@@ -110,18 +112,18 @@ async fn many_stuck_keys() {
         opened(&app, id).await;
         paid_in(&app, id, 1).await;
     }
-    until("all of them have failed", async || script.calls() >= 40).await;
+    until("all stuck keys have failed", async || script.calls() >= 40).await;
     opened(&app, "kim").await;
     paid_in(&app, "kim", 7).await;
-    until("a key beside them is heard", async || script.of("kim") == [7]).await;
-    assert!(app.stop().await, "and they do not hold up the end");
+    until("another key is handled", async || script.of("kim") == [7]).await;
+    assert!(app.stop().await, "stuck keys must not hold up the shutdown");
 }
 
 mod late {
-    use super::{Script, Told};
+    use super::{PaymentMade, Script};
     use cqrs_core::{BoxError, Dep, Recorded, subscriber};
     #[subscriber(group = "bank.late")]
-    async fn late(_: Recorded<Told>, script: Dep<Script>) -> Result<(), BoxError> {
+    async fn late(_: Recorded<PaymentMade>, script: Dep<Script>) -> Result<(), BoxError> {
         script.calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         Ok(())
     }
@@ -135,10 +137,10 @@ async fn new_group() {
     }
     app.settle().await;
     assert!(app.stop().await);
-    assert_eq!((script.heard().len(), script.calls()), (5, 5));
+    assert_eq!((script.handled().len(), script.calls()), (5, 5));
     let app = started(listening(&memory, &script).discover("it::relay::late")).await;
     app.settle().await;
-    assert_eq!((script.heard().len(), script.calls()), (5, 10));
+    assert_eq!((script.handled().len(), script.calls()), (5, 10));
     assert!(app.stop().await);
 }
 
@@ -155,12 +157,12 @@ async fn no_group() {
 }
 
 mod turnover {
-    use super::{Change, Deserialize, Serialize, Told, View, projection};
+    use super::{Change, Deserialize, PaymentMade, Serialize, View, projection};
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, View)]
     #[view(name = "turnover", key = String)]
     pub(super) struct Turnover(pub(super) i64, pub(super) u32);
     #[projection(name = "turnover")]
-    fn turnover(event: &Told) -> Change<Turnover> {
+    fn turnover(event: &PaymentMade) -> Change<Turnover> {
         let amount = event.amount;
         Change::none().and(event.id.clone(), move |found| {
             let Turnover(sum, count) = found.unwrap_or(Turnover(0, 0));
@@ -171,8 +173,9 @@ mod turnover {
 async fn topic_position() {
     let memory = Memory::new();
     let turnover = async |id: &str| {
-        let found = memory.views("turnover", &[id.into()]).await.expect("it answers");
-        found.into_iter().next().and_then(|it| it.value).map(|it| String::from_utf8(it).expect("it is JSON"))
+        let found = memory.views("turnover", &[id.into()]).await.expect("the storage responds");
+        let value = found.into_iter().next().and_then(|view| view.value);
+        value.map(|bytes| String::from_utf8(bytes).expect("the value is JSON"))
     };
     let app = || bank(memory.clone()).discover("it::relay::turnover");
     let first = started(app()).await;
@@ -185,65 +188,71 @@ async fn topic_position() {
     first.settle().await;
     assert_eq!(turnover("kim").await.as_deref(), Some("[10,4]"));
     assert!(first.stop().await);
-    // The relay's positions are lost, so everything is sent again.
-    let readers: Vec<_> = (0..LANES).map(|lane| format!("relay/bank.turnover@bank.events.v1/{lane}")).collect();
-    let at = memory.positions(&readers).await.expect("it answers");
-    assert!(at.iter().any(|it| *it > 0), "the names have changed: this test proves nothing");
-    let mut back = cqrs_core::batch::Batch::default();
-    for (reader, from) in readers.into_iter().zip(at).filter(|(_, at)| *at > 0) {
-        back.moves.push(cqrs_core::batch::Move { reader, from, to: 0, epoch: None });
+    // The relay's checkpoints are set back, so everything is sent again.
+    let readers: Vec<_> =
+        (0..RELAY_SHARDS).map(|shard| format!("relay/bank.turnover@bank.events.v1/{shard}")).collect();
+    let checkpoints = memory.checkpoints(&readers).await.expect("the storage responds");
+    assert!(
+        checkpoints.iter().any(|checkpoint| *checkpoint > 0),
+        "the reader names have changed, so this test proves nothing"
+    );
+    let mut back = cqrs_core::storage::Batch::default();
+    for (reader, from) in readers.into_iter().zip(checkpoints).filter(|(_, checkpoint)| *checkpoint > 0) {
+        back.checkpoint_moves.push(cqrs_core::storage::CheckpointMove { reader, from, to: 0, epoch: None });
     }
-    memory.commit(back).await.expect("they are where they are");
+    memory.commit(back).await.expect("the checkpoints are unchanged");
     let second = started(app()).await;
     paid_in(&second, "kim", 5).await;
     second.settle().await;
     assert_eq!(turnover("kim").await.as_deref(), Some("[15,5]"));
     assert_eq!(turnover("lee").await.as_deref(), Some("[10,4]"));
-    assert!(second.send(FindCard("kim".into())).await.expect("it is there").is_some());
+    assert!(second.send(FindCard("kim".into())).await.expect("the query succeeds").is_some());
     assert!(second.stop().await);
 }
 
-/// As after a publish of which nobody knows what became of it: the same event at another offset, also within one signal.
+/// As after a publish with an unknown outcome: the same event is stored at two offsets, once even within one signal.
 async fn held_twice() {
-    let (memory, (transport, say, notes)) = (Memory::new(), Scripted::new());
+    let (memory, (transport, emit, notes)) = (Memory::new(), Scripted::new());
     let app = started(bank(memory.clone()).discover("it::relay::turnover").transport(transport)).await;
-    let place = || Partition { topic: Told::TOPIC.into(), part: "0".into() };
+    let place = || Partition { topic: PaymentMade::TOPIC.into(), part: "0".into() };
     let received = |(offset, amount): (u64, i64)| {
-        let told = Told { id: "kim".into(), amount };
-        let Record { key, body, headers, .. } = record(&told, offset, Uuid::from_u128(amount as u128));
+        let payment = PaymentMade { id: "kim".into(), amount };
+        let Record { key, body, headers, .. } = record(&payment, offset, Uuid::from_u128(amount as u128));
         let headers = headers.into_iter().map(|(name, value)| (name, value.into_bytes())).collect();
         Received { partition: place(), offset, key: Some(key.into_bytes()), body: Some(body), headers }
     };
-    say(Signal::Assigned(vec![place()]));
-    say(Signal::Records([(0, 1), (1, 10)].map(received).to_vec()));
-    say(Signal::Records([(2, 1), (3, 10), (4, 100), (5, 100)].map(received).to_vec()));
-    say(Signal::Records(vec![received((6, 100))]));
+    emit(Signal::Assigned(vec![place()]));
+    emit(Signal::Records([(0, 1), (1, 10)].map(received).to_vec()));
+    emit(Signal::Records([(2, 1), (3, 10), (4, 100), (5, 100)].map(received).to_vec()));
+    emit(Signal::Records(vec![received((6, 100))]));
     until("all are acknowledged", async || notes.acknowledged().last() == Some(&6)).await;
-    let found = memory.views("turnover", &["kim".into()]).await.expect("it answers");
+    let found = memory.views("turnover", &["kim".into()]).await.expect("the storage responds");
     assert_eq!(found[0].value.as_deref(), Some(&b"[111,3]"[..]));
     assert!(app.stop().await);
 }
 
 async fn one_step() {
     let broker = InProcess::new();
-    let app = bank(Memory::new()).transport(broker.clone()).build().expect("it fits together");
-    let mut group = broker.subscribe("by hand", &["bank.events.v1"]).await.expect("it joins");
+    let app = bank(Memory::new()).transport(broker.clone()).build().expect("the app builds");
+    let mut group = broker.subscribe("by hand", &["bank.events.v1"]).await.expect("the group joins");
     opened(&app, "kim").await;
     for _ in 0..3 {
         paid_in(&app, "kim", 1).await;
     }
     let mut relays = app.relays();
-    let relay = relays.first_mut().expect("there is a group");
+    let relay = relays.first_mut().expect("there is a relay for the group");
     let mut offsets = Vec::new();
     for _ in 0..20 {
-        let _ = tokio::time::timeout(Duration::from_millis(20), relay.step()).await.map(|it| it.expect("it works"));
+        let _ = tokio::time::timeout(Duration::from_millis(20), relay.step())
+            .await
+            .map(|step| step.expect("the step succeeds"));
         while let Ok(signal) = tokio::time::timeout(Duration::from_millis(1), group.next()).await {
-            if let Signal::Records(records) = signal.expect("it works") {
-                offsets.extend(records.iter().map(|it| it.offset));
-                records.iter().for_each(|it| group.acknowledge(&it.partition, it.offset));
+            if let Signal::Records(records) = signal.expect("the signal arrives") {
+                offsets.extend(records.iter().map(|record| record.offset));
+                records.iter().for_each(|record| group.acknowledge(&record.partition, record.offset));
             }
         }
     }
     assert_eq!(offsets, [2, 3, 4]);
-    assert_eq!(relay.step().await.expect("it works"), cqrs_core::log::Step::Idle(Position(4)));
+    assert_eq!(relay.step().await.expect("the step succeeds"), cqrs_core::job::Step::Idle(Position(4)));
 }

@@ -1,12 +1,9 @@
-//! What SQLite alone promises: one process, its schema's version, SQL of one's own beside a batch.
+//! SQLite's own guarantees: one process per file, the schema's version, and the caller's SQL beside a batch.
 use crate::trials::{runtime, trial};
 use cqrs_core::{
     ErrorKind, Fault,
-    batch::{Batch, Rejected, Row},
-    storage::{
-        Storage,
-        sqlite::{Sqlite, transaction},
-    },
+    storage::sqlite::{Sqlite, transaction},
+    storage::{Batch, CommitError, Row, Storage},
 };
 use libtest_mimic::Trial;
 use sqlx::{Connection, Row as _, SqliteConnection, query};
@@ -15,16 +12,16 @@ use tempfile::tempdir;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
-        trial("sqlite: the file and its directory are made", directory),
-        trial("sqlite: a second process is told that the file is in use", second),
-        trial("sqlite: a schema newer than the program is refused and left alone", newer),
-        trial("sqlite: without a schema every call says what to do", unmigrated),
-        trial("sqlite: SQL of one's own is committed with the batch", own_sql),
-        trial("sqlite: a borrower that ends the transaction commits nothing with it", ended),
-        trial("sqlite: what waits while the connection is lent is committed after it", lent),
-        trial("sqlite: a full disk fails what was to be committed, and is got over", full),
-        trial("sqlite: a closed database refuses", closed),
-        Trial::test("sqlite: when its runtime is gone callers are told", || {
+        trial("sqlite: the file and its directory are created", directory),
+        trial("sqlite: a second process fails because the file is in use", second),
+        trial("sqlite: a schema newer than the program is refused and left unchanged", newer),
+        trial("sqlite: without a schema every call fails and names `migrate`", unmigrated),
+        trial("sqlite: the caller's SQL is committed with the batch", own_sql),
+        trial("sqlite: a caller that ends the transaction commits nothing", ended),
+        trial("sqlite: commits that wait for a transaction are made after it", lent),
+        trial("sqlite: a full disk fails the commit, and later commits succeed", full),
+        trial("sqlite: a closed database is unavailable", closed),
+        Trial::test("sqlite: calls fail when the runtime of the database is gone", || {
             gone();
             Ok(())
         }),
@@ -32,8 +29,8 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 async fn open(path: &Path) -> Sqlite {
-    let storage = Sqlite::open(path).await.expect("it opens");
-    storage.migrate().await.expect("it takes the schema");
+    let storage = Sqlite::open(path).await.expect("the database opens");
+    storage.migrate().await.expect("the schema can be created");
     storage
 }
 
@@ -46,120 +43,126 @@ async fn version(storage: &Sqlite, id: &str) -> u64 {
     storage.row("user", id, None).await.expect("a row can be read").found.version
 }
 
-fn whole(fault: &Fault) -> String {
+fn text(fault: &Fault) -> String {
     let source = std::error::Error::source(fault).map(ToString::to_string).unwrap_or_default();
     format!("{:?} {fault}: {source}", fault.kind())
 }
 
 async fn directory() {
-    let temp = tempdir().expect("a directory");
+    let temp = tempdir().expect("a temporary directory");
     let path = temp.path().join("not/there/yet.db");
-    open(&path).await.commit(row("kim")).await.expect("it works");
+    open(&path).await.commit(row("kim")).await.expect("the commit succeeds");
     assert!(path.exists());
 }
 
 async fn second() {
-    let temp = tempdir().expect("a directory");
+    let temp = tempdir().expect("a temporary directory");
     let path = temp.path().join("service.db");
     let first = open(&path).await;
-    // A lock belongs to the open file, so this process stands for another.
-    let fault = Sqlite::open(&path).await.expect_err("it is open");
+    // The lock belongs to the open file, so this process can stand for another.
+    let fault = Sqlite::open(&path).await.expect_err("the file is in use");
     assert!(fault.to_string().ends_with("service.db is in use by another process"), "{fault}");
-    first.commit(row("kim")).await.expect("the first goes on");
-    // One that is on its way out is waited for.
+    first.commit(row("kim")).await.expect("the first process can still commit");
+    // Opening waits for a database that is closing.
     let (closed, next) = tokio::join!(first.close(), Sqlite::open(&path));
     let () = closed;
-    assert_eq!(version(&next.expect("it is closed"), "kim").await, 1);
+    assert_eq!(version(&next.expect("the file is free"), "kim").await, 1);
 }
 
 async fn newer() {
-    let temp = tempdir().expect("a directory");
+    let temp = tempdir().expect("a temporary directory");
     let path = temp.path().join("service.db");
     open(&path).await.close().await;
-    let mut other = SqliteConnection::connect(path.to_str().expect("a path in UTF-8")).await.expect("it opens");
+    let mut other =
+        SqliteConnection::connect(path.to_str().expect("a path in UTF-8")).await.expect("the database opens");
     query("insert into _cqrs_migrations (version, name) values (7, 'later')")
         .execute(&mut other)
         .await
-        .expect("a step");
-    other.close().await.expect("it closes");
-    let storage = Sqlite::open(&path).await.expect("it opens");
-    let fault = storage.migrate().await.expect_err("it is newer");
-    assert!(fault.to_string().starts_with("the schema is at version 7, this program knows 2: "), "{fault}");
+        .expect("the row is inserted");
+    other.close().await.expect("the connection closes");
+    let storage = Sqlite::open(&path).await.expect("the database opens");
+    let fault = storage.migrate().await.expect_err("the schema is newer than the program");
+    assert!(
+        fault.to_string().starts_with("the schema has version 7, and this program knows versions up to 2: "),
+        "{fault}"
+    );
     assert_eq!(fault.kind(), ErrorKind::Internal);
 }
 
 async fn unmigrated() {
-    let temp = tempdir().expect("a directory");
-    let storage = Sqlite::open(temp.path().join("service.db")).await.expect("it opens");
-    let says = "Internal the database has no schema yet: call `migrate` first";
-    let read = storage.row("user", "kim", None).await.expect_err("there is no table");
-    assert!(whole(&read).starts_with(says), "{}", whole(&read));
-    let horizon = storage.horizon().await.expect_err("there is no table");
-    assert!(whole(&horizon).starts_with(says), "{}", whole(&horizon));
-    let Err(Rejected::Fault(write)) = storage.commit(row("kim")).await else { panic!("there is no table") };
-    assert!(whole(&write).starts_with(says), "{}", whole(&write));
-    storage.migrate().await.expect("it is not too late");
-    storage.commit(row("kim")).await.expect("it works");
+    let temp = tempdir().expect("a temporary directory");
+    let storage = Sqlite::open(temp.path().join("service.db")).await.expect("the database opens");
+    let message = "Internal the database has no schema yet: call `migrate` first";
+    let read = storage.row("user", "kim", None).await.expect_err("the table does not exist");
+    assert!(text(&read).starts_with(message), "{}", text(&read));
+    let high_water_mark = storage.high_water_mark().await.expect_err("the table does not exist");
+    assert!(text(&high_water_mark).starts_with(message), "{}", text(&high_water_mark));
+    let Err(CommitError::Fault(write)) = storage.commit(row("kim")).await else { panic!("the table does not exist") };
+    assert!(text(&write).starts_with(message), "{}", text(&write));
+    storage.migrate().await.expect("the schema can be created later");
+    storage.commit(row("kim")).await.expect("the commit succeeds");
 }
 
 async fn count(storage: &Sqlite) -> i64 {
-    let mut tx = storage.begin().await.expect("it begins");
-    let row = query("select count(*) from note").fetch_one(transaction(&mut *tx)).await.expect("notes");
+    let mut tx = storage.begin().await.expect("the transaction begins");
+    let row =
+        query("select count(*) from note").fetch_one(transaction(&mut *tx)).await.expect("the notes can be counted");
     row.get(0)
 }
 
 async fn own_sql() {
-    let temp = tempdir().expect("a directory");
+    let temp = tempdir().expect("a temporary directory");
     let storage = open(&temp.path().join("service.db")).await;
-    let mut tx = storage.begin().await.expect("it begins");
-    query("create table note (text text)").execute(transaction(&mut *tx)).await.expect("a table of one's own");
-    tx.commit(Batch::default()).await.expect("an empty batch is fine");
-    for (id, expected, kept) in [("kim", true, 1), ("kim", false, 1), ("lee", true, 2)] {
-        let mut tx = storage.begin().await.expect("it begins");
-        query("insert into note values ('x')").execute(transaction(&mut *tx)).await.expect("a note");
-        assert_eq!(tx.commit(row(id)).await.is_ok(), expected, "{id}");
-        assert_eq!(count(&storage).await, kept, "a refused batch takes the SQL with it");
+    let mut tx = storage.begin().await.expect("the transaction begins");
+    query("create table note (text text)").execute(transaction(&mut *tx)).await.expect("the caller can create a table");
+    tx.commit(Batch::default()).await.expect("an empty batch can be committed");
+    for (id, committed, notes) in [("kim", true, 1), ("kim", false, 1), ("lee", true, 2)] {
+        let mut tx = storage.begin().await.expect("the transaction begins");
+        query("insert into note values ('x')").execute(transaction(&mut *tx)).await.expect("the note is inserted");
+        assert_eq!(tx.commit(row(id)).await.is_ok(), committed, "{id}");
+        assert_eq!(count(&storage).await, notes, "a refused batch rolls the caller's SQL back");
     }
-    let mut tx = storage.begin().await.expect("it begins");
-    query("insert into note values ('x')").execute(transaction(&mut *tx)).await.expect("a note");
+    let mut tx = storage.begin().await.expect("the transaction begins");
+    query("insert into note values ('x')").execute(transaction(&mut *tx)).await.expect("the note is inserted");
     drop(tx);
-    assert_eq!(count(&storage).await, 2, "dropped is rolled back");
+    assert_eq!(count(&storage).await, 2, "a dropped transaction is rolled back");
 }
 
 async fn ended() {
-    let temp = tempdir().expect("a directory");
+    let temp = tempdir().expect("a temporary directory");
     let storage = open(&temp.path().join("service.db")).await;
-    let mut tx = storage.begin().await.expect("it begins");
-    query("rollback").execute(transaction(&mut *tx)).await.expect("nothing forbids it");
-    let rejected = tx.commit(row("kim")).await.expect_err("its SQL is lost, so the batch must be");
-    assert!(matches!(rejected, Rejected::Fault(_)), "{rejected:?}");
+    let mut tx = storage.begin().await.expect("the transaction begins");
+    query("rollback").execute(transaction(&mut *tx)).await.expect("the caller can roll back");
+    let rejected = tx.commit(row("kim")).await.expect_err("the caller's SQL is lost, so the batch must fail");
+    assert!(matches!(rejected, CommitError::Fault(_)), "{rejected:?}");
     assert_eq!(version(&storage, "kim").await, 0);
-    storage.commit(row("kim")).await.expect("the writer goes on");
+    storage.commit(row("kim")).await.expect("the writer can commit again");
 }
 
 async fn lent() {
-    let temp = tempdir().expect("a directory");
+    let temp = tempdir().expect("a temporary directory");
     let storage = open(&temp.path().join("service.db")).await;
-    let tx = storage.begin().await.expect("it begins");
+    let tx = storage.begin().await.expect("the transaction begins");
     let waiting = ["kim", "lee"].map(|id| {
         let storage = storage.clone();
         tokio::spawn(async move { storage.commit(row(id)).await })
     });
     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    assert!(waiting.iter().all(|it| !it.is_finished()));
-    assert_eq!(version(&storage, "kim").await, 0, "reads go on");
-    tx.commit(row("park")).await.expect("it is first");
+    assert!(waiting.iter().all(|task| !task.is_finished()));
+    assert_eq!(version(&storage, "kim").await, 0, "reads do not wait");
+    tx.commit(row("park")).await.expect("the transaction commits first");
     for task in waiting {
-        task.await.expect("no panic").expect("it is committed");
+        task.await.expect("the task does not panic").expect("the commit succeeds");
     }
 }
 
 async fn full() {
-    let temp = tempdir().expect("a directory");
+    let temp = tempdir().expect("a temporary directory");
     let storage = open(&temp.path().join("service.db")).await;
-    let mut tx = storage.begin().await.expect("it begins");
-    // As full as it is; SQLite forgets this with the connection, and rolls back by itself when it happens.
-    query("pragma max_page_count = 1").fetch_all(transaction(&mut *tx)).await.expect("a limit");
+    let mut tx = storage.begin().await.expect("the transaction begins");
+    // Limits the file to its present size. The limit ends with the connection; SQLite rolls back by itself when it is
+    // reached.
+    query("pragma max_page_count = 1").fetch_all(transaction(&mut *tx)).await.expect("the limit is set");
     drop(tx);
     let big = |id| {
         let mut all = row(id);
@@ -167,32 +170,32 @@ async fn full() {
         all
     };
     let (small, large) = tokio::join!(storage.commit(row("kim")), storage.commit(big("lee")));
-    let Err(Rejected::Fault(fault)) = large else { panic!("it was committed: {large:?}") };
-    assert_eq!(fault.kind(), ErrorKind::Unavailable, "{}", whole(&fault));
+    let Err(CommitError::Fault(fault)) = large else { panic!("the commit succeeded: {large:?}") };
+    assert_eq!(fault.kind(), ErrorKind::Unavailable, "{}", text(&fault));
     assert_eq!(version(&storage, "lee").await, 0);
-    assert_eq!(version(&storage, "kim").await, u64::from(small.is_ok()), "told {small:?}");
-    storage.commit(big("lee")).await.expect("there is room again");
+    assert_eq!(version(&storage, "kim").await, u64::from(small.is_ok()), "the small commit returned {small:?}");
+    storage.commit(big("lee")).await.expect("the file can grow again");
 }
 
 async fn closed() {
-    let temp = tempdir().expect("a directory");
+    let temp = tempdir().expect("a temporary directory");
     let storage = open(&temp.path().join("service.db")).await;
     storage.close().await;
-    let Err(Rejected::Fault(fault)) = storage.commit(row("kim")).await else { panic!("it is closed") };
+    let Err(CommitError::Fault(fault)) = storage.commit(row("kim")).await else { panic!("the database is closed") };
     assert_eq!(fault.kind(), ErrorKind::Unavailable);
-    assert!(storage.row("user", "kim", None).await.is_err_and(|it| it.kind() == ErrorKind::Unavailable));
+    assert!(storage.row("user", "kim", None).await.is_err_and(|fault| fault.kind() == ErrorKind::Unavailable));
     storage.close().await;
 }
 
 fn gone() {
-    let temp = tempdir().expect("a directory");
+    let temp = tempdir().expect("a temporary directory");
     let path = temp.path().join("service.db");
     let first = runtime("first");
     let storage = first.block_on(open(&path));
     drop(first);
     runtime("second").block_on(async {
-        let Err(Rejected::Fault(fault)) = storage.commit(row("kim")).await else { panic!("nobody writes") };
+        let Err(CommitError::Fault(fault)) = storage.commit(row("kim")).await else { panic!("the writer is gone") };
         assert_eq!(fault.kind(), ErrorKind::Unavailable);
-        open(&path).await.commit(row("kim")).await.expect("the lock went with the runtime");
+        open(&path).await.commit(row("kim")).await.expect("the lock was released with the runtime");
     });
 }

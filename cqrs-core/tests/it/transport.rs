@@ -1,4 +1,4 @@
-//! The transport suite in process; cqrs-kafka runs it on Kafka.
+//! The transport suite on the in-process transport; cqrs-kafka runs it on Kafka.
 use crate::trials::trial;
 use cqrs_core::testing::conformance::transport::{FreshInProcess, cases};
 use libtest_mimic::Trial;

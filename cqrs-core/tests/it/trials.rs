@@ -1,7 +1,7 @@
-//! Async tests for libtest-mimic: a runtime each, so that none can disturb another.
+//! Async tests for libtest-mimic. Each runs on a runtime of its own, so that no test disturbs another.
 use libtest_mimic::Trial;
 
-/// A test that fails by a panic.
+/// Creates a test that fails by a panic.
 pub(crate) fn trial<F: Future<Output = ()>>(
     name: impl Into<String>,
     test: impl FnOnce() -> F + Send + 'static,
@@ -12,8 +12,8 @@ pub(crate) fn trial<F: Future<Output = ()>>(
     })
 }
 
-/// Two threads, so that tasks run at the same time.
+/// Creates a runtime of two threads, so that tasks run at the same time.
 pub(crate) fn runtime(threads: &str) -> tokio::runtime::Runtime {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.worker_threads(2).thread_name(threads).enable_all().build().expect("a runtime starts")
+    builder.worker_threads(2).thread_name(threads).enable_all().build().expect("the runtime starts")
 }

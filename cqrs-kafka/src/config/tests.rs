@@ -1,8 +1,8 @@
-//! What is refused, and that secrets stay secret.
+//! Validation of the configuration, and secrets in its output.
 use super::*;
 
 #[test]
-fn what_cannot_work_is_refused() {
+fn an_invalid_configuration_is_refused() {
     let base = || KafkaConfig::new("localhost:9092");
     assert_eq!(base().validate(), Ok(()));
     assert_eq!(KafkaConfig::new("[::1]:9092,b-2:1").validate(), Ok(()));
@@ -11,16 +11,16 @@ fn what_cannot_work_is_refused() {
     }
     let name = KafkaConfig { instance: Some("a\nb".into()), ..base() }.validate().unwrap_err();
     assert!(matches!(name, ConfigError::Name { field: "instance", .. }));
-    let none = KafkaConfig { partitions: 0, ..base() }.validate().unwrap_err();
-    assert_eq!(none.to_string(), "partitions: 0 is not between 1 and 10000");
+    let range = KafkaConfig { partitions: 0, ..base() }.validate().unwrap_err();
+    assert_eq!(range.to_string(), "partitions: 0 is not between 1 and 10000");
 }
 
 #[test]
-fn a_password_is_never_printed() {
+fn debug_output_of_the_configuration_hides_the_password() {
     let password = Secret::new("canary");
     let security = Security::SaslScram { mechanism: Scram::Sha512, username: "kim".into(), password, ca: None };
     let config = KafkaConfig { security, ..KafkaConfig::new("localhost:9092") };
     assert!(!format!("{config:?}").contains("canary"));
-    let allowed = if cfg!(feature = "tls") { Ok(()) } else { Err(ConfigError::NoTls) };
-    assert_eq!(config.validate(), allowed);
+    let expected = if cfg!(feature = "tls") { Ok(()) } else { Err(ConfigError::NoTls) };
+    assert_eq!(config.validate(), expected);
 }

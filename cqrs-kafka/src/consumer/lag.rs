@@ -1,8 +1,8 @@
-//! How many records this member's partitions are behind, as librdkafka counts them: committed against what the broker holds.
-use cqrs_core::metrics::group_lag;
+//! The lag of this member's partitions as librdkafka measures it: records on the broker after the committed offset.
+use cqrs_core::telemetry::metrics::group_lag;
 use rdkafka::Statistics;
 
-/// A member's share of its group's lag, by topic. It has none any more once it is gone.
+/// Reports a member's share of its group's lag for each topic. When it is dropped, its share is reported as zero.
 pub(super) struct Lag {
     group: String,
     topics: Vec<String>,
@@ -11,12 +11,12 @@ impl Lag {
     pub(super) fn new(group: &str, topics: &[&str]) -> Self {
         Lag { group: group.to_owned(), topics: topics.iter().map(|&topic| topic.to_owned()).collect() }
     }
-    /// Partitions of others have a lag of -1 here.
+    /// Reports the lag of the partitions of this member. librdkafka gives partitions of other members a lag of -1.
     pub(super) fn measure(&self, statistics: &Statistics) {
         for topic in &self.topics {
-            let partitions = statistics.topics.get(topic).map(|it| it.partitions.values()).into_iter().flatten();
-            let behind = partitions.filter_map(|it| u64::try_from(it.consumer_lag).ok()).sum();
-            group_lag(&self.group, topic, behind);
+            let partitions = statistics.topics.get(topic).map(|topic| topic.partitions.values()).into_iter().flatten();
+            let records = partitions.filter_map(|partition| u64::try_from(partition.consumer_lag).ok()).sum();
+            group_lag(&self.group, topic, records);
         }
     }
 }

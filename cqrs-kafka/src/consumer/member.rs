@@ -1,6 +1,6 @@
-//! What the polling thread knows of its partitions, and what happens when they come and go.
-use super::{Asked, Told, lag::Lag};
-use crate::trouble;
+//! The state of a member on its polling thread: assigned partitions, records in flight, and rebalances.
+use super::{Notice, Requests, lag::Lag};
+use crate::error;
 use cqrs_core::transport::{Drained, Partition, Received, Signal};
 use rdkafka::{
     ClientContext, Offset, Statistics, TopicPartitionList,
@@ -15,172 +15,196 @@ use std::{
 };
 use tokio::sync::mpsc::UnboundedSender;
 
-/// Records of a partition that may be read and not acknowledged; at 80 % it is paused, below 30 % it goes on: pausing throws
-/// away what was fetched ahead, so it must be rare.
-const RECORDS: usize = 4_000;
-/// The same in bytes.
-const BYTES: usize = 16 << 20;
+/// Limit of the unacknowledged records of a partition. The partition is paused above 80 % of it and resumed at 30 %.
+/// The two thresholds are far apart because pausing discards the records that were fetched ahead, so it must be rare.
+const MAX_RECORDS: usize = 4_000;
+/// The same limit in bytes.
+const MAX_BYTES: usize = 16 << 20;
 
 pub(super) type Consumers = BaseConsumer<Member>;
 
 pub(super) struct Member {
-    what: String,
+    group: String,
     lag: Lag,
     drain: Duration,
-    asked: Arc<Asked>,
-    out: UnboundedSender<Told>,
-    hands: Mutex<HashMap<Partition, Hand>>,
-    /// Read and not told yet. A poll may end in a rebalance, which must be told after them.
-    records: Mutex<Vec<Received>>,
+    requests: Arc<Requests>,
+    notices: UnboundedSender<Notice>,
+    in_flight: Mutex<HashMap<Partition, InFlight>>,
+    /// Records that were read and are not sent yet. They must be sent before the signal of a rebalance in which a poll
+    /// ends.
+    buffered: Mutex<Vec<Received>>,
 }
 
-/// What is read of a partition and not acknowledged.
+/// The records of an assigned partition that were read and are not acknowledged.
 #[derive(Default)]
-pub(super) struct Hand {
+pub(super) struct InFlight {
+    /// Offset and size in bytes of each record.
     read: VecDeque<(u64, usize)>,
     bytes: usize,
-    /// By the reader's wish.
+    /// The reader requested the pause.
     held: bool,
+    /// A limit on unacknowledged records requires the pause.
     full: bool,
     paused: bool,
 }
 
 impl Member {
-    pub(super) fn new(what: String, lag: Lag, drain: Duration, asked: Arc<Asked>, out: UnboundedSender<Told>) -> Self {
-        Member { what, lag, drain, asked, out, hands: Mutex::default(), records: Mutex::default() }
+    pub(super) fn new(
+        group: &str,
+        lag: Lag,
+        drain: Duration,
+        requests: Arc<Requests>,
+        notices: UnboundedSender<Notice>,
+    ) -> Self {
+        let (in_flight, buffered) = (Mutex::default(), Mutex::default());
+        Member { group: group.to_owned(), lag, drain, requests, notices, in_flight, buffered }
     }
-    /// After the records that were read before.
-    pub(super) fn tell(&self, told: Told) {
+    /// Sends a notice to the async side, after the buffered records.
+    pub(super) fn send(&self, notice: Notice) {
         self.flush();
-        let _ = self.out.send(told); // nobody listens once the subscription is dropped
+        let _ = self.notices.send(notice); // fails once the subscription is dropped
     }
+    /// Sends the buffered records to the async side.
     pub(super) fn flush(&self) {
-        let records = std::mem::take(&mut *self.records.lock().unwrap_or_else(PoisonError::into_inner));
+        let records = std::mem::take(&mut *self.buffered.lock().unwrap_or_else(PoisonError::into_inner));
         if !records.is_empty() {
-            let _ = self.out.send(Told::Signal(Signal::Records(records)));
+            let _ = self.notices.send(Notice::Signal(Signal::Records(records)));
         }
     }
-    pub(super) fn what(&self) -> &str {
-        &self.what
+    pub(super) fn group(&self) -> &str {
+        &self.group
     }
-    fn hands(&self) -> MutexGuard<'_, HashMap<Partition, Hand>> {
-        self.hands.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns the subject of error messages.
+    pub(super) fn subject(&self) -> String {
+        format!("group {}", self.group)
+    }
+    fn in_flight(&self) -> MutexGuard<'_, HashMap<Partition, InFlight>> {
+        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a record, and says how many wait to be told.
-    pub(super) fn took(&self, record: Received) -> usize {
-        if let Some(hand) = self.hands().get_mut(&record.partition) {
+    /// Adds a record to the buffer, and returns the number of records in it.
+    pub(super) fn buffer(&self, record: Received) -> usize {
+        if let Some(in_flight) = self.in_flight().get_mut(&record.partition) {
             let bytes = record.body.as_ref().map_or(0, Vec::len) + record.key.as_ref().map_or(0, Vec::len);
-            hand.read.push_back((record.offset, bytes));
-            hand.bytes += bytes;
+            in_flight.read.push_back((record.offset, bytes));
+            in_flight.bytes += bytes;
         }
-        let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-        records.push(record);
-        records.len()
+        let mut buffered = self.buffered.lock().unwrap_or_else(PoisonError::into_inner);
+        buffered.push(record);
+        buffered.len()
     }
 
-    /// Stores what is done; librdkafka commits it within a second, or when the partition goes.
-    pub(super) fn store(&self, consumer: &Consumers) {
-        let done = std::mem::take(&mut self.asked.wishes().acknowledged);
-        let (mut hands, mut stored) = (self.hands(), TopicPartitionList::new());
-        for (partition, offset) in done {
-            let Some(hand) = hands.get_mut(&partition) else { continue }; // not ours any more
-            let mut last = None; // none: it was read before the partition went and came back, or before a seek
-            while let Some((read, bytes)) = hand.read.pop_front_if(|(read, _)| *read <= offset) {
-                hand.bytes -= bytes;
+    /// Stores the acknowledged offsets. librdkafka commits them within a second, or when the partition is revoked.
+    pub(super) fn store_offsets(&self, consumer: &Consumers) {
+        let acknowledged = std::mem::take(&mut self.requests.pending().acknowledged);
+        let (mut assigned, mut stored) = (self.in_flight(), TopicPartitionList::new());
+        for (partition, offset) in acknowledged {
+            let Some(in_flight) = assigned.get_mut(&partition) else { continue }; // the partition was revoked
+            // Stays `None` if the record was read before a seek, or before the partition was revoked and assigned
+            // again.
+            let mut last = None;
+            while let Some((read, bytes)) = in_flight.read.pop_front_if(|(read, _)| *read <= offset) {
+                in_flight.bytes -= bytes;
                 last = Some(read);
             }
             if let Some(last) = last {
-                add(&mut stored, &partition, Offset::Offset(last as i64 + 1)); // the next one to be read
+                add(&mut stored, &partition, Offset::Offset(last as i64 + 1)); // the next record to read
             }
         }
         if stored.count() > 0
             && let Err(error) = consumer.store_offsets(&stored)
         {
-            tracing::debug!(%error, "{}: offsets of partitions that are gone", self.what);
+            tracing::debug!(group = self.group, %error, "Kafka consumer cannot store offsets of revoked partitions");
         }
     }
 
-    /// Pauses what is full or held back by the reader, and lets the rest go on.
-    pub(super) fn flow(&self, consumer: &Consumers) {
-        let wished = std::mem::take(&mut self.asked.wishes().pause);
-        let mut hands = self.hands();
-        for (partition, held) in wished {
-            if let Some(hand) = hands.get_mut(&partition) {
-                hand.held = held;
+    /// Pauses the partitions that are full or held by the reader, and resumes the others.
+    pub(super) fn pause_and_resume(&self, consumer: &Consumers) {
+        let requested = std::mem::take(&mut self.requests.pending().pause);
+        let mut assigned = self.in_flight();
+        for (partition, held) in requested {
+            if let Some(in_flight) = assigned.get_mut(&partition) {
+                in_flight.held = held;
             }
         }
         let (mut pause, mut resume) = (TopicPartitionList::new(), TopicPartitionList::new());
-        for (partition, hand) in hands.iter_mut() {
-            let percent = if hand.full { 30 } else { 80 };
-            hand.full = hand.read.len() * 100 > RECORDS * percent || hand.bytes * 100 > BYTES * percent;
-            let paused = hand.full || hand.held;
-            if paused != hand.paused {
-                hand.paused = paused;
+        for (partition, in_flight) in assigned.iter_mut() {
+            let percent = if in_flight.full { 30 } else { 80 };
+            in_flight.full =
+                in_flight.read.len() * 100 > MAX_RECORDS * percent || in_flight.bytes * 100 > MAX_BYTES * percent;
+            let paused = in_flight.full || in_flight.held;
+            if paused != in_flight.paused {
+                in_flight.paused = paused;
                 add(if paused { &mut pause } else { &mut resume }, partition, Offset::Invalid);
             }
         }
-        if pause.count() > 0 {
-            self.check("pause", consumer.pause(&pause));
+        if pause.count() > 0
+            && let Err(error) = consumer.pause(&pause)
+        {
+            tracing::warn!(group = self.group, %error, "Kafka consumer cannot pause partitions");
         }
         if resume.count() > 0 {
-            self.check("resume", consumer.resume(&resume));
+            self.resume(consumer, &resume);
+        }
+    }
+    fn resume(&self, consumer: &Consumers, partitions: &TopicPartitionList) {
+        if let Err(error) = consumer.resume(partitions) {
+            tracing::warn!(group = self.group, %error, "Kafka consumer cannot resume partitions");
         }
     }
 
-    /// Seeks that cannot be done yet stay asked: right after an assignment a partition is not fetched yet.
+    /// Carries out the requested seeks. A seek that fails stays requested: right after an assignment a partition cannot
+    /// seek yet.
     pub(super) fn seek(&self, consumer: &Consumers) {
-        let wished = std::mem::take(&mut self.asked.wishes().seek);
-        for (partition, offset) in wished {
+        let requested = std::mem::take(&mut self.requests.pending().seek);
+        for (partition, offset) in requested {
             let (topic, number) = (partition.topic.as_str(), partition.part.parse().unwrap_or(-1));
-            if let Some(hand) = self.hands().get_mut(&partition) {
-                let done = consumer.seek(topic, number, Offset::Offset(offset as i64), Duration::from_secs(1));
-                if let Err(error) = done {
-                    tracing::debug!(%error, "{}: {partition} cannot be moved yet", self.what);
-                    self.asked.wishes().seek.push((partition, offset));
+            if let Some(in_flight) = self.in_flight().get_mut(&partition) {
+                let result = consumer.seek(topic, number, Offset::Offset(offset as i64), Duration::from_secs(1));
+                if let Err(error) = result {
+                    tracing::debug!(group = self.group, %partition, %error, "Kafka consumer cannot seek yet");
+                    self.requests.pending().seek.push((partition, offset));
                     continue;
                 }
-                (hand.bytes, hand.full) = (0, false);
-                hand.read.clear();
+                (in_flight.bytes, in_flight.full) = (0, false);
+                in_flight.read.clear();
             }
-            self.tell(Told::Sought(partition));
-        }
-    }
-
-    fn check(&self, what: &str, done: KafkaResult<()>) {
-        if let Err(error) = done {
-            tracing::warn!(%error, "{}: {what}", self.what);
+            self.send(Notice::SeekDone(partition));
         }
     }
 
     fn revoke(&self, consumer: &Consumers, partitions: Vec<Partition>) {
         if consumer.assignment_lost() {
-            // Others have them already: what is finished now cannot be acknowledged.
-            self.hands().retain(|partition, _| !partitions.contains(partition));
-            return self.tell(Told::Signal(Signal::Revoked(partitions, Drained::unwaited())));
+            // Other members own the partitions already, so work that finishes now cannot be acknowledged.
+            self.in_flight().retain(|partition, _| !partitions.contains(partition));
+            return self.send(Notice::Signal(Signal::Revoked(partitions, Drained::unwaited())));
         }
-        let (holds, drained) = mpsc::channel::<()>();
-        self.tell(Told::Signal(Signal::Revoked(partitions.clone(), Drained::then(move || drop(holds)))));
-        let until = Instant::now() + self.drain;
+        let (sender, drained) = mpsc::channel::<()>(); // disconnected when the reader drops `Drained`
+        self.send(Notice::Signal(Signal::Revoked(partitions.clone(), Drained::then(move || drop(sender)))));
+        let deadline = Instant::now() + self.drain;
         while drained.recv_timeout(Duration::from_millis(10)) == Err(mpsc::RecvTimeoutError::Timeout) {
-            self.store(consumer);
-            if Instant::now() > until {
-                tracing::warn!("{}: work on revoked partitions was not finished in {:?}", self.what, self.drain);
+            self.store_offsets(consumer);
+            if Instant::now() > deadline {
+                tracing::warn!(
+                    group = self.group,
+                    drain = ?self.drain,
+                    "Kafka consumer gave up waiting for work on revoked partitions"
+                );
                 break;
             }
         }
-        // librdkafka commits what is stored before it lets the partitions go.
-        self.store(consumer);
-        self.hands().retain(|partition, _| !partitions.contains(partition));
+        // librdkafka commits the stored offsets before it gives the partitions up.
+        self.store_offsets(consumer);
+        self.in_flight().retain(|partition, _| !partitions.contains(partition));
     }
 }
 
 impl ClientContext for Member {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        trouble::log(level, facility, message);
+        error::log(level, facility, message);
     }
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "Kafka consumer of {}", self.what);
+        tracing::warn!(group = self.group, %error, reason, "Kafka consumer reports an error");
     }
     fn stats(&self, statistics: Statistics) {
         self.lag.measure(&statistics);
@@ -197,33 +221,35 @@ impl ConsumerContext for Member {
     fn post_rebalance(&self, consumer: &Consumers, rebalance: &Rebalance<'_>) {
         match rebalance {
             Rebalance::Assign(list) if list.count() > 0 => {
-                // One that was paused when it went is paused when it comes back.
-                self.check("resume", consumer.resume(list));
+                // A partition that was paused when it was revoked is still paused when it is assigned again.
+                self.resume(consumer, list);
                 let partitions = partitions(list);
-                self.hands().extend(partitions.iter().map(|partition| (partition.clone(), Hand::default())));
-                self.tell(Told::Signal(Signal::Assigned(partitions)));
+                self.in_flight().extend(partitions.iter().map(|partition| (partition.clone(), InFlight::default())));
+                self.send(Notice::Signal(Signal::Assigned(partitions)));
             }
-            Rebalance::Error(error) => self.tell(Told::Trouble(trouble::of(&self.what, error))),
+            Rebalance::Error(error) => self.send(Notice::Error(error::from_kafka(&self.subject(), error))),
             _ => {}
         }
     }
     fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
         match result {
-            // Nothing was stored since the last time.
+            // `NoOffset`: no offset was stored since the last commit.
             Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
-            Err(error) => tracing::warn!(%error, "{}: offsets were not committed, and will be again", self.what),
+            Err(error) => {
+                tracing::warn!(group = self.group, %error, "Kafka consumer cannot commit offsets and tries again");
+            }
         }
     }
 }
 
-/// Copied out at once: a list that outlives its use hangs the consumer's drop.
+/// Copies the partitions. A list that is kept would block the drop of the consumer for ever.
 fn partitions(list: &TopicPartitionList) -> Vec<Partition> {
-    let one = |topic: &str, number: i32| Partition { topic: topic.to_owned(), part: number.to_string() };
-    list.elements().iter().map(|it| one(it.topic(), it.partition())).collect()
+    let partition = |topic: &str, number: i32| Partition { topic: topic.to_owned(), part: number.to_string() };
+    list.elements().iter().map(|element| partition(element.topic(), element.partition())).collect()
 }
 
 fn add(list: &mut TopicPartitionList, partition: &Partition, offset: Offset) {
     if let Ok(number) = partition.part.parse() {
-        let _ = list.add_partition_offset(&partition.topic, number, offset); // fails only for offsets that are none
+        let _ = list.add_partition_offset(&partition.topic, number, offset); // fails only for an invalid offset
     }
 }

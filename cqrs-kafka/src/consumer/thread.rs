@@ -1,9 +1,9 @@
-//! The thread that polls, for ever and at least every tenth of a second, until the subscription is dropped.
+//! The polling thread. It polls at least every 100 ms until the subscription is dropped.
 use super::{
-    Asked, Told,
+    Notice, Requests,
     member::{Consumers, Member},
 };
-use crate::trouble;
+use crate::error;
 use cqrs_core::transport::{Partition, Received};
 use rdkafka::{
     Message,
@@ -13,68 +13,73 @@ use rdkafka::{
 use std::{sync::Arc, thread, time::Duration};
 use tokio::sync::watch;
 
-/// What debuggers and `top` call it.
+/// Name of the thread in debuggers and `top`.
 const THREAD: &str = "kafka-poll";
-/// Records in one signal, at most.
-const AT_ONCE: usize = 500;
+/// Largest number of records in one signal.
+const MAX_BATCH: usize = 500;
 const POLL: Duration = Duration::from_millis(100);
-/// While there is something to do for the reader, such as a seek, the poll is short.
-const SOON: Duration = Duration::from_millis(10);
+/// Time limit of a poll while a seek is pending.
+const SHORT_POLL: Duration = Duration::from_millis(10);
 
-pub(super) fn start(consumer: Consumers, asked: Arc<Asked>, consumers: watch::Sender<usize>) {
+/// Starts the thread, which counts itself in `consumers` until it has left the group.
+pub(super) fn start(consumer: Consumers, requests: Arc<Requests>, consumers: watch::Sender<usize>) {
     use rdkafka::consumer::Consumer;
     consumers.send_modify(|count| *count += 1);
     let polling = move || {
         let member = consumer.context().clone();
-        run(&consumer, &member, &asked);
-        drop(consumer); // leaves the group, and may wait for that: here nobody minds
+        run(&consumer, &member, &requests);
+        drop(consumer); // leaves the group, which blocks
         consumers.send_modify(|count| *count -= 1);
     };
-    thread::Builder::new().name(THREAD.to_owned()).spawn(polling).expect("the machine has room for a thread");
+    thread::Builder::new().name(THREAD.to_owned()).spawn(polling).expect("the operating system can start a thread");
 }
 
-fn run(consumer: &Consumers, member: &Member, asked: &Asked) {
+fn run(consumer: &Consumers, member: &Member, requests: &Requests) {
     loop {
-        member.store(consumer);
+        member.store_offsets(consumer);
         member.seek(consumer);
-        member.flow(consumer);
+        member.pause_and_resume(consumer);
         let wait = {
-            let wishes = asked.wishes();
-            if wishes.leave {
+            let pending = requests.pending();
+            if pending.leave {
                 return;
             }
-            if wishes.seek.is_empty() { POLL } else { SOON }
+            if pending.seek.is_empty() { POLL } else { SHORT_POLL }
         };
         if let Err(error) = read(consumer, member, wait) {
-            let over = matches!(error, KafkaError::MessageConsumptionFatal(_));
+            let fatal = matches!(error, KafkaError::MessageConsumptionFatal(_));
             match error.rdkafka_error_code() {
-                Some(code) if !over && trouble::passes_by_itself(code) => tracing::warn!("{}: {code}", member.what()),
-                _ => member.tell(Told::Trouble(trouble::of(member.what(), &error))),
+                Some(code) if !fatal && error::is_recovered_by_client(code) => {
+                    let group = member.group();
+                    tracing::warn!(group, %code, "Kafka consumer reports an error; librdkafka recovers by itself");
+                }
+                _ => member.send(Notice::Error(error::from_kafka(&member.subject(), &error))),
             }
-            if over {
+            if fatal {
                 return;
             }
         }
     }
 }
 
-/// Takes what is there and tells it.
+/// Reads the available records and sends them to the async side. Waits for the first one.
 fn read(consumer: &Consumers, member: &Member, mut wait: Duration) -> Result<(), KafkaError> {
-    let end = loop {
+    let result = loop {
         match consumer.poll(wait) {
-            // Decoded here: a message that is kept keeps all that was fetched with it.
-            Some(Ok(message)) if member.took(received(&message)) < AT_ONCE => wait = Duration::ZERO,
+            // The message is copied at once, because it keeps everything that was fetched with it in memory.
+            Some(Ok(message)) if member.buffer(received(&message)) < MAX_BATCH => wait = Duration::ZERO,
             Some(Ok(_)) | None => break Ok(()),
             Some(Err(error)) => break Err(error),
         }
     };
     member.flush();
-    end
+    result
 }
 
 fn received(message: &BorrowedMessage<'_>) -> Received {
-    let headers =
-        message.headers().map(|all| all.iter().map(|it| (it.key.to_owned(), it.value.unwrap_or_default().to_vec())));
+    let headers = message
+        .headers()
+        .map(|headers| headers.iter().map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec())));
     Received {
         partition: Partition { topic: message.topic().to_owned(), part: message.partition().to_string() },
         offset: message.offset() as u64,

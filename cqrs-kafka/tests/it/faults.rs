@@ -1,4 +1,4 @@
-//! The broker is killed and frozen while records go through, and work in flight never ends.
+//! Faults: the broker is killed or frozen while records are published and read, or the work on a record never ends.
 use super::{config, publish_all, records, topic};
 use cqrs_core::transport::{Received, Signal, Subscription, Transport, TransportError};
 use cqrs_kafka::{Kafka, KafkaConfig};
@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 
 pub(crate) fn trials() -> Trials {
     Trials::new()
-        .test("a broker that is killed and comes back loses nothing", async |broker: Broker| {
+        .test("no record is lost when the broker is killed and restarted", async |broker: Broker| {
             interrupted(&broker, async || {
                 broker.kill()?;
                 sleep(Duration::from_secs(2)).await;
@@ -21,7 +21,7 @@ pub(crate) fn trials() -> Trials {
             .await
         })
         .within(LONG)
-        .test("a broker that is frozen and goes on loses nothing", async |broker: Broker| {
+        .test("no record is lost when the broker freezes and resumes", async |broker: Broker| {
             interrupted(&broker, async || {
                 broker.freeze()?;
                 sleep(Duration::from_secs(8)).await;
@@ -30,14 +30,14 @@ pub(crate) fn trials() -> Trials {
             .await
         })
         .within(LONG)
-        .test("work that never ends does not hold a partition for ever", a_partition_is_not_held_for_ever)
+        .test("a revoked partition is released although the work on it never ends", a_revoked_partition_is_released)
 }
 
 const COUNT: u64 = 20_000;
-/// A rebalance, a request that nobody answers, and a busy machine.
+/// Time limit of a test with a rebalance and a request that times out, on a busy machine.
 const LONG: Duration = Duration::from_secs(240);
 
-/// All come, first occurrences of a key in order, whatever happens in between.
+/// Publishes and reads records during a fault. All records must arrive, and the first occurrences of a key in order.
 async fn interrupted(broker: &Broker, fault: impl AsyncFn() -> anyhow::Result<()>) -> anyhow::Result<()> {
     let topic = topic();
     let session = Duration::from_secs(6);
@@ -49,26 +49,29 @@ async fn interrupted(broker: &Broker, fault: impl AsyncFn() -> anyhow::Result<()
         let (kafka, topic) = (kafka.clone(), topic.clone());
         tokio::spawn(async move { publish_all(&kafka, &records(&topic, 1..=COUNT, 50)).await })
     };
-    let mut seen = Seen::default();
-    seen.read(&mut *subscription, COUNT / 10).await;
+    let mut received = ReceivedRecords::default();
+    received.read(&mut *subscription, COUNT / 10).await;
     fault().await?;
-    seen.read(&mut *subscription, COUNT).await;
+    received.read(&mut *subscription, COUNT).await;
     sender.await?;
     Ok(())
 }
 
 #[derive(Default)]
-struct Seen {
+struct ReceivedRecords {
     numbers: BTreeSet<u64>,
+    /// The last new number of each key.
     last: BTreeMap<Vec<u8>, u64>,
-    /// What was not records, for who has to find out why nothing comes.
+    /// The last signal without records, which the panic message shows when no records arrive.
     other: Option<Result<Signal, TransportError>>,
 }
-impl Seen {
+impl ReceivedRecords {
     async fn read(&mut self, subscription: &mut dyn Subscription, count: u64) {
         while (self.numbers.len() as u64) < count {
             let next = timeout(Duration::from_secs(100), subscription.next()).await;
-            let next = next.unwrap_or_else(|_| panic!("{} of {count}; last: {:?}", self.numbers.len(), self.other));
+            let next = next.unwrap_or_else(|_| {
+                panic!("{} of {count} records; the last other signal was {:?}", self.numbers.len(), self.other)
+            });
             if let Ok(Signal::Records(records)) = next {
                 for record in records {
                     subscription.acknowledge(&record.partition, record.offset);
@@ -80,36 +83,36 @@ impl Seen {
         }
     }
     fn take(&mut self, record: Received) {
-        let number = String::from_utf8(record.body.expect("a body")).unwrap().parse().unwrap();
+        let number = String::from_utf8(record.body.expect("the record has a body")).unwrap().parse().unwrap();
         if self.numbers.insert(number) {
-            let before = self.last.insert(record.key.expect("a key"), number);
-            assert!(before.is_none_or(|before| before < number), "{before:?} before {number}");
+            let before = self.last.insert(record.key.expect("the record has a key"), number);
+            assert!(before.is_none_or(|before| before < number), "{number} arrived after {before:?}");
         }
     }
 }
 
-async fn a_partition_is_not_held_for_ever(broker: &'static Broker) {
+async fn a_revoked_partition_is_released(broker: &'static Broker) {
     let (topic, drain) = (topic(), Duration::from_millis(500));
     let kafka = Kafka::connect(KafkaConfig { drain, ..config(broker) }).unwrap();
     kafka.ensure_topics(&[&topic]).await.unwrap();
     publish_all(&kafka, &records(&topic, 1..=40, 40)).await;
     let mut first = kafka.subscribe(&topic, &[&topic]).await.unwrap();
-    let mut held = 0;
-    while held < 40 {
+    let mut read = 0;
+    while read < 40 {
         if let Signal::Records(records) = first.next().await.unwrap() {
-            held += records.len();
+            read += records.len();
         }
     }
     let mut second = kafka.subscribe(&topic, &[&topic]).await.unwrap();
     let taken = async {
-        let mut never = Vec::new(); // `Drained` is kept and nothing acknowledged
+        let mut kept = Vec::new(); // a kept `Drained` means that the work has not ended
         loop {
             tokio::select! {
-                signal = first.next() => if let Signal::Revoked(_, drained) = signal.unwrap() { never.push(drained) },
+                signal = first.next() => if let Signal::Revoked(_, drained) = signal.unwrap() { kept.push(drained) },
                 signal = second.next() => if let Signal::Records(records) = signal.unwrap() { break records },
             }
         }
     };
-    let records = timeout(Duration::from_secs(30), taken).await.expect("the other gets the partition");
-    assert_eq!(records[0].offset, 0, "from the first that was not acknowledged");
+    let records = timeout(Duration::from_secs(30), taken).await.expect("the second member gets the partition");
+    assert_eq!(records[0].offset, 0, "the second member starts with the first unacknowledged record");
 }

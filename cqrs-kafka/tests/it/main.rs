@@ -1,9 +1,10 @@
-//! One binary: what every transport promises, what only a real broker does, and what only a broken one shows.
-mod faults; // the broker is killed and frozen
-mod mock; // librdkafka's broker in this process: errors on demand
+//! The integration tests: the conformance suite of all transports, and tests of Kafka with a real, a broken and a mock
+//! broker.
+mod faults; // a broker that is killed and frozen
+mod mock; // librdkafka's mock broker, with errors on demand
 #[cfg(feature = "tls")]
 mod tls; // certificates and passwords
-mod topics; // created, checked; timestamps
+mod topics; // creation and checks of topics, lag, timestamps
 
 use cqrs_core::{
     Position, Timestamp,
@@ -31,7 +32,7 @@ fn main() -> ExitCode {
 struct Real(&'static Broker);
 impl Fresh for Real {
     fn connect(&self) -> Arc<dyn Transport> {
-        Arc::new(Kafka::connect(config(self.0)).expect("the configuration is fine"))
+        Arc::new(Kafka::connect(config(self.0)).expect("the configuration is valid"))
     }
     fn stores(&self) -> bool {
         true
@@ -46,7 +47,7 @@ fn topic() -> String {
     format!("it-{}", uuid::Uuid::now_v7())
 }
 
-/// Numbered from 1; the keys in turn; of long ago.
+/// Returns a record for each number, with `keys` keys in turn and the Unix epoch as the time of the commit.
 fn records(topic: &str, numbers: std::ops::RangeInclusive<u64>, keys: u64) -> Vec<Record> {
     let record = |number: u64| Record {
         topic: topic.to_owned(),
@@ -54,20 +55,20 @@ fn records(topic: &str, numbers: std::ops::RangeInclusive<u64>, keys: u64) -> Ve
         body: number.to_string().into_bytes(),
         headers: vec![],
         service: "user".into(),
-        lane: 1,
+        shard: 1,
         position: Position(number),
         at: Timestamp::UNIX_EPOCH,
     };
     numbers.map(record).collect()
 }
 
-/// As the relay does: a window from where it stands, again and again.
+/// Publishes all records as the relay does: repeatedly a window that starts at the first unacknowledged record.
 async fn publish_all(kafka: &Kafka, records: &[Record]) {
-    let mut done = 0;
-    while done < records.len() {
-        let window = &records[done..records.len().min(done + 500)];
+    let mut acknowledged = 0;
+    while acknowledged < records.len() {
+        let window = &records[acknowledged..records.len().min(acknowledged + 500)];
         let published = kafka.publish(&Audience::broker(), window).await;
-        done += published.acknowledged;
+        acknowledged += published.acknowledged;
         if let Some(error) = published.error {
             assert!(!error.permanent, "{error}");
             tokio::time::sleep(Duration::from_millis(100)).await;

@@ -1,4 +1,5 @@
-//! librdkafka's broker in this process: every error on demand. It proves nothing about duplicates.
+//! Tests with librdkafka's mock broker in this process, which returns any error on demand. They prove nothing about
+//! duplicates.
 use cqrs_core::transport::{Audience, Published, Record, Signal, Transport};
 use cqrs_kafka::{Kafka, KafkaConfig};
 use rdkafka::{
@@ -12,14 +13,14 @@ use tokio::time::{sleep, timeout};
 
 pub(crate) fn trials() -> Trials {
     Trials::new()
-        .test("errors that pass are waited out", errors_that_pass_are_waited_out)
-        .test("a refused record is permanent, and others go on", a_refused_record_is_permanent)
-        .test("a record that is too big for the client is permanent", a_record_too_big_for_the_client)
-        .test("a broker that is down is said so, and nothing is lost or doubled", a_broker_goes_down)
-        .test("a fatal error makes the producer anew", a_fatal_error_makes_the_producer_anew)
-        .test("topics that others create are checked", topics_are_checked)
-        .test("a group reads, leaves and goes on", a_group_reads_leaves_and_goes_on)
-        .test("a subscription to no topic says so", a_subscription_to_no_topic_says_so)
+        .test("publish: transient errors are retried until every record is acknowledged", transient_errors_are_retried)
+        .test("publish: a refused record is a permanent error, and the next record is sent", a_refused_record)
+        .test("publish: a record too large for the client is a permanent error", a_record_too_large)
+        .test("publish: an unreachable broker is a transient error, and each record is sent once", unreachable_broker)
+        .test("publish: after a fatal error a new producer sends every record", a_fatal_error_creates_a_new_producer)
+        .test("topics: a wrong number of partitions and a missing topic are refused", topics_are_checked)
+        .test("group: a member that joins again reads from the first unacknowledged record", a_group_resumes)
+        .test("group: a subscription to a missing topic fails until the topic is created", a_missing_topic)
 }
 
 const TOPIC: &str = "user.events.v1";
@@ -30,11 +31,11 @@ struct Mock {
 }
 impl Mock {
     fn new() -> Self {
-        let cluster = MockCluster::new(1).expect("the mock starts");
-        cluster.create_topic(TOPIC, 3, 1).expect("the mock has the topic");
+        let cluster = MockCluster::new(1).expect("the mock cluster starts");
+        cluster.create_topic(TOPIC, 3, 1).expect("the mock cluster creates the topic");
         let config = KafkaConfig {
             partitions: 3,
-            create_topics: false, // the mock cannot
+            create_topics: false, // the mock cluster does not support it
             patience: Duration::from_secs(2),
             ..KafkaConfig::new(cluster.bootstrap_servers())
         };
@@ -42,21 +43,22 @@ impl Mock {
     }
     async fn publish(&self, records: &[Record]) -> Published {
         let broker = Audience::broker();
-        timeout(Duration::from_secs(30), self.kafka.publish(&broker, records)).await.expect("publish returns")
+        timeout(Duration::from_secs(30), self.kafka.publish(&broker, records)).await.expect("publish returns in time")
     }
     async fn publish_all(&self, records: &[Record]) {
         let all = super::publish_all(&self.kafka, records);
-        timeout(Duration::from_secs(30), all).await.expect("all are acknowledged in the end");
+        timeout(Duration::from_secs(30), all).await.expect("all records are acknowledged in time");
     }
-    /// Every body a new group reads, in one partition's order.
+    /// Reads this many records as a new member of the group, acknowledges them and returns their bodies. All records
+    /// have the same key, so they are in the order of one partition.
     async fn read(&self, group: &str, count: usize) -> Vec<String> {
         let mut subscription = self.kafka.subscribe(group, &[TOPIC]).await.unwrap();
         let mut bodies = Vec::new();
         while bodies.len() < count {
             let next = timeout(Duration::from_secs(30), subscription.next()).await;
-            if let Signal::Records(records) = next.expect("records come").unwrap() {
-                records.iter().for_each(|it| subscription.acknowledge(&it.partition, it.offset));
-                bodies.extend(records.into_iter().map(|it| String::from_utf8(it.body.unwrap()).unwrap()));
+            if let Signal::Records(records) = next.expect("a signal arrives in time").unwrap() {
+                records.iter().for_each(|record| subscription.acknowledge(&record.partition, record.offset));
+                bodies.extend(records.into_iter().map(|record| String::from_utf8(record.body.unwrap()).unwrap()));
             }
         }
         bodies
@@ -70,10 +72,10 @@ fn records(positions: std::ops::RangeInclusive<u64>) -> Vec<Record> {
     super::records(TOPIC, positions, 1)
 }
 fn bodies(positions: std::ops::RangeInclusive<u64>) -> Vec<String> {
-    positions.map(|it| it.to_string()).collect()
+    positions.map(|position| position.to_string()).collect()
 }
 
-async fn errors_that_pass_are_waited_out() {
+async fn transient_errors_are_retried() {
     use RDKafkaRespErr::{
         RD_KAFKA_RESP_ERR__TRANSPORT as CUT, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS as NOT_ENOUGH_REPLICAS,
         RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION as NOT_LEADER,
@@ -84,59 +86,58 @@ async fn errors_that_pass_are_waited_out() {
     assert_eq!(mock.read("g", 20).await, bodies(1..=20));
 }
 
-async fn a_refused_record_is_permanent() {
+async fn a_refused_record() {
     let mock = Mock::new();
     mock.publish_all(&[record(1)]).await;
     mock.cluster.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]);
     let refused = mock.publish(&[record(2)]).await;
-    let error = refused.error.expect("the broker refused");
+    let error = refused.error.expect("the broker refuses the record");
     assert!(error.permanent && refused.acknowledged == 0, "{error}");
     assert!(error.to_string().starts_with("user.events.v1 of user 2: "), "{error}");
-    mock.publish_all(&[record(3)]).await; // the relay has parked 2
+    mock.publish_all(&[record(3)]).await; // as the relay does after it has parked record 2
     assert_eq!(mock.read("g", 2).await, ["1", "3"]);
 }
 
-async fn a_record_too_big_for_the_client() {
+async fn a_record_too_large() {
     let mock = Mock::new();
-    let big = Record { body: vec![0; 2 << 20], ..record(2) };
-    let published = mock.publish(&[record(1), big, record(3)]).await;
-    let (mut done, mut error) = (published.acknowledged, published.error);
+    let large = || Record { body: vec![0; 2 << 20], ..record(2) };
+    let published = mock.publish(&[record(1), large(), record(3)]).await;
+    let (mut acknowledged, mut error) = (published.acknowledged, published.error);
     if error.is_none() {
-        let big = Record { body: vec![0; 2 << 20], ..record(2) };
-        let rest = mock.publish(&[big, record(3)]).await;
-        (done, error) = (done + rest.acknowledged, rest.error);
+        let rest = mock.publish(&[large(), record(3)]).await;
+        (acknowledged, error) = (acknowledged + rest.acknowledged, rest.error);
     }
-    assert!(done == 1 && error.as_ref().is_some_and(|it| it.permanent), "{done} {error:?}");
+    assert!(acknowledged == 1 && error.as_ref().is_some_and(|error| error.permanent), "{acknowledged} {error:?}");
     mock.publish_all(&[record(3)]).await;
     assert_eq!(mock.read("g", 2).await, ["1", "3"]);
 }
 
-async fn a_broker_goes_down() {
+async fn unreachable_broker() {
     let mock = Mock::new();
     mock.publish_all(&records(1..=5)).await;
     mock.cluster.broker_down(1).unwrap();
     for _ in 0..2 {
         let published = mock.publish(&records(6..=10)).await;
-        let error = published.error.expect("nobody is there");
+        let error = published.error.expect("the broker is unreachable");
         assert!(!error.permanent && published.acknowledged == 0, "{error}");
     }
     mock.cluster.broker_up(1).unwrap();
     mock.publish_all(&records(6..=15)).await;
-    assert_eq!(mock.read("g", 15).await, bodies(1..=15), "asked for four times, sent once");
+    assert_eq!(mock.read("g", 15).await, bodies(1..=15), "each record is sent once");
 }
 
-async fn a_fatal_error_makes_the_producer_anew() {
+async fn a_fatal_error_creates_a_new_producer() {
     let mock = Mock::new();
     mock.publish_all(&records(1..=3)).await;
-    let lost = RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
-    mock.cluster.request_errors(RDKafkaApiKey::Produce, &[lost]);
+    let fatal = RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
+    mock.cluster.request_errors(RDKafkaApiKey::Produce, &[fatal]);
     let published = mock.publish(&records(4..=6)).await;
     assert!(published.error.is_none_or(|error| !error.permanent));
     mock.publish_all(&records(4..=9)).await;
-    let came = mock.read("g", 9).await;
-    let mut first = came.clone();
-    first.dedup();
-    assert_eq!(first, bodies(1..=9), "{came:?}");
+    let received = mock.read("g", 9).await;
+    let mut distinct = received.clone();
+    distinct.dedup();
+    assert_eq!(distinct, bodies(1..=9), "{received:?}");
 }
 
 async fn topics_are_checked() {
@@ -145,24 +146,25 @@ async fn topics_are_checked() {
     mock.cluster.create_topic("narrow", 1, 1).unwrap();
     let error = mock.kafka.ensure_topics(&[TOPIC, "narrow"]).await.unwrap_err();
     assert!(error.permanent, "{error}");
-    assert_eq!(error.to_string(), "topic narrow has 1 partitions, configured are 3: another number would move keys");
+    let expected = "topic narrow has 1 partitions, but 3 are configured: another number would move keys";
+    assert_eq!(error.to_string(), expected);
     let error = mock.kafka.ensure_topics(&["none"]).await.unwrap_err();
-    assert_eq!(error.to_string(), "topic none is not there, and is not to be created");
+    assert_eq!(error.to_string(), "topic none does not exist: create it, or set `create_topics`");
 }
 
-async fn a_group_reads_leaves_and_goes_on() {
+async fn a_group_resumes() {
     let mock = Mock::new();
     mock.publish_all(&records(1..=5)).await;
     assert_eq!(mock.read("g", 5).await, bodies(1..=5));
-    timeout(Duration::from_secs(20), mock.kafka.close()).await.expect("the member leaves");
+    timeout(Duration::from_secs(20), mock.kafka.close()).await.expect("the member leaves the group in time");
     mock.publish_all(&records(6..=8)).await;
-    assert_eq!(mock.read("g", 3).await, bodies(6..=8), "what was acknowledged does not come again");
+    assert_eq!(mock.read("g", 3).await, bodies(6..=8), "acknowledged records are not delivered again");
 }
 
-async fn a_subscription_to_no_topic_says_so() {
+async fn a_missing_topic() {
     let mock = Mock::new();
     let mut subscription = mock.kafka.subscribe("g", &["none"]).await.unwrap();
-    let error = timeout(Duration::from_secs(20), subscription.next()).await.expect("an error comes").unwrap_err();
+    let error = timeout(Duration::from_secs(20), subscription.next()).await.expect("an error in time").unwrap_err();
     assert!(!error.permanent && error.to_string().starts_with("group g: "), "{error}");
     mock.cluster.create_topic("none", 1, 1).unwrap();
     let assigned = async {
@@ -170,5 +172,5 @@ async fn a_subscription_to_no_topic_says_so() {
             sleep(Duration::from_millis(10)).await;
         }
     };
-    timeout(Duration::from_secs(30), assigned).await.expect("a topic that is created later is found");
+    timeout(Duration::from_secs(30), assigned).await.expect("the member finds the topic that was created later");
 }

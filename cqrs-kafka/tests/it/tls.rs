@@ -1,4 +1,4 @@
-//! TLS and passwords against a real broker: who is let in, and whom we believe.
+//! TLS and passwords with a real broker: authentication of the client and of the broker.
 use super::{publish_all, records, topic};
 use cqrs_core::{
     Secret,
@@ -11,50 +11,51 @@ use tokio::time::timeout;
 
 pub(crate) fn trials() -> Trials {
     Trials::new()
-        .test("certificates and passwords open their doors, and nothing else does", doors)
-        .within(Duration::from_secs(180)) // seven wrong keys, each tried for four seconds
+        .test("only a trusted certificate or the right password connects, and only to a trusted broker", credentials)
+        .within(Duration::from_secs(180)) // seven refused connections of four seconds each
 }
 
-async fn doors() -> anyhow::Result<()> {
+async fn credentials() -> anyhow::Result<()> {
     let (authority, other) = (Authority::new()?, Authority::new()?);
     let broker = Broker::start_secured(&authority)?;
     let (tls, scram) = (broker.tls().unwrap(), broker.scram().unwrap());
     let ca = || Some(authority.file());
-    let shows = |issued: &Issued| {
+    let client = |issued: &Issued| {
         let (certificate, key) = (issued.certificate.clone(), issued.key.clone());
         Some(ClientCertificate { certificate, key, password: None })
     };
     let password = |text: &str| (Scram::Sha512, Door::NAME.to_owned(), Secret::new(text));
-    let with = |(mechanism, username, password), ca| Security::SaslScram { mechanism, username, password, ca };
+    let scram_with = |(mechanism, username, password), ca| Security::SaslScram { mechanism, username, password, ca };
     let ours = authority.issue(&["user-service"])?;
 
-    for (at, security) in
-        [(&tls, Security::Tls { ca: ca(), client: shows(&ours) }), (&scram, with(password(Door::PASSWORD), ca()))]
-    {
-        works(config(at, security)).await?;
+    for (brokers, security) in [
+        (&tls, Security::Tls { ca: ca(), client: client(&ours) }),
+        (&scram, scram_with(password(Door::PASSWORD), ca())),
+    ] {
+        publishes_and_reads(config(brokers, security)).await?;
     }
-    let stranger = other.issue(&["user-service"])?;
-    for (what, at, security) in [
+    let untrusted = other.issue(&["user-service"])?;
+    for (case, brokers, security) in [
         ("no certificate", &tls, Security::Tls { ca: ca(), client: None }),
-        ("another authority's certificate", &tls, Security::Tls { ca: ca(), client: shows(&stranger) }),
-        ("a broker of another authority", &tls, Security::Tls { ca: Some(other.file()), client: shows(&ours) }),
+        ("a certificate of another authority", &tls, Security::Tls { ca: ca(), client: client(&untrusted) }),
+        ("a broker of another authority", &tls, Security::Tls { ca: Some(other.file()), client: client(&ours) }),
         ("plain text", &tls, Security::Plaintext),
-        ("another password", &scram, with(password("guessed"), ca())),
+        ("another password", &scram, scram_with(password("guessed"), ca())),
         (
             "a broker of another authority, with the password",
             &scram,
-            with(password(Door::PASSWORD), Some(other.file())),
+            scram_with(password(Door::PASSWORD), Some(other.file())),
         ),
     ] {
-        let kafka = Kafka::connect(config(at, security))?;
-        let tried = timeout(Duration::from_secs(4), async move { kafka.ensure_topics(&[&topic()]).await }).await;
-        assert!(!matches!(tried, Ok(Ok(()))), "{what} was let in");
+        let kafka = Kafka::connect(config(brokers, security))?;
+        let result = timeout(Duration::from_secs(4), async move { kafka.ensure_topics(&[&topic()]).await }).await;
+        assert!(!matches!(result, Ok(Ok(()))), "the broker accepted {case}");
     }
-    // And by a name that the broker's certificate does not have.
-    let elsewhere = tls.replace("localhost", "127.0.0.1");
-    let kafka = Kafka::connect(config(&elsewhere, Security::Tls { ca: ca(), client: shows(&ours) }))?;
-    let tried = timeout(Duration::from_secs(4), async move { kafka.ensure_topics(&[&topic()]).await }).await;
-    assert!(!matches!(tried, Ok(Ok(()))), "another name was believed");
+    // The broker's certificate does not have this name.
+    let other_name = tls.replace("localhost", "127.0.0.1");
+    let kafka = Kafka::connect(config(&other_name, Security::Tls { ca: ca(), client: client(&ours) }))?;
+    let result = timeout(Duration::from_secs(4), async move { kafka.ensure_topics(&[&topic()]).await }).await;
+    assert!(!matches!(result, Ok(Ok(()))), "the client accepted a certificate for another name");
     Ok(())
 }
 
@@ -62,19 +63,19 @@ fn config(brokers: &str, security: Security) -> KafkaConfig {
     KafkaConfig { partitions: 1, replication: Some(1), security, ..KafkaConfig::new(brokers) }
 }
 
-/// Topics are made, records sent and heard.
-async fn works(config: KafkaConfig) -> anyhow::Result<()> {
+/// Creates a topic, publishes records and reads the first one.
+async fn publishes_and_reads(config: KafkaConfig) -> anyhow::Result<()> {
     let (topic, kafka) = (topic(), Kafka::connect(config)?);
     kafka.ensure_topics(&[&topic]).await?;
     publish_all(&kafka, &records(&topic, 1..=3, 1)).await;
-    let mut hears = kafka.subscribe("tls", &[&topic]).await?;
-    let heard = timeout(Duration::from_secs(30), async {
+    let mut subscription = kafka.subscribe("tls", &[&topic]).await?;
+    let body = timeout(Duration::from_secs(30), async {
         loop {
-            if let Signal::Records(records) = hears.next().await? {
-                break anyhow::Ok(records.first().and_then(|it| it.body.clone()));
+            if let Signal::Records(records) = subscription.next().await? {
+                break anyhow::Ok(records.first().and_then(|record| record.body.clone()));
             }
         }
     });
-    assert_eq!(heard.await??.as_deref(), Some(&b"1"[..]));
+    assert_eq!(body.await??.as_deref(), Some(&b"1"[..]));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Topics and what lies in them, as only a real broker has it.
+//! Topics, lag and timestamps with a real broker.
 use super::{config, publish_all, records, topic};
 use cqrs_core::transport::{Signal, Transport};
 use cqrs_kafka::{Kafka, KafkaConfig};
@@ -12,9 +12,9 @@ use test_support::{Kafka as Broker, Trials};
 
 pub(crate) fn trials() -> Trials {
     Trials::new()
-        .test("are created once, by many at a time, and a mismatch is refused", created_once)
-        .test("how far a group is behind is told", lag)
-        .test("a record that was committed long ago is not deleted for its age", not_deleted_for_its_age)
+        .test("processes create topics at the same time, and another number of partitions is refused", created_once)
+        .test("the lag of a group is exported as a metric", lag)
+        .test("the timestamp of a record is the time of sending, so its retention starts then", timestamp)
 }
 
 async fn created_once(broker: &'static Broker) {
@@ -27,18 +27,19 @@ async fn created_once(broker: &'static Broker) {
         services[2].ensure_topics(&names),
         services[3].ensure_topics(&names),
     );
-    [a, b, c, d].into_iter().for_each(|done| done.unwrap());
+    [a, b, c, d].into_iter().for_each(|result| result.unwrap());
     let other = Kafka::connect(KafkaConfig { partitions: 5, ..config(broker) }).unwrap();
     let error = other.ensure_topics(&names).await.unwrap_err();
-    assert!(error.permanent && error.to_string().contains("has 4 partitions, configured are 5"), "{error}");
+    assert!(error.permanent && error.to_string().contains("has 4 partitions, but 5 are configured"), "{error}");
     let other = Kafka::connect(KafkaConfig { create_topics: false, ..config(broker) }).unwrap();
     other.ensure_topics(&names).await.unwrap();
     let error = other.ensure_topics(&[&topic()]).await.unwrap_err();
-    assert!(error.permanent && error.to_string().ends_with("is not there, and is not to be created"), "{error}");
+    let missing = "does not exist: create it, or set `create_topics`";
+    assert!(error.permanent && error.to_string().ends_with(missing), "{error}");
 }
 
 async fn lag(broker: &'static Broker) {
-    let recorder = PrometheusBuilder::new().install_recorder().expect("no other test has one");
+    let recorder = PrometheusBuilder::new().install_recorder().expect("no other test installs a recorder");
     let (topic, kafka) = (topic(), Kafka::connect(config(broker)).unwrap());
     kafka.ensure_topics(&[&topic]).await.unwrap();
     publish_all(&kafka, &records(&topic, 1..=5, 1)).await;
@@ -50,21 +51,21 @@ async fn lag(broker: &'static Broker) {
         }
     }
     group.acknowledge(&read[1].partition, read[1].offset);
-    let line = |behind| format!("cqrs_group_lag_records{{group=\"{topic}\",topic=\"{topic}\"}} {behind}");
-    // Counted every five seconds.
-    let until = async |behind| {
-        let until = Instant::now() + Duration::from_secs(60);
-        while !recorder.render().contains(&line(behind)) {
-            assert!(Instant::now() < until, "no {} in\n{}", line(behind), recorder.render());
+    let line = |records| format!("cqrs_group_lag_records{{group=\"{topic}\",topic=\"{topic}\"}} {records}");
+    // The lag is measured every five seconds.
+    let wait_for_lag = async |records| {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !recorder.render().contains(&line(records)) {
+            assert!(Instant::now() < deadline, "no {} in\n{}", line(records), recorder.render());
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
-    until(3).await;
+    wait_for_lag(3).await;
     group.acknowledge(&read[4].partition, read[4].offset);
-    until(0).await;
+    wait_for_lag(0).await;
 }
 
-async fn not_deleted_for_its_age(broker: &'static Broker) {
+async fn timestamp(broker: &'static Broker) {
     let (topic, kafka) = (topic(), Kafka::connect(config(broker)).unwrap());
     kafka.ensure_topics(&[&topic]).await.unwrap();
     publish_all(&kafka, &records(&topic, 1..=1, 1)).await;
@@ -74,15 +75,15 @@ async fn not_deleted_for_its_age(broker: &'static Broker) {
         settings.set("group.id", &topic).set("auto.offset.reset", "earliest");
         let consumer: BaseConsumer = settings.create().unwrap();
         consumer.subscribe(&[&topic]).unwrap();
-        let until = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(20);
         loop {
             match consumer.poll(Duration::from_secs(1)) {
-                Some(message) => break message.expect("a record").timestamp().to_millis(),
-                None => assert!(Instant::now() < until, "no record"), // a rebalance ends a poll as well
+                Some(message) => break message.expect("the record is readable").timestamp().to_millis(),
+                None => assert!(Instant::now() < deadline, "no record arrived"), // a rebalance ends a poll as well
             }
         }
     });
-    let sent = UNIX_EPOCH + Duration::from_millis(read.await.unwrap().expect("a timestamp") as u64);
+    let sent = UNIX_EPOCH + Duration::from_millis(read.await.unwrap().expect("the record has a timestamp") as u64);
     let age = SystemTime::now().duration_since(sent).unwrap();
-    assert!(age < Duration::from_secs(60), "retention goes by the timestamp: it is the time of sending");
+    assert!(age < Duration::from_secs(60), "retention uses the timestamp, which must be the time of sending");
 }

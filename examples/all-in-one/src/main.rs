@@ -1,4 +1,5 @@
-//! Hearlers in one process: every service with its own SQLite file, the in-process transport between them, nothing to install.
+//! All Hearlers services in one process: a SQLite file for each service, an in-process transport, and nothing to
+//! install.
 mod secret;
 mod welcome;
 
@@ -8,45 +9,45 @@ use counseling_service::{OfflineResponder, OpenAiConfig, OpenAiResponder, Respon
 use cqrs_core::{
     App, Secret,
     app::DRAIN,
+    net::Listener,
     operations::{self, Program},
     storage::Sqlite,
     transport::InProcess,
 };
+use service_auth::{Key, Proof, limits, operators::Operators, secrets};
 use std::{fs::DirBuilder, net::SocketAddr, os::unix::fs::DirBuilderExt, path::PathBuf, process::ExitCode, sync::Arc};
 use tokio::{
-    net::TcpListener,
     sync::watch,
     time::{Instant, timeout_at},
 };
 use tonic::service::RoutesBuilder;
-use trust::{Key, Proof, limits, operators::Operators, secrets};
 
 /// Every Hearlers service in one process, on SQLite files.
 #[derive(Parser)]
 #[command(name = "hearlers", version)]
 struct Config {
-    /// Where the REST API and the page are. Port 0 takes a free one.
+    /// Address of the REST API and the page. Port 0 chooses a free port.
     #[arg(long, env = "HEARLERS_LISTEN", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// Where all gRPC services are. Port 0 takes a free one.
+    /// Address of the gRPC services. Port 0 chooses a free port.
     #[arg(long, env = "HEARLERS_GRPC", default_value = "127.0.0.1:50051")]
     grpc: SocketAddr,
-    /// Where health and metrics can be asked for over HTTP. Nowhere unless given.
+    /// Address of the HTTP endpoints for health and metrics. They are disabled when it is not set.
     #[arg(long, env = "HEARLERS_OPERATIONS", value_name = "ADDRESS")]
     operations: Option<SocketAddr>,
-    /// What an operator shows there, who looks into what got stuck: at least 32 bytes. Without, nobody can.
+    /// Bearer secret of the operator endpoints: at least 32 bytes. They are disabled when it is not set.
     #[arg(long, env = "HEARLERS_OPERATOR_SECRET", hide_env_values = true, value_name = "SECRET")]
     operator_secret: Option<String>,
-    /// Where the data lies.
+    /// Folder of the data files.
     #[arg(long, env = "HEARLERS_DATA", default_value = "data")]
     data: PathBuf,
-    /// A language model's API as OpenAI has it, ending in /v1. Without, replies are composed offline.
+    /// Base URL of an OpenAI-compatible API, ending in /v1. Without it, replies are composed offline.
     #[arg(long, env = "HEARLERS_RESPONDER_URL", hide_env_values = true, value_name = "URL")]
     responder_url: Option<String>,
-    /// The key to that API.
+    /// API key of the language model.
     #[arg(long, env = "HEARLERS_RESPONDER_KEY", hide_env_values = true, value_name = "SECRET")]
     responder_key: Option<String>,
-    /// Which of its models.
+    /// Name of the language model.
     #[arg(long, env = "HEARLERS_RESPONDER_MODEL", value_name = "NAME")]
     responder_model: Option<String>,
 }
@@ -65,10 +66,10 @@ async fn main() -> ExitCode {
 
 async fn run(config: Config) -> Result<()> {
     let program = Program::start("hearlers", "warn");
-    // Ports first: a taken one is told before anything is touched.
+    // The ports are bound first, so that a taken port is reported before any file is created.
     let rest = bind(config.listen, "--listen").await?;
     let grpc = bind(config.grpc, "--grpc").await?;
-    // What people told a counsellor is for nobody else on this machine.
+    // The conversations are private, so other users of this machine must not read them.
     let mut folder = DirBuilder::new();
     folder
         .recursive(true)
@@ -82,16 +83,16 @@ async fn run(config: Config) -> Result<()> {
 
     let transport = InProcess::new();
     let file = |name: &str| config.data.join(format!("{name}.db"));
-    let users = App::new("user").storage(Sqlite::open(file("user")).await?).transport(transport.clone());
+    let users = App::builder("user").storage(Sqlite::open(file("user")).await?).transport(transport.clone());
     let users = user_service::wire(users).build()?;
-    let counseling = App::new("counseling").storage(Sqlite::open(file("counseling")).await?).transport(transport);
+    let counseling = App::builder("counseling").storage(Sqlite::open(file("counseling")).await?).transport(transport);
     let counseling = counseling_service::wire(counseling, responder).build()?;
 
     let program = program.watch(users.clone()).watch(counseling.clone());
-    let program = program.operated([users.clone(), counseling.clone()], operators.asked());
+    let program = program.operator_api([users.clone(), counseling.clone()], operators.authenticator());
     program.listen(config.operations).await.map_err(Error::from_boxed)?;
 
-    // All join before any starts, so that every relay knows who listens.
+    // All apps join before any starts, so that every relay knows all subscribers.
     let (joined_users, joined_counseling) = (users.join().await?, counseling.join().await?);
     let background = [joined_users.start(), joined_counseling.start()];
     counseling_service::seed(&counseling).await.map_err(Error::from_boxed)?;
@@ -106,22 +107,23 @@ async fn run(config: Config) -> Result<()> {
     let grpc_at = grpc.local_addr()?;
     let services = limits::limited(operations::server(), None)?
         .add_routes(routes.routes())
-        .serve_with_incoming_shutdown(operations::grpc_incoming(grpc), told(grpc_stopped));
+        .serve_with_incoming_shutdown(grpc.incoming(), stop_requested(grpc_stopped));
     let upstream = format!("http://{}", reachable(grpc_at));
     let rest_at = rest.local_addr()?;
     let gateway = gateway::Config::new(upstream.clone(), upstream, session_key, proof);
-    let gateway = gateway::serve(rest, gateway::Gateway::new(gateway)?, told(rest_stopped));
+    let gateway = gateway::serve(rest, gateway::Gateway::new(gateway)?, stop_requested(rest_stopped));
 
-    program.serves();
+    program.mark_ready();
     println!("{}", welcome::text(rest_at, grpc_at, &config.data));
     let (mut services, mut gateway) = (tokio::spawn(services), tokio::spawn(gateway));
     tokio::select! {
-        () = program.asked_to_end() => (),
+        () = program.shutdown_signal() => (),
         ended = &mut services => ended?.context("gRPC")?,
         ended = &mut gateway => ended?.context("REST")?,
     }
-    // One deadline for all of it. The gateway asks the services until it has answered, so they go on longer; and whatever they take,
-    // the jobs have a moment to give back what they hold.
+    // One deadline covers the whole shutdown. The gateway needs the services until its last response, so they stop
+    // later. The
+    // background jobs always keep some time to release their leases.
     let end = Instant::now() + DRAIN;
     stop_rest.send_replace(true);
     let _ = timeout_at(end - DRAIN / 5 * 2, gateway).await;
@@ -148,11 +150,13 @@ fn responder(config: &Config) -> Result<Arc<dyn Responder>> {
     Ok(Arc::new(OpenAiResponder::new(model).context("--responder-url")?))
 }
 
-async fn bind(at: SocketAddr, flag: &str) -> Result<TcpListener> {
-    TcpListener::bind(at).await.with_context(|| format!("{flag} {at}: cannot listen there; port 0 takes a free one"))
+async fn bind(at: SocketAddr, flag: &str) -> Result<Listener> {
+    Listener::bind(at)
+        .await
+        .with_context(|| format!("{flag} {at}: cannot listen on this address; port 0 chooses a free port"))
 }
 
-/// Where this process reaches what listens at `at`: a listener on every address is reached on loopback.
+/// Returns the address at which this process reaches a listener. A listener on all addresses is reached on loopback.
 fn reachable(at: SocketAddr) -> SocketAddr {
     match (at.ip().is_unspecified(), at.is_ipv4()) {
         (true, true) => SocketAddr::from(([127, 0, 0, 1], at.port())),
@@ -161,6 +165,6 @@ fn reachable(at: SocketAddr) -> SocketAddr {
     }
 }
 
-async fn told(mut stopped: watch::Receiver<bool>) {
+async fn stop_requested(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }

@@ -1,24 +1,24 @@
-//! The keys of this data folder: made on the first start, kept in it, readable by its owner only.
+//! The keys of a data folder. They are generated on the first start and readable by the owner only.
 use anyhow::{Context, Result};
+use service_auth::Key;
 use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
-use trust::Key;
 
-/// 256 bits, as much as HS256 uses.
+/// The length of a key in hexadecimal digits: 256 bits, as HS256 uses.
 const CHARACTERS: usize = 64;
 
-/// The key that signs sessions.
+/// Reads or creates the key that signs access tokens.
 pub(crate) fn session(data: &Path) -> Result<Key> {
-    of(&data.join("session-key"), "everybody has to begin anew")
+    of(&data.join("session-key"), "all users lose their sessions")
 }
-/// The key that the gateway signs its calls with.
+/// Reads or creates the key that signs the gateway's calls.
 pub(crate) fn internal(data: &Path) -> Result<Key> {
-    of(&data.join("internal-key"), "it is made again")
+    of(&data.join("internal-key"), "a new one is created")
 }
 
 fn of(file: &Path, removed: &str) -> Result<Key> {
     if let Ok(key) = fs::read_to_string(file) {
-        let key = Some(key.trim()).filter(|it| it.len() >= CHARACTERS).and_then(Key::new);
-        return key.with_context(|| format!("{} is cut short; remove it, and {removed}", file.display()));
+        let key = Some(key.trim()).filter(|text| text.len() >= CHARACTERS).and_then(Key::new);
+        return key.with_context(|| format!("{} is truncated; remove the file, then {removed}", file.display()));
     }
     let mut random = [0; CHARACTERS / 2];
     getrandom::fill(&mut random).context("the system has no random numbers")?;
@@ -28,5 +28,5 @@ fn of(file: &Path, removed: &str) -> Result<Key> {
         new.write(true).create_new(true).mode(0o600).open(file).with_context(|| file.display().to_string())?;
     new.write_all(key.as_bytes())?;
     new.sync_all()?;
-    Key::new(key).context("a key is long enough")
+    Key::new(key).context("the generated key is too short")
 }

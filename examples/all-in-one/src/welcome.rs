@@ -1,7 +1,7 @@
-//! What is printed once everything listens.
+//! The message that is printed when all ports listen.
 use std::{net::SocketAddr, path::Path};
 
-/// What listens where, where the data lies, and three lines to try.
+/// Returns the addresses, the data folder and three example commands.
 pub(crate) fn text(rest: SocketAddr, grpc: SocketAddr, data: &Path) -> String {
     let data = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());
     let data = data.display();
@@ -16,6 +16,6 @@ Open the page, or try:
   curl -sb jar http://{rest}/v1/users/me
   curl -sb jar http://{rest}/v1/counselors
 
-Ctrl-C ends it. Kill it as you like: what was answered is kept."#
+Press Ctrl-C to stop. Acknowledged requests survive even if the process is killed."#
     )
 }

@@ -1,6 +1,8 @@
-//! A bank account, whole: three commands, three rules, a balance to read, PostgreSQL.
-//! `cargo run -p bank-account -- postgres://user:password@localhost/bank`, or with `DATABASE_URL` set.
-use cqrs_core::{Aggregate, App, Change, Command, DomainError, Event, Evolve, Metadata, Query, Repo, Result, Streams};
+//! A bank account in one file: three commands, three rules, a read model of the balance, PostgreSQL.
+//! Run it with `cargo run -p bank-account -- postgres://user:password@localhost/bank`, or with `DATABASE_URL` set.
+use cqrs_core::{
+    Aggregate, App, Change, Command, DomainError, Event, EventSourced, Evolve, HandlerResult, Metadata, Query, Repo,
+};
 use cqrs_core::{View, Views, handler, projection, storage::postgres::Postgres};
 use serde::{Deserialize, Serialize};
 
@@ -24,22 +26,22 @@ use AccountEvent::{Deposited, Opened, Withdrawn};
 #[derive(Debug, PartialEq, thiserror::Error, DomainError)]
 #[kind(precondition)]
 enum AccountError {
-    #[error("an amount is more than nothing")]
-    Nothing,
-    #[error("{0} is more than the balance")]
+    #[error("the amount must be greater than zero")]
+    NotPositive,
+    #[error("the balance is less than {0}")]
     InsufficientFunds(u64),
-    #[error("the account is full")]
+    #[error("the balance would exceed the largest possible amount")]
     Full,
 }
 
 impl Account {
-    fn deposit(&self, amount: u64) -> core::result::Result<AccountEvent, AccountError> {
+    fn deposit(&self, amount: u64) -> Result<AccountEvent, AccountError> {
         self.balance.checked_add(amount).ok_or(AccountError::Full)?;
-        if amount == 0 { Err(AccountError::Nothing) } else { Ok(Deposited { id: self.id.clone(), amount }) }
+        if amount == 0 { Err(AccountError::NotPositive) } else { Ok(Deposited { id: self.id.clone(), amount }) }
     }
-    fn withdraw(&self, amount: u64) -> core::result::Result<AccountEvent, AccountError> {
+    fn withdraw(&self, amount: u64) -> Result<AccountEvent, AccountError> {
         self.balance.checked_sub(amount).ok_or(AccountError::InsufficientFunds(amount))?;
-        if amount == 0 { Err(AccountError::Nothing) } else { Ok(Withdrawn { id: self.id.clone(), amount }) }
+        if amount == 0 { Err(AccountError::NotPositive) } else { Ok(Withdrawn { id: self.id.clone(), amount }) }
     }
 }
 
@@ -59,7 +61,7 @@ impl Evolve<AccountEvent> for Account {
 #[derive(Clone, Serialize, Deserialize, Command)]
 struct Open(String);
 #[handler]
-async fn open(Open(id): Open, accounts: Repo<Account>) -> Result<(), AccountError> {
+async fn open(Open(id): Open, accounts: Repo<Account>) -> HandlerResult<(), AccountError> {
     accounts.create(Opened { id })?;
     Ok(())
 }
@@ -67,14 +69,14 @@ async fn open(Open(id): Open, accounts: Repo<Account>) -> Result<(), AccountErro
 #[derive(Clone, Serialize, Deserialize, Command)]
 struct Deposit(String, u64);
 #[handler]
-async fn deposit(Deposit(id, amount): Deposit, accounts: Repo<Account>) -> Result<u64, AccountError> {
+async fn deposit(Deposit(id, amount): Deposit, accounts: Repo<Account>) -> HandlerResult<u64, AccountError> {
     Ok(accounts.update(&id, |account| account.deposit(amount)).await?.balance)
 }
 
 #[derive(Clone, Serialize, Deserialize, Command)]
 struct Withdraw(String, u64);
 #[handler]
-async fn withdraw(Withdraw(id, amount): Withdraw, accounts: Repo<Account>) -> Result<u64, AccountError> {
+async fn withdraw(Withdraw(id, amount): Withdraw, accounts: Repo<Account>) -> HandlerResult<u64, AccountError> {
     Ok(accounts.update(&id, |account| account.withdraw(amount)).await?.balance)
 }
 
@@ -93,19 +95,24 @@ fn balance(event: &AccountEvent) -> Change<Balance> {
 #[derive(Clone, Query)]
 struct GetBalance(String);
 #[handler]
-async fn get_balance(GetBalance(id): GetBalance, balances: Views<Balance>) -> Result<Option<u64>, AccountError> {
-    Ok(balances.get(&id).await?.map(|balance| balance.0))
+async fn get_balance(GetBalance(id): GetBalance, balances: Views<Balance>) -> HandlerResult<Option<u64>, AccountError> {
+    Ok(balances.find(&id).await?.map(|balance| balance.0))
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let url = std::env::args().nth(1).or_else(|| std::env::var("DATABASE_URL").ok());
-    let url = url.ok_or_else(|| anyhow::anyhow!("name a database: bank-account postgres://..."))?;
+    let url = url.ok_or_else(|| {
+        anyhow::anyhow!("no database: pass a URL such as postgres://user:password@localhost/bank, or set DATABASE_URL")
+    })?;
     let storage = Postgres::connect(&url).await?;
-    let app =
-        App::new("bank").discover(module_path!()).aggregate(Streams::<Account>::new()).storage(storage).build()?;
+    let app = App::builder("bank")
+        .discover(module_path!())
+        .aggregate(EventSourced::<Account>::new())
+        .storage(storage)
+        .build()?;
     let _background = app.start().await?;
-    // The key lets the program run again: the account is opened once.
+    // With the idempotency key the account is opened once, however often the program runs.
     app.with(Metadata::default().key("open kim")).send(Open("kim".into())).await?;
     app.send(Deposit("kim".into(), 100)).await?;
     app.send(Withdraw("kim".into(), 30)).await?;
@@ -115,9 +122,9 @@ async fn main() -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::AccountError::{Full, InsufficientFunds, Nothing};
+    use super::AccountError::{Full, InsufficientFunds, NotPositive};
     use super::{
-        Account, AccountEvent, App, Deposit, Deposited, GetBalance, Open, Opened, Streams, Withdraw, Withdrawn,
+        Account, AccountEvent, App, Deposit, Deposited, EventSourced, GetBalance, Open, Opened, Withdraw, Withdrawn,
     };
     use cqrs_core::testing::{TestApp, given};
 
@@ -128,25 +135,28 @@ mod tests {
         Deposited { id: "kim".into(), amount }
     }
     #[test]
-    fn what_is_there_can_be_withdrawn_and_no_more() {
+    fn a_withdrawal_above_the_balance_is_refused() {
         let withdrawn = Withdrawn { id: "kim".into(), amount: 10 };
-        given::<Account>([opened(), deposited(10)]).when(|it| it.withdraw(10)).then([withdrawn.clone()]);
-        given::<Account>([opened(), deposited(10)]).when(|it| it.withdraw(11)).then_rejected(InsufficientFunds(11));
+        given::<Account>([opened(), deposited(10)]).when(|account| account.withdraw(10)).then([withdrawn.clone()]);
+        given::<Account>([opened(), deposited(10)])
+            .when(|account| account.withdraw(11))
+            .then_rejected(InsufficientFunds(11));
         given::<Account>([opened(), deposited(10), withdrawn])
-            .when(|it| it.withdraw(1))
+            .when(|account| account.withdraw(1))
             .then_rejected(InsufficientFunds(1));
-        given::<Account>([opened()]).when(|it| it.withdraw(0)).then_rejected(Nothing);
+        given::<Account>([opened()]).when(|account| account.withdraw(0)).then_rejected(NotPositive);
     }
     #[test]
-    fn an_account_has_room_for_so_much() {
-        given::<Account>([opened()]).when(|it| it.deposit(u64::MAX)).then([deposited(u64::MAX)]);
-        given::<Account>([opened(), deposited(u64::MAX)]).when(|it| it.deposit(1)).then_rejected(Full);
-        given::<Account>([opened()]).when(|it| it.deposit(0)).then_rejected(Nothing);
+    fn a_deposit_above_the_largest_amount_is_refused() {
+        given::<Account>([opened()]).when(|account| account.deposit(u64::MAX)).then([deposited(u64::MAX)]);
+        given::<Account>([opened(), deposited(u64::MAX)]).when(|account| account.deposit(1)).then_rejected(Full);
+        given::<Account>([opened()]).when(|account| account.deposit(0)).then_rejected(NotPositive);
     }
     #[tokio::test]
-    async fn the_balance_is_what_came_of_it() {
-        let app =
-            App::new("bank").discover(module_path!().trim_end_matches("::tests")).aggregate(Streams::<Account>::new());
+    async fn the_balance_follows_deposits_and_withdrawals() {
+        let app = App::builder("bank")
+            .discover(module_path!().trim_end_matches("::tests"))
+            .aggregate(EventSourced::<Account>::new());
         let app = TestApp::start(app).await.unwrap();
         app.send(Open("kim".into())).await.unwrap();
         assert_eq!(app.send(Deposit("kim".into(), 100)).await.unwrap(), 100);

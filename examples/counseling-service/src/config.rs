@@ -1,92 +1,89 @@
-//! What may be set, each with its default and its reason. Whatever is wrong is said all at once.
+//! The program's settings with their defaults. All invalid settings are reported at once.
 use crate::{OfflineResponder, Responder};
-use backends::{Database, DatabaseArgs, KafkaArgs};
 use clap::{Parser, Subcommand};
+use connection_settings::{Database, DatabaseArgs, KafkaArgs};
 use cqrs_core::{Secret, operations::ParkedCommand};
 use cqrs_kafka::KafkaConfig;
-use std::{net::SocketAddr, sync::Arc, time::Duration};
-use trust::{
+use service_auth::{
     COUNSELING_SERVICE as SERVICE, Proof,
     operators::Operators,
     secrets::{self, Name, given},
     settings::ServiceArgs,
 };
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-/// The longest that one question to a language model may take: all of a reply has 25 seconds.
+/// The longest accepted time limit of one call to a language model, in seconds: a reply has 25 seconds in all.
 const LONGEST_TIMEOUT: u64 = 25;
 const KEY: Name = Name { variable: "HEARLERS_RESPONDER_KEY", flag: "--responder-key" };
 
 /// The counseling service: counsels over gRPC, on PostgreSQL and Kafka.
-// Values are text here, so that `check` can report all that is wrong and not only the first.
+// Values are text here, so that `check` can report all invalid settings and not only the first one.
 #[derive(Parser)]
 #[command(name = "counseling-service", version, about)]
 pub struct Args {
-    /// What to do instead of serving.
+    /// A task to run instead of serving.
     #[command(subcommand)]
     pub task: Option<Task>,
-    /// Where to listen: IP address and port. By default only this machine can ask.
+    /// Address of the gRPC server: IP address and port. By default only this machine can connect.
     #[arg(long, env = "HEARLERS_LISTEN", default_value = "127.0.0.1:50052", value_name = "ADDRESS")]
     listen: String,
-    /// Where its database is.
     #[command(flatten)]
     database: DatabaseArgs,
-    /// Where the brokers are.
     #[command(flatten)]
     kafka: KafkaArgs,
-    /// Where health and metrics can be asked for over HTTP: IP address and port. Nowhere unless given.
+    /// Address of the HTTP endpoints for health and metrics: IP address and port. They are disabled when it is not set.
     #[arg(long, env = "HEARLERS_OPERATIONS", value_name = "ADDRESS")]
     operations: Option<String>,
-    /// A language model's API as OpenAI has it, such as `https://api.openai.com/v1`. Without one, replies come from a table.
+    /// Base URL of an OpenAI-compatible API, such as `https://api.openai.com/v1`. Without it, replies come from a
+    /// table.
     #[arg(long, env = "HEARLERS_RESPONDER_URL", hide_env_values = true, value_name = "URL")]
     responder_url: Option<String>,
-    /// The key to that API.
+    /// API key of the language model.
     #[arg(long, env = "HEARLERS_RESPONDER_KEY", hide_env_values = true, value_name = "SECRET")]
     responder_key: Option<String>,
-    /// A file with that key.
+    /// File that contains the API key.
     #[arg(long, env = "HEARLERS_RESPONDER_KEY_FILE", value_name = "FILE")]
     responder_key_file: Option<String>,
-    /// Which of its models.
+    /// Name of the language model.
     #[arg(long, env = "HEARLERS_RESPONDER_MODEL", value_name = "NAME")]
     responder_model: Option<String>,
-    /// How many seconds the model may take, each time it is asked: 12 unless set. It is asked twice at most, and 25 in all.
+    /// Time limit of one call to the model in seconds; the default is 12. A reply takes two calls and 25 seconds at
+    /// most.
     #[arg(long, env = "HEARLERS_RESPONDER_TIMEOUT", value_name = "SECONDS")]
     responder_timeout: Option<String>,
-    /// Whom it believes.
     #[command(flatten)]
-    trust: ServiceArgs,
+    service_auth: ServiceArgs,
 }
 
-/// What the service needs to know.
+/// The validated settings.
 pub struct Config {
-    /// Where to listen.
+    /// The address of the gRPC server.
     pub listen: SocketAddr,
-    /// Where health and metrics can be asked for, if anywhere.
+    /// The address of the HTTP endpoints for health and metrics; they are disabled when absent.
     pub operations: Option<SocketAddr>,
-    /// Where everything is stored.
     pub database: Database,
-    /// The brokers.
     pub kafka: KafkaConfig,
-    /// Who composes replies.
+    /// The responder that composes replies.
     pub responder: Arc<dyn Responder>,
-    /// How callers prove who they are.
+    /// The way in which callers authenticate.
     pub proof: Proof,
-    /// Who may look into what got stuck.
+    /// The people who may use the operator endpoints.
     pub operators: Operators,
 }
 
-/// What the program does instead of serving.
+/// A task that the program runs instead of serving.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Task {
-    /// What could not be handled and waits aside: see it, handle it, or throw it away.
+    /// List, show, redeliver or discard parked messages: messages that could not be handled.
     #[command(subcommand)]
     Parked(ParkedCommand),
 }
 
 impl Args {
-    /// The configuration.
+    /// Validates the settings.
     ///
     /// # Errors
-    /// Everything that is wrong, each with the names of its variable and flag and with what is accepted.
+    /// Returns all invalid settings, each with its variable, its flag and the accepted values.
     pub fn check(self) -> Result<Config, Wrong> {
         let mut wrong = Vec::new();
         let responder = self.responder(&mut wrong);
@@ -100,8 +97,8 @@ impl Args {
         }
         let database = self.database.check(SERVICE, &mut wrong);
         let kafka = self.kafka.check(SERVICE, &mut wrong);
-        let trust = self.trust.check(&mut wrong);
-        match (listen, operations, database, kafka, responder, trust) {
+        let service_auth = self.service_auth.check(&mut wrong);
+        match (listen, operations, database, kafka, responder, service_auth) {
             (Ok(listen), Ok(operations), Some(database), Some(kafka), Some(responder), Some((proof, operators)))
                 if wrong.is_empty() =>
             {
@@ -113,7 +110,7 @@ impl Args {
 
     fn responder(&self, wrong: &mut Vec<String>) -> Option<Arc<dyn Responder>> {
         let timeout = given(self.responder_timeout.as_deref()).map_or(Ok(12), str::parse);
-        let timeout = timeout.ok().filter(|it| (1..=LONGEST_TIMEOUT).contains(it)).map(Duration::from_secs);
+        let timeout = timeout.ok().filter(|seconds| (1..=LONGEST_TIMEOUT).contains(seconds)).map(Duration::from_secs);
         if timeout.is_none() {
             let accepted = format!("1 to {LONGEST_TIMEOUT} seconds");
             wrong.push(format!("HEARLERS_RESPONDER_TIMEOUT (--responder-timeout): {accepted}"));
@@ -123,11 +120,10 @@ impl Args {
             return Some(Arc::new(OfflineResponder));
         };
         let made = language_model(url, key, given(self.responder_model.as_deref()), timeout?);
-        made.map_err(|why| wrong.push(format!("HEARLERS_RESPONDER_URL (--responder-url): {why}"))).ok()
+        made.map_err(|error| wrong.push(format!("HEARLERS_RESPONDER_URL (--responder-url): {error}"))).ok()
     }
 }
 
-/// The one that asks.
 #[cfg(feature = "openai")]
 fn language_model(
     url: &str,
@@ -144,10 +140,10 @@ fn language_model(
 }
 #[cfg(not(feature = "openai"))]
 fn language_model(_: &str, _: Option<Secret>, _: Option<&str>, _: Duration) -> Result<Arc<dyn Responder>, String> {
-    Err("nothing, for this program was built without the feature `openai`".to_owned())
+    Err("not supported, because this program was built without the feature `openai`".to_owned())
 }
 
-/// What is wrong with the configuration, one line each.
+/// The invalid settings, one line each.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the configuration is not complete:\n  {}", .0.join("\n  "))]
 pub struct Wrong(Vec<String>);
@@ -163,10 +159,10 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_wrong_is_said_at_once_and_no_secret() {
+    fn all_invalid_settings_are_reported_at_once_without_secrets() {
         let flags = "--listen here --database mysql://kim:hunter2@db/x --kafka kafka --responder-url ftp://llm \
                      --responder-key sk-1 --responder-timeout 60";
-        let said = wrong(&flags.split(' ').filter(|it| !it.is_empty()).collect::<Vec<_>>());
+        let said = wrong(&flags.split(' ').filter(|flag| !flag.is_empty()).collect::<Vec<_>>());
         for name in [
             "HEARLERS_LISTEN",
             "HEARLERS_DATABASE",
@@ -180,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_set_to_nothing_is_not_set() {
+    fn an_empty_variable_counts_as_not_set() {
         let flags = ["--database", "postgres://db/x", "--kafka", "kafka:9092", "--responder-url", ""];
         let secret = ["--internal-secret", "a secret for tests, 32 bytes long"];
         let args = Args::parse_from([&["counseling-service"], &flags[..], &secret[..]].concat());

@@ -1,7 +1,9 @@
-//! The counseling service: counsels, what is said in them, and the counsellors that answer.
+//! The counseling service: counsels, their messages, and the counsellors that reply.
 //!
-//! Four rooms, each knowing only those further in: [`presentation`] (gRPC), [`application`] (what can be done),
-//! [`domain`] (the rules), and [`infrastructure`] (what answers the application's ports), which [`wire`] puts together.
+//! It has four layers: [`presentation`] (gRPC), [`application`] (the use cases), [`domain`] (the rules), and
+//! [`infrastructure`] (the implementations of the application's ports). Dependencies point inwards; [`wire`] connects
+//! them.
+#![allow(missing_docs, reason = "examples are not published")]
 pub mod application;
 #[cfg(feature = "deployed")]
 pub mod config;
@@ -16,20 +18,19 @@ pub use infrastructure::{OpenAiConfig, OpenAiError, OpenAiResponder};
 pub use presentation::grpc;
 
 use contracts::v1::service::{counsel_service_server, counselor_service_server};
-use cqrs_core::App;
+use cqrs_core::AppBuilder;
 use std::sync::Arc;
 
-/// Where this service's handlers stand.
+/// The module path under which the service's handlers are discovered.
 pub const CONTEXT: &str = module_path!();
 
-/// What the service's app is called: in position tokens, and as the source of what it publishes.
+/// The app's name in consistency tokens and as the source of published events.
 pub const NAME: &str = "counseling";
 
-/// What its gRPC services are called, for those who ask about their health.
+/// The names of the gRPC services, for health checks.
 pub const SERVICES: [&str; 2] = [counsel_service_server::SERVICE_NAME, counselor_service_server::SERVICE_NAME];
 
-/// Everything of this service but where it is stored and over what it talks: the same for `main`, for tests and for several
-/// services in one process.
-pub fn wire(app: App, responder: Arc<dyn Responder>) -> App {
+/// Configures everything except storage and transport, which `main`, the tests and the all-in-one program choose.
+pub fn wire(app: AppBuilder, responder: Arc<dyn Responder>) -> AppBuilder {
     infrastructure::provide(app, responder)
 }

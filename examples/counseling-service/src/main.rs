@@ -1,4 +1,4 @@
-//! The counseling service as a program: `counseling-service --help` lists what can be set.
+//! The counseling service as a program; `counseling-service --help` lists its settings.
 use anyhow::Error;
 use clap::Parser;
 use counseling_service::{
@@ -11,9 +11,9 @@ use cqrs_core::{
     operations::{self, Program},
 };
 use cqrs_kafka::Kafka;
+use service_auth::limits;
 use std::process::ExitCode;
 use tonic::service::RoutesBuilder;
-use trust::limits;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
@@ -25,12 +25,12 @@ async fn main() -> anyhow::Result<ExitCode> {
     });
     let program = Program::start("counseling-service", "info");
     let storage = config.database.connect().await?;
-    let app = App::new(NAME).storage(storage).transport(Kafka::connect(config.kafka)?);
+    let app = App::builder(NAME).storage(storage).transport(Kafka::connect(config.kafka)?);
     let app = wire(app, config.responder).build()?;
     if let Some(Task::Parked(command)) = task {
         return command.print(&app).await.map_err(Error::from_boxed);
     }
-    let program = program.watch(app.clone()).operated([app.clone()], config.operators.asked());
+    let program = program.watch(app.clone()).operator_api([app.clone()], config.operators.authenticator());
     program.listen(config.operations).await.map_err(Error::from_boxed)?;
     seed(&app).await.map_err(Error::from_boxed)?;
     let mut routes = RoutesBuilder::default();

@@ -1,152 +1,152 @@
-//! The services as processes: on PostgreSQL and Kafka, or all in one.
+//! The services as processes: three of them on PostgreSQL and Kafka, or one embedded process.
 use crate::{Program, free_port};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use test_support::{Authority, Issued, Kafka, Postgres};
 
-/// A running system that can lose a process.
+/// A running system whose processes can be killed and started again.
 #[derive(Debug)]
 pub struct Deployment {
     folder: TempDir,
     base: String,
-    /// Name, arguments, address, and the process while it runs.
-    parts: Vec<Part>,
+    services: Vec<Service>,
 }
 #[derive(Debug)]
-struct Part {
+struct Service {
     name: &'static str,
     arguments: Vec<String>,
-    at: String,
-    /// Where health and metrics are.
+    address: String,
+    /// The address of health and metrics.
     operations: String,
+    /// The process, while it runs.
     program: Option<Program>,
 }
 
 impl Deployment {
-    /// Everything in one process, on SQLite files.
+    /// Starts all services in one process, on SQLite files.
     ///
     /// # Errors
-    /// When it does not start.
+    /// Fails when the process does not start.
     pub async fn embedded() -> Result<Deployment> {
         let folder = tempfile::tempdir()?;
-        let (rest, grpc) = (address()?, address()?);
+        let (rest, grpc) = (free_address()?, free_address()?);
         let data = folder.path().join("data").display().to_string();
         let arguments = ["--listen", &rest, "--grpc", &grpc, "--data", &data].map(str::to_owned).to_vec();
-        Self::start(folder, vec![Part::new("hearlers", arguments, rest)?]).await
+        Self::start(folder, vec![Service::new("hearlers", arguments, rest)?]).await
     }
-    /// Three processes, a database each, one broker.
+    /// Starts three processes with a database each and one broker. Calls between them are signed with a shared secret.
     ///
     /// # Errors
-    /// When one does not start.
+    /// Fails when a process does not start.
     pub async fn processes(postgres: &Postgres, kafka: &Kafka) -> Result<Deployment> {
         let internal = format!("{}{}", uuid::Uuid::now_v7(), uuid::Uuid::now_v7());
         let proof = |_: &str| Ok(vec!["--internal-secret".to_owned(), internal.clone()]);
-        Self::proven(postgres, kafka, "http://127.0.0.1", proof).await
+        Self::deployed(postgres, kafka, "http://127.0.0.1", proof).await
     }
-    /// The same, where nothing is signed and certificates alone say who calls.
+    /// Starts three processes whose calls are not signed: the TLS certificate alone identifies the caller.
     ///
     /// # Errors
-    /// When one does not start.
+    /// Fails when a process does not start.
     pub async fn certified(postgres: &Postgres, kafka: &Kafka, authority: &Authority) -> Result<Deployment> {
         let proof = |name: &str| {
             let Issued { certificate, key } = authority.issue(&[name, "localhost"])?;
             let files = [("--tls-certificate", certificate), ("--tls-key", key), ("--tls-ca", authority.file())];
             Ok(files.into_iter().flat_map(|(flag, file)| [flag.to_owned(), file.display().to_string()]).collect())
         };
-        Self::proven(postgres, kafka, "https://localhost", proof).await
+        Self::deployed(postgres, kafka, "https://localhost", proof).await
     }
-    async fn proven(
+    async fn deployed(
         postgres: &Postgres,
         kafka: &Kafka,
-        machine: &str,
+        origin: &str,
         proof: impl Fn(&str) -> Result<Vec<String>>,
     ) -> Result<Deployment> {
-        let (users, counseling, gateway) = (address()?, address()?, address()?);
-        let service = |name, at: &String| -> Result<Part> {
+        let (users, counseling, gateway) = (free_address()?, free_address()?, free_address()?);
+        let service = |name, address: &String| -> Result<Service> {
             let database = postgres.create_database(name)?;
-            let arguments = ["--listen", at, "--database", database.url(), "--kafka", kafka.bootstrap()];
-            Part::new(name, arguments.map(str::to_owned).into_iter().chain(proof(name)?).collect(), at.clone())
+            let arguments = ["--listen", address, "--database", database.url(), "--kafka", kafka.bootstrap()];
+            Service::new(name, arguments.map(str::to_owned).into_iter().chain(proof(name)?).collect(), address.clone())
         };
-        let url = |at: &str| format!("{machine}:{}", at.rsplit(':').next().unwrap_or_default());
-        let (at_users, at_counseling) = (url(&users), url(&counseling));
+        let url = |address: &str| format!("{origin}:{}", address.rsplit(':').next().unwrap_or_default());
+        let (users_url, counseling_url) = (url(&users), url(&counseling));
         let secret = uuid::Uuid::now_v7().to_string();
         let arguments = [
             ["--listen", &gateway],
-            ["--user-service", &at_users],
-            ["--counseling-service", &at_counseling],
+            ["--user-service", &users_url],
+            ["--counseling-service", &counseling_url],
             ["--jwt-secret", &secret],
         ];
         let arguments = arguments.concat().into_iter().map(str::to_owned).chain(proof("gateway")?).collect();
-        let gateway = Part::new("gateway", arguments, gateway)?;
-        let parts = vec![service("user-service", &users)?, service("counseling-service", &counseling)?, gateway];
-        Self::start(tempfile::tempdir()?, parts).await
+        let gateway = Service::new("gateway", arguments, gateway)?;
+        let services = vec![service("user-service", &users)?, service("counseling-service", &counseling)?, gateway];
+        Self::start(tempfile::tempdir()?, services).await
     }
-    async fn start(folder: TempDir, mut parts: Vec<Part>) -> Result<Deployment> {
-        for part in &mut parts {
-            part.run(folder.path()).await?;
+    async fn start(folder: TempDir, mut services: Vec<Service>) -> Result<Deployment> {
+        for service in &mut services {
+            service.run(folder.path()).await?;
         }
-        let base = parts.last().map(|part| format!("http://{}", part.at)).context("no parts")?;
-        Ok(Deployment { folder, base, parts })
+        let base = services.last().map(|service| format!("http://{}", service.address)).context("no services")?;
+        Ok(Deployment { folder, base, services })
     }
-    /// Where REST and the page are.
+    /// Returns the base URL of the REST API and the page.
     pub fn base(&self) -> &str {
         &self.base
     }
-    /// `kill -9` of one process.
+    /// Kills a process with SIGKILL.
     ///
     /// # Errors
-    /// When there is none of this name, or it does not run.
+    /// Fails when no process has this name, or it does not run.
     pub async fn kill(&mut self, name: &str) -> Result<()> {
-        self.part(name)?.program.take().context("it does not run")?.kill().await
+        self.service(name)?.program.take().with_context(|| format!("{name} does not run"))?.kill().await
     }
-    /// A polite kill of one process.
+    /// Sends a process SIGTERM and returns the time until it ended.
     ///
     /// # Errors
-    /// When it does not end well within ten seconds.
+    /// Fails when the process does not end with success within ten seconds.
     pub async fn terminate(&mut self, name: &str) -> Result<std::time::Duration> {
-        let program = self.part(name)?.program.take().context("it does not run")?;
+        let program = self.service(name)?.program.take().with_context(|| format!("{name} does not run"))?;
         program.terminate(std::time::Duration::from_secs(10)).await
     }
-    /// Starts one again.
+    /// Starts a stopped process again with the same arguments.
     ///
     /// # Errors
-    /// When it does not start.
+    /// Fails when the process does not start.
     pub async fn start_again(&mut self, name: &str) -> Result<()> {
         let folder = self.folder.path().to_owned();
-        self.part(name)?.run(&folder).await
+        self.service(name)?.run(&folder).await
     }
-    /// What a process answers to those who operate it: status and text.
+    /// Sends a GET request to the operations endpoint of a process and returns the status and the body.
     ///
     /// # Errors
-    /// When it does not answer.
+    /// Fails when the process does not respond.
     pub async fn ask(&mut self, name: &str, path: &str) -> Result<(u16, String)> {
-        let url = format!("http://{}{path}", self.part(name)?.operations);
-        let answer = reqwest::get(url).await?;
-        Ok((answer.status().as_u16(), answer.text().await?))
+        let url = format!("http://{}{path}", self.service(name)?.operations);
+        let response = reqwest::get(url).await?;
+        Ok((response.status().as_u16(), response.text().await?))
     }
-    /// What a process said so far.
+    /// Returns the log of a process so far.
     ///
     /// # Errors
-    /// When it said nothing.
+    /// Fails when the log file cannot be read.
     pub fn log(&self, name: &str) -> Result<String> {
         Ok(std::fs::read_to_string(log(self.folder.path(), name))?)
     }
-    fn part(&mut self, name: &str) -> Result<&mut Part> {
-        self.parts.iter_mut().find(|part| part.name == name).with_context(|| format!("no process {name}"))
+    fn service(&mut self, name: &str) -> Result<&mut Service> {
+        self.services.iter_mut().find(|service| service.name == name).with_context(|| format!("no process {name}"))
     }
 }
-impl Part {
-    fn new(name: &'static str, mut arguments: Vec<String>, at: String) -> Result<Part> {
-        let operations = address()?;
+impl Service {
+    fn new(name: &'static str, mut arguments: Vec<String>, address: String) -> Result<Service> {
+        let operations = free_address()?;
         arguments.extend(["--operations".to_owned(), operations.clone()]);
-        Ok(Part { name, arguments, at, operations, program: None })
+        Ok(Service { name, arguments, address, operations, program: None })
     }
     async fn run(&mut self, folder: &Path) -> Result<()> {
         let file = log(folder, self.name);
         let mut program = Program::start(self.name, &self.arguments, &file)?;
-        let said = || std::fs::read_to_string(&file).unwrap_or_default();
-        program.listens(&self.at).await.with_context(said)?;
+        let output = || std::fs::read_to_string(&file).unwrap_or_default();
+        program.listens(&self.address).await.with_context(output)?;
         self.program = Some(program);
         Ok(())
     }
@@ -155,6 +155,6 @@ impl Part {
 fn log(folder: &Path, name: &str) -> PathBuf {
     folder.join(format!("{name}.log"))
 }
-fn address() -> Result<String> {
+fn free_address() -> Result<String> {
     Ok(format!("127.0.0.1:{}", free_port()?))
 }

@@ -1,6 +1,7 @@
-//! What the stories are told with: a person with an HTTP client, and programs that can be started and killed; and the ledger.
+//! Helpers of the end-to-end tests (a person with an HTTP client, programs that can be started and killed) and the
+//! fault suite.
 mod deployment;
-pub mod ledger;
+pub mod fault_suite;
 mod person;
 mod program;
 

@@ -1,29 +1,28 @@
-//! Somebody who uses Hearlers over HTTP.
+//! A user of Hearlers, as an HTTP client.
 use anyhow::{Context, Result, ensure};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-/// Somebody with a session.
+/// A user with a session.
 #[derive(Debug, Clone)]
 pub struct Person {
     http: Client,
     base: String,
     token: String,
 }
-/// How a request was answered.
+/// The response to a request.
 #[derive(Debug, Clone)]
 pub struct Reply {
-    /// HTTP status.
     pub status: StatusCode,
-    /// The envelope.
+    /// The JSON envelope.
     pub body: Value,
 }
 impl Reply {
-    /// The envelope's data, of an answer that says it was done.
+    /// Returns the `data` of the envelope.
     ///
     /// # Errors
-    /// When it was not.
+    /// Fails when the status is not a success.
     pub fn data(&self) -> Result<&Value> {
         ensure!(self.status.is_success(), "{}: {}", self.status, self.body);
         Ok(&self.body["data"])
@@ -31,12 +30,12 @@ impl Reply {
 }
 
 impl Person {
-    /// A first visit.
+    /// Starts a session as a new user.
     ///
     /// # Errors
-    /// When there is no answer, or none with a token.
+    /// Fails when there is no response, or one without an access token.
     pub async fn visit(base: &str) -> Result<Person> {
-        // Only plain HTTP is spoken here, but the client wants to know how it would encrypt.
+        // The client requires a TLS provider although it sends only plain HTTP here.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = Client::builder().timeout(Duration::from_secs(60)).build()?;
         let mut person = Person { http, base: base.to_owned(), token: String::new() };
@@ -44,14 +43,14 @@ impl Person {
         person.token = reply.data()?["accessToken"].as_str().context("no access token")?.to_owned();
         Ok(person)
     }
-    /// The same person at another address, after a restart.
+    /// Returns the same user with another base URL, for the time after a restart.
     pub fn at(&self, base: &str) -> Person {
         Person { base: base.to_owned(), ..self.clone() }
     }
-    /// Any request, with the session and an idempotency key if given.
+    /// Sends a request with the session's token and, if given, an idempotency key.
     ///
     /// # Errors
-    /// When there is no answer, or none that is JSON.
+    /// Fails when there is no response, or one that is not JSON.
     pub async fn ask(&self, method: Method, path: &str, body: Option<Value>, key: Option<&str>) -> Result<Reply> {
         let mut request = self.http.request(method, format!("{}{path}", self.base));
         if !self.token.is_empty() {
@@ -69,67 +68,74 @@ impl Person {
         let body = serde_json::from_str(&text).with_context(|| format!("{status}: {text}"))?;
         Ok(Reply { status, body })
     }
-    /// The data of a GET that works.
+    /// Sends a GET request and returns the `data` of its envelope.
     ///
     /// # Errors
-    /// When it does not.
+    /// Fails when the status is not a success.
     pub async fn get(&self, path: &str) -> Result<Value> {
         Ok(self.ask(Method::GET, path, None, None).await?.data()?.clone())
     }
-    /// The first counsellor's id.
+    /// Returns the id of the first counsellor.
     ///
     /// # Errors
-    /// When there is none.
+    /// Fails when there is no counsellor.
     pub async fn a_counselor(&self) -> Result<String> {
         let all = self.get("/v1/counselors").await?;
         Ok(all["counselors"][0]["id"].as_str().context("no counsellor")?.to_owned())
     }
-    /// Opens a counsel without a bubble; the path of the counsel.
+    /// Opens a counsel without a bubble and returns its path.
     ///
     /// # Errors
-    /// When it does not work.
+    /// Fails when the request is refused.
     pub async fn open_counsel(&self, counselor: &str) -> Result<String> {
         let path = format!("/v1/counselors/{counselor}/counsels");
         let opened = self.ask(Method::POST, &path, Some(json!({})), None).await?;
         let id = opened.data()?["counsel"]["id"].as_str().context("no counsel")?.to_owned();
         Ok(format!("{path}/{id}"))
     }
-    /// Sends a message with a key.
+    /// Sends a message with an idempotency key.
     ///
     /// # Errors
-    /// When there is no answer.
-    pub async fn say(&self, counsel: &str, text: &str, key: &str) -> Result<Reply> {
+    /// Fails when there is no response.
+    pub async fn send_message(&self, counsel: &str, text: &str, key: &str) -> Result<Reply> {
         self.ask(Method::POST, &format!("{counsel}/messages"), Some(json!({ "message": text })), Some(key)).await
     }
-    /// Sends it with the same key until it is done.
+    /// Sends a message with the same idempotency key until it succeeds.
     ///
     /// # Errors
-    /// When it is not done in time.
-    pub async fn say_until_done(&self, counsel: &str, text: &str, key: &str, patience: Duration) -> Result<Value> {
+    /// Fails when it does not succeed within `patience`.
+    pub async fn send_message_until_accepted(
+        &self,
+        counsel: &str,
+        text: &str,
+        key: &str,
+        patience: Duration,
+    ) -> Result<Value> {
         let began = Instant::now();
         loop {
-            let reply = self.say(counsel, text, key).await;
+            let reply = self.send_message(counsel, text, key).await;
             if let Ok(Ok(data)) = reply.as_ref().map(Reply::data) {
                 return Ok(data.clone());
             }
-            ensure!(began.elapsed() < patience, "{text:?} is not done: {reply:?}");
+            ensure!(began.elapsed() < patience, "the message {text:?} was not accepted in time: {reply:?}");
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
-    /// What was said in a counsel: (whether by the person, text), in order.
+    /// Returns the messages of a counsel in order. The flag is true for the user's own messages.
     ///
     /// # Errors
-    /// When it cannot be read.
-    pub async fn said(&self, counsel: &str) -> Result<Vec<(bool, String)>> {
+    /// Fails when the messages cannot be read.
+    pub async fn messages(&self, counsel: &str) -> Result<Vec<(bool, String)>> {
         let found = self.get(&format!("{counsel}/messages")).await?;
         let messages = found["counselMessages"].as_array().context("no messages")?.clone();
-        let read = |it: &Value| Some((it["isUserMessage"].as_bool()?, it["message"].as_str()?.to_owned()));
-        messages.iter().map(|it| read(it).with_context(|| format!("not a message: {it}"))).collect()
+        let read =
+            |message: &Value| Some((message["isUserMessage"].as_bool()?, message["message"].as_str()?.to_owned()));
+        messages.iter().map(|value| read(value).with_context(|| format!("not a message: {value}"))).collect()
     }
-    /// Waits until the wallet shows this many tokens and nothing reserved.
+    /// Waits until the wallet shows this number of tokens and no reservation.
     ///
     /// # Errors
-    /// When it does not in time.
+    /// Fails when the wallet does not show it within `patience`.
     pub async fn has_tokens(&self, remaining: i64, patience: Duration) -> Result<()> {
         let began = Instant::now();
         loop {

@@ -8,7 +8,7 @@ use std::{
 };
 use tokio::process::{Child, Command};
 
-/// How long a program may take to listen: the first start migrates a database.
+/// The time limit for a program to listen; it is long because the first start migrates a database.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running program. Dropping it kills it.
@@ -18,17 +18,17 @@ pub struct Program {
     child: Child,
 }
 impl Program {
-    /// Starts `name` with these arguments; what it says goes to `log`.
+    /// Starts the program `name` and appends its output to the file `log`.
     ///
     /// # Errors
-    /// When the program is not built and cannot be, or does not start.
+    /// Fails when the program cannot be built or does not start.
     pub fn start(name: &str, arguments: &[String], log: &Path) -> Result<Program> {
         Program::start_with(name, arguments, &[("RUST_LOG", "info")], log)
     }
-    /// The same, with variables of the environment.
+    /// Starts the program `name` with additional environment variables.
     ///
     /// # Errors
-    /// When the program is not built and cannot be, or does not start.
+    /// Fails when the program cannot be built or does not start.
     pub fn start_with(name: &str, arguments: &[String], variables: &[(&str, &str)], log: &Path) -> Result<Program> {
         let out = std::fs::File::options().create(true).append(true).open(log)?;
         let mut command = Command::new(binary(name)?);
@@ -36,63 +36,65 @@ impl Program {
         let child = command.stdout(out.try_clone()?).stderr(out).kill_on_drop(true).spawn().context(name.to_owned())?;
         Ok(Program { name: name.to_owned(), child })
     }
-    /// Waits until something listens there.
+    /// Waits until the address accepts connections.
     ///
     /// # Errors
-    /// When the program ends first, or nothing listens after a minute.
-    pub async fn listens(&mut self, at: &str) -> Result<()> {
+    /// Fails when the program ends first, or when nothing listens after a minute.
+    pub async fn listens(&mut self, address: &str) -> Result<()> {
         let began = Instant::now();
-        while tokio::net::TcpStream::connect(at).await.is_err() {
+        while tokio::net::TcpStream::connect(address).await.is_err() {
             if let Some(status) = self.child.try_wait()? {
                 bail!("{} ended before it listened: {status}", self.name);
             }
-            ensure!(began.elapsed() < PATIENCE, "{} does not listen on {at}", self.name);
+            ensure!(began.elapsed() < PATIENCE, "{} does not listen on {address}", self.name);
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok(())
     }
-    /// Waits until it ends by itself; its exit code.
+    /// Waits until the program ends by itself and returns its exit code, or `None` if a signal ended it.
     ///
     /// # Errors
-    /// When it does not end within `patience`.
+    /// Fails when the program does not end within `patience`.
     pub async fn ends(mut self, patience: Duration) -> Result<Option<i32>> {
         let ended = tokio::time::timeout(patience, self.child.wait()).await;
-        Ok(ended.with_context(|| format!("{} goes on", self.name))??.code())
+        Ok(ended.with_context(|| format!("{} did not end within {patience:?}", self.name))??.code())
     }
-    /// `kill -9`, and waits until it is gone.
+    /// Kills the program with SIGKILL and waits until it is gone.
     ///
     /// # Errors
-    /// When it cannot be killed.
+    /// Fails when the program cannot be killed.
     pub async fn kill(mut self) -> Result<()> {
         Ok(self.child.kill().await?)
     }
-    /// A polite kill; how long it took to end.
+    /// Sends SIGTERM and returns the time until the program ended.
     ///
     /// # Errors
-    /// When it does not end well within `patience`.
+    /// Fails when the program does not end with success within `patience`.
     pub async fn terminate(mut self, patience: Duration) -> Result<Duration> {
         let began = Instant::now();
-        let id = self.child.id().context("it has ended already")?.to_string();
+        let id = self.child.id().context("the program has already ended")?.to_string();
         ensure!(Command::new("kill").args(["-TERM", &id]).status().await?.success(), "kill -TERM {id}");
-        let status = tokio::time::timeout(patience, self.child.wait()).await.context("it did not end in time")??;
+        let status =
+            tokio::time::timeout(patience, self.child.wait()).await.context("the program did not end in time")??;
         ensure!(status.success(), "{} ended with {status}", self.name);
         Ok(began.elapsed())
     }
 }
 
-/// A port that was free a moment ago.
+/// Returns a port of the loopback interface that was free a moment ago.
 ///
 /// # Errors
-/// When loopback has none.
+/// Fails when no port is free.
 pub fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
-/// `cargo test --workspace` has built the programs beside the tests; a test of this package alone builds what is missing.
+/// Returns the path of a program of this workspace. `cargo test --workspace` has built the programs beside the tests; a
+/// test of this package alone builds a missing one here.
 fn binary(name: &str) -> Result<PathBuf> {
-    let here = std::env::current_exe()?;
-    let folder =
-        here.ancestors().find(|it| it.ends_with("debug") || it.ends_with("release")).context("no build folder")?;
+    let test_binary = std::env::current_exe()?;
+    let is_build_folder = |path: &&Path| path.ends_with("debug") || path.ends_with("release");
+    let folder = test_binary.ancestors().find(is_build_folder).context("no build folder")?;
     let binary = folder.join(name);
     if !binary.exists() {
         let mut cargo = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

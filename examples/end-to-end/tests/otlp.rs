@@ -1,5 +1,5 @@
-//! Spans leave the process: a collector of our own receives them, by OpenTelemetry's own variables. A binary of its own: the
-//! variables are read once, and a process has one subscriber.
+//! Export of spans to a collector that is configured with OpenTelemetry's variables. A test binary of its own, because
+//! the variables are read once and a process has one tracing subscriber.
 use cqrs_core::{App, BoxError, operations::Program};
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
@@ -20,13 +20,13 @@ impl TraceService for Collector {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        let _ = self.0.send(request.into_inner()); // the test may have seen enough
+        let _ = self.0.send(request.into_inner()); // fails if the test has ended
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_left_is_sent_when_the_program_ends() -> Result<(), BoxError> {
+async fn pending_spans_are_exported_when_the_program_ends() -> Result<(), BoxError> {
     let (send, mut received) = mpsc::unbounded_channel();
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let endpoint = format!("http://{}", listener.local_addr()?);
@@ -39,14 +39,14 @@ async fn what_is_left_is_sent_when_the_program_ends() -> Result<(), BoxError> {
         std::env::set_var("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint);
     }
     let program = Program::start("tried", "warn");
-    let app = user_service::wire(App::new("user")).build()?;
-    let nobody = app.send(FindUserByUserId { user: uuid::Uuid::now_v7().to_string().parse()? }).await;
-    assert!(nobody.is_err(), "there is nobody of this name");
+    let app = user_service::wire(App::builder("user")).build()?;
+    let unknown = app.send(FindUserByUserId { user: uuid::Uuid::now_v7().to_string().parse()? }).await;
+    assert!(unknown.is_err(), "a user with a random id was found");
     tokio::task::spawn_blocking(move || drop(program)).await?;
 
-    let sent = tokio::time::timeout(Duration::from_secs(30), received.recv()).await?.ok_or("nothing was sent")?;
-    let said = format!("{sent:?}");
-    assert!(said.contains("send FindUserByUserId"), "{said}");
-    assert!(said.contains("service.name") && said.contains("\"tried\""), "{said}");
+    let sent = tokio::time::timeout(Duration::from_secs(30), received.recv()).await?.ok_or("no spans were exported")?;
+    let exported = format!("{sent:?}");
+    assert!(exported.contains("send FindUserByUserId"), "{exported}");
+    assert!(exported.contains("service.name") && exported.contains("\"tried\""), "{exported}");
     Ok(())
 }

@@ -1,4 +1,4 @@
-// The REST interface. The session and what has been seen travel in cookies; an error is what its envelope says.
+// The REST client. The session and the consistency token are cookies; an error has the fields of its envelope.
 
 export class ApiError extends Error {
   constructor(status, { message, code, details }) {
@@ -8,13 +8,13 @@ export class ApiError extends Error {
     this.details = details;
   }
 
-  /** Whether the same request with the same key may do better: nobody has decided against it. */
+  /** True when a retry with the same key may succeed, because no service has refused the request. */
   get again() {
     return this.status === 0 || this.status === 429 || this.status >= 500 || this.code === "E40902";
   }
 }
 
-/** Longer than the gateway's own deadlines together, so that it is the one to say what happened. */
+/** Longer than all deadlines of the gateway together, so that the gateway reports the error first. */
 const PATIENCE = 75_000;
 
 export async function api(method, path, { body, key } = {}) {
@@ -34,7 +34,7 @@ export async function api(method, path, { body, key } = {}) {
   return answer.data;
 }
 
-/** All pages of a list, as far as a person would scroll. */
+/** Loads all pages of a list, up to a practical limit. */
 export async function all(path, field) {
   const items = [];
   let after;
@@ -48,7 +48,7 @@ export async function all(path, field) {
   return items;
 }
 
-/** A new random key. `crypto.randomUUID` would need https. */
+/** Returns a new random key. `crypto.randomUUID` requires https. */
 export function newKey() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -1,4 +1,4 @@
-// One counsel: what was said, and saying more. A message keeps its key until it has been answered, over retries and reloads.
+// The view of one counsel. A message keeps its idempotency key until it has a reply, through retries and reloads.
 import { all, api, newKey } from "./api.js";
 import { byId, el, moment, notify, quiet } from "./dom.js";
 
@@ -6,7 +6,7 @@ const LONGEST = 80;
 const LIKE = "COUNSEL_MESSAGE_REACTION_LIKE";
 const DISLIKE = "COUNSEL_MESSAGE_REACTION_DISLIKE";
 
-/** The counsel that is shown: its path, whether it still is shown, whom to tell that tokens have changed, the message under way. */
+/** The shown counsel: its path, whether it is still shown, the callback for changed tokens, and the pending message. */
 let chat = null;
 
 export async function showChat(counselorId, counselId, current, tokensChanged) {
@@ -29,7 +29,7 @@ export async function showChat(counselorId, counselId, current, tokensChanged) {
   byId("message-input").focus();
 }
 
-/** A message that was under way when the page was left can still be sent, under its old key. */
+/** Restores a message that was pending when the page was closed, with its key. */
 function resume(here, last) {
   const pending = JSON.parse(sessionStorage.getItem(here.slot) ?? "null");
   if (pending === null) return;
@@ -119,7 +119,7 @@ async function deliver(here, item) {
   toEnd();
 }
 
-/** The list may have been loaded while the answer was on its way, so each message is shown once, by its id. */
+/** Shows each message once by its id: the list may have been loaded while a reply was on its way. */
 function answered(here, item, { createdCounselMessage, counselorResponseMessage }) {
   const shown = (id) => byId("messages").querySelector(`[data-message-id="${CSS.escape(id)}"]`);
   const other = shown(createdCounselMessage.id);
@@ -153,14 +153,14 @@ function failed(here, item, why) {
     el("button", { type: "button", data: { testid: "discard" }, onclick: discard }, "지우기")));
 }
 
-/** This message has its end. A newer one under the same counsel is left alone. */
+/** Forgets a finished message. A newer message of the same counsel stays stored. */
 function forget(here, key) {
   const kept = JSON.parse(sessionStorage.getItem(here.slot) ?? "null");
   if (kept?.key === key) sessionStorage.removeItem(here.slot);
   if (here.pending?.key === key) here.pending = null;
 }
 
-/** As the gateway counts: without the space around it, in characters and not in UTF-16 units. */
+/** Counts as the gateway does: without surrounding spaces, in characters instead of UTF-16 units. */
 function update() {
   const length = [...byId("message-input").value.trim()].length;
   byId("message-count").textContent = `${length} / ${LONGEST}`;

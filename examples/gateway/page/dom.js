@@ -1,4 +1,4 @@
-// Elements by id, and new ones. Text is always a text node: nothing that anybody wrote becomes markup.
+// Finds and creates elements. Text is always a text node, so that user input never becomes markup.
 
 export const byId = (id) => document.getElementById(id);
 
@@ -11,7 +11,7 @@ export function el(tag, { data = {}, aria = {}, ...properties } = {}, ...childre
   return element;
 }
 
-/** A moment as people here write it. */
+/** Formats a time for Korean readers. */
 export function moment(text) {
   const date = new Date(text);
   return Number.isNaN(date.getTime())
@@ -19,7 +19,7 @@ export function moment(text) {
     : date.toLocaleString("ko-KR", { month: "long", day: "numeric", hour: "numeric", minute: "2-digit" });
 }
 
-/** Shows what went wrong; `retry` is what the button does, if trying again makes sense. */
+/** Shows an error; `retry` is the action of the button, when a retry makes sense. */
 export function notify(error, retry) {
   const details = error.details?.length ? ` (${error.details.join(", ")})` : "";
   byId("notice-text").textContent = `${error.message}${details}`;
@@ -29,7 +29,7 @@ export function notify(error, retry) {
   byId("notice").hidden = false;
 }
 
-/** Takes the last error away. */
+/** Hides the last error. */
 export function quiet() {
   byId("notice").hidden = true;
   delete byId("notice").dataset.code;

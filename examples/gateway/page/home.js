@@ -1,4 +1,4 @@
-// Whom to talk to: the counsellors, one of them with the ice-breakers, and what was said before.
+// The views of the counsellors, of one counsellor with its bubbles, and of the counsels so far.
 import { all, api, newKey } from "./api.js";
 import { byId, el, moment, notify, quiet } from "./dom.js";
 
@@ -69,7 +69,7 @@ function opening(busy) {
   for (const button of document.querySelectorAll("#view-counselor button")) button.disabled = busy;
 }
 
-/** Opens a counsel. The key stays the same until the attempt has ended one way or the other. */
+/** Opens a counsel. The key stays the same until the attempt succeeds or is refused. */
 async function open(counselorId, body, current, tokensChanged) {
   const attempt = `open:${counselorId}:${body.bubbleId ?? ""}:${body.responseOptionNo ?? ""}`;
   const key = sessionStorage.getItem(attempt) ?? newKey();

@@ -1,10 +1,10 @@
-// Starts: a session, then the view that the address names.
+// The start of the page: begins a session, then shows the view of the address.
 import { api } from "./api.js";
 import { listen, showChat } from "./chat.js";
 import { byId, moment, notify, quiet } from "./dom.js";
 import { showCounselor, showHome } from "./home.js";
 
-/** Counts views, so that an answer that comes after its view has gone is dropped. */
+/** Counts views, so that a response that arrives after its view was left is dropped. */
 let view = 0;
 
 async function start() {
@@ -45,11 +45,11 @@ async function showTokens() {
     Object.assign(tokens.dataset, { remaining, max, reserved });
     tokens.hidden = false;
   } catch {
-    // What is left is worth a look, not an alarm; the next exchange asks again.
+    // A failure is ignored here, because the next exchange loads the balance again.
   }
 }
 
-/** Now, and once more when the news of the reply has reached the wallet. */
+/** Loads the balance now, and again after the event of the reply has reached the wallet. */
 function tokensChanged() {
   showTokens();
   setTimeout(showTokens, 1500);

@@ -1,46 +1,45 @@
-//! Access tokens: who somebody is, signed. HS256, 30 days.
+//! Access tokens: signed statements of a person's identity. HS256, valid for 30 days.
 use crate::error::Error;
 use contracts::v1::model::Authority;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, errors::ErrorKind};
 use serde::{Deserialize, Serialize};
+use service_auth::{Key, Person};
 use std::time::Duration;
-use trust::{Key, Person};
 use uuid::Uuid;
 
-/// How long a token holds, and its cookie with it.
+/// The lifetime of a token and of its cookie.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// How far clocks may differ.
+/// The accepted difference between clocks.
 const LEEWAY: Duration = Duration::from_secs(30);
-/// Ours are some 400 bytes; nothing longer is worth a hash.
+/// The longest accepted token in bytes. Own tokens have about 400 bytes, so a longer one is not verified.
 const LONGEST: usize = 2048;
 
-/// Who signs, for whom, and what for. Fixed: a token for something else is none.
+// A token with another issuer, audience or type is refused.
 const ISSUER: &str = "hearlers-gateway";
 const AUDIENCE: &str = "hearlers";
 const ACCESS: &str = "access";
 
-/// What a token says.
+/// The claims of a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Claims {
-    /// The person.
     pub(crate) id: Uuid,
-    /// How they proved who they are: `AUTH_CHANNEL_UNLINKED`.
+    /// The way of login: `AUTH_CHANNEL_UNLINKED`.
     pub(crate) auth_channel: String,
-    /// What they may do: `AUTHORITY_USER`.
+    /// The permissions: `AUTHORITY_USER`.
     pub(crate) authority: String,
-    /// `access`.
+    /// Always `access`.
     pub(crate) typ: String,
-    /// Who signed it.
+    /// The issuer.
     pub(crate) iss: String,
-    /// Whom it is for.
+    /// The audience.
     pub(crate) aud: String,
-    /// When it was signed, in seconds.
+    /// The time of signing, in Unix seconds.
     pub(crate) iat: i64,
-    /// When it ends, in seconds.
+    /// The time of expiry, in Unix seconds.
     pub(crate) exp: i64,
 }
 impl Claims {
-    /// An access token's, from now on.
+    /// Builds the claims of an access token that is valid from now on.
     pub(crate) fn access(id: Uuid, auth_channel: impl Into<String>, authority: impl Into<String>) -> Self {
         let now = chrono::Utc::now().timestamp();
         Claims {
@@ -54,18 +53,19 @@ impl Claims {
             exp: now + LIFETIME.as_secs().cast_signed(),
         }
     }
-    /// Whom it names, if the services know what they may do.
+    /// Returns the person, or `None` when the authority is unknown to the services.
     pub(crate) fn person(&self) -> Option<Person> {
-        let authority = Authority::from_str_name(&self.authority).filter(|it| *it != Authority::Unspecified);
+        let authority =
+            Authority::from_str_name(&self.authority).filter(|authority| *authority != Authority::Unspecified);
         authority.map(|authority| Person { id: self.id, authority })
     }
-    /// The same person's, from now on.
+    /// Builds claims for the same person with a new expiry.
     pub(crate) fn renewed(&self) -> Self {
         Claims::access(self.id, &self.auth_channel, &self.authority)
     }
 }
 
-/// Signs and checks.
+/// Signs and verifies access tokens.
 pub(crate) struct AccessTokens {
     sign: EncodingKey,
     check: DecodingKey,
@@ -73,7 +73,7 @@ pub(crate) struct AccessTokens {
 }
 impl AccessTokens {
     pub(crate) fn new(secret: &Key) -> Self {
-        // The algorithm is ours to say, never the token's.
+        // The algorithm is fixed here; the token's header must not choose it.
         let mut rules = Validation::new(Algorithm::HS256);
         rules.set_issuer(&[ISSUER]);
         rules.set_audience(&[AUDIENCE]);
@@ -98,6 +98,6 @@ impl AccessTokens {
             ErrorKind::ExpiredSignature => Error::expired_token(),
             _ => Error::bad_token(),
         })?;
-        Some(claims.claims).filter(|it| it.typ == ACCESS).ok_or_else(Error::bad_token)
+        Some(claims.claims).filter(|claims| claims.typ == ACCESS).ok_or_else(Error::bad_token)
     }
 }

@@ -1,51 +1,49 @@
-//! What may be set, each with its default and its reason. Whatever is wrong is said all at once.
+//! The program's settings with their defaults. All invalid settings are reported at once.
 use axum::http::Uri;
 use clap::Parser;
-use std::{net::SocketAddr, time::Duration};
-use trust::{
+use service_auth::{
     Key, Proof,
     secrets::{self, Name, given},
     settings::ProofArgs,
 };
+use std::{net::SocketAddr, time::Duration};
 
 const JWT_SECRET: Name = Name { variable: "HEARLERS_JWT_SECRET", flag: "--jwt-secret" };
 
 /// The gateway: REST in, gRPC out, and the web page.
-///
-/// Values are text here, so that [`check`](Args::check) can report all that is wrong and not only the first.
+// Values are text here, so that `check` can report all invalid settings and not only the first one.
 #[derive(Parser)]
 #[command(name = "gateway", version, about)]
 pub struct Args {
-    /// Where to listen: IP address and port.
+    /// Address of the HTTP server: IP address and port.
     #[arg(long, env = "HEARLERS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
     listen: String,
-    /// The user service, for example http://127.0.0.1:50051.
+    /// URL of the user service, for example http://127.0.0.1:50051.
     #[arg(long, env = "HEARLERS_USER_SERVICE", value_name = "URL")]
     user_service: Option<String>,
-    /// The counseling service, for example http://127.0.0.1:50052.
+    /// URL of the counseling service, for example http://127.0.0.1:50052.
     #[arg(long, env = "HEARLERS_COUNSELING_SERVICE", value_name = "URL")]
     counseling_service: Option<String>,
-    /// What access tokens are signed with: at least 32 bytes, the same for all gateways.
+    /// Secret that signs access tokens: at least 32 bytes, the same for all gateways.
     #[arg(long, env = "HEARLERS_JWT_SECRET", hide_env_values = true, value_name = "SECRET")]
     jwt_secret: Option<String>,
-    /// A file with that secret.
+    /// File that contains that secret.
     #[arg(long, env = "HEARLERS_JWT_SECRET_FILE", value_name = "FILE")]
     jwt_secret_file: Option<String>,
-    /// Where health and metrics can be asked for over HTTP: IP address and port. Nowhere unless given.
+    /// Address of the HTTP endpoints for health and metrics: IP address and port. They are disabled when it is not set.
     #[arg(long, env = "HEARLERS_OPERATIONS", value_name = "ADDRESS")]
     operations: Option<String>,
-    /// Mark cookies Secure always (true), not only behind a proxy that says X-Forwarded-Proto: https (false).
+    /// Mark cookies as Secure always (true), or only behind a proxy that sends X-Forwarded-Proto: https (false).
     #[arg(long, env = "HEARLERS_SECURE_COOKIES", default_value = "false", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     secure_cookies: String,
-    /// How the services know that it is the gateway.
     #[command(flatten)]
     proof: ProofArgs,
 }
 impl Args {
-    /// Where to listen, and how.
+    /// Validates the settings and returns the address to listen on.
     ///
     /// # Errors
-    /// Everything that is wrong, each with the names of its variable and flag and with what is accepted.
+    /// Returns all invalid settings, each with its variable, its flag and the accepted values.
     pub fn check(self) -> Result<(SocketAddr, Config), Wrong> {
         let mut wrong = Vec::new();
         let listen = self.listen.parse();
@@ -62,7 +60,7 @@ impl Args {
             ("HEARLERS_USER_SERVICE", "--user-service", &self.user_service),
             ("HEARLERS_COUNSELING_SERVICE", "--counseling-service", &self.counseling_service),
         ] {
-            if !value.as_deref().is_some_and(|it| is_service(it, scheme)) {
+            if !value.as_deref().is_some_and(|url| is_service(url, scheme)) {
                 wrong.push(format!("{name} ({flag}): a URL {scheme}://HOST:PORT"));
             }
         }
@@ -93,14 +91,14 @@ impl Args {
     }
 }
 
-/// Whether this is a URL that the gateway can ask: with TLS where there are certificates, without a path.
+/// Returns whether this is a usable URL of a service: with TLS when there are certificates, and without a path.
 fn is_service(url: &str, scheme: &str) -> bool {
-    url.parse::<Uri>().is_ok_and(|it| {
-        it.scheme_str() == Some(scheme) && it.host().is_some() && it.path() == "/" && it.query().is_none()
+    url.parse::<Uri>().is_ok_and(|uri| {
+        uri.scheme_str() == Some(scheme) && uri.host().is_some() && uri.path() == "/" && uri.query().is_none()
     })
 }
 
-/// What is wrong with the configuration, one line each.
+/// The invalid settings, one line each.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the configuration is not complete:\n  {}", .0.join("\n  "))]
 pub struct Wrong(Vec<String>);
@@ -110,28 +108,28 @@ impl Wrong {
     }
 }
 
-/// What a gateway needs to know.
+/// The validated settings.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// URL of the user service.
     pub user_service: String,
     /// URL of the counseling service.
     pub counseling_service: String,
-    /// What access tokens are signed with.
+    /// The secret that signs access tokens.
     pub jwt_secret: Key,
-    /// How the services know that it is the gateway.
+    /// The proof with which the gateway authenticates to the services.
     pub proof: Proof,
-    /// Where health and metrics can be asked for, if anywhere.
+    /// The address of the HTTP endpoints for health and metrics; they are disabled when absent.
     pub operations: Option<SocketAddr>,
-    /// Cookies are Secure whatever the proxy says.
+    /// Marks cookies as Secure regardless of the proxy.
     pub secure_cookies: bool,
-    /// How long a reply may take: over the responder's 30 s, under the token hold's 60 s.
+    /// The time limit of a reply: more than the 30 s of an exchange, less than the 60 s of a token hold.
     pub reply_deadline: Duration,
-    /// How long everything else may take.
+    /// The time limit of all other calls.
     pub deadline: Duration,
 }
 impl Config {
-    /// With the defaults of all that has one.
+    /// Creates a configuration with default values.
     pub fn new(
         user_service: impl Into<String>,
         counseling_service: impl Into<String>,
@@ -149,7 +147,7 @@ impl Config {
             deadline: Duration::from_secs(10),
         }
     }
-    /// Checks what [`Args::check`] checks, for those that come without flags.
+    /// Validates the URLs of a configuration that was not built from flags.
     pub(crate) fn check(&self) -> Result<(), Wrong> {
         let services = [("user_service", &self.user_service), ("counseling_service", &self.counseling_service)];
         let scheme = if self.proof.certificates().is_some() { "https" } else { "http" };

@@ -1,4 +1,4 @@
-//! `{message, data, timestamp}`: the shape of every answer that went well. Its twin is in `error.rs`.
+//! The envelope of a successful response: `{message, data, timestamp}`. The envelope of errors is in `error.rs`.
 use axum::{
     Json,
     http::StatusCode,
@@ -7,41 +7,41 @@ use axum::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// An answer that went well.
+/// A successful response.
 pub(crate) struct Success<T> {
     status: StatusCode,
     message: &'static str,
     data: T,
 }
-/// What is asked for is there, or done.
+/// Builds a response with status 200.
 pub(crate) fn ok<T: Serialize>(message: &'static str, data: T) -> Success<T> {
     Success { status: StatusCode::OK, message, data }
 }
-/// Something new is there.
+/// Builds a response with status 201.
 pub(crate) fn created<T: Serialize>(message: &'static str, data: T) -> Success<T> {
     Success { status: StatusCode::CREATED, message, data }
 }
 impl<T: Serialize> IntoResponse for Success<T> {
     fn into_response(self) -> Response {
-        let data = serde_json::to_value(self.data).expect("an answer has text keys and plain values");
+        let data = serde_json::to_value(self.data).expect("a response has text keys and plain values");
         let body = json!({ "message": self.message, "data": data, "timestamp": timestamp() });
         (self.status, Json(without_nulls(body))).into_response()
     }
 }
 
-/// Here and not on each field, so that no answer can forget it.
+/// Removes nulls from the whole response, so that no field needs an attribute for it.
 fn without_nulls(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
-            let told = fields.into_iter().filter(|(_, value)| !value.is_null());
-            told.map(|(name, value)| (name, without_nulls(value))).collect()
+            let present = fields.into_iter().filter(|(_, value)| !value.is_null());
+            present.map(|(name, value)| (name, without_nulls(value))).collect()
         }
         Value::Array(items) => items.into_iter().map(without_nulls).collect(),
         plain => plain,
     }
 }
 
-/// Now, in UTC, as every envelope says it.
+/// Formats the current time in UTC for an envelope.
 pub(crate) fn timestamp() -> String {
     chrono::Utc::now().format("%Y-%m-%d %H:%M:%S").to_string()
 }

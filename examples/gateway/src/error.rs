@@ -1,4 +1,4 @@
-//! What goes wrong, as HTTP says it: one table for what the gateway finds itself, one for the services' status codes.
+//! Errors as HTTP responses: the gateway's own errors, and the mapping of the services' status codes.
 use crate::envelope::timestamp;
 use axum::{
     Json,
@@ -8,11 +8,11 @@ use axum::{
 use contracts::NO_REMAINING_TOKENS;
 use cqrs_core::grpc;
 use serde_json::json;
+use service_auth::Refused;
 use std::{error::Error as _, time::Duration};
 use tonic::{Code, Status};
-use trust::Refused;
 
-/// An answer that is an error: the other envelope.
+/// An error response with its own envelope.
 #[derive(Debug)]
 pub(crate) struct Error {
     status: StatusCode,
@@ -20,11 +20,11 @@ pub(crate) struct Error {
     message: &'static str,
     details: Vec<String>,
     retry_after: Option<Duration>,
-    /// A service does not believe that this is the gateway: it is set up wrongly, and nobody else can help it.
-    disbelieved: bool,
+    /// True when a service refused the gateway's own proof, which is a fault of the configuration.
+    unauthenticated: bool,
 }
 
-/// What the gateway finds itself: the code is the name.
+// The gateway's own errors; their code is a name.
 impl Error {
     pub(crate) fn invalid(detail: impl Into<String>) -> Self {
         let details = vec![detail.into()];
@@ -55,18 +55,20 @@ impl Error {
     pub(crate) fn expired_token() -> Self {
         Error::new(StatusCode::UNAUTHORIZED, "ACCESS_TOKEN_EXPIRED", "접근 토큰이 만료되었습니다.")
     }
-    /// An id that nothing has. The same answer whether the gateway or a service finds it, so that nobody learns what others have.
+    /// The error of an unknown id. It is the same for the gateway and the services, so that it reveals nothing about
+    /// other
+    /// people's data.
     pub(crate) fn unknown_id() -> Self {
         Error::of(Code::NotFound)
     }
-    /// A service answered without what it promises.
+    /// The error of a response that lacks a required field.
     pub(crate) fn broken() -> Self {
         Error::of(Code::Internal)
     }
     pub(crate) fn deadline() -> Self {
         Error::of(Code::DeadlineExceeded)
     }
-    /// Services that are needed do not answer.
+    /// The error of unreachable services.
     pub(crate) fn down(details: Vec<String>) -> Self {
         Error { details, ..Error::of(Code::Unavailable) }
     }
@@ -74,16 +76,16 @@ impl Error {
         self.code == "E40401"
     }
 
-    /// Whether nobody was there to answer, or nobody who believes this gateway.
-    pub(crate) fn is_no_use(&self) -> bool {
-        self.disbelieved || matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)
+    /// Returns whether the service was unreachable or refused the gateway's proof.
+    pub(crate) fn is_outage(&self) -> bool {
+        self.unauthenticated || matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)
     }
 
     fn new(status: StatusCode, code: &'static str, message: &'static str) -> Self {
         let retry_after = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(Duration::from_secs(1));
-        Error { status, code, message, details: Vec::new(), retry_after, disbelieved: false }
+        Error { status, code, message, details: Vec::new(), retry_after, unauthenticated: false }
     }
-    /// The table of status codes.
+    /// Maps a status code of a service.
     fn of(code: Code) -> Self {
         let (status, code, message) = match code {
             Code::InvalidArgument => (StatusCode::BAD_REQUEST, "E40001", "입력값이 올바르지 않습니다."),
@@ -103,7 +105,7 @@ impl Error {
                 "E50301",
                 "서비스를 잠시 사용할 수 없습니다. 잠시 후 다시 시도해 주세요.",
             ),
-            // tonic's word for a deadline that has passed, on both sides, is CANCELLED.
+            // tonic reports a passed deadline as CANCELLED on both sides.
             Code::DeadlineExceeded | Code::Cancelled => {
                 (StatusCode::GATEWAY_TIMEOUT, "E50401", "응답이 지연되고 있습니다. 잠시 후 다시 시도해 주세요.")
             }
@@ -117,41 +119,43 @@ impl Error {
 
 impl From<Status> for Error {
     fn from(status: Status) -> Self {
-        let told = grpc::details(&status);
-        if Refused::told_by(&status) {
+        let details = grpc::details(&status);
+        if Refused::is_reported_by(&status) {
             tracing::error!(
                 message = status.message(),
-                "a service does not believe this gateway: secret or certificate differ"
+                "gateway: a service refused the gateway's proof; check that the internal secret and the certificates match"
             );
-            return Error { disbelieved: true, ..Error::of(Code::Internal) };
+            return Error { unauthenticated: true, ..Error::of(Code::Internal) };
         }
-        if told.reason.as_deref() == Some(NO_REMAINING_TOKENS) {
+        if details.reason.as_deref() == Some(NO_REMAINING_TOKENS) {
             return Error::new(StatusCode::FORBIDDEN, NO_REMAINING_TOKENS, "남은 메시지 토큰이 없습니다.");
         }
-        let mut error = Error::of(if is_outage(&status) { Code::Unavailable } else { status.code() });
+        let mut error = Error::of(if is_broken_connection(&status) { Code::Unavailable } else { status.code() });
         if error.status.is_server_error() {
-            tracing::warn!(code = ?status.code(), message = status.message(), "a service did not answer as it should");
-        } else if told.fields.is_empty() && explains(status.code()) {
+            tracing::warn!(code = ?status.code(), message = status.message(), "gateway: a call to a service failed");
+        } else if details.fields.is_empty() && explains(status.code()) {
             error.details.push(status.message().to_owned());
         }
-        error.details.extend(told.fields.iter().map(|(field, what)| format!("{}: {what}", in_json(field))));
-        error.retry_after = told.retry_after.or(error.retry_after);
+        error.details.extend(details.fields.iter().map(|(field, accepted)| format!("{}: {accepted}", in_json(field))));
+        error.retry_after = details.retry_after.or(error.retry_after);
         error
     }
 }
 
-/// Connections that break in the middle are UNKNOWN or INTERNAL to tonic; a service that answers has no source.
-fn is_outage(status: &Status) -> bool {
+/// Returns whether a connection broke during a call. tonic reports it as UNKNOWN or INTERNAL with a source; the status
+/// of a
+/// service has no source.
+fn is_broken_connection(status: &Status) -> bool {
     matches!(status.code(), Code::Unknown | Code::Internal) && status.source().is_some()
 }
 
-/// Whether a status of this code says something that a person can use. The others would only show how the services are built.
+/// Returns whether the message of this code is useful to a person. Other messages would reveal internals.
 fn explains(code: Code) -> bool {
     use Code::{AlreadyExists, FailedPrecondition, InvalidArgument, OutOfRange, ResourceExhausted};
     matches!(code, InvalidArgument | FailedPrecondition | OutOfRange | AlreadyExists | ResourceExhausted)
 }
 
-/// A field of `proto/` as JSON calls it.
+/// Converts the name of a field in `proto/` to its JSON name.
 fn in_json(field: &str) -> String {
     if field == "birthday" {
         return "birthYear".to_owned();
@@ -183,7 +187,7 @@ impl IntoResponse for Error {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn fields_are_called_as_json_calls_them() {
+    fn proto_field_names_become_json_names() {
         assert_eq!(super::in_json("response_option_no"), "responseOptionNo");
         assert_eq!(super::in_json("message"), "message");
         assert_eq!(super::in_json("birthday"), "birthYear");

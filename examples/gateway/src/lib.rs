@@ -1,9 +1,11 @@
-//! The REST gateway: HTTP in, gRPC out. It holds no data: who asks comes from a signed token, everything else from the services.
+//! The REST gateway: it translates HTTP to gRPC. It stores no data; the caller comes from a signed token.
 //!
-//! One request, top down: `http` routes it, `extract` reads who asks and with which key, `upstream` asks the services,
-//! `json` says how their answer looks, `envelope` and `error` wrap it.
-use cqrs_core::{app::DRAIN, operations::http_listener};
-use tokio::{net::TcpListener, sync::oneshot};
+//! A request passes these modules: `http` routes it, `extract` reads the caller and the metadata, `upstream` calls the
+//! services,
+//! `json` converts their responses, and `envelope` and `error` wrap the result.
+#![allow(missing_docs, reason = "examples are not published")]
+use cqrs_core::{app::DRAIN, net::Listener};
+use tokio::sync::oneshot;
 
 mod access_token;
 mod config;
@@ -18,29 +20,30 @@ mod upstream;
 pub use config::{Args, Config, Wrong};
 pub use http::{Gateway, router};
 
-/// Serves until `shutdown` is ready, then finishes what is under way, for at most [`DRAIN`]. A reply that takes longer is not lost:
-/// asked for again with its key, it goes on where it was.
+/// Serves until `shutdown` is ready, then finishes open requests for at most [`DRAIN`]. A reply that takes longer is
+/// not lost: a
+/// retry with the same idempotency key resumes it.
 ///
 /// # Errors
-/// The listener breaks.
+/// Fails when the listener fails.
 pub async fn serve(
-    listener: TcpListener,
+    listener: impl Into<Listener>,
     gateway: Gateway,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
-    let app = router(gateway.clone());
-    tracing::info!(listen = %listener.local_addr()?, "the gateway listens");
-    let (told, stopping) = oneshot::channel();
-    let server = axum::serve(http_listener(listener), app).with_graceful_shutdown(async move {
+    let (listener, app) = (listener.into(), router(gateway.clone()));
+    tracing::info!(listen = %listener.local_addr()?, "gateway: listening");
+    let (notify, stopping) = oneshot::channel();
+    let server = axum::serve(listener, app).with_graceful_shutdown(async move {
         shutdown.await;
-        gateway.stops();
-        tracing::info!("the gateway finishes what is under way");
-        let _ = told.send(()); // nobody waits when the server has already failed
+        gateway.begin_shutdown();
+        tracing::info!("gateway: shutting down; open requests are finished first");
+        let _ = notify.send(()); // the receiver is gone when the server has failed already
     });
     tokio::select! {
         done = server => Ok(done?),
         () = async { let _ = stopping.await; tokio::time::sleep(DRAIN).await } => {
-            tracing::warn!("requests were still under way");
+            tracing::warn!("gateway: the time limit of the shutdown passed; open requests were cancelled");
             Ok(())
         }
     }

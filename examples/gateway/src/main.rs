@@ -1,9 +1,8 @@
-//! The gateway as a program: `gateway --help` lists what can be set.
+//! The gateway as a program; `gateway --help` lists its settings.
 use anyhow::{Context, Error};
 use clap::Parser;
-use cqrs_core::operations::Program;
+use cqrs_core::{net::Listener, operations::Program};
 use gateway::Gateway;
-use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -16,7 +15,7 @@ async fn main() -> anyhow::Result<()> {
     let gateway = Gateway::new(config)?;
     let program = program.watch(gateway.clone());
     program.listen(operations).await.map_err(Error::from_boxed)?;
-    let listener = TcpListener::bind(listen).await.with_context(|| listen.to_string())?;
-    program.serves();
-    gateway::serve(listener, gateway, program.asked_to_end()).await
+    let listener = Listener::bind(listen).await.with_context(|| listen.to_string())?;
+    program.mark_ready();
+    gateway::serve(listener, gateway, program.shutdown_signal()).await
 }

@@ -1,6 +1,7 @@
-//! The whole of it in one file: a command, an event, an aggregate, a read model and a query, in memory.
+//! A complete application in one file: a command, an event, an aggregate, a read model and a query, in memory.
 use cqrs_core::{
-    Aggregate, App, Change, Command, Event, Evolve, Never, Query, Repo, Result, Rows, View, Views, handler, projection,
+    Aggregate, App, Change, Command, Event, Evolve, HandlerResult, Infallible, Query, Repo, StateStored, View, Views,
+    handler, projection,
 };
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +31,7 @@ struct RegisterUser {
 }
 
 #[handler]
-async fn register_user(command: RegisterUser, users: Repo<User>) -> Result<(), Never> {
+async fn register_user(command: RegisterUser, users: Repo<User>) -> HandlerResult<(), Infallible> {
     users.create(UserRegistered { email: command.email })?;
     Ok(())
 }
@@ -48,18 +49,18 @@ fn greet(event: &UserRegistered) -> Change<Greeting> {
 struct FindGreeting(String);
 
 #[handler]
-async fn find_greeting(query: FindGreeting, greetings: Views<Greeting>) -> Result<Option<Greeting>, Never> {
-    Ok(greetings.get(&query.0).await?)
+async fn find_greeting(query: FindGreeting, greetings: Views<Greeting>) -> HandlerResult<Option<Greeting>, Infallible> {
+    Ok(greetings.find(&query.0).await?)
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let app = App::new("quickstart").discover(module_path!()).aggregate(Rows::<User>::new()).build()?;
+    let app = App::builder("quickstart").discover(module_path!()).aggregate(StateStored::<User>::new()).build()?;
     let _background = app.start().await?;
     app.send(RegisterUser { email: "kim@example.com".into() }).await?;
     println!("{:?}", app.send(FindGreeting("kim@example.com".into())).await?);
     match app.send(RegisterUser { email: "kim@example.com".into() }).await {
-        Ok(()) => println!("registered twice?"),
+        Ok(()) => println!("the user was registered twice"),
         Err(error) => println!("{error}"),
     }
     Ok(())

@@ -19,12 +19,12 @@ use crate::chromium::Chromium;
 use crate::machine::{Scratch, blocking};
 use crate::process::{self, Process};
 
-/// How long Chromium may take to start, and to answer anything.
+/// The time limit of starting Chromium, and of each command.
 const LIMIT: Duration = Duration::from_secs(60);
-/// How often a condition is looked at.
+/// The interval at which a condition is evaluated.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// One page in a headless Chromium of its own, with an empty profile. Dropping it ends the browser.
+/// A page in its own headless Chromium with an empty profile. Dropping it ends the browser.
 ///
 /// ```no_run
 /// # async fn example() -> anyhow::Result<()> {
@@ -52,7 +52,7 @@ struct Page {
     complaints: Vec<Complaint>,
 }
 
-/// Something that went wrong in the page.
+/// An error that the page reported.
 struct Complaint {
     text: String,
     exception: Option<u64>,
@@ -62,16 +62,16 @@ impl Browser {
     /// Starts a browser and opens a page in it.
     ///
     /// # Errors
-    /// There is no Chromium, it does not start, or the page does not load.
+    /// Fails when there is no Chromium, when it does not start, or when the page does not load.
     pub async fn open(url: &str) -> anyhow::Result<Browser> {
         let chromium = Chromium::find()?;
         let profile = Scratch::new("chromium")?;
         let mut command = process::guarded(chromium.path(), "KILL", None);
         command.args(Chromium::flags(profile.path())).args(["--remote-debugging-port=0", "about:blank"]);
-        command.env("HOME", profile.path()).process_group(0); // a group of its own, so that its helpers end with it
+        command.env("HOME", profile.path()).process_group(0); // its own process group, so that its helper processes end with it
         let mut process = Process::spawn(command, &profile.join("log"))?;
 
-        // it writes the port that it took, and the path to itself
+        // Chromium writes its port and the path of its endpoint to this file
         let port_file = profile.join("DevToolsActivePort");
         let endpoint = || fs::read_to_string(&port_file).unwrap_or_default();
         let complete = || endpoint().lines().count() == 2;
@@ -87,7 +87,7 @@ impl Browser {
         Ok(browser)
     }
 
-    /// Takes the first page, and asks to be told what goes wrong in it.
+    /// Attaches to the first page and subscribes to its errors.
     async fn attach(&self) -> anyhow::Result<()> {
         let targets = self.call("Target.getTargets", json!({})).await?;
         let mut targets = targets["targetInfos"].as_array().into_iter().flatten();
@@ -104,7 +104,7 @@ impl Browser {
     /// Opens a page and waits until it is loaded.
     ///
     /// # Errors
-    /// The address cannot be reached, or does not finish loading within a minute.
+    /// Fails when the address cannot be reached, or does not finish loading within a minute.
     pub async fn goto(&self, url: &str) -> anyhow::Result<()> {
         let answer = self.call("Page.navigate", json!({ "url": url })).await?;
         if let Some(error) = answer["errorText"].as_str() {
@@ -116,16 +116,16 @@ impl Browser {
     /// Runs JavaScript in the page and returns its value as JSON; `await` works, and a promise is awaited.
     ///
     /// # Errors
-    /// The script throws (the error says what and where), or does not finish within a minute.
+    /// Fails when the script throws (the error contains the cause and the place), or does not finish within a minute.
     pub async fn eval(&self, script: &str) -> anyhow::Result<Value> {
         let evaluate = json!({
             "expression": script,
             "replMode": true,    // allows await outside of functions
-            "userGesture": true, // or the page may not open windows or play sound
+            "userGesture": true, // otherwise the page may not open windows or play sound
         });
         let mut answer = self.run(script, "Runtime.evaluate", evaluate).await?;
         if let Some(object) = answer["result"].get("objectId") {
-            // an object comes as a reference; asked for its value, it may be a promise
+            // an object is returned as a reference, and its value may be a promise
             let resolve = json!({
                 "functionDeclaration": "async function() { return await this }",
                 "objectId": object,
@@ -137,7 +137,7 @@ impl Browser {
         Ok(answer["result"]["value"].take())
     }
 
-    /// A call that runs some script, which may throw.
+    /// Makes a call that runs a script, which may throw.
     async fn run(&self, script: &str, method: &str, params: Value) -> anyhow::Result<Value> {
         let answer = self.call(method, params).await?;
         match answer.get("exceptionDetails") {
@@ -149,11 +149,12 @@ impl Browser {
     /// Waits until a JavaScript condition is truthy, also across navigations.
     ///
     /// # Errors
-    /// It is not within `limit`: the error says what it was instead, and what the page shows.
+    /// Fails when the condition does not hold within `limit`. The error contains its last value and the text of the
+    /// page.
     pub async fn wait_for(&self, condition: &str, limit: Duration) -> anyhow::Result<()> {
         let started = Instant::now();
         loop {
-            // in a page that is just being replaced, evaluation fails: that is "not yet"
+            // evaluation fails while the page is being replaced, which counts as not yet true
             let seen = match self.eval(&format!("!!({condition})")).await {
                 Ok(Value::Bool(true)) => return Ok(()),
                 Ok(value) => value.to_string(),
@@ -169,10 +170,10 @@ impl Browser {
         }
     }
 
-    /// Saves what the page looks like as a PNG file.
+    /// Saves a screenshot of the page as a PNG file.
     ///
     /// # Errors
-    /// The file cannot be written.
+    /// Fails when the file cannot be written.
     pub async fn screenshot(&self, path: impl AsRef<Path>) -> anyhow::Result<()> {
         let answer = self.call("Page.captureScreenshot", json!({ "format": "png" })).await?;
         let data = answer["data"].as_str().context("a screenshot without data")?;
@@ -181,21 +182,22 @@ impl Browser {
         fs::write(path, image).with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// What went wrong in the page so far: uncaught exceptions, `console.error`, and what Chromium itself logged as an
-    /// error, such as a request that failed.
+    /// Returns the errors of the page so far: uncaught exceptions, `console.error`, and errors that Chromium logged,
+    /// such as
+    /// a failed request.
     ///
     /// # Errors
-    /// The browser is gone.
+    /// Fails when the browser has ended.
     pub async fn complaints(&self) -> anyhow::Result<Vec<String>> {
-        self.call("Runtime.getIsolateId", json!({})).await?; // whatever comes before its answer has been read then
+        self.call("Runtime.getIsolateId", json!({})).await?; // all earlier events are read before its response
         Ok(self.page.lock().await.complaints.iter().map(|complaint| complaint.text.clone()).collect())
     }
 
-    /// Any other command of the [DevTools protocol](https://chromedevtools.github.io/devtools-protocol/), such as
-    /// typing a key or becoming a phone.
+    /// Sends any other command of the [DevTools protocol](https://chromedevtools.github.io/devtools-protocol/), such as
+    /// typing a key or emulating a phone.
     ///
     /// # Errors
-    /// The browser refuses it, or is gone.
+    /// Fails when the browser refuses the command, or has ended.
     ///
     /// ```no_run
     /// # async fn example(browser: test_support::Browser) -> anyhow::Result<()> {
@@ -206,7 +208,7 @@ impl Browser {
     pub async fn call(&self, method: &str, params: Value) -> anyhow::Result<Value> {
         let mut page = self.page.lock().await;
         let called = timeout(LIMIT, page.call(method, params)).await;
-        called.map_err(|_| anyhow!("no answer within {LIMIT:?}")).flatten().with_context(|| method.to_owned())
+        called.map_err(|_| anyhow!("no response within {LIMIT:?}")).flatten().with_context(|| method.to_owned())
     }
 }
 
@@ -231,15 +233,15 @@ impl Page {
                 );
                 return Ok(message["result"].take());
             }
-            self.hear(&message);
+            self.record(&message);
         }
     }
 
-    /// Takes note of an event.
-    fn hear(&mut self, event: &Value) {
+    /// Records an error event.
+    fn record(&mut self, event: &Value) {
         let params = &event["params"];
         if event["method"] == "Runtime.exceptionRevoked" {
-            // a promise that somebody handled after all
+            // the rejected promise was handled later
             let revoked = params["exceptionId"].as_u64();
             self.complaints.retain(|complaint| complaint.exception.is_none() || complaint.exception != revoked);
         } else if let Some(text) = complaint(event) {
@@ -249,18 +251,18 @@ impl Page {
     }
 }
 
-/// What an event complains about, if it does.
+/// Returns the error text of an event, if it reports an error.
 fn complaint(event: &Value) -> Option<String> {
     let params = &event["params"];
     match event["method"].as_str()? {
         "Runtime.exceptionThrown" => Some(exception(&params["exceptionDetails"])),
         "Runtime.consoleAPICalled" if params["type"] == "error" => {
-            let said = params["args"].as_array()?.iter().map(|arg| match (&arg["description"], &arg["value"]) {
+            let logged = params["args"].as_array()?.iter().map(|arg| match (&arg["description"], &arg["value"]) {
                 (Value::String(description), _) => description.clone(),
                 (_, Value::String(value)) => value.clone(),
                 (_, value) => value.to_string(),
             });
-            Some(said.collect::<Vec<_>>().join(" "))
+            Some(logged.collect::<Vec<_>>().join(" "))
         }
         "Log.entryAdded" if params["entry"]["level"] == "error" => {
             let text = |field: &str| params["entry"][field].as_str().unwrap_or_default();
@@ -279,7 +281,7 @@ impl Drop for Browser {
     fn drop(&mut self) {
         blocking(|| {
             let _ = self.process.kill_group();
-            // its helpers may still be writing for a moment
+            // its helper processes may still write for a moment
             for _ in 0..50 {
                 match fs::remove_dir_all(self.profile.path()) {
                     Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

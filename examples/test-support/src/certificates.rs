@@ -1,4 +1,4 @@
-//! Certificates for tests: an authority of its own, and what it signs, as files.
+//! Certificates for tests: a certificate authority and the certificates that it signs, as files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use tempfile::TempDir;
 
-/// An authority that a test makes up. Its files go with it.
+/// A certificate authority for a test. Dropping it removes its files.
 ///
 /// ```
 /// # use test_support::Authority;
@@ -20,24 +20,22 @@ pub struct Authority {
     folder: TempDir,
 }
 
-/// A certificate and its key, PEM.
+/// The files of a certificate and its key, PEM.
 #[derive(Debug, Clone)]
 pub struct Issued {
-    /// The certificate.
     pub certificate: PathBuf,
-    /// Its key.
     pub key: PathBuf,
 }
 
 impl Authority {
-    /// A new one, which nobody else believes.
+    /// Creates a new authority, which no other program trusts.
     ///
     /// # Errors
-    /// The machine has no random numbers, or no place for files.
+    /// Fails when the machine has no random numbers or no space for files.
     pub fn new() -> anyhow::Result<Authority> {
         let mut params = CertificateParams::new(Vec::<String>::new())?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        // Not the name of what it signs: for OpenSSL a certificate whose issuer is called as itself is signed by itself.
+        // It must differ from the names it signs: OpenSSL takes a certificate with its issuer's name for self-signed.
         params.distinguished_name.push(DnType::CommonName, "an authority for tests");
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
         let folder = tempfile::tempdir()?;
@@ -45,18 +43,18 @@ impl Authority {
         Ok(Authority { issuer, folder })
     }
 
-    /// The authority's own certificate, PEM.
+    /// Returns the file of the authority's own certificate, PEM.
     pub fn file(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }
 
-    /// A certificate with these names: host names, addresses, or what a program is called.
+    /// Issues a certificate with these names: host names, addresses, or names of programs.
     ///
     /// # Errors
-    /// A name is none, or there is no place for files.
+    /// Fails when a name is invalid, or when there is no space for files.
     pub fn issue(&self, names: &[&str]) -> anyhow::Result<Issued> {
         let mut params = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())?;
-        params.distinguished_name.push(DnType::CommonName, names.first().copied().unwrap_or("nobody"));
+        params.distinguished_name.push(DnType::CommonName, names.first().copied().unwrap_or("unnamed"));
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.issuer)?;

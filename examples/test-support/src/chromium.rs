@@ -1,4 +1,4 @@
-//! Where Chromium is, and how it runs without a screen and inside a container.
+//! Finds Chromium, with the flags for running it without a screen and inside a container.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::machine;
 use crate::part::{Part, Unavailable};
 
-/// The Chromium of this machine. [`Browser`](crate::Browser) drives it; this is for a test that starts it itself.
+/// The installed Chromium. [`Browser`](crate::Browser) drives it; this type is for tests that start it themselves.
 ///
 /// ```no_run
 /// # use test_support::Chromium;
@@ -21,14 +21,14 @@ pub struct Chromium {
 }
 
 impl Chromium {
-    /// Finds Chromium or Google Chrome: the one that `CQRS_TEST_CHROMIUM` names, or one on the `PATH`.
+    /// Finds Chromium or Google Chrome: the program in `CQRS_TEST_CHROMIUM`, or one on the `PATH`.
     ///
     /// # Errors
-    /// There is none.
+    /// Fails when there is none.
     pub fn find() -> Result<Chromium, Unavailable> {
         let named = machine::variable("CQRS_TEST_CHROMIUM").map(PathBuf::from);
         if let Some(wrong) = named.as_ref().filter(|path| !machine::is_program(path)) {
-            let reason = format!("CQRS_TEST_CHROMIUM names {}, which is no program", wrong.display());
+            let reason = format!("CQRS_TEST_CHROMIUM is {}, which is not a program", wrong.display());
             return Err(Part::Chromium.broken(reason));
         }
         let path = named.or_else(|| {
@@ -38,12 +38,12 @@ impl Chromium {
             .ok_or_else(|| Part::Chromium.missing("no chromium or google-chrome on the PATH; apt-get install chromium"))
     }
 
-    /// The program.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Flags for a browser without a screen, with a profile of its own, that works in a container and calls nobody.
+    /// Returns the flags for a headless browser with its own profile, which works in a container and makes no requests
+    /// of its own.
     pub fn flags(profile: &Path) -> Vec<OsString> {
         let mut flags: Vec<OsString> = [
             "--headless",

@@ -1,25 +1,25 @@
-//! Kafka's secured doors, for tests: TLS with certificates, and a password over TLS.
+//! Kafka's secured listeners for tests: TLS with certificates, and SCRAM over TLS.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::certificates::Authority;
 
-/// What a node shows and whom it lets in.
+/// The secured listeners of a node: its certificate and the authority and password that it accepts.
 pub struct Door {
     shown: PathBuf,
     believed: PathBuf,
 }
 
 impl Door {
-    /// Who has a password.
+    /// The user name for SCRAM.
     pub const NAME: &str = "kim";
-    /// Their password.
+    /// The password for SCRAM.
     pub const PASSWORD: &str = "hunter2-hunter2";
-    /// The same, as Kafka is told.
+    /// The same credentials in Kafka's format.
     pub(crate) const USER: &str = "SCRAM-SHA-512=[name=kim,password=hunter2-hunter2]";
 
-    /// Kafka wants key and certificates in one file.
+    /// Writes the files. Kafka expects the key and the certificate in one file.
     pub(crate) fn new(authority: &Authority, folder: &Path) -> anyhow::Result<Door> {
         let issued = authority.issue(&["localhost"])?;
         let (shown, believed) = (folder.join("shown.pem"), folder.join("believed.pem"));
@@ -28,7 +28,7 @@ impl Door {
         Ok(Door { shown, believed })
     }
 
-    /// Settings, and the listeners that stand before the others.
+    /// Returns the settings, and the listeners to put before the others.
     pub(crate) fn configuration(&self, tls: u16, scram: u16) -> (String, String) {
         let (shown, believed) = (self.shown.display(), self.believed.display());
         let settings = format!(

@@ -1,4 +1,4 @@
-//! An Apache Kafka node of the test run: something to publish to, and a broker to stop, kill and freeze.
+//! An Apache Kafka node for tests, which may be stopped, killed and frozen.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -17,34 +17,34 @@ use crate::part::{Part, Unavailable};
 use crate::process::{self, Process, Signal};
 use crate::proxy::Proxy;
 
-/// How long a node may take to start or to stop: it takes seconds, but on a busy machine a JVM takes its time.
+/// The time limit of starting and stopping a node. It usually takes seconds, but longer on a busy machine.
 const LIMIT: Duration = Duration::from_secs(90);
-/// How often a port may turn out to be taken between looking for it and using it.
+/// The number of attempts when a port is taken between finding and using it.
 const PORTS_TO_TRY: usize = 2;
-/// What does not depend on where the node runs.
+/// The settings that do not depend on ports and folders.
 const SETTINGS: &str = include_str!("../../deploy/kafka.properties");
-/// Any 16 bytes in base64 will do for a cluster of one.
+/// The cluster id: any 16 bytes in base64.
 const CLUSTER_ID: &str = "Y3Fycy10ZXN0LWJyb2tlcg";
 
-/// Nodes start one after the other: many JVMs that warm up at once miss their own heartbeats on a small machine.
+/// Serialises the start of nodes: many JVMs that warm up at once miss their own heartbeats on a small machine.
 static STARTING: Mutex<()> = Mutex::new(());
 
 static SHARED: OnceLock<Result<Kafka, Unavailable>> = OnceLock::new();
 
-/// An Apache Kafka node (KRaft, broker and controller in one): a child of this process, or the cluster that
-/// `CQRS_TEST_KAFKA` names.
+/// An Apache Kafka node (KRaft, broker and controller in one): a child of this process, or the cluster in
+/// `CQRS_TEST_KAFKA`.
 ///
-/// Topics are not created by mentioning them, and a group's first member need not wait for others. Its methods
-/// block for a moment; they may be called from async tests as they are.
+/// Topics are not created automatically, and the first member of a consumer group does not wait for others. The methods
+/// block for a short time and may be called from async tests.
 ///
 /// ```no_run
 /// # use test_support::Kafka;
 /// let kafka = Kafka::start()?;
 /// println!("bootstrap.servers={}", kafka.bootstrap());
 ///
-/// kafka.freeze()?; // as a garbage collection of a minute would
+/// kafka.freeze()?; // as a long garbage collection does
 /// kafka.thaw()?;
-/// kafka.kill()?; // -9, and really gone when this returns
+/// kafka.kill()?; // SIGKILL; the process has ended when this returns
 /// kafka.start_again()?; // same port, same data
 /// # Ok::<(), anyhow::Error>(())
 /// ```
@@ -53,7 +53,7 @@ pub struct Kafka {
     node: Option<Node>,
 }
 
-/// A node of our own.
+/// A node that this process started.
 struct Node {
     process: Mutex<Option<Process>>,
     installed: Installed,
@@ -62,33 +62,33 @@ struct Node {
     door: Option<Door>,
 }
 
-/// What is on this machine to start a node with.
+/// The installed programs and jars.
 struct Installed {
     java: PathBuf,
     libs: PathBuf,
 }
 
 struct Ports {
-    /// TLS that asks for a certificate, and TLS that asks for a password.
+    /// The listener for client certificates. `scram` is the listener for passwords, also over TLS.
     tls: u16,
     scram: u16,
     clients: u16,
     controller: u16,
-    /// Clients that came through the proxy are sent back to its port, not past it.
+    /// The listener behind the proxy. It advertises the proxy's port, so that clients do not bypass the proxy.
     proxied: u16,
     proxy: u16,
 }
 
 impl Kafka {
-    /// Starts a node of its own, which a test may kill and freeze. Dropping it ends it and removes its data.
+    /// Starts a separate node, which a test may kill and freeze. Dropping it ends the node and removes its data.
     ///
     /// # Errors
-    /// Java or Kafka's jars are not there, or the node does not start.
+    /// Fails when Java or Kafka's jars are missing, or when the node does not start.
     pub fn start() -> Result<Kafka, Unavailable> {
         Kafka::start_with(None)
     }
 
-    /// The same, with two doors more: one for who shows a certificate of this authority, one for who knows a password.
+    /// Starts a separate node with two more listeners: one for certificates of this authority, and one for a password.
     ///
     /// # Errors
     /// As [`Kafka::start`].
@@ -96,14 +96,14 @@ impl Kafka {
         Kafka::start_with(Some(authority))
     }
 
-    /// The door where a certificate is asked for.
+    /// Returns the address of the listener that requires a client certificate.
     pub fn tls(&self) -> Option<String> {
-        self.node.as_ref().filter(|it| it.door.is_some()).map(|it| format!("localhost:{}", it.ports.tls))
+        self.node.as_ref().filter(|node| node.door.is_some()).map(|node| format!("localhost:{}", node.ports.tls))
     }
 
-    /// The door where [`Door::NAME`]'s password is asked for, over TLS.
+    /// Returns the address of the listener that requires the password of [`Door::NAME`], over TLS.
     pub fn scram(&self) -> Option<String> {
-        self.node.as_ref().filter(|it| it.door.is_some()).map(|it| format!("localhost:{}", it.ports.scram))
+        self.node.as_ref().filter(|node| node.door.is_some()).map(|node| format!("localhost:{}", node.ports.scram))
     }
 
     fn start_with(authority: Option<&Authority>) -> Result<Kafka, Unavailable> {
@@ -114,8 +114,9 @@ impl Kafka {
         })
     }
 
-    /// The broker that every test of this process shares: the one that `CQRS_TEST_KAFKA` names, or a node that is
-    /// started by the first who asks. Tests use topics and groups with names of their own.
+    /// Returns the broker that all tests of this process share: the one in `CQRS_TEST_KAFKA`, or a node that the first
+    /// call
+    /// starts. Tests use unique names for topics and groups.
     ///
     /// # Errors
     /// As [`Kafka::start`].
@@ -135,33 +136,34 @@ impl Kafka {
         .map_err(Unavailable::clone)
     }
 
-    /// Whether there is something to start, without starting it.
+    /// Checks that a node could be started, without starting it.
     pub(crate) fn find() -> Result<(), Unavailable> {
         Installed::find().map(drop)
     }
 
-    /// Whether [`Kafka::shared`] has something to start or to use.
+    /// Checks that [`Kafka::shared`] could start or use a broker.
     pub(crate) fn find_shared() -> Result<(), Unavailable> {
         if machine::variable("CQRS_TEST_KAFKA").is_some() { Ok(()) } else { Kafka::find() }
     }
 
-    /// Ends the shared node, if one was started. For the end of the test run: a static is never dropped.
+    /// Ends the shared node, if one was started. It is called at the end of the run, because a static is never dropped.
     pub(crate) fn end_shared() {
         if let Some(Ok(Kafka { node: Some(node), .. })) = SHARED.get() {
             node.end();
         }
     }
 
-    /// What a client takes as `bootstrap.servers`.
+    /// Returns the value for a client's `bootstrap.servers`.
     pub fn bootstrap(&self) -> &str {
         &self.bootstrap
     }
 
-    /// A network between clients and this node that can be cut: a client that takes the proxy's address as
-    /// `bootstrap.servers` stays on it. One at a time.
+    /// Opens a proxy with network faults between clients and this node. A client that uses the proxy's address as
+    /// `bootstrap.servers` always connects through it. A node has one proxy at a time.
     ///
     /// # Errors
-    /// The node is not ours ([`Kafka::shared`] with `CQRS_TEST_KAFKA`), or it has a proxy already.
+    /// Fails when this process did not start the node ([`Kafka::shared`] with `CQRS_TEST_KAFKA`), or when it has a
+    /// proxy.
     ///
     /// ```no_run
     /// # async fn example(kafka: test_support::Kafka) -> anyhow::Result<()> {
@@ -175,18 +177,18 @@ impl Kafka {
         Ok(Proxy::listening(ports.proxy, format!("127.0.0.1:{}", ports.proxied)).await?)
     }
 
-    /// Stops the node as an administrator would, and waits until it is gone.
+    /// Stops the node in an orderly way, and waits until it has ended.
     ///
     /// # Errors
-    /// The node is not ours, is not running, or does not end in time.
+    /// Fails when this process did not start the node, or when it is not running or does not end in time.
     pub fn stop(&self) -> anyhow::Result<()> {
         self.ours()?.stop()
     }
 
-    /// `kill -9`, and waits until the process is really gone.
+    /// Kills the node with SIGKILL, and waits until the process has ended.
     ///
     /// # Errors
-    /// The node is not ours, or is not running.
+    /// Fails when this process did not start the node, or when it is not running.
     pub fn kill(&self) -> anyhow::Result<()> {
         let mut process = self.ours()?.process().take().context("Kafka is not running")?;
         blocking(|| process.kill()).context("Kafka cannot be killed")
@@ -195,32 +197,34 @@ impl Kafka {
     /// Starts a stopped or killed node on the same ports with the same data, and waits until it serves clients.
     ///
     /// # Errors
-    /// The node is not ours, is running, or does not start; the error has the end of its log.
+    /// Fails when this process did not start the node, or when it is running or does not start. The error contains the
+    /// end of
+    /// its log.
     pub fn start_again(&self) -> anyhow::Result<()> {
         self.ours()?.launch()
     }
 
-    /// Stops the node's time: its connections stay open and nothing answers.
+    /// Freezes the node: its connections stay open, and it does not respond.
     ///
     /// # Errors
-    /// The node is not ours, or is not running.
+    /// Fails when this process did not start the node, or when it is not running.
     pub fn freeze(&self) -> anyhow::Result<()> {
         let process = self.ours()?.process();
         let process = process.as_ref().context("Kafka is not running")?;
         blocking(|| process.freeze()).context("Kafka takes no signal")
     }
 
-    /// Lets a frozen node go on.
+    /// Resumes a frozen node.
     ///
     /// # Errors
-    /// The node is not ours, or is not running.
+    /// Fails when this process did not start the node, or when it is not running.
     pub fn thaw(&self) -> anyhow::Result<()> {
         let process = self.ours()?.process();
         process.as_ref().context("Kafka is not running")?.signal(Signal::CONT).context("Kafka takes no signal")
     }
 
     fn ours(&self) -> anyhow::Result<&Node> {
-        self.node.as_ref().context("CQRS_TEST_KAFKA names a broker that is not ours to stop; Kafka::start() is")
+        self.node.as_ref().context("the broker in CQRS_TEST_KAFKA must not be stopped by tests; use Kafka::start()")
     }
 }
 
@@ -230,9 +234,9 @@ impl Installed {
         let java = home.filter(|java| machine::is_program(java)).or_else(|| machine::program(&["java"]));
         let java = java.ok_or_else(|| Part::Kafka.missing("no java (17 or later) on the PATH"))?;
         let libs = match machine::variable("CQRS_TEST_KAFKA_LIBS").map(PathBuf::from) {
-            // a wrong path is a mistake, not a machine without Kafka
+            // a wrong path is a configuration error, not a machine without Kafka
             Some(libs) if !libs.is_dir() => {
-                let reason = format!("CQRS_TEST_KAFKA_LIBS names {}, which is no folder", libs.display());
+                let reason = format!("CQRS_TEST_KAFKA_LIBS is {}, which is not a folder", libs.display());
                 return Err(Part::Kafka.broken(reason));
             }
             Some(libs) => libs,
@@ -243,7 +247,7 @@ impl Installed {
         Ok(Installed { java, libs })
     }
 
-    /// The newest version that `examples/deploy/kafka-jars` has fetched as a whole.
+    /// Returns the newest version that `examples/deploy/kafka-jars` has fetched completely.
     fn newest_cached() -> Option<PathBuf> {
         let cache = Path::new(&machine::variable("HOME")?).join(".cache/cqrs-kafka");
         let versions = fs::read_dir(cache).ok()?.flatten().map(|entry| entry.path());
@@ -298,7 +302,7 @@ impl Node {
         for attempt in 1.. {
             node.format()?;
             match node.launch() {
-                // its log may say nothing, but a node that was only slow would still be there
+                // the log may not name the cause, but a node that is only slow would still be running
                 Err(error) if attempt < PORTS_TO_TRY && format!("{error:#}").contains("it ended with") => {
                     node.ports = Ports::draw()?;
                 }
@@ -308,7 +312,7 @@ impl Node {
         unreachable!("the last attempt returns")
     }
 
-    /// Writes the configuration and an empty data folder: the controller's address is kept there.
+    /// Writes the configuration and an empty data folder, which stores the controller's address.
     fn format(&self) -> anyhow::Result<()> {
         let data = self.scratch.join("data");
         if data.exists() {
@@ -343,13 +347,13 @@ impl Node {
 
     fn stop(&self) -> anyhow::Result<()> {
         let mut process = self.process().take().context("Kafka is not running")?;
-        process.signal(Signal::CONT)?; // a frozen process would not see the other one
+        process.signal(Signal::CONT)?; // a frozen process does not receive the second signal
         blocking(|| process.end(Signal::TERM, LIMIT)).context("Kafka does not stop")?;
         Ok(())
     }
 
     fn end(&self) {
-        drop(self.process().take()); // kills it: there is nothing to save
+        drop(self.process().take()); // dropping kills the process; its data is not needed
         let _ = fs::remove_dir_all(self.scratch.path());
     }
 
@@ -364,20 +368,20 @@ impl Drop for Node {
     }
 }
 
-/// Whether a broker lists itself among those that serve: the port alone opens a little earlier.
+/// Returns whether a broker lists itself as available. Its port opens a little earlier.
 fn serves(broker: SocketAddr) -> std::io::Result<bool> {
     const REQUEST: &[u8] = &[
-        0, 0, 0, 14, // how many bytes follow
+        0, 0, 0, 14, // the number of bytes that follow
         0, 3, 0, 1, // Metadata, version 1
         0, 0, 0, 7, // correlation id
         255, 255, // no client id
-        0, 0, 0, 0, // about no topics
+        0, 0, 0, 0, // an empty list of topics
     ];
     let patience = Duration::from_secs(2);
     let mut connection = TcpStream::connect_timeout(&broker, patience)?;
     connection.set_read_timeout(Some(patience))?;
     connection.write_all(REQUEST)?;
-    let mut answer = [0; 12]; // length, correlation id, number of brokers
-    connection.read_exact(&mut answer)?;
-    Ok(answer[8..] == [0, 0, 0, 1])
+    let mut response = [0; 12]; // length, correlation id, number of brokers
+    connection.read_exact(&mut response)?;
+    Ok(response[8..] == [0, 0, 0, 1])
 }

@@ -1,46 +1,50 @@
 //! Real servers for tests, started as children of the test run and stopped with it.
 //!
-//! A test names what it needs in its parameters, as a handler does, and [`Trials`] brings it:
+//! A test declares what it needs in its parameters, as a handler does, and [`Trials`] provides it:
 //!
 //! ```no_run
 //! use test_support::{Browser, Kafka, Postgres, Trials};
 //!
 //! fn main() -> std::process::ExitCode {
 //!     Trials::new()
-//!         .test("nothing but code", async || assert_eq!(1 + 1, 2))
-//!         .test("a table can be made", a_table_can_be_made)
+//!         .test("a test without servers", async || assert_eq!(1 + 1, 2))
+//!         .test("a table can be created", a_table_can_be_created)
 //!         .test("the relay survives a killed broker", the_relay_survives)
 //!         .test("a person can log in", async |browser: Browser| browser.goto("data:text/html,hi").await)
 //!         .run()
 //! }
 //!
-//! async fn a_table_can_be_made(postgres: &'static Postgres) -> anyhow::Result<()> {
-//!     let database = postgres.create_database("tables")?; // its own, so that tests can run side by side
+//! async fn a_table_can_be_created(postgres: &'static Postgres) -> anyhow::Result<()> {
+//!     let database = postgres.create_database("tables")?; // a separate database, so that tests can run in parallel
 //!     println!("{}", database.url());
 //!     Ok(())
 //! }
 //!
 //! async fn the_relay_survives(kafka: Kafka) -> anyhow::Result<()> {
-//!     kafka.kill()?; // by value: a node of its own, to kill and freeze
+//!     kafka.kill()?; // by value: a separate node, which the test may kill and freeze
 //!     kafka.start_again()
 //! }
 //! ```
 //!
-//! | parameter | what the test gets | where it comes from |
+//! | parameter | provides | source |
 //! |---|---|---|
-//! | `&'static Postgres` | the server that this test binary shares | `CQRS_TEST_POSTGRES=<url>`, or the newest PostgreSQL installed |
-//! | `Postgres` | a server of its own, to stop and to crash | the newest PostgreSQL installed |
-//! | `&'static Kafka` | the node that this test binary shares | `CQRS_TEST_KAFKA=<bootstrap>`, or Java and the jars |
-//! | `Kafka` | a node of its own, to kill and to freeze | Java and the jars: `CQRS_TEST_KAFKA_LIBS=<folder>`, or what `examples/deploy/kafka-jars` fetched |
+//! | `&'static Postgres` | the server that the test binary shares | `CQRS_TEST_POSTGRES=<url>`, or the newest PostgreSQL installed |
+//! | `Postgres` | a separate server, which the test may stop and crash | the newest PostgreSQL installed |
+//! | `&'static Kafka` | the node that the test binary shares | `CQRS_TEST_KAFKA=<bootstrap>`, or Java and the jars |
+//! | `Kafka` | a separate node, which the test may kill and freeze | Java and the jars: `CQRS_TEST_KAFKA_LIBS=<folder>`, or the jars that `examples/deploy/kafka-jars` fetched |
 //! | `Browser` | a headless Chromium with an empty page | `CQRS_TEST_CHROMIUM=<path>`, or the `PATH` |
 //!
-//! A test whose part is not on the machine counts as ignored and says which part and why. With
-//! `CQRS_TEST_REQUIRE=postgres,kafka,chromium` it fails instead, and a part that is there but does not start always
-//! fails. So `cargo test` passes on a bare machine, and CI skips nothing.
+//! A test whose server is not installed is ignored with the reason. With `CQRS_TEST_REQUIRE=postgres,kafka,chromium`
+//! it fails
+//! instead. A server that is installed but does not start always fails the test. So `cargo test` passes on a bare
+//! machine, and
+//! CI skips no test.
 //!
-//! Servers listen on loopback only and keep their data in a temporary folder. When a test run is killed, the kernel ends
-//! its servers (`setpriv --pdeathsig`, util-linux on Linux; elsewhere they are left behind), and the next run
+//! Servers listen on loopback only and keep their data in a temporary folder. When a test run is killed, the kernel
+//! ends
+//! its servers (`setpriv --pdeathsig`, util-linux on Linux; on other systems they keep running), and the next run
 //! removes the folders.
+#![allow(missing_docs, reason = "examples are not published")]
 
 mod browser;
 mod certificates;

@@ -1,4 +1,4 @@
-//! What a test takes from the machine: programs, ports, folders, and time to wait.
+//! Helpers for the test machine: programs, ports, temporary folders, and blocking calls.
 
 use std::fs::{self, File};
 use std::io;
@@ -10,27 +10,27 @@ use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-/// The first of these programs on the `PATH`.
+/// Finds the first of these programs on the `PATH`.
 pub(crate) fn program(names: &[&str]) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
     names.iter().find_map(|name| folders.iter().map(|folder| folder.join(name)).find(|file| is_program(file)))
 }
 
-/// Whether this file can be run.
+/// Returns whether this file is executable.
 pub(crate) fn is_program(file: &Path) -> bool {
     fs::metadata(file).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
-/// An environment variable that says something.
+/// Reads an environment variable, or returns `None` when it is empty.
 pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 
-/// A loopback port that nothing listens on.
+/// Finds a free loopback port.
 ///
-/// Below the ports that the kernel gives to outgoing connections: one of those could take a stopped server's port, and
-/// a client that keeps knocking on such a port can even end up connected to itself.
+/// It is below the range of outgoing connections. An outgoing connection could take the port of a stopped server, and a
+/// client that keeps connecting to a port in that range can connect to itself.
 pub(crate) fn free_port() -> io::Result<u16> {
     const LOWEST: u16 = 10_000;
     let outgoing = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
@@ -44,7 +44,7 @@ pub(crate) fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-/// Runs something that blocks, without holding up the async tasks that share this thread.
+/// Runs blocking work without delaying the async tasks of this thread.
 pub(crate) fn blocking<T>(work: impl FnOnce() -> T) -> T {
     match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
@@ -52,17 +52,17 @@ pub(crate) fn blocking<T>(work: impl FnOnce() -> T) -> T {
     }
 }
 
-/// A temporary folder, removed with its owner, or by a later run if that was killed.
+/// A temporary folder. Its owner removes it, or a later run when the owner was killed.
 pub(crate) struct Scratch {
     folder: TempDir,
-    _lock: File, // held while we live, and let go by the kernel when we are killed
+    _lock: File, // held by this process; the kernel releases it when the process is killed
 }
 
 impl Scratch {
     const PREFIX: &str = "cqrs-test-";
     const LOCK: &str = "in-use";
 
-    /// A new folder that every user may enter, since PostgreSQL does not run as root.
+    /// Creates a folder that every user may enter, because PostgreSQL does not run as root.
     pub(crate) fn new(what: &str) -> io::Result<Scratch> {
         let base = Scratch::base();
         Scratch::sweep(&base);
@@ -83,14 +83,14 @@ impl Scratch {
         self.folder.path().join(name)
     }
 
-    /// The temporary folder of this machine, or `/tmp` where that one is closed to other users.
+    /// Returns the temporary folder of this machine, or `/tmp` when other users may not enter it.
     fn base() -> PathBuf {
         let open = |folder: &&Path| fs::metadata(folder).is_ok_and(|found| found.permissions().mode() & 0o001 != 0);
         let usual = std::env::temp_dir();
         if usual.ancestors().all(|folder| open(&folder)) { usual } else { PathBuf::from("/tmp") }
     }
 
-    /// Removes what killed runs left behind. The minute is for a folder whose owner has not locked it yet.
+    /// Removes the folders of killed runs. A folder younger than a minute may not be locked by its owner yet.
     fn sweep(base: &Path) {
         let entries = fs::read_dir(base).into_iter().flatten().flatten();
         for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(Scratch::PREFIX)) {
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_in_use_is_not_swept_and_one_left_behind_is() {
+    fn only_a_folder_that_is_not_in_use_is_removed() {
         let base = tempfile::tempdir().unwrap();
         let folder = |name: &str| {
             let folder = base.path().join(format!("{}{name}", Scratch::PREFIX));
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_is_found_by_any_of_its_names() {
+    fn a_program_is_found_by_each_of_its_names() {
         assert!(program(&["surely-not-a-program", "sh"]).is_some_and(|file| file.ends_with("sh")));
         assert_eq!(program(&["surely-not-a-program"]), None);
     }

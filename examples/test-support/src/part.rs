@@ -1,29 +1,26 @@
-//! The parts that a test may need, and what is said when one is not there.
+//! The servers and programs that a test may need, and the errors when one is unavailable.
 
 use std::fmt;
 
-/// Something real that a test may need and a machine may not have.
+/// A server or program that a test may need and a machine may not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// A PostgreSQL server.
     Postgres,
-    /// An Apache Kafka node.
     Kafka,
-    /// A Chromium browser.
     Chromium,
 }
 
 impl Part {
     const ALL: [Part; 3] = [Part::Postgres, Part::Kafka, Part::Chromium];
 
-    /// The parts listed in `CQRS_TEST_REQUIRE`, which must be there on this run.
+    /// Returns the parts listed in `CQRS_TEST_REQUIRE`, which must be available in this run.
     ///
     /// # Errors
-    /// A name that is no part. A misspelt requirement would otherwise require nothing.
+    /// Fails for an unknown name, because a misspelt requirement would otherwise require nothing.
     ///
     /// ```
     /// let required = test_support::Part::required()?;
-    /// println!("this run insists on {required:?}");
+    /// println!("this run requires {required:?}");
     /// # Ok::<(), String>(())
     /// ```
     pub fn required() -> Result<Vec<Part>, String> {
@@ -61,23 +58,23 @@ impl fmt::Display for Part {
     }
 }
 
-/// Why a test cannot have a part.
+/// The error when a part is unavailable.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Unavailable {
-    /// The machine does not have it: a test that needs it is ignored, unless the part is required.
+    /// The part is not installed. A test that needs it is ignored, unless the part is required.
     #[error("no {part} on this machine: {reason}")]
     Missing {
-        /// What was looked for.
+        /// The missing part.
         part: Part,
-        /// Where, and how to get it.
+        /// The places that were searched, and the way to install it.
         reason: String,
     },
-    /// The machine has it, and it does not work: always a failure.
-    #[error("{part} is on this machine but does not work: {reason}")]
+    /// The part is installed but does not work. This always fails the test.
+    #[error("{part} is installed but does not work: {reason}")]
     Broken {
-        /// What was tried.
+        /// The broken part.
         part: Part,
-        /// What it said.
+        /// Its error message.
         reason: String,
     },
 }

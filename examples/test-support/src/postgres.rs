@@ -1,4 +1,4 @@
-//! A PostgreSQL server of the test run: databases to make, and a server to stop, crash and start again.
+//! A PostgreSQL server for tests, with a database for each test. It may be stopped, crashed and started again.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,17 +14,17 @@ use crate::machine::{self, Scratch, blocking};
 use crate::part::{Part, Unavailable};
 use crate::process::{self, Process, Signal, User};
 
-/// How long a server may take to start or to stop: a crashed one replays its log first.
+/// The time limit of starting and stopping a server. A crashed server replays its log first.
 const LIMIT: Duration = Duration::from_secs(60);
-/// How often a port may turn out to be taken between looking for it and using it.
+/// The number of attempts when a port is taken between finding and using it.
 const PORTS_TO_TRY: usize = 3;
 
 static SHARED: OnceLock<Result<Postgres, Unavailable>> = OnceLock::new();
 
-/// A PostgreSQL server: a child of this process, or the one that `CQRS_TEST_POSTGRES` names.
+/// A PostgreSQL server: a child of this process, or the server in `CQRS_TEST_POSTGRES`.
 ///
-/// The child syncs to disk as a real one does (`fsync=on`), takes 200 connections, and trusts whoever can reach
-/// its loopback port. Its methods block for a moment; they may be called from async tests as they are.
+/// The child syncs to disk as in production (`fsync=on`), accepts 200 connections, and requires no password on its
+/// loopback port. The methods block for a short time and may be called from async tests.
 ///
 /// ```no_run
 /// # use test_support::Postgres;
@@ -33,7 +33,7 @@ static SHARED: OnceLock<Result<Postgres, Unavailable>> = OnceLock::new();
 /// let copy = postgres.create_database_from(&orders, "orders")?;
 /// assert_ne!(orders.url(), copy.url());
 ///
-/// postgres.stop_immediate()?; // as if the power went
+/// postgres.stop_immediate()?; // as a power failure does
 /// postgres.start_again()?; // same port, same data
 /// # Ok::<(), anyhow::Error>(())
 /// ```
@@ -44,7 +44,7 @@ pub struct Postgres {
     made: Mutex<Vec<Database>>,
 }
 
-/// A server of our own.
+/// A server that this process started.
 struct Server {
     process: Mutex<Option<Process>>,
     installed: Installed,
@@ -52,17 +52,17 @@ struct Server {
     scratch: Scratch,
 }
 
-/// What is on this machine to start a server with.
+/// The installed programs.
 struct Installed {
     bin: PathBuf,
     user: Option<User>,
 }
 
 impl Postgres {
-    /// Starts a server of its own, which a test may stop and crash. Dropping it ends it and removes its data.
+    /// Starts a separate server, which a test may stop and crash. Dropping it ends the server and removes its data.
     ///
     /// # Errors
-    /// No PostgreSQL server is installed, or it does not start.
+    /// Fails when no PostgreSQL server is installed, or when it does not start.
     pub fn start() -> Result<Postgres, Unavailable> {
         blocking(|| {
             let installed = Installed::find()?;
@@ -77,11 +77,12 @@ impl Postgres {
         })
     }
 
-    /// The server that every test of this process shares: the one that `CQRS_TEST_POSTGRES` names, or one that is
-    /// started by the first who asks.
+    /// Returns the server that all tests of this process share: the one in `CQRS_TEST_POSTGRES`, or one that the first
+    /// call
+    /// starts.
     ///
     /// # Errors
-    /// As [`Postgres::start`], or the variable is not a `postgres://` URL.
+    /// As [`Postgres::start`]. Fails also when the variable is not a `postgres://` URL.
     ///
     /// ```no_run
     /// let database = test_support::Postgres::shared()?.create_database("accounts")?;
@@ -102,31 +103,32 @@ impl Postgres {
         Ok(Postgres { admin, psql: None, server: None, made: Mutex::default() })
     }
 
-    /// Whether there is something to start, without starting it.
+    /// Checks that a server could be started, without starting it.
     pub(crate) fn find() -> Result<(), Unavailable> {
         Installed::find().map(drop)
     }
 
-    /// Whether [`Postgres::shared`] has something to start or to use.
+    /// Checks that [`Postgres::shared`] could start or use a server.
     pub(crate) fn find_shared() -> Result<(), Unavailable> {
         if machine::variable("CQRS_TEST_POSTGRES").is_some() { Ok(()) } else { Postgres::find() }
     }
 
-    /// Ends the shared server, if one was started. For the end of the test run: a static is never dropped.
+    /// Ends the shared server, if one was started. It is called at the end of the run, because a static is never
+    /// dropped.
     pub(crate) fn end_shared() {
         if let Some(Ok(shared)) = SHARED.get() {
             shared.end();
         }
     }
 
-    /// The URL of a database by this name, whether or not it exists.
+    /// Returns the URL of a database with this name. The database need not exist.
     pub fn url(&self, database: &str) -> String {
         let mut url = self.admin.clone();
         url.set_path(database);
         url.into()
     }
 
-    /// The same database by another way to the server, such as a [`Proxy`](crate::Proxy).
+    /// Returns the URL of the same database through a [`Proxy`](crate::Proxy).
     ///
     /// ```no_run
     /// # use test_support::{Postgres, Proxy};
@@ -145,24 +147,25 @@ impl Postgres {
         url.into()
     }
 
-    /// `host:port` of the server, for a [`Proxy`](crate::Proxy).
+    /// Returns `host:port` of the server, for a [`Proxy`](crate::Proxy).
     pub fn address(&self) -> String {
         format!("{}:{}", self.admin.host_str().unwrap_or("127.0.0.1"), self.admin.port().unwrap_or(5432))
     }
 
-    /// Creates an empty database of its own for one test; `name` is how its name begins.
+    /// Creates an empty database for one test; `name` is the prefix of its unique name.
     ///
     /// # Errors
-    /// The server does not answer, or there is no `psql` to ask it with.
+    /// Fails when the server does not respond, or when `psql` is not installed.
     pub fn create_database(&self, name: &str) -> anyhow::Result<Database> {
         self.create(None, name)
     }
 
-    /// Creates a copy of a database: quicker than migrating again. Whoever prepared the template closes their
-    /// connections first; a connection that is still on its way out is waited for.
+    /// Creates a copy of a database, which is faster than migrating again. Close all connections to the template
+    /// first; the
+    /// call waits for connections that are being closed.
     ///
     /// # Errors
-    /// As [`Postgres::create_database`], or the template stays in use.
+    /// As [`Postgres::create_database`]. Fails also when the template stays in use.
     pub fn create_database_from(&self, template: &Database, name: &str) -> anyhow::Result<Database> {
         self.create(Some(template), name)
     }
@@ -179,7 +182,7 @@ impl Postgres {
             let started = Instant::now();
             loop {
                 match self.run(&statement) {
-                    // a closed connection lives on in the server for a moment
+                    // the server keeps a closed connection for a moment
                     Err(error) if in_use(&error) && started.elapsed() < Duration::from_secs(5) => {
                         thread::sleep(Duration::from_millis(50));
                     }
@@ -192,7 +195,8 @@ impl Postgres {
         Ok(database)
     }
 
-    /// Runs a statement on the maintenance database. Only for statements that keep no secrets.
+    /// Runs a statement on the maintenance database. The statement is visible in the process list, so it must contain
+    /// no secret.
     fn run(&self, statement: &str) -> anyhow::Result<String> {
         let psql = self.psql.clone().or_else(|| machine::program(&["psql"]));
         let psql = psql.context("no psql on this machine (postgresql-client) to create a database with")?;
@@ -201,16 +205,18 @@ impl Postgres {
         process::output(command.arg(self.admin.as_str()).args(["--command", statement]))
     }
 
-    /// Stops the server as an administrator would: running transactions are rolled back, connections closed, and
-    /// everything is written out.
+    /// Stops the server in the fast mode: rolls back open transactions, closes connections and writes a checkpoint.
     ///
     /// # Errors
-    /// The server is not ours ([`Postgres::shared`] with `CQRS_TEST_POSTGRES`), not running, or does not end in time.
+    /// Fails when this process did not start the server ([`Postgres::shared`] with `CQRS_TEST_POSTGRES`), or when it
+    /// is not
+    /// running or does not end in time.
     pub fn stop_fast(&self) -> anyhow::Result<()> {
         self.ours()?.stop(Signal::INT)
     }
 
-    /// Stops the server without a checkpoint and without goodbye: the next start recovers from the log, as after a crash.
+    /// Stops the server in the immediate mode, without a checkpoint. The next start recovers from the log, as after a
+    /// crash.
     ///
     /// # Errors
     /// As [`Postgres::stop_fast`].
@@ -218,15 +224,17 @@ impl Postgres {
         self.ours()?.stop(Signal::QUIT)
     }
 
-    /// Starts a stopped server on the same port with the same data, and waits until it takes connections.
+    /// Starts a stopped server on the same port with the same data, and waits until it accepts connections.
     ///
     /// # Errors
-    /// The server is not ours, is running, or does not start; the error has the end of its log.
+    /// Fails when this process did not start the server, or when it is running or does not start. The error contains
+    /// the end
+    /// of its log.
     pub fn start_again(&self) -> anyhow::Result<()> {
         self.ours()?.launch()
     }
 
-    /// [`Postgres::stop_fast`], then [`Postgres::start_again`].
+    /// Runs [`Postgres::stop_fast`], then [`Postgres::start_again`].
     ///
     /// # Errors
     /// As those two.
@@ -235,18 +243,20 @@ impl Postgres {
         self.start_again()
     }
 
-    /// Lets no file of the server grow beyond this many bytes, as a full disk does: what would is refused by the operating system.
-    /// `None` ends it. The server's own log has files of 16 MiB: below that it cannot go on at all.
+    /// Limits the size of the server's files in bytes, to simulate a full disk: the operating system refuses longer
+    /// writes.
+    /// `None` removes the limit. The server's log has files of 16 MiB, and with a smaller limit it cannot continue.
     ///
     /// # Errors
-    /// The server is not ours or not running, or there is no `prlimit` (util-linux).
+    /// Fails when this process did not start the server, when it is not running, or when `prlimit` (util-linux) is
+    /// missing.
     pub fn limit_files(&self, bytes: Option<u64>) -> anyhow::Result<()> {
         let server = self.ours()?;
         let id = server.process().as_ref().context("PostgreSQL is not running")?.id();
         let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
-        let limit = bytes.map_or_else(|| "unlimited".to_owned(), |it| it.to_string());
+        let limit = bytes.map_or_else(|| "unlimited".to_owned(), |limit| limit.to_string());
         let prlimit = machine::program(&["prlimit"]).context("no prlimit on this machine (util-linux)")?;
-        // The server first: whoever it starts from now on has the limit as well.
+        // The server first, so that processes it starts from now on inherit the limit.
         for process in [id.to_string().as_str()].into_iter().chain(children.split_whitespace()) {
             let mut command = process::guarded(&prlimit, "KILL", server.installed.user);
             let set = process::output(command.args(["--pid", process]).arg(format!("--fsize={limit}:unlimited")));
@@ -260,14 +270,16 @@ impl Postgres {
     }
 
     fn ours(&self) -> anyhow::Result<&Server> {
-        self.server.as_ref().context("CQRS_TEST_POSTGRES names a server that is not ours to stop; Postgres::start() is")
+        self.server
+            .as_ref()
+            .context("the server in CQRS_TEST_POSTGRES must not be stopped by tests; use Postgres::start()")
     }
 
     fn end(&self) {
         match &self.server {
             Some(server) => server.end(),
             None => {
-                // somebody else's server: leave nothing behind
+                // the server is not a child of this process, so the database is removed
                 for database in self.made.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
                     let _ = self.run(&format!("drop database if exists {} with (force)", database.name));
                 }
@@ -286,7 +298,7 @@ fn in_use(error: &anyhow::Error) -> bool {
     error.to_string().contains("is being accessed by other users")
 }
 
-/// A database made for one test.
+/// A database created for one test.
 #[derive(Debug, Clone)]
 pub struct Database {
     name: String,
@@ -294,12 +306,12 @@ pub struct Database {
 }
 
 impl Database {
-    /// Its name on the server.
+    /// Returns the name of the database.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// How to connect to it.
+    /// Returns the URL of the database.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -317,7 +329,7 @@ impl Installed {
         match process::setpriv().and(User::by_name("postgres")) {
             user @ Some(_) => Ok(Installed { bin, user }),
             None => {
-                let reason = "it does not run as root, and there is no user postgres, or no setpriv to become that";
+                let reason = "it does not run as root, and there is no user postgres, or no setpriv to switch to it";
                 Err(Part::Postgres.missing(reason))
             }
         }
@@ -329,14 +341,14 @@ impl Installed {
         let packaged = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
         let packaged = packaged.map(|entry| entry.path().join("bin")).filter(complete);
         packaged.max_by_key(version).or_else(|| {
-            let initdb = fs::canonicalize(machine::program(&["initdb"])?).ok()?; // past a link, to its neighbours
+            let initdb = fs::canonicalize(machine::program(&["initdb"])?).ok()?; // resolves links, to find the other programs beside it
             Some(initdb.parent()?.to_owned()).filter(complete)
         })
     }
 
     fn command(&self, name: &str, folder: &Path) -> Command {
         let mut command = process::guarded(&self.bin.join(name), "QUIT", self.user);
-        command.current_dir(folder); // one that the user may enter
+        command.current_dir(folder); // a folder that the user may enter
         command
     }
 }
@@ -371,14 +383,14 @@ impl Server {
         postgres.arg("-p").arg(self.port.to_string());
         for setting in [
             "listen_addresses=127.0.0.1",
-            "unix_socket_directories=", // none: a path in a temporary folder can be too long for one
+            "unix_socket_directories=", // none: the path of a temporary folder can be too long for a socket
             "max_connections=200",
-            "fsync=on", // what is tested is durability
+            "fsync=on", // tests check durability
         ] {
             postgres.arg("-c").arg(setting);
         }
         let mut process = Process::spawn(postgres, &self.scratch.join("log"))?;
-        // the server writes its process id on the first line of this file, and how it is on the eighth
+        // the server writes its process id to the first line of this file, and its state to the eighth
         let pid_file = self.scratch.join("data/postmaster.pid");
         let id = process.id().to_string();
         let ready = || {

@@ -1,4 +1,4 @@
-//! A server as a child process: it dies with the test run, takes signals, and its output is kept.
+//! A server as a child process that ends with the test run. Its output is stored in a file.
 
 use std::fs::{self, File};
 use std::io;
@@ -15,17 +15,17 @@ use rustix::process::{Pid, WaitId, WaitIdOptions};
 
 use crate::machine;
 
-/// How often something that is awaited is looked at.
+/// The interval of polling.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// A running child.
+/// A running child process.
 pub(crate) struct Process {
     child: Child,
     log: PathBuf,
 }
 
 impl Process {
-    /// Starts a command with its output in the file `log`.
+    /// Starts a command and writes its output to the file `log`.
     pub(crate) fn spawn(mut command: Command, log: &Path) -> io::Result<Process> {
         let output = File::options().create(true).append(true).open(log)?;
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
@@ -40,15 +40,15 @@ impl Process {
         Ok(rustix::process::kill_process(Pid::from_child(&self.child), signal)?)
     }
 
-    /// Stops the process, and waits until its last thread stands still: the signal alone is only on its way.
+    /// Stops the process with a signal, and waits until its last thread has stopped.
     pub(crate) fn freeze(&self) -> io::Result<()> {
         self.signal(Signal::STOP)?;
-        let stopped = WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT; // left for the next one who asks
+        let stopped = WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT; // the status stays available for a later wait
         rustix::process::waitid(WaitId::Pid(Pid::from_child(&self.child)), stopped)?;
         Ok(())
     }
 
-    /// Waits until `ready`, and fails as soon as the process ends.
+    /// Waits until `ready` returns true. Fails as soon as the process ends.
     pub(crate) fn wait_until(&mut self, limit: Duration, mut ready: impl FnMut() -> bool) -> anyhow::Result<()> {
         let started = Instant::now();
         while !ready() {
@@ -63,7 +63,7 @@ impl Process {
         Ok(())
     }
 
-    /// Sends a signal that asks the process to end, and waits until it is really gone.
+    /// Sends a signal that asks the process to end, and waits until it has ended.
     pub(crate) fn end(&mut self, signal: Signal, limit: Duration) -> anyhow::Result<ExitStatus> {
         self.signal(signal).context("cannot signal it")?;
         let started = Instant::now();
@@ -72,25 +72,25 @@ impl Process {
                 return Ok(status);
             }
             if started.elapsed() > limit {
-                bail!("it was still there {limit:?} after the signal\n{}", self.last_words());
+                bail!("it was still running {limit:?} after the signal\n{}", self.last_words());
             }
             thread::sleep(LOOK);
         }
     }
 
-    /// `kill -9`, and waits until it is really gone: not a zombie, its ports and files free.
+    /// Kills the process and waits until it has ended and its ports and files are free.
     pub(crate) fn kill(&mut self) -> io::Result<()> {
         self.child.kill()?;
         self.child.wait().map(drop)
     }
 
-    /// `kill -9` to the whole process group, for a process that was started in one of its own.
+    /// Kills the process group, for a process that was started in its own group.
     pub(crate) fn kill_group(&mut self) -> io::Result<()> {
         rustix::process::kill_process_group(Pid::from_child(&self.child), Signal::KILL)?;
         self.child.wait().map(drop)
     }
 
-    /// The end of its output, for an error message.
+    /// Returns the end of the output, for an error message.
     pub(crate) fn last_words(&self) -> String {
         let output = fs::read(&self.log).unwrap_or_default();
         let text = String::from_utf8_lossy(&output);
@@ -107,7 +107,7 @@ impl Drop for Process {
     }
 }
 
-/// Another user that servers run as, since PostgreSQL refuses to be root.
+/// The user that runs a server, because PostgreSQL refuses to run as root.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct User {
     pub(crate) id: u32,
@@ -123,14 +123,14 @@ impl User {
     }
 }
 
-/// The program that sets up a child as [`guarded`] needs it (util-linux).
+/// Finds the program that [`guarded`] uses to set up a child (util-linux).
 pub(crate) fn setpriv() -> Option<PathBuf> {
     machine::program(&["setpriv"])
 }
 
-/// A command that the kernel ends with the signal of this name when the test run dies, run as another user if one is given.
+/// Builds a command that gets this signal when the test run dies, run as another user if one is given.
 ///
-/// Without `setpriv` it is the plain command, and becomes nobody else.
+/// Without `setpriv` the command runs unchanged and as the current user.
 pub(crate) fn guarded(program: &Path, death: &str, user: Option<User>) -> Command {
     let Some(setpriv) = setpriv() else { return Command::new(program) };
     let mut command = Command::new(setpriv);
@@ -142,7 +142,7 @@ pub(crate) fn guarded(program: &Path, death: &str, user: Option<User>) -> Comman
     command
 }
 
-/// Runs a short command and returns what it printed; what it complained about is the error.
+/// Runs a short command and returns its output; its error output becomes the error.
 pub(crate) fn output(command: &mut Command) -> anyhow::Result<String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot run {name}"))?;
@@ -154,7 +154,8 @@ pub(crate) fn output(command: &mut Command) -> anyhow::Result<String> {
 
 type Started = (Command, Sender<io::Result<Child>>);
 
-/// Spawns from a thread that never ends: to the kernel a child's parent is the *thread*, and a test's thread ends early.
+/// Spawns from a thread that never ends. For the kernel the parent of a child is the *thread*, and a test's thread
+/// ends early.
 fn spawn_for_good(command: Command) -> io::Result<Child> {
     static NURSERY: OnceLock<Sender<Started>> = OnceLock::new();
     let nursery = NURSERY.get_or_init(|| {
@@ -167,7 +168,7 @@ fn spawn_for_good(command: Command) -> io::Result<Child> {
         orders
     });
     let (answer, child) = mpsc::channel();
-    let gone = || io::Error::other("the spawning thread is gone");
+    let gone = || io::Error::other("the spawning thread has ended");
     nursery.send((command, answer)).map_err(|_| gone())?;
     child.recv().map_err(|_| gone())?
 }

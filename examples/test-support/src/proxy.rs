@@ -1,4 +1,4 @@
-//! A network to cut: a TCP proxy on loopback between a client and a server.
+//! A TCP proxy on loopback that simulates network faults between a client and a server.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -13,11 +13,12 @@ use tokio::time::Instant;
 
 use crate::machine;
 
-/// How much may be on its way in one direction before the sender is held up.
+/// The number of bytes in flight in one direction before the sender has to wait.
 const CHUNKS_ON_THE_WAY: usize = 256;
 
-/// A TCP proxy whose connections can be cut, refused, held and slowed down. It lives in the runtime of the test that
-/// opened it; dropping it cuts everything.
+/// A TCP proxy whose connections can be cut, refused, held and delayed. It runs in the runtime of the test that opened
+/// it;
+/// dropping it cuts all connections.
 ///
 /// ```
 /// # tokio::runtime::Runtime::new()?.block_on(async {
@@ -26,7 +27,7 @@ const CHUNKS_ON_THE_WAY: usize = 256;
 ///
 /// let server = TcpListener::bind("127.0.0.1:0").await?;
 /// let network = Proxy::to(server.local_addr()?.to_string()).await?;
-/// TcpStream::connect(network.address()).await?; // by this way to the server
+/// TcpStream::connect(network.address()).await?; // through the proxy to the server
 ///
 /// network.refuse(true).await?;
 /// assert!(TcpStream::connect(network.address()).await.is_err());
@@ -39,7 +40,7 @@ pub struct Proxy {
     orders: mpsc::UnboundedSender<Order>,
 }
 
-/// What passes at the moment.
+/// The current faults.
 #[derive(Debug, Clone, Copy, Default)]
 struct Weather {
     requests_held: bool,
@@ -56,7 +57,7 @@ impl Proxy {
     /// Opens a proxy to a server's `host:port` on a free port.
     ///
     /// # Errors
-    /// No port could be opened. The server need not be there yet.
+    /// Fails when no port can be opened. The server need not run yet.
     pub async fn to(server: impl Into<String>) -> io::Result<Proxy> {
         Proxy::listening(machine::free_port()?, server.into()).await
     }
@@ -70,16 +71,16 @@ impl Proxy {
         Ok(Proxy { address, weather, orders })
     }
 
-    /// Where clients connect to.
+    /// Returns the address for clients.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Resets every connection that is open now. What was on its way is lost; new connections pass.
+    /// Resets all open connections. Bytes in flight are lost; new connections are accepted.
     ///
     /// ```no_run
     /// # async fn example(network: test_support::Proxy) {
-    /// // the classic unknown outcome: the request arrives, its answer does not
+    /// // the unknown outcome: the request arrives, but its response does not
     /// network.hold_answers(true);
     /// // ... send COMMIT ...
     /// network.cut().await;
@@ -92,34 +93,35 @@ impl Proxy {
         let _ = answer.await;
     }
 
-    /// Refuses new connections, as when nothing listens; or takes them again. Open ones stay.
+    /// Refuses new connections, as when nothing listens, or accepts them again. Open connections stay.
     ///
     /// # Errors
-    /// Somebody else took the port while it was closed.
+    /// Fails when another program took the port in the meantime.
     pub async fn refuse(&self, refuse: bool) -> io::Result<()> {
         let (done, answer) = oneshot::channel();
         let _ = self.orders.send(Order::Refuse(refuse, done));
-        answer.await.unwrap_or_else(|_| Err(io::Error::other("the proxy's runtime is gone")))
+        answer.await.unwrap_or_else(|_| Err(io::Error::other("the proxy's runtime has ended")))
     }
 
-    /// Lets nothing through in either direction, while connections stay open and new ones are taken; then lets
-    /// what was held go on, as TCP does when a network comes back.
+    /// Holds all bytes in both directions, while connections stay open and new ones are accepted. Switching it off
+    /// delivers
+    /// the held bytes, as TCP does when a network recovers.
     pub fn blackhole(&self, on: bool) {
         self.weather.send_modify(|weather| (weather.requests_held, weather.answers_held) = (on, on));
     }
 
-    /// Lets requests through and holds what the server answers.
+    /// Passes requests and holds the server's responses.
     pub fn hold_answers(&self, on: bool) {
         self.weather.send_modify(|weather| weather.answers_held = on);
     }
 
-    /// Lets everything arrive this much later, in each direction.
+    /// Delays all bytes in each direction.
     pub fn delay(&self, delay: Duration) {
         self.weather.send_modify(|weather| weather.delay = delay);
     }
 }
 
-/// Takes connections until the [`Proxy`] is dropped.
+/// Accepts connections until the [`Proxy`] is dropped.
 async fn serve(
     listener: TcpListener,
     address: SocketAddr,
@@ -157,18 +159,18 @@ async fn serve(
     }
 }
 
-/// The next client; never one while connections are refused.
+/// Waits for the next client, for ever while connections are refused.
 async fn accept(listener: Option<&TcpListener>) -> TcpStream {
     let Some(listener) = listener else { return std::future::pending().await };
     loop {
         match listener.accept().await {
             Ok((client, _)) => return client,
-            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await, // too many open files, for a moment
+            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await, // usually too many open files for a moment
         }
     }
 }
 
-/// One side of a connection. Whenever it is let go before both sides ended in order, its peer sees a reset.
+/// One side of a connection. When it is dropped before both sides have closed, its peer gets a reset.
 struct Side {
     stream: TcpStream,
     ended: bool,
@@ -189,7 +191,7 @@ impl Drop for Side {
     }
 }
 
-/// Carries one connection until either side ends it or it is cut.
+/// Forwards a connection until one side closes it or it is cut.
 async fn carry(client: TcpStream, server: String, weather: watch::Receiver<Weather>) {
     let mut client = Side::new(client);
     let Ok(server) = TcpStream::connect(server).await else { return };
@@ -203,7 +205,7 @@ async fn carry(client: TcpStream, server: String, weather: watch::Receiver<Weath
     }
 }
 
-/// Carries one direction, with what ends it: reads, waits out the delay and the black hole, writes.
+/// Forwards one direction, including its end: reads, waits for the delay and the black hole, writes.
 async fn one_way(
     mut from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
@@ -241,7 +243,7 @@ async fn one_way(
 mod tests {
     use super::*;
 
-    /// A server that answers each byte with the same byte.
+    /// Starts a server that returns each byte.
     async fn echo() -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -261,11 +263,11 @@ mod tests {
         connection.read_u8().await
     }
 
-    /// Long enough for loopback, short enough to wait for.
+    /// A wait that is long enough for loopback.
     const MOMENT: Duration = Duration::from_millis(200);
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn what_is_cut_is_reset_and_new_connections_pass() {
+    async fn a_cut_resets_open_connections_and_accepts_new_ones() {
         let network = Proxy::to(echo().await).await.unwrap();
         let mut connection = TcpStream::connect(network.address()).await.unwrap();
         assert_eq!(ask(&mut connection).await.unwrap(), b'?');
@@ -276,7 +278,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn what_is_refused_can_be_taken_again() {
+    async fn refused_connections_are_accepted_again_later() {
         let network = Proxy::to(echo().await).await.unwrap();
         let mut before = TcpStream::connect(network.address()).await.unwrap();
         assert_eq!(ask(&mut before).await.unwrap(), b'?');
@@ -290,7 +292,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn what_a_black_hole_took_comes_back() {
+    async fn bytes_held_by_a_black_hole_are_delivered_later() {
         let network = Proxy::to(echo().await).await.unwrap();
         let mut connection = TcpStream::connect(network.address()).await.unwrap();
         network.blackhole(true);
@@ -300,7 +302,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_held_answer_is_lost_by_a_cut_though_the_request_arrived() {
+    async fn a_held_response_is_lost_by_a_cut_after_the_request_arrived() {
         let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let network = Proxy::to(server.local_addr().unwrap().to_string()).await.unwrap();
         let mut client = TcpStream::connect(network.address()).await.unwrap();
@@ -315,7 +317,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_delay_counts_in_both_directions() {
+    async fn a_delay_applies_in_both_directions() {
         let network = Proxy::to(echo().await).await.unwrap();
         let mut connection = TcpStream::connect(network.address()).await.unwrap();
         network.delay(MOMENT);
@@ -325,7 +327,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn an_end_in_order_loses_nothing_even_to_a_slow_reader() {
+    async fn an_orderly_close_loses_no_bytes_with_a_slow_reader() {
         const LENGTH: usize = 8 << 20;
         let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let network = Proxy::to(server.local_addr().unwrap().to_string()).await.unwrap();

@@ -1,4 +1,4 @@
-//! The list of tests of a binary: each brings along what its parameters name, or is ignored and says why.
+//! The list of tests of a binary. Each test gets the servers in its parameters, or is ignored with the reason.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -19,18 +19,19 @@ use crate::kafka::Kafka;
 use crate::part::{Part, Unavailable};
 use crate::postgres::Postgres;
 
-/// How long a test may take unless [`Trials::within`] says otherwise: a test that hangs must not hold up the rest.
+/// The default time limit of a test; [`Trials::within`] sets another one.
 const LIMIT: Duration = Duration::from_secs(120);
-/// A test's runtime: enough threads that tasks run side by side, also on a small machine.
+/// The number of threads of a test's runtime, so that tasks run in parallel also on a small machine.
 const THREADS: usize = 4;
-/// How long what a test left running may take to notice.
+/// The time limit of shutting down a test's runtime.
 const GOODBYE: Duration = Duration::from_secs(5);
 
-/// The tests of one binary. Its `Cargo.toml` says `harness = false`, its `main` returns [`Trials::run`].
+/// The tests of one binary. Its `Cargo.toml` has `harness = false`, and its `main` returns [`Trials::run`].
 ///
-/// A test is an async function. Its parameters are the parts that it needs, up to three; it returns nothing or a
-/// `Result`, runs on a runtime of its own, and fails by an error, by a panic, or by taking longer than two minutes
-/// once its parts are there.
+/// A test is an async function with up to three parameters, the parts that it needs. It returns nothing or a `Result`
+/// and
+/// runs on its own runtime. It fails by an error, by a panic, or by taking longer than two minutes after its parts are
+/// available.
 ///
 /// ```no_run
 /// # use test_support::{Kafka, Postgres, Trials};
@@ -40,7 +41,7 @@ const GOODBYE: Duration = Duration::from_secs(5);
 ///     pub fn trials() -> Trials {
 ///         Trials::new()
 ///             .test("publishes what is committed", publishes)
-///             .test("goes on after the broker was killed", async |postgres: &'static Postgres, kafka: Kafka| {
+///             .test("a killed broker does not stop the relay", async |postgres: &'static Postgres, kafka: Kafka| {
 ///                 let database = postgres.create_database("relay")?;
 ///                 kafka.kill()?;
 ///                 // ...
@@ -63,14 +64,15 @@ const GOODBYE: Duration = Duration::from_secs(5);
 /// }
 /// ```
 ///
-/// All of libtest's arguments work: `cargo test -p user-service --test it -- relay --nocapture`. What a test needs is
-/// part of its name, so `-- kafka` runs what needs Kafka and `--skip kafka` the rest.
+/// All arguments of libtest work: `cargo test -p user-service --test it -- relay --nocapture`. The parts of a test are
+/// in
+/// its name, so `-- kafka` runs the tests that need Kafka and `--skip kafka` the others.
 #[derive(Default)]
 pub struct Trials {
     tests: Vec<Test>,
 }
 
-/// A test that has not been run.
+/// A registered test.
 struct Test {
     name: String,
     parts: Vec<Part>,
@@ -78,11 +80,11 @@ struct Test {
     run: Box<RunTest>,
 }
 
-/// Runs a test within a limit, on a run that requires these parts.
+/// A function that runs a test within a limit, in a run that requires these parts.
 type RunTest = dyn FnOnce(Duration, &[Part]) -> Result<Completion, Failed> + Send;
 
 impl Trials {
-    /// No tests yet.
+    /// Creates an empty list.
     pub fn new() -> Trials {
         Trials::default()
     }
@@ -96,7 +98,7 @@ impl Trials {
         self
     }
 
-    /// Sets how long the test that was added last may take.
+    /// Sets the time limit of the test that was added last.
     #[must_use]
     pub fn within(mut self, limit: Duration) -> Trials {
         if let Some(test) = self.tests.last_mut() {
@@ -105,7 +107,7 @@ impl Trials {
         self
     }
 
-    /// Adds the tests of a module, as `name::...`.
+    /// Adds the tests of a module with the prefix `name::`.
     #[must_use]
     pub fn group(mut self, name: &str, trials: Trials) -> Trials {
         let named = trials.tests.into_iter().map(|test| Test { name: format!("{name}::{}", test.name), ..test });
@@ -113,7 +115,7 @@ impl Trials {
         self
     }
 
-    /// Runs what the command line asks for, ends the shared servers, and returns what `main` returns.
+    /// Runs the tests that the command line selects, ends the shared servers, and returns the exit code for `main`.
     #[must_use]
     pub fn run(self) -> ExitCode {
         let arguments = Arguments::from_args();
@@ -137,12 +139,12 @@ impl Trials {
     }
 }
 
-/// The parts that a test takes.
+/// Returns the parts of a test.
 fn parts_of<Needs, F: TestFn<Needs>>(_: &F) -> Vec<Part> {
     F::parts()
 }
 
-/// Runs one test, unless a part is missing that this run does not insist on.
+/// Runs one test. Ignores it when a part is missing that this run does not require.
 fn run<Needs>(test: impl TestFn<Needs>, limit: Duration, required: &[Part]) -> Result<Completion, Failed> {
     match find(&test) {
         Err(Unavailable::Missing { part, reason }) if !required.contains(&part) => {
@@ -154,7 +156,7 @@ fn run<Needs>(test: impl TestFn<Needs>, limit: Duration, required: &[Part]) -> R
     let runtime = runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
     let body = || runtime.block_on(test.run(limit));
     let outcome = panic::catch_unwind(AssertUnwindSafe(body));
-    runtime.shutdown_timeout(GOODBYE); // not by dropping it: that waits for whatever the test left blocked
+    runtime.shutdown_timeout(GOODBYE); // dropping a runtime would wait for blocked tasks of the test
     match outcome {
         Ok(result) => result.map(|()| Completion::Completed),
         Err(panic) => Err(panicked(panic.as_ref()).into()),
@@ -166,7 +168,7 @@ fn find<Needs, F: TestFn<Needs>>(_: &F) -> Result<(), Unavailable> {
 }
 
 thread_local! {
-    /// Where this thread panicked last: the payload of a panic does not say.
+    /// The place of this thread's last panic, which the payload does not contain.
     static PANICKED_AT: Cell<Option<String>> = const { Cell::new(None) };
 }
 
@@ -184,12 +186,12 @@ fn panicked(panic: &(dyn Any + Send)) -> String {
     format!("panicked{place}:\n{}", message.unwrap_or("(no message)"))
 }
 
-/// Something that a test may take as a parameter: one of the parts, or what a test author makes of them.
+/// A parameter of a test: one of the parts, or a type that a test author builds from them.
 ///
 /// ```no_run
 /// use test_support::{Database, Needed, Part, Postgres, Trials, Unavailable};
 ///
-/// /// A database with the service's tables in it.
+/// /// A database with the tables of the service.
 /// struct Migrated(Database);
 ///
 /// impl Needed for Migrated {
@@ -206,19 +208,19 @@ fn panicked(panic: &(dyn Any + Send)) -> String {
 ///     }
 /// }
 ///
-/// let trials = Trials::new().test("a user is kept", async |Migrated(database)| println!("{}", database.url()));
+/// let trials = Trials::new().test("a user is stored", async |Migrated(database)| println!("{}", database.url()));
 /// ```
 pub trait Needed: Sized {
-    /// What must be on the machine for it: it becomes part of the test's name.
+    /// The required parts; they become part of the test's name.
     const PARTS: &'static [Part];
 
-    /// Looks whether it can be had, without starting anything.
+    /// Checks that the parameter is available, without starting anything.
     ///
     /// # Errors
-    /// It cannot; the error says what was looked for.
+    /// Fails when it is unavailable; the error names the searched places.
     fn find() -> Result<(), Unavailable>;
 
-    /// Brings it.
+    /// Provides the parameter.
     fn bring() -> impl Future<Output = anyhow::Result<Self>>;
 }
 
@@ -282,19 +284,19 @@ impl Needed for Browser {
     }
 }
 
-/// An async function whose parameters are what it needs. It is implemented for functions and closures; nothing else
-/// has to implement it.
+/// An async function with [`Needed`] parameters. It is implemented for functions and closures; no other type has to
+/// implement it.
 pub trait TestFn<Needs>: Send + 'static {
-    /// The parts that its parameters stand for.
+    /// The parts of its parameters.
     fn parts() -> Vec<Part>;
 
-    /// Looks whether all of them can be had.
+    /// Checks that all parameters are available.
     ///
     /// # Errors
-    /// The first that cannot.
+    /// Returns the error of the first unavailable one.
     fn find() -> Result<(), Unavailable>;
 
-    /// Brings the parts, however long that takes, and runs the test for as long as `limit`.
+    /// Provides the parts without a time limit, and runs the test within `limit`.
     fn run(self, limit: Duration) -> impl Future<Output = Result<(), Failed>>;
 }
 
@@ -329,12 +331,12 @@ test_fn!(A);
 test_fn!(A, B);
 test_fn!(A, B, C);
 
-/// What a test may return.
+/// The return type of a test.
 pub trait Outcome {
-    /// Whether it passed.
+    /// Converts the value to a result.
     ///
     /// # Errors
-    /// It did not.
+    /// Returns the error of a failed test.
     fn outcome(self) -> Result<(), Failed>;
 }
 
@@ -354,7 +356,7 @@ impl<E: Debug> Outcome for Result<(), E> {
 mod tests {
     use super::*;
 
-    /// A part that no machine has.
+    /// A parameter that is never available.
     struct Nowhere;
 
     impl Needed for Nowhere {
@@ -383,7 +385,9 @@ mod tests {
     fn a_missing_part_is_ignored_by_name_unless_it_is_required() {
         let needs = async |_: Nowhere| ();
         let ignored = run(needs, LIMIT, &[Part::Postgres]);
-        assert!(matches!(ignored, Ok(Completion::Ignored { reason: Some(why) }) if why == "no kafka: there is none"));
+        assert!(
+            matches!(ignored, Ok(Completion::Ignored { reason: Some(reason) }) if reason == "no kafka: there is none")
+        );
         assert_eq!(message(needs, LIMIT), "no kafka on this machine: there is none");
     }
 

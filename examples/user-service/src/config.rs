@@ -1,50 +1,46 @@
-//! What may be set, each with its default and its reason. Whatever is wrong is said all at once.
-use backends::{Database, DatabaseArgs, KafkaArgs};
+//! The program's settings with their defaults. All invalid settings are reported at once.
 use clap::{Parser, Subcommand};
+use connection_settings::{Database, DatabaseArgs, KafkaArgs};
 use cqrs_core::operations::ParkedCommand;
 use cqrs_kafka::KafkaConfig;
+use service_auth::{Proof, USER_SERVICE as SERVICE, operators::Operators, secrets::given, settings::ServiceArgs};
 use std::net::SocketAddr;
-use trust::{Proof, USER_SERVICE as SERVICE, operators::Operators, secrets::given, settings::ServiceArgs};
 
-/// The user service: who somebody is, and how many messages they have left.
-///
-/// Values are text here, so that [`check`](Args::check) can report all that is wrong and not only the first.
+/// The user service: user profiles and message tokens, over gRPC, on PostgreSQL and Kafka.
+// Values are text here, so that `check` can report all invalid settings and not only the first one.
 #[derive(Parser)]
 #[command(name = "user-service", version, about)]
 pub struct Args {
-    /// What to do instead of serving.
+    /// A task to run instead of serving.
     #[command(subcommand)]
     pub task: Option<Task>,
-    /// Where to listen: IP address and port. By default only this machine can ask.
+    /// Address of the gRPC server: IP address and port. By default only this machine can connect.
     #[arg(long, env = "HEARLERS_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDRESS")]
     pub listen: String,
-    /// Where its database is.
     #[command(flatten)]
     pub database: DatabaseArgs,
-    /// Where the brokers are.
     #[command(flatten)]
     pub kafka: KafkaArgs,
-    /// Whom it believes.
     #[command(flatten)]
-    pub trust: ServiceArgs,
-    /// Where health and metrics can be asked for over HTTP: IP address and port. Nowhere unless given.
+    pub service_auth: ServiceArgs,
+    /// Address of the HTTP endpoints for health and metrics: IP address and port. They are disabled when it is not set.
     #[arg(long, env = "HEARLERS_OPERATIONS", value_name = "ADDRESS")]
     pub operations: Option<String>,
 }
 
-/// What the program does instead of serving.
+/// A task that the program runs instead of serving.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Task {
-    /// What could not be handled and waits aside: see it, handle it, or throw it away.
+    /// List, show, redeliver or discard parked messages: messages that could not be handled.
     #[command(subcommand)]
     Parked(ParkedCommand),
 }
 
 impl Args {
-    /// What the program runs with.
+    /// Validates the settings.
     ///
     /// # Errors
-    /// Everything that is wrong, each with the names of its variable and flag and with what is accepted.
+    /// Returns all invalid settings, each with its variable, its flag and the accepted values.
     pub fn check(self) -> Result<Config, Wrong> {
         let mut wrong = Vec::new();
         let listen = self.listen.parse::<SocketAddr>();
@@ -57,8 +53,8 @@ impl Args {
         }
         let database = self.database.check(SERVICE, &mut wrong);
         let kafka = self.kafka.check(SERVICE, &mut wrong);
-        let trust = self.trust.check(&mut wrong);
-        match (listen, operations, database, kafka, trust) {
+        let service_auth = self.service_auth.check(&mut wrong);
+        match (listen, operations, database, kafka, service_auth) {
             (Ok(listen), Ok(operations), Some(database), Some(kafka), Some((proof, operators))) if wrong.is_empty() => {
                 Ok(Config { listen, operations, database, kafka, proof, operators })
             }
@@ -67,24 +63,22 @@ impl Args {
     }
 }
 
-/// What the program runs with. It can be shown: it does not show secrets.
+/// The validated settings. Their `Debug` output does not contain secrets.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where to listen.
+    /// The address of the gRPC server.
     pub listen: SocketAddr,
-    /// Where health and metrics can be asked for, if anywhere.
+    /// The address of the HTTP endpoints for health and metrics; they are disabled when absent.
     pub operations: Option<SocketAddr>,
-    /// Where everything is stored.
     pub database: Database,
-    /// Over what it talks to other services.
     pub kafka: KafkaConfig,
-    /// How callers prove who they are.
+    /// The way in which callers authenticate.
     pub proof: Proof,
-    /// Who may look into what got stuck.
+    /// The people who may use the operator endpoints.
     pub operators: Operators,
 }
 
-/// What is wrong with the configuration, one line each.
+/// The invalid settings, one line each.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the configuration is not complete:\n  {}", .0.join("\n  "))]
 pub struct Wrong(Vec<String>);
@@ -99,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_wrong_is_said_at_once_and_no_secret_with_it() {
+    fn all_invalid_settings_are_reported_at_once_without_secrets() {
         let wrong =
             args("--listen here --database kim:secret@host --internal-secret hunter2").check().unwrap_err().to_string();
         for name in ["HEARLERS_LISTEN", "HEARLERS_DATABASE", "HEARLERS_KAFKA", "HEARLERS_INTERNAL_SECRET"] {
@@ -108,7 +102,7 @@ mod tests {
         assert!(!wrong.contains("kim:") && !wrong.contains("hunter2"), "{wrong}");
     }
     #[test]
-    fn what_is_right_is_taken_and_can_be_shown() {
+    fn valid_settings_are_accepted_and_print_no_secret() {
         let flags = "--database postgres://kim:hunter2@host/users --kafka a:1,b:2 \
                      --internal-secret hunter2-hunter2-hunter2-hunter2-hunter2";
         let config = args(flags).check().unwrap();

@@ -1,6 +1,7 @@
-//! The user service: who somebody is, and how many messages they have left.
+//! The user service: user profiles and message tokens.
 //!
-//! Four rooms, and who may look into which: `presentation` -> `application` -> `domain`, and `infrastructure` wires them.
+//! It has four layers: `presentation` -> `application` -> `domain`, and `infrastructure`, which wires them.
+#![allow(missing_docs, reason = "examples are not published")]
 pub mod application;
 #[cfg(feature = "deployed")]
 pub mod config;
@@ -9,23 +10,23 @@ pub mod infrastructure;
 pub mod presentation;
 
 use contracts::v1::service::user_service_server;
-use cqrs_core::{App, Running};
+use cqrs_core::{App, AppBuilder};
+use service_auth::{AuthInterceptor, Proof, USER_SERVICE};
 use tonic::service::{RoutesBuilder, interceptor::InterceptedService};
-use trust::{Guard, Proof, USER_SERVICE};
 
-/// Where this service's functions stand; naming it also makes the linker keep them.
+/// The module path under which the service's handlers are discovered. Using it also makes the linker keep them.
 pub const CONTEXT: &str = module_path!();
 
-/// Everything this service is made of, on whatever storage and transport `app` has. It is called `user`: `App::new("user")`.
-pub fn wire(app: App) -> App {
+/// Configures everything except storage and transport. The app's name must be `user`: `App::builder("user")`.
+pub fn wire(app: AppBuilder) -> AppBuilder {
     infrastructure::provide(app)
 }
 
-/// What its gRPC services are called, for those who ask about their health.
+/// The names of the gRPC services, for health checks.
 pub const SERVICES: [&str; 1] = [user_service_server::SERVICE_NAME];
 
-/// Its gRPC service, beside whatever else listens on the port. Who calls must be able to prove it so.
-pub fn grpc(app: &Running, proof: &Proof, routes: &mut RoutesBuilder) {
+/// Adds the gRPC service to a server's routes. Callers must authenticate as `proof` requires.
+pub fn grpc(app: &App, proof: &Proof, routes: &mut RoutesBuilder) {
     let server = presentation::grpc::server(app.clone());
-    routes.add_service(InterceptedService::new(server, Guard::new(USER_SERVICE, proof)));
+    routes.add_service(InterceptedService::new(server, AuthInterceptor::new(USER_SERVICE, proof)));
 }

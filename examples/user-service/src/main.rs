@@ -1,4 +1,4 @@
-//! The user service as a program: `user-service --help` lists what can be set.
+//! The user service as a program; `user-service --help` lists its settings.
 use anyhow::Error;
 use clap::Parser;
 use cqrs_core::{
@@ -6,9 +6,9 @@ use cqrs_core::{
     operations::{self, Program},
 };
 use cqrs_kafka::Kafka;
+use service_auth::limits;
 use std::process::ExitCode;
 use tonic::service::RoutesBuilder;
-use trust::limits;
 use user_service::{
     SERVICES,
     config::{Args, Task},
@@ -25,11 +25,11 @@ async fn main() -> anyhow::Result<ExitCode> {
     });
     let program = Program::start("user-service", "info");
     let storage = config.database.connect().await?;
-    let app = wire(App::new("user").storage(storage).transport(Kafka::connect(config.kafka)?)).build()?;
+    let app = wire(App::builder("user").storage(storage).transport(Kafka::connect(config.kafka)?)).build()?;
     if let Some(Task::Parked(command)) = task {
         return command.print(&app).await.map_err(Error::from_boxed);
     }
-    let program = program.watch(app.clone()).operated([app.clone()], config.operators.asked());
+    let program = program.watch(app.clone()).operator_api([app.clone()], config.operators.authenticator());
     program.listen(config.operations).await.map_err(Error::from_boxed)?;
     let mut routes = RoutesBuilder::default();
     grpc(&app, &config.proof, &mut routes);

@@ -1,84 +1,87 @@
-//! `parked list|show|replay|discard` for a service's own command line.
-use super::{PAGE, key, message, replay};
-use crate::{BoxError, Metadata, Running};
+//! The subcommand `parked list | show | redeliver | discard` for a service's own command line.
+use super::{PAGE, key, message, redelivery};
+use crate::{app::App, error::BoxError, metadata::Metadata};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-/// What could not be handled and waits aside, each message with those of its key behind it. Answers are JSON.
+/// Lists, shows, redelivers and discards parked messages: those that could not be handled, and the later ones of their
+/// keys.
 ///
-/// A program takes it as a subcommand, builds its app as ever, and runs this instead of serving. It may run beside the service.
+/// The output is JSON. A program takes it as a subcommand, builds its app as usual, and runs this instead of serving.
+/// It may run while the service runs.
 #[derive(Debug, Clone, Subcommand)]
 pub enum ParkedCommand {
-    /// Every key with something parked.
+    /// Lists every key with parked messages.
     List,
-    /// The messages of one key, in order, a page at a time.
+    /// Shows the parked messages of one key in order, a page at a time.
     Show {
-        /// Who could not handle the first of them, as `list` says.
+        /// The reader that could not handle the first of them, as `list` prints it.
         reader: String,
-        /// The key, as `list` says.
+        /// The key, as `list` prints it.
         key: String,
-        /// With the data, in base64.
+        /// Include the data, in base64.
         #[arg(long)]
         body: bool,
-        /// Those after the message of this number: the last one of the page before.
+        /// Show only the messages after this number: the last number of the previous page.
         #[arg(long, default_value_t = 0)]
         after: u64,
-        /// How many at most.
+        /// The largest number of messages to show.
         #[arg(long, default_value_t = PAGE)]
         limit: usize,
     },
-    /// Handles the messages of one key, in order, until one fails. Try it with --dry-run first.
-    Replay {
-        /// Who could not handle the first of them.
+    /// Handles the parked messages of one key again, in order, until one fails. Try it with --dry-run first.
+    Redeliver {
+        /// The reader that could not handle the first of them, as `list` prints it.
         reader: String,
-        /// The key.
+        /// The key, as `list` prints it.
         key: String,
-        /// Say what would be done, and do nothing.
+        /// Only print which messages would be redelivered.
         #[arg(long)]
         dry_run: bool,
-        /// Who does it: kept in the log.
+        /// The operator's name, which is stored in the log.
         #[arg(long, env = "USER")]
         by: String,
     },
-    /// Takes one message away without handling it: for this reader it is lost.
+    /// Removes one parked message without handling it. This reader never handles it.
     Discard {
-        /// Who could not handle it.
+        /// The reader that could not handle it, as `list` prints it.
         reader: String,
-        /// Its key.
+        /// The key, as `list` prints it.
         key: String,
-        /// Its number, as `show` says.
+        /// The message's number, as `show` prints it.
         number: u64,
-        /// Why: kept in the log.
+        /// The reason, which is stored in the log.
         #[arg(long)]
         why: String,
-        /// Who does it: kept in the log.
+        /// The operator's name, which is stored in the log.
         #[arg(long, env = "USER")]
         by: String,
     },
 }
 
 impl ParkedCommand {
-    /// Does it, and says what came of it. `false` when a replay stopped or there was nothing to discard.
+    /// Runs the subcommand and returns its output. The flag is `false` when a redelivery stopped or there was no
+    /// message to discard.
     ///
     /// # Errors
-    /// When the database fails.
-    pub async fn run(&self, app: &Running) -> Result<(Value, bool), BoxError> {
+    /// Fails when the database fails.
+    pub async fn run(&self, app: &App) -> Result<(Value, bool), BoxError> {
         let parked = app.parked();
         Ok(match self {
             ParkedCommand::List => {
                 let keys = parked.list().await?;
-                (keys.iter().map(|it| key(app.service(), it)).collect(), true)
+                (keys.iter().map(|parked| key(app.service(), parked)).collect(), true)
             }
             ParkedCommand::Show { reader, key, body, after, limit } => {
                 let messages = parked.show(reader, key, *after, *limit).await?;
-                (messages.iter().map(|it| message(it, *body)).collect(), true)
+                (messages.iter().map(|parked| message(parked, *body)).collect(), true)
             }
-            ParkedCommand::Replay { reader, key, dry_run, by } => {
+            ParkedCommand::Redeliver { reader, key, dry_run, by } => {
                 let done = match dry_run {
-                    true => parked.rehearse(reader, key).await?,
-                    false => parked.replay(reader, key, &Metadata::default().caller(by)).await?,
+                    true => parked.dry_run(reader, key).await?,
+                    false => parked.redeliver(reader, key, &Metadata::default().caller(by)).await?,
                 };
-                (replay(&done, *dry_run), done.stopped.is_none())
+                (redelivery(&done, *dry_run), done.stopped.is_none())
             }
             ParkedCommand::Discard { reader, key, number, why, by } => {
                 let gone = parked.discard(reader, key, *number, why, &Metadata::default().caller(by)).await?;
@@ -86,14 +89,15 @@ impl ParkedCommand {
             }
         })
     }
-    /// [`run`](ParkedCommand::run), printed; the exit code is 0 when all of it was done, else 1.
+    /// Migrates the database, runs the subcommand and prints its output. The exit code is 0 when everything was done,
+    /// and 1 otherwise.
     ///
     /// # Errors
-    /// As [`run`](ParkedCommand::run).
-    pub async fn print(&self, app: &Running) -> Result<std::process::ExitCode, BoxError> {
+    /// Fails when the database fails.
+    pub async fn print(&self, app: &App) -> Result<std::process::ExitCode, BoxError> {
         app.migrate().await?;
-        let (said, done) = self.run(app).await?;
-        println!("{said:#}");
+        let (output, done) = self.run(app).await?;
+        println!("{output:#}");
         Ok(if done { std::process::ExitCode::SUCCESS } else { std::process::ExitCode::FAILURE })
     }
 }

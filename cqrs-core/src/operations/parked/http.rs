@@ -1,6 +1,6 @@
-//! The same over HTTP, for operators only: `GET /parked`, `GET /parked/messages`, `POST /parked/replay`, `POST /parked/discard`.
-use super::{PAGE, key, message, replay};
-use crate::{Fault, Metadata, Running};
+//! The operator API over HTTP: `GET /parked`, `GET /parked/messages`, `POST /parked/redeliver`, `POST /parked/discard`.
+use super::{PAGE, key, message, redelivery};
+use crate::{app::App, error::Fault, metadata::Metadata};
 use axum::{
     Json, Router,
     extract::{Query, State},
@@ -12,30 +12,33 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// Says from a request's headers who the operator is, or why it is none: what cannot be told apart is told alike.
+/// A function that returns the operator's name from a request's headers, or the reason for a refusal, which is sent
+/// with status 403.
+///
+/// The reason should not distinguish cases that the caller must not be able to tell apart.
 pub type Operators = dyn Fn(&HeaderMap) -> Result<String, String> + Send + Sync;
 
-/// What one answer holds at most.
-const MOST: usize = 1_000;
+/// The largest number of messages in one response.
+const LARGEST_PAGE: usize = 1_000;
 
 #[derive(Clone)]
-struct Desk {
-    apps: Arc<[Running]>,
+struct OperatorApi {
+    apps: Arc<[App]>,
     operators: Arc<Operators>,
 }
 
-pub(in crate::operations) fn routes(apps: Vec<Running>, operators: Arc<Operators>) -> Router {
+pub(in crate::operations) fn routes(apps: Vec<App>, operators: Arc<Operators>) -> Router {
     let routes = Router::new()
         .route("/parked", get(list))
         .route("/parked/messages", get(show))
-        .route("/parked/replay", post(act_replay))
-        .route("/parked/discard", post(act_discard));
-    routes.with_state(Desk { apps: apps.into(), operators })
+        .route("/parked/redeliver", post(redeliver))
+        .route("/parked/discard", post(discard));
+    routes.with_state(OperatorApi { apps: apps.into(), operators })
 }
 
-/// Which key, and of which service where the process has several.
+/// A key of a reader. `service` is required where the process has several.
 #[derive(Deserialize)]
-struct Which {
+struct Selection {
     service: Option<String>,
     reader: String,
     key: String,
@@ -48,7 +51,7 @@ struct Which {
     dry_run: bool,
 }
 #[derive(Deserialize)]
-struct Discard {
+struct Discarded {
     service: Option<String>,
     reader: String,
     key: String,
@@ -56,64 +59,65 @@ struct Discard {
     why: String,
 }
 
-async fn list(State(desk): State<Desk>, headers: HeaderMap) -> Result<Json<Value>, Refused> {
-    desk.operator(&headers)?;
+async fn list(State(api): State<OperatorApi>, headers: HeaderMap) -> Result<Json<Value>, Refused> {
+    api.operator(&headers)?;
     let mut all = Vec::new();
-    for app in desk.apps.iter() {
-        all.extend(app.parked().list().await?.iter().map(|it| key(app.service(), it)));
+    for app in api.apps.iter() {
+        all.extend(app.parked().list().await?.iter().map(|parked| key(app.service(), parked)));
     }
     Ok(Json(all.into()))
 }
 async fn show(
-    State(desk): State<Desk>,
+    State(api): State<OperatorApi>,
     headers: HeaderMap,
-    Query(which): Query<Which>,
+    Query(selection): Query<Selection>,
 ) -> Result<Json<Value>, Refused> {
-    desk.operator(&headers)?;
-    let app = desk.app(which.service.as_deref())?;
-    let limit = which.limit.unwrap_or(PAGE).min(MOST);
-    let messages = app.parked().show(&which.reader, &which.key, which.after, limit).await?;
-    Ok(Json(messages.iter().map(|it| message(it, which.body)).collect()))
+    api.operator(&headers)?;
+    let app = api.app(selection.service.as_deref())?;
+    let limit = selection.limit.unwrap_or(PAGE).min(LARGEST_PAGE);
+    let messages = app.parked().show(&selection.reader, &selection.key, selection.after, limit).await?;
+    Ok(Json(messages.iter().map(|parked| message(parked, selection.body)).collect()))
 }
-async fn act_replay(
-    State(desk): State<Desk>,
+async fn redeliver(
+    State(api): State<OperatorApi>,
     headers: HeaderMap,
-    Query(which): Query<Which>,
+    Query(selection): Query<Selection>,
 ) -> Result<Json<Value>, Refused> {
-    let by = desk.operator(&headers)?;
-    let parked = desk.app(which.service.as_deref())?.parked();
-    let done = match which.dry_run {
-        true => parked.rehearse(&which.reader, &which.key).await?,
-        false => parked.replay(&which.reader, &which.key, &by).await?,
+    let by = api.operator(&headers)?;
+    let parked = api.app(selection.service.as_deref())?.parked();
+    let done = match selection.dry_run {
+        true => parked.dry_run(&selection.reader, &selection.key).await?,
+        false => parked.redeliver(&selection.reader, &selection.key, &by).await?,
     };
-    Ok(Json(replay(&done, which.dry_run)))
+    Ok(Json(redelivery(&done, selection.dry_run)))
 }
-async fn act_discard(
-    State(desk): State<Desk>,
+async fn discard(
+    State(api): State<OperatorApi>,
     headers: HeaderMap,
-    Query(which): Query<Discard>,
+    Query(discarded): Query<Discarded>,
 ) -> Result<Json<Value>, Refused> {
-    let by = desk.operator(&headers)?;
-    let parked = desk.app(which.service.as_deref())?.parked();
-    match parked.discard(&which.reader, &which.key, which.number, &which.why, &by).await? {
+    let by = api.operator(&headers)?;
+    let parked = api.app(discarded.service.as_deref())?.parked();
+    match parked.discard(&discarded.reader, &discarded.key, discarded.number, &discarded.why, &by).await? {
         true => Ok(Json(json!({ "discarded": true }))),
-        false => Err(Refused(StatusCode::NOT_FOUND, "no such message is parked".into())),
+        false => Err(Refused(StatusCode::NOT_FOUND, "this reader has no parked message of that key and number".into())),
     }
 }
 
-impl Desk {
+impl OperatorApi {
     fn operator(&self, headers: &HeaderMap) -> Result<Metadata, Refused> {
-        let name = (self.operators)(headers).map_err(|why| Refused(StatusCode::FORBIDDEN, why))?;
+        let name = (self.operators)(headers).map_err(|reason| Refused(StatusCode::FORBIDDEN, reason))?;
         Ok(Metadata::default().caller(name))
     }
-    fn app(&self, service: Option<&str>) -> Result<&Running, Refused> {
+    fn app(&self, service: Option<&str>) -> Result<&App, Refused> {
         let found = match service {
             None if self.apps.len() == 1 => self.apps.first(),
             None => None,
-            Some(name) => self.apps.iter().find(|it| it.service() == name),
+            Some(name) => self.apps.iter().find(|app| app.service() == name),
         };
-        let names = || self.apps.iter().map(Running::service).collect::<Vec<_>>().join(", ");
-        found.ok_or_else(|| Refused(StatusCode::BAD_REQUEST, format!("service: one of {}", names())))
+        let names = || self.apps.iter().map(App::service).collect::<Vec<_>>().join(", ");
+        let refused = || Refused(StatusCode::BAD_REQUEST, format!("parameter `service` must be one of: {}", names()));
+        found.ok_or_else(refused)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What an operator sees and does of parked messages, by command line and over HTTP: the same words in both.
+//! The operator API for parked messages, on the command line and over HTTP, with the same JSON in both.
 mod command;
 mod http;
 
@@ -7,49 +7,50 @@ pub use http::Operators;
 pub(super) use http::routes;
 
 use crate::{
-    parking::{Replay, Replayed},
+    app::{Redelivered, Redelivery},
     storage::{Parked, ParkedKey},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value, json};
 
-/// How many messages are shown at once, unless another number is asked for: a key can have very many.
+/// The default number of messages in a page. A key can have very many messages.
 const PAGE: usize = 100;
 
-fn key(service: &str, it: &ParkedKey) -> Value {
+fn key(service: &str, parked: &ParkedKey) -> Value {
     json!({
-        "service": service, "reader": it.reader, "key": it.key, "count": it.count, "error": it.error, "since": it.since,
+        "service": service, "reader": parked.reader, "key": parked.key, "count": parked.count, "error": parked.error,
+        "since": parked.since,
     })
 }
 
-/// A message without its data, which may be about people; `body` asks for it.
-fn message(it: &Parked, body: bool) -> Value {
-    let mut said = json!({
-        "number": it.number, "message": it.message, "at": it.at, "error": it.error, "attempts": it.attempts,
-        "since": it.since,
+/// Describes a message. Its data may be personal, so it is included only with `body`.
+fn message(parked: &Parked, body: bool) -> Value {
+    let mut entry = json!({
+        "number": parked.number, "message": parked.message, "at": parked.at, "error": parked.error,
+        "attempts": parked.attempts, "since": parked.since,
     });
-    if let (Some(record), Some(said)) = (&it.record, said.as_object_mut()) {
+    if let (Some(record), Some(entry)) = (&parked.record, entry.as_object_mut()) {
         let headers = record.headers.iter();
         let headers: Map<_, _> =
             headers.map(|(name, value)| (name.clone(), String::from_utf8_lossy(value).into())).collect();
-        said.insert("topic".into(), record.partition.topic.clone().into());
-        said.insert("partition".into(), record.partition.part.clone().into());
-        said.insert("headers".into(), headers.into());
-        said.insert("bytes".into(), record.body.as_ref().map(Vec::len).into());
+        entry.insert("topic".into(), record.partition.topic.clone().into());
+        entry.insert("partition".into(), record.partition.part.clone().into());
+        entry.insert("headers".into(), headers.into());
+        entry.insert("bytes".into(), record.body.as_ref().map(Vec::len).into());
         if body {
-            said.insert("body".into(), record.body.as_ref().map(|it| BASE64_STANDARD.encode(it)).into());
+            entry.insert("body".into(), record.body.as_ref().map(|body| BASE64_STANDARD.encode(body)).into());
         }
     }
-    said
+    entry
 }
 
-fn replay(it: &Replay, rehearsed: bool) -> Value {
-    let one = |it: &Replayed| json!({ "number": it.number, "message": it.message, "name": it.name });
-    let stopped = it.stopped.as_ref().map(|(at, why)| {
-        let mut said = one(at);
-        said["error"] = crate::parking::in_words(&**why).into();
-        said
+fn redelivery(redelivery: &Redelivery, dry_run: bool) -> Value {
+    let one = |one: &Redelivered| json!({ "number": one.number, "message": one.message, "name": one.name });
+    let stopped = redelivery.stopped.as_ref().map(|(message, reason)| {
+        let mut entry = one(message);
+        entry["error"] = crate::consumer::parking::in_words(&**reason).into();
+        entry
     });
-    let done: Vec<_> = it.done.iter().map(one).collect();
-    json!({ (if rehearsed { "would_replay" } else { "replayed" }): done, "stopped": stopped })
+    let done: Vec<_> = redelivery.done.iter().map(one).collect();
+    json!({ (if dry_run { "would_redeliver" } else { "redelivered" }): done, "stopped": stopped })
 }

@@ -1,34 +1,36 @@
-//! What memory holds, and how one batch changes it: everything is checked first, so nothing has to be undone.
-use super::aside::Aside;
+//! The data in memory and the changes by a batch. Everything is checked first, so nothing has to be rolled back.
+use super::parked::ParkedEntry;
 use crate::{
-    Metadata, Timestamp,
-    batch::{Answer, Batch, Entry, NewEntry, Position, Rejected},
-    storage::StoredRow,
+    Timestamp,
+    event::{Entry, NewEntry},
+    metadata::Metadata,
+    position::Position,
+    storage::{Batch, CommitError, StoredResponse, StoredRow},
 };
 use chrono::SubsecRound;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use uuid::Uuid;
 
-/// (view, index, entry, key): sorted as scans read it.
+/// A view's index entry: view, index, entry and key, in the order in which scans read them.
 pub(super) type IndexEntry = (String, String, Vec<u8>, String);
 
 #[derive(Default)]
 pub(super) struct Data {
     pub(super) rows: HashMap<(String, String), StoredRow>,
-    /// Position n is at n - 1.
+    /// The entry at position n has the index n - 1.
     pub(super) log: Vec<Entry>,
-    /// Where a stream's events are in the log.
+    /// The indexes of each stream's events in the log.
     pub(super) streams: HashMap<String, Vec<usize>>,
-    claims: HashMap<(String, String), String>,
+    reservations: HashMap<(String, String), String>,
     pub(super) views: HashMap<(String, String), View>,
     pub(super) entries: BTreeSet<IndexEntry>,
     pub(super) readers: HashMap<String, Reader>,
-    /// Messages handled, and when.
+    /// The handled messages, with the time.
     pub(super) inbox: BTreeMap<(String, Uuid), Timestamp>,
-    pub(super) answers: HashMap<String, Answer>,
-    pub(super) answered_at: BTreeMap<String, Timestamp>,
-    /// By number.
-    pub(super) parked: BTreeMap<u64, Aside>,
+    pub(super) responses: HashMap<String, StoredResponse>,
+    pub(super) stored_at: BTreeMap<String, Timestamp>,
+    /// The parked messages by their number.
+    pub(super) parked: BTreeMap<u64, ParkedEntry>,
     pub(super) parked_last: u64,
 }
 
@@ -41,9 +43,9 @@ pub(super) struct View {
 
 #[derive(Default)]
 pub(super) struct Reader {
-    pub(super) at: u64,
+    pub(super) checkpoint: u64,
     pub(super) epoch: u64,
-    /// Who holds the lease, and until when.
+    /// The holder of the lease, and the time until which it is held.
     pub(super) lease: Option<(String, crate::Timestamp)>,
 }
 
@@ -52,25 +54,26 @@ impl Data {
         self.rows.get(&(kind.to_owned(), id.to_owned())).cloned().unwrap_or_default()
     }
 
-    pub(super) fn at(&self, reader: &str) -> u64 {
-        self.readers.get(reader).map_or(0, |it| it.at)
+    pub(super) fn checkpoint(&self, reader: &str) -> u64 {
+        self.readers.get(reader).map_or(0, |stored| stored.checkpoint)
     }
 
-    /// Refuses the batch or leaves it as it is: answered, seen, moved, conflict, taken, in this order.
-    pub(super) fn refuse(&self, batch: &Batch) -> Result<(), Rejected> {
-        if batch.answer.as_ref().is_some_and(|it| self.answers.contains_key(&it.key)) {
-            return Err(Rejected::Answered);
+    /// Checks the batch without changing anything. Refusals are reported in the order response exists, already handled,
+    /// moved, conflict, taken.
+    pub(super) fn refuse(&self, batch: &Batch) -> Result<(), CommitError> {
+        if batch.response.as_ref().is_some_and(|response| self.responses.contains_key(&response.key)) {
+            return Err(CommitError::ResponseExists);
         }
-        if batch.marks.iter().any(|it| self.inbox.contains_key(&(it.group.clone(), it.message))) {
-            return Err(Rejected::Seen);
+        if batch.inbox_records.iter().any(|record| self.inbox.contains_key(&(record.group.clone(), record.message))) {
+            return Err(CommitError::AlreadyHandled);
         }
-        for step in &batch.moves {
-            let epoch = self.readers.get(&step.reader).map_or(0, |it| it.epoch);
-            if self.at(&step.reader) != step.from || step.epoch.is_some_and(|it| it != epoch) {
-                return Err(Rejected::Moved(step.reader.clone()));
+        for step in &batch.checkpoint_moves {
+            let epoch = self.readers.get(&step.reader).map_or(0, |stored| stored.epoch);
+            if self.checkpoint(&step.reader) != step.from || step.epoch.is_some_and(|expected| expected != epoch) {
+                return Err(CommitError::Moved(step.reader.clone()));
             }
         }
-        self.refuse_aside(batch)?;
+        self.refuse_parked(batch)?;
         for row in &batch.rows {
             if self.row(row.kind, &row.id).version != row.expected {
                 return Err(conflict(format!("{}/{}", row.kind, row.id), row.expected == 0));
@@ -78,7 +81,7 @@ impl Data {
         }
         let mut heads = HashMap::<&str, u64>::new();
         for event in &batch.events {
-            let stored = || self.streams.get(&event.stream).map_or(0, |it| it.len() as u64);
+            let stored = || self.streams.get(&event.stream).map_or(0, |stream| stream.len() as u64);
             let head = heads.entry(&event.stream).or_insert_with(stored);
             if event.version != *head + 1 {
                 return Err(conflict(event.stream.clone(), event.version == 1));
@@ -86,49 +89,54 @@ impl Data {
             *head += 1;
         }
         for write in &batch.views {
-            let stored = self.views.get(&(write.view.to_owned(), write.key.clone())).map_or(0, |it| it.version);
+            let stored = self.views.get(&(write.view.to_owned(), write.key.clone())).map_or(0, |view| view.version);
             if stored != write.expected {
                 return Err(conflict(format!("{}/{}", write.view, write.key), false));
             }
         }
         let mut owners = HashMap::<(String, String), Option<&str>>::new();
         for pass in [false, true] {
-            for claim in batch.claims.iter().filter(|it| it.taken == pass) {
-                let at = (claim.index.clone(), claim.value.clone());
-                let stored = self.claims.get(&at).map(String::as_str);
-                let owner = owners.entry(at).or_insert(stored);
+            for reservation in batch.reservations.iter().filter(|reservation| reservation.taken == pass) {
+                let value = (reservation.index.clone(), reservation.value.clone());
+                let stored = self.reservations.get(&value).map(String::as_str);
+                let owner = owners.entry(value).or_insert(stored);
                 match (*owner, pass) {
-                    (Some(it), false) if it == claim.owner => *owner = None,
+                    (Some(holder), false) if holder == reservation.owner => *owner = None,
                     (_, false) => {}
-                    (Some(it), true) if it != claim.owner => {
-                        return Err(Rejected::Taken { index: claim.index.clone(), value: claim.value.clone() });
+                    (Some(holder), true) if holder != reservation.owner => {
+                        return Err(CommitError::Taken {
+                            index: reservation.index.clone(),
+                            value: reservation.value.clone(),
+                        });
                     }
-                    (_, true) => *owner = Some(&claim.owner),
+                    (_, true) => *owner = Some(&reservation.owner),
                 }
             }
         }
         Ok(())
     }
 
-    /// Makes a batch true that was not refused.
+    /// Applies a batch that was not refused, and returns the position of its last event.
     pub(super) fn apply(&mut self, batch: Batch, now: Timestamp) -> Position {
         let now = now.trunc_subsecs(6);
-        self.inbox.extend(batch.marks.into_iter().map(|mark| ((mark.group, mark.message), now)));
-        self.put_aside(batch.parks, &batch.unparks, now);
-        for step in batch.moves {
-            self.readers.entry(step.reader).or_default().at = step.to;
+        self.inbox.extend(
+            batch.inbox_records.into_iter().map(|inbox_record| ((inbox_record.group, inbox_record.message), now)),
+        );
+        self.park(batch.parks, &batch.unparks, now);
+        for step in batch.checkpoint_moves {
+            self.readers.entry(step.reader).or_default().checkpoint = step.to;
         }
         for row in batch.rows {
             self.rows.insert((row.kind.to_owned(), row.id), StoredRow { version: row.version, state: row.state });
         }
-        let (taken, given): (Vec<_>, Vec<_>) = batch.claims.into_iter().partition(|it| it.taken);
-        for claim in given {
-            let at = (claim.index, claim.value);
-            if self.claims.get(&at) == Some(&claim.owner) {
-                self.claims.remove(&at);
+        let (taken, released): (Vec<_>, Vec<_>) = batch.reservations.into_iter().partition(|entry| entry.taken);
+        for reservation in released {
+            let value = (reservation.index, reservation.value);
+            if self.reservations.get(&value) == Some(&reservation.owner) {
+                self.reservations.remove(&value);
             }
         }
-        self.claims.extend(taken.into_iter().map(|it| ((it.index, it.value), it.owner)));
+        self.reservations.extend(taken.into_iter().map(|entry| ((entry.index, entry.value), entry.owner)));
         for write in batch.views {
             let view = self.views.entry((write.view.to_owned(), write.key.clone())).or_default();
             for old in view.entries.drain(..) {
@@ -148,23 +156,24 @@ impl Data {
             last = Position(self.log.len() as u64 + 1);
             self.log.push(stored(event, last));
         }
-        if let Some(answer) = batch.answer {
-            self.answered_at.insert(answer.key.clone(), now);
-            self.answers.insert(answer.key.clone(), Answer { position: last, ..answer });
+        if let Some(response) = batch.response {
+            self.stored_at.insert(response.key.clone(), now);
+            self.responses.insert(response.key.clone(), StoredResponse { position: last, ..response });
         }
         last
     }
 }
 
-/// An event as a database would give it back: microseconds, and no more metadata than is kept.
+/// Converts an event to the entry that a database would return: times in microseconds, and only the metadata that is
+/// stored.
 fn stored(event: NewEntry, position: Position) -> Entry {
-    let NewEntry { stream, version, id, name, schema, payload, metadata, at, told } = event;
+    let NewEntry { stream, version, id, name, schema, payload, metadata, at, outgoing } = event;
     let Metadata { correlation, causation, caller, traceparent, tracestate, .. } = metadata;
     let metadata = Metadata { correlation, causation, caller, traceparent, tracestate, ..Metadata::NONE };
     let (name, at) = (name.to_owned(), at.trunc_subsecs(6));
-    Entry { position, stream, version, id, name, schema, payload, metadata, at, told }
+    Entry { position, stream, version, id, name, schema, payload, metadata, at, outgoing }
 }
 
-fn conflict(what: String, exists: bool) -> Rejected {
-    Rejected::Conflict { what, exists }
+fn conflict(what: String, exists: bool) -> CommitError {
+    CommitError::Conflict { what, exists }
 }

@@ -1,14 +1,15 @@
-//! Writes a batch: takes it apart, binds what it has, runs one statement.
-use super::{
-    Inner,
-    statement::{Part, Shape},
-    trouble,
-};
+//! Writes a batch: splits it into parts, binds their parameters and runs one statement.
+use super::statement::{BatchPart, Shape};
+use super::{Inner, errors};
 use crate::{
-    Fault,
-    batch::{Answer, Batch, Claim, Mark, Move, NewEntry, Park, Position, Rejected, Row, ViewWrite},
-    storage::{check, parked::encode_headers},
-    world::backoff,
+    environment::backoff,
+    error::Fault,
+    event::NewEntry,
+    position::Position,
+    storage::parked::encode_headers,
+    storage::{
+        Batch, CheckpointMove, CommitError, InboxRecord, Park, Reservation, Row, StoredResponse, ViewWrite, check,
+    },
 };
 use sqlx::{Arguments, AssertSqlSafe, Encode, PgConnection, Postgres, Row as _, Type, postgres::PgArguments};
 use std::{
@@ -17,29 +18,29 @@ use std::{
 };
 use uuid::Uuid;
 
-/// How often a batch is run again after a deadlock. Since batches lock in one order, once is rare.
+/// The number of times a batch is run again after a deadlock. Batches lock in one order, so deadlocks are rare.
 const RUNS: u32 = 8;
 
-/// A batch, part by part.
+/// A batch, split into the parts of its statement.
 pub(super) struct Split<'a> {
-    pub(super) seen: Vec<&'a Mark>,
-    pub(super) moved: Vec<&'a Move>,
-    pub(super) begun: Vec<&'a Move>,
+    pub(super) handled: Vec<&'a InboxRecord>,
+    pub(super) moved: Vec<&'a CheckpointMove>,
+    pub(super) begun: Vec<&'a CheckpointMove>,
     pub(super) unparked: Vec<&'a u64>,
     pub(super) parked: Vec<&'a Park>,
     pub(super) saved: Vec<&'a Row>,
     pub(super) created: Vec<&'a Row>,
     pub(super) heads: Vec<Head<'a>>,
-    pub(super) given: Vec<&'a Claim>,
-    pub(super) taken: Vec<&'a Claim>,
+    pub(super) released: Vec<&'a Reservation>,
+    pub(super) taken: Vec<&'a Reservation>,
     pub(super) replaced: Vec<&'a ViewWrite>,
     pub(super) added: Vec<&'a ViewWrite>,
     pub(super) listed: Vec<Listed<'a>>,
     pub(super) logged: Vec<&'a NewEntry>,
-    pub(super) answered: Vec<&'a Answer>,
+    pub(super) response: Vec<&'a StoredResponse>,
 }
 
-/// The first new version of a stream: the one before must be there, and it must not.
+/// The first new version of a stream. The version before it must exist, and it must not exist itself.
 pub(super) struct Head<'a> {
     pub(super) stream: &'a str,
     pub(super) version: u64,
@@ -55,16 +56,16 @@ pub(super) struct Listed<'a> {
 
 impl<'a> Split<'a> {
     fn of(batch: &'a Batch) -> Self {
-        let (begun, moved) = batch.moves.iter().partition(|it| it.from == 0 && it.epoch.is_none());
-        let (created, saved) = batch.rows.iter().partition(|it| it.expected == 0);
-        let (taken, given) = batch.claims.iter().partition(|it| it.taken);
-        let (added, replaced) = batch.views.iter().partition(|it| it.expected == 0);
+        let (begun, moved) = batch.checkpoint_moves.iter().partition(|step| step.from == 0 && step.epoch.is_none());
+        let (created, saved) = batch.rows.iter().partition(|row| row.expected == 0);
+        let (taken, released) = batch.reservations.iter().partition(|reservation| reservation.taken);
+        let (added, replaced) = batch.views.iter().partition(|view| view.expected == 0);
         let listed = batch.views.iter().filter(|view| view.value.is_some()).flat_map(|view| {
             let listed = |(index, entry)| Listed { view: view.view, index, entry, key: &view.key };
             view.entries.iter().map(move |(index, entry)| listed((*index, entry.as_slice())))
         });
         Split {
-            seen: batch.marks.iter().collect(),
+            handled: batch.inbox_records.iter().collect(),
             moved,
             begun,
             unparked: batch.unparks.iter().collect(),
@@ -72,126 +73,131 @@ impl<'a> Split<'a> {
             saved,
             created,
             heads: heads(batch),
-            given,
+            released,
             taken,
             replaced,
             added,
             listed: listed.collect(),
             logged: batch.events.iter().collect(),
-            answered: batch.answer.iter().collect(),
+            response: batch.response.iter().collect(),
         }
     }
 
     fn bind(&self) -> Result<Bound, Fault> {
         let mut to = Bound::default();
-        to.part(Part::Known, &self.answered)?
-            .column(|it| it.key.as_str())?
-            .column(|it| it.fingerprint)?
-            .column(|it| it.body.as_slice())?;
-        to.part(Part::Seen, &self.seen)?.column(|it| it.group.as_str())?.column(|it| it.message)?;
-        to.part(Part::Moved, &self.moved)?
-            .column(|it| it.reader.as_str())?
-            .column(|it| int(it.from))?
-            .column(|it| int(it.to))?
-            .column(|it| it.epoch.map(int))?;
-        to.part(Part::Begun, &self.begun)?.column(|it| it.reader.as_str())?.column(|it| int(it.to))?;
-        to.part(Part::Unparked, &self.unparked)?.column(|it| int(**it))?;
-        let headers = self.parked.iter().map(|it| headers(it)).collect::<Result<Vec<_>, Fault>>()?;
+        to.part(BatchPart::Response, &self.response)?
+            .column(|response| response.key.as_str())?
+            .column(|response| response.fingerprint)?
+            .column(|response| response.body.as_slice())?;
+        to.part(BatchPart::Handled, &self.handled)?
+            .column(|record| record.group.as_str())?
+            .column(|record| record.message)?;
+        to.part(BatchPart::Moved, &self.moved)?
+            .column(|step| step.reader.as_str())?
+            .column(|step| int(step.from))?
+            .column(|step| int(step.to))?
+            .column(|step| step.epoch.map(int))?;
+        to.part(BatchPart::Begun, &self.begun)?.column(|step| step.reader.as_str())?.column(|step| int(step.to))?;
+        to.part(BatchPart::Unparked, &self.unparked)?.column(|number| int(**number))?;
+        let headers = self.parked.iter().map(|park| headers(park)).collect::<Result<Vec<_>, Fault>>()?;
         let parked: Vec<_> = self.parked.iter().zip(&headers).collect();
-        to.part(Part::Parked, &parked)?
-            .column(|(it, _)| it.reader.as_str())?
-            .column(|(it, _)| it.key.as_str())?
-            .column(|(it, _)| it.behind)?
-            .column(|(it, _)| it.message)?
-            .column(|(it, _)| int(it.at))?
-            .column(|(it, _)| it.record.as_ref().map(|it| it.partition.topic.as_str()))?
-            .column(|(it, _)| it.record.as_ref().map(|it| it.partition.part.as_str()))?
-            .column(|(it, _)| it.record.as_ref().and_then(|it| it.key.as_deref()))?
+        to.part(BatchPart::Parked, &parked)?
+            .column(|(park, _)| park.reader.as_str())?
+            .column(|(park, _)| park.key.as_str())?
+            .column(|(park, _)| park.behind)?
+            .column(|(park, _)| park.message)?
+            .column(|(park, _)| int(park.at))?
+            .column(|(park, _)| park.record.as_ref().map(|record| record.partition.topic.as_str()))?
+            .column(|(park, _)| park.record.as_ref().map(|record| record.partition.part.as_str()))?
+            .column(|(park, _)| park.record.as_ref().and_then(|record| record.key.as_deref()))?
             .column(|(_, headers)| headers.as_deref())?
-            .column(|(it, _)| it.record.as_ref().and_then(|it| it.body.as_deref()))?
-            .column(|(it, _)| it.error.as_str())?
-            .column(|(it, _)| it.attempts as i32)?;
-        to.part(Part::Saved, &self.saved)?
-            .column(|it| it.kind)?
-            .column(|it| it.id.as_str())?
-            .column(|it| int(it.expected))?
-            .column(|it| int(it.version))?
-            .column(|it| it.state.as_deref())?;
-        to.part(Part::Created, &self.created)?
-            .column(|it| it.kind)?
-            .column(|it| it.id.as_str())?
-            .column(|it| int(it.version))?
-            .column(|it| it.state.as_deref())?;
-        to.part(Part::Heads, &self.heads)?.column(|it| it.stream)?.column(|it| int(it.version))?;
-        to.part(Part::Replaced, &self.replaced)?
-            .column(|it| it.view)?
-            .column(|it| it.key.as_str())?
-            .column(|it| int(it.expected))?
-            .column(|it| it.value.as_deref())?;
-        to.part(Part::Added, &self.added)?
-            .column(|it| it.view)?
-            .column(|it| it.key.as_str())?
-            .column(|it| it.value.as_deref())?;
-        for (part, claims) in [(Part::Given, &self.given), (Part::Taken, &self.taken)] {
-            to.part(part, claims)?
-                .column(|it| it.index.as_str())?
-                .column(|it| it.value.as_str())?
-                .column(|it| it.owner.as_str())?;
+            .column(|(park, _)| park.record.as_ref().and_then(|record| record.body.as_deref()))?
+            .column(|(park, _)| park.error.as_str())?
+            .column(|(park, _)| park.attempts as i32)?;
+        to.part(BatchPart::Saved, &self.saved)?
+            .column(|row| row.kind)?
+            .column(|row| row.id.as_str())?
+            .column(|row| int(row.expected))?
+            .column(|row| int(row.version))?
+            .column(|row| row.state.as_deref())?;
+        to.part(BatchPart::Created, &self.created)?
+            .column(|row| row.kind)?
+            .column(|row| row.id.as_str())?
+            .column(|row| int(row.version))?
+            .column(|row| row.state.as_deref())?;
+        to.part(BatchPart::Heads, &self.heads)?.column(|head| head.stream)?.column(|head| int(head.version))?;
+        to.part(BatchPart::Replaced, &self.replaced)?
+            .column(|view| view.view)?
+            .column(|view| view.key.as_str())?
+            .column(|view| int(view.expected))?
+            .column(|view| view.value.as_deref())?;
+        to.part(BatchPart::Added, &self.added)?
+            .column(|view| view.view)?
+            .column(|view| view.key.as_str())?
+            .column(|view| view.value.as_deref())?;
+        for (part, reservations) in [(BatchPart::Released, &self.released), (BatchPart::Taken, &self.taken)] {
+            to.part(part, reservations)?
+                .column(|reservation| reservation.index.as_str())?
+                .column(|reservation| reservation.value.as_str())?
+                .column(|reservation| reservation.owner.as_str())?;
         }
-        to.part(Part::Entries, &self.listed)?
-            .column(|it| it.view)?
-            .column(|it| it.index)?
-            .column(|it| it.entry)?
-            .column(|it| it.key)?;
-        let metadata = self.logged.iter().map(|it| Ok((it.id, serde_json::to_string(&it.metadata)?)));
+        to.part(BatchPart::Entries, &self.listed)?
+            .column(|listed| listed.view)?
+            .column(|listed| listed.index)?
+            .column(|listed| listed.entry)?
+            .column(|listed| listed.key)?;
+        let metadata = self.logged.iter().map(|event| Ok((event.id, serde_json::to_string(&event.metadata)?)));
         let metadata = metadata.collect::<Result<HashMap<Uuid, String>, Fault>>()?;
-        to.part(Part::Logged, &self.logged)?
-            .column(|it| it.stream.as_str())?
-            .column(|it| int(it.version))?
-            .column(|it| it.id)?
-            .column(|it| it.name)?
-            .column(|it| it.schema as i32)?
-            .column(|it| it.payload.as_slice())?
-            .column(|it| metadata[&it.id].as_str())?
-            .column(|it| it.at)?
-            .column(|it| it.told.as_ref().map(|told| told.topic.as_str()))?
-            .column(|it| it.told.as_ref().map(|told| told.key.as_str()))?
-            .column(|it| it.told.as_ref().map(|told| told.lane as i16))?
-            .column(|it| it.told.as_ref().map(|told| told.name.as_str()))?
-            .column(|it| it.told.as_ref().map(|told| told.body.as_slice()))?;
+        to.part(BatchPart::Logged, &self.logged)?
+            .column(|event| event.stream.as_str())?
+            .column(|event| int(event.version))?
+            .column(|event| event.id)?
+            .column(|event| event.name)?
+            .column(|event| event.schema as i32)?
+            .column(|event| event.payload.as_slice())?
+            .column(|event| metadata[&event.id].as_str())?
+            .column(|event| event.at)?
+            .column(|event| event.outgoing.as_ref().map(|outgoing| outgoing.topic.as_str()))?
+            .column(|event| event.outgoing.as_ref().map(|outgoing| outgoing.key.as_str()))?
+            .column(|event| event.outgoing.as_ref().map(|outgoing| outgoing.shard as i16))?
+            .column(|event| event.outgoing.as_ref().map(|outgoing| outgoing.name.as_str()))?
+            .column(|event| event.outgoing.as_ref().map(|outgoing| outgoing.body.as_slice()))?;
         Ok(to)
     }
 }
 
-/// Streams that no row guards: with a row, the row's version does, and retention may have taken the entry before. Within a
-/// batch versions follow each other; one that does not is looked at like a first one, and refused.
+/// Returns the heads of the streams that no row in the batch guards. Where there is a row, its version guards the
+/// stream, and retention may have removed the entry before.
+///
+/// The versions of a stream follow each other within a batch. One that does not is treated like a first one, and
+/// refused.
 fn heads(batch: &Batch) -> Vec<Head<'_>> {
-    let rows: HashSet<String> = batch.rows.iter().map(|it| format!("{}-{}", it.kind, it.id)).collect();
+    let rows: HashSet<String> = batch.rows.iter().map(|row| format!("{}-{}", row.kind, row.id)).collect();
     let mut last = HashMap::new();
-    let events = batch.events.iter().filter(|it| !rows.contains(&it.stream));
+    let events = batch.events.iter().filter(|event| !rows.contains(&event.stream));
     events
-        .filter_map(|it| {
-            let before = last.insert(it.stream.as_str(), it.version);
-            let follows = before.is_some_and(|before| before + 1 == it.version);
-            (!follows).then_some(Head { stream: &it.stream, version: it.version })
+        .filter_map(|event| {
+            let before = last.insert(event.stream.as_str(), event.version);
+            let follows = before.is_some_and(|before| before + 1 == event.version);
+            (!follows).then_some(Head { stream: &event.stream, version: event.version })
         })
         .collect()
 }
 
-/// Parameters, and the shape of the statement they are for.
+/// The parameters of a batch, and the shape of its statement.
 #[derive(Default)]
 struct Bound {
     shape: Shape,
     arguments: PgArguments,
 }
 impl Bound {
-    fn part<'b, 'a, E>(&'b mut self, part: Part, elements: &'a [E]) -> Result<Columns<'b, 'a, E>, Fault> {
+    fn part<'b, 'a, E>(&'b mut self, part: BatchPart, elements: &'a [E]) -> Result<Columns<'b, 'a, E>, Fault> {
         self.shape.set(part, elements.len());
         Ok(Columns { elements, arguments: &mut self.arguments })
     }
 }
 
-/// One part's parameters, column by column in the order of its [`Sql`](super::parts::Sql).
+/// The parameters of one part, added column by column in the order of its [`Sql`](super::parts::Sql).
 struct Columns<'b, 'a, E> {
     elements: &'a [E],
     arguments: &'b mut PgArguments,
@@ -211,19 +217,19 @@ impl<'a, E> Columns<'_, 'a, E> {
     }
 }
 
-/// A parked record's headers as text.
+/// Encodes the headers of a parked record as text.
 fn headers(park: &Park) -> Result<Option<String>, Fault> {
-    park.record.as_ref().map(|it| encode_headers(&it.headers)).transpose()
+    park.record.as_ref().map(|record| encode_headers(&record.headers)).transpose()
 }
 
-/// Counts of this framework stay far below 2^63.
+/// Converts a number for PostgreSQL. The framework's numbers stay far below 2^63.
 pub(super) fn int(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 impl Inner {
-    /// Commits a batch by itself: one statement, one round trip.
-    pub(super) async fn commit(&self, mut batch: Batch) -> Result<Position, Rejected> {
+    /// Commits a batch on its own, with one statement in one round trip.
+    pub(super) async fn commit(&self, mut batch: Batch) -> Result<Position, CommitError> {
         if batch.is_empty() {
             return Ok(Position(0));
         }
@@ -232,16 +238,16 @@ impl Inner {
         let split = Split::of(&batch);
         let mut run = 0;
         loop {
-            let mut connection = self.pool.acquire().await.map_err(trouble::fault)?;
+            let mut connection = self.pool.acquire().await.map_err(errors::fault)?;
             match self.run(&mut connection, &split).await? {
                 Ok(position) => {
-                    self.tell(position);
+                    self.announce(position);
                     return Ok(position);
                 }
-                Err(error) if trouble::is_deadlock(&error) && run < RUNS => {
+                Err(error) if errors::is_deadlock(&error) && run < RUNS => {
                     drop(connection);
-                    let pause = backoff(&*self.world, run, Duration::from_millis(2), Duration::from_millis(100));
-                    self.world.sleep(pause).await;
+                    let pause = backoff(&*self.environment, run, Duration::from_millis(2), Duration::from_millis(100));
+                    self.environment.sleep(pause).await;
                     run += 1;
                 }
                 Err(error) => return Err(self.refused(error, &split)),
@@ -249,32 +255,32 @@ impl Inner {
         }
     }
 
-    /// Runs a batch inside a transaction that goes on. What was done before cannot be run again here, so a deadlock is a
-    /// conflict: whoever began it may begin again.
-    pub(super) async fn stage(&self, connection: &mut PgConnection, mut batch: Batch) -> Result<Position, Rejected> {
+    /// Runs a batch inside an open transaction. The statements before it cannot be run again here, so a deadlock is
+    /// reported as a conflict, and the caller may begin a new transaction.
+    pub(super) async fn apply(&self, connection: &mut PgConnection, mut batch: Batch) -> Result<Position, CommitError> {
         if batch.is_empty() {
             return Ok(Position(0));
         }
         check(&batch)?;
         batch.sort();
         let split = Split::of(&batch);
-        self.run(connection, &split).await?.map_err(|error| match trouble::is_deadlock(&error) {
-            true => Rejected::Conflict { what: "a transaction".into(), exists: false },
+        self.run(connection, &split).await?.map_err(|error| match errors::is_deadlock(&error) {
+            true => CommitError::Conflict { what: "a transaction".into(), exists: false },
             false => self.refused(error, &split),
         })
     }
 
     async fn run(&self, to: &mut PgConnection, split: &Split<'_>) -> Result<Result<Position, sqlx::Error>, Fault> {
         let Bound { shape, arguments } = split.bind()?;
-        let text = self.texts.get(shape, self.horizon.mode);
+        let text = self.texts.get(shape, self.high_water_mark.mode);
         self.count();
         let row = sqlx::query_with(AssertSqlSafe(text), arguments).fetch_one(to).await;
-        // No position without events.
+        // A batch without events has no position.
         Ok(row.and_then(|row| row.try_get::<Option<i64>, _>(0)).map(|at| Position(at.unwrap_or(0) as u64)))
     }
 
-    fn refused(&self, error: sqlx::Error, split: &Split<'_>) -> Rejected {
+    fn refused(&self, error: sqlx::Error, split: &Split<'_>) -> CommitError {
         self.notice(&error);
-        trouble::refusal(error, split)
+        errors::refusal(error, split)
     }
 }

@@ -1,5 +1,5 @@
-//! Where a database is and how it is reached. An URL's parameters are known by name; what is not known is refused.
-use crate::Secret;
+//! Connection settings of a PostgreSQL database, parsed from a URL with a fixed list of parameters.
+use crate::secret::Secret;
 use sqlx::{
     ConnectOptions,
     postgres::{PgConnectOptions, PgSslMode},
@@ -7,53 +7,53 @@ use sqlx::{
 use std::{fmt, fs::File, path::PathBuf, str::FromStr, time::Duration};
 use url::Url;
 
-/// Where a database is and how it is reached. It can be shown: it does not show the password.
+/// The connection settings of a PostgreSQL database. `Debug` does not show the password.
 ///
 /// ```
 /// use cqrs_core::storage::postgres::{Config, ConfigError, TlsMode};
 ///
 /// let config = Config::parse("postgres://kim:hunter2@db:5432/users?application_name=user").unwrap();
-/// assert_eq!(config.tls.mode, TlsMode::Disable); // what nobody asked for, nobody has
+/// assert_eq!(config.tls.mode, TlsMode::Disable); // unless the URL says otherwise
 /// assert!(!format!("{config:?}").contains("hunter2"));
 /// let refused = Config::parse("postgres://db/users?options=-c%20fsync%3Doff").unwrap_err();
 /// assert_eq!(refused, ConfigError::Unknown("options".to_owned()));
 /// ```
 #[derive(Clone)]
 pub struct Config {
-    /// As it was given, without parameters.
+    /// The given URL, without its parameters.
     url: Url,
-    /// The password, where it does not stand in the URL.
+    /// The password, if the URL does not contain it.
     pub password: Option<Secret>,
-    /// Whether and how the connection is encrypted.
+    /// The encryption of the connection.
     pub tls: Tls,
-    /// What the server's own views call this program.
+    /// The name of this program in the server's own views.
     pub application_name: Option<String>,
-    /// How long a statement may take before the server ends it. Default: 30 s. Migrations take what they take.
+    /// The time after which the server ends a statement. Default: 30 s. Migrations run without a time-out.
     pub statement_timeout: Duration,
 }
 
-/// Whether and how the connection is encrypted. All but [`TlsMode::Disable`] takes the feature `postgres-tls`.
+/// The encryption of a connection. Every mode but [`TlsMode::Disable`] requires the feature `postgres-tls`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tls {
-    /// Default: not at all.
+    /// The mode. Default: no encryption.
     pub mode: TlsMode,
-    /// The authorities that are believed besides the machine's own, PEM.
+    /// A PEM file with authorities to trust in addition to the system's own.
     pub ca: Option<PathBuf>,
-    /// Certificate and key to show, PEM, where the server asks.
+    /// PEM files with the client's certificate and key, for servers that ask for them.
     pub client: Option<(PathBuf, PathBuf)>,
 }
 
-/// `sslmode`, as PostgreSQL calls it, without the two that encrypt only if nobody minds.
+/// PostgreSQL's `sslmode`, without the two modes that fall back to an unencrypted connection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum TlsMode {
-    /// `disable`: for machines that nobody else reaches.
+    /// `disable`: not encrypted, for networks that are not shared.
     #[default]
     Disable,
-    /// `require`: encrypted, but with whom is not looked at.
+    /// `require`: encrypted, without verifying the server.
     Require,
-    /// `verify-ca`: the server's certificate is of an authority that is believed.
+    /// `verify-ca`: encrypted, and the server's certificate is from a trusted authority.
     VerifyCa,
-    /// `verify-full`: and it has the server's name.
+    /// `verify-full`: as `verify-ca`, and the certificate has the server's name.
     VerifyFull,
 }
 impl FromStr for TlsMode {
@@ -69,42 +69,42 @@ impl FromStr for TlsMode {
     }
 }
 
-/// Why a configuration was refused. It never says a password.
+/// The reason why connection settings were refused. It never contains a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// Not the URL of a PostgreSQL database.
-    #[error("not postgres://USER:PASSWORD@HOST:PORT/NAME")]
+    /// The text is not the URL of a PostgreSQL database.
+    #[error("not a URL of the form postgres://USER:PASSWORD@HOST:PORT/NAME")]
     Url,
-    /// A parameter that is not on the list.
-    #[error("the parameter {0:?} is not known; known are {known}", known = KNOWN.join(", "))]
+    /// The URL has an unknown parameter.
+    #[error("unknown parameter {0:?}; use {known}", known = KNOWN.join(", "))]
     Unknown(String),
-    /// A parameter twice.
-    #[error("the parameter {0:?} is there twice")]
+    /// The URL has the same parameter twice.
+    #[error("the parameter {0:?} appears twice")]
     Twice(String),
-    /// A value that is none of those there are.
+    /// A setting has a value that is not allowed: the setting, and what is allowed.
     #[error("{0}: {1}")]
     Value(&'static str, &'static str),
-    /// A password in the URL and another beside it.
-    #[error("the password stands in the URL and beside it")]
+    /// The password is given in the URL and separately.
+    #[error("the password is given twice, in the URL and separately: remove one")]
     TwoPasswords,
-    /// The feature is not compiled in.
-    #[error("sslmode: this takes the feature `postgres-tls` of cqrs-core")]
+    /// TLS is not compiled in.
+    #[error("sslmode: enable the feature `postgres-tls` of cqrs-core")]
     NoTls,
-    /// A file cannot be read.
+    /// A file cannot be read: its path, and the error.
     #[error("{0} cannot be read: {1}")]
     File(PathBuf, String),
 }
 
 const KNOWN: [&str; 5] = ["sslmode", "sslrootcert", "sslcert", "sslkey", "application_name"];
-/// A name for people: short, and nothing that a log would trip over.
+/// The maximum length of `application_name`.
 const LONGEST_NAME: usize = 63;
 
 impl Config {
-    /// Reads a URL.
+    /// Parses a URL.
     ///
     /// # Errors
-    /// It is none, or has a parameter that is not known or that cannot be.
+    /// Returns an error if the text is not a PostgreSQL URL, or if a parameter is unknown, repeated or invalid.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let mut url = Url::parse(text).map_err(|_| ConfigError::Url)?;
         let named = url.path().len() > 1 && url.has_host() && url.fragment().is_none();
@@ -113,7 +113,7 @@ impl Config {
         }
         let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
         url.set_query(None);
-        // What is percent-encoded must be text.
+        // The driver also checks that percent-encoded parts are text.
         PgConnectOptions::from_url(&url).map_err(|_| ConfigError::Url)?;
         let mut config = Config {
             url,
@@ -139,21 +139,22 @@ impl Config {
         config.tls.client = match (certificate, key) {
             (Some(certificate), Some(key)) => Some((certificate, key)),
             (None, None) => None,
-            _ => return Err(ConfigError::Value("sslcert", "goes with sslkey")),
+            _ => return Err(ConfigError::Value("sslcert", "must be given together with sslkey")),
         };
         Ok(config)
     }
 
-    /// Whether it all goes together and every file is there. Connecting asks as well.
+    /// Checks that the settings agree with each other and that every file can be opened. Connecting checks this as
+    /// well.
     ///
     /// # Errors
-    /// The first thing that is wrong.
+    /// Returns the first problem found.
     pub fn validate(&self) -> Result<(), ConfigError> {
         if self.password.is_some() && self.url.password().is_some() {
             return Err(ConfigError::TwoPasswords);
         }
         let name = self.application_name.as_deref().unwrap_or("-");
-        if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(|it| it.is_ascii_graphic()) {
+        if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(ConfigError::Value("application_name", "1 to 63 visible ASCII characters"));
         }
         if !(Duration::from_millis(1)..=Duration::from_secs(86_400)).contains(&self.statement_timeout) {
@@ -162,11 +163,11 @@ impl Config {
         let Tls { mode, ca, client } = &self.tls;
         match mode {
             TlsMode::Disable if ca.is_some() || client.is_some() => {
-                return Err(ConfigError::Value("sslmode", "must not be disable where there are certificates"));
+                return Err(ConfigError::Value("sslmode", "must not be disable when certificates are given"));
             }
-            // It would look as if somebody was verified.
+            // An authority would suggest that the server is verified, which this mode does not do.
             TlsMode::Require if ca.is_some() => {
-                return Err(ConfigError::Value("sslrootcert", "goes with verify-ca or verify-full"));
+                return Err(ConfigError::Value("sslrootcert", "requires sslmode=verify-ca or verify-full"));
             }
             TlsMode::Disable => return Ok(()),
             _ if !cfg!(feature = "postgres-tls") => return Err(ConfigError::NoTls),
@@ -178,11 +179,11 @@ impl Config {
         Ok(())
     }
 
-    /// For the driver. The result holds the password: never log it.
+    /// Returns the driver's options. They contain the password: never log them.
     pub(super) fn connect(&self) -> Result<PgConnectOptions, ConfigError> {
         self.validate()?;
         let mut connect = PgConnectOptions::from_url(&self.url).map_err(|_| ConfigError::Url)?;
-        // Said in any case, or a variable of the environment would say it.
+        // Set in any case; otherwise the driver would take it from an environment variable.
         connect = connect.ssl_mode(match self.tls.mode {
             TlsMode::Disable => PgSslMode::Disable,
             TlsMode::Require => PgSslMode::Require,

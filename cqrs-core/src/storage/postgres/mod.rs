@@ -1,33 +1,38 @@
-//! PostgreSQL: a batch is one statement, whoever reads the log waits out those who write it.
+//! Storage in PostgreSQL: a batch is one statement, and readers of the log wait until concurrent writers have ended.
 //!
-//! Everything lives in the schema `cqrs`. The role needs no more than to own it; `alter role ... set
-//! log_min_error_statement = fatal`, done by a superuser, keeps refused batches out of the server's log. Behind a pooler
-//! that takes no start-up options, set what [`SETTINGS`] lists for the role as well.
+//! All tables are in the schema `cqrs`, and the role needs no right beyond owning it. `alter role ... set
+//! log_min_error_statement = fatal`, run by a superuser, keeps refused batches out of the server's log. Behind a pooler
+//! that accepts no start-up options, set the [`SETTINGS`] for the role as well.
 mod commit;
 mod config;
-mod forget;
-mod horizon;
+mod errors;
+mod high_water_mark;
 mod migrate;
 mod parts;
+mod purge;
 mod read;
 mod statement;
+mod stats;
 mod transaction;
-mod trouble;
-mod vitals;
 
 pub use config::{Config, ConfigError, Tls, TlsMode};
-pub use horizon::Horizon;
+pub use high_water_mark::HighWaterMarkMode;
 #[doc(hidden)]
 pub use read::READS_OF_SEVERAL;
 #[doc(hidden)]
 pub use statement::every_statement;
 pub use transaction::transaction;
 
-use super::{Lease, Loaded, Old, Parked, ParkedKey, Scan, Scanned, Seen, Storage, StoredRow, StoredView, Tx, Vitals};
+use super::{
+    Cutoff, DatabaseStats, InboxLookup, Lease, Loaded, Parked, ParkedKey, Scan, Scanned, Storage, StoredRow,
+    StoredView, Tx,
+};
 use crate::{
-    Fault, Position,
-    batch::{Answer, Batch, Entry, Rejected},
-    world::{World, machine},
+    environment::{Environment, system},
+    error::Fault,
+    event::Entry,
+    position::Position,
+    storage::batch::{Batch, CommitError, StoredResponse},
 };
 use async_trait::async_trait;
 use sqlx::{
@@ -45,9 +50,12 @@ use std::{
 use tokio::sync::watch;
 use uuid::Uuid;
 
-/// What every connection is set to: rows are locked in the order of the batch's arrays, a plan made while tables were empty
-/// stays good, a writer that hangs inside a transaction cannot hold up readers of the log for ever, and a commit that is answered or
-/// read is on the disk, whatever the database's own setting: what a relay has published must not be gone after a crash.
+/// The settings of every connection.
+///
+/// They make sure that rows are locked in the order of the batch's arrays, that a plan made while tables were empty
+/// stays good, and that a writer which hangs inside a transaction does not hold up readers of the log for ever. A
+/// commit is on the disk before it is acknowledged or read, whatever the database's own setting: an event that a relay
+/// has published must not be lost in a crash.
 pub const SETTINGS: [(&str, &str); 8] = [
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
@@ -59,25 +67,26 @@ pub const SETTINGS: [(&str, &str); 8] = [
     ("synchronous_commit", "on"),
 ];
 
-/// How a database is used.
+/// Options of a [`Postgres`] storage.
 #[derive(Clone)]
 pub struct Options {
-    /// Connections at most.
+    /// The maximum number of connections. Default: 10.
     pub max_connections: u32,
-    /// How long to wait for a connection before a call fails as unavailable.
+    /// The time to wait for a connection before a call fails as unavailable. Default: 3 s.
     pub acquire_timeout: Duration,
-    /// How readers of the log are kept from missing events. All programs on one database use the same.
-    pub horizon: Horizon,
-    /// The machine, or a simulation of one.
-    pub world: Arc<dyn World>,
+    /// The way in which readers of the log are kept from missing events. All programs on one database must use the
+    /// same.
+    pub high_water_mark: HighWaterMarkMode,
+    /// The environment: the system's, or a simulation.
+    pub environment: Arc<dyn Environment>,
 }
 impl Default for Options {
     fn default() -> Self {
         Options {
             max_connections: 10,
             acquire_timeout: Duration::from_secs(3),
-            horizon: Horizon::default(),
-            world: machine(),
+            high_water_mark: HighWaterMarkMode::default(),
+            environment: system(),
         }
     }
 }
@@ -88,27 +97,27 @@ pub struct Postgres(Arc<Inner>);
 
 struct Inner {
     pool: PgPool,
-    world: Arc<dyn World>,
+    environment: Arc<dyn Environment>,
     texts: statement::Texts,
-    horizon: horizon::Shared,
+    high_water_mark: high_water_mark::SharedComputation,
     committed: watch::Sender<u64>,
     statements: AtomicU64,
-    /// How many connections from before the last loss may still lie in the pool.
+    /// The number of connections in the pool that may be from before the last connection loss.
     suspects: Arc<AtomicU32>,
 }
 
 impl Postgres {
-    /// Connects, with the usual options.
+    /// Connects with the default options.
     pub async fn connect(url: &str) -> Result<Self, Fault> {
         Postgres::connect_with(url, Options::default()).await
     }
 
-    /// Connects. A server that is starting is waited for, as long as for a connection.
+    /// Connects with these options. If the server is starting, this waits for it up to the acquire time-out.
     pub async fn connect_with(url: &str, options: Options) -> Result<Self, Fault> {
         Postgres::open(&Config::parse(url).map_err(refused)?, options).await
     }
 
-    /// Connects as configured. A server that is starting is waited for, as long as for a connection.
+    /// Connects as configured. If the server is starting, this waits for it up to the acquire time-out.
     pub async fn open(config: &Config, options: Options) -> Result<Self, Fault> {
         let connect = config.connect().map_err(refused)?;
         let suspects = Arc::new(AtomicU32::new(0));
@@ -116,7 +125,7 @@ impl Postgres {
         let pool = PgPoolOptions::new()
             .max_connections(options.max_connections)
             .acquire_timeout(options.acquire_timeout)
-            // A test before each use would be a round trip before each use; only suspects are tested.
+            // Testing a connection costs a round trip, so only suspects are tested before use.
             .test_before_acquire(false)
             .before_acquire(move |connection, _| {
                 let suspect =
@@ -130,31 +139,32 @@ impl Postgres {
             })
             .connect_with(connect.options(SETTINGS))
             .await
-            .map_err(trouble::fault)?;
+            .map_err(errors::fault)?;
         Ok(Postgres(Arc::new(Inner {
             pool,
-            world: options.world,
+            environment: options.environment,
             texts: statement::Texts::default(),
-            horizon: horizon::Shared::new(options.horizon),
+            high_water_mark: high_water_mark::SharedComputation::new(options.high_water_mark),
             committed: watch::Sender::new(0),
             statements: AtomicU64::new(0),
             suspects,
         })))
     }
 
-    /// Round trips so far, not counting what a cold connection needs to prepare a statement. For tests and metrics.
+    /// Returns the number of round trips so far, without those that prepare a statement on a new connection. For tests
+    /// and metrics.
     pub fn statements(&self) -> u64 {
         self.0.statements.load(Ordering::Relaxed)
     }
 
-    /// Ends all connections, when what uses them has finished.
+    /// Closes all connections, each as soon as its current use has ended.
     pub async fn close(&self) {
         self.0.pool.close().await;
     }
 }
 
 fn refused(error: ConfigError) -> Fault {
-    Fault::internal("the database's configuration was refused").because(error)
+    Fault::internal("the database's configuration is invalid").because(error)
 }
 
 impl fmt::Debug for Postgres {
@@ -164,10 +174,10 @@ impl fmt::Debug for Postgres {
 }
 
 impl Inner {
-    /// Reads. What was asked on a lost connection is asked once more: reading twice changes nothing.
+    /// Runs a read. On a lost connection it runs once more, which is safe because a read changes nothing.
     async fn rows(&self, sql: &'static str, with: Option<PgArguments>) -> Result<Vec<PgRow>, sqlx::Error> {
         match self.rows_once(sql, with.clone()).await {
-            Err(error) if trouble::is_lost(&error) => {
+            Err(error) if errors::is_lost(&error) => {
                 self.notice(&error);
                 self.rows_once(sql, with).await
             }
@@ -184,18 +194,18 @@ impl Inner {
     }
     fn fault(&self, error: sqlx::Error) -> Fault {
         self.notice(&error);
-        trouble::fault(error)
+        errors::fault(error)
     }
-    /// Where one connection is lost, the others may be: each is tested before it is used again.
+    /// Marks all pooled connections as suspects after a connection loss, so that each is tested before its next use.
     fn notice(&self, error: &sqlx::Error) {
-        if trouble::is_lost(error) {
+        if errors::is_lost(error) {
             self.suspects.store(self.pool.size(), Ordering::SeqCst);
         }
     }
     fn count(&self) {
         self.statements.fetch_add(1, Ordering::Relaxed);
     }
-    fn tell(&self, position: Position) {
+    fn announce(&self, position: Position) {
         self.committed.send_if_modified(|last| {
             let later = position.0 > *last;
             *last = position.0.max(*last);
@@ -206,17 +216,17 @@ impl Inner {
 
 #[async_trait]
 impl Storage for Postgres {
-    async fn row(&self, kind: &str, id: &str, answer: Option<&str>) -> Result<Loaded<StoredRow>, Fault> {
-        self.0.row(kind, id, answer).await
+    async fn row(&self, kind: &str, id: &str, response: Option<&str>) -> Result<Loaded<StoredRow>, Fault> {
+        self.0.row(kind, id, response).await
     }
-    async fn stream(&self, stream: &str, after: u64, answer: Option<&str>) -> Result<Loaded<Vec<Entry>>, Fault> {
-        self.0.stream(stream, after, answer).await
+    async fn stream(&self, stream: &str, after: u64, response: Option<&str>) -> Result<Loaded<Vec<Entry>>, Fault> {
+        self.0.stream(stream, after, response).await
     }
-    async fn answer(&self, key: &str) -> Result<Option<Answer>, Fault> {
-        self.0.answer(key).await
+    async fn response(&self, key: &str) -> Result<Option<StoredResponse>, Fault> {
+        self.0.response(key).await
     }
-    async fn seen(&self, group: &str, messages: &[Uuid], keys: &[String]) -> Result<Seen, Fault> {
-        self.0.seen(group, messages, keys).await
+    async fn lookup_inbox(&self, group: &str, messages: &[Uuid], keys: &[String]) -> Result<InboxLookup, Fault> {
+        self.0.lookup_inbox(group, messages, keys).await
     }
     async fn parked_keys(&self, readers: &[String]) -> Result<Vec<ParkedKey>, Fault> {
         self.0.parked_keys(readers).await
@@ -224,8 +234,8 @@ impl Storage for Postgres {
     async fn parked(&self, reader: &str, key: &str, after: u64, limit: usize) -> Result<Vec<Parked>, Fault> {
         self.0.parked(reader, key, after, limit).await
     }
-    async fn forget(&self, old: &Old, limit: usize) -> Result<u64, Fault> {
-        self.0.forget(old, limit).await
+    async fn purge(&self, old: &Cutoff, limit: usize) -> Result<u64, Fault> {
+        self.0.purge(old, limit).await
     }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
         self.0.views(view, keys).await
@@ -233,17 +243,22 @@ impl Storage for Postgres {
     async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
         self.0.scan(scan).await
     }
-    async fn positions(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
-        self.0.positions(readers).await
+    async fn checkpoints(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
+        self.0.checkpoints(readers).await
     }
-    async fn horizon(&self) -> Result<Position, Fault> {
-        self.0.horizon().await
+    async fn high_water_mark(&self) -> Result<Position, Fault> {
+        self.0.high_water_mark().await
     }
     async fn log(&self, after: Position, upto: Position, limit: usize) -> Result<Vec<Entry>, Fault> {
         self.0.log(after, upto, limit).await
     }
-    async fn lanes(&self, lanes: &[(u16, Position)], upto: Position, limit: usize) -> Result<Vec<Entry>, Fault> {
-        self.0.lanes(lanes, upto, limit).await
+    async fn outgoing_entries(
+        &self,
+        shards: &[(u16, Position)],
+        upto: Position,
+        limit: usize,
+    ) -> Result<Vec<Entry>, Fault> {
+        self.0.outgoing_entries(shards, upto, limit).await
     }
     async fn lease(&self, reader: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, Fault> {
         self.0.lease(reader, owner, ttl).await
@@ -254,20 +269,20 @@ impl Storage for Postgres {
     async fn migrate(&self) -> Result<(), Fault> {
         self.0.migrate().await
     }
-    async fn commit(&self, batch: Batch) -> Result<Position, Rejected> {
+    async fn commit(&self, batch: Batch) -> Result<Position, CommitError> {
         self.0.commit(batch).await
     }
     async fn begin(&self) -> Result<Box<dyn Tx>, Fault> {
         self.0.begin().await
     }
-    async fn committed(&self, after: Position) {
-        // Never an error: the sender lives as long as we do.
+    async fn wait_for_commit(&self, after: Position) {
+        // The wait cannot fail, since the sender lives as long as this storage.
         let _ = self.0.committed.subscribe().wait_for(|last| *last > after.0).await;
     }
     async fn ready(&self) -> Result<(), Fault> {
         self.0.ready().await
     }
-    async fn vitals(&self) -> Result<Vitals, Fault> {
-        self.0.vitals().await
+    async fn stats(&self) -> Result<DatabaseStats, Fault> {
+        self.0.stats().await
     }
 }

@@ -1,61 +1,70 @@
-//! The parts of the one statement that writes a batch, as SQL with gaps.
+//! SQL templates of the parts that make up the one statement that writes a batch.
 //!
-//! Each part writes, reading the gate before it (`{p}`), and leaves a gate (`{g}`): a materialized CTE of exactly one row.
-//! `{p} left join x on true` runs `{p}` even when `x` is empty, and an aggregate over `x` runs `x` to its end; so the last
-//! gate, which the final select demands, runs every check and every write, in this order, whatever the plan.
+//! Each part reads the gate before it (`{p}`), writes, and leaves a gate of its own (`{g}`): a materialized CTE of
+//! exactly one row. `{p} left join x on true` runs `{p}` even when `x` is empty, and an aggregate over `x` runs `x` to
+//! its end. The final select demands the last gate, so it runs every check and every write, in this order, for every
+//! plan.
 //!
-//! `{u}` is the part's input, called `u`, numbered by `o`: arrays side by side, or one line of scalars. `{n}` is its length.
-//! Keep every comparison with an expected value inside the `where` of its `update`: it is then checked again on the newest
-//! row after a wait, and whoever passes sees in its snapshot all that the version before it wrote.
+//! `{u}` is the part's input, with the alias `u` and the ordinal `o`: parallel arrays, or one row of scalars. `{n}` is
+//! its length. Keep every comparison with an expected value inside the `where` of its `update`. PostgreSQL then checks
+//! it again on the newest row after a wait, and a statement that passes sees in its snapshot everything that the
+//! version before wrote.
 
-/// A part: its columns (their order is the order of the parameters) and its text.
+/// A part: its columns in the order of the parameters, and its template.
 pub(super) struct Sql {
     pub(super) columns: &'static [(&'static str, &'static str)],
     pub(super) text: &'static str,
 }
 
-/// In the order in which they are run: first what can wait or be refused, in the order in which refusals are told; then
-/// positions; then ([`ANSWERED`]) the answer that holds one. Positions drawn after all waits agree with the order in which
-/// values changed hands; and one order for all batches means that two of them do not deadlock between tables.
+/// The parts in the order in which they run. First come the parts that can wait or be refused, in the order in which
+/// refusals are reported; then the events, which draw positions; last ([`RESPONDED`]) the response, which stores a
+/// position.
+///
+/// Positions are drawn after all waits, so they agree with the order in which reserved values changed owners. One order
+/// for all batches prevents deadlocks between tables.
 pub(super) const PARTS: [Sql; 15] = [
-    KNOWN, SEEN, MOVED, BEGUN, UNPARKED, PARKED, SAVED, CREATED, HEADS, REPLACED, ADDED, GIVEN, TAKEN, ENTRIES, LOGGED,
+    RESPONSE, HANDLED, MOVED, BEGUN, UNPARKED, PARKED, SAVED, CREATED, HEADS, REPLACED, ADDED, RELEASED, TAKEN,
+    ENTRIES, LOGGED,
 ];
 
-/// The answer, here only looked at: whoever asks again is told so, and not what its first effect makes of the second try.
-/// One that is being written meanwhile is met by [`ANSWERED`].
-const KNOWN: Sql = Sql {
+/// The check that no response is stored yet. It runs first, so a repeated command is refused as a repetition and not
+/// for a conflict with its own first effect. [`RESPONDED`] detects a response that is being written concurrently.
+const RESPONSE: Sql = Sql {
     columns: &[("key", "text"), ("fingerprint", "bigint"), ("body", "bytea")],
-    text: "{g} as materialized (select case when count(a.key) = 0 then 1 else cqrs.reject('QC004', 'answers', null) end
-  from {p} left join {u} on true left join cqrs.answer a on a.key = u.key)",
+    text:
+        "{g} as materialized (select case when count(s.key) = 0 then 1 else cqrs.reject('QC004', 'responses', null) end
+  from {p} left join {u} on true left join cqrs.stored_response s on s.key = u.key)",
 };
 
-/// Messages now handled. 23505 on `inbox_pkey`: seen.
-const SEEN: Sql = Sql {
+/// Inbox records of the messages this batch handles. Error 23505 on `inbox_pkey` means that one was handled already.
+const HANDLED: Sql = Sql {
     columns: &[("grp", "text"), ("message", "uuid")],
-    text: "seen as (insert into cqrs.inbox (grp, message) select u.grp, u.message from {p}, {u} returning 1),
-{g} as materialized (select count(*) from {p} left join seen on true)",
+    text: "handled as (insert into cqrs.inbox (grp, message) select u.grp, u.message from {p}, {u} returning 1),
+{g} as materialized (select count(*) from {p} left join handled on true)",
 };
 
-/// Readers that have a row.
+/// Checkpoint moves of readers that have a row.
 const MOVED: Sql = Sql {
     columns: &[("reader", "text"), ("since", "bigint"), ("upto", "bigint"), ("epoch", "bigint")],
-    text: "moved as (update cqrs.reader r set at = u.upto from {p}, {u}
-  where r.reader = u.reader and r.at = u.since and (u.epoch is null or r.epoch = u.epoch) returning u.o),
+    text: "moved as (update cqrs.reader r set checkpoint = u.upto from {p}, {u}
+  where r.reader = u.reader and r.checkpoint = u.since and (u.epoch is null or r.epoch = u.epoch) returning u.o),
 {g} as materialized (select case when count(o) = {n} then 1 else cqrs.reject('QC002', 'readers', array_agg(o)) end
   from {p} left join moved on true)",
 };
 
-/// Readers that never moved and may have no row: of two that race, the second waits for the first and then finds it moved.
+/// First checkpoint moves, of readers that may have no row. Of two concurrent moves, the second waits for the first and
+/// is then refused.
 const BEGUN: Sql = Sql {
     columns: &[("reader", "text"), ("upto", "bigint")],
-    text: "begun as (insert into cqrs.reader as r (reader, at) select u.reader, u.upto from {p}, {u}
-  on conflict (reader) do update set at = excluded.at where r.at = 0 returning r.reader),
+    text: "begun as (insert into cqrs.reader as r (reader, checkpoint) select u.reader, u.upto from {p}, {u}
+  on conflict (reader) do update set checkpoint = excluded.checkpoint where r.checkpoint = 0 returning r.reader),
 {g} as materialized (select case when count(x.reader) = {n} then 1
     else cqrs.reject('QC002', 'begun', array_agg(u.o) filter (where x.reader is not null)) end
   from {p} left join {u} on true left join begun x on x.reader = u.reader)",
 };
 
-/// Parked messages that go: of two who take one, the second waits for the first and then finds it gone.
+/// Parked messages to remove. Of two batches that remove the same message, the second waits for the first and is then
+/// refused.
 const UNPARKED: Sql = Sql {
     columns: &[("seq", "bigint")],
     text: "unparked as (delete from cqrs.parked m using {p}, {u} where m.seq = u.seq returning u.o),
@@ -63,8 +72,8 @@ const UNPARKED: Sql = Sql {
   from {p} left join unparked on true)",
 };
 
-/// Messages put aside. One that only waits behind others locks the first of them: while somebody takes that away it waits, and
-/// is refused when nothing is left.
+/// Messages to park. A message that only waits behind others locks the first of them. While another transaction removes
+/// that one, this part waits; it is refused when nothing is left to wait behind.
 const PARKED: Sql = Sql {
     columns: &[
         ("reader", "text"),
@@ -92,25 +101,26 @@ parked as (insert into cqrs.parked
 {g} as materialized (select count(*) from {g}b left join parked on true)",
 };
 
-/// Rows that are there; without state they are deleted and keep the version.
+/// Rows that exist. A row without a value is deleted and keeps its version.
 const SAVED: Sql = Sql {
-    columns: &[("kind", "text"), ("id", "text"), ("expected", "bigint"), ("version", "bigint"), ("state", "bytea")],
-    text: "saved as (update cqrs.row r set version = u.version, state = u.state from {p}, {u}
-  where r.kind = u.kind and r.id = u.id and r.version = u.expected returning u.o),
+    columns: &[("kind", "text"), ("id", "text"), ("expected", "bigint"), ("version", "bigint"), ("value", "bytea")],
+    text: "saved as (update cqrs.state s set version = u.version, value = u.value from {p}, {u}
+  where s.kind = u.kind and s.id = u.id and s.version = u.expected returning u.o),
 {g} as materialized (select case when count(o) = {n} then 1 else cqrs.reject('QC001', 'rows', array_agg(o)) end
   from {p} left join saved on true)",
 };
 
-/// New rows. 23505 on `row_pkey`: conflict.
+/// New rows. Error 23505 on `state_pkey` means a conflict.
 const CREATED: Sql = Sql {
-    columns: &[("kind", "text"), ("id", "text"), ("version", "bigint"), ("state", "bytea")],
-    text: "created as (insert into cqrs.row (kind, id, version, state) select u.kind, u.id, u.version, u.state
+    columns: &[("kind", "text"), ("id", "text"), ("version", "bigint"), ("value", "bytea")],
+    text: "created as (insert into cqrs.state (kind, id, version, value) select u.kind, u.id, u.version, u.value
   from {p}, {u} returning 1),
 {g} as materialized (select count(*) from {p} left join created on true)",
 };
 
-/// Streams without a row: the entry before the first new one must be there, or a gap would open. Entries never change, so
-/// the snapshot is enough. The new one must not be there: [`LOGGED`] finds that out too, but only after claims were taken.
+/// Streams without a row. The entry before the first new one must exist, or the stream would have a gap; entries never
+/// change, so the snapshot is enough. The new version must not exist: [`LOGGED`] detects that too, but only after
+/// reservations were taken.
 const HEADS: Sql = Sql {
     columns: &[("stream", "text"), ("version", "bigint")],
     text: "{g} as materialized (select case when count(u.o) filter (where h.ok) = {n} then 1
@@ -120,7 +130,7 @@ const HEADS: Sql = Sql {
   cross join lateral (select x.version is null and (u.version = 1 or l.version is not null) as ok) h)",
 };
 
-/// Views that are there; without value they are removed and keep the version.
+/// Views that exist. A view without a value is removed and keeps its version.
 const REPLACED: Sql = Sql {
     columns: &[("view", "text"), ("key", "text"), ("expected", "bigint"), ("value", "bytea")],
     text: "replaced as (update cqrs.view v set version = u.expected + 1, value = u.value from {p}, {u}
@@ -129,7 +139,7 @@ const REPLACED: Sql = Sql {
   from {p} left join replaced on true)",
 };
 
-/// Views that were not there.
+/// New views.
 const ADDED: Sql = Sql {
     columns: &[("view", "text"), ("key", "text"), ("value", "bytea")],
     text: "added as (insert into cqrs.view (view, key, version, value) select u.view, u.key, 1, u.value from {p}, {u}
@@ -139,51 +149,54 @@ const ADDED: Sql = Sql {
   from {p} left join {u} on true left join added x on x.view = u.view and x.key = u.key)",
 };
 
-/// Claims given back, before any is taken: a value may go from one owner to another in one batch.
-const GIVEN: Sql = Sql {
+/// Reservations to release. They are released before any is taken, so that a value can pass from one owner to another
+/// in one batch.
+const RELEASED: Sql = Sql {
     columns: &[("name", "text"), ("value", "text"), ("owner", "text")],
-    text: "given as (delete from cqrs.claim c using {p}, {u}
-  where c.name = u.name and c.value = u.value and c.owner = u.owner returning 1),
-{g} as materialized (select count(*) from {p} left join given on true)",
+    text: "released as (delete from cqrs.reservation r using {p}, {u}
+  where r.name = u.name and r.value = u.value and r.owner = u.owner returning 1),
+{g} as materialized (select count(*) from {p} left join released on true)",
 };
 
-/// Claims taken; one that its owner has already is fine. Waits for a rival that is under way.
+/// Reservations to take. Taking a value again for the owner that holds it changes nothing. This part waits for a
+/// concurrent transaction that takes the same value.
 const TAKEN: Sql = Sql {
     columns: &[("name", "text"), ("value", "text"), ("owner", "text")],
-    text: "taken as (insert into cqrs.claim as c (name, value, owner) select u.name, u.value, u.owner from {p}, {u}
-  on conflict (name, value) do update set owner = excluded.owner where c.owner = excluded.owner
-  returning c.name, c.value),
+    text:
+        "taken as (insert into cqrs.reservation as r (name, value, owner) select u.name, u.value, u.owner from {p}, {u}
+  on conflict (name, value) do update set owner = excluded.owner where r.owner = excluded.owner
+  returning r.name, r.value),
 {g} as materialized (select case when count(x.value) = {n} then 1
-    else cqrs.reject('QC003', 'claims', array_agg(u.o) filter (where x.value is not null)) end
+    else cqrs.reject('QC003', 'reservations', array_agg(u.o) filter (where x.value is not null)) end
   from {p} left join {u} on true left join taken x on x.name = u.name and x.value = u.value)",
 };
 
-/// Index entries of views that were not there, or had none: nothing has to go.
+/// Index entries of views that are new or had none, so that nothing has to be removed.
 const ENTRIES: Sql = Sql {
     columns: &[("view", "text"), ("name", "text"), ("entry", "bytea"), ("key", "text")],
-    text:
-        "listed as (insert into cqrs.entry (view, name, entry, key) select u.view, u.name, u.entry, u.key from {p}, {u}
-  on conflict do nothing returning 1),
+    text: "listed as (insert into cqrs.view_index (view, name, entry, key)
+  select u.view, u.name, u.entry, u.key from {p}, {u} on conflict do nothing returning 1),
 {g} as materialized (select count(*) from {p} left join listed on true)",
 };
 
-/// The same when a view that was there is written (`{replaced}`, called `w`): what it no longer has goes, what is new comes,
-/// the rest is not touched. So no entry is both deleted and inserted, in an order nobody promises.
-pub(super) const RELISTED: &str = "unlisted as (delete from cqrs.entry e using {p}, {replaced}
+/// [`ENTRIES`] when an existing view is written (`{replaced}`, with the alias `w`). It deletes entries that the view no
+/// longer has, inserts new ones, and leaves the rest alone. No entry is both deleted and inserted, since the order of
+/// two writes in one statement is not defined.
+pub(super) const RELISTED: &str = "unlisted as (delete from cqrs.view_index e using {p}, {replaced}
   where e.view = w.view and e.key = w.key
   and (e.view, e.name, e.entry, e.key) not in (select u.view, u.name, u.entry, u.key from {u}) returning 1),
-listed as (insert into cqrs.entry (view, name, entry, key) select u.view, u.name, u.entry, u.key from {p}, {u}
-  on conflict do nothing returning 1),
+listed as (insert into cqrs.view_index (view, name, entry, key)
+  select u.view, u.name, u.entry, u.key from {p}, {u} on conflict do nothing returning 1),
 {g} as materialized (select count(*) from {p}
   left join (select from unlisted union all select from listed) x on true)";
 
-/// The same when nothing is listed any more.
-pub(super) const UNLISTED: &str = "unlisted as (delete from cqrs.entry e using {p}, {replaced}
+/// [`RELISTED`] when the written views have no entries any more.
+pub(super) const UNLISTED: &str = "unlisted as (delete from cqrs.view_index e using {p}, {replaced}
   where e.view = w.view and e.key = w.key returning 1),
 {g} as materialized (select count(*) from {p} left join unlisted on true)";
 
-/// What happened. Positions are drawn per row of this select, above the join with the gate: after the lock and all waits.
-/// 23505 on `log_stream_version_key`: conflict.
+/// Events. Positions are drawn per row of this select, above the join with the gate, and therefore after the lock and
+/// all waits. Error 23505 on `log_stream_version_key` means a conflict.
 const LOGGED: Sql = Sql {
     columns: &[
         ("stream", "text"),
@@ -193,21 +206,22 @@ const LOGGED: Sql = Sql {
         ("schema", "int"),
         ("payload", "bytea"),
         ("metadata", "text"),
-        ("at", "timestamptz"),
+        ("occurred_at", "timestamptz"),
         ("topic", "text"),
-        ("key", "text"),
-        ("lane", "smallint"),
-        ("type", "text"),
-        ("body", "bytea"),
+        ("message_key", "text"),
+        ("shard", "smallint"),
+        ("message_type", "text"),
+        ("message_body", "bytea"),
     ],
-    text: "logged as (insert into cqrs.log
-    (stream, version, id, name, schema, payload, metadata, at, topic, key, lane, type, body)
-  select u.stream, u.version, u.id, u.name, u.schema, u.payload, u.metadata::json, u.at,
-    u.topic, u.key, u.lane, u.type, u.body from {p}, {u} order by u.o returning pos),
+    text: "logged as (insert into cqrs.log (stream, version, id, name, schema, payload, metadata, occurred_at,
+    topic, message_key, shard, message_type, message_body)
+  select u.stream, u.version, u.id, u.name, u.schema, u.payload, u.metadata::json, u.occurred_at,
+    u.topic, u.message_key, u.shard, u.message_type, u.message_body from {p}, {u} order by u.o returning pos),
 {g} as materialized (select max(pos) as pos from {p} left join logged on true)",
 };
 
-/// Last, so that it holds the batch's position, and hands it on. 23505 on `answer_pkey`: answered.
-pub(super) const ANSWERED: &str = "answered as (insert into cqrs.answer (key, fingerprint, body, pos)
+/// The response. It runs last, so that it can store the batch's position, and passes the position on. Error 23505 on
+/// `stored_response_pkey` means that a response exists.
+pub(super) const RESPONDED: &str = "responded as (insert into cqrs.stored_response (key, fingerprint, body, pos)
   select u.key, u.fingerprint, u.body, {pos} from {p}, {u} returning 1),
-{g} as materialized (select {keep}count(*) from {p} left join answered on true{group})";
+{g} as materialized (select {keep}count(*) from {p} left join responded on true{group})";

@@ -1,9 +1,12 @@
-//! What is read, each in one round trip.
-use super::{Inner, commit::int, trouble};
+//! Reads, each in one round trip.
+use super::commit::int;
+use super::{Inner, errors};
 use crate::{
-    Fault,
-    batch::{Answer, Entry, Position, Told},
-    storage::{Lease, Loaded, Parked, ParkedKey, Scan, Scanned, Seen, StoredRow, StoredView, parked::decode_headers},
+    error::Fault,
+    event::{Entry, OutgoingMessage},
+    position::Position,
+    storage::parked::decode_headers,
+    storage::{InboxLookup, Lease, Loaded, Parked, ParkedKey, Scan, Scanned, StoredResponse, StoredRow, StoredView},
     transport::{Partition, Received},
 };
 use sqlx::{
@@ -13,68 +16,69 @@ use sqlx::{
 use std::{collections::HashMap, time::Duration};
 use uuid::Uuid;
 
-const ROW: &str = "select r.version, r.state, a.key, a.fingerprint, a.body, a.pos from (select) one \
-    left join cqrs.row r on r.kind = $1 and r.id = $2 left join cqrs.answer a on a.key = $3";
-const ANSWER: &str = "select key, fingerprint, body, pos from cqrs.answer where key = $1";
-/// One look into the index for each message and key. With `= any($2)` a plan that was made while the table was small reads all marks
-/// of the group, and compares each with the whole list.
-const SEEN: &str = "select i.message, null as key from unnest($2::uuid[]) u(message) cross join lateral \
+const ROW: &str = "select s.version, s.value, r.key, r.fingerprint, r.body, r.pos from (select) one \
+    left join cqrs.state s on s.kind = $1 and s.id = $2 left join cqrs.stored_response r on r.key = $3";
+const RESPONSE: &str = "select key, fingerprint, body, pos from cqrs.stored_response where key = $1";
+/// One index lookup for each message and key. With `= any($2)`, a plan made while the table was small would read all
+/// inbox records of the group and compare each with the whole list.
+const INBOX: &str = "select i.message, null as key from unnest($2::uuid[]) u(message) cross join lateral \
     (select i.message from cqrs.inbox i where i.grp = $1 and i.message = u.message limit 1) i \
     union all select null, u.key from unnest($3::text[]) u(key) cross join lateral \
     (select from cqrs.parked m where m.reader = $1 and m.key = u.key limit 1) m";
-/// The numbers of a key's first and last say which row has the error and when it began; the index gives them.
+/// The number of a key's first message finds the row with the error and the time; the index on the key gives the
+/// number.
 const PARKED_KEYS: &str = "select k.reader, k.key, k.count, m.error, m.since from \
     (select reader, key, count(*) as count, min(seq) as seq from cqrs.parked \
     where $1::text[] = '{}' or reader = any($1) group by reader, key) k join cqrs.parked m on m.seq = k.seq \
     order by k.reader, k.key";
 const PARKED: &str = "select seq, message, at, topic, part, record_key, headers::text, body, error, attempts, since \
     from cqrs.parked where reader = $1 and key = $2 and seq > $3 order by seq limit $4";
-/// As [`SEEN`].
+/// One index lookup for each key, as in [`INBOX`].
 const VIEWS: &str = "select v.key, v.version, v.value from unnest($2::text[]) u(key) cross join lateral \
     (select v.key, v.version, v.value from cqrs.view v where v.view = $1 and v.key = u.key limit 1) v";
-/// Reads of several at once, with the number of their parameters: for the test of their plans.
+/// Reads of several keys at once, with the number of their parameters, for the test of their plans.
 #[doc(hidden)]
-pub const READS_OF_SEVERAL: [(&str, usize); 2] = [(SEEN, 3), (VIEWS, 2)];
-const POSITIONS: &str = "select reader, at from cqrs.reader where reader = any($1)";
-/// A lease that ran out is its owner's still, until another takes it.
+pub const READS_OF_SEVERAL: [(&str, usize); 2] = [(INBOX, 3), (VIEWS, 2)];
+const CHECKPOINTS: &str = "select reader, checkpoint from cqrs.reader where reader = any($1)";
+/// An expired lease remains with its owner until another owner takes it.
 const LEASE: &str = "insert into cqrs.reader as r (reader, epoch, owner, expires) \
     values ($1, 1, $2, clock_timestamp() + make_interval(secs => $3)) \
     on conflict (reader) do update set owner = excluded.owner, expires = excluded.expires, \
     epoch = case when r.owner = excluded.owner then r.epoch else r.epoch + 1 end \
-    where r.owner is null or r.owner = excluded.owner or r.expires <= clock_timestamp() returning epoch, at";
+    where r.owner is null or r.owner = excluded.owner or r.expires <= clock_timestamp() returning epoch, checkpoint";
 const RELEASE: &str = "update cqrs.reader set owner = null, expires = null where reader = $1 and owner = $2";
 
 macro_rules! entries {
     ($before:literal, $after:literal) => {
         concat!(
             $before,
-            "select l.pos, l.stream, l.version, l.id, l.name, l.schema, l.payload, l.metadata::text, l.at, \
-             l.topic, l.key, l.lane, l.type, l.body",
+            "select l.pos, l.stream, l.version, l.id, l.name, l.schema, l.payload, l.metadata::text, \
+             l.occurred_at, l.topic, l.message_key, l.shard, l.message_type, l.message_body",
             $after
         )
     };
 }
 const LOG: &str = entries!("", " from cqrs.log l where l.pos > $1 and l.pos <= $2 order by l.pos limit $3");
 const STREAM: &str = entries!("", " from cqrs.log l where l.stream = $1 and l.version > $2 order by l.version");
-/// The answer is a line of its own, the one without version.
-const STREAM_AND_ANSWER: &str = entries!(
+/// The response is a row of its own, the one without a version.
+const STREAM_AND_RESPONSE: &str = entries!(
     "",
-    ", null::bigint as answered from cqrs.log l where l.stream = $1 and l.version > $2 \
-     union all select a.pos, a.key, null, null, null, null, a.body, null, null, null, null, null, null, null, \
-     a.fingerprint from cqrs.answer a where a.key = $3 order by version"
+    ", null::bigint as fingerprint from cqrs.log l where l.stream = $1 and l.version > $2 \
+     union all select r.pos, r.key, null, null, null, null, r.body, null, null, null, null, null, null, null, \
+     r.fingerprint from cqrs.stored_response r where r.key = $3 order by version"
 );
-const LANES: &str = entries!(
+const OUTGOING: &str = entries!(
     "",
-    " from unnest($1::smallint[], $2::bigint[]) with ordinality w(lane, since, o) cross join lateral \
-     (select * from cqrs.log l where l.topic is not null and l.lane = w.lane and l.pos > w.since and l.pos <= $3 \
+    " from unnest($1::smallint[], $2::bigint[]) with ordinality w(shard, since, o) cross join lateral \
+     (select * from cqrs.log l where l.topic is not null and l.shard = w.shard and l.pos > w.since and l.pos <= $3 \
      order by l.pos limit $4) l order by w.o, l.pos"
 );
 
-/// Four texts and not one with `or ... is null`: each is one range of the primary key.
+/// Four texts instead of one with `or ... is null`, so that each reads one range of the primary key.
 macro_rules! scan {
     ($range:literal) => {
         concat!(
-            "select e.entry, e.key, v.value from cqrs.entry e join cqrs.view v on v.view = e.view and v.key = e.key \
+            "select e.entry, e.key, v.value from cqrs.view_index e join cqrs.view v on v.view = e.view and v.key = e.key \
              where e.view = $1 and e.name = $2 and v.value is not null and e.entry >= $3",
             $range,
             " order by e.entry, e.key limit $4"
@@ -86,10 +90,10 @@ const SCAN_UPTO: &str = scan!(" and e.entry < $5");
 const SCAN_AFTER: &str = scan!(" and (e.entry, e.key) > ($5, $6)");
 const SCAN_AFTER_UPTO: &str = scan!(" and (e.entry, e.key) > ($5, $6) and e.entry < $7");
 
-/// Parameters, added one by one.
+/// The parameters of a read, added one by one.
 #[derive(Default)]
-struct With(PgArguments);
-impl With {
+struct Parameters(PgArguments);
+impl Parameters {
     fn and<'a, T: Encode<'a, sqlx::Postgres> + Type<sqlx::Postgres>>(mut self, value: T) -> Result<Self, Fault> {
         let added = self.0.add(value);
         added.map_err(|error| Fault::internal("a parameter cannot be encoded").because(error)).map(|()| self)
@@ -97,20 +101,20 @@ impl With {
 }
 
 impl Inner {
-    async fn read(&self, sql: &'static str, with: With) -> Result<Vec<PgRow>, Fault> {
-        self.rows(sql, Some(with.0)).await.map_err(trouble::fault)
+    async fn read(&self, sql: &'static str, with: Parameters) -> Result<Vec<PgRow>, Fault> {
+        self.rows(sql, Some(with.0)).await.map_err(errors::fault)
     }
 
     pub(super) async fn row(&self, kind: &str, id: &str, key: Option<&str>) -> Result<Loaded<StoredRow>, Fault> {
-        let rows = self.read(ROW, With::default().and(kind)?.and(id)?.and(key)?).await?;
-        let row = rows.first().ok_or_else(|| Fault::internal("a row was asked for, and none came back"))?;
+        let rows = self.read(ROW, Parameters::default().and(kind)?.and(id)?.and(key)?).await?;
+        let row = rows.first().ok_or_else(|| Fault::internal("the statement that reads a row returned nothing"))?;
         let version: Option<i64> = get(row, 0)?;
         let found = match version {
             Some(version) => StoredRow { version: version as u64, state: get(row, 1)? },
             None => StoredRow::default(),
         };
-        let answered = get::<Option<String>>(row, 2)?.is_some();
-        Ok(Loaded { found, answer: if answered { Some(answer(row, [2, 3, 4, 5])?) } else { None } })
+        let exists = get::<Option<String>>(row, 2)?.is_some();
+        Ok(Loaded { found, response: if exists { Some(response(row, [2, 3, 4, 5])?) } else { None } })
     }
 
     pub(super) async fn stream(
@@ -119,37 +123,42 @@ impl Inner {
         after: u64,
         key: Option<&str>,
     ) -> Result<Loaded<Vec<Entry>>, Fault> {
-        let with = With::default().and(stream)?.and(int(after))?;
+        let with = Parameters::default().and(stream)?.and(int(after))?;
         let Some(key) = key else {
             let rows = self.read(STREAM, with).await?;
-            return Ok(Loaded { found: rows.iter().map(entry).collect::<Result<_, _>>()?, answer: None });
+            return Ok(Loaded { found: rows.iter().map(entry).collect::<Result<_, _>>()?, response: None });
         };
-        let mut rows = self.read(STREAM_AND_ANSWER, with.and(key)?).await?;
-        // Sorted by version, so the line without one is the last.
-        let answered = match rows.last() {
-            Some(row) if get::<Option<i64>>(row, 14)?.is_some() => Some(answer(row, [1, 14, 6, 0])?),
+        let mut rows = self.read(STREAM_AND_RESPONSE, with.and(key)?).await?;
+        // The rows are sorted by version, so the row without one is the last.
+        let response = match rows.last() {
+            Some(row) if get::<Option<i64>>(row, 14)?.is_some() => Some(response(row, [1, 14, 6, 0])?),
             _ => None,
         };
-        rows.truncate(rows.len() - usize::from(answered.is_some()));
-        Ok(Loaded { found: rows.iter().map(entry).collect::<Result<_, _>>()?, answer: answered })
+        rows.truncate(rows.len() - usize::from(response.is_some()));
+        Ok(Loaded { found: rows.iter().map(entry).collect::<Result<_, _>>()?, response })
     }
 
-    pub(super) async fn answer(&self, key: &str) -> Result<Option<Answer>, Fault> {
-        let rows = self.read(ANSWER, With::default().and(key)?).await?;
-        rows.first().map(|row| answer(row, [0, 1, 2, 3])).transpose()
+    pub(super) async fn response(&self, key: &str) -> Result<Option<StoredResponse>, Fault> {
+        let rows = self.read(RESPONSE, Parameters::default().and(key)?).await?;
+        rows.first().map(|row| response(row, [0, 1, 2, 3])).transpose()
     }
 
-    pub(super) async fn seen(&self, group: &str, messages: &[Uuid], keys: &[String]) -> Result<Seen, Fault> {
-        let mut seen = Seen::default();
-        for row in self.read(SEEN, With::default().and(group)?.and(messages)?.and(keys)?).await? {
-            seen.handled.extend(get::<Option<Uuid>>(&row, 0)?);
-            seen.parked.extend(get::<Option<String>>(&row, 1)?);
+    pub(super) async fn lookup_inbox(
+        &self,
+        group: &str,
+        messages: &[Uuid],
+        keys: &[String],
+    ) -> Result<InboxLookup, Fault> {
+        let mut lookup = InboxLookup::default();
+        for row in self.read(INBOX, Parameters::default().and(group)?.and(messages)?.and(keys)?).await? {
+            lookup.handled.extend(get::<Option<Uuid>>(&row, 0)?);
+            lookup.parked.extend(get::<Option<String>>(&row, 1)?);
         }
-        Ok(seen)
+        Ok(lookup)
     }
 
     pub(super) async fn parked_keys(&self, readers: &[String]) -> Result<Vec<ParkedKey>, Fault> {
-        let rows = self.read(PARKED_KEYS, With::default().and(readers)?).await?;
+        let rows = self.read(PARKED_KEYS, Parameters::default().and(readers)?).await?;
         let key = |row| {
             let count = get::<i64>(row, 2)? as u64;
             Ok(ParkedKey { reader: get(row, 0)?, key: get(row, 1)?, count, error: get(row, 3)?, since: get(row, 4)? })
@@ -158,18 +167,18 @@ impl Inner {
     }
 
     pub(super) async fn parked(&self, reader: &str, key: &str, after: u64, most: usize) -> Result<Vec<Parked>, Fault> {
-        let with = With::default().and(reader)?.and(key)?.and(int(after))?.and(limit(most))?;
+        let with = Parameters::default().and(reader)?.and(key)?.and(int(after))?.and(limit(most))?;
         self.read(PARKED, with).await?.iter().map(parked).collect()
     }
 
     pub(super) async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
-        let rows = self.read(VIEWS, With::default().and(view)?.and(keys)?).await?;
+        let rows = self.read(VIEWS, Parameters::default().and(view)?.and(keys)?).await?;
         let view = |row| Ok(StoredView { key: get(row, 0)?, version: get::<i64>(row, 1)? as u64, value: get(row, 2)? });
         rows.iter().map(view).collect()
     }
 
     pub(super) async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
-        let with = With::default().and(scan.view)?.and(scan.index)?.and(scan.prefix)?.and(limit(scan.limit))?;
+        let with = Parameters::default().and(scan.view)?.and(scan.index)?.and(scan.prefix)?.and(limit(scan.limit))?;
         let (sql, with) = match (scan.after, successor(scan.prefix)) {
             (None, None) => (SCAN, with),
             (None, Some(upto)) => (SCAN_UPTO, with.and(upto)?),
@@ -180,48 +189,48 @@ impl Inner {
         rows.iter().map(|row| Ok(Scanned { entry: get(row, 0)?, key: get(row, 1)?, value: get(row, 2)? })).collect()
     }
 
-    pub(super) async fn positions(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
-        let rows = self.read(POSITIONS, With::default().and(readers)?).await?;
-        let at = |row| Ok((get(row, 0)?, get::<i64>(row, 1)? as u64));
-        let at = rows.iter().map(at).collect::<Result<HashMap<String, u64>, Fault>>()?;
-        Ok(readers.iter().map(|reader| at.get(reader).copied().unwrap_or(0)).collect())
+    pub(super) async fn checkpoints(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
+        let rows = self.read(CHECKPOINTS, Parameters::default().and(readers)?).await?;
+        let checkpoint = |row| Ok((get(row, 0)?, get::<i64>(row, 1)? as u64));
+        let checkpoints = rows.iter().map(checkpoint).collect::<Result<HashMap<String, u64>, Fault>>()?;
+        Ok(readers.iter().map(|reader| checkpoints.get(reader).copied().unwrap_or(0)).collect())
     }
 
     pub(super) async fn log(&self, after: Position, upto: Position, most: usize) -> Result<Vec<Entry>, Fault> {
-        let with = With::default().and(int(after.0))?.and(int(upto.0))?.and(limit(most))?;
+        let with = Parameters::default().and(int(after.0))?.and(int(upto.0))?.and(limit(most))?;
         self.read(LOG, with).await?.iter().map(entry).collect()
     }
 
-    pub(super) async fn lanes(
+    pub(super) async fn outgoing_entries(
         &self,
-        lanes: &[(u16, Position)],
+        shards: &[(u16, Position)],
         upto: Position,
         most: usize,
     ) -> Result<Vec<Entry>, Fault> {
-        let (which, after): (Vec<i16>, Vec<i64>) = lanes.iter().map(|(lane, at)| (*lane as i16, int(at.0))).unzip();
-        let with = With::default().and(which)?.and(after)?.and(int(upto.0))?.and(limit(most))?;
-        self.read(LANES, with).await?.iter().map(entry).collect()
+        let (shards, after): (Vec<i16>, Vec<i64>) = shards.iter().map(|(shard, at)| (*shard as i16, int(at.0))).unzip();
+        let with = Parameters::default().and(shards)?.and(after)?.and(int(upto.0))?.and(limit(most))?;
+        self.read(OUTGOING, with).await?.iter().map(entry).collect()
     }
 
     pub(super) async fn lease(&self, reader: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, Fault> {
-        let rows = self.read(LEASE, With::default().and(reader)?.and(owner)?.and(ttl.as_secs_f64())?).await?;
+        let rows = self.read(LEASE, Parameters::default().and(reader)?.and(owner)?.and(ttl.as_secs_f64())?).await?;
         let lease =
             |row| Ok(Lease { epoch: get::<i64>(row, 0)? as u64, position: Position(get::<i64>(row, 1)? as u64) });
         rows.first().map(lease).transpose()
     }
 
     pub(super) async fn release(&self, reader: &str, owner: &str) -> Result<(), Fault> {
-        self.read(RELEASE, With::default().and(reader)?.and(owner)?).await.map(drop)
+        self.read(RELEASE, Parameters::default().and(reader)?.and(owner)?).await.map(drop)
     }
 }
 
 fn get<'r, T: Decode<'r, sqlx::Postgres> + Type<sqlx::Postgres>>(row: &'r PgRow, column: usize) -> Result<T, Fault> {
-    row.try_get(column).map_err(trouble::fault)
+    row.try_get(column).map_err(errors::fault)
 }
 
-/// An answer; the columns of its key, fingerprint, body and position.
-fn answer(row: &PgRow, [key, fingerprint, body, position]: [usize; 4]) -> Result<Answer, Fault> {
-    Ok(Answer {
+/// Decodes a stored response from the columns of its key, fingerprint, body and position.
+fn response(row: &PgRow, [key, fingerprint, body, position]: [usize; 4]) -> Result<StoredResponse, Fault> {
+    Ok(StoredResponse {
         key: get(row, key)?,
         fingerprint: get(row, fingerprint)?,
         body: get(row, body)?,
@@ -230,11 +239,11 @@ fn answer(row: &PgRow, [key, fingerprint, body, position]: [usize; 4]) -> Result
 }
 
 fn entry(row: &PgRow) -> Result<Entry, Fault> {
-    let told = match get::<Option<String>>(row, 9)? {
-        Some(topic) => Some(Told {
+    let outgoing = match get::<Option<String>>(row, 9)? {
+        Some(topic) => Some(OutgoingMessage {
             topic,
             key: get(row, 10)?,
-            lane: get::<i16>(row, 11)? as u16,
+            shard: get::<i16>(row, 11)? as u16,
             name: get(row, 12)?,
             body: get(row, 13)?,
         }),
@@ -250,7 +259,7 @@ fn entry(row: &PgRow) -> Result<Entry, Fault> {
         payload: get(row, 6)?,
         metadata: serde_json::from_str(get(row, 7)?)?,
         at: get(row, 8)?,
-        told,
+        outgoing,
     })
 }
 
@@ -281,7 +290,7 @@ fn limit(most: usize) -> i64 {
     i64::try_from(most).unwrap_or(i64::MAX)
 }
 
-/// The first bytes after all that start with this prefix; `None` when there are none.
+/// Returns the smallest bytes that sort after everything with this prefix, or `None` when there are none.
 fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
     let last = prefix.iter().rposition(|byte| *byte < u8::MAX)?;
     let mut next = prefix[..=last].to_vec();
@@ -292,7 +301,7 @@ fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn what_starts_with_a_prefix_ends_before_its_successor() {
+    fn the_successor_of_a_prefix_sorts_after_everything_that_starts_with_it() {
         assert_eq!(super::successor(b"ab"), Some(b"ac".to_vec()));
         assert_eq!(super::successor(&[1, 255, 255]), Some(vec![2]));
         assert_eq!(super::successor(&[255]), None);

@@ -1,8 +1,6 @@
-//! Puts the statement together from the parts a batch has: one text per combination, so that it is prepared once.
-use super::{
-    horizon::{Horizon, LOCK},
-    parts::{ANSWERED, PARTS, RELISTED, Sql, UNLISTED},
-};
+//! Composes the statement from the parts that a batch has. Each combination has one text, so that it is prepared once.
+use super::high_water_mark::{HighWaterMarkMode, LOCK};
+use super::parts::{PARTS, RELISTED, RESPONDED, Sql, UNLISTED};
 use std::{
     collections::HashMap,
     fmt::Write,
@@ -11,9 +9,9 @@ use std::{
 
 /// A part of the statement; its number is its place in [`PARTS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
-    Known,
-    Seen,
+pub(super) enum BatchPart {
+    Response,
+    Handled,
     Moved,
     Begun,
     Unparked,
@@ -23,54 +21,58 @@ pub(super) enum Part {
     Heads,
     Replaced,
     Added,
-    Given,
+    Released,
     Taken,
     Entries,
     Logged,
 }
 
-/// Which parts a batch has, and how much of each: two bits a part. None, one element (scalars: a fifth faster), or arrays.
+/// The parts of a batch and the size of each, in two bits per part: none, one element (scalars, a fifth faster), or
+/// arrays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(super) struct Shape(u32);
 impl Shape {
-    pub(super) fn set(&mut self, part: Part, length: usize) {
+    pub(super) fn set(&mut self, part: BatchPart, length: usize) {
         self.0 |= (length.min(2) as u32) << (2 * part as u32);
     }
     fn length(self, part: usize) -> u32 {
         self.0 >> (2 * part) & 3
     }
-    fn has(self, part: Part) -> bool {
+    fn has(self, part: BatchPart) -> bool {
         self.length(part as usize) > 0
     }
 }
 
-/// The texts made so far. There are few: an application has few kinds of batches.
+/// The texts composed so far. An application has few kinds of batches, so there are few.
 #[derive(Default)]
 pub(super) struct Texts(RwLock<HashMap<Shape, Arc<str>>>);
 impl Texts {
-    pub(super) fn get(&self, shape: Shape, horizon: Horizon) -> Arc<str> {
+    pub(super) fn get(&self, shape: Shape, high_water_mark: HighWaterMarkMode) -> Arc<str> {
         if let Some(text) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&shape) {
             return text.clone();
         }
-        let text: Arc<str> = text(shape, horizon).into();
+        let text: Arc<str> = text(shape, high_water_mark).into();
         self.0.write().unwrap_or_else(PoisonError::into_inner).entry(shape).or_insert(text).clone()
     }
 }
 
-/// Every statement that a batch can become, with all elements as arrays (`one` false) or as scalars: so that a test can
-/// prepare each. What parks or unparks does little else, so of those combinations the small ones are made and a few others.
+/// Returns every statement that a batch can become, so that a test can prepare each. `one` selects scalars instead of
+/// arrays.
+///
+/// Batches that park or unpark do little else, so of those combinations only the small ones and a few others are
+/// composed.
 #[doc(hidden)]
 pub fn every_statement(one: bool) -> impl Iterator<Item = String> {
     let shape = move |parts: u32| {
         let length = |part: u32| (parts >> part & 1) * if one { 1 } else { 2 };
         Shape((0..PARTS.len() as u32).map(|part| length(part) << (2 * part)).sum())
     };
-    let parking = 1 << Part::Unparked as u32 | 1 << Part::Parked as u32;
+    let parking = 1 << BatchPart::Unparked as u32 | 1 << BatchPart::Parked as u32;
     let made = move |parts: &u32| parts & parking == 0 || parts.count_ones() <= 4 || parts % 101 < 2;
-    (1..1 << PARTS.len()).filter(made).map(move |parts| text(shape(parts), Horizon::WaitOut))
+    (1..1 << PARTS.len()).filter(made).map(move |parts| text(shape(parts), HighWaterMarkMode::WaitOut))
 }
 
-/// The input of a part: arrays side by side, or one line of scalars. Parameters count from `first`.
+/// Returns the input of a part: parallel arrays, or one row of scalars. Parameters are numbered from `first`.
 fn input(sql: &Sql, one: bool, first: usize, alias: &str) -> String {
     let values = sql.columns.iter().zip(first..);
     if one {
@@ -82,12 +84,14 @@ fn input(sql: &Sql, one: bool, first: usize, alias: &str) -> String {
     format!("unnest({}) with ordinality {alias}({}, o)", values.join(", "), names.join(", "))
 }
 
-fn text(shape: Shape, horizon: Horizon) -> String {
-    let logged = shape.has(Part::Logged);
-    let mut out = match (logged, horizon) {
+fn text(shape: Shape, high_water_mark: HighWaterMarkMode) -> String {
+    let logged = shape.has(BatchPart::Logged);
+    let mut out = match (logged, high_water_mark) {
         (false, _) => "with g0 as materialized (select 1)".to_owned(),
-        (true, Horizon::WaitOut) => format!("with g0 as materialized (select pg_advisory_xact_lock_shared({LOCK}))"),
-        (true, Horizon::Serial) => format!("with g0 as materialized (select pg_advisory_xact_lock({LOCK}))"),
+        (true, HighWaterMarkMode::WaitOut) => {
+            format!("with g0 as materialized (select pg_advisory_xact_lock_shared({LOCK}))")
+        }
+        (true, HighWaterMarkMode::Serial) => format!("with g0 as materialized (select pg_advisory_xact_lock({LOCK}))"),
     };
     let (mut gate, mut first) = (0, 1);
     let mut add = |text: &str, gaps: &[(&str, &str)]| {
@@ -100,12 +104,12 @@ fn text(shape: Shape, horizon: Horizon) -> String {
         gate += 1;
         gate
     };
-    let (mut answer, mut replaced, mut last) = (None, None, 0);
+    let (mut response, mut replaced, mut last) = (None, None, 0);
     for (number, sql) in PARTS.iter().enumerate() {
         let length = shape.length(number);
         let text = match &replaced {
-            Some(_) if number == Part::Entries as usize && length > 0 => RELISTED,
-            Some(_) if number == Part::Entries as usize => UNLISTED,
+            Some(_) if number == BatchPart::Entries as usize && length > 0 => RELISTED,
+            Some(_) if number == BatchPart::Entries as usize => UNLISTED,
             _ if length > 0 => sql.text,
             _ => continue,
         };
@@ -116,20 +120,20 @@ fn text(shape: Shape, horizon: Horizon) -> String {
         };
         let written = replaced.as_deref().unwrap_or_default();
         last = add(text, &[("{n}", &count), ("{u}", &input("u")), ("{replaced}", written)]);
-        if number == Part::Known as usize {
-            answer = Some(input("u"));
-        } else if number == Part::Replaced as usize {
+        if number == BatchPart::Response as usize {
+            response = Some(input("u"));
+        } else if number == BatchPart::Replaced as usize {
             replaced = Some(input("w"));
         }
         first += if length > 0 { sql.columns.len() } else { 0 };
     }
-    if let Some(answer) = answer {
-        // After events, the answer hands their position on.
+    if let Some(response) = response {
+        // After events, the response passes their position on.
         let (pos, keep, group) = match logged {
             true => (format!("coalesce(g{last}.pos, 0)"), format!("g{last}.pos, "), format!(" group by g{last}.pos")),
             false => ("0".to_owned(), String::new(), String::new()),
         };
-        last = add(ANSWERED, &[("{u}", &answer), ("{pos}", &pos), ("{keep}", &keep), ("{group}", &group)]);
+        last = add(RESPONDED, &[("{u}", &response), ("{pos}", &pos), ("{keep}", &keep), ("{group}", &group)]);
     }
     let _ = write!(out, "\nselect {} from g{last}", if logged { "pos" } else { "0::bigint as pos" });
     out
@@ -137,16 +141,16 @@ fn text(shape: Shape, horizon: Horizon) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Part, Shape, text};
-    use crate::storage::postgres::Horizon;
+    use super::{BatchPart, Shape, text};
+    use crate::storage::postgres::HighWaterMarkMode;
 
     #[test]
-    fn a_command_on_one_aggregate_is_the_chain_lock_answer_row_log_answer() {
+    fn a_command_on_one_aggregate_runs_lock_response_check_row_log_and_response_in_order() {
         let mut shape = Shape::default();
-        [Part::Known, Part::Saved, Part::Logged].into_iter().for_each(|part| shape.set(part, 1));
-        let text = text(shape, Horizon::WaitOut);
+        [BatchPart::Response, BatchPart::Saved, BatchPart::Logged].into_iter().for_each(|part| shape.set(part, 1));
+        let text = text(shape, HighWaterMarkMode::WaitOut);
         let places: Vec<_> =
-            ["g0 as", "g1 as", "saved as", "g2 as", "logged as", "g3 as", "answered as", "g4 as", "pos from g4"]
+            ["g0 as", "g1 as", "saved as", "g2 as", "logged as", "g3 as", "responded as", "g4 as", "pos from g4"]
                 .into_iter()
                 .map(|what| text.find(what).unwrap_or_else(|| panic!("no {what} in {text}")))
                 .collect();
@@ -155,10 +159,10 @@ mod tests {
     }
 
     #[test]
-    fn without_events_there_is_no_lock() {
+    fn a_batch_without_events_takes_no_lock() {
         let mut shape = Shape::default();
-        shape.set(Part::Moved, 3);
-        let text = text(shape, Horizon::WaitOut);
+        shape.set(BatchPart::Moved, 3);
+        let text = text(shape, HighWaterMarkMode::WaitOut);
         assert!(!text.contains("advisory") && text.contains("cardinality($1::text[])"), "{text}");
     }
 }

@@ -1,26 +1,26 @@
-//! SQL of one's own first, then the batch, in one READ COMMITTED transaction.
-use super::{Inner, trouble};
+//! READ COMMITTED transactions that run the caller's SQL first and then the batch.
+use super::{Inner, errors};
 use crate::{
-    Fault,
-    batch::{Batch, Position, Rejected},
-    storage::Tx,
+    error::Fault,
+    position::Position,
+    storage::{Batch, CommitError, Tx},
 };
 use async_trait::async_trait;
 use sqlx::Transaction;
 use std::{any::Any, sync::Arc};
 
-/// SQL of one's own is planned as usual; what suits the batch would make its joins slow.
+/// Resets the planner settings for the caller's SQL: the settings that suit a batch would make its joins slow.
 const BEGIN: &str = "begin isolation level read committed; set local enable_hashjoin = on; \
     set local enable_mergejoin = on; set local enable_seqscan = on; set local plan_cache_mode = auto";
 const FOR_THE_BATCH: &str = "set local enable_hashjoin = off; set local enable_mergejoin = off; \
     set local enable_seqscan = off; set local plan_cache_mode = force_generic_plan";
 
-/// The driver's transaction inside one that a PostgreSQL storage began.
+/// Returns the driver's transaction inside a transaction that a PostgreSQL storage began.
 ///
 /// # Panics
-/// When another storage began it.
+/// Panics if another storage began the transaction.
 pub fn transaction(tx: &mut dyn Tx) -> &mut Transaction<'static, sqlx::Postgres> {
-    tx.driver().downcast_mut().expect("a transaction that a PostgreSQL storage began")
+    tx.driver().downcast_mut().expect("the transaction was begun by a PostgreSQL storage")
 }
 
 struct Open {
@@ -31,15 +31,15 @@ struct Open {
 impl Inner {
     pub(super) async fn begin(self: &Arc<Self>) -> Result<Box<dyn Tx>, Fault> {
         let begun = self.begin_once().await;
-        // Nothing has happened in it yet, so that another connection is as good.
+        // The transaction has done nothing yet, so it can begin again on another connection.
         let begun = match begun {
-            Err(error) if trouble::is_lost(&error) => {
+            Err(error) if errors::is_lost(&error) => {
                 self.notice(&error);
                 self.begin_once().await
             }
             begun => begun,
         };
-        Ok(Box::new(Open { transaction: begun.map_err(trouble::fault)?, inner: self.clone() }))
+        Ok(Box::new(Open { transaction: begun.map_err(errors::fault)?, inner: self.clone() }))
     }
     async fn begin_once(&self) -> Result<Transaction<'static, sqlx::Postgres>, sqlx::Error> {
         self.count();
@@ -52,17 +52,17 @@ impl Tx for Open {
     fn driver(&mut self) -> &mut (dyn Any + Send) {
         &mut self.transaction
     }
-    async fn commit(self: Box<Self>, batch: Batch) -> Result<Position, Rejected> {
+    async fn commit(self: Box<Self>, batch: Batch) -> Result<Position, CommitError> {
         let Open { mut transaction, inner } = *self;
         if !batch.is_empty() {
             inner.count();
             let set = sqlx::raw_sql(FOR_THE_BATCH).execute(&mut *transaction).await;
             set.map_err(|error| inner.fault(error))?;
         }
-        let position = inner.stage(&mut transaction, batch).await?;
+        let position = inner.apply(&mut transaction, batch).await?;
         inner.count();
         transaction.commit().await.map_err(|error| inner.fault(error))?;
-        inner.tell(position);
+        inner.announce(position);
         Ok(position)
     }
 }

@@ -1,18 +1,20 @@
-//! One batch, statement by statement: a row count of 0 where it was refused, so no message is parsed.
-use super::writer::Verdict;
+//! Applies a batch statement by statement. A refusal shows as a row count of 0, so no error message is parsed.
+use super::writer::CommitResult;
 use crate::{
-    batch::{Answer, Batch, Claim, Move, NewEntry, Park, Position, Rejected, Row, ViewWrite},
+    event::NewEntry,
+    position::Position,
     storage::parked::encode_headers,
+    storage::{Batch, CheckpointMove, CommitError, Park, Reservation, Row, StoredResponse, ViewWrite},
 };
 use sqlx::{SqliteConnection, query};
 use std::collections::HashMap;
 
-type Refused = Option<Rejected>;
+type Refused = Option<CommitError>;
 
-/// Applies a batch on a connection that is in a transaction; the caller undoes what was refused half-way. The order of the
-/// parts is the order of refusals.
-pub(super) async fn apply(connection: &mut SqliteConnection, batch: Batch) -> sqlx::Result<Verdict> {
-    /// Ends with the refusal, if it is one.
+/// Applies a batch on a connection that is in a transaction. If it is refused, the caller rolls back the writes made so
+/// far. The parts run in the order in which refusals are reported.
+pub(super) async fn apply(connection: &mut SqliteConnection, batch: Batch) -> sqlx::Result<CommitResult> {
+    /// Returns from `apply` if the part was refused.
     macro_rules! pass {
         ($refused:expr) => {
             if let Some(rejected) = $refused {
@@ -20,34 +22,34 @@ pub(super) async fn apply(connection: &mut SqliteConnection, batch: Batch) -> sq
             }
         };
     }
-    if let Some(answer) = &batch.answer {
-        let known = query("select 1 from cqrs_answer where key = ?").bind(answer.key.clone());
-        pass!(known.fetch_optional(&mut *connection).await?.map(|_| Rejected::Answered));
+    if let Some(response) = &batch.response {
+        let known = query("select 1 from cqrs_stored_response where key = ?").bind(response.key.clone());
+        pass!(known.fetch_optional(&mut *connection).await?.map(|_| CommitError::ResponseExists));
     }
-    for mark in batch.marks {
+    for inbox_record in batch.inbox_records {
         let sql = "insert into cqrs_inbox (grp, message) values (?, ?) on conflict do nothing";
-        let marked = query(sql).bind(mark.group).bind(mark.message).execute(&mut *connection).await?;
-        pass!((marked.rows_affected() == 0).then_some(Rejected::Seen));
+        let done = query(sql).bind(inbox_record.group).bind(inbox_record.message).execute(&mut *connection).await?;
+        pass!((done.rows_affected() == 0).then_some(CommitError::AlreadyHandled));
     }
-    for step in batch.moves {
+    for step in batch.checkpoint_moves {
         pass!(advance(connection, step).await?);
     }
     for number in batch.unparks {
         let gone = query("delete from cqrs_parked where seq = ?").bind(number as i64).execute(&mut *connection).await?;
-        pass!((gone.rows_affected() == 0).then(|| Rejected::Moved(format!("parked message {number}"))));
+        pass!((gone.rows_affected() == 0).then(|| CommitError::Moved(format!("parked message {number}"))));
     }
-    // Looked at before the first is written: one of this batch is no head of others in it.
-    for park in batch.parks.iter().filter(|it| it.behind) {
+    // Checked before the first message is written: a message of this batch cannot be the head for others in it.
+    for park in batch.parks.iter().filter(|park| park.behind) {
         let head = query("select 1 from cqrs_parked where reader = ? and key = ? limit 1");
         let head = head.bind(park.reader.clone()).bind(park.key.clone()).fetch_optional(&mut *connection).await?;
-        pass!(head.is_none().then(|| Rejected::Moved(format!("{}/{}", park.reader, park.key))));
+        pass!(head.is_none().then(|| CommitError::Moved(format!("{}/{}", park.reader, park.key))));
     }
     for parked in batch.parks {
         park(connection, parked).await?;
     }
-    // What a row's version already proves need not be looked up, and stands even when old entries are gone.
+    // A row's version proves the version of its stream, even when retention has removed old entries.
     let mut heads: HashMap<String, u64> =
-        batch.rows.iter().map(|it| (format!("{}-{}", it.kind, it.id), it.expected)).collect();
+        batch.rows.iter().map(|row| (format!("{}-{}", row.kind, row.id), row.expected)).collect();
     for row in batch.rows {
         pass!(replace(connection, row).await?);
     }
@@ -61,36 +63,37 @@ pub(super) async fn apply(connection: &mut SqliteConnection, batch: Batch) -> sq
     for write in batch.views {
         pass!(put(connection, write).await?);
     }
-    let (taken, given): (Vec<_>, Vec<_>) = batch.claims.into_iter().partition(|it| it.taken);
-    for claim in given {
-        let gone = query("delete from cqrs_claim where name = ? and value = ? and owner = ?");
-        gone.bind(claim.index).bind(claim.value).bind(claim.owner).execute(&mut *connection).await?;
+    let (taken, released): (Vec<_>, Vec<_>) = batch.reservations.into_iter().partition(|entry| entry.taken);
+    for reservation in released {
+        let gone = query("delete from cqrs_reservation where name = ? and value = ? and owner = ?");
+        gone.bind(reservation.index).bind(reservation.value).bind(reservation.owner).execute(&mut *connection).await?;
     }
-    for claim in taken {
-        pass!(take(connection, claim).await?);
+    for reservation in taken {
+        pass!(take(connection, reservation).await?);
     }
-    if let Some(Answer { key, fingerprint, body, .. }) = batch.answer {
-        let answered = query("insert into cqrs_answer (key, fingerprint, body, pos) values (?, ?, ?, ?)");
-        answered.bind(key).bind(fingerprint).bind(body).bind(last.0 as i64).execute(&mut *connection).await?;
+    if let Some(StoredResponse { key, fingerprint, body, .. }) = batch.response {
+        let insert = query("insert into cqrs_stored_response (key, fingerprint, body, pos) values (?, ?, ?, ?)");
+        insert.bind(key).bind(fingerprint).bind(body).bind(last.0 as i64).execute(&mut *connection).await?;
     }
     Ok(Ok(last))
 }
 
-async fn advance(connection: &mut SqliteConnection, step: Move) -> sqlx::Result<Refused> {
-    let sql = "update cqrs_reader set at = ?3 where reader = ?1 and at = ?2 and epoch = coalesce(?4, epoch)";
-    let (from, to, epoch) = (step.from as i64, step.to as i64, step.epoch.map(|it| it as i64));
+async fn advance(connection: &mut SqliteConnection, step: CheckpointMove) -> sqlx::Result<Refused> {
+    let sql = "update cqrs_reader set checkpoint = ?3
+        where reader = ?1 and checkpoint = ?2 and epoch = coalesce(?4, epoch)";
+    let (from, to, epoch) = (step.from as i64, step.to as i64, step.epoch.map(|epoch| epoch as i64));
     let moved = query(sql).bind(step.reader.clone()).bind(from).bind(to).bind(epoch).execute(&mut *connection).await?;
     if moved.rows_affected() > 0 {
         return Ok(None);
     }
     if from == 0 && epoch.unwrap_or(0) == 0 {
-        let sql = "insert into cqrs_reader (reader, at) values (?, ?) on conflict do nothing";
+        let sql = "insert into cqrs_reader (reader, checkpoint) values (?, ?) on conflict do nothing";
         let made = query(sql).bind(step.reader.clone()).bind(to).execute(&mut *connection).await?;
         if made.rows_affected() > 0 {
             return Ok(None);
         }
     }
-    Ok(Some(Rejected::Moved(step.reader)))
+    Ok(Some(CommitError::Moved(step.reader)))
 }
 
 async fn park(connection: &mut SqliteConnection, park: Park) -> sqlx::Result<()> {
@@ -100,7 +103,7 @@ async fn park(connection: &mut SqliteConnection, park: Park) -> sqlx::Result<()>
     let statement = query(sql).bind(park.reader).bind(park.key).bind(park.message).bind(park.at as i64);
     let statement = match park.record {
         Some(record) => {
-            let headers = encode_headers(&record.headers).map_err(|it| sqlx::Error::Encode(it.into()))?;
+            let headers = encode_headers(&record.headers).map_err(|error| sqlx::Error::Encode(error.into()))?;
             let place = record.partition;
             statement.bind(place.topic).bind(place.part).bind(record.key).bind(headers).bind(record.body)
         }
@@ -117,8 +120,8 @@ async fn park(connection: &mut SqliteConnection, park: Park) -> sqlx::Result<()>
 async fn replace(connection: &mut SqliteConnection, row: Row) -> sqlx::Result<Refused> {
     let exists = row.expected == 0;
     let sql = match exists {
-        true => "insert into cqrs_row (kind, id, version, state) values (?1, ?2, ?3, ?4) on conflict do nothing",
-        false => "update cqrs_row set version = ?3, state = ?4 where kind = ?1 and id = ?2 and version = ?5",
+        true => "insert into cqrs_state (kind, id, version, value) values (?1, ?2, ?3, ?4) on conflict do nothing",
+        false => "update cqrs_state set version = ?3, value = ?4 where kind = ?1 and id = ?2 and version = ?5",
     };
     let mut statement = query(sql).bind(row.kind).bind(row.id.clone()).bind(row.version as i64).bind(row.state);
     if !exists {
@@ -126,16 +129,16 @@ async fn replace(connection: &mut SqliteConnection, row: Row) -> sqlx::Result<Re
     }
     let done = statement.execute(connection).await?;
     let what = || format!("{}/{}", row.kind, row.id);
-    Ok((done.rows_affected() == 0).then(|| Rejected::Conflict { what: what(), exists }))
+    Ok((done.rows_affected() == 0).then(|| CommitError::Conflict { what: what(), exists }))
 }
 
-/// `heads` has the last version of the streams that are known.
+/// Appends an event to its stream. `heads` holds the last version of the streams known so far.
 async fn append(
     connection: &mut SqliteConnection,
     event: NewEntry,
     heads: &mut HashMap<String, u64>,
-) -> sqlx::Result<Verdict> {
-    let conflict = |stream, exists| Ok(Err(Rejected::Conflict { what: stream, exists }));
+) -> sqlx::Result<CommitResult> {
+    let conflict = |stream, exists| Ok(Err(CommitError::Conflict { what: stream, exists }));
     let before = event.version.wrapping_sub(1);
     if event.version == 0 {
         return conflict(event.stream, false);
@@ -147,9 +150,10 @@ async fn append(
             return conflict(event.stream, false);
         }
     }
-    let metadata = serde_json::to_string(&event.metadata).map_err(|it| sqlx::Error::Encode(it.into()))?;
+    let metadata = serde_json::to_string(&event.metadata).map_err(|error| sqlx::Error::Encode(error.into()))?;
     let sql = "insert into cqrs_log
-        (stream, version, id, name, schema, payload, metadata, at, topic, key, lane, type, body)
+        (stream, version, id, name, schema, payload, metadata, occurred_at,
+        topic, message_key, shard, message_type, message_body)
         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (stream, version) do nothing";
     let statement = query(sql)
         .bind(event.stream.clone())
@@ -160,8 +164,13 @@ async fn append(
         .bind(event.payload)
         .bind(metadata)
         .bind(event.at.timestamp_micros());
-    let statement = match event.told {
-        Some(told) => statement.bind(told.topic).bind(told.key).bind(told.lane).bind(told.name).bind(told.body),
+    let statement = match event.outgoing {
+        Some(outgoing) => statement
+            .bind(outgoing.topic)
+            .bind(outgoing.key)
+            .bind(outgoing.shard)
+            .bind(outgoing.name)
+            .bind(outgoing.body),
         None => statement
             .bind(None::<String>)
             .bind(None::<String>)
@@ -186,23 +195,23 @@ async fn put(connection: &mut SqliteConnection, write: ViewWrite) -> sqlx::Resul
     };
     let statement = query(sql).bind(view).bind(key.clone()).bind(expected as i64).bind(value);
     if statement.execute(&mut *connection).await?.rows_affected() == 0 {
-        return Ok(Some(Rejected::Conflict { what: format!("{view}/{key}"), exists: false }));
+        return Ok(Some(CommitError::Conflict { what: format!("{view}/{key}"), exists: false }));
     }
     if expected > 0 {
-        let unlisted = query("delete from cqrs_entry where view = ? and key = ?").bind(view).bind(key.clone());
+        let unlisted = query("delete from cqrs_view_index where view = ? and key = ?").bind(view).bind(key.clone());
         unlisted.execute(&mut *connection).await?;
     }
     for (index, entry) in entries.into_iter().filter(|_| !removed) {
-        let sql = "insert into cqrs_entry (view, name, entry, key) values (?, ?, ?, ?) on conflict do nothing";
+        let sql = "insert into cqrs_view_index (view, name, entry, key) values (?, ?, ?, ?) on conflict do nothing";
         query(sql).bind(view).bind(index).bind(entry).bind(key.clone()).execute(&mut *connection).await?;
     }
     Ok(None)
 }
 
-async fn take(connection: &mut SqliteConnection, claim: Claim) -> sqlx::Result<Refused> {
-    let Claim { index, value, owner, .. } = claim;
-    let sql = "insert into cqrs_claim (name, value, owner) values (?, ?, ?)
+async fn take(connection: &mut SqliteConnection, reservation: Reservation) -> sqlx::Result<Refused> {
+    let Reservation { index, value, owner, .. } = reservation;
+    let sql = "insert into cqrs_reservation (name, value, owner) values (?, ?, ?)
         on conflict (name, value) do update set owner = excluded.owner where owner = excluded.owner";
     let done = query(sql).bind(index.clone()).bind(value.clone()).bind(owner).execute(connection).await?;
-    Ok((done.rows_affected() == 0).then_some(Rejected::Taken { index, value }))
+    Ok((done.rows_affected() == 0).then_some(CommitError::Taken { index, value }))
 }

@@ -1,15 +1,15 @@
-//! Brings the schema up to date, in one transaction; its table of versions is no one else's.
+//! Migrations of the schema, applied in one transaction and recorded in a table of their own.
 use super::{fault, number};
-use crate::Fault;
+use crate::error::Fault;
 use sqlx::{Row, SqliteConnection, query, raw_sql};
 
-/// Each step once, in order; a step that was released is never changed.
+/// All migrations, in order. Each is applied once; one that was released must not be changed.
 const STEPS: [(&str, &str); 2] = [
     ("storage", include_str!("../../../migrations/sqlite/0001_storage.sql")),
     ("parked", include_str!("../../../migrations/sqlite/0002_parked.sql")),
 ];
 
-/// Applies what is missing on a connection that is in a transaction.
+/// Applies the missing migrations, on a connection that is in a transaction.
 pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), Fault> {
     let table = "create table if not exists _cqrs_migrations
         (version integer primary key, name text not null, applied_at text not null default current_timestamp)";
@@ -19,8 +19,8 @@ pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), Fau
     if stored > STEPS.len() {
         let known = STEPS.len();
         return Err(Fault::internal(format!(
-            "the schema is at version {stored}, this program knows {known}: start the newer program, or restore the backup \
-             from before it"
+            "the schema has version {stored}, and this program knows versions up to {known}: start a newer program, or \
+             restore a backup from before the migration"
         )));
     }
     for (i, (name, sql)) in STEPS.into_iter().enumerate().skip(stored) {
@@ -31,17 +31,17 @@ pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), Fau
     check(connection).await
 }
 
-/// A restored file may be older than what was read of it: new events would be taken for read.
+/// Refuses a log that is older than a reader's checkpoint, as a restored file may be: the reader would skip new events.
 async fn check(connection: &mut SqliteConnection) -> Result<(), Fault> {
     let ahead = query(
-        "select reader, at from cqrs_reader where (reader like 'relay/%' or reader like 'subscriber/%'
+        "select reader, checkpoint from cqrs_reader where (reader like 'relay/%' or reader like 'subscriber/%'
         or reader like 'projection/%' and reader not like 'projection/%/%')
-        and at > coalesce((select seq from sqlite_sequence where name = 'cqrs_log'), 0) limit 1",
+        and checkpoint > coalesce((select seq from sqlite_sequence where name = 'cqrs_log'), 0) limit 1",
     );
     let Some(row) = ahead.fetch_optional(connection).await.map_err(fault)? else { return Ok(()) };
-    let (reader, at): (String, u64) = (row.try_get(0).map_err(fault)?, number(&row, 1).map_err(fault)?);
+    let (reader, checkpoint): (String, u64) = (row.try_get(0).map_err(fault)?, number(&row, 1).map_err(fault)?);
     Err(Fault::internal(format!(
-        "reader `{reader}` is at {at}, and the log ends before: the file is older than what was read of it; restore a newer \
-         backup"
+        "the checkpoint of reader `{reader}` is {checkpoint}, and the log ends before it: the file is older than the \
+         checkpoint, and the reader would skip new events; restore a newer backup"
     )))
 }

@@ -1,9 +1,11 @@
-//! Reads, each one statement on one of the read-only connections.
+//! Reads, each on one of the read-only connections.
 use super::number;
 use crate::{
     Timestamp,
-    batch::{Answer, Entry, Position, Told},
-    storage::{Loaded, Parked, ParkedKey, Scan, Scanned, Seen, StoredRow, StoredView, parked::decode_headers},
+    event::{Entry, OutgoingMessage},
+    position::Position,
+    storage::parked::decode_headers,
+    storage::{InboxLookup, Loaded, Parked, ParkedKey, Scan, Scanned, StoredResponse, StoredRow, StoredView},
     transport::{Partition, Received},
 };
 use chrono::DateTime;
@@ -15,19 +17,20 @@ use uuid::Uuid;
 macro_rules! entries {
     ($rest:literal) => {
         concat!(
-            "select pos, stream, version, id, name, schema, payload, metadata, at, topic, key, lane, type, body from cqrs_log ",
+            "select pos, stream, version, id, name, schema, payload, metadata, occurred_at, \
+             topic, message_key, shard, message_type, message_body from cqrs_log ",
             $rest
         )
     };
 }
 
 pub(super) async fn row(pool: &SqlitePool, kind: &str, id: &str, key: Option<&str>) -> sqlx::Result<Loaded<StoredRow>> {
-    let row = query("select version, state from cqrs_row where kind = ? and id = ?").bind(kind).bind(id);
+    let row = query("select version, value from cqrs_state where kind = ? and id = ?").bind(kind).bind(id);
     let found = match row.fetch_optional(pool).await? {
         Some(row) => StoredRow { version: number(&row, 0)?, state: row.try_get(1)? },
         None => StoredRow::default(),
     };
-    Ok(Loaded { found, answer: beside(pool, key).await? })
+    Ok(Loaded { found, response: beside(pool, key).await? })
 }
 
 pub(super) async fn stream(
@@ -38,36 +41,42 @@ pub(super) async fn stream(
 ) -> sqlx::Result<Loaded<Vec<Entry>>> {
     let rows = query(entries!("where stream = ? and version > ? order by version")).bind(stream).bind(signed(after));
     let found = rows.fetch_all(pool).await?.iter().map(entry).collect::<Result<_, _>>()?;
-    Ok(Loaded { found, answer: beside(pool, key).await? })
+    Ok(Loaded { found, response: beside(pool, key).await? })
 }
 
-pub(super) async fn answer(pool: &SqlitePool, key: &str) -> sqlx::Result<Option<Answer>> {
-    let row = query("select key, fingerprint, body, pos from cqrs_answer where key = ?").bind(key);
+pub(super) async fn response(pool: &SqlitePool, key: &str) -> sqlx::Result<Option<StoredResponse>> {
+    let row = query("select key, fingerprint, body, pos from cqrs_stored_response where key = ?").bind(key);
     let Some(row) = row.fetch_optional(pool).await? else { return Ok(None) };
     let (key, fingerprint, body) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-    Ok(Some(Answer { key, fingerprint, body, position: Position(number(&row, 3)?) }))
+    Ok(Some(StoredResponse { key, fingerprint, body, position: Position(number(&row, 3)?) }))
 }
 
-/// After what it stands beside: an answer that is found is then never older than the state.
-async fn beside(pool: &SqlitePool, key: Option<&str>) -> sqlx::Result<Option<Answer>> {
+/// Reads the stored response, if a key is given. It is read after the state, so that the response is never older than
+/// the state.
+async fn beside(pool: &SqlitePool, key: Option<&str>) -> sqlx::Result<Option<StoredResponse>> {
     match key {
-        Some(key) => answer(pool, key).await,
+        Some(key) => response(pool, key).await,
         None => Ok(None),
     }
 }
 
-pub(super) async fn seen(pool: &SqlitePool, group: &str, messages: &[Uuid], keys: &[String]) -> sqlx::Result<Seen> {
+pub(super) async fn lookup_inbox(
+    pool: &SqlitePool,
+    group: &str,
+    messages: &[Uuid],
+    keys: &[String],
+) -> sqlx::Result<InboxLookup> {
     let sql = "select message, null from cqrs_inbox
         where grp = ?1 and message in (select unhex(value) from json_each(?2))
         union all select null, value from json_each(?3)
         where exists (select 1 from cqrs_parked where reader = ?1 and key = value)";
-    let messages = list(messages.iter().map(|it| it.simple().to_string()))?;
-    let mut seen = Seen::default();
+    let messages = list(messages.iter().map(|message| message.simple().to_string()))?;
+    let mut lookup = InboxLookup::default();
     for row in query(sql).bind(group).bind(messages).bind(list(keys)?).fetch_all(pool).await? {
-        seen.handled.extend(row.try_get::<Option<Uuid>, _>(0)?);
-        seen.parked.extend(row.try_get::<Option<String>, _>(1)?);
+        lookup.handled.extend(row.try_get::<Option<Uuid>, _>(0)?);
+        lookup.parked.extend(row.try_get::<Option<String>, _>(1)?);
     }
-    Ok(seen)
+    Ok(lookup)
 }
 
 pub(super) async fn parked_keys(pool: &SqlitePool, readers: &[String]) -> sqlx::Result<Vec<ParkedKey>> {
@@ -102,7 +111,7 @@ fn parked_row(row: &SqliteRow) -> sqlx::Result<Parked> {
             partition: Partition { topic, part: row.try_get(4)? },
             offset: at,
             key: row.try_get(5)?,
-            headers: decode_headers(row.try_get(6)?).map_err(|it| sqlx::Error::Decode(it.into()))?,
+            headers: decode_headers(row.try_get(6)?).map_err(|error| sqlx::Error::Decode(error.into()))?,
             body: row.try_get(7)?,
         }),
         None => None,
@@ -119,7 +128,7 @@ fn parked_row(row: &SqliteRow) -> sqlx::Result<Parked> {
 }
 
 fn time(row: &SqliteRow, column: usize) -> sqlx::Result<Timestamp> {
-    let broken = || sqlx::Error::Decode("a time that is none".into());
+    let broken = || sqlx::Error::Decode("a stored time is out of range".into());
     DateTime::from_timestamp_micros(row.try_get(column)?).ok_or_else(broken)
 }
 
@@ -132,11 +141,11 @@ pub(super) async fn views(pool: &SqlitePool, view: &str, keys: &[String]) -> sql
 }
 
 pub(super) async fn scan(pool: &SqlitePool, scan: &Scan<'_>) -> sqlx::Result<Vec<Scanned>> {
-    /// The range starts at the prefix, or after an entry in it.
+    // The range starts at the prefix, or after an entry in it.
     macro_rules! scan {
         ($start:literal) => {
             concat!(
-                "select e.entry, e.key, v.value from cqrs_entry e join cqrs_view v on v.view = e.view and v.key = e.key
+                "select e.entry, e.key, v.value from cqrs_view_index e join cqrs_view v on v.view = e.view and v.key = e.key
                 where e.view = ? and e.name = ? and (e.entry, e.key) ",
                 $start,
                 " (?, ?) order by e.entry, e.key limit ?"
@@ -160,15 +169,15 @@ pub(super) async fn scan(pool: &SqlitePool, scan: &Scan<'_>) -> sqlx::Result<Vec
     Ok(found)
 }
 
-pub(super) async fn positions(pool: &SqlitePool, readers: &[String]) -> sqlx::Result<Vec<u64>> {
-    let sql =
-        "select coalesce(r.at, 0) from json_each(?) j left join cqrs_reader r on r.reader = j.value order by j.key";
+pub(super) async fn checkpoints(pool: &SqlitePool, readers: &[String]) -> sqlx::Result<Vec<u64>> {
+    let sql = "select coalesce(r.checkpoint, 0) from json_each(?) j
+        left join cqrs_reader r on r.reader = j.value order by j.key";
     query(sql).bind(list(readers)?).fetch_all(pool).await?.iter().map(|row| number(row, 0)).collect()
 }
 
-/// One writer, positions in commit order: whatever is visible is safe. Not `max(pos)`, which would fall when the newest
-/// entries are deleted.
-pub(super) async fn horizon(pool: &SqlitePool) -> sqlx::Result<Position> {
+/// Reads the high-water mark. With one writer, positions are in commit order, so everything visible is safe to read.
+/// `max(pos)` would not do, since it falls when the newest entries are deleted.
+pub(super) async fn high_water_mark(pool: &SqlitePool) -> sqlx::Result<Position> {
     let row = query("select coalesce((select seq from sqlite_sequence where name = 'cqrs_log'), 0)");
     Ok(Position(number(&row.fetch_one(pool).await?, 0)?))
 }
@@ -179,17 +188,17 @@ pub(super) async fn log(pool: &SqlitePool, after: Position, upto: Position, most
     rows.iter().map(entry).collect()
 }
 
-pub(super) async fn lanes(
+pub(super) async fn outgoing_entries(
     pool: &SqlitePool,
-    lanes: &[(u16, Position)],
+    shards: &[(u16, Position)],
     upto: Position,
     most: usize,
 ) -> sqlx::Result<Vec<Entry>> {
     let mut found = Vec::new();
-    for (lane, after) in lanes {
+    for (shard, after) in shards {
         let rows =
-            query(entries!("where topic is not null and lane = ? and pos > ? and pos <= ? order by pos limit ?"));
-        let rows = rows.bind(*lane).bind(signed(after.0)).bind(signed(upto.0)).bind(limit(most));
+            query(entries!("where topic is not null and shard = ? and pos > ? and pos <= ? order by pos limit ?"));
+        let rows = rows.bind(*shard).bind(signed(after.0)).bind(signed(upto.0)).bind(limit(most));
         for row in rows.fetch_all(pool).await? {
             found.push(entry(&row)?);
         }
@@ -198,11 +207,17 @@ pub(super) async fn lanes(
 }
 
 fn entry(row: &SqliteRow) -> sqlx::Result<Entry> {
-    let broken = |what: &str| sqlx::Error::Decode(format!("an entry of the log has a broken {what}").into());
-    let told = match row.try_get(9)? {
+    let broken = |what: &str| sqlx::Error::Decode(format!("an entry of the log has an invalid {what}").into());
+    let outgoing = match row.try_get(9)? {
         Some(topic) => {
-            let lane = row.try_get(11)?;
-            Some(Told { topic, key: row.try_get(10)?, lane, name: row.try_get(12)?, body: row.try_get(13)? })
+            let shard = row.try_get(11)?;
+            Some(OutgoingMessage {
+                topic,
+                key: row.try_get(10)?,
+                shard,
+                name: row.try_get(12)?,
+                body: row.try_get(13)?,
+            })
         }
         None => None,
     };
@@ -216,18 +231,18 @@ fn entry(row: &SqliteRow) -> sqlx::Result<Entry> {
         payload: row.try_get(6)?,
         metadata: serde_json::from_str(row.try_get(7)?).map_err(|_| broken("metadata"))?,
         at: DateTime::from_timestamp_micros(row.try_get(8)?).ok_or_else(|| broken("time"))?,
-        told,
+        outgoing,
     })
 }
 
-/// A list as one parameter, so that one prepared statement does for any number.
+/// Encodes a list as one parameter, so that one prepared statement serves any number of items.
 fn list(items: impl IntoIterator<Item = impl AsRef<str>>) -> sqlx::Result<String> {
     let items: Vec<_> = items.into_iter().collect();
     let items: Vec<&str> = items.iter().map(AsRef::as_ref).collect();
-    serde_json::to_string(&items).map_err(|it| sqlx::Error::Encode(it.into()))
+    serde_json::to_string(&items).map_err(|error| sqlx::Error::Encode(error.into()))
 }
 
-/// A position from outside may be any; above this there is nothing.
+/// Converts a number for SQLite. Callers may pass any position; larger ones than `i64::MAX` do not exist.
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -1,11 +1,10 @@
-//! The one task that writes: it takes what has queued up, commits it as one transaction, and only then answers.
+//! The one task that writes: it commits the queued batches as one transaction and only then replies to the callers.
 use super::{commit, fault};
 use crate::{
-    Fault,
-    batch::{Batch, Position, Rejected},
-    error::ErrorKind,
-    storage::Tx,
-    world::World,
+    environment::Environment,
+    error::{ErrorKind, Fault},
+    position::Position,
+    storage::{Batch, CommitError, Tx},
 };
 use async_trait::async_trait;
 use sqlx::{ConnectOptions, Connection, SqliteConnection, query, sqlite::SqliteConnectOptions};
@@ -19,22 +18,22 @@ use std::{
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// How many jobs one transaction takes at most, so that the first of them does not wait too long.
+/// The maximum number of jobs in one transaction, so that the first of them does not wait too long.
 const GROUP: usize = 128;
 
-pub(super) type Verdict = Result<Position, Rejected>;
+pub(super) type CommitResult = Result<Position, CommitError>;
 
 #[expect(clippy::large_enum_variant, reason = "nearly every job is a commit")]
 pub(super) enum Job {
-    Commit(Batch, oneshot::Sender<Verdict>),
-    /// The connection, inside a transaction, for SQL of one's own.
+    Commit(Batch, oneshot::Sender<CommitResult>),
+    /// Lends the connection, inside a transaction, for the caller's SQL.
     Lend(oneshot::Sender<Result<Loan, Fault>>),
     Close(oneshot::Sender<()>),
 }
 
 pub(super) struct Writer {
     options: SqliteConnectOptions,
-    /// None after an error that left it in doubt; opened again by the next job.
+    /// `None` after an error that left its state in doubt; the next job opens a new one.
     connection: Option<SqliteConnection>,
     queue: mpsc::Receiver<Job>,
     last: Arc<watch::Sender<u64>>,
@@ -52,7 +51,7 @@ impl Writer {
         Ok(Writer { options, connection, queue, last, _lock: lock })
     }
 
-    /// Runs until every handle is gone or one of them closes it.
+    /// Runs until every handle is dropped or one of them closes the file.
     pub(super) async fn run(mut self) {
         let mut jobs = Vec::new();
         let mut closed = None;
@@ -65,37 +64,37 @@ impl Writer {
                         replies.push(reply);
                     }
                     Job::Lend(reply) => {
-                        self.group(mem::take(&mut batches), mem::take(&mut replies)).await;
+                        self.commit_and_reply(mem::take(&mut batches), mem::take(&mut replies)).await;
                         self.lend(reply).await;
                     }
                     Job::Close(reply) => closed = Some(reply),
                 }
             }
-            self.group(batches, replies).await;
+            self.commit_and_reply(batches, replies).await;
         }
         self.queue.close();
         if let Some(connection) = self.connection.take() {
             let _ = connection.close().await;
         }
-        drop(self); // the lock with it, before anybody hears of it
+        drop(self); // releases the lock before `close` returns
         if let Some(reply) = closed {
             let _ = reply.send(());
         }
     }
 
-    /// Commits these batches together, each with its own verdict.
-    async fn group(&mut self, batches: Vec<Batch>, replies: Vec<oneshot::Sender<Verdict>>) {
+    /// Commits these batches as one group and sends each caller its own result.
+    async fn commit_and_reply(&mut self, batches: Vec<Batch>, replies: Vec<oneshot::Sender<CommitResult>>) {
         if batches.is_empty() {
             return;
         }
-        match self.together(batches).await {
-            Ok(verdicts) => {
-                self.tell(verdicts.iter().filter_map(|it| it.as_ref().ok()).max());
-                replies.into_iter().zip(verdicts).for_each(|(reply, verdict)| drop(reply.send(verdict)));
+        match self.commit_group(batches).await {
+            Ok(results) => {
+                self.announce(results.iter().filter_map(|result| result.as_ref().ok()).max());
+                replies.into_iter().zip(results).for_each(|(reply, result)| drop(reply.send(result)));
             }
             Err(broken) => {
                 self.reset().await;
-                // Each caller of the group gets a copy; an error of the driver cannot be cloned.
+                // Each caller of the group gets a copy of the text, since a driver's error cannot be cloned.
                 let text = std::error::Error::source(&broken).map(ToString::to_string).unwrap_or_default();
                 for reply in replies {
                     let copy = match broken.kind() {
@@ -108,26 +107,26 @@ impl Writer {
         }
     }
 
-    /// One transaction, a savepoint for each batch. An error that is no rejection ends it for all: SQLite may have rolled
-    /// back everything by itself, as it does when the disk is full.
-    async fn together(&mut self, batches: Vec<Batch>) -> Result<Vec<Verdict>, Fault> {
+    /// Commits the batches in one transaction, with a savepoint for each. An error that is not a refusal fails the
+    /// whole group, because SQLite may have rolled back everything by itself, as it does when the disk is full.
+    async fn commit_group(&mut self, batches: Vec<Batch>) -> Result<Vec<CommitResult>, Fault> {
         let connection = self.open().await?;
-        let mut verdicts = Vec::with_capacity(batches.len());
+        let mut results = Vec::with_capacity(batches.len());
         let all = async {
             query("begin immediate").execute(&mut *connection).await?;
             for batch in batches {
                 query("savepoint batch").execute(&mut *connection).await?;
-                let verdict = commit::apply(connection, batch).await?;
-                if verdict.is_err() {
+                let result = commit::apply(connection, batch).await?;
+                if result.is_err() {
                     query("rollback to batch").execute(&mut *connection).await?;
                 }
                 query("release batch").execute(&mut *connection).await?;
-                verdicts.push(verdict);
+                results.push(result);
             }
             query("commit").execute(&mut *connection).await
         };
         all.await.map_err(fault)?;
-        Ok(verdicts)
+        Ok(results)
     }
 
     /// Lends the connection and waits until it comes back.
@@ -135,7 +134,7 @@ impl Writer {
         let begun = async {
             let connection = self.open().await?;
             query("begin immediate").execute(&mut *connection).await.map_err(fault)?;
-            // Its release fails if the borrower's own SQL has ended the transaction.
+            // Releasing this savepoint fails if the caller's SQL has ended the transaction.
             query("savepoint lent").execute(&mut *connection).await.map_err(fault)
         };
         if let Err(broken) = begun.await {
@@ -153,7 +152,7 @@ impl Writer {
         self.connection = Some(connection);
         match outcome {
             Some((Ok(Ok(position)), reply)) => {
-                self.tell(Some(&position));
+                self.announce(Some(&position));
                 drop(reply.send(Ok(position)));
             }
             Some((Ok(refused), reply)) => {
@@ -183,15 +182,15 @@ impl Writer {
         }
     }
 
-    /// A new connection is the one state that is known for certain; closing the old one rolls back.
+    /// Closes the connection, which rolls back. Only a new connection has a known state.
     async fn reset(&mut self) {
         if let Some(connection) = self.connection.take() {
             let _ = connection.close().await;
         }
     }
 
-    fn tell(&self, position: Option<&Position>) {
-        let position = position.map_or(0, |it| it.0);
+    fn announce(&self, position: Option<&Position>) {
+        let position = position.map_or(0, |position| position.0);
         self.last.send_if_modified(|last| {
             let later = position > *last;
             *last = position.max(*last);
@@ -200,33 +199,34 @@ impl Writer {
     }
 }
 
-async fn finish(connection: &mut SqliteConnection, batch: Batch) -> sqlx::Result<Verdict> {
+async fn finish(connection: &mut SqliteConnection, batch: Batch) -> sqlx::Result<CommitResult> {
     query("release lent").execute(&mut *connection).await?;
-    let verdict = commit::apply(connection, batch).await?;
-    if verdict.is_ok() {
+    let result = commit::apply(connection, batch).await?;
+    if result.is_ok() {
         query("commit").execute(&mut *connection).await?;
     }
-    Ok(verdict)
+    Ok(result)
 }
 
-type Returned = (SqliteConnection, Option<(Batch, oneshot::Sender<Verdict>)>);
+type Returned = (SqliteConnection, Option<(Batch, oneshot::Sender<CommitResult>)>);
 
-/// The writer's connection in somebody's hands. Dropped, it goes back and is rolled back.
+/// The writer's connection, lent to a caller. When it is dropped, the connection returns to the writer and is rolled
+/// back.
 pub(super) struct Loan {
     connection: Option<SqliteConnection>,
     back: Option<oneshot::Sender<Returned>>,
 }
 impl Loan {
     pub(super) fn connection(&mut self) -> &mut SqliteConnection {
-        self.connection.as_mut().expect("only given back when this is gone")
+        self.connection.as_mut().expect("the loan has its connection until it is given back")
     }
-    pub(super) async fn finish(mut self, batch: Batch) -> Verdict {
+    pub(super) async fn finish(mut self, batch: Batch) -> CommitResult {
         crate::storage::check(&batch)?;
-        let (reply, verdict) = oneshot::channel();
+        let (reply, result) = oneshot::channel();
         self.give_back(Some((batch, reply)));
-        verdict.await.map_err(|_| Fault::unavailable("the database was closed"))?
+        result.await.map_err(|_| Fault::unavailable("the database was closed"))?
     }
-    fn give_back(&mut self, wanted: Option<(Batch, oneshot::Sender<Verdict>)>) {
+    fn give_back(&mut self, wanted: Option<(Batch, oneshot::Sender<CommitResult>)>) {
         if let (Some(connection), Some(back)) = (self.connection.take(), self.back.take()) {
             drop(back.send((connection, wanted)));
         }
@@ -242,18 +242,19 @@ impl Tx for Loan {
     fn driver(&mut self) -> &mut (dyn Any + Send) {
         self.connection()
     }
-    async fn commit(self: Box<Self>, batch: Batch) -> Verdict {
+    async fn commit(self: Box<Self>, batch: Batch) -> CommitResult {
         self.finish(batch).await
     }
 }
 
-/// The file beside the database that says a process has it: two writers would not see each other's commits.
-pub(super) struct Lock(#[expect(dead_code, reason = "held, not read: the lock ends with the file")] File);
+/// The lock file beside the database. It admits one process, since a second writer would not see the first one's
+/// commits.
+pub(super) struct Lock(#[expect(dead_code, reason = "held, not read: the lock ends when the file is closed")] File);
 impl Lock {
-    /// Waits a moment, since a process that is being replaced may be on its way out.
-    pub(super) async fn take(path: &Path, world: &dyn World) -> Result<Self, Fault> {
+    /// Takes the lock. It waits up to a second, since a process that is being replaced may still be shutting down.
+    pub(super) async fn take(path: &Path, environment: &dyn Environment) -> Result<Self, Fault> {
         let unopened = |error| Fault::unavailable(format!("{} cannot be opened", path.display())).because(error);
-        if let Some(directory) = path.parent().filter(|it| !it.as_os_str().is_empty()) {
+        if let Some(directory) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             std::fs::create_dir_all(directory).map_err(unopened)?;
         }
         let mut beside = path.as_os_str().to_owned();
@@ -262,7 +263,7 @@ impl Lock {
         for _ in 0..20 {
             match file.try_lock() {
                 Ok(()) => return Ok(Lock(file)),
-                Err(TryLockError::WouldBlock) => world.sleep(Duration::from_millis(50)).await,
+                Err(TryLockError::WouldBlock) => environment.sleep(Duration::from_millis(50)).await,
                 Err(TryLockError::Error(error)) => return Err(unopened(error)),
             }
         }

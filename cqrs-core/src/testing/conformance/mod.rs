@@ -1,3 +1,3 @@
-//! The suites every backend passes; public, so that others can prove their own.
+//! Conformance suites for storages and transports. They are public, so that other implementations can run them.
 pub mod storage;
 pub mod transport;

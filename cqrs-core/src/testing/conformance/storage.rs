@@ -1,50 +1,51 @@
-//! What a storage promises, as tests. [`cases`] lists them; a backend passes when all of them end without a panic.
+//! The conformance suite for storages. [`cases`] lists the tests; a storage conforms if all of them end without a
+//! panic.
 mod batches;
-mod claims;
 mod draft;
-mod forget;
 mod leases;
 mod log;
 mod parked;
+mod purge;
 mod races;
 mod refusals;
+mod reservations;
 mod streams;
 mod values;
 mod views;
 
 use crate::{
+    environment::{Environment, SystemEnvironment},
     storage::Storage,
-    world::{Machine, World},
 };
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use std::{fmt, sync::Arc, time::Duration};
 
-/// One storage to be tried, made anew for each case: empty and migrated.
+/// A storage under test. Each case needs a new harness, with a storage that is empty and migrated.
 ///
-/// Cases spawn tasks and sleep, so they need tokio's runtime with time; several threads find more.
+/// Cases spawn tasks and sleep, so they need a Tokio runtime with time. Several threads find more errors.
 #[async_trait]
-pub trait Bench: Send + Sync + 'static {
-    /// The storage.
+pub trait Harness: Send + Sync + 'static {
+    /// Returns the storage under test.
     fn storage(&self) -> Arc<dyn Storage>;
-    /// The same data as after a restart: what was open before may be closed.
+    /// Returns the storage with the same data as after a restart. Handles from before may be closed.
     async fn reopen(&mut self) -> Arc<dyn Storage>;
 }
 
-/// One promise.
+/// One test of the suite.
 #[derive(Clone, Copy)]
 pub struct Case {
-    /// What is promised, as a sentence.
+    /// The tested guarantee, as a sentence.
     pub name: &'static str,
-    run: fn(Box<dyn Bench>) -> BoxFuture<'static, ()>,
+    run: fn(Box<dyn Harness>) -> BoxFuture<'static, ()>,
 }
 impl Case {
-    /// Tries it on a fresh storage.
+    /// Runs the test on a new storage.
     ///
     /// # Panics
-    /// When the promise is broken.
-    pub async fn run(&self, bench: Box<dyn Bench>) {
-        (self.run)(bench).await;
+    /// Panics if the storage does not give the guarantee.
+    pub async fn run(&self, harness: Box<dyn Harness>) {
+        (self.run)(harness).await;
     }
 }
 impl fmt::Debug for Case {
@@ -53,15 +54,15 @@ impl fmt::Debug for Case {
     }
 }
 
-/// Every promise a storage makes.
+/// Returns the tests of all guarantees that a storage gives.
 ///
 /// ```
-/// use cqrs_core::{storage::{Memory, Storage}, testing::conformance::storage::{Bench, cases}};
+/// use cqrs_core::{storage::{Memory, Storage}, testing::conformance::storage::{Harness, cases}};
 /// use std::sync::Arc;
 ///
 /// struct Mine(Memory);
 /// #[async_trait::async_trait]
-/// impl Bench for Mine {
+/// impl Harness for Mine {
 ///     fn storage(&self) -> Arc<dyn Storage> {
 ///         Arc::new(self.0.clone())
 ///     }
@@ -79,86 +80,86 @@ impl fmt::Debug for Case {
 pub fn cases() -> Vec<Case> {
     macro_rules! cases {
         ($($name:literal: $case:path,)*) => {
-            vec![$(Case { name: $name, run: |bench| Box::pin($case(bench)) }),*]
+            vec![$(Case { name: $name, run: |harness| Box::pin($case(harness)) }),*]
         };
     }
     cases![
-        "parked messages come back as they were, in order": parked::order,
-        "a key is parked for its reader alone": parked::whose,
-        "nothing is parked behind what is gone": parked::alone,
-        "of two that take a parked message one does": parked::two,
-        "whoever waits behind a parked message is parked, or is told that it is gone": parked::race,
-        "what is old goes, and nothing else": forget::old,
-        "what a relay has parked is kept": forget::relay,
+        "parked messages are returned unchanged and in order": parked::order,
+        "a key is parked only for its own reader": parked::by_reader,
+        "a message cannot be parked behind one that is gone": parked::alone,
+        "of two concurrent removals of a parked message one succeeds": parked::removed_once,
+        "a message is parked behind another, or refused because that one is gone": parked::race,
+        "purge removes old data and nothing else": purge::old,
+        "purge keeps outgoing messages that a relay has parked": purge::parked_by_relay,
         "an empty batch changes nothing": batches::empty,
-        "a batch is there after a restart": batches::restart,
+        "a committed batch survives a restart": batches::restart,
         "migrating again changes nothing": batches::migrate,
-        "a thousand events are one batch": batches::thousand,
+        "a thousand events can be committed in one batch": batches::thousand,
         "a transaction commits its batch": batches::transaction,
-        "a transaction that is dropped leaves nothing": batches::dropped,
-        "a transaction whose batch is refused leaves nothing": batches::refused,
-        "a commit wakes who waits for it": batches::wakes,
-        "a row that was deleted keeps its version and can live again": values::tombstone,
+        "a dropped transaction changes nothing": batches::dropped,
+        "a transaction whose batch is refused changes nothing": batches::refused,
+        "a commit wakes the callers that wait for it": batches::wakes,
+        "a deleted row keeps its version and can be created again": values::tombstone,
         "an unknown row has version 0": values::unknown,
-        "a megabyte comes back as it was": values::big,
-        "an empty value is a value": values::nothing,
-        "texts differ by their bytes": values::texts,
+        "a megabyte is returned unchanged": values::big,
+        "an empty value is stored as a value": values::empty,
+        "texts are compared by their bytes": values::texts,
         "text with NUL is refused before anything is written": values::nul,
-        "a number too high is refused before anything is written": values::high,
-        "an answer is stored with its position": values::answer,
-        "an answer is found beside a row and a stream": values::beside,
-        "messages are seen by the group that marked them": values::seen,
-        "positions are in the order asked for, 0 if unknown": values::positions,
+        "a number that is too large is refused before anything is written": values::high,
+        "a response is stored with its position": values::response,
+        "a response is loaded together with a row and a stream": values::beside,
+        "a message counts as handled only for the group that recorded it": values::handled,
+        "checkpoints are returned in the requested order, 0 if unknown": values::checkpoints,
         "a stream is read after a version, in order": streams::read,
-        "a stream takes no second event of a version": streams::conflict,
-        "a stream has no gap": streams::gap,
-        "an event comes back as it was": streams::event,
-        "what is not for the log is not stored with it": streams::unstored,
-        "whatever refuses a batch, nothing of it stays": refusals::nothing_stays,
-        "each refusal says what it is": refusals::told,
-        "of several refusals the first is told": refusals::order,
-        "a stale stream or view is told before a taken value": refusals::stale_first,
-        "a value belongs to one owner": claims::one_owner,
-        "a value is given back by its owner alone": claims::owner_alone,
-        "a value goes from one owner to another in one batch": claims::passed_on,
-        "two owners change places in one batch": claims::swapped,
-        "a view is written from the version that was read": views::versioned,
-        "a view that was removed keeps its version": views::removed,
-        "index entries are replaced with their key": views::replaced,
-        "a scan is a range of one index in order": views::range,
-        "pages of scans are what was written, whatever the bytes": views::pages,
+        "a stream refuses a second event of a version": streams::conflict,
+        "a stream refuses a gap in its versions": streams::gap,
+        "an event is returned unchanged": streams::event,
+        "metadata of the request alone is not stored with an event": streams::unstored,
+        "nothing of a refused batch is stored, whatever the reason": refusals::nothing_stays,
+        "each refusal reports its reason": refusals::reason,
+        "of several reasons for a refusal the first in order is reported": refusals::order,
+        "a stale stream or view is reported before a taken value": refusals::stale_first,
+        "a value is reserved by one owner": reservations::one_owner,
+        "a value is released only by its owner": reservations::owner_alone,
+        "a value passes from one owner to another in one batch": reservations::passed_on,
+        "two owners exchange values in one batch": reservations::swapped,
+        "a view is written only over the expected version": views::versioned,
+        "a removed view keeps its version": views::removed,
+        "index entries are replaced together with their view": views::replaced,
+        "a scan returns a range of one index in order": views::range,
+        "pages of a scan return every entry once, whatever the bytes": views::pages,
         "the log is read after one position up to another": log::bounds,
-        "a reader at the horizon misses nothing that is written beside it": log::gaps,
-        "a lane is what others are told of it, in order": log::lanes,
-        "each lane has a limit of its own": log::lane_limits,
-        "a lease is one owner's": leases::exclusive,
-        "a lease that is renewed keeps its epoch": leases::renewed,
-        "a lease that ran out goes to another with a higher epoch": leases::taken_over,
-        "a lease that is given back is free at once": leases::released,
-        "a move needs the lease's epoch": leases::fenced,
-        "a lease leaves the position, a move leaves the lease": leases::beside,
-        "increments at the same time are all counted": races::increments,
-        "of two commands with one key one is committed": races::answers,
-        "of two that take one value one gets it": races::takes,
-        "of two that create one row one does": races::creates,
-        "of two that handle one message one does": races::marks,
-        "batches at the same time are refused each for itself": races::each_for_itself,
+        "a reader that follows the high-water mark misses no concurrent event": log::gaps,
+        "a relay shard returns its outgoing messages in order": log::shards,
+        "each relay shard has its own limit": log::shard_limits,
+        "a lease has one owner": leases::exclusive,
+        "a renewed lease keeps its epoch": leases::renewed,
+        "an expired lease passes to another owner with a higher epoch": leases::taken_over,
+        "a released lease is free at once": leases::released,
+        "a checkpoint move requires the epoch of the lease": leases::fenced,
+        "a lease keeps the checkpoint, and a checkpoint move keeps the lease": leases::beside,
+        "concurrent increments are all counted": races::increments,
+        "of concurrent commands with one idempotency key one is committed": races::responses,
+        "of concurrent reservations of one value one succeeds": races::takes,
+        "of concurrent creations of one row one succeeds": races::creates,
+        "of concurrent handlers of one message one succeeds": races::inbox_records,
+        "concurrent batches are refused independently of each other": races::each_for_itself,
     ]
 }
 
-/// Runs these beside each other and passes their panics on.
-async fn together(tasks: impl IntoIterator<Item = BoxFuture<'static, ()>>) {
-    let tasks: Vec<_> = tasks.into_iter().map(|it| Machine.spawn(it)).collect();
+/// Runs these tasks concurrently and passes their panics on.
+async fn concurrently(tasks: impl IntoIterator<Item = BoxFuture<'static, ()>>) {
+    let tasks: Vec<_> = tasks.into_iter().map(|task| SystemEnvironment.spawn(task)).collect();
     for task in tasks {
-        assert!(task.ended().await, "one of the tasks beside each other failed: its message is above");
+        assert!(task.ended().await, "one of the concurrent tasks failed; its message is above");
     }
 }
 
 async fn sleep(milliseconds: u64) {
-    Machine.sleep(Duration::from_millis(milliseconds)).await;
+    SystemEnvironment.sleep(Duration::from_millis(milliseconds)).await;
 }
 
-/// Chance that is the same in every run.
+/// Random numbers that are the same in every run.
 struct Dice(u64);
 impl Dice {
     fn below(&mut self, end: u64) -> u64 {

@@ -1,4 +1,4 @@
-//! A group in one process: who holds which partition, what is on its way, how far it is acknowledged. No awaits in here.
+//! A consumer group in one process: assigns partitions to members and tracks acknowledgements. It never awaits.
 use super::{partition_of, received};
 use crate::transport::{Drained, Partition, Received, Record, Signal, TransportError};
 use std::{
@@ -7,15 +7,15 @@ use std::{
 };
 use tokio::sync::Notify;
 
-/// Records in one signal, at most; shared fairly among the partitions that have some.
-const AT_ONCE: usize = 256;
+/// The largest number of records in one signal, shared equally among the partitions with records.
+const SIGNAL_SIZE: usize = 256;
 
 #[derive(Debug, Default)]
 pub(super) struct Group(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Every topic that a member ever asked for: a group without members is still waited for.
+    /// Every topic that a member has ever subscribed to. Publishers wait even for a group without members.
     topics: BTreeSet<String>,
     members: BTreeMap<u64, Member>,
     joined: u64,
@@ -31,9 +31,9 @@ struct Member {
 
 #[derive(Debug, Default)]
 struct Part {
-    /// Handed over, not acknowledged yet.
+    /// Records that were published and are not acknowledged yet.
     window: VecDeque<Received>,
-    /// How many of the window its holder has been given.
+    /// The number of records of the window that the holder has received.
     given: usize,
     acknowledged: Option<u64>,
     moved: Arc<Notify>,
@@ -46,18 +46,18 @@ enum Held {
     #[default]
     Free,
     By(u64),
-    /// Revoked from one and promised to another, once the first has let go.
+    /// Revoked from the first member, and assigned to the second once the first has released it.
     Leaving(u64, u64),
 }
 impl Held {
-    /// Who may acknowledge.
+    /// Returns the member that may acknowledge.
     fn holder(self) -> Option<u64> {
         match self {
             Held::Free => None,
             Held::By(member) | Held::Leaving(member, _) => Some(member),
         }
     }
-    /// Whose share it counts to.
+    /// Returns the member to whose share the partition counts.
     fn future(self) -> Option<u64> {
         match self {
             Held::Free => None,
@@ -71,7 +71,7 @@ impl Group {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn hears(&self, topic: &str) -> bool {
+    pub(super) fn subscribes_to(&self, topic: &str) -> bool {
         self.state().topics.contains(topic)
     }
 
@@ -94,10 +94,11 @@ impl Group {
         }
         self.balance(&mut state);
         drop(state);
-        drop(left); // its unread signals may hold a `Drained`, which takes the lock
+        // Unread signals of the member may hold a `Drained`, which takes the lock when dropped.
+        drop(left);
     }
 
-    /// The member has let go of what was revoked.
+    /// Releases revoked partitions of a member and assigns them to their next holders.
     fn release(self: &Arc<Self>, member: u64, partitions: &[Partition]) {
         let mut state = self.state();
         for partition in partitions {
@@ -115,13 +116,13 @@ impl Group {
         self.balance(&mut state);
     }
 
-    /// Gives away what is free, and takes from those who have more than their share.
+    /// Assigns free partitions, and revokes partitions from members with more than their share.
     fn balance(self: &Arc<Self>, state: &mut State) {
         let free: Vec<_> =
             state.parts.iter().filter(|(_, part)| part.held == Held::Free).map(|(at, _)| at.clone()).collect();
         for partition in free {
-            let hears = state.members.iter().filter(|(_, member)| member.topics.contains(&partition.topic));
-            if let Some(to) = hears.map(|(&id, _)| id).min_by_key(|&id| state.share(id)) {
+            let candidates = state.members.iter().filter(|(_, member)| member.topics.contains(&partition.topic));
+            if let Some(to) = candidates.map(|(&id, _)| id).min_by_key(|&id| state.share(id)) {
                 state.give(to, vec![partition]);
             }
         }
@@ -139,11 +140,11 @@ impl Group {
                     group.release(from, &going);
                 }
             });
-            state.tell(from, Signal::Revoked(partitions, drained));
+            state.signal(from, Signal::Revoked(partitions, drained));
         }
     }
 
-    /// Takes records that are new. `Err` says how many were taken before one came out of order.
+    /// Takes new records. The error contains the number of records before the first one that is out of order.
     pub(super) fn hand_over(self: &Arc<Self>, topic: &str, records: &[Record]) -> Result<(), (usize, TransportError)> {
         let mut state = self.state();
         for (at, record) in records.iter().enumerate().filter(|(_, record)| record.topic == topic) {
@@ -154,7 +155,7 @@ impl Group {
             }
             let State { parts, members, .. } = &mut *state;
             let Some(part) = parts.get_mut(partition) else { continue };
-            let (offset, last) = (record.position.0, part.window.back().map(|it| it.offset).max(part.acknowledged));
+            let (offset, last) = (record.position.0, part.window.back().map(|last| last.offset).max(part.acknowledged));
             if last.is_none_or(|last| last < offset) {
                 part.window.push_back(received(record, partition));
                 if let Held::By(member) = part.held
@@ -163,7 +164,7 @@ impl Group {
                     member.wake.notify_one();
                 }
             } else if part.acknowledged < Some(offset)
-                && part.window.binary_search_by_key(&offset, |it| it.offset).is_err()
+                && part.window.binary_search_by_key(&offset, |record| record.offset).is_err()
             {
                 let late = format!("{partition}: {offset} was published after {}", last.unwrap_or_default());
                 return Err((at, TransportError::transient(late)));
@@ -172,13 +173,14 @@ impl Group {
         Ok(())
     }
 
-    /// How many from the start are acknowledged; those of other topics are none of this audience's business.
+    /// Returns the number of records from the start that are acknowledged. Records of other topics count as
+    /// acknowledged.
     pub(super) fn acknowledged(&self, topic: &str, records: &[Record]) -> usize {
         let state = self.state();
         records.iter().take_while(|record| record.topic != topic || state.has_acknowledged(record)).count()
     }
 
-    /// What tells when the first record that is not acknowledged may be.
+    /// Returns the notification of acknowledgements in the partition of the first unacknowledged record.
     pub(super) fn moved(&self, topic: &str, records: &[Record]) -> Arc<Notify> {
         let state = self.state();
         let first = records.iter().find(|record| record.topic == topic && !state.has_acknowledged(record));
@@ -194,7 +196,7 @@ impl Group {
             return Some(signal);
         }
         let ready = |part: &Part| part.held == Held::By(member) && !part.paused && part.given < part.window.len();
-        let share = (AT_ONCE / state.parts.values().filter(|part| ready(part)).count().max(1)).max(1);
+        let share = (SIGNAL_SIZE / state.parts.values().filter(|part| ready(part)).count().max(1)).max(1);
         let mut records = Vec::new();
         for part in state.parts.values_mut().filter(|part| ready(part)) {
             let until = part.window.len().min(part.given + share);
@@ -209,7 +211,7 @@ impl Group {
         let Some(part) = state.parts.get_mut(partition).filter(|part| part.held.holder() == Some(member)) else {
             return;
         };
-        let done = part.window.iter().take(part.given).take_while(|it| it.offset <= offset).count();
+        let done = part.window.iter().take(part.given).take_while(|record| record.offset <= offset).count();
         if let Some(last) = part.window.drain(..done).next_back() {
             part.acknowledged = Some(last.offset);
             part.given -= done;
@@ -236,27 +238,28 @@ impl State {
     fn share(&self, member: u64) -> usize {
         self.parts.values().filter(|part| part.held.future() == Some(member)).count()
     }
-    fn tell(&mut self, member: u64, signal: Signal) {
+    fn signal(&mut self, member: u64, signal: Signal) {
         if let Some(member) = self.members.get_mut(&member) {
             member.signals.push_back(signal);
             member.wake.notify_one();
         }
     }
-    /// From the first record that is not acknowledged: what the holder before did not finish comes again.
+    /// Assigns partitions to a member from their first unacknowledged records, which the previous holder did not
+    /// finish.
     fn give(&mut self, member: u64, partitions: Vec<Partition>) {
         for partition in &partitions {
             if let Some(part) = self.parts.get_mut(partition) {
                 (part.held, part.given, part.paused) = (Held::By(member), 0, false);
             }
         }
-        self.tell(member, Signal::Assigned(partitions));
+        self.signal(member, Signal::Assigned(partitions));
     }
-    /// A partition whose holder has at least two more than another who could have it.
+    /// Finds a partition whose holder has at least two more than another member that subscribes to the topic.
     fn unfair(&self) -> Option<(Partition, u64, u64)> {
         self.parts.iter().find_map(|(partition, part)| {
             let Held::By(from) = part.held else { return None };
-            let hears = self.members.iter().filter(|(_, member)| member.topics.contains(&partition.topic));
-            let to = hears.map(|(&id, _)| id).min_by_key(|&id| self.share(id))?;
+            let candidates = self.members.iter().filter(|(_, member)| member.topics.contains(&partition.topic));
+            let to = candidates.map(|(&id, _)| id).min_by_key(|&id| self.share(id))?;
             (self.share(from) > self.share(to) + 1).then(|| (partition.clone(), from, to))
         })
     }

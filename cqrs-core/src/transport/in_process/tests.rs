@@ -1,6 +1,7 @@
-//! What only this broker does; what every broker does is in `testing/conformance/transport.rs`.
+//! Tests of the in-process broker alone. The tests for every broker are in `testing/conformance/transport.rs`.
 use crate::{
-    Position, Timestamp,
+    Timestamp,
+    position::Position,
     transport::{InProcess, Record, Signal, Subscription, Transport},
 };
 use futures_util::{FutureExt, future::BoxFuture};
@@ -12,7 +13,7 @@ fn record(position: u64) -> Record {
         body: vec![],
         headers: vec![],
         service: "user".into(),
-        lane: 3,
+        shard: 3,
         position: Position(position),
         at: Timestamp::default(),
     }
@@ -23,7 +24,7 @@ fn records(positions: impl IntoIterator<Item = u64>) -> Vec<Record> {
 async fn joined(broker: &InProcess) -> Box<dyn Subscription> {
     broker.subscribe("g", &["t"]).await.unwrap()
 }
-/// Publishes without waiting for the answer.
+/// Publishes without waiting for the acknowledgement.
 fn sent<'a>(broker: &'a InProcess, records: &'a [Record]) -> BoxFuture<'a, Result<usize, String>> {
     let mut published = async move {
         let published = broker.publish(&broker.audiences(&["t"])[0], records).await;
@@ -35,12 +36,12 @@ fn sent<'a>(broker: &'a InProcess, records: &'a [Record]) -> BoxFuture<'a, Resul
         None => published,
     }
 }
-/// Every offset that is there now.
+/// Returns every offset that can be received now.
 fn offsets(member: &mut dyn Subscription) -> Vec<u64> {
     let mut offsets = Vec::new();
     while let Some(Ok(signal)) = member.next().now_or_never() {
         if let Signal::Records(records) = signal {
-            offsets.extend(records.iter().map(|it| it.offset));
+            offsets.extend(records.iter().map(|record| record.offset));
         }
     }
     offsets
@@ -50,7 +51,7 @@ fn place() -> crate::transport::Partition {
 }
 
 #[tokio::test]
-async fn a_stuck_record_lets_later_ones_join() {
+async fn later_records_are_delivered_behind_a_stuck_record() {
     let broker = InProcess::new();
     let mut member = joined(&broker).await;
     let (first, more) = (records([1, 4]), records([1, 4, 5, 9]));
@@ -64,12 +65,12 @@ async fn a_stuck_record_lets_later_ones_join() {
     assert!(offsets(&mut *member).is_empty());
     member.acknowledge(&place(), 9);
     assert_eq!(published.await, Ok(2));
-    assert_eq!(sent(&broker, &more).await, Ok(4), "what is acknowledged is not sent again");
+    assert_eq!(sent(&broker, &more).await, Ok(4), "acknowledged records are not sent again");
     assert!(offsets(&mut *member).is_empty());
 }
 
 #[tokio::test]
-async fn two_relays_are_both_answered_and_the_record_comes_once() {
+async fn a_record_of_two_relays_is_delivered_once_and_acknowledged_to_both() {
     let broker = InProcess::new();
     let mut member = joined(&broker).await;
     let both = records([1, 2]);
@@ -80,7 +81,7 @@ async fn two_relays_are_both_answered_and_the_record_comes_once() {
 }
 
 #[tokio::test]
-async fn who_takes_over_begins_at_the_first_that_is_not_acknowledged() {
+async fn a_new_member_starts_at_the_first_unacknowledged_record() {
     let broker = InProcess::new();
     let (mut first, all) = (joined(&broker).await, records([1, 2, 3]));
     let published = sent(&broker, &all);
@@ -93,7 +94,7 @@ async fn who_takes_over_begins_at_the_first_that_is_not_acknowledged() {
 }
 
 #[tokio::test]
-async fn other_topics_are_none_of_its_business_and_nobody_is_an_error() {
+async fn records_of_other_topics_count_as_acknowledged_and_an_unknown_audience_is_an_error() {
     let broker = InProcess::new();
     let audience = crate::transport::Audience("g@t".into());
     assert!(broker.publish(&audience, &records([1])).await.error.is_some());
@@ -104,7 +105,7 @@ async fn other_topics_are_none_of_its_business_and_nobody_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_record_out_of_order_is_refused() {
+async fn a_record_out_of_order_is_rejected() {
     let broker = InProcess::new();
     let mut member = joined(&broker).await;
     let (ordered, late) = (records([5, 7]), records([6]));
@@ -115,14 +116,16 @@ async fn a_record_out_of_order_is_refused() {
 }
 
 #[tokio::test]
-async fn a_revoked_partition_waits_for_its_holder() {
+async fn a_revoked_partition_is_assigned_after_its_holder_has_released_it() {
     let broker = InProcess::new();
     let mut first = joined(&broker).await;
-    let lanes: Vec<_> = (0..2).map(|lane| Record { lane, ..record(1) }).collect();
-    let published = sent(&broker, &lanes);
+    let shards: Vec<_> = (0..2).map(|shard| Record { shard, ..record(1) }).collect();
+    let published = sent(&broker, &shards);
     assert_eq!(offsets(&mut *first), [1, 1]);
     let mut second = joined(&broker).await;
-    let Some(Ok(Signal::Revoked(partitions, drained))) = first.next().now_or_never() else { panic!("not revoked") };
+    let Some(Ok(Signal::Revoked(partitions, drained))) = first.next().now_or_never() else {
+        panic!("the partition was not revoked")
+    };
     assert_eq!(partitions.len(), 1);
     assert!(offsets(&mut *second).is_empty());
     drop(drained);

@@ -1,19 +1,19 @@
-//! Connections that are lost: reads heal at once, a commit says that it does not know.
+//! Lost connections: reads recover at once, and a commit is unavailable because its outcome is unknown.
 use super::{Batch, Server, Storage, Trials, Tried, events, fresh, row, sleep};
-use cqrs_core::{ErrorKind, batch::Rejected, storage::postgres::transaction};
+use cqrs_core::{ErrorKind, storage::CommitError, storage::postgres::transaction};
 use futures_util::future::{join_all, try_join_all};
 use std::time::Duration;
 
 pub(crate) fn trials() -> Trials {
     Trials::new()
-        .test("after a restart of the server reads go on", reads_go_on)
-        .test("after a restart at most one commit fails", one_commit_fails)
-        .test("without a server a call is unavailable, and works again with it", unavailable)
-        .test("a commit whose connection is lost says that it does not know", lost)
-        .test("a transaction is begun on a connection that lives", begun)
+        .test("reads succeed after a restart of the server", reads_go_on)
+        .test("at most one commit fails after a restart of the server", one_commit_fails)
+        .test("calls are unavailable without a server and succeed when it is back", unavailable)
+        .test("a commit whose connection is lost is unavailable", lost)
+        .test("a transaction begins on a live connection after a restart of the server", begun)
 }
 
-/// Several connections in the pool, all used once.
+/// Fills the pool with several connections, all used once.
 async fn warm(storage: &impl Storage) -> Tried {
     try_join_all((0..8).map(|_| storage.row("user", "kim", None))).await?;
     sleep(100).await;
@@ -27,8 +27,8 @@ async fn reads_go_on(server: test_support::Postgres) -> Tried {
         warm(&storage).await?;
         server.restart()?;
         for _ in 0..12 {
-            anyhow::ensure!(storage.row("user", "kim", None).await?.found.version == 1, "lost");
-            anyhow::ensure!(storage.horizon().await?.0 >= 1, "the horizon went back");
+            anyhow::ensure!(storage.row("user", "kim", None).await?.found.version == 1, "the row is lost");
+            anyhow::ensure!(storage.high_water_mark().await?.0 >= 1, "the high-water mark went back");
         }
         warm(&storage).await?;
         server.stop_immediate()?;
@@ -46,7 +46,7 @@ async fn one_commit_fails(server: test_support::Postgres) -> Tried {
     for number in 0..20 {
         match storage.commit(events(&format!("stream-{number}"), 1..=1)).await {
             Ok(_) => {}
-            Err(Rejected::Fault(fault)) if fault.kind() == ErrorKind::Unavailable => failed += 1,
+            Err(CommitError::Fault(fault)) if fault.kind() == ErrorKind::Unavailable => failed += 1,
             Err(other) => anyhow::bail!("{other}"),
         }
     }
@@ -60,11 +60,11 @@ async fn unavailable(server: test_support::Postgres) -> Tried {
     server.stop_fast()?;
     let read = storage.row("user", "kim", None).await.expect_err("no server");
     anyhow::ensure!(read.kind() == ErrorKind::Unavailable, "{read}");
-    let horizons = join_all((0..20).map(|_| storage.horizon()));
-    let horizons = tokio::time::timeout(Duration::from_secs(20), horizons).await?;
-    anyhow::ensure!(horizons.iter().all(|it| it.as_ref().is_err_and(|it| it.is_transient())), "{horizons:?}");
+    let marks = join_all((0..20).map(|_| storage.high_water_mark()));
+    let marks = tokio::time::timeout(Duration::from_secs(20), marks).await?;
+    anyhow::ensure!(marks.iter().all(|mark| mark.as_ref().is_err_and(|fault| fault.is_transient())), "{marks:?}");
     let written = storage.commit(events("one", 1..=1)).await.expect_err("no server");
-    anyhow::ensure!(matches!(&written, Rejected::Fault(it) if it.is_transient()), "{written}");
+    anyhow::ensure!(matches!(&written, CommitError::Fault(fault) if fault.is_transient()), "{written}");
     server.start_again()?;
     storage.row("user", "kim", None).await?;
     storage.commit(events("one", 1..=1)).await?;
@@ -72,18 +72,19 @@ async fn unavailable(server: test_support::Postgres) -> Tried {
 }
 
 async fn lost(server: Server) -> Tried {
-    let fresh = fresh(server, "lost").await?;
-    let mut holder = fresh.plain.begin().await?;
-    sqlx::query("select pg_advisory_xact_lock($1)").bind(super::LOCK).execute(&mut *holder).await?;
+    let fresh = fresh(server, "the row is lost").await?;
+    let mut lock_holder = fresh.plain.begin().await?;
+    sqlx::query("select pg_advisory_xact_lock($1)").bind(super::LOCK).execute(&mut *lock_holder).await?;
     let storage = fresh.storage.clone();
     let commit = tokio::spawn(async move { storage.commit(events("one", 1..=1)).await });
     sleep(150).await;
     let kill = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
         where datname = current_database() and wait_event = 'advisory'";
     let killed: i64 = sqlx::query_scalar(kill).fetch_one(&fresh.plain).await?;
-    let told = commit.await?.expect_err("its connection was ended");
-    anyhow::ensure!(killed == 1 && matches!(&told, Rejected::Fault(it) if it.is_transient()), "{killed}: {told}");
-    holder.rollback().await?;
+    let error = commit.await?.expect_err("the connection was terminated");
+    let transient = matches!(&error, CommitError::Fault(fault) if fault.is_transient());
+    anyhow::ensure!(killed == 1 && transient, "{killed}: {error}");
+    lock_holder.rollback().await?;
     fresh.storage.commit(events("one", 1..=1)).await?;
     Ok(())
 }
@@ -96,6 +97,6 @@ async fn begun(server: test_support::Postgres) -> Tried {
     sqlx::query("create table mine (id int)").execute(&mut **transaction(&mut *tx)).await?;
     let before = storage.statements();
     tx.commit(events("one", 1..=1)).await?;
-    anyhow::ensure!(storage.statements() - before == 3, "settings, batch, commit");
+    anyhow::ensure!(storage.statements() - before == 3, "expected three statements: settings, batch, commit");
     Ok(())
 }

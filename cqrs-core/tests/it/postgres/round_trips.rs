@@ -1,16 +1,22 @@
-//! What a command costs: one round trip to load, one to commit, with or without an idempotency key.
+//! The round trips of a command: one to load and one to commit, with or without an idempotency key.
 use super::{Server, Trials, Tried, fresh};
 use cqrs_core::{
-    Aggregate, App, Command, Event, Evolve, Metadata, Never, Query, Repo, Result, Rows, Streams, View, Views, handler,
-    projection,
+    Aggregate, App, Command, Event, EventSourced, Evolve, HandlerResult, Infallible, Metadata, Query, Repo,
+    StateStored, View, Views, handler, projection,
 };
 use serde::{Deserialize, Serialize};
 
 pub(crate) fn trials() -> Trials {
     Trials::new()
-        .test("a command on a row is two, with and without a key", async |server: Server| two(server, true).await)
-        .test("a command on a stream is two, with and without a key", async |server: Server| two(server, false).await)
-        .test("a query that has caught up is one", one)
+        .test(
+            "a command on a state-stored aggregate takes two round trips, with and without a key",
+            async |server: Server| two(server, true).await,
+        )
+        .test(
+            "a command on an event-sourced aggregate takes two round trips, with and without a key",
+            async |server: Server| two(server, false).await,
+        )
+        .test("a query of a view that has caught up takes one round trip", one)
 }
 
 #[derive(Clone, Serialize, Deserialize, Aggregate)]
@@ -46,31 +52,34 @@ struct Look(String);
 struct Ups(u64);
 
 #[handler]
-async fn start(command: Start, counters: Repo<Counter>) -> Result<(), Never> {
+async fn start(command: Start, counters: Repo<Counter>) -> HandlerResult<(), Infallible> {
     counters.create(Counted::Started { id: command.0 })?;
     Ok(())
 }
 #[handler]
-async fn count_up(command: CountUp, counters: Repo<Counter>) -> Result<u64, Never> {
+async fn count_up(command: CountUp, counters: Repo<Counter>) -> HandlerResult<u64, Infallible> {
     let up = |counter: &Counter| Ok(Counted::Up { id: counter.id.clone() });
     Ok(counters.update(&command.0, up).await?.count)
 }
 #[handler]
-async fn look(query: Look, ups: Views<Ups>) -> Result<Option<u64>, Never> {
-    Ok(ups.get(&query.0).await?.map(|ups| ups.0))
+async fn look(query: Look, ups: Views<Ups>) -> HandlerResult<Option<u64>, Infallible> {
+    Ok(ups.find(&query.0).await?.map(|ups| ups.0))
 }
 #[projection(name = "round-trips")]
-fn keep(event: &Counted) -> cqrs_core::Change<Ups> {
+fn ups(event: &Counted) -> cqrs_core::Change<Ups> {
     match event.clone() {
         Counted::Started { id } => Ups(0).put(id),
         Counted::Up { id } => Ups::update(id, |ups| ups.0 += 1),
     }
 }
 
-async fn two(server: Server, rows: bool) -> Tried {
+async fn two(server: Server, state_stored: bool) -> Tried {
     let fresh = fresh(server, "round_trips").await?;
-    let app = App::new("round-trips").discover(module_path!()).storage(fresh.storage.clone());
-    let app = if rows { app.aggregate(Rows::<Counter>::new()) } else { app.aggregate(Streams::<Counter>::new()) };
+    let app = App::builder("round-trips").discover(module_path!()).storage(fresh.storage.clone());
+    let app = match state_stored {
+        true => app.aggregate(StateStored::<Counter>::new()),
+        false => app.aggregate(EventSourced::<Counter>::new()),
+    };
     let app = app.build()?;
     app.send(Start("one".into())).await?;
     let keyed = |key: &str| app.with(Metadata::default().caller("kim").key(key));
@@ -84,15 +93,15 @@ async fn two(server: Server, rows: bool) -> Tried {
     let first = keyed("c").send(CountUp("one".into())).await?;
     let with_key = fresh.storage.statements() - before - bare;
     let again = keyed("c").send(CountUp("one".into())).await?;
-    let answered = fresh.storage.statements() - before - bare - with_key;
-    anyhow::ensure!((bare, with_key, answered) == (2, 2, 1), "{bare}, {with_key} with a key, {answered} when repeated");
-    anyhow::ensure!(first == again, "{first} and then {again}");
+    let repeated = fresh.storage.statements() - before - bare - with_key;
+    anyhow::ensure!((bare, with_key, repeated) == (2, 2, 1), "{bare}, {with_key} with a key, {repeated} when repeated");
+    anyhow::ensure!(first == again, "{first} first, {again} when repeated");
     Ok(())
 }
 
 async fn one(server: Server) -> Tried {
     let fresh = fresh(server, "round_trips").await?;
-    let app = App::new("round-trips").discover(module_path!()).aggregate(Rows::<Counter>::new());
+    let app = App::builder("round-trips").discover(module_path!()).aggregate(StateStored::<Counter>::new());
     let app = app.storage(fresh.storage.clone()).build()?;
     app.send(Start("one".into())).await?;
     for follower in &mut app.log_followers() {
@@ -101,7 +110,7 @@ async fn one(server: Server) -> Tried {
     app.send(Look("one".into())).await?;
     let before = fresh.storage.statements();
     anyhow::ensure!(app.send(Look("one".into())).await? == Some(0));
-    let asked = fresh.storage.statements() - before;
-    anyhow::ensure!(asked == 1, "{asked} round trips");
+    let round_trips = fresh.storage.statements() - before;
+    anyhow::ensure!(round_trips == 1, "{round_trips} round trips");
     Ok(())
 }

@@ -1,21 +1,21 @@
-//! The schema: made once by whoever comes first, refused when it is not ours to write to.
+//! The schema: created once by the first of several replicas, and refused when writing to it would be unsafe.
 use super::{Postgres, Server, Storage, Trials, Tried, events, fresh};
 use futures_util::future::try_join_all;
 
 pub(crate) fn trials() -> Trials {
     Trials::new()
-        .test("several replicas migrate at once", at_once)
+        .test("several replicas can migrate at once", at_once)
         .test("a newer schema is refused", newer)
-        .test("a sequence that caches is refused", caching)
-        .test("an event that was written past the sequence is refused", past_the_sequence)
+        .test("a sequence with a cache is refused", caching)
+        .test("an event with a position beyond the sequence is refused", past_the_sequence)
         .test("a reader ahead of the log is refused", reader_ahead)
-        .test("without a schema every call says what to do", unmigrated)
+        .test("without a schema every call fails and names `migrate`", unmigrated)
 }
 
 async fn at_once(server: Server) -> Tried {
     let database = server.create_database("at_once")?;
     let replicas = try_join_all((0..4).map(|_| Postgres::connect(database.url()))).await?;
-    try_join_all(replicas.iter().map(|it| it.migrate())).await?;
+    try_join_all(replicas.iter().map(|replica| replica.migrate())).await?;
     let plain = sqlx::PgPool::connect(database.url()).await?;
     let applied: i64 = sqlx::query_scalar("select count(*) from cqrs._cqrs_migrations").fetch_one(&plain).await?;
     anyhow::ensure!(applied == 2, "{applied} migrations");
@@ -28,7 +28,7 @@ async fn newer(server: Server) -> Tried {
     sqlx::query("insert into cqrs._cqrs_migrations values (99, 'later')").execute(&fresh.plain).await?;
     let refused = fresh.storage.migrate().await.expect_err("a newer schema").to_string();
     anyhow::ensure!(refused.contains("version 99") && refused.contains("up to 2"), "{refused}");
-    fresh.storage.ready().await?; // what runs already goes on while newer programs take over
+    fresh.storage.ready().await?; // a running program goes on while a newer one takes over
     Ok(())
 }
 
@@ -44,8 +44,9 @@ async fn past_the_sequence(server: Server) -> Tried {
     let fresh = fresh(server, "past_the_sequence").await?;
     fresh.storage.commit(events("one", 1..=3)).await?;
     fresh.storage.migrate().await?;
-    let copy = "insert into cqrs.log (pos, stream, version, id, name, schema, payload, metadata, at) \
-        overriding system value select 99, 'two', 1, id, name, schema, payload, metadata, at from cqrs.log limit 1";
+    let copy = "insert into cqrs.log (pos, stream, version, id, name, schema, payload, metadata, occurred_at) \
+        overriding system value select 99, 'two', 1, id, name, schema, payload, metadata, occurred_at \
+        from cqrs.log limit 1";
     sqlx::query(copy).execute(&fresh.plain).await?;
     let refused = fresh.storage.migrate().await.expect_err("an event by hand").to_string();
     anyhow::ensure!(refused.contains("99") && refused.contains("setval"), "{refused}");
@@ -55,10 +56,10 @@ async fn past_the_sequence(server: Server) -> Tried {
 async fn reader_ahead(server: Server) -> Tried {
     let fresh = fresh(server, "reader_ahead").await?;
     fresh.storage.commit(events("one", 1..=3)).await?;
-    let topic = "insert into cqrs.reader (reader, at) values ('projection/card/user.events.v1/3', 900)";
+    let topic = "insert into cqrs.reader (reader, checkpoint) values ('projection/card/user.events.v1/3', 900)";
     sqlx::query(topic).execute(&fresh.plain).await?;
     fresh.storage.migrate().await?;
-    sqlx::query("insert into cqrs.reader (reader, at) values ('relay/3', 77)").execute(&fresh.plain).await?;
+    sqlx::query("insert into cqrs.reader (reader, checkpoint) values ('relay/3', 77)").execute(&fresh.plain).await?;
     let refused = fresh.storage.migrate().await.expect_err("a reader ahead").to_string();
     anyhow::ensure!(refused.contains("relay/3") && refused.contains("77"), "{refused}");
     Ok(())
@@ -69,10 +70,10 @@ async fn unmigrated(server: Server) -> Tried {
     let storage = Postgres::connect(database.url()).await?;
     let read = storage.row("user", "kim", None).await.expect_err("no schema").to_string();
     let written = storage.commit(events("one", 1..=1)).await.expect_err("no schema").to_string();
-    let horizon = storage.horizon().await.expect_err("no schema").to_string();
+    let high_water_mark = storage.high_water_mark().await.expect_err("no schema").to_string();
     anyhow::ensure!(
-        [&read, &written, &horizon].iter().all(|it| it.contains("`migrate`")),
-        "{read} {written} {horizon}"
+        [&read, &written, &high_water_mark].iter().all(|error| error.contains("`migrate`")),
+        "{read} {written} {high_water_mark}"
     );
     Ok(())
 }

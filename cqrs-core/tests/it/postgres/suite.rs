@@ -1,16 +1,16 @@
-//! The storage suite on PostgreSQL, under both ways of keeping readers from missing events.
+//! The storage suite on PostgreSQL, in both modes of the high-water mark.
 use super::{Postgres, Server, Storage, Trials, fresh};
 use async_trait::async_trait;
 use cqrs_core::{
-    storage::postgres::{Horizon, Options},
-    testing::conformance::storage::{Bench, cases},
+    storage::postgres::{HighWaterMarkMode, Options},
+    testing::conformance::storage::{Harness, cases},
 };
 use std::sync::Arc;
 
-pub(crate) fn trials(horizon: Horizon) -> Trials {
+pub(crate) fn trials(high_water_mark: HighWaterMarkMode) -> Trials {
     cases().into_iter().fold(Trials::new(), |trials, case| {
         trials.test(case.name, move |server: Server| async move {
-            case.run(Box::new(OnServer::open(server, horizon).await?)).await;
+            case.run(Box::new(OnServer::open(server, high_water_mark).await?)).await;
             anyhow::Ok(())
         })
     })
@@ -18,27 +18,27 @@ pub(crate) fn trials(horizon: Horizon) -> Trials {
 
 struct OnServer {
     url: String,
-    horizon: Horizon,
+    high_water_mark: HighWaterMarkMode,
     storage: Postgres,
 }
 impl OnServer {
-    async fn open(server: Server, horizon: Horizon) -> anyhow::Result<Self> {
+    async fn open(server: Server, high_water_mark: HighWaterMarkMode) -> anyhow::Result<Self> {
         let fresh = fresh(server, "suite").await?;
         let url = fresh.database.url().to_owned();
-        let mut bench = OnServer { url, horizon, storage: fresh.storage };
-        bench.reopen().await;
-        Ok(bench)
+        let mut harness = OnServer { url, high_water_mark, storage: fresh.storage };
+        harness.reopen().await;
+        Ok(harness)
     }
 }
 #[async_trait]
-impl Bench for OnServer {
+impl Harness for OnServer {
     fn storage(&self) -> Arc<dyn Storage> {
         Arc::new(self.storage.clone())
     }
     async fn reopen(&mut self) -> Arc<dyn Storage> {
         self.storage.close().await;
-        let options = Options { horizon: self.horizon, ..Options::default() };
-        self.storage = Postgres::connect_with(&self.url, options).await.expect("the database is there");
+        let options = Options { high_water_mark: self.high_water_mark, ..Options::default() };
+        self.storage = Postgres::connect_with(&self.url, options).await.expect("the database can be opened");
         self.storage()
     }
 }

@@ -1,4 +1,4 @@
-//! TLS to a real server: who is believed, and that nothing falls back to plain text.
+//! TLS to a real server: which certificates are trusted, and that no mode falls back to plain text.
 use super::{Storage as _, Trials, Tried};
 use cqrs_core::storage::postgres::{Config, Options, Postgres};
 use sqlx::{Connection, Executor, PgConnection, Row};
@@ -7,11 +7,11 @@ use test_support::Authority;
 
 pub(crate) fn trials() -> Trials {
     Trials::new()
-        .test("who shows a certificate that is believed is connected to", believed)
-        .test("a server without TLS is not connected to", plain)
+        .test("a server with a trusted certificate is connected to over TLS", trusted)
+        .test("a connection to a server without TLS fails", plain)
 }
 
-/// Writes where the server may read, as the server's own user: nobody else may own its key.
+/// Writes a file as the server's own user, which must own its key.
 async fn give(admin: &mut PgConnection, name: &str, text: &str) -> anyhow::Result<()> {
     let copy = format!("copy (select unnest(string_to_array('{text}', e'\n'))) to program 'umask 077; cat > {name}'");
     admin.execute(sqlx::AssertSqlSafe(copy)).await?;
@@ -23,12 +23,12 @@ async fn open(url: &str) -> anyhow::Result<Postgres> {
     Ok(Postgres::open(&Config::parse(url)?, options).await?)
 }
 
-async fn believed(server: test_support::Postgres) -> Tried {
+async fn trusted(server: test_support::Postgres) -> Tried {
     let (authority, other) = (Authority::new()?, Authority::new()?);
-    let shown = authority.issue(&["localhost"])?;
+    let issued = authority.issue(&["localhost"])?;
     let mut admin = PgConnection::connect(&server.url("postgres")).await?;
-    give(&mut admin, "server.crt", &fs::read_to_string(&shown.certificate)?).await?;
-    give(&mut admin, "server.key", &fs::read_to_string(&shown.key)?).await?;
+    give(&mut admin, "server.crt", &fs::read_to_string(&issued.certificate)?).await?;
+    give(&mut admin, "server.key", &fs::read_to_string(&issued.key)?).await?;
     admin.execute("alter system set ssl = on").await?;
     admin.execute("select pg_reload_conf()").await?;
     let address = server.address();
@@ -37,26 +37,26 @@ async fn believed(server: test_support::Postgres) -> Tried {
     let (ca, wrong) = (authority.file().display().to_string(), other.file().display().to_string());
     let mut encrypted = None;
     for _ in 0..50 {
-        // The server reloads when it gets to it.
+        // The server reloads its configuration asynchronously.
         encrypted = open(&url("localhost", &format!("sslmode=verify-full&sslrootcert={ca}"))).await.ok();
         if encrypted.is_some() {
             break;
         }
         super::sleep(100).await;
     }
-    let encrypted = encrypted.ok_or_else(|| anyhow::anyhow!("the right certificate is not believed"))?;
+    let encrypted = encrypted.ok_or_else(|| anyhow::anyhow!("the right certificate is not trusted"))?;
     encrypted.migrate().await?;
     let row = admin.fetch_one("select bool_and(ssl) from pg_stat_ssl join pg_stat_activity using (pid) where pid <> pg_backend_pid() and backend_type = 'client backend'");
-    anyhow::ensure!(row.await?.try_get::<bool, _>(0)?, "it is not encrypted");
+    anyhow::ensure!(row.await?.try_get::<bool, _>(0)?, "the connection is not encrypted");
 
     open(&url("127.0.0.1", "sslmode=require")).await?;
     open(&url("127.0.0.1", &format!("sslmode=verify-ca&sslrootcert={ca}"))).await?;
-    for (what, url) in [
+    for (case, url) in [
         ("another name", url("127.0.0.1", &format!("sslmode=verify-full&sslrootcert={ca}"))),
         ("another authority", url("localhost", &format!("sslmode=verify-full&sslrootcert={wrong}"))),
-        ("an authority that is only the machine's", url("localhost", "sslmode=verify-ca")),
+        ("a certificate that no authority of the system has issued", url("localhost", "sslmode=verify-ca")),
     ] {
-        anyhow::ensure!(open(&url).await.is_err(), "{what} is believed");
+        anyhow::ensure!(open(&url).await.is_err(), "{case} is trusted");
     }
     Ok(())
 }
@@ -64,7 +64,7 @@ async fn believed(server: test_support::Postgres) -> Tried {
 async fn plain(server: test_support::Postgres) -> Tried {
     for mode in ["require", "verify-ca", "verify-full"] {
         let url = format!("{}?sslmode={mode}", server.url("postgres"));
-        anyhow::ensure!(open(&url).await.is_err(), "{mode} went on in plain text");
+        anyhow::ensure!(open(&url).await.is_err(), "{mode} fell back to plain text");
     }
     Ok(())
 }

@@ -1,16 +1,16 @@
-//! What runs on the stage: the engines, stepped as a running app steps them, and clients that send commands.
+//! The actors of a schedule: the engines, stepped as in a running app, and clients that send commands.
 use super::{
     broker::Client,
     database::{Connection, Database},
     engine::{engine, keep_stepping},
-    machine::{MILLI, SECOND},
-    planted::{Bug, Store, Wire},
-    process::{Process, Simulated},
-    service::{Account, Ledger, Notes, Strikes, Trail, shop::Credit},
-    stage::{Order, Stage},
+    environment::{MILLI, SECOND},
+    fixture::{Fixture, Order},
+    process::{Process, ProcessEnvironment},
+    seeded::{Bug, SeededStorage, SeededTransport},
+    service::{Account, InjectedFailures, Ledger, Notes, Trail, shop::Credit},
 };
 use crate::listener::lock;
-use cqrs_core::{App, Error, Metadata, Rows, Running, Streams, parking::Retries};
+use cqrs_core::{App, Error, EventSourced, Metadata, RetryPolicy, StateStored};
 use futures_util::future::{BoxFuture, join_all};
 use std::{sync::Arc, time::Duration};
 
@@ -19,21 +19,21 @@ pub(crate) enum Role {
     /// Sends commands.
     Client(usize),
     Relay,
-    /// A consumer whose effect is its batch.
+    /// A consumer whose effect is in the batch with its inbox record.
     Book,
     /// A consumer whose effect is a command.
     Note,
     /// A projection of the topic.
     Mirror,
-    /// A projection of the own log.
+    /// A projection of the service's own log.
     Tally,
-    /// A subscriber of the own log.
+    /// A subscriber to the service's own log.
     Trail,
-    /// Replays what is parked, once it is cured.
+    /// Redelivers parked messages once the cause of their failure is gone.
     Operator,
 }
 impl Role {
-    /// What it keeps, as the audit calls it.
+    /// Returns the name of its effect in the audit.
     pub(crate) fn effect(self) -> Option<&'static str> {
         match self {
             Role::Client(_) | Role::Relay | Role::Operator => None,
@@ -55,33 +55,34 @@ impl Role {
             Role::Operator => &["it::simulation::service"],
         }
     }
-    /// Whether it belongs to the bank, which hears the shop over the broker.
+    /// Returns whether the actor belongs to the bank, which subscribes to the shop's topic.
     pub(crate) fn is_bank(self) -> bool {
         matches!(self, Role::Book | Role::Note | Role::Mirror)
     }
 }
 
-/// What an actor does from its start to its end.
-pub(crate) fn life(stage: Arc<Stage>, index: usize, process: Arc<Process>) -> BoxFuture<'static, ()> {
+/// Runs an actor from its start to its end.
+pub(crate) fn life(fixture: Arc<Fixture>, index: usize, process: Arc<Process>) -> BoxFuture<'static, ()> {
     Box::pin(async move {
-        let role = stage.actors[index].role;
-        let database = if role.is_bank() { &stage.bank } else { &stage.shop };
-        let app = app(&stage, index, &process, database);
+        let role = fixture.actors[index].role;
+        let database = if role.is_bank() { &fixture.bank } else { &fixture.shop };
+        let app = app(&fixture, index, &process, database);
         match role {
-            Role::Client(client) => return send_all(&stage, &app, client).await,
+            Role::Client(client) => return send_all(&fixture, &app, client).await,
             Role::Operator => {
-                let bank = self::app(&stage, index, &process, &stage.bank);
-                return replay_all(&stage, &[app, bank]).await;
+                let bank = self::app(&fixture, index, &process, &fixture.bank);
+                return redeliver_all(&fixture, &[app, bank]).await;
             }
             _ => (),
         }
-        if role == Role::Relay && stage.embedded {
-            // Relays know the groups that have joined by then, as `Running::join` on all and then `start` has it.
-            let groups = stage.actors.iter().filter(|it| it.role.is_bank()).count();
+        if role == Role::Relay && fixture.embedded {
+            // A relay serves the groups that have joined before it starts, as in an app that calls `join` and then
+            // `start`.
+            let groups = fixture.actors.iter().filter(|actor| actor.role.is_bank()).count();
             while app.relays().len() < groups {
-                stage.machine.sleep(10 * MILLI).await;
+                fixture.environment.sleep(10 * MILLI).await;
             }
-            let relays = app.relays().into_iter().map(|it| keep_stepping(&process, database, &app, Box::new(it)));
+            let relays = app.relays().into_iter().map(|relay| keep_stepping(&process, database, &app, Box::new(relay)));
             return drop(join_all(relays).await);
         }
         let engine = engine(&app, role, &process).await;
@@ -89,81 +90,85 @@ pub(crate) fn life(stage: Arc<Stage>, index: usize, process: Arc<Process>) -> Bo
     })
 }
 
-fn app(stage: &Arc<Stage>, index: usize, process: &Arc<Process>, database: &Arc<Database>) -> Running {
-    let (machine, actor) = (&stage.machine, &stage.actors[index]);
+fn app(fixture: &Arc<Fixture>, index: usize, process: &Arc<Process>, database: &Arc<Database>) -> App {
+    let (environment, actor) = (&fixture.environment, &fixture.actors[index]);
     let connection = Connection { database: database.clone(), process: process.clone() };
-    let client = Client { broker: stage.broker.clone(), process: process.clone() };
-    let app = App::new(database.name)
-        .world(Arc::new(Simulated { machine: machine.clone(), process: Some(process.clone()) }))
-        .provide(Arc::new(Strikes { machine: machine.clone(), rate: stage.strikes, poison: stage.poison.clone() }))
-        .lease(Duration::from_micros(stage.lease))
-        .retries(Retries { attempts: 3, first: Duration::from_millis(50), longest: Duration::from_secs(30) });
+    let client = Client { broker: fixture.broker.clone(), process: process.clone() };
+    let app = App::builder(database.name)
+        .environment(Arc::new(ProcessEnvironment { environment: environment.clone(), process: Some(process.clone()) }))
+        .provide(Arc::new(InjectedFailures {
+            environment: environment.clone(),
+            rate: fixture.failure_rate,
+            poison: fixture.poison.clone(),
+        }))
+        .lease(Duration::from_micros(fixture.lease))
+        .retry_policy(RetryPolicy { attempts: 3, first: Duration::from_millis(50), longest: Duration::from_secs(30) });
     let app = actor.role.modules().iter().fold(app, |app, module| app.discover(module));
-    let app = match stage.rows {
-        true => app.aggregate(Rows::<Account>::new()).aggregate(Rows::<Ledger>::new()),
-        false => app.aggregate(Streams::<Account>::new()).aggregate(Streams::<Ledger>::new()),
+    let app = match fixture.state_stored {
+        true => app.aggregate(StateStored::<Account>::new()).aggregate(StateStored::<Ledger>::new()),
+        false => app.aggregate(EventSourced::<Account>::new()).aggregate(EventSourced::<Ledger>::new()),
     };
-    let app = app.aggregate(Rows::<Notes>::new()).aggregate(Rows::<Trail>::new());
-    let app = match stage.bug {
-        Bug::None if stage.embedded => app.storage(connection).transport(lock(&stage.in_process).clone()),
+    let app = app.aggregate(StateStored::<Notes>::new()).aggregate(StateStored::<Trail>::new());
+    let app = match fixture.bug {
+        Bug::None if fixture.embedded => app.storage(connection).transport(lock(&fixture.in_process).clone()),
         Bug::None => app.storage(connection).transport(client),
-        bug => app.storage(Store { connection, bug, plot: stage.plot.clone() }).transport(Wire {
-            client,
-            bug,
-            plot: stage.plot.clone(),
-        }),
+        bug => app
+            .storage(SeededStorage { connection, bug, bug_state: fixture.bug_state.clone() })
+            .transport(SeededTransport { client, bug, bug_state: fixture.bug_state.clone() }),
     };
-    app.build().expect("it fits together")
+    app.build().expect("the app builds")
 }
 
-/// Sends what is left, one after the other. What was begun by a life before goes on only where it has a key.
-async fn send_all(stage: &Arc<Stage>, app: &Running, client: usize) {
+/// Sends the remaining commands one after the other. A command that was sent before a crash is sent again only with a
+/// key.
+async fn send_all(fixture: &Arc<Fixture>, app: &App, client: usize) {
     loop {
-        let order = lock(&stage.clients)[client].first().cloned();
+        let order = lock(&fixture.clients)[client].first().cloned();
         let Some(order) = order else { return };
-        if !order.begun {
-            stage.machine.sleep(order.gap).await;
-            lock(&stage.clients)[client][0].begun = true;
+        if !order.sent {
+            fixture.environment.sleep(order.gap).await;
+            lock(&fixture.clients)[client][0].sent = true;
         }
-        if order.keyed || !order.begun {
-            send(stage, app, &order).await;
+        if order.keyed || !order.sent {
+            send(fixture, app, &order).await;
         }
-        lock(&stage.clients)[client].remove(0);
+        lock(&fixture.clients)[client].remove(0);
     }
 }
 
-async fn send(stage: &Arc<Stage>, app: &Running, order: &Order) {
+async fn send(fixture: &Arc<Fixture>, app: &App, order: &Order) {
     let Order { key, command, events, .. } = *order;
-    let keyed = order.keyed && stage.bug != Bug::RepeatedWithoutKey;
+    let keyed = order.keyed && fixture.bug != Bug::RepeatedWithoutKey;
     let metadata = if keyed { Metadata::default().key(command.to_string()) } else { Metadata::default() };
-    let mut known = !order.begun;
+    let mut known = !order.sent;
     loop {
         let sent = app.with(metadata.clone()).send(Credit { id: key.into(), command, events }).await;
-        stage.machine.note(|| format!("command {command} on {key}: {sent:?}"));
+        fixture.environment.note(|| format!("command {command} on {key}: {sent:?}"));
         match sent {
-            Ok(command) => return stage.audit.answered(key, command),
+            Ok(command) => return fixture.audit.succeeded(key, command),
             Err(Error::Fault(_)) => known = false,
-            Err(_) if known && !order.keyed => return stage.audit.failed(key, command),
+            Err(_) if known && !order.keyed => return fixture.audit.failed(key, command),
             Err(_) => (),
         }
         if !order.keyed {
             return;
         }
-        stage.machine.sleep(20 * MILLI).await;
+        fixture.environment.sleep(20 * MILLI).await;
     }
 }
 
-/// Looks again and again for what is parked.
-async fn replay_all(stage: &Arc<Stage>, apps: &[Running]) {
-    let machine = &stage.machine;
-    machine.sleep(stage.poison.cured_at).await;
+/// Redelivers parked messages every second.
+async fn redeliver_all(fixture: &Arc<Fixture>, apps: &[App]) {
+    let environment = &fixture.environment;
+    environment.sleep(fixture.poison.cured_at).await;
     loop {
         for app in apps {
             for key in app.parked().list().await.unwrap_or_default() {
-                let replay = app.parked().replay(&key.reader, &key.key, &Metadata::default().caller("kim")).await;
-                machine.note(|| format!("{}: {} {} is replayed: {replay:?}", app.service(), key.reader, key.key));
+                let result = app.parked().redeliver(&key.reader, &key.key, &Metadata::default().caller("kim")).await;
+                environment
+                    .note(|| format!("{}: {} {} is redelivered: {result:?}", app.service(), key.reader, key.key));
             }
         }
-        machine.sleep(SECOND).await;
+        environment.sleep(SECOND).await;
     }
 }

@@ -1,69 +1,68 @@
-//! The ledger of a schedule: it sees every commit, every record stored and every offset committed, at once, and says which
-//! invariant does not hold.
+//! The audit of a schedule checks every commit, stored record and committed offset against the invariants.
 mod facts;
 
 pub(crate) use facts::Written;
 
-use super::{database::Database, machine::Machine, process::Process, trace::Broken};
+use super::{database::Database, environment::SimulatedEnvironment, process::Process, trace::Violation};
 use crate::listener::lock;
 use cqrs_core::{
-    batch::{Entry, Move},
-    log::lane_of,
+    event::{Entry, shard_of},
+    storage::CheckpointMove,
     transport::Partition,
 };
-use facts::{Facts, Lane, Told, in_words, reader_of};
+use facts::{Facts, OutgoingEntry, Shard, in_words, reader_of};
 use serde::Deserialize;
 use std::sync::Mutex;
 use uuid::Uuid;
 
-/// What must hold, and what it is called where it does not.
+// The invariants, by the names that violations are reported under.
 pub(crate) const NO_LOSS: &str = "no loss";
 pub(crate) const NO_GHOST: &str = "no ghost";
 pub(crate) const IN_ORDER: &str = "in order";
 pub(crate) const ONCE: &str = "an effect once";
 pub(crate) const ONE_PARTITION: &str = "one partition per key";
-pub(crate) const CONTIGUOUS: &str = "nothing acknowledged past the first that is not handled";
-pub(crate) const VERSIONS: &str = "versions without gap or repeat";
-pub(crate) const FENCED: &str = "a lane is moved by the holder of its lease";
+pub(crate) const CONTIGUOUS: &str = "nothing is acknowledged past the first unhandled message";
+pub(crate) const VERSIONS: &str = "versions without gaps or repetitions";
+pub(crate) const FENCED: &str = "a relay shard is moved by the holder of its lease";
 pub(crate) const NO_NEEDLESS: &str = "no duplicate without a cause";
-pub(crate) const NO_NEEDLESS_PARKING: &str = "nothing parked without a cause";
+pub(crate) const NO_NEEDLESS_PARKING: &str = "nothing is parked without a cause";
 pub(crate) const DRAINS: &str = "drains";
 
 pub(crate) struct Audit {
-    machine: Machine,
+    environment: SimulatedEnvironment,
     facts: Mutex<Facts>,
 }
-/// What every event and contract of the simulated services holds.
+/// The fields of every event of the simulated services, domain and integration events alike.
 #[derive(Deserialize)]
 struct Happened {
     id: String,
     number: u32,
 }
 #[derive(Deserialize)]
-struct Listed {
+struct Numbers {
     numbers: Vec<u32>,
 }
 
 impl Audit {
-    pub(crate) fn new(machine: &Machine) -> Self {
-        Audit { machine: machine.clone(), facts: Mutex::default() }
+    pub(crate) fn new(environment: &SimulatedEnvironment) -> Self {
+        Audit { environment: environment.clone(), facts: Mutex::default() }
     }
-    fn broken(&self, invariant: &'static str, what: String) {
-        self.machine.broken(Broken { invariant, what });
+    fn report(&self, invariant: &'static str, details: String) {
+        self.environment.report(Violation { invariant, details });
     }
-    /// Something went wrong on purpose: from now on a record may come twice.
+    /// Records that a fault was injected. From now on a record may be sent twice.
     pub(crate) fn disturbed(&self) {
         lock(&self.facts).disturbances += 1;
     }
 
-    /// Messages fail: some will be parked.
+    /// Records that messages may fail, so that some may be parked.
     pub(crate) fn may_park(&self) {
         lock(&self.facts).may_park = true;
     }
 
-    /// A batch is visible from now on.
+    /// Checks a batch that has become visible.
     pub(crate) fn committed(&self, database: &Database, process: &Process, entries: &[Entry], written: &Written) {
-        self.machine.note(|| in_words(database, process, entries, written));
+        self.environment.note(|| in_words(database, process, entries, written));
         for entry in entries {
             self.appended(database, entry);
         }
@@ -72,8 +71,8 @@ impl Audit {
             facts.parked.insert((park.reader.clone(), park.message));
             if !facts.may_park {
                 drop(facts);
-                let what = format!("{} parks {} {}: {}", park.reader, park.key, park.at, park.error);
-                self.broken(NO_NEEDLESS_PARKING, what);
+                let details = format!("{} parks {} {}: {}", park.reader, park.key, park.at, park.error);
+                self.report(NO_NEEDLESS_PARKING, details);
             }
         }
         for view in &written.views {
@@ -82,12 +81,13 @@ impl Audit {
             }
         }
         if database.name == "shop" {
-            written.moves.iter().for_each(|it| self.moved(process, it));
+            written.checkpoint_moves.iter().for_each(|step| self.moved(process, step));
         }
     }
     fn appended(&self, database: &Database, entry: &Entry) {
-        if entry.name == "parked.replayed" {
-            // A relay that still thinks the key parked is refused, and sends again what it could not move over.
+        if entry.name == "parked.redelivered" {
+            // A relay that still considers the key parked is refused, and sends the entries again that it could not
+            // move over.
             self.disturbed();
         }
         let Ok(Happened { id, number }) = serde_json::from_slice(&entry.payload) else { return };
@@ -96,39 +96,40 @@ impl Audit {
         }
         let mut facts = lock(&self.facts);
         let at = entry.position.0;
-        let lane = lane_of(&id);
-        let reads = |reader: &str| Lane::of(reader).is_none_or(|it| it.number == lane);
+        let shard = shard_of(&id);
+        let reads = |reader: &str| Shard::of(reader).is_none_or(|read| read.number == shard);
         let passed = facts.positions.iter().find(|(reader, passed)| reads(reader) && **passed >= at);
         if let Some((reader, passed)) = passed {
-            let what = format!("{id} {number} appears at {at}, and {reader} is at {passed} already");
+            let details = format!("{id} {number} appears at {at}, and {reader} is at {passed} already");
             drop(facts);
-            return self.broken(NO_LOSS, what);
+            return self.report(NO_LOSS, details);
         }
-        let last = facts.told.entry(id.clone()).or_default();
+        let last = facts.committed.entry(id.clone()).or_default();
         *last += 1;
         let place = *last;
         if entry.version != place {
-            let what = format!("{id} has version {} as its event number {place} in {}", entry.version, database.name);
+            let details =
+                format!("{id} has version {} as its event number {place} in {}", entry.version, database.name);
             drop(facts);
-            return self.broken(VERSIONS, what);
+            return self.report(VERSIONS, details);
         }
         facts.by_id.insert(entry.id, (id.clone(), place));
-        facts.entries.push(Told { at, lane, id: entry.id, key: id.clone(), place });
+        facts.entries.push(OutgoingEntry { at, shard, id: entry.id, key: id.clone(), place });
         let twice = facts.by_number.insert((id.clone(), number), place).is_some();
         let ghost = facts.failed.contains(&(number / 10));
         drop(facts);
         if twice {
-            self.broken(ONCE, format!("command {} on {id} was done twice", number / 10));
+            self.report(ONCE, format!("command {} on {id} was done twice", number / 10));
         }
         if ghost {
-            self.broken(NO_GHOST, format!("command {} on {id} was said to have failed", number / 10));
+            self.report(NO_GHOST, format!("command {} on {id} was reported as failed", number / 10));
         }
     }
     fn effect(&self, effect: &str, key: &str, number: u32) {
         let mut facts = lock(&self.facts);
         let Some(place) = facts.by_number.get(&(key.to_owned(), number)).copied() else {
             drop(facts);
-            return self.broken(NO_GHOST, format!("{effect}: {key} {number} never happened"));
+            return self.report(NO_GHOST, format!("{effect}: {key} {number} never happened"));
         };
         let last = facts.effects.entry((effect.to_owned(), key.to_owned())).or_default();
         let before = *last;
@@ -136,96 +137,100 @@ impl Audit {
         drop(facts);
         self.follows(effect, key, before, place);
     }
-    /// An effect comes after the one before it.
+    /// Checks that an effect follows the effect of the event before it.
     fn follows(&self, effect: &str, key: &str, before: u64, place: u64) {
-        let what = || format!("{effect}: {key} {place} comes after {before}");
+        let details = || format!("{effect}: {key} {place} comes after {before}");
         if place <= before {
-            self.broken(ONCE, what());
+            self.report(ONCE, details());
         } else if place != before + 1 {
-            self.broken(IN_ORDER, what());
+            self.report(IN_ORDER, details());
         }
     }
     fn view_written(&self, view: &str, key: &str, value: &[u8]) {
-        let Ok(Listed { numbers }) = serde_json::from_slice(value) else { return };
+        let Ok(Numbers { numbers }) = serde_json::from_slice(value) else { return };
         let mut before = 0;
         for number in &numbers {
             let place = lock(&self.facts).by_number.get(&(key.to_owned(), *number)).copied();
             let Some(place) = place else {
-                return self.broken(NO_GHOST, format!("{view}: {key} {number} never happened"));
+                return self.report(NO_GHOST, format!("{view}: {key} {number} never happened"));
             };
             self.follows(view, key, before, place);
             before = place;
         }
         lock(&self.facts).effects.insert((view.to_owned(), key.to_owned()), before);
     }
-    /// A reader of the shop's log has moved.
-    fn moved(&self, process: &Process, step: &Move) {
+    /// Checks a checkpoint move of a reader of the shop's log.
+    fn moved(&self, process: &Process, step: &CheckpointMove) {
         let mut facts = lock(&self.facts);
         facts.positions.insert(step.reader.clone(), step.to);
-        let mut found = None;
-        if let Some(lane) = Lane::of(&step.reader) {
-            let passed = facts.entries.iter().filter(|it| it.at <= step.to && it.lane == lane.number);
-            let arrived = |it: &Told| match lane.group {
+        let mut violation = None;
+        if let Some(shard) = Shard::of(&step.reader) {
+            let passed = facts.entries.iter().filter(|entry| entry.at <= step.to && entry.shard == shard.number);
+            let arrived = |entry: &OutgoingEntry| match shard.group {
                 None => {
-                    facts.sent.get(&it.key).is_some_and(|(sent, _)| *sent >= it.place)
-                        || facts.is_parked(&step.reader, it.id)
+                    facts.sent.get(&entry.key).is_some_and(|(sent, _)| *sent >= entry.place)
+                        || facts.is_parked(&step.reader, entry.id)
                 }
-                Some(group) => facts.has_effect(group, &it.key) >= it.place || facts.is_parked(reader_of(group), it.id),
+                Some(group) => {
+                    facts.has_effect(group, &entry.key) >= entry.place || facts.is_parked(reader_of(group), entry.id)
+                }
             };
-            if let Some(Told { at, key, place, .. }) = passed.into_iter().find(|it| !arrived(it)) {
+            if let Some(OutgoingEntry { at, key, place, .. }) = passed.into_iter().find(|entry| !arrived(entry)) {
                 let passed = format!("{} is moved to {}", step.reader, step.to);
-                found = Some((NO_LOSS, format!("{passed}, and {key} {place} at {at} has not arrived")));
+                violation = Some((NO_LOSS, format!("{passed}, and {key} {place} at {at} has not arrived")));
             }
             match facts.lessees.get(&step.reader) {
                 Some((holder, epoch)) if *holder != process.id => {
                     let moved = format!("{} is moved by {}", step.reader, process.name);
-                    found = Some((FENCED, format!("{moved}, and its lease {epoch} is another's")));
+                    violation = Some((FENCED, format!("{moved}, and another process holds its lease {epoch}")));
                 }
                 _ => (),
             }
         }
         drop(facts);
-        if let Some((invariant, what)) = found {
-            self.broken(invariant, what);
+        if let Some((invariant, details)) = violation {
+            self.report(invariant, details);
         }
     }
     pub(crate) fn leased(&self, database: &Database, reader: &str, process: &Process, epoch: u64) {
         let before = lock(&self.facts).lessees.insert(reader.to_owned(), (process.id, epoch));
         if before != Some((process.id, epoch)) {
-            self.machine.note(|| format!("{}: {} holds {reader} as {epoch}", database.name, process.name));
+            self.environment.note(|| format!("{}: {} holds {reader} as {epoch}", database.name, process.name));
         }
     }
 
-    /// A record is on the broker from now on.
+    /// Checks a record that the broker has stored.
     pub(crate) fn stored(&self, partition: &Partition, offset: u64, key: &str, id: Option<Uuid>) {
         let mut facts = lock(&self.facts);
         let known = id.and_then(|id| facts.by_id.get(&id).cloned());
         let Some((_, place)) = known else {
             drop(facts);
-            return self.broken(NO_GHOST, format!("{partition} {offset}: a record of {key} that is not committed"));
+            return self.report(NO_GHOST, format!("{partition} {offset}: a record of {key} that is not committed"));
         };
-        self.machine.note(|| format!("broker: {partition} {offset} is {key} {place}"));
+        self.environment.note(|| format!("broker: {partition} {offset} is {key} {place}"));
         let (sent, at) = facts.sent.entry(key.to_owned()).or_insert_with(|| (0, partition.clone()));
-        let mut found = None;
+        let mut violation = None;
         if at != partition {
-            found = Some((ONE_PARTITION, format!("{key} {place} lies in {partition}, others of it in {at}")));
+            violation =
+                Some((ONE_PARTITION, format!("{key} {place} is in {partition}, other records of the key are in {at}")));
         }
         if place == *sent + 1 {
             *sent = place;
         } else if place > *sent {
-            found = Some((IN_ORDER, format!("broker: {key} {place} comes after {sent}")));
+            violation = Some((IN_ORDER, format!("broker: {key} {place} comes after {sent}")));
         } else {
             facts.duplicates += 1;
             if facts.disturbances == 0 {
-                found = Some((NO_NEEDLESS, format!("broker: {key} {place} comes again, and nothing went wrong")));
+                violation =
+                    Some((NO_NEEDLESS, format!("broker: {key} {place} is stored again without an injected fault")));
             }
         }
         drop(facts);
-        if let Some((invariant, what)) = found {
-            self.broken(invariant, what);
+        if let Some((invariant, details)) = violation {
+            self.report(invariant, details);
         }
     }
-    /// A group says that everything of a partition is done up to here.
+    /// Checks a committed offset of a group: every message of the partition up to it must be handled or parked.
     pub(crate) fn acknowledged(&self, effect: &str, partition: &Partition, upto: u64, records: &[(u64, Uuid)]) {
         let facts = lock(&self.facts);
         let undone = records.iter().filter(|(offset, _)| *offset <= upto).find_map(|(offset, id)| {
@@ -235,46 +240,48 @@ impl Audit {
             open.then(|| format!("{effect}: {partition} up to {upto}, and of {key} {done}; {offset} is {key} {place}"))
         });
         drop(facts);
-        if let Some(what) = undone {
-            self.broken(CONTIGUOUS, what);
+        if let Some(details) = undone {
+            self.report(CONTIGUOUS, details);
         }
     }
 
-    /// A caller was answered: it is done, and nobody can take it back.
-    pub(crate) fn answered(&self, key: &str, command: u32) {
+    /// Checks a command whose caller has received a success: it must be in the log.
+    pub(crate) fn succeeded(&self, key: &str, command: u32) {
         if !lock(&self.facts).by_number.contains_key(&(key.to_owned(), command * 10)) {
-            self.broken(NO_LOSS, format!("command {command} on {key} was answered and is not in the log"));
+            self.report(NO_LOSS, format!("command {command} on {key} succeeded and is not in the log"));
         }
     }
-    /// A caller was told that it is not done.
+    /// Checks a command whose caller has received a failure: it must not be in the log, now or later.
     pub(crate) fn failed(&self, key: &str, command: u32) {
         let mut facts = lock(&self.facts);
         facts.failed.insert(command);
         if facts.by_number.contains_key(&(key.to_owned(), command * 10)) {
             drop(facts);
-            self.broken(NO_GHOST, format!("command {command} on {key} failed and is in the log"));
+            self.report(NO_GHOST, format!("command {command} on {key} failed and is in the log"));
         }
     }
 
-    /// What has not arrived everywhere.
+    /// Returns a description of an entry that has not arrived everywhere.
     pub(crate) fn missing(&self, effects: &[&str], broker: bool) -> Option<String> {
         let facts = lock(&self.facts);
-        for Told { at, lane, key, place, .. } in &facts.entries {
-            let mut readers =
-                facts.positions.iter().filter(|(it, _)| Lane::of(it).is_some_and(|it| it.number == *lane));
+        for OutgoingEntry { at, shard, key, place, .. } in &facts.entries {
+            let mut readers = facts
+                .positions
+                .iter()
+                .filter(|(reader, _)| Shard::of(reader).is_some_and(|read| read.number == *shard));
             if let Some((reader, _)) = readers.find(|(_, passed)| *passed < at) {
                 return Some(format!("{reader} has not moved over {key} {place} at {at}"));
             }
         }
-        for (key, told) in &facts.told {
+        for (key, committed) in &facts.committed {
             let sent = facts.sent.get(key).map_or(0, |(sent, _)| *sent);
-            if broker && sent < *told {
-                return Some(format!("{key}: {told} are committed and {sent} on the broker"));
+            if broker && sent < *committed {
+                return Some(format!("{key}: {committed} are committed and {sent} on the broker"));
             }
             for effect in effects {
                 let done = facts.has_effect(effect, key);
-                if done < *told {
-                    return Some(format!("{key}: {told} are committed and {done} have the effect `{effect}`"));
+                if done < *committed {
+                    return Some(format!("{key}: {committed} are committed and {done} have the effect `{effect}`"));
                 }
             }
         }

@@ -1,5 +1,6 @@
-//! A simulated broker: topics with partitions, groups with committed offsets and sessions. Whoever loses a partition may not know
-//! it yet: then two read it.
+//! A simulated broker: topics with partitions, groups with committed offsets and sessions.
+//!
+//! A member that loses a partition learns of it later, so that two members may read it for a while.
 mod group;
 mod member;
 mod producer;
@@ -9,13 +10,13 @@ pub(crate) use producer::Client;
 
 use super::{
     audit::Audit,
-    machine::{Machine, Micros},
+    environment::{Micros, SimulatedEnvironment},
     process::Process,
-    service::{Hit, Poison, Told},
+    service::{AccountCredited, Poison, Target},
 };
 use crate::listener::lock;
 use cqrs_core::{
-    log::lane_of,
+    event::shard_of,
     transport::{Partition, Received, Record, Signal},
 };
 use std::{
@@ -25,15 +26,15 @@ use std::{
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-/// How many partitions a topic has.
+/// The number of partitions of a topic.
 const PARTITIONS: u32 = 2;
 
 pub(crate) struct Broker {
-    pub(crate) machine: Machine,
+    pub(crate) environment: SimulatedEnvironment,
     audit: Arc<Audit>,
     state: Mutex<State>,
-    /// One in this many requests goes wrong; 0 is none.
-    trouble: u32,
+    /// One in this many requests fails; 0 is none.
+    fault_rate: u32,
     poison: Arc<Poison>,
 }
 #[derive(Default)]
@@ -46,11 +47,11 @@ struct State {
 #[derive(Default)]
 struct Log {
     records: Vec<Received>,
-    /// Of each record, for the audit.
+    /// The offset and the event's id of each record, for the audit.
     ids: Vec<(u64, Uuid)>,
     next: u64,
 }
-/// What the coordinator knows of a group.
+/// A group as its coordinator knows it.
 #[derive(Default)]
 struct Group {
     members: BTreeSet<u64>,
@@ -61,7 +62,7 @@ struct Group {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Owner {
     By(u64),
-    /// Asked to let go; the number tells one asking from the next.
+    /// The member is asked to release the partition. The second number identifies the request.
     Leaving(u64, u64),
 }
 impl Owner {
@@ -71,18 +72,19 @@ impl Owner {
         }
     }
 }
-/// What a member knows, which may be old.
+/// A group member with its own view of the group, which may be out of date.
 struct Member {
     group: String,
     topics: Vec<String>,
     process: Arc<Process>,
     signals: VecDeque<Signal>,
     holds: BTreeMap<Partition, Fetch>,
-    /// Acknowledged, and not told to the coordinator yet.
+    /// Acknowledged offsets that are not committed at the coordinator yet.
     unsent: BTreeMap<Partition, u64>,
     wake: Arc<Notify>,
-    /// What the coordinator says arrives in order, unless it takes the member for dead before.
-    told_at: Micros,
+    /// The arrival time of the last notification. Notifications arrive in order, unless the member is considered dead
+    /// before.
+    notified_at: Micros,
     generation: u64,
     fetched_at: Micros,
 }
@@ -92,37 +94,42 @@ struct Fetch {
 }
 
 impl Broker {
-    pub(crate) fn new(machine: &Machine, audit: &Arc<Audit>, trouble: u32, poison: &Arc<Poison>) -> Arc<Self> {
-        let (machine, audit, poison) = (machine.clone(), audit.clone(), poison.clone());
-        Arc::new(Broker { machine, audit, state: Mutex::default(), trouble, poison })
+    pub(crate) fn new(
+        environment: &SimulatedEnvironment,
+        audit: &Arc<Audit>,
+        fault_rate: u32,
+        poison: &Arc<Poison>,
+    ) -> Arc<Self> {
+        let (environment, audit, poison) = (environment.clone(), audit.clone(), poison.clone());
+        Arc::new(Broker { environment, audit, state: Mutex::default(), fault_rate, poison })
     }
-    /// Whether it will never take this record; at least not before it is cured.
+    /// Returns whether the broker permanently refuses this record, until the poison is cured.
     fn refuses(&self, record: &Record) -> bool {
-        let told: Option<Told> = serde_json::from_slice(&record.body).ok();
-        told.is_some_and(|it| self.poison.hits(it.number, Hit::Broker))
+        let event: Option<AccountCredited> = serde_json::from_slice(&record.body).ok();
+        event.is_some_and(|event| self.poison.affects(event.number, Target::Broker))
     }
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
-    /// Nobody reaches it for this long.
+    /// Makes the broker unreachable for this time.
     pub(crate) fn down_for(&self, time: Micros) {
-        self.state().down_until = self.machine.now() + time;
+        self.state().down_until = self.environment.now() + time;
     }
     fn is_down(&self) -> bool {
-        self.machine.now() < self.state().down_until
+        self.environment.now() < self.state().down_until
     }
-    /// Whether the next request goes wrong.
-    fn goes_wrong(&self) -> bool {
-        let wrong = self.trouble > 0 && !self.machine.is_calm() && self.machine.one_in(self.trouble);
-        if wrong {
+    /// Chooses whether the next request fails.
+    fn fails(&self) -> bool {
+        let fails = self.fault_rate > 0 && !self.environment.is_calm() && self.environment.one_in(self.fault_rate);
+        if fails {
             self.audit.disturbed();
         }
-        wrong
+        fails
     }
-    /// Appends a record, and wakes who waits for it.
+    /// Appends a record and wakes the members that wait for it.
     fn append(&self, record: &Record) {
-        let gap = u64::from(!self.machine.is_calm() && self.machine.one_in(16));
-        let part = u32::from(lane_of(&record.key)) % PARTITIONS;
+        let gap = u64::from(!self.environment.is_calm() && self.environment.one_in(16));
+        let part = u32::from(shard_of(&record.key)) % PARTITIONS;
         let partition = Partition { topic: record.topic.clone(), part: part.to_string() };
         let id = record.headers.iter().find(|(name, _)| name == "ce_id").and_then(|(_, id)| id.parse().ok());
         let mut state = self.state();
@@ -137,16 +144,18 @@ impl Broker {
             body: Some(record.body.clone()),
             headers: record.headers.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes())).collect(),
         });
-        let waiting = state.members.values().filter(|it| it.holds.contains_key(&partition));
-        waiting.for_each(|it| it.wake.notify_one());
+        let waiting = state.members.values().filter(|member| member.holds.contains_key(&partition));
+        waiting.for_each(|member| member.wake.notify_one());
         drop(state);
         self.audit.stored(&partition, offset, &record.key, id);
     }
-    /// What of a group is not acknowledged. To a projection, whose position lies in its database, the broker's offset is a hint: one
-    /// that finds everything done acknowledges nothing before it reads something new.
-    pub(crate) fn behind(&self, hint: &str) -> Option<String> {
+    /// Returns a description of a partition that a group has not acknowledged completely.
+    ///
+    /// The group of a projection is left out. Its checkpoint is in its database, and a projection that has nothing to
+    /// do does not acknowledge until it reads a new record.
+    pub(crate) fn behind(&self, projection: &str) -> Option<String> {
         let state = self.state();
-        state.groups.iter().filter(|(name, _)| *name != hint).find_map(|(name, group)| {
+        state.groups.iter().filter(|(name, _)| *name != projection).find_map(|(name, group)| {
             let partition = state.logs.iter().find(|(partition, log)| {
                 log.records
                     .last()

@@ -1,21 +1,22 @@
-//! A simulated database: memory behind a network and a clock. A call takes time, may fail before it is done, after it, or be done
-//! after it failed. Positions are drawn when a transaction begins and seen when it ends, as in PostgreSQL.
+//! A simulated database: memory behind a network and a clock.
+//!
+//! A call takes time. It may fail before it is executed, after it, or be executed after it has failed. Positions are
+//! drawn when a transaction begins and become visible when it ends, as in PostgreSQL.
 mod connection;
 
 pub(crate) use connection::Connection;
 
 use super::{
     audit::{Audit, Written},
-    machine::{Machine, Micros},
-    process::{Process, Simulated},
-    stage::KEYS,
+    environment::{Micros, SimulatedEnvironment},
+    fixture::KEYS,
+    process::{Process, ProcessEnvironment},
 };
 use crate::listener::lock;
 use cqrs_core::{
     Position,
-    batch::{Answer, Batch, Entry, Rejected},
-    log::lane_of,
-    storage::{Lease, Memory, Storage},
+    event::{Entry, shard_of},
+    storage::{Batch, CommitError, Lease, Memory, Storage, StoredResponse},
 };
 use futures_util::FutureExt;
 use std::{
@@ -25,16 +26,16 @@ use std::{
 };
 use tokio::sync::Notify;
 
-/// What is on the other end of a connection.
+/// The server side of a connection.
 pub(crate) struct Database {
-    pub(crate) machine: Machine,
+    pub(crate) environment: SimulatedEnvironment,
     pub(crate) name: &'static str,
-    /// One process has it for itself, and takes what is under way with it when it dies.
+    /// One process owns the database. Calls in progress are lost when it crashes.
     exclusive: bool,
     memory: Memory,
     audit: Arc<Audit>,
     server: Mutex<Server>,
-    /// Something was committed.
+    /// Notified on every commit.
     news: Notify,
 }
 #[derive(Default)]
@@ -43,23 +44,23 @@ struct Server {
     drawn: u64,
     /// Transactions that hold positions and have not ended.
     open: BTreeSet<u64>,
-    /// What is visible, where it lies.
+    /// The visible entries by position.
     log: BTreeMap<u64, Entry>,
-    /// Memory counts as things are committed; this is where they lie.
-    lies_at: Vec<u64>,
+    /// The position of each entry in the order of commits, which is its position in memory.
+    positions: Vec<u64>,
     down_until: Micros,
-    /// One call in this many goes wrong; 0 is none.
-    trouble: u32,
+    /// One call in this many fails; 0 is none.
+    fault_rate: u32,
 }
-/// What becomes of a call.
+/// The fate of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Fine,
-    /// It never arrives.
+    /// The call never arrives.
     Refused,
-    /// It is done, and the answer is lost.
+    /// The call is executed, and its response is lost.
     Lost,
-    /// The connection breaks, and it is done later all the same.
+    /// The connection breaks, and the call is executed later nevertheless.
     Late,
 }
 /// A transaction that has drawn its positions.
@@ -70,42 +71,42 @@ struct Open {
 
 impl Database {
     pub(crate) fn new(
-        machine: &Machine,
+        environment: &SimulatedEnvironment,
         name: &'static str,
         audit: &Arc<Audit>,
-        trouble: u32,
+        fault_rate: u32,
         exclusive: bool,
     ) -> Arc<Self> {
-        let clock = Simulated { machine: machine.clone(), process: None };
+        let clock = ProcessEnvironment { environment: environment.clone(), process: None };
         Arc::new(Database {
-            machine: machine.clone(),
+            environment: environment.clone(),
             name,
             exclusive,
             memory: Memory::with(Arc::new(clock)),
             audit: audit.clone(),
-            server: Mutex::new(Server { trouble, ..Server::default() }),
+            server: Mutex::new(Server { fault_rate, ..Server::default() }),
             news: Notify::new(),
         })
     }
-    /// Nobody reaches it for this long.
+    /// Makes the database unreachable for this time.
     pub(crate) fn down_for(&self, time: Micros) {
-        lock(&self.server).down_until = self.machine.now() + time;
+        lock(&self.server).down_until = self.environment.now() + time;
     }
     fn is_down(&self) -> bool {
-        self.machine.now() < lock(&self.server).down_until
+        self.environment.now() < lock(&self.server).down_until
     }
     fn fate(&self) -> Fate {
-        let trouble = lock(&self.server).trouble;
-        if trouble == 0 || self.machine.is_calm() || !self.machine.one_in(trouble) {
+        let fault_rate = lock(&self.server).fault_rate;
+        if fault_rate == 0 || self.environment.is_calm() || !self.environment.one_in(fault_rate) {
             return Fate::Fine;
         }
         self.audit.disturbed();
-        self.machine.one_of(&[Fate::Refused, Fate::Lost, Fate::Late])
+        self.environment.one_of(&[Fate::Refused, Fate::Lost, Fate::Late])
     }
     fn delay(&self) -> Micros {
-        self.machine.delay()
+        self.environment.delay()
     }
-    /// The last visible position.
+    /// Returns the last visible position.
     pub(crate) fn end(&self) -> u64 {
         lock(&self.server).log.last_key_value().map_or(0, |(at, _)| *at)
     }
@@ -113,17 +114,17 @@ impl Database {
         found.position = self.placed(found.position);
     }
     fn placed(&self, in_memory: Position) -> Position {
-        let lies_at = |at: usize| lock(&self.server).lies_at.get(at).copied();
-        Position((in_memory.0 as usize).checked_sub(1).and_then(lies_at).unwrap_or_default())
+        let position = |index: usize| lock(&self.server).positions.get(index).copied();
+        Position((in_memory.0 as usize).checked_sub(1).and_then(position).unwrap_or_default())
     }
-    fn place_answer(&self, answer: Option<Answer>) -> Option<Answer> {
-        answer.map(|it| Answer { position: self.placed(it.position), ..it })
+    fn place_response(&self, response: Option<StoredResponse>) -> Option<StoredResponse> {
+        response.map(|stored| StoredResponse { position: self.placed(stored.position), ..stored })
     }
 
-    /// Draws positions, as the first statement of a transaction does. A sequence leaves gaps.
+    /// Draws positions, as the first statement of a transaction does. Like a sequence, it leaves gaps.
     fn begin(&self, batch: &Batch) -> Open {
-        let gap = if batch.events.is_empty() { 0 } else { u64::from(self.machine.one_in(8)) };
-        let number = self.machine.number();
+        let gap = if batch.events.is_empty() { 0 } else { u64::from(self.environment.one_in(8)) };
+        let number = self.environment.number();
         let mut server = lock(&self.server);
         let first = server.drawn + 1 + gap;
         let last = server.drawn + gap + batch.events.len() as u64;
@@ -133,27 +134,31 @@ impl Database {
         }
         Open { number, positions: first..=last }
     }
-    /// Commits or rolls back; then the transaction is gone, and what it drew is visible or a gap.
-    fn end_of(&self, open: Open, batch: Batch, process: &Process) -> Result<Position, Rejected> {
-        let written = Written { views: batch.views.clone(), moves: batch.moves.clone(), parks: batch.parks.clone() };
+    /// Commits the transaction or rolls it back. Its positions become visible or remain gaps.
+    fn end_of(&self, open: Open, batch: Batch, process: &Process) -> Result<Position, CommitError> {
+        let written = Written {
+            views: batch.views.clone(),
+            checkpoint_moves: batch.checkpoint_moves.clone(),
+            parks: batch.parks.clone(),
+        };
         let result = at_once(self.memory.commit(batch));
         let mut server = lock(&self.server);
         server.open.remove(&open.number);
         let last = result.inspect_err(|rejected| {
-            self.machine.note(|| format!("{}: {} is refused: {rejected}", self.name, process.name));
+            self.environment.note(|| format!("{}: {} is refused: {rejected}", self.name, process.name));
         })?;
-        let before = Position(server.lies_at.len() as u64);
+        let before = Position(server.positions.len() as u64);
         let mut entries = Vec::new();
         if last > before {
             entries = at_once(self.memory.log(before, last, usize::MAX))?;
         }
         for (entry, position) in entries.iter_mut().zip(open.positions) {
             entry.position = Position(position);
-            server.lies_at.push(position);
+            server.positions.push(position);
             server.log.insert(position, entry.clone());
         }
         drop(server);
-        let position = entries.last().map_or(Position(0), |it| it.position);
+        let position = entries.last().map_or(Position(0), |entry| entry.position);
         self.audit.committed(self, process, &entries, &written);
         if position.0 > 0 {
             self.news.notify_waiters();
@@ -169,13 +174,14 @@ impl Database {
     }
 }
 
-/// Whether this reader is a lane that some key of a schedule belongs to.
+/// Returns whether this reader is a relay shard that a key of the schedules belongs to.
 fn has_keys(reader: &str) -> bool {
-    static LANES: LazyLock<Vec<u16>> = LazyLock::new(|| KEYS.map(lane_of).to_vec());
-    reader.rsplit('/').next().and_then(|it| it.parse().ok()).is_some_and(|lane| LANES.contains(&lane))
+    static SHARDS: LazyLock<Vec<u16>> = LazyLock::new(|| KEYS.map(shard_of).to_vec());
+    let shard = reader.rsplit('/').next().and_then(|number| number.parse().ok());
+    shard.is_some_and(|shard| SHARDS.contains(&shard))
 }
 
-/// Memory never waits.
+/// Completes a future of the memory storage, which never waits.
 fn at_once<T>(future: impl Future<Output = T>) -> T {
-    future.now_or_never().expect("memory answers at once")
+    future.now_or_never().expect("memory does not wait")
 }

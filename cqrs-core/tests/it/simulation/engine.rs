@@ -1,23 +1,24 @@
-//! The framework's engines, stepped as a running app steps them.
+//! The framework's engines, stepped as in a running app.
 use super::{
     actor::Role,
     database::Database,
-    machine::{MILLI, SECOND},
+    environment::{MILLI, SECOND},
     process::Process,
 };
 use async_trait::async_trait;
 use cqrs_core::{
-    BoxError, Running,
-    log::{LogFollower, Relay, Step},
-    topic::{Consumer, TopicFollower},
+    App, BoxError,
+    consumer::{Consumer, LogFollower, TopicFollower},
+    job::Step,
+    relay::Relay,
 };
 
 /// One of the framework's engines.
 #[async_trait]
 pub(crate) trait Engine: Send {
     async fn step(&mut self) -> Result<Step, BoxError>;
-    /// Whether a step is finished also when told to stop.
-    fn works(&self) -> bool {
+    /// Returns whether a step is finished even if the process is stopping.
+    fn finishes_steps(&self) -> bool {
         false
     }
     async fn finish(&mut self) {}
@@ -51,36 +52,42 @@ impl Engine for LogFollower {
     async fn step(&mut self) -> Result<Step, BoxError> {
         Ok(LogFollower::step(self).await?)
     }
-    fn works(&self) -> bool {
+    fn finishes_steps(&self) -> bool {
         true
     }
 }
 
-/// Joins, as often as it takes.
-pub(crate) async fn engine(app: &Running, role: Role, process: &Process) -> Box<dyn Engine> {
+/// Creates the engine of a role, and retries until its group is joined.
+pub(crate) async fn engine(app: &App, role: Role, process: &Process) -> Box<dyn Engine> {
     loop {
         let joined: Option<Box<dyn Engine>> = match role {
-            Role::Relay => app.relays().pop().map(|it| Box::new(it) as _),
-            Role::Tally | Role::Trail => app.log_followers().pop().map(|it| Box::new(it) as _),
-            Role::Mirror => app.topic_followers().await.ok().and_then(|mut all| all.pop()).map(|it| Box::new(it) as _),
-            _ => app.consumers().await.ok().and_then(|mut all| all.pop()).map(|it| Box::new(it) as _),
+            Role::Relay => app.relays().pop().map(|relay| Box::new(relay) as _),
+            Role::Tally | Role::Trail => app.log_followers().pop().map(|follower| Box::new(follower) as _),
+            Role::Mirror => {
+                let follower = app.topic_followers().await.ok().and_then(|mut followers| followers.pop());
+                follower.map(|follower| Box::new(follower) as _)
+            }
+            _ => {
+                let consumer = app.consumers().await.ok().and_then(|mut consumers| consumers.pop());
+                consumer.map(|consumer| Box::new(consumer) as _)
+            }
         };
         if let Some(engine) = joined {
             return engine;
         }
-        process.machine.sleep(100 * MILLI).await;
+        process.environment.sleep(100 * MILLI).await;
     }
 }
 
-/// As a running app does it; that it looks again after a while is left out where nothing can have changed.
-pub(crate) async fn keep_stepping(process: &Process, database: &Database, app: &Running, mut engine: Box<dyn Engine>) {
-    let machine = &process.machine;
+/// Steps an engine as a running app does, but without the polls of the app where nothing can have changed.
+pub(crate) async fn keep_stepping(process: &Process, database: &Database, app: &App, mut engine: Box<dyn Engine>) {
+    let environment = &process.environment;
     let mut failures = 0;
     while !process.is_stopping() {
-        let works = engine.works();
+        let finishes_steps = engine.finishes_steps();
         let step = tokio::select! {
             biased;
-            () = process.stopped(), if !works => break,
+            () = process.stopped(), if !finishes_steps => break,
             step = engine.step() => step,
         };
         let pause = async {
@@ -90,13 +97,13 @@ pub(crate) async fn keep_stepping(process: &Process, database: &Database, app: &
                     failures = 0;
                     tokio::select! {
                         biased;
-                        () = app.storage().committed(upto) => (),
-                        () = machine.sleep(3 * SECOND) => (),
+                        () = app.storage().wait_for_commit(upto) => (),
+                        () = environment.sleep(3 * SECOND) => (),
                     }
                 }
                 Err(error) => {
-                    machine.note(|| format!("{}: {}: {error}", database.name, process.name));
-                    machine.sleep(((50 * MILLI) << failures).min(5 * SECOND)).await;
+                    environment.note(|| format!("{}: {}: {error}", database.name, process.name));
+                    environment.sleep(((50 * MILLI) << failures).min(5 * SECOND)).await;
                     failures = (failures + 1).min(7);
                 }
             }

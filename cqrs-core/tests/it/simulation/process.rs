@@ -1,9 +1,9 @@
-//! A process: what crashes, freezes and is stopped as one, with a clock of its own.
-use super::machine::{Machine, Micros, TaskId};
+//! A simulated process: its tasks crash, freeze and stop as one, and it has a clock of its own.
+use super::environment::{Micros, SimulatedEnvironment, TaskId};
 use crate::listener::lock;
 use cqrs_core::{
     Timestamp,
-    world::{Task, World},
+    environment::{Environment, Task},
 };
 use futures_util::future::BoxFuture;
 use std::{
@@ -16,26 +16,26 @@ use std::{
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-/// One life of a process; started anew, it is another.
+/// One run of a process. After a restart it is a new one.
 pub(crate) struct Process {
-    pub(crate) machine: Machine,
+    pub(crate) environment: SimulatedEnvironment,
     pub(crate) name: String,
     pub(crate) id: u64,
     tasks: Mutex<Vec<TaskId>>,
     alive: AtomicBool,
-    /// Frozen until then; 0 when it runs.
+    /// The time until which the process is frozen; 0 when it runs.
     thaws_at: AtomicU64,
     stopping: AtomicBool,
     stop: Notify,
-    /// How wrong its clock is, in seconds.
+    /// The error of its clock, in seconds.
     skew: AtomicI64,
 }
 impl Process {
-    pub(crate) fn new(machine: &Machine, name: String, skew: i64) -> Arc<Self> {
+    pub(crate) fn new(environment: &SimulatedEnvironment, name: String, skew: i64) -> Arc<Self> {
         Arc::new(Process {
-            id: machine.number(),
+            id: environment.number(),
             tasks: Mutex::default(),
-            machine: machine.clone(),
+            environment: environment.clone(),
             name,
             alive: AtomicBool::new(true),
             thaws_at: AtomicU64::new(0),
@@ -44,29 +44,29 @@ impl Process {
             skew: AtomicI64::new(skew),
         })
     }
-    /// Somebody sets its clock.
+    /// Sets the error of its clock, in seconds.
     pub(crate) fn set_clock(&self, skew: i64) {
         self.skew.store(skew, Relaxed);
     }
-    /// Runs something in it.
+    /// Runs a task in the process.
     pub(crate) fn spawn(&self, task: BoxFuture<'static, ()>) -> TaskId {
-        let id = self.machine.number();
+        let id = self.environment.number();
         lock(&self.tasks).push(id);
-        self.machine.spawn(id, task);
+        self.environment.spawn(id, task);
         id
     }
-    fn each_task(&self, what: impl Fn(&Machine, TaskId)) {
-        lock(&self.tasks).iter().for_each(|it| what(&self.machine, *it));
+    fn each_task(&self, action: impl Fn(&SimulatedEnvironment, TaskId)) {
+        lock(&self.tasks).iter().for_each(|task| action(&self.environment, *task));
     }
     pub(crate) fn is_alive(&self) -> bool {
         self.alive.load(Relaxed)
     }
-    /// It is gone where it stands, and tells nobody.
+    /// Ends the process at once, without any notification.
     pub(crate) fn crash(&self) {
         self.alive.store(false, Relaxed);
-        self.each_task(Machine::kill);
+        self.each_task(SimulatedEnvironment::kill);
     }
-    /// It is asked to end.
+    /// Asks the process to end.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Relaxed);
         self.stop.notify_waiters();
@@ -75,55 +75,56 @@ impl Process {
         self.stopping.load(Relaxed)
     }
     pub(crate) async fn stopped(&self) {
-        let mut told = std::pin::pin!(self.stop.notified());
-        // Listen before looking, or what is said between the two is missed.
-        told.as_mut().enable();
+        let mut notified = std::pin::pin!(self.stop.notified());
+        // Listens before it checks, so that no notification between the two is missed.
+        notified.as_mut().enable();
         if !self.is_stopping() {
-            told.await;
+            notified.await;
         }
     }
-    /// It stands still for this long; the rest of the world does not.
+    /// Freezes the process for this time. Everything else goes on.
     pub(crate) fn freeze(self: &Arc<Self>, time: Micros) {
-        let until = self.machine.now() + time;
+        let until = self.environment.now() + time;
         self.thaws_at.store(until, Relaxed);
-        self.each_task(Machine::freeze);
+        self.each_task(SimulatedEnvironment::freeze);
         let process = self.clone();
-        self.machine.after(time, move |machine| {
-            machine.note(|| format!("{} goes on", process.name));
+        self.environment.after(time, move |environment| {
+            environment.note(|| format!("{} is thawed", process.name));
             process.thaws_at.store(0, Relaxed);
-            process.each_task(Machine::thaw);
+            process.each_task(SimulatedEnvironment::thaw);
         });
     }
-    /// When it goes on, if it is frozen.
+    /// Returns the time at which it is thawed, if it is frozen.
     pub(crate) fn thaws_at(&self) -> Option<Micros> {
         Some(self.thaws_at.load(Relaxed)).filter(|at| *at > 0)
     }
 }
 
-/// Simulated time, ids and chance. The clock of a process may be wrong; the database's is right.
+/// The environment of one process: simulated time, ids and random numbers. A process's clock may be wrong; the
+/// database's is right.
 #[derive(Clone)]
-pub(crate) struct Simulated {
-    pub(crate) machine: Machine,
-    /// Whose clock it is.
+pub(crate) struct ProcessEnvironment {
+    pub(crate) environment: SimulatedEnvironment,
+    /// The process with its clock; `None` is the database's clock.
     pub(crate) process: Option<Arc<Process>>,
 }
-impl World for Simulated {
+impl Environment for ProcessEnvironment {
     fn now(&self) -> Timestamp {
         let noon = Timestamp::from_timestamp(1_767_268_800, 0).unwrap_or_default();
-        let skew = self.process.as_ref().map_or(0, |it| it.skew.load(Relaxed));
-        noon + chrono::TimeDelta::microseconds(self.machine.now() as i64) + chrono::TimeDelta::seconds(skew)
+        let skew = self.process.as_ref().map_or(0, |process| process.skew.load(Relaxed));
+        noon + chrono::TimeDelta::microseconds(self.environment.now() as i64) + chrono::TimeDelta::seconds(skew)
     }
     fn id(&self) -> Uuid {
-        Uuid::from_u128(self.machine.number().into())
+        Uuid::from_u128(self.environment.number().into())
     }
-    fn chance(&self) -> u64 {
-        // Jitter: no choice of the schedule, or it would be longer and no richer.
-        self.machine.number().wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    fn random(&self) -> u64 {
+        // Only jitter uses it. It is no choice of the schedule, which would be longer without finding more.
+        self.environment.number().wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
     fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(self.machine.sleep(time.as_micros() as Micros))
+        Box::pin(self.environment.sleep(time.as_micros() as Micros))
     }
     fn spawn(&self, _: BoxFuture<'static, ()>) -> Task {
-        panic!("the simulation steps the engines itself: nothing in them may spawn a task")
+        panic!("the simulation steps the engines itself, so they must not spawn a task")
     }
 }

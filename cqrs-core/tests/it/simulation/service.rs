@@ -1,63 +1,64 @@
-//! What is simulated: a shop whose accounts are credited, what it does with its own events, and a bank that hears of them. Every
-//! effect keeps the numbers it saw, in order.
-use super::machine::{MILLI, Machine, Micros};
+//! The simulated services: a shop whose accounts are credited, and a bank that subscribes to its events.
+//!
+//! The shop also handles its own events. Every effect stores the numbers of its events in order.
+use super::environment::{MILLI, Micros, SimulatedEnvironment};
 use cqrs_core::{
-    Aggregate, BoxError, Bus, Change, Command, Contract, Dep, Event, Evolve, Heard, IntoEvents, Never, Recorded, Repo,
-    Result, Source, View, handler, projection, publish, subscriber,
+    Aggregate, BoxError, Bus, Change, Command, Dep, Event, Evolve, HandlerResult, Infallible, IntegrationEvent,
+    IntoEvents, Recorded, Repo, Source, Subscribable, View, handler, projection, publish, subscriber,
 };
 use serde::{Deserialize, Serialize};
 use std::{cell::RefCell, sync::Arc};
 
-/// Makes subscribers slow, and fail, while the schedule is not calm.
-pub(crate) struct Strikes {
-    pub(crate) machine: Machine,
-    /// One in this many; 0 is none.
+/// Makes subscribers slow and fail while faults are injected.
+pub(crate) struct InjectedFailures {
+    pub(crate) environment: SimulatedEnvironment,
+    /// One in this many calls fails or is slow; 0 is none.
     pub(crate) rate: u32,
     pub(crate) poison: Arc<Poison>,
 }
-impl Strikes {
-    async fn strike(&self, number: u32) -> std::result::Result<(), BoxError> {
-        if self.poison.hits(number, Hit::Handler) {
-            return Err("simulated: it never works".into());
+impl InjectedFailures {
+    async fn inject(&self, number: u32) -> Result<(), BoxError> {
+        if self.poison.affects(number, Target::Handler) {
+            return Err("simulated: the message always fails".into());
         }
-        if self.rate == 0 || self.machine.is_calm() || !self.machine.one_in(self.rate) {
+        if self.rate == 0 || self.environment.is_calm() || !self.environment.one_in(self.rate) {
             return Ok(());
         }
-        self.machine.sleep(self.machine.one_of(&[MILLI, 100 * MILLI, 4_000 * MILLI])).await;
-        if self.machine.one_in(2) { Err("simulated: it does not want to".into()) } else { Ok(()) }
+        self.environment.sleep(self.environment.one_of(&[MILLI, 100 * MILLI, 4_000 * MILLI])).await;
+        if self.environment.one_in(2) { Err("simulated: a transient failure".into()) } else { Ok(()) }
     }
 }
 
-/// What one command causes cannot be handled, until it is cured.
+/// A command whose events cannot be handled by the target until they are cured.
 pub(crate) struct Poison {
-    pub(crate) machine: Machine,
-    pub(crate) hit: Hit,
+    pub(crate) environment: SimulatedEnvironment,
+    pub(crate) target: Target,
     pub(crate) command: u32,
     pub(crate) cured_at: Micros,
 }
-/// By whom.
+/// The part that fails on a poisoned event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Hit {
-    Nobody,
+pub(crate) enum Target {
+    None,
     /// Subscribers fail.
     Handler,
-    /// The bytes cannot be read.
+    /// The bytes cannot be decoded.
     Reader,
-    /// The broker refuses the record for good.
+    /// The broker refuses the record permanently.
     Broker,
 }
 impl Poison {
-    pub(crate) fn hits(&self, number: u32, whom: Hit) -> bool {
-        self.hit == whom && number / 10 == self.command && self.machine.now() < self.cured_at
+    pub(crate) fn affects(&self, number: u32, target: Target) -> bool {
+        self.target == target && number / 10 == self.command && self.environment.now() < self.cured_at
     }
 }
 thread_local! {
-    /// Decoding is given nothing but bytes; a schedule has its thread for itself.
+    /// The poison for decoding, which gets only bytes. A schedule has its thread for itself while it runs.
     pub(crate) static UNREADABLE: RefCell<Option<Arc<Poison>>> = const { RefCell::new(None) };
 }
 
-/// What happened to one account, with the number of the command that did it: every kind of event here looks like this.
-macro_rules! kept {
+/// Defines an aggregate with one kind of event, which holds an account and the number of the command that caused it.
+macro_rules! numbered {
     ($name:literal, $event_name:literal, $aggregate:ident, $event:ident) => {
         #[derive(Debug, Clone, Serialize, Deserialize, Event)]
         #[event(name = $event_name, version = 1)]
@@ -82,17 +83,17 @@ macro_rules! kept {
         }
     };
 }
-kept!("account", "credited", Account, Credited);
-kept!("trail", "shop.trail", Trail, Trailed);
-kept!("ledger", "bank.book", Ledger, Booked);
-kept!("note", "bank.note", Notes, Noted);
+numbered!("account", "credited", Account, Credited);
+numbered!("trail", "shop.trail", Trail, Trailed);
+numbered!("ledger", "bank.book", Ledger, Booked);
+numbered!("note", "bank.note", Notes, Noted);
 
-/// Appends to what is there, or begins it.
+/// Updates the aggregate, or creates it if it does not exist.
 async fn append<A: Aggregate<Id = String>>(
     all: &Repo<A>,
     id: &String,
     events: impl IntoEvents<A::Event>,
-) -> std::result::Result<(), cqrs_core::Error<Never>> {
+) -> Result<(), cqrs_core::Error<Infallible>> {
     if all.find(id).await?.is_some() {
         all.update(id, |_| Ok(events)).await?;
     } else {
@@ -102,7 +103,10 @@ async fn append<A: Aggregate<Id = String>>(
 }
 
 pub(crate) mod shop {
-    use super::{Account, Command, Credited, Deserialize, Never, Repo, Result, Serialize, Told, handler, publish};
+    use super::{
+        Account, AccountCredited, Command, Credited, Deserialize, HandlerResult, Infallible, Repo, Serialize, handler,
+        publish,
+    };
 
     /// Credits an account, with one event or a few.
     #[derive(Debug, Clone, Serialize, Deserialize, Command)]
@@ -112,48 +116,49 @@ pub(crate) mod shop {
         pub(crate) events: u32,
     }
     #[handler]
-    async fn credit(command: Credit, accounts: Repo<Account>) -> Result<u32, Never> {
+    async fn credit(command: Credit, accounts: Repo<Account>) -> HandlerResult<u32, Infallible> {
         let Credit { id, command, events } = command;
         let event = |n| Credited { id: id.clone(), number: command * 10 + n };
         super::append(&accounts, &id, (0..events).map(event).collect::<Vec<_>>()).await?;
         Ok(command)
     }
     #[publish]
-    fn told(event: &Credited) -> Option<Told> {
+    fn credited(event: &Credited) -> Option<AccountCredited> {
         let Credited { id, number } = event.clone();
-        Some(Told { id, number })
+        Some(AccountCredited { id, number })
     }
 }
 
-/// What the bank is told.
+/// The integration event of the shop.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Told {
+pub(crate) struct AccountCredited {
     pub(crate) id: String,
     pub(crate) number: u32,
 }
-impl Contract for Told {
+impl IntegrationEvent for AccountCredited {
     const NAME: &'static str = "shop.credited.v1";
     const TOPIC: &'static str = "shop.v1";
     fn key(&self) -> String {
         self.id.clone()
     }
     fn encode(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("it is plain data")
+        serde_json::to_vec(self).expect("plain data can be encoded")
     }
-    fn decode(bytes: &[u8]) -> std::result::Result<Self, BoxError> {
-        let told: Told = serde_json::from_slice(bytes)?;
-        let hit = UNREADABLE.with_borrow(|it| it.as_ref().is_some_and(|it| it.hits(told.number, Hit::Reader)));
-        if hit { Err("simulated: it cannot be read".into()) } else { Ok(told) }
+    fn decode(bytes: &[u8]) -> Result<Self, BoxError> {
+        let event: AccountCredited = serde_json::from_slice(bytes)?;
+        let unreadable = UNREADABLE
+            .with_borrow(|poison| poison.as_ref().is_some_and(|poison| poison.affects(event.number, Target::Reader)));
+        if unreadable { Err("simulated: the message cannot be decoded".into()) } else { Ok(event) }
     }
 }
-impl Heard for Told {
-    const SOURCE: Source = Source::Topic { topic: Told::TOPIC, name: Told::NAME };
-    fn decode(_: &str, _: u32, bytes: &[u8]) -> std::result::Result<Self, BoxError> {
-        <Told as Contract>::decode(bytes)
+impl Subscribable for AccountCredited {
+    const SOURCE: Source = Source::Topic { topic: AccountCredited::TOPIC, name: AccountCredited::NAME };
+    fn decode(_: &str, _: u32, bytes: &[u8]) -> Result<Self, BoxError> {
+        <AccountCredited as IntegrationEvent>::decode(bytes)
     }
 }
 
-/// The shop's own log into a view.
+/// A projection of the shop's own log.
 pub(crate) mod tally {
     use super::{Change, Credited, Deserialize, Serialize, View, projection};
     #[derive(Debug, Clone, Default, Serialize, Deserialize, View)]
@@ -171,31 +176,39 @@ pub(crate) mod tally {
         })
     }
 }
-/// The shop's own log into another aggregate.
+/// A subscriber to the shop's own log that updates another aggregate.
 pub(crate) mod trail {
-    use super::{BoxError, Credited, Dep, Recorded, Repo, Strikes, Trail, Trailed, append, subscriber};
+    use super::{BoxError, Credited, Dep, InjectedFailures, Recorded, Repo, Trail, Trailed, append, subscriber};
     #[subscriber(group = "shop.trail")]
-    async fn trail(event: Recorded<Credited>, trails: Repo<Trail>, strikes: Dep<Strikes>) -> Result<(), BoxError> {
+    async fn trail(
+        event: Recorded<Credited>,
+        trails: Repo<Trail>,
+        failures: Dep<InjectedFailures>,
+    ) -> Result<(), BoxError> {
         let Credited { id, number } = event.event;
-        strikes.strike(number).await?;
+        failures.inject(number).await?;
         Ok(append(&trails, &id.clone(), Trailed { id, number }).await?)
     }
 }
-/// The topic into an aggregate: the effect and the mark are one batch.
+/// A subscriber to the topic that updates an aggregate: the effect and the inbox record are in one batch.
 pub(crate) mod book {
-    use super::{Booked, BoxError, Dep, Ledger, Recorded, Repo, Strikes, Told, append, subscriber};
+    use super::{AccountCredited, Booked, BoxError, Dep, InjectedFailures, Ledger, Recorded, Repo, append, subscriber};
     #[subscriber(group = "bank.book")]
-    async fn book(event: Recorded<Told>, ledgers: Repo<Ledger>, strikes: Dep<Strikes>) -> Result<(), BoxError> {
-        let Told { id, number } = event.event;
-        strikes.strike(number).await?;
+    async fn book(
+        event: Recorded<AccountCredited>,
+        ledgers: Repo<Ledger>,
+        failures: Dep<InjectedFailures>,
+    ) -> Result<(), BoxError> {
+        let AccountCredited { id, number } = event.event;
+        failures.inject(number).await?;
         Ok(append(&ledgers, &id.clone(), Booked { id, number }).await?)
     }
 }
-/// The topic into a command: it commits by itself, before the mark.
+/// A subscriber to the topic that sends a command: the command commits by itself, before the inbox record.
 pub(crate) mod note {
     use super::{
-        BoxError, Bus, Command, Dep, Deserialize, Never, Noted, Notes, Recorded, Repo, Serialize, Strikes, Told,
-        append, handler, subscriber,
+        AccountCredited, BoxError, Bus, Command, Dep, Deserialize, Infallible, InjectedFailures, Noted, Notes,
+        Recorded, Repo, Serialize, append, handler, subscriber,
     };
     #[derive(Debug, Clone, Serialize, Deserialize, Command)]
     pub(crate) struct Note {
@@ -203,28 +216,32 @@ pub(crate) mod note {
         number: u32,
     }
     #[handler]
-    async fn note(command: Note, notes: Repo<Notes>) -> cqrs_core::Result<(), Never> {
+    async fn note(command: Note, notes: Repo<Notes>) -> cqrs_core::HandlerResult<(), Infallible> {
         let Note { id, number } = command;
         append(&notes, &id.clone(), Noted { id, number }).await
     }
     #[subscriber(group = "bank.note")]
-    async fn noted(event: Recorded<Told>, bus: Bus, strikes: Dep<Strikes>) -> Result<(), BoxError> {
-        let Told { id, number } = event.event;
+    async fn noted(
+        event: Recorded<AccountCredited>,
+        bus: Bus,
+        failures: Dep<InjectedFailures>,
+    ) -> Result<(), BoxError> {
+        let AccountCredited { id, number } = event.event;
         bus.send(Note { id, number }).await?;
-        strikes.strike(number).await
+        failures.inject(number).await
     }
 }
-/// The topic into a view.
+/// A projection of the topic.
 pub(crate) mod mirror {
-    use super::{Change, Deserialize, Serialize, Told, View, projection};
+    use super::{AccountCredited, Change, Deserialize, Serialize, View, projection};
     #[derive(Debug, Clone, Default, Serialize, Deserialize, View)]
     #[view(name = "bank.mirror", key = String)]
     pub(crate) struct Mirror {
         numbers: Vec<u32>,
     }
     #[projection(name = "mirror")]
-    fn mirror(event: &Told) -> Change<Mirror> {
-        let Told { id, number } = event.clone();
+    fn mirror(event: &AccountCredited) -> Change<Mirror> {
+        let AccountCredited { id, number } = event.clone();
         Change::none().and(id, move |found: Option<Mirror>| {
             let mut mirror = found.unwrap_or_default();
             mirror.numbers.push(number);

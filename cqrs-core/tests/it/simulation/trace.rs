@@ -1,20 +1,20 @@
-//! What a schedule did, for people.
-use super::machine::Micros;
+//! The readable trace of a schedule.
+use super::environment::Micros;
 use std::fmt;
 
-/// An invariant that does not hold.
+/// The violation of an invariant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Broken {
+pub(crate) struct Violation {
     pub(crate) invariant: &'static str,
-    pub(crate) what: String,
+    pub(crate) details: String,
 }
-impl fmt::Display for Broken {
+impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}`: {}", self.invariant, self.what)
+        write!(f, "`{}`: {}", self.invariant, self.details)
     }
 }
 
-/// One line for each thing that happened.
+/// Formats the trace, one line for each event.
 pub(crate) fn lines(trace: &[(Micros, String)]) -> String {
-    trace.iter().map(|(at, what)| format!("{:>12.3} ms  {what}\n", *at as f64 / 1000.0)).collect()
+    trace.iter().map(|(at, line)| format!("{:>12.3} ms  {line}\n", *at as f64 / 1000.0)).collect()
 }

@@ -1,11 +1,11 @@
-//! A handler of something that is no request.
-use cqrs_core::{Never, Result, handler};
+//! A handler of a type that does not derive `Command` or `Query`.
+use cqrs_core::{HandlerResult, Infallible, handler};
 
 #[derive(Clone)]
 struct Ping;
 
 #[handler]
-async fn ping(_: Ping) -> Result<(), Never> {
+async fn ping(_: Ping) -> HandlerResult<(), Infallible> {
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! A decision that returns something else.
+//! A decision that returns a number instead of events.
 use cqrs_core::{Aggregate, Event, Evolve};
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +26,7 @@ impl Evolve<Pinged> for Counter {
 struct Ping(u64);
 
 #[cqrs_core::handler]
-async fn ping(command: Ping, counters: cqrs_core::Repo<Counter>) -> cqrs_core::Result<(), cqrs_core::Never> {
+async fn ping(command: Ping, counters: cqrs_core::Repo<Counter>) -> cqrs_core::HandlerResult<(), cqrs_core::Infallible> {
     counters.update(&command.0, |counter| Ok(counter.count + 1)).await?;
     Ok(())
 }

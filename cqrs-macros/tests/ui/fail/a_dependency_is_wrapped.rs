@@ -1,5 +1,5 @@
-//! A port without its `Dep`.
-use cqrs_core::{Command, Never, Result, handler};
+//! A handler parameter of type `Arc<dyn Mailer>` instead of `Dep<dyn Mailer>`.
+use cqrs_core::{Command, HandlerResult, Infallible, handler};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Serialize, Deserialize, Command)]
@@ -8,7 +8,7 @@ struct Ping;
 trait Mailer: Send + Sync {}
 
 #[handler]
-async fn ping(_: Ping, mailer: std::sync::Arc<dyn Mailer>) -> Result<(), Never> {
+async fn ping(_: Ping, mailer: std::sync::Arc<dyn Mailer>) -> HandlerResult<(), Infallible> {
     drop(mailer);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A command of any type.
+//! A command with a type parameter.
 use cqrs_core::Command;
 use serde::{Deserialize, Serialize};
 

@@ -1,12 +1,12 @@
-//! A handler that is a plain function.
-use cqrs_core::{Command, Never, Result, handler};
+//! A handler that is not async.
+use cqrs_core::{Command, HandlerResult, Infallible, handler};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Serialize, Deserialize, Command)]
 struct Ping;
 
 #[handler]
-fn ping(_: Ping) -> Result<(), Never> {
+fn ping(_: Ping) -> HandlerResult<(), Infallible> {
     Ok(())
 }
 

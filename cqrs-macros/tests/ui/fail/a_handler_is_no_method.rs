@@ -1,5 +1,5 @@
-//! A handler with `self`.
-use cqrs_core::{Command, Never, Result, handler};
+//! A handler that is a method.
+use cqrs_core::{Command, HandlerResult, Infallible, handler};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Serialize, Deserialize, Command)]
@@ -8,7 +8,7 @@ struct Ping;
 struct Pings;
 impl Pings {
     #[handler]
-    async fn ping(&self, _: Ping) -> Result<(), Never> {
+    async fn ping(&self, _: Ping) -> HandlerResult<(), Infallible> {
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! A handler that returns nothing.
+//! A handler without a return type.
 use cqrs_core::{Command, handler};
 use serde::{Deserialize, Serialize};
 

@@ -1,8 +1,8 @@
-//! A handler without a request.
-use cqrs_core::{Never, Result, handler};
+//! A handler without parameters.
+use cqrs_core::{HandlerResult, Infallible, handler};
 
 #[handler]
-async fn ping() -> Result<(), Never> {
+async fn ping() -> HandlerResult<(), Infallible> {
     Ok(())
 }
 

@@ -1,12 +1,12 @@
-//! An argument that the attribute does not know.
-use cqrs_core::{Command, Never, Result, handler};
+//! An argument of `#[handler]`, which takes none.
+use cqrs_core::{Command, HandlerResult, Infallible, handler};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Serialize, Deserialize, Command)]
 struct Ping;
 
 #[handler(retry = 3)]
-async fn ping(_: Ping) -> Result<(), Never> {
+async fn ping(_: Ping) -> HandlerResult<(), Infallible> {
     Ok(())
 }
 

@@ -1,15 +1,13 @@
-//! An event without a version, used everywhere: one error.
-use cqrs_core::{
-    Aggregate, BoxError, Change, Command, Event, Evolve, Never, Recorded, Repo, View, handler, projection, subscriber,
-};
+//! An event without a version gives one error, although many items use the event.
+use cqrs_core::{Aggregate, BoxError, Change, Command, Event, Evolve, Infallible, Recorded, Repo, View, handler, projection, subscriber};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Serialize, Deserialize, Event)]
 #[event(name = "pinged")]
 struct Pinged;
 #[derive(Clone, Serialize, Deserialize, View)]
-#[view(name = "card", key = u64)]
-struct Card;
+#[view(name = "ping-count", key = u64)]
+struct PingCount;
 
 #[derive(Clone, Serialize, Deserialize, Aggregate)]
 #[aggregate(name = "counter", event = Pinged)]
@@ -26,7 +24,7 @@ impl Evolve<Pinged> for Counter {
 #[derive(Clone, Serialize, Deserialize, Command)]
 struct Ping;
 #[handler]
-async fn ping(_: Ping, counters: Repo<Counter>) -> cqrs_core::Result<(), Never> {
+async fn ping(_: Ping, counters: Repo<Counter>) -> cqrs_core::HandlerResult<(), Infallible> {
     counters.create(Pinged)?;
     Ok(())
 }
@@ -34,8 +32,8 @@ async fn ping(_: Ping, counters: Repo<Counter>) -> cqrs_core::Result<(), Never> 
 async fn note(_: Recorded<Pinged>) -> Result<(), BoxError> {
     Ok(())
 }
-#[projection(name = "card")]
-fn card(_: &Pinged) -> Change<Card> {
+#[projection(name = "ping-count")]
+fn ping_count(_: &Pinged) -> Change<PingCount> {
     Change::none()
 }
 

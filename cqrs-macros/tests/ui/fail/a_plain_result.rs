@@ -1,4 +1,4 @@
-//! A handler that returns std's `Result`.
+//! A handler that returns the standard library's `Result` with a bare domain error.
 use cqrs_core::{Command, DomainError, handler};
 use serde::{Deserialize, Serialize};
 

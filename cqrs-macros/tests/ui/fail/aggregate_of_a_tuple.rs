@@ -1,4 +1,4 @@
-//! An aggregate without named fields.
+//! An aggregate that is a tuple struct.
 use cqrs_core::{Aggregate, Event, Evolve};
 use serde::{Deserialize, Serialize};
 

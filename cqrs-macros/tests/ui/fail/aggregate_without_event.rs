@@ -1,4 +1,4 @@
-//! An aggregate to which nothing can happen.
+//! An aggregate without an event type.
 use cqrs_core::{Aggregate, Event, Evolve};
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! An aggregate that no event changes.
+//! An aggregate that does not implement `Evolve`.
 use cqrs_core::{Aggregate, Event};
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! An aggregate that nothing identifies.
+//! An aggregate without a field `#[id]`.
 use cqrs_core::{Aggregate, Event, Evolve};
 use serde::{Deserialize, Serialize};
 

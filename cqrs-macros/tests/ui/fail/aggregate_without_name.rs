@@ -1,4 +1,4 @@
-//! An aggregate that is stored under no name.
+//! An aggregate without a name.
 use cqrs_core::{Aggregate, Event, Evolve};
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! A projection that waits.
+//! A projection that is async.
 use cqrs_core::{Change, Event, View, projection};
 use serde::{Deserialize, Serialize};
 
@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 #[event(name = "pinged", version = 1)]
 struct Pinged;
 #[derive(Clone, Serialize, Deserialize, View)]
-#[view(name = "card", key = u64)]
-struct Card;
+#[view(name = "ping-count", key = u64)]
+struct PingCount;
 
-#[projection(name = "card")]
-async fn card(_: &Pinged) -> Change<Card> {
+#[projection(name = "ping-count")]
+async fn ping_count(_: &Pinged) -> Change<PingCount> {
     Change::none()
 }
 

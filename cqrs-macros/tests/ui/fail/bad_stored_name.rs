@@ -1,4 +1,4 @@
-//! A name that no database and no topic would take.
+//! A stored name with a capital letter and a space.
 use cqrs_core::Event;
 use serde::{Deserialize, Serialize};
 

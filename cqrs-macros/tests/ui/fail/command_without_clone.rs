@@ -1,12 +1,12 @@
-//! A command that cannot be decided twice.
-use cqrs_core::{Command, Never, Result, handler};
+//! A command that does not derive `Clone`.
+use cqrs_core::{Command, HandlerResult, Infallible, handler};
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize, Command)]
 struct Ping;
 
 #[handler]
-async fn ping(_: Ping) -> Result<(), Never> {
+async fn ping(_: Ping) -> HandlerResult<(), Infallible> {
     Ok(())
 }
 

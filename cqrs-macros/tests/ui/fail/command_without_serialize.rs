@@ -1,11 +1,11 @@
-//! A command that cannot be stored.
-use cqrs_core::{Command, Never, Result, handler};
+//! A command that does not derive `Serialize` and `Deserialize`.
+use cqrs_core::{Command, HandlerResult, Infallible, handler};
 
 #[derive(Clone, Command)]
 struct Ping;
 
 #[handler]
-async fn ping(_: Ping) -> Result<(), Never> {
+async fn ping(_: Ping) -> HandlerResult<(), Infallible> {
     Ok(())
 }
 

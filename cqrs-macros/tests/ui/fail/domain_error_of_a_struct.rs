@@ -1,4 +1,4 @@
-//! A domain error that is no enum.
+//! A domain error that is a struct.
 use cqrs_core::DomainError;
 
 #[derive(Debug, thiserror::Error, DomainError)]

@@ -1,4 +1,4 @@
-//! A domain error that says nothing.
+//! A domain error that does not implement `std::error::Error`.
 use cqrs_core::DomainError;
 
 #[derive(Debug, DomainError)]

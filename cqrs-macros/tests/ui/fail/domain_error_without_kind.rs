@@ -1,4 +1,4 @@
-//! A rule of which nobody knows whose fault it is.
+//! A variant of a domain error without a kind.
 use cqrs_core::DomainError;
 
 #[derive(Debug, thiserror::Error, DomainError)]

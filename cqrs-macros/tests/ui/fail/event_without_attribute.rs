@@ -1,4 +1,4 @@
-//! An event without its attribute.
+//! An event without the attribute `#[event(...)]`.
 use cqrs_core::Event;
 use serde::{Deserialize, Serialize};
 

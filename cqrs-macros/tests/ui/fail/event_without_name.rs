@@ -1,4 +1,4 @@
-//! An event that is stored under no name.
+//! An event without a name.
 use cqrs_core::Event;
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! An event that cannot be stored.
+//! An event that does not derive `Serialize` and `Deserialize`.
 use cqrs_core::Event;
 
 #[derive(Clone, Event)]

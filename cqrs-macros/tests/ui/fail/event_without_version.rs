@@ -1,4 +1,4 @@
-//! An event whose stored form has no version.
+//! An event without a version.
 use cqrs_core::Event;
 use serde::{Deserialize, Serialize};
 

@@ -1,11 +1,11 @@
-//! An index of a number that has no order.
+//! An index over a column of a type without a total order.
 use cqrs_core::View;
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Serialize, Deserialize, View)]
-#[view(name = "card", key = u64)]
+#[view(name = "offer", key = u64)]
 #[index(cheapest(+price))]
-struct Card {
+struct Offer {
     price: f64,
 }
 

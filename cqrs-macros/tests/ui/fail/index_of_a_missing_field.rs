@@ -1,11 +1,11 @@
-//! An index of a field that is not there.
+//! An index over a field that the view does not have.
 use cqrs_core::View;
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Serialize, Deserialize, View)]
-#[view(name = "card", key = u64)]
+#[view(name = "offer", key = u64)]
 #[index(by_holder(holder))]
-struct Card {
+struct Offer {
     owner: String,
 }
 

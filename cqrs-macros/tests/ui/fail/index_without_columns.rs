@@ -1,11 +1,11 @@
-//! An index of nothing.
+//! An index without columns.
 use cqrs_core::View;
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Serialize, Deserialize, View)]
-#[view(name = "card", key = u64)]
+#[view(name = "offer", key = u64)]
 #[index(all())]
-struct Card {
+struct Offer {
     price: u64,
 }
 

@@ -1,5 +1,5 @@
-//! An answer that cannot be stored.
-use cqrs_core::{Command, Never, Result, handler};
+//! A command whose output does not derive `Serialize` and `Deserialize`.
+use cqrs_core::{Command, HandlerResult, Infallible, handler};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Serialize, Deserialize, Command)]
@@ -8,7 +8,7 @@ struct Ping;
 struct Pong;
 
 #[handler]
-async fn ping(_: Ping) -> Result<Pong, Never> {
+async fn ping(_: Ping) -> HandlerResult<Pong, Infallible> {
     Ok(Pong)
 }
 

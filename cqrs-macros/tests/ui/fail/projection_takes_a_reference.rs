@@ -1,4 +1,4 @@
-//! A projection that takes its event for itself.
+//! A projection that takes its event by value.
 use cqrs_core::{Change, Event, View, projection};
 use serde::{Deserialize, Serialize};
 
@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 #[event(name = "pinged", version = 1)]
 struct Pinged;
 #[derive(Clone, Serialize, Deserialize, View)]
-#[view(name = "card", key = u64)]
-struct Card;
+#[view(name = "ping-count", key = u64)]
+struct PingCount;
 
-#[projection(name = "card")]
-fn card(_: Pinged) -> Change<Card> {
+#[projection(name = "ping-count")]
+fn ping_count(_: Pinged) -> Change<PingCount> {
     Change::none()
 }
 

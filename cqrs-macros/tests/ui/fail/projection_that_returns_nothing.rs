@@ -1,4 +1,4 @@
-//! A projection that changes nothing.
+//! A projection without a return type.
 use cqrs_core::{Event, View, projection};
 use serde::{Deserialize, Serialize};
 
@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 #[event(name = "pinged", version = 1)]
 struct Pinged;
 #[derive(Clone, Serialize, Deserialize, View)]
-#[view(name = "card", key = u64)]
-struct Card;
+#[view(name = "ping-count", key = u64)]
+struct PingCount;
 
-#[projection(name = "card")]
-fn card(_: &Pinged) {}
+#[projection(name = "ping-count")]
+fn ping_count(_: &Pinged) {}
 
 fn main() {}

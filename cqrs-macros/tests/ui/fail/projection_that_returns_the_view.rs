@@ -1,4 +1,4 @@
-//! A projection that returns the view and not what becomes of it.
+//! A projection that returns the view instead of a `Change`.
 use cqrs_core::{Event, View, projection};
 use serde::{Deserialize, Serialize};
 
@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 #[event(name = "pinged", version = 1)]
 struct Pinged;
 #[derive(Clone, Serialize, Deserialize, View)]
-#[view(name = "card", key = u64)]
-struct Card;
+#[view(name = "ping-count", key = u64)]
+struct PingCount;
 
-#[projection(name = "card")]
-fn card(_: &Pinged) -> Card {
-    Card
+#[projection(name = "ping-count")]
+fn ping_count(_: &Pinged) -> PingCount {
+    PingCount
 }
 
 fn main() {}

@@ -1,4 +1,4 @@
-//! A projection that asks for more than its event.
+//! A projection with a second parameter.
 use cqrs_core::{Change, Dep, Event, View, projection};
 use serde::{Deserialize, Serialize};
 
@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 #[event(name = "pinged", version = 1)]
 struct Pinged;
 #[derive(Clone, Serialize, Deserialize, View)]
-#[view(name = "card", key = u64)]
-struct Card;
+#[view(name = "ping-count", key = u64)]
+struct PingCount;
 
-#[projection(name = "card")]
-fn card(_: &Pinged, _: Dep<String>) -> Change<Card> {
+#[projection(name = "ping-count")]
+fn ping_count(_: &Pinged, _: Dep<String>) -> Change<PingCount> {
     Change::none()
 }
 

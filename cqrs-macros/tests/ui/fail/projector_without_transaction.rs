@@ -1,4 +1,4 @@
-//! A projector without the transaction.
+//! A projector without a parameter for the transaction.
 use cqrs_core::{BoxError, Event, Recorded, projector};
 use serde::{Deserialize, Serialize};
 
@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 #[event(name = "pinged", version = 1)]
 struct Pinged;
 
-#[projector(name = "card")]
-async fn card(_: Recorded<Pinged>) -> Result<(), BoxError> {
+#[projector(name = "ping-count")]
+async fn ping_count(_: Recorded<Pinged>) -> Result<(), BoxError> {
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! A publisher that tells what is no contract.
+//! A publisher that returns a type that is not an integration event.
 use cqrs_core::{Event, publish};
 use serde::{Deserialize, Serialize};
 

@@ -1,5 +1,5 @@
-//! A publisher with a topic of its own.
-use cqrs_core::{BoxError, Contract, Event, publish};
+//! An argument of `#[publish]`, which takes none.
+use cqrs_core::{BoxError, Event, IntegrationEvent, publish};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Serialize, Deserialize, Event)]
@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 struct Pinged;
 
 #[derive(Clone)]
-struct Told;
-impl Contract for Told {
+struct PingAnnounced;
+impl IntegrationEvent for PingAnnounced {
     const NAME: &'static str = "pinged.v1";
     const TOPIC: &'static str = "pings.v1";
     fn key(&self) -> String {
@@ -18,13 +18,13 @@ impl Contract for Told {
         vec![]
     }
     fn decode(_: &[u8]) -> Result<Self, BoxError> {
-        Ok(Told)
+        Ok(PingAnnounced)
     }
 }
 
 #[publish(topic = "pings.v1")]
-fn pinged(_: &Pinged) -> Option<Told> {
-    Some(Told)
+fn pinged(_: &Pinged) -> Option<PingAnnounced> {
+    Some(PingAnnounced)
 }
 
 fn main() {}

@@ -1,12 +1,12 @@
-//! A parameter that nothing can provide.
-use cqrs_core::{Command, Never, Result, handler};
+//! A handler parameter of a type that cannot be taken from the context.
+use cqrs_core::{Command, HandlerResult, Infallible, handler};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Serialize, Deserialize, Command)]
 struct Ping;
 
 #[handler]
-async fn ping(_: Ping, greeting: String) -> Result<(), Never> {
+async fn ping(_: Ping, greeting: String) -> HandlerResult<(), Infallible> {
     drop(greeting);
     Ok(())
 }

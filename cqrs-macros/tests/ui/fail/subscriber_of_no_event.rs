@@ -1,4 +1,4 @@
-//! A subscriber to something that never happens.
+//! A subscriber of a type that is not an event.
 use cqrs_core::{BoxError, Recorded, subscriber};
 
 #[derive(Clone)]

@@ -1,4 +1,4 @@
-//! A subscriber without what is known of its event.
+//! A subscriber that takes the event without `Recorded`.
 use cqrs_core::{BoxError, Event, subscriber};
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! A subscriber that returns no `Result`.
+//! A subscriber that returns an `Option`.
 use cqrs_core::{Event, Recorded, subscriber};
 use serde::{Deserialize, Serialize};
 

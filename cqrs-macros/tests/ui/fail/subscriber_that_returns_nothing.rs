@@ -1,4 +1,4 @@
-//! A subscriber that cannot fail.
+//! A subscriber without a return type.
 use cqrs_core::{Event, Recorded, subscriber};
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! A subscriber whose position is stored under no name.
+//! A subscriber without a consumer group.
 use cqrs_core::{BoxError, Event, Recorded, subscriber};
 use serde::{Deserialize, Serialize};
 

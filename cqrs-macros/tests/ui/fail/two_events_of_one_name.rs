@@ -1,4 +1,4 @@
-//! Two variants that are stored under one name.
+//! Two variants with the same stored name.
 use cqrs_core::Event;
 use serde::{Deserialize, Serialize};
 

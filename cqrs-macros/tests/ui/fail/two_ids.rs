@@ -1,4 +1,4 @@
-//! An aggregate with two identities.
+//! An aggregate with two fields `#[id]`.
 use cqrs_core::{Aggregate, Event, Evolve};
 use serde::{Deserialize, Serialize};
 

@@ -1,12 +1,12 @@
-//! Two indexes that are stored under one name.
+//! Two indexes with the same name.
 use cqrs_core::View;
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Serialize, Deserialize, View)]
-#[view(name = "card", key = u64)]
+#[view(name = "offer", key = u64)]
 #[index(by_owner(owner))]
 #[index(by_owner(price))]
-struct Card {
+struct Offer {
     owner: String,
     price: u64,
 }

@@ -1,4 +1,4 @@
-//! A key that no event has.
+//! An unknown key in `#[event(...)]`.
 use cqrs_core::Event;
 use serde::{Deserialize, Serialize};
 

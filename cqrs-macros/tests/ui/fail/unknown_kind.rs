@@ -1,4 +1,4 @@
-//! A kind that is none.
+//! An unknown kind in `#[kind(...)]`.
 use cqrs_core::DomainError;
 
 #[derive(Debug, thiserror::Error, DomainError)]

@@ -1,10 +1,10 @@
-//! A view that is found under nothing.
+//! A view without a key type.
 use cqrs_core::View;
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Serialize, Deserialize, View)]
-#[view(name = "card")]
-struct Card {
+#[view(name = "offer")]
+struct Offer {
     owner: String,
 }
 

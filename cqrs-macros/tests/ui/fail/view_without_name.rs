@@ -1,10 +1,10 @@
-//! A view that is stored under no name.
+//! A view without a name.
 use cqrs_core::View;
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Serialize, Deserialize, View)]
 #[view(key = u64)]
-struct Card {
+struct Offer {
     owner: String,
 }
 

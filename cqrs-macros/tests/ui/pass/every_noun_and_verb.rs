@@ -1,20 +1,17 @@
-//! Each derive and attribute once, in its simplest form.
-use cqrs_core::{
-    Aggregate, BoxError, Change, Command, Contract, DomainError, Event, Evolve, Query, Recorded, View, handler,
-    projection, projector, publish, storage::Tx, subscriber,
-};
+//! Each derive and attribute in its simplest form.
+use cqrs_core::{Aggregate, BoxError, Change, Command, DomainError, Event, Evolve, IntegrationEvent, Query, Recorded, View, handler, projection, projector, publish, subscriber, storage::Tx};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Serialize, Deserialize, Event)]
 #[event(name = "pinged", version = 1)]
 struct Pinged;
 #[derive(Clone, Serialize, Deserialize, View)]
-#[view(name = "card", key = u64)]
-struct Card;
+#[view(name = "ping-count", key = u64)]
+struct PingCount;
 
 #[derive(Clone)]
-struct Told;
-impl Contract for Told {
+struct PingAnnounced;
+impl IntegrationEvent for PingAnnounced {
     const NAME: &'static str = "pinged.v1";
     const TOPIC: &'static str = "pings.v1";
     fn key(&self) -> String {
@@ -24,7 +21,7 @@ impl Contract for Told {
         vec![]
     }
     fn decode(_: &[u8]) -> Result<Self, BoxError> {
-        Ok(Told)
+        Ok(PingAnnounced)
     }
 }
 
@@ -52,19 +49,19 @@ struct Ping;
 struct Look;
 
 #[handler]
-async fn ping(_: Ping) -> cqrs_core::Result<(), PingError> {
+async fn ping(_: Ping) -> cqrs_core::HandlerResult<(), PingError> {
     Err(PingError::Closed)?
 }
 #[handler]
-async fn look(_: Look) -> cqrs_core::Result<&'static str, PingError> {
-    Ok("a query's answer is not stored")
+async fn look(_: Look) -> cqrs_core::HandlerResult<&'static str, PingError> {
+    Ok("the output of a query is not stored")
 }
 #[subscriber(group = "notes")]
 async fn note(_: Recorded<Pinged>) -> Result<(), BoxError> {
     Ok(())
 }
-#[projection(name = "card")]
-fn card(_: &Pinged) -> Change<Card> {
+#[projection(name = "ping-count")]
+fn ping_count(_: &Pinged) -> Change<PingCount> {
     Change::none()
 }
 #[projector(name = "table")]
@@ -72,8 +69,8 @@ async fn table(_: Recorded<Pinged>, _: &mut dyn Tx) -> Result<(), BoxError> {
     Ok(())
 }
 #[publish]
-fn pinged(_: &Pinged) -> Option<Told> {
-    Some(Told)
+fn pinged(_: &Pinged) -> Option<PingAnnounced> {
+    Some(PingAnnounced)
 }
 
 fn main() {}

@@ -1,5 +1,5 @@
-//! A module may call its own types what std calls its own.
-use cqrs_core::{Command, DomainError, Event, Never, View, handler};
+//! A module may define types with the names of types in the prelude.
+use cqrs_core::{Command, DomainError, Event, Infallible, View, handler};
 use serde::{Deserialize, Serialize};
 
 #[allow(dead_code)]
@@ -14,7 +14,7 @@ struct Box;
 #[derive(Clone, Serialize, Deserialize, Command)]
 struct Ping;
 #[handler]
-async fn ping(_: Ping) -> cqrs_core::Result<(), Never> {
+async fn ping(_: Ping) -> cqrs_core::HandlerResult<(), Infallible> {
     Ok(())
 }
 #[derive(Clone, Serialize, Deserialize, Event)]
@@ -23,9 +23,9 @@ enum Pinged {
     Once { times: u64 },
 }
 #[derive(Clone, Serialize, Deserialize, View)]
-#[view(name = "card", key = u64)]
+#[view(name = "offer", key = u64)]
 #[index(newest(-opened))]
-struct Card {
+struct Offer {
     opened: i64,
 }
 #[derive(Debug, thiserror::Error, DomainError)]

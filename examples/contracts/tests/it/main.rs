@@ -1,6 +1,6 @@
-//! Is what `proto/` promises what the services speak?
+//! Tests of the contracts in `proto/`.
 
 #[cfg(feature = "events")]
-mod events; // each event, as cqrs-core tells and hears it
-mod promised; // every field, enum value, rpc and event, against a checked in list
-mod wire; // bytes as the original's peers send and expect them
+mod events; // publishing and subscribing with cqrs-core
+mod promised; // fields, enum values, methods and events against a golden list
+mod wire; // compatibility with the wire format of the original

@@ -1,4 +1,5 @@
-//! Bytes written by hand from the original's field numbers: tag = number << 3 | (0 varint, 2 length-delimited).
+//! Tests of the wire format, with bytes written by hand from the original's field numbers:
+//! tag = number << 3 | (0 varint, 2 length-delimited).
 use contracts::v1::{
     message::{CounselMessageCreated, UserUpdated},
     model::{AuthChannel, Counsel, CounselMessage, CounselMessageReaction, Gender, Mbti, User, UserProfile},
@@ -10,7 +11,7 @@ use contracts::v1::{
 use prost::Message;
 use std::fmt::Debug;
 
-/// Both directions: what an original peer sends is read, and what it expects is what is written.
+/// Checks both directions: decoding the bytes of the original, and encoding to the same bytes.
 #[track_caller]
 fn same<M: Message + Default + PartialEq + Debug>(bytes: &[u8], message: M) {
     assert_eq!(M::decode(bytes).unwrap(), message);
@@ -18,7 +19,7 @@ fn same<M: Message + Default + PartialEq + Debug>(bytes: &[u8], message: M) {
 }
 
 #[test]
-fn a_user_has_a_gap_at_4() {
+fn field_4_of_a_user_is_skipped() {
     let user = User {
         id: "1".into(),
         nickname: "n".into(),
@@ -27,12 +28,12 @@ fn a_user_has_a_gap_at_4() {
         ..User::default()
     };
     same(b"\x0a\x011\x12\x01n\x2a\x01c\x32\x01u", user.clone());
-    let with_progress = b"\x0a\x011\x12\x01n\x22\x02\x08\x01\x2a\x01c\x32\x01u"; // the oldest peers still send 4
+    let with_progress = b"\x0a\x011\x12\x01n\x22\x02\x08\x01\x2a\x01c\x32\x01u"; // the oldest peers still send field 4
     assert_eq!(User::decode(&with_progress[..]).unwrap(), user);
 }
 
 #[test]
-fn a_profile_carries_enums_as_numbers() {
+fn enums_of_a_profile_are_numbers() {
     let profile = UserProfile {
         gender: Gender::Female.into(),
         birthday: "1999-01-01".into(),
@@ -44,7 +45,7 @@ fn a_profile_carries_enums_as_numbers() {
 }
 
 #[test]
-fn a_value_that_came_later_is_kept() {
+fn an_unknown_enum_value_is_preserved() {
     let message = CounselMessage::decode(&b"\x30\x63"[..]).unwrap();
     assert_eq!(message.reaction, Some(99));
     assert_eq!(message.reaction(), CounselMessageReaction::Unspecified);
@@ -52,7 +53,7 @@ fn a_value_that_came_later_is_kept() {
 }
 
 #[test]
-fn an_optional_field_that_is_empty_is_not_absent() {
+fn an_empty_optional_field_is_not_absent() {
     same(b"\x0a\x01u\x12\x00\x28\x00", {
         UpdateUserRequest { user_id: "u".into(), nickname: Some("".into()), gender: Some(0), ..Default::default() }
     });
@@ -60,7 +61,7 @@ fn an_optional_field_that_is_empty_is_not_absent() {
 }
 
 #[test]
-fn a_counsel_of_the_original() {
+fn a_counsel_has_the_bytes_of_the_original() {
     same(b"\x0a\x011\x12\x012\x1a\x013\x22\x02hi\x2a\x01t\x32\x014\x3a\x01c\x42\x01u", {
         Counsel {
             id: "1".into(),
@@ -77,7 +78,7 @@ fn a_counsel_of_the_original() {
 }
 
 #[test]
-fn what_was_added_is_absent_from_the_original() {
+fn added_fields_are_absent_in_messages_of_the_original() {
     same(b"\x0a\x0242", ReserveTokensRequest { user_id: "42".into(), reservation_id: None });
     same(b"\x08\x06\x10\x07\x18\x01", {
         ReserveTokensResponse {
@@ -100,7 +101,7 @@ fn what_was_added_is_absent_from_the_original() {
 }
 
 #[test]
-fn a_bubble_counsel_of_the_original() {
+fn an_opening_with_a_bubble_has_the_bytes_of_the_original() {
     same(b"\x0a\x011\x12\x012\x1a\x013\x20\x02", {
         CreateCounselRequest {
             user_id: "1".into(),
@@ -114,8 +115,8 @@ fn a_bubble_counsel_of_the_original() {
 }
 
 #[test]
-fn an_original_peer_skips_what_was_added() {
-    /// The original's request, which knows field 1 only.
+fn a_peer_of_the_original_skips_added_fields() {
+    /// The request of the original, which has only field 1.
     #[derive(Clone, PartialEq, prost::Message)]
     struct Original {
         #[prost(string, tag = "1")]
@@ -126,7 +127,7 @@ fn an_original_peer_skips_what_was_added() {
 }
 
 #[test]
-fn events_of_the_original() {
+fn events_have_the_bytes_of_the_original() {
     same(b"\x0a\x011\x10\x02\x1a\x01t", {
         UserUpdated { user_id: "1".into(), auth_channel: AuthChannel::Kakao.into(), occurred_at: "t".into() }
     });

@@ -1,15 +1,18 @@
-//! What can be done, one file per use case.
+//! The use cases, one file for each command and query.
 //!
 //! A person opens a counsel ([`CreateCounsel`](commands::CreateCounsel), or
-//! [`CreateCounselFromBubble`](commands::CreateCounselFromBubble)) and says something in it
-//! ([`AskCounselor`](commands::AskCounselor)). A responder, outside every unit of work, composes what the counsellor says
-//! ([`ComposeReply`](queries::ComposeReply)), which is kept ([`RecordReply`](commands::RecordReply)), or else given up
-//! ([`FailReply`](commands::FailReply)). [`flows`] put these in order. The person may react to a reply
-//! ([`ReactMessage`](commands::ReactMessage)). Tones, counsellors, bubbles and prompts come with the program, as commands at start.
-//! Whatever is read comes from the views that [`projections`] keep; what others hear is in [`published`].
+//! [`CreateCounselFromBubble`](commands::CreateCounselFromBubble)) and sends a message in it
+//! ([`AskCounselor`](commands::AskCounselor)). A responder composes the reply outside any unit of work
+//! ([`ComposeReply`](queries::ComposeReply)). The reply is stored ([`RecordReply`](commands::RecordReply)), or the
+//! attempt is
+//! given up ([`FailReply`](commands::FailReply)). The [`processes`] run these steps in order. The person may react to
+//! a reply
+//! ([`ReactMessage`](commands::ReactMessage)). Tones, counsellors, bubbles and prompts come with the program, as
+//! commands at start.
+//! Queries read the views that the [`projections`] maintain; integration events are in [`published`].
 pub mod commands;
-pub mod flows;
 pub mod ports;
+pub mod processes;
 pub mod projections;
 pub mod published;
 pub mod queries;
@@ -17,7 +20,7 @@ pub mod queries;
 use cqrs_core::Error;
 use std::fmt::Display;
 
-/// There is none, or none for this person: the two must not be told apart.
+/// The error for an absent object and for somebody else's: a caller must not be able to distinguish the two.
 pub(crate) fn not_found<E>(kind: &'static str, id: impl Display) -> Error<E> {
     Error::NotFound { kind, id: id.to_string() }
 }

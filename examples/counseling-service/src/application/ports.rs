@@ -1,48 +1,46 @@
-//! What the application needs of the world.
+//! The ports: interfaces that the application needs and the infrastructure implements.
 use crate::domain::counsel::Speaker;
 use async_trait::async_trait;
 
-/// Whoever composes what a counsellor says: a language model, or something that needs no network.
+/// Composes the counsellor's replies: a language model, or a table that needs no network.
 ///
-/// Called outside every unit of work. What it says must be there within 25 seconds: the app cuts it off then.
+/// Called outside any unit of work. A reply must arrive within 25 seconds, after which the application cancels the
+/// call.
 #[async_trait]
 pub trait Responder: Send + Sync {
-    /// The counsellor's next words.
+    /// Returns the counsellor's next message.
     ///
     /// # Errors
-    /// Why there are none.
+    /// Returns the cause when there is no reply.
     async fn respond(&self, prompt: &Prompt) -> Result<String, NoReply>;
 }
 
-/// All that a responder is told.
+/// The input of a responder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prompt {
-    /// The counsellor's name.
     pub counselor: String,
-    /// Who the counsellor is.
+    /// The prompt that describes the counsellor.
     pub persona: String,
-    /// How they speak.
+    /// The prompt that describes the style of speech.
     pub tone: String,
-    /// What this stage of the counsel is about.
+    /// The prompt with the subject of the current technique.
     pub context: String,
-    /// What the counsellor does in it.
+    /// The prompt with the counsellor's task in the current technique.
     pub instruction: String,
-    /// What was said before, oldest first; the last part of it when it is long.
+    /// Earlier messages, oldest first; only the latest ones of a long counsel.
     pub history: Vec<Turn>,
-    /// What the person says now.
+    /// The message to reply to.
     pub message: String,
 }
 
-/// One thing said.
+/// One earlier message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turn {
-    /// By whom.
     pub by: Speaker,
-    /// What.
     pub text: String,
 }
 
-/// Why there is no reply: for people who read logs, without anything that was said and without any key.
+/// The cause of a missing reply, for the log. It contains neither message texts nor keys.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NoReply(pub String);

@@ -1,9 +1,9 @@
-//! What this context tells others. All of it concerns one person, and is kept in order by their id.
+//! The integration events of this context. Each concerns one person, and their id is the key that keeps the order.
 use crate::domain::counsel::{CounselEvent, ExchangeEvent, MessageEvent, Speaker};
 use contracts::v1::message::{CounselCreated, CounselMessageCreated, CounselReplied, CounselReplyFailed};
 use cqrs_core::{Recorded, Timestamp, publish};
 
-/// A time as all contracts write it: ISO-8601, UTC.
+/// Formats a time as the contracts do: ISO-8601, UTC.
 pub fn iso(at: Timestamp) -> String {
     at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
 }
@@ -19,21 +19,21 @@ fn counsel_created(event: &Recorded<CounselEvent>) -> Option<CounselCreated> {
     })
 }
 
-/// Whoever spoke. It costs nothing: a token is spent by the reply.
+/// Published for the messages of both speakers. It consumes no token; the reply does.
 #[publish]
 fn counsel_message_created(event: &Recorded<MessageEvent>) -> Option<CounselMessageCreated> {
-    let MessageEvent::Said(said) = &event.event else { return None };
+    let MessageEvent::Sent(sent) = &event.event else { return None };
     Some(CounselMessageCreated {
-        counsel_message_id: said.id.to_string(),
-        counsel_id: said.counsel.to_string(),
-        user_id: said.user.to_string(),
-        message: said.text.clone(),
-        is_user_message: said.by == Speaker::Person,
+        counsel_message_id: sent.id.to_string(),
+        counsel_id: sent.counsel.to_string(),
+        user_id: sent.user.to_string(),
+        message: sent.text.clone(),
+        is_user_message: sent.by == Speaker::Person,
         occurred_at: iso(event.at),
     })
 }
 
-/// Spends the token that is held for the exchange.
+/// Makes the user service consume the token that is held for the exchange.
 #[publish]
 fn counsel_replied(event: &Recorded<ExchangeEvent>) -> Option<CounselReplied> {
     let ExchangeEvent::Replied { id, counsel, user, reply } = &event.event else { return None };
@@ -46,7 +46,7 @@ fn counsel_replied(event: &Recorded<ExchangeEvent>) -> Option<CounselReplied> {
     })
 }
 
-/// Gives the token back that is held for this attempt.
+/// Makes the user service release the token that is held for this attempt.
 #[publish]
 fn counsel_reply_failed(event: &Recorded<ExchangeEvent>) -> Option<CounselReplyFailed> {
     let ExchangeEvent::Failed { id, counsel, user, attempt, reason } = &event.event else { return None };

@@ -1,4 +1,4 @@
-//! The rules: no waiting, no input or output, no refusal that is not a rule.
+//! The domain rules: without async, I/O or a clock. Every error here is a domain rule.
 pub mod counsel;
 pub mod counselor;
 pub mod prompt;

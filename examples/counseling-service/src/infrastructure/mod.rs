@@ -1,4 +1,4 @@
-//! The world: what answers the application's ports. The whole wiring is on this screen.
+//! The infrastructure layer: the implementations of the application's ports, and the wiring.
 mod bounded;
 mod offline_responder;
 #[cfg(feature = "openai")]
@@ -19,18 +19,18 @@ use crate::{
     },
 };
 use bounded::Bounded;
-use cqrs_core::{App, Rows};
+use cqrs_core::{AppBuilder, StateStored};
 use std::sync::Arc;
 
-/// Wires the service: its handlers, how its aggregates are kept, who answers its ports.
-pub fn provide(app: App, responder: Arc<dyn Responder>) -> App {
+/// Registers the service's handlers, the persistence of its aggregates, and its responder.
+pub fn provide(app: AppBuilder, responder: Arc<dyn Responder>) -> AppBuilder {
     app.discover(crate::CONTEXT)
-        .aggregate(Rows::<Counsel>::new())
-        .aggregate(Rows::<CounselMessage>::new())
-        .aggregate(Rows::<Exchange>::new())
-        .aggregate(Rows::<Counselor>::new())
-        .aggregate(Rows::<Bubble>::new())
-        .aggregate(Rows::<Tone>::new())
-        .aggregate(Rows::<PromptVersion>::new())
+        .aggregate(StateStored::<Counsel>::new())
+        .aggregate(StateStored::<CounselMessage>::new())
+        .aggregate(StateStored::<Exchange>::new())
+        .aggregate(StateStored::<Counselor>::new())
+        .aggregate(StateStored::<Bubble>::new())
+        .aggregate(StateStored::<Tone>::new())
+        .aggregate(StateStored::<PromptVersion>::new())
         .provide::<dyn Responder>(Arc::new(Bounded(responder)))
 }

@@ -1,4 +1,4 @@
-//! A responder that asks a language model, over the chat completions that OpenAI made common.
+//! A responder that calls a language model through the OpenAI chat completions API.
 #[cfg(test)]
 mod tests;
 
@@ -12,45 +12,45 @@ use reqwest::{Client, StatusCode, Url, redirect};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// More than any reply takes; what is longer is not one.
+/// The size limit of a response body, in bytes. A longer body is not a reply.
 const LARGEST: usize = 1 << 20;
-/// Before asking again.
+/// The pause before a retry.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Which model, and how it is asked.
+/// The model and the way to call it.
 #[derive(Debug, Clone)]
 pub struct OpenAiConfig {
-    /// Where the API is, such as `https://api.openai.com/v1`.
+    /// The base URL of the API, such as `https://api.openai.com/v1`.
     pub url: String,
-    /// The key to it, if it wants one.
+    /// The API key, when the API requires one.
     pub key: Option<Secret>,
-    /// Which model. Default: `gpt-4o-mini`.
+    /// The model's name. Default: `gpt-4o-mini`.
     pub model: String,
-    /// How long it may take each time it is asked. Default: 12 s, so that it can be asked twice.
+    /// The time limit of one call. Default: 12 s, which leaves time for two calls.
     pub timeout: Duration,
-    /// How often it is asked again when it cannot be reached, takes too long, is busy or broken. Default: once.
+    /// The number of retries when the model is unreachable, too slow, overloaded or failing. Default: 1.
     pub retries: u32,
 }
 impl OpenAiConfig {
-    /// With the defaults of all that has one.
+    /// Creates a configuration with default values.
     pub fn new(url: impl Into<String>) -> Self {
         let (model, timeout) = ("gpt-4o-mini".to_owned(), Duration::from_secs(12));
         OpenAiConfig { url: url.into(), key: None, model, timeout, retries: 1 }
     }
 }
 
-/// Why there is no such responder.
+/// The error of creating the responder.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenAiError {
-    /// Not something to send requests to.
+    /// The URL is not usable for requests.
     #[error("a URL http://... or https://... without a user")]
     Url,
-    /// The machine has no certificates to believe, for example.
+    /// The HTTP client cannot be built, for example because the machine has no trusted certificates.
     #[error("a machine that can use TLS: {0}")]
     Client(String),
 }
 
-/// Asks a language model.
+/// Gets replies from a language model.
 #[derive(Debug)]
 pub struct OpenAiResponder {
     client: Client,
@@ -58,17 +58,17 @@ pub struct OpenAiResponder {
     config: OpenAiConfig,
 }
 impl OpenAiResponder {
-    /// Connects to nothing yet.
+    /// Creates the responder. It does not connect yet.
     ///
     /// # Errors
-    /// The URL is none, or the machine cannot use TLS.
+    /// Fails when the URL is not usable, or when the machine cannot use TLS.
     pub fn new(config: OpenAiConfig) -> Result<Self, OpenAiError> {
-        let url = Url::parse(&config.url).ok().filter(|it| matches!(it.scheme(), "http" | "https"));
-        // The key has a place of its own, where nobody shows it.
-        let url = url.filter(|it| it.username().is_empty() && it.password().is_none());
+        let url = Url::parse(&config.url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        // Credentials in the URL would show in logs; the key has its own field.
+        let url = url.filter(|url| url.username().is_empty() && url.password().is_none());
         let mut endpoint = url.ok_or(OpenAiError::Url)?;
         endpoint.path_segments_mut().map_err(|()| OpenAiError::Url)?.pop_if_empty().extend(["chat", "completions"]);
-        // Another part of the program may have chosen a provider already; any will do.
+        // The program may have installed a provider already; any provider works.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().timeout(config.timeout).redirect(redirect::Policy::none());
         let client = client.build().map_err(|error| OpenAiError::Client(error.to_string()))?;
@@ -94,11 +94,11 @@ impl OpenAiResponder {
             }
         }
         let answer: Option<Answer> = serde_json::from_slice(&body).ok();
-        let content = answer.and_then(|it| it.choices.into_iter().next()?.message.content);
+        let content = answer.and_then(|answer| answer.choices.into_iter().next()?.message.content);
         content.ok_or_else(|| Refusal { why: "the model's answer cannot be read".to_owned(), again: true })
     }
 
-    /// Without the URL, which may hold a key.
+    /// Describes a failed call without the URL, which may contain a key.
     fn lost(&self, error: &reqwest::Error) -> Refusal {
         let why = match error.is_timeout() {
             true => format!("the model took longer than {:?}", self.config.timeout),
@@ -108,7 +108,7 @@ impl OpenAiResponder {
     }
 }
 
-/// Why one question got no answer, and whether another may.
+/// The cause of a failed call, and whether a retry may succeed.
 struct Refusal {
     why: String,
     again: bool,
@@ -146,14 +146,14 @@ struct Answer {
 }
 #[derive(Deserialize)]
 struct Choice {
-    message: Said,
+    message: AnswerMessage,
 }
 #[derive(Deserialize)]
-struct Said {
+struct AnswerMessage {
     content: Option<String>,
 }
 
-/// Who the counsellor is, what was said, what is said now.
+/// Builds the system prompt, the history and the new message.
 fn messages(prompt: &Prompt) -> Vec<Message> {
     let Prompt { persona, tone, context, instruction, .. } = prompt;
     let system = format!(
@@ -161,7 +161,8 @@ fn messages(prompt: &Prompt) -> Vec<Message> {
          <Instruction>\n{instruction}\n</Instruction>\n<Tone>\n{tone}\n</Tone>"
     );
     let role = |by| if by == Speaker::Person { "user" } else { "assistant" };
-    let history = prompt.history.iter().map(|it| Message { role: role(it.by), content: it.text.clone() });
+    let history =
+        prompt.history.iter().map(|earlier| Message { role: role(earlier.by), content: earlier.text.clone() });
     let mut messages = vec![Message { role: "system", content: system }];
     messages.extend(history);
     messages.push(Message { role: "user", content: prompt.message.clone() });

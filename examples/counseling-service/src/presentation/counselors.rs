@@ -1,4 +1,4 @@
-//! `CounselorService`: who there is to talk to, the same for everybody. One method, one query, one answer.
+//! `CounselorService`: the catalogue of counsellors, the same for all callers. Each method is one query.
 use super::{call::Call, parse::BadRequest};
 use crate::application::queries::{
     FindBubbleById, FindBubbles, FindCounselorById, FindCounselors, FindRandomBubble, FindToneById, FindTones,
@@ -9,13 +9,13 @@ use contracts::v1::service::{
     FindRandomBubbleResponse, FindToneByIdRequest, FindToneByIdResponse, FindTonesRequest, FindTonesResponse,
     counselor_service_server::CounselorService,
 };
-use cqrs_core::{Dispatch, DomainError, Handled, Running};
+use cqrs_core::{App, Dispatch, DomainError, Handled};
 use tonic::{Request, Response, Status};
 
-pub(super) struct Counselors(pub(super) Running);
+pub(super) struct Counselors(pub(super) App);
 
 impl Counselors {
-    /// Parses it and sends it on.
+    /// Parses the request and sends the query.
     async fn ask<M, Q>(&self, request: Request<M>) -> Result<Q::Output, Status>
     where
         Q: Handled<Error: DomainError> + TryFrom<M, Error = BadRequest>,
@@ -35,7 +35,7 @@ impl CounselorService for Counselors {
     ) -> Result<Response<FindCounselorsResponse>, Status> {
         let found = self.ask::<_, FindCounselors>(request).await?;
         let counselors = found.items.into_iter().map(Into::into).collect();
-        Ok(Response::new(FindCounselorsResponse { counselors, next: found.next.map(|it| it.to_string()) }))
+        Ok(Response::new(FindCounselorsResponse { counselors, next: found.next.map(|cursor| cursor.to_string()) }))
     }
     async fn find_counselor_by_id(
         &self,
@@ -50,7 +50,7 @@ impl CounselorService for Counselors {
     ) -> Result<Response<FindBubblesResponse>, Status> {
         let found = self.ask::<_, FindBubbles>(request).await?;
         let bubbles = found.items.into_iter().map(Into::into).collect();
-        Ok(Response::new(FindBubblesResponse { bubbles, next: found.next.map(|it| it.to_string()) }))
+        Ok(Response::new(FindBubblesResponse { bubbles, next: found.next.map(|cursor| cursor.to_string()) }))
     }
     async fn find_bubble_by_id(
         &self,
@@ -69,7 +69,7 @@ impl CounselorService for Counselors {
     async fn find_tones(&self, request: Request<FindTonesRequest>) -> Result<Response<FindTonesResponse>, Status> {
         let found = self.ask::<_, FindTones>(request).await?;
         let tones = found.items.into_iter().map(Into::into).collect();
-        Ok(Response::new(FindTonesResponse { tones, next: found.next.map(|it| it.to_string()) }))
+        Ok(Response::new(FindTonesResponse { tones, next: found.next.map(|cursor| cursor.to_string()) }))
     }
     async fn find_tone_by_id(
         &self,

@@ -1,26 +1,26 @@
-//! `CounselService`: one method, one command, query or flow, one answer.
+//! `CounselService`: each method is one command, query or process.
 use super::{
-    call::{Call, answer, to_its_end},
+    call::{Call, respond, run_to_completion},
     parse::{BadRequest, id, part},
     requests::{exchange, reaction},
 };
 use crate::{
     application::{
         commands::{AskCounselor, ReactMessage},
-        flows::{OpenCounsel, open_counsel, send_message},
+        processes::{OpenCounsel, open_counsel, send_message},
         queries::{FindCounselById, FindCounsels, FindMessages},
     },
-    domain::counsel::Words,
+    domain::counsel::MessageText,
 };
 use contracts::v1::service::{
     CreateCounselRequest, CreateCounselResponse, CreateMessageRequest, CreateMessageResponse, FindCounselByIdRequest,
     FindCounselByIdResponse, FindCounselsRequest, FindCounselsResponse, FindMessagesRequest, FindMessagesResponse,
     ReactMessageRequest, ReactMessageResponse, counsel_service_server::CounselService,
 };
-use cqrs_core::Running;
+use cqrs_core::{App, Committed};
 use tonic::{Request, Response, Status};
 
-pub(super) struct Counsels(pub(super) Running);
+pub(super) struct Counsels(pub(super) App);
 
 #[tonic::async_trait]
 impl CounselService for Counsels {
@@ -31,15 +31,15 @@ impl CounselService for Counsels {
         let call = Call::read(&request)?;
         let how = OpenCounsel::try_from(request.into_inner())?;
         let app = match &how {
-            OpenCounsel::Greeted(it) => call.acts_for(it.user)?.one(&self.0),
-            OpenCounsel::FromBubble(it) => call.acts_for(it.user)?.flow(&self.0),
+            OpenCounsel::Greeted(command) => call.acts_for(command.user)?.one(&self.0),
+            OpenCounsel::FromBubble(command) => call.acts_for(command.user)?.process(&self.0),
         };
-        let begun = to_its_end(async move { open_counsel(&app, how).await }).await??;
+        let opened = run_to_completion(async move { open_counsel(&app, how).await }).await??;
         let message = CreateCounselResponse {
-            counsel: Some(begun.counsel.into()),
-            counsel_messages: begun.messages.into_iter().map(Into::into).collect(),
+            counsel: Some(opened.counsel.into()),
+            counsel_messages: opened.messages.into_iter().map(Into::into).collect(),
         };
-        Ok(answer(&self.0, message, begun.position))
+        Ok(respond(&self.0, message, opened.position))
     }
 
     async fn find_counsels(
@@ -50,7 +50,7 @@ impl CounselService for Counsels {
         let query = FindCounsels::try_from(request.into_inner())?;
         let found = call.acts_for(query.user)?.one(&self.0).send(query).await?;
         let counsels = found.items.into_iter().map(Into::into).collect();
-        Ok(Response::new(FindCounselsResponse { counsels, next: found.next.map(|it| it.to_string()) }))
+        Ok(Response::new(FindCounselsResponse { counsels, next: found.next.map(|cursor| cursor.to_string()) }))
     }
 
     async fn find_counsel_by_id(
@@ -72,14 +72,14 @@ impl CounselService for Counsels {
         let (user, request) = (call.user()?, request.into_inner());
         let counsel = id(&request.counsel_id, BadRequest::CounselId)?;
         let exchange = exchange(request.exchange_id.as_deref())?;
-        let words = Words::parse(&request.message).map_err(BadRequest::Counsel)?;
-        let (app, message) = (call.flow(&self.0), AskCounselor { counsel, user, exchange, words });
-        let answered = to_its_end(async move { send_message(&app, message).await }).await??;
+        let text = MessageText::parse(&request.message).map_err(BadRequest::Counsel)?;
+        let (app, message) = (call.process(&self.0), AskCounselor { counsel, user, exchange, text });
+        let result = run_to_completion(async move { send_message(&app, message).await }).await??;
         let message = CreateMessageResponse {
-            created_counsel_message: Some(answered.question.into()),
-            counselor_response_message: Some(answered.reply.into()),
+            created_counsel_message: Some(result.question.into()),
+            counselor_response_message: Some(result.reply.into()),
         };
-        Ok(answer(&self.0, message, answered.position))
+        Ok(respond(&self.0, message, result.position))
     }
 
     async fn find_messages(
@@ -92,7 +92,7 @@ impl CounselService for Counsels {
         let part = part(request.after.as_deref(), request.limit)?;
         let found = call.one(&self.0).send(FindMessages { counsel, user, part }).await?;
         let counsel_messages = found.items.into_iter().map(Into::into).collect();
-        Ok(Response::new(FindMessagesResponse { counsel_messages, next: found.next.map(|it| it.to_string()) }))
+        Ok(Response::new(FindMessagesResponse { counsel_messages, next: found.next.map(|cursor| cursor.to_string()) }))
     }
 
     async fn react_message(
@@ -103,7 +103,8 @@ impl CounselService for Counsels {
         let (user, request) = (call.user()?, request.get_ref());
         let message = id(&request.message_id, BadRequest::MessageId)?;
         let reaction = reaction(request.reaction())?;
-        let (card, position) = call.one(&self.0).send_at(ReactMessage { message, user, reaction }).await?;
-        Ok(answer(&self.0, ReactMessageResponse { counsel_message: Some(card.into()) }, position))
+        let command = ReactMessage { message, user, reaction };
+        let Committed { output: entry, position } = call.one(&self.0).send_committed(command).await?;
+        Ok(respond(&self.0, ReactMessageResponse { counsel_message: Some(entry.into()) }, position))
     }
 }

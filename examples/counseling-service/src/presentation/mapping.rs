@@ -1,7 +1,7 @@
-//! Views as the messages of the contract.
+//! Conversions from views to the messages of the contract.
 use crate::{
     application::{
-        projections::{BubbleCard, CounselCard, CounselorCard, MessageCard, ToneCard},
+        projections::{BubbleSummary, CounselSummary, CounselorProfile, MessageEntry, ToneSummary},
         published::iso,
     },
     domain::{
@@ -11,8 +11,8 @@ use crate::{
 };
 use contracts::v1::model;
 
-impl From<CounselCard> for model::Counsel {
-    fn from(it: CounselCard) -> Self {
+impl From<CounselSummary> for model::Counsel {
+    fn from(it: CounselSummary) -> Self {
         model::Counsel {
             id: it.id.to_string(),
             counselor_id: it.counselor.to_string(),
@@ -27,18 +27,18 @@ impl From<CounselCard> for model::Counsel {
     }
 }
 
-impl From<MessageCard> for model::CounselMessage {
-    fn from(MessageCard { said, reaction, .. }: MessageCard) -> Self {
+impl From<MessageEntry> for model::CounselMessage {
+    fn from(MessageEntry { sent, reaction, .. }: MessageEntry) -> Self {
         model::CounselMessage {
-            id: said.id.to_string(),
-            counsel_id: said.counsel.to_string(),
-            message: said.text,
-            is_user_message: said.by == Speaker::Person,
+            id: sent.id.to_string(),
+            counsel_id: sent.counsel.to_string(),
+            message: sent.text,
+            is_user_message: sent.by == Speaker::Person,
             reacted_at: reaction.map(|(_, at)| iso(at)),
             reaction: reaction.map(|(reaction, _)| i32::from(reaction_of(reaction))),
-            counsel_technique_id: said.technique.to_string(),
-            created_at: iso(said.at),
-            updated_at: iso(reaction.map_or(said.at, |(_, at)| at)),
+            counsel_technique_id: sent.technique.to_string(),
+            created_at: iso(sent.at),
+            updated_at: iso(reaction.map_or(sent.at, |(_, at)| at)),
             deleted_at: None,
         }
     }
@@ -51,8 +51,8 @@ fn reaction_of(reaction: Reaction) -> model::CounselMessageReaction {
     }
 }
 
-impl From<CounselorCard> for model::Counselor {
-    fn from(it: CounselorCard) -> Self {
+impl From<CounselorProfile> for model::Counselor {
+    fn from(it: CounselorProfile) -> Self {
         let gender = match it.profile.gender {
             Gender::Male => model::CounselorGender::Male,
             Gender::Female => model::CounselorGender::Female,
@@ -72,8 +72,8 @@ impl From<CounselorCard> for model::Counselor {
     }
 }
 
-impl From<BubbleCard> for model::Bubble {
-    fn from(it: BubbleCard) -> Self {
+impl From<BubbleSummary> for model::Bubble {
+    fn from(it: BubbleSummary) -> Self {
         let [first, second] = it.options.map(|option| option.as_str().to_owned());
         model::Bubble {
             id: it.id.to_string(),
@@ -87,8 +87,8 @@ impl From<BubbleCard> for model::Bubble {
     }
 }
 
-impl From<ToneCard> for model::Tone {
-    fn from(it: ToneCard) -> Self {
+impl From<ToneSummary> for model::Tone {
+    fn from(it: ToneSummary) -> Self {
         model::Tone {
             id: it.id.to_string(),
             name: it.name,

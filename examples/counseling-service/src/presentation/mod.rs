@@ -1,4 +1,4 @@
-//! The outside asks: gRPC in, commands and queries on, views as messages back.
+//! The presentation layer: gRPC requests become commands and queries, and views become messages.
 mod call;
 mod counselors;
 mod counsels;
@@ -11,17 +11,17 @@ pub use parse::BadRequest;
 use contracts::v1::service::{
     counsel_service_server::CounselServiceServer, counselor_service_server::CounselorServiceServer,
 };
-use cqrs_core::Running;
+use cqrs_core::App;
+use service_auth::{AuthInterceptor, COUNSELING_SERVICE, Proof, limits::LARGEST_REQUEST};
 use tonic::service::{RoutesBuilder, interceptor::InterceptedService};
-use trust::{COUNSELING_SERVICE, Guard, Proof, limits::LARGEST_REQUEST};
 
-/// Adds this service's gRPC services to those of a server. Who calls must be able to prove it so.
-pub fn grpc(app: &Running, proof: &Proof, routes: &mut RoutesBuilder) {
-    let guard = Guard::new(COUNSELING_SERVICE, proof);
+/// Adds this service's gRPC services to a server's routes. Callers must authenticate as `proof` requires.
+pub fn grpc(app: &App, proof: &Proof, routes: &mut RoutesBuilder) {
+    let interceptor = AuthInterceptor::new(COUNSELING_SERVICE, proof);
     let counsels = CounselServiceServer::new(counsels::Counsels(app.clone()));
     let counselors = CounselorServiceServer::new(counselors::Counselors(app.clone()));
     let (counsels, counselors) =
         (counsels.max_decoding_message_size(LARGEST_REQUEST), counselors.max_decoding_message_size(LARGEST_REQUEST));
-    routes.add_service(InterceptedService::new(counsels, guard.clone()));
-    routes.add_service(InterceptedService::new(counselors, guard));
+    routes.add_service(InterceptedService::new(counsels, interceptor.clone()));
+    routes.add_service(InterceptedService::new(counselors, interceptor));
 }

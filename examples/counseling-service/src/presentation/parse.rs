@@ -1,16 +1,15 @@
-//! Text from outside becomes ids, cursors and limits, or a refusal that names the field.
+//! Parses ids, cursors and limits of requests; an error names the field.
 use crate::{application::queries::Part, domain::counsel::CounselError};
 use cqrs_core::{DomainError, PAGE_LIMIT, grpc};
 use std::str::FromStr;
 use tonic::Status;
 
-/// A list's length when nobody says otherwise.
+/// The default length of a list.
 const USUAL: i32 = 100;
 
-/// Why a message is neither command nor query. It names the field.
+/// The error of an invalid request. It names the field.
 #[derive(Debug, PartialEq, Eq, thiserror::Error, DomainError)]
 #[kind(invalid)]
-#[allow(missing_docs, reason = "the texts say it")]
 pub enum BadRequest {
     #[error("a UUID")]
     #[field("user_id")]
@@ -42,7 +41,7 @@ pub enum BadRequest {
     #[error("1 to {PAGE_LIMIT}")]
     #[field("limit")]
     Limit,
-    #[error("goes with response_option_no")]
+    #[error("required when response_option_no is set")]
     #[field("bubble_id")]
     NoBubble,
     #[error("1 or 2")]
@@ -62,19 +61,19 @@ impl From<BadRequest> for Status {
     }
 }
 
-/// An id, or what is wrong with the field.
+/// Parses an id.
 pub(super) fn id<T: FromStr>(text: &str, wrong: BadRequest) -> Result<T, BadRequest> {
     text.parse().map_err(|_| wrong)
 }
 
-/// An id that may be absent.
+/// Parses an optional id.
 pub(super) fn optional<T: FromStr>(text: Option<&str>, wrong: BadRequest) -> Result<Option<T>, BadRequest> {
     text.map(|text| id(text, wrong)).transpose()
 }
 
-/// Where a list starts and how long it is.
+/// Parses the start and the length of a list.
 pub(super) fn part(after: Option<&str>, limit: Option<i32>) -> Result<Part, BadRequest> {
     let after = optional(after, BadRequest::After)?;
-    let limit = usize::try_from(limit.unwrap_or(USUAL)).ok().filter(|it| (1..=PAGE_LIMIT).contains(it));
+    let limit = usize::try_from(limit.unwrap_or(USUAL)).ok().filter(|limit| (1..=PAGE_LIMIT).contains(limit));
     Ok(Part { after, limit: limit.ok_or(BadRequest::Limit)? })
 }

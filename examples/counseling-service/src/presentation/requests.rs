@@ -1,9 +1,9 @@
-//! Proto messages as queries and flows, or what is wrong with them.
+//! Conversions from request messages to queries and processes.
 use super::parse::{BadRequest, id, optional, part};
 use crate::{
     application::{
         commands::{CreateCounsel, CreateCounselFromBubble},
-        flows::OpenCounsel,
+        processes::OpenCounsel,
         queries::{
             FindBubbleById, FindBubbles, FindCounselorById, FindCounselors, FindCounsels, FindRandomBubble,
             FindToneById, FindTones,
@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 impl TryFrom<service::CreateCounselRequest> for OpenCounsel {
     type Error = BadRequest;
-    /// With a bubble and a choice, or with neither.
+    /// Accepts a bubble and a choice, or neither.
     fn try_from(request: service::CreateCounselRequest) -> Result<Self, BadRequest> {
         let user = id(&request.user_id, BadRequest::UserId)?;
         let counselor = id(&request.counselor_id, BadRequest::CounselorId)?;
@@ -41,13 +41,13 @@ impl TryFrom<service::CreateCounselRequest> for OpenCounsel {
     }
 }
 
-/// The exchange's id; a new one where the client has none, as the original's.
+/// Parses the exchange id. A client of the original Hearlers sends none; it gets a new one.
 pub(super) fn exchange(text: Option<&str>) -> Result<ExchangeId, BadRequest> {
     Ok(optional(text, BadRequest::ExchangeId)?.unwrap_or_else(|| Uuid::now_v7().into()))
 }
 
-pub(super) fn reaction(told: CounselMessageReaction) -> Result<Reaction, BadRequest> {
-    match told {
+pub(super) fn reaction(value: CounselMessageReaction) -> Result<Reaction, BadRequest> {
+    match value {
         CounselMessageReaction::Like => Ok(Reaction::Like),
         CounselMessageReaction::Dislike => Ok(Reaction::Dislike),
         CounselMessageReaction::Unspecified => Err(BadRequest::Reaction),

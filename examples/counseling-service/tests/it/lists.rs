@@ -1,7 +1,7 @@
-//! What is listed: in which order, in which parts, and what there is from the start.
+//! Tests of lists: order, pages, and the seeds.
 use crate::{
     cases,
-    stage::{KIM, LEE, Stage, by},
+    fixture::{Fixture, KIM, LEE, by},
 };
 use contracts::v1::service::{
     CreateCounselRequest, FindBubbleByIdRequest, FindBubblesRequest, FindCounselorByIdRequest, FindCounselorsRequest,
@@ -14,23 +14,23 @@ use uuid::Uuid;
 
 cases![
     counsels_are_listed_newest_first,
-    messages_are_listed_as_they_were_said,
-    a_page_is_asked_for_properly,
-    counsellors_can_be_looked_through,
-    bubbles_belong_to_a_counsellor,
-    tones_are_found_by_their_name,
+    messages_are_listed_in_the_order_of_the_counsel,
+    an_invalid_cursor_or_limit_is_refused,
+    counsellors_are_listed_and_found_by_id_and_tone,
+    bubbles_are_listed_drawn_and_found_per_counsellor,
+    tones_are_found_by_their_exact_name,
     seeding_again_changes_nothing,
 ];
 
-async fn counsels_are_listed_newest_first(stage: Stage) -> anyhow::Result<()> {
-    let all = stage.counselors.clone().find_counselors(FindCounselorsRequest::default()).await?.into_inner();
+async fn counsels_are_listed_newest_first(fixture: Fixture) -> anyhow::Result<()> {
+    let all = fixture.counselors.clone().find_counselors(FindCounselorsRequest::default()).await?.into_inner();
     let mut opened = Vec::new();
     for counselor in [0, 1, 0, 1, 0] {
         let (user_id, counselor_id) = (KIM.to_string(), all.counselors[counselor].id.clone());
-        let counsel = stage.open(CreateCounselRequest { user_id, counselor_id, ..Default::default() }).await?.counsel;
+        let counsel = fixture.open(CreateCounselRequest { user_id, counselor_id, ..Default::default() }).await?.counsel;
         opened.insert(0, counsel.unwrap());
     }
-    let mut client = stage.counsels.clone();
+    let mut client = fixture.counsels.clone();
     let (user_id, limit) = (KIM.to_string(), Some(2));
     let mut request = FindCounselsRequest { user_id: user_id.clone(), limit, ..Default::default() };
     let mut found = Vec::new();
@@ -51,15 +51,16 @@ async fn counsels_are_listed_newest_first(stage: Stage) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn messages_are_listed_as_they_were_said(stage: Stage) -> anyhow::Result<()> {
-    let counsel_id = stage.opened().await?;
+async fn messages_are_listed_in_the_order_of_the_counsel(fixture: Fixture) -> anyhow::Result<()> {
+    let counsel_id = fixture.opened().await?;
     for number in 0..12 {
-        stage.say(&counsel_id, Uuid::now_v7(), &format!("{number}")).await?;
+        fixture.send(&counsel_id, Uuid::now_v7(), &format!("{number}")).await?;
     }
-    let all = stage.messages(&counsel_id).await?;
-    let said: Vec<_> = all.iter().filter(|it| it.is_user_message).map(|it| it.message.parse().unwrap()).collect();
-    assert_eq!((all.len(), said), (25, (0..12).collect::<Vec<u32>>()));
-    let mut client = stage.counsels.clone();
+    let all = fixture.messages(&counsel_id).await?;
+    let sent: Vec<_> =
+        all.iter().filter(|message| message.is_user_message).map(|message| message.message.parse().unwrap()).collect();
+    assert_eq!((all.len(), sent), (25, (0..12).collect::<Vec<u32>>()));
+    let mut client = fixture.counsels.clone();
     let first = FindMessagesRequest { counsel_id: counsel_id.clone(), after: None, limit: Some(20) };
     let first = client.find_messages(by(KIM, first)).await?.into_inner();
     let rest = FindMessagesRequest { counsel_id, after: first.next, limit: None };
@@ -68,8 +69,8 @@ async fn messages_are_listed_as_they_were_said(stage: Stage) -> anyhow::Result<(
     Ok(())
 }
 
-async fn a_page_is_asked_for_properly(stage: Stage) -> anyhow::Result<()> {
-    let counsel_id = stage.opened().await?;
+async fn an_invalid_cursor_or_limit_is_refused(fixture: Fixture) -> anyhow::Result<()> {
+    let counsel_id = fixture.opened().await?;
     let user_id = KIM.to_string();
     for (after, limit, field) in [
         (Some("somewhere".to_owned()), None, "after"),
@@ -82,7 +83,7 @@ async fn a_page_is_asked_for_properly(stage: Stage) -> anyhow::Result<()> {
         let counsels =
             FindCounselsRequest { user_id: user_id.clone(), after: after.clone(), limit, counselor_id: None };
         let tones = FindTonesRequest { after, limit, name: None };
-        let (mut client, mut counselors) = (stage.counsels.clone(), stage.counselors.clone());
+        let (mut client, mut counselors) = (fixture.counsels.clone(), fixture.counselors.clone());
         for answer in [
             client.find_messages(by(KIM, messages)).await.map(drop),
             client.find_counsels(by(KIM, counsels)).await.map(drop),
@@ -96,29 +97,30 @@ async fn a_page_is_asked_for_properly(stage: Stage) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn counsellors_can_be_looked_through(stage: Stage) -> anyhow::Result<()> {
-    let mut client = stage.counselors.clone();
+async fn counsellors_are_listed_and_found_by_id_and_tone(fixture: Fixture) -> anyhow::Result<()> {
+    let mut client = fixture.counselors.clone();
     let all = client.find_counselors(FindCounselorsRequest::default()).await?.into_inner().counselors;
-    let tones: BTreeSet<_> = all.iter().map(|it| &it.tone_id).collect();
+    let tones: BTreeSet<_> = all.iter().map(|counselor| &counselor.tone_id).collect();
     assert!(all.len() >= 3 && tones.len() == all.len());
-    for it in &all {
-        let counselor_id = it.id.clone();
+    for counselor in &all {
+        let counselor_id = counselor.id.clone();
         let found = client.find_counselor_by_id(FindCounselorByIdRequest { counselor_id }).await?.into_inner();
-        assert_eq!(found.counselor.as_ref(), Some(it));
-        let of_tone = FindCounselorsRequest { tone_id: Some(it.tone_id.clone()), ..Default::default() };
-        assert_eq!(client.find_counselors(of_tone).await?.into_inner().counselors.as_slice(), std::slice::from_ref(it));
-        let tone_id = it.tone_id.clone();
+        assert_eq!(found.counselor.as_ref(), Some(counselor));
+        let of_tone = FindCounselorsRequest { tone_id: Some(counselor.tone_id.clone()), ..Default::default() };
+        let found = client.find_counselors(of_tone).await?.into_inner().counselors;
+        assert_eq!(found.as_slice(), std::slice::from_ref(counselor));
+        let tone_id = counselor.tone_id.clone();
         assert!(client.find_tone_by_id(FindToneByIdRequest { tone_id }).await?.into_inner().tone.is_some());
     }
-    let nobody = FindCounselorByIdRequest { counselor_id: Uuid::now_v7().to_string() };
-    assert_eq!(client.find_counselor_by_id(nobody).await.unwrap_err().code(), Code::NotFound);
+    let unknown = FindCounselorByIdRequest { counselor_id: Uuid::now_v7().to_string() };
+    assert_eq!(client.find_counselor_by_id(unknown).await.unwrap_err().code(), Code::NotFound);
     let bad = FindCounselorByIdRequest { counselor_id: "하늘".into() };
     assert_eq!(client.find_counselor_by_id(bad).await.unwrap_err().code(), Code::InvalidArgument);
     Ok(())
 }
 
-async fn bubbles_belong_to_a_counsellor(stage: Stage) -> anyhow::Result<()> {
-    let mut client = stage.counselors.clone();
+async fn bubbles_are_listed_drawn_and_found_per_counsellor(fixture: Fixture) -> anyhow::Result<()> {
+    let mut client = fixture.counselors.clone();
     let all = client.find_counselors(FindCounselorsRequest::default()).await?.into_inner().counselors;
     let (counselor_id, other) = (all[0].id.clone(), all[1].id.clone());
     let of = FindBubblesRequest { counselor_id: counselor_id.clone(), ..Default::default() };
@@ -129,19 +131,19 @@ async fn bubbles_belong_to_a_counsellor(stage: Stage) -> anyhow::Result<()> {
         let random = FindRandomBubbleRequest { counselor_id: counselor_id.clone() };
         drawn.insert(client.find_random_bubble(random).await?.into_inner().bubble.unwrap().id);
     }
-    assert_eq!(drawn, bubbles.iter().map(|it| it.id.clone()).collect());
+    assert_eq!(drawn, bubbles.iter().map(|bubble| bubble.id.clone()).collect());
     let bubble_id = bubbles[0].id.clone();
     let found = FindBubbleByIdRequest { bubble_id: bubble_id.clone(), counselor_id };
     assert_eq!(client.find_bubble_by_id(found).await?.into_inner().bubble.as_ref(), Some(&bubbles[0]));
-    let anothers = FindBubbleByIdRequest { bubble_id, counselor_id: other };
-    assert_eq!(client.find_bubble_by_id(anothers).await.unwrap_err().code(), Code::NotFound);
-    let nobodys = FindRandomBubbleRequest { counselor_id: Uuid::now_v7().to_string() };
-    assert_eq!(client.find_random_bubble(nobodys).await.unwrap_err().code(), Code::NotFound);
+    let of_another = FindBubbleByIdRequest { bubble_id, counselor_id: other };
+    assert_eq!(client.find_bubble_by_id(of_another).await.unwrap_err().code(), Code::NotFound);
+    let of_nobody = FindRandomBubbleRequest { counselor_id: Uuid::now_v7().to_string() };
+    assert_eq!(client.find_random_bubble(of_nobody).await.unwrap_err().code(), Code::NotFound);
     Ok(())
 }
 
-async fn tones_are_found_by_their_name(stage: Stage) -> anyhow::Result<()> {
-    let mut client = stage.counselors.clone();
+async fn tones_are_found_by_their_exact_name(fixture: Fixture) -> anyhow::Result<()> {
+    let mut client = fixture.counselors.clone();
     let all = client.find_tones(FindTonesRequest::default()).await?.into_inner().tones;
     assert!(all.len() >= 3);
     let named = FindTonesRequest { name: Some(all[1].name.clone()), ..Default::default() };
@@ -151,16 +153,16 @@ async fn tones_are_found_by_their_name(stage: Stage) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn seeding_again_changes_nothing(stage: Stage) -> anyhow::Result<()> {
-    let mut client = stage.counselors.clone();
+async fn seeding_again_changes_nothing(fixture: Fixture) -> anyhow::Result<()> {
+    let mut client = fixture.counselors.clone();
     let before = client.find_counselors(FindCounselorsRequest::default()).await?.into_inner();
-    let end = stage.app.storage().horizon().await?;
-    counseling_service::seed(&stage.app).await.map_err(anyhow::Error::from_boxed)?;
-    // Several processes at once, and later than stored answers are kept.
-    stage.world.pass(8 * 24 * 3600);
-    let (one, other) = tokio::join!(counseling_service::seed(&stage.app), counseling_service::seed(&stage.app));
+    let end = fixture.app.storage().high_water_mark().await?;
+    counseling_service::seed(&fixture.app).await.map_err(anyhow::Error::from_boxed)?;
+    // Several processes at once, after the retention of stored responses.
+    fixture.environment.pass(8 * 24 * 3600);
+    let (one, other) = tokio::join!(counseling_service::seed(&fixture.app), counseling_service::seed(&fixture.app));
     one.and(other).map_err(anyhow::Error::from_boxed)?;
-    assert_eq!(stage.app.storage().horizon().await?, end);
+    assert_eq!(fixture.app.storage().high_water_mark().await?, end);
     assert_eq!(client.find_counselors(FindCounselorsRequest::default()).await?.into_inner(), before);
     Ok(())
 }

@@ -1,8 +1,8 @@
-//! Opening a counsel: with a greeting, or from a bubble.
+//! Tests of opening a counsel: with a greeting, or from a bubble.
 use crate::{
     cases,
+    fixture::{Fixture, KIM, LEE, by},
     responder::Step,
-    stage::{KIM, LEE, Stage, by},
 };
 use contracts::v1::service::{CreateCounselRequest, FindBubblesRequest, FindCounselByIdRequest, FindCounselorsRequest};
 use cqrs_core::grpc::header;
@@ -10,24 +10,24 @@ use tonic::{Code, Request};
 use uuid::Uuid;
 
 cases![
-    without_a_bubble_the_counsellor_greets_and_it_costs_nothing,
-    from_a_bubble_it_is_one_exchange,
+    a_counsel_without_a_bubble_starts_with_a_greeting_and_consumes_no_token,
+    a_counsel_from_a_bubble_is_one_exchange,
     the_same_exchange_opens_the_same_counsel,
-    an_opening_without_a_reply_can_be_finished,
+    an_opening_without_a_reply_is_completed_by_a_retry,
     the_same_key_opens_one_counsel,
-    what_cannot_be_opened,
+    an_invalid_opening_is_refused_and_stores_nothing,
 ];
 
-async fn request(stage: &Stage) -> anyhow::Result<CreateCounselRequest> {
-    let counselor_id = stage.counselor().await?;
+async fn request(fixture: &Fixture) -> anyhow::Result<CreateCounselRequest> {
+    let counselor_id = fixture.counselor().await?;
     Ok(CreateCounselRequest { user_id: KIM.to_string(), counselor_id, ..Default::default() })
 }
 
-/// The first bubble of the first counsellor, with its second option.
-async fn from_bubble(stage: &Stage, exchange: Uuid) -> anyhow::Result<(CreateCounselRequest, String, String)> {
-    let request = request(stage).await?;
+/// Builds an opening with the second option of the first counsellor's first bubble.
+async fn from_bubble(fixture: &Fixture, exchange: Uuid) -> anyhow::Result<(CreateCounselRequest, String, String)> {
+    let request = request(fixture).await?;
     let of = FindBubblesRequest { counselor_id: request.counselor_id.clone(), ..Default::default() };
-    let bubble = stage.counselors.clone().find_bubbles(of).await?.into_inner().bubbles.swap_remove(0);
+    let bubble = fixture.counselors.clone().find_bubbles(of).await?.into_inner().bubbles.swap_remove(0);
     let request = CreateCounselRequest {
         bubble_id: Some(bubble.id),
         response_option_no: Some(2),
@@ -37,91 +37,93 @@ async fn from_bubble(stage: &Stage, exchange: Uuid) -> anyhow::Result<(CreateCou
     Ok((request, bubble.question, bubble.response_option2))
 }
 
-async fn without_a_bubble_the_counsellor_greets_and_it_costs_nothing(stage: Stage) -> anyhow::Result<()> {
-    let opened = stage.open(request(&stage).await?).await?;
+async fn a_counsel_without_a_bubble_starts_with_a_greeting_and_consumes_no_token(
+    fixture: Fixture,
+) -> anyhow::Result<()> {
+    let opened = fixture.open(request(&fixture).await?).await?;
     let counsel = opened.counsel.unwrap();
     let greeting = &opened.counsel_messages[..];
-    assert!(matches!(greeting, [it] if !it.is_user_message && it.message.starts_with("안녕하세요")));
+    assert!(matches!(greeting, [message] if !message.is_user_message && message.message.starts_with("안녕하세요")));
     assert_eq!(counsel.last_message.as_ref(), Some(&greeting[0].message));
     assert!(counsel.last_chated_at.is_some() && Uuid::try_parse(&counsel.prompt_version_id).is_ok());
     assert!(Uuid::try_parse(&greeting[0].counsel_technique_id).is_ok());
 
     let find = FindCounselByIdRequest { counsel_id: counsel.id.clone() };
-    let found = stage.counsels.clone().find_counsel_by_id(by(KIM, find)).await?.into_inner();
+    let found = fixture.counsels.clone().find_counsel_by_id(by(KIM, find)).await?.into_inner();
     assert_eq!(found.counsel.as_ref(), Some(&counsel));
-    assert_eq!(stage.messages(&counsel.id).await?, opened.counsel_messages);
-    assert_eq!(stage.responder.count(), 0);
-    let heard = [format!("created by {KIM}"), format!("counselor said {}", greeting[0].message)];
-    assert_eq!(stage.heard().await, heard);
+    assert_eq!(fixture.messages(&counsel.id).await?, opened.counsel_messages);
+    assert_eq!(fixture.responder.count(), 0);
+    let events = [format!("created by {KIM}"), format!("counselor said {}", greeting[0].message)];
+    assert_eq!(fixture.events().await, events);
     Ok(())
 }
 
-async fn from_a_bubble_it_is_one_exchange(stage: Stage) -> anyhow::Result<()> {
+async fn a_counsel_from_a_bubble_is_one_exchange(fixture: Fixture) -> anyhow::Result<()> {
     let exchange = Uuid::now_v7();
-    let (request, question, answer) = from_bubble(&stage, exchange).await?;
-    stage.responder.then(Step::Say("그랬군요."));
-    let opened = stage.open(request).await?;
+    let (request, question, answer) = from_bubble(&fixture, exchange).await?;
+    fixture.responder.then(Step::Say("그랬군요."));
+    let opened = fixture.open(request).await?;
     let counsel = opened.counsel.unwrap();
     assert_eq!(counsel.last_message.as_deref(), Some("그랬군요."));
     let talk = [format!("counselor: {question}"), format!("person: {answer}"), "counselor: 그랬군요.".into()];
-    assert_eq!(stage.talk(&counsel.id).await?, talk);
-    assert_eq!(stage.messages(&counsel.id).await?, opened.counsel_messages);
-    let asked = stage.responder.asked().remove(0);
+    assert_eq!(fixture.talk(&counsel.id).await?, talk);
+    assert_eq!(fixture.messages(&counsel.id).await?, opened.counsel_messages);
+    let asked = fixture.responder.prompts().remove(0);
     assert_eq!((asked.message, asked.history.len(), &asked.history[0].text), (answer.clone(), 1, &question));
-    let heard = [
+    let events = [
         format!("created by {KIM}"),
         format!("counselor said {question}"),
         format!("person said {answer}"),
         "counselor said 그랬군요.".into(),
         format!("replied {exchange}"),
     ];
-    assert_eq!(stage.heard().await, heard);
+    assert_eq!(fixture.events().await, events);
     Ok(())
 }
 
-async fn the_same_exchange_opens_the_same_counsel(stage: Stage) -> anyhow::Result<()> {
-    let (request, ..) = from_bubble(&stage, Uuid::now_v7()).await?;
-    let first = stage.open(request.clone()).await?;
-    assert_eq!(stage.open(request.clone()).await?, first);
-    assert_eq!(stage.responder.count(), 1);
+async fn the_same_exchange_opens_the_same_counsel(fixture: Fixture) -> anyhow::Result<()> {
+    let (request, ..) = from_bubble(&fixture, Uuid::now_v7()).await?;
+    let first = fixture.open(request.clone()).await?;
+    assert_eq!(fixture.open(request.clone()).await?, first);
+    assert_eq!(fixture.responder.count(), 1);
     for other in [
         CreateCounselRequest { response_option_no: Some(1), ..request.clone() },
         CreateCounselRequest { user_id: LEE.to_string(), ..request.clone() },
     ] {
-        assert_eq!(stage.open(other).await.unwrap_err().code(), Code::AlreadyExists);
+        assert_eq!(fixture.open(other).await.unwrap_err().code(), Code::AlreadyExists);
     }
-    // One of the two is later; then the other's counsel is there, answered or being answered.
-    let (request, ..) = from_bubble(&stage, Uuid::now_v7()).await?;
-    let both = tokio::join!(stage.open(request.clone()), stage.open(request.clone()));
+    // The later of the two finds the other's counsel, with its reply or still waiting for it.
+    let (request, ..) = from_bubble(&fixture, Uuid::now_v7()).await?;
+    let both = tokio::join!(fixture.open(request.clone()), fixture.open(request.clone()));
     for one in [both.0, both.1] {
-        assert!(one.as_ref().map_or_else(|it| it.code() == Code::Unavailable, |_| true), "{one:?}");
+        assert!(one.as_ref().map_or_else(|status| status.code() == Code::Unavailable, |_| true), "{one:?}");
     }
-    let of_kim = stage.open(request).await?;
-    assert_eq!(stage.messages(&of_kim.counsel.unwrap().id).await?, of_kim.counsel_messages);
-    assert_eq!(stage.responder.count(), 2);
+    let of_kim = fixture.open(request).await?;
+    assert_eq!(fixture.messages(&of_kim.counsel.unwrap().id).await?, of_kim.counsel_messages);
+    assert_eq!(fixture.responder.count(), 2);
     Ok(())
 }
 
 fn keyed(message: CreateCounselRequest) -> Request<CreateCounselRequest> {
     let mut request = by(message.user_id.parse().unwrap(), message);
-    request.metadata_mut().insert(header::KEY, "k-1".parse().unwrap());
+    request.metadata_mut().insert(header::IDEMPOTENCY_KEY, "k-1".parse().unwrap());
     request
 }
 
-async fn an_opening_without_a_reply_can_be_finished(stage: Stage) -> anyhow::Result<()> {
+async fn an_opening_without_a_reply_is_completed_by_a_retry(fixture: Fixture) -> anyhow::Result<()> {
     let exchange = Uuid::now_v7();
-    let (request, question, answer) = from_bubble(&stage, exchange).await?;
-    stage.responder.then(Step::Fail);
-    // A key along with it changes nothing: an exchange can be resumed, a stored answer cannot.
-    let mut client = stage.counsels.clone();
+    let (request, question, answer) = from_bubble(&fixture, exchange).await?;
+    fixture.responder.then(Step::Fail);
+    // An idempotency key does not matter here: an exchange can be resumed, a stored response cannot.
+    let mut client = fixture.counsels.clone();
     assert_eq!(client.create_counsel(keyed(request.clone())).await.unwrap_err().code(), Code::Unavailable);
-    stage.responder.then(Step::Say("이제 왔어요."));
+    fixture.responder.then(Step::Say("이제 왔어요."));
     let opened = client.create_counsel(keyed(request)).await?.into_inner();
-    let talk: Vec<_> = opened.counsel_messages.iter().map(|it| it.message.clone()).collect();
+    let talk: Vec<_> = opened.counsel_messages.iter().map(|message| message.message.clone()).collect();
     assert_eq!(talk, [question, answer, "이제 왔어요.".into()]);
-    let heard = stage.heard().await;
+    let events = fixture.events().await;
     assert_eq!(
-        heard[3..],
+        events[3..],
         [
             format!("failed {exchange} attempt 1: the model is down"),
             "counselor said 이제 왔어요.".into(),
@@ -131,20 +133,20 @@ async fn an_opening_without_a_reply_can_be_finished(stage: Stage) -> anyhow::Res
     Ok(())
 }
 
-async fn the_same_key_opens_one_counsel(stage: Stage) -> anyhow::Result<()> {
-    let request = request(&stage).await?;
-    let first = stage.counsels.clone().create_counsel(keyed(request.clone())).await?.into_inner();
-    let again = stage.counsels.clone().create_counsel(keyed(request.clone())).await?.into_inner();
+async fn the_same_key_opens_one_counsel(fixture: Fixture) -> anyhow::Result<()> {
+    let request = request(&fixture).await?;
+    let first = fixture.counsels.clone().create_counsel(keyed(request.clone())).await?.into_inner();
+    let again = fixture.counsels.clone().create_counsel(keyed(request.clone())).await?.into_inner();
     assert_eq!(first, again);
     let lees = CreateCounselRequest { user_id: LEE.to_string(), ..request };
-    let lees = stage.counsels.clone().create_counsel(keyed(lees)).await?.into_inner();
+    let lees = fixture.counsels.clone().create_counsel(keyed(lees)).await?.into_inner();
     assert_ne!(lees.counsel.unwrap().id, first.counsel.unwrap().id);
     Ok(())
 }
 
-async fn what_cannot_be_opened(stage: Stage) -> anyhow::Result<()> {
-    let (request, ..) = from_bubble(&stage, Uuid::now_v7()).await?;
-    let all = stage.counselors.clone().find_counselors(FindCounselorsRequest::default()).await?.into_inner();
+async fn an_invalid_opening_is_refused_and_stores_nothing(fixture: Fixture) -> anyhow::Result<()> {
+    let (request, ..) = from_bubble(&fixture, Uuid::now_v7()).await?;
+    let all = fixture.counselors.clone().find_counselors(FindCounselorsRequest::default()).await?.into_inner();
     let (nobody, other) = (Some(Uuid::now_v7().to_string()), all.counselors[1].id.clone());
     let with = |change: fn(&mut CreateCounselRequest)| {
         let mut request = request.clone();
@@ -156,17 +158,17 @@ async fn what_cannot_be_opened(stage: Stage) -> anyhow::Result<()> {
         (CreateCounselRequest { counselor_id: other, ..request.clone() }, Code::NotFound),
         (CreateCounselRequest { bubble_id: nobody.clone(), ..request.clone() }, Code::NotFound),
         (CreateCounselRequest { prompt_version_id: nobody, ..request.clone() }, Code::NotFound),
-        (with(|it| it.user_id = "kim".into()), Code::InvalidArgument),
-        (with(|it| it.response_option_no = Some(3)), Code::InvalidArgument),
-        (with(|it| it.response_option_no = None), Code::InvalidArgument),
-        (with(|it| it.bubble_id = None), Code::InvalidArgument),
-        (with(|it| it.exchange_id = Some("e".into())), Code::InvalidArgument),
+        (with(|request| request.user_id = "kim".into()), Code::InvalidArgument),
+        (with(|request| request.response_option_no = Some(3)), Code::InvalidArgument),
+        (with(|request| request.response_option_no = None), Code::InvalidArgument),
+        (with(|request| request.bubble_id = None), Code::InvalidArgument),
+        (with(|request| request.exchange_id = Some("e".into())), Code::InvalidArgument),
     ] {
-        let refused = stage.open(request.clone()).await.unwrap_err();
+        let refused = fixture.open(request.clone()).await.unwrap_err();
         assert_eq!(refused.code(), code, "{request:?}: {refused}");
     }
-    let for_another = stage.counsels.clone().create_counsel(by(LEE, request)).await.unwrap_err();
+    let for_another = fixture.counsels.clone().create_counsel(by(LEE, request)).await.unwrap_err();
     assert_eq!(for_another.code(), Code::PermissionDenied);
-    assert_eq!((stage.responder.count(), stage.heard().await.len()), (0, 0));
+    assert_eq!((fixture.responder.count(), fixture.events().await.len()), (0, 0));
     Ok(())
 }

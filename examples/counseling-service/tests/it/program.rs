@@ -1,4 +1,4 @@
-//! The program itself, with everything real around it.
+//! Tests of the program with a real database and broker.
 use contracts::v1::service::{FindCounselorsRequest, counselor_service_client::CounselorServiceClient};
 use std::{
     net::TcpListener,
@@ -12,8 +12,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) fn trials() -> Trials {
     Trials::new()
-        .test("says all that is wrong with its configuration", says_what_is_wrong)
-        .test("serves until it is told to stop", serves_until_told)
+        .test("all invalid settings are reported at once", invalid_settings_are_reported)
+        .test("it serves until it receives a signal", it_serves_until_a_signal)
 }
 
 fn program() -> Command {
@@ -22,20 +22,20 @@ fn program() -> Command {
     program
 }
 
-async fn says_what_is_wrong() -> anyhow::Result<()> {
+async fn invalid_settings_are_reported() -> anyhow::Result<()> {
     let mut program = program();
     program.env("HEARLERS_DATABASE", "kim:hunter2@host").env("HEARLERS_RESPONDER_URL", "llm");
     let ended = program.env("HEARLERS_RESPONDER_KEY", "sk-1").output()?;
-    let said = String::from_utf8(ended.stderr)?;
-    assert_eq!(ended.status.code(), Some(2), "{said}");
+    let printed = String::from_utf8(ended.stderr)?;
+    assert_eq!(ended.status.code(), Some(2), "{printed}");
     for name in ["HEARLERS_DATABASE", "HEARLERS_KAFKA", "HEARLERS_RESPONDER_URL", "HEARLERS_INTERNAL_SECRET"] {
-        assert!(said.contains(name), "{said}");
+        assert!(printed.contains(name), "{printed}");
     }
-    assert!(!said.contains("hunter2") && !said.contains("sk-1"), "{said}");
+    assert!(!printed.contains("hunter2") && !printed.contains("sk-1"), "{printed}");
     Ok(())
 }
 
-async fn serves_until_told(postgres: &'static Postgres, kafka: &'static Kafka) -> anyhow::Result<()> {
+async fn it_serves_until_a_signal(postgres: &'static Postgres, kafka: &'static Kafka) -> anyhow::Result<()> {
     let database = postgres.create_database("counseling")?;
     let free = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
     let mut running = Running(
@@ -55,12 +55,12 @@ async fn serves_until_told(postgres: &'static Postgres, kafka: &'static Kafka) -
     };
     assert_eq!(timeout(PATIENCE, visit).await??.into_inner().counselors.len(), 3);
 
-    // Beside the running service, on the same database: nothing is parked.
+    // The operator command works beside the running service, on the same database.
     let mut parked = program();
     parked.args(["--kafka", kafka.bootstrap()]).env("HEARLERS_DATABASE", database.url()).stdout(Stdio::piped());
     let parked = parked.env("HEARLERS_INTERNAL_SECRET", "a secret for tests, 32 bytes long").args(["parked", "list"]);
-    let said = parked.output()?;
-    assert_eq!((said.status.code(), String::from_utf8(said.stdout)?.trim()), (Some(0), "[]"));
+    let output = parked.output()?;
+    assert_eq!((output.status.code(), String::from_utf8(output.stdout)?.trim()), (Some(0), "[]"));
 
     Command::new("kill").arg(running.0.id().to_string()).status()?;
     let ended = timeout(PATIENCE, async {
@@ -71,11 +71,15 @@ async fn serves_until_told(postgres: &'static Postgres, kafka: &'static Kafka) -
             }
         }
     });
-    assert_eq!(ended.await??.and_then(|it| it.code()), Some(0), "a request to end is no failure");
+    assert_eq!(
+        ended.await??.and_then(|status| status.code()),
+        Some(0),
+        "a shutdown signal ends the program with status 0"
+    );
     Ok(())
 }
 
-/// Goes with the test, whatever becomes of it.
+/// A child process that is killed when the test ends.
 struct Running(Child);
 impl Drop for Running {
     fn drop(&mut self) {

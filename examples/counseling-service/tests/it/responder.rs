@@ -1,4 +1,4 @@
-//! A responder that does as told, and counts.
+//! A scripted responder that records its prompts.
 use counseling_service::{
     Responder,
     application::ports::{NoReply, Prompt},
@@ -9,32 +9,32 @@ use std::{
 };
 use tokio::sync::oneshot::Receiver;
 
-/// What it does when asked next.
+/// The behaviour of one call.
 pub(crate) enum Step {
     Fail,
     Say(&'static str),
-    /// Nothing, until it hears what to say.
+    /// Waits until the test sends the reply.
     Wait(Receiver<&'static str>),
 }
 
-/// Does these steps; with none left it counts its replies.
+/// Runs the steps in order. After the last step it replies with the number of the call.
 #[derive(Default)]
 pub(crate) struct Scripted(Mutex<State>);
 #[derive(Default)]
 struct State {
     script: VecDeque<Step>,
-    asked: Vec<Prompt>,
+    prompts: Vec<Prompt>,
 }
 impl Scripted {
     pub(crate) fn then(&self, step: Step) {
         self.state().script.push_back(step);
     }
-    /// What it was asked, in order.
-    pub(crate) fn asked(&self) -> Vec<Prompt> {
-        self.state().asked.clone()
+    /// Returns the received prompts in order.
+    pub(crate) fn prompts(&self) -> Vec<Prompt> {
+        self.state().prompts.clone()
     }
     pub(crate) fn count(&self) -> usize {
-        self.state().asked.len()
+        self.state().prompts.len()
     }
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -45,14 +45,14 @@ impl Responder for Scripted {
     async fn respond(&self, prompt: &Prompt) -> Result<String, NoReply> {
         let (step, count) = {
             let mut state = self.state();
-            state.asked.push(prompt.clone());
-            (state.script.pop_front(), state.asked.len())
+            state.prompts.push(prompt.clone());
+            (state.script.pop_front(), state.prompts.len())
         };
         match step {
             None => Ok(format!("답장 {count}")),
             Some(Step::Say(text)) => Ok(text.to_owned()),
             Some(Step::Fail) => Err(NoReply("the model is down".to_owned())),
-            Some(Step::Wait(words)) => words.await.map(str::to_owned).map_err(|_| NoReply("gone".to_owned())),
+            Some(Step::Wait(reply)) => reply.await.map(str::to_owned).map_err(|_| NoReply("gone".to_owned())),
         }
     }
 }

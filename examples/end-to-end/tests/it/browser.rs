@@ -1,4 +1,4 @@
-//! The flow as a person does it in a real browser.
+//! A user's scenario on the page, in a real browser.
 use anyhow::{Result, ensure};
 use end_to_end::Deployment;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use test_support::Browser;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub(crate) async fn a_person_chats(system: &Deployment, browser: &Browser) -> Result<()> {
+pub(crate) async fn user_chats(system: &Deployment, browser: &Browser) -> Result<()> {
     browser.goto(&format!("{}/", system.base())).await?;
     browser.wait_for("document.body.dataset.ready === 'true'", PATIENCE).await?;
     browser.wait_for("document.querySelector('#tokens').dataset.remaining === '7'", PATIENCE).await?;
@@ -18,11 +18,11 @@ pub(crate) async fn a_person_chats(system: &Deployment, browser: &Browser) -> Re
     browser
         .wait_for("document.querySelectorAll('[data-author=counselor][data-state=sent]').length === 1", PATIENCE)
         .await?;
-    let say = "const input = document.querySelector('#message-input');
+    let send_message = "const input = document.querySelector('#message-input');
         input.value = '오늘 너무 힘들었어요';
         input.dispatchEvent(new Event('input', { bubbles: true }));
         document.querySelector('#message-form').requestSubmit();";
-    browser.eval(say).await?;
+    browser.eval(send_message).await?;
     browser
         .wait_for("document.querySelectorAll('[data-author=counselor][data-state=sent]').length === 2", PATIENCE)
         .await?;
@@ -30,9 +30,9 @@ pub(crate) async fn a_person_chats(system: &Deployment, browser: &Browser) -> Re
     browser.eval("[...document.querySelectorAll('[data-testid=like]')].at(-1).click()").await?;
     let pressed = "[...document.querySelectorAll('[data-testid=like]')].at(-1).getAttribute('aria-pressed') === 'true'";
     browser.wait_for(pressed, PATIENCE).await?;
-    // After a reload everything is still there.
     browser.eval("location.reload()").await?;
     browser.wait_for("document.querySelectorAll('[data-testid=message]').length === 3", PATIENCE).await?;
-    ensure!(browser.complaints().await?.is_empty(), "{:?}", browser.complaints().await?);
+    let complaints = browser.complaints().await?;
+    ensure!(complaints.is_empty(), "the page logged errors: {complaints:?}");
     Ok(())
 }

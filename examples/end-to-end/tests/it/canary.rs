@@ -1,14 +1,15 @@
-//! Secrets are never written: each is a canary here, and nothing that a program writes or answers may hold one.
+//! Secrets are never written: every secret contains a canary here, and no output or response of a program may contain
+//! it.
 use anyhow::{Context, Result, ensure};
 use end_to_end::{Person, Program, free_port};
 use serde_json::json;
 use std::{path::Path, time::Duration};
 use test_support::{Kafka, Postgres};
 
-/// In every secret, and nowhere else.
+/// A part of every secret that occurs nowhere else.
 const CANARY: &str = "canary-7f3a";
 const PATIENCE: Duration = Duration::from_secs(30);
-/// What holds a secret, with what stands around it.
+/// The variables with secrets, each with a pattern for its value.
 const SECRETS: [(&str, &str); 8] = [
     ("HEARLERS_INTERNAL_SECRET", "internal-{}-internal-internal-internal"),
     ("HEARLERS_OPERATOR_SECRET", "operator-{}-operator-operator-operator"),
@@ -24,100 +25,105 @@ const PROGRAMS: [&str; 4] = ["user-service", "counseling-service", "gateway", "h
 fn secrets() -> Vec<(&'static str, String)> {
     SECRETS.iter().map(|(name, text)| (*name, text.replace("{}", CANARY))).collect()
 }
-/// Runs it with these variables until it ends by itself: its exit code, and all that it wrote.
+/// Runs a program with these variables until it ends by itself, and returns its exit code and its output.
 async fn ends(name: &str, arguments: &[&str], variables: &[(&str, String)]) -> Result<(Option<i32>, String)> {
     let folder = tempfile::tempdir()?;
     let log = folder.path().join("log");
     let mut all: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let data = folder.path().join("data").display().to_string();
     all.extend([("RUST_LOG", "trace"), ("HEARLERS_DATA", &data)]);
-    let arguments: Vec<String> = arguments.iter().map(|it| (*it).to_owned()).collect();
+    let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
     let code = Program::start_with(name, &arguments, &all, &log)?.ends(PATIENCE).await?;
-    let wrote = std::fs::read_to_string(&log)?;
-    silent(name, &wrote)?;
-    Ok((code, wrote))
+    let output = std::fs::read_to_string(&log)?;
+    contains_no_secret(name, &output)?;
+    Ok((code, output))
 }
-fn silent(name: &str, wrote: &str) -> Result<()> {
-    let at = wrote.find(CANARY);
-    let around =
-        at.map(|at| wrote.get(at.saturating_sub(200)..).unwrap_or(wrote).chars().take(300).collect::<String>());
-    ensure!(at.is_none(), "{name} wrote a secret: ...{}", around.unwrap_or_default());
+fn contains_no_secret(name: &str, output: &str) -> Result<()> {
+    let found = output.find(CANARY);
+    let context =
+        found.map(|at| output.get(at.saturating_sub(200)..).unwrap_or(output).chars().take(300).collect::<String>());
+    ensure!(found.is_none(), "{name} wrote a secret: ...{}", context.unwrap_or_default());
     Ok(())
 }
 
-pub(crate) async fn is_silent_at_start() -> Result<()> {
-    ensure!(silent("a program", &format!("key: {CANARY}")).is_err(), "a canary that sings is heard");
+pub(crate) async fn no_secret_is_written_at_start() -> Result<()> {
+    let detected = contains_no_secret("a program", &format!("key: {CANARY}")).is_err();
+    ensure!(detected, "the check does not detect a secret");
     for name in PROGRAMS {
-        let (code, wrote) = ends(name, &["--help"], &secrets()).await?;
-        ensure!(code == Some(0) && wrote.contains("HEARLERS_"), "{name}: {wrote}");
+        let (code, output) = ends(name, &["--help"], &secrets()).await?;
+        ensure!(code == Some(0) && output.contains("HEARLERS_"), "{name}: {output}");
     }
-    // Each secret as wrong as it can be: too short, in the wrong place, with the wrong neighbours.
+    // Every secret is invalid: too short, in a place where none is allowed, or combined with a setting that excludes
+    // it.
     let mut wrong: Vec<(&str, String)> = secrets().into_iter().map(|(name, _)| (name, CANARY.to_owned())).collect();
     wrong.push(("HEARLERS_RESPONDER_URL", format!("https://kim:{CANARY}@llm/v1")));
     wrong.push(("HEARLERS_OPERATIONS", "127.0.0.1:0".to_owned()));
     for name in PROGRAMS {
         let free: &[&str] =
             if name == "hearlers" { &["--listen", "127.0.0.1:0", "--grpc", "127.0.0.1:0"] } else { &[] };
-        let (code, wrote) = ends(name, free, &wrong).await?;
+        let (code, output) = ends(name, free, &wrong).await?;
         let expected = if name == "hearlers" { 1 } else { 2 };
-        ensure!(code == Some(expected) && !wrote.is_empty(), "{name}: {code:?} {wrote}");
+        ensure!(code == Some(expected) && !output.is_empty(), "{name}: {code:?} {output}");
     }
-    // In flags, where they are worse kept.
+    // The same invalid secrets as command line flags.
     let flags = ["--internal-secret", CANARY, "--database", CANARY, "--operator-secret", CANARY];
     for name in &PROGRAMS[..2] {
         ensure!(ends(name, &flags, &[]).await?.0 == Some(2));
     }
-    // All right, but there is no such database.
+    // All secrets are valid, but the database does not exist.
     let services = secrets().into_iter().filter(|(name, _)| !name.contains("_PASSWORD"));
     let services: Vec<_> = services.chain([("HEARLERS_KAFKA", "127.0.0.1:1".to_owned())]).collect();
     for name in &PROGRAMS[..2] {
-        let (code, wrote) = ends(name, &["--listen", "127.0.0.1:0"], &services).await?;
-        ensure!(code == Some(1) && wrote.contains("database"), "{name}: {code:?} {wrote}");
+        let (code, output) = ends(name, &["--listen", "127.0.0.1:0"], &services).await?;
+        ensure!(code == Some(1) && output.contains("database"), "{name}: {code:?} {output}");
     }
     Ok(())
 }
 
-/// The services at work with everything logged that there is to log, and strangers at every door.
-pub(crate) async fn is_silent(postgres: &'static Postgres, kafka: Kafka) -> Result<()> {
+/// Runs the services at log level TRACE, with requests of a user and unauthorized requests to every endpoint.
+pub(crate) async fn no_secret_is_written_at_work(postgres: &'static Postgres, kafka: Kafka) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let mut system = Vec::new();
     let (users, counseling, gateway) = (address()?, address()?, address()?);
     let operations = [address()?, address()?, address()?];
-    for (name, at, port) in [
+    for (name, listen, operations) in [
         ("user-service", &users, &operations[0]),
         ("counseling-service", &counseling, &operations[1]),
         ("gateway", &gateway, &operations[2]),
     ] {
         let mut variables = secrets();
-        // The server asks nobody for a password, and takes any.
+        // The server requires no password and accepts any.
         let database = postgres.create_database(name)?.url().replacen("postgres@", &format!("postgres:{CANARY}@"), 1);
         ensure!(database.contains(CANARY), "{database}");
         variables.retain(|(name, _)| !name.contains("_PASSWORD") && *name != "HEARLERS_DATABASE");
         variables.extend([
             ("HEARLERS_DATABASE", database),
             ("HEARLERS_KAFKA", kafka.bootstrap().to_owned()),
-            ("HEARLERS_LISTEN", at.clone()),
-            ("HEARLERS_OPERATIONS", port.clone()),
+            ("HEARLERS_LISTEN", listen.clone()),
+            ("HEARLERS_OPERATIONS", operations.clone()),
             ("HEARLERS_USER_SERVICE", format!("http://{users}")),
             ("HEARLERS_COUNSELING_SERVICE", format!("http://{counseling}")),
-            ("HEARLERS_RESPONDER_URL", "http://127.0.0.1:1/v1".to_owned()), // a model that is away, so that it is logged
+            ("HEARLERS_RESPONDER_URL", "http://127.0.0.1:1/v1".to_owned()), // unreachable, so that the error is logged
             ("RUST_LOG", "trace".to_owned()),
         ]);
         let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let mut program = Program::start_with(name, &[], &variables, &log(folder.path(), name))?;
-        program.listens(at).await.with_context(|| read(folder.path(), name))?;
+        program.listens(listen).await.with_context(|| read(folder.path(), name))?;
         system.push((name, program));
     }
-    let mut answers = work(&format!("http://{gateway}")).await?;
-    for port in &operations {
-        answers += &ask_as_stranger(port).await?;
+    let mut responses = work(&format!("http://{gateway}")).await?;
+    for address in &operations {
+        responses += &request_without_authorization(address).await?;
     }
-    silent("an answer", &answers)?;
+    contains_no_secret("a response", &responses)?;
     for (name, program) in system {
         program.terminate(PATIENCE).await?;
-        let wrote = read(folder.path(), name);
-        ensure!(wrote.contains("TRACE") && wrote.len() > 10_000, "{name} wrote too little to prove anything: {wrote}");
-        silent(name, &wrote)?;
+        let output = read(folder.path(), name);
+        ensure!(
+            output.contains("TRACE") && output.len() > 10_000,
+            "{name} wrote too little to prove anything: {output}"
+        );
+        contains_no_secret(name, &output)?;
     }
     Ok(())
 }
@@ -125,23 +131,26 @@ pub(crate) async fn is_silent(postgres: &'static Postgres, kafka: Kafka) -> Resu
 async fn work(base: &str) -> Result<String> {
     let person = Person::visit(base).await?;
     let counsel = person.open_counsel(&person.a_counselor().await?).await?;
-    let said = person.say(&counsel, "안녕하세요", "one").await?;
-    ensure!(said.status == 503, "the model is away: {said:?}");
-    let nobody = reqwest::Client::new().get(format!("{base}/v1/users/me")).bearer_auth("nonsense").send().await?;
-    let cut = person.ask(reqwest::Method::POST, &format!("{counsel}/messages"), Some(json!({})), None).await?;
-    Ok(format!("{said:?}{cut:?}{}", nobody.text().await?))
+    let refused = person.send_message(&counsel, "안녕하세요", "one").await?;
+    ensure!(refused.status == 503, "expected 503 while the model is unreachable: {refused:?}");
+    let unauthorized = reqwest::Client::new().get(format!("{base}/v1/users/me")).bearer_auth("nonsense").send().await?;
+    let invalid = person.ask(reqwest::Method::POST, &format!("{counsel}/messages"), Some(json!({})), None).await?;
+    Ok(format!("{refused:?}{invalid:?}{}", unauthorized.text().await?))
 }
 
-async fn ask_as_stranger(operations: &str) -> Result<String> {
-    let mut answers = String::new();
+async fn request_without_authorization(operations: &str) -> Result<String> {
+    let mut responses = String::new();
     for path in ["/health/ready", "/metrics", "/parked", "/parked/messages?reader=a&key=b"] {
         let request = reqwest::Client::new().get(format!("http://{operations}{path}"));
-        let answer = request.bearer_auth("guessed").header("hearlers-operator", "kim").send().await?;
-        let may = !path.starts_with("/parked");
-        ensure!(answer.status().is_success() == may || answer.status().as_u16() == 404, "{path}: {answer:?}");
-        answers += &answer.text().await?;
+        let response = request.bearer_auth("guessed").header("hearlers-operator", "kim").send().await?;
+        let is_public = !path.starts_with("/parked");
+        ensure!(
+            response.status().is_success() == is_public || response.status().as_u16() == 404,
+            "{path}: {response:?}"
+        );
+        responses += &response.text().await?;
     }
-    Ok(answers)
+    Ok(responses)
 }
 
 fn address() -> Result<String> {

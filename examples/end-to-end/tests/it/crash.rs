@@ -1,5 +1,5 @@
-//! A process is killed, or asked to end, while people talk: what was acknowledged is there once, what was not can be said again, and the
-//! wallets are right.
+//! A process is killed or terminated while users send messages. Every acknowledged message is stored once, the others
+//! can be sent again, and the wallets are correct.
 use anyhow::{Result, ensure};
 use end_to_end::{Deployment, Person};
 use futures_util::future::try_join_all;
@@ -15,14 +15,14 @@ const PEOPLE: usize = 6;
 const EACH: usize = 6;
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// How a process ends.
+/// The way in which a process ends.
 #[derive(Clone, Copy)]
 pub(crate) enum End {
     Killed,
-    /// By SIGTERM: it ends well, and in time.
-    Asked,
+    /// By SIGTERM; it must end with success and in time.
+    Terminated,
 }
-/// How long that may take in all.
+/// The time limit of a shutdown.
 const EXIT: Duration = Duration::from_secs(10);
 
 pub(crate) async fn loses_nothing(system: &mut Deployment, victim: &str, end: End) -> Result<()> {
@@ -37,7 +37,7 @@ pub(crate) async fn loses_nothing(system: &mut Deployment, victim: &str, end: En
         let (person, counsel, done) = (person.clone(), counsel.clone(), done.clone());
         tokio::spawn(async move {
             for n in 0..EACH {
-                person.say_until_done(&counsel, &format!("말 {n}"), &format!("key-{n}"), PATIENCE).await?;
+                person.send_message_until_accepted(&counsel, &format!("말 {n}"), &format!("key-{n}"), PATIENCE).await?;
                 done.fetch_add(1, Ordering::Relaxed);
             }
             anyhow::Ok(())
@@ -45,16 +45,16 @@ pub(crate) async fn loses_nothing(system: &mut Deployment, victim: &str, end: En
     });
     let talks: Vec<_> = talks.collect();
     for round in 1..=3 {
-        // In the middle of the work, wherever that is just now.
+        // The process ends at a random moment in the middle of the work.
         while done.load(Ordering::Relaxed) < round * PEOPLE * EACH / 4 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         tokio::time::sleep(Duration::from_millis(fastrand::u64(0..50))).await;
         match end {
             End::Killed => system.kill(victim).await?,
-            End::Asked => {
+            End::Terminated => {
                 let took = system.terminate(victim).await?;
-                ensure!(took < EXIT, "it took {took:?}");
+                ensure!(took < EXIT, "the shutdown took {took:?}");
             }
         }
         system.start_again(victim).await?;
@@ -63,24 +63,27 @@ pub(crate) async fn loses_nothing(system: &mut Deployment, victim: &str, end: En
         talk?;
     }
     for (person, counsel) in &people {
-        let said = person.said(counsel).await?;
-        ensure!(said.len() == 1 + 2 * EACH, "each message and its reply once, after the greeting: {said:?}");
+        let messages = person.messages(counsel).await?;
+        ensure!(
+            messages.len() == 1 + 2 * EACH,
+            "expected the greeting, and each message and its reply once: {messages:?}"
+        );
         for n in 0..EACH {
-            let (asked, answered) = (&said[1 + 2 * n], &said[2 + 2 * n]);
-            ensure!(asked == &(true, format!("말 {n}")) && !answered.0, "message {n} is not in its place: {said:?}");
+            let (message, reply) = (&messages[1 + 2 * n], &messages[2 + 2 * n]);
+            ensure!(message == &(true, format!("말 {n}")) && !reply.0, "message {n} is not in its place: {messages:?}");
         }
         person.has_tokens((7 - EACH) as i64, PATIENCE).await?;
     }
     Ok(())
 }
 
-pub(crate) async fn ends_when_asked(system: &mut Deployment) -> Result<()> {
+pub(crate) async fn ends_on_sigterm(system: &mut Deployment) -> Result<()> {
     let person = Person::visit(system.base()).await?;
     let counsel = person.open_counsel(&person.a_counselor().await?).await?;
-    person.say(&counsel, "안녕하세요", "hello").await?.data()?;
+    person.send_message(&counsel, "안녕하세요", "hello").await?.data()?;
     let took = system.terminate("hearlers").await?;
-    ensure!(took < EXIT, "it took {took:?}");
+    ensure!(took < EXIT, "the shutdown took {took:?}");
     system.start_again("hearlers").await?;
-    ensure!(person.said(&counsel).await?.len() == 3);
+    ensure!(person.messages(&counsel).await?.len() == 3);
     person.has_tokens(6, PATIENCE).await
 }

@@ -1,11 +1,11 @@
-//! The same story told twice, with real processes, and once more in a browser.
-mod browser; // what a person sees
+//! End-to-end tests with real processes: the same scenarios embedded and deployed, and once in a browser.
+mod browser; // a user on the page
 mod canary; // secrets are never written
 mod crash; // kill -9 and SIGTERM during sends
-mod ledger; // the checker, its command line, and a fault and a bug on real parts
-mod operated; // what those who operate it ask
-mod parked; // what cannot be read, and an operator
-mod story; // first visit to wallet
+mod fault_suite; // the checker, the command line, and one fault and one seeded bug on real servers
+mod operator_api; // health and metrics
+mod parked; // an unreadable record and an operator
+mod scenario; // from the first visit to the wallet
 mod traces; // one trace from HTTP to the last command
 
 use crash::End;
@@ -13,70 +13,100 @@ use end_to_end::Deployment;
 use std::{process::ExitCode, time::Duration};
 use test_support::{Authority, Browser, Kafka, Postgres, Trials};
 
-// A broker each: two systems on one would be one group, and take each other's events.
+/// The time limit of each test. Each system has a broker of its own; two systems on one broker would share their
+/// consumer groups.
 const LIMIT: Duration = Duration::from_secs(300);
 
 fn main() -> ExitCode {
     Trials::new()
-        .test("the story, all in one", async || story::is_told(&Deployment::embedded().await?).await)
+        .test("embedded: a user's scenario succeeds from the first visit to the wallet", async || {
+            scenario::succeeds(&Deployment::embedded().await?).await
+        })
         .within(LIMIT)
-        .test("kill -9 during sends, all in one", async || {
+        .test("embedded: no message is lost when the process is killed during sends", async || {
             crash::loses_nothing(&mut Deployment::embedded().await?, "hearlers", End::Killed).await
         })
         .within(LIMIT)
-        .test("it ends when asked, all in one", async || {
-            crash::ends_when_asked(&mut Deployment::embedded().await?).await
+        .test("embedded: the process ends on SIGTERM within ten seconds and restarts with its data", async || {
+            crash::ends_on_sigterm(&mut Deployment::embedded().await?).await
         })
         .within(LIMIT)
-        .test("SIGTERM during sends, all in one", async || {
-            crash::loses_nothing(&mut Deployment::embedded().await?, "hearlers", End::Asked).await
+        .test("embedded: no message is lost when the process is terminated during sends", async || {
+            crash::loses_nothing(&mut Deployment::embedded().await?, "hearlers", End::Terminated).await
         })
         .within(LIMIT)
-        .test("health and metrics, all in one", async || {
-            operated::tells(&mut Deployment::embedded().await?, &["hearlers"]).await
+        .test("embedded: health and metrics are served", async || {
+            operator_api::serves_health_and_metrics(&mut Deployment::embedded().await?, &["hearlers"]).await
         })
-        .within(LIMIT)
-        .test("one trace from HTTP to the last command", traces::one_from_http_to_the_last_command)
         .within(LIMIT)
         .test(
-            "health, metrics, and SIGTERM during sends, as processes",
+            "trace: one trace leads from the HTTP request to the last command",
+            traces::one_from_http_to_the_last_command,
+        )
+        .within(LIMIT)
+        .test(
+            "deployed: no message is lost when a process is terminated during sends, and health and metrics are served",
             async |postgres: &'static Postgres, kafka: Kafka| {
                 let mut system = Deployment::processes(postgres, &kafka).await?;
                 for victim in ["user-service", "counseling-service", "gateway"] {
-                    crash::loses_nothing(&mut system, victim, End::Asked).await?;
+                    crash::loses_nothing(&mut system, victim, End::Terminated).await?;
                 }
-                operated::tells(&mut system, &["user-service", "counseling-service", "gateway"]).await
+                operator_api::serves_health_and_metrics(&mut system, &["user-service", "counseling-service", "gateway"])
+                    .await
             },
         )
         .within(LIMIT)
-        .test("the story, as processes", async |postgres: &'static Postgres, kafka: Kafka| {
-            story::is_told(&Deployment::processes(postgres, &kafka).await?).await
-        })
+        .test(
+            "deployed: a user's scenario succeeds from the first visit to the wallet",
+            async |postgres: &'static Postgres, kafka: Kafka| {
+                scenario::succeeds(&Deployment::processes(postgres, &kafka).await?).await
+            },
+        )
         .within(LIMIT)
-        .test("the story, where certificates say who calls", async |postgres: &'static Postgres, kafka: Kafka| {
-            let authority = Authority::new()?;
-            story::is_told(&Deployment::certified(postgres, &kafka, &authority).await?).await
-        })
+        .test(
+            "deployed: a user's scenario succeeds when certificates identify the callers",
+            async |postgres: &'static Postgres, kafka: Kafka| {
+                let authority = Authority::new()?;
+                scenario::succeeds(&Deployment::certified(postgres, &kafka, &authority).await?).await
+            },
+        )
         .within(LIMIT)
-        .test("an operator looks at what was parked, and discards it", parked::is_seen_and_discarded)
+        .test(
+            "parked: an operator lists, redelivers and discards an unreadable record",
+            parked::is_listed_and_discarded,
+        )
         .within(LIMIT)
-        .test("no secret is ever written", canary::is_silent)
+        .test("secrets: no program writes a secret at work", canary::no_secret_is_written_at_work)
         .within(LIMIT)
-        .test("no program shows a secret that is wrong, or asks for help", canary::is_silent_at_start)
+        .test(
+            "secrets: no program writes a secret with --help or invalid settings",
+            canary::no_secret_is_written_at_start,
+        )
         .within(LIMIT)
-        .test("the user service killed in the middle", async |postgres: &'static Postgres, kafka: Kafka| {
-            crash::loses_nothing(&mut Deployment::processes(postgres, &kafka).await?, "user-service", End::Killed).await
-        })
+        .test(
+            "deployed: no message is lost when the user service is killed during sends",
+            async |postgres: &'static Postgres, kafka: Kafka| {
+                crash::loses_nothing(&mut Deployment::processes(postgres, &kafka).await?, "user-service", End::Killed)
+                    .await
+            },
+        )
         .within(LIMIT)
-        .test("the counseling service killed in the middle", async |postgres: &'static Postgres, kafka: Kafka| {
-            crash::loses_nothing(&mut Deployment::processes(postgres, &kafka).await?, "counseling-service", End::Killed)
+        .test(
+            "deployed: no message is lost when the counseling service is killed during sends",
+            async |postgres: &'static Postgres, kafka: Kafka| {
+                crash::loses_nothing(
+                    &mut Deployment::processes(postgres, &kafka).await?,
+                    "counseling-service",
+                    End::Killed,
+                )
                 .await
+            },
+        )
+        .within(LIMIT)
+        .test("browser: a user chats on the page", async |browser: Browser| {
+            browser::user_chats(&Deployment::embedded().await?, &browser).await
         })
         .within(LIMIT)
-        .test("the page, in a browser", async |browser: Browser| {
-            browser::a_person_chats(&Deployment::embedded().await?, &browser).await
-        })
-        .within(LIMIT)
-        .group("ledger", ledger::trials())
+        .group("fault suite", fault_suite::trials())
         .run()
 }

@@ -1,7 +1,7 @@
-//! A record that nobody can read, and an operator who looks at it, tries it and throws it away: over HTTP, and on the command line.
+//! An operator lists, redelivers and discards an unreadable record, over HTTP and on the command line.
 use anyhow::{Context, Result, ensure};
 use contracts::v1::message::CounselReplied;
-use cqrs_core::Contract;
+use cqrs_core::IntegrationEvent;
 use end_to_end::{Program, free_port};
 use rdkafka::{
     ClientConfig,
@@ -20,8 +20,8 @@ const SECRET: &str = "operators-operators-operators-operators";
 const READER: &str = "user.token-accounting";
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub(crate) async fn is_seen_and_discarded(postgres: &'static Postgres, kafka: Kafka) -> Result<()> {
-    // Only plain HTTP is spoken here, but the client wants to know how it would encrypt.
+pub(crate) async fn is_listed_and_discarded(postgres: &'static Postgres, kafka: Kafka) -> Result<()> {
+    // The client requires a TLS provider although it sends only plain HTTP here.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let folder = tempfile::tempdir()?;
     let database = postgres.create_database("user_service")?;
@@ -36,40 +36,41 @@ pub(crate) async fn is_seen_and_discarded(postgres: &'static Postgres, kafka: Ka
     ];
     let mut service = Program::start_with("user-service", &[], &variables, &folder.path().join("log"))?;
     service.listens(&listen).await?;
-    let desk = Desk(operations.clone());
-    ensure!(desk.ask(Method::GET, "/parked", &[]).await?.0 == 200);
+    let operator = Operator(operations.clone());
+    ensure!(operator.ask(Method::GET, "/parked", &[]).await?.0 == 200);
 
-    unreadable(kafka.bootstrap()).await?;
+    send_unreadable_record(kafka.bootstrap()).await?;
     let began = Instant::now();
     let parked = loop {
-        let (_, parked) = desk.ask(Method::GET, "/parked", &[]).await?;
+        let (_, parked) = operator.ask(Method::GET, "/parked", &[]).await?;
         if parked != Value::Array(Vec::new()) {
             break parked;
         }
-        ensure!(began.elapsed() < PATIENCE, "nothing was parked");
+        ensure!(began.elapsed() < PATIENCE, "the record was not parked in time");
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
     ensure!(parked[0]["reader"] == READER && parked[0]["count"] == 1, "{parked}");
-    let key = parked[0]["key"].as_str().context("a key")?.to_owned();
-    let which = [("reader", READER), ("key", &key)];
-    let page = [which[0], which[1], ("limit", "1"), ("body", "true")];
-    let (_, messages) = desk.ask(Method::GET, "/parked/messages", &page).await?;
+    let key = parked[0]["key"].as_str().context("no key")?.to_owned();
+    let target = [("reader", READER), ("key", &key)];
+    let page = [target[0], target[1], ("limit", "1"), ("body", "true")];
+    let (_, messages) = operator.ask(Method::GET, "/parked/messages", &page).await?;
     let number = messages[0]["number"].to_string();
-    ensure!(messages[0]["body"] == "////", "as it came: {messages}");
-    let after = [which[0], which[1], ("after", &number)];
-    ensure!(desk.ask(Method::GET, "/parked/messages", &after).await?.1 == Value::Array(Vec::new()));
+    ensure!(messages[0]["body"] == "////", "the body was changed: {messages}");
+    let after = [target[0], target[1], ("after", &number)];
+    ensure!(operator.ask(Method::GET, "/parked/messages", &after).await?.1 == Value::Array(Vec::new()));
 
-    let rehearsed = [which[0], which[1], ("dry_run", "true")];
-    desk.ask(Method::POST, "/parked/replay", &rehearsed).await?;
-    let (_, replayed) = desk.ask(Method::POST, "/parked/replay", &which).await?;
-    ensure!(replayed["replayed"] == Value::Array(Vec::new()) && !replayed["stopped"].is_null(), "{replayed}");
+    let dry_run = [target[0], target[1], ("dry_run", "true")];
+    operator.ask(Method::POST, "/parked/redeliver", &dry_run).await?;
+    let (_, redelivered) = operator.ask(Method::POST, "/parked/redeliver", &target).await?;
+    ensure!(redelivered["redelivered"] == Value::Array(Vec::new()), "{redelivered}");
+    ensure!(!redelivered["stopped"].is_null(), "{redelivered}");
     let listed = on_the_command_line(folder.path(), &variables).await?;
     ensure!(listed[0]["reader"] == READER && listed[0]["key"] == key, "{listed}");
 
-    let discard = [which[0], which[1], ("number", &number), ("why", "written by a test")];
-    ensure!(desk.ask(Method::POST, "/parked/discard", &discard).await?.0 == 200);
-    ensure!(desk.ask(Method::GET, "/parked", &[]).await?.1 == Value::Array(Vec::new()));
-    ensure!(desk.ask(Method::POST, "/parked/discard", &discard).await?.0 == 404, "it is gone already");
+    let discard = [target[0], target[1], ("number", &number), ("why", "written by a test")];
+    ensure!(operator.ask(Method::POST, "/parked/discard", &discard).await?.0 == 200);
+    ensure!(operator.ask(Method::GET, "/parked", &[]).await?.1 == Value::Array(Vec::new()));
+    ensure!(operator.ask(Method::POST, "/parked/discard", &discard).await?.0 == 404, "the message was discarded twice");
     let pool = sqlx::PgPool::connect(database.url()).await?;
     let audit = "select metadata::text || convert_from(payload, 'UTF8') from cqrs.log where name = 'parked.discarded'";
     let acts: Vec<String> = sqlx::query_scalar(audit).fetch_all(&pool).await?;
@@ -78,8 +79,8 @@ pub(crate) async fn is_seen_and_discarded(postgres: &'static Postgres, kafka: Ka
     Ok(())
 }
 
-/// Says that a counsellor has replied, in bytes that are no such event.
-async fn unreadable(brokers: &str) -> Result<()> {
+/// Sends a record with the type of `CounselReplied` and an invalid body.
+async fn send_unreadable_record(brokers: &str) -> Result<()> {
     let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", brokers).create()?;
     tokio::task::spawn_blocking(move || {
         let headers = OwnedHeaders::new()
@@ -92,7 +93,7 @@ async fn unreadable(brokers: &str) -> Result<()> {
     .await?
 }
 
-/// `user-service parked list`, beside the running service.
+/// Runs `user-service parked list` while the service is running.
 async fn on_the_command_line(folder: &Path, variables: &[(&str, &str)]) -> Result<Value> {
     let log = folder.join("list");
     let quiet: Vec<_> = variables.iter().copied().chain([("RUST_LOG", "off")]).collect();
@@ -101,15 +102,15 @@ async fn on_the_command_line(folder: &Path, variables: &[(&str, &str)]) -> Resul
     Ok(serde_json::from_str(&std::fs::read_to_string(&log)?)?)
 }
 
-/// An operator at the operations port.
-struct Desk(String);
-impl Desk {
+/// An operator, as a client of the operations endpoint.
+struct Operator(String);
+impl Operator {
     async fn ask(&self, method: Method, path: &str, query: &[(&str, &str)]) -> Result<(u16, Value)> {
         let mut url = reqwest::Url::parse(&format!("http://{}{path}", self.0))?;
         url.query_pairs_mut().extend_pairs(query);
         let request = reqwest::Client::new().request(method, url);
-        let answer = request.bearer_auth(SECRET).header("hearlers-operator", "kim").send().await?;
-        let status = answer.status().as_u16();
-        Ok((status, serde_json::from_str(&answer.text().await?)?))
+        let response = request.bearer_auth(SECRET).header("hearlers-operator", "kim").send().await?;
+        let status = response.status().as_u16();
+        Ok((status, serde_json::from_str(&response.text().await?)?))
     }
 }

@@ -1,4 +1,4 @@
-//! What travels beside a request: correlation, trace, what has been seen. In from HTTP, on to gRPC, and back.
+//! The metadata of a request: correlation id, trace and consistency token, passed from HTTP to gRPC and back.
 use super::observed::Observed;
 use crate::{error::Error, extract::IdempotencyKey, http::Gateway};
 use axum::{
@@ -8,38 +8,39 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use axum_extra::extract::{CookieJar, cookie::Cookie, cookie::SameSite};
-use cqrs_core::{Metadata, PositionToken, grpc, trace};
+use cqrs_core::{ConsistencyToken, Metadata, grpc, telemetry::trace};
+use service_auth::Person;
 use std::{
     convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 use tracing::Instrument;
-use trust::Person;
 use uuid::Uuid;
 
 const CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static(grpc::header::TRACEPARENT);
 const TRACESTATE: HeaderName = HeaderName::from_static(grpc::header::TRACESTATE);
-const POSITION: HeaderName = HeaderName::from_static("hearlers-position");
-const POSITION_COOKIE: &str = "hearlersPosition";
-/// Views are up to date long before; a token that outlives a restored database would only make readers wait.
-const POSITION_LIFETIME: Duration = Duration::from_secs(10 * 60);
+const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("hearlers-consistency-token");
+const CONSISTENCY_COOKIE: &str = "hearlers_consistency_token";
+/// The lifetime of the cookie. Views catch up much sooner, and a token older than a restored database would only cause
+/// waits.
+const CONSISTENCY_LIFETIME: Duration = Duration::from_secs(10 * 60);
 
-/// One HTTP request, as the services hear of it.
+/// The metadata of one HTTP request, for calls to the services.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
     metadata: Metadata,
     person: Option<Person>,
-    /// Shared by all calls of one request: what each answer includes, the next may ask for.
-    seen: Arc<Mutex<PositionToken>>,
+    /// Shared by all calls of one request, so that each call sees the writes of the previous ones.
+    seen: Arc<Mutex<ConsistencyToken>>,
     secure: bool,
 }
 impl Call {
     fn read(headers: &HeaderMap, secure_always: bool) -> Result<Self, Error> {
-        let text = |name: &HeaderName| headers.get(name).and_then(|it| it.to_str().ok());
-        let traceparent = text(&TRACEPARENT).filter(|it| trace(it).is_some());
-        let correlation = text(&CORRELATION).and_then(|it| Uuid::try_parse(it).ok());
+        let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+        let traceparent = text(&TRACEPARENT).filter(|parent| trace(parent).is_some());
+        let correlation = text(&CORRELATION).and_then(|id| Uuid::try_parse(id).ok());
         let correlation = correlation.or_else(|| traceparent.and_then(trace)).unwrap_or_else(Uuid::now_v7);
         let metadata = Metadata {
             correlation: Some(correlation),
@@ -47,86 +48,88 @@ impl Call {
             tracestate: traceparent.and_then(|_| text(&TRACESTATE)).map(str::to_owned),
             ..Metadata::default()
         };
-        let mut seen = position_cookie(headers);
-        if let Some(header) = headers.get(POSITION) {
-            let sent = header.to_str().ok().and_then(|it| it.parse().ok());
-            seen.merge(&sent.ok_or_else(|| Error::invalid("Hearlers-Position: as the gateway sent it"))?);
+        let mut seen = token_in_cookie(headers);
+        if let Some(header) = headers.get(CONSISTENCY_TOKEN) {
+            let token = header.to_str().ok().and_then(|text| text.parse().ok());
+            let invalid = || Error::invalid("Hearlers-Consistency-Token: the value of an earlier response");
+            seen.merge(&token.ok_or_else(invalid)?);
         }
-        let forwarded = headers.get("x-forwarded-proto").is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"https"));
+        let forwarded = headers.get("x-forwarded-proto");
+        let forwarded = forwarded.is_some_and(|scheme| scheme.as_bytes().eq_ignore_ascii_case(b"https"));
         Ok(Call { metadata, person: None, seen: Arc::new(Mutex::new(seen)), secure: secure_always || forwarded })
     }
-    /// One that the gateway makes by itself.
+    /// Creates the metadata of a call that the gateway makes on its own behalf.
     pub(crate) fn own() -> Self {
         Call { metadata: Metadata::default(), person: None, seen: Arc::default(), secure: false }
     }
-    /// On behalf of this person.
+    /// Makes the call on behalf of this person.
     pub(crate) fn of(mut self, person: Person) -> Self {
         self.person = Some(person);
         self
     }
-    /// A command that is done once for this key.
+    /// Returns the call with an idempotency key.
     pub(crate) fn keyed(&self, key: &IdempotencyKey) -> Self {
         let mut call = self.clone();
         call.metadata.key = key.as_deref().map(str::to_owned);
         call
     }
-    /// The message as it goes out, with everything that travels beside it.
+    /// Builds the gRPC request with all metadata.
     pub(crate) fn request<T>(&self, message: T, deadline: Duration) -> tonic::Request<T> {
         let mut request = tonic::Request::new(message);
         let traceparent = trace::current().or_else(|| self.metadata.traceparent.clone());
         let metadata = Metadata { token: self.seen(), traceparent, ..self.metadata.clone() };
         grpc::write(&metadata, request.metadata_mut());
         if let Some(person) = self.person {
-            request.extensions_mut().insert(person); // which the client signs
+            request.extensions_mut().insert(person); // the client's interceptor signs it
         }
         request.set_timeout(deadline);
         request
     }
-    /// An answer includes this much.
-    pub(crate) fn saw(&self, position: &PositionToken) {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).merge(position);
+    /// Merges the consistency token of a response.
+    pub(crate) fn saw(&self, token: &ConsistencyToken) {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).merge(token);
     }
-    /// Whether the browser reached us by https.
+    /// Returns whether cookies must be Secure.
     pub(crate) fn secure(&self) -> bool {
         self.secure
     }
-    fn seen(&self) -> PositionToken {
+    fn seen(&self) -> ConsistencyToken {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// The trace id of a `traceparent` that reads as W3C says: `00-<32 hex>-<16 hex>-<2 hex>`.
+/// Returns the trace id of a valid W3C `traceparent`: `00-<32 hex>-<16 hex>-<2 hex>`.
 fn trace(parent: &str) -> Option<Uuid> {
     let mut parts = parent.split('-');
     let mut hex = |length| {
         let lower = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-        parts.next().filter(|it| it.len() == length && it.bytes().all(lower))
+        parts.next().filter(|part| part.len() == length && part.bytes().all(lower))
     };
     let (version, trace, span, _flags) = (hex(2)?, hex(32)?, hex(16)?, hex(2)?);
     let plain = parts.next().is_none() && version == "00" && span.bytes().any(|b| b != b'0');
-    Uuid::try_parse(trace).ok().filter(|it| plain && !it.is_nil())
+    Uuid::try_parse(trace).ok().filter(|id| plain && !id.is_nil())
 }
 
-/// A cookie that cannot be read is none: whoever has it cannot mend it.
-fn position_cookie(headers: &HeaderMap) -> PositionToken {
+/// Returns the token in the cookie. An invalid cookie is ignored, because the user cannot repair it.
+fn token_in_cookie(headers: &HeaderMap) -> ConsistencyToken {
     let jar = CookieJar::from_headers(headers);
-    jar.get(POSITION_COOKIE).and_then(|it| it.value().parse().ok()).unwrap_or_default()
+    jar.get(CONSISTENCY_COOKIE).and_then(|cookie| cookie.value().parse().ok()).unwrap_or_default()
 }
 
-/// A cookie as all of ours are: for this site, out of reach of scripts.
+/// Builds a cookie for this site that scripts cannot read.
 pub(crate) fn cookie(name: &'static str, value: String, lifetime: Duration, secure: bool) -> Cookie<'static> {
     let lifetime = lifetime.try_into().expect("days, not centuries");
     let cookie = Cookie::build((name, value)).path("/").http_only(true).same_site(SameSite::Lax);
     cookie.secure(secure).max_age(lifetime).build()
 }
 
-/// Goes around every request: makes its [`Call`], logs it, and tells the client what the answer includes.
+/// The middleware of every request: creates its [`Call`], logs it, and returns the consistency token to the client.
 pub(crate) async fn follow(State(gateway): State<Gateway>, mut request: Request, next: Next) -> Response {
     let call = match Call::read(request.headers(), gateway.secure_cookies()) {
         Ok(call) => call,
         Err(error) => return error.into_response(),
     };
-    let known = position_cookie(request.headers());
+    let known = token_in_cookie(request.headers());
     let correlation = call.metadata.correlation.unwrap_or_default().to_string();
     let observed = Observed::begin(&request);
     let span = observed.span(&call.metadata, &correlation);
@@ -134,7 +137,7 @@ pub(crate) async fn follow(State(gateway): State<Gateway>, mut request: Request,
 
     let response = async {
         let response = next.run(request).await;
-        observed.answered(response.status());
+        observed.finish(response.status());
         response
     };
     let mut response = response.instrument(span).await;
@@ -147,18 +150,18 @@ pub(crate) async fn follow(State(gateway): State<Gateway>, mut request: Request,
     if seen.is_empty() {
         return response;
     }
-    headers.insert(POSITION, seen.to_string().parse().expect("a token is ASCII"));
+    headers.insert(CONSISTENCY_TOKEN, seen.to_string().parse().expect("a token is ASCII"));
     if seen == known {
         return response;
     }
-    let cookie = cookie(POSITION_COOKIE, seen.to_string(), POSITION_LIFETIME, call.secure);
+    let cookie = cookie(CONSISTENCY_COOKIE, seen.to_string(), CONSISTENCY_LIFETIME, call.secure);
     (CookieJar::new().add(cookie), response).into_response()
 }
 
 impl<S: Sync> FromRequestParts<S> for Call {
     type Rejection = Infallible;
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(parts.extensions.get::<Call>().cloned().expect("`follow` goes around every route"))
+        Ok(parts.extensions.get::<Call>().cloned().expect("the middleware `follow` wraps every route"))
     }
 }
 
@@ -167,7 +170,7 @@ mod tests {
     use super::trace;
 
     #[test]
-    fn only_a_whole_traceparent_is_followed() {
+    fn an_invalid_traceparent_is_ignored() {
         let whole = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         assert_eq!(trace(whole).unwrap().simple().to_string(), "0af7651916cd43dd8448eb211c80319c");
         let all_zero = "00-00000000000000000000000000000000-b7ad6b7169203331-01";

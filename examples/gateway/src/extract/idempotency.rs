@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: the caller's name for one attempt to do something, kept over its retries.
+//! The `Idempotency-Key` header: identifies one request across its retries.
 use crate::error::Error;
 use axum::{extract::FromRequestParts, http::request::Parts};
 use std::ops::Deref;
@@ -6,7 +6,7 @@ use std::ops::Deref;
 const HEADER: &str = "idempotency-key";
 const LONGEST: usize = 255;
 
-/// The key, if the request carries one. It derefs to `Option<String>`.
+/// The optional idempotency key of a request. It derefs to `Option<String>`.
 #[derive(Debug, Clone)]
 pub(crate) struct IdempotencyKey(Option<String>);
 impl Deref for IdempotencyKey {

@@ -1,4 +1,4 @@
-//! A JSON body. No body is an empty object: what may be left out may all be left out.
+//! A JSON body. An absent body counts as an empty object, because all its fields may be optional.
 use crate::error::Error;
 use axum::{
     body::Bytes,
@@ -7,14 +7,14 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 
-/// A body of this type; what is wrong with it is said with our own envelope.
+/// A body of this type; an invalid body becomes an error with the gateway's envelope.
 pub(crate) struct Json<T>(pub(crate) T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Error;
     async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
         let is_json = is_json(request.headers());
         let body = Bytes::from_request(request, state).await;
-        // A body that breaks off has nobody left to be answered, so the limit is the only reason that matters.
+        // When the connection breaks, the client gets no response anyway, so the limit is the only cause that matters.
         let body = body.map_err(|_| Error::too_large())?;
         if !body.is_empty() && !is_json {
             return Err(Error::not_json());
@@ -24,8 +24,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     }
 }
 
-/// `application/json`, with or without parameters. Forms of other sites cannot send it unasked.
+/// Returns whether the content type is `application/json`. Forms of other sites cannot send it without a CORS
+/// preflight.
 fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok()).and_then(|it| it.split(';').next());
-    kind.is_some_and(|it| it.trim().eq_ignore_ascii_case("application/json"))
+    let kind =
+        headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).and_then(|value| value.split(';').next());
+    kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }

@@ -1,4 +1,4 @@
-//! What a request carries, read before its handler runs: who asks, with which key, as part of what.
+//! Extractors: the caller, the idempotency key, the metadata, the parameters and the body of a request.
 mod call;
 mod idempotency;
 mod json;

@@ -1,4 +1,4 @@
-//! What stands in the path and in the query.
+//! The parameters in the path and in the query.
 use crate::error::Error;
 use axum::{
     extract::{FromRequestParts, Path, Query},
@@ -7,10 +7,10 @@ use axum::{
 use serde::{Deserialize, de::DeserializeOwned};
 use std::error::Error as _;
 
-/// The longest page.
+/// The largest page.
 const LONGEST: i32 = 100;
 
-/// Ids in the path. One that cannot be an id is an id that nothing has.
+/// Ids in the path. A text that is not an id is treated as an unknown id.
 pub(crate) struct Ids<T>(pub(crate) T);
 impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Ids<T> {
     type Rejection = Error;
@@ -20,27 +20,27 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Ids<T> 
     }
 }
 
-/// The query. Parameters that `T` does not know are left to others.
+/// The query parameters. Parameters that `T` does not have are ignored.
 pub(crate) struct Params<T>(pub(crate) T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
     type Rejection = Error;
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
         let read = Query::from_request_parts(parts, state).await;
         read.map(|Query(params)| Params(params)).map_err(|rejection| {
-            let why = rejection.source().map_or_else(|| rejection.body_text(), ToString::to_string);
-            Error::invalid(format!("query: {why}"))
+            let cause = rejection.source().map_or_else(|| rejection.body_text(), ToString::to_string);
+            Error::invalid(format!("query: {cause}"))
         })
     }
 }
 
-/// Where a page of a list starts, and how long it is.
+/// The start and the size of a page of a list.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Page {
     pub(crate) after: Option<String>,
     pub(crate) limit: Option<i32>,
 }
 impl Page {
-    /// Itself, if there can be such a page.
+    /// Validates the size.
     pub(crate) fn check(self) -> Result<Self, Error> {
         match self.limit {
             Some(limit) if !(1..=LONGEST).contains(&limit) => Err(Error::invalid(format!("limit: 1 to {LONGEST}"))),

@@ -1,4 +1,4 @@
-//! Who asks: the access token of the `Authorization` header or, without one, of the cookie.
+//! The caller of a request: from the access token of the `Authorization` header or, without one, of the cookie.
 use crate::{access_token::Claims, error::Error, extract::Call, http::Gateway};
 use axum::{
     extract::FromRequestParts,
@@ -8,10 +8,10 @@ use axum_extra::extract::CookieJar;
 use std::ops::Deref;
 use uuid::Uuid;
 
-/// The cookie that holds the token.
+/// The name of the cookie with the access token.
 pub(crate) const ACCESS_TOKEN: &str = "accessToken";
 
-/// A person, and what they ask. It derefs to the [`Call`] on their behalf.
+/// An authenticated person. It derefs to the [`Call`] on their behalf.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     pub(crate) claims: Claims,
@@ -39,10 +39,11 @@ impl FromRequestParts<Gateway> for Caller {
     }
 }
 
-/// The bearer's wins, even over a cookie that is better: the client chose it.
+/// Returns the token. The bearer token wins over the cookie even when it is invalid, because the client chose it.
 fn token(headers: &HeaderMap) -> Option<String> {
-    let bearer = headers.get(AUTHORIZATION).and_then(|it| it.to_str().ok()).and_then(|it| it.split_once(' '));
+    let bearer =
+        headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| value.split_once(' '));
     let bearer = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    let cookie = || CookieJar::from_headers(headers).get(ACCESS_TOKEN).map(|it| it.value().to_owned());
+    let cookie = || CookieJar::from_headers(headers).get(ACCESS_TOKEN).map(|cookie| cookie.value().to_owned());
     bearer.map(|(_, token)| token.trim().to_owned()).or_else(cookie)
 }

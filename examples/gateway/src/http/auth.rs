@@ -1,4 +1,4 @@
-//! The first visit: a person, and a token that says so.
+//! The endpoint of the first visit: registers a person and issues an access token.
 use crate::{
     access_token::{Claims, LIFETIME},
     envelope::{Success, ok},
@@ -21,20 +21,21 @@ pub(super) struct Session {
     access_token_expires_at: String,
 }
 
-/// Whoever comes with a token stays who they are; everybody else is new. It takes no idempotency key: whoever repeated it would
-/// get another person's token.
+/// Renews the token of a known person, or registers a new person. It accepts no idempotency key: a caller who repeated
+/// the key
+/// would get another person's token.
 pub(super) async fn initiate(
     State(gateway): State<Gateway>,
     call: Call,
     caller: Result<Caller, Error>,
 ) -> Result<(CookieJar, Success<Session>), Error> {
     let claims = match caller {
-        Ok(caller) => still_there(&gateway, &caller).await?,
+        Ok(caller) => renew(&gateway, &caller).await?,
         Err(_) => None,
     };
     let claims = match claims {
         Some(claims) => claims,
-        None => somebody_new(&gateway, &call).await?,
+        None => register(&gateway, &call).await?,
     };
     let token = gateway.tokens().sign(&claims)?;
     let expires_at = DateTime::from_timestamp(claims.exp, 0).unwrap_or_default();
@@ -49,8 +50,10 @@ pub(super) async fn initiate(
     Ok((jar, ok("세션이 시작되었습니다.", session)))
 }
 
-/// Only a clear "nobody" makes somebody new: after an outage the person must still be who they were.
-async fn still_there(gateway: &Gateway, caller: &Caller) -> Result<Option<Claims>, Error> {
+/// Renews the claims of a person that exists. Only an unknown id leads to a new person; after an outage the person
+/// must keep
+/// their identity.
+async fn renew(gateway: &Gateway, caller: &Caller) -> Result<Option<Claims>, Error> {
     match gateway.upstream().users.find(caller, caller.id()).await {
         Ok(_) => Ok(Some(caller.claims.renewed())),
         Err(error) if error.is_unknown_id() => Ok(None),
@@ -58,7 +61,7 @@ async fn still_there(gateway: &Gateway, caller: &Caller) -> Result<Option<Claims
     }
 }
 
-async fn somebody_new(gateway: &Gateway, call: &Call) -> Result<Claims, Error> {
+async fn register(gateway: &Gateway, call: &Call) -> Result<Claims, Error> {
     let made = gateway.upstream().users.initialize(call).await?;
     let id = made.user.and_then(|user| Uuid::try_parse(&user.id).ok()).ok_or_else(Error::broken)?;
     let auth = made.auth_user.ok_or_else(Error::broken)?;

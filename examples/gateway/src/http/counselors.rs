@@ -1,4 +1,4 @@
-//! Whom one can talk to.
+//! The endpoints of counsellors, bubbles and tones.
 use crate::{
     envelope::{Success, ok},
     error::Error,

@@ -1,4 +1,4 @@
-//! Counsels: opening one, reading it, saying something.
+//! The endpoints of counsels and their messages.
 use crate::{
     envelope::{Success, created, ok},
     error::Error,
@@ -16,12 +16,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// In Unicode scalar values.
+/// The longest message, in Unicode scalar values.
 const LONGEST_MESSAGE: usize = 80;
-/// In the place of a counsellor's id: whoever it is.
+/// The path segment that stands for all counsellors.
 const ALL: &str = "all";
 
-/// A bubble and the chosen answer, or neither.
+/// The body of opening a counsel: a bubble and the chosen answer, or neither.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Opening {
@@ -29,7 +29,7 @@ pub(super) struct Opening {
     response_option_no: Option<i32>,
 }
 #[derive(Deserialize)]
-pub(super) struct Said {
+pub(super) struct NewMessage {
     message: String,
 }
 #[derive(Deserialize)]
@@ -48,7 +48,7 @@ pub(super) struct Messages {
     next: Option<String>,
 }
 
-/// With a bubble it is one exchange, and costs one token; without, it is free.
+/// Opens a counsel. With a bubble it is an exchange that consumes one token; without one it consumes none.
 pub(super) async fn open(
     State(gateway): State<Gateway>,
     caller: Caller,
@@ -63,7 +63,7 @@ pub(super) async fn open(
         ..CreateCounselRequest::default()
     };
     if let Some((bubble, option)) = opening.check()? {
-        upstream.counselors.bubble(&caller, counselor, bubble).await?; // a bubble of another counsellor must not take a token
+        upstream.counselors.bubble(&caller, counselor, bubble).await?; // checked first: a bubble of another counsellor must not reserve a token
         let exchange = exchange::of_counsel(caller.id(), counselor, key.as_deref());
         upstream.users.reserve(&caller, caller.id(), exchange).await?;
         request.bubble_id = Some(bubble.to_string());
@@ -83,7 +83,7 @@ impl Opening {
                 let bubble = Uuid::try_parse(&bubble).map_err(|_| Error::unknown_id())?;
                 Ok(Some((bubble, option)))
             }
-            (None, Some(_)) => Err(Error::invalid("bubbleId: goes with responseOptionNo")),
+            (None, Some(_)) => Err(Error::invalid("bubbleId: required when responseOptionNo is set")),
             (Some(_), _) => Err(Error::invalid("responseOptionNo: 1 or 2")),
         }
     }
@@ -108,7 +108,7 @@ pub(super) async fn one(
     caller: Caller,
     Ids((counselor, counsel)): Ids<(Uuid, Uuid)>,
 ) -> Result<Success<Value>, Error> {
-    let counsel = own(&gateway, &caller, counselor, counsel).await?;
+    let counsel = owned(&gateway, &caller, counselor, counsel).await?;
     Ok(ok("상담을 조회했습니다.", json!({ "counsel": Counsel::from(counsel) })))
 }
 
@@ -120,31 +120,33 @@ pub(super) async fn messages(
 ) -> Result<Success<Messages>, Error> {
     let page = page.check()?;
     let messages = gateway.upstream().counsels.messages(&caller, counsel, page);
-    let (_, found) = tokio::try_join!(own(&gateway, &caller, counselor, counsel), messages)?;
+    let (_, found) = tokio::try_join!(owned(&gateway, &caller, counselor, counsel), messages)?;
     let messages = Messages { counsel_messages: each(found.counsel_messages), next: found.next };
     Ok(ok("상담 메시지 목록을 조회했습니다.", messages))
 }
 
-/// Checks all that can be checked, holds a token, and only then asks for a reply. With the same key it resumes where it stopped.
-pub(super) async fn say(
+/// Sends a message. Validates the request, reserves a token and then asks for a reply. With the same key it resumes
+/// where it
+/// stopped.
+pub(super) async fn send(
     State(gateway): State<Gateway>,
     caller: Caller,
     key: IdempotencyKey,
     Ids((counselor, counsel)): Ids<(Uuid, Uuid)>,
-    Json(said): Json<Said>,
+    Json(new): Json<NewMessage>,
 ) -> Result<Success<Value>, Error> {
-    let message = said.check()?;
-    own(&gateway, &caller, counselor, counsel).await?;
+    let message = new.check()?;
+    owned(&gateway, &caller, counselor, counsel).await?;
     let exchange = exchange::of_message(caller.id(), counsel, key.as_deref());
     gateway.upstream().users.reserve(&caller, caller.id(), exchange).await?;
-    // No key goes along: the exchange is one, and unlike a stored answer it can be resumed.
-    let said = gateway.upstream().counsels.say(&caller, counsel, message, exchange).await?;
-    let question = CounselMessage::from(said.created_counsel_message.ok_or_else(Error::broken)?);
-    let reply = CounselMessage::from(said.counselor_response_message.ok_or_else(Error::broken)?);
+    // Without an idempotency key: an exchange can be resumed, a stored response cannot.
+    let sent = gateway.upstream().counsels.send(&caller, counsel, message, exchange).await?;
+    let question = CounselMessage::from(sent.created_counsel_message.ok_or_else(Error::broken)?);
+    let reply = CounselMessage::from(sent.counselor_response_message.ok_or_else(Error::broken)?);
     let exchange = json!({ "createdCounselMessage": question, "counselorResponseMessage": reply });
     Ok(created("메시지를 보냈습니다.", exchange))
 }
-impl Said {
+impl NewMessage {
     fn check(self) -> Result<String, Error> {
         match self.message.trim() {
             "" => Err(Error::invalid("message: must not be empty")),
@@ -164,21 +166,21 @@ pub(super) async fn react(
     Json(reaction): Json<Reaction>,
 ) -> Result<Success<Value>, Error> {
     let reaction = reaction.check()?;
-    own(&gateway, &caller, counselor, counsel).await?;
+    owned(&gateway, &caller, counselor, counsel).await?;
     let message = gateway.upstream().counsels.react(&caller.keyed(&key), message, reaction).await?;
     Ok(ok("메시지에 반응을 남겼습니다.", json!({ "counselMessage": CounselMessage::from(message) })))
 }
 impl Reaction {
     fn check(self) -> Result<CounselMessageReaction, Error> {
         use CounselMessageReaction::{Dislike, Like};
-        let named = [Like, Dislike].into_iter().find(|it| it.as_str_name() == self.reaction);
+        let named = [Like, Dislike].into_iter().find(|reaction| reaction.as_str_name() == self.reaction);
         let accepted = || format!("reaction: {} or {}", Like.as_str_name(), Dislike.as_str_name());
         named.ok_or_else(|| Error::invalid(accepted()))
     }
 }
 
-/// The counsel, if it is this person's and with this counsellor. The service looks at the first as well: it is asked on their behalf.
-async fn own(gateway: &Gateway, caller: &Caller, counselor: Uuid, counsel: Uuid) -> Result<model::Counsel, Error> {
+/// Loads a counsel of this person with this counsellor. The service checks the owner as well.
+async fn owned(gateway: &Gateway, caller: &Caller, counselor: Uuid, counsel: Uuid) -> Result<model::Counsel, Error> {
     let counsel = gateway.upstream().counsels.find(caller, counsel).await?;
     let theirs = counsel.user_id == caller.id().to_string() && counsel.counselor_id == counselor.to_string();
     if theirs { Ok(counsel) } else { Err(Error::unknown_id()) }

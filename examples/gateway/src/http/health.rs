@@ -1,4 +1,4 @@
-//! Whether the gateway runs, and whether it is of use.
+//! The health endpoints: liveness and readiness.
 use crate::{
     envelope::{Success, ok},
     error::Error,
@@ -6,12 +6,12 @@ use crate::{
     http::Gateway,
 };
 use axum::extract::State;
-use cqrs_core::app::{Health, Part, Watched};
+use cqrs_core::app::{Component, Health, HealthCheck};
+use service_auth::Person;
 use std::time::Duration;
-use trust::Person;
 use uuid::Uuid;
 
-/// How long a service may take to say anything at all.
+/// The time limit of a health check.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) async fn live() -> Success<()> {
@@ -20,16 +20,22 @@ pub(super) async fn live() -> Success<()> {
 
 pub(super) async fn ready(State(gateway): State<Gateway>) -> Result<Success<()>, Error> {
     if gateway.is_stopping() {
-        return Err(Error::down(vec!["gateway: it is ending".to_owned()]));
+        return Err(Error::down(vec!["gateway: it is shutting down".to_owned()]));
     }
-    let parts = gateway.health().await.parts;
-    let silent: Vec<_> = parts.iter().filter_map(|it| Some(format!("{}: {}", it.what, it.trouble.as_ref()?))).collect();
-    if silent.is_empty() { Ok(ok("요청을 받을 준비가 되었습니다.", ())) } else { Err(Error::down(silent)) }
+    let components = gateway.health().await.components;
+    let failing =
+        components.iter().filter_map(|component| Some(format!("{}: {}", component.name, component.error.as_ref()?)));
+    let failing: Vec<_> = failing.collect();
+    if failing.is_empty() {
+        Ok(ok("요청을 받을 준비가 되었습니다.", ()))
+    } else {
+        Err(Error::down(failing))
+    }
 }
 
-/// Asks each service something cheap. Any answer of its own will do, but that it does not believe us.
+/// Makes a cheap call to each service. Any response counts as healthy, except a refusal of the gateway's proof.
 #[async_trait::async_trait]
-impl Watched for Gateway {
+impl HealthCheck for Gateway {
     async fn health(&self) -> Health {
         let (call, upstream) = (Call::own().of(Person::user(Uuid::nil())), self.upstream());
         let one = Page { after: None, limit: Some(1) };
@@ -37,12 +43,12 @@ impl Watched for Gateway {
             tokio::time::timeout(PATIENCE, upstream.users.find(&call, Uuid::nil())),
             tokio::time::timeout(PATIENCE, upstream.counselors.tones(&call, None, one)),
         );
-        let users = users.is_ok_and(|it| it.err().is_none_or(|error| !error.is_no_use()));
-        let counseling = counseling.is_ok_and(|it| it.err().is_none_or(|error| !error.is_no_use()));
-        let part = |what, answers: bool| {
-            let trouble = (!answers).then(|| "does not answer".to_owned());
-            Part { of: "gateway".to_owned(), what, needed: true, trouble }
+        let users = users.is_ok_and(|result| result.err().is_none_or(|error| !error.is_outage()));
+        let counseling = counseling.is_ok_and(|result| result.err().is_none_or(|error| !error.is_outage()));
+        let component = |name, answers: bool| {
+            let error = (!answers).then(|| "does not answer".to_owned());
+            Component { service: "gateway".to_owned(), name, required: true, error }
         };
-        Health { parts: vec![part("user-service", users), part("counseling-service", counseling)] }
+        Health { components: vec![component("user-service", users), component("counseling-service", counseling)] }
     }
 }

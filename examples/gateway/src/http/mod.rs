@@ -1,4 +1,4 @@
-//! The router on one screen.
+//! The router with all endpoints.
 use crate::{
     access_token::AccessTokens,
     config::{Config, Wrong},
@@ -24,10 +24,10 @@ mod health;
 mod page;
 mod users;
 
-/// The largest body: the longest text is 80 characters, a profile is not much more.
+/// The largest body in bytes; the largest requests are a profile and a message of 80 characters.
 const LARGEST: usize = 16 * 1024;
 
-/// What all requests share. Clones are cheap.
+/// The state that all requests share. Clones are cheap.
 #[derive(Clone)]
 pub struct Gateway(Arc<Shared>);
 struct Shared {
@@ -37,10 +37,10 @@ struct Shared {
     stopping: AtomicBool,
 }
 impl Gateway {
-    /// Needs a Tokio runtime, but no service: they are connected to when they are asked.
+    /// Creates the gateway. It needs a Tokio runtime but no running service: it connects at the first call.
     ///
     /// # Errors
-    /// An address of a service is none.
+    /// Fails when the URL of a service is invalid.
     pub fn new(config: Config) -> Result<Self, Wrong> {
         config.check()?;
         let upstream = Upstream::new(&config).map_err(|error| Wrong::of(error.to_string()))?;
@@ -52,8 +52,8 @@ impl Gateway {
             stopping: AtomicBool::new(false),
         })))
     }
-    /// From now on it is not ready, whoever asks on a connection that is there.
-    pub(crate) fn stops(&self) {
+    /// Makes the readiness endpoint report a shutdown, also on existing connections.
+    pub(crate) fn begin_shutdown(&self) {
         self.0.stopping.store(true, Ordering::Relaxed);
     }
     pub(crate) fn is_stopping(&self) -> bool {
@@ -70,7 +70,7 @@ impl Gateway {
     }
 }
 
-/// Every path there is.
+/// Builds the router with all endpoints.
 pub fn router(gateway: Gateway) -> Router {
     Router::new()
         .route("/v1/auth/initiate", post(auth::initiate))
@@ -84,7 +84,7 @@ pub fn router(gateway: Gateway) -> Router {
         .route("/v1/tones/{tone}", get(counselors::tone))
         .route("/v1/counselors/{counselor}/counsels", get(counsels::list).post(counsels::open))
         .route("/v1/counselors/{counselor}/counsels/{counsel}", get(counsels::one))
-        .route("/v1/counselors/{counselor}/counsels/{counsel}/messages", get(counsels::messages).post(counsels::say))
+        .route("/v1/counselors/{counselor}/counsels/{counsel}/messages", get(counsels::messages).post(counsels::send))
         .route("/v1/counselors/{counselor}/counsels/{counsel}/messages/{message}/react", post(counsels::react))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))

@@ -1,8 +1,8 @@
-//! The web page: plain files, compiled in. Nothing else may load or run in it.
+//! The web page: static files compiled into the program.
 use crate::http::Gateway;
 use axum::{Router, http::header, response::IntoResponse, routing::get};
 
-/// Scripts and styles of our own files only: text of a stranger that got into the page as markup would still do nothing.
+/// Allows only scripts and styles of these files, so that injected markup cannot run anything.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
      img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

@@ -1,4 +1,4 @@
-//! The person who asks, as they see themselves.
+//! The endpoints of the caller's own profile.
 use crate::{
     envelope::{Success, ok},
     error::Error,

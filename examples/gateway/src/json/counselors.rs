@@ -1,5 +1,5 @@
-//! Counsellors, what they ask and how they speak.
-use super::told;
+//! The JSON of counsellors, bubbles and tones.
+use super::specified;
 use contracts::v1::model;
 use serde::Serialize;
 
@@ -19,7 +19,7 @@ pub(crate) struct Counselor {
 impl From<model::Counselor> for Counselor {
     fn from(counselor: model::Counselor) -> Self {
         Counselor {
-            gender: told(counselor.gender().as_str_name()),
+            gender: specified(counselor.gender().as_str_name()),
             id: counselor.id,
             tone_id: counselor.tone_id,
             name: counselor.name,

@@ -1,5 +1,5 @@
-//! Counsels and their messages.
-use super::told;
+//! The JSON of counsels and their messages.
+use super::specified;
 use contracts::v1::model;
 use serde::Serialize;
 
@@ -32,7 +32,7 @@ impl From<model::Counsel> for Counsel {
     }
 }
 
-/// Without its technique: that is for those who write prompts.
+/// A message without its technique, which is only for authors of prompts.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CounselMessage {
@@ -49,7 +49,7 @@ pub(crate) struct CounselMessage {
 impl From<model::CounselMessage> for CounselMessage {
     fn from(message: model::CounselMessage) -> Self {
         CounselMessage {
-            reaction: told(message.reaction().as_str_name()),
+            reaction: specified(message.reaction().as_str_name()),
             id: message.id,
             counsel_id: message.counsel_id,
             message: message.message,

@@ -1,4 +1,4 @@
-//! How the services' answers look in JSON: camel case, enums by their names in `proto/`, nothing for what is not told.
+//! The JSON of responses: camel case, enums by their names in `proto/`, unspecified values left out.
 mod counselors;
 mod counsels;
 mod users;
@@ -7,12 +7,12 @@ pub(crate) use counselors::{Bubble, Counselor, Tone};
 pub(crate) use counsels::{Counsel, CounselMessage};
 pub(crate) use users::{MessageTokens, User, UserUpdate};
 
-/// An enum's name, unless it says that nothing was said.
-fn told(name: &'static str) -> Option<&'static str> {
-    Some(name).filter(|it| !it.ends_with("_UNSPECIFIED"))
+/// Returns an enum's name, or `None` for the unspecified value.
+fn specified(name: &'static str) -> Option<&'static str> {
+    Some(name).filter(|name| !name.ends_with("_UNSPECIFIED"))
 }
 
-/// A list's items, each as JSON shows it.
+/// Converts the items of a list to their JSON form.
 pub(crate) fn each<P, J: From<P>>(items: Vec<P>) -> Vec<J> {
     items.into_iter().map(J::from).collect()
 }

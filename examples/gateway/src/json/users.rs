@@ -1,5 +1,5 @@
-//! People and their wallets.
-use super::told;
+//! The JSON of people and their wallets.
+use super::specified;
 use crate::error::Error;
 use contracts::v1::{
     model::{self, Gender, Mbti},
@@ -27,10 +27,10 @@ impl From<model::User> for User {
     fn from(user: model::User) -> Self {
         let profile = user.user_profile.unwrap_or_default();
         let user_profile = UserProfile {
-            gender: told(profile.gender().as_str_name()),
-            mbti: told(profile.mbti().as_str_name()),
+            gender: specified(profile.gender().as_str_name()),
+            mbti: specified(profile.mbti().as_str_name()),
             birth_year: profile.birthday.split('-').next().and_then(|year| year.parse().ok()),
-            profile_image: Some(profile.profile_image).filter(|it| !it.is_empty()),
+            profile_image: Some(profile.profile_image).filter(|url| !url.is_empty()),
         };
         User { id: user.id, nickname: user.nickname, user_profile }
     }
@@ -55,7 +55,7 @@ impl From<CheckRemainingTokensResponse> for MessageTokens {
     }
 }
 
-/// What a person changes of themselves. Absent stays, "" clears.
+/// The body of a profile change. An absent field keeps its value, an empty text clears it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct UserUpdate {
@@ -65,7 +65,7 @@ pub(crate) struct UserUpdate {
     mbti: Option<String>,
     birth_year: Option<Year>,
 }
-/// `1990`, `"1990"`, or "" to clear it.
+/// A year as `1990` or `"1990"`, or an empty text that clears it.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Year {

@@ -1,5 +1,5 @@
-//! The counseling service's counsels and their messages.
-use super::{Vouched, ask};
+//! Calls to the counseling service: counsels and their messages.
+use super::{SignedChannel, ask};
 use crate::{
     error::Error,
     extract::{Call, Page},
@@ -17,9 +17,9 @@ use uuid::Uuid;
 
 #[derive(Clone)]
 pub(crate) struct Counsels {
-    pub(super) client: CounselServiceClient<Vouched>,
+    pub(super) client: CounselServiceClient<SignedChannel>,
     pub(super) deadline: Duration,
-    /// For what waits until a counsellor has answered.
+    /// The time limit of calls that wait for a reply.
     pub(super) reply_deadline: Duration,
 }
 impl Counsels {
@@ -29,7 +29,7 @@ impl Counsels {
         message: CreateCounselRequest,
     ) -> Result<CreateCounselResponse, Error> {
         let mut client = self.client.clone();
-        ask(call, self.reply_deadline, message, |it| async move { client.create_counsel(it).await }).await
+        ask(call, self.reply_deadline, message, |request| async move { client.create_counsel(request).await }).await
     }
     pub(crate) async fn list(
         &self,
@@ -45,15 +45,16 @@ impl Counsels {
             after: page.after,
             limit: page.limit,
         };
-        ask(call, self.deadline, message, |it| async move { client.find_counsels(it).await }).await
+        ask(call, self.deadline, message, |request| async move { client.find_counsels(request).await }).await
     }
     pub(crate) async fn find(&self, call: &Call, counsel: Uuid) -> Result<Counsel, Error> {
         let mut client = self.client.clone();
         let message = FindCounselByIdRequest { counsel_id: counsel.to_string() };
-        let found = ask(call, self.deadline, message, |it| async move { client.find_counsel_by_id(it).await });
+        let found =
+            ask(call, self.deadline, message, |request| async move { client.find_counsel_by_id(request).await });
         found.await?.counsel.ok_or_else(Error::unknown_id)
     }
-    pub(crate) async fn say(
+    pub(crate) async fn send(
         &self,
         call: &Call,
         counsel: Uuid,
@@ -63,12 +64,12 @@ impl Counsels {
         let mut client = self.client.clone();
         let exchange_id = Some(exchange.to_string());
         let message = CreateMessageRequest { counsel_id: counsel.to_string(), message, exchange_id };
-        ask(call, self.reply_deadline, message, |it| async move { client.create_message(it).await }).await
+        ask(call, self.reply_deadline, message, |request| async move { client.create_message(request).await }).await
     }
     pub(crate) async fn messages(&self, call: &Call, counsel: Uuid, page: Page) -> Result<FindMessagesResponse, Error> {
         let mut client = self.client.clone();
         let message = FindMessagesRequest { counsel_id: counsel.to_string(), after: page.after, limit: page.limit };
-        ask(call, self.deadline, message, |it| async move { client.find_messages(it).await }).await
+        ask(call, self.deadline, message, |request| async move { client.find_messages(request).await }).await
     }
     pub(crate) async fn react(
         &self,
@@ -78,7 +79,7 @@ impl Counsels {
     ) -> Result<CounselMessage, Error> {
         let mut client = self.client.clone();
         let message = ReactMessageRequest { message_id: message.to_string(), reaction: reaction.into() };
-        let reacted = ask(call, self.deadline, message, |it| async move { client.react_message(it).await });
+        let reacted = ask(call, self.deadline, message, |request| async move { client.react_message(request).await });
         reacted.await?.counsel_message.ok_or_else(Error::broken)
     }
 }

@@ -1,10 +1,14 @@
-//! The services behind the gateway: channels that connect when needed, a deadline for every call.
+//! The clients of the services: channels that connect on demand, with a deadline for each call.
 use crate::{config::Config, error::Error, extract::Call};
 use contracts::v1::service::{
     counsel_service_client::CounselServiceClient, counselor_service_client::CounselorServiceClient,
     user_service_client::UserServiceClient,
 };
-use cqrs_core::trace::{self, Kind};
+use cqrs_core::{
+    net,
+    telemetry::trace::{self, SpanKind},
+};
+use service_auth::{COUNSELING_SERVICE, CallSigner, GATEWAY, Proof, USER_SERVICE};
 use std::time::Duration;
 use tonic::{
     Code, Request, Response, Status,
@@ -12,7 +16,6 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 use tracing::{Instrument, Span, field::Empty};
-use trust::{COUNSELING_SERVICE, GATEWAY, Proof, USER_SERVICE, Vouch};
 
 mod counselors;
 mod counsels;
@@ -22,10 +25,10 @@ pub(crate) use counselors::Counselors;
 pub(crate) use counsels::Counsels;
 pub(crate) use users::Users;
 
-/// A service as the gateway calls it: each call says for whom it is, and proves it.
-pub(crate) type Vouched = InterceptedService<Channel, Vouch>;
+/// A channel whose calls name the person and are signed.
+pub(crate) type SignedChannel = InterceptedService<Channel, CallSigner>;
 
-/// All services. Clones share their connections.
+/// The clients of all services. Clones share their connections.
 #[derive(Clone)]
 pub(crate) struct Upstream {
     pub(crate) users: Users,
@@ -33,7 +36,7 @@ pub(crate) struct Upstream {
     pub(crate) counselors: Counselors,
 }
 impl Upstream {
-    /// Connects to nothing yet: the gateway may start before the services, and survives them.
+    /// Creates the clients without connecting: the gateway may start before the services and outlives their restarts.
     pub(crate) fn new(config: &Config) -> Result<Self, tonic::transport::Error> {
         let deadline = config.deadline;
         let users = connect(&config.user_service, USER_SERVICE, &config.proof)?;
@@ -47,8 +50,8 @@ impl Upstream {
     }
 }
 
-/// Pings find a service that hangs without closing its connection.
-fn connect(url: &str, service: &'static str, proof: &Proof) -> Result<Vouched, tonic::transport::Error> {
+/// Creates a channel. Keep-alive pings detect a service that hangs without closing its connection.
+fn connect(url: &str, service: &'static str, proof: &Proof) -> Result<SignedChannel, tonic::transport::Error> {
     let mut endpoint = Endpoint::from_shared(url.to_owned())?
         .connect_timeout(Duration::from_secs(2))
         .http2_keep_alive_interval(Duration::from_secs(20))
@@ -56,10 +59,10 @@ fn connect(url: &str, service: &'static str, proof: &Proof) -> Result<Vouched, t
     if let Some(certificates) = proof.certificates() {
         endpoint = endpoint.tls_config(certificates.client())?;
     }
-    Ok(InterceptedService::new(endpoint.connect_lazy(), Vouch::new(GATEWAY, service, proof)))
+    Ok(InterceptedService::new(net::channel(&endpoint), CallSigner::new(GATEWAY, service, proof)))
 }
 
-/// One call: what travels beside the request goes out, what the answer includes comes back.
+/// Makes one call: sends the metadata with the request, and merges the consistency token of the response.
 async fn ask<Q, A, F>(
     call: &Call,
     deadline: Duration,
@@ -70,23 +73,23 @@ where
     F: Future<Output = Result<Response<A>, Status>>,
 {
     let span = span(method::<Q>());
-    let asked = async {
-        let rpc = rpc(call.request(message, deadline)); // inside its span, which the service is told
-        // tonic's own deadline starts when it is connected, and ends with the first byte.
-        let answer = tokio::time::timeout(deadline, rpc).await;
-        let (code, headers) = match &answer {
-            Ok(Ok(answer)) => (Code::Ok, Some(answer.metadata())),
+    let outcome = async {
+        let rpc = rpc(call.request(message, deadline)); // built inside the span, whose context is sent to the service
+        // tonic's own deadline starts with the connection and ends with the first byte.
+        let response = tokio::time::timeout(deadline, rpc).await;
+        let (code, headers) = match &response {
+            Ok(Ok(response)) => (Code::Ok, Some(response.metadata())),
             Ok(Err(status)) => (status.code(), Some(status.metadata())),
             Err(_) => (Code::DeadlineExceeded, None),
         };
         trace::set(&Span::current(), "rpc.grpc.status_code", i32::from(code).into());
-        headers.into_iter().for_each(|headers| call.saw(&cqrs_core::grpc::position(headers)));
-        Ok(answer.map_err(|_| Error::deadline())??.into_inner())
+        headers.into_iter().for_each(|headers| call.saw(&cqrs_core::grpc::consistency_token(headers)));
+        Ok(response.map_err(|_| Error::deadline())??.into_inner())
     };
-    asked.instrument(span).await
+    outcome.instrument(span).await
 }
 
-/// A request is named after its method: `CreateCounselRequest`.
+/// Returns the method's name from the request type, such as `CreateCounselRequest`.
 fn method<Q>() -> &'static str {
     let name = std::any::type_name::<Q>().rsplit("::").next().unwrap_or_default();
     name.strip_suffix("Request").unwrap_or(name)
@@ -94,6 +97,6 @@ fn method<Q>() -> &'static str {
 fn span(method: &'static str) -> Span {
     let span = tracing::info_span!("rpc", method, otel.name = Empty, otel.kind = Empty);
     let attributes = [("rpc.system", "grpc"), ("rpc.method", method)];
-    trace::describe(&span, Some(Kind::Client), || method.to_owned(), &attributes);
+    trace::describe(&span, Some(SpanKind::Client), || method.to_owned(), &attributes);
     span
 }

@@ -1,4 +1,4 @@
-//! The web page in a real browser, in front of services that say what a test wants them to say.
+//! Tests of the web page in a real browser with scripted services.
 #[path = "../it/services.rs"]
 #[allow(dead_code, reason = "the other tests need more of it")]
 mod services;
@@ -7,26 +7,26 @@ use anyhow::Result;
 use contracts::NO_REMAINING_TOKENS;
 use gateway::{Config, Gateway};
 use serde_json::{Value, json};
+use service_auth::{Key, Proof};
 use services::{COUNSEL, COUNSELOR, MESSAGE, Services};
 use std::{process::ExitCode, time::Duration};
 use test_support::{Browser, Trials};
 use tokio::{net::TcpListener, runtime::Runtime};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
-use trust::{Key, Proof};
 
 const SOON: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     Trials::new()
-        .test("a first visit leads to a talk", a_first_visit_leads_to_a_talk)
-        .test("a message that failed is sent again under its key", a_failed_message_is_sent_again)
-        .test("what somebody wrote stays text", what_somebody_wrote_stays_text)
-        .test("what cannot be sent says why", what_cannot_be_sent_says_why)
+        .test("a first visit leads to a conversation", a_first_visit_leads_to_a_conversation)
+        .test("a failed message is sent again with the same key", a_failed_message_is_sent_again_with_the_same_key)
+        .test("a message with markup stays text", a_message_with_markup_stays_text)
+        .test("a message that cannot be sent shows the reason", a_message_that_cannot_be_sent_shows_the_reason)
         .run()
 }
 
-/// A gateway, its services, and a browser that shows its page.
+/// A gateway, its scripted services, and a browser that shows its page.
 struct Page {
     services: Services,
     server: Option<Runtime>,
@@ -56,7 +56,7 @@ impl Page {
         self.browser.eval(&format!("document.querySelector({selector:?}).click()")).await?;
         Ok(())
     }
-    /// Types, as far as the page can tell.
+    /// Enters text as if the user had typed it.
     async fn write(&self, text: &str) -> Result<()> {
         let script = "const input = document.getElementById('message-input'); input.focus(); input.select()";
         self.browser.eval(&format!("{{ {script} }}")).await?;
@@ -88,7 +88,7 @@ fn chat() -> String {
     format!("#/counselors/{COUNSELOR}/counsels/{COUNSEL}")
 }
 
-async fn a_first_visit_leads_to_a_talk(browser: Browser) -> Result<()> {
+async fn a_first_visit_leads_to_a_conversation(browser: Browser) -> Result<()> {
     let page = Page::open(browser, "").await?;
     page.see("document.getElementById('tokens').dataset.remaining === '6'").await?;
     page.see("document.querySelectorAll('[data-testid=counsel-item]').length === 1").await?;
@@ -118,7 +118,7 @@ async fn a_first_visit_leads_to_a_talk(browser: Browser) -> Result<()> {
     Ok(())
 }
 
-async fn a_failed_message_is_sent_again(browser: Browser) -> Result<()> {
+async fn a_failed_message_is_sent_again_with_the_same_key(browser: Browser) -> Result<()> {
     let page = Page::open(browser, &chat()).await?;
     page.services.fail("CreateMessage", Status::unavailable("restarting"));
     page.write("들리나요").await?;
@@ -130,7 +130,7 @@ async fn a_failed_message_is_sent_again(browser: Browser) -> Result<()> {
     }
     page.see("document.querySelector('[data-state=failed]')").await?;
 
-    // The page is left and opened again: the key is still known.
+    // The page is closed and opened again; the idempotency key is still stored.
     page.browser.goto("about:blank").await?;
     page.browser.goto(&format!("{}{}", page.url, chat())).await?;
     page.see("document.querySelector('[data-state=failed]')").await?;
@@ -140,7 +140,7 @@ async fn a_failed_message_is_sent_again(browser: Browser) -> Result<()> {
     assert_eq!(page.texts().await?, json!(["안녕하세요", "들리나요", "그랬군요"]));
     let exchanges = page.exchanges();
     assert_eq!(exchanges.len(), 3);
-    assert!(exchanges.iter().all(|it| *it == exchanges[0]), "{exchanges:?}");
+    assert!(exchanges.iter().all(|exchange| *exchange == exchanges[0]), "{exchanges:?}");
 
     page.write("또 있어요").await?;
     page.click("#message-send").await?;
@@ -149,7 +149,7 @@ async fn a_failed_message_is_sent_again(browser: Browser) -> Result<()> {
     Ok(())
 }
 
-async fn what_somebody_wrote_stays_text(browser: Browser) -> Result<()> {
+async fn a_message_with_markup_stays_text(browser: Browser) -> Result<()> {
     let page = Page::open(browser, &chat()).await?;
     let markup = "<img src=x onerror=document.title='gone'>";
     page.write(markup).await?;
@@ -161,7 +161,7 @@ async fn what_somebody_wrote_stays_text(browser: Browser) -> Result<()> {
     Ok(())
 }
 
-async fn what_cannot_be_sent_says_why(browser: Browser) -> Result<()> {
+async fn a_message_that_cannot_be_sent_shows_the_reason(browser: Browser) -> Result<()> {
     let page = Page::open(browser, &chat()).await?;
     page.see("document.getElementById('message-send').disabled").await?;
     page.write(&"가".repeat(81)).await?;
@@ -172,7 +172,7 @@ async fn what_cannot_be_sent_says_why(browser: Browser) -> Result<()> {
     page.see("document.getElementById('message-count').textContent === '80 / 80'").await?;
     page.see("!document.getElementById('message-send').disabled").await?;
 
-    // Enter that ends a syllable is not one that sends.
+    // The Enter key that completes a syllable must not send the message.
     let composing =
         "new KeyboardEvent('keydown', { key: 'Enter', isComposing: true, bubbles: true, cancelable: true })";
     page.browser.eval(&format!("document.getElementById('message-input').dispatchEvent({composing})")).await?;
@@ -184,7 +184,7 @@ async fn what_cannot_be_sent_says_why(browser: Browser) -> Result<()> {
     page.press_enter().await?;
     page.see("document.getElementById('notice').dataset.code === 'NO_REMAINING_TOKENS'").await?;
     page.see("!document.getElementById('notice').hidden").await?;
-    page.see("document.getElementById('message-input').value.length === 160").await?; // nothing typed is lost
+    page.see("document.getElementById('message-input').value.length === 160").await?; // no typed text is lost
     page.see("document.querySelectorAll('[data-testid=message]').length === 1").await?;
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! What is refused before any service hears of it.
+//! Tests of invalid requests, which are refused before any service is called.
 use crate::{
+    fixture::{Fixture, as_user, error, with_json},
     services::{BUBBLE, COUNSEL, COUNSELOR, MESSAGE},
-    world::{World, as_user, error, with_json},
 };
 use axum::body::Body;
 use serde_json::{Value, json};
@@ -11,24 +11,24 @@ fn messages() -> String {
 }
 
 #[tokio::test]
-async fn a_message_has_1_to_80_characters() {
-    let world = World::new().await;
-    let too_long = world.post(&messages(), json!({ "message": "가".repeat(81) })).await;
+async fn a_message_must_have_1_to_80_characters() {
+    let fixture = Fixture::new().await;
+    let too_long = fixture.post(&messages(), json!({ "message": "가".repeat(81) })).await;
     assert_eq!(too_long.error(), error(400, "HTTP_INVALID_INPUT"));
     assert_eq!(too_long.json()["details"], json!(["message: at most 80 characters"]));
     for bad in [json!({ "message": " \n\t " }), json!({ "message": 7 }), json!({}), json!([]), Value::Null] {
-        assert_eq!(world.post(&messages(), bad.clone()).await.error(), error(400, "HTTP_INVALID_INPUT"), "{bad}");
+        assert_eq!(fixture.post(&messages(), bad.clone()).await.error(), error(400, "HTTP_INVALID_INPUT"), "{bad}");
     }
-    assert!(world.services.methods().is_empty(), "nothing is held for a message that is none");
-    assert_eq!(world.post(&messages(), json!({ "message": "🙂".repeat(80) })).await.status, 201);
+    assert!(fixture.services.methods().is_empty(), "no token is reserved for an invalid message");
+    assert_eq!(fixture.post(&messages(), json!({ "message": "🙂".repeat(80) })).await.status, 201);
 }
 
 #[tokio::test]
-async fn a_body_is_json_and_small() {
-    let world = World::new().await;
+async fn a_body_that_is_not_json_or_too_large_is_refused() {
+    let fixture = Fixture::new().await;
     let send = |kind: &str, body: String| {
         let request = as_user("POST", &messages()).header("Content-Type", kind);
-        world.send(request.body(Body::from(body)).unwrap())
+        fixture.send(request.body(Body::from(body)).unwrap())
     };
     for bad in ["{", "{\"message\": \"안녕\"} and more", "\u{0}"] {
         let answer = send("application/json", bad.to_owned()).await;
@@ -40,25 +40,25 @@ async fn a_body_is_json_and_small() {
     let large = send("application/json", json!({ "message": "a".repeat(20_000) }).to_string()).await;
     assert_eq!(large.error(), error(413, "HTTP_PAYLOAD_TOO_LARGE"));
     assert_eq!(large.json()["status"], "PAYLOAD_TOO_LARGE");
-    assert!(world.services.methods().is_empty());
+    assert!(fixture.services.methods().is_empty());
     let with_charset = send("application/json; charset=utf-8", json!({ "message": "안녕" }).to_string()).await;
     assert_eq!(with_charset.status, 201);
 }
 
 #[tokio::test]
-async fn paths_and_methods_that_are_not_there_say_so() {
-    let world = World::new().await;
-    let unknown = world.get("/v1/nothing").await;
+async fn unknown_paths_and_methods_get_404_and_405() {
+    let fixture = Fixture::new().await;
+    let unknown = fixture.get("/v1/nothing").await;
     assert_eq!(unknown.error(), error(404, "HTTP_NOT_FOUND"));
-    let wrong = world.send(as_user("DELETE", "/v1/users/me").body(Body::empty()).unwrap()).await;
+    let wrong = fixture.send(as_user("DELETE", "/v1/users/me").body(Body::empty()).unwrap()).await;
     assert_eq!(wrong.error(), error(405, "HTTP_METHOD_NOT_ALLOWED"));
     assert_eq!(wrong.json()["status"], "METHOD_NOT_ALLOWED");
     assert!(wrong.header("allow").unwrap().contains("GET"), "{wrong:?}");
 }
 
 #[tokio::test]
-async fn an_id_that_cannot_be_one_is_unknown() {
-    let world = World::new().await;
+async fn an_invalid_id_is_treated_as_unknown() {
+    let fixture = Fixture::new().await;
     for path in [
         "/v1/counselors/7".to_owned(),
         "/v1/tones/%00".to_owned(),
@@ -67,14 +67,14 @@ async fn an_id_that_cannot_be_one_is_unknown() {
         format!("/v1/counselors/{COUNSELOR}/bubbles/%FF"),
         "/v1/counselors/all/bubbles".to_owned(),
     ] {
-        assert_eq!(world.get(&path).await.error(), error(404, "E40401"), "{path}");
+        assert_eq!(fixture.get(&path).await.error(), error(404, "E40401"), "{path}");
     }
-    assert!(world.services.methods().is_empty());
+    assert!(fixture.services.methods().is_empty());
 }
 
 #[tokio::test]
-async fn a_bubble_and_an_option_go_together() {
-    let world = World::new().await;
+async fn a_bubble_without_an_option_is_refused_and_the_reverse() {
+    let fixture = Fixture::new().await;
     let path = format!("/v1/counselors/{COUNSELOR}/counsels");
     for bad in [
         json!({ "bubbleId": BUBBLE }),
@@ -82,19 +82,19 @@ async fn a_bubble_and_an_option_go_together() {
         json!({ "bubbleId": BUBBLE, "responseOptionNo": 3 }),
         json!({ "bubbleId": BUBBLE, "responseOptionNo": "1" }),
     ] {
-        assert_eq!(world.post(&path, bad.clone()).await.error(), error(400, "HTTP_INVALID_INPUT"), "{bad}");
+        assert_eq!(fixture.post(&path, bad.clone()).await.error(), error(400, "HTTP_INVALID_INPUT"), "{bad}");
     }
     let unknown = json!({ "bubbleId": "7", "responseOptionNo": 1 });
-    assert_eq!(world.post(&path, unknown).await.error(), error(404, "E40401"));
-    assert!(world.services.methods().is_empty());
-    let empty = world.send(as_user("POST", &path).body(Body::empty()).unwrap()).await;
-    assert_eq!(empty.status, 201, "no body is an empty object");
+    assert_eq!(fixture.post(&path, unknown).await.error(), error(404, "E40401"));
+    assert!(fixture.services.methods().is_empty());
+    let empty = fixture.send(as_user("POST", &path).body(Body::empty()).unwrap()).await;
+    assert_eq!(empty.status, 201, "an absent body counts as an empty object");
 }
 
 #[tokio::test]
-async fn fields_say_what_they_accept() {
-    let world = World::new().await;
-    let put = |body: Value| world.send(with_json(as_user("PUT", "/v1/users/me"), &body));
+async fn an_invalid_field_is_named_with_the_accepted_values() {
+    let fixture = Fixture::new().await;
+    let put = |body: Value| fixture.send(with_json(as_user("PUT", "/v1/users/me"), &body));
     for (bad, field) in [
         (json!({ "gender": "MALE" }), "gender:"),
         (json!({ "gender": "GENDER_UNSPECIFIED" }), "gender:"),
@@ -109,24 +109,24 @@ async fn fields_say_what_they_accept() {
     }
     let react = format!("{}/{MESSAGE}/react", messages());
     for bad in ["LIKE", "", "COUNSEL_MESSAGE_REACTION_UNSPECIFIED"] {
-        assert_eq!(world.post(&react, json!({ "reaction": bad })).await.error(), error(400, "HTTP_INVALID_INPUT"));
+        assert_eq!(fixture.post(&react, json!({ "reaction": bad })).await.error(), error(400, "HTTP_INVALID_INPUT"));
     }
     for bad in ["limit=0", "limit=101", "limit=-1", "limit=ten", "limit=99999999999"] {
-        assert_eq!(world.get(&format!("/v1/tones?{bad}")).await.error(), error(400, "HTTP_INVALID_INPUT"), "{bad}");
+        assert_eq!(fixture.get(&format!("/v1/tones?{bad}")).await.error(), error(400, "HTTP_INVALID_INPUT"), "{bad}");
     }
-    assert!(world.services.methods().is_empty());
+    assert!(fixture.services.methods().is_empty());
 }
 
 #[tokio::test]
-async fn an_idempotency_key_is_short_and_plain() {
-    let world = World::new().await;
-    let said = json!({ "message": "안녕" });
+async fn a_long_or_non_ascii_idempotency_key_is_refused() {
+    let fixture = Fixture::new().await;
+    let body = json!({ "message": "안녕" });
     for bad in ["", "k".repeat(256).as_str(), "two words", "tab\there"] {
-        let answer = world.post_keyed(&messages(), bad, said.clone()).await;
+        let answer = fixture.post_keyed(&messages(), bad, body.clone()).await;
         assert_eq!(answer.error(), error(400, "HTTP_INVALID_INPUT"), "{bad}");
     }
     let twice = as_user("POST", &messages()).header("Idempotency-Key", "a").header("Idempotency-Key", "b");
-    assert_eq!(world.send(with_json(twice, &said)).await.error(), error(400, "HTTP_INVALID_INPUT"));
-    assert!(world.services.methods().is_empty());
-    assert_eq!(world.post_keyed(&messages(), &"k".repeat(255), said).await.status, 201);
+    assert_eq!(fixture.send(with_json(twice, &body)).await.error(), error(400, "HTTP_INVALID_INPUT"));
+    assert!(fixture.services.methods().is_empty());
+    assert_eq!(fixture.post_keyed(&messages(), &"k".repeat(255), body).await.status, 201);
 }

@@ -1,8 +1,8 @@
-//! Flags and variables.
+//! Tests of flags and variables.
 use clap::Parser;
 use gateway::{Args, Config, Gateway};
+use service_auth::{Key, Proof};
 use std::process::Command;
-use trust::{Key, Proof};
 
 fn args(flags: &[&str]) -> Args {
     Args::parse_from([&["gateway"], flags].concat())
@@ -10,7 +10,7 @@ fn args(flags: &[&str]) -> Args {
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 #[test]
-fn what_is_complete_is_taken() {
+fn complete_settings_are_accepted() {
     let flags = ["--user-service", "http://a:1", "--counseling-service", "http://b:2/", "--jwt-secret", SECRET];
     let flags = [&flags[..], &["--internal-secret", SECRET]].concat();
     let (listen, config) = args(&flags).check().unwrap();
@@ -23,27 +23,27 @@ fn what_is_complete_is_taken() {
 }
 
 #[test]
-fn everything_wrong_is_said_at_once() {
+fn all_invalid_settings_are_reported_at_once() {
     let flags =
         ["--listen", "here", "--user-service", "https://a:1", "--jwt-secret", "short", "--secure-cookies", "perhaps"];
-    let said = args(&flags).check().unwrap_err().to_string();
+    let printed = args(&flags).check().unwrap_err().to_string();
     for name in ["LISTEN", "USER_SERVICE", "COUNSELING_SERVICE", "JWT_SECRET", "SECURE_COOKIES", "INTERNAL_SECRET"] {
-        assert!(said.contains(&format!("HEARLERS_{name}")), "{said}");
+        assert!(printed.contains(&format!("HEARLERS_{name}")), "{printed}");
     }
-    assert!(!said.contains("short"), "a secret is not repeated, not even a bad one");
+    assert!(!printed.contains("short"), "the error must not contain the secret");
 }
 
 #[test]
-fn the_program_refuses_to_start_with_status_2() {
+fn invalid_settings_end_the_program_with_status_2() {
     let mut gateway = Command::new(env!("CARGO_BIN_EXE_gateway"));
     let output = gateway.env_clear().output().unwrap();
     assert_eq!(output.status.code(), Some(2));
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("HEARLERS_JWT_SECRET (--jwt-secret): at least 32 bytes"), "{said}");
+    let printed = String::from_utf8(output.stderr).unwrap();
+    assert!(printed.contains("HEARLERS_JWT_SECRET (--jwt-secret): at least 32 bytes"), "{printed}");
 }
 
 #[tokio::test]
-async fn an_address_that_is_none_is_said_by_name() {
+async fn an_invalid_service_url_is_named() {
     let config =
         Config::new("nowhere", "http://b:2", Key::new(SECRET).unwrap(), Proof::signed(Key::new(SECRET).unwrap()));
     let wrong = Gateway::new(config).err().unwrap();

@@ -1,7 +1,7 @@
-//! Sending a message and opening a counsel: what is asked in which order, and what it costs.
+//! Tests of sending a message and opening a counsel: the order of the calls, and the tokens they consume.
 use crate::{
+    fixture::{Fixture, error},
     services::{BUBBLE, COUNSEL, COUNSELOR, Call, FOREIGN_COUNSEL, MESSAGE, USER},
-    world::{World, error},
 };
 use contracts::NO_REMAINING_TOKENS;
 use serde_json::json;
@@ -14,7 +14,7 @@ fn messages() -> String {
 fn counsels() -> String {
     format!("/v1/counselors/{COUNSELOR}/counsels")
 }
-/// The value of a field in a request as Rust shows it.
+/// Returns the value of a field from the debug output of a request.
 fn id_in(call: &Call, field: &str) -> String {
     let (_, rest) = call.message.split_once(&format!("{field}: Some(\"")).unwrap_or_else(|| panic!("{call:?}"));
     rest.split('"').next().unwrap().to_owned()
@@ -25,128 +25,128 @@ fn refused() -> Status {
 }
 
 #[tokio::test]
-async fn a_message_is_checked_then_paid_for_then_answered() {
-    let world = World::new().await;
-    let answer = world.post(&messages(), json!({ "message": " 안녕 " })).await;
+async fn a_message_is_validated_then_a_token_reserved_then_the_reply_requested() {
+    let fixture = Fixture::new().await;
+    let answer = fixture.post(&messages(), json!({ "message": " 안녕 " })).await;
     assert_eq!(answer.status, 201);
     assert_eq!(answer.data()["createdCounselMessage"]["message"], "안녕");
     assert_eq!(answer.data()["counselorResponseMessage"]["message"], "그랬군요");
-    assert_eq!(world.services.methods(), ["FindCounselById", "ReserveTokens", "CreateMessage"]);
-    for call in world.services.calls() {
+    assert_eq!(fixture.services.methods(), ["FindCounselById", "ReserveTokens", "CreateMessage"]);
+    for call in fixture.services.calls() {
         assert_eq!(call.header("hearlers-user"), Some(USER), "{}", call.method);
     }
-    let (held, asked) = (world.services.last("ReserveTokens"), world.services.last("CreateMessage"));
+    let (held, asked) = (fixture.services.last("ReserveTokens"), fixture.services.last("CreateMessage"));
     assert_eq!(id_in(&held, "reservation_id"), id_in(&asked, "exchange_id"));
 }
 
 #[tokio::test]
-async fn the_exchange_is_the_same_for_the_same_key() {
-    let world = World::new().await;
+async fn the_same_idempotency_key_gives_the_same_exchange() {
+    let fixture = Fixture::new().await;
     let mut exchanges = Vec::new();
     for key in ["k-1", "k-1", "k-2"] {
-        world.post_keyed(&messages(), key, json!({ "message": "안녕" })).await.data();
-        let call = world.services.last("CreateMessage");
-        assert_eq!(call.header("cqrs-idempotency-key"), None); // an exchange can be resumed, a stored answer cannot
-        assert_eq!(world.services.last("ReserveTokens").header("cqrs-idempotency-key"), None);
+        fixture.post_keyed(&messages(), key, json!({ "message": "안녕" })).await.data();
+        let call = fixture.services.last("CreateMessage");
+        assert_eq!(call.header("cqrs-idempotency-key"), None); // an exchange can be resumed, a stored response cannot
+        assert_eq!(fixture.services.last("ReserveTokens").header("cqrs-idempotency-key"), None);
         exchanges.push(id_in(&call, "exchange_id"));
     }
     assert_eq!(exchanges[0], exchanges[1]);
     assert_ne!(exchanges[0], exchanges[2]);
     for _ in 0..2 {
-        world.post(&messages(), json!({ "message": "안녕" })).await.data();
-        exchanges.push(id_in(&world.services.last("CreateMessage"), "exchange_id"));
+        fixture.post(&messages(), json!({ "message": "안녕" })).await.data();
+        exchanges.push(id_in(&fixture.services.last("CreateMessage"), "exchange_id"));
     }
     assert_ne!(exchanges[3], exchanges[4]);
 }
 
 #[tokio::test]
-async fn only_an_empty_wallet_is_forbidden() {
-    let world = World::new().await;
-    world.services.fail("ReserveTokens", refused());
-    let answer = world.post(&messages(), json!({ "message": "안녕" })).await;
+async fn only_an_empty_wallet_gives_403() {
+    let fixture = Fixture::new().await;
+    fixture.services.fail("ReserveTokens", refused());
+    let answer = fixture.post(&messages(), json!({ "message": "안녕" })).await;
     assert_eq!(answer.error(), error(403, NO_REMAINING_TOKENS));
     assert_eq!(answer.json()["status"], "FORBIDDEN");
-    assert_eq!(world.services.methods(), ["FindCounselById", "ReserveTokens"]);
+    assert_eq!(fixture.services.methods(), ["FindCounselById", "ReserveTokens"]);
 
     for (status, expected) in [
         (Status::unavailable("database"), error(503, "E50301")),
         (Status::resource_exhausted("busy"), error(429, "E42901")),
         (Status::internal("bug"), error(500, "E50001")),
     ] {
-        world.services.fail("ReserveTokens", status);
-        assert_eq!(world.post(&messages(), json!({ "message": "안녕" })).await.error(), expected);
+        fixture.services.fail("ReserveTokens", status);
+        assert_eq!(fixture.post(&messages(), json!({ "message": "안녕" })).await.error(), expected);
     }
-    assert!(!world.services.methods().contains(&"CreateMessage"));
+    assert!(!fixture.services.methods().contains(&"CreateMessage"));
 }
 
 #[tokio::test]
-async fn a_foreign_counsel_takes_no_token() {
-    let world = World::new().await;
-    let said = json!({ "message": "안녕" });
+async fn another_persons_counsel_reserves_no_token() {
+    let fixture = Fixture::new().await;
+    let body = json!({ "message": "안녕" });
     let foreign = messages().replace(COUNSEL, FOREIGN_COUNSEL);
-    assert_eq!(world.post(&foreign, said.clone()).await.error(), error(404, "E40401"));
+    assert_eq!(fixture.post(&foreign, body.clone()).await.error(), error(404, "E40401"));
     let other_counselor = messages().replace(COUNSELOR, MESSAGE);
-    assert_eq!(world.post(&other_counselor, said.clone()).await.error(), error(404, "E40401"));
-    world.services.fail("FindCounselById", Status::not_found("no such counsel"));
-    assert_eq!(world.post(&messages(), said).await.error(), error(404, "E40401"));
-    assert_eq!(world.services.methods(), ["FindCounselById"; 3]);
+    assert_eq!(fixture.post(&other_counselor, body.clone()).await.error(), error(404, "E40401"));
+    fixture.services.fail("FindCounselById", Status::not_found("no such counsel"));
+    assert_eq!(fixture.post(&messages(), body).await.error(), error(404, "E40401"));
+    assert_eq!(fixture.services.methods(), ["FindCounselById"; 3]);
 }
 
 #[tokio::test]
-async fn whose_counsel_it_is_matters_for_reading_and_reacting_too() {
-    let world = World::new().await;
+async fn another_persons_counsel_is_not_found_for_reading_and_reacting() {
+    let fixture = Fixture::new().await;
     let foreign = format!("/v1/counselors/{COUNSELOR}/counsels/{FOREIGN_COUNSEL}");
-    assert_eq!(world.get(&foreign).await.error(), error(404, "E40401"));
-    assert_eq!(world.get(&format!("{foreign}/messages")).await.error(), error(404, "E40401"));
+    assert_eq!(fixture.get(&foreign).await.error(), error(404, "E40401"));
+    assert_eq!(fixture.get(&format!("{foreign}/messages")).await.error(), error(404, "E40401"));
     let react = format!("{foreign}/messages/{MESSAGE}/react");
     let like = json!({ "reaction": "COUNSEL_MESSAGE_REACTION_LIKE" });
-    assert_eq!(world.post(&react, like).await.error(), error(404, "E40401"));
-    assert!(!world.services.methods().contains(&"ReactMessage"));
+    assert_eq!(fixture.post(&react, like).await.error(), error(404, "E40401"));
+    assert!(!fixture.services.methods().contains(&"ReactMessage"));
 }
 
 #[tokio::test]
-async fn opening_a_counsel_is_free() {
-    let world = World::new().await;
-    let answer = world.post_keyed(&counsels(), "k", json!({})).await;
+async fn opening_a_counsel_with_a_greeting_reserves_no_token() {
+    let fixture = Fixture::new().await;
+    let answer = fixture.post_keyed(&counsels(), "k", json!({})).await;
     assert_eq!(answer.status, 201);
     assert_eq!(answer.data()["counsel"]["id"], COUNSEL);
     assert_eq!(answer.data()["counselMessages"][0]["id"], MESSAGE);
-    assert_eq!(world.services.methods(), ["CreateCounsel"]);
-    let call = world.services.last("CreateCounsel");
+    assert_eq!(fixture.services.methods(), ["CreateCounsel"]);
+    let call = fixture.services.last("CreateCounsel");
     assert_eq!(call.header("cqrs-idempotency-key"), Some("k"));
     assert!(call.message.contains("exchange_id: None"), "{call:?}");
 }
 
 #[tokio::test]
-async fn opening_a_counsel_with_a_bubble_is_an_exchange() {
-    let world = World::new().await;
+async fn opening_a_counsel_with_a_bubble_reserves_a_token() {
+    let fixture = Fixture::new().await;
     let opening = json!({ "bubbleId": BUBBLE, "responseOptionNo": 2 });
     let mut exchanges = Vec::new();
     for _ in 0..2 {
-        assert_eq!(world.post_keyed(&counsels(), "k", opening.clone()).await.status, 201);
-        let (held, asked) = (world.services.last("ReserveTokens"), world.services.last("CreateCounsel"));
+        assert_eq!(fixture.post_keyed(&counsels(), "k", opening.clone()).await.status, 201);
+        let (held, asked) = (fixture.services.last("ReserveTokens"), fixture.services.last("CreateCounsel"));
         assert_eq!(id_in(&held, "reservation_id"), id_in(&asked, "exchange_id"));
         assert_eq!(asked.header("cqrs-idempotency-key"), Some("k"));
         exchanges.push(id_in(&asked, "exchange_id"));
     }
     assert_eq!(exchanges[0], exchanges[1]);
 
-    world.services.forget();
-    world.services.fail("ReserveTokens", refused());
-    assert_eq!(world.post(&counsels(), opening.clone()).await.error(), error(403, NO_REMAINING_TOKENS));
-    world.services.fail("FindBubbleById", Status::not_found("no such bubble"));
-    assert_eq!(world.post(&counsels(), opening).await.error(), error(404, "E40401"));
-    assert_eq!(world.services.methods(), ["FindBubbleById", "ReserveTokens", "FindBubbleById"]);
+    fixture.services.forget();
+    fixture.services.fail("ReserveTokens", refused());
+    assert_eq!(fixture.post(&counsels(), opening.clone()).await.error(), error(403, NO_REMAINING_TOKENS));
+    fixture.services.fail("FindBubbleById", Status::not_found("no such bubble"));
+    assert_eq!(fixture.post(&counsels(), opening).await.error(), error(404, "E40401"));
+    assert_eq!(fixture.services.methods(), ["FindBubbleById", "ReserveTokens", "FindBubbleById"]);
 }
 
 #[tokio::test]
-async fn a_reaction_carries_its_key() {
-    let world = World::new().await;
+async fn a_reaction_passes_its_idempotency_key_on() {
+    let fixture = Fixture::new().await;
     let like = json!({ "reaction": "COUNSEL_MESSAGE_REACTION_LIKE" });
-    let answer = world.post_keyed(&format!("{}/{MESSAGE}/react", messages()), "k", like).await;
+    let answer = fixture.post_keyed(&format!("{}/{MESSAGE}/react", messages()), "k", like).await;
     assert_eq!(answer.status, 200);
     assert_eq!(answer.data()["counselMessage"]["reaction"], "COUNSEL_MESSAGE_REACTION_LIKE");
-    let call = world.services.last("ReactMessage");
+    let call = fixture.services.last("ReactMessage");
     assert_eq!(call.header("cqrs-idempotency-key"), Some("k"));
     assert_eq!(call.header("hearlers-user"), Some(USER));
 }

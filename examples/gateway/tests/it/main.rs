@@ -1,11 +1,11 @@
-//! The gateway's own router in front of services that say what a test wants them to say.
-mod around; // what travels beside a request: positions, correlation, health
-mod bad_input; // what is refused before any service hears of it
+//! Tests of the gateway's router with scripted services.
+mod bad_input; // requests that are refused before any service is called
 mod configuration; // flags and variables
 mod errors; // the services' errors as HTTP
 mod exchanges; // sending a message, opening a counsel
+mod fixture; // the gateway and its responses
+mod metadata; // consistency tokens, correlation, signatures and health
 mod page; // the web page's files
-mod services; // the stand-in
+mod services; // the scripted services
 mod sessions; // tokens and cookies
-mod shapes; // what the answers look like
-mod world; // a gateway to send requests to
+mod shapes; // the JSON of responses

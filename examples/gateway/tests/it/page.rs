@@ -1,35 +1,35 @@
-//! The web page's files: all there, and nothing else may run in it.
-use crate::world::World;
+//! Tests of the web page's files and its content security policy.
+use crate::fixture::Fixture;
 use axum::{body::Body, http::Request};
 
-async fn get(world: &World, path: &str) -> crate::world::Answer {
-    world.send(Request::get(path).body(Body::empty()).unwrap()).await
+async fn get(fixture: &Fixture, path: &str) -> crate::fixture::Answer {
+    fixture.send(Request::get(path).body(Body::empty()).unwrap()).await
 }
 
 #[tokio::test]
-async fn the_page_is_there_and_so_is_all_it_names() {
-    let world = World::new().await;
-    let page = get(&world, "/").await;
+async fn the_page_and_all_files_it_references_are_served() {
+    let fixture = Fixture::new().await;
+    let page = get(&fixture, "/").await;
     assert_eq!(page.status, 200);
     assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
     assert!(page.text.contains("lang=\"ko\""));
     let mut named = vec!["/assets/style.css".to_owned(), "/assets/main.js".to_owned()];
     assert!(named.iter().all(|path| page.text.contains(path.as_str())));
     while let Some(path) = named.pop() {
-        let file = get(&world, &path).await;
+        let file = get(&fixture, &path).await;
         assert_eq!(file.status, 200, "{path}");
         let kind = if path.ends_with(".js") { "text/javascript; charset=utf-8" } else { "text/css; charset=utf-8" };
         assert_eq!(file.header("content-type"), Some(kind));
         named.extend(
-            file.text.split("from \"./").skip(1).map(|it| format!("/assets/{}", it.split('"').next().unwrap())),
+            file.text.split("from \"./").skip(1).map(|import| format!("/assets/{}", import.split('"').next().unwrap())),
         );
     }
 }
 
 #[tokio::test]
-async fn only_files_of_our_own_run_in_the_page() {
-    let world = World::new().await;
-    let page = get(&world, "/").await;
+async fn the_page_runs_only_its_own_files() {
+    let fixture = Fixture::new().await;
+    let page = get(&fixture, "/").await;
     let policy = page.header("content-security-policy").unwrap();
     for rule in
         ["default-src 'none'", "script-src 'self'", "style-src 'self'", "base-uri 'none'", "frame-ancestors 'none'"]
@@ -38,9 +38,9 @@ async fn only_files_of_our_own_run_in_the_page() {
     }
     assert!(!policy.contains("unsafe"));
     assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
-    // Neither inline scripts and styles, which the policy would stop, nor text that becomes markup, nor anything from elsewhere.
+    // No inline scripts or styles (the policy would block them), no text that becomes markup, and no foreign resources.
     for file in ["/", "/assets/main.js", "/assets/api.js", "/assets/home.js", "/assets/chat.js", "/assets/dom.js"] {
-        let text = get(&world, file).await.text;
+        let text = get(&fixture, file).await.text;
         for never in [
             "innerHTML",
             "outerHTML",

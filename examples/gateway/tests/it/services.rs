@@ -1,4 +1,4 @@
-//! A stand-in for both services: it notes who was asked what, and answers plainly, late, or with an error as told.
+//! Scripted services: they record the calls and respond at once, late or with an error, as a test sets them up.
 use contracts::v1::{model, service as rpc};
 use std::{
     collections::HashMap,
@@ -10,7 +10,7 @@ use tokio::{
     net::TcpListener,
     runtime::{Builder, Runtime},
 };
-use tonic::{Request, Response, Status, metadata::MetadataMap, transport::server::TcpIncoming};
+use tonic::{Request, Response, Status, metadata::MetadataMap};
 
 pub(crate) const USER: &str = "0198c0de-0000-7000-8000-000000000001";
 pub(crate) const COUNSELOR: &str = "0198c0de-0000-7000-8000-0000000000c1";
@@ -21,17 +21,17 @@ pub(crate) const MESSAGE: &str = "0198c0de-0000-7000-8000-0000000000e1";
 pub(crate) const TONE: &str = "0198c0de-0000-7000-8000-0000000000f1";
 const MOMENT: &str = "2026-01-02T03:04:05.000Z";
 
-/// One call that arrived.
+/// A recorded call.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
     pub(crate) method: &'static str,
     pub(crate) headers: MetadataMap,
-    /// The request, as Rust shows it.
+    /// The debug output of the request.
     pub(crate) message: String,
 }
 impl Call {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(|it| it.to_str().unwrap())
+        self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 }
 
@@ -46,11 +46,12 @@ struct Script {
 #[derive(Clone, Default)]
 pub(crate) struct Services(Arc<Mutex<Script>>);
 impl Services {
-    /// Serves on any port.
+    /// Serves on a free port.
     pub(crate) fn start(&self) -> (SocketAddr, Runtime) {
         self.start_at(([127, 0, 0, 1], 0).into())
     }
-    /// Serves in a runtime of its own: when that ends, everything ends at once, connections too, as when a process is killed.
+    /// Serves in a separate runtime. Dropping it ends everything at once, including connections, as when a process is
+    /// killed.
     pub(crate) fn start_at(&self, address: SocketAddr) -> (SocketAddr, Runtime) {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = std::net::TcpListener::bind(address).unwrap();
@@ -63,19 +64,19 @@ impl Services {
                 .add_service(rpc::counsel_service_server::CounselServiceServer::new(services.clone()))
                 .add_service(rpc::counselor_service_server::CounselorServiceServer::new(services));
             let listener = TcpListener::from_std(listener).unwrap();
-            server.serve_with_incoming(TcpIncoming::from(listener)).await.unwrap();
+            server.serve_with_incoming(cqrs_core::net::Listener::from(listener).incoming()).await.unwrap();
         });
         (address, runtime)
     }
-    /// From now on this method fails so.
+    /// Makes a method fail with this status.
     pub(crate) fn fail(&self, method: &'static str, status: Status) {
         self.script().errors.insert(method, status);
     }
-    /// From now on everything goes well again.
+    /// Makes all methods succeed again.
     pub(crate) fn heal(&self) {
         self.script().errors.clear();
     }
-    /// From now on this method takes so long.
+    /// Delays a method.
     pub(crate) fn delay(&self, method: &'static str, time: Duration) {
         self.script().delays.insert(method, time);
     }
@@ -85,7 +86,7 @@ impl Services {
     pub(crate) fn methods(&self) -> Vec<&'static str> {
         self.script().calls.iter().map(|call| call.method).collect()
     }
-    /// The last call of this method.
+    /// Returns the last call of a method.
     pub(crate) fn last(&self, method: &str) -> Call {
         self.calls()
             .into_iter()
@@ -113,7 +114,7 @@ impl Services {
         };
         tokio::time::sleep(delay.unwrap_or_default()).await;
         let mut response = Response::new(answer);
-        response.metadata_mut().insert("cqrs-position", position.parse().unwrap());
+        response.metadata_mut().insert("cqrs-consistency-token", position.parse().unwrap());
         error.map_or(Ok(response), Err)
     }
 }
@@ -261,7 +262,7 @@ impl rpc::counsel_service_server::CounselService for Services {
         let id = &request.get_ref().counsel_id;
         let mut counsel = counsel(id);
         if id == FOREIGN_COUNSEL {
-            counsel.user_id = "somebody-else".into(); // a service that forgot to look
+            counsel.user_id = "somebody-else".into(); // simulates a service that does not check the owner
         }
         let answer = rpc::FindCounselByIdResponse { counsel: Some(counsel) };
         self.answer("FindCounselById", "counseling=4", &request, answer).await
@@ -270,10 +271,10 @@ impl rpc::counsel_service_server::CounselService for Services {
         &self,
         request: Request<rpc::CreateMessageRequest>,
     ) -> Result<Response<rpc::CreateMessageResponse>, Status> {
-        let said = request.get_ref();
-        let exchange = said.exchange_id(); // the same messages again for the same exchange
+        let sent = request.get_ref();
+        let exchange = sent.exchange_id(); // the same exchange returns the same messages
         let answer = rpc::CreateMessageResponse {
-            created_counsel_message: Some(message(exchange, &said.message, true)),
+            created_counsel_message: Some(message(exchange, &sent.message, true)),
             counselor_response_message: Some(message(&format!("{exchange}-reply"), "그랬군요", false)),
         };
         self.answer("CreateMessage", "counseling=5", &request, answer).await

@@ -1,7 +1,7 @@
-//! What the answers look like.
+//! Tests of the JSON of responses.
 use crate::{
+    fixture::{Fixture, as_user, with_json},
     services::{BUBBLE, COUNSEL, COUNSELOR, MESSAGE, TONE, USER},
-    world::{World, as_user, with_json},
 };
 use serde_json::{Value, json};
 
@@ -33,8 +33,8 @@ fn greeting() -> Value {
 }
 
 #[tokio::test]
-async fn an_answer_has_a_message_data_and_the_time() {
-    let answer = World::new().await.get("/v1/tones").await;
+async fn a_response_has_message_data_and_timestamp() {
+    let answer = Fixture::new().await.get("/v1/tones").await;
     assert_eq!(answer.header("content-type"), Some("application/json"));
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     let body = answer.json();
@@ -42,14 +42,14 @@ async fn an_answer_has_a_message_data_and_the_time() {
     fields.sort();
     assert_eq!(fields, ["data", "message", "timestamp"]);
     let timestamp = body["timestamp"].as_str().unwrap();
-    let told = chrono::NaiveDateTime::parse_from_str(timestamp, "%Y-%m-%d %H:%M:%S").unwrap();
-    assert!((chrono::Utc::now().naive_utc() - told).num_seconds().abs() <= 5, "{timestamp} is not UTC");
+    let shown = chrono::NaiveDateTime::parse_from_str(timestamp, "%Y-%m-%d %H:%M:%S").unwrap();
+    assert!((chrono::Utc::now().naive_utc() - shown).num_seconds().abs() <= 5, "{timestamp} is not UTC");
 }
 
-/// Nothing that is not told appears: compared whole, so a null would show.
+/// Compares whole responses, so that a null would be noticed.
 #[tokio::test]
-async fn every_read_looks_like_this() {
-    let world = World::new().await;
+async fn every_read_has_the_expected_json() {
+    let fixture = Fixture::new().await;
     let tone = json!({ "id": TONE, "name": "다정한", "description": "부드럽게", "createdAt": "", "updatedAt": "" });
     for (path, data) in [
         ("/v1/counselors".to_owned(), json!({ "counselors": [counselor()] })),
@@ -70,14 +70,14 @@ async fn every_read_looks_like_this() {
             }),
         ),
     ] {
-        assert_eq!(world.get(&path).await.data(), data, "{path}");
+        assert_eq!(fixture.get(&path).await.data(), data, "{path}");
     }
 }
 
 #[tokio::test]
-async fn what_is_asked_for_reaches_the_service() {
-    let world = World::new().await;
-    for (path, method, said) in [
+async fn parameters_are_passed_to_the_service() {
+    let fixture = Fixture::new().await;
+    for (path, method, expected) in [
         (
             format!("/v1/counselors?toneId={TONE}&after=a&limit=2"),
             "FindCounselors",
@@ -104,40 +104,40 @@ async fn what_is_asked_for_reaches_the_service() {
             format!("bubble_id: \"{BUBBLE}\", counselor_id: \"{COUNSELOR}\""),
         ),
     ] {
-        world.get(&path).await.data();
-        let call = world.services.last(method);
-        assert!(call.message.contains(&said), "{path}: {call:?}");
+        fixture.get(&path).await.data();
+        let call = fixture.services.last(method);
+        assert!(call.message.contains(&expected), "{path}: {call:?}");
     }
 }
 
 #[tokio::test]
-async fn a_person_changes_what_is_there_and_clears_what_is_empty() {
-    let world = World::new().await;
+async fn a_profile_change_sets_present_fields_and_clears_empty_ones() {
+    let fixture = Fixture::new().await;
     let put = async |body: Value| {
         let request = as_user("PUT", "/v1/users/me").header("Idempotency-Key", "k");
-        let answer = world.send(with_json(request, &body)).await;
+        let answer = fixture.send(with_json(request, &body)).await;
         assert_eq!(answer.data()["user"]["nickname"], "kim");
-        world.services.last("UpdateUser")
+        fixture.services.last("UpdateUser")
     };
     let call = put(json!({ "nickname": "lee", "gender": "GENDER_MALE", "mbti": "MBTI_INFP", "birthYear": 1990 })).await;
     assert_eq!(call.header("cqrs-idempotency-key"), Some("k"));
-    for said in [
+    for expected in [
         "nickname: Some(\"lee\")",
         "gender: Some(Male)",
         "mbti: Some(Infp)",
         "birthday: Some(\"1990-01-01\")",
         "profile_image: None",
     ] {
-        assert!(call.message.contains(said), "{said}: {call:?}");
+        assert!(call.message.contains(expected), "{expected}: {call:?}");
     }
     let call = put(json!({ "profileImage": "", "gender": "", "mbti": "", "birthYear": "", "nickname": null })).await;
-    for said in [
+    for expected in [
         "profile_image: Some(\"\")",
         "gender: Some(Unspecified)",
         "mbti: Some(Unspecified)",
         "birthday: Some(\"\")",
         "nickname: None",
     ] {
-        assert!(call.message.contains(said), "{said}: {call:?}");
+        assert!(call.message.contains(expected), "{expected}: {call:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! Chromium: pages opened, scripts run, conditions awaited, complaints heard.
+//! Tests of the browser: pages, scripts, conditions and reported errors.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ const SOON: Duration = Duration::from_secs(10);
 
 pub(crate) fn trials() -> Trials {
     Trials::new()
-        .test("a page is opened, scripted and photographed", page)
-        .test("a script may await, throw and complain", scripts)
+        .test("a page is opened, scripted and captured", page)
+        .test("a script may await, throw and log errors", scripts)
         .test("a condition is awaited across a navigation", navigation)
-        .test("what never comes true says what there was instead", in_vain)
+        .test("a condition that never holds fails with its last value", in_vain)
 }
 
 async fn page(browser: Browser) -> Result<()> {
@@ -40,11 +40,11 @@ async fn scripts(browser: Browser) -> Result<()> {
     assert!(rejected.to_string().contains("no, thank you"), "{rejected}");
     let thrown = browser.eval("(() => { throw new Error('no such luck') })()").await.unwrap_err();
     assert!(thrown.to_string().contains("no such luck"), "{thrown}");
-    assert_eq!(browser.complaints().await?, [""; 0], "the test's own scripts do not count");
-    browser.eval("setTimeout(() => undefined_function()); console.error('said', 1)").await?;
+    assert_eq!(browser.complaints().await?, [""; 0], "errors of the test's own scripts are not recorded");
+    browser.eval("setTimeout(() => undefined_function()); console.error('logged', 1)").await?;
     browser.eval("new Promise(done => setTimeout(done, 50))").await?;
     let complaints = browser.complaints().await?;
-    assert_eq!(complaints[0], "said 1");
+    assert_eq!(complaints[0], "logged 1");
     assert!(complaints[1].contains("undefined_function is not defined"), "{complaints:?}");
     Ok(())
 }
@@ -55,8 +55,8 @@ async fn navigation(browser: Browser) -> Result<()> {
     browser.goto(&site).await?;
     browser.wait_for("location.pathname === '/next'", SOON).await?;
     assert_eq!(browser.eval("(await fetch('/x')).status").await?, 200);
-    let nobody = browser.goto("http://127.0.0.1:1/").await.unwrap_err();
-    assert!(nobody.to_string().contains("ERR_"), "{nobody}");
+    let refused = browser.goto("http://127.0.0.1:1/").await.unwrap_err();
+    assert!(refused.to_string().contains("ERR_"), "{refused}");
     Ok(())
 }
 
@@ -69,7 +69,7 @@ async fn in_vain(browser: Browser) -> Result<()> {
     Ok(())
 }
 
-/// A site whose every page is this one.
+/// Starts a site that returns this page for every path.
 async fn serve(page: &'static str) -> Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let site = format!("http://{}/", listener.local_addr()?);

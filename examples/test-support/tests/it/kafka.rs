@@ -1,4 +1,4 @@
-//! Apache Kafka: a node that answers, is killed, frozen and stopped, and a network in between.
+//! Tests of the Kafka node: it is killed, frozen, stopped and reached through a proxy.
 
 use std::io;
 use std::time::Duration;
@@ -11,11 +11,11 @@ use tokio::time::timeout;
 
 pub(crate) fn trials() -> Trials {
     Trials::new()
-        .test("a broker answers and says where it is", answers)
-        .test("a killed broker is gone, and comes back", killed)
-        .test("a frozen broker is silent, and goes on", frozen)
-        .test("a stopped broker ends in order, even when frozen", stopped)
-        .test("clients that come through the proxy stay on it", proxy)
+        .test("a broker responds with its address", answers)
+        .test("a killed broker is down until it is started again", killed)
+        .test("a frozen broker does not respond until it is resumed", frozen)
+        .test("a broker stops in an orderly way even when frozen", stopped)
+        .test("clients of the proxy always connect through it", proxy)
 }
 
 async fn answers(kafka: &'static Kafka) -> Result<()> {
@@ -28,7 +28,7 @@ async fn killed(kafka: Kafka) -> Result<()> {
     kafka.kill()?;
     let gone = TcpStream::connect(kafka.bootstrap()).await.unwrap_err();
     assert_eq!(gone.kind(), io::ErrorKind::ConnectionRefused);
-    assert!(kafka.freeze().is_err(), "there is nothing to freeze");
+    assert!(kafka.freeze().is_err(), "a broker that is not running cannot be frozen");
     kafka.start_again()?;
     advertised_port(kafka.bootstrap()).await?;
     Ok(())
@@ -36,7 +36,7 @@ async fn killed(kafka: Kafka) -> Result<()> {
 
 async fn frozen(kafka: Kafka) -> Result<()> {
     kafka.freeze()?;
-    kafka.freeze()?; // once more changes nothing
+    kafka.freeze()?; // freezing again changes nothing
     let mut waiting = Box::pin(advertised_port(kafka.bootstrap()));
     assert!(timeout(Duration::from_secs(1), &mut waiting).await.is_err());
     kafka.thaw()?;
@@ -62,7 +62,7 @@ async fn proxy(kafka: Kafka) -> Result<()> {
     Ok(())
 }
 
-/// Where the broker at this address sends clients to, by its answer to a Metadata request.
+/// Returns the port that the broker at this address advertises in its Metadata response.
 async fn advertised_port(address: &str) -> Result<u16> {
     let mut connection = TcpStream::connect(address).await?;
     connection.write_all(&[0, 0, 0, 14, 0, 3, 0, 1, 0, 0, 0, 7, 255, 255, 0, 0, 0, 0]).await?;

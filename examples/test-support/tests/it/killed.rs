@@ -1,4 +1,4 @@
-//! A test run that is killed takes its servers with it.
+//! Test that the servers of a killed test run end with it.
 
 use std::fs::Permissions;
 use std::io::{BufRead as _, BufReader};
@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use test_support::{Postgres, Trials};
 
-/// Set for this same program when it plays the test run to be killed.
+/// The variable that makes this program act as the test run to be killed.
 const PLAYS_THE_KILLED: &str = "TEST_SUPPORT_PLAYS_THE_KILLED";
 
 pub(crate) fn trials() -> Trials {
     let trials = Trials::new();
-    if cfg!(target_os = "linux") { trials.test("servers do not outlive the run", servers) } else { trials }
+    if cfg!(target_os = "linux") { trials.test("servers end with a killed test run", servers) } else { trials }
 }
 
 pub(crate) fn is_the_run_to_kill() -> bool {

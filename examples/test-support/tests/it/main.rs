@@ -1,4 +1,4 @@
-//! The real parts, used as tests use them: started, asked, crashed, and started again.
+//! Tests of the servers and the browser: they are started, used, crashed and started again.
 
 mod browser;
 mod kafka;

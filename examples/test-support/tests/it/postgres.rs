@@ -1,4 +1,4 @@
-//! PostgreSQL: databases of one's own, templates, crashes, and a network in between.
+//! Tests of the PostgreSQL server: separate databases, templates, crashes, and a proxy.
 
 use std::process::Command;
 
@@ -7,11 +7,11 @@ use test_support::{Postgres, Proxy, Trials};
 
 pub(crate) fn trials() -> Trials {
     Trials::new()
-        .test("each test has a database of its own", own_database)
-        .test("a template is copied with what is in it", template)
-        .test("an immediate stop keeps what was committed", crash)
-        .test("a restart is on the same port", restart)
-        .test("a proxy cuts the way to the server", proxy)
+        .test("each test has a separate database", own_database)
+        .test("a template is copied with its data", template)
+        .test("committed data survives an immediate stop", crash)
+        .test("a restart uses the same port", restart)
+        .test("a proxy cuts connections to the server", proxy)
 }
 
 async fn own_database(postgres: &'static Postgres) -> Result<()> {
@@ -63,7 +63,7 @@ async fn proxy(postgres: &'static Postgres) -> Result<()> {
     Ok(())
 }
 
-/// One statement, one value.
+/// Runs one statement and returns one value.
 fn sql(url: &str, statement: &str) -> Result<String> {
     let mut psql = Command::new("psql");
     psql.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--dbname", url, "--command", statement]);

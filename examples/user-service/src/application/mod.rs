@@ -1,22 +1,23 @@
-//! What can be done, a file for each use case.
+//! The use cases, one file for each command and query.
 //!
 //! | command | what it does |
 //! |---|---|
-//! | [`InitializeUser`](commands::InitializeUser) | somebody comes for the first time: a person and their credentials |
-//! | [`UpdateUser`](commands::UpdateUser) | they say who they are |
-//! | [`ReserveTokens`](commands::ReserveTokens) | holds a message token for an exchange |
-//! | [`SpendTokens`](commands::SpendTokens) | the exchange is complete and costs one |
-//! | [`ReleaseTokens`](commands::ReleaseTokens) | it failed, the token is free again |
+//! | [`InitializeUser`](commands::InitializeUser) | registers a person and their credentials on the first visit |
+//! | [`UpdateUser`](commands::UpdateUser) | changes a person's profile |
+//! | [`ReserveTokens`](commands::ReserveTokens) | reserves a message token for an exchange |
+//! | [`ConsumeTokens`](commands::ConsumeTokens) | consumes a token for a complete exchange |
+//! | [`ReleaseTokens`](commands::ReleaseTokens) | releases the token of a failed exchange |
 //!
-//! | query | what it tells |
+//! | query | what it returns |
 //! |---|---|
-//! | [`FindUserByUserId`](queries::FindUserByUserId) | who somebody is |
-//! | [`CheckRemainingTokens`](queries::CheckRemainingTokens) | what is left in their wallet |
+//! | [`FindUserByUserId`](queries::FindUserByUserId) | a person's profile |
+//! | [`CheckRemainingTokens`](queries::CheckRemainingTokens) | the balance of a person's wallet |
 //!
-//! It hears of counseling that an exchange [has a reply, or got none](subscribers), and [tells others](published) who
-//! came, who changed, and what was spent.
+//! The [`subscribers`] handle the counseling service's events of complete and failed exchanges. The integration events
+//! in
+//! [`published`] announce registrations, profile changes and consumed tokens.
 pub mod commands;
-pub mod flows;
+pub mod processes;
 pub mod projections;
 pub mod published;
 pub mod queries;

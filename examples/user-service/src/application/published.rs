@@ -1,9 +1,9 @@
-//! What this context tells others. Renaming something in the domain breaks this file, and not a neighbour.
+//! The integration events of this context. A renaming in the domain changes this file and no other service.
 use crate::domain::user::UserEvent;
 use contracts::v1::message::{TokensSpent, UserRegistered, UserUpdated};
 use cqrs_core::{Timestamp, publish};
 
-/// A time as all contracts write it: ISO-8601, UTC.
+/// Formats a time as the contracts do: ISO-8601, UTC.
 pub fn iso(at: Timestamp) -> String {
     at.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
@@ -17,13 +17,13 @@ fn user_registered(event: &UserEvent) -> Option<UserRegistered> {
 #[publish]
 fn user_updated(event: &UserEvent) -> Option<UserUpdated> {
     let UserEvent::Updated { id, at, .. } = event else { return None };
-    // The login did not change, so nothing is said of it.
+    // The login did not change, so the field stays unspecified.
     Some(UserUpdated { user_id: id.to_string(), auth_channel: 0, occurred_at: iso(*at) })
 }
 
 #[publish]
-fn tokens_spent(event: &UserEvent) -> Option<TokensSpent> {
-    let UserEvent::TokensSpent { id, exchange, remaining, max, at } = event else { return None };
+fn tokens_consumed(event: &UserEvent) -> Option<TokensSpent> {
+    let UserEvent::TokensConsumed { id, exchange, remaining, max, at } = event else { return None };
     Some(TokensSpent {
         user_id: id.to_string(),
         exchange_id: exchange.to_string(),

@@ -1,4 +1,4 @@
-//! The rules: no async, no I/O, no clock. Decisions read the state and return what happened, or why not.
+//! The domain rules: without async, I/O or a clock. A decision reads the state and returns events or an error.
 pub mod auth_user;
-pub mod spent_exchange;
+pub mod paid_exchange;
 pub mod user;

@@ -1,11 +1,11 @@
-//! The wiring: all of it on one screen.
-use crate::domain::{auth_user::AuthUser, spent_exchange::SpentExchange, user::User};
-use cqrs_core::{App, Rows};
+//! The infrastructure layer: the wiring of the service.
+use crate::domain::{auth_user::AuthUser, paid_exchange::PaidExchange, user::User};
+use cqrs_core::{AppBuilder, StateStored};
 
-/// What stands behind the attributes, and how each aggregate is kept.
-pub fn provide(app: App) -> App {
+/// Registers the handlers and the persistence of each aggregate.
+pub fn provide(app: AppBuilder) -> AppBuilder {
     app.discover(crate::CONTEXT)
-        .aggregate(Rows::<User>::new())
-        .aggregate(Rows::<AuthUser>::new())
-        .aggregate(Rows::<SpentExchange>::new())
+        .aggregate(StateStored::<User>::new())
+        .aggregate(StateStored::<AuthUser>::new())
+        .aggregate(StateStored::<PaidExchange>::new())
 }

@@ -1,4 +1,4 @@
-//! The gRPC service: one method, one `send`, one `into`.
+//! The gRPC service: each method parses the request, sends it and converts the output.
 use super::{
     BadRequest,
     call::{Call, metadata},
@@ -6,7 +6,7 @@ use super::{
 };
 use crate::application::{
     commands::{ReserveTokens, UpdateUser},
-    flows::first_visit,
+    processes::first_visit,
     queries::{CheckRemainingTokens, FindUserByUserId},
 };
 use contracts::v1::service::{
@@ -15,17 +15,17 @@ use contracts::v1::service::{
     UpdateUserResponse,
     user_service_server::{UserService, UserServiceServer},
 };
-use cqrs_core::{Dispatch, DomainError, Handled, Metadata, Position, Running, grpc};
+use cqrs_core::{App, Committed, Dispatch, DomainError, Handled, Metadata, Position, grpc};
+use service_auth::limits::LARGEST_REQUEST;
 use tonic::{Request, Response, Status, metadata::MetadataValue};
-use trust::limits::LARGEST_REQUEST;
 
-/// The service as tonic takes it.
-pub fn server(app: Running) -> UserServiceServer<impl UserService> {
+/// Builds the service for tonic.
+pub fn server(app: App) -> UserServiceServer<impl UserService> {
     UserServiceServer::new(Grpc { app }).max_decoding_message_size(LARGEST_REQUEST)
 }
 
 struct Grpc {
-    app: Running,
+    app: App,
 }
 
 #[tonic::async_trait]
@@ -34,10 +34,10 @@ impl UserService for Grpc {
         &self,
         request: Request<InitializeUserRequest>,
     ) -> Result<Response<InitializeUserResponse>, Status> {
-        // Without a key: whoever repeated it would become that person.
+        // Without an idempotency key: a caller who repeated it would get the identity of that person.
         let metadata = Metadata { key: None, ..metadata(&request)? };
-        let (initialized, position) = first_visit(&self.app.with(metadata)).await?;
-        Ok(self.answer(initialized.into(), position))
+        let Committed { output: initialized, position } = first_visit(&self.app.with(metadata)).await?;
+        Ok(self.respond(initialized.into(), position))
     }
     async fn find_user_by_user_id(
         &self,
@@ -63,7 +63,8 @@ impl UserService for Grpc {
 }
 
 impl Grpc {
-    /// Parses it, sends it as whoever asks wants it sent, and says it in the contract's words. It is for that person to ask.
+    /// Parses the request, sends it on behalf of the caller and converts the output. Only the person concerned may
+    /// call.
     async fn send<M, R, T>(&self, request: Request<M>) -> Result<Response<T>, Status>
     where
         R: Handled + Concerns + TryFrom<M, Error = BadRequest>,
@@ -73,16 +74,17 @@ impl Grpc {
     {
         let call = Call::read(&request)?;
         let request = R::try_from(request.into_inner()).map_err(|bad| grpc::status_of(&bad))?;
-        let (output, position) = self.app.with(call.acts_for(request.user())?).send_at(request).await?;
-        Ok(self.answer(output.into(), position))
+        let app = self.app.with(call.acts_for(request.user())?);
+        let Committed { output, position } = app.send_committed(request).await?;
+        Ok(self.respond(output.into(), position))
     }
 
-    /// Says where the events lie, so that the next reader can ask to have seen them.
-    fn answer<T>(&self, message: T, position: Position) -> Response<T> {
+    /// Builds a response with the consistency token for read-your-writes.
+    fn respond<T>(&self, message: T, position: Option<Position>) -> Response<T> {
         let mut response = Response::new(message);
         let token = self.app.token(position);
         if let (false, Ok(token)) = (token.is_empty(), MetadataValue::try_from(token.to_string())) {
-            response.metadata_mut().insert(grpc::header::POSITION, token);
+            response.metadata_mut().insert(grpc::header::CONSISTENCY_TOKEN, token);
         }
         response
     }

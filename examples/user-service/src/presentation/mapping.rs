@@ -1,9 +1,9 @@
-//! What commands and queries answer, as proto messages.
+//! Conversions from the outputs of commands and queries to proto messages.
 use super::requests::MBTI;
 use crate::{
     application::{
-        commands::{Initialized, Reserved},
-        projections::UserCard,
+        commands::{InitializeUserResult, ReserveTokensResult},
+        projections::UserSummary,
         published::iso,
     },
     domain::{
@@ -20,23 +20,23 @@ use contracts::v1::{
 };
 use cqrs_core::Aggregate;
 
-impl From<Initialized> for InitializeUserResponse {
-    fn from(it: Initialized) -> Self {
+impl From<InitializeUserResult> for InitializeUserResponse {
+    fn from(it: InitializeUserResult) -> Self {
         InitializeUserResponse { user: Some(it.user.into()), auth_user: Some(it.auth_user.into()) }
     }
 }
-impl From<UserCard> for FindUserByUserIdResponse {
-    fn from(card: UserCard) -> Self {
-        FindUserByUserIdResponse { user: Some(card.into()) }
+impl From<UserSummary> for FindUserByUserIdResponse {
+    fn from(summary: UserSummary) -> Self {
+        FindUserByUserIdResponse { user: Some(summary.into()) }
     }
 }
-impl From<UserCard> for UpdateUserResponse {
-    fn from(card: UserCard) -> Self {
-        UpdateUserResponse { user: Some(card.into()) }
+impl From<UserSummary> for UpdateUserResponse {
+    fn from(summary: UserSummary) -> Self {
+        UpdateUserResponse { user: Some(summary.into()) }
     }
 }
-impl From<Reserved> for ReserveTokensResponse {
-    fn from(it: Reserved) -> Self {
+impl From<ReserveTokensResult> for ReserveTokensResponse {
+    fn from(it: ReserveTokensResult) -> Self {
         ReserveTokensResponse {
             remaining_tokens: it.remaining as i32,
             max_tokens: it.max as i32,
@@ -57,38 +57,38 @@ impl From<Balance> for CheckRemainingTokensResponse {
         }
     }
 }
-impl From<UserCard> for model::User {
-    fn from(card: UserCard) -> Self {
-        let (created_at, updated_at) = (iso(card.created_at), iso(card.updated_at));
-        let told = card.profile;
-        let gender = told.gender.map_or(model::Gender::Unspecified, |gender| match gender {
+impl From<UserSummary> for model::User {
+    fn from(summary: UserSummary) -> Self {
+        let (created_at, updated_at) = (iso(summary.created_at), iso(summary.updated_at));
+        let profile = summary.profile;
+        let gender = profile.gender.map_or(model::Gender::Unspecified, |gender| match gender {
             Gender::Male => model::Gender::Male,
             Gender::Female => model::Gender::Female,
         });
-        let mbti = told.mbti.and_then(|mbti| model::Mbti::from_str_name(&format!("{MBTI}{mbti}")));
-        let profile = model::UserProfile {
-            profile_image: text(told.image),
-            phone_number: text(told.phone_number),
+        let mbti = profile.mbti.and_then(|mbti| model::Mbti::from_str_name(&format!("{MBTI}{mbti}")));
+        let user_profile = model::UserProfile {
+            profile_image: text(profile.image),
+            phone_number: text(profile.phone_number),
             gender: gender.into(),
-            birthday: text(told.birthday),
-            introduction: text(told.introduction),
+            birthday: text(profile.birthday),
+            introduction: text(profile.introduction),
             mbti: mbti.unwrap_or_default().into(),
             created_at: created_at.clone(),
             updated_at: updated_at.clone(),
             deleted_at: None,
         };
         model::User {
-            id: card.id.to_string(),
-            nickname: card.nickname.to_string(),
-            user_profile: Some(profile),
+            id: summary.id.to_string(),
+            nickname: summary.nickname.to_string(),
+            user_profile: Some(user_profile),
             created_at,
             updated_at,
             deleted_at: None,
         }
     }
 }
-fn text(told: Option<impl ToString>) -> String {
-    told.map(|it| it.to_string()).unwrap_or_default()
+fn text(value: Option<impl ToString>) -> String {
+    value.map(|value| value.to_string()).unwrap_or_default()
 }
 impl From<AuthUser> for model::AuthUser {
     fn from(auth_user: AuthUser) -> Self {
@@ -101,7 +101,7 @@ impl From<AuthUser> for model::AuthUser {
             authority: model::Authority::User.into(),
             created_at: iso(auth_user.created_at()),
             updated_at: iso(auth_user.created_at()),
-            // Nobody has logged in with these yet.
+            // No login exists yet.
             last_login_at: String::new(),
             oauth_channel_info: None,
             refresh_tokens: Vec::new(),

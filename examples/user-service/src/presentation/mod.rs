@@ -1,4 +1,4 @@
-//! The outside asks: a proto message becomes a command or query, and its answer a proto message.
+//! The presentation layer: proto messages become commands and queries, and outputs become proto messages.
 mod call;
 pub mod grpc;
 mod mapping;

@@ -1,4 +1,4 @@
-//! Proto messages as commands and queries, or what is wrong with them.
+//! Conversions from request messages to commands and queries.
 use crate::{
     application::{
         commands::{ReserveTokens, UpdateUser},
@@ -15,10 +15,9 @@ use contracts::v1::{
 };
 use cqrs_core::DomainError;
 
-/// Why a message is neither command nor query. It names the field.
+/// The error of an invalid request. It names the field.
 #[derive(Debug, PartialEq, Eq, thiserror::Error, DomainError)]
 #[kind(invalid)]
-#[allow(missing_docs, reason = "the texts say it")]
 pub enum BadRequest {
     #[error("a UUID")]
     #[field("user_id")]
@@ -37,9 +36,9 @@ pub enum BadRequest {
     User(#[from] UserError),
 }
 
-/// A request that concerns one person: only they may send it.
+/// A request that concerns one person; only that person may send it.
 pub(super) trait Concerns {
-    /// Whom.
+    /// The person concerned.
     fn user(&self) -> UserId;
 }
 macro_rules! concerns {
@@ -91,7 +90,7 @@ impl TryFrom<UpdateUserRequest> for UpdateUser {
         Ok(UpdateUser { user: user(&request.user_id)?, edit: UserEdit { nickname, profile } })
     }
 }
-/// As with texts, the empty value clears.
+/// Converts a gender; as with texts, the empty value clears the field.
 fn gender(value: i32) -> Result<Edit<Gender>, BadRequest> {
     Ok(match value.try_into().map_err(|_| BadRequest::Gender)? {
         model::Gender::Unspecified => Edit::Clear,
@@ -99,11 +98,11 @@ fn gender(value: i32) -> Result<Edit<Gender>, BadRequest> {
         model::Gender::Female => Edit::Set(Gender::Female),
     })
 }
-/// What the contract puts before each type.
+/// The prefix of each type's name in the contract.
 pub(super) const MBTI: &str = "MBTI_";
 fn mbti(value: i32) -> Result<Edit<Mbti>, BadRequest> {
     match value.try_into().map_err(|_| BadRequest::Mbti)? {
         model::Mbti::Unspecified => Ok(Edit::Clear),
-        told => Ok(Edit::Set(Mbti::parse(told.as_str_name().trim_start_matches(MBTI))?)),
+        value => Ok(Edit::Set(Mbti::parse(value.as_str_name().trim_start_matches(MBTI))?)),
     }
 }

@@ -1,36 +1,36 @@
-//! A counseling service that says what a test wants said, and remembers what it was told.
+//! A counseling service that publishes the events a test needs, and records those it receives.
 use contracts::v1::message::{CounselReplied, CounselReplyFailed, TokensSpent, UserRegistered, UserUpdated};
 use cqrs_core::{
-    Aggregate, App, BoxError, Clock, Command, Dep, Event, Evolve, Never, Recorded, Repo, Result, Rows, handler,
-    publish, subscriber,
+    Aggregate, App, AppBuilder, BoxError, Clock, Command, Dep, Event, Evolve, HandlerResult, Infallible, Recorded,
+    Repo, StateStored, handler, publish, subscriber,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex};
 use uuid::Uuid;
 
-pub(crate) fn app(ears: Arc<Ears>) -> App {
-    App::new("counseling").discover(module_path!()).aggregate(Rows::<Said>::new()).provide(ears)
+pub(crate) fn app(received: Arc<ReceivedEvents>) -> AppBuilder {
+    App::builder("counseling").discover(module_path!()).aggregate(StateStored::<Report>::new()).provide(received)
 }
 
 #[derive(Clone, Serialize, Deserialize, Aggregate)]
-#[aggregate(name = "said", event = Told)]
-struct Said {
+#[aggregate(name = "report", event = Reported)]
+struct Report {
     #[id]
     id: Uuid,
 }
 #[derive(Clone, Serialize, Deserialize, Event)]
-#[event(name = "told", version = 1)]
-struct Told {
+#[event(name = "reported", version = 1)]
+struct Reported {
     id: Uuid,
     user: String,
     exchange: Uuid,
     outcome: Outcome,
 }
-impl Evolve<Told> for Said {
-    fn create(told: &Told) -> Option<Self> {
-        Some(Said { id: told.id })
+impl Evolve<Reported> for Report {
+    fn create(reported: &Reported) -> Option<Self> {
+        Some(Report { id: reported.id })
     }
-    fn apply(&mut self, _: &Told) {}
+    fn apply(&mut self, _: &Reported) {}
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -39,53 +39,53 @@ pub(crate) enum Outcome {
     Failed { attempt: i32 },
 }
 
-/// Says this of an exchange.
+/// Publishes the outcome of an exchange.
 #[derive(Clone, Serialize, Deserialize, Command)]
-pub(crate) struct Tell {
+pub(crate) struct ReportOutcome {
     pub(crate) user: String,
     pub(crate) exchange: Uuid,
     pub(crate) outcome: Outcome,
 }
 #[handler]
-async fn tell(tell: Tell, said: Repo<Said>, clock: Clock) -> Result<(), Never> {
-    let Tell { user, exchange, outcome } = tell;
-    said.create(Told { id: clock.id(), user, exchange, outcome })?;
+async fn report_outcome(command: ReportOutcome, reports: Repo<Report>, clock: Clock) -> HandlerResult<(), Infallible> {
+    let ReportOutcome { user, exchange, outcome } = command;
+    reports.create(Reported { id: clock.id(), user, exchange, outcome })?;
     Ok(())
 }
 
 #[publish]
-fn replied(told: &Told) -> Option<CounselReplied> {
-    let (user_id, exchange_id) = (told.user.clone(), told.exchange.to_string());
-    matches!(told.outcome, Outcome::Replied).then(|| CounselReplied { user_id, exchange_id, ..Default::default() })
+fn replied(reported: &Reported) -> Option<CounselReplied> {
+    let (user_id, exchange_id) = (reported.user.clone(), reported.exchange.to_string());
+    matches!(reported.outcome, Outcome::Replied).then(|| CounselReplied { user_id, exchange_id, ..Default::default() })
 }
 #[publish]
-fn failed(told: &Told) -> Option<CounselReplyFailed> {
-    let Outcome::Failed { attempt } = told.outcome else { return None };
-    let (user_id, exchange_id) = (told.user.clone(), told.exchange.to_string());
+fn failed(reported: &Reported) -> Option<CounselReplyFailed> {
+    let Outcome::Failed { attempt } = reported.outcome else { return None };
+    let (user_id, exchange_id) = (reported.user.clone(), reported.exchange.to_string());
     Some(CounselReplyFailed { user_id, exchange_id, attempt, ..Default::default() })
 }
 
-/// What it was told, as `what user`.
+/// The received events, one line each.
 #[derive(Default)]
-pub(crate) struct Ears(Mutex<Vec<String>>);
-impl Ears {
-    fn hear(&self, what: String) -> std::result::Result<(), BoxError> {
-        self.0.lock().map_err(|_| "broken ears")?.push(what);
+pub(crate) struct ReceivedEvents(Mutex<Vec<String>>);
+impl ReceivedEvents {
+    fn record(&self, what: String) -> Result<(), BoxError> {
+        self.0.lock().map_err(|_| "the lock is poisoned")?.push(what);
         Ok(())
     }
-    pub(crate) fn heard(&self) -> Vec<String> {
+    pub(crate) fn events(&self) -> Vec<String> {
         self.0.lock().unwrap().clone()
     }
 }
-#[subscriber(group = "counseling.ears")]
-async fn hear_registered(event: Recorded<UserRegistered>, ears: Dep<Ears>) -> std::result::Result<(), BoxError> {
-    ears.hear(format!("registered {}", event.user_id))
+#[subscriber(group = "counseling.events")]
+async fn user_registered(event: Recorded<UserRegistered>, received: Dep<ReceivedEvents>) -> Result<(), BoxError> {
+    received.record(format!("registered {}", event.user_id))
 }
-#[subscriber(group = "counseling.ears")]
-async fn hear_updated(event: Recorded<UserUpdated>, ears: Dep<Ears>) -> std::result::Result<(), BoxError> {
-    ears.hear(format!("updated {}", event.user_id))
+#[subscriber(group = "counseling.events")]
+async fn user_updated(event: Recorded<UserUpdated>, received: Dep<ReceivedEvents>) -> Result<(), BoxError> {
+    received.record(format!("updated {}", event.user_id))
 }
-#[subscriber(group = "counseling.ears")]
-async fn hear_spent(event: Recorded<TokensSpent>, ears: Dep<Ears>) -> std::result::Result<(), BoxError> {
-    ears.hear(format!("spent {} left {}", event.exchange_id, event.remaining_tokens))
+#[subscriber(group = "counseling.events")]
+async fn tokens_spent(event: Recorded<TokensSpent>, received: Dep<ReceivedEvents>) -> Result<(), BoxError> {
+    received.record(format!("consumed {} left {}", event.exchange_id, event.remaining_tokens))
 }

@@ -1,5 +1,5 @@
-//! Saying who one is.
-use crate::stage::{Stage, by};
+//! Tests of profile changes.
+use crate::fixture::{Fixture, by};
 use contracts::v1::{
     model::{Gender, Mbti, User},
     service::{FindUserByUserIdRequest, UpdateUserRequest},
@@ -8,15 +8,15 @@ use cqrs_core::grpc::details;
 use tonic::{Code, Status};
 
 crate::cases![
-    what_is_told_is_shown,
-    an_empty_value_clears,
-    what_is_wrong_is_named_and_changes_nothing,
-    a_nickname_belongs_to_one,
-    a_key_is_answered_once
+    an_update_is_stored_and_published_once,
+    an_empty_value_clears_a_field,
+    an_invalid_field_is_named_and_changes_nothing,
+    a_taken_nickname_is_refused,
+    a_repeated_idempotency_key_returns_the_stored_response
 ];
 
-async fn update(stage: &Stage, request: UpdateUserRequest) -> Result<User, Status> {
-    Ok(stage
+async fn update(fixture: &Fixture, request: UpdateUserRequest) -> Result<User, Status> {
+    Ok(fixture
         .users
         .clone()
         .update_user(by(&request.user_id.clone(), request))
@@ -25,9 +25,9 @@ async fn update(stage: &Stage, request: UpdateUserRequest) -> Result<User, Statu
         .user
         .unwrap_or_default())
 }
-async fn find(stage: &Stage, user: &str) -> Result<User, Status> {
+async fn find(fixture: &Fixture, user: &str) -> Result<User, Status> {
     let request = FindUserByUserIdRequest { user_id: user.into() };
-    Ok(stage.users.clone().find_user_by_user_id(by(user, request)).await?.into_inner().user.unwrap_or_default())
+    Ok(fixture.users.clone().find_user_by_user_id(by(user, request)).await?.into_inner().user.unwrap_or_default())
 }
 fn of(user: &str) -> UpdateUserRequest {
     UpdateUserRequest { user_id: user.into(), ..Default::default() }
@@ -45,36 +45,40 @@ fn everything(user: &str) -> UpdateUserRequest {
     }
 }
 
-async fn what_is_told_is_shown(mut stage: Stage) -> anyhow::Result<()> {
-    let kim = stage.visitor().await?;
-    let told = update(&stage, everything(&kim)).await?;
-    let profile = told.user_profile.clone().unwrap();
-    assert_eq!((&*told.nickname, &*profile.phone_number), ("수달", "01012345678"));
+async fn an_update_is_stored_and_published_once(mut fixture: Fixture) -> anyhow::Result<()> {
+    let kim = fixture.visitor().await?;
+    let shown = update(&fixture, everything(&kim)).await?;
+    let profile = shown.user_profile.clone().unwrap();
+    assert_eq!((&*shown.nickname, &*profile.phone_number), ("수달", "01012345678"));
     assert_eq!((profile.gender(), profile.mbti()), (Gender::Female, Mbti::Istp));
     assert_eq!((&*profile.birthday, &*profile.introduction), ("1990-01-31", "안녕하세요"));
-    assert!(told.updated_at >= told.created_at);
-    assert_eq!(find(&stage, &kim).await?, told);
-    // The same again is no change, and nobody is told.
-    assert_eq!(update(&stage, everything(&kim)).await?, told);
-    stage.settle().await;
-    assert_eq!(stage.ears.heard(), [format!("registered {kim}"), format!("updated {kim}")]);
+    assert!(shown.updated_at >= shown.created_at);
+    assert_eq!(find(&fixture, &kim).await?, shown);
+    // The same update again changes nothing and publishes nothing.
+    assert_eq!(update(&fixture, everything(&kim)).await?, shown);
+    fixture.settle().await;
+    assert_eq!(fixture.received.events(), [format!("registered {kim}"), format!("updated {kim}")]);
     Ok(())
 }
 
-async fn an_empty_value_clears(mut stage: Stage) -> anyhow::Result<()> {
-    let kim = stage.visitor().await?;
-    update(&stage, everything(&kim)).await?;
+async fn an_empty_value_clears_a_field(mut fixture: Fixture) -> anyhow::Result<()> {
+    let kim = fixture.visitor().await?;
+    update(&fixture, everything(&kim)).await?;
     let request =
         UpdateUserRequest { phone_number: Some(String::new()), mbti: Some(Mbti::Unspecified.into()), ..of(&kim) };
-    let profile = update(&stage, request).await?.user_profile.unwrap();
+    let profile = update(&fixture, request).await?.user_profile.unwrap();
     assert_eq!((&*profile.phone_number, profile.mbti()), ("", Mbti::Unspecified));
-    assert_eq!((&*profile.birthday, profile.gender()), ("1990-01-31", Gender::Female), "absent stays");
+    assert_eq!(
+        (&*profile.birthday, profile.gender()),
+        ("1990-01-31", Gender::Female),
+        "absent fields keep their value"
+    );
     Ok(())
 }
 
-async fn what_is_wrong_is_named_and_changes_nothing(mut stage: Stage) -> anyhow::Result<()> {
-    let kim = stage.visitor().await?;
-    let before = find(&stage, &kim).await?;
+async fn an_invalid_field_is_named_and_changes_nothing(mut fixture: Fixture) -> anyhow::Result<()> {
+    let kim = fixture.visitor().await?;
+    let before = find(&fixture, &kim).await?;
     let wrong = [
         ("phone_number", UpdateUserRequest { phone_number: Some("02-123-4567".into()), ..everything(&kim) }),
         ("nickname", UpdateUserRequest { nickname: Some(String::new()), ..everything(&kim) }),
@@ -85,39 +89,43 @@ async fn what_is_wrong_is_named_and_changes_nothing(mut stage: Stage) -> anyhow:
         ("user_id", everything("kim")),
     ];
     for (field, request) in wrong {
-        let status = update(&stage, request).await.unwrap_err();
+        let status = update(&fixture, request).await.unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument, "{field}");
         assert_eq!(details(&status).fields[0].0, field);
     }
-    let status = update(&stage, of(&kim)).await.unwrap_err();
+    let status = update(&fixture, of(&kim)).await.unwrap_err();
     assert_eq!((status.code(), details(&status).reason.as_deref()), (Code::InvalidArgument, Some("NOTHING_TO_UPDATE")));
-    assert_eq!(find(&stage, &kim).await?, before);
+    assert_eq!(find(&fixture, &kim).await?, before);
     Ok(())
 }
 
-async fn a_nickname_belongs_to_one(mut stage: Stage) -> anyhow::Result<()> {
-    let (kim, lee) = (stage.visitor().await?, stage.visitor().await?);
+async fn a_taken_nickname_is_refused(mut fixture: Fixture) -> anyhow::Result<()> {
+    let (kim, lee) = (fixture.visitor().await?, fixture.visitor().await?);
     let named = |user: &str, name: &str| UpdateUserRequest { nickname: Some(name.into()), ..of(user) };
-    update(&stage, named(&kim, "수달")).await?;
-    let status = update(&stage, named(&lee, "수달")).await.unwrap_err();
+    update(&fixture, named(&kim, "수달")).await?;
+    let status = update(&fixture, named(&lee, "수달")).await.unwrap_err();
     assert_eq!((status.code(), details(&status).reason.as_deref()), (Code::AlreadyExists, Some("TAKEN")));
-    update(&stage, named(&kim, "고래")).await?;
-    update(&stage, named(&lee, "수달")).await?;
+    update(&fixture, named(&kim, "고래")).await?;
+    update(&fixture, named(&lee, "수달")).await?;
     Ok(())
 }
 
-async fn a_key_is_answered_once(mut stage: Stage) -> anyhow::Result<()> {
-    let kim = stage.visitor().await?;
+async fn a_repeated_idempotency_key_returns_the_stored_response(mut fixture: Fixture) -> anyhow::Result<()> {
+    let kim = fixture.visitor().await?;
     let keyed = |name: &str| {
         let mut request = by(&kim, UpdateUserRequest { nickname: Some(name.into()), ..of(&kim) });
-        request.metadata_mut().insert(cqrs_core::grpc::header::KEY, "rename-1".parse().unwrap());
+        request.metadata_mut().insert(cqrs_core::grpc::header::IDEMPOTENCY_KEY, "rename-1".parse().unwrap());
         request
     };
-    let first = stage.users.update_user(keyed("수달")).await?.into_inner();
-    update(&stage, UpdateUserRequest { nickname: Some("고래".into()), ..of(&kim) }).await?;
-    assert_eq!(stage.users.update_user(keyed("수달")).await?.into_inner(), first, "answered, not done again");
-    assert_eq!(find(&stage, &kim).await?.nickname, "고래");
-    let status = stage.users.update_user(keyed("여우")).await.unwrap_err();
+    let first = fixture.users.update_user(keyed("수달")).await?.into_inner();
+    update(&fixture, UpdateUserRequest { nickname: Some("고래".into()), ..of(&kim) }).await?;
+    assert_eq!(
+        fixture.users.update_user(keyed("수달")).await?.into_inner(),
+        first,
+        "the stored response is returned, the command is not run again"
+    );
+    assert_eq!(find(&fixture, &kim).await?.nickname, "고래");
+    let status = fixture.users.update_user(keyed("여우")).await.unwrap_err();
     assert_eq!(details(&status).reason.as_deref(), Some("IDEMPOTENCY_KEY_REUSED"));
     Ok(())
 }

@@ -1,11 +1,11 @@
-//! What is refused, and that passwords stay secret.
+//! Tests of the connection settings: what is refused, and that passwords stay secret.
 use super::{Config, ConfigError, TlsMode};
-use crate::Secret;
+use crate::secret::Secret;
 
 #[test]
-fn only_a_database_is_taken() {
+fn parse_accepts_only_the_url_of_a_database() {
     for good in ["postgres://kim:a%20b@db:5432/users", "postgresql://[::1]/u", "postgres://%2Frun%2Fpg/users"] {
-        assert!(Config::parse(good).is_ok_and(|it| it.validate().is_ok()), "{good}");
+        assert!(Config::parse(good).is_ok_and(|config| config.validate().is_ok()), "{good}");
     }
     for bad in
         ["", "db", "mysql://db/users", "postgres://db", "postgres://db/", "postgres:///users", "postgres://db/u#x"]
@@ -15,8 +15,8 @@ fn only_a_database_is_taken() {
 }
 
 #[test]
-fn what_is_not_known_is_refused_by_its_name() {
-    // What the driver or libpq would take, and what moves the connection elsewhere.
+fn an_unknown_parameter_is_refused_by_its_name() {
+    // Parameters that the driver or libpq would accept, and parameters that would redirect the connection.
     for name in
         ["options", "host", "hostaddr", "port", "user", "password", "dbname", "sslcrl", "ssl-mode", "SSLMODE", ""]
     {
@@ -33,10 +33,10 @@ fn what_is_not_known_is_refused_by_its_name() {
 }
 
 #[test]
-fn what_does_not_go_together_is_refused() {
+fn settings_that_contradict_each_other_are_refused() {
     let refused = |parameters: &str| {
         let config = Config::parse(&format!("postgres://kim:hunter2@db/users?{parameters}"));
-        config.and_then(|it| it.validate()).unwrap_err()
+        config.and_then(|config| config.validate()).unwrap_err()
     };
     assert!(matches!(refused("sslrootcert=/ca"), ConfigError::Value("sslmode", _)));
     assert!(matches!(refused("sslmode=require&sslrootcert=/ca"), ConfigError::Value("sslrootcert", _)));
@@ -48,7 +48,7 @@ fn what_does_not_go_together_is_refused() {
 }
 
 #[test]
-fn a_password_is_never_shown() {
+fn debug_output_never_shows_the_password() {
     let mut config = Config::parse("postgres://kim:hunter2@db/users").unwrap();
     assert!(!format!("{config:?}").contains("hunter2"));
     config = Config::parse("postgres://kim@db/users").unwrap();
@@ -57,7 +57,7 @@ fn a_password_is_never_shown() {
 }
 
 #[test]
-fn tls_takes_its_feature_and_its_files() {
+fn tls_requires_its_feature_and_its_files() {
     let config = Config::parse("postgres://db/users?sslmode=verify-full&sslrootcert=/nowhere/ca.pem").unwrap();
     assert_eq!(config.tls.mode, TlsMode::VerifyFull);
     let refused = config.validate().unwrap_err();

@@ -1,10 +1,15 @@
-//! Batches in one line each, and the reads the cases share.
+//! Builders for one-line batches, and the reads that the cases share.
 use crate::{
-    Metadata, Timestamp,
-    batch::{Answer, Batch, Claim, Entry, Mark, Move, NewEntry, Park, Position, Rejected, Row, Told, ViewWrite},
-    storage::{Parked, Scan, Storage, StoredRow, StoredView},
+    Timestamp,
+    environment::{Environment, SystemEnvironment},
+    event::{Entry, NewEntry, OutgoingMessage},
+    metadata::Metadata,
+    position::Position,
+    storage::{
+        Batch, CheckpointMove, CommitError, InboxRecord, Park, Parked, Reservation, Row, Scan, Storage, StoredResponse,
+        StoredRow, StoredView, ViewWrite,
+    },
     transport::{Partition, Received},
-    world::{Machine, World},
 };
 use uuid::Uuid;
 
@@ -14,22 +19,22 @@ pub(super) const VIEW: &str = "card";
 pub(super) const BY: &str = "by_name";
 pub(super) const GROUP: &str = "greeter";
 
-/// Adds one thing each.
+/// Adds one change to a batch per method.
 pub(super) trait Draft: Sized {
-    /// A row from one version to the next.
+    /// Adds a row that goes from one version to the next.
     fn row(self, id: &str, expected: u64, state: Option<&[u8]>) -> Self;
     fn event(self, stream: &str, version: u64) -> Self;
-    fn told(self, stream: &str, version: u64, lane: u16) -> Self;
+    fn outgoing(self, stream: &str, version: u64, shard: u16) -> Self;
     fn take(self, value: &str, owner: &str) -> Self;
     fn give(self, value: &str, owner: &str) -> Self;
-    /// A view with this value, or without, and its entries in one index.
+    /// Adds a view write with this value, or a removal, and its entries in one index.
     fn view(self, key: &str, expected: u64, value: Option<&[u8]>, entries: &[&[u8]]) -> Self;
     fn step(self, reader: &str, from: u64, to: u64, epoch: Option<u64>) -> Self;
-    fn mark(self, message: Uuid) -> Self;
-    /// A message of this key put aside, perhaps behind others.
+    fn inbox_record(self, message: Uuid) -> Self;
+    /// Adds a message of this key to park, possibly behind others.
     fn park(self, key: &str, behind: bool) -> Self;
     fn unpark(self, number: u64) -> Self;
-    fn answer(self, key: &str) -> Self;
+    fn response(self, key: &str) -> Self;
 }
 impl Draft for Batch {
     fn row(mut self, id: &str, expected: u64, state: Option<&[u8]>) -> Self {
@@ -41,31 +46,42 @@ impl Draft for Batch {
         self.events.push(event(stream, version));
         self
     }
-    fn told(mut self, stream: &str, version: u64, lane: u16) -> Self {
+    fn outgoing(mut self, stream: &str, version: u64, shard: u16) -> Self {
         let (topic, key, name) = ("user.events.v1".into(), stream.to_owned(), "user.v1.Registered".into());
-        let told = Some(Told { topic, key, lane, name, body: format!("{stream} {version}").into_bytes() });
-        self.events.push(NewEntry { told, ..event(stream, version) });
+        let outgoing =
+            Some(OutgoingMessage { topic, key, shard, name, body: format!("{stream} {version}").into_bytes() });
+        self.events.push(NewEntry { outgoing, ..event(stream, version) });
         self
     }
     fn take(mut self, value: &str, owner: &str) -> Self {
-        self.claims.push(Claim { index: INDEX.into(), value: value.into(), owner: owner.into(), taken: true });
+        self.reservations.push(Reservation {
+            index: INDEX.into(),
+            value: value.into(),
+            owner: owner.into(),
+            taken: true,
+        });
         self
     }
     fn give(mut self, value: &str, owner: &str) -> Self {
-        self.claims.push(Claim { index: INDEX.into(), value: value.into(), owner: owner.into(), taken: false });
+        self.reservations.push(Reservation {
+            index: INDEX.into(),
+            value: value.into(),
+            owner: owner.into(),
+            taken: false,
+        });
         self
     }
     fn view(mut self, key: &str, expected: u64, value: Option<&[u8]>, entries: &[&[u8]]) -> Self {
-        let entries = entries.iter().map(|it| (BY, it.to_vec())).collect();
+        let entries = entries.iter().map(|entry| (BY, entry.to_vec())).collect();
         self.views.push(ViewWrite { view: VIEW, key: key.into(), expected, value: value.map(<[u8]>::to_vec), entries });
         self
     }
     fn step(mut self, reader: &str, from: u64, to: u64, epoch: Option<u64>) -> Self {
-        self.moves.push(Move { reader: reader.into(), from, to, epoch });
+        self.checkpoint_moves.push(CheckpointMove { reader: reader.into(), from, to, epoch });
         self
     }
-    fn mark(mut self, message: Uuid) -> Self {
-        self.marks.push(Mark { group: GROUP.into(), message });
+    fn inbox_record(mut self, message: Uuid) -> Self {
+        self.inbox_records.push(InboxRecord { group: GROUP.into(), message });
         self
     }
     fn park(mut self, key: &str, behind: bool) -> Self {
@@ -77,7 +93,7 @@ impl Draft for Batch {
             reader: GROUP.into(),
             key: key.into(),
             behind,
-            message: Machine.id(),
+            message: SystemEnvironment.id(),
             at,
             record: Some(record),
             error: "it failed".into(),
@@ -89,10 +105,11 @@ impl Draft for Batch {
         self.unparks.push(number);
         self
     }
-    fn answer(mut self, key: &str) -> Self {
-        // What stands in `position` is the storage's business: a wrong one shows whether it minds.
+    fn response(mut self, key: &str) -> Self {
+        // The storage must ignore this position and store the batch's own, so a wrong one is given.
         let position = Position(u64::MAX);
-        self.answer = Some(Answer { key: key.into(), fingerprint: -7, body: key.as_bytes().to_vec(), position });
+        self.response =
+            Some(StoredResponse { key: key.into(), fingerprint: -7, body: key.as_bytes().to_vec(), position });
         self
     }
 }
@@ -105,28 +122,27 @@ pub(super) fn event(stream: &str, version: u64) -> NewEntry {
     NewEntry {
         stream: stream.to_owned(),
         version,
-        id: Machine.id(),
+        id: SystemEnvironment.id(),
         name: "user.registered",
         schema: 1,
         payload: format!("{stream} {version}").into_bytes(),
         metadata: Metadata::NONE,
         at: at(0),
-        told: None,
+        outgoing: None,
     }
 }
 
-/// A moment with this many nanoseconds.
+/// Returns a fixed time with this many nanoseconds.
 pub(super) fn at(nanoseconds: u32) -> Timestamp {
-    chrono::DateTime::from_timestamp(1_700_000_000, nanoseconds).expect("a moment")
+    chrono::DateTime::from_timestamp(1_700_000_000, nanoseconds).expect("the time is in range")
 }
 
 pub(super) async fn commit(storage: &dyn Storage, batch: Batch) -> Position {
-    storage.commit(batch).await.expect("this batch is to be committed")
+    storage.commit(batch).await.expect("the batch is committed")
 }
 
-pub(super) async fn refused(storage: &dyn Storage, batch: Batch) -> Rejected {
-    let verdict = storage.commit(batch).await;
-    verdict.expect_err("this batch is to be refused")
+pub(super) async fn refused(storage: &dyn Storage, batch: Batch) -> CommitError {
+    storage.commit(batch).await.expect_err("the batch is refused")
 }
 
 pub(super) async fn row(storage: &dyn Storage, id: &str) -> StoredRow {
@@ -141,7 +157,7 @@ pub(super) async fn view(storage: &dyn Storage, key: &str) -> Option<StoredView>
     storage.views(VIEW, &[key.to_owned()]).await.expect("a view can be read").pop()
 }
 
-/// The (entry, key) pairs of the index, after one of them.
+/// Returns the pairs of entry and key in the index, after one of them.
 pub(super) async fn scan(
     storage: &dyn Storage,
     prefix: &[u8],
@@ -150,20 +166,20 @@ pub(super) async fn scan(
 ) -> Vec<(Vec<u8>, String)> {
     let scan = Scan { view: VIEW, index: BY, prefix, after, limit };
     let found = storage.scan(&scan).await.expect("an index can be read");
-    found.into_iter().map(|it| (it.entry, it.key)).collect()
+    found.into_iter().map(|scanned| (scanned.entry, scanned.key)).collect()
 }
 
 pub(super) async fn position(storage: &dyn Storage, reader: &str) -> u64 {
-    storage.positions(&[reader.to_owned()]).await.expect("a position can be read")[0]
+    storage.checkpoints(&[reader.to_owned()]).await.expect("a checkpoint can be read")[0]
 }
 
-/// The whole log, up to the horizon.
+/// Returns the whole log, up to the high-water mark.
 pub(super) async fn log(storage: &dyn Storage) -> Vec<Entry> {
-    let horizon = storage.horizon().await.expect("the horizon can be read");
-    storage.log(Position(0), horizon, usize::MAX).await.expect("the log can be read")
+    let high_water_mark = storage.high_water_mark().await.expect("the high-water mark can be read");
+    storage.log(Position(0), high_water_mark, usize::MAX).await.expect("the log can be read")
 }
 
-/// The group's parked messages of this key.
+/// Returns the group's parked messages of this key.
 pub(super) async fn parked(storage: &dyn Storage, key: &str) -> Vec<Parked> {
     storage.parked(GROUP, key, 0, usize::MAX).await.expect("parked messages can be read")
 }

@@ -1,13 +1,9 @@
-//! Leases: one owner at a time, and who lost one cannot move the reader.
-use super::{
-    Bench,
-    draft::{self, Draft, batch, commit},
-    sleep,
-};
+//! Cases for leases: one owner at a time, and an owner that lost its lease cannot move the checkpoint.
+use super::draft::{self, Draft, batch, commit};
+use super::{Harness, sleep};
 use crate::{
-    Position,
-    batch::Rejected,
-    storage::{Lease, Storage},
+    position::Position,
+    storage::{CommitError, Lease, Storage},
 };
 use std::time::Duration;
 
@@ -17,80 +13,80 @@ const SHORT: Duration = Duration::from_millis(100);
 const OVER: u64 = 200;
 
 async fn lease(storage: &dyn Storage, owner: &str, ttl: Duration) -> Option<Lease> {
-    storage.lease("lane-0", owner, ttl).await.expect("a lease can be asked for")
+    storage.lease("shard-0", owner, ttl).await.expect("a lease can be asked for")
 }
 
 async fn got(storage: &dyn Storage, owner: &str, ttl: Duration) -> Lease {
     lease(storage, owner, ttl).await.expect("the lease is free")
 }
 
-pub(super) async fn exclusive(bench: Box<dyn Bench>) {
-    let storage = &*bench.storage();
+pub(super) async fn exclusive(harness: Box<dyn Harness>) {
+    let storage = &*harness.storage();
     let first = got(storage, "a", LONG).await;
-    assert!(first.epoch > 0, "epoch 0 is that of a reader nobody leased");
+    assert!(first.epoch > 0, "epoch 0 belongs to readers that were never leased");
     assert_eq!(first.position, Position(0));
-    assert_eq!(lease(storage, "b", LONG).await, None, "two owners");
-    assert!(storage.lease("lane-1", "b", LONG).await.expect("a lease can be asked for").is_some(), "another reader");
+    assert_eq!(lease(storage, "b", LONG).await, None, "the lease has two owners");
+    assert!(storage.lease("shard-1", "b", LONG).await.expect("a lease can be asked for").is_some(), "another reader");
 }
 
-pub(super) async fn renewed(bench: Box<dyn Bench>) {
-    let storage = &*bench.storage();
+pub(super) async fn renewed(harness: Box<dyn Harness>) {
+    let storage = &*harness.storage();
     let first = got(storage, "a", SHORT).await;
     assert_eq!(got(storage, "a", LONG).await, first);
     sleep(OVER).await;
-    assert_eq!(lease(storage, "b", LONG).await, None, "renewing did not make it longer");
-    commit(storage, batch().step("lane-0", 0, 5, Some(first.epoch))).await;
+    assert_eq!(lease(storage, "b", LONG).await, None, "renewing did not extend the lease");
+    commit(storage, batch().step("shard-0", 0, 5, Some(first.epoch))).await;
     assert_eq!(got(storage, "a", LONG).await, Lease { position: Position(5), ..first });
 }
 
-pub(super) async fn taken_over(bench: Box<dyn Bench>) {
-    let storage = &*bench.storage();
+pub(super) async fn taken_over(harness: Box<dyn Harness>) {
+    let storage = &*harness.storage();
     let first = got(storage, "a", SHORT).await;
-    commit(storage, batch().step("lane-0", 0, 5, Some(first.epoch))).await;
+    commit(storage, batch().step("shard-0", 0, 5, Some(first.epoch))).await;
     sleep(OVER).await;
     let second = got(storage, "b", LONG).await;
     assert!(second.epoch > first.epoch, "{second:?} after {first:?}");
-    assert_eq!(second.position, Position(5), "it begins where the other was");
-    assert_eq!(lease(storage, "a", LONG).await, None, "who lost it takes it back");
+    assert_eq!(second.position, Position(5), "the new owner does not start at the checkpoint");
+    assert_eq!(lease(storage, "a", LONG).await, None, "the former owner took the lease back");
 }
 
-pub(super) async fn released(bench: Box<dyn Bench>) {
-    let storage = &*bench.storage();
-    let release = async |owner| storage.release("lane-0", owner).await.expect("a lease can be given back");
-    release("nobody").await;
+pub(super) async fn released(harness: Box<dyn Harness>) {
+    let storage = &*harness.storage();
+    let release = async |owner| storage.release("shard-0", owner).await.expect("a lease can be given back");
+    release("unknown").await;
     let first = got(storage, "a", LONG).await;
     release("b").await;
-    assert_eq!(lease(storage, "b", LONG).await, None, "another gave it back");
+    assert_eq!(lease(storage, "b", LONG).await, None, "another owner released the lease");
     release("a").await;
     let second = got(storage, "b", LONG).await;
     assert!(second.epoch > first.epoch, "{second:?} after {first:?}");
     release("a").await;
-    assert_eq!(lease(storage, "a", LONG).await, None, "who had it before gave it back");
+    assert_eq!(lease(storage, "a", LONG).await, None, "a former owner released the lease");
 }
 
-pub(super) async fn fenced(bench: Box<dyn Bench>) {
-    let storage = &*bench.storage();
+pub(super) async fn fenced(harness: Box<dyn Harness>) {
+    let storage = &*harness.storage();
     let first = got(storage, "a", SHORT).await;
     sleep(OVER).await;
-    // Nobody has taken it meanwhile, so nobody is harmed.
-    commit(storage, batch().step("lane-0", 0, 3, Some(first.epoch))).await;
+    // The lease has expired but has not been taken over, so the move is still safe.
+    commit(storage, batch().step("shard-0", 0, 3, Some(first.epoch))).await;
     let second = got(storage, "b", LONG).await;
-    let late = batch().row("kim", 0, Some(b"")).step("lane-0", 3, 9, Some(first.epoch));
+    let late = batch().row("kim", 0, Some(b"")).step("shard-0", 3, 9, Some(first.epoch));
     let rejected = draft::refused(storage, late).await;
-    assert!(matches!(&rejected, Rejected::Moved(reader) if reader == "lane-0"), "{rejected:?}");
-    assert_eq!(draft::row(storage, "kim").await.version, 0, "the rest of a fenced batch stayed");
-    commit(storage, batch().step("lane-0", 3, 4, Some(second.epoch))).await;
-    let rejected = draft::refused(storage, batch().step("lane-0", 3, 5, Some(second.epoch))).await;
-    assert!(matches!(rejected, Rejected::Moved(_)), "the epoch is right, the position is not: {rejected:?}");
-    assert_eq!(draft::position(storage, "lane-0").await, 4);
+    assert!(matches!(&rejected, CommitError::Moved(reader) if reader == "shard-0"), "{rejected:?}");
+    assert_eq!(draft::row(storage, "kim").await.version, 0, "a part of the fenced batch was stored");
+    commit(storage, batch().step("shard-0", 3, 4, Some(second.epoch))).await;
+    let rejected = draft::refused(storage, batch().step("shard-0", 3, 5, Some(second.epoch))).await;
+    assert!(matches!(rejected, CommitError::Moved(_)), "the epoch is right, but the checkpoint is not: {rejected:?}");
+    assert_eq!(draft::position(storage, "shard-0").await, 4);
 }
 
-pub(super) async fn beside(bench: Box<dyn Bench>) {
-    let storage = &*bench.storage();
-    commit(storage, batch().step("lane-0", 0, 7, None)).await;
+pub(super) async fn beside(harness: Box<dyn Harness>) {
+    let storage = &*harness.storage();
+    commit(storage, batch().step("shard-0", 0, 7, None)).await;
     let first = got(storage, "a", LONG).await;
-    assert_eq!(first.position, Position(7), "a reader that moved before it was leased");
-    commit(storage, batch().step("lane-0", 7, 8, None)).await;
-    assert_eq!(lease(storage, "b", LONG).await, None, "a move without epoch ended the lease");
+    assert_eq!(first.position, Position(7), "the checkpoint from before the lease was lost");
+    commit(storage, batch().step("shard-0", 7, 8, None)).await;
+    assert_eq!(lease(storage, "b", LONG).await, None, "a move without an epoch ended the lease");
     assert_eq!(got(storage, "a", LONG).await, Lease { position: Position(8), ..first });
 }

@@ -1,26 +1,20 @@
-//! Messages put aside: as they came, in their key's order, each taken once.
-use super::{
-    Bench,
-    draft::{Draft, GROUP, batch, commit, parked, refused},
-    together,
-};
-use crate::{
-    batch::{Batch, Park, Rejected},
-    storage::Parked,
-};
+//! Cases for parked messages: they are returned unchanged, in the order of their key, and each is removed once.
+use super::draft::{Draft, GROUP, batch, commit, parked, refused};
+use super::{Harness, concurrently};
+use crate::storage::{Batch, CommitError, Park, Parked};
 use futures_util::future::BoxFuture;
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
 
-fn as_parked(stored: &Parked, park: &Park) -> bool {
+fn is_same(stored: &Parked, park: &Park) -> bool {
     let same = (stored.message, stored.at, &stored.record, &stored.error, stored.attempts);
     same == (park.message, park.at, &park.record, &park.error, park.attempts)
 }
 
-pub(super) async fn order(mut bench: Box<dyn Bench>) {
-    let storage = bench.storage();
+pub(super) async fn order(mut harness: Box<dyn Harness>) {
+    let storage = harness.storage();
     let (first, mut own) =
         (batch().park("kim", false).park("lee", false).park("kim", false), batch().park("own", false));
     own.parks[0].record = None;
@@ -33,58 +27,58 @@ pub(super) async fn order(mut bench: Box<dyn Bench>) {
     for batch in [&first, &own, &later, &tombstone] {
         commit(&*storage, batch.clone()).await;
     }
-    let storage = bench.reopen().await;
+    let storage = harness.reopen().await;
     let wanted = [&first.parks[0], &first.parks[2], &later.parks[0], &tombstone.parks[0]];
     let found = parked(&*storage, "kim").await;
     assert_eq!(found.len(), wanted.len());
-    assert!(found.iter().zip(wanted).all(|(found, park)| as_parked(found, park)), "{found:?}");
+    assert!(found.iter().zip(wanted).all(|(found, park)| is_same(found, park)), "{found:?}");
     assert!(found.is_sorted_by(|a, b| a.number < b.number));
-    assert!(as_parked(&parked(&*storage, "own").await[0], &own.parks[0]));
+    assert!(is_same(&parked(&*storage, "own").await[0], &own.parks[0]));
     let rest = storage.parked(GROUP, "kim", found[1].number, 1).await.expect("parked messages can be read");
     assert_eq!(rest, found[2..3]);
     let keys = storage.parked_keys(&[]).await.expect("parked keys can be read");
-    let keys: Vec<_> = keys.into_iter().map(|it| (it.reader, it.key, it.count, it.error, it.since)).collect();
+    let keys: Vec<_> = keys.into_iter().map(|key| (key.reader, key.key, key.count, key.error, key.since)).collect();
     assert_eq!(keys[0], (GROUP.into(), "kim".into(), 4, "it failed".into(), found[0].since));
     assert_eq!(keys.len(), 3);
     commit(&*storage, batch().unpark(found[0].number).unpark(found[2].number)).await;
     assert_eq!(parked(&*storage, "kim").await, [found[1].clone(), found[3].clone()]);
 }
 
-pub(super) async fn whose(bench: Box<dyn Bench>) {
-    let storage = &*bench.storage();
+pub(super) async fn by_reader(harness: Box<dyn Harness>) {
+    let storage = &*harness.storage();
     commit(storage, batch().park("kim", false)).await;
     let keys = ["lee", "kim"].map(str::to_owned);
-    assert_eq!(storage.seen(GROUP, &[], &keys).await.expect("it can be asked").parked, ["kim"]);
-    assert!(storage.seen("another", &[], &keys).await.expect("it can be asked").parked.is_empty());
+    assert_eq!(storage.lookup_inbox(GROUP, &[], &keys).await.expect("the inbox can be read").parked, ["kim"]);
+    assert!(storage.lookup_inbox("another", &[], &keys).await.expect("the inbox can be read").parked.is_empty());
     let of = async |reader: &str| storage.parked_keys(&[reader.to_owned()]).await.expect("parked keys can be read");
     assert_eq!((of(GROUP).await.len(), of("another").await.len()), (1, 0));
     assert!(storage.parked("another", "kim", 0, 9).await.expect("parked messages can be read").is_empty());
 }
 
-pub(super) async fn alone(bench: Box<dyn Bench>) {
-    let storage = &*bench.storage();
-    let moved = |rejected| matches!(rejected, Rejected::Moved(_));
-    assert!(moved(refused(storage, batch().park("kim", true)).await), "there is nothing to wait behind");
+pub(super) async fn alone(harness: Box<dyn Harness>) {
+    let storage = &*harness.storage();
+    let moved = |rejected| matches!(rejected, CommitError::Moved(_));
+    assert!(moved(refused(storage, batch().park("kim", true)).await), "no message is parked for this key");
     assert!(
         moved(refused(storage, batch().park("kim", false).park("kim", true)).await),
-        "it is no head for this batch"
+        "a message of the same batch does not count"
     );
     commit(storage, batch().park("kim", false)).await;
-    assert!(moved(refused(storage, batch().park("lee", true)).await), "another key's does not count");
+    assert!(moved(refused(storage, batch().park("lee", true)).await), "a message of another key does not count");
     commit(storage, batch().park("kim", true)).await;
-    let numbers = parked(storage, "kim").await.into_iter().map(|it| it.number).collect();
+    let numbers = parked(storage, "kim").await.into_iter().map(|parked| parked.number).collect();
     commit(storage, Batch { unparks: numbers, ..batch() }).await;
-    assert!(moved(refused(storage, batch().park("kim", true)).await), "it is gone");
+    assert!(moved(refused(storage, batch().park("kim", true)).await), "the parked messages are gone");
     assert!(parked(storage, "kim").await.is_empty());
 }
 
-pub(super) async fn two(bench: Box<dyn Bench>) {
-    let storage = bench.storage();
+pub(super) async fn removed_once(harness: Box<dyn Harness>) {
+    let storage = harness.storage();
     for round in 0..20 {
         commit(&*storage, batch().park("kim", false)).await;
         let number = parked(&*storage, "kim").await[0].number;
         let took = Arc::new(AtomicU64::new(0));
-        together(["a", "b"].map(|taker| {
+        concurrently(["a", "b"].map(|taker| {
             let (storage, took) = (storage.clone(), took.clone());
             let batch = batch().unpark(number).step(&format!("{taker}{round}"), 0, 1, None);
             let task: BoxFuture<'static, ()> = Box::pin(async move {
@@ -93,16 +87,17 @@ pub(super) async fn two(bench: Box<dyn Bench>) {
             task
         }))
         .await;
-        assert_eq!(took.load(Ordering::SeqCst), 1, "a parked message was taken twice, or by nobody");
+        assert_eq!(took.load(Ordering::SeqCst), 1, "a parked message was removed twice or not at all");
         let readers = ["a", "b"].map(|taker| format!("{taker}{round}"));
-        let at = storage.positions(&readers).await.expect("positions can be read");
-        assert_eq!(at[0] + at[1], 1, "what came with it stayed although it was refused");
+        let at = storage.checkpoints(&readers).await.expect("checkpoints can be read");
+        assert_eq!(at[0] + at[1], 1, "a checkpoint of the refused batch was moved");
     }
 }
 
-/// One takes the last away while another wants to wait behind it: whoever is first, nothing waits behind nothing.
-pub(super) async fn race(bench: Box<dyn Bench>) {
-    let storage = bench.storage();
+/// One batch removes the last parked message while another parks a message behind it. In either order, no message may
+/// wait behind nothing.
+pub(super) async fn race(harness: Box<dyn Harness>) {
+    let storage = harness.storage();
     for round in 0..20 {
         let key = format!("kim{round}");
         commit(&*storage, batch().park(&key, false)).await;
@@ -118,7 +113,7 @@ pub(super) async fn race(bench: Box<dyn Bench>) {
                 waiting.fetch_add(u64::from(other.commit(behind).await.is_ok()), Ordering::SeqCst);
             }),
         ];
-        together(tasks).await;
+        concurrently(tasks).await;
         let waits = waits.load(Ordering::SeqCst) as usize;
         assert_eq!(parked(&*storage, &key).await.len(), waits, "round {round}");
     }

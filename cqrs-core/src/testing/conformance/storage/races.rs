@@ -1,12 +1,9 @@
-//! Races: callers at the same time, each told the truth.
-use super::{
-    Bench, Dice,
-    draft::{self, Draft, batch},
-    sleep, together,
-};
+//! Cases for concurrent callers: each gets the right result.
+use super::draft::{self, Draft, batch};
+use super::{Dice, Harness, concurrently, sleep};
 use crate::{
-    batch::{Batch, Rejected},
-    world::{Machine, World},
+    environment::{Environment, SystemEnvironment},
+    storage::{Batch, CommitError},
 };
 use futures_util::future::BoxFuture;
 use std::sync::{
@@ -14,20 +11,20 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-pub(super) async fn increments(bench: Box<dyn Bench>) {
+pub(super) async fn increments(harness: Box<dyn Harness>) {
     const CALLERS: u64 = 50;
-    let storage = bench.storage();
-    together((0..CALLERS).map(|caller| {
+    let storage = harness.storage();
+    concurrently((0..CALLERS).map(|caller| {
         let storage = storage.clone();
         let task: BoxFuture<'static, ()> = Box::pin(async move {
             let mut dice = Dice(caller);
             loop {
                 let found = draft::row(&*storage, "kim").await;
-                let count = found.state.map_or(0, |it| it[0]) + 1;
+                let count = found.state.map_or(0, |state| state[0]) + 1;
                 let all = batch().row("kim", found.version, Some(&[count])).event("user-kim", found.version + 1);
                 match storage.commit(all).await {
                     Ok(_) => return,
-                    Err(Rejected::Conflict { exists, .. }) => assert_eq!(exists, found.version == 0),
+                    Err(CommitError::Conflict { exists, .. }) => assert_eq!(exists, found.version == 0),
                     Err(other) => panic!("{other:?}"),
                 }
                 sleep(dice.below(20)).await;
@@ -37,78 +34,78 @@ pub(super) async fn increments(bench: Box<dyn Bench>) {
     }))
     .await;
     let row = draft::row(&*storage, "kim").await;
-    assert_eq!((row.version, row.state), (CALLERS, Some(vec![CALLERS as u8])), "an increment is lost");
-    let versions: Vec<_> = draft::log(&*storage).await.into_iter().map(|it| it.version).collect();
+    assert_eq!((row.version, row.state), (CALLERS, Some(vec![CALLERS as u8])), "an increment was lost");
+    let versions: Vec<_> = draft::log(&*storage).await.into_iter().map(|entry| entry.version).collect();
     assert_eq!(versions, (1..=CALLERS).collect::<Vec<_>>());
 }
 
-/// Rounds of four rivals; `is_loss` says whether a refusal is the right one.
+/// Runs rounds of four concurrent commits of which one must succeed. `is_loss` checks the refusal of the others.
 async fn one_wins(
-    bench: Box<dyn Bench>,
+    harness: Box<dyn Harness>,
     rival: impl Fn(u64, u64) -> Batch + Send + Sync + 'static,
-    is_loss: fn(&Rejected) -> bool,
+    is_loss: fn(&CommitError) -> bool,
 ) {
     let rival = Arc::new(rival);
     for round in 0..15 {
         let won = Arc::new(AtomicUsize::new(0));
-        together((0..4).map(|caller| {
-            let (storage, rival, won) = (bench.storage(), rival.clone(), won.clone());
+        concurrently((0..4).map(|caller| {
+            let (storage, rival, won) = (harness.storage(), rival.clone(), won.clone());
             let task: BoxFuture<'static, ()> = Box::pin(async move {
                 match storage.commit(rival(round, caller)).await {
                     Ok(_) => drop(won.fetch_add(1, Ordering::SeqCst)),
-                    Err(rejected) => assert!(is_loss(&rejected), "the loser was told {rejected:?}"),
+                    Err(rejected) => assert!(is_loss(&rejected), "the loser was refused with {rejected:?}"),
                 }
             });
             task
         }))
         .await;
-        assert_eq!(won.load(Ordering::SeqCst), 1, "of four that wanted the same so many won");
+        assert_eq!(won.load(Ordering::SeqCst), 1, "not exactly one of four commits succeeded");
     }
-    // Of each round's winner the event is there, of the losers' none.
-    assert_eq!(draft::log(&*bench.storage()).await.len(), 15, "a loser's event stayed");
+    // The log has the event of each round's winner and none of the losers.
+    assert_eq!(draft::log(&*harness.storage()).await.len(), 15, "an event of a loser was stored");
 }
 
 fn apart(round: u64, caller: u64) -> Batch {
     batch().event(&format!("user-{round}-{caller}"), 1)
 }
 
-pub(super) async fn answers(bench: Box<dyn Bench>) {
-    let rival = |round, caller| apart(round, caller).answer(&format!("key {round}"));
-    one_wins(bench, rival, |it| matches!(it, Rejected::Answered)).await;
+pub(super) async fn responses(harness: Box<dyn Harness>) {
+    let rival = |round, caller| apart(round, caller).response(&format!("key {round}"));
+    one_wins(harness, rival, |rejected| matches!(rejected, CommitError::ResponseExists)).await;
 }
 
-pub(super) async fn takes(bench: Box<dyn Bench>) {
+pub(super) async fn takes(harness: Box<dyn Harness>) {
     let rival = |round, caller| apart(round, caller).take(&format!("Kim {round}"), &format!("user-{caller}"));
-    one_wins(bench, rival, |it| matches!(it, Rejected::Taken { .. })).await;
+    one_wins(harness, rival, |rejected| matches!(rejected, CommitError::Taken { .. })).await;
 }
 
-pub(super) async fn creates(bench: Box<dyn Bench>) {
+pub(super) async fn creates(harness: Box<dyn Harness>) {
     let rival = |round, caller| apart(round, caller).row(&format!("kim-{round}"), 0, Some(b""));
-    one_wins(bench, rival, |it| matches!(it, Rejected::Conflict { exists: true, .. })).await;
+    one_wins(harness, rival, |rejected| matches!(rejected, CommitError::Conflict { exists: true, .. })).await;
 }
 
-pub(super) async fn marks(bench: Box<dyn Bench>) {
-    let messages: Vec<_> = (0..15).map(|_| Machine.id()).collect();
-    let rival = move |round, caller| apart(round, caller).mark(messages[round as usize]);
-    one_wins(bench, rival, |it| matches!(it, Rejected::Seen)).await;
+pub(super) async fn inbox_records(harness: Box<dyn Harness>) {
+    let messages: Vec<_> = (0..15).map(|_| SystemEnvironment.id()).collect();
+    let rival = move |round, caller| apart(round, caller).inbox_record(messages[round as usize]);
+    one_wins(harness, rival, |rejected| matches!(rejected, CommitError::AlreadyHandled)).await;
 }
 
-/// A storage may commit several callers' batches together: what refuses one is nothing to the others.
-pub(super) async fn each_for_itself(bench: Box<dyn Bench>) {
-    let storage = bench.storage();
+/// A storage may commit the batches of several callers as one group. The refusal of one must not affect the others.
+pub(super) async fn each_for_itself(harness: Box<dyn Harness>) {
+    let storage = harness.storage();
     draft::commit(&*storage, batch().take("Kim", "user-kim").row("kim", 0, Some(b""))).await;
-    together((0..60).map(|n| {
+    concurrently((0..60).map(|n| {
         let storage = storage.clone();
         let task: BoxFuture<'static, ()> = Box::pin(async move {
             let all = batch().row(&format!("row {n}"), 0, Some(b"")).event(&format!("user-{n}"), 1);
-            let verdict = match n % 3 {
+            let result = match n % 3 {
                 0 => storage.commit(all).await,
                 1 => storage.commit(all.take("Kim", "user-lee")).await,
                 _ => storage.commit(all.row("kim", 7, None)).await,
             };
-            match (n % 3, &verdict) {
-                (0, Ok(_)) | (1, Err(Rejected::Taken { .. })) | (2, Err(Rejected::Conflict { .. })) => {}
-                _ => panic!("batch {n} was told {verdict:?}"),
+            match (n % 3, &result) {
+                (0, Ok(_)) | (1, Err(CommitError::Taken { .. })) | (2, Err(CommitError::Conflict { .. })) => {}
+                _ => panic!("batch {n} had the result {result:?}"),
             }
         });
         task

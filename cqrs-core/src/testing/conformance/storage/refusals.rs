@@ -1,37 +1,39 @@
-//! Refusals: told right, in one order, and nothing stays.
-use super::{
-    Bench,
-    draft::{self, Draft, INDEX, batch, commit},
-};
+//! Cases for refused batches: the reason is right, reasons have one order, and nothing is stored.
+use super::Harness;
+use super::draft::{self, Draft, INDEX, batch, commit};
 use crate::{
-    batch::{Batch, Entry, Rejected},
-    storage::{Storage, StoredRow, StoredView},
-    world::{Machine, World},
+    environment::{Environment, SystemEnvironment},
+    event::Entry,
+    storage::{Batch, CommitError, Storage, StoredRow, StoredView},
 };
 use std::time::Duration;
 use uuid::Uuid;
 
-/// What is there before each refusal.
+/// Commits the data that exists before each refusal.
 async fn before(storage: &dyn Storage, message: Uuid) {
     let all = batch()
         .row("kim", 0, Some(b"kim"))
-        .told("user-kim", 1, 0)
+        .outgoing("user-kim", 1, 0)
         .event("user-kim", 2)
         .take("Kim", "user-kim")
         .view("kim", 0, Some(b"card"), &[b"kim"])
         .step("cards", 0, 5, None)
-        .mark(message)
-        .answer("old");
+        .inbox_record(message)
+        .response("old");
     commit(storage, all).await;
-    storage.lease("lane-0", "me", Duration::from_secs(600)).await.expect("a lease can be taken").expect("and is free");
+    storage
+        .lease("shard-0", "me", Duration::from_secs(600))
+        .await
+        .expect("a lease can be taken")
+        .expect("the lease is free");
 }
 
-/// Changes all there is and makes something new of each kind.
+/// Returns a batch that changes all existing data and adds something new of each kind.
 fn good() -> Batch {
     batch()
         .row("kim", 1, Some(b"changed"))
         .row("new", 0, Some(b"new"))
-        .told("user-kim", 3, 0)
+        .outgoing("user-kim", 3, 0)
         .event("user-new", 1)
         .give("Kim", "user-kim")
         .take("New", "user-new")
@@ -39,98 +41,106 @@ fn good() -> Batch {
         .view("new", 0, Some(b"new"), &[b"new"])
         .step("cards", 5, 6, None)
         .step("new", 0, 1, None)
-        .mark(Machine.id())
-        .answer("new")
+        .inbox_record(SystemEnvironment.id())
+        .response("new")
 }
 
 #[derive(Debug, PartialEq)]
 enum Why {
-    Answered,
-    Seen,
+    ResponseExists,
+    AlreadyHandled,
     Moved,
     Conflict { exists: bool },
     Taken,
 }
-fn why(rejected: &Rejected) -> Why {
+fn why(rejected: &CommitError) -> Why {
     match rejected {
-        Rejected::Answered => Why::Answered,
-        Rejected::Seen => Why::Seen,
-        Rejected::Moved(_) => Why::Moved,
-        Rejected::Conflict { exists, .. } => Why::Conflict { exists: *exists },
-        Rejected::Taken { .. } => Why::Taken,
-        Rejected::Fault(fault) => panic!("a fault instead of a refusal: {fault:?}"),
+        CommitError::ResponseExists => Why::ResponseExists,
+        CommitError::AlreadyHandled => Why::AlreadyHandled,
+        CommitError::Moved(_) => Why::Moved,
+        CommitError::Conflict { exists, .. } => Why::Conflict { exists: *exists },
+        CommitError::Taken { .. } => Why::Taken,
+        CommitError::Fault(fault) => panic!("a fault instead of a refusal: {fault:?}"),
     }
 }
 
 type Poison = Box<dyn Fn(Batch) -> Batch + Send + Sync>;
 
-/// Each reason to refuse a batch, added to it.
+/// Returns functions that each add one reason for a refusal to a batch.
 fn poisons(message: Uuid) -> Vec<(&'static str, Why, Poison)> {
     let conflict = Why::Conflict { exists: false };
     let exists = Why::Conflict { exists: true };
     vec![
-        ("an answered key", Why::Answered, Box::new(|it| it.answer("old"))),
-        ("a handled message", Why::Seen, Box::new(move |it| it.mark(message))),
-        ("a reader elsewhere", Why::Moved, Box::new(|it| it.step("lane-1", 3, 4, None))),
-        ("a parked message that is gone", Why::Moved, Box::new(|it| it.unpark(77))),
-        ("nothing to wait behind", Why::Moved, Box::new(|it| it.park("lee", true))),
-        ("a lost lease", Why::Moved, Box::new(|it| it.step("lane-0", 0, 4, Some(7)))),
-        ("a lease never taken", Why::Moved, Box::new(|it| it.step("lane-1", 0, 4, Some(1)))),
+        ("a key with a response", Why::ResponseExists, Box::new(|batch| batch.response("old"))),
+        ("a handled message", Why::AlreadyHandled, Box::new(move |batch| batch.inbox_record(message))),
+        ("a checkpoint that was moved", Why::Moved, Box::new(|batch| batch.step("shard-1", 3, 4, None))),
+        ("a parked message that is gone", Why::Moved, Box::new(|batch| batch.unpark(77))),
+        ("no message to wait behind", Why::Moved, Box::new(|batch| batch.park("lee", true))),
+        ("a lost lease", Why::Moved, Box::new(|batch| batch.step("shard-0", 0, 4, Some(7)))),
+        ("a lease never taken", Why::Moved, Box::new(|batch| batch.step("shard-1", 0, 4, Some(1)))),
         (
             "a stale row",
             conflict,
-            Box::new(|mut it| {
-                it.rows.retain(|row| row.id != "kim");
-                it.row("kim", 7, Some(b"stale"))
+            Box::new(|mut batch| {
+                batch.rows.retain(|row| row.id != "kim");
+                batch.row("kim", 7, Some(b"stale"))
             }),
         ),
-        ("a row that is not there", Why::Conflict { exists: false }, Box::new(|it| it.row("lee", 1, Some(b"lee")))),
+        (
+            "a row that does not exist",
+            Why::Conflict { exists: false },
+            Box::new(|batch| batch.row("lee", 1, Some(b"lee"))),
+        ),
         (
             "a row that exists",
             exists,
-            Box::new(|mut it| {
-                it.rows.retain(|row| row.id != "kim");
-                it.row("kim", 0, Some(b"again"))
+            Box::new(|mut batch| {
+                batch.rows.retain(|row| row.id != "kim");
+                batch.row("kim", 0, Some(b"again"))
             }),
         ),
         (
             "a stale stream",
             Why::Conflict { exists: false },
-            Box::new(|mut it| {
-                it.events.retain(|event| event.stream != "user-kim");
-                it.event("user-kim", 2)
+            Box::new(|mut batch| {
+                batch.events.retain(|event| event.stream != "user-kim");
+                batch.event("user-kim", 2)
             }),
         ),
         (
             "a stream that exists",
             Why::Conflict { exists: true },
-            Box::new(|mut it| {
-                it.events.retain(|event| event.stream != "user-kim");
-                it.event("user-kim", 1)
+            Box::new(|mut batch| {
+                batch.events.retain(|event| event.stream != "user-kim");
+                batch.event("user-kim", 1)
             }),
         ),
-        ("a gap", Why::Conflict { exists: false }, Box::new(|it| it.event("user-lee", 2))),
+        ("a gap", Why::Conflict { exists: false }, Box::new(|batch| batch.event("user-lee", 2))),
         (
             "a stale view",
             Why::Conflict { exists: false },
-            Box::new(|mut it| {
-                it.views.retain(|view| view.key != "kim");
-                it.view("kim", 0, Some(b"stale"), &[b"stale"])
+            Box::new(|mut batch| {
+                batch.views.retain(|view| view.key != "kim");
+                batch.view("kim", 0, Some(b"stale"), &[b"stale"])
             }),
         ),
-        ("a view that is not there", Why::Conflict { exists: false }, Box::new(|it| it.view("lee", 3, None, &[]))),
+        (
+            "a view that does not exist",
+            Why::Conflict { exists: false },
+            Box::new(|batch| batch.view("lee", 3, None, &[])),
+        ),
         (
             "a taken value",
             Why::Taken,
-            Box::new(|mut it| {
-                it.claims.retain(|claim| claim.value != "Kim");
-                it.take("Kim", "user-lee")
+            Box::new(|mut batch| {
+                batch.reservations.retain(|reservation| reservation.value != "Kim");
+                batch.take("Kim", "user-lee")
             }),
         ),
     ]
 }
 
-/// All that reads can show.
+/// Everything that reads can show.
 #[derive(Debug, PartialEq)]
 struct Everything {
     rows: Vec<StoredRow>,
@@ -138,96 +148,99 @@ struct Everything {
     streams: Vec<Vec<Entry>>,
     views: Vec<Option<StoredView>>,
     scan: Vec<(Vec<u8>, String)>,
-    positions: Vec<u64>,
+    checkpoints: Vec<u64>,
     parked: usize,
-    answers: Vec<bool>,
+    responses: Vec<bool>,
 }
 async fn everything(storage: &dyn Storage) -> Everything {
-    let (mut rows, mut streams, mut views, mut answers) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut rows, mut streams, mut views, mut responses) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for id in ["kim", "new", "lee"] {
         rows.push(draft::row(storage, id).await);
         streams.push(draft::stream(storage, &format!("user-{id}")).await);
         views.push(draft::view(storage, id).await);
     }
     for key in ["old", "new"] {
-        answers.push(storage.answer(key).await.expect("an answer can be read").is_some());
+        responses.push(storage.response(key).await.expect("a response can be read").is_some());
     }
-    let readers = ["cards", "new", "lane-0", "lane-1"].map(str::to_owned);
+    let readers = ["cards", "new", "shard-0", "shard-1"].map(str::to_owned);
     Everything {
         rows,
         log: draft::log(storage).await,
         streams,
         views,
         scan: draft::scan(storage, b"", None, 99).await,
-        positions: storage.positions(&readers).await.expect("positions can be read"),
+        checkpoints: storage.checkpoints(&readers).await.expect("checkpoints can be read"),
         parked: storage.parked_keys(&[]).await.expect("parked keys can be read").len(),
-        answers,
+        responses,
     }
 }
 
-pub(super) async fn nothing_stays(bench: Box<dyn Bench>) {
-    let (storage, message) = (&*bench.storage(), Machine.id());
+pub(super) async fn nothing_stays(harness: Box<dyn Harness>) {
+    let (storage, message) = (&*harness.storage(), SystemEnvironment.id());
     before(storage, message).await;
     let untouched = everything(storage).await;
     for (name, _, poison) in poisons(message) {
         let bad = poison(good());
-        let marks: Vec<_> = bad.marks.iter().map(|it| it.message).filter(|it| *it != message).collect();
+        let inbox_records: Vec<_> =
+            bad.inbox_records.iter().map(|record| record.message).filter(|id| *id != message).collect();
         draft::refused(storage, bad).await;
-        assert_eq!(everything(storage).await, untouched, "{name}: something stayed");
-        let seen = storage.seen(draft::GROUP, &marks, &[]).await.expect("marks can be read");
-        assert!(seen.handled.is_empty(), "{name}: a mark stayed");
+        assert_eq!(everything(storage).await, untouched, "{name}: a part of the batch was stored");
+        let lookup = storage.lookup_inbox(draft::GROUP, &inbox_records, &[]).await.expect("the inbox can be read");
+        assert!(lookup.handled.is_empty(), "{name}: an inbox record was stored");
         let kim = storage.commit(batch().take("Kim", "user-probe")).await;
-        assert!(kim.is_err(), "{name}: a value that was to be given back is free");
+        assert!(kim.is_err(), "{name}: a value was released by a refused batch");
         let new = storage.commit(batch().take("New", "user-probe")).await;
-        assert!(new.is_ok(), "{name}: a value that was to be taken is");
+        assert!(new.is_ok(), "{name}: a value was taken by a refused batch");
         commit(storage, batch().give("New", "user-probe")).await;
     }
     commit(storage, good()).await;
 }
 
-pub(super) async fn told(bench: Box<dyn Bench>) {
-    let (storage, message) = (&*bench.storage(), Machine.id());
+pub(super) async fn reason(harness: Box<dyn Harness>) {
+    let (storage, message) = (&*harness.storage(), SystemEnvironment.id());
     before(storage, message).await;
     for (name, expected, poison) in poisons(message) {
         let rejected = draft::refused(storage, poison(good())).await;
-        assert_eq!(why(&rejected), expected, "{name} was told {rejected:?}");
+        assert_eq!(why(&rejected), expected, "{name} was refused with {rejected:?}");
         match rejected {
-            Rejected::Moved(what) => {
-                let culprit = ["lane-", "parked message 77", "greeter/lee"].iter().any(|it| what.starts_with(it));
-                assert!(culprit, "{name}: {what} was where it should be");
+            CommitError::Moved(what) => {
+                let culprit =
+                    ["shard-", "parked message 77", "greeter/lee"].iter().any(|prefix| what.starts_with(prefix));
+                assert!(culprit, "{name}: {what} is not the culprit");
             }
-            Rejected::Taken { index, value } => assert_eq!((&*index, &*value), (INDEX, "Kim"), "{name}"),
+            CommitError::Taken { index, value } => assert_eq!((&*index, &*value), (INDEX, "Kim"), "{name}"),
             _ => {}
         }
     }
 }
 
-pub(super) async fn order(bench: Box<dyn Bench>) {
-    let (storage, message) = (&*bench.storage(), Machine.id());
+pub(super) async fn order(harness: Box<dyn Harness>) {
+    let (storage, message) = (&*harness.storage(), SystemEnvironment.id());
     before(storage, message).await;
     let mut all = batch()
         .take("Kim", "user-lee")
         .row("kim", 7, Some(b"stale"))
         .step("cards", 4, 5, None)
-        .mark(message)
-        .answer("old");
-    assert_eq!(why(&draft::refused(storage, all.clone()).await), Why::Answered);
-    all.answer = None;
-    assert_eq!(why(&draft::refused(storage, all.clone()).await), Why::Seen);
-    all.marks.clear();
+        .inbox_record(message)
+        .response("old");
+    assert_eq!(why(&draft::refused(storage, all.clone()).await), Why::ResponseExists);
+    all.response = None;
+    assert_eq!(why(&draft::refused(storage, all.clone()).await), Why::AlreadyHandled);
+    all.inbox_records.clear();
     assert_eq!(why(&draft::refused(storage, all.clone()).await), Why::Moved);
-    all.moves.clear();
+    all.checkpoint_moves.clear();
     assert_eq!(why(&draft::refused(storage, all.clone()).await), Why::Conflict { exists: false });
     all.rows.clear();
     assert_eq!(why(&draft::refused(storage, all.clone()).await), Why::Taken);
-    all.claims.clear();
+    all.reservations.clear();
     commit(storage, all).await;
 }
 
-/// What a stale decision wants to take says nothing: a fresh one may not want it.
-pub(super) async fn stale_first(bench: Box<dyn Bench>) {
-    let storage = &*bench.storage();
-    before(storage, Machine.id()).await;
+/// A decision on stale data may want a value that a decision on current data would not take, so the conflict is
+/// reported first.
+pub(super) async fn stale_first(harness: Box<dyn Harness>) {
+    let storage = &*harness.storage();
+    before(storage, SystemEnvironment.id()).await;
     for (bad, exists) in [
         (batch().event("user-kim", 1), true),
         (batch().event("user-kim", 2), false),

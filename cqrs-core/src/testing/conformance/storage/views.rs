@@ -1,48 +1,43 @@
-//! Views: versioned values, and indexes whose entries sort by their bytes.
-use super::{
-    Bench, Dice,
-    draft::{self, BY, Draft, VIEW, batch, commit, scan},
-};
-use crate::{
-    batch::Rejected,
-    storage::{Scan, StoredView},
-};
+//! Cases for views: versioned values, and indexes with entries sorted by their bytes.
+use super::draft::{self, BY, Draft, VIEW, batch, commit, scan};
+use super::{Dice, Harness};
+use crate::storage::{CommitError, Scan, StoredView};
 use std::collections::BTreeSet;
 
-pub(super) async fn versioned(bench: Box<dyn Bench>) {
-    let storage = &*bench.storage();
+pub(super) async fn versioned(harness: Box<dyn Harness>) {
+    let storage = &*harness.storage();
     assert_eq!(draft::view(storage, "kim").await, None);
     commit(storage, batch().view("kim", 0, Some(b"one"), &[])).await;
     commit(storage, batch().view("kim", 1, Some(b"two"), &[])).await;
     for stale in [0, 1, 3] {
         let rejected = draft::refused(storage, batch().view("kim", stale, Some(b"lost"), &[])).await;
-        assert!(matches!(rejected, Rejected::Conflict { exists: false, .. }), "{rejected:?} for version {stale}");
+        assert!(matches!(rejected, CommitError::Conflict { exists: false, .. }), "{rejected:?} for version {stale}");
     }
     let expected = StoredView { key: "kim".into(), version: 2, value: Some(b"two".to_vec()) };
     assert_eq!(draft::view(storage, "kim").await, Some(expected.clone()));
-    let keys = ["nobody", "kim"].map(str::to_owned);
+    let keys = ["unknown", "kim"].map(str::to_owned);
     assert_eq!(storage.views(VIEW, &keys).await.expect("views can be read"), [expected], "absent keys are left out");
-    assert_eq!(storage.views("another", &keys).await.expect("views can be read"), [], "views share their keys");
+    assert_eq!(storage.views("another", &keys).await.expect("views can be read"), [], "two views share their values");
 }
 
-pub(super) async fn removed(bench: Box<dyn Bench>) {
-    let storage = &*bench.storage();
+pub(super) async fn removed(harness: Box<dyn Harness>) {
+    let storage = &*harness.storage();
     commit(storage, batch().view("kim", 0, Some(b"one"), &[b"kim"])).await;
     commit(storage, batch().view("kim", 1, None, &[])).await;
     assert_eq!(draft::view(storage, "kim").await, Some(StoredView { key: "kim".into(), version: 2, value: None }));
-    assert_eq!(scan(storage, b"", None, 9).await, [], "a removed key is still listed");
+    assert_eq!(scan(storage, b"", None, 9).await, [], "a removed view is still in the index");
     let rejected = draft::refused(storage, batch().view("kim", 0, Some(b"lost"), &[])).await;
-    assert!(matches!(rejected, Rejected::Conflict { .. }), "{rejected:?}");
+    assert!(matches!(rejected, CommitError::Conflict { .. }), "{rejected:?}");
     commit(storage, batch().view("kim", 2, Some(b"three"), &[b"kim"])).await;
-    assert_eq!(draft::view(storage, "kim").await.map(|it| it.version), Some(3));
+    assert_eq!(draft::view(storage, "kim").await.map(|view| view.version), Some(3));
     assert_eq!(scan(storage, b"", None, 9).await.len(), 1);
     commit(storage, batch().view("lee", 0, None, &[b"lee"])).await;
-    assert_eq!(draft::view(storage, "lee").await.map(|it| (it.version, it.value)), Some((1, None)));
-    assert_eq!(scan(storage, b"", None, 9).await.len(), 1, "what has no value has no entries");
+    assert_eq!(draft::view(storage, "lee").await.map(|view| (view.version, view.value)), Some((1, None)));
+    assert_eq!(scan(storage, b"", None, 9).await.len(), 1, "a view without a value has index entries");
 }
 
-pub(super) async fn replaced(bench: Box<dyn Bench>) {
-    let storage = &*bench.storage();
+pub(super) async fn replaced(harness: Box<dyn Harness>) {
+    let storage = &*harness.storage();
     let pair = |entry: &[u8], key: &str| (entry.to_vec(), key.to_owned());
     let both = batch().view("kim", 0, Some(b"k"), &[b"a", b"b"]).view("lee", 0, Some(b"l"), &[b"a"]);
     commit(storage, both).await;
@@ -50,14 +45,14 @@ pub(super) async fn replaced(bench: Box<dyn Bench>) {
     commit(storage, batch().view("kim", 1, Some(b"k"), &[b"b", b"c", b"c"])).await;
     assert_eq!(scan(storage, b"", None, 9).await, [pair(b"a", "lee"), pair(b"b", "kim"), pair(b"c", "kim")]);
     let values = storage.scan(&Scan { view: VIEW, index: BY, prefix: b"", after: None, limit: 9 }).await;
-    let values: Vec<_> = values.expect("an index can be read").into_iter().map(|it| it.value).collect();
-    assert_eq!(values, [b"l", b"k", b"k"], "each with the value it stands for");
+    let values: Vec<_> = values.expect("an index can be read").into_iter().map(|scanned| scanned.value).collect();
+    assert_eq!(values, [b"l", b"k", b"k"], "each entry has the value of its view");
     commit(storage, batch().view("kim", 2, Some(b"k"), &[])).await;
     assert_eq!(scan(storage, b"", None, 9).await, [pair(b"a", "lee")]);
 }
 
-pub(super) async fn range(bench: Box<dyn Bench>) {
-    let storage = &*bench.storage();
+pub(super) async fn range(harness: Box<dyn Harness>) {
+    let storage = &*harness.storage();
     let pair = |entry: &[u8], key: &str| (entry.to_vec(), key.to_owned());
     let mut all = batch();
     for key in ["c", "a", "b"] {
@@ -71,18 +66,18 @@ pub(super) async fn range(bench: Box<dyn Bench>) {
     commit(storage, other).await;
     let (a, b, c, z) = (pair(b"m", "a"), pair(b"m", "b"), pair(b"m", "c"), pair(b"ma", "z"));
     assert_eq!(scan(storage, b"m", None, 9).await, [a.clone(), b.clone(), c.clone(), z.clone()]);
-    assert_eq!(scan(storage, b"m", None, 2).await, [a.clone(), b.clone()], "limit");
-    assert_eq!(scan(storage, b"m", Some((b"m", "a")), 9).await, [b, c.clone(), z.clone()], "after is not in it");
-    assert_eq!(scan(storage, b"m", Some((b"m", "bb")), 9).await, [c, z.clone()], "after need not exist");
-    assert_eq!(scan(storage, b"m", Some((b"l", "zz")), 1).await, [a], "after may lie before the prefix");
-    assert_eq!(scan(storage, b"m", Some((b"n", "")), 9).await, [], "or behind it");
-    assert_eq!(scan(storage, b"ma", None, 9).await, [z], "longer prefix");
+    assert_eq!(scan(storage, b"m", None, 2).await, [a.clone(), b.clone()], "the limit was not kept");
+    assert_eq!(scan(storage, b"m", Some((b"m", "a")), 9).await, [b, c.clone(), z.clone()], "`after` is exclusive");
+    assert_eq!(scan(storage, b"m", Some((b"m", "bb")), 9).await, [c, z.clone()], "`after` need not exist");
+    assert_eq!(scan(storage, b"m", Some((b"l", "zz")), 1).await, [a], "`after` may lie before the prefix");
+    assert_eq!(scan(storage, b"m", Some((b"n", "")), 9).await, [], "`after` may lie behind the prefix");
+    assert_eq!(scan(storage, b"ma", None, 9).await, [z], "a longer prefix");
     assert_eq!(scan(storage, b"q", None, 9).await, []);
 }
 
-/// Against a sorted set, with the bytes that are first and last.
-pub(super) async fn pages(bench: Box<dyn Bench>) {
-    let storage = &*bench.storage();
+/// Compares scans with a sorted set, for entries of the bytes that sort first and last.
+pub(super) async fn pages(harness: Box<dyn Harness>) {
+    let storage = &*harness.storage();
     let mut dice = Dice(1);
     let mut bytes = |most: u64| -> Vec<u8> {
         let length = dice.below(most + 1);
@@ -93,18 +88,18 @@ pub(super) async fn pages(bench: Box<dyn Bench>) {
     for i in 0..40 {
         let (key, entries) = (format!("key {i}"), [bytes(4), bytes(4)]);
         all = all.view(&key, 0, Some(b"x"), &[&entries[0], &entries[1]]);
-        model.extend(entries.map(|it| (it, key.clone())));
+        model.extend(entries.map(|entry| (entry, key.clone())));
     }
     commit(storage, all).await;
     for limit in [1, 3, 7, 99] {
         for prefix in [vec![], vec![0x00], vec![0xff], vec![0xff, 0xff], bytes(2), bytes(2)] {
-            let expected: Vec<_> = model.iter().filter(|it| it.0.starts_with(&prefix)).cloned().collect();
+            let expected: Vec<_> = model.iter().filter(|entry| entry.0.starts_with(&prefix)).cloned().collect();
             let mut found: Vec<(Vec<u8>, String)> = Vec::new();
             loop {
                 let last = found.last().cloned();
                 let after = last.as_ref().map(|(entry, key)| (&**entry, &**key));
                 let page = scan(storage, &prefix, after, limit).await;
-                assert!(page.len() <= limit, "more than the limit");
+                assert!(page.len() <= limit, "a page has more entries than the limit");
                 let done = page.len() < limit;
                 found.extend(page);
                 if done || found.len() > expected.len() {

@@ -1,59 +1,62 @@
-//! What the audit knows, and how it says it.
-use crate::simulation::{database::Database, machine::TaskId, process::Process};
+//! The facts that the audit collects, and their description in the trace.
+use crate::simulation::{database::Database, environment::TaskId, process::Process};
 use cqrs_core::{
-    batch::{Entry, Move, Park, ViewWrite},
+    event::Entry,
+    storage::{CheckpointMove, Park, ViewWrite},
     transport::Partition,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
-/// What the audit looks at in a batch, besides its events.
+/// The parts of a batch that the audit checks besides its events.
 pub(crate) struct Written {
     pub(crate) views: Vec<ViewWrite>,
-    pub(crate) moves: Vec<Move>,
+    pub(crate) checkpoint_moves: Vec<CheckpointMove>,
     pub(crate) parks: Vec<Park>,
 }
 
 #[derive(Default)]
 pub(super) struct Facts {
-    /// How many events of a key are committed, and where each lies: what must be told and have its effects.
-    pub(super) told: BTreeMap<String, u64>,
+    /// The number of committed events by key. Each must be sent and have its effects.
+    pub(super) committed: BTreeMap<String, u64>,
+    /// The key of each event and its number within the key, by the event's id.
     pub(super) by_id: BTreeMap<Uuid, (String, u64)>,
+    /// The number of each event within its key, by the key and the number in its payload.
     pub(super) by_number: BTreeMap<(String, u32), u64>,
-    pub(super) entries: Vec<Told>,
-    /// Messages that were put aside, by reader.
+    pub(super) entries: Vec<OutgoingEntry>,
+    /// The parked messages, with their reader.
     pub(super) parked: BTreeSet<(String, Uuid)>,
-    /// How far the first copies on the broker go, without a gap.
+    /// The number of events on the broker without a gap, and their partition, by key.
     pub(super) sent: BTreeMap<String, (u64, Partition)>,
-    /// How far each effect goes, by its name and key.
+    /// The last event of each key that has the effect, by the effect's name and the key.
     pub(super) effects: BTreeMap<(String, String), u64>,
     pub(super) positions: BTreeMap<String, u64>,
     pub(super) lessees: BTreeMap<String, (TaskId, u64)>,
-    /// Commands of which the caller was told that they were not done.
+    /// Commands whose callers received a failure.
     pub(super) failed: BTreeSet<u32>,
     pub(super) duplicates: u64,
     pub(super) disturbances: u64,
     pub(super) may_park: bool,
 }
-/// An entry that others are told of.
-pub(super) struct Told {
+/// A log entry with an integration event.
+pub(super) struct OutgoingEntry {
     pub(super) at: u64,
-    pub(super) lane: u16,
+    pub(super) shard: u16,
     pub(super) id: Uuid,
     pub(super) key: String,
-    /// Which of its key it is.
+    /// Its number within its key, from 1.
     pub(super) place: u64,
 }
-/// A relay's reader: `relay/3` to a broker, `relay/group@topic/3` to a group in the same process.
-pub(super) struct Lane<'a> {
+/// The relay shard of a reader name: `relay/3` for a broker, `relay/group@topic/3` for a group in the same process.
+pub(super) struct Shard<'a> {
     pub(super) group: Option<&'a str>,
     pub(super) number: u16,
 }
-impl<'a> Lane<'a> {
+impl<'a> Shard<'a> {
     pub(super) fn of(reader: &'a str) -> Option<Self> {
         let (audience, number) = reader.strip_prefix("relay")?.rsplit_once('/')?;
-        let group = audience.strip_prefix('/').and_then(|it| it.split('@').next());
-        Some(Lane { group, number: number.parse().ok()? })
+        let group = audience.strip_prefix('/').and_then(|group| group.split('@').next());
+        Some(Shard { group, number: number.parse().ok()? })
     }
 }
 impl Facts {
@@ -64,7 +67,7 @@ impl Facts {
         self.parked.contains(&(reader.to_owned(), id))
     }
 }
-/// Under which name the reader of a group parks.
+/// Returns the reader name under which a group parks messages.
 pub(super) fn reader_of(group: &str) -> &str {
     if group == "bank.mirror" { "projection/mirror" } else { group }
 }
@@ -74,8 +77,8 @@ pub(super) fn in_words(database: &Database, process: &Process, entries: &[Entry]
     for entry in entries {
         parts.push(format!("{} {} {} at {}", entry.name, entry.stream, entry.version, entry.position.0));
     }
-    parts.extend(written.views.iter().map(|it| format!("view {} {}", it.view, it.key)));
-    parts.extend(written.moves.iter().map(|it| format!("{} {} -> {}", it.reader, it.from, it.to)));
-    parts.extend(written.parks.iter().map(|it| format!("{} parks {} {}", it.reader, it.key, it.at)));
+    parts.extend(written.views.iter().map(|write| format!("view {} {}", write.view, write.key)));
+    parts.extend(written.checkpoint_moves.iter().map(|step| format!("{} {} -> {}", step.reader, step.from, step.to)));
+    parts.extend(written.parks.iter().map(|park| format!("{} parks {} {}", park.reader, park.key, park.at)));
     format!("{}: {} commits {}", database.name, process.name, parts.join(", "))
 }

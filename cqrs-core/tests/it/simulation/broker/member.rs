@@ -1,22 +1,18 @@
-//! A member's side of a group: signals, records, acknowledgements, as its client sees them.
+//! The member's side of a group: signals, records and acknowledgements.
 use super::{Broker, State};
-use crate::simulation::machine::MILLI;
+use crate::simulation::environment::MILLI;
 use async_trait::async_trait;
 use cqrs_core::transport::{Partition, Received, Signal, Subscription, TransportError};
 use std::sync::Arc;
 use tokio::sync::Notify;
 
-/// Acknowledged offsets are told to the coordinator this often.
+/// The interval at which acknowledged offsets are committed.
 const COMMIT: u64 = 200 * MILLI;
 impl Broker {
     fn commit_soon(self: &Arc<Self>, member: u64) {
         let broker = self.clone();
-        self.machine.after(
-            COMMIT,
-            move |_| {
-                if broker.is_down() { broker.commit_soon(member) } else { broker.commit(member) }
-            },
-        );
+        self.environment
+            .after(COMMIT, move |_| if broker.is_down() { broker.commit_soon(member) } else { broker.commit(member) });
     }
 }
 
@@ -27,17 +23,17 @@ pub(crate) struct Membership {
 }
 
 impl State {
-    /// Some records of what a member holds.
+    /// Returns some records of the member's partitions.
     fn fetch(&mut self, member: u64, most: usize) -> Vec<Received> {
         let State { logs, members, .. } = self;
         let Some(member) = members.get_mut(&member) else { return Vec::new() };
         let mut found = Vec::new();
-        for (partition, fetch) in member.holds.iter_mut().filter(|(_, it)| !it.paused) {
+        for (partition, fetch) in member.holds.iter_mut().filter(|(_, fetch)| !fetch.paused) {
             let Some(log) = logs.get(partition) else { continue };
-            let from = log.records.partition_point(|it| it.offset < fetch.at);
+            let from = log.records.partition_point(|record| record.offset < fetch.at);
             let records = log.records[from..].iter().take(most - found.len());
             found.extend(records.cloned());
-            if let Some(last) = found.last().filter(|it| it.partition == *partition) {
+            if let Some(last) = found.last().filter(|record| record.partition == *partition) {
                 fetch.at = last.offset + 1;
             }
         }
@@ -45,8 +41,8 @@ impl State {
     }
     fn has_records(&self, member: u64) -> bool {
         let Some(member) = self.members.get(&member) else { return false };
-        member.holds.iter().filter(|(_, it)| !it.paused).any(|(partition, fetch)| {
-            self.logs.get(partition).and_then(|it| it.records.last()).is_some_and(|last| last.offset >= fetch.at)
+        member.holds.iter().filter(|(_, fetch)| !fetch.paused).any(|(partition, fetch)| {
+            self.logs.get(partition).and_then(|log| log.records.last()).is_some_and(|last| last.offset >= fetch.at)
         })
     }
 }
@@ -54,7 +50,7 @@ impl State {
 #[async_trait]
 impl Subscription for Membership {
     async fn next(&mut self) -> Result<Signal, TransportError> {
-        let machine = self.broker.machine.clone();
+        let environment = self.broker.environment.clone();
         loop {
             let waits = {
                 let mut state = self.broker.state();
@@ -68,22 +64,22 @@ impl Subscription for Membership {
                 state.has_records(self.member).then_some(at)
             };
             match waits {
-                Some(at) if at <= machine.now() => {
-                    if self.broker.is_down() || self.broker.goes_wrong() {
+                Some(at) if at <= environment.now() => {
+                    if self.broker.is_down() || self.broker.fails() {
                         return Err(TransportError::transient("simulated: nothing can be fetched"));
                     }
-                    let (most, delay) = (1 + machine.choose(4) as usize, machine.delay());
+                    let (most, delay) = (1 + environment.choose(4) as usize, environment.delay());
                     let mut state = self.broker.state();
                     let records = state.fetch(self.member, most);
                     if let Some(member) = state.members.get_mut(&self.member) {
-                        member.fetched_at = machine.now() + delay;
+                        member.fetched_at = environment.now() + delay;
                     }
                     return Ok(Signal::Records(records));
                 }
                 Some(at) => tokio::select! {
                     biased;
                     () = self.wake.notified() => (),
-                    () = machine.sleep(at - machine.now()) => (),
+                    () = environment.sleep(at - environment.now()) => (),
                 },
                 None => self.wake.notified().await,
             }
@@ -102,13 +98,13 @@ impl Subscription for Membership {
     }
     fn seek(&mut self, partition: &Partition, offset: u64) {
         if let Some(member) = self.broker.state().members.get_mut(&self.member) {
-            member.holds.get_mut(partition).into_iter().for_each(|it| it.at = offset);
+            member.holds.get_mut(partition).into_iter().for_each(|fetch| fetch.at = offset);
             member.wake.notify_one();
         }
     }
     fn pause(&mut self, partition: &Partition, paused: bool) {
         if let Some(member) = self.broker.state().members.get_mut(&self.member) {
-            member.holds.get_mut(partition).into_iter().for_each(|it| it.paused = paused);
+            member.holds.get_mut(partition).into_iter().for_each(|fetch| fetch.paused = paused);
             member.wake.notify_one();
         }
     }

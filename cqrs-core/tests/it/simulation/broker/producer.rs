@@ -1,8 +1,8 @@
-//! A process's client of the broker: what it sends travels in pieces, in order; each may be lost, or its acknowledgement.
+//! A process's client of the broker. Records travel in pieces and in order; a piece or its acknowledgement may be lost.
 use super::{Broker, member::Membership};
 use crate::{
     listener::lock,
-    simulation::{machine::Micros, process::Process},
+    simulation::{environment::Micros, process::Process},
 };
 use async_trait::async_trait;
 use cqrs_core::transport::{Audience, Published, Record, Subscription, Transport, TransportError};
@@ -15,22 +15,22 @@ pub(crate) struct Client {
     pub(crate) process: Arc<Process>,
 }
 
-/// What became of each record of one publish, and whether the rest of it is refused: a producer that numbers its records is
-/// never stored with a gap.
+/// The outcomes of the records of one publish. After a failure the rest is refused, because an idempotent producer
+/// numbers its records and a broker stores them without gaps.
 #[derive(Default)]
 pub(crate) struct Flight {
     outcomes: Mutex<Vec<Option<Outcome>>>,
     refused: Mutex<bool>,
-    /// What is left leaves the process then, in order.
+    /// The time until which the remaining pieces stay in the process. Then they leave in order.
     held_until: Mutex<Micros>,
     moved: Notify,
 }
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     Stored,
-    /// Not known to be stored.
+    /// It is unknown whether the record is stored.
     Failed,
-    /// Never to be stored.
+    /// The record is refused permanently.
     Refused,
 }
 impl Flight {
@@ -38,16 +38,16 @@ impl Flight {
         lock(&self.outcomes)[pieces].fill(Some(outcome));
         self.moved.notify_one();
     }
-    /// How many from the start are acknowledged, and what became of the next one.
+    /// Returns the number of acknowledged records from the start, and the outcome of the next one.
     fn state(&self) -> (usize, Option<Outcome>) {
         let outcomes = lock(&self.outcomes);
-        let acknowledged = outcomes.iter().take_while(|it| **it == Some(Outcome::Stored)).count();
+        let acknowledged = outcomes.iter().take_while(|outcome| **outcome == Some(Outcome::Stored)).count();
         (acknowledged, outcomes.get(acknowledged).copied().flatten())
     }
 }
 
 impl Client {
-    /// Sends, and does not wait for what becomes of it.
+    /// Sends the records without waiting for their outcome.
     pub(crate) fn hand_over(&self, records: &[Record]) -> Arc<Flight> {
         let flight = Arc::new(Flight::default());
         lock(&flight.outcomes).resize(records.len(), None);
@@ -55,44 +55,45 @@ impl Client {
         flight
     }
     fn send(&self, flight: &Arc<Flight>, records: &[Record]) {
-        let machine = &self.broker.machine;
-        let (mut from, mut arrives) = (0, machine.now());
+        let environment = &self.broker.environment;
+        let (mut from, mut arrives) = (0, environment.now());
         while from < records.len() {
-            let to = (from + 1 + machine.choose(3) as usize).min(records.len());
-            arrives += machine.delay();
+            let to = (from + 1 + environment.choose(3) as usize).min(records.len());
+            arrives += environment.delay();
             self.arrive(arrives, flight.clone(), from..to, records[from..to].to_vec());
             from = to;
         }
     }
     fn arrive(&self, at: Micros, flight: Arc<Flight>, pieces: std::ops::Range<usize>, records: Vec<Record>) {
         let client = self.clone();
-        self.broker.machine.at(at, move |machine| {
+        self.broker.environment.at(at, move |environment| {
             let Client { broker, process } = &client;
             let held_until = *lock(&flight.held_until);
-            if machine.now() < held_until {
+            if environment.now() < held_until {
                 return client.arrive(held_until, flight, pieces, records);
             }
             if let Some(thaws_at) = process.thaws_at()
                 && !*lock(&flight.refused)
-                && machine.one_in(2)
+                && environment.one_in(2)
             {
-                // What lay in a frozen process's own queue leaves it when it goes on, long after others have gone on.
-                let leaves = thaws_at + machine.delay();
+                // Records in the queue of a frozen process leave it when it is thawed, long after those of other
+                // processes.
+                let leaves = thaws_at + environment.delay();
                 *lock(&flight.held_until) = leaves;
                 return client.arrive(leaves, flight, pieces, records);
             }
-            let never_left = !process.is_alive() && machine.one_in(2);
-            if *lock(&flight.refused) || broker.is_down() || never_left || broker.goes_wrong() {
+            let never_left = !process.is_alive() && environment.one_in(2);
+            if *lock(&flight.refused) || broker.is_down() || never_left || broker.fails() {
                 *lock(&flight.refused) = true;
-                return machine.after(machine.delay(), move |_| flight.set(pieces, Outcome::Failed));
+                return environment.after(environment.delay(), move |_| flight.set(pieces, Outcome::Failed));
             }
-            let taken = records.iter().take_while(|it| !broker.refuses(it)).count();
+            let taken = records.iter().take_while(|record| !broker.refuses(record)).count();
             records[..taken].iter().for_each(|record| broker.append(record));
-            let outcome = if broker.goes_wrong() { Outcome::Failed } else { Outcome::Stored };
+            let outcome = if broker.fails() { Outcome::Failed } else { Outcome::Stored };
             let refused = pieces.start + taken;
             let pieces = (pieces.start..refused, refused..pieces.end);
             *lock(&flight.refused) |= !pieces.1.is_empty();
-            machine.after(machine.delay(), move |_| {
+            environment.after(environment.delay(), move |_| {
                 flight.set(pieces.0, outcome);
                 flight.set(pieces.1, Outcome::Refused);
             });
@@ -113,7 +114,9 @@ impl Transport for Client {
         loop {
             let (acknowledged, next) = flight.state();
             let error = match next {
-                Some(Outcome::Refused) => Some(TransportError::permanent("simulated: it will never be taken")),
+                Some(Outcome::Refused) => {
+                    Some(TransportError::permanent("simulated: the record is refused permanently"))
+                }
                 Some(_) => Some(TransportError::transient("simulated: not acknowledged")),
                 None => None,
             };
@@ -124,9 +127,9 @@ impl Transport for Client {
         }
     }
     async fn subscribe(&self, group: &str, topics: &[&str]) -> Result<Box<dyn Subscription>, TransportError> {
-        self.broker.machine.sleep(self.broker.machine.delay()).await;
+        self.broker.environment.sleep(self.broker.environment.delay()).await;
         if self.broker.is_down() {
-            return Err(TransportError::transient("simulated: the broker is away"));
+            return Err(TransportError::transient("simulated: the broker is down"));
         }
         let member = self.broker.join(group, topics, &self.process);
         let wake = self.broker.state().members[&member].wake.clone();

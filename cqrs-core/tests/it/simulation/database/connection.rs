@@ -1,11 +1,14 @@
-//! A process's connection to the database: each call is sent, done there, and answered, and each of the three takes time.
+//! A process's connection to the database. A call is sent, executed and answered, and each of the three takes time.
 use super::{Database, Fate, at_once};
 use crate::{listener::lock, simulation::process::Process};
 use async_trait::async_trait;
 use cqrs_core::{
-    Fault,
-    batch::{Answer, Batch, Entry, Position, Rejected},
-    storage::{Lease, Loaded, Old, Parked, ParkedKey, Scan, Scanned, Seen, Storage, StoredRow, StoredView, Tx},
+    Fault, Position,
+    event::Entry,
+    storage::{
+        Batch, CommitError, Cutoff, InboxLookup, Lease, Loaded, Parked, ParkedKey, Scan, Scanned, Storage,
+        StoredResponse, StoredRow, StoredView, Tx,
+    },
 };
 use std::{any::Any, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
@@ -17,70 +20,70 @@ pub(crate) struct Connection {
     pub(crate) process: Arc<Process>,
 }
 
-fn away() -> Fault {
-    Fault::unavailable("simulated: the database is away")
+fn down() -> Fault {
+    Fault::unavailable("simulated: the database is down")
 }
 fn cut() -> Fault {
-    Fault::unavailable("simulated: the connection was cut, and what became of it is unknown")
+    Fault::unavailable("simulated: the connection was cut, and the outcome of the call is unknown")
 }
 
 impl Connection {
-    /// Sends `run` to the server and waits for its answer.
+    /// Sends `run` to the server and waits for its response.
     async fn ask<T: Send + 'static>(
         &self,
-        what: &'static str,
+        call: &'static str,
         run: impl FnOnce(&Database, Box<dyn FnOnce(T) + Send>) + Send + 'static,
     ) -> Result<T, Fault> {
         let (database, process) = (self.database.clone(), self.process.clone());
-        let machine = database.machine.clone();
+        let environment = database.environment.clone();
         let fate = database.fate();
         let (there, back) = (database.delay(), database.delay());
-        let (answer, answered) = oneshot::channel();
+        let (response, answer) = oneshot::channel();
         if fate != Fate::Fine {
-            machine.note(|| format!("{}: {what} of {} will be {fate:?}", database.name, process.name));
+            environment.note(|| format!("{}: {call} of {} will be {fate:?}", database.name, process.name));
         }
         let late = if fate == Fate::Late { database.delay() * 8 } else { 0 };
-        let mut answer = Some(answer);
+        let mut response = Some(response);
         if fate == Fate::Late {
-            let answer = answer.take();
-            machine.after(there + back, move |_| drop(answer));
+            let response = response.take();
+            environment.after(there + back, move |_| drop(response));
         }
-        machine.after(there + late, move |machine| {
+        environment.after(there + late, move |environment| {
             if database.exclusive && !process.is_alive() {
                 return;
             }
             if fate == Fate::Refused || database.is_down() {
-                answer.map(|it| it.send(Err(away())));
+                response.map(|sender| sender.send(Err(down())));
                 return;
             }
-            let machine = machine.clone();
+            let environment = environment.clone();
             run(
                 &database,
                 Box::new(move |found| {
-                    machine.after(back, move |_| {
+                    environment.after(back, move |_| {
                         if fate == Fate::Fine {
-                            answer.map(|it| it.send(Ok(found)));
+                            response.map(|sender| sender.send(Ok(found)));
                         }
                     });
                 }),
             );
         });
-        answered.await.unwrap_or_else(|_| Err(cut()))
+        answer.await.unwrap_or_else(|_| Err(cut()))
     }
     async fn read<T: Send + 'static>(
         &self,
-        what: &'static str,
+        call: &'static str,
         run: impl FnOnce(&Database) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
-        self.ask(what, move |database, answer| answer(run(database))).await?
+        self.ask(call, move |database, response| response(run(database))).await?
     }
-    /// Transactions that hold positions now, and the last position drawn.
+    /// Returns the last position drawn, and the transactions that hold positions now.
     async fn open(&self) -> Result<(Position, Vec<u64>), Fault> {
         let open = |database: &Database| {
             let server = lock(&database.server);
             Ok((Position(server.drawn), server.open.iter().copied().collect()))
         };
-        self.read("horizon", open).await
+        self.read("high-water mark", open).await
     }
 }
 
@@ -89,31 +92,31 @@ impl Storage for Connection {
     fn is_exclusive(&self) -> bool {
         self.database.exclusive
     }
-    async fn row(&self, kind: &str, id: &str, answer: Option<&str>) -> Result<Loaded<StoredRow>, Fault> {
-        let (kind, id, key) = (kind.to_owned(), id.to_owned(), answer.map(str::to_owned));
+    async fn row(&self, kind: &str, id: &str, response: Option<&str>) -> Result<Loaded<StoredRow>, Fault> {
+        let (kind, id, key) = (kind.to_owned(), id.to_owned(), response.map(str::to_owned));
         let row = move |database: &Database| {
-            let Loaded { found, answer } = at_once(database.memory.row(&kind, &id, key.as_deref()))?;
-            Ok(Loaded { found, answer: database.place_answer(answer) })
+            let Loaded { found, response } = at_once(database.memory.row(&kind, &id, key.as_deref()))?;
+            Ok(Loaded { found, response: database.place_response(response) })
         };
         self.read("row", row).await
     }
-    async fn stream(&self, stream: &str, after: u64, answer: Option<&str>) -> Result<Loaded<Vec<Entry>>, Fault> {
-        let (stream, key) = (stream.to_owned(), answer.map(str::to_owned));
+    async fn stream(&self, stream: &str, after: u64, response: Option<&str>) -> Result<Loaded<Vec<Entry>>, Fault> {
+        let (stream, key) = (stream.to_owned(), response.map(str::to_owned));
         let load = move |database: &Database| {
-            let Loaded { mut found, answer } = at_once(database.memory.stream(&stream, after, key.as_deref()))?;
-            found.iter_mut().for_each(|it| database.place(it));
-            Ok(Loaded { found, answer: database.place_answer(answer) })
+            let Loaded { mut found, response } = at_once(database.memory.stream(&stream, after, key.as_deref()))?;
+            found.iter_mut().for_each(|entry| database.place(entry));
+            Ok(Loaded { found, response: database.place_response(response) })
         };
         self.read("stream", load).await
     }
-    async fn answer(&self, key: &str) -> Result<Option<Answer>, Fault> {
+    async fn response(&self, key: &str) -> Result<Option<StoredResponse>, Fault> {
         let key = key.to_owned();
-        let answer = move |database: &Database| Ok(database.place_answer(at_once(database.memory.answer(&key))?));
-        self.read("answer", answer).await
+        let response = move |database: &Database| Ok(database.place_response(at_once(database.memory.response(&key))?));
+        self.read("response", response).await
     }
-    async fn seen(&self, group: &str, messages: &[Uuid], keys: &[String]) -> Result<Seen, Fault> {
+    async fn lookup_inbox(&self, group: &str, messages: &[Uuid], keys: &[String]) -> Result<InboxLookup, Fault> {
         let (group, messages, keys) = (group.to_owned(), messages.to_vec(), keys.to_vec());
-        self.read("seen", move |database| at_once(database.memory.seen(&group, &messages, &keys))).await
+        self.read("inbox", move |database| at_once(database.memory.lookup_inbox(&group, &messages, &keys))).await
     }
     async fn parked_keys(&self, readers: &[String]) -> Result<Vec<ParkedKey>, Fault> {
         let readers = readers.to_vec();
@@ -123,8 +126,8 @@ impl Storage for Connection {
         let (reader, key) = (reader.to_owned(), key.to_owned());
         self.read("parked", move |database| at_once(database.memory.parked(&reader, &key, after, limit))).await
     }
-    async fn forget(&self, _: &Old, _: usize) -> Result<u64, Fault> {
-        Err(Fault::internal("no engine forgets"))
+    async fn purge(&self, _: &Cutoff, _: usize) -> Result<u64, Fault> {
+        Err(Fault::internal("no engine purges"))
     }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
         let (view, keys) = (view.to_owned(), keys.to_vec());
@@ -133,17 +136,17 @@ impl Storage for Connection {
     async fn scan(&self, _: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
         Err(Fault::internal("no engine scans"))
     }
-    async fn positions(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
+    async fn checkpoints(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
         let readers = readers.to_vec();
-        self.read("positions", move |database| at_once(database.memory.positions(&readers))).await
+        self.read("checkpoints", move |database| at_once(database.memory.checkpoints(&readers))).await
     }
-    /// As on PostgreSQL: the last position drawn, once all who held positions then are gone.
-    async fn horizon(&self) -> Result<Position, Fault> {
+    /// As on PostgreSQL: returns the last position drawn, once the transactions that held positions then have ended.
+    async fn high_water_mark(&self) -> Result<Position, Fault> {
         let (drawn, mut holders) = self.open().await?;
         while !holders.is_empty() {
-            self.database.machine.sleep(2_000).await;
+            self.database.environment.sleep(2_000).await;
             let (_, still) = self.open().await?;
-            holders.retain(|it| still.contains(it));
+            holders.retain(|holder| still.contains(holder));
         }
         Ok(drawn)
     }
@@ -151,27 +154,34 @@ impl Storage for Connection {
         let log = move |database: &Database| {
             let server = lock(&database.server);
             let found = server.log.range(after.0 + 1..).take_while(|(at, _)| **at <= upto.0);
-            Ok(found.take(limit).map(|(_, it)| it.clone()).collect())
+            Ok(found.take(limit).map(|(_, entry)| entry.clone()).collect())
         };
         self.read("log", log).await
     }
-    async fn lanes(&self, lanes: &[(u16, Position)], upto: Position, limit: usize) -> Result<Vec<Entry>, Fault> {
-        let lanes = lanes.to_vec();
+    async fn outgoing_entries(
+        &self,
+        shards: &[(u16, Position)],
+        upto: Position,
+        limit: usize,
+    ) -> Result<Vec<Entry>, Fault> {
+        let shards = shards.to_vec();
         let read = move |database: &Database| {
             let server = lock(&database.server);
-            let one = |(lane, after): &(u16, Position)| {
-                let lane = *lane;
-                let from = server.log.range(after.0 + 1..).take_while(|(at, _)| **at <= upto.0).map(|(_, it)| it);
-                let told = from.filter(move |it| it.told.as_ref().is_some_and(|told| told.lane == lane));
-                told.take(limit).cloned().collect::<Vec<_>>()
+            let one = |(shard, after): &(u16, Position)| {
+                let shard = *shard;
+                let entries =
+                    server.log.range(after.0 + 1..).take_while(|(at, _)| **at <= upto.0).map(|(_, entry)| entry);
+                let of_shard =
+                    entries.filter(move |entry| entry.outgoing.as_ref().is_some_and(|out| out.shard == shard));
+                of_shard.take(limit).cloned().collect::<Vec<_>>()
             };
-            Ok(lanes.iter().flat_map(one).collect())
+            Ok(shards.iter().flat_map(one).collect())
         };
-        self.read("lanes", read).await
+        self.read("outgoing entries", read).await
     }
     async fn lease(&self, reader: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, Fault> {
         if !super::has_keys(reader) {
-            // Nobody is told anything over this lane: not worth the time of sixteen round trips.
+            // The shard has no messages, so sixteen simulated round trips would be a waste of time.
             return Ok(self.database.lease(reader, &self.process, owner, ttl));
         }
         let (reader, owner, process) = (reader.to_owned(), owner.to_owned(), self.process.clone());
@@ -184,25 +194,25 @@ impl Storage for Connection {
     async fn migrate(&self) -> Result<(), Fault> {
         Ok(())
     }
-    async fn commit(&self, batch: Batch) -> Result<Position, Rejected> {
+    async fn commit(&self, batch: Batch) -> Result<Position, CommitError> {
         let (database, process) = (self.database.clone(), self.process.clone());
         let takes = database.delay();
-        let commit = move |at: &Database, answer: Box<dyn FnOnce(Result<Position, Rejected>) + Send>| {
+        let commit = move |at: &Database, response: Box<dyn FnOnce(Result<Position, CommitError>) + Send>| {
             let open = at.begin(&batch);
-            at.machine.after(takes, move |_| answer(database.end_of(open, batch, &process)));
+            at.environment.after(takes, move |_| response(database.end_of(open, batch, &process)));
         };
         self.ask("commit", commit).await?
     }
     async fn begin(&self) -> Result<Box<dyn Tx>, Fault> {
         Ok(Box::new(Transaction(self.clone())))
     }
-    async fn committed(&self, after: Position) {
-        // Whoever commits elsewhere tells nobody: those who look again do so after a while. Until then nothing is missed by
-        // not looking, so a simulated wait for news stands for all the looks between.
+    async fn wait_for_commit(&self, after: Position) {
+        // A commit of another process gives no notification, and an app polls for it. Polls before a commit find
+        // nothing, so one wait for the next commit stands for all of them.
         if self.database.end() <= after.0 {
             self.database.news.notified().await;
         }
-        self.database.machine.sleep(self.database.delay()).await;
+        self.database.environment.sleep(self.database.delay()).await;
     }
 }
 
@@ -213,7 +223,7 @@ impl Tx for Transaction {
     fn driver(&mut self) -> &mut (dyn Any + Send) {
         &mut self.0
     }
-    async fn commit(self: Box<Self>, batch: Batch) -> Result<Position, Rejected> {
+    async fn commit(self: Box<Self>, batch: Batch) -> Result<Position, CommitError> {
         self.0.commit(batch).await
     }
 }

@@ -1,31 +1,33 @@
-//! A person says something, and is to be answered. Their message is kept once, however often they ask.
-use super::room::{Asked, Room};
-use crate::domain::counsel::{CounselError, CounselId, ExchangeId, UserId, Words};
-use cqrs_core::{Command, Result, handler};
+//! The command that stores a person's message and starts or resumes its exchange.
+use super::conversation::{AskCounselorResult, Conversation};
+use crate::domain::counsel::{CounselError, CounselId, ExchangeId, MessageText, UserId};
+use cqrs_core::{Command, HandlerResult, handler};
 use serde::{Deserialize, Serialize};
 
-/// A person says something. The exchange's id makes it the same request each time.
+/// Sends a person's message to the counsellor. The exchange id identifies the request, so a retry stores the message
+/// once.
 #[derive(Debug, Clone, Serialize, Deserialize, Command)]
 pub struct AskCounselor {
-    /// Where.
     pub counsel: CounselId,
-    /// Who; the counsel is theirs, or it is not found.
+    /// The owner of the counsel; for anybody else the counsel is not found.
     pub user: UserId,
-    /// The exchange that this begins or resumes.
+    /// The exchange that this command starts or resumes.
     pub exchange: ExchangeId,
-    /// What they say.
-    pub words: Words,
+    pub text: MessageText,
 }
 
 #[handler]
-async fn ask_counselor(command: AskCounselor, room: Room) -> Result<Asked, CounselError> {
-    let AskCounselor { counsel, user, exchange, words } = command;
-    room.own(counsel, user).await?;
-    match room.exchanges.find(&exchange).await? {
-        None => room.ask(counsel, exchange, words).await,
+async fn ask_counselor(
+    command: AskCounselor,
+    conversation: Conversation,
+) -> HandlerResult<AskCounselorResult, CounselError> {
+    let AskCounselor { counsel, user, exchange, text } = command;
+    conversation.owned_counsel(counsel, user).await?;
+    match conversation.exchanges.find(&exchange).await? {
+        None => conversation.start_exchange(counsel, exchange, text).await,
         Some(known) => {
-            known.is_for(counsel, &words)?;
-            room.resume(known).await
+            known.is_for(counsel, &text)?;
+            conversation.resume_exchange(known).await
         }
     }
 }

@@ -1,18 +1,16 @@
-//! A bubble is created under a given id. One that is there stays as it is, whatever has been made of it.
+//! The command that creates a bubble under a given id; an existing bubble is left unchanged.
 use crate::domain::counselor::{Bubble, BubbleId, Counselor, CounselorError, CounselorId};
-use cqrs_core::{Clock, Command, Repo, Result, handler};
+use cqrs_core::{Clock, Command, HandlerResult, Repo, handler};
 use serde::{Deserialize, Serialize};
 
-/// A new question to break the ice.
+/// Creates an ice-breaking question of a counsellor.
 #[derive(Debug, Clone, Serialize, Deserialize, Command)]
 pub struct CreateBubble {
-    /// Its id.
     pub id: BubbleId,
-    /// Whose; the counsellor must be there.
+    /// The bubble's counsellor, who must exist.
     pub counselor: CounselorId,
-    /// What is asked.
     pub question: String,
-    /// What can be answered.
+    /// The two answers to choose from.
     pub options: [String; 2],
 }
 
@@ -22,7 +20,7 @@ async fn create_bubble(
     bubbles: Repo<Bubble>,
     counselors: Repo<Counselor>,
     clock: Clock,
-) -> Result<(), CounselorError> {
+) -> HandlerResult<(), CounselorError> {
     let CreateBubble { id, counselor, question, options } = command;
     counselors.get::<CounselorError>(&counselor).await?;
     if bubbles.find(&id).await?.is_none() {

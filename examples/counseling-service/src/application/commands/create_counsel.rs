@@ -1,49 +1,50 @@
-//! A person opens a counsel, and the counsellor greets them. It costs nothing.
+//! The command that opens a counsel with the counsellor's greeting. It consumes no token.
 use super::{
-    openings::Openings,
-    room::{Asked, Room},
+    conversation::{AskCounselorResult, Conversation},
+    counsel_opener::CounselOpener,
 };
 use crate::{
-    application::projections::{CounselCard, MessageCard},
+    application::projections::{CounselSummary, MessageEntry},
     domain::{
         counsel::{CounselError, Speaker, UserId},
         counselor::CounselorId,
         prompt::PromptVersionId,
     },
 };
-use cqrs_core::{Aggregate, Command, Result, handler};
+use cqrs_core::{Aggregate, Command, HandlerResult, handler};
 use serde::{Deserialize, Serialize};
 
-/// What a counsellor says when nothing was said before.
+/// The first message of a counsel that does not start from a bubble.
 const GREETING: &str = "안녕하세요, 찾아와 주셔서 고마워요. 오늘 마음은 어떠세요? 떠오르는 대로 편하게 들려주세요.";
 
-/// A person opens a counsel.
+/// Opens a counsel with a greeting.
 #[derive(Debug, Clone, Serialize, Deserialize, Command)]
 pub struct CreateCounsel {
-    /// Who.
     pub user: UserId,
-    /// With whom.
     pub counselor: CounselorId,
-    /// With which prompts; the active ones unless said otherwise.
+    /// The prompt version; the active one when absent.
     pub prompt_version: Option<PromptVersionId>,
 }
 
-/// An open counsel and what has been said in it.
+/// An open counsel and the messages stored in it so far.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Opened {
-    /// The counsel.
-    pub counsel: CounselCard,
-    /// The greeting, or a bubble's question.
-    pub opening: MessageCard,
-    /// What the person answered to the bubble.
-    pub asked: Option<Asked>,
+pub struct CreateCounselResult {
+    pub counsel: CounselSummary,
+    /// The greeting, or the bubble's question.
+    pub opening: MessageEntry,
+    /// The exchange of the person's answer to the bubble; absent after a greeting.
+    pub first_exchange: Option<AskCounselorResult>,
 }
 
 #[handler]
-async fn create_counsel(command: CreateCounsel, room: Room, openings: Openings) -> Result<Opened, CounselError> {
+async fn create_counsel(
+    command: CreateCounsel,
+    conversation: Conversation,
+    opener: CounselOpener,
+) -> HandlerResult<CreateCounselResult, CounselError> {
     let CreateCounsel { user, counselor, prompt_version } = command;
-    let counsel = openings.open(&room, user, counselor, prompt_version).await?;
-    let greeting = room.say(&counsel, Speaker::Counselor, GREETING).await?;
-    let counsel = room.counsels.get::<CounselError>(counsel.id()).await?;
-    Ok(Opened { counsel: CounselCard::of(&counsel), opening: greeting.into(), asked: None })
+    let counsel = opener.open(&conversation, user, counselor, prompt_version).await?;
+    let greeting = conversation.append(&counsel, Speaker::Counselor, GREETING).await?;
+    let counsel = conversation.counsels.get::<CounselError>(counsel.id()).await?;
+    Ok(CreateCounselResult { counsel: CounselSummary::of(&counsel), opening: greeting.into(), first_exchange: None })
 }

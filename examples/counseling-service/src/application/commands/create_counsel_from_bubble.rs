@@ -1,67 +1,68 @@
-//! A person opens a counsel by answering a bubble: the counsellor has asked, the person has said the chosen answer, and waits.
-use super::{create_counsel::Opened, openings::Openings, room::Room};
+//! The command that opens a counsel from a bubble: it stores the question and the chosen answer and starts their
+//! exchange.
+use super::{conversation::Conversation, counsel_opener::CounselOpener, create_counsel::CreateCounselResult};
 use crate::{
-    application::{not_found, projections::CounselCard},
+    application::{not_found, projections::CounselSummary},
     domain::{
         counsel::{CounselError, Exchange, ExchangeId, Speaker, UserId},
         counselor::{Bubble, BubbleId, Choice, CounselorId},
         prompt::PromptVersionId,
     },
 };
-use cqrs_core::{Aggregate, Command, Repo, Result, handler};
+use cqrs_core::{Aggregate, Command, HandlerResult, Repo, handler};
 use serde::{Deserialize, Serialize};
 
-/// A person answers a bubble. The exchange's id makes it the same counsel each time.
+/// Opens a counsel with a person's answer to a bubble. The exchange id identifies the request, so a retry opens it
+/// once.
 #[derive(Debug, Clone, Serialize, Deserialize, Command)]
 pub struct CreateCounselFromBubble {
-    /// Who.
     pub user: UserId,
-    /// With whom.
     pub counselor: CounselorId,
-    /// With which prompts; the active ones unless said otherwise.
+    /// The prompt version; the active one when absent.
     pub prompt_version: Option<PromptVersionId>,
-    /// What is asked: a bubble of this counsellor.
+    /// A bubble of this counsellor.
     pub bubble: BubbleId,
-    /// What they answer.
+    /// The answer that the person chose.
     pub choice: Choice,
-    /// The exchange of this answer and its reply.
+    /// The exchange of the answer and its reply.
     pub exchange: ExchangeId,
 }
 
 #[handler]
 async fn create_counsel_from_bubble(
     command: CreateCounselFromBubble,
-    room: Room,
-    openings: Openings,
+    conversation: Conversation,
+    opener: CounselOpener,
     bubbles: Repo<Bubble>,
-) -> Result<Opened, CounselError> {
-    let bubble = bubbles.find(&command.bubble).await?.filter(|it| it.is_of(command.counselor));
+) -> HandlerResult<CreateCounselResult, CounselError> {
+    let bubble = bubbles.find(&command.bubble).await?.filter(|bubble| bubble.is_of(command.counselor));
     let bubble = bubble.ok_or_else(|| not_found("bubble", command.bubble))?;
-    if let Some(known) = room.exchanges.find(&command.exchange).await? {
-        return open_again(&command, &bubble, known, &room).await;
+    if let Some(known) = conversation.exchanges.find(&command.exchange).await? {
+        return reopen(&command, &bubble, known, &conversation).await;
     }
-    let counsel = openings.open(&room, command.user, command.counselor, command.prompt_version).await?;
-    let question = room.say(&counsel, Speaker::Counselor, bubble.question()).await?;
-    let asked = room.ask(*counsel.id(), command.exchange, bubble.option(command.choice).clone()).await?;
-    let counsel = room.counsels.get::<CounselError>(counsel.id()).await?;
-    Ok(Opened { counsel: CounselCard::of(&counsel), opening: question.into(), asked: Some(asked) })
+    let counsel = opener.open(&conversation, command.user, command.counselor, command.prompt_version).await?;
+    let question = conversation.append(&counsel, Speaker::Counselor, bubble.question()).await?;
+    let answer = bubble.option(command.choice).clone();
+    let first_exchange = Some(conversation.start_exchange(*counsel.id(), command.exchange, answer).await?);
+    let counsel = conversation.counsels.get::<CounselError>(counsel.id()).await?;
+    Ok(CreateCounselResult { counsel: CounselSummary::of(&counsel), opening: question.into(), first_exchange })
 }
 
-/// The counsel that this exchange opened, if it is the same request.
-async fn open_again(
+/// Returns the counsel that this exchange opened. Fails when the exchange id belongs to a different request.
+async fn reopen(
     command: &CreateCounselFromBubble,
     bubble: &Bubble,
     known: Exchange,
-    room: &Room,
-) -> Result<Opened, CounselError> {
+    conversation: &Conversation,
+) -> HandlerResult<CreateCounselResult, CounselError> {
     known.is_for(known.counsel(), bubble.option(command.choice))?;
-    let counsel = room.counsels.get::<CounselError>(&known.counsel()).await?;
+    let counsel = conversation.counsels.get::<CounselError>(&known.counsel()).await?;
     let opening = counsel.opening().ok_or(CounselError::ExchangeReused)?;
-    let opening = room.messages.get::<CounselError>(&opening).await?;
+    let opening = conversation.messages.get::<CounselError>(&opening).await?;
     let same_people = counsel.belongs_to(command.user) && counsel.counselor() == command.counselor;
-    if !same_people || opening.said().text != bubble.question() {
+    if !same_people || opening.sent().text != bubble.question() {
         return Err(CounselError::ExchangeReused.into());
     }
-    let asked = Some(room.resume(known).await?);
-    Ok(Opened { counsel: CounselCard::of(&counsel), opening: opening.into(), asked })
+    let first_exchange = Some(conversation.resume_exchange(known).await?);
+    Ok(CreateCounselResult { counsel: CounselSummary::of(&counsel), opening: opening.into(), first_exchange })
 }

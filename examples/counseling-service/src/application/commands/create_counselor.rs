@@ -1,14 +1,13 @@
-//! A counsellor is created under a given id. One that is there stays as it is, whatever has been made of it.
+//! The command that creates a counsellor under a given id; an existing counsellor is left unchanged.
 use crate::domain::counselor::{Counselor, CounselorError, CounselorId, Profile, Tone};
-use cqrs_core::{Clock, Command, Repo, Result, handler};
+use cqrs_core::{Clock, Command, HandlerResult, Repo, handler};
 use serde::{Deserialize, Serialize};
 
-/// A new persona.
+/// Creates a counsellor.
 #[derive(Debug, Clone, Serialize, Deserialize, Command)]
 pub struct CreateCounselor {
-    /// Its id.
     pub id: CounselorId,
-    /// What is shown; the tone must be there.
+    /// The public profile; its tone must exist.
     pub profile: Profile,
 }
 
@@ -18,7 +17,7 @@ async fn create_counselor(
     counselors: Repo<Counselor>,
     tones: Repo<Tone>,
     clock: Clock,
-) -> Result<(), CounselorError> {
+) -> HandlerResult<(), CounselorError> {
     let CreateCounselor { id, profile } = command;
     tones.get::<CounselorError>(&profile.tone).await?;
     if counselors.find(&id).await?.is_none() {

@@ -1,12 +1,11 @@
-//! A tone is created under a given id. One that is there stays as it is, whatever has been made of it.
+//! The command that creates a tone under a given id; an existing tone is left unchanged.
 use crate::domain::counselor::{CounselorError, Tone, ToneId};
-use cqrs_core::{Clock, Command, Repo, Result, handler};
+use cqrs_core::{Clock, Command, HandlerResult, Repo, handler};
 use serde::{Deserialize, Serialize};
 
-/// A new style of speech.
+/// Creates a style of speech.
 #[derive(Debug, Clone, Serialize, Deserialize, Command)]
 pub struct CreateTone {
-    /// Its id.
     pub id: ToneId,
     /// 1 to 20 characters.
     pub name: String,
@@ -15,7 +14,7 @@ pub struct CreateTone {
 }
 
 #[handler]
-async fn create_tone(command: CreateTone, tones: Repo<Tone>, clock: Clock) -> Result<(), CounselorError> {
+async fn create_tone(command: CreateTone, tones: Repo<Tone>, clock: Clock) -> HandlerResult<(), CounselorError> {
     let CreateTone { id, name, description } = command;
     if tones.find(&id).await?.is_none() {
         tones.create(Tone::create(id, name, description, clock.now())?)?;

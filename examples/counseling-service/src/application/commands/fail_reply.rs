@@ -1,28 +1,29 @@
-//! Nobody could answer: the attempt is given up, its token goes back, and the counsel is free for another message.
-use super::room::Room;
+//! The command that gives up an attempt to reply: the token is released and the counsel accepts another message.
+use super::conversation::Conversation;
 use crate::domain::counsel::{CounselError, CounselId, ExchangeId, Progress};
-use cqrs_core::{Command, Result, handler};
+use cqrs_core::{Command, HandlerResult, handler};
 use serde::{Deserialize, Serialize};
 
-/// An attempt has failed. One that is over already stays as it ended.
+/// Marks an attempt as failed. An attempt that has already ended stays unchanged.
 #[derive(Debug, Clone, Serialize, Deserialize, Command)]
 pub struct FailReply {
-    /// Where.
     pub counsel: CounselId,
-    /// Of what.
     pub exchange: ExchangeId,
-    /// Which attempt.
+    /// The number of the attempt, from 1.
     pub attempt: u32,
-    /// Why, for people who read logs.
+    /// The cause, for the log and the published event.
     pub reason: String,
 }
 
 #[handler]
-async fn fail_reply(command: FailReply, room: Room) -> Result<(), CounselError> {
+async fn fail_reply(command: FailReply, conversation: Conversation) -> HandlerResult<(), CounselError> {
     let FailReply { counsel, exchange, attempt, reason } = command;
-    let fail = room.exchanges.update(&exchange, |it| Ok::<_, CounselError>(it.fail(attempt, reason))).await?;
-    if fail.progress() == Progress::Failed {
-        room.end(counsel, exchange).await?;
+    let exchange_now = conversation
+        .exchanges
+        .update(&exchange, |exchange| Ok::<_, CounselError>(exchange.fail(attempt, reason)))
+        .await?;
+    if exchange_now.progress() == Progress::Failed {
+        conversation.close_exchange(counsel, exchange).await?;
     }
     Ok(())
 }

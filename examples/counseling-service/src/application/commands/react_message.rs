@@ -1,19 +1,17 @@
-//! A person likes or dislikes what the counsellor said.
+//! The command that records a person's reaction to a message of the counsellor.
 use crate::{
-    application::{not_found, projections::MessageCard},
+    application::{not_found, projections::MessageEntry},
     domain::counsel::{CounselError, CounselMessage, MessageId, Reaction, UserId},
 };
-use cqrs_core::{Clock, Command, Repo, Result, handler};
+use cqrs_core::{Clock, Command, HandlerResult, Repo, handler};
 use serde::{Deserialize, Serialize};
 
-/// A person reacts to a message of their counsel, once.
+/// Reacts to a message of the person's own counsel. A reaction cannot be changed.
 #[derive(Debug, Clone, Serialize, Deserialize, Command)]
 pub struct ReactMessage {
-    /// To which.
     pub message: MessageId,
-    /// Who; the message is in their counsel, or it is not found.
+    /// The owner of the counsel; for anybody else the message is not found.
     pub user: UserId,
-    /// What they think.
     pub reaction: Reaction,
 }
 
@@ -22,9 +20,9 @@ async fn react_message(
     command: ReactMessage,
     messages: Repo<CounselMessage>,
     clock: Clock,
-) -> Result<MessageCard, CounselError> {
+) -> HandlerResult<MessageEntry, CounselError> {
     let ReactMessage { message, user, reaction } = command;
-    let found = messages.find(&message).await?.filter(|it| it.belongs_to(user));
+    let found = messages.find(&message).await?.filter(|found| found.belongs_to(user));
     found.ok_or_else(|| not_found("counsel-message", message))?;
-    Ok(messages.update(&message, |it| it.react(reaction, clock.now())).await?.into())
+    Ok(messages.update(&message, |message| message.react(reaction, clock.now())).await?.into())
 }

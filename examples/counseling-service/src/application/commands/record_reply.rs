@@ -1,31 +1,28 @@
-//! The counsellor has answered: the reply is kept, and the exchange is complete.
-use super::room::Room;
+//! The command that stores the counsellor's reply and completes the exchange.
+use super::conversation::Conversation;
 use crate::{
-    application::projections::MessageCard,
+    application::projections::MessageEntry,
     domain::counsel::{CounselError, CounselId, ExchangeId, Progress, Speaker},
 };
-use cqrs_core::{Command, Result, handler};
+use cqrs_core::{Command, HandlerResult, handler};
 use serde::{Deserialize, Serialize};
 
-/// The counsellor has answered. Kept once: whoever is later gets the reply that is there.
+/// Stores the counsellor's reply. It is stored once: a later command for the same exchange returns the stored reply.
 #[derive(Debug, Clone, Serialize, Deserialize, Command)]
 pub struct RecordReply {
-    /// Where.
     pub counsel: CounselId,
-    /// To what.
     pub exchange: ExchangeId,
-    /// What.
     pub text: String,
 }
 
 #[handler]
-async fn record_reply(command: RecordReply, room: Room) -> Result<MessageCard, CounselError> {
+async fn record_reply(command: RecordReply, conversation: Conversation) -> HandlerResult<MessageEntry, CounselError> {
     let RecordReply { counsel, exchange, text } = command;
-    if let Progress::Replied(reply) = room.exchanges.get::<CounselError>(&exchange).await?.progress() {
-        return Ok(room.messages.get::<CounselError>(&reply).await?.into());
+    if let Progress::Replied(reply) = conversation.exchanges.get::<CounselError>(&exchange).await?.progress() {
+        return Ok(conversation.messages.get::<CounselError>(&reply).await?.into());
     }
-    let counsel = room.end(counsel, exchange).await?;
-    let reply = room.say(&counsel, Speaker::Counselor, &text).await?;
-    room.exchanges.update(&exchange, |it| it.reply(reply.id)).await?;
+    let counsel = conversation.close_exchange(counsel, exchange).await?;
+    let reply = conversation.append(&counsel, Speaker::Counselor, &text).await?;
+    conversation.exchanges.update(&exchange, |exchange| exchange.reply(reply.id)).await?;
     Ok(reply.into())
 }

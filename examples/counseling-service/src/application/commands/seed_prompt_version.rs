@@ -1,16 +1,14 @@
-//! The prompt version that comes with the program. One that is there stays as it is, whatever has been made of it.
+//! The command that seeds the built-in prompt version; an existing version is left unchanged.
 use crate::domain::prompt::{PromptVersion, PromptVersionId, Prompts};
-use cqrs_core::{Clock, Command, Never, Repo, Result, handler};
+use cqrs_core::{Clock, Command, HandlerResult, Infallible, Repo, handler};
 use serde::{Deserialize, Serialize};
 
-/// The program's own prompts, active from the start.
+/// Creates the prompt version that ships with the program, as the active one.
 #[derive(Debug, Clone, Serialize, Deserialize, Command)]
 pub struct SeedPromptVersion {
-    /// Its id.
     pub id: PromptVersionId,
-    /// For people.
+    /// A name for people; nothing depends on it.
     pub name: String,
-    /// What it says.
     pub prompts: Prompts,
 }
 
@@ -19,7 +17,7 @@ async fn seed_prompt_version(
     command: SeedPromptVersion,
     versions: Repo<PromptVersion>,
     clock: Clock,
-) -> Result<(), Never> {
+) -> HandlerResult<(), Infallible> {
     let SeedPromptVersion { id, name, prompts } = command;
     if versions.find(&id).await?.is_none() {
         versions.create(PromptVersion::seed(id, name, prompts, clock.now()))?;

@@ -1,14 +1,14 @@
-//! The read models, each with the function that keeps it.
-mod bubble_card;
-mod counsel_card;
-mod counselor_card;
-mod message_card;
-mod prompt_card;
-mod tone_card;
+//! The read models, each with the projection that maintains it.
+mod bubble_summary;
+mod counsel_summary;
+mod counselor_profile;
+mod message_entry;
+mod prompt_set;
+mod tone_summary;
 
-pub use bubble_card::BubbleCard;
-pub use counsel_card::CounselCard;
-pub use counselor_card::CounselorCard;
-pub use message_card::MessageCard;
-pub use prompt_card::PromptCard;
-pub use tone_card::ToneCard;
+pub use bubble_summary::BubbleSummary;
+pub use counsel_summary::CounselSummary;
+pub use counselor_profile::CounselorProfile;
+pub use message_entry::MessageEntry;
+pub use prompt_set::PromptSet;
+pub use tone_summary::ToneSummary;

@@ -1,21 +1,19 @@
-//! One bubble of a counsellor.
+//! The query for one bubble of a counsellor.
 use crate::{
-    application::{not_found, projections::BubbleCard},
+    application::{not_found, projections::BubbleSummary},
     domain::counselor::{BubbleId, CounselorId},
 };
-use cqrs_core::{Never, Query, Result, Views, handler};
+use cqrs_core::{HandlerResult, Infallible, Query, Views, handler};
 
-/// A bubble, if it is this counsellor's.
+/// Finds a bubble of this counsellor.
 #[derive(Debug, Clone, Query)]
 pub struct FindBubbleById {
-    /// Which.
     pub id: BubbleId,
-    /// Whose.
     pub counselor: CounselorId,
 }
 
 #[handler]
-async fn find_bubble(query: FindBubbleById, bubbles: Views<BubbleCard>) -> Result<BubbleCard, Never> {
-    let found = bubbles.get(&query.id).await?.filter(|it| it.counselor == query.counselor);
+async fn find_bubble(query: FindBubbleById, bubbles: Views<BubbleSummary>) -> HandlerResult<BubbleSummary, Infallible> {
+    let found = bubbles.find(&query.id).await?.filter(|bubble| bubble.counselor == query.counselor);
     found.ok_or_else(|| not_found("bubble", query.id))
 }

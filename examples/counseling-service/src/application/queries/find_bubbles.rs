@@ -1,19 +1,20 @@
-//! A counsellor's bubbles.
+//! The query for a counsellor's bubbles.
 use super::Part;
-use crate::{application::projections::BubbleCard, domain::counselor::CounselorId};
-use cqrs_core::{Never, Page, Query, Result, Views, handler};
+use crate::{application::projections::BubbleSummary, domain::counselor::CounselorId};
+use cqrs_core::{HandlerResult, Infallible, Page, Query, Views, handler};
 
-/// A counsellor's bubbles, in the order in which they came.
+/// Lists a counsellor's bubbles, oldest first.
 #[derive(Debug, Clone, Query)]
 pub struct FindBubbles {
-    /// Whose.
     pub counselor: CounselorId,
-    /// Which part.
     pub part: Part,
 }
 
 #[handler]
-async fn find_bubbles(query: FindBubbles, bubbles: Views<BubbleCard>) -> Result<Page<BubbleCard>, Never> {
-    let range = BubbleCard::by_counselor(&query.counselor);
+async fn find_bubbles(
+    query: FindBubbles,
+    bubbles: Views<BubbleSummary>,
+) -> HandlerResult<Page<BubbleSummary>, Infallible> {
+    let range = BubbleSummary::by_counselor(&query.counselor);
     Ok(bubbles.page(range, query.part.after.as_ref(), query.part.limit).await?)
 }

@@ -1,21 +1,22 @@
-//! One counsel of a person.
+//! The query for one counsel of a person.
 use crate::{
-    application::{not_found, projections::CounselCard},
+    application::{not_found, projections::CounselSummary},
     domain::counsel::{CounselId, UserId},
 };
-use cqrs_core::{Never, Query, Result, Views, handler};
+use cqrs_core::{HandlerResult, Infallible, Query, Views, handler};
 
-/// A counsel, if it is this person's.
+/// Finds a counsel of this person.
 #[derive(Debug, Clone, Query)]
 pub struct FindCounselById {
-    /// Which.
     pub id: CounselId,
-    /// Whose.
     pub user: UserId,
 }
 
 #[handler]
-async fn find_counsel(query: FindCounselById, counsels: Views<CounselCard>) -> Result<CounselCard, Never> {
-    let found = counsels.get(&query.id).await?.filter(|it| it.user == query.user);
+async fn find_counsel(
+    query: FindCounselById,
+    counsels: Views<CounselSummary>,
+) -> HandlerResult<CounselSummary, Infallible> {
+    let found = counsels.find(&query.id).await?.filter(|counsel| counsel.user == query.user);
     found.ok_or_else(|| not_found("counsel", query.id))
 }

@@ -1,18 +1,20 @@
-//! One counsellor.
+//! The query for one counsellor.
 use crate::{
-    application::{not_found, projections::CounselorCard},
+    application::{not_found, projections::CounselorProfile},
     domain::counselor::CounselorId,
 };
-use cqrs_core::{Never, Query, Result, Views, handler};
+use cqrs_core::{HandlerResult, Infallible, Query, Views, handler};
 
-/// A counsellor.
+/// Finds a counsellor.
 #[derive(Debug, Clone, Query)]
 pub struct FindCounselorById {
-    /// Which.
     pub id: CounselorId,
 }
 
 #[handler]
-async fn find_counselor(query: FindCounselorById, counselors: Views<CounselorCard>) -> Result<CounselorCard, Never> {
-    counselors.get(&query.id).await?.ok_or_else(|| not_found("counselor", query.id))
+async fn find_counselor(
+    query: FindCounselorById,
+    counselors: Views<CounselorProfile>,
+) -> HandlerResult<CounselorProfile, Infallible> {
+    counselors.find(&query.id).await?.ok_or_else(|| not_found("counselor", query.id))
 }

@@ -1,22 +1,21 @@
-//! Whom one can talk to.
+//! The query for the counsellors.
 use super::Part;
-use crate::{application::projections::CounselorCard, domain::counselor::ToneId};
-use cqrs_core::{Never, Page, Query, Result, Views, handler};
+use crate::{application::projections::CounselorProfile, domain::counselor::ToneId};
+use cqrs_core::{HandlerResult, Infallible, Page, Query, Views, handler};
 
-/// The counsellors, or those of one tone, in the order in which they came.
+/// Lists all counsellors, or those of one tone, oldest first.
 #[derive(Debug, Clone, Query)]
 pub struct FindCounselors {
-    /// Of which tone.
+    /// Only counsellors of this tone.
     pub tone: Option<ToneId>,
-    /// Which part.
     pub part: Part,
 }
 
 #[handler]
 async fn find_counselors(
     query: FindCounselors,
-    counselors: Views<CounselorCard>,
-) -> Result<Page<CounselorCard>, Never> {
-    let range = query.tone.as_ref().map_or_else(CounselorCard::all, CounselorCard::by_tone);
+    counselors: Views<CounselorProfile>,
+) -> HandlerResult<Page<CounselorProfile>, Infallible> {
+    let range = query.tone.as_ref().map_or_else(CounselorProfile::all, CounselorProfile::by_tone);
     Ok(counselors.page(range, query.part.after.as_ref(), query.part.limit).await?)
 }

@@ -1,27 +1,28 @@
-//! A person's counsels, newest first.
+//! The query for a person's counsels.
 use super::Part;
 use crate::{
-    application::projections::CounselCard,
+    application::projections::CounselSummary,
     domain::{counsel::UserId, counselor::CounselorId},
 };
-use cqrs_core::{Never, Page, Query, Result, Views, handler};
+use cqrs_core::{HandlerResult, Infallible, Page, Query, Views, handler};
 
-/// A person's counsels, with one counsellor or with all.
+/// Lists a person's counsels, newest first.
 #[derive(Debug, Clone, Query)]
 pub struct FindCounsels {
-    /// Whose.
     pub user: UserId,
-    /// With whom.
+    /// Only counsels with this counsellor.
     pub counselor: Option<CounselorId>,
-    /// Which part.
     pub part: Part,
 }
 
 #[handler]
-async fn find_counsels(query: FindCounsels, counsels: Views<CounselCard>) -> Result<Page<CounselCard>, Never> {
+async fn find_counsels(
+    query: FindCounsels,
+    counsels: Views<CounselSummary>,
+) -> HandlerResult<Page<CounselSummary>, Infallible> {
     let range = match query.counselor {
-        None => CounselCard::by_user(&query.user),
-        Some(counselor) => CounselCard::with(query.user, counselor),
+        None => CounselSummary::by_user(&query.user),
+        Some(counselor) => CounselSummary::with(query.user, counselor),
     };
     Ok(counsels.page(range, query.part.after.as_ref(), query.part.limit).await?)
 }

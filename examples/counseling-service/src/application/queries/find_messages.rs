@@ -1,33 +1,30 @@
-//! The messages of a counsel, as they were said.
+//! The query for the messages of a counsel.
 use super::Part;
 use crate::{
     application::{
         not_found,
-        projections::{CounselCard, MessageCard},
+        projections::{CounselSummary, MessageEntry},
     },
     domain::counsel::{CounselId, UserId},
 };
-use cqrs_core::{Never, Page, Query, Result, Views, handler};
+use cqrs_core::{HandlerResult, Infallible, Page, Query, Views, handler};
 
-/// The messages of a counsel, if it is this person's. By their number: ids of several processes do not sort by time.
+/// Lists the messages of this person's counsel by number. The ids of several processes do not sort by time.
 #[derive(Debug, Clone, Query)]
 pub struct FindMessages {
-    /// Of which.
     pub counsel: CounselId,
-    /// Whose.
     pub user: UserId,
-    /// Which part.
     pub part: Part,
 }
 
 #[handler]
 async fn find_messages(
     query: FindMessages,
-    counsels: Views<CounselCard>,
-    messages: Views<MessageCard>,
-) -> Result<Page<MessageCard>, Never> {
-    let counsel = counsels.get(&query.counsel).await?.filter(|it| it.user == query.user);
+    counsels: Views<CounselSummary>,
+    messages: Views<MessageEntry>,
+) -> HandlerResult<Page<MessageEntry>, Infallible> {
+    let counsel = counsels.find(&query.counsel).await?.filter(|counsel| counsel.user == query.user);
     counsel.ok_or_else(|| not_found("counsel", query.counsel))?;
-    let range = MessageCard::by_counsel(&query.counsel);
+    let range = MessageEntry::by_counsel(&query.counsel);
     Ok(messages.page(range, query.part.after.as_ref(), query.part.limit).await?)
 }

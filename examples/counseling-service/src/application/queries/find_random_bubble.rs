@@ -1,24 +1,23 @@
-//! Any bubble of a counsellor.
+//! The query for a random bubble of a counsellor.
 use crate::{
-    application::{not_found, projections::BubbleCard},
+    application::{not_found, projections::BubbleSummary},
     domain::counselor::CounselorId,
 };
-use cqrs_core::{Clock, Never, PAGE_LIMIT, Query, Result, Views, handler};
+use cqrs_core::{Clock, HandlerResult, Infallible, PAGE_LIMIT, Query, Views, handler};
 
-/// Any bubble of a counsellor, each as likely as the next.
+/// Draws one of a counsellor's bubbles, each with the same probability.
 #[derive(Debug, Clone, Query)]
 pub struct FindRandomBubble {
-    /// Whose.
     pub counselor: CounselorId,
 }
 
 #[handler]
 async fn find_random_bubble(
     query: FindRandomBubble,
-    bubbles: Views<BubbleCard>,
+    bubbles: Views<BubbleSummary>,
     clock: Clock,
-) -> Result<BubbleCard, Never> {
-    let mut all = bubbles.page(BubbleCard::by_counselor(&query.counselor), None, PAGE_LIMIT).await?.items;
+) -> HandlerResult<BubbleSummary, Infallible> {
+    let mut all = bubbles.page(BubbleSummary::by_counselor(&query.counselor), None, PAGE_LIMIT).await?.items;
     if all.is_empty() {
         return Err(not_found("bubble of counselor", query.counselor));
     }

@@ -1,18 +1,17 @@
-//! One tone.
+//! The query for one tone.
 use crate::{
-    application::{not_found, projections::ToneCard},
+    application::{not_found, projections::ToneSummary},
     domain::counselor::ToneId,
 };
-use cqrs_core::{Never, Query, Result, Views, handler};
+use cqrs_core::{HandlerResult, Infallible, Query, Views, handler};
 
-/// A tone.
+/// Finds a tone.
 #[derive(Debug, Clone, Query)]
 pub struct FindToneById {
-    /// Which.
     pub id: ToneId,
 }
 
 #[handler]
-async fn find_tone(query: FindToneById, tones: Views<ToneCard>) -> Result<ToneCard, Never> {
-    tones.get(&query.id).await?.ok_or_else(|| not_found("tone", query.id))
+async fn find_tone(query: FindToneById, tones: Views<ToneSummary>) -> HandlerResult<ToneSummary, Infallible> {
+    tones.find(&query.id).await?.ok_or_else(|| not_found("tone", query.id))
 }

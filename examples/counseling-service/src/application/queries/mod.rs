@@ -1,4 +1,4 @@
-//! What can be read: one query and its handler a file. All of them read views.
+//! The queries, one file for each query and its handler. All of them read views.
 mod compose_reply;
 mod find_bubble;
 mod find_bubbles;
@@ -25,11 +25,11 @@ pub use find_tones::FindTones;
 
 use cqrs_core::Cursor;
 
-/// Which part of a list.
+/// A part of a list.
 #[derive(Debug, Clone)]
 pub struct Part {
-    /// Where the part before ended.
+    /// The cursor at which the previous part ended; absent for the first part.
     pub after: Option<Cursor>,
-    /// How much of it, at most.
+    /// The maximum number of items.
     pub limit: usize,
 }

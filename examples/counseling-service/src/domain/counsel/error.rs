@@ -1,48 +1,48 @@
-//! What a counsel refuses.
+//! The domain errors of counsels, messages and exchanges.
 use cqrs_core::DomainError;
 
-/// What a counsel, its messages and its exchanges refuse.
+/// A refusal of a counsel, a message or an exchange.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, DomainError)]
 pub enum CounselError {
-    /// Nothing, or white space only.
+    /// The message is empty, or white space only.
     #[error("must not be empty")]
     #[kind(invalid)]
     #[field("message")]
     MessageEmpty,
-    /// In Unicode scalar values.
+    /// The message is too long, counted in Unicode scalar values.
     #[error("at most 80 characters")]
     #[kind(invalid)]
     #[field("message")]
     MessageTooLong,
-    /// Another exchange is being answered.
+    /// Another exchange of the counsel is waiting for its reply.
     #[error("the counsellor is still answering another message of this counsel")]
     #[kind(exhausted)]
     Busy,
-    /// This very exchange is being answered: ask again for its reply.
+    /// This exchange is waiting for its reply; the same request returns it later.
     #[error("this message is being answered; the same request will get the reply")]
     #[kind(unavailable)]
     BeingAnswered,
-    /// An exchange is one message in one counsel.
+    /// The exchange id belongs to another message or another counsel.
     #[error("this exchange id was used for another message")]
     #[kind(already_exists)]
     ExchangeReused,
-    /// It was given up, or asked again, before this reply came.
+    /// The exchange was given up or retried before this reply arrived.
     #[error("the exchange has ended meanwhile")]
     #[kind(conflict)]
     ExchangeEnded,
-    /// Reactions are for what the counsellor says.
+    /// Only messages of the counsellor accept a reaction.
     #[error("only the counsellor's messages can be reacted to")]
     #[kind(precondition)]
     NotTheCounselors,
-    /// A reaction stays.
+    /// The message has a reaction, which cannot be changed.
     #[error("there is a reaction already")]
     #[kind(already_exists)]
     AlreadyReacted,
-    /// Nobody has activated one.
+    /// No prompt version is active.
     #[error("no prompt version is active")]
     #[kind(not_found)]
     NoActiveVersion,
-    /// The version says nothing of how to start with the counsellor's tone.
+    /// The prompt version has no start technique for the counsellor's tone.
     #[error("the prompt version has no start technique for this counsellor")]
     #[kind(not_found)]
     NoStartTechnique,

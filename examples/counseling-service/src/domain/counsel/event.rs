@@ -1,4 +1,4 @@
-//! What happens to a counsel.
+//! The events of a counsel.
 use super::{CounselId, ExchangeId, MessageId, UserId};
 use crate::domain::{
     counselor::CounselorId,
@@ -7,12 +7,11 @@ use crate::domain::{
 use cqrs_core::{Event, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// What happens to a counsel.
+/// The events of a counsel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
 #[event(name = "counsel", version = 1)]
-#[allow(missing_docs, reason = "named for what they hold")]
 pub enum CounselEvent {
-    /// A person opened it.
+    /// A person opened the counsel.
     Opened {
         id: CounselId,
         user: UserId,
@@ -21,36 +20,33 @@ pub enum CounselEvent {
         technique: TechniqueId,
         at: Timestamp,
     },
-    /// Something was said in it.
-    Said(Said),
-    /// An exchange is being answered.
-    ExchangeBegun { exchange: ExchangeId, until: Timestamp },
-    /// The exchange was answered, or given up.
+    /// A message was appended.
+    MessageSent(MessageSent),
+    /// An exchange became the open one; it may take until the given time.
+    ExchangeStarted { exchange: ExchangeId, until: Timestamp },
+    /// The open exchange was answered, or given up.
     ExchangeEnded { exchange: ExchangeId },
 }
 
-/// One thing said, as the counsel and its message both remember it.
+/// A message, as stored in the events of both the counsel and the message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "named for what they hold")]
-pub struct Said {
+pub struct MessageSent {
     pub id: MessageId,
     pub counsel: CounselId,
-    /// Whose counsel it is, whoever spoke.
+    /// The owner of the counsel, for messages of both speakers.
     pub user: UserId,
-    /// Its place in the counsel, from 1.
+    /// The position in the counsel, from 1.
     pub number: u32,
     pub by: Speaker,
     pub text: String,
-    /// The technique in use when it was said.
+    /// The technique in use when the message was sent.
     pub technique: TechniqueId,
     pub at: Timestamp,
 }
 
-/// Who said something.
+/// The author of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Speaker {
-    /// The person.
     Person,
-    /// The counsellor.
     Counselor,
 }

@@ -1,5 +1,6 @@
-//! An exchange: a person's message and its reply, as the one thing that a token buys. Its id comes from outside, and is claimed once.
-use super::{CounselError, CounselId, MessageId, Said, UserId, Words};
+//! An exchange: a person's message and its reply, for which one token is consumed. The caller supplies its id, which
+//! is unique.
+use super::{CounselError, CounselId, MessageId, MessageSent, MessageText, UserId};
 use cqrs_core::{Aggregate, Event, Evolve, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -9,7 +10,7 @@ cqrs_core::id!(
     pub ExchangeId
 );
 
-/// How long a wallet holds a token for one attempt. Asked again later, it is held anew.
+/// The time for which a wallet holds a token for one attempt. A later retry reserves the token again.
 const HELD_FOR: Duration = Duration::from_secs(60);
 
 /// A person's message and its reply.
@@ -21,96 +22,93 @@ pub struct Exchange {
     counsel: CounselId,
     user: UserId,
     question: MessageId,
-    words: Words,
+    text: MessageText,
     attempt: u32,
-    asked_at: Timestamp,
+    attempt_started_at: Timestamp,
     progress: Progress,
 }
 
-/// How far an exchange is.
+/// The state of an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Progress {
-    /// Somebody is to answer.
-    Asked,
-    /// Nobody could; it may be asked again.
+    /// A reply is awaited.
+    Pending,
+    /// The attempt was given up; the exchange may be retried.
     Failed,
-    /// Answered, for good.
+    /// The reply is stored; this state is final.
     Replied(MessageId),
 }
 
-/// What happens to an exchange.
+/// The events of an exchange.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
 #[event(name = "exchange", version = 1)]
-#[allow(missing_docs, reason = "named for what they hold")]
 pub enum ExchangeEvent {
-    /// The person's message was kept; the first attempt begins.
-    Asked { id: ExchangeId, counsel: CounselId, user: UserId, question: MessageId, words: Words, at: Timestamp },
-    /// A later attempt begins; it has the same number if the token of the one before is still held.
-    AskedAgain { attempt: u32, at: Timestamp },
-    /// The reply was kept. This is what spends the token.
+    /// The person's message was stored; the first attempt begins.
+    Started { id: ExchangeId, counsel: CounselId, user: UserId, question: MessageId, text: MessageText, at: Timestamp },
+    /// The exchange was retried. The attempt number stays the same while the token of the previous attempt is held.
+    Retried { attempt: u32, at: Timestamp },
+    /// The reply was stored. This event makes the user service consume the token.
     Replied { id: ExchangeId, counsel: CounselId, user: UserId, reply: MessageId },
-    /// No reply came of this attempt. This is what gives the token back.
+    /// The attempt got no reply. This event makes the user service release the token.
     Failed { id: ExchangeId, counsel: CounselId, user: UserId, attempt: u32, reason: String },
 }
 
 impl Exchange {
-    /// Claims the id for what the person said.
-    pub fn ask(id: ExchangeId, question: &Said, words: Words) -> ExchangeEvent {
-        let Said { id: question, counsel, user, at, .. } = *question;
-        ExchangeEvent::Asked { id, counsel, user, question, words, at }
+    /// Starts the exchange with the person's message.
+    pub fn start(id: ExchangeId, question: &MessageSent, text: MessageText) -> ExchangeEvent {
+        let MessageSent { id: question, counsel, user, at, .. } = *question;
+        ExchangeEvent::Started { id, counsel, user, question, text, at }
     }
 
-    /// Makes sure that it is the same exchange: the same message of the same counsel.
+    /// Checks that a request with this id repeats the same message of the same counsel.
     ///
     /// # Errors
-    /// The id was used for another.
-    pub fn is_for(&self, counsel: CounselId, words: &Words) -> Result<(), CounselError> {
-        let same = self.counsel == counsel && self.words == *words;
+    /// Fails when the id was used for another message or counsel.
+    pub fn is_for(&self, counsel: CounselId, text: &MessageText) -> Result<(), CounselError> {
+        let same = self.counsel == counsel && self.text == *text;
         if same { Ok(()) } else { Err(CounselError::ExchangeReused) }
     }
 
-    /// Asks again, unless it was answered.
-    pub fn ask_again(&self, now: Timestamp) -> Option<ExchangeEvent> {
+    /// Starts another attempt, unless the exchange has its reply.
+    pub fn retry(&self, now: Timestamp) -> Option<ExchangeEvent> {
         let attempt = match self.progress {
             Progress::Replied(_) => return None,
-            Progress::Asked if now < self.asked_at + HELD_FOR => self.attempt,
-            Progress::Asked | Progress::Failed => self.attempt + 1,
+            Progress::Pending if now < self.attempt_started_at + HELD_FOR => self.attempt,
+            Progress::Pending | Progress::Failed => self.attempt + 1,
         };
-        Some(ExchangeEvent::AskedAgain { attempt, at: now })
+        Some(ExchangeEvent::Retried { attempt, at: now })
     }
 
-    /// The reply has come.
+    /// Completes the exchange with its reply.
     ///
     /// # Errors
-    /// When it was given up: its token is back, and the person may have gone on.
+    /// Fails when the attempt was given up: its token is released, and the person may have sent another message.
     pub fn reply(&self, reply: MessageId) -> Result<ExchangeEvent, CounselError> {
         let (id, counsel, user) = (self.id, self.counsel, self.user);
         match self.progress {
-            Progress::Asked => Ok(ExchangeEvent::Replied { id, counsel, user, reply }),
+            Progress::Pending => Ok(ExchangeEvent::Replied { id, counsel, user, reply }),
             Progress::Failed | Progress::Replied(_) => Err(CounselError::ExchangeEnded),
         }
     }
 
-    /// No reply came of an attempt. Says nothing about another attempt.
+    /// Gives up an attempt. Changes nothing when another attempt is the current one.
     pub fn fail(&self, attempt: u32, reason: impl Into<String>) -> Option<ExchangeEvent> {
         let (id, counsel, user) = (self.id, self.counsel, self.user);
-        let current = self.progress == Progress::Asked && self.attempt == attempt;
+        let current = self.progress == Progress::Pending && self.attempt == attempt;
         current.then(|| ExchangeEvent::Failed { id, counsel, user, attempt, reason: reason.into() })
     }
 
-    /// How far it is.
     pub fn progress(&self) -> Progress {
         self.progress
     }
-    /// Which attempt this is, from 1.
+    /// Returns the number of the current attempt, from 1.
     pub fn attempt(&self) -> u32 {
         self.attempt
     }
-    /// What the person said.
+    /// Returns the id of the person's message.
     pub fn question(&self) -> MessageId {
         self.question
     }
-    /// Where they said it.
     pub fn counsel(&self) -> CounselId {
         self.counsel
     }
@@ -118,15 +116,24 @@ impl Exchange {
 
 impl Evolve<ExchangeEvent> for Exchange {
     fn create(event: &ExchangeEvent) -> Option<Self> {
-        let ExchangeEvent::Asked { id, counsel, user, question, words, at } = event.clone() else { return None };
-        Some(Exchange { id, counsel, user, question, words, attempt: 1, asked_at: at, progress: Progress::Asked })
+        let ExchangeEvent::Started { id, counsel, user, question, text, at } = event.clone() else { return None };
+        Some(Exchange {
+            id,
+            counsel,
+            user,
+            question,
+            text,
+            attempt: 1,
+            attempt_started_at: at,
+            progress: Progress::Pending,
+        })
     }
 
     fn apply(&mut self, event: &ExchangeEvent) {
         match event {
-            ExchangeEvent::Asked { .. } => (),
-            ExchangeEvent::AskedAgain { attempt, at } => {
-                (self.attempt, self.asked_at, self.progress) = (*attempt, *at, Progress::Asked);
+            ExchangeEvent::Started { .. } => (),
+            ExchangeEvent::Retried { attempt, at } => {
+                (self.attempt, self.attempt_started_at, self.progress) = (*attempt, *at, Progress::Pending);
             }
             ExchangeEvent::Replied { reply, .. } => self.progress = Progress::Replied(*reply),
             ExchangeEvent::Failed { .. } => self.progress = Progress::Failed,

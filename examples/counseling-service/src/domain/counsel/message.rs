@@ -1,5 +1,5 @@
-//! One message of a counsel, and what the person thinks of it.
-use super::{CounselError, Said, Speaker, UserId};
+//! One message of a counsel, and the person's reaction to it.
+use super::{CounselError, MessageSent, Speaker, UserId};
 use cqrs_core::{Aggregate, Event, Evolve, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -14,51 +14,47 @@ cqrs_core::id!(
 pub struct CounselMessage {
     #[id]
     id: MessageId,
-    said: Said,
+    sent: MessageSent,
     reaction: Option<(Reaction, Timestamp)>,
 }
 
-/// What a person thinks of a reply.
+/// A person's reaction to a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reaction {
-    /// It helped.
     Like,
-    /// It did not.
     Dislike,
 }
 
-/// What happens to a message.
+/// The events of a message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
 #[event(name = "counsel-message", version = 1)]
-#[allow(missing_docs, reason = "named for what they hold")]
 pub enum MessageEvent {
-    /// It was said.
-    Said(Said),
-    /// The person reacted to it.
+    /// The message was sent.
+    Sent(MessageSent),
+    /// The person reacted to the message.
     Reacted { id: MessageId, reaction: Reaction, at: Timestamp },
 }
 
 impl CounselMessage {
-    /// Likes or dislikes it.
+    /// Records a reaction.
     ///
     /// # Errors
-    /// Only what the counsellor said, and only once.
+    /// Fails for a message of the person, and when there is a reaction already.
     pub fn react(&self, reaction: Reaction, at: Timestamp) -> Result<MessageEvent, CounselError> {
-        match (self.said.by, self.reaction) {
+        match (self.sent.by, self.reaction) {
             (Speaker::Person, _) => Err(CounselError::NotTheCounselors),
             (Speaker::Counselor, Some(_)) => Err(CounselError::AlreadyReacted),
             (Speaker::Counselor, None) => Ok(MessageEvent::Reacted { id: self.id, reaction, at }),
         }
     }
-    /// Whether it stands in their counsel.
+    /// Returns whether this person owns the message's counsel.
     pub fn belongs_to(&self, user: UserId) -> bool {
-        self.said.user == user
+        self.sent.user == user
     }
-    /// What was said.
-    pub fn said(&self) -> &Said {
-        &self.said
+    pub fn sent(&self) -> &MessageSent {
+        &self.sent
     }
-    /// The reaction, and when it came.
+    /// Returns the reaction and its time.
     pub fn reaction(&self) -> Option<(Reaction, Timestamp)> {
         self.reaction
     }
@@ -66,8 +62,8 @@ impl CounselMessage {
 
 impl Evolve<MessageEvent> for CounselMessage {
     fn create(event: &MessageEvent) -> Option<Self> {
-        let MessageEvent::Said(said) = event else { return None };
-        Some(CounselMessage { id: said.id, said: said.clone(), reaction: None })
+        let MessageEvent::Sent(sent) = event else { return None };
+        Some(CounselMessage { id: sent.id, sent: sent.clone(), reaction: None })
     }
     fn apply(&mut self, event: &MessageEvent) {
         if let MessageEvent::Reacted { reaction, at, .. } = event {

@@ -1,17 +1,17 @@
-//! A counsel: one chat of a person with a counsellor. It numbers its messages and lets one exchange be open at a time.
+//! A counsel: one chat of a person with a counsellor. It numbers its messages and allows one open exchange at a time.
 mod error;
 mod event;
 mod exchange;
 mod message;
+mod message_text;
 #[cfg(test)]
 mod tests;
-mod words;
 
 pub use error::CounselError;
-pub use event::{CounselEvent, Said, Speaker};
+pub use event::{CounselEvent, MessageSent, Speaker};
 pub use exchange::{Exchange, ExchangeEvent, ExchangeId, Progress};
 pub use message::{CounselMessage, MessageEvent, MessageId, Reaction};
-pub use words::{LONGEST, Words};
+pub use message_text::{LONGEST, MessageText};
 
 use crate::domain::{
     counselor::CounselorId,
@@ -26,14 +26,14 @@ cqrs_core::id!(
     pub CounselId
 );
 cqrs_core::id!(
-    /// Whose counsel it is. People belong to the user service; here they are an id.
+    /// Identifies the owner of a counsel. People belong to the user service; this context knows only their id.
     pub UserId
 );
 
-/// How long an exchange keeps a counsel to itself. Longer than a responder may take, shorter than a token is held for it.
+/// The time for which an exchange stays open. Longer than a responder may take, shorter than a token is held.
 pub const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
 
-/// One chat of a person with a counsellor. Small whatever its length: messages are aggregates of their own.
+/// One chat of a person with a counsellor. Messages are separate aggregates, so a long counsel stays small.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Aggregate)]
 #[aggregate(name = "counsel", event = CounselEvent)]
 pub struct Counsel {
@@ -51,7 +51,7 @@ pub struct Counsel {
     opened_at: Timestamp,
 }
 
-/// The exchange that is being answered, until when.
+/// The exchange that is waiting for its reply, and its time limit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Open {
     exchange: ExchangeId,
@@ -59,7 +59,7 @@ struct Open {
 }
 
 impl Counsel {
-    /// A counsel keeps the prompts it was opened with.
+    /// Opens a counsel. It keeps the prompt version that it was opened with.
     pub fn open(
         id: CounselId,
         user: UserId,
@@ -71,66 +71,64 @@ impl Counsel {
         CounselEvent::Opened { id, user, counselor, prompt_version, technique, at }
     }
 
-    /// What is said next: it gets the next number.
-    pub fn next(&self, id: MessageId, by: Speaker, text: impl Into<String>, at: Timestamp) -> Said {
+    /// Builds the next message with the next number.
+    pub fn next(&self, id: MessageId, by: Speaker, text: impl Into<String>, at: Timestamp) -> MessageSent {
         let (counsel, user, technique) = (self.id, self.user, self.technique);
-        Said { id, counsel, user, number: self.messages + 1, by, text: text.into(), technique, at }
+        MessageSent { id, counsel, user, number: self.messages + 1, by, text: text.into(), technique, at }
     }
 
-    /// Takes note of what was said.
-    pub fn hear(&self, said: &Said) -> CounselEvent {
-        CounselEvent::Said(said.clone())
+    /// Appends a message that [`next`](Counsel::next) built.
+    pub fn append(&self, sent: &MessageSent) -> CounselEvent {
+        CounselEvent::MessageSent(sent.clone())
     }
 
-    /// Opens an exchange, for the first time or again.
+    /// Makes an exchange the open one, for the first time or for a retry.
     ///
     /// # Errors
-    /// While one is being answered: this one, or another.
-    pub fn begin(&self, exchange: ExchangeId, now: Timestamp) -> Result<CounselEvent, CounselError> {
+    /// Fails while an exchange is waiting for its reply: this one, or another.
+    pub fn start_exchange(&self, exchange: ExchangeId, now: Timestamp) -> Result<CounselEvent, CounselError> {
         match &self.open {
             Some(open) if now < open.until && open.exchange == exchange => Err(CounselError::BeingAnswered),
             Some(open) if now < open.until => Err(CounselError::Busy),
-            _ => Ok(CounselEvent::ExchangeBegun { exchange, until: now + ANSWERED_WITHIN }),
+            _ => Ok(CounselEvent::ExchangeStarted { exchange, until: now + ANSWERED_WITHIN }),
         }
     }
 
-    /// An exchange other than `exchange` whose time is over, because whoever should have answered has crashed.
+    /// Returns the open exchange when it is not `exchange` and its time limit has passed: the process that should have
+    /// replied has crashed.
     pub fn overdue(&self, exchange: ExchangeId, now: Timestamp) -> Option<ExchangeId> {
         let open = self.open.as_ref()?;
         (open.exchange != exchange && open.until <= now).then_some(open.exchange)
     }
 
-    /// Closes an exchange, if it is the open one.
-    pub fn end(&self, exchange: ExchangeId) -> Option<CounselEvent> {
+    /// Closes the exchange when it is the open one; otherwise changes nothing.
+    pub fn end_exchange(&self, exchange: ExchangeId) -> Option<CounselEvent> {
         let open = self.open.as_ref()?;
         (open.exchange == exchange).then_some(CounselEvent::ExchangeEnded { exchange })
     }
 
-    /// Whether this is their counsel.
+    /// Returns whether this person owns the counsel.
     pub fn belongs_to(&self, user: UserId) -> bool {
         self.user == user
     }
-    /// With whom it is.
     pub fn counselor(&self) -> CounselorId {
         self.counselor
     }
-    /// The prompts it was opened with.
+    /// Returns the prompt version that the counsel was opened with.
     pub fn prompt_version(&self) -> PromptVersionId {
         self.prompt_version
     }
-    /// Whose it is.
     pub fn user(&self) -> UserId {
         self.user
     }
-    /// What was said first: a greeting, or a bubble's question.
+    /// Returns the first message: a greeting, or a bubble's question.
     pub fn opening(&self) -> Option<MessageId> {
         self.opening
     }
-    /// What was said last, and when.
+    /// Returns the text and time of the last message.
     pub fn last(&self) -> Option<(&str, Timestamp)> {
         self.last_message.as_deref().zip(self.last_chated_at)
     }
-    /// Since when it is open.
     pub fn opened_at(&self) -> Timestamp {
         self.opened_at
     }
@@ -157,13 +155,13 @@ impl Evolve<CounselEvent> for Counsel {
     fn apply(&mut self, event: &CounselEvent) {
         match event {
             CounselEvent::Opened { .. } => (),
-            CounselEvent::Said(said) => {
-                self.messages = said.number;
-                self.opening.get_or_insert(said.id);
-                self.last_message = Some(said.text.clone());
-                self.last_chated_at = Some(said.at);
+            CounselEvent::MessageSent(sent) => {
+                self.messages = sent.number;
+                self.opening.get_or_insert(sent.id);
+                self.last_message = Some(sent.text.clone());
+                self.last_chated_at = Some(sent.at);
             }
-            CounselEvent::ExchangeBegun { exchange, until } => {
+            CounselEvent::ExchangeStarted { exchange, until } => {
                 self.open = Some(Open { exchange: *exchange, until: *until });
             }
             CounselEvent::ExchangeEnded { .. } => self.open = None,

@@ -1,6 +1,6 @@
-//! A bubble: a question that breaks the ice, and two answers to choose from.
+//! A bubble: an ice-breaking question with two answers to choose from.
 use super::{CounselorError, CounselorId};
-use crate::domain::counsel::Words;
+use crate::domain::counsel::MessageText;
 use cqrs_core::{Aggregate, Event, Evolve, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ cqrs_core::id!(
     pub BubbleId
 );
 
-/// A question that breaks the ice.
+/// An ice-breaking question with two answers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Aggregate)]
 #[aggregate(name = "bubble", event = BubbleEvent)]
 pub struct Bubble {
@@ -17,32 +17,28 @@ pub struct Bubble {
     id: BubbleId,
     counselor: CounselorId,
     question: String,
-    options: [Words; 2],
+    options: [MessageText; 2],
 }
 
-/// Which answer was chosen.
+/// The chosen answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Choice {
-    /// Option 1.
     First,
-    /// Option 2.
     Second,
 }
 
-/// What happens to a bubble.
+/// The events of a bubble.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
 #[event(name = "bubble", version = 1)]
-#[allow(missing_docs, reason = "named for what they hold")]
 pub enum BubbleEvent {
-    /// There is a new one.
-    Created { id: BubbleId, counselor: CounselorId, question: String, options: [Words; 2], at: Timestamp },
+    Created { id: BubbleId, counselor: CounselorId, question: String, options: [MessageText; 2], at: Timestamp },
 }
 
 impl Bubble {
-    /// A new bubble of a counsellor.
+    /// Creates a bubble of a counsellor.
     ///
     /// # Errors
-    /// No question, or an option that a person cannot say.
+    /// Fails when the question is empty or an option is not a valid message text.
     pub fn create(
         id: BubbleId,
         counselor: CounselorId,
@@ -53,20 +49,19 @@ impl Bubble {
         if question.trim().is_empty() {
             return Err(CounselorError::Question);
         }
-        let option = |text: &String| Words::parse(text).map_err(|_| CounselorError::ResponseOption);
+        let option = |text: &String| MessageText::parse(text).map_err(|_| CounselorError::ResponseOption);
         let options = [option(&options[0])?, option(&options[1])?];
         Ok(BubbleEvent::Created { id, counselor, question, options, at })
     }
-    /// Whose it is.
+    /// Returns whether the bubble belongs to this counsellor.
     pub fn is_of(&self, counselor: CounselorId) -> bool {
         self.counselor == counselor
     }
-    /// What it asks.
     pub fn question(&self) -> &str {
         &self.question
     }
-    /// The answer chosen.
-    pub fn option(&self, choice: Choice) -> &Words {
+    /// Returns the text of the chosen answer.
+    pub fn option(&self, choice: Choice) -> &MessageText {
         match choice {
             Choice::First => &self.options[0],
             Choice::Second => &self.options[1],

@@ -24,10 +24,10 @@ pub struct Counselor {
     profile: Profile,
 }
 
-/// What is shown of a counsellor.
+/// The public profile of a counsellor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
-    /// How they speak.
+    /// The style of speech.
     pub tone: ToneId,
     /// 1 to 20 characters.
     pub name: String,
@@ -35,35 +35,31 @@ pub struct Profile {
     pub description: String,
     /// URL of the picture; may be empty.
     pub profile_image: String,
-    /// How they are shown.
+    /// The gender shown to users.
     pub gender: Gender,
 }
 
-/// How a counsellor is shown.
+/// The gender of a counsellor as shown to users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Gender {
-    /// As a man.
     Male,
-    /// As a woman.
     Female,
-    /// As neither.
+    /// No gender is shown.
     None,
 }
 
-/// What happens to a counsellor.
+/// The events of a counsellor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
 #[event(name = "counselor", version = 1)]
-#[allow(missing_docs, reason = "named for what they hold")]
 pub enum CounselorEvent {
-    /// There is a new one.
     Created { id: CounselorId, profile: Profile, at: Timestamp },
 }
 
 impl Counselor {
-    /// A new counsellor.
+    /// Creates a counsellor.
     ///
     /// # Errors
-    /// Name or description too short or too long.
+    /// Fails when the name or the description is too short or too long.
     pub fn create(id: CounselorId, profile: Profile, at: Timestamp) -> Result<CounselorEvent, CounselorError> {
         match (profile.name.chars().count(), profile.description.chars().count()) {
             (1..=20, 1..=100) => Ok(CounselorEvent::Created { id, profile, at }),
@@ -71,7 +67,6 @@ impl Counselor {
             _ => Err(CounselorError::Name),
         }
     }
-    /// What is shown.
     pub fn profile(&self) -> &Profile {
         &self.profile
     }

@@ -18,20 +18,18 @@ pub struct Tone {
     description: String,
 }
 
-/// What happens to a tone.
+/// The events of a tone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
 #[event(name = "tone", version = 1)]
-#[allow(missing_docs, reason = "named for what they hold")]
 pub enum ToneEvent {
-    /// There is a new one.
     Created { id: ToneId, name: String, description: String, at: Timestamp },
 }
 
 impl Tone {
-    /// A new tone.
+    /// Creates a tone.
     ///
     /// # Errors
-    /// Name or description too short or too long.
+    /// Fails when the name or the description is too short or too long.
     pub fn create(id: ToneId, name: String, description: String, at: Timestamp) -> Result<ToneEvent, CounselorError> {
         match (name.chars().count(), description.chars().count()) {
             (1..=20, 1..=100) => Ok(ToneEvent::Created { id, name, description, at }),

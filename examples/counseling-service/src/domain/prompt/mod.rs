@@ -1,4 +1,4 @@
-//! A prompt version: everything that tells a language model how to counsel. Counsels keep the one they were opened with.
+//! A prompt version: all prompts that instruct a language model. A counsel keeps the version that it was opened with.
 use crate::domain::counselor::{CounselorId, ToneId};
 use cqrs_core::{Aggregate, Event, Evolve, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ cqrs_core::id!(
     pub PromptVersionId
 );
 cqrs_core::id!(
-    /// Identifies a technique, within all versions.
+    /// Identifies a technique across all versions.
     pub TechniqueId
 );
 
@@ -20,56 +20,58 @@ pub struct PromptVersion {
     id: PromptVersionId,
     name: String,
     prompts: Prompts,
-    /// At most one version claims it.
+    /// `Some(true)` on the active version; unique, so at most one version is active.
     #[unique]
     active: Option<bool>,
 }
 
-/// What a version says.
+/// The prompts of a version.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Prompts {
-    /// Who each counsellor is.
+    /// The description of each counsellor.
     pub personas: Vec<(CounselorId, String)>,
-    /// How each tone sounds.
+    /// The description of each tone.
     pub tones: Vec<(ToneId, String)>,
-    /// What a counsel is about at each of its stages.
+    /// The techniques: one for each phase of a counsel and tone.
     pub techniques: Vec<Technique>,
 }
 
-/// A stage of a counsel: what it is about and what the counsellor does.
+/// A phase of a counsel: its subject and the counsellor's task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Technique {
-    /// Its identity.
     pub id: TechniqueId,
-    /// For people.
+    /// A name for people; nothing depends on it.
     pub name: String,
-    /// With which tone.
+    /// The tone that it is written for.
     pub tone: ToneId,
-    /// What the stage is about.
+    /// The subject of the phase.
     pub context: String,
-    /// What the counsellor does.
+    /// The counsellor's task.
     pub instruction: String,
-    /// Whether counsels start with it.
+    /// True for the technique that a counsel starts with.
     pub start: bool,
 }
 
-/// What happens to a prompt version.
+/// The events of a prompt version.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
 #[event(name = "prompt-version", version = 1)]
-#[allow(missing_docs, reason = "named for what they hold")]
 pub enum PromptEvent {
-    /// It came with the program, active.
+    /// The version was created at start-up, as the active one.
     Seeded { id: PromptVersionId, name: String, prompts: Prompts, at: Timestamp },
 }
 
 impl PromptVersion {
-    /// The version that comes with the program.
+    /// Creates the version that ships with the program.
     pub fn seed(id: PromptVersionId, name: String, prompts: Prompts, at: Timestamp) -> PromptEvent {
         PromptEvent::Seeded { id, name, prompts, at }
     }
-    /// What a counsel with this tone starts with.
+    /// Returns the technique that a counsel with this tone starts with.
     pub fn start(&self, tone: ToneId) -> Option<TechniqueId> {
-        self.prompts.techniques.iter().find(|it| it.start && it.tone == tone).map(|it| it.id)
+        self.prompts
+            .techniques
+            .iter()
+            .find(|technique| technique.start && technique.tone == tone)
+            .map(|technique| technique.id)
     }
 }
 

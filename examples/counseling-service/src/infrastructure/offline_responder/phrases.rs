@@ -1,16 +1,16 @@
-//! What is said to each topic: how it feels, and an open question. Politely, and to a friend.
+//! The phrases for each topic: an empathic sentence and an open question, in polite and in casual speech.
 use super::topic::Topic;
 
-/// Said whatever the tone: who wants to die hears where somebody answers at any hour.
+/// The reply to a crisis in the polite tones: it names the hotline that is staffed at any hour.
 pub(super) const CRISIS: &str = "그런 생각이 들 만큼 많이 힘드셨군요. 말해 주셔서 정말 고마워요. 지금 혼자 계시지 않았으면 해요. \
     자살예방 상담전화 109에서 24시간 이야기를 들어 드려요. 지금 위험하다면 119나 112에 바로 연락해 주세요. \
     지금 안전한 곳에 계신가요?";
-/// The same to a friend.
+/// The same in casual speech.
 pub(super) const CRISIS_CASUAL: &str = "그런 생각이 들 만큼 많이 힘들었구나. 말해 줘서 정말 고마워. 지금 혼자 있지 않았으면 좋겠어. \
     자살예방 상담전화 109에서 24시간 이야기를 들어 줘. 지금 위험하면 119나 112에 바로 연락해 줘. \
     지금 안전한 곳에 있어?";
 
-/// What is said to a topic; which of it depends on the turn.
+/// The phrases of a topic; the turn selects one of each.
 pub(super) struct Voice {
     pub(super) feels: &'static [&'static str],
     pub(super) asks: &'static [&'static str],
@@ -21,9 +21,9 @@ pub(super) fn voice(topic: Topic, casual: bool) -> Voice {
     Voice { feels, asks }
 }
 
-type Words = (&'static [&'static str], &'static [&'static str]);
+type Phrases = (&'static [&'static str], &'static [&'static str]);
 
-fn politely(topic: Topic) -> Words {
+fn politely(topic: Topic) -> Phrases {
     match topic {
         Topic::Sleep => (
             &["잠을 제대로 못 주무시면 하루가 참 길고 버겁지요.", "잠들지 못하는 밤에는 생각도 더 커지기 마련이에요."],
@@ -110,7 +110,7 @@ fn politely(topic: Topic) -> Words {
     }
 }
 
-fn to_a_friend(topic: Topic) -> Words {
+fn to_a_friend(topic: Topic) -> Phrases {
     match topic {
         Topic::Sleep => (
             &["잠을 못 자면 하루가 진짜 길지.", "잠 안 오는 밤엔 생각이 더 커지더라."],

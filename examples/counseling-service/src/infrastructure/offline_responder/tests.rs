@@ -1,4 +1,4 @@
-//! What the offline responder says.
+//! Tests of the offline responder.
 use super::{introduction, reply};
 use crate::{
     application::ports::{Prompt, Turn},
@@ -7,8 +7,8 @@ use crate::{
 };
 
 fn prompt(tone: &str, message: &str, turns: usize) -> Prompt {
-    let said = |by, text: &str| Turn { by, text: text.into() };
-    let turn = [said(Speaker::Person, "네"), said(Speaker::Counselor, "더 들려주세요.")];
+    let turn_by = |by, text: &str| Turn { by, text: text.into() };
+    let turn = [turn_by(Speaker::Person, "네"), turn_by(Speaker::Counselor, "더 들려주세요.")];
     Prompt {
         counselor: "하늘".into(),
         persona: "다정한 상담사".into(),
@@ -21,7 +21,7 @@ fn prompt(tone: &str, message: &str, turns: usize) -> Prompt {
 }
 
 #[test]
-fn it_hears_what_a_message_is_about() {
+fn the_topic_of_a_message_is_recognised() {
     for (message, topic) in [
         ("요즘 너무 불안해요", Topic::Anxiety),
         ("밤에 잠이 안 와요", Topic::Sleep),
@@ -41,14 +41,14 @@ fn it_hears_what_a_message_is_about() {
 }
 
 #[test]
-fn a_crisis_is_answered_with_the_hotline_in_every_tone() {
+fn a_crisis_gets_the_hotline_in_every_tone() {
     for tone in ["따뜻한 존댓말", "차분한 존댓말", "편안한 반말"] {
         assert!(reply(&prompt(tone, "이제 사라지고 싶어요", 0)).contains("109"), "{tone}");
     }
 }
 
 #[test]
-fn it_asks_one_question_and_says_the_same_to_the_same() {
+fn each_reply_has_one_question_and_is_deterministic() {
     for message in ["요즘 너무 불안해요", "안녕하세요", "고마워요", "오늘은 비가 왔어요", "자살 생각이 나요"]
     {
         for tone in ["따뜻한 존댓말", "차분한 존댓말", "편안한 반말"] {
@@ -63,7 +63,7 @@ fn it_asks_one_question_and_says_the_same_to_the_same() {
 }
 
 #[test]
-fn turns_and_tones_differ() {
+fn replies_differ_by_turn_and_tone() {
     let warm = reply(&prompt("따뜻한 존댓말", "요즘 너무 불안해요", 0));
     assert_ne!(warm, reply(&prompt("따뜻한 존댓말", "요즘 너무 불안해요", 1)));
     assert_ne!(warm, reply(&prompt("차분한 존댓말", "요즘 너무 불안해요", 0)));
@@ -71,7 +71,7 @@ fn turns_and_tones_differ() {
 }
 
 #[test]
-fn names_take_their_ending() {
+fn the_introduction_uses_the_particle_that_fits_the_name() {
     assert_eq!(introduction("하늘", Manner::Warm), "저는 하늘이에요");
     assert_eq!(introduction("보라", Manner::Calm), "저는 보라예요");
     assert_eq!(introduction("콩", Manner::Casual), "나는 콩이야");

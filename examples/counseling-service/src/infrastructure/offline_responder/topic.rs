@@ -1,6 +1,6 @@
-//! What a message is about, by the words in it.
+//! Recognises the topic of a message by keywords.
 
-/// What a message is about.
+/// The topic of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Topic {
     Crisis,
@@ -16,7 +16,8 @@ pub(super) enum Topic {
     Other,
 }
 
-/// Tried in this order: what weighs more comes first. Without spaces, as they are compared.
+/// The keywords of each topic, the most important topic first. They have no spaces, because messages are compared
+/// without spaces.
 const WORDS: &[(Topic, &[&str])] = &[
     (
         Topic::Crisis,

@@ -1,4 +1,4 @@
-//! The responder against a small HTTP server that answers as told.
+//! Tests of the responder against a scripted HTTP server.
 use super::{OpenAiConfig, OpenAiResponder};
 use crate::{
     application::ports::{NoReply, Prompt, Responder, Turn},
@@ -15,20 +15,20 @@ use std::{
 
 const GOOD: &str = r#"{"id":"1","choices":[{"index":0,"message":{"role":"assistant","content":"그랬군요."}}]}"#;
 
-/// What the server does with one request.
+/// The server's behaviour for one request.
 #[derive(Clone, Copy)]
 enum Answer {
     Is(u16, &'static str),
-    Never,
+    Silent,
 }
 
-/// Serves these answers, one a connection, and tells what was asked.
+/// Serves these answers, one for each connection, and sends each request to the receiver.
 fn server(answers: &'static [Answer]) -> (String, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/v1/", listener.local_addr().unwrap());
     let (tell, asked) = channel();
     thread::spawn(move || {
-        let mut silent = Vec::new(); // a connection that is dropped is an answer too
+        let mut silent = Vec::new(); // kept open: the client would notice a dropped connection at once
         for answer in answers {
             let (stream, _) = listener.accept().unwrap();
             silent.extend(serve(stream, *answer, &tell));
@@ -80,7 +80,7 @@ async fn ask(url: &str) -> Result<String, NoReply> {
 }
 
 #[tokio::test]
-async fn it_asks_as_the_counsellor_and_takes_the_answer() {
+async fn the_request_contains_the_prompts_and_the_answer_is_returned() {
     let (url, asked) = server(&[Answer::Is(200, GOOD)]);
     assert_eq!(ask(&url).await.as_deref(), Ok("그랬군요."));
     let asked = asked.recv().unwrap();
@@ -88,7 +88,8 @@ async fn it_asks_as_the_counsellor_and_takes_the_answer() {
     assert!(asked.to_lowercase().contains("authorization: bearer sk-1\r\n"));
     let body: serde_json::Value = serde_json::from_str(asked.split("\r\n\r\n").nth(1).unwrap()).unwrap();
     assert_eq!(body["model"], "small");
-    let roles: Vec<_> = body["messages"].as_array().unwrap().iter().map(|it| it["role"].as_str().unwrap()).collect();
+    let roles: Vec<_> =
+        body["messages"].as_array().unwrap().iter().map(|message| message["role"].as_str().unwrap()).collect();
     assert_eq!(roles, ["system", "assistant", "user"]);
     let system = body["messages"][0]["content"].as_str().unwrap();
     for part in ["<Persona>\n다정한 상담사", "<Context>\n첫 단계", "<Instruction>\n열린", "<Tone>\n따뜻한"]
@@ -99,8 +100,8 @@ async fn it_asks_as_the_counsellor_and_takes_the_answer() {
 }
 
 #[tokio::test]
-async fn it_asks_again_when_that_may_help() {
-    for first in [&[Answer::Is(500, ""), Answer::Is(200, GOOD)], &[Answer::Never, Answer::Is(200, GOOD)]] {
+async fn a_failed_call_is_retried_when_a_retry_may_succeed() {
+    for first in [&[Answer::Is(500, ""), Answer::Is(200, GOOD)], &[Answer::Silent, Answer::Is(200, GOOD)]] {
         let (url, asked) = server(first);
         assert_eq!(ask(&url).await.as_deref(), Ok("그랬군요."));
         assert_eq!(asked.try_iter().count(), 2);
@@ -108,12 +109,12 @@ async fn it_asks_again_when_that_may_help() {
 }
 
 #[tokio::test]
-async fn it_gives_up_and_says_why_without_the_key() {
+async fn the_final_error_names_the_cause_without_the_key() {
     let cases: [(&'static [Answer], &str, usize); 6] = [
         (&[Answer::Is(503, "down"), Answer::Is(503, "down")], "the model answered 503 Service Unavailable", 2),
         (&[Answer::Is(401, "sk-1 is wrong")], "the model answered 401 Unauthorized", 1),
         (&[Answer::Is(302, "")], "the model answered 302 Found", 1),
-        (&[Answer::Never, Answer::Never], "the model took longer than 300ms", 2),
+        (&[Answer::Silent, Answer::Silent], "the model took longer than 300ms", 2),
         (&[Answer::Is(200, "<html>"), Answer::Is(200, "{}")], "the model's answer cannot be read", 2),
         (
             &[Answer::Is(200, r#"{"choices":[]}"#), Answer::Is(200, r#"{"choices":[{"message":{"content":null}}]}"#)],
@@ -130,7 +131,7 @@ async fn it_gives_up_and_says_why_without_the_key() {
 }
 
 #[test]
-fn a_url_is_a_url_and_the_key_does_not_show() {
+fn an_unusable_url_is_refused_and_the_key_is_not_printed() {
     for bad in ["", "llm", "ftp://llm/v1", "http://"] {
         assert!(OpenAiResponder::new(OpenAiConfig::new(bad)).is_err(), "{bad}");
     }

@@ -1,7 +1,7 @@
-//! Whom one can talk to from the first start on.
+//! The built-in tones, counsellors and bubbles.
 use crate::domain::counselor::Gender;
 
-/// A style of speech; `prompt` tells a responder how it sounds.
+/// A style of speech; `prompt` describes it to a responder.
 pub(super) struct Tone {
     pub(super) key: &'static str,
     pub(super) name: &'static str,
@@ -9,7 +9,7 @@ pub(super) struct Tone {
     pub(super) prompt: &'static str,
 }
 
-/// A persona; `prompt` tells a responder who they are.
+/// A persona; `prompt` describes it to a responder.
 pub(super) struct Counselor {
     pub(super) key: &'static str,
     pub(super) tone: &'static str,
@@ -17,7 +17,7 @@ pub(super) struct Counselor {
     pub(super) description: &'static str,
     pub(super) gender: Gender,
     pub(super) prompt: &'static str,
-    /// A question and two answers.
+    /// Each a question and two answers.
     pub(super) bubbles: [[&'static str; 3]; 3],
 }
 

@@ -1,4 +1,4 @@
-//! What the first prompt version says.
+//! The first prompt version.
 use super::{
     counselors::{COUNSELORS, TONES},
     id,
@@ -11,12 +11,12 @@ const INSTRUCTION: &str = "두세 문장으로 답합니다. 먼저 느낀 감�
     자해나 자살의 위험이 보이면 다정하게 안전을 확인하고 자살예방 상담전화 109와 응급전화 119, 112를 알려 줍니다. \
     상담과 관계없는 지시는 따르지 않습니다.";
 
-/// Personas, tones, and a technique to start with for each tone.
+/// Builds the personas, the tones and a start technique for each tone.
 pub(super) fn prompts() -> Prompts {
     Prompts {
-        personas: COUNSELORS.iter().map(|it| (id(it.key), it.prompt.to_owned())).collect(),
-        tones: TONES.iter().map(|it| (id(it.key), it.prompt.to_owned())).collect(),
-        techniques: TONES.iter().map(|it| start(it.key)).collect(),
+        personas: COUNSELORS.iter().map(|counselor| (id(counselor.key), counselor.prompt.to_owned())).collect(),
+        tones: TONES.iter().map(|tone| (id(tone.key), tone.prompt.to_owned())).collect(),
+        techniques: TONES.iter().map(|tone| start(tone.key)).collect(),
     }
 }
 

@@ -1,23 +1,23 @@
-//! Somebody comes for the first time.
+//! The command that registers a person on the first visit.
 use crate::{
-    application::projections::UserCard,
+    application::projections::UserSummary,
     domain::{
         auth_user::AuthUser,
         user::{Nickname, User, UserError},
     },
 };
-use cqrs_core::{Aggregate, Clock, Command, Repo, Result, handler};
+use cqrs_core::{Aggregate, Clock, Command, HandlerResult, Repo, handler};
 use serde::{Deserialize, Serialize};
 
-/// Makes a person and their credentials. It takes no idempotency key: whoever repeated it would become that person.
+/// Registers a person and their credentials. It accepts no idempotency key: a caller who repeated the key would get the
+/// identity of that person.
 #[derive(Debug, Clone, Serialize, Deserialize, Command)]
 pub struct InitializeUser;
 
-/// Who came.
+/// The registered person and their credentials.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "the types say it")]
-pub struct Initialized {
-    pub user: UserCard,
+pub struct InitializeUserResult {
+    pub user: UserSummary,
     pub auth_user: AuthUser,
 }
 
@@ -27,10 +27,10 @@ async fn initialize_user(
     users: Repo<User>,
     auth_users: Repo<AuthUser>,
     clock: Clock,
-) -> Result<Initialized, UserError> {
-    // A UUIDv7 ends in random bits.
+) -> HandlerResult<InitializeUserResult, UserError> {
+    // The last bits of a UUIDv7 are random.
     let nickname = Nickname::generated(clock.id().as_u128() as u32);
     let user = users.create(User::register(clock.id().into(), nickname, clock.now()))?;
     let auth_user = auth_users.create(AuthUser::unlinked(clock.id().into(), *user.id(), clock.now()))?;
-    Ok(Initialized { user: UserCard::of(&user), auth_user })
+    Ok(InitializeUserResult { user: UserSummary::of(&user), auth_user })
 }

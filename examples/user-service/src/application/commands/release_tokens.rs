@@ -1,11 +1,10 @@
-//! An exchange failed.
+//! The command that releases a held token after a failed exchange.
 use crate::domain::user::{ExchangeId, User, UserError, UserId};
-use cqrs_core::{Clock, Command, Repo, Result, handler};
+use cqrs_core::{Clock, Command, HandlerResult, Repo, handler};
 use serde::{Deserialize, Serialize};
 
-/// Gives back what this attempt holds. What a newer one holds stays.
+/// Releases the token that this attempt holds. A token that a newer attempt holds stays held.
 #[derive(Debug, Clone, Serialize, Deserialize, Command)]
-#[allow(missing_docs, reason = "the types say it")]
 pub struct ReleaseTokens {
     pub user: UserId,
     pub exchange: ExchangeId,
@@ -13,7 +12,7 @@ pub struct ReleaseTokens {
 }
 
 #[handler]
-async fn release_tokens(command: ReleaseTokens, users: Repo<User>, clock: Clock) -> Result<(), UserError> {
+async fn release_tokens(command: ReleaseTokens, users: Repo<User>, clock: Clock) -> HandlerResult<(), UserError> {
     let ReleaseTokens { user, exchange, attempt } = command;
     users.update(&user, |user| Ok(user.release(exchange, attempt, clock.now()))).await?;
     Ok(())

@@ -1,30 +1,30 @@
-//! Holding a message token for an exchange.
+//! The command that reserves a message token for an exchange.
 use crate::domain::{
-    spent_exchange::SpentExchange,
+    paid_exchange::PaidExchange,
     user::{ExchangeId, User, UserError, UserId},
 };
-use cqrs_core::{Clock, Command, Repo, Result, handler};
+use cqrs_core::{Clock, Command, HandlerResult, Repo, handler};
 use serde::{Deserialize, Serialize};
 
-/// Holds a token for a minute. Asked again for the same exchange it is the same hold; spent ones hold no more.
+/// Holds a token for a minute. A repeat for the same exchange returns the same hold. An exchange whose token is
+/// consumed
+/// gets no hold.
 #[derive(Debug, Clone, Serialize, Deserialize, Command)]
 pub struct ReserveTokens {
-    /// Whose.
     pub user: UserId,
-    /// For what; without it, for an exchange that is made up here.
+    /// The exchange; a new id is generated when absent.
     pub exchange: Option<ExchangeId>,
 }
 
-/// The hold and what is left beside it.
+/// The hold and the remaining balance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reserved {
-    /// For what.
+pub struct ReserveTokensResult {
     pub exchange: ExchangeId,
-    /// Which hold of it, from 1; `None` when it is spent already.
+    /// The number of the hold, from 1; `None` when the token is consumed already.
     pub attempt: Option<u32>,
-    /// What may still be held.
+    /// The number of tokens that may still be held.
     pub remaining: u32,
-    /// What a full wallet has.
+    /// The number of tokens in a full wallet.
     pub max: u32,
 }
 
@@ -32,16 +32,18 @@ pub struct Reserved {
 async fn reserve_tokens(
     command: ReserveTokens,
     users: Repo<User>,
-    spent: Repo<SpentExchange>,
+    paid: Repo<PaidExchange>,
     clock: Clock,
-) -> Result<Reserved, UserError> {
+) -> HandlerResult<ReserveTokensResult, UserError> {
     let (exchange, now) = (command.exchange.unwrap_or_else(|| clock.id().into()), clock.now());
-    // The person first: whatever is spent between the two reads changes the person, and this is decided again.
+    // The person is loaded first. A token that is consumed between the two reads changes the person, so the commit
+    // conflicts
+    // and the command is decided again.
     let mut user = users.get(&command.user).await?;
-    if spent.find(&exchange).await?.is_none() {
+    if paid.find(&exchange).await?.is_none() {
         user = users.update(&command.user, |user| user.reserve(exchange, now)).await?;
     }
-    let left = user.wallet().balance(now);
+    let balance = user.wallet().balance(now);
     let attempt = user.wallet().holds(exchange, now);
-    Ok(Reserved { exchange, attempt, remaining: left.remaining, max: left.max })
+    Ok(ReserveTokensResult { exchange, attempt, remaining: balance.remaining, max: balance.max })
 }

@@ -1,21 +1,20 @@
-//! Somebody says who they are.
+//! The command that changes a person's profile.
 use crate::{
-    application::projections::UserCard,
+    application::projections::UserSummary,
     domain::user::{User, UserEdit, UserError, UserId},
 };
-use cqrs_core::{Clock, Command, Repo, Result, handler};
+use cqrs_core::{Clock, Command, HandlerResult, Repo, handler};
 use serde::{Deserialize, Serialize};
 
-/// Changes what is asked for and leaves the rest.
+/// Changes the given fields and keeps the others.
 #[derive(Debug, Clone, Serialize, Deserialize, Command)]
-#[allow(missing_docs, reason = "the types say it")]
 pub struct UpdateUser {
     pub user: UserId,
     pub edit: UserEdit,
 }
 
 #[handler]
-async fn update_user(command: UpdateUser, users: Repo<User>, clock: Clock) -> Result<UserCard, UserError> {
+async fn update_user(command: UpdateUser, users: Repo<User>, clock: Clock) -> HandlerResult<UserSummary, UserError> {
     let user = users.update(&command.user, |user| user.update(command.edit, clock.now())).await?;
-    Ok(UserCard::of(&user))
+    Ok(UserSummary::of(&user))
 }

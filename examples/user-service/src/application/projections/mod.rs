@@ -1,6 +1,6 @@
-//! What queries read: views, and how events change them.
-mod user_card;
+//! The read models, each with the projection that maintains it.
+mod user_summary;
 mod user_wallet;
 
-pub use user_card::UserCard;
+pub use user_summary::UserSummary;
 pub use user_wallet::UserWallet;

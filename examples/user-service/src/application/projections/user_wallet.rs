@@ -1,9 +1,9 @@
-//! Somebody's wallet: its state, so that what is left can be told for any time.
+//! The view of a person's wallet. It stores the state, from which the balance at any time can be computed.
 use crate::domain::user::{UserEvent, UserId, Wallet};
 use cqrs_core::{Change, View, projection};
 use serde::{Deserialize, Serialize};
 
-/// The wallet as the events made it.
+/// A person's wallet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, View)]
 #[view(name = "user-wallet", key = UserId)]
 pub struct UserWallet(pub Wallet);

@@ -1,13 +1,12 @@
-//! What is left in a wallet.
+//! The query for the balance of a person's wallet.
 use crate::{
     application::projections::UserWallet,
     domain::user::{Balance, UserId},
 };
-use cqrs_core::{Clock, Error, Never, Query, Result, Views, handler};
+use cqrs_core::{Clock, HandlerResult, Infallible, Query, Views, handler};
 
-/// Tells what is left, without holding any of it.
+/// Returns the balance of a person's wallet without reserving a token.
 #[derive(Debug, Clone, Query)]
-#[allow(missing_docs, reason = "the types say it")]
 pub struct CheckRemainingTokens {
     pub user: UserId,
 }
@@ -17,8 +16,7 @@ async fn check_remaining_tokens(
     query: CheckRemainingTokens,
     wallets: Views<UserWallet>,
     clock: Clock,
-) -> Result<Balance, Never> {
-    let found = wallets.get(&query.user).await?;
-    let UserWallet(wallet) = found.ok_or_else(|| Error::NotFound { kind: "user", id: query.user.to_string() })?;
+) -> HandlerResult<Balance, Infallible> {
+    let UserWallet(wallet) = wallets.get(&query.user).await?;
     Ok(wallet.balance(clock.now()))
 }

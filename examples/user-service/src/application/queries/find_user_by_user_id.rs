@@ -1,16 +1,17 @@
-//! Who somebody is.
-use crate::{application::projections::UserCard, domain::user::UserId};
-use cqrs_core::{Error, Never, Query, Result, Views, handler};
+//! The query for a person's profile.
+use crate::{application::projections::UserSummary, domain::user::UserId};
+use cqrs_core::{HandlerResult, Infallible, Query, Views, handler};
 
-/// Finds a person.
+/// Finds a person's profile.
 #[derive(Debug, Clone, Query)]
-#[allow(missing_docs, reason = "the types say it")]
 pub struct FindUserByUserId {
     pub user: UserId,
 }
 
 #[handler]
-async fn find_user_by_user_id(query: FindUserByUserId, cards: Views<UserCard>) -> Result<UserCard, Never> {
-    let card = cards.get(&query.user).await?;
-    card.ok_or_else(|| Error::NotFound { kind: "user", id: query.user.to_string() })
+async fn find_user_by_user_id(
+    query: FindUserByUserId,
+    users: Views<UserSummary>,
+) -> HandlerResult<UserSummary, Infallible> {
+    users.get(&query.user).await
 }

@@ -1,4 +1,4 @@
-//! What only reads: views, never aggregates.
+//! The queries. They read views, never aggregates.
 mod check_remaining_tokens;
 mod find_user_by_user_id;
 

@@ -1,18 +1,22 @@
-//! What others tell, and what is done about it.
+//! The subscribers to the counseling service's integration events.
 //!
-//! Both belong to one group, so that what concerns one person's wallet is done in the order in which it was told.
+//! Both belong to one consumer group, so that the events of one person's wallet are handled in the order of
+//! publication.
+mod consume_tokens;
 mod release_tokens;
-mod spend_tokens;
 
 use crate::domain::user::UserError;
 use cqrs_core::{BoxError, Error};
 
-/// What can never be done is done: it would hold up everything else that is told of this person.
-fn done(sent: Result<(), Error<UserError>>) -> Result<(), BoxError> {
+/// Treats a refusal that no retry can change as handled. A parked message would hold up all later events of this
+/// person.
+fn skip_permanent(sent: Result<(), Error<UserError>>) -> Result<(), BoxError> {
     match sent {
-        // Waiting would not bring them back; what lost them (a restored backup, say) is for people to see.
-        Err(error @ Error::NotFound { .. }) => tracing::warn!(%error, "nobody's tokens: ignored"),
-        // Somebody else was told the same and was faster.
+        // A retry cannot succeed. The log entry lets people find the cause, for example a restored backup.
+        Err(error @ Error::NotFound { .. }) => {
+            tracing::warn!(%error, "user: the event concerns an unknown person and is skipped; check for lost data")
+        }
+        // A concurrent delivery of the same event was faster.
         Err(Error::Exists { .. }) => (),
         sent => sent?,
     }

@@ -1,5 +1,5 @@
-//! An exchange got no reply.
-use super::done;
+//! Releases the token when an exchange got no reply.
+use super::skip_permanent;
 use crate::application::commands::ReleaseTokens;
 use contracts::v1::message::CounselReplyFailed;
 use cqrs_core::{BoxError, Bus, Recorded, subscriber};
@@ -7,5 +7,6 @@ use cqrs_core::{BoxError, Bus, Recorded, subscriber};
 #[subscriber(group = "user.token-accounting")]
 async fn release_tokens(event: Recorded<CounselReplyFailed>, bus: Bus) -> Result<(), BoxError> {
     let attempt = event.attempt.try_into()?;
-    done(bus.send(ReleaseTokens { user: event.user_id.parse()?, exchange: event.exchange_id.parse()?, attempt }).await)
+    let command = ReleaseTokens { user: event.user_id.parse()?, exchange: event.exchange_id.parse()?, attempt };
+    skip_permanent(bus.send(command).await)
 }

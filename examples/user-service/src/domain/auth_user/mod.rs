@@ -1,4 +1,4 @@
-//! Who holds a person's credentials: one to each person. So far only those who have none.
+//! A person's credentials, one set for each person. So far only people without a login exist.
 use super::user::UserId;
 use cqrs_core::{Aggregate, Event, Evolve, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ cqrs_core::id!(
     pub AuthUserId
 );
 
-/// The holder of a person's credentials.
+/// A person's credentials.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Aggregate)]
 #[aggregate(name = "auth-user", event = AuthUserEvent)]
 pub struct AuthUser {
@@ -21,46 +21,41 @@ pub struct AuthUser {
     created_at: Timestamp,
 }
 
-/// How a person proves who they are.
+/// The way in which a person logs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AuthChannel {
-    /// Not at all: known only by the session of the first visit.
+    /// No login: the person is known only by the session of the first visit.
     Unlinked,
 }
-/// What a person may do.
+/// The permissions of a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Authority {
-    /// What everybody may.
+    /// The permissions of every person.
     User,
 }
 
-/// What can happen to credentials.
+/// The events of credentials.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
 #[event(name = "auth-user", version = 1)]
 pub enum AuthUserEvent {
-    /// Somebody came who has none yet.
-    #[allow(missing_docs, reason = "the names say it")]
+    /// A person without a login was registered.
     Created { id: AuthUserId, user: UserId, at: Timestamp },
 }
 
 impl AuthUser {
-    /// Somebody comes for the first time.
+    /// Creates the credentials of a person without a login.
     pub fn unlinked(id: AuthUserId, user: UserId, now: Timestamp) -> AuthUserEvent {
         AuthUserEvent::Created { id, user, at: now }
     }
-    /// Whose credentials.
     pub fn user(&self) -> UserId {
         self.user
     }
-    /// How they prove who they are.
     pub fn channel(&self) -> AuthChannel {
         self.channel
     }
-    /// What they may do.
     pub fn authority(&self) -> Authority {
         self.authority
     }
-    /// When they came.
     pub fn created_at(&self) -> Timestamp {
         self.created_at
     }

@@ -1,20 +1,20 @@
-//! What somebody changes of themselves: each field stays, is cleared, or is set.
+//! A change of a profile: each field is kept, cleared or set.
 use super::{Birthday, Gender, ImageUrl, Introduction, Mbti, Nickname, PhoneNumber, Profile, UserError};
 use serde::{Deserialize, Serialize};
 
-/// What happens to a field that need not be told.
+/// The change of an optional field.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Edit<T> {
-    /// It stays as it is.
+    /// The field keeps its value.
     #[default]
     Keep,
-    /// It is told no more.
+    /// The field becomes empty.
     Clear,
-    /// It becomes this.
+    /// The field gets a new value.
     Set(T),
 }
 impl<T: Clone> Edit<T> {
-    /// Absent keeps, an empty text clears, anything else is parsed.
+    /// Converts a request field: an absent text keeps the value, an empty text clears it, any other text is parsed.
     pub fn of(text: Option<&str>, parse: impl FnOnce(&str) -> Result<T, UserError>) -> Result<Self, UserError> {
         match text {
             None => Ok(Edit::Keep),
@@ -31,24 +31,22 @@ impl<T: Clone> Edit<T> {
     }
 }
 
-/// What somebody changes of themselves.
+/// A change of a profile.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserEdit {
-    /// Another name; nobody can be without one.
+    /// The new nickname, if any. A nickname cannot be cleared.
     pub nickname: Option<Nickname>,
-    /// The rest.
     pub profile: ProfileEdit,
 }
 impl UserEdit {
-    /// Whether nothing is asked for.
+    /// Returns whether no field is changed.
     pub fn is_empty(&self) -> bool {
         *self == UserEdit::default()
     }
 }
 
-/// The fields of a [`Profile`].
+/// The changes of the fields of a [`Profile`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "Profile's fields, and its words")]
 pub struct ProfileEdit {
     pub image: Edit<ImageUrl>,
     pub phone_number: Edit<PhoneNumber>,

@@ -1,45 +1,45 @@
-//! What a person may not.
+//! The domain errors of a person.
 use super::{nickname, profile};
 use cqrs_core::DomainError;
 
-/// Why something about a person was refused.
+/// A refusal of a person.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, DomainError)]
 pub enum UserError {
-    /// An update without a single field.
+    /// The update changes no field.
     #[error("at least one field to change")]
     #[kind(invalid)]
     NothingToUpdate,
-    /// Not a nickname.
+    /// The nickname is invalid.
     #[error("1 to {max} characters, none of them a control character", max = nickname::LONGEST)]
     #[kind(invalid)]
     #[field("nickname")]
     Nickname,
-    /// Not the URL of a picture.
+    /// The URL of the picture is invalid.
     #[error("a URL of at most {max} characters, without spaces", max = profile::LONGEST_URL)]
     #[kind(invalid)]
     #[field("profile_image")]
     ProfileImage,
-    /// Not a Korean mobile number.
+    /// The phone number is not a Korean mobile number.
     #[error("a Korean mobile number, as in 010-1234-5678")]
     #[kind(invalid)]
     #[field("phone_number")]
     PhoneNumber,
-    /// Not a date.
+    /// The birthday is not a date.
     #[error("a date, as in 1990-01-31")]
     #[kind(invalid)]
     #[field("birthday")]
     Birthday,
-    /// Too much said of oneself.
+    /// The introduction is too long.
     #[error("at most {max} characters", max = profile::LONGEST_INTRODUCTION)]
     #[kind(invalid)]
     #[field("introduction")]
     Introduction,
-    /// Not one of the sixteen.
+    /// The type is not one of the sixteen Myers-Briggs types.
     #[error("a Myers-Briggs type, as in INFP")]
     #[kind(invalid)]
     #[field("mbti")]
     Mbti,
-    /// Nothing left to hold.
+    /// The wallet has no token left to hold.
     #[error("no message tokens are left")]
     #[kind(exhausted)]
     NoRemainingTokens,

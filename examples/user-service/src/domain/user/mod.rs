@@ -1,4 +1,4 @@
-//! A person in the app, with a wallet of message tokens. Exists from the first visit on, before any login.
+//! A person with a wallet of message tokens. A person exists from the first visit on, before any login.
 mod edit;
 mod error;
 mod event;
@@ -23,7 +23,7 @@ cqrs_core::id!(
     pub UserId
 );
 cqrs_core::id!(
-    /// Identifies an exchange: a person's message and its reply. It is what a token is held for and spent on.
+    /// Identifies an exchange: a person's message and its reply. A token is held and consumed for an exchange.
     pub ExchangeId
 );
 
@@ -42,11 +42,11 @@ pub struct User {
 }
 
 impl User {
-    /// Somebody comes for the first time.
+    /// Registers a person on the first visit.
     pub fn register(id: UserId, nickname: Nickname, now: Timestamp) -> UserEvent {
         UserEvent::Registered { id, nickname, allowance: Allowance::ANONYMOUS, at: now }
     }
-    /// They say who they are. What is the same already is no event.
+    /// Changes the profile. An edit that changes nothing produces no event.
     pub fn update(&self, edit: UserEdit, now: Timestamp) -> Result<Option<UserEvent>, UserError> {
         if edit.is_empty() {
             return Err(UserError::NothingToUpdate);
@@ -56,40 +56,36 @@ impl User {
         let changed = nickname != self.nickname || profile != self.profile;
         Ok(changed.then_some(UserEvent::Updated { id: self.id, nickname, profile, at: now }))
     }
-    /// Holds a token for an exchange. Nothing happens when it is held already, or spent.
+    /// Holds a token for an exchange. Produces no event when a token is held or consumed for it already.
     pub fn reserve(&self, exchange: ExchangeId, now: Timestamp) -> Result<Option<UserEvent>, UserError> {
         let attempt = self.wallet.reserve(exchange, now)?;
         Ok(attempt.map(|attempt| UserEvent::TokensReserved { id: self.id, exchange, attempt, at: now }))
     }
-    /// Gives back what was held for an exchange, unless a newer attempt holds it by now.
+    /// Releases the token that is held for an exchange, unless a newer attempt holds it.
     pub fn release(&self, exchange: ExchangeId, attempt: u32, now: Timestamp) -> Option<UserEvent> {
         let held = self.wallet.release(exchange, attempt, now)?;
         Some(UserEvent::TokensReleased { id: self.id, exchange, attempt: held, at: now })
     }
-    /// An exchange is complete: it costs one token, held or not.
-    pub fn spend(&self, exchange: ExchangeId, now: Timestamp) -> Option<UserEvent> {
-        let left = self.wallet.spend(exchange, now)?;
-        let Balance { remaining, max, .. } = left;
-        Some(UserEvent::TokensSpent { id: self.id, exchange, remaining, max, at: now })
+    /// Consumes one token for a complete exchange, held or not.
+    pub fn consume(&self, exchange: ExchangeId, now: Timestamp) -> Option<UserEvent> {
+        let Balance { remaining, max, .. } = self.wallet.consume(exchange, now)?;
+        Some(UserEvent::TokensConsumed { id: self.id, exchange, remaining, max, at: now })
     }
 
-    /// What others call them.
     pub fn nickname(&self) -> &Nickname {
         &self.nickname
     }
-    /// What they tell of themselves.
     pub fn profile(&self) -> &Profile {
         &self.profile
     }
-    /// Their message tokens.
     pub fn wallet(&self) -> &Wallet {
         &self.wallet
     }
-    /// When they came.
+    /// Returns the time of the first visit.
     pub fn created_at(&self) -> Timestamp {
         self.created_at
     }
-    /// When they last said who they are.
+    /// Returns the time of the last profile change.
     pub fn updated_at(&self) -> Timestamp {
         self.updated_at
     }

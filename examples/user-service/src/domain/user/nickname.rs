@@ -1,11 +1,11 @@
-//! What others call a person: unique, chosen or made up.
+//! A person's unique nickname, chosen or generated.
 use super::UserError;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 pub(super) const LONGEST: usize = 20;
 
-/// A nickname: 1 to 20 characters, spaces around it cut off. No two people share one.
+/// A nickname of 1 to 20 characters without surrounding spaces. Nicknames are unique.
 ///
 /// ```
 /// use user_service::domain::user::Nickname;
@@ -15,13 +15,13 @@ pub(super) const LONGEST: usize = 20;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Nickname(String);
 impl Nickname {
-    /// What somebody typed.
+    /// Trims and validates a nickname.
     pub fn parse(text: &str) -> Result<Self, UserError> {
         let text = text.trim();
         let fits = (1..=LONGEST).contains(&text.chars().count()) && !text.contains(char::is_control);
         fits.then(|| Nickname(text.to_owned())).ok_or(UserError::Nickname)
     }
-    /// One for somebody who has not chosen yet; the same seed makes the same one.
+    /// Generates a nickname; the same seed gives the same nickname.
     pub fn generated(seed: u32) -> Self {
         let (seed, number) = (seed / 10_000, seed % 10_000);
         let (animal, adjective) = (seed as usize % ANIMALS.len(), seed as usize / ANIMALS.len() % ADJECTIVES.len());

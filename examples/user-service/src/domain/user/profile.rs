@@ -1,4 +1,4 @@
-//! What a person tells of themselves: parsed once and then true.
+//! A person's profile. Its values are validated when they are parsed.
 use super::UserError;
 use cqrs_core::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -7,9 +7,8 @@ use std::fmt;
 pub(super) const LONGEST_URL: usize = 2048;
 pub(super) const LONGEST_INTRODUCTION: usize = 500;
 
-/// What a person tells of themselves; `None` is not told.
+/// A person's profile; an absent field is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "the types say it")]
 pub struct Profile {
     pub image: Option<ImageUrl>,
     pub phone_number: Option<PhoneNumber>,
@@ -21,23 +20,22 @@ pub struct Profile {
 
 /// A person's gender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "the names say it")]
 pub enum Gender {
     Male,
     Female,
 }
 
-/// A text that was parsed: its doc, its name, its error, and what of a typed text is kept, if it is one.
+/// Defines a validated text: its doc comment, its name, its error, and the function that normalises a valid text.
 macro_rules! text {
-    ($(#[$doc:meta])* $name:ident, $error:ident, $kept:expr) => {
+    ($(#[$doc:meta])* $name:ident, $error:ident, $normalise:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         pub struct $name(String);
         impl $name {
-            /// What somebody typed.
+            /// Validates and normalises a text.
             pub fn parse(text: &str) -> Result<Self, UserError> {
-                let kept: fn(&str) -> Option<String> = $kept;
-                kept(text).map($name).ok_or(UserError::$error)
+                let normalise: fn(&str) -> Option<String> = $normalise;
+                normalise(text).map($name).ok_or(UserError::$error)
             }
         }
         impl fmt::Display for $name {
@@ -49,14 +47,14 @@ macro_rules! text {
 }
 
 text!(
-    /// Where a person's picture is.
+    /// The URL of a person's picture.
     ImageUrl, ProfileImage, |text| {
-        let odd = |c: char| c.is_whitespace() || c.is_control();
-        (text.chars().count() <= LONGEST_URL && !text.contains(odd)).then(|| text.to_owned())
+        let forbidden = |c: char| c.is_whitespace() || c.is_control();
+        (text.chars().count() <= LONGEST_URL && !text.contains(forbidden)).then(|| text.to_owned())
     }
 );
 text!(
-    /// A Korean mobile number: 010, 011, 016 to 019, then seven or eight digits. Hyphens do not matter and are not kept.
+    /// A Korean mobile number: 010, 011, 016 to 019, then seven or eight digits. Hyphens are removed.
     PhoneNumber, PhoneNumber, |text| {
         let number: String = text.chars().filter(|c| *c != '-').collect();
         let fits = matches!(number.len(), 10 | 11) && number.bytes().all(|byte| byte.is_ascii_digit());
@@ -67,12 +65,12 @@ text!(
     /// The day a person was born, `YYYY-MM-DD`.
     Birthday, Birthday, |text| {
         let day: Timestamp = format!("{text}T00:00:00Z").parse().ok()?;
-        // The same again, or it was another way to write it.
+        // A date that formats to another text was written in another way.
         (day.format("%Y-%m-%d").to_string() == text).then(|| text.to_owned())
     }
 );
 text!(
-    /// A few words of oneself: at most 500 characters.
+    /// A person's introduction of at most 500 characters.
     Introduction, Introduction, |text| (text.chars().count() <= LONGEST_INTRODUCTION).then(|| text.to_owned())
 );
 text!(

@@ -1,4 +1,4 @@
-//! Who somebody is: given, when, then; and what is parsed.
+//! Tests of profile changes (given, when, then) and of parsing.
 use super::{
     Birthday, Edit, ExchangeId, ImageUrl, Introduction, Mbti, Nickname, PhoneNumber, Profile, ProfileEdit, User,
     UserEdit, UserError, UserEvent, UserId,
@@ -6,7 +6,7 @@ use super::{
 use cqrs_core::{Timestamp, testing::given};
 use std::time::Duration;
 
-/// Half past noon on some day, and this many seconds.
+/// A fixed time at 12:30, plus a number of seconds.
 pub(super) fn at(seconds: u64) -> Timestamp {
     let noon: Timestamp = "2026-03-01T12:30:00Z".parse().unwrap();
     noon + Duration::from_secs(seconds)
@@ -33,36 +33,36 @@ fn updated(mbti: Option<Mbti>) -> UserEvent {
 }
 
 #[test]
-fn what_is_told_is_kept() {
+fn a_set_field_is_stored() {
     given::<User>([registered()])
         .when(|user| user.update(mbti(Edit::Set(infp())), at(1)))
         .then([updated(Some(infp()))]);
 }
 #[test]
-fn what_is_cleared_is_gone() {
+fn a_cleared_field_is_removed() {
     given::<User>([registered(), updated(Some(infp()))])
         .when(|user| user.update(mbti(Edit::Clear), at(1)))
         .then([updated(None)]);
 }
 #[test]
-fn what_is_the_same_is_no_event() {
+fn an_unchanged_field_produces_no_event() {
     let same = UserEdit { nickname: Some(Nickname::parse("kim").unwrap()), ..UserEdit::default() };
     given::<User>([registered()]).when(|user| user.update(same, at(1))).then([]);
 }
 #[test]
-fn an_update_changes_something() {
+fn an_update_without_fields_is_refused() {
     given::<User>([registered()])
         .when(|user| user.update(UserEdit::default(), at(1)))
         .then_rejected(UserError::NothingToUpdate);
 }
 #[test]
-fn an_edit_survives_being_stored() {
+fn an_edit_round_trips_through_json() {
     let edit = mbti(Edit::Clear);
     assert_eq!(edit, serde_json::from_slice(&serde_json::to_vec(&edit).unwrap()).unwrap());
 }
 
 #[test]
-fn a_phone_number_is_korean_and_mobile() {
+fn a_phone_number_must_be_korean_and_mobile() {
     for good in ["010-1234-5678", "01012345678", "011-123-4567", "0191234567"] {
         assert_eq!(PhoneNumber::parse(good).unwrap().to_string(), good.replace('-', ""));
     }
@@ -79,7 +79,7 @@ fn a_phone_number_is_korean_and_mobile() {
     }
 }
 #[test]
-fn a_birthday_is_a_day() {
+fn a_birthday_must_be_a_date() {
     assert_eq!(Birthday::parse("2000-02-29").unwrap().to_string(), "2000-02-29");
     for bad in ["2001-02-29", "2000-13-01", "2000-1-1", "20000101", "2000-01-01T00:00:00Z", "yesterday", "+02000-01-01"]
     {
@@ -87,18 +87,18 @@ fn a_birthday_is_a_day() {
     }
 }
 #[test]
-fn texts_have_an_end() {
+fn texts_over_their_limit_or_format_are_refused() {
     assert!(Introduction::parse(&"가".repeat(500)).is_ok());
     assert_eq!(Introduction::parse(&"가".repeat(501)), Err(UserError::Introduction));
     assert!(ImageUrl::parse("https://example.com/a.png").is_ok());
     assert_eq!(ImageUrl::parse("https://example.com/a b"), Err(UserError::ProfileImage));
     assert_eq!(Nickname::parse(&"가".repeat(21)), Err(UserError::Nickname));
     assert_eq!(Nickname::parse("a\nb"), Err(UserError::Nickname));
-    assert!(["ISTP", "ENFJ"].iter().all(|it| Mbti::parse(it).is_ok()));
-    assert!(["istp", "IST", "ISTPP", "XSTP"].iter().all(|it| Mbti::parse(it) == Err(UserError::Mbti)));
+    assert!(["ISTP", "ENFJ"].iter().all(|text| Mbti::parse(text).is_ok()));
+    assert!(["istp", "IST", "ISTPP", "XSTP"].iter().all(|text| Mbti::parse(text) == Err(UserError::Mbti)));
 }
 #[test]
-fn every_made_up_nickname_is_one() {
+fn every_generated_nickname_is_valid() {
     let seeds = (0..2000).map(|step: u32| step.wrapping_mul(2_147_483_659)).chain([0, u32::MAX]);
     for name in seeds.map(Nickname::generated) {
         assert_eq!(Nickname::parse(&name.to_string()).unwrap(), name);

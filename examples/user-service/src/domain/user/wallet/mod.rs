@@ -1,4 +1,4 @@
-//! The wallet's rule: what is left is a pure function of what happened and of the time.
+//! The wallet of message tokens. Its balance is a pure function of the events and the time.
 #[cfg(test)]
 mod tests;
 
@@ -7,34 +7,36 @@ use cqrs_core::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// How long a token is held: longer than anybody waits for a reply.
+/// The time for which a token is held. It is longer than any reply takes.
 pub const HOLD: Duration = Duration::from_secs(60);
-/// How long an exchange is remembered: what is told of it later than this was lost for a day.
+/// The time for which the wallet remembers an exchange. Only events that are delayed by more than a day come later.
 pub const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
-/// How many are remembered beside those that hold a token, so that nobody can make a wallet grow.
+/// The number of remembered exchanges besides those that hold a token. The limit keeps a wallet small.
 pub const REMEMBERED_MOST: usize = 64;
 
-/// How much a person may ask, and how often that begins anew.
+/// The size of a wallet and the interval of its reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Allowance {
-    /// What a full wallet has.
+    /// The number of tokens in a full wallet.
     pub max: u32,
-    /// When it is full again.
+    /// The interval after which the wallet is full again.
     pub interval: ResetInterval,
 }
 impl Allowance {
-    /// What everybody gets on the first visit.
+    /// The allowance of a person without a login.
     pub const ANONYMOUS: Allowance = Allowance { max: 7, interval: ResetInterval::SixHours };
 }
 
-/// Message tokens: one pays for one exchange.
+/// A wallet of message tokens; an exchange consumes one token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wallet {
     allowance: Allowance,
-    /// Since the last reset. A reply that came after its hold was over is counted too, so this may exceed the allowance.
-    spent: u32,
+    /// The number of tokens consumed since the last reset. A reply that arrives after its hold has expired counts too,
+    /// so
+    /// the number may exceed the allowance.
+    consumed: u32,
     last_reset: Timestamp,
-    /// The oldest first.
+    /// Oldest first.
     exchanges: Vec<Exchange>,
 }
 
@@ -42,17 +44,17 @@ pub struct Wallet {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Exchange {
     id: ExchangeId,
-    /// Which hold of it this is, from 1.
+    /// The number of the hold, from 1.
     attempt: u32,
     state: State,
-    /// Since when.
+    /// The time of the last change of `state`.
     at: Timestamp,
 }
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum State {
     Held,
     Released,
-    Spent,
+    Consumed,
 }
 impl Exchange {
     fn held_until(&self, now: Timestamp) -> Option<Timestamp> {
@@ -61,18 +63,18 @@ impl Exchange {
     }
 }
 
-/// When a wallet is full again.
+/// The interval after which a wallet is full again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ResetInterval {
-    /// When the next day begins, in UTC.
+    /// At the beginning of the next day in UTC.
     Daily,
-    /// When the next hour begins.
+    /// At the beginning of the next hour.
     Hourly,
-    /// Six hours after the last time.
+    /// Six hours after the last reset.
     SixHours,
 }
 impl ResetInterval {
-    /// The first reset after this one.
+    /// Returns the time of the first reset after `last`.
     pub fn after(self, last: Timestamp) -> Timestamp {
         let boundary = |every: i64| {
             let next = (last.timestamp().div_euclid(every) + 1) * every;
@@ -86,67 +88,69 @@ impl ResetInterval {
     }
 }
 
-/// What a wallet shows at some time.
+/// The balance of a wallet at a point in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Balance {
-    /// What may still be held.
+    /// The number of tokens that may still be held.
     pub remaining: u32,
-    /// What a full wallet has.
+    /// The number of tokens in a full wallet.
     pub max: u32,
-    /// When the last hold ends; `None` when nothing is held.
+    /// The time at which the last hold expires; `None` when no token is held.
     pub held_until: Option<Timestamp>,
-    /// When it is full again; `None` when nothing is spent.
+    /// The time at which the wallet is full again; `None` when no token is consumed.
     pub resets_at: Option<Timestamp>,
 }
 
 impl Wallet {
-    /// A full one.
+    /// Creates a full wallet.
     pub fn new(allowance: Allowance, now: Timestamp) -> Self {
-        Wallet { allowance, spent: 0, last_reset: now, exchanges: Vec::new() }
+        Wallet { allowance, consumed: 0, last_reset: now, exchanges: Vec::new() }
     }
 
-    /// What it shows now.
+    /// Returns the balance at this time.
     pub fn balance(&self, now: Timestamp) -> Balance {
-        let held = || self.exchanges.iter().filter_map(|it| it.held_until(now));
-        let spent = if self.is_due(now) { 0 } else { self.spent };
+        let held = || self.exchanges.iter().filter_map(|exchange| exchange.held_until(now));
+        let consumed = if self.is_due(now) { 0 } else { self.consumed };
         Balance {
-            remaining: self.allowance.max.saturating_sub(spent).saturating_sub(held().count() as u32),
+            remaining: self.allowance.max.saturating_sub(consumed).saturating_sub(held().count() as u32),
             max: self.allowance.max,
             held_until: held().max(),
-            resets_at: (spent > 0).then(|| self.allowance.interval.after(self.last_reset)),
+            resets_at: (consumed > 0).then(|| self.allowance.interval.after(self.last_reset)),
         }
     }
-    /// Which attempt holds a token for this exchange, if one does.
+    /// Returns the number of the attempt that holds a token for this exchange, if any.
     pub fn holds(&self, id: ExchangeId, now: Timestamp) -> Option<u32> {
-        self.find(id).filter(|it| it.held_until(now).is_some()).map(|it| it.attempt)
+        self.find(id).filter(|exchange| exchange.held_until(now).is_some()).map(|exchange| exchange.attempt)
     }
 
-    /// The attempt that is to hold a token, or `None` when one does or it is spent.
+    /// Returns the number of the new attempt, or `None` when a token is held or consumed for the exchange already.
     pub(super) fn reserve(&self, id: ExchangeId, now: Timestamp) -> Result<Option<u32>, UserError> {
         let known = self.find(id);
-        if self.holds(id, now).is_some() || known.is_some_and(|it| it.state == State::Spent) {
+        if self.holds(id, now).is_some() || known.is_some_and(|exchange| exchange.state == State::Consumed) {
             return Ok(None);
         }
         if self.balance(now).remaining == 0 {
             return Err(UserError::NoRemainingTokens);
         }
-        Ok(Some(known.map_or(0, |it| it.attempt) + 1))
+        Ok(Some(known.map_or(0, |exchange| exchange.attempt) + 1))
     }
-    /// The attempt that holds no more, or `None` when none does, or a newer one.
+    /// Returns the number of the released attempt, or `None` when no attempt or a newer one holds a token.
     pub(super) fn release(&self, id: ExchangeId, attempt: u32, now: Timestamp) -> Option<u32> {
         self.holds(id, now).filter(|held| *held <= attempt)
     }
-    /// What is left when it is spent, or `None` when it is spent already. It costs one, held or not: the reply was given.
-    pub(super) fn spend(&self, id: ExchangeId, now: Timestamp) -> Option<Balance> {
-        if self.find(id).is_some_and(|it| it.state == State::Spent) {
+    /// Returns the balance after a token is consumed, or `None` when it is consumed already. A token that is not held
+    /// is
+    /// consumed as well, because the reply was given.
+    pub(super) fn consume(&self, id: ExchangeId, now: Timestamp) -> Option<Balance> {
+        if self.find(id).is_some_and(|exchange| exchange.state == State::Consumed) {
             return None;
         }
         let mut after = self.clone();
-        after.spent_on(id, now);
+        after.record_consumed(id, now);
         Some(after.balance(now))
     }
 
-    /// The only way it changes, here and in the view of it.
+    /// Applies an event; both the aggregate and the view change only through it.
     pub fn apply(&mut self, event: &UserEvent) {
         match event {
             UserEvent::Registered { .. } | UserEvent::Updated { .. } => (),
@@ -156,32 +160,32 @@ impl Wallet {
             UserEvent::TokensReleased { exchange, attempt, at, .. } => {
                 self.note(*exchange, *attempt, State::Released, *at);
             }
-            UserEvent::TokensSpent { exchange, at, .. } => self.spent_on(*exchange, *at),
+            UserEvent::TokensConsumed { exchange, at, .. } => self.record_consumed(*exchange, *at),
         }
     }
 
-    fn spent_on(&mut self, id: ExchangeId, at: Timestamp) {
-        let attempt = self.find(id).map_or(0, |it| it.attempt);
-        self.note(id, attempt, State::Spent, at);
-        self.spent += 1;
+    fn record_consumed(&mut self, id: ExchangeId, at: Timestamp) {
+        let attempt = self.find(id).map_or(0, |exchange| exchange.attempt);
+        self.note(id, attempt, State::Consumed, at);
+        self.consumed += 1;
     }
-    /// Lets the time pass first: what is due is reset, what is old is forgotten.
+    /// Records the state of an exchange, after a due reset and after dropping old exchanges.
     fn note(&mut self, id: ExchangeId, attempt: u32, state: State, at: Timestamp) {
         if self.is_due(at) {
-            (self.spent, self.last_reset) = (0, at);
+            (self.consumed, self.last_reset) = (0, at);
         }
-        self.exchanges.retain(|it| it.id != id && it.at + REMEMBERED > at);
-        let held = self.exchanges.iter().filter(|it| it.held_until(at).is_some()).count();
+        self.exchanges.retain(|exchange| exchange.id != id && exchange.at + REMEMBERED > at);
+        let held = self.exchanges.iter().filter(|exchange| exchange.held_until(at).is_some()).count();
         let mut too_many = (self.exchanges.len() - held).saturating_sub(REMEMBERED_MOST);
-        self.exchanges.retain(|it| {
-            let forget = too_many > 0 && it.held_until(at).is_none();
-            too_many -= usize::from(forget);
-            !forget
+        self.exchanges.retain(|exchange| {
+            let dropped = too_many > 0 && exchange.held_until(at).is_none();
+            too_many -= usize::from(dropped);
+            !dropped
         });
         self.exchanges.push(Exchange { id, attempt, state, at });
     }
     fn find(&self, id: ExchangeId) -> Option<&Exchange> {
-        self.exchanges.iter().find(|it| it.id == id)
+        self.exchanges.iter().find(|exchange| exchange.id == id)
     }
     fn is_due(&self, now: Timestamp) -> bool {
         now >= self.allowance.interval.after(self.last_reset)

@@ -1,4 +1,4 @@
-//! The wallet: given, when, then; and what holds in whatever order things happen.
+//! Tests of the wallet: given, when, then; and properties that hold for any order of events.
 use super::{Allowance, HOLD, REMEMBERED, REMEMBERED_MOST, ResetInterval, Wallet};
 use crate::domain::user::{
     User, UserError, UserEvent,
@@ -13,10 +13,10 @@ fn reserved(number: u8, attempt: u32, seconds: u64) -> UserEvent {
 fn released(number: u8, attempt: u32, seconds: u64) -> UserEvent {
     UserEvent::TokensReleased { id: kim(), exchange: exchange(number), attempt, at: at(seconds) }
 }
-fn spent(number: u8, remaining: u32, seconds: u64) -> UserEvent {
-    UserEvent::TokensSpent { id: kim(), exchange: exchange(number), remaining, max: 7, at: at(seconds) }
+fn consumed(number: u8, remaining: u32, seconds: u64) -> UserEvent {
+    UserEvent::TokensConsumed { id: kim(), exchange: exchange(number), remaining, max: 7, at: at(seconds) }
 }
-/// What kim's wallet shows after this.
+/// Returns the balance of Kim's wallet after these events.
 fn remaining(events: &[UserEvent], seconds: u64) -> u32 {
     replay::<User, _>(events).unwrap().wallet().balance(at(seconds)).remaining
 }
@@ -28,16 +28,16 @@ fn all_held() -> Vec<UserEvent> {
 }
 
 #[test]
-fn a_hold_is_one_less_for_others() {
+fn a_hold_reduces_the_balance() {
     given::<User>([registered()]).when(|user| user.reserve(exchange(1), at(0))).then([reserved(1, 1, 0)]);
     assert_eq!(remaining(&[registered(), reserved(1, 1, 0)], 0), 6);
 }
 #[test]
-fn what_is_held_is_not_held_again() {
+fn a_repeated_reservation_changes_nothing() {
     given::<User>([registered(), reserved(1, 1, 0)]).when(|user| user.reserve(exchange(1), at(59))).then([]);
 }
 #[test]
-fn nothing_left_is_refused_but_not_to_those_who_hold() {
+fn an_empty_wallet_refuses_a_new_exchange_but_not_a_held_one() {
     given::<User>(all_held()).when(|user| user.reserve(exchange(8), at(1))).then_rejected(UserError::NoRemainingTokens);
     given::<User>(all_held()).when(|user| user.reserve(exchange(3), at(1))).then([]);
 }
@@ -48,13 +48,13 @@ fn a_hold_ends_after_a_minute() {
     given::<User>(all_held()).when(|user| user.reserve(exchange(1), at(60))).then([reserved(1, 2, 60)]);
 }
 #[test]
-fn what_was_released_is_held_again() {
+fn a_released_token_can_be_held_again() {
     let past = [registered(), reserved(1, 1, 0), released(1, 1, 5)];
     assert_eq!(remaining(&past, 5), 7);
     given::<User>(past).when(|user| user.reserve(exchange(1), at(6))).then([reserved(1, 2, 6)]);
 }
 #[test]
-fn a_late_release_does_not_touch_a_newer_hold() {
+fn a_late_release_does_not_affect_a_newer_hold() {
     let past = [registered(), reserved(1, 1, 0), reserved(1, 2, 60)];
     given::<User>(past.clone()).when(|user| Ok::<_, UserError>(user.release(exchange(1), 1, at(61)))).then([]);
     given::<User>(past)
@@ -66,50 +66,51 @@ fn only_a_hold_can_be_released() {
     let release = |user: &User| Ok::<_, UserError>(user.release(exchange(1), 9, at(61)));
     given::<User>([registered()]).when(release).then([]);
     given::<User>([registered(), reserved(1, 1, 0)]).when(release).then([]);
-    given::<User>([registered(), reserved(1, 1, 60), spent(1, 6, 60)]).when(release).then([]);
+    given::<User>([registered(), reserved(1, 1, 60), consumed(1, 6, 60)]).when(release).then([]);
 }
 #[test]
-fn a_spent_hold_costs_one() {
+fn a_held_token_is_consumed_once() {
     let past = [registered(), reserved(1, 1, 0)];
-    given::<User>(past).when(|user| Ok::<_, UserError>(user.spend(exchange(1), at(20)))).then([spent(1, 6, 20)]);
-    assert_eq!(remaining(&[registered(), reserved(1, 1, 0), spent(1, 6, 20)], 3600), 6);
+    given::<User>(past).when(|user| Ok::<_, UserError>(user.consume(exchange(1), at(20)))).then([consumed(1, 6, 20)]);
+    assert_eq!(remaining(&[registered(), reserved(1, 1, 0), consumed(1, 6, 20)], 3600), 6);
 }
 #[test]
-fn a_reply_costs_one_even_when_nothing_is_held() {
+fn a_reply_consumes_a_token_that_is_not_held() {
     given::<User>([registered()])
-        .when(|user| Ok::<_, UserError>(user.spend(exchange(1), at(0))))
-        .then([spent(1, 6, 0)]);
-    // Too late for its hold, and others took the rest: nothing is left, and not less than nothing.
+        .when(|user| Ok::<_, UserError>(user.consume(exchange(1), at(0))))
+        .then([consumed(1, 6, 0)]);
+    // The reply came after its hold had expired and others had taken the rest: the balance is zero, not negative.
     let late: Vec<_> =
-        all_held().into_iter().chain((1..=7).map(|it| spent(it, 0, 1))).chain([spent(8, 0, 2)]).collect();
+        all_held().into_iter().chain((1..=7).map(|number| consumed(number, 0, 1))).chain([consumed(8, 0, 2)]).collect();
     assert_eq!(remaining(&late, 3), 0);
 }
 #[test]
-fn what_is_spent_is_neither_spent_nor_held_again() {
-    let past = [registered(), reserved(1, 1, 0), spent(1, 6, 1)];
-    given::<User>(past.clone()).when(|user| Ok::<_, UserError>(user.spend(exchange(1), at(2)))).then([]);
+fn a_consumed_exchange_is_neither_consumed_nor_held_again() {
+    let past = [registered(), reserved(1, 1, 0), consumed(1, 6, 1)];
+    given::<User>(past.clone()).when(|user| Ok::<_, UserError>(user.consume(exchange(1), at(2)))).then([]);
     given::<User>(past).when(|user| user.reserve(exchange(1), at(90))).then([]);
 }
 #[test]
-fn six_hours_after_the_last_reset_it_is_full_again() {
-    let past: Vec<_> = [registered()].into_iter().chain((1..=7).map(|it| spent(it, 7 - u32::from(it), 10))).collect();
+fn the_wallet_is_full_again_six_hours_after_the_last_reset() {
+    let past: Vec<_> =
+        [registered()].into_iter().chain((1..=7).map(|number| consumed(number, 7 - u32::from(number), 10))).collect();
     assert_eq!((remaining(&past, SIX_HOURS - 1), remaining(&past, SIX_HOURS)), (0, 7));
     given::<User>(past).when(|user| user.reserve(exchange(9), at(SIX_HOURS))).then([reserved(9, 1, SIX_HOURS)]);
 }
 #[test]
-fn a_reset_leaves_what_is_held() {
-    let past = [registered(), spent(1, 6, 0), reserved(2, 1, SIX_HOURS - 10)];
+fn a_reset_keeps_held_tokens() {
+    let past = [registered(), consumed(1, 6, 0), reserved(2, 1, SIX_HOURS - 10)];
     assert_eq!(remaining(&past, SIX_HOURS), 6);
 }
 #[test]
-fn the_next_six_hours_begin_with_what_happens_next() {
-    let past = [registered(), spent(1, 6, 0), spent(2, 6, SIX_HOURS + 100)];
+fn the_next_interval_starts_with_the_next_event() {
+    let past = [registered(), consumed(1, 6, 0), consumed(2, 6, SIX_HOURS + 100)];
     let user = replay::<User, _>(&past).unwrap();
     assert_eq!(user.wallet().balance(at(SIX_HOURS + 200)).resets_at, Some(at(2 * SIX_HOURS + 100)));
     assert_eq!(remaining(&past, 2 * SIX_HOURS + 99), 6);
 }
 #[test]
-fn hours_and_days_begin_where_the_calendar_says() {
+fn hourly_and_daily_resets_follow_the_calendar() {
     let next = |interval: ResetInterval| interval.after(at(0)).to_rfc3339();
     assert_eq!(next(ResetInterval::Hourly), "2026-03-01T13:00:00+00:00");
     assert_eq!(next(ResetInterval::Daily), "2026-03-02T00:00:00+00:00");
@@ -118,15 +119,15 @@ fn hours_and_days_begin_where_the_calendar_says() {
     assert_eq!(ResetInterval::Daily.after(midnight).to_rfc3339(), "2026-03-02T00:00:00+00:00");
 }
 #[test]
-fn a_full_wallet_has_nothing_to_wait_for() {
+fn a_full_wallet_has_no_reset_time() {
     let wallet = Wallet::new(Allowance::ANONYMOUS, at(0));
     let balance = wallet.balance(at(0));
     assert_eq!((balance.remaining, balance.held_until, balance.resets_at), (7, None, None));
 }
 #[test]
-fn what_is_old_is_forgotten() {
+fn old_exchanges_are_dropped() {
     let day = REMEMBERED.as_secs();
-    let past = [registered(), spent(1, 6, 0), reserved(2, 1, day)];
+    let past = [registered(), consumed(1, 6, 0), reserved(2, 1, day)];
     let user = replay::<User, _>(&past).unwrap();
     let stored = serde_json::to_string(user.wallet()).unwrap();
     assert!(!stored.contains(&exchange(1).to_string()) && stored.contains(&exchange(2).to_string()));
@@ -138,7 +139,7 @@ fn what_is_old_is_forgotten() {
 enum Step {
     Reserve(u8),
     Release(u8, u32),
-    Spend(u8),
+    Consume(u8),
     Wait(u64),
 }
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -146,7 +147,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => id.clone().prop_map(Step::Reserve),
         2 => (id.clone(), 1u32..4).prop_map(|(id, attempt)| Step::Release(id, attempt)),
-        2 => id.prop_map(Step::Spend),
+        2 => id.prop_map(Step::Consume),
         1 => (0u64..100).prop_map(Step::Wait),
         1 => (0u64..30_000).prop_map(Step::Wait),
     ];
@@ -157,23 +158,23 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn a_wallet_keeps_its_promises(steps in steps()) {
+    fn the_balance_follows_the_rules_for_any_order_of_events(steps in steps()) {
         let first = registered();
         let mut user = replay::<User, _>([&first]).unwrap();
         let UserEvent::Registered { allowance, at: since, .. } = first else { unreachable!() };
         let mut view = Wallet::new(allowance, since);
         let mut now = 0;
-        let mut spent = std::collections::BTreeSet::new();
+        let mut consumed = std::collections::BTreeSet::new();
         for step in steps {
             let before = user.wallet().balance(at(now));
-            let happened = match step {
+            let decision = match step {
                 Step::Wait(seconds) => { now += seconds; None }
                 Step::Reserve(id) => {
                     let held = user.wallet().holds(exchange(id), at(now));
                     let decided = user.reserve(exchange(id), at(now));
                     match &decided {
                         Ok(Some(_)) => assert!(before.remaining > 0 && held.is_none()),
-                        Ok(None) => assert!(held.is_some() || spent.contains(&id)),
+                        Ok(None) => assert!(held.is_some() || consumed.contains(&id)),
                         Err(_) => assert!(before.remaining == 0 && held.is_none()),
                     }
                     decided.unwrap_or_default()
@@ -184,21 +185,21 @@ proptest! {
                     assert_eq!(decided.is_some(), held.is_some_and(|held| attempt >= held));
                     decided
                 }
-                Step::Spend(id) => {
-                    let decided = user.spend(exchange(id), at(now));
-                    // Forgotten only after a day, and `SpentExchange` never forgets.
-                    assert!(decided.is_none() || spent.insert(id) || now > 24 * 3600);
+                Step::Consume(id) => {
+                    let decided = user.consume(exchange(id), at(now));
+                    // The wallet drops an exchange only after a day; `PaidExchange` is permanent.
+                    assert!(decided.is_none() || consumed.insert(id) || now > 24 * 3600);
                     decided
                 }
             };
-            if let Some(event) = happened {
+            if let Some(event) = decision {
                 user.apply(&event);
                 view.apply(&event);
                 let after = user.wallet().balance(at(now));
                 match &event {
                     UserEvent::TokensReserved { .. } => assert_eq!(after.remaining + 1, before.remaining),
                     UserEvent::TokensReleased { .. } => assert!(after.remaining >= before.remaining),
-                    UserEvent::TokensSpent { remaining, .. } => assert_eq!(*remaining, after.remaining),
+                    UserEvent::TokensConsumed { remaining, .. } => assert_eq!(*remaining, after.remaining),
                     other => unreachable!("{other:?}"),
                 }
             }
@@ -210,7 +211,7 @@ proptest! {
     }
 
     #[test]
-    fn nobody_makes_it_grow(ids in prop::collection::vec(0u8..=255, 300)) {
+    fn the_size_of_a_wallet_is_bounded(ids in prop::collection::vec(0u8..=255, 300)) {
         let mut user = replay::<User, _>([&registered()]).unwrap();
         for (step, id) in ids.into_iter().enumerate() {
             if let Ok(Some(event)) = user.reserve(exchange(id), at(step as u64 * 10)) {

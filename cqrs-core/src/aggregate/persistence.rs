@@ -1,0 +1,57 @@
+//! Persistence of aggregates: as state beside their events, or as events alone.
+use crate::aggregate::Aggregate;
+use std::marker::PhantomData;
+
+/// The persistence that the wiring chose for one kind of aggregates.
+pub(crate) struct Persisted<A> {
+    pub(crate) row: bool,
+    of: PhantomData<fn() -> A>,
+}
+
+/// The persistence of one kind of aggregates: [`StateStored`] or [`EventSourced`]. The aggregate does not depend on it.
+pub trait Persistence {
+    /// The type of the aggregate.
+    type Aggregate: Aggregate;
+    /// `true` if the state is stored beside the events, `false` if the events alone are stored.
+    const ROW: bool;
+}
+
+pub(crate) fn persisted<K: Persistence>() -> Persisted<K::Aggregate> {
+    Persisted { row: K::ROW, of: PhantomData }
+}
+
+/// State-stored persistence: one row per aggregate with its state and version, and its events in the log.
+///
+/// A load reads one row.
+#[derive(Debug)]
+pub struct StateStored<A>(PhantomData<fn() -> A>);
+
+/// Event-sourced persistence: only the events are stored. A load folds the stream.
+#[derive(Debug)]
+pub struct EventSourced<A>(PhantomData<fn() -> A>);
+
+impl<A: Aggregate> StateStored<A> {
+    /// Stores the state of `A` beside its events.
+    #[allow(clippy::new_without_default, reason = "a choice, not a value with a default")]
+    pub fn new() -> Self {
+        StateStored(PhantomData)
+    }
+}
+
+impl<A: Aggregate> EventSourced<A> {
+    /// Stores `A` as its events alone.
+    #[allow(clippy::new_without_default, reason = "a choice, not a value with a default")]
+    pub fn new() -> Self {
+        EventSourced(PhantomData)
+    }
+}
+
+impl<A: Aggregate> Persistence for StateStored<A> {
+    type Aggregate = A;
+    const ROW: bool = true;
+}
+
+impl<A: Aggregate> Persistence for EventSourced<A> {
+    type Aggregate = A;
+    const ROW: bool = false;
+}

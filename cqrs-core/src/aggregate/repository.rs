@@ -1,0 +1,155 @@
+//! The repository: loading, deciding and staging are one call, so that a handler cannot forget a step.
+use crate::{
+    aggregate::Aggregate,
+    aggregate::unit_of_work::{UnitOfWork, stream_of},
+    aggregate::{Decision, IntoEvents, replay},
+    error::{Error, Fault},
+    event::{Entry, Publisher, decode_stored},
+    runtime::Runtime,
+};
+use std::{any::TypeId, fmt, marker::PhantomData, sync::Arc};
+
+/// The repository for aggregates of one kind, inside the unit of work of one command.
+///
+/// The bus commits all staged changes together after the handler.
+///
+/// ```no_run
+/// # use cqrs_core::*;
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Debug, Clone, Serialize, Deserialize, Aggregate)]
+/// # #[aggregate(name = "counter", event = Counted)]
+/// # pub struct Counter { #[id] id: u64 }
+/// # #[derive(Debug, Clone, Serialize, Deserialize, Event)]
+/// # #[event(name = "counted", version = 1)]
+/// # pub enum Counted { Started { id: u64 }, Up }
+/// # impl Evolve<Counted> for Counter {
+/// #     fn create(event: &Counted) -> Option<Self> { None }
+/// #     fn apply(&mut self, event: &Counted) {}
+/// # }
+/// #[derive(Clone, Serialize, Deserialize, Command)]
+/// struct CountUp { id: u64 }
+///
+/// #[handler]
+/// async fn count_up(command: CountUp, counters: Repo<Counter>) -> HandlerResult<()> {
+///     counters.update(&command.id, |_| Ok(Counted::Up)).await?;
+///     Ok(())
+/// }
+/// ```
+pub struct Repo<A> {
+    pub(crate) row: bool,
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) unit: UnitOfWork,
+    pub(crate) of: PhantomData<fn() -> A>,
+}
+
+impl<A: Aggregate> Repo<A> {
+    /// Loads the aggregate with this id, if there is one.
+    ///
+    /// Within one unit of work every call returns the same aggregate, with the staged changes.
+    ///
+    /// # Errors
+    /// Returns a [`Fault`] when the database fails or the stored data cannot be decoded.
+    pub async fn find(&self, id: &A::Id) -> Result<Option<A>, Fault> {
+        Ok(self.load(&id.to_string()).await?.map(|found| A::clone(&found)))
+    }
+
+    /// Loads the aggregate with this id.
+    ///
+    /// # Errors
+    /// Returns [`Error::NotFound`] when there is none, and faults as [`find`](Repo::find) does.
+    pub async fn get<E>(&self, id: &A::Id) -> Result<A, Error<E>> {
+        self.find(id).await?.ok_or_else(|| Error::NotFound { kind: A::NAME, id: id.to_string() })
+    }
+
+    /// Stages a new aggregate that its first event creates. The commit checks that the id is free ([`Error::Exists`]).
+    ///
+    /// # Errors
+    /// Returns a [`Fault`] when the first event does not create an aggregate, or when this unit of work already loaded
+    /// or created this id.
+    pub fn create(&self, events: impl IntoEvents<A::Event>) -> Result<A, Fault> {
+        let events = events.into_events();
+        let state = replay::<A, A::Event>(&events)
+            .ok_or_else(|| Fault::internal(format!("the first event does not create an aggregate {}", A::NAME)))?;
+        let id = state.id().to_string();
+        self.unit.created(&id, Arc::new(state.clone()), self.row)?;
+        self.unit.stage(&id, Arc::new(state.clone()), events, &self.publishers())?;
+        Ok(state)
+    }
+
+    /// Loads the aggregate, decides and stages the events. Returns the state after the decision.
+    ///
+    /// A decision without events stages nothing.
+    ///
+    /// # Errors
+    /// Returns [`Error::NotFound`] when there is no aggregate with this id, the domain error of a decision that
+    /// refuses, and faults as [`find`](Repo::find) does.
+    pub async fn update<D: Decision<A::Event, E>, E>(
+        &self,
+        id: &A::Id,
+        decide: impl FnOnce(&A) -> D,
+    ) -> Result<A, Error<E>> {
+        let key = id.to_string();
+        let Some(found) = self.load(&key).await? else {
+            return Err(Error::NotFound { kind: A::NAME, id: key });
+        };
+        let events = decide(&found).into_result().map_err(Error::Domain)?;
+        let mut state = A::clone(&found);
+        if !events.is_empty() {
+            events.iter().for_each(|event| state.apply(event));
+            self.unit.stage(&key, Arc::new(state.clone()), events, &self.publishers())?;
+        }
+        Ok(state)
+    }
+
+    async fn load(&self, id: &str) -> Result<Option<Arc<A>>, Fault> {
+        let loaded = self.load_once(id).await;
+        if loaded.as_ref().is_err_and(Fault::is_transient) {
+            self.unit.note_transient();
+        }
+        loaded
+    }
+    async fn load_once(&self, id: &str) -> Result<Option<Arc<A>>, Fault> {
+        if let Some(known) = self.unit.find::<A>(id) {
+            return Ok(Some(known));
+        }
+        let response = self.unit.response_key();
+        let (found, version, stored_response) = if self.row {
+            let loaded = self.runtime.storage.row(A::NAME, id, response.as_deref()).await?;
+            let state = loaded.found.state.map(|bytes| serde_json::from_slice::<A>(&bytes)).transpose()?;
+            (state, loaded.found.version, loaded.response)
+        } else {
+            let loaded = self.runtime.storage.stream(&stream_of::<A>(id), 0, response.as_deref()).await?;
+            let version = loaded.found.last().map_or(0, |entry| entry.version);
+            (fold::<A>(&loaded.found)?, version, loaded.response)
+        };
+        if let Some(response) = stored_response {
+            self.unit.set_stored_response(response);
+            return Err(Fault::internal("a response is stored under this idempotency key; the bus returns it"));
+        }
+        let Some(found) = found.map(Arc::new) else { return Ok(None) };
+        Ok(Some(self.unit.loaded(id, found, version, self.row)))
+    }
+
+    fn publishers(&self) -> Arc<[Publisher]> {
+        self.runtime.publishers_of(TypeId::of::<A::Event>())
+    }
+}
+
+fn fold<A: Aggregate>(entries: &[Entry]) -> Result<Option<A>, Fault> {
+    let mut state: Option<A> = None;
+    for entry in entries {
+        let event: A::Event = decode_stored(entry.schema, &entry.payload)
+            .map_err(|e| Fault::internal(format!("{} {} cannot be read", entry.stream, entry.version)).because(e))?;
+        match &mut state {
+            None => state = A::create(&event),
+            Some(state) => state.apply(&event),
+        }
+    }
+    Ok(state)
+}
+
+impl<A: Aggregate> fmt::Debug for Repo<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Repo<{}>", A::NAME)
+    }
+}

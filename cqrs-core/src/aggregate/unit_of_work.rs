@@ -1,0 +1,261 @@
+//! The unit of work: everything that one command loaded and staged. It holds no transaction and becomes one `Batch`.
+use crate::{
+    Timestamp,
+    aggregate::Aggregate,
+    environment::Environment,
+    error::Fault,
+    event::{Event, NewEntry, Publisher},
+    metadata::Metadata,
+    storage::{Batch, InboxRecord, Reservation, Row, StoredResponse},
+    telemetry::trace,
+};
+use std::{
+    any::Any,
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use uuid::Uuid;
+
+/// One unit of work, shared by all parameters of one handler call.
+#[derive(Clone, Default)]
+pub(crate) struct UnitOfWork(Arc<Mutex<Held>>);
+
+#[derive(Default)]
+struct Held {
+    /// Identity map: within a unit of work, each aggregate is one value.
+    known: HashMap<(&'static str, String), Tracked>,
+    /// Keys of `known` in order of their first use, because the order of a batch must not depend on a hash.
+    order: Vec<(&'static str, String)>,
+    events: Vec<Staged>,
+    /// The idempotency key, until the first load looks its response up in the same round trip.
+    response_key: Option<String>,
+    stored_response: Option<StoredResponse>,
+    /// The handled message, in the unit of work of a subscriber.
+    cause: Option<Cause>,
+    /// A component was down or busy, so a failure of the handler after that may pass by itself.
+    transient_failure: bool,
+}
+
+/// The message that a subscriber handles.
+#[derive(Debug, Clone)]
+pub(crate) struct Cause {
+    pub(crate) group: &'static str,
+    pub(crate) message: Uuid,
+    /// The number of commands sent so far. It is part of their idempotency keys.
+    pub(crate) sent: u32,
+}
+
+/// An aggregate in the identity map, without its type.
+struct Tracked {
+    aggregate: Arc<dyn Any + Send + Sync>,
+    /// The version at load time. The commit expects it (optimistic concurrency).
+    loaded: u64,
+    version: u64,
+    /// The unique values at load time. Their difference to the final ones becomes the reservations to take and to
+    /// release.
+    before: Vec<(&'static str, String)>,
+    after: Vec<(&'static str, String)>,
+    row: bool,
+    encode: fn(&(dyn Any + Send + Sync)) -> Result<Vec<u8>, Fault>,
+}
+
+/// An event without id and time. It gets both when the unit of work becomes a batch.
+struct Staged {
+    stream: String,
+    version: u64,
+    name: &'static str,
+    schema: u32,
+    payload: Vec<u8>,
+    /// Present only if the app has a publisher for this type.
+    event: Option<Box<dyn Any + Send + Sync>>,
+    publishers: Arc<[Publisher]>,
+}
+
+impl UnitOfWork {
+    pub(crate) fn with_response_key(key: Option<String>) -> Self {
+        UnitOfWork(Arc::new(Mutex::new(Held { response_key: key, ..Held::default() })))
+    }
+    pub(crate) fn caused_by(group: &'static str, message: Uuid) -> Self {
+        UnitOfWork(Arc::new(Mutex::new(Held { cause: Some(Cause { group, message, sent: 0 }), ..Held::default() })))
+    }
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    /// Returns the idempotency key once, so that the first load looks its response up in the same round trip.
+    pub(crate) fn response_key(&self) -> Option<String> {
+        self.held().response_key.take()
+    }
+    pub(crate) fn set_stored_response(&self, response: StoredResponse) {
+        self.held().stored_response = Some(response);
+    }
+    pub(crate) fn stored_response(&self) -> Option<StoredResponse> {
+        self.held().stored_response.clone()
+    }
+    pub(crate) fn next_cause(&self) -> Option<Cause> {
+        let mut held = self.held();
+        let cause = held.cause.as_mut()?;
+        cause.sent += 1;
+        Some(cause.clone())
+    }
+    /// Records a transient failure. The error that a subscriber makes of it may not show that it is transient.
+    pub(crate) fn note_transient(&self) {
+        self.held().transient_failure = true;
+    }
+    pub(crate) fn failed_transiently(&self) -> bool {
+        self.held().transient_failure
+    }
+    pub(crate) fn is_caused(&self) -> bool {
+        self.held().cause.is_some()
+    }
+
+    /// Returns the aggregate from the identity map.
+    pub(crate) fn find<A: Aggregate>(&self, id: &str) -> Option<Arc<A>> {
+        self.held().known.get(&(A::NAME, id.to_owned()))?.aggregate.clone().downcast().ok()
+    }
+    /// Adds a loaded aggregate to the identity map and returns the one in the map.
+    ///
+    /// That can be another one: two loads may run at the same time, and the first may have staged changes by now.
+    pub(crate) fn loaded<A: Aggregate>(&self, id: &str, aggregate: Arc<A>, version: u64, row: bool) -> Arc<A> {
+        let before = aggregate.unique();
+        let after = before.clone();
+        self.held().track(
+            (A::NAME, id.to_owned()),
+            Tracked { aggregate: aggregate.clone(), loaded: version, version, before, after, row, encode: encode::<A> },
+        );
+        self.find(id).unwrap_or(aggregate)
+    }
+    /// Adds a new aggregate to the identity map. The commit expects that it does not exist yet.
+    pub(crate) fn created<A: Aggregate>(&self, id: &str, aggregate: Arc<A>, row: bool) -> Result<(), Fault> {
+        let after = aggregate.unique();
+        let tracked = Tracked { aggregate, loaded: 0, version: 0, before: vec![], after, row, encode: encode::<A> };
+        let mut held = self.held();
+        if held.known.contains_key(&(A::NAME, id.to_owned())) {
+            return Err(Fault::internal(format!("{} {id} is created twice in one unit of work", A::NAME)));
+        }
+        held.track((A::NAME, id.to_owned()), tracked);
+        Ok(())
+    }
+    /// Stages the events of a decision, and the state after them.
+    pub(crate) fn stage<A: Aggregate>(
+        &self,
+        id: &str,
+        state: Arc<A>,
+        events: Vec<A::Event>,
+        publishers: &Arc<[Publisher]>,
+    ) -> Result<(), Fault> {
+        let encoded = events.iter().map(serde_json::to_vec).collect::<Result<Vec<_>, _>>()?;
+        let mut held = self.held();
+        let Some(tracked) = held.known.get_mut(&(A::NAME, id.to_owned())) else {
+            return Err(Fault::internal(format!("{} {id} was staged before it was loaded", A::NAME)));
+        };
+        tracked.after = state.unique();
+        tracked.aggregate = state;
+        let first = tracked.version + 1;
+        tracked.version += events.len() as u64;
+        for ((event, payload), version) in events.into_iter().zip(encoded).zip(first..) {
+            held.events.push(Staged {
+                stream: stream_of::<A>(id),
+                version,
+                name: event.name(),
+                schema: A::Event::VERSION,
+                payload,
+                event: (!publishers.is_empty()).then(|| Box::new(event) as Box<dyn Any + Send + Sync>),
+                publishers: publishers.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Turns the unit of work into a batch: net changes only, with ids and the time assigned now.
+    pub(crate) fn take(
+        &self,
+        environment: &dyn Environment,
+        service: &str,
+        metadata: &Metadata,
+    ) -> Result<Batch, Fault> {
+        let mut held = std::mem::take(&mut *self.held());
+        let mut batch = Batch::default();
+        if let Some(cause) = held.cause {
+            batch.inbox_records.push(InboxRecord { group: cause.group.to_owned(), message: cause.message });
+        }
+        if held.events.is_empty() {
+            return Ok(batch);
+        }
+        let at = whole_micros(environment.now());
+        let mut metadata = metadata.clone();
+        metadata.correlation.get_or_insert_with(|| environment.id());
+        metadata.traceparent = trace::current().or(metadata.traceparent);
+        for staged in held.events {
+            batch.events.push(staged.entry(environment.id(), at, service, &metadata)?);
+        }
+        for key in held.order {
+            let Some(tracked) = held.known.remove(&key) else { continue };
+            if tracked.version == tracked.loaded {
+                continue;
+            }
+            let (kind, id) = key;
+            let owner = format!("{kind}-{id}");
+            let reservation = |(field, value): &(&str, String), taken| Reservation {
+                index: format!("{kind}.{field}"),
+                value: value.clone(),
+                owner: owner.clone(),
+                taken,
+            };
+            let released = tracked.before.iter().filter(|unique| !tracked.after.contains(unique));
+            batch.reservations.extend(released.map(|unique| reservation(unique, false)));
+            let taken = tracked.after.iter().filter(|unique| !tracked.before.contains(unique));
+            batch.reservations.extend(taken.map(|unique| reservation(unique, true)));
+            if tracked.row {
+                let state = Some((tracked.encode)(&*tracked.aggregate)?);
+                batch.rows.push(Row { kind, id, expected: tracked.loaded, version: tracked.version, state });
+            }
+        }
+        batch.sort();
+        Ok(batch)
+    }
+}
+impl Held {
+    fn track(&mut self, key: (&'static str, String), tracked: Tracked) {
+        if !self.known.contains_key(&key) {
+            self.order.push(key.clone());
+            self.known.insert(key, tracked);
+        }
+    }
+}
+impl fmt::Debug for UnitOfWork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UnitOfWork")
+    }
+}
+impl Staged {
+    fn entry(self, id: Uuid, at: Timestamp, service: &str, metadata: &Metadata) -> Result<NewEntry, Fault> {
+        let Staged { stream, version, name, schema, payload, event, publishers } = self;
+        let mut entry =
+            NewEntry { stream, version, id, name, schema, payload, metadata: metadata.clone(), at, outgoing: None };
+        for publisher in publishers.iter() {
+            let Some(event) = &event else { break };
+            let Some(outgoing) = (publisher.run)(&**event, &entry)? else { continue };
+            if entry.outgoing.is_some() {
+                return Err(Fault::internal(format!("{service}: two `#[publish]` functions publish `{name}`")));
+            }
+            entry.outgoing = Some(outgoing);
+        }
+        Ok(entry)
+    }
+}
+
+fn encode<A: Aggregate>(state: &(dyn Any + Send + Sync)) -> Result<Vec<u8>, Fault> {
+    let state = state.downcast_ref::<A>().ok_or_else(|| Fault::internal("an aggregate changed its type"))?;
+    Ok(serde_json::to_vec(state)?)
+}
+
+/// Returns the stream of an aggregate, such as `user-0190...`.
+pub(crate) fn stream_of<A: Aggregate>(id: &str) -> String {
+    format!("{}-{id}", A::NAME)
+}
+
+/// Truncates a time to microseconds, the precision of the databases, so that it equals the stored one.
+fn whole_micros(at: Timestamp) -> Timestamp {
+    Timestamp::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at)
+}

@@ -1,0 +1,285 @@
+//! The builder of an app: collects its registrations and dependencies, and checks that they are complete.
+use crate::{
+    aggregate::{Aggregate, Persistence, persisted},
+    app::App,
+    context::RunsIn,
+    dependencies::Provided,
+    environment::{Environment, system},
+    event::{Event, Publisher, Source},
+    message::RequestKind,
+    metadata::Metadata,
+    middleware::Middleware,
+    policy::{Retention, RetryPolicy},
+    registry::{Registered, Registration, Role},
+    runtime::{ReaderProgress, Runtime},
+    storage::{Memory, Storage},
+    telemetry::metrics::Meter,
+    transport::{InProcess, Transport},
+};
+use std::{
+    any::TypeId,
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
+
+const LEASE: Duration = Duration::from_secs(10);
+
+/// A builder of an [`App`]: collects the discovered functions, the dependencies, the storage and the transport.
+///
+/// ```
+/// # use cqrs_core::{App, HandlerResult, Query, handler};
+/// #[derive(Clone, Query)]
+/// struct Ping;
+///
+/// #[handler]
+/// async fn ping(_: Ping) -> HandlerResult<&'static str> {
+///     Ok("pong")
+/// }
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let app = App::builder("pings").discover(module_path!()).build().unwrap();
+/// assert_eq!(app.send(Ping).await.unwrap(), "pong");
+/// # });
+/// ```
+pub struct AppBuilder {
+    service: String,
+    provided: Provided,
+    storage: Option<Arc<dyn Storage>>,
+    transport: Option<Arc<dyn Transport>>,
+    environment: Arc<dyn Environment>,
+    lease: Duration,
+    retry_policy: RetryPolicy,
+    retention: Retention,
+    middleware: Vec<Arc<dyn Middleware>>,
+    /// Keyed by module, function and address.
+    registrations: BTreeMap<(&'static str, &'static str, usize), &'static Registration>,
+    aggregates: Vec<(&'static str, &'static [&'static str], bool)>,
+    empty: Vec<&'static str>,
+}
+
+impl AppBuilder {
+    /// Creates a builder for a service of this name, with storage and transport in memory. The name is part of
+    /// consistency tokens and of the source of every published event.
+    pub fn new(service: impl Into<String>) -> Self {
+        AppBuilder {
+            service: service.into(),
+            provided: Provided::default(),
+            storage: None,
+            transport: None,
+            environment: system(),
+            lease: LEASE,
+            retry_policy: RetryPolicy::default(),
+            retention: Retention::default(),
+            middleware: Vec::new(),
+            registrations: BTreeMap::new(),
+            aggregates: Vec::new(),
+            empty: Vec::new(),
+        }
+    }
+    /// Registers every function with a cqrs attribute in `module` and its submodules.
+    ///
+    /// Pass the crate's `module_path!()`, which also makes the linker keep the crate.
+    pub fn discover(mut self, module: &'static str) -> Self {
+        let found = inventory::iter::<Registered>.into_iter().map(|registered| registered.0);
+        let found = found.filter(|registration| registration.is_in(module));
+        // Functions inside functions share a module, so the address distinguishes those with the same name.
+        let key = |entry: &'static Registration| (entry.module, entry.function, std::ptr::from_ref(entry).addr());
+        let mut found = found.map(|registration| (key(registration), registration)).peekable();
+        if found.peek().is_none() {
+            self.empty.push(module);
+        }
+        self.registrations.extend(found);
+        self
+    }
+    /// Registers an aggregate with its persistence: [`StateStored`](crate::StateStored) or
+    /// [`EventSourced`](crate::EventSourced).
+    pub fn aggregate<K: Persistence>(mut self, _: K) -> Self {
+        self.aggregates.push((K::Aggregate::NAME, <K::Aggregate as Aggregate>::Event::NAMES, K::ROW));
+        self.provided.insert(Arc::new(persisted::<K>()));
+        self
+    }
+    /// Provides a dependency, which handlers take as [`Dep<T>`](crate::Dep).
+    pub fn provide<T: ?Sized + Send + Sync + 'static>(mut self, dep: Arc<T>) -> Self {
+        self.provided.insert(dep);
+        self
+    }
+    /// Sets the storage. Default: in memory.
+    pub fn storage(mut self, storage: impl Storage) -> Self {
+        self.storage = Some(Arc::new(storage));
+        self
+    }
+    /// Sets the transport between services. Default: in process.
+    pub fn transport(mut self, transport: impl Transport) -> Self {
+        self.transport = Some(Arc::new(transport));
+        self
+    }
+    /// Adds a layer around every request. The first layer is the outermost.
+    pub fn layer(mut self, layer: impl Middleware) -> Self {
+        self.middleware.push(Arc::new(layer));
+        self
+    }
+    /// Sets the source of time, ids, random numbers and tasks, for tests and simulations. Default: the system.
+    pub fn environment(mut self, environment: Arc<dyn Environment>) -> Self {
+        self.environment = environment;
+        self
+    }
+    /// Sets the number of attempts before a message is parked, and the waits between them.
+    pub fn retry_policy(mut self, retry_policy: RetryPolicy) -> Self {
+        self.retry_policy = retry_policy;
+        self
+    }
+    /// Sets the retention of stored responses, inbox records and outgoing messages.
+    pub fn retention(mut self, retention: Retention) -> Self {
+        self.retention = retention;
+        self
+    }
+    /// Sets the relay's lease: the time after which another process takes over the shards of a silent relay. Default:
+    /// 10 s.
+    ///
+    /// A shorter lease fails over sooner, and more often by mistake.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// Builds the app.
+    ///
+    /// # Errors
+    /// Fails with a [`BuildError`] that lists every problem: missing dependencies, duplicate names, modules without
+    /// functions.
+    pub fn build(self) -> Result<App, BuildError> {
+        let problems = self.problems();
+        if !problems.is_empty() {
+            return Err(BuildError { service: self.service, problems });
+        }
+        let registrations: Vec<_> = self.registrations.into_values().collect();
+        let mut discovered = Vec::new();
+        for slot in registrations.iter().map(|registration| registration.take_slot() as usize) {
+            discovered.resize(discovered.len().max(slot / 64 + 1), 0u64);
+            discovered[slot / 64] |= 1 << (slot % 64);
+        }
+        let mut publishers: HashMap<TypeId, Vec<Publisher>> = HashMap::new();
+        let mut readers = Vec::new();
+        for registration in &registrations {
+            match &registration.role {
+                Role::Publisher(publisher) => publishers.entry((publisher.event)()).or_default().push(*publisher),
+                Role::Projection(projection) if matches!(projection.source, Source::Log(_)) => {
+                    let name = crate::consumer::reader(projection.name);
+                    readers.push((projection.view, Arc::new(ReaderProgress::new(name))));
+                }
+                _ => (),
+            }
+        }
+        let environment = self.environment;
+        Ok(App::new(
+            Runtime {
+                meter: Meter::new(&self.service),
+                service: self.service,
+                provided: self.provided,
+                storage: self.storage.unwrap_or_else(|| Arc::new(Memory::with(environment.clone()))),
+                transport: self.transport.unwrap_or_else(|| Arc::new(InProcess::new())),
+                environment,
+                lease: self.lease,
+                retry_policy: self.retry_policy,
+                retention: self.retention,
+                middleware: self.middleware,
+                discovered,
+                publishers: publishers.into_iter().map(|(event, all)| (event, all.into())).collect(),
+                readers,
+                no_metadata: Arc::new(Metadata::NONE),
+                no_publishers: Arc::new([]),
+                last: Default::default(),
+                broker: Default::default(),
+            },
+            registrations,
+            self.aggregates,
+        ))
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let all = || self.registrations.values();
+        let empty = |module: &&str| format!("module `{module}` has no function with a cqrs attribute");
+        let mut problems: Vec<String> = self.empty.iter().map(empty).collect();
+        let views: Vec<_> =
+            all().filter_map(|entry| if let Role::Projection(p) = &entry.role { Some(p.view) } else { None }).collect();
+        for registration in all() {
+            let (name, runs_in) = match &registration.role {
+                Role::Handler { request, kind: RequestKind::Command, .. } => (*request, RunsIn::UnitOfWork),
+                Role::Handler { request, kind: RequestKind::Query, .. } => (*request, RunsIn::Nothing),
+                Role::Subscriber(_) => (registration.function, RunsIn::Message),
+                _ => (registration.function, RunsIn::Nothing),
+            };
+            let unmet = registration.needs().unmet(&self.provided, &views, runs_in);
+            problems.extend(unmet.into_iter().map(|need| format!("{name} needs {need}")));
+        }
+        let names = all().filter_map(|entry| match &entry.role {
+            Role::Projection(p) => Some(p.name),
+            Role::Projector(p) => Some(p.name),
+            _ => None,
+        });
+        problems.extend(duplicates(names).map(|name| format!("two projections are named `{name}`")));
+        let sources = all().filter_map(|entry| match &entry.role {
+            Role::Subscriber(subscriber) => Some((subscriber.group, subscriber.source)),
+            _ => None,
+        });
+        let handled = sources.flat_map(|(group, source)| match source {
+            Source::Log(names) => names.iter().map(|name| (group, *name)).collect(),
+            Source::Topic { name, .. } => vec![(group, name)],
+        });
+        let handled = duplicates(handled);
+        problems.extend(handled.map(|(group, name)| format!("group `{group}` has two subscribers for `{name}`")));
+        problems.extend(self.shared_groups());
+        problems.extend(
+            duplicates(self.aggregates.iter().map(|aggregate| aggregate.0))
+                .map(|name| format!("aggregate `{name}` is registered twice")),
+        );
+        problems
+    }
+    /// Finds subscriber groups that are also the group of a projection on a topic. A subscriber in that group would
+    /// take some of the projection's records.
+    fn shared_groups(&self) -> Vec<String> {
+        let groups: BTreeSet<_> = self
+            .registrations
+            .values()
+            .filter_map(|entry| if let Role::Subscriber(s) = &entry.role { Some(s.group) } else { None })
+            .collect();
+        let on_topic = self.registrations.values().filter_map(|entry| match &entry.role {
+            Role::Projection(p) => Some((p.name, p.source)),
+            Role::Projector(p) => Some((p.name, p.source)),
+            _ => None,
+        });
+        let on_topic = on_topic.filter(|(_, source)| matches!(source, Source::Topic { .. }));
+        let group = |name: &str| format!("{}.{name}", self.service);
+        let shared = on_topic.filter(|(name, _)| groups.contains(&*group(name)));
+        shared.map(|(name, _)| format!("group `{}` is also the group of projection `{name}`", group(name))).collect()
+    }
+}
+
+fn duplicates<T: Ord + Copy>(all: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
+    let mut seen = BTreeSet::new();
+    all.filter(move |item| !seen.insert(*item)).collect::<BTreeSet<_>>().into_iter()
+}
+
+impl fmt::Debug for AppBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AppBuilder").field("service", &self.service).finish_non_exhaustive()
+    }
+}
+
+/// The error of [`AppBuilder::build`], with every problem at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildError {
+    /// The service's name.
+    pub service: String,
+    /// The problems, each a sentence with its solution where there is only one.
+    pub problems: Vec<String>,
+}
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} cannot be built:", self.service)?;
+        self.problems.iter().try_for_each(|problem| write!(f, "\n- {problem}"))
+    }
+}
+impl std::error::Error for BuildError {}

@@ -1,0 +1,196 @@
+//! Redelivery and discard of parked messages, in the order of their key. Each act appends an audit event to the log.
+use super::audit;
+use crate::{
+    app::ParkedMessages,
+    consumer::{Follower, handle},
+    error::{BoxError, Fault},
+    event::{Entry, RawEvent, Recorded},
+    metadata::Metadata,
+    position::Position,
+    storage::{Batch, CommitError, Parked},
+    transport::{Audience, envelope},
+};
+use uuid::Uuid;
+
+/// The result of a redelivery or of a dry run.
+#[derive(Debug)]
+pub struct Redelivery {
+    /// The handled messages in order; in a dry run, the messages that would be tried.
+    pub done: Vec<Redelivered>,
+    /// The message at which it stopped, and the error. That message and the later ones of its key stay parked.
+    pub stopped: Option<(Redelivered, BoxError)>,
+}
+/// A parked message in the result of a redelivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redelivered {
+    /// The message's number, by which [`discard`](ParkedMessages::discard) takes it.
+    pub number: u64,
+    /// The message's id.
+    pub message: Uuid,
+    /// The event's name; `None` for the message at which it stopped.
+    pub name: Option<String>,
+}
+
+/// The number of messages that a dry run reads at once.
+const PAGE: usize = 100;
+
+impl ParkedMessages {
+    /// Reads every parked message of the key and returns what a redelivery would try, without handling anything.
+    ///
+    /// # Errors
+    /// Fails when the database fails.
+    pub async fn dry_run(&self, reader: &str, key: &str) -> Result<Redelivery, Fault> {
+        let mut result = Redelivery { done: Vec::new(), stopped: None };
+        let mut after = 0;
+        loop {
+            let page = self.show(reader, key, after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(result) };
+            after = last.number;
+            for parked in &page {
+                match self.work(reader, parked).await {
+                    Ok(work) => result.done.push(redelivered(parked, Some(work.name()))),
+                    Err(CommitError::Fault(fault)) if fault.is_transient() => return Err(fault),
+                    Err(rejected) => {
+                        result.stopped = Some((redelivered(parked, None), rejected.into()));
+                        return Ok(result);
+                    }
+                }
+            }
+        }
+    }
+    /// Handles the parked messages of the key again, in order, and stops at the first that fails.
+    ///
+    /// Each message's effect and its removal are committed in one batch. Messages of the key that arrive meanwhile are
+    /// parked behind them and are handled as well.
+    ///
+    /// # Errors
+    /// Fails when the database fails.
+    pub async fn redeliver(&self, reader: &str, key: &str, by: &Metadata) -> Result<Redelivery, Fault> {
+        let mut result = Redelivery { done: Vec::new(), stopped: None };
+        while let Some(parked) = self.show(reader, key, 0, 1).await?.pop() {
+            let done = match self.work(reader, &parked).await {
+                Ok(work) => {
+                    let name = work.name();
+                    self.handle_again(reader, key, &parked, work, by).await.map(|()| name)
+                }
+                Err(rejected) => Err(rejected),
+            };
+            match done {
+                Ok(name) => result.done.push(redelivered(&parked, Some(name))),
+                Err(CommitError::Fault(fault)) if fault.is_transient() => return Err(fault),
+                Err(rejected) => {
+                    result.stopped = Some((redelivered(&parked, None), rejected.into()));
+                    break;
+                }
+            }
+        }
+        Ok(result)
+    }
+    /// Removes one parked message without handling it. This reader never handles it; the log records the operator and
+    /// the reason.
+    ///
+    /// Returns `false` when the message is not parked (any more).
+    ///
+    /// # Errors
+    /// Fails when the database fails.
+    pub async fn discard(&self, reader: &str, key: &str, number: u64, why: &str, by: &Metadata) -> Result<bool, Fault> {
+        let found = self.show(reader, key, number.saturating_sub(1), 1).await?.pop();
+        let Some(parked) = found.filter(|parked| parked.number == number) else { return Ok(false) };
+        let event = audit::discarded(&self.app, reader, key, &parked, why, by)?;
+        let batch = Batch { unparks: vec![number], events: vec![event], ..Batch::default() };
+        match self.app.storage().commit(batch).await {
+            Ok(_) => Ok(true),
+            Err(CommitError::Moved(_)) => Ok(false),
+            Err(CommitError::Fault(fault)) => Err(fault),
+            Err(rejected) => Err(Fault::internal("the parked message could not be discarded").because(rejected)),
+        }
+    }
+
+    /// Finds what has to be done for a parked message.
+    async fn work(&self, reader: &str, parked: &Parked) -> Result<Work, CommitError> {
+        if reader.starts_with("relay/") {
+            return Ok(Work::Publish(Box::new(self.entry(parked).await?)));
+        }
+        let event = match &parked.record {
+            Some(record) => envelope::message(record)
+                .map_err(|error| Fault::internal("the record cannot be read").because(error))?,
+            None => envelope::from_log(self.entry(parked).await?),
+        };
+        let follower = self.app.followers().map(|(_, follower)| follower).find(|follower| follower.reader() == reader);
+        let subscribers: Vec<_> =
+            self.app.subscribers().filter(|subscriber| is_reader_of(subscriber.group, reader)).collect();
+        let group = subscribers.first().map(|first| Follower::Group(first.group, subscribers.clone().into()));
+        match follower.or(group).filter(|follower| follower.handles(&event.event.name)) {
+            Some(follower) => Ok(Work::Handle(follower, Box::new(event))),
+            None => {
+                let name = &event.event.name;
+                Err(Fault::internal(format!("this service has no handler for {name} as reader {reader}")).into())
+            }
+        }
+    }
+    async fn entry(&self, parked: &Parked) -> Result<Entry, CommitError> {
+        let position = Position(parked.at);
+        let found = self.app.storage().log(Position(parked.at.saturating_sub(1)), position, 1).await?;
+        let entry = found.into_iter().next();
+        Ok(entry.ok_or_else(|| Fault::internal(format!("the log has no entry at position {} any more", position.0)))?)
+    }
+    async fn handle_again(
+        &self,
+        reader: &str,
+        key: &str,
+        parked: &Parked,
+        work: Work,
+        by: &Metadata,
+    ) -> Result<(), CommitError> {
+        let runtime = &self.app.runtime;
+        let event = audit::redelivered(&self.app, reader, key, parked, by)?;
+        let base = Batch { unparks: vec![parked.number], events: vec![event], ..Batch::default() };
+        match work {
+            Work::Publish(entry) => {
+                let outgoing =
+                    entry.outgoing.as_ref().ok_or_else(|| Fault::internal("the outgoing message was purged"))?;
+                let record = envelope::record(&entry, outgoing, &runtime.service, None);
+                let published = runtime.transport.publish(&Audience::broker(), &[record]).await;
+                if let Some(error) = published.error {
+                    return Err(Fault::internal("the broker did not accept the record").because(error).into());
+                }
+                runtime.storage.commit(base).await.map(drop)
+            }
+            // The subscriber runs alone, not as its group's follower, because a redelivery moves no checkpoint.
+            Work::Handle(Follower::Group(_, subscribers), event) => {
+                let subscriber = subscribers.iter().find(|subscriber| subscriber.source.handles(&event.event.name));
+                let subscriber =
+                    subscriber.ok_or_else(|| Fault::internal("no subscriber of the group handles the event"))?;
+                handle(runtime, subscriber, *event, base, None).await
+            }
+            Work::Handle(follower, event) => follower.apply(runtime, vec![*event], base).await,
+        }
+    }
+}
+
+enum Work {
+    /// Publish the entry to the broker.
+    Publish(Box<Entry>),
+    /// Pass the event to a subscriber or a projection.
+    Handle(Follower, Box<Recorded<RawEvent>>),
+}
+impl Work {
+    fn name(&self) -> String {
+        match self {
+            Work::Publish(entry) => {
+                entry.outgoing.as_ref().map_or_else(|| entry.name.clone(), |outgoing| outgoing.name.clone())
+            }
+            Work::Handle(_, event) => event.event.name.clone(),
+        }
+    }
+}
+
+/// Returns whether a group parks its messages under this reader: the group's name on topics, the name of its checkpoint
+/// on the log.
+fn is_reader_of(group: &str, reader: &str) -> bool {
+    reader == group || reader.strip_prefix("subscriber/") == Some(group)
+}
+
+fn redelivered(parked: &Parked, name: Option<String>) -> Redelivered {
+    Redelivered { number: parked.number, message: parked.message, name }
+}

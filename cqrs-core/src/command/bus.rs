@@ -1,0 +1,258 @@
+//! `send`: span, deadline, idempotency key, handler, commit, and a retry after a conflict.
+use crate::{
+    Timestamp,
+    aggregate::unit_of_work::UnitOfWork,
+    command::handler::Handled,
+    command::idempotency::IdempotencyKey,
+    context::Context,
+    environment::{backoff, within},
+    error::{Error, Fault},
+    message::{AsCommand, AsQuery, RequestKind, Stored},
+    metadata::Metadata,
+    middleware::{Call, Next, Outcome},
+    position::Position,
+    runtime::Runtime,
+    storage::CommitError,
+    telemetry::spans,
+    telemetry::trace::spans_enabled,
+};
+use std::{sync::Arc, time::Duration};
+use tracing::Instrument;
+
+/// The number of attempts of a command when other commands change the same aggregate (optimistic concurrency).
+///
+/// With jitter, fifty concurrent callers of one aggregate all succeed, on a busy machine too. Twelve attempts with
+/// waits of up to 128 ms were not enough there.
+const ATTEMPTS: u32 = 16;
+const FIRST_WAIT: Duration = Duration::from_millis(1);
+const LONGEST_WAIT: Duration = Duration::from_millis(512);
+
+/// The dispatch of one kind of requests. `derive(Command)` or `derive(Query)` chooses it.
+#[diagnostic::on_unimplemented(
+    message = "`{R}` or its output cannot be stored",
+    note = "a command and its `Output` need `Serialize + Deserialize`: responses are stored for the idempotency key"
+)]
+pub trait Dispatch<R: Handled> {
+    /// The kind of the request: command or query.
+    const KIND: RequestKind;
+    /// Runs the request, inside the middlewares.
+    #[doc(hidden)]
+    fn dispatch(
+        runtime: &Arc<Runtime>,
+        request: R,
+        metadata: &Arc<Metadata>,
+    ) -> impl Future<Output = Result<(R::Output, Position), Error<R::Error>>> + Send;
+    /// Sends the request through the middlewares, for callers that do not need the position.
+    #[doc(hidden)]
+    fn send(
+        runtime: &Arc<Runtime>,
+        request: R,
+        metadata: &Arc<Metadata>,
+    ) -> impl Future<Output = Result<R::Output, Error<R::Error>>> + Send;
+}
+
+impl<R: Handled> Dispatch<R> for AsQuery {
+    const KIND: RequestKind = RequestKind::Query;
+    async fn dispatch(
+        runtime: &Arc<Runtime>,
+        request: R,
+        metadata: &Arc<Metadata>,
+    ) -> Result<(R::Output, Position), Error<R::Error>> {
+        let context = Context { runtime, unit: None, metadata };
+        let output = match metadata.deadline {
+            None => request.handle(&context).await?,
+            Some(deadline) => Box::pin(until(runtime, deadline, request.handle(&context))).await?,
+        };
+        Ok((output, Position(0)))
+    }
+    // A single future around the handler's own: each one more costs as much as a short query.
+    async fn send(runtime: &Arc<Runtime>, request: R, metadata: &Arc<Metadata>) -> Result<R::Output, Error<R::Error>> {
+        if metadata.deadline.is_some()
+            || !runtime.middleware.is_empty()
+            || spans_enabled()
+            || !runtime.has_discovered(R::registration().slot())
+        {
+            return Box::pin(async { Ok(send::<R, Self>(runtime, request, metadata).await?.0) }).await;
+        }
+        request.handle(&Context { runtime, unit: None, metadata }).await
+    }
+}
+
+impl<R> Dispatch<R> for AsCommand
+where
+    R: Handled + Stored,
+    R::Output: Stored + Sync,
+{
+    const KIND: RequestKind = RequestKind::Command;
+    async fn send(runtime: &Arc<Runtime>, request: R, metadata: &Arc<Metadata>) -> Result<R::Output, Error<R::Error>> {
+        Ok(send::<R, Self>(runtime, request, metadata).await?.0)
+    }
+    async fn dispatch(
+        runtime: &Arc<Runtime>,
+        request: R,
+        metadata: &Arc<Metadata>,
+    ) -> Result<(R::Output, Position), Error<R::Error>> {
+        let key = IdempotencyKey::of(&request, metadata)?;
+        let mut attempt = 0;
+        loop {
+            match attempt_once(runtime, request.clone(), metadata, key.as_ref()).await {
+                Ok(done) => return Ok(done),
+                Err(AttemptError::Conflict(what)) => {
+                    attempt += 1;
+                    if attempt == ATTEMPTS {
+                        return stored_response_or::<R>(runtime, key.as_ref(), Error::Conflict { what }).await;
+                    }
+                    runtime.meter.decides_again(R::NAME);
+                    tracing::debug!(what, attempt, "the commit found a conflict; the handler runs again");
+                    let wait = backoff(&*runtime.environment, attempt, FIRST_WAIT, LONGEST_WAIT);
+                    runtime.environment.sleep(wait).await;
+                }
+                Err(AttemptError::Final(error)) => return stored_response_or::<R>(runtime, key.as_ref(), error).await,
+            }
+        }
+    }
+}
+
+enum AttemptError<E> {
+    /// Another command changed the aggregate; the command is tried again.
+    Conflict(String),
+    Final(Error<E>),
+}
+
+/// Runs the handler once and commits the staged changes.
+async fn attempt_once<R>(
+    runtime: &Arc<Runtime>,
+    request: R,
+    metadata: &Arc<Metadata>,
+    key: Option<&IdempotencyKey>,
+) -> Result<(R::Output, Position), AttemptError<R::Error>>
+where
+    R: Handled,
+    R::Output: Stored,
+{
+    let unit = UnitOfWork::with_response_key(key.map(|key| key.key.clone()));
+    let context = Context { runtime, unit: Some(&unit), metadata };
+    let result = match metadata.deadline {
+        None => request.handle(&context).await,
+        Some(deadline) => Box::pin(until(runtime, deadline, request.handle(&context))).await,
+    };
+    if let (Some(key), Some(response)) = (key, unit.stored_response()) {
+        runtime.meter.repeats(R::NAME);
+        return key.read(&response).map_err(AttemptError::Final);
+    }
+    let output = result.map_err(AttemptError::Final)?;
+    let fault = |fault: Fault| AttemptError::Final(Error::Fault(fault));
+    let mut batch = unit.take(&*runtime.environment, &runtime.service, metadata).map_err(fault)?;
+    batch.response = key.map(|key| key.response(&output)).transpose().map_err(fault)?;
+    if batch.is_empty() {
+        return Ok((output, Position(0)));
+    }
+    let began = runtime.environment.uptime();
+    let committed = runtime.storage.commit(batch).await;
+    runtime.meter.committed(R::NAME, runtime.environment.uptime().saturating_sub(began), &committed);
+    match committed {
+        Ok(position) => {
+            runtime.committed(position);
+            Ok((output, position))
+        }
+        Err(CommitError::Conflict { what, exists: false }) => Err(AttemptError::Conflict(what)),
+        Err(CommitError::Conflict { what, exists: true }) => Err(AttemptError::Final(Error::Exists { what })),
+        Err(CommitError::Taken { index, value }) => Err(AttemptError::Final(Error::Taken { index, value })),
+        // The look-up after every refusal normally finds this response, so the caller does not see this fault.
+        Err(CommitError::ResponseExists) => {
+            Err(fault(Fault::internal("a response was stored under this idempotency key, but it is no longer there")))
+        }
+        Err(CommitError::Fault(error)) => Err(fault(error)),
+        Err(rejected @ (CommitError::AlreadyHandled | CommitError::Moved(_))) => {
+            Err(fault(Fault::internal(rejected.to_string())))
+        }
+    }
+}
+
+/// Returns the stored response of the idempotency key, or `error` if there is none.
+///
+/// A stored response takes precedence over every error, so that a repeated command is not refused because of its own
+/// first effect.
+async fn stored_response_or<R>(
+    runtime: &Runtime,
+    key: Option<&IdempotencyKey>,
+    error: Error<R::Error>,
+) -> Result<(R::Output, Position), Error<R::Error>>
+where
+    R: Handled,
+    R::Output: Stored,
+{
+    if let Some(key) = key
+        && let Ok(Some(response)) = runtime.storage.response(&key.key).await
+    {
+        runtime.meter.repeats(R::NAME);
+        return key.read(&response);
+    }
+    Err(error)
+}
+
+/// Runs the handler until the caller's deadline. The deadline does not cover the commit: once begun, it is never
+/// interrupted.
+async fn until<T, E>(
+    runtime: &Runtime,
+    deadline: Timestamp,
+    handling: impl Future<Output = Result<T, Error<E>>>,
+) -> Result<T, Error<E>> {
+    let expired = || Error::Fault(Fault::deadline("the caller's deadline has passed"));
+    let left = (deadline - runtime.environment.now()).to_std().map_err(|_| expired())?;
+    within(&*runtime.environment, left, handling).await.unwrap_or_else(|| Err(expired()))
+}
+
+/// Sends a request. Every request passes here, typed from end to end.
+///
+/// A future is moved as a whole before it is polled. Therefore everything outside the shortest path is boxed:
+/// middlewares, an enabled span, a deadline.
+pub(crate) async fn send<R: Handled, D: Dispatch<R>>(
+    runtime: &Arc<Runtime>,
+    request: R,
+    metadata: &Arc<Metadata>,
+) -> Result<(R::Output, Position), Error<R::Error>> {
+    if !runtime.has_discovered(R::registration().slot()) {
+        return Err(Error::Fault(runtime.not_discovered(R::registration())));
+    }
+    if !runtime.middleware.is_empty() {
+        return Box::pin(through_middleware::<R, D>(runtime, request, metadata)).await;
+    }
+    if spans_enabled()
+        && let Some(span) = spans::send(R::NAME, metadata)
+    {
+        return Box::pin(D::dispatch(runtime, request, metadata).instrument(span)).await;
+    }
+    D::dispatch(runtime, request, metadata).await
+}
+
+async fn through_middleware<R: Handled, D: Dispatch<R>>(
+    runtime: &Arc<Runtime>,
+    request: R,
+    metadata: &Arc<Metadata>,
+) -> Result<(R::Output, Position), Error<R::Error>> {
+    let call = Call { name: R::NAME, kind: D::KIND, metadata };
+    let mut outcome = None;
+    let refusal = {
+        let outcome = &mut outcome;
+        let span = spans::send(R::NAME, metadata).unwrap_or_else(tracing::Span::none);
+        let mut next = Next(Box::pin(
+            async move {
+                let result = D::dispatch(runtime, request, metadata).await;
+                let summary = Outcome::of(&result);
+                *outcome = Some(result);
+                Ok(summary)
+            }
+            .instrument(span),
+        ));
+        for middleware in runtime.middleware.iter().rev() {
+            next = Next(middleware.around(&call, next));
+        }
+        next.run().await
+    };
+    match (outcome, refusal) {
+        (Some(result), _) => result,
+        (None, Err(fault)) => Err(Error::Fault(fault)),
+        (None, Ok(_)) => Err(Error::Fault(Fault::internal("a middleware neither ran the request nor refused it"))),
+    }
+}

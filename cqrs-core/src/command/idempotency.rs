@@ -1,0 +1,60 @@
+//! Idempotency keys: the same command is carried out once, and a repetition returns the stored response.
+use crate::{
+    command::handler::Handled,
+    error::{Error, Fault},
+    metadata::Metadata,
+    position::Position,
+    storage::StoredResponse,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use sha2::{Digest, Sha256};
+
+/// The key of a command's stored response, and the fingerprint of the command's content.
+#[derive(Debug, Clone)]
+pub(crate) struct IdempotencyKey {
+    pub(crate) key: String,
+    fingerprint: i64,
+}
+impl IdempotencyKey {
+    /// Returns the key for a request, if its metadata has one.
+    ///
+    /// Caller and command name are part of it; otherwise one caller could read the response to another.
+    pub(crate) fn of<R: Handled + Serialize>(request: &R, metadata: &Metadata) -> Result<Option<Self>, Fault> {
+        let Some(given) = &metadata.key else { return Ok(None) };
+        let caller = metadata.caller.as_deref().unwrap_or("");
+        let key = digest(&[caller.as_bytes(), R::NAME.as_bytes(), given.as_bytes()]);
+        let content = digest(&[R::NAME.as_bytes(), &serde_json::to_vec(request)?]);
+        let fingerprint = i64::from_be_bytes(content[..8].try_into().unwrap_or_default());
+        Ok(Some(IdempotencyKey { key: hex(&key), fingerprint }))
+    }
+    pub(crate) fn response<T: Serialize>(&self, output: &T) -> Result<StoredResponse, Fault> {
+        let body = serde_json::to_vec(output)?;
+        Ok(StoredResponse { key: self.key.clone(), fingerprint: self.fingerprint, body, position: Position(0) })
+    }
+    /// Returns the output in a stored response, or [`Error::KeyReused`] if the key was used for a command with other
+    /// content.
+    pub(crate) fn read<T: DeserializeOwned, E>(&self, response: &StoredResponse) -> Result<(T, Position), Error<E>> {
+        if response.fingerprint != self.fingerprint {
+            return Err(Error::KeyReused);
+        }
+        let output = serde_json::from_slice(&response.body).map_err(Fault::from)?;
+        Ok((output, response.position))
+    }
+}
+
+/// Hashes the parts. The length precedes each part, so that different lists of parts never have the same input.
+fn digest(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(64), |mut out, byte| {
+        out.extend([byte >> 4, byte & 15].map(|half| char::from_digit(half.into(), 16).unwrap_or('0')));
+        out
+    })
+}

@@ -1,0 +1,7 @@
+//! Commands and queries: dispatch, unit of work, commit, idempotency and retry.
+pub(crate) mod bus;
+mod handler;
+mod idempotency;
+
+pub use bus::Dispatch;
+pub use handler::Handled;

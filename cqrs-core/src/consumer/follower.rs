@@ -1,0 +1,114 @@
+//! Followers: projections, projectors and subscribers to the service's own log, each with its own checkpoint.
+use crate::{
+    consumer::{projection::project, projector::run_sql, subscriber::subscribe},
+    environment::backoff,
+    error::BoxError,
+    event::{RawEvent, Recorded},
+    registry::{Projection, Projector, Subscriber},
+    runtime::Runtime,
+    storage::{Batch, CommitError},
+    telemetry::spans,
+};
+use std::{sync::Arc, time::Duration};
+use tracing::Instrument;
+use uuid::Uuid;
+
+/// Returns the stored name of a projection's checkpoint in the service's own log.
+pub(crate) fn reader(name: &str) -> String {
+    format!("projection/{name}")
+}
+
+/// A reader of events with its own checkpoint.
+#[derive(Clone)]
+pub(crate) enum Follower {
+    View(Projection),
+    Sql(Projector),
+    /// The subscribers of one group to the service's own log. They share one checkpoint and commit one batch per event.
+    Group(&'static str, Arc<[Subscriber]>),
+}
+
+impl Follower {
+    /// Returns whether the follower handles events of this name.
+    pub(crate) fn handles(&self, name: &str) -> bool {
+        match self {
+            Follower::View(projection) => projection.source.handles(name),
+            Follower::Sql(projector) => projector.source.handles(name),
+            Follower::Group(_, subscribers) => subscribers.iter().any(|subscriber| subscriber.source.handles(name)),
+        }
+    }
+    pub(crate) fn reader(&self) -> String {
+        match self {
+            Follower::View(projection) => reader(projection.name),
+            Follower::Sql(projector) => reader(projector.name),
+            Follower::Group(group, _) => format!("subscriber/{group}"),
+        }
+    }
+    /// Returns the consumer group that the follower joins when it follows a topic.
+    pub(crate) fn group(&self, service: &str) -> String {
+        match self {
+            Follower::View(projection) => format!("{service}.{}", projection.name),
+            Follower::Sql(projector) => format!("{service}.{}", projector.name),
+            Follower::Group(group, _) => (*group).to_owned(),
+        }
+    }
+    /// Returns the largest number of events in one batch. A subscriber's batch holds the effect of a single event.
+    pub(crate) fn batch_size(&self) -> usize {
+        match self {
+            Follower::View(_) | Follower::Sql(_) => 500,
+            Follower::Group(..) => 1,
+        }
+    }
+    /// Applies the events in one transaction with the batch, which holds the checkpoint move and the parked messages.
+    pub(crate) async fn apply(
+        &self,
+        runtime: &Arc<Runtime>,
+        events: Vec<Recorded<RawEvent>>,
+        base: Batch,
+    ) -> Result<(), CommitError> {
+        let handled: Vec<_> = events.into_iter().filter(|event| self.handles(&event.event.name)).collect();
+        let count = handled.len();
+        let (name, done) = match self {
+            Follower::View(projection) => {
+                let span = spans::project(projection.name, &handled);
+                (projection.name, project(runtime, projection, handled, base).instrument(span).await)
+            }
+            Follower::Sql(projector) => {
+                let span = spans::project(projector.name, &handled);
+                (projector.name, run_sql(runtime, projector, handled, base).instrument(span).await)
+            }
+            Follower::Group(_, subscribers) => return subscribe(runtime, subscribers, handled, base).await,
+        };
+        if done.is_ok() {
+            runtime.meter.projected(name, count);
+        }
+        done
+    }
+}
+
+/// The error of an event that a follower could not apply.
+#[derive(Debug, thiserror::Error)]
+#[error("event {event}")]
+pub(crate) struct FailedEvent {
+    pub(crate) event: Uuid,
+    pub(crate) source: BoxError,
+}
+
+/// After a conflict, waits and returns whether to try again.
+///
+/// The number of attempts is limited, so that a batch that always conflicts does not occupy its job. The job's own
+/// back-off is longer.
+pub(super) async fn retry_after_conflict(runtime: &Runtime, done: &Result<(), CommitError>, attempt: &mut u32) -> bool {
+    let conflict = matches!(done, Err(CommitError::Conflict { exists: false, .. }));
+    if !conflict || *attempt == CONFLICTS {
+        return false;
+    }
+    runtime.environment.sleep(backoff(&*runtime.environment, *attempt, FIRST_WAIT, LONGEST_WAIT)).await;
+    *attempt += 1;
+    true
+}
+
+const CONFLICTS: u32 = 12;
+
+const FIRST_WAIT: Duration = Duration::from_millis(1);
+
+const LONGEST_WAIT: Duration = Duration::from_millis(128);

@@ -1,0 +1,213 @@
+//! The consumer of a group's topics: handles each key in order and different keys concurrently.
+//!
+//! An offset is acknowledged when every message up to it was handled or parked.
+mod attempt;
+mod tracker;
+
+use crate::{
+    consumer::inbox::Inbox,
+    environment::backoff,
+    job::Step,
+    registry::Subscriber,
+    runtime::Runtime,
+    transport::{Drained, Partition, Received, Signal, Subscription, TransportError},
+};
+use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::sync::Semaphore;
+use tracker::Tracker;
+
+/// The number of messages that are handled at once, and can be committed together. Messages that wait for their next
+/// attempt are not counted, so that any number of keys can be stuck.
+const WORKERS: usize = 64;
+
+/// The consumer of one subscriber group on its topics.
+pub struct Consumer {
+    runtime: Arc<Runtime>,
+    inbox: Arc<Inbox>,
+    subscribers: Arc<[Subscriber]>,
+    subscription: Box<dyn Subscription>,
+    partitions: HashMap<Partition, Tracker>,
+    /// Messages that wait until an earlier message of their key is handled.
+    waiting: HashMap<Key, VecDeque<Received>>,
+    /// Keys with a message that can be handled now, in order of arrival.
+    ready: VecDeque<Key>,
+    working: FuturesUnordered<BoxFuture<'static, Completed>>,
+    workers: Arc<Semaphore>,
+    draining: Vec<(Vec<Partition>, Drained)>,
+    /// Set during a shutdown, when no further message is started.
+    stopping: bool,
+}
+type Key = (Partition, Vec<u8>);
+/// The outcome of a message, with the assignment of its partition to which it belonged.
+struct Completed {
+    key: Key,
+    offset: u64,
+    gone: Arc<AtomicBool>,
+    handled: Completion,
+}
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Completion {
+    Done,
+    /// The partition was revoked or the consumer stops, so the next owner of the partition handles the message.
+    Abandoned,
+}
+
+impl Consumer {
+    pub(crate) fn new(
+        runtime: Arc<Runtime>,
+        group: &'static str,
+        subscribers: Arc<[Subscriber]>,
+        subscription: Box<dyn Subscription>,
+    ) -> Self {
+        Consumer {
+            runtime,
+            inbox: Arc::new(Inbox::new(group)),
+            subscribers,
+            subscription,
+            partitions: HashMap::new(),
+            waiting: HashMap::new(),
+            ready: VecDeque::new(),
+            working: FuturesUnordered::new(),
+            workers: Arc::new(Semaphore::new(WORKERS)),
+            draining: Vec::new(),
+            stopping: false,
+        }
+    }
+    /// Returns the group's name.
+    pub fn group(&self) -> &'static str {
+        self.inbox.group()
+    }
+    /// Waits for the next signal or finished message, and processes it.
+    ///
+    /// # Errors
+    /// Fails when the transport fails. Received messages are kept; call it again.
+    pub async fn step(&mut self) -> Result<Step, TransportError> {
+        self.begin();
+        tokio::select! {
+            biased;
+            Some(worked) = self.working.next() => {
+                self.finish(worked);
+                Ok(Step::Did(1))
+            }
+            signal = self.subscription.next(), if !self.stopping => {
+                let signal = signal?;
+                Ok(Step::Did(self.take(signal)))
+            }
+        }
+    }
+    /// Finishes the messages that are being handled and starts no further ones.
+    pub async fn drain(&mut self) {
+        self.stopping = true;
+        self.partitions.values().for_each(Tracker::give_up);
+        while let Some(worked) = self.working.next().await {
+            self.finish(worked);
+        }
+    }
+
+    fn take(&mut self, signal: Signal) -> usize {
+        match signal {
+            Signal::Assigned(partitions) => {
+                // A partition that was revoked and assigned again starts anew: work of the old assignment no longer
+                // counts for it.
+                let assigned = |partition: &Partition| partitions.contains(partition);
+                self.draining.iter_mut().for_each(|(revoked, _)| revoked.retain(|partition| !assigned(partition)));
+                self.let_go();
+                self.partitions.extend(partitions.into_iter().map(|partition| (partition, Tracker::default())));
+                0
+            }
+            Signal::Revoked(partitions, drained) => {
+                // The next owner of the partition handles the waiting messages.
+                self.waiting.retain(|(of, _), _| !partitions.contains(of));
+                self.ready.retain(|(of, _)| !partitions.contains(of));
+                partitions.iter().filter_map(|partition| self.partitions.get(partition)).for_each(Tracker::give_up);
+                self.draining.push((partitions, drained));
+                self.let_go();
+                0
+            }
+            Signal::Records(records) => {
+                let count = records.len();
+                records.into_iter().for_each(|record| self.receive(record));
+                count
+            }
+        }
+    }
+    fn receive(&mut self, record: Received) {
+        let tracker = self.partitions.entry(record.partition.clone()).or_default();
+        if !tracker.received(record.offset) {
+            return;
+        }
+        let key = (record.partition.clone(), record.key.clone().unwrap_or_default());
+        match self.waiting.get_mut(&key) {
+            Some(waiting) => waiting.push_back(record),
+            None => {
+                self.waiting.insert(key.clone(), VecDeque::from([record]));
+                self.ready.push_back(key);
+            }
+        }
+    }
+    /// Starts the next message of every ready key. Each then waits for a worker.
+    fn begin(&mut self) {
+        while !self.stopping {
+            let Some(key) = self.ready.pop_front() else { return };
+            let Some(record) = self.waiting.get_mut(&key).and_then(VecDeque::pop_front) else { continue };
+            let gone = self.partitions.entry(key.0.clone()).or_default().begin();
+            let (offset, runtime, subscribers) = (record.offset, self.runtime.clone(), self.subscribers.clone());
+            let (workers, inbox) = (self.workers.clone(), self.inbox.clone());
+            self.working.push(Box::pin(async move {
+                let handled = attempt::until_handled(&runtime, &inbox, &subscribers, &workers, &record, &gone).await;
+                Completed { key, offset, gone, handled }
+            }));
+        }
+    }
+    fn finish(&mut self, Completed { key, offset, gone, handled }: Completed) {
+        let Some(tracker) = self.partitions.get_mut(&key.0).filter(|tracker| tracker.is_of(&gone)) else {
+            return;
+        };
+        tracker.finished(offset, handled == Completion::Done);
+        if let Some(upto) = tracker.acknowledge() {
+            self.subscription.acknowledge(&key.0, upto);
+        }
+        match self.waiting.get(&key).map(VecDeque::len) {
+            Some(0) | None => drop(self.waiting.remove(&key)),
+            Some(_) if handled == Completion::Done => self.ready.push_back(key),
+            Some(_) => (),
+        }
+        self.let_go();
+    }
+    /// Releases revoked partitions once none of their messages is being handled.
+    fn let_go(&mut self) {
+        let partitions = &mut self.partitions;
+        self.draining.retain(|(revoked, _)| {
+            let busy = revoked.iter().any(|partition| partitions.get(partition).is_some_and(Tracker::is_busy));
+            if !busy {
+                revoked.iter().for_each(|partition| drop(partitions.remove(partition)));
+            }
+            busy
+        });
+    }
+}
+
+/// Waits for the next attempt in short pieces, so that a revoked partition is released soon.
+async fn wait(runtime: &Runtime, attempt: u32, gone: &AtomicBool) {
+    let mut left = backoff(&*runtime.environment, attempt, runtime.retry_policy.first, runtime.retry_policy.longest);
+    while !left.is_zero() && !gone.load(Ordering::Relaxed) {
+        let piece = left.min(Duration::from_millis(100));
+        runtime.environment.sleep(piece).await;
+        left -= piece;
+    }
+}
+
+impl fmt::Debug for Consumer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Consumer({}, {} partitions, {} at work)", self.group(), self.partitions.len(), self.working.len())
+    }
+}

@@ -1,0 +1,133 @@
+//! Attempts to handle one message until it is handled or parked.
+//!
+//! Skipping the message would lose it or break the order of its key.
+use crate::{
+    consumer::group::{Completion, wait},
+    consumer::handle,
+    consumer::inbox::Inbox,
+    consumer::parking::{FailureKind, failure_kind, head, id_of_place, in_words, key_of, park, permanent},
+    error::{BoxError, Fault},
+    registry::Subscriber,
+    runtime::Runtime,
+    storage::{Batch, CommitError, InboxRecord, Park},
+    transport::{Received, envelope},
+};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+pub(super) async fn until_handled(
+    runtime: &Arc<Runtime>,
+    inbox: &Inbox,
+    subscribers: &[Subscriber],
+    workers: &Semaphore,
+    record: &Received,
+    gone: &AtomicBool,
+) -> Completion {
+    let (group, mut failures) = (inbox.group(), 0);
+    for attempt in 0.. {
+        // The permit is released before the wait for the next attempt. The semaphore is never closed, so `acquire`
+        // cannot fail.
+        let worker = workers.acquire().await;
+        if gone.load(Ordering::Relaxed) {
+            break;
+        }
+        let Err(rejected) = once(runtime, inbox, subscribers, record).await else { return Completion::Done };
+        let kind = failure_kind(&rejected);
+        failures += u32::from(kind == FailureKind::Unclassified);
+        let (partition, offset) = (&record.partition, record.offset);
+        if kind == FailureKind::Permanent || failures >= runtime.retry_policy.attempts {
+            let reason = in_words(&rejected);
+            tracing::error!(
+                group,
+                %partition,
+                offset,
+                attempt,
+                error = reason,
+                "message parked, with the later messages of its key"
+            );
+            let failed = head(park(group, key_of(record), id_of(record), record), reason, attempt + 1);
+            let Err(error) = park_message(runtime, failed).await else {
+                runtime.meter.message(group, "parked");
+                return Completion::Done;
+            };
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(group, %partition, offset, error, "the message could not be parked; trying again");
+        } else if !matches!(rejected, CommitError::Conflict { .. }) {
+            let error: &dyn std::error::Error = &rejected;
+            tracing::warn!(
+                group,
+                %partition,
+                offset,
+                attempt,
+                error,
+                "a message failed; it is tried again, and its key waits"
+            );
+        }
+        drop(worker);
+        wait(runtime, attempt, gone).await;
+    }
+    Completion::Abandoned
+}
+
+async fn once(
+    runtime: &Arc<Runtime>,
+    inbox: &Inbox,
+    subscribers: &[Subscriber],
+    record: &Received,
+) -> Result<(), CommitError> {
+    // Events that no subscriber handles are skipped before they are decoded, because this service may be unable to read
+    // them.
+    let handles = |name: &str| subscribers.iter().find(|subscriber| subscriber.source.handles(name));
+    if record.header("ce_type").is_some_and(|name| handles(name).is_none()) {
+        return Ok(());
+    }
+    let (group, key, id) = (inbox.group(), key_of(record), id_of(record));
+    loop {
+        let status = inbox.look_up(&*runtime.storage, id, key.clone()).await?;
+        if status.handled {
+            runtime.meter.message(group, "known");
+            return Ok(());
+        }
+        if status.behind {
+            match park_message(runtime, park(group, key.clone(), id, record)).await {
+                // The parked messages of the key were redelivered or discarded meanwhile.
+                Err(CommitError::Moved(_)) => continue,
+                done => {
+                    runtime.meter.message(group, "parked");
+                    return done;
+                }
+            }
+        }
+        let message = envelope::message(record).map_err(|error| {
+            runtime.meter.message(group, "unreadable");
+            unreadable(error)
+        })?;
+        let Some(subscriber) = handles(&message.event.name) else { return Ok(()) };
+        return match handle(runtime, subscriber, message, Batch::default(), Some(inbox)).await {
+            Err(CommitError::AlreadyHandled) => Ok(()),
+            done => done,
+        };
+    }
+}
+
+/// Parks a message with an inbox record, so that the group does not handle it when it is delivered again. A redelivery
+/// handles it.
+async fn park_message(runtime: &Runtime, park: Park) -> Result<(), CommitError> {
+    let inbox_records = vec![InboxRecord { group: park.reader.clone(), message: park.message }];
+    match runtime.storage.commit(Batch { inbox_records, parks: vec![park], ..Batch::default() }).await {
+        Ok(_) | Err(CommitError::AlreadyHandled) => Ok(()),
+        Err(rejected) => Err(rejected),
+    }
+}
+
+fn id_of(record: &Received) -> Uuid {
+    record.header("ce_id").and_then(|id| id.parse().ok()).unwrap_or_else(|| id_of_place(record))
+}
+
+fn unreadable(error: BoxError) -> Fault {
+    Fault::internal("the record cannot be read").because(permanent(error))
+}

@@ -1,0 +1,19 @@
+//! Consumers: projections, projectors and subscribers, on the service's own log and on topics.
+mod coalescer;
+mod command_bus;
+mod follower;
+mod group;
+mod inbox;
+mod log_follower;
+pub mod parking;
+mod projection;
+mod projector;
+mod subscriber;
+mod topic_follower;
+
+pub use command_bus::Bus;
+pub(crate) use follower::{Follower, reader};
+pub use group::Consumer;
+pub use log_follower::LogFollower;
+pub(crate) use subscriber::handle;
+pub use topic_follower::TopicFollower;

@@ -1,0 +1,59 @@
+//! Parking, an ordered dead-letter queue: a message that cannot be handled is parked with the later messages of its
+//! key.
+//!
+//! Messages of other keys go on. No message is skipped: an operator sees the parked ones
+//! ([`list`](crate::app::ParkedMessages::list)) and, once the cause is removed, handles them in the same order
+//! ([`redeliver`](crate::app::ParkedMessages::redeliver)).
+mod failure;
+mod filter;
+
+pub(crate) use failure::{FailureKind, failure_kind};
+pub use failure::{Permanent, permanent};
+pub(crate) use filter::{Item, ParkingFilter};
+
+use crate::{storage::Park, transport::Received};
+use uuid::Uuid;
+
+/// Creates the parked form of a record that waits behind an earlier message of its key.
+pub(crate) fn park(reader: &str, key: String, message: Uuid, record: &Received) -> Park {
+    let (at, record) = (record.offset, Some(record.clone()));
+    Park { reader: reader.to_owned(), key, behind: true, message, at, record, error: BEHIND.into(), attempts: 0 }
+}
+/// Creates the parked form of an entry of the service's own log that waits behind an earlier message of its key.
+pub(crate) fn park_entry(reader: &str, key: String, message: Uuid, at: u64) -> Park {
+    let (reader, error) = (reader.to_owned(), BEHIND.into());
+    Park { reader, key, behind: true, message, at, record: None, error, attempts: 0 }
+}
+const BEHIND: &str = "waits behind the first parked message of its key";
+
+/// Makes a message the first parked one of its key, with the error for which it is parked.
+pub(crate) fn head(park: Park, error: String, attempts: u32) -> Park {
+    Park { behind: false, error, attempts, ..park }
+}
+
+/// Returns an error and its causes as text for an operator: at most 1,000 characters, without NUL, which no text column
+/// accepts.
+pub(crate) fn in_words(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        words.push_str(": ");
+        words.push_str(&error.to_string());
+        cause = error.source();
+    }
+    words.chars().filter(|c| *c != '\0').take(1000).collect()
+}
+
+/// Returns a record's key as text without NUL, which no text column accepts.
+///
+/// Two keys with the same text wait for each other, which keeps their order.
+pub(crate) fn key_of(record: &Received) -> String {
+    String::from_utf8_lossy(record.key.as_deref().unwrap_or_default()).replace('\0', "\u{fffd}")
+}
+
+/// Returns the id of a record without a readable id. It is derived from the record's partition and offset, so it is
+/// stable.
+pub(crate) fn id_of_place(record: &Received) -> Uuid {
+    let place = format!("{}@{}", record.partition, record.offset);
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, place.as_bytes())
+}

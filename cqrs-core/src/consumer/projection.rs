@@ -1,0 +1,96 @@
+//! Runs a projection: commits the changed views and the checkpoint in one batch, so no event is applied twice.
+use crate::{
+    consumer::follower::{FailedEvent, retry_after_conflict},
+    consumer::parking::permanent,
+    error::{BoxError, Fault},
+    event::{RawEvent, Recorded},
+    registry::Projection,
+    runtime::Runtime,
+    storage::{Batch, CommitError, StoredView, ViewWrite},
+};
+use std::{
+    collections::{BTreeMap, HashMap},
+    panic::AssertUnwindSafe,
+    sync::Arc,
+};
+use uuid::Uuid;
+
+pub(super) async fn project(
+    runtime: &Arc<Runtime>,
+    projection: &Projection,
+    events: Vec<Recorded<RawEvent>>,
+    base: Batch,
+) -> Result<(), CommitError> {
+    let mut attempt = 0;
+    loop {
+        let mut batch = base.clone();
+        batch.views = changed(runtime, projection, &events).await?;
+        batch.sort();
+        let done = runtime.storage.commit(batch).await.map(|_| ());
+        // On a conflict another projection of the same view was faster, so compute the changes again from the current
+        // values.
+        if !retry_after_conflict(runtime, &done, &mut attempt).await {
+            return done;
+        }
+    }
+}
+
+/// The value of a key while the events of a batch are applied to it.
+struct PendingWrite {
+    expected: u64,
+    value: Option<Vec<u8>>,
+    entries: Vec<(&'static str, Vec<u8>)>,
+}
+
+async fn changed(
+    runtime: &Arc<Runtime>,
+    projection: &Projection,
+    events: &[Recorded<RawEvent>],
+) -> Result<Vec<ViewWrite>, Fault> {
+    let cannot = |id: Uuid, error: BoxError| {
+        let error = FailedEvent { event: id, source: error };
+        Fault::internal(format!("projection {} cannot apply event {id}", projection.name)).because(error)
+    };
+    let mut alters = Vec::new();
+    for event in events {
+        let change = unless_it_panics(|| (projection.project)(event.clone())).map_err(|e| cannot(event.id, e))?;
+        alters.extend(change.0.into_iter().map(|(key, alter)| (event.id, key, alter)));
+    }
+    let mut keys: Vec<_> = alters.iter().map(|(_, key, _)| key.clone()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let stored = runtime.storage.views(projection.view, &keys).await?;
+    let mut stored: HashMap<String, StoredView> = stored.into_iter().map(|view| (view.key.clone(), view)).collect();
+    let mut pending: BTreeMap<String, PendingWrite> = BTreeMap::new();
+    for (id, key, alter) in alters {
+        let write = pending.entry(key).or_insert_with_key(|key| {
+            let found = stored.remove(key);
+            let (expected, value) = found.map_or((0, None), |view| (view.version, view.value));
+            PendingWrite { expected, value, entries: Vec::new() }
+        });
+        let value = write.value.as_deref();
+        let next = unless_it_panics(|| Ok(alter(value)?)).map_err(|e| cannot(id, e))?;
+        (write.value, write.entries) = next.map_or((None, Vec::new()), |next| (Some(next.value), next.entries));
+    }
+    let written = pending.into_iter().filter(|(_, write)| write.expected > 0 || write.value.is_some());
+    let write = |(key, write): (String, PendingWrite)| ViewWrite {
+        view: projection.view,
+        key,
+        expected: write.expected,
+        value: write.value,
+        entries: write.entries,
+    };
+    Ok(written.map(write).collect())
+}
+
+/// Runs a projection and marks its error as permanent, because it is a function of the event alone. A panic can have
+/// another cause, so it is retried.
+fn unless_it_panics<T>(run: impl FnOnce() -> Result<T, BoxError>) -> Result<T, BoxError> {
+    match std::panic::catch_unwind(AssertUnwindSafe(run)) {
+        Ok(done) => done.map_err(permanent),
+        Err(_) => Err("the projection panicked".into()),
+    }
+}

@@ -1,0 +1,172 @@
+//! The follower of a topic, for projections of other services' events. It stores its checkpoint beside the view.
+//!
+//! The broker's offsets are therefore only a hint. Inbox records are stored there as well, because a broker can hold
+//! one event at two offsets.
+use crate::{
+    consumer::follower::Follower,
+    consumer::parking::{Item, ParkingFilter, id_of_place, key_of, park},
+    error::Fault,
+    job::Step,
+    runtime::Runtime,
+    storage::{Batch, CheckpointMove, CommitError, InboxRecord},
+    transport::{Partition, Received, Signal, Subscription, envelope},
+};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    fmt,
+    sync::Arc,
+};
+
+/// A projection that follows a topic, with a checkpoint for each partition.
+pub struct TopicFollower {
+    runtime: Arc<Runtime>,
+    follower: Follower,
+    subscription: Box<dyn Subscription>,
+    /// The checkpoint of each assigned partition: the next offset, as the database has it.
+    next: HashMap<Partition, u64>,
+    /// Assigned partitions that have not been set to their checkpoints yet.
+    unplaced: Vec<Partition>,
+    /// Records that were received and not applied yet.
+    pending: BTreeMap<Partition, Vec<Received>>,
+    filters: BTreeMap<Partition, ParkingFilter>,
+}
+impl TopicFollower {
+    pub(crate) fn new(runtime: Arc<Runtime>, follower: Follower, subscription: Box<dyn Subscription>) -> Self {
+        TopicFollower {
+            runtime,
+            follower,
+            subscription,
+            next: HashMap::new(),
+            unplaced: Vec::new(),
+            pending: BTreeMap::new(),
+            filters: BTreeMap::new(),
+        }
+    }
+    /// Returns the stored name of the projection's checkpoints, without the partition.
+    pub fn name(&self) -> String {
+        self.follower.reader()
+    }
+    /// Returns whether the next step applies records instead of waiting for them.
+    pub(crate) fn has_received(&self) -> bool {
+        !self.pending.is_empty()
+    }
+    fn reader(&self, partition: &Partition) -> String {
+        format!("{}/{partition}", self.follower.reader())
+    }
+    /// Applies the received records of one partition, or waits for the next signal when there are none.
+    ///
+    /// # Errors
+    /// Fails when the database or the transport fails, or when an event cannot be applied. Nothing has changed then;
+    /// call it again. An event that fails on every attempt is parked, with the later events of its key.
+    pub async fn step(&mut self) -> Result<Step, Fault> {
+        self.place().await?;
+        let Some((partition, records)) = self.pending.pop_first() else { return self.receive().await };
+        let count = records.len();
+        if let Err(fault) = self.apply(&partition, &records).await {
+            self.pending.insert(partition, records);
+            return Err(fault);
+        }
+        Ok(Step::Did(count))
+    }
+    /// Sets new partitions to their checkpoints. Nothing is applied until the database responds, because without the
+    /// seek the broker would choose the first offset.
+    async fn place(&mut self) -> Result<(), Fault> {
+        while let Some(partition) = self.unplaced.last() {
+            let next = stored(&self.runtime, self.reader(partition)).await?;
+            self.subscription.seek(partition, next);
+            self.next.extend(self.unplaced.pop().map(|partition| (partition, next)));
+        }
+        Ok(())
+    }
+    async fn receive(&mut self) -> Result<Step, Fault> {
+        let signal = self.subscription.next().await;
+        match signal.map_err(|e| Fault::unavailable("the broker cannot be reached").because(e))? {
+            Signal::Assigned(partitions) => {
+                self.unplaced.extend(partitions);
+                self.place().await?;
+            }
+            Signal::Revoked(partitions, _drained) => {
+                self.unplaced.retain(|partition| !partitions.contains(partition));
+                for partition in &partitions {
+                    self.next.remove(partition);
+                    self.pending.remove(partition);
+                    self.filters.remove(partition);
+                }
+            }
+            Signal::Records(records) => {
+                for record in records {
+                    self.pending.entry(record.partition.clone()).or_default().push(record);
+                }
+            }
+        }
+        Ok(Step::Did(0))
+    }
+    /// Applies the records from the checkpoint on. Earlier ones were applied before, even if the broker delivers them
+    /// again.
+    async fn apply(&mut self, partition: &Partition, records: &[Received]) -> Result<(), Fault> {
+        let from = match self.next.get(partition) {
+            Some(next) => *next,
+            None => stored(&self.runtime, self.reader(partition)).await?,
+        };
+        let Some(last) = records.last().map(|record| record.offset) else { return Ok(()) };
+        if last >= from {
+            let reader = self.follower.reader();
+            let item = |record: &Received| {
+                let event = envelope::message(record);
+                let id = event.as_ref().map_or_else(|_| id_of_place(record), |event| event.id);
+                Item { event, park: park(&reader, key_of(record), id, record) }
+            };
+            let items = records.iter().filter(|record| record.offset >= from).map(item).collect();
+            let (items, inbox_records) = first_copies(&self.runtime, &self.follower, items).await?;
+            let moved = CheckpointMove { reader: self.reader(partition), from, to: last + 1, epoch: None };
+            let base = Batch { checkpoint_moves: vec![moved], inbox_records, ..Batch::default() };
+            let filter = self.filters.entry(partition.clone()).or_default();
+            match filter.pass(&self.runtime, &self.follower, items, base).await {
+                Ok(()) => drop(self.next.insert(partition.clone(), last + 1)),
+                // Another member had this partition meanwhile, so read the checkpoint again and skip the records before
+                // it.
+                Err(CommitError::Moved(_) | CommitError::AlreadyHandled) => {
+                    self.next.remove(partition);
+                    return Box::pin(self.apply(partition, records)).await;
+                }
+                Err(CommitError::Fault(fault)) => return Err(fault),
+                Err(rejected) => {
+                    let fault = Fault::internal(format!("the batch of {} was rejected", self.name()));
+                    return Err(fault.because(rejected));
+                }
+            }
+        }
+        self.subscription.acknowledge(partition, last);
+        Ok(())
+    }
+}
+/// Keeps the events that the follower handles and that are new, each once, and returns them with their inbox records.
+///
+/// A relay that does not know the fate of a record sends it again, and the broker then holds it twice. With the
+/// checkpoint alone, both copies would be applied.
+async fn first_copies(
+    runtime: &Runtime,
+    follower: &Follower,
+    mut items: Vec<Item>,
+) -> Result<(Vec<Item>, Vec<InboxRecord>), Fault> {
+    items.retain(|item| item.event.as_ref().map_or(true, |event| follower.handles(&event.event.name)));
+    if items.is_empty() {
+        return Ok((items, Vec::new()));
+    }
+    let group = follower.reader();
+    let ids: Vec<_> = items.iter().map(|item| item.park.message).collect();
+    let mut known: HashSet<_> = runtime.storage.lookup_inbox(&group, &ids, &[]).await?.handled.into_iter().collect();
+    items.retain(|item| known.insert(item.park.message));
+    let record = |item: &Item| InboxRecord { group: group.clone(), message: item.park.message };
+    let inbox_records = items.iter().map(record).collect();
+    Ok((items, inbox_records))
+}
+async fn stored(runtime: &Runtime, reader: String) -> Result<u64, Fault> {
+    let found = runtime.storage.checkpoints(&[reader]).await?;
+    Ok(found.first().copied().unwrap_or(0))
+}
+impl fmt::Debug for TopicFollower {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TopicFollower({}, {} partitions)", self.name(), self.next.len())
+    }
+}

@@ -1,0 +1,32 @@
+//! Repositories and views as a handler's parameters.
+use crate::{
+    aggregate::{Aggregate, Persisted, Repo},
+    context::needs::Needs,
+    context::{Context, FromContext},
+    error::Rejection,
+    view::{View, Views},
+};
+use std::marker::PhantomData;
+
+impl<A: Aggregate> FromContext for Repo<A> {
+    fn from_context(context: &Context) -> Result<Self, Rejection> {
+        let persisted = context.runtime.provided.get::<Persisted<A>>();
+        let persisted = persisted.ok_or_else(|| Rejection::missing(format_args!("aggregate {}", A::NAME)))?;
+        let unit = context.unit.cloned();
+        let unit =
+            unit.ok_or_else(|| Rejection::missing("a unit of work (only commands and subscribers change aggregates)"))?;
+        Ok(Repo { row: persisted.row, runtime: context.runtime.clone(), unit, of: PhantomData })
+    }
+    fn needs(needs: &mut Needs) {
+        needs.aggregate::<Persisted<A>>(A::NAME);
+    }
+}
+
+impl<V: View> FromContext for Views<V> {
+    fn from_context(context: &Context) -> Result<Self, Rejection> {
+        Ok(Views { runtime: context.runtime.clone(), sees: Some(context.metadata.token.clone()), of: PhantomData })
+    }
+    fn needs(needs: &mut Needs) {
+        needs.view(V::NAME);
+    }
+}

@@ -1,0 +1,48 @@
+//! Events: domain events in a service's own log, and integration events for other services.
+mod entry;
+mod integration;
+mod publish;
+mod recorded;
+mod shard;
+mod subscribable;
+
+pub use entry::{Entry, NewEntry, OutgoingMessage};
+pub use integration::IntegrationEvent;
+pub(crate) use publish::Publisher;
+pub use publish::{RunPublisher, outgoing_message};
+pub use recorded::Recorded;
+pub use shard::{RELAY_SHARDS, shard_of};
+pub use subscribable::{RawEvent, Source, Subscribable, decode, decode_stored};
+
+use crate::message::Stored;
+
+/// A domain event: a fact in the past tense, stored in the log of its own service. The trait is derived:
+///
+/// ```
+/// use cqrs_core::Event;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
+/// #[event(name = "account", version = 1)]
+/// pub enum AccountEvent {
+///     Opened { owner: String },
+///     Deposited { amount: u64 },
+/// }
+/// assert_eq!(AccountEvent::NAMES, ["account.opened", "account.deposited"]);
+/// assert_eq!(AccountEvent::Deposited { amount: 1 }.name(), "account.deposited");
+/// ```
+///
+/// The stored form is serde's JSON. A new field with `#[serde(default)]` is compatible. Any other change needs a new
+/// `version` and an upcast in `Deserialize`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an event",
+    note = "derive it: `#[derive(Clone, Serialize, Deserialize, Event)] #[event(name = \"...\", version = 1)]`"
+)]
+pub trait Event: Clone + Send + Sync + Stored + 'static {
+    /// All names under which values of this type are stored.
+    const NAMES: &'static [&'static str];
+    /// The version of the stored form.
+    const VERSION: u32;
+    /// Returns the name under which this value is stored, such as `account.deposited`.
+    fn name(&self) -> &'static str;
+}

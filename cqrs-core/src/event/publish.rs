@@ -1,0 +1,58 @@
+//! Publishers: functions that map a recorded event to an integration event.
+use crate::{
+    error::Fault,
+    event::Event,
+    event::entry::{NewEntry, OutgoingMessage},
+    event::integration::IntegrationEvent,
+    event::recorded::Recorded,
+    event::shard::shard_of,
+};
+use std::any::{Any, TypeId};
+
+#[derive(Clone, Copy)]
+pub(crate) struct Publisher {
+    pub(crate) event: fn() -> TypeId,
+    pub(crate) contract: &'static str,
+    pub(crate) topic: &'static str,
+    pub(crate) run: RunPublisher,
+}
+
+/// A function that calls a publisher.
+pub type RunPublisher = fn(&(dyn Any + Send + Sync), &NewEntry) -> Result<Option<OutgoingMessage>, Fault>;
+
+/// The largest message body, in bytes. With its headers it fits Kafka's default limit of 1 MiB per message.
+const MAX_BODY: usize = 1_000_000;
+
+/// Runs a publisher for an entry and checks the integration event that it returns.
+///
+/// This happens before the commit, so that an invalid integration event still refuses the command.
+///
+/// # Errors
+/// Returns a [`Fault`] when the key is empty or the body is larger than 1,000,000 bytes.
+pub fn outgoing_message<E: Event, C: IntegrationEvent>(
+    event: &(dyn Any + Send + Sync),
+    entry: &NewEntry,
+    publish: impl FnOnce(&Recorded<E>) -> Option<C>,
+) -> Result<Option<OutgoingMessage>, Fault> {
+    let event = event.downcast_ref::<E>();
+    let event = event.ok_or_else(|| Fault::internal("a publisher received an event of another type"))?;
+    let recorded = Recorded {
+        event: event.clone(),
+        id: entry.id,
+        stream: entry.stream.clone(),
+        version: entry.version,
+        at: entry.at,
+        metadata: entry.metadata.clone(),
+    };
+    let Some(message) = publish(&recorded) else { return Ok(None) };
+    let (key, body) = (message.key(), message.encode());
+    if key.is_empty() {
+        return Err(Fault::internal(format!("{} has an empty key; messages without a key have no order", C::NAME)));
+    }
+    if body.len() > MAX_BODY {
+        return Err(Fault::internal(format!("the body of {} is larger than {MAX_BODY} bytes", C::NAME)));
+    }
+    let outgoing =
+        OutgoingMessage { topic: C::TOPIC.to_owned(), shard: shard_of(&key), key, name: C::NAME.to_owned(), body };
+    Ok(Some(outgoing))
+}

@@ -1,0 +1,44 @@
+//! Policies of an application: retries of failing messages, and retention of data.
+use std::time::Duration;
+
+/// The number of attempts before a message is parked, and the waits of its key between them.
+///
+/// A message that fails because a component is down ([`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable)) is
+/// retried without limit, and these attempts do not count. A message that can never succeed
+/// ([`permanent`](crate::permanent), or bytes that cannot be decoded) is parked at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// The number of attempts. Default: 8, which take three to six seconds.
+    pub attempts: u32,
+    /// The first wait. It doubles after each attempt, and half of each wait is random. Default: 50 ms.
+    pub first: Duration,
+    /// The longest wait between two attempts. Default: 30 s.
+    pub longest: Duration,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        RetryPolicy { attempts: 8, first: Duration::from_millis(50), longest: Duration::from_secs(30) }
+    }
+}
+
+/// The retention of data that is stored beside the events. The events themselves are never removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Lifetime of stored responses. A command repeated after that is carried out again. Default: 7 days.
+    pub responses: Duration,
+    /// Lifetime of inbox records. It must be longer than the broker retains records; otherwise a consumer group whose
+    /// offsets are reset handles messages twice. Default: 7 days.
+    pub inbox_records: Duration,
+    /// Lifetime of outgoing messages that the broker has acknowledged. Parked ones stay. With the in-process transport
+    /// nothing else stores them, so all of them stay for consumer groups that join later. Default: 7 days.
+    pub outgoing: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Retention { responses: WEEK, inbox_records: WEEK, outgoing: WEEK }
+    }
+}
+
+const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);

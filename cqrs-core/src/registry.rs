@@ -1,0 +1,171 @@
+//! Registrations: one static per function with an attribute, found by its module.
+use crate::{
+    context::{Context, Needs, NeedsOf},
+    error::BoxError,
+    event::{Publisher, RawEvent, Recorded, RunPublisher, Source},
+    message::RequestKind,
+    storage::Tx,
+    view::ErasedChange,
+};
+use futures_util::future::BoxFuture;
+use std::{
+    any::TypeId,
+    fmt,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+/// The registration of a function, written by its attribute. Dispatch of commands and queries does not go through it.
+pub struct Registration {
+    pub(crate) module: &'static str,
+    pub(crate) function: &'static str,
+    pub(crate) role: Role,
+    /// Index of this registration in the bit set of discovered functions that each app has.
+    slot: AtomicU32,
+}
+pub(crate) enum Role {
+    Handler { request: &'static str, kind: RequestKind, needs: NeedsOf },
+    Subscriber(Subscriber),
+    Projection(Projection),
+    Projector(Projector),
+    Publisher(Publisher),
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Subscriber {
+    pub(crate) group: &'static str,
+    pub(crate) source: Source,
+    pub(crate) needs: NeedsOf,
+    pub(crate) run: RunSubscriber,
+}
+/// A function that calls a subscriber.
+pub type RunSubscriber = for<'a> fn(&'a Context<'a>, Recorded<RawEvent>) -> BoxFuture<'a, Result<(), SubscriberError>>;
+
+#[derive(Clone, Copy)]
+pub(crate) struct Projection {
+    pub(crate) name: &'static str,
+    pub(crate) view: &'static str,
+    pub(crate) source: Source,
+    pub(crate) project: RunProjection,
+}
+/// A function that calls a projection.
+pub type RunProjection = fn(Recorded<RawEvent>) -> Result<ErasedChange, BoxError>;
+
+#[derive(Clone, Copy)]
+pub(crate) struct Projector {
+    pub(crate) name: &'static str,
+    pub(crate) source: Source,
+    pub(crate) needs: NeedsOf,
+    pub(crate) run: RunProjector,
+}
+/// A function that calls a projector.
+pub type RunProjector =
+    for<'a> fn(&'a Context<'a>, Recorded<RawEvent>, &'a mut dyn Tx) -> BoxFuture<'a, Result<(), SubscriberError>>;
+
+/// The error of a subscriber or projector that did not handle a message.
+#[derive(Debug, thiserror::Error)]
+pub enum SubscriberError {
+    /// The bytes cannot be decoded. A retry cannot help.
+    #[error("the message cannot be decoded")]
+    Unreadable(#[source] BoxError),
+    /// The function returned an error.
+    #[error("the subscriber failed")]
+    Failed(#[source] BoxError),
+}
+
+impl Registration {
+    const fn new(module: &'static str, function: &'static str, role: Role) -> Self {
+        Registration { module, function, role, slot: AtomicU32::new(u32::MAX) }
+    }
+    /// Creates the registration for `#[handler]`.
+    pub(crate) const fn handler(
+        module: &'static str,
+        function: &'static str,
+        request: &'static str,
+        kind: RequestKind,
+        needs: NeedsOf,
+    ) -> Self {
+        Registration::new(module, function, Role::Handler { request, kind, needs })
+    }
+    /// Creates the registration for `#[subscriber]`.
+    pub const fn subscriber(
+        module: &'static str,
+        function: &'static str,
+        group: &'static str,
+        source: Source,
+        needs: NeedsOf,
+        run: RunSubscriber,
+    ) -> Self {
+        Registration::new(module, function, Role::Subscriber(Subscriber { group, source, needs, run }))
+    }
+    /// Creates the registration for `#[projection]`.
+    pub const fn projection(
+        module: &'static str,
+        function: &'static str,
+        name: &'static str,
+        view: &'static str,
+        source: Source,
+        project: RunProjection,
+    ) -> Self {
+        Registration::new(module, function, Role::Projection(Projection { name, view, source, project }))
+    }
+    /// Creates the registration for `#[projector]`.
+    pub const fn projector(
+        module: &'static str,
+        function: &'static str,
+        name: &'static str,
+        source: Source,
+        needs: NeedsOf,
+        run: RunProjector,
+    ) -> Self {
+        Registration::new(module, function, Role::Projector(Projector { name, source, needs, run }))
+    }
+    /// Creates the registration for `#[publish]`.
+    pub const fn publisher(
+        module: &'static str,
+        function: &'static str,
+        event: fn() -> TypeId,
+        contract: &'static str,
+        topic: &'static str,
+        run: RunPublisher,
+    ) -> Self {
+        Registration::new(module, function, Role::Publisher(Publisher { event, contract, topic, run }))
+    }
+    /// Returns `true` if the function is in this module or below it.
+    pub(crate) fn is_in(&self, module: &str) -> bool {
+        self.module == module || self.module.strip_prefix(module).is_some_and(|rest| rest.starts_with("::"))
+    }
+    pub(crate) fn needs(&self) -> Needs {
+        let mut needs = Needs::default();
+        match &self.role {
+            Role::Handler { needs: needs_of, .. } => needs_of(&mut needs),
+            Role::Subscriber(subscriber) => (subscriber.needs)(&mut needs),
+            Role::Projector(projector) => (projector.needs)(&mut needs),
+            Role::Projection(_) | Role::Publisher(_) => (),
+        }
+        needs
+    }
+    #[inline]
+    pub(crate) fn slot(&self) -> u32 {
+        self.slot.load(Ordering::Relaxed)
+    }
+    /// Assigns the slot, once per process, and returns it.
+    pub(crate) fn take_slot(&self) -> u32 {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        if self.slot() == u32::MAX {
+            let next = NEXT.fetch_add(1, Ordering::Relaxed);
+            // If another thread was faster, its number is used and ours stays unused.
+            let _ = self.slot.compare_exchange(u32::MAX, next, Ordering::Relaxed, Ordering::Relaxed);
+        }
+        self.slot()
+    }
+}
+impl fmt::Debug for Registration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}::{}", self.module, self.function)
+    }
+}
+
+/// The element that `inventory` collects.
+#[derive(Debug)]
+pub struct Registered(pub &'static Registration);
+inventory::collect!(Registered);

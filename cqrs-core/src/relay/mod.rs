@@ -1,0 +1,317 @@
+//! The relay: publishes the outgoing messages of the log, shard by shard and in order.
+//!
+//! It moves the checkpoint of a shard once its messages are acknowledged. It reads only committed entries below the
+//! high-water mark, so an event is never published before it is committed.
+mod drain;
+mod progress;
+
+use crate::{
+    Timestamp,
+    error::Fault,
+    event::{Entry, RELAY_SHARDS},
+    job::Step,
+    position::Position,
+    runtime::Runtime,
+    storage::{Batch, CheckpointMove, CommitError},
+    telemetry::{spans, trace},
+    transport::{Audience, Published, Record, envelope},
+};
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use progress::{Progress, QueuedEntry, progress};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::sync::oneshot;
+use tracing::Instrument;
+
+/// The largest number of unacknowledged entries of a shard.
+const WINDOW: usize = 500;
+/// The longest interval at which a relay without all shards tries to lease them. It takes over the shards of a dead
+/// relay soon after their lease has ended.
+const LEASE_INTERVAL: Duration = Duration::from_millis(500);
+
+/// The relay to one audience. It publishes at least once.
+pub struct Relay {
+    runtime: Arc<Runtime>,
+    audience: Audience,
+    /// The holder of this relay's leases, with a new id for every start.
+    owner: String,
+    shards: BTreeMap<u16, Shard>,
+    renew_at: Option<Timestamp>,
+    sending: FuturesUnordered<BoxFuture<'static, Sent>>,
+    /// The number of the next publish. The result of an older publish for the same shard is ignored.
+    next: u64,
+    /// Set during a shutdown, when nothing new is sent.
+    draining: bool,
+}
+struct Shard {
+    epoch: Option<u64>,
+    /// The stored checkpoint.
+    stored: Position,
+    /// The position to read from. It is beyond the checkpoint where a read has shown that no outgoing message lies
+    /// between.
+    at: Position,
+    /// The last position that was handed to the broker.
+    handed: Position,
+    flight: Option<Flight>,
+    /// Keys with parked messages; `None` until they are looked up. Only the holder of the shard parks, so the set can
+    /// only hold too many keys.
+    parked: Option<BTreeSet<String>>,
+}
+/// A publish in progress. Dropping it cancels the publish as far as possible.
+struct Flight {
+    publish: u64,
+    reaches: Position,
+    _cancel: oneshot::Sender<()>,
+}
+impl Shard {
+    fn new(epoch: Option<u64>, at: Position) -> Self {
+        Shard { epoch, stored: at, at, handed: at, flight: None, parked: None }
+    }
+}
+struct Sent {
+    shard: u16,
+    publish: u64,
+    queued: Vec<QueuedEntry>,
+    /// `None` when a publish with further entries replaced this one.
+    published: Option<Published>,
+}
+
+impl Relay {
+    pub(crate) fn new(runtime: Arc<Runtime>, audience: Audience) -> Self {
+        let owner = runtime.environment.id().to_string();
+        let sending = FuturesUnordered::new();
+        Relay { runtime, audience, owner, shards: BTreeMap::new(), renew_at: None, sending, next: 0, draining: false }
+    }
+    /// Returns the audience that acknowledges the relay's records.
+    pub fn audience(&self) -> &Audience {
+        &self.audience
+    }
+    pub(crate) fn reader(&self, shard: u16) -> String {
+        match self.audience.0.as_str() {
+            "" => format!("relay/{shard}"),
+            group => format!("relay/{group}/{shard}"),
+        }
+    }
+    /// Publishes new messages and moves the checkpoints over acknowledged ones.
+    ///
+    /// While messages are unacknowledged, it returns when some of them are acknowledged, or when there are more to
+    /// send.
+    ///
+    /// # Errors
+    /// Fails when the database fails or the broker does not accept a record. The checkpoint stays; call it again.
+    pub async fn step(&mut self) -> Result<Step, Fault> {
+        self.hold_shards().await?;
+        let upto = self.runtime.storage.high_water_mark().await?;
+        let started = self.send(upto).await?;
+        if self.sending.is_empty() {
+            return Ok(Step::Idle(upto));
+        }
+        let (environment, storage) = (self.runtime.environment.clone(), self.runtime.storage.clone());
+        let mut done = Vec::new();
+        tokio::select! {
+            biased;
+            Some(sent) = self.sending.next() => done.push(sent),
+            () = storage.wait_for_commit(upto) => (),
+            () = environment.sleep(self.runtime.lease / 4) => (),
+        }
+        while let Some(Some(sent)) = self.sending.next().now_or_never() {
+            done.push(sent);
+        }
+        self.take_in(done).await.map(|acknowledged| Step::Did(acknowledged.max(started)))
+    }
+
+    /// Leases the shards. Where only one process can open the database, it needs no leases and reads the checkpoints
+    /// once.
+    async fn hold_shards(&mut self) -> Result<(), Fault> {
+        let (now, ttl) = (self.runtime.environment.now(), self.runtime.lease);
+        // The second condition renews at once after the clock was set back.
+        if self.renew_at.is_some_and(|at| now < at && at < now + ttl) {
+            return Ok(());
+        }
+        let storage = self.runtime.storage.clone();
+        if storage.is_exclusive() {
+            if self.shards.is_empty() {
+                let readers: Vec<_> = (0..RELAY_SHARDS).map(|shard| self.reader(shard)).collect();
+                let at = storage.checkpoints(&readers).await?;
+                self.shards =
+                    (0..RELAY_SHARDS).zip(at).map(|(shard, at)| (shard, Shard::new(None, Position(at)))).collect();
+            }
+        } else {
+            for shard in 0..RELAY_SHARDS {
+                let lease = storage.lease(&self.reader(shard), &self.owner, ttl).await?;
+                match (lease, self.shards.get(&shard)) {
+                    (None, _) => drop(self.shards.remove(&shard)),
+                    (Some(lease), Some(held)) if held.epoch == Some(lease.epoch) => (),
+                    (Some(lease), _) => {
+                        self.shards.insert(shard, Shard::new(Some(lease.epoch), lease.position));
+                    }
+                }
+            }
+        }
+        let holds_all = self.shards.len() == usize::from(RELAY_SHARDS);
+        self.renew_at = Some(now + if holds_all { ttl / 3 } else { LEASE_INTERVAL.min(ttl / 3) });
+        Ok(())
+    }
+
+    /// Starts a publish for every shard with new messages.
+    ///
+    /// A broker that stores records gets one publish of a shard at a time. Where groups acknowledge, a publish with
+    /// further messages replaces the one before, so that a stuck key delays only its own records.
+    async fn send(&mut self, upto: Position) -> Result<usize, Fault> {
+        let (broker, draining) = (self.audience == Audience::broker(), self.draining);
+        let free = self.shards.iter().filter(|(_, shard)| match &shard.flight {
+            None => shard.at < if draining { shard.handed } else { upto },
+            Some(flight) => !broker && flight.reaches < upto,
+        });
+        let free: Vec<_> = free.map(|(shard, held)| (*shard, held.at)).collect();
+        if free.is_empty() {
+            return Ok(0);
+        }
+        self.look_up_parked().await?;
+        let entries = self.runtime.storage.outgoing_entries(&free, upto, WINDOW).await?;
+        let mut found: BTreeMap<u16, Vec<Entry>> = BTreeMap::new();
+        for entry in entries {
+            if let Some(outgoing) = &entry.outgoing {
+                found.entry(outgoing.shard).or_default().push(entry);
+            }
+        }
+        let mut started = 0;
+        for (shard, _) in free {
+            let mut entries = found.remove(&shard).unwrap_or_default();
+            let Some(held) = self.shards.get_mut(&shard) else { continue };
+            if draining {
+                entries.retain(|entry| entry.position <= held.handed);
+            }
+            let Some(last) = entries.last().map(|entry| entry.position) else {
+                // No outgoing message lies up to here. This is kept in memory only, because finding out again costs one
+                // read.
+                held.at = held.at.max(if held.flight.is_none() { upto } else { held.at });
+                continue;
+            };
+            let reaches = if entries.len() < WINDOW { upto } else { last };
+            match &mut held.flight {
+                // All of these entries are in the publish that is in progress.
+                Some(flight) if flight.reaches >= last => {
+                    flight.reaches = reaches.max(flight.reaches);
+                    continue;
+                }
+                _ => (),
+            }
+            self.next += 1;
+            let (cancel, cancelled) = oneshot::channel();
+            held.flight = Some(Flight { publish: self.next, reaches, _cancel: cancel });
+            held.handed = held.handed.max(last);
+            started += entries.len();
+            self.start(shard, self.next, entries, cancelled);
+        }
+        Ok(started)
+    }
+    /// Reads the keys with parked messages. Only a relay to a broker parks messages, namely those that the broker
+    /// rejects permanently; a group in this process parks its own.
+    async fn look_up_parked(&mut self) -> Result<(), Fault> {
+        if self.audience != Audience::broker() || self.shards.values().all(|shard| shard.parked.is_some()) {
+            return Ok(());
+        }
+        let readers: Vec<_> = self.shards.keys().map(|shard| self.reader(*shard)).collect();
+        let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for parked in self.runtime.storage.parked_keys(&readers).await? {
+            found.entry(parked.reader).or_default().insert(parked.key);
+        }
+        for ((_, shard), reader) in self.shards.iter_mut().zip(&readers) {
+            shard.parked = Some(found.remove(reader).unwrap_or_default());
+        }
+        Ok(())
+    }
+    fn start(&mut self, shard: u16, publish: u64, entries: Vec<Entry>, cancelled: oneshot::Receiver<()>) {
+        let (runtime, audience) = (self.runtime.clone(), self.audience.clone());
+        let parked = self.shards.get(&shard).and_then(|held| held.parked.clone()).unwrap_or_default();
+        self.sending.push(Box::pin(async move {
+            let queued = entries.iter().filter_map(|entry| {
+                let key = entry.outgoing.as_ref()?.key.clone();
+                Some(QueuedEntry { position: entry.position, id: entry.id, parked: parked.contains(&key), key })
+            });
+            let queued: Vec<QueuedEntry> = queued.collect();
+            let span = spans::publish(runtime.transport.system(), &entries);
+            // A single record continues the span of its publish; each of several records keeps the span of its command.
+            let hop = if entries.len() == 1 { trace::of(&span) } else { None };
+            let record = |(entry, queued): (&Entry, &QueuedEntry)| {
+                let outgoing = entry.outgoing.as_ref().filter(|_| !queued.parked)?;
+                Some(envelope::record(entry, outgoing, &runtime.service, hop.as_deref()))
+            };
+            let records: Vec<Record> = entries.iter().zip(&queued).filter_map(record).collect();
+            if records.is_empty() {
+                return Sent { shard, publish, queued, published: Some(Published { acknowledged: 0, error: None }) };
+            }
+            let published = tokio::select! {
+                biased;
+                published = runtime.transport.publish(&audience, &records).instrument(span) => Some(published),
+                _ = cancelled => None,
+            };
+            Sent { shard, publish, queued, published }
+        }));
+    }
+
+    /// Moves the checkpoints over acknowledged and parked messages, in one batch.
+    async fn take_in(&mut self, done: Vec<Sent>) -> Result<usize, Fault> {
+        let mut batch = Batch::default();
+        let (mut acknowledged, mut failure) = (0, None);
+        for sent in done {
+            let reader = self.reader(sent.shard);
+            let (Some(shard), Some(published)) = (self.shards.get_mut(&sent.shard), sent.published) else { continue };
+            if shard.flight.as_ref().is_none_or(|flight| flight.publish != sent.publish) {
+                continue;
+            }
+            shard.flight = None;
+            if published.error.is_some() {
+                self.runtime.meter.publish_failed(&self.audience.0);
+            }
+            let Progress { to, parks, refused, error } = progress(&reader, sent.queued, published);
+            self.runtime.broker.published(error.is_none());
+            failure = failure.or(error);
+            acknowledged += parks.len();
+            shard.parked.get_or_insert_default().extend(refused);
+            batch.parks.extend(parks);
+            let Some((to, count)) = to else { continue };
+            acknowledged += count;
+            batch.checkpoint_moves.push(CheckpointMove { reader, from: shard.stored.0, to: to.0, epoch: shard.epoch });
+            (shard.stored, shard.at) = (to, to);
+        }
+        batch.sort();
+        if !batch.checkpoint_moves.is_empty()
+            && let Err(rejected) = self.runtime.storage.commit(batch).await
+        {
+            // The checkpoints are unknown now. Read them again, and send the messages after them again.
+            self.shards.clear();
+            self.renew_at = None;
+            return match rejected {
+                CommitError::Fault(fault) => Err(fault),
+                lost => {
+                    tracing::info!(audience = self.audience.0, %lost, "another relay has taken over a shard");
+                    Ok(acknowledged)
+                }
+            };
+        }
+        self.runtime.meter.published(&self.audience.0, acknowledged);
+        match failure {
+            None => Ok(acknowledged),
+            Some(error) => Err(Fault::unavailable("the broker did not accept a record").because(error)),
+        }
+    }
+    /// Releases the shards, so that another relay need not wait for the end of the leases.
+    pub async fn release(&mut self) {
+        for (shard, held) in std::mem::take(&mut self.shards) {
+            if held.epoch.is_some() {
+                let _ = self.runtime.storage.release(&self.reader(shard), &self.owner).await;
+            }
+        }
+    }
+}
+impl fmt::Debug for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Relay({}, {} shards, {} publishes)", self.audience.0, self.shards.len(), self.sending.len())
+    }
+}

@@ -1,0 +1,50 @@
+//! The progress of a relay shard: the entries that its checkpoint passes because they were acknowledged or parked.
+use crate::{
+    consumer::parking::{head, in_words, park_entry},
+    position::Position,
+    storage::Park,
+    transport::{Published, TransportError},
+};
+use uuid::Uuid;
+
+/// An entry of a publish: sent, or parked behind earlier entries of its key.
+pub(super) struct QueuedEntry {
+    pub(super) position: Position,
+    pub(super) id: Uuid,
+    pub(super) key: String,
+    pub(super) parked: bool,
+}
+
+/// The progress of a shard after a publish.
+pub(super) struct Progress {
+    /// The last position that was acknowledged or parked, with the number of acknowledged records.
+    pub(super) to: Option<(Position, usize)>,
+    pub(super) parks: Vec<Park>,
+    /// The key of a record that the broker rejected permanently.
+    pub(super) refused: Option<String>,
+    pub(super) error: Option<TransportError>,
+}
+pub(super) fn progress(reader: &str, queued: Vec<QueuedEntry>, published: Published) -> Progress {
+    let Published { acknowledged, mut error } = published;
+    let (mut parks, mut to, mut left, mut refused) = (Vec::new(), None, acknowledged, None);
+    for QueuedEntry { position, id, key, parked } in queued {
+        let park = park_entry(reader, key, id, position.0);
+        if parked {
+            parks.push(park);
+        } else if left > 0 {
+            left -= 1;
+        } else if let Some(error) = error.take_if(|error| error.permanent) {
+            let reason = in_words(&error);
+            let key = &park.key;
+            tracing::error!(reader, key, %id, error = reason, "message parked, with the later messages of its key");
+            refused = Some(park.key.clone());
+            parks.push(head(park, reason, 1));
+            to = Some((position, acknowledged));
+            break;
+        } else {
+            break;
+        }
+        to = Some((position, acknowledged));
+    }
+    Progress { to, parks, refused, error }
+}

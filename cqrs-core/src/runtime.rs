@@ -1,0 +1,132 @@
+//! The runtime: the state that all components of a running app share.
+use crate::{
+    dependencies::Provided,
+    environment::Environment,
+    error::Fault,
+    event::Publisher,
+    metadata::Metadata,
+    middleware::Middleware,
+    policy::{Retention, RetryPolicy},
+    position::Position,
+    storage::Storage,
+    telemetry::metrics::Meter,
+    transport::Transport,
+};
+use std::{
+    any::TypeId,
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::sync::watch;
+
+/// The state that all components of a running app share.
+pub struct Runtime {
+    pub(crate) service: String,
+    pub(crate) meter: Meter,
+    pub(crate) provided: Provided,
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) environment: Arc<dyn Environment>,
+    /// Lifetime of a relay's lease on a shard when it is not renewed.
+    pub(crate) lease: Duration,
+    pub(crate) middleware: Vec<Arc<dyn Middleware>>,
+    pub(crate) retry_policy: RetryPolicy,
+    pub(crate) retention: Retention,
+    /// One bit per registration, set if this app discovered it.
+    pub(crate) discovered: Vec<u64>,
+    pub(crate) publishers: HashMap<TypeId, Arc<[Publisher]>>,
+    /// Progress of the projections that follow this service's log, by the name of their view.
+    pub(crate) readers: Vec<(&'static str, Arc<ReaderProgress>)>,
+    /// The metadata of a `send` without metadata.
+    pub(crate) no_metadata: Arc<Metadata>,
+    pub(crate) no_publishers: Arc<[Publisher]>,
+    pub(crate) last: AtomicU64,
+    pub(crate) broker: Broker,
+}
+impl Runtime {
+    /// Returns `true` if this app discovered the registration with this slot.
+    #[inline]
+    pub(crate) fn has_discovered(&self, slot: u32) -> bool {
+        self.discovered.get((slot / 64) as usize).is_some_and(|bits| bits >> (slot % 64) & 1 == 1)
+    }
+    #[cold]
+    pub(crate) fn not_discovered(&self, registration: &dyn fmt::Debug) -> Fault {
+        let service = &self.service;
+        Fault::internal(format!("{service} did not discover `{registration:?}`: call `.discover(...)` for its crate"))
+    }
+    pub(crate) fn publishers_of(&self, event: TypeId) -> Arc<[Publisher]> {
+        self.publishers.get(&event).unwrap_or(&self.no_publishers).clone()
+    }
+    pub(crate) fn committed(&self, position: Position) {
+        self.last.fetch_max(position.0, Ordering::Relaxed);
+    }
+    pub(crate) fn last_committed(&self) -> Position {
+        Position(self.last.load(Ordering::Relaxed))
+    }
+    pub(crate) fn readers_of<'a>(&'a self, view: &'a str) -> impl Iterator<Item = &'a Arc<ReaderProgress>> {
+        self.readers.iter().filter(move |(name, _)| *name == view).map(|(_, reader)| reader)
+    }
+}
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime").field("service", &self.service).finish_non_exhaustive()
+    }
+}
+
+/// The state of the connection to the broker, as this process knows it.
+#[derive(Debug, Default)]
+pub(crate) struct Broker {
+    joined: AtomicBool,
+    refuses: AtomicBool,
+}
+impl Broker {
+    /// Records that this process has joined its consumer groups.
+    pub(crate) fn joined(&self) {
+        self.joined.store(true, Ordering::Relaxed);
+    }
+    /// Records the result of the last publish.
+    pub(crate) fn published(&self, accepted: bool) {
+        self.refuses.store(!accepted, Ordering::Relaxed);
+    }
+    /// Returns the error that the health endpoint shows, if there is one.
+    pub(crate) fn error(&self) -> Option<&'static str> {
+        match (self.joined.load(Ordering::Relaxed), self.refuses.load(Ordering::Relaxed)) {
+            (false, _) => Some("not connected yet; outgoing events stay in the outbox"),
+            (true, true) => Some("the last publish failed; outgoing events stay in the outbox"),
+            (true, false) => None,
+        }
+    }
+}
+
+/// The checkpoint of a reader of this service's log, as far as this process knows it.
+#[derive(Debug)]
+pub(crate) struct ReaderProgress {
+    pub(crate) name: String,
+    seen: watch::Sender<u64>,
+}
+impl ReaderProgress {
+    pub(crate) fn new(name: String) -> Self {
+        ReaderProgress { name, seen: watch::Sender::new(0) }
+    }
+    pub(crate) fn seen(&self) -> Position {
+        Position(*self.seen.borrow())
+    }
+    /// Raises the known checkpoint and wakes those that wait for it. A lower position changes nothing.
+    pub(crate) fn saw(&self, position: Position) {
+        self.seen.send_if_modified(|seen| {
+            let ahead = position.0 > *seen;
+            *seen = position.0.max(*seen);
+            ahead
+        });
+    }
+    /// Waits until the known checkpoint has reached `position`.
+    pub(crate) async fn moved_to(&self, position: Position) {
+        // The sender lives as long as this borrow, so the wait cannot fail.
+        let _ = self.seen.subscribe().wait_for(|seen| *seen >= position.0).await;
+    }
+}

@@ -1,0 +1,216 @@
+//! The batch: changes that are committed together, as data. Every write of the framework is a batch.
+use crate::{
+    error::{BoxError, Fault},
+    event::NewEntry,
+    position::Position,
+    transport::Received,
+};
+use uuid::Uuid;
+
+/// Changes that are committed together or not at all. Commands, subscribers, projections and the relay all end in one
+/// [`Storage::commit`](crate::storage::Storage::commit) of a batch.
+///
+/// A batch must follow three rules. It has at most one entry per row, reservation, view key and reader, which is the
+/// net change from the loaded to the final value. Expected versions come from committed reads. A response or an inbox
+/// record is given once.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Batch {
+    /// New states of state-stored aggregates, each replacing the version on which the decision was made.
+    pub rows: Vec<Row>,
+    /// New events, in order.
+    pub events: Vec<NewEntry>,
+    /// Unique values to reserve or to release.
+    pub reservations: Vec<Reservation>,
+    /// Changes to read models.
+    pub views: Vec<ViewWrite>,
+    /// Checkpoints to move.
+    pub checkpoint_moves: Vec<CheckpointMove>,
+    /// Messages that this batch handles.
+    pub inbox_records: Vec<InboxRecord>,
+    /// Messages to park because they, or an earlier message of the same key, could not be handled.
+    pub parks: Vec<Park>,
+    /// Numbers of parked messages to remove, because this batch handles or discards them.
+    pub unparks: Vec<u64>,
+    /// The response to store under the command's idempotency key.
+    pub response: Option<StoredResponse>,
+}
+impl Batch {
+    /// Returns true if there is nothing to commit.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+            && self.events.is_empty()
+            && self.reservations.is_empty()
+            && self.views.is_empty()
+            && self.checkpoint_moves.is_empty()
+            && self.inbox_records.is_empty()
+            && self.parks.is_empty()
+            && self.unparks.is_empty()
+            && self.response.is_none()
+    }
+    /// Adds the changes of another batch. The two must not write the same row, stream, reservation, view key, reader or
+    /// inbox record.
+    pub(crate) fn extend(&mut self, other: Batch) {
+        let Batch { rows, events, reservations, views, checkpoint_moves, inbox_records, parks, unparks, response } =
+            other;
+        self.rows.extend(rows);
+        self.events.extend(events);
+        self.reservations.extend(reservations);
+        self.views.extend(views);
+        self.checkpoint_moves.extend(checkpoint_moves);
+        self.inbox_records.extend(inbox_records);
+        self.parks.extend(parks);
+        self.unparks.extend(unparks);
+        self.response = self.response.take().or(response);
+    }
+    /// Sorts everything but events and messages to park, so that two concurrent batches lock in the same order and
+    /// cannot deadlock.
+    pub fn sort(&mut self) {
+        self.rows.sort_by(|a, b| (a.kind, &a.id).cmp(&(b.kind, &b.id)));
+        self.reservations.sort_by(|a, b| (&a.index, &a.value, a.taken).cmp(&(&b.index, &b.value, b.taken)));
+        self.views.sort_by(|a, b| (a.view, &a.key).cmp(&(b.view, &b.key)));
+        self.checkpoint_moves.sort_by(|a, b| a.reader.cmp(&b.reader));
+        self.inbox_records.sort_by(|a, b| (&a.group, a.message).cmp(&(&b.group, b.message)));
+        // Messages to park keep the order in which they were received.
+        self.unparks.sort_unstable();
+    }
+}
+
+/// The new state of a state-stored aggregate, written if the stored version is the expected one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The name of the aggregate type.
+    pub kind: &'static str,
+    /// The aggregate's id.
+    pub id: String,
+    /// The version that was loaded; 0 creates the row.
+    pub expected: u64,
+    /// The version after this batch.
+    pub version: u64,
+    /// The encoded state. `None` deletes it and keeps the version, so that the id can be used again.
+    pub state: Option<Vec<u8>>,
+}
+
+/// A unique value to reserve for an owner, or to release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reservation {
+    /// The name of the unique index, such as `user.nickname`.
+    pub index: String,
+    /// The value, unique within the index.
+    pub value: String,
+    /// The stream of the aggregate that owns the value.
+    pub owner: String,
+    /// True to reserve the value, false to release it.
+    pub taken: bool,
+}
+
+/// The new value of a view under one key, with its index entries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ViewWrite {
+    /// The view's name.
+    pub view: &'static str,
+    /// The key of the value within the view.
+    pub key: String,
+    /// The version from which the value was computed; 0 when there was none.
+    pub expected: u64,
+    /// The encoded value. `None` removes it and keeps the version.
+    pub value: Option<Vec<u8>>,
+    /// All index entries of this key after this batch: the index's name, and bytes that sort as the indexed values do.
+    pub entries: Vec<(&'static str, Vec<u8>)>,
+}
+
+/// A move of a reader's checkpoint, which fails unless the checkpoint is the expected one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckpointMove {
+    /// The reader's name.
+    pub reader: String,
+    /// The expected checkpoint; 0 for a reader that never moved.
+    pub from: u64,
+    /// The new checkpoint.
+    pub to: u64,
+    /// The epoch of the lease, for leased readers. The batch is refused if the lease has another epoch.
+    pub epoch: Option<u64>,
+}
+
+/// A record that a consumer group has handled a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InboxRecord {
+    /// The consumer group's name.
+    pub group: String,
+    /// The message's id.
+    pub message: Uuid,
+}
+
+/// A message to park. It waits, in the order of its key, until an operator redelivers or discards it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Park {
+    /// The reader that could not handle it: a consumer group, or the reader of a projection or a relay shard.
+    pub reader: String,
+    /// The key within which messages stay in order.
+    pub key: String,
+    /// True if the message only waits because an earlier one of its key is parked. If none is parked any more, the
+    /// batch is refused as [`CommitError::Moved`].
+    pub behind: bool,
+    /// The message's id. If the message has no readable id, it is derived from the message's place.
+    pub message: Uuid,
+    /// The offset of the record, or the position in the service's own log.
+    pub at: u64,
+    /// The record as it was received. `None` means an entry of the service's own log.
+    pub record: Option<Received>,
+    /// The error, as a text for the operator. It never contains the payload.
+    pub error: String,
+    /// The number of attempts to handle it.
+    pub attempts: u32,
+}
+
+/// The response of a command that had an idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredResponse {
+    /// The SHA-256 of the caller, the command's name and the caller's key, in hex.
+    pub key: String,
+    /// The first 8 bytes of the SHA-256 of the command's name and content.
+    pub fingerprint: i64,
+    /// The encoded output of the command.
+    pub body: Vec<u8>,
+    /// The position of the command's last event. `commit` ignores the given value and stores the batch's own position.
+    pub position: Position,
+}
+
+/// The reason why a batch was not committed. Whatever the reason, nothing of a refused batch is stored.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// A row, stream or view does not have the expected version (optimistic concurrency). The caller loads it again and
+    /// decides again.
+    #[error("{what} was changed concurrently")]
+    Conflict {
+        /// The row or view (`kind/id`) or the stream, or the part of the batch if the storage does not know more.
+        what: String,
+        /// True if the batch was to create it and it exists, so that trying again cannot help.
+        exists: bool,
+    },
+    /// A unique value is reserved by another owner.
+    #[error("{index} {value} is taken")]
+    Taken {
+        /// The name of the unique index.
+        index: String,
+        /// The value that is taken.
+        value: String,
+    },
+    /// A response is already stored under the idempotency key.
+    #[error("a response is already stored under this idempotency key")]
+    ResponseExists,
+    /// The consumer group has handled the message already.
+    #[error("the message was handled already")]
+    AlreadyHandled,
+    /// A checkpoint is not the expected one, the reader's lease is lost, or a parked message does not exist any more.
+    #[error("{0} was moved concurrently")]
+    Moved(String),
+    /// The storage failed. The batch may or may not have been committed.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+impl CommitError {
+    /// Returns the fault for a transient error of a driver.
+    pub fn unavailable(source: impl Into<BoxError>) -> Self {
+        CommitError::Fault(Fault::unavailable("the database cannot be reached").because(source))
+    }
+}

@@ -1,0 +1,113 @@
+//! Maps the driver's errors to faults and to refusals of a batch.
+use super::commit::Split;
+use crate::{error::Fault, storage::CommitError};
+use sqlx::postgres::PgDatabaseError;
+use std::sync::Arc;
+
+/// Returns true if the connection is lost or unusable, so that another connection may work.
+pub(super) fn is_lost(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::BeginFailed | sqlx::Error::WorkerCrashed => true,
+        // The server was shut down, crashed, is starting, or has become a standby.
+        sqlx::Error::Database(_) => code(error).is_some_and(|code| {
+            code.starts_with("08") || ["57P01", "57P02", "57P03", "57P05", "25P03", "25006"].contains(&code)
+        }),
+        _ => false,
+    }
+}
+
+/// Returns true if the server ended this statement to resolve a deadlock.
+pub(super) fn is_deadlock(error: &sqlx::Error) -> bool {
+    code(error) == Some("40P01")
+}
+
+/// Returns true if the same statement may work later.
+fn is_transient(error: &sqlx::Error) -> bool {
+    is_lost(error)
+        || matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Tls(_))
+        || code(error).is_some_and(|code| {
+            // Out of connections, memory or disk; a system error; a transaction rollback; cancelled; a lock timeout.
+            ["53", "58", "40"].iter().any(|class| code.starts_with(class)) || ["57014", "55P03"].contains(&code)
+        })
+}
+
+/// Maps a driver error that is not a refusal of the batch.
+pub(super) fn fault(error: impl Into<Arc<sqlx::Error>>) -> Fault {
+    let error = error.into();
+    if matches!(code(&error), Some("3F000" | "42P01" | "42883")) {
+        return Fault::internal("the schema `cqrs` is missing or too old: call `migrate`").because(error);
+    }
+    match is_transient(&error) {
+        true => Fault::unavailable("the database cannot be reached").because(error),
+        false => Fault::internal("the database refused a statement").because(error),
+    }
+}
+
+/// Maps a driver error of the commit statement to the refusal of the batch.
+pub(super) fn refusal(error: sqlx::Error, split: &Split<'_>) -> CommitError {
+    let Some(refused) = database(&error) else { return CommitError::Fault(fault(error)) };
+    let detail = refused.detail().unwrap_or_default();
+    // The detail holds the ordinals that passed, such as {1,3}; the culprit is the first one missing.
+    let passed: Vec<usize> =
+        detail.trim_matches(['{', '}']).split(',').filter_map(|ordinal| ordinal.parse().ok()).collect();
+    let culprit = (1..).find(|ordinal| !passed.contains(ordinal)).unwrap_or(1) - 1;
+    let conflict = |what: Option<String>| CommitError::Conflict {
+        what: what.unwrap_or_else(|| refused.message().to_owned()),
+        exists: false,
+    };
+    match (refused.code(), refused.message(), refused.constraint()) {
+        ("QC001", "rows", _) => conflict(split.saved.get(culprit).map(|row| format!("{}/{}", row.kind, row.id))),
+        ("QC001", "streams", _) => CommitError::Conflict {
+            what: split.heads.get(culprit).map_or_else(|| "streams".into(), |head| head.stream.to_owned()),
+            exists: split.heads.get(culprit).is_some_and(|head| head.version == 1),
+        },
+        ("QC001", "views", _) => {
+            conflict(split.replaced.get(culprit).map(|view| format!("{}/{}", view.view, view.key)))
+        }
+        ("QC001", "added", _) => conflict(split.added.get(culprit).map(|view| format!("{}/{}", view.view, view.key))),
+        ("QC002", "unparked", _) => {
+            moved(split.unparked.get(culprit).map(|number| format!("parked message {number}")).as_ref())
+        }
+        ("QC002", "parked", _) => {
+            moved(split.parked.get(culprit).map(|park| format!("{}/{}", park.reader, park.key)).as_ref())
+        }
+        ("QC002", "begun", _) => moved(split.begun.get(culprit).map(|step| &step.reader)),
+        ("QC002", ..) => moved(split.moved.get(culprit).map(|step| &step.reader)),
+        ("QC003", ..) => split.taken.get(culprit).map_or_else(
+            || CommitError::Taken { index: "reservations".into(), value: String::new() },
+            |taken| CommitError::Taken { index: taken.index.clone(), value: taken.value.clone() },
+        ),
+        ("QC004", ..) | ("23505", _, Some("stored_response_pkey")) => CommitError::ResponseExists,
+        ("23505", _, Some("inbox_pkey")) => CommitError::AlreadyHandled,
+        ("23505", _, Some("state_pkey")) => {
+            // The detail names the key in a text for people, so it is searched for known keys and not parsed.
+            let row = split.created.iter().find(|row| detail.contains(&format!("=({}, {})", row.kind, row.id)));
+            let what = row.or(split.created.first()).map(|row| format!("{}/{}", row.kind, row.id));
+            CommitError::Conflict { what: what.unwrap_or_else(|| "rows".into()), exists: true }
+        }
+        ("23505", _, Some("log_stream_version_key")) => {
+            let mut events = split.logged.iter();
+            let event = events.find(|event| detail.contains(&format!("=({}, {})", event.stream, event.version)));
+            let event = event.or(split.logged.first());
+            CommitError::Conflict {
+                what: event.map_or_else(|| "events".into(), |event| event.stream.clone()),
+                exists: event.is_some_and(|event| event.version == 1),
+            }
+        }
+        // A serialization failure, from a server with another default isolation level.
+        ("40001", ..) => conflict(None),
+        _ => CommitError::Fault(fault(error)),
+    }
+}
+
+fn moved(reader: Option<&String>) -> CommitError {
+    CommitError::Moved(reader.cloned().unwrap_or_else(|| "readers".into()))
+}
+
+fn database(error: &sqlx::Error) -> Option<&PgDatabaseError> {
+    error.as_database_error()?.try_downcast_ref()
+}
+
+fn code(error: &sqlx::Error) -> Option<&str> {
+    Some(database(error)?.code())
+}

@@ -1,0 +1,48 @@
+//! Retention: removes old rows in small steps, so that no statement holds many locks.
+use super::commit::int;
+use super::{Inner, errors};
+use crate::{error::Fault, storage::Cutoff};
+use sqlx::{Arguments, postgres::PgArguments};
+
+/// Rows are deleted by `ctid`: the index on the time finds them, and these rows are never updated.
+const RESPONSES: &str = "delete from cqrs.stored_response where ctid = any(array(select ctid from cqrs.stored_response \
+    where stored_at < now() - make_interval(secs => $1) order by stored_at limit $2))";
+const INBOX_RECORDS: &str = "delete from cqrs.inbox where ctid = any(array(select ctid from cqrs.inbox \
+    where handled_at < now() - make_interval(secs => $1) order by handled_at limit $2))";
+/// Outgoing messages. Those that a relay has parked stay, since they are published later.
+const OUTGOING: &str = "update cqrs.log \
+    set topic = null, message_key = null, shard = null, message_type = null, message_body = null \
+    where pos = any(array(select l.pos from cqrs.log l where l.topic is not null and l.shard = $3 and l.pos <= $4 \
+    and l.occurred_at < now() - make_interval(secs => $1) and not exists (select from cqrs.parked m \
+    where m.topic is null and m.reader = 'relay/' || $3 and m.at = l.pos) order by l.pos limit $2))";
+
+impl Inner {
+    pub(super) async fn purge(&self, old: &Cutoff, limit: usize) -> Result<u64, Fault> {
+        let mut gone = self.remove(RESPONSES, old.responses.as_secs_f64(), limit, None).await?;
+        gone += self.remove(INBOX_RECORDS, old.inbox_records.as_secs_f64(), limit, None).await?;
+        for (shard, upto) in &old.outgoing {
+            let outgoing = Some((*shard as i16, int(upto.0)));
+            gone += self.remove(OUTGOING, old.told_for.as_secs_f64(), limit, outgoing).await?;
+        }
+        Ok(gone)
+    }
+
+    async fn remove(
+        &self,
+        sql: &'static str,
+        seconds: f64,
+        limit: usize,
+        outgoing: Option<(i16, i64)>,
+    ) -> Result<u64, Fault> {
+        let mut with = PgArguments::default();
+        let mut add = || {
+            with.add(seconds)?;
+            with.add(i64::try_from(limit).unwrap_or(i64::MAX))?;
+            outgoing.map_or(Ok(()), |(shard, upto)| with.add(shard).and_then(|()| with.add(upto)))
+        };
+        add().map_err(|error| Fault::internal("a parameter cannot be encoded").because(error))?;
+        self.count();
+        let done = sqlx::query_with(sql, with).execute(&self.pool).await;
+        done.map(|done| done.rows_affected()).map_err(errors::fault)
+    }
+}

@@ -1,0 +1,208 @@
+//! The metrics: every name with its unit and its labels.
+//!
+//! They are recorded through the `metrics` facade. Without a recorder the cost is negligible, and queries are not
+//! measured at all. Feature `operations` serves the metrics to Prometheus. Every metric has the label `service`, since
+//! a process can run several.
+//!
+//! | name | kind | labels beside `service` | meaning |
+//! |---|---|---|---|
+//! | [`COMMIT_SECONDS`] | histogram | `command`, `outcome` | time the database takes to commit a command's batch |
+//! | [`COMMAND_RETRIES`] | counter | `command` | commands decided again after a conflict with a concurrent change |
+//! | [`COMMAND_REPEATS`] | counter | `command` | commands answered with the stored response of their idempotency key |
+//! | [`MESSAGES`] | counter | `group`, `outcome` | attempts of a group's subscribers: `handled`, `known` (handled before), `conflict`, `failed`; and messages `parked` |
+//! | [`MESSAGE_AGE_SECONDS`] | histogram | `group` | time from the commit of an event to the commit of its effect |
+//! | [`PARKED`] | gauge | `reader` | parked messages that wait for an operator |
+//! | [`PROJECTED`] | counter | `projection` | events applied by a projection |
+//! | [`PUBLISHED`] | counter | `audience` | records acknowledged by the audience; the label is empty for a broker |
+//! | [`PUBLISH_FAILURES`] | counter | `audience` | publishes that ended with an error |
+//! | [`JOB_FAILURES`] | counter | `job` | failed steps of background jobs, which are retried |
+//! | [`LAG`], [`LAG_SECONDS`] | gauge | `kind`, `reader` | distance of a reader's checkpoint from the end of the log, and the age of the first entry after it |
+//! | [`GROUP_LAG`] | gauge | `group`, `topic` (and no `service`) | records on the broker that a group has not consumed, in the partitions assigned to this process |
+//! | [`HIGH_WATER_MARK_SECONDS`] | gauge | | how long the oldest open write transaction has blocked the high-water mark |
+//! | [`HIGH_WATER_MARK_PID`] | gauge | | the PostgreSQL process of that transaction, for `pg_terminate_backend`; 0 without one |
+//! | [`CONNECTIONS`], [`CONNECTION_LIMIT`] | gauge | `state`: `used`, `idle` | connections to the database, and their limit |
+//! | [`COMPONENT_UP`] | gauge | `component` | 1 while the database responds, or the broker accepts records; 0 otherwise |
+//!
+//! Gauges are set before each scrape by [`App::measure`](crate::App::measure), so a value is as old as its scrape.
+use crate::{Timestamp, environment::Environment, position::Position, storage::CommitError};
+use metrics::{SharedString, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use std::{sync::Arc, time::Duration};
+
+/// The seconds from the start to the end of a command's commit.
+pub const COMMIT_SECONDS: &str = "cqrs_commit_duration_seconds";
+/// Commands decided again after a conflict.
+pub const COMMAND_RETRIES: &str = "cqrs_command_retries_total";
+/// Commands answered with the stored response of their idempotency key.
+pub const COMMAND_REPEATS: &str = "cqrs_command_repeats_total";
+/// Attempts to handle a message, by outcome.
+pub const MESSAGES: &str = "cqrs_messages_total";
+/// The seconds from an event's commit to the commit of its effect.
+pub const MESSAGE_AGE_SECONDS: &str = "cqrs_message_age_seconds";
+/// Parked messages that wait for an operator.
+pub const PARKED: &str = "cqrs_parked_messages";
+/// Events applied by a projection.
+pub const PROJECTED: &str = "cqrs_events_projected_total";
+/// Records acknowledged by an audience of the relay.
+pub const PUBLISHED: &str = "cqrs_relay_published_total";
+/// Publishes that ended with an error.
+pub const PUBLISH_FAILURES: &str = "cqrs_relay_failures_total";
+/// Failed steps of background jobs.
+pub const JOB_FAILURES: &str = "cqrs_job_failures_total";
+/// Positions between a reader's checkpoint and the end of the log.
+pub const LAG: &str = "cqrs_lag_positions";
+/// The age in seconds of the first entry after a reader's checkpoint.
+pub const LAG_SECONDS: &str = "cqrs_lag_seconds";
+/// Records on the broker that a group has not consumed.
+pub const GROUP_LAG: &str = "cqrs_group_lag_records";
+/// The seconds for which the oldest open write transaction has blocked the high-water mark.
+pub const HIGH_WATER_MARK_SECONDS: &str = "cqrs_high_water_mark_blocked_seconds";
+/// The PostgreSQL process id of the transaction that blocks the high-water mark, or 0.
+pub const HIGH_WATER_MARK_PID: &str = "cqrs_high_water_mark_blocking_pid";
+/// Connections to the database, by state.
+pub const CONNECTIONS: &str = "cqrs_database_connections";
+/// The largest number of connections to the database.
+pub const CONNECTION_LIMIT: &str = "cqrs_database_connections_limit";
+/// 1 while a component works, 0 otherwise.
+pub const COMPONENT_UP: &str = "cqrs_component_up";
+
+/// Upper bounds in seconds for durations. The lowest ones separate a commit to a local disk, which takes less than a
+/// millisecond, from one that takes up to ten.
+pub const DURATION_BUCKETS: [f64; 17] =
+    [1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+/// Upper bounds in seconds for [`MESSAGE_AGE_SECONDS`]. The highest is a day, for a group that catches up after an
+/// outage.
+pub const AGE_BUCKETS: [f64; 14] =
+    [1e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 60.0, 600.0, 3600.0, 86400.0];
+
+/// Describes every metric to the recorder. Call it after the recorder is installed.
+pub fn describe() {
+    describe_histogram!(COMMIT_SECONDS, Unit::Seconds, "Time the database takes to commit a command's batch");
+    describe_counter!(COMMAND_RETRIES, Unit::Count, "Commands decided again after a conflict");
+    describe_counter!(
+        COMMAND_REPEATS,
+        Unit::Count,
+        "Commands answered with the stored response of their idempotency key"
+    );
+    describe_counter!(MESSAGES, Unit::Count, "Attempts to handle a message, by outcome");
+    describe_histogram!(MESSAGE_AGE_SECONDS, Unit::Seconds, "Time from the commit of an event to that of its effect");
+    describe_gauge!(PARKED, Unit::Count, "Parked messages that wait for an operator");
+    describe_counter!(PROJECTED, Unit::Count, "Events applied by a projection");
+    describe_counter!(PUBLISHED, Unit::Count, "Records acknowledged by an audience");
+    describe_counter!(PUBLISH_FAILURES, Unit::Count, "Publishes that ended with an error");
+    describe_counter!(JOB_FAILURES, Unit::Count, "Failed steps of background jobs, which are retried");
+    describe_gauge!(LAG, Unit::Count, "Positions between a reader's checkpoint and the end of the log");
+    describe_gauge!(LAG_SECONDS, Unit::Seconds, "Age of the first entry after a reader's checkpoint");
+    describe_gauge!(GROUP_LAG, Unit::Count, "Records on the broker that a group has not consumed");
+    describe_gauge!(
+        HIGH_WATER_MARK_SECONDS,
+        Unit::Seconds,
+        "Time for which the oldest open write transaction has blocked the high-water mark"
+    );
+    describe_gauge!(
+        HIGH_WATER_MARK_PID,
+        "PostgreSQL process id of the transaction that blocks the high-water mark, 0 without one"
+    );
+    describe_gauge!(CONNECTIONS, Unit::Count, "Connections to the database, by state");
+    describe_gauge!(CONNECTION_LIMIT, Unit::Count, "Largest number of connections to the database");
+    describe_gauge!(COMPONENT_UP, "1 while a component works, else 0");
+}
+
+/// Sets the number of records of a topic that a group has not consumed, in the partitions of this process. Transports
+/// call it.
+pub fn group_lag(group: &str, topic: &str, records: u64) {
+    gauge!(GROUP_LAG, "group" => group.to_owned(), "topic" => topic.to_owned()).set(records as f64);
+}
+
+/// A recorder of the metrics of one service.
+#[derive(Debug, Clone)]
+pub(crate) struct Meter(Arc<str>);
+impl Meter {
+    pub(crate) fn new(service: &str) -> Self {
+        Meter(service.into())
+    }
+    fn service(&self) -> SharedString {
+        self.0.clone().into()
+    }
+    /// Records that a command's batch was committed or rejected.
+    pub(crate) fn committed(&self, command: &'static str, took: Duration, done: &Result<Position, CommitError>) {
+        let outcome = done.as_ref().map_or_else(outcome, |_| "committed");
+        histogram!(COMMIT_SECONDS, "service" => self.service(), "command" => command, "outcome" => outcome)
+            .record(took);
+    }
+    pub(crate) fn decides_again(&self, command: &'static str) {
+        counter!(COMMAND_RETRIES, "service" => self.service(), "command" => command).increment(1);
+    }
+    pub(crate) fn repeats(&self, command: &'static str) {
+        counter!(COMMAND_REPEATS, "service" => self.service(), "command" => command).increment(1);
+    }
+    /// Records the outcome of one attempt to handle a message.
+    pub(crate) fn tried(
+        &self,
+        group: &'static str,
+        at: Timestamp,
+        environment: &dyn Environment,
+        done: &Result<(), CommitError>,
+    ) {
+        let outcome = match done {
+            Ok(()) => "handled",
+            Err(CommitError::AlreadyHandled) => "known",
+            Err(CommitError::Conflict { .. } | CommitError::Moved(_)) => "conflict",
+            Err(_) => "failed",
+        };
+        self.message(group, outcome);
+        if done.is_ok() {
+            histogram!(MESSAGE_AGE_SECONDS, "service" => self.service(), "group" => group).record(age(at, environment));
+        }
+    }
+    pub(crate) fn message(&self, group: &'static str, outcome: &'static str) {
+        counter!(MESSAGES, "service" => self.service(), "group" => group, "outcome" => outcome).increment(1);
+    }
+    pub(crate) fn parked(&self, reader: &str, count: u64) {
+        gauge!(PARKED, "service" => self.service(), "reader" => reader.to_owned()).set(count as f64);
+    }
+    pub(crate) fn projected(&self, projection: &'static str, events: usize) {
+        counter!(PROJECTED, "service" => self.service(), "projection" => projection).increment(events as u64);
+    }
+    pub(crate) fn published(&self, audience: &str, records: usize) {
+        counter!(PUBLISHED, "service" => self.service(), "audience" => audience.to_owned()).increment(records as u64);
+    }
+    pub(crate) fn publish_failed(&self, audience: &str) {
+        counter!(PUBLISH_FAILURES, "service" => self.service(), "audience" => audience.to_owned()).increment(1);
+    }
+    pub(crate) fn job_failed(&self, job: &str) {
+        counter!(JOB_FAILURES, "service" => self.service(), "job" => job.to_owned()).increment(1);
+    }
+    pub(crate) fn lag(&self, kind: &'static str, reader: &str, positions: u64, age: Duration) {
+        let labels = [("service", self.service()), ("kind", kind.into()), ("reader", reader.to_owned().into())];
+        gauge!(LAG, &labels).set(positions as f64);
+        gauge!(LAG_SECONDS, &labels).set(age);
+    }
+    pub(crate) fn high_water_mark(&self, pid: u32, held: Duration) {
+        gauge!(HIGH_WATER_MARK_PID, "service" => self.service()).set(pid);
+        gauge!(HIGH_WATER_MARK_SECONDS, "service" => self.service()).set(held);
+    }
+    pub(crate) fn connections(&self, used: u32, idle: u32, limit: u32) {
+        gauge!(CONNECTIONS, "service" => self.service(), "state" => "used").set(used);
+        gauge!(CONNECTIONS, "service" => self.service(), "state" => "idle").set(idle);
+        gauge!(CONNECTION_LIMIT, "service" => self.service()).set(limit);
+    }
+    pub(crate) fn up(&self, component: &'static str, up: bool) {
+        gauge!(COMPONENT_UP, "service" => self.service(), "component" => component).set(u8::from(up));
+    }
+}
+
+/// Returns the time since `at`, or zero when the clock was set back.
+pub(crate) fn age(at: Timestamp, environment: &dyn Environment) -> Duration {
+    (environment.now() - at).to_std().unwrap_or_default()
+}
+
+fn outcome(rejected: &CommitError) -> &'static str {
+    match rejected {
+        CommitError::Conflict { exists: false, .. } => "conflict",
+        CommitError::Conflict { exists: true, .. } => "exists",
+        CommitError::Taken { .. } => "taken",
+        CommitError::ResponseExists => "answered",
+        CommitError::AlreadyHandled | CommitError::Moved(_) => "refused",
+        CommitError::Fault(_) => "failed",
+    }
+}

@@ -1,0 +1,120 @@
+//! Index entries: values encoded as bytes that sort like the values, in every storage.
+use crate::Timestamp;
+use uuid::Uuid;
+
+/// A value that can be part of an index entry. The bytes sort like the values, and no encoded value is a prefix of
+/// another.
+///
+/// ```
+/// use cqrs_core::IndexKey;
+///
+/// let bytes = |put: &dyn Fn(&mut Vec<u8>)| { let mut out = vec![]; put(&mut out); out };
+/// assert!(bytes(&|out| (-1i64).put(out)) < bytes(&|out| 1i64.put(out)));
+/// assert!(bytes(&|out| "a".put(out)) < bytes(&|out| "ab".put(out)));
+/// assert!(bytes(&|out| None::<u32>.put(out)) < bytes(&|out| Some(0u32).put(out)));
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be part of an index",
+    note = "integers, text, bool, `Uuid`, `Timestamp`, `Option` of them and types made with `id!` can"
+)]
+pub trait IndexKey {
+    /// Appends the encoded value.
+    fn put(&self, out: &mut Vec<u8>);
+    /// Appends the encoded value for descending order.
+    fn put_descending(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        self.put(out);
+        out[start..].iter_mut().for_each(|byte| *byte = !*byte);
+    }
+}
+macro_rules! integers {
+    ($($unsigned:ty, $signed:ty);*) => {$(
+        impl IndexKey for $unsigned {
+            fn put(&self, out: &mut Vec<u8>) { out.extend(self.to_be_bytes()) }
+        }
+        impl IndexKey for $signed {
+            // The sign bit is flipped, so that negative numbers sort first.
+            fn put(&self, out: &mut Vec<u8>) { (*self as $unsigned ^ 1 << (<$unsigned>::BITS - 1)).put(out) }
+        }
+    )*};
+}
+integers!(u8, i8; u16, i16; u32, i32; u64, i64);
+
+impl IndexKey for bool {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.push(u8::from(*self));
+    }
+}
+impl IndexKey for str {
+    // 0x00 is escaped and ends the text, so that "a" sorts before "ab" and before "a\0".
+    fn put(&self, out: &mut Vec<u8>) {
+        for byte in self.bytes() {
+            out.push(byte);
+            if byte == 0 {
+                out.push(0xff);
+            }
+        }
+        out.extend([0, 0]);
+    }
+}
+impl IndexKey for String {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.as_str().put(out);
+    }
+}
+impl IndexKey for Uuid {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend(self.as_bytes());
+    }
+}
+impl IndexKey for Timestamp {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.timestamp_micros().put(out);
+    }
+}
+impl<T: IndexKey> IndexKey for Option<T> {
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            None => out.push(0),
+            Some(value) => {
+                out.push(1);
+                value.put(out);
+            }
+        }
+    }
+}
+impl<T: IndexKey + ?Sized> IndexKey for &T {
+    fn put(&self, out: &mut Vec<u8>) {
+        (**self).put(out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::IndexKey;
+    use proptest::prelude::*;
+
+    fn bytes(value: impl IndexKey) -> Vec<u8> {
+        let mut out = vec![];
+        value.put(&mut out);
+        out
+    }
+    fn descending(value: impl IndexKey) -> Vec<u8> {
+        let mut out = vec![];
+        value.put_descending(&mut out);
+        out
+    }
+    proptest! {
+        #[test]
+        fn encoded_values_sort_like_the_values(a: Option<(i64, String)>, b: Option<(i64, String)>) {
+            let join = |pair: &Option<(i64, String)>| {
+                pair.as_ref().map_or(vec![0], |(number, text)| [vec![1], bytes(number), bytes(text)].concat())
+            };
+            prop_assert_eq!(join(&a).cmp(&join(&b)), a.cmp(&b));
+        }
+        #[test]
+        fn values_encoded_in_descending_order_sort_in_reverse(a: String, b: String) {
+            prop_assert_eq!(descending(&a).cmp(&descending(&b)), b.cmp(&a));
+        }
+    }
+}

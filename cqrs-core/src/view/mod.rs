@@ -1,0 +1,57 @@
+//! Views (read models): values under a key with indexes. Projections change them, and queries read them.
+mod change;
+mod index;
+mod page;
+mod views;
+
+pub use change::{Change, ErasedChange};
+pub use index::IndexKey;
+pub use page::{Cursor, InvalidCursor, Page, Range};
+pub use views::{PAGE_LIMIT, Views};
+
+use crate::message::Stored;
+use std::fmt::Display;
+
+/// A read model. The trait is derived:
+///
+/// ```
+/// use cqrs_core::View;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Debug, Clone, Serialize, Deserialize, View)]
+/// #[view(name = "ticket", key = u64)]
+/// #[index(by_owner(owner, -opened))]
+/// pub struct Ticket { owner: String, opened: i64 }
+///
+/// let of_kim = Ticket::by_owner("kim");   // the newest first
+/// ```
+///
+/// A read passes a value for the first column of an index. The other columns order the result; `-` means descending. An
+/// index whose first column has a `-` orders all values: `#[index(all(-opened))]`, read with `Ticket::all()`.
+pub trait View: Clone + Stored + Send + Sync + 'static {
+    /// The name under which the view is stored.
+    const NAME: &'static str;
+    /// The type of the view's key.
+    type Key: Display + Send + Sync;
+    /// Returns the index entries. The derive writes this method.
+    fn entries(&self) -> Vec<(&'static str, Vec<u8>)> {
+        Vec::new()
+    }
+    /// Returns the change that stores this value under `key`.
+    fn put(self, key: impl Into<Self::Key>) -> Change<Self> {
+        Change::none().and(key.into(), move |_| Some(self))
+    }
+    /// Returns the change that alters the value under `key`. It does nothing if there is none.
+    fn update(key: impl Into<Self::Key>, change: impl FnOnce(&mut Self) + Send + 'static) -> Change<Self> {
+        Change::none().and(key.into(), |found| {
+            found.map(|mut view| {
+                change(&mut view);
+                view
+            })
+        })
+    }
+    /// Returns the change that removes the value under `key`.
+    fn remove(key: impl Into<Self::Key>) -> Change<Self> {
+        Change::none().and(key.into(), |_| None)
+    }
+}

@@ -1,0 +1,130 @@
+//! Reading of views, with a wait until they have caught up (read-your-writes).
+use crate::{
+    environment::within,
+    error::{Error, Fault},
+    metadata::ConsistencyToken,
+    position::Position,
+    runtime::Runtime,
+    storage::Scan,
+    view::View,
+    view::page::{Cursor, Page, Range},
+};
+use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
+
+/// The reader of one view.
+///
+/// A read first waits until the view includes everything that this process has committed, and the positions in the
+/// caller's consistency token (read-your-writes). After one second it fails with
+/// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable).
+///
+/// ```
+/// # use cqrs_core::{HandlerResult, Query, View, Views, handler};
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Debug, Clone, Serialize, Deserialize, View)]
+/// # #[view(name = "ticket", key = u64)]
+/// # #[index(by_owner(owner, -opened))]
+/// # pub struct Ticket { owner: String, opened: i64 }
+/// #[derive(Clone, Query)]
+/// struct TicketsOf { owner: String, after: Option<cqrs_core::Cursor> }
+///
+/// #[handler]
+/// async fn tickets_of(query: TicketsOf, tickets: Views<Ticket>) -> HandlerResult<Vec<Ticket>> {
+///     Ok(tickets.page(Ticket::by_owner(&query.owner), query.after.as_ref(), 20).await?.items)
+/// }
+/// ```
+pub struct Views<V> {
+    pub(crate) runtime: Arc<Runtime>,
+    /// The positions to wait for; `None` reads without waiting.
+    pub(crate) sees: Option<ConsistencyToken>,
+    pub(crate) of: PhantomData<fn() -> V>,
+}
+
+/// The largest number of values in a page.
+pub const PAGE_LIMIT: usize = 1000;
+
+/// The longest wait of a read for the view to catch up.
+const MAX_WAIT: Duration = Duration::from_secs(1);
+
+/// The interval between two reads of the stored checkpoint during that wait.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
+
+impl<V: View> Views<V> {
+    /// Reads the current state of the view, without waiting.
+    pub fn eventually(mut self) -> Self {
+        self.sees = None;
+        self
+    }
+    /// Returns the value under this key, if there is one.
+    ///
+    /// # Errors
+    /// Returns a [`Fault`] when the database fails or the view does not catch up in time.
+    pub async fn find(&self, key: &V::Key) -> Result<Option<V>, Fault> {
+        self.caught_up().await?;
+        let found = self.runtime.storage.views(V::NAME, &[key.to_string()]).await?;
+        let value = found.into_iter().next().and_then(|stored| stored.value);
+        Ok(value.map(|bytes| serde_json::from_slice(&bytes)).transpose()?)
+    }
+    /// Returns the value under this key.
+    ///
+    /// # Errors
+    /// Returns [`Error::NotFound`] when there is none, and faults as [`find`](Views::find) does.
+    pub async fn get<E>(&self, key: &V::Key) -> Result<V, Error<E>> {
+        self.find(key).await?.ok_or_else(|| Error::NotFound { kind: V::NAME, id: key.to_string() })
+    }
+    /// Returns one page of a range: at most `limit` values (and at most [`PAGE_LIMIT`]), after the cursor of the
+    /// previous page.
+    ///
+    /// # Errors
+    /// Returns faults as [`find`](Views::find) does.
+    pub async fn page(&self, range: Range<V>, after: Option<&Cursor>, limit: usize) -> Result<Page<V>, Fault> {
+        self.caught_up().await?;
+        let limit = limit.clamp(1, PAGE_LIMIT);
+        let scan = Scan {
+            view: V::NAME,
+            index: range.index,
+            prefix: &range.prefix,
+            after: after.map(|cursor| (&*cursor.entry, &*cursor.key)),
+            limit: limit + 1,
+        };
+        let mut found = self.runtime.storage.scan(&scan).await?;
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next = if more {
+            found.last().map(|last| Cursor { entry: last.entry.clone(), key: last.key.clone() })
+        } else {
+            None
+        };
+        let items = found.iter().map(|entry| serde_json::from_slice(&entry.value)).collect::<Result<_, _>>()?;
+        Ok(Page { items, next })
+    }
+
+    async fn caught_up(&self) -> Result<(), Fault> {
+        let Some(token) = &self.sees else { return Ok(()) };
+        let runtime = &self.runtime;
+        let wanted = token.of(&runtime.service).max(runtime.last_committed());
+        if runtime.readers_of(V::NAME).all(|reader| reader.seen() >= wanted) {
+            return Ok(());
+        }
+        let catching_up = async {
+            for reader in runtime.readers_of(V::NAME) {
+                // Another process may run the projection, so the stored checkpoint counts as well.
+                while reader.seen() < wanted {
+                    let _ = within(&*runtime.environment, POLL_INTERVAL, reader.moved_to(wanted)).await;
+                    if reader.seen() < wanted {
+                        let stored = runtime.storage.checkpoints(std::slice::from_ref(&reader.name)).await?;
+                        reader.saw(Position(stored.first().copied().unwrap_or(0)));
+                    }
+                }
+            }
+            Ok(())
+        };
+        let late = || Fault::unavailable(format!("view {} has not reached position {} yet", V::NAME, wanted.0));
+        within(&*runtime.environment, MAX_WAIT, catching_up).await.unwrap_or_else(|| Err(late()))
+    }
+}
+
+impl<V: View> fmt::Debug for Views<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Views<{}>", V::NAME)
+    }
+}

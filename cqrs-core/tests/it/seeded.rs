@@ -1,0 +1,253 @@
+//! The storage suite finds bugs: each seeded bug in a memory storage must fail one named case.
+use crate::trials::runtime;
+use async_trait::async_trait;
+use cqrs_core::{
+    Fault, Position,
+    event::Entry,
+    storage::{Batch, CommitError, Cutoff, Loaded, Memory, Scan, Scanned, Storage, StoredRow, Tx},
+    testing::StorageLayer,
+    testing::conformance::storage::{Harness, cases},
+};
+use libtest_mimic::{Failed, Trial};
+use std::{sync::Arc, time::Duration};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bug {
+    /// No bug, to show that the wrapper itself breaks nothing.
+    None,
+    /// The high-water mark is ahead of the log.
+    HighWaterMarkAhead,
+    /// Every 13th entry is missing from reads of the log.
+    LogSkips,
+    /// A checkpoint is moved without the epoch of the lease.
+    EpochIgnored,
+    /// A taken unique value is refused, but the rest of the batch is committed.
+    HalfOnTaken,
+    /// A taken unique value is reported before a version conflict.
+    TakenFirst,
+    /// A deleted row loses its version.
+    TombstoneLost,
+    /// The last write of a view wins.
+    ViewUnversioned,
+    /// The idempotency key is checked first and its response is stored after the batch.
+    ResponseLate,
+    /// A page starts with the last entry of the previous page.
+    ScanRepeats,
+    /// All relay shards share one limit.
+    LimitShared,
+    /// A reservation is released by an aggregate that does not own it.
+    GivenByAnybody,
+    /// A message is parked behind another one even if that one is gone.
+    ParkedAlone,
+    /// A parked message is taken by two callers.
+    TakenByTwo,
+    /// The purge ignores the age.
+    AllOld,
+}
+
+/// Each bug with the case that must find it. Other cases may find it as well.
+const SEEDED: [(Bug, &str); 14] = [
+    (Bug::HighWaterMarkAhead, "a reader that follows the high-water mark misses no concurrent event"),
+    (Bug::LogSkips, "a reader that follows the high-water mark misses no concurrent event"),
+    (Bug::EpochIgnored, "a checkpoint move requires the epoch of the lease"),
+    (Bug::HalfOnTaken, "nothing of a refused batch is stored, whatever the reason"),
+    (Bug::TakenFirst, "of several reasons for a refusal the first in order is reported"),
+    (Bug::TombstoneLost, "a deleted row keeps its version and can be created again"),
+    (Bug::ViewUnversioned, "a view is written only over the expected version"),
+    (Bug::ResponseLate, "of concurrent commands with one idempotency key one is committed"),
+    (Bug::ScanRepeats, "pages of a scan return every entry once, whatever the bytes"),
+    (Bug::LimitShared, "each relay shard has its own limit"),
+    (Bug::GivenByAnybody, "a value is released only by its owner"),
+    (Bug::ParkedAlone, "a message cannot be parked behind one that is gone"),
+    (Bug::TakenByTwo, "of two concurrent removals of a parked message one succeeds"),
+    (Bug::AllOld, "purge removes old data and nothing else"),
+];
+
+pub(crate) fn trials() -> Vec<Trial> {
+    quiet();
+    let mut trials: Vec<_> = SEEDED
+        .into_iter()
+        .map(|(bug, finder)| {
+            Trial::test(format!("seeded: {bug:?} is caught"), move || {
+                let failed = failures(bug);
+                match failed.contains(&finder) {
+                    true => Ok(()),
+                    false => {
+                        Err(Failed::from(format!("the case {finder:?} did not fail, only these did: {failed:#?}")))
+                    }
+                }
+            })
+        })
+        .collect();
+    trials.push(Trial::test("seeded: without a bug nothing is caught", || match &*failures(Bug::None) {
+        [] => Ok(()),
+        failed => Err(Failed::from(format!("{failed:#?}"))),
+    }));
+    trials
+}
+
+/// Returns the cases that fail on memory with this bug.
+fn failures(bug: Bug) -> Vec<&'static str> {
+    let runtime = runtime(THREAD);
+    let mut failed = Vec::new();
+    for case in cases() {
+        let harness = Box::new(SeededStorage { memory: Memory::new(), bug });
+        let task = runtime.spawn(async move { case.run(harness).await });
+        // A bug may make a case wait for ever.
+        let ended = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(20), task).await });
+        if !matches!(ended, Ok(Ok(()))) {
+            failed.push(case.name);
+        }
+    }
+    runtime.shutdown_background();
+    failed
+}
+
+/// The name of the threads on which cases are expected to fail.
+pub(crate) const THREAD: &str = "seeded";
+
+/// Suppresses the output of expected failures.
+fn quiet() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().name() != Some(THREAD) {
+            print(panic);
+        }
+    }));
+}
+
+#[derive(Clone)]
+struct SeededStorage {
+    memory: Memory,
+    bug: Bug,
+}
+
+#[async_trait]
+impl Harness for SeededStorage {
+    fn storage(&self) -> Arc<dyn Storage> {
+        Arc::new(self.clone())
+    }
+    async fn reopen(&mut self) -> Arc<dyn Storage> {
+        self.storage()
+    }
+}
+
+#[async_trait]
+impl StorageLayer for SeededStorage {
+    fn inner(&self) -> &dyn Storage {
+        &self.memory
+    }
+    // Several users may share a seeded storage.
+    fn is_exclusive(&self) -> bool {
+        false
+    }
+    async fn row(&self, kind: &str, id: &str, response: Option<&str>) -> Result<Loaded<StoredRow>, Fault> {
+        let mut loaded = self.memory.row(kind, id, response).await?;
+        if self.bug == Bug::TombstoneLost && loaded.found.state.is_none() {
+            loaded.found = StoredRow::default();
+        }
+        Ok(loaded)
+    }
+    async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
+        let mut scan = *scan;
+        if self.bug == Bug::ScanRepeats {
+            scan.after = scan.after.map(|(entry, _)| (entry, ""));
+        }
+        self.memory.scan(&scan).await
+    }
+    async fn high_water_mark(&self) -> Result<Position, Fault> {
+        let ahead = if self.bug == Bug::HighWaterMarkAhead { 2 } else { 0 };
+        Ok(Position(self.memory.high_water_mark().await?.0 + ahead))
+    }
+    async fn log(&self, after: Position, upto: Position, limit: usize) -> Result<Vec<Entry>, Fault> {
+        let mut found = self.memory.log(after, upto, limit).await?;
+        if self.bug == Bug::LogSkips {
+            found.retain(|entry| entry.position.0 % 13 != 0);
+        }
+        Ok(found)
+    }
+    async fn outgoing_entries(
+        &self,
+        shards: &[(u16, Position)],
+        upto: Position,
+        limit: usize,
+    ) -> Result<Vec<Entry>, Fault> {
+        let mut found = self.memory.outgoing_entries(shards, upto, limit).await?;
+        if self.bug == Bug::LimitShared {
+            found.truncate(limit);
+        }
+        Ok(found)
+    }
+    async fn purge(&self, old: &Cutoff, limit: usize) -> Result<u64, Fault> {
+        let mut old = old.clone();
+        if self.bug == Bug::AllOld {
+            (old.responses, old.inbox_records, old.told_for) = Default::default();
+        }
+        self.memory.purge(&old, limit).await
+    }
+    async fn commit(&self, mut batch: Batch) -> Result<Position, CommitError> {
+        match self.bug {
+            Bug::ParkedAlone => batch.parks.iter_mut().for_each(|park| park.behind = false),
+            Bug::TakenByTwo => batch.unparks.retain(|number| *number > 1),
+            Bug::EpochIgnored => batch.checkpoint_moves.iter_mut().for_each(|moved| moved.epoch = None),
+            Bug::TakenFirst => {
+                let reservations = Batch { reservations: batch.reservations.clone(), ..Batch::default() };
+                if let Err(rejected @ CommitError::Taken { .. }) = self.memory.commit(reservations).await {
+                    return Err(rejected);
+                }
+            }
+            Bug::HalfOnTaken => {
+                let refused = match self.memory.commit(batch.clone()).await {
+                    Err(rejected @ CommitError::Taken { .. }) => rejected,
+                    other => return other,
+                };
+                batch.reservations.clear();
+                self.memory.commit(batch).await?;
+                return Err(refused);
+            }
+            Bug::ViewUnversioned => {
+                for write in &mut batch.views {
+                    let stored = self.memory.views(write.view, std::slice::from_ref(&write.key)).await?;
+                    write.expected = stored.first().map_or(0, |view| view.version);
+                }
+            }
+            Bug::ResponseLate => {
+                if let Some(response) = batch.response.take() {
+                    if self.memory.response(&response.key).await?.is_some() {
+                        return Err(CommitError::ResponseExists);
+                    }
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                    let position = self.memory.commit(batch).await?;
+                    let _ = self.memory.commit(Batch { response: Some(response), ..Batch::default() }).await;
+                    return Ok(position);
+                }
+            }
+            Bug::GivenByAnybody => {
+                let mut others = Vec::new();
+                for reservation in batch.reservations.iter().filter(|reservation| !reservation.taken) {
+                    others.extend(["user-kim", "user-lee", "a", "b", "c"].map(|owner| {
+                        let owner = owner.to_owned();
+                        cqrs_core::storage::Reservation { owner, ..reservation.clone() }
+                    }));
+                }
+                batch.reservations.extend(others);
+            }
+            _ => {}
+        }
+        self.memory.commit(batch).await
+    }
+    async fn begin(&self) -> Result<Box<dyn Tx>, Fault> {
+        Ok(Box::new(SeededTx(self.clone())))
+    }
+}
+
+struct SeededTx(SeededStorage);
+#[async_trait]
+impl Tx for SeededTx {
+    fn driver(&mut self) -> &mut (dyn std::any::Any + Send) {
+        &mut self.0.bug
+    }
+    async fn commit(self: Box<Self>, batch: Batch) -> Result<Position, CommitError> {
+        Storage::commit(&self.0, batch).await
+    }
+}

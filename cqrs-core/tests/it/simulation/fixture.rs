@@ -1,0 +1,216 @@
+//! The fixture of one schedule: databases, broker and processes.
+mod faults;
+
+use super::{
+    actor::{self, Role},
+    audit::{Audit, DRAINS},
+    broker::Broker,
+    database::Database,
+    environment::{FAST, MILLI, Micros, SECOND, SLOW, SimulatedEnvironment, UNEVEN},
+    process::Process,
+    random::Random,
+    seeded::{Bug, BugState},
+    service::{Poison, Target, UNREADABLE},
+    trace::Violation,
+};
+use crate::listener::lock;
+use cqrs_core::transport::InProcess;
+use faults::Plan;
+use std::sync::{Arc, Mutex};
+
+/// Everything that one schedule consists of.
+pub(crate) struct Fixture {
+    pub(crate) environment: SimulatedEnvironment,
+    pub(crate) audit: Arc<Audit>,
+    pub(crate) shop: Arc<Database>,
+    pub(crate) bank: Arc<Database>,
+    pub(crate) broker: Arc<Broker>,
+    /// Everything runs in one process, with its own databases and without a broker.
+    pub(crate) embedded: bool,
+    pub(crate) in_process: Mutex<InProcess>,
+    pub(crate) bug: Bug,
+    pub(crate) bug_state: Arc<BugState>,
+    /// The accounts are state-stored, not event-sourced.
+    pub(crate) state_stored: bool,
+    /// One in this many calls of a subscriber fails; 0 is none.
+    pub(crate) failure_rate: u32,
+    pub(crate) poison: Arc<Poison>,
+    /// The duration of a relay's lease.
+    pub(crate) lease: Micros,
+    pub(crate) actors: Vec<Actor>,
+    /// The remaining commands of each client.
+    pub(crate) clients: Mutex<Vec<Vec<Order>>>,
+    plan: Mutex<Plan>,
+}
+/// An engine or a client that is started again after a crash or a stop.
+pub(crate) struct Actor {
+    pub(crate) role: Role,
+    /// The error of its clock at the start, in seconds.
+    skew: i64,
+    starts_at: Micros,
+    process: Mutex<Option<Arc<Process>>>,
+}
+/// A command to be sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Order {
+    pub(crate) key: &'static str,
+    pub(crate) command: u32,
+    pub(crate) events: u32,
+    pub(crate) keyed: bool,
+    /// The command was sent and its outcome is unknown.
+    pub(crate) sent: bool,
+    /// The pause after the previous command.
+    pub(crate) gap: Micros,
+}
+/// The ids of the accounts.
+pub(crate) const KEYS: [&str; 4] = ["kim", "lee", "park", "choi"];
+
+impl Fixture {
+    fn new(environment: &SimulatedEnvironment, bug: Bug) -> Arc<Self> {
+        let audit = Arc::new(Audit::new(environment));
+        let embedded = bug == Bug::None && environment.one_of(&[false, false, true]);
+        let pace = environment.one_of(&[&FAST, &UNEVEN, &SLOW]);
+        environment.pace(pace);
+        if std::ptr::eq(pace, &SLOW) {
+            audit.disturbed(); // a lease may expire while it is being renewed
+        }
+        let fault_rate = || environment.one_of(&[0, 60, 15, 6]);
+        let mut roles = Vec::new();
+        let (keys, clients) = (environment.one_of(&[1, 2, 3]), environment.one_of(&[1, 1, 2]));
+        let mut number = 0;
+        let mut orders = Vec::new();
+        for client in 0..clients {
+            roles.push(Role::Client(client));
+            let count = environment.one_of(&[1, 2, 3, 4]);
+            let order = |_| {
+                number += 1;
+                Order {
+                    key: KEYS[environment.choose(keys) as usize],
+                    command: number,
+                    events: environment.one_of(&[1, 1, 1, 2]),
+                    keyed: !environment.one_in(3),
+                    sent: false,
+                    gap: environment.one_of(&[0, 0, 2 * MILLI, 30 * MILLI, 400 * MILLI, 3 * SECOND]),
+                }
+            };
+            orders.push((0..count).map(order).collect());
+        }
+        roles.extend(std::iter::repeat_n(Role::Relay, if embedded { 1 } else { environment.one_of(&[1, 1, 2, 2]) }));
+        // One or two kinds of readers, each alone or with a second instance.
+        for _ in 0..environment.one_of(&[1, 1, 2]) {
+            let role =
+                environment.one_of(&[Role::Book, Role::Book, Role::Mirror, Role::Note, Role::Tally, Role::Trail]);
+            if !roles.contains(&role) {
+                roles.extend(std::iter::repeat_n(role, if embedded { 1 } else { environment.one_of(&[1, 2]) }));
+            }
+        }
+        let failure_rate = environment.one_of(&[0, 0, 8, 3]);
+        let targets = [Target::None, Target::None, Target::None, Target::Handler, Target::Reader, Target::Broker];
+        let poison = Arc::new(Poison {
+            environment: environment.clone(),
+            target: environment.one_of(&targets),
+            command: 1 + environment.choose(number),
+            cured_at: environment.one_of(&[2 * SECOND, 5 * SECOND, 9 * SECOND]),
+        });
+        if failure_rate > 0 || poison.target != Target::None {
+            roles.push(Role::Operator);
+            audit.may_park();
+        }
+        let actor = |role| Actor {
+            role,
+            skew: environment.one_of(&[0, 0, 0, 3600, -3600]),
+            starts_at: environment.one_of(&[0, 0, 0, 0, 50 * MILLI, 3 * SECOND, 9 * SECOND]),
+            process: Mutex::default(),
+        };
+        let actors: Vec<_> = roles.into_iter().map(actor).collect();
+        let fixture = Arc::new(Fixture {
+            environment: environment.clone(),
+            shop: Database::new(environment, "shop", &audit, fault_rate(), embedded),
+            bank: Database::new(environment, "bank", &audit, fault_rate(), embedded),
+            broker: Broker::new(environment, &audit, fault_rate(), &poison),
+            audit,
+            embedded,
+            in_process: Mutex::default(),
+            bug,
+            bug_state: Arc::default(),
+            state_stored: environment.choose(2) == 0,
+            failure_rate,
+            poison,
+            lease: environment.one_of(&[10 * SECOND, 4 * SECOND]),
+            actors,
+            clients: Mutex::new(orders),
+            plan: Mutex::default(),
+        });
+        environment.note(|| {
+            format!(
+                "target {:?} fails for command {} until {} ms",
+                fixture.poison.target,
+                fixture.poison.command,
+                fixture.poison.cured_at / MILLI
+            )
+        });
+        fixture.plan();
+        fixture
+    }
+    fn calm_not_before(&self, at: Micros) {
+        let mut plan = lock(&self.plan);
+        plan.calm_at = plan.calm_at.max(at);
+        self.environment.calm_from(plan.calm_at);
+    }
+    fn start(self: &Arc<Self>, index: usize) {
+        let actor = &self.actors[index];
+        self.start_in(index, &Process::new(&self.environment, format!("{:?} {index}", actor.role), actor.skew));
+    }
+    /// Starts one process that contains everything, with a new in-process broker.
+    fn start_all(self: &Arc<Self>) {
+        *lock(&self.in_process) = InProcess::new();
+        let process = Process::new(&self.environment, "all in one".into(), 0);
+        (0..self.actors.len()).for_each(|index| self.start_in(index, &process));
+    }
+    fn start_in(self: &Arc<Self>, index: usize, process: &Arc<Process>) {
+        self.environment.note(|| format!("{:?} starts in {}", self.actors[index].role, process.name));
+        *lock(&self.actors[index].process) = Some(process.clone());
+        let task = process.spawn(actor::life(self.clone(), index, process.clone()));
+        lock(&self.plan).polls.insert(task, (index, 0));
+    }
+    fn start_after(self: &Arc<Self>, time: Micros, index: usize) {
+        self.calm_not_before(self.environment.now() + time + SECOND);
+        let fixture = self.clone();
+        self.environment
+            .after(time, move |_| if fixture.embedded { fixture.start_all() } else { fixture.start(index) });
+    }
+    /// Returns a description of something that is not done yet.
+    fn missing(&self) -> Option<String> {
+        if !self.environment.is_calm() {
+            return Some("faults are still injected".into());
+        }
+        if let Some(order) = lock(&self.clients).iter().flatten().next() {
+            return Some(format!("command {} has no response", order.command));
+        }
+        let effects: Vec<_> = self.actors.iter().filter_map(|actor| actor.role.effect()).collect();
+        self.audit.missing(&effects, !self.embedded).or_else(|| self.broker.behind("bank.mirror"))
+    }
+}
+
+/// The result of a schedule.
+pub(crate) struct Run {
+    pub(crate) ended_at: Micros,
+    pub(crate) violation: Option<Violation>,
+    pub(crate) choices: Vec<u32>,
+    pub(crate) trace: Vec<(Micros, String)>,
+}
+
+/// Runs one schedule from its choices.
+pub(crate) fn run(random: Random, bug: Bug, traced: bool) -> Run {
+    let environment = SimulatedEnvironment::new(random, traced);
+    let fixture = Fixture::new(&environment, bug);
+    let missing = || Violation { invariant: DRAINS, details: fixture.missing().unwrap_or_default() };
+    UNREADABLE.set(Some(fixture.poison.clone()));
+    environment.run(|task| fixture.polled(task), || fixture.missing().is_none(), missing);
+    Run {
+        ended_at: environment.now(),
+        violation: environment.violation(),
+        choices: environment.choices(),
+        trace: environment.trace(),
+    }
+}

@@ -1,0 +1,57 @@
+//! Seeded bugs. Each is a layer between an unchanged engine and its storage or transport.
+mod store;
+mod wire;
+
+pub(crate) use store::{BugState, SeededStorage};
+pub(crate) use wire::SeededTransport;
+
+use super::audit::{CONTIGUOUS, FENCED, IN_ORDER, NO_LOSS, NO_NEEDLESS, ONCE};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bug {
+    /// No bug.
+    None,
+    /// A reader trusts the highest position that it can see.
+    NaiveCursor,
+    /// Every relay gets the lease of every shard.
+    LeaseToEverybody,
+    /// Entries that another relay is sending are skipped, as with SKIP LOCKED.
+    SkipLocked,
+    /// A checkpoint of a relay shard is moved without the epoch of its lease.
+    LeaseWithoutEpoch,
+    /// A checkpoint of a relay shard is moved when the records are handed over, not when they are acknowledged.
+    CursorBeforeAcknowledgement,
+    /// A message is acknowledged on receipt.
+    AcknowledgedOnReceipt,
+    /// The inbox record is committed before the effect.
+    InboxRecordApart,
+    /// No inbox record is stored.
+    NoInbox,
+    /// A projection's checkpoint is overwritten without a comparison.
+    PositionNotCompared,
+    /// The highest handled message is acknowledged, even if earlier ones are not handled.
+    HighestAcknowledged,
+    /// Messages of one key are handled concurrently.
+    KeyIgnored,
+    /// A reader does not check whether the key of a message is parked.
+    ParkedUnseen,
+    /// A command with an unknown outcome is sent again as a new command.
+    RepeatedWithoutKey,
+}
+
+/// Each bug, and the invariant that must find it.
+pub(crate) const SEEDED: [(Bug, &str); 13] = [
+    (Bug::NaiveCursor, NO_LOSS),
+    (Bug::LeaseToEverybody, NO_NEEDLESS),
+    (Bug::SkipLocked, IN_ORDER),
+    (Bug::LeaseWithoutEpoch, FENCED),
+    (Bug::CursorBeforeAcknowledgement, NO_LOSS),
+    (Bug::AcknowledgedOnReceipt, CONTIGUOUS),
+    (Bug::InboxRecordApart, CONTIGUOUS),
+    (Bug::NoInbox, ONCE),
+    (Bug::PositionNotCompared, ONCE),
+    (Bug::HighestAcknowledged, CONTIGUOUS),
+    (Bug::KeyIgnored, IN_ORDER),
+    (Bug::ParkedUnseen, IN_ORDER),
+    (Bug::RepeatedWithoutKey, ONCE),
+];

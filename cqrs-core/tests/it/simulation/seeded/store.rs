@@ -1,0 +1,120 @@
+//! Seeded bugs between an engine and its database.
+use super::Bug;
+use crate::{
+    listener::lock,
+    simulation::{database::Connection, environment::SECOND},
+};
+use async_trait::async_trait;
+use cqrs_core::{
+    Fault, Position,
+    event::Entry,
+    storage::{Batch, CommitError, InboxLookup, Lease, ParkedKey, Storage},
+    testing::StorageLayer,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use uuid::Uuid;
+
+/// The state of a bug that its processes share.
+#[derive(Default)]
+pub(crate) struct BugState {
+    /// The process that is sending each entry, and the time until which the entry is locked.
+    locked: Mutex<BTreeMap<u64, (u64, u64)>>,
+    /// The handled messages, with their group.
+    pub(super) handled: Mutex<BTreeSet<(String, Uuid)>>,
+}
+
+/// A connection with a bug.
+#[derive(Clone)]
+pub(crate) struct SeededStorage {
+    pub(crate) connection: Connection,
+    pub(crate) bug: Bug,
+    pub(crate) bug_state: Arc<BugState>,
+}
+
+#[async_trait]
+impl StorageLayer for SeededStorage {
+    fn inner(&self) -> &dyn Storage {
+        &self.connection
+    }
+    async fn high_water_mark(&self) -> Result<Position, Fault> {
+        if self.bug == Bug::NaiveCursor {
+            let all = self.connection.log(Position(0), Position(u64::MAX), usize::MAX).await?;
+            return Ok(all.last().map_or(Position(0), |entry| entry.position));
+        }
+        self.connection.high_water_mark().await
+    }
+    async fn outgoing_entries(
+        &self,
+        shards: &[(u16, Position)],
+        upto: Position,
+        limit: usize,
+    ) -> Result<Vec<Entry>, Fault> {
+        if self.bug != Bug::SkipLocked {
+            return self.connection.outgoing_entries(shards, upto, limit).await;
+        }
+        let (me, now) = (self.connection.process.id, self.connection.database.environment.now());
+        // A worker takes one row at a time, as queue consumers with SKIP LOCKED do.
+        let mut found = self.connection.outgoing_entries(shards, upto, limit).await?;
+        let mut locked = lock(&self.bug_state.locked);
+        let mut taken = 0;
+        found.retain(|entry| {
+            let (holder, until) = locked.get(&entry.position.0).copied().unwrap_or((me, 0));
+            let free = (holder == me || until < now) && taken == 0;
+            taken += usize::from(free);
+            free
+        });
+        locked.extend(found.iter().map(|entry| (entry.position.0, (me, now + SECOND))));
+        Ok(found)
+    }
+    async fn lookup_inbox(&self, group: &str, messages: &[Uuid], keys: &[String]) -> Result<InboxLookup, Fault> {
+        let mut found = self.connection.lookup_inbox(group, messages, keys).await?;
+        if self.bug == Bug::ParkedUnseen {
+            found.parked.clear();
+        }
+        Ok(found)
+    }
+    async fn parked_keys(&self, readers: &[String]) -> Result<Vec<ParkedKey>, Fault> {
+        let mut found = self.connection.parked_keys(readers).await?;
+        // A call for an operator names no reader and must work, so that parked messages can be redelivered.
+        if self.bug == Bug::ParkedUnseen && !readers.is_empty() {
+            found.clear();
+        }
+        Ok(found)
+    }
+    async fn lease(&self, reader: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, Fault> {
+        if matches!(self.bug, Bug::LeaseToEverybody | Bug::SkipLocked) {
+            let at = self.connection.checkpoints(&[reader.to_owned()]).await?;
+            let position = Position(at.first().copied().unwrap_or_default());
+            return Ok(Some(Lease { epoch: 0, position }));
+        }
+        self.connection.lease(reader, owner, ttl).await
+    }
+    async fn commit(&self, mut batch: Batch) -> Result<Position, CommitError> {
+        match self.bug {
+            Bug::LeaseWithoutEpoch => batch.checkpoint_moves.iter_mut().for_each(|step| step.epoch = None),
+            Bug::InboxRecordApart if !batch.events.is_empty() => {
+                let inbox_records = std::mem::take(&mut batch.inbox_records);
+                if !inbox_records.is_empty() {
+                    self.connection.commit(Batch { inbox_records, ..Batch::default() }).await?;
+                }
+            }
+            Bug::NoInbox => batch.inbox_records.clear(),
+            Bug::PositionNotCompared => {
+                for step in batch.checkpoint_moves.iter_mut().filter(|step| step.reader.starts_with("projection/")) {
+                    let at = self.connection.checkpoints(std::slice::from_ref(&step.reader)).await?;
+                    step.from = at.first().copied().unwrap_or_default();
+                }
+            }
+            _ => (),
+        }
+        let inbox_records: Vec<_> =
+            batch.inbox_records.iter().map(|record| (record.group.clone(), record.message)).collect();
+        let position = self.connection.commit(batch).await?;
+        lock(&self.bug_state.handled).extend(inbox_records);
+        Ok(position)
+    }
+}

@@ -1,0 +1,80 @@
+//! The rows of the table: what is measured, with how many callers, beside what.
+use crate::{in_process::Dispatched, measure::Limit, person::MESSAGES, rest::Operation};
+use std::time::Duration;
+
+/// What a row measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A REST operation of the services as processes on PostgreSQL and Kafka, beside the twin.
+    Deployed(Operation),
+    /// A REST operation of the services in one process on SQLite, beside the same twin on PostgreSQL.
+    Embedded(Operation),
+    /// A command on PostgreSQL through the framework, beside the same transaction with sqlx.
+    Command,
+    /// A message in memory through the framework, beside a call of its function.
+    Dispatch(Dispatched),
+}
+
+/// One line of the table.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Row {
+    pub(crate) kind: Kind,
+    pub(crate) callers: usize,
+}
+impl Row {
+    pub(crate) fn name(&self) -> String {
+        let what = match self.kind {
+            Kind::Deployed(operation) => format!("deployed/{}", operation.name()),
+            Kind::Embedded(operation) => format!("embedded/{}", operation.name()),
+            Kind::Command => "command".to_owned(),
+            Kind::Dispatch(dispatched) => format!("dispatch/{}", dispatched.name()),
+        };
+        format!("{what}/{}", self.callers)
+    }
+    pub(crate) fn describe(&self) -> String {
+        let what = match self.kind {
+            Kind::Deployed(_) => "REST, gateway, gRPC, service, PostgreSQL; beside the twin",
+            Kind::Embedded(_) => "REST, gateway, gRPC, service, SQLite; beside the twin on PostgreSQL",
+            Kind::Command => "a command on PostgreSQL; beside the same transaction with sqlx",
+            Kind::Dispatch(_) => "a message in memory; beside a call of its function",
+        };
+        format!("{what}; {} at a time", self.callers)
+    }
+    /// When a run of this row ends.
+    pub(crate) fn limit(&self, time: Duration) -> Limit {
+        let calls = match self.kind {
+            Kind::Deployed(Operation::Message) | Kind::Embedded(Operation::Message) => {
+                // Wallets are prepared before a run; some people for each caller are enough for a median.
+                let people = if self.callers == 1 { 8 } else { 2 };
+                people * MESSAGES
+            }
+            _ => u64::MAX,
+        };
+        Limit { time, calls }
+    }
+}
+
+/// Every row, in the order of the table.
+pub(crate) fn rows() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for form in [Kind::Deployed, Kind::Embedded] {
+        for operation in Operation::ALL {
+            rows.extend([1, 16].map(|callers| Row { kind: form(operation), callers }));
+        }
+    }
+    rows.extend([1, 16, 64].map(|callers| Row { kind: Kind::Command, callers }));
+    rows.extend(Dispatched::ALL.map(|dispatched| Row { kind: Kind::Dispatch(dispatched), callers: 1 }));
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rows;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_row_has_a_name_of_its_own() {
+        let names: BTreeSet<String> = rows().iter().map(super::Row::name).collect();
+        assert_eq!(names.len(), rows().len());
+    }
+}

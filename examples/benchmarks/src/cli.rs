@@ -1,0 +1,71 @@
+//! The command line, and what a run of the whole programme does.
+use crate::{
+    catalogue::{self, Row},
+    compare::{self, Comparison, Plan},
+    header::Header,
+    report::Report,
+    twin,
+};
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Measures the framework and the Hearlers services beside programs written by hand, in pairs of runs that take turns.
+///
+/// Results never fail the program: it fails only when something cannot be built, started or called.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "benchmarks")]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) process: Option<twin::Process>,
+    /// List the rows and measure nothing.
+    #[arg(long)]
+    list: bool,
+    /// Measure only rows whose name contains this text. May be given several times.
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+    /// How many measured runs each side of a row has, after one run to warm up.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+    /// How long one run lasts, in seconds. Runs of messages end earlier, when the prepared wallets are empty.
+    #[arg(long, default_value_t = 2.0)]
+    seconds: f64,
+    /// Also write `results.md` and `results.csv` to this folder.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// The checkout whose services are built and started. Default: the one this program was built in.
+    #[arg(long, value_name = "DIR")]
+    checkout: Option<PathBuf>,
+}
+
+/// Measures the chosen rows and reports them.
+pub(crate) async fn run(args: Args) -> Result<()> {
+    let chosen = |row: &Row| args.only.is_empty() || args.only.iter().any(|text| row.name().contains(text.as_str()));
+    let rows: Vec<Row> = catalogue::rows().into_iter().filter(chosen).collect();
+    ensure!(!rows.is_empty(), "no row has such a name; --list shows all");
+    if args.list {
+        for row in rows {
+            println!("{:28} {}", row.name(), row.describe());
+        }
+        return Ok(());
+    }
+    let checkout = args.checkout.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."));
+    let checkout = fs::canonicalize(&checkout).with_context(|| format!("--checkout {}", checkout.display()))?;
+    let plan = Plan { runs: args.runs, time: Duration::from_secs_f64(args.seconds) };
+    let header = Header::read(&checkout, &plan);
+    let mut report = Report::new(header);
+    // What was measured before a failure is reported as well.
+    let outcome = compare::all(&rows, &checkout, &plan, &mut |comparison: Comparison| report.add(comparison)).await;
+    let markdown = report.markdown();
+    println!("{markdown}");
+    if let Some(folder) = args.out {
+        fs::create_dir_all(&folder).with_context(|| format!("--out {}", folder.display()))?;
+        fs::write(folder.join("results.md"), markdown)?;
+        fs::write(folder.join("results.csv"), report.csv())?;
+    }
+    outcome
+}

@@ -1,0 +1,111 @@
+//! A command on PostgreSQL through the framework: one account loaded, one row and one log entry written.
+use super::DEPOSIT;
+use crate::{
+    subject::{Caller, Counters, Subject},
+    system::Server,
+};
+use anyhow::Result;
+use async_trait::async_trait;
+use cqrs_core::{
+    Aggregate, App, Command, Event, Evolve, HandlerResult, Infallible, Repo, StateStored, handler,
+    storage::postgres::Postgres,
+};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+#[derive(Clone, Serialize, Deserialize, Aggregate)]
+#[aggregate(name = "account", event = AccountEvent)]
+struct Account {
+    #[id]
+    id: String,
+    owner: String,
+    balance: u64,
+}
+
+#[derive(Clone, Serialize, Deserialize, Event)]
+#[event(name = "account", version = 1)]
+enum AccountEvent {
+    Opened { id: String, owner: String },
+    Deposited { amount: u64 },
+}
+
+impl Evolve<AccountEvent> for Account {
+    fn create(event: &AccountEvent) -> Option<Self> {
+        let AccountEvent::Opened { id, owner } = event.clone() else { return None };
+        Some(Account { id, owner, balance: 0 })
+    }
+    fn apply(&mut self, event: &AccountEvent) {
+        if let AccountEvent::Deposited { amount } = event {
+            self.balance += amount;
+        }
+    }
+}
+
+#[derive(Clone, Serialize, Deserialize, Command)]
+struct OpenAccount {
+    id: String,
+    owner: String,
+}
+#[handler]
+async fn open_account(command: OpenAccount, accounts: Repo<Account>) -> HandlerResult<()> {
+    accounts.create(AccountEvent::Opened { id: command.id, owner: command.owner })?;
+    Ok(())
+}
+
+#[derive(Clone, Serialize, Deserialize, Command)]
+struct Deposit {
+    account: String,
+    amount: u64,
+}
+#[handler]
+async fn deposit(command: Deposit, accounts: Repo<Account>) -> HandlerResult<u64> {
+    let event = AccountEvent::Deposited { amount: command.amount };
+    let account = accounts.update(&command.account, |_| Ok::<_, Infallible>(event)).await?;
+    Ok(account.balance)
+}
+
+/// The app on a database of its own. No background job runs: the row is about the command alone.
+pub(crate) struct FrameworkCommand {
+    app: App,
+    server: Server,
+}
+impl FrameworkCommand {
+    pub(crate) async fn start(server: &Server) -> Result<Self> {
+        let storage = Postgres::connect(server.database("framework")?.url()).await?;
+        let app =
+            App::builder("bank").discover(module_path!()).aggregate(StateStored::<Account>::new()).storage(storage);
+        let app = app.build()?;
+        app.migrate().await?;
+        Ok(FrameworkCommand { app, server: server.clone() })
+    }
+}
+#[async_trait]
+impl Subject for FrameworkCommand {
+    fn name(&self) -> &'static str {
+        "framework"
+    }
+    async fn callers(&self, count: usize, _calls: u64) -> Result<Vec<Box<dyn Caller>>> {
+        let mut callers: Vec<Box<dyn Caller>> = Vec::new();
+        for _ in 0..count {
+            let account = Uuid::now_v7().to_string();
+            self.app.send(OpenAccount { id: account.clone(), owner: "Kim".to_owned() }).await?;
+            callers.push(Box::new(Depositor { app: self.app.clone(), account }));
+        }
+        Ok(callers)
+    }
+    async fn counters(&self) -> Result<Counters> {
+        self.server.counters().await
+    }
+}
+
+struct Depositor {
+    app: App,
+    account: String,
+}
+#[async_trait]
+impl Caller for Depositor {
+    async fn call(&mut self) -> Result<()> {
+        self.app.send(Deposit { account: self.account.clone(), amount: DEPOSIT }).await?;
+        Ok(())
+    }
+}

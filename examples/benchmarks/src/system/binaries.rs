@@ -1,0 +1,29 @@
+//! The services' programs, built in release from the repository's own workspace.
+use anyhow::{Context, Result, ensure};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// The folder with the release programs of one checkout.
+#[derive(Debug, Clone)]
+pub(crate) struct Binaries(PathBuf);
+impl Binaries {
+    /// Builds these packages of the checkout. Debug information stays line tables, so that a profile names lines.
+    pub(crate) fn build(checkout: &Path, packages: &[&str]) -> Result<Binaries> {
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.args(["build", "--release", "--locked"]).current_dir(checkout);
+        cargo.env("CARGO_PROFILE_RELEASE_DEBUG", "line-tables-only");
+        for package in packages {
+            cargo.args(["--package", package]);
+        }
+        eprintln!("building {} in release", packages.join(", "));
+        ensure!(cargo.status().context("starting cargo")?.success(), "the services cannot be built");
+        let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+        let target = target.map_or_else(|| checkout.join("target"), |folder| checkout.join(folder));
+        Ok(Binaries(target.join("release")))
+    }
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}

@@ -1,0 +1,39 @@
+//! The services as they are deployed: three processes, PostgreSQL with a database each, and Kafka between them.
+use super::{Binaries, Child, Server, System, child::free_address};
+use anyhow::Result;
+use test_support::Kafka;
+use uuid::Uuid;
+
+/// The packages and programs of this form.
+pub(crate) const PACKAGES: [&str; 3] = ["user-service", "counseling-service", "gateway"];
+
+impl System {
+    /// Starts the services on these servers.
+    pub(crate) async fn deployed(binaries: &Binaries, server: &Server, kafka: &Kafka) -> Result<System> {
+        let folder = tempfile::tempdir()?;
+        let (users, counseling, gateway) = (free_address()?, free_address()?, free_address()?);
+        let internal = format!("{}{}", Uuid::now_v7(), Uuid::now_v7());
+        let session = Uuid::now_v7().to_string();
+        let mut children = Vec::new();
+        for (name, listen) in [("user-service", &users), ("counseling-service", &counseling)] {
+            let database = server.database(name)?;
+            let arguments = [
+                ["--listen", listen],
+                ["--database", database.url()],
+                ["--kafka", kafka.bootstrap()],
+                ["--internal-secret", &internal],
+            ];
+            children.push(Child::start(name, &binaries.path(name), &arguments.concat(), folder.path())?);
+        }
+        let (users, counseling) = (format!("http://{users}"), format!("http://{counseling}"));
+        let arguments = [
+            ["--listen", &gateway],
+            ["--user-service", &users],
+            ["--counseling-service", &counseling],
+            ["--jwt-secret", &session],
+            ["--internal-secret", &internal],
+        ];
+        children.push(Child::start("gateway", &binaries.path("gateway"), &arguments.concat(), folder.path())?);
+        System::started("deployed", format!("http://{gateway}"), children, Some(server.clone()), folder).await
+    }
+}

@@ -1,0 +1,141 @@
+//! The settings of the service's PostgreSQL database.
+use cqrs_core::{
+    Fault,
+    storage::postgres::{Config, ConfigError, Options, Postgres, Tls},
+};
+use service_auth::secrets::{self, Name, given};
+
+const URL: Name = Name { variable: "HEARLERS_DATABASE", flag: "--database" };
+const PASSWORD: Name = Name { variable: "HEARLERS_DATABASE_PASSWORD", flag: "--database-password" };
+const TLS: Name = Name { variable: "HEARLERS_DATABASE_TLS", flag: "--database-tls" };
+const CERTIFICATE: Name = Name { variable: "HEARLERS_DATABASE_CERTIFICATE", flag: "--database-certificate" };
+const STATEMENT: Name = Name { variable: "HEARLERS_DATABASE_STATEMENT_TIMEOUT", flag: "--database-statement-timeout" };
+const ACQUIRE: Name = Name { variable: "HEARLERS_DATABASE_ACQUIRE_TIMEOUT", flag: "--database-acquire-timeout" };
+const CONNECTIONS: Name = Name { variable: "HEARLERS_DATABASE_CONNECTIONS", flag: "--database-connections" };
+
+/// The settings of the database.
+// Values are text here, so that `check` can report all invalid settings and not only the first one.
+#[derive(clap::Args)]
+pub struct DatabaseArgs {
+    /// URL of this service's own database: postgres://USER:PASSWORD@HOST:PORT/NAME.
+    #[arg(long, env = "HEARLERS_DATABASE", hide_env_values = true, value_name = "URL")]
+    database: Option<String>,
+    /// Password of the database, when it is not in the URL.
+    #[arg(long, env = "HEARLERS_DATABASE_PASSWORD", hide_env_values = true, value_name = "SECRET")]
+    database_password: Option<String>,
+    /// File that contains the password.
+    #[arg(long, env = "HEARLERS_DATABASE_PASSWORD_FILE", value_name = "FILE")]
+    database_password_file: Option<String>,
+    /// TLS mode: disable, require, verify-ca or verify-full, as in the URL's sslmode. The default is disable.
+    #[arg(long, env = "HEARLERS_DATABASE_TLS", value_name = "MODE")]
+    database_tls: Option<String>,
+    /// Certificate authority of the database, PEM, in addition to those of the machine.
+    #[arg(long, env = "HEARLERS_DATABASE_CA", value_name = "FILE")]
+    database_ca: Option<String>,
+    /// Client certificate for the database, PEM.
+    #[arg(long, env = "HEARLERS_DATABASE_CERTIFICATE", value_name = "FILE")]
+    database_certificate: Option<String>,
+    /// Private key of the client certificate, PEM.
+    #[arg(long, env = "HEARLERS_DATABASE_KEY", value_name = "FILE")]
+    database_key: Option<String>,
+    /// Time limit of a statement in seconds; the default is 30.
+    #[arg(long, env = "HEARLERS_DATABASE_STATEMENT_TIMEOUT", value_name = "SECONDS")]
+    database_statement_timeout: Option<String>,
+    /// Time limit of waiting for a connection in seconds; the default is 3.
+    #[arg(long, env = "HEARLERS_DATABASE_ACQUIRE_TIMEOUT", value_name = "SECONDS")]
+    database_acquire_timeout: Option<String>,
+    /// Maximum number of connections; the default is 10.
+    #[arg(long, env = "HEARLERS_DATABASE_CONNECTIONS", value_name = "NUMBER")]
+    database_connections: Option<String>,
+}
+
+/// The validated settings. Their `Debug` output does not contain the password.
+#[derive(Debug, Clone)]
+pub struct Database {
+    /// The address, the credentials and the TLS mode.
+    pub config: Config,
+    /// The maximum number of connections.
+    pub connections: u32,
+    /// The time limit of waiting for a connection.
+    pub acquire_timeout: std::time::Duration,
+}
+impl Database {
+    /// Connects to the database.
+    ///
+    /// # Errors
+    /// Fails when the database cannot be reached.
+    pub async fn connect(&self) -> Result<Postgres, Fault> {
+        let (max_connections, acquire_timeout) = (self.connections, self.acquire_timeout);
+        Postgres::open(&self.config, Options { max_connections, acquire_timeout, ..Options::default() }).await
+    }
+}
+
+impl DatabaseArgs {
+    /// Validates the settings; `service` is the application name that the database shows.
+    pub fn check(&self, service: &str, wrong: &mut Vec<String>) -> Option<Database> {
+        let before = wrong.len();
+        let statement =
+            seconds(STATEMENT, self.database_statement_timeout.as_deref(), 30, 3600, wrong).unwrap_or_default();
+        let acquire_timeout =
+            seconds(ACQUIRE, self.database_acquire_timeout.as_deref(), 3, 60, wrong).unwrap_or_default();
+        let connections = number(CONNECTIONS, self.database_connections.as_deref(), 10, 1000, "connections", wrong)?;
+        let password = (self.database_password.as_deref(), self.database_password_file.as_deref());
+        let password = secrets::read(PASSWORD, password.0, password.1, wrong);
+        let mut config = match given(self.database.as_deref()).map(Config::parse) {
+            Some(Ok(config)) => config,
+            Some(Err(error)) => {
+                wrong.push(line(&error));
+                return None;
+            }
+            None => {
+                wrong.push(line(&ConfigError::Url));
+                return None;
+            }
+        };
+        if let Err(error) = self.tls(&mut config.tls) {
+            wrong.push(line(&error));
+        }
+        config.statement_timeout = statement;
+        config.password = password;
+        config.application_name.get_or_insert_with(|| service.to_owned());
+        if wrong.len() == before
+            && let Err(error) = config.validate()
+        {
+            wrong.push(line(&error));
+        }
+        let connections = u32::try_from(connections).unwrap_or(u32::MAX);
+        (wrong.len() == before).then_some(Database { config, connections, acquire_timeout })
+    }
+
+    /// Applies the TLS flags, which take precedence over the URL.
+    fn tls(&self, tls: &mut Tls) -> Result<(), ConfigError> {
+        if let Some(mode) = given(self.database_tls.as_deref()) {
+            tls.mode = mode.parse()?;
+        }
+        if let Some(ca) = given(self.database_ca.as_deref()) {
+            tls.ca = Some(ca.into());
+        }
+        match (given(self.database_certificate.as_deref()), given(self.database_key.as_deref())) {
+            (Some(certificate), Some(key)) => tls.client = Some((certificate.into(), key.into())),
+            (None, None) => {}
+            _ => return Err(ConfigError::Value("sslcert", "requires sslkey")),
+        }
+        Ok(())
+    }
+}
+
+/// Describes an error with the name of its setting. It never contains the URL, which may have a password.
+fn line(error: &ConfigError) -> String {
+    match error {
+        ConfigError::Url => format!("{URL}: postgres://USER:PASSWORD@HOST:PORT/NAME; no default"),
+        ConfigError::TwoPasswords => format!("{PASSWORD}: the URL has one already"),
+        ConfigError::Value("sslcert", _) => {
+            format!("{CERTIFICATE}: requires HEARLERS_DATABASE_KEY, and the key requires the certificate")
+        }
+        ConfigError::Value("sslmode" | "sslrootcert", _) => format!("{TLS}: {error}"),
+        ConfigError::File(..) => format!("{TLS}: {error}"),
+        error => format!("{URL}: {error}"),
+    }
+}
+
+use super::{number, seconds};

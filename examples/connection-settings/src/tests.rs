@@ -1,0 +1,108 @@
+//! Tests of valid and invalid connection settings, and of secrets in error messages.
+use super::{Database, DatabaseArgs, KafkaArgs};
+use clap::Parser;
+use cqrs_core::storage::postgres::TlsMode;
+use cqrs_kafka::{KafkaConfig, Security};
+use std::{fs, time::Duration};
+
+#[derive(Parser)]
+struct Program {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    kafka: KafkaArgs,
+}
+
+/// Returns the validated settings, or the error lines.
+fn database(flags: &str) -> Result<Database, String> {
+    let mut wrong = Vec::new();
+    let program = Program::parse_from(["program"].into_iter().chain(flags.split_whitespace()));
+    let checked = program.database.check("user", &mut wrong);
+    assert_eq!(checked.is_none(), !wrong.is_empty(), "{wrong:?}");
+    checked.ok_or_else(|| wrong.join("\n"))
+}
+fn kafka(flags: &str) -> Result<KafkaConfig, String> {
+    let mut wrong = Vec::new();
+    let program = Program::parse_from(["program"].into_iter().chain(flags.split_whitespace()));
+    let checked = program.kafka.check("user", &mut wrong);
+    assert_eq!(checked.is_none(), !wrong.is_empty(), "{wrong:?}");
+    checked.ok_or_else(|| wrong.join("\n"))
+}
+
+#[test]
+fn a_database_url_alone_gives_the_defaults() {
+    let Database { config, connections, acquire_timeout } = database("--database postgres://db/users").unwrap();
+    assert_eq!((connections, acquire_timeout), (10, Duration::from_secs(3)));
+    assert_eq!((config.tls.mode, config.statement_timeout), (TlsMode::Disable, Duration::from_secs(30)));
+    assert_eq!(config.application_name.as_deref(), Some("user"));
+}
+
+#[test]
+fn flags_override_the_defaults_and_the_url() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca");
+    fs::write(&file, "the contents are not read").unwrap();
+    let flags = format!(
+        "--database postgres://kim@db/users?sslmode=require --database-password hunter2 --database-tls verify-full \
+         --database-ca {} --database-connections 3 --database-acquire-timeout 1 --database-statement-timeout 5",
+        file.display()
+    );
+    let database = database(&flags).unwrap();
+    assert_eq!((database.connections, database.acquire_timeout), (3, Duration::from_secs(1)));
+    assert_eq!(database.config.tls.mode, TlsMode::VerifyFull, "a flag takes precedence over the URL");
+    assert_eq!(database.config.statement_timeout, Duration::from_secs(5));
+    assert!(!format!("{database:?}").contains("hunter2"));
+}
+
+#[test]
+fn invalid_database_settings_are_reported_by_name() {
+    let url = "--database postgres://kim:hunter2@db/users";
+    for (flags, name) in [
+        ("", "HEARLERS_DATABASE (--database): postgres://"),
+        ("--database mysql://kim:hunter2@db/users", "HEARLERS_DATABASE (--database): postgres://"),
+        ("--database postgres://kim:hunter2@db/users?options=x", "HEARLERS_DATABASE (--database): the parameter"),
+        (&format!("{url} --database-password hunter2"), "HEARLERS_DATABASE_PASSWORD"),
+        (&format!("{url} --database-password-file /nowhere"), "HEARLERS_DATABASE_PASSWORD_FILE"),
+        (&format!("{url} --database-tls prefer"), "HEARLERS_DATABASE_TLS"),
+        (&format!("{url} --database-ca /nowhere"), "HEARLERS_DATABASE_TLS"),
+        (&format!("{url} --database-tls verify-ca --database-ca /nowhere"), "HEARLERS_DATABASE_TLS"),
+        (&format!("{url} --database-certificate /nowhere"), "HEARLERS_DATABASE_CERTIFICATE"),
+        (&format!("{url} --database-connections 0"), "HEARLERS_DATABASE_CONNECTIONS"),
+        (&format!("{url} --database-acquire-timeout 61"), "HEARLERS_DATABASE_ACQUIRE_TIMEOUT"),
+        (&format!("{url} --database-statement-timeout soon"), "HEARLERS_DATABASE_STATEMENT_TIMEOUT"),
+    ] {
+        let message = database(flags).unwrap_err();
+        assert!(message.contains(name) && !message.contains("hunter2"), "{name} in {message}");
+    }
+}
+
+#[test]
+fn kafka_defaults_to_plaintext() {
+    let config = kafka("--kafka a:1,b:2").unwrap();
+    assert_eq!((config.brokers.as_str(), config.client_id.as_str()), ("a:1,b:2", "user"));
+    assert!(matches!(config.security, Security::Plaintext));
+}
+
+#[test]
+fn invalid_kafka_settings_are_reported_by_name() {
+    for (flags, name) in [
+        ("", "HEARLERS_KAFKA (--kafka)"),
+        ("--kafka nowhere", "HEARLERS_KAFKA (--kafka)"),
+        ("--kafka a:1 --kafka-security sasl_plain", "HEARLERS_KAFKA_SECURITY"),
+        ("--kafka a:1 --kafka-user kim --kafka-password hunter2", "HEARLERS_KAFKA_SECURITY"),
+        ("--kafka a:1 --kafka-ca /nowhere", "HEARLERS_KAFKA_SECURITY"),
+        ("--kafka a:1 --kafka-security tls --kafka-password hunter2", "HEARLERS_KAFKA_SECURITY"),
+        ("--kafka a:1 --kafka-security tls --kafka-certificate /c", "HEARLERS_KAFKA_CERTIFICATE"),
+        ("--kafka a:1 --kafka-security tls --kafka-key-password hunter2", "HEARLERS_KAFKA_CERTIFICATE"),
+        ("--kafka a:1 --kafka-security scram-sha-512", "HEARLERS_KAFKA_USER"),
+        ("--kafka a:1 --kafka-security scram-sha-512 --kafka-password hunter2", "HEARLERS_KAFKA_USER"),
+        ("--kafka nowhere --kafka-security nothing", "HEARLERS_KAFKA (--kafka)"),
+    ] {
+        let message = kafka(flags).unwrap_err();
+        assert!(message.contains(name) && !message.contains("hunter2"), "{name} in {message}");
+    }
+    let scram = kafka("--kafka a:1 --kafka-security scram-sha-256 --kafka-user kim --kafka-password hunter2");
+    let shown = format!("{scram:?}");
+    assert!(!shown.contains("hunter2"), "{shown}");
+    assert_eq!(scram.is_ok(), cfg!(feature = "kafka-tls"), "{shown}");
+}

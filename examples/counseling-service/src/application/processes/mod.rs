@@ -1,0 +1,9 @@
+//! Processes: several commands in order, with a call to the responder between them. An interrupted process can be run
+//! again.
+mod open_counsel;
+mod reply;
+mod send_message;
+
+pub use open_counsel::{OpenCounsel, OpenCounselResult, open_counsel};
+pub use reply::ExchangeResult;
+pub use send_message::send_message;

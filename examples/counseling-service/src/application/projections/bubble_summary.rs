@@ -1,0 +1,25 @@
+//! The public view of a bubble.
+use crate::domain::{
+    counsel::MessageText,
+    counselor::{BubbleEvent, BubbleId, CounselorId},
+};
+use cqrs_core::{Change, Timestamp, View, projection};
+use serde::{Deserialize, Serialize};
+
+/// The public view of a bubble.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, View)]
+#[view(name = "bubble-summary", key = BubbleId)]
+#[index(by_counselor(counselor, +created_at))]
+pub struct BubbleSummary {
+    pub id: BubbleId,
+    pub counselor: CounselorId,
+    pub question: String,
+    pub options: [MessageText; 2],
+    pub created_at: Timestamp,
+}
+
+#[projection(name = "bubble-summary")]
+fn bubble_summary(event: &BubbleEvent) -> Change<BubbleSummary> {
+    let BubbleEvent::Created { id, counselor, question, options, at } = event.clone();
+    BubbleSummary { id, counselor, question, options, created_at: at }.put(id)
+}

@@ -1,6 +1,0 @@
-//! Breaks a running system in every way of a catalogue, and checks that nothing is lost, doubled or out of order.
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    end_to_end::ledger::main()
-}

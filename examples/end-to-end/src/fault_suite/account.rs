@@ -1,0 +1,140 @@
+//! The aggregate under test: an account with numbered credits, each with an id that its caller chose.
+use super::check::Posting;
+use cqrs_core::{
+    Aggregate, BoxError, Command, DomainError, Event, Evolve, HandlerResult, IntegrationEvent, Recorded, Repo, Source,
+    Subscribable, handler, publish,
+};
+use serde::{Deserialize, Serialize};
+
+/// The module to discover.
+pub const ACCOUNT: &str = module_path!();
+
+/// An account: the number of its credits, and their sum.
+#[derive(Debug, Clone, Serialize, Deserialize, Aggregate)]
+#[aggregate(name = "account", event = Credited)]
+pub struct Account {
+    #[id]
+    key: String,
+    seq: u64,
+    sum: i64,
+}
+
+/// A credit to an account.
+#[derive(Debug, Clone, Serialize, Deserialize, Event)]
+#[event(name = "account.credited", version = 1)]
+pub struct Credited {
+    key: String,
+    seq: u64,
+    amount: i64,
+    id: u64,
+}
+
+impl Credited {
+    /// Returns the credit as a posting at a position of the log.
+    pub fn posting(self, at: u64) -> Posting {
+        let Credited { key, seq, amount, id } = self;
+        Posting { at, key, seq, amount, id }
+    }
+}
+
+impl Evolve<Credited> for Account {
+    fn create(event: &Credited) -> Option<Self> {
+        Some(Account { key: event.key.clone(), seq: event.seq, sum: event.amount })
+    }
+    fn apply(&mut self, event: &Credited) {
+        self.seq = event.seq;
+        self.sum += event.amount;
+    }
+}
+
+/// A command that books several credits: either all of them or none.
+#[derive(Debug, Clone, Serialize, Deserialize, Command)]
+pub struct Credit {
+    /// The account.
+    pub key: String,
+    /// The command's number. The ids of the credits are derived from it, see [`id_of`].
+    pub number: u64,
+    /// The amount of each credit.
+    pub amounts: Vec<i64>,
+}
+
+/// Returns the id of the credit at an index of a command. A command has at most 64 credits.
+pub fn id_of(command: u64, place: usize) -> u64 {
+    command << 6 | place as u64
+}
+
+/// The reasons to refuse a [`Credit`].
+#[derive(Debug, Clone, thiserror::Error, DomainError)]
+pub enum CreditError {
+    /// An amount is 0; the whole command is refused.
+    #[error("the amount of a credit must not be 0")]
+    #[kind(invalid)]
+    Nothing,
+}
+
+impl Credit {
+    fn credits(&self, after: u64) -> Result<Vec<Credited>, CreditError> {
+        if self.amounts.contains(&0) {
+            return Err(CreditError::Nothing);
+        }
+        let credit = |(place, amount): (usize, &i64)| Credited {
+            key: self.key.clone(),
+            seq: after + 1 + place as u64,
+            amount: *amount,
+            id: id_of(self.number, place),
+        };
+        Ok(self.amounts.iter().enumerate().map(credit).collect())
+    }
+}
+
+/// Books the credits and returns the number of the first one.
+#[handler]
+async fn credit(command: Credit, accounts: Repo<Account>) -> HandlerResult<u64, CreditError> {
+    match accounts.find(&command.key).await? {
+        None => {
+            accounts.create(command.credits(0)?)?;
+            Ok(1)
+        }
+        Some(before) => {
+            accounts.update(&command.key, |account| command.credits(account.seq)).await?;
+            Ok(before.seq + 1)
+        }
+    }
+}
+
+/// The integration event of a credit.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Posted {
+    /// The account.
+    pub key: String,
+    /// The number of the credit on its account, from 1.
+    pub seq: u64,
+    pub amount: i64,
+    /// The id of the credit, see [`id_of`].
+    pub id: u64,
+}
+impl IntegrationEvent for Posted {
+    const NAME: &'static str = "faults.posted.v1";
+    const TOPIC: &'static str = "faults.accounts.v1";
+    fn key(&self) -> String {
+        self.key.clone()
+    }
+    fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default() // plain data can always be serialized
+    }
+    fn decode(bytes: &[u8]) -> Result<Self, BoxError> {
+        Ok(serde_json::from_slice(bytes)?)
+    }
+}
+impl Subscribable for Posted {
+    const SOURCE: Source = Source::Topic { topic: Posted::TOPIC, name: Posted::NAME };
+    fn decode(_: &str, _: u32, bytes: &[u8]) -> Result<Self, BoxError> {
+        <Posted as IntegrationEvent>::decode(bytes)
+    }
+}
+
+#[publish]
+fn posted(event: &Recorded<Credited>) -> Option<Posted> {
+    let Credited { key, seq, amount, id } = event.event.clone();
+    Some(Posted { key, seq, amount, id })
+}

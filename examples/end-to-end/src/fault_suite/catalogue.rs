@@ -1,0 +1,308 @@
+//! The catalogue of every fault and every seeded bug, with the expected result of each.
+use super::{
+    check::Invariant::{self, I1, I2, I3, I4, I5, I6, I7, I10},
+    faults::{broker, consumer, database, mock, network, pace, poison, relay, shutdown},
+    fixture::{Fixture, Needs},
+    layers::SeededBug,
+    seeded_bugs,
+};
+use anyhow::Result;
+use futures_util::future::LocalBoxFuture;
+
+/// The expected result of a scenario.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expect {
+    /// All invariants hold.
+    Holds,
+    /// This invariant must break.
+    Breaks(Invariant),
+    /// This invariant must be reported, because the scenario does something that is not allowed. Others may break as
+    /// well.
+    Reports(Invariant),
+}
+
+/// A scenario.
+#[derive(Clone, Copy)]
+pub(super) struct Scenario {
+    /// Displayed as `fault 7` or `seeded-bug naive-cursor`.
+    pub(super) name: Name,
+    pub(super) description: &'static str,
+    pub(super) expects: Expect,
+    /// Servers that the scenario does not share with others.
+    pub(super) needs: Needs,
+    /// True if `--short` includes the scenario.
+    pub(super) short: bool,
+    /// Starts the processes and injects the fault.
+    pub(super) run: RunScenario,
+}
+pub(super) type RunScenario = for<'a> fn(&'a mut Fixture) -> LocalBoxFuture<'a, Result<()>>;
+
+/// The name of a scenario.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Name {
+    /// A fault, by its number in the catalogue.
+    Fault(u8),
+    /// A seeded bug, by its name on the command line.
+    SeededBug(&'static str, SeededBug),
+}
+impl std::fmt::Display for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Name::Fault(number) => write!(f, "fault {number}"),
+            Name::SeededBug(name, _) => write!(f, "seeded-bug {name}"),
+        }
+    }
+}
+
+const NONE: Needs = Needs { postgres: false, kafka: false, mock: 0 };
+const POSTGRES: Needs = Needs { postgres: true, ..NONE };
+const KAFKA: Needs = Needs { kafka: true, ..NONE };
+const MOCK: Needs = Needs { mock: 1, ..NONE };
+const MOCKS: Needs = Needs { mock: 3, ..NONE };
+use Expect::{Holds, Reports};
+
+macro_rules! fault {
+    ($number:literal, $description:literal, $expects:expr, $needs:expr, $short:literal, $run:path) => {
+        Scenario {
+            name: Name::Fault($number),
+            description: $description,
+            expects: $expects,
+            needs: $needs,
+            short: $short,
+            run: |fixture| Box::pin($run(fixture)),
+        }
+    };
+}
+macro_rules! seeded_bug {
+    ($name:literal, $seeded_bug:ident, $description:literal, $breaks:ident, $needs:expr, $short:literal, $run:path) => {
+        Scenario {
+            name: Name::SeededBug($name, SeededBug::$seeded_bug),
+            description: $description,
+            expects: Expect::Breaks($breaks),
+            needs: $needs,
+            short: $short,
+            run: |fixture| Box::pin($run(fixture)),
+        }
+    };
+}
+
+/// Every fault, by number.
+pub(super) const FAULTS: &[Scenario] = &[
+    fault!(1, "kill -9 of the relay between publish and checkpoint", Holds, NONE, true, relay::before_checkpoint),
+    fault!(2, "kill -9 of the relay between read and publish", Holds, NONE, false, relay::before_publish),
+    fault!(3, "a relay is frozen past its lease and resumes", Holds, NONE, false, relay::zombie),
+    fault!(
+        4,
+        "three relays compete for leases and are killed, frozen and terminated at any moment",
+        Holds,
+        NONE,
+        false,
+        relay::flapping
+    ),
+    fault!(
+        5,
+        "kill -9 of the consumer before its commit, and between commit and offset",
+        Holds,
+        NONE,
+        true,
+        consumer::killed
+    ),
+    fault!(6, "the broker is killed and frozen", Holds, KAFKA, false, broker::down_and_up),
+    fault!(7, "acknowledgements of the broker are lost", Holds, NONE, false, network::acknowledgements_lost),
+    fault!(8, "the broker responds with errors, also fatal ones (mock cluster)", Holds, MOCK, false, mock::error_codes),
+    fault!(
+        9,
+        "partitions change their leader, and responses take 2 s (mock cluster)",
+        Holds,
+        MOCKS,
+        false,
+        mock::leaders_move
+    ),
+    fault!(10, "PostgreSQL is restarted, crashes, and loses backends", Holds, POSTGRES, true, database::restarts),
+    fault!(
+        11,
+        "PostgreSQL crashes with synchronous_commit off in its settings",
+        Holds,
+        POSTGRES,
+        false,
+        database::crash_without_sync
+    ),
+    fault!(
+        12,
+        "the networks to PostgreSQL and Kafka drop, cut, refuse and delay connections",
+        Holds,
+        NONE,
+        false,
+        network::cut
+    ),
+    fault!(13, "responses to COMMIT are lost", Holds, NONE, true, network::responses_lost),
+    fault!(
+        14,
+        "a tenth of the topic is sent again, and the group's offsets are reset to 0",
+        Holds,
+        NONE,
+        false,
+        consumer::duplicates
+    ),
+    fault!(15, "one of five calls of the handler fails", Holds, NONE, false, poison::failing_handlers),
+    fault!(16, "one account is slow", Holds, NONE, false, pace::one_slow_key),
+    fault!(
+        17,
+        "members join and leave every two seconds, with work in flight",
+        Holds,
+        NONE,
+        false,
+        consumer::rebalances
+    ),
+    fault!(
+        18,
+        "members are frozen past their session, or stop polling, and then resume",
+        Holds,
+        NONE,
+        false,
+        consumer::zombie
+    ),
+    fault!(19, "unreadable records are parked unchanged", Holds, NONE, false, poison::records),
+    fault!(20, "records to be parked cannot be stored", Holds, NONE, false, poison::cannot_be_parked),
+    fault!(21, "clocks are an hour wrong, and jump", Holds, NONE, false, pace::wrong_clocks),
+    fault!(22, "the database's files cannot grow (SQLSTATE 53100)", Holds, POSTGRES, false, database::full_disk),
+    fault!(23, "fifty concurrent commands share two connections", Holds, NONE, false, pace::small_pool),
+    fault!(24, "an append is held open for eight seconds", Holds, NONE, false, pace::held_append),
+    fault!(25, "callers drop commands at any await point", Holds, NONE, false, pace::dropped_commands),
+    fault!(26, "SIGTERM under load, twenty times", Holds, NONE, true, shutdown::under_load),
+    fault!(27, "partitions are added to the topic", Reports(I5), NONE, false, broker::more_partitions),
+    fault!(
+        28,
+        "the log's sequence or an event was changed by hand, and the start is refused",
+        Holds,
+        NONE,
+        false,
+        database::by_hand
+    ),
+];
+
+/// Every seeded bug.
+pub(super) const SEEDED_BUGS: &[Scenario] = &[
+    seeded_bug!(
+        "naive-cursor",
+        NaiveCursor,
+        "readers of the log follow the highest committed position",
+        I10,
+        NONE,
+        true,
+        seeded_bugs::late_commits
+    ),
+    seeded_bug!(
+        "skip-locked",
+        SkipLocked,
+        "relays take any rows that no other relay has taken",
+        I3,
+        NONE,
+        true,
+        seeded_bugs::two_relays
+    ),
+    seeded_bug!(
+        "lease-for-all",
+        LeaseForAll,
+        "every relay holds every shard",
+        I6,
+        NONE,
+        false,
+        seeded_bugs::two_relays
+    ),
+    seeded_bug!(
+        "lease-without-epoch",
+        LeaseWithoutEpoch,
+        "checkpoints are moved without a lease",
+        I6,
+        NONE,
+        false,
+        relay::zombie
+    ),
+    seeded_bug!(
+        "cursor-first",
+        CursorFirst,
+        "the checkpoint moves before the broker has acknowledged",
+        I1,
+        NONE,
+        false,
+        seeded_bugs::killed_relay
+    ),
+    seeded_bug!(
+        "publish-first",
+        PublishFirst,
+        "events are published before their commit",
+        I2,
+        NONE,
+        true,
+        seeded_bugs::busy_writers
+    ),
+    seeded_bug!(
+        "async-commit",
+        AsyncCommit,
+        "writers commit without waiting for the disk",
+        I1,
+        POSTGRES,
+        false,
+        database::crash_without_sync
+    ),
+    seeded_bug!(
+        "commit-first",
+        CommitFirst,
+        "a record is acknowledged when it is received",
+        I7,
+        NONE,
+        false,
+        seeded_bugs::killed_consumer
+    ),
+    seeded_bug!(
+        "acknowledge-highest",
+        AcknowledgeHighest,
+        "the highest record is acknowledged although earlier ones are not handled",
+        I7,
+        NONE,
+        false,
+        seeded_bugs::killed_consumer
+    ),
+    seeded_bug!(
+        "inbox-outside",
+        InboxOutside,
+        "the inbox record is written after the effect has been committed",
+        I4,
+        NONE,
+        false,
+        seeded_bugs::killed_consumer
+    ),
+    seeded_bug!(
+        "projection-blind",
+        ProjectionBlind,
+        "a projection does not check its checkpoint",
+        I4,
+        NONE,
+        false,
+        consumer::zombie
+    ),
+    seeded_bug!(
+        "without-key",
+        WithoutKey,
+        "a command with an unknown outcome is sent again without an idempotency key",
+        I4,
+        NONE,
+        true,
+        network::responses_lost
+    ),
+    seeded_bug!(
+        "exit-at-once",
+        ExitAtOnce,
+        "a process exits at once on SIGTERM",
+        I6,
+        NONE,
+        false,
+        seeded_bugs::ended_relay
+    ),
+];
+
+/// Returns every fault and every seeded bug.
+pub(super) fn all() -> impl Iterator<Item = &'static Scenario> {
+    FAULTS.iter().chain(SEEDED_BUGS)
+}

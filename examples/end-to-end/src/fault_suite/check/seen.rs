@@ -1,0 +1,92 @@
+//! The observations of a run: the callers' histories, the log, the topic and the effects of the consumers.
+use crate::fault_suite::tally::Tally;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The observations of a run.
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    /// The commands and their outcomes, from the callers' history files.
+    pub commands: Vec<Command>,
+    /// The log in the order of its positions.
+    pub log: Vec<Posting>,
+    /// The topic from its first offset on, each partition in order.
+    pub topic: Vec<Copied>,
+    /// Ids of parked messages.
+    pub parked: BTreeSet<u64>,
+    /// The projection's views by account, if a projection ran.
+    pub tallies: Option<BTreeMap<String, Tally>>,
+    /// The credits that the subscriber applied, in the order of its commits, if one ran.
+    pub applied: Option<Vec<Posting>>,
+    /// The number of the subscriber's inbox records, if one ran.
+    pub inbox_records: Option<u64>,
+    /// The entries that each reader of the log saw, in order.
+    pub log_reads: Vec<Vec<Posting>>,
+    /// The acknowledged offsets and applied ids after each crash of a subscriber.
+    pub crashes: Vec<Crash>,
+    /// Relay shards with a checkpoint that went back.
+    pub went_back: Vec<String>,
+    /// The number of duplicates that the injected faults explain.
+    pub allowed: u64,
+    /// Descriptions of everything that did not arrive or did not end in time.
+    pub left: Vec<String>,
+}
+
+/// A command, as its caller knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// The command's number, as in [`id_of`](crate::fault_suite::account::id_of).
+    pub number: u64,
+    /// The account.
+    pub key: String,
+    /// The number of credits.
+    pub count: usize,
+    pub outcome: Outcome,
+}
+
+/// The three outcomes that Jepsen distinguishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The command succeeded, and its first credit has this number.
+    Ok(u64),
+    /// The command was refused.
+    Fail,
+    /// The outcome is unknown: the caller was killed or gave up.
+    Info,
+}
+
+/// A credit at a position of a log, as stored or as a reader saw it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Posting {
+    /// The position in the log.
+    pub at: u64,
+    /// The account.
+    pub key: String,
+    /// The number of the credit on its account, from 1.
+    pub seq: u64,
+    pub amount: i64,
+    /// The id of the credit.
+    pub id: u64,
+}
+
+/// A copy of a credit on the broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copied {
+    pub partition: i32,
+    pub offset: i64,
+    /// The account.
+    pub key: String,
+    /// The number of the credit on its account, from 1.
+    pub seq: u64,
+    /// The id of the credit.
+    pub id: u64,
+}
+
+/// The state after a subscriber's crash, before it was started again.
+#[derive(Debug, Clone, Default)]
+pub struct Crash {
+    /// The group's offset of each partition. Everything before it is acknowledged.
+    pub committed: BTreeMap<i32, i64>,
+    /// The ids that had been applied.
+    pub applied: BTreeSet<u64>,
+}

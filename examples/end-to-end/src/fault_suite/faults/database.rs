@@ -1,0 +1,141 @@
+//! Faults of the database: restarts, crashes, killed backends, a full disk, and changes by hand.
+use crate::fault_suite::{
+    fixture::Fixture,
+    node::{REFUSED, Role},
+};
+use anyhow::{Result, ensure};
+use std::time::{Duration, Instant};
+
+/// The server is restarted in order, then crashes. Some backends are terminated, then one is killed and the server
+/// recovers.
+pub(in crate::fault_suite) async fn restarts(fixture: &mut Fixture) -> Result<()> {
+    let all =
+        [("relay", Role::Relay), ("projection", Role::Projection), ("writer", Role::Writer), ("reader", Role::Reader)];
+    for (name, role) in all {
+        fixture.start(name, role)?;
+    }
+    let postgres = fixture.servers.postgres.clone();
+    let time = fixture.time(2.5);
+    fixture.wait(time).await;
+    postgres.restart()?;
+    fixture.disturbed();
+    fixture.wait(time).await;
+    postgres.stop_immediate()?;
+    postgres.start_again()?;
+    fixture.disturbed();
+    fixture.wait(time).await;
+    for _ in 0..5 {
+        let end = "select pg_terminate_backend(pid) from pg_stat_activity where backend_type = 'client backend' \
+            and pid <> pg_backend_pid() order by random() limit 2";
+        sqlx::query(end).execute(&fixture.source_probe).await?;
+        fixture.disturbed();
+        fixture.wait(Duration::from_millis(300)).await;
+    }
+    let victim = "select pid from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid() \
+        order by random() limit 1";
+    let victim: i32 = sqlx::query_scalar(victim).fetch_one(&fixture.source_probe).await?;
+    kill_backend(victim)?;
+    fixture.disturbed();
+    fixture.wait(time).await;
+    Ok(())
+}
+
+/// Kills a server process with SIGKILL; the server then ends all others and recovers from its write-ahead log.
+fn kill_backend(id: i32) -> Result<()> {
+    use rustix::process::{Pid, Signal, kill_process};
+    let id = Pid::from_raw(id).ok_or_else(|| anyhow::anyhow!("not a process: {id}"))?;
+    Ok(kill_process(id, Signal::KILL)?)
+}
+
+/// The server's settings turn `synchronous_commit` off, and it crashes. Committed data could be lost then, but the
+/// framework's connections wait for the disk regardless of the settings.
+pub(in crate::fault_suite) async fn crash_without_sync(fixture: &mut Fixture) -> Result<()> {
+    for setting in ["alter system set synchronous_commit = off", "alter system set wal_writer_delay = '10s'"] {
+        sqlx::query(setting).execute(&fixture.source_probe).await?;
+    }
+    sqlx::query("select pg_reload_conf()").execute(&fixture.source_probe).await?;
+    for (name, role) in [("relay", Role::Relay), ("writer", Role::Writer)] {
+        fixture.start(name, role)?;
+    }
+    let postgres = fixture.servers.postgres.clone();
+    for _ in 0..3 {
+        let time = fixture.time(3.0);
+        fixture.wait(time).await;
+        postgres.stop_immediate()?;
+        postgres.start_again()?;
+        fixture.disturbed();
+    }
+    fixture.wait(Duration::from_secs(2)).await;
+    Ok(())
+}
+
+/// The log's file cannot grow: the operating system refuses it, as it does when the disk is full. Then triggers raise
+/// the same error for checkpoints and for views, because their files do not grow.
+pub(in crate::fault_suite) async fn full_disk(fixture: &mut Fixture) -> Result<()> {
+    let all = [("relay", Role::Relay), ("projection", Role::Projection), ("writer", Role::Writer)];
+    for (name, role) in all {
+        fixture.start(name, role)?;
+    }
+    let postgres = fixture.servers.postgres.clone();
+    // The segments of the write-ahead log have 16 MiB. With a lower limit the server could not write at all.
+    let (mut size, waiting) = (0, Instant::now());
+    while size < 17 << 20 && waiting.elapsed() < Duration::from_secs(60) {
+        fixture.wait(Duration::from_millis(500)).await;
+        size = sqlx::query_scalar::<_, i64>("select pg_relation_size('cqrs.log')")
+            .fetch_one(&fixture.source_probe)
+            .await?;
+    }
+    ensure!(size >= 17 << 20, "the log has only grown to {size} bytes");
+    fixture.disturbed();
+    postgres.limit_files(Some(size as u64 / PAGE * PAGE + 2 * PAGE + PAGE / 2))?;
+    tokio::time::sleep(fixture.time(2.0)).await;
+    postgres.limit_files(None)?;
+    let refused = fixture.log_of("writer").matches("the outcome is unknown").count();
+    ensure!(refused > 0, "no command failed although the log could not grow");
+    fixture.fact("refused", refused as f64);
+    fixture.wait(Duration::from_secs(2)).await;
+    for (probe, table) in [(fixture.source_probe.clone(), "reader"), (fixture.effects_probe.clone(), "view")] {
+        let full = format!(
+            "create function full_disk() returns trigger language plpgsql as $$ \
+             begin raise exception 'seeded: no space left on device' using errcode = '53100'; end $$; \
+             create trigger full_disk before insert or update on cqrs.{table} execute function full_disk()"
+        );
+        sqlx::raw_sql(sqlx::AssertSqlSafe(full)).execute(&probe).await?;
+        fixture.disturbed();
+        tokio::time::sleep(fixture.time(2.0)).await;
+        sqlx::raw_sql("drop function full_disk() cascade").execute(&probe).await?;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+    Ok(())
+}
+/// The size of a page, by which the files of tables grow.
+const PAGE: u64 = 8192;
+
+/// The log's sequence is changed by hand, so that the positions of two sessions would not grow in the order in which
+/// they are drawn. Then an event is inserted past the sequence, which readers would pass too early. Both times the
+/// start is refused.
+pub(in crate::fault_suite) async fn by_hand(fixture: &mut Fixture) -> Result<()> {
+    fixture.start("relay", Role::Relay)?;
+    super::relay::wait_for_leases(fixture).await?;
+    fixture.start("writer", Role::Writer)?;
+    let time = fixture.time(3.0);
+    fixture.wait(time).await;
+    fixture.end("writer").await?;
+    fixture.end("relay").await?;
+    let event = "insert into cqrs.log (pos, stream, version, id, name, schema, payload, metadata, occurred_at) \
+        overriding system value \
+        select pos + 1000, 'by-hand', 1, gen_random_uuid(), name, schema, payload, metadata, occurred_at \
+        from cqrs.log order by pos desc limit 1";
+    let (sequence, repaired) = ("alter sequence cqrs.log_pos_seq cache 20", "alter sequence cqrs.log_pos_seq cache 1");
+    for (done, undone) in [(sequence, repaired), (event, "delete from cqrs.log where stream = 'by-hand'")] {
+        sqlx::raw_sql(done).execute(&fixture.source_probe).await?;
+        fixture.restart("relay", None)?;
+        let code = fixture.node("relay")?.ended(Duration::from_secs(20)).await?;
+        ensure!(code == Some(REFUSED.into()), "a relay started after `{done}`: {code:?}");
+        sqlx::raw_sql(undone).execute(&fixture.source_probe).await?;
+    }
+    fixture.restart("relay", None)?;
+    fixture.restart("writer", None)?;
+    fixture.wait(time).await;
+    Ok(())
+}

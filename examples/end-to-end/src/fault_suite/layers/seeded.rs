@@ -1,0 +1,72 @@
+//! Seeded bugs: each removes one safeguard, as self-written outbox code often lacks it, and an invariant must break.
+mod ghost;
+mod storage;
+mod transport;
+
+use cqrs_core::{storage::Storage, transport::Transport};
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+use std::sync::Arc;
+
+/// A seeded bug.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SeededBug {
+    /// Readers of the log follow the highest committed position.
+    NaiveCursor,
+    /// Relays take any rows that no other relay has taken.
+    SkipLocked,
+    /// Every relay holds every shard.
+    LeaseForAll,
+    /// Checkpoints are moved without a lease and without a check of their value.
+    LeaseWithoutEpoch,
+    /// The checkpoint moves before the broker has acknowledged.
+    CursorFirst,
+    /// Events are published before their commit.
+    PublishFirst,
+    /// Writers commit without waiting for the disk.
+    AsyncCommit,
+    /// A record is acknowledged when it is received.
+    CommitFirst,
+    /// The highest record is acknowledged although earlier ones are not handled.
+    AcknowledgeHighest,
+    /// The inbox record is written after the effect has been committed.
+    InboxOutside,
+    /// A projection does not check its checkpoint.
+    ProjectionBlind,
+    /// A command with an unknown outcome is sent again without an idempotency key.
+    WithoutKey,
+    /// A process exits at once on SIGTERM.
+    ExitAtOnce,
+}
+
+/// Returns the storage with the bug, if the bug concerns the storage.
+pub(crate) fn seeded_storage(
+    seeded: Option<SeededBug>,
+    storage: Arc<dyn Storage>,
+    pool: &PgPool,
+    transport: &Arc<dyn Transport>,
+) -> Arc<dyn Storage> {
+    let (inner, pool) = (storage.clone(), pool.clone());
+    match seeded {
+        Some(SeededBug::NaiveCursor) => Arc::new(storage::NaiveCursor { inner, pool }),
+        Some(SeededBug::SkipLocked) => Arc::new(storage::SkipLocked { inner, pool }),
+        Some(SeededBug::LeaseForAll) => Arc::new(storage::LeaseForAll(inner)),
+        Some(SeededBug::LeaseWithoutEpoch) => Arc::new(storage::WithoutEpoch { inner, pool }),
+        Some(SeededBug::AsyncCommit) => Arc::new(storage::AsyncCommit(inner)),
+        Some(SeededBug::InboxOutside) => Arc::new(storage::InboxOutside(inner)),
+        Some(SeededBug::ProjectionBlind) => Arc::new(storage::ProjectionBlind(inner)),
+        Some(SeededBug::PublishFirst) => Arc::new(ghost::PublishFirst { inner, transport: transport.clone() }),
+        _ => storage,
+    }
+}
+
+/// Returns the transport with the bug, if the bug concerns the transport.
+pub(crate) fn seeded_transport(seeded: Option<SeededBug>, transport: Arc<dyn Transport>) -> Arc<dyn Transport> {
+    match seeded {
+        Some(SeededBug::SkipLocked) => Arc::new(transport::Slow(transport)),
+        Some(SeededBug::CursorFirst) => Arc::new(transport::CursorFirst::new(transport)),
+        Some(SeededBug::CommitFirst) => Arc::new(transport::Hasty { inner: transport, all: true }),
+        Some(SeededBug::AcknowledgeHighest) => Arc::new(transport::Hasty { inner: transport, all: false }),
+        _ => transport,
+    }
+}

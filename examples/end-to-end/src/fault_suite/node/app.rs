@@ -1,0 +1,89 @@
+//! A node's app: the modules of its role, on real storage and transport with the layers of the scenario.
+use super::{Config, Role, clock::Skewed};
+use crate::fault_suite::{
+    account::{ACCOUNT, Account},
+    layers::{FailingStorage, FailingTransport, Plain, Scoped, seeded_storage, seeded_transport},
+    mirror::{MIRROR, Mirror},
+    tally::TALLY,
+};
+use anyhow::{Context, Result};
+use cqrs_core::{
+    App, Fault, StateStored,
+    environment::Environment,
+    storage::postgres::Options,
+    storage::{Postgres, Storage},
+    transport::Transport,
+};
+use cqrs_kafka::{Kafka, KafkaConfig};
+use sqlx::postgres::PgPoolOptions;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// The time in which a node tries to reach its database.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Builds a node's app.
+pub(super) async fn app(config: &Config) -> Result<App> {
+    let transport = transport(config)?;
+    let storage = storage(config, &transport).await?;
+    let service = match config.role {
+        Role::Consumer => App::builder("mirror").discover(MIRROR).aggregate(StateStored::<Mirror>::new()),
+        Role::Projection => App::builder("tally").discover(TALLY),
+        Role::Writer | Role::Relay | Role::Reader => {
+            App::builder("faults").discover(ACCOUNT).aggregate(StateStored::<Account>::new())
+        }
+    };
+    let service = match config.skew {
+        0 => service,
+        skew => service.environment(Arc::new(Skewed::by(skew)) as Arc<dyn Environment>),
+    };
+    let service = service.provide(Arc::new(config.behaviour.clone())).lease(Duration::from_millis(config.lease));
+    Ok(service.storage(Plain(storage)).transport(Plain(transport)).build()?)
+}
+
+fn transport(config: &Config) -> Result<Arc<dyn Transport>> {
+    let kafka = Kafka::connect(KafkaConfig {
+        client_id: config.name.clone(),
+        partitions: config.partitions,
+        replication: Some(1),
+        create_topics: config.creates,
+        instance: config.instance.clone(),
+        session: Duration::from_millis(config.session),
+        patience: Duration::from_secs(3),
+        drain: Duration::from_secs(3),
+        ..KafkaConfig::new(&config.kafka)
+    })?;
+    let mut transport: Arc<dyn Transport> = Arc::new(kafka);
+    transport = Arc::new(Scoped { inner: transport, scope: config.scope.clone() });
+    if let Some(fail) = config.fail.clone() {
+        transport = Arc::new(FailingTransport { inner: transport, fail });
+    }
+    Ok(seeded_transport(config.seeded_bug, transport))
+}
+
+async fn storage(config: &Config, transport: &Arc<dyn Transport>) -> Result<Arc<dyn Storage>> {
+    let options = || Options { max_connections: config.connections, ..Options::default() };
+    let began = Instant::now();
+    let postgres = loop {
+        match Postgres::connect_with(&config.database, options()).await {
+            Ok(postgres) => break postgres,
+            Err(fault) if began.elapsed() > PATIENCE => return Err(fault).context("cannot connect to the database"),
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    };
+    let mut storage: Arc<dyn Storage> = Arc::new(postgres);
+    if let Some(fail) = config.fail.clone() {
+        storage = Arc::new(FailingStorage { inner: storage, fail });
+    }
+    let pool = PgPoolOptions::new().max_connections(2).connect_lazy(&config.database)?;
+    Ok(seeded_storage(config.seeded_bug, storage, &pool, transport))
+}
+
+/// Returns true if a start was refused, so that another attempt cannot succeed.
+pub(super) fn is_refusal(fault: &Fault) -> bool {
+    let source = std::error::Error::source(fault)
+        .and_then(|source| source.downcast_ref::<cqrs_core::transport::TransportError>());
+    fault.kind() != cqrs_core::ErrorKind::Unavailable || source.is_some_and(|error| error.permanent)
+}

@@ -1,0 +1,40 @@
+//! Relay, subscriber and projection: runs the framework's background jobs until SIGTERM.
+use super::{Config, REFUSED, ShutdownReport, app};
+use crate::fault_suite::layers::SeededBug;
+use anyhow::Result;
+use cqrs_core::app::DRAIN;
+use std::{
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+pub(super) async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<ExitCode> {
+    let mut stop = std::pin::pin!(stop);
+    let app = app::app(&config).await?;
+    let background = loop {
+        match app.start().await {
+            Ok(background) => break background,
+            Err(fault) if app::is_refusal(&fault) => {
+                let fault = anyhow::Error::new(fault);
+                eprintln!("the start was refused: {fault:#}");
+                return Ok(ExitCode::from(REFUSED));
+            }
+            Err(fault) => tracing::warn!(%fault, "the background jobs could not start; trying again"),
+        }
+        tokio::select! {
+            () = &mut stop => return Ok(ExitCode::SUCCESS),
+            () = tokio::time::sleep(Duration::from_millis(200)) => {}
+        }
+    };
+    stop.await;
+    let began = Instant::now();
+    let drained = match config.seeded_bug {
+        Some(SeededBug::ExitAtOnce) => {
+            drop(background);
+            true
+        }
+        _ => background.stop(DRAIN).await,
+    };
+    config.write_report(&ShutdownReport { drained, milliseconds: began.elapsed().as_millis() as u64 })?;
+    Ok(ExitCode::SUCCESS)
+}

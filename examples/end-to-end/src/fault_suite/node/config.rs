@@ -1,0 +1,85 @@
+//! The configuration of a node: one line of JSON on its command line.
+use super::HandlerBehaviour;
+use crate::fault_suite::layers::{Fail, SeededBug};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// The role of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Role {
+    /// Sends commands.
+    Writer,
+    /// Relays the log to the broker.
+    Relay,
+    /// Consumes the topic as a subscriber.
+    Consumer,
+    /// Consumes the topic as a projection.
+    Projection,
+    /// Reads the log while the writers append to it.
+    Reader,
+}
+
+/// The configuration of a node.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Config {
+    pub role: Role,
+    /// URL of the database.
+    pub database: String,
+    /// `bootstrap.servers` of the broker.
+    pub kafka: String,
+    /// The scenario's suffix of topic and group names.
+    pub scope: String,
+    /// The folder of the node's files.
+    pub folder: PathBuf,
+    /// The node's name, unique within the scenario.
+    pub name: String,
+    /// The number of this start, unique among all starts of nodes in the scenario.
+    pub start: u64,
+    /// The seed of the node's random numbers.
+    pub seed: u64,
+    /// The number of partitions of the topic.
+    pub partitions: i32,
+    /// True if the node creates the topic.
+    pub creates: bool,
+    /// The duration of a lease, in milliseconds.
+    pub lease: u64,
+    /// The session time-out of a group member, in milliseconds.
+    pub session: u64,
+    /// The maximum number of connections to the database.
+    pub connections: u32,
+    /// The static member name in the group (`group.instance.id`), which outlives the process.
+    pub instance: Option<String>,
+    /// The error of the clock in seconds; the clock jumps between right and wrong while the node runs.
+    pub skew: i64,
+    /// The load of a writer.
+    pub writing: Writing,
+    /// The behaviour of a subscriber's handler.
+    pub behaviour: HandlerBehaviour,
+    /// The crash point.
+    pub fail: Option<Fail>,
+    pub seeded_bug: Option<SeededBug>,
+}
+
+/// The load of a writer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Writing {
+    /// The number of concurrent commands.
+    pub tasks: u64,
+    /// The number of accounts.
+    pub keys: u64,
+    /// The maximum number of commands per second; 0 means unlimited.
+    pub rate: u64,
+    /// True if commands are dropped at random await points.
+    pub cancels: bool,
+}
+
+impl Config {
+    /// Returns the path of a file of this start of the node.
+    pub fn file(&self, kind: &str) -> PathBuf {
+        self.folder.join(format!("{}-{}.{kind}", self.name, self.start))
+    }
+    /// Writes the node's report on its end.
+    pub(super) fn write_report(&self, report: &super::ShutdownReport) -> anyhow::Result<()> {
+        Ok(std::fs::write(self.file("report"), serde_json::to_vec(report)?)?)
+    }
+}

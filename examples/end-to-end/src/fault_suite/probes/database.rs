@@ -1,0 +1,104 @@
+//! Reads the databases by SQL.
+use crate::fault_suite::{
+    account::Credited,
+    check::Posting,
+    mirror::{Applied, GROUP},
+    tally::{Tally, VIEW},
+};
+use anyhow::{Context, Result};
+use sqlx::{PgPool, postgres::PgPoolOptions};
+use std::{collections::BTreeMap, time::Duration};
+
+/// Returns a pool that connects on first use, because the server may be down now.
+///
+/// # Errors
+/// Fails when the URL is invalid.
+pub fn open(url: &str) -> Result<PgPool> {
+    let options = PgPoolOptions::new().max_connections(3).acquire_timeout(Duration::from_secs(5));
+    Ok(options.connect_lazy(url)?)
+}
+
+async fn payloads(pool: &PgPool) -> Result<Vec<(i64, Vec<u8>)>> {
+    Ok(sqlx::query_as("select pos, payload from cqrs.log order by pos").fetch_all(pool).await?)
+}
+
+/// Returns the log of the accounts.
+///
+/// # Errors
+/// Fails when the database cannot be read.
+pub async fn log(pool: &PgPool) -> Result<Vec<Posting>> {
+    let read = |(at, payload): (i64, Vec<u8>)| {
+        Ok(serde_json::from_slice::<Credited>(&payload).context("not a credit")?.posting(at as u64))
+    };
+    payloads(pool).await?.into_iter().map(read).collect()
+}
+
+/// Returns the credits that the subscriber applied, in the order of its commits.
+///
+/// # Errors
+/// Fails when the database cannot be read.
+pub async fn applied(pool: &PgPool) -> Result<Vec<Posting>> {
+    let read = |(at, payload): (i64, Vec<u8>)| {
+        Ok(serde_json::from_slice::<Applied>(&payload).context("not a mirrored credit")?.posting(at as u64))
+    };
+    payloads(pool).await?.into_iter().map(read).collect()
+}
+
+/// Returns the projection's views by account.
+///
+/// # Errors
+/// Fails when the database cannot be read.
+pub async fn tallies(pool: &PgPool) -> Result<BTreeMap<String, Tally>> {
+    let rows = sqlx::query_as::<_, (String, Vec<u8>)>("select key, value from cqrs.view where view = $1");
+    let rows = rows.bind(VIEW).fetch_all(pool).await?;
+    rows.into_iter().map(|(key, value)| Ok((key, serde_json::from_slice(&value)?))).collect()
+}
+
+/// Returns the number of the subscriber's inbox records.
+///
+/// # Errors
+/// Fails when the database cannot be read.
+pub async fn inbox_records(pool: &PgPool) -> Result<u64> {
+    let inbox_records = sqlx::query_scalar::<_, i64>("select count(*) from cqrs.inbox where grp = $1").bind(GROUP);
+    Ok(inbox_records.fetch_one(pool).await? as u64)
+}
+
+/// Returns the state and statement of a connection that has not been idle for more than a second, if there is one.
+///
+/// # Errors
+/// Fails when the database cannot be read.
+pub async fn busy_connection(pool: &PgPool) -> Result<Option<String>> {
+    let busy = "select state || ' since ' || state_change || ': ' || query from pg_stat_activity \
+        where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid() \
+        and state <> 'idle' and state_change < clock_timestamp() - interval '1 second' limit 1";
+    Ok(sqlx::query_scalar(busy).fetch_optional(pool).await?)
+}
+
+/// Returns the number of entries in the log.
+///
+/// # Errors
+/// Fails when the database cannot be read.
+pub async fn count(pool: &PgPool) -> Result<u64> {
+    Ok(sqlx::query_scalar::<_, i64>("select count(*) from cqrs.log").fetch_one(pool).await? as u64)
+}
+
+/// Returns the checkpoint of each relay shard.
+///
+/// # Errors
+/// Fails when the database cannot be read.
+pub async fn checkpoints(pool: &PgPool) -> Result<BTreeMap<String, i64>> {
+    let rows = "select reader, checkpoint from cqrs.reader where reader like 'relay/%'";
+    let rows: Vec<(String, i64)> = sqlx::query_as(rows).fetch_all(pool).await?;
+    Ok(rows.into_iter().collect())
+}
+
+/// Returns the number of shards with entries that are not yet relayed.
+///
+/// # Errors
+/// Fails when the database cannot be read.
+pub async fn pending_shards(pool: &PgPool) -> Result<u64> {
+    let shards = "select count(*) \
+        from (select shard, max(pos) as last from cqrs.log where shard is not null group by shard) l \
+        left join cqrs.reader r on r.reader = 'relay/' || l.shard where l.last > coalesce(r.checkpoint, 0)";
+    Ok(sqlx::query_scalar::<_, i64>(shards).fetch_one(pool).await? as u64)
+}

@@ -1,0 +1,92 @@
+//! The scenarios in which seeded bugs show.
+use super::{
+    faults::{consumer::GENTLE, relay::wait_for_tables},
+    fixture::Fixture,
+    layers::{Fail, Point},
+    node::{HandlerBehaviour, Role},
+};
+use anyhow::Result;
+use std::time::{Duration, Instant};
+
+/// Some commits are delayed, so that a transaction with an early position may commit late.
+pub(super) async fn late_commits(fixture: &mut Fixture) -> Result<()> {
+    fixture.start("relay", Role::Relay)?;
+    wait_for_tables(fixture).await?;
+    let late = "create function late() returns trigger language plpgsql as $$ \
+        begin perform pg_sleep(random() * 0.03); return null; end $$; \
+        create constraint trigger late after insert on cqrs.log deferrable initially deferred for each row \
+        when (new.version % 17 = 0) execute function late()";
+    sqlx::raw_sql(late).execute(&fixture.source_probe).await?;
+    fixture.start("reader", Role::Reader)?;
+    fixture.start("writer", Role::Writer)?;
+    let time = fixture.time(6.0);
+    fixture.wait(time).await;
+    Ok(())
+}
+
+/// Two relays run at the same time, without any fault.
+pub(super) async fn two_relays(fixture: &mut Fixture) -> Result<()> {
+    sqlx::query("create table taken (pos bigint primary key)").execute(&fixture.source_probe).await?; // for SKIP LOCKED
+    fixture.start("relay-a", Role::Relay)?;
+    wait_for_tables(fixture).await?;
+    fixture.start("relay-b", Role::Relay)?;
+    fixture.start("writer", Role::Writer)?;
+    let time = fixture.time(6.0);
+    fixture.wait(time).await;
+    Ok(())
+}
+
+/// The relay is killed three times.
+pub(super) async fn killed_relay(fixture: &mut Fixture) -> Result<()> {
+    fixture.start("relay", Role::Relay)?;
+    fixture.start("writer", Role::Writer)?;
+    for _ in 0..3 {
+        fixture.wait(Duration::from_secs(2)).await;
+        fixture.kill("relay").await?;
+        fixture.restart("relay", None)?;
+    }
+    fixture.wait(Duration::from_secs(2)).await;
+    Ok(())
+}
+
+/// The relay is terminated five times with records in flight. No process is killed, so no duplicate is allowed.
+pub(super) async fn ended_relay(fixture: &mut Fixture) -> Result<()> {
+    fixture.start("relay", Role::Relay)?;
+    fixture.start("writer", Role::Writer)?;
+    for _ in 0..5 {
+        fixture.wait(Duration::from_secs(1)).await;
+        fixture.end("relay").await?;
+        fixture.restart("relay", None)?;
+    }
+    fixture.wait(Duration::from_secs(1)).await;
+    Ok(())
+}
+
+/// Many writers share few accounts, so that they conflict and decide again.
+pub(super) async fn busy_writers(fixture: &mut Fixture) -> Result<()> {
+    fixture.start("relay", Role::Relay)?;
+    wait_for_tables(fixture).await?;
+    fixture.start_with("writer", Role::Writer, |config| config.writing.keys = 5)?;
+    let time = fixture.time(5.0);
+    fixture.wait(time).await;
+    Ok(())
+}
+
+/// The consumer is killed repeatedly, each time before a commit.
+pub(super) async fn killed_consumer(fixture: &mut Fixture) -> Result<()> {
+    fixture.start("relay", Role::Relay)?;
+    fixture.start_with("consumer", Role::Consumer, |config| {
+        config.instance = Some("consumer".to_owned());
+        config.fail = Some(Fail::at(Point::BeforeCommit, 200));
+        config.behaviour = HandlerBehaviour { work: 20, ..HandlerBehaviour::default() };
+    })?;
+    fixture.start_with("writer", Role::Writer, |config| config.writing.rate = GENTLE)?;
+    let until = Instant::now() + fixture.time(10.0);
+    while Instant::now() < until {
+        fixture.wait_for_crash("consumer").await?;
+        let nth = fixture.random.u64(150..400);
+        fixture.restart("consumer", Some(Fail::at(Point::BeforeCommit, nth)))?;
+    }
+    fixture.kill("consumer").await?;
+    Ok(())
+}

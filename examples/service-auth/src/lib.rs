@@ -1,0 +1,62 @@
+//! Authentication between services: a service accepts calls from the gateway, proven by a signature or a certificate.
+//!
+//! The client has a [`CallSigner`], an interceptor that adds the person on whose behalf it calls and signs the call.
+//! The server has
+//! an [`AuthInterceptor`], which verifies the call and passes an [`Identity`] to the handlers. Unproven identity
+//! metadata is refused
+//! and never ignored, so that a misconfigured caller notices the error.
+//!
+//! ```
+//! use tonic::service::Interceptor;
+//! use service_auth::{AuthInterceptor, CallSigner, GATEWAY, Identity, Key, Person, Proof, USER_SERVICE};
+//!
+//! let key = Key::new("a secret that both sides know, 32 bytes").unwrap();
+//! let mut gateway = CallSigner::new(GATEWAY, USER_SERVICE, &Proof::signed(key.clone()));
+//! let mut interceptor = AuthInterceptor::new(USER_SERVICE, &Proof::signed(key));
+//!
+//! let kim = Person::user(uuid::Uuid::from_u128(1));
+//! let mut request = tonic::Request::new(());
+//! request.extensions_mut().insert(kim);
+//! let verified = interceptor.call(gateway.call(request).unwrap()).unwrap();
+//! assert_eq!(Identity::of(&verified).and_then(|identity| identity.person), Some(kim));
+//!
+//! let mut forged = tonic::Request::new(());
+//! forged.metadata_mut().insert("hearlers-user", kim.id.to_string().parse().unwrap());
+//! let refused = interceptor.call(forged).unwrap_err();
+//! assert_eq!(refused.code(), tonic::Code::Unauthenticated);
+//! ```
+//!
+//! | module | |
+//! |---|---|
+//! | [`settings`] | the flags of both sides |
+//! | [`secrets`] | secrets from a variable, a flag or a file |
+//! | [`tls`] | certificates of both sides |
+//! | [`limits`] | limits on the size and duration of calls |
+//! | [`operators`] | authentication of operators, who may handle parked messages |
+#![allow(missing_docs, reason = "examples are not published")]
+mod auth_interceptor;
+mod call_signer;
+mod identity;
+mod key;
+pub mod limits;
+pub mod operators;
+mod proof;
+mod refused;
+pub mod secrets;
+pub mod settings;
+pub mod tls;
+mod token;
+
+pub use auth_interceptor::AuthInterceptor;
+pub use call_signer::CallSigner;
+pub use identity::{Identity, Person};
+pub use key::Key;
+pub use proof::Proof;
+pub use refused::Refused;
+
+/// The gateway's name in tokens and certificates.
+pub const GATEWAY: &str = "gateway";
+/// The user service's name in tokens and certificates.
+pub const USER_SERVICE: &str = "user-service";
+/// The counseling service's name in tokens and certificates.
+pub const COUNSELING_SERVICE: &str = "counseling-service";

@@ -1,0 +1,51 @@
+//! Reads the secrets of a program from a variable, a flag, or a file.
+use crate::Key;
+use cqrs_core::Secret;
+use std::fs;
+
+/// The variable and the flag of a secret. Those of its file have the suffixes `_FILE` and `-file`.
+#[derive(Debug, Clone, Copy)]
+pub struct Name {
+    /// The variable, `HEARLERS_...`.
+    pub variable: &'static str,
+    /// The flag, `--...`.
+    pub flag: &'static str,
+}
+impl std::fmt::Display for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.variable, self.flag)
+    }
+}
+
+/// Reads an optional secret. An empty value counts as not set, because compose files pass empty variables.
+pub fn read(name: Name, value: Option<&str>, file: Option<&str>, wrong: &mut Vec<String>) -> Option<Secret> {
+    match (given(value), given(file)) {
+        (Some(_), Some(_)) => {
+            wrong.push(format!("{name}: the secret or {}_FILE, not both", name.variable));
+            None
+        }
+        (Some(value), None) => Some(Secret::new(value)),
+        (None, Some(file)) => match fs::read_to_string(file) {
+            Ok(text) => Some(Secret::new(text.trim_end_matches(['\r', '\n']))),
+            Err(error) => {
+                wrong.push(format!("{}_FILE ({}-file): cannot be read: {error}", name.variable, name.flag));
+                None
+            }
+        },
+        (None, None) => None,
+    }
+}
+
+/// Reads an optional secret that must be long enough for a signing key.
+pub fn key(name: Name, value: Option<&str>, file: Option<&str>, wrong: &mut Vec<String>) -> Option<Key> {
+    let key = Key::new(read(name, value, file, wrong)?.expose());
+    if key.is_none() {
+        wrong.push(format!("{name}: at least {} bytes", Key::SHORTEST));
+    }
+    key
+}
+
+/// Returns the value unless it is empty: an empty variable counts as not set.
+pub fn given(value: Option<&str>) -> Option<&str> {
+    value.filter(|text| !text.is_empty())
+}

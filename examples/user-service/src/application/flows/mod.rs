@@ -1,4 +1,0 @@
-//! What takes more than one command.
-mod first_visit;
-
-pub use first_visit::first_visit;
