@@ -262,7 +262,7 @@ macro_rules! find_profile {
             query: FindProfile,
             profiles: cqrs_core::Views<Profile>,
         ) -> cqrs_core::HandlerResult<Option<Profile>> {
-            Ok(profiles.get(&query.id).await?)
+            Ok(profiles.find(&query.id).await?)
         }
     };
 }

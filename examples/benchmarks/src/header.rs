@@ -35,7 +35,7 @@ impl Header {
     }
     /// Adds a line, once.
     pub(crate) fn add(&mut self, name: &'static str, value: String) {
-        if !self.0.iter().any(|(known, told)| *known == name && *told == value) {
+        if !self.0.iter().any(|(known, text)| *known == name && *text == value) {
             self.0.push((name, value));
         }
     }

@@ -60,7 +60,7 @@ fn invalid_database_settings_are_reported_by_name() {
     for (flags, name) in [
         ("", "HEARLERS_DATABASE (--database): postgres://"),
         ("--database mysql://kim:hunter2@db/users", "HEARLERS_DATABASE (--database): postgres://"),
-        ("--database postgres://kim:hunter2@db/users?options=x", "HEARLERS_DATABASE (--database): the parameter"),
+        ("--database postgres://kim:hunter2@db/users?options=x", "HEARLERS_DATABASE (--database): unknown parameter"),
         (&format!("{url} --database-password hunter2"), "HEARLERS_DATABASE_PASSWORD"),
         (&format!("{url} --database-password-file /nowhere"), "HEARLERS_DATABASE_PASSWORD_FILE"),
         (&format!("{url} --database-tls prefer"), "HEARLERS_DATABASE_TLS"),
