@@ -15,8 +15,8 @@ use std::{fmt::Display, hash::Hash};
 /// A consistency boundary: it decides with `&self`, and only its events change it.
 ///
 /// Decisions are plain methods with `&self` that return events or a domain error. An aggregate does not depend on its
-/// persistence: one line of wiring chooses it ([`StateStored`](crate::StateStored) or
-/// [`EventSourced`](crate::EventSourced)).
+/// persistence: one line of wiring chooses it ([`StateStored`] or
+/// [`EventSourced`]).
 ///
 /// ```
 /// use cqrs_core::{Aggregate, Event, Evolve};

@@ -33,6 +33,9 @@ fn murmur2(data: &[u8]) -> u32 {
     hash ^ hash >> 15
 }
 
+/// The number of relay shards. It is fixed, since `murmur2(key) mod 16` is stored with every entry.
+pub const RELAY_SHARDS: u16 = 16;
+
 #[cfg(test)]
 mod tests {
     /// Values of Kafka's own UtilsTest.
@@ -44,6 +47,3 @@ mod tests {
         }
     }
 }
-
-/// The number of relay shards. It is fixed, since `murmur2(key) mod 16` is stored with every entry.
-pub const RELAY_SHARDS: u16 = 16;
