@@ -3,12 +3,12 @@ use crate::{
     dependencies::Provided,
     environment::Environment,
     error::Fault,
-    event::Publisher,
+    event::{NewEntry, Publisher, Source},
     metadata::Metadata,
     middleware::Middleware,
     policy::{Retention, RetryPolicy},
     position::Position,
-    storage::Storage,
+    storage::{RecentLog, Storage},
     telemetry::metrics::Meter,
     transport::Transport,
 };
@@ -40,13 +40,14 @@ pub struct Runtime {
     /// One bit per registration, set if this app discovered it.
     pub(crate) discovered: Vec<u64>,
     pub(crate) publishers: HashMap<TypeId, Arc<[Publisher]>>,
-    /// Progress of the projections that follow this service's log, by the name of their view.
-    pub(crate) readers: Vec<(&'static str, Arc<ReaderProgress>)>,
+    /// Progress of the followers of this service's log.
+    pub(crate) readers: Vec<Arc<ReaderProgress>>,
     /// The metadata of a `send` without metadata.
     pub(crate) no_metadata: Arc<Metadata>,
     pub(crate) no_publishers: Arc<[Publisher]>,
-    pub(crate) last: AtomicU64,
     pub(crate) broker: Broker,
+    /// The latest entries of the log, shared by the followers.
+    pub(crate) recent_log: RecentLog,
 }
 impl Runtime {
     /// Returns `true` if this app discovered the registration with this slot.
@@ -62,14 +63,13 @@ impl Runtime {
     pub(crate) fn publishers_of(&self, event: TypeId) -> Arc<[Publisher]> {
         self.publishers.get(&event).unwrap_or(&self.no_publishers).clone()
     }
-    pub(crate) fn committed(&self, position: Position) {
-        self.last.fetch_max(position.0, Ordering::Relaxed);
-    }
-    pub(crate) fn last_committed(&self) -> Position {
-        Position(self.last.load(Ordering::Relaxed))
+    /// Returns the progress of the projections that handle one of these events, for the note after their commit.
+    pub(crate) fn projections_of(&self, events: &[NewEntry]) -> Vec<Arc<ReaderProgress>> {
+        let handles = |source: Source| events.iter().any(|event| source.handles(&event.name));
+        self.readers.iter().filter(|reader| reader.view.is_some_and(|(_, source)| handles(source))).cloned().collect()
     }
     pub(crate) fn readers_of<'a>(&'a self, view: &'a str) -> impl Iterator<Item = &'a Arc<ReaderProgress>> {
-        self.readers.iter().filter(move |(name, _)| *name == view).map(|(_, reader)| reader)
+        self.readers.iter().filter(move |reader| reader.view.is_some_and(|(name, _)| name == view))
     }
 }
 impl fmt::Debug for Runtime {
@@ -107,11 +107,23 @@ impl Broker {
 #[derive(Debug)]
 pub(crate) struct ReaderProgress {
     pub(crate) name: String,
+    /// The view of a projection and its events; `None` for a projector and for a group of subscribers.
+    view: Option<(&'static str, Source)>,
     seen: watch::Sender<u64>,
+    /// The last event of this process that the reader handles.
+    committed: AtomicU64,
 }
 impl ReaderProgress {
-    pub(crate) fn new(name: String) -> Self {
-        ReaderProgress { name, seen: watch::Sender::new(0) }
+    pub(crate) fn new(name: String, view: Option<(&'static str, Source)>) -> Self {
+        ReaderProgress { name, view, seen: watch::Sender::new(0), committed: AtomicU64::new(0) }
+    }
+    /// Records that this process has committed an event that the reader handles.
+    pub(crate) fn committed(&self, position: Position) {
+        self.committed.fetch_max(position.0, Ordering::Relaxed);
+    }
+    /// Returns the position of the last event of this process that the reader handles.
+    pub(crate) fn last_committed(&self) -> Position {
+        Position(self.committed.load(Ordering::Relaxed))
     }
     pub(crate) fn seen(&self) -> Position {
         Position(*self.seen.borrow())

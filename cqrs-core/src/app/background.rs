@@ -123,6 +123,9 @@ impl Job for LogFollower {
     fn works(&self) -> bool {
         true
     }
+    async fn finish(&mut self) {
+        self.store_checkpoint().await;
+    }
 }
 #[async_trait::async_trait]
 impl Job for TopicFollower {
@@ -229,6 +232,10 @@ async fn keep_stepping(runtime: Arc<Runtime>, mut job: Box<dyn Job>, stop: watch
                 Ok(Step::Idle(upto)) => {
                     failures = 0;
                     let _ = within(environment, poll_interval, storage.wait_for_commit(upto)).await;
+                }
+                Ok(Step::IdleFor(upto, longest)) => {
+                    failures = 0;
+                    let _ = within(environment, longest.min(poll_interval), storage.wait_for_commit(upto)).await;
                 }
                 Err(error) => {
                     runtime.meter.job_failed(&name);

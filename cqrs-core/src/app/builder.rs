@@ -2,6 +2,7 @@
 use crate::{
     aggregate::{Aggregate, Persistence, persisted},
     app::App,
+    consumer::{group_reader, reader},
     context::RunsIn,
     dependencies::Provided,
     environment::{Environment, system},
@@ -10,7 +11,7 @@ use crate::{
     metadata::Metadata,
     middleware::Middleware,
     policy::{Retention, RetryPolicy},
-    registry::{Registered, Registration, Role},
+    registry::{Projection, Projector, Registered, Registration, Role, Subscriber},
     runtime::{ReaderProgress, Runtime},
     storage::{Memory, Storage},
     telemetry::metrics::Meter,
@@ -165,9 +166,17 @@ impl AppBuilder {
         for registration in &registrations {
             match &registration.role {
                 Role::Publisher(publisher) => publishers.entry((publisher.event)()).or_default().push(*publisher),
-                Role::Projection(projection) if matches!(projection.source, Source::Log(_)) => {
-                    let name = crate::consumer::reader(projection.name);
-                    readers.push((projection.view, Arc::new(ReaderProgress::new(name))));
+                Role::Projection(Projection { name, view, source: source @ Source::Log(_), .. }) => {
+                    readers.push(Arc::new(ReaderProgress::new(reader(name), Some((view, *source)))));
+                }
+                Role::Projector(Projector { name, source: Source::Log(_), .. }) => {
+                    readers.push(Arc::new(ReaderProgress::new(reader(name), None)));
+                }
+                Role::Subscriber(Subscriber { group, source: Source::Log(_), .. }) => {
+                    let name = group_reader(group);
+                    if readers.iter().all(|reader| reader.name != name) {
+                        readers.push(Arc::new(ReaderProgress::new(name, None)));
+                    }
                 }
                 _ => (),
             }
@@ -190,8 +199,8 @@ impl AppBuilder {
                 readers,
                 no_metadata: Arc::new(Metadata::NONE),
                 no_publishers: Arc::new([]),
-                last: Default::default(),
                 broker: Default::default(),
+                recent_log: Default::default(),
             },
             registrations,
             self.aggregates,

@@ -2,6 +2,7 @@
 use crate::{
     Timestamp,
     app::App,
+    consumer::group_reader,
     error::Fault,
     event::{RELAY_SHARDS, Source},
     position::Position,
@@ -47,7 +48,8 @@ impl App {
         let followers = self.log_followers();
         let readers: Vec<_> = followers.iter().map(|follower| follower.name().to_owned()).collect();
         let checkpoints = storage.checkpoints(&readers).await?;
-        for ((follower, reader), checkpoint) in followers.iter().zip(&readers).zip(checkpoints) {
+        for ((follower, reader), stored) in followers.iter().zip(&readers).zip(checkpoints) {
+            let checkpoint = follower.seen().0.max(stored);
             let positions = end.0.saturating_sub(checkpoint);
             let since = match positions {
                 0 => None,
@@ -74,7 +76,7 @@ impl App {
     fn parking_readers(&self) -> Vec<String> {
         let group = |subscriber: Subscriber| match subscriber.source {
             Source::Topic { .. } => subscriber.group.to_owned(),
-            Source::Log(_) => format!("subscriber/{}", subscriber.group),
+            Source::Log(_) => group_reader(subscriber.group),
         };
         let shards = |relay: Relay| (0..RELAY_SHARDS).map(move |shard| relay.reader(shard));
         let shards = self.relays().into_iter().flat_map(shards);

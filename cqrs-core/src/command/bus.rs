@@ -147,12 +147,13 @@ where
     if batch.is_empty() {
         return Ok((output, Position(0)));
     }
+    let projections = runtime.projections_of(&batch.events);
     let began = runtime.environment.uptime();
     let committed = runtime.storage.commit(batch).await;
     runtime.meter.committed(R::NAME, runtime.environment.uptime().saturating_sub(began), &committed);
     match committed {
         Ok(position) => {
-            runtime.committed(position);
+            projections.iter().for_each(|reader| reader.committed(position));
             Ok((output, position))
         }
         Err(CommitError::Conflict { what, exists: false }) => Err(AttemptError::Conflict(what)),

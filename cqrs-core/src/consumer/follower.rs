@@ -18,6 +18,11 @@ pub(crate) fn reader(name: &str) -> String {
     format!("projection/{name}")
 }
 
+/// Returns the stored name of the checkpoint that the subscribers of a group to the service's own log share.
+pub(crate) fn group_reader(group: &str) -> String {
+    format!("subscriber/{group}")
+}
+
 /// A reader of events with its own checkpoint.
 #[derive(Clone)]
 pub(crate) enum Follower {
@@ -40,7 +45,7 @@ impl Follower {
         match self {
             Follower::View(projection) => reader(projection.name),
             Follower::Sql(projector) => reader(projector.name),
-            Follower::Group(group, _) => format!("subscriber/{group}"),
+            Follower::Group(group, _) => group_reader(group),
         }
     }
     /// Returns the consumer group that the follower joins when it follows a topic.

@@ -7,27 +7,41 @@ use crate::{
     job::Step,
     position::Position,
     runtime::{ReaderProgress, Runtime},
-    storage::{Batch, CheckpointMove, CommitError},
+    storage::{Batch, CheckpointMove, CommitError, Reading},
     transport::envelope::from_log,
 };
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 /// A projection, or a group of subscribers, that follows the service's own log.
 pub struct LogFollower {
     runtime: Arc<Runtime>,
     follower: Follower,
     reader: String,
-    /// Receives the checkpoint, so that queries can wait for it.
+    /// Receives the position up to which the follower has handled everything, so that queries can wait for it.
     progress: Option<Arc<ReaderProgress>>,
     /// The checkpoint, or `None` when it has to be read because another process may have moved it.
-    checkpoint: Option<u64>,
+    checkpoint: Option<Checkpoint>,
     filter: ParkingFilter,
 }
+/// The stored checkpoint, and the position that the follower has reached beyond it.
+///
+/// Between the two lies no event that the follower handles. Such a move is stored with the next batch that changes
+/// something, or after [`STORE_INTERVAL`], since a commit for each would cost as much as a change.
+#[derive(Debug, Clone, Copy)]
+struct Checkpoint {
+    stored: u64,
+    reached: u64,
+    /// The uptime at which the follower first reached beyond the stored checkpoint.
+    since: Duration,
+}
+
+/// The longest time until a checkpoint is stored that no handled event moves. Another process may wait for it.
+const STORE_INTERVAL: Duration = Duration::from_millis(200);
+
 impl LogFollower {
     pub(crate) fn new(runtime: Arc<Runtime>, follower: Follower) -> Self {
         let reader = follower.reader();
-        let mut all = runtime.readers.iter().map(|(_, progress)| progress);
-        let progress = all.find(|progress| progress.name == reader).cloned();
+        let progress = runtime.readers.iter().find(|progress| progress.name == reader).cloned();
         LogFollower { runtime, follower, reader, progress, checkpoint: None, filter: ParkingFilter::default() }
     }
     /// Returns the stored name of the checkpoint.
@@ -38,6 +52,10 @@ impl LogFollower {
     pub(crate) fn kind(&self) -> &'static str {
         if matches!(self.follower, Follower::Group(..)) { "group" } else { "projection" }
     }
+    /// Returns the position up to which this process has handled everything.
+    pub(crate) fn seen(&self) -> Position {
+        self.progress.as_ref().map_or(Position(0), |progress| progress.seen())
+    }
     /// Applies the next batch of events after the checkpoint and moves the checkpoint.
     ///
     /// # Errors
@@ -45,33 +63,62 @@ impl LogFollower {
     /// that fails on every attempt is parked, with the later events of its aggregate.
     pub async fn step(&mut self) -> Result<Step, Fault> {
         let storage = self.runtime.storage.clone();
-        let from = match self.checkpoint {
+        let checkpoint = match self.checkpoint {
             Some(checkpoint) => checkpoint,
-            None => storage.checkpoints(std::slice::from_ref(&self.reader)).await?.first().copied().unwrap_or(0),
+            None => {
+                let stored = storage.checkpoints(std::slice::from_ref(&self.reader)).await?;
+                let stored = stored.first().copied().unwrap_or(0);
+                Checkpoint { stored, reached: stored, since: Duration::ZERO }
+            }
         };
         let upto = storage.high_water_mark().await?;
-        self.reached(from);
-        if upto.0 <= from {
-            return Ok(Step::Idle(upto));
+        self.reached(checkpoint);
+        if upto.0 <= checkpoint.reached {
+            return match self.until_stored(checkpoint) {
+                None => Ok(Step::Idle(upto)),
+                Some(Duration::ZERO) => self.commit(checkpoint, upto.0, Vec::new()).await,
+                Some(left) => Ok(Step::IdleFor(upto, left)),
+            };
         }
-        let limit = self.follower.batch_size();
-        let entries = storage.log(Position(from), upto, limit).await?;
-        let to = if entries.len() < limit { upto.0 } else { entries.last().map_or(upto.0, |last| last.position.0) };
+        let (log, limit) = (&self.runtime.recent_log, self.follower.batch_size());
+        let handles = |entry: &Entry| self.follower.handles(&entry.name);
+        let Reading { entries, to } = log.read(&*storage, Position(checkpoint.reached), upto, limit, handles).await?;
+        if entries.is_empty() && self.until_stored(checkpoint) != Some(Duration::ZERO) {
+            let first = checkpoint.reached == checkpoint.stored;
+            let since = if first { self.runtime.environment.uptime() } else { checkpoint.since };
+            self.reached(Checkpoint { reached: to.0, since, ..checkpoint });
+            return Ok(Step::Did(0));
+        }
+        self.commit(checkpoint, to.0, entries).await
+    }
+    /// Stores the position that the follower has reached, so that the next process does not read up to it again.
+    pub(crate) async fn store_checkpoint(&mut self) {
+        if let Some(checkpoint) = self.checkpoint.filter(|checkpoint| checkpoint.reached > checkpoint.stored)
+            && let Err(error) = self.commit(checkpoint, checkpoint.reached, Vec::new()).await
+        {
+            let error = &error as &dyn std::error::Error;
+            tracing::debug!(reader = self.reader, error, "the checkpoint was not stored; it is reached again");
+        }
+    }
+    /// Returns the time until the checkpoint has to be stored, or `None` when it is.
+    fn until_stored(&self, checkpoint: Checkpoint) -> Option<Duration> {
+        let unstored = self.runtime.environment.uptime().saturating_sub(checkpoint.since);
+        (checkpoint.reached > checkpoint.stored).then(|| STORE_INTERVAL.saturating_sub(unstored))
+    }
+    /// Applies the entries and moves the checkpoint to `to`, in one batch.
+    async fn commit(&mut self, checkpoint: Checkpoint, to: u64, entries: Vec<Entry>) -> Result<Step, Fault> {
         let count = entries.len();
-        let checkpoint_moves = vec![CheckpointMove { reader: self.reader.clone(), from, to, epoch: None }];
+        let moved = CheckpointMove { reader: self.reader.clone(), from: checkpoint.stored, to, epoch: None };
         // The stream is the key, so that the events of one aggregate stay in order.
         let item = |entry: Entry| {
             let park = park_entry(&self.reader, entry.stream.clone(), entry.id, entry.position.0);
             Item { event: Ok(from_log(entry)), park }
         };
         let items = entries.into_iter().map(item).collect();
-        match self
-            .filter
-            .pass(&self.runtime, &self.follower, items, Batch { checkpoint_moves, ..Batch::default() })
-            .await
-        {
+        let base = Batch { checkpoint_moves: vec![moved], ..Batch::default() };
+        match self.filter.pass(&self.runtime, &self.follower, items, base).await {
             Ok(()) => {
-                self.reached(to);
+                self.reached(Checkpoint { stored: to, reached: to, since: Duration::ZERO });
                 Ok(Step::Did(count))
             }
             // Another process follows with the same checkpoint and was faster, or has handled this message.
@@ -85,10 +132,10 @@ impl LogFollower {
             }
         }
     }
-    fn reached(&mut self, checkpoint: u64) {
+    fn reached(&mut self, checkpoint: Checkpoint) {
         self.checkpoint = Some(checkpoint);
         if let Some(progress) = &self.progress {
-            progress.saw(Position(checkpoint));
+            progress.saw(Position(checkpoint.reached));
         }
     }
 }

@@ -12,7 +12,7 @@ mod subscriber;
 mod topic_follower;
 
 pub use command_bus::Bus;
-pub(crate) use follower::{Follower, reader};
+pub(crate) use follower::{Follower, group_reader, reader};
 pub use group::Consumer;
 pub use log_follower::LogFollower;
 pub(crate) use subscriber::handle;

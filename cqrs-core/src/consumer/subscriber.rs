@@ -83,11 +83,12 @@ async fn run_and_commit(
     let Batch { events, checkpoint_moves, parks, unparks, .. } = base;
     batch.events.extend(events);
     (batch.checkpoint_moves, batch.parks, batch.unparks) = (checkpoint_moves, parks, unparks);
+    let projections = runtime.projections_of(&batch.events);
     let position = match inbox {
         Some(inbox) => inbox.commit(&*runtime.storage, batch).await?,
         None => runtime.storage.commit(batch).await?,
     };
-    runtime.committed(position);
+    projections.iter().for_each(|reader| reader.committed(position));
     Ok(())
 }
 

@@ -5,6 +5,7 @@ mod memory;
 mod parked;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+mod recent_log;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod stats;
@@ -15,6 +16,7 @@ pub use memory::Memory;
 pub use parked::{Cutoff, InboxLookup, Parked, ParkedKey};
 #[cfg(feature = "postgres")]
 pub use postgres::Postgres;
+pub(crate) use recent_log::{Reading, RecentLog};
 #[cfg(feature = "sqlite")]
 pub use sqlite::Sqlite;
 pub use stats::{Connections, DatabaseStats, OldestWriter};

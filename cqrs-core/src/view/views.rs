@@ -4,7 +4,7 @@ use crate::{
     error::{Error, Fault},
     metadata::ConsistencyToken,
     position::Position,
-    runtime::Runtime,
+    runtime::{ReaderProgress, Runtime},
     storage::Scan,
     view::View,
     view::page::{Cursor, Page, Range},
@@ -13,8 +13,8 @@ use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 /// The reader of one view.
 ///
-/// A read first waits until the view includes everything that this process has committed, and the positions in the
-/// caller's consistency token (read-your-writes). After one second it fails with
+/// A read first waits until the view includes every event of its projections that this process has committed, and the
+/// positions in the caller's consistency token (read-your-writes). After one second it fails with
 /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable).
 ///
 /// ```
@@ -101,12 +101,15 @@ impl<V: View> Views<V> {
     async fn caught_up(&self) -> Result<(), Fault> {
         let Some(token) = &self.sees else { return Ok(()) };
         let runtime = &self.runtime;
-        let wanted = token.of(&runtime.service).max(runtime.last_committed());
-        if runtime.readers_of(V::NAME).all(|reader| reader.seen() >= wanted) {
+        let seen_by_caller = token.of(&runtime.service);
+        // Events of this process that the projection does not handle change nothing in the view.
+        let wanted = |reader: &ReaderProgress| seen_by_caller.max(reader.last_committed());
+        if runtime.readers_of(V::NAME).all(|reader| reader.seen() >= wanted(reader)) {
             return Ok(());
         }
         let catching_up = async {
             for reader in runtime.readers_of(V::NAME) {
+                let wanted = wanted(reader);
                 // Another process may run the projection, so the stored checkpoint counts as well.
                 while reader.seen() < wanted {
                     let _ = within(&*runtime.environment, POLL_INTERVAL, reader.moved_to(wanted)).await;
@@ -118,7 +121,11 @@ impl<V: View> Views<V> {
             }
             Ok(())
         };
-        let late = || Fault::unavailable(format!("view {} has not reached position {} yet", V::NAME, wanted.0));
+        let late = || {
+            let behind = runtime.readers_of(V::NAME).find(|reader| reader.seen() < wanted(reader));
+            let wanted = behind.map_or(seen_by_caller, |reader| wanted(reader));
+            Fault::unavailable(format!("view {} has not reached position {} yet", V::NAME, wanted.0))
+        };
         within(&*runtime.environment, MAX_WAIT, catching_up).await.unwrap_or_else(|| Err(late()))
     }
 }

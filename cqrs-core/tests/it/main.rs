@@ -6,6 +6,7 @@ mod environment_is_the_only_place; // architecture rule
 #[cfg(feature = "operations")]
 mod exit; // the end of a process that hangs
 mod flaky; // a database that fails on request
+mod followers; // events that a follower does not handle
 mod harness; // the storages under test
 mod inbox; // messages that are committed together
 mod listener; // a subscriber and a transport controlled by the test
@@ -47,6 +48,7 @@ fn storage<B: Harness>(backend: &str, open: fn() -> BoxFuture<'static, B>) -> Ve
 fn framework() -> Vec<Trial> {
     let all = [bus::trials, unit::trials, needs::trials, persistence::trials, views::trials, relay::trials];
     let more = [
+        followers::trials,
         subscriber::trials,
         inbox::trials,
         parking::trials,

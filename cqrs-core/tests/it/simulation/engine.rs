@@ -101,6 +101,14 @@ pub(crate) async fn keep_stepping(process: &Process, database: &Database, app: &
                         () = environment.sleep(3 * SECOND) => (),
                     }
                 }
+                Ok(Step::IdleFor(upto, longest)) => {
+                    failures = 0;
+                    tokio::select! {
+                        biased;
+                        () = app.storage().wait_for_commit(upto) => (),
+                        () = environment.sleep(longest.as_micros() as u64) => (),
+                    }
+                }
                 Err(error) => {
                     environment.note(|| format!("{}: {}: {error}", database.name, process.name));
                     environment.sleep(((50 * MILLI) << failures).min(5 * SECOND)).await;

@@ -1,0 +1,140 @@
+//! The recent part of the log, read once for all followers of an app.
+use crate::{error::Fault, event::Entry, position::Position, storage::Storage};
+use std::collections::VecDeque;
+use tokio::sync::Mutex;
+
+/// The largest number of entries that are kept, and that one read adds.
+const ENTRIES: usize = 512;
+/// The largest size of the kept payloads, in bytes.
+const BYTES: usize = 4 << 20;
+
+/// The latest entries of the log. Followers at the end of the log share one read of the database.
+///
+/// Entries below the high-water mark never change, so a kept entry is as good as a stored one.
+#[derive(Debug, Default)]
+pub(crate) struct RecentLog(Mutex<Window>);
+
+/// All entries after `from` and up to `to`.
+#[derive(Debug, Default)]
+struct Window {
+    from: Position,
+    to: Position,
+    entries: VecDeque<Entry>,
+    bytes: usize,
+}
+
+/// The entries of one read that a follower handles.
+pub(crate) struct Reading {
+    pub(crate) entries: Vec<Entry>,
+    /// The follower has seen everything up to here.
+    pub(crate) to: Position,
+}
+
+impl RecentLog {
+    /// Returns the next entries after `from` that pass the filter, at most `limit`.
+    ///
+    /// A follower that is far behind reads the database itself, so that it does not displace the recent entries.
+    pub(crate) async fn read(
+        &self,
+        storage: &dyn Storage,
+        from: Position,
+        upto: Position,
+        limit: usize,
+        handles: impl Fn(&Entry) -> bool,
+    ) -> Result<Reading, Fault> {
+        {
+            let mut window = self.0.lock().await;
+            if from > window.to || window.to == Position(0) {
+                *window = Window { from, to: from, ..Window::default() };
+            }
+            if from >= window.from {
+                if window.to < upto {
+                    let entries = storage.log(window.to, upto, ENTRIES).await?;
+                    let to =
+                        if entries.len() < ENTRIES { upto } else { entries.last().map_or(upto, |last| last.position) };
+                    window.append(entries, to);
+                }
+                if from >= window.from {
+                    return Ok(window.select(from, limit, handles));
+                }
+            }
+        }
+        let entries = storage.log(from, upto, limit).await?;
+        let to = if entries.len() < limit { upto } else { entries.last().map_or(upto, |last| last.position) };
+        Ok(Reading { entries: entries.into_iter().filter(|entry| handles(entry)).collect(), to })
+    }
+}
+impl Window {
+    fn append(&mut self, entries: Vec<Entry>, to: Position) {
+        self.bytes += entries.iter().map(|entry| entry.payload.len()).sum::<usize>();
+        self.entries.extend(entries);
+        self.to = to;
+        while self.entries.len() > ENTRIES || self.bytes > BYTES {
+            let Some(oldest) = self.entries.pop_front() else { break };
+            self.bytes -= oldest.payload.len();
+            self.from = oldest.position;
+        }
+    }
+    fn select(&self, from: Position, limit: usize, handles: impl Fn(&Entry) -> bool) -> Reading {
+        let first = self.entries.partition_point(|entry| entry.position <= from);
+        let mut selected = Vec::new();
+        for entry in self.entries.range(first..).filter(|entry| handles(entry)) {
+            if selected.len() == limit {
+                break;
+            }
+            selected.push(entry.clone());
+        }
+        let full = selected.len() == limit;
+        let to = selected.last().filter(|_| full).map_or(self.to, |last: &Entry| last.position);
+        Reading { entries: selected, to }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(position: u64, size: usize) -> Entry {
+        Entry {
+            position: Position(position),
+            stream: "account-1".to_owned(),
+            version: position,
+            id: uuid::Uuid::from_u128(u128::from(position)),
+            name: if position % 2 == 0 { "even" } else { "odd" }.to_owned(),
+            schema: 1,
+            payload: vec![0; size],
+            metadata: Default::default(),
+            at: Default::default(),
+            outgoing: None,
+        }
+    }
+    fn positions(reading: &Reading) -> Vec<u64> {
+        reading.entries.iter().map(|entry| entry.position.0).collect()
+    }
+
+    #[test]
+    fn a_selection_ends_at_its_last_entry_only_when_the_limit_cuts_it() {
+        let mut window = Window::default();
+        window.append((1..=9).map(|position| entry(position, 1)).collect(), Position(10));
+        let all = window.select(Position(2), 10, |entry| entry.name == "even");
+        assert_eq!((positions(&all), all.to), (vec![4, 6, 8], Position(10)));
+        let cut = window.select(Position(2), 2, |entry| entry.name == "even");
+        assert_eq!((positions(&cut), cut.to), (vec![4, 6], Position(6)));
+        let none = window.select(Position(8), 2, |entry| entry.name == "even");
+        assert_eq!((positions(&none), none.to), (vec![], Position(10)));
+    }
+
+    #[test]
+    fn the_oldest_entries_leave_by_number_and_by_size() {
+        let mut window = Window::default();
+        window.append((1..=ENTRIES as u64).map(|position| entry(position, 1)).collect(), Position(ENTRIES as u64));
+        assert_eq!(window.from, Position(0));
+        window.append(vec![entry(600, 1)], Position(600));
+        assert_eq!((window.from, window.entries.len()), (Position(1), ENTRIES));
+        window.append(vec![entry(601, BYTES)], Position(601));
+        assert_eq!(
+            (window.from, window.to, window.entries.len(), window.bytes),
+            (Position(600), Position(601), 1, BYTES)
+        );
+    }
+}

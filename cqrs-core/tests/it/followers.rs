@@ -1,0 +1,195 @@
+//! Followers of the log: events that a follower does not handle cost no commit and no wait.
+use crate::{
+    bank::{FindCard, bank, opened, paid_in},
+    trials::trial,
+};
+use async_trait::async_trait;
+use cqrs_core::{
+    Aggregate, App, Change, Command, ErrorKind, Event, Evolve, Fault, HandlerResult, Infallible, Position, Query, Repo,
+    StateStored, View, Views,
+    environment::Environment,
+    event::Entry,
+    handler,
+    job::Step,
+    projection,
+    storage::{Batch, CommitError, Memory, Storage},
+    testing::{EnvironmentLayer, StorageLayer},
+};
+use libtest_mimic::Trial;
+use serde::{Deserialize, Serialize};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        trial("followers: events of other aggregates move the checkpoint without a commit of their own", no_commit),
+        trial("followers: a checkpoint that no handled event moves is stored after 200 ms", stored_later),
+        trial("followers: all followers at the end of the log share one read of it", one_read),
+        trial("followers: a query does not wait for events that its projection does not handle", no_wait),
+    ]
+}
+
+mod notes {
+    use super::*;
+
+    #[derive(Debug, Clone, Serialize, Deserialize, Aggregate)]
+    #[aggregate(name = "note", event = NoteEvent)]
+    pub(super) struct Note {
+        #[id]
+        id: u64,
+    }
+    #[derive(Debug, Clone, Serialize, Deserialize, Event)]
+    #[event(name = "note", version = 1)]
+    pub(super) enum NoteEvent {
+        Written { id: u64 },
+    }
+    impl Evolve<NoteEvent> for Note {
+        fn create(event: &NoteEvent) -> Option<Self> {
+            let NoteEvent::Written { id } = event;
+            Some(Note { id: *id })
+        }
+        fn apply(&mut self, _: &NoteEvent) {}
+    }
+    #[derive(Debug, Clone, Serialize, Deserialize, Command)]
+    pub(super) struct WriteNote(pub(super) u64);
+    #[handler]
+    async fn write_note(command: WriteNote, notes: Repo<Note>) -> HandlerResult<(), Infallible> {
+        notes.create(NoteEvent::Written { id: command.0 })?;
+        Ok(())
+    }
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, View)]
+    #[view(name = "note", key = u64)]
+    pub(super) struct NoteView {}
+    #[projection(name = "note")]
+    fn note(event: &NoteEvent) -> Change<NoteView> {
+        let NoteEvent::Written { id } = event;
+        NoteView {}.put(*id)
+    }
+    #[derive(Clone, Query)]
+    pub(super) struct FindNote(pub(super) u64);
+    #[handler]
+    async fn find_note(query: FindNote, notes: Views<NoteView>) -> HandlerResult<Option<NoteView>, Infallible> {
+        Ok(notes.find(&query.0).await?)
+    }
+}
+use notes::{FindNote, Note, WriteNote};
+
+/// Counts the reads of the log and the commits that move the checkpoint of the notes.
+#[derive(Clone, Default)]
+struct Counted {
+    memory: Memory,
+    reads: Arc<AtomicUsize>,
+    moves: Arc<AtomicUsize>,
+}
+#[async_trait]
+impl StorageLayer for Counted {
+    fn inner(&self) -> &dyn Storage {
+        &self.memory
+    }
+    async fn log(&self, after: Position, upto: Position, limit: usize) -> Result<Vec<Entry>, Fault> {
+        self.reads.fetch_add(1, SeqCst);
+        self.memory.log(after, upto, limit).await
+    }
+    async fn commit(&self, batch: Batch) -> Result<Position, CommitError> {
+        let moves = batch.checkpoint_moves.iter().filter(|moved| moved.reader == NOTES).count();
+        self.moves.fetch_add(moves, SeqCst);
+        self.memory.commit(batch).await
+    }
+}
+/// The checkpoint of the projection of notes.
+const NOTES: &str = "projection/note";
+
+/// An uptime in milliseconds that the test sets.
+#[derive(Clone, Default)]
+struct Uptime(Arc<AtomicU64>);
+impl EnvironmentLayer for Uptime {
+    fn uptime(&self) -> Duration {
+        Duration::from_millis(self.0.load(SeqCst))
+    }
+}
+
+fn app(storage: Counted, uptime: Uptime) -> App {
+    let app = bank(storage).discover("it::followers::notes").aggregate(StateStored::<Note>::new());
+    app.environment(Arc::new(uptime) as Arc<dyn Environment>).build().expect("the app builds")
+}
+async fn stored(storage: &Counted) -> u64 {
+    storage.memory.checkpoints(&[NOTES.to_owned()]).await.expect("the memory answers")[0]
+}
+
+async fn no_commit() {
+    let (storage, uptime) = (Counted::default(), Uptime::default());
+    let app = app(storage.clone(), uptime);
+    let mut followers = app.log_followers();
+    let notes = followers.iter_mut().find(|follower| follower.name() == NOTES).expect("the projection of notes");
+    opened(&app, "kim").await;
+    for _ in 0..50 {
+        paid_in(&app, "kim", 1).await;
+        assert_eq!(notes.step().await.expect("the step succeeds"), Step::Did(0));
+        let Step::IdleFor(Position(_), _) = notes.step().await.expect("the step succeeds") else {
+            panic!("there is an unstored checkpoint");
+        };
+    }
+    assert_eq!((storage.moves.load(SeqCst), stored(&storage).await), (0, 0));
+    assert_eq!(app.lag().await.expect("the memory answers").get(NOTES), None, "the follower has seen all of the log");
+    // The next handled event moves the checkpoint over all of them.
+    app.send(WriteNote(7)).await.expect("the note is new");
+    assert_eq!(notes.step().await.expect("the step succeeds"), Step::Did(1));
+    assert_eq!((storage.moves.load(SeqCst), stored(&storage).await), (1, 52));
+    assert!(app.send(FindNote(7)).await.expect("the view has caught up").is_some());
+}
+
+async fn stored_later() {
+    let (storage, uptime) = (Counted::default(), Uptime::default());
+    let app = app(storage.clone(), uptime.clone());
+    let mut followers = app.log_followers();
+    let notes = followers.iter_mut().find(|follower| follower.name() == NOTES).expect("the projection of notes");
+    opened(&app, "kim").await;
+    assert_eq!(notes.step().await.expect("the step succeeds"), Step::Did(0));
+    let left = Duration::from_millis(200);
+    assert_eq!(notes.step().await.expect("the step succeeds"), Step::IdleFor(Position(1), left));
+    uptime.0.store(150, SeqCst);
+    paid_in(&app, "kim", 1).await;
+    assert_eq!(notes.step().await.expect("the step succeeds"), Step::Did(0));
+    let left = Duration::from_millis(50);
+    assert_eq!(
+        notes.step().await.expect("the step succeeds"),
+        Step::IdleFor(Position(2), left),
+        "counted from the first"
+    );
+    assert_eq!(stored(&storage).await, 0);
+    uptime.0.store(200, SeqCst);
+    assert_eq!(notes.step().await.expect("the step succeeds"), Step::Did(0));
+    assert_eq!((storage.moves.load(SeqCst), stored(&storage).await), (1, 2));
+    assert_eq!(notes.step().await.expect("the step succeeds"), Step::Idle(Position(2)));
+}
+
+async fn one_read() {
+    let (storage, uptime) = (Counted::default(), Uptime::default());
+    let app = app(storage.clone(), uptime);
+    let mut followers = app.log_followers();
+    assert!(followers.len() > 1, "{followers:?}");
+    opened(&app, "kim").await;
+    for round in 1..=10 {
+        paid_in(&app, "kim", 1).await;
+        for follower in &mut followers {
+            follower.step().await.expect("the step succeeds");
+        }
+        assert_eq!(storage.reads.load(SeqCst), round);
+    }
+    assert_eq!(app.send(FindCard("kim".into())).await.expect("the view has caught up").expect("the card").balance, 10);
+}
+
+async fn no_wait() {
+    // No projection runs here, so a query that waits for one fails.
+    let app = app(Counted::default(), Uptime::default());
+    opened(&app, "kim").await;
+    assert_eq!(app.send(FindNote(7)).await.expect("no note was committed, so nothing is awaited"), None);
+    app.send(WriteNote(7)).await.expect("the note is new");
+    let error = app.send(FindNote(7)).await.expect_err("the projection has not run");
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+}
