@@ -21,6 +21,8 @@ pub struct LogFollower {
     progress: Option<Arc<ReaderProgress>>,
     /// The checkpoint, or `None` when it has to be read because another process may have moved it.
     checkpoint: Option<Checkpoint>,
+    /// Set when the last step has read entries, so that the high-water mark need not be read again at once.
+    just_read: bool,
     filter: ParkingFilter,
 }
 /// The stored checkpoint, and the position that the follower has reached beyond it.
@@ -42,7 +44,15 @@ impl LogFollower {
     pub(crate) fn new(runtime: Arc<Runtime>, follower: Follower) -> Self {
         let reader = follower.reader();
         let progress = runtime.readers.iter().find(|progress| progress.name == reader).cloned();
-        LogFollower { runtime, follower, reader, progress, checkpoint: None, filter: ParkingFilter::default() }
+        LogFollower {
+            runtime,
+            follower,
+            reader,
+            progress,
+            checkpoint: None,
+            just_read: false,
+            filter: ParkingFilter::default(),
+        }
     }
     /// Returns the stored name of the checkpoint.
     pub fn name(&self) -> &str {
@@ -71,18 +81,19 @@ impl LogFollower {
                 Checkpoint { stored, reached: stored, since: Duration::ZERO }
             }
         };
-        let upto = storage.high_water_mark().await?;
         self.reached(checkpoint);
-        if upto.0 <= checkpoint.reached {
+        let (log, limit) = (&self.runtime.recent_log, self.follower.batch_size());
+        let (from, just_read) = (Position(checkpoint.reached), std::mem::take(&mut self.just_read));
+        let handles = |entry: &Entry| self.follower.handles(&entry.name);
+        let Reading { entries, to } = log.read(&*storage, from, just_read, limit, handles).await?;
+        if to <= from {
             return match self.until_stored(checkpoint) {
-                None => Ok(Step::Idle(upto)),
-                Some(Duration::ZERO) => self.commit(checkpoint, upto.0, Vec::new()).await,
-                Some(left) => Ok(Step::IdleFor(upto, left)),
+                None => Ok(Step::Idle(to)),
+                Some(Duration::ZERO) => self.commit(checkpoint, from.0, Vec::new()).await,
+                Some(left) => Ok(Step::IdleFor(to, left)),
             };
         }
-        let (log, limit) = (&self.runtime.recent_log, self.follower.batch_size());
-        let handles = |entry: &Entry| self.follower.handles(&entry.name);
-        let Reading { entries, to } = log.read(&*storage, Position(checkpoint.reached), upto, limit, handles).await?;
+        self.just_read = true;
         if entries.is_empty() && self.until_stored(checkpoint) != Some(Duration::ZERO) {
             let first = checkpoint.reached == checkpoint.stored;
             let since = if first { self.runtime.environment.uptime() } else { checkpoint.since };

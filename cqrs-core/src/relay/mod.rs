@@ -44,6 +44,10 @@ pub struct Relay {
     sending: FuturesUnordered<BoxFuture<'static, Sent>>,
     /// The number of the next publish. The result of an older publish for the same shard is ignored.
     next: u64,
+    /// The high-water mark of the last step.
+    upto: Position,
+    /// Set when the last step has published something, so that the high-water mark need not be read again at once.
+    just_read: bool,
     /// Set during a shutdown, when nothing new is sent.
     draining: bool,
 }
@@ -84,7 +88,18 @@ impl Relay {
     pub(crate) fn new(runtime: Arc<Runtime>, audience: Audience) -> Self {
         let owner = runtime.environment.id().to_string();
         let sending = FuturesUnordered::new();
-        Relay { runtime, audience, owner, shards: BTreeMap::new(), renew_at: None, sending, next: 0, draining: false }
+        Relay {
+            runtime,
+            audience,
+            owner,
+            shards: BTreeMap::new(),
+            renew_at: None,
+            sending,
+            next: 0,
+            upto: Position(0),
+            just_read: false,
+            draining: false,
+        }
     }
     /// Returns the audience that acknowledges the relay's records.
     pub fn audience(&self) -> &Audience {
@@ -105,7 +120,9 @@ impl Relay {
     /// Fails when the database fails or the broker does not accept a record. The checkpoint stays; call it again.
     pub async fn step(&mut self) -> Result<Step, Fault> {
         self.hold_shards().await?;
-        let upto = self.runtime.storage.high_water_mark().await?;
+        let just_read = std::mem::take(&mut self.just_read);
+        let upto = self.runtime.recent_log.upto(&*self.runtime.storage, self.upto, just_read).await?;
+        self.upto = upto;
         let started = self.send(upto).await?;
         if self.sending.is_empty() {
             return Ok(Step::Idle(upto));
@@ -121,7 +138,9 @@ impl Relay {
         while let Some(Some(sent)) = self.sending.next().now_or_never() {
             done.push(sent);
         }
-        self.take_in(done).await.map(|acknowledged| Step::Did(acknowledged.max(started)))
+        let acknowledged = self.take_in(done).await?;
+        self.just_read = true;
+        Ok(Step::Did(acknowledged.max(started)))
     }
 
     /// Leases the shards. Where only one process can open the database, it needs no leases and reads the checkpoints

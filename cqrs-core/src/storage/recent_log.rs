@@ -1,5 +1,6 @@
 //! The recent part of the log, read once for all followers of an app.
 use crate::{error::Fault, event::Entry, position::Position, storage::Storage};
+use futures_util::FutureExt;
 use std::collections::VecDeque;
 use tokio::sync::Mutex;
 
@@ -8,13 +9,13 @@ const ENTRIES: usize = 512;
 /// The largest size of the kept payloads, in bytes.
 const BYTES: usize = 4 << 20;
 
-/// The latest entries of the log. Followers at the end of the log share one read of the database.
+/// The latest entries of the log. Followers at the end of the log share the reads of the database.
 ///
 /// Entries below the high-water mark never change, so a kept entry is as good as a stored one.
 #[derive(Debug, Default)]
 pub(crate) struct RecentLog(Mutex<Window>);
 
-/// All entries after `from` and up to `to`.
+/// All entries after `from` and up to `to`, which a high-water mark has covered.
 #[derive(Debug, Default)]
 struct Window {
     from: Position,
@@ -26,49 +27,71 @@ struct Window {
 /// The entries of one read that a follower handles.
 pub(crate) struct Reading {
     pub(crate) entries: Vec<Entry>,
-    /// The follower has seen everything up to here.
+    /// The follower has read everything up to here.
     pub(crate) to: Position,
 }
 
 impl RecentLog {
     /// Returns the next entries after `from` that pass the filter, at most `limit`.
     ///
+    /// A caller that has `just_read` to the end relies on the commits of this process to learn of new entries, so it
+    /// asks the database only when there is one. Commits of other processes are found by the next poll.
+    ///
     /// A follower that is far behind reads the database itself, so that it does not displace the recent entries.
     pub(crate) async fn read(
         &self,
         storage: &dyn Storage,
         from: Position,
-        upto: Position,
+        just_read: bool,
         limit: usize,
         handles: impl Fn(&Entry) -> bool,
     ) -> Result<Reading, Fault> {
-        {
+        let upto = {
             let mut window = self.0.lock().await;
-            if from > window.to || window.to == Position(0) {
-                *window = Window { from, to: from, ..Window::default() };
-            }
-            if from >= window.from {
-                if window.to < upto {
-                    let entries = storage.log(window.to, upto, ENTRIES).await?;
-                    let to =
-                        if entries.len() < ENTRIES { upto } else { entries.last().map_or(upto, |last| last.position) };
-                    window.append(entries, to);
+            if window.to <= from {
+                let upto = high_water_mark(storage, from, just_read).await?;
+                if upto <= from {
+                    return Ok(Reading { entries: Vec::new(), to: upto });
                 }
-                if from >= window.from {
-                    return Ok(window.select(from, limit, handles));
+                if window.to < from {
+                    *window = Window { from, to: from, ..Window::default() };
                 }
+                let entries = storage.log(window.to, upto, ENTRIES).await?;
+                window.append(entries, upto);
             }
-        }
+            if window.from <= from {
+                return Ok(window.select(from, limit, handles));
+            }
+            window.to
+        };
         let entries = storage.log(from, upto, limit).await?;
-        let to = if entries.len() < limit { upto } else { entries.last().map_or(upto, |last| last.position) };
+        let to = last_or(&entries, limit, upto);
         Ok(Reading { entries: entries.into_iter().filter(|entry| handles(entry)).collect(), to })
     }
+    /// Returns a high-water mark for a caller that has read up to `from`.
+    pub(crate) async fn upto(&self, storage: &dyn Storage, from: Position, just_read: bool) -> Result<Position, Fault> {
+        let window = self.0.lock().await;
+        if window.to > from { Ok(window.to) } else { high_water_mark(storage, from, just_read).await }
+    }
 }
+
+/// Asks the database, unless the caller has `just_read` up to `from` and this process has committed nothing since.
+async fn high_water_mark(storage: &dyn Storage, from: Position, just_read: bool) -> Result<Position, Fault> {
+    let idle = just_read && storage.wait_for_commit(from).now_or_never().is_none();
+    if idle { Ok(from) } else { storage.high_water_mark().await }
+}
+
+/// Returns the position up to which a read with this limit has covered the log.
+fn last_or(entries: &[Entry], limit: usize, upto: Position) -> Position {
+    entries.last().filter(|_| entries.len() >= limit).map_or(upto, |last| last.position)
+}
+
 impl Window {
-    fn append(&mut self, entries: Vec<Entry>, to: Position) {
+    /// Adds the entries of a read up to `upto` with the limit [`ENTRIES`].
+    fn append(&mut self, entries: Vec<Entry>, upto: Position) {
+        self.to = last_or(&entries, ENTRIES, upto);
         self.bytes += entries.iter().map(|entry| entry.payload.len()).sum::<usize>();
         self.entries.extend(entries);
-        self.to = to;
         while self.entries.len() > ENTRIES || self.bytes > BYTES {
             let Some(oldest) = self.entries.pop_front() else { break };
             self.bytes -= oldest.payload.len();
@@ -128,7 +151,7 @@ mod tests {
     fn the_oldest_entries_leave_by_number_and_by_size() {
         let mut window = Window::default();
         window.append((1..=ENTRIES as u64).map(|position| entry(position, 1)).collect(), Position(ENTRIES as u64));
-        assert_eq!(window.from, Position(0));
+        assert_eq!((window.from, window.to), (Position(0), Position(ENTRIES as u64)));
         window.append(vec![entry(600, 1)], Position(600));
         assert_eq!((window.from, window.entries.len()), (Position(1), ENTRIES));
         window.append(vec![entry(601, BYTES)], Position(601));
