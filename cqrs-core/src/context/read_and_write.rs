@@ -24,7 +24,12 @@ impl<A: Aggregate> FromContext for Repo<A> {
 
 impl<V: View> FromContext for Views<V> {
     fn from_context(context: &Context) -> Result<Self, Rejection> {
-        Ok(Views { runtime: context.runtime.clone(), sees: Some(context.metadata.token.clone()), of: PhantomData })
+        Ok(Views {
+            runtime: context.runtime.clone(),
+            sees: Some(context.metadata.token.clone()),
+            own_commits: true,
+            of: PhantomData,
+        })
     }
     fn needs(needs: &mut Needs) {
         needs.view(V::NAME);

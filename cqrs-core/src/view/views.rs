@@ -36,6 +36,8 @@ pub struct Views<V> {
     pub(crate) runtime: Arc<Runtime>,
     /// The positions to wait for; `None` reads without waiting.
     pub(crate) sees: Option<ConsistencyToken>,
+    /// Whether a read waits for the events that this process has committed, too.
+    pub(crate) own_commits: bool,
     pub(crate) of: PhantomData<fn() -> V>,
 }
 
@@ -52,6 +54,13 @@ impl<V: View> Views<V> {
     /// Reads the current state of the view, without waiting.
     pub fn eventually(mut self) -> Self {
         self.sees = None;
+        self
+    }
+    /// Waits for the positions in the caller's consistency token only, and not for later commits of this process.
+    ///
+    /// A step of a process reads with it what its caller has seen, and does not wait for the step before.
+    pub fn seen_by_caller(mut self) -> Self {
+        self.own_commits = false;
         self
     }
     /// Returns the value under this key, if there is one.
@@ -103,7 +112,9 @@ impl<V: View> Views<V> {
         let runtime = &self.runtime;
         let seen_by_caller = token.of(&runtime.service);
         // Events of this process that the projection does not handle change nothing in the view.
-        let wanted = |reader: &ReaderProgress| seen_by_caller.max(reader.last_committed());
+        let wanted = |reader: &ReaderProgress| {
+            if self.own_commits { seen_by_caller.max(reader.last_committed()) } else { seen_by_caller }
+        };
         if runtime.readers_of(V::NAME).all(|reader| reader.seen() >= wanted(reader)) {
             return Ok(());
         }
@@ -127,6 +138,12 @@ impl<V: View> Views<V> {
             Fault::unavailable(format!("view {} has not reached position {} yet", V::NAME, wanted.0))
         };
         within(&*runtime.environment, MAX_WAIT, catching_up).await.unwrap_or_else(|| Err(late()))
+    }
+}
+
+impl<V> Clone for Views<V> {
+    fn clone(&self) -> Self {
+        Views { runtime: self.runtime.clone(), sees: self.sees.clone(), own_commits: self.own_commits, of: PhantomData }
     }
 }
 

@@ -15,6 +15,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = vec![
         trial("views: a query of a view whose projection does not run is unavailable after a second", unavailable),
         trial("views: a query waits for the position of a consistency token from another process", token),
+        trial("views: a read of what the caller has seen waits for the token alone", seen_by_caller),
         trial("views: a consistency token that the view does not reach is unavailable", far_token),
         trial("views: two projections can update one view", two_projections),
         trial("views: a change that panics is retried", panics),
@@ -38,6 +39,12 @@ mod queries {
     #[handler]
     async fn find_eventually(query: FindEventually, cards: Views<Card>) -> HandlerResult<Option<Card>, Infallible> {
         Ok(cards.eventually().find(&query.0).await?)
+    }
+    #[derive(Clone, Query)]
+    pub(super) struct FindSeen(pub(super) String);
+    #[handler]
+    async fn find_seen(query: FindSeen, cards: Views<Card>) -> HandlerResult<Option<Card>, Infallible> {
+        Ok(cards.seen_by_caller().find(&query.0).await?)
     }
     #[derive(Clone, Query)]
     pub(super) struct Richest(pub(super) Option<Cursor>, pub(super) usize);
@@ -94,6 +101,16 @@ async fn token() {
         pending.await.expect("the task does not panic").expect("the query succeeds"),
         Some(card("name of kim", 5))
     );
+}
+
+async fn seen_by_caller() {
+    // No projection runs, so a read that waits fails.
+    let app = bank(Memory::new()).discover("it::views::queries").build().expect("the app builds");
+    opened(&app, "kim").await;
+    let find = || queries::FindSeen("kim".into());
+    assert_eq!(app.send(find()).await.expect("the commit of this process is not awaited"), None);
+    let seen = app.with(Metadata::default().token(app.token(Position(1))));
+    assert_eq!(seen.send(find()).await.expect_err("the token is awaited").kind(), ErrorKind::Unavailable);
 }
 
 async fn far_token() {

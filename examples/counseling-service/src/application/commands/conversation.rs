@@ -1,9 +1,13 @@
 //! The repositories and steps that all commands on a counsel share.
 use crate::{
     application::{not_found, projections::MessageEntry},
-    domain::counsel::{
-        Counsel, CounselError, CounselId, CounselMessage, Exchange, ExchangeId, MessageEvent, MessageSent, MessageText,
-        Progress, Speaker, UserId,
+    domain::{
+        counsel::{
+            Counsel, CounselError, CounselId, CounselMessage, Exchange, ExchangeId, MessageEvent, MessageSent,
+            MessageText, Progress, Speaker, UserId,
+        },
+        counselor::CounselorId,
+        prompt::PromptVersionId,
     },
 };
 use cqrs_core::{Aggregate, Clock, FromContext, HandlerResult, Repo};
@@ -15,10 +19,20 @@ pub struct AskCounselorResult {
     pub exchange: ExchangeId,
     /// The number of the current attempt to reply, from 1.
     pub attempt: u32,
+    /// The counsellor who replies, and the version of the prompts.
+    pub counselor: CounselorId,
+    pub prompt_version: PromptVersionId,
     /// The person's message.
     pub question: MessageEntry,
     /// The reply, when it is stored already; the responder is then not asked again.
     pub reply: Option<MessageEntry>,
+}
+
+impl AskCounselorResult {
+    fn of(counsel: &Counsel, exchange: ExchangeId, attempt: u32, question: MessageEntry) -> Self {
+        let (counselor, prompt_version) = (counsel.counselor(), counsel.prompt_version());
+        AskCounselorResult { exchange, attempt, counselor, prompt_version, question, reply: None }
+    }
 }
 
 /// The repositories of counsels, messages and exchanges, with the clock.
@@ -60,7 +74,7 @@ impl Conversation {
         let counsel = self.open_exchange(counsel, exchange).await?;
         let question = self.append(&counsel, Speaker::Person, text.as_str()).await?;
         self.exchanges.create(Exchange::start(exchange, &question, text))?;
-        Ok(AskCounselorResult { exchange, attempt: 1, question: question.into(), reply: None })
+        Ok(AskCounselorResult::of(&counsel, exchange, 1, question.into()))
     }
 
     /// Resumes a stored exchange. Returns the reply when there is one, and starts another attempt otherwise.
@@ -68,13 +82,15 @@ impl Conversation {
         let exchange = *known.id();
         let question = self.messages.get::<CounselError>(&known.question()).await?.into();
         if let Progress::Replied(reply) = known.progress() {
+            let counsel = self.counsels.get::<CounselError>(&known.counsel()).await?;
             let reply = self.messages.get::<CounselError>(&reply).await?.into();
-            return Ok(AskCounselorResult { exchange, attempt: known.attempt(), question, reply: Some(reply) });
+            let result = AskCounselorResult::of(&counsel, exchange, known.attempt(), question);
+            return Ok(AskCounselorResult { reply: Some(reply), ..result });
         }
-        self.open_exchange(known.counsel(), exchange).await?;
+        let counsel = self.open_exchange(known.counsel(), exchange).await?;
         let now = self.clock.now();
         let retried = self.exchanges.update(&exchange, |stored| Ok::<_, CounselError>(stored.retry(now))).await?;
-        Ok(AskCounselorResult { exchange, attempt: retried.attempt(), question, reply: None })
+        Ok(AskCounselorResult::of(&counsel, exchange, retried.attempt(), question))
     }
 
     /// Makes this the open exchange of the counsel. An overdue exchange is given up first: the process that should have

@@ -27,12 +27,12 @@ pub(super) async fn reply(
     request: AskCounselorResult,
     since: Option<Position>,
 ) -> HandlerResult<ExchangeResult, CounselError> {
-    let AskCounselorResult { exchange, attempt, question, reply } = request;
+    let AskCounselorResult { exchange, attempt, counselor, prompt_version, question, reply } = request;
     if let Some(reply) = reply {
         return Ok(ExchangeResult { question, reply, position: since });
     }
     let counsel = question.counsel;
-    match app.send(ComposeReply { question: question.clone() }).await {
+    match app.send(ComposeReply { question: question.clone(), counselor, prompt_version }).await {
         Ok(text) => {
             let record = RecordReply { counsel, exchange, text };
             let Committed { output: reply, position } = app.send_committed(record).await?;

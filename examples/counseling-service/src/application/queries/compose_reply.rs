@@ -3,9 +3,12 @@ use crate::{
     application::{
         not_found,
         ports::{Prompt, Responder, Turn},
-        projections::{CounselSummary, CounselorProfile, MessageEntry, PromptSet},
+        projections::{CounselorProfile, MessageEntry, PromptSet},
     },
-    domain::{counselor::CounselorId, counselor::ToneId, prompt::Prompts},
+    domain::{
+        counselor::{CounselorId, ToneId},
+        prompt::{PromptVersionId, Prompts},
+    },
 };
 use cqrs_core::{Dep, Fault, HandlerResult, Infallible, Query, Views, handler};
 
@@ -19,30 +22,30 @@ const LONGEST: usize = 4000;
 pub struct ComposeReply {
     /// The person's message.
     pub question: MessageEntry,
+    pub counselor: CounselorId,
+    pub prompt_version: PromptVersionId,
 }
 
 #[handler]
 async fn compose_reply(
     query: ComposeReply,
-    counsels: Views<CounselSummary>,
     counselors: Views<CounselorProfile>,
     messages: Views<MessageEntry>,
     prompts: Views<PromptSet>,
     responder: Dep<dyn Responder>,
 ) -> HandlerResult<String, Infallible> {
-    let sent = query.question.sent;
-    let counsel = counsels.find(&sent.counsel).await?.ok_or_else(|| not_found("counsel", sent.counsel))?;
-    let counselor = counselors.find(&counsel.counselor).await?;
-    let counselor = counselor.ok_or_else(|| not_found("counselor", counsel.counselor))?;
-    let version = prompts.find(&counsel.prompt_version).await?;
+    let sent = query.question.sent.clone();
+    let counselor = counselors.find(&query.counselor).await?;
+    let counselor = counselor.ok_or_else(|| not_found("counselor", query.counselor))?;
+    let version = prompts.find(&query.prompt_version).await?;
     let Prompts { personas, tones, techniques } =
-        version.ok_or_else(|| not_found("prompt-version", counsel.prompt_version))?.prompts;
+        version.ok_or_else(|| not_found("prompt-version", query.prompt_version))?.prompts;
     let technique = techniques.into_iter().find(|technique| technique.id == sent.technique);
-    let latest = messages.page(MessageEntry::latest(&sent.counsel), None, HISTORY + 1).await?.items;
+    let latest = history(messages, &query.question).await?;
     let before = latest.into_iter().rev().map(|entry| entry.sent).filter(|earlier| earlier.id != sent.id);
 
     let prompt = Prompt {
-        persona: persona(&personas, counsel.counselor).unwrap_or(counselor.profile.description),
+        persona: persona(&personas, query.counselor).unwrap_or(counselor.profile.description),
         tone: tone(&tones, counselor.tone).unwrap_or_default(),
         context: technique.as_ref().map(|technique| technique.context.clone()).unwrap_or_default(),
         instruction: technique.map(|technique| technique.instruction).unwrap_or_default(),
@@ -54,6 +57,19 @@ async fn compose_reply(
     let reply = reply.map_err(|cause| Fault::unavailable("the counsellor does not answer").because(cause))?;
     let reply: String = reply.trim().chars().take(LONGEST).collect();
     if reply.is_empty() { Err(Fault::unavailable("the counsellor's reply is empty").into()) } else { Ok(reply) }
+}
+
+/// Returns the latest messages, newest first.
+///
+/// The history ends before the question, so the view need not show the question yet. It waits only when the message
+/// before is missing.
+async fn history(messages: Views<MessageEntry>, question: &MessageEntry) -> Result<Vec<MessageEntry>, Fault> {
+    let latest = || MessageEntry::latest(&question.counsel);
+    let found = messages.clone().seen_by_caller().page(latest(), None, HISTORY + 1).await?.items;
+    if found.iter().any(|entry| entry.number + 1 >= question.number) || question.number == 1 {
+        return Ok(found);
+    }
+    Ok(messages.page(latest(), None, HISTORY + 1).await?.items)
 }
 
 fn persona(all: &[(CounselorId, String)], of: CounselorId) -> Option<String> {
