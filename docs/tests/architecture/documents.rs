@@ -60,6 +60,38 @@ fn callers_of_publish_are_listed() {
     }
 }
 
+/// A line of guarantees.md is worth as much as the test that it names.
+#[test]
+fn tests_named_in_guarantees_exist() {
+    let text = read(&root().join("docs/guarantees.md"));
+    let named = named_tests(text.split_once("\n## G1").unwrap_or_default().1);
+    assert!(named.len() > 100, "too few tests were found: {named:?}");
+    let code: String = files(&root(), "rs").iter().map(|file| read(file)).collect();
+    // A list of tests may add the name of its backend, so the name after a colon counts as well.
+    let exists =
+        |name: &&str| code.contains(*name) || name.split_once(": ").is_some_and(|(_, rest)| code.contains(rest));
+    let missing: Vec<_> = named.iter().filter(|name| !exists(&name.as_str())).collect();
+    assert!(missing.is_empty(), "docs/guarantees.md names tests or seeded bugs that do not exist: {missing:#?}");
+}
+
+/// Returns the quoted names and the names of functions and types in the rows of a document's tables.
+fn named_tests(text: &str) -> BTreeSet<String> {
+    let is_name = |name: &&str| {
+        let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        plain && (name.contains('_') || name.starts_with(char::is_uppercase))
+    };
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with('|')).collect();
+    let quoted = rows.iter().flat_map(|row| row.split('"').skip(1).step_by(2));
+    let code = rows.iter().flat_map(|row| row.split('`').skip(1).step_by(2)).filter(is_name);
+    quoted.chain(code).map(str::to_owned).collect()
+}
+
+#[test]
+fn names_of_tests_are_found() {
+    let text = "says \"not this\"\n| x/`a.rs`, \"a: b\"; `one_two` | `CutOff`; `naive-cursor` |";
+    assert_eq!(named_tests(text).into_iter().collect::<Vec<_>>(), ["CutOff", "a: b", "one_two"]);
+}
+
 /// The rules are tried as well: one that cannot fail proves nothing.
 #[test]
 fn differences_are_found() {
