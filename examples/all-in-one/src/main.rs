@@ -83,9 +83,12 @@ async fn run(config: Config) -> Result<()> {
 
     let transport = InProcess::new();
     let file = |name: &str| config.data.join(format!("{name}.db"));
-    let users = App::builder("user").storage(Sqlite::open(file("user")).await?).transport(transport.clone());
+    let users =
+        App::builder(user_service::SERVICE.app).storage(Sqlite::open(file("user")).await?).transport(transport.clone());
     let users = user_service::wire(users).build()?;
-    let counseling = App::builder("counseling").storage(Sqlite::open(file("counseling")).await?).transport(transport);
+    let counseling = App::builder(counseling_service::SERVICE.app)
+        .storage(Sqlite::open(file("counseling")).await?)
+        .transport(transport);
     let counseling = counseling_service::wire(counseling, responder).build()?;
 
     let program = program.watch(users.clone()).watch(counseling.clone());
@@ -98,9 +101,9 @@ async fn run(config: Config) -> Result<()> {
     counseling_service::seed(&counseling).await.map_err(Error::from_boxed)?;
 
     let mut routes = RoutesBuilder::default();
-    user_service::grpc(&users, &proof, &mut routes);
-    counseling_service::grpc(&counseling, &proof, &mut routes);
-    let names = [&user_service::SERVICES[..], &counseling_service::SERVICES[..]].concat();
+    (user_service::SERVICE.routes)(&users, &proof, &mut routes);
+    (counseling_service::SERVICE.routes)(&counseling, &proof, &mut routes);
+    let names = [user_service::SERVICE.grpc, counseling_service::SERVICE.grpc].concat();
     routes.add_service(program.health(&names));
     let (stop_rest, rest_stopped) = watch::channel(false);
     let (stop_grpc, grpc_stopped) = watch::channel(false);

@@ -32,7 +32,11 @@
 //! assert!(TOPICS.contains(&CounselReplied::TOPIC));
 //! # }
 //! ```
-#![allow(missing_docs, reason = "examples are not published")]
+#[cfg(feature = "events")]
+mod time;
+
+#[cfg(feature = "events")]
+pub use time::iso;
 
 /// The descriptors of `proto/` with all options, for server reflection and tests.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

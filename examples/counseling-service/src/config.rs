@@ -1,16 +1,13 @@
 //! The program's settings with their defaults. All invalid settings are reported at once.
-use crate::{OfflineResponder, Responder};
-use clap::{Parser, Subcommand};
-use connection_settings::{Database, DatabaseArgs, KafkaArgs};
-use cqrs_core::{Secret, operations::ParkedCommand};
-use cqrs_kafka::KafkaConfig;
+use crate::{OfflineResponder, Responder, SERVICE};
+use clap::Parser;
+use cqrs_core::Secret;
 use service_auth::{
-    COUNSELING_SERVICE as SERVICE, Proof,
-    operators::Operators,
     secrets::{self, Name, given},
-    settings::ServiceArgs,
+    settings::{Wrong, all},
 };
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use service_edge::settings::{self, Config};
+use std::{sync::Arc, time::Duration};
 
 /// The longest accepted time limit of one call to a language model, in seconds: a reply has 25 seconds in all.
 const LONGEST_TIMEOUT: u64 = 25;
@@ -20,20 +17,10 @@ const KEY: Name = Name { variable: "HEARLERS_RESPONDER_KEY", flag: "--responder-
 // Values are text here, so that `check` can report all invalid settings and not only the first one.
 #[derive(Parser)]
 #[command(name = "counseling-service", version, about)]
+#[command(mut_arg("listen", |listen| listen.default_value("127.0.0.1:50052")))]
 pub struct Args {
-    /// A task to run instead of serving.
-    #[command(subcommand)]
-    pub task: Option<Task>,
-    /// Address of the gRPC server: IP address and port. By default only this machine can connect.
-    #[arg(long, env = "HEARLERS_LISTEN", default_value = "127.0.0.1:50052", value_name = "ADDRESS")]
-    listen: String,
     #[command(flatten)]
-    database: DatabaseArgs,
-    #[command(flatten)]
-    kafka: KafkaArgs,
-    /// Address of the HTTP endpoints for health and metrics: IP address and port. They are disabled when it is not set.
-    #[arg(long, env = "HEARLERS_OPERATIONS", value_name = "ADDRESS")]
-    operations: Option<String>,
+    service: settings::Args,
     /// Base URL of an OpenAI-compatible API, such as `https://api.openai.com/v1`. Without it, replies come from a
     /// table.
     #[arg(long, env = "HEARLERS_RESPONDER_URL", hide_env_values = true, value_name = "URL")]
@@ -51,61 +38,18 @@ pub struct Args {
     /// most.
     #[arg(long, env = "HEARLERS_RESPONDER_TIMEOUT", value_name = "SECONDS")]
     responder_timeout: Option<String>,
-    #[command(flatten)]
-    service_auth: ServiceArgs,
-}
-
-/// The validated settings.
-pub struct Config {
-    /// The address of the gRPC server.
-    pub listen: SocketAddr,
-    /// The address of the HTTP endpoints for health and metrics; they are disabled when absent.
-    pub operations: Option<SocketAddr>,
-    pub database: Database,
-    pub kafka: KafkaConfig,
-    /// The responder that composes replies.
-    pub responder: Arc<dyn Responder>,
-    /// The way in which callers authenticate.
-    pub proof: Proof,
-    /// The people who may use the operator endpoints.
-    pub operators: Operators,
-}
-
-/// A task that the program runs instead of serving.
-#[derive(Debug, Clone, Subcommand)]
-pub enum Task {
-    /// List, show, redeliver or discard parked messages: messages that could not be handled.
-    #[command(subcommand)]
-    Parked(ParkedCommand),
 }
 
 impl Args {
-    /// Validates the settings.
+    /// Validates the settings and returns them with the responder that composes replies.
     ///
     /// # Errors
     /// Returns all invalid settings, each with its variable, its flag and the accepted values.
-    pub fn check(self) -> Result<Config, Wrong> {
-        let mut wrong = Vec::new();
-        let responder = self.responder(&mut wrong);
-        let listen = self.listen.parse();
-        if listen.is_err() {
-            wrong.push("HEARLERS_LISTEN (--listen): an IP address and a port, as in 127.0.0.1:50052".to_owned());
-        }
-        let operations = given(self.operations.as_deref()).map(str::parse).transpose();
-        if operations.is_err() {
-            wrong.push("HEARLERS_OPERATIONS (--operations): an IP address and a port, as in 127.0.0.1:9464".to_owned());
-        }
-        let database = self.database.check(SERVICE, &mut wrong);
-        let kafka = self.kafka.check(SERVICE, &mut wrong);
-        let service_auth = self.service_auth.check(&mut wrong);
-        match (listen, operations, database, kafka, responder, service_auth) {
-            (Ok(listen), Ok(operations), Some(database), Some(kafka), Some(responder), Some((proof, operators)))
-                if wrong.is_empty() =>
-            {
-                Ok(Config { listen, operations, database, kafka, responder, proof, operators })
-            }
-            _ => Err(Wrong(wrong)),
-        }
+    pub fn check(self) -> Result<(Config, Arc<dyn Responder>), Wrong> {
+        all(|wrong| {
+            let responder = self.responder(wrong);
+            Some((self.service.read(SERVICE.name, wrong)?, responder?))
+        })
     }
 
     fn responder(&self, wrong: &mut Vec<String>) -> Option<Arc<dyn Responder>> {
@@ -142,11 +86,6 @@ fn language_model(
 fn language_model(_: &str, _: Option<Secret>, _: Option<&str>, _: Duration) -> Result<Arc<dyn Responder>, String> {
     Err("not supported, because this program was built without the feature `openai`".to_owned())
 }
-
-/// The invalid settings, one line each.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the configuration is not complete:\n  {}", .0.join("\n  "))]
-pub struct Wrong(Vec<String>);
 
 #[cfg(test)]
 mod tests {

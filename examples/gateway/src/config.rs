@@ -1,10 +1,12 @@
 //! The program's settings with their defaults. All invalid settings are reported at once.
+pub use service_auth::settings::Wrong;
+
 use axum::http::Uri;
 use clap::Parser;
 use service_auth::{
     Key, Proof,
-    secrets::{self, Name, given},
-    settings::ProofArgs,
+    secrets::{self, Name},
+    settings::{self, ProofArgs},
 };
 use std::{net::SocketAddr, time::Duration};
 
@@ -45,16 +47,13 @@ impl Args {
     /// # Errors
     /// Returns all invalid settings, each with its variable, its flag and the accepted values.
     pub fn check(self) -> Result<(SocketAddr, Config), Wrong> {
-        let mut wrong = Vec::new();
-        let listen = self.listen.parse();
-        if listen.is_err() {
-            wrong.push("HEARLERS_LISTEN (--listen): an IP address and a port, as in 127.0.0.1:8080".to_owned());
-        }
-        let operations = given(self.operations.as_deref()).map(str::parse).transpose();
-        if operations.is_err() {
-            wrong.push("HEARLERS_OPERATIONS (--operations): an IP address and a port, as in 127.0.0.1:9464".to_owned());
-        }
-        let proof = self.proof.check(&mut wrong);
+        settings::all(|wrong| self.read(wrong))
+    }
+
+    fn read(self, wrong: &mut Vec<String>) -> Option<(SocketAddr, Config)> {
+        let listen = settings::address(settings::LISTEN, "127.0.0.1:8080", &self.listen, wrong);
+        let operations = settings::operations(self.operations.as_deref(), wrong);
+        let proof = self.proof.check(wrong);
         let scheme = if self.proof.is_certified() { "https" } else { "http" };
         for (name, flag, value) in [
             ("HEARLERS_USER_SERVICE", "--user-service", &self.user_service),
@@ -65,29 +64,16 @@ impl Args {
             }
         }
         let before = wrong.len();
-        let secret = secrets::key(JWT_SECRET, self.jwt_secret.as_deref(), self.jwt_secret_file.as_deref(), &mut wrong);
+        let secret = secrets::key(JWT_SECRET, self.jwt_secret.as_deref(), self.jwt_secret_file.as_deref(), wrong);
         if secret.is_none() && wrong.len() == before {
             wrong.push(format!("{JWT_SECRET}: at least {} bytes; no default", Key::SHORTEST));
         }
-        let secure = self.secure_cookies.parse();
-        if secure.is_err() {
+        let secure_cookies = self.secure_cookies.parse();
+        if secure_cookies.is_err() {
             wrong.push("HEARLERS_SECURE_COOKIES (--secure-cookies): true or false".to_owned());
         }
-        match (listen, operations, self.user_service, self.counseling_service, secret, secure, proof) {
-            (
-                Ok(listen),
-                Ok(operations),
-                Some(users),
-                Some(counseling),
-                Some(secret),
-                Ok(secure_cookies),
-                Some(proof),
-            ) if wrong.is_empty() => {
-                let config = Config::new(users, counseling, secret, proof);
-                Ok((listen, Config { operations, secure_cookies, ..config }))
-            }
-            _ => Err(Wrong(wrong)),
-        }
+        let config = Config::new(self.user_service?, self.counseling_service?, secret?, proof?);
+        Some((listen?, Config { operations: operations?, secure_cookies: secure_cookies.ok()?, ..config }))
     }
 }
 
@@ -96,16 +82,6 @@ fn is_service(url: &str, scheme: &str) -> bool {
     url.parse::<Uri>().is_ok_and(|uri| {
         uri.scheme_str() == Some(scheme) && uri.host().is_some() && uri.path() == "/" && uri.query().is_none()
     })
-}
-
-/// The invalid settings, one line each.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the configuration is not complete:\n  {}", .0.join("\n  "))]
-pub struct Wrong(Vec<String>);
-impl Wrong {
-    pub(crate) fn of(line: String) -> Self {
-        Wrong(vec![line])
-    }
 }
 
 /// The validated settings.

@@ -5,7 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// A successful response.
 pub(crate) struct Success<T> {
@@ -21,15 +21,23 @@ pub(crate) fn ok<T: Serialize>(message: &'static str, data: T) -> Success<T> {
 pub(crate) fn created<T: Serialize>(message: &'static str, data: T) -> Success<T> {
     Success { status: StatusCode::CREATED, message, data }
 }
+/// The body. The fields are in the order in which they are sent.
+#[derive(Serialize)]
+struct Body {
+    #[serde(skip_serializing_if = "Value::is_null")]
+    data: Value,
+    message: &'static str,
+    timestamp: String,
+}
 impl<T: Serialize> IntoResponse for Success<T> {
     fn into_response(self) -> Response {
         let data = serde_json::to_value(self.data).expect("a response has text keys and plain values");
-        let body = json!({ "message": self.message, "data": data, "timestamp": timestamp() });
-        (self.status, Json(without_nulls(body))).into_response()
+        let body = Body { data: without_nulls(data), message: self.message, timestamp: timestamp() };
+        (self.status, Json(body)).into_response()
     }
 }
 
-/// Removes nulls from the whole response, so that no field needs an attribute for it.
+/// Removes nulls from the data, so that no field needs an attribute for it.
 fn without_nulls(value: Value) -> Value {
     match value {
         Value::Object(fields) => {

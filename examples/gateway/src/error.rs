@@ -7,7 +7,7 @@ use axum::{
 };
 use contracts::NO_REMAINING_TOKENS;
 use cqrs_core::grpc;
-use serde_json::json;
+use serde::Serialize;
 use service_auth::Refused;
 use std::{error::Error as _, time::Duration};
 use tonic::{Code, Status};
@@ -168,13 +168,22 @@ fn in_json(field: &str) -> String {
     })
 }
 
+/// The body of an error. The fields are in the order in which they are sent.
+#[derive(Serialize)]
+struct Body {
+    code: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    details: Vec<String>,
+    message: &'static str,
+    status: String,
+    timestamp: String,
+}
+
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let name = self.status.canonical_reason().unwrap_or_default().to_uppercase().replace([' ', '-'], "_");
-        let mut body = json!({ "status": name, "code": self.code, "message": self.message, "timestamp": timestamp() });
-        if !self.details.is_empty() {
-            body["details"] = self.details.into();
-        }
+        let Error { code, details, message, .. } = self;
+        let body = Body { code, details, message, status: name, timestamp: timestamp() };
         let mut response = (self.status, Json(body)).into_response();
         if let Some(wait) = self.retry_after {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);

@@ -3,7 +3,6 @@
 //! A request passes these modules: `http` routes it, `extract` reads the caller and the metadata, `upstream` calls the
 //! services,
 //! `json` converts their responses, and `envelope` and `error` wrap the result.
-#![allow(missing_docs, reason = "examples are not published")]
 use cqrs_core::{app::DRAIN, net::Listener};
 use tokio::sync::oneshot;
 

@@ -6,10 +6,7 @@ use gateway::Gateway;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let (listen, config) = gateway::Args::parse().check().unwrap_or_else(|wrong| {
-        eprintln!("{wrong}");
-        std::process::exit(2)
-    });
+    let (listen, config) = gateway::Args::parse().check().unwrap_or_else(|wrong| wrong.exit());
     let program = Program::start("gateway", "info");
     let operations = config.operations;
     let gateway = Gateway::new(config)?;

@@ -33,7 +33,6 @@
 //! | [`tls`] | certificates of both sides |
 //! | [`limits`] | limits on the size and duration of calls |
 //! | [`operators`] | authentication of operators, who may handle parked messages |
-#![allow(missing_docs, reason = "examples are not published")]
 mod auth_interceptor;
 mod call_signer;
 mod identity;

@@ -5,10 +5,48 @@ use crate::{
     secrets::{self, Name, given},
     tls::{BadCertificates, Certificates, What},
 };
-use std::path::Path;
+use std::{net::SocketAddr, path::Path};
 
+/// The setting of a server's address.
+pub const LISTEN: Name = Name { variable: "HEARLERS_LISTEN", flag: "--listen" };
+const OPERATIONS: Name = Name { variable: "HEARLERS_OPERATIONS", flag: "--operations" };
 const INTERNAL: Name = Name { variable: "HEARLERS_INTERNAL_SECRET", flag: "--internal-secret" };
 const OPERATOR: Name = Name { variable: "HEARLERS_OPERATOR_SECRET", flag: "--operator-secret" };
+
+/// The invalid settings, one line each: the variable, the flag and the accepted values.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the configuration is not complete:\n  {}", .0.join("\n  "))]
+pub struct Wrong(pub Vec<String>);
+impl Wrong {
+    /// Prints the lines and ends the program with code 2, as clap does for invalid flags.
+    pub fn exit(self) -> ! {
+        eprintln!("{self}");
+        std::process::exit(2)
+    }
+}
+
+/// Validates all settings of a program: `check` adds a line for each that is invalid.
+///
+/// # Errors
+/// Returns all lines at once.
+pub fn all<T>(check: impl FnOnce(&mut Vec<String>) -> Option<T>) -> Result<T, Wrong> {
+    let mut wrong = Vec::new();
+    check(&mut wrong).filter(|_| wrong.is_empty()).ok_or(Wrong(wrong))
+}
+
+/// Parses an address, such as `example`.
+pub fn address(name: Name, example: &str, value: &str, wrong: &mut Vec<String>) -> Option<SocketAddr> {
+    let address = value.parse();
+    address.map_err(|_| wrong.push(format!("{name}: an IP address and a port, as in {example}"))).ok()
+}
+
+/// Parses the optional address of health and metrics. The outer `None` is an invalid one.
+pub fn operations(value: Option<&str>, wrong: &mut Vec<String>) -> Option<Option<SocketAddr>> {
+    match given(value) {
+        Some(value) => address(OPERATIONS, "127.0.0.1:9464", value, wrong).map(Some),
+        None => Some(None),
+    }
+}
 
 /// The settings of the proof between Hearlers programs.
 // Values are text here, so that `check` can report all invalid settings and not only the first one.

@@ -44,7 +44,6 @@
 //! ends
 //! its servers (`setpriv --pdeathsig`, util-linux on Linux; on other systems they keep running), and the next run
 //! removes the folders.
-#![allow(missing_docs, reason = "examples are not published")]
 
 mod browser;
 mod certificates;

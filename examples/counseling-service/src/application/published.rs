@@ -1,12 +1,10 @@
 //! The integration events of this context. Each concerns one person, and their id is the key that keeps the order.
 use crate::domain::counsel::{CounselEvent, ExchangeEvent, MessageEvent, Speaker};
-use contracts::v1::message::{CounselCreated, CounselMessageCreated, CounselReplied, CounselReplyFailed};
-use cqrs_core::{Recorded, Timestamp, publish};
-
-/// Formats a time as the contracts do: ISO-8601, UTC.
-pub fn iso(at: Timestamp) -> String {
-    at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
-}
+use contracts::{
+    iso,
+    v1::message::{CounselCreated, CounselMessageCreated, CounselReplied, CounselReplyFailed},
+};
+use cqrs_core::{Recorded, publish};
 
 #[publish]
 fn counsel_created(event: &Recorded<CounselEvent>) -> Option<CounselCreated> {

@@ -1,81 +1,84 @@
 //! `CounselorService`: the catalogue of counsellors, the same for all callers. Each method is one query.
-use super::{call::Call, parse::BadRequest};
+use super::{
+    mapping::{each, text},
+    part,
+};
 use crate::application::queries::{
     FindBubbleById, FindBubbles, FindCounselorById, FindCounselors, FindRandomBubble, FindToneById, FindTones,
 };
-use contracts::v1::service::{
-    FindBubbleByIdRequest, FindBubbleByIdResponse, FindBubblesRequest, FindBubblesResponse, FindCounselorByIdRequest,
-    FindCounselorByIdResponse, FindCounselorsRequest, FindCounselorsResponse, FindRandomBubbleRequest,
-    FindRandomBubbleResponse, FindToneByIdRequest, FindToneByIdResponse, FindTonesRequest, FindTonesResponse,
-    counselor_service_server::CounselorService,
+use contracts::v1::service as rpc;
+use cqrs_core::Page;
+use service_edge::{
+    Call, Endpoint,
+    parse::{id, optional_id},
 };
-use cqrs_core::{App, Dispatch, DomainError, Handled};
 use tonic::{Request, Response, Status};
 
-pub(super) struct Counselors(pub(super) App);
-
-impl Counselors {
-    /// Parses the request and sends the query.
-    async fn ask<M, Q>(&self, request: Request<M>) -> Result<Q::Output, Status>
-    where
-        Q: Handled<Error: DomainError> + TryFrom<M, Error = BadRequest>,
-        Q::Sent: Dispatch<Q>,
-    {
-        let app = Call::read(&request)?.one(&self.0);
-        let query = Q::try_from(request.into_inner())?;
-        Ok(app.send(query).await?)
-    }
-}
+pub(super) struct Counselors(pub(super) Endpoint);
 
 #[tonic::async_trait]
-impl CounselorService for Counselors {
+impl rpc::counselor_service_server::CounselorService for Counselors {
     async fn find_counselors(
         &self,
-        request: Request<FindCounselorsRequest>,
-    ) -> Result<Response<FindCounselorsResponse>, Status> {
-        let found = self.ask::<_, FindCounselors>(request).await?;
-        let counselors = found.items.into_iter().map(Into::into).collect();
-        Ok(Response::new(FindCounselorsResponse { counselors, next: found.next.map(|cursor| cursor.to_string()) }))
+        request: Request<rpc::FindCounselorsRequest>,
+    ) -> Result<Response<rpc::FindCounselorsResponse>, Status> {
+        let (call, message) = Call::read(request)?;
+        let tone = optional_id("tone_id", message.tone_id.as_deref())?;
+        let query = FindCounselors { tone, part: part(message.after.as_deref(), message.limit)? };
+        let respond =
+            |page: Page<_>| rpc::FindCounselorsResponse { counselors: each(page.items), next: text(page.next) };
+        self.0.send(call, query, respond).await
     }
     async fn find_counselor_by_id(
         &self,
-        request: Request<FindCounselorByIdRequest>,
-    ) -> Result<Response<FindCounselorByIdResponse>, Status> {
-        let counselor = Some(self.ask::<_, FindCounselorById>(request).await?.into());
-        Ok(Response::new(FindCounselorByIdResponse { counselor }))
+        request: Request<rpc::FindCounselorByIdRequest>,
+    ) -> Result<Response<rpc::FindCounselorByIdResponse>, Status> {
+        let (call, message) = Call::read(request)?;
+        let query = FindCounselorById { id: id("counselor_id", &message.counselor_id)? };
+        self.0.send(call, query, |found| rpc::FindCounselorByIdResponse { counselor: Some(found.into()) }).await
     }
     async fn find_bubbles(
         &self,
-        request: Request<FindBubblesRequest>,
-    ) -> Result<Response<FindBubblesResponse>, Status> {
-        let found = self.ask::<_, FindBubbles>(request).await?;
-        let bubbles = found.items.into_iter().map(Into::into).collect();
-        Ok(Response::new(FindBubblesResponse { bubbles, next: found.next.map(|cursor| cursor.to_string()) }))
+        request: Request<rpc::FindBubblesRequest>,
+    ) -> Result<Response<rpc::FindBubblesResponse>, Status> {
+        let (call, message) = Call::read(request)?;
+        let counselor = id("counselor_id", &message.counselor_id)?;
+        let query = FindBubbles { counselor, part: part(message.after.as_deref(), message.limit)? };
+        let respond = |page: Page<_>| rpc::FindBubblesResponse { bubbles: each(page.items), next: text(page.next) };
+        self.0.send(call, query, respond).await
     }
     async fn find_bubble_by_id(
         &self,
-        request: Request<FindBubbleByIdRequest>,
-    ) -> Result<Response<FindBubbleByIdResponse>, Status> {
-        let bubble = Some(self.ask::<_, FindBubbleById>(request).await?.into());
-        Ok(Response::new(FindBubbleByIdResponse { bubble }))
+        request: Request<rpc::FindBubbleByIdRequest>,
+    ) -> Result<Response<rpc::FindBubbleByIdResponse>, Status> {
+        let (call, message) = Call::read(request)?;
+        let counselor = id("counselor_id", &message.counselor_id)?;
+        let query = FindBubbleById { id: id("bubble_id", &message.bubble_id)?, counselor };
+        self.0.send(call, query, |found| rpc::FindBubbleByIdResponse { bubble: Some(found.into()) }).await
     }
     async fn find_random_bubble(
         &self,
-        request: Request<FindRandomBubbleRequest>,
-    ) -> Result<Response<FindRandomBubbleResponse>, Status> {
-        let bubble = Some(self.ask::<_, FindRandomBubble>(request).await?.into());
-        Ok(Response::new(FindRandomBubbleResponse { bubble }))
+        request: Request<rpc::FindRandomBubbleRequest>,
+    ) -> Result<Response<rpc::FindRandomBubbleResponse>, Status> {
+        let (call, message) = Call::read(request)?;
+        let query = FindRandomBubble { counselor: id("counselor_id", &message.counselor_id)? };
+        self.0.send(call, query, |found| rpc::FindRandomBubbleResponse { bubble: Some(found.into()) }).await
     }
-    async fn find_tones(&self, request: Request<FindTonesRequest>) -> Result<Response<FindTonesResponse>, Status> {
-        let found = self.ask::<_, FindTones>(request).await?;
-        let tones = found.items.into_iter().map(Into::into).collect();
-        Ok(Response::new(FindTonesResponse { tones, next: found.next.map(|cursor| cursor.to_string()) }))
+    async fn find_tones(
+        &self,
+        request: Request<rpc::FindTonesRequest>,
+    ) -> Result<Response<rpc::FindTonesResponse>, Status> {
+        let (call, message) = Call::read(request)?;
+        let query = FindTones { part: part(message.after.as_deref(), message.limit)?, name: message.name };
+        let respond = |page: Page<_>| rpc::FindTonesResponse { tones: each(page.items), next: text(page.next) };
+        self.0.send(call, query, respond).await
     }
     async fn find_tone_by_id(
         &self,
-        request: Request<FindToneByIdRequest>,
-    ) -> Result<Response<FindToneByIdResponse>, Status> {
-        let tone = Some(self.ask::<_, FindToneById>(request).await?.into());
-        Ok(Response::new(FindToneByIdResponse { tone }))
+        request: Request<rpc::FindToneByIdRequest>,
+    ) -> Result<Response<rpc::FindToneByIdResponse>, Status> {
+        let (call, message) = Call::read(request)?;
+        let query = FindToneById { id: id("tone_id", &message.tone_id)? };
+        self.0.send(call, query, |found| rpc::FindToneByIdResponse { tone: Some(found.into()) }).await
     }
 }

@@ -1,27 +1,25 @@
 //! Conversions from views to the messages of the contract.
 use crate::{
-    application::{
-        projections::{BubbleSummary, CounselSummary, CounselorProfile, MessageEntry, ToneSummary},
-        published::iso,
-    },
+    application::projections::{BubbleSummary, CounselSummary, CounselorProfile, MessageEntry, ToneSummary},
     domain::{
         counsel::{Reaction, Speaker},
         counselor::Gender,
     },
 };
-use contracts::v1::model;
+use contracts::{iso, v1::model};
+use cqrs_core::Cursor;
 
 impl From<CounselSummary> for model::Counsel {
-    fn from(it: CounselSummary) -> Self {
+    fn from(counsel: CounselSummary) -> Self {
         model::Counsel {
-            id: it.id.to_string(),
-            counselor_id: it.counselor.to_string(),
-            user_id: it.user.to_string(),
-            last_message: it.last_message,
-            last_chated_at: it.last_chated_at.map(iso),
-            prompt_version_id: it.prompt_version.to_string(),
-            created_at: iso(it.opened_at),
-            updated_at: iso(it.last_chated_at.unwrap_or(it.opened_at)),
+            id: counsel.id.to_string(),
+            counselor_id: counsel.counselor.to_string(),
+            user_id: counsel.user.to_string(),
+            last_message: counsel.last_message,
+            last_chated_at: counsel.last_chated_at.map(iso),
+            prompt_version_id: counsel.prompt_version.to_string(),
+            created_at: iso(counsel.opened_at),
+            updated_at: iso(counsel.last_chated_at.unwrap_or(counsel.opened_at)),
             deleted_at: None,
         }
     }
@@ -52,50 +50,60 @@ fn reaction_of(reaction: Reaction) -> model::CounselMessageReaction {
 }
 
 impl From<CounselorProfile> for model::Counselor {
-    fn from(it: CounselorProfile) -> Self {
-        let gender = match it.profile.gender {
+    fn from(counselor: CounselorProfile) -> Self {
+        let gender = match counselor.profile.gender {
             Gender::Male => model::CounselorGender::Male,
             Gender::Female => model::CounselorGender::Female,
             Gender::None => model::CounselorGender::None,
         };
         model::Counselor {
-            id: it.id.to_string(),
-            tone_id: it.tone.to_string(),
-            name: it.profile.name,
-            description: it.profile.description,
-            profile_image: it.profile.profile_image,
+            id: counselor.id.to_string(),
+            tone_id: counselor.tone.to_string(),
+            name: counselor.profile.name,
+            description: counselor.profile.description,
+            profile_image: counselor.profile.profile_image,
             gender: gender.into(),
-            created_at: iso(it.created_at),
-            updated_at: iso(it.created_at),
+            created_at: iso(counselor.created_at),
+            updated_at: iso(counselor.created_at),
             deleted_at: None,
         }
     }
 }
 
 impl From<BubbleSummary> for model::Bubble {
-    fn from(it: BubbleSummary) -> Self {
-        let [first, second] = it.options.map(|option| option.as_str().to_owned());
+    fn from(bubble: BubbleSummary) -> Self {
+        let [first, second] = bubble.options.map(|option| option.as_str().to_owned());
         model::Bubble {
-            id: it.id.to_string(),
-            question: it.question,
+            id: bubble.id.to_string(),
+            question: bubble.question,
             response_option1: first,
             response_option2: second,
-            created_at: iso(it.created_at),
-            updated_at: iso(it.created_at),
+            created_at: iso(bubble.created_at),
+            updated_at: iso(bubble.created_at),
             deleted_at: None,
         }
     }
 }
 
 impl From<ToneSummary> for model::Tone {
-    fn from(it: ToneSummary) -> Self {
+    fn from(tone: ToneSummary) -> Self {
         model::Tone {
-            id: it.id.to_string(),
-            name: it.name,
-            description: it.description,
-            created_at: iso(it.created_at),
-            updated_at: iso(it.created_at),
+            id: tone.id.to_string(),
+            name: tone.name,
+            description: tone.description,
+            created_at: iso(tone.created_at),
+            updated_at: iso(tone.created_at),
             deleted_at: None,
         }
     }
+}
+
+/// Converts the items of a list to their messages.
+pub(super) fn each<V, M: From<V>>(items: Vec<V>) -> Vec<M> {
+    items.into_iter().map(M::from).collect()
+}
+
+/// Converts the cursor of the next page to its text.
+pub(super) fn text(next: Option<Cursor>) -> Option<String> {
+    next.map(|cursor| cursor.to_string())
 }

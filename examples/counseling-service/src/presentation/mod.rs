@@ -1,27 +1,34 @@
-//! The presentation layer: gRPC requests become commands and queries, and views become messages.
-mod call;
+//! The presentation layer: gRPC requests become commands and queries, and outputs become messages of the contract. One
+//! file for each gRPC service.
 mod counselors;
 mod counsels;
 mod mapping;
-mod parse;
-mod requests;
 
-pub use parse::BadRequest;
-
+use crate::application::queries::Part;
 use contracts::v1::service::{
     counsel_service_server::CounselServiceServer, counselor_service_server::CounselorServiceServer,
 };
 use cqrs_core::App;
 use service_auth::{AuthInterceptor, COUNSELING_SERVICE, Proof, limits::LARGEST_REQUEST};
+use service_edge::{
+    Endpoint,
+    parse::{self, BadRequest},
+};
 use tonic::service::{RoutesBuilder, interceptor::InterceptedService};
 
-/// Adds this service's gRPC services to a server's routes. Callers must authenticate as `proof` requires.
-pub fn grpc(app: &App, proof: &Proof, routes: &mut RoutesBuilder) {
-    let interceptor = AuthInterceptor::new(COUNSELING_SERVICE, proof);
-    let counsels = CounselServiceServer::new(counsels::Counsels(app.clone()));
-    let counselors = CounselorServiceServer::new(counselors::Counselors(app.clone()));
+/// Adds the gRPC services to a server's routes. Callers must authenticate as `proof` requires.
+pub fn routes(app: &App, proof: &Proof, routes: &mut RoutesBuilder) {
+    let (endpoint, interceptor) = (Endpoint::new(app), AuthInterceptor::new(COUNSELING_SERVICE, proof));
+    let counsels = CounselServiceServer::new(counsels::Counsels(endpoint.clone()));
+    let counselors = CounselorServiceServer::new(counselors::Counselors(endpoint));
     let (counsels, counselors) =
         (counsels.max_decoding_message_size(LARGEST_REQUEST), counselors.max_decoding_message_size(LARGEST_REQUEST));
     routes.add_service(InterceptedService::new(counsels, interceptor.clone()));
     routes.add_service(InterceptedService::new(counselors, interceptor));
+}
+
+/// Parses the start and the length of a list.
+fn part(after: Option<&str>, limit: Option<i32>) -> Result<Part, BadRequest> {
+    let (after, limit) = parse::page(after, limit)?;
+    Ok(Part { after, limit })
 }

@@ -1,6 +1,4 @@
-//! The fixture: the service with its database, its port, an adjustable clock, a scripted responder, and a neighbour
-//! that receives
-//! its events.
+//! The fixture: the service with its clients, a scripted responder, and a neighbour that receives its events.
 use crate::{
     neighbour::{self, ReceivedEvents},
     responder::Scripted,
@@ -13,29 +11,10 @@ use contracts::v1::{
         counselor_service_client::CounselorServiceClient,
     },
 };
-use cqrs_core::{
-    App, Timestamp,
-    app::Background,
-    environment::{Environment, SystemEnvironment},
-    storage::Storage,
-    testing::{EnvironmentLayer, settle},
-    transport::InProcess,
-};
-use service_auth::{COUNSELING_SERVICE, CallSigner, GATEWAY, Key, Person, Proof};
-use std::{
-    any::Any,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::SeqCst},
-    },
-    time::Duration,
-};
-use tokio::net::TcpListener;
-use tonic::{
-    Request, Status,
-    service::{RoutesBuilder, interceptor::InterceptedService},
-    transport::{Channel, Endpoint, Server},
-};
+use counseling_service::SERVICE;
+use service_edge::testing::{self, RunningService, Signed, TestDatabase, by};
+use std::{ops::Deref, sync::Arc};
+use tonic::{Status, transport::Channel};
 use uuid::Uuid;
 
 /// The caller of most tests.
@@ -44,64 +23,33 @@ pub(crate) const KIM: Uuid = Uuid::from_u128(0x0198_c0de_0000_7000_8000_0000_000
 pub(crate) const LEE: Uuid = Uuid::from_u128(0x0198_c0de_0000_7000_8000_0000_0000_0002);
 
 pub(crate) struct Fixture {
-    pub(crate) counsels: CounselServiceClient<InterceptedService<Channel, CallSigner>>,
+    running: RunningService,
+    pub(crate) counsels: CounselServiceClient<Signed>,
+    /// The catalogue is the same for all callers, so its calls are not signed.
     pub(crate) counselors: CounselorServiceClient<Channel>,
-    /// For callers other than the gateway.
-    pub(crate) channel: Channel,
-    pub(crate) app: App,
     pub(crate) responder: Arc<Scripted>,
-    pub(crate) received: Arc<ReceivedEvents>,
-    pub(crate) environment: Arc<AdjustableClock>,
-    neighbour: App,
-    _background: [Background; 2],
-    /// Kept until the end of the test: the database.
-    _kept: Box<dyn Any + Send + Sync>,
+    received: Arc<ReceivedEvents>,
+}
+impl Deref for Fixture {
+    type Target = RunningService;
+    fn deref(&self) -> &RunningService {
+        &self.running
+    }
+}
+
+impl testing::Fixture for Fixture {
+    async fn on(database: TestDatabase) -> anyhow::Result<Fixture> {
+        let (received, responder) = (Arc::new(ReceivedEvents::default()), Arc::new(Scripted::default()));
+        let wire = |app| counseling_service::wire(app, responder.clone());
+        let running = RunningService::start(&SERVICE, database, wire, neighbour::app(received.clone())).await?;
+        counseling_service::seed(&running.app).await.map_err(anyhow::Error::from_boxed)?;
+        let counsels = CounselServiceClient::new(running.gateway.clone());
+        let counselors = CounselorServiceClient::new(running.channel.clone());
+        Ok(Fixture { running, counsels, counselors, responder, received })
+    }
 }
 
 impl Fixture {
-    pub(crate) async fn on(storage: impl Storage, kept: impl Any + Send + Sync) -> anyhow::Result<Fixture> {
-        let (broker, environment, received) =
-            (InProcess::new(), Arc::new(AdjustableClock::default()), Arc::new(ReceivedEvents::default()));
-        let responder = Arc::new(Scripted::default());
-        let app = App::builder(counseling_service::NAME)
-            .storage(storage)
-            .transport(broker.clone())
-            .environment(environment.clone());
-        let app = counseling_service::wire(app, responder.clone()).build()?;
-        let neighbour = neighbour::app(received.clone()).transport(broker).build()?;
-        let joined = (app.join().await?, neighbour.join().await?);
-        let background = [joined.0.start(), joined.1.start()];
-        counseling_service::seed(&app).await.map_err(anyhow::Error::from_boxed)?;
-
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let address = format!("http://{}", listener.local_addr()?);
-        let mut routes = RoutesBuilder::default();
-        counseling_service::grpc(&app, &proof(), &mut routes);
-        tokio::spawn(
-            Server::builder()
-                .add_routes(routes.routes())
-                .serve_with_incoming(cqrs_core::net::Listener::from(listener).incoming()),
-        );
-        let channel = Endpoint::from_shared(address)?.connect().await?;
-        let gateway = CallSigner::new(GATEWAY, COUNSELING_SERVICE, &proof());
-        let counsels = CounselServiceClient::with_interceptor(channel.clone(), gateway);
-        let counselors = CounselorServiceClient::new(channel.clone());
-        let _kept: Box<dyn Any + Send + Sync> = Box::new(kept);
-        let _background = background;
-        Ok(Fixture {
-            counsels,
-            counselors,
-            channel,
-            app,
-            responder,
-            received,
-            environment,
-            neighbour,
-            _background,
-            _kept,
-        })
-    }
-
     /// Returns the id of the first counsellor.
     pub(crate) async fn counselor(&self) -> Result<String, Status> {
         let found = self.counselors.clone().find_counselors(FindCounselorsRequest::default()).await?.into_inner();
@@ -114,8 +62,7 @@ impl Fixture {
         Ok(self.open(request).await?.counsel.unwrap_or_default().id)
     }
     pub(crate) async fn open(&self, request: CreateCounselRequest) -> Result<CreateCounselResponse, Status> {
-        let user = request.user_id.parse().unwrap_or_default();
-        Ok(self.counsels.clone().create_counsel(by(user, request)).await?.into_inner())
+        Ok(self.counsels.clone().create_counsel(by(request.user_id.clone(), request)).await?.into_inner())
     }
     /// Sends a message of Kim.
     pub(crate) async fn send(
@@ -145,33 +92,7 @@ impl Fixture {
     }
     /// Waits until all events are delivered, and returns those that the neighbour has received.
     pub(crate) async fn events(&self) -> Vec<String> {
-        settle(&[&self.app, &self.neighbour]).await;
+        self.settle().await;
         self.received.events()
-    }
-}
-
-/// Returns the secret that the service and its callers share.
-pub(crate) fn proof() -> Proof {
-    Proof::signed(Key::new("a secret for tests, 32 bytes long").expect("it is long enough"))
-}
-
-/// Builds a request on behalf of this person, as the gateway sends it.
-pub(crate) fn by<T>(user: Uuid, message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    request.extensions_mut().insert(Person::user(user));
-    request
-}
-
-/// The system environment with an adjustable clock.
-#[derive(Default)]
-pub(crate) struct AdjustableClock(AtomicU64);
-impl AdjustableClock {
-    pub(crate) fn pass(&self, seconds: u64) {
-        self.0.fetch_add(seconds, SeqCst);
-    }
-}
-impl EnvironmentLayer for AdjustableClock {
-    fn now(&self) -> Timestamp {
-        SystemEnvironment.now() + Duration::from_secs(self.0.load(SeqCst))
     }
 }

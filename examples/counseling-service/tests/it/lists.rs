@@ -1,18 +1,16 @@
 //! Tests of lists: order, pages, and the seeds.
-use crate::{
-    cases,
-    fixture::{Fixture, KIM, LEE, by},
-};
+use crate::fixture::{Fixture, KIM, LEE};
 use contracts::v1::service::{
     CreateCounselRequest, FindBubbleByIdRequest, FindBubblesRequest, FindCounselorByIdRequest, FindCounselorsRequest,
     FindCounselsRequest, FindMessagesRequest, FindRandomBubbleRequest, FindToneByIdRequest, FindTonesRequest,
 };
 use cqrs_core::grpc::details;
+use service_edge::testing::by;
 use std::collections::BTreeSet;
 use tonic::Code;
 use uuid::Uuid;
 
-cases![
+service_edge::cases![
     counsels_are_listed_newest_first,
     messages_are_listed_in_the_order_of_the_counsel,
     an_invalid_cursor_or_limit_is_refused,

@@ -9,21 +9,11 @@ mod ownership; // access to other people's counsels
 mod program; // the program with a real database and broker
 mod responder; // a scripted responder
 
-use cqrs_core::{storage::postgres, storage::sqlite::Sqlite};
+use counseling_service::SERVICE;
 use fixture::Fixture;
-use futures_util::future::BoxFuture;
+use service_edge::testing::on_each_database;
 use std::{process::ExitCode, sync::Arc};
-use test_support::{Postgres, Trials};
-
-type Case = (&'static str, fn(Fixture) -> BoxFuture<'static, anyhow::Result<()>>);
-
-/// Lists cases by name; each is an `async fn(Fixture) -> anyhow::Result<()>`.
-macro_rules! cases {
-    ($($case:ident),* $(,)?) => {
-        pub(crate) const CASES: &[crate::Case] = &[$((stringify!($case), |fixture| Box::pin($case(fixture)))),*];
-    };
-}
-pub(crate) use cases;
+use test_support::Trials;
 
 fn main() -> ExitCode {
     let suites = [
@@ -32,24 +22,11 @@ fn main() -> ExitCode {
         ("ownership", ownership::CASES),
         ("lists", lists::CASES),
     ];
-    let all = suites.into_iter().flat_map(|(suite, cases)| cases.iter().map(move |(name, case)| (suite, *name, *case)));
-    let mut trials = Trials::new().test("wiring: every dependency is provided", async || {
-        let app = cqrs_core::App::builder(counseling_service::NAME);
+    let trials = Trials::new().test("wiring: every dependency is provided", async || {
+        let app = cqrs_core::App::builder(SERVICE.app);
         counseling_service::wire(app, Arc::new(counseling_service::OfflineResponder)).build().map(drop)
     });
-    for (suite, name, case) in all {
-        let name = format!("{suite}: {}", name.replace('_', " "));
-        trials = trials.test(format!("sqlite: {name}"), move || async move {
-            let folder = tempfile::tempdir()?;
-            let storage = Sqlite::open(folder.path().join("counseling.db")).await?;
-            case(Fixture::on(storage, folder).await?).await
-        });
-        trials = trials.test(format!("postgres: {name}"), move |postgres: &'static Postgres| async move {
-            let database = postgres.create_database("counseling")?;
-            let storage = postgres::Postgres::connect(database.url()).await?;
-            case(Fixture::on(storage, database).await?).await
-        });
-    }
+    let trials = on_each_database::<Fixture>(trials, &SERVICE, suites);
     #[cfg(feature = "deployed")]
     let trials = trials.group("program", program::trials());
     trials.run()

@@ -1,17 +1,17 @@
 //! Tests of sending a message: the reply is stored once, through retries, failures and crashes.
 use crate::{
-    cases,
-    fixture::{Fixture, KIM, by},
+    fixture::{Fixture, KIM},
     responder::Step,
 };
 use contracts::v1::service::CreateMessageRequest;
 use counseling_service::{application::commands::AskCounselor, domain::counsel::MessageText};
 use cqrs_core::grpc::{consistency_token, details};
+use service_edge::testing::by;
 use tokio::sync::oneshot;
 use tonic::Code;
 use uuid::Uuid;
 
-cases![
+service_edge::cases![
     a_message_gets_a_reply,
     a_repeated_exchange_returns_the_stored_reply,
     a_concurrent_repeat_of_an_exchange_stores_one_reply,

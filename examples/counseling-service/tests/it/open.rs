@@ -1,15 +1,15 @@
 //! Tests of opening a counsel: with a greeting, or from a bubble.
 use crate::{
-    cases,
-    fixture::{Fixture, KIM, LEE, by},
+    fixture::{Fixture, KIM, LEE},
     responder::Step,
 };
 use contracts::v1::service::{CreateCounselRequest, FindBubblesRequest, FindCounselByIdRequest, FindCounselorsRequest};
 use cqrs_core::grpc::header;
+use service_edge::testing::by;
 use tonic::{Code, Request};
 use uuid::Uuid;
 
-cases![
+service_edge::cases![
     a_counsel_without_a_bubble_starts_with_a_greeting_and_consumes_no_token,
     a_counsel_from_a_bubble_is_one_exchange,
     the_same_exchange_opens_the_same_counsel,
@@ -105,7 +105,7 @@ async fn the_same_exchange_opens_the_same_counsel(fixture: Fixture) -> anyhow::R
 }
 
 fn keyed(message: CreateCounselRequest) -> Request<CreateCounselRequest> {
-    let mut request = by(message.user_id.parse().unwrap(), message);
+    let mut request = by(message.user_id.clone(), message);
     request.metadata_mut().insert(header::IDEMPOTENCY_KEY, "k-1".parse().unwrap());
     request
 }

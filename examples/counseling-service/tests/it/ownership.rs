@@ -1,8 +1,5 @@
 //! Tests of access: another person cannot see a counsel, and only its owner reacts to messages.
-use crate::{
-    cases,
-    fixture::{Fixture, KIM, LEE, by, proof},
-};
+use crate::fixture::{Fixture, KIM, LEE};
 use contracts::{
     AUTHORITY_METADATA, TOKEN_METADATA, USER_METADATA,
     v1::{
@@ -15,10 +12,11 @@ use contracts::{
 };
 use cqrs_core::grpc::details;
 use service_auth::{CallSigner, Key, Proof};
+use service_edge::testing::{by, proof};
 use tonic::{Code, Request, service::Interceptor};
 use uuid::Uuid;
 
-cases![
+service_edge::cases![
     another_persons_counsel_is_not_found,
     a_call_without_a_person_is_unauthenticated,
     forged_identity_headers_are_refused,

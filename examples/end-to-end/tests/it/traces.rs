@@ -78,8 +78,8 @@ async fn continues_a_callers_trace(base: &str, spans: &InMemorySpanExporter) -> 
 /// Starts the three programs' services in this process.
 async fn system() -> Result<(String, [Background; 2])> {
     let broker = InProcess::new();
-    let users = user_service::wire(App::builder("user").transport(broker.clone())).build()?;
-    let counseling = App::builder(counseling_service::NAME).transport(broker);
+    let users = user_service::wire(App::builder(user_service::SERVICE.app).transport(broker.clone())).build()?;
+    let counseling = App::builder(counseling_service::SERVICE.app).transport(broker);
     let counseling = counseling_service::wire(counseling, Arc::new(OfflineResponder)).build()?;
     let joined = (users.join().await?, counseling.join().await?);
     let background = [joined.0.start(), joined.1.start()];
@@ -89,8 +89,8 @@ async fn system() -> Result<(String, [Background; 2])> {
     let mut routes = RoutesBuilder::default();
     let secret = Key::new("a secret for tests, 32 bytes long").context("too short")?;
     let proof = Proof::signed(secret.clone());
-    user_service::grpc(&users, &proof, &mut routes);
-    counseling_service::grpc(&counseling, &proof, &mut routes);
+    (user_service::SERVICE.routes)(&users, &proof, &mut routes);
+    (counseling_service::SERVICE.routes)(&counseling, &proof, &mut routes);
     let grpc = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", grpc.local_addr()?);
     let server = operations::server().add_routes(routes.routes());

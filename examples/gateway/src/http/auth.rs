@@ -5,18 +5,24 @@ use crate::{
     error::Error,
     extract::{ACCESS_TOKEN, Call, Caller, cookie},
     http::Gateway,
+    upstream::Users,
 };
-use axum::extract::State;
+use axum::{Router, extract::State, routing::post};
 use axum_extra::extract::CookieJar;
 use chrono::{DateTime, SecondsFormat};
+use contracts::v1::service as rpc;
 use serde::Serialize;
 use uuid::Uuid;
 
 const ACCESS_TOKEN_EXPIRES_AT: &str = "accessTokenExpiresAt";
 
+pub(super) fn routes() -> Router<Gateway> {
+    Router::new().route("/v1/auth/initiate", post(initiate))
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Session {
+struct Session {
     access_token: String,
     access_token_expires_at: String,
 }
@@ -24,13 +30,13 @@ pub(super) struct Session {
 /// Renews the token of a known person, or registers a new person. It accepts no idempotency key: a caller who repeated
 /// the key
 /// would get another person's token.
-pub(super) async fn initiate(
+async fn initiate(
     State(gateway): State<Gateway>,
     call: Call,
     caller: Result<Caller, Error>,
 ) -> Result<(CookieJar, Success<Session>), Error> {
     let claims = match caller {
-        Ok(caller) => renew(&gateway, &caller).await?,
+        Ok(caller) => renew(&caller).await?,
         Err(_) => None,
     };
     let claims = match claims {
@@ -53,16 +59,17 @@ pub(super) async fn initiate(
 /// Renews the claims of a person that exists. Only an unknown id leads to a new person; after an outage the person
 /// must keep
 /// their identity.
-async fn renew(gateway: &Gateway, caller: &Caller) -> Result<Option<Claims>, Error> {
-    match gateway.upstream().users.find(caller, caller.id()).await {
-        Ok(_) => Ok(Some(caller.claims.renewed())),
+async fn renew(caller: &Caller) -> Result<Option<Claims>, Error> {
+    let request = rpc::FindUserByUserIdRequest { user_id: caller.id().to_string() };
+    match caller.users(Users::find_user_by_user_id, request).await {
+        Ok(found) => Ok(found.user.map(|_| caller.claims.renewed())),
         Err(error) if error.is_unknown_id() => Ok(None),
         Err(error) => Err(error),
     }
 }
 
 async fn register(gateway: &Gateway, call: &Call) -> Result<Claims, Error> {
-    let made = gateway.upstream().users.initialize(call).await?;
+    let made = gateway.upstream().users.ask(call, Users::initialize_user, rpc::InitializeUserRequest {}).await?;
     let id = made.user.and_then(|user| Uuid::try_parse(&user.id).ok()).ok_or_else(Error::broken)?;
     let auth = made.auth_user.ok_or_else(Error::broken)?;
     Ok(Claims::access(id, auth.auth_channel().as_str_name(), auth.authority().as_str_name()))

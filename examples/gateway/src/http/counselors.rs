@@ -5,99 +5,119 @@ use crate::{
     extract::{Caller, Ids, Page, Params},
     http::Gateway,
     json::{Bubble, Counselor, Tone, each},
+    upstream,
 };
-use axum::extract::State;
+use axum::{Router, routing::get};
+use contracts::v1::service as rpc;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use uuid::Uuid;
+
+pub(super) fn routes() -> Router<Gateway> {
+    Router::new()
+        .route("/v1/counselors", get(list))
+        .route("/v1/counselors/{counselor}", get(one))
+        .route("/v1/counselors/{counselor}/bubbles", get(bubbles))
+        .route("/v1/counselors/{counselor}/bubbles/random", get(random_bubble))
+        .route("/v1/counselors/{counselor}/bubbles/{bubble}", get(bubble))
+        .route("/v1/tones", get(tones))
+        .route("/v1/tones/{tone}", get(tone))
+}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct OfTone {
+struct OfTone {
     tone_id: Option<String>,
 }
 #[derive(Deserialize)]
-pub(super) struct Named {
+struct Named {
     name: Option<String>,
 }
 #[derive(Serialize)]
-pub(super) struct Counselors {
+struct Counselors {
     counselors: Vec<Counselor>,
     next: Option<String>,
 }
 #[derive(Serialize)]
-pub(super) struct Bubbles {
+struct OneCounselor {
+    counselor: Counselor,
+}
+#[derive(Serialize)]
+struct Bubbles {
     bubbles: Vec<Bubble>,
     next: Option<String>,
 }
 #[derive(Serialize)]
-pub(super) struct Tones {
+struct OneBubble {
+    bubble: Bubble,
+}
+#[derive(Serialize)]
+struct Tones {
     tones: Vec<Tone>,
     next: Option<String>,
 }
+#[derive(Serialize)]
+struct OneTone {
+    tone: Tone,
+}
 
-pub(super) async fn list(
-    State(gateway): State<Gateway>,
+async fn list(
     caller: Caller,
     Params(of): Params<OfTone>,
     Params(page): Params<Page>,
 ) -> Result<Success<Counselors>, Error> {
-    let found = gateway.upstream().counselors.list(&caller, of.tone_id, page.check()?).await?;
+    let Page { after, limit } = page.check()?;
+    let request = rpc::FindCounselorsRequest { tone_id: of.tone_id, after, limit };
+    let found = caller.counselors(upstream::Counselors::find_counselors, request).await?;
     Ok(ok("상담사 목록을 조회했습니다.", Counselors { counselors: each(found.counselors), next: found.next }))
 }
 
-pub(super) async fn one(
-    State(gateway): State<Gateway>,
-    caller: Caller,
-    Ids(counselor): Ids<Uuid>,
-) -> Result<Success<Value>, Error> {
-    let counselor = gateway.upstream().counselors.find(&caller, counselor).await?;
-    Ok(ok("상담사를 조회했습니다.", json!({ "counselor": Counselor::from(counselor) })))
+async fn one(caller: Caller, Ids(counselor): Ids<Uuid>) -> Result<Success<OneCounselor>, Error> {
+    let request = rpc::FindCounselorByIdRequest { counselor_id: counselor.to_string() };
+    let found = caller.counselors(upstream::Counselors::find_counselor_by_id, request).await?;
+    let counselor = found.counselor.ok_or_else(Error::unknown_id)?.into();
+    Ok(ok("상담사를 조회했습니다.", OneCounselor { counselor }))
 }
 
-pub(super) async fn bubbles(
-    State(gateway): State<Gateway>,
+async fn bubbles(
     caller: Caller,
     Ids(counselor): Ids<Uuid>,
     Params(page): Params<Page>,
 ) -> Result<Success<Bubbles>, Error> {
-    let found = gateway.upstream().counselors.bubbles(&caller, counselor, page.check()?).await?;
+    let Page { after, limit } = page.check()?;
+    let request = rpc::FindBubblesRequest { counselor_id: counselor.to_string(), after, limit };
+    let found = caller.counselors(upstream::Counselors::find_bubbles, request).await?;
     Ok(ok("버블 목록을 조회했습니다.", Bubbles { bubbles: each(found.bubbles), next: found.next }))
 }
 
-pub(super) async fn random_bubble(
-    State(gateway): State<Gateway>,
-    caller: Caller,
-    Ids(counselor): Ids<Uuid>,
-) -> Result<Success<Value>, Error> {
-    let bubble = gateway.upstream().counselors.random_bubble(&caller, counselor).await?;
-    Ok(ok("버블을 조회했습니다.", json!({ "bubble": Bubble::from(bubble) })))
+async fn random_bubble(caller: Caller, Ids(counselor): Ids<Uuid>) -> Result<Success<OneBubble>, Error> {
+    let request = rpc::FindRandomBubbleRequest { counselor_id: counselor.to_string() };
+    let found = caller.counselors(upstream::Counselors::find_random_bubble, request).await?;
+    let bubble = found.bubble.ok_or_else(Error::unknown_id)?.into();
+    Ok(ok("버블을 조회했습니다.", OneBubble { bubble }))
 }
 
-pub(super) async fn bubble(
-    State(gateway): State<Gateway>,
-    caller: Caller,
-    Ids((counselor, bubble)): Ids<(Uuid, Uuid)>,
-) -> Result<Success<Value>, Error> {
-    let bubble = gateway.upstream().counselors.bubble(&caller, counselor, bubble).await?;
-    Ok(ok("버블을 조회했습니다.", json!({ "bubble": Bubble::from(bubble) })))
+async fn bubble(caller: Caller, Ids((counselor, bubble)): Ids<(Uuid, Uuid)>) -> Result<Success<OneBubble>, Error> {
+    let bubble = find_bubble(&caller, counselor, bubble).await?;
+    Ok(ok("버블을 조회했습니다.", OneBubble { bubble }))
 }
 
-pub(super) async fn tones(
-    State(gateway): State<Gateway>,
-    caller: Caller,
-    Params(of): Params<Named>,
-    Params(page): Params<Page>,
-) -> Result<Success<Tones>, Error> {
-    let found = gateway.upstream().counselors.tones(&caller, of.name, page.check()?).await?;
+/// Loads a bubble of this counsellor.
+pub(super) async fn find_bubble(caller: &Caller, counselor: Uuid, bubble: Uuid) -> Result<Bubble, Error> {
+    let request = rpc::FindBubbleByIdRequest { bubble_id: bubble.to_string(), counselor_id: counselor.to_string() };
+    let found = caller.counselors(upstream::Counselors::find_bubble_by_id, request).await?;
+    found.bubble.map(Bubble::from).ok_or_else(Error::unknown_id)
+}
+
+async fn tones(caller: Caller, Params(of): Params<Named>, Params(page): Params<Page>) -> Result<Success<Tones>, Error> {
+    let Page { after, limit } = page.check()?;
+    let request = rpc::FindTonesRequest { name: of.name, after, limit };
+    let found = caller.counselors(upstream::Counselors::find_tones, request).await?;
     Ok(ok("톤 목록을 조회했습니다.", Tones { tones: each(found.tones), next: found.next }))
 }
 
-pub(super) async fn tone(
-    State(gateway): State<Gateway>,
-    caller: Caller,
-    Ids(tone): Ids<Uuid>,
-) -> Result<Success<Value>, Error> {
-    let tone = gateway.upstream().counselors.tone(&caller, tone).await?;
-    Ok(ok("톤을 조회했습니다.", json!({ "tone": Tone::from(tone) })))
+async fn tone(caller: Caller, Ids(tone): Ids<Uuid>) -> Result<Success<OneTone>, Error> {
+    let request = rpc::FindToneByIdRequest { tone_id: tone.to_string() };
+    let found = caller.counselors(upstream::Counselors::find_tone_by_id, request).await?;
+    let tone = found.tone.ok_or_else(Error::unknown_id)?.into();
+    Ok(ok("톤을 조회했습니다.", OneTone { tone }))
 }

@@ -1,4 +1,5 @@
 //! The endpoints of counsels and their messages.
+use super::counselors::find_bubble;
 use crate::{
     envelope::{Success, created, ok},
     error::Error,
@@ -6,15 +7,26 @@ use crate::{
     extract::{Caller, IdempotencyKey, Ids, Json, Page, Params},
     http::Gateway,
     json::{Counsel, CounselMessage, each},
+    upstream::{self, Users},
 };
-use axum::extract::State;
+use axum::{
+    Router,
+    routing::{get, post},
+};
 use contracts::v1::{
     model::{self, CounselMessageReaction},
-    service::CreateCounselRequest,
+    service as rpc,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use uuid::Uuid;
+
+pub(super) fn routes() -> Router<Gateway> {
+    Router::new()
+        .route("/v1/counselors/{counselor}/counsels", get(list).post(open))
+        .route("/v1/counselors/{counselor}/counsels/{counsel}", get(one))
+        .route("/v1/counselors/{counselor}/counsels/{counsel}/messages", get(messages).post(send))
+        .route("/v1/counselors/{counselor}/counsels/{counsel}/messages/{message}/react", post(react))
+}
 
 /// The longest message, in Unicode scalar values.
 const LONGEST_MESSAGE: usize = 80;
@@ -24,56 +36,81 @@ const ALL: &str = "all";
 /// The body of opening a counsel: a bubble and the chosen answer, or neither.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Opening {
+struct Opening {
     bubble_id: Option<String>,
     response_option_no: Option<i32>,
 }
 #[derive(Deserialize)]
-pub(super) struct NewMessage {
+struct NewMessage {
     message: String,
 }
 #[derive(Deserialize)]
-pub(super) struct Reaction {
+struct Reaction {
     reaction: String,
 }
 #[derive(Serialize)]
-pub(super) struct Counsels {
+struct Counsels {
     counsels: Vec<Counsel>,
     next: Option<String>,
 }
 #[derive(Serialize)]
+struct OneCounsel {
+    counsel: Counsel,
+}
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Messages {
+struct Opened {
+    counsel: Counsel,
+    counsel_messages: Vec<CounselMessage>,
+}
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Messages {
     counsel_messages: Vec<CounselMessage>,
     next: Option<String>,
 }
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Exchange {
+    created_counsel_message: CounselMessage,
+    counselor_response_message: CounselMessage,
+}
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OneMessage {
+    counsel_message: CounselMessage,
+}
 
 /// Opens a counsel. With a bubble it is an exchange that consumes one token; without one it consumes none.
-pub(super) async fn open(
-    State(gateway): State<Gateway>,
+async fn open(
     caller: Caller,
     key: IdempotencyKey,
     Ids(counselor): Ids<Uuid>,
     Json(opening): Json<Opening>,
-) -> Result<Success<Value>, Error> {
-    let upstream = gateway.upstream();
-    let mut request = CreateCounselRequest {
+) -> Result<Success<Opened>, Error> {
+    let mut request = rpc::CreateCounselRequest {
         user_id: caller.id().to_string(),
         counselor_id: counselor.to_string(),
-        ..CreateCounselRequest::default()
+        ..Default::default()
     };
     if let Some((bubble, option)) = opening.check()? {
-        upstream.counselors.bubble(&caller, counselor, bubble).await?; // checked first: a bubble of another counsellor must not reserve a token
+        find_bubble(&caller, counselor, bubble).await?; // checked first: a bubble of another counsellor must not reserve a token
         let exchange = exchange::of_counsel(caller.id(), counselor, key.as_deref());
-        upstream.users.reserve(&caller, caller.id(), exchange).await?;
+        reserve(&caller, exchange).await?;
         request.bubble_id = Some(bubble.to_string());
         request.response_option_no = Some(option);
         request.exchange_id = Some(exchange.to_string());
     }
-    let made = upstream.counsels.create(&caller.keyed(&key), request).await?;
-    let counsel = Counsel::from(made.counsel.ok_or_else(Error::broken)?);
-    let messages: Vec<CounselMessage> = each(made.counsel_messages);
-    Ok(created("상담을 시작했습니다.", json!({ "counsel": counsel, "counselMessages": messages })))
+    let opened = caller.keyed(&key).replies(upstream::Counsels::create_counsel, request).await?;
+    let counsel = opened.counsel.ok_or_else(Error::broken)?.into();
+    Ok(created("상담을 시작했습니다.", Opened { counsel, counsel_messages: each(opened.counsel_messages) }))
+}
+
+/// Reserves one token for this exchange. A repeat returns the same hold.
+async fn reserve(caller: &Caller, exchange: Uuid) -> Result<(), Error> {
+    let (user_id, reservation_id) = (caller.id().to_string(), Some(exchange.to_string()));
+    caller.users(Users::reserve_tokens, rpc::ReserveTokensRequest { user_id, reservation_id }).await?;
+    Ok(())
 }
 impl Opening {
     fn check(self) -> Result<Option<(Uuid, i32)>, Error> {
@@ -89,8 +126,7 @@ impl Opening {
     }
 }
 
-pub(super) async fn list(
-    State(gateway): State<Gateway>,
+async fn list(
     caller: Caller,
     Ids(counselor): Ids<String>,
     Params(page): Params<Page>,
@@ -99,28 +135,27 @@ pub(super) async fn list(
         ALL => None,
         id => Some(Uuid::try_parse(id).map_err(|_| Error::unknown_id())?),
     };
-    let found = gateway.upstream().counsels.list(&caller, caller.id(), counselor, page.check()?).await?;
+    let Page { after, limit } = page.check()?;
+    let (user_id, counselor_id) = (caller.id().to_string(), counselor.map(|id| id.to_string()));
+    let request = rpc::FindCounselsRequest { user_id, counselor_id, after, limit };
+    let found = caller.counsels(upstream::Counsels::find_counsels, request).await?;
     Ok(ok("상담 목록을 조회했습니다.", Counsels { counsels: each(found.counsels), next: found.next }))
 }
 
-pub(super) async fn one(
-    State(gateway): State<Gateway>,
-    caller: Caller,
-    Ids((counselor, counsel)): Ids<(Uuid, Uuid)>,
-) -> Result<Success<Value>, Error> {
-    let counsel = owned(&gateway, &caller, counselor, counsel).await?;
-    Ok(ok("상담을 조회했습니다.", json!({ "counsel": Counsel::from(counsel) })))
+async fn one(caller: Caller, Ids((counselor, counsel)): Ids<(Uuid, Uuid)>) -> Result<Success<OneCounsel>, Error> {
+    let counsel = owned(&caller, counselor, counsel).await?.into();
+    Ok(ok("상담을 조회했습니다.", OneCounsel { counsel }))
 }
 
-pub(super) async fn messages(
-    State(gateway): State<Gateway>,
+async fn messages(
     caller: Caller,
     Ids((counselor, counsel)): Ids<(Uuid, Uuid)>,
     Params(page): Params<Page>,
 ) -> Result<Success<Messages>, Error> {
-    let page = page.check()?;
-    let messages = gateway.upstream().counsels.messages(&caller, counsel, page);
-    let (_, found) = tokio::try_join!(owned(&gateway, &caller, counselor, counsel), messages)?;
+    let Page { after, limit } = page.check()?;
+    let request = rpc::FindMessagesRequest { counsel_id: counsel.to_string(), after, limit };
+    let messages = caller.counsels(upstream::Counsels::find_messages, request);
+    let (_, found) = tokio::try_join!(owned(&caller, counselor, counsel), messages)?;
     let messages = Messages { counsel_messages: each(found.counsel_messages), next: found.next };
     Ok(ok("상담 메시지 목록을 조회했습니다.", messages))
 }
@@ -128,22 +163,24 @@ pub(super) async fn messages(
 /// Sends a message. Validates the request, reserves a token and then asks for a reply. With the same key it resumes
 /// where it
 /// stopped.
-pub(super) async fn send(
-    State(gateway): State<Gateway>,
+async fn send(
     caller: Caller,
     key: IdempotencyKey,
     Ids((counselor, counsel)): Ids<(Uuid, Uuid)>,
     Json(new): Json<NewMessage>,
-) -> Result<Success<Value>, Error> {
+) -> Result<Success<Exchange>, Error> {
     let message = new.check()?;
-    owned(&gateway, &caller, counselor, counsel).await?;
+    owned(&caller, counselor, counsel).await?;
     let exchange = exchange::of_message(caller.id(), counsel, key.as_deref());
-    gateway.upstream().users.reserve(&caller, caller.id(), exchange).await?;
+    reserve(&caller, exchange).await?;
+    let (counsel_id, exchange_id) = (counsel.to_string(), Some(exchange.to_string()));
     // Without an idempotency key: an exchange can be resumed, a stored response cannot.
-    let sent = gateway.upstream().counsels.send(&caller, counsel, message, exchange).await?;
-    let question = CounselMessage::from(sent.created_counsel_message.ok_or_else(Error::broken)?);
-    let reply = CounselMessage::from(sent.counselor_response_message.ok_or_else(Error::broken)?);
-    let exchange = json!({ "createdCounselMessage": question, "counselorResponseMessage": reply });
+    let request = rpc::CreateMessageRequest { counsel_id, message, exchange_id };
+    let sent = caller.replies(upstream::Counsels::create_message, request).await?;
+    let exchange = Exchange {
+        created_counsel_message: sent.created_counsel_message.ok_or_else(Error::broken)?.into(),
+        counselor_response_message: sent.counselor_response_message.ok_or_else(Error::broken)?.into(),
+    };
     Ok(created("메시지를 보냈습니다.", exchange))
 }
 impl NewMessage {
@@ -158,17 +195,18 @@ impl NewMessage {
     }
 }
 
-pub(super) async fn react(
-    State(gateway): State<Gateway>,
+async fn react(
     caller: Caller,
     key: IdempotencyKey,
     Ids((counselor, counsel, message)): Ids<(Uuid, Uuid, Uuid)>,
     Json(reaction): Json<Reaction>,
-) -> Result<Success<Value>, Error> {
-    let reaction = reaction.check()?;
-    owned(&gateway, &caller, counselor, counsel).await?;
-    let message = gateway.upstream().counsels.react(&caller.keyed(&key), message, reaction).await?;
-    Ok(ok("메시지에 반응을 남겼습니다.", json!({ "counselMessage": CounselMessage::from(message) })))
+) -> Result<Success<OneMessage>, Error> {
+    let reaction = reaction.check()?.into();
+    owned(&caller, counselor, counsel).await?;
+    let request = rpc::ReactMessageRequest { message_id: message.to_string(), reaction };
+    let reacted = caller.keyed(&key).counsels(upstream::Counsels::react_message, request).await?;
+    let counsel_message = reacted.counsel_message.ok_or_else(Error::broken)?.into();
+    Ok(ok("메시지에 반응을 남겼습니다.", OneMessage { counsel_message }))
 }
 impl Reaction {
     fn check(self) -> Result<CounselMessageReaction, Error> {
@@ -180,8 +218,10 @@ impl Reaction {
 }
 
 /// Loads a counsel of this person with this counsellor. The service checks the owner as well.
-async fn owned(gateway: &Gateway, caller: &Caller, counselor: Uuid, counsel: Uuid) -> Result<model::Counsel, Error> {
-    let counsel = gateway.upstream().counsels.find(caller, counsel).await?;
+async fn owned(caller: &Caller, counselor: Uuid, counsel: Uuid) -> Result<model::Counsel, Error> {
+    let request = rpc::FindCounselByIdRequest { counsel_id: counsel.to_string() };
+    let found = caller.counsels(upstream::Counsels::find_counsel_by_id, request).await?;
+    let counsel = found.counsel.ok_or_else(Error::unknown_id)?;
     let theirs = counsel.user_id == caller.id().to_string() && counsel.counselor_id == counselor.to_string();
     if theirs { Ok(counsel) } else { Err(Error::unknown_id()) }
 }

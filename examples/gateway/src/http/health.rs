@@ -2,10 +2,12 @@
 use crate::{
     envelope::{Success, ok},
     error::Error,
-    extract::{Call, Page},
+    extract::Call,
     http::Gateway,
+    upstream::{Counselors, Users},
 };
-use axum::extract::State;
+use axum::{Router, extract::State, routing::get};
+use contracts::v1::service as rpc;
 use cqrs_core::app::{Component, Health, HealthCheck};
 use service_auth::Person;
 use std::time::Duration;
@@ -14,11 +16,15 @@ use uuid::Uuid;
 /// The time limit of a health check.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-pub(super) async fn live() -> Success<()> {
+pub(super) fn routes() -> Router<Gateway> {
+    Router::new().route("/health/live", get(live)).route("/health/ready", get(ready))
+}
+
+async fn live() -> Success<()> {
     ok("게이트웨이가 실행 중입니다.", ())
 }
 
-pub(super) async fn ready(State(gateway): State<Gateway>) -> Result<Success<()>, Error> {
+async fn ready(State(gateway): State<Gateway>) -> Result<Success<()>, Error> {
     if gateway.is_stopping() {
         return Err(Error::down(vec!["gateway: it is shutting down".to_owned()]));
     }
@@ -38,10 +44,11 @@ pub(super) async fn ready(State(gateway): State<Gateway>) -> Result<Success<()>,
 impl HealthCheck for Gateway {
     async fn health(&self) -> Health {
         let (call, upstream) = (Call::own().of(Person::user(Uuid::nil())), self.upstream());
-        let one = Page { after: None, limit: Some(1) };
+        let person = rpc::FindUserByUserIdRequest { user_id: Uuid::nil().to_string() };
+        let tones = rpc::FindTonesRequest { limit: Some(1), ..Default::default() };
         let (users, counseling) = tokio::join!(
-            tokio::time::timeout(PATIENCE, upstream.users.find(&call, Uuid::nil())),
-            tokio::time::timeout(PATIENCE, upstream.counselors.tones(&call, None, one)),
+            tokio::time::timeout(PATIENCE, upstream.users.ask(&call, Users::find_user_by_user_id, person)),
+            tokio::time::timeout(PATIENCE, upstream.counselors.ask(&call, Counselors::find_tones, tones)),
         );
         let users = users.is_ok_and(|result| result.err().is_none_or(|error| !error.is_outage()));
         let counseling = counseling.is_ok_and(|result| result.err().is_none_or(|error| !error.is_outage()));

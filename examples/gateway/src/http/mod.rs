@@ -6,12 +6,7 @@ use crate::{
     extract::follow,
     upstream::Upstream,
 };
-use axum::{
-    Router,
-    extract::DefaultBodyLimit,
-    middleware::from_fn_with_state,
-    routing::{get, post},
-};
+use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn_with_state};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -43,7 +38,7 @@ impl Gateway {
     /// Fails when the URL of a service is invalid.
     pub fn new(config: Config) -> Result<Self, Wrong> {
         config.check()?;
-        let upstream = Upstream::new(&config).map_err(|error| Wrong::of(error.to_string()))?;
+        let upstream = Upstream::new(&config).map_err(|error| Wrong(vec![error.to_string()]))?;
         let tokens = AccessTokens::new(&config.jwt_secret);
         Ok(Gateway(Arc::new(Shared {
             upstream,
@@ -73,21 +68,11 @@ impl Gateway {
 /// Builds the router with all endpoints.
 pub fn router(gateway: Gateway) -> Router {
     Router::new()
-        .route("/v1/auth/initiate", post(auth::initiate))
-        .route("/v1/users/me", get(users::me).put(users::update))
-        .route("/v1/counselors", get(counselors::list))
-        .route("/v1/counselors/{counselor}", get(counselors::one))
-        .route("/v1/counselors/{counselor}/bubbles", get(counselors::bubbles))
-        .route("/v1/counselors/{counselor}/bubbles/random", get(counselors::random_bubble))
-        .route("/v1/counselors/{counselor}/bubbles/{bubble}", get(counselors::bubble))
-        .route("/v1/tones", get(counselors::tones))
-        .route("/v1/tones/{tone}", get(counselors::tone))
-        .route("/v1/counselors/{counselor}/counsels", get(counsels::list).post(counsels::open))
-        .route("/v1/counselors/{counselor}/counsels/{counsel}", get(counsels::one))
-        .route("/v1/counselors/{counselor}/counsels/{counsel}/messages", get(counsels::messages).post(counsels::send))
-        .route("/v1/counselors/{counselor}/counsels/{counsel}/messages/{message}/react", post(counsels::react))
-        .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready))
+        .merge(auth::routes())
+        .merge(users::routes())
+        .merge(counselors::routes())
+        .merge(counsels::routes())
+        .merge(health::routes())
         .merge(page::routes())
         .fallback(async || Error::no_such_path())
         .method_not_allowed_fallback(async || Error::wrong_method())

@@ -5,30 +5,38 @@ use crate::{
     extract::{Caller, IdempotencyKey, Json},
     http::Gateway,
     json::{MessageTokens, User, UserUpdate},
+    upstream::Users,
 };
-use axum::extract::State;
+use axum::{Router, routing::get};
+use contracts::v1::service as rpc;
 use serde::Serialize;
+
+pub(super) fn routes() -> Router<Gateway> {
+    Router::new().route("/v1/users/me", get(me).put(update))
+}
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Me {
+struct Me {
     user: User,
     message_tokens: Option<MessageTokens>,
 }
 
-pub(super) async fn me(State(gateway): State<Gateway>, caller: Caller) -> Result<Success<Me>, Error> {
-    let users = &gateway.upstream().users;
-    let (user, wallet) = tokio::try_join!(users.find(&caller, caller.id()), users.wallet(&caller, caller.id()))?;
+async fn me(caller: Caller) -> Result<Success<Me>, Error> {
+    let user_id = caller.id().to_string();
+    let person = rpc::FindUserByUserIdRequest { user_id: user_id.clone() };
+    let wallet = rpc::CheckRemainingTokensRequest { user_id };
+    let (person, wallet) = tokio::try_join!(
+        caller.users(Users::find_user_by_user_id, person),
+        caller.users(Users::check_remaining_tokens, wallet)
+    )?;
+    let user = person.user.ok_or_else(Error::unknown_id)?;
     Ok(ok("유저 정보를 조회했습니다.", Me { user: user.into(), message_tokens: Some(wallet.into()) }))
 }
 
-pub(super) async fn update(
-    State(gateway): State<Gateway>,
-    caller: Caller,
-    key: IdempotencyKey,
-    Json(update): Json<UserUpdate>,
-) -> Result<Success<Me>, Error> {
+async fn update(caller: Caller, key: IdempotencyKey, Json(update): Json<UserUpdate>) -> Result<Success<Me>, Error> {
     let request = update.of(caller.id())?;
-    let user = gateway.upstream().users.update(&caller.keyed(&key), request).await?;
+    let updated = caller.keyed(&key).users(Users::update_user, request).await?;
+    let user = updated.user.ok_or_else(Error::broken)?;
     Ok(ok("유저 정보를 수정했습니다.", Me { user: user.into(), message_tokens: None }))
 }

@@ -1,5 +1,6 @@
 //! Tests of the gateway's router with scripted services.
 mod bad_input; // requests that are refused before any service is called
+mod bytes; // the bytes of every response
 mod configuration; // flags and variables
 mod errors; // the services' errors as HTTP
 mod exchanges; // sending a message, opening a counsel

@@ -1,12 +1,10 @@
 //! The integration events of this context. A renaming in the domain changes this file and no other service.
 use crate::domain::user::UserEvent;
-use contracts::v1::message::{TokensSpent, UserRegistered, UserUpdated};
-use cqrs_core::{Timestamp, publish};
-
-/// Formats a time as the contracts do: ISO-8601, UTC.
-pub fn iso(at: Timestamp) -> String {
-    at.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
-}
+use contracts::{
+    iso,
+    v1::message::{TokensSpent, UserRegistered, UserUpdated},
+};
+use cqrs_core::publish;
 
 #[publish]
 fn user_registered(event: &UserEvent) -> Option<UserRegistered> {

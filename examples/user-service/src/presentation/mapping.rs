@@ -1,59 +1,50 @@
 //! Conversions from the outputs of commands and queries to proto messages.
-use super::requests::MBTI;
 use crate::{
     application::{
         commands::{InitializeUserResult, ReserveTokensResult},
         projections::UserSummary,
-        published::iso,
     },
     domain::{
         auth_user::{AuthChannel, AuthUser, Authority},
         user::{Balance, Gender},
     },
 };
-use contracts::v1::{
-    model,
-    service::{
-        CheckRemainingTokensResponse, FindUserByUserIdResponse, InitializeUserResponse, ReserveTokensResponse,
-        UpdateUserResponse,
+use contracts::{
+    iso,
+    v1::{
+        model,
+        service::{CheckRemainingTokensResponse, InitializeUserResponse, ReserveTokensResponse},
     },
 };
 use cqrs_core::Aggregate;
 
+/// The prefix of each Myers-Briggs type's name in the contract.
+pub(super) const MBTI: &str = "MBTI_";
+
 impl From<InitializeUserResult> for InitializeUserResponse {
-    fn from(it: InitializeUserResult) -> Self {
-        InitializeUserResponse { user: Some(it.user.into()), auth_user: Some(it.auth_user.into()) }
-    }
-}
-impl From<UserSummary> for FindUserByUserIdResponse {
-    fn from(summary: UserSummary) -> Self {
-        FindUserByUserIdResponse { user: Some(summary.into()) }
-    }
-}
-impl From<UserSummary> for UpdateUserResponse {
-    fn from(summary: UserSummary) -> Self {
-        UpdateUserResponse { user: Some(summary.into()) }
+    fn from(initialized: InitializeUserResult) -> Self {
+        InitializeUserResponse { user: Some(initialized.user.into()), auth_user: Some(initialized.auth_user.into()) }
     }
 }
 impl From<ReserveTokensResult> for ReserveTokensResponse {
-    fn from(it: ReserveTokensResult) -> Self {
+    fn from(reserved: ReserveTokensResult) -> Self {
         ReserveTokensResponse {
-            remaining_tokens: it.remaining as i32,
-            max_tokens: it.max as i32,
-            reserved: it.attempt.is_some(),
-            attempt: it.attempt.map(|attempt| attempt as i32),
-            reservation_id: Some(it.exchange.to_string()),
+            remaining_tokens: reserved.remaining as i32,
+            max_tokens: reserved.max as i32,
+            reserved: reserved.attempt.is_some(),
+            attempt: reserved.attempt.map(|attempt| attempt as i32),
+            reservation_id: Some(reserved.exchange.to_string()),
         }
     }
 }
 impl From<Balance> for CheckRemainingTokensResponse {
-    fn from(it: Balance) -> Self {
+    fn from(balance: Balance) -> Self {
         CheckRemainingTokensResponse {
-            remaining_tokens: it.remaining as i32,
-            max_tokens: it.max as i32,
-            reserved: it.held_until.is_some(),
-            reserved_timeout: it.held_until.map(iso).unwrap_or_default(),
-            resets_at: it.resets_at.map(iso),
+            remaining_tokens: balance.remaining as i32,
+            max_tokens: balance.max as i32,
+            reserved: balance.held_until.is_some(),
+            reserved_timeout: balance.held_until.map(iso).unwrap_or_default(),
+            resets_at: balance.resets_at.map(iso),
         }
     }
 }

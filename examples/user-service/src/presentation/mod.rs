@@ -1,7 +1,17 @@
-//! The presentation layer: proto messages become commands and queries, and outputs become proto messages.
-mod call;
-pub mod grpc;
+//! The presentation layer: gRPC requests become commands and queries, and outputs become messages of the contract. One
+//! file for each gRPC service.
 mod mapping;
-mod requests;
+mod users;
 
-pub use requests::BadRequest;
+use contracts::v1::service::user_service_server::UserServiceServer;
+use cqrs_core::App;
+use service_auth::{AuthInterceptor, Proof, USER_SERVICE, limits::LARGEST_REQUEST};
+use service_edge::Endpoint;
+use tonic::service::{RoutesBuilder, interceptor::InterceptedService};
+
+/// Adds the gRPC services to a server's routes. Callers must authenticate as `proof` requires.
+pub fn routes(app: &App, proof: &Proof, routes: &mut RoutesBuilder) {
+    let (endpoint, interceptor) = (Endpoint::new(app), AuthInterceptor::new(USER_SERVICE, proof));
+    let users = UserServiceServer::new(users::Users(endpoint)).max_decoding_message_size(LARGEST_REQUEST);
+    routes.add_service(InterceptedService::new(users, interceptor));
+}

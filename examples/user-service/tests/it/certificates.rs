@@ -1,19 +1,19 @@
 //! Tests of mutual TLS: only the gateway's certificate is accepted.
-use crate::fixture::by;
 use contracts::{
     USER_METADATA,
     v1::service::{FindUserByUserIdRequest, InitializeUserRequest, user_service_client::UserServiceClient},
 };
 use cqrs_core::{App, app::Background, grpc::details, transport::InProcess};
-use service_auth::{CallSigner, GATEWAY, Key, Proof, USER_SERVICE, limits, tls::Certificates};
+use service_auth::{CallSigner, GATEWAY, Key, Proof, USER_SERVICE, tls::Certificates};
+use service_edge::testing::{by, serve};
 use std::path::PathBuf;
 use test_support::{Authority, Issued, Trials};
-use tokio::net::TcpListener;
 use tonic::{
     Code, Request, Status,
-    service::{RoutesBuilder, interceptor::InterceptedService},
-    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, Server},
+    service::interceptor::InterceptedService,
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
+use user_service::SERVICE;
 
 pub(crate) fn trials() -> Trials {
     Trials::new()
@@ -35,18 +35,11 @@ struct Service {
 async fn service(secret: Option<Key>) -> anyhow::Result<Service> {
     let authority = Authority::new()?;
     let (own, gateway) = (authority.issue(&["localhost", USER_SERVICE])?, authority.issue(&[GATEWAY])?);
-    let app = user_service::wire(App::builder("user").transport(InProcess::new())).build()?;
+    let app = user_service::wire(App::builder(SERVICE.app).transport(InProcess::new())).build()?;
     let _background = app.join().await?.start();
     let proof = Proof::of(secret, Some(certificates(&own, authority.file(), &[GATEWAY])?));
     let proof = proof.expect("there are certificates");
-    let mut routes = RoutesBuilder::default();
-    user_service::grpc(&app, &proof, &mut routes);
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = format!("localhost:{}", listener.local_addr()?.port());
-    let mut server = limits::limited(Server::builder(), proof.certificates())?;
-    tokio::spawn(
-        server.add_routes(routes.routes()).serve_with_incoming(cqrs_core::net::Listener::from(listener).incoming()),
-    );
+    let address = format!("localhost:{}", serve(&SERVICE, &app, &proof).await?.port());
     Ok(Service { authority, gateway, address, _background })
 }
 fn certificates(shown: &Issued, authority: PathBuf, callers: &[&str]) -> anyhow::Result<Certificates> {

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use user_service::application::commands::ConsumeTokens;
 use uuid::Uuid;
 
-crate::cases![
+service_edge::cases![
     a_repeated_reply_event_consumes_one_token,
     concurrent_commands_for_one_exchange_consume_one_token,
     a_paid_exchange_is_never_held_again,
@@ -20,7 +20,7 @@ crate::cases![
 ];
 
 async fn report(fixture: &Fixture, user: &str, exchange: Uuid, outcome: Outcome) -> anyhow::Result<()> {
-    fixture.counseling.send(ReportOutcome { user: user.into(), exchange, outcome }).await?;
+    fixture.neighbour.send(ReportOutcome { user: user.into(), exchange, outcome }).await?;
     fixture.settle().await;
     Ok(())
 }
@@ -93,8 +93,8 @@ async fn a_reply_after_a_failure_consumes_one_token(mut fixture: Fixture) -> any
     fixture.reserve(&kim, exchange).await?;
     // Published one right after the other: both are handled in this order.
     let outcome_of = |outcome| ReportOutcome { user: kim.clone(), exchange, outcome };
-    fixture.counseling.send(outcome_of(Outcome::Failed { attempt: 1 })).await?;
-    fixture.counseling.send(outcome_of(Outcome::Replied)).await?;
+    fixture.neighbour.send(outcome_of(Outcome::Failed { attempt: 1 })).await?;
+    fixture.neighbour.send(outcome_of(Outcome::Replied)).await?;
     fixture.settle().await;
     let wallet = fixture.wallet(&kim).await?;
     assert_eq!((wallet.remaining_tokens, wallet.reserved), (6, false));

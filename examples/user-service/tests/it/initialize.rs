@@ -1,12 +1,13 @@
 //! Tests of first visits.
-use crate::fixture::{Fixture, by};
+use crate::fixture::Fixture;
 use contracts::v1::{
     model::{AuthChannel, Authority},
     service::{FindUserByUserIdRequest, InitializeUserRequest},
 };
+use service_edge::testing::by;
 use tonic::{Code, Request};
 
-crate::cases![
+service_edge::cases![
     two_visits_register_two_people,
     a_repeated_idempotency_key_registers_another_person,
     a_registered_person_is_found_with_the_consistency_token,

@@ -10,21 +10,11 @@ mod program; // the program with a real database and broker
 mod reserve; // holds of tokens
 mod update; // profile changes
 
-use cqrs_core::{storage::postgres, storage::sqlite::Sqlite};
 use fixture::Fixture;
-use futures_util::future::BoxFuture;
+use service_edge::testing::on_each_database;
 use std::process::ExitCode;
-use test_support::{Postgres, Trials};
-
-type Case = (&'static str, fn(Fixture) -> BoxFuture<'static, anyhow::Result<()>>);
-
-/// Lists cases by name; each is an `async fn(Fixture) -> anyhow::Result<()>`.
-macro_rules! cases {
-    ($($case:ident),* $(,)?) => {
-        pub(crate) const CASES: &[crate::Case] = &[$((stringify!($case), |fixture| Box::pin($case(fixture)))),*];
-    };
-}
-pub(crate) use cases;
+use test_support::Trials;
+use user_service::SERVICE;
 
 fn main() -> ExitCode {
     let suites = [
@@ -34,23 +24,10 @@ fn main() -> ExitCode {
         ("consume", consume::CASES),
         ("ownership", ownership::CASES),
     ];
-    let all = suites.into_iter().flat_map(|(suite, cases)| cases.iter().map(move |(name, case)| (suite, *name, *case)));
-    let mut trials = Trials::new().test("wiring: every dependency is provided", async || {
-        user_service::wire(cqrs_core::App::builder("user")).build().map(drop)
+    let trials = Trials::new().test("wiring: every dependency is provided", async || {
+        user_service::wire(cqrs_core::App::builder(SERVICE.app)).build().map(drop)
     });
-    for (suite, name, case) in all {
-        let name = format!("{suite}: {}", name.replace('_', " "));
-        trials = trials.test(format!("sqlite: {name}"), move || async move {
-            let folder = tempfile::tempdir()?;
-            let storage = Sqlite::open(folder.path().join("user.db")).await?;
-            case(Fixture::on(storage, folder).await?).await
-        });
-        trials = trials.test(format!("postgres: {name}"), move |postgres: &'static Postgres| async move {
-            let database = postgres.create_database("user")?;
-            let storage = postgres::Postgres::connect(database.url()).await?;
-            case(Fixture::on(storage, database).await?).await
-        });
-    }
+    let trials = on_each_database::<Fixture>(trials, &SERVICE, suites);
     let trials = trials.group("certificates", certificates::trials());
     #[cfg(feature = "deployed")]
     let trials = trials.group("program", program::trials());

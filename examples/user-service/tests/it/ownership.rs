@@ -1,5 +1,5 @@
 //! Tests of access: a person may access only their own data, and only calls signed by the gateway count.
-use crate::fixture::{Fixture, by};
+use crate::fixture::Fixture;
 use contracts::{
     TOKEN_METADATA, USER_METADATA,
     v1::service::{
@@ -8,13 +8,14 @@ use contracts::{
     },
 };
 use cqrs_core::grpc::{details, header};
+use service_edge::testing::by;
 use tonic::{
     Code, Request, Status,
     service::interceptor::{InterceptedService, Interceptor},
     transport::Channel,
 };
 
-crate::cases![
+service_edge::cases![
     another_persons_data_is_refused,
     forged_identity_headers_are_refused,
     a_first_visit_needs_no_identity,

@@ -1,14 +1,9 @@
 //! Tests of the program with a real database and broker.
 use contracts::v1::service::{InitializeUserRequest, user_service_client::UserServiceClient};
-use std::{
-    net::TcpListener,
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+use service_edge::testing::ProgramUnderTest;
 use test_support::{Kafka, Postgres, Trials};
-use tokio::time::{sleep, timeout};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PROGRAM: ProgramUnderTest = ProgramUnderTest(env!("CARGO_BIN_EXE_user-service"));
 
 pub(crate) fn trials() -> Trials {
     Trials::new()
@@ -16,72 +11,16 @@ pub(crate) fn trials() -> Trials {
         .test("it serves until it receives a signal", it_serves_until_a_signal)
 }
 
-fn program() -> Command {
-    let mut program = Command::new(env!("CARGO_BIN_EXE_user-service"));
-    program.env_clear().stdout(Stdio::null());
-    program
-}
-
 async fn invalid_settings_are_reported() -> anyhow::Result<()> {
-    let ended = program().env("HEARLERS_DATABASE", "kim:hunter2@host").output()?;
-    let printed = String::from_utf8(ended.stderr)?;
-    assert_eq!(ended.status.code(), Some(2), "{printed}");
-    for name in ["HEARLERS_DATABASE", "HEARLERS_KAFKA", "HEARLERS_INTERNAL_SECRET"] {
-        assert!(printed.contains(name), "{printed}");
-    }
-    assert!(!printed.contains("hunter2"), "{printed}");
-    Ok(())
+    let names = ["HEARLERS_DATABASE", "HEARLERS_KAFKA", "HEARLERS_INTERNAL_SECRET"];
+    PROGRAM.refuses(&[("HEARLERS_DATABASE", "kim:hunter2@host")], &names, &["hunter2"])
 }
 
 async fn it_serves_until_a_signal(postgres: &'static Postgres, kafka: &'static Kafka) -> anyhow::Result<()> {
-    let database = postgres.create_database("user")?;
-    let free = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
-    let mut running = Running(
-        program()
-            .args(["--listen", &free, "--kafka", kafka.bootstrap()])
-            .env("HEARLERS_DATABASE", database.url())
-            .env("HEARLERS_INTERNAL_SECRET", "a secret for tests, 32 bytes long")
-            .spawn()?,
-    );
-    let visit = async {
-        loop {
-            match UserServiceClient::connect(format!("http://{free}")).await {
-                Ok(mut users) => break users.initialize_user(InitializeUserRequest {}).await,
-                Err(_) => sleep(Duration::from_millis(50)).await,
-            }
-        }
+    let visit = async |mut users: UserServiceClient<_>| {
+        let visited = users.initialize_user(InitializeUserRequest {}).await?.into_inner();
+        anyhow::ensure!(visited.user.is_some(), "no person was registered");
+        Ok(())
     };
-    assert!(timeout(PATIENCE, visit).await??.into_inner().user.is_some());
-
-    // The operator command works beside the running service, on the same database.
-    let mut parked = program();
-    parked.args(["--kafka", kafka.bootstrap()]).env("HEARLERS_DATABASE", database.url()).stdout(Stdio::piped());
-    let parked = parked.env("HEARLERS_INTERNAL_SECRET", "a secret for tests, 32 bytes long").args(["parked", "list"]);
-    let output = parked.output()?;
-    assert_eq!((output.status.code(), String::from_utf8(output.stdout)?.trim()), (Some(0), "[]"));
-
-    Command::new("kill").arg(running.0.id().to_string()).status()?;
-    let ended = timeout(PATIENCE, async {
-        loop {
-            match running.0.try_wait() {
-                Ok(None) => sleep(Duration::from_millis(50)).await,
-                ended => break ended,
-            }
-        }
-    });
-    assert_eq!(
-        ended.await??.and_then(|status| status.code()),
-        Some(0),
-        "a shutdown signal ends the program with status 0"
-    );
-    Ok(())
-}
-
-/// A child process that is killed when the test ends.
-struct Running(Child);
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+    PROGRAM.serves_until_a_signal((postgres, kafka), UserServiceClient::connect, visit).await
 }

@@ -1,12 +1,13 @@
 //! Tests of reservations: by id, for a minute, up to the balance.
-use crate::fixture::{Fixture, by};
+use crate::fixture::Fixture;
 use contracts::{NO_REMAINING_TOKENS, v1::service::ReserveTokensRequest};
 use cqrs_core::grpc::details;
 use futures_util::future::join_all;
+use service_edge::testing::by;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
-crate::cases![
+service_edge::cases![
     a_full_wallet_holds_seven_tokens_and_no_more,
     a_repeated_reservation_returns_the_same_hold,
     a_reservation_without_an_id_gets_a_new_one,

@@ -1,13 +1,14 @@
 //! Tests of profile changes.
-use crate::fixture::{Fixture, by};
+use crate::fixture::Fixture;
 use contracts::v1::{
     model::{Gender, Mbti, User},
     service::{FindUserByUserIdRequest, UpdateUserRequest},
 };
 use cqrs_core::grpc::details;
+use service_edge::testing::by;
 use tonic::{Code, Status};
 
-crate::cases![
+service_edge::cases![
     an_update_is_stored_and_published_once,
     an_empty_value_clears_a_field,
     an_invalid_field_is_named_and_changes_nothing,

@@ -1,4 +1,5 @@
 //! The settings of the service's PostgreSQL database.
+use super::{number, seconds};
 use cqrs_core::{
     Fault,
     storage::postgres::{Config, ConfigError, Options, Postgres, Tls},
@@ -137,5 +138,3 @@ fn line(error: &ConfigError) -> String {
         error => format!("{URL}: {error}"),
     }
 }
-
-use super::{number, seconds};

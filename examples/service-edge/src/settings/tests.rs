@@ -1,5 +1,5 @@
-//! Tests of valid and invalid connection settings, and of secrets in error messages.
-use super::{Database, DatabaseArgs, KafkaArgs};
+//! Tests of valid and invalid settings, and of secrets in error messages.
+use super::{Args, Config, Database, DatabaseArgs, KafkaArgs, Wrong};
 use clap::Parser;
 use cqrs_core::storage::postgres::TlsMode;
 use cqrs_kafka::{KafkaConfig, Security};
@@ -105,4 +105,40 @@ fn invalid_kafka_settings_are_reported_by_name() {
     let shown = format!("{scram:?}");
     assert!(!shown.contains("hunter2"), "{shown}");
     assert_eq!(scram.is_ok(), cfg!(feature = "kafka-tls"), "{shown}");
+}
+
+#[derive(Parser)]
+#[command(mut_arg("listen", |listen| listen.default_value("127.0.0.1:50051")))]
+struct Service {
+    #[command(flatten)]
+    args: Args,
+}
+fn service(flags: &str) -> Result<Config, Wrong> {
+    Service::parse_from(["user-service"].into_iter().chain(flags.split_whitespace())).args.check("user-service")
+}
+
+#[test]
+fn all_invalid_settings_are_reported_at_once_without_secrets() {
+    let flags = "--listen here --operations there --database kim:secret@host --internal-secret hunter2";
+    let wrong = service(flags).unwrap_err().to_string();
+    for name in [
+        "HEARLERS_LISTEN (--listen)",
+        "HEARLERS_OPERATIONS (--operations)",
+        "HEARLERS_DATABASE (--database)",
+        "HEARLERS_KAFKA (--kafka)",
+        "HEARLERS_INTERNAL_SECRET (--internal-secret)",
+    ] {
+        assert!(wrong.contains(name), "{name} in {wrong}");
+    }
+    assert!(!wrong.contains("kim:") && !wrong.contains("hunter2"), "{wrong}");
+}
+
+#[test]
+fn valid_settings_are_accepted_and_print_no_secret() {
+    let flags = "--database postgres://kim:hunter2@host/users --kafka a:1,b:2 \
+                 --internal-secret hunter2-hunter2-hunter2-hunter2-hunter2";
+    let config = service(flags).unwrap();
+    assert_eq!((config.listen.port(), config.operations), (50051, None));
+    assert_eq!(config.kafka.brokers, "a:1,b:2");
+    assert!(!format!("{config:?}").contains("hunter2"));
 }

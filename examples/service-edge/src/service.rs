@@ -1,0 +1,64 @@
+//! A service: its names and its routes, for its program, its tests and the all-in-one program.
+use cqrs_core::App;
+use service_auth::Proof;
+use tonic::service::RoutesBuilder;
+
+/// The names and the routes of a service.
+#[derive(Debug, Clone, Copy)]
+pub struct Service {
+    /// The program's name, also in tokens and certificates: `user-service`.
+    pub name: &'static str,
+    /// The app's name in consistency tokens and as the source of published events: `user`.
+    pub app: &'static str,
+    /// The names of the gRPC services, for health checks.
+    pub grpc: &'static [&'static str],
+    /// Adds the gRPC services to a server's routes. Callers must authenticate as the proof requires.
+    pub routes: fn(&App, &Proof, &mut RoutesBuilder),
+}
+
+#[cfg(feature = "deployed")]
+mod program {
+    use super::Service;
+    use crate::settings::{Config, Task};
+    use anyhow::Error;
+    use cqrs_core::{
+        App, AppBuilder, BoxError,
+        operations::{self, Program},
+    };
+    use cqrs_kafka::Kafka;
+    use service_auth::limits;
+    use std::process::ExitCode;
+    use tonic::service::RoutesBuilder;
+
+    impl Service {
+        /// Runs the service until the process is asked to end, or the task of the command line: the `main` of every
+        /// service.
+        ///
+        /// `wire` registers the handlers; `prepare` runs before the first call is accepted, for initial data.
+        ///
+        /// # Errors
+        /// Fails when the database or the brokers cannot be used, and when it cannot listen on its addresses.
+        pub async fn run(
+            &self,
+            config: Config,
+            wire: impl FnOnce(AppBuilder) -> AppBuilder,
+            prepare: impl AsyncFnOnce(&App) -> Result<(), BoxError>,
+        ) -> anyhow::Result<ExitCode> {
+            let program = Program::start(self.name, "info");
+            let storage = config.database.connect().await?;
+            let app = App::builder(self.app).storage(storage).transport(Kafka::connect(config.kafka)?);
+            let app = wire(app).build()?;
+            if let Some(Task::Parked(command)) = config.task {
+                return command.print(&app).await.map_err(Error::from_boxed);
+            }
+            let program = program.watch(app.clone()).operator_api([app.clone()], config.operators.authenticator());
+            program.listen(config.operations).await.map_err(Error::from_boxed)?;
+            prepare(&app).await.map_err(Error::from_boxed)?;
+            let mut routes = RoutesBuilder::default();
+            (self.routes)(&app, &config.proof, &mut routes);
+            let server = limits::limited(operations::server(), config.proof.certificates())?;
+            program.serve_with(server, &app, config.listen, routes, self.grpc).await.map_err(Error::from_boxed)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The settings that every service has, as flags and variables. All invalid settings are reported at once, by name and
+//! without secrets.
+//!
+//! Nothing is passed through to a driver: every setting has a name here.
+mod database;
+mod kafka;
+#[cfg(test)]
+mod tests;
+
+pub use database::{Database, DatabaseArgs};
+pub use kafka::KafkaArgs;
+pub use service_auth::settings::Wrong;
+
+use clap::Subcommand;
+use cqrs_core::operations::ParkedCommand;
+use cqrs_kafka::KafkaConfig;
+use service_auth::{
+    Proof,
+    operators::Operators,
+    secrets::{Name, given},
+    settings::{self, ServiceArgs},
+};
+use std::{net::SocketAddr, time::Duration};
+
+/// The flags and variables of every service; a service flattens them into its own.
+///
+/// The default address differs, so the service sets it:
+///
+/// ```
+/// use clap::Parser;
+///
+/// #[derive(Parser)]
+/// #[command(mut_arg("listen", |listen| listen.default_value("127.0.0.1:50051")))]
+/// struct Args {
+///     #[command(flatten)]
+///     service: service_edge::settings::Args,
+/// }
+/// let args = Args::parse_from(["user-service", "--kafka", "localhost:9092"]);
+/// let wrong = args.service.check("user-service").unwrap_err();
+/// assert!(wrong.to_string().contains("HEARLERS_DATABASE"));
+/// ```
+// Values are text here, so that `check` can report all invalid settings and not only the first one.
+#[derive(clap::Args)]
+pub struct Args {
+    /// A task to run instead of serving.
+    #[command(subcommand)]
+    task: Option<Task>,
+    /// Address of the gRPC server: IP address and port. By default only this machine can connect.
+    #[arg(long, env = "HEARLERS_LISTEN", value_name = "ADDRESS")]
+    listen: String,
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    kafka: KafkaArgs,
+    #[command(flatten)]
+    service_auth: ServiceArgs,
+    /// Address of the HTTP endpoints for health and metrics: IP address and port. They are disabled when it is not set.
+    #[arg(long, env = "HEARLERS_OPERATIONS", value_name = "ADDRESS")]
+    operations: Option<String>,
+}
+
+/// A task that the program runs instead of serving.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Task {
+    /// List, show, redeliver or discard parked messages: messages that could not be handled.
+    #[command(subcommand)]
+    Parked(ParkedCommand),
+}
+
+/// The validated settings. Their `Debug` output does not contain secrets.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The task to run instead of serving.
+    pub task: Option<Task>,
+    /// The address of the gRPC server.
+    pub listen: SocketAddr,
+    /// The address of the HTTP endpoints for health and metrics; they are disabled when absent.
+    pub operations: Option<SocketAddr>,
+    pub database: Database,
+    pub kafka: KafkaConfig,
+    /// The way in which callers authenticate.
+    pub proof: Proof,
+    /// The people who may use the operator endpoints.
+    pub operators: Operators,
+}
+
+impl Args {
+    /// Validates the settings of a service that has no others; `service` is the program's name.
+    ///
+    /// # Errors
+    /// Returns all invalid settings, each with its variable, its flag and the accepted values.
+    pub fn check(self, service: &str) -> Result<Config, Wrong> {
+        settings::all(|wrong| self.read(service, wrong))
+    }
+    /// Validates the settings; returns `None` and adds a line for each that is invalid.
+    pub fn read(self, service: &str, wrong: &mut Vec<String>) -> Option<Config> {
+        let listen = settings::address(settings::LISTEN, "127.0.0.1:50051", &self.listen, wrong);
+        let operations = settings::operations(self.operations.as_deref(), wrong);
+        let database = self.database.check(service, wrong);
+        let kafka = self.kafka.check(service, wrong);
+        let (proof, operators) = self.service_auth.check(wrong)?;
+        Some(Config {
+            task: self.task,
+            listen: listen?,
+            operations: operations?,
+            database: database?,
+            kafka: kafka?,
+            proof,
+            operators,
+        })
+    }
+}
+
+/// Parses a number of seconds from 1 to `most`, or returns the default when nothing is set.
+fn seconds(name: Name, value: Option<&str>, default: u64, most: u64, wrong: &mut Vec<String>) -> Option<Duration> {
+    number(name, value, default, most, "seconds", wrong).map(Duration::from_secs)
+}
+
+/// Parses a number from 1 to `most`, or returns the default when nothing is set.
+fn number(
+    name: Name,
+    value: Option<&str>,
+    default: u64,
+    most: u64,
+    unit: &str,
+    wrong: &mut Vec<String>,
+) -> Option<u64> {
+    let read = given(value).map_or(Ok(default), str::parse).ok();
+    let read = read.filter(|number| (1..=most).contains(number));
+    if read.is_none() {
+        wrong.push(format!("{name}: 1 to {most} {unit}"));
+    }
+    read
+}

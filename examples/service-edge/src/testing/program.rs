@@ -1,0 +1,92 @@
+//! Tests of a service's program with a real database and broker.
+use super::SECRET;
+use anyhow::ensure;
+use std::{
+    net::TcpListener,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+use test_support::{Kafka, Postgres};
+use tokio::time::{sleep, timeout};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(50);
+
+/// The program of a service, by its path: `env!("CARGO_BIN_EXE_user-service")`.
+#[derive(Debug, Clone, Copy)]
+pub struct ProgramUnderTest(pub &'static str);
+impl ProgramUnderTest {
+    fn command(self) -> Command {
+        let mut command = Command::new(self.0);
+        command.env_clear().stdout(Stdio::null());
+        command
+    }
+    /// Checks that the program refuses these variables at once: it prints all `names` and none of the `secrets`.
+    ///
+    /// # Errors
+    /// Fails when it does not.
+    pub fn refuses(self, variables: &[(&str, &str)], names: &[&str], secrets: &[&str]) -> anyhow::Result<()> {
+        let ended = self.command().envs(variables.iter().copied()).output()?;
+        let printed = String::from_utf8(ended.stderr)?;
+        ensure!(ended.status.code() == Some(2), "{:?}: {printed}", ended.status);
+        ensure!(names.iter().all(|name| printed.contains(name)), "not all of {names:?} in {printed}");
+        ensure!(!secrets.iter().any(|secret| printed.contains(secret)), "a secret in {printed}");
+        Ok(())
+    }
+    /// Checks that the program serves calls until a signal ends it, and that the operator command works beside it.
+    /// `connect` is repeated until the program listens; `visit` makes a call.
+    ///
+    /// # Errors
+    /// Fails when it does not.
+    pub async fn serves_until_a_signal<T>(
+        self,
+        (postgres, kafka): (&'static Postgres, &'static Kafka),
+        connect: impl AsyncFn(String) -> Result<T, tonic::transport::Error>,
+        visit: impl AsyncFnOnce(T) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let database = postgres.create_database("program")?;
+        let free = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+        let configured = || {
+            let mut command = self.command();
+            command.env("HEARLERS_DATABASE", database.url()).env("HEARLERS_INTERNAL_SECRET", SECRET);
+            command.args(["--kafka", kafka.bootstrap()]);
+            command
+        };
+        let mut running = Running(configured().args(["--listen", &free]).spawn()?);
+        let connected = async {
+            loop {
+                match connect(format!("http://{free}")).await {
+                    Ok(client) => break client,
+                    Err(_) => sleep(POLL).await,
+                }
+            }
+        };
+        visit(timeout(PATIENCE, connected).await?).await?;
+
+        let parked = configured().args(["parked", "list"]).stdout(Stdio::piped()).output()?;
+        let printed = String::from_utf8(parked.stdout)?;
+        ensure!((parked.status.code(), printed.trim()) == (Some(0), "[]"), "{:?}: {printed}", parked.status);
+
+        Command::new("kill").arg(running.0.id().to_string()).status()?;
+        let ended = timeout(PATIENCE, async {
+            loop {
+                match running.0.try_wait() {
+                    Ok(None) => sleep(POLL).await,
+                    ended => break ended,
+                }
+            }
+        });
+        let code = ended.await??.and_then(|status| status.code());
+        ensure!(code == Some(0), "a shutdown signal ends the program with status 0, not {code:?}");
+        Ok(())
+    }
+}
+
+/// A child process that is killed when the test ends.
+struct Running(Child);
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
