@@ -8,7 +8,8 @@ const NEVER: &[(&str, &[&str])] = &[
     ("cqrs-macros", &["cqrs-core", "cqrs-kafka", "tokio", "sqlx"]),
     ("cqrs-core", &["cqrs-kafka", "rdkafka", "contracts"]),
     ("contracts", &["cqrs-kafka", "rdkafka", "gateway", "user-service", "counseling-service"]),
-    ("gateway", &["user-service", "counseling-service", "cqrs-kafka", "rdkafka"]),
+    ("gateway", &["user-service", "counseling-service", "service-edge", "cqrs-kafka", "rdkafka"]),
+    ("service-edge", &["gateway", "user-service", "counseling-service"]),
     ("user-service", &["counseling-service", "gateway"]),
     ("counseling-service", &["user-service", "gateway"]),
 ];

@@ -1,6 +1,6 @@
 //! Layers of a service: presentation -> application -> domain <- infrastructure. The compiler does not check this, so a test does.
 use crate::{files, read, root};
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 use syn::visit::{self, Visit};
 
 /// A layer, the layers it may name, and the crates it may name beside `std`.
@@ -14,7 +14,7 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     (
         "presentation",
         &["presentation", "application", "domain"],
-        &["contracts", "cqrs_core", "service_auth", "tonic", "tonic_types", "tracing", "uuid"],
+        &["contracts", "cqrs_core", "service_auth", "service_edge", "tonic", "tonic_types", "tracing", "uuid"],
     ),
 ];
 const SERVICES: &[&str] = &["user-service", "counseling-service"];
@@ -34,6 +34,50 @@ fn layers_point_inwards() {
         }
     }
     assert!(found.is_empty(), "imports that point outwards:\n{}", found.join("\n"));
+}
+
+/// The modules of every service, in the same places. A `?` marks those that only some services need. A layer with `*` may
+/// have others: one for each aggregate, for each adapter, and for each gRPC service.
+const PLACES: &[(&str, &[&str])] = &[
+    ("", &["application", "config", "domain", "infrastructure", "lib", "main", "presentation"]),
+    ("application", &["commands", "ports?", "processes", "projections", "published", "queries", "subscribers?"]),
+    ("domain", &["*"]),
+    ("infrastructure", &["*"]),
+    ("presentation", &["mapping", "*"]),
+];
+
+#[test]
+fn services_have_the_same_modules_in_the_same_places() {
+    let mut wrong = Vec::new();
+    for service in SERVICES {
+        for (layer, allowed) in PLACES {
+            let here = modules(&root().join("examples").join(service).join("src").join(layer));
+            wrong.extend(misplaced(&here, allowed).into_iter().map(|name| format!("{service} {layer}: {name}")));
+        }
+    }
+    assert!(wrong.is_empty(), "modules that are missing or have another place: {wrong:#?}");
+}
+
+#[test]
+fn a_missing_and_an_unknown_module_are_found() {
+    let here = ["commands", "grpc"].map(str::to_owned).into();
+    assert_eq!(misplaced(&here, &["commands", "queries", "ports?"]), ["no queries", "grpc"]);
+    assert_eq!(misplaced(&here, &["mapping", "*"]), ["no mapping"]);
+}
+
+/// Returns the names of a layer's modules: its files and folders except `mod.rs`.
+fn modules(folder: &Path) -> BTreeSet<String> {
+    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let names =
+        entries.flatten().map(|entry| entry.path().file_stem().unwrap_or_default().to_string_lossy().into_owned());
+    names.filter(|name| name != "mod").collect()
+}
+
+fn misplaced(here: &BTreeSet<String>, allowed: &[&str]) -> Vec<String> {
+    let missing = allowed.iter().filter(|name| **name != "*" && !name.ends_with('?') && !here.contains(**name));
+    let known =
+        |name: &&String| allowed.iter().any(|allowed| *allowed == "*" || allowed.trim_end_matches('?') == *name);
+    missing.map(|name| format!("no {name}")).chain(here.iter().filter(|name| !known(name)).cloned()).collect()
 }
 
 /// The rule is tried as well: one that cannot fail proves nothing.

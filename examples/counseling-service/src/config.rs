@@ -6,7 +6,7 @@ use service_auth::{
     secrets::{self, Name, given},
     settings::{Wrong, all},
 };
-use service_edge::settings::{self, Config};
+use service_edge::settings::{Config, EdgeArgs};
 use std::{sync::Arc, time::Duration};
 
 /// The longest accepted time limit of one call to a language model, in seconds: a reply has 25 seconds in all.
@@ -20,7 +20,7 @@ const KEY: Name = Name { variable: "HEARLERS_RESPONDER_KEY", flag: "--responder-
 #[command(mut_arg("listen", |listen| listen.default_value("127.0.0.1:50052")))]
 pub struct Args {
     #[command(flatten)]
-    service: settings::Args,
+    service: EdgeArgs,
     /// Base URL of an OpenAI-compatible API, such as `https://api.openai.com/v1`. Without it, replies come from a
     /// table.
     #[arg(long, env = "HEARLERS_RESPONDER_URL", hide_env_values = true, value_name = "URL")]

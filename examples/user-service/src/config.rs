@@ -1,12 +1,11 @@
 //! The program's settings with their defaults: those that every service has, and no others.
 use clap::Parser;
-use service_edge::settings;
+use service_edge::settings::EdgeArgs;
 
 /// The user service: user profiles and message tokens, over gRPC, on PostgreSQL and Kafka.
 #[derive(Parser)]
 #[command(name = "user-service", version, about)]
-#[command(mut_arg("listen", |listen| listen.default_value("127.0.0.1:50051")))]
 pub struct Args {
     #[command(flatten)]
-    pub service: settings::Args,
+    pub service: EdgeArgs,
 }

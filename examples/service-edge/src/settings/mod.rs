@@ -24,16 +24,17 @@ use std::{net::SocketAddr, time::Duration};
 
 /// The flags and variables of every service; a service flattens them into its own.
 ///
-/// The default address differs, so the service sets it:
+/// A second service on the same machine needs another default address, so it sets one:
 ///
 /// ```
 /// use clap::Parser;
+/// use service_edge::settings::EdgeArgs;
 ///
 /// #[derive(Parser)]
-/// #[command(mut_arg("listen", |listen| listen.default_value("127.0.0.1:50051")))]
+/// #[command(mut_arg("listen", |listen| listen.default_value("127.0.0.1:50052")))]
 /// struct Args {
 ///     #[command(flatten)]
-///     service: service_edge::settings::Args,
+///     service: EdgeArgs,
 /// }
 /// let args = Args::parse_from(["user-service", "--kafka", "localhost:9092"]);
 /// let wrong = args.service.check("user-service").unwrap_err();
@@ -41,12 +42,12 @@ use std::{net::SocketAddr, time::Duration};
 /// ```
 // Values are text here, so that `check` can report all invalid settings and not only the first one.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct EdgeArgs {
     /// A task to run instead of serving.
     #[command(subcommand)]
     task: Option<Task>,
     /// Address of the gRPC server: IP address and port. By default only this machine can connect.
-    #[arg(long, env = "HEARLERS_LISTEN", value_name = "ADDRESS")]
+    #[arg(long, env = "HEARLERS_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDRESS")]
     listen: String,
     #[command(flatten)]
     database: DatabaseArgs,
@@ -84,7 +85,7 @@ pub struct Config {
     pub operators: Operators,
 }
 
-impl Args {
+impl EdgeArgs {
     /// Validates the settings of a service that has no others; `service` is the program's name.
     ///
     /// # Errors

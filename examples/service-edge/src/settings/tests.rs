@@ -1,5 +1,5 @@
 //! Tests of valid and invalid settings, and of secrets in error messages.
-use super::{Args, Config, Database, DatabaseArgs, KafkaArgs, Wrong};
+use super::{Config, Database, DatabaseArgs, EdgeArgs, KafkaArgs, Wrong};
 use clap::Parser;
 use cqrs_core::storage::postgres::TlsMode;
 use cqrs_kafka::{KafkaConfig, Security};
@@ -108,10 +108,9 @@ fn invalid_kafka_settings_are_reported_by_name() {
 }
 
 #[derive(Parser)]
-#[command(mut_arg("listen", |listen| listen.default_value("127.0.0.1:50051")))]
 struct Service {
     #[command(flatten)]
-    args: Args,
+    args: EdgeArgs,
 }
 fn service(flags: &str) -> Result<Config, Wrong> {
     Service::parse_from(["user-service"].into_iter().chain(flags.split_whitespace())).args.check("user-service")

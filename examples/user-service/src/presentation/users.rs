@@ -57,8 +57,8 @@ impl rpc::user_service_server::UserService for Users {
         request: Request<rpc::ReserveTokensRequest>,
     ) -> Result<Response<rpc::ReserveTokensResponse>, Status> {
         let (call, message) = Call::read(request)?;
-        let exchange = parse::optional_id("reservation_id", message.reservation_id.as_deref())?;
-        let command = ReserveTokens { user: call.acts_for(&message.user_id)?, exchange };
+        let (user, exchange) = (call.acts_for(&message.user_id)?, message.reservation_id.as_deref());
+        let command = ReserveTokens { user, exchange: parse::optional_id("reservation_id", exchange)? };
         self.0.send(call, command, Into::into).await
     }
 }

@@ -35,8 +35,7 @@ fn user_summary(event: &UserEvent) -> Change<UserSummary> {
         UserEvent::Updated { id, nickname, profile, at } => UserSummary::update(id, move |summary| {
             *summary = UserSummary { nickname, profile, updated_at: at, ..summary.clone() };
         }),
-        UserEvent::TokensReserved { .. } | UserEvent::TokensReleased { .. } | UserEvent::TokensConsumed { .. } => {
-            Change::none()
-        }
+        // The profile shows nothing of the other events.
+        _ => Change::none(),
     }
 }
