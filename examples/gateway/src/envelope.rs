@@ -1,4 +1,5 @@
 //! The envelope of a successful response: `{message, data, timestamp}`. The envelope of errors is in `error.rs`.
+use crate::error::Error;
 use axum::{
     Json,
     http::StatusCode,
@@ -6,6 +7,9 @@ use axum::{
 };
 use serde::Serialize;
 use serde_json::Value;
+
+/// The return type of an endpoint.
+pub(crate) type Answer<T> = Result<Success<T>, Error>;
 
 /// A successful response.
 pub(crate) struct Success<T> {

@@ -3,6 +3,9 @@ use crate::Call;
 use cqrs_core::{App, Committed, Dispatch, DomainError, Handled, Metadata, Position, grpc};
 use tonic::{Response, Status};
 
+/// The return type of a gRPC method.
+pub type RpcResult<T> = Result<Response<T>, Status>;
+
 /// An app behind a gRPC service.
 #[derive(Clone)]
 pub struct Endpoint(App);
@@ -19,12 +22,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// Fails when the handler fails.
-    pub async fn send<R, T>(
-        &self,
-        call: Call,
-        request: R,
-        respond: impl FnOnce(R::Output) -> T,
-    ) -> Result<Response<T>, Status>
+    pub async fn send<R, T>(&self, call: Call, request: R, respond: impl FnOnce(R::Output) -> T) -> RpcResult<T>
     where
         R: Handled<Error: DomainError>,
         R::Sent: Dispatch<R>,

@@ -3,7 +3,7 @@
 //! | part | |
 //! |---|---|
 //! | [`Service`] | a service's names and routes; with feature `deployed`, its `main` |
-//! | [`Endpoint`], [`Call`] | reads a gRPC call, sends its command or query, and responds with the consistency token |
+//! | [`Endpoint`], [`Call`], [`RpcResult`] | reads a gRPC call, sends its command or query, and responds with the consistency token |
 //! | [`parse`] | ids, enums and pages of request messages, with errors that name the field |
 //! | `settings` (feature `deployed`) | flags and variables, validated all at once |
 //! | `testing` (feature `testing`) | the service with its database, its port and its clock, for tests |
@@ -20,6 +20,6 @@ pub mod settings;
 pub mod testing;
 
 pub use call::{Call, run_to_completion};
-pub use endpoint::Endpoint;
+pub use endpoint::{Endpoint, RpcResult};
 pub use rejection::Rejection;
 pub use service::Service;

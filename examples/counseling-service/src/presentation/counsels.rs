@@ -17,11 +17,11 @@ use crate::{
 use contracts::v1::{model::CounselMessageReaction, service as rpc};
 use cqrs_core::{DomainError, Page};
 use service_edge::{
-    Call, Endpoint, Rejection,
+    Call, Endpoint, Rejection, RpcResult,
     parse::{BadRequest, id, optional_id},
     run_to_completion,
 };
-use tonic::{Request, Response, Status};
+use tonic::Request;
 use uuid::Uuid;
 
 pub(super) struct Counsels(pub(super) Endpoint);
@@ -31,7 +31,7 @@ impl rpc::counsel_service_server::CounselService for Counsels {
     async fn create_counsel(
         &self,
         request: Request<rpc::CreateCounselRequest>,
-    ) -> Result<Response<rpc::CreateCounselResponse>, Status> {
+    ) -> RpcResult<rpc::CreateCounselResponse> {
         let (call, message) = Call::read(request)?;
         let how = opening(&call, &message)?;
         let app = match &how {
@@ -42,10 +42,7 @@ impl rpc::counsel_service_server::CounselService for Counsels {
         let (counsel, counsel_messages) = (Some(opened.counsel.into()), each(opened.messages));
         Ok(self.0.respond(rpc::CreateCounselResponse { counsel, counsel_messages }, opened.position))
     }
-    async fn find_counsels(
-        &self,
-        request: Request<rpc::FindCounselsRequest>,
-    ) -> Result<Response<rpc::FindCounselsResponse>, Status> {
+    async fn find_counsels(&self, request: Request<rpc::FindCounselsRequest>) -> RpcResult<rpc::FindCounselsResponse> {
         let (call, message) = Call::read(request)?;
         let user = call.acts_for(&message.user_id)?;
         let counselor = optional_id("counselor_id", message.counselor_id.as_deref())?;
@@ -56,7 +53,7 @@ impl rpc::counsel_service_server::CounselService for Counsels {
     async fn find_counsel_by_id(
         &self,
         request: Request<rpc::FindCounselByIdRequest>,
-    ) -> Result<Response<rpc::FindCounselByIdResponse>, Status> {
+    ) -> RpcResult<rpc::FindCounselByIdResponse> {
         let (call, message) = Call::read(request)?;
         let query = FindCounselById { user: call.person()?, id: id("counsel_id", &message.counsel_id)? };
         self.0.send(call, query, |found| rpc::FindCounselByIdResponse { counsel: Some(found.into()) }).await
@@ -64,7 +61,7 @@ impl rpc::counsel_service_server::CounselService for Counsels {
     async fn create_message(
         &self,
         request: Request<rpc::CreateMessageRequest>,
-    ) -> Result<Response<rpc::CreateMessageResponse>, Status> {
+    ) -> RpcResult<rpc::CreateMessageResponse> {
         let (call, message) = Call::read(request)?;
         let (user, counsel) = (call.person()?, id("counsel_id", &message.counsel_id)?);
         let exchange = exchange(message.exchange_id.as_deref())?;
@@ -77,10 +74,7 @@ impl rpc::counsel_service_server::CounselService for Counsels {
         };
         Ok(self.0.respond(message, sent.position))
     }
-    async fn find_messages(
-        &self,
-        request: Request<rpc::FindMessagesRequest>,
-    ) -> Result<Response<rpc::FindMessagesResponse>, Status> {
+    async fn find_messages(&self, request: Request<rpc::FindMessagesRequest>) -> RpcResult<rpc::FindMessagesResponse> {
         let (call, message) = Call::read(request)?;
         let (user, counsel) = (call.person()?, id("counsel_id", &message.counsel_id)?);
         let query = FindMessages { counsel, user, part: part(message.after.as_deref(), message.limit)? };
@@ -88,10 +82,7 @@ impl rpc::counsel_service_server::CounselService for Counsels {
             |page: Page<_>| rpc::FindMessagesResponse { counsel_messages: each(page.items), next: text(page.next) };
         self.0.send(call, query, respond).await
     }
-    async fn react_message(
-        &self,
-        request: Request<rpc::ReactMessageRequest>,
-    ) -> Result<Response<rpc::ReactMessageResponse>, Status> {
+    async fn react_message(&self, request: Request<rpc::ReactMessageRequest>) -> RpcResult<rpc::ReactMessageResponse> {
         let (call, message) = Call::read(request)?;
         let (user, id) = (call.person()?, id("message_id", &message.message_id)?);
         let command = ReactMessage { message: id, user, reaction: reaction(message.reaction())? };

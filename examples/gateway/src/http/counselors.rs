@@ -1,6 +1,6 @@
 //! The endpoints of counsellors, bubbles and tones.
 use crate::{
-    envelope::{Success, ok},
+    envelope::{Answer, ok},
     error::Error,
     extract::{Caller, Ids, Page, Params},
     http::Gateway,
@@ -60,43 +60,35 @@ struct OneTone {
     tone: Tone,
 }
 
-async fn list(
-    caller: Caller,
-    Params(of): Params<OfTone>,
-    Params(page): Params<Page>,
-) -> Result<Success<Counselors>, Error> {
+async fn list(caller: Caller, Params(of): Params<OfTone>, Params(page): Params<Page>) -> Answer<Counselors> {
     let Page { after, limit } = page.check()?;
     let request = rpc::FindCounselorsRequest { tone_id: of.tone_id, after, limit };
     let found = caller.counselors(upstream::Counselors::find_counselors, request).await?;
     Ok(ok("상담사 목록을 조회했습니다.", Counselors { counselors: each(found.counselors), next: found.next }))
 }
 
-async fn one(caller: Caller, Ids(counselor): Ids<Uuid>) -> Result<Success<OneCounselor>, Error> {
+async fn one(caller: Caller, Ids(counselor): Ids<Uuid>) -> Answer<OneCounselor> {
     let request = rpc::FindCounselorByIdRequest { counselor_id: counselor.to_string() };
     let found = caller.counselors(upstream::Counselors::find_counselor_by_id, request).await?;
     let counselor = found.counselor.ok_or_else(Error::unknown_id)?.into();
     Ok(ok("상담사를 조회했습니다.", OneCounselor { counselor }))
 }
 
-async fn bubbles(
-    caller: Caller,
-    Ids(counselor): Ids<Uuid>,
-    Params(page): Params<Page>,
-) -> Result<Success<Bubbles>, Error> {
+async fn bubbles(caller: Caller, Ids(counselor): Ids<Uuid>, Params(page): Params<Page>) -> Answer<Bubbles> {
     let Page { after, limit } = page.check()?;
     let request = rpc::FindBubblesRequest { counselor_id: counselor.to_string(), after, limit };
     let found = caller.counselors(upstream::Counselors::find_bubbles, request).await?;
     Ok(ok("버블 목록을 조회했습니다.", Bubbles { bubbles: each(found.bubbles), next: found.next }))
 }
 
-async fn random_bubble(caller: Caller, Ids(counselor): Ids<Uuid>) -> Result<Success<OneBubble>, Error> {
+async fn random_bubble(caller: Caller, Ids(counselor): Ids<Uuid>) -> Answer<OneBubble> {
     let request = rpc::FindRandomBubbleRequest { counselor_id: counselor.to_string() };
     let found = caller.counselors(upstream::Counselors::find_random_bubble, request).await?;
     let bubble = found.bubble.ok_or_else(Error::unknown_id)?.into();
     Ok(ok("버블을 조회했습니다.", OneBubble { bubble }))
 }
 
-async fn bubble(caller: Caller, Ids((counselor, bubble)): Ids<(Uuid, Uuid)>) -> Result<Success<OneBubble>, Error> {
+async fn bubble(caller: Caller, Ids((counselor, bubble)): Ids<(Uuid, Uuid)>) -> Answer<OneBubble> {
     let bubble = find_bubble(&caller, counselor, bubble).await?;
     Ok(ok("버블을 조회했습니다.", OneBubble { bubble }))
 }
@@ -108,14 +100,14 @@ pub(super) async fn find_bubble(caller: &Caller, counselor: Uuid, bubble: Uuid) 
     found.bubble.map(Bubble::from).ok_or_else(Error::unknown_id)
 }
 
-async fn tones(caller: Caller, Params(of): Params<Named>, Params(page): Params<Page>) -> Result<Success<Tones>, Error> {
+async fn tones(caller: Caller, Params(of): Params<Named>, Params(page): Params<Page>) -> Answer<Tones> {
     let Page { after, limit } = page.check()?;
     let request = rpc::FindTonesRequest { name: of.name, after, limit };
     let found = caller.counselors(upstream::Counselors::find_tones, request).await?;
     Ok(ok("톤 목록을 조회했습니다.", Tones { tones: each(found.tones), next: found.next }))
 }
 
-async fn tone(caller: Caller, Ids(tone): Ids<Uuid>) -> Result<Success<OneTone>, Error> {
+async fn tone(caller: Caller, Ids(tone): Ids<Uuid>) -> Answer<OneTone> {
     let request = rpc::FindToneByIdRequest { tone_id: tone.to_string() };
     let found = caller.counselors(upstream::Counselors::find_tone_by_id, request).await?;
     let tone = found.tone.ok_or_else(Error::unknown_id)?.into();

@@ -1,7 +1,7 @@
 //! The endpoints of counsels and their messages.
 use super::counselors::find_bubble;
 use crate::{
-    envelope::{Success, created, ok},
+    envelope::{Answer, created, ok},
     error::Error,
     exchange,
     extract::{Caller, IdempotencyKey, Ids, Json, Page, Params},
@@ -87,7 +87,7 @@ async fn open(
     key: IdempotencyKey,
     Ids(counselor): Ids<Uuid>,
     Json(opening): Json<Opening>,
-) -> Result<Success<Opened>, Error> {
+) -> Answer<Opened> {
     let mut request = rpc::CreateCounselRequest {
         user_id: caller.id().to_string(),
         counselor_id: counselor.to_string(),
@@ -126,11 +126,7 @@ impl Opening {
     }
 }
 
-async fn list(
-    caller: Caller,
-    Ids(counselor): Ids<String>,
-    Params(page): Params<Page>,
-) -> Result<Success<Counsels>, Error> {
+async fn list(caller: Caller, Ids(counselor): Ids<String>, Params(page): Params<Page>) -> Answer<Counsels> {
     let counselor = match counselor.as_str() {
         ALL => None,
         id => Some(Uuid::try_parse(id).map_err(|_| Error::unknown_id())?),
@@ -142,7 +138,7 @@ async fn list(
     Ok(ok("상담 목록을 조회했습니다.", Counsels { counsels: each(found.counsels), next: found.next }))
 }
 
-async fn one(caller: Caller, Ids((counselor, counsel)): Ids<(Uuid, Uuid)>) -> Result<Success<OneCounsel>, Error> {
+async fn one(caller: Caller, Ids((counselor, counsel)): Ids<(Uuid, Uuid)>) -> Answer<OneCounsel> {
     let counsel = owned(&caller, counselor, counsel).await?.into();
     Ok(ok("상담을 조회했습니다.", OneCounsel { counsel }))
 }
@@ -151,7 +147,7 @@ async fn messages(
     caller: Caller,
     Ids((counselor, counsel)): Ids<(Uuid, Uuid)>,
     Params(page): Params<Page>,
-) -> Result<Success<Messages>, Error> {
+) -> Answer<Messages> {
     let Page { after, limit } = page.check()?;
     let request = rpc::FindMessagesRequest { counsel_id: counsel.to_string(), after, limit };
     let messages = caller.counsels(upstream::Counsels::find_messages, request);
@@ -168,7 +164,7 @@ async fn send(
     key: IdempotencyKey,
     Ids((counselor, counsel)): Ids<(Uuid, Uuid)>,
     Json(new): Json<NewMessage>,
-) -> Result<Success<Exchange>, Error> {
+) -> Answer<Exchange> {
     let message = new.check()?;
     owned(&caller, counselor, counsel).await?;
     let exchange = exchange::of_message(caller.id(), counsel, key.as_deref());
@@ -200,7 +196,7 @@ async fn react(
     key: IdempotencyKey,
     Ids((counselor, counsel, message)): Ids<(Uuid, Uuid, Uuid)>,
     Json(reaction): Json<Reaction>,
-) -> Result<Success<OneMessage>, Error> {
+) -> Answer<OneMessage> {
     let reaction = reaction.check()?.into();
     owned(&caller, counselor, counsel).await?;
     let request = rpc::ReactMessageRequest { message_id: message.to_string(), reaction };

@@ -1,6 +1,6 @@
 //! The endpoints of the caller's own profile.
 use crate::{
-    envelope::{Success, ok},
+    envelope::{Answer, ok},
     error::Error,
     extract::{Caller, IdempotencyKey, Json},
     http::Gateway,
@@ -22,7 +22,7 @@ struct Me {
     message_tokens: Option<MessageTokens>,
 }
 
-async fn me(caller: Caller) -> Result<Success<Me>, Error> {
+async fn me(caller: Caller) -> Answer<Me> {
     let user_id = caller.id().to_string();
     let person = rpc::FindUserByUserIdRequest { user_id: user_id.clone() };
     let wallet = rpc::CheckRemainingTokensRequest { user_id };
@@ -34,7 +34,7 @@ async fn me(caller: Caller) -> Result<Success<Me>, Error> {
     Ok(ok("유저 정보를 조회했습니다.", Me { user: user.into(), message_tokens: Some(wallet.into()) }))
 }
 
-async fn update(caller: Caller, key: IdempotencyKey, Json(update): Json<UserUpdate>) -> Result<Success<Me>, Error> {
+async fn update(caller: Caller, key: IdempotencyKey, Json(update): Json<UserUpdate>) -> Answer<Me> {
     let request = update.of(caller.id())?;
     let updated = caller.keyed(&key).users(Users::update_user, request).await?;
     let user = updated.user.ok_or_else(Error::broken)?;

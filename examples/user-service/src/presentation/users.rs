@@ -12,8 +12,8 @@ use crate::{
 };
 use contracts::v1::{model, service as rpc};
 use cqrs_core::Committed;
-use service_edge::{Call, Endpoint, Rejection, parse};
-use tonic::{Request, Response, Status};
+use service_edge::{Call, Endpoint, Rejection, RpcResult, parse};
+use tonic::Request;
 
 pub(super) struct Users(pub(super) Endpoint);
 
@@ -22,7 +22,7 @@ impl rpc::user_service_server::UserService for Users {
     async fn initialize_user(
         &self,
         request: Request<rpc::InitializeUserRequest>,
-    ) -> Result<Response<rpc::InitializeUserResponse>, Status> {
+    ) -> RpcResult<rpc::InitializeUserResponse> {
         let (call, _) = Call::read(request)?;
         // Without an idempotency key: a caller who repeated it would get the identity of that person.
         let Committed { output: initialized, position } = first_visit(&call.without_key(self.0.app())).await?;
@@ -31,15 +31,12 @@ impl rpc::user_service_server::UserService for Users {
     async fn find_user_by_user_id(
         &self,
         request: Request<rpc::FindUserByUserIdRequest>,
-    ) -> Result<Response<rpc::FindUserByUserIdResponse>, Status> {
+    ) -> RpcResult<rpc::FindUserByUserIdResponse> {
         let (call, message) = Call::read(request)?;
         let query = FindUserByUserId { user: call.acts_for(&message.user_id)? };
         self.0.send(call, query, |user| rpc::FindUserByUserIdResponse { user: Some(user.into()) }).await
     }
-    async fn update_user(
-        &self,
-        request: Request<rpc::UpdateUserRequest>,
-    ) -> Result<Response<rpc::UpdateUserResponse>, Status> {
+    async fn update_user(&self, request: Request<rpc::UpdateUserRequest>) -> RpcResult<rpc::UpdateUserResponse> {
         let (call, message) = Call::read(request)?;
         let command = UpdateUser { user: call.acts_for(&message.user_id)?, edit: edit(&message)? };
         self.0.send(call, command, |user| rpc::UpdateUserResponse { user: Some(user.into()) }).await
@@ -47,7 +44,7 @@ impl rpc::user_service_server::UserService for Users {
     async fn check_remaining_tokens(
         &self,
         request: Request<rpc::CheckRemainingTokensRequest>,
-    ) -> Result<Response<rpc::CheckRemainingTokensResponse>, Status> {
+    ) -> RpcResult<rpc::CheckRemainingTokensResponse> {
         let (call, message) = Call::read(request)?;
         let query = CheckRemainingTokens { user: call.acts_for(&message.user_id)? };
         self.0.send(call, query, Into::into).await
@@ -55,7 +52,7 @@ impl rpc::user_service_server::UserService for Users {
     async fn reserve_tokens(
         &self,
         request: Request<rpc::ReserveTokensRequest>,
-    ) -> Result<Response<rpc::ReserveTokensResponse>, Status> {
+    ) -> RpcResult<rpc::ReserveTokensResponse> {
         let (call, message) = Call::read(request)?;
         let (user, exchange) = (call.acts_for(&message.user_id)?, message.reservation_id.as_deref());
         let command = ReserveTokens { user, exchange: parse::optional_id("reservation_id", exchange)? };

@@ -153,7 +153,6 @@ impl Wallet {
     /// Applies an event; both the aggregate and the view change only through it.
     pub fn apply(&mut self, event: &UserEvent) {
         match event {
-            UserEvent::Registered { .. } | UserEvent::Updated { .. } => (),
             UserEvent::TokensReserved { exchange, attempt, at, .. } => {
                 self.note(*exchange, *attempt, State::Held, *at);
             }
@@ -161,6 +160,8 @@ impl Wallet {
                 self.note(*exchange, *attempt, State::Released, *at);
             }
             UserEvent::TokensConsumed { exchange, at, .. } => self.record_consumed(*exchange, *at),
+            // The other events do not concern the wallet.
+            _ => (),
         }
     }
 
