@@ -7,7 +7,7 @@ use crate::{
     http::Gateway,
     upstream::Users,
 };
-use axum::{Router, extract::State, routing::post};
+use axum::{Router, extract::State, routing};
 use axum_extra::extract::CookieJar;
 use chrono::{DateTime, SecondsFormat};
 use contracts::v1::service as rpc;
@@ -17,7 +17,7 @@ use uuid::Uuid;
 const ACCESS_TOKEN_EXPIRES_AT: &str = "accessTokenExpiresAt";
 
 pub(super) fn routes() -> Router<Gateway> {
-    Router::new().route("/v1/auth/initiate", post(initiate))
+    Router::new().route("/v1/auth/initiate", routing::post(initiate))
 }
 
 #[derive(Serialize)]

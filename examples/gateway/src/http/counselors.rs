@@ -7,20 +7,20 @@ use crate::{
     json::{Bubble, Counselor, Tone, each},
     upstream,
 };
-use axum::{Router, routing::get};
+use axum::{Router, routing};
 use contracts::v1::service as rpc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub(super) fn routes() -> Router<Gateway> {
     Router::new()
-        .route("/v1/counselors", get(list))
-        .route("/v1/counselors/{counselor}", get(one))
-        .route("/v1/counselors/{counselor}/bubbles", get(bubbles))
-        .route("/v1/counselors/{counselor}/bubbles/random", get(random_bubble))
-        .route("/v1/counselors/{counselor}/bubbles/{bubble}", get(bubble))
-        .route("/v1/tones", get(tones))
-        .route("/v1/tones/{tone}", get(tone))
+        .route("/v1/counselors", routing::get(list))
+        .route("/v1/counselors/{counselor}", routing::get(one))
+        .route("/v1/counselors/{counselor}/bubbles", routing::get(bubbles))
+        .route("/v1/counselors/{counselor}/bubbles/random", routing::get(random_bubble))
+        .route("/v1/counselors/{counselor}/bubbles/{bubble}", routing::get(bubble))
+        .route("/v1/tones", routing::get(tones))
+        .route("/v1/tones/{tone}", routing::get(tone))
 }
 
 #[derive(Deserialize)]

@@ -9,10 +9,7 @@ use crate::{
     json::{Counsel, CounselMessage, each},
     upstream::{self, Users},
 };
-use axum::{
-    Router,
-    routing::{get, post},
-};
+use axum::{Router, routing};
 use contracts::v1::{
     model::{self, CounselMessageReaction},
     service as rpc,
@@ -22,10 +19,10 @@ use uuid::Uuid;
 
 pub(super) fn routes() -> Router<Gateway> {
     Router::new()
-        .route("/v1/counselors/{counselor}/counsels", get(list).post(open))
-        .route("/v1/counselors/{counselor}/counsels/{counsel}", get(one))
-        .route("/v1/counselors/{counselor}/counsels/{counsel}/messages", get(messages).post(send))
-        .route("/v1/counselors/{counselor}/counsels/{counsel}/messages/{message}/react", post(react))
+        .route("/v1/counselors/{counselor}/counsels", routing::get(list).post(open))
+        .route("/v1/counselors/{counselor}/counsels/{counsel}", routing::get(one))
+        .route("/v1/counselors/{counselor}/counsels/{counsel}/messages", routing::get(messages).post(send))
+        .route("/v1/counselors/{counselor}/counsels/{counsel}/messages/{message}/react", routing::post(react))
 }
 
 /// The longest message, in Unicode scalar values.

@@ -6,7 +6,7 @@ use crate::{
     http::Gateway,
     upstream::{Counselors, Users},
 };
-use axum::{Router, extract::State, routing::get};
+use axum::{Router, extract::State, routing};
 use contracts::v1::service as rpc;
 use cqrs_core::app::{Component, Health, HealthCheck};
 use service_auth::Person;
@@ -17,7 +17,7 @@ use uuid::Uuid;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) fn routes() -> Router<Gateway> {
-    Router::new().route("/health/live", get(live)).route("/health/ready", get(ready))
+    Router::new().route("/health/live", routing::get(live)).route("/health/ready", routing::get(ready))
 }
 
 async fn live() -> Success<()> {

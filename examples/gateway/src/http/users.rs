@@ -7,12 +7,12 @@ use crate::{
     json::{MessageTokens, User, UserUpdate},
     upstream::Users,
 };
-use axum::{Router, routing::get};
+use axum::{Router, routing};
 use contracts::v1::service as rpc;
 use serde::Serialize;
 
 pub(super) fn routes() -> Router<Gateway> {
-    Router::new().route("/v1/users/me", get(me).put(update))
+    Router::new().route("/v1/users/me", routing::get(me).put(update))
 }
 
 #[derive(Serialize)]

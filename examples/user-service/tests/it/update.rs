@@ -20,7 +20,7 @@ async fn update(fixture: &Fixture, request: UpdateUserRequest) -> Result<User, S
     Ok(fixture
         .users
         .clone()
-        .update_user(by(&request.user_id.clone(), request))
+        .update_user(by(request.user_id.clone(), request))
         .await?
         .into_inner()
         .user
