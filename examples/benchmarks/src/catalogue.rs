@@ -1,8 +1,8 @@
-//! The rows of the table: what is measured, with how many callers, beside what.
+//! The rows of the table: a subject, its baseline, and the number of callers.
 use crate::{in_process::Dispatched, measure::Limit, person::MESSAGES, rest::Operation};
 use std::time::Duration;
 
-/// What a row measures.
+/// The subject of a row and its baseline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A REST operation of the services as processes on PostgreSQL and Kafka, beside the twin.
@@ -40,11 +40,11 @@ impl Row {
         };
         format!("{what}; {} at a time", self.callers)
     }
-    /// When a run of this row ends.
+    /// Returns the limit of one run.
     pub(crate) fn limit(&self, time: Duration) -> Limit {
         let calls = match self.kind {
             Kind::Deployed(Operation::Message) | Kind::Embedded(Operation::Message) => {
-                // Wallets are prepared before a run; some people for each caller are enough for a median.
+                // Wallets are prepared before a run, which takes time; a few people for each caller are enough for a median.
                 let people = if self.callers == 1 { 8 } else { 2 };
                 people * MESSAGES
             }
@@ -54,7 +54,7 @@ impl Row {
     }
 }
 
-/// Every row, in the order of the table.
+/// Returns every row, in the order of the table.
 pub(crate) fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     for form in [Kind::Deployed, Kind::Embedded] {

@@ -1,4 +1,4 @@
-//! The command line, and what a run of the whole programme does.
+//! The command line, and the run of the whole program.
 use crate::{
     catalogue::{self, Row},
     compare::{self, Comparison, Plan},
@@ -16,7 +16,8 @@ use std::{
 
 /// Measures the framework and the Hearlers services beside programs written by hand, in pairs of runs that take turns.
 ///
-/// Results never fail the program: it fails only when something cannot be built, started or called.
+/// A slow result never fails the program. It fails when a part cannot be built or started, or when a call fails or
+/// has a wrong response.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "benchmarks")]
 pub(crate) struct Args {
@@ -28,16 +29,16 @@ pub(crate) struct Args {
     /// Measure only rows whose name contains this text. May be given several times.
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
-    /// How many measured runs each side of a row has, after one run to warm up.
+    /// The number of measured runs of each side of a row, after one run to warm up.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
-    /// How long one run lasts, in seconds. Runs of messages end earlier, when the prepared wallets are empty.
+    /// The length of one run in seconds. Runs of messages end earlier, when the prepared wallets are empty.
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
     /// Also write `results.md` and `results.csv` to this folder.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// The checkout whose services are built and started. Default: the one this program was built in.
+    /// The checkout whose services are built and started. The default is the one that this program was built in.
     #[arg(long, value_name = "DIR")]
     checkout: Option<PathBuf>,
 }
@@ -58,7 +59,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let plan = Plan { runs: args.runs, time: Duration::from_secs_f64(args.seconds) };
     let header = Header::read(&checkout, &plan);
     let mut report = Report::new(header);
-    // What was measured before a failure is reported as well.
+    // Rows that were measured before a failure are reported as well.
     let outcome = compare::all(&rows, &checkout, &plan, &mut |comparison: Comparison| report.add(comparison)).await;
     let markdown = report.markdown();
     println!("{markdown}");
@@ -67,5 +68,8 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         fs::write(folder.join("results.md"), markdown)?;
         fs::write(folder.join("results.csv"), report.csv())?;
     }
-    outcome
+    outcome?;
+    let failures = report.failed_calls();
+    ensure!(failures == 0, "{failures} calls failed or had a wrong response; the report lists the first of each row");
+    Ok(())
 }

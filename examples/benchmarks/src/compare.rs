@@ -1,4 +1,4 @@
-//! Pairs of runs: both sides of a row take turns, so that what changes on the machine changes both.
+//! Pairs of runs: both sides of a row take turns, so that other load on the machine affects both.
 use crate::{
     catalogue::{Kind, Row},
     in_process::{ByHand, DirectCall, FrameworkCommand, FrameworkDispatch},
@@ -11,7 +11,7 @@ use anyhow::Result;
 use std::{path::Path, sync::Arc, time::Duration};
 use test_support::Kafka;
 
-/// How much is measured.
+/// The number of measured runs and their length.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
     pub(crate) runs: u32,
@@ -29,11 +29,11 @@ pub(crate) struct Comparison {
     pub(crate) row: Row,
     pub(crate) subject: Side,
     pub(crate) baseline: Side,
-    /// What the header says of the database, if one was used.
+    /// The header's line about the database, if one was used.
     pub(crate) database: Option<String>,
 }
 
-/// Measures all rows, group by group. Only what the rows of a group need is running meanwhile.
+/// Measures all rows, group by group. Each group starts the systems that its rows need and ends them afterwards.
 pub(crate) async fn all(rows: &[Row], checkout: &Path, plan: &Plan, done: &mut impl FnMut(Comparison)) -> Result<()> {
     let of = |wanted: fn(&Kind) -> bool| rows.iter().copied().filter(move |row| wanted(&row.kind)).collect::<Vec<_>>();
     let deployed = of(|kind| matches!(kind, Kind::Deployed(_)));
@@ -100,8 +100,14 @@ async fn compare(row: Row, subject: &dyn Subject, baseline: &dyn Subject, plan: 
     measure::run(baseline, row.callers, limit).await?;
     for run in 1..=plan.runs {
         eprint!(", {run}");
-        comparison.subject.samples.push(measure::run(subject, row.callers, limit).await?);
+        // The order changes with each pair, so that neither side always runs after the other.
+        if run % 2 == 1 {
+            comparison.subject.samples.push(measure::run(subject, row.callers, limit).await?);
+        }
         comparison.baseline.samples.push(measure::run(baseline, row.callers, limit).await?);
+        if run % 2 == 0 {
+            comparison.subject.samples.push(measure::run(subject, row.callers, limit).await?);
+        }
     }
     eprintln!();
     Ok(comparison)

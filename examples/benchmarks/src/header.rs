@@ -8,16 +8,16 @@ use std::{
     time::Instant,
 };
 
-/// How often the disk is asked to sync, to tell what a durable write costs here.
+/// The number of syncs that are timed, for the cost of a durable write on this disk.
 const SYNCS: usize = 200;
-/// How much is written before each sync: a page of PostgreSQL's log.
+/// The number of bytes written before each sync: a page of PostgreSQL's log.
 const PAGE: usize = 8192;
 
 /// Lines of `name: value`, in order.
 #[derive(Debug, Clone)]
 pub(crate) struct Header(Vec<(&'static str, String)>);
 impl Header {
-    /// Reads what can be known before anything runs. What cannot be read is left out.
+    /// Reads everything that is known before a row runs. A value that cannot be read is left out.
     pub(crate) fn read(checkout: &Path, plan: &Plan) -> Header {
         let mut lines = vec![("date", chrono::Utc::now().format("%Y-%m-%d %H:%M UTC").to_string())];
         lines.push(("commit", commit(checkout).unwrap_or_else(|| "unknown".to_owned())));
@@ -33,13 +33,13 @@ impl Header {
         lines.push(("runs", runs));
         Header(lines)
     }
-    /// Adds a line, once.
+    /// Adds a line unless it is there already.
     pub(crate) fn add(&mut self, name: &'static str, value: String) {
         if !self.0.iter().any(|(known, text)| *known == name && *text == value) {
             self.0.push((name, value));
         }
     }
-    /// Adds the load at the end.
+    /// Returns the header with the load at the end of the run.
     pub(crate) fn end(&self) -> Header {
         let mut ended = self.clone();
         ended.0.extend(load().map(|load| ("load average after", load)));
@@ -55,13 +55,13 @@ fn commit(checkout: &Path) -> Option<String> {
     let changed = output("git", &["status", "--porcelain", "--untracked-files=no"], checkout).is_some();
     Some(if changed { format!("{commit}, with changes that are not committed") } else { commit })
 }
-/// What a program prints; `None` when it prints nothing or fails.
+/// Returns the output of a program, or `None` when it prints nothing or fails.
 fn output(program: &str, arguments: &[&str], folder: &Path) -> Option<String> {
     let output = Command::new(program).args(arguments).current_dir(folder).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();
     (output.status.success() && !text.is_empty()).then_some(text)
 }
-/// The value of the first line that begins with this name.
+/// Returns the value of the first line that begins with this name.
 fn line_of(file: &str, name: &str) -> Option<String> {
     let text = fs::read_to_string(file).ok()?;
     let line = text.lines().find(|line| line.starts_with(name))?;
@@ -70,12 +70,12 @@ fn line_of(file: &str, name: &str) -> Option<String> {
 fn read_first_line(file: &str) -> Option<String> {
     Some(fs::read_to_string(file).ok()?.lines().next()?.to_owned())
 }
-/// Runnable processes on average over 1, 5 and 15 minutes: what else the machine did.
+/// Returns the load average over 1, 5 and 15 minutes, which shows other work on the machine.
 fn load() -> Option<String> {
     let line = read_first_line("/proc/loadavg")?;
     Some(line.split(' ').take(3).collect::<Vec<_>>().join(" "))
 }
-/// The median time to write a page and sync it, in the folder where the databases are.
+/// Returns the median time to write a page and sync it, in the folder where the databases are.
 fn sync_time() -> Option<String> {
     let folder = tempfile::tempdir().ok()?;
     let mut file = File::create(folder.path().join("sync")).ok()?;

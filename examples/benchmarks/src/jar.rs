@@ -1,13 +1,13 @@
-//! The cookies of one browser: what a response sets, the next request sends.
+//! The cookies of one browser. A request sends those that earlier responses have set.
 use anyhow::Result;
 use reqwest::header::{HeaderMap, SET_COOKIE};
 use std::collections::BTreeMap;
 
-/// Cookies by name. Paths, lifetimes and domains do not matter here: one site, some minutes.
+/// Cookies by name. Paths, lifetimes and domains are ignored, since there is one site for some minutes.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct CookieJar(BTreeMap<String, String>);
 impl CookieJar {
-    /// Keeps what a response sets.
+    /// Stores the cookies of a response.
     pub(crate) fn keep(&mut self, headers: &HeaderMap) -> Result<()> {
         for header in headers.get_all(SET_COOKIE) {
             let pair = header.to_str()?.split(';').next().unwrap_or_default();
@@ -17,7 +17,7 @@ impl CookieJar {
         }
         Ok(())
     }
-    /// The `Cookie` header of the next request; `None` while the jar is empty.
+    /// Returns the `Cookie` header of the next request, or `None` while the jar is empty.
     pub(crate) fn header(&self) -> Option<String> {
         let pairs: Vec<String> = self.0.iter().map(|(name, value)| format!("{name}={value}")).collect();
         (!pairs.is_empty()).then(|| pairs.join("; "))

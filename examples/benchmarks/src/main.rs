@@ -1,4 +1,4 @@
-//! Measures the framework and the Hearlers services beside programs written by hand; `--help` lists what can be set.
+//! Measures the framework and the Hearlers services beside programs written by hand; `--help` lists the settings.
 mod catalogue;
 mod cli;
 mod compare;

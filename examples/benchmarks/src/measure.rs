@@ -8,19 +8,19 @@ use std::{
 };
 use tokio::sync::Barrier;
 
-/// The longest latency a histogram can tell apart.
+/// The longest latency that a histogram records.
 const LONGEST: Duration = Duration::from_secs(120);
-/// How long a system may finish its background work after a run, before the next run begins.
+/// The time that a system gets for its background work before and after a run.
 const SETTLE: Duration = Duration::from_millis(500);
 
-/// When a caller stops: after this time or after this many calls, whichever is first.
+/// The limit of a run: a caller stops after this time or this many calls.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limit {
     pub(crate) time: Duration,
     pub(crate) calls: u64,
 }
 
-/// What one run showed. Latencies are in nanoseconds per operation.
+/// The result of one run. Latencies are in nanoseconds per operation.
 #[derive(Debug, Clone)]
 pub(crate) struct Sample {
     pub(crate) operations: u64,

@@ -1,4 +1,4 @@
-//! A person who uses the REST API as a browser does: with cookies, on kept connections.
+//! A person who uses the REST API as a browser does, with cookies and on kept connections, and checks each response.
 use crate::jar::CookieJar;
 use anyhow::{Context, Result, ensure};
 use reqwest::{
@@ -8,26 +8,26 @@ use reqwest::{
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// Longer than any call of a healthy system takes.
+/// The time limit of a call, longer than any call of a healthy system takes.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// The messages that a new person's wallet pays for.
+/// The number of messages that a new person's wallet pays for.
 pub(crate) const MESSAGES: u64 = 7;
-/// What a person says. Its topic has an answer in the offline responder's table.
+/// The text of each message. The offline responder has replies to its topic.
 const TEXT: &str = "요즘 회사 일이 너무 많아서 잠을 잘 못 자고 있어요. 어떻게 하면 좋을까요?";
 
-/// The address of a REST API, and the connections to it.
+/// The address of a REST API and the connections to it.
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
     client: Client,
     base: String,
 }
 impl Api {
-    /// Connects when it is first used; at most one idle connection per caller is kept.
+    /// Creates a client without connecting. It keeps a connection for each concurrent caller.
     pub(crate) fn new(base: impl Into<String>) -> Result<Api> {
         let client = Client::builder().tcp_nodelay(true).no_proxy().timeout(TIMEOUT).build()?;
         Ok(Api { client, base: base.into() })
     }
-    /// Whether the system behind it answers and has counsellors to talk to.
+    /// Returns `true` when the system responds and has a counsellor.
     pub(crate) async fn is_ready(&self) -> bool {
         let Ok(mut person) = Person::visit(self).await else { return false };
         person.a_counselor().await.is_ok()
@@ -41,42 +41,60 @@ pub(crate) struct Reply {
     pub(crate) received: usize,
 }
 
-/// Somebody with a session.
+impl Reply {
+    /// Fails with the response when it is not as expected.
+    fn expect(&self, condition: bool, expected: &str) -> Result<()> {
+        ensure!(condition, "expected {expected}, received {}", self.data);
+        Ok(())
+    }
+}
+
+/// A person with a session.
 #[derive(Debug, Clone)]
 pub(crate) struct Person {
     api: Api,
     cookies: CookieJar,
     updates: u32,
+    /// The id in the first profile that was read; later ones must have the same.
+    id: Option<String>,
     /// The path of the open counsel's messages.
     messages: Option<String>,
 }
 impl Person {
-    /// A first visit, which creates the person.
+    /// Makes a first visit, which creates the person.
     pub(crate) async fn visit(api: &Api) -> Result<Person> {
         Ok(Person::visit_sized(api).await?.0)
     }
-    /// A first visit, with its reply.
+    /// Makes a first visit, and returns its reply too.
     pub(crate) async fn visit_sized(api: &Api) -> Result<(Person, Reply)> {
-        let mut person = Person { api: api.clone(), cookies: CookieJar::default(), updates: 0, messages: None };
+        let mut person =
+            Person { api: api.clone(), cookies: CookieJar::default(), updates: 0, id: None, messages: None };
         let reply = person.ask(Method::POST, "/v1/auth/initiate", None).await?;
+        reply.expect(reply.data["accessToken"].as_str().is_some_and(|token| !token.is_empty()), "an access token")?;
         Ok((person, reply))
     }
-    /// Reads who the person is and what their wallet holds.
+    /// Reads the profile and the wallet.
     pub(crate) async fn read(&mut self) -> Result<Reply> {
-        self.ask(Method::GET, "/v1/users/me", None).await
+        let reply = self.ask(Method::GET, "/v1/users/me", None).await?;
+        let id = reply.data["user"]["id"].as_str().context("the profile has no id")?;
+        reply.expect(self.id.get_or_insert_with(|| id.to_owned()) == id, "the profile of the same person")?;
+        reply.expect(reply.data["messageTokens"]["max"] == MESSAGES, "a wallet for seven messages")?;
+        Ok(reply)
     }
-    /// Changes four fields of the profile. No two updates in a row are the same, so each one changes something.
+    /// Changes four fields of the profile. Each update differs from the one before, so none is skipped as unchanged.
     pub(crate) async fn update(&mut self) -> Result<Reply> {
         self.updates += 1;
-        let body = json!({
+        let profile = json!({
             "profileImage": format!("https://images.example.com/people/{}.png", self.updates),
             "gender": "GENDER_FEMALE",
             "mbti": "MBTI_INFP",
             "birthYear": 1960 + self.updates % 40,
         });
-        self.ask(Method::PUT, "/v1/users/me", Some(body)).await
+        let reply = self.ask(Method::PUT, "/v1/users/me", Some(profile.clone())).await?;
+        reply.expect(reply.data["user"]["userProfile"] == profile, "the changed profile")?;
+        Ok(reply)
     }
-    /// Opens a counsel with the first counsellor, with a greeting.
+    /// Opens a counsel with the first counsellor, who greets the person.
     pub(crate) async fn open_counsel(&mut self) -> Result<()> {
         let counselor = self.a_counselor().await?;
         let path = format!("/v1/counselors/{counselor}/counsels");
@@ -88,7 +106,12 @@ impl Person {
     /// Sends a message in the open counsel and waits for the reply.
     pub(crate) async fn send_message(&mut self) -> Result<Reply> {
         let path = self.messages.clone().context("no counsel is open")?;
-        self.ask(Method::POST, &path, Some(json!({ "message": TEXT }))).await
+        let reply = self.ask(Method::POST, &path, Some(json!({ "message": TEXT }))).await?;
+        let (question, answer) = (&reply.data["createdCounselMessage"], &reply.data["counselorResponseMessage"]);
+        reply.expect(question["message"] == TEXT && question["isUserMessage"] == true, "the message that was sent")?;
+        let answered = answer["message"].as_str().is_some_and(|text| !text.is_empty());
+        reply.expect(answered && answer["isUserMessage"] == false, "a message of the counsellor")?;
+        Ok(reply)
     }
     async fn a_counselor(&mut self) -> Result<String> {
         let found = self.ask(Method::GET, "/v1/counselors", None).await?;

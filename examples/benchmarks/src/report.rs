@@ -9,7 +9,7 @@ use crate::{
 };
 use std::fmt::Write;
 
-/// What has been measured so far.
+/// The rows that have been measured so far.
 pub(crate) struct Report {
     header: Header,
     comparisons: Vec<Comparison>,
@@ -61,7 +61,7 @@ impl Report {
         text += &self.failures();
         text
     }
-    /// What a call costs beside its time.
+    /// Writes the table of costs other than time.
     fn costs(&self) -> String {
         let mut text = "\n## Costs of one call\n\nWriting transactions and log bytes are the PostgreSQL server's, \
                         background work included; processor time is that of the subject's own processes. Body sizes are \
@@ -88,7 +88,7 @@ impl Report {
         }
         text
     }
-    /// The goals that these rows let one judge.
+    /// Writes the table of the goals that belong to these rows.
     fn goals(&self) -> String {
         let mut text = "\n## Goals\n\n| row | goal | measured | reached |\n|---|---|--:|---|\n".to_owned();
         let before = text.len();
@@ -109,6 +109,11 @@ impl Report {
         }
         if text.len() == before { String::new() } else { text }
     }
+    /// Returns the number of calls that failed in measured runs.
+    pub(crate) fn failed_calls(&self) -> u64 {
+        let sides = self.comparisons.iter().flat_map(|comparison| [&comparison.subject, &comparison.baseline]);
+        sides.flat_map(|side| &side.samples).map(|sample| sample.failures).sum()
+    }
     fn failures(&self) -> String {
         let mut text = String::new();
         for comparison in &self.comparisons {
@@ -123,7 +128,7 @@ impl Report {
         }
         if text.is_empty() { text } else { format!("\n## Failed calls\n\n{text}") }
     }
-    /// One line for each run of each side.
+    /// Writes one line of CSV for each run of each side.
     pub(crate) fn csv(&self) -> String {
         let mut text =
             "row,callers,side,run,operations,failures,p50_ns,p99_ns,per_second,writes,wal_bytes,cpu_ms\n".to_owned();
@@ -156,7 +161,7 @@ impl Report {
 fn spread(side: &Side, value: impl Fn(&Sample) -> f64) -> Option<Spread> {
     Spread::of(side.samples.iter().map(value))
 }
-/// The ratio of each pair of runs.
+/// Returns the spread of the ratios of the pairs of runs.
 fn ratio(comparison: &Comparison, value: impl Fn(&Sample) -> f64) -> Option<Spread> {
     let pairs = comparison.subject.samples.iter().zip(&comparison.baseline.samples);
     Spread::of(pairs.map(|(subject, baseline)| value(subject) / value(baseline)))
@@ -166,7 +171,7 @@ fn per_call(side: &Side, count: impl Fn(&Sample) -> Option<u64>) -> Option<Sprea
     Spread::of(side.samples.iter().filter_map(per_call))
 }
 
-/// A time in the unit that suits its median.
+/// Formats a time in the unit that suits its median.
 fn time(nanoseconds: Option<Spread>) -> String {
     let Some(spread) = nanoseconds else { return "-".to_owned() };
     let (unit, factor) = match spread.median {
@@ -181,7 +186,7 @@ fn number(spread: Option<Spread>) -> String {
     let Some(Spread { median, min, max }) = spread else { return "-".to_owned() };
     format!("{} ({}..{})", digits(median), digits(min), digits(max))
 }
-/// As many digits as mean something.
+/// Formats a number with two or three significant digits.
 fn digits(value: f64) -> String {
     match value.abs() {
         large if large >= 100.0 => format!("{value:.0}"),

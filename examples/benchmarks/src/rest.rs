@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use async_trait::async_trait;
 use std::sync::Arc;
 
-/// What a caller does again and again.
+/// A REST operation that a caller repeats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operation {
     /// `GET /v1/users/me`
@@ -23,7 +23,7 @@ pub(crate) enum Operation {
 impl Operation {
     pub(crate) const ALL: [Operation; 4] =
         [Operation::Read, Operation::Update, Operation::FirstVisit, Operation::Message];
-    /// The name in rows.
+    /// Returns the operation's part of a row's name.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Operation::Read => "read",
@@ -72,7 +72,7 @@ impl Subject for Rest {
 struct RestCaller {
     api: Api,
     operation: Operation,
-    /// Messages are paid for from a wallet, so a caller who sends many is several people in turn.
+    /// One person, or several for messages: a wallet pays for a few messages only.
     people: Vec<Person>,
     calls: u64,
 }
@@ -100,7 +100,7 @@ impl Caller for RestCaller {
         if self.operation == Operation::FirstVisit {
             return Person::visit(&self.api).await.map(drop);
         }
-        // In turn, so that a person's next message does not wait for the background work of the one before.
+        // People take turns, so that a message does not wait for the background work of the same person's last one.
         let count = self.people.len() as u64;
         let person = self.people.get_mut((self.calls % count.max(1)) as usize).context("no person was prepared")?;
         self.calls += 1;

@@ -8,7 +8,7 @@ pub(crate) struct Spread {
     pub(crate) max: f64,
 }
 impl Spread {
-    /// Summarises the values; `None` when there are none.
+    /// Summarises the values. Returns `None` when there are none.
     pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Option<Spread> {
         let mut sorted: Vec<f64> = values.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
@@ -18,7 +18,7 @@ impl Spread {
             if sorted.len() % 2 == 1 { sorted[middle] } else { f64::midpoint(sorted[middle - 1], sorted[middle]) };
         Some(Spread { median, min, max })
     }
-    /// The same in another unit.
+    /// Returns the same spread in another unit.
     pub(crate) fn times(self, factor: f64) -> Spread {
         Spread { median: self.median * factor, min: self.min * factor, max: self.max * factor }
     }

@@ -1,4 +1,4 @@
-//! What is measured: a subject makes callers, and a caller repeats one call.
+//! The interface of everything that is measured: a subject makes callers, and a caller repeats one call.
 use anyhow::Result;
 use async_trait::async_trait;
 
@@ -9,7 +9,7 @@ pub(crate) trait Subject: Send + Sync {
     fn name(&self) -> &'static str;
     /// Makes the callers of one run. Each is ready to make `calls` calls; this preparation is not measured.
     async fn callers(&self, count: usize, calls: u64) -> Result<Vec<Box<dyn Caller>>>;
-    /// Reads the counters that tell what a run cost beside its time. Subjects without such counters return `None`.
+    /// Reads the counters of costs other than time. A subject without such counters returns the default.
     async fn counters(&self) -> Result<Counters> {
         Ok(Counters::default())
     }
@@ -19,7 +19,7 @@ pub(crate) trait Subject: Send + Sync {
     }
 }
 
-/// Repeats one call, one at a time.
+/// A caller that repeats one call, one at a time.
 #[async_trait]
 pub(crate) trait Caller: Send {
     /// Makes the call and waits for its result.
@@ -30,7 +30,7 @@ pub(crate) trait Caller: Send {
     }
 }
 
-/// Counters that only grow; two readings give what happened between them.
+/// Counters that only grow. The difference of two readings belongs to the time between them.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Counters {
     /// Transactions of the PostgreSQL server that wrote something.
@@ -41,7 +41,7 @@ pub(crate) struct Counters {
     pub(crate) cpu: Option<u64>,
 }
 impl Counters {
-    /// What happened since an earlier reading.
+    /// Returns the difference to an earlier reading.
     pub(crate) fn since(self, before: Counters) -> Counters {
         let difference = |now: Option<u64>, then: Option<u64>| Some(now?.saturating_sub(then?));
         Counters {

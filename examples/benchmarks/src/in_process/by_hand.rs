@@ -1,4 +1,4 @@
-//! The same command with sqlx: the row is read, written if its version is still the same, and logged, in one transaction.
+//! The same command with sqlx. One transaction reads the row, writes it if its version has not changed, and logs it.
 use super::DEPOSIT;
 use crate::{
     subject::{Caller, Counters, Subject},
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use uuid::Uuid;
 
-/// As many as the framework's storage has by default.
+/// The same number of connections as the framework's storage has by default.
 const CONNECTIONS: u32 = 10;
 const TABLES: &str = "
     create table accounts (id text primary key, version bigint not null, state bytea not null);

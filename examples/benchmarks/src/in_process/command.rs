@@ -1,4 +1,4 @@
-//! A command on PostgreSQL through the framework: one account loaded, one row and one log entry written.
+//! A command on PostgreSQL through the framework. It loads one account and writes one row and one log entry.
 use super::DEPOSIT;
 use crate::{
     subject::{Caller, Counters, Subject},
@@ -64,7 +64,7 @@ async fn deposit(command: Deposit, accounts: Repo<Account>) -> HandlerResult<u64
     Ok(account.balance)
 }
 
-/// The app on a database of its own. No background job runs: the row is about the command alone.
+/// An app on a database of its own. It runs no background job, so that the row shows the command alone.
 pub(crate) struct FrameworkCommand {
     app: App,
     server: Server,

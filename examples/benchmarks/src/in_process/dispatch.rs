@@ -1,4 +1,4 @@
-//! Dispatch in memory: what sending a message costs beside calling the function that handles it.
+//! Dispatch in memory: sending a message, beside calling its handler's function.
 use crate::subject::{Caller, Subject};
 use anyhow::Result;
 use async_trait::async_trait;
@@ -6,7 +6,7 @@ use cqrs_core::{App, Command, HandlerResult, Query, handler};
 use serde::{Deserialize, Serialize};
 use std::hint::black_box;
 
-/// Calls in one measured call: one alone takes less time than reading the clock.
+/// The number of dispatches in one measured call. A single one takes less time than reading the clock.
 const BATCH: u64 = 1000;
 
 #[derive(Clone, Query)]
@@ -23,12 +23,12 @@ async fn take_number(command: TakeNumber) -> HandlerResult<u64> {
     Ok(black_box(command.0) + 1)
 }
 
-/// What is sent.
+/// The kind of message that is dispatched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dispatched {
-    /// A query, whose handler needs nothing.
+    /// A query whose handler has no needs.
     Query,
-    /// A command, whose handler changes nothing: the unit of work and an empty commit are the cost.
+    /// A command whose handler changes nothing. Its cost is the unit of work and an empty commit.
     Command,
 }
 impl Dispatched {
@@ -41,7 +41,7 @@ impl Dispatched {
     }
 }
 
-/// Sends through an app in memory.
+/// An app in memory that messages are sent through.
 pub(crate) struct FrameworkDispatch {
     app: App,
     dispatched: Dispatched,
@@ -88,7 +88,7 @@ impl Caller for Sender {
     }
 }
 
-/// Calls the handler's function.
+/// The handler's function, called without an app.
 pub(crate) struct DirectCall(pub(crate) Dispatched);
 #[async_trait]
 impl Subject for DirectCall {

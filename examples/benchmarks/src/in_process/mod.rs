@@ -7,5 +7,5 @@ pub(crate) use by_hand::ByHand;
 pub(crate) use command::FrameworkCommand;
 pub(crate) use dispatch::{DirectCall, Dispatched, FrameworkDispatch};
 
-/// What one call adds to an account's balance.
+/// The amount that one call adds to an account's balance.
 const DEPOSIT: u64 = 10;

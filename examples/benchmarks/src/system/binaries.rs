@@ -9,11 +9,15 @@ use std::{
 #[derive(Debug, Clone)]
 pub(crate) struct Binaries(PathBuf);
 impl Binaries {
-    /// Builds these packages of the checkout. Debug information stays line tables, so that a profile names lines.
+    /// Builds these packages of the checkout, with line tables, so that a profile shows lines.
+    ///
+    /// # Errors
+    /// Fails when a package does not compile.
     pub(crate) fn build(checkout: &Path, packages: &[&str]) -> Result<Binaries> {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.args(["build", "--release", "--locked"]).current_dir(checkout);
-        cargo.env("CARGO_PROFILE_RELEASE_DEBUG", "line-tables-only");
+        // Incremental builds optimize less, and a developer's shell may have them on.
+        cargo.env("CARGO_PROFILE_RELEASE_DEBUG", "line-tables-only").env("CARGO_INCREMENTAL", "0");
         for package in packages {
             cargo.args(["--package", package]);
         }

@@ -1,4 +1,4 @@
-//! The services as they are deployed: three processes, PostgreSQL with a database each, and Kafka between them.
+//! The services in the deployed form: three processes, two databases on PostgreSQL, and Kafka between them.
 use super::{Binaries, Child, Server, System, child::free_address};
 use anyhow::Result;
 use test_support::Kafka;

@@ -17,7 +17,7 @@ use crate::{person::Api, subject::Counters};
 use anyhow::{Result, bail};
 use std::time::{Duration, Instant};
 
-/// How long a system may take to answer: the first start migrates databases and creates topics.
+/// The time limit of a start, which migrates databases and creates topics.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A running system. Dropping it ends its processes.

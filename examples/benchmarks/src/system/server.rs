@@ -22,7 +22,7 @@ impl Server {
     pub(crate) fn database(&self, name: &str) -> Result<Database> {
         self.postgres.create_database(name)
     }
-    /// The version, and the settings that decide what a commit costs.
+    /// Returns the version and the settings that decide the cost of a commit.
     pub(crate) async fn describe(&self) -> Result<String> {
         let mut described = format!("PostgreSQL {}", self.setting("server_version").await?);
         for name in ["fsync", "synchronous_commit", "full_page_writes", "shared_buffers"] {
@@ -33,8 +33,8 @@ impl Server {
     async fn setting(&self, name: &str) -> Result<String> {
         Ok(sqlx::query_scalar("select current_setting($1)").bind(name).fetch_one(&self.admin).await?)
     }
-    /// Transactions that have drawn a number, which is when they write, and bytes of the write-ahead log. Both are of the whole
-    /// server; systems are measured one at a time, and what idle ones write is small.
+    /// Reads the number of transactions with an id, which are those that write, and the bytes of the write-ahead log.
+    /// Both belong to the whole server. Systems are measured one at a time, and an idle one writes little.
     pub(crate) async fn counters(&self) -> Result<Counters> {
         let sql = "select pg_snapshot_xmax(pg_current_snapshot())::text, (pg_current_wal_insert_lsn() - '0/0')::text";
         let (writes, wal): (String, String) = sqlx::query_as(sql).fetch_one(&self.admin).await?;

@@ -1,4 +1,4 @@
-//! The counsellors of the twin: one list.
+//! The counsellors of the twin, with the one list that is measured.
 use super::{
     service::failed,
     time::{Timestamp, iso},
@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 pub(super) struct Counselors(pub(super) PgPool);
 
-/// A method of the contract that no measured operation calls.
+/// Refuses a method of the contract that no measured operation calls.
 fn not_measured<T>() -> Result<Response<T>, Status> {
     Err(Status::unimplemented("the twin has only what is measured"))
 }

@@ -24,9 +24,9 @@ use uuid::Uuid;
 
 const TOPIC: &str = "counseling.events.v1";
 const GREETING: &str = "안녕하세요. 오늘은 어떤 이야기를 나누고 싶으세요?";
-/// How long an exchange keeps a counsel to itself.
+/// The time during which an unanswered exchange keeps others from starting.
 const ANSWERED_WITHIN: TimeDelta = TimeDelta::seconds(30);
-/// How many earlier messages a responder is given.
+/// The number of earlier messages that a responder receives.
 const HISTORY: i64 = 30;
 
 #[derive(FromRow)]
@@ -62,7 +62,7 @@ impl From<CounselRow> for model::Counsel {
     }
 }
 
-/// A message that is to be written.
+/// A message before it is written.
 struct NewMessage {
     id: Uuid,
     by_user: bool,
@@ -73,7 +73,8 @@ impl NewMessage {
     fn new(by_user: bool, text: impl Into<String>) -> Self {
         NewMessage { id: Uuid::now_v7(), by_user, text: text.into(), at: now() }
     }
-    /// Writes the message as the counsel's next one, with its outbox row. The counsel's version must still be the one that was read.
+    /// Writes the message as the counsel's next one, with its outbox row. Fails when the counsel has changed since it
+    /// was read.
     async fn write(
         &self,
         connection: &mut PgConnection,
@@ -144,7 +145,7 @@ impl NewMessage {
 pub(super) struct Counsels(pub(super) PgPool);
 
 impl Counsels {
-    /// Writes what the person says and opens the exchange.
+    /// Writes the person's message and opens the exchange.
     async fn ask(&self, user: Uuid, counsel: Uuid, exchange: Uuid, text: String) -> Result<Asked, Status> {
         let question = NewMessage::new(true, text);
         let mut tx = self.0.begin().await.map_err(failed)?;
@@ -157,7 +158,7 @@ impl Counsels {
         tx.commit().await.map_err(failed)?;
         Ok(Asked { counsel, question })
     }
-    /// Reads what a responder needs, and composes the reply.
+    /// Reads the prompts and the history, and composes the reply.
     async fn compose(&self, asked: &Asked) -> Result<String, Status> {
         let (persona, tone, context, instruction): (String, String, String, String) = sqlx::query_as(
             "select persona, tone, context, instruction from counselors, prompt_versions \
@@ -211,7 +212,7 @@ impl Counsels {
     }
 }
 
-/// A question that is written and not answered yet.
+/// A stored question without a reply.
 struct Asked {
     counsel: CounselRow,
     question: NewMessage,
@@ -220,7 +221,7 @@ struct Asked {
 fn id(text: &str, field: &str) -> Result<Uuid, Status> {
     text.parse().map_err(|_| Status::invalid_argument(format!("{field}: a UUID")))
 }
-/// A method of the contract that no measured operation calls.
+/// Refuses a method of the contract that no measured operation calls.
 fn not_measured<T>() -> Result<Response<T>, Status> {
     Err(Status::unimplemented("the twin has only what is measured"))
 }

@@ -63,7 +63,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         .route("/v1/counselors/{counselor}/counsels/{counsel}/messages", post(send_message))
         .with_state(gateway);
     let listener = TcpListener::bind(args.listen).await?.tap_io(|stream| {
-        let _ = stream.set_nodelay(true); // a refusal only makes it slower
+        let _ = stream.set_nodelay(true); // a refused option costs time, not correctness
     });
     Ok(axum::serve(listener, router).await?)
 }
@@ -120,7 +120,7 @@ async fn open_counsel(
     Ok(success(StatusCode::CREATED, "상담을 시작했습니다.", data))
 }
 
-/// Finds the counsel, holds a token, then sends the message: the same three calls as the gateway of the services.
+/// Finds the counsel, reserves a token and sends the message: the same three calls as the services' gateway makes.
 async fn send_message(
     State(gateway): State<Gateway>,
     Caller(id): Caller,

@@ -1,4 +1,4 @@
-//! Proof between gateway and service: each call carries a signed token that names the person it is for.
+//! Authentication between gateway and service: each call carries a signed token with the id of the person.
 use chrono::Utc;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ struct Claims {
     exp: i64,
 }
 
-/// The person a call is for, checked. Absent on a first visit.
+/// The verified person of a call. A first visit has none.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Person(pub(super) Uuid);
 
@@ -69,12 +69,12 @@ impl Interceptor for Checker {
     }
 }
 
-/// The person a request is for.
+/// Returns the person of a request.
 pub(super) fn person<T>(request: &Request<T>) -> Result<Uuid, Status> {
     let person = request.extensions().get::<Person>().map(|person| person.0);
     person.ok_or_else(|| Status::unauthenticated("the call names no person"))
 }
-/// The same person, if it is also the one that the request's message names.
+/// Returns the person of a request. Fails when the request's message has the id of another person.
 pub(super) fn person_named<T>(request: &Request<T>, id: &str) -> Result<Uuid, Status> {
     let person = person(request)?;
     let named: Uuid = id.parse().map_err(|_| Status::invalid_argument("user_id: a UUID"))?;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tonic::{Code, Status};
 
-/// `{message, data, timestamp}`: a successful response.
+/// Builds a successful response: `{message, data, timestamp}`.
 pub(super) fn success(status: StatusCode, message: &'static str, data: impl Serialize) -> Response {
     (status, Json(json!({ "message": message, "data": data, "timestamp": timestamp() }))).into_response()
 }

@@ -1,7 +1,7 @@
 //! The twin: the same REST and gRPC interfaces, written by hand with axum, tonic and sqlx, and no framework.
 //!
-//! It does what the services do for the measured operations and nothing more: it checks the session, signs and checks internal calls,
-//! keeps rows with versions, and writes an outbox row in the transaction that changes something.
+//! It does the services' work for the measured operations and nothing else. It checks the session, signs and checks
+//! internal calls, stores rows with versions, and writes an outbox row in the transaction of each change.
 mod counselors;
 mod counsels;
 mod gateway;

@@ -1,4 +1,4 @@
-//! The reply of the twin's counsellor: from a table, as the services' offline responder has it, so no model takes time.
+//! The twin's counsellor. It replies from a table, as the services' offline responder does, so no model takes time.
 
 const OPENINGS: [&str; 3] =
     ["그랬군요. ", "마음을 나눠 주셔서 고마워요. ", "여기까지 이야기해 주신 것만으로도 애쓰셨어요. "];
@@ -7,13 +7,13 @@ const FEELINGS: [&str; 2] =
 const QUESTIONS: [&str; 2] =
     ["요즘 가장 무겁게 느껴지는 일은 무엇인가요?", "잠깐이라도 숨을 돌릴 수 있는 때는 언제인가요?"];
 
-/// What a responder is given.
+/// The input of a responder.
 pub(super) struct Prompt {
     pub(super) persona: String,
     pub(super) tone: String,
     pub(super) context: String,
     pub(super) instruction: String,
-    /// Whether the person said it, and the text; oldest first.
+    /// The earlier messages, oldest first: `true` for the person's own, and the text.
     pub(super) history: Vec<(bool, String)>,
     pub(super) message: String,
 }

@@ -14,7 +14,7 @@ use tonic::{
     transport::{Server, server::TcpIncoming},
 };
 
-/// As many connections as a service built with the framework has.
+/// The same number of connections as the framework's storage has by default.
 const CONNECTIONS: u32 = 10;
 
 #[derive(Debug, Clone, Parser)]

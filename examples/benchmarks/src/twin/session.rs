@@ -45,7 +45,7 @@ impl Sessions {
             rules,
         }
     }
-    /// Begins a session: the token, when it expires, and the cookie that carries it.
+    /// Begins a session. Returns the token, the time at which it expires, and its cookie.
     pub(super) fn begin(&self, id: Uuid) -> Result<(String, i64, Cookie<'static>), Failure> {
         let now = Utc::now().timestamp();
         let claims = Claims {
@@ -69,7 +69,7 @@ impl Sessions {
     }
 }
 
-/// The person whose session the request's cookie carries.
+/// The person of the session in the request's cookie.
 pub(super) struct Caller(pub(super) Uuid);
 impl<S: AsRef<Sessions> + Sync> FromRequestParts<S> for Caller {
     type Rejection = Failure;

@@ -1,9 +1,9 @@
-//! Times as the contracts write them: ISO-8601, UTC.
+//! Times in the format of the contracts: ISO-8601, UTC.
 use chrono::{DateTime, Utc};
 
 pub(super) type Timestamp = DateTime<Utc>;
 
-/// The current time, to the microsecond as PostgreSQL keeps it.
+/// Returns the current time in microseconds, the precision of PostgreSQL.
 pub(super) fn now() -> Timestamp {
     let now = Utc::now();
     DateTime::from_timestamp_micros(now.timestamp_micros()).unwrap_or(now)

@@ -1,4 +1,4 @@
-//! The service behind the gateway: one HTTP/2 connection, each call signed and with a deadline.
+//! The client of the service: one HTTP/2 connection; each call is signed and has a deadline.
 use super::internal::{Person, Signer};
 use contracts::v1::service::{
     counsel_service_client::CounselServiceClient, counselor_service_client::CounselorServiceClient,
@@ -35,13 +35,13 @@ impl Upstream {
     }
 }
 
-/// A request on behalf of a person.
+/// Builds a request on behalf of a person.
 pub(super) fn on_behalf_of<T>(person: Uuid, message: T) -> Request<T> {
     let mut request = anonymous(message);
     request.extensions_mut().insert(Person(person));
     request
 }
-/// A request on behalf of nobody yet.
+/// Builds a request without a person, as on a first visit.
 pub(super) fn anonymous<T>(message: T) -> Request<T> {
     let mut request = Request::new(message);
     request.set_timeout(DEADLINE);

@@ -159,7 +159,7 @@ impl UserService for Users {
         Ok(Response::new(FindUserByUserIdResponse { user: Some(row.into()) }))
     }
 
-    /// Reads the row, changes it, and writes it if its version is still the one that was read.
+    /// Reads the row, changes it, and writes it unless its version has changed meanwhile.
     async fn update_user(&self, request: Request<UpdateUserRequest>) -> Result<Response<UpdateUserResponse>, Status> {
         let id = person_named(&request, &request.get_ref().user_id)?;
         let at = now();

@@ -1,4 +1,4 @@
-//! The wallet of message tokens: seven in six hours; one is held for each exchange, and spent when its reply is there.
+//! The wallet of message tokens: seven in six hours. An exchange holds one, and its reply consumes it.
 use super::{
     service::failed,
     time::{Timestamp, iso},
@@ -58,7 +58,8 @@ pub(super) async fn balance(
     })
 }
 
-/// Holds a token for an exchange, if one is left. The wallet's version keeps two holds from taking the last one.
+/// Holds a token for an exchange. Fails when none is left; the wallet's version keeps two holds from taking the last
+/// one.
 pub(super) async fn hold(
     pool: &PgPool,
     user: Uuid,
@@ -101,7 +102,7 @@ pub(super) async fn hold(
     })
 }
 
-/// Spends what is held for an exchange; returns what is left and the allowance.
+/// Consumes the token that an exchange holds. Returns the remaining tokens and the allowance.
 pub(super) async fn spend(
     connection: &mut PgConnection,
     user: Uuid,
