@@ -5,7 +5,7 @@ use crate::{
     measure::{self, Sample},
     rest::Rest,
     subject::{Payload, Subject},
-    system::{self, Binaries, Server, System},
+    system::{Binaries, Server, System},
 };
 use anyhow::Result;
 use std::{path::Path, sync::Arc, time::Duration};
@@ -38,14 +38,14 @@ pub(crate) async fn all(rows: &[Row], checkout: &Path, plan: &Plan, done: &mut i
     let of = |wanted: fn(&Kind) -> bool| rows.iter().copied().filter(move |row| wanted(&row.kind)).collect::<Vec<_>>();
     let deployed = of(|kind| matches!(kind, Kind::Deployed(_)));
     if !deployed.is_empty() {
-        let binaries = Binaries::build(checkout, &system::DEPLOYED)?;
+        let binaries = Binaries::build(checkout)?;
         let (server, kafka) = (Server::start().await?, Kafka::start()?);
         let subject = Arc::new(System::deployed(&binaries, &server, &kafka).await?);
         rest(&deployed, subject, &server, plan, done).await?;
     }
     let embedded = of(|kind| matches!(kind, Kind::Embedded(_)));
     if !embedded.is_empty() {
-        let binaries = Binaries::build(checkout, &[system::EMBEDDED])?;
+        let binaries = Binaries::build(checkout)?;
         let server = Server::start().await?;
         let subject = Arc::new(System::embedded(&binaries).await?);
         rest(&embedded, subject, &server, plan, done).await?;

@@ -5,7 +5,7 @@ use test_support::Kafka;
 use uuid::Uuid;
 
 /// The packages and programs of this form.
-pub(crate) const PACKAGES: [&str; 3] = ["user-service", "counseling-service", "gateway"];
+pub(super) const PACKAGES: [&str; 3] = ["user-service", "counseling-service", "gateway"];
 
 impl System {
     /// Starts the services on these servers.

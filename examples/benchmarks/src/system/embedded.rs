@@ -3,7 +3,7 @@ use super::{Binaries, Child, System, child::free_address};
 use anyhow::Result;
 
 /// The package and program of this form.
-pub(crate) const PACKAGE: &str = "hearlers";
+pub(super) const PACKAGE: &str = "hearlers";
 
 impl System {
     /// Starts the one process with an empty data folder.

@@ -7,8 +7,6 @@ mod server;
 mod twin;
 
 pub(crate) use binaries::Binaries;
-pub(crate) use deployed::PACKAGES as DEPLOYED;
-pub(crate) use embedded::PACKAGE as EMBEDDED;
 pub(crate) use server::Server;
 
 use child::Child;
