@@ -105,6 +105,7 @@ impl<E: Subscribable> RecordedEvent for Recorded<E> {
 }
 
 /// Creates the registration of a handler.
+#[track_caller]
 pub const fn handler<R: Handled>(module: &'static str, function: &'static str, needs: NeedsOf) -> Registration
 where
     R::Sent: Dispatch<R>,

@@ -11,6 +11,7 @@ use futures_util::future::BoxFuture;
 use std::{
     any::TypeId,
     fmt,
+    panic::Location,
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -19,6 +20,8 @@ pub struct Registration {
     pub(crate) module: &'static str,
     pub(crate) function: &'static str,
     pub(crate) role: Role,
+    /// The line of the attribute.
+    pub(crate) location: &'static Location<'static>,
     /// Index of this registration in the bit set of discovered functions that each app has.
     slot: AtomicU32,
 }
@@ -73,10 +76,12 @@ pub enum SubscriberError {
 }
 
 impl Registration {
+    #[track_caller]
     const fn new(module: &'static str, function: &'static str, role: Role) -> Self {
-        Registration { module, function, role, slot: AtomicU32::new(u32::MAX) }
+        Registration { module, function, role, location: Location::caller(), slot: AtomicU32::new(u32::MAX) }
     }
     /// Creates the registration for `#[handler]`.
+    #[track_caller]
     pub(crate) const fn handler(
         module: &'static str,
         function: &'static str,
@@ -87,6 +92,7 @@ impl Registration {
         Registration::new(module, function, Role::Handler { request, kind, needs })
     }
     /// Creates the registration for `#[subscriber]`.
+    #[track_caller]
     pub const fn subscriber(
         module: &'static str,
         function: &'static str,
@@ -98,6 +104,7 @@ impl Registration {
         Registration::new(module, function, Role::Subscriber(Subscriber { group, source, needs, run }))
     }
     /// Creates the registration for `#[projection]`.
+    #[track_caller]
     pub const fn projection(
         module: &'static str,
         function: &'static str,
@@ -109,6 +116,7 @@ impl Registration {
         Registration::new(module, function, Role::Projection(Projection { name, view, source, project }))
     }
     /// Creates the registration for `#[projector]`.
+    #[track_caller]
     pub const fn projector(
         module: &'static str,
         function: &'static str,
@@ -120,6 +128,7 @@ impl Registration {
         Registration::new(module, function, Role::Projector(Projector { name, source, needs, run }))
     }
     /// Creates the registration for `#[publish]`.
+    #[track_caller]
     pub const fn publisher(
         module: &'static str,
         function: &'static str,
@@ -133,6 +142,10 @@ impl Registration {
     /// Returns `true` if the function is in this module or below it.
     pub(crate) fn is_in(&self, module: &str) -> bool {
         self.module == module || self.module.strip_prefix(module).is_some_and(|rest| rest.starts_with("::"))
+    }
+    /// Returns `true` if the function is in the crate of this module.
+    pub(crate) fn is_in_crate_of(&self, module: &str) -> bool {
+        crate_of(self.module) == crate_of(module)
     }
     pub(crate) fn needs(&self) -> Needs {
         let mut needs = Needs::default();
@@ -163,6 +176,16 @@ impl fmt::Debug for Registration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}::{}", self.module, self.function)
     }
+}
+
+/// Returns the crate of a module: the first part of its path. rustdoc puts the doctests of a crate into one, each in a
+/// module `__doctest_...`, which counts as a crate of its own.
+fn crate_of(module: &str) -> &str {
+    let mut ends = module.match_indices("::").map(|(end, _)| end).chain([module.len()]);
+    let first = ends.next().unwrap_or(module.len());
+    let is_doctest = module[first..].starts_with("::__doctest_");
+    let end = if is_doctest { ends.next().unwrap_or(module.len()) } else { first };
+    &module[..end]
 }
 
 /// The element that `inventory` collects.

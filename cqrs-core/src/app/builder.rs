@@ -58,6 +58,8 @@ pub struct AppBuilder {
     registrations: BTreeMap<(&'static str, &'static str, usize), &'static Registration>,
     aggregates: Vec<(&'static str, &'static [&'static str], bool)>,
     empty: Vec<&'static str>,
+    /// The modules whose crates must have no function that is left out.
+    whole: Vec<&'static str>,
 }
 
 impl AppBuilder {
@@ -77,14 +79,41 @@ impl AppBuilder {
             registrations: BTreeMap::new(),
             aggregates: Vec::new(),
             empty: Vec::new(),
+            whole: Vec::new(),
         }
     }
     /// Registers every function with a cqrs attribute in `module` and its submodules.
     ///
-    /// Pass the crate's `module_path!()`, which also makes the linker keep the crate.
+    /// Pass the crate's `module_path!()`, which also makes the linker keep the crate. [`build`](AppBuilder::build)
+    /// reports each function of the same crate that no call has discovered. If it is left out on purpose, call
+    /// [`discover_part`](AppBuilder::discover_part) instead.
     pub fn discover(mut self, module: &'static str) -> Self {
-        let found = inventory::iter::<Registered>.into_iter().map(|registered| registered.0);
-        let found = found.filter(|registration| registration.is_in(module));
+        self.whole.push(module);
+        self.discover_part(module)
+    }
+    /// Registers every function with a cqrs attribute in `module` and its submodules, and allows that the crate has
+    /// others: those of another app, or of another test.
+    ///
+    /// ```
+    /// # use cqrs_core::App;
+    /// mod orders {
+    ///     # use cqrs_core::{HandlerResult, Query, handler};
+    ///     # #[derive(Clone, Query)] pub struct CountOrders;
+    ///     # #[handler] async fn count_orders(_: CountOrders) -> HandlerResult<u64> { Ok(0) }
+    ///     pub const MODULE: &str = module_path!();
+    /// }
+    /// mod invoices {
+    ///     # use cqrs_core::{HandlerResult, Query, handler};
+    ///     # #[derive(Clone, Query)] pub struct CountInvoices;
+    ///     # #[handler] async fn count_invoices(_: CountInvoices) -> HandlerResult<u64> { Ok(0) }
+    ///     pub const MODULE: &str = module_path!();
+    /// }
+    /// let orders = App::builder("orders").discover_part(orders::MODULE).build().unwrap();
+    /// let invoices = App::builder("invoices").discover_part(invoices::MODULE).build().unwrap();
+    /// # drop((orders, invoices));
+    /// ```
+    pub fn discover_part(mut self, module: &'static str) -> Self {
+        let found = registered().filter(|registration| registration.is_in(module));
         // Functions inside functions share a module, so the address distinguishes those with the same name.
         let key = |entry: &'static Registration| (entry.module, entry.function, std::ptr::from_ref(entry).addr());
         let mut found = found.map(|registration| (key(registration), registration)).peekable();
@@ -149,7 +178,7 @@ impl AppBuilder {
     ///
     /// # Errors
     /// Fails with a [`BuildError`] that lists every problem: missing dependencies, duplicate names, modules without
-    /// functions.
+    /// functions, functions that were not discovered.
     pub fn build(self) -> Result<App, BuildError> {
         let problems = self.problems();
         if !problems.is_empty() {
@@ -211,6 +240,7 @@ impl AppBuilder {
         let all = || self.registrations.values();
         let empty = |module: &&str| format!("module `{module}` has no function with a cqrs attribute");
         let mut problems: Vec<String> = self.empty.iter().map(empty).collect();
+        problems.extend(self.left_out());
         let views: Vec<_> =
             all().filter_map(|entry| if let Role::Projection(p) = &entry.role { Some(p.view) } else { None }).collect();
         for registration in all() {
@@ -246,6 +276,21 @@ impl AppBuilder {
         );
         problems
     }
+    /// Finds the functions that were not discovered although another part of their crate was.
+    fn left_out(&self) -> impl Iterator<Item = String> {
+        let discovered: BTreeSet<_> = self.registrations.values().map(|entry| std::ptr::from_ref(*entry)).collect();
+        let left_out: BTreeSet<_> = registered()
+            .filter(|entry| self.whole.iter().any(|module| entry.is_in_crate_of(module)))
+            .filter(|entry| !discovered.contains(&std::ptr::from_ref(*entry)))
+            .map(|entry| (entry.location.file(), entry.location.line(), entry.module, entry.function))
+            .collect();
+        left_out.into_iter().map(|(file, line, module, function)| {
+            format!(
+                "`{module}::{function}` ({file}:{line}) is not discovered: call `.discover(...)` with the \
+                 `module_path!()` of the crate's root, or `.discover_part(...)` to leave out others on purpose"
+            )
+        })
+    }
     /// Finds subscriber groups that are also the group of a projection on a topic. A subscriber in that group would
     /// take some of the projection's records.
     fn shared_groups(&self) -> Vec<String> {
@@ -266,6 +311,10 @@ impl AppBuilder {
     }
 }
 
+/// Returns every registration of the process.
+fn registered() -> impl Iterator<Item = &'static Registration> {
+    inventory::iter::<Registered>.into_iter().map(|registered| registered.0)
+}
 fn duplicates<T: Ord + Copy>(all: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
     let mut seen = BTreeSet::new();
     all.filter(move |item| !seen.insert(*item)).collect::<BTreeSet<_>>().into_iter()

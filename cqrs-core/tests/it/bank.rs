@@ -155,7 +155,7 @@ fn paid(event: &AccountEvent) -> Option<PaymentMade> {
 
 /// Builds the bank on a storage, with state-stored accounts.
 pub(crate) fn bank(storage: impl Storage) -> AppBuilder {
-    App::builder("bank").discover(BANK).aggregate(StateStored::<Account>::new()).storage(storage)
+    App::builder("bank").discover_part(BANK).aggregate(StateStored::<Account>::new()).storage(storage)
 }
 pub(crate) async fn opened(app: &App, id: &str) {
     app.send(Open { id: id.into(), name: format!("name of {id}") }).await.expect("the account opens");

@@ -68,7 +68,10 @@ async fn undiscovered() {
 }
 
 async fn nested() {
-    let app = App::builder("bus").discover(module_path!()).discover("it::bus::inside").discover("it::bus::inside");
+    let app = App::builder("bus")
+        .discover_part(module_path!())
+        .discover_part("it::bus::inside")
+        .discover_part("it::bus::inside");
     let app = app.provide(Arc::new(Gate::default())).provide(Arc::new(AtomicU32::new(0)));
     let app =
         app.aggregate(cqrs_core::StateStored::<Account>::new()).build().expect("discovering a module twice is allowed");
@@ -109,7 +112,7 @@ mod twins {
     }
 }
 async fn namesakes() {
-    let app = App::builder("twins").discover("it::bus::twins").build().expect("the app builds");
+    let app = App::builder("twins").discover_part("it::bus::twins").build().expect("the app builds");
     assert_eq!(app.send(twins::one()).await.expect("the handler runs"), 1);
     assert_eq!(app.send(twins::two()).await.expect("the handler runs"), 2);
 }
@@ -195,7 +198,8 @@ async fn pay_out(command: PayOut, accounts: Repo<Account>, gate: Dep<Gate>) -> H
 
 async fn own_effect() {
     let gate = Arc::new(Gate::default());
-    let app = bank(Memory::new()).discover(module_path!()).provide(gate.clone()).provide(Arc::new(AtomicU32::new(0)));
+    let app =
+        bank(Memory::new()).discover_part(module_path!()).provide(gate.clone()).provide(Arc::new(AtomicU32::new(0)));
     let app = app.build().expect("the app builds");
     opened(&app, "kim").await;
     paid_in(&app, "kim", 5).await;
@@ -223,7 +227,7 @@ async fn slow(_: Slow, started: Dep<AtomicU32>) -> HandlerResult<(), Infallible>
 
 async fn deadline() {
     let calls = Arc::new(AtomicU32::new(0));
-    let app = App::builder("slow").discover(module_path!()).discover(BANK).provide(calls.clone());
+    let app = App::builder("slow").discover_part(module_path!()).discover_part(BANK).provide(calls.clone());
     let app = app.provide(Arc::new(Gate::default())).aggregate(cqrs_core::StateStored::<Account>::new());
     let app = app.build().expect("the app builds");
     let until =

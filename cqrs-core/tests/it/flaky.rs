@@ -112,7 +112,7 @@ async fn paid_despite_faults(app: &App, amount: i64) {
 
 async fn relay() {
     let (flaky, script) = (Flaky::default(), Arc::new(Script::default()));
-    let app = bank(flaky.clone()).discover(LISTENER).provide(script.clone());
+    let app = bank(flaky.clone()).discover_part(LISTENER).provide(script.clone());
     let app = TestApp::start(app).await.expect("the app starts");
     opened(&app, "kim").await;
     for amount in 0..30 {
@@ -149,7 +149,7 @@ async fn projection() {
 async fn placing() {
     let flaky = Flaky::default();
     let (transport, emit, notes) = Scripted::new();
-    let app = App::builder("bank").discover(BANK).discover("it::relay::turnover").storage(flaky.clone());
+    let app = App::builder("bank").discover_part(BANK).discover_part("it::relay::turnover").storage(flaky.clone());
     let app = TestApp::start(app.aggregate(StateStored::<crate::bank::Account>::new()).transport(transport)).await;
     let app = app.expect("the app starts");
     let place = Partition {

@@ -84,7 +84,7 @@ fn id(n: u64) -> Uuid {
     Uuid::from_u128(n.into())
 }
 async fn started(slow: &Arc<Slow>, script: &Arc<Script>, broker: &InProcess) -> TestApp {
-    let app = App::builder("listener").discover(LISTENER).provide(script.clone()).transport(broker.clone());
+    let app = App::builder("listener").discover_part(LISTENER).provide(script.clone()).transport(broker.clone());
     TestApp::start(app.storage(Handle(slow.clone()))).await.expect("the app starts")
 }
 /// Publishes forty messages of forty accounts until all are acknowledged.

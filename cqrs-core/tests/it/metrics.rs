@@ -50,7 +50,7 @@ fn value(name: &str, service: &str, labels: &[&str]) -> Option<f64> {
 }
 fn metered(service: &str) -> AppBuilder {
     LazyLock::force(&RECORDER);
-    App::builder(service).discover(BANK).aggregate(StateStored::<Account>::new()).storage(Memory::new())
+    App::builder(service).discover_part(BANK).aggregate(StateStored::<Account>::new()).storage(Memory::new())
 }
 
 async fn commits() {
@@ -103,7 +103,7 @@ async fn conflicts() {
 async fn messages() {
     let script = Arc::new(Script::default());
     script.stuck(["kim"]);
-    let app = metered("messages").discover(LISTENER).provide(script.clone());
+    let app = metered("messages").discover_part(LISTENER).provide(script.clone());
     let app = TestApp::start(app).await.expect("the app starts");
     opened(&app, "kim").await;
     paid_in(&app, "kim", 1).await;
@@ -123,7 +123,7 @@ async fn parked() {
     let script = Arc::new(Script::default());
     script.stuck(["kim"]);
     let app = metered("parked").retry_policy(RetryPolicy { attempts: 1, ..RetryPolicy::default() });
-    let app = TestApp::start(app.discover(LISTENER).provide(script.clone())).await.expect("the app starts");
+    let app = TestApp::start(app.discover_part(LISTENER).provide(script.clone())).await.expect("the app starts");
     opened(&app, "kim").await;
     let parked = async || {
         app.measure().await.expect("the gauges can be measured");

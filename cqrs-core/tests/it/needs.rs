@@ -11,7 +11,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("needs: all unmet needs are reported at once", async || {
             fails_to_build(
-                App::builder("poor").discover("it::needs::poor"),
+                App::builder("poor").discover_part("it::needs::poor"),
                 &expect![[r#"
                     poor cannot be built:
                     - AskMuch needs `dyn Mailer`: `.provide::<dyn Mailer>(...)`
@@ -21,7 +21,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         }),
         trial("needs: only commands and subscribers can need a unit of work, and only subscribers a bus", async || {
             fails_to_build(
-                App::builder("wrong").discover("it::needs::wrong").aggregate(StateStored::<Account>::new()),
+                App::builder("wrong").discover_part("it::needs::wrong").aggregate(StateStored::<Account>::new()),
                 &expect![[r#"
                     wrong cannot be built:
                     - Ask needs a unit of work: only commands and subscribers change aggregates
@@ -32,7 +32,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("needs: a duplicate projection name, group or aggregate is an error", async || {
             fails_to_build(
                 App::builder("twice")
-                    .discover("it::needs::twice")
+                    .discover_part("it::needs::twice")
                     .aggregate(StateStored::<Account>::new())
                     .aggregate(StateStored::<Account>::new()),
                 &expect![[r#"
@@ -48,18 +48,63 @@ pub(crate) fn trials() -> Vec<Trial> {
         }),
         trial("needs: discovering a module without registrations is an error", async || {
             fails_to_build(
-                App::builder("empty").discover("it::needs::empty").discover("it::ban"),
+                App::builder("empty").discover_part("it::needs::empty").discover_part("it::ban"),
                 &expect![[r#"
                     empty cannot be built:
                     - module `it::needs::empty` has no function with a cqrs attribute
                     - module `it::ban` has no function with a cqrs attribute"#]],
             );
         }),
+        trial(
+            "needs: a function left out of a discovered crate is reported with its line and the remedy",
+            async || {
+                let error = App::builder("part").discover("it::needs::complete").build().expect_err("much is left out");
+                let at = format!("`it::needs::forgotten::ask_again` ({}:{})", file!(), forgotten::LINE);
+                let problem = error.problems.iter().find(|problem| problem.starts_with(&at));
+                let problem = problem.unwrap_or_else(|| panic!("no problem starts with {at}: {error}"));
+                assert_eq!(
+                    &problem[at.len()..],
+                    " is not discovered: call `.discover(...)` with the `module_path!()` of the crate's root, or \
+                 `.discover_part(...)` to leave out others on purpose"
+                );
+                let discovered = error.problems.iter().filter(|problem| problem.contains("complete")).count();
+                assert_eq!(discovered, 0, "{error}");
+                App::builder("part")
+                    .discover_part("it::needs::complete")
+                    .build()
+                    .expect("leaving out others is allowed");
+                let error =
+                    App::builder("whole").discover("it").build().expect_err("some tests are badly wired on purpose");
+                assert!(!error.to_string().contains("is not discovered"), "{error}");
+            },
+        ),
     ]
 }
 fn fails_to_build(app: AppBuilder, expected: &Expect) {
     let error: BuildError = app.build().expect_err("the wiring is wrong");
     expected.assert_eq(&error.to_string());
+}
+
+mod complete {
+    use cqrs_core::{HandlerResult, Query, handler};
+
+    #[derive(Clone, Query)]
+    struct Ask;
+    #[handler]
+    async fn ask(_: Ask) -> HandlerResult<()> {
+        Ok(())
+    }
+}
+mod forgotten {
+    use cqrs_core::{HandlerResult, Query, handler};
+
+    pub(super) const LINE: u32 = line!() + 3;
+    #[derive(Clone, Query)]
+    struct AskAgain;
+    #[handler]
+    async fn ask_again(_: AskAgain) -> HandlerResult<()> {
+        Ok(())
+    }
 }
 
 mod poor {

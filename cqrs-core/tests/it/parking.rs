@@ -78,7 +78,7 @@ const GROUP: &str = "bank.listener";
 async fn whole_key(app: AppBuilder) {
     let script = Arc::new(Script::default());
     script.stuck(["kim 2"]);
-    let app = started(app.discover(LISTENER).provide(script.clone())).await;
+    let app = started(app.discover_part(LISTENER).provide(script.clone())).await;
     for id in ["kim", "lee"] {
         opened(&app, id).await;
         for amount in 1..=4 {
@@ -131,7 +131,7 @@ impl StorageLayer for Blind {
 async fn seeded() {
     let script = Arc::new(Script::default());
     script.stuck(["kim 1"]);
-    let app = started(bank(Blind(Memory::new())).discover(LISTENER).provide(script.clone())).await;
+    let app = started(bank(Blind(Memory::new())).discover_part(LISTENER).provide(script.clone())).await;
     opened(&app, "kim").await;
     for amount in 1..=3 {
         paid_in(&app, "kim", amount).await;
@@ -166,7 +166,7 @@ mod moody {
     }
 }
 async fn moody(mood: &Arc<moody::Mood>) -> TestApp {
-    let app = bank(Memory::new()).discover("it::parking::moody").provide(Arc::new(mood.clone()));
+    let app = bank(Memory::new()).discover_part("it::parking::moody").provide(Arc::new(mood.clone()));
     let app = started(app).await;
     opened(&app, "kim").await;
     app
@@ -194,7 +194,7 @@ async fn at_once() {
 }
 
 async fn listening(broker: &InProcess, script: &Arc<Script>) -> TestApp {
-    started(App::builder("listener").discover(LISTENER).provide(script.clone()).transport(broker.clone())).await
+    started(App::builder("listener").discover_part(LISTENER).provide(script.clone()).transport(broker.clone())).await
 }
 fn paid(id: &str, amount: i64, position: u64) -> Record {
     record(&PaymentMade { id: id.into(), amount }, position, Uuid::from_u128(position.into()))
@@ -253,7 +253,7 @@ mod own {
 async fn own_log() {
     let script = Arc::new(Script::default());
     script.stuck(["kim 1"]);
-    let app = started(bank(Memory::new()).discover("it::parking::own").provide(script.clone())).await;
+    let app = started(bank(Memory::new()).discover_part("it::parking::own").provide(script.clone())).await;
     for id in ["kim", "lee"] {
         opened(&app, id).await;
         paid_in(&app, id, 1).await;
@@ -299,7 +299,7 @@ async fn payments(app: &App, key: &str) -> Vec<i64> {
     serde_json::from_slice::<Payments>(&value).expect("the view can be decoded").all
 }
 async fn own_view() {
-    let app = started(bank(Memory::new()).discover("it::parking::own_views")).await;
+    let app = started(bank(Memory::new()).discover_part("it::parking::own_views")).await;
     for id in ["kim", "lee"] {
         opened(&app, id).await;
     }
@@ -335,7 +335,7 @@ mod topic_views {
 }
 async fn topic_view() {
     let broker = InProcess::new();
-    let app = App::builder("listener").discover("it::parking::topic_views").transport(broker.clone());
+    let app = App::builder("listener").discover_part("it::parking::topic_views").transport(broker.clone());
     let app = started(app).await;
     let shard_of = |id: &str| cqrs_core::event::shard_of(id);
     // Both keys share a relay shard and so a partition, so that the failing record is between the others.
@@ -421,7 +421,7 @@ async fn relay() {
 async fn discarded() {
     let script = Arc::new(Script::default());
     script.stuck(["kim 1"]);
-    let app = App::builder("bank").discover(BANK).discover(LISTENER).provide(script.clone());
+    let app = App::builder("bank").discover_part(BANK).discover_part(LISTENER).provide(script.clone());
     let app = started(app.aggregate(cqrs_core::StateStored::<crate::bank::Account>::new())).await;
     opened(&app, "kim").await;
     paid_in(&app, "kim", 1).await;

@@ -25,7 +25,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 /// Returns the results that a caller sees, then the lines of the log.
 async fn scenario<K: Persistence>(persistence: K) -> Vec<String> {
     let app = App::builder("bank")
-        .discover(BANK)
+        .discover_part(BANK)
         .aggregate(persistence)
         .storage(Memory::new())
         .build()

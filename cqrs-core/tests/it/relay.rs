@@ -31,7 +31,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 fn listening(memory: &Memory, script: &Arc<Script>) -> AppBuilder {
-    bank(memory.clone()).discover(LISTENER).provide(script.clone())
+    bank(memory.clone()).discover_part(LISTENER).provide(script.clone())
 }
 async fn started(app: AppBuilder) -> TestApp {
     TestApp::start(app).await.expect("the app starts")
@@ -138,7 +138,7 @@ async fn new_group() {
     app.settle().await;
     assert!(app.stop().await);
     assert_eq!((script.handled().len(), script.calls()), (5, 5));
-    let app = started(listening(&memory, &script).discover("it::relay::late")).await;
+    let app = started(listening(&memory, &script).discover_part("it::relay::late")).await;
     app.settle().await;
     assert_eq!((script.handled().len(), script.calls()), (5, 10));
     assert!(app.stop().await);
@@ -177,7 +177,7 @@ async fn topic_position() {
         let value = found.into_iter().next().and_then(|view| view.value);
         value.map(|bytes| String::from_utf8(bytes).expect("the value is JSON"))
     };
-    let app = || bank(memory.clone()).discover("it::relay::turnover");
+    let app = || bank(memory.clone()).discover_part("it::relay::turnover");
     let first = started(app()).await;
     for id in ["kim", "lee"] {
         opened(&first, id).await;
@@ -213,7 +213,7 @@ async fn topic_position() {
 /// As after a publish with an unknown outcome: the same event is stored at two offsets, once even within one signal.
 async fn held_twice() {
     let (memory, (transport, emit, notes)) = (Memory::new(), Scripted::new());
-    let app = started(bank(memory.clone()).discover("it::relay::turnover").transport(transport)).await;
+    let app = started(bank(memory.clone()).discover_part("it::relay::turnover").transport(transport)).await;
     let place = || Partition { topic: PaymentMade::TOPIC.into(), part: "0".into() };
     let received = |(offset, amount): (u64, i64)| {
         let payment = PaymentMade { id: "kim".into(), amount };

@@ -88,7 +88,7 @@ async fn on_log() {
 /// Stops the app while the first of three messages is being handled.
 async fn finishes(module: &'static str) {
     let (memory, slow) = (Memory::new(), slow(Duration::from_millis(300)));
-    let app = || bank(memory.clone()).discover(module).provide(slow.clone());
+    let app = || bank(memory.clone()).discover_part(module).provide(slow.clone());
     assert!(started(app(), &slow).await.stop(DRAIN).await);
     assert_eq!(slow.counts(), (1, 1), "the message in progress is finished and no other is started");
     let app = app().build().expect("the app builds");
@@ -101,7 +101,7 @@ async fn finishes(module: &'static str) {
 async fn stuck() {
     let script = Arc::new(Script::default());
     script.stuck(["kim"]);
-    let app = bank(Memory::new()).discover(LISTENER).provide(script.clone()).build().expect("the app builds");
+    let app = bank(Memory::new()).discover_part(LISTENER).provide(script.clone()).build().expect("the app builds");
     let background = app.start().await.expect("the app starts");
     opened(&app, "kim").await;
     paid_in(&app, "kim", 1).await;
@@ -114,14 +114,14 @@ async fn stuck() {
 async fn too_long() {
     for module in ["it::shutdown::topic", "it::shutdown::log"] {
         let (memory, slow) = (Memory::new(), slow(Duration::from_secs(3600)));
-        let app = bank(memory.clone()).discover(module).provide(slow.clone());
+        let app = bank(memory.clone()).discover_part(module).provide(slow.clone());
         let background = started(app, &slow).await;
         let started = Instant::now();
         assert!(!background.stop(Duration::from_millis(100)).await);
         assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
         assert_eq!(slow.counts(), (1, 0));
         let quick = Arc::new(Slow::default());
-        let app = bank(memory).discover(module).provide(quick.clone()).build().expect("the app builds");
+        let app = bank(memory).discover_part(module).provide(quick.clone()).build().expect("the app builds");
         let background = app.start().await.expect("the app starts");
         until("all messages are delivered again", async || quick.counts() == (3, 3)).await;
         assert!(background.stop(DRAIN).await);
@@ -147,7 +147,7 @@ async fn run() {
 
 async fn dropped() {
     let slow = slow(Duration::from_millis(50));
-    let app = bank(Memory::new()).discover("it::shutdown::topic").provide(slow.clone());
+    let app = bank(Memory::new()).discover_part("it::shutdown::topic").provide(slow.clone());
     drop(started(app, &slow).await);
     tokio::time::sleep(Duration::from_millis(300)).await;
     let after = slow.counts();

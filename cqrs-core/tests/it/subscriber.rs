@@ -54,7 +54,7 @@ async fn publish(broker: &InProcess, records: &[Record]) -> usize {
     published.acknowledged
 }
 async fn listening(broker: &InProcess, script: &Arc<Script>) -> TestApp {
-    let app = App::builder("listener").discover(LISTENER).provide(script.clone()).transport(broker.clone());
+    let app = App::builder("listener").discover_part(LISTENER).provide(script.clone()).transport(broker.clone());
     started(app).await
 }
 
@@ -145,7 +145,7 @@ mod sends {
 }
 async fn commands_once() {
     let fails = Arc::new(sends::Fails(AtomicU32::new(3)));
-    let app = started(bank(Memory::new()).discover("it::subscriber::sends").provide(fails.clone())).await;
+    let app = started(bank(Memory::new()).discover_part("it::subscriber::sends").provide(fails.clone())).await;
     opened(&app, "kim").await;
     app.settle().await;
     assert_eq!(fails.0.load(Ordering::SeqCst), 0);
@@ -167,7 +167,8 @@ mod jumpy {
 }
 async fn panics() {
     let (broker, calls) = (InProcess::new(), Arc::new(AtomicU32::new(0)));
-    let app = App::builder("jumpy").discover("it::subscriber::jumpy").provide(calls.clone()).transport(broker.clone());
+    let app =
+        App::builder("jumpy").discover_part("it::subscriber::jumpy").provide(calls.clone()).transport(broker.clone());
     let app = started(app).await;
     publish(&broker, &[record(&payment("kim", 1), 1, uuid(1))]).await;
     assert_eq!(calls.load(Ordering::SeqCst), 2);
@@ -191,7 +192,7 @@ async fn one_batch() {
     let (broker, memory) = (InProcess::new(), Memory::new());
     let fails = Arc::new(writes::Fails(Mutex::new(true)));
     let app =
-        App::builder("mirror").discover("it::subscriber::writes").provide(fails.clone()).transport(broker.clone());
+        App::builder("mirror").discover_part("it::subscriber::writes").provide(fails.clone()).transport(broker.clone());
     let app = started(app.aggregate(StateStored::<Account>::new()).storage(memory.clone())).await;
     let sending = tokio::spawn(async move { publish(&broker, &[record(&payment("kim", 5), 1, uuid(1))]).await });
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -252,7 +253,7 @@ mod pair {
 }
 async fn own_log() {
     let received = Arc::new(pair::Received::default());
-    let app = bank(Memory::new()).discover("it::subscriber::pair").provide(received.clone());
+    let app = bank(Memory::new()).discover_part("it::subscriber::pair").provide(received.clone());
     let app = started(app.aggregate(StateStored::<pair::Door>::new())).await;
     let mut expected = Vec::new();
     for n in 0..10 {
@@ -275,7 +276,7 @@ async fn handled_elsewhere() {
         .commit(Batch { inbox_records: vec![inbox_record], ..Batch::default() })
         .await
         .expect("the batch is accepted");
-    let app = bank(memory).discover("it::subscriber::pair").provide(received.clone());
+    let app = bank(memory).discover_part("it::subscriber::pair").provide(received.clone());
     let app = started(app.aggregate(StateStored::<pair::Door>::new())).await;
     opened(&app, "lee").await;
     app.settle().await;
@@ -304,7 +305,7 @@ mod refused {
 }
 async fn refused() {
     let calls = Arc::new(AtomicU32::new(0));
-    let app = started(bank(Memory::new()).discover("it::subscriber::refused").provide(calls.clone())).await;
+    let app = started(bank(Memory::new()).discover_part("it::subscriber::refused").provide(calls.clone())).await;
     opened(&app, "kim").await;
     paid_in(&app, "kim", 1).await;
     until("the message is retried", async || calls.load(Ordering::SeqCst) > 1).await;
@@ -316,7 +317,11 @@ async fn refused() {
 /// As in Kafka after a lost session: the partition is revoked without waiting for the messages in progress.
 async fn given_back() {
     let (script, (transport, emit, notes)) = (Arc::new(Script::default()), Scripted::new());
-    let app = App::builder("listener").discover(LISTENER).discover(BANK).provide(script.clone()).transport(transport);
+    let app = App::builder("listener")
+        .discover_part(LISTENER)
+        .discover_part(BANK)
+        .provide(script.clone())
+        .transport(transport);
     let app = started(app.aggregate(StateStored::<Account>::new())).await;
     let place = || Partition { topic: PaymentMade::TOPIC.into(), part: "0".into() };
     let records = |offsets: std::ops::Range<u64>, id: &str| {

@@ -25,7 +25,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials
 }
 fn built(app: AppBuilder) -> cqrs_core::App {
-    app.discover(module_path!()).build().expect("the app builds")
+    app.discover_part(module_path!()).build().expect("the app builds")
 }
 fn payment(amount: i64) -> impl FnOnce(&Account) -> Result<AccountEvent, AccountError> {
     move |account| account.pay(amount)
@@ -188,7 +188,7 @@ async fn newer() {
         .commit(cqrs_core::storage::Batch { events: vec![entry], ..Default::default() })
         .await
         .expect("the stream is new");
-    let app = App::builder("bank").discover(module_path!()).storage(memory);
+    let app = App::builder("bank").discover_part(module_path!()).storage(memory);
     let app = app.aggregate(cqrs_core::EventSourced::<Account>::new()).build().expect("the app builds");
     let error = app.send(Look("kim".into())).await.expect_err("the schema version is unknown");
     let source = std::error::Error::source(&error).map(ToString::to_string);

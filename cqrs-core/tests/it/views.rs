@@ -66,7 +66,7 @@ async fn own_writes(app: AppBuilder) {
 }
 
 async fn unavailable() {
-    let app = bank(Memory::new()).discover("it::views::queries").build().expect("the app builds");
+    let app = bank(Memory::new()).discover_part("it::views::queries").build().expect("the app builds");
     opened(&app, "kim").await;
     let started = Instant::now();
     let error = app.send(FindCard("kim".into())).await.expect_err("no projection runs");
@@ -159,7 +159,7 @@ mod two {
     }
 }
 async fn two_projections() {
-    let app = started(bank(Memory::new()).discover("it::views::two")).await;
+    let app = started(bank(Memory::new()).discover_part("it::views::two")).await;
     for account in 0..20 {
         opened(&app, &account.to_string()).await;
         paid_in(&app, &account.to_string(), 1).await;
@@ -176,7 +176,7 @@ async fn page(app: &App, after: Option<Cursor>, limit: usize) -> Page<Card> {
     app.send(queries::Richest(after, limit)).await.expect("the query succeeds")
 }
 async fn pages(app: AppBuilder) {
-    let app = started(app.discover("it::views::queries")).await;
+    let app = started(app.discover_part("it::views::queries")).await;
     for account in 0..7 {
         opened(&app, &account.to_string()).await;
         paid_in(&app, &account.to_string(), account / 2).await;
@@ -216,7 +216,7 @@ mod brittle {
     }
 }
 async fn panics() {
-    let app = App::builder("brittle").discover("it::views::brittle").discover("it::bank");
+    let app = App::builder("brittle").discover_part("it::views::brittle").discover_part("it::bank");
     let app = started(app.aggregate(cqrs_core::StateStored::<Account>::new())).await;
     opened(&app, "kim").await;
     paid_in(&app, "kim", 1).await;
@@ -252,7 +252,7 @@ mod counters {
     }
 }
 async fn changes() {
-    let app = started(bank(Memory::new()).discover("it::views::counters")).await;
+    let app = started(bank(Memory::new()).discover_part("it::views::counters")).await;
     let found = async || {
         app.send(counters::FindCounter("kim".into())).await.expect("the query succeeds").map(|counter| counter.0)
     };

@@ -75,7 +75,7 @@ fn ups(event: &Counted) -> cqrs_core::Change<Ups> {
 
 async fn two(server: Server, state_stored: bool) -> Tried {
     let fresh = fresh(server, "round_trips").await?;
-    let app = App::builder("round-trips").discover(module_path!()).storage(fresh.storage.clone());
+    let app = App::builder("round-trips").discover_part(module_path!()).storage(fresh.storage.clone());
     let app = match state_stored {
         true => app.aggregate(StateStored::<Counter>::new()),
         false => app.aggregate(EventSourced::<Counter>::new()),
@@ -101,7 +101,7 @@ async fn two(server: Server, state_stored: bool) -> Tried {
 
 async fn one(server: Server) -> Tried {
     let fresh = fresh(server, "round_trips").await?;
-    let app = App::builder("round-trips").discover(module_path!()).aggregate(StateStored::<Counter>::new());
+    let app = App::builder("round-trips").discover_part(module_path!()).aggregate(StateStored::<Counter>::new());
     let app = app.storage(fresh.storage.clone()).build()?;
     app.send(Start("one".into())).await?;
     for follower in &mut app.log_followers() {

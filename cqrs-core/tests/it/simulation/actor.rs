@@ -103,7 +103,7 @@ fn app(fixture: &Arc<Fixture>, index: usize, process: &Arc<Process>, database: &
         }))
         .lease(Duration::from_micros(fixture.lease))
         .retry_policy(RetryPolicy { attempts: 3, first: Duration::from_millis(50), longest: Duration::from_secs(30) });
-    let app = actor.role.modules().iter().fold(app, |app, module| app.discover(module));
+    let app = actor.role.modules().iter().fold(app, |app, module| app.discover_part(module));
     let app = match fixture.state_stored {
         true => app.aggregate(StateStored::<Account>::new()).aggregate(StateStored::<Ledger>::new()),
         false => app.aggregate(EventSourced::<Account>::new()).aggregate(EventSourced::<Ledger>::new()),

@@ -48,7 +48,7 @@ pub(crate) struct FrameworkDispatch {
 }
 impl FrameworkDispatch {
     pub(crate) fn new(dispatched: Dispatched) -> Result<Self> {
-        let app = App::builder("numbers").discover(module_path!()).build()?;
+        let app = App::builder("numbers").discover_part(module_path!()).build()?;
         Ok(FrameworkDispatch { app, dispatched })
     }
 }

@@ -29,10 +29,10 @@ pub(super) async fn app(config: &Config) -> Result<App> {
     let transport = transport(config)?;
     let storage = storage(config, &transport).await?;
     let service = match config.role {
-        Role::Consumer => App::builder("mirror").discover(MIRROR).aggregate(StateStored::<Mirror>::new()),
-        Role::Projection => App::builder("tally").discover(TALLY),
+        Role::Consumer => App::builder("mirror").discover_part(MIRROR).aggregate(StateStored::<Mirror>::new()),
+        Role::Projection => App::builder("tally").discover_part(TALLY),
         Role::Writer | Role::Relay | Role::Reader => {
-            App::builder("faults").discover(ACCOUNT).aggregate(StateStored::<Account>::new())
+            App::builder("faults").discover_part(ACCOUNT).aggregate(StateStored::<Account>::new())
         }
     };
     let service = match config.skew {
