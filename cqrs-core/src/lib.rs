@@ -58,6 +58,7 @@
 //! | `postgres-tls` | TLS for `storage::Postgres` |
 //! | `tonic` | `grpc`: errors as gRPC statuses, metadata as gRPC headers |
 //! | `operations` | `operations`: health, Prometheus metrics, logging and signals of a process |
+//! | `testing` | `testing`: tests of aggregates and whole services, conformance suites; for `[dev-dependencies]` |
 //! | `otlp` | `telemetry::trace`: OpenTelemetry traces, exported over OTLP |
 #![warn(missing_docs)]
 
@@ -93,6 +94,7 @@ mod runtime;
 mod secret;
 pub mod storage;
 pub mod telemetry;
+#[cfg(feature = "testing")]
 pub mod testing;
 pub mod transport;
 pub mod view;
@@ -125,3 +127,8 @@ pub type Timestamp = chrono::DateTime<chrono::Utc>;
 /// Functions and traits that the code written by the macros calls. It is not part of the public API.
 #[doc(hidden)]
 pub mod __private;
+
+/// The README's example, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -73,3 +73,8 @@ impl Transport for Kafka {
         let _ = self.consumers.subscribe().wait_for(|remaining| *remaining == 0).await;
     }
 }
+
+/// The README's example, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -6,4 +6,4 @@ mod settle;
 
 pub use decision::{Given, When, given};
 pub use layer::{EnvironmentLayer, StorageLayer, TransportLayer};
-pub use settle::{TestApp, settle};
+pub use settle::{NotSettled, TestApp, settle, settled_within};

@@ -1,12 +1,12 @@
-//! A whole service in a test, and waiting until all its background work is done.
+//! Whole services in a test, and waiting until all their background work is done.
 use crate::{
-    app::{App, AppBuilder, Background, BuildError},
+    app::{App, AppBuilder, Background, Joined},
     environment::within,
-    error::Fault,
-    event::RELAY_SHARDS,
+    error::{BoxError, Fault},
     position::Position,
+    transport::InProcess,
 };
-use std::{ops::Deref, time::Duration};
+use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
 /// A service that runs in a test with its background jobs. It dereferences to [`App`].
 ///
@@ -25,24 +25,71 @@ use std::{ops::Deref, time::Duration};
 #[derive(Debug)]
 pub struct TestApp {
     app: App,
+    /// The apps that were started together, this one included.
+    together: Arc<[App]>,
     background: Background,
 }
 impl TestApp {
     /// Builds the app and starts its background jobs.
     ///
     /// # Errors
-    /// Returns a [`BuildError`] if the app cannot be built, or the error of [`App::start`].
-    pub async fn start(app: AppBuilder) -> Result<TestApp, crate::BoxError> {
-        let app = app.build().map_err(|error: BuildError| error)?;
+    /// Returns a [`BuildError`](crate::BuildError) if the app cannot be built, or the error of [`App::start`].
+    pub async fn start(app: AppBuilder) -> Result<TestApp, BoxError> {
+        let app = app.build()?;
         let background = app.start().await?;
-        Ok(TestApp { app, background })
+        Ok(TestApp { together: [app.clone()].into(), app, background })
     }
-    /// Waits until every follower of the log has reached its end and every outgoing message is acknowledged.
+    /// Builds several apps, connects them by one [`InProcess`] transport, which replaces their own, starts them and
+    /// waits until all have caught up.
+    ///
+    /// All consumer groups are joined before the first relay starts, so that no group misses an event. Afterwards
+    /// [`settle`](TestApp::settle) of any of the apps waits for all of them.
+    ///
+    /// ```
+    /// # use cqrs_core::{App, HandlerResult, Query, handler, testing::TestApp};
+    /// # #[derive(Clone, Query)]
+    /// # struct Ping;
+    /// # #[handler]
+    /// # async fn ping(_: Ping) -> HandlerResult<&'static str> { Ok("pong") }
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let orders = App::builder("orders").discover(module_path!());
+    /// let inventory = App::builder("inventory").discover(module_path!());
+    /// let [orders, inventory] = TestApp::start_all([orders, inventory]).await.unwrap();
+    /// orders.settle().await;   // what `inventory` received has been handled, too
+    /// assert_eq!(inventory.send(Ping).await.unwrap(), "pong");
+    /// # });
+    /// ```
+    ///
+    /// # Errors
+    /// Returns a [`BuildError`](crate::BuildError) if an app cannot be built, the error of [`App::join`], or
+    /// [`NotSettled`] if the apps have not caught up within ten seconds.
+    pub async fn start_all<const N: usize>(builders: [AppBuilder; N]) -> Result<[TestApp; N], BoxError> {
+        let transport = InProcess::new();
+        let mut apps = Vec::new();
+        for builder in builders {
+            apps.push(builder.transport(transport.clone()).build()?);
+        }
+        let mut joined = Vec::new();
+        for app in &apps {
+            joined.push(app.join().await?);
+        }
+        let (together, background): (Arc<[App]>, Vec<_>) =
+            (apps.into(), joined.into_iter().map(Joined::start).collect());
+        settled_within(&together.iter().collect::<Vec<_>>(), TIMEOUT).await?;
+        let mut background = background.into_iter();
+        Ok(std::array::from_fn(|index| TestApp {
+            app: together[index].clone(),
+            together: together.clone(),
+            background: background.next().expect("each app has been started"),
+        }))
+    }
+    /// Waits until every follower of the log has reached its end and every outgoing message is acknowledged, in all
+    /// apps that were started together.
     ///
     /// # Panics
-    /// Panics if this is not reached within ten seconds.
+    /// Panics if this is not reached within ten seconds. The message says which reader of which app is behind.
     pub async fn settle(&self) {
-        settle(&[&self.app]).await;
+        settle(&self.together.iter().collect::<Vec<_>>()).await;
     }
     /// Stops the background jobs. Returns the result of [`Background::stop`].
     pub async fn stop(self) -> bool {
@@ -63,46 +110,83 @@ const POLL_INTERVAL: Duration = Duration::from_millis(2);
 /// the same time.
 ///
 /// # Panics
-/// Panics if this is not reached within ten seconds.
+/// Panics if this is not reached within ten seconds. The message says which reader of which service is behind.
 pub async fn settle(apps: &[&App]) {
-    let Some(first) = apps.first() else { return };
+    if let Err(error) = settled_within(apps, TIMEOUT).await {
+        panic!("{error}");
+    }
+}
+
+/// Waits until several services have nothing left to do, as [`settle`] does, and at most for `timeout`.
+///
+/// # Errors
+/// Returns [`NotSettled`] if a service still has work then, or the [`Fault`] of a database that cannot be read.
+pub async fn settled_within(apps: &[&App], timeout: Duration) -> Result<(), BoxError> {
+    let Some(first) = apps.first() else { return Ok(()) };
     let environment = first.runtime.environment.clone();
     let idle = async {
         let mut before = None;
         loop {
-            let now = idle_at(apps).await;
+            let now = idle_at(apps).await?;
             if now.is_some() && now == before {
-                return;
+                return Ok(());
             }
             before = now;
             environment.sleep(POLL_INTERVAL).await;
         }
     };
-    assert!(within(&*environment, TIMEOUT, idle).await.is_some(), "the services still have work after {TIMEOUT:?}");
+    match within(&*environment, timeout, idle).await {
+        Some(result) => result,
+        None => Err(NotSettled::now(apps, timeout).await?.into()),
+    }
 }
 
 /// Returns the end of each log, or `None` if a service still has work.
-async fn idle_at(apps: &[&App]) -> Option<Vec<Position>> {
+async fn idle_at(apps: &[&App]) -> Result<Option<Vec<Position>>, BoxError> {
     let mut ends = Vec::new();
     for app in apps {
-        ends.push(end_of(app).await.unwrap_or_else(|fault| panic!("{}: {fault}", app.service()))?);
-    }
-    Some(ends)
-}
-async fn end_of(app: &App) -> Result<Option<Position>, Fault> {
-    let storage = app.storage();
-    let end = storage.high_water_mark().await?;
-    let readers: Vec<_> = app.log_followers().iter().map(|follower| follower.name().to_owned()).collect();
-    if storage.checkpoints(&readers).await?.into_iter().any(|at| at < end.0) {
-        return Ok(None);
-    }
-    for relay in app.relays() {
-        let readers: Vec<_> = (0..RELAY_SHARDS).map(|shard| relay.reader(shard)).collect();
-        let at = storage.checkpoints(&readers).await?;
-        let shards: Vec<_> = (0..RELAY_SHARDS).zip(at.into_iter().map(Position)).collect();
-        if !storage.outgoing_entries(&shards, end, 1).await?.is_empty() {
+        let end = app.storage().high_water_mark().await?;
+        if !app.lag().await?.is_empty() {
             return Ok(None);
         }
+        ends.push(end);
     }
-    Ok(Some(end))
+    Ok(Some(ends))
 }
+
+/// The error of services that still have work after a time-out. It shows, for each service, the end of its log, the
+/// checkpoint of each reader that is behind, and the parked messages.
+///
+/// `Debug` writes the same text as `Display`, so that `unwrap()` shows it in a readable form.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NotSettled(String);
+impl NotSettled {
+    async fn now(apps: &[&App], timeout: Duration) -> Result<Self, Fault> {
+        let mut lines = vec![format!("the services still have work after {timeout:?}:")];
+        for app in apps {
+            let (storage, service) = (app.storage(), app.service());
+            lines.push(format!("- {service}: its log ends at position {}", storage.high_water_mark().await?.0));
+            let behind: Vec<_> = app.lag().await?.into_keys().collect();
+            for (reader, checkpoint) in behind.iter().zip(storage.checkpoints(&behind).await?) {
+                lines.push(format!("  - reader `{reader}` is behind, at position {checkpoint}"));
+            }
+            for parked in storage.parked_keys(&[]).await? {
+                let (reader, key, count, error) = (parked.reader, parked.key, parked.count, parked.error);
+                lines.push(format!("  - reader `{reader}` has parked key `{key}` (messages: {count}): {error}"));
+            }
+        }
+        lines.push("The log output of the background jobs (`tracing`) has the errors of failed attempts.".to_owned());
+        Ok(NotSettled(lines.join("\n")))
+    }
+}
+impl fmt::Display for NotSettled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+impl fmt::Debug for NotSettled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+impl std::error::Error for NotSettled {}

@@ -19,6 +19,7 @@ mod postgres; // PostgreSQL's own guarantees, and the storage suite on it
 mod relay; // integration events reach their subscribers
 mod seeded; // the storage suite finds seeded bugs
 mod seeded_transport; // the transport suite finds seeded bugs
+mod settle; // several services in one test
 mod shutdown; // work in flight is finished at shutdown
 mod simulation; // the engines under injected faults, from a seed
 #[cfg(feature = "sqlite")]
@@ -56,6 +57,7 @@ fn framework() -> Vec<Trial> {
         flaky::trials,
         describe::trials,
         metrics::trials,
+        settle::trials,
         simulation::trials,
         environment_is_the_only_place::trials,
     ];
