@@ -178,6 +178,7 @@ impl From<Fault> for Status {
 
 /// The details of a gRPC status, for programs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Details {
     /// `google.rpc.ErrorInfo.reason`.
     pub reason: Option<String>,

@@ -88,7 +88,7 @@ pub mod net;
 pub mod operations;
 pub mod policy;
 mod position;
-pub mod registry;
+mod registry;
 pub mod relay;
 mod runtime;
 mod secret;
@@ -120,6 +120,14 @@ pub use cqrs_macros::{
     Aggregate, Command, DomainError, Event, FromContext, Query, View, handler, projection, projector, publish,
     subscriber,
 };
+
+// The crates whose types are part of this API, so that a program uses the same versions.
+pub use chrono;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use sqlx;
+#[cfg(feature = "tonic")]
+pub use tonic;
+pub use uuid;
 
 /// A point in time, in UTC. It is stored with microseconds.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;

@@ -52,6 +52,7 @@ impl Metadata {
         token: ConsistencyToken(BTreeMap::new()),
     };
     /// Sets the caller.
+    #[must_use]
     pub fn caller(mut self, caller: impl Into<String>) -> Self {
         self.caller = Some(caller.into());
         self
@@ -60,21 +61,25 @@ impl Metadata {
     ///
     /// A repetition returns the stored response of the first time, for as long as responses are retained
     /// ([`AppBuilder::retention`](crate::AppBuilder::retention); default: 7 days).
+    #[must_use]
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
         self
     }
     /// Sets the time at which the caller stops waiting.
+    #[must_use]
     pub fn deadline(mut self, deadline: Timestamp) -> Self {
         self.deadline = Some(deadline);
         self
     }
     /// Sets the positions that a query must have reached.
+    #[must_use]
     pub fn token(mut self, token: ConsistencyToken) -> Self {
         self.token = token;
         self
     }
     /// Sets the direct cause, and the process that it belongs to.
+    #[must_use]
     pub fn caused_by(mut self, cause: Uuid, correlation: Option<Uuid>) -> Self {
         self.causation = Some(cause);
         self.correlation = correlation;

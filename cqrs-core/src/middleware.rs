@@ -46,6 +46,7 @@ pub struct Call<'a> {
 
 /// The outcome of a request, without its typed result: the result bypasses the middlewares on its way to the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Outcome {
     /// The handler succeeded.
     Done,
@@ -65,6 +66,7 @@ impl Outcome {
 }
 
 /// The remaining middlewares and the handler.
+#[must_use = "the request is not carried out unless `run` is called"]
 pub struct Next<'a>(pub(crate) BoxFuture<'a, Result<Outcome, Fault>>);
 impl Next<'_> {
     /// Runs the remaining middlewares and the handler.

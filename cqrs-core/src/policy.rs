@@ -6,7 +6,14 @@ use std::time::Duration;
 /// A message that fails because a component is down ([`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable)) is
 /// retried without limit, and these attempts do not count. A message that can never succeed
 /// ([`permanent`](crate::permanent), or bytes that cannot be decoded) is parked at once.
+///
+/// ```
+/// let mut retry_policy = cqrs_core::RetryPolicy::default();
+/// retry_policy.attempts = 3;
+/// # let _ = cqrs_core::App::builder("user").retry_policy(retry_policy);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RetryPolicy {
     /// The number of attempts. Default: 8, which take three to six seconds.
     pub attempts: u32,
@@ -24,6 +31,7 @@ impl Default for RetryPolicy {
 
 /// The retention of data that is stored beside the events. The events themselves are never removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Retention {
     /// Lifetime of stored responses. A command repeated after that is carried out again. Default: 7 days.
     pub responses: Duration,

@@ -41,7 +41,8 @@ pub(crate) struct Subscriber {
     pub(crate) run: RunSubscriber,
 }
 /// A function that calls a subscriber.
-pub type RunSubscriber = for<'a> fn(&'a Context<'a>, Recorded<RawEvent>) -> BoxFuture<'a, Result<(), SubscriberError>>;
+pub(crate) type RunSubscriber =
+    for<'a> fn(&'a Context<'a>, Recorded<RawEvent>) -> BoxFuture<'a, Result<(), SubscriberError>>;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Projection {
@@ -51,7 +52,7 @@ pub(crate) struct Projection {
     pub(crate) project: RunProjection,
 }
 /// A function that calls a projection.
-pub type RunProjection = fn(Recorded<RawEvent>) -> Result<ErasedChange, BoxError>;
+pub(crate) type RunProjection = fn(Recorded<RawEvent>) -> Result<ErasedChange, BoxError>;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Projector {
@@ -61,11 +62,12 @@ pub(crate) struct Projector {
     pub(crate) run: RunProjector,
 }
 /// A function that calls a projector.
-pub type RunProjector =
+pub(crate) type RunProjector =
     for<'a> fn(&'a Context<'a>, Recorded<RawEvent>, &'a mut dyn Tx) -> BoxFuture<'a, Result<(), SubscriberError>>;
 
 /// The error of a subscriber or projector that did not handle a message.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SubscriberError {
     /// The bytes cannot be decoded. A retry cannot help.
     #[error("the message cannot be decoded")]

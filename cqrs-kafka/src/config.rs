@@ -7,10 +7,12 @@ use std::{path::PathBuf, time::Duration};
 ///
 /// ```
 /// use cqrs_kafka::KafkaConfig;
-/// let config = KafkaConfig { partitions: 6, ..KafkaConfig::new("kafka-1:9092,kafka-2:9092") };
+/// let mut config = KafkaConfig::new("kafka-1:9092,kafka-2:9092");
+/// config.partitions = 6;
 /// assert!(config.validate().is_ok());
 /// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct KafkaConfig {
     /// Addresses of brokers as `host:port`, separated by commas.
     pub brokers: String,
@@ -41,6 +43,7 @@ pub struct KafkaConfig {
 /// Encryption and authentication of the connection. There is no variant that sends a password over an unencrypted
 /// connection.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum Security {
     /// No encryption and no authentication, for a network that only trusted processes reach.
     Plaintext,
@@ -77,6 +80,7 @@ pub struct ClientCertificate {
 
 /// A SCRAM mechanism, named after its hash function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Scram {
     /// SCRAM-SHA-256
     Sha256,

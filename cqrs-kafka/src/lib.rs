@@ -24,6 +24,7 @@ mod topics;
 
 pub use config::{ClientCertificate, ConfigError, KafkaConfig, Scram, Security};
 pub use cqrs_core::Secret;
+pub use rdkafka;
 
 use async_trait::async_trait;
 use cqrs_core::transport::{Audience, Published, Record, Subscription, Transport, TransportError};

@@ -12,7 +12,8 @@ pub(crate) fn expand(args: TokenStream, item: &ItemFn) -> Result<TokenStream> {
     let function = Function::parse(item, "a handler", "its command or query", result, true)?;
     let (ident, request, returns, name) = (function.ident, function.message, function.returns, function.name());
     let (names, take, needs) = (function.need_names(), function.take_needs(), function.declare_needs());
-    let handled = quote_spanned!(request.span()=> ::cqrs_core::Handled);
+    // The head of the impl has the span of the request, so that rustc shows a second handler at its parameter.
+    let head = quote_spanned!(request.span()=> impl ::cqrs_core::Handled for #request);
     // All tokens have the span of the return type, so that rustc reports a wrong return type there.
     let output = quote_spanned!(returns.span()=> <#returns as ::cqrs_core::HandlerReturn>::Output);
     let error = quote_spanned!(returns.span()=> <#returns as ::cqrs_core::HandlerReturn>::Error);
@@ -34,7 +35,7 @@ pub(crate) fn expand(args: TokenStream, item: &ItemFn) -> Result<TokenStream> {
     let context = if names.is_empty() { quote!(_) } else { quote!(context) };
     Ok(quote! {
         const _: () = {
-            impl #handled for #request {
+            #head {
                 type Output = #output;
                 type Error = #error;
                 fn registration() -> &'static ::cqrs_core::__private::Registration { &REGISTRATION }

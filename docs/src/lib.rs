@@ -267,6 +267,49 @@ macro_rules! find_profile {
     };
 }
 
+/// The integration event of chapter 4, with its publisher.
+#[macro_export]
+macro_rules! user_registered {
+    () => {
+        #[derive(Clone, serde::Serialize, serde::Deserialize)]
+        pub struct UserRegistered {
+            pub user_id: String,
+            pub nickname: String,
+        }
+        impl cqrs_core::IntegrationEvent for UserRegistered {
+            const NAME: &'static str = "com.example.user.registered";
+            const TOPIC: &'static str = "user.events.v1";
+            fn key(&self) -> String {
+                self.user_id.clone()
+            }
+            fn encode(&self) -> Vec<u8> {
+                serde_json::to_vec(self).expect("two strings are always JSON")
+            }
+            fn decode(bytes: &[u8]) -> Result<Self, cqrs_core::BoxError> {
+                Ok(serde_json::from_slice(bytes)?)
+            }
+        }
+        impl cqrs_core::Subscribable for UserRegistered {
+            const SOURCE: cqrs_core::Source = cqrs_core::Source::Topic {
+                topic: <Self as cqrs_core::IntegrationEvent>::TOPIC,
+                name: <Self as cqrs_core::IntegrationEvent>::NAME,
+            };
+            fn decode(_: &str, _: u32, bytes: &[u8]) -> Result<Self, cqrs_core::BoxError> {
+                <Self as cqrs_core::IntegrationEvent>::decode(bytes)
+            }
+        }
+        #[cqrs_core::publish]
+        fn user_registered(event: &UserEvent) -> Option<UserRegistered> {
+            match event {
+                UserEvent::Registered { id, nickname } => {
+                    Some(UserRegistered { user_id: id.to_string(), nickname: nickname.to_string() })
+                }
+                UserEvent::Renamed { .. } | UserEvent::Deactivated { .. } => None,
+            }
+        }
+    };
+}
+
 /// An integration event of another service, as code generation writes it: chapter 6.
 #[macro_export]
 macro_rules! counsel_replied {

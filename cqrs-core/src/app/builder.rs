@@ -44,6 +44,7 @@ const LEASE: Duration = Duration::from_secs(10);
 /// assert_eq!(app.send(Ping).await.unwrap(), "pong");
 /// # });
 /// ```
+#[must_use = "an app exists only after `build`"]
 pub struct AppBuilder {
     service: String,
     provided: Provided,
@@ -328,6 +329,7 @@ impl fmt::Debug for AppBuilder {
 
 /// The error of [`AppBuilder::build`], with every problem at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BuildError {
     /// The service's name.
     pub service: String,

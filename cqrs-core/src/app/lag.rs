@@ -14,6 +14,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 /// The distance of one reader's checkpoint from the end of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ReaderLag {
     /// The kind of reader: `projection`, `group` (of subscribers to the service's own log) or `relay_shard`.
     pub kind: &'static str,

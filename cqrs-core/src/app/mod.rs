@@ -302,6 +302,7 @@ pub struct Committed<T> {
 }
 
 /// An app with the metadata of a request. Take it from [`App::with`].
+#[must_use = "nothing is sent before `send` is called on it"]
 #[derive(Debug, Clone)]
 pub struct WithMetadata {
     runtime: Arc<Runtime>,

@@ -11,6 +11,7 @@ const BATCH_SIZE: usize = 1_000;
 const INTERVAL: Duration = Duration::from_secs(600);
 
 /// A background job that removes data whose [`Retention`] has passed.
+#[must_use = "it does nothing unless `step` is called"]
 pub struct Purge {
     runtime: Arc<Runtime>,
     app: App,

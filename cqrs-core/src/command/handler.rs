@@ -1,5 +1,10 @@
 //! Requests with their one handler.
-use crate::{context::Context, error::Error, message::Request, registry::Registration};
+use crate::{
+    context::Context,
+    error::{DomainError, Error},
+    message::Request,
+    registry::Registration,
+};
 
 /// A request with exactly one handler.
 ///
@@ -13,7 +18,7 @@ pub trait Handled: Request {
     /// The output of the handler.
     type Output: Send + 'static;
     /// The handler's domain error.
-    type Error: Send + 'static;
+    type Error: DomainError;
     /// Returns the registration of the handler.
     fn registration() -> &'static Registration;
     /// Calls the handler with its parameters, taken from `context`.

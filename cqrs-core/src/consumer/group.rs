@@ -30,6 +30,7 @@ use tracker::Tracker;
 const WORKERS: usize = 64;
 
 /// The consumer of one subscriber group on its topics.
+#[must_use = "it does nothing unless `step` is called"]
 pub struct Consumer {
     runtime: Arc<Runtime>,
     inbox: Arc<Inbox>,

@@ -13,6 +13,7 @@ use crate::{
 use std::{fmt, sync::Arc, time::Duration};
 
 /// A projection, or a group of subscribers, that follows the service's own log.
+#[must_use = "it does nothing unless `step` is called"]
 pub struct LogFollower {
     runtime: Arc<Runtime>,
     follower: Follower,

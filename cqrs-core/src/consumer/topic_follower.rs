@@ -18,6 +18,7 @@ use std::{
 };
 
 /// A projection that follows a topic, with a checkpoint for each partition.
+#[must_use = "it does nothing unless `step` is called"]
 pub struct TopicFollower {
     runtime: Arc<Runtime>,
     follower: Follower,

@@ -38,6 +38,7 @@ use tonic_health::pb::health_server::{Health as GrpcHealth, HealthServer};
 
 /// A process with its logging, signals and endpoints. Keep it until the end of `main`: dropping it exports the
 /// remaining spans.
+#[must_use = "keep it until the end of `main`: dropping it exports the remaining spans"]
 pub struct Program {
     name: &'static str,
     phase: Arc<watch::Sender<Phase>>,

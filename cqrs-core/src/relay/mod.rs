@@ -34,6 +34,7 @@ const WINDOW: usize = 500;
 const LEASE_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The relay to one audience. It publishes at least once.
+#[must_use = "it does nothing unless `step` is called"]
 pub struct Relay {
     runtime: Arc<Runtime>,
     audience: Audience,

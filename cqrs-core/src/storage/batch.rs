@@ -177,6 +177,7 @@ pub struct StoredResponse {
 
 /// The reason why a batch was not committed. Whatever the reason, nothing of a refused batch is stored.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CommitError {
     /// A row, stream or view does not have the expected version (optimistic concurrency). The caller loads it again and
     /// decides again.

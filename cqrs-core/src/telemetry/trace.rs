@@ -6,6 +6,7 @@ use tracing::{Level, Span, level_filters::LevelFilter};
 
 /// The role of a span in a call or in messaging.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SpanKind {
     /// The span handles a call.
     Server,

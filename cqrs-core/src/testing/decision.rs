@@ -36,6 +36,7 @@ pub fn given<A: Aggregate>(events: impl IntoIterator<Item = A::Event>) -> Given<
 
 /// An aggregate under test, built from the events of its past.
 #[derive(Debug)]
+#[must_use = "continue with `when`"]
 pub struct Given<A> {
     state: A,
 }

@@ -22,6 +22,7 @@ use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 /// assert_eq!(app.send(Ping).await.unwrap(), "pong");
 /// # });
 /// ```
+#[must_use = "dropping it stops every background job"]
 #[derive(Debug)]
 pub struct TestApp {
     app: App,
@@ -55,7 +56,7 @@ impl TestApp {
     /// let orders = App::builder("orders").discover(module_path!());
     /// let inventory = App::builder("inventory").discover(module_path!());
     /// let [orders, inventory] = TestApp::start_all([orders, inventory]).await.unwrap();
-    /// orders.settle().await;   // what `inventory` received has been handled, too
+    /// orders.settle().await;   // `inventory` has handled its events, too
     /// assert_eq!(inventory.send(Ping).await.unwrap(), "pong");
     /// # });
     /// ```

@@ -119,6 +119,7 @@ impl Audience {
 
 /// The result of a publish.
 #[derive(Debug)]
+#[must_use = "an unacknowledged record must be published again"]
 pub struct Published {
     /// The number of records from the start that are acknowledged, without a gap.
     pub acknowledged: usize,

@@ -7,6 +7,7 @@ type Alter<V> = Box<dyn FnOnce(Option<V>) -> Option<V> + Send>;
 /// The change that an event makes to a view.
 ///
 /// It is a pure value, so a test needs no database, and the change can run again after a conflict.
+#[must_use = "a change has an effect only if the projection returns it"]
 pub struct Change<V>(Vec<(String, Alter<V>)>);
 
 impl<V: View> Change<V> {

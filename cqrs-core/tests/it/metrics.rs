@@ -122,7 +122,9 @@ async fn messages() {
 async fn parked() {
     let script = Arc::new(Script::default());
     script.stuck(["kim"]);
-    let app = metered("parked").retry_policy(RetryPolicy { attempts: 1, ..RetryPolicy::default() });
+    let mut retry_policy = RetryPolicy::default();
+    retry_policy.attempts = 1;
+    let app = metered("parked").retry_policy(retry_policy);
     let app = TestApp::start(app.discover_part(LISTENER).provide(script.clone())).await.expect("the app starts");
     opened(&app, "kim").await;
     let parked = async || {

@@ -46,8 +46,10 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 /// Shortens the pauses between attempts.
 fn impatient(app: AppBuilder) -> AppBuilder {
-    let (first, longest) = (Duration::from_millis(1), Duration::from_millis(2));
-    app.retry_policy(RetryPolicy { attempts: 3, first, longest })
+    let mut retry_policy = RetryPolicy::default();
+    retry_policy.attempts = 3;
+    (retry_policy.first, retry_policy.longest) = (Duration::from_millis(1), Duration::from_millis(2));
+    app.retry_policy(retry_policy)
 }
 async fn started(app: AppBuilder) -> TestApp {
     TestApp::start(impatient(app)).await.expect("the app starts")

@@ -1,7 +1,7 @@
 //! Faults: the broker is killed or frozen while records are published and read, or the work on a record never ends.
 use super::{config, publish_all, records, topic};
 use cqrs_core::transport::{Received, Signal, Subscription, Transport, TransportError};
-use cqrs_kafka::{Kafka, KafkaConfig};
+use cqrs_kafka::Kafka;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -40,9 +40,9 @@ const LONG: Duration = Duration::from_secs(240);
 /// Publishes and reads records during a fault. All records must arrive, and the first occurrences of a key in order.
 async fn interrupted(broker: &Broker, fault: impl AsyncFn() -> anyhow::Result<()>) -> anyhow::Result<()> {
     let topic = topic();
-    let session = Duration::from_secs(6);
-    let patience = Duration::from_secs(3);
-    let kafka = Arc::new(Kafka::connect(KafkaConfig { session, patience, ..config(broker) })?);
+    let mut config = config(broker);
+    (config.session, config.patience) = (Duration::from_secs(6), Duration::from_secs(3));
+    let kafka = Arc::new(Kafka::connect(config)?);
     kafka.ensure_topics(&[&topic]).await?;
     let mut subscription = kafka.subscribe("g", &[&topic]).await?;
     let sender = {
@@ -92,8 +92,9 @@ impl ReceivedRecords {
 }
 
 async fn a_revoked_partition_is_released(broker: &'static Broker) {
-    let (topic, drain) = (topic(), Duration::from_millis(500));
-    let kafka = Kafka::connect(KafkaConfig { drain, ..config(broker) }).unwrap();
+    let (topic, mut config) = (topic(), config(broker));
+    config.drain = Duration::from_millis(500);
+    let kafka = Kafka::connect(config).unwrap();
     kafka.ensure_topics(&[&topic]).await.unwrap();
     publish_all(&kafka, &records(&topic, 1..=40, 40)).await;
     let mut first = kafka.subscribe(&topic, &[&topic]).await.unwrap();

@@ -40,7 +40,9 @@ impl Fresh for Real {
 }
 
 fn config(broker: &Broker) -> KafkaConfig {
-    KafkaConfig { partitions: 4, replication: Some(1), ..KafkaConfig::new(broker.bootstrap()) }
+    let mut config = KafkaConfig::new(broker.bootstrap());
+    (config.partitions, config.replication) = (4, Some(1));
+    config
 }
 
 fn topic() -> String {

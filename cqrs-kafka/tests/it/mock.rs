@@ -33,12 +33,10 @@ impl Mock {
     fn new() -> Self {
         let cluster = MockCluster::new(1).expect("the mock cluster starts");
         cluster.create_topic(TOPIC, 3, 1).expect("the mock cluster creates the topic");
-        let config = KafkaConfig {
-            partitions: 3,
-            create_topics: false, // the mock cluster does not support it
-            patience: Duration::from_secs(2),
-            ..KafkaConfig::new(cluster.bootstrap_servers())
-        };
+        let mut config = KafkaConfig::new(cluster.bootstrap_servers());
+        config.partitions = 3;
+        config.create_topics = false; // the mock cluster does not support it
+        config.patience = Duration::from_secs(2);
         Mock { kafka: Kafka::connect(config).unwrap(), cluster }
     }
     async fn publish(&self, records: &[Record]) -> Published {

@@ -60,7 +60,9 @@ async fn credentials() -> anyhow::Result<()> {
 }
 
 fn config(brokers: &str, security: Security) -> KafkaConfig {
-    KafkaConfig { partitions: 1, replication: Some(1), security, ..KafkaConfig::new(brokers) }
+    let mut config = KafkaConfig::new(brokers);
+    (config.partitions, config.replication, config.security) = (1, Some(1), security);
+    config
 }
 
 /// Creates a topic, publishes records and reads the first one.

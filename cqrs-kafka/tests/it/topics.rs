@@ -1,7 +1,7 @@
 //! Topics, lag and timestamps with a real broker.
 use super::{config, publish_all, records, topic};
 use cqrs_core::transport::{Signal, Transport};
-use cqrs_kafka::{Kafka, KafkaConfig};
+use cqrs_kafka::Kafka;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use rdkafka::{
     ClientConfig, Message,
@@ -28,10 +28,14 @@ async fn created_once(broker: &'static Broker) {
         services[3].ensure_topics(&names),
     );
     [a, b, c, d].into_iter().for_each(|result| result.unwrap());
-    let other = Kafka::connect(KafkaConfig { partitions: 5, ..config(broker) }).unwrap();
+    let mut other = config(broker);
+    other.partitions = 5;
+    let other = Kafka::connect(other).unwrap();
     let error = other.ensure_topics(&names).await.unwrap_err();
     assert!(error.permanent && error.to_string().contains("has 4 partitions, but 5 are configured"), "{error}");
-    let other = Kafka::connect(KafkaConfig { create_topics: false, ..config(broker) }).unwrap();
+    let mut other = config(broker);
+    other.create_topics = false;
+    let other = Kafka::connect(other).unwrap();
     other.ensure_topics(&names).await.unwrap();
     let error = other.ensure_topics(&[&topic()]).await.unwrap_err();
     let missing = "does not exist: create it, or set `create_topics`";

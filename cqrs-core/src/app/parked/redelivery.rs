@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 /// The result of a redelivery or of a dry run.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Redelivery {
     /// The handled messages in order; in a dry run, the messages that would be tried.
     pub done: Vec<Redelivered>,
@@ -22,6 +23,7 @@ pub struct Redelivery {
 }
 /// A parked message in the result of a redelivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Redelivered {
     /// The message's number, by which [`discard`](ParkedMessages::discard) takes it.
     pub number: u64,

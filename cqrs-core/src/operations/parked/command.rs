@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 /// The output is JSON. A program takes it as a subcommand, builds its app as usual, and runs this instead of serving.
 /// It may run while the service runs.
 #[derive(Debug, Clone, Subcommand)]
+#[non_exhaustive]
 pub enum ParkedCommand {
     /// Lists every key with parked messages.
     List,

@@ -34,6 +34,7 @@ pub struct Config {
 
 /// The encryption of a connection. Every mode but [`TlsMode::Disable`] requires the feature `postgres-tls`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Tls {
     /// The mode. Default: no encryption.
     pub mode: TlsMode,
@@ -45,6 +46,7 @@ pub struct Tls {
 
 /// PostgreSQL's `sslmode`, without the two modes that fall back to an unencrypted connection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TlsMode {
     /// `disable`: not encrypted, for networks that are not shared.
     #[default]

@@ -42,6 +42,7 @@ const PAUSE: Duration = Duration::from_millis(2);
 
 /// The way in which readers of the log are kept from missing events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum HighWaterMarkMode {
     /// Writers run concurrently, and a reader waits until the writers it found have ended.
     #[default]

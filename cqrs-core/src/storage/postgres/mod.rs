@@ -69,6 +69,7 @@ pub const SETTINGS: [(&str, &str); 8] = [
 
 /// Options of a [`Postgres`] storage.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct Options {
     /// The maximum number of connections. Default: 10.
     pub max_connections: u32,

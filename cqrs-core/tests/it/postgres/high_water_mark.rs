@@ -182,7 +182,8 @@ async fn negative_control(server: Server) -> Tried {
 
 async fn serial(server: Server) -> Tried {
     let mut fresh = fresh(server, "serial").await?;
-    let options = Options { high_water_mark: HighWaterMarkMode::Serial, ..Options::default() };
+    let mut options = Options::default();
+    options.high_water_mark = HighWaterMarkMode::Serial;
     fresh.storage = Postgres::connect_with(fresh.database.url(), options).await?;
     let run = race(&fresh, false, true).await?;
     anyhow::ensure!(run.seen == run.written && run.written > 100, "{} of {}", run.seen, run.written);

@@ -37,7 +37,8 @@ impl Harness for OnServer {
     }
     async fn reopen(&mut self) -> Arc<dyn Storage> {
         self.storage.close().await;
-        let options = Options { high_water_mark: self.high_water_mark, ..Options::default() };
+        let mut options = Options::default();
+        options.high_water_mark = self.high_water_mark;
         self.storage = Postgres::connect_with(&self.url, options).await.expect("the database can be opened");
         self.storage()
     }

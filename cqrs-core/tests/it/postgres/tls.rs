@@ -19,7 +19,8 @@ async fn give(admin: &mut PgConnection, name: &str, text: &str) -> anyhow::Resul
 }
 
 async fn open(url: &str) -> anyhow::Result<Postgres> {
-    let options = Options { acquire_timeout: Duration::from_secs(2), ..Options::default() };
+    let mut options = Options::default();
+    options.acquire_timeout = Duration::from_secs(2);
     Ok(Postgres::open(&Config::parse(url)?, options).await?)
 }
 

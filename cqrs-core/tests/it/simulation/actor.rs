@@ -94,6 +94,8 @@ fn app(fixture: &Arc<Fixture>, index: usize, process: &Arc<Process>, database: &
     let (environment, actor) = (&fixture.environment, &fixture.actors[index]);
     let connection = Connection { database: database.clone(), process: process.clone() };
     let client = Client { broker: fixture.broker.clone(), process: process.clone() };
+    let mut retry_policy = RetryPolicy::default();
+    retry_policy.attempts = 3;
     let app = App::builder(database.name)
         .environment(Arc::new(ProcessEnvironment { environment: environment.clone(), process: Some(process.clone()) }))
         .provide(Arc::new(InjectedFailures {
@@ -102,7 +104,7 @@ fn app(fixture: &Arc<Fixture>, index: usize, process: &Arc<Process>, database: &
             poison: fixture.poison.clone(),
         }))
         .lease(Duration::from_micros(fixture.lease))
-        .retry_policy(RetryPolicy { attempts: 3, first: Duration::from_millis(50), longest: Duration::from_secs(30) });
+        .retry_policy(retry_policy);
     let app = actor.role.modules().iter().fold(app, |app, module| app.discover_part(module));
     let app = match fixture.state_stored {
         true => app.aggregate(StateStored::<Account>::new()).aggregate(StateStored::<Ledger>::new()),

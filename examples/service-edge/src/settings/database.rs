@@ -66,8 +66,9 @@ impl Database {
     /// # Errors
     /// Fails when the database cannot be reached.
     pub async fn connect(&self) -> Result<Postgres, Fault> {
-        let (max_connections, acquire_timeout) = (self.connections, self.acquire_timeout);
-        Postgres::open(&self.config, Options { max_connections, acquire_timeout, ..Options::default() }).await
+        let mut options = Options::default();
+        (options.max_connections, options.acquire_timeout) = (self.connections, self.acquire_timeout);
+        Postgres::open(&self.config, options).await
     }
 }
 

@@ -53,12 +53,13 @@ impl KafkaArgs {
         let before = wrong.len();
         let security = self.security(wrong);
         let brokers = given(self.kafka.as_deref()).unwrap_or_default();
-        let config = KafkaConfig { client_id: service.to_owned(), ..KafkaConfig::new(brokers) };
+        let mut config = KafkaConfig::new(brokers);
+        config.client_id = service.to_owned();
         // The addresses are checked even when the security settings are invalid, so that both errors are reported.
         if config.validate().is_err() {
             wrong.push(format!("{BROKERS}: HOST:PORT, separated by commas; no default"));
         }
-        let config = KafkaConfig { security: security?, ..config };
+        config.security = security?;
         if wrong.len() == before
             && let Err(error) = config.validate()
         {

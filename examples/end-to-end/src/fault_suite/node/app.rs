@@ -44,18 +44,13 @@ pub(super) async fn app(config: &Config) -> Result<App> {
 }
 
 fn transport(config: &Config) -> Result<Arc<dyn Transport>> {
-    let kafka = Kafka::connect(KafkaConfig {
-        client_id: config.name.clone(),
-        partitions: config.partitions,
-        replication: Some(1),
-        create_topics: config.creates,
-        instance: config.instance.clone(),
-        session: Duration::from_millis(config.session),
-        patience: Duration::from_secs(3),
-        drain: Duration::from_secs(3),
-        ..KafkaConfig::new(&config.kafka)
-    })?;
-    let mut transport: Arc<dyn Transport> = Arc::new(kafka);
+    let mut kafka = KafkaConfig::new(&config.kafka);
+    kafka.client_id.clone_from(&config.name);
+    (kafka.partitions, kafka.replication, kafka.create_topics) = (config.partitions, Some(1), config.creates);
+    kafka.instance.clone_from(&config.instance);
+    kafka.session = Duration::from_millis(config.session);
+    (kafka.patience, kafka.drain) = (Duration::from_secs(3), Duration::from_secs(3));
+    let mut transport: Arc<dyn Transport> = Arc::new(Kafka::connect(kafka)?);
     transport = Arc::new(Scoped { inner: transport, scope: config.scope.clone() });
     if let Some(fail) = config.fail.clone() {
         transport = Arc::new(FailingTransport { inner: transport, fail });
@@ -64,10 +59,11 @@ fn transport(config: &Config) -> Result<Arc<dyn Transport>> {
 }
 
 async fn storage(config: &Config, transport: &Arc<dyn Transport>) -> Result<Arc<dyn Storage>> {
-    let options = || Options { max_connections: config.connections, ..Options::default() };
+    let mut options = Options::default();
+    options.max_connections = config.connections;
     let began = Instant::now();
     let postgres = loop {
-        match Postgres::connect_with(&config.database, options()).await {
+        match Postgres::connect_with(&config.database, options.clone()).await {
             Ok(postgres) => break postgres,
             Err(fault) if began.elapsed() > PATIENCE => return Err(fault).context("cannot connect to the database"),
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
