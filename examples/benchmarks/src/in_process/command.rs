@@ -72,8 +72,10 @@ pub(crate) struct FrameworkCommand {
 impl FrameworkCommand {
     pub(crate) async fn start(server: &Server) -> Result<Self> {
         let storage = Postgres::connect(server.database("framework")?.url()).await?;
-        let app =
-            App::builder("bank").discover_part(module_path!()).aggregate(StateStored::<Account>::new()).storage(storage);
+        let app = App::builder("bank")
+            .discover_part(module_path!())
+            .aggregate(StateStored::<Account>::new())
+            .storage(storage);
         let app = app.build()?;
         app.migrate().await?;
         Ok(FrameworkCommand { app, server: server.clone() })
