@@ -67,11 +67,22 @@ pub trait SubscriberReturn {
     /// Returns the result with the error type of the framework.
     fn into_result(self) -> Result<(), SubscriberError>;
 }
-impl<E: Into<BoxError>> SubscriberReturn for Result<(), E> {
+impl<E: SubscriberFailure> SubscriberReturn for Result<(), E> {
     fn into_result(self) -> Result<(), SubscriberError> {
         self.map_err(|error| SubscriberError::Failed(error.into()))
     }
 }
+
+/// The error type of a subscriber or projector.
+///
+/// The trait exists so that the compiler names the mistake in one sentence.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the error of a subscriber or projector",
+    note = "derive `Debug` and `thiserror::Error`, or return `Result<(), BoxError>`"
+)]
+pub trait SubscriberFailure: Into<BoxError> {}
+#[diagnostic::do_not_recommend]
+impl<E: Into<BoxError>> SubscriberFailure for E {}
 
 /// The return type of a publisher.
 #[diagnostic::on_unimplemented(

@@ -1,6 +1,6 @@
 //! `#[handler]`: implements `Handled` for the request with a call of the function.
 use crate::function::{Function, submit};
-use proc_macro2::TokenStream;
+use proc_macro2::{Delimiter, Group, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{Error, ItemFn, Result, spanned::Spanned};
 
@@ -12,8 +12,6 @@ pub(crate) fn expand(args: TokenStream, item: &ItemFn) -> Result<TokenStream> {
     let function = Function::parse(item, "a handler", "its command or query", result, true)?;
     let (ident, request, returns, name) = (function.ident, function.message, function.returns, function.name());
     let (names, take, needs) = (function.need_names(), function.take_needs(), function.declare_needs());
-    // The head of the impl has the span of the request, so that rustc shows a second handler at its parameter.
-    let head = quote_spanned!(request.span()=> impl ::cqrs_core::Handled for #request);
     // All tokens have the span of the return type, so that rustc reports a wrong return type there.
     let output = quote_spanned!(returns.span()=> <#returns as ::cqrs_core::HandlerReturn>::Output);
     let error = quote_spanned!(returns.span()=> <#returns as ::cqrs_core::HandlerReturn>::Error);
@@ -33,18 +31,23 @@ pub(crate) fn expand(args: TokenStream, item: &ItemFn) -> Result<TokenStream> {
         },
     };
     let context = if names.is_empty() { quote!(_) } else { quote!(context) };
+    let items = quote! {
+        type Output = #output;
+        type Error = #error;
+        fn registration() -> &'static ::cqrs_core::__private::Registration { &REGISTRATION }
+        fn handle(self, #context: &::cqrs_core::Context)
+            -> impl ::core::future::Future<Output = #returns> + ::core::marker::Send
+        {
+            #body
+        }
+    };
+    // The impl has the span of the request, so that rustc shows a second handler at its parameter.
+    let head = quote_spanned!(request.span()=> impl ::cqrs_core::Handled for #request);
+    let mut items = Group::new(Delimiter::Brace, items);
+    items.set_span(request.span());
     Ok(quote! {
         const _: () = {
-            #head {
-                type Output = #output;
-                type Error = #error;
-                fn registration() -> &'static ::cqrs_core::__private::Registration { &REGISTRATION }
-                fn handle(self, #context: &::cqrs_core::Context)
-                    -> impl ::core::future::Future<Output = #returns> + ::core::marker::Send
-                {
-                    #body
-                }
-            }
+            #head #items
             #needs
             #submit
         };
