@@ -167,9 +167,10 @@ impl NotSettled {
         for app in apps {
             let (storage, service) = (app.storage(), app.service());
             lines.push(format!("- {service}: its log ends at position {}", storage.high_water_mark().await?.0));
-            let behind: Vec<_> = app.lag().await?.into_keys().collect();
-            for (reader, checkpoint) in behind.iter().zip(storage.checkpoints(&behind).await?) {
-                lines.push(format!("  - reader `{reader}` is behind, at position {checkpoint}"));
+            let (readers, behind): (Vec<_>, Vec<_>) = app.lag().await?.into_iter().unzip();
+            let checkpoints = storage.checkpoints(&readers).await?;
+            for ((reader, behind), checkpoint) in readers.iter().zip(behind).zip(checkpoints) {
+                lines.push(format!("  - reader `{reader}` is behind by {behind}; its checkpoint is {checkpoint}"));
             }
             for parked in storage.parked_keys(&[]).await? {
                 let (reader, key, count, error) = (parked.reader, parked.key, parked.count, parked.error);

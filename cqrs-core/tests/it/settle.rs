@@ -75,7 +75,7 @@ async fn behind() {
         format!(
             "the services still have work after 100ms:\n\
              - bank: its log ends at position 4\n  \
-               - reader `relay/bank.hangs@bank.events.v1/{shard}` is behind, at position 0\n\
+               - reader `relay/bank.hangs@bank.events.v1/{shard}` is behind by 3; its checkpoint is 0\n\
              - hanging: its log ends at position 0\n  \
                - reader `bank.hangs` has parked key `lee` (messages: 1): {}\n\
              The log output of the background jobs (`tracing`) has the errors of failed attempts.",
