@@ -115,6 +115,39 @@ impl<E: Subscribable> RecordedEvent for Recorded<E> {
     type Event = E;
 }
 
+/// The key of an integration event: any type with `Display`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the key of an integration event",
+    note = "the key is a field with `Display`, such as a `String` or a `Uuid`"
+)]
+pub trait EventKey: std::fmt::Display {}
+#[diagnostic::do_not_recommend]
+impl<T: std::fmt::Display + ?Sized> EventKey for T {}
+
+/// Returns the key of an integration event as text.
+pub fn key_text<K: EventKey + ?Sized>(key: &K) -> String {
+    key.to_string()
+}
+
+/// An integration event with a JSON payload: any type with serde's `Serialize` and `Deserialize`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be encoded as JSON",
+    note = "derive it: `#[derive(Serialize, Deserialize)]`",
+    note = "for a message of prost write `#[integration_event(..., encoding = \"protobuf\")]`"
+)]
+pub trait JsonPayload: serde::Serialize + serde::de::DeserializeOwned {}
+#[diagnostic::do_not_recommend]
+impl<T: serde::Serialize + serde::de::DeserializeOwned> JsonPayload for T {}
+
+/// Encodes an integration event as JSON.
+pub fn encode_json<E: JsonPayload>(event: &E) -> Result<Vec<u8>, BoxError> {
+    Ok(serde_json::to_vec(event)?)
+}
+/// Decodes an integration event from JSON.
+pub fn decode_json<E: JsonPayload>(bytes: &[u8]) -> Result<E, BoxError> {
+    Ok(serde_json::from_slice(bytes)?)
+}
+
 /// Creates the registration of a handler.
 #[track_caller]
 pub const fn handler<R: Handled>(module: &'static str, function: &'static str, needs: NeedsOf) -> Registration

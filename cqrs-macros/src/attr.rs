@@ -10,6 +10,8 @@ pub(crate) struct Keys {
     pub(crate) event: Option<Type>,
     pub(crate) key: Option<Type>,
     pub(crate) group: Option<LitStr>,
+    pub(crate) topic: Option<LitStr>,
+    pub(crate) encoding: Option<LitStr>,
 }
 impl Keys {
     /// Parses the keys of `#[attribute(...)]`. Fails at a key that is not in `allowed`.
@@ -32,9 +34,13 @@ impl Keys {
             return Err(meta.error(format!("unknown key: {}", expected(allowed))));
         }
         match key.as_str() {
+            // Others may have chosen the name of an integration event.
+            "name" if allowed.contains(&"topic") => self.name = Some(wire_name(meta.value()?.parse()?)?),
             "name" => self.name = Some(stored_name(meta.value()?.parse()?)?),
             "group" => self.group = Some(stored_name(meta.value()?.parse()?)?),
             "version" => self.version = Some(meta.value()?.parse()?),
+            "topic" => self.topic = Some(wire_name(meta.value()?.parse()?)?),
+            "encoding" => self.encoding = Some(meta.value()?.parse()?),
             "event" => self.event = Some(meta.value()?.parse()?),
             _ => self.key = Some(meta.value()?.parse()?),
         }
@@ -56,6 +62,18 @@ fn stored_name(name: LitStr) -> Result<LitStr> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-' | '_');
     if text.is_empty() || text.len() > 100 || !text.chars().all(plain) {
         return Err(Error::new(name.span(), "a stored name has 1 to 100 characters out of a-z, 0-9, `.`, `-` and `_`"));
+    }
+    Ok(name)
+}
+
+/// Checks a name that is sent in records: a topic, or the type of an event. The characters are those of Kafka's topics.
+fn wire_name(name: LitStr) -> Result<LitStr> {
+    let text = name.value();
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if text.is_empty() || text.len() > 249 || !text.chars().all(plain) {
+        let message = "a topic or the name of an integration event has 1 to 249 characters out of a-z, A-Z, 0-9, `.`, \
+            `-` and `_`";
+        return Err(Error::new(name.span(), message));
     }
     Ok(name)
 }

@@ -26,6 +26,29 @@ pub(crate) fn event(input: &DeriveInput) -> TokenStream {
     }
 }
 
+pub(crate) fn integration_event(input: &DeriveInput) -> TokenStream {
+    let ident = &input.ident;
+    quote! {
+        impl ::cqrs_core::IntegrationEvent for #ident {
+            const NAME: &'static str = "";
+            const TOPIC: &'static str = "";
+            const CONTENT_TYPE: &'static str = "";
+            fn key(&self) -> ::std::string::String { ::core::unreachable!() }
+            fn encode(&self) -> ::core::result::Result<::std::vec::Vec<u8>, ::cqrs_core::BoxError> {
+                ::core::unreachable!()
+            }
+            fn decode(_: &[u8]) -> ::core::result::Result<Self, ::cqrs_core::BoxError> { ::core::unreachable!() }
+        }
+        impl ::cqrs_core::Subscribable for #ident {
+            const SOURCE: ::cqrs_core::Source =
+                ::cqrs_core::Source::Topic { topic: "", name: "", content_type: "" };
+            fn decode(_: &str, _: u32, _: &[u8]) -> ::core::result::Result<Self, ::cqrs_core::BoxError> {
+                ::core::unreachable!()
+            }
+        }
+    }
+}
+
 /// Writes no impl when the event type is missing, because `Aggregate` cannot be implemented without it.
 pub(crate) fn aggregate(input: &DeriveInput) -> TokenStream {
     let keys = Keys::from_attributes(&input.attrs, "aggregate", &["name", "event"]).unwrap_or_default();

@@ -12,6 +12,7 @@ mod fallback;
 mod from_context;
 mod function;
 mod handler;
+mod integration_event;
 mod message;
 mod publish;
 mod subscriptions;
@@ -64,6 +65,31 @@ pub fn query(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(Event, attributes(event))]
 pub fn event(input: TokenStream) -> TokenStream {
     derive(input, "an event", event::expand, fallback::event)
+}
+
+/// Derives an integration event for a struct, from its name, its topic and the field that is its key: `IntegrationEvent`
+/// for publishing and `Subscribable` for subscribing.
+///
+/// - `name` is the CloudEvents `type`, with its major version. It never changes.
+/// - `key` is a field with `Display`. All integration events with the same key are delivered in order.
+/// - `encoding` is `"json"` (default) or `"protobuf"`. JSON needs `Serialize` and `Deserialize`, and is sent as
+///   `application/json`. Protobuf needs `prost::Message` and the crate `prost`, and is sent as `application/protobuf`.
+///
+/// ```
+/// use cqrs_core::IntegrationEvent;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Clone, Serialize, Deserialize, IntegrationEvent)]
+/// #[integration_event(name = "com.example.order.placed.v1", topic = "orders.events.v1", key = order_id)]
+/// pub struct OrderPlaced { pub order_id: u64, pub amount: u32 }
+///
+/// let placed = OrderPlaced { order_id: 7, amount: 3 };
+/// assert_eq!((placed.key().as_str(), OrderPlaced::CONTENT_TYPE), ("7", "application/json"));
+/// assert_eq!(placed.encode().unwrap(), br#"{"order_id":7,"amount":3}"#);
+/// ```
+#[proc_macro_derive(IntegrationEvent, attributes(integration_event))]
+pub fn integration_event(input: TokenStream) -> TokenStream {
+    derive(input, "an integration event", integration_event::expand, fallback::integration_event)
 }
 
 /// Derives an aggregate from `#[aggregate(name = "...", event = Type)]`, exactly one field `#[id]` and any number of
@@ -271,20 +297,14 @@ pub fn projector(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// ```
 /// use cqrs_core::publish;
-/// # use cqrs_core::{BoxError, Event, IntegrationEvent};
+/// # use cqrs_core::{Event, IntegrationEvent};
 /// # use serde::{Deserialize, Serialize};
 /// # #[derive(Clone, Serialize, Deserialize, Event)]
 /// # #[event(name = "user", version = 1)]
 /// # pub enum UserEvent { Registered { id: u64 }, Renamed }
-/// # #[derive(Clone)]
+/// # #[derive(Clone, Serialize, Deserialize, IntegrationEvent)]
+/// # #[integration_event(name = "user.registered.v1", topic = "user.events.v1", key = user_id)]
 /// # pub struct UserRegistered { user_id: String }
-/// # impl IntegrationEvent for UserRegistered {
-/// #     const NAME: &'static str = "user.registered.v1";
-/// #     const TOPIC: &'static str = "user.events.v1";
-/// #     fn key(&self) -> String { self.user_id.clone() }
-/// #     fn encode(&self) -> Vec<u8> { vec![] }
-/// #     fn decode(bytes: &[u8]) -> Result<Self, BoxError> { Err("no".into()) }
-/// # }
 ///
 /// #[publish]
 /// fn user_registered(event: &UserEvent) -> Option<UserRegistered> {

@@ -271,32 +271,11 @@ macro_rules! find_profile {
 #[macro_export]
 macro_rules! user_registered {
     () => {
-        #[derive(Clone, serde::Serialize, serde::Deserialize)]
+        #[derive(Clone, serde::Serialize, serde::Deserialize, cqrs_core::IntegrationEvent)]
+        #[integration_event(name = "com.example.user.registered.v1", topic = "user.events.v1", key = user_id)]
         pub struct UserRegistered {
             pub user_id: String,
             pub nickname: String,
-        }
-        impl cqrs_core::IntegrationEvent for UserRegistered {
-            const NAME: &'static str = "com.example.user.registered";
-            const TOPIC: &'static str = "user.events.v1";
-            fn key(&self) -> String {
-                self.user_id.clone()
-            }
-            fn encode(&self) -> Vec<u8> {
-                serde_json::to_vec(self).expect("two strings are always JSON")
-            }
-            fn decode(bytes: &[u8]) -> Result<Self, cqrs_core::BoxError> {
-                Ok(serde_json::from_slice(bytes)?)
-            }
-        }
-        impl cqrs_core::Subscribable for UserRegistered {
-            const SOURCE: cqrs_core::Source = cqrs_core::Source::Topic {
-                topic: <Self as cqrs_core::IntegrationEvent>::TOPIC,
-                name: <Self as cqrs_core::IntegrationEvent>::NAME,
-            };
-            fn decode(_: &str, _: u32, bytes: &[u8]) -> Result<Self, cqrs_core::BoxError> {
-                <Self as cqrs_core::IntegrationEvent>::decode(bytes)
-            }
         }
         #[cqrs_core::publish]
         fn user_registered(event: &UserEvent) -> Option<UserRegistered> {
@@ -310,35 +289,14 @@ macro_rules! user_registered {
     };
 }
 
-/// An integration event of another service, as code generation writes it: chapter 6.
+/// The integration event of another service: chapter 6.
 #[macro_export]
 macro_rules! counsel_replied {
     () => {
-        #[derive(Clone)]
+        #[derive(Clone, serde::Serialize, serde::Deserialize, cqrs_core::IntegrationEvent)]
+        #[integration_event(name = "com.example.counsel.replied", topic = "counseling.events.v1", key = user_id)]
         pub struct CounselReplied {
             pub user_id: String,
-        }
-        impl cqrs_core::IntegrationEvent for CounselReplied {
-            const NAME: &'static str = "com.example.counsel.replied";
-            const TOPIC: &'static str = "counseling.events.v1";
-            fn key(&self) -> String {
-                self.user_id.clone()
-            }
-            fn encode(&self) -> Vec<u8> {
-                self.user_id.clone().into_bytes()
-            }
-            fn decode(bytes: &[u8]) -> Result<Self, cqrs_core::BoxError> {
-                Ok(CounselReplied { user_id: String::from_utf8(bytes.to_vec())? })
-            }
-        }
-        impl cqrs_core::Subscribable for CounselReplied {
-            const SOURCE: cqrs_core::Source = cqrs_core::Source::Topic {
-                topic: <Self as cqrs_core::IntegrationEvent>::TOPIC,
-                name: <Self as cqrs_core::IntegrationEvent>::NAME,
-            };
-            fn decode(_: &str, _: u32, bytes: &[u8]) -> Result<Self, cqrs_core::BoxError> {
-                <Self as cqrs_core::IntegrationEvent>::decode(bytes)
-            }
         }
     };
 }

@@ -88,11 +88,12 @@ fn implementation(message: &str, name: &str, topic: &str, key: &str) -> String {
 impl ::cqrs_core::IntegrationEvent for {message} {{
     const NAME: &'static str = {name:?};
     const TOPIC: &'static str = {topic:?};
+    const CONTENT_TYPE: &'static str = "application/protobuf";
     fn key(&self) -> String {{
         self.{key}.clone()
     }}
-    fn encode(&self) -> Vec<u8> {{
-        ::prost::Message::encode_to_vec(self)
+    fn encode(&self) -> Result<Vec<u8>, ::cqrs_core::BoxError> {{
+        Ok(::prost::Message::encode_to_vec(self))
     }}
     fn decode(bytes: &[u8]) -> Result<Self, ::cqrs_core::BoxError> {{
         Ok(::prost::Message::decode(bytes)?)
@@ -102,6 +103,7 @@ impl ::cqrs_core::Subscribable for {message} {{
     const SOURCE: ::cqrs_core::Source = ::cqrs_core::Source::Topic {{
         topic: <Self as ::cqrs_core::IntegrationEvent>::TOPIC,
         name: <Self as ::cqrs_core::IntegrationEvent>::NAME,
+        content_type: <Self as ::cqrs_core::IntegrationEvent>::CONTENT_TYPE,
     }};
     fn decode(_name: &str, _schema: u32, bytes: &[u8]) -> Result<Self, ::cqrs_core::BoxError> {{
         <Self as ::cqrs_core::IntegrationEvent>::decode(bytes)

@@ -15,10 +15,11 @@ create table cqrs.log (
     name text collate "C" not null, schema int not null, payload bytea not null, metadata json not null,
     occurred_at timestamptz not null,
     topic text collate "C", message_key text collate "C", shard smallint, message_type text collate "C",
-    message_body bytea,
+    content_type text collate "C", message_body bytea,
     constraint log_stream_version_key unique (stream, version),
     constraint log_outgoing check ((topic is null) = (shard is null) and (topic is null) = (message_key is null)
-        and (topic is null) = (message_type is null) and (topic is null) = (message_body is null))
+        and (topic is null) = (message_type is null) and (topic is null) = (content_type is null)
+        and (topic is null) = (message_body is null))
 );
 create index log_outgoing_by_shard on cqrs.log (shard, pos) where topic is not null;
 

@@ -24,6 +24,7 @@ create table cqrs_log (
     message_key text,
     shard integer,
     message_type text,
+    content_type text,
     message_body blob,
     unique (stream, version)
 );

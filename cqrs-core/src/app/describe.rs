@@ -72,6 +72,6 @@ impl App {
 fn events(source: Source) -> String {
     match source {
         Source::Log(names) => names.join(", "),
-        Source::Topic { topic, name } => format!("{name} on {topic}"),
+        Source::Topic { topic, name, .. } => format!("{name} on {topic}"),
     }
 }

@@ -36,6 +36,8 @@ pub struct OutgoingMessage {
     pub shard: u16,
     /// The name of the integration event, its CloudEvents `type`.
     pub name: String,
+    /// The content type of the body, its CloudEvents `datacontenttype`.
+    pub content_type: String,
     /// The encoded integration event.
     pub body: Vec<u8>,
 }

@@ -28,7 +28,8 @@ const MAX_BODY: usize = 1_000_000;
 /// This happens before the commit, so that an invalid integration event still refuses the command.
 ///
 /// # Errors
-/// Returns a [`Fault`] when the key is empty or the body is larger than 1,000,000 bytes.
+/// Returns a [`Fault`] when the key is empty, the event cannot be encoded, or the body is larger than 1,000,000
+/// bytes.
 pub fn outgoing_message<E: Event, C: IntegrationEvent>(
     event: &(dyn Any + Send + Sync),
     entry: &NewEntry,
@@ -45,14 +46,15 @@ pub fn outgoing_message<E: Event, C: IntegrationEvent>(
         metadata: entry.metadata.clone(),
     };
     let Some(message) = publish(&recorded) else { return Ok(None) };
-    let (key, body) = (message.key(), message.encode());
+    let key = message.key();
     if key.is_empty() {
         return Err(Fault::internal(format!("{} has an empty key; messages without a key have no order", C::NAME)));
     }
+    let body = message.encode();
+    let body = body.map_err(|error| Fault::internal(format!("{} cannot be encoded", C::NAME)).because(error))?;
     if body.len() > MAX_BODY {
         return Err(Fault::internal(format!("the body of {} is larger than {MAX_BODY} bytes", C::NAME)));
     }
-    let outgoing =
-        OutgoingMessage { topic: C::TOPIC.to_owned(), shard: shard_of(&key), key, name: C::NAME.to_owned(), body };
-    Ok(Some(outgoing))
+    let (topic, name, content_type) = (C::TOPIC.to_owned(), C::NAME.to_owned(), C::CONTENT_TYPE.to_owned());
+    Ok(Some(OutgoingMessage { topic, shard: shard_of(&key), key, name, content_type, body }))
 }

@@ -12,6 +12,8 @@ pub enum Source {
         topic: &'static str,
         /// Name of the integration event, the CloudEvents `type` of the record.
         name: &'static str,
+        /// Content type of the body that the event's decoder reads, such as `application/json`.
+        content_type: &'static str,
     },
 }
 impl Source {
@@ -22,10 +24,24 @@ impl Source {
             Source::Topic { name, .. } => *name == found,
         }
     }
+    /// Checks that the decoder of the source reads this content type.
+    ///
+    /// Parameters and the case of letters make no difference. A record without a content type is accepted, because
+    /// CloudEvents leaves the attribute to the producer.
+    fn reads(&self, content_type: Option<&str>) -> Result<(), BoxError> {
+        let (Source::Topic { name, content_type: expected, .. }, Some(found)) = (self, content_type) else {
+            return Ok(());
+        };
+        let media_type = |text: &str| text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if media_type(found) == media_type(expected) {
+            return Ok(());
+        }
+        Err(format!("the content type of the record is `{found}`, and {name} is read as `{expected}`").into())
+    }
 }
 
-/// An event that a subscriber or projection can handle. `derive(Event)` and the code generation from contracts
-/// implement it.
+/// An event that a subscriber or projection can handle. `derive(Event)`, `derive(IntegrationEvent)` and
+/// the code generation from contracts implement it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be subscribed to",
     note = "subscribe to an event of this service (`derive(Event)`) or to an integration event of another"
@@ -47,6 +63,8 @@ pub struct RawEvent {
     pub name: String,
     /// The version of the stored form.
     pub schema: u32,
+    /// The content type, if the record has one. Events of the log have none.
+    pub content_type: Option<String>,
     /// The encoded event.
     pub bytes: Vec<u8>,
 }
@@ -54,8 +72,10 @@ pub struct RawEvent {
 /// Decodes the event of a recorded raw event.
 ///
 /// # Errors
-/// Returns an error when the bytes cannot be decoded.
+/// Returns an error when the content type is not the one that the event is decoded from, or when the bytes cannot be
+/// decoded.
 pub fn decode<E: Subscribable>(raw: Recorded<RawEvent>) -> Result<Recorded<E>, BoxError> {
+    E::SOURCE.reads(raw.event.content_type.as_deref())?;
     let event = E::decode(&raw.event.name, raw.event.schema, &raw.event.bytes)?;
     Ok(raw.map(|_| event))
 }

@@ -31,6 +31,7 @@ pub fn check(batch: &Batch) -> Result<(), Fault> {
             text("the topic", &outgoing.topic)?;
             text("the key", &outgoing.key)?;
             text("the integration event's name", &outgoing.name)?;
+            text("the content type", &outgoing.content_type)?;
         }
     }
     for reservation in &batch.reservations {

@@ -23,7 +23,7 @@ pub(crate) fn record(entry: &Entry, outgoing: &OutgoingMessage, service: &str, t
         ("ce_partitionkey", outgoing.key.clone()),
         // Sequences are compared as text, so the number is padded.
         ("ce_sequence", format!("{:020}", entry.version)),
-        ("content-type", "application/protobuf".to_owned()),
+        ("content-type", outgoing.content_type.clone()),
     ];
     let metadata = &entry.metadata;
     headers.extend(metadata.correlation.map(|id| ("ce_correlationid", id.to_string())));
@@ -72,12 +72,14 @@ pub(crate) fn message(received: &Received) -> Result<Recorded<RawEvent>, BoxErro
         tracestate: tracestate.filter(|state| traceparent.is_some() && is_tracestate(state)).map(str::to_owned),
         ..Metadata::NONE
     };
+    let content_type = received.header("content-type").map(str::to_owned);
     let bytes = received.body.clone().ok_or("the record has no data")?;
-    Ok(Recorded { event: RawEvent { name, schema: 1, bytes }, id, stream, version, at, metadata })
+    Ok(Recorded { event: RawEvent { name, schema: 1, content_type, bytes }, id, stream, version, at, metadata })
 }
 
 /// Converts an entry of the service's own log to a message.
 pub(crate) fn from_log(entry: Entry) -> Recorded<RawEvent> {
     let Entry { stream, version, id, name, schema, payload, metadata, at, .. } = entry;
-    Recorded { event: RawEvent { name, schema, bytes: payload }, id, stream, version, at, metadata }
+    let event = RawEvent { name, schema, content_type: None, bytes: payload };
+    Recorded { event, id, stream, version, at, metadata }
 }

@@ -1,8 +1,8 @@
 //! A small bank for the framework's tests: an account, a view of it, and an integration event.
 use crate::trials::trial;
 use cqrs_core::{
-    Aggregate, App, AppBuilder, BoxError, Change, Command, DomainError, Event, Evolve, HandlerResult, Infallible,
-    IntegrationEvent, Query, Repo, Source, StateStored, Subscribable, View, Views, handler, projection, publish,
+    Aggregate, App, AppBuilder, Change, Command, DomainError, Event, Evolve, HandlerResult, Infallible,
+    IntegrationEvent, Query, Repo, StateStored, View, Views, handler, projection, publish,
     storage::{Memory, Storage},
 };
 use libtest_mimic::Trial;
@@ -121,29 +121,11 @@ async fn find_card(query: FindCard, cards: Views<Card>) -> HandlerResult<Option<
 }
 
 /// The integration event of the bank: only payments are published.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, IntegrationEvent)]
+#[integration_event(name = "com.example.bank.paid.v1", topic = "bank.events.v1", key = id)]
 pub(crate) struct PaymentMade {
     pub(crate) id: String,
     pub(crate) amount: i64,
-}
-impl IntegrationEvent for PaymentMade {
-    const NAME: &'static str = "com.example.bank.paid.v1";
-    const TOPIC: &'static str = "bank.events.v1";
-    fn key(&self) -> String {
-        self.id.clone()
-    }
-    fn encode(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("plain data can be encoded")
-    }
-    fn decode(bytes: &[u8]) -> Result<Self, BoxError> {
-        Ok(serde_json::from_slice(bytes)?)
-    }
-}
-impl Subscribable for PaymentMade {
-    const SOURCE: Source = Source::Topic { topic: PaymentMade::TOPIC, name: PaymentMade::NAME };
-    fn decode(_: &str, _: u32, bytes: &[u8]) -> Result<Self, BoxError> {
-        <PaymentMade as IntegrationEvent>::decode(bytes)
-    }
 }
 #[publish]
 fn paid(event: &AccountEvent) -> Option<PaymentMade> {

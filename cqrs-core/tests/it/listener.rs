@@ -68,7 +68,7 @@ pub(crate) fn record(payment: &PaymentMade, position: u64, id: Uuid) -> Record {
     Record {
         topic: PaymentMade::TOPIC.into(),
         key: payment.key(),
-        body: payment.encode(),
+        body: payment.encode().expect("plain data can be encoded"),
         headers: vec![header("ce_id", id.to_string()), header("ce_type", PaymentMade::NAME.into())],
         service: "bank".into(),
         shard: shard_of(&payment.key()),

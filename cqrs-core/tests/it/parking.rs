@@ -34,6 +34,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("parking: an unavailable dependency parks nothing", transient),
         trial("parking: a permanent error is not retried", at_once),
         trial("parking: an unreadable record is parked unchanged", unreadable),
+        trial("parking: a record of another content type is parked with an error that names both", content_type),
         trial("parking: a message that is delivered twice is parked once", twice),
         trial("parking: a subscriber to its own log goes on with other aggregates", own_log),
         trial("parking: a projection goes on with other aggregates", own_view),
@@ -228,6 +229,30 @@ async fn unreadable() {
         let dry_run = app.parked().dry_run(GROUP, key).await.expect("the dry run succeeds");
         assert_eq!(dry_run.done.len(), usize::from(key == "choi"), "a record without headers has no event name");
     }
+    assert!(app.stop().await);
+}
+/// A payment in JSON whose header names another encoding. Parameters and upper case make no difference, and a record
+/// without the header is accepted.
+async fn content_type() {
+    let (broker, script) = (InProcess::new(), Arc::new(Script::default()));
+    let app = listening(&broker, &script).await;
+    let typed = |content_type: &str, id, position| {
+        let mut record = paid(id, 1, position);
+        record.headers.push(("content-type".into(), content_type.into()));
+        record
+    };
+    let wrong = typed("application/protobuf", "kim", 1);
+    let json = typed("Application/JSON; charset=utf-8", "lee", 2);
+    publish(&broker, &[wrong, json, paid("choi", 1, 3)]).await;
+    let mut handled = script.handled();
+    handled.sort_unstable();
+    assert_eq!(handled, [("choi".into(), 1), ("lee".into(), 1)]);
+    let parked = app.parked().show(GROUP, "kim", 0, 9).await.expect("the parked messages can be read");
+    let error = &parked[0].error;
+    let expected = "the content type of the record is `application/protobuf`, and com.example.bank.paid.v1 is read as \
+        `application/json`";
+    assert!(error.contains(expected), "{error}");
+    assert_eq!((parked.len(), parked[0].attempts), (1, 1), "another attempt could not succeed");
     assert!(app.stop().await);
 }
 async fn twice() {

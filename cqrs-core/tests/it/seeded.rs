@@ -43,10 +43,12 @@ enum Bug {
     TakenByTwo,
     /// The purge ignores the age.
     AllOld,
+    /// Every outgoing message is stored with one content type.
+    ContentTypeLost,
 }
 
 /// Each bug with the case that must find it. Other cases may find it as well.
-const SEEDED: [(Bug, &str); 14] = [
+const SEEDED: [(Bug, &str); 15] = [
     (Bug::HighWaterMarkAhead, "a reader that follows the high-water mark misses no concurrent event"),
     (Bug::LogSkips, "a reader that follows the high-water mark misses no concurrent event"),
     (Bug::EpochIgnored, "a checkpoint move requires the epoch of the lease"),
@@ -61,6 +63,7 @@ const SEEDED: [(Bug, &str); 14] = [
     (Bug::ParkedAlone, "a message cannot be parked behind one that is gone"),
     (Bug::TakenByTwo, "of two concurrent removals of a parked message one succeeds"),
     (Bug::AllOld, "purge removes old data and nothing else"),
+    (Bug::ContentTypeLost, "an event is returned unchanged"),
 ];
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -231,6 +234,10 @@ impl StorageLayer for SeededStorage {
                     }));
                 }
                 batch.reservations.extend(others);
+            }
+            Bug::ContentTypeLost => {
+                let outgoing = batch.events.iter_mut().filter_map(|event| event.outgoing.as_mut());
+                outgoing.for_each(|outgoing| outgoing.content_type = "application/protobuf".into());
             }
             _ => {}
         }

@@ -28,7 +28,7 @@
 //! let replied = CounselReplied { user_id: "u-1".into(), exchange_id: "e-1".into(), ..Default::default() };
 //! assert_eq!(CounselReplied::NAME, "com.hearlers.v1.counsel.replied");
 //! assert_eq!(replied.key(), "u-1");
-//! assert_eq!(<CounselReplied as IntegrationEvent>::decode(&replied.encode()).unwrap(), replied);
+//! assert_eq!(<CounselReplied as IntegrationEvent>::decode(&replied.encode().unwrap()).unwrap(), replied);
 //! assert!(TOPICS.contains(&CounselReplied::TOPIC));
 //! # }
 //! ```

@@ -161,6 +161,7 @@ impl<'a> Split<'a> {
             .column(|event| event.outgoing.as_ref().map(|outgoing| outgoing.key.as_str()))?
             .column(|event| event.outgoing.as_ref().map(|outgoing| outgoing.shard as i16))?
             .column(|event| event.outgoing.as_ref().map(|outgoing| outgoing.name.as_str()))?
+            .column(|event| event.outgoing.as_ref().map(|outgoing| outgoing.content_type.as_str()))?
             .column(|event| event.outgoing.as_ref().map(|outgoing| outgoing.body.as_slice()))?;
         Ok(to)
     }

@@ -211,12 +211,13 @@ const LOGGED: Sql = Sql {
         ("message_key", "text"),
         ("shard", "smallint"),
         ("message_type", "text"),
+        ("content_type", "text"),
         ("message_body", "bytea"),
     ],
     text: "logged as (insert into cqrs.log (stream, version, id, name, schema, payload, metadata, occurred_at,
-    topic, message_key, shard, message_type, message_body)
+    topic, message_key, shard, message_type, content_type, message_body)
   select u.stream, u.version, u.id, u.name, u.schema, u.payload, u.metadata::json, u.occurred_at,
-    u.topic, u.message_key, u.shard, u.message_type, u.message_body from {p}, {u} order by u.o returning pos),
+    u.topic, u.message_key, u.shard, u.message_type, u.content_type, u.message_body from {p}, {u} order by u.o returning pos),
 {g} as materialized (select max(pos) as pos from {p} left join logged on true)",
 };
 

@@ -11,7 +11,8 @@ const INBOX_RECORDS: &str = "delete from cqrs.inbox where ctid = any(array(selec
     where handled_at < now() - make_interval(secs => $1) order by handled_at limit $2))";
 /// Outgoing messages. Those that a relay has parked stay, since they are published later.
 const OUTGOING: &str = "update cqrs.log \
-    set topic = null, message_key = null, shard = null, message_type = null, message_body = null \
+    set topic = null, message_key = null, shard = null, message_type = null, content_type = null, \
+    message_body = null \
     where pos = any(array(select l.pos from cqrs.log l where l.topic is not null and l.shard = $3 and l.pos <= $4 \
     and l.occurred_at < now() - make_interval(secs => $1) and not exists (select from cqrs.parked m \
     where m.topic is null and m.reader = 'relay/' || $3 and m.at = l.pos) order by l.pos limit $2))";

@@ -53,7 +53,7 @@ macro_rules! entries {
         concat!(
             $before,
             "select l.pos, l.stream, l.version, l.id, l.name, l.schema, l.payload, l.metadata::text, \
-             l.occurred_at, l.topic, l.message_key, l.shard, l.message_type, l.message_body",
+             l.occurred_at, l.topic, l.message_key, l.shard, l.message_type, l.content_type, l.message_body",
             $after
         )
     };
@@ -64,7 +64,7 @@ const STREAM: &str = entries!("", " from cqrs.log l where l.stream = $1 and l.ve
 const STREAM_AND_RESPONSE: &str = entries!(
     "",
     ", null::bigint as fingerprint from cqrs.log l where l.stream = $1 and l.version > $2 \
-     union all select r.pos, r.key, null, null, null, null, r.body, null, null, null, null, null, null, null, \
+     union all select r.pos, r.key, null, null, null, null, r.body, null, null, null, null, null, null, null, null, \
      r.fingerprint from cqrs.stored_response r where r.key = $3 order by version"
 );
 const OUTGOING: &str = entries!(
@@ -245,7 +245,8 @@ fn entry(row: &PgRow) -> Result<Entry, Fault> {
             key: get(row, 10)?,
             shard: get::<i16>(row, 11)? as u16,
             name: get(row, 12)?,
-            body: get(row, 13)?,
+            content_type: get(row, 13)?,
+            body: get(row, 14)?,
         }),
         None => None,
     };

@@ -153,8 +153,8 @@ async fn append(
     let metadata = serde_json::to_string(&event.metadata).map_err(|error| sqlx::Error::Encode(error.into()))?;
     let sql = "insert into cqrs_log
         (stream, version, id, name, schema, payload, metadata, occurred_at,
-        topic, message_key, shard, message_type, message_body)
-        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (stream, version) do nothing";
+        topic, message_key, shard, message_type, content_type, message_body)
+        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (stream, version) do nothing";
     let statement = query(sql)
         .bind(event.stream.clone())
         .bind(event.version as i64)
@@ -170,11 +170,13 @@ async fn append(
             .bind(outgoing.key)
             .bind(outgoing.shard)
             .bind(outgoing.name)
+            .bind(outgoing.content_type)
             .bind(outgoing.body),
         None => statement
             .bind(None::<String>)
             .bind(None::<String>)
             .bind(None::<u16>)
+            .bind(None::<String>)
             .bind(None::<String>)
             .bind(None::<Vec<u8>>),
     };

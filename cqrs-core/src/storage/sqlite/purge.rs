@@ -21,7 +21,8 @@ const INBOX_RECORDS: &str = concat!(
 );
 /// Outgoing messages. Those that a relay has parked stay, since they are published later.
 const OUTGOING: &str = concat!(
-    "update cqrs_log set topic = null, message_key = null, shard = null, message_type = null, message_body = null
+    "update cqrs_log set topic = null, message_key = null, shard = null, message_type = null,
+    content_type = null, message_body = null
     where pos in (select pos from cqrs_log l where topic is not null and shard = ?3 and pos <= ?4 and occurred_at < ",
     ago!(),
     " and not exists (select 1 from cqrs_parked m where m.topic is null and m.reader = 'relay/' || ?3 and m.at = l.pos)

@@ -18,7 +18,7 @@ macro_rules! entries {
     ($rest:literal) => {
         concat!(
             "select pos, stream, version, id, name, schema, payload, metadata, occurred_at, \
-             topic, message_key, shard, message_type, message_body from cqrs_log ",
+             topic, message_key, shard, message_type, content_type, message_body from cqrs_log ",
             $rest
         )
     };
@@ -216,7 +216,8 @@ fn entry(row: &SqliteRow) -> sqlx::Result<Entry> {
                 key: row.try_get(10)?,
                 shard,
                 name: row.try_get(12)?,
-                body: row.try_get(13)?,
+                content_type: row.try_get(13)?,
+                body: row.try_get(14)?,
             })
         }
         None => None,

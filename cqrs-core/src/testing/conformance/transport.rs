@@ -67,7 +67,11 @@ async fn a_record_is_delivered_unchanged(fresh: Arc<dyn Fresh>) {
     let fixture = Fixture::new(&*fresh, "as-sent").await;
     let mut reader = fixture.join("g").await;
     let mut records = of_one_key(&fixture.topic, 2);
-    records[0].headers = vec![("ce_id".into(), "0190".into()), ("name".into(), "김".into())];
+    records[0].headers = vec![
+        ("ce_id".into(), "0190".into()),
+        ("content-type".into(), "application/json".into()),
+        ("name".into(), "김".into()),
+    ];
     records[1].body = vec![];
     let _relay = Relay::start(&fixture.transport, &records);
     let came = reader.take(2).await;
@@ -81,7 +85,9 @@ async fn a_record_is_delivered_unchanged(fresh: Arc<dyn Fresh>) {
         );
         assert_eq!(came.headers.len(), sent.headers.len());
     }
-    assert_eq!((came[0].header("ce_id"), came[0].header("name")), (Some("0190"), Some("김")));
+    let header = |name| came[0].header(name);
+    assert_eq!((header("ce_id"), header("name")), (Some("0190"), Some("김")));
+    assert_eq!((header("content-type"), came[1].header("content-type")), (Some("application/json"), None));
     assert_eq!(came[0].partition, came[1].partition);
     assert!(came[0].offset < came[1].offset);
 }

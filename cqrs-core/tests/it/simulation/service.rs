@@ -138,11 +138,12 @@ pub(crate) struct AccountCredited {
 impl IntegrationEvent for AccountCredited {
     const NAME: &'static str = "shop.credited.v1";
     const TOPIC: &'static str = "shop.v1";
+    const CONTENT_TYPE: &'static str = "application/json";
     fn key(&self) -> String {
         self.id.clone()
     }
-    fn encode(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("plain data can be encoded")
+    fn encode(&self) -> Result<Vec<u8>, BoxError> {
+        Ok(serde_json::to_vec(self)?)
     }
     fn decode(bytes: &[u8]) -> Result<Self, BoxError> {
         let event: AccountCredited = serde_json::from_slice(bytes)?;
@@ -152,7 +153,11 @@ impl IntegrationEvent for AccountCredited {
     }
 }
 impl Subscribable for AccountCredited {
-    const SOURCE: Source = Source::Topic { topic: AccountCredited::TOPIC, name: AccountCredited::NAME };
+    const SOURCE: Source = Source::Topic {
+        topic: AccountCredited::TOPIC,
+        name: AccountCredited::NAME,
+        content_type: AccountCredited::CONTENT_TYPE,
+    };
     fn decode(_: &str, _: u32, bytes: &[u8]) -> Result<Self, BoxError> {
         <AccountCredited as IntegrationEvent>::decode(bytes)
     }

@@ -1,30 +1,20 @@
 //! An argument of `#[publish]`, which takes none.
-use cqrs_core::{BoxError, Event, IntegrationEvent, publish};
+use cqrs_core::{Event, IntegrationEvent, publish};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Serialize, Deserialize, Event)]
 #[event(name = "pinged", version = 1)]
 struct Pinged;
 
-#[derive(Clone)]
-struct PingAnnounced;
-impl IntegrationEvent for PingAnnounced {
-    const NAME: &'static str = "pinged.v1";
-    const TOPIC: &'static str = "pings.v1";
-    fn key(&self) -> String {
-        "1".into()
-    }
-    fn encode(&self) -> Vec<u8> {
-        vec![]
-    }
-    fn decode(_: &[u8]) -> Result<Self, BoxError> {
-        Ok(PingAnnounced)
-    }
+#[derive(Clone, Serialize, Deserialize, IntegrationEvent)]
+#[integration_event(name = "pinged.v1", topic = "pings.v1", key = number)]
+struct PingAnnounced {
+    number: u64,
 }
 
 #[publish(topic = "pings.v1")]
 fn pinged(_: &Pinged) -> Option<PingAnnounced> {
-    Some(PingAnnounced)
+    Some(PingAnnounced { number: 1 })
 }
 
 fn main() {}

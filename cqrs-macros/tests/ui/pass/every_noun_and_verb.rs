@@ -9,20 +9,10 @@ struct Pinged;
 #[view(name = "ping-count", key = u64)]
 struct PingCount;
 
-#[derive(Clone)]
-struct PingAnnounced;
-impl IntegrationEvent for PingAnnounced {
-    const NAME: &'static str = "pinged.v1";
-    const TOPIC: &'static str = "pings.v1";
-    fn key(&self) -> String {
-        "1".into()
-    }
-    fn encode(&self) -> Vec<u8> {
-        vec![]
-    }
-    fn decode(_: &[u8]) -> Result<Self, BoxError> {
-        Ok(PingAnnounced)
-    }
+#[derive(Clone, Serialize, Deserialize, IntegrationEvent)]
+#[integration_event(name = "pinged.v1", topic = "pings.v1", key = number)]
+struct PingAnnounced {
+    number: u64,
 }
 
 #[derive(Clone, Serialize, Deserialize, Aggregate)]
@@ -60,6 +50,20 @@ async fn look(_: Look) -> cqrs_core::HandlerResult<&'static str, PingError> {
 async fn note(_: Recorded<Pinged>) -> Result<(), BoxError> {
     Ok(())
 }
+#[derive(Clone, PartialEq, prost::Message, IntegrationEvent)]
+#[integration_event(name = "ponged.v1", topic = "pings.v1", key = number, encoding = "protobuf")]
+struct PongAnnounced {
+    #[prost(uint64, tag = "1")]
+    number: u64,
+}
+#[subscriber(group = "notes")]
+async fn note_of_others(_: Recorded<PingAnnounced>) -> Result<(), BoxError> {
+    Ok(())
+}
+#[subscriber(group = "notes")]
+async fn note_of_messages(_: Recorded<PongAnnounced>) -> Result<(), BoxError> {
+    Ok(())
+}
 #[projection(name = "ping-count")]
 fn ping_count(_: &Pinged) -> Change<PingCount> {
     Change::none()
@@ -70,7 +74,7 @@ async fn table(_: Recorded<Pinged>, _: &mut dyn Tx) -> Result<(), BoxError> {
 }
 #[publish]
 fn pinged(_: &Pinged) -> Option<PingAnnounced> {
-    Some(PingAnnounced)
+    Some(PingAnnounced { number: 1 })
 }
 
 fn main() {}

@@ -8,9 +8,10 @@ use std::fmt::Debug;
 
 fn round_trips<E: IntegrationEvent + Subscribable + PartialEq + Debug>(event: E, name: &str, topic: &str) {
     assert_eq!((E::NAME, E::TOPIC), (name, topic));
-    assert_eq!(E::SOURCE, Source::Topic { topic: E::TOPIC, name: E::NAME });
+    assert_eq!(E::SOURCE, Source::Topic { topic: E::TOPIC, name: E::NAME, content_type: E::CONTENT_TYPE });
+    assert_eq!(E::CONTENT_TYPE, "application/protobuf");
     assert_eq!(event.key(), "someone");
-    let bytes = IntegrationEvent::encode(&event);
+    let bytes = IntegrationEvent::encode(&event).unwrap();
     assert_eq!(<E as IntegrationEvent>::decode(&bytes).unwrap(), event);
     assert_eq!(<E as Subscribable>::decode(name, 1, &bytes).unwrap(), event);
     assert!(<E as IntegrationEvent>::decode(b"\xff").is_err());

@@ -1,8 +1,7 @@
 //! The aggregate under test: an account with numbered credits, each with an id that its caller chose.
 use super::check::Posting;
 use cqrs_core::{
-    Aggregate, BoxError, Command, DomainError, Event, Evolve, HandlerResult, IntegrationEvent, Recorded, Repo, Source,
-    Subscribable, handler, publish,
+    Aggregate, Command, DomainError, Event, Evolve, HandlerResult, IntegrationEvent, Recorded, Repo, handler, publish,
 };
 use serde::{Deserialize, Serialize};
 
@@ -103,7 +102,8 @@ async fn credit(command: Credit, accounts: Repo<Account>) -> HandlerResult<u64, 
 }
 
 /// The integration event of a credit.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, IntegrationEvent)]
+#[integration_event(name = "faults.posted.v1", topic = "faults.accounts.v1", key = key)]
 pub struct Posted {
     /// The account.
     pub key: String,
@@ -113,26 +113,6 @@ pub struct Posted {
     /// The id of the credit, see [`id_of`].
     pub id: u64,
 }
-impl IntegrationEvent for Posted {
-    const NAME: &'static str = "faults.posted.v1";
-    const TOPIC: &'static str = "faults.accounts.v1";
-    fn key(&self) -> String {
-        self.key.clone()
-    }
-    fn encode(&self) -> Vec<u8> {
-        serde_json::to_vec(self).unwrap_or_default() // plain data can always be serialized
-    }
-    fn decode(bytes: &[u8]) -> Result<Self, BoxError> {
-        Ok(serde_json::from_slice(bytes)?)
-    }
-}
-impl Subscribable for Posted {
-    const SOURCE: Source = Source::Topic { topic: Posted::TOPIC, name: Posted::NAME };
-    fn decode(_: &str, _: u32, bytes: &[u8]) -> Result<Self, BoxError> {
-        <Posted as IntegrationEvent>::decode(bytes)
-    }
-}
-
 #[publish]
 fn posted(event: &Recorded<Credited>) -> Option<Posted> {
     let Credited { key, seq, amount, id } = event.event.clone();

@@ -48,8 +48,9 @@ impl Draft for Batch {
     }
     fn outgoing(mut self, stream: &str, version: u64, shard: u16) -> Self {
         let (topic, key, name) = ("user.events.v1".into(), stream.to_owned(), "user.v1.Registered".into());
-        let outgoing =
-            Some(OutgoingMessage { topic, key, shard, name, body: format!("{stream} {version}").into_bytes() });
+        // The content type is another one for each version, so that a storage cannot pass with a constant.
+        let (content_type, body) = (format!("text/v{version}"), format!("{stream} {version}").into_bytes());
+        let outgoing = Some(OutgoingMessage { topic, key, shard, name, content_type, body });
         self.events.push(NewEntry { outgoing, ..event(stream, version) });
         self
     }

@@ -113,11 +113,14 @@ pub(super) async fn nul(harness: Box<dyn Harness>) {
     caller.events[0].metadata.caller = Some("k\0m".into());
     let mut key = batch().outgoing("user-kim", 1, 0);
     key.events[0].outgoing.as_mut().expect("it has an outgoing message").key = "k\0m".into();
+    let mut content_type = batch().outgoing("user-kim", 1, 0);
+    content_type.events[0].outgoing.as_mut().expect("it has an outgoing message").content_type = "k\0m".into();
     let all = [
         batch().row("k\0m", 0, Some(b"")),
         batch().event("k\0m", 1),
         caller,
         key,
+        content_type,
         batch().take("k\0m", "user-kim"),
         batch().take("Kim", "k\0m"),
         batch().view("k\0m", 0, Some(b""), &[]),

@@ -41,6 +41,7 @@ fn record(event: &NewEntry) -> Option<Record> {
         ("ce_type", outgoing.name.clone()),
         ("ce_subject", event.stream.clone()),
         ("ce_sequence", format!("{:020}", event.version)),
+        ("content-type", outgoing.content_type.clone()),
     ];
     Some(Record {
         topic: outgoing.topic.clone(),

@@ -1,0 +1,11 @@
+//! A topic with a character that Kafka does not allow.
+use cqrs_core::IntegrationEvent;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Serialize, Deserialize, IntegrationEvent)]
+#[integration_event(name = "order.placed", topic = "orders v1", key = order)]
+struct OrderPlaced {
+    order: u64,
+}
+
+fn main() {}
