@@ -10,7 +10,7 @@ use crate::{
     position::Position,
     storage::{RecentLog, Storage},
     telemetry::metrics::Meter,
-    transport::Transport,
+    transport::{Decoders, Transport},
 };
 use std::{
     any::TypeId,
@@ -31,6 +31,7 @@ pub struct Runtime {
     pub(crate) provided: Provided,
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) decoders: Decoders,
     pub(crate) environment: Arc<dyn Environment>,
     /// Lifetime of a relay's lease on a shard when it is not renewed.
     pub(crate) lease: Duration,

@@ -1,5 +1,5 @@
 -- Parked messages (an ordered dead-letter queue): messages that could not be handled, and the later messages of the
--- same key, in order. The columns `topic` to `body` are the record as it was received. Without a topic, the message is
+-- same key, in order. The columns `topic` to `record_time` are the record as it was received. Without a topic, the message is
 -- an entry of the service's own log, and `at` is its position.
 create table cqrs_parked (
     seq integer primary key autoincrement,
@@ -12,6 +12,7 @@ create table cqrs_parked (
     record_key blob,
     headers text,
     body blob,
+    record_time integer,
     error text not null,
     attempts integer not null,
     since integer not null default (cast(unixepoch('subsec') * 1000000 as integer))

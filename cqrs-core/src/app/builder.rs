@@ -6,6 +6,7 @@ use crate::{
     context::RunsIn,
     dependencies::Provided,
     environment::{Environment, system},
+    error::BoxError,
     event::{Event, Publisher, Source},
     message::RequestKind,
     metadata::Metadata,
@@ -15,7 +16,7 @@ use crate::{
     runtime::{ReaderProgress, Runtime},
     storage::{Memory, Storage},
     telemetry::metrics::Meter,
-    transport::{InProcess, Transport},
+    transport::{Decoder, Decoders, ForeignMessage, InProcess, Received, Transport},
 };
 use std::{
     any::TypeId,
@@ -50,6 +51,7 @@ pub struct AppBuilder {
     provided: Provided,
     storage: Option<Arc<dyn Storage>>,
     transport: Option<Arc<dyn Transport>>,
+    decoders: Vec<(String, Decoder)>,
     environment: Arc<dyn Environment>,
     lease: Duration,
     retry_policy: RetryPolicy,
@@ -72,6 +74,7 @@ impl AppBuilder {
             provided: Provided::default(),
             storage: None,
             transport: None,
+            decoders: Vec::new(),
             environment: system(),
             lease: LEASE,
             retry_policy: RetryPolicy::default(),
@@ -144,6 +147,40 @@ impl AppBuilder {
     /// Sets the transport between services. Default: in process.
     pub fn transport(mut self, transport: impl Transport) -> Self {
         self.transport = Some(Arc::new(transport));
+        self
+    }
+    /// Sets the decoder of a topic whose records another producer writes, in a form of its own.
+    ///
+    /// The decoder returns the message of a record, or `None` for a record that this app skips. A record for which it
+    /// returns an error is parked unchanged, and a redelivery decodes it again. The decoder is called several times for
+    /// one record, so it has to be fast and to return the same each time. The app does not create the topic.
+    ///
+    /// ```
+    /// use cqrs_core::{App, BoxError, IntegrationEvent, Recorded, subscriber, transport::ForeignMessage};
+    /// use serde::{Deserialize, Serialize};
+    ///
+    /// #[derive(Clone, Serialize, Deserialize, IntegrationEvent)]
+    /// #[integration_event(name = "legacy.order.placed", topic = "legacy.orders", key = order)]
+    /// struct LegacyOrder { order: String }
+    ///
+    /// #[subscriber(group = "shipping.legacy-orders")]
+    /// async fn ship(order: Recorded<LegacyOrder>) -> Result<(), BoxError> {
+    ///     println!("{} was placed at {}", order.order, order.at);
+    ///     Ok(())
+    /// }
+    ///
+    /// let app = App::builder("shipping").discover(module_path!()).foreign_topic("legacy.orders", |record| {
+    ///     let order: LegacyOrder = serde_json::from_slice(record.body.as_deref().unwrap_or_default())?;
+    ///     Ok(Some(ForeignMessage::new(&order)?))
+    /// });
+    /// assert!(app.build().is_ok());
+    /// ```
+    pub fn foreign_topic(
+        mut self,
+        topic: impl Into<String>,
+        decoder: impl Fn(&Received) -> Result<Option<ForeignMessage>, BoxError> + Send + Sync + 'static,
+    ) -> Self {
+        self.decoders.push((topic.into(), Box::new(decoder)));
         self
     }
     /// Adds a layer around every request. The first layer is the outermost.
@@ -219,6 +256,7 @@ impl AppBuilder {
                 provided: self.provided,
                 storage: self.storage.unwrap_or_else(|| Arc::new(Memory::with(environment.clone()))),
                 transport: self.transport.unwrap_or_else(|| Arc::new(InProcess::new())),
+                decoders: Decoders::new(self.decoders),
                 environment,
                 lease: self.lease,
                 retry_policy: self.retry_policy,
@@ -271,6 +309,7 @@ impl AppBuilder {
         let handled = duplicates(handled);
         problems.extend(handled.map(|(group, name)| format!("group `{group}` has two subscribers for `{name}`")));
         problems.extend(self.shared_groups());
+        problems.extend(self.unused_decoders());
         problems.extend(
             duplicates(self.aggregates.iter().map(|aggregate| aggregate.0))
                 .map(|name| format!("aggregate `{name}` is registered twice")),
@@ -291,6 +330,22 @@ impl AppBuilder {
                  `module_path!()` of the crate's root, or `.discover_part(...)` to leave out others on purpose"
             )
         })
+    }
+    /// Finds foreign topics with two decoders, and those that no function handles: their name may be misspelt.
+    fn unused_decoders(&self) -> Vec<String> {
+        let sources = self.registrations.values().filter_map(|entry| match &entry.role {
+            Role::Subscriber(subscriber) => Some(subscriber.source),
+            Role::Projection(projection) => Some(projection.source),
+            Role::Projector(projector) => Some(projector.source),
+            Role::Handler { .. } | Role::Publisher(_) => None,
+        });
+        let topics =
+            sources.filter_map(|source| if let Source::Topic { topic, .. } = source { Some(topic) } else { None });
+        let topics: BTreeSet<&str> = topics.collect();
+        let foreign = || self.decoders.iter().map(|(topic, _)| topic.as_str());
+        let unused = foreign().filter(|topic| !topics.contains(topic)).collect::<BTreeSet<_>>().into_iter();
+        let unused = unused.map(|topic| format!("no subscriber or projection handles the foreign topic `{topic}`"));
+        unused.chain(duplicates(foreign()).map(|topic| format!("topic `{topic}` has two decoders"))).collect()
     }
     /// Finds subscriber groups that are also the group of a projection on a topic. A subscriber in that group would
     /// take some of the projection's records.

@@ -232,7 +232,10 @@ impl App {
         self.join_groups().await.map_err(broker)
     }
     async fn join_groups(&self) -> Result<Joined, TransportError> {
-        let topics: Vec<_> = self.subscribed_topics().into_iter().chain(self.published_topics()).collect();
+        // A foreign topic belongs to its producer, who also chose its number of partitions.
+        let foreign = |topic: &&str| self.runtime.decoders.has(topic);
+        let subscribed = self.subscribed_topics().into_iter().filter(|topic| !foreign(topic));
+        let topics: Vec<_> = subscribed.chain(self.published_topics()).collect();
         if !topics.is_empty() {
             self.runtime.transport.ensure_topics(&topics).await?;
         }

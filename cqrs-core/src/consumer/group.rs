@@ -146,7 +146,7 @@ impl Consumer {
         if !tracker.received(record.offset) {
             return;
         }
-        let key = (record.partition.clone(), record.key.clone().unwrap_or_default());
+        let key = (record.partition.clone(), self.runtime.decoders.order_key(&record));
         match self.waiting.get_mut(&key) {
             Some(waiting) => waiting.push_back(record),
             None => {

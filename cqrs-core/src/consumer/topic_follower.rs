@@ -4,12 +4,12 @@
 //! one event at two offsets.
 use crate::{
     consumer::follower::Follower,
-    consumer::parking::{Item, ParkingFilter, id_of_place, key_of, park},
+    consumer::parking::{Item, ParkingFilter, park},
     error::Fault,
     job::Step,
     runtime::Runtime,
     storage::{Batch, CheckpointMove, CommitError, InboxRecord},
-    transport::{Partition, Received, Signal, Subscription, envelope},
+    transport::{Incoming, Partition, Received, Signal, Subscription},
 };
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -113,11 +113,11 @@ impl TopicFollower {
         if last >= from {
             let reader = self.follower.reader();
             let item = |record: &Received| {
-                let event = envelope::message(record);
-                let id = event.as_ref().map_or_else(|_| id_of_place(record), |event| event.id);
-                Item { event, park: park(&reader, key_of(record), id, record) }
+                let Incoming { id, key, message } = self.runtime.decoders.read(record);
+                let event = message.transpose()?;
+                Some(Item { event, park: park(&reader, key, id, record) })
             };
-            let items = records.iter().filter(|record| record.offset >= from).map(item).collect();
+            let items = records.iter().filter(|record| record.offset >= from).filter_map(item).collect();
             let (items, inbox_records) = first_copies(&self.runtime, &self.follower, items).await?;
             let moved = CheckpointMove { reader: self.reader(partition), from, to: last + 1, epoch: None };
             let base = Batch { checkpoint_moves: vec![moved], inbox_records, ..Batch::default() };

@@ -52,7 +52,11 @@ pub(crate) fn record(entry: &Entry, outgoing: &OutgoingMessage, service: &str, t
 /// Fails when the record is not a CloudEvent in binary mode: a header is missing or cannot be read, or there is no
 /// data.
 pub(crate) fn message(received: &Received) -> Result<Recorded<RawEvent>, BoxError> {
-    let required = |name: &'static str| received.header(name).ok_or_else(|| format!("header {name} is missing"));
+    let required = |name: &'static str| {
+        received.header(name).ok_or_else(|| {
+            format!("header {name} is missing; a topic of another producer needs a decoder (AppBuilder::foreign_topic)")
+        })
+    };
     let optional = |name: &'static str| received.header(name).map(str::parse).transpose();
     let id = required("ce_id")?.parse()?;
     let name = required("ce_type")?.to_owned();

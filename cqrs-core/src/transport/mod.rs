@@ -1,9 +1,12 @@
 //! The transport between services: publishes records in order and delivers them to consumer groups.
 pub(crate) mod envelope;
 mod in_process;
+mod incoming;
 mod record;
 
 pub use in_process::InProcess;
+pub use incoming::ForeignMessage;
+pub(crate) use incoming::{Decoder, Decoders, Incoming};
 pub use record::{Partition, Received, Record};
 
 use crate::error::BoxError;

@@ -51,6 +51,8 @@ pub struct Received {
     pub body: Option<Vec<u8>>,
     /// The headers, as names and values in the order in which they were received.
     pub headers: Vec<(String, Vec<u8>)>,
+    /// The time that the producer or the broker gave to the record.
+    pub timestamp: Option<Timestamp>,
 }
 
 impl Received {

@@ -7,6 +7,7 @@ mod environment_is_the_only_place; // architecture rule
 mod exit; // the end of a process that hangs
 mod flaky; // a database that fails on request
 mod followers; // events that a follower does not handle
+mod foreign; // topics of other producers, read by a decoder of the app
 mod harness; // the storages under test
 mod inbox; // messages that are committed together
 mod listener; // a subscriber and a transport controlled by the test
@@ -53,6 +54,7 @@ fn framework() -> Vec<Trial> {
         subscriber::trials,
         inbox::trials,
         parking::trials,
+        foreign::trials,
         shutdown::trials,
         flaky::trials,
         describe::trials,

@@ -219,7 +219,7 @@ async fn held_twice() {
         let payment = PaymentMade { id: "kim".into(), amount };
         let Record { key, body, headers, .. } = record(&payment, offset, Uuid::from_u128(amount as u128));
         let headers = headers.into_iter().map(|(name, value)| (name, value.into_bytes())).collect();
-        Received { partition: place(), offset, key: Some(key.into_bytes()), body: Some(body), headers }
+        Received { partition: place(), offset, key: Some(key.into_bytes()), body: Some(body), headers, timestamp: None }
     };
     emit(Signal::Assigned(vec![place()]));
     emit(Signal::Records([(0, 1), (1, 10)].map(received).to_vec()));

@@ -328,7 +328,14 @@ async fn given_back() {
         let one = |offset| {
             let Record { key, body, headers, .. } = record(&payment(id, offset as i64), offset, uuid(offset.into()));
             let headers = headers.into_iter().map(|(name, value)| (name, value.into_bytes())).collect();
-            Received { partition: place(), offset, key: Some(key.into_bytes()), body: Some(body), headers }
+            Received {
+                partition: place(),
+                offset,
+                key: Some(key.into_bytes()),
+                body: Some(body),
+                headers,
+                timestamp: None,
+            }
         };
         Signal::Records(offsets.map(one).collect())
     };

@@ -4,7 +4,10 @@ use super::{
     member::{Consumers, Member},
 };
 use crate::error;
-use cqrs_core::transport::{Partition, Received};
+use cqrs_core::{
+    Timestamp,
+    transport::{Partition, Received},
+};
 use rdkafka::{
     Message,
     error::KafkaError,
@@ -86,5 +89,6 @@ fn received(message: &BorrowedMessage<'_>) -> Received {
         key: message.key().map(<[u8]>::to_vec),
         body: message.payload().map(<[u8]>::to_vec),
         headers: headers.into_iter().flatten().collect(),
+        timestamp: message.timestamp().to_millis().and_then(Timestamp::from_timestamp_millis),
     }
 }

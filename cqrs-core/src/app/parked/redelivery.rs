@@ -114,8 +114,12 @@ impl ParkedMessages {
             return Ok(Work::Publish(Box::new(self.entry(parked).await?)));
         }
         let event = match &parked.record {
-            Some(record) => envelope::message(record)
-                .map_err(|error| Fault::internal("the record cannot be read").because(error))?,
+            Some(record) => {
+                let message = self.app.runtime.decoders.read(record).message;
+                let message = message.map_err(|error| Fault::internal("the record cannot be read").because(error))?;
+                let skipped = "the decoder of the topic skips the record now; discard it to go on";
+                message.ok_or_else(|| Fault::internal(skipped))?
+            }
             None => envelope::from_log(self.entry(parked).await?),
         };
         let follower = self.app.followers().map(|(_, follower)| follower).find(|follower| follower.reader() == reader);

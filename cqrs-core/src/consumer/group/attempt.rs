@@ -5,19 +5,18 @@ use crate::{
     consumer::group::{Completion, wait},
     consumer::handle,
     consumer::inbox::Inbox,
-    consumer::parking::{FailureKind, failure_kind, head, id_of_place, in_words, key_of, park, permanent},
+    consumer::parking::{FailureKind, failure_kind, head, in_words, park, permanent},
     error::{BoxError, Fault},
     registry::Subscriber,
     runtime::Runtime,
     storage::{Batch, CommitError, InboxRecord, Park},
-    transport::{Received, envelope},
+    transport::{Incoming, Received},
 };
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
 use tokio::sync::Semaphore;
-use uuid::Uuid;
 
 pub(super) async fn until_handled(
     runtime: &Arc<Runtime>,
@@ -49,7 +48,8 @@ pub(super) async fn until_handled(
                 error = reason,
                 "message parked, with the later messages of its key"
             );
-            let failed = head(park(group, key_of(record), id_of(record), record), reason, attempt + 1);
+            let Incoming { id, key, .. } = runtime.decoders.read(record);
+            let failed = head(park(group, key, id, record), reason, attempt + 1);
             let Err(error) = park_message(runtime, failed).await else {
                 runtime.meter.message(group, "parked");
                 return Completion::Done;
@@ -82,10 +82,20 @@ async fn once(
     // Events that no subscriber handles are skipped before they are decoded, because this service may be unable to read
     // them.
     let handles = |name: &str| subscribers.iter().find(|subscriber| subscriber.source.handles(name));
-    if record.header("ce_type").is_some_and(|name| handles(name).is_none()) {
+    let foreign = runtime.decoders.has(&record.partition.topic);
+    if !foreign && record.header("ce_type").is_some_and(|name| handles(name).is_none()) {
         return Ok(());
     }
-    let (group, key, id) = (inbox.group(), key_of(record), id_of(record));
+    let group = inbox.group();
+    let Incoming { id, key, message } = runtime.decoders.read(record);
+    let message = match message {
+        Ok(None) => return Ok(()),
+        Ok(Some(message)) => match handles(&message.event.name) {
+            Some(subscriber) => Ok((subscriber, message)),
+            None => return Ok(()),
+        },
+        Err(error) => Err(error),
+    };
     loop {
         let status = inbox.look_up(&*runtime.storage, id, key.clone()).await?;
         if status.handled {
@@ -102,11 +112,10 @@ async fn once(
                 }
             }
         }
-        let message = envelope::message(record).map_err(|error| {
+        let (subscriber, message) = message.map_err(|error| {
             runtime.meter.message(group, "unreadable");
             unreadable(error)
         })?;
-        let Some(subscriber) = handles(&message.event.name) else { return Ok(()) };
         return match handle(runtime, subscriber, message, Batch::default(), Some(inbox)).await {
             Err(CommitError::AlreadyHandled) => Ok(()),
             done => done,
@@ -122,10 +131,6 @@ async fn park_message(runtime: &Runtime, park: Park) -> Result<(), CommitError> 
         Ok(_) | Err(CommitError::AlreadyHandled) => Ok(()),
         Err(rejected) => Err(rejected),
     }
-}
-
-fn id_of(record: &Received) -> Uuid {
-    record.header("ce_id").and_then(|id| id.parse().ok()).unwrap_or_else(|| id_of_place(record))
 }
 
 fn unreadable(error: BoxError) -> Fault {

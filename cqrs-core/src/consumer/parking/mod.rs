@@ -43,17 +43,3 @@ pub(crate) fn in_words(error: &(dyn std::error::Error + 'static)) -> String {
     }
     words.chars().filter(|c| *c != '\0').take(1000).collect()
 }
-
-/// Returns a record's key as text without NUL, which no text column accepts.
-///
-/// Two keys with the same text wait for each other, which keeps their order.
-pub(crate) fn key_of(record: &Received) -> String {
-    String::from_utf8_lossy(record.key.as_deref().unwrap_or_default()).replace('\0', "\u{fffd}")
-}
-
-/// Returns the id of a record without a readable id. It is derived from the record's partition and offset, so it is
-/// stable.
-pub(crate) fn id_of_place(record: &Received) -> Uuid {
-    let place = format!("{}@{}", record.partition, record.offset);
-    Uuid::new_v5(&Uuid::NAMESPACE_OID, place.as_bytes())
-}

@@ -112,6 +112,7 @@ impl<'a> Split<'a> {
             .column(|(park, _)| park.record.as_ref().and_then(|record| record.key.as_deref()))?
             .column(|(_, headers)| headers.as_deref())?
             .column(|(park, _)| park.record.as_ref().and_then(|record| record.body.as_deref()))?
+            .column(|(park, _)| park.record.as_ref().and_then(|record| record.timestamp))?
             .column(|(park, _)| park.error.as_str())?
             .column(|(park, _)| park.attempts as i32)?;
         to.part(BatchPart::Saved, &self.saved)?

@@ -86,6 +86,7 @@ const PARKED: Sql = Sql {
         ("record_key", "bytea"),
         ("headers", "text"),
         ("body", "bytea"),
+        ("record_time", "timestamptz"),
         ("error", "text"),
         ("attempts", "int"),
     ],
@@ -95,8 +96,9 @@ const PARKED: Sql = Sql {
     else cqrs.reject('QC002', 'parked', array_agg(u.o) filter (where not u.behind or b.o is not null)) end
   from {p} left join {u} on true left join behind b on b.o = u.o),
 parked as (insert into cqrs.parked
-    (reader, key, message, at, topic, part, record_key, headers, body, error, attempts)
-  select u.reader, u.key, u.message, u.at, u.topic, u.part, u.record_key, u.headers::json, u.body, u.error, u.attempts
+    (reader, key, message, at, topic, part, record_key, headers, body, record_time, error, attempts)
+  select u.reader, u.key, u.message, u.at, u.topic, u.part, u.record_key, u.headers::json, u.body, u.record_time,
+    u.error, u.attempts
   from {g}b, {u} order by u.o returning 1),
 {g} as materialized (select count(*) from {g}b left join parked on true)",
 };

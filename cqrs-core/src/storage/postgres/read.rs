@@ -31,7 +31,7 @@ const PARKED_KEYS: &str = "select k.reader, k.key, k.count, m.error, m.since fro
     (select reader, key, count(*) as count, min(seq) as seq from cqrs.parked \
     where $1::text[] = '{}' or reader = any($1) group by reader, key) k join cqrs.parked m on m.seq = k.seq \
     order by k.reader, k.key";
-const PARKED: &str = "select seq, message, at, topic, part, record_key, headers::text, body, error, attempts, since \
+const PARKED: &str = "select seq, message, at, topic, part, record_key, headers::text, body, error, attempts, since, record_time \
     from cqrs.parked where reader = $1 and key = $2 and seq > $3 order by seq limit $4";
 /// One index lookup for each key, as in [`INBOX`].
 const VIEWS: &str = "select v.key, v.version, v.value from unnest($2::text[]) u(key) cross join lateral \
@@ -273,6 +273,7 @@ fn parked(row: &PgRow) -> Result<Parked, Fault> {
             key: get(row, 5)?,
             headers: decode_headers(get(row, 6)?)?,
             body: get(row, 7)?,
+            timestamp: get(row, 11)?,
         }),
         None => None,
     };

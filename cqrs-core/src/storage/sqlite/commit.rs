@@ -98,21 +98,22 @@ async fn advance(connection: &mut SqliteConnection, step: CheckpointMove) -> sql
 
 async fn park(connection: &mut SqliteConnection, park: Park) -> sqlx::Result<()> {
     let sql = "insert into cqrs_parked
-        (reader, key, message, at, topic, part, record_key, headers, body, error, attempts)
-        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        (reader, key, message, at, topic, part, record_key, headers, body, record_time, error, attempts)
+        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let statement = query(sql).bind(park.reader).bind(park.key).bind(park.message).bind(park.at as i64);
     let statement = match park.record {
         Some(record) => {
             let headers = encode_headers(&record.headers).map_err(|error| sqlx::Error::Encode(error.into()))?;
-            let place = record.partition;
-            statement.bind(place.topic).bind(place.part).bind(record.key).bind(headers).bind(record.body)
+            let (place, time) = (record.partition, record.timestamp.map(|time| time.timestamp_micros()));
+            statement.bind(place.topic).bind(place.part).bind(record.key).bind(headers).bind(record.body).bind(time)
         }
         None => statement
             .bind(None::<String>)
             .bind(None::<String>)
             .bind(None::<Vec<u8>>)
             .bind(None::<String>)
-            .bind(None::<Vec<u8>>),
+            .bind(None::<Vec<u8>>)
+            .bind(None::<i64>),
     };
     statement.bind(park.error).bind(park.attempts).execute(connection).await.map(drop)
 }

@@ -98,7 +98,7 @@ pub(super) async fn parked(
     after: u64,
     most: usize,
 ) -> sqlx::Result<Vec<Parked>> {
-    let sql = "select seq, message, at, topic, part, record_key, headers, body, error, attempts, since
+    let sql = "select seq, message, at, topic, part, record_key, headers, body, error, attempts, since, record_time
         from cqrs_parked where reader = ? and key = ? and seq > ? order by seq limit ?";
     let rows = query(sql).bind(reader).bind(key).bind(signed(after)).bind(limit(most)).fetch_all(pool).await?;
     rows.iter().map(parked_row).collect()
@@ -113,6 +113,7 @@ fn parked_row(row: &SqliteRow) -> sqlx::Result<Parked> {
             key: row.try_get(5)?,
             headers: decode_headers(row.try_get(6)?).map_err(|error| sqlx::Error::Decode(error.into()))?,
             body: row.try_get(7)?,
+            timestamp: row.try_get::<Option<i64>, _>(11)?.map(|_| time(row, 11)).transpose()?,
         }),
         None => None,
     };

@@ -89,7 +89,8 @@ impl Draft for Batch {
         let headers = vec![("ce_id".into(), b"1".to_vec()), ("odd".into(), vec![0, 255])];
         let partition = Partition { topic: "user.events.v1".into(), part: "3".into() };
         let at = self.parks.len() as u64;
-        let record = Received { partition, offset: at, key: Some(vec![0, 200]), body: Some(vec![1, 0, 2]), headers };
+        let (bytes, timestamp) = ((Some(vec![0, 200]), Some(vec![1, 0, 2])), Some(self::at(123_456_000)));
+        let record = Received { partition, offset: at, key: bytes.0, body: bytes.1, headers, timestamp };
         self.parks.push(Park {
             reader: GROUP.into(),
             key: key.into(),
