@@ -53,6 +53,8 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `macros` (default) | the derives and attributes |
+//! | `runtime` (with every other feature but `build`) | everything except for macros, databases and the features below |
+//! | `build` | `build`: integration events from protobuf contracts, for build scripts |
 //! | `sqlite` | `storage::Sqlite`: one file, one process |
 //! | `postgres` | `storage::Postgres`: one statement per commit, any number of processes |
 //! | `postgres-tls` | TLS for `storage::Postgres` |
@@ -66,53 +68,94 @@
 #[allow(unused_extern_crates, reason = "only some features use the macros inside")]
 extern crate self as cqrs_core;
 
+#[cfg(feature = "runtime")]
 pub mod aggregate;
+#[cfg(feature = "runtime")]
 pub mod app;
+#[cfg(feature = "build")]
+pub mod build;
+#[cfg(feature = "runtime")]
 pub mod command;
+#[cfg(feature = "runtime")]
 pub mod consumer;
+#[cfg(feature = "runtime")]
 pub mod context;
+#[cfg(feature = "runtime")]
 mod dependencies;
+#[cfg(feature = "runtime")]
 pub mod environment;
+#[cfg(feature = "runtime")]
 mod error;
+#[cfg(feature = "runtime")]
 pub mod event;
 #[cfg(feature = "tonic")]
 pub mod grpc;
+#[cfg(feature = "runtime")]
 mod id;
+#[cfg(feature = "runtime")]
 pub mod job;
+#[cfg(feature = "runtime")]
 mod message;
+#[cfg(feature = "runtime")]
 mod metadata;
+#[cfg(feature = "runtime")]
 mod middleware;
 #[cfg(feature = "operations")]
 pub mod net;
 #[cfg(feature = "operations")]
 pub mod operations;
+#[cfg(feature = "runtime")]
 pub mod policy;
+#[cfg(feature = "runtime")]
 mod position;
+#[cfg(feature = "runtime")]
 mod registry;
+#[cfg(feature = "runtime")]
 pub mod relay;
+#[cfg(feature = "runtime")]
 mod runtime;
+#[cfg(feature = "runtime")]
 mod secret;
+#[cfg(feature = "runtime")]
 pub mod storage;
+#[cfg(feature = "runtime")]
 pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(feature = "runtime")]
 pub mod transport;
+#[cfg(feature = "runtime")]
 pub mod view;
 
+#[cfg(feature = "runtime")]
 pub use aggregate::{Aggregate, Decision, EventSourced, Evolve, IntoEvents, Persistence, Repo, StateStored, replay};
+#[cfg(feature = "runtime")]
 pub use app::{App, AppBuilder, BuildError, Committed};
+#[cfg(feature = "runtime")]
 pub use command::{Dispatch, Handled};
+#[cfg(feature = "runtime")]
 pub use consumer::{Bus, parking::permanent};
+#[cfg(feature = "runtime")]
 pub use context::{Clock, Context, Dep, FromContext, Needs, NeedsOf};
+#[cfg(feature = "runtime")]
 pub use error::{BoxError, DomainError, Error, ErrorKind, Fault, HandlerResult, HandlerReturn, Rejection};
+#[cfg(feature = "runtime")]
 pub use event::{Event, IntegrationEvent, Recorded, Source, Subscribable};
+#[cfg(feature = "runtime")]
 pub use message::{AsCommand, AsQuery, Message, Request, RequestKind, Stored};
+#[cfg(feature = "runtime")]
 pub use metadata::{ConsistencyToken, InvalidToken, Metadata};
+#[cfg(feature = "runtime")]
 pub use middleware::{Call, Middleware, Next, Outcome};
+#[cfg(feature = "runtime")]
 pub use policy::{Retention, RetryPolicy};
+#[cfg(feature = "runtime")]
 pub use position::Position;
+#[cfg(feature = "runtime")]
 pub use secret::Secret;
+#[cfg(feature = "runtime")]
 pub use std::convert::Infallible;
+#[cfg(feature = "runtime")]
 pub use view::{Change, Cursor, IndexKey, InvalidCursor, PAGE_LIMIT, Page, Range, View, Views};
 
 #[cfg(feature = "macros")]
@@ -122,21 +165,25 @@ pub use cqrs_macros::{
 };
 
 // The crates whose types are part of this API, so that a program uses the same versions.
+#[cfg(feature = "runtime")]
 pub use chrono;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use sqlx;
 #[cfg(feature = "tonic")]
 pub use tonic;
+#[cfg(feature = "runtime")]
 pub use uuid;
 
 /// A point in time, in UTC. It is stored with microseconds.
+#[cfg(feature = "runtime")]
 pub type Timestamp = chrono::DateTime<chrono::Utc>;
 
 /// Functions and traits that the code written by the macros calls. It is not part of the public API.
+#[cfg(feature = "runtime")]
 #[doc(hidden)]
 pub mod __private;
 
 /// The README's example, as a test.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "macros"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

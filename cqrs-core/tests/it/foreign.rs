@@ -8,8 +8,7 @@ use cqrs_core::{
     App, AppBuilder, BoxError, Change, Dep, IntegrationEvent, Metadata, Position, Recorded, RetryPolicy, Timestamp,
     View,
     event::shard_of,
-    projection,
-    subscriber,
+    projection, subscriber,
     testing::TestApp,
     transport::{ForeignMessage, InProcess, Received, Record, Transport},
 };

@@ -57,12 +57,6 @@ pub const NO_REMAINING_TOKENS: &str = "NO_REMAINING_TOKENS";
 
 /// The protobuf packages `com.hearlers.v1.*`.
 pub mod v1 {
-    /// The options that describe the events.
-    #[allow(clippy::all, reason = "generated")]
-    pub mod common {
-        tonic::include_proto!("com.hearlers.v1.common");
-    }
-
     /// The models: people, counsels and counsellors.
     #[allow(clippy::all, reason = "generated")]
     pub mod model {
@@ -87,6 +81,6 @@ pub mod v1 {
         };
 
         #[cfg(feature = "events")]
-        include!(concat!(env!("OUT_DIR"), "/events.rs"));
+        include!(concat!(env!("OUT_DIR"), "/com.hearlers.v1.message.events.rs"));
     }
 }

@@ -131,7 +131,7 @@ impl Inner {
         let mut rows = self.read(STREAM_AND_RESPONSE, with.and(key)?).await?;
         // The rows are sorted by version, so the row without one is the last.
         let response = match rows.last() {
-            Some(row) if get::<Option<i64>>(row, 14)?.is_some() => Some(response(row, [1, 14, 6, 0])?),
+            Some(row) if get::<Option<i64>>(row, 15)?.is_some() => Some(response(row, [1, 15, 6, 0])?),
             _ => None,
         };
         rows.truncate(rows.len() - usize::from(response.is_some()));

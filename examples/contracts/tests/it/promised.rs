@@ -50,11 +50,11 @@ fn rpcs(service: ServiceDescriptor) -> Vec<String> {
     service.methods().map(line).collect()
 }
 
-/// Reads the same options as build.rs, for review in the golden list.
+/// Reads the same options as the build script, for review in the golden list.
 fn event(message: MessageDescriptor) -> Option<String> {
     let (pool, file, options) = (message.parent_pool(), message.parent_file().options(), message.options());
     let option = |name| pool.get_extension_by_name(name).unwrap();
-    let (topic, event) = (option("com.hearlers.v1.common.topic"), option("com.hearlers.v1.common.event"));
+    let (topic, event) = (option("cqrs.v1.topic"), option("cqrs.v1.event"));
     options.has_extension(&event).then(|| {
         let [event, topic] = [options.get_extension(&event), file.get_extension(&topic)];
         let [name, key] = ["name", "key"].map(|field| event.as_message().unwrap().get_field_by_name(field).unwrap());
