@@ -288,15 +288,3 @@ macro_rules! user_registered {
         }
     };
 }
-
-/// The integration event of another service: chapter 6.
-#[macro_export]
-macro_rules! counsel_replied {
-    () => {
-        #[derive(Clone, serde::Serialize, serde::Deserialize, cqrs_core::IntegrationEvent)]
-        #[integration_event(name = "com.example.counsel.replied", topic = "counseling.events.v1", key = user_id)]
-        pub struct CounselReplied {
-            pub user_id: String,
-        }
-    };
-}

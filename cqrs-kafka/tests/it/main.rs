@@ -1,6 +1,7 @@
 //! The integration tests: the conformance suite of all transports, and tests of Kafka with a real, a broken and a mock
 //! broker.
 mod faults; // a broker that is killed and frozen
+mod foreign; // a topic of another producer, read by a decoder of the app
 mod mock; // librdkafka's mock broker, with errors on demand
 #[cfg(feature = "tls")]
 mod tls; // certificates and passwords
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         .group("transport", suite)
         .group("topics", topics::trials())
         .group("faults", faults::trials())
+        .group("foreign", foreign::trials())
         .group("mock", mock::trials());
     #[cfg(feature = "tls")]
     let trials = trials.group("tls", tls::trials());
