@@ -101,8 +101,9 @@ impl Shipping {
     ) -> Self {
         let (broker, script) = (InProcess::new(), Arc::new(Script::default()));
         let seen = Arc::new(orders::Seen::default());
-        let (first, longest) = (Duration::from_millis(1), Duration::from_millis(2));
-        let app = app.retry_policy(RetryPolicy { attempts: 3, first, longest }).transport(broker.clone());
+        let mut retry_policy = RetryPolicy::default();
+        (retry_policy.attempts, retry_policy.first) = (3, Duration::from_millis(1));
+        let app = app.retry_policy(retry_policy).transport(broker.clone());
         let app = app.discover_part("it::foreign::orders").provide(script.clone()).provide(seen.clone());
         let app = TestApp::start(app.foreign_topic(TOPIC, decoder)).await.expect("the app starts");
         Shipping { app, broker, script, seen }
