@@ -1,4 +1,4 @@
-//! What every Hearlers service does at its edge, written once.
+//! The edge of every Hearlers service, written once: between its app and its operators, callers and tests.
 //!
 //! | part | |
 //! |---|---|

@@ -47,6 +47,7 @@ async fn a_counsel_without_a_bubble_starts_with_a_greeting_and_consumes_no_token
     assert_eq!(counsel.last_message.as_ref(), Some(&greeting[0].message));
     assert!(counsel.last_chated_at.is_some() && Uuid::try_parse(&counsel.prompt_version_id).is_ok());
     assert!(Uuid::try_parse(&greeting[0].counsel_technique_id).is_ok());
+    assert_eq!(counsel.created_at.len(), "2026-01-02T03:04:05.006Z".len(), "times have milliseconds");
 
     let find = FindCounselByIdRequest { counsel_id: counsel.id.clone() };
     let found = fixture.counsels.clone().find_counsel_by_id(by(KIM, find)).await?.into_inner();
