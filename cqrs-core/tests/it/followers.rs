@@ -114,7 +114,7 @@ impl EnvironmentLayer for Uptime {
 }
 
 fn app(storage: Counted, uptime: Uptime) -> App {
-    let app = bank(storage).discover("it::followers::notes").aggregate(StateStored::<Note>::new());
+    let app = bank(storage).discover_part("it::followers::notes").aggregate(StateStored::<Note>::new());
     app.environment(Arc::new(uptime) as Arc<dyn Environment>).build().expect("the app builds")
 }
 async fn stored(storage: &Counted) -> u64 {

@@ -105,7 +105,7 @@ async fn token() {
 
 async fn seen_by_caller() {
     // No projection runs, so a read that waits fails.
-    let app = bank(Memory::new()).discover("it::views::queries").build().expect("the app builds");
+    let app = bank(Memory::new()).discover_part("it::views::queries").build().expect("the app builds");
     opened(&app, "kim").await;
     let find = || queries::FindSeen("kim".into());
     assert_eq!(app.send(find()).await.expect("the commit of this process is not awaited"), None);
