@@ -68,8 +68,8 @@ struct Counter {
 #[event(name = "counted", version = 1)]
 struct Counted;
 impl Evolve<Counted> for Counter {
-    fn create(_: &Counted) -> Option<Self> {
-        Some(Counter { id: 1, count: 0 })
+    fn create(id: u64, _: &Counted) -> Option<Self> {
+        Some(Counter { id, count: 0 })
     }
     fn apply(&mut self, _: &Counted) {
         self.count += 1;
@@ -80,7 +80,7 @@ struct Count;
 #[handler]
 async fn count(_: Count, counters: Repo<Counter>) -> HandlerResult<u64, Infallible> {
     if counters.find(&1).await?.is_none() {
-        return Ok(counters.create(Counted)?.count);
+        return Ok(counters.create(1, Counted)?.count);
     }
     Ok(counters.update(&1, |_| Ok::<_, Infallible>(Counted)).await?.count)
 }

@@ -4,10 +4,10 @@ use crate::{
     context::NeedsOf,
     error::BoxError,
     event::{IntegrationEvent, Recorded, Subscribable},
-    view::{Change, View},
+    view::{Change, Range, View},
 };
 pub use crate::{
-    event::{NewEntry, OutgoingMessage, RawEvent, decode, decode_stored, outgoing_message},
+    event::{NewEntry, OutgoingMessage, RawEvent, decode, outgoing_message},
     registry::{Registered, Registration, SubscriberError},
     view::ErasedChange,
 };
@@ -19,11 +19,11 @@ pub use uuid::{Error as UuidError, Uuid};
 /// The parameter of a projection or publisher: a reference to the event, or to the event with its metadata.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be subscribed to",
-    note = "take `&Event`, or `&Recorded<Event>` for its time and id"
+    note = "take `&Event`, or `&Recorded<Event>` for its time and the id of its aggregate"
 )]
 pub trait EventArgument<'a> {
     /// The type of the event.
-    type Event;
+    type Event: Subscribable;
     /// Takes the parameter from a recorded event.
     fn from_recorded(recorded: &'a Recorded<Self::Event>) -> Self;
 }
@@ -146,6 +146,11 @@ pub fn encode_json<E: JsonPayload>(event: &E) -> Result<Vec<u8>, BoxError> {
 /// Decodes an integration event from JSON.
 pub fn decode_json<E: JsonPayload>(bytes: &[u8]) -> Result<E, BoxError> {
     Ok(serde_json::from_slice(bytes)?)
+}
+
+/// Returns the range of all entries of `index` whose leading columns are encoded as `prefix`.
+pub fn range<V>(index: &'static str, prefix: Vec<u8>) -> Range<V> {
+    Range::new(index, prefix)
 }
 
 /// Creates the registration of a handler.

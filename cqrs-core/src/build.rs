@@ -228,6 +228,10 @@ impl ::cqrs_core::Subscribable for {ty} {{
         name: <Self as ::cqrs_core::IntegrationEvent>::NAME,
         content_type: <Self as ::cqrs_core::IntegrationEvent>::CONTENT_TYPE,
     }};
+    type AggregateId = ();
+    fn aggregate_id(_: &str) -> ::core::result::Result<(), ::cqrs_core::BoxError> {{
+        ::core::result::Result::Ok(())
+    }}
     fn decode(_: &str, _: u32, bytes: &[u8]) -> ::core::result::Result<Self, ::cqrs_core::BoxError> {{
         <Self as ::cqrs_core::IntegrationEvent>::decode(bytes)
     }}

@@ -1,4 +1,16 @@
 //! Id types of the domain: one type per kind, so that the compiler does not accept a user's id as a counsel's.
+use crate::error::BoxError;
+use std::{fmt::Display, hash::Hash, str::FromStr};
+
+/// An id of an aggregate. It is stored as text: `Display` writes it and `FromStr` must read the same value back, so that
+/// recorded events have it in its own type. Text, numbers, `Uuid` and types made with [`id!`](crate::id) are ids.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the id of an aggregate",
+    note = "an id needs `Clone`, `Eq`, `Hash`, `Display` and `FromStr`; `cqrs_core::id!` makes such a type"
+)]
+pub trait AggregateId: Clone + Eq + Hash + Display + FromStr<Err: Into<BoxError>> + Send + Sync + 'static {}
+#[diagnostic::do_not_recommend]
+impl<I: Clone + Eq + Hash + Display + FromStr<Err: Into<BoxError>> + Send + Sync + 'static> AggregateId for I {}
 
 /// Defines an id type around a UUID. It parses and prints, works with serde, sorts, and can be an index column.
 ///

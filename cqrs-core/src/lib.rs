@@ -12,9 +12,9 @@
 //! # pub struct User { #[id] id: u64, nickname: String }
 //! # #[derive(Debug, Clone, Serialize, Deserialize, Event)]
 //! # #[event(name = "user", version = 1)]
-//! # pub enum UserEvent { Registered { id: u64 }, Renamed { nickname: String } }
+//! # pub enum UserEvent { Registered, Renamed { nickname: String } }
 //! # impl Evolve<UserEvent> for User {
-//! #     fn create(event: &UserEvent) -> Option<Self> { None }
+//! #     fn create(id: u64, event: &UserEvent) -> Option<Self> { None }
 //! #     fn apply(&mut self, event: &UserEvent) {}
 //! # }
 //! # #[derive(Debug, thiserror::Error, DomainError)]
@@ -140,7 +140,9 @@ pub use context::{Clock, Context, Dep, FromContext, Needs, NeedsOf};
 #[cfg(feature = "runtime")]
 pub use error::{BoxError, DomainError, Error, ErrorKind, Fault, HandlerResult, HandlerReturn, Rejection};
 #[cfg(feature = "runtime")]
-pub use event::{Event, IntegrationEvent, Recorded, Source, Subscribable};
+pub use event::{AggregateEvent, Event, IntegrationEvent, Recorded, Source, Subscribable};
+#[cfg(feature = "runtime")]
+pub use id::AggregateId;
 #[cfg(feature = "runtime")]
 pub use message::{AsCommand, AsQuery, Message, Request, RequestKind, Stored};
 #[cfg(feature = "runtime")]

@@ -2,7 +2,7 @@
 use crate::{
     context::{Context, Needs, NeedsOf},
     error::BoxError,
-    event::{Publisher, RawEvent, Recorded, RunPublisher, Source},
+    event::{Publisher, RawEvent, RunPublisher, Source},
     message::RequestKind,
     storage::Tx,
     view::ErasedChange,
@@ -41,8 +41,7 @@ pub(crate) struct Subscriber {
     pub(crate) run: RunSubscriber,
 }
 /// A function that calls a subscriber.
-pub(crate) type RunSubscriber =
-    for<'a> fn(&'a Context<'a>, Recorded<RawEvent>) -> BoxFuture<'a, Result<(), SubscriberError>>;
+pub(crate) type RunSubscriber = for<'a> fn(&'a Context<'a>, RawEvent) -> BoxFuture<'a, Result<(), SubscriberError>>;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Projection {
@@ -52,7 +51,7 @@ pub(crate) struct Projection {
     pub(crate) project: RunProjection,
 }
 /// A function that calls a projection.
-pub(crate) type RunProjection = fn(Recorded<RawEvent>) -> Result<ErasedChange, BoxError>;
+pub(crate) type RunProjection = fn(RawEvent) -> Result<ErasedChange, BoxError>;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Projector {
@@ -63,7 +62,7 @@ pub(crate) struct Projector {
 }
 /// A function that calls a projector.
 pub(crate) type RunProjector =
-    for<'a> fn(&'a Context<'a>, Recorded<RawEvent>, &'a mut dyn Tx) -> BoxFuture<'a, Result<(), SubscriberError>>;
+    for<'a> fn(&'a Context<'a>, RawEvent, &'a mut dyn Tx) -> BoxFuture<'a, Result<(), SubscriberError>>;
 
 /// The error of a subscriber or projector that did not handle a message.
 #[derive(Debug, thiserror::Error)]

@@ -66,7 +66,7 @@ impl Runtime {
     }
     /// Returns the progress of the projections that handle one of these events, for the note after their commit.
     pub(crate) fn projections_of(&self, events: &[NewEntry]) -> Vec<Arc<ReaderProgress>> {
-        let handles = |source: Source| events.iter().any(|event| source.handles(&event.name));
+        let handles = |source: Source| events.iter().any(|event| source.handles(event.name));
         self.readers.iter().filter(|reader| reader.view.is_some_and(|(_, source)| handles(source))).cloned().collect()
     }
     pub(crate) fn readers_of<'a>(&'a self, view: &'a str) -> impl Iterator<Item = &'a Arc<ReaderProgress>> {

@@ -1,7 +1,10 @@
 //! Counts the framework's allocations on the way to a handler: none for a query, one unit of work for a command.
 //!
 //! A `Dep` and `Views` allocate nothing either. A test binary of its own, because it replaces the global allocator.
-use cqrs_core::{App, Change, Command, Dep, Event, HandlerResult, Infallible, Query, View, Views, handler, projection};
+use cqrs_core::{
+    Aggregate, App, Change, Command, Dep, Event, Evolve, HandlerResult, Infallible, Query, StateStored, View, Views,
+    handler, projection,
+};
 use serde::{Deserialize, Serialize};
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -63,6 +66,18 @@ async fn act(_: Act, port: Dep<Port>) -> HandlerResult<u64, Infallible> {
 #[derive(Clone, Serialize, Deserialize, Event)]
 #[event(name = "seen", version = 1)]
 struct Seen;
+#[derive(Clone, Serialize, Deserialize, Aggregate)]
+#[aggregate(name = "spot", event = Seen)]
+struct Spot {
+    #[id]
+    id: u64,
+}
+impl Evolve<Seen> for Spot {
+    fn create(id: u64, _: &Seen) -> Option<Self> {
+        Some(Spot { id })
+    }
+    fn apply(&mut self, _: &Seen) {}
+}
 #[derive(Clone, Serialize, Deserialize, View)]
 #[view(name = "sight", key = u64)]
 struct Sight;
@@ -79,7 +94,12 @@ async fn with_views(_: WithViews, sights: Views<Sight>) -> HandlerResult<(), Inf
 }
 
 fn app() -> App {
-    App::builder("counted").discover(module_path!()).provide(Arc::new(Port(1))).build().expect("the app builds")
+    App::builder("counted")
+        .discover(module_path!())
+        .provide(Arc::new(Port(1)))
+        .aggregate(StateStored::<Spot>::new())
+        .build()
+        .expect("the app builds")
 }
 
 #[test]

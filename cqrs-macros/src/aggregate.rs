@@ -1,4 +1,4 @@
-//! `derive(Aggregate)`: implements `Aggregate` from the name, the id and the unique fields.
+//! `derive(Aggregate)`: implements `Aggregate` from the name, the id and the unique fields, and ties the event to it.
 use crate::attr::{Keys, required};
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -45,6 +45,10 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
             type Event = #event;
             fn id(&self) -> &Self::Id { &self.#id }
             #unique
+        }
+        impl ::cqrs_core::AggregateEvent for #event {
+            const AGGREGATE: &'static str = #name;
+            type Id = #id_type;
         }
     })
 }

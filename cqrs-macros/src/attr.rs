@@ -94,3 +94,11 @@ pub(crate) fn snake(name: &str) -> String {
     }
     out
 }
+
+/// Converts `by_owner` to `ByOwner`.
+pub(crate) fn pascal(name: &str) -> String {
+    let words = name.trim_start_matches("r#").split('_');
+    let capitalised =
+        |word: &str| word.chars().next().map(|first| format!("{}{}", first.to_uppercase(), &word[first.len_utf8()..]));
+    words.filter_map(capitalised).collect()
+}

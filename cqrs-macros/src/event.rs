@@ -1,7 +1,7 @@
 //! `derive(Event)`: implements `Event` with the names under which the events are stored.
 use crate::attr::{Keys, required, snake};
-use proc_macro2::{Span, TokenStream};
-use quote::{quote, quote_spanned};
+use proc_macro2::TokenStream;
+use quote::quote;
 use syn::{Data, DeriveInput, Error, LitStr, Result};
 
 pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
@@ -27,19 +27,11 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
         Data::Struct(_) => (vec![name.clone()], quote!(#name)),
         Data::Union(_) => return Err(Error::new(ident.span(), "an event must be a struct or an enum")),
     };
-    // Errors point at the type's name, but the identifiers resolve here: a name that comes from a `macro_rules!` has
-    // another hygiene context, in which `schema` and `bytes` do not exist.
-    let span = ident.span().resolved_at(Span::call_site());
-    let call = quote_spanned!(span=> ::cqrs_core::__private::decode_stored(schema, bytes));
     Ok(quote! {
         impl ::cqrs_core::Event for #ident {
             const NAMES: &'static [&'static str] = &[#(#names),*];
             const VERSION: u32 = #version;
             fn name(&self) -> &'static str { #arms }
-        }
-        impl ::cqrs_core::Subscribable for #ident {
-            const SOURCE: ::cqrs_core::Source = ::cqrs_core::Source::Log(<Self as ::cqrs_core::Event>::NAMES);
-            fn decode(_: &str, schema: u32, bytes: &[u8]) -> ::core::result::Result<Self, ::cqrs_core::BoxError> { #call }
         }
     })
 }

@@ -17,12 +17,6 @@ pub(crate) fn event(input: &DeriveInput) -> TokenStream {
             const VERSION: u32 = 0;
             fn name(&self) -> &'static str { "" }
         }
-        impl ::cqrs_core::Subscribable for #ident {
-            const SOURCE: ::cqrs_core::Source = ::cqrs_core::Source::Log(&[]);
-            fn decode(_: &str, _: u32, _: &[u8]) -> ::core::result::Result<Self, ::cqrs_core::BoxError> {
-                ::core::unreachable!()
-            }
-        }
     }
 }
 
@@ -61,12 +55,19 @@ pub(crate) fn aggregate(input: &DeriveInput) -> TokenStream {
             type Event = #event;
             fn id(&self) -> &Self::Id { ::core::unreachable!() }
         }
+        impl ::cqrs_core::AggregateEvent for #event {
+            const AGGREGATE: &'static str = "";
+            type Id = #id;
+        }
     }
 }
+/// Returns the type of the field that is marked `#[id]`, or else of the field that was probably meant: one with the name
+/// `id`, or the first.
 fn id(input: &DeriveInput) -> Option<Type> {
     let Data::Struct(data) = &input.data else { return None };
-    let field = data.fields.iter().find(|field| field.attrs.iter().any(|attribute| attribute.path().is_ident("id")));
-    field.map(|field| field.ty.clone())
+    let marked = data.fields.iter().find(|field| field.attrs.iter().any(|attribute| attribute.path().is_ident("id")));
+    let named = || data.fields.iter().find(|field| field.ident.as_ref().is_some_and(|name| name == "id"));
+    marked.or_else(named).or_else(|| data.fields.iter().next()).map(|field| field.ty.clone())
 }
 fn string() -> Type {
     parse_quote!(::std::string::String)

@@ -54,6 +54,10 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
                 name: #name,
                 content_type: #content_type,
             };
+            type AggregateId = ();
+            fn aggregate_id(_: &str) -> ::core::result::Result<(), ::cqrs_core::BoxError> {
+                ::core::result::Result::Ok(())
+            }
             fn decode(_: &str, _: u32, bytes: &[u8]) -> ::core::result::Result<Self, ::cqrs_core::BoxError> {
                 <Self as ::cqrs_core::IntegrationEvent>::decode(bytes)
             }

@@ -109,11 +109,11 @@ pub fn integration_event(input: TokenStream) -> TokenStream {
 /// }
 /// # #[derive(Debug, Clone, Serialize, Deserialize, Event)]
 /// # #[event(name = "user", version = 1)]
-/// # pub enum UserEvent { Registered { id: u64, nickname: String } }
+/// # pub enum UserEvent { Registered { nickname: String } }
 /// # impl Evolve<UserEvent> for User {
-/// #     fn create(event: &UserEvent) -> Option<Self> {
-/// #         let UserEvent::Registered { id, nickname } = event;
-/// #         Some(User { id: *id, nickname: nickname.clone() })
+/// #     fn create(id: u64, event: &UserEvent) -> Option<Self> {
+/// #         let UserEvent::Registered { nickname } = event;
+/// #         Some(User { id, nickname: nickname.clone() })
 /// #     }
 /// #     fn apply(&mut self, _: &UserEvent) {}
 /// # }
@@ -129,9 +129,9 @@ pub fn aggregate(input: TokenStream) -> TokenStream {
 /// Derives a read model from `#[view(name = "...", key = Type)]` and any number of
 /// `#[index(name(column, column, -column))]`.
 ///
-/// A reader gives the value of an index's first column. The other columns order the result, a column with `-` in
-/// descending order. An index whose first column has a sign (`+` or `-`) orders all entries. Each index becomes a
-/// function of the type, which returns the range to read with `Views::page`.
+/// Each index becomes a function of the type, which returns the range of all its entries, to be read with `Views::page`.
+/// A method for each column makes the range smaller. A reader calls those of any number of leading columns, from none to
+/// all. The other columns order the result, a column with `-` in descending order.
 ///
 /// ```
 /// use cqrs_core::View;
@@ -143,7 +143,7 @@ pub fn aggregate(input: TokenStream) -> TokenStream {
 /// #[index(newest(-opened))]
 /// pub struct AccountSummary { owner: String, opened: i64 }
 ///
-/// let (of_kim, all) = (AccountSummary::by_owner("kim"), AccountSummary::newest());
+/// let (of_kim, all) = (AccountSummary::by_owner().owner("kim"), AccountSummary::newest());
 /// ```
 #[proc_macro_derive(View, attributes(view, index))]
 pub fn view(input: TokenStream) -> TokenStream {
@@ -222,11 +222,19 @@ pub fn handler(args: TokenStream, item: TokenStream) -> TokenStream {
 /// `group = "..."` names its consumer group. The name is explicit because databases and brokers store it.
 ///
 /// ```
-/// use cqrs_core::{BoxError, Event, Recorded, subscriber};
+/// use cqrs_core::{BoxError, Recorded, subscriber};
+/// # use cqrs_core::{Aggregate, Event, Evolve};
 /// # use serde::{Deserialize, Serialize};
 /// # #[derive(Clone, Serialize, Deserialize, Event)]
 /// # #[event(name = "user-registered", version = 1)]
 /// # pub struct UserRegistered { email: String }
+/// # #[derive(Clone, Serialize, Deserialize, Aggregate)]
+/// # #[aggregate(name = "user", event = UserRegistered)]
+/// # pub struct User { #[id] id: u64 }
+/// # impl Evolve<UserRegistered> for User {
+/// #     fn create(id: u64, _: &UserRegistered) -> Option<Self> { Some(User { id }) }
+/// #     fn apply(&mut self, _: &UserRegistered) {}
+/// # }
 ///
 /// #[subscriber(group = "mail.welcome")]
 /// async fn welcome(event: Recorded<UserRegistered>) -> Result<(), BoxError> {
@@ -240,24 +248,31 @@ pub fn subscriber(args: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 /// Registers a projection, which returns the change of a view for an event: `fn(&Event) -> Change<View>` or
-/// `fn(&Recorded<Event>) -> Change<View>`.
+/// `fn(&Recorded<Event>) -> Change<View>`, where the recorded event has the id of its aggregate.
 ///
 /// `name = "..."` is the name under which the checkpoint of the projection is stored.
 ///
 /// ```
-/// use cqrs_core::{Change, View, projection};
-/// # use cqrs_core::Event;
+/// use cqrs_core::{Change, Recorded, View, projection};
+/// # use cqrs_core::{Aggregate, Event, Evolve};
 /// # use serde::{Deserialize, Serialize};
 /// # #[derive(Clone, Serialize, Deserialize, Event)]
 /// # #[event(name = "user-registered", version = 1)]
-/// # pub struct UserRegistered { id: u64, email: String }
+/// # pub struct UserRegistered { email: String }
+/// # #[derive(Clone, Serialize, Deserialize, Aggregate)]
+/// # #[aggregate(name = "user", event = UserRegistered)]
+/// # pub struct User { #[id] id: u64 }
+/// # impl Evolve<UserRegistered> for User {
+/// #     fn create(id: u64, _: &UserRegistered) -> Option<Self> { Some(User { id }) }
+/// #     fn apply(&mut self, _: &UserRegistered) {}
+/// # }
 /// # #[derive(Clone, Serialize, Deserialize, View)]
 /// # #[view(name = "address", key = u64)]
 /// # pub struct Address { email: String }
 ///
 /// #[projection(name = "address")]
-/// fn address(event: &UserRegistered) -> Change<Address> {
-///     Address { email: event.email.clone() }.put(event.id)
+/// fn address(event: &Recorded<UserRegistered>) -> Change<Address> {
+///     Address { email: event.email.clone() }.put(event.aggregate_id)
 /// }
 /// ```
 #[proc_macro_attribute]
@@ -273,11 +288,18 @@ pub fn projection(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// ```
 /// use cqrs_core::{BoxError, Recorded, projector, storage::Tx};
-/// # use cqrs_core::Event;
+/// # use cqrs_core::{Aggregate, Event, Evolve};
 /// # use serde::{Deserialize, Serialize};
 /// # #[derive(Clone, Serialize, Deserialize, Event)]
 /// # #[event(name = "liked", version = 1)]
 /// # pub struct Liked { counselor: String }
+/// # #[derive(Clone, Serialize, Deserialize, Aggregate)]
+/// # #[aggregate(name = "like", event = Liked)]
+/// # pub struct Like { #[id] id: u64 }
+/// # impl Evolve<Liked> for Like {
+/// #     fn create(id: u64, _: &Liked) -> Option<Self> { Some(Like { id }) }
+/// #     fn apply(&mut self, _: &Liked) {}
+/// # }
 ///
 /// #[projector(name = "likes")]
 /// async fn count_likes(event: Recorded<Liked>, tx: &mut dyn Tx) -> Result<(), BoxError> {
@@ -296,20 +318,27 @@ pub fn projector(args: TokenStream, item: TokenStream) -> TokenStream {
 /// An event type may have any number of publishers, but at most one of them may return `Some` for one event.
 ///
 /// ```
-/// use cqrs_core::publish;
-/// # use cqrs_core::{Event, IntegrationEvent};
+/// use cqrs_core::{Recorded, publish};
+/// # use cqrs_core::{Aggregate, Event, Evolve, IntegrationEvent};
 /// # use serde::{Deserialize, Serialize};
 /// # #[derive(Clone, Serialize, Deserialize, Event)]
 /// # #[event(name = "user", version = 1)]
-/// # pub enum UserEvent { Registered { id: u64 }, Renamed }
+/// # pub enum UserEvent { Registered, Renamed }
+/// # #[derive(Clone, Serialize, Deserialize, Aggregate)]
+/// # #[aggregate(name = "user", event = UserEvent)]
+/// # pub struct User { #[id] id: u64 }
+/// # impl Evolve<UserEvent> for User {
+/// #     fn create(id: u64, _: &UserEvent) -> Option<Self> { Some(User { id }) }
+/// #     fn apply(&mut self, _: &UserEvent) {}
+/// # }
 /// # #[derive(Clone, Serialize, Deserialize, IntegrationEvent)]
 /// # #[integration_event(name = "user.registered.v1", topic = "user.events.v1", key = user_id)]
 /// # pub struct UserRegistered { user_id: String }
 ///
 /// #[publish]
-/// fn user_registered(event: &UserEvent) -> Option<UserRegistered> {
-///     match event {
-///         UserEvent::Registered { id } => Some(UserRegistered { user_id: id.to_string() }),
+/// fn user_registered(event: &Recorded<UserEvent>) -> Option<UserRegistered> {
+///     match event.event {
+///         UserEvent::Registered => Some(UserRegistered { user_id: event.aggregate_id.to_string() }),
 ///         UserEvent::Renamed => None,
 ///     }
 /// }

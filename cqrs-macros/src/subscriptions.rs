@@ -24,7 +24,7 @@ pub(crate) fn subscriber(args: TokenStream, item: &ItemFn) -> Result<TokenStream
         const _: () = {
             fn run<'a>(
                 context: &'a ::cqrs_core::Context<'a>,
-                raw: ::cqrs_core::Recorded<::cqrs_core::__private::RawEvent>,
+                raw: ::cqrs_core::__private::RawEvent,
             ) -> ::cqrs_core::__private::BoxFuture<'a, ::core::result::Result<(), ::cqrs_core::__private::SubscriberError>> {
                 ::std::boxed::Box::pin(async move {
                     let event = ::cqrs_core::__private::decode::<#event>(raw)
@@ -59,7 +59,7 @@ pub(crate) fn projector(args: TokenStream, item: &ItemFn) -> Result<TokenStream>
         const _: () = {
             fn run<'a>(
                 #context: &'a ::cqrs_core::Context<'a>,
-                raw: ::cqrs_core::Recorded<::cqrs_core::__private::RawEvent>,
+                raw: ::cqrs_core::__private::RawEvent,
                 tx: &'a mut dyn ::cqrs_core::storage::Tx,
             ) -> ::cqrs_core::__private::BoxFuture<'a, ::core::result::Result<(), ::cqrs_core::__private::SubscriberError>> {
                 ::std::boxed::Box::pin(async move {
@@ -96,7 +96,7 @@ pub(crate) fn projection(args: TokenStream, item: &ItemFn) -> Result<TokenStream
     });
     Ok(quote! {
         const _: () = {
-            fn project(raw: ::cqrs_core::Recorded<::cqrs_core::__private::RawEvent>)
+            fn project(raw: ::cqrs_core::__private::RawEvent)
                 -> ::core::result::Result<::cqrs_core::__private::ErasedChange, ::cqrs_core::BoxError>
             {
                 let event = ::cqrs_core::__private::decode::<#event>(raw)?;

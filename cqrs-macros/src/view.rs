@@ -1,10 +1,10 @@
 //! `derive(View)`: implements `View` and adds a function for each index.
 use crate::{
     aggregate::named_fields,
-    attr::{Keys, required},
+    attr::{Keys, pascal, required},
 };
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use quote::{format_ident, quote, quote_spanned};
 use syn::{
     DeriveInput, Error, Field, Ident, Result, Token, Type, parenthesized,
     parse::{Parse, ParseStream},
@@ -18,8 +18,13 @@ struct Index {
 }
 struct Column {
     field: Ident,
-    signed: bool,
     descending: bool,
+}
+impl Column {
+    /// Returns the method of `IndexKey` that encodes a value of the column.
+    fn put(&self) -> TokenStream {
+        if self.descending { quote!(put_descending) } else { quote!(put) }
+    }
 }
 impl Parse for Index {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
@@ -32,8 +37,7 @@ impl Parse for Index {
 impl Parse for Column {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         let descending = input.parse::<Option<Token![-]>>()?.is_some();
-        let ascending = !descending && input.parse::<Option<Token![+]>>()?.is_some();
-        Ok(Column { field: input.parse()?, signed: descending || ascending, descending })
+        Ok(Column { field: input.parse()?, descending })
     }
 }
 
@@ -57,7 +61,7 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
             return Err(Error::new(index.name.span(), format!("two indexes have the name `{}`", index.name)));
         }
         entries.push(entry(index, &fields)?);
-        ranges.push(range(index, &fields)?);
+        ranges.push(range(ident, index, &fields)?);
     }
     let entries = (!entries.is_empty()).then(|| {
         quote! {
@@ -72,7 +76,7 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
             type Key = #key;
             #entries
         }
-        impl #ident { #(#ranges)* }
+        #(#ranges)*
     })
 }
 
@@ -85,37 +89,72 @@ fn entry(index: &Index, fields: &[&Field]) -> Result<TokenStream> {
     let name = index.name.to_string();
     let mut puts = Vec::new();
     for column in &index.columns {
-        let field = &field(column, fields)?.ident;
-        let put = if column.descending { quote!(put_descending) } else { quote!(put) };
+        let (field, put) = (&field(column, fields)?.ident, column.put());
         puts.push(quote_spanned!(column.field.span()=> ::cqrs_core::IndexKey::#put(&self.#field, &mut entry);));
     }
     Ok(quote!((#name, { let mut entry = ::std::vec::Vec::new(); #(#puts)* entry })))
 }
 
-/// Writes the function that returns a range of the index. Its argument is the value of the first column. An index whose
-/// first column has a sign orders all entries, so its function takes no argument.
-fn range(index: &Index, fields: &[&Field]) -> Result<TokenStream> {
-    let Some(first) = index.columns.first() else {
+/// Writes the function that starts a range of the index, and the type that takes one column after the other.
+///
+/// The type counts the columns that have a value. Each column has a method with its name, and only the type at the right
+/// count has it, so the columns are given in their order and with their types.
+fn range(view: &Ident, index: &Index, fields: &[&Field]) -> Result<TokenStream> {
+    if index.columns.is_empty() {
         return Err(Error::new(index.name.span(), "an index must have at least one column"));
-    };
+    }
     let (name, text) = (&index.name, index.name.to_string());
-    let doc = format!("Returns the range of the index `{text}`, for `Views::page`.");
-    let (given, put) = if first.signed {
-        (quote!(), quote!())
-    } else {
-        let (given, ty) = (&first.field, &field(first, fields)?.ty);
-        let ty = if is_string(ty) { quote!(str) } else { quote!(#ty) };
-        (quote!(#given: &#ty), quote!(::cqrs_core::IndexKey::put(#given, &mut prefix);))
-    };
-    let mutable = (!first.signed).then(|| quote!(mut));
+    let ty = format_ident!("{view}{}", pascal(&text), span = name.span());
+    let mut steps = Vec::new();
+    for (given, column) in index.columns.iter().enumerate() {
+        let (column_name, put, next) = (&column.field, column.put(), given + 1);
+        let field_type = &field(column, fields)?.ty;
+        let (takes, value) = if is_string(field_type) {
+            (quote!(impl ::core::convert::AsRef<str>), quote!(::core::convert::AsRef::<str>::as_ref(&value)))
+        } else {
+            let borrow = quote!(::core::borrow::Borrow<#field_type>);
+            (quote!(impl #borrow), quote!(<_ as #borrow>::borrow(&value)))
+        };
+        let doc = format!("Takes the entries whose column `{column_name}` has this value.");
+        steps.push(quote! {
+            impl #ty<#given> {
+                #[doc = #doc]
+                #[allow(dead_code)]
+                pub fn #column_name(self, value: #takes) -> #ty<#next> {
+                    let mut prefix = self.prefix;
+                    ::cqrs_core::IndexKey::#put(#value, &mut prefix);
+                    #ty { prefix }
+                }
+            }
+        });
+    }
+    let columns = index.columns.iter().map(|column| format!("`{}`", column.field)).collect::<Vec<_>>().join(", ");
+    let doc = format!(
+        "Returns the range of all entries of the index `{text}`, for `Views::page`. Values for its leading columns \
+         ({columns}) make it smaller."
+    );
+    let type_doc = format!("A range of the index `{text}`, with values for its first `GIVEN` columns.");
     Ok(quote! {
-        #[doc = #doc]
-        #[allow(dead_code)]
-        pub fn #name(#given) -> ::cqrs_core::Range<Self> {
-            let #mutable prefix = ::std::vec::Vec::new();
-            #put
-            ::cqrs_core::Range::new(#text, prefix)
-        }
+        const _: () = {
+            #[doc = #type_doc]
+            #[derive(::core::fmt::Debug, ::core::clone::Clone)]
+            pub struct #ty<const GIVEN: usize> {
+                prefix: ::std::vec::Vec<u8>,
+            }
+            impl #view {
+                #[doc = #doc]
+                #[allow(dead_code)]
+                pub fn #name() -> #ty<0> {
+                    #ty { prefix: ::std::vec::Vec::new() }
+                }
+            }
+            #(#steps)*
+            impl<const GIVEN: usize> ::core::convert::From<#ty<GIVEN>> for ::cqrs_core::Range<#view> {
+                fn from(range: #ty<GIVEN>) -> Self {
+                    ::cqrs_core::__private::range(#text, range.prefix)
+                }
+            }
+        };
     })
 }
 

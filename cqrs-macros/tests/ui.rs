@@ -16,8 +16,12 @@ fn one_mistake_gives_at_most_three_errors_and_the_first_points_at_it() {
     let mut violations = Vec::new();
     for (name, output) in outputs() {
         let errors = output.lines().filter(|line| line.starts_with("error")).count();
-        // The return type of a handler appears in the generated impl as well, which adds one error.
-        let most = if name == "a_plain_result" { 4 } else { 3 };
+        // The return type of a handler appears in the generated impl as well, which adds one error. So does the type
+        // `Recorded<E>`, which exists only for events.
+        let most = match name.as_str() {
+            "a_plain_result" | "subscriber_of_no_event" | "subscriber_of_an_event_without_aggregate" => 4,
+            _ => 3,
+        };
         if errors > most {
             violations.push(format!("{name}: {errors} errors, expected at most {most}"));
         }

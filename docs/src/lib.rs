@@ -125,9 +125,9 @@ macro_rules! user {
         #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, cqrs_core::Event)]
         #[event(name = "user", version = 1)]
         pub enum UserEvent {
-            Registered { id: UserId, nickname: Nickname },
-            Renamed { id: UserId, nickname: Nickname },
-            Deactivated { id: UserId },
+            Registered { nickname: Nickname },
+            Renamed { nickname: Nickname },
+            Deactivated,
         }
 
         #[derive(Debug, Clone, PartialEq, thiserror::Error, cqrs_core::DomainError)]
@@ -151,35 +151,33 @@ macro_rules! user {
             active: bool,
         }
         impl User {
-            pub fn register(id: UserId, nickname: Nickname) -> UserEvent {
-                UserEvent::Registered { id, nickname }
+            pub fn register(nickname: Nickname) -> UserEvent {
+                UserEvent::Registered { nickname }
             }
             pub fn rename(&self, nickname: Nickname) -> Result<Option<UserEvent>, UserError> {
                 self.require_active()?;
-                Ok((nickname != self.nickname).then_some(UserEvent::Renamed { id: self.id, nickname }))
+                Ok((nickname != self.nickname).then_some(UserEvent::Renamed { nickname }))
             }
             pub fn deactivate(&self) -> Result<UserEvent, UserError> {
                 self.require_active()?;
-                Ok(UserEvent::Deactivated { id: self.id })
+                Ok(UserEvent::Deactivated)
             }
             fn require_active(&self) -> Result<(), UserError> {
                 if self.active { Ok(()) } else { Err(UserError::Deactivated) }
             }
         }
         impl cqrs_core::Evolve<UserEvent> for User {
-            fn create(event: &UserEvent) -> Option<User> {
+            fn create(id: UserId, event: &UserEvent) -> Option<User> {
                 match event {
-                    UserEvent::Registered { id, nickname } => {
-                        Some(User { id: *id, nickname: nickname.clone(), active: true })
-                    }
-                    UserEvent::Renamed { .. } | UserEvent::Deactivated { .. } => None,
+                    UserEvent::Registered { nickname } => Some(User { id, nickname: nickname.clone(), active: true }),
+                    UserEvent::Renamed { .. } | UserEvent::Deactivated => None,
                 }
             }
             fn apply(&mut self, event: &UserEvent) {
                 match event {
                     UserEvent::Registered { .. } => (),
-                    UserEvent::Renamed { nickname, .. } => self.nickname.clone_from(nickname),
-                    UserEvent::Deactivated { .. } => self.active = false,
+                    UserEvent::Renamed { nickname } => self.nickname.clone_from(nickname),
+                    UserEvent::Deactivated => self.active = false,
                 }
             }
         }
@@ -201,7 +199,7 @@ macro_rules! commands {
             clock: cqrs_core::Clock,
         ) -> cqrs_core::HandlerResult<UserId, UserError> {
             let id = UserId(clock.id());
-            users.create(User::register(id, command.nickname))?;
+            users.create(id, User::register(command.nickname))?;
             Ok(id)
         }
         #[derive(Clone, serde::Serialize, serde::Deserialize, cqrs_core::Command)]
@@ -236,14 +234,15 @@ macro_rules! profile {
         #[cqrs_core::projection(name = "profile")]
         fn profile(event: &cqrs_core::Recorded<UserEvent>) -> cqrs_core::Change<Profile> {
             use cqrs_core::View;
+            let id = event.aggregate_id;
             match event.event.clone() {
-                UserEvent::Registered { id, nickname } => {
-                    Profile { id, nickname: nickname.to_string(), registered_at: event.at }.put(id)
+                UserEvent::Registered { nickname } => {
+                    Profile { id, nickname: nickname.to_string(), registered_at: event.occurred_at }.put(id)
                 }
-                UserEvent::Renamed { id, nickname } => {
+                UserEvent::Renamed { nickname } => {
                     Profile::update(id, move |profile| profile.nickname = nickname.to_string())
                 }
-                UserEvent::Deactivated { id } => Profile::remove(id),
+                UserEvent::Deactivated => Profile::remove(id),
             }
         }
     };

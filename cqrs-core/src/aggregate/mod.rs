@@ -9,8 +9,7 @@ pub use persistence::{EventSourced, Persistence, StateStored};
 pub(crate) use persistence::{Persisted, persisted};
 pub use repository::Repo;
 
-use crate::{event::Event, message::Stored};
-use std::{fmt::Display, hash::Hash};
+use crate::{event::AggregateEvent, id::AggregateId, message::Stored};
 
 /// A consistency boundary: it decides with `&self`, and only its events change it.
 ///
@@ -32,12 +31,12 @@ use std::{fmt::Display, hash::Hash};
 ///
 /// #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
 /// #[event(name = "counted", version = 1)]
-/// pub enum Counted { Started { id: u64 }, Up }
+/// pub enum Counted { Started, Up }
 ///
 /// impl Evolve<Counted> for Counter {
-///     fn create(event: &Counted) -> Option<Self> {
+///     fn create(id: u64, event: &Counted) -> Option<Self> {
 ///         match event {
-///             Counted::Started { id } => Some(Counter { id: *id, count: 0 }),
+///             Counted::Started => Some(Counter { id, count: 0 }),
 ///             Counted::Up => None,
 ///         }
 ///     }
@@ -50,9 +49,9 @@ pub trait Aggregate: Evolve<Self::Event> + Clone + Stored + Send + Sync + 'stati
     /// The name under which states and streams are stored.
     const NAME: &'static str;
     /// The type of the aggregate's id.
-    type Id: Clone + Eq + Hash + Display + Send + Sync + 'static;
+    type Id: AggregateId;
     /// The type of the aggregate's events.
-    type Event: Event;
+    type Event: AggregateEvent<Id = Self::Id>;
     /// Returns the id.
     fn id(&self) -> &Self::Id;
     /// Returns the unique values as (field, value): no two aggregates of this kind may share one. `#[unique]` writes
@@ -67,27 +66,35 @@ pub trait Aggregate: Evolve<Self::Event> + Clone + Stored + Send + Sync + 'stati
     message = "`{Self}` does not implement `Evolve<{E}>`",
     note = "write `impl Evolve<{E}> for {Self}`: `create` makes the first state, `apply` the next"
 )]
-pub trait Evolve<E>: Sized {
-    /// Returns the first state, or `None` if this event does not create an aggregate.
-    fn create(event: &E) -> Option<Self>;
+pub trait Evolve<E: AggregateEvent>: Sized {
+    /// Returns the first state of the aggregate with this id, or `None` if this event does not create an aggregate.
+    fn create(id: E::Id, event: &E) -> Option<Self>;
     /// Changes the state to the next one.
     fn apply(&mut self, event: &E);
 }
 
-/// Folds events into a state. Returns `None` if no event creates one; events before the creating one are skipped.
+/// Folds the events of the aggregate with this id into a state. Returns `None` if no event creates one; events before
+/// the creating one are skipped.
 ///
 /// ```
-/// # use cqrs_core::{Evolve, replay};
-/// struct Sum(u32);
-/// impl Evolve<u32> for Sum {
-///     fn create(first: &u32) -> Option<Self> { Some(Sum(*first)) }
-///     fn apply(&mut self, next: &u32) { self.0 += next }
+/// # use cqrs_core::{Aggregate, Event, Evolve, replay};
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Debug, Clone, Serialize, Deserialize, Aggregate)]
+/// # #[aggregate(name = "sum", event = Added)]
+/// # pub struct Sum { #[id] id: u64, total: u32 }
+/// # #[derive(Debug, Clone, Serialize, Deserialize, Event)]
+/// # #[event(name = "added", version = 1)]
+/// # pub struct Added(u32);
+/// impl Evolve<Added> for Sum {
+///     fn create(id: u64, first: &Added) -> Option<Self> { Some(Sum { id, total: first.0 }) }
+///     fn apply(&mut self, next: &Added) { self.total += next.0 }
 /// }
-/// assert_eq!(replay::<Sum, u32>(&[1, 2, 3]).unwrap().0, 6);
+/// let sum: Sum = replay(&7, &[Added(1), Added(2), Added(3)]).unwrap();
+/// assert_eq!((sum.id, sum.total), (7, 6));
 /// ```
-pub fn replay<'e, A: Evolve<E>, E: 'e>(events: impl IntoIterator<Item = &'e E>) -> Option<A> {
+pub fn replay<'e, A: Evolve<E>, E: AggregateEvent>(id: &E::Id, events: impl IntoIterator<Item = &'e E>) -> Option<A> {
     events.into_iter().fold(None, |state, event| match state {
-        None => A::create(event),
+        None => A::create(id.clone(), event),
         Some(mut state) => {
             state.apply(event);
             Some(state)

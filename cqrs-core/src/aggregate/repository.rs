@@ -1,10 +1,10 @@
 //! The repository: loading, deciding and staging are one call, so that a handler cannot forget a step.
 use crate::{
     aggregate::Aggregate,
-    aggregate::unit_of_work::{UnitOfWork, stream_of},
+    aggregate::unit_of_work::UnitOfWork,
     aggregate::{Decision, IntoEvents, replay},
     error::{Error, Fault},
-    event::{Entry, Publisher, decode_stored},
+    event::{Entry, Publisher, decode_stored, parse_id, stream_of},
     runtime::Runtime,
 };
 use std::{any::TypeId, fmt, marker::PhantomData, sync::Arc};
@@ -21,9 +21,9 @@ use std::{any::TypeId, fmt, marker::PhantomData, sync::Arc};
 /// # pub struct Counter { #[id] id: u64 }
 /// # #[derive(Debug, Clone, Serialize, Deserialize, Event)]
 /// # #[event(name = "counted", version = 1)]
-/// # pub enum Counted { Started { id: u64 }, Up }
+/// # pub enum Counted { Started, Up }
 /// # impl Evolve<Counted> for Counter {
-/// #     fn create(event: &Counted) -> Option<Self> { None }
+/// #     fn create(id: u64, event: &Counted) -> Option<Self> { None }
 /// #     fn apply(&mut self, event: &Counted) {}
 /// # }
 /// #[derive(Clone, Serialize, Deserialize, Command)]
@@ -50,7 +50,7 @@ impl<A: Aggregate> Repo<A> {
     /// # Errors
     /// Returns a [`Fault`] when the database fails or the stored data cannot be decoded.
     pub async fn find(&self, id: &A::Id) -> Result<Option<A>, Fault> {
-        Ok(self.load(&id.to_string()).await?.map(|found| A::clone(&found)))
+        Ok(self.load(id).await?.map(|found| A::clone(&found)))
     }
 
     /// Loads the aggregate with this id.
@@ -61,18 +61,24 @@ impl<A: Aggregate> Repo<A> {
         self.find(id).await?.ok_or_else(|| Error::NotFound { kind: A::NAME, id: id.to_string() })
     }
 
-    /// Stages a new aggregate that its first event creates. The commit checks that the id is free ([`Error::Exists`]).
+    /// Stages a new aggregate with this id that its first event creates. The commit checks that the id is free
+    /// ([`Error::Exists`]).
     ///
     /// # Errors
-    /// Returns a [`Fault`] when the first event does not create an aggregate, or when this unit of work already loaded
-    /// or created this id.
-    pub fn create(&self, events: impl IntoEvents<A::Event>) -> Result<A, Fault> {
-        let events = events.into_events();
-        let state = replay::<A, A::Event>(&events)
-            .ok_or_else(|| Fault::internal(format!("the first event does not create an aggregate {}", A::NAME)))?;
-        let id = state.id().to_string();
-        self.unit.created(&id, Arc::new(state.clone()), self.row)?;
-        self.unit.stage(&id, Arc::new(state.clone()), events, &self.publishers())?;
+    /// Returns a [`Fault`] when the first event does not create an aggregate or creates one with another id, when the
+    /// id's text does not parse to the same id, or when this unit of work already loaded or created this id.
+    pub fn create(&self, id: A::Id, events: impl IntoEvents<A::Event>) -> Result<A, Fault> {
+        let (name, key, events) = (A::NAME, id.to_string(), events.into_events());
+        if parse_id(&key).ok().as_ref() != Some(&id) {
+            return Err(Fault::internal(format!("the id {key} of {name} does not parse to the same id again")));
+        }
+        let state = replay::<A, A::Event>(&id, &events)
+            .ok_or_else(|| Fault::internal(format!("the first event does not create an aggregate {name}")))?;
+        if *state.id() != id {
+            return Err(Fault::internal(format!("{name} {key} was created with the id {}", state.id())));
+        }
+        self.unit.created(&key, Arc::new(state.clone()), self.row)?;
+        self.unit.stage(&key, Arc::new(state.clone()), events, &self.publishers())?;
         Ok(state)
     }
 
@@ -89,7 +95,7 @@ impl<A: Aggregate> Repo<A> {
         decide: impl FnOnce(&A) -> D,
     ) -> Result<A, Error<E>> {
         let key = id.to_string();
-        let Some(found) = self.load(&key).await? else {
+        let Some(found) = self.load(id).await? else {
             return Err(Error::NotFound { kind: A::NAME, id: key });
         };
         let events = decide(&found).into_result().map_err(Error::Domain)?;
@@ -101,33 +107,34 @@ impl<A: Aggregate> Repo<A> {
         Ok(state)
     }
 
-    async fn load(&self, id: &str) -> Result<Option<Arc<A>>, Fault> {
+    async fn load(&self, id: &A::Id) -> Result<Option<Arc<A>>, Fault> {
         let loaded = self.load_once(id).await;
         if loaded.as_ref().is_err_and(Fault::is_transient) {
             self.unit.note_transient();
         }
         loaded
     }
-    async fn load_once(&self, id: &str) -> Result<Option<Arc<A>>, Fault> {
-        if let Some(known) = self.unit.find::<A>(id) {
+    async fn load_once(&self, id: &A::Id) -> Result<Option<Arc<A>>, Fault> {
+        let key = id.to_string();
+        if let Some(known) = self.unit.find::<A>(&key) {
             return Ok(Some(known));
         }
         let response = self.unit.response_key();
         let (found, version, stored_response) = if self.row {
-            let loaded = self.runtime.storage.row(A::NAME, id, response.as_deref()).await?;
+            let loaded = self.runtime.storage.row(A::NAME, &key, response.as_deref()).await?;
             let state = loaded.found.state.map(|bytes| serde_json::from_slice::<A>(&bytes)).transpose()?;
             (state, loaded.found.version, loaded.response)
         } else {
-            let loaded = self.runtime.storage.stream(&stream_of::<A>(id), 0, response.as_deref()).await?;
+            let loaded = self.runtime.storage.stream(&stream_of(A::NAME, &key), 0, response.as_deref()).await?;
             let version = loaded.found.last().map_or(0, |entry| entry.version);
-            (fold::<A>(&loaded.found)?, version, loaded.response)
+            (fold::<A>(id, &loaded.found)?, version, loaded.response)
         };
         if let Some(response) = stored_response {
             self.unit.set_stored_response(response);
             return Err(Fault::internal("a response is stored under this idempotency key; the bus returns it"));
         }
         let Some(found) = found.map(Arc::new) else { return Ok(None) };
-        Ok(Some(self.unit.loaded(id, found, version, self.row)))
+        Ok(Some(self.unit.loaded(&key, found, version, self.row)))
     }
 
     fn publishers(&self) -> Arc<[Publisher]> {
@@ -135,13 +142,13 @@ impl<A: Aggregate> Repo<A> {
     }
 }
 
-fn fold<A: Aggregate>(entries: &[Entry]) -> Result<Option<A>, Fault> {
+fn fold<A: Aggregate>(id: &A::Id, entries: &[Entry]) -> Result<Option<A>, Fault> {
     let mut state: Option<A> = None;
     for entry in entries {
         let event: A::Event = decode_stored(entry.schema, &entry.payload)
             .map_err(|e| Fault::internal(format!("{} {} cannot be read", entry.stream, entry.version)).because(e))?;
         match &mut state {
-            None => state = A::create(&event),
+            None => state = A::create(id.clone(), &event),
             Some(state) => state.apply(&event),
         }
     }

@@ -4,7 +4,7 @@ use crate::{
     aggregate::Aggregate,
     environment::Environment,
     error::Fault,
-    event::{Event, NewEntry, Publisher},
+    event::{Event, NewEntry, Publisher, stream_of},
     metadata::Metadata,
     storage::{Batch, InboxRecord, Reservation, Row, StoredResponse},
     telemetry::trace,
@@ -155,7 +155,7 @@ impl UnitOfWork {
         tracked.version += events.len() as u64;
         for ((event, payload), version) in events.into_iter().zip(encoded).zip(first..) {
             held.events.push(Staged {
-                stream: stream_of::<A>(id),
+                stream: stream_of(A::NAME, id),
                 version,
                 name: event.name(),
                 schema: A::Event::VERSION,
@@ -182,12 +182,12 @@ impl UnitOfWork {
         if held.events.is_empty() {
             return Ok(batch);
         }
-        let at = whole_micros(environment.now());
+        let occurred_at = whole_micros(environment.now());
         let mut metadata = metadata.clone();
         metadata.correlation.get_or_insert_with(|| environment.id());
         metadata.traceparent = trace::current().or(metadata.traceparent);
         for staged in held.events {
-            batch.events.push(staged.entry(environment.id(), at, service, &metadata)?);
+            batch.events.push(staged.entry(environment.id(), occurred_at, service, &metadata)?);
         }
         for key in held.order {
             let Some(tracked) = held.known.remove(&key) else { continue };
@@ -195,7 +195,7 @@ impl UnitOfWork {
                 continue;
             }
             let (kind, id) = key;
-            let owner = format!("{kind}-{id}");
+            let owner = stream_of(kind, &id);
             let reservation = |(field, value): &(&str, String), taken| Reservation {
                 index: format!("{kind}.{field}"),
                 value: value.clone(),
@@ -229,10 +229,19 @@ impl fmt::Debug for UnitOfWork {
     }
 }
 impl Staged {
-    fn entry(self, id: Uuid, at: Timestamp, service: &str, metadata: &Metadata) -> Result<NewEntry, Fault> {
+    fn entry(self, id: Uuid, occurred_at: Timestamp, service: &str, metadata: &Metadata) -> Result<NewEntry, Fault> {
         let Staged { stream, version, name, schema, payload, event, publishers } = self;
-        let mut entry =
-            NewEntry { stream, version, id, name, schema, payload, metadata: metadata.clone(), at, outgoing: None };
+        let mut entry = NewEntry {
+            stream,
+            version,
+            id,
+            name,
+            schema,
+            payload,
+            metadata: metadata.clone(),
+            occurred_at,
+            outgoing: None,
+        };
         for publisher in publishers.iter() {
             let Some(event) = &event else { break };
             let Some(outgoing) = (publisher.run)(&**event, &entry)? else { continue };
@@ -250,12 +259,7 @@ fn encode<A: Aggregate>(state: &(dyn Any + Send + Sync)) -> Result<Vec<u8>, Faul
     Ok(serde_json::to_vec(state)?)
 }
 
-/// Returns the stream of an aggregate, such as `user-0190...`.
-pub(crate) fn stream_of<A: Aggregate>(id: &str) -> String {
-    format!("{}-{id}", A::NAME)
-}
-
 /// Truncates a time to microseconds, the precision of the databases, so that it equals the stored one.
-fn whole_micros(at: Timestamp) -> Timestamp {
-    Timestamp::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at)
+fn whole_micros(time: Timestamp) -> Timestamp {
+    Timestamp::from_timestamp_micros(time.timestamp_micros()).unwrap_or(time)
 }

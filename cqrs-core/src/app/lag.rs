@@ -54,7 +54,7 @@ impl App {
             let positions = end.0.saturating_sub(checkpoint);
             let since = match positions {
                 0 => None,
-                _ => storage.log(Position(checkpoint), end, 1).await?.first().map(|entry| entry.at),
+                _ => storage.log(Position(checkpoint), end, 1).await?.first().map(|entry| entry.occurred_at),
             };
             all.push(ReaderLag { kind: follower.kind(), reader: reader.clone(), positions, since });
         }
@@ -68,7 +68,12 @@ impl App {
                 let first =
                     firsts.iter().find(|entry| entry.outgoing.as_ref().is_some_and(|outgoing| outgoing.shard == shard));
                 let positions = first.map_or(0, |first| end.0 + 1 - first.position.0);
-                all.push(ReaderLag { kind: "relay_shard", reader, positions, since: first.map(|entry| entry.at) });
+                all.push(ReaderLag {
+                    kind: "relay_shard",
+                    reader,
+                    positions,
+                    since: first.map(|entry| entry.occurred_at),
+                });
             }
         }
         Ok(all)

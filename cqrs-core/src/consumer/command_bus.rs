@@ -19,11 +19,18 @@ use std::{fmt, sync::Arc};
 ///
 /// ```
 /// use cqrs_core::{BoxError, Bus, Recorded, subscriber};
-/// # use cqrs_core::{Command, Event, HandlerResult, handler};
+/// # use cqrs_core::{Aggregate, Command, Event, Evolve, HandlerResult, handler};
 /// # use serde::{Deserialize, Serialize};
 /// # #[derive(Clone, Serialize, Deserialize, Event)]
 /// # #[event(name = "replied", version = 1)]
 /// # struct Replied { user_id: String }
+/// # #[derive(Clone, Serialize, Deserialize, Aggregate)]
+/// # #[aggregate(name = "reply", event = Replied)]
+/// # struct Reply { #[id] id: u64 }
+/// # impl Evolve<Replied> for Reply {
+/// #     fn create(id: u64, _: &Replied) -> Option<Self> { Some(Reply { id }) }
+/// #     fn apply(&mut self, _: &Replied) {}
+/// # }
 /// # #[derive(Clone, Serialize, Deserialize, Command)]
 /// # struct SpendTokens { user: u64 }
 /// # #[handler]

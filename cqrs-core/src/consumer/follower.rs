@@ -3,7 +3,7 @@ use crate::{
     consumer::{projection::project, projector::run_sql, subscriber::subscribe},
     environment::backoff,
     error::BoxError,
-    event::{RawEvent, Recorded},
+    event::RawEvent,
     registry::{Projection, Projector, Subscriber},
     runtime::Runtime,
     storage::{Batch, CommitError},
@@ -67,10 +67,10 @@ impl Follower {
     pub(crate) async fn apply(
         &self,
         runtime: &Arc<Runtime>,
-        events: Vec<Recorded<RawEvent>>,
+        events: Vec<RawEvent>,
         base: Batch,
     ) -> Result<(), CommitError> {
-        let handled: Vec<_> = events.into_iter().filter(|event| self.handles(&event.event.name)).collect();
+        let handled: Vec<_> = events.into_iter().filter(|event| self.handles(&event.name)).collect();
         let count = handled.len();
         let (name, done) = match self {
             Follower::View(projection) => {

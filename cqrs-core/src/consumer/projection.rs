@@ -3,7 +3,7 @@ use crate::{
     consumer::follower::{FailedEvent, retry_after_conflict},
     consumer::parking::permanent,
     error::{BoxError, Fault},
-    event::{RawEvent, Recorded},
+    event::RawEvent,
     registry::Projection,
     runtime::Runtime,
     storage::{Batch, CommitError, StoredView, ViewWrite},
@@ -18,7 +18,7 @@ use uuid::Uuid;
 pub(super) async fn project(
     runtime: &Arc<Runtime>,
     projection: &Projection,
-    events: Vec<Recorded<RawEvent>>,
+    events: Vec<RawEvent>,
     base: Batch,
 ) -> Result<(), CommitError> {
     let mut attempt = 0;
@@ -45,7 +45,7 @@ struct PendingWrite {
 async fn changed(
     runtime: &Arc<Runtime>,
     projection: &Projection,
-    events: &[Recorded<RawEvent>],
+    events: &[RawEvent],
 ) -> Result<Vec<ViewWrite>, Fault> {
     let cannot = |id: Uuid, error: BoxError| {
         let error = FailedEvent { event: id, source: error };

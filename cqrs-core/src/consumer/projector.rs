@@ -4,7 +4,7 @@ use crate::{
     consumer::subscriber::caused_by,
     context::Context,
     error::Fault,
-    event::{RawEvent, Recorded},
+    event::RawEvent,
     registry::{Projector, SubscriberError},
     runtime::Runtime,
     storage::{Batch, CommitError},
@@ -15,7 +15,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 pub(super) async fn run_sql(
     runtime: &Arc<Runtime>,
     projector: &Projector,
-    events: Vec<Recorded<RawEvent>>,
+    events: Vec<RawEvent>,
     batch: Batch,
 ) -> Result<(), CommitError> {
     if events.is_empty() {

@@ -4,7 +4,7 @@ use crate::{
     consumer::{follower::retry_after_conflict, inbox::Inbox},
     context::Context,
     error::Fault,
-    event::{RawEvent, Recorded},
+    event::RawEvent,
     metadata::Metadata,
     registry::{Subscriber, SubscriberError},
     runtime::Runtime,
@@ -18,12 +18,12 @@ use tracing::Instrument;
 pub(super) async fn subscribe(
     runtime: &Arc<Runtime>,
     subscribers: &[Subscriber],
-    events: Vec<Recorded<RawEvent>>,
+    events: Vec<RawEvent>,
     base: Batch,
 ) -> Result<(), CommitError> {
     let event = events.into_iter().next();
     let subscriber = |name: &str| subscribers.iter().find(|subscriber| subscriber.source.handles(name));
-    let handled = event.and_then(|event| Some((subscriber(&event.event.name)?, event)));
+    let handled = event.and_then(|event| Some((subscriber(&event.name)?, event)));
     let Some((subscriber, event)) = handled else {
         return runtime.storage.commit(base).await.map(|_| ());
     };
@@ -47,12 +47,12 @@ pub(super) async fn subscribe(
 pub(crate) async fn handle(
     runtime: &Arc<Runtime>,
     subscriber: &Subscriber,
-    event: Recorded<RawEvent>,
+    event: RawEvent,
     base: Batch,
     inbox: Option<&Inbox>,
 ) -> Result<(), CommitError> {
     let (at, span) = (
-        event.at,
+        event.occurred_at,
         spans::process(runtime.transport.system(), &runtime.service, subscriber.group, subscriber.source, &event),
     );
     let done = run_and_commit(runtime, subscriber, event, base, inbox).instrument(span).await;
@@ -63,7 +63,7 @@ pub(crate) async fn handle(
 async fn run_and_commit(
     runtime: &Arc<Runtime>,
     subscriber: &Subscriber,
-    event: Recorded<RawEvent>,
+    event: RawEvent,
     base: Batch,
     inbox: Option<&Inbox>,
 ) -> Result<(), CommitError> {
@@ -93,7 +93,7 @@ async fn run_and_commit(
 }
 
 /// Returns the metadata of an effect of this event, with the correlation id of its process.
-pub(super) fn caused_by(event: &Recorded<RawEvent>) -> Metadata {
+pub(super) fn caused_by(event: &RawEvent) -> Metadata {
     let correlation = event.metadata.correlation.or(Some(event.id));
     let Metadata { traceparent, tracestate, .. } = event.metadata.clone();
     Metadata { traceparent, tracestate, ..Metadata::default().caused_by(event.id, correlation) }

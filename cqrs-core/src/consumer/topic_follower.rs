@@ -150,7 +150,7 @@ async fn first_copies(
     follower: &Follower,
     mut items: Vec<Item>,
 ) -> Result<(Vec<Item>, Vec<InboxRecord>), Fault> {
-    items.retain(|item| item.event.as_ref().map_or(true, |event| follower.handles(&event.event.name)));
+    items.retain(|item| item.event.as_ref().map_or(true, |event| follower.handles(&event.name)));
     if items.is_empty() {
         return Ok((items, Vec::new()));
     }

@@ -19,8 +19,9 @@ pub struct NewEntry {
     pub payload: Vec<u8>,
     /// Caller, cause and trace context; stored as JSON.
     pub metadata: Metadata,
-    /// Time at which the unit of work was closed, just before its commit, by the clock of the process that decided it.
-    pub at: Timestamp,
+    /// Time at which the unit of work was closed, before its commit, by the wall clock of the process that decided it.
+    /// It does not order entries; see [`Recorded::occurred_at`](crate::Recorded::occurred_at).
+    pub occurred_at: Timestamp,
     /// The integration event stored with this entry (the outbox payload).
     pub outgoing: Option<OutgoingMessage>,
 }
@@ -61,8 +62,9 @@ pub struct Entry {
     pub payload: Vec<u8>,
     /// Caller, cause and trace context.
     pub metadata: Metadata,
-    /// Time at which the unit of work was closed, just before its commit, by the clock of the process that decided it.
-    pub at: Timestamp,
+    /// Time at which the unit of work was closed, before its commit, by the wall clock of the process that decided it.
+    /// It does not order entries; see [`Recorded::occurred_at`](crate::Recorded::occurred_at).
+    pub occurred_at: Timestamp,
     /// The integration event stored with this entry. It is removed after its relay shard has passed it and its
     /// retention is over.
     pub outgoing: Option<OutgoingMessage>,

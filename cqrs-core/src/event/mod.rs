@@ -4,6 +4,7 @@ mod integration;
 mod publish;
 mod recorded;
 mod shard;
+mod stream;
 mod subscribable;
 
 pub use entry::{Entry, NewEntry, OutgoingMessage};
@@ -12,9 +13,10 @@ pub(crate) use publish::Publisher;
 pub use publish::{RunPublisher, outgoing_message};
 pub use recorded::Recorded;
 pub use shard::{RELAY_SHARDS, shard_of};
+pub(crate) use stream::{parse_id, stream_of};
 pub use subscribable::{RawEvent, Source, Subscribable, decode, decode_stored};
 
-use crate::message::Stored;
+use crate::{id::AggregateId, message::Stored};
 
 /// A domain event: a fact in the past tense, stored in the log of its own service. The trait is derived:
 ///
@@ -45,4 +47,17 @@ pub trait Event: Clone + Send + Sync + Stored + 'static {
     const VERSION: u32;
     /// Returns the name under which this value is stored, such as `account.deposited`.
     fn name(&self) -> &'static str;
+}
+
+/// The events of one kind of aggregates. `derive(Aggregate)` implements the trait for the type that `event = ...` names,
+/// so an event type belongs to one aggregate, and its recorded events have the typed id of that aggregate.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the event of an aggregate",
+    note = "name it in the derive of its aggregate: `#[aggregate(name = \"...\", event = {Self})]`"
+)]
+pub trait AggregateEvent: Event {
+    /// The name of the aggregate.
+    const AGGREGATE: &'static str;
+    /// The type of the aggregate's id.
+    type Id: AggregateId;
 }

@@ -1,7 +1,8 @@
 //! Publishers: functions that map a recorded event to an integration event.
 use crate::{
     error::Fault,
-    event::Event,
+    event::AggregateEvent,
+    event::Subscribable,
     event::entry::{NewEntry, OutgoingMessage},
     event::integration::IntegrationEvent,
     event::recorded::Recorded,
@@ -28,21 +29,24 @@ const MAX_BODY: usize = 1_000_000;
 /// This happens before the commit, so that an invalid integration event still refuses the command.
 ///
 /// # Errors
-/// Returns a [`Fault`] when the key is empty, the event cannot be encoded, or the body is larger than 1,000,000
-/// bytes.
-pub fn outgoing_message<E: Event, C: IntegrationEvent>(
+/// Returns a [`Fault`] when the id in the entry's stream cannot be parsed, when the key is empty, when the event cannot
+/// be encoded, or when the body is larger than 1,000,000 bytes.
+pub fn outgoing_message<E: AggregateEvent, C: IntegrationEvent>(
     event: &(dyn Any + Send + Sync),
     entry: &NewEntry,
     publish: impl FnOnce(&Recorded<E>) -> Option<C>,
 ) -> Result<Option<OutgoingMessage>, Fault> {
     let event = event.downcast_ref::<E>();
     let event = event.ok_or_else(|| Fault::internal("a publisher received an event of another type"))?;
+    let aggregate_id = E::aggregate_id(&entry.stream)
+        .map_err(|error| Fault::internal("an event cannot be published").because(error))?;
     let recorded = Recorded {
         event: event.clone(),
+        aggregate_id,
         id: entry.id,
         stream: entry.stream.clone(),
         version: entry.version,
-        at: entry.at,
+        occurred_at: entry.occurred_at,
         metadata: entry.metadata.clone(),
     };
     let Some(message) = publish(&recorded) else { return Ok(None) };

@@ -1,5 +1,13 @@
 //! Subscribable events: their source, and the decoding of their bytes.
-use crate::{error::BoxError, event::Event, event::recorded::Recorded};
+use crate::{
+    Timestamp,
+    error::BoxError,
+    event::recorded::Recorded,
+    event::stream::id_of,
+    event::{AggregateEvent, Event},
+    metadata::Metadata,
+};
+use uuid::Uuid;
 
 /// The source of events that a subscriber or projection handles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,25 +48,53 @@ impl Source {
     }
 }
 
-/// An event that a subscriber or projection can handle. `derive(Event)`, `derive(IntegrationEvent)` and
-/// the code generation from contracts implement it.
+/// An event that a subscriber or projection can handle. The events of aggregates implement it;
+/// `derive(IntegrationEvent)` and the code generation from contracts implement it for integration events.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be subscribed to",
-    note = "subscribe to an event of this service (`derive(Event)`) or to an integration event of another"
+    note = "subscribe to the event of an aggregate of this service (`#[aggregate(..., event = ...)]`) or to an integration event of another"
 )]
 pub trait Subscribable: Clone + Send + Sync + Sized + 'static {
     /// The source of the event.
     const SOURCE: Source;
+    /// The type of the aggregate's id: that of the event's aggregate, and `()` for an integration event.
+    type AggregateId: Clone + Send + Sync + 'static;
     /// Decodes the stored or published form.
     ///
     /// # Errors
     /// Returns an error when the bytes cannot be decoded.
     fn decode(name: &str, schema: u32, bytes: &[u8]) -> Result<Self, BoxError>;
+    /// Parses the id of the aggregate from the name of its stream. An integration event returns `Ok(())`.
+    ///
+    /// # Errors
+    /// Returns an error when the stream belongs to another aggregate or its id cannot be parsed.
+    fn aggregate_id(stream: &str) -> Result<Self::AggregateId, BoxError>;
+}
+#[diagnostic::do_not_recommend]
+impl<E: AggregateEvent> Subscribable for E {
+    const SOURCE: Source = Source::Log(E::NAMES);
+    type AggregateId = E::Id;
+    fn decode(_: &str, schema: u32, bytes: &[u8]) -> Result<Self, BoxError> {
+        decode_stored(schema, bytes)
+    }
+    fn aggregate_id(stream: &str) -> Result<E::Id, BoxError> {
+        id_of::<E>(stream)
+    }
 }
 
-/// An event or record that is not decoded yet.
+/// A log entry or a record, with its event not decoded yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawEvent {
+    /// Id of the event. It is the same in every delivery.
+    pub id: Uuid,
+    /// The stream of the event: aggregate name and id.
+    pub stream: String,
+    /// The number of the event in its stream.
+    pub version: u64,
+    /// See [`Recorded::occurred_at`].
+    pub occurred_at: Timestamp,
+    /// Caller, cause and trace context.
+    pub metadata: Metadata,
     /// The stored name, or the name of the integration event.
     pub name: String,
     /// The version of the stored form.
@@ -69,15 +105,17 @@ pub struct RawEvent {
     pub bytes: Vec<u8>,
 }
 
-/// Decodes the event of a recorded raw event.
+/// Decodes a raw event and the id of its aggregate.
 ///
 /// # Errors
-/// Returns an error when the content type is not the one that the event is decoded from, or when the bytes cannot be
-/// decoded.
-pub fn decode<E: Subscribable>(raw: Recorded<RawEvent>) -> Result<Recorded<E>, BoxError> {
-    E::SOURCE.reads(raw.event.content_type.as_deref())?;
-    let event = E::decode(&raw.event.name, raw.event.schema, &raw.event.bytes)?;
-    Ok(raw.map(|_| event))
+/// Returns an error when the content type is not the one that the event is decoded from, when the bytes cannot be
+/// decoded, or when the id in the stream cannot be parsed.
+pub fn decode<E: Subscribable>(raw: RawEvent) -> Result<Recorded<E>, BoxError> {
+    E::SOURCE.reads(raw.content_type.as_deref())?;
+    let event = E::decode(&raw.name, raw.schema, &raw.bytes)?;
+    let aggregate_id = E::aggregate_id(&raw.stream)?;
+    let RawEvent { id, stream, version, occurred_at, metadata, .. } = raw;
+    Ok(Recorded { event, aggregate_id, id, stream, version, occurred_at, metadata })
 }
 
 /// Decodes a stored event of the service's own log.

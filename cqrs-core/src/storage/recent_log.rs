@@ -123,11 +123,11 @@ mod tests {
             stream: "account-1".to_owned(),
             version: position,
             id: uuid::Uuid::from_u128(u128::from(position)),
-            name: if position % 2 == 0 { "even" } else { "odd" }.to_owned(),
+            name: if position.is_multiple_of(2) { "even" } else { "odd" }.to_owned(),
             schema: 1,
             payload: vec![0; size],
             metadata: Default::default(),
-            at: Default::default(),
+            occurred_at: Default::default(),
             outgoing: None,
         }
     }

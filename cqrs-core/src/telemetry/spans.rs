@@ -1,6 +1,6 @@
 //! The spans, with names and attributes of the OpenTelemetry conventions. They contain no payloads.
 use crate::{
-    event::{Entry, RawEvent, Recorded, Source},
+    event::{Entry, RawEvent, Source},
     metadata::Metadata,
     telemetry::trace,
     telemetry::trace::{SpanKind, spans_enabled},
@@ -49,11 +49,11 @@ pub(crate) fn publish(system: &'static str, entries: &[Entry]) -> Span {
 
 /// Creates the span of a subscriber that handles a message. It is a child of the span that sent the message, because
 /// each message is handled alone.
-pub(crate) fn process(system: &str, service: &str, group: &str, source: Source, event: &Recorded<RawEvent>) -> Span {
+pub(crate) fn process(system: &str, service: &str, group: &str, source: Source, event: &RawEvent) -> Span {
     if !spans_enabled() {
         return Span::none();
     }
-    let name = event.event.name.as_str();
+    let name = event.name.as_str();
     let span = tracing::info_span!(parent: None, "process", group, event = name, otel.name = Empty, otel.kind = Empty);
     trace::follow(&span, event.metadata.traceparent.as_deref(), event.metadata.tracestate.as_deref());
     let (system, destination) = match source {
@@ -74,7 +74,7 @@ pub(crate) fn process(system: &str, service: &str, group: &str, source: Source, 
 
 /// Creates the span of a projection that applies events. It is linked to the span of each event, because they have
 /// several origins.
-pub(crate) fn project(projection: &'static str, events: &[Recorded<RawEvent>]) -> Span {
+pub(crate) fn project(projection: &'static str, events: &[RawEvent]) -> Span {
     if events.is_empty() || !spans_enabled() {
         return Span::none();
     }

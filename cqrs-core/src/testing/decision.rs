@@ -2,7 +2,7 @@
 use crate::aggregate::{Aggregate, IntoEvents, replay};
 use std::fmt::Debug;
 
-/// Starts a test of an aggregate with the events of its past.
+/// Starts a test of the aggregate with this id and with the events of its past.
 ///
 /// ```
 /// use cqrs_core::{Aggregate, DomainError, Event, Evolve, testing::given};
@@ -12,25 +12,25 @@ use std::fmt::Debug;
 /// # struct Door { #[id] id: u64, open: bool }
 /// # #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
 /// # #[event(name = "door", version = 1)]
-/// # enum DoorEvent { Built { id: u64 }, Opened }
+/// # enum DoorEvent { Built, Opened }
 /// # #[derive(Debug, PartialEq, thiserror::Error, DomainError)]
 /// # #[kind(precondition)]
 /// # enum DoorError { #[error("open already")] Open }
 /// # impl Door { fn open(&self) -> Result<DoorEvent, DoorError> { if self.open { Err(DoorError::Open) } else { Ok(DoorEvent::Opened) } } }
 /// # impl Evolve<DoorEvent> for Door {
-/// #     fn create(event: &DoorEvent) -> Option<Self> { match event { DoorEvent::Built { id } => Some(Door { id: *id, open: false }), _ => None } }
+/// #     fn create(id: u64, event: &DoorEvent) -> Option<Self> { match event { DoorEvent::Built => Some(Door { id, open: false }), _ => None } }
 /// #     fn apply(&mut self, event: &DoorEvent) { if let DoorEvent::Opened = event { self.open = true } }
 /// # }
-/// given::<Door>([DoorEvent::Built { id: 1 }]).when(Door::open).then([DoorEvent::Opened]);
-/// given::<Door>([DoorEvent::Built { id: 1 }, DoorEvent::Opened]).when(Door::open).then_rejected(DoorError::Open);
+/// given::<Door>(1, [DoorEvent::Built]).when(Door::open).then([DoorEvent::Opened]);
+/// given::<Door>(1, [DoorEvent::Built, DoorEvent::Opened]).when(Door::open).then_rejected(DoorError::Open);
 /// ```
 ///
 /// # Panics
 /// Panics if the events do not create the aggregate.
 #[track_caller]
-pub fn given<A: Aggregate>(events: impl IntoIterator<Item = A::Event>) -> Given<A> {
+pub fn given<A: Aggregate>(id: A::Id, events: impl IntoIterator<Item = A::Event>) -> Given<A> {
     let events: Vec<_> = events.into_iter().collect();
-    let Some(state) = replay::<A, A::Event>(&events) else { panic!("these events do not create a {}", A::NAME) };
+    let Some(state) = replay::<A, A::Event>(&id, &events) else { panic!("these events do not create a {}", A::NAME) };
     Given { state }
 }
 

@@ -2,7 +2,7 @@
 use crate::{
     Timestamp,
     error::BoxError,
-    event::{Entry, OutgoingMessage, RawEvent, Recorded},
+    event::{Entry, OutgoingMessage, RawEvent},
     metadata::{Metadata, is_traceparent, is_tracestate},
     transport::record::{Received, Record},
 };
@@ -18,7 +18,7 @@ pub(crate) fn record(entry: &Entry, outgoing: &OutgoingMessage, service: &str, t
         ("ce_id", entry.id.to_string()),
         ("ce_source", format!("/{service}")),
         ("ce_type", outgoing.name.clone()),
-        ("ce_time", entry.at.to_rfc3339_opts(SecondsFormat::Micros, true)),
+        ("ce_time", entry.occurred_at.to_rfc3339_opts(SecondsFormat::Micros, true)),
         ("ce_subject", entry.stream.clone()),
         ("ce_partitionkey", outgoing.key.clone()),
         // Sequences are compared as text, so the number is padded.
@@ -42,7 +42,7 @@ pub(crate) fn record(entry: &Entry, outgoing: &OutgoingMessage, service: &str, t
         service: service.to_owned(),
         shard: outgoing.shard,
         position: entry.position,
-        at: entry.at,
+        occurred_at: entry.occurred_at,
     }
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn record(entry: &Entry, outgoing: &OutgoingMessage, service: &str, t
 /// # Errors
 /// Fails when the record is not a CloudEvent in binary mode: a header is missing or cannot be read, or there is no
 /// data.
-pub(crate) fn message(received: &Received) -> Result<Recorded<RawEvent>, BoxError> {
+pub(crate) fn message(received: &Received) -> Result<RawEvent, BoxError> {
     let required = |name: &'static str| {
         received.header(name).ok_or_else(|| {
             format!("header {name} is missing; a topic of another producer needs a decoder (AppBuilder::foreign_topic)")
@@ -62,7 +62,7 @@ pub(crate) fn message(received: &Received) -> Result<Recorded<RawEvent>, BoxErro
     let name = required("ce_type")?.to_owned();
     let stream = received.header("ce_subject").unwrap_or_default().to_owned();
     let version = received.header("ce_sequence").map(str::parse).transpose()?.unwrap_or(0);
-    let at = match received.header("ce_time") {
+    let occurred_at = match received.header("ce_time") {
         Some(time) => Timestamp::from(chrono::DateTime::parse_from_rfc3339(time)?),
         None => Timestamp::UNIX_EPOCH,
     };
@@ -78,12 +78,11 @@ pub(crate) fn message(received: &Received) -> Result<Recorded<RawEvent>, BoxErro
     };
     let content_type = received.header("content-type").map(str::to_owned);
     let bytes = received.body.clone().ok_or("the record has no data")?;
-    Ok(Recorded { event: RawEvent { name, schema: 1, content_type, bytes }, id, stream, version, at, metadata })
+    Ok(RawEvent { id, stream, version, occurred_at, metadata, name, schema: 1, content_type, bytes })
 }
 
 /// Converts an entry of the service's own log to a message.
-pub(crate) fn from_log(entry: Entry) -> Recorded<RawEvent> {
-    let Entry { stream, version, id, name, schema, payload, metadata, at, .. } = entry;
-    let event = RawEvent { name, schema, content_type: None, bytes: payload };
-    Recorded { event, id, stream, version, at, metadata }
+pub(crate) fn from_log(entry: Entry) -> RawEvent {
+    let Entry { stream, version, id, name, schema, payload, metadata, occurred_at, .. } = entry;
+    RawEvent { id, stream, version, occurred_at, metadata, name, schema, content_type: None, bytes: payload }
 }

@@ -127,7 +127,7 @@ fn received(record: &Record, partition: &Partition) -> Received {
         key: Some(record.key.clone().into_bytes()),
         body: Some(record.body.clone()),
         headers: record.headers.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes())).collect(),
-        timestamp: Some(record.at),
+        timestamp: Some(record.occurred_at),
     }
 }
 

@@ -2,7 +2,7 @@
 use crate::{
     Timestamp,
     error::BoxError,
-    event::{IntegrationEvent, RawEvent, Recorded},
+    event::{IntegrationEvent, RawEvent},
     metadata::Metadata,
     transport::envelope,
     transport::record::Received,
@@ -36,7 +36,9 @@ use uuid::Uuid;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignMessage {
-    event: RawEvent,
+    name: &'static str,
+    content_type: &'static str,
+    bytes: Vec<u8>,
     id: Option<Uuid>,
     key: Option<String>,
     occurred_at: Option<Timestamp>,
@@ -47,9 +49,8 @@ impl ForeignMessage {
     /// # Errors
     /// Fails when the event cannot be encoded.
     pub fn new<E: IntegrationEvent>(event: &E) -> Result<Self, BoxError> {
-        let (name, content_type) = (E::NAME.to_owned(), Some(E::CONTENT_TYPE.to_owned()));
-        let event = RawEvent { name, schema: 1, content_type, bytes: event.encode()? };
-        Ok(ForeignMessage { event, id: None, key: None, occurred_at: None })
+        let (name, content_type, bytes) = (E::NAME, E::CONTENT_TYPE, event.encode()?);
+        Ok(ForeignMessage { name, content_type, bytes, id: None, key: None, occurred_at: None })
     }
     /// Sets the id by which consumers deduplicate. It must be the same each time the message arrives. Default: an id
     /// derived from the record's topic, partition and offset, which differs for a record that its producer sends twice.
@@ -79,7 +80,7 @@ pub(crate) struct Incoming {
     /// which keeps their order.
     pub(crate) key: String,
     /// `None` when the decoder of the topic skips the record.
-    pub(crate) message: Result<Option<Recorded<RawEvent>>, BoxError>,
+    pub(crate) message: Result<Option<RawEvent>, BoxError>,
 }
 
 /// The decoders of foreign topics. Every other topic has records in the envelope of the framework.
@@ -100,10 +101,19 @@ impl Decoders {
         };
         let decoded = catch_unwind(AssertUnwindSafe(|| decoder(record)));
         match decoded.unwrap_or_else(|_| Err("the decoder panicked".into())) {
-            Ok(Some(ForeignMessage { event, id, key, occurred_at })) => {
+            Ok(Some(ForeignMessage { name, content_type, bytes, id, key, occurred_at })) => {
                 let id = id.unwrap_or_else(|| id_of_place(record));
-                let at = occurred_at.or(record.timestamp).unwrap_or(Timestamp::UNIX_EPOCH);
-                let message = Recorded { event, id, stream: String::new(), version: 0, at, metadata: Metadata::NONE };
+                let message = RawEvent {
+                    id,
+                    stream: String::new(),
+                    version: 0,
+                    occurred_at: occurred_at.or(record.timestamp).unwrap_or(Timestamp::UNIX_EPOCH),
+                    metadata: Metadata::NONE,
+                    name: name.to_owned(),
+                    schema: 1,
+                    content_type: Some(content_type.to_owned()),
+                    bytes,
+                };
                 Incoming { id, key: key.map_or_else(|| key_of(record), without_nul), message: Ok(Some(message)) }
             }
             Ok(None) => Incoming { id: id_of_place(record), key: key_of(record), message: Ok(None) },

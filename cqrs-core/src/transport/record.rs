@@ -34,8 +34,8 @@ pub struct Record {
     pub shard: u16,
     /// The position of the event in that service's log.
     pub position: Position,
-    /// The commit time of the event.
-    pub at: Timestamp,
+    /// The time of the event; see [`Recorded::occurred_at`](crate::Recorded::occurred_at).
+    pub occurred_at: Timestamp,
 }
 
 /// A record that was received.

@@ -89,10 +89,53 @@ impl<T: IndexKey + ?Sized> IndexKey for &T {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "macros"))]
 mod tests {
     use super::IndexKey;
+    use crate::{Range, View};
     use proptest::prelude::*;
+    use serde::{Deserialize, Serialize};
+    use std::cmp::Reverse;
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, View)]
+    #[view(name = "row", key = u64)]
+    #[index(all(text, -number, -note, flag))]
+    struct Row {
+        text: String,
+        number: i8,
+        note: Option<String>,
+        flag: bool,
+    }
+    impl Row {
+        fn entry(&self) -> Vec<u8> {
+            self.entries().remove(0).1
+        }
+        fn columns(&self) -> (&str, Reverse<i8>, Reverse<&Option<String>>, bool) {
+            (&self.text, Reverse(self.number), Reverse(&self.note), self.flag)
+        }
+        /// Returns the encoded values of no columns, of the first, of the first two, and so on.
+        fn prefixes(&self) -> [Vec<u8>; 5] {
+            let one = Row::all().text(&self.text);
+            let two = one.clone().number(self.number);
+            let three = two.clone().note(&self.note);
+            let four = three.clone().flag(self.flag);
+            let ranges: [Range<Row>; 5] = [Row::all().into(), one.into(), two.into(), three.into(), four.into()];
+            ranges.map(|range| range.prefix)
+        }
+    }
+    /// Texts that are equal, or prefixes of each other, more often than random ones.
+    fn text() -> impl Strategy<Value = String> {
+        proptest::collection::vec(proptest::sample::select(vec!['\0', '\u{1}', 'a', 'b', '\u{ff}', '한']), 0..4)
+            .prop_map(String::from_iter)
+    }
+    fn row() -> impl Strategy<Value = Row> {
+        (text(), -1..2i8, proptest::option::of(text()), any::<bool>()).prop_map(|(text, number, note, flag)| Row {
+            text,
+            number,
+            note,
+            flag,
+        })
+    }
 
     fn bytes(value: impl IndexKey) -> Vec<u8> {
         let mut out = vec![];
@@ -111,6 +154,18 @@ mod tests {
                 pair.as_ref().map_or(vec![0], |(number, text)| [vec![1], bytes(number), bytes(text)].concat())
             };
             prop_assert_eq!(join(&a).cmp(&join(&b)), a.cmp(&b));
+        }
+        #[test]
+        fn entries_of_several_columns_sort_like_tuples(a in row(), b in row()) {
+            prop_assert_eq!(a.entry().cmp(&b.entry()), a.columns().cmp(&b.columns()));
+        }
+        #[test]
+        fn a_range_holds_the_entries_whose_leading_columns_are_equal(a in row(), b in row()) {
+            let same = [true, a.text == b.text, a.number == b.number, a.note == b.note, a.flag == b.flag];
+            for (columns, prefix) in a.prefixes().iter().enumerate() {
+                let expected = same[..=columns].iter().all(|same| *same);
+                prop_assert_eq!(b.entry().starts_with(prefix), expected, "{} columns of {:?}, {:?}", columns, &a, &b);
+            }
         }
         #[test]
         fn values_encoded_in_descending_order_sort_in_reverse(a: String, b: String) {

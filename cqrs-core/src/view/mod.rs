@@ -23,11 +23,12 @@ use std::fmt::Display;
 /// #[index(by_owner(owner, -opened))]
 /// pub struct Ticket { owner: String, opened: i64 }
 ///
-/// let of_kim = Ticket::by_owner("kim");   // the newest first
+/// let all = Ticket::by_owner();                   // by owner, and of each owner the newest first
+/// let of_kim = Ticket::by_owner().owner("kim");   // the newest first
 /// ```
 ///
-/// A read passes a value for the first column of an index. The other columns order the result; `-` means descending. An
-/// index whose first column has a `-` orders all values: `#[index(all(-opened))]`, read with `Ticket::all()`.
+/// A read gives values for any number of leading columns of an index, from none to all. The other columns order the
+/// result; `-` means descending.
 pub trait View: Clone + Stored + Send + Sync + 'static {
     /// The name under which the view is stored.
     const NAME: &'static str;

@@ -2,7 +2,25 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use std::{fmt, marker::PhantomData, str::FromStr};
 
-/// A part of an index that [`Views::page`](crate::Views::page) reads. The derive writes a function for each `#[index]`.
+/// A part of an index that [`Views::page`](crate::Views::page) reads: the entries with the given values of any number of
+/// leading columns. `derive(View)` writes a function for each `#[index]`, and a step for each of its columns:
+///
+/// ```
+/// use cqrs_core::{Range, View};
+/// # use serde::{Deserialize, Serialize};
+/// #[derive(Debug, Clone, Serialize, Deserialize, View)]
+/// #[view(name = "ticket", key = u64)]
+/// #[index(by_owner(owner, open, -opened))]
+/// pub struct Ticket { owner: String, open: bool, opened: i64 }
+///
+/// fn tickets(owner: &str, open: Option<bool>) -> Range<Ticket> {
+///     let of_owner = Ticket::by_owner().owner(owner);
+///     match open {
+///         None => of_owner.into(),
+///         Some(open) => of_owner.open(open).into(),
+///     }
+/// }
+/// ```
 pub struct Range<V> {
     pub(super) index: &'static str,
     pub(super) prefix: Vec<u8>,
@@ -11,7 +29,7 @@ pub struct Range<V> {
 
 impl<V> Range<V> {
     /// Returns the range of all entries of `index` that start with `prefix`.
-    pub fn new(index: &'static str, prefix: Vec<u8>) -> Self {
+    pub(crate) fn new(index: &'static str, prefix: Vec<u8>) -> Self {
         Range { index, prefix, of: PhantomData }
     }
 }

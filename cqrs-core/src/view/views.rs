@@ -29,7 +29,7 @@ use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 ///
 /// #[handler]
 /// async fn tickets_of(query: TicketsOf, tickets: Views<Ticket>) -> HandlerResult<Vec<Ticket>> {
-///     Ok(tickets.page(Ticket::by_owner(&query.owner), query.after.as_ref(), 20).await?.items)
+///     Ok(tickets.page(Ticket::by_owner().owner(&query.owner), query.after.as_ref(), 20).await?.items)
 /// }
 /// ```
 pub struct Views<V> {
@@ -85,7 +85,13 @@ impl<V: View> Views<V> {
     ///
     /// # Errors
     /// Returns faults as [`find`](Views::find) does.
-    pub async fn page(&self, range: Range<V>, after: Option<&Cursor>, limit: usize) -> Result<Page<V>, Fault> {
+    pub async fn page(
+        &self,
+        range: impl Into<Range<V>>,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<V>, Fault> {
+        let range = range.into();
         self.caught_up().await?;
         let limit = limit.clamp(1, PAGE_LIMIT);
         let scan = Scan {

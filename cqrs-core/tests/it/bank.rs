@@ -2,7 +2,7 @@
 use crate::trials::trial;
 use cqrs_core::{
     Aggregate, App, AppBuilder, Change, Command, DomainError, Event, Evolve, HandlerResult, Infallible,
-    IntegrationEvent, Query, Repo, StateStored, View, Views, handler, projection, publish,
+    IntegrationEvent, Query, Recorded, Repo, StateStored, View, Views, handler, projection, publish,
     storage::{Memory, Storage},
 };
 use libtest_mimic::Trial;
@@ -24,23 +24,23 @@ pub(crate) struct Account {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
 #[event(name = "account", version = 1)]
 pub(crate) enum AccountEvent {
-    Opened { id: String, name: String },
-    Renamed { id: String, name: String },
-    Paid { id: String, amount: i64 },
+    Opened { name: String },
+    Renamed { name: String },
+    Paid { amount: i64 },
 }
 
 impl Evolve<AccountEvent> for Account {
-    fn create(event: &AccountEvent) -> Option<Self> {
+    fn create(id: String, event: &AccountEvent) -> Option<Self> {
         match event {
-            AccountEvent::Opened { id, name } => Some(Account { id: id.clone(), name: name.clone(), balance: 0 }),
+            AccountEvent::Opened { name } => Some(Account { id, name: name.clone(), balance: 0 }),
             _ => None,
         }
     }
     fn apply(&mut self, event: &AccountEvent) {
         match event {
             AccountEvent::Opened { .. } => (),
-            AccountEvent::Renamed { name, .. } => self.name.clone_from(name),
-            AccountEvent::Paid { amount, .. } => self.balance += amount,
+            AccountEvent::Renamed { name } => self.name.clone_from(name),
+            AccountEvent::Paid { amount } => self.balance += amount,
         }
     }
 }
@@ -57,10 +57,10 @@ impl Account {
         if self.balance + amount < 0 {
             return Err(AccountError::Insufficient(self.balance));
         }
-        Ok(AccountEvent::Paid { id: self.id.clone(), amount })
+        Ok(AccountEvent::Paid { amount })
     }
     pub(crate) fn rename(&self, name: &str) -> Result<Option<AccountEvent>, AccountError> {
-        Ok((name != self.name).then(|| AccountEvent::Renamed { id: self.id.clone(), name: name.into() }))
+        Ok((name != self.name).then(|| AccountEvent::Renamed { name: name.into() }))
     }
 }
 
@@ -71,7 +71,7 @@ pub(crate) struct Open {
 }
 #[handler]
 async fn open(command: Open, accounts: Repo<Account>) -> HandlerResult<(), AccountError> {
-    accounts.create(AccountEvent::Opened { id: command.id, name: command.name })?;
+    accounts.create(command.id, AccountEvent::Opened { name: command.name })?;
     Ok(())
 }
 
@@ -105,11 +105,12 @@ pub(crate) struct Card {
     pub(crate) balance: i64,
 }
 #[projection(name = "card")]
-fn card(event: &AccountEvent) -> Change<Card> {
-    match event.clone() {
-        AccountEvent::Opened { id, name } => Card { name, balance: 0 }.put(id),
-        AccountEvent::Renamed { id, name } => Card::update(id, move |card| card.name = name),
-        AccountEvent::Paid { id, amount } => Card::update(id, move |card| card.balance += amount),
+fn card(event: &Recorded<AccountEvent>) -> Change<Card> {
+    let id = event.aggregate_id.clone();
+    match event.event.clone() {
+        AccountEvent::Opened { name } => Card { name, balance: 0 }.put(id),
+        AccountEvent::Renamed { name } => Card::update(id, move |card| card.name = name),
+        AccountEvent::Paid { amount } => Card::update(id, move |card| card.balance += amount),
     }
 }
 
@@ -128,9 +129,9 @@ pub(crate) struct PaymentMade {
     pub(crate) amount: i64,
 }
 #[publish]
-fn paid(event: &AccountEvent) -> Option<PaymentMade> {
-    match event {
-        AccountEvent::Paid { id, amount } => Some(PaymentMade { id: id.clone(), amount: *amount }),
+fn paid(event: &Recorded<AccountEvent>) -> Option<PaymentMade> {
+    match event.event {
+        AccountEvent::Paid { amount } => Some(PaymentMade { id: event.aggregate_id.clone(), amount }),
         _ => None,
     }
 }

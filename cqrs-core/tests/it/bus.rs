@@ -191,7 +191,7 @@ async fn pay_out(command: PayOut, accounts: Repo<Account>, gate: Dep<Gate>) -> H
     }
     let emptied = accounts.update(&command.id, |account| match account.balance {
         0 => Err(AccountError::Insufficient(0)),
-        all => Ok(AccountEvent::Paid { id: account.id.clone(), amount: -all }),
+        all => Ok(AccountEvent::Paid { amount: -all }),
     });
     Ok(emptied.await?.balance)
 }

@@ -5,8 +5,8 @@ use crate::{
 };
 use async_trait::async_trait;
 use cqrs_core::{
-    Aggregate, App, Change, Command, ErrorKind, Event, Evolve, Fault, HandlerResult, Infallible, Position, Query, Repo,
-    StateStored, View, Views,
+    Aggregate, App, Change, Command, ErrorKind, Event, Evolve, Fault, HandlerResult, Infallible, Position, Query,
+    Recorded, Repo, StateStored, View, Views,
     environment::Environment,
     event::Entry,
     handler,
@@ -35,7 +35,10 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 mod notes {
-    use super::*;
+    use super::{
+        Aggregate, Change, Command, Deserialize, Event, Evolve, HandlerResult, Infallible, Query, Recorded, Repo,
+        Serialize, View, Views, handler, projection,
+    };
 
     #[derive(Debug, Clone, Serialize, Deserialize, Aggregate)]
     #[aggregate(name = "note", event = NoteEvent)]
@@ -46,12 +49,11 @@ mod notes {
     #[derive(Debug, Clone, Serialize, Deserialize, Event)]
     #[event(name = "note", version = 1)]
     pub(super) enum NoteEvent {
-        Written { id: u64 },
+        Written,
     }
     impl Evolve<NoteEvent> for Note {
-        fn create(event: &NoteEvent) -> Option<Self> {
-            let NoteEvent::Written { id } = event;
-            Some(Note { id: *id })
+        fn create(id: u64, _: &NoteEvent) -> Option<Self> {
+            Some(Note { id })
         }
         fn apply(&mut self, _: &NoteEvent) {}
     }
@@ -59,16 +61,15 @@ mod notes {
     pub(super) struct WriteNote(pub(super) u64);
     #[handler]
     async fn write_note(command: WriteNote, notes: Repo<Note>) -> HandlerResult<(), Infallible> {
-        notes.create(NoteEvent::Written { id: command.0 })?;
+        notes.create(command.0, NoteEvent::Written)?;
         Ok(())
     }
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, View)]
     #[view(name = "note", key = u64)]
     pub(super) struct NoteView {}
     #[projection(name = "note")]
-    fn note(event: &NoteEvent) -> Change<NoteView> {
-        let NoteEvent::Written { id } = event;
-        NoteView {}.put(*id)
+    fn note(event: &Recorded<NoteEvent>) -> Change<NoteView> {
+        NoteView {}.put(event.aggregate_id)
     }
     #[derive(Clone, Query)]
     pub(super) struct FindNote(pub(super) u64);

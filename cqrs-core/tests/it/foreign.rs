@@ -124,7 +124,7 @@ fn record(key: &str, body: &str, position: u64) -> Record {
         service: "legacy".into(),
         shard: shard_of(key),
         position: Position(position),
-        at: time(position),
+        occurred_at: time(position),
     }
 }
 fn time(seconds: u64) -> Timestamp {
@@ -145,7 +145,7 @@ async fn defaults() {
     publish(&shipping.broker, &[record("a", "kim;3", 1), record("a", "# a comment", 2), record("a", "kim;3", 3)]).await;
     let seen = lock(&shipping.seen.0).clone();
     assert_eq!(seen.iter().map(|event| event.event.amount).collect::<Vec<_>>(), [3, 3], "other records, other ids");
-    assert_eq!(seen.iter().map(|event| event.at).collect::<Vec<_>>(), [time(1), time(3)]);
+    assert_eq!(seen.iter().map(|event| event.occurred_at).collect::<Vec<_>>(), [time(1), time(3)]);
     let place = |offset| {
         let place = format!("{TOPIC}/legacy/{}@{offset}", shard_of("a"));
         Uuid::new_v5(&Uuid::NAMESPACE_OID, place.as_bytes())
@@ -166,7 +166,7 @@ async fn from_decoder() {
     shipping.script.stuck(["lee"]);
     let records = [record("a", "kim;7", 1), record("a", "kim;7", 2), record("a", "kim;8", 3), record("b", "lee;9", 4)];
     publish(&shipping.broker, &records).await;
-    let seen: Vec<_> = lock(&shipping.seen.0).iter().map(|event| (event.id, event.at)).collect();
+    let seen: Vec<_> = lock(&shipping.seen.0).iter().map(|event| (event.id, event.occurred_at)).collect();
     assert_eq!(seen, [(id(7), time(7)), (id(8), time(8))]);
     assert_eq!(shipping.parked().await, [("lee".to_owned(), 1)], "the key of the decoder, not of the record");
     assert!(shipping.app.stop().await);
@@ -223,7 +223,7 @@ async fn parks(app: AppBuilder) {
     let again = shipping.app.parked().redeliver(GROUP, "kim", &Metadata::default()).await.expect("it runs");
     assert!(again.stopped.is_none(), "{again:?}");
     assert_eq!(shipping.script.of("kim"), [1, 2]);
-    let ships: Vec<_> = lock(&shipping.seen.0).iter().map(|event| (event.event.amount, event.at)).collect();
+    let ships: Vec<_> = lock(&shipping.seen.0).iter().map(|event| (event.event.amount, event.occurred_at)).collect();
     assert_eq!(ships, [(3, time(4)), (1, time(1)), (2, time(3))], "the timestamp is parked with the record");
     assert!(shipping.app.stop().await);
 }

@@ -73,7 +73,7 @@ pub(crate) fn record(payment: &PaymentMade, position: u64, id: Uuid) -> Record {
         service: "bank".into(),
         shard: shard_of(&payment.key()),
         position: Position(position),
-        at: Timestamp::UNIX_EPOCH,
+        occurred_at: Timestamp::UNIX_EPOCH,
     }
 }
 

@@ -9,6 +9,7 @@ mod flaky; // a database that fails on request
 mod followers; // events that a follower does not handle
 mod foreign; // topics of other producers, read by a decoder of the app
 mod harness; // the storages under test
+mod ids; // the id of an aggregate
 mod inbox; // messages that are committed together
 mod listener; // a subscriber and a transport controlled by the test
 mod metrics; // the metrics of an app
@@ -53,6 +54,7 @@ fn framework() -> Vec<Trial> {
         followers::trials,
         subscriber::trials,
         inbox::trials,
+        ids::trials,
         parking::trials,
         foreign::trials,
         shutdown::trials,

@@ -8,9 +8,10 @@ use crate::{
 };
 use async_trait::async_trait;
 use cqrs_core::{
-    App, AppBuilder, BoxError, Change, Dep, Fault, IntegrationEvent, Metadata, Recorded, RetryPolicy, View, permanent,
-    projection,
-    storage::{InboxLookup, Memory, Storage},
+    App, AppBuilder, BoxError, Change, Dep, Fault, IntegrationEvent, Metadata, Recorded, RetryPolicy, View,
+    event::NewEntry,
+    permanent, projection,
+    storage::{Batch, InboxLookup, Memory, Storage},
     subscriber,
     testing::{StorageLayer, TestApp, TransportLayer},
     transport::{Audience, InProcess, Published, Record, Transport, TransportError},
@@ -35,6 +36,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("parking: a permanent error is not retried", at_once),
         trial("parking: an unreadable record is parked unchanged", unreadable),
         trial("parking: a record of another content type is parked with an error that names both", content_type),
+        trial("parking: an event whose aggregate's id cannot be parsed is parked at once", unreadable_id),
         trial("parking: a message that is delivered twice is parked once", twice),
         trial("parking: a subscriber to its own log goes on with other aggregates", own_log),
         trial("parking: a projection goes on with other aggregates", own_view),
@@ -269,12 +271,75 @@ async fn twice() {
     assert!(app.stop().await);
 }
 
+mod meters {
+    use super::{BoxError, Change, Dep, Deserialize, Mutex, Recorded, Serialize, View, projection, subscriber};
+    use cqrs_core::{Aggregate, Event, Evolve};
+
+    #[derive(Clone, Serialize, Deserialize, Aggregate)]
+    #[aggregate(name = "meter", event = Read)]
+    pub(super) struct Meter {
+        #[id]
+        number: u64,
+    }
+    #[derive(Clone, Serialize, Deserialize, Event)]
+    #[event(name = "meter.read", version = 1)]
+    pub(super) struct Read;
+    impl Evolve<Read> for Meter {
+        fn create(number: u64, _: &Read) -> Option<Self> {
+            Some(Meter { number })
+        }
+        fn apply(&mut self, _: &Read) {}
+    }
+    #[derive(Clone, Serialize, Deserialize, View)]
+    #[view(name = "reading", key = u64)]
+    struct Reading;
+    #[projection(name = "reading")]
+    fn reading(event: &Recorded<Read>) -> Change<Reading> {
+        Reading.put(event.aggregate_id)
+    }
+    #[subscriber(group = "meters")]
+    async fn collect(event: Recorded<Read>, collected: Dep<Mutex<Vec<u64>>>) -> Result<(), BoxError> {
+        let number: u64 = event.aggregate_id;
+        collected.lock().unwrap().push(number);
+        Ok(())
+    }
+}
+async fn unreadable_id() {
+    let (memory, collected) = (Memory::new(), Arc::new(Mutex::new(Vec::<u64>::new())));
+    let entry = |number: u128, stream: &str| NewEntry {
+        stream: stream.into(),
+        version: 1,
+        id: Uuid::from_u128(number),
+        name: "meter.read",
+        schema: 1,
+        payload: b"null".to_vec(),
+        metadata: Metadata::NONE,
+        occurred_at: cqrs_core::Timestamp::UNIX_EPOCH,
+        outgoing: None,
+    };
+    let events = vec![entry(1, "meter-one"), entry(2, "meter-2")];
+    memory.commit(Batch { events, ..Batch::default() }).await.expect("the streams are new");
+    let app = App::builder("meters").discover("it::parking::meters").storage(memory).provide(collected.clone());
+    let app = started(app.aggregate(cqrs_core::StateStored::<meters::Meter>::new())).await;
+    app.settle().await;
+    assert_eq!(*collected.lock().unwrap(), [2]);
+    assert!(app.storage().views("reading", &["2".into()]).await.expect("the storage responds")[0].value.is_some());
+    let readers = ["projection/reading", "subscriber/meters"];
+    assert_eq!(parked(&app).await, readers.map(|reader| (reader.to_owned(), "meter-one".to_owned(), 1)));
+    for reader in readers {
+        let shown = app.parked().show(reader, "meter-one", 0, 1).await.expect("the parked message can be read");
+        assert_eq!(shown[0].attempts, 1, "{}", shown[0].error);
+        assert!(shown[0].error.contains("the id in stream meter-one cannot be parsed"), "{}", shown[0].error);
+    }
+    assert!(app.stop().await);
+}
+
 mod own {
     use super::{AccountEvent, BoxError, Dep, Recorded, Script, subscriber};
     #[subscriber(group = "bank.own")]
     async fn own(event: Recorded<AccountEvent>, script: Dep<Script>) -> Result<(), BoxError> {
-        let AccountEvent::Paid { id, amount } = event.event else { return Ok(()) };
-        script.handle(&id, amount)
+        let AccountEvent::Paid { amount } = event.event else { return Ok(()) };
+        script.handle(&event.aggregate_id, amount)
     }
 }
 async fn own_log() {
@@ -307,13 +372,14 @@ pub(crate) struct Payments {
     all: Vec<i64>,
 }
 mod own_views {
-    use super::{AccountEvent, Change, Payments, SeqCst, UNLUCKY, View, projection};
+    use super::{AccountEvent, Change, Payments, Recorded, SeqCst, UNLUCKY, View, projection};
     #[projection(name = "payments")]
-    fn payments(event: &AccountEvent) -> Change<Payments> {
-        match event.clone() {
-            AccountEvent::Opened { id, .. } => Payments { all: vec![] }.put(id),
+    fn payments(event: &Recorded<AccountEvent>) -> Change<Payments> {
+        let id = event.aggregate_id.clone();
+        match event.event {
+            AccountEvent::Opened { .. } => Payments { all: vec![] }.put(id),
             AccountEvent::Renamed { .. } => Change::none(),
-            AccountEvent::Paid { id, amount } => {
+            AccountEvent::Paid { amount } => {
                 assert!(amount != 13 || !UNLUCKY[0].load(SeqCst), "seeded: 13");
                 Payments::update(id, move |payments| payments.all.push(amount))
             }

@@ -64,7 +64,7 @@ fn event(stream: &str, version: u64) -> NewEntry {
         schema: 1,
         payload: b"{}".to_vec(),
         metadata: Metadata::default(),
-        at: Timestamp::UNIX_EPOCH,
+        occurred_at: Timestamp::UNIX_EPOCH,
         outgoing: None,
     }
 }

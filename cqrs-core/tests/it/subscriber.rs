@@ -133,7 +133,8 @@ mod sends {
     pub(super) struct Fails(pub(super) AtomicU32);
     #[subscriber(group = "bank.gift")]
     async fn gift(event: Recorded<AccountEvent>, bus: Bus, fails: Dep<Fails>) -> Result<(), BoxError> {
-        let AccountEvent::Opened { id, .. } = event.event else { return Ok(()) };
+        let AccountEvent::Opened { .. } = event.event else { return Ok(()) };
+        let id = event.aggregate_id;
         let first = bus.send(Pay { id: id.clone(), amount: 10 }).await?;
         let second = bus.send(Pay { id, amount: 10 }).await?;
         assert_eq!((first, second), (10, 20), "the second call is another command");
@@ -182,7 +183,7 @@ mod writes {
     async fn mirror(event: Recorded<PaymentMade>, accounts: Repo<Account>, fails: Dep<Fails>) -> Result<(), BoxError> {
         let PaymentMade { id, amount } = event.event;
         if accounts.find(&id).await?.is_none() {
-            accounts.create(AccountEvent::Opened { id: id.clone(), name: id.clone() })?;
+            accounts.create(id.clone(), AccountEvent::Opened { name: id.clone() })?;
         }
         accounts.update(&id, |account| account.pay(amount)).await?;
         if *lock(&fails.0) { Err("seeded: after the changes were staged".into()) } else { Ok(()) }
@@ -217,7 +218,7 @@ mod pair {
 
     #[derive(Clone, Serialize, Deserialize, Event)]
     #[event(name = "door-opened", version = 1)]
-    pub(super) struct DoorOpened(String);
+    pub(super) struct DoorOpened;
     #[derive(Clone, Serialize, Deserialize, Aggregate)]
     #[aggregate(name = "door", event = DoorOpened)]
     pub(super) struct Door {
@@ -225,8 +226,8 @@ mod pair {
         id: String,
     }
     impl Evolve<DoorOpened> for Door {
-        fn create(event: &DoorOpened) -> Option<Self> {
-            Some(Door { id: event.0.clone() })
+        fn create(id: String, _: &DoorOpened) -> Option<Self> {
+            Some(Door { id })
         }
         fn apply(&mut self, _: &DoorOpened) {}
     }
@@ -234,7 +235,7 @@ mod pair {
     pub(super) struct OpenDoor(pub(super) String);
     #[handler]
     async fn open_door(command: OpenDoor, doors: Repo<Door>) -> HandlerResult<(), Infallible> {
-        doors.create(DoorOpened(command.0))?;
+        doors.create(command.0, DoorOpened)?;
         Ok(())
     }
 
@@ -295,10 +296,10 @@ mod refused {
         accounts: Repo<Account>,
         calls: Dep<AtomicU32>,
     ) -> Result<(), BoxError> {
-        if let AccountEvent::Paid { id, .. } = event.event
+        if let AccountEvent::Paid { .. } = event.event
             && calls.fetch_add(1, Ordering::SeqCst) < 1000
         {
-            accounts.create(AccountEvent::Opened { id, name: "another".into() })?;
+            accounts.create(event.aggregate_id, AccountEvent::Opened { name: "another".into() })?;
         }
         Ok(())
     }

@@ -115,7 +115,7 @@ struct OpenBoth(Open, Open);
 #[handler]
 async fn open_both(OpenBoth(one, other): OpenBoth, accounts: Repo<Account>) -> HandlerResult<(), AccountError> {
     for Open { id, name } in [one, other] {
-        accounts.create(AccountEvent::Opened { id, name })?;
+        accounts.create(id, AccountEvent::Opened { name })?;
     }
     Ok(())
 }
@@ -152,7 +152,7 @@ struct PayThenFail(String);
 #[handler]
 async fn pay_then_fail(command: PayThenFail, accounts: Repo<Account>) -> HandlerResult<(), AccountError> {
     accounts.update(&command.0, payment(5)).await?;
-    accounts.create(AccountEvent::Opened { id: "other".into(), name: "other".into() })?;
+    accounts.create("other".into(), AccountEvent::Opened { name: "other".into() })?;
     Err(AccountError::Insufficient(0).into())
 }
 async fn failing(app: AppBuilder) {
@@ -172,7 +172,7 @@ async fn look(command: Look, accounts: Repo<Account>) -> HandlerResult<bool, Inf
 /// After a roll-back, a program reads events that its successor has written.
 async fn newer() {
     let memory = Memory::new();
-    let event = AccountEvent::Opened { id: "kim".into(), name: "kim".into() };
+    let event = AccountEvent::Opened { name: "kim".into() };
     let entry = NewEntry {
         stream: "account-kim".into(),
         version: 1,
@@ -181,7 +181,7 @@ async fn newer() {
         schema: 2,
         payload: serde_json::to_vec(&event).expect("plain data can be encoded"),
         metadata: Metadata::NONE,
-        at: cqrs_core::Timestamp::UNIX_EPOCH,
+        occurred_at: cqrs_core::Timestamp::UNIX_EPOCH,
         outgoing: None,
     };
     memory

@@ -5,7 +5,7 @@ use crate::{
 };
 use cqrs_core::{
     App, AppBuilder, Change, ConsistencyToken, Cursor, ErrorKind, HandlerResult, Infallible, Metadata, Page, Position,
-    Query, View, Views, handler, projection, storage::Memory, testing::TestApp,
+    Query, Recorded, View, Views, handler, projection, storage::Memory, testing::TestApp,
 };
 use libtest_mimic::Trial;
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("views: a change puts, updates and removes", changes),
     ];
     trials.extend(on_each("views: a query reads the writes of its own process", own_writes));
+    trials.extend(on_each("views: a range holds the entries of any number of leading columns", columns));
     trials.extend(on_each("views: pages follow each other without gaps or repetitions", pages));
     trials
 }
@@ -128,7 +129,7 @@ async fn far_token() {
 
 mod two {
     use super::{
-        AccountEvent, Change, Deserialize, HandlerResult, Infallible, Query, Serialize, View, Views, handler,
+        AccountEvent, Change, Deserialize, HandlerResult, Infallible, Query, Recorded, Serialize, View, Views, handler,
         projection,
     };
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, View)]
@@ -136,20 +137,20 @@ mod two {
     pub(super) struct Tally {
         pub(super) of: Vec<String>,
     }
-    fn add(id: String, event: &'static str) -> Change<Tally> {
-        Change::none().and(id, move |found| {
+    fn add(id: &str, event: &'static str) -> Change<Tally> {
+        Change::none().and(id.to_owned(), move |found| {
             let mut tally = found.unwrap_or(Tally { of: vec![] });
             tally.of.push(event.into());
             Some(tally)
         })
     }
     #[projection(name = "tally-opened")]
-    fn opened(event: &AccountEvent) -> Change<Tally> {
-        if let AccountEvent::Opened { id, .. } = event { add(id.clone(), "opened") } else { Change::none() }
+    fn opened(event: &Recorded<AccountEvent>) -> Change<Tally> {
+        if let AccountEvent::Opened { .. } = event.event { add(&event.aggregate_id, "opened") } else { Change::none() }
     }
     #[projection(name = "tally-paid")]
-    fn paid(event: &AccountEvent) -> Change<Tally> {
-        if let AccountEvent::Paid { id, .. } = event { add(id.clone(), "paid") } else { Change::none() }
+    fn paid(event: &Recorded<AccountEvent>) -> Change<Tally> {
+        if let AccountEvent::Paid { .. } = event.event { add(&event.aggregate_id, "paid") } else { Change::none() }
     }
     #[derive(Clone, Query)]
     pub(super) struct FindTally(pub(super) String);
@@ -199,15 +200,86 @@ async fn pages(app: AppBuilder) {
     assert!(app.stop().await);
 }
 
+mod addresses {
+    use super::{AccountEvent, Change, Deserialize, HandlerResult, Query, Recorded, Serialize, View, Views};
+    use cqrs_core::{Cursor, Page, Range, handler, projection};
+
+    /// The parts of an account's name, which has the form `country|city|number`.
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, View)]
+    #[view(name = "address", key = String)]
+    #[index(by_place(country, city, -number))]
+    pub(super) struct Address {
+        country: String,
+        city: String,
+        pub(super) number: u32,
+    }
+    #[projection(name = "address")]
+    fn address(event: &Recorded<AccountEvent>) -> Change<Address> {
+        let AccountEvent::Opened { name } = &event.event else { return Change::none() };
+        let [country, city, number] = name.split('|').collect::<Vec<_>>()[..] else { return Change::none() };
+        let number = number.parse().expect("the test writes numbers");
+        Address { country: country.into(), city: city.into(), number }.put(event.aggregate_id.clone())
+    }
+    #[derive(Clone, Default, Query)]
+    pub(super) struct Addresses {
+        pub(super) country: Option<&'static str>,
+        pub(super) city: Option<&'static str>,
+        pub(super) number: Option<u32>,
+        pub(super) after: Option<Cursor>,
+        pub(super) limit: usize,
+    }
+    #[handler]
+    async fn addresses(query: Addresses, views: Views<Address>) -> HandlerResult<Page<Address>> {
+        let range: Range<Address> = match (query.country, query.city, query.number) {
+            (Some(country), Some(city), Some(number)) => {
+                Address::by_place().country(country).city(city).number(number).into()
+            }
+            (Some(country), Some(city), _) => Address::by_place().country(country).city(city).into(),
+            (Some(country), ..) => Address::by_place().country(country).into(),
+            _ => Address::by_place().into(),
+        };
+        Ok(views.page(range, query.after.as_ref(), query.limit).await?)
+    }
+}
+async fn columns(app: AppBuilder) {
+    use addresses::Addresses;
+    let app = started(app.discover("it::views::addresses")).await;
+    // The texts of the two columns together are the same for `ab|c` and `a|bc`.
+    for (id, name) in ["ab|c|4", "a|bc|1", "a|bc|3", "ab|c|5", "|abc|7", "a|b|2", "a||6"].iter().enumerate() {
+        let open = crate::bank::Open { id: id.to_string(), name: (*name).into() };
+        app.send(open).await.expect("the account opens");
+    }
+    let found = async |query: Addresses| {
+        let page = app.send(Addresses { limit: 10, ..query }).await.expect("the query succeeds");
+        page.items.iter().map(|address| address.number).collect::<Vec<_>>()
+    };
+    let all = Addresses::default();
+    assert_eq!(found(all.clone()).await, [7, 6, 2, 3, 1, 5, 4]);
+    let a = Addresses { country: Some("a"), ..all.clone() };
+    assert_eq!(found(a.clone()).await, [6, 2, 3, 1]);
+    assert_eq!(found(Addresses { country: Some(""), ..all.clone() }).await, [7]);
+    let bc = Addresses { city: Some("bc"), ..a.clone() };
+    assert_eq!(found(bc.clone()).await, [3, 1]);
+    assert_eq!(found(Addresses { city: Some(""), ..a.clone() }).await, [6]);
+    assert_eq!(found(Addresses { country: Some("ab"), ..bc.clone() }).await, [0; 0]);
+    assert_eq!(found(Addresses { number: Some(1), ..bc.clone() }).await, [1]);
+    assert_eq!(found(Addresses { number: Some(2), ..bc }).await, [0; 0]);
+    let first = app.send(Addresses { limit: 3, ..a.clone() }).await.expect("the query succeeds");
+    let rest = app.send(Addresses { limit: 3, after: first.next, ..a }).await.expect("the query succeeds");
+    assert_eq!((rest.items[0].number, rest.items.len(), rest.next), (1, 1, None));
+    assert!(app.stop().await);
+}
+
 mod brittle {
-    use super::{AccountEvent, Card, Change, View, projection};
+    use super::{AccountEvent, Card, Change, Recorded, View, projection};
     use std::sync::atomic::{AtomicU32, Ordering};
     pub(super) static ATTEMPTS: AtomicU32 = AtomicU32::new(0);
     #[projection(name = "brittle")]
-    fn brittle(event: &AccountEvent) -> Change<Card> {
-        match event.clone() {
-            AccountEvent::Opened { id, name } => Card { name, balance: 0 }.put(id),
-            AccountEvent::Paid { id, .. } => Card::update(id, |card| {
+    fn brittle(event: &Recorded<AccountEvent>) -> Change<Card> {
+        let id = event.aggregate_id.clone();
+        match event.event.clone() {
+            AccountEvent::Opened { name } => Card { name, balance: 0 }.put(id),
+            AccountEvent::Paid { .. } => Card::update(id, |card| {
                 assert!(ATTEMPTS.fetch_add(1, Ordering::SeqCst) > 0, "seeded: the first attempt fails");
                 card.balance = 100;
             }),
@@ -227,7 +299,7 @@ async fn panics() {
 
 mod counters {
     use super::{
-        AccountEvent, Change, Deserialize, HandlerResult, Infallible, Query, Serialize, View, Views, handler,
+        AccountEvent, Change, Deserialize, HandlerResult, Infallible, Query, Recorded, Serialize, View, Views, handler,
         projection,
     };
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, View)]
@@ -235,13 +307,14 @@ mod counters {
     pub(super) struct Counter(pub(super) i64);
     /// Puts and updates on opening, removes on a new name, updates on a payment.
     #[projection(name = "counter")]
-    fn counter(event: &AccountEvent) -> Change<Counter> {
-        match event.clone() {
-            AccountEvent::Opened { id, .. } => {
+    fn counter(event: &Recorded<AccountEvent>) -> Change<Counter> {
+        let id = event.aggregate_id.clone();
+        match event.event {
+            AccountEvent::Opened { .. } => {
                 Counter(0).put(id.clone()).then(Counter::update(id, |counter| counter.0 += 1))
             }
-            AccountEvent::Renamed { id, .. } => Counter::remove(id),
-            AccountEvent::Paid { id, amount } => Counter::update(id, move |counter| counter.0 += amount),
+            AccountEvent::Renamed { .. } => Counter::remove(id),
+            AccountEvent::Paid { amount } => Counter::update(id, move |counter| counter.0 += amount),
         }
     }
     #[derive(Clone, Query)]

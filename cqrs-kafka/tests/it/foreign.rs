@@ -75,7 +75,7 @@ async fn decoded(broker: &'static Broker) {
     };
     let found = orders.all();
     assert_eq!(found.iter().map(|order| order.event.order.as_str()).collect::<Vec<_>>(), ["1", "2"]);
-    assert!(found.iter().all(|order| order.at.timestamp_millis() == 1_700_000_000_123), "{found:?}");
+    assert!(found.iter().all(|order| order.occurred_at.timestamp_millis() == 1_700_000_000_123), "{found:?}");
     assert_ne!(found[0].id, found[1].id);
     let record = parked[0].record.as_ref().expect("the record came from a topic");
     assert_eq!((record.body.as_deref(), record.headers.len()), (Some(&b"no JSON"[..]), 0));

@@ -61,7 +61,7 @@ fn records(topic: &str, numbers: std::ops::RangeInclusive<u64>, keys: u64) -> Ve
         service: "user".into(),
         shard: 1,
         position: Position(number),
-        at: Timestamp::UNIX_EPOCH,
+        occurred_at: Timestamp::UNIX_EPOCH,
     };
     numbers.map(record).collect()
 }

@@ -1,9 +1,10 @@
 //! A bank account in one file: three commands, three rules, a read model of the balance, PostgreSQL.
 //! Run it with `cargo run -p bank-account -- postgres://user:password@localhost/bank`, or with `DATABASE_URL` set.
+use anyhow::Context;
 use cqrs_core::{
-    Aggregate, App, Change, Command, DomainError, Event, EventSourced, Evolve, HandlerResult, Metadata, Query, Repo,
+    Aggregate, App, Change, Command, DomainError, Event, EventSourced, Evolve, HandlerResult, Metadata, Query, Recorded,
 };
-use cqrs_core::{View, Views, handler, projection, storage::postgres::Postgres};
+use cqrs_core::{Repo, View, Views, handler, projection, storage::postgres::Postgres};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Serialize, Deserialize, Aggregate)]
@@ -17,9 +18,9 @@ struct Account {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
 #[event(name = "account", version = 1)]
 enum AccountEvent {
-    Opened { id: String },
-    Deposited { id: String, amount: u64 },
-    Withdrawn { id: String, amount: u64 },
+    Opened,
+    Deposited { amount: u64 },
+    Withdrawn { amount: u64 },
 }
 use AccountEvent::{Deposited, Opened, Withdrawn};
 
@@ -37,23 +38,23 @@ enum AccountError {
 impl Account {
     fn deposit(&self, amount: u64) -> Result<AccountEvent, AccountError> {
         self.balance.checked_add(amount).ok_or(AccountError::Full)?;
-        if amount == 0 { Err(AccountError::NotPositive) } else { Ok(Deposited { id: self.id.clone(), amount }) }
+        if amount == 0 { Err(AccountError::NotPositive) } else { Ok(Deposited { amount }) }
     }
     fn withdraw(&self, amount: u64) -> Result<AccountEvent, AccountError> {
         self.balance.checked_sub(amount).ok_or(AccountError::InsufficientFunds(amount))?;
-        if amount == 0 { Err(AccountError::NotPositive) } else { Ok(Withdrawn { id: self.id.clone(), amount }) }
+        if amount == 0 { Err(AccountError::NotPositive) } else { Ok(Withdrawn { amount }) }
     }
 }
 
 impl Evolve<AccountEvent> for Account {
-    fn create(event: &AccountEvent) -> Option<Self> {
-        if let Opened { id } = event { Some(Account { id: id.clone(), balance: 0 }) } else { None }
+    fn create(id: String, event: &AccountEvent) -> Option<Self> {
+        (*event == Opened).then_some(Account { id, balance: 0 })
     }
     fn apply(&mut self, event: &AccountEvent) {
         match event {
-            Opened { .. } => (),
-            Deposited { amount, .. } => self.balance += amount,
-            Withdrawn { amount, .. } => self.balance -= amount,
+            Opened => (),
+            Deposited { amount } => self.balance += amount,
+            Withdrawn { amount } => self.balance -= amount,
         }
     }
 }
@@ -62,7 +63,7 @@ impl Evolve<AccountEvent> for Account {
 struct Open(String);
 #[handler]
 async fn open(Open(id): Open, accounts: Repo<Account>) -> HandlerResult<(), AccountError> {
-    accounts.create(Opened { id })?;
+    accounts.create(id, Opened)?;
     Ok(())
 }
 
@@ -84,11 +85,12 @@ async fn withdraw(Withdraw(id, amount): Withdraw, accounts: Repo<Account>) -> Ha
 #[view(name = "balance", key = String)]
 struct Balance(u64);
 #[projection(name = "balance")]
-fn balance(event: &AccountEvent) -> Change<Balance> {
-    match event.clone() {
-        Opened { id } => Balance(0).put(id),
-        Deposited { id, amount } => Balance::update(id, move |balance| balance.0 += amount),
-        Withdrawn { id, amount } => Balance::update(id, move |balance| balance.0 -= amount),
+fn balance(event: &Recorded<AccountEvent>) -> Change<Balance> {
+    let id = event.aggregate_id.clone();
+    match event.event {
+        Opened => Balance(0).put(id),
+        Deposited { amount } => Balance::update(id, move |balance| balance.0 += amount),
+        Withdrawn { amount } => Balance::update(id, move |balance| balance.0 -= amount),
     }
 }
 
@@ -102,15 +104,10 @@ async fn get_balance(GetBalance(id): GetBalance, balances: Views<Balance>) -> Ha
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let url = std::env::args().nth(1).or_else(|| std::env::var("DATABASE_URL").ok());
-    let url = url.ok_or_else(|| {
-        anyhow::anyhow!("no database: pass a URL such as postgres://user:password@localhost/bank, or set DATABASE_URL")
-    })?;
-    let storage = Postgres::connect(&url).await?;
-    let app = App::builder("bank")
-        .discover(module_path!())
-        .aggregate(EventSourced::<Account>::new())
-        .storage(storage)
-        .build()?;
+    let url =
+        url.context("no database: pass a URL such as postgres://user:password@localhost/bank, or set DATABASE_URL")?;
+    let app = App::builder("bank").discover(module_path!()).storage(Postgres::connect(&url).await?);
+    let app = app.aggregate(EventSourced::<Account>::new()).build()?;
     let _background = app.start().await?;
     // With the idempotency key the account is opened once, however often the program runs.
     app.with(Metadata::default().key("open kim")).send(Open("kim".into())).await?;
@@ -126,31 +123,28 @@ mod tests {
     use super::{
         Account, AccountEvent, App, Deposit, Deposited, EventSourced, GetBalance, Open, Opened, Withdraw, Withdrawn,
     };
-    use cqrs_core::testing::{TestApp, given};
+    use cqrs_core::testing::{Given, TestApp, given};
 
-    fn opened() -> AccountEvent {
-        Opened { id: "kim".into() }
-    }
-    fn deposited(amount: u64) -> AccountEvent {
-        Deposited { id: "kim".into(), amount }
+    fn account(past: impl IntoIterator<Item = AccountEvent>) -> Given<Account> {
+        given("kim".into(), past)
     }
     #[test]
     fn a_withdrawal_above_the_balance_is_refused() {
-        let withdrawn = Withdrawn { id: "kim".into(), amount: 10 };
-        given::<Account>([opened(), deposited(10)]).when(|account| account.withdraw(10)).then([withdrawn.clone()]);
-        given::<Account>([opened(), deposited(10)])
+        let withdrawn = Withdrawn { amount: 10 };
+        account([Opened, Deposited { amount: 10 }]).when(|account| account.withdraw(10)).then([withdrawn.clone()]);
+        account([Opened, Deposited { amount: 10 }])
             .when(|account| account.withdraw(11))
             .then_rejected(InsufficientFunds(11));
-        given::<Account>([opened(), deposited(10), withdrawn])
+        account([Opened, Deposited { amount: 10 }, withdrawn])
             .when(|account| account.withdraw(1))
             .then_rejected(InsufficientFunds(1));
-        given::<Account>([opened()]).when(|account| account.withdraw(0)).then_rejected(NotPositive);
+        account([Opened]).when(|account| account.withdraw(0)).then_rejected(NotPositive);
     }
     #[test]
     fn a_deposit_above_the_largest_amount_is_refused() {
-        given::<Account>([opened()]).when(|account| account.deposit(u64::MAX)).then([deposited(u64::MAX)]);
-        given::<Account>([opened(), deposited(u64::MAX)]).when(|account| account.deposit(1)).then_rejected(Full);
-        given::<Account>([opened()]).when(|account| account.deposit(0)).then_rejected(NotPositive);
+        account([Opened]).when(|account| account.deposit(u64::MAX)).then([Deposited { amount: u64::MAX }]);
+        account([Opened, Deposited { amount: u64::MAX }]).when(|account| account.deposit(1)).then_rejected(Full);
+        account([Opened]).when(|account| account.deposit(0)).then_rejected(NotPositive);
     }
     #[tokio::test]
     async fn the_balance_follows_deposits_and_withdrawals() {

@@ -1,7 +1,7 @@
 //! A complete application in one file: a command, an event, an aggregate, a read model and a query, in memory.
 use cqrs_core::{
-    Aggregate, App, Change, Command, Event, Evolve, HandlerResult, Infallible, Query, Repo, StateStored, View, Views,
-    handler, projection,
+    Aggregate, App, Change, Command, Event, Evolve, HandlerResult, Infallible, Query, Recorded, Repo, StateStored,
+    View, Views, handler, projection,
 };
 use serde::{Deserialize, Serialize};
 
@@ -14,13 +14,11 @@ struct User {
 
 #[derive(Clone, Serialize, Deserialize, Event)]
 #[event(name = "user-registered", version = 1)]
-struct UserRegistered {
-    email: String,
-}
+struct UserRegistered;
 
 impl Evolve<UserRegistered> for User {
-    fn create(event: &UserRegistered) -> Option<Self> {
-        Some(User { email: event.email.clone() })
+    fn create(email: String, _: &UserRegistered) -> Option<Self> {
+        Some(User { email })
     }
     fn apply(&mut self, _: &UserRegistered) {}
 }
@@ -32,7 +30,7 @@ struct RegisterUser {
 
 #[handler]
 async fn register_user(command: RegisterUser, users: Repo<User>) -> HandlerResult<(), Infallible> {
-    users.create(UserRegistered { email: command.email })?;
+    users.create(command.email, UserRegistered)?;
     Ok(())
 }
 
@@ -41,8 +39,9 @@ async fn register_user(command: RegisterUser, users: Repo<User>) -> HandlerResul
 struct Greeting(String);
 
 #[projection(name = "greeting")]
-fn greet(event: &UserRegistered) -> Change<Greeting> {
-    Greeting(format!("Hello, {}!", event.email)).put(event.email.clone())
+fn greet(event: &Recorded<UserRegistered>) -> Change<Greeting> {
+    let email = event.aggregate_id.clone();
+    Greeting(format!("Hello, {email}!")).put(email)
 }
 
 #[derive(Clone, Query)]

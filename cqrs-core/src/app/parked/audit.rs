@@ -57,5 +57,15 @@ fn entry(
     let payload = serde_json::to_vec(&Act { reader, key, number, message, error: &parked.error, why })?;
     // Each act has its own stream, so that two operators never conflict.
     let stream = format!("parked-{id}");
-    Ok(NewEntry { stream, version: 1, id, name, schema: 1, payload, metadata, at: environment.now(), outgoing: None })
+    Ok(NewEntry {
+        stream,
+        version: 1,
+        id,
+        name,
+        schema: 1,
+        payload,
+        metadata,
+        occurred_at: environment.now(),
+        outgoing: None,
+    })
 }

@@ -4,7 +4,7 @@ use crate::{
     app::ParkedMessages,
     consumer::{Follower, handle},
     error::{BoxError, Fault},
-    event::{Entry, RawEvent, Recorded},
+    event::{Entry, RawEvent},
     metadata::Metadata,
     position::Position,
     storage::{Batch, CommitError, Parked},
@@ -126,10 +126,10 @@ impl ParkedMessages {
         let subscribers: Vec<_> =
             self.app.subscribers().filter(|subscriber| is_reader_of(subscriber.group, reader)).collect();
         let group = subscribers.first().map(|first| Follower::Group(first.group, subscribers.clone().into()));
-        match follower.or(group).filter(|follower| follower.handles(&event.event.name)) {
+        match follower.or(group).filter(|follower| follower.handles(&event.name)) {
             Some(follower) => Ok(Work::Handle(follower, Box::new(event))),
             None => {
-                let name = &event.event.name;
+                let name = &event.name;
                 Err(Fault::internal(format!("this service has no handler for {name} as reader {reader}")).into())
             }
         }
@@ -164,7 +164,7 @@ impl ParkedMessages {
             }
             // The subscriber runs alone, not as its group's follower, because a redelivery moves no checkpoint.
             Work::Handle(Follower::Group(_, subscribers), event) => {
-                let subscriber = subscribers.iter().find(|subscriber| subscriber.source.handles(&event.event.name));
+                let subscriber = subscribers.iter().find(|subscriber| subscriber.source.handles(&event.name));
                 let subscriber =
                     subscriber.ok_or_else(|| Fault::internal("no subscriber of the group handles the event"))?;
                 handle(runtime, subscriber, *event, base, None).await
@@ -178,7 +178,7 @@ enum Work {
     /// Publish the entry to the broker.
     Publish(Box<Entry>),
     /// Pass the event to a subscriber or a projection.
-    Handle(Follower, Box<Recorded<RawEvent>>),
+    Handle(Follower, Box<RawEvent>),
 }
 impl Work {
     fn name(&self) -> String {
@@ -186,7 +186,7 @@ impl Work {
             Work::Publish(entry) => {
                 entry.outgoing.as_ref().map_or_else(|| entry.name.clone(), |outgoing| outgoing.name.clone())
             }
-            Work::Handle(_, event) => event.event.name.clone(),
+            Work::Handle(_, event) => event.name.clone(),
         }
     }
 }

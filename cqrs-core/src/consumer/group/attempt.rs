@@ -90,7 +90,7 @@ async fn once(
     let Incoming { id, key, message } = runtime.decoders.read(record);
     let message = match message {
         Ok(None) => return Ok(()),
-        Ok(Some(message)) => match handles(&message.event.name) {
+        Ok(Some(message)) => match handles(&message.name) {
             Some(subscriber) => Ok((subscriber, message)),
             None => return Ok(()),
         },

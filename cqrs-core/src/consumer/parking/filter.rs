@@ -5,7 +5,7 @@ use crate::{
     consumer::parking::failure::{FailureKind, failure_kind},
     consumer::parking::{head, in_words},
     error::BoxError,
-    event::{RawEvent, Recorded},
+    event::RawEvent,
     runtime::Runtime,
     storage::{Batch, CommitError, Park},
 };
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 /// An event for a follower, with the message to park when the event cannot be applied.
 pub(crate) struct Item {
-    pub(crate) event: Result<Recorded<RawEvent>, BoxError>,
+    pub(crate) event: Result<RawEvent, BoxError>,
     pub(crate) park: Park,
 }
 
@@ -50,7 +50,7 @@ impl ParkingFilter {
         let mut fresh = BTreeSet::new();
         let (mut events, mut parks) = (Vec::new(), Vec::new());
         for Item { event, park } in items {
-            if event.as_ref().is_ok_and(|event| !follower.handles(&event.event.name)) {
+            if event.as_ref().is_ok_and(|event| !follower.handles(&event.name)) {
                 continue;
             }
             let failure = self.failure.as_ref().filter(|failure| failure.message == park.message);

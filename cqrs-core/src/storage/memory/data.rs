@@ -167,11 +167,11 @@ impl Data {
 /// Converts an event to the entry that a database would return: times in microseconds, and only the metadata that is
 /// stored.
 fn stored(event: NewEntry, position: Position) -> Entry {
-    let NewEntry { stream, version, id, name, schema, payload, metadata, at, outgoing } = event;
+    let NewEntry { stream, version, id, name, schema, payload, metadata, occurred_at, outgoing } = event;
     let Metadata { correlation, causation, caller, traceparent, tracestate, .. } = metadata;
     let metadata = Metadata { correlation, causation, caller, traceparent, tracestate, ..Metadata::NONE };
-    let (name, at) = (name.to_owned(), at.trunc_subsecs(6));
-    Entry { position, stream, version, id, name, schema, payload, metadata, at, outgoing }
+    let (name, occurred_at) = (name.to_owned(), occurred_at.trunc_subsecs(6));
+    Entry { position, stream, version, id, name, schema, payload, metadata, occurred_at, outgoing }
 }
 
 fn conflict(what: String, exists: bool) -> CommitError {

@@ -90,7 +90,7 @@ impl Data {
                 self.parked.values().filter(|entry| entry.reader == reader).map(|entry| entry.message.at).collect();
             let passed = self.log.iter_mut().filter(|entry| {
                 entry.position <= *upto
-                    && entry.at < outgoing
+                    && entry.occurred_at < outgoing
                     && entry.outgoing.as_ref().is_some_and(|outgoing| outgoing.shard == *shard)
             });
             for entry in passed.filter(|entry| !parked.contains(&entry.position.0)).take(limit) {

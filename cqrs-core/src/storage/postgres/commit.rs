@@ -157,7 +157,7 @@ impl<'a> Split<'a> {
             .column(|event| event.schema as i32)?
             .column(|event| event.payload.as_slice())?
             .column(|event| metadata[&event.id].as_str())?
-            .column(|event| event.at)?
+            .column(|event| event.occurred_at)?
             .column(|event| event.outgoing.as_ref().map(|outgoing| outgoing.topic.as_str()))?
             .column(|event| event.outgoing.as_ref().map(|outgoing| outgoing.key.as_str()))?
             .column(|event| event.outgoing.as_ref().map(|outgoing| outgoing.shard as i16))?

@@ -259,7 +259,7 @@ fn entry(row: &PgRow) -> Result<Entry, Fault> {
         schema: get::<i32>(row, 5)? as u32,
         payload: get(row, 6)?,
         metadata: serde_json::from_str(get(row, 7)?)?,
-        at: get(row, 8)?,
+        occurred_at: get(row, 8)?,
         outgoing,
     })
 }

@@ -164,7 +164,7 @@ async fn append(
         .bind(event.schema)
         .bind(event.payload)
         .bind(metadata)
-        .bind(event.at.timestamp_micros());
+        .bind(event.occurred_at.timestamp_micros());
     let statement = match event.outgoing {
         Some(outgoing) => statement
             .bind(outgoing.topic)

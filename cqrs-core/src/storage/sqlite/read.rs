@@ -232,7 +232,7 @@ fn entry(row: &SqliteRow) -> sqlx::Result<Entry> {
         schema: row.try_get(5)?,
         payload: row.try_get(6)?,
         metadata: serde_json::from_str(row.try_get(7)?).map_err(|_| broken("metadata"))?,
-        at: DateTime::from_timestamp_micros(row.try_get(8)?).ok_or_else(|| broken("time"))?,
+        occurred_at: DateTime::from_timestamp_micros(row.try_get(8)?).ok_or_else(|| broken("time"))?,
         outgoing,
     })
 }

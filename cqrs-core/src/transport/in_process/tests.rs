@@ -15,7 +15,7 @@ fn record(position: u64) -> Record {
         service: "user".into(),
         shard: 3,
         position: Position(position),
-        at: Timestamp::default(),
+        occurred_at: Timestamp::default(),
     }
 }
 fn records(positions: impl IntoIterator<Item = u64>) -> Vec<Record> {

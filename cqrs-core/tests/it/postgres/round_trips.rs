@@ -1,7 +1,7 @@
 //! The round trips of a command: one to load and one to commit, with or without an idempotency key.
 use super::{Server, Trials, Tried, fresh};
 use cqrs_core::{
-    Aggregate, App, Command, Event, EventSourced, Evolve, HandlerResult, Infallible, Metadata, Query, Repo,
+    Aggregate, App, Command, Event, EventSourced, Evolve, HandlerResult, Infallible, Metadata, Query, Recorded, Repo,
     StateStored, View, Views, handler, projection,
 };
 use serde::{Deserialize, Serialize};
@@ -29,13 +29,12 @@ struct Counter {
 #[derive(Clone, Serialize, Deserialize, Event)]
 #[event(name = "counted", version = 1)]
 enum Counted {
-    Started { id: String },
-    Up { id: String },
+    Started,
+    Up,
 }
 impl Evolve<Counted> for Counter {
-    fn create(event: &Counted) -> Option<Self> {
-        let (Counted::Started { id } | Counted::Up { id }) = event;
-        Some(Counter { id: id.clone(), count: 0 })
+    fn create(id: String, _: &Counted) -> Option<Self> {
+        Some(Counter { id, count: 0 })
     }
     fn apply(&mut self, _: &Counted) {
         self.count += 1;
@@ -53,23 +52,23 @@ struct Ups(u64);
 
 #[handler]
 async fn start(command: Start, counters: Repo<Counter>) -> HandlerResult<(), Infallible> {
-    counters.create(Counted::Started { id: command.0 })?;
+    counters.create(command.0, Counted::Started)?;
     Ok(())
 }
 #[handler]
 async fn count_up(command: CountUp, counters: Repo<Counter>) -> HandlerResult<u64, Infallible> {
-    let up = |counter: &Counter| Ok(Counted::Up { id: counter.id.clone() });
-    Ok(counters.update(&command.0, up).await?.count)
+    Ok(counters.update(&command.0, |_| Ok(Counted::Up)).await?.count)
 }
 #[handler]
 async fn look(query: Look, ups: Views<Ups>) -> HandlerResult<Option<u64>, Infallible> {
     Ok(ups.find(&query.0).await?.map(|ups| ups.0))
 }
 #[projection(name = "round-trips")]
-fn ups(event: &Counted) -> cqrs_core::Change<Ups> {
-    match event.clone() {
-        Counted::Started { id } => Ups(0).put(id),
-        Counted::Up { id } => Ups::update(id, |ups| ups.0 += 1),
+fn ups(event: &Recorded<Counted>) -> cqrs_core::Change<Ups> {
+    let id = event.aggregate_id.clone();
+    match event.event {
+        Counted::Started => Ups(0).put(id),
+        Counted::Up => Ups::update(id, |ups| ups.0 += 1),
     }
 }
 

@@ -32,10 +32,9 @@ pub(crate) struct Audit {
     environment: SimulatedEnvironment,
     facts: Mutex<Facts>,
 }
-/// The fields of every event of the simulated services, domain and integration events alike.
+/// The field of every event of the simulated services.
 #[derive(Deserialize)]
 struct Happened {
-    id: String,
     number: u32,
 }
 #[derive(Deserialize)]
@@ -88,9 +87,11 @@ impl Audit {
         if entry.name == "parked.redelivered" {
             // A relay that still considers the key parked is refused, and sends the entries again that it could not
             // move over.
-            self.disturbed();
+            return self.disturbed();
         }
-        let Ok(Happened { id, number }) = serde_json::from_slice(&entry.payload) else { return };
+        let Ok(Happened { number }) = serde_json::from_slice(&entry.payload) else { return };
+        let Some((_, id)) = entry.stream.split_once('-') else { return };
+        let id = id.to_owned();
         if entry.name != "credited" {
             return self.effect(&entry.name, &id, number);
         }

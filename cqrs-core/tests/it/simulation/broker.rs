@@ -143,7 +143,7 @@ impl Broker {
             key: Some(record.key.clone().into_bytes()),
             body: Some(record.body.clone()),
             headers: record.headers.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes())).collect(),
-            timestamp: Some(record.at),
+            timestamp: Some(record.occurred_at),
         });
         let waiting = state.members.values().filter(|member| member.holds.contains_key(&partition));
         waiting.for_each(|member| member.wake.notify_one());

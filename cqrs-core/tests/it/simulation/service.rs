@@ -57,13 +57,12 @@ thread_local! {
     pub(crate) static UNREADABLE: RefCell<Option<Arc<Poison>>> = const { RefCell::new(None) };
 }
 
-/// Defines an aggregate with one kind of event, which holds an account and the number of the command that caused it.
+/// Defines an aggregate with one kind of event, which holds the number of the command that caused it.
 macro_rules! numbered {
     ($name:literal, $event_name:literal, $aggregate:ident, $event:ident) => {
         #[derive(Debug, Clone, Serialize, Deserialize, Event)]
         #[event(name = $event_name, version = 1)]
         pub(crate) struct $event {
-            pub(crate) id: String,
             pub(crate) number: u32,
         }
         #[derive(Debug, Clone, Serialize, Deserialize, Aggregate)]
@@ -74,8 +73,8 @@ macro_rules! numbered {
             count: u32,
         }
         impl Evolve<$event> for $aggregate {
-            fn create(event: &$event) -> Option<Self> {
-                Some($aggregate { id: event.id.clone(), count: 1 })
+            fn create(id: String, _: &$event) -> Option<Self> {
+                Some($aggregate { id, count: 1 })
             }
             fn apply(&mut self, _: &$event) {
                 self.count += 1;
@@ -97,15 +96,15 @@ async fn append<A: Aggregate<Id = String>>(
     if all.find(id).await?.is_some() {
         all.update(id, |_| Ok(events)).await?;
     } else {
-        all.create(events)?;
+        all.create(id.clone(), events)?;
     }
     Ok(())
 }
 
 pub(crate) mod shop {
     use super::{
-        Account, AccountCredited, Command, Credited, Deserialize, HandlerResult, Infallible, Repo, Serialize, handler,
-        publish,
+        Account, AccountCredited, Command, Credited, Deserialize, HandlerResult, Infallible, Recorded, Repo, Serialize,
+        handler, publish,
     };
 
     /// Credits an account, with one event or a few.
@@ -118,14 +117,13 @@ pub(crate) mod shop {
     #[handler]
     async fn credit(command: Credit, accounts: Repo<Account>) -> HandlerResult<u32, Infallible> {
         let Credit { id, command, events } = command;
-        let event = |n| Credited { id: id.clone(), number: command * 10 + n };
+        let event = |n| Credited { number: command * 10 + n };
         super::append(&accounts, &id, (0..events).map(event).collect::<Vec<_>>()).await?;
         Ok(command)
     }
     #[publish]
-    fn credited(event: &Credited) -> Option<AccountCredited> {
-        let Credited { id, number } = event.clone();
-        Some(AccountCredited { id, number })
+    fn credited(event: &Recorded<Credited>) -> Option<AccountCredited> {
+        Some(AccountCredited { id: event.aggregate_id.clone(), number: event.number })
     }
 }
 
@@ -158,23 +156,27 @@ impl Subscribable for AccountCredited {
         name: AccountCredited::NAME,
         content_type: AccountCredited::CONTENT_TYPE,
     };
+    type AggregateId = ();
     fn decode(_: &str, _: u32, bytes: &[u8]) -> Result<Self, BoxError> {
         <AccountCredited as IntegrationEvent>::decode(bytes)
+    }
+    fn aggregate_id(_: &str) -> Result<(), BoxError> {
+        Ok(())
     }
 }
 
 /// A projection of the shop's own log.
 pub(crate) mod tally {
-    use super::{Change, Credited, Deserialize, Serialize, View, projection};
+    use super::{Change, Credited, Deserialize, Recorded, Serialize, View, projection};
     #[derive(Debug, Clone, Default, Serialize, Deserialize, View)]
     #[view(name = "tally", key = String)]
     pub(crate) struct Tally {
         numbers: Vec<u32>,
     }
     #[projection(name = "tally")]
-    fn tally(event: &Credited) -> Change<Tally> {
-        let Credited { id, number } = event.clone();
-        Change::none().and(id, move |found: Option<Tally>| {
+    fn tally(event: &Recorded<Credited>) -> Change<Tally> {
+        let number = event.number;
+        Change::none().and(event.aggregate_id.clone(), move |found: Option<Tally>| {
             let mut tally = found.unwrap_or_default();
             tally.numbers.push(number);
             Some(tally)
@@ -190,9 +192,9 @@ pub(crate) mod trail {
         trails: Repo<Trail>,
         failures: Dep<InjectedFailures>,
     ) -> Result<(), BoxError> {
-        let Credited { id, number } = event.event;
+        let Credited { number } = event.event;
         failures.inject(number).await?;
-        Ok(append(&trails, &id.clone(), Trailed { id, number }).await?)
+        Ok(append(&trails, &event.aggregate_id, Trailed { number }).await?)
     }
 }
 /// A subscriber to the topic that updates an aggregate: the effect and the inbox record are in one batch.
@@ -206,7 +208,7 @@ pub(crate) mod book {
     ) -> Result<(), BoxError> {
         let AccountCredited { id, number } = event.event;
         failures.inject(number).await?;
-        Ok(append(&ledgers, &id.clone(), Booked { id, number }).await?)
+        Ok(append(&ledgers, &id, Booked { number }).await?)
     }
 }
 /// A subscriber to the topic that sends a command: the command commits by itself, before the inbox record.
@@ -223,7 +225,7 @@ pub(crate) mod note {
     #[handler]
     async fn note(command: Note, notes: Repo<Notes>) -> cqrs_core::HandlerResult<(), Infallible> {
         let Note { id, number } = command;
-        append(&notes, &id.clone(), Noted { id, number }).await
+        append(&notes, &id, Noted { number }).await
     }
     #[subscriber(group = "bank.note")]
     async fn noted(

@@ -16,8 +16,8 @@ struct Counter {
     id: u64,
 }
 impl Evolve<Pinged> for Counter {
-    fn create(_: &Pinged) -> Option<Self> {
-        Some(Counter { id: 1 })
+    fn create(id: u64, _: &Pinged) -> Option<Self> {
+        Some(Counter { id })
     }
     fn apply(&mut self, _: &Pinged) {}
 }
@@ -25,7 +25,7 @@ impl Evolve<Pinged> for Counter {
 struct Ping;
 #[handler]
 async fn ping(_: Ping, counters: Repo<Counter>) -> cqrs_core::HandlerResult<(), Infallible> {
-    counters.create(Pinged)?;
+    counters.create(1, Pinged)?;
     Ok(())
 }
 #[subscriber(group = "notes")]

@@ -10,8 +10,8 @@ struct Pinged;
 #[aggregate(name = "counter", event = Pinged)]
 struct Counter(u64);
 impl Evolve<Pinged> for Counter {
-    fn create(_: &Pinged) -> Option<Self> {
-        Some(Counter(1))
+    fn create(id: u64, _: &Pinged) -> Option<Self> {
+        Some(Counter(id))
     }
     fn apply(&mut self, _: &Pinged) {}
 }

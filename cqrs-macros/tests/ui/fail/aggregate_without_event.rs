@@ -14,8 +14,8 @@ struct Counter {
     count: u64,
 }
 impl Evolve<Pinged> for Counter {
-    fn create(_: &Pinged) -> Option<Self> {
-        Some(Counter { id: 1, count: 1 })
+    fn create(id: u64, _: &Pinged) -> Option<Self> {
+        Some(Counter { id, count: 1 })
     }
     fn apply(&mut self, _: &Pinged) {
         self.count += 1;

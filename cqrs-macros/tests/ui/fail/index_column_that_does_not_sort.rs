@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Serialize, Deserialize, View)]
 #[view(name = "offer", key = u64)]
-#[index(cheapest(+price))]
+#[index(cheapest(price))]
 struct Offer {
     price: f64,
 }

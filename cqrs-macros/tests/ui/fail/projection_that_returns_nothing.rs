@@ -1,10 +1,22 @@
 //! A projection without a return type.
-use cqrs_core::{Event, View, projection};
+use cqrs_core::{Aggregate, Event, Evolve, View, projection};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Serialize, Deserialize, Event)]
 #[event(name = "pinged", version = 1)]
 struct Pinged;
+#[derive(Clone, Serialize, Deserialize, Aggregate)]
+#[aggregate(name = "counter", event = Pinged)]
+struct Counter {
+    #[id]
+    id: u64,
+}
+impl Evolve<Pinged> for Counter {
+    fn create(id: u64, _: &Pinged) -> Option<Self> {
+        Some(Counter { id })
+    }
+    fn apply(&mut self, _: &Pinged) {}
+}
 #[derive(Clone, Serialize, Deserialize, View)]
 #[view(name = "ping-count", key = u64)]
 struct PingCount;

@@ -25,13 +25,13 @@ struct Account {
 #[derive(Clone, Serialize, Deserialize, Event)]
 #[event(name = "account", version = 1)]
 enum AccountEvent {
-    Opened { id: String, owner: String },
+    Opened { owner: String },
     Deposited { amount: u64 },
 }
 
 impl Evolve<AccountEvent> for Account {
-    fn create(event: &AccountEvent) -> Option<Self> {
-        let AccountEvent::Opened { id, owner } = event.clone() else { return None };
+    fn create(id: String, event: &AccountEvent) -> Option<Self> {
+        let AccountEvent::Opened { owner } = event.clone() else { return None };
         Some(Account { id, owner, balance: 0 })
     }
     fn apply(&mut self, event: &AccountEvent) {
@@ -48,7 +48,7 @@ struct OpenAccount {
 }
 #[handler]
 async fn open_account(command: OpenAccount, accounts: Repo<Account>) -> HandlerResult<()> {
-    accounts.create(AccountEvent::Opened { id: command.id, owner: command.owner })?;
+    accounts.create(command.id, AccountEvent::Opened { owner: command.owner })?;
     Ok(())
 }
 

@@ -8,12 +8,12 @@ use cqrs_core::{Recorded, publish};
 
 #[publish]
 fn counsel_created(event: &Recorded<CounselEvent>) -> Option<CounselCreated> {
-    let CounselEvent::Opened { id, user, counselor, .. } = &event.event else { return None };
+    let CounselEvent::Opened { user, counselor, .. } = &event.event else { return None };
     Some(CounselCreated {
-        counsel_id: id.to_string(),
+        counsel_id: event.aggregate_id.to_string(),
         user_id: user.to_string(),
         counselor_id: counselor.to_string(),
-        occurred_at: iso(event.at),
+        occurred_at: iso(event.occurred_at),
     })
 }
 
@@ -22,38 +22,38 @@ fn counsel_created(event: &Recorded<CounselEvent>) -> Option<CounselCreated> {
 fn counsel_message_created(event: &Recorded<MessageEvent>) -> Option<CounselMessageCreated> {
     let MessageEvent::Sent(sent) = &event.event else { return None };
     Some(CounselMessageCreated {
-        counsel_message_id: sent.id.to_string(),
+        counsel_message_id: event.aggregate_id.to_string(),
         counsel_id: sent.counsel.to_string(),
         user_id: sent.user.to_string(),
         message: sent.text.clone(),
         is_user_message: sent.by == Speaker::Person,
-        occurred_at: iso(event.at),
+        occurred_at: iso(event.occurred_at),
     })
 }
 
 /// Makes the user service consume the token that is held for the exchange.
 #[publish]
 fn counsel_replied(event: &Recorded<ExchangeEvent>) -> Option<CounselReplied> {
-    let ExchangeEvent::Replied { id, counsel, user, reply } = &event.event else { return None };
+    let ExchangeEvent::Replied { counsel, user, reply } = &event.event else { return None };
     Some(CounselReplied {
         counsel_id: counsel.to_string(),
         user_id: user.to_string(),
-        exchange_id: id.to_string(),
+        exchange_id: event.aggregate_id.to_string(),
         counsel_message_id: reply.to_string(),
-        occurred_at: iso(event.at),
+        occurred_at: iso(event.occurred_at),
     })
 }
 
 /// Makes the user service release the token that is held for this attempt.
 #[publish]
 fn counsel_reply_failed(event: &Recorded<ExchangeEvent>) -> Option<CounselReplyFailed> {
-    let ExchangeEvent::Failed { id, counsel, user, attempt, reason } = &event.event else { return None };
+    let ExchangeEvent::Failed { counsel, user, attempt, reason } = &event.event else { return None };
     Some(CounselReplyFailed {
         counsel_id: counsel.to_string(),
         user_id: user.to_string(),
-        exchange_id: id.to_string(),
+        exchange_id: event.aggregate_id.to_string(),
         attempt: i32::try_from(*attempt).unwrap_or(i32::MAX),
         reason: reason.clone(),
-        occurred_at: iso(event.at),
+        occurred_at: iso(event.occurred_at),
     })
 }

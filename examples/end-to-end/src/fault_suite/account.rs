@@ -1,5 +1,6 @@
 //! The aggregate under test: an account with numbered credits, each with an id that its caller chose.
 use super::check::Posting;
+use anyhow::Context;
 use cqrs_core::{
     Aggregate, Command, DomainError, Event, Evolve, HandlerResult, IntegrationEvent, Recorded, Repo, handler, publish,
 };
@@ -22,28 +23,36 @@ pub struct Account {
 #[derive(Debug, Clone, Serialize, Deserialize, Event)]
 #[event(name = "account.credited", version = 1)]
 pub struct Credited {
-    key: String,
     seq: u64,
     amount: i64,
     id: u64,
 }
 
 impl Credited {
-    /// Returns the credit as a posting at a position of the log.
-    pub fn posting(self, at: u64) -> Posting {
-        let Credited { key, seq, amount, id } = self;
+    /// Returns the credit of an account as a posting at a position of the log.
+    pub fn posting(self, key: String, at: u64) -> Posting {
+        let Credited { seq, amount, id } = self;
         Posting { at, key, seq, amount, id }
     }
 }
 
 impl Evolve<Credited> for Account {
-    fn create(event: &Credited) -> Option<Self> {
-        Some(Account { key: event.key.clone(), seq: event.seq, sum: event.amount })
+    fn create(key: String, event: &Credited) -> Option<Self> {
+        Some(Account { key, seq: event.seq, sum: event.amount })
     }
     fn apply(&mut self, event: &Credited) {
         self.seq = event.seq;
         self.sum += event.amount;
     }
+}
+
+/// Returns the account that a stream of the account or of its mirror belongs to.
+///
+/// # Errors
+/// Fails when the name of the stream is not that of an aggregate and its id.
+pub fn account_of(stream: &str) -> anyhow::Result<String> {
+    let (_, key) = stream.split_once('-').with_context(|| format!("stream {stream} has no id"))?;
+    Ok(key.to_owned())
 }
 
 /// A command that books several credits: either all of them or none.
@@ -77,7 +86,6 @@ impl Credit {
             return Err(CreditError::Nothing);
         }
         let credit = |(place, amount): (usize, &i64)| Credited {
-            key: self.key.clone(),
             seq: after + 1 + place as u64,
             amount: *amount,
             id: id_of(self.number, place),
@@ -91,7 +99,8 @@ impl Credit {
 async fn credit(command: Credit, accounts: Repo<Account>) -> HandlerResult<u64, CreditError> {
     match accounts.find(&command.key).await? {
         None => {
-            accounts.create(command.credits(0)?)?;
+            let credits = command.credits(0)?;
+            accounts.create(command.key, credits)?;
             Ok(1)
         }
         Some(before) => {
@@ -115,6 +124,6 @@ pub struct Posted {
 }
 #[publish]
 fn posted(event: &Recorded<Credited>) -> Option<Posted> {
-    let Credited { key, seq, amount, id } = event.event.clone();
-    Some(Posted { key, seq, amount, id })
+    let Credited { seq, amount, id } = event.event.clone();
+    Some(Posted { key: event.aggregate_id.clone(), seq, amount, id })
 }

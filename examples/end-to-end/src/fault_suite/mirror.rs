@@ -22,23 +22,22 @@ pub struct Mirror {
 #[derive(Debug, Clone, Serialize, Deserialize, Event)]
 #[event(name = "mirror.applied", version = 1)]
 pub struct Applied {
-    key: String,
     seq: u64,
     amount: i64,
     id: u64,
 }
 
 impl Applied {
-    /// Returns the credit as a posting at a position of the subscriber's log.
-    pub fn posting(self, at: u64) -> Posting {
-        let Applied { key, seq, amount, id } = self;
+    /// Returns the credit of an account as a posting at a position of the subscriber's log.
+    pub fn posting(self, key: String, at: u64) -> Posting {
+        let Applied { seq, amount, id } = self;
         Posting { at, key, seq, amount, id }
     }
 }
 
 impl Evolve<Applied> for Mirror {
-    fn create(event: &Applied) -> Option<Self> {
-        Some(Mirror { key: event.key.clone(), count: 1, sum: event.amount })
+    fn create(key: String, event: &Applied) -> Option<Self> {
+        Some(Mirror { key, count: 1, sum: event.amount })
     }
     fn apply(&mut self, event: &Applied) {
         self.count += 1;
@@ -54,9 +53,9 @@ async fn mirror(
 ) -> Result<(), BoxError> {
     let Posted { key, seq, amount, id } = posted.event;
     behaviour.delay_or_fail(&key).await?;
-    let applied = Applied { key: key.clone(), seq, amount, id };
+    let applied = Applied { seq, amount, id };
     match mirrors.find(&key).await? {
-        None => drop(mirrors.create(applied)?),
+        None => drop(mirrors.create(key, applied)?),
         Some(_) => drop(mirrors.update(&key, |_| Ok::<_, cqrs_core::Infallible>(applied)).await?),
     }
     Ok(())

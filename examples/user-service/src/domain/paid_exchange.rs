@@ -18,20 +18,19 @@ pub struct PaidExchange {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
 #[event(name = "paid-exchange.paid", version = 1)]
 pub struct ExchangePaid {
-    pub id: ExchangeId,
     pub user: UserId,
     pub at: Timestamp,
 }
 
 impl PaidExchange {
     /// Records that a token was consumed for the exchange.
-    pub fn paid(id: ExchangeId, user: UserId, now: Timestamp) -> ExchangePaid {
-        ExchangePaid { id, user, at: now }
+    pub fn paid(user: UserId, now: Timestamp) -> ExchangePaid {
+        ExchangePaid { user, at: now }
     }
 }
 impl Evolve<ExchangePaid> for PaidExchange {
-    fn create(event: &ExchangePaid) -> Option<Self> {
-        let ExchangePaid { id, user, at } = *event;
+    fn create(id: ExchangeId, event: &ExchangePaid) -> Option<Self> {
+        let ExchangePaid { user, at } = *event;
         Some(PaidExchange { id, user, at })
     }
     fn apply(&mut self, _: &ExchangePaid) {}

@@ -21,14 +21,13 @@ struct Report {
 #[derive(Clone, Serialize, Deserialize, Event)]
 #[event(name = "reported", version = 1)]
 struct Reported {
-    id: Uuid,
     user: String,
     exchange: Uuid,
     outcome: Outcome,
 }
 impl Evolve<Reported> for Report {
-    fn create(reported: &Reported) -> Option<Self> {
-        Some(Report { id: reported.id })
+    fn create(id: Uuid, _: &Reported) -> Option<Self> {
+        Some(Report { id })
     }
     fn apply(&mut self, _: &Reported) {}
 }
@@ -49,7 +48,7 @@ pub(crate) struct ReportOutcome {
 #[handler]
 async fn report_outcome(command: ReportOutcome, reports: Repo<Report>, clock: Clock) -> HandlerResult<(), Infallible> {
     let ReportOutcome { user, exchange, outcome } = command;
-    reports.create(Reported { id: clock.id(), user, exchange, outcome })?;
+    reports.create(clock.id(), Reported { user, exchange, outcome })?;
     Ok(())
 }
 

@@ -129,7 +129,7 @@ pub(super) fn event(stream: &str, version: u64) -> NewEntry {
         schema: 1,
         payload: format!("{stream} {version}").into_bytes(),
         metadata: Metadata::NONE,
-        at: at(0),
+        occurred_at: at(0),
         outgoing: None,
     }
 }

@@ -56,7 +56,7 @@ pub(super) async fn event(harness: Box<dyn Harness>) {
     let storage = &*harness.storage();
     let mut all = batch().outgoing("user-kim", 1, 15).event("user-kim", 2);
     all.events[0].schema = u32::from(u16::MAX);
-    all.events[0].at = at(123_456_000);
+    all.events[0].occurred_at = at(123_456_000);
     all.events[0].metadata =
         Metadata::default().caller("kim \"é\"").caused_by(SystemEnvironment.id(), Some(SystemEnvironment.id()));
     all.events[0].metadata.traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into());
@@ -77,7 +77,7 @@ pub(super) async fn event(harness: Box<dyn Harness>) {
             schema: event.schema,
             payload: event.payload,
             metadata: event.metadata,
-            at: event.at,
+            occurred_at: event.occurred_at,
             outgoing: event.outgoing,
         })
         .collect();
@@ -94,7 +94,7 @@ pub(super) async fn unstored(harness: Box<dyn Harness>) {
     let mut token = ConsistencyToken::default();
     token.raise("user", Position(7));
     let mut all = batch().event("user-kim", 1);
-    all.events[0].at = at(123_456_789);
+    all.events[0].occurred_at = at(123_456_789);
     all.events[0].metadata = Metadata::default().caller("kim").key("secret").deadline(at(0)).token(token);
     commit(storage, all).await;
     let found = draft::stream(storage, "user-kim").await.remove(0);
@@ -103,5 +103,5 @@ pub(super) async fn unstored(harness: Box<dyn Harness>) {
         Metadata::default().caller("kim"),
         "the key, deadline and token of the request were stored"
     );
-    assert_eq!(found.at, at(123_456_000), "a time is stored with microseconds");
+    assert_eq!(found.occurred_at, at(123_456_000), "a time is stored with microseconds");
 }

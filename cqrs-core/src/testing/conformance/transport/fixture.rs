@@ -50,7 +50,7 @@ pub(super) fn of_keys(topic: &str, count: u64, keys: u64) -> Vec<Record> {
             shard: shard_of(&key),
             key,
             position: Position(number * 3), // positions have gaps
-            at: Timestamp::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + number),
+            occurred_at: Timestamp::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + number),
         }
     };
     (1..=count).map(record).collect()

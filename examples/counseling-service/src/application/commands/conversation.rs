@@ -60,7 +60,7 @@ impl Conversation {
     ) -> HandlerResult<MessageSent, CounselError> {
         let sent = counsel.next(self.clock.id().into(), by, text, self.clock.now());
         self.counsels.update(counsel.id(), |counsel| Ok::<_, CounselError>(counsel.append(&sent))).await?;
-        self.messages.create(MessageEvent::Sent(sent.clone()))?;
+        self.messages.create(sent.id, MessageEvent::Sent(sent.clone()))?;
         Ok(sent)
     }
 
@@ -73,7 +73,7 @@ impl Conversation {
     ) -> HandlerResult<AskCounselorResult, CounselError> {
         let counsel = self.open_exchange(counsel, exchange).await?;
         let question = self.append(&counsel, Speaker::Person, text.as_str()).await?;
-        self.exchanges.create(Exchange::start(exchange, &question, text))?;
+        self.exchanges.create(exchange, Exchange::start(&question, text))?;
         Ok(AskCounselorResult::of(&counsel, exchange, 1, question.into()))
     }
 

@@ -36,11 +36,11 @@ impl CounselOpener {
         let technique = self.versions.get::<CounselError>(&version).await?.start(tone);
         let technique = technique.ok_or(CounselError::NoStartTechnique)?;
         let (id, now) = (conversation.clock.id().into(), conversation.clock.now());
-        Ok(conversation.counsels.create(Counsel::open(id, user, counselor, version, technique, now))?)
+        Ok(conversation.counsels.create(id, Counsel::open(user, counselor, version, technique, now))?)
     }
 
     async fn active(&self) -> HandlerResult<PromptVersionId, CounselError> {
-        let active = self.prompts.page(PromptSet::by_active(&true), None, 1).await?.items;
+        let active = self.prompts.page(PromptSet::by_active().active(true), None, 1).await?.items;
         Ok(active.first().ok_or(CounselError::NoActiveVersion)?.id)
     }
 }

@@ -24,7 +24,7 @@ async fn create_bubble(
     let CreateBubble { id, counselor, question, options } = command;
     counselors.get::<CounselorError>(&counselor).await?;
     if bubbles.find(&id).await?.is_none() {
-        bubbles.create(Bubble::create(id, counselor, question, options, clock.now())?)?;
+        bubbles.create(id, Bubble::create(counselor, question, options, clock.now())?)?;
     }
     Ok(())
 }

@@ -21,7 +21,7 @@ async fn create_counselor(
     let CreateCounselor { id, profile } = command;
     tones.get::<CounselorError>(&profile.tone).await?;
     if counselors.find(&id).await?.is_none() {
-        counselors.create(Counselor::create(id, profile, clock.now())?)?;
+        counselors.create(id, Counselor::create(profile, clock.now())?)?;
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ pub struct CreateTone {
 async fn create_tone(command: CreateTone, tones: Repo<Tone>, clock: Clock) -> HandlerResult<(), CounselorError> {
     let CreateTone { id, name, description } = command;
     if tones.find(&id).await?.is_none() {
-        tones.create(Tone::create(id, name, description, clock.now())?)?;
+        tones.create(id, Tone::create(name, description, clock.now())?)?;
     }
     Ok(())
 }

@@ -20,7 +20,7 @@ async fn seed_prompt_version(
 ) -> HandlerResult<(), Infallible> {
     let SeedPromptVersion { id, name, prompts } = command;
     if versions.find(&id).await?.is_none() {
-        versions.create(PromptVersion::seed(id, name, prompts, clock.now()))?;
+        versions.create(id, PromptVersion::seed(name, prompts, clock.now()))?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use crate::domain::{
     counselor::CounselorId,
     prompt::PromptVersionId,
 };
-use cqrs_core::{Aggregate, Change, IndexKey, Range, Timestamp, View, projection};
+use cqrs_core::{Aggregate, Change, Recorded, Timestamp, View, projection};
 use serde::{Deserialize, Serialize};
 
 /// A counsel as its owner sees it.
@@ -23,13 +23,6 @@ pub struct CounselSummary {
 }
 
 impl CounselSummary {
-    /// Returns the range of a person's counsels with one counsellor, newest first.
-    pub fn with(user: UserId, counselor: CounselorId) -> Range<Self> {
-        let mut prefix = Vec::new();
-        user.put(&mut prefix);
-        counselor.put(&mut prefix);
-        Range::new("by_user_and_counselor", prefix)
-    }
     /// Builds the summary from the aggregate, for a command's result: the view catches up later.
     pub fn of(counsel: &Counsel) -> Self {
         CounselSummary {
@@ -45,13 +38,14 @@ impl CounselSummary {
 }
 
 #[projection(name = "counsel-summary")]
-fn counsel_summary(event: &CounselEvent) -> Change<CounselSummary> {
-    match event.clone() {
-        CounselEvent::Opened { id, user, counselor, prompt_version, at, .. } => {
+fn counsel_summary(event: &Recorded<CounselEvent>) -> Change<CounselSummary> {
+    let id = event.aggregate_id;
+    match event.event.clone() {
+        CounselEvent::Opened { user, counselor, prompt_version, at, .. } => {
             let (last_message, last_chated_at) = (None, None);
             CounselSummary { id, user, counselor, prompt_version, last_message, last_chated_at, opened_at: at }.put(id)
         }
-        CounselEvent::MessageSent(sent) => CounselSummary::update(sent.counsel, move |summary| {
+        CounselEvent::MessageSent(sent) => CounselSummary::update(id, move |summary| {
             summary.last_message = Some(sent.text);
             summary.last_chated_at = Some(sent.at);
         }),

@@ -1,12 +1,12 @@
 //! The view of a message within its counsel.
 use crate::domain::counsel::{CounselId, CounselMessage, MessageEvent, MessageId, MessageSent, Reaction};
-use cqrs_core::{Change, Timestamp, View, projection};
+use cqrs_core::{Change, Recorded, Timestamp, View, projection};
 use serde::{Deserialize, Serialize};
 
 /// The view of a message within its counsel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, View)]
 #[view(name = "message-entry", key = MessageId)]
-#[index(by_counsel(counsel, +number))]
+#[index(by_counsel(counsel, number))]
 #[index(latest(counsel, -number))]
 pub struct MessageEntry {
     pub counsel: CounselId,
@@ -28,13 +28,11 @@ impl From<CounselMessage> for MessageEntry {
 }
 
 #[projection(name = "message-entry")]
-fn message_entry(event: &MessageEvent) -> Change<MessageEntry> {
-    match event.clone() {
-        MessageEvent::Sent(sent) => {
-            let id = sent.id;
-            MessageEntry::from(sent).put(id)
-        }
-        MessageEvent::Reacted { id, reaction, at } => {
+fn message_entry(event: &Recorded<MessageEvent>) -> Change<MessageEntry> {
+    let id = event.aggregate_id;
+    match event.event.clone() {
+        MessageEvent::Sent(sent) => MessageEntry::from(sent).put(id),
+        MessageEvent::Reacted { reaction, at } => {
             MessageEntry::update(id, move |entry| entry.reaction = Some((reaction, at)))
         }
     }

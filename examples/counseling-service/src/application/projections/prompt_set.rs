@@ -1,6 +1,6 @@
 //! The view of a version's prompts, for composing replies and for finding the active version.
 use crate::domain::prompt::{PromptEvent, PromptVersionId, Prompts};
-use cqrs_core::{Change, View, projection};
+use cqrs_core::{Change, Recorded, View, projection};
 use serde::{Deserialize, Serialize};
 
 /// The prompts of a version.
@@ -14,7 +14,8 @@ pub struct PromptSet {
 }
 
 #[projection(name = "prompt-set")]
-fn prompt_set(event: &PromptEvent) -> Change<PromptSet> {
-    let PromptEvent::Seeded { id, prompts, .. } = event.clone();
+fn prompt_set(event: &Recorded<PromptEvent>) -> Change<PromptSet> {
+    let id = event.aggregate_id;
+    let PromptEvent::Seeded { prompts, .. } = event.event.clone();
     PromptSet { id, active: true, prompts }.put(id)
 }

@@ -64,7 +64,7 @@ async fn compose_reply(
 /// The history ends before the question, so the view need not show the question yet. It waits only when the message
 /// before is missing.
 async fn history(messages: Views<MessageEntry>, question: &MessageEntry) -> Result<Vec<MessageEntry>, Fault> {
-    let latest = || MessageEntry::latest(&question.counsel);
+    let latest = || MessageEntry::latest().counsel(question.counsel);
     let found = messages.clone().seen_by_caller().page(latest(), None, HISTORY + 1).await?.items;
     if found.iter().any(|entry| entry.number + 1 >= question.number) || question.number == 1 {
         return Ok(found);

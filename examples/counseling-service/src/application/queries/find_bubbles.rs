@@ -15,6 +15,6 @@ async fn find_bubbles(
     query: FindBubbles,
     bubbles: Views<BubbleSummary>,
 ) -> HandlerResult<Page<BubbleSummary>, Infallible> {
-    let range = BubbleSummary::by_counselor(&query.counselor);
+    let range = BubbleSummary::by_counselor().counselor(query.counselor);
     Ok(bubbles.page(range, query.part.after.as_ref(), query.part.limit).await?)
 }

@@ -25,6 +25,6 @@ async fn find_messages(
 ) -> HandlerResult<Page<MessageEntry>, Infallible> {
     let counsel = counsels.find(&query.counsel).await?.filter(|counsel| counsel.user == query.user);
     counsel.ok_or_else(|| not_found("counsel", query.counsel))?;
-    let range = MessageEntry::by_counsel(&query.counsel);
+    let range = MessageEntry::by_counsel().counsel(query.counsel);
     Ok(messages.page(range, query.part.after.as_ref(), query.part.limit).await?)
 }

@@ -17,7 +17,7 @@ async fn find_random_bubble(
     bubbles: Views<BubbleSummary>,
     clock: Clock,
 ) -> HandlerResult<BubbleSummary, Infallible> {
-    let mut all = bubbles.page(BubbleSummary::by_counselor(&query.counselor), None, PAGE_LIMIT).await?.items;
+    let mut all = bubbles.page(BubbleSummary::by_counselor().counselor(query.counselor), None, PAGE_LIMIT).await?.items;
     if all.is_empty() {
         return Err(not_found("bubble of counselor", query.counselor));
     }

@@ -1,7 +1,7 @@
 //! The query for the tones.
 use super::Part;
 use crate::application::projections::ToneSummary;
-use cqrs_core::{HandlerResult, Infallible, Page, Query, Views, handler};
+use cqrs_core::{HandlerResult, Infallible, Page, Query, Range, Views, handler};
 
 /// Lists all tones, or those with exactly this name, oldest first.
 #[derive(Debug, Clone, Query)]
@@ -12,6 +12,9 @@ pub struct FindTones {
 
 #[handler]
 async fn find_tones(query: FindTones, tones: Views<ToneSummary>) -> HandlerResult<Page<ToneSummary>, Infallible> {
-    let range = query.name.as_deref().map_or_else(ToneSummary::all, ToneSummary::by_name);
+    let range: Range<ToneSummary> = match query.name {
+        None => ToneSummary::all().into(),
+        Some(name) => ToneSummary::by_name().name(name).into(),
+    };
     Ok(tones.page(range, query.part.after.as_ref(), query.part.limit).await?)
 }

@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 pub enum CounselEvent {
     /// A person opened the counsel.
     Opened {
-        id: CounselId,
         user: UserId,
         counselor: CounselorId,
         prompt_version: PromptVersionId,
@@ -28,7 +27,7 @@ pub enum CounselEvent {
     ExchangeEnded { exchange: ExchangeId },
 }
 
-/// A message, as stored in the events of both the counsel and the message.
+/// A message, as stored in the events of both the counsel and the message. It has the ids of both.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MessageSent {
     pub id: MessageId,

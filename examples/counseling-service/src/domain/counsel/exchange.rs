@@ -44,20 +44,20 @@ pub enum Progress {
 #[event(name = "exchange", version = 1)]
 pub enum ExchangeEvent {
     /// The person's message was stored; the first attempt begins.
-    Started { id: ExchangeId, counsel: CounselId, user: UserId, question: MessageId, text: MessageText, at: Timestamp },
+    Started { counsel: CounselId, user: UserId, question: MessageId, text: MessageText, at: Timestamp },
     /// The exchange was retried. The attempt number stays the same while the token of the previous attempt is held.
     Retried { attempt: u32, at: Timestamp },
     /// The reply was stored. This event makes the user service consume the token.
-    Replied { id: ExchangeId, counsel: CounselId, user: UserId, reply: MessageId },
+    Replied { counsel: CounselId, user: UserId, reply: MessageId },
     /// The attempt got no reply. This event makes the user service release the token.
-    Failed { id: ExchangeId, counsel: CounselId, user: UserId, attempt: u32, reason: String },
+    Failed { counsel: CounselId, user: UserId, attempt: u32, reason: String },
 }
 
 impl Exchange {
     /// Starts the exchange with the person's message.
-    pub fn start(id: ExchangeId, question: &MessageSent, text: MessageText) -> ExchangeEvent {
+    pub fn start(question: &MessageSent, text: MessageText) -> ExchangeEvent {
         let MessageSent { id: question, counsel, user, at, .. } = *question;
-        ExchangeEvent::Started { id, counsel, user, question, text, at }
+        ExchangeEvent::Started { counsel, user, question, text, at }
     }
 
     /// Checks that a request with this id repeats the same message of the same counsel.
@@ -84,18 +84,18 @@ impl Exchange {
     /// # Errors
     /// Fails when the attempt was given up: its token is released, and the person may have sent another message.
     pub fn reply(&self, reply: MessageId) -> Result<ExchangeEvent, CounselError> {
-        let (id, counsel, user) = (self.id, self.counsel, self.user);
+        let (counsel, user) = (self.counsel, self.user);
         match self.progress {
-            Progress::Pending => Ok(ExchangeEvent::Replied { id, counsel, user, reply }),
+            Progress::Pending => Ok(ExchangeEvent::Replied { counsel, user, reply }),
             Progress::Failed | Progress::Replied(_) => Err(CounselError::ExchangeEnded),
         }
     }
 
     /// Gives up an attempt. Changes nothing when another attempt is the current one.
     pub fn fail(&self, attempt: u32, reason: impl Into<String>) -> Option<ExchangeEvent> {
-        let (id, counsel, user) = (self.id, self.counsel, self.user);
+        let (counsel, user) = (self.counsel, self.user);
         let current = self.progress == Progress::Pending && self.attempt == attempt;
-        current.then(|| ExchangeEvent::Failed { id, counsel, user, attempt, reason: reason.into() })
+        current.then(|| ExchangeEvent::Failed { counsel, user, attempt, reason: reason.into() })
     }
 
     pub fn progress(&self) -> Progress {
@@ -115,8 +115,8 @@ impl Exchange {
 }
 
 impl Evolve<ExchangeEvent> for Exchange {
-    fn create(event: &ExchangeEvent) -> Option<Self> {
-        let ExchangeEvent::Started { id, counsel, user, question, text, at } = event.clone() else { return None };
+    fn create(id: ExchangeId, event: &ExchangeEvent) -> Option<Self> {
+        let ExchangeEvent::Started { counsel, user, question, text, at } = event.clone() else { return None };
         Some(Exchange {
             id,
             counsel,

@@ -32,7 +32,7 @@ pub enum MessageEvent {
     /// The message was sent.
     Sent(MessageSent),
     /// The person reacted to the message.
-    Reacted { id: MessageId, reaction: Reaction, at: Timestamp },
+    Reacted { reaction: Reaction, at: Timestamp },
 }
 
 impl CounselMessage {
@@ -44,7 +44,7 @@ impl CounselMessage {
         match (self.sent.by, self.reaction) {
             (Speaker::Person, _) => Err(CounselError::NotTheCounselors),
             (Speaker::Counselor, Some(_)) => Err(CounselError::AlreadyReacted),
-            (Speaker::Counselor, None) => Ok(MessageEvent::Reacted { id: self.id, reaction, at }),
+            (Speaker::Counselor, None) => Ok(MessageEvent::Reacted { reaction, at }),
         }
     }
     /// Returns whether this person owns the message's counsel.
@@ -61,12 +61,12 @@ impl CounselMessage {
 }
 
 impl Evolve<MessageEvent> for CounselMessage {
-    fn create(event: &MessageEvent) -> Option<Self> {
+    fn create(id: MessageId, event: &MessageEvent) -> Option<Self> {
         let MessageEvent::Sent(sent) = event else { return None };
-        Some(CounselMessage { id: sent.id, sent: sent.clone(), reaction: None })
+        Some(CounselMessage { id, sent: sent.clone(), reaction: None })
     }
     fn apply(&mut self, event: &MessageEvent) {
-        if let MessageEvent::Reacted { reaction, at, .. } = event {
+        if let MessageEvent::Reacted { reaction, at } = event {
             self.reaction = Some((*reaction, *at));
         }
     }

@@ -61,14 +61,13 @@ struct Open {
 impl Counsel {
     /// Opens a counsel. It keeps the prompt version that it was opened with.
     pub fn open(
-        id: CounselId,
         user: UserId,
         counselor: CounselorId,
         prompt_version: PromptVersionId,
         technique: TechniqueId,
         at: Timestamp,
     ) -> CounselEvent {
-        CounselEvent::Opened { id, user, counselor, prompt_version, technique, at }
+        CounselEvent::Opened { user, counselor, prompt_version, technique, at }
     }
 
     /// Builds the next message with the next number.
@@ -135,10 +134,10 @@ impl Counsel {
 }
 
 impl Evolve<CounselEvent> for Counsel {
-    fn create(event: &CounselEvent) -> Option<Self> {
-        let CounselEvent::Opened { id, user, counselor, prompt_version, technique, at } = event else { return None };
+    fn create(id: CounselId, event: &CounselEvent) -> Option<Self> {
+        let CounselEvent::Opened { user, counselor, prompt_version, technique, at } = event else { return None };
         Some(Counsel {
-            id: *id,
+            id,
             user: *user,
             counselor: *counselor,
             prompt_version: *prompt_version,

@@ -16,7 +16,7 @@ fn text() -> MessageText {
     MessageText::parse("잠이 안 와요").unwrap()
 }
 fn opened() -> CounselEvent {
-    Counsel::open(id(1), id(2), id(3), id(4), id(5), at(0))
+    Counsel::open(id(2), id(3), id(4), id(5), at(0))
 }
 fn exchange_started(exchange: u128, seconds: i64) -> CounselEvent {
     CounselEvent::ExchangeStarted { exchange: id(exchange), until: at(seconds) + ANSWERED_WITHIN }
@@ -26,18 +26,18 @@ fn sent(number: u32, by: Speaker) -> MessageSent {
     MessageSent { id: id(number.into()), counsel: id(1), user: id(2), number, by, text, technique: id(5), at: at(0) }
 }
 fn exchange_opened() -> ExchangeEvent {
-    Exchange::start(id(9), &sent(2, Speaker::Person), text())
+    Exchange::start(&sent(2, Speaker::Person), text())
 }
 fn failed(attempt: u32) -> ExchangeEvent {
-    ExchangeEvent::Failed { id: id(9), counsel: id(1), user: id(2), attempt, reason: "down".into() }
+    ExchangeEvent::Failed { counsel: id(1), user: id(2), attempt, reason: "down".into() }
 }
 fn replied() -> ExchangeEvent {
-    ExchangeEvent::Replied { id: id(9), counsel: id(1), user: id(2), reply: id(3) }
+    ExchangeEvent::Replied { counsel: id(1), user: id(2), reply: id(3) }
 }
 
 #[test]
 fn messages_of_a_counsel_are_numbered_from_one() {
-    let mut counsel: Counsel = replay(&[opened()]).unwrap();
+    let mut counsel: Counsel = replay(&id(1), &[opened()]).unwrap();
     for number in 1..=3 {
         let sent = counsel.next(id(number), Speaker::Person, "네", at(1));
         assert_eq!(u128::from(sent.number), number);
@@ -51,17 +51,19 @@ fn messages_of_a_counsel_are_numbered_from_one() {
 #[test]
 fn a_second_exchange_is_refused_while_one_is_open() {
     let begin = |exchange: u128, seconds| move |counsel: &Counsel| counsel.start_exchange(id(exchange), at(seconds));
-    given::<Counsel>([opened()]).when(begin(9, 0)).then([exchange_started(9, 0)]);
-    given::<Counsel>([opened(), exchange_started(9, 0)]).when(begin(8, 29)).then_rejected(CounselError::Busy);
-    given::<Counsel>([opened(), exchange_started(9, 0)]).when(begin(9, 29)).then_rejected(CounselError::BeingAnswered);
-    given::<Counsel>([opened(), exchange_started(9, 0)]).when(begin(9, 30)).then([exchange_started(9, 30)]);
+    given::<Counsel>(id(1), [opened()]).when(begin(9, 0)).then([exchange_started(9, 0)]);
+    given::<Counsel>(id(1), [opened(), exchange_started(9, 0)]).when(begin(8, 29)).then_rejected(CounselError::Busy);
+    given::<Counsel>(id(1), [opened(), exchange_started(9, 0)])
+        .when(begin(9, 29))
+        .then_rejected(CounselError::BeingAnswered);
+    given::<Counsel>(id(1), [opened(), exchange_started(9, 0)]).when(begin(9, 30)).then([exchange_started(9, 30)]);
     let ended = CounselEvent::ExchangeEnded { exchange: id(9) };
-    given::<Counsel>([opened(), exchange_started(9, 0), ended]).when(begin(8, 1)).then([exchange_started(8, 1)]);
+    given::<Counsel>(id(1), [opened(), exchange_started(9, 0), ended]).when(begin(8, 1)).then([exchange_started(8, 1)]);
 }
 
 #[test]
 fn only_another_exchange_past_its_time_limit_is_overdue() {
-    let counsel: Counsel = replay(&[opened(), exchange_started(9, 0)]).unwrap();
+    let counsel: Counsel = replay(&id(1), &[opened(), exchange_started(9, 0)]).unwrap();
     assert_eq!(counsel.overdue(id(8), at(29)), None);
     assert_eq!(counsel.overdue(id(8), at(30)), Some(id(9)));
     assert_eq!(counsel.overdue(id(9), at(30)), None);
@@ -70,16 +72,16 @@ fn only_another_exchange_past_its_time_limit_is_overdue() {
 #[test]
 fn ending_an_exchange_that_is_not_open_changes_nothing() {
     let end = |exchange: u128| move |counsel: &Counsel| Ok::<_, CounselError>(counsel.end_exchange(id(exchange)));
-    given::<Counsel>([opened(), exchange_started(9, 0)]).when(end(8)).then([]);
-    given::<Counsel>([opened(), exchange_started(9, 0)])
+    given::<Counsel>(id(1), [opened(), exchange_started(9, 0)]).when(end(8)).then([]);
+    given::<Counsel>(id(1), [opened(), exchange_started(9, 0)])
         .when(end(9))
         .then([CounselEvent::ExchangeEnded { exchange: id(9) }]);
-    given::<Counsel>([opened()]).when(end(9)).then([]);
+    given::<Counsel>(id(1), [opened()]).when(end(9)).then([]);
 }
 
 #[test]
 fn an_exchange_id_is_refused_for_another_message_or_counsel() {
-    let exchange: Exchange = replay(&[exchange_opened()]).unwrap();
+    let exchange: Exchange = replay(&id(9), &[exchange_opened()]).unwrap();
     assert_eq!(exchange.is_for(id(1), &text()), Ok(()));
     assert_eq!(exchange.is_for(id::<CounselId>(7), &text()), Err(CounselError::ExchangeReused));
     assert_eq!(exchange.is_for(id(1), &MessageText::parse("네").unwrap()), Err(CounselError::ExchangeReused));
@@ -89,20 +91,20 @@ fn an_exchange_id_is_refused_for_another_message_or_counsel() {
 fn a_retry_gets_a_new_attempt_number_when_the_token_is_no_longer_held() {
     let again = |seconds| move |exchange: &Exchange| Ok::<_, CounselError>(exchange.retry(at(seconds)));
     let retried = |attempt, seconds| [ExchangeEvent::Retried { attempt, at: at(seconds) }];
-    given::<Exchange>([exchange_opened(), failed(1)]).when(again(1)).then(retried(2, 1));
+    given::<Exchange>(id(9), [exchange_opened(), failed(1)]).when(again(1)).then(retried(2, 1));
     // The attempt was not failed, so its process has crashed. Within a minute the token is still held.
-    given::<Exchange>([exchange_opened()]).when(again(59)).then(retried(1, 59));
-    given::<Exchange>([exchange_opened()]).when(again(60)).then(retried(2, 60));
-    given::<Exchange>([exchange_opened(), replied()]).when(again(60)).then([]);
+    given::<Exchange>(id(9), [exchange_opened()]).when(again(59)).then(retried(1, 59));
+    given::<Exchange>(id(9), [exchange_opened()]).when(again(60)).then(retried(2, 60));
+    given::<Exchange>(id(9), [exchange_opened(), replied()]).when(again(60)).then([]);
 }
 
 #[test]
 fn a_reply_is_refused_when_the_exchange_has_ended() {
     let reply = |exchange: &Exchange| exchange.reply(id::<MessageId>(3));
-    given::<Exchange>([exchange_opened()]).when(reply).then([replied()]);
-    given::<Exchange>([exchange_opened(), replied()]).when(reply).then_rejected(CounselError::ExchangeEnded);
-    given::<Exchange>([exchange_opened(), failed(1)]).when(reply).then_rejected(CounselError::ExchangeEnded);
-    given::<Exchange>([exchange_opened()])
+    given::<Exchange>(id(9), [exchange_opened()]).when(reply).then([replied()]);
+    given::<Exchange>(id(9), [exchange_opened(), replied()]).when(reply).then_rejected(CounselError::ExchangeEnded);
+    given::<Exchange>(id(9), [exchange_opened(), failed(1)]).when(reply).then_rejected(CounselError::ExchangeEnded);
+    given::<Exchange>(id(9), [exchange_opened()])
         .when(reply)
         .then_state(|exchange| assert_eq!(exchange.progress(), Progress::Replied(id(3))));
 }
@@ -111,20 +113,20 @@ fn a_reply_is_refused_when_the_exchange_has_ended() {
 fn a_late_failure_of_one_attempt_does_not_affect_the_next() {
     let fail = |attempt| move |exchange: &Exchange| Ok::<_, CounselError>(exchange.fail(attempt, "down"));
     let again = ExchangeEvent::Retried { attempt: 2, at: at(1) };
-    given::<Exchange>([exchange_opened()]).when(fail(1)).then([failed(1)]);
-    given::<Exchange>([exchange_opened(), failed(1)]).when(fail(1)).then([]);
-    given::<Exchange>([exchange_opened(), failed(1), again.clone()]).when(fail(1)).then([]);
-    given::<Exchange>([exchange_opened(), failed(1), again]).when(fail(2)).then([failed(2)]);
-    given::<Exchange>([exchange_opened(), replied()]).when(fail(1)).then([]);
+    given::<Exchange>(id(9), [exchange_opened()]).when(fail(1)).then([failed(1)]);
+    given::<Exchange>(id(9), [exchange_opened(), failed(1)]).when(fail(1)).then([]);
+    given::<Exchange>(id(9), [exchange_opened(), failed(1), again.clone()]).when(fail(1)).then([]);
+    given::<Exchange>(id(9), [exchange_opened(), failed(1), again]).when(fail(2)).then([failed(2)]);
+    given::<Exchange>(id(9), [exchange_opened(), replied()]).when(fail(1)).then([]);
 }
 
 #[test]
 fn only_a_message_of_the_counsellor_accepts_one_reaction() {
     let like = |message: &CounselMessage| message.react(Reaction::Like, at(3));
-    let liked = MessageEvent::Reacted { id: id(1), reaction: Reaction::Like, at: at(3) };
+    let liked = MessageEvent::Reacted { reaction: Reaction::Like, at: at(3) };
     let counselors = MessageEvent::Sent(sent(1, Speaker::Counselor));
-    given::<CounselMessage>([counselors.clone()]).when(like).then([liked.clone()]);
-    given::<CounselMessage>([counselors, liked]).when(like).then_rejected(CounselError::AlreadyReacted);
+    given::<CounselMessage>(id(1), [counselors.clone()]).when(like).then([liked.clone()]);
+    given::<CounselMessage>(id(1), [counselors, liked]).when(like).then_rejected(CounselError::AlreadyReacted);
     let own = MessageEvent::Sent(sent(1, Speaker::Person));
-    given::<CounselMessage>([own]).when(like).then_rejected(CounselError::NotTheCounselors);
+    given::<CounselMessage>(id(1), [own]).when(like).then_rejected(CounselError::NotTheCounselors);
 }

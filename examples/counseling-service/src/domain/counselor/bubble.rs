@@ -31,7 +31,7 @@ pub enum Choice {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
 #[event(name = "bubble", version = 1)]
 pub enum BubbleEvent {
-    Created { id: BubbleId, counselor: CounselorId, question: String, options: [MessageText; 2], at: Timestamp },
+    Created { counselor: CounselorId, question: String, options: [MessageText; 2], at: Timestamp },
 }
 
 impl Bubble {
@@ -40,7 +40,6 @@ impl Bubble {
     /// # Errors
     /// Fails when the question is empty or an option is not a valid message text.
     pub fn create(
-        id: BubbleId,
         counselor: CounselorId,
         question: String,
         options: [String; 2],
@@ -51,7 +50,7 @@ impl Bubble {
         }
         let option = |text: &String| MessageText::parse(text).map_err(|_| CounselorError::ResponseOption);
         let options = [option(&options[0])?, option(&options[1])?];
-        Ok(BubbleEvent::Created { id, counselor, question, options, at })
+        Ok(BubbleEvent::Created { counselor, question, options, at })
     }
     /// Returns whether the bubble belongs to this counsellor.
     pub fn is_of(&self, counselor: CounselorId) -> bool {
@@ -70,8 +69,8 @@ impl Bubble {
 }
 
 impl Evolve<BubbleEvent> for Bubble {
-    fn create(event: &BubbleEvent) -> Option<Self> {
-        let BubbleEvent::Created { id, counselor, question, options, .. } = event.clone();
+    fn create(id: BubbleId, event: &BubbleEvent) -> Option<Self> {
+        let BubbleEvent::Created { counselor, question, options, .. } = event.clone();
         Some(Bubble { id, counselor, question, options })
     }
     fn apply(&mut self, _: &BubbleEvent) {}

@@ -52,7 +52,7 @@ pub enum Gender {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
 #[event(name = "counselor", version = 1)]
 pub enum CounselorEvent {
-    Created { id: CounselorId, profile: Profile, at: Timestamp },
+    Created { profile: Profile, at: Timestamp },
 }
 
 impl Counselor {
@@ -60,9 +60,9 @@ impl Counselor {
     ///
     /// # Errors
     /// Fails when the name or the description is too short or too long.
-    pub fn create(id: CounselorId, profile: Profile, at: Timestamp) -> Result<CounselorEvent, CounselorError> {
+    pub fn create(profile: Profile, at: Timestamp) -> Result<CounselorEvent, CounselorError> {
         match (profile.name.chars().count(), profile.description.chars().count()) {
-            (1..=20, 1..=100) => Ok(CounselorEvent::Created { id, profile, at }),
+            (1..=20, 1..=100) => Ok(CounselorEvent::Created { profile, at }),
             (1..=20, _) => Err(CounselorError::Description),
             _ => Err(CounselorError::Name),
         }
@@ -73,9 +73,9 @@ impl Counselor {
 }
 
 impl Evolve<CounselorEvent> for Counselor {
-    fn create(event: &CounselorEvent) -> Option<Self> {
-        let CounselorEvent::Created { id, profile, .. } = event;
-        Some(Counselor { id: *id, profile: profile.clone() })
+    fn create(id: CounselorId, event: &CounselorEvent) -> Option<Self> {
+        let CounselorEvent::Created { profile, .. } = event;
+        Some(Counselor { id, profile: profile.clone() })
     }
     fn apply(&mut self, _: &CounselorEvent) {}
 }

@@ -22,7 +22,7 @@ pub struct Tone {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
 #[event(name = "tone", version = 1)]
 pub enum ToneEvent {
-    Created { id: ToneId, name: String, description: String, at: Timestamp },
+    Created { name: String, description: String, at: Timestamp },
 }
 
 impl Tone {
@@ -30,9 +30,9 @@ impl Tone {
     ///
     /// # Errors
     /// Fails when the name or the description is too short or too long.
-    pub fn create(id: ToneId, name: String, description: String, at: Timestamp) -> Result<ToneEvent, CounselorError> {
+    pub fn create(name: String, description: String, at: Timestamp) -> Result<ToneEvent, CounselorError> {
         match (name.chars().count(), description.chars().count()) {
-            (1..=20, 1..=100) => Ok(ToneEvent::Created { id, name, description, at }),
+            (1..=20, 1..=100) => Ok(ToneEvent::Created { name, description, at }),
             (1..=20, _) => Err(CounselorError::Description),
             _ => Err(CounselorError::Name),
         }
@@ -40,8 +40,8 @@ impl Tone {
 }
 
 impl Evolve<ToneEvent> for Tone {
-    fn create(event: &ToneEvent) -> Option<Self> {
-        let ToneEvent::Created { id, name, description, .. } = event.clone();
+    fn create(id: ToneId, event: &ToneEvent) -> Option<Self> {
+        let ToneEvent::Created { name, description, .. } = event.clone();
         Some(Tone { id, name, description })
     }
     fn apply(&mut self, _: &ToneEvent) {}

@@ -57,13 +57,13 @@ pub struct Technique {
 #[event(name = "prompt-version", version = 1)]
 pub enum PromptEvent {
     /// The version was created at start-up, as the active one.
-    Seeded { id: PromptVersionId, name: String, prompts: Prompts, at: Timestamp },
+    Seeded { name: String, prompts: Prompts, at: Timestamp },
 }
 
 impl PromptVersion {
     /// Creates the version that ships with the program.
-    pub fn seed(id: PromptVersionId, name: String, prompts: Prompts, at: Timestamp) -> PromptEvent {
-        PromptEvent::Seeded { id, name, prompts, at }
+    pub fn seed(name: String, prompts: Prompts, at: Timestamp) -> PromptEvent {
+        PromptEvent::Seeded { name, prompts, at }
     }
     /// Returns the technique that a counsel with this tone starts with.
     pub fn start(&self, tone: ToneId) -> Option<TechniqueId> {
@@ -76,8 +76,8 @@ impl PromptVersion {
 }
 
 impl Evolve<PromptEvent> for PromptVersion {
-    fn create(event: &PromptEvent) -> Option<Self> {
-        let PromptEvent::Seeded { id, name, prompts, .. } = event.clone();
+    fn create(id: PromptVersionId, event: &PromptEvent) -> Option<Self> {
+        let PromptEvent::Seeded { name, prompts, .. } = event.clone();
         Some(PromptVersion { id, name, prompts, active: Some(true) })
     }
     fn apply(&mut self, _: &PromptEvent) {}

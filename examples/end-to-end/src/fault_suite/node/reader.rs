@@ -1,6 +1,6 @@
 //! Reads the log while the writers append to it, up to each high-water mark, and records the entries.
 use super::{Config, ShutdownReport, app};
-use crate::fault_suite::account::Credited;
+use crate::fault_suite::account::{Credited, account_of};
 use anyhow::{Context, Result};
 use cqrs_core::{App, Fault, Position};
 use std::{
@@ -44,7 +44,7 @@ async fn read(app: &App, after: Position, seen: &mut impl Write) -> Result<Posit
     let to = if entries.len() < PAGE { upto } else { entries.last().map_or(upto, |entry| entry.position) };
     for entry in entries {
         let credited: Credited = serde_json::from_slice(&entry.payload).context("not a credit")?;
-        serde_json::to_writer(&mut *seen, &credited.posting(entry.position.0))?;
+        serde_json::to_writer(&mut *seen, &credited.posting(account_of(&entry.stream)?, entry.position.0))?;
         seen.write_all(b"\n")?;
     }
     Ok(to)

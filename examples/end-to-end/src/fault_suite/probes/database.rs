@@ -1,6 +1,6 @@
 //! Reads the databases by SQL.
 use crate::fault_suite::{
-    account::Credited,
+    account::{Credited, account_of},
     check::Posting,
     mirror::{Applied, GROUP},
     tally::{Tally, VIEW},
@@ -18,8 +18,8 @@ pub fn open(url: &str) -> Result<PgPool> {
     Ok(options.connect_lazy(url)?)
 }
 
-async fn payloads(pool: &PgPool) -> Result<Vec<(i64, Vec<u8>)>> {
-    Ok(sqlx::query_as("select pos, payload from cqrs.log order by pos").fetch_all(pool).await?)
+async fn payloads(pool: &PgPool) -> Result<Vec<(i64, String, Vec<u8>)>> {
+    Ok(sqlx::query_as("select pos, stream, payload from cqrs.log order by pos").fetch_all(pool).await?)
 }
 
 /// Returns the log of the accounts.
@@ -27,8 +27,9 @@ async fn payloads(pool: &PgPool) -> Result<Vec<(i64, Vec<u8>)>> {
 /// # Errors
 /// Fails when the database cannot be read.
 pub async fn log(pool: &PgPool) -> Result<Vec<Posting>> {
-    let read = |(at, payload): (i64, Vec<u8>)| {
-        Ok(serde_json::from_slice::<Credited>(&payload).context("not a credit")?.posting(at as u64))
+    let read = |(at, stream, payload): (i64, String, Vec<u8>)| {
+        let credited: Credited = serde_json::from_slice(&payload).context("not a credit")?;
+        Ok(credited.posting(account_of(&stream)?, at as u64))
     };
     payloads(pool).await?.into_iter().map(read).collect()
 }
@@ -38,8 +39,9 @@ pub async fn log(pool: &PgPool) -> Result<Vec<Posting>> {
 /// # Errors
 /// Fails when the database cannot be read.
 pub async fn applied(pool: &PgPool) -> Result<Vec<Posting>> {
-    let read = |(at, payload): (i64, Vec<u8>)| {
-        Ok(serde_json::from_slice::<Applied>(&payload).context("not a mirrored credit")?.posting(at as u64))
+    let read = |(at, stream, payload): (i64, String, Vec<u8>)| {
+        let applied: Applied = serde_json::from_slice(&payload).context("not a mirrored credit")?;
+        Ok(applied.posting(account_of(&stream)?, at as u64))
     };
     payloads(pool).await?.into_iter().map(read).collect()
 }

@@ -25,6 +25,6 @@ async fn consume_tokens(
         return Ok(());
     }
     users.update(&user, |user| Ok(user.consume(exchange, clock.now()))).await?;
-    paid.create(PaidExchange::paid(exchange, user, clock.now()))?;
+    paid.create(exchange, PaidExchange::paid(user, clock.now()))?;
     Ok(())
 }

@@ -30,7 +30,7 @@ async fn initialize_user(
 ) -> HandlerResult<InitializeUserResult, UserError> {
     // The last bits of a UUIDv7 are random.
     let nickname = Nickname::generated(clock.id().as_u128() as u32);
-    let user = users.create(User::register(clock.id().into(), nickname, clock.now()))?;
-    let auth_user = auth_users.create(AuthUser::unlinked(clock.id().into(), *user.id(), clock.now()))?;
+    let user = users.create(clock.id().into(), User::register(nickname, clock.now()))?;
+    let auth_user = auth_users.create(clock.id().into(), AuthUser::unlinked(*user.id(), clock.now()))?;
     Ok(InitializeUserResult { user: UserSummary::of(&user), auth_user })
 }

@@ -1,6 +1,6 @@
 //! The view of a person's profile.
 use crate::domain::user::{Nickname, Profile, User, UserEvent, UserId};
-use cqrs_core::{Aggregate, Change, Timestamp, View, projection};
+use cqrs_core::{Aggregate, Change, Recorded, Timestamp, View, projection};
 use serde::{Deserialize, Serialize};
 
 /// A person's profile.
@@ -27,12 +27,13 @@ impl UserSummary {
 }
 
 #[projection(name = "user-summary")]
-fn user_summary(event: &UserEvent) -> Change<UserSummary> {
-    match event.clone() {
-        UserEvent::Registered { id, nickname, at, .. } => {
+fn user_summary(event: &Recorded<UserEvent>) -> Change<UserSummary> {
+    let id = event.aggregate_id;
+    match event.event.clone() {
+        UserEvent::Registered { nickname, at, .. } => {
             UserSummary { id, nickname, profile: Profile::default(), created_at: at, updated_at: at }.put(id)
         }
-        UserEvent::Updated { id, nickname, profile, at } => UserSummary::update(id, move |summary| {
+        UserEvent::Updated { nickname, profile, at } => UserSummary::update(id, move |summary| {
             *summary = UserSummary { nickname, profile, updated_at: at, ..summary.clone() };
         }),
         // The profile shows nothing of the other events.

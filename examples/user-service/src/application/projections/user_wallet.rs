@@ -1,6 +1,6 @@
 //! The view of a person's wallet. It stores the state, from which the balance at any time can be computed.
 use crate::domain::user::{UserEvent, UserId, Wallet};
-use cqrs_core::{Change, View, projection};
+use cqrs_core::{Change, Recorded, View, projection};
 use serde::{Deserialize, Serialize};
 
 /// A person's wallet.
@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 pub struct UserWallet(pub Wallet);
 
 #[projection(name = "user-wallet")]
-fn user_wallet(event: &UserEvent) -> Change<UserWallet> {
-    match event.clone() {
-        UserEvent::Registered { id, allowance, at, .. } => UserWallet(Wallet::new(allowance, at)).put(id),
+fn user_wallet(event: &Recorded<UserEvent>) -> Change<UserWallet> {
+    let id = event.aggregate_id;
+    match event.event.clone() {
+        UserEvent::Registered { allowance, at, .. } => UserWallet(Wallet::new(allowance, at)).put(id),
         UserEvent::Updated { .. } => Change::none(),
-        event => UserWallet::update(event.id(), move |view| view.0.apply(&event)),
+        event => UserWallet::update(id, move |view| view.0.apply(&event)),
     }
 }

@@ -39,13 +39,13 @@ pub enum Authority {
 #[event(name = "auth-user", version = 1)]
 pub enum AuthUserEvent {
     /// A person without a login was registered.
-    Created { id: AuthUserId, user: UserId, at: Timestamp },
+    Created { user: UserId, at: Timestamp },
 }
 
 impl AuthUser {
     /// Creates the credentials of a person without a login.
-    pub fn unlinked(id: AuthUserId, user: UserId, now: Timestamp) -> AuthUserEvent {
-        AuthUserEvent::Created { id, user, at: now }
+    pub fn unlinked(user: UserId, now: Timestamp) -> AuthUserEvent {
+        AuthUserEvent::Created { user, at: now }
     }
     pub fn user(&self) -> UserId {
         self.user
@@ -61,8 +61,8 @@ impl AuthUser {
     }
 }
 impl Evolve<AuthUserEvent> for AuthUser {
-    fn create(event: &AuthUserEvent) -> Option<Self> {
-        let AuthUserEvent::Created { id, user, at } = *event;
+    fn create(id: AuthUserId, event: &AuthUserEvent) -> Option<Self> {
+        let AuthUserEvent::Created { user, at } = *event;
         let (channel, authority) = (AuthChannel::Unlinked, Authority::User);
         Some(AuthUser { id, user, channel, authority, created_at: at })
     }

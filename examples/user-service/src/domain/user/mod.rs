@@ -43,8 +43,8 @@ pub struct User {
 
 impl User {
     /// Registers a person on the first visit.
-    pub fn register(id: UserId, nickname: Nickname, now: Timestamp) -> UserEvent {
-        UserEvent::Registered { id, nickname, allowance: Allowance::ANONYMOUS, at: now }
+    pub fn register(nickname: Nickname, now: Timestamp) -> UserEvent {
+        UserEvent::Registered { nickname, allowance: Allowance::ANONYMOUS, at: now }
     }
     /// Changes the profile. An edit that changes nothing produces no event.
     pub fn update(&self, edit: UserEdit, now: Timestamp) -> Result<Option<UserEvent>, UserError> {
@@ -54,22 +54,22 @@ impl User {
         let nickname = edit.nickname.unwrap_or_else(|| self.nickname.clone());
         let profile = edit.profile.of(&self.profile);
         let changed = nickname != self.nickname || profile != self.profile;
-        Ok(changed.then_some(UserEvent::Updated { id: self.id, nickname, profile, at: now }))
+        Ok(changed.then_some(UserEvent::Updated { nickname, profile, at: now }))
     }
     /// Holds a token for an exchange. Produces no event when a token is held or consumed for it already.
     pub fn reserve(&self, exchange: ExchangeId, now: Timestamp) -> Result<Option<UserEvent>, UserError> {
         let attempt = self.wallet.reserve(exchange, now)?;
-        Ok(attempt.map(|attempt| UserEvent::TokensReserved { id: self.id, exchange, attempt, at: now }))
+        Ok(attempt.map(|attempt| UserEvent::TokensReserved { exchange, attempt, at: now }))
     }
     /// Releases the token that is held for an exchange, unless a newer attempt holds it.
     pub fn release(&self, exchange: ExchangeId, attempt: u32, now: Timestamp) -> Option<UserEvent> {
         let held = self.wallet.release(exchange, attempt, now)?;
-        Some(UserEvent::TokensReleased { id: self.id, exchange, attempt: held, at: now })
+        Some(UserEvent::TokensReleased { exchange, attempt: held, at: now })
     }
     /// Consumes one token for a complete exchange, held or not.
     pub fn consume(&self, exchange: ExchangeId, now: Timestamp) -> Option<UserEvent> {
         let Balance { remaining, max, .. } = self.wallet.consume(exchange, now)?;
-        Some(UserEvent::TokensConsumed { id: self.id, exchange, remaining, max, at: now })
+        Some(UserEvent::TokensConsumed { exchange, remaining, max, at: now })
     }
 
     pub fn nickname(&self) -> &Nickname {
@@ -92,14 +92,14 @@ impl User {
 }
 
 impl Evolve<UserEvent> for User {
-    fn create(event: &UserEvent) -> Option<Self> {
-        let UserEvent::Registered { id, nickname, allowance, at } = event.clone() else { return None };
+    fn create(id: UserId, event: &UserEvent) -> Option<Self> {
+        let UserEvent::Registered { nickname, allowance, at } = event.clone() else { return None };
         let wallet = Wallet::new(allowance, at);
         Some(User { id, nickname, profile: Profile::default(), wallet, created_at: at, updated_at: at })
     }
 
     fn apply(&mut self, event: &UserEvent) {
-        if let UserEvent::Updated { nickname, profile, at, .. } = event {
+        if let UserEvent::Updated { nickname, profile, at } = event {
             self.nickname.clone_from(nickname);
             self.profile.clone_from(profile);
             self.updated_at = *at;

@@ -18,7 +18,7 @@ pub(super) fn exchange(number: u8) -> ExchangeId {
     format!("0198c0de-0000-7000-8000-0000000001{number:02x}").parse().unwrap()
 }
 pub(super) fn registered() -> UserEvent {
-    User::register(kim(), Nickname::parse("kim").unwrap(), at(0))
+    User::register(Nickname::parse("kim").unwrap(), at(0))
 }
 
 fn mbti(edit: Edit<Mbti>) -> UserEdit {
@@ -29,29 +29,29 @@ fn infp() -> Mbti {
 }
 fn updated(mbti: Option<Mbti>) -> UserEvent {
     let nickname = Nickname::parse("kim").unwrap();
-    UserEvent::Updated { id: kim(), nickname, profile: Profile { mbti, ..Profile::default() }, at: at(1) }
+    UserEvent::Updated { nickname, profile: Profile { mbti, ..Profile::default() }, at: at(1) }
 }
 
 #[test]
 fn a_set_field_is_stored() {
-    given::<User>([registered()])
+    given::<User>(kim(), [registered()])
         .when(|user| user.update(mbti(Edit::Set(infp())), at(1)))
         .then([updated(Some(infp()))]);
 }
 #[test]
 fn a_cleared_field_is_removed() {
-    given::<User>([registered(), updated(Some(infp()))])
+    given::<User>(kim(), [registered(), updated(Some(infp()))])
         .when(|user| user.update(mbti(Edit::Clear), at(1)))
         .then([updated(None)]);
 }
 #[test]
 fn an_unchanged_field_produces_no_event() {
     let same = UserEdit { nickname: Some(Nickname::parse("kim").unwrap()), ..UserEdit::default() };
-    given::<User>([registered()]).when(|user| user.update(same, at(1))).then([]);
+    given::<User>(kim(), [registered()]).when(|user| user.update(same, at(1))).then([]);
 }
 #[test]
 fn an_update_without_fields_is_refused() {
-    given::<User>([registered()])
+    given::<User>(kim(), [registered()])
         .when(|user| user.update(UserEdit::default(), at(1)))
         .then_rejected(UserError::NothingToUpdate);
 }

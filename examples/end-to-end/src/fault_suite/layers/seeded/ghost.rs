@@ -52,6 +52,6 @@ fn record(event: &NewEntry) -> Option<Record> {
         service: event.id.to_string(),
         shard: outgoing.shard,
         position: Position(event.version),
-        at: event.at,
+        occurred_at: event.occurred_at,
     })
 }

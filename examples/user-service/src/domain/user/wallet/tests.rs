@@ -8,17 +8,17 @@ use cqrs_core::{Evolve, replay, testing::given};
 use proptest::prelude::{ProptestConfig, Strategy, prop, prop_oneof, proptest};
 
 fn reserved(number: u8, attempt: u32, seconds: u64) -> UserEvent {
-    UserEvent::TokensReserved { id: kim(), exchange: exchange(number), attempt, at: at(seconds) }
+    UserEvent::TokensReserved { exchange: exchange(number), attempt, at: at(seconds) }
 }
 fn released(number: u8, attempt: u32, seconds: u64) -> UserEvent {
-    UserEvent::TokensReleased { id: kim(), exchange: exchange(number), attempt, at: at(seconds) }
+    UserEvent::TokensReleased { exchange: exchange(number), attempt, at: at(seconds) }
 }
 fn consumed(number: u8, remaining: u32, seconds: u64) -> UserEvent {
-    UserEvent::TokensConsumed { id: kim(), exchange: exchange(number), remaining, max: 7, at: at(seconds) }
+    UserEvent::TokensConsumed { exchange: exchange(number), remaining, max: 7, at: at(seconds) }
 }
 /// Returns the balance of Kim's wallet after these events.
 fn remaining(events: &[UserEvent], seconds: u64) -> u32 {
-    replay::<User, _>(events).unwrap().wallet().balance(at(seconds)).remaining
+    replay::<User, _>(&kim(), events).unwrap().wallet().balance(at(seconds)).remaining
 }
 
 const SIX_HOURS: u64 = 6 * 3600;
@@ -29,54 +29,58 @@ fn all_held() -> Vec<UserEvent> {
 
 #[test]
 fn a_hold_reduces_the_balance() {
-    given::<User>([registered()]).when(|user| user.reserve(exchange(1), at(0))).then([reserved(1, 1, 0)]);
+    given::<User>(kim(), [registered()]).when(|user| user.reserve(exchange(1), at(0))).then([reserved(1, 1, 0)]);
     assert_eq!(remaining(&[registered(), reserved(1, 1, 0)], 0), 6);
 }
 #[test]
 fn a_repeated_reservation_changes_nothing() {
-    given::<User>([registered(), reserved(1, 1, 0)]).when(|user| user.reserve(exchange(1), at(59))).then([]);
+    given::<User>(kim(), [registered(), reserved(1, 1, 0)]).when(|user| user.reserve(exchange(1), at(59))).then([]);
 }
 #[test]
 fn an_empty_wallet_refuses_a_new_exchange_but_not_a_held_one() {
-    given::<User>(all_held()).when(|user| user.reserve(exchange(8), at(1))).then_rejected(UserError::NoRemainingTokens);
-    given::<User>(all_held()).when(|user| user.reserve(exchange(3), at(1))).then([]);
+    given::<User>(kim(), all_held())
+        .when(|user| user.reserve(exchange(8), at(1)))
+        .then_rejected(UserError::NoRemainingTokens);
+    given::<User>(kim(), all_held()).when(|user| user.reserve(exchange(3), at(1))).then([]);
 }
 #[test]
 fn a_hold_ends_after_a_minute() {
     assert_eq!(HOLD.as_secs(), 60);
     assert_eq!((remaining(&all_held(), 59), remaining(&all_held(), 60)), (0, 7));
-    given::<User>(all_held()).when(|user| user.reserve(exchange(1), at(60))).then([reserved(1, 2, 60)]);
+    given::<User>(kim(), all_held()).when(|user| user.reserve(exchange(1), at(60))).then([reserved(1, 2, 60)]);
 }
 #[test]
 fn a_released_token_can_be_held_again() {
     let past = [registered(), reserved(1, 1, 0), released(1, 1, 5)];
     assert_eq!(remaining(&past, 5), 7);
-    given::<User>(past).when(|user| user.reserve(exchange(1), at(6))).then([reserved(1, 2, 6)]);
+    given::<User>(kim(), past).when(|user| user.reserve(exchange(1), at(6))).then([reserved(1, 2, 6)]);
 }
 #[test]
 fn a_late_release_does_not_affect_a_newer_hold() {
     let past = [registered(), reserved(1, 1, 0), reserved(1, 2, 60)];
-    given::<User>(past.clone()).when(|user| Ok::<_, UserError>(user.release(exchange(1), 1, at(61)))).then([]);
-    given::<User>(past)
+    given::<User>(kim(), past.clone()).when(|user| Ok::<_, UserError>(user.release(exchange(1), 1, at(61)))).then([]);
+    given::<User>(kim(), past)
         .when(|user| Ok::<_, UserError>(user.release(exchange(1), 2, at(61))))
         .then([released(1, 2, 61)]);
 }
 #[test]
 fn only_a_hold_can_be_released() {
     let release = |user: &User| Ok::<_, UserError>(user.release(exchange(1), 9, at(61)));
-    given::<User>([registered()]).when(release).then([]);
-    given::<User>([registered(), reserved(1, 1, 0)]).when(release).then([]);
-    given::<User>([registered(), reserved(1, 1, 60), consumed(1, 6, 60)]).when(release).then([]);
+    given::<User>(kim(), [registered()]).when(release).then([]);
+    given::<User>(kim(), [registered(), reserved(1, 1, 0)]).when(release).then([]);
+    given::<User>(kim(), [registered(), reserved(1, 1, 60), consumed(1, 6, 60)]).when(release).then([]);
 }
 #[test]
 fn a_held_token_is_consumed_once() {
     let past = [registered(), reserved(1, 1, 0)];
-    given::<User>(past).when(|user| Ok::<_, UserError>(user.consume(exchange(1), at(20)))).then([consumed(1, 6, 20)]);
+    given::<User>(kim(), past)
+        .when(|user| Ok::<_, UserError>(user.consume(exchange(1), at(20))))
+        .then([consumed(1, 6, 20)]);
     assert_eq!(remaining(&[registered(), reserved(1, 1, 0), consumed(1, 6, 20)], 3600), 6);
 }
 #[test]
 fn a_reply_consumes_a_token_that_is_not_held() {
-    given::<User>([registered()])
+    given::<User>(kim(), [registered()])
         .when(|user| Ok::<_, UserError>(user.consume(exchange(1), at(0))))
         .then([consumed(1, 6, 0)]);
     // The reply came after its hold had expired and others had taken the rest: the balance is zero, not negative.
@@ -87,15 +91,15 @@ fn a_reply_consumes_a_token_that_is_not_held() {
 #[test]
 fn a_consumed_exchange_is_neither_consumed_nor_held_again() {
     let past = [registered(), reserved(1, 1, 0), consumed(1, 6, 1)];
-    given::<User>(past.clone()).when(|user| Ok::<_, UserError>(user.consume(exchange(1), at(2)))).then([]);
-    given::<User>(past).when(|user| user.reserve(exchange(1), at(90))).then([]);
+    given::<User>(kim(), past.clone()).when(|user| Ok::<_, UserError>(user.consume(exchange(1), at(2)))).then([]);
+    given::<User>(kim(), past).when(|user| user.reserve(exchange(1), at(90))).then([]);
 }
 #[test]
 fn the_wallet_is_full_again_six_hours_after_the_last_reset() {
     let past: Vec<_> =
         [registered()].into_iter().chain((1..=7).map(|number| consumed(number, 7 - u32::from(number), 10))).collect();
     assert_eq!((remaining(&past, SIX_HOURS - 1), remaining(&past, SIX_HOURS)), (0, 7));
-    given::<User>(past).when(|user| user.reserve(exchange(9), at(SIX_HOURS))).then([reserved(9, 1, SIX_HOURS)]);
+    given::<User>(kim(), past).when(|user| user.reserve(exchange(9), at(SIX_HOURS))).then([reserved(9, 1, SIX_HOURS)]);
 }
 #[test]
 fn a_reset_keeps_held_tokens() {
@@ -105,7 +109,7 @@ fn a_reset_keeps_held_tokens() {
 #[test]
 fn the_next_interval_starts_with_the_next_event() {
     let past = [registered(), consumed(1, 6, 0), consumed(2, 6, SIX_HOURS + 100)];
-    let user = replay::<User, _>(&past).unwrap();
+    let user = replay::<User, _>(&kim(), &past).unwrap();
     assert_eq!(user.wallet().balance(at(SIX_HOURS + 200)).resets_at, Some(at(2 * SIX_HOURS + 100)));
     assert_eq!(remaining(&past, 2 * SIX_HOURS + 99), 6);
 }
@@ -128,11 +132,10 @@ fn a_full_wallet_has_no_reset_time() {
 fn old_exchanges_are_dropped() {
     let day = REMEMBERED.as_secs();
     let past = [registered(), consumed(1, 6, 0), reserved(2, 1, day)];
-    let user = replay::<User, _>(&past).unwrap();
+    let user = replay::<User, _>(&kim(), &past).unwrap();
     let stored = serde_json::to_string(user.wallet()).unwrap();
     assert!(!stored.contains(&exchange(1).to_string()) && stored.contains(&exchange(2).to_string()));
     assert_eq!(user.wallet().holds(exchange(2), at(day)), Some(1));
-    assert_eq!(kim(), past[0].id());
 }
 
 #[derive(Debug, Clone)]
@@ -160,7 +163,7 @@ proptest! {
     #[test]
     fn the_balance_follows_the_rules_for_any_order_of_events(steps in steps()) {
         let first = registered();
-        let mut user = replay::<User, _>([&first]).unwrap();
+        let mut user = replay::<User, _>(&kim(), [&first]).unwrap();
         let UserEvent::Registered { allowance, at: since, .. } = first else { unreachable!() };
         let mut view = Wallet::new(allowance, since);
         let mut now = 0;
@@ -212,7 +215,7 @@ proptest! {
 
     #[test]
     fn the_size_of_a_wallet_is_bounded(ids in prop::collection::vec(0u8..=255, 300)) {
-        let mut user = replay::<User, _>([&registered()]).unwrap();
+        let mut user = replay::<User, _>(&kim(), [&registered()]).unwrap();
         for (step, id) in ids.into_iter().enumerate() {
             if let Ok(Some(event)) = user.reserve(exchange(id), at(step as u64 * 10)) {
                 user.apply(&event);
