@@ -84,7 +84,7 @@ async fn raise(command: Raise, topics: Repo<Topic>) -> HandlerResult<()> {
 
 fn built(app: AppBuilder) -> App {
     let app = app.aggregate(StateStored::<Room>::new());
-    let app = app.aggregate(EventSourced::<Topic>::new()).discover(module_path!());
+    let app = app.aggregate(EventSourced::<Topic>::new()).discover_part(module_path!());
     app.build().expect("the app builds")
 }
 async fn other_id(app: AppBuilder) {

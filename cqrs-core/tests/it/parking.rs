@@ -319,7 +319,7 @@ async fn unreadable_id() {
     };
     let events = vec![entry(1, "meter-one"), entry(2, "meter-2")];
     memory.commit(Batch { events, ..Batch::default() }).await.expect("the streams are new");
-    let app = App::builder("meters").discover("it::parking::meters").storage(memory).provide(collected.clone());
+    let app = App::builder("meters").discover_part("it::parking::meters").storage(memory).provide(collected.clone());
     let app = started(app.aggregate(cqrs_core::StateStored::<meters::Meter>::new())).await;
     app.settle().await;
     assert_eq!(*collected.lock().unwrap(), [2]);
