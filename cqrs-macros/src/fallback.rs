@@ -36,6 +36,8 @@ pub(crate) fn integration_event(input: &DeriveInput) -> TokenStream {
         impl ::cqrs_core::Subscribable for #ident {
             const SOURCE: ::cqrs_core::Source =
                 ::cqrs_core::Source::Topic { topic: "", name: "", content_type: "" };
+            type AggregateId = ();
+            fn aggregate_id(_: &str) -> ::core::result::Result<(), ::cqrs_core::BoxError> { ::core::unreachable!() }
             fn decode(_: &str, _: u32, _: &[u8]) -> ::core::result::Result<Self, ::cqrs_core::BoxError> {
                 ::core::unreachable!()
             }

@@ -277,12 +277,12 @@ macro_rules! user_registered {
             pub nickname: String,
         }
         #[cqrs_core::publish]
-        fn user_registered(event: &UserEvent) -> Option<UserRegistered> {
-            match event {
-                UserEvent::Registered { id, nickname } => {
-                    Some(UserRegistered { user_id: id.to_string(), nickname: nickname.to_string() })
+        fn user_registered(event: &cqrs_core::Recorded<UserEvent>) -> Option<UserRegistered> {
+            match &event.event {
+                UserEvent::Registered { nickname } => {
+                    Some(UserRegistered { user_id: event.aggregate_id.to_string(), nickname: nickname.to_string() })
                 }
-                UserEvent::Renamed { .. } | UserEvent::Deactivated { .. } => None,
+                UserEvent::Renamed { .. } | UserEvent::Deactivated => None,
             }
         }
     };

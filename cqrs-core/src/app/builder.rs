@@ -165,7 +165,7 @@ impl AppBuilder {
     ///
     /// #[subscriber(group = "shipping.legacy-orders")]
     /// async fn ship(order: Recorded<LegacyOrder>) -> Result<(), BoxError> {
-    ///     println!("{} was placed at {}", order.order, order.at);
+    ///     println!("{} was placed at {}", order.order, order.occurred_at);
     ///     Ok(())
     /// }
     ///

@@ -1,10 +1,12 @@
 //! A subscriber whose error type does not implement `std::error::Error`.
-use cqrs_core::{Event, Recorded, subscriber};
+use cqrs_core::{IntegrationEvent, Recorded, subscriber};
 use serde::{Deserialize, Serialize};
 
-#[derive(Clone, Serialize, Deserialize, Event)]
-#[event(name = "pinged", version = 1)]
-struct Pinged;
+#[derive(Clone, Serialize, Deserialize, IntegrationEvent)]
+#[integration_event(name = "pinged", topic = "pings.v1", key = key)]
+struct Pinged {
+    key: String,
+}
 
 #[derive(Debug)]
 struct PingError;

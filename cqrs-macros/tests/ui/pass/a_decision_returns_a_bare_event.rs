@@ -13,8 +13,8 @@ struct Counter {
     id: u64,
 }
 impl Evolve<Pinged> for Counter {
-    fn create(_: &Pinged) -> Option<Self> {
-        Some(Counter { id: 1 })
+    fn create(id: u64, _: &Pinged) -> Option<Self> {
+        Some(Counter { id })
     }
     fn apply(&mut self, _: &Pinged) {}
 }
