@@ -34,8 +34,9 @@
 //!
 //! This is a whole use case. `update` loads the aggregate, applies the rule and stages the events. The commit then
 //! checks the version (optimistic concurrency) and writes state, events and outbox together. The return type of
-//! `app.send(RenameUser { .. })` is that of this function. A command without a handler does not compile. Missing
-//! dependencies of handlers are reported when the app is built, all in one error.
+//! `app.send(RenameUser { .. })` is that of this function. A command without a handler, or with two, does not compile.
+//! Missing dependencies of handlers, and functions that were not discovered, are reported when the app is built, all in
+//! one error.
 //!
 //! # The path of a request
 //!
@@ -59,7 +60,7 @@
 //! | `postgres` | `storage::Postgres`: one statement per commit, any number of processes |
 //! | `postgres-tls` | TLS for `storage::Postgres` |
 //! | `tonic` | `grpc`: errors as gRPC statuses, metadata as gRPC headers |
-//! | `operations` | `operations`: health, Prometheus metrics, logging and signals of a process |
+//! | `operations` | `operations`: health, Prometheus metrics, logging and signals of a process; `net`: TCP connections |
 //! | `testing` | `testing`: tests of aggregates and whole services, conformance suites; for `[dev-dependencies]` |
 //! | `otlp` | `telemetry::trace`: OpenTelemetry traces, exported over OTLP |
 #![warn(missing_docs)]
