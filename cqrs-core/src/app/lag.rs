@@ -20,7 +20,8 @@ pub struct ReaderLag {
     pub kind: &'static str,
     /// The reader's stored name, such as `projection/card`.
     pub reader: String,
-    /// Positions between the checkpoint and the end of the log; 0 when the reader has caught up.
+    /// Positions between the reader and the end of the log; 0 when it has caught up. In the process that runs the
+    /// reader, the position that it has reached counts, which is up to 200 ms ahead of its stored checkpoint.
     pub positions: u64,
     /// Commit time of the first entry after the checkpoint; `None` when the reader has caught up.
     pub since: Option<Timestamp>,
