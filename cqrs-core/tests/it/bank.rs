@@ -158,6 +158,7 @@ pub(crate) async fn until(condition: &str, mut holds: impl AsyncFnMut() -> bool)
 
 /// Lists the same test on memory and, if the feature is on, on SQLite.
 pub(crate) fn on_each<F: Future<Output = ()> + 'static>(name: &str, test: fn(AppBuilder) -> F) -> Vec<Trial> {
+    #[cfg_attr(not(feature = "sqlite"), allow(unused_mut, reason = "memory alone is one test"))]
     let mut trials = vec![trial(format!("{name}: memory"), move || test(bank(Memory::new())))];
     #[cfg(feature = "sqlite")]
     trials.push(trial(format!("{name}: sqlite"), move || async move {
