@@ -1,4 +1,6 @@
-//! The list of all use cases: handlers are discovered, so a review sees a new command as one added line of this golden file.
+//! Two statements about use cases: all of them stand in a golden file, so that a review sees a new command as one added line, and
+//! the bank account stays short.
+use crate::{read, root};
 use cqrs_core::App;
 use expect_test::expect_file;
 use std::sync::Arc;
@@ -10,4 +12,13 @@ fn every_use_case_is_listed() {
     let counseling = counseling_service::wire(App::builder("counseling"), responder).build().unwrap();
     let listed = format!("{}\n{}", users.describe(), counseling.describe());
     expect_file!["../../use-cases.txt"].assert_eq(&listed);
+}
+
+/// The bank account shows the price of a small service, so its length is part of the example.
+#[test]
+fn the_bank_account_has_at_most_100_lines() {
+    let text = read(&root().join("examples/bank-account/src/main.rs"));
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default().lines().map(str::trim);
+    let lines = code.filter(|line| !line.is_empty() && !line.starts_with("//")).count();
+    assert!((50..=100).contains(&lines), "{lines} lines without comments and tests");
 }

@@ -1,10 +1,8 @@
 //! A bank account in one file: three commands, three rules, a read model of the balance, PostgreSQL.
 //! Run it with `cargo run -p bank-account -- postgres://user:password@localhost/bank`, or with `DATABASE_URL` set.
 use anyhow::Context;
-use cqrs_core::{
-    Aggregate, App, Change, Command, DomainError, Event, EventSourced, Evolve, HandlerResult, Metadata, Query, Recorded,
-};
-use cqrs_core::{Repo, View, Views, handler, projection, storage::postgres::Postgres};
+use cqrs_core::{Aggregate, App, Change, Command, DomainError, Event, EventSourced, Evolve, HandlerResult, Metadata};
+use cqrs_core::{Query, Recorded, Repo, View, Views, handler, projection, storage::postgres::Postgres};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Serialize, Deserialize, Aggregate)]
@@ -103,9 +101,7 @@ async fn get_balance(GetBalance(id): GetBalance, balances: Views<Balance>) -> Ha
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let url = std::env::args().nth(1).or_else(|| std::env::var("DATABASE_URL").ok());
-    let url =
-        url.context("no database: pass a URL such as postgres://user:password@localhost/bank, or set DATABASE_URL")?;
+    let url = std::env::args().nth(1).or(std::env::var("DATABASE_URL").ok()).context("pass the database's URL")?;
     let app = App::builder("bank").discover(module_path!()).storage(Postgres::connect(&url).await?);
     let app = app.aggregate(EventSourced::<Account>::new()).build()?;
     let _background = app.start().await?;
