@@ -8,8 +8,9 @@ use crate::{
     job::Step,
     relay::Relay,
     runtime::Runtime,
-    transport::TransportError,
+    transport::{Audience, TransportError},
 };
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 
@@ -24,8 +25,8 @@ pub struct Joined {
 impl Joined {
     /// Starts the background jobs.
     pub fn start(self) -> Background {
-        let own = self.app.own_jobs();
-        Background::new(self.app.runtime.clone()).with(own).with(self.jobs())
+        let (own, app) = (self.app.own_jobs(), self.app.clone());
+        Background::new(app.runtime.clone()).with(own).with(self.jobs()).with_relays_to_late_groups(app)
     }
     /// Returns the jobs that need the broker.
     fn jobs(self) -> Vec<Box<dyn Job>> {
@@ -68,6 +69,15 @@ impl Background {
     pub(super) fn with_broker_jobs_later(mut self, app: App) -> Self {
         let stop = self.stop.subscribe();
         self.tasks.push(self.runtime.environment.spawn(Box::pin(join_later(app, stop))));
+        self
+    }
+    /// Adds a task that starts a relay for each group that joins the transport later. Only a transport without a broker
+    /// has such groups: those of apps in the same process.
+    fn with_relays_to_late_groups(mut self, app: App) -> Self {
+        if app.audiences() != [Audience::broker()] {
+            let stop = self.stop.subscribe();
+            self.tasks.push(self.runtime.environment.spawn(Box::pin(relay_to_late_groups(app, stop))));
+        }
         self
     }
     /// Stops the jobs. Each job finishes its current work; after `timeout` the remaining jobs are aborted.
@@ -210,6 +220,31 @@ async fn join_later(app: App, stop: watch::Receiver<bool>) {
             }
         }
     }
+}
+
+/// The interval at which an app looks for groups that have joined after its start.
+const LATE_GROUP_INTERVAL: Duration = Duration::from_millis(250);
+
+async fn relay_to_late_groups(app: App, stop: watch::Receiver<bool>) {
+    let mut known: Vec<Audience> = app.audiences();
+    let mut relaying = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            biased;
+            () = stopped(stop.clone()) => break,
+            Some(()) = relaying.next() => (),
+            () = app.runtime.environment.sleep(LATE_GROUP_INTERVAL) => (),
+        }
+        for audience in app.audiences() {
+            if !known.contains(&audience) {
+                tracing::info!(service = app.service(), group = audience.0, "a group has joined; relaying to it");
+                let relay = Box::new(Relay::new(app.runtime.clone(), audience.clone()));
+                relaying.push(keep_stepping(app.runtime.clone(), relay, stop.clone()));
+                known.push(audience);
+            }
+        }
+    }
+    while relaying.next().await.is_some() {}
 }
 
 async fn keep_stepping(runtime: Arc<Runtime>, mut job: Box<dyn Job>, stop: watch::Receiver<bool>) {

@@ -11,7 +11,7 @@ use crate::{
     registry::{Registration, Role, Subscriber},
     relay::Relay,
     runtime::Runtime,
-    transport::TransportError,
+    transport::{Audience, TransportError},
 };
 mod background;
 mod builder;
@@ -165,9 +165,12 @@ impl App {
     /// Returns a relay for each audience of the topics that this service publishes to. With the in-process transport,
     /// the audiences are the groups that have joined so far.
     pub fn relays(&self) -> Vec<Relay> {
+        self.audiences().into_iter().map(|audience| Relay::new(self.runtime.clone(), audience)).collect()
+    }
+    /// Returns the audiences of the published topics that the transport has now.
+    fn audiences(&self) -> Vec<Audience> {
         let topics = self.published_topics();
-        let audiences = if topics.is_empty() { Vec::new() } else { self.runtime.transport.audiences(&topics) };
-        audiences.into_iter().map(|audience| Relay::new(self.runtime.clone(), audience)).collect()
+        if topics.is_empty() { Vec::new() } else { self.runtime.transport.audiences(&topics) }
     }
     fn published_topics(&self) -> Vec<&'static str> {
         let roles = self.registrations.iter().map(|registration| &registration.role);
@@ -198,8 +201,8 @@ impl App {
     /// Migrates the database, joins the consumer groups and starts every background job: projections, subscribers and
     /// relays.
     ///
-    /// Apps that share one [`InProcess`](crate::transport::InProcess) call [`join`](App::join) on all of them first,
-    /// and then [`Joined::start`].
+    /// Apps that share one [`InProcess`](crate::transport::InProcess) may start in any order. A group of an app that
+    /// starts later receives the integration events from before, within a quarter of a second.
     ///
     /// # Errors
     /// Fails when the database cannot be used, or when the broker's topics are not as configured. A broker that is down

@@ -24,6 +24,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("relay: a stuck key holds up only its own records", stuck_key),
         trial("relay: many stuck keys hold up only their own records", many_stuck_keys),
         trial("relay: a new group receives every event from the beginning", new_group),
+        trial("relay: a group of an app that starts later receives every event from the beginning", late_app),
         trial("relay: without a group nothing is sent, and nothing is lost", no_group),
         trial("relay: a projection on a topic applies each record once", topic_position),
         trial("relay: a record that the broker holds twice is applied once", held_twice),
@@ -35,6 +36,22 @@ fn listening(memory: &Memory, script: &Arc<Script>) -> AppBuilder {
 }
 async fn started(app: AppBuilder) -> TestApp {
     TestApp::start(app).await.expect("the app starts")
+}
+
+/// Two services in one process: the subscriber's app starts after the publisher's.
+async fn late_app() {
+    let (transport, script) = (InProcess::new(), Arc::new(Script::default()));
+    let publisher = bank(Memory::new()).transport(transport.clone()).build().expect("the app builds");
+    let publishing = publisher.start().await.expect("the publisher starts");
+    opened(&publisher, "kim").await;
+    paid_in(&publisher, "kim", 1).await;
+    let subscriber = App::builder("mailing").discover_part(LISTENER).provide(script.clone()).transport(transport);
+    let subscriber = subscriber.build().expect("the app builds");
+    let subscribing = subscriber.start().await.expect("the subscriber starts");
+    until("the payment from before has arrived", async || script.of("kim") == [1]).await;
+    paid_in(&publisher, "kim", 2).await;
+    until("the next payment has arrived", async || script.of("kim") == [1, 2]).await;
+    assert!(publishing.stop(Duration::from_secs(5)).await && subscribing.stop(Duration::from_secs(5)).await);
 }
 
 async fn order() {
