@@ -34,7 +34,8 @@
 //!
 //! This is a whole use case. `update` loads the aggregate, applies the rule and stages the events. The commit then
 //! checks the version (optimistic concurrency) and writes state, events and outbox together. The return type of
-//! `app.send(RenameUser { .. })` is that of this function. A command without a handler, or with two, does not compile.
+//! `app.send(RenameUser { .. })` is that of this function. Sending a command without a handler, or with two,
+//! does not compile.
 //! Missing dependencies of handlers, and functions that were not discovered, are reported when the app is built, all in
 //! one error.
 //!

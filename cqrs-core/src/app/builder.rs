@@ -383,13 +383,19 @@ impl fmt::Debug for AppBuilder {
 }
 
 /// The error of [`AppBuilder::build`], with every problem at once.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BuildError {
     /// The service's name.
     pub service: String,
     /// The problems, each a sentence with its solution where there is only one.
     pub problems: Vec<String>,
+}
+/// Prints as [`Display`](fmt::Display) does, one problem a line, because `unwrap` in a test and `main` print this form.
+impl fmt::Debug for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
