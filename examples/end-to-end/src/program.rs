@@ -1,7 +1,6 @@
 //! A program of this workspace as a child process that can be killed.
 use anyhow::{Context, Result, bail, ensure};
 use std::{
-    net::TcpListener,
     path::{Path, PathBuf},
     process::Stdio,
     time::{Duration, Instant},
@@ -86,7 +85,7 @@ impl Program {
 /// # Errors
 /// Fails when no port is free.
 pub fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    Ok(test_support::free_port()?)
 }
 
 /// Returns the path of a program of this workspace. `cargo test --workspace` has built the programs beside the tests; a

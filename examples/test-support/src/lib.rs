@@ -62,6 +62,7 @@ pub use certificates::{Authority, Issued};
 pub use chromium::Chromium;
 pub use door::Door;
 pub use kafka::Kafka;
+pub use machine::free_port;
 pub use part::{Part, Unavailable};
 pub use postgres::{Database, Postgres};
 pub use proxy::Proxy;

@@ -31,7 +31,7 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 ///
 /// It is below the range of outgoing connections. An outgoing connection could take the port of a stopped server, and a
 /// client that keeps connecting to a port in that range can connect to itself.
-pub(crate) fn free_port() -> io::Result<u16> {
+pub fn free_port() -> io::Result<u16> {
     const LOWEST: u16 = 10_000;
     let outgoing = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
     let first_outgoing = outgoing.split_whitespace().next().and_then(|low| low.parse().ok()).unwrap_or(32_768);
