@@ -25,16 +25,18 @@ pub struct Joined {
 impl Joined {
     /// Starts the background jobs.
     pub fn start(self) -> Background {
-        let (own, app) = (self.app.own_jobs(), self.app.clone());
-        Background::new(app.runtime.clone()).with(own).with(self.jobs()).with_relays_to_late_groups(app)
+        let (own, app, relays) = (self.app.own_jobs(), self.app.clone(), self.app.relays());
+        let known = relays.iter().map(|relay| relay.audience().clone()).collect();
+        let background = Background::new(app.runtime.clone()).with(own).with(self.jobs(relays));
+        background.with_relays_to_late_groups(app, known)
     }
     /// Returns the jobs that need the broker.
-    fn jobs(self) -> Vec<Box<dyn Job>> {
-        let Joined { app, consumers, followers } = self;
+    fn jobs(self, relays: Vec<Relay>) -> Vec<Box<dyn Job>> {
+        let Joined { consumers, followers, .. } = self;
         let mut jobs: Vec<Box<dyn Job>> = Vec::new();
         jobs.extend(consumers.into_iter().map(|consumer| Box::new(consumer) as Box<dyn Job>));
         jobs.extend(followers.into_iter().map(|follower| Box::new(follower) as Box<dyn Job>));
-        jobs.extend(app.relays().into_iter().map(|relay| Box::new(relay) as Box<dyn Job>));
+        jobs.extend(relays.into_iter().map(|relay| Box::new(relay) as Box<dyn Job>));
         jobs
     }
 }
@@ -73,10 +75,10 @@ impl Background {
     }
     /// Adds a task that starts a relay for each group that joins the transport later. Only a transport without a broker
     /// has such groups: those of apps in the same process.
-    fn with_relays_to_late_groups(mut self, app: App) -> Self {
-        if app.audiences() != [Audience::broker()] {
+    fn with_relays_to_late_groups(mut self, app: App, known: Vec<Audience>) -> Self {
+        if app.publishes() && known != [Audience::broker()] {
             let stop = self.stop.subscribe();
-            self.tasks.push(self.runtime.environment.spawn(Box::pin(relay_to_late_groups(app, stop))));
+            self.tasks.push(self.runtime.environment.spawn(Box::pin(relay_to_late_groups(app, known, stop))));
         }
         self
     }
@@ -211,7 +213,7 @@ async fn join_later(app: App, stop: watch::Receiver<bool>) {
             Ok(joined) => {
                 tracing::info!(service = app.service(), "connected to the broker");
                 let step = |job| keep_stepping(app.runtime.clone(), job, stop.clone());
-                futures_util::future::join_all(joined.jobs().into_iter().map(step)).await;
+                futures_util::future::join_all(joined.jobs(app.relays()).into_iter().map(step)).await;
                 return;
             }
             Err(error) => {
@@ -225,8 +227,9 @@ async fn join_later(app: App, stop: watch::Receiver<bool>) {
 /// The interval at which an app looks for groups that have joined after its start.
 const LATE_GROUP_INTERVAL: Duration = Duration::from_millis(250);
 
-async fn relay_to_late_groups(app: App, stop: watch::Receiver<bool>) {
-    let mut known: Vec<Audience> = app.audiences();
+/// `known` are the audiences that have a relay. They are those of the start and not of the task's first poll, since a
+/// group that joins in between has no relay yet.
+async fn relay_to_late_groups(app: App, mut known: Vec<Audience>, stop: watch::Receiver<bool>) {
     let mut relaying = FuturesUnordered::new();
     loop {
         tokio::select! {

@@ -167,6 +167,9 @@ impl App {
     pub fn relays(&self) -> Vec<Relay> {
         self.audiences().into_iter().map(|audience| Relay::new(self.runtime.clone(), audience)).collect()
     }
+    fn publishes(&self) -> bool {
+        !self.published_topics().is_empty()
+    }
     /// Returns the audiences of the published topics that the transport has now.
     fn audiences(&self) -> Vec<Audience> {
         let topics = self.published_topics();
