@@ -16,9 +16,7 @@ pub trait Environment: Send + Sync + 'static {
     /// Returns a new id that sorts by time (UUIDv7).
     fn id(&self) -> Uuid;
     /// Returns the time since some moment in the past. It never goes back, so it serves to measure durations.
-    fn uptime(&self) -> Duration {
-        Duration::from_micros(u64::try_from(self.now().timestamp_micros()).unwrap_or_default())
-    }
+    fn uptime(&self) -> Duration;
     /// Returns a random number.
     fn random(&self) -> u64;
     /// Waits for the given time.

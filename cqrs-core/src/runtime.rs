@@ -111,12 +111,15 @@ pub(crate) struct ReaderProgress {
     /// The view of a projection and its events; `None` for a projector and for a group of subscribers.
     view: Option<(&'static str, Source)>,
     seen: watch::Sender<u64>,
+    /// The number of reads that wait for the reader.
+    waiting: watch::Sender<usize>,
     /// The last event of this process that the reader handles.
     committed: AtomicU64,
 }
 impl ReaderProgress {
     pub(crate) fn new(name: String, view: Option<(&'static str, Source)>) -> Self {
-        ReaderProgress { name, view, seen: watch::Sender::new(0), committed: AtomicU64::new(0) }
+        let (seen, waiting) = (watch::Sender::new(0), watch::Sender::new(0));
+        ReaderProgress { name, view, seen, waiting, committed: AtomicU64::new(0) }
     }
     /// Records that this process has committed an event that the reader handles.
     pub(crate) fn committed(&self, position: Position) {
@@ -137,9 +140,28 @@ impl ReaderProgress {
             ahead
         });
     }
-    /// Waits until the known checkpoint has reached `position`.
+    /// Waits until the known checkpoint has reached `position`. The follower hurries for it.
     pub(crate) async fn moved_to(&self, position: Position) {
+        let _waiting = Waiting::begin(&self.waiting);
         // The sender lives as long as this borrow, so the wait cannot fail.
         let _ = self.seen.subscribe().wait_for(|seen| *seen >= position.0).await;
+    }
+    /// Waits until a read waits for the reader.
+    pub(crate) async fn awaited(&self) {
+        let _ = self.waiting.subscribe().wait_for(|waiting| *waiting > 0).await;
+    }
+}
+
+/// One read that waits, counted while it exists.
+struct Waiting<'a>(&'a watch::Sender<usize>);
+impl<'a> Waiting<'a> {
+    fn begin(count: &'a watch::Sender<usize>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Waiting(count)
+    }
+}
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
     }
 }

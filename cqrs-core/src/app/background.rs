@@ -122,6 +122,8 @@ pub(super) trait Job: Send {
     fn works(&self) -> bool {
         false
     }
+    /// Waits until the next step is due, after the job knows that there is something to do.
+    async fn due(&mut self) {}
     async fn finish(&mut self) {}
 }
 #[async_trait::async_trait]
@@ -134,6 +136,9 @@ impl Job for LogFollower {
     }
     fn works(&self) -> bool {
         true
+    }
+    async fn due(&mut self) {
+        LogFollower::due(self).await;
     }
     async fn finish(&mut self) {
         self.store_checkpoint().await;
@@ -162,6 +167,9 @@ impl Job for Relay {
     /// A step that is dropped while it moves the checkpoints leaves them unmoved.
     fn works(&self) -> bool {
         self.drains()
+    }
+    async fn due(&mut self) {
+        Relay::due(self).await;
     }
     async fn finish(&mut self) {
         self.drain().await;
@@ -266,14 +274,19 @@ async fn keep_stepping(runtime: Arc<Runtime>, mut job: Box<dyn Job>, stop: watch
         };
         let pause = async {
             match step {
-                Ok(Step::Did(_)) => failures = 0,
+                Ok(Step::Did(_)) => {
+                    failures = 0;
+                    job.due().await;
+                }
                 Ok(Step::Idle(upto)) => {
                     failures = 0;
                     let _ = within(environment, poll_interval, storage.wait_for_commit(upto)).await;
+                    job.due().await;
                 }
                 Ok(Step::IdleFor(upto, longest)) => {
                     failures = 0;
                     let _ = within(environment, longest.min(poll_interval), storage.wait_for_commit(upto)).await;
+                    job.due().await;
                 }
                 Err(error) => {
                     runtime.meter.job_failed(&name);

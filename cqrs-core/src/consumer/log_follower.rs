@@ -4,7 +4,7 @@ use crate::{
     consumer::parking::{Item, ParkingFilter, park_entry},
     error::Fault,
     event::Entry,
-    job::Step,
+    job::{Step, next_tick},
     position::Position,
     runtime::{ReaderProgress, Runtime},
     storage::{Batch, CheckpointMove, CommitError, Reading},
@@ -25,6 +25,8 @@ pub struct LogFollower {
     /// Set when the last step has read entries, so that the high-water mark need not be read again at once.
     just_read: bool,
     filter: ParkingFilter,
+    /// Set when the last batch was full, so that more events are waiting.
+    is_behind: bool,
 }
 /// The stored checkpoint, and the position that the follower has reached beyond it.
 ///
@@ -53,6 +55,7 @@ impl LogFollower {
             checkpoint: None,
             just_read: false,
             filter: ParkingFilter::default(),
+            is_behind: false,
         }
     }
     /// Returns the stored name of the checkpoint.
@@ -103,6 +106,17 @@ impl LogFollower {
         }
         self.commit(checkpoint, to.0, entries).await
     }
+    /// Waits until the next batch is due: at the next tick, or at once when a read waits for the follower.
+    ///
+    /// A subscriber has an effect of its own for each event, so it never waits.
+    pub(crate) async fn due(&mut self) {
+        let (Some(progress), "projection", false) = (&self.progress, self.kind(), self.is_behind) else { return };
+        tokio::select! {
+            biased;
+            () = progress.awaited() => (),
+            () = next_tick(&*self.runtime.environment) => (),
+        }
+    }
     /// Stores the position that the follower has reached, so that the next process does not read up to it again.
     pub(crate) async fn store_checkpoint(&mut self) {
         if let Some(checkpoint) = self.checkpoint.filter(|checkpoint| checkpoint.reached > checkpoint.stored)
@@ -120,6 +134,7 @@ impl LogFollower {
     /// Applies the entries and moves the checkpoint to `to`, in one batch.
     async fn commit(&mut self, checkpoint: Checkpoint, to: u64, entries: Vec<Entry>) -> Result<Step, Fault> {
         let count = entries.len();
+        self.is_behind = count == self.follower.batch_size();
         let moved = CheckpointMove { reader: self.reader.clone(), from: checkpoint.stored, to, epoch: None };
         // The stream is the key, so that the events of one aggregate stay in order.
         let item = |entry: Entry| {

@@ -27,6 +27,10 @@ impl Relay {
                 None => tracing::warn!("the broker does not respond; unacknowledged records are sent again"),
             }
         }
+        if let Err(fault) = self.store_checkpoints(Vec::new()).await {
+            let error = &fault as &dyn std::error::Error;
+            tracing::warn!(error, "the relay could not store its checkpoints; acknowledged records are sent again");
+        }
         self.release().await;
     }
     async fn await_acknowledgements(&mut self) -> Result<(), Fault> {

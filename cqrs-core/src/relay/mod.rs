@@ -1,6 +1,6 @@
 //! The relay: publishes the outgoing messages of the log, shard by shard and in order.
 //!
-//! It moves the checkpoint of a shard once its messages are acknowledged. It reads only committed entries below the
+//! It moves the checkpoint of a shard over acknowledged messages, and stores it soon after. It reads only committed entries below the
 //! high-water mark, so an event is never published before it is committed.
 mod drain;
 mod progress;
@@ -9,10 +9,10 @@ use crate::{
     Timestamp,
     error::Fault,
     event::{Entry, RELAY_SHARDS},
-    job::Step,
+    job::{Step, next_tick},
     position::Position,
     runtime::Runtime,
-    storage::{Batch, CheckpointMove, CommitError},
+    storage::{Batch, CheckpointMove, CommitError, Park},
     telemetry::{spans, trace},
     transport::{Audience, Published, Record, envelope},
 };
@@ -32,6 +32,11 @@ const WINDOW: usize = 500;
 /// The longest interval at which a relay without all shards tries to lease them. It takes over the shards of a dead
 /// relay soon after their lease has ended.
 const LEASE_INTERVAL: Duration = Duration::from_millis(500);
+/// The longest time until the checkpoints of acknowledged messages are stored.
+///
+/// A commit for each acknowledgement would cost as much as a command. After a crash, the messages that were acknowledged
+/// in this time are sent again.
+const STORE_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The relay to one audience. It publishes at least once.
 #[must_use = "it does nothing unless `step` is called"]
@@ -51,11 +56,15 @@ pub struct Relay {
     just_read: bool,
     /// Set during a shutdown, when nothing new is sent.
     draining: bool,
+    /// The uptime of the first acknowledgement that no stored checkpoint includes.
+    unstored_since: Option<Duration>,
 }
 struct Shard {
     epoch: Option<u64>,
     /// The stored checkpoint.
     stored: Position,
+    /// The position up to which every message is acknowledged or parked.
+    acknowledged: Position,
     /// The position to read from. It is beyond the checkpoint where a read has shown that no outgoing message lies
     /// between.
     at: Position,
@@ -74,7 +83,7 @@ struct Flight {
 }
 impl Shard {
     fn new(epoch: Option<u64>, at: Position) -> Self {
-        Shard { epoch, stored: at, at, handed: at, flight: None, parked: None }
+        Shard { epoch, stored: at, acknowledged: at, at, handed: at, flight: None, parked: None }
     }
 }
 struct Sent {
@@ -100,6 +109,7 @@ impl Relay {
             upto: Position(0),
             just_read: false,
             draining: false,
+            unstored_since: None,
         }
     }
     /// Returns the audience that acknowledges the relay's records.
@@ -126,7 +136,11 @@ impl Relay {
         self.upto = upto;
         let started = self.send(upto).await?;
         if self.sending.is_empty() {
-            return Ok(Step::Idle(upto));
+            return match self.until_stored() {
+                None => Ok(Step::Idle(upto)),
+                Some(Duration::ZERO) => self.store_checkpoints(Vec::new()).await.map(|_| Step::Did(0)),
+                Some(left) => Ok(Step::IdleFor(upto, left)),
+            };
         }
         let (environment, storage) = (self.runtime.environment.clone(), self.runtime.storage.clone());
         let mut done = Vec::new();
@@ -142,6 +156,10 @@ impl Relay {
         let acknowledged = self.take_in(done).await?;
         self.just_read = true;
         Ok(Step::Did(acknowledged.max(started)))
+    }
+    /// Waits until the next publishes are due: at the next tick.
+    pub(crate) async fn due(&mut self) {
+        next_tick(&*self.runtime.environment).await;
     }
 
     /// Leases the shards. Where only one process can open the database, it needs no leases and reads the checkpoints
@@ -192,7 +210,7 @@ impl Relay {
             return Ok(0);
         }
         self.look_up_parked().await?;
-        let entries = self.runtime.storage.outgoing_entries(&free, upto, WINDOW).await?;
+        let entries = self.runtime.recent_log.outgoing(&*self.runtime.storage, &free, upto, WINDOW).await?;
         let mut found: BTreeMap<u16, Vec<Entry>> = BTreeMap::new();
         for entry in entries {
             if let Some(outgoing) = &entry.outgoing {
@@ -275,9 +293,9 @@ impl Relay {
         }));
     }
 
-    /// Moves the checkpoints over acknowledged and parked messages, in one batch.
+    /// Moves the checkpoints over acknowledged and parked messages. Stores them when it parks, and when they are due.
     async fn take_in(&mut self, done: Vec<Sent>) -> Result<usize, Fault> {
-        let mut batch = Batch::default();
+        let mut parked = Vec::new();
         let (mut acknowledged, mut failure) = (0, None);
         for sent in done {
             let reader = self.reader(sent.shard);
@@ -294,31 +312,55 @@ impl Relay {
             failure = failure.or(error);
             acknowledged += parks.len();
             shard.parked.get_or_insert_default().extend(refused);
-            batch.parks.extend(parks);
+            parked.extend(parks);
             let Some((to, count)) = to else { continue };
             acknowledged += count;
-            batch.checkpoint_moves.push(CheckpointMove { reader, from: shard.stored.0, to: to.0, epoch: shard.epoch });
-            (shard.stored, shard.at) = (to, to);
+            (shard.acknowledged, shard.at) = (to, to);
+            self.unstored_since.get_or_insert(self.runtime.environment.uptime());
         }
-        batch.sort();
-        if !batch.checkpoint_moves.is_empty()
-            && let Err(rejected) = self.runtime.storage.commit(batch).await
+        if (!parked.is_empty() || self.until_stored() == Some(Duration::ZERO))
+            && !self.store_checkpoints(parked).await?
         {
-            // The checkpoints are unknown now. Read them again, and send the messages after them again.
-            self.shards.clear();
-            self.renew_at = None;
-            return match rejected {
-                CommitError::Fault(fault) => Err(fault),
-                lost => {
-                    tracing::info!(audience = self.audience.0, %lost, "another relay has taken over a shard");
-                    Ok(acknowledged)
-                }
-            };
+            return Ok(acknowledged);
         }
         self.runtime.meter.published(&self.audience.0, acknowledged);
         match failure {
             None => Ok(acknowledged),
             Some(error) => Err(Fault::unavailable("the broker did not accept a record").because(error)),
+        }
+    }
+    /// Returns the time until the checkpoints have to be stored, or `None` when they are.
+    fn until_stored(&self) -> Option<Duration> {
+        let unstored = |since| self.runtime.environment.uptime().saturating_sub(since);
+        self.unstored_since.map(|since| STORE_INTERVAL.saturating_sub(unstored(since)))
+    }
+    /// Stores the checkpoints and the parked messages in one batch. Returns `false` when another relay has taken over a
+    /// shard.
+    async fn store_checkpoints(&mut self, parks: Vec<Park>) -> Result<bool, Fault> {
+        let mut batch = Batch { parks, ..Batch::default() };
+        for (shard, held) in self.shards.iter().filter(|(_, held)| held.acknowledged > held.stored) {
+            let (from, to) = (held.stored.0, held.acknowledged.0);
+            let reader = self.reader(*shard);
+            batch.checkpoint_moves.push(CheckpointMove { reader, from, to, epoch: held.epoch });
+        }
+        self.unstored_since = None;
+        if batch.checkpoint_moves.is_empty() {
+            return Ok(true);
+        }
+        batch.sort();
+        let Err(rejected) = self.runtime.storage.commit(batch).await else {
+            self.shards.values_mut().for_each(|held| held.stored = held.acknowledged);
+            return Ok(true);
+        };
+        // The checkpoints are unknown now. Read them again, and send the messages after them again.
+        self.shards.clear();
+        self.renew_at = None;
+        match rejected {
+            CommitError::Fault(fault) => Err(fault),
+            lost => {
+                tracing::info!(audience = self.audience.0, %lost, "another relay has taken over a shard");
+                Ok(false)
+            }
         }
     }
     /// Releases the shards, so that another relay need not wait for the end of the leases.

@@ -1,7 +1,7 @@
 //! The recent part of the log, read once for all followers of an app.
 use crate::{error::Fault, event::Entry, position::Position, storage::Storage};
 use futures_util::FutureExt;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use tokio::sync::Mutex;
 
 /// The largest number of entries that are kept, and that one read adds.
@@ -53,11 +53,7 @@ impl RecentLog {
                 if upto <= from {
                     return Ok(Reading { entries: Vec::new(), to: upto });
                 }
-                if window.to < from {
-                    *window = Window { from, to: from, ..Window::default() };
-                }
-                let entries = storage.log(window.to, upto, ENTRIES).await?;
-                window.append(entries, upto);
+                window.extend(storage, from, upto).await?;
             }
             if window.from <= from {
                 return Ok(window.select(from, limit, handles));
@@ -70,8 +66,31 @@ impl RecentLog {
     }
     /// Returns a high-water mark for a caller that has read up to `from`.
     pub(crate) async fn upto(&self, storage: &dyn Storage, from: Position, just_read: bool) -> Result<Position, Fault> {
+        let mut window = self.0.lock().await;
+        if window.to > from {
+            return Ok(window.to);
+        }
+        let upto = high_water_mark(storage, from, just_read).await?;
+        if upto > from && upto.0 - from.0 <= ENTRIES as u64 {
+            window.extend(storage, from, upto).await?;
+        }
+        Ok(upto)
+    }
+    /// Returns the next outgoing entries of these shards, each after its position, at most `limit` of a shard.
+    pub(crate) async fn outgoing(
+        &self,
+        storage: &dyn Storage,
+        shards: &[(u16, Position)],
+        upto: Position,
+        limit: usize,
+    ) -> Result<Vec<Entry>, Fault> {
+        let first = shards.iter().map(|(_, after)| *after).min().unwrap_or(upto);
         let window = self.0.lock().await;
-        if window.to > from { Ok(window.to) } else { high_water_mark(storage, from, just_read).await }
+        if window.from <= first && upto <= window.to {
+            return Ok(window.outgoing(shards, upto, limit));
+        }
+        drop(window);
+        storage.outgoing_entries(shards, upto, limit).await
     }
 }
 
@@ -87,6 +106,28 @@ fn last_or(entries: &[Entry], limit: usize, upto: Position) -> Position {
 }
 
 impl Window {
+    /// Reads the next entries up to `upto`, for a caller that has read up to `from`.
+    async fn extend(&mut self, storage: &dyn Storage, from: Position, upto: Position) -> Result<(), Fault> {
+        if self.to < from {
+            *self = Window { from, to: from, ..Window::default() };
+        }
+        let entries = storage.log(self.to, upto, ENTRIES).await?;
+        self.append(entries, upto);
+        Ok(())
+    }
+    fn outgoing(&self, shards: &[(u16, Position)], upto: Position, limit: usize) -> Vec<Entry> {
+        let mut left: BTreeMap<u16, (Position, usize)> =
+            shards.iter().map(|(shard, after)| (*shard, (*after, limit))).collect();
+        let mut wanted = |entry: &Entry| {
+            let shard = entry.outgoing.as_ref().and_then(|outgoing| left.get_mut(&outgoing.shard));
+            let Some((after, left)) = shard else { return false };
+            let wanted = entry.position > *after && *left > 0;
+            *left -= usize::from(wanted);
+            wanted
+        };
+        let upto = self.entries.partition_point(|entry| entry.position <= upto);
+        self.entries.range(..upto).filter(|entry| wanted(entry)).cloned().collect()
+    }
     /// Adds the entries of a read up to `upto` with the limit [`ENTRIES`].
     fn append(&mut self, entries: Vec<Entry>, upto: Position) {
         self.to = last_or(&entries, ENTRIES, upto);

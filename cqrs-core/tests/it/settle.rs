@@ -67,13 +67,13 @@ async fn behind() {
     }
     let parked = async || hanging.parked().list().await.expect("the parked messages can be read");
     until("lee's payment is parked", async || !parked().await.is_empty()).await;
-    let error = settled_within(&[&bank, &hanging], Duration::from_millis(100)).await.expect_err("kim's payment hangs");
+    let error = settled_within(&[&bank, &hanging], Duration::from_millis(500)).await.expect_err("kim's payment hangs");
     let error = error.downcast::<NotSettled>().expect("the services have work");
     let shard = cqrs_core::event::shard_of("kim");
     assert_eq!(
         format!("{error:?}"),
         format!(
-            "the services still have work after 100ms:\n\
+            "the services still have work after 500ms:\n\
              - bank: its log ends at position 4\n  \
                - reader `relay/bank.hangs@bank.events.v1/{shard}` is behind by 3; its checkpoint is 0\n\
              - hanging: its log ends at position 0\n  \

@@ -9,7 +9,7 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     (
         "application",
         &["application", "domain"],
-        &["async_trait", "contracts", "cqrs_core", "serde", "thiserror", "tracing", "uuid"],
+        &["async_trait", "contracts", "cqrs_core", "futures_util", "serde", "thiserror", "tracing", "uuid"],
     ),
     (
         "presentation",

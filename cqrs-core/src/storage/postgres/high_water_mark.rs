@@ -7,7 +7,7 @@
 //! that time, and PostgreSQL makes a transaction visible before it releases its locks. Writers never wait for readers.
 use super::{Inner, errors};
 use crate::{error::Fault, position::Position};
-use sqlx::Row;
+use sqlx::{Row, postgres::PgArguments};
 use std::{
     collections::HashSet,
     sync::{
@@ -31,11 +31,16 @@ macro_rules! holders {
     };
 }
 const HOLDERS: &str = holders!();
-/// Selects first the position and then the holders, as two statements in one round trip; the order matters. A new
-/// sequence reports 1 before its first use, so without the `case` the first event of every database would be skipped.
-const DRAWN: &str =
-    concat!("select case when is_called then last_value else 0 end::text from cqrs.log_pos_seq; ", holders!());
-const COMMITTED: &str = "select coalesce(max(pos), 0)::text from cqrs.log";
+/// Selects the position and then the holders; the order matters. The holders are a subquery that refers to the
+/// position, so PostgreSQL cannot evaluate it before the position is read. A new sequence reports 1 before its first
+/// use, so without the `case` the first event of every database would be skipped.
+const DRAWN: &str = concat!(
+    "select d.pos, array(",
+    holders!(),
+    " and d.pos is not null) from (select case when is_called then last_value else 0 end as pos \
+      from cqrs.log_pos_seq offset 0) d"
+);
+const COMMITTED: &str = "select coalesce(max(pos), 0) from cqrs.log";
 
 /// The pause between two checks of the lock's holders, about as long as a commit takes.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -86,16 +91,17 @@ impl Inner {
 
     async fn wait_out(&self) -> Result<Position, sqlx::Error> {
         if self.high_water_mark.mode == HighWaterMarkMode::Serial {
-            let rows = self.rows(COMMITTED, None).await?;
+            let rows = self.rows(COMMITTED, Some(PgArguments::default())).await?;
             return position(&rows[0]);
         }
-        let rows = self.rows(DRAWN, None).await?;
-        let (drawn, holders) = rows.split_first().ok_or(sqlx::Error::RowNotFound)?;
-        let drawn = position(drawn)?;
-        let mut waited_for = names(holders)?;
+        let rows = self.rows(DRAWN, Some(PgArguments::default())).await?;
+        let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+        let drawn = position(row)?;
+        let mut waited_for: HashSet<String> = row.try_get::<Vec<String>, _>(1)?.into_iter().collect();
         while !waited_for.is_empty() {
             self.environment.sleep(PAUSE).await;
-            let holders = names(&self.rows(HOLDERS, None).await?)?;
+            let rows = self.rows(HOLDERS, Some(PgArguments::default())).await?;
+            let holders: HashSet<String> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
             waited_for.retain(|holder| holders.contains(holder));
         }
         Ok(drawn)
@@ -103,10 +109,5 @@ impl Inner {
 }
 
 fn position(row: &sqlx::postgres::PgRow) -> Result<Position, sqlx::Error> {
-    let text: String = row.try_get(0)?;
-    text.parse().map(Position).map_err(|error| sqlx::Error::Decode(Box::new(error)))
-}
-
-fn names(rows: &[sqlx::postgres::PgRow]) -> Result<HashSet<String>, sqlx::Error> {
-    rows.iter().map(|row| row.try_get(0)).collect()
+    row.try_get::<i64, _>(0).map(|position| Position(position as u64))
 }

@@ -114,6 +114,10 @@ impl Environment for ProcessEnvironment {
         let skew = self.process.as_ref().map_or(0, |process| process.skew.load(Relaxed));
         noon + chrono::TimeDelta::microseconds(self.environment.now() as i64) + chrono::TimeDelta::seconds(skew)
     }
+    /// Setting the clock of the process does not change it.
+    fn uptime(&self) -> Duration {
+        Duration::from_micros(self.environment.now())
+    }
     fn id(&self) -> Uuid {
         Uuid::from_u128(self.environment.number().into())
     }

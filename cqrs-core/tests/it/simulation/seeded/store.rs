@@ -35,6 +35,21 @@ pub(crate) struct SeededStorage {
     pub(crate) bug_state: Arc<BugState>,
 }
 
+impl SeededStorage {
+    /// Keeps the entries that no other process has taken in the last second, and takes them.
+    fn skip_locked(&self, mut found: Vec<Entry>) -> Vec<Entry> {
+        if self.bug == Bug::SkipLocked {
+            let (me, now) = (self.connection.process.id, self.connection.database.environment.now());
+            let mut locked = lock(&self.bug_state.locked);
+            found.retain(|entry| {
+                locked.get(&entry.position.0).is_none_or(|(holder, until)| *holder == me || *until < now)
+            });
+            locked.extend(found.iter().map(|entry| (entry.position.0, (me, now + SECOND))));
+        }
+        found
+    }
+}
+
 #[async_trait]
 impl StorageLayer for SeededStorage {
     fn inner(&self) -> &dyn Storage {
@@ -53,22 +68,10 @@ impl StorageLayer for SeededStorage {
         upto: Position,
         limit: usize,
     ) -> Result<Vec<Entry>, Fault> {
-        if self.bug != Bug::SkipLocked {
-            return self.connection.outgoing_entries(shards, upto, limit).await;
-        }
-        let (me, now) = (self.connection.process.id, self.connection.database.environment.now());
-        // A worker takes one row at a time, as queue consumers with SKIP LOCKED do.
-        let mut found = self.connection.outgoing_entries(shards, upto, limit).await?;
-        let mut locked = lock(&self.bug_state.locked);
-        let mut taken = 0;
-        found.retain(|entry| {
-            let (holder, until) = locked.get(&entry.position.0).copied().unwrap_or((me, 0));
-            let free = (holder == me || until < now) && taken == 0;
-            taken += usize::from(free);
-            free
-        });
-        locked.extend(found.iter().map(|entry| (entry.position.0, (me, now + SECOND))));
-        Ok(found)
+        Ok(self.skip_locked(self.connection.outgoing_entries(shards, upto, limit).await?))
+    }
+    async fn log(&self, after: Position, upto: Position, limit: usize) -> Result<Vec<Entry>, Fault> {
+        Ok(self.skip_locked(self.connection.log(after, upto, limit).await?))
     }
     async fn lookup_inbox(&self, group: &str, messages: &[Uuid], keys: &[String]) -> Result<InboxLookup, Fault> {
         let mut found = self.connection.lookup_inbox(group, messages, keys).await?;

@@ -22,8 +22,9 @@ async fn ask_counselor(
     conversation: Conversation,
 ) -> HandlerResult<AskCounselorResult, CounselError> {
     let AskCounselor { counsel, user, exchange, text } = command;
-    conversation.owned_counsel(counsel, user).await?;
-    match conversation.exchanges.find(&exchange).await? {
+    let known = async { Ok(conversation.exchanges.find(&exchange).await?) };
+    let (_, known) = futures_util::try_join!(conversation.owned_counsel(counsel, user), known)?;
+    match known {
         None => conversation.start_exchange(counsel, exchange, text).await,
         Some(known) => {
             known.is_for(counsel, &text)?;

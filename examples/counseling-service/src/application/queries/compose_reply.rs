@@ -35,13 +35,15 @@ async fn compose_reply(
     responder: Dep<dyn Responder>,
 ) -> HandlerResult<String, Infallible> {
     let sent = query.question.sent.clone();
-    let counselor = counselors.find(&query.counselor).await?;
+    let (counselor, version, latest) = futures_util::try_join!(
+        counselors.find(&query.counselor),
+        prompts.find(&query.prompt_version),
+        history(messages, &query.question)
+    )?;
     let counselor = counselor.ok_or_else(|| not_found("counselor", query.counselor))?;
-    let version = prompts.find(&query.prompt_version).await?;
     let Prompts { personas, tones, techniques } =
         version.ok_or_else(|| not_found("prompt-version", query.prompt_version))?.prompts;
     let technique = techniques.into_iter().find(|technique| technique.id == sent.technique);
-    let latest = history(messages, &query.question).await?;
     let before = latest.into_iter().rev().map(|entry| entry.sent).filter(|earlier| earlier.id != sent.id);
 
     let prompt = Prompt {
