@@ -143,12 +143,14 @@ impl Relay {
             };
         }
         let (environment, storage) = (self.runtime.environment.clone(), self.runtime.storage.clone());
+        // A publish may take long. Meanwhile the leases and the checkpoints of the other shards are due.
+        let longest = self.until_stored().map_or(self.runtime.lease / 4, |left| left.min(self.runtime.lease / 4));
         let mut done = Vec::new();
         tokio::select! {
             biased;
             Some(sent) = self.sending.next() => done.push(sent),
             () = storage.wait_for_commit(upto) => (),
-            () = environment.sleep(self.runtime.lease / 4) => (),
+            () = environment.sleep(longest) => (),
         }
         while let Some(Some(sent)) = self.sending.next().now_or_never() {
             done.push(sent);

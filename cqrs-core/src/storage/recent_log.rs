@@ -157,6 +157,7 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::OutgoingMessage;
 
     fn entry(position: u64, size: usize) -> Entry {
         Entry {
@@ -186,6 +187,32 @@ mod tests {
         assert_eq!((positions(&cut), cut.to), (vec![4, 6], Position(6)));
         let none = window.select(Position(8), 2, |entry| entry.name == "even");
         assert_eq!((positions(&none), none.to), (vec![], Position(10)));
+    }
+
+    #[test]
+    fn outgoing_entries_are_selected_by_shard_after_its_position_up_to_the_limit() {
+        let outgoing = |position, shard| Entry {
+            outgoing: Some(OutgoingMessage {
+                topic: "t".into(),
+                key: "k".into(),
+                shard,
+                name: "n".into(),
+                content_type: "c".into(),
+                body: vec![1],
+            }),
+            ..entry(position, 1)
+        };
+        let mut window = Window::default();
+        let entries = [outgoing(1, 0), outgoing(2, 1), entry(3, 1), outgoing(4, 0), outgoing(5, 1), outgoing(6, 0)];
+        window.append(entries.into(), Position(6));
+        let selected = |shards: &[(u16, Position)], upto, limit| {
+            let entries = window.outgoing(shards, Position(upto), limit);
+            entries.iter().map(|entry| entry.position.0).collect::<Vec<_>>()
+        };
+        assert_eq!(selected(&[(0, Position(1)), (1, Position(0))], 6, 9), [2, 4, 5, 6]);
+        assert_eq!(selected(&[(0, Position(0)), (1, Position(0))], 6, 1), [1, 2]);
+        assert_eq!(selected(&[(0, Position(0))], 4, 9), [1, 4]);
+        assert_eq!(selected(&[(2, Position(0))], 6, 9), [0; 0]);
     }
 
     #[test]
