@@ -47,6 +47,8 @@ pub(crate) type RunSubscriber = for<'a> fn(&'a Context<'a>, RawEvent) -> BoxFutu
 pub(crate) struct Projection {
     pub(crate) name: &'static str,
     pub(crate) view: &'static str,
+    /// The indexes of the view, each with its columns.
+    pub(crate) indexes: &'static [(&'static str, &'static str)],
     pub(crate) source: Source,
     pub(crate) project: RunProjection,
 }
@@ -63,6 +65,19 @@ pub(crate) struct Projector {
 /// A function that calls a projector.
 pub(crate) type RunProjector =
     for<'a> fn(&'a Context<'a>, RawEvent, &'a mut dyn Tx) -> BoxFuture<'a, Result<(), SubscriberError>>;
+
+/// An aggregate that the wiring registered, with its persistence.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AggregateRegistration {
+    pub(crate) name: &'static str,
+    /// The names of its events.
+    pub(crate) events: &'static [&'static str],
+    /// The version of the events that it stores.
+    pub(crate) version: u32,
+    pub(crate) is_state_stored: bool,
+    /// The unique fields.
+    pub(crate) unique: &'static [&'static str],
+}
 
 /// The error of a subscriber or projector that did not handle a message.
 #[derive(Debug, thiserror::Error)]
@@ -111,10 +126,11 @@ impl Registration {
         function: &'static str,
         name: &'static str,
         view: &'static str,
+        indexes: &'static [(&'static str, &'static str)],
         source: Source,
         project: RunProjection,
     ) -> Self {
-        Registration::new(module, function, Role::Projection(Projection { name, view, source, project }))
+        Registration::new(module, function, Role::Projection(Projection { name, view, indexes, source, project }))
     }
     /// Creates the registration for `#[projector]`.
     #[track_caller]
@@ -187,6 +203,16 @@ fn crate_of(module: &str) -> &str {
     let is_doctest = module[first..].starts_with("::__doctest_");
     let end = if is_doctest { ends.next().unwrap_or(module.len()) } else { first };
     &module[..end]
+}
+
+/// Returns the stored name of a projection's checkpoint in the service's own log.
+pub(crate) fn reader(name: &str) -> String {
+    format!("projection/{name}")
+}
+
+/// Returns the stored name of the checkpoint that the subscribers of a group to the service's own log share.
+pub(crate) fn group_reader(group: &str) -> String {
+    format!("subscriber/{group}")
 }
 
 /// The element that `inventory` collects.

@@ -1,5 +1,6 @@
 //! The runtime: the state that all components of a running app share.
 use crate::{
+    catalogue::NewerPrograms,
     dependencies::Provided,
     environment::Environment,
     error::Fault,
@@ -49,6 +50,10 @@ pub struct Runtime {
     pub(crate) broker: Broker,
     /// The latest entries of the log, shared by the followers.
     pub(crate) recent_log: RecentLog,
+    /// The version of each event that this app stores.
+    pub(crate) event_versions: HashMap<&'static str, u32>,
+    /// The newest program of this service.
+    pub(crate) newer_programs: NewerPrograms,
 }
 impl Runtime {
     /// Returns `true` if this app discovered the registration with this slot.

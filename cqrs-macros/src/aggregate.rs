@@ -29,8 +29,12 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
         }
     });
     let unique: Vec<_> = unique.collect();
+    let unique_fields = fields.iter().filter(|field| has(field, "unique"));
+    let unique_fields = unique_fields.filter_map(|field| field.ident.as_ref().map(ToString::to_string));
+    let unique_fields: Vec<_> = unique_fields.collect();
     let unique = (!unique.is_empty()).then(|| {
         quote! {
+            const UNIQUE: &'static [&'static str] = &[#(#unique_fields),*];
             fn unique(&self) -> ::std::vec::Vec<(&'static str, ::std::string::String)> {
                 let mut unique = ::std::vec::Vec::new();
                 #(#unique)*

@@ -21,6 +21,10 @@ struct Column {
     descending: bool,
 }
 impl Column {
+    /// Returns the column as the attribute has it.
+    fn described(&self) -> String {
+        format!("{}{}", if self.descending { "-" } else { "" }, self.field)
+    }
     /// Returns the method of `IndexKey` that encodes a value of the column.
     fn put(&self) -> TokenStream {
         if self.descending { quote!(put_descending) } else { quote!(put) }
@@ -63,8 +67,14 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
         entries.push(entry(index, &fields)?);
         ranges.push(range(ident, index, &fields)?);
     }
+    let described = indexes.iter().map(|index| {
+        let (name, columns) = (index.name.to_string(), index.columns.iter().map(Column::described).collect::<Vec<_>>());
+        let columns = columns.join(", ");
+        quote!((#name, #columns))
+    });
     let entries = (!entries.is_empty()).then(|| {
         quote! {
+            const INDEXES: &'static [(&'static str, &'static str)] = &[#(#described),*];
             fn entries(&self) -> ::std::vec::Vec<(&'static str, ::std::vec::Vec<u8>)> {
                 ::std::vec![#(#entries),*]
             }

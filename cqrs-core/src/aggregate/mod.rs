@@ -52,6 +52,8 @@ pub trait Aggregate: Evolve<Self::Event> + Clone + Stored + Send + Sync + 'stati
     type Id: AggregateId;
     /// The type of the aggregate's events.
     type Event: AggregateEvent<Id = Self::Id>;
+    /// The unique fields. `#[unique]` writes this constant.
+    const UNIQUE: &'static [&'static str] = &[];
     /// Returns the id.
     fn id(&self) -> &Self::Id;
     /// Returns the unique values as (field, value): no two aggregates of this kind may share one. `#[unique]` writes

@@ -2,7 +2,6 @@
 use crate::{
     aggregate::{Aggregate, Persistence, persisted},
     app::App,
-    consumer::{group_reader, reader},
     context::RunsIn,
     dependencies::Provided,
     environment::{Environment, system},
@@ -12,7 +11,9 @@ use crate::{
     metadata::Metadata,
     middleware::Middleware,
     policy::{Retention, RetryPolicy},
-    registry::{Projection, Projector, Registered, Registration, Role, Subscriber},
+    registry::{
+        AggregateRegistration, Projection, Projector, Registered, Registration, Role, Subscriber, group_reader, reader,
+    },
     runtime::{ReaderProgress, Runtime},
     storage::{Memory, Storage},
     telemetry::metrics::Meter,
@@ -59,7 +60,7 @@ pub struct AppBuilder {
     middleware: Vec<Arc<dyn Middleware>>,
     /// Keyed by module, function and address.
     registrations: BTreeMap<(&'static str, &'static str, usize), &'static Registration>,
-    aggregates: Vec<(&'static str, &'static [&'static str], bool)>,
+    aggregates: Vec<AggregateRegistration>,
     empty: Vec<&'static str>,
     /// The modules whose crates must have no function that is left out.
     whole: Vec<&'static str>,
@@ -130,7 +131,13 @@ impl AppBuilder {
     /// Registers an aggregate with its persistence: [`StateStored`](crate::StateStored) or
     /// [`EventSourced`](crate::EventSourced).
     pub fn aggregate<K: Persistence>(mut self, _: K) -> Self {
-        self.aggregates.push((K::Aggregate::NAME, <K::Aggregate as Aggregate>::Event::NAMES, K::ROW));
+        self.aggregates.push(AggregateRegistration {
+            name: K::Aggregate::NAME,
+            events: <K::Aggregate as Aggregate>::Event::NAMES,
+            version: <K::Aggregate as Aggregate>::Event::VERSION,
+            is_state_stored: K::ROW,
+            unique: K::Aggregate::UNIQUE,
+        });
         self.provided.insert(Arc::new(persisted::<K>()));
         self
     }
@@ -269,6 +276,12 @@ impl AppBuilder {
                 no_publishers: Arc::new([]),
                 broker: Default::default(),
                 recent_log: Default::default(),
+                event_versions: self
+                    .aggregates
+                    .iter()
+                    .flat_map(|aggregate| aggregate.events.iter().map(|name| (*name, aggregate.version)))
+                    .collect(),
+                newer_programs: Default::default(),
             },
             registrations,
             self.aggregates,
@@ -311,7 +324,7 @@ impl AppBuilder {
         problems.extend(self.shared_groups());
         problems.extend(self.unused_decoders());
         problems.extend(
-            duplicates(self.aggregates.iter().map(|aggregate| aggregate.0))
+            duplicates(self.aggregates.iter().map(|aggregate| aggregate.name))
                 .map(|name| format!("aggregate `{name}` is registered twice")),
         );
         problems

@@ -1,5 +1,10 @@
 //! The description of a service as text: every function that discovery found.
-use crate::{app::App, event::Source, message::RequestKind, registry::Role};
+use crate::{
+    app::App,
+    event::Source,
+    message::RequestKind,
+    registry::{AggregateRegistration, Role},
+};
 use std::{
     collections::BTreeMap,
     fmt::{self, Write},
@@ -50,7 +55,7 @@ impl App {
                 }
             }
         }
-        for (name, events, is_state_stored) in &*self.aggregates {
+        for AggregateRegistration { name, events, is_state_stored, .. } in &*self.aggregates {
             let persistence = if *is_state_stored { "state-stored" } else { "event-sourced" };
             add("3 aggregates", format!("{name}  {persistence}  {}", events.join(", ")));
         }

@@ -2,11 +2,10 @@
 use crate::{
     Timestamp,
     app::App,
-    consumer::group_reader,
     error::Fault,
     event::{RELAY_SHARDS, Source},
     position::Position,
-    registry::Subscriber,
+    registry::{Subscriber, group_reader},
     relay::Relay,
     telemetry::metrics::age,
 };

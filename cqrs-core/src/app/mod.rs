@@ -8,13 +8,14 @@ use crate::{
     event::Source,
     metadata::{ConsistencyToken, Metadata},
     position::Position,
-    registry::{Registration, Role, Subscriber},
+    registry::{AggregateRegistration, Registration, Role, Subscriber},
     relay::Relay,
     runtime::Runtime,
     transport::{Audience, TransportError},
 };
 mod background;
 mod builder;
+mod declare;
 mod describe;
 mod health;
 mod lag;
@@ -23,6 +24,7 @@ mod purge;
 
 pub use background::{Background, Joined};
 pub use builder::{AppBuilder, BuildError};
+pub use declare::IncompatibleProgram;
 pub use describe::Description;
 pub use health::{Component, Health, HealthCheck};
 pub use lag::ReaderLag;
@@ -45,14 +47,14 @@ use tokio::sync::watch;
 pub struct App {
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) registrations: Arc<[&'static Registration]>,
-    pub(crate) aggregates: Arc<[(&'static str, &'static [&'static str], bool)]>,
+    pub(crate) aggregates: Arc<[AggregateRegistration]>,
 }
 
 impl App {
     pub(crate) fn new(
         runtime: Runtime,
         registrations: Vec<&'static Registration>,
-        aggregates: Vec<(&'static str, &'static [&'static str], bool)>,
+        aggregates: Vec<AggregateRegistration>,
     ) -> Self {
         App { runtime: Arc::new(runtime), registrations: registrations.into(), aggregates: aggregates.into() }
     }
@@ -213,6 +215,7 @@ impl App {
     /// start when it is back.
     pub async fn start(&self) -> Result<Background, Fault> {
         self.migrate().await?;
+        self.declare().await?;
         match self.join_groups().await {
             Ok(joined) => Ok(joined.start()),
             Err(error) if error.permanent => Err(broker(error)),
@@ -235,6 +238,7 @@ impl App {
     /// Fails when the database or the transport cannot be used.
     pub async fn join(&self) -> Result<Joined, Fault> {
         self.migrate().await?;
+        self.declare().await?;
         self.join_groups().await.map_err(broker)
     }
     async fn join_groups(&self) -> Result<Joined, TransportError> {
@@ -253,7 +257,8 @@ impl App {
     /// Returns the jobs that run without a broker.
     fn own_jobs(&self) -> Vec<Box<dyn Job>> {
         let followers = self.log_followers().into_iter().map(|follower| Box::new(follower) as Box<dyn Job>);
-        followers.chain([Box::new(self.purge()) as Box<dyn Job>]).collect()
+        let others = [Box::new(self.purge()) as Box<dyn Job>, Box::new(self.left_messages())];
+        followers.chain(others).collect()
     }
     /// Runs the background jobs and `serve` until `shutdown` completes. Then work in progress has [`DRAIN`] to finish.
     ///

@@ -4,7 +4,7 @@ use crate::{
     environment::backoff,
     error::BoxError,
     event::RawEvent,
-    registry::{Projection, Projector, Subscriber},
+    registry::{Projection, Projector, Subscriber, group_reader, reader},
     runtime::Runtime,
     storage::{Batch, CommitError},
     telemetry::spans,
@@ -12,16 +12,6 @@ use crate::{
 use std::{sync::Arc, time::Duration};
 use tracing::Instrument;
 use uuid::Uuid;
-
-/// Returns the stored name of a projection's checkpoint in the service's own log.
-pub(crate) fn reader(name: &str) -> String {
-    format!("projection/{name}")
-}
-
-/// Returns the stored name of the checkpoint that the subscribers of a group to the service's own log share.
-pub(crate) fn group_reader(group: &str) -> String {
-    format!("subscriber/{group}")
-}
 
 /// A reader of events with its own checkpoint.
 #[derive(Clone)]

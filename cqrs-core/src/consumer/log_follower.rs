@@ -88,8 +88,12 @@ impl LogFollower {
         self.reached(checkpoint);
         let (log, limit) = (&self.runtime.recent_log, self.follower.batch_size());
         let (from, just_read) = (Position(checkpoint.reached), std::mem::take(&mut self.just_read));
-        let handles = |entry: &Entry| self.follower.handles(&entry.name);
-        let Reading { entries, to } = log.read(&*storage, from, just_read, limit, handles).await?;
+        let runtime = &self.runtime;
+        let may_concern = |entry: &Entry| self.concerns(entry) || runtime.is_unknown(&entry.name);
+        let Reading { mut entries, to } = log.read(&*storage, from, just_read, limit, may_concern).await?;
+        // After the read, so that a program is known which was declared a while before one of these entries.
+        runtime.refresh_newer_programs().await?;
+        entries.retain(|entry| self.concerns(entry));
         if to <= from {
             return match self.until_stored(checkpoint) {
                 None => Ok(Step::Idle(to)),
@@ -105,6 +109,10 @@ impl LogFollower {
             return Ok(Step::Did(0));
         }
         self.commit(checkpoint, to.0, entries).await
+    }
+    /// Returns whether this program or the newest one handles the entry.
+    fn concerns(&self, entry: &Entry) -> bool {
+        self.follower.handles(&entry.name) || self.runtime.newer_programs.handle(&self.reader, &entry.name)
     }
     /// Waits until the next batch is due: at the next tick, or at once when a read waits for the follower.
     ///
@@ -139,7 +147,9 @@ impl LogFollower {
         // The stream is the key, so that the events of one aggregate stay in order.
         let item = |entry: Entry| {
             let park = park_entry(&self.reader, entry.stream.clone(), entry.id, entry.position.0);
-            Item { event: Ok(from_log(entry)), park }
+            let handles = self.follower.handles(&entry.name);
+            let left = self.runtime.left_to_newer(&self.reader, handles, &entry.name, entry.schema);
+            Item { event: left.map(|()| from_log(entry)), park }
         };
         let items = entries.into_iter().map(item).collect();
         let base = Batch { checkpoint_moves: vec![moved], ..Batch::default() };

@@ -5,6 +5,7 @@ mod follower;
 mod group;
 mod inbox;
 mod log_follower;
+mod newer_program;
 pub mod parking;
 mod projection;
 mod projector;
@@ -12,7 +13,7 @@ mod subscriber;
 mod topic_follower;
 
 pub use command_bus::Bus;
-pub(crate) use follower::{Follower, group_reader, reader};
+pub(crate) use follower::Follower;
 pub use group::Consumer;
 pub use log_follower::LogFollower;
 pub(crate) use subscriber::handle;

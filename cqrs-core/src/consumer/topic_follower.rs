@@ -4,6 +4,7 @@
 //! one event at two offsets.
 use crate::{
     consumer::follower::Follower,
+    consumer::newer_program::LeftToNewerProgram,
     consumer::parking::{Item, ParkingFilter, park},
     error::Fault,
     job::Step,
@@ -112,9 +113,14 @@ impl TopicFollower {
         let Some(last) = records.last().map(|record| record.offset) else { return Ok(()) };
         if last >= from {
             let reader = self.follower.reader();
+            self.runtime.refresh_newer_programs().await?;
             let item = |record: &Received| {
                 let Incoming { id, key, message } = self.runtime.decoders.read(record);
-                let event = message.transpose()?;
+                let event = message.transpose()?.and_then(|event| {
+                    let handles = self.follower.handles(&event.name);
+                    let left = !handles && self.runtime.newer_programs.handle(&reader, &event.name);
+                    if left { Err(LeftToNewerProgram.into()) } else { Ok(event) }
+                });
                 Some(Item { event, park: park(&reader, key, id, record) })
             };
             let items = records.iter().filter(|record| record.offset >= from).filter_map(item).collect();

@@ -9,8 +9,8 @@ use crate::{
     position::Position,
     storage::batch::{Batch, CommitError, StoredResponse},
     storage::check::check,
-    storage::parked::{Cutoff, InboxLookup, Parked, ParkedKey},
-    storage::{Lease, Loaded, Scan, Scanned, Storage, StoredRow, StoredView, Tx},
+    storage::parked::{Cutoff, InboxLookup, LEFT_TO_NEWER_PROGRAM, Parked, ParkedKey},
+    storage::{Lease, Loaded, Scan, Scanned, Storage, StoredData, StoredProgram, StoredRow, StoredView, Tx},
 };
 use async_trait::async_trait;
 use data::Data;
@@ -176,6 +176,37 @@ impl Storage for Memory {
             stored.lease.take_if(|(holder, _)| holder == owner);
         }
         Ok(())
+    }
+    async fn left_to_newer_program(&self, limit: usize) -> Result<Vec<(String, String)>, Fault> {
+        let keys = self.data().parked_keys(&[]).into_iter().filter(|parked| parked.error == LEFT_TO_NEWER_PROGRAM);
+        Ok(keys.map(|parked| (parked.reader, parked.key)).take(limit).collect())
+    }
+    async fn declare_program(&self, declaration: &str) -> Result<u64, Fault> {
+        let programs = &mut self.data().programs;
+        let known = programs.iter().position(|known| known == declaration);
+        Ok(known.unwrap_or_else(|| {
+            programs.push(declaration.to_owned());
+            programs.len() - 1
+        }) as u64
+            + 1)
+    }
+    async fn programs(&self, after: u64) -> Result<Vec<StoredProgram>, Fault> {
+        let data = self.data();
+        let numbered = data.programs.iter().zip(1..).filter(|(_, number)| *number > after);
+        Ok(numbered.map(|(text, number)| StoredProgram { number, declaration: text.clone() }).collect())
+    }
+    async fn holds(&self, stored: &StoredData) -> Result<bool, Fault> {
+        let data = self.data();
+        Ok(match stored {
+            StoredData::Aggregate(name) => {
+                let prefix = format!("{name}-");
+                data.rows.keys().any(|(kind, _)| kind == name) || data.streams.keys().any(|of| of.starts_with(&prefix))
+            }
+            StoredData::Event(name) => data.log.iter().any(|entry| entry.name == *name),
+            StoredData::View(name) => {
+                data.views.iter().any(|((view, _), stored)| view == name && stored.value.is_some())
+            }
+        })
     }
     async fn migrate(&self) -> Result<(), Fault> {
         Ok(())

@@ -5,6 +5,7 @@ mod memory;
 mod parked;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+mod program;
 mod recent_log;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
@@ -13,9 +14,10 @@ mod stats;
 pub use batch::{Batch, CheckpointMove, CommitError, InboxRecord, Park, Reservation, Row, StoredResponse, ViewWrite};
 pub use check::check;
 pub use memory::Memory;
-pub use parked::{Cutoff, InboxLookup, Parked, ParkedKey};
+pub use parked::{Cutoff, InboxLookup, LEFT_TO_NEWER_PROGRAM, Parked, ParkedKey};
 #[cfg(feature = "postgres")]
 pub use postgres::Postgres;
+pub use program::{StoredData, StoredProgram};
 pub(crate) use recent_log::{Reading, RecentLog};
 #[cfg(feature = "sqlite")]
 pub use sqlite::Sqlite;
@@ -48,6 +50,8 @@ pub trait Storage: Send + Sync + 'static {
     async fn parked_keys(&self, readers: &[String]) -> Result<Vec<ParkedKey>, Fault>;
     /// Returns up to `limit` parked messages of one key after a number, in order.
     async fn parked(&self, reader: &str, key: &str, after: u64, limit: usize) -> Result<Vec<Parked>, Fault>;
+    /// Returns up to `limit` keys whose first parked message waits for a newer program, each as (reader, key).
+    async fn left_to_newer_program(&self, limit: usize) -> Result<Vec<(String, String)>, Fault>;
     /// Removes data older than the cutoff, at most `limit` of each kind, and returns how much was removed. The age is
     /// measured by the database's clock.
     async fn purge(&self, old: &Cutoff, limit: usize) -> Result<u64, Fault>;
@@ -81,6 +85,13 @@ pub trait Storage: Send + Sync + 'static {
     async fn lease(&self, reader: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, Fault>;
     /// Releases a lease, so that the next owner need not wait for it to expire.
     async fn release(&self, reader: &str, owner: &str) -> Result<(), Fault>;
+    /// Stores the declaration of a program, unless it is stored already, and returns the program's number. A later
+    /// program has a higher number.
+    async fn declare_program(&self, declaration: &str) -> Result<u64, Fault>;
+    /// Returns the programs after a number, in the order of their first start.
+    async fn programs(&self, after: u64) -> Result<Vec<StoredProgram>, Fault>;
+    /// Returns whether the database has such data.
+    async fn holds(&self, data: &StoredData) -> Result<bool, Fault>;
     /// Migrates the schema to this version of the framework.
     ///
     /// # Errors

@@ -13,6 +13,9 @@ pub struct InboxLookup {
     pub parked: Vec<String>,
 }
 
+/// The error of a message that this program leaves to a newer one. The newer one handles it without an operator.
+pub const LEFT_TO_NEWER_PROGRAM: &str = "left to a newer program, which handles it";
+
 /// A key with parked messages, for one reader.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParkedKey {

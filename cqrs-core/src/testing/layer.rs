@@ -8,7 +8,7 @@ use crate::{
     position::Position,
     storage::{
         Batch, CommitError, Cutoff, DatabaseStats, InboxLookup, Lease, Loaded, Parked, ParkedKey, Scan, Scanned,
-        Storage, StoredResponse, StoredRow, StoredView, Tx,
+        Storage, StoredData, StoredProgram, StoredResponse, StoredRow, StoredView, Tx,
     },
     transport::{Audience, Published, Record, Subscription, Transport, TransportError},
 };
@@ -94,6 +94,18 @@ pub trait StorageLayer: Send + Sync + 'static {
     async fn release(&self, reader: &str, owner: &str) -> Result<(), Fault> {
         self.inner().release(reader, owner).await
     }
+    async fn left_to_newer_program(&self, limit: usize) -> Result<Vec<(String, String)>, Fault> {
+        self.inner().left_to_newer_program(limit).await
+    }
+    async fn declare_program(&self, declaration: &str) -> Result<u64, Fault> {
+        self.inner().declare_program(declaration).await
+    }
+    async fn programs(&self, after: u64) -> Result<Vec<StoredProgram>, Fault> {
+        self.inner().programs(after).await
+    }
+    async fn holds(&self, data: &StoredData) -> Result<bool, Fault> {
+        self.inner().holds(data).await
+    }
     async fn migrate(&self) -> Result<(), Fault> {
         self.inner().migrate().await
     }
@@ -168,6 +180,18 @@ impl<L: StorageLayer> Storage for L {
     }
     async fn release(&self, reader: &str, owner: &str) -> Result<(), Fault> {
         StorageLayer::release(self, reader, owner).await
+    }
+    async fn left_to_newer_program(&self, limit: usize) -> Result<Vec<(String, String)>, Fault> {
+        StorageLayer::left_to_newer_program(self, limit).await
+    }
+    async fn declare_program(&self, declaration: &str) -> Result<u64, Fault> {
+        StorageLayer::declare_program(self, declaration).await
+    }
+    async fn programs(&self, after: u64) -> Result<Vec<StoredProgram>, Fault> {
+        StorageLayer::programs(self, after).await
+    }
+    async fn holds(&self, data: &StoredData) -> Result<bool, Fault> {
+        StorageLayer::holds(self, data).await
     }
     async fn migrate(&self) -> Result<(), Fault> {
         StorageLayer::migrate(self).await

@@ -34,6 +34,8 @@ pub trait View: Clone + Stored + Send + Sync + 'static {
     const NAME: &'static str;
     /// The type of the view's key.
     type Key: Display + Send + Sync;
+    /// The indexes, each with its columns as the attribute has them. The derive writes this constant.
+    const INDEXES: &'static [(&'static str, &'static str)] = &[];
     /// Returns the index entries. The derive writes this method.
     fn entries(&self) -> Vec<(&'static str, Vec<u8>)> {
         Vec::new()

@@ -1,5 +1,6 @@
 //! PostgreSQL's own guarantees: statement, high-water mark, schema and connections; and the storage suite on it.
 mod connections;
+mod deploys;
 mod high_water_mark;
 mod round_trips;
 mod schema;
@@ -33,6 +34,7 @@ pub(crate) fn trials() -> Trials {
         .group("schema", schema::trials())
         .group("connections", connections::trials())
         .group("round trips", round_trips::trials())
+        .group("deploys", deploys::trials())
         .group("storage", suite::trials(HighWaterMarkMode::WaitOut))
         .group("storage, serial", suite::trials(HighWaterMarkMode::Serial));
     #[cfg(feature = "postgres-tls")]

@@ -5,6 +5,7 @@ use crate::{
     consumer::group::{Completion, wait},
     consumer::handle,
     consumer::inbox::Inbox,
+    consumer::newer_program::{LeftToNewerProgram, is_left},
     consumer::parking::{FailureKind, failure_kind, head, in_words, park, permanent},
     error::{BoxError, Fault},
     registry::Subscriber,
@@ -39,7 +40,7 @@ pub(super) async fn until_handled(
         failures += u32::from(kind == FailureKind::Unclassified);
         let (partition, offset) = (&record.partition, record.offset);
         if kind == FailureKind::Permanent || failures >= runtime.retry_policy.attempts {
-            let reason = in_words(&rejected);
+            let reason = if is_left(&rejected) { LeftToNewerProgram.to_string() } else { in_words(&rejected) };
             tracing::error!(
                 group,
                 %partition,
@@ -81,17 +82,20 @@ async fn once(
 ) -> Result<(), CommitError> {
     // Events that no subscriber handles are skipped before they are decoded, because this service may be unable to read
     // them.
+    let group = inbox.group();
+    runtime.refresh_newer_programs().await?;
     let handles = |name: &str| subscribers.iter().find(|subscriber| subscriber.source.handles(name));
+    let left = |name: &str| runtime.newer_programs.handle(group, name);
     let foreign = runtime.decoders.has(&record.partition.topic);
-    if !foreign && record.header("ce_type").is_some_and(|name| handles(name).is_none()) {
+    if !foreign && record.header("ce_type").is_some_and(|name| handles(name).is_none() && !left(name)) {
         return Ok(());
     }
-    let group = inbox.group();
     let Incoming { id, key, message } = runtime.decoders.read(record);
     let message = match message {
         Ok(None) => return Ok(()),
         Ok(Some(message)) => match handles(&message.name) {
             Some(subscriber) => Ok((subscriber, message)),
+            None if left(&message.name) => Err(LeftToNewerProgram.into()),
             None => return Ok(()),
         },
         Err(error) => Err(error),
@@ -113,7 +117,8 @@ async fn once(
             }
         }
         let (subscriber, message) = message.map_err(|error| {
-            runtime.meter.message(group, "unreadable");
+            let left = error.is::<LeftToNewerProgram>();
+            runtime.meter.message(group, if left { "left" } else { "unreadable" });
             unreadable(error)
         })?;
         return match handle(runtime, subscriber, message, Batch::default(), Some(inbox)).await {
@@ -134,5 +139,9 @@ async fn park_message(runtime: &Runtime, park: Park) -> Result<(), CommitError> 
 }
 
 fn unreadable(error: BoxError) -> Fault {
+    let error = match error.downcast::<LeftToNewerProgram>() {
+        Ok(left) => return Fault::internal("the record is not this program's").because(*left),
+        Err(error) => error,
+    };
     Fault::internal("the record cannot be read").because(permanent(error))
 }

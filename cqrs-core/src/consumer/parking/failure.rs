@@ -1,5 +1,6 @@
 //! The kinds of failures: whether another attempt can succeed.
 use crate::{
+    consumer::newer_program::LeftToNewerProgram,
     error::{BoxError, Fault},
     registry::SubscriberError,
     storage::CommitError,
@@ -64,7 +65,10 @@ fn of_chain(error: &(dyn Error + 'static)) -> FailureKind {
         if cause.downcast_ref::<Fault>().is_some_and(Fault::is_transient) {
             return FailureKind::Transient;
         }
-        if cause.is::<Permanent>() || matches!(cause.downcast_ref(), Some(SubscriberError::Unreadable(_))) {
+        if cause.is::<LeftToNewerProgram>()
+            || cause.is::<Permanent>()
+            || matches!(cause.downcast_ref(), Some(SubscriberError::Unreadable(_)))
+        {
             return FailureKind::Permanent;
         }
         next = cause.source();

@@ -32,6 +32,8 @@ pub(super) struct Data {
     /// The parked messages by their number.
     pub(super) parked: BTreeMap<u64, ParkedEntry>,
     pub(super) parked_last: u64,
+    /// The declarations of the programs. The first has the number 1.
+    pub(super) programs: Vec<String>,
 }
 
 #[derive(Default)]

@@ -9,6 +9,7 @@ mod errors;
 mod high_water_mark;
 mod migrate;
 mod parts;
+mod program;
 mod purge;
 mod read;
 mod statement;
@@ -24,8 +25,8 @@ pub use statement::every_statement;
 pub use transaction::transaction;
 
 use super::{
-    Cutoff, DatabaseStats, InboxLookup, Lease, Loaded, Parked, ParkedKey, Scan, Scanned, Storage, StoredRow,
-    StoredView, Tx,
+    Cutoff, DatabaseStats, InboxLookup, Lease, Loaded, Parked, ParkedKey, Scan, Scanned, Storage, StoredData,
+    StoredProgram, StoredRow, StoredView, Tx,
 };
 use crate::{
     environment::{Environment, system},
@@ -266,6 +267,18 @@ impl Storage for Postgres {
     }
     async fn release(&self, reader: &str, owner: &str) -> Result<(), Fault> {
         self.0.release(reader, owner).await
+    }
+    async fn left_to_newer_program(&self, limit: usize) -> Result<Vec<(String, String)>, Fault> {
+        self.0.left_to_newer_program(limit).await
+    }
+    async fn declare_program(&self, declaration: &str) -> Result<u64, Fault> {
+        self.0.declare_program(declaration).await
+    }
+    async fn programs(&self, after: u64) -> Result<Vec<StoredProgram>, Fault> {
+        self.0.programs(after).await
+    }
+    async fn holds(&self, data: &StoredData) -> Result<bool, Fault> {
+        self.0.holds(data).await
     }
     async fn migrate(&self) -> Result<(), Fault> {
         self.0.migrate().await

@@ -92,16 +92,19 @@ const SCAN_AFTER_UPTO: &str = scan!(" and (e.entry, e.key) > ($5, $6) and e.entr
 
 /// The parameters of a read, added one by one.
 #[derive(Default)]
-struct Parameters(PgArguments);
+pub(super) struct Parameters(PgArguments);
 impl Parameters {
-    fn and<'a, T: Encode<'a, sqlx::Postgres> + Type<sqlx::Postgres>>(mut self, value: T) -> Result<Self, Fault> {
+    pub(super) fn and<'a, T: Encode<'a, sqlx::Postgres> + Type<sqlx::Postgres>>(
+        mut self,
+        value: T,
+    ) -> Result<Self, Fault> {
         let added = self.0.add(value);
         added.map_err(|error| Fault::internal("a parameter cannot be encoded").because(error)).map(|()| self)
     }
 }
 
 impl Inner {
-    async fn read(&self, sql: &'static str, with: Parameters) -> Result<Vec<PgRow>, Fault> {
+    pub(super) async fn read(&self, sql: &'static str, with: Parameters) -> Result<Vec<PgRow>, Fault> {
         self.rows(sql, Some(with.0)).await.map_err(errors::fault)
     }
 

@@ -13,7 +13,7 @@ use crate::{
     storage::batch::{Batch, CommitError, StoredResponse},
     storage::check::check,
     storage::parked::{Cutoff, InboxLookup, Parked, ParkedKey},
-    storage::{Lease, Loaded, Scan, Scanned, Storage, StoredRow, StoredView, Tx},
+    storage::{Lease, Loaded, Scan, Scanned, Storage, StoredData, StoredProgram, StoredRow, StoredView, Tx},
 };
 use async_trait::async_trait;
 use sqlx::{
@@ -193,6 +193,24 @@ impl Storage for Sqlite {
         released.bind(reader.to_owned()).bind(owner.to_owned()).execute(loan.connection()).await.map_err(fault)?;
         loan.finish(Batch::default()).await.map_err(unrejected)?;
         Ok(())
+    }
+    async fn left_to_newer_program(&self, limit: usize) -> Result<Vec<(String, String)>, Fault> {
+        read::left_to_newer_program(&self.reads, limit).await.map_err(fault)
+    }
+    async fn declare_program(&self, declaration: &str) -> Result<u64, Fault> {
+        let mut loan = self.lend().await?;
+        let sql = "insert into cqrs_program (declaration) values (?) on conflict (declaration)
+            do update set last_started = cast(unixepoch('subsec') * 1000000 as integer) returning number";
+        let row = query(sql).bind(declaration.to_owned()).fetch_one(loan.connection()).await.map_err(fault)?;
+        let declared = number(&row, 0).map_err(fault)?;
+        loan.finish(Batch::default()).await.map_err(unrejected)?;
+        Ok(declared)
+    }
+    async fn programs(&self, after: u64) -> Result<Vec<StoredProgram>, Fault> {
+        read::programs(&self.reads, after).await.map_err(fault)
+    }
+    async fn holds(&self, data: &StoredData) -> Result<bool, Fault> {
+        read::holds(&self.reads, data).await.map_err(fault)
     }
     async fn migrate(&self) -> Result<(), Fault> {
         let mut loan = self.lend().await?;

@@ -5,7 +5,10 @@ use crate::{
     event::{Entry, OutgoingMessage},
     position::Position,
     storage::parked::decode_headers,
-    storage::{InboxLookup, Loaded, Parked, ParkedKey, Scan, Scanned, StoredResponse, StoredRow, StoredView},
+    storage::{
+        InboxLookup, Loaded, Parked, ParkedKey, Scan, Scanned, StoredData, StoredProgram, StoredResponse, StoredRow,
+        StoredView,
+    },
     transport::{Partition, Received},
 };
 use chrono::DateTime;
@@ -77,6 +80,35 @@ pub(super) async fn lookup_inbox(
         lookup.parked.extend(row.try_get::<Option<String>, _>(1)?);
     }
     Ok(lookup)
+}
+
+pub(super) async fn programs(pool: &SqlitePool, after: u64) -> sqlx::Result<Vec<StoredProgram>> {
+    let sql = "select number, declaration from cqrs_program where number > ? order by number";
+    let program = |row: &SqliteRow| Ok(StoredProgram { number: number(row, 0)?, declaration: row.try_get(1)? });
+    query(sql).bind(signed(after)).fetch_all(pool).await?.iter().map(program).collect()
+}
+
+pub(super) async fn left_to_newer_program(pool: &SqlitePool, most: usize) -> sqlx::Result<Vec<(String, String)>> {
+    let sql = "select distinct m.reader, m.key from cqrs_parked m
+        where m.error = 'left to a newer program, which handles it' and not exists (select 1 from cqrs_parked first
+        where first.reader = m.reader and first.key = m.key and first.seq < m.seq) limit ?";
+    let key = |row: &SqliteRow| Ok((row.try_get(0)?, row.try_get(1)?));
+    query(sql).bind(limit(most)).fetch_all(pool).await?.iter().map(key).collect()
+}
+
+pub(super) async fn holds(pool: &SqlitePool, data: &StoredData) -> sqlx::Result<bool> {
+    let (sql, name) = match data {
+        StoredData::Aggregate(name) => (
+            "select exists (select 1 from cqrs_state where kind = ?1)
+                or exists (select 1 from cqrs_log where stream >= ?1 || '-' and stream < ?1 || '.')",
+            name,
+        ),
+        StoredData::Event(name) => ("select exists (select 1 from cqrs_log where name = ?1)", name),
+        StoredData::View(name) => {
+            ("select exists (select 1 from cqrs_view where view = ?1 and value is not null)", name)
+        }
+    };
+    query(sql).bind(name).fetch_one(pool).await?.try_get(0)
 }
 
 pub(super) async fn parked_keys(pool: &SqlitePool, readers: &[String]) -> sqlx::Result<Vec<ParkedKey>> {

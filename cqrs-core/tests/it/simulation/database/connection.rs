@@ -6,8 +6,8 @@ use cqrs_core::{
     Fault, Position,
     event::Entry,
     storage::{
-        Batch, CommitError, Cutoff, InboxLookup, Lease, Loaded, Parked, ParkedKey, Scan, Scanned, Storage,
-        StoredResponse, StoredRow, StoredView, Tx,
+        Batch, CommitError, Cutoff, InboxLookup, Lease, Loaded, Parked, ParkedKey, Scan, Scanned, Storage, StoredData,
+        StoredProgram, StoredResponse, StoredRow, StoredView, Tx,
     },
 };
 use std::{any::Any, sync::Arc, time::Duration};
@@ -125,6 +125,20 @@ impl Storage for Connection {
     async fn parked(&self, reader: &str, key: &str, after: u64, limit: usize) -> Result<Vec<Parked>, Fault> {
         let (reader, key) = (reader.to_owned(), key.to_owned());
         self.read("parked", move |database| at_once(database.memory.parked(&reader, &key, after, limit))).await
+    }
+    async fn left_to_newer_program(&self, limit: usize) -> Result<Vec<(String, String)>, Fault> {
+        self.read("left messages", move |database| at_once(database.memory.left_to_newer_program(limit))).await
+    }
+    async fn declare_program(&self, declaration: &str) -> Result<u64, Fault> {
+        let declaration = declaration.to_owned();
+        self.read("declaration", move |database| at_once(database.memory.declare_program(&declaration))).await
+    }
+    async fn programs(&self, after: u64) -> Result<Vec<StoredProgram>, Fault> {
+        self.read("programs", move |database| at_once(database.memory.programs(after))).await
+    }
+    async fn holds(&self, data: &StoredData) -> Result<bool, Fault> {
+        let data = data.clone();
+        self.read("stored data", move |database| at_once(database.memory.holds(&data))).await
     }
     async fn purge(&self, _: &Cutoff, _: usize) -> Result<u64, Fault> {
         Err(Fault::internal("no engine purges"))

@@ -1,0 +1,109 @@
+//! The declaration of a program at its start: whether it fits the stored data, and what it leaves to a newer program.
+use crate::{
+    app::App,
+    app::background::Job,
+    catalogue::{Declaration, NOTICED_AFTER, compare},
+    error::Fault,
+    job::Step,
+    metadata::Metadata,
+    position::Position,
+};
+use std::{fmt, time::Duration};
+
+/// The largest number of keys that one step redelivers.
+const KEYS: usize = 100;
+/// The interval at which a program looks for messages that an older one has left to it.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+impl App {
+    /// Compares this program with the stored data, and declares it to the programs that run and to later ones.
+    ///
+    /// A program that was declared before has fitted then, so a rollback and a restart are always accepted.
+    pub(super) async fn declare(&self) -> Result<(), Fault> {
+        let (storage, environment) = (self.storage(), &self.runtime.environment);
+        let declaration = Declaration::new(self.service(), &self.registrations, &self.aggregates);
+        let text = declaration.to_text();
+        let stored = storage.programs(0).await?;
+        let is_new = stored.iter().all(|program| program.declaration != text);
+        let read = |text: &str| serde_json::from_str::<Declaration>(text).ok();
+        let earlier = stored.iter().filter_map(|program| read(&program.declaration));
+        let earlier: Vec<_> = earlier.filter(|earlier| earlier.service == self.service()).collect();
+        if is_new {
+            let mut problems = Vec::new();
+            for misfit in compare(&declaration, &earlier) {
+                if storage.holds(&misfit.data).await? {
+                    problems.push(misfit.problem);
+                }
+            }
+            if !problems.is_empty() {
+                let program = IncompatibleProgram { service: self.service().to_owned(), problems };
+                return Err(Fault::internal("the program does not fit the stored data").because(program));
+            }
+        }
+        let own = storage.declare_program(&text).await?;
+        let programs = storage.programs(0).await?;
+        self.runtime.newer_programs.declared(self.service(), own, &programs, environment.uptime());
+        if is_new && !earlier.is_empty() && !storage.is_exclusive() {
+            // A running program of another version passes nothing more that only this one handles.
+            environment.sleep(NOTICED_AFTER).await;
+        }
+        Ok(())
+    }
+    pub(super) fn left_messages(&self) -> LeftMessages {
+        LeftMessages { app: self.clone() }
+    }
+}
+
+/// The error of a start whose program does not fit the stored data, with every problem at once. Nothing was changed.
+///
+/// It is the source of the fault that [`App::start`] returns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct IncompatibleProgram {
+    /// The service's name.
+    pub service: String,
+    /// The problems, each with what to do.
+    pub problems: Vec<String>,
+}
+impl fmt::Display for IncompatibleProgram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} does not fit the stored data:", self.service)?;
+        self.problems.iter().try_for_each(|problem| write!(f, "\n- {problem}"))
+    }
+}
+impl std::error::Error for IncompatibleProgram {}
+
+/// The job that redelivers the messages which an older program has left to this one.
+#[derive(Debug)]
+pub(super) struct LeftMessages {
+    app: App,
+}
+impl LeftMessages {
+    async fn redeliver(&self) -> Result<usize, Fault> {
+        let runtime = &self.app.runtime;
+        runtime.newer_programs.refresh(&*runtime.storage, &*runtime.environment).await?;
+        if !runtime.newer_programs.is_newest() {
+            return Ok(0);
+        }
+        let mut done = 0;
+        let by = Metadata::default().caller("a newer program");
+        for (reader, key) in runtime.storage.left_to_newer_program(KEYS).await? {
+            let redelivery = self.app.parked().redeliver(&reader, &key, &by).await?;
+            tracing::info!(reader, key, messages = redelivery.done.len(), "messages that an older program has left");
+            done += redelivery.done.len();
+        }
+        Ok(done)
+    }
+}
+#[async_trait::async_trait]
+impl Job for LeftMessages {
+    fn name(&self) -> String {
+        "left messages".to_owned()
+    }
+    async fn step(&mut self) -> Result<Step, crate::BoxError> {
+        match self.redeliver().await? {
+            0 => Ok(Step::IdleFor(Position(u64::MAX), INTERVAL)),
+            done => Ok(Step::Did(done)),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The comparison of a program's declaration with those of earlier programs.
+use super::Declaration;
+use crate::storage::StoredData;
+
+/// A difference to an earlier program, which is a mistake if the database has such data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Misfit {
+    pub(crate) data: StoredData,
+    /// What does not fit, and what to do.
+    pub(crate) problem: String,
+}
+
+/// Returns the differences between a program that starts for the first time and the programs before it, oldest first.
+pub(crate) fn compare(program: &Declaration, earlier: &[Declaration]) -> Vec<Misfit> {
+    let mut misfits = Vec::new();
+    let mut add = |data, problem| misfits.push(Misfit { data, problem });
+    for (name, aggregate) in &program.aggregates {
+        let known = || earlier.iter().rev().filter_map(|earlier| earlier.aggregates.get(name));
+        let Some(last) = known().next() else { continue };
+        let data = || StoredData::Aggregate(name.clone());
+        if last.is_state_stored != aggregate.is_state_stored {
+            let (stored, now) = match last.is_state_stored {
+                true => ("StateStored", "EventSourced"),
+                false => ("EventSourced", "StateStored"),
+            };
+            add(
+                data(),
+                format!(
+                    "aggregate `{name}` is stored as `{stored}`, and this program has it as `{now}`: the stored ones \
+                     would be stale or not found; keep `{stored}`, or give the aggregate another name"
+                ),
+            );
+        }
+        for field in aggregate.unique.difference(&last.unique) {
+            add(
+                data(),
+                format!(
+                    "field `{field}` of aggregate `{name}` is unique in this program only: the values that are stored \
+                     are not reserved, so two aggregates could share one; add a field that is set from now on, or \
+                     give the aggregate another name"
+                ),
+            );
+        }
+        let mut names: Vec<_> = known().flat_map(|earlier| earlier.events.difference(&aggregate.events)).collect();
+        names.sort_unstable();
+        names.dedup();
+        for event in names {
+            add(
+                StoredData::Event(event.clone()),
+                format!(
+                    "the log has events `{event}` of aggregate `{name}`, and this program cannot read them: keep the \
+                     variant, or keep its name with `#[event(name = \"{event}\")]`"
+                ),
+            );
+        }
+    }
+    for (name, indexes) in &program.views {
+        let Some(last) = earlier.iter().rev().find_map(|earlier| earlier.views.get(name)) else { continue };
+        for (index, columns) in indexes.iter().filter(|(index, columns)| last.get(*index) != Some(columns)) {
+            let change = match last.get(index) {
+                None => format!("is new in this program: a page would miss the values that are stored"),
+                Some(before) => {
+                    format!("has the columns ({columns}), and ({before}) before: a page would mix both orders")
+                }
+            };
+            add(
+                StoredData::View(name.clone()),
+                format!(
+                    "index `{index}` of view `{name}` {change}; give the view and its projection new names, so that \
+                     they fill beside the old ones"
+                ),
+            );
+        }
+    }
+    misfits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::AggregateDeclaration;
+
+    fn program(events: &[&str], unique: &[&str], is_state_stored: bool, index: &str) -> Declaration {
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let aggregate =
+            AggregateDeclaration { version: 1, is_state_stored, events: owned(events), unique: owned(unique) };
+        Declaration {
+            service: "bank".into(),
+            aggregates: [("account".to_owned(), aggregate)].into(),
+            views: [("balance".to_owned(), [("by_owner".to_owned(), index.to_owned())].into())].into(),
+            ..Declaration::default()
+        }
+    }
+    fn data(program: &Declaration, earlier: &[Declaration]) -> Vec<StoredData> {
+        compare(program, earlier).into_iter().map(|misfit| misfit.data).collect()
+    }
+
+    #[test]
+    fn a_program_without_a_past_and_an_addition_fit() {
+        let first = program(&["opened"], &["iban"], true, "owner");
+        assert_eq!(data(&first, &[]), []);
+        assert_eq!(data(&program(&["opened", "closed"], &[], true, "owner"), &[first]), []);
+    }
+
+    #[test]
+    fn each_change_that_stored_data_contradicts_is_found() {
+        let first = program(&["opened"], &[], true, "owner");
+        let (account, balance) = (StoredData::Aggregate("account".into()), StoredData::View("balance".into()));
+        assert_eq!(data(&program(&["opened"], &["iban"], true, "owner"), &[first.clone()]), [account.clone()]);
+        assert_eq!(data(&program(&["opened"], &[], false, "owner"), &[first.clone()]), [account]);
+        assert_eq!(data(&program(&["opened"], &[], true, "-owner"), &[first.clone()]), [balance]);
+        assert_eq!(data(&program(&[], &[], true, "owner"), &[first]), [StoredData::Event("opened".into())]);
+    }
+
+    #[test]
+    fn an_event_name_of_any_earlier_program_counts_and_each_once() {
+        let programs = [program(&["a", "b"], &[], true, "o"), program(&["a"], &[], true, "o")];
+        let found = data(&program(&["c"], &[], true, "o"), &programs);
+        assert_eq!(found, [StoredData::Event("a".into()), StoredData::Event("b".into())]);
+    }
+}

@@ -1,0 +1,47 @@
+//! Events that are left to a newer program of the service, which is being deployed or was rolled back.
+//!
+//! They are parked with the later messages of their key, so that nothing is passed unseen and the order stays. The newer
+//! program redelivers them by itself.
+use crate::{
+    error::{BoxError, Fault},
+    runtime::Runtime,
+    storage::LEFT_TO_NEWER_PROGRAM,
+};
+use std::error::Error;
+
+/// The error of an event that a newer program handles.
+#[derive(Debug, thiserror::Error)]
+#[error("{LEFT_TO_NEWER_PROGRAM}")]
+pub(crate) struct LeftToNewerProgram;
+
+impl Runtime {
+    /// Reads which events the newest program handles, if that was not read within the last second.
+    pub(crate) async fn refresh_newer_programs(&self) -> Result<(), Fault> {
+        self.newer_programs.refresh(&*self.storage, &*self.environment).await
+    }
+    /// Returns whether an event of the log may be a newer program's: this program does not know its name.
+    pub(crate) fn is_unknown(&self, event: &str) -> bool {
+        !self.event_versions.contains_key(event)
+    }
+    /// Returns the error of an event of the log that this program has to leave to a newer one. Either only the newer one
+    /// handles it, or it is stored in a newer version.
+    pub(crate) fn left_to_newer(&self, reader: &str, handles: bool, event: &str, version: u32) -> Result<(), BoxError> {
+        let is_newer = self.event_versions.get(event).is_some_and(|known| version > *known);
+        if is_newer || (!handles && self.newer_programs.handle(reader, event)) {
+            return Err(LeftToNewerProgram.into());
+        }
+        Ok(())
+    }
+}
+
+/// Returns whether the error or one of its causes is [`LeftToNewerProgram`].
+pub(super) fn is_left(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        if cause.is::<LeftToNewerProgram>() {
+            return true;
+        }
+        next = cause.source();
+    }
+    false
+}

@@ -1,0 +1,53 @@
+//! The programs that have started with this database, and what it holds.
+use super::{Inner, errors, read::Parameters};
+use crate::{
+    error::Fault,
+    storage::{StoredData, StoredProgram},
+};
+use sha2::{Digest, Sha256};
+use sqlx::{Row, postgres::PgRow};
+
+/// Stores a new program, or notes the start of a known one. Starts wait for each other, so that numbers grow in the
+/// order in which programs become visible. "cqrsprg" in ASCII names the lock.
+const DECLARE: &str = "with waited as materialized (select pg_advisory_xact_lock(27990759071314535)) \
+    insert into cqrs.program (digest, declaration) select $1, $2 from waited \
+    on conflict (digest) do update set last_started = now() returning number";
+/// The error is [`LEFT_TO_NEWER_PROGRAM`](crate::storage::LEFT_TO_NEWER_PROGRAM), and a partial index has these rows.
+const LEFT: &str = "select distinct m.reader, m.key from cqrs.parked m \
+    where m.error = 'left to a newer program, which handles it' and not exists (select from cqrs.parked first \
+    where first.reader = m.reader and first.key = m.key and first.seq < m.seq) limit $1";
+const PROGRAMS: &str = "select number, declaration from cqrs.program where number > $1 order by number";
+const HAS_AGGREGATE: &str = "select exists (select from cqrs.state where kind = $1) \
+    or exists (select from cqrs.log where stream >= $1 || '-' and stream < $1 || '.')";
+const HAS_EVENT: &str = "select exists (select from cqrs.log where name = $1)";
+const HAS_VIEW: &str = "select exists (select from cqrs.view where view = $1 and value is not null)";
+
+impl Inner {
+    pub(super) async fn declare_program(&self, declaration: &str) -> Result<u64, Fault> {
+        let digest: String = Sha256::digest(declaration).iter().map(|byte| format!("{byte:02x}")).collect();
+        let rows = self.read(DECLARE, Parameters::default().and(digest)?.and(declaration)?).await?;
+        rows.first().map_or(Ok(0), |row| row.try_get::<i64, _>(0)).map(|number| number as u64).map_err(errors::fault)
+    }
+    pub(super) async fn left_to_newer_program(&self, limit: usize) -> Result<Vec<(String, String)>, Fault> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = self.read(LEFT, Parameters::default().and(limit)?).await?;
+        let key = |row: &PgRow| Ok((row.try_get(0)?, row.try_get(1)?));
+        rows.iter().map(key).collect::<sqlx::Result<_>>().map_err(errors::fault)
+    }
+    pub(super) async fn programs(&self, after: u64) -> Result<Vec<StoredProgram>, Fault> {
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
+        let rows = self.read(PROGRAMS, Parameters::default().and(after)?).await?;
+        let program =
+            |row: &PgRow| Ok(StoredProgram { number: row.try_get::<i64, _>(0)? as u64, declaration: row.try_get(1)? });
+        rows.iter().map(program).collect::<sqlx::Result<_>>().map_err(errors::fault)
+    }
+    pub(super) async fn holds(&self, data: &StoredData) -> Result<bool, Fault> {
+        let (sql, name) = match data {
+            StoredData::Aggregate(name) => (HAS_AGGREGATE, name),
+            StoredData::Event(name) => (HAS_EVENT, name),
+            StoredData::View(name) => (HAS_VIEW, name),
+        };
+        let rows = self.read(sql, Parameters::default().and(name)?).await?;
+        rows.first().map_or(Ok(false), |row| row.try_get(0)).map_err(errors::fault)
+    }
+}
