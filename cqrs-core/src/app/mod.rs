@@ -109,12 +109,18 @@ impl App {
     pub fn storage(&self) -> &Arc<dyn crate::storage::Storage> {
         &self.runtime.storage
     }
-    /// Migrates the database to this program's schema.
+    /// Migrates the database to this program's schema, and declares this program: its aggregates, its views, and the
+    /// events that its readers handle.
+    ///
+    /// When another program of the service has used the database before, the first call of a new program takes a second.
+    /// After it, running programs leave to this one what only this one handles.
     ///
     /// # Errors
-    /// Fails when the database cannot be reached, or when its schema is newer than this program.
+    /// Fails when the database cannot be reached, when its schema is newer than this program, or with an
+    /// [`IncompatibleProgram`] as the source when the program does not fit the stored data. It has changed nothing then.
     pub async fn migrate(&self) -> Result<(), Fault> {
-        self.runtime.storage.migrate().await
+        self.runtime.storage.migrate().await?;
+        self.declare().await
     }
 
     /// Returns a follower for every projection and subscriber group on the service's own log. The caller runs their
@@ -215,7 +221,6 @@ impl App {
     /// start when it is back.
     pub async fn start(&self) -> Result<Background, Fault> {
         self.migrate().await?;
-        self.declare().await?;
         match self.join_groups().await {
             Ok(joined) => Ok(joined.start()),
             Err(error) if error.permanent => Err(broker(error)),
@@ -238,7 +243,6 @@ impl App {
     /// Fails when the database or the transport cannot be used.
     pub async fn join(&self) -> Result<Joined, Fault> {
         self.migrate().await?;
-        self.declare().await?;
         self.join_groups().await.map_err(broker)
     }
     async fn join_groups(&self) -> Result<Joined, TransportError> {

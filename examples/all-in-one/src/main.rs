@@ -8,7 +8,7 @@ use clap::Parser;
 use counseling_service::{OfflineResponder, OpenAiConfig, OpenAiResponder, Responder};
 use cqrs_core::{
     App, Secret,
-    app::DRAIN,
+    app::{DRAIN, IncompatibleProgram},
     net::Listener,
     operations::{self, Program},
     storage::Sqlite,
@@ -59,7 +59,11 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error:#}");
-            ExitCode::FAILURE
+            if error.chain().any(|cause| cause.is::<IncompatibleProgram>()) {
+                ExitCode::from(2)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }

@@ -23,6 +23,7 @@ mod program {
     use anyhow::Error;
     use cqrs_core::{
         App, AppBuilder, BoxError,
+        app::IncompatibleProgram,
         operations::{self, Program},
     };
     use cqrs_kafka::Kafka;
@@ -37,8 +38,23 @@ mod program {
         /// `wire` registers the handlers; `prepare` runs before the first call is accepted, for initial data.
         ///
         /// # Errors
-        /// Fails when the database or the brokers cannot be used, and when it cannot listen on its addresses.
+        /// Fails when the database or the brokers cannot be used, and when it cannot listen on its addresses. A program that
+        /// does not fit the stored data prints why and ends with code 2.
         pub async fn run(
+            &self,
+            config: Config,
+            wire: impl FnOnce(AppBuilder) -> AppBuilder,
+            prepare: impl AsyncFnOnce(&App) -> Result<(), BoxError>,
+        ) -> anyhow::Result<ExitCode> {
+            match self.serve(config, wire, prepare).await {
+                Err(error) if misfits(&error) => {
+                    eprintln!("{error:#}");
+                    Ok(ExitCode::from(2))
+                }
+                ended => ended,
+            }
+        }
+        async fn serve(
             &self,
             config: Config,
             wire: impl FnOnce(AppBuilder) -> AppBuilder,
@@ -60,5 +76,10 @@ mod program {
             program.serve_with(server, &app, config.listen, routes, self.grpc).await.map_err(Error::from_boxed)?;
             Ok(ExitCode::SUCCESS)
         }
+    }
+
+    /// Returns whether the program does not fit the stored data. Another start of it cannot succeed.
+    fn misfits(error: &Error) -> bool {
+        error.chain().any(|cause| cause.is::<IncompatibleProgram>())
     }
 }

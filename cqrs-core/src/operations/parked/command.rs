@@ -96,7 +96,8 @@ impl ParkedCommand {
     /// # Errors
     /// Fails when the database fails.
     pub async fn print(&self, app: &App) -> Result<std::process::ExitCode, BoxError> {
-        app.migrate().await?;
+        // Without the declaration of this program, which does not run.
+        app.storage().migrate().await?;
         let (output, done) = self.run(app).await?;
         println!("{output:#}");
         Ok(if done { std::process::ExitCode::SUCCESS } else { std::process::ExitCode::FAILURE })

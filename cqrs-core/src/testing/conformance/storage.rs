@@ -5,6 +5,7 @@ mod draft;
 mod leases;
 mod log;
 mod parked;
+mod program;
 mod purge;
 mod races;
 mod refusals;
@@ -89,6 +90,9 @@ pub fn cases() -> Vec<Case> {
         "a message cannot be parked behind one that is gone": parked::alone,
         "of two concurrent removals of a parked message one succeeds": parked::removed_once,
         "a message is parked behind another, or refused because that one is gone": parked::race,
+        "programs are numbered in the order of their first start": program::declared,
+        "the database says whether it has data of a name": program::holds,
+        "the keys whose first message is left to a newer program are found": program::left,
         "purge removes old data and nothing else": purge::old,
         "purge keeps outgoing messages that a relay has parked": purge::parked_by_relay,
         "an empty batch changes nothing": batches::empty,

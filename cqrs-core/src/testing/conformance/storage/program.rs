@@ -1,0 +1,60 @@
+//! Cases for the programs of a database, the data that it holds, and the messages that are left to a newer program.
+use super::Harness;
+use super::draft::{Draft, KIND, VIEW, batch, commit};
+use crate::storage::{LEFT_TO_NEWER_PROGRAM, StoredData, StoredProgram};
+
+pub(super) async fn declared(harness: Box<dyn Harness>) {
+    let mut harness = harness;
+    let storage = harness.storage();
+    let declare = async |text: &str| storage.declare_program(text).await.expect("a program can be declared");
+    assert_eq!(storage.programs(0).await.expect("programs can be read"), []);
+    // Longer than an index entry may be.
+    let long = format!("{{\"of\":\"{}\"}}", "kim ".repeat(5_000));
+    let (first, second) = (declare("{}").await, declare(&long).await);
+    assert!(0 < first && first < second, "{first} {second}");
+    assert_eq!(declare("{}").await, first, "the same program has the same number");
+    let third = declare("{\"of\":\"lee\"}").await;
+    let storage = harness.reopen().await;
+    let program = |number, text: &str| StoredProgram { number, declaration: text.to_owned() };
+    let all = [program(first, "{}"), program(second, &long), program(third, "{\"of\":\"lee\"}")];
+    assert_eq!(storage.programs(0).await.expect("programs can be read"), all);
+    assert_eq!(storage.programs(first).await.expect("programs can be read"), all[1..]);
+}
+
+pub(super) async fn holds(harness: Box<dyn Harness>) {
+    let storage = &*harness.storage();
+    let holds = async |data| storage.holds(&data).await.expect("the database responds");
+    let (aggregate, view) =
+        (|name: &str| StoredData::Aggregate(name.into()), |name: &str| StoredData::View(name.into()));
+    assert!(!holds(aggregate(KIND)).await && !holds(view(VIEW)).await);
+    commit(storage, batch().row("kim", 0, Some(b"{}")).view("kim", 0, Some(b"1"), &[])).await;
+    assert!(holds(aggregate(KIND)).await && holds(view(VIEW)).await);
+    // A stream alone counts as well, and the stream of another name does not.
+    commit(storage, batch().event("userx-kim", 1).event("order-kim", 1)).await;
+    assert!(holds(aggregate("order")).await && !holds(aggregate("orde")).await && !holds(aggregate("use")).await);
+    let entry = storage.stream("order-kim", 0, None).await.expect("the stream can be read").found.remove(0);
+    assert!(holds(StoredData::Event(entry.name.clone())).await);
+    assert!(!holds(StoredData::Event(format!("{}x", entry.name))).await);
+    commit(storage, batch().view("kim", 1, None, &[])).await;
+    assert!(!holds(view(VIEW)).await, "a removed value is no data");
+}
+
+pub(super) async fn left(harness: Box<dyn Harness>) {
+    let storage = &*harness.storage();
+    let mut parked = batch().park("kim", false).park("lee", false).park("ann", false);
+    parked.parks[1].error = LEFT_TO_NEWER_PROGRAM.to_owned();
+    parked.parks[2].error = LEFT_TO_NEWER_PROGRAM.to_owned();
+    let reader = parked.parks[1].reader.clone();
+    commit(storage, parked).await;
+    let mut behind = batch().park("kim", true).park("lee", true);
+    behind.parks[0].error = LEFT_TO_NEWER_PROGRAM.to_owned();
+    commit(storage, behind).await;
+    let left = async |limit| {
+        let mut left = storage.left_to_newer_program(limit).await.expect("the database responds");
+        left.sort_unstable();
+        left
+    };
+    // The first message of kim waits for an operator.
+    assert_eq!(left(9).await, [(reader.clone(), "ann".to_owned()), (reader, "lee".to_owned())]);
+    assert_eq!(left(1).await.len(), 1);
+}
