@@ -2,11 +2,13 @@
 use crate::{
     app::App,
     app::background::Job,
-    catalogue::{Declaration, NOTICED_AFTER, compare},
+    catalogue::{AggregateDeclaration, Declaration, NOTICED_AFTER, compare},
     error::Fault,
+    event::Source,
     job::Step,
     metadata::Metadata,
     position::Position,
+    registry::{AggregateRegistration, Role, group_reader, reader},
 };
 use std::{fmt, time::Duration};
 
@@ -21,7 +23,7 @@ impl App {
     /// A program that was declared before has fitted then, so a rollback and a restart are always accepted.
     pub(super) async fn declare(&self) -> Result<(), Fault> {
         let (storage, environment) = (self.storage(), &self.runtime.environment);
-        let declaration = Declaration::new(self.service(), &self.registrations, &self.aggregates);
+        let declaration = self.declaration();
         let text = declaration.to_text();
         let stored = storage.programs(0).await?;
         let is_new = stored.iter().all(|program| program.declaration != text);
@@ -48,6 +50,42 @@ impl App {
             environment.sleep(NOTICED_AFTER).await;
         }
         Ok(())
+    }
+    /// Returns the declaration of this program.
+    fn declaration(&self) -> Declaration {
+        let mut declaration = Declaration { service: self.service().to_owned(), ..Declaration::default() };
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        for AggregateRegistration { name, events, version, is_state_stored, unique } in &*self.aggregates {
+            let aggregate = AggregateDeclaration {
+                version: *version,
+                is_state_stored: *is_state_stored,
+                events: owned(events),
+                unique: owned(unique),
+            };
+            declaration.aggregates.insert((*name).to_owned(), aggregate);
+        }
+        for registration in &*self.registrations {
+            let (name, source) = match &registration.role {
+                Role::Projection(projection) => {
+                    let indexes =
+                        projection.indexes.iter().map(|(name, columns)| ((*name).to_owned(), (*columns).to_owned()));
+                    declaration.views.insert(projection.view.to_owned(), indexes.collect());
+                    (reader(projection.name), projection.source)
+                }
+                Role::Projector(projector) => (reader(projector.name), projector.source),
+                Role::Subscriber(subscriber) => match subscriber.source {
+                    Source::Log(_) => (group_reader(subscriber.group), subscriber.source),
+                    Source::Topic { .. } => (subscriber.group.to_owned(), subscriber.source),
+                },
+                Role::Handler { .. } | Role::Publisher(_) => continue,
+            };
+            let handled = declaration.readers.entry(name).or_default();
+            match source {
+                Source::Log(names) => handled.extend(names.iter().map(|name| (*name).to_owned())),
+                Source::Topic { name, .. } => drop(handled.insert(name.to_owned())),
+            }
+        }
+        declaration
     }
     pub(super) fn left_messages(&self) -> LeftMessages {
         LeftMessages { app: self.clone() }

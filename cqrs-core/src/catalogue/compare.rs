@@ -49,7 +49,8 @@ pub(crate) fn compare(program: &Declaration, earlier: &[Declaration]) -> Vec<Mis
                 StoredData::Event(event.clone()),
                 format!(
                     "the log has events `{event}` of aggregate `{name}`, and this program cannot read them: keep the \
-                     variant, or keep its name with `#[event(name = \"{event}\")]`"
+                     variant; if it was renamed, write `#[event(name = \"{event}\")]` and `#[serde(rename = \"...\")]` with its \
+                     former name on it"
                 ),
             );
         }

@@ -8,10 +8,6 @@ mod newer;
 pub(crate) use compare::compare;
 pub(crate) use newer::{NOTICED_AFTER, NewerPrograms};
 
-use crate::{
-    event::Source,
-    registry::{AggregateRegistration, Registration, Role, group_reader, reader},
-};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,41 +35,6 @@ pub(crate) struct AggregateDeclaration {
 }
 
 impl Declaration {
-    pub(crate) fn new(service: &str, registrations: &[&Registration], aggregates: &[AggregateRegistration]) -> Self {
-        let mut declaration = Declaration { service: service.to_owned(), ..Declaration::default() };
-        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        for AggregateRegistration { name, events, version, is_state_stored, unique } in aggregates {
-            let aggregate = AggregateDeclaration {
-                version: *version,
-                is_state_stored: *is_state_stored,
-                events: owned(events),
-                unique: owned(unique),
-            };
-            declaration.aggregates.insert((*name).to_owned(), aggregate);
-        }
-        for registration in registrations {
-            let (name, source) = match &registration.role {
-                Role::Projection(projection) => {
-                    let indexes =
-                        projection.indexes.iter().map(|(name, columns)| ((*name).to_owned(), (*columns).to_owned()));
-                    declaration.views.insert(projection.view.to_owned(), indexes.collect());
-                    (reader(projection.name), projection.source)
-                }
-                Role::Projector(projector) => (reader(projector.name), projector.source),
-                Role::Subscriber(subscriber) => match subscriber.source {
-                    Source::Log(_) => (group_reader(subscriber.group), subscriber.source),
-                    Source::Topic { .. } => (subscriber.group.to_owned(), subscriber.source),
-                },
-                Role::Handler { .. } | Role::Publisher(_) => continue,
-            };
-            let handled = declaration.readers.entry(name).or_default();
-            match source {
-                Source::Log(names) => handled.extend(names.iter().map(|name| (*name).to_owned())),
-                Source::Topic { name, .. } => drop(handled.insert(name.to_owned())),
-            }
-        }
-        declaration
-    }
     /// Returns the declaration as it is stored. The same program always returns the same text.
     pub(crate) fn to_text(&self) -> String {
         // Maps with text keys and sets of texts can always be written.

@@ -1,8 +1,13 @@
 //! Two programs of one service on one database, as in a rolling deploy and a rollback.
 use super::{Server, Trials, Tried};
 use crate::bank::until;
+use async_trait::async_trait;
 use cqrs_core::{
-    App, Metadata, StateStored, app::IncompatibleProgram, storage::postgres::Postgres, transport::InProcess,
+    App, Fault, Metadata, StateStored,
+    app::IncompatibleProgram,
+    storage::{Storage, StoredProgram, postgres::Postgres},
+    testing::StorageLayer,
+    transport::InProcess,
 };
 use std::sync::{Arc, Mutex};
 use test_support::Database;
@@ -13,6 +18,7 @@ pub(crate) fn trials() -> Trials {
         .test("an event in a newer version is left to the newer program", newer_version)
         .test("a message that only the newer program's group handles is left to it", unknown_message)
         .test("a program that does not fit the stored data is refused with every problem, and changes nothing", refused)
+        .test("seeded: an old program that does not see the newer one passes its event", hidden)
         .test("a program that has fitted before starts again after a newer one", rollback)
 }
 
@@ -147,8 +153,8 @@ mod old_mail {
     use std::sync::Mutex;
 
     #[subscriber(group = "mail.tickets")]
-    async fn noted(event: Recorded<TicketNoted>, heard: Dep<Mutex<Vec<String>>>) -> Result<(), BoxError> {
-        heard.lock().expect("no test panics here").push(event.text.clone());
+    async fn noted(event: Recorded<TicketNoted>, received: Dep<Mutex<Vec<String>>>) -> Result<(), BoxError> {
+        received.lock().expect("no test panics here").push(event.text.clone());
         Ok(())
     }
 }
@@ -160,13 +166,13 @@ mod new_mail {
     use std::sync::Mutex;
 
     #[subscriber(group = "mail.tickets")]
-    async fn noted(event: Recorded<TicketNoted>, heard: Dep<Mutex<Vec<String>>>) -> Result<(), BoxError> {
-        heard.lock().expect("no test panics here").push(event.text.clone());
+    async fn noted(event: Recorded<TicketNoted>, received: Dep<Mutex<Vec<String>>>) -> Result<(), BoxError> {
+        received.lock().expect("no test panics here").push(event.text.clone());
         Ok(())
     }
     #[subscriber(group = "mail.tickets")]
-    async fn closed(_: Recorded<TicketClosed>, heard: Dep<Mutex<Vec<String>>>) -> Result<(), BoxError> {
-        heard.lock().expect("no test panics here").push("closed".into());
+    async fn closed(_: Recorded<TicketClosed>, received: Dep<Mutex<Vec<String>>>) -> Result<(), BoxError> {
+        received.lock().expect("no test panics here").push("closed".into());
         Ok(())
     }
 }
@@ -299,6 +305,36 @@ async fn unknown_event(server: Server) -> Tried {
     Ok(())
 }
 
+/// A storage that hides the programs after the first one.
+struct Hidden(Postgres);
+#[async_trait]
+impl StorageLayer for Hidden {
+    fn inner(&self) -> &dyn Storage {
+        &self.0
+    }
+    async fn programs(&self, _: u64) -> Result<Vec<StoredProgram>, Fault> {
+        Ok(Vec::new())
+    }
+}
+
+async fn hidden(server: Server) -> Tried {
+    let database = server.create_database("deploys_hidden")?;
+    let old = App::builder("tickets").storage(Hidden(storage(&database).await?)).discover_part(OLD);
+    let old = old.aggregate(StateStored::<old::Ticket>::new()).build()?;
+    let new = tickets(&database, NEW).await?;
+    let running = old.start().await?;
+    old.send(old::Note("1".into(), "first".into())).await?;
+    let joined = new.join().await?;
+    new.send(new::Close("1".into())).await?;
+    old.send(old::Note("1".into(), "after".into())).await?;
+    until("the old program has passed it", async || history(&old, "1").await.len() == 3).await;
+    let also_running = joined.start();
+    assert_eq!(history(&new, "1").await, ["opened", "first", "after"], "the new program's event is lost");
+    assert!(parked(&new).await.is_empty());
+    assert!(running.stop(cqrs_core::app::DRAIN).await && also_running.stop(cqrs_core::app::DRAIN).await);
+    Ok(())
+}
+
 async fn newer_version(server: Server) -> Tried {
     let database = server.create_database("deploys_newer_version")?;
     let old = tickets(&database, OLD).await?;
@@ -319,9 +355,9 @@ async fn newer_version(server: Server) -> Tried {
 async fn unknown_message(server: Server) -> Tried {
     let publisher = server.create_database("deploys_publisher")?;
     let subscriber = server.create_database("deploys_subscriber")?;
-    let (transport, heard) = (InProcess::new(), Arc::new(Mutex::new(Vec::<String>::new())));
+    let (transport, received) = (InProcess::new(), Arc::new(Mutex::new(Vec::<String>::new())));
     let module =
-        |module| App::builder("mail").discover_part(module).transport(transport.clone()).provide(heard.clone());
+        |module| App::builder("mail").discover_part(module).transport(transport.clone()).provide(received.clone());
     let old_mail = module(concat!(module_path!(), "::old_mail")).storage(storage(&subscriber).await?).build()?;
     let new_mail = module(concat!(module_path!(), "::new_mail")).storage(storage(&subscriber).await?).build()?;
     let old_tickets = {
@@ -344,7 +380,7 @@ async fn unknown_message(server: Server) -> Tried {
     assert!(mail.stop(cqrs_core::app::DRAIN).await);
     let mail = new_mail.start().await?;
     until("the newer program has handled it", async || parked(&new_mail).await.is_empty()).await;
-    assert_eq!(*heard.lock().expect("no test panics here"), ["first", "closed"]);
+    assert_eq!(*received.lock().expect("no test panics here"), ["first", "closed"]);
     assert!(mail.stop(cqrs_core::app::DRAIN).await && publishing.stop(cqrs_core::app::DRAIN).await);
     Ok(())
 }
