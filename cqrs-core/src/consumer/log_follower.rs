@@ -74,7 +74,8 @@ impl LogFollower {
     ///
     /// # Errors
     /// Fails when the database fails or an event cannot be applied. Nothing has changed then; call it again. An event
-    /// that fails on every attempt is parked, with the later events of its aggregate.
+    /// that fails on every attempt is parked, with the later events of its aggregate. A batch that the database refuses
+    /// as a whole is halved until one event is to blame.
     pub async fn step(&mut self) -> Result<Step, Fault> {
         let storage = self.runtime.storage.clone();
         let checkpoint = match self.checkpoint {
@@ -89,7 +90,14 @@ impl LogFollower {
         let (log, limit) = (&self.runtime.recent_log, self.follower.batch_size());
         let (from, just_read) = (Position(checkpoint.reached), std::mem::take(&mut self.just_read));
         let handles = |entry: &Entry| self.follower.handles(&entry.name);
-        let Reading { entries, to } = log.read(&*storage, from, just_read, limit, handles).await?;
+        let Reading { mut entries, mut to } = log.read(&*storage, from, just_read, limit, handles).await?;
+        self.is_behind = entries.len() == limit;
+        let count = self.filter.size.next(entries.len());
+        if count < entries.len() {
+            entries.truncate(count);
+            to = entries.last().map_or(to, |last| last.position);
+            self.is_behind = true;
+        }
         if to <= from {
             return match self.until_stored(checkpoint) {
                 None => Ok(Step::Idle(to)),
@@ -134,7 +142,6 @@ impl LogFollower {
     /// Applies the entries and moves the checkpoint to `to`, in one batch.
     async fn commit(&mut self, checkpoint: Checkpoint, to: u64, entries: Vec<Entry>) -> Result<Step, Fault> {
         let count = entries.len();
-        self.is_behind = count == self.follower.batch_size();
         let moved = CheckpointMove { reader: self.reader.clone(), from: checkpoint.stored, to, epoch: None };
         // The stream is the key, so that the events of one aggregate stay in order.
         let item = |entry: Entry| {
@@ -143,7 +150,7 @@ impl LogFollower {
         };
         let items = entries.into_iter().map(item).collect();
         let base = Batch { checkpoint_moves: vec![moved], ..Batch::default() };
-        match self.filter.pass(&self.runtime, &self.follower, items, base).await {
+        match self.filter.pass(&self.runtime, &self.follower, items, count, base).await {
             Ok(()) => {
                 self.reached(Checkpoint { stored: to, reached: to, since: Duration::ZERO });
                 Ok(Step::Did(count))

@@ -1,5 +1,6 @@
 //! Integration tests of cqrs-core, listed by name. The tests that need a server are a second list.
 mod bank; // the domain shared by the framework's tests
+mod blame; // one event that cannot be applied costs only its key
 mod bus; // `App::send`: results, errors, idempotency keys, middleware
 mod describe; // `App::describe`
 mod environment_is_the_only_place; // architecture rule
@@ -56,6 +57,7 @@ fn framework() -> Vec<Trial> {
         inbox::trials,
         ids::trials,
         parking::trials,
+        blame::trials,
         foreign::trials,
         shutdown::trials,
         flaky::trials,

@@ -2,6 +2,7 @@
 use crate::{
     consumer::Follower,
     consumer::follower::FailedEvent,
+    consumer::parking::batch_size::BatchSize,
     consumer::parking::failure::{FailureKind, failure_kind},
     consumer::parking::{head, in_words},
     error::BoxError,
@@ -9,7 +10,11 @@ use crate::{
     runtime::Runtime,
     storage::{Batch, CommitError, Park},
 };
-use std::{collections::BTreeSet, error::Error, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    error::Error,
+    sync::Arc,
+};
 use uuid::Uuid;
 
 /// An event for a follower, with the message to park when the event cannot be applied.
@@ -23,11 +28,13 @@ pub(crate) struct ParkingFilter {
     /// Keys with parked messages. Others park for this reader only with a move of its checkpoint, so after the first
     /// read the set can only hold too many keys.
     keys: Option<BTreeSet<String>>,
-    /// The event that could not be applied the last time.
-    failure: Option<EventFailure>,
+    /// The events after the checkpoint that could not be applied.
+    verdicts: HashMap<Uuid, Verdict>,
+    pub(crate) size: BatchSize,
 }
-struct EventFailure {
-    message: Uuid,
+/// The failures of one event.
+#[derive(Default)]
+struct Verdict {
     failures: u32,
     /// The reason for which it is parked next; `None` while it is tried again.
     reason: Option<String>,
@@ -35,26 +42,52 @@ struct EventFailure {
 
 impl ParkingFilter {
     /// Applies the events that can be applied and parks the others, in one transaction with the batch, which holds the
-    /// checkpoint move and the inbox records.
+    /// checkpoint move and the inbox records. `count` is the number of events that [`BatchSize::next`] has returned.
     pub(crate) async fn pass(
         &mut self,
         runtime: &Arc<Runtime>,
         follower: &Follower,
         items: Vec<Item>,
+        count: usize,
         base: Batch,
     ) -> Result<(), CommitError> {
         if self.keys.is_none() {
             let parked = runtime.storage.parked_keys(&[follower.reader()]).await?;
             self.keys = Some(parked.into_iter().map(|parked| parked.key).collect());
         }
+        let messages: Vec<_> = items.iter().map(|item| item.park.message).collect();
+        let (events, parks) = self.sort_out(follower, items);
+        let heads: Vec<_> = parks.iter().filter(|park| park.attempts > 0).cloned().collect();
+        let only = (events.len() == 1).then(|| events[0].id);
+        let Err(rejected) = follower.apply(runtime, events, Batch { parks, ..base }).await else {
+            for Park { reader, key, message, error, .. } in &heads {
+                tracing::error!(reader, key, %message, error, "message parked, with the later messages of its key");
+            }
+            messages.iter().for_each(|message| drop(self.verdicts.remove(message)));
+            self.size.committed(count);
+            self.keys.get_or_insert_default().extend(heads.into_iter().map(|park| park.key));
+            return Ok(());
+        };
+        // Another process may have moved the checkpoint, or the batch was committed and the response was lost. Read the
+        // parked keys again in both cases.
+        self.keys = None;
+        match (&rejected, failed_event(&rejected).or(only)) {
+            (CommitError::Moved(_) | CommitError::AlreadyHandled, _) => return Err(self.forget(rejected)),
+            (_, Some(message)) => self.note(runtime, message, &rejected),
+            (_, None) => self.size.refused(count),
+        }
+        Err(rejected)
+    }
+    /// Separates the events to apply from the messages to park.
+    fn sort_out(&self, follower: &Follower, items: Vec<Item>) -> (Vec<RawEvent>, Vec<Park>) {
         let mut fresh = BTreeSet::new();
         let (mut events, mut parks) = (Vec::new(), Vec::new());
         for Item { event, park } in items {
             if event.as_ref().is_ok_and(|event| !follower.handles(&event.name)) {
                 continue;
             }
-            let failure = self.failure.as_ref().filter(|failure| failure.message == park.message);
-            let given_up = failure.and_then(|failure| Some((failure.reason.clone()?, failure.failures)));
+            let verdict = self.verdicts.get(&park.message);
+            let given_up = verdict.and_then(|verdict| Some((verdict.reason.clone()?, verdict.failures)));
             if fresh.contains(&park.key) {
                 // The first message of the key is parked in the same batch.
                 parks.push(Park { behind: false, ..park });
@@ -73,28 +106,7 @@ impl ParkingFilter {
                 }
             }
         }
-        for parked in parks.iter().filter(|park| park.attempts > 0) {
-            let (reader, key, message) = (&parked.reader, &parked.key, parked.message);
-            let error = &parked.error;
-            tracing::error!(reader, key, %message, error, "message parked, with the later messages of its key");
-        }
-        let only = (events.len() == 1).then(|| events[0].id);
-        match follower.apply(runtime, events, Batch { parks, ..base }).await {
-            Ok(()) => {
-                self.failure = None;
-                self.keys.get_or_insert_default().extend(fresh);
-                Ok(())
-            }
-            Err(rejected) => {
-                // Another process may have moved the checkpoint, or the batch was committed and the response was lost.
-                // Read the parked keys again in both cases.
-                self.keys = None;
-                if let Some(message) = failed_event(&rejected).or(only) {
-                    self.note(runtime, message, &rejected);
-                }
-                Err(rejected)
-            }
-        }
+        (events, parks)
     }
     /// Counts the failure. After the last attempt, the next step parks the event.
     fn note(&mut self, runtime: &Runtime, message: Uuid, rejected: &CommitError) {
@@ -102,10 +114,17 @@ impl ParkingFilter {
         if kind == FailureKind::Transient {
             return;
         }
-        let before = self.failure.take().filter(|failure| failure.message == message);
-        let failures = before.map_or(0, |failure| failure.failures) + 1;
-        let over = kind == FailureKind::Permanent || failures >= runtime.retry_policy.attempts;
-        self.failure = Some(EventFailure { message, failures, reason: over.then(|| in_words(rejected)) });
+        let verdict = self.verdicts.entry(message).or_default();
+        verdict.failures += 1;
+        if kind == FailureKind::Permanent || verdict.failures >= runtime.retry_policy.attempts {
+            verdict.reason = Some(in_words(rejected));
+        }
+    }
+    /// Forgets the verdicts, because other events come next.
+    fn forget(&mut self, rejected: CommitError) -> CommitError {
+        self.verdicts.clear();
+        self.size.forget_suspects();
+        rejected
     }
 }
 

@@ -4,6 +4,7 @@
 //! Messages of other keys go on. No message is skipped: an operator sees the parked ones
 //! ([`list`](crate::app::ParkedMessages::list)) and, once the cause is removed, handles them in the same order
 //! ([`redeliver`](crate::app::ParkedMessages::redeliver)).
+mod batch_size;
 mod failure;
 mod filter;
 
