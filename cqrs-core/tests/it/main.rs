@@ -19,6 +19,8 @@ mod parking; // messages that cannot be handled are parked
 mod persistence; // state-stored and event-sourced aggregates behave the same
 #[cfg(feature = "postgres")]
 mod postgres; // PostgreSQL's own guarantees, and the storage suite on it
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod projector; // a projector in two processes on one database
 mod relay; // integration events reach their subscribers
 mod seeded; // the storage suite finds seeded bugs
 mod seeded_transport; // the transport suite finds seeded bugs
@@ -80,6 +82,8 @@ fn main() -> ExitCode {
     trials.extend(storage("sqlite", || harness::InFile::open().boxed()));
     #[cfg(feature = "sqlite")]
     trials.extend(sqlite::trials());
+    #[cfg(feature = "sqlite")]
+    trials.extend(projector::trials());
     trials.extend(seeded::trials());
     trials.extend(seeded_transport::trials());
     trials.extend(transport::trials());

@@ -1,6 +1,7 @@
 //! PostgreSQL's own guarantees: statement, high-water mark, schema and connections; and the storage suite on it.
 mod connections;
 mod high_water_mark;
+mod projector;
 mod round_trips;
 mod schema;
 mod statement;
@@ -32,6 +33,7 @@ pub(crate) fn trials() -> Trials {
         .group("high-water mark", high_water_mark::trials())
         .group("schema", schema::trials())
         .group("connections", connections::trials())
+        .group("projector", projector::trials())
         .group("round trips", round_trips::trials())
         .group("storage", suite::trials(HighWaterMarkMode::WaitOut))
         .group("storage, serial", suite::trials(HighWaterMarkMode::Serial));

@@ -5,10 +5,10 @@ use crate::{
     consumer::parking::batch_size::BatchSize,
     consumer::parking::failure::{FailureKind, failure_kind},
     consumer::parking::{head, in_words},
-    error::BoxError,
+    error::{BoxError, Fault},
     event::RawEvent,
     runtime::Runtime,
-    storage::{Batch, CommitError, Park},
+    storage::{Batch, CheckpointMove, CommitError, Park},
 };
 use std::{
     collections::{BTreeSet, HashMap},
@@ -59,6 +59,7 @@ impl ParkingFilter {
         let (events, parks) = self.sort_out(follower, items);
         let heads: Vec<_> = parks.iter().filter(|park| park.attempts > 0).cloned().collect();
         let only = (events.len() == 1).then(|| events[0].id);
+        let moves = base.checkpoint_moves.clone();
         let Err(rejected) = follower.apply(runtime, events, Batch { parks, ..base }).await else {
             for Park { reader, key, message, error, .. } in &heads {
                 tracing::error!(reader, key, %message, error, "message parked, with the later messages of its key");
@@ -71,10 +72,16 @@ impl ParkingFilter {
         // Another process may have moved the checkpoint, or the batch was committed and the response was lost. Read the
         // parked keys again in both cases.
         self.keys = None;
-        match (&rejected, failed_event(&rejected).or(only)) {
-            (CommitError::Moved(_) | CommitError::AlreadyHandled, _) => return Err(self.forget(rejected)),
-            (_, Some(message)) => self.note(runtime, message, &rejected),
-            (_, None) => self.size.refused(count),
+        let moved = match rejected {
+            CommitError::Moved(_) | CommitError::AlreadyHandled => return Err(self.forget(rejected)),
+            _ => has_moved(runtime, &moves).await,
+        };
+        match (moved, failed_event(&rejected).or(only)) {
+            (Ok(Some(reader)), _) => return Err(self.forget(CommitError::Moved(reader))),
+            (Ok(None), Some(message)) => self.note(runtime, message, &rejected),
+            (Ok(None), None) => self.size.refused(count),
+            // Without the checkpoint the event may have been applied already.
+            (Err(_), _) => (),
         }
         Err(rejected)
     }
@@ -126,6 +133,17 @@ impl ParkingFilter {
         self.size.forget_suspects();
         rejected
     }
+}
+
+/// Returns the reader of the batch whose checkpoint is not the expected one.
+///
+/// The SQL of a projector can fail because another process has applied the same event, before the checkpoints are
+/// compared.
+async fn has_moved(runtime: &Runtime, moves: &[CheckpointMove]) -> Result<Option<String>, Fault> {
+    let readers: Vec<_> = moves.iter().map(|moved| moved.reader.clone()).collect();
+    let stored = runtime.storage.checkpoints(&readers).await?;
+    let mut pairs = moves.iter().zip(stored);
+    Ok(pairs.find(|(moved, stored)| moved.from != *stored).map(|(moved, _)| moved.reader.clone()))
 }
 
 /// Returns the event that could not be applied, if the error names it.
