@@ -4,7 +4,7 @@ use crate::{
     app::purge::Purge,
     consumer::{Consumer, LogFollower, TopicFollower},
     environment::{Task, backoff, within},
-    error::Fault,
+    error::{Fault, describe},
     job::Step,
     relay::Relay,
     runtime::Runtime,
@@ -225,7 +225,7 @@ async fn join_later(app: App, stop: watch::Receiver<bool>) {
                 return;
             }
             Err(error) => {
-                let error = &error as &dyn std::error::Error;
+                let error = describe(&error);
                 tracing::warn!(service = app.service(), attempt, error, "the broker is still down; trying again");
             }
         }
@@ -293,7 +293,7 @@ async fn keep_stepping(runtime: Arc<Runtime>, mut job: Box<dyn Job>, stop: watch
                     tracing::warn!(
                         job = name,
                         failures,
-                        error = &*error as &dyn std::error::Error,
+                        error = describe(&*error),
                         "a step of a background job failed; trying again"
                     );
                     environment.sleep(backoff(environment, failures, FIRST_WAIT, LONGEST_WAIT)).await;

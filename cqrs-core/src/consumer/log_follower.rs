@@ -2,7 +2,7 @@
 use crate::{
     consumer::follower::Follower,
     consumer::parking::{Item, ParkingFilter, park_entry},
-    error::Fault,
+    error::{Fault, describe},
     event::Entry,
     job::{Step, next_tick},
     position::Position,
@@ -130,7 +130,7 @@ impl LogFollower {
         if let Some(checkpoint) = self.checkpoint.filter(|checkpoint| checkpoint.reached > checkpoint.stored)
             && let Err(error) = self.commit(checkpoint, checkpoint.reached, Vec::new()).await
         {
-            let error = &error as &dyn std::error::Error;
+            let error = describe(&error);
             tracing::debug!(reader = self.reader, error, "the checkpoint was not stored; it is reached again");
         }
     }

@@ -2,6 +2,7 @@
 mod bank; // the domain shared by the framework's tests
 mod blame; // one event that cannot be applied costs only its key
 mod bus; // `App::send`: results, errors, idempotency keys, middleware
+mod canary; // the content of messages is not logged
 mod describe; // `App::describe`
 mod environment_is_the_only_place; // architecture rule
 #[cfg(feature = "operations")]
@@ -60,6 +61,7 @@ fn framework() -> Vec<Trial> {
         ids::trials,
         parking::trials,
         blame::trials,
+        canary::trials,
         foreign::trials,
         shutdown::trials,
         flaky::trials,

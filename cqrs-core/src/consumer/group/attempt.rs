@@ -5,8 +5,8 @@ use crate::{
     consumer::group::{Completion, wait},
     consumer::handle,
     consumer::inbox::Inbox,
-    consumer::parking::{FailureKind, failure_kind, head, in_words, park, permanent},
-    error::{BoxError, Fault},
+    consumer::parking::{FailureKind, failure_kind, head, park, permanent},
+    error::{BoxError, Fault, describe},
     registry::Subscriber,
     runtime::Runtime,
     storage::{Batch, CommitError, InboxRecord, Park},
@@ -39,7 +39,7 @@ pub(super) async fn until_handled(
         failures += u32::from(kind == FailureKind::Unclassified);
         let (partition, offset) = (&record.partition, record.offset);
         if kind == FailureKind::Permanent || failures >= runtime.retry_policy.attempts {
-            let reason = in_words(&rejected);
+            let reason = describe(&rejected);
             tracing::error!(
                 group,
                 %partition,
@@ -54,10 +54,10 @@ pub(super) async fn until_handled(
                 runtime.meter.message(group, "parked");
                 return Completion::Done;
             };
-            let error: &dyn std::error::Error = &error;
+            let error = describe(&error);
             tracing::warn!(group, %partition, offset, error, "the message could not be parked; trying again");
         } else if !matches!(rejected, CommitError::Conflict { .. }) {
-            let error: &dyn std::error::Error = &rejected;
+            let error = describe(&rejected);
             tracing::warn!(
                 group,
                 %partition,

@@ -1,6 +1,6 @@
 //! The kinds of failures: whether another attempt can succeed.
 use crate::{
-    error::{BoxError, Fault},
+    error::{Fault, Permanent},
     registry::SubscriberError,
     storage::CommitError,
 };
@@ -15,33 +15,6 @@ pub(crate) enum FailureKind {
     Unclassified,
     /// Every attempt fails, so the message is parked at once.
     Permanent,
-}
-
-/// Marks an error as permanent: another attempt cannot succeed, so the message is parked at once.
-///
-/// ```
-/// use cqrs_core::{BoxError, permanent};
-///
-/// fn amount(text: &str) -> Result<u64, BoxError> {
-///     text.parse().map_err(permanent)
-/// }
-/// assert_eq!(amount("many").unwrap_err().to_string(), "invalid digit found in string");
-/// ```
-pub fn permanent(error: impl Into<BoxError>) -> BoxError {
-    Box::new(Permanent(error.into()))
-}
-/// A permanent error; see [`permanent`].
-#[derive(Debug)]
-pub struct Permanent(BoxError);
-impl std::fmt::Display for Permanent {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
-    }
-}
-impl Error for Permanent {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0.source()
-    }
 }
 
 /// Returns the kind of a failure of a message, or of the commit of its batch.
@@ -75,6 +48,7 @@ fn of_chain(error: &(dyn Error + 'static)) -> FailureKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::{BoxError, permanent};
 
     #[test]
     fn a_failure_has_the_kind_of_its_first_known_cause() {

@@ -4,8 +4,8 @@ use crate::{
     consumer::follower::FailedEvent,
     consumer::parking::batch_size::BatchSize,
     consumer::parking::failure::{FailureKind, failure_kind},
-    consumer::parking::{head, in_words},
-    error::{BoxError, Fault},
+    consumer::parking::head,
+    error::{BoxError, Fault, describe},
     event::RawEvent,
     runtime::Runtime,
     storage::{Batch, CheckpointMove, CommitError, Park},
@@ -108,7 +108,7 @@ impl ParkingFilter {
                     Ok(event) => events.push(event),
                     Err(error) => {
                         fresh.insert(park.key.clone());
-                        parks.push(head(park, in_words(&*error), 1));
+                        parks.push(head(park, describe(&*error), 1));
                     }
                 }
             }
@@ -124,7 +124,7 @@ impl ParkingFilter {
         let verdict = self.verdicts.entry(message).or_default();
         verdict.failures += 1;
         if kind == FailureKind::Permanent || verdict.failures >= runtime.retry_policy.attempts {
-            verdict.reason = Some(in_words(rejected));
+            verdict.reason = Some(describe(rejected));
         }
     }
     /// Forgets the verdicts, because other events come next.
