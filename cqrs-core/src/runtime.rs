@@ -14,10 +14,10 @@ use crate::{
 };
 use std::{
     any::TypeId,
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fmt,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -47,6 +47,7 @@ pub struct Runtime {
     pub(crate) no_metadata: Arc<Metadata>,
     pub(crate) no_publishers: Arc<[Publisher]>,
     pub(crate) broker: Broker,
+    pub(crate) jobs: Jobs,
     /// The latest entries of the log, shared by the followers.
     pub(crate) recent_log: RecentLog,
 }
@@ -101,6 +102,30 @@ impl Broker {
             (true, true) => Some("the last publish failed; outgoing events stay in the outbox"),
             (true, false) => None,
         }
+    }
+}
+
+/// The background jobs of this process by name, each with the number of its last steps that failed in a row.
+#[derive(Debug, Default)]
+pub(crate) struct Jobs(Mutex<BTreeMap<String, u32>>);
+impl Jobs {
+    /// Records how many steps of a job have failed in a row.
+    pub(crate) fn failed(&self, job: &str, times: u32) {
+        self.states().insert(job.to_owned(), times);
+    }
+    pub(crate) fn ended(&self, job: &str) {
+        self.states().remove(job);
+    }
+    /// Returns the states of the jobs that run.
+    pub(crate) fn states(&self) -> MutexGuard<'_, BTreeMap<String, u32>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    /// Returns the error that the health endpoint shows, if there is one.
+    pub(crate) fn error(&self) -> Option<String> {
+        let states = self.states();
+        let failing = states.iter().filter(|(_, times)| **times > 0);
+        let failing: Vec<_> = failing.map(|(job, times)| format!("{job} (failures: {times})")).collect();
+        (!failing.is_empty()).then(|| format!("background jobs fail and are tried again: {}", failing.join(", ")))
     }
 }
 

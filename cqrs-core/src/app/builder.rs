@@ -268,6 +268,7 @@ impl AppBuilder {
                 no_metadata: Arc::new(Metadata::NONE),
                 no_publishers: Arc::new([]),
                 broker: Default::default(),
+                jobs: Default::default(),
                 recent_log: Default::default(),
             },
             registrations,

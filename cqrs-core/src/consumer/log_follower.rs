@@ -134,6 +134,10 @@ impl LogFollower {
             tracing::debug!(reader = self.reader, error, "the checkpoint was not stored; it is reached again");
         }
     }
+    /// Forgets everything that is not stored, after a panic in the middle of a step.
+    pub(crate) fn reset(&mut self) {
+        (self.checkpoint, self.just_read, self.filter) = (None, false, ParkingFilter::default());
+    }
     /// Returns the time until the checkpoint has to be stored, or `None` when it is.
     fn until_stored(&self, checkpoint: Checkpoint) -> Option<Duration> {
         let unstored = self.runtime.environment.uptime().saturating_sub(checkpoint.since);

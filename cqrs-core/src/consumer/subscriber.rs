@@ -12,7 +12,10 @@ use crate::{
     telemetry::spans,
 };
 use futures_util::FutureExt;
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 use tracing::Instrument;
 
 pub(super) async fn subscribe(
@@ -76,7 +79,10 @@ async fn run_and_commit(
         let fault = if unit.failed_transiently() { Fault::unavailable(message) } else { Fault::internal(message) };
         fault.because(unhandled)
     })?;
-    let mut batch = unit.take(&*runtime.environment, &runtime.service, &metadata)?;
+    // Publishers and `Serialize` are the application's, too.
+    let taken = catch_unwind(AssertUnwindSafe(|| unit.take(&*runtime.environment, &runtime.service, &metadata)));
+    let panicked = |_| Err(Fault::internal(format!("a publisher or an event of group {} panicked", subscriber.group)));
+    let mut batch = taken.unwrap_or_else(panicked)?;
     if !base.unparks.is_empty() {
         batch.inbox_records.clear();
     }

@@ -11,10 +11,12 @@ use crate::{
     storage::{Batch, CheckpointMove, CommitError, InboxRecord},
     transport::{Incoming, Partition, Received, Signal, Subscription},
 };
+use futures_util::FutureExt;
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     fmt,
     ops::Bound,
+    panic::AssertUnwindSafe,
     sync::Arc,
 };
 
@@ -67,7 +69,11 @@ impl TopicFollower {
     pub async fn step(&mut self) -> Result<Step, Fault> {
         self.place().await?;
         let Some((partition, mut records)) = self.take_pending() else { return self.receive().await };
-        let done = self.apply(&partition, &records).await;
+        let done = AssertUnwindSafe(self.apply(&partition, &records)).catch_unwind().await.unwrap_or_else(|_| {
+            self.next.remove(&partition);
+            self.filters.remove(&partition);
+            Err(Fault::internal(format!("the step of {} panicked", self.name())))
+        });
         let before = records.len();
         if let Ok(next) = done {
             records.retain(|record| record.offset >= next);

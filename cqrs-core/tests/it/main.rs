@@ -16,6 +16,7 @@ mod inbox; // messages that are committed together
 mod listener; // a subscriber and a transport controlled by the test
 mod metrics; // the metrics of an app
 mod needs; // wiring errors found at build time
+mod panics; // panics end no background job
 mod parking; // messages that cannot be handled are parked
 mod persistence; // state-stored and event-sourced aggregates behave the same
 #[cfg(feature = "postgres")]
@@ -61,6 +62,7 @@ fn framework() -> Vec<Trial> {
         ids::trials,
         parking::trials,
         blame::trials,
+        panics::trials,
         canary::trials,
         foreign::trials,
         shutdown::trials,

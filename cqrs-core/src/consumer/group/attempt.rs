@@ -12,9 +12,13 @@ use crate::{
     storage::{Batch, CommitError, InboxRecord, Park},
     transport::{Incoming, Received},
 };
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use futures_util::FutureExt;
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 use tokio::sync::Semaphore;
 
@@ -34,7 +38,9 @@ pub(super) async fn until_handled(
         if gone.load(Ordering::Relaxed) {
             break;
         }
-        let Err(rejected) = once(runtime, inbox, subscribers, record).await else { return Completion::Done };
+        let tried = AssertUnwindSafe(once(runtime, inbox, subscribers, record)).catch_unwind().await;
+        let panicked = |_| Err(Fault::internal(format!("the attempt of group {group} panicked")).into());
+        let Err(rejected) = tried.unwrap_or_else(panicked) else { return Completion::Done };
         let kind = failure_kind(&rejected);
         failures += u32::from(kind == FailureKind::Unclassified);
         let (partition, offset) = (&record.partition, record.offset);
