@@ -5,7 +5,7 @@ use crate::{
     trials::trial,
 };
 use cqrs_core::{
-    App, AppBuilder, BoxError, Bus, Dep, IntegrationEvent, Position, Recorded, Repo, StateStored,
+    App, AppBuilder, BoxError, Bus, Dep, IntegrationEvent, Position, Recorded, Repo, RetryPolicy, StateStored,
     storage::{Batch, InboxRecord, Memory, Storage},
     subscriber,
     testing::TestApp,
@@ -32,6 +32,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("subscriber: two subscribers of one group each receive their own events from the log", own_log),
         trial("subscriber: a message that its group has handled elsewhere has no further effect", handled_elsewhere),
         trial("subscriber: a message whose effect is always refused is retried with pauses", refused),
+        trial(
+            "subscriber: handlers that never end are cut off and their messages parked, and others are handled",
+            never_ends,
+        ),
         trial("subscriber: a partition that is revoked and assigned again at once continues in order", given_back),
     ]
 }
@@ -359,5 +363,40 @@ async fn given_back() {
     script.stuck([]);
     until("all are acknowledged", async || upto() == Some(5)).await;
     assert_eq!(script.of("kim"), [0, 1, 2, 3, 4]);
+    assert!(app.stop().await);
+}
+
+mod endless {
+    use super::{BoxError, Dep, Mutex, PaymentMade, Recorded, lock, subscriber};
+    #[subscriber(group = "bank.endless")]
+    async fn endless(event: Recorded<PaymentMade>, handled: Dep<Mutex<Vec<String>>>) -> Result<(), BoxError> {
+        if event.amount == 13 {
+            std::future::pending::<()>().await;
+        }
+        lock(&handled).push(event.event.id);
+        Ok(())
+    }
+}
+/// More messages than the group handles at once, of which each handler would run for ever.
+async fn never_ends() {
+    let mut retry_policy = RetryPolicy::default();
+    retry_policy.attempts = 2;
+    (retry_policy.first, retry_policy.longest) = (Duration::from_millis(1), Duration::from_millis(2));
+    retry_policy.time_limit = Duration::from_millis(20);
+    let (broker, handled) = (InProcess::new(), Arc::new(Mutex::new(Vec::<String>::new())));
+    let app = App::builder("listener").discover_part("it::subscriber::endless").provide(handled.clone());
+    let app = started(app.transport(broker.clone()).retry_policy(retry_policy)).await;
+    let mut records: Vec<_> = (1..=150).map(|n| record(&payment(&format!("id{n}"), 13), n, uuid(n.into()))).collect();
+    records.push(record(&payment("lee", 1), 151, uuid(151)));
+    let mut from = 0;
+    while from < records.len() {
+        from += publish(&broker, &records[from..]).await;
+    }
+    assert_eq!(*lock(&handled), ["lee"]);
+    let parked = app.parked().list().await.expect("the parked keys can be listed");
+    assert_eq!(parked.len(), 150);
+    let shown = app.parked().show("bank.endless", "id7", 0, 9).await.expect("the parked messages can be read");
+    assert!(shown[0].error.contains("the attempt did not end within 20ms"), "{}", shown[0].error);
+    assert_eq!(shown[0].attempts, 2);
     assert!(app.stop().await);
 }
