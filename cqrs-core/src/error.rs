@@ -2,7 +2,7 @@
 mod mark;
 mod text;
 
-pub use mark::{Permanent, permanent};
+pub use mark::{Permanent, Transient, permanent, transient};
 pub(crate) use text::describe;
 
 use std::{borrow::Cow, convert::Infallible, fmt};

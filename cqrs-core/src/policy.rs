@@ -3,8 +3,9 @@ use std::time::Duration;
 
 /// The number of attempts before a message is parked, the time limit of each, and the waits of its key between them.
 ///
-/// A message that fails because a component is down ([`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable)) is
-/// retried without limit, and these attempts do not count. A message that can never succeed
+/// A message that fails because a component is down ([`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable), a
+/// connection that is refused or lost, or [`transient`](crate::transient)) is retried without limit, and these attempts
+/// do not count. A message that can never succeed
 /// ([`permanent`](crate::permanent), or bytes that cannot be decoded) is parked at once.
 ///
 /// ```

@@ -1,5 +1,5 @@
 //! The text of an error for logs, parked messages and operators: without the content of messages.
-use crate::error::mark::Permanent;
+use crate::error::mark::{Permanent, Transient};
 use serde_json::error::Category;
 use std::error::Error;
 
@@ -24,7 +24,9 @@ pub(crate) fn describe(error: &(dyn Error + 'static)) -> String {
 
 /// Returns the error that is marked, since a mark has its text.
 fn unmarked<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
-    error.downcast_ref::<Permanent>().map_or(error, |Permanent(error)| unmarked(&**error))
+    let permanent = error.downcast_ref::<Permanent>().map(|Permanent(error)| error);
+    let marked = permanent.or_else(|| error.downcast_ref::<Transient>().map(|Transient(error)| error));
+    marked.map_or(error, |error| unmarked(&**error))
 }
 
 /// The problems of serde that quote a value.

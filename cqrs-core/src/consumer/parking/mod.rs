@@ -11,7 +11,7 @@ mod filter;
 pub(crate) use failure::{FailureKind, failure_kind};
 pub(crate) use filter::{Item, ParkingFilter};
 
-pub use crate::error::{Permanent, permanent};
+pub use crate::error::{Permanent, Transient, permanent, transient};
 
 use crate::{storage::Park, transport::Received};
 use uuid::Uuid;
