@@ -140,11 +140,15 @@ pub(crate) struct ReaderProgress {
     waiting: watch::Sender<usize>,
     /// The last event of this process that the reader handles.
     committed: AtomicU64,
+    /// The number of times that messages of the reader may have been parked, and the number at which there were none.
+    parks: AtomicU64,
+    none_parked: AtomicU64,
 }
 impl ReaderProgress {
     pub(crate) fn new(name: String, view: Option<(&'static str, Source)>) -> Self {
         let (seen, waiting) = (watch::Sender::new(0), watch::Sender::new(0));
-        ReaderProgress { name, view, seen, waiting, committed: AtomicU64::new(0) }
+        let (committed, parks, none_parked) = (AtomicU64::new(0), AtomicU64::new(1), AtomicU64::new(0));
+        ReaderProgress { name, view, seen, waiting, committed, parks, none_parked }
     }
     /// Records that this process has committed an event that the reader handles.
     pub(crate) fn committed(&self, position: Position) {
@@ -164,6 +168,28 @@ impl ReaderProgress {
             *seen = position.0.max(*seen);
             ahead
         });
+    }
+    /// Raises the known checkpoint to a stored one. Another process has moved it, and may have parked messages.
+    pub(crate) fn saw_stored(&self, position: Position) {
+        if position > self.seen() {
+            self.may_have_parked();
+            self.saw(position);
+        }
+    }
+    pub(crate) fn may_have_parked(&self) {
+        self.parks.fetch_add(1, Ordering::SeqCst);
+    }
+    /// Returns a number for [`none_parked`](ReaderProgress::none_parked), before the parked messages are read.
+    pub(crate) fn parks(&self) -> u64 {
+        self.parks.load(Ordering::SeqCst)
+    }
+    /// Records that the reader had no parked messages.
+    pub(crate) fn none_parked(&self, parks: u64) {
+        self.none_parked.store(parks, Ordering::SeqCst);
+    }
+    /// Returns whether the reader may have parked messages up to the known checkpoint.
+    pub(crate) fn has_parked(&self) -> bool {
+        self.parks() != self.none_parked.load(Ordering::SeqCst)
     }
     /// Waits until the known checkpoint has reached `position`. The follower hurries for it.
     pub(crate) async fn moved_to(&self, position: Position) {

@@ -83,6 +83,7 @@ impl LogFollower {
             None => {
                 let stored = storage.checkpoints(std::slice::from_ref(&self.reader)).await?;
                 let stored = stored.first().copied().unwrap_or(0);
+                self.progress.iter().for_each(|progress| progress.saw_stored(Position(stored)));
                 Checkpoint { stored, reached: stored, since: Duration::ZERO }
             }
         };
@@ -154,8 +155,13 @@ impl LogFollower {
         };
         let items = entries.into_iter().map(item).collect();
         let base = Batch { checkpoint_moves: vec![moved], ..Batch::default() };
+        let parks = self.progress.as_ref().map(|progress| progress.parks());
         match self.filter.pass(&self.runtime, &self.follower, items, count, base).await {
             Ok(()) => {
+                // The checkpoint was the expected one, so no other process has parked messages meanwhile.
+                if let (Some(progress), Some(parks)) = (&self.progress, parks) {
+                    if self.filter.has_parked() { progress.may_have_parked() } else { progress.none_parked(parks) }
+                }
                 self.reached(Checkpoint { stored: to, reached: to, since: Duration::ZERO });
                 Ok(Step::Did(count))
             }

@@ -1,14 +1,16 @@
 //! Blame: one event that cannot be applied costs only itself and the later events of its key, whatever the database or
 //! the code does with it.
 use crate::{
-    bank::{AccountEvent, PaymentMade, Rename, bank, on_each, opened, paid_in},
+    bank::{AccountEvent, Pay, PaymentMade, Rename, bank, on_each, opened, paid_in},
     listener::{Scripted, record},
     trials::trial,
 };
 use async_trait::async_trait;
 use cqrs_core::{
-    App, AppBuilder, Change, Fault, Position, Recorded, View,
+    App, AppBuilder, Change, ConsistencyToken, ErrorKind, Fault, HandlerResult, Infallible, Metadata, Position, Query,
+    Recorded, View, Views,
     consumer::LogFollower,
+    handler,
     job::Step,
     projection,
     storage::{Batch, CommitError, Memory, Storage},
@@ -35,6 +37,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.extend([
         trial("blame: on a topic, every record of a batch that cannot be applied is parked", topic_several),
         trial("blame: on a topic, a view write that the database refuses parks its record and no other", topic_refused),
+        trial("blame: a read of a value that lacks a parked event is unavailable, and others are not", parked_read),
         trial("blame: a batch that takes the database too long is applied in parts, and nothing is parked", slow),
     ]);
     trials
@@ -113,6 +116,68 @@ async fn several(app: AppBuilder) {
     for id in ids() {
         let expected = if ["id07", "id08", "id31"].contains(&&*id) { None } else { Some(6) };
         assert_eq!(paid(&app, &id).await, expected, "{id}");
+    }
+}
+
+mod queries {
+    use super::{Badge, HandlerResult, Infallible, Query, Views, handler};
+    #[derive(Clone, Query)]
+    pub(super) struct FindBadge {
+        pub(super) key: String,
+        pub(super) eventually: bool,
+    }
+    #[handler]
+    async fn find_badge(query: FindBadge, badges: Views<Badge>) -> HandlerResult<Option<Badge>, Infallible> {
+        let badges = if query.eventually { badges.eventually() } else { badges };
+        Ok(badges.find(&query.key).await?)
+    }
+}
+use queries::FindBadge;
+
+/// One process writes and projects, and another one reads with the token of the write.
+async fn parked_read() {
+    let memory = Memory::new();
+    let app = || bank(memory.clone()).discover_part(BADGES).discover_part("it::blame::queries").build();
+    let [writer, reader] = [app(), app()].map(|app| app.expect("the app builds"));
+    let mut follower = follower(&writer);
+    let paid_by = async |id: &str, amount| {
+        let pay = Pay { id: id.into(), amount };
+        let paid = writer.with(Metadata::NONE).send_committed(pay).await.expect("the payment succeeds");
+        writer.token(paid.position)
+    };
+    for id in ["kim", "lee", "park"] {
+        opened(&writer, id).await;
+    }
+    let fine = paid_by("kim", 5).await;
+    let parked = paid_by("kim", 13).await;
+    let later = paid_by("lee", 6).await;
+    caught_up(&mut follower).await;
+    let find = async |app: &App, key: &str, token: &ConsistencyToken, eventually| {
+        let find = FindBadge { key: key.into(), eventually };
+        let found = app.with(Metadata::default().token(token.clone())).send(find).await;
+        found.map(|badge| badge.map(|badge| badge.paid)).map_err(|error| error.kind())
+    };
+    let unavailable = Err(ErrorKind::Unavailable);
+    for app in [&reader, &writer] {
+        assert_eq!(find(app, "kim", &parked, false).await, unavailable, "the event at the token is parked");
+        assert_eq!(
+            find(app, "kim", &later, false).await,
+            unavailable,
+            "an event of the key before the token is parked"
+        );
+        assert_eq!(find(app, "lee", &parked, false).await, unavailable, "the caller may have written any key");
+        assert_eq!(find(app, "lee", &later, false).await, Ok(Some(6)));
+        assert_eq!(find(app, "kim", &later, true).await, Ok(Some(5)));
+    }
+    assert_eq!(find(&reader, "kim", &fine, false).await, Ok(Some(5)), "the parked event is after the token");
+    assert_eq!(find(&reader, "kim", &ConsistencyToken::default(), false).await, Ok(Some(5)), "nothing is required");
+
+    let number = writer.parked().show(LOG, "account-kim", 0, 1).await.expect("the message can be read")[0].number;
+    let by = Metadata::default().caller("kim, on call");
+    let discarded = writer.parked().discard(LOG, "account-kim", number, "a test", &by).await;
+    assert!(discarded.expect("the message is discarded"));
+    for app in [&reader, &writer] {
+        assert_eq!(find(app, "kim", &later, false).await, Ok(Some(5)), "nothing is parked any more");
     }
 }
 

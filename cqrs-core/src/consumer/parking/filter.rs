@@ -85,6 +85,10 @@ impl ParkingFilter {
         }
         Err(rejected)
     }
+    /// Returns whether there may be parked messages, after a batch was committed.
+    pub(crate) fn has_parked(&self) -> bool {
+        self.keys.as_ref().is_none_or(|keys| !keys.is_empty())
+    }
     /// Separates the events to apply from the messages to park.
     fn sort_out(&self, follower: &Follower, items: Vec<Item>) -> (Vec<RawEvent>, Vec<Park>) {
         let mut fresh = BTreeSet::new();
