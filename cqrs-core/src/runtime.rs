@@ -33,7 +33,7 @@ pub struct Runtime {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) decoders: Decoders,
     pub(crate) environment: Arc<dyn Environment>,
-    /// Lifetime of a relay's lease on a shard when it is not renewed.
+    /// Lifetime of a lease, on a shard of a relay or on the checkpoint of a group, when it is not renewed.
     pub(crate) lease: Duration,
     pub(crate) middleware: Vec<Arc<dyn Middleware>>,
     pub(crate) retry_policy: RetryPolicy,

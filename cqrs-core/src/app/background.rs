@@ -143,7 +143,7 @@ impl Job for LogFollower {
         LogFollower::due(self).await;
     }
     async fn finish(&mut self) {
-        self.store_checkpoint().await;
+        self.release().await;
     }
     fn reset(&mut self) {
         LogFollower::reset(self);

@@ -203,8 +203,8 @@ impl AppBuilder {
         self.retention = retention;
         self
     }
-    /// Sets the relay's lease: the time after which another process takes over the shards of a silent relay. Default:
-    /// 10 s.
+    /// Sets the lease of the relay and of the subscribers to the service's own log: the time after which another process
+    /// takes over from a silent one. Default: 10 s.
     ///
     /// A shorter lease fails over sooner, and more often by mistake.
     pub fn lease(mut self, lease: Duration) -> Self {

@@ -1,6 +1,7 @@
 //! The follower of the service's own log: reads up to the high-water mark, applies the events and moves the checkpoint.
 use crate::{
     consumer::follower::Follower,
+    consumer::lease::GroupLease,
     consumer::parking::{Item, ParkingFilter, park_entry},
     error::{Fault, describe},
     event::Entry,
@@ -20,6 +21,8 @@ pub struct LogFollower {
     reader: String,
     /// Receives the position up to which the follower has handled everything, so that queries can wait for it.
     progress: Option<Arc<ReaderProgress>>,
+    /// The lease of a group; `None` for a projection, and where only one process can open the database.
+    lease: Option<GroupLease>,
     /// The checkpoint, or `None` when it has to be read because another process may have moved it.
     checkpoint: Option<Checkpoint>,
     /// Set when the last step has read entries, so that the high-water mark need not be read again at once.
@@ -47,11 +50,14 @@ impl LogFollower {
     pub(crate) fn new(runtime: Arc<Runtime>, follower: Follower) -> Self {
         let reader = follower.reader();
         let progress = runtime.readers.iter().find(|progress| progress.name == reader).cloned();
+        let leased = matches!(follower, Follower::Group(..)) && !runtime.storage.is_exclusive();
+        let lease = leased.then(|| GroupLease::new(&runtime));
         LogFollower {
             runtime,
             follower,
             reader,
             progress,
+            lease,
             checkpoint: None,
             just_read: false,
             filter: ParkingFilter::default(),
@@ -72,11 +78,25 @@ impl LogFollower {
     }
     /// Applies the next batch of events after the checkpoint and moves the checkpoint.
     ///
+    /// The subscribers of a group run in one process at a time, which holds the group's lease; in the others a step does
+    /// nothing.
+    ///
     /// # Errors
     /// Fails when the database fails or an event cannot be applied. Nothing has changed then; call it again. An event
     /// that fails on every attempt is parked, with the later events of its aggregate. A batch that the database refuses
     /// as a whole is halved until one event is to blame.
     pub async fn step(&mut self) -> Result<Step, Fault> {
+        if let Some(lease) = &mut self.lease {
+            let changed = lease.hold(&self.runtime, &self.reader).await?;
+            let (epoch, left) = (lease.epoch(), lease.left(&self.runtime));
+            if changed {
+                self.reset();
+            }
+            if epoch.is_none() {
+                // No commit of this process changes that.
+                return Ok(Step::IdleFor(Position(u64::MAX), left));
+            }
+        }
         let storage = self.runtime.storage.clone();
         let checkpoint = match self.checkpoint {
             Some(checkpoint) => checkpoint,
@@ -126,8 +146,15 @@ impl LogFollower {
             () = next_tick(&*self.runtime.environment) => (),
         }
     }
-    /// Stores the position that the follower has reached, so that the next process does not read up to it again.
-    pub(crate) async fn store_checkpoint(&mut self) {
+    /// Stores the position that the follower has reached, and releases the lease of a group, so that the next process
+    /// need not wait.
+    pub async fn release(&mut self) {
+        self.store_checkpoint().await;
+        if let Some(lease) = &mut self.lease {
+            lease.release(&self.runtime, &self.reader).await;
+        }
+    }
+    async fn store_checkpoint(&mut self) {
         if let Some(checkpoint) = self.checkpoint.filter(|checkpoint| checkpoint.reached > checkpoint.stored)
             && let Err(error) = self.commit(checkpoint, checkpoint.reached, Vec::new()).await
         {
@@ -147,7 +174,8 @@ impl LogFollower {
     /// Applies the entries and moves the checkpoint to `to`, in one batch.
     async fn commit(&mut self, checkpoint: Checkpoint, to: u64, entries: Vec<Entry>) -> Result<Step, Fault> {
         let count = entries.len();
-        let moved = CheckpointMove { reader: self.reader.clone(), from: checkpoint.stored, to, epoch: None };
+        let epoch = self.lease.as_ref().and_then(GroupLease::epoch);
+        let moved = CheckpointMove { reader: self.reader.clone(), from: checkpoint.stored, to, epoch };
         // The stream is the key, so that the events of one aggregate stay in order.
         let item = |entry: Entry| {
             let park = park_entry(&self.reader, entry.stream.clone(), entry.id, entry.position.0);
@@ -156,7 +184,12 @@ impl LogFollower {
         let items = entries.into_iter().map(item).collect();
         let base = Batch { checkpoint_moves: vec![moved], ..Batch::default() };
         let parks = self.progress.as_ref().map(|progress| progress.parks());
-        match self.filter.pass(&self.runtime, &self.follower, items, count, base).await {
+        let passing = self.filter.pass(&self.runtime, &self.follower, items, count, base);
+        let passed = match &self.lease {
+            Some(lease) => lease.held_during(&self.runtime, &self.reader, passing).await,
+            None => passing.await,
+        };
+        match passed {
             Ok(()) => {
                 // The checkpoint was the expected one, so no other process has parked messages meanwhile.
                 if let (Some(progress), Some(parks)) = (&self.progress, parks) {
@@ -168,6 +201,7 @@ impl LogFollower {
             // Another process follows with the same checkpoint and was faster, or has handled this message.
             Err(CommitError::Moved(_) | CommitError::AlreadyHandled) => {
                 self.checkpoint = None;
+                self.lease.iter_mut().for_each(GroupLease::is_doubtful);
                 Ok(Step::Did(0))
             }
             Err(CommitError::Fault(fault)) => Err(fault),

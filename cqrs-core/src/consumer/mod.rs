@@ -4,6 +4,7 @@ mod command_bus;
 mod follower;
 mod group;
 mod inbox;
+mod lease;
 mod log_follower;
 pub mod parking;
 mod projection;
