@@ -1,4 +1,10 @@
 //! Errors: a domain error or a rejection is for the caller, a fault is for the operator of the service.
+mod mark;
+mod text;
+
+pub use mark::{Permanent, Transient, permanent, transient};
+pub(crate) use text::describe;
+
 use std::{borrow::Cow, convert::Infallible, fmt};
 
 /// Any error. The framework accepts it from ports, codecs and drivers.

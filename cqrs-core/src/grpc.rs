@@ -1,7 +1,7 @@
 //! gRPC at the edges: error kinds as status codes and metadata as headers, in both directions. Feature `tonic`.
 use crate::{
     Timestamp,
-    error::{DomainError, Error, ErrorKind, Fault},
+    error::{DomainError, Error, ErrorKind, Fault, describe},
     metadata::{ConsistencyToken, Metadata, is_traceparent, is_tracestate},
 };
 use std::time::Duration;
@@ -159,7 +159,7 @@ impl<E: DomainError> From<Error<E>> for Status {
             Error::Domain(domain) => status_of(domain),
             Error::Fault(fault) => {
                 // The cause is logged, but not sent to the caller.
-                tracing::error!(error = fault as &dyn std::error::Error, "gRPC request failed");
+                tracing::error!(error = describe(fault), "gRPC request failed");
                 let message = match fault.kind() {
                     ErrorKind::Internal => "internal error".to_owned(),
                     _ => fault.to_string(),

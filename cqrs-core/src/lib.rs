@@ -138,7 +138,10 @@ pub use app::{App, AppBuilder, BuildError, Committed};
 #[cfg(feature = "runtime")]
 pub use command::{Dispatch, Handled};
 #[cfg(feature = "runtime")]
-pub use consumer::{Bus, parking::permanent};
+pub use consumer::{
+    Bus,
+    parking::{permanent, transient},
+};
 #[cfg(feature = "runtime")]
 pub use context::{Clock, Context, Dep, FromContext, Needs, NeedsOf};
 #[cfg(feature = "runtime")]

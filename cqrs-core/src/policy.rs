@@ -1,10 +1,11 @@
 //! Policies of an application: retries of failing messages, and retention of data.
 use std::time::Duration;
 
-/// The number of attempts before a message is parked, and the waits of its key between them.
+/// The number of attempts before a message is parked, the time limit of each, and the waits of its key between them.
 ///
-/// A message that fails because a component is down ([`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable)) is
-/// retried without limit, and these attempts do not count. A message that can never succeed
+/// A message that fails because a component is down ([`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable), a
+/// connection that is refused or lost, or [`transient`](crate::transient)) is retried without limit, and these attempts
+/// do not count. A message that can never succeed
 /// ([`permanent`](crate::permanent), or bytes that cannot be decoded) is parked at once.
 ///
 /// ```
@@ -21,11 +22,19 @@ pub struct RetryPolicy {
     pub first: Duration,
     /// The longest wait between two attempts. Default: 30 s.
     pub longest: Duration,
+    /// The longest time of one attempt of a subscriber or projector. An attempt that takes longer is dropped at its next
+    /// `await` and counts as failed. Default: 60 s.
+    pub time_limit: Duration,
 }
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        RetryPolicy { attempts: 8, first: Duration::from_millis(50), longest: Duration::from_secs(30) }
+        RetryPolicy {
+            attempts: 8,
+            first: Duration::from_millis(50),
+            longest: Duration::from_secs(30),
+            time_limit: Duration::from_secs(60),
+        }
     }
 }
 

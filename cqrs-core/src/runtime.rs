@@ -15,10 +15,10 @@ use crate::{
 };
 use std::{
     any::TypeId,
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fmt,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -34,7 +34,7 @@ pub struct Runtime {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) decoders: Decoders,
     pub(crate) environment: Arc<dyn Environment>,
-    /// Lifetime of a relay's lease on a shard when it is not renewed.
+    /// Lifetime of a lease, on a shard of a relay or on the checkpoint of a group, when it is not renewed.
     pub(crate) lease: Duration,
     pub(crate) middleware: Vec<Arc<dyn Middleware>>,
     pub(crate) retry_policy: RetryPolicy,
@@ -48,6 +48,7 @@ pub struct Runtime {
     pub(crate) no_metadata: Arc<Metadata>,
     pub(crate) no_publishers: Arc<[Publisher]>,
     pub(crate) broker: Broker,
+    pub(crate) jobs: Jobs,
     /// The latest entries of the log, shared by the followers.
     pub(crate) recent_log: RecentLog,
     /// The version of each event that this app stores.
@@ -109,6 +110,30 @@ impl Broker {
     }
 }
 
+/// The background jobs of this process by name, each with the number of its last steps that failed in a row.
+#[derive(Debug, Default)]
+pub(crate) struct Jobs(Mutex<BTreeMap<String, u32>>);
+impl Jobs {
+    /// Records how many steps of a job have failed in a row.
+    pub(crate) fn failed(&self, job: &str, times: u32) {
+        self.states().insert(job.to_owned(), times);
+    }
+    pub(crate) fn ended(&self, job: &str) {
+        self.states().remove(job);
+    }
+    /// Returns the states of the jobs that run.
+    pub(crate) fn states(&self) -> MutexGuard<'_, BTreeMap<String, u32>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    /// Returns the error that the health endpoint shows, if there is one.
+    pub(crate) fn error(&self) -> Option<String> {
+        let states = self.states();
+        let failing = states.iter().filter(|(_, times)| **times > 0);
+        let failing: Vec<_> = failing.map(|(job, times)| format!("{job} (failures: {times})")).collect();
+        (!failing.is_empty()).then(|| format!("background jobs fail and are tried again: {}", failing.join(", ")))
+    }
+}
+
 /// The checkpoint of a reader of this service's log, as far as this process knows it.
 #[derive(Debug)]
 pub(crate) struct ReaderProgress {
@@ -120,11 +145,15 @@ pub(crate) struct ReaderProgress {
     waiting: watch::Sender<usize>,
     /// The last event of this process that the reader handles.
     committed: AtomicU64,
+    /// The number of times that messages of the reader may have been parked, and the number at which there were none.
+    parks: AtomicU64,
+    none_parked: AtomicU64,
 }
 impl ReaderProgress {
     pub(crate) fn new(name: String, view: Option<(&'static str, Source)>) -> Self {
         let (seen, waiting) = (watch::Sender::new(0), watch::Sender::new(0));
-        ReaderProgress { name, view, seen, waiting, committed: AtomicU64::new(0) }
+        let (committed, parks, none_parked) = (AtomicU64::new(0), AtomicU64::new(1), AtomicU64::new(0));
+        ReaderProgress { name, view, seen, waiting, committed, parks, none_parked }
     }
     /// Records that this process has committed an event that the reader handles.
     pub(crate) fn committed(&self, position: Position) {
@@ -144,6 +173,28 @@ impl ReaderProgress {
             *seen = position.0.max(*seen);
             ahead
         });
+    }
+    /// Raises the known checkpoint to a stored one. Another process has moved it, and may have parked messages.
+    pub(crate) fn saw_stored(&self, position: Position) {
+        if position > self.seen() {
+            self.may_have_parked();
+            self.saw(position);
+        }
+    }
+    pub(crate) fn may_have_parked(&self) {
+        self.parks.fetch_add(1, Ordering::SeqCst);
+    }
+    /// Returns a number for [`none_parked`](ReaderProgress::none_parked), before the parked messages are read.
+    pub(crate) fn parks(&self) -> u64 {
+        self.parks.load(Ordering::SeqCst)
+    }
+    /// Records that the reader had no parked messages.
+    pub(crate) fn none_parked(&self, parks: u64) {
+        self.none_parked.store(parks, Ordering::SeqCst);
+    }
+    /// Returns whether the reader may have parked messages up to the known checkpoint.
+    pub(crate) fn has_parked(&self) -> bool {
+        self.parks() != self.none_parked.load(Ordering::SeqCst)
     }
     /// Waits until the known checkpoint has reached `position`. The follower hurries for it.
     pub(crate) async fn moved_to(&self, position: Position) {

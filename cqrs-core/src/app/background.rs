@@ -4,14 +4,14 @@ use crate::{
     app::purge::Purge,
     consumer::{Consumer, LogFollower, TopicFollower},
     environment::{Task, backoff, within},
-    error::Fault,
+    error::{Fault, describe},
     job::Step,
     relay::Relay,
     runtime::Runtime,
     transport::{Audience, TransportError},
 };
-use futures_util::{StreamExt, stream::FuturesUnordered};
-use std::{sync::Arc, time::Duration};
+use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
+use std::{convert::Infallible, future::pending, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::sync::watch;
 
 /// An app that has joined its consumer groups and does not run yet.
@@ -100,9 +100,9 @@ impl Background {
         aborts.iter().for_each(|abort| abort());
         done
     }
-    /// Returns whether every job still runs. A job that ended before [`stop`](Background::stop) has panicked.
+    /// Returns whether every job still runs and its last step succeeded. A job that fails or panics is tried again.
     pub fn is_healthy(&self) -> bool {
-        self.tasks.iter().all(|task| !task.is_finished())
+        self.tasks.iter().all(|task| !task.is_finished()) && self.runtime.jobs.error().is_none()
     }
 }
 impl Drop for Background {
@@ -125,6 +125,8 @@ pub(super) trait Job: Send {
     /// Waits until the next step is due, after the job knows that there is something to do.
     async fn due(&mut self) {}
     async fn finish(&mut self) {}
+    /// Brings the job into a defined state after a panic in the middle of a step.
+    fn reset(&mut self) {}
 }
 #[async_trait::async_trait]
 impl Job for LogFollower {
@@ -141,7 +143,10 @@ impl Job for LogFollower {
         LogFollower::due(self).await;
     }
     async fn finish(&mut self) {
-        self.store_checkpoint().await;
+        self.release().await;
+    }
+    fn reset(&mut self) {
+        LogFollower::reset(self);
     }
 }
 #[async_trait::async_trait]
@@ -173,6 +178,9 @@ impl Job for Relay {
     }
     async fn finish(&mut self) {
         self.drain().await;
+    }
+    fn reset(&mut self) {
+        Relay::reset(self);
     }
 }
 #[async_trait::async_trait]
@@ -225,7 +233,7 @@ async fn join_later(app: App, stop: watch::Receiver<bool>) {
                 return;
             }
             Err(error) => {
-                let error = &error as &dyn std::error::Error;
+                let error = describe(&error);
                 tracing::warn!(service = app.service(), attempt, error, "the broker is still down; trying again");
             }
         }
@@ -258,46 +266,83 @@ async fn relay_to_late_groups(app: App, mut known: Vec<Audience>, stop: watch::R
     while relaying.next().await.is_some() {}
 }
 
+/// Steps a job until the app stops. After a panic, which is a fault of the framework or of a driver, the job goes on
+/// from what is stored.
 async fn keep_stepping(runtime: Arc<Runtime>, mut job: Box<dyn Job>, stop: watch::Receiver<bool>) {
+    let (name, mut failures) = (job.name(), 0);
+    runtime.jobs.failed(&name, 0);
+    loop {
+        let stepping = until_stopped(&runtime, &mut *job, &name, &mut failures, &stop);
+        if AssertUnwindSafe(stepping).catch_unwind().await.is_ok() {
+            break;
+        }
+        failed(&runtime, &name, &mut failures);
+        tracing::error!(job = name, failures, "a background job panicked; it goes on from what is stored");
+        job.reset();
+        let wait = backoff(&*runtime.environment, failures - 1, FIRST_WAIT, LONGEST_WAIT);
+        let _ = within(&*runtime.environment, wait, stopped(stop.clone())).await;
+        if *stop.borrow() {
+            break;
+        }
+    }
+    runtime.jobs.ended(&name);
+}
+fn failed(runtime: &Runtime, job: &str, failures: &mut u32) {
+    *failures = failures.saturating_add(1);
+    runtime.meter.job_failed(job);
+    runtime.jobs.failed(job, *failures);
+}
+
+async fn until_stopped(
+    runtime: &Runtime,
+    job: &mut dyn Job,
+    name: &str,
+    failures: &mut u32,
+    stop: &watch::Receiver<bool>,
+) {
     let (environment, storage) = (&*runtime.environment, &*runtime.storage);
     let poll_interval = if storage.is_exclusive() { EXCLUSIVE_POLL_INTERVAL } else { POLL_INTERVAL };
-    let (mut failures, name) = (0, job.name());
     loop {
         if *stop.borrow() {
             break;
         }
         let works = job.works();
+        // A step can wait for a broker without end, and then it does not fail any more.
+        let waits = async {
+            environment.sleep(LONGEST_WAIT).await;
+            runtime.jobs.failed(name, 0);
+            pending::<Infallible>().await
+        };
         let step = tokio::select! {
             biased;
             () = stopped(stop.clone()), if !works => break,
             step = job.step() => step,
+            never = waits, if *failures > 0 && !works => match never {},
         };
+        if step.is_ok() && std::mem::take(failures) > 0 {
+            runtime.jobs.failed(name, 0);
+        }
         let pause = async {
             match step {
-                Ok(Step::Did(_)) => {
-                    failures = 0;
-                    job.due().await;
-                }
+                Ok(Step::Did(_)) => job.due().await,
                 Ok(Step::Idle(upto)) => {
-                    failures = 0;
                     let _ = within(environment, poll_interval, storage.wait_for_commit(upto)).await;
                     job.due().await;
                 }
                 Ok(Step::IdleFor(upto, longest)) => {
-                    failures = 0;
                     let _ = within(environment, longest.min(poll_interval), storage.wait_for_commit(upto)).await;
                     job.due().await;
                 }
                 Err(error) => {
-                    runtime.meter.job_failed(&name);
+                    let (before, error) = (*failures, describe(&*error));
+                    failed(runtime, name, failures);
                     tracing::warn!(
                         job = name,
-                        failures,
-                        error = &*error as &dyn std::error::Error,
+                        failures = before,
+                        error,
                         "a step of a background job failed; trying again"
                     );
-                    environment.sleep(backoff(environment, failures, FIRST_WAIT, LONGEST_WAIT)).await;
-                    failures += 1;
+                    environment.sleep(backoff(environment, before, FIRST_WAIT, LONGEST_WAIT)).await;
                 }
             }
         };

@@ -210,8 +210,8 @@ impl AppBuilder {
         self.retention = retention;
         self
     }
-    /// Sets the relay's lease: the time after which another process takes over the shards of a silent relay. Default:
-    /// 10 s.
+    /// Sets the lease of the relay and of the subscribers to the service's own log: the time after which another process
+    /// takes over from a silent one. Default: 10 s.
     ///
     /// A shorter lease fails over sooner, and more often by mistake.
     pub fn lease(mut self, lease: Duration) -> Self {
@@ -275,6 +275,7 @@ impl AppBuilder {
                 no_metadata: Arc::new(Metadata::NONE),
                 no_publishers: Arc::new([]),
                 broker: Default::default(),
+                jobs: Default::default(),
                 recent_log: Default::default(),
                 event_versions: self
                     .aggregates

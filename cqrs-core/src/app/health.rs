@@ -24,10 +24,10 @@ impl Health {
 pub struct Component {
     /// The name of the service that uses the component.
     pub service: String,
-    /// The kind of component: `database` or `broker` for an app.
+    /// The kind of component: `database`, `broker` or `jobs` for an app.
     pub name: &'static str,
     /// Set when requests need the component. The broker is not required: outgoing events stay in the outbox while it is
-    /// down.
+    /// down. Background jobs are not required either: those that fail are tried again.
     pub required: bool,
     /// The error while the component does not work, without secrets.
     pub error: Option<String>,
@@ -44,7 +44,7 @@ pub trait HealthCheck: Send + Sync + 'static {
 
 impl App {
     /// Checks the app's components: the database responds within a second and has the schema; the broker is joined and
-    /// accepts records.
+    /// accepts records; the last step of every background job succeeded.
     pub async fn health(&self) -> Health {
         let runtime = &self.runtime;
         let checked = within(&*runtime.environment, TIMEOUT, runtime.storage.ready()).await;
@@ -55,7 +55,12 @@ impl App {
         };
         let component = |name, required, error| Component { service: self.service().to_owned(), name, required, error };
         let broker = runtime.broker.error().map(str::to_owned);
-        Health { components: vec![component("database", true, database), component("broker", false, broker)] }
+        let components = vec![
+            component("database", true, database),
+            component("broker", false, broker),
+            component("jobs", false, runtime.jobs.error()),
+        ];
+        Health { components }
     }
 }
 #[async_trait]

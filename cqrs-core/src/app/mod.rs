@@ -4,7 +4,7 @@ use crate::{
     command::{Dispatch, Handled, bus},
     consumer::{Consumer, Follower, LogFollower, TopicFollower},
     environment::within,
-    error::{Error, Fault},
+    error::{Error, Fault, describe},
     event::Source,
     metadata::{ConsistencyToken, Metadata},
     position::Position,
@@ -225,7 +225,7 @@ impl App {
             Ok(joined) => Ok(joined.start()),
             Err(error) if error.permanent => Err(broker(error)),
             Err(error) => {
-                let error = &error as &dyn std::error::Error;
+                let error = describe(&error);
                 tracing::warn!(
                     service = self.service(),
                     error,

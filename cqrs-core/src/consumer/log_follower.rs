@@ -1,8 +1,9 @@
 //! The follower of the service's own log: reads up to the high-water mark, applies the events and moves the checkpoint.
 use crate::{
     consumer::follower::Follower,
+    consumer::lease::GroupLease,
     consumer::parking::{Item, ParkingFilter, park_entry},
-    error::Fault,
+    error::{Fault, describe},
     event::Entry,
     job::{Step, next_tick},
     position::Position,
@@ -20,6 +21,8 @@ pub struct LogFollower {
     reader: String,
     /// Receives the position up to which the follower has handled everything, so that queries can wait for it.
     progress: Option<Arc<ReaderProgress>>,
+    /// The lease of a group; `None` for a projection, and where only one process can open the database.
+    lease: Option<GroupLease>,
     /// The checkpoint, or `None` when it has to be read because another process may have moved it.
     checkpoint: Option<Checkpoint>,
     /// Set when the last step has read entries, so that the high-water mark need not be read again at once.
@@ -47,11 +50,14 @@ impl LogFollower {
     pub(crate) fn new(runtime: Arc<Runtime>, follower: Follower) -> Self {
         let reader = follower.reader();
         let progress = runtime.readers.iter().find(|progress| progress.name == reader).cloned();
+        let leased = matches!(follower, Follower::Group(..)) && !runtime.storage.is_exclusive();
+        let lease = leased.then(|| GroupLease::new(&runtime));
         LogFollower {
             runtime,
             follower,
             reader,
             progress,
+            lease,
             checkpoint: None,
             just_read: false,
             filter: ParkingFilter::default(),
@@ -72,16 +78,32 @@ impl LogFollower {
     }
     /// Applies the next batch of events after the checkpoint and moves the checkpoint.
     ///
+    /// The subscribers of a group run in one process at a time, which holds the group's lease; in the others a step does
+    /// nothing.
+    ///
     /// # Errors
     /// Fails when the database fails or an event cannot be applied. Nothing has changed then; call it again. An event
-    /// that fails on every attempt is parked, with the later events of its aggregate.
+    /// that fails on every attempt is parked, with the later events of its aggregate. A batch that the database refuses
+    /// as a whole is halved until one event is to blame.
     pub async fn step(&mut self) -> Result<Step, Fault> {
+        if let Some(lease) = &mut self.lease {
+            let changed = lease.hold(&self.runtime, &self.reader).await?;
+            let (epoch, left) = (lease.epoch(), lease.left(&self.runtime));
+            if changed {
+                self.reset();
+            }
+            if epoch.is_none() {
+                // No commit of this process changes that.
+                return Ok(Step::IdleFor(Position(u64::MAX), left));
+            }
+        }
         let storage = self.runtime.storage.clone();
         let checkpoint = match self.checkpoint {
             Some(checkpoint) => checkpoint,
             None => {
                 let stored = storage.checkpoints(std::slice::from_ref(&self.reader)).await?;
                 let stored = stored.first().copied().unwrap_or(0);
+                self.progress.iter().for_each(|progress| progress.saw_stored(Position(stored)));
                 Checkpoint { stored, reached: stored, since: Duration::ZERO }
             }
         };
@@ -90,10 +112,18 @@ impl LogFollower {
         let (from, just_read) = (Position(checkpoint.reached), std::mem::take(&mut self.just_read));
         let runtime = &self.runtime;
         let may_concern = |entry: &Entry| self.concerns(entry) || runtime.is_unknown(&entry.name);
-        let Reading { mut entries, to } = log.read(&*storage, from, just_read, limit, may_concern).await?;
+        let Reading { mut entries, mut to } = log.read(&*storage, from, just_read, limit, may_concern).await?;
+        let full = entries.len() == limit;
         // After the read, so that a program is known which was declared a while before one of these entries.
         runtime.refresh_newer_programs().await?;
         entries.retain(|entry| self.concerns(entry));
+        self.is_behind = full;
+        let count = self.filter.size.next(entries.len());
+        if count < entries.len() {
+            entries.truncate(count);
+            to = entries.last().map_or(to, |last| last.position);
+            self.is_behind = true;
+        }
         if to <= from {
             return match self.until_stored(checkpoint) {
                 None => Ok(Step::Idle(to)),
@@ -125,14 +155,25 @@ impl LogFollower {
             () = next_tick(&*self.runtime.environment) => (),
         }
     }
-    /// Stores the position that the follower has reached, so that the next process does not read up to it again.
-    pub(crate) async fn store_checkpoint(&mut self) {
+    /// Stores the position that the follower has reached, and releases the lease of a group, so that the next process
+    /// need not wait.
+    pub async fn release(&mut self) {
+        self.store_checkpoint().await;
+        if let Some(lease) = &mut self.lease {
+            lease.release(&self.runtime, &self.reader).await;
+        }
+    }
+    async fn store_checkpoint(&mut self) {
         if let Some(checkpoint) = self.checkpoint.filter(|checkpoint| checkpoint.reached > checkpoint.stored)
             && let Err(error) = self.commit(checkpoint, checkpoint.reached, Vec::new()).await
         {
-            let error = &error as &dyn std::error::Error;
+            let error = describe(&error);
             tracing::debug!(reader = self.reader, error, "the checkpoint was not stored; it is reached again");
         }
+    }
+    /// Forgets everything that is not stored, after a panic in the middle of a step.
+    pub(crate) fn reset(&mut self) {
+        (self.checkpoint, self.just_read, self.filter) = (None, false, ParkingFilter::default());
     }
     /// Returns the time until the checkpoint has to be stored, or `None` when it is.
     fn until_stored(&self, checkpoint: Checkpoint) -> Option<Duration> {
@@ -142,8 +183,8 @@ impl LogFollower {
     /// Applies the entries and moves the checkpoint to `to`, in one batch.
     async fn commit(&mut self, checkpoint: Checkpoint, to: u64, entries: Vec<Entry>) -> Result<Step, Fault> {
         let count = entries.len();
-        self.is_behind = count == self.follower.batch_size();
-        let moved = CheckpointMove { reader: self.reader.clone(), from: checkpoint.stored, to, epoch: None };
+        let epoch = self.lease.as_ref().and_then(GroupLease::epoch);
+        let moved = CheckpointMove { reader: self.reader.clone(), from: checkpoint.stored, to, epoch };
         // The stream is the key, so that the events of one aggregate stay in order.
         let item = |entry: Entry| {
             let park = park_entry(&self.reader, entry.stream.clone(), entry.id, entry.position.0);
@@ -153,14 +194,25 @@ impl LogFollower {
         };
         let items = entries.into_iter().map(item).collect();
         let base = Batch { checkpoint_moves: vec![moved], ..Batch::default() };
-        match self.filter.pass(&self.runtime, &self.follower, items, base).await {
+        let parks = self.progress.as_ref().map(|progress| progress.parks());
+        let passing = self.filter.pass(&self.runtime, &self.follower, items, count, base);
+        let passed = match &self.lease {
+            Some(lease) => lease.held_during(&self.runtime, &self.reader, passing).await,
+            None => passing.await,
+        };
+        match passed {
             Ok(()) => {
+                // The checkpoint was the expected one, so no other process has parked messages meanwhile.
+                if let (Some(progress), Some(parks)) = (&self.progress, parks) {
+                    if self.filter.has_parked() { progress.may_have_parked() } else { progress.none_parked(parks) }
+                }
                 self.reached(Checkpoint { stored: to, reached: to, since: Duration::ZERO });
                 Ok(Step::Did(count))
             }
             // Another process follows with the same checkpoint and was faster, or has handled this message.
             Err(CommitError::Moved(_) | CommitError::AlreadyHandled) => {
                 self.checkpoint = None;
+                self.lease.iter_mut().for_each(GroupLease::is_doubtful);
                 Ok(Step::Did(0))
             }
             Err(CommitError::Fault(fault)) => Err(fault),

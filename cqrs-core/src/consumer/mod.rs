@@ -4,6 +4,7 @@ mod command_bus;
 mod follower;
 mod group;
 mod inbox;
+mod lease;
 mod log_follower;
 mod newer_program;
 pub mod parking;

@@ -1,7 +1,7 @@
 //! Runs a projector: its own SQL and the checkpoint are committed in one transaction.
 use crate::{
     consumer::follower::FailedEvent,
-    consumer::subscriber::caused_by,
+    consumer::subscriber::{caused_by, in_time},
     context::Context,
     error::Fault,
     event::RawEvent,
@@ -25,7 +25,8 @@ pub(super) async fn run_sql(
     for event in events {
         let (id, metadata) = (event.id, Arc::new(caused_by(&event)));
         let context = Context { runtime, unit: None, metadata: &metadata };
-        let run = AssertUnwindSafe((projector.run)(&context, event, &mut *tx)).catch_unwind().await;
+        let run = in_time(runtime, (projector.run)(&context, event, &mut *tx));
+        let run = AssertUnwindSafe(run).catch_unwind().await;
         run.unwrap_or_else(|_| Err(SubscriberError::Failed("the projector panicked".into())))
             .map_err(|e| FailedEvent { event: id, source: e.into() })
             .map_err(|e| Fault::internal(format!("projector {} cannot apply event {id}", projector.name)).because(e))?;

@@ -3,6 +3,7 @@ use crate::{
     aggregate::unit_of_work::UnitOfWork,
     consumer::{follower::retry_after_conflict, inbox::Inbox},
     context::Context,
+    environment::within,
     error::Fault,
     event::RawEvent,
     metadata::Metadata,
@@ -12,7 +13,11 @@ use crate::{
     telemetry::spans,
 };
 use futures_util::FutureExt;
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 use tracing::Instrument;
 
 pub(super) async fn subscribe(
@@ -70,13 +75,21 @@ async fn run_and_commit(
     let (id, metadata) = (event.id, Arc::new(caused_by(&event)));
     let unit = UnitOfWork::caused_by(subscriber.group, id);
     let context = Context { runtime, unit: Some(&unit), metadata: &metadata };
-    let run = AssertUnwindSafe((subscriber.run)(&context, event)).catch_unwind().await;
-    run.unwrap_or_else(|_| Err(SubscriberError::Failed("the subscriber panicked".into()))).map_err(|unhandled| {
+    let run = (subscriber.run)(&context, event);
+    let run = AssertUnwindSafe(in_time(runtime, run)).catch_unwind().await;
+    let run = run.unwrap_or_else(|_| Err(SubscriberError::Failed("the subscriber panicked".into())));
+    run.map_err(|unhandled| {
+        if matches!(&unhandled, SubscriberError::Failed(error) if error.is::<TimeLimitExceeded>()) {
+            runtime.meter.message(subscriber.group, "timed_out");
+        }
         let message = format!("group {} cannot handle message {id}", subscriber.group);
         let fault = if unit.failed_transiently() { Fault::unavailable(message) } else { Fault::internal(message) };
         fault.because(unhandled)
     })?;
-    let mut batch = unit.take(&*runtime.environment, &runtime.service, &metadata)?;
+    // Publishers and `Serialize` are the application's, too.
+    let taken = catch_unwind(AssertUnwindSafe(|| unit.take(&*runtime.environment, &runtime.service, &metadata)));
+    let panicked = |_| Err(Fault::internal(format!("a publisher or an event of group {} panicked", subscriber.group)));
+    let mut batch = taken.unwrap_or_else(panicked)?;
     if !base.unparks.is_empty() {
         batch.inbox_records.clear();
     }
@@ -90,6 +103,21 @@ async fn run_and_commit(
     };
     projections.iter().for_each(|reader| reader.committed(position));
     Ok(())
+}
+
+/// The error of an attempt that took longer than the retry policy allows.
+#[derive(Debug, thiserror::Error)]
+#[error("the attempt did not end within {0:?}")]
+struct TimeLimitExceeded(Duration);
+
+/// Drops an attempt that takes too long. Otherwise a few handlers that never end would stop their group.
+pub(super) async fn in_time(
+    runtime: &Runtime,
+    run: impl Future<Output = Result<(), SubscriberError>>,
+) -> Result<(), SubscriberError> {
+    let limit = runtime.retry_policy.time_limit;
+    let done = within(&*runtime.environment, limit, run).await;
+    done.unwrap_or_else(|| Err(SubscriberError::Failed(TimeLimitExceeded(limit).into())))
 }
 
 /// Returns the metadata of an effect of this event, with the correlation id of its process.

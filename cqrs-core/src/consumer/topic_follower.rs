@@ -12,9 +12,12 @@ use crate::{
     storage::{Batch, CheckpointMove, CommitError, InboxRecord},
     transport::{Incoming, Partition, Received, Signal, Subscription},
 };
+use futures_util::FutureExt;
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     fmt,
+    ops::Bound,
+    panic::AssertUnwindSafe,
     sync::Arc,
 };
 
@@ -30,6 +33,8 @@ pub struct TopicFollower {
     unplaced: Vec<Partition>,
     /// Records that were received and not applied yet.
     pending: BTreeMap<Partition, Vec<Received>>,
+    /// The partition of the last step, so that the next step takes another one.
+    last: Option<Partition>,
     filters: BTreeMap<Partition, ParkingFilter>,
 }
 impl TopicFollower {
@@ -41,6 +46,7 @@ impl TopicFollower {
             next: HashMap::new(),
             unplaced: Vec::new(),
             pending: BTreeMap::new(),
+            last: None,
             filters: BTreeMap::new(),
         }
     }
@@ -59,16 +65,35 @@ impl TopicFollower {
     ///
     /// # Errors
     /// Fails when the database or the transport fails, or when an event cannot be applied. Nothing has changed then;
-    /// call it again. An event that fails on every attempt is parked, with the later events of its key.
+    /// call it again. An event that fails on every attempt is parked, with the later events of its key. A batch that the
+    /// database refuses as a whole is halved until one event is to blame.
     pub async fn step(&mut self) -> Result<Step, Fault> {
         self.place().await?;
-        let Some((partition, records)) = self.pending.pop_first() else { return self.receive().await };
-        let count = records.len();
-        if let Err(fault) = self.apply(&partition, &records).await {
-            self.pending.insert(partition, records);
-            return Err(fault);
+        let Some((partition, mut records)) = self.take_pending() else { return self.receive().await };
+        let done = AssertUnwindSafe(self.apply(&partition, &records)).catch_unwind().await.unwrap_or_else(|_| {
+            self.next.remove(&partition);
+            self.filters.remove(&partition);
+            Err(Fault::internal(format!("the step of {} panicked", self.name())))
+        });
+        let before = records.len();
+        if let Ok(next) = done {
+            records.retain(|record| record.offset >= next);
         }
-        Ok(Step::Did(count))
+        let count = before - records.len();
+        if !records.is_empty() {
+            self.pending.insert(partition, records);
+        }
+        done.map(|_| Step::Did(count))
+    }
+    /// Takes the records of the next partition, in turn, so that one that fails does not hold up the others.
+    fn take_pending(&mut self) -> Option<(Partition, Vec<Received>)> {
+        let later = self.last.take().and_then(|last| {
+            let next = self.pending.range((Bound::Excluded(last), Bound::Unbounded)).next();
+            next.map(|(partition, _)| partition.clone())
+        });
+        let next = later.or_else(|| self.pending.keys().next().cloned())?;
+        self.last = Some(next.clone());
+        self.pending.remove_entry(&next)
     }
     /// Sets new partitions to their checkpoints. Nothing is applied until the database responds, because without the
     /// seek the broker would choose the first offset.
@@ -103,48 +128,55 @@ impl TopicFollower {
         }
         Ok(Step::Did(0))
     }
-    /// Applies the records from the checkpoint on. Earlier ones were applied before, even if the broker delivers them
-    /// again.
-    async fn apply(&mut self, partition: &Partition, records: &[Received]) -> Result<(), Fault> {
+    /// Applies the next batch of the records from the checkpoint on, and returns the next offset. Earlier records were
+    /// applied before, even if the broker delivers them again.
+    async fn apply(&mut self, partition: &Partition, records: &[Received]) -> Result<u64, Fault> {
         let from = match self.next.get(partition) {
             Some(next) => *next,
             None => stored(&self.runtime, self.reader(partition)).await?,
         };
-        let Some(last) = records.last().map(|record| record.offset) else { return Ok(()) };
-        if last >= from {
-            let reader = self.follower.reader();
-            self.runtime.refresh_newer_programs().await?;
-            let item = |record: &Received| {
-                let Incoming { id, key, message } = self.runtime.decoders.read(record);
-                let event = message.transpose()?.and_then(|event| {
-                    let handles = self.follower.handles(&event.name);
-                    let left = !handles && self.runtime.newer_programs.handle(&reader, &event.name);
-                    if left { Err(LeftToNewerProgram.into()) } else { Ok(event) }
-                });
-                Some(Item { event, park: park(&reader, key, id, record) })
-            };
-            let items = records.iter().filter(|record| record.offset >= from).filter_map(item).collect();
-            let (items, inbox_records) = first_copies(&self.runtime, &self.follower, items).await?;
-            let moved = CheckpointMove { reader: self.reader(partition), from, to: last + 1, epoch: None };
-            let base = Batch { checkpoint_moves: vec![moved], inbox_records, ..Batch::default() };
-            let filter = self.filters.entry(partition.clone()).or_default();
-            match filter.pass(&self.runtime, &self.follower, items, base).await {
-                Ok(()) => drop(self.next.insert(partition.clone(), last + 1)),
-                // Another member had this partition meanwhile, so read the checkpoint again and skip the records before
-                // it.
-                Err(CommitError::Moved(_) | CommitError::AlreadyHandled) => {
-                    self.next.remove(partition);
-                    return Box::pin(self.apply(partition, records)).await;
-                }
-                Err(CommitError::Fault(fault)) => return Err(fault),
-                Err(rejected) => {
-                    let fault = Fault::internal(format!("the batch of {} was rejected", self.name()));
-                    return Err(fault.because(rejected));
-                }
+        self.runtime.refresh_newer_programs().await?;
+        let Some(end) = records.last().map(|record| record.offset) else { return Ok(from) };
+        if end < from {
+            self.subscription.acknowledge(partition, end);
+            return Ok(from);
+        }
+        let filter = self.filters.entry(partition.clone()).or_default();
+        let records = &records[records.partition_point(|record| record.offset < from)..];
+        let batch = &records[..filter.size.next(records.len())];
+        let last = batch.last().map_or(end, |record| record.offset);
+        let reader = self.follower.reader();
+        let item = |record: &Received| {
+            let Incoming { id, key, message } = self.runtime.decoders.read(record);
+            let event = message.transpose()?.and_then(|event| {
+                let handles = self.follower.handles(&event.name);
+                let left = !handles && self.runtime.newer_programs.handle(&reader, &event.name);
+                if left { Err(LeftToNewerProgram.into()) } else { Ok(event) }
+            });
+            Some(Item { event, park: park(&reader, key, id, record) })
+        };
+        let items = batch.iter().filter_map(item).collect();
+        let (items, inbox_records) = first_copies(&self.runtime, &self.follower, items).await?;
+        let reader = format!("{reader}/{partition}");
+        let moved = CheckpointMove { reader, from, to: last + 1, epoch: None };
+        let base = Batch { checkpoint_moves: vec![moved], inbox_records, ..Batch::default() };
+        match filter.pass(&self.runtime, &self.follower, items, batch.len(), base).await {
+            Ok(()) => {
+                self.next.insert(partition.clone(), last + 1);
+                self.subscription.acknowledge(partition, last);
+                Ok(last + 1)
+            }
+            // Another member had this partition meanwhile, so read the checkpoint again and skip the records before it.
+            Err(CommitError::Moved(_) | CommitError::AlreadyHandled) => {
+                self.next.remove(partition);
+                Box::pin(self.apply(partition, records)).await
+            }
+            Err(CommitError::Fault(fault)) => Err(fault),
+            Err(rejected) => {
+                let fault = Fault::internal(format!("the batch of {} was rejected", self.name()));
+                Err(fault.because(rejected))
             }
         }
-        self.subscription.acknowledge(partition, last);
-        Ok(())
     }
 }
 /// Keeps the events that the follower handles and that are new, each once, and returns them with their inbox records.

@@ -1,5 +1,10 @@
 //! The shutdown of a relay: waits for acknowledgements, so that sent records are not sent again.
-use crate::{environment::within, error::Fault, relay::Relay, transport::Audience};
+use crate::{
+    environment::within,
+    error::{Fault, describe},
+    relay::Relay,
+    transport::Audience,
+};
 use futures_util::StreamExt;
 use std::time::Duration;
 
@@ -21,14 +26,14 @@ impl Relay {
             match within(&*environment, TIMEOUT, self.await_acknowledgements()).await {
                 Some(Ok(())) => (),
                 Some(Err(fault)) => {
-                    let error = &fault as &dyn std::error::Error;
+                    let error = describe(&fault);
                     tracing::warn!(error, "the relay could not finish; unacknowledged records are sent again");
                 }
                 None => tracing::warn!("the broker does not respond; unacknowledged records are sent again"),
             }
         }
         if let Err(fault) = self.store_checkpoints(Vec::new()).await {
-            let error = &fault as &dyn std::error::Error;
+            let error = describe(&fault);
             tracing::warn!(error, "the relay could not store its checkpoints; acknowledged records are sent again");
         }
         self.release().await;

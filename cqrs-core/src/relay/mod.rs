@@ -365,6 +365,13 @@ impl Relay {
             }
         }
     }
+    /// Forgets everything that is not stored, after a panic in the middle of a step. Unacknowledged messages are sent
+    /// again.
+    pub(crate) fn reset(&mut self) {
+        self.shards.clear();
+        (self.sending, self.renew_at, self.unstored_since) = (FuturesUnordered::new(), None, None);
+        self.just_read = false;
+    }
     /// Releases the shards, so that another relay need not wait for the end of the leases.
     pub async fn release(&mut self) {
         for (shard, held) in std::mem::take(&mut self.shards) {

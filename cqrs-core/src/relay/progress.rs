@@ -1,6 +1,7 @@
 //! The progress of a relay shard: the entries that its checkpoint passes because they were acknowledged or parked.
 use crate::{
-    consumer::parking::{head, in_words, park_entry},
+    consumer::parking::{head, park_entry},
+    error::describe,
     position::Position,
     storage::Park,
     transport::{Published, TransportError},
@@ -34,7 +35,7 @@ pub(super) fn progress(reader: &str, queued: Vec<QueuedEntry>, published: Publis
         } else if left > 0 {
             left -= 1;
         } else if let Some(error) = error.take_if(|error| error.permanent) {
-            let reason = in_words(&error);
+            let reason = describe(&error);
             let key = &park.key;
             tracing::error!(reader, key, %id, error = reason, "message parked, with the later messages of its key");
             refused = Some(park.key.clone());

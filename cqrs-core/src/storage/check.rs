@@ -7,7 +7,7 @@ use crate::{error::Fault, storage::batch::Batch};
 /// Returns an internal [`Fault`] that names the offending part of the batch.
 pub fn check(batch: &Batch) -> Result<(), Fault> {
     let text = |what: &'static str, text: &str| match text.contains('\0') {
-        true => Err(Fault::internal(format!("{what} {text:?} contains a NUL character"))),
+        true => Err(Fault::internal(format!("{what} contains a NUL character"))),
         false => Ok(()),
     };
     let number = |what: &'static str, number: u64| {

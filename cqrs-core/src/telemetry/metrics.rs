@@ -9,19 +9,20 @@
 //! | [`COMMIT_SECONDS`] | histogram | `command`, `outcome` | time the database takes to commit a command's batch |
 //! | [`COMMAND_RETRIES`] | counter | `command` | commands decided again after a conflict with a concurrent change |
 //! | [`COMMAND_REPEATS`] | counter | `command` | commands answered with the stored response of their idempotency key |
-//! | [`MESSAGES`] | counter | `group`, `outcome` | attempts of a group's subscribers: `handled`, `known` (handled before), `conflict`, `failed`; and messages `parked` |
+//! | [`MESSAGES`] | counter | `group`, `outcome` | attempts of a group's subscribers: `handled`, `known` (handled before), `conflict`, `failed`; `timed_out` for each that failed by the time limit; and messages `parked` |
 //! | [`MESSAGE_AGE_SECONDS`] | histogram | `group` | time from the commit of an event to the commit of its effect |
 //! | [`PARKED`] | gauge | `reader` | parked messages that wait for an operator |
 //! | [`PROJECTED`] | counter | `projection` | events applied by a projection |
 //! | [`PUBLISHED`] | counter | `audience` | records acknowledged by the audience; the label is empty for a broker |
 //! | [`PUBLISH_FAILURES`] | counter | `audience` | publishes that ended with an error |
 //! | [`JOB_FAILURES`] | counter | `job` | failed steps of background jobs, which are retried |
+//! | [`JOB_UP`] | gauge | `job` | 1 while the steps of a background job succeed; 0 while they fail or panic |
 //! | [`LAG`], [`LAG_SECONDS`] | gauge | `kind`, `reader` | distance of a reader's checkpoint from the end of the log, and the age of the first entry after it |
 //! | [`GROUP_LAG`] | gauge | `group`, `topic` (and no `service`) | records on the broker that a group has not consumed, in the partitions assigned to this process |
 //! | [`HIGH_WATER_MARK_SECONDS`] | gauge | | how long the oldest open write transaction has blocked the high-water mark |
 //! | [`HIGH_WATER_MARK_PID`] | gauge | | the PostgreSQL process of that transaction, for `pg_terminate_backend`; 0 without one |
 //! | [`CONNECTIONS`], [`CONNECTION_LIMIT`] | gauge | `state`: `used`, `idle` | connections to the database, and their limit |
-//! | [`COMPONENT_UP`] | gauge | `component` | 1 while the database responds, or the broker accepts records; 0 otherwise |
+//! | [`COMPONENT_UP`] | gauge | `component` | 1 while the database responds, the broker accepts records, or no background job fails; 0 otherwise |
 //!
 //! Gauges are set before each scrape by [`App::measure`](crate::App::measure), so a value is as old as its scrape.
 use crate::{Timestamp, environment::Environment, position::Position, storage::CommitError};
@@ -48,6 +49,8 @@ pub const PUBLISHED: &str = "cqrs_relay_published_total";
 pub const PUBLISH_FAILURES: &str = "cqrs_relay_failures_total";
 /// Failed steps of background jobs.
 pub const JOB_FAILURES: &str = "cqrs_job_failures_total";
+/// 1 while the steps of a background job succeed, 0 otherwise.
+pub const JOB_UP: &str = "cqrs_job_up";
 /// Positions between a reader's checkpoint and the end of the log.
 pub const LAG: &str = "cqrs_lag_positions";
 /// The age in seconds of the first entry after a reader's checkpoint.
@@ -90,6 +93,7 @@ pub fn describe() {
     describe_counter!(PUBLISHED, Unit::Count, "Records acknowledged by an audience");
     describe_counter!(PUBLISH_FAILURES, Unit::Count, "Publishes that ended with an error");
     describe_counter!(JOB_FAILURES, Unit::Count, "Failed steps of background jobs, which are retried");
+    describe_gauge!(JOB_UP, "1 while the steps of a background job succeed, else 0");
     describe_gauge!(LAG, Unit::Count, "Positions between a reader's checkpoint and the end of the log");
     describe_gauge!(LAG_SECONDS, Unit::Seconds, "Age of the first entry after a reader's checkpoint");
     describe_gauge!(GROUP_LAG, Unit::Count, "Records on the broker that a group has not consumed");
@@ -171,6 +175,9 @@ impl Meter {
     }
     pub(crate) fn job_failed(&self, job: &str) {
         counter!(JOB_FAILURES, "service" => self.service(), "job" => job.to_owned()).increment(1);
+    }
+    pub(crate) fn job_up(&self, job: &str, up: bool) {
+        gauge!(JOB_UP, "service" => self.service(), "job" => job.to_owned()).set(u8::from(up));
     }
     pub(crate) fn lag(&self, kind: &'static str, reader: &str, positions: u64, age: Duration) {
         let labels = [("service", self.service()), ("kind", kind.into()), ("reader", reader.to_owned().into())];

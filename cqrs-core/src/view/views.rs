@@ -17,6 +17,10 @@ use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 /// positions in the caller's consistency token (read-your-writes). After one second it fails with
 /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable).
 ///
+/// It fails likewise when one of these events could not be applied and is parked, as far as that can be known: when it
+/// belongs to the aggregate whose id is the key, or to the aggregate of the event at the token's position.
+/// [`eventually`](Views::eventually) reads what there is.
+///
 /// ```
 /// # use cqrs_core::{HandlerResult, Query, View, Views, handler};
 /// # use serde::{Deserialize, Serialize};
@@ -68,8 +72,10 @@ impl<V: View> Views<V> {
     /// # Errors
     /// Returns a [`Fault`] when the database fails or the view does not catch up in time.
     pub async fn find(&self, key: &V::Key) -> Result<Option<V>, Fault> {
+        let key = key.to_string();
         self.caught_up().await?;
-        let found = self.runtime.storage.views(V::NAME, &[key.to_string()]).await?;
+        self.complete(Some(&key)).await?;
+        let found = self.runtime.storage.views(V::NAME, &[key]).await?;
         let value = found.into_iter().next().and_then(|stored| stored.value);
         Ok(value.map(|bytes| serde_json::from_slice(&bytes)).transpose()?)
     }
@@ -93,6 +99,7 @@ impl<V: View> Views<V> {
     ) -> Result<Page<V>, Fault> {
         let range = range.into();
         self.caught_up().await?;
+        self.complete(None).await?;
         let limit = limit.clamp(1, PAGE_LIMIT);
         let scan = Scan {
             view: V::NAME,
@@ -113,14 +120,56 @@ impl<V: View> Views<V> {
         Ok(Page { items, next })
     }
 
+    /// Returns the position that a read waits for. Events of this process that the projection does not handle change
+    /// nothing in the view.
+    fn wanted(&self, reader: &ReaderProgress, seen_by_caller: Position) -> Position {
+        if self.own_commits { seen_by_caller.max(reader.last_committed()) } else { seen_by_caller }
+    }
+    /// Refuses a read of a value that lacks a parked event. The projections have passed such an event, so the position
+    /// alone does not show it.
+    ///
+    /// Which values an event changes is known only to the projection. A read is refused when events are parked of the
+    /// aggregate whose id is the key, or of the aggregate whose event is at the position of the caller's token.
+    async fn complete(&self, key: Option<&str>) -> Result<(), Fault> {
+        let Some(token) = &self.sees else { return Ok(()) };
+        let (storage, seen_by_caller) = (&self.runtime.storage, token.of(&self.runtime.service));
+        for reader in self.runtime.readers_of(V::NAME).filter(|reader| reader.has_parked()) {
+            let wanted = self.wanted(reader, seen_by_caller);
+            if wanted == Position(0) {
+                continue;
+            }
+            let parks = reader.parks();
+            let parked = storage.parked_keys(std::slice::from_ref(&reader.name)).await?;
+            if parked.is_empty() {
+                reader.none_parked(parks);
+                continue;
+            }
+            let before = Position(seen_by_caller.0.saturating_sub(1));
+            let last = storage.log(before, seen_by_caller, 1).await?.pop().map(|entry| entry.stream);
+            let is_of_key = |stream: &str| {
+                key.is_some_and(|key| stream.strip_suffix(key).is_some_and(|aggregate| aggregate.ends_with('-')))
+            };
+            for stream in parked.into_iter().map(|parked| parked.key) {
+                let upto = match (last.as_ref() == Some(&stream), is_of_key(&stream)) {
+                    (_, true) => wanted,
+                    (true, false) => seen_by_caller,
+                    (false, false) => continue,
+                };
+                let first = storage.parked(&reader.name, &stream, 0, 1).await?.pop();
+                if first.is_some_and(|first| first.at <= upto.0) {
+                    let lacks = format!("view {} lacks an event that could not be applied and is parked", V::NAME);
+                    return Err(Fault::unavailable(lacks));
+                }
+            }
+        }
+        Ok(())
+    }
+
     async fn caught_up(&self) -> Result<(), Fault> {
         let Some(token) = &self.sees else { return Ok(()) };
         let runtime = &self.runtime;
         let seen_by_caller = token.of(&runtime.service);
-        // Events of this process that the projection does not handle change nothing in the view.
-        let wanted = |reader: &ReaderProgress| {
-            if self.own_commits { seen_by_caller.max(reader.last_committed()) } else { seen_by_caller }
-        };
+        let wanted = |reader: &ReaderProgress| self.wanted(reader, seen_by_caller);
         if runtime.readers_of(V::NAME).all(|reader| reader.seen() >= wanted(reader)) {
             return Ok(());
         }
@@ -132,7 +181,7 @@ impl<V: View> Views<V> {
                     let _ = within(&*runtime.environment, POLL_INTERVAL, reader.moved_to(wanted)).await;
                     if reader.seen() < wanted {
                         let stored = runtime.storage.checkpoints(std::slice::from_ref(&reader.name)).await?;
-                        reader.saw(Position(stored.first().copied().unwrap_or(0)));
+                        reader.saw_stored(Position(stored.first().copied().unwrap_or(0)));
                     }
                 }
             }

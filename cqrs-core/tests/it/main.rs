@@ -1,6 +1,8 @@
 //! Integration tests of cqrs-core, listed by name. The tests that need a server are a second list.
 mod bank; // the domain shared by the framework's tests
+mod blame; // one event that cannot be applied costs only its key
 mod bus; // `App::send`: results, errors, idempotency keys, middleware
+mod canary; // the content of messages is not logged
 mod describe; // `App::describe`
 mod environment_is_the_only_place; // architecture rule
 #[cfg(feature = "operations")]
@@ -14,10 +16,13 @@ mod inbox; // messages that are committed together
 mod listener; // a subscriber and a transport controlled by the test
 mod metrics; // the metrics of an app
 mod needs; // wiring errors found at build time
+mod panics; // panics end no background job
 mod parking; // messages that cannot be handled are parked
 mod persistence; // state-stored and event-sourced aggregates behave the same
 #[cfg(feature = "postgres")]
 mod postgres; // PostgreSQL's own guarantees, and the storage suite on it
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod projector; // a projector in two processes on one database
 mod relay; // integration events reach their subscribers
 mod seeded; // the storage suite finds seeded bugs
 mod seeded_transport; // the transport suite finds seeded bugs
@@ -56,6 +61,9 @@ fn framework() -> Vec<Trial> {
         inbox::trials,
         ids::trials,
         parking::trials,
+        blame::trials,
+        panics::trials,
+        canary::trials,
         foreign::trials,
         shutdown::trials,
         flaky::trials,
@@ -78,6 +86,8 @@ fn main() -> ExitCode {
     trials.extend(storage("sqlite", || harness::InFile::open().boxed()));
     #[cfg(feature = "sqlite")]
     trials.extend(sqlite::trials());
+    #[cfg(feature = "sqlite")]
+    trials.extend(projector::trials());
     trials.extend(seeded::trials());
     trials.extend(seeded_transport::trials());
     trials.extend(transport::trials());

@@ -2,6 +2,7 @@
 mod connections;
 mod deploys;
 mod high_water_mark;
+mod projector;
 mod round_trips;
 mod schema;
 mod statement;
@@ -33,6 +34,7 @@ pub(crate) fn trials() -> Trials {
         .group("high-water mark", high_water_mark::trials())
         .group("schema", schema::trials())
         .group("connections", connections::trials())
+        .group("projector", projector::trials())
         .group("round trips", round_trips::trials())
         .group("deploys", deploys::trials())
         .group("storage", suite::trials(HighWaterMarkMode::WaitOut))

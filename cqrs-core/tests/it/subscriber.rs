@@ -4,11 +4,12 @@ use crate::{
     listener::{LISTENER, Script, Scripted, lock, record},
     trials::trial,
 };
+use async_trait::async_trait;
 use cqrs_core::{
-    App, AppBuilder, BoxError, Bus, Dep, IntegrationEvent, Position, Recorded, Repo, StateStored,
-    storage::{Batch, InboxRecord, Memory, Storage},
+    App, AppBuilder, BoxError, Bus, Dep, Fault, IntegrationEvent, Position, Recorded, Repo, RetryPolicy, StateStored,
+    storage::{Batch, InboxRecord, Lease, Memory, Storage},
     subscriber,
-    testing::TestApp,
+    testing::{StorageLayer, TestApp},
     transport::{Drained, InProcess, Partition, Received, Record, Signal, Transport},
 };
 use libtest_mimic::Trial;
@@ -19,6 +20,7 @@ use std::{
     },
     time::Duration,
 };
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -32,6 +34,15 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("subscriber: two subscribers of one group each receive their own events from the log", own_log),
         trial("subscriber: a message that its group has handled elsewhere has no further effect", handled_elsewhere),
         trial("subscriber: a message whose effect is always refused is retried with pauses", refused),
+        trial(
+            "subscriber: handlers that never end are cut off and their messages parked, and others are handled",
+            never_ends,
+        ),
+        trial(
+            "subscriber: of three processes one runs the subscribers to the own log, and another one follows it",
+            leased,
+        ),
+        trial("subscriber: a process keeps the lease of its group while a handler takes long", lease_kept),
         trial("subscriber: a partition that is revoked and assigned again at once continues in order", given_back),
     ]
 }
@@ -359,5 +370,126 @@ async fn given_back() {
     script.stuck([]);
     until("all are acknowledged", async || upto() == Some(5)).await;
     assert_eq!(script.of("kim"), [0, 1, 2, 3, 4]);
+    assert!(app.stop().await);
+}
+
+mod endless {
+    use super::{BoxError, Dep, Mutex, PaymentMade, Recorded, lock, subscriber};
+    #[subscriber(group = "bank.endless")]
+    async fn endless(event: Recorded<PaymentMade>, handled: Dep<Mutex<Vec<String>>>) -> Result<(), BoxError> {
+        if event.amount == 13 {
+            std::future::pending::<()>().await;
+        }
+        lock(&handled).push(event.event.id);
+        Ok(())
+    }
+}
+/// More messages than the group handles at once, of which each handler would run for ever.
+async fn never_ends() {
+    let mut retry_policy = RetryPolicy::default();
+    retry_policy.attempts = 2;
+    (retry_policy.first, retry_policy.longest) = (Duration::from_millis(1), Duration::from_millis(2));
+    retry_policy.time_limit = Duration::from_millis(20);
+    let (broker, handled) = (InProcess::new(), Arc::new(Mutex::new(Vec::<String>::new())));
+    let app = App::builder("listener").discover_part("it::subscriber::endless").provide(handled.clone());
+    let app = started(app.transport(broker.clone()).retry_policy(retry_policy)).await;
+    let mut records: Vec<_> = (1..=150).map(|n| record(&payment(&format!("id{n}"), 13), n, uuid(n.into()))).collect();
+    records.push(record(&payment("lee", 1), 151, uuid(151)));
+    let mut from = 0;
+    while from < records.len() {
+        from += publish(&broker, &records[from..]).await;
+    }
+    assert_eq!(*lock(&handled), ["lee"]);
+    let parked = app.parked().list().await.expect("the parked keys can be listed");
+    assert_eq!(parked.len(), 150);
+    let shown = app.parked().show("bank.endless", "id7", 0, 9).await.expect("the parked messages can be read");
+    assert!(shown[0].error.contains("the attempt did not end within 20ms"), "{}", shown[0].error);
+    assert_eq!(shown[0].attempts, 2);
+    assert!(app.stop().await);
+}
+
+/// A memory that several processes can open, so that a group needs its lease.
+#[derive(Clone, Default)]
+struct Shared {
+    memory: Memory,
+    /// The readers of the calls that take or renew a lease.
+    leases: Arc<Mutex<Vec<String>>>,
+}
+#[async_trait]
+impl StorageLayer for Shared {
+    fn inner(&self) -> &dyn Storage {
+        &self.memory
+    }
+    fn is_exclusive(&self) -> bool {
+        false
+    }
+    async fn lease(&self, reader: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, Fault> {
+        lock(&self.leases).push(reader.to_owned());
+        self.memory.lease(reader, owner, ttl).await
+    }
+}
+mod mails {
+    use super::{AccountEvent, BoxError, Dep, Mails, Recorded, lock, subscriber};
+    #[subscriber(group = "bank.mails")]
+    async fn mail(event: Recorded<AccountEvent>, mails: Dep<Mails>) -> Result<(), BoxError> {
+        if let AccountEvent::Paid { amount } = event.event {
+            lock(&mails.sent).push((mails.process, amount));
+            mails.gate.acquire().await?.forget();
+        }
+        Ok(())
+    }
+}
+/// The mails of all processes, each with the process and the amount of the payment.
+struct Mails {
+    process: usize,
+    sent: Arc<Mutex<Vec<(usize, i64)>>>,
+    /// Each mail takes a permit.
+    gate: Arc<Semaphore>,
+}
+async fn leased() {
+    let (shared, sent) = (Shared::default(), Arc::new(Mutex::new(Vec::new())));
+    let mut apps = Vec::new();
+    for process in 0..3 {
+        let gate = Arc::new(Semaphore::new(1000));
+        let mails = Mails { process, sent: sent.clone(), gate };
+        let app = bank(shared.clone()).discover_part("it::subscriber::mails").provide(Arc::new(mails));
+        apps.push(started(app).await);
+    }
+    opened(&apps[0], "kim").await;
+    for amount in 0..30 {
+        paid_in(&apps[amount as usize % 3], "kim", amount).await;
+    }
+    apps[0].settle().await;
+    let before = lock(&sent).clone();
+    assert_eq!(before.iter().map(|(_, amount)| *amount).collect::<Vec<_>>(), (0..30).collect::<Vec<_>>());
+    let holder = before[0].0;
+    assert!(before.iter().all(|(process, _)| *process == holder), "{before:?}");
+    assert!(apps.remove(holder).stop().await);
+    for amount in 30..40 {
+        paid_in(&apps[0], "kim", amount).await;
+    }
+    apps[0].settle().await;
+    let after = lock(&sent)[30..].to_vec();
+    assert_eq!(after.iter().map(|(_, amount)| *amount).collect::<Vec<_>>(), (30..40).collect::<Vec<_>>());
+    assert!(after.iter().all(|(process, _)| *process != holder), "{after:?}");
+    for app in apps {
+        assert!(app.stop().await);
+    }
+}
+async fn lease_kept() {
+    let (shared, gate) = (Shared::default(), Arc::new(Semaphore::new(0)));
+    let mails = Mails { process: 0, sent: Arc::default(), gate: gate.clone() };
+    let sent = mails.sent.clone();
+    let app = bank(shared.clone()).discover_part("it::subscriber::mails").provide(Arc::new(mails));
+    let app = started(app.lease(Duration::from_millis(90))).await;
+    opened(&app, "kim").await;
+    paid_in(&app, "kim", 1).await;
+    until("the handler runs", async || lock(&sent).len() == 1).await;
+    let renewals = || lock(&shared.leases).iter().filter(|reader| *reader == "subscriber/bank.mails").count();
+    let before = renewals();
+    until("the lease is renewed meanwhile", async || renewals() > before + 3).await;
+    gate.add_permits(1);
+    app.settle().await;
+    assert_eq!(*lock(&sent), [(0, 1)], "the handler ran once");
     assert!(app.stop().await);
 }

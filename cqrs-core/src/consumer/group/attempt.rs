@@ -6,16 +6,20 @@ use crate::{
     consumer::handle,
     consumer::inbox::Inbox,
     consumer::newer_program::{LeftToNewerProgram, is_left},
-    consumer::parking::{FailureKind, failure_kind, head, in_words, park, permanent},
-    error::{BoxError, Fault},
+    consumer::parking::{FailureKind, failure_kind, head, park, permanent},
+    error::{BoxError, Fault, describe},
     registry::Subscriber,
     runtime::Runtime,
     storage::{Batch, CommitError, InboxRecord, Park},
     transport::{Incoming, Received},
 };
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use futures_util::FutureExt;
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 use tokio::sync::Semaphore;
 
@@ -35,12 +39,14 @@ pub(super) async fn until_handled(
         if gone.load(Ordering::Relaxed) {
             break;
         }
-        let Err(rejected) = once(runtime, inbox, subscribers, record).await else { return Completion::Done };
+        let tried = AssertUnwindSafe(once(runtime, inbox, subscribers, record)).catch_unwind().await;
+        let panicked = |_| Err(Fault::internal(format!("the attempt of group {group} panicked")).into());
+        let Err(rejected) = tried.unwrap_or_else(panicked) else { return Completion::Done };
         let kind = failure_kind(&rejected);
         failures += u32::from(kind == FailureKind::Unclassified);
         let (partition, offset) = (&record.partition, record.offset);
         if kind == FailureKind::Permanent || failures >= runtime.retry_policy.attempts {
-            let reason = if is_left(&rejected) { LeftToNewerProgram.to_string() } else { in_words(&rejected) };
+            let reason = if is_left(&rejected) { LeftToNewerProgram.to_string() } else { describe(&rejected) };
             tracing::error!(
                 group,
                 %partition,
@@ -55,10 +61,10 @@ pub(super) async fn until_handled(
                 runtime.meter.message(group, "parked");
                 return Completion::Done;
             };
-            let error: &dyn std::error::Error = &error;
+            let error = describe(&error);
             tracing::warn!(group, %partition, offset, error, "the message could not be parked; trying again");
         } else if !matches!(rejected, CommitError::Conflict { .. }) {
-            let error: &dyn std::error::Error = &rejected;
+            let error = describe(&rejected);
             tracing::warn!(
                 group,
                 %partition,

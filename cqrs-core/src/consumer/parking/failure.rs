@@ -1,11 +1,11 @@
 //! The kinds of failures: whether another attempt can succeed.
 use crate::{
     consumer::newer_program::LeftToNewerProgram,
-    error::{BoxError, Fault},
+    error::{Fault, Permanent, Transient},
     registry::SubscriberError,
     storage::CommitError,
 };
-use std::error::Error;
+use std::{error::Error, io};
 
 /// The prospects of another attempt after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,33 +16,6 @@ pub(crate) enum FailureKind {
     Unclassified,
     /// Every attempt fails, so the message is parked at once.
     Permanent,
-}
-
-/// Marks an error as permanent: another attempt cannot succeed, so the message is parked at once.
-///
-/// ```
-/// use cqrs_core::{BoxError, permanent};
-///
-/// fn amount(text: &str) -> Result<u64, BoxError> {
-///     text.parse().map_err(permanent)
-/// }
-/// assert_eq!(amount("many").unwrap_err().to_string(), "invalid digit found in string");
-/// ```
-pub fn permanent(error: impl Into<BoxError>) -> BoxError {
-    Box::new(Permanent(error.into()))
-}
-/// A permanent error; see [`permanent`].
-#[derive(Debug)]
-pub struct Permanent(BoxError);
-impl std::fmt::Display for Permanent {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
-    }
-}
-impl Error for Permanent {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0.source()
-    }
 }
 
 /// Returns the kind of a failure of a message, or of the commit of its batch.
@@ -62,7 +35,7 @@ pub(crate) fn failure_kind(rejected: &CommitError) -> FailureKind {
 fn of_chain(error: &(dyn Error + 'static)) -> FailureKind {
     let mut next = Some(error);
     while let Some(cause) = next {
-        if cause.downcast_ref::<Fault>().is_some_and(Fault::is_transient) {
+        if is_transient(cause) {
             return FailureKind::Transient;
         }
         if cause.is::<LeftToNewerProgram>()
@@ -76,10 +49,91 @@ fn of_chain(error: &(dyn Error + 'static)) -> FailureKind {
     FailureKind::Unclassified
 }
 
+/// Returns whether this error, without its causes, says that a component is down or busy.
+fn is_transient(error: &(dyn Error + 'static)) -> bool {
+    if let Some(error) = error.downcast_ref::<io::Error>() {
+        return is_outage(error.kind());
+    }
+    error.is::<Transient>()
+        || error.is::<tokio::time::error::Elapsed>()
+        || error.downcast_ref::<Fault>().is_some_and(Fault::is_transient)
+        || is_transient_status(error)
+        || is_transient_of_database(error)
+}
+
+fn is_outage(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{
+        AddrNotAvailable, BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable,
+        Interrupted, NetworkDown, NetworkUnreachable, NotConnected, ResourceBusy, TimedOut, WouldBlock,
+    };
+    matches!(kind, ConnectionRefused | ConnectionReset | ConnectionAborted | NotConnected | BrokenPipe)
+        || matches!(kind, HostUnreachable | NetworkUnreachable | NetworkDown | AddrNotAvailable)
+        || matches!(kind, TimedOut | Interrupted | WouldBlock | ResourceBusy)
+}
+
+#[cfg(feature = "tonic")]
+fn is_transient_status(error: &(dyn Error + 'static)) -> bool {
+    use tonic::Code::{DeadlineExceeded, ResourceExhausted, Unavailable};
+    let status = error.downcast_ref::<tonic::Status>();
+    status.is_some_and(|status| matches!(status.code(), Unavailable | DeadlineExceeded | ResourceExhausted))
+}
+#[cfg(not(feature = "tonic"))]
+fn is_transient_status(_: &(dyn Error + 'static)) -> bool {
+    false
+}
+
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+fn is_transient_of_database(error: &(dyn Error + 'static)) -> bool {
+    use sqlx::Error::{BeginFailed, Database, PoolClosed, PoolTimedOut, WorkerCrashed};
+    let shared = error.downcast_ref::<std::sync::Arc<sqlx::Error>>().map(|shared| &**shared);
+    match shared.or_else(|| error.downcast_ref()) {
+        Some(PoolTimedOut | PoolClosed | WorkerCrashed | BeginFailed) => true,
+        Some(Database(refused)) => refused.code().is_some_and(|code| match code.len() {
+            // PostgreSQL: the connection, a rollback because of another transaction, resources, a lock, a shutdown.
+            5 => ["08", "40", "53", "55P03", "57P"].iter().any(|class| code.starts_with(class)),
+            // SQLite: another connection writes.
+            _ => ["5", "6"].contains(&&*code),
+        }),
+        _ => false,
+    }
+}
+#[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+fn is_transient_of_database(_: &(dyn Error + 'static)) -> bool {
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::{BoxError, permanent, transient};
 
+    /// An error of an HTTP client, whose cause is an error of the system.
+    #[derive(Debug, thiserror::Error)]
+    #[error("the request failed")]
+    struct Request(#[from] io::Error);
+
+    #[tokio::test]
+    async fn an_outage_of_another_system_is_recognized_behind_other_errors() {
+        let failed =
+            |error: BoxError| CommitError::Fault(Fault::internal("it").because(SubscriberError::Failed(error)));
+        let kind = |error: BoxError| failure_kind(&failed(error));
+        assert_eq!(kind(Request(io::ErrorKind::ConnectionRefused.into()).into()), FailureKind::Transient);
+        assert_eq!(kind(Request(io::ErrorKind::NotFound.into()).into()), FailureKind::Unclassified);
+        let elapsed = tokio::time::timeout(std::time::Duration::ZERO, std::future::pending::<()>()).await;
+        assert_eq!(kind(elapsed.expect_err("the future never ends").into()), FailureKind::Transient);
+        assert_eq!(kind(transient("busy")), FailureKind::Transient);
+        #[cfg(feature = "tonic")]
+        {
+            assert_eq!(kind(tonic::Status::unavailable("down").into()), FailureKind::Transient);
+            assert_eq!(kind(tonic::Status::invalid_argument("no").into()), FailureKind::Unclassified);
+        }
+        #[cfg(any(feature = "sqlite", feature = "postgres"))]
+        {
+            assert_eq!(kind(sqlx::Error::PoolTimedOut.into()), FailureKind::Transient);
+            assert_eq!(kind(sqlx::Error::Io(io::ErrorKind::BrokenPipe.into()).into()), FailureKind::Transient);
+            assert_eq!(kind(sqlx::Error::RowNotFound.into()), FailureKind::Unclassified);
+        }
+    }
     #[test]
     fn a_failure_has_the_kind_of_its_first_known_cause() {
         let failed =

@@ -2,14 +2,19 @@
 use crate::{
     consumer::Follower,
     consumer::follower::FailedEvent,
+    consumer::parking::batch_size::BatchSize,
     consumer::parking::failure::{FailureKind, failure_kind},
-    consumer::parking::{head, in_words},
-    error::BoxError,
+    consumer::parking::head,
+    error::{BoxError, Fault, describe},
     event::RawEvent,
     runtime::Runtime,
-    storage::{Batch, CommitError, Park},
+    storage::{Batch, CheckpointMove, CommitError, Park},
 };
-use std::{collections::BTreeSet, error::Error, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    error::Error,
+    sync::Arc,
+};
 use uuid::Uuid;
 
 /// An event for a follower, with the message to park when the event cannot be applied.
@@ -23,11 +28,13 @@ pub(crate) struct ParkingFilter {
     /// Keys with parked messages. Others park for this reader only with a move of its checkpoint, so after the first
     /// read the set can only hold too many keys.
     keys: Option<BTreeSet<String>>,
-    /// The event that could not be applied the last time.
-    failure: Option<EventFailure>,
+    /// The events after the checkpoint that could not be applied.
+    verdicts: HashMap<Uuid, Verdict>,
+    pub(crate) size: BatchSize,
 }
-struct EventFailure {
-    message: Uuid,
+/// The failures of one event.
+#[derive(Default)]
+struct Verdict {
     failures: u32,
     /// The reason for which it is parked next; `None` while it is tried again.
     reason: Option<String>,
@@ -35,26 +42,63 @@ struct EventFailure {
 
 impl ParkingFilter {
     /// Applies the events that can be applied and parks the others, in one transaction with the batch, which holds the
-    /// checkpoint move and the inbox records.
+    /// checkpoint move and the inbox records. `count` is the number of events that [`BatchSize::next`] has returned.
     pub(crate) async fn pass(
         &mut self,
         runtime: &Arc<Runtime>,
         follower: &Follower,
         items: Vec<Item>,
+        count: usize,
         base: Batch,
     ) -> Result<(), CommitError> {
         if self.keys.is_none() {
             let parked = runtime.storage.parked_keys(&[follower.reader()]).await?;
             self.keys = Some(parked.into_iter().map(|parked| parked.key).collect());
         }
+        let messages: Vec<_> = items.iter().map(|item| item.park.message).collect();
+        let (events, parks) = self.sort_out(follower, items);
+        let heads: Vec<_> = parks.iter().filter(|park| park.attempts > 0).cloned().collect();
+        let only = (events.len() == 1).then(|| events[0].id);
+        let moves = base.checkpoint_moves.clone();
+        let Err(rejected) = follower.apply(runtime, events, Batch { parks, ..base }).await else {
+            for Park { reader, key, message, error, .. } in &heads {
+                tracing::error!(reader, key, %message, error, "message parked, with the later messages of its key");
+            }
+            messages.iter().for_each(|message| drop(self.verdicts.remove(message)));
+            self.size.committed(count);
+            self.keys.get_or_insert_default().extend(heads.into_iter().map(|park| park.key));
+            return Ok(());
+        };
+        // Another process may have moved the checkpoint, or the batch was committed and the response was lost. Read the
+        // parked keys again in both cases.
+        self.keys = None;
+        let moved = match rejected {
+            CommitError::Moved(_) | CommitError::AlreadyHandled => return Err(self.forget(rejected)),
+            _ => has_moved(runtime, &moves).await,
+        };
+        match (moved, failed_event(&rejected).or(only)) {
+            (Ok(Some(reader)), _) => return Err(self.forget(CommitError::Moved(reader))),
+            (Ok(None), Some(message)) => self.note(runtime, message, &rejected),
+            (Ok(None), None) => self.size.refused(count),
+            // Without the checkpoint the event may have been applied already.
+            (Err(_), _) => (),
+        }
+        Err(rejected)
+    }
+    /// Returns whether there may be parked messages, after a batch was committed.
+    pub(crate) fn has_parked(&self) -> bool {
+        self.keys.as_ref().is_none_or(|keys| !keys.is_empty())
+    }
+    /// Separates the events to apply from the messages to park.
+    fn sort_out(&self, follower: &Follower, items: Vec<Item>) -> (Vec<RawEvent>, Vec<Park>) {
         let mut fresh = BTreeSet::new();
         let (mut events, mut parks) = (Vec::new(), Vec::new());
         for Item { event, park } in items {
             if event.as_ref().is_ok_and(|event| !follower.handles(&event.name)) {
                 continue;
             }
-            let failure = self.failure.as_ref().filter(|failure| failure.message == park.message);
-            let given_up = failure.and_then(|failure| Some((failure.reason.clone()?, failure.failures)));
+            let verdict = self.verdicts.get(&park.message);
+            let given_up = verdict.and_then(|verdict| Some((verdict.reason.clone()?, verdict.failures)));
             if fresh.contains(&park.key) {
                 // The first message of the key is parked in the same batch.
                 parks.push(Park { behind: false, ..park });
@@ -68,33 +112,12 @@ impl ParkingFilter {
                     Ok(event) => events.push(event),
                     Err(error) => {
                         fresh.insert(park.key.clone());
-                        parks.push(head(park, in_words(&*error), 1));
+                        parks.push(head(park, describe(&*error), 1));
                     }
                 }
             }
         }
-        for parked in parks.iter().filter(|park| park.attempts > 0) {
-            let (reader, key, message) = (&parked.reader, &parked.key, parked.message);
-            let error = &parked.error;
-            tracing::error!(reader, key, %message, error, "message parked, with the later messages of its key");
-        }
-        let only = (events.len() == 1).then(|| events[0].id);
-        match follower.apply(runtime, events, Batch { parks, ..base }).await {
-            Ok(()) => {
-                self.failure = None;
-                self.keys.get_or_insert_default().extend(fresh);
-                Ok(())
-            }
-            Err(rejected) => {
-                // Another process may have moved the checkpoint, or the batch was committed and the response was lost.
-                // Read the parked keys again in both cases.
-                self.keys = None;
-                if let Some(message) = failed_event(&rejected).or(only) {
-                    self.note(runtime, message, &rejected);
-                }
-                Err(rejected)
-            }
-        }
+        (events, parks)
     }
     /// Counts the failure. After the last attempt, the next step parks the event.
     fn note(&mut self, runtime: &Runtime, message: Uuid, rejected: &CommitError) {
@@ -102,11 +125,29 @@ impl ParkingFilter {
         if kind == FailureKind::Transient {
             return;
         }
-        let before = self.failure.take().filter(|failure| failure.message == message);
-        let failures = before.map_or(0, |failure| failure.failures) + 1;
-        let over = kind == FailureKind::Permanent || failures >= runtime.retry_policy.attempts;
-        self.failure = Some(EventFailure { message, failures, reason: over.then(|| in_words(rejected)) });
+        let verdict = self.verdicts.entry(message).or_default();
+        verdict.failures += 1;
+        if kind == FailureKind::Permanent || verdict.failures >= runtime.retry_policy.attempts {
+            verdict.reason = Some(describe(rejected));
+        }
     }
+    /// Forgets the verdicts, because other events come next.
+    fn forget(&mut self, rejected: CommitError) -> CommitError {
+        self.verdicts.clear();
+        self.size.forget_suspects();
+        rejected
+    }
+}
+
+/// Returns the reader of the batch whose checkpoint is not the expected one.
+///
+/// The SQL of a projector can fail because another process has applied the same event, before the checkpoints are
+/// compared.
+async fn has_moved(runtime: &Runtime, moves: &[CheckpointMove]) -> Result<Option<String>, Fault> {
+    let readers: Vec<_> = moves.iter().map(|moved| moved.reader.clone()).collect();
+    let stored = runtime.storage.checkpoints(&readers).await?;
+    let mut pairs = moves.iter().zip(stored);
+    Ok(pairs.find(|(moved, stored)| moved.from != *stored).map(|(moved, _)| moved.reader.clone()))
 }
 
 /// Returns the event that could not be applied, if the error names it.

@@ -4,12 +4,14 @@
 //! Messages of other keys go on. No message is skipped: an operator sees the parked ones
 //! ([`list`](crate::app::ParkedMessages::list)) and, once the cause is removed, handles them in the same order
 //! ([`redeliver`](crate::app::ParkedMessages::redeliver)).
+mod batch_size;
 mod failure;
 mod filter;
 
 pub(crate) use failure::{FailureKind, failure_kind};
-pub use failure::{Permanent, permanent};
 pub(crate) use filter::{Item, ParkingFilter};
+
+pub use crate::error::{Permanent, Transient, permanent, transient};
 
 use crate::{storage::Park, transport::Received};
 use uuid::Uuid;
@@ -29,17 +31,4 @@ const BEHIND: &str = "waits behind the first parked message of its key";
 /// Makes a message the first parked one of its key, with the error for which it is parked.
 pub(crate) fn head(park: Park, error: String, attempts: u32) -> Park {
     Park { behind: false, error, attempts, ..park }
-}
-
-/// Returns an error and its causes as text for an operator: at most 1,000 characters, without NUL, which no text column
-/// accepts.
-pub(crate) fn in_words(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        words.push_str(": ");
-        words.push_str(&error.to_string());
-        cause = error.source();
-    }
-    words.chars().filter(|c| *c != '\0').take(1000).collect()
 }

@@ -48,7 +48,7 @@ fn redelivery(redelivery: &Redelivery, dry_run: bool) -> Value {
     let one = |one: &Redelivered| json!({ "number": one.number, "message": one.message, "name": one.name });
     let stopped = redelivery.stopped.as_ref().map(|(message, reason)| {
         let mut entry = one(message);
-        entry["error"] = crate::consumer::parking::in_words(&**reason).into();
+        entry["error"] = crate::error::describe(&**reason).into();
         entry
     });
     let done: Vec<_> = redelivery.done.iter().map(one).collect();

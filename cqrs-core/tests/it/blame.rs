@@ -1,0 +1,313 @@
+//! Blame: one event that cannot be applied costs only itself and the later events of its key, whatever the database or
+//! the code does with it.
+use crate::{
+    bank::{AccountEvent, Pay, PaymentMade, Rename, bank, on_each, opened, paid_in},
+    listener::{Scripted, record},
+    trials::trial,
+};
+use async_trait::async_trait;
+use cqrs_core::{
+    App, AppBuilder, Change, ConsistencyToken, ErrorKind, Fault, HandlerResult, Infallible, Metadata, Position, Query,
+    Recorded, View, Views,
+    consumer::LogFollower,
+    handler,
+    job::Step,
+    projection,
+    storage::{Batch, CommitError, Memory, Storage},
+    testing::StorageLayer,
+    transport::{Partition, Received, Signal},
+};
+use libtest_mimic::Trial;
+use serde::{Deserialize, Serialize};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::SeqCst},
+};
+use uuid::Uuid;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let mut trials = on_each(
+        "blame: of one batch every event that cannot be applied is parked, and the others are applied",
+        several,
+    );
+    trials.extend(on_each(
+        "blame: a view write that the database refuses without a reason parks its event and no other",
+        refused,
+    ));
+    trials.extend([
+        trial("blame: on a topic, every record of a batch that cannot be applied is parked", topic_several),
+        trial("blame: on a topic, a view write that the database refuses parks its record and no other", topic_refused),
+        trial("blame: a read of a value that lacks a parked event is unavailable, and others are not", parked_read),
+        trial("blame: a batch that takes the database too long is applied in parts, and nothing is parked", slow),
+    ]);
+    trials
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, View)]
+#[view(name = "badge", key = String)]
+struct Badge {
+    paid: i64,
+}
+mod badges {
+    use super::{AccountEvent, Badge, Change, PaymentMade, Recorded, View, projection};
+    /// The name of the account becomes a key of the view, so that a test can choose one that no database stores.
+    #[projection(name = "badge")]
+    fn badge(event: &Recorded<AccountEvent>) -> Change<Badge> {
+        match &event.event {
+            AccountEvent::Opened { name } | AccountEvent::Renamed { name } => Badge { paid: 0 }.put(name.clone()),
+            AccountEvent::Paid { amount } => {
+                assert!(*amount != 13, "seeded: 13");
+                Badge { paid: *amount }.put(event.aggregate_id.clone())
+            }
+        }
+    }
+    #[projection(name = "topic-badge")]
+    fn topic_badge(event: &PaymentMade) -> Change<Badge> {
+        assert!(event.amount != 13, "seeded: 13");
+        Badge { paid: event.amount }.put(event.id.clone())
+    }
+}
+const BADGES: &str = "it::blame::badges";
+const LOG: &str = "projection/badge";
+
+fn follower(app: &App) -> LogFollower {
+    let found = app.log_followers().into_iter().find(|follower| follower.name() == LOG);
+    found.expect("the projection is discovered")
+}
+/// Steps until the end of the log and returns the number of steps that failed.
+async fn caught_up(follower: &mut LogFollower) -> usize {
+    let mut failed = 0;
+    for _ in 0..200 {
+        match follower.step().await {
+            Ok(Step::Idle(_) | Step::IdleFor(..)) => return failed,
+            Ok(Step::Did(_)) => (),
+            Err(_) => failed += 1,
+        }
+    }
+    panic!("the follower makes no progress: {follower:?}");
+}
+/// Returns the number of parked messages of each key.
+async fn parked(app: &App) -> Vec<(String, u64)> {
+    let keys = app.parked().list().await.expect("the parked keys can be listed");
+    keys.into_iter().map(|parked| (parked.key, parked.count)).collect()
+}
+async fn paid(app: &App, key: &str) -> Option<i64> {
+    let found = app.storage().views("badge", &[key.to_owned()]).await.expect("the storage responds").pop();
+    let value = found.and_then(|view| view.value)?;
+    Some(serde_json::from_slice::<Badge>(&value).expect("the view can be decoded").paid)
+}
+fn ids() -> Vec<String> {
+    (0..40).map(|number| format!("id{number:02}")).collect()
+}
+
+async fn several(app: AppBuilder) {
+    let app = app.discover_part(BADGES).build().expect("the app builds");
+    for id in ids() {
+        opened(&app, &id).await;
+    }
+    for id in ids() {
+        let faulty = ["id07", "id08", "id31"].contains(&&*id);
+        paid_in(&app, &id, if faulty { 13 } else { 5 }).await;
+        paid_in(&app, &id, 6).await;
+    }
+    let mut follower = follower(&app);
+    caught_up(&mut follower).await;
+    assert_eq!(parked(&app).await, ["id07", "id08", "id31"].map(|id| (format!("account-{id}"), 2)));
+    for id in ids() {
+        let expected = if ["id07", "id08", "id31"].contains(&&*id) { None } else { Some(6) };
+        assert_eq!(paid(&app, &id).await, expected, "{id}");
+    }
+}
+
+mod queries {
+    use super::{Badge, HandlerResult, Infallible, Query, Views, handler};
+    #[derive(Clone, Query)]
+    pub(super) struct FindBadge {
+        pub(super) key: String,
+        pub(super) eventually: bool,
+    }
+    #[handler]
+    async fn find_badge(query: FindBadge, badges: Views<Badge>) -> HandlerResult<Option<Badge>, Infallible> {
+        let badges = if query.eventually { badges.eventually() } else { badges };
+        Ok(badges.find(&query.key).await?)
+    }
+}
+use queries::FindBadge;
+
+/// One process writes and projects, and another one reads with the token of the write.
+async fn parked_read() {
+    let memory = Memory::new();
+    let app = || bank(memory.clone()).discover_part(BADGES).discover_part("it::blame::queries").build();
+    let [writer, reader] = [app(), app()].map(|app| app.expect("the app builds"));
+    let mut follower = follower(&writer);
+    let paid_by = async |id: &str, amount| {
+        let pay = Pay { id: id.into(), amount };
+        let paid = writer.with(Metadata::NONE).send_committed(pay).await.expect("the payment succeeds");
+        writer.token(paid.position)
+    };
+    for id in ["kim", "lee", "park"] {
+        opened(&writer, id).await;
+    }
+    let fine = paid_by("kim", 5).await;
+    let parked = paid_by("kim", 13).await;
+    let later = paid_by("lee", 6).await;
+    caught_up(&mut follower).await;
+    let find = async |app: &App, key: &str, token: &ConsistencyToken, eventually| {
+        let find = FindBadge { key: key.into(), eventually };
+        let found = app.with(Metadata::default().token(token.clone())).send(find).await;
+        found.map(|badge| badge.map(|badge| badge.paid)).map_err(|error| error.kind())
+    };
+    let unavailable = Err(ErrorKind::Unavailable);
+    for app in [&reader, &writer] {
+        assert_eq!(find(app, "kim", &parked, false).await, unavailable, "the event at the token is parked");
+        assert_eq!(
+            find(app, "kim", &later, false).await,
+            unavailable,
+            "an event of the key before the token is parked"
+        );
+        assert_eq!(find(app, "lee", &parked, false).await, unavailable, "the caller may have written any key");
+        assert_eq!(find(app, "lee", &later, false).await, Ok(Some(6)));
+        assert_eq!(find(app, "kim", &later, true).await, Ok(Some(5)));
+    }
+    assert_eq!(find(&reader, "kim", &fine, false).await, Ok(Some(5)), "the parked event is after the token");
+    assert_eq!(find(&reader, "kim", &ConsistencyToken::default(), false).await, Ok(Some(5)), "nothing is required");
+
+    let number = writer.parked().show(LOG, "account-kim", 0, 1).await.expect("the message can be read")[0].number;
+    let by = Metadata::default().caller("kim, on call");
+    let discarded = writer.parked().discard(LOG, "account-kim", number, "a test", &by).await;
+    assert!(discarded.expect("the message is discarded"));
+    for app in [&reader, &writer] {
+        assert_eq!(find(app, "kim", &later, false).await, Ok(Some(5)), "nothing is parked any more");
+    }
+}
+
+async fn refused(app: AppBuilder) {
+    let app = app.discover_part(BADGES).build().expect("the app builds");
+    for id in ids() {
+        opened(&app, &id).await;
+    }
+    for (number, id) in ids().into_iter().enumerate() {
+        if number % 20 == 11 {
+            app.send(Rename { id: id.clone(), name: "long".repeat(2000) + &id }).await.expect("the name is free");
+        }
+        paid_in(&app, &id, 5).await;
+    }
+    let app = bank(Strict::new(app.storage().clone(), usize::MAX)).discover_part(BADGES).build();
+    let app = app.expect("the app builds");
+    let mut follower = follower(&app);
+    let failed = caught_up(&mut follower).await;
+    assert!(failed < 60, "the steps of a search are few: {failed}");
+    assert_eq!(parked(&app).await, ["id11", "id31"].map(|id| (format!("account-{id}"), 2)));
+    for id in ids() {
+        assert_eq!(paid(&app, &id).await.is_some(), !["id11", "id31"].contains(&&*id), "{id}");
+    }
+}
+
+async fn slow() {
+    let storage = Strict::new(Arc::new(Memory::new()), 6);
+    let app = bank(storage.clone()).discover_part(BADGES).build().expect("the app builds");
+    for id in ids() {
+        opened(&app, &id).await;
+        paid_in(&app, &id, 5).await;
+    }
+    let mut follower = follower(&app);
+    caught_up(&mut follower).await;
+    assert!(parked(&app).await.is_empty());
+    for id in ids() {
+        assert_eq!(paid(&app, &id).await, Some(5), "{id}");
+    }
+    assert!(storage.largest.load(SeqCst) > 3, "the batches grow again: {}", storage.largest.load(SeqCst));
+}
+
+/// A storage that refuses long keys of views as if it had an index over them, and batches with many of them as if they
+/// took too long. It does not say which write it refuses.
+#[derive(Clone)]
+struct Strict {
+    below: Arc<dyn Storage>,
+    most: usize,
+    /// The largest number of views in one accepted batch.
+    largest: Arc<AtomicUsize>,
+}
+impl Strict {
+    fn new(below: Arc<dyn Storage>, most: usize) -> Self {
+        Strict { below, most, largest: Arc::default() }
+    }
+}
+#[async_trait]
+impl StorageLayer for Strict {
+    fn inner(&self) -> &dyn Storage {
+        &*self.below
+    }
+    async fn commit(&self, batch: Batch) -> Result<Position, CommitError> {
+        if batch.views.iter().any(|write| write.key.len() > 2700) {
+            return Err(Fault::internal("seeded: an index entry is too large").into());
+        }
+        if batch.views.len() > self.most {
+            return Err(Fault::unavailable("seeded: the statement was cancelled").into());
+        }
+        self.largest.fetch_max(batch.views.len(), SeqCst);
+        self.below.commit(batch).await
+    }
+}
+
+/// The amounts of thirty payments to ten accounts on one partition.
+fn payments(partition: &Partition, payment: impl Fn(u64) -> (String, i64)) -> Vec<Received> {
+    let received = |offset| {
+        let (id, amount) = payment(offset);
+        let message = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{partition}@{offset}").as_bytes());
+        let record = record(&PaymentMade { id, amount }, offset, message);
+        Received {
+            partition: partition.clone(),
+            offset,
+            key: Some(record.key.into_bytes()),
+            body: Some(record.body),
+            headers: record.headers.into_iter().map(|(name, value)| (name, value.into_bytes())).collect(),
+            timestamp: None,
+        }
+    };
+    (0..30).map(received).collect()
+}
+/// Follows a topic of two partitions to their ends. `faulty` replaces some payments of the first partition.
+async fn followed(faulty: impl Fn(u64) -> Option<(String, i64)>) -> App {
+    let (transport, emit, notes) = Scripted::new();
+    let storage = Strict::new(Arc::new(Memory::new()), usize::MAX);
+    let app = bank(storage).discover_part(BADGES).transport(transport).build().expect("the app builds");
+    let mut followers = app.topic_followers().await.expect("the transport has one subscription");
+    let follower = &mut followers[0];
+    let partitions = ["a", "b"].map(|part| Partition { topic: "bank.events.v1".into(), part: part.into() });
+    emit(Signal::Assigned(partitions.to_vec()));
+    let records = partitions.iter().flat_map(|partition| {
+        payments(partition, |offset| {
+            let usual = (format!("{}{}", partition.part, offset % 10), 100 + offset as i64);
+            faulty(offset).filter(|_| partition.part == "a").unwrap_or(usual)
+        })
+    });
+    emit(Signal::Records(records.collect()));
+    let readers = partitions.map(|partition| format!("projection/topic-badge/{partition}"));
+    for _ in 0..200 {
+        if app.storage().checkpoints(&readers).await.expect("the memory responds") == [30, 30] {
+            let ends = notes.acknowledged().into_iter().filter(|offset| *offset == 29).count();
+            assert_eq!(ends, 2, "both partitions are acknowledged");
+            return app;
+        }
+        let _ = follower.step().await;
+    }
+    panic!("the follower makes no progress: {follower:?}");
+}
+async fn topic_several() {
+    let app = followed(|offset| [13, 14].contains(&offset).then(|| (format!("a{}", offset % 10), 13))).await;
+    assert_eq!(parked(&app).await, [("a3".to_owned(), 2), ("a4".to_owned(), 2)]);
+    let shown = app.parked().show("projection/topic-badge", "a3", 0, 9).await.expect("the messages can be read");
+    assert_eq!(shown.iter().map(|message| message.at).collect::<Vec<_>>(), [13, 23]);
+    for (key, amount) in [("a3", 103), ("a4", 104), ("a5", 125), ("b3", 123)] {
+        assert_eq!(paid(&app, key).await, Some(amount), "{key}");
+    }
+}
+async fn topic_refused() {
+    let long = "long".repeat(2000);
+    let app = followed(|offset| [13, 14, 25].contains(&offset).then(|| (long.clone(), 1))).await;
+    assert_eq!(parked(&app).await, [(long.clone(), 3)]);
+    for (key, amount) in [("a3", 123), ("a5", 115), ("a9", 129), ("b5", 125)] {
+        assert_eq!(paid(&app, key).await, Some(amount), "{key}");
+    }
+}
