@@ -3,7 +3,7 @@ use super::{Batch, LOCK, Row, Server, Storage, Trials, Tried, drawn, event, even
 use cqrs_core::{
     ErrorKind, Position,
     storage::postgres::{READS_OF_SEVERAL, SETTINGS, every_statement, transaction},
-    storage::{CheckpointMove, CommitError, Reservation, StoredResponse},
+    storage::{CheckpointMove, CommitError, Reservation, StoredResponse, ViewWrite},
 };
 use sqlx::{AssertSqlSafe, ConnectOptions, Row as _, postgres::PgConnectOptions};
 use std::time::Duration;
@@ -20,6 +20,8 @@ pub(crate) fn trials() -> Trials {
             lock_first,
         )
         .test("a position is drawn after all waits", position_last)
+        .test("30,000 new views and reservations of one batch are written within the time limit", large_batch)
+        .within(Duration::from_secs(120))
         .test("text with NUL is refused before anything is sent", nul)
         .test("a value too long for an index is a fault, and nothing is committed", too_long)
         .test("the database's defaults for isolation and planning have no effect", defaults)
@@ -150,6 +152,45 @@ async fn position_last(server: Server) -> Tried {
     anyhow::ensure!(!commit.is_finished() && drawn(&fresh.plain).await? == 0, "did not wait for the reservation");
     rival.rollback().await?;
     anyhow::ensure!(commit.await?? == Position(1), "expected the first position");
+    Ok(())
+}
+
+/// The time limit of a statement is that of the configuration. A comparison of each element with each exceeds it.
+async fn large_batch(server: Server) -> Tried {
+    const LENGTH: usize = 30_000;
+    let storage = fresh(server, "large_batch").await?.storage;
+    let batch = |first: usize, expected: u64, owner: &str| {
+        let view = |number: usize| ViewWrite {
+            view: "card",
+            key: format!("card-{number}"),
+            expected,
+            value: Some(b"{}".to_vec()),
+            entries: vec![("by_number", format!("{expected}-{number}").into_bytes())],
+        };
+        let reservation = |number: usize| Reservation {
+            index: "number".into(),
+            value: number.to_string(),
+            owner: owner.into(),
+            taken: true,
+        };
+        let numbers = first..first + LENGTH;
+        Batch {
+            views: numbers.clone().map(view).collect(),
+            reservations: numbers.map(reservation).collect(),
+            ..Batch::default()
+        }
+    };
+    storage.commit(batch(0, 0, "user-kim")).await?;
+    // A refusal names the first culprit.
+    let refused = storage.commit(batch(LENGTH - 1, 0, "user-kim")).await;
+    let known = format!("card/card-{}", LENGTH - 1);
+    anyhow::ensure!(matches!(&refused, Err(CommitError::Conflict { what, .. }) if *what == known), "{refused:?}");
+    let mut other = batch(1, 0, "user-lee");
+    other.views.clear();
+    other.reservations.reverse();
+    let refused = storage.commit(other).await;
+    anyhow::ensure!(matches!(&refused, Err(CommitError::Taken { .. })), "{refused:?}");
+    storage.commit(batch(0, 1, "user-kim")).await?;
     Ok(())
 }
 
