@@ -94,8 +94,8 @@ pub trait Storage: Send + Sync + 'static {
     /// Returns once this process has committed events after `after`. It may wait for ever. This is a hint, and
     /// correctness must not depend on it.
     async fn wait_for_commit(&self, after: Position);
-    /// Checks that the database responds and that its schema is at least the version that this program knows. The
-    /// readiness check calls it.
+    /// Checks that the database responds, that it accepts writes, and that its schema is at least the version that this
+    /// program knows. The readiness check calls it. It does not wait for the connections of other calls.
     async fn ready(&self) -> Result<(), Fault> {
         self.checkpoints(&["ready".to_owned()]).await.map(drop)
     }

@@ -2,7 +2,7 @@
 use super::commit::Split;
 use crate::{error::Fault, storage::CommitError};
 use sqlx::postgres::PgDatabaseError;
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, io, sync::Arc};
 
 /// Returns true if the connection is lost or unusable, so that another connection may work.
 pub(super) fn is_lost(error: &sqlx::Error) -> bool {
@@ -14,6 +14,11 @@ pub(super) fn is_lost(error: &sqlx::Error) -> bool {
         }),
         _ => false,
     }
+}
+
+/// Returns true if the server did not respond within the time limit.
+pub(super) fn is_timeout(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut)
 }
 
 /// Returns true if the server ended this statement to resolve a deadlock.

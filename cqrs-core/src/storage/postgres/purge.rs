@@ -42,8 +42,12 @@ impl Inner {
             outgoing.map_or(Ok(()), |(shard, upto)| with.add(shard).and_then(|()| with.add(upto)))
         };
         add().map_err(|error| Fault::internal("a parameter cannot be encoded").because(error))?;
+        let mut connection = self.connection().await.map_err(errors::fault)?;
         self.count();
-        let done = sqlx::query_with(sql, with).execute(&self.pool).await;
-        done.map(|done| done.rows_affected()).map_err(errors::fault)
+        let done = self.limited(sqlx::query_with(sql, with).execute(&mut *connection)).await;
+        done.map(|done| done.rows_affected()).map_err(|error| {
+            connection.close_if_lost(&error);
+            self.fault(error)
+        })
     }
 }
