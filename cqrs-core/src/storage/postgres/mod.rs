@@ -19,6 +19,8 @@ mod transaction;
 pub use config::{Config, ConfigError, Tls, TlsMode};
 pub use high_water_mark::HighWaterMarkMode;
 #[doc(hidden)]
+pub use purge::OUTGOING as PURGE_OF_OUTGOING;
+#[doc(hidden)]
 pub use read::READS_OF_SEVERAL;
 #[doc(hidden)]
 pub use statement::every_statement;

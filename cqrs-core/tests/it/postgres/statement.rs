@@ -2,7 +2,7 @@
 use super::{Batch, LOCK, Row, Server, Storage, Trials, Tried, drawn, event, events, fresh, row, sleep};
 use cqrs_core::{
     ErrorKind, Position,
-    storage::postgres::{READS_OF_SEVERAL, SETTINGS, every_statement, transaction},
+    storage::postgres::{PURGE_OF_OUTGOING, READS_OF_SEVERAL, SETTINGS, every_statement, transaction},
     storage::{CheckpointMove, CommitError, Reservation, StoredResponse, ViewWrite},
 };
 use sqlx::{AssertSqlSafe, ConnectOptions, Row as _, postgres::PgConnectOptions};
@@ -22,6 +22,7 @@ pub(crate) fn trials() -> Trials {
         .test("a position is drawn after all waits", position_last)
         .test("30,000 new views and reservations of one batch are written within the time limit", large_batch)
         .within(Duration::from_secs(120))
+        .test("retention reads no more entries of a shard than it may remove", purge_reads_few)
         .test("text with NUL is refused before anything is sent", nul)
         .test("a value too long for an index is a fault, and nothing is committed", too_long)
         .test("the database's defaults for isolation and planning have no effect", defaults)
@@ -191,6 +192,28 @@ async fn large_batch(server: Server) -> Tried {
     let refused = storage.commit(other).await;
     anyhow::ensure!(matches!(&refused, Err(CommitError::Taken { .. })), "{refused:?}");
     storage.commit(batch(0, 1, "user-kim")).await?;
+    Ok(())
+}
+
+async fn purge_reads_few(server: Server) -> Tried {
+    let fresh = fresh(server, "purge").await?;
+    let options: PgConnectOptions = fresh.database.url().parse()?;
+    let mut connection = options.options(SETTINGS).connect().await?;
+    let fill = "insert into cqrs.log (stream, version, id, name, schema, payload, metadata, occurred_at, topic, \
+        message_key, shard, message_type, content_type, message_body) select 'user-' || n, 1, gen_random_uuid(), 'n', 1, \
+        '', '{}', now(), 't', 'user-' || n, 3, 'm', 'c', '' from generate_series(1, 20000) n";
+    sqlx::raw_sql(fill).execute(&mut connection).await?;
+    for analyze in ["select 1", "analyze"] {
+        let explain = format!(
+            "{analyze}; prepare it as {PURGE_OF_OUTGOING}; explain (analyze, costs off, timing off, summary off) \
+             execute it(86400, 100, 3, 1000000); deallocate it"
+        );
+        let plan = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_all(&mut connection).await?;
+        let plan: Vec<String> = plan.iter().filter_map(|line| line.try_get(0).ok()).collect();
+        let read = plan.iter().find(|line| line.contains("log_outgoing_by_shard"));
+        anyhow::ensure!(read.is_some_and(|line| line.contains("rows=100 ")), "{}", plan.join("\n"));
+        anyhow::ensure!(!plan.iter().any(|line| line.contains("Seq Scan")), "{}", plan.join("\n"));
+    }
     Ok(())
 }
 
