@@ -79,6 +79,14 @@ pub trait Storage: Send + Sync + 'static {
     /// Takes or renews the lease on a reader. Returns `None` when another owner holds it. Taking it over raises the
     /// epoch, renewing it does not. Expiry is measured by the database's clock.
     async fn lease(&self, reader: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, Fault>;
+    /// Takes or renews the leases on several readers, in this order. It does nothing to those that another owner holds.
+    async fn leases(&self, readers: &[String], owner: &str, ttl: Duration) -> Result<Vec<Option<Lease>>, Fault> {
+        let mut leases = Vec::with_capacity(readers.len());
+        for reader in readers {
+            leases.push(self.lease(reader, owner, ttl).await?);
+        }
+        Ok(leases)
+    }
     /// Releases a lease, so that the next owner need not wait for it to expire.
     async fn release(&self, reader: &str, owner: &str) -> Result<(), Fault>;
     /// Migrates the schema to this version of the framework.

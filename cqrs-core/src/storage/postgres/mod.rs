@@ -281,7 +281,10 @@ impl Storage for Postgres {
         self.0.outgoing_entries(shards, upto, limit).await
     }
     async fn lease(&self, reader: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, Fault> {
-        self.0.lease(reader, owner, ttl).await
+        Ok(self.0.leases(&[reader.to_owned()], owner, ttl).await?.into_iter().next().flatten())
+    }
+    async fn leases(&self, readers: &[String], owner: &str, ttl: Duration) -> Result<Vec<Option<Lease>>, Fault> {
+        self.0.leases(readers, owner, ttl).await
     }
     async fn release(&self, reader: &str, owner: &str) -> Result<(), Fault> {
         self.0.release(reader, owner).await

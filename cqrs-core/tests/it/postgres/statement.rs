@@ -23,6 +23,7 @@ pub(crate) fn trials() -> Trials {
         .test("30,000 new views and reservations of one batch are written within the time limit", large_batch)
         .within(Duration::from_secs(120))
         .test("retention reads no more entries of a shard than it may remove", purge_reads_few)
+        .test("the leases of a relay are one statement, which writes nothing that another owner holds", leases)
         .test("text with NUL is refused before anything is sent", nul)
         .test("a value too long for an index is a fault, and nothing is committed", too_long)
         .test("the database's defaults for isolation and planning have no effect", defaults)
@@ -214,6 +215,23 @@ async fn purge_reads_few(server: Server) -> Tried {
         anyhow::ensure!(read.is_some_and(|line| line.contains("rows=100 ")), "{}", plan.join("\n"));
         anyhow::ensure!(!plan.iter().any(|line| line.contains("Seq Scan")), "{}", plan.join("\n"));
     }
+    Ok(())
+}
+
+async fn leases(server: Server) -> Tried {
+    let fresh = fresh(server, "leases").await?;
+    let readers: Vec<String> = (0..16).map(|shard| format!("relay/{shard}")).collect();
+    let ttl = Duration::from_secs(600);
+    let held = fresh.storage.leases(&readers, "one", ttl).await?;
+    anyhow::ensure!(held.iter().all(Option::is_some), "{held:?}");
+    let versions = "select string_agg(ctid::text || xmin::text || xmax::text, ' ' order by reader) from cqrs.reader";
+    let before: String = sqlx::query_scalar(versions).fetch_one(&fresh.plain).await?;
+    let statements = fresh.storage.statements();
+    let none = fresh.storage.leases(&readers, "two", ttl).await?;
+    anyhow::ensure!(none.iter().all(Option::is_none), "{none:?}");
+    anyhow::ensure!(fresh.storage.statements() - statements == 1, "expected one statement");
+    let after: String = sqlx::query_scalar(versions).fetch_one(&fresh.plain).await?;
+    anyhow::ensure!(before == after, "rows of another owner were written: {before}, then {after}");
     Ok(())
 }
 
