@@ -22,7 +22,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 /// The state that all components of a running app share.
 pub struct Runtime {
@@ -113,13 +113,15 @@ pub(crate) struct ReaderProgress {
     seen: watch::Sender<u64>,
     /// The number of reads that wait for the reader.
     waiting: watch::Sender<usize>,
+    /// Held by the one waiting read that reads the stored checkpoint for all.
+    pub(crate) poll: Mutex<()>,
     /// The last event of this process that the reader handles.
     committed: AtomicU64,
 }
 impl ReaderProgress {
     pub(crate) fn new(name: String, view: Option<(&'static str, Source)>) -> Self {
         let (seen, waiting) = (watch::Sender::new(0), watch::Sender::new(0));
-        ReaderProgress { name, view, seen, waiting, committed: AtomicU64::new(0) }
+        ReaderProgress { name, view, seen, waiting, poll: Mutex::new(()), committed: AtomicU64::new(0) }
     }
     /// Records that this process has committed an event that the reader handles.
     pub(crate) fn committed(&self, position: Position) {
