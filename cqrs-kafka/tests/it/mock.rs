@@ -16,6 +16,7 @@ pub(crate) fn trials() -> Trials {
         .test("publish: transient errors are retried until every record is acknowledged", transient_errors_are_retried)
         .test("publish: a refused record is a permanent error, and the next record is sent", a_refused_record)
         .test("publish: a record too large for the client is a permanent error", a_record_too_large)
+        .test("publish: a missing right on a topic is a transient error, and the records follow later", a_missing_right)
         .test("publish: an unreachable broker is a transient error, and each record is sent once", unreachable_broker)
         .test("publish: after a fatal error a new producer sends every record", a_fatal_error_creates_a_new_producer)
         .test("topics: a wrong number of partitions and a missing topic are refused", topics_are_checked)
@@ -108,6 +109,30 @@ async fn a_record_too_large() {
     assert!(acknowledged == 1 && error.as_ref().is_some_and(|error| error.permanent), "{acknowledged} {error:?}");
     mock.publish_all(&[record(3)]).await;
     assert_eq!(mock.read("g", 2).await, ["1", "3"]);
+}
+
+async fn a_missing_right() {
+    let mock = Mock::new();
+    mock.publish_all(&[record(1)]).await;
+    mock.cluster.topic_error(TOPIC, RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED).unwrap();
+    mock.cluster.request_errors(
+        RDKafkaApiKey::Produce,
+        &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED; 1],
+    );
+    // First the broker refuses the record. Once the client has learned of it, it refuses further records itself.
+    for _ in 0..4 {
+        let error = mock.publish(&[record(2)]).await.error.expect("the right is missing");
+        assert!(!error.permanent, "{error}");
+        sleep(Duration::from_millis(500)).await;
+    }
+    mock.cluster.topic_error(TOPIC, RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR).unwrap();
+    let granted = async {
+        while mock.publish(&[record(2)]).await.error.is_some() {
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    timeout(Duration::from_secs(25), granted).await.expect("the record is acknowledged once the right is granted");
+    assert_eq!(mock.read("g", 2).await, ["1", "2"]);
 }
 
 async fn unreachable_broker() {
