@@ -23,7 +23,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::watch;
+use tokio::sync::{Mutex as AsyncMutex, watch};
 
 /// The state that all components of a running app share.
 pub struct Runtime {
@@ -143,6 +143,8 @@ pub(crate) struct ReaderProgress {
     seen: watch::Sender<u64>,
     /// The number of reads that wait for the reader.
     waiting: watch::Sender<usize>,
+    /// Held by the one waiting read that reads the stored checkpoint for all.
+    pub(crate) poll: AsyncMutex<()>,
     /// The last event of this process that the reader handles.
     committed: AtomicU64,
     /// The number of times that messages of the reader may have been parked, and the number at which there were none.
@@ -153,7 +155,7 @@ impl ReaderProgress {
     pub(crate) fn new(name: String, view: Option<(&'static str, Source)>) -> Self {
         let (seen, waiting) = (watch::Sender::new(0), watch::Sender::new(0));
         let (committed, parks, none_parked) = (AtomicU64::new(0), AtomicU64::new(1), AtomicU64::new(0));
-        ReaderProgress { name, view, seen, waiting, committed, parks, none_parked }
+        ReaderProgress { name, view, seen, waiting, poll: AsyncMutex::new(()), committed, parks, none_parked }
     }
     /// Records that this process has committed an event that the reader handles.
     pub(crate) fn committed(&self, position: Position) {

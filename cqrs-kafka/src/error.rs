@@ -33,7 +33,7 @@ pub(crate) fn from_code(subject: &str, code: Code) -> TransportError {
     if is_permanent(code) { TransportError::permanent(message) } else { TransportError::transient(message) }
 }
 
-/// Converts an error code of the broker about one record. Only an error in the record itself is permanent. A missing
+/// Converts an error code of the broker or the client about one record. Only an error in the record itself is permanent. A missing
 /// permission is transient, because it can be granted; as a permanent error it would park every record until then.
 pub(crate) fn from_record_code(subject: &str, code: Code) -> TransportError {
     use Code::{InvalidMessageSize, InvalidRecord, MessageSizeTooLarge, PolicyViolation};
@@ -43,6 +43,14 @@ pub(crate) fn from_record_code(subject: &str, code: Code) -> TransportError {
             TransportError::permanent(message)
         }
         _ => TransportError::transient(message),
+    }
+}
+
+/// Converts an error of the client library about one record, as [`from_record_code`] does.
+pub(crate) fn from_record(subject: &str, error: &KafkaError) -> TransportError {
+    match error.rdkafka_error_code() {
+        Some(code) => from_record_code(subject, code),
+        None => TransportError::transient(format!("{subject}: {error}")),
     }
 }
 

@@ -74,6 +74,7 @@ impl Publisher {
             .set("batch.size", "131072") // a larger record is a batch of its own: only it is refused for its size
             .set("queue.buffering.max.messages", "50000")
             .set("queue.buffering.max.kbytes", "65536")
+            .set("topic.metadata.refresh.interval.ms", "10000") // a right that was granted again is noticed in 10 s
             .set("topic.metadata.propagation.max.ms", "5000"); // a missing topic is an error after 5 s
         let publisher =
             Publisher { settings, patience: config.patience, queue_space: Arc::default(), state: Mutex::default() };
@@ -196,7 +197,7 @@ impl Shard {
         match producer.send(to_kafka(record, sent.clone())) {
             Ok(()) => self.sent.push_back(sent.clone()),
             Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => return Err(Stopped::QueueFull),
-            Err((error, _)) => return Err(Stopped::Failed(error::from_kafka(&describe(record), &error))),
+            Err((error, _)) => return Err(Stopped::Failed(error::from_record(&describe(record), &error))),
         }
         Ok(sent)
     }

@@ -43,8 +43,8 @@ pub trait HealthCheck: Send + Sync + 'static {
 }
 
 impl App {
-    /// Checks the app's components: the database responds within a second and has the schema; the broker is joined and
-    /// accepts records; the last step of every background job succeeded.
+    /// Checks the app's components: the database responds within a second, accepts writes and has the schema; the broker
+    /// is joined and accepts records; the last step of every background job succeeded.
     pub async fn health(&self) -> Health {
         let runtime = &self.runtime;
         let checked = within(&*runtime.environment, TIMEOUT, runtime.storage.ready()).await;

@@ -181,8 +181,9 @@ impl Relay {
                     (0..RELAY_SHARDS).zip(at).map(|(shard, at)| (shard, Shard::new(None, Position(at)))).collect();
             }
         } else {
-            for shard in 0..RELAY_SHARDS {
-                let lease = storage.lease(&self.reader(shard), &self.owner, ttl).await?;
+            let readers: Vec<_> = (0..RELAY_SHARDS).map(|shard| self.reader(shard)).collect();
+            let leases = storage.leases(&readers, &self.owner, ttl).await?;
+            for (shard, lease) in (0..RELAY_SHARDS).zip(leases) {
                 match (lease, self.shards.get(&shard)) {
                     (None, _) => drop(self.shards.remove(&shard)),
                     (Some(lease), Some(held)) if held.epoch == Some(lease.epoch) => (),

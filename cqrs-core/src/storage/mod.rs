@@ -83,6 +83,14 @@ pub trait Storage: Send + Sync + 'static {
     /// Takes or renews the lease on a reader. Returns `None` when another owner holds it. Taking it over raises the
     /// epoch, renewing it does not. Expiry is measured by the database's clock.
     async fn lease(&self, reader: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, Fault>;
+    /// Takes or renews the leases on several readers, in this order. It does nothing to those that another owner holds.
+    async fn leases(&self, readers: &[String], owner: &str, ttl: Duration) -> Result<Vec<Option<Lease>>, Fault> {
+        let mut leases = Vec::with_capacity(readers.len());
+        for reader in readers {
+            leases.push(self.lease(reader, owner, ttl).await?);
+        }
+        Ok(leases)
+    }
     /// Releases a lease, so that the next owner need not wait for it to expire.
     async fn release(&self, reader: &str, owner: &str) -> Result<(), Fault>;
     /// Stores the declaration of a program, unless it is stored already, and returns the program's number. A later
@@ -105,8 +113,8 @@ pub trait Storage: Send + Sync + 'static {
     /// Returns once this process has committed events after `after`. It may wait for ever. This is a hint, and
     /// correctness must not depend on it.
     async fn wait_for_commit(&self, after: Position);
-    /// Checks that the database responds and that its schema is at least the version that this program knows. The
-    /// readiness check calls it.
+    /// Checks that the database responds, that it accepts writes, and that its schema is at least the version that this
+    /// program knows. The readiness check calls it. It does not wait for the connections of other calls.
     async fn ready(&self) -> Result<(), Fault> {
         self.checkpoints(&["ready".to_owned()]).await.map(drop)
     }

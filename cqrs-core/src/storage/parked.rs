@@ -58,7 +58,8 @@ pub struct Cutoff {
     /// The age from which inbox records are removed.
     pub inbox_records: Duration,
     /// The relay shards whose outgoing messages are removed, each with the position up to which every audience has
-    /// received them. Only messages older than [`told_for`](Cutoff::told_for) are removed.
+    /// received them. Only messages older than [`told_for`](Cutoff::told_for) are removed. A call may stop at younger
+    /// ones, since later positions are younger.
     pub outgoing: Vec<(u16, Position)>,
     /// The age from which outgoing messages are removed.
     pub told_for: Duration,

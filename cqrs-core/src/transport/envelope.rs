@@ -4,7 +4,7 @@ use crate::{
     error::BoxError,
     event::{Entry, OutgoingMessage, RawEvent},
     metadata::{Metadata, is_traceparent, is_tracestate},
-    transport::record::{Received, Record},
+    transport::record::{Received, Record, UNREADABLE_HEADER},
 };
 use chrono::SecondsFormat;
 
@@ -57,6 +57,9 @@ pub(crate) fn message(received: &Received) -> Result<RawEvent, BoxError> {
             format!("header {name} is missing; a topic of another producer needs a decoder (AppBuilder::foreign_topic)")
         })
     };
+    if received.headers.iter().any(|(name, _)| name == UNREADABLE_HEADER) {
+        return Err("the name of a header is not UTF-8".into());
+    }
     let optional = |name: &'static str| received.header(name).map(str::parse).transpose();
     let id = required("ce_id")?.parse()?;
     let name = required("ce_type")?.to_owned();

@@ -7,7 +7,7 @@ mod record;
 pub use in_process::InProcess;
 pub use incoming::ForeignMessage;
 pub(crate) use incoming::{Decoder, Decoders, Incoming};
-pub use record::{Partition, Received, Record};
+pub use record::{Partition, Received, Record, UNREADABLE_HEADER};
 
 use crate::error::BoxError;
 use async_trait::async_trait;

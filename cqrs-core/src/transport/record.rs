@@ -38,6 +38,12 @@ pub struct Record {
     pub occurred_at: Timestamp,
 }
 
+/// The name of a received header whose own name is not UTF-8.
+///
+/// Such a header may be one that the framework needs, so a record with it is parked as unreadable, unless a decoder of the
+/// application ([`AppBuilder::foreign_topic`](crate::AppBuilder::foreign_topic)) reads its topic.
+pub const UNREADABLE_HEADER: &str = "\u{fffd}";
+
 /// A record that was received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {

@@ -9,13 +9,14 @@ use crate::{
     view::View,
     view::page::{Cursor, Page, Range},
 };
+use futures_util::FutureExt;
 use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 /// The reader of one view.
 ///
 /// A read first waits until the view includes every event of its projections that this process has committed, and the
 /// positions in the caller's consistency token (read-your-writes). After one second it fails with
-/// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable).
+/// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable), and at once for a position that the log has not reached.
 ///
 /// It fails likewise when one of these events could not be applied and is parked, as far as that can be known: when it
 /// belongs to the aggregate whose id is the key, or to the aggregate of the event at the token's position.
@@ -174,14 +175,14 @@ impl<V: View> Views<V> {
             return Ok(());
         }
         let catching_up = async {
+            self.refuse_beyond_the_log(seen_by_caller).await?;
             for reader in runtime.readers_of(V::NAME) {
                 let wanted = wanted(reader);
-                // Another process may run the projection, so the stored checkpoint counts as well.
-                while reader.seen() < wanted {
-                    let _ = within(&*runtime.environment, POLL_INTERVAL, reader.moved_to(wanted)).await;
-                    if reader.seen() < wanted {
-                        let stored = runtime.storage.checkpoints(std::slice::from_ref(&reader.name)).await?;
-                        reader.saw_stored(Position(stored.first().copied().unwrap_or(0)));
+                if reader.seen() < wanted {
+                    tokio::select! {
+                        biased;
+                        () = reader.moved_to(wanted) => (),
+                        polled = self.poll(reader, wanted) => polled?,
                     }
                 }
             }
@@ -193,6 +194,34 @@ impl<V: View> Views<V> {
             Fault::unavailable(format!("view {} has not reached position {} yet", V::NAME, wanted.0))
         };
         within(&*runtime.environment, MAX_WAIT, catching_up).await.unwrap_or_else(|| Err(late()))
+    }
+    /// Refuses a position that the log has not reached: no wait of this read can help.
+    async fn refuse_beyond_the_log(&self, seen_by_caller: Position) -> Result<(), Fault> {
+        let storage = &self.runtime.storage;
+        let before = Position(seen_by_caller.0.saturating_sub(1));
+        // What this process has committed needs no statement.
+        if seen_by_caller == Position(0) || storage.wait_for_commit(before).now_or_never().is_some() {
+            return Ok(());
+        }
+        let end = storage.high_water_mark().await?;
+        if seen_by_caller <= end {
+            return Ok(());
+        }
+        let (at, end) = (seen_by_caller.0, end.0);
+        Err(Fault::unavailable(format!("the consistency token has position {at}, and the log ends at {end}")))
+    }
+    /// Reads the stored checkpoint until the reader has reached `wanted`, since another process may run the projection.
+    /// Of all reads that wait for a reader, one at a time does so.
+    async fn poll(&self, reader: &ReaderProgress, wanted: Position) -> Result<(), Fault> {
+        let _polls = reader.poll.lock().await;
+        loop {
+            self.runtime.environment.sleep(POLL_INTERVAL).await;
+            if reader.seen() >= wanted {
+                return Ok(());
+            }
+            let stored = self.runtime.storage.checkpoints(std::slice::from_ref(&reader.name)).await?;
+            reader.saw_stored(Position(stored.first().copied().unwrap_or(0)));
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use cqrs_core::{
     storage::{Batch, InboxLookup, Memory, Storage},
     subscriber,
     testing::{StorageLayer, TestApp, TransportLayer},
-    transport::{Audience, InProcess, Published, Record, Transport, TransportError},
+    transport::{Audience, InProcess, Published, Record, Transport, TransportError, UNREADABLE_HEADER},
 };
 use libtest_mimic::Trial;
 use serde::{Deserialize, Serialize};
@@ -219,9 +219,11 @@ async fn unreadable() {
     let app = listening(&broker, &script).await;
     let headless = Record { headers: vec![("odd".into(), "value".into())], ..paid("kim", 1, 1) };
     let bodiless = Record { body: b"{".to_vec(), ..paid("choi", 1, 2) };
-    publish(&broker, &[headless.clone(), bodiless.clone(), paid("lee", 3, 3)]).await;
+    let mut unnamed = paid("han", 1, 3);
+    unnamed.headers.push((UNREADABLE_HEADER.into(), String::new()));
+    publish(&broker, &[headless.clone(), bodiless.clone(), unnamed.clone(), paid("lee", 3, 4)]).await;
     assert_eq!(script.handled(), [("lee".into(), 3)]);
-    for (key, sent) in [("kim", headless), ("choi", bodiless)] {
+    for (key, sent) in [("kim", headless), ("choi", bodiless), ("han", unnamed)] {
         let parked = app.parked().show(GROUP, key, 0, 9).await.expect("the parked messages can be read");
         let [parked] = &parked[..] else { panic!("{key}: {parked:?}") };
         let record = parked.record.as_ref().expect("the record came from a topic");

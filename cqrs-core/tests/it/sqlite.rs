@@ -13,6 +13,8 @@ use tempfile::tempdir;
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("sqlite: the file and its directory are created", directory),
+        #[cfg(unix)]
+        trial("sqlite: only the owner can read the files and their directory", owner_only),
         trial("sqlite: a second process fails because the file is in use", second),
         trial("sqlite: a schema newer than the program is refused and left unchanged", newer),
         trial("sqlite: without a schema every call fails and names `migrate`", unmigrated),
@@ -53,6 +55,25 @@ async fn directory() {
     let path = temp.path().join("not/there/yet.db");
     open(&path).await.commit(row("kim")).await.expect("the commit succeeds");
     assert!(path.exists());
+}
+
+#[cfg(unix)]
+async fn owner_only() {
+    use std::{fs, os::unix::fs::PermissionsExt};
+    let temp = tempdir().expect("a temporary directory");
+    let path = temp.path().join("new/service.db");
+    let mode = |path: &Path| fs::metadata(path).expect("the file exists").permissions().mode() & 0o777;
+    let storage = open(&path).await;
+    storage.commit(row("kim")).await.expect("the commit succeeds");
+    assert_eq!(mode(&temp.path().join("new")), 0o700);
+    let files = ["service.db", "service.db-wal", "service.db-shm", "service.db.lock"];
+    let files = files.map(|file| temp.path().join("new").join(file));
+    files.iter().for_each(|file| assert_eq!(mode(file), 0o600, "{}", file.display()));
+    storage.close().await;
+    // A file that was created otherwise is restricted as well.
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("the permissions can be set");
+    open(&path).await.commit(row("lee")).await.expect("the commit succeeds");
+    files.iter().for_each(|file| assert_eq!(mode(file), 0o600, "{}", file.display()));
 }
 
 async fn second() {

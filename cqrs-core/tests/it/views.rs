@@ -4,12 +4,20 @@ use crate::{
     trials::trial,
 };
 use cqrs_core::{
-    App, AppBuilder, Change, ConsistencyToken, Cursor, ErrorKind, HandlerResult, Infallible, Metadata, Page, Position,
-    Query, Recorded, View, Views, handler, projection, storage::Memory, testing::TestApp,
+    App, AppBuilder, Change, ConsistencyToken, Cursor, ErrorKind, Fault, HandlerResult, Infallible, Metadata, Page,
+    Position, Query, Recorded, View, Views, handler, projection,
+    storage::{Memory, Storage},
+    testing::{StorageLayer, TestApp},
 };
 use libtest_mimic::Trial;
 use serde::{Deserialize, Serialize};
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = vec![
@@ -17,6 +25,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("views: a query waits for the position of a consistency token from another process", token),
         trial("views: a read of what the caller has seen waits for the token alone", seen_by_caller),
         trial("views: a consistency token that the view does not reach is unavailable", far_token),
+        trial("views: many waiting reads share one poll of the checkpoint", shared_poll),
         trial("views: two projections can update one view", two_projections),
         trial("views: a change that panics is retried", panics),
         trial("views: a change puts, updates and removes", changes),
@@ -114,15 +123,49 @@ async fn seen_by_caller() {
     assert_eq!(seen.send(find()).await.expect_err("the token is awaited").kind(), ErrorKind::Unavailable);
 }
 
-async fn far_token() {
-    let app = started(bank(Memory::new())).await;
+/// Counts the reads of checkpoints.
+#[derive(Clone, Default)]
+struct Counted {
+    memory: Memory,
+    checkpoints: Arc<AtomicUsize>,
+}
+#[async_trait::async_trait]
+impl StorageLayer for Counted {
+    fn inner(&self) -> &dyn Storage {
+        &self.memory
+    }
+    async fn checkpoints(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
+        self.checkpoints.fetch_add(1, Ordering::Relaxed);
+        self.memory.checkpoints(readers).await
+    }
+}
+
+async fn shared_poll() {
+    const READS: usize = 100;
+    let storage = Counted::default();
+    // No projection runs, so every read waits until its time-out. Each alone would poll about a hundred times.
+    let app = bank(storage.clone()).discover_part("it::views::queries").build().expect("the app builds");
     opened(&app, "kim").await;
+    let reads = futures_util::future::join_all((0..READS).map(|_| app.send(FindCard("kim".into())))).await;
+    assert!(reads.iter().all(|read| read.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unavailable)));
+    let polls = storage.checkpoints.load(Ordering::Relaxed);
+    assert!((1..=2 * READS).contains(&polls), "{polls} polls");
+}
+
+async fn far_token() {
+    let storage = Counted::default();
+    let app = started(bank(storage.clone())).await;
+    opened(&app, "kim").await;
+    app.send(FindCard("kim".into())).await.expect("the projection runs");
+    let before = storage.checkpoints.load(Ordering::Relaxed);
     let with = |token: ConsistencyToken| app.with(Metadata::default().token(token));
     let error = with(app.token(Position(1_000)))
         .send(FindCard("kim".into()))
         .await
         .expect_err("the log does not reach the position");
     assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(error.to_string(), "the consistency token has position 1000, and the log ends at 1");
+    assert_eq!(storage.checkpoints.load(Ordering::Relaxed), before, "the read did not wait");
     let other = with("other=1000".parse().expect("the token is valid"));
     assert!(other.send(FindCard("kim".into())).await.expect("a token of another service is ignored").is_some());
 }

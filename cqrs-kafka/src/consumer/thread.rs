@@ -6,14 +6,19 @@ use super::{
 use crate::error;
 use cqrs_core::{
     Timestamp,
-    transport::{Partition, Received},
+    transport::{Partition, Received, UNREADABLE_HEADER},
 };
 use rdkafka::{
     Message,
     error::KafkaError,
-    message::{BorrowedMessage, Headers},
+    message::{BorrowedHeaders, BorrowedMessage, Headers},
 };
-use std::{sync::Arc, thread, time::Duration};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 use tokio::sync::watch;
 
 /// Name of the thread in debuggers and `top`.
@@ -80,15 +85,25 @@ fn read(consumer: &Consumers, member: &Member, mut wait: Duration) -> Result<(),
 }
 
 fn received(message: &BorrowedMessage<'_>) -> Received {
-    let headers = message
-        .headers()
-        .map(|headers| headers.iter().map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec())));
     Received {
         partition: Partition { topic: message.topic().to_owned(), part: message.partition().to_string() },
         offset: message.offset() as u64,
         key: message.key().map(<[u8]>::to_vec),
         body: message.payload().map(<[u8]>::to_vec),
-        headers: headers.into_iter().flatten().collect(),
+        headers: message.headers().map(headers).unwrap_or_default(),
         timestamp: message.timestamp().to_millis().and_then(Timestamp::from_timestamp_millis),
     }
+}
+
+/// Copies the headers. The client library panics at a name that is not UTF-8 and shows nothing of that header, so it gets
+/// the name [`UNREADABLE_HEADER`], with which the record is parked.
+fn headers(headers: &BorrowedHeaders) -> Vec<(String, Vec<u8>)> {
+    let header = |index| {
+        let read = AssertUnwindSafe(|| {
+            let header = headers.get(index);
+            (header.key.to_owned(), header.value.unwrap_or_default().to_vec())
+        });
+        catch_unwind(read).unwrap_or_else(|_| (UNREADABLE_HEADER.to_owned(), Vec::new()))
+    };
+    (0..headers.count()).map(header).collect()
 }

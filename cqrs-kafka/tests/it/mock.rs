@@ -1,10 +1,12 @@
 //! Tests with librdkafka's mock broker in this process, which returns any error on demand. They prove nothing about
 //! duplicates.
-use cqrs_core::transport::{Audience, Published, Record, Signal, Transport};
+use cqrs_core::transport::{Audience, Published, Record, Signal, Transport, UNREADABLE_HEADER};
 use cqrs_kafka::{Kafka, KafkaConfig};
 use rdkafka::{
+    ClientConfig,
+    message::{Header, OwnedHeaders},
     mocking::MockCluster,
-    producer::DefaultProducerContext,
+    producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer},
     types::{RDKafkaApiKey, RDKafkaRespErr},
 };
 use std::time::Duration;
@@ -16,10 +18,12 @@ pub(crate) fn trials() -> Trials {
         .test("publish: transient errors are retried until every record is acknowledged", transient_errors_are_retried)
         .test("publish: a refused record is a permanent error, and the next record is sent", a_refused_record)
         .test("publish: a record too large for the client is a permanent error", a_record_too_large)
+        .test("publish: a missing right on a topic is a transient error, and the records follow later", a_missing_right)
         .test("publish: an unreachable broker is a transient error, and each record is sent once", unreachable_broker)
         .test("publish: after a fatal error a new producer sends every record", a_fatal_error_creates_a_new_producer)
         .test("topics: a wrong number of partitions and a missing topic are refused", topics_are_checked)
         .test("group: a member that joins again reads from the first unacknowledged record", a_group_resumes)
+        .test("group: a header name that is not UTF-8 does not end the member", an_unreadable_header)
         .test("group: a subscription to a missing topic fails until the topic is created", a_missing_topic)
 }
 
@@ -110,6 +114,28 @@ async fn a_record_too_large() {
     assert_eq!(mock.read("g", 2).await, ["1", "3"]);
 }
 
+async fn a_missing_right() {
+    let mock = Mock::new();
+    mock.publish_all(&[record(1)]).await;
+    mock.cluster.topic_error(TOPIC, RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED).unwrap();
+    mock.cluster
+        .request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED; 1]);
+    // First the broker refuses the record. Once the client has learned of it, it refuses further records itself.
+    for _ in 0..4 {
+        let error = mock.publish(&[record(2)]).await.error.expect("the right is missing");
+        assert!(!error.permanent, "{error}");
+        sleep(Duration::from_millis(500)).await;
+    }
+    mock.cluster.topic_error(TOPIC, RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR).unwrap();
+    let granted = async {
+        while mock.publish(&[record(2)]).await.error.is_some() {
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    timeout(Duration::from_secs(25), granted).await.expect("the record is acknowledged once the right is granted");
+    assert_eq!(mock.read("g", 2).await, ["1", "2"]);
+}
+
 async fn unreachable_broker() {
     let mock = Mock::new();
     mock.publish_all(&records(1..=5)).await;
@@ -157,6 +183,34 @@ async fn a_group_resumes() {
     timeout(Duration::from_secs(20), mock.kafka.close()).await.expect("the member leaves the group in time");
     mock.publish_all(&records(6..=8)).await;
     assert_eq!(mock.read("g", 3).await, bodies(6..=8), "acknowledged records are not delivered again");
+}
+
+async fn an_unreadable_header() {
+    let mock = Mock::new();
+    let mut settings = ClientConfig::new();
+    settings.set("bootstrap.servers", mock.cluster.bootstrap_servers());
+    let producer: BaseProducer = settings.create().expect("the producer is created");
+    let name = b"caf\xe9".to_vec();
+    #[expect(unsafe_code, reason = "the client library takes no such name otherwise, and it only copies the bytes")]
+    let key = unsafe { std::str::from_utf8_unchecked(&name) };
+    let named = |key, value| Header { key, value: Some(value) };
+    let headers = OwnedHeaders::new().insert(named("before", "1")).insert(named(key, "2")).insert(named("after", "3"));
+    producer.send(BaseRecord::to(TOPIC).key("key-0").payload("1").headers(headers)).expect("the record is queued");
+    producer.flush(Duration::from_secs(10)).expect("the record is sent");
+    mock.publish_all(&[record(2)]).await;
+    let mut subscription = mock.kafka.subscribe("g", &[TOPIC]).await.unwrap();
+    let mut received = Vec::new();
+    while received.len() < 2 {
+        let next = timeout(Duration::from_secs(30), subscription.next()).await;
+        if let Signal::Records(records) = next.expect("a signal arrives in time").unwrap() {
+            received.extend(records);
+        }
+    }
+    let first = received.iter().find(|record| record.body.as_deref() == Some(b"1")).expect("the record arrives");
+    let headers: Vec<_> = first.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
+    assert_eq!(headers, [("before", &b"1"[..]), (UNREADABLE_HEADER, b""), ("after", b"3")]);
+    drop(subscription);
+    timeout(Duration::from_secs(20), mock.kafka.close()).await.expect("the member leaves the group in time");
 }
 
 async fn a_missing_topic() {

@@ -240,7 +240,7 @@ impl Inner {
         let split = Split::of(&batch);
         let mut run = 0;
         loop {
-            let mut connection = self.pool.acquire().await.map_err(errors::fault)?;
+            let mut connection = self.connection().await.map_err(errors::fault)?;
             match self.run(&mut connection, &split).await? {
                 Ok(position) => {
                     self.announce(position);
@@ -252,7 +252,10 @@ impl Inner {
                     self.environment.sleep(pause).await;
                     run += 1;
                 }
-                Err(error) => return Err(self.refused(error, &split)),
+                Err(error) => {
+                    connection.close_if_lost(&error);
+                    return Err(self.refused(error, &split));
+                }
             }
         }
     }
@@ -276,7 +279,7 @@ impl Inner {
         let Bound { shape, arguments } = split.bind()?;
         let text = self.texts.get(shape, self.high_water_mark.mode);
         self.count();
-        let row = sqlx::query_with(AssertSqlSafe(text), arguments).fetch_one(to).await;
+        let row = self.limited(sqlx::query_with(AssertSqlSafe(text), arguments).fetch_one(to)).await;
         // A batch without events has no position.
         Ok(row.and_then(|row| row.try_get::<Option<i64>, _>(0)).map(|at| Position(at.unwrap_or(0) as u64)))
     }

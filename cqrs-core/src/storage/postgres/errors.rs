@@ -2,7 +2,7 @@
 use super::commit::Split;
 use crate::{error::Fault, storage::CommitError};
 use sqlx::postgres::PgDatabaseError;
-use std::sync::Arc;
+use std::{collections::HashSet, io, sync::Arc};
 
 /// Returns true if the connection is lost or unusable, so that another connection may work.
 pub(super) fn is_lost(error: &sqlx::Error) -> bool {
@@ -14,6 +14,11 @@ pub(super) fn is_lost(error: &sqlx::Error) -> bool {
         }),
         _ => false,
     }
+}
+
+/// Returns true if the server did not respond within the time limit.
+pub(super) fn is_timeout(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut)
 }
 
 /// Returns true if the server ended this statement to resolve a deadlock.
@@ -48,7 +53,7 @@ pub(super) fn refusal(error: sqlx::Error, split: &Split<'_>) -> CommitError {
     let Some(refused) = database(&error) else { return CommitError::Fault(fault(error)) };
     let detail = refused.detail().unwrap_or_default();
     // The detail holds the ordinals that passed, such as {1,3}; the culprit is the first one missing.
-    let passed: Vec<usize> =
+    let passed: HashSet<usize> =
         detail.trim_matches(['{', '}']).split(',').filter_map(|ordinal| ordinal.parse().ok()).collect();
     let culprit = (1..).find(|ordinal| !passed.contains(ordinal)).unwrap_or(1) - 1;
     let conflict = |what: Option<String>| CommitError::Conflict {

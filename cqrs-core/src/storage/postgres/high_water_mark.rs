@@ -6,7 +6,7 @@
 //! lock, and waits until they have released it. Every transaction that drew a position up to that one held the lock at
 //! that time, and PostgreSQL makes a transaction visible before it releases its locks. Writers never wait for readers.
 use super::{Inner, errors};
-use crate::{error::Fault, position::Position};
+use crate::{environment::backoff, error::Fault, position::Position};
 use sqlx::{Row, postgres::PgArguments};
 use std::{
     collections::HashSet,
@@ -42,8 +42,9 @@ const DRAWN: &str = concat!(
 );
 const COMMITTED: &str = "select coalesce(max(pos), 0) from cqrs.log";
 
-/// The pause between two checks of the lock's holders, about as long as a commit takes.
+/// The first pause between two checks of the lock's holders, about as long as a commit takes, and the longest one.
 const PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// The way in which readers of the log are kept from missing events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -98,8 +99,13 @@ impl Inner {
         let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
         let drawn = position(row)?;
         let mut waited_for: HashSet<String> = row.try_get::<Vec<String>, _>(1)?.into_iter().collect();
-        while !waited_for.is_empty() {
-            self.environment.sleep(PAUSE).await;
+        for attempt in 0.. {
+            if waited_for.is_empty() {
+                break;
+            }
+            // Commits take milliseconds. A writer that takes longer is asked for less often.
+            let pause = backoff(&*self.environment, attempt, PAUSE, LONGEST_PAUSE);
+            self.environment.sleep(pause).await;
             let rows = self.rows(HOLDERS, Some(PgArguments::default())).await?;
             let holders: HashSet<String> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
             waited_for.retain(|holder| holders.contains(holder));

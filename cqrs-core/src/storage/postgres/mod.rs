@@ -5,6 +5,7 @@
 //! that accepts no start-up options, set the [`SETTINGS`] for the role as well.
 mod commit;
 mod config;
+mod connection;
 mod errors;
 mod high_water_mark;
 mod migrate;
@@ -18,6 +19,8 @@ mod transaction;
 
 pub use config::{Config, ConfigError, Tls, TlsMode};
 pub use high_water_mark::HighWaterMarkMode;
+#[doc(hidden)]
+pub use purge::OUTGOING as PURGE_OF_OUTGOING;
 #[doc(hidden)]
 pub use read::READS_OF_SEVERAL;
 #[doc(hidden)]
@@ -37,8 +40,8 @@ use crate::{
 };
 use async_trait::async_trait;
 use sqlx::{
-    Connection, PgPool,
-    postgres::{PgArguments, PgPoolOptions, PgRow},
+    PgConnection, PgPool,
+    postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow},
 };
 use std::{
     fmt,
@@ -48,7 +51,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use uuid::Uuid;
 
 /// The settings of every connection.
@@ -56,8 +59,8 @@ use uuid::Uuid;
 /// They make sure that rows are locked in the order of the batch's arrays, that a plan made while tables were empty
 /// stays good, and that a writer which hangs inside a transaction does not hold up readers of the log for ever. A
 /// commit is on the disk before it is acknowledged or read, whatever the database's own setting: an event that a relay
-/// has published must not be lost in a crash.
-pub const SETTINGS: [(&str, &str); 8] = [
+/// has published must not be lost in a crash. The server ends the session of a client that has vanished after a minute.
+pub const SETTINGS: [(&str, &str); 12] = [
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
     ("enable_seqscan", "off"),
@@ -66,6 +69,10 @@ pub const SETTINGS: [(&str, &str); 8] = [
     ("default_transaction_isolation", "read committed"),
     ("idle_in_transaction_session_timeout", "60s"),
     ("synchronous_commit", "on"),
+    ("tcp_keepalives_idle", "30"),
+    ("tcp_keepalives_interval", "10"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "60000"),
 ];
 
 /// Options of a [`Postgres`] storage.
@@ -99,6 +106,11 @@ pub struct Postgres(Arc<Inner>);
 
 struct Inner {
     pool: PgPool,
+    /// The connection of the readiness check, so that it does not wait for requests. It is taken out while it is in use.
+    readiness: Mutex<Option<PgConnection>>,
+    connect: PgConnectOptions,
+    /// The longest call to the server.
+    limit: Duration,
     environment: Arc<dyn Environment>,
     texts: statement::Texts,
     high_water_mark: high_water_mark::SharedComputation,
@@ -121,9 +133,9 @@ impl Postgres {
 
     /// Connects as configured. If the server is starting, this waits for it up to the acquire time-out.
     pub async fn open(config: &Config, options: Options) -> Result<Self, Fault> {
-        let connect = config.connect().map_err(refused)?;
+        let connect = config.connect().map_err(refused)?.options(SETTINGS);
         let suspects = Arc::new(AtomicU32::new(0));
-        let tested = suspects.clone();
+        let (tested, environment) = (suspects.clone(), options.environment.clone());
         let pool = PgPoolOptions::new()
             .max_connections(options.max_connections)
             .acquire_timeout(options.acquire_timeout)
@@ -132,18 +144,22 @@ impl Postgres {
             .before_acquire(move |connection, _| {
                 let suspect =
                     tested.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+                let environment = environment.clone();
                 Box::pin(async move {
-                    if suspect {
-                        connection.ping().await?;
+                    match suspect {
+                        true => connection::test(connection, &*environment).await,
+                        false => Ok(true),
                     }
-                    Ok(true)
                 })
             })
-            .connect_with(connect.options(SETTINGS))
+            .connect_with(connect.clone())
             .await
             .map_err(errors::fault)?;
         Ok(Postgres(Arc::new(Inner {
             pool,
+            readiness: Mutex::new(None),
+            connect,
+            limit: config.statement_timeout + connection::GRACE,
             environment: options.environment,
             texts: statement::Texts::default(),
             high_water_mark: high_water_mark::SharedComputation::new(options.high_water_mark),
@@ -162,6 +178,7 @@ impl Postgres {
     /// Closes all connections, each as soon as its current use has ended.
     pub async fn close(&self) {
         self.0.pool.close().await;
+        drop(self.0.readiness.lock().await.take());
     }
 }
 
@@ -176,23 +193,25 @@ impl fmt::Debug for Postgres {
 }
 
 impl Inner {
-    /// Runs a read. On a lost connection it runs once more, which is safe because a read changes nothing.
+    /// Runs a read. On a lost connection it runs once more, which is safe because a read changes nothing. A server that
+    /// has not responded in time is not asked again.
     async fn rows(&self, sql: &'static str, with: Option<PgArguments>) -> Result<Vec<PgRow>, sqlx::Error> {
         match self.rows_once(sql, with.clone()).await {
-            Err(error) if errors::is_lost(&error) => {
-                self.notice(&error);
-                self.rows_once(sql, with).await
-            }
+            Err(error) if errors::is_lost(&error) && !errors::is_timeout(&error) => self.rows_once(sql, with).await,
             rows => rows,
         }
     }
     async fn rows_once(&self, sql: &'static str, with: Option<PgArguments>) -> Result<Vec<PgRow>, sqlx::Error> {
-        let mut connection = self.pool.acquire().await?;
+        let mut connection = self.connection().await?;
         self.count();
-        match with {
-            Some(with) => sqlx::query_with(sql, with).fetch_all(&mut *connection).await,
-            None => sqlx::raw_sql(sql).fetch_all(&mut *connection).await,
-        }
+        let rows = match with {
+            Some(with) => self.limited(sqlx::query_with(sql, with).fetch_all(&mut *connection)).await,
+            None => self.limited(sqlx::raw_sql(sql).fetch_all(&mut *connection)).await,
+        };
+        rows.inspect_err(|error| {
+            connection.close_if_lost(error);
+            self.notice(error);
+        })
     }
     fn fault(&self, error: sqlx::Error) -> Fault {
         self.notice(&error);
@@ -263,7 +282,10 @@ impl Storage for Postgres {
         self.0.outgoing_entries(shards, upto, limit).await
     }
     async fn lease(&self, reader: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, Fault> {
-        self.0.lease(reader, owner, ttl).await
+        Ok(self.0.leases(&[reader.to_owned()], owner, ttl).await?.into_iter().next().flatten())
+    }
+    async fn leases(&self, readers: &[String], owner: &str, ttl: Duration) -> Result<Vec<Option<Lease>>, Fault> {
+        self.0.leases(readers, owner, ttl).await
     }
     async fn release(&self, reader: &str, owner: &str) -> Result<(), Fault> {
         self.0.release(reader, owner).await

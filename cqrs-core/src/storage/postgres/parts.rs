@@ -6,7 +6,8 @@
 //! plan.
 //!
 //! `{u}` is the part's input, with the alias `u` and the ordinal `o`: parallel arrays, or one row of scalars. `{n}` is
-//! its length. Keep every comparison with an expected value inside the `where` of its `update`. PostgreSQL then checks
+//! its length. An `insert` cannot return the ordinal, so its gate counts what was inserted. Only a refusal matches that
+//! with the input, by grouping both: a join without an index would compare each with each. Keep every comparison with an expected value inside the `where` of its `update`. PostgreSQL then checks
 //! it again on the newest row after a wait, and a statement that passes sees in its snapshot everything that the
 //! version before wrote.
 
@@ -59,8 +60,10 @@ const BEGUN: Sql = Sql {
     text: "begun as (insert into cqrs.reader as r (reader, checkpoint) select u.reader, u.upto from {p}, {u}
   on conflict (reader) do update set checkpoint = excluded.checkpoint where r.checkpoint = 0 returning r.reader),
 {g} as materialized (select case when count(x.reader) = {n} then 1
-    else cqrs.reject('QC002', 'begun', array_agg(u.o) filter (where x.reader is not null)) end
-  from {p} left join {u} on true left join begun x on x.reader = u.reader)",
+    else (select cqrs.reject('QC002', 'begun', array_agg(o)) from (select max(y.o) as o from
+      (select u.reader, u.o from {u} union all select reader, null from begun) y
+      group by y.reader having count(*) = 2) passed) end
+  from {p} left join begun x on true)",
 };
 
 /// Parked messages to remove. Of two batches that remove the same message, the second waits for the first and is then
@@ -90,11 +93,11 @@ const PARKED: Sql = Sql {
         ("error", "text"),
         ("attempts", "int"),
     ],
-    text: "behind as (select u.o from {p}, {u} cross join lateral (select from cqrs.parked m
-    where m.reader = u.reader and m.key = u.key order by m.seq limit 1 for key share) first where u.behind),
-{g}b as materialized (select case when count(u.o) filter (where not u.behind or b.o is not null) = {n} then 1
-    else cqrs.reject('QC002', 'parked', array_agg(u.o) filter (where not u.behind or b.o is not null)) end
-  from {p} left join {u} on true left join behind b on b.o = u.o),
+    text: "behind as (select u.o from {p}, {u} left join lateral (select true as found from cqrs.parked m
+    where u.behind and m.reader = u.reader and m.key = u.key order by m.seq limit 1 for key share) first on true
+    where not u.behind or first.found),
+{g}b as materialized (select case when count(o) = {n} then 1 else cqrs.reject('QC002', 'parked', array_agg(o)) end
+  from {p} left join behind on true),
 parked as (insert into cqrs.parked
     (reader, key, message, at, topic, part, record_key, headers, body, record_time, error, attempts)
   select u.reader, u.key, u.message, u.at, u.topic, u.part, u.record_key, u.headers::json, u.body, u.record_time,
@@ -147,8 +150,10 @@ const ADDED: Sql = Sql {
     text: "added as (insert into cqrs.view (view, key, version, value) select u.view, u.key, 1, u.value from {p}, {u}
   on conflict (view, key) do nothing returning view, key),
 {g} as materialized (select case when count(x.key) = {n} then 1
-    else cqrs.reject('QC001', 'added', array_agg(u.o) filter (where x.key is not null)) end
-  from {p} left join {u} on true left join added x on x.view = u.view and x.key = u.key)",
+    else (select cqrs.reject('QC001', 'added', array_agg(o)) from (select max(y.o) as o from
+      (select u.view, u.key, u.o from {u} union all select view, key, null from added) y
+      group by y.view, y.key having count(*) = 2) passed) end
+  from {p} left join added x on true)",
 };
 
 /// Reservations to release. They are released before any is taken, so that a value can pass from one owner to another
@@ -169,8 +174,10 @@ const TAKEN: Sql = Sql {
   on conflict (name, value) do update set owner = excluded.owner where r.owner = excluded.owner
   returning r.name, r.value),
 {g} as materialized (select case when count(x.value) = {n} then 1
-    else cqrs.reject('QC003', 'reservations', array_agg(u.o) filter (where x.value is not null)) end
-  from {p} left join {u} on true left join taken x on x.name = u.name and x.value = u.value)",
+    else (select cqrs.reject('QC003', 'reservations', array_agg(o)) from (select max(y.o) as o from
+      (select u.name, u.value, u.o from {u} union all select name, value, null from taken) y
+      group by y.name, y.value having count(*) = 2) passed) end
+  from {p} left join taken x on true)",
 };
 
 /// Index entries of views that are new or had none, so that nothing has to be removed.

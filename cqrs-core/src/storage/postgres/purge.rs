@@ -10,12 +10,18 @@ const RESPONSES: &str = "delete from cqrs.stored_response where ctid = any(array
 const INBOX_RECORDS: &str = "delete from cqrs.inbox where ctid = any(array(select ctid from cqrs.inbox \
     where handled_at < now() - make_interval(secs => $1) order by handled_at limit $2))";
 /// Outgoing messages. Those that a relay has parked stay, since they are published later.
-const OUTGOING: &str = "update cqrs.log \
+///
+/// Positions grow with time, so only the first entries by position are compared with the age. Otherwise every run would
+/// read all entries that are kept. The comparisons of shard and position together allow only the index on both.
+#[doc(hidden)]
+pub const OUTGOING: &str = "update cqrs.log \
     set topic = null, message_key = null, shard = null, message_type = null, content_type = null, \
     message_body = null \
-    where pos = any(array(select l.pos from cqrs.log l where l.topic is not null and l.shard = $3 and l.pos <= $4 \
-    and l.occurred_at < now() - make_interval(secs => $1) and not exists (select from cqrs.parked m \
-    where m.topic is null and m.reader = 'relay/' || $3 and m.at = l.pos) order by l.pos limit $2))";
+    where pos = any(array(select f.pos from (select l.pos, l.occurred_at from cqrs.log l \
+    where l.topic is not null and (l.shard, l.pos) > ($3, 0) and (l.shard, l.pos) <= ($3, $4) \
+    and not exists (select from cqrs.parked m \
+    where m.reader = 'relay/' || $3 and m.key = l.message_key and m.topic is null and m.at = l.pos offset 0) \
+    order by l.shard, l.pos limit $2) f where f.occurred_at < now() - make_interval(secs => $1)))";
 
 impl Inner {
     pub(super) async fn purge(&self, old: &Cutoff, limit: usize) -> Result<u64, Fault> {
@@ -42,8 +48,12 @@ impl Inner {
             outgoing.map_or(Ok(()), |(shard, upto)| with.add(shard).and_then(|()| with.add(upto)))
         };
         add().map_err(|error| Fault::internal("a parameter cannot be encoded").because(error))?;
+        let mut connection = self.connection().await.map_err(errors::fault)?;
         self.count();
-        let done = sqlx::query_with(sql, with).execute(&self.pool).await;
-        done.map(|done| done.rows_affected()).map_err(errors::fault)
+        let done = self.limited(sqlx::query_with(sql, with).execute(&mut *connection)).await;
+        done.map(|done| done.rows_affected()).map_err(|error| {
+            connection.close_if_lost(&error);
+            self.fault(error)
+        })
     }
 }

@@ -40,12 +40,15 @@ const VIEWS: &str = "select v.key, v.version, v.value from unnest($2::text[]) u(
 #[doc(hidden)]
 pub const READS_OF_SEVERAL: [(&str, usize); 2] = [(INBOX, 3), (VIEWS, 2)];
 const CHECKPOINTS: &str = "select reader, checkpoint from cqrs.reader where reader = any($1)";
-/// An expired lease remains with its owner until another owner takes it.
-const LEASE: &str = "insert into cqrs.reader as r (reader, epoch, owner, expires) \
-    values ($1, 1, $2, clock_timestamp() + make_interval(secs => $3)) \
+/// An expired lease remains with its owner until another owner takes it. Leases of others are left out before the
+/// insert, since a conflict would lock and so write their rows. The order prevents deadlocks.
+const LEASES: &str = "insert into cqrs.reader as r (reader, epoch, owner, expires) \
+    select u.reader, 1, $2, clock_timestamp() + make_interval(secs => $3) from unnest($1::text[]) u(reader) \
+    left join cqrs.reader h on h.reader = u.reader \
+    where h.owner is null or h.owner = $2 or h.expires <= clock_timestamp() order by u.reader collate \"C\" \
     on conflict (reader) do update set owner = excluded.owner, expires = excluded.expires, \
     epoch = case when r.owner = excluded.owner then r.epoch else r.epoch + 1 end \
-    where r.owner is null or r.owner = excluded.owner or r.expires <= clock_timestamp() returning epoch, checkpoint";
+    where r.owner is null or r.owner = excluded.owner or r.expires <= clock_timestamp() returning reader, epoch, checkpoint";
 const RELEASE: &str = "update cqrs.reader set owner = null, expires = null where reader = $1 and owner = $2";
 
 macro_rules! entries {
@@ -215,11 +218,19 @@ impl Inner {
         self.read(OUTGOING, with).await?.iter().map(entry).collect()
     }
 
-    pub(super) async fn lease(&self, reader: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, Fault> {
-        let rows = self.read(LEASE, Parameters::default().and(reader)?.and(owner)?.and(ttl.as_secs_f64())?).await?;
-        let lease =
-            |row| Ok(Lease { epoch: get::<i64>(row, 0)? as u64, position: Position(get::<i64>(row, 1)? as u64) });
-        rows.first().map(lease).transpose()
+    pub(super) async fn leases(
+        &self,
+        readers: &[String],
+        owner: &str,
+        ttl: Duration,
+    ) -> Result<Vec<Option<Lease>>, Fault> {
+        let rows = self.read(LEASES, Parameters::default().and(readers)?.and(owner)?.and(ttl.as_secs_f64())?).await?;
+        let lease = |row| {
+            let lease = Lease { epoch: get::<i64>(row, 1)? as u64, position: Position(get::<i64>(row, 2)? as u64) };
+            Ok((get(row, 0)?, lease))
+        };
+        let held = rows.iter().map(lease).collect::<Result<HashMap<String, Lease>, Fault>>()?;
+        Ok(readers.iter().map(|reader| held.get(reader).copied()).collect())
     }
 
     pub(super) async fn release(&self, reader: &str, owner: &str) -> Result<(), Fault> {

@@ -5,11 +5,13 @@ use crate::{
     error::Fault,
     storage::{Connections, DatabaseStats, OldestWriter},
 };
-use sqlx::Row;
+use sqlx::{ConnectOptions, PgConnection, Row};
 use std::time::Duration;
 
-/// The schema's version. It may be newer than this program: during a rolling update older programs keep running.
-const VERSION: &str = "select coalesce(max(version), 0) from cqrs._cqrs_migrations";
+/// The schema's version, and whether writes are refused. The version may be newer than this program's: during a rolling
+/// update older programs keep running.
+const READY: &str = "select coalesce(max(version), 0), \
+    pg_is_in_recovery() or current_setting('transaction_read_only')::bool from cqrs._cqrs_migrations";
 /// The oldest holder of the lock that writers of events take, as in `HOLDERS`. The server shows the start of a
 /// transaction only to the same role and to members of `pg_read_all_stats`.
 const OLDEST: &str = "select pid, (extract(epoch from clock_timestamp() - xact_start) * 1000000)::int8 \
@@ -18,9 +20,28 @@ const OLDEST: &str = "select pid, (extract(epoch from clock_timestamp() - xact_s
     and database = (select oid from pg_database where datname = current_database()) order by xact_start limit 1";
 
 impl Inner {
+    /// Checks the database on a connection of its own, since load on the pool does not make a process unready.
     pub(super) async fn ready(&self) -> Result<(), Fault> {
-        let rows = self.rows(VERSION, None).await.map_err(|error| self.fault(error))?;
-        let found: i32 = rows[0].try_get(0).map_err(|error| self.fault(error))?;
+        let mut readiness = self.readiness.lock().await;
+        if self.pool.is_closed() {
+            return Err(Fault::unavailable("the database is closed"));
+        }
+        let mut row = None;
+        if let Some(kept) = readiness.take() {
+            // The connection may be from before a failover; then a new one decides.
+            row = self.limited(is_ready(kept)).await.ok().filter(|(_, (_, read_only))| !read_only);
+        }
+        let (connection, (found, read_only)) = match row {
+            Some(row) => row,
+            None => {
+                let connected = async { is_ready(self.connect.connect().await?).await };
+                self.limited(connected).await.map_err(|error| self.fault(error))?
+            }
+        };
+        if read_only {
+            return Err(Fault::unavailable("the database refuses writes: it is a standby, or set to read only"));
+        }
+        *readiness = Some(connection);
         if found < MIGRATIONS.len() as i32 {
             return Err(Fault::unavailable(format!("the schema has version {found} and is not migrated yet")));
         }
@@ -37,6 +58,14 @@ impl Inner {
         };
         Ok(DatabaseStats { oldest_writer, connections: Some(connections) })
     }
+}
+
+/// Reads the schema's version, and whether writes are refused. The connection is closed after an error, or when the
+/// caller stops to wait.
+async fn is_ready(mut connection: PgConnection) -> Result<(PgConnection, (i32, bool)), sqlx::Error> {
+    let row = sqlx::raw_sql(READY).fetch_one(&mut connection).await?;
+    let ready = (row.try_get(0)?, row.try_get(1)?);
+    Ok((connection, ready))
 }
 
 fn oldest_writer(row: &sqlx::postgres::PgRow) -> Result<OldestWriter, sqlx::Error> {

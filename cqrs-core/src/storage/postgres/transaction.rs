@@ -43,7 +43,7 @@ impl Inner {
     }
     async fn begin_once(&self) -> Result<Transaction<'static, sqlx::Postgres>, sqlx::Error> {
         self.count();
-        self.pool.begin_with(BEGIN).await
+        self.limited(self.pool.begin_with(BEGIN)).await
     }
 }
 
@@ -56,12 +56,12 @@ impl Tx for Open {
         let Open { mut transaction, inner } = *self;
         if !batch.is_empty() {
             inner.count();
-            let set = sqlx::raw_sql(FOR_THE_BATCH).execute(&mut *transaction).await;
+            let set = inner.limited(sqlx::raw_sql(FOR_THE_BATCH).execute(&mut *transaction)).await;
             set.map_err(|error| inner.fault(error))?;
         }
         let position = inner.apply(&mut transaction, batch).await?;
         inner.count();
-        transaction.commit().await.map_err(|error| inner.fault(error))?;
+        inner.limited(transaction.commit()).await.map_err(|error| inner.fault(error))?;
         inner.announce(position);
         Ok(position)
     }

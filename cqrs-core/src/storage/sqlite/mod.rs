@@ -1,6 +1,7 @@
 //! Storage in SQLite: one file per service, with one writer that commits queued batches in groups and a few readers.
 mod commit;
 mod migrate;
+mod private;
 mod purge;
 mod read;
 mod writer;
@@ -51,7 +52,7 @@ pub struct Sqlite {
 }
 
 impl Sqlite {
-    /// Opens the file, and creates it and its directory if they are missing. Call [`migrate`](Storage::migrate) before
+    /// Opens the file, and creates it and its directory if they are missing. Only the owner can read them. Call [`migrate`](Storage::migrate) before
     /// anything else.
     ///
     /// # Errors

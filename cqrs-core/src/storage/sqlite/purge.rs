@@ -20,13 +20,18 @@ const INBOX_RECORDS: &str = concat!(
     " order by handled_at limit ?2)"
 );
 /// Outgoing messages. Those that a relay has parked stay, since they are published later.
+///
+/// Positions grow with time, so only the first entries by position are compared with the age. Otherwise every run would
+/// read all entries that are kept.
 const OUTGOING: &str = concat!(
     "update cqrs_log set topic = null, message_key = null, shard = null, message_type = null,
     content_type = null, message_body = null
-    where pos in (select pos from cqrs_log l where topic is not null and shard = ?3 and pos <= ?4 and occurred_at < ",
+    where pos in (select pos from (select pos, occurred_at from cqrs_log l
+    where topic is not null and shard = ?3 and pos <= ?4 and not exists (select 1 from cqrs_parked m
+    where m.reader = 'relay/' || ?3 and m.key = l.message_key and m.topic is null and m.at = l.pos)
+    order by pos limit ?2) where occurred_at < ",
     ago!(),
-    " and not exists (select 1 from cqrs_parked m where m.topic is null and m.reader = 'relay/' || ?3 and m.at = l.pos)
-    order by pos limit ?2)"
+    ")"
 );
 
 /// Removes old rows, at most `limit` of each kind, on a connection that is in a transaction.

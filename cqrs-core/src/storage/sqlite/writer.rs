@@ -1,5 +1,5 @@
 //! The one task that writes: it commits the queued batches as one transaction and only then replies to the callers.
-use super::{commit, fault};
+use super::{commit, fault, private};
 use crate::{
     environment::Environment,
     error::{ErrorKind, Fault},
@@ -12,7 +12,7 @@ use std::{
     any::Any,
     fs::{File, TryLockError},
     mem,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -255,14 +255,24 @@ impl Lock {
     pub(super) async fn take(path: &Path, environment: &dyn Environment) -> Result<Self, Fault> {
         let unopened = |error| Fault::unavailable(format!("{} cannot be opened", path.display())).because(error);
         if let Some(directory) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            std::fs::create_dir_all(directory).map_err(unopened)?;
+            private::create_directory(directory).map_err(unopened)?;
         }
-        let mut beside = path.as_os_str().to_owned();
-        beside.push(".lock");
-        let file = File::options().create(true).truncate(false).write(true).open(beside).map_err(unopened)?;
+        let beside = |suffix: &str| {
+            let mut beside = path.as_os_str().to_owned();
+            beside.push(suffix);
+            PathBuf::from(beside)
+        };
+        let file = private::open(&beside(".lock")).map_err(unopened)?;
         for _ in 0..20 {
             match file.try_lock() {
-                Ok(()) => return Ok(Lock(file)),
+                Ok(()) => {
+                    // Only with the lock: closing a file ends SQLite's own locks on it in this process. SQLite gives
+                    // new files beside the database the permissions of the database.
+                    private::open(path).map_err(unopened)?;
+                    let mut others = ["-wal", "-shm"].iter().map(|suffix| beside(suffix));
+                    others.try_for_each(|other| private::restrict_existing(&other)).map_err(unopened)?;
+                    return Ok(Lock(file));
+                }
                 Err(TryLockError::WouldBlock) => environment.sleep(Duration::from_millis(50)).await,
                 Err(TryLockError::Error(error)) => return Err(unopened(error)),
             }

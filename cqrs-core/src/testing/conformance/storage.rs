@@ -137,6 +137,7 @@ pub fn cases() -> Vec<Case> {
         "a relay shard returns its outgoing messages in order": log::shards,
         "each relay shard has its own limit": log::shard_limits,
         "a lease has one owner": leases::exclusive,
+        "several leases are taken in one call, except those of another owner": leases::several,
         "a renewed lease keeps its epoch": leases::renewed,
         "an expired lease passes to another owner with a higher epoch": leases::taken_over,
         "a released lease is free at once": leases::released,

@@ -1,8 +1,14 @@
 //! Lost connections: reads recover at once, and a commit is unavailable because its outcome is unknown.
 use super::{Batch, Server, Storage, Trials, Tried, events, fresh, row, sleep};
-use cqrs_core::{ErrorKind, storage::CommitError, storage::postgres::transaction};
+use cqrs_core::{
+    ErrorKind,
+    storage::CommitError,
+    storage::postgres::{Config, Options, Postgres, transaction},
+};
 use futures_util::future::{join_all, try_join_all};
+use sqlx::AssertSqlSafe;
 use std::time::Duration;
+use test_support::Proxy;
 
 pub(crate) fn trials() -> Trials {
     Trials::new()
@@ -10,6 +16,9 @@ pub(crate) fn trials() -> Trials {
         .test("at most one commit fails after a restart of the server", one_commit_fails)
         .test("calls are unavailable without a server and succeed when it is back", unavailable)
         .test("a commit whose connection is lost is unavailable", lost)
+        .test("calls to a server that does not respond end at the time limit, and free their connections", swallowed)
+        .test("after a time in which the server refused writes, at most one commit fails", read_only)
+        .test("readiness does not wait for the connections of requests", readiness)
         .test("a transaction begins on a live connection after a restart of the server", begun)
 }
 
@@ -86,6 +95,90 @@ async fn lost(server: Server) -> Tried {
     anyhow::ensure!(killed == 1 && transient, "{killed}: {error}");
     lock_holder.rollback().await?;
     fresh.storage.commit(events("one", 1..=1)).await?;
+    Ok(())
+}
+
+/// Connects with a pool of one connection and a short time limit.
+async fn with_one_connection(url: &str) -> anyhow::Result<Postgres> {
+    let mut config = Config::parse(url)?;
+    config.statement_timeout = Duration::from_millis(100);
+    let mut options = Options::default();
+    options.max_connections = 1;
+    options.acquire_timeout = Duration::from_secs(10);
+    Ok(Postgres::open(&config, options).await?)
+}
+
+async fn swallowed(server: Server) -> Tried {
+    let fresh = fresh(server, "swallowed").await?;
+    let proxy = Proxy::to(server.address()).await?;
+    let storage = with_one_connection(&server.url_through(&proxy, &fresh.database)).await?;
+    storage.commit(events("before", 1..=1)).await?;
+    storage.ready().await?;
+    proxy.blackhole(true);
+    let committed = storage.commit(events("one", 1..=1)).await.expect_err("no response");
+    anyhow::ensure!(matches!(&committed, CommitError::Fault(fault) if fault.is_transient()), "{committed}");
+    // A caller that stops to wait leaves a connection behind. The pool waits for it as long as for a call.
+    proxy.blackhole(false);
+    storage.row("user", "kim", None).await?;
+    proxy.blackhole(true);
+    tokio::select! { _ = storage.commit(events("two", 1..=1)) => {}, () = sleep(50) => {} }
+    let read = storage.clone();
+    let read = tokio::spawn(async move { read.row("user", "kim", None).await });
+    let ready = storage.ready().await.expect_err("no response");
+    anyhow::ensure!(ready.kind() == ErrorKind::Unavailable, "{ready}");
+    anyhow::ensure!(read.await?.is_err_and(|fault| fault.is_transient()), "a read without a server");
+    proxy.blackhole(false);
+    storage.commit(events("three", 1..=1)).await?;
+    storage.ready().await?;
+    Ok(())
+}
+
+async fn read_only(server: Server) -> Tried {
+    let fresh = fresh(server, "read_only").await?;
+    warm(&fresh.storage).await?;
+    let switch = |to: &'static str| {
+        let (name, plain) = (fresh.database.name(), fresh.plain.clone());
+        let alter = format!("alter database {name} set default_transaction_read_only = {to}");
+        let end = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
+            where datname = current_database() and pid <> pg_backend_pid()";
+        async move {
+            let mut session = plain.acquire().await?;
+            sqlx::raw_sql("set default_transaction_read_only = off").execute(&mut *session).await?;
+            sqlx::raw_sql(AssertSqlSafe(alter)).execute(&mut *session).await?;
+            if to == "on" {
+                sqlx::raw_sql(end).execute(&mut *session).await?;
+            }
+            anyhow::Ok(())
+        }
+    };
+    fresh.storage.ready().await?;
+    switch("on").await?;
+    warm(&fresh.storage).await?; // connections that refuse writes
+    for number in 0..3 {
+        let refused = fresh.storage.commit(events(&format!("refused-{number}"), 1..=1)).await.expect_err("read only");
+        anyhow::ensure!(matches!(&refused, CommitError::Fault(fault) if fault.is_transient()), "{refused}");
+    }
+    let ready = fresh.storage.ready().await.expect_err("read only");
+    anyhow::ensure!(ready.kind() == ErrorKind::Unavailable, "{ready}");
+    warm(&fresh.storage).await?;
+    switch("off").await?;
+    fresh.storage.ready().await?;
+    let mut failed = 0;
+    for number in 0..20 {
+        failed += u32::from(fresh.storage.commit(events(&format!("stream-{number}"), 1..=1)).await.is_err());
+    }
+    anyhow::ensure!(failed <= 1, "{failed} commits failed");
+    Ok(())
+}
+
+async fn readiness(server: Server) -> Tried {
+    let fresh = fresh(server, "readiness").await?;
+    let storage = with_one_connection(fresh.database.url()).await?;
+    let tx = storage.begin().await?;
+    storage.ready().await?;
+    drop(tx);
+    storage.close().await;
+    anyhow::ensure!(storage.ready().await.is_err(), "a closed database is ready");
     Ok(())
 }
 

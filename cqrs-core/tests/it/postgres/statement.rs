@@ -2,8 +2,8 @@
 use super::{Batch, LOCK, Row, Server, Storage, Trials, Tried, drawn, event, events, fresh, row, sleep};
 use cqrs_core::{
     ErrorKind, Position,
-    storage::postgres::{READS_OF_SEVERAL, SETTINGS, every_statement, transaction},
-    storage::{CheckpointMove, CommitError, Reservation, StoredResponse},
+    storage::postgres::{PURGE_OF_OUTGOING, READS_OF_SEVERAL, SETTINGS, every_statement, transaction},
+    storage::{CheckpointMove, CommitError, Reservation, StoredResponse, ViewWrite},
 };
 use sqlx::{AssertSqlSafe, ConnectOptions, Row as _, postgres::PgConnectOptions};
 use std::time::Duration;
@@ -20,6 +20,10 @@ pub(crate) fn trials() -> Trials {
             lock_first,
         )
         .test("a position is drawn after all waits", position_last)
+        .test("30,000 new views and reservations of one batch are written within the time limit", large_batch)
+        .within(Duration::from_secs(120))
+        .test("retention reads no more entries of a shard than it may remove", purge_reads_few)
+        .test("the leases of a relay are one statement, which writes nothing that another owner holds", leases)
         .test("text with NUL is refused before anything is sent", nul)
         .test("a value too long for an index is a fault, and nothing is committed", too_long)
         .test("the database's defaults for isolation and planning have no effect", defaults)
@@ -150,6 +154,84 @@ async fn position_last(server: Server) -> Tried {
     anyhow::ensure!(!commit.is_finished() && drawn(&fresh.plain).await? == 0, "did not wait for the reservation");
     rival.rollback().await?;
     anyhow::ensure!(commit.await?? == Position(1), "expected the first position");
+    Ok(())
+}
+
+/// The time limit of a statement is that of the configuration. A comparison of each element with each exceeds it.
+async fn large_batch(server: Server) -> Tried {
+    const LENGTH: usize = 30_000;
+    let storage = fresh(server, "large_batch").await?.storage;
+    let batch = |first: usize, expected: u64, owner: &str| {
+        let view = |number: usize| ViewWrite {
+            view: "card",
+            key: format!("card-{number}"),
+            expected,
+            value: Some(b"{}".to_vec()),
+            entries: vec![("by_number", format!("{expected}-{number}").into_bytes())],
+        };
+        let reservation = |number: usize| Reservation {
+            index: "number".into(),
+            value: number.to_string(),
+            owner: owner.into(),
+            taken: true,
+        };
+        let numbers = first..first + LENGTH;
+        Batch {
+            views: numbers.clone().map(view).collect(),
+            reservations: numbers.map(reservation).collect(),
+            ..Batch::default()
+        }
+    };
+    storage.commit(batch(0, 0, "user-kim")).await?;
+    // A refusal names the first culprit.
+    let refused = storage.commit(batch(LENGTH - 1, 0, "user-kim")).await;
+    let known = format!("card/card-{}", LENGTH - 1);
+    anyhow::ensure!(matches!(&refused, Err(CommitError::Conflict { what, .. }) if *what == known), "{refused:?}");
+    let mut other = batch(1, 0, "user-lee");
+    other.views.clear();
+    other.reservations.reverse();
+    let refused = storage.commit(other).await;
+    anyhow::ensure!(matches!(&refused, Err(CommitError::Taken { .. })), "{refused:?}");
+    storage.commit(batch(0, 1, "user-kim")).await?;
+    Ok(())
+}
+
+async fn purge_reads_few(server: Server) -> Tried {
+    let fresh = fresh(server, "purge").await?;
+    let options: PgConnectOptions = fresh.database.url().parse()?;
+    let mut connection = options.options(SETTINGS).connect().await?;
+    let fill = "insert into cqrs.log (stream, version, id, name, schema, payload, metadata, occurred_at, topic, \
+        message_key, shard, message_type, content_type, message_body) select 'user-' || n, 1, gen_random_uuid(), 'n', 1, \
+        '', '{}', now(), 't', 'user-' || n, 3, 'm', 'c', '' from generate_series(1, 20000) n";
+    sqlx::raw_sql(fill).execute(&mut connection).await?;
+    for analyze in ["select 1", "analyze"] {
+        let explain = format!(
+            "{analyze}; prepare it as {PURGE_OF_OUTGOING}; explain (analyze, costs off, timing off, summary off) \
+             execute it(86400, 100, 3, 1000000); deallocate it"
+        );
+        let plan = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_all(&mut connection).await?;
+        let plan: Vec<String> = plan.iter().filter_map(|line| line.try_get(0).ok()).collect();
+        let read = plan.iter().find(|line| line.contains("log_outgoing_by_shard"));
+        anyhow::ensure!(read.is_some_and(|line| line.contains("rows=100 ")), "{}", plan.join("\n"));
+        anyhow::ensure!(!plan.iter().any(|line| line.contains("Seq Scan")), "{}", plan.join("\n"));
+    }
+    Ok(())
+}
+
+async fn leases(server: Server) -> Tried {
+    let fresh = fresh(server, "leases").await?;
+    let readers: Vec<String> = (0..16).map(|shard| format!("relay/{shard}")).collect();
+    let ttl = Duration::from_secs(600);
+    let held = fresh.storage.leases(&readers, "one", ttl).await?;
+    anyhow::ensure!(held.iter().all(Option::is_some), "{held:?}");
+    let versions = "select string_agg(ctid::text || xmin::text || xmax::text, ' ' order by reader) from cqrs.reader";
+    let before: String = sqlx::query_scalar(versions).fetch_one(&fresh.plain).await?;
+    let statements = fresh.storage.statements();
+    let none = fresh.storage.leases(&readers, "two", ttl).await?;
+    anyhow::ensure!(none.iter().all(Option::is_none), "{none:?}");
+    anyhow::ensure!(fresh.storage.statements() - statements == 1, "expected one statement");
+    let after: String = sqlx::query_scalar(versions).fetch_one(&fresh.plain).await?;
+    anyhow::ensure!(before == after, "rows of another owner were written: {before}, then {after}");
     Ok(())
 }
 

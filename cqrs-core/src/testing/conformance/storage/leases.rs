@@ -29,6 +29,29 @@ pub(super) async fn exclusive(harness: Box<dyn Harness>) {
     assert!(storage.lease("shard-1", "b", LONG).await.expect("a lease can be asked for").is_some(), "another reader");
 }
 
+pub(super) async fn several(harness: Box<dyn Harness>) {
+    let storage = &*harness.storage();
+    let leases = async |readers: &[&str], owner, ttl| {
+        let readers: Vec<String> = readers.iter().map(|reader| (*reader).to_owned()).collect();
+        storage.leases(&readers, owner, ttl).await.expect("leases can be asked for")
+    };
+    let first = got(storage, "a", LONG).await;
+    let all = leases(&["shard-2", "shard-0", "shard-1"], "b", SHORT).await;
+    assert_eq!(all.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false, true], "{all:?}");
+    commit(storage, batch().step("shard-1", 0, 5, all[2].map(|lease| lease.epoch))).await;
+    let again = leases(&["shard-1", "shard-0", "shard-2"], "b", SHORT).await;
+    assert_eq!(again[0].map(|lease| lease.epoch), all[2].map(|lease| lease.epoch), "renewing changed the epoch");
+    assert_eq!(
+        again.iter().map(|lease| lease.map(|lease| lease.position.0)).collect::<Vec<_>>(),
+        [Some(5), None, Some(0)]
+    );
+    sleep(OVER).await;
+    let taken = leases(&["shard-0", "shard-1", "shard-2"], "a", LONG).await;
+    assert_eq!(taken[0], Some(first));
+    assert!(taken[1].is_some_and(|lease| all[2].is_some_and(|before| lease.epoch > before.epoch)), "{taken:?}");
+    assert!(leases(&[], "a", LONG).await.is_empty());
+}
+
 pub(super) async fn renewed(harness: Box<dyn Harness>) {
     let storage = &*harness.storage();
     let first = got(storage, "a", SHORT).await;

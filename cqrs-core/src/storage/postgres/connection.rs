@@ -1,0 +1,79 @@
+//! The use of a pooled connection: within a time limit, and closed as soon as it can no longer be trusted.
+use super::{Inner, errors};
+use crate::environment::{Environment, within};
+use sqlx::{PgConnection, Postgres, Row, pool::PoolConnection};
+use std::{
+    io,
+    ops::{Deref, DerefMut},
+    sync::Arc,
+    time::Duration,
+};
+
+/// The time that a statement has beyond the server's time-out before the server counts as gone.
+pub(super) const GRACE: Duration = Duration::from_secs(3);
+/// The longest test of a connection after another one was lost.
+const TEST_TIMEOUT: Duration = Duration::from_secs(1);
+/// Selects whether the session refuses writes: the server is a standby, or the session began while it was one.
+const READ_ONLY: &str = "select pg_is_in_recovery() or current_setting('transaction_read_only')::bool";
+
+/// A pooled connection. When it is dropped, it returns to the pool, or is closed if it does not respond in time.
+pub(super) struct Pooled {
+    connection: Option<PoolConnection<Postgres>>,
+    environment: Arc<dyn Environment>,
+    limit: Duration,
+}
+impl Pooled {
+    /// Closes the connection after an error that says that it is lost, has not responded, or refuses writes.
+    pub(super) fn close_if_lost(&mut self, error: &sqlx::Error) {
+        if errors::is_lost(error) {
+            // The server may be gone, so nothing is said to it.
+            drop(self.connection.take().map(PoolConnection::detach));
+        }
+    }
+}
+impl Deref for Pooled {
+    type Target = PgConnection;
+    fn deref(&self) -> &PgConnection {
+        self.connection.as_deref().expect("only a lost connection is closed, and it is not used again")
+    }
+}
+impl DerefMut for Pooled {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        self.connection.as_deref_mut().expect("only a lost connection is closed, and it is not used again")
+    }
+}
+impl Drop for Pooled {
+    fn drop(&mut self) {
+        let Some(mut connection) = self.connection.take() else { return };
+        // The pool reads the end of a cancelled call before it lends the connection again.
+        let (returned, environment, limit) = (connection.return_to_pool(), self.environment.clone(), self.limit);
+        self.environment.spawn(Box::pin(async move {
+            let _ = within(&*environment, limit, returned).await;
+        }));
+    }
+}
+
+impl Inner {
+    pub(super) async fn connection(&self) -> Result<Pooled, sqlx::Error> {
+        let connection = self.pool.acquire().await?;
+        let environment = self.environment.clone();
+        Ok(Pooled { connection: Some(connection), environment, limit: self.limit })
+    }
+    /// Runs a call to the server, within the limit. Beyond it, the outcome is unknown.
+    pub(super) async fn limited<T>(
+        &self,
+        call: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, sqlx::Error> {
+        within(&*self.environment, self.limit, call).await.unwrap_or_else(|| Err(no_response()))
+    }
+}
+
+/// Returns whether the connection works and accepts writes.
+pub(super) async fn test(connection: &mut PgConnection, environment: &dyn Environment) -> Result<bool, sqlx::Error> {
+    let read_only = async { sqlx::raw_sql(READ_ONLY).fetch_one(connection).await?.try_get::<bool, _>(0) };
+    within(environment, TEST_TIMEOUT, read_only).await.unwrap_or_else(|| Err(no_response())).map(|read_only| !read_only)
+}
+
+fn no_response() -> sqlx::Error {
+    sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "the server did not respond within the time limit"))
+}
