@@ -1,5 +1,6 @@
 //! Functions and traits for the code that the macros write. Generated code uses nothing else of the library.
 use crate::{
+    codec,
     command::{Dispatch, Handled},
     context::NeedsOf,
     error::BoxError,
@@ -141,7 +142,7 @@ impl<T: serde::Serialize + serde::de::DeserializeOwned> JsonPayload for T {}
 
 /// Encodes an integration event as JSON.
 pub fn encode_json<E: JsonPayload>(event: &E) -> Result<Vec<u8>, BoxError> {
-    Ok(serde_json::to_vec(event)?)
+    Ok(codec::encode(event)?)
 }
 /// Decodes an integration event from JSON.
 pub fn decode_json<E: JsonPayload>(bytes: &[u8]) -> Result<E, BoxError> {

@@ -69,7 +69,7 @@ pub trait DomainError: std::error::Error + Send + Sync + 'static {
 /// A technical failure that the caller did not cause: a database, a codec or the wiring of the app failed.
 #[derive(Debug)]
 pub struct Fault {
-    /// Always `Unavailable`, `Deadline` or `Internal`: a fault is never caused by the caller's input.
+    /// `Unavailable`, `Deadline`, `Internal`, or `Invalid` for a value that cannot be stored.
     kind: ErrorKind,
     message: Cow<'static, str>,
     source: Option<BoxError>,
@@ -88,18 +88,24 @@ impl Fault {
     pub fn deadline(message: impl Into<Cow<'static, str>>) -> Self {
         Fault { kind: ErrorKind::Deadline, message: message.into(), source: None }
     }
+    /// Creates a fault for a value that cannot be stored, such as a key with a NUL character. Towards the caller it is
+    /// [`Error::Rejected`].
+    pub fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
+        Fault { kind: ErrorKind::Invalid, message: message.into(), source: None }
+    }
     /// Sets the error that caused this fault.
     pub fn because(mut self, source: impl Into<BoxError>) -> Self {
         self.source = Some(source.into());
         self
     }
-    /// Returns the kind: [`ErrorKind::Unavailable`], [`ErrorKind::Deadline`] or [`ErrorKind::Internal`].
+    /// Returns the kind: [`ErrorKind::Unavailable`], [`ErrorKind::Deadline`], [`ErrorKind::Internal`] or
+    /// [`ErrorKind::Invalid`].
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
     /// Returns `true` if the same call may succeed later.
     pub fn is_transient(&self) -> bool {
-        self.kind != ErrorKind::Internal
+        !matches!(self.kind, ErrorKind::Internal | ErrorKind::Invalid)
     }
 }
 impl fmt::Display for Fault {
@@ -193,7 +199,8 @@ pub enum Error<E> {
     },
     /// The idempotency key was already used for a command with other content.
     KeyReused,
-    /// A parameter of the handler refused the request, such as an extractor that needs a known caller.
+    /// A parameter of the handler refused the request, such as an extractor that needs a known caller; or the request
+    /// holds a value that cannot be stored.
     Rejected(Rejection),
     /// A technical failure that the caller did not cause.
     Fault(Fault),
@@ -263,7 +270,10 @@ impl<E: DomainError> From<E> for Error<E> {
 }
 impl<E> From<Fault> for Error<E> {
     fn from(fault: Fault) -> Self {
-        Error::Fault(fault)
+        match fault.kind {
+            ErrorKind::Invalid => Error::Rejected(Rejection { kind: fault.kind, message: fault.message }),
+            _ => Error::Fault(fault),
+        }
     }
 }
 impl<E> From<Rejection> for Error<E> {

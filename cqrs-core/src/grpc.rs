@@ -172,7 +172,7 @@ impl<E: DomainError> From<Error<E>> for Status {
 }
 impl From<Fault> for Status {
     fn from(fault: Fault) -> Self {
-        Error::<crate::Infallible>::Fault(fault).into()
+        Error::<crate::Infallible>::from(fault).into()
     }
 }
 

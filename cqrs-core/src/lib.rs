@@ -77,6 +77,8 @@ pub mod app;
 #[cfg(feature = "build")]
 pub mod build;
 #[cfg(feature = "runtime")]
+mod codec;
+#[cfg(feature = "runtime")]
 pub mod command;
 #[cfg(feature = "runtime")]
 pub mod consumer;

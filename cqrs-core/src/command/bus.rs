@@ -141,7 +141,7 @@ where
         return key.read(&response).map_err(AttemptError::Final);
     }
     let output = result.map_err(AttemptError::Final)?;
-    let fault = |fault: Fault| AttemptError::Final(Error::Fault(fault));
+    let fault = |fault: Fault| AttemptError::Final(Error::from(fault));
     let mut batch = unit.take(&*runtime.environment, &runtime.service, metadata).map_err(fault)?;
     batch.response = key.map(|key| key.response(&output)).transpose().map_err(fault)?;
     if batch.is_empty() {

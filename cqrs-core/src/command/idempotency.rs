@@ -1,7 +1,9 @@
 //! Idempotency keys: the same command is carried out once, and a repetition returns the stored response.
 use crate::{
+    codec,
     command::handler::Handled,
     error::{Error, Fault},
+    message::Stored,
     metadata::Metadata,
     position::Position,
     storage::StoredResponse,
@@ -27,8 +29,8 @@ impl IdempotencyKey {
         let fingerprint = i64::from_be_bytes(content[..8].try_into().unwrap_or_default());
         Ok(Some(IdempotencyKey { key: hex(&key), fingerprint }))
     }
-    pub(crate) fn response<T: Serialize>(&self, output: &T) -> Result<StoredResponse, Fault> {
-        let body = serde_json::to_vec(output)?;
+    pub(crate) fn response<T: Stored>(&self, output: &T) -> Result<StoredResponse, Fault> {
+        let body = codec::encode(output)?;
         Ok(StoredResponse { key: self.key.clone(), fingerprint: self.fingerprint, body, position: Position(0) })
     }
     /// Returns the output in a stored response, or [`Error::KeyReused`] if the key was used for a command with other

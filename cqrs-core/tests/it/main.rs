@@ -21,6 +21,7 @@ mod postgres; // PostgreSQL's own guarantees, and the storage suite on it
 mod relay; // integration events reach their subscribers
 mod seeded; // the storage suite finds seeded bugs
 mod seeded_transport; // the transport suite finds seeded bugs
+mod stored_form; // what is stored can be read back
 mod settle; // several services in one test
 mod shutdown; // work in flight is finished at shutdown
 mod simulation; // the engines under injected faults, from a seed
@@ -62,6 +63,7 @@ fn framework() -> Vec<Trial> {
         describe::trials,
         metrics::trials,
         settle::trials,
+        stored_form::trials,
         simulation::trials,
         environment_is_the_only_place::trials,
     ];
