@@ -1,8 +1,11 @@
 //! Maps the driver's errors to faults and to refusals of a batch.
 use super::commit::Split;
-use crate::{error::Fault, storage::CommitError};
+use crate::{
+    error::Fault,
+    storage::{CommitError, Reservation},
+};
 use sqlx::postgres::PgDatabaseError;
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 /// Returns true if the connection is lost or unusable, so that another connection may work.
 pub(super) fn is_lost(error: &sqlx::Error) -> bool {
@@ -77,6 +80,10 @@ pub(super) fn refusal(error: sqlx::Error, split: &Split<'_>) -> CommitError {
             || CommitError::Taken { index: "reservations".into(), value: String::new() },
             |taken| CommitError::Taken { index: taken.index.clone(), value: taken.value.clone() },
         ),
+        // Two aggregates of the batch take one value: the insert finds its own row.
+        ("21000", ..) if let Some(twice) = taken_twice(split) => {
+            CommitError::Taken { index: twice.index.clone(), value: twice.value.clone() }
+        }
         ("QC004", ..) | ("23505", _, Some("stored_response_pkey")) => CommitError::ResponseExists,
         ("23505", _, Some("inbox_pkey")) => CommitError::AlreadyHandled,
         ("23505", _, Some("state_pkey")) => {
@@ -98,6 +105,12 @@ pub(super) fn refusal(error: sqlx::Error, split: &Split<'_>) -> CommitError {
         ("40001", ..) => conflict(None),
         _ => CommitError::Fault(fault(error)),
     }
+}
+
+/// Returns a reservation of the batch whose value another one of the batch takes as well.
+fn taken_twice<'a>(split: &Split<'a>) -> Option<&'a Reservation> {
+    let mut seen = HashSet::new();
+    split.taken.iter().copied().find(|taken| !seen.insert((&taken.index, &taken.value)))
 }
 
 fn moved(reader: Option<&String>) -> CommitError {

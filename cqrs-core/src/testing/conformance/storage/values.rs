@@ -3,6 +3,7 @@ use super::Harness;
 use super::draft::{self, Draft, GROUP, KIND, batch, commit};
 use crate::{
     environment::{Environment, SystemEnvironment},
+    error::ErrorKind,
     position::Position,
     storage::{Batch, CommitError, StoredResponse, StoredRow},
 };
@@ -92,18 +93,19 @@ pub(super) async fn texts(harness: Box<dyn Harness>) {
 
 /// Checks that each of these batches is refused with a fault and that nothing of it is stored. Each has one value that
 /// cannot be stored, and a row that could be.
-async fn is_fault(harness: &dyn Harness, all: impl IntoIterator<Item = Batch>) {
+async fn is_fault(harness: &dyn Harness, kind: ErrorKind, all: impl IntoIterator<Item = Batch>) {
     let storage = &*harness.storage();
     for bad in all {
         let rejected = draft::refused(storage, bad.clone().row("kim", 0, Some(b"kim"))).await;
-        assert!(matches!(rejected, CommitError::Fault(_)), "{rejected:?} for {bad:?}");
+        let is_kind = |rejected: &CommitError| matches!(rejected, CommitError::Fault(fault) if fault.kind() == kind);
+        assert!(is_kind(&rejected), "{rejected:?} for {bad:?}");
         assert_eq!(draft::row(storage, "kim").await, StoredRow::default(), "a part of the batch was written: {bad:?}");
         let tx = storage.begin().await.expect("a transaction begins");
         let rejected = tx
             .commit(bad.clone().row("kim", 0, Some(b"kim")))
             .await
             .expect_err("a transaction refuses the batch as well");
-        assert!(matches!(rejected, CommitError::Fault(_)), "{rejected:?} for {bad:?}");
+        assert!(is_kind(&rejected), "{rejected:?} for {bad:?}");
         assert_eq!(draft::row(storage, "kim").await, StoredRow::default(), "a part of the batch was written: {bad:?}");
     }
 }
@@ -127,7 +129,7 @@ pub(super) async fn nul(harness: Box<dyn Harness>) {
         batch().step("k\0m", 0, 1, None),
         batch().response("k\0m"),
     ];
-    is_fault(&*harness, all).await;
+    is_fault(&*harness, ErrorKind::Invalid, all).await;
     // Bytes may contain NUL; only text may not.
     let all = batch().row("kim", 0, Some(b"k\0m")).view("kim", 0, Some(b"\0"), &[b"\0"]);
     commit(&*harness.storage(), all).await;
@@ -136,7 +138,8 @@ pub(super) async fn nul(harness: Box<dyn Harness>) {
 pub(super) async fn high(harness: Box<dyn Harness>) {
     let mut version = batch().row("lee", 0, Some(b""));
     version.rows[0].version = 1 << 63;
-    is_fault(&*harness, [version, batch().event("user-kim", 1 << 63), batch().step("cards", 0, u64::MAX, None)]).await;
+    let all = [version, batch().event("user-kim", 1 << 63), batch().step("cards", 0, u64::MAX, None)];
+    is_fault(&*harness, ErrorKind::Internal, all).await;
 }
 
 pub(super) async fn response(harness: Box<dyn Harness>) {
