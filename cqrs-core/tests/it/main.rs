@@ -21,12 +21,12 @@ mod postgres; // PostgreSQL's own guarantees, and the storage suite on it
 mod relay; // integration events reach their subscribers
 mod seeded; // the storage suite finds seeded bugs
 mod seeded_transport; // the transport suite finds seeded bugs
-mod stored_form; // what is stored can be read back
 mod settle; // several services in one test
 mod shutdown; // work in flight is finished at shutdown
 mod simulation; // the engines under injected faults, from a seed
 #[cfg(feature = "sqlite")]
 mod sqlite; // SQLite's own guarantees
+mod stored_form; // what is stored can be read back
 mod subscriber; // the effects of a message happen once
 mod transport; // the transport suite on the in-process transport
 mod trials; // async tests for libtest-mimic
