@@ -33,6 +33,9 @@ pub enum ErrorKind {
     Deadline,
     /// A component is down; a later retry may succeed (UNAVAILABLE, 503).
     Unavailable,
+    /// Nobody knows whether the request took effect: the connection to the database was lost during its commit. A retry
+    /// without an idempotency key may carry it out twice (UNKNOWN, 500).
+    OutcomeUnknown,
     /// A bug or broken data (INTERNAL, 500).
     Internal,
 }
@@ -69,7 +72,7 @@ pub trait DomainError: std::error::Error + Send + Sync + 'static {
 /// A technical failure that the caller did not cause: a database, a codec or the wiring of the app failed.
 #[derive(Debug)]
 pub struct Fault {
-    /// `Unavailable`, `Deadline`, `Internal`, or `Invalid` for a value that cannot be stored.
+    /// `Unavailable`, `Deadline`, `OutcomeUnknown`, `Internal`, or `Invalid` for a value that cannot be stored.
     kind: ErrorKind,
     message: Cow<'static, str>,
     source: Option<BoxError>,
@@ -88,6 +91,11 @@ impl Fault {
     pub fn deadline(message: impl Into<Cow<'static, str>>) -> Self {
         Fault { kind: ErrorKind::Deadline, message: message.into(), source: None }
     }
+    /// Creates a fault for a commit of which nobody knows whether it took effect. A storage returns it when the
+    /// connection is lost after the batch was sent.
+    pub fn outcome_unknown(message: impl Into<Cow<'static, str>>) -> Self {
+        Fault { kind: ErrorKind::OutcomeUnknown, message: message.into(), source: None }
+    }
     /// Creates a fault for a value that cannot be stored, such as a key with a NUL character. Towards the caller it is
     /// [`Error::Rejected`].
     pub fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
@@ -98,12 +106,13 @@ impl Fault {
         self.source = Some(source.into());
         self
     }
-    /// Returns the kind: [`ErrorKind::Unavailable`], [`ErrorKind::Deadline`], [`ErrorKind::Internal`] or
-    /// [`ErrorKind::Invalid`].
+    /// Returns the kind: [`ErrorKind::Unavailable`], [`ErrorKind::Deadline`], [`ErrorKind::OutcomeUnknown`],
+    /// [`ErrorKind::Internal`] or [`ErrorKind::Invalid`].
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
-    /// Returns `true` if the same call may succeed later.
+    /// Returns `true` if the same call may succeed later. After [`ErrorKind::OutcomeUnknown`] it may have succeeded
+    /// already; the checkpoints, inbox records and expected versions of a batch make its repetition safe.
     pub fn is_transient(&self) -> bool {
         !matches!(self.kind, ErrorKind::Internal | ErrorKind::Invalid)
     }
@@ -202,7 +211,10 @@ pub enum Error<E> {
     /// A parameter of the handler refused the request, such as an extractor that needs a known caller; or the request
     /// holds a value that cannot be stored.
     Rejected(Rejection),
-    /// A technical failure that the caller did not cause.
+    /// Nobody knows whether the command took effect, and it had no idempotency key under which that could be looked up.
+    /// A retry may carry it out twice.
+    OutcomeUnknown(Fault),
+    /// A technical failure that the caller did not cause. Nothing was committed.
     Fault(Fault),
 }
 
@@ -215,6 +227,7 @@ impl<E: DomainError> Error<E> {
             Error::Exists { .. } | Error::Taken { .. } | Error::KeyReused => ErrorKind::AlreadyExists,
             Error::Conflict { .. } => ErrorKind::Conflict,
             Error::Rejected(rejection) => rejection.kind,
+            Error::OutcomeUnknown(_) => ErrorKind::OutcomeUnknown,
             Error::Fault(fault) => fault.kind(),
         }
     }
@@ -232,6 +245,7 @@ impl<E: DomainError> Error<E> {
                 ErrorKind::Forbidden => "FORBIDDEN".into(),
                 _ => "INVALID".into(),
             },
+            Error::OutcomeUnknown(_) => "OUTCOME_UNKNOWN".into(),
             Error::Fault(fault) => match fault.kind() {
                 ErrorKind::Unavailable => "UNAVAILABLE".into(),
                 ErrorKind::Deadline => "DEADLINE_EXCEEDED".into(),
@@ -250,6 +264,9 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
             Error::Taken { index, value } => write!(f, "{index} {value} is taken"),
             Error::KeyReused => f.write_str("the idempotency key was already used with other content; send a new key"),
             Error::Rejected(rejection) => rejection.fmt(f),
+            Error::OutcomeUnknown(_) => f.write_str(
+                "the connection to the database was lost during the commit, so it is not known whether the request took effect",
+            ),
             Error::Fault(fault) => fault.fmt(f),
         }
     }
@@ -258,6 +275,7 @@ impl<E: std::error::Error> std::error::Error for Error<E> {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Error::Domain(error) => error.source(),
+            Error::OutcomeUnknown(fault) => Some(fault),
             Error::Fault(fault) => fault.source(),
             _ => None,
         }
@@ -272,6 +290,7 @@ impl<E> From<Fault> for Error<E> {
     fn from(fault: Fault) -> Self {
         match fault.kind {
             ErrorKind::Invalid => Error::Rejected(Rejection { kind: fault.kind, message: fault.message }),
+            ErrorKind::OutcomeUnknown => Error::OutcomeUnknown(fault),
             _ => Error::Fault(fault),
         }
     }

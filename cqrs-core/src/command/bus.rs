@@ -5,14 +5,14 @@ use crate::{
     command::handler::Handled,
     command::idempotency::IdempotencyKey,
     context::Context,
-    environment::{backoff, within},
+    environment::{backoff, to_its_end, within},
     error::{Error, Fault},
     message::{AsCommand, AsQuery, RequestKind, Stored},
     metadata::Metadata,
     middleware::{Call, Next, Outcome},
     position::Position,
     runtime::Runtime,
-    storage::CommitError,
+    storage::{Batch, CommitError},
     telemetry::spans,
     telemetry::trace::spans_enabled,
 };
@@ -147,15 +147,8 @@ where
     if batch.is_empty() {
         return Ok((output, Position(0)));
     }
-    let projections = runtime.projections_of(&batch.events);
-    let began = runtime.environment.uptime();
-    let committed = runtime.storage.commit(batch).await;
-    runtime.meter.committed(R::NAME, runtime.environment.uptime().saturating_sub(began), &committed);
-    match committed {
-        Ok(position) => {
-            projections.iter().for_each(|reader| reader.committed(position));
-            Ok((output, position))
-        }
+    match to_its_end(&runtime.environment, commit(runtime.clone(), R::NAME, batch)).await {
+        Ok(position) => Ok((output, position)),
         Err(CommitError::Conflict { what, exists: false }) => Err(AttemptError::Conflict(what)),
         Err(CommitError::Conflict { what, exists: true }) => Err(AttemptError::Final(Error::Exists { what })),
         Err(CommitError::Taken { index, value }) => Err(AttemptError::Final(Error::Taken { index, value })),
@@ -170,10 +163,22 @@ where
     }
 }
 
+/// Commits the batch of a command, and notes the commit for the metrics and for reads that wait for it.
+async fn commit(runtime: Arc<Runtime>, command: &'static str, batch: Batch) -> Result<Position, CommitError> {
+    let projections = runtime.projections_of(&batch.events);
+    let began = runtime.environment.uptime();
+    let committed = runtime.storage.commit(batch).await;
+    runtime.meter.committed(command, runtime.environment.uptime().saturating_sub(began), &committed);
+    if let Ok(position) = &committed {
+        projections.iter().for_each(|reader| reader.committed(*position));
+    }
+    committed
+}
+
 /// Returns the stored response of the idempotency key, or `error` if there is none.
 ///
 /// A stored response takes precedence over every error, so that a repeated command is not refused because of its own
-/// first effect.
+/// first effect. If the look-up fails, its fault is returned: `error` may be such a refusal.
 async fn stored_response_or<R>(
     runtime: &Runtime,
     key: Option<&IdempotencyKey>,
@@ -183,13 +188,20 @@ where
     R: Handled,
     R::Output: Stored,
 {
-    if let Some(key) = key
-        && let Ok(Some(response)) = runtime.storage.response(&key.key).await
-    {
-        runtime.meter.repeats(R::NAME);
-        return key.read(&response);
+    let Some(key) = key else { return Err(error) };
+    match (runtime.storage.response(&key.key).await, error) {
+        (Ok(Some(response)), _) => {
+            runtime.meter.repeats(R::NAME);
+            key.read(&response)
+        }
+        // The commit may still arrive, but a repetition with the same key takes effect once.
+        (Ok(None), Error::OutcomeUnknown(fault)) => {
+            let message = "the connection to the database was lost during the commit; repeat the request with its key";
+            Err(Error::Fault(Fault::unavailable(message).because(fault)))
+        }
+        (Ok(None), error) => Err(error),
+        (Err(fault), _) => Err(Error::from(fault)),
     }
-    Err(error)
 }
 
 /// Runs the handler until the caller's deadline. The deadline does not cover the commit: once begun, it is never

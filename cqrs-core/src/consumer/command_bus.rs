@@ -63,7 +63,7 @@ impl Bus {
         if let Err(Error::Conflict { .. }) = &result {
             self.unit.note_transient();
         }
-        if let Err(Error::Fault(fault)) = &result
+        if let Err(Error::Fault(fault) | Error::OutcomeUnknown(fault)) = &result
             && fault.is_transient()
         {
             self.unit.note_transient();

@@ -205,7 +205,8 @@ pub enum CommitError {
     /// A checkpoint is not the expected one, the reader's lease is lost, or a parked message does not exist any more.
     #[error("{0} was moved concurrently")]
     Moved(String),
-    /// The storage failed. The batch may or may not have been committed.
+    /// The storage failed. Nothing of the batch was committed, unless the fault's kind is
+    /// [`OutcomeUnknown`](crate::ErrorKind::OutcomeUnknown): then the whole batch may have been committed, or nothing.
     #[error(transparent)]
     Fault(#[from] Fault),
 }

@@ -23,7 +23,9 @@ pub(super) fn text(what: &'static str, text: &str) -> Result<(), Fault> {
 fn size(what: &'static str, parts: &[&[u8]]) -> Result<(), Fault> {
     match parts.iter().map(|part| part.len()).sum::<usize>() {
         ..=LONGEST_KEY => Ok(()),
-        long => Err(Fault::invalid(format!("{what} has {long} bytes with its name; at most {LONGEST_KEY} can be stored"))),
+        long => {
+            Err(Fault::invalid(format!("{what} has {long} bytes with its name; at most {LONGEST_KEY} can be stored")))
+        }
     }
 }
 

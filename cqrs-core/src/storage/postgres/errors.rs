@@ -19,6 +19,25 @@ pub(super) fn is_lost(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Returns true if it is not known whether a commit that failed with this error took effect: the connection was lost
+/// before the server's reply, or the server crashed.
+fn is_outcome_unknown(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
+        // A pooler reports the loss of its connection to the server in class 08; 57P02 is a crash.
+        sqlx::Error::Database(_) => code(error).is_some_and(|code| code.starts_with("08") || code == "57P02"),
+        _ => false,
+    }
+}
+
+/// Maps a driver error of a commit that is not a refusal of the batch.
+pub(super) fn commit_fault(error: sqlx::Error) -> Fault {
+    match is_outcome_unknown(&error) {
+        true => Fault::outcome_unknown("the connection to the database was lost during a commit").because(error),
+        false => fault(error),
+    }
+}
+
 /// Returns true if the server ended this statement to resolve a deadlock.
 pub(super) fn is_deadlock(error: &sqlx::Error) -> bool {
     code(error) == Some("40P01")
@@ -48,7 +67,7 @@ pub(super) fn fault(error: impl Into<Arc<sqlx::Error>>) -> Fault {
 
 /// Maps a driver error of the commit statement to the refusal of the batch.
 pub(super) fn refusal(error: sqlx::Error, split: &Split<'_>) -> CommitError {
-    let Some(refused) = database(&error) else { return CommitError::Fault(fault(error)) };
+    let Some(refused) = database(&error) else { return CommitError::Fault(commit_fault(error)) };
     let detail = refused.detail().unwrap_or_default();
     // The detail holds the ordinals that passed, such as {1,3}; the culprit is the first one missing.
     let passed: Vec<usize> =
@@ -103,7 +122,7 @@ pub(super) fn refusal(error: sqlx::Error, split: &Split<'_>) -> CommitError {
         }
         // A serialization failure, from a server with another default isolation level.
         ("40001", ..) => conflict(None),
-        _ => CommitError::Fault(fault(error)),
+        _ => CommitError::Fault(commit_fault(error)),
     }
 }
 

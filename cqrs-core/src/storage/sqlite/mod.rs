@@ -209,7 +209,9 @@ impl Storage for Sqlite {
         check(&batch)?;
         let (reply, result) = oneshot::channel();
         self.writes.send(Job::Commit(batch, reply)).await.map_err(|_| self.stopped())?;
-        result.await.map_err(|_| self.stopped())?
+        result
+            .await
+            .map_err(|_| Fault::outcome_unknown(format!("{} was closed during a commit", self.path.display())))?
     }
     async fn begin(&self) -> Result<Box<dyn Tx>, Fault> {
         Ok(Box::new(self.lend().await?))
