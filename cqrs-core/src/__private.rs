@@ -15,6 +15,7 @@ pub use crate::{
 pub use futures_util::future::BoxFuture;
 pub use inventory;
 pub use serde;
+use std::any::TypeId;
 pub use uuid::{Error as UuidError, Uuid};
 
 /// The parameter of a projection or publisher: a reference to the event, or to the event with its metadata.
@@ -57,6 +58,11 @@ impl<V: View> ProjectionReturn for Change<V> {
     fn erase(self) -> ErasedChange {
         ErasedChange(self.erased())
     }
+}
+
+/// Returns the name and the type of the view that a projection updates.
+pub const fn view_of<R: ProjectionReturn>() -> (&'static str, fn() -> TypeId) {
+    (<R::View as View>::NAME, TypeId::of::<R::View>)
 }
 
 /// The return type of a subscriber or projector.

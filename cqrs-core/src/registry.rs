@@ -47,6 +47,7 @@ pub(crate) type RunSubscriber = for<'a> fn(&'a Context<'a>, RawEvent) -> BoxFutu
 pub(crate) struct Projection {
     pub(crate) name: &'static str,
     pub(crate) view: &'static str,
+    pub(crate) view_type: fn() -> TypeId,
     pub(crate) source: Source,
     pub(crate) project: RunProjection,
 }
@@ -110,11 +111,12 @@ impl Registration {
         module: &'static str,
         function: &'static str,
         name: &'static str,
-        view: &'static str,
+        view: (&'static str, fn() -> TypeId),
         source: Source,
         project: RunProjection,
     ) -> Self {
-        Registration::new(module, function, Role::Projection(Projection { name, view, source, project }))
+        let (view, view_type) = view;
+        Registration::new(module, function, Role::Projection(Projection { name, view, view_type, source, project }))
     }
     /// Creates the registration for `#[projector]`.
     #[track_caller]

@@ -84,13 +84,13 @@ pub(crate) fn projection(args: TokenStream, item: &ItemFn) -> Result<TokenStream
     }
     let (ident, function_name, returns) = (function.ident, function.name(), function.returns);
     let event = event_argument(&function)?;
-    let (erase, view_name) = (
+    let (erase, view) = (
         quote_spanned!(returns.span()=> ::cqrs_core::__private::ProjectionReturn::erase),
-        quote_spanned!(returns.span()=> <<#returns as ::cqrs_core::__private::ProjectionReturn>::View as ::cqrs_core::View>::NAME),
+        quote_spanned!(returns.span()=> ::cqrs_core::__private::view_of::<#returns>()),
     );
     let submit = submit(quote! {
         ::cqrs_core::__private::Registration::projection(
-            ::core::module_path!(), #function_name, #name, #view_name,
+            ::core::module_path!(), #function_name, #name, #view,
             <#event as ::cqrs_core::Subscribable>::SOURCE, project,
         )
     });

@@ -72,7 +72,7 @@ pub(super) async fn table(harness: Box<dyn Harness>) {
         for (place, all) in [
             ("an id", batch().row(text, 0, value)),
             ("a stream", batch().event(text, 1)),
-            ("a unique value", batch().take(text, "user-kim")),
+            ("a unique value", batch().take(text, "user/kim")),
             ("a view key", batch().view(text, 0, value, &[])),
             ("a response key", batch().response(text)),
             ("a reader", batch().step(text, 0, 1, None)),
