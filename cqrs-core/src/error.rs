@@ -33,7 +33,7 @@ pub enum ErrorKind {
     Deadline,
     /// A component is down; a later retry may succeed (UNAVAILABLE, 503).
     Unavailable,
-    /// Nobody knows whether the request took effect: the connection to the database was lost during its commit. A retry
+    /// It is not known whether the request took effect: the connection to the database was lost during its commit. A retry
     /// without an idempotency key may carry it out twice (UNKNOWN, 500).
     OutcomeUnknown,
     /// A bug or broken data (INTERNAL, 500).
@@ -91,7 +91,7 @@ impl Fault {
     pub fn deadline(message: impl Into<Cow<'static, str>>) -> Self {
         Fault { kind: ErrorKind::Deadline, message: message.into(), source: None }
     }
-    /// Creates a fault for a commit of which nobody knows whether it took effect. A storage returns it when the
+    /// Creates a fault for a commit that may have taken effect or not. A storage returns it when the
     /// connection is lost after the batch was sent.
     pub fn outcome_unknown(message: impl Into<Cow<'static, str>>) -> Self {
         Fault { kind: ErrorKind::OutcomeUnknown, message: message.into(), source: None }
@@ -208,10 +208,13 @@ pub enum Error<E> {
     },
     /// The idempotency key was already used for a command with other content.
     KeyReused,
+    /// The command was carried out before under its idempotency key, and this program cannot read the stored response:
+    /// another version of the program stored it.
+    ResponseUnreadable,
     /// A parameter of the handler refused the request, such as an extractor that needs a known caller; or the request
     /// holds a value that cannot be stored.
     Rejected(Rejection),
-    /// Nobody knows whether the command took effect, and it had no idempotency key under which that could be looked up.
+    /// It is not known whether the command took effect, and it had no idempotency key under which that could be looked up.
     /// A retry may carry it out twice.
     OutcomeUnknown(Fault),
     /// A technical failure that the caller did not cause. Nothing was committed.
@@ -224,7 +227,9 @@ impl<E: DomainError> Error<E> {
         match self {
             Error::Domain(error) => error.kind(),
             Error::NotFound { .. } => ErrorKind::NotFound,
-            Error::Exists { .. } | Error::Taken { .. } | Error::KeyReused => ErrorKind::AlreadyExists,
+            Error::Exists { .. } | Error::Taken { .. } | Error::KeyReused | Error::ResponseUnreadable => {
+                ErrorKind::AlreadyExists
+            }
             Error::Conflict { .. } => ErrorKind::Conflict,
             Error::Rejected(rejection) => rejection.kind,
             Error::OutcomeUnknown(_) => ErrorKind::OutcomeUnknown,
@@ -239,6 +244,7 @@ impl<E: DomainError> Error<E> {
             Error::Exists { .. } => "ALREADY_EXISTS".into(),
             Error::Taken { .. } => "TAKEN".into(),
             Error::KeyReused => "IDEMPOTENCY_KEY_REUSED".into(),
+            Error::ResponseUnreadable => "RESPONSE_UNREADABLE".into(),
             Error::Conflict { .. } => "CONFLICT".into(),
             Error::Rejected(rejection) => match rejection.kind {
                 ErrorKind::Unauthenticated => "UNAUTHENTICATED".into(),
@@ -263,6 +269,9 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
             Error::Conflict { what } => write!(f, "{what} was changed by another request at the same time; try again"),
             Error::Taken { index, value } => write!(f, "{index} {value} is taken"),
             Error::KeyReused => f.write_str("the idempotency key was already used with other content; send a new key"),
+            Error::ResponseUnreadable => f.write_str(
+                "the command was already carried out under this idempotency key, but its stored response cannot be read",
+            ),
             Error::Rejected(rejection) => rejection.fmt(f),
             Error::OutcomeUnknown(_) => f.write_str(
                 "the connection to the database was lost during the commit, so it is not known whether the request took effect",

@@ -167,7 +167,8 @@ pub struct Park {
 pub struct StoredResponse {
     /// The SHA-256 of the caller, the command's name and the caller's key, in hex.
     pub key: String,
-    /// The first 8 bytes of the SHA-256 of the command's name and content.
+    /// The first 8 bytes of the SHA-256 of the command's name and content in a canonical form; 0 for the command of a
+    /// subscriber.
     pub fingerprint: i64,
     /// The encoded output of the command.
     pub body: Vec<u8>,

@@ -9,6 +9,7 @@ mod flaky; // a database that fails on request
 mod followers; // events that a follower does not handle
 mod foreign; // topics of other producers, read by a decoder of the app
 mod harness; // the storages under test
+mod idempotency; // repetitions by other versions and by subscribers
 mod ids; // the id of an aggregate
 mod inbox; // messages that are committed together
 mod listener; // a subscriber and a transport controlled by the test
@@ -56,6 +57,7 @@ fn framework() -> Vec<Trial> {
         subscriber::trials,
         inbox::trials,
         ids::trials,
+        idempotency::trials,
         parking::trials,
         foreign::trials,
         shutdown::trials,
