@@ -129,6 +129,8 @@ pub mod testing;
 #[cfg(feature = "runtime")]
 pub mod transport;
 #[cfg(feature = "runtime")]
+mod turn;
+#[cfg(feature = "runtime")]
 pub mod view;
 
 #[cfg(feature = "runtime")]

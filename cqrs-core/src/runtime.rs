@@ -11,6 +11,7 @@ use crate::{
     storage::{RecentLog, Storage},
     telemetry::metrics::Meter,
     transport::{Decoders, Transport},
+    turn::Turns,
 };
 use std::{
     any::TypeId,
@@ -49,6 +50,8 @@ pub struct Runtime {
     pub(crate) broker: Broker,
     /// The latest entries of the log, shared by the followers.
     pub(crate) recent_log: RecentLog,
+    /// Queues of commands for aggregates with conflicts.
+    pub(crate) turns: Turns,
 }
 impl Runtime {
     /// Returns `true` if this app discovered the registration with this slot.

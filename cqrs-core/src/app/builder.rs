@@ -269,6 +269,7 @@ impl AppBuilder {
                 no_publishers: Arc::new([]),
                 broker: Default::default(),
                 recent_log: Default::default(),
+                turns: Default::default(),
             },
             registrations,
             self.aggregates,

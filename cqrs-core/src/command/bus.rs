@@ -15,17 +15,20 @@ use crate::{
     storage::{Batch, CommitError},
     telemetry::spans,
     telemetry::trace::spans_enabled,
+    turn::Turn,
 };
 use std::{sync::Arc, time::Duration};
 use tracing::Instrument;
 
 /// The number of attempts of a command when other commands change the same aggregate (optimistic concurrency).
 ///
-/// With jitter, fifty concurrent callers of one aggregate all succeed, on a busy machine too. Twelve attempts with
-/// waits of up to 128 ms were not enough there.
+/// After the first conflict the commands of one process queue for the aggregate, so only other processes and new
+/// commands cause further ones.
 const ATTEMPTS: u32 = 16;
 const FIRST_WAIT: Duration = Duration::from_millis(1);
 const LONGEST_WAIT: Duration = Duration::from_millis(512);
+/// The longest wait of a command for its turn to change an aggregate.
+const LONGEST_TURN: Duration = Duration::from_secs(10);
 
 /// The dispatch of one kind of requests. `derive(Command)` or `derive(Query)` chooses it.
 #[diagnostic::on_unimplemented(
@@ -94,6 +97,7 @@ where
     ) -> Result<(R::Output, Position), Error<R::Error>> {
         let key = IdempotencyKey::of(&request, metadata)?;
         let mut attempt = 0;
+        let mut turn: Option<Turn<'_>> = None;
         loop {
             match attempt_once(runtime, request.clone(), metadata, key.as_ref()).await {
                 Ok(done) => return Ok(done),
@@ -104,13 +108,32 @@ where
                     }
                     runtime.meter.decides_again(R::NAME);
                     tracing::debug!(what, attempt, "the commit found a conflict; the handler runs again");
-                    let wait = backoff(&*runtime.environment, attempt, FIRST_WAIT, LONGEST_WAIT);
-                    runtime.environment.sleep(wait).await;
+                    if !turn.as_ref().is_some_and(|turn| turn.is_for(&what)) {
+                        // The place before is given up first: no command waits in one queue and blocks another.
+                        drop(turn.take());
+                        turn = Some(Box::pin(queued(runtime, metadata, &what)).await);
+                    } else {
+                        // Another process, or a command that has not met a conflict yet, was faster.
+                        let wait = backoff(&*runtime.environment, attempt, FIRST_WAIT, LONGEST_WAIT);
+                        runtime.environment.sleep(wait).await;
+                    }
                 }
                 Err(AttemptError::Final(error)) => return stored_response_or::<R>(runtime, key.as_ref(), error).await,
             }
         }
     }
+}
+
+/// Waits for the turn to change this aggregate, which the caller keeps until its command is done.
+///
+/// The wait has a limit: a handler that holds the turn may itself wait for a command that queues here. After it the
+/// command runs without the turn, and its commit is still checked.
+async fn queued<'a>(runtime: &'a Runtime, metadata: &Metadata, what: &str) -> Turn<'a> {
+    let mut turn = runtime.turns.join(what);
+    let left = |deadline: Timestamp| (deadline - runtime.environment.now()).to_std().unwrap_or_default();
+    let longest = metadata.deadline.map_or(LONGEST_TURN, |deadline| left(deadline).min(LONGEST_TURN));
+    let _ = within(&*runtime.environment, longest, turn.comes()).await;
+    turn
 }
 
 enum AttemptError<E> {
