@@ -293,11 +293,11 @@ mod tests {
     #[test]
     fn a_new_field_with_a_default_makes_no_difference() {
         #[derive(Serialize)]
-        struct Old {
+        struct Before {
             amount: u64,
         }
         #[derive(Serialize)]
-        struct New {
+        struct After {
             amount: u64,
             note: Option<String>,
             urgent: bool,
@@ -309,27 +309,27 @@ mod tests {
             count: i32,
             text: String,
         }
-        let new = |note: Option<&str>, urgent, count| New {
+        let after = |note: Option<&str>, urgent, count| After {
             amount: 5,
             note: note.map(str::to_owned),
             urgent,
             tags: vec![],
             nested: Nested { count, ..Nested::default() },
         };
-        let old = of(&Old { amount: 5 });
-        assert_eq!(of(&new(None, false, 0)), old);
-        for other in [new(Some("x"), false, 0), new(None, true, 0), new(None, false, 1)] {
-            assert_ne!(of(&other), old);
+        let before = of(&Before { amount: 5 });
+        assert_eq!(of(&after(None, false, 0)), before);
+        for other in [after(Some("x"), false, 0), after(None, true, 0), after(None, false, 1)] {
+            assert_ne!(of(&other), before);
         }
-        assert_ne!(of(&Old { amount: 6 }), old);
+        assert_ne!(of(&Before { amount: 6 }), before);
 
         #[derive(Serialize)]
         struct Flat {
             #[serde(flatten)]
-            old: Old,
+            before: Before,
             note: Option<String>,
         }
-        assert_eq!(of(&Flat { old: Old { amount: 5 }, note: None }), old);
+        assert_eq!(of(&Flat { before: Before { amount: 5 }, note: None }), before);
         let map = |pairs: &[(&'static str, u32)]| of(&pairs.iter().copied().collect::<HashMap<_, _>>());
         assert_ne!(map(&[("a", 0), ("b", 1)]), map(&[("b", 1)]), "an entry of a map is content, whatever its value");
     }
