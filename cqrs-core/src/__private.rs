@@ -1,5 +1,6 @@
 //! Functions and traits for the code that the macros write. Generated code uses nothing else of the library.
 use crate::{
+    codec,
     command::{Dispatch, Handled},
     context::NeedsOf,
     error::BoxError,
@@ -8,12 +9,13 @@ use crate::{
 };
 pub use crate::{
     event::{NewEntry, OutgoingMessage, RawEvent, decode, outgoing_message},
-    registry::{Registered, Registration, SubscriberError},
+    registry::{Registered, Registration, SubscriberError, ViewOf},
     view::ErasedChange,
 };
 pub use futures_util::future::BoxFuture;
 pub use inventory;
 pub use serde;
+use std::any::TypeId;
 pub use uuid::{Error as UuidError, Uuid};
 
 /// The parameter of a projection or publisher: a reference to the event, or to the event with its metadata.
@@ -56,6 +58,11 @@ impl<V: View> ProjectionReturn for Change<V> {
     fn erase(self) -> ErasedChange {
         ErasedChange(self.erased())
     }
+}
+
+/// Returns the description of the view that a projection updates.
+pub const fn view_of<R: ProjectionReturn>() -> ViewOf {
+    ViewOf { name: R::View::NAME, indexes: R::View::INDEXES, view_type: TypeId::of::<R::View> }
 }
 
 /// The return type of a subscriber or projector.
@@ -141,7 +148,7 @@ impl<T: serde::Serialize + serde::de::DeserializeOwned> JsonPayload for T {}
 
 /// Encodes an integration event as JSON.
 pub fn encode_json<E: JsonPayload>(event: &E) -> Result<Vec<u8>, BoxError> {
-    Ok(serde_json::to_vec(event)?)
+    Ok(codec::encode(event)?)
 }
 /// Decodes an integration event from JSON.
 pub fn decode_json<E: JsonPayload>(bytes: &[u8]) -> Result<E, BoxError> {

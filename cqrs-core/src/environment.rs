@@ -23,6 +23,11 @@ pub trait Environment: Send + Sync + 'static {
     fn sleep(&self, time: Duration) -> BoxFuture<'static, ()>;
     /// Spawns a task that runs concurrently.
     fn spawn(&self, task: BoxFuture<'static, ()>) -> Task;
+    /// Runs the rest of a task whose caller is gone, such as a commit after a client has hung up. The default spawns
+    /// it.
+    fn detach(&self, task: BoxFuture<'static, ()>) {
+        self.spawn(task);
+    }
 }
 
 /// A spawned task. It continues when this handle is dropped.
@@ -71,6 +76,12 @@ impl Environment for SystemEnvironment {
     fn spawn(&self, task: BoxFuture<'static, ()>) -> Task {
         Task(tokio::spawn(task))
     }
+    fn detach(&self, task: BoxFuture<'static, ()>) {
+        // Without a runtime, as after its end, nothing can run any more.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(task);
+        }
+    }
 }
 
 /// Returns the output of `future`, or `None` if `time` passes first.
@@ -80,6 +91,31 @@ pub(crate) async fn within<T>(
     future: impl Future<Output = T>,
 ) -> Option<T> {
     tokio::select! { biased; out = future => Some(out), () = environment.sleep(time) => None }
+}
+
+/// Runs a future to its end, also if the caller is dropped meanwhile: then the environment runs the rest.
+pub(crate) async fn to_its_end<T: Send + 'static>(
+    environment: &Arc<dyn Environment>,
+    future: impl Future<Output = T> + Send + 'static,
+) -> T {
+    struct Unfinished<'a, T: Send + 'static> {
+        future: Option<BoxFuture<'static, T>>,
+        environment: &'a Arc<dyn Environment>,
+    }
+    impl<T: Send + 'static> Drop for Unfinished<'_, T> {
+        fn drop(&mut self) {
+            if let Some(rest) = self.future.take().filter(|_| !std::thread::panicking()) {
+                self.environment.detach(Box::pin(async move { drop(rest.await) }));
+            }
+        }
+    }
+    let mut unfinished = Unfinished { future: Some(Box::pin(future)), environment };
+    let output = match &mut unfinished.future {
+        Some(future) => future.await,
+        None => unreachable!("the future was set above"),
+    };
+    unfinished.future = None;
+    output
 }
 
 /// Calls `act` with the output of `sooner`, or with `None` after `time`, unless the process has ended by then.

@@ -39,6 +39,9 @@ pub enum ErrorKind {
     Deadline,
     /// A component is down; a later retry may succeed (UNAVAILABLE, 503).
     Unavailable,
+    /// It is not known whether the request took effect: the connection to the database was lost during its commit. A retry
+    /// without an idempotency key may carry it out twice (UNKNOWN, 500).
+    OutcomeUnknown,
     /// A bug or broken data (INTERNAL, 500).
     Internal,
 }
@@ -75,7 +78,7 @@ pub trait DomainError: std::error::Error + Send + Sync + 'static {
 /// A technical failure that the caller did not cause: a database, a codec or the wiring of the app failed.
 #[derive(Debug)]
 pub struct Fault {
-    /// Always `Unavailable`, `Deadline` or `Internal`: a fault is never caused by the caller's input.
+    /// `Unavailable`, `Deadline`, `OutcomeUnknown`, `Internal`, or `Invalid` for a value that cannot be stored.
     kind: ErrorKind,
     message: Cow<'static, str>,
     source: Option<BoxError>,
@@ -94,18 +97,30 @@ impl Fault {
     pub fn deadline(message: impl Into<Cow<'static, str>>) -> Self {
         Fault { kind: ErrorKind::Deadline, message: message.into(), source: None }
     }
+    /// Creates a fault for a commit that may have taken effect or not. A storage returns it when the
+    /// connection is lost after the batch was sent.
+    pub fn outcome_unknown(message: impl Into<Cow<'static, str>>) -> Self {
+        Fault { kind: ErrorKind::OutcomeUnknown, message: message.into(), source: None }
+    }
+    /// Creates a fault for a value that cannot be stored, such as a key with a NUL character. Towards the caller it is
+    /// [`Error::Rejected`].
+    pub fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
+        Fault { kind: ErrorKind::Invalid, message: message.into(), source: None }
+    }
     /// Sets the error that caused this fault.
     pub fn because(mut self, source: impl Into<BoxError>) -> Self {
         self.source = Some(source.into());
         self
     }
-    /// Returns the kind: [`ErrorKind::Unavailable`], [`ErrorKind::Deadline`] or [`ErrorKind::Internal`].
+    /// Returns the kind: [`ErrorKind::Unavailable`], [`ErrorKind::Deadline`], [`ErrorKind::OutcomeUnknown`],
+    /// [`ErrorKind::Internal`] or [`ErrorKind::Invalid`].
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
-    /// Returns `true` if the same call may succeed later.
+    /// Returns `true` if the same call may succeed later. After [`ErrorKind::OutcomeUnknown`] it may have succeeded
+    /// already; the checkpoints, inbox records and expected versions of a batch make its repetition safe.
     pub fn is_transient(&self) -> bool {
-        self.kind != ErrorKind::Internal
+        !matches!(self.kind, ErrorKind::Internal | ErrorKind::Invalid)
     }
 }
 impl fmt::Display for Fault {
@@ -199,9 +214,16 @@ pub enum Error<E> {
     },
     /// The idempotency key was already used for a command with other content.
     KeyReused,
-    /// A parameter of the handler refused the request, such as an extractor that needs a known caller.
+    /// The command was carried out before under its idempotency key, and this program cannot read the stored response:
+    /// another version of the program stored it.
+    ResponseUnreadable,
+    /// A parameter of the handler refused the request, such as an extractor that needs a known caller; or the request
+    /// holds a value that cannot be stored.
     Rejected(Rejection),
-    /// A technical failure that the caller did not cause.
+    /// It is not known whether the command took effect, and it had no idempotency key under which that could be looked up.
+    /// A retry may carry it out twice.
+    OutcomeUnknown(Fault),
+    /// A technical failure that the caller did not cause. Nothing was committed.
     Fault(Fault),
 }
 
@@ -211,9 +233,12 @@ impl<E: DomainError> Error<E> {
         match self {
             Error::Domain(error) => error.kind(),
             Error::NotFound { .. } => ErrorKind::NotFound,
-            Error::Exists { .. } | Error::Taken { .. } | Error::KeyReused => ErrorKind::AlreadyExists,
+            Error::Exists { .. } | Error::Taken { .. } | Error::KeyReused | Error::ResponseUnreadable => {
+                ErrorKind::AlreadyExists
+            }
             Error::Conflict { .. } => ErrorKind::Conflict,
             Error::Rejected(rejection) => rejection.kind,
+            Error::OutcomeUnknown(_) => ErrorKind::OutcomeUnknown,
             Error::Fault(fault) => fault.kind(),
         }
     }
@@ -225,12 +250,14 @@ impl<E: DomainError> Error<E> {
             Error::Exists { .. } => "ALREADY_EXISTS".into(),
             Error::Taken { .. } => "TAKEN".into(),
             Error::KeyReused => "IDEMPOTENCY_KEY_REUSED".into(),
+            Error::ResponseUnreadable => "RESPONSE_UNREADABLE".into(),
             Error::Conflict { .. } => "CONFLICT".into(),
             Error::Rejected(rejection) => match rejection.kind {
                 ErrorKind::Unauthenticated => "UNAUTHENTICATED".into(),
                 ErrorKind::Forbidden => "FORBIDDEN".into(),
                 _ => "INVALID".into(),
             },
+            Error::OutcomeUnknown(_) => "OUTCOME_UNKNOWN".into(),
             Error::Fault(fault) => match fault.kind() {
                 ErrorKind::Unavailable => "UNAVAILABLE".into(),
                 ErrorKind::Deadline => "DEADLINE_EXCEEDED".into(),
@@ -248,7 +275,13 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
             Error::Conflict { what } => write!(f, "{what} was changed by another request at the same time; try again"),
             Error::Taken { index, value } => write!(f, "{index} {value} is taken"),
             Error::KeyReused => f.write_str("the idempotency key was already used with other content; send a new key"),
+            Error::ResponseUnreadable => f.write_str(
+                "the command was already carried out under this idempotency key, but its stored response cannot be read",
+            ),
             Error::Rejected(rejection) => rejection.fmt(f),
+            Error::OutcomeUnknown(_) => f.write_str(
+                "the connection to the database was lost during the commit, so it is not known whether the request took effect",
+            ),
             Error::Fault(fault) => fault.fmt(f),
         }
     }
@@ -257,6 +290,7 @@ impl<E: std::error::Error> std::error::Error for Error<E> {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Error::Domain(error) => error.source(),
+            Error::OutcomeUnknown(fault) => Some(fault),
             Error::Fault(fault) => fault.source(),
             _ => None,
         }
@@ -269,7 +303,11 @@ impl<E: DomainError> From<E> for Error<E> {
 }
 impl<E> From<Fault> for Error<E> {
     fn from(fault: Fault) -> Self {
-        Error::Fault(fault)
+        match fault.kind {
+            ErrorKind::Invalid => Error::Rejected(Rejection { kind: fault.kind, message: fault.message }),
+            ErrorKind::OutcomeUnknown => Error::OutcomeUnknown(fault),
+            _ => Error::Fault(fault),
+        }
     }
 }
 impl<E> From<Rejection> for Error<E> {

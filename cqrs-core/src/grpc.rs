@@ -130,6 +130,8 @@ impl ErrorKind {
             ErrorKind::Exhausted => Code::ResourceExhausted,
             ErrorKind::Deadline => Code::DeadlineExceeded,
             ErrorKind::Unavailable => Code::Unavailable,
+            // UNKNOWN is in no usual retry policy.
+            ErrorKind::OutcomeUnknown => Code::Unknown,
             ErrorKind::Internal => Code::Internal,
         }
     }
@@ -157,12 +159,12 @@ impl<E: DomainError> From<Error<E>> for Status {
     fn from(error: Error<E>) -> Self {
         match &error {
             Error::Domain(domain) => status_of(domain),
-            Error::Fault(fault) => {
+            Error::Fault(fault) | Error::OutcomeUnknown(fault) => {
                 // The cause is logged, but not sent to the caller.
                 tracing::error!(error = describe(fault), "gRPC request failed");
                 let message = match fault.kind() {
                     ErrorKind::Internal => "internal error".to_owned(),
-                    _ => fault.to_string(),
+                    _ => error.to_string(),
                 };
                 with_retry(fault.kind(), message, ErrorDetails::with_error_info(error.reason(), DOMAIN, []))
             }
@@ -172,7 +174,7 @@ impl<E: DomainError> From<Error<E>> for Status {
 }
 impl From<Fault> for Status {
     fn from(fault: Fault) -> Self {
-        Error::<crate::Infallible>::Fault(fault).into()
+        Error::<crate::Infallible>::from(fault).into()
     }
 }
 
@@ -203,9 +205,9 @@ pub fn details(status: &Status) -> Details {
 #[cfg(test)]
 mod tests {
     use super::{header, read, timeout, write};
-    use crate::{Metadata, Position};
+    use crate::{Fault, Metadata, Position};
     use std::time::Duration;
-    use tonic::metadata::MetadataMap;
+    use tonic::{Code, Status, metadata::MetadataMap};
 
     #[test]
     fn read_returns_the_metadata_that_write_wrote() {
@@ -248,6 +250,20 @@ mod tests {
         headers.insert(header::TRACESTATE, "of=nothing".parse().unwrap());
         let read = read(&headers, chrono::Utc::now()).unwrap();
         assert_eq!((read.key.unwrap().len(), read.traceparent, read.tracestate), (256, None, None));
+    }
+    #[test]
+    fn only_an_unavailable_service_is_retried_and_an_unknown_outcome_is_not() {
+        for (fault, code, reason, retry) in [
+            (Fault::unavailable("down"), Code::Unavailable, "UNAVAILABLE", true),
+            (Fault::outcome_unknown("lost"), Code::Unknown, "OUTCOME_UNKNOWN", false),
+            (Fault::invalid("NUL"), Code::InvalidArgument, "INVALID", false),
+            (Fault::internal("bug"), Code::Internal, "INTERNAL", false),
+        ] {
+            let status = Status::from(fault);
+            let details = super::details(&status);
+            let found = (status.code(), details.reason.as_deref(), details.retry_after.is_some());
+            assert_eq!(found, (code, Some(reason), retry));
+        }
     }
     #[test]
     fn timeout_needs_a_unit_and_at_most_eight_digits() {

@@ -79,6 +79,8 @@ pub mod build;
 #[cfg(feature = "runtime")]
 mod catalogue;
 #[cfg(feature = "runtime")]
+mod codec;
+#[cfg(feature = "runtime")]
 pub mod command;
 #[cfg(feature = "runtime")]
 pub mod consumer;
@@ -128,6 +130,8 @@ pub mod telemetry;
 pub mod testing;
 #[cfg(feature = "runtime")]
 pub mod transport;
+#[cfg(feature = "runtime")]
+mod turn;
 #[cfg(feature = "runtime")]
 pub mod view;
 

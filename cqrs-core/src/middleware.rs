@@ -59,7 +59,7 @@ impl Outcome {
     pub(crate) fn of<T, E>(result: &Result<T, Error<E>>) -> Outcome {
         match result {
             Ok(_) => Outcome::Done,
-            Err(Error::Fault(fault)) => Outcome::Failed(fault.kind()),
+            Err(Error::Fault(fault) | Error::OutcomeUnknown(fault)) => Outcome::Failed(fault.kind()),
             Err(_) => Outcome::Rejected,
         }
     }

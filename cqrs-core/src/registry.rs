@@ -49,8 +49,16 @@ pub(crate) struct Projection {
     pub(crate) view: &'static str,
     /// The indexes of the view, each with its columns.
     pub(crate) indexes: &'static [(&'static str, &'static str)],
+    pub(crate) view_type: fn() -> TypeId,
     pub(crate) source: Source,
     pub(crate) project: RunProjection,
+}
+/// The view that a projection updates.
+#[derive(Clone, Copy)]
+pub struct ViewOf {
+    pub(crate) name: &'static str,
+    pub(crate) indexes: &'static [(&'static str, &'static str)],
+    pub(crate) view_type: fn() -> TypeId,
 }
 /// A function that calls a projection.
 pub(crate) type RunProjection = fn(RawEvent) -> Result<ErasedChange, BoxError>;
@@ -125,12 +133,13 @@ impl Registration {
         module: &'static str,
         function: &'static str,
         name: &'static str,
-        view: &'static str,
-        indexes: &'static [(&'static str, &'static str)],
+        view: ViewOf,
         source: Source,
         project: RunProjection,
     ) -> Self {
-        Registration::new(module, function, Role::Projection(Projection { name, view, indexes, source, project }))
+        let ViewOf { name: view, indexes, view_type } = view;
+        let projection = Projection { name, view, indexes, view_type, source, project };
+        Registration::new(module, function, Role::Projection(projection))
     }
     /// Creates the registration for `#[projector]`.
     #[track_caller]

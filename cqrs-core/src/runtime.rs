@@ -12,6 +12,7 @@ use crate::{
     storage::{RecentLog, Storage},
     telemetry::metrics::Meter,
     transport::{Decoders, Transport},
+    turn::Turns,
 };
 use std::{
     any::TypeId,
@@ -55,6 +56,8 @@ pub struct Runtime {
     pub(crate) event_versions: HashMap<&'static str, u32>,
     /// The newest program of this service.
     pub(crate) newer_programs: NewerPrograms,
+    /// Queues of commands for aggregates with conflicts.
+    pub(crate) turns: Turns,
 }
 impl Runtime {
     /// Returns `true` if this app discovered the registration with this slot.

@@ -86,11 +86,11 @@ pub(crate) fn projection(args: TokenStream, item: &ItemFn) -> Result<TokenStream
     let event = event_argument(&function)?;
     let (erase, view) = (
         quote_spanned!(returns.span()=> ::cqrs_core::__private::ProjectionReturn::erase),
-        quote_spanned!(returns.span()=> <#returns as ::cqrs_core::__private::ProjectionReturn>::View as ::cqrs_core::View),
+        quote_spanned!(returns.span()=> ::cqrs_core::__private::view_of::<#returns>()),
     );
     let submit = submit(quote! {
         ::cqrs_core::__private::Registration::projection(
-            ::core::module_path!(), #function_name, #name, <#view>::NAME, <#view>::INDEXES,
+            ::core::module_path!(), #function_name, #name, #view,
             <#event as ::cqrs_core::Subscribable>::SOURCE, project,
         )
     });

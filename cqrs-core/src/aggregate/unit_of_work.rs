@@ -2,6 +2,7 @@
 use crate::{
     Timestamp,
     aggregate::Aggregate,
+    codec,
     environment::Environment,
     error::Fault,
     event::{Event, NewEntry, Publisher, stream_of},
@@ -144,7 +145,7 @@ impl UnitOfWork {
         events: Vec<A::Event>,
         publishers: &Arc<[Publisher]>,
     ) -> Result<(), Fault> {
-        let encoded = events.iter().map(serde_json::to_vec).collect::<Result<Vec<_>, _>>()?;
+        let encoded = events.iter().map(codec::encode).collect::<Result<Vec<_>, _>>()?;
         let mut held = self.held();
         let Some(tracked) = held.known.get_mut(&(A::NAME, id.to_owned())) else {
             return Err(Fault::internal(format!("{} {id} was staged before it was loaded", A::NAME)));
@@ -256,7 +257,7 @@ impl Staged {
 
 fn encode<A: Aggregate>(state: &(dyn Any + Send + Sync)) -> Result<Vec<u8>, Fault> {
     let state = state.downcast_ref::<A>().ok_or_else(|| Fault::internal("an aggregate changed its type"))?;
-    Ok(serde_json::to_vec(state)?)
+    codec::encode(state)
 }
 
 /// Truncates a time to microseconds, the precision of the databases, so that it equals the stored one.

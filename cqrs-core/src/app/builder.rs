@@ -6,7 +6,7 @@ use crate::{
     dependencies::Provided,
     environment::{Environment, system},
     error::BoxError,
-    event::{Event, Publisher, Source},
+    event::{Event, Publisher, SEPARATOR, Source},
     message::RequestKind,
     metadata::Metadata,
     middleware::Middleware,
@@ -283,6 +283,7 @@ impl AppBuilder {
                     .flat_map(|aggregate| aggregate.events.iter().map(|name| (*name, aggregate.version)))
                     .collect(),
                 newer_programs: Default::default(),
+                turns: Default::default(),
             },
             registrations,
             self.aggregates,
@@ -312,6 +313,7 @@ impl AppBuilder {
             _ => None,
         });
         problems.extend(duplicates(names).map(|name| format!("two projections are named `{name}`")));
+        problems.extend(self.shared_names());
         let sources = all().filter_map(|entry| match &entry.role {
             Role::Subscriber(subscriber) => Some((subscriber.group, subscriber.source)),
             _ => None,
@@ -344,6 +346,32 @@ impl AppBuilder {
                  `module_path!()` of the crate's root, or `.discover_part(...)` to leave out others on purpose"
             )
         })
+    }
+    /// Finds names under which data of two types would be stored, and names of aggregates that a stream cannot hold.
+    fn shared_names(&self) -> Vec<String> {
+        let roles = || self.registrations.values().map(|entry| &entry.role);
+        let commands = roles().filter_map(|role| match role {
+            Role::Handler { request, kind: RequestKind::Command, .. } => Some(*request),
+            _ => None,
+        });
+        let commands = duplicates(commands).map(|name| {
+            format!("two commands are named `{name}` and would share their idempotency keys: rename one of the types")
+        });
+        let views = roles().filter_map(|role| match role {
+            Role::Projection(projection) => Some((projection.view, (projection.view_type)())),
+            _ => None,
+        });
+        let views: BTreeSet<_> = views.collect();
+        let views = duplicates(views.into_iter().map(|(name, _)| name));
+        let views = views.map(|name| format!("two views have the stored name `{name}`"));
+        // Registering an aggregate twice is a problem of its own.
+        let aggregates: BTreeMap<_, _> =
+            self.aggregates.iter().map(|aggregate| (aggregate.name, aggregate.events)).collect();
+        let events = duplicates(aggregates.values().flat_map(|events| events.iter().copied()));
+        let events = events.map(|name| format!("two aggregates have an event with the stored name `{name}`"));
+        let unfit = aggregates.keys().filter(|name| name.is_empty() || name.contains(SEPARATOR));
+        let unfit = unfit.map(|name| format!("the name of aggregate `{name}` is empty or contains `{SEPARATOR}`"));
+        commands.chain(views).chain(events).chain(unfit).collect()
     }
     /// Finds foreign topics with two decoders, and those that no function handles: their name may be misspelt.
     fn unused_decoders(&self) -> Vec<String> {

@@ -5,27 +5,30 @@ use crate::{
     command::handler::Handled,
     command::idempotency::IdempotencyKey,
     context::Context,
-    environment::{backoff, within},
+    environment::{backoff, to_its_end, within},
     error::{Error, Fault},
     message::{AsCommand, AsQuery, RequestKind, Stored},
     metadata::Metadata,
     middleware::{Call, Next, Outcome},
     position::Position,
     runtime::Runtime,
-    storage::CommitError,
+    storage::{Batch, CommitError},
     telemetry::spans,
     telemetry::trace::spans_enabled,
+    turn::Turn,
 };
 use std::{sync::Arc, time::Duration};
 use tracing::Instrument;
 
 /// The number of attempts of a command when other commands change the same aggregate (optimistic concurrency).
 ///
-/// With jitter, fifty concurrent callers of one aggregate all succeed, on a busy machine too. Twelve attempts with
-/// waits of up to 128 ms were not enough there.
+/// After the first conflict the commands of one process queue for the aggregate, so only other processes and new
+/// commands cause further ones.
 const ATTEMPTS: u32 = 16;
 const FIRST_WAIT: Duration = Duration::from_millis(1);
 const LONGEST_WAIT: Duration = Duration::from_millis(512);
+/// The longest wait of a command for its turn to change an aggregate.
+const LONGEST_TURN: Duration = Duration::from_secs(10);
 
 /// The dispatch of one kind of requests. `derive(Command)` or `derive(Query)` chooses it.
 #[diagnostic::on_unimplemented(
@@ -94,6 +97,7 @@ where
     ) -> Result<(R::Output, Position), Error<R::Error>> {
         let key = IdempotencyKey::of(&request, metadata)?;
         let mut attempt = 0;
+        let mut turn: Option<Turn<'_>> = None;
         loop {
             match attempt_once(runtime, request.clone(), metadata, key.as_ref()).await {
                 Ok(done) => return Ok(done),
@@ -104,13 +108,32 @@ where
                     }
                     runtime.meter.decides_again(R::NAME);
                     tracing::debug!(what, attempt, "the commit found a conflict; the handler runs again");
-                    let wait = backoff(&*runtime.environment, attempt, FIRST_WAIT, LONGEST_WAIT);
-                    runtime.environment.sleep(wait).await;
+                    if !turn.as_ref().is_some_and(|turn| turn.is_for(&what)) {
+                        // The place before is given up first: no command waits in one queue and blocks another.
+                        drop(turn.take());
+                        turn = Some(Box::pin(queued(runtime, metadata, &what)).await);
+                    } else {
+                        // Another process, or a command that has not met a conflict yet, was faster.
+                        let wait = backoff(&*runtime.environment, attempt, FIRST_WAIT, LONGEST_WAIT);
+                        runtime.environment.sleep(wait).await;
+                    }
                 }
                 Err(AttemptError::Final(error)) => return stored_response_or::<R>(runtime, key.as_ref(), error).await,
             }
         }
     }
+}
+
+/// Waits for the turn to change this aggregate, which the caller keeps until its command is done.
+///
+/// The wait has a limit: a handler that holds the turn may itself wait for a command that queues here. After it the
+/// command runs without the turn, and its commit is still checked.
+async fn queued<'a>(runtime: &'a Runtime, metadata: &Metadata, what: &str) -> Turn<'a> {
+    let mut turn = runtime.turns.join(what);
+    let left = |deadline: Timestamp| (deadline - runtime.environment.now()).to_std().unwrap_or_default();
+    let longest = metadata.deadline.map_or(LONGEST_TURN, |deadline| left(deadline).min(LONGEST_TURN));
+    let _ = within(&*runtime.environment, longest, turn.comes()).await;
+    turn
 }
 
 enum AttemptError<E> {
@@ -141,21 +164,14 @@ where
         return key.read(&response).map_err(AttemptError::Final);
     }
     let output = result.map_err(AttemptError::Final)?;
-    let fault = |fault: Fault| AttemptError::Final(Error::Fault(fault));
+    let fault = |fault: Fault| AttemptError::Final(Error::from(fault));
     let mut batch = unit.take(&*runtime.environment, &runtime.service, metadata).map_err(fault)?;
     batch.response = key.map(|key| key.response(&output)).transpose().map_err(fault)?;
     if batch.is_empty() {
         return Ok((output, Position(0)));
     }
-    let projections = runtime.projections_of(&batch.events);
-    let began = runtime.environment.uptime();
-    let committed = runtime.storage.commit(batch).await;
-    runtime.meter.committed(R::NAME, runtime.environment.uptime().saturating_sub(began), &committed);
-    match committed {
-        Ok(position) => {
-            projections.iter().for_each(|reader| reader.committed(position));
-            Ok((output, position))
-        }
+    match to_its_end(&runtime.environment, commit(runtime.clone(), R::NAME, batch)).await {
+        Ok(position) => Ok((output, position)),
         Err(CommitError::Conflict { what, exists: false }) => Err(AttemptError::Conflict(what)),
         Err(CommitError::Conflict { what, exists: true }) => Err(AttemptError::Final(Error::Exists { what })),
         Err(CommitError::Taken { index, value }) => Err(AttemptError::Final(Error::Taken { index, value })),
@@ -170,10 +186,22 @@ where
     }
 }
 
+/// Commits the batch of a command, and notes the commit for the metrics and for reads that wait for it.
+async fn commit(runtime: Arc<Runtime>, command: &'static str, batch: Batch) -> Result<Position, CommitError> {
+    let projections = runtime.projections_of(&batch.events);
+    let began = runtime.environment.uptime();
+    let committed = runtime.storage.commit(batch).await;
+    runtime.meter.committed(command, runtime.environment.uptime().saturating_sub(began), &committed);
+    if let Ok(position) = &committed {
+        projections.iter().for_each(|reader| reader.committed(*position));
+    }
+    committed
+}
+
 /// Returns the stored response of the idempotency key, or `error` if there is none.
 ///
 /// A stored response takes precedence over every error, so that a repeated command is not refused because of its own
-/// first effect.
+/// first effect. If the look-up fails, its fault is returned: `error` may be such a refusal.
 async fn stored_response_or<R>(
     runtime: &Runtime,
     key: Option<&IdempotencyKey>,
@@ -183,13 +211,20 @@ where
     R: Handled,
     R::Output: Stored,
 {
-    if let Some(key) = key
-        && let Ok(Some(response)) = runtime.storage.response(&key.key).await
-    {
-        runtime.meter.repeats(R::NAME);
-        return key.read(&response);
+    let Some(key) = key else { return Err(error) };
+    match (runtime.storage.response(&key.key).await, error) {
+        (Ok(Some(response)), _) => {
+            runtime.meter.repeats(R::NAME);
+            key.read(&response)
+        }
+        // The commit may still arrive, but a repetition with the same key takes effect once.
+        (Ok(None), Error::OutcomeUnknown(fault)) => {
+            let message = "the connection to the database was lost during the commit; repeat the request with its key";
+            Err(Error::Fault(Fault::unavailable(message).because(fault)))
+        }
+        (Ok(None), error) => Err(error),
+        (Err(fault), _) => Err(Error::from(fault)),
     }
-    Err(error)
 }
 
 /// Runs the handler until the caller's deadline. The deadline does not cover the commit: once begun, it is never

@@ -1,19 +1,35 @@
 //! Idempotency keys: the same command is carried out once, and a repetition returns the stored response.
 use crate::{
-    command::handler::Handled,
+    codec,
+    command::{fingerprint::fingerprint, handler::Handled},
     error::{Error, Fault},
+    message::Stored,
     metadata::Metadata,
     position::Position,
     storage::StoredResponse,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 /// The key of a command's stored response, and the fingerprint of the command's content.
 #[derive(Debug, Clone)]
 pub(crate) struct IdempotencyKey {
     pub(crate) key: String,
-    fingerprint: i64,
+    /// `None` for a key of the framework.
+    fingerprint: Option<i64>,
+}
+
+/// The start of the keys that the framework makes for the commands of subscribers. It ends with a space, which no key
+/// in a header can contain.
+const OF_SUBSCRIBERS: &str = "subscriber ";
+
+/// Returns the key of the command that a subscriber sends as the `number`-th for a message.
+///
+/// The event's id makes it unique, so the content is not compared: a subscriber that runs again may put a new time or id
+/// into its command, and the command is still the same.
+pub(crate) fn subscriber_key(group: &str, message: Uuid, number: u32) -> String {
+    format!("{OF_SUBSCRIBERS}{group}/{message}/{number}")
 }
 impl IdempotencyKey {
     /// Returns the key for a request, if its metadata has one.
@@ -23,27 +39,32 @@ impl IdempotencyKey {
         let Some(given) = &metadata.key else { return Ok(None) };
         let caller = metadata.caller.as_deref().unwrap_or("");
         let key = digest(&[caller.as_bytes(), R::NAME.as_bytes(), given.as_bytes()]);
-        let content = digest(&[R::NAME.as_bytes(), &serde_json::to_vec(request)?]);
-        let fingerprint = i64::from_be_bytes(content[..8].try_into().unwrap_or_default());
+        let fingerprint = if given.starts_with(OF_SUBSCRIBERS) { None } else { Some(fingerprint(R::NAME, request)?) };
         Ok(Some(IdempotencyKey { key: hex(&key), fingerprint }))
     }
-    pub(crate) fn response<T: Serialize>(&self, output: &T) -> Result<StoredResponse, Fault> {
-        let body = serde_json::to_vec(output)?;
-        Ok(StoredResponse { key: self.key.clone(), fingerprint: self.fingerprint, body, position: Position(0) })
+    pub(crate) fn response<T: Stored>(&self, output: &T) -> Result<StoredResponse, Fault> {
+        let body = codec::encode(output)?;
+        Ok(StoredResponse {
+            key: self.key.clone(),
+            fingerprint: self.fingerprint.unwrap_or(0),
+            body,
+            position: Position(0),
+        })
     }
-    /// Returns the output in a stored response, or [`Error::KeyReused`] if the key was used for a command with other
-    /// content.
+    /// Returns the output in a stored response, [`Error::KeyReused`] if the key was used for a command with other
+    /// content, or [`Error::ResponseUnreadable`] if another version of the program stored the output in a form of its
+    /// own.
     pub(crate) fn read<T: DeserializeOwned, E>(&self, response: &StoredResponse) -> Result<(T, Position), Error<E>> {
-        if response.fingerprint != self.fingerprint {
+        if self.fingerprint.is_some_and(|fingerprint| fingerprint != response.fingerprint) {
             return Err(Error::KeyReused);
         }
-        let output = serde_json::from_slice(&response.body).map_err(Fault::from)?;
+        let output = serde_json::from_slice(&response.body).map_err(|_| Error::ResponseUnreadable)?;
         Ok((output, response.position))
     }
 }
 
 /// Hashes the parts. The length precedes each part, so that different lists of parts never have the same input.
-fn digest(parts: &[&[u8]]) -> [u8; 32] {
+pub(super) fn digest(parts: &[&[u8]]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update((part.len() as u64).to_be_bytes());

@@ -1,7 +1,9 @@
 //! Commands and queries: dispatch, unit of work, commit, idempotency and retry.
 pub(crate) mod bus;
+mod fingerprint;
 mod handler;
 mod idempotency;
 
 pub use bus::Dispatch;
 pub use handler::Handled;
+pub(crate) use idempotency::subscriber_key;

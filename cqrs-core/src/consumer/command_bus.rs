@@ -2,7 +2,7 @@
 //! times.
 use crate::{
     aggregate::unit_of_work::UnitOfWork,
-    command::{Dispatch, Handled, bus},
+    command::{Dispatch, Handled, bus, subscriber_key},
     context::{Context, FromContext, Needs},
     error::Error,
     error::Rejection,
@@ -13,8 +13,8 @@ use std::{fmt, sync::Arc};
 
 /// Sends commands from a subscriber.
 ///
-/// Each command has the idempotency key `group/event id/number`, so that after a redelivery of the event it returns the
-/// stored response instead of running again. The commands are committed separately, before the subscriber's own inbox
+/// Each command has the idempotency key `subscriber group/event id/number`, so that after a redelivery of the event it
+/// returns the stored response instead of running again, also if its content has a new time or id by then. The commands are committed separately, before the subscriber's own inbox
 /// record.
 ///
 /// ```
@@ -57,13 +57,13 @@ impl Bus {
     {
         let mut metadata = Metadata::clone(&self.metadata);
         if let Some(cause) = self.unit.next_cause() {
-            metadata.key = Some(format!("{}/{}/{}", cause.group, cause.message, cause.sent));
+            metadata.key = Some(subscriber_key(cause.group, cause.message, cause.sent));
         }
         let result = bus::send::<R, R::Sent>(&self.runtime, request, &Arc::new(metadata)).await;
         if let Err(Error::Conflict { .. }) = &result {
             self.unit.note_transient();
         }
-        if let Err(Error::Fault(fault)) = &result
+        if let Err(Error::Fault(fault) | Error::OutcomeUnknown(fault)) = &result
             && fault.is_transient()
         {
             self.unit.note_transient();

@@ -7,6 +7,7 @@
 use crate::{
     consumer::coalescer::CallCoalescer,
     error::Fault,
+    event::stream_of,
     position::Position,
     storage::{Batch, CommitError, Storage},
 };
@@ -126,7 +127,7 @@ impl Touched {
 }
 fn names(batch: &Batch) -> impl Iterator<Item = String> {
     let streams = batch.events.iter().map(|event| event.stream.clone());
-    let rows = batch.rows.iter().map(|row| format!("{}-{}", row.kind, row.id));
+    let rows = batch.rows.iter().map(|row| stream_of(row.kind, &row.id));
     let reservations = batch.reservations.iter().map(|entry| format!("reservation {} {}", entry.index, entry.value));
     let views = batch.views.iter().map(|write| format!("view {} {}", write.view, write.key));
     let inbox_records = batch.inbox_records.iter().map(|record| format!("inbox {} {}", record.group, record.message));

@@ -5,7 +5,7 @@ use uuid::Uuid;
 /// An event to be appended to the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEntry {
-    /// The stream: aggregate name and id, such as `user-0190...`.
+    /// The stream: aggregate name and id, such as `user/0190...`.
     pub stream: String,
     /// The number of the event in its stream, from 1 without gaps.
     pub version: u64,
@@ -48,7 +48,7 @@ pub struct OutgoingMessage {
 pub struct Entry {
     /// The position in the log.
     pub position: Position,
-    /// The stream: aggregate name and id, such as `user-0190...`.
+    /// The stream: aggregate name and id, such as `user/0190...`.
     pub stream: String,
     /// The number of the event in its stream, from 1 without gaps.
     pub version: u64,

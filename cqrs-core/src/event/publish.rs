@@ -55,7 +55,10 @@ pub fn outgoing_message<E: AggregateEvent, C: IntegrationEvent>(
         return Err(Fault::internal(format!("{} has an empty key; messages without a key have no order", C::NAME)));
     }
     let body = message.encode();
-    let body = body.map_err(|error| Fault::internal(format!("{} cannot be encoded", C::NAME)).because(error))?;
+    let body = body.map_err(|error| match error.downcast::<Fault>() {
+        Ok(fault) => *fault,
+        Err(error) => Fault::internal(format!("{} cannot be encoded", C::NAME)).because(error),
+    })?;
     if body.len() > MAX_BODY {
         return Err(Fault::internal(format!("the body of {} is larger than {MAX_BODY} bytes", C::NAME)));
     }

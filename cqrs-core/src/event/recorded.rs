@@ -37,7 +37,7 @@ pub struct Recorded<E: Subscribable> {
     pub aggregate_id: E::AggregateId,
     /// Id of the event, created once. It is the same in every delivery.
     pub id: Uuid,
-    /// The stream of the event: aggregate name and id, such as `user-0190...`.
+    /// The stream of the event: aggregate name and id, such as `user/0190...`.
     pub stream: String,
     /// The number of the event in its stream, from 1 without gaps.
     pub version: u64,

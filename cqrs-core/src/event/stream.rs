@@ -2,14 +2,18 @@
 use crate::{error::BoxError, event::AggregateEvent, id::AggregateId};
 use std::fmt::Display;
 
-/// Returns the stream of an aggregate, such as `user-0190...`.
+/// The character between the aggregate's name and its id. No name contains it, so a stream has one reading: `order/line-7`
+/// belongs to another aggregate than `order-line/7`.
+pub(crate) const SEPARATOR: char = '/';
+
+/// Returns the stream of an aggregate, such as `user/0190...`.
 pub(crate) fn stream_of(aggregate: &str, id: impl Display) -> String {
-    format!("{aggregate}-{id}")
+    format!("{aggregate}{SEPARATOR}{id}")
 }
 
 /// Parses the id of the aggregate whose stream this is.
 pub(super) fn id_of<E: AggregateEvent>(stream: &str) -> Result<E::Id, BoxError> {
-    let id = stream.strip_prefix(E::AGGREGATE).and_then(|rest| rest.strip_prefix('-'));
+    let id = stream.strip_prefix(E::AGGREGATE).and_then(|rest| rest.strip_prefix(SEPARATOR));
     let id = id.ok_or_else(|| format!("stream {stream} does not belong to an aggregate {}", E::AGGREGATE))?;
     parse_id(id).map_err(|error| format!("the id in stream {stream} cannot be parsed: {error}").into())
 }
@@ -39,12 +43,13 @@ mod tests {
     #[test]
     fn an_id_is_read_back_from_the_name_of_its_stream() {
         assert_eq!(id(&stream_of("order-line", -7)), Ok(-7));
+        assert_ne!(stream_of("order", "line-7"), stream_of("order-line", "7"));
     }
     #[test]
     fn a_stream_of_another_aggregate_or_with_another_kind_of_id_is_an_error() {
-        assert_eq!(id("order-7"), Err("stream order-7 does not belong to an aggregate order-line".into()));
-        assert_eq!(id("order-lines"), Err("stream order-lines does not belong to an aggregate order-line".into()));
-        let unreadable = "the id in stream order-line-seven cannot be parsed: invalid digit found in string";
-        assert_eq!(id("order-line-seven"), Err(unreadable.into()));
+        assert_eq!(id("order/7"), Err("stream order/7 does not belong to an aggregate order-line".into()));
+        assert_eq!(id("order-lines/7"), Err("stream order-lines/7 does not belong to an aggregate order-line".into()));
+        let unreadable = "the id in stream order-line/seven cannot be parsed: invalid digit found in string";
+        assert_eq!(id("order-line/seven"), Err(unreadable.into()));
     }
 }

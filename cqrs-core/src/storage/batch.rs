@@ -167,7 +167,8 @@ pub struct Park {
 pub struct StoredResponse {
     /// The SHA-256 of the caller, the command's name and the caller's key, in hex.
     pub key: String,
-    /// The first 8 bytes of the SHA-256 of the command's name and content.
+    /// The first 8 bytes of the SHA-256 of the command's name and content in a canonical form; 0 for the command of a
+    /// subscriber.
     pub fingerprint: i64,
     /// The encoded output of the command.
     pub body: Vec<u8>,
@@ -205,7 +206,8 @@ pub enum CommitError {
     /// A checkpoint is not the expected one, the reader's lease is lost, or a parked message does not exist any more.
     #[error("{0} was moved concurrently")]
     Moved(String),
-    /// The storage failed. The batch may or may not have been committed.
+    /// The storage failed. Nothing of the batch was committed, unless the fault's kind is
+    /// [`OutcomeUnknown`](crate::ErrorKind::OutcomeUnknown): then the whole batch may have been committed, or nothing.
     #[error(transparent)]
     Fault(#[from] Fault),
 }

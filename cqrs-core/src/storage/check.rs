@@ -1,15 +1,46 @@
 //! Checks of a batch before anything is written, so that all storages refuse the same batches.
-use crate::{error::Fault, storage::batch::Batch};
+use crate::{
+    error::Fault,
+    storage::{Scan, batch::Batch},
+};
 
-/// Checks that every database can store the batch: text without NUL characters, and numbers up to `i64::MAX`.
+/// The largest size of a key together with the names beside it, in bytes. PostgreSQL's B-tree holds no larger ones.
+const LONGEST_KEY: usize = 2_500;
+
+/// Checks that a text can be stored: it has no NUL character. Reads check their keys with it, because a database that
+/// cannot store such a text cannot look for it either.
 ///
 /// # Errors
-/// Returns an internal [`Fault`] that names the offending part of the batch.
-pub fn check(batch: &Batch) -> Result<(), Fault> {
-    let text = |what: &'static str, text: &str| match text.contains('\0') {
-        true => Err(Fault::internal(format!("{what} contains a NUL character"))),
+/// Returns an invalid [`Fault`] that names the offending text.
+pub(super) fn text(what: &'static str, text: &str) -> Result<(), Fault> {
+    match text.contains('\0') {
+        true => Err(Fault::invalid(format!("{what} {:?} contains a NUL character", start(text)))),
         false => Ok(()),
-    };
+    }
+}
+
+/// Checks that the parts of a key fit together into one entry of a database's index.
+fn size(what: &'static str, parts: &[&[u8]]) -> Result<(), Fault> {
+    match parts.iter().map(|part| part.len()).sum::<usize>() {
+        ..=LONGEST_KEY => Ok(()),
+        long => {
+            Err(Fault::invalid(format!("{what} has {long} bytes with its name; at most {LONGEST_KEY} can be stored")))
+        }
+    }
+}
+
+/// Returns the first characters of a text, for an error message.
+fn start(text: &str) -> String {
+    text.chars().take(40).collect()
+}
+
+/// Checks that every database can store the batch: text without NUL characters, keys of at most 2,500 bytes together
+/// with the names beside them, and numbers up to `i64::MAX`.
+///
+/// # Errors
+/// Returns a [`Fault`] that names the offending part of the batch: an invalid one for a text or key, and an internal
+/// one for a number.
+pub fn check(batch: &Batch) -> Result<(), Fault> {
     let number = |what: &'static str, number: u64| {
         let checked = i64::try_from(number).map(drop);
         checked.map_err(|_| Fault::internal(format!("{what} {number} is greater than {}", i64::MAX)))
@@ -17,11 +48,13 @@ pub fn check(batch: &Batch) -> Result<(), Fault> {
     for row in &batch.rows {
         text("the row's kind", row.kind)?;
         text("the row's id", &row.id)?;
+        size("the row's id", &[row.kind.as_bytes(), row.id.as_bytes()])?;
         number("the row's expected version", row.expected)?;
         number("the row's version", row.version)?;
     }
     for event in &batch.events {
         text("the stream", &event.stream)?;
+        size("the stream", &[event.stream.as_bytes()])?;
         text("the event's name", event.name)?;
         text("the caller", event.metadata.caller.as_deref().unwrap_or_default())?;
         text("the traceparent", event.metadata.traceparent.as_deref().unwrap_or_default())?;
@@ -37,16 +70,22 @@ pub fn check(batch: &Batch) -> Result<(), Fault> {
     for reservation in &batch.reservations {
         text("the reservation's index", &reservation.index)?;
         text("the reservation's value", &reservation.value)?;
+        size("the reservation's value", &[reservation.index.as_bytes(), reservation.value.as_bytes()])?;
         text("the reservation's owner", &reservation.owner)?;
     }
     for view in &batch.views {
         text("the view", view.view)?;
         text("the view's key", &view.key)?;
+        size("the view's key", &[view.view.as_bytes(), view.key.as_bytes()])?;
         number("the view's version", view.expected)?;
-        view.entries.iter().try_for_each(|(index, _)| text("the view's index", index))?;
+        for (index, entry) in &view.entries {
+            text("the view's index", index)?;
+            size("the index entry", &[view.view.as_bytes(), index.as_bytes(), entry, view.key.as_bytes()])?;
+        }
     }
     for step in &batch.checkpoint_moves {
         text("the reader", &step.reader)?;
+        size("the reader", &[step.reader.as_bytes()])?;
         number("the checkpoint", step.from.max(step.to))?;
     }
     for park in &batch.parks {
@@ -61,5 +100,22 @@ pub fn check(batch: &Batch) -> Result<(), Fault> {
     }
     batch.unparks.iter().try_for_each(|parked| number("the parked message's number", *parked))?;
     batch.inbox_records.iter().try_for_each(|inbox_record| text("the consumer group", &inbox_record.group))?;
-    batch.response.iter().try_for_each(|response| text("the stored response's key", &response.key))
+    batch.response.iter().try_for_each(|response| {
+        text("the stored response's key", &response.key)?;
+        size("the stored response's key", &[response.key.as_bytes()])
+    })
+}
+
+/// Checks the texts of a read of a row or stream, and of the stored response beside it.
+pub(super) fn key(key: &str, response: Option<&str>) -> Result<(), Fault> {
+    text("the id", key)?;
+    text("the stored response's key", response.unwrap_or_default())
+}
+/// Checks the texts of a range of an index.
+pub(super) fn range(scan: &Scan<'_>) -> Result<(), Fault> {
+    text("the cursor's key", scan.after.map_or("", |(_, key)| key))
+}
+/// Checks the keys of a read of views.
+pub(super) fn keys(keys: &[String]) -> Result<(), Fault> {
+    keys.iter().try_for_each(|key| text("the view's key", key))
 }

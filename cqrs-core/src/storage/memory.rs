@@ -8,7 +8,7 @@ use crate::{
     event::Entry,
     position::Position,
     storage::batch::{Batch, CommitError, StoredResponse},
-    storage::check::check,
+    storage::check::{self, check},
     storage::parked::{Cutoff, InboxLookup, LEFT_TO_NEWER_PROGRAM, Parked, ParkedKey},
     storage::{Lease, Loaded, Scan, Scanned, Storage, StoredData, StoredProgram, StoredRow, StoredView, Tx},
 };
@@ -75,16 +75,19 @@ impl Storage for Memory {
         true
     }
     async fn row(&self, kind: &str, id: &str, response: Option<&str>) -> Result<Loaded<StoredRow>, Fault> {
+        check::key(id, response)?;
         let data = self.data();
         Ok(Loaded { found: data.row(kind, id), response: response.and_then(|key| data.responses.get(key).cloned()) })
     }
     async fn stream(&self, stream: &str, after: u64, response: Option<&str>) -> Result<Loaded<Vec<Entry>>, Fault> {
+        check::key(stream, response)?;
         let data = self.data();
         let all = data.streams.get(stream).map_or(&[][..], Vec::as_slice);
         let found = all.iter().skip(after as usize).map(|index| data.log[*index].clone()).collect();
         Ok(Loaded { found, response: response.and_then(|key| data.responses.get(key).cloned()) })
     }
     async fn response(&self, key: &str) -> Result<Option<StoredResponse>, Fault> {
+        check::key(key, None)?;
         Ok(self.data().responses.get(key).cloned())
     }
     async fn lookup_inbox(&self, group: &str, messages: &[Uuid], keys: &[String]) -> Result<InboxLookup, Fault> {
@@ -104,6 +107,7 @@ impl Storage for Memory {
         Ok(self.data().purge(old, self.environment.now(), limit))
     }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
+        check::keys(keys)?;
         let data = self.data();
         let stored = |key: &String| {
             let found = data.views.get(&(view.to_owned(), key.clone()))?;
@@ -112,6 +116,7 @@ impl Storage for Memory {
         Ok(keys.iter().filter_map(stored).collect())
     }
     async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
+        check::range(scan)?;
         let whole =
             |entry: &[u8], key: &str| (scan.view.to_owned(), scan.index.to_owned(), entry.to_vec(), key.to_owned());
         let start = match scan.after {
@@ -199,7 +204,7 @@ impl Storage for Memory {
         let data = self.data();
         Ok(match stored {
             StoredData::Aggregate(name) => {
-                let prefix = format!("{name}-");
+                let prefix = format!("{name}/");
                 data.rows.keys().any(|(kind, _)| kind == name) || data.streams.keys().any(|of| of.starts_with(&prefix))
             }
             StoredData::Event(name) => data.log.iter().any(|entry| entry.name == *name),

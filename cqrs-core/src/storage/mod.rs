@@ -106,7 +106,7 @@ pub trait Storage: Send + Sync + 'static {
     /// Returns an error if the schema is newer than this program, and changes nothing.
     async fn migrate(&self) -> Result<(), Fault>;
     /// Commits the whole batch durably, or nothing. Returns the position of the last event, or 0 if the batch has no
-    /// events.
+    /// events. When the connection is lost after the batch was sent, the error is [`Fault::outcome_unknown`].
     async fn commit(&self, batch: Batch) -> Result<Position, CommitError>;
     /// Begins a transaction that runs the caller's SQL first and then commits a batch.
     async fn begin(&self) -> Result<Box<dyn Tx>, Fault>;

@@ -162,7 +162,7 @@ mod tests {
     fn entry(position: u64, size: usize) -> Entry {
         Entry {
             position: Position(position),
-            stream: "account-1".to_owned(),
+            stream: "account/1".to_owned(),
             version: position,
             id: uuid::Uuid::from_u128(u128::from(position)),
             name: if position.is_multiple_of(2) { "even" } else { "odd" }.to_owned(),

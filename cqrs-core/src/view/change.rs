@@ -1,5 +1,5 @@
 //! Changes of views, as projections return them.
-use crate::{error::Fault, view::View};
+use crate::{codec, error::Fault, view::View};
 use std::fmt;
 
 type Alter<V> = Box<dyn FnOnce(Option<V>) -> Option<V> + Send>;
@@ -32,7 +32,7 @@ impl<V: View> Change<V> {
             let erased: AlterBytes = Box::new(move |found: Option<&[u8]>| {
                 let found = found.map(serde_json::from_slice).transpose()?;
                 let Some(next) = alter(found) else { return Ok(None) };
-                Ok(Some(Written { value: serde_json::to_vec(&next)?, entries: next.entries() }))
+                Ok(Some(Written { value: codec::encode(&next)?, entries: next.entries() }))
             });
             (key, erased)
         };

@@ -148,7 +148,7 @@ impl<V: View> Views<V> {
             let before = Position(seen_by_caller.0.saturating_sub(1));
             let last = storage.log(before, seen_by_caller, 1).await?.pop().map(|entry| entry.stream);
             let is_of_key = |stream: &str| {
-                key.is_some_and(|key| stream.strip_suffix(key).is_some_and(|aggregate| aggregate.ends_with('-')))
+                key.is_some_and(|key| stream.strip_suffix(key).is_some_and(|aggregate| aggregate.ends_with('/')))
             };
             for stream in parked.into_iter().map(|parked| parked.key) {
                 let upto = match (last.as_ref() == Some(&stream), is_of_key(&stream)) {

@@ -112,7 +112,7 @@ async fn several(app: AppBuilder) {
     }
     let mut follower = follower(&app);
     caught_up(&mut follower).await;
-    assert_eq!(parked(&app).await, ["id07", "id08", "id31"].map(|id| (format!("account-{id}"), 2)));
+    assert_eq!(parked(&app).await, ["id07", "id08", "id31"].map(|id| (format!("account/{id}"), 2)));
     for id in ids() {
         let expected = if ["id07", "id08", "id31"].contains(&&*id) { None } else { Some(6) };
         assert_eq!(paid(&app, &id).await, expected, "{id}");
@@ -172,9 +172,9 @@ async fn parked_read() {
     assert_eq!(find(&reader, "kim", &fine, false).await, Ok(Some(5)), "the parked event is after the token");
     assert_eq!(find(&reader, "kim", &ConsistencyToken::default(), false).await, Ok(Some(5)), "nothing is required");
 
-    let number = writer.parked().show(LOG, "account-kim", 0, 1).await.expect("the message can be read")[0].number;
+    let number = writer.parked().show(LOG, "account/kim", 0, 1).await.expect("the message can be read")[0].number;
     let by = Metadata::default().caller("kim, on call");
-    let discarded = writer.parked().discard(LOG, "account-kim", number, "a test", &by).await;
+    let discarded = writer.parked().discard(LOG, "account/kim", number, "a test", &by).await;
     assert!(discarded.expect("the message is discarded"));
     for app in [&reader, &writer] {
         assert_eq!(find(app, "kim", &later, false).await, Ok(Some(5)), "nothing is parked any more");
@@ -197,7 +197,7 @@ async fn refused(app: AppBuilder) {
     let mut follower = follower(&app);
     let failed = caught_up(&mut follower).await;
     assert!(failed < 60, "the steps of a search are few: {failed}");
-    assert_eq!(parked(&app).await, ["id11", "id31"].map(|id| (format!("account-{id}"), 2)));
+    assert_eq!(parked(&app).await, ["id11", "id31"].map(|id| (format!("account/{id}"), 2)));
     for id in ids() {
         assert_eq!(paid(&app, &id).await.is_some(), !["id11", "id31"].contains(&&*id), "{id}");
     }

@@ -32,6 +32,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     ];
     trials.extend(on_each("bus: outputs are typed and errors are distinguishable", refusals));
     trials.extend(on_each("bus: fifty concurrent commands on one account all succeed", conflicts));
+    trials.extend(on_each("bus: a thousand concurrent commands on one account queue and all succeed", queue));
     trials.extend(on_each("bus: a repeated idempotency key returns the first response", keys));
     trials.extend(on_each("bus: eighty concurrent calls with twenty idempotency keys run twenty commands", many_keys));
     trials
@@ -129,6 +130,19 @@ async fn conflicts(app: AppBuilder) {
         results.map(|task| task.expect("the task does not panic").expect("the payment succeeds")).collect();
     balances.sort_unstable();
     assert_eq!(balances, (1..=50).collect::<Vec<_>>());
+}
+
+async fn queue(app: AppBuilder) {
+    let app = app.build().expect("the app builds");
+    opened(&app, "kim").await;
+    let pay = |_| {
+        let app = app.clone();
+        tokio::spawn(async move { app.send(Pay { id: "kim".into(), amount: 1 }).await })
+    };
+    let results = join_all((0..1000).map(pay)).await;
+    let failed = results.iter().filter(|result| !matches!(result, Ok(Ok(_)))).count();
+    assert_eq!(failed, 0, "of 1000 commands");
+    assert_eq!(paid_in(&app, "kim", 0).await, 1000);
 }
 
 async fn keys(app: AppBuilder) {

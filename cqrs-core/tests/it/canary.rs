@@ -36,7 +36,7 @@ async fn quoted() {
     let memory = Memory::new();
     let (id, amount) = ("kim".to_owned(), format!("{{\"Paid\":{{\"amount\":\"{CANARY}\"}}}}"));
     let event = NewEntry {
-        stream: "account-kim".into(),
+        stream: "account/kim".into(),
         version: 1,
         id: Uuid::from_u128(1),
         name: "account.paid",
@@ -57,7 +57,7 @@ async fn quoted() {
     let app = bank(memory).discover_part(LISTENER).provide(Arc::new(Script::default()));
     let app = TestApp::start(app).await.expect("the app starts");
     app.settle().await;
-    for (reader, key) in [("bank.listener", "kim"), ("projection/card", "account-kim")] {
+    for (reader, key) in [("bank.listener", "kim"), ("projection/card", "account/kim")] {
         let parked = app.parked().show(reader, key, 0, 9).await.expect("the parked messages can be read");
         let [message] = &parked[..] else { panic!("{reader}: {parked:?}") };
         assert!(message.error.contains("invalid type, expected i64"), "{}", message.error);

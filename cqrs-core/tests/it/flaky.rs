@@ -24,6 +24,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             "flaky: after a commit with an unknown outcome a command with an idempotency key returns its response",
             unknown,
         ),
+        trial(
+            "flaky: without a look-up of the response, a retry of what was done is a fault and no refusal",
+            no_look_up,
+        ),
+        trial("flaky: a commit is finished and noted although its caller has hung up", hung_up),
         trial("flaky: a commit that fails is a fault and changes nothing", failed),
         trial("flaky: a relay goes on after its checkpoint could not be stored", relay),
         trial("flaky: a projection goes on after its database has failed", projection),
@@ -42,6 +47,9 @@ struct Faults {
     before_commit: AtomicU32,
     after_commit: AtomicU32,
     checkpoints: AtomicU32,
+    responses: AtomicU32,
+    /// Commits wait until they get a permit, once this is set.
+    gate: std::sync::OnceLock<tokio::sync::Semaphore>,
 }
 fn fails(left: &AtomicU32) -> Result<(), Fault> {
     match left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)) {
@@ -67,10 +75,17 @@ impl StorageLayer for Flaky {
         fails(&self.faults.checkpoints)?;
         self.memory.checkpoints(readers).await
     }
+    async fn response(&self, key: &str) -> Result<Option<cqrs_core::storage::StoredResponse>, Fault> {
+        fails(&self.faults.responses)?;
+        self.memory.response(key).await
+    }
     async fn commit(&self, batch: Batch) -> Result<Position, CommitError> {
+        if let Some(gate) = self.faults.gate.get() {
+            gate.acquire().await.expect("the gate is never closed").forget();
+        }
         fails(&self.faults.before_commit)?;
         let position = self.memory.commit(batch).await?;
-        fails(&self.faults.after_commit)?;
+        fails(&self.faults.after_commit).map_err(|_| Fault::outcome_unknown("seeded: the connection was lost"))?;
         Ok(position)
     }
 }
@@ -87,8 +102,40 @@ async fn unknown() {
     assert_eq!(keyed.send(five()).await.expect("the response is looked up"), 5);
     flaky.faults.after_commit.store(1, SeqCst);
     let error = app.send(five()).await.expect_err("without a key the outcome is unknown");
-    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!((error.kind(), &*error.reason()), (ErrorKind::OutcomeUnknown, "OUTCOME_UNKNOWN"));
     assert_eq!(paid_in(&app, "kim", 0).await, 10);
+}
+async fn no_look_up() {
+    let flaky = Flaky::default();
+    let app = bank(flaky.clone()).build().expect("the app builds");
+    let keyed = app.with(Metadata::default().key("once"));
+    let open = || crate::bank::Open { id: "kim".into(), name: "kim".into() };
+    keyed.send(open()).await.expect("the account opens");
+    // `Open` loads nothing, so only the commit and the look-up after it find the response.
+    flaky.faults.responses.store(1, SeqCst);
+    let error = keyed.send(open()).await.expect_err("the response cannot be looked up");
+    assert_eq!((error.kind(), &*error.to_string()), (ErrorKind::Unavailable, "seeded: the database is down"));
+    keyed.send(open()).await.expect("the stored response is returned");
+}
+async fn hung_up() {
+    let flaky = Flaky::default();
+    let app = TestApp::start(bank(flaky.clone())).await.expect("the app starts");
+    opened(&app, "kim").await;
+    app.settle().await;
+    let gate = flaky.faults.gate.get_or_init(|| tokio::sync::Semaphore::new(0));
+    let mut sending = Box::pin(app.send(five()));
+    // The first poll runs the handler and waits in the commit.
+    assert!(futures_util::poll!(sending.as_mut()).is_pending());
+    drop(sending);
+    gate.add_permits(1000);
+    until("the payment is committed", async || {
+        app.storage().row("account", "kim", None).await.is_ok_and(|row| row.found.version == 2)
+    })
+    .await;
+    // The commit was noted, so this read waits for its event.
+    let card = app.send(crate::bank::FindCard("kim".into())).await.expect("the view catches up");
+    assert_eq!(card.expect("the card exists").balance, 5);
+    assert!(app.stop().await);
 }
 async fn failed() {
     let flaky = Flaky::default();

@@ -93,7 +93,7 @@ async fn other_id(app: AppBuilder) {
     assert_eq!((error.kind(), &*error.to_string()), (ErrorKind::Internal, "room 1 was created with the id 2"));
     assert!(log(&app).await.is_empty());
     app.send(Build(2, 2)).await.expect("the id of the room is 2");
-    assert_eq!(log(&app).await, ["room-2 1 room.built"]);
+    assert_eq!(log(&app).await, ["room/2 1 room.built"]);
 }
 async fn unreadable_id(app: AppBuilder) {
     let app = built(app);
@@ -102,5 +102,5 @@ async fn unreadable_id(app: AppBuilder) {
     assert_eq!((error.kind(), &*error.to_string()), (ErrorKind::Internal, expected));
     assert!(log(&app).await.is_empty());
     app.send(Raise(Word("kim".into()))).await.expect("the id has no capitals");
-    assert_eq!(log(&app).await, ["topic-kim 1 topic.raised"]);
+    assert_eq!(log(&app).await, ["topic/kim 1 topic.raised"]);
 }

@@ -11,6 +11,7 @@ mod flaky; // a database that fails on request
 mod followers; // events that a follower does not handle
 mod foreign; // topics of other producers, read by a decoder of the app
 mod harness; // the storages under test
+mod idempotency; // repetitions by other versions and by subscribers
 mod ids; // the id of an aggregate
 mod inbox; // messages that are committed together
 mod listener; // a subscriber and a transport controlled by the test
@@ -31,6 +32,7 @@ mod shutdown; // work in flight is finished at shutdown
 mod simulation; // the engines under injected faults, from a seed
 #[cfg(feature = "sqlite")]
 mod sqlite; // SQLite's own guarantees
+mod stored_form; // what is stored can be read back
 mod subscriber; // the effects of a message happen once
 mod transport; // the transport suite on the in-process transport
 mod trials; // async tests for libtest-mimic
@@ -60,6 +62,7 @@ fn framework() -> Vec<Trial> {
         subscriber::trials,
         inbox::trials,
         ids::trials,
+        idempotency::trials,
         parking::trials,
         blame::trials,
         panics::trials,
@@ -70,6 +73,7 @@ fn framework() -> Vec<Trial> {
         describe::trials,
         metrics::trials,
         settle::trials,
+        stored_form::trials,
         simulation::trials,
         environment_is_the_only_place::trials,
     ];

@@ -46,6 +46,21 @@ pub(crate) fn trials() -> Vec<Trial> {
                     - aggregate `account` is registered twice"#]],
             );
         }),
+        trial("needs: two commands, views or events of one name are an error", async || {
+            fails_to_build(
+                App::builder("shared")
+                    .discover_part("it::needs::shared")
+                    .aggregate(StateStored::<shared::one::Thing>::new())
+                    .aggregate(StateStored::<shared::other::Item>::new())
+                    .aggregate(StateStored::<shared::Slash>::new()),
+                &expect![[r#"
+                    shared cannot be built:
+                    - two commands are named `Feed` and would share their idempotency keys: rename one of the types
+                    - two views have the stored name `pet`
+                    - two aggregates have an event with the stored name `fed`
+                    - the name of aggregate `a/b` is empty or contains `/`"#]],
+            );
+        }),
         trial("needs: discovering a module without registrations is an error", async || {
             fails_to_build(
                 App::builder("empty").discover_part("it::needs::empty").discover_part("it::ban"),
@@ -187,5 +202,87 @@ mod twice {
     #[subscriber(group = "twice.payments")]
     async fn beside(_: Recorded<PaymentMade>) -> Result<(), BoxError> {
         Ok(())
+    }
+}
+
+/// Types of two modules that share their names.
+mod shared {
+    macro_rules! pets {
+        ($module:ident, $aggregate:ident, $name:literal, $view:ident, $projection:literal) => {
+            pub(super) mod $module {
+                use cqrs_core::{
+                    Aggregate, Change, Command, Event, Evolve, HandlerResult, Query, Recorded, View, handler,
+                    projection,
+                };
+                use serde::{Deserialize, Serialize};
+
+                #[derive(Clone, Serialize, Deserialize, Aggregate)]
+                #[aggregate(name = $name, event = Fed)]
+                pub(crate) struct $aggregate {
+                    #[id]
+                    id: u64,
+                }
+                #[derive(Clone, Serialize, Deserialize, Event)]
+                #[event(name = "fed", version = 1)]
+                pub(crate) struct Fed;
+                impl Evolve<Fed> for $aggregate {
+                    fn create(id: u64, _: &Fed) -> Option<Self> {
+                        Some($aggregate { id })
+                    }
+                    fn apply(&mut self, _: &Fed) {}
+                }
+                #[derive(Clone, Serialize, Deserialize, View)]
+                #[view(name = "pet", key = u64)]
+                struct $view;
+                // Two projections of one view are no problem.
+                #[projection(name = $projection)]
+                fn pet(event: &Recorded<Fed>) -> Change<$view> {
+                    $view.put(event.aggregate_id)
+                }
+                #[derive(Clone, Serialize, Deserialize, Command)]
+                struct Feed;
+                #[handler]
+                async fn feed(_: Feed) -> HandlerResult<()> {
+                    Ok(())
+                }
+                // Nothing is stored under the name of a query.
+                #[derive(Clone, Query)]
+                struct Ask;
+                #[handler]
+                async fn ask(_: Ask) -> HandlerResult<()> {
+                    Ok(())
+                }
+            }
+        };
+    }
+    pets!(one, Thing, "thing", Cat, "cats");
+    pets!(other, Item, "item", Dog, "dogs");
+
+    use cqrs_core::{Aggregate, AggregateEvent, Event, Evolve};
+    use serde::{Deserialize, Serialize};
+
+    /// An aggregate that is not derived, so that its name was not checked at compile time.
+    #[derive(Clone, Serialize, Deserialize)]
+    pub(super) struct Slash(String);
+    #[derive(Clone, Serialize, Deserialize, Event)]
+    #[event(name = "slashed", version = 1)]
+    pub(super) struct Slashed;
+    impl AggregateEvent for Slashed {
+        const AGGREGATE: &'static str = "a/b";
+        type Id = String;
+    }
+    impl Evolve<Slashed> for Slash {
+        fn create(id: String, _: &Slashed) -> Option<Self> {
+            Some(Slash(id))
+        }
+        fn apply(&mut self, _: &Slashed) {}
+    }
+    impl Aggregate for Slash {
+        const NAME: &'static str = "a/b";
+        type Id = String;
+        type Event = Slashed;
+        fn id(&self) -> &String {
+            &self.0
+        }
     }
 }

@@ -111,7 +111,7 @@ async fn only_its_key(faulty: i64) {
     app.settle().await;
     let parked = app.parked().list().await.expect("the parked keys can be listed");
     let parked: Vec<_> = parked.iter().map(|key| (&*key.reader, &*key.key, key.count)).collect();
-    assert_eq!(parked, [("bank.gifts", "kim", 2), ("subscriber/bank.own-gifts", "account-kim", 2)]);
+    assert_eq!(parked, [("bank.gifts", "kim", 2), ("subscriber/bank.own-gifts", "account/kim", 2)]);
     for by in ["topic", "log"] {
         for (gift, given) in [("kim 1", true), ("kim 2", false), ("lee 1", true), ("lee 2", true)] {
             let found = app.storage().row("gift", &format!("{by} {gift}"), None).await.expect("the memory responds");

@@ -319,7 +319,7 @@ async fn unreadable_id() {
         occurred_at: cqrs_core::Timestamp::UNIX_EPOCH,
         outgoing: None,
     };
-    let events = vec![entry(1, "meter-one"), entry(2, "meter-2")];
+    let events = vec![entry(1, "meter/one"), entry(2, "meter/2")];
     memory.commit(Batch { events, ..Batch::default() }).await.expect("the streams are new");
     let app = App::builder("meters").discover_part("it::parking::meters").storage(memory).provide(collected.clone());
     let app = started(app.aggregate(cqrs_core::StateStored::<meters::Meter>::new())).await;
@@ -327,11 +327,11 @@ async fn unreadable_id() {
     assert_eq!(*collected.lock().unwrap(), [2]);
     assert!(app.storage().views("reading", &["2".into()]).await.expect("the storage responds")[0].value.is_some());
     let readers = ["projection/reading", "subscriber/meters"];
-    assert_eq!(parked(&app).await, readers.map(|reader| (reader.to_owned(), "meter-one".to_owned(), 1)));
+    assert_eq!(parked(&app).await, readers.map(|reader| (reader.to_owned(), "meter/one".to_owned(), 1)));
     for reader in readers {
-        let shown = app.parked().show(reader, "meter-one", 0, 1).await.expect("the parked message can be read");
+        let shown = app.parked().show(reader, "meter/one", 0, 1).await.expect("the parked message can be read");
         assert_eq!(shown[0].attempts, 1, "{}", shown[0].error);
-        assert!(shown[0].error.contains("the id in stream meter-one cannot be parsed"), "{}", shown[0].error);
+        assert!(shown[0].error.contains("the id in stream meter/one cannot be parsed"), "{}", shown[0].error);
     }
     assert!(app.stop().await);
 }
@@ -355,7 +355,7 @@ async fn own_log() {
     }
     app.settle().await;
     assert_eq!((script.of("kim"), script.of("lee")), (vec![], vec![1, 2]));
-    let (reader, key) = ("subscriber/bank.own", "account-kim");
+    let (reader, key) = ("subscriber/bank.own", "account/kim");
     assert_eq!(parked(&app).await, [(reader.into(), key.into(), 2)]);
     script.stuck([]);
     assert_eq!(redelivered(&app, reader, key).await, 2);
@@ -404,7 +404,7 @@ async fn own_view() {
     }
     app.settle().await;
     assert_eq!((payments(&app, "kim").await, payments(&app, "lee").await), (vec![1], vec![21, 33, 22]));
-    let (reader, key) = ("projection/payments", "account-kim");
+    let (reader, key) = ("projection/payments", "account/kim");
     assert_eq!(parked(&app).await, [(reader.into(), key.into(), 2)]);
     assert!(app.send(FindCard("kim".into())).await.is_ok(), "another view of the same events is complete");
     UNLUCKY[0].store(false, SeqCst);

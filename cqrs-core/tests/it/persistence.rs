@@ -16,7 +16,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             assert_eq!(state_stored, event_sourced);
             assert_eq!(
                 state_stored.last().map(String::as_str),
-                Some(r#"account-kim 5 account.paid {"Paid":{"amount":-2}}"#)
+                Some(r#"account/kim 5 account.paid {"Paid":{"amount":-2}}"#)
             );
         },
     )]

@@ -228,7 +228,7 @@ impl StorageLayer for SeededStorage {
             Bug::GivenByAnybody => {
                 let mut others = Vec::new();
                 for reservation in batch.reservations.iter().filter(|reservation| !reservation.taken) {
-                    others.extend(["user-kim", "user-lee", "a", "b", "c"].map(|owner| {
+                    others.extend(["user/kim", "user/lee", "a", "b", "c"].map(|owner| {
                         let owner = owner.to_owned();
                         cqrs_core::storage::Reservation { owner, ..reservation.clone() }
                     }));

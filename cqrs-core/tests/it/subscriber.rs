@@ -271,7 +271,7 @@ async fn own_log() {
     for n in 0..10 {
         opened(&app, &n.to_string()).await;
         app.send(pair::OpenDoor(n.to_string())).await.expect("the batch is accepted");
-        expected.extend([format!("account-{n}"), format!("door-{n}")]);
+        expected.extend([format!("account/{n}"), format!("door/{n}")]);
     }
     app.settle().await;
     assert_eq!(*lock(&received.0), expected);
@@ -293,7 +293,7 @@ async fn handled_elsewhere() {
     opened(&app, "lee").await;
     app.settle().await;
     // The subscriber runs, but the commit refuses its staged changes because of the inbox record.
-    assert_eq!(*lock(&received.0), ["account-kim", "account-lee"]);
+    assert_eq!(*lock(&received.0), ["account/kim", "account/lee"]);
     assert!(app.stop().await);
 }
 

@@ -51,8 +51,8 @@ async fn twice(app: AppBuilder) {
     opened(&app, "kim").await;
     assert_eq!(app.send(PayTwice("kim".into())).await.expect("both payments succeed"), 5);
     assert_eq!(paid_in(&app, "kim", 0).await, 0);
-    let paid = |version| format!("account-kim {version} account.paid");
-    assert_eq!(log(&app).await, ["account-kim 1 account.opened".into(), paid(2), paid(3), paid(4)]);
+    let paid = |version| format!("account/kim {version} account.paid");
+    assert_eq!(log(&app).await, ["account/kim 1 account.opened".into(), paid(2), paid(3), paid(4)]);
 }
 
 #[derive(Clone, Serialize, Deserialize, Command)]
@@ -174,7 +174,7 @@ async fn newer() {
     let memory = Memory::new();
     let event = AccountEvent::Opened { name: "kim".into() };
     let entry = NewEntry {
-        stream: "account-kim".into(),
+        stream: "account/kim".into(),
         version: 1,
         id: uuid::Uuid::from_u128(1),
         name: "account.opened",

@@ -72,6 +72,10 @@ impl Error {
     pub(crate) fn down(details: Vec<String>) -> Self {
         Error { details, ..Error::of(Code::Unavailable) }
     }
+    /// Removes the advice to try again.
+    pub(crate) fn without_retry(self) -> Self {
+        Error { retry_after: None, ..self }
+    }
     pub(crate) fn is_unknown_id(&self) -> bool {
         self.code == "E40401"
     }

@@ -79,7 +79,10 @@ impl<C: Clone> Client<C> {
             };
             trace::set(&Span::current(), "rpc.grpc.status_code", i32::from(code).into());
             headers.into_iter().for_each(|headers| call.saw(&cqrs_core::grpc::consistency_token(headers)));
-            Ok(response.map_err(|_| Error::deadline())??.into_inner())
+            let response = response.map_err(|_| Error::deadline()).and_then(|response| Ok(response?));
+            // A failed call may still have taken effect. Without a key of its own, the client must not repeat it unasked.
+            let advised = |error: Error| if call.is_repeatable() { error } else { error.without_retry() };
+            Ok(response.map_err(advised)?.into_inner())
         };
         outcome.instrument(span).await
     }

@@ -4,7 +4,7 @@ use super::{Inner, errors};
 use crate::{
     environment::backoff,
     error::Fault,
-    event::NewEntry,
+    event::{NewEntry, stream_of},
     position::Position,
     storage::parked::encode_headers,
     storage::{
@@ -174,7 +174,7 @@ impl<'a> Split<'a> {
 /// The versions of a stream follow each other within a batch. One that does not is treated like a first one, and
 /// refused.
 fn heads(batch: &Batch) -> Vec<Head<'_>> {
-    let rows: HashSet<String> = batch.rows.iter().map(|row| format!("{}-{}", row.kind, row.id)).collect();
+    let rows: HashSet<String> = batch.rows.iter().map(|row| stream_of(row.kind, &row.id)).collect();
     let mut last = HashMap::new();
     let events = batch.events.iter().filter(|event| !rows.contains(&event.stream));
     events

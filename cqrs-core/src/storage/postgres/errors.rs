@@ -1,6 +1,9 @@
 //! Maps the driver's errors to faults and to refusals of a batch.
 use super::commit::Split;
-use crate::{error::Fault, storage::CommitError};
+use crate::{
+    error::Fault,
+    storage::{CommitError, Reservation},
+};
 use sqlx::postgres::PgDatabaseError;
 use std::{collections::HashSet, io, sync::Arc};
 
@@ -19,6 +22,25 @@ pub(super) fn is_lost(error: &sqlx::Error) -> bool {
 /// Returns true if the server did not respond within the time limit.
 pub(super) fn is_timeout(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut)
+}
+
+/// Returns true if it is not known whether a commit that failed with this error took effect: the connection was lost
+/// before the server's reply, or the server crashed.
+fn is_outcome_unknown(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
+        // A pooler reports the loss of its connection to the server in class 08; 57P02 is a crash.
+        sqlx::Error::Database(_) => code(error).is_some_and(|code| code.starts_with("08") || code == "57P02"),
+        _ => false,
+    }
+}
+
+/// Maps a driver error of a commit that is not a refusal of the batch.
+pub(super) fn commit_fault(error: sqlx::Error) -> Fault {
+    match is_outcome_unknown(&error) {
+        true => Fault::outcome_unknown("the connection to the database was lost during a commit").because(error),
+        false => fault(error),
+    }
 }
 
 /// Returns true if the server ended this statement to resolve a deadlock.
@@ -50,7 +72,7 @@ pub(super) fn fault(error: impl Into<Arc<sqlx::Error>>) -> Fault {
 
 /// Maps a driver error of the commit statement to the refusal of the batch.
 pub(super) fn refusal(error: sqlx::Error, split: &Split<'_>) -> CommitError {
-    let Some(refused) = database(&error) else { return CommitError::Fault(fault(error)) };
+    let Some(refused) = database(&error) else { return CommitError::Fault(commit_fault(error)) };
     let detail = refused.detail().unwrap_or_default();
     // The detail holds the ordinals that passed, such as {1,3}; the culprit is the first one missing.
     let passed: HashSet<usize> =
@@ -82,6 +104,10 @@ pub(super) fn refusal(error: sqlx::Error, split: &Split<'_>) -> CommitError {
             || CommitError::Taken { index: "reservations".into(), value: String::new() },
             |taken| CommitError::Taken { index: taken.index.clone(), value: taken.value.clone() },
         ),
+        // Two aggregates of the batch take one value: the insert finds its own row.
+        ("21000", ..) if let Some(twice) = taken_twice(split) => {
+            CommitError::Taken { index: twice.index.clone(), value: twice.value.clone() }
+        }
         ("QC004", ..) | ("23505", _, Some("stored_response_pkey")) => CommitError::ResponseExists,
         ("23505", _, Some("inbox_pkey")) => CommitError::AlreadyHandled,
         ("23505", _, Some("state_pkey")) => {
@@ -101,8 +127,14 @@ pub(super) fn refusal(error: sqlx::Error, split: &Split<'_>) -> CommitError {
         }
         // A serialization failure, from a server with another default isolation level.
         ("40001", ..) => conflict(None),
-        _ => CommitError::Fault(fault(error)),
+        _ => CommitError::Fault(commit_fault(error)),
     }
+}
+
+/// Returns a reservation of the batch whose value another one of the batch takes as well.
+fn taken_twice<'a>(split: &Split<'a>) -> Option<&'a Reservation> {
+    let mut seen = HashSet::new();
+    split.taken.iter().copied().find(|taken| !seen.insert((&taken.index, &taken.value)))
 }
 
 fn moved(reader: Option<&String>) -> CommitError {

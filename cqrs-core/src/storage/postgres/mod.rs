@@ -37,6 +37,7 @@ use crate::{
     event::Entry,
     position::Position,
     storage::batch::{Batch, CommitError, StoredResponse},
+    storage::check,
 };
 use async_trait::async_trait;
 use sqlx::{
@@ -238,12 +239,15 @@ impl Inner {
 #[async_trait]
 impl Storage for Postgres {
     async fn row(&self, kind: &str, id: &str, response: Option<&str>) -> Result<Loaded<StoredRow>, Fault> {
+        check::key(id, response)?;
         self.0.row(kind, id, response).await
     }
     async fn stream(&self, stream: &str, after: u64, response: Option<&str>) -> Result<Loaded<Vec<Entry>>, Fault> {
+        check::key(stream, response)?;
         self.0.stream(stream, after, response).await
     }
     async fn response(&self, key: &str) -> Result<Option<StoredResponse>, Fault> {
+        check::key(key, None)?;
         self.0.response(key).await
     }
     async fn lookup_inbox(&self, group: &str, messages: &[Uuid], keys: &[String]) -> Result<InboxLookup, Fault> {
@@ -259,9 +263,11 @@ impl Storage for Postgres {
         self.0.purge(old, limit).await
     }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
+        check::keys(keys)?;
         self.0.views(view, keys).await
     }
     async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
+        check::range(scan)?;
         self.0.scan(scan).await
     }
     async fn checkpoints(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {

@@ -61,7 +61,10 @@ impl Tx for Open {
         }
         let position = inner.apply(&mut transaction, batch).await?;
         inner.count();
-        inner.limited(transaction.commit()).await.map_err(|error| inner.fault(error))?;
+        inner.limited(transaction.commit()).await.map_err(|error| {
+            inner.notice(&error);
+            errors::commit_fault(error)
+        })?;
         inner.announce(position);
         Ok(position)
     }

@@ -1,7 +1,7 @@
 //! Applies a batch statement by statement. A refusal shows as a row count of 0, so no error message is parsed.
 use super::writer::CommitResult;
 use crate::{
-    event::NewEntry,
+    event::{NewEntry, stream_of},
     position::Position,
     storage::parked::encode_headers,
     storage::{Batch, CheckpointMove, CommitError, Park, Reservation, Row, StoredResponse, ViewWrite},
@@ -49,7 +49,7 @@ pub(super) async fn apply(connection: &mut SqliteConnection, batch: Batch) -> sq
     }
     // A row's version proves the version of its stream, even when retention has removed old entries.
     let mut heads: HashMap<String, u64> =
-        batch.rows.iter().map(|row| (format!("{}-{}", row.kind, row.id), row.expected)).collect();
+        batch.rows.iter().map(|row| (stream_of(row.kind, &row.id), row.expected)).collect();
     for row in batch.rows {
         pass!(replace(connection, row).await?);
     }

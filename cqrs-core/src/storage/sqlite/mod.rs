@@ -12,7 +12,7 @@ use crate::{
     event::Entry,
     position::Position,
     storage::batch::{Batch, CommitError, StoredResponse},
-    storage::check::check,
+    storage::check::{self, check},
     storage::parked::{Cutoff, InboxLookup, Parked, ParkedKey},
     storage::{Lease, Loaded, Scan, Scanned, Storage, StoredData, StoredProgram, StoredRow, StoredView, Tx},
 };
@@ -125,12 +125,15 @@ impl Storage for Sqlite {
         true
     }
     async fn row(&self, kind: &str, id: &str, response: Option<&str>) -> Result<Loaded<StoredRow>, Fault> {
+        check::key(id, response)?;
         read::row(&self.reads, kind, id, response).await.map_err(fault)
     }
     async fn stream(&self, stream: &str, after: u64, response: Option<&str>) -> Result<Loaded<Vec<Entry>>, Fault> {
+        check::key(stream, response)?;
         read::stream(&self.reads, stream, after, response).await.map_err(fault)
     }
     async fn response(&self, key: &str) -> Result<Option<StoredResponse>, Fault> {
+        check::key(key, None)?;
         read::response(&self.reads, key).await.map_err(fault)
     }
     async fn lookup_inbox(&self, group: &str, messages: &[Uuid], keys: &[String]) -> Result<InboxLookup, Fault> {
@@ -149,9 +152,11 @@ impl Storage for Sqlite {
         Ok(gone)
     }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
+        check::keys(keys)?;
         read::views(&self.reads, view, keys).await.map_err(fault)
     }
     async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
+        check::range(scan)?;
         read::scan(&self.reads, scan).await.map_err(fault)
     }
     async fn checkpoints(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
@@ -223,7 +228,9 @@ impl Storage for Sqlite {
         check(&batch)?;
         let (reply, result) = oneshot::channel();
         self.writes.send(Job::Commit(batch, reply)).await.map_err(|_| self.stopped())?;
-        result.await.map_err(|_| self.stopped())?
+        result
+            .await
+            .map_err(|_| Fault::outcome_unknown(format!("{} was closed during a commit", self.path.display())))?
     }
     async fn begin(&self) -> Result<Box<dyn Tx>, Fault> {
         Ok(Box::new(self.lend().await?))

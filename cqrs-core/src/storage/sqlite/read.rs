@@ -100,7 +100,7 @@ pub(super) async fn holds(pool: &SqlitePool, data: &StoredData) -> sqlx::Result<
     let (sql, name) = match data {
         StoredData::Aggregate(name) => (
             "select exists (select 1 from cqrs_state where kind = ?1)
-                or exists (select 1 from cqrs_log where stream >= ?1 || '-' and stream < ?1 || '.')",
+                or exists (select 1 from cqrs_log where stream >= ?1 || '/' and stream < ?1 || '0')",
             name,
         ),
         StoredData::Event(name) => ("select exists (select 1 from cqrs_log where name = ?1)", name),

@@ -224,7 +224,7 @@ impl Loan {
         crate::storage::check(&batch)?;
         let (reply, result) = oneshot::channel();
         self.give_back(Some((batch, reply)));
-        result.await.map_err(|_| Fault::unavailable("the database was closed"))?
+        result.await.map_err(|_| Fault::outcome_unknown("the database was closed during a commit"))?
     }
     fn give_back(&mut self, wanted: Option<(Batch, oneshot::Sender<CommitResult>)>) {
         if let (Some(connection), Some(back)) = (self.connection.take(), self.back.take()) {

@@ -2,6 +2,7 @@
 //! panic.
 mod batches;
 mod draft;
+mod inputs;
 mod leases;
 mod log;
 mod parked;
@@ -108,6 +109,7 @@ pub fn cases() -> Vec<Case> {
         "a megabyte is returned unchanged": values::big,
         "an empty value is stored as a value": values::empty,
         "texts are compared by their bytes": values::texts,
+        "odd texts, numbers and dates are accepted or refused as ids, keys, values and cursors": inputs::table,
         "text with NUL is refused before anything is written": values::nul,
         "a number that is too large is refused before anything is written": values::high,
         "a response is stored with its position": values::response,

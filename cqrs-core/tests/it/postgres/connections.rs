@@ -31,7 +31,7 @@ async fn warm(storage: &impl Storage) -> Tried {
 
 async fn reads_go_on(server: test_support::Postgres) -> Tried {
     let storage = fresh(&server, "reads").await?.storage;
-    storage.commit(Batch { rows: vec![row("kim", 0)], ..events("user-kim", 1..=1) }).await?;
+    storage.commit(Batch { rows: vec![row("kim", 0)], ..events("user/kim", 1..=1) }).await?;
     for _ in 0..2 {
         warm(&storage).await?;
         server.restart()?;

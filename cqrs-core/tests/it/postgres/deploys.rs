@@ -296,7 +296,7 @@ async fn unknown_event(server: Server) -> Tried {
     old.send(old::Note("2".into(), "other".into())).await?;
     // Only the old program's projection runs. It goes on with other keys and passes nothing of this one.
     until("the other key is projected", async || history(&old, "2").await == ["opened", "other"]).await;
-    assert_eq!(parked(&old).await, [("ticket-1".to_owned(), LEFT.to_owned(), 2)]);
+    assert_eq!(parked(&old).await, [("ticket/1".to_owned(), LEFT.to_owned(), 2)]);
     assert_eq!(history(&old, "1").await, ["opened", "first"]);
     let also_running = joined.start();
     until("the newer program has handled them", async || parked(&new).await.is_empty()).await;
@@ -343,7 +343,7 @@ async fn newer_version(server: Server) -> Tried {
     old.send(old::Note("1".into(), "first".into())).await?;
     let joined = new.join().await?;
     new.send(version_2::Note2("1".into(), "second".into())).await?;
-    until("the old program has left it", async || parked(&old).await == [("ticket-1".to_owned(), LEFT.to_owned(), 1)])
+    until("the old program has left it", async || parked(&old).await == [("ticket/1".to_owned(), LEFT.to_owned(), 1)])
         .await;
     let also_running = joined.start();
     until("the newer program has handled it", async || parked(&new).await.is_empty()).await;

@@ -73,9 +73,9 @@ fn writers(fresh: &Fresh, stop: &Arc<AtomicBool>, slow: bool) -> Vec<JoinHandle<
                         version += u64::from(write_slowly(&plain, &stream, version + 1).await?);
                     } else if fastrand::u8(..4) == 0 {
                         // The log itself refuses the batch, so that positions are drawn and never used.
-                        let batch = Batch { rows: vec![row("taken", 0)], ..events("user-taken", 1..=1) };
+                        let batch = Batch { rows: vec![row("taken", 0)], ..events("user/taken", 1..=1) };
                         match storage.commit(batch).await {
-                            Err(CommitError::Conflict { what, exists: true }) if what == "user-taken" => {}
+                            Err(CommitError::Conflict { what, exists: true }) if what == "user/taken" => {}
                             other => anyhow::bail!("{other:?}"),
                         }
                     } else {
@@ -137,7 +137,7 @@ struct Run {
 }
 
 async fn race(fresh: &Fresh, slow: bool, waits: bool) -> anyhow::Result<Run> {
-    fresh.storage.commit(events("user-taken", 1..=1)).await?;
+    fresh.storage.commit(events("user/taken", 1..=1)).await?;
     let stop = Arc::new(AtomicBool::new(false));
     let writers = writers(fresh, &stop, slow);
     let done = AtomicBool::new(false);

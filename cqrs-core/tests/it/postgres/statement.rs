@@ -80,7 +80,7 @@ async fn two_round_trips(server: Server) -> Tried {
         let response = |key| StoredResponse { key, fingerprint: 1, body: vec![1], position: Position(0) };
         let batch = Batch {
             rows: vec![row("kim", found.version)],
-            events: vec![event("user-kim", found.version + 1)],
+            events: vec![event("user/kim", found.version + 1)],
             response: key.clone().map(response),
             ..Batch::default()
         };
@@ -121,7 +121,7 @@ async fn deadlock(server: Server) -> Tried {
 
 async fn lock_first(server: Server) -> Tried {
     let fresh = fresh(server, "lock_first").await?;
-    let with_rows = Batch { rows: vec![row("kim", 0)], ..events("user-kim", 1..=1) };
+    let with_rows = Batch { rows: vec![row("kim", 0)], ..events("user/kim", 1..=1) };
     let response = StoredResponse { key: "key".into(), fingerprint: 1, body: vec![], position: Position(0) };
     let with_response = Batch { response: Some(response), ..events("two", 1..=1) };
     for batch in [events("one", 1..=1), events("many", 1..=3), with_rows, with_response] {
@@ -147,7 +147,7 @@ async fn position_last(server: Server) -> Tried {
     sqlx::raw_sql("insert into cqrs.reservation values ('nickname', 'kim', 'user-rival')").execute(&mut *rival).await?;
     let reservation =
         |owner: &str| Reservation { index: "nickname".into(), value: "kim".into(), owner: owner.into(), taken: true };
-    let batch = Batch { reservations: vec![reservation("user-1")], ..events("user-1", 1..=1) };
+    let batch = Batch { reservations: vec![reservation("user/1")], ..events("user/1", 1..=1) };
     let storage = fresh.storage.clone();
     let commit = tokio::spawn(async move { storage.commit(batch).await });
     sleep(150).await;
@@ -251,11 +251,11 @@ async fn too_long(server: Server) -> Tried {
     let storage = fresh(server, "too_long").await?.storage;
     // Random, because a repetitive value would be compressed into an index entry that fits.
     let value: String = (0..9000).map(|_| fastrand::alphanumeric()).collect();
-    let reservation = Reservation { index: "nickname".into(), value, owner: "user-kim".into(), taken: true };
-    let batch = Batch { reservations: vec![reservation], rows: vec![row("kim", 0)], ..events("user-kim", 1..=1) };
+    let reservation = Reservation { index: "nickname".into(), value, owner: "user/kim".into(), taken: true };
+    let batch = Batch { reservations: vec![reservation], rows: vec![row("kim", 0)], ..events("user/kim", 1..=1) };
     let refused = storage.commit(batch).await;
     anyhow::ensure!(
-        matches!(refused, Err(CommitError::Fault(fault)) if fault.kind() == ErrorKind::Internal),
+        matches!(refused, Err(CommitError::Fault(fault)) if fault.kind() == ErrorKind::Invalid),
         "the batch was not refused"
     );
     anyhow::ensure!(storage.row("user", "kim", None).await?.found.version == 0, "a part of the batch was committed");

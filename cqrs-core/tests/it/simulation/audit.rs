@@ -90,7 +90,7 @@ impl Audit {
             return self.disturbed();
         }
         let Ok(Happened { number }) = serde_json::from_slice(&entry.payload) else { return };
-        let Some((_, id)) = entry.stream.split_once('-') else { return };
+        let Some((_, id)) = entry.stream.split_once('/') else { return };
         let id = id.to_owned();
         if entry.name != "credited" {
             return self.effect(&entry.name, &id, number);

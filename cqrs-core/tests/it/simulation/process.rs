@@ -131,4 +131,10 @@ impl Environment for ProcessEnvironment {
     fn spawn(&self, _: BoxFuture<'static, ()>) -> Task {
         panic!("the simulation steps the engines itself, so they must not spawn a task")
     }
+    /// A crashed process finishes nothing; what it has sent to a server is carried out there.
+    fn detach(&self, task: BoxFuture<'static, ()>) {
+        if let Some(process) = self.process.as_ref().filter(|process| process.is_alive()) {
+            process.spawn(task);
+        }
+    }
 }

@@ -90,7 +90,7 @@ impl Caller for Depositor {
         sqlx::query(
             "insert into log (stream, version, id, name, payload, metadata, at) values ($1, $2, $3, $4, $5, '{}', $6)",
         )
-        .bind(format!("account-{}", self.account))
+        .bind(format!("account/{}", self.account))
         .bind(version + 1)
         .bind(Uuid::now_v7())
         .bind("account")

@@ -51,7 +51,7 @@ impl Evolve<Credited> for Account {
 /// # Errors
 /// Fails when the name of the stream is not that of an aggregate and its id.
 pub fn account_of(stream: &str) -> anyhow::Result<String> {
-    let (_, key) = stream.split_once('-').with_context(|| format!("stream {stream} has no id"))?;
+    let (_, key) = stream.split_once('/').with_context(|| format!("stream {stream} has no id"))?;
     Ok(key.to_owned())
 }
 

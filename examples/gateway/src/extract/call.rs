@@ -35,6 +35,8 @@ pub(crate) struct Call {
     /// Shared by all calls of one request, so that each call sees the writes of the previous ones.
     seen: Arc<Mutex<ConsistencyToken>>,
     secure: bool,
+    /// The client can repeat the request without doing the same twice.
+    is_repeatable: bool,
 }
 impl Call {
     fn read(headers: &HeaderMap, secure_always: bool) -> Result<Self, Error> {
@@ -56,11 +58,17 @@ impl Call {
         }
         let forwarded = headers.get("x-forwarded-proto");
         let forwarded = forwarded.is_some_and(|scheme| scheme.as_bytes().eq_ignore_ascii_case(b"https"));
-        Ok(Call { metadata, person: None, seen: Arc::new(Mutex::new(seen)), secure: secure_always || forwarded })
+        Ok(Call {
+            metadata,
+            person: None,
+            seen: Arc::new(Mutex::new(seen)),
+            secure: secure_always || forwarded,
+            is_repeatable: true,
+        })
     }
     /// Creates the metadata of a call that the gateway makes on its own behalf.
     pub(crate) fn own() -> Self {
-        Call { metadata: Metadata::default(), person: None, seen: Arc::default(), secure: false }
+        Call { metadata: Metadata::default(), person: None, seen: Arc::default(), secure: false, is_repeatable: true }
     }
     /// Makes the call on behalf of this person.
     pub(crate) fn of(mut self, person: Person) -> Self {
@@ -70,7 +78,8 @@ impl Call {
     /// Returns the call with an idempotency key.
     pub(crate) fn keyed(&self, key: &IdempotencyKey) -> Self {
         let mut call = self.clone();
-        call.metadata.key = key.as_deref().map(str::to_owned);
+        call.metadata.key = Some(key.text().to_owned());
+        call.is_repeatable = key.given().is_some();
         call
     }
     /// Builds the gRPC request with all metadata.
@@ -88,6 +97,10 @@ impl Call {
     /// Merges the consistency token of a response.
     pub(crate) fn saw(&self, token: &ConsistencyToken) {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).merge(token);
+    }
+    /// Returns whether a client that repeats the request does nothing twice.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        self.is_repeatable
     }
     /// Returns whether cookies must be Secure.
     pub(crate) fn secure(&self) -> bool {

@@ -3,7 +3,7 @@ use crate::{
     access_token::{Claims, LIFETIME},
     envelope::{Success, ok},
     error::Error,
-    extract::{ACCESS_TOKEN, Call, Caller, cookie},
+    extract::{ACCESS_TOKEN, Call, Caller, IdempotencyKey, cookie},
     http::Gateway,
     upstream::Users,
 };
@@ -69,7 +69,8 @@ async fn renew(caller: &Caller) -> Result<Option<Claims>, Error> {
 }
 
 async fn register(gateway: &Gateway, call: &Call) -> Result<Claims, Error> {
-    let made = gateway.upstream().users.ask(call, Users::initialize_user, rpc::InitializeUserRequest {}).await?;
+    let call = call.keyed(&IdempotencyKey::made());
+    let made = gateway.upstream().users.ask(&call, Users::initialize_user, rpc::InitializeUserRequest {}).await?;
     let id = made.user.and_then(|user| Uuid::try_parse(&user.id).ok()).ok_or_else(Error::broken)?;
     let auth = made.auth_user.ok_or_else(Error::broken)?;
     Ok(Claims::access(id, auth.auth_channel().as_str_name(), auth.authority().as_str_name()))

@@ -92,7 +92,7 @@ async fn open(
     };
     if let Some((bubble, option)) = opening.check()? {
         find_bubble(&caller, counselor, bubble).await?; // checked first: a bubble of another counsellor must not reserve a token
-        let exchange = exchange::of_counsel(caller.id(), counselor, key.as_deref());
+        let exchange = exchange::of_counsel(caller.id(), counselor, key.given());
         reserve(&caller, exchange).await?;
         request.bubble_id = Some(bubble.to_string());
         request.response_option_no = Some(option);
@@ -164,7 +164,7 @@ async fn send(
 ) -> Answer<Exchange> {
     let message = new.check()?;
     owned(&caller, counselor, counsel).await?;
-    let exchange = exchange::of_message(caller.id(), counsel, key.as_deref());
+    let exchange = exchange::of_message(caller.id(), counsel, key.given());
     reserve(&caller, exchange).await?;
     let (counsel_id, exchange_id) = (counsel.to_string(), Some(exchange.to_string()));
     // Without an idempotency key: an exchange can be resumed, a stored response cannot.

@@ -1,5 +1,5 @@
 //! Tests of the mapping from the services' errors to HTTP.
-use crate::fixture::{Fixture, error};
+use crate::fixture::{Fixture, as_user, error, with_json};
 use serde_json::json;
 use std::time::Duration;
 use tonic::{Code, Status};
@@ -56,6 +56,27 @@ async fn the_retry_delay_of_a_service_becomes_retry_after() {
     let details = ErrorDetails::with_retry_info(Some(Duration::from_millis(2_300)));
     fixture.services.fail("FindTones", Status::with_error_details(Code::Unavailable, "soon", details));
     assert_eq!(fixture.get("/v1/tones").await.header("retry-after"), Some("3"));
+}
+
+#[tokio::test]
+async fn a_command_without_a_key_gets_one_and_no_advice_to_repeat_it() {
+    let fixture = Fixture::new().await;
+    let put = async |key: Option<&str>| {
+        let request = key.into_iter().fold(as_user("PUT", "/v1/users/me"), |it, key| it.header("Idempotency-Key", key));
+        fixture.send(with_json(request, &json!({ "nickname": "lee" }))).await
+    };
+    let sent = || fixture.services.last("UpdateUser").header("cqrs-idempotency-key").map(str::to_owned);
+    put(None).await.data();
+    let first = sent().expect("the gateway makes a key");
+    put(None).await.data();
+    assert_ne!(sent(), Some(first), "two requests are two commands");
+    for (code, status) in [(Code::Unavailable, 503), (Code::Unknown, 500)] {
+        fixture.services.fail("UpdateUser", Status::new(code, "lost"));
+        let answer = put(None).await;
+        assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (status, None));
+    }
+    fixture.services.fail("UpdateUser", Status::unavailable("lost"));
+    assert_eq!(put(Some("k")).await.header("retry-after"), Some("1"));
 }
 
 #[tokio::test]

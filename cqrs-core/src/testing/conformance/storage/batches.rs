@@ -13,8 +13,8 @@ use uuid::Uuid;
 fn full(message: Uuid) -> Batch {
     batch()
         .row("kim", 0, Some(b"kim"))
-        .outgoing("user-kim", 1, 3)
-        .take("Kim", "user-kim")
+        .outgoing("user/kim", 1, 3)
+        .take("Kim", "user/kim")
         .view("kim", 0, Some(b"card"), &[b"kim"])
         .step("cards", 0, 9, None)
         .inbox_record(message)
@@ -25,13 +25,13 @@ fn full(message: Uuid) -> Batch {
 async fn is_there(harness: &dyn Harness, message: Uuid) -> bool {
     let storage = &*harness.storage();
     // A reservation cannot be read, so another owner tries to take it.
-    let taken = match storage.commit(batch().take("Kim", "user-probe")).await {
-        Ok(_) => commit(storage, batch().give("Kim", "user-probe")).await.0 > 0,
+    let taken = match storage.commit(batch().take("Kim", "user/probe")).await {
+        Ok(_) => commit(storage, batch().give("Kim", "user/probe")).await.0 > 0,
         Err(rejected) => matches!(rejected, CommitError::Taken { .. }),
     };
     let found = [
         draft::row(storage, "kim").await.version == 1,
-        draft::stream(storage, "user-kim").await.len() == 1,
+        draft::stream(storage, "user/kim").await.len() == 1,
         draft::log(storage).await.len() == 1,
         taken,
         draft::view(storage, "kim").await.is_some_and(|view| view.version == 1),
@@ -62,7 +62,7 @@ pub(super) async fn restart(mut harness: Box<dyn Harness>) {
     let storage = harness.reopen().await;
     assert!(is_there(&*harness, message).await, "a committed batch was lost in a restart");
     assert_eq!(draft::log(&*storage).await, before);
-    let next = commit(&*storage, batch().event("user-kim", 2)).await;
+    let next = commit(&*storage, batch().event("user/kim", 2)).await;
     assert!(next > before[0].position, "positions did not continue after a restart");
 }
 
@@ -76,7 +76,7 @@ pub(super) async fn migrate(harness: Box<dyn Harness>) {
 
 pub(super) async fn thousand(harness: Box<dyn Harness>) {
     let storage = &*harness.storage();
-    let all = (1..=1000).fold(batch(), |all, version| all.event("user-kim", version));
+    let all = (1..=1000).fold(batch(), |all, version| all.event("user/kim", version));
     let ids: Vec<_> = all.events.iter().map(|event| event.id).collect();
     let last = commit(storage, all).await;
     let log = draft::log(storage).await;
@@ -86,7 +86,7 @@ pub(super) async fn thousand(harness: Box<dyn Harness>) {
         "the log does not have the order of the batch"
     );
     assert_eq!(log.last().map(|entry| entry.position), Some(last), "a commit returns the position of its last event");
-    let gap = (1001..2000).chain([2001]).fold(batch(), |all, version| all.event("user-kim", version));
+    let gap = (1001..2000).chain([2001]).fold(batch(), |all, version| all.event("user/kim", version));
     assert!(matches!(draft::refused(storage, gap).await, CommitError::Conflict { .. }));
     assert_eq!(draft::log(storage).await.len(), 1000, "events before the refused one were stored");
 }
@@ -111,9 +111,9 @@ pub(super) async fn dropped(harness: Box<dyn Harness>) {
 
 pub(super) async fn refused(harness: Box<dyn Harness>) {
     let (storage, message) = (harness.storage(), SystemEnvironment.id());
-    commit(&*storage, batch().take("Lee", "user-lee")).await;
+    commit(&*storage, batch().take("Lee", "user/lee")).await;
     let tx = storage.begin().await.expect("a transaction begins");
-    let rejected = tx.commit(full(message).take("Lee", "user-kim")).await.expect_err("Lee is taken");
+    let rejected = tx.commit(full(message).take("Lee", "user/kim")).await.expect_err("Lee is taken");
     assert!(matches!(rejected, CommitError::Taken { .. }), "{rejected:?}");
     assert!(!is_there(&*harness, message).await);
     commit(&*storage, full(message)).await;
@@ -122,7 +122,7 @@ pub(super) async fn refused(harness: Box<dyn Harness>) {
 
 pub(super) async fn wakes(harness: Box<dyn Harness>) {
     let storage = harness.storage();
-    let first = commit(&*storage, batch().event("user-kim", 1)).await;
+    let first = commit(&*storage, batch().event("user/kim", 1)).await;
     let soon = |after| {
         let storage = harness.storage();
         async move { within(&SystemEnvironment, Duration::from_secs(10), storage.wait_for_commit(after)).await }
@@ -135,7 +135,7 @@ pub(super) async fn wakes(harness: Box<dyn Harness>) {
     let writer = harness.storage();
     let later = Box::pin(async move {
         sleep(50).await;
-        commit(&*writer, batch().event("user-kim", 2)).await;
+        commit(&*writer, batch().event("user/kim", 2)).await;
     });
     let _task = SystemEnvironment.spawn(later);
     assert!(soon(first).await.is_some(), "a commit did not end the wait");

@@ -25,7 +25,7 @@ pub(super) async fn bounds(harness: Box<dyn Harness>) {
     );
     let mut positions = Vec::new();
     for version in 1..=5 {
-        positions.push(commit(storage, batch().event("user-kim", version)).await);
+        positions.push(commit(storage, batch().event("user/kim", version)).await);
         let high_water_mark = storage.high_water_mark().await.expect("the high-water mark can be read");
         assert!(high_water_mark >= positions[version as usize - 1], "the high-water mark is below an earlier commit");
     }
@@ -112,7 +112,7 @@ pub(super) async fn gaps(harness: Box<dyn Harness>) {
 /// Appends one to three events to one of a few streams, and retries conflicts. Some batches are refused after their
 /// other parts are written.
 async fn write(storage: &dyn Storage, dice: &mut Dice, n: usize) -> (Position, Vec<Uuid>) {
-    let stream = format!("user-{}", dice.below(12));
+    let stream = format!("user/{}", dice.below(12));
     loop {
         let last = draft::stream(storage, &stream).await.last().map_or(0, |entry| entry.version);
         let all: Batch = (1..=1 + dice.below(3)).fold(batch(), |all, i| all.event(&stream, last + i));
@@ -140,8 +140,8 @@ pub(super) async fn shards(harness: Box<dyn Harness>) {
     let mut positions = Vec::new();
     for version in 1..=12 {
         let all = match version % 3 {
-            0 => batch().event("user-kim", version),
-            shard => batch().outgoing("user-kim", version, shard as u16),
+            0 => batch().event("user/kim", version),
+            shard => batch().outgoing("user/kim", version, shard as u16),
         };
         positions.push(commit(storage, all).await);
     }
@@ -171,7 +171,7 @@ pub(super) async fn shard_limits(harness: Box<dyn Harness>) {
     let storage = &*harness.storage();
     for version in 1..=20 {
         // The entries of shard 4 come before those of shard 5.
-        commit(storage, batch().outgoing("user-kim", version, if version <= 15 { 4 } else { 5 })).await;
+        commit(storage, batch().outgoing("user/kim", version, if version <= 15 { 4 } else { 5 })).await;
     }
     let high_water_mark = storage.high_water_mark().await.expect("the high-water mark can be read");
     let found = storage

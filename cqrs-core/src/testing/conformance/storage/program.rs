@@ -30,9 +30,9 @@ pub(super) async fn holds(harness: Box<dyn Harness>) {
     commit(storage, batch().row("kim", 0, Some(b"{}")).view("kim", 0, Some(b"1"), &[])).await;
     assert!(holds(aggregate(KIND)).await && holds(view(VIEW)).await);
     // A stream alone counts as well, and the stream of another name does not.
-    commit(storage, batch().event("userx-kim", 1).event("order-kim", 1)).await;
+    commit(storage, batch().event("userx/kim", 1).event("order/kim", 1)).await;
     assert!(holds(aggregate("order")).await && !holds(aggregate("orde")).await && !holds(aggregate("use")).await);
-    let entry = storage.stream("order-kim", 0, None).await.expect("the stream can be read").found.remove(0);
+    let entry = storage.stream("order/kim", 0, None).await.expect("the stream can be read").found.remove(0);
     assert!(holds(StoredData::Event(entry.name.clone())).await);
     assert!(!holds(StoredData::Event(format!("{}x", entry.name))).await);
     commit(storage, batch().view("kim", 1, None, &[])).await;

@@ -22,7 +22,7 @@ pub(super) async fn old(harness: Box<dyn Harness>) {
     for message in &messages {
         commit(storage, batch().inbox_record(*message)).await;
     }
-    commit(storage, batch().event("user-kim", 1).response("key")).await;
+    commit(storage, batch().event("user/kim", 1).response("key")).await;
     let purge = async |old: &Cutoff, limit| storage.purge(old, limit).await.expect("old data can be purged");
     let inbox_records =
         async || storage.lookup_inbox(GROUP, &messages, &[]).await.expect("the inbox can be read").handled.len();
@@ -47,10 +47,10 @@ pub(super) async fn old(harness: Box<dyn Harness>) {
 pub(super) async fn parked_by_relay(harness: Box<dyn Harness>) {
     let storage = &*harness.storage();
     for version in 1..=6 {
-        commit(storage, batch().outgoing("user-kim", version, (version % 2) as u16)).await;
+        commit(storage, batch().outgoing("user/kim", version, (version % 2) as u16)).await;
     }
     let at: Vec<_> = log(storage).await.into_iter().map(|entry| entry.position).collect();
-    let mut parked = batch().park("user-kim", false);
+    let mut parked = batch().park("user/kim", false);
     (parked.parks[0].reader, parked.parks[0].at, parked.parks[0].record) = ("relay/1".into(), at[2].0, None);
     commit(storage, parked).await;
     let of_shard_one = Cutoff { outgoing: vec![(1, at[3])], ..nothing_old() };

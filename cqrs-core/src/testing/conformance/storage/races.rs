@@ -21,7 +21,7 @@ pub(super) async fn increments(harness: Box<dyn Harness>) {
             loop {
                 let found = draft::row(&*storage, "kim").await;
                 let count = found.state.map_or(0, |state| state[0]) + 1;
-                let all = batch().row("kim", found.version, Some(&[count])).event("user-kim", found.version + 1);
+                let all = batch().row("kim", found.version, Some(&[count])).event("user/kim", found.version + 1);
                 match storage.commit(all).await {
                     Ok(_) => return,
                     Err(CommitError::Conflict { exists, .. }) => assert_eq!(exists, found.version == 0),
@@ -66,7 +66,7 @@ async fn one_wins(
 }
 
 fn apart(round: u64, caller: u64) -> Batch {
-    batch().event(&format!("user-{round}-{caller}"), 1)
+    batch().event(&format!("user/{round}-{caller}"), 1)
 }
 
 pub(super) async fn responses(harness: Box<dyn Harness>) {
@@ -75,7 +75,7 @@ pub(super) async fn responses(harness: Box<dyn Harness>) {
 }
 
 pub(super) async fn takes(harness: Box<dyn Harness>) {
-    let rival = |round, caller| apart(round, caller).take(&format!("Kim {round}"), &format!("user-{caller}"));
+    let rival = |round, caller| apart(round, caller).take(&format!("Kim {round}"), &format!("user/{caller}"));
     one_wins(harness, rival, |rejected| matches!(rejected, CommitError::Taken { .. })).await;
 }
 
@@ -93,14 +93,14 @@ pub(super) async fn inbox_records(harness: Box<dyn Harness>) {
 /// A storage may commit the batches of several callers as one group. The refusal of one must not affect the others.
 pub(super) async fn each_for_itself(harness: Box<dyn Harness>) {
     let storage = harness.storage();
-    draft::commit(&*storage, batch().take("Kim", "user-kim").row("kim", 0, Some(b""))).await;
+    draft::commit(&*storage, batch().take("Kim", "user/kim").row("kim", 0, Some(b""))).await;
     concurrently((0..60).map(|n| {
         let storage = storage.clone();
         let task: BoxFuture<'static, ()> = Box::pin(async move {
-            let all = batch().row(&format!("row {n}"), 0, Some(b"")).event(&format!("user-{n}"), 1);
+            let all = batch().row(&format!("row {n}"), 0, Some(b"")).event(&format!("user/{n}"), 1);
             let result = match n % 3 {
                 0 => storage.commit(all).await,
-                1 => storage.commit(all.take("Kim", "user-lee")).await,
+                1 => storage.commit(all.take("Kim", "user/lee")).await,
                 _ => storage.commit(all.row("kim", 7, None)).await,
             };
             match (n % 3, &result) {

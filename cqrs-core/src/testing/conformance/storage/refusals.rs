@@ -13,9 +13,9 @@ use uuid::Uuid;
 async fn before(storage: &dyn Storage, message: Uuid) {
     let all = batch()
         .row("kim", 0, Some(b"kim"))
-        .outgoing("user-kim", 1, 0)
-        .event("user-kim", 2)
-        .take("Kim", "user-kim")
+        .outgoing("user/kim", 1, 0)
+        .event("user/kim", 2)
+        .take("Kim", "user/kim")
         .view("kim", 0, Some(b"card"), &[b"kim"])
         .step("cards", 0, 5, None)
         .inbox_record(message)
@@ -33,10 +33,10 @@ fn good() -> Batch {
     batch()
         .row("kim", 1, Some(b"changed"))
         .row("new", 0, Some(b"new"))
-        .outgoing("user-kim", 3, 0)
-        .event("user-new", 1)
-        .give("Kim", "user-kim")
-        .take("New", "user-new")
+        .outgoing("user/kim", 3, 0)
+        .event("user/new", 1)
+        .give("Kim", "user/kim")
+        .take("New", "user/new")
         .view("kim", 1, Some(b"changed"), &[b"changed"])
         .view("new", 0, Some(b"new"), &[b"new"])
         .step("cards", 5, 6, None)
@@ -103,19 +103,19 @@ fn poisons(message: Uuid) -> Vec<(&'static str, Why, Poison)> {
             "a stale stream",
             Why::Conflict { exists: false },
             Box::new(|mut batch| {
-                batch.events.retain(|event| event.stream != "user-kim");
-                batch.event("user-kim", 2)
+                batch.events.retain(|event| event.stream != "user/kim");
+                batch.event("user/kim", 2)
             }),
         ),
         (
             "a stream that exists",
             Why::Conflict { exists: true },
             Box::new(|mut batch| {
-                batch.events.retain(|event| event.stream != "user-kim");
-                batch.event("user-kim", 1)
+                batch.events.retain(|event| event.stream != "user/kim");
+                batch.event("user/kim", 1)
             }),
         ),
-        ("a gap", Why::Conflict { exists: false }, Box::new(|batch| batch.event("user-lee", 2))),
+        ("a gap", Why::Conflict { exists: false }, Box::new(|batch| batch.event("user/lee", 2))),
         (
             "a stale view",
             Why::Conflict { exists: false },
@@ -134,7 +134,7 @@ fn poisons(message: Uuid) -> Vec<(&'static str, Why, Poison)> {
             Why::Taken,
             Box::new(|mut batch| {
                 batch.reservations.retain(|reservation| reservation.value != "Kim");
-                batch.take("Kim", "user-lee")
+                batch.take("Kim", "user/lee")
             }),
         ),
     ]
@@ -156,7 +156,7 @@ async fn everything(storage: &dyn Storage) -> Everything {
     let (mut rows, mut streams, mut views, mut responses) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for id in ["kim", "new", "lee"] {
         rows.push(draft::row(storage, id).await);
-        streams.push(draft::stream(storage, &format!("user-{id}")).await);
+        streams.push(draft::stream(storage, &format!("user/{id}")).await);
         views.push(draft::view(storage, id).await);
     }
     for key in ["old", "new"] {
@@ -187,11 +187,11 @@ pub(super) async fn nothing_stays(harness: Box<dyn Harness>) {
         assert_eq!(everything(storage).await, untouched, "{name}: a part of the batch was stored");
         let lookup = storage.lookup_inbox(draft::GROUP, &inbox_records, &[]).await.expect("the inbox can be read");
         assert!(lookup.handled.is_empty(), "{name}: an inbox record was stored");
-        let kim = storage.commit(batch().take("Kim", "user-probe")).await;
+        let kim = storage.commit(batch().take("Kim", "user/probe")).await;
         assert!(kim.is_err(), "{name}: a value was released by a refused batch");
-        let new = storage.commit(batch().take("New", "user-probe")).await;
+        let new = storage.commit(batch().take("New", "user/probe")).await;
         assert!(new.is_ok(), "{name}: a value was taken by a refused batch");
-        commit(storage, batch().give("New", "user-probe")).await;
+        commit(storage, batch().give("New", "user/probe")).await;
     }
     commit(storage, good()).await;
 }
@@ -218,7 +218,7 @@ pub(super) async fn order(harness: Box<dyn Harness>) {
     let (storage, message) = (&*harness.storage(), SystemEnvironment.id());
     before(storage, message).await;
     let mut all = batch()
-        .take("Kim", "user-lee")
+        .take("Kim", "user/lee")
         .row("kim", 7, Some(b"stale"))
         .step("cards", 4, 5, None)
         .inbox_record(message)
@@ -242,12 +242,12 @@ pub(super) async fn stale_first(harness: Box<dyn Harness>) {
     let storage = &*harness.storage();
     before(storage, SystemEnvironment.id()).await;
     for (bad, exists) in [
-        (batch().event("user-kim", 1), true),
-        (batch().event("user-kim", 2), false),
+        (batch().event("user/kim", 1), true),
+        (batch().event("user/kim", 2), false),
         (batch().view("kim", 0, Some(b"stale"), &[]), false),
         (batch().view("kim", 7, Some(b"stale"), &[]), false),
     ] {
-        let rejected = draft::refused(storage, bad.clone().take("Kim", "user-lee")).await;
+        let rejected = draft::refused(storage, bad.clone().take("Kim", "user/lee")).await;
         assert_eq!(why(&rejected), Why::Conflict { exists }, "{bad:?}");
     }
 }

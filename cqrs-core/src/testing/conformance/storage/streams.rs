@@ -11,40 +11,40 @@ use crate::{
 
 pub(super) async fn read(harness: Box<dyn Harness>) {
     let storage = &*harness.storage();
-    commit(storage, batch().event("user-kim", 1).event("user-lee", 1).event("user-kim", 2)).await;
-    commit(storage, batch().event("user-kim", 3)).await;
+    commit(storage, batch().event("user/kim", 1).event("user/lee", 1).event("user/kim", 2)).await;
+    commit(storage, batch().event("user/kim", 3)).await;
     let versions = async |after| {
-        let found = storage.stream("user-kim", after, None).await.expect("a stream can be read").found;
+        let found = storage.stream("user/kim", after, None).await.expect("a stream can be read").found;
         found.into_iter().map(|entry| entry.version).collect::<Vec<_>>()
     };
     assert_eq!(versions(0).await, [1, 2, 3]);
     assert_eq!(versions(2).await, [3]);
     assert_eq!(versions(3).await, [0; 0]);
     assert_eq!(versions(u64::MAX).await, [0; 0]);
-    assert_eq!(draft::stream(storage, "user-unknown").await, []);
+    assert_eq!(draft::stream(storage, "user/unknown").await, []);
 }
 
 pub(super) async fn conflict(harness: Box<dyn Harness>) {
     let storage = &*harness.storage();
-    commit(storage, batch().event("user-kim", 1).event("user-kim", 2)).await;
+    commit(storage, batch().event("user/kim", 1).event("user/kim", 2)).await;
     for (version, creates) in [(1, true), (2, false)] {
-        let rejected = draft::refused(storage, batch().event("user-kim", version)).await;
+        let rejected = draft::refused(storage, batch().event("user/kim", version)).await;
         let CommitError::Conflict { exists, .. } = rejected else { panic!("refused with {rejected:?}") };
         assert_eq!(exists, creates, "`exists` is true only for version 1; this is {version}");
     }
-    let twice = draft::refused(storage, batch().event("user-lee", 1).event("user-lee", 1)).await;
+    let twice = draft::refused(storage, batch().event("user/lee", 1).event("user/lee", 1)).await;
     assert!(matches!(twice, CommitError::Conflict { .. }), "{twice:?}");
     assert_eq!(draft::log(storage).await.len(), 2);
 }
 
 pub(super) async fn gap(harness: Box<dyn Harness>) {
     let storage = &*harness.storage();
-    commit(storage, batch().event("user-kim", 1)).await;
+    commit(storage, batch().event("user/kim", 1)).await;
     for bad in [
-        batch().event("user-kim", 3),
-        batch().event("user-lee", 2),
-        batch().event("user-kim", 2).event("user-kim", 4),
-        batch().event("user-lee", 0),
+        batch().event("user/kim", 3),
+        batch().event("user/lee", 2),
+        batch().event("user/kim", 2).event("user/kim", 4),
+        batch().event("user/lee", 0),
     ] {
         let rejected = draft::refused(storage, bad.clone()).await;
         assert!(matches!(rejected, CommitError::Conflict { exists: false, .. }), "{rejected:?} for {bad:?}");
@@ -54,7 +54,7 @@ pub(super) async fn gap(harness: Box<dyn Harness>) {
 
 pub(super) async fn event(harness: Box<dyn Harness>) {
     let storage = &*harness.storage();
-    let mut all = batch().outgoing("user-kim", 1, 15).event("user-kim", 2);
+    let mut all = batch().outgoing("user/kim", 1, 15).event("user/kim", 2);
     all.events[0].schema = u32::from(u16::MAX);
     all.events[0].occurred_at = at(123_456_000);
     all.events[0].metadata =
@@ -63,7 +63,7 @@ pub(super) async fn event(harness: Box<dyn Harness>) {
     all.events[0].metadata.tracestate = Some("vendor=1,other=a b".into());
     let given = all.events.clone();
     let last = commit(storage, all).await;
-    let found = draft::stream(storage, "user-kim").await;
+    let found = draft::stream(storage, "user/kim").await;
     assert_eq!(found[1].position, last);
     let expected: Vec<_> = given
         .into_iter()
@@ -93,11 +93,11 @@ pub(super) async fn unstored(harness: Box<dyn Harness>) {
     let storage = &*harness.storage();
     let mut token = ConsistencyToken::default();
     token.raise("user", Position(7));
-    let mut all = batch().event("user-kim", 1);
+    let mut all = batch().event("user/kim", 1);
     all.events[0].occurred_at = at(123_456_789);
     all.events[0].metadata = Metadata::default().caller("kim").key("secret").deadline(at(0)).token(token);
     commit(storage, all).await;
-    let found = draft::stream(storage, "user-kim").await.remove(0);
+    let found = draft::stream(storage, "user/kim").await.remove(0);
     assert_eq!(
         found.metadata,
         Metadata::default().caller("kim"),

@@ -3,6 +3,7 @@ use super::Harness;
 use super::draft::{self, Draft, GROUP, KIND, batch, commit};
 use crate::{
     environment::{Environment, SystemEnvironment},
+    error::ErrorKind,
     position::Position,
     storage::{Batch, CommitError, StoredResponse, StoredRow},
 };
@@ -32,13 +33,13 @@ pub(super) async fn tombstone(harness: Box<dyn Harness>) {
 pub(super) async fn big(harness: Box<dyn Harness>) {
     let storage = &*harness.storage();
     let big: Vec<u8> = (0..1 << 20).map(|index: u32| (index.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-    let mut all = batch().row("kim", 0, Some(&big)).outgoing("user-kim", 1, 0).view("kim", 0, Some(&big), &[b"kim"]);
+    let mut all = batch().row("kim", 0, Some(&big)).outgoing("user/kim", 1, 0).view("kim", 0, Some(&big), &[b"kim"]);
     all.events[0].payload = big.clone();
     all.events[0].outgoing.as_mut().expect("it has an outgoing message").body = big.clone();
     all.response = Some(StoredResponse { key: "key".into(), fingerprint: 1, body: big.clone(), position: Position(0) });
     commit(storage, all).await;
     assert!(draft::row(storage, "kim").await.state.as_ref() == Some(&big), "the row's state");
-    let entry = draft::stream(storage, "user-kim").await.remove(0);
+    let entry = draft::stream(storage, "user/kim").await.remove(0);
     assert!(entry.payload == big, "the event's payload");
     assert!(entry.outgoing.expect("it has an outgoing message").body == big, "the outgoing message");
     assert!(draft::view(storage, "kim").await.and_then(|view| view.value) == Some(big.clone()), "the view's value");
@@ -92,28 +93,29 @@ pub(super) async fn texts(harness: Box<dyn Harness>) {
 
 /// Checks that each of these batches is refused with a fault and that nothing of it is stored. Each has one value that
 /// cannot be stored, and a row that could be.
-async fn is_fault(harness: &dyn Harness, all: impl IntoIterator<Item = Batch>) {
+async fn is_fault(harness: &dyn Harness, kind: ErrorKind, all: impl IntoIterator<Item = Batch>) {
     let storage = &*harness.storage();
     for bad in all {
         let rejected = draft::refused(storage, bad.clone().row("kim", 0, Some(b"kim"))).await;
-        assert!(matches!(rejected, CommitError::Fault(_)), "{rejected:?} for {bad:?}");
+        let is_kind = |rejected: &CommitError| matches!(rejected, CommitError::Fault(fault) if fault.kind() == kind);
+        assert!(is_kind(&rejected), "{rejected:?} for {bad:?}");
         assert_eq!(draft::row(storage, "kim").await, StoredRow::default(), "a part of the batch was written: {bad:?}");
         let tx = storage.begin().await.expect("a transaction begins");
         let rejected = tx
             .commit(bad.clone().row("kim", 0, Some(b"kim")))
             .await
             .expect_err("a transaction refuses the batch as well");
-        assert!(matches!(rejected, CommitError::Fault(_)), "{rejected:?} for {bad:?}");
+        assert!(is_kind(&rejected), "{rejected:?} for {bad:?}");
         assert_eq!(draft::row(storage, "kim").await, StoredRow::default(), "a part of the batch was written: {bad:?}");
     }
 }
 
 pub(super) async fn nul(harness: Box<dyn Harness>) {
-    let mut caller = batch().event("user-kim", 1);
+    let mut caller = batch().event("user/kim", 1);
     caller.events[0].metadata.caller = Some("k\0m".into());
-    let mut key = batch().outgoing("user-kim", 1, 0);
+    let mut key = batch().outgoing("user/kim", 1, 0);
     key.events[0].outgoing.as_mut().expect("it has an outgoing message").key = "k\0m".into();
-    let mut content_type = batch().outgoing("user-kim", 1, 0);
+    let mut content_type = batch().outgoing("user/kim", 1, 0);
     content_type.events[0].outgoing.as_mut().expect("it has an outgoing message").content_type = "k\0m".into();
     let all = [
         batch().row("k\0m", 0, Some(b"")),
@@ -121,13 +123,13 @@ pub(super) async fn nul(harness: Box<dyn Harness>) {
         caller,
         key,
         content_type,
-        batch().take("k\0m", "user-kim"),
+        batch().take("k\0m", "user/kim"),
         batch().take("Kim", "k\0m"),
         batch().view("k\0m", 0, Some(b""), &[]),
         batch().step("k\0m", 0, 1, None),
         batch().response("k\0m"),
     ];
-    is_fault(&*harness, all).await;
+    is_fault(&*harness, ErrorKind::Invalid, all).await;
     // Bytes may contain NUL; only text may not.
     let all = batch().row("kim", 0, Some(b"k\0m")).view("kim", 0, Some(b"\0"), &[b"\0"]);
     commit(&*harness.storage(), all).await;
@@ -136,13 +138,14 @@ pub(super) async fn nul(harness: Box<dyn Harness>) {
 pub(super) async fn high(harness: Box<dyn Harness>) {
     let mut version = batch().row("lee", 0, Some(b""));
     version.rows[0].version = 1 << 63;
-    is_fault(&*harness, [version, batch().event("user-kim", 1 << 63), batch().step("cards", 0, u64::MAX, None)]).await;
+    let all = [version, batch().event("user/kim", 1 << 63), batch().step("cards", 0, u64::MAX, None)];
+    is_fault(&*harness, ErrorKind::Internal, all).await;
 }
 
 pub(super) async fn response(harness: Box<dyn Harness>) {
     let storage = &*harness.storage();
     assert_eq!(storage.response("one").await.expect("a response can be read"), None);
-    let position = commit(storage, batch().event("user-kim", 1).event("user-kim", 2).response("one")).await;
+    let position = commit(storage, batch().event("user/kim", 1).event("user/kim", 2).response("one")).await;
     commit(storage, batch().row("kim", 0, Some(b"")).response("two")).await;
     for (key, position) in [("one", position), ("two", Position(0))] {
         let expected = StoredResponse { key: key.into(), fingerprint: -7, body: key.as_bytes().to_vec(), position };
@@ -152,16 +155,16 @@ pub(super) async fn response(harness: Box<dyn Harness>) {
 
 pub(super) async fn beside(harness: Box<dyn Harness>) {
     let storage = &*harness.storage();
-    commit(storage, batch().row("kim", 0, Some(b"kim")).event("user-kim", 1).response("key")).await;
+    commit(storage, batch().row("kim", 0, Some(b"kim")).event("user/kim", 1).response("key")).await;
     let response = storage.response("key").await.expect("a response can be read");
     for (id, version) in [("kim", 1), ("unknown", 0)] {
         let row = storage.row(KIND, id, Some("key")).await.expect("a row can be read");
         assert_eq!((row.found.version, &row.response), (version, &response), "beside the row {id}");
-        let stream = storage.stream(&format!("user-{id}"), 0, Some("key")).await.expect("a stream can be read");
-        assert_eq!((stream.found.len() as u64, &stream.response), (version, &response), "beside the stream user-{id}");
+        let stream = storage.stream(&format!("user/{id}"), 0, Some("key")).await.expect("a stream can be read");
+        assert_eq!((stream.found.len() as u64, &stream.response), (version, &response), "beside the stream user/{id}");
     }
     assert_eq!(storage.row(KIND, "kim", Some("other")).await.expect("a row can be read").response, None);
-    assert_eq!(storage.stream("user-kim", 0, None).await.expect("a stream can be read").response, None);
+    assert_eq!(storage.stream("user/kim", 0, None).await.expect("a stream can be read").response, None);
 }
 
 pub(super) async fn handled(harness: Box<dyn Harness>) {

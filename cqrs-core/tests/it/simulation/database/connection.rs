@@ -24,7 +24,7 @@ fn down() -> Fault {
     Fault::unavailable("simulated: the database is down")
 }
 fn cut() -> Fault {
-    Fault::unavailable("simulated: the connection was cut, and the outcome of the call is unknown")
+    Fault::outcome_unknown("simulated: the connection was cut")
 }
 
 impl Connection {

@@ -52,9 +52,9 @@ pub(in crate::fault_suite) async fn one_slow_key(fixture: &mut Fixture) -> Resul
 async fn behind(fixture: &Fixture, slow: bool) -> Result<i64> {
     let count = |stream: &str| format!("select count(*) from cqrs.log where (stream = '{stream}') = {slow}");
     let sent: i64 =
-        sqlx::query_scalar(sqlx::AssertSqlSafe(count("account-k0"))).fetch_one(&fixture.source_probe).await?;
+        sqlx::query_scalar(sqlx::AssertSqlSafe(count("account/k0"))).fetch_one(&fixture.source_probe).await?;
     let done: i64 =
-        sqlx::query_scalar(sqlx::AssertSqlSafe(count("mirror-k0"))).fetch_one(&fixture.effects_probe).await?;
+        sqlx::query_scalar(sqlx::AssertSqlSafe(count("mirror/k0"))).fetch_one(&fixture.effects_probe).await?;
     Ok(sent - done)
 }
 
