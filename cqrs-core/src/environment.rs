@@ -30,6 +30,11 @@ pub trait Environment: Send + Sync + 'static {
     }
 }
 
+/// Returns whether this is the error of a time limit of tokio.
+pub(crate) fn is_elapsed(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.is::<tokio::time::error::Elapsed>()
+}
+
 /// A spawned task. It continues when this handle is dropped.
 #[derive(Debug)]
 pub struct Task(tokio::task::JoinHandle<()>);

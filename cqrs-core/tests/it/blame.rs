@@ -188,7 +188,7 @@ async fn refused(app: AppBuilder) {
     }
     for (number, id) in ids().into_iter().enumerate() {
         if number % 20 == 11 {
-            app.send(Rename { id: id.clone(), name: "long".repeat(2000) + &id }).await.expect("the name is free");
+            app.send(Rename { id: id.clone(), name: "long".repeat(550) + &id }).await.expect("the name is free");
         }
         paid_in(&app, &id, 5).await;
     }
@@ -239,7 +239,7 @@ impl StorageLayer for Strict {
         &*self.below
     }
     async fn commit(&self, batch: Batch) -> Result<Position, CommitError> {
-        if batch.views.iter().any(|write| write.key.len() > 2700) {
+        if batch.views.iter().any(|write| write.key.len() > 2000) {
             return Err(Fault::internal("seeded: an index entry is too large").into());
         }
         if batch.views.len() > self.most {

@@ -1,6 +1,7 @@
 //! The kinds of failures: whether another attempt can succeed.
 use crate::{
     consumer::newer_program::LeftToNewerProgram,
+    environment,
     error::{Fault, Permanent, Transient},
     registry::SubscriberError,
     storage::CommitError,
@@ -55,7 +56,7 @@ fn is_transient(error: &(dyn Error + 'static)) -> bool {
         return is_outage(error.kind());
     }
     error.is::<Transient>()
-        || error.is::<tokio::time::error::Elapsed>()
+        || environment::is_elapsed(error)
         || error.downcast_ref::<Fault>().is_some_and(Fault::is_transient)
         || is_transient_status(error)
         || is_transient_of_database(error)
