@@ -35,7 +35,7 @@ fn about(service: &str) -> HealthCheckRequest {
 async fn health_endpoints_follow_the_process_from_start_up_to_shutdown() -> Result<(), BoxError> {
     let program = Program::start("tried", "warn");
     let app = App::builder("tried").build()?;
-    let program = program.watch(app.clone());
+    let program = program.watch(app.clone()).shutdown_pause(Duration::from_secs(3));
     assert_eq!(program.listen(None).await?, None, "without an address nothing listens");
     let at = program.listen(Some("127.0.0.1:0".parse()?)).await?.ok_or("the operations endpoint does not listen")?;
     assert_eq!(get(at, "/health/live").await?.0, 200);
@@ -66,6 +66,10 @@ async fn health_endpoints_follow_the_process_from_start_up_to_shutdown() -> Resu
     assert!(text.contains(r#""phase":"stopping""#), "{text}");
     assert_eq!(get(at, "/health/live").await?.0, 200, "a process that is stopping must stay alive");
     assert_eq!(watched.message().await?.map(|response| response.status()), Some(ServingStatus::NotServing));
+    let mut late = HealthClient::new(Endpoint::from_shared(format!("http://{free}"))?.connect().await?);
+    let status = late.check(about("")).await?.into_inner().status();
+    assert_eq!(status, ServingStatus::NotServing, "during the pause a new connection is served");
+    drop(late);
     assert!(watched.message().await?.is_none(), "a watch must not delay the shutdown");
     drop(health);
     let program = serving.await??;

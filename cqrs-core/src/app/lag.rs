@@ -11,6 +11,9 @@ use crate::{
 };
 use std::{collections::BTreeMap, time::Duration};
 
+/// The number up to which the parked messages of a reader are counted for its gauge.
+const MAX_PARKED: usize = 10_000;
+
 /// The distance of one reader's checkpoint from the end of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -108,9 +111,7 @@ impl App {
             meter.connections(connections.used, connections.idle, connections.limit);
         }
         let mut parked: BTreeMap<String, u64> = self.parking_readers().into_iter().map(|reader| (reader, 0)).collect();
-        for key in self.runtime.storage.parked_keys(&[]).await? {
-            *parked.entry(key.reader).or_default() += key.count;
-        }
+        parked.extend(self.runtime.storage.parked_counts(MAX_PARKED).await?);
         parked.iter().for_each(|(reader, count)| meter.parked(reader, *count));
         for lag in self.reader_lags().await? {
             let age = lag.since.map_or(Duration::ZERO, |since| age(since, environment));

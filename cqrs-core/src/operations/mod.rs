@@ -14,8 +14,8 @@
 //! }
 //! ```
 //!
-//! On the first SIGTERM or SIGINT `/health/ready` returns 503 at once and the process accepts no new requests. Work in
-//! progress has [`DRAIN`] to finish, and the process exits with code 0. A process that still runs after [`EXIT`] is
+//! On the first SIGTERM or SIGINT `/health/ready` returns 503 at once. After [`Program::shutdown_pause`], if one is set,
+//! the process accepts no new requests. Work in progress has [`DRAIN`] to finish, and the process exits with code 0. A process that still runs after [`EXIT`] is
 //! terminated, and a second signal terminates it at once.
 mod endpoints;
 mod grpc;
@@ -29,9 +29,19 @@ pub use crate::app::{Component, DRAIN, Health, HealthCheck};
 pub use parked::{Operators, ParkedCommand};
 pub use signals::EXIT;
 
-use crate::{app::App, error::BoxError, net::Listener};
+use crate::{
+    app::App,
+    environment::{Environment, SystemEnvironment},
+    error::BoxError,
+    net::{self, Listener},
+};
 use readiness::{Phase, Readiness};
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 use tokio::sync::watch;
 use tonic::{service::RoutesBuilder, transport::Server};
 use tonic_health::pb::health_server::{Health as GrpcHealth, HealthServer};
@@ -42,6 +52,8 @@ use tonic_health::pb::health_server::{Health as GrpcHealth, HealthServer};
 pub struct Program {
     name: &'static str,
     phase: Arc<watch::Sender<Phase>>,
+    /// The time between the end of readiness and that of the listeners.
+    pause: Arc<OnceLock<Duration>>,
     watched: Vec<Arc<dyn HealthCheck>>,
     operator_api: Option<(Vec<App>, Arc<Operators>)>,
     /// Exports the remaining spans when dropped.
@@ -54,12 +66,19 @@ impl Program {
     pub fn start(name: &'static str, level: &str) -> Self {
         let traces = logging::start(name, level);
         let phase = Arc::new(watch::Sender::new(Phase::Starting));
-        signals::listen(name, phase.clone());
-        Program { name, phase, watched: Vec::new(), operator_api: None, _traces: traces }
+        let pause = Arc::new(OnceLock::new());
+        signals::listen(name, phase.clone(), pause.clone());
+        Program { name, phase, pause, watched: Vec::new(), operator_api: None, _traces: traces }
     }
     /// Adds a component to the health and metrics endpoints.
     pub fn watch(mut self, check: impl HealthCheck) -> Self {
         self.watched.push(Arc::new(check));
+        self
+    }
+    /// Sets the time for which a process that is asked to end is not ready but still serves. Default: none. A load
+    /// balancer that polls readiness needs it to send no more requests before the listeners close. The first call counts.
+    pub fn shutdown_pause(self, pause: Duration) -> Self {
+        let _ = self.pause.set(pause);
         self
     }
     /// Lets operators list, redeliver and discard the parked messages of these apps, at the address of
@@ -93,11 +112,7 @@ impl Program {
         if let Some((apps, operators)) = &self.operator_api {
             routes = routes.merge(parked::routes(apps.clone(), operators.clone()));
         }
-        signals::spawn(async move {
-            if let Err(error) = axum::serve(listener, routes).await {
-                tracing::error!(%error, "operations endpoint stopped");
-            }
-        });
+        signals::spawn(net::serve_http(listener, routes, std::future::pending()));
         tracing::info!(program = self.name, listen = %at, "serving health and metrics");
         Ok(Some(at))
     }
@@ -114,10 +129,16 @@ impl Program {
             starting
         });
     }
-    /// Returns a future that completes when the process is asked to end.
+    /// Returns a future that completes when the process has to stop serving: when it is asked to end, and the
+    /// [pause](Program::shutdown_pause) has passed.
     pub fn shutdown_signal(&self) -> impl Future<Output = ()> + Send + use<> {
-        let readiness = self.readiness();
-        async move { readiness.ends().await }
+        let (readiness, pause) = (self.readiness(), self.pause.clone());
+        async move {
+            readiness.ends().await;
+            if let Some(pause) = pause.get() {
+                SystemEnvironment.sleep(*pause).await;
+            }
+        }
     }
     /// Runs the app and serves its gRPC services, and their health, until the process is asked to end.
     ///

@@ -1,11 +1,16 @@
 //! Signals: the first one starts a graceful shutdown; a second one, or the time-out, terminates the process.
 use super::readiness::Phase;
 use crate::environment::{Environment, SystemEnvironment, even_if_stuck};
-use std::{process, sync::Arc, time::Duration};
+use std::{
+    process,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 use tokio::sync::watch;
 
-/// The longest time that a graceful shutdown may take. A process that still runs after it is terminated with exit code
-/// 1.
+/// The longest time that a graceful shutdown may take, without the pause before it
+/// ([`Program::shutdown_pause`](super::Program::shutdown_pause)). A process that still runs after it is terminated with
+/// exit code 1.
 pub const EXIT: Duration = Duration::from_secs(10);
 
 /// Spawns a task that runs until the process ends.
@@ -14,7 +19,7 @@ pub(super) fn spawn(task: impl Future<Output = ()> + Send + 'static) {
 }
 
 /// Listens for signals and sets the phase to stopping on the first one.
-pub(super) fn listen(name: &'static str, phase: Arc<watch::Sender<Phase>>) {
+pub(super) fn listen(name: &'static str, phase: Arc<watch::Sender<Phase>>, pause: Arc<OnceLock<Duration>>) {
     let Some(mut signals) = Signals::new() else {
         tracing::error!("cannot listen for signals; only SIGKILL ends this process");
         return;
@@ -26,11 +31,12 @@ pub(super) fn listen(name: &'static str, phase: Arc<watch::Sender<Phase>>) {
             process::exit(0);
         }
         tracing::info!(program = name, "stopping; work in progress is finished first");
-        even_if_stuck(EXIT, next, move |signal| {
+        let exit = EXIT + pause.get().copied().unwrap_or_default();
+        even_if_stuck(exit, next, move |signal| {
             if let Some(number) = signal {
                 exit_at_once(name, number);
             }
-            eprintln!("{name} did not end within {} s and is terminated", EXIT.as_secs());
+            eprintln!("{name} did not end within {} s and is terminated", exit.as_secs());
             process::exit(1);
         });
         phase.send_replace(Phase::Stopping);

@@ -25,7 +25,7 @@ pub use stats::{Connections, DatabaseStats, OldestWriter};
 
 use crate::{error::Fault, event::Entry, position::Position};
 use async_trait::async_trait;
-use std::{any::Any, time::Duration};
+use std::{any::Any, collections::BTreeMap, time::Duration};
 use uuid::Uuid;
 
 /// A database for the framework. All implementations give the same guarantees, which the suite
@@ -48,6 +48,14 @@ pub trait Storage: Send + Sync + 'static {
     /// Returns the keys with parked messages for these readers, sorted by reader and key. An empty list means all
     /// readers.
     async fn parked_keys(&self, readers: &[String]) -> Result<Vec<ParkedKey>, Fault>;
+    /// Returns the readers with parked messages, each with their number, counted up to `limit`.
+    async fn parked_counts(&self, limit: usize) -> Result<Vec<(String, u64)>, Fault> {
+        let mut counts = BTreeMap::<String, u64>::new();
+        for key in self.parked_keys(&[]).await? {
+            *counts.entry(key.reader).or_default() += key.count;
+        }
+        Ok(counts.into_iter().map(|(reader, count)| (reader, count.min(limit as u64))).collect())
+    }
     /// Returns up to `limit` parked messages of one key after a number, in order.
     async fn parked(&self, reader: &str, key: &str, after: u64, limit: usize) -> Result<Vec<Parked>, Fault>;
     /// Returns up to `limit` keys whose first parked message waits for a newer program, each as (reader, key).

@@ -11,7 +11,7 @@
 //! | [`COMMAND_REPEATS`] | counter | `command` | commands answered with the stored response of their idempotency key |
 //! | [`MESSAGES`] | counter | `group`, `outcome` | attempts of a group's subscribers: `handled`, `known` (handled before), `conflict`, `failed`; `timed_out` for each that failed by the time limit; and messages `parked` |
 //! | [`MESSAGE_AGE_SECONDS`] | histogram | `group` | time from the commit of an event to the commit of its effect |
-//! | [`PARKED`] | gauge | `reader` | parked messages that wait for an operator |
+//! | [`PARKED`] | gauge | `reader` | parked messages that wait for an operator, counted up to 10,000 |
 //! | [`PROJECTED`] | counter | `projection` | events applied by a projection |
 //! | [`PUBLISHED`] | counter | `audience` | records acknowledged by the audience; the label is empty for a broker |
 //! | [`PUBLISH_FAILURES`] | counter | `audience` | publishes that ended with an error |

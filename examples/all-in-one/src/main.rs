@@ -15,7 +15,10 @@ use cqrs_core::{
     transport::InProcess,
 };
 use service_auth::{Key, Proof, limits, operators::Operators, secrets};
-use std::{fs::DirBuilder, net::SocketAddr, os::unix::fs::DirBuilderExt, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{
+    fs::DirBuilder, net::SocketAddr, os::unix::fs::DirBuilderExt, path::PathBuf, process::ExitCode, sync::Arc,
+    time::Duration,
+};
 use tokio::{
     sync::watch,
     time::{Instant, timeout_at},
@@ -35,6 +38,9 @@ struct Config {
     /// Address of the HTTP endpoints for health and metrics. They are disabled when it is not set.
     #[arg(long, env = "HEARLERS_OPERATIONS", value_name = "ADDRESS")]
     operations: Option<SocketAddr>,
+    /// Seconds for which the program still serves after a signal, while it is no longer ready.
+    #[arg(long, env = "HEARLERS_SHUTDOWN_PAUSE", default_value_t = 0, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=60))]
+    shutdown_pause: u64,
     /// Bearer secret of the operator endpoints: at least 32 bytes. They are disabled when it is not set.
     #[arg(long, env = "HEARLERS_OPERATOR_SECRET", hide_env_values = true, value_name = "SECRET")]
     operator_secret: Option<String>,
@@ -96,6 +102,7 @@ async fn run(config: Config) -> Result<()> {
     let counseling = counseling_service::wire(counseling, responder).build()?;
 
     let program = program.watch(users.clone()).watch(counseling.clone());
+    let program = program.shutdown_pause(Duration::from_secs(config.shutdown_pause));
     let program = program.operator_api([users.clone(), counseling.clone()], operators.authenticator());
     program.listen(config.operations).await.map_err(Error::from_boxed)?;
 

@@ -6,7 +6,7 @@ use clap::Parser;
 use service_auth::{
     Key, Proof,
     secrets::{self, Name},
-    settings::{self, ProofArgs},
+    settings::{self, ProofArgs, ShutdownArgs},
 };
 use std::{net::SocketAddr, time::Duration};
 
@@ -39,6 +39,8 @@ pub struct Args {
     #[arg(long, env = "HEARLERS_SECURE_COOKIES", default_value = "false", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     secure_cookies: String,
     #[command(flatten)]
+    shutdown: ShutdownArgs,
+    #[command(flatten)]
     proof: ProofArgs,
 }
 impl Args {
@@ -53,6 +55,7 @@ impl Args {
     fn read(self, wrong: &mut Vec<String>) -> Option<(SocketAddr, Config)> {
         let listen = settings::address(settings::LISTEN, "127.0.0.1:8080", &self.listen, wrong);
         let operations = settings::operations(self.operations.as_deref(), wrong);
+        let shutdown_pause = self.shutdown.check(wrong);
         let proof = self.proof.check(wrong);
         let scheme = if self.proof.is_certified() { "https" } else { "http" };
         for (name, flag, value) in [
@@ -73,7 +76,8 @@ impl Args {
             wrong.push("HEARLERS_SECURE_COOKIES (--secure-cookies): true or false".to_owned());
         }
         let config = Config::new(self.user_service?, self.counseling_service?, secret?, proof?);
-        Some((listen?, Config { operations: operations?, secure_cookies: secure_cookies.ok()?, ..config }))
+        let (operations, shutdown_pause) = (operations?, shutdown_pause?);
+        Some((listen?, Config { operations, shutdown_pause, secure_cookies: secure_cookies.ok()?, ..config }))
     }
 }
 
@@ -97,6 +101,8 @@ pub struct Config {
     pub proof: Proof,
     /// The address of the HTTP endpoints for health and metrics; they are disabled when absent.
     pub operations: Option<SocketAddr>,
+    /// The time between the end of readiness and that of the server.
+    pub shutdown_pause: Duration,
     /// Marks cookies as Secure regardless of the proxy.
     pub secure_cookies: bool,
     /// The time limit of a reply: more than the 30 s of an exchange, less than the 60 s of a token hold.
@@ -118,6 +124,7 @@ impl Config {
             jwt_secret,
             proof,
             operations: None,
+            shutdown_pause: Duration::ZERO,
             secure_cookies: false,
             reply_deadline: Duration::from_secs(45),
             deadline: Duration::from_secs(10),

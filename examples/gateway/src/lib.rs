@@ -3,7 +3,10 @@
 //! A request passes these modules: `http` routes it, `extract` reads the caller and the metadata, `upstream` calls the
 //! services,
 //! `json` converts their responses, and `envelope` and `error` wrap the result.
-use cqrs_core::{app::DRAIN, net::Listener};
+use cqrs_core::{
+    app::DRAIN,
+    net::{self, Listener},
+};
 use tokio::sync::oneshot;
 
 mod access_token;
@@ -33,14 +36,14 @@ pub async fn serve(
     let (listener, app) = (listener.into(), router(gateway.clone()));
     tracing::info!(listen = %listener.local_addr()?, "gateway: listening");
     let (notify, stopping) = oneshot::channel();
-    let server = axum::serve(listener, app).with_graceful_shutdown(async move {
+    let server = net::serve_http(listener, app, async move {
         shutdown.await;
         gateway.begin_shutdown();
         tracing::info!("gateway: shutting down; open requests are finished first");
         let _ = notify.send(()); // the receiver is gone when the server has failed already
     });
     tokio::select! {
-        done = server => Ok(done?),
+        () = server => Ok(()),
         () = async { let _ = stopping.await; tokio::time::sleep(DRAIN).await } => {
             tracing::warn!("gateway: the time limit of the shutdown passed; open requests were cancelled");
             Ok(())

@@ -11,6 +11,8 @@ pub const LONGEST_CALL: Duration = Duration::from_secs(60);
 const LARGEST_HEADERS: u32 = 16 * 1024;
 /// The number of concurrent calls on one connection; a gateway has one connection.
 const STREAMS: u32 = 1024;
+/// The time after which a connection ends once its calls have, so that the next one may reach a new replica.
+const CONNECTION_AGE: Duration = Duration::from_secs(300);
 /// The time limit of the TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 
@@ -23,6 +25,8 @@ pub fn limited(server: Server, certificates: Option<&Certificates>) -> Result<Se
     let server = server
         .timeout(LONGEST_CALL)
         .max_concurrent_streams(STREAMS)
+        .max_connection_age(CONNECTION_AGE)
+        .max_connection_age_grace(LONGEST_CALL)
         .http2_max_header_list_size(LARGEST_HEADERS)
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)));

@@ -5,10 +5,13 @@ use crate::{
     secrets::{self, Name, given},
     tls::{BadCertificates, Certificates, What},
 };
-use std::{net::SocketAddr, path::Path};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 /// The setting of a server's address.
 pub const LISTEN: Name = Name { variable: "HEARLERS_LISTEN", flag: "--listen" };
+const SHUTDOWN_PAUSE: Name = Name { variable: "HEARLERS_SHUTDOWN_PAUSE", flag: "--shutdown-pause" };
+/// The longest pause in seconds.
+const LONGEST_PAUSE: u64 = 60;
 const OPERATIONS: Name = Name { variable: "HEARLERS_OPERATIONS", flag: "--operations" };
 const INTERNAL: Name = Name { variable: "HEARLERS_INTERNAL_SECRET", flag: "--internal-secret" };
 const OPERATOR: Name = Name { variable: "HEARLERS_OPERATOR_SECRET", flag: "--operator-secret" };
@@ -45,6 +48,26 @@ pub fn operations(value: Option<&str>, wrong: &mut Vec<String>) -> Option<Option
     match given(value) {
         Some(value) => address(OPERATIONS, "127.0.0.1:9464", value, wrong).map(Some),
         None => Some(None),
+    }
+}
+
+/// The flag of the pause before a shutdown.
+#[derive(clap::Args)]
+pub struct ShutdownArgs {
+    /// Seconds for which the program still serves after a signal, while it is no longer ready: as long as the load
+    /// balancer needs to notice, 0 to 60. The default is 0.
+    #[arg(long, env = "HEARLERS_SHUTDOWN_PAUSE", value_name = "SECONDS")]
+    shutdown_pause: Option<String>,
+}
+impl ShutdownArgs {
+    /// Validates the pause.
+    pub fn check(&self, wrong: &mut Vec<String>) -> Option<Duration> {
+        let seconds = given(self.shutdown_pause.as_deref()).map_or(Ok(0), str::parse).ok();
+        let seconds = seconds.filter(|seconds| *seconds <= LONGEST_PAUSE);
+        if seconds.is_none() {
+            wrong.push(format!("{SHUTDOWN_PAUSE}: 0 to {LONGEST_PAUSE} seconds"));
+        }
+        seconds.map(Duration::from_secs)
     }
 }
 

@@ -83,9 +83,11 @@ impl Checker {
             _ => Refused::Invalid,
         })?;
         let Claims { iss, sub, authority, typ, iat, exp, .. } = claims.claims;
-        // A longer lifetime is refused, even when the token is signed correctly.
-        let holds =
-            exp.checked_sub(iat).is_some_and(|seconds| (0..=LIFETIME.as_secs().cast_signed()).contains(&seconds));
+        // A longer lifetime is refused, even when the token is signed correctly, and so is one that begins later: whoever
+        // has the key for a moment could sign for years ahead.
+        let begun = iat <= chrono::Utc::now().timestamp() + LEEWAY.as_secs().cast_signed();
+        let lifetime = exp.checked_sub(iat);
+        let holds = begun && lifetime.is_some_and(|seconds| (0..=LIFETIME.as_secs().cast_signed()).contains(&seconds));
         if typ != TYPE || iss.is_empty() || !holds {
             return Err(Refused::Invalid);
         }

@@ -68,6 +68,7 @@ mod program {
                 return command.print(&app).await.map_err(Error::from_boxed);
             }
             let program = program.watch(app.clone()).operator_api([app.clone()], config.operators.authenticator());
+            let program = program.shutdown_pause(config.shutdown_pause);
             program.listen(config.operations).await.map_err(Error::from_boxed)?;
             prepare(&app).await.map_err(Error::from_boxed)?;
             let mut routes = RoutesBuilder::default();

@@ -22,7 +22,7 @@ pub use high_water_mark::HighWaterMarkMode;
 #[doc(hidden)]
 pub use purge::OUTGOING as PURGE_OF_OUTGOING;
 #[doc(hidden)]
-pub use read::READS_OF_SEVERAL;
+pub use read::{PARKED_COUNTS, READS_OF_SEVERAL};
 #[doc(hidden)]
 pub use statement::every_statement;
 pub use transaction::transaction;
@@ -255,6 +255,9 @@ impl Storage for Postgres {
     }
     async fn parked_keys(&self, readers: &[String]) -> Result<Vec<ParkedKey>, Fault> {
         self.0.parked_keys(readers).await
+    }
+    async fn parked_counts(&self, limit: usize) -> Result<Vec<(String, u64)>, Fault> {
+        self.0.parked_counts(limit).await
     }
     async fn parked(&self, reader: &str, key: &str, after: u64, limit: usize) -> Result<Vec<Parked>, Fault> {
         self.0.parked(reader, key, after, limit).await

@@ -28,9 +28,19 @@ const INBOX: &str = "select i.message, null as key from unnest($2::uuid[]) u(mes
 /// The number of a key's first message finds the row with the error and the time; the index on the key gives the
 /// number.
 const PARKED_KEYS: &str = "select k.reader, k.key, k.count, m.error, m.since from \
-    (select reader, key, count(*) as count, min(seq) as seq from cqrs.parked \
-    where $1::text[] = '{}' or reader = any($1) group by reader, key) k join cqrs.parked m on m.seq = k.seq \
-    order by k.reader, k.key";
+    (select reader, key, count(*) as count, min(seq) as seq from cqrs.parked group by reader, key) k \
+    join cqrs.parked m on m.seq = k.seq order by k.reader, k.key";
+/// [`PARKED_KEYS`] of some readers. It reads the index for each of them alone.
+const PARKED_KEYS_OF: &str = "select k.reader, k.key, k.count, m.error, m.since from unnest($1::text[]) u(reader) \
+    cross join lateral (select p.reader, p.key, count(*) as count, min(p.seq) as seq from cqrs.parked p \
+    where p.reader = u.reader group by p.reader, p.key) k \
+    join cqrs.parked m on m.seq = k.seq order by k.reader, k.key";
+/// Finds each next reader by the index on reader and key, and counts its entries there up to the limit.
+#[doc(hidden)]
+pub const PARKED_COUNTS: &str = "with recursive readers(reader) as ((select reader from cqrs.parked order by reader limit 1) \
+    union all select (select m.reader from cqrs.parked m where m.reader > r.reader order by m.reader limit 1) \
+    from readers r where r.reader is not null) select r.reader, (select count(*) from \
+    (select from cqrs.parked m where m.reader = r.reader limit $1) counted) from readers r where r.reader is not null";
 const PARKED: &str = "select seq, message, at, topic, part, record_key, headers::text, body, error, attempts, since, record_time \
     from cqrs.parked where reader = $1 and key = $2 and seq > $3 order by seq limit $4";
 /// One index lookup for each key, as in [`INBOX`].
@@ -164,12 +174,20 @@ impl Inner {
     }
 
     pub(super) async fn parked_keys(&self, readers: &[String]) -> Result<Vec<ParkedKey>, Fault> {
-        let rows = self.read(PARKED_KEYS, Parameters::default().and(readers)?).await?;
+        let rows = match readers {
+            [] => self.read(PARKED_KEYS, Parameters::default()).await?,
+            readers => self.read(PARKED_KEYS_OF, Parameters::default().and(readers)?).await?,
+        };
         let key = |row| {
             let count = get::<i64>(row, 2)? as u64;
             Ok(ParkedKey { reader: get(row, 0)?, key: get(row, 1)?, count, error: get(row, 3)?, since: get(row, 4)? })
         };
         rows.iter().map(key).collect()
+    }
+
+    pub(super) async fn parked_counts(&self, most: usize) -> Result<Vec<(String, u64)>, Fault> {
+        let rows = self.read(PARKED_COUNTS, Parameters::default().and(limit(most))?).await?;
+        rows.iter().map(|row| Ok((get(row, 0)?, get::<i64>(row, 1)? as u64))).collect()
     }
 
     pub(super) async fn parked(&self, reader: &str, key: &str, after: u64, most: usize) -> Result<Vec<Parked>, Fault> {

@@ -142,6 +142,9 @@ impl Storage for Sqlite {
     async fn parked_keys(&self, readers: &[String]) -> Result<Vec<ParkedKey>, Fault> {
         read::parked_keys(&self.reads, readers).await.map_err(fault)
     }
+    async fn parked_counts(&self, limit: usize) -> Result<Vec<(String, u64)>, Fault> {
+        read::parked_counts(&self.reads, limit).await.map_err(fault)
+    }
     async fn parked(&self, reader: &str, key: &str, after: u64, limit: usize) -> Result<Vec<Parked>, Fault> {
         read::parked(&self.reads, reader, key, after, limit).await.map_err(fault)
     }

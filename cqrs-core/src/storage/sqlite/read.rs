@@ -123,6 +123,17 @@ pub(super) async fn parked_keys(pool: &SqlitePool, readers: &[String]) -> sqlx::
     query(sql).bind(list(readers)?).fetch_all(pool).await?.iter().map(key).collect()
 }
 
+/// Finds each next reader by the index on reader and key, and counts its entries there up to the limit.
+pub(super) async fn parked_counts(pool: &SqlitePool, most: usize) -> sqlx::Result<Vec<(String, u64)>> {
+    let sql = "with recursive readers(reader) as (select min(reader) from cqrs_parked
+        union all select (select min(m.reader) from cqrs_parked m where m.reader > r.reader)
+        from readers r where r.reader is not null)
+        select r.reader, (select count(*) from (select 1 from cqrs_parked m where m.reader = r.reader limit ?1))
+        from readers r where r.reader is not null";
+    let rows = query(sql).bind(limit(most)).fetch_all(pool).await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, number(row, 1)?))).collect()
+}
+
 pub(super) async fn parked(
     pool: &SqlitePool,
     reader: &str,

@@ -2,7 +2,7 @@
 use super::{Batch, LOCK, Row, Server, Storage, Trials, Tried, drawn, event, events, fresh, row, sleep};
 use cqrs_core::{
     ErrorKind, Position,
-    storage::postgres::{PURGE_OF_OUTGOING, READS_OF_SEVERAL, SETTINGS, every_statement, transaction},
+    storage::postgres::{PARKED_COUNTS, PURGE_OF_OUTGOING, READS_OF_SEVERAL, SETTINGS, every_statement, transaction},
     storage::{CheckpointMove, CommitError, Reservation, StoredResponse, ViewWrite},
 };
 use sqlx::{AssertSqlSafe, ConnectOptions, Row as _, postgres::PgConnectOptions};
@@ -23,6 +23,7 @@ pub(crate) fn trials() -> Trials {
         .test("30,000 new views and reservations of one batch are written within the time limit", large_batch)
         .within(Duration::from_secs(120))
         .test("retention reads no more entries of a shard than it may remove", purge_reads_few)
+        .test("a count of parked messages reads no more of a reader than its limit", count_reads_few)
         .test("the leases of a relay are one statement, which writes nothing that another owner holds", leases)
         .test("text with NUL is refused before anything is sent", nul)
         .test("a value too long for an index is a fault, and nothing is committed", too_long)
@@ -215,6 +216,23 @@ async fn purge_reads_few(server: Server) -> Tried {
         anyhow::ensure!(read.is_some_and(|line| line.contains("rows=100 ")), "{}", plan.join("\n"));
         anyhow::ensure!(!plan.iter().any(|line| line.contains("Seq Scan")), "{}", plan.join("\n"));
     }
+    Ok(())
+}
+
+async fn count_reads_few(server: Server) -> Tried {
+    let fresh = fresh(server, "counts").await?;
+    let options: PgConnectOptions = fresh.database.url().parse()?;
+    let mut connection = options.options(SETTINGS).connect().await?;
+    let fill = "insert into cqrs.parked (reader, key, message, at, error, attempts) select 'reader-' || n % 2, \
+        'key-' || n, gen_random_uuid(), n, '', 1 from generate_series(1, 20000) n; analyze";
+    sqlx::raw_sql(fill).execute(&mut connection).await?;
+    let explain =
+        format!("prepare it as {PARKED_COUNTS}; explain (analyze, costs off, timing off, summary off) execute it(100)");
+    let plan = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_all(&mut connection).await?;
+    let plan: Vec<String> = plan.iter().filter_map(|line| line.try_get(0).ok()).collect();
+    let rows = |line: &str| line.split("rows=").nth(1)?.split(' ').next()?.parse::<f64>().ok();
+    let most = plan.iter().filter_map(|line| rows(line)).fold(0.0, f64::max);
+    anyhow::ensure!(most <= 100.0 && !plan.iter().any(|line| line.contains("Seq Scan")), "{}", plan.join("\n"));
     Ok(())
 }
 

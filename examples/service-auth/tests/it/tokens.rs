@@ -142,6 +142,8 @@ fn forged_tokens_are_refused() {
     let now = chrono::Utc::now().timestamp();
     let mut lasting = changed("exp", json!(now + 3600));
     lasting["iat"] = json!(now);
+    let mut later = changed("exp", json!(now + 3600));
+    later["iat"] = json!(now + 3540);
     let mut authority_alone = claims();
     authority_alone.as_object_mut().unwrap().remove("sub");
     let mut endless = claims();
@@ -156,6 +158,7 @@ fn forged_tokens_are_refused() {
         ("not a person", changed("sub", json!("kim"))),
         ("an authority without a person", authority_alone),
         ("a lifetime of an hour", lasting),
+        ("a time of signing in an hour", later),
         ("an expiry before the time of signing", changed("iat", json!(now + 90))),
         ("an overflowing time", changed("iat", json!(i64::MIN))),
         ("no expiry", endless),

@@ -18,7 +18,7 @@ use service_auth::{
     Proof,
     operators::Operators,
     secrets::{Name, given},
-    settings::{self, ServiceArgs},
+    settings::{self, ServiceArgs, ShutdownArgs},
 };
 use std::{net::SocketAddr, time::Duration};
 
@@ -58,6 +58,8 @@ pub struct EdgeArgs {
     /// Address of the HTTP endpoints for health and metrics: IP address and port. They are disabled when it is not set.
     #[arg(long, env = "HEARLERS_OPERATIONS", value_name = "ADDRESS")]
     operations: Option<String>,
+    #[command(flatten)]
+    shutdown: ShutdownArgs,
 }
 
 /// A task that the program runs instead of serving.
@@ -77,6 +79,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The address of the HTTP endpoints for health and metrics; they are disabled when absent.
     pub operations: Option<SocketAddr>,
+    /// The time between the end of readiness and that of the server.
+    pub shutdown_pause: Duration,
     pub database: Database,
     pub kafka: KafkaConfig,
     /// The way in which callers authenticate.
@@ -97,6 +101,7 @@ impl EdgeArgs {
     pub fn read(self, service: &str, wrong: &mut Vec<String>) -> Option<Config> {
         let listen = settings::address(settings::LISTEN, "127.0.0.1:50051", &self.listen, wrong);
         let operations = settings::operations(self.operations.as_deref(), wrong);
+        let shutdown_pause = self.shutdown.check(wrong);
         let database = self.database.check(service, wrong);
         let kafka = self.kafka.check(service, wrong);
         let (proof, operators) = self.service_auth.check(wrong)?;
@@ -104,6 +109,7 @@ impl EdgeArgs {
             task: self.task,
             listen: listen?,
             operations: operations?,
+            shutdown_pause: shutdown_pause?,
             database: database?,
             kafka: kafka?,
             proof,

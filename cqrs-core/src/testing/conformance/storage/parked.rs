@@ -55,6 +55,32 @@ pub(super) async fn by_reader(harness: Box<dyn Harness>) {
     assert!(storage.parked("another", "kim", 0, 9).await.expect("parked messages can be read").is_empty());
 }
 
+pub(super) async fn counted(harness: Box<dyn Harness>) {
+    let storage = &*harness.storage();
+    let counts = async |limit| {
+        let mut counts = storage.parked_counts(limit).await.expect("parked messages can be counted");
+        counts.sort();
+        counts
+    };
+    assert!(counts(9).await.is_empty());
+    for (reader, key) in [(GROUP, "kim"), ("relay/1", "kim"), (GROUP, "lee"), (GROUP, "kim"), ("relay/10", "lee")] {
+        let mut parked = batch().park(key, false);
+        parked.parks[0].reader = reader.into();
+        commit(storage, parked).await;
+    }
+    let mut wanted = vec![(GROUP.to_owned(), 3), ("relay/1".to_owned(), 1), ("relay/10".to_owned(), 1)];
+    wanted.sort();
+    assert_eq!(counts(9).await, wanted);
+    assert!(counts(2).await.contains(&(GROUP.to_owned(), 2)), "the limit was not kept");
+    let of_two = storage.parked_keys(&["relay/10".into(), "none".into(), GROUP.into()]).await;
+    let of_two: Vec<_> =
+        of_two.expect("parked keys can be read").into_iter().map(|key| (key.reader, key.key)).collect();
+    let mut wanted =
+        vec![(GROUP.to_owned(), "kim".to_owned()), (GROUP.into(), "lee".into()), ("relay/10".into(), "lee".into())];
+    wanted.sort();
+    assert_eq!(of_two, wanted);
+}
+
 pub(super) async fn alone(harness: Box<dyn Harness>) {
     let storage = &*harness.storage();
     let moved = |rejected| matches!(rejected, CommitError::Moved(_));
