@@ -9,13 +9,12 @@ use crate::{
 };
 pub use crate::{
     event::{NewEntry, OutgoingMessage, RawEvent, decode, outgoing_message},
-    registry::{Registered, Registration, SubscriberError, ViewOf},
+    registry::{Registered, Registration, SubscriberError},
     view::ErasedChange,
 };
 pub use futures_util::future::BoxFuture;
 pub use inventory;
 pub use serde;
-use std::any::TypeId;
 pub use uuid::{Error as UuidError, Uuid};
 
 /// The parameter of a projection or publisher: a reference to the event, or to the event with its metadata.
@@ -58,11 +57,6 @@ impl<V: View> ProjectionReturn for Change<V> {
     fn erase(self) -> ErasedChange {
         ErasedChange(self.erased())
     }
-}
-
-/// Returns the description of the view that a projection updates.
-pub const fn view_of<R: ProjectionReturn>() -> ViewOf {
-    ViewOf { name: R::View::NAME, indexes: R::View::INDEXES, view_type: TypeId::of::<R::View> }
 }
 
 /// The return type of a subscriber or projector.

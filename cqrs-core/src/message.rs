@@ -3,7 +3,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 /// A message with a name of its own.
 pub trait Message: Send + Sync + 'static {
-    /// The name of the type, shown to people, in spans and by `describe()`. Only idempotency keys are stored under it.
+    /// The name of the type, or that in `#[command(name = "...")]`. It is shown to people, in spans and by `describe()`,
+    /// and is part of a command's idempotency keys.
     const NAME: &'static str;
 }
 

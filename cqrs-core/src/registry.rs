@@ -53,13 +53,8 @@ pub(crate) struct Projection {
     pub(crate) source: Source,
     pub(crate) project: RunProjection,
 }
-/// The view that a projection updates.
-#[derive(Clone, Copy)]
-pub struct ViewOf {
-    pub(crate) name: &'static str,
-    pub(crate) indexes: &'static [(&'static str, &'static str)],
-    pub(crate) view_type: fn() -> TypeId,
-}
+/// The view that a projection updates: its name, its indexes with their columns, and its type.
+pub(crate) type ViewOf = (&'static str, &'static [(&'static str, &'static str)], fn() -> TypeId);
 /// A function that calls a projection.
 pub(crate) type RunProjection = fn(RawEvent) -> Result<ErasedChange, BoxError>;
 
@@ -137,7 +132,7 @@ impl Registration {
         source: Source,
         project: RunProjection,
     ) -> Self {
-        let ViewOf { name: view, indexes, view_type } = view;
+        let (view, indexes, view_type) = view;
         let projection = Projection { name, view, indexes, view_type, source, project };
         Registration::new(module, function, Role::Projection(projection))
     }

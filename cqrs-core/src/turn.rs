@@ -36,9 +36,9 @@ impl Turn<'_> {
             self.turn = Some(queue.lock_owned().await);
         }
     }
-    /// Returns `true` if this is a place in the queue of this name.
-    pub(crate) fn is_for(&self, name: &str) -> bool {
-        self.name == name
+    /// Returns `true` if the turn in the queue of this name has come.
+    pub(crate) fn has_come_for(&self, name: &str) -> bool {
+        self.turn.is_some() && self.name == name
     }
 }
 impl Drop for Turn<'_> {

@@ -32,7 +32,10 @@ use syn::{DeriveInput, ItemFn, parse_macro_input};
 /// #[derive(Clone, Serialize, Deserialize, Command)]
 /// pub struct RenameUser { pub id: u64, pub nickname: String }
 /// ```
-#[proc_macro_derive(Command)]
+///
+/// The name of the type is part of the command's idempotency keys. A type that is renamed keeps its name with
+/// `#[command(name = "RenameUser")]`; otherwise a request that is repeated across the release is carried out again.
+#[proc_macro_derive(Command, attributes(command))]
 pub fn command(input: TokenStream) -> TokenStream {
     derive(input, "a command", |input| message::expand(input, "AsCommand"), fallback::none)
 }

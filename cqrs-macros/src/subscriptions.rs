@@ -86,11 +86,16 @@ pub(crate) fn projection(args: TokenStream, item: &ItemFn) -> Result<TokenStream
     let event = event_argument(&function)?;
     let (erase, view) = (
         quote_spanned!(returns.span()=> ::cqrs_core::__private::ProjectionReturn::erase),
-        quote_spanned!(returns.span()=> ::cqrs_core::__private::view_of::<#returns>()),
+        quote_spanned!(returns.span()=> <#returns as ::cqrs_core::__private::ProjectionReturn>::View),
     );
     let submit = submit(quote! {
         ::cqrs_core::__private::Registration::projection(
-            ::core::module_path!(), #function_name, #name, #view,
+            ::core::module_path!(), #function_name, #name,
+            (
+                <#view as ::cqrs_core::View>::NAME,
+                <#view as ::cqrs_core::View>::INDEXES,
+                ::core::any::TypeId::of::<#view>,
+            ),
             <#event as ::cqrs_core::Subscribable>::SOURCE, project,
         )
     });

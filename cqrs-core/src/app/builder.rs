@@ -355,7 +355,10 @@ impl AppBuilder {
             _ => None,
         });
         let commands = duplicates(commands).map(|name| {
-            format!("two commands are named `{name}` and would share their idempotency keys: rename one of the types")
+            format!(
+                "two commands are named `{name}` and would share their idempotency keys: rename one of the types, or \
+                 write `#[command(name = \"...\")]`"
+            )
         });
         let views = roles().filter_map(|role| match role {
             Role::Projection(projection) => Some((projection.view, (projection.view_type)())),

@@ -108,7 +108,7 @@ where
                     }
                     runtime.meter.decides_again(R::NAME);
                     tracing::debug!(what, attempt, "the commit found a conflict; the handler runs again");
-                    if !turn.as_ref().is_some_and(|turn| turn.is_for(&what)) {
+                    if !turn.as_ref().is_some_and(|turn| turn.has_come_for(&what)) {
                         // The place before is given up first: no command waits in one queue and blocks another.
                         drop(turn.take());
                         turn = Some(Box::pin(queued(runtime, metadata, &what)).await);
@@ -127,7 +127,7 @@ where
 /// Waits for the turn to change this aggregate, which the caller keeps until its command is done.
 ///
 /// The wait has a limit: a handler that holds the turn may itself wait for a command that queues here. After it the
-/// command runs without the turn, and its commit is still checked.
+/// command runs without the turn; its commit is still checked, and after another conflict it queues again.
 async fn queued<'a>(runtime: &'a Runtime, metadata: &Metadata, what: &str) -> Turn<'a> {
     let mut turn = runtime.turns.join(what);
     let left = |deadline: Timestamp| (deadline - runtime.environment.now()).to_std().unwrap_or_default();

@@ -14,6 +14,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("idempotency: a repetition with its map and set in another order returns the first response", order),
         trial("idempotency: a field that a new version adds does not make a repetition another command", new_field),
+        trial("idempotency: a command whose type is renamed and keeps its name is the same command", renamed),
         trial(
             "idempotency: a stored response that cannot be read is an error that says that it was done",
             other_output,
@@ -69,6 +70,20 @@ mod two {
         Ok("seven".into())
     }
 }
+/// A third version, in which the type of `Buy` has another name.
+mod other_name {
+    use cqrs_core::{Command, HandlerResult, handler};
+    use serde::{Deserialize, Serialize};
+    #[derive(Clone, Serialize, Deserialize, Command)]
+    #[command(name = "Buy")]
+    pub(super) struct Purchase {
+        pub(super) item: String,
+    }
+    #[handler]
+    async fn purchase(_: Purchase) -> HandlerResult<u64> {
+        Ok(9)
+    }
+}
 fn versions() -> (App, App) {
     let memory = Memory::new();
     let app = |module| App::builder("shop").discover_part(module).storage(memory.clone()).build();
@@ -95,6 +110,15 @@ async fn new_field() {
     assert_eq!(two.with(key()).send(buy(false)).await.expect("the request is the same"), 7);
     let other = two.with(key()).send(buy(true)).await.expect_err("the request is another");
     assert_eq!(other.reason(), "IDEMPOTENCY_KEY_REUSED");
+}
+async fn renamed() {
+    let memory = Memory::new();
+    let app = |module| App::builder("shop").discover_part(module).storage(memory.clone()).build();
+    let one = app("it::idempotency::one").expect("the app builds");
+    let other = app("it::idempotency::other_name").expect("the app builds");
+    assert_eq!(one.with(key()).send(one::Buy { item: "tea".into() }).await.expect("it is bought"), 7);
+    let again = other_name::Purchase { item: "tea".into() };
+    assert_eq!(other.with(key()).send(again).await.expect("the command is the same"), 7);
 }
 async fn other_output() {
     let (one, two) = versions();

@@ -55,7 +55,7 @@ pub(crate) fn trials() -> Vec<Trial> {
                     .aggregate(StateStored::<shared::Slash>::new()),
                 &expect![[r#"
                     shared cannot be built:
-                    - two commands are named `Feed` and would share their idempotency keys: rename one of the types
+                    - two commands are named `Feed` and would share their idempotency keys: rename one of the types, or write `#[command(name = "...")]`
                     - two views have the stored name `pet`
                     - two aggregates have an event with the stored name `fed`
                     - the name of aggregate `a/b` is empty or contains `/`"#]],

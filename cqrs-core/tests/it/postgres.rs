@@ -1,5 +1,6 @@
 //! PostgreSQL's own guarantees: statement, high-water mark, schema and connections; and the storage suite on it.
 mod connections;
+mod contention;
 mod deploys;
 mod high_water_mark;
 mod projector;
@@ -34,6 +35,7 @@ pub(crate) fn trials() -> Trials {
         .group("high-water mark", high_water_mark::trials())
         .group("schema", schema::trials())
         .group("connections", connections::trials())
+        .group("contention", contention::trials())
         .group("projector", projector::trials())
         .group("round trips", round_trips::trials())
         .group("deploys", deploys::trials())

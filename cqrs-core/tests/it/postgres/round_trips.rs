@@ -21,14 +21,14 @@ pub(crate) fn trials() -> Trials {
 
 #[derive(Clone, Serialize, Deserialize, Aggregate)]
 #[aggregate(name = "counter", event = Counted)]
-struct Counter {
+pub(super) struct Counter {
     #[id]
     id: String,
     count: u64,
 }
 #[derive(Clone, Serialize, Deserialize, Event)]
 #[event(name = "counted", version = 1)]
-enum Counted {
+pub(super) enum Counted {
     Started,
     Up,
 }
@@ -41,9 +41,9 @@ impl Evolve<Counted> for Counter {
     }
 }
 #[derive(Clone, Serialize, Deserialize, Command)]
-struct Start(String);
+pub(super) struct Start(pub(super) String);
 #[derive(Clone, Serialize, Deserialize, Command)]
-struct CountUp(String);
+pub(super) struct CountUp(pub(super) String);
 #[derive(Clone, Query)]
 struct Look(String);
 #[derive(Clone, Serialize, Deserialize, View)]
