@@ -29,12 +29,12 @@ pub(crate) struct ParkingFilter {
     /// read the set can only hold too many keys.
     keys: Option<BTreeSet<String>>,
     /// The events after the checkpoint that could not be applied.
-    verdicts: HashMap<Uuid, Verdict>,
+    failures: HashMap<Uuid, EventFailure>,
     pub(crate) size: BatchSize,
 }
 /// The failures of one event.
 #[derive(Default)]
-struct Verdict {
+struct EventFailure {
     failures: u32,
     /// The reason for which it is parked next; `None` while it is tried again.
     reason: Option<String>,
@@ -64,7 +64,7 @@ impl ParkingFilter {
             for Park { reader, key, message, error, .. } in &heads {
                 tracing::error!(reader, key, %message, error, "message parked, with the later messages of its key");
             }
-            messages.iter().for_each(|message| drop(self.verdicts.remove(message)));
+            messages.iter().for_each(|message| drop(self.failures.remove(message)));
             self.size.committed(count);
             self.keys.get_or_insert_default().extend(heads.into_iter().map(|park| park.key));
             return Ok(());
@@ -97,8 +97,8 @@ impl ParkingFilter {
             if event.as_ref().is_ok_and(|event| !follower.handles(&event.name)) {
                 continue;
             }
-            let verdict = self.verdicts.get(&park.message);
-            let given_up = verdict.and_then(|verdict| Some((verdict.reason.clone()?, verdict.failures)));
+            let failure = self.failures.get(&park.message);
+            let given_up = failure.and_then(|failure| Some((failure.reason.clone()?, failure.failures)));
             if fresh.contains(&park.key) {
                 // The first message of the key is parked in the same batch.
                 parks.push(Park { behind: false, ..park });
@@ -125,15 +125,15 @@ impl ParkingFilter {
         if kind == FailureKind::Transient {
             return;
         }
-        let verdict = self.verdicts.entry(message).or_default();
-        verdict.failures += 1;
-        if kind == FailureKind::Permanent || verdict.failures >= runtime.retry_policy.attempts {
-            verdict.reason = Some(describe(rejected));
+        let failure = self.failures.entry(message).or_default();
+        failure.failures += 1;
+        if kind == FailureKind::Permanent || failure.failures >= runtime.retry_policy.attempts {
+            failure.reason = Some(describe(rejected));
         }
     }
-    /// Forgets the verdicts, because other events come next.
+    /// Forgets the failures, because other events come next.
     fn forget(&mut self, rejected: CommitError) -> CommitError {
-        self.verdicts.clear();
+        self.failures.clear();
         self.size.forget_suspects();
         rejected
     }
