@@ -82,6 +82,11 @@ pub(crate) async fn within<T>(
     tokio::select! { biased; out = future => Some(out), () = environment.sleep(time) => None }
 }
 
+/// Returns whether the error is that of a time-out of Tokio.
+pub(crate) fn is_time_out(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.is::<tokio::time::error::Elapsed>()
+}
+
 /// Calls `act` with the output of `sooner`, or with `None` after `time`, unless the process has ended by then.
 ///
 /// It uses a thread and a runtime of its own, because the main runtime may be stuck or wait for a blocking call.

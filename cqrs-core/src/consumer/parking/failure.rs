@@ -1,5 +1,6 @@
 //! The kinds of failures: whether another attempt can succeed.
 use crate::{
+    environment::is_time_out,
     error::{Fault, Permanent, Transient},
     registry::SubscriberError,
     storage::CommitError,
@@ -51,7 +52,7 @@ fn is_transient(error: &(dyn Error + 'static)) -> bool {
         return is_outage(error.kind());
     }
     error.is::<Transient>()
-        || error.is::<tokio::time::error::Elapsed>()
+        || is_time_out(error)
         || error.downcast_ref::<Fault>().is_some_and(Fault::is_transient)
         || is_transient_status(error)
         || is_transient_of_database(error)
