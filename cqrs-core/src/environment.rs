@@ -30,11 +30,6 @@ pub trait Environment: Send + Sync + 'static {
     }
 }
 
-/// Returns whether this is the error of a time limit of tokio.
-pub(crate) fn is_elapsed(error: &(dyn std::error::Error + 'static)) -> bool {
-    error.is::<tokio::time::error::Elapsed>()
-}
-
 /// A spawned task. It continues when this handle is dropped.
 #[derive(Debug)]
 pub struct Task(tokio::task::JoinHandle<()>);
@@ -121,6 +116,11 @@ pub(crate) async fn to_its_end<T: Send + 'static>(
     };
     unfinished.future = None;
     output
+}
+
+/// Returns whether the error is that of a time-out of Tokio.
+pub(crate) fn is_time_out(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.is::<tokio::time::error::Elapsed>()
 }
 
 /// Calls `act` with the output of `sooner`, or with `None` after `time`, unless the process has ended by then.

@@ -190,7 +190,7 @@ pub enum CommitError {
         exists: bool,
     },
     /// A unique value is reserved by another owner.
-    #[error("{index} {value} is taken")]
+    #[error("a value of {index} is taken")]
     Taken {
         /// The name of the unique index.
         index: String,

@@ -8,8 +8,9 @@ use crate::{
 use async_trait::async_trait;
 use cqrs_core::{
     App, AppBuilder, Change, ConsistencyToken, ErrorKind, Fault, HandlerResult, Infallible, Metadata, Position, Query,
-    Recorded, View, Views,
+    Recorded, Timestamp, View, Views,
     consumer::LogFollower,
+    event::NewEntry,
     handler,
     job::Step,
     projection,
@@ -36,6 +37,10 @@ pub(crate) fn trials() -> Vec<Trial> {
     ));
     trials.extend([
         trial("blame: on a topic, every record of a batch that cannot be applied is parked", topic_several),
+        trial(
+            "blame: of one batch every event that cannot be decoded is parked, on the log and on a topic",
+            undecodable,
+        ),
         trial("blame: on a topic, a view write that the database refuses parks its record and no other", topic_refused),
         trial("blame: a read of a value that lacks a parked event is unavailable, and others are not", parked_read),
         trial("blame: a batch that takes the database too long is applied in parts, and nothing is parked", slow),
@@ -269,6 +274,9 @@ fn payments(partition: &Partition, payment: impl Fn(u64) -> (String, i64)) -> Ve
 }
 /// Follows a topic of two partitions to their ends. `faulty` replaces some payments of the first partition.
 async fn followed(faulty: impl Fn(u64) -> Option<(String, i64)>) -> App {
+    followed_with(faulty, |_| ()).await
+}
+async fn followed_with(faulty: impl Fn(u64) -> Option<(String, i64)>, damage: impl Fn(&mut Received)) -> App {
     let (transport, emit, notes) = Scripted::new();
     let storage = Strict::new(Arc::new(Memory::new()), usize::MAX);
     let app = bank(storage).discover_part(BADGES).transport(transport).build().expect("the app builds");
@@ -282,7 +290,9 @@ async fn followed(faulty: impl Fn(u64) -> Option<(String, i64)>) -> App {
             faulty(offset).filter(|_| partition.part == "a").unwrap_or(usual)
         })
     });
-    emit(Signal::Records(records.collect()));
+    let mut records: Vec<_> = records.collect();
+    records.iter_mut().for_each(damage);
+    emit(Signal::Records(records));
     let readers = partitions.map(|partition| format!("projection/topic-badge/{partition}"));
     for _ in 0..200 {
         if app.storage().checkpoints(&readers).await.expect("the memory responds") == [30, 30] {
@@ -302,6 +312,40 @@ async fn topic_several() {
     for (key, amount) in [("a3", 103), ("a4", 104), ("a5", 125), ("b3", 123)] {
         assert_eq!(paid(&app, key).await, Some(amount), "{key}");
     }
+}
+/// The payments of two accounts have a text as their amount.
+async fn undecodable() {
+    let memory = Memory::new();
+    let entry = |number: u64, stream: &str, payload: &str| NewEntry {
+        stream: stream.into(),
+        version: 1,
+        id: Uuid::from_u128(number.into()),
+        name: "account.paid",
+        schema: 1,
+        payload: payload.into(),
+        metadata: Metadata::NONE,
+        occurred_at: Timestamp::UNIX_EPOCH,
+        outgoing: None,
+    };
+    let (fine, text) = ("{\"Paid\":{\"amount\":5}}", "{\"Paid\":{\"amount\":\"five\"}}");
+    let events = vec![entry(1, "account-kim", text), entry(2, "account-lee", fine), entry(3, "account-park", text)];
+    memory.commit(Batch { events, ..Batch::default() }).await.expect("the streams are new");
+    let app = bank(memory).discover_part(BADGES).build().expect("the app builds");
+    caught_up(&mut follower(&app)).await;
+    assert_eq!(parked(&app).await, [("account-kim".to_owned(), 1), ("account-park".to_owned(), 1)]);
+    assert_eq!(paid(&app, "lee").await, Some(5));
+
+    let app = followed_with(
+        |_| None,
+        |record| {
+            if [4, 7].contains(&record.offset) && record.partition.part == "a" {
+                record.body = Some(b"{".to_vec());
+            }
+        },
+    );
+    let app = app.await;
+    assert_eq!(parked(&app).await, [("a4".to_owned(), 3), ("a7".to_owned(), 3)]);
+    assert_eq!((paid(&app, "a4").await, paid(&app, "a5").await), (None, Some(125)));
 }
 async fn topic_refused() {
     let long = "long".repeat(2000);

@@ -1,7 +1,7 @@
 //! The kinds of failures: whether another attempt can succeed.
 use crate::{
     consumer::newer_program::LeftToNewerProgram,
-    environment,
+    environment::is_time_out,
     error::{Fault, Permanent, Transient},
     registry::SubscriberError,
     storage::CommitError,
@@ -56,7 +56,7 @@ fn is_transient(error: &(dyn Error + 'static)) -> bool {
         return is_outage(error.kind());
     }
     error.is::<Transient>()
-        || environment::is_elapsed(error)
+        || is_time_out(error)
         || error.downcast_ref::<Fault>().is_some_and(Fault::is_transient)
         || is_transient_status(error)
         || is_transient_of_database(error)
