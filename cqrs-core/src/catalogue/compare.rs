@@ -59,7 +59,7 @@ pub(crate) fn compare(program: &Declaration, earlier: &[Declaration]) -> Vec<Mis
         let Some(last) = earlier.iter().rev().find_map(|earlier| earlier.views.get(name)) else { continue };
         for (index, columns) in indexes.iter().filter(|(index, columns)| last.get(*index) != Some(columns)) {
             let change = match last.get(index) {
-                None => format!("is new in this program: a page would miss the values that are stored"),
+                None => "is new in this program: a page would miss the values that are stored".to_owned(),
                 Some(before) => {
                     format!("has the columns ({columns}), and ({before}) before: a page would mix both orders")
                 }
