@@ -223,7 +223,8 @@ pub enum Error<E> {
     /// It is not known whether the command took effect, and it had no idempotency key under which that could be looked up.
     /// A retry may carry it out twice.
     OutcomeUnknown(Fault),
-    /// A technical failure that the caller did not cause. Nothing was committed.
+    /// A technical failure that the caller did not cause. Nothing was committed, or the command had an idempotency key,
+    /// under which a repetition takes effect once.
     Fault(Fault),
 }
 

@@ -3,19 +3,24 @@ use crate::{
     app::App,
     app::background::Job,
     catalogue::{AggregateDeclaration, Declaration, NOTICED_AFTER, compare},
-    error::Fault,
+    environment::backoff,
+    error::{Fault, describe},
     event::Source,
     job::Step,
     metadata::Metadata,
     position::Position,
     registry::{AggregateRegistration, Role, group_reader, reader},
 };
-use std::{fmt, time::Duration};
+use std::{collections::HashMap, fmt, time::Duration};
 
 /// The largest number of keys that one step redelivers.
 const KEYS: usize = 100;
 /// The interval at which a program looks for messages that an older one has left to it.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// The longest time until a key is tried again whose message cannot be handled.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(300);
+/// The reader whose lease the job holds. Several replicas would repeat the outside effects of subscribers.
+const LEASE: &str = "left messages";
 
 impl App {
     /// Compares this program with the stored data, and declares it to the programs that run and to later ones.
@@ -42,12 +47,13 @@ impl App {
                 return Err(Fault::internal("the program does not fit the stored data").because(program));
             }
         }
-        let own = storage.declare_program(&text).await?;
+        let (own, age) = storage.declare_program(&text).await?;
         let programs = storage.programs(0).await?;
         self.runtime.newer_programs.declared(self.service(), own, &programs, environment.uptime());
-        if is_new && !earlier.is_empty() && !storage.is_exclusive() {
-            // A running program of another version passes nothing more that only this one handles.
-            environment.sleep(NOTICED_AFTER).await;
+        // After this wait, no running program passes what only this one handles. Every replica waits, also one that
+        // starts while the first one does.
+        if earlier.iter().any(|earlier| *earlier != declaration) && age < NOTICED_AFTER {
+            environment.sleep(NOTICED_AFTER - age).await;
         }
         Ok(())
     }
@@ -88,7 +94,8 @@ impl App {
         declaration
     }
     pub(super) fn left_messages(&self) -> LeftMessages {
-        LeftMessages { app: self.clone() }
+        let owner = self.runtime.environment.id().to_string();
+        LeftMessages { app: self.clone(), owner, failed: HashMap::new() }
     }
 }
 
@@ -111,24 +118,55 @@ impl fmt::Display for IncompatibleProgram {
 }
 impl std::error::Error for IncompatibleProgram {}
 
-/// The job that redelivers the messages which an older program has left to this one.
+/// The job that redelivers the messages which an older program has left to this one. One replica at a time does so.
 #[derive(Debug)]
 pub(super) struct LeftMessages {
     app: App,
+    /// The holder of this job's lease.
+    owner: String,
+    /// The keys whose redelivery has failed, with the number of failures and the uptime of the next attempt.
+    failed: HashMap<(String, String), (u32, Duration)>,
 }
 impl LeftMessages {
-    async fn redeliver(&self) -> Result<usize, Fault> {
-        let runtime = &self.app.runtime;
-        runtime.newer_programs.refresh(&*runtime.storage, &*runtime.environment).await?;
+    async fn redeliver(&mut self) -> Result<usize, Fault> {
+        let (app, owner) = (&self.app, &self.owner);
+        let (runtime, storage) = (&app.runtime, app.storage());
+        let environment = &*runtime.environment;
+        runtime.newer_programs.refresh(&**storage, environment).await?;
         if !runtime.newer_programs.is_newest() {
+            return Ok(0);
+        }
+        let keys = storage.left_to_newer_program(KEYS).await?;
+        let due = |key: &(String, String)| self.failed.get(key).is_none_or(|(_, next)| *next <= environment.uptime());
+        let keys: Vec<_> = keys.into_iter().filter(due).collect();
+        if keys.is_empty() {
+            return Ok(0);
+        }
+        if !storage.is_exclusive() && storage.lease(LEASE, owner, runtime.lease).await?.is_none() {
             return Ok(0);
         }
         let mut done = 0;
         let by = Metadata::default().caller("a newer program");
-        for (reader, key) in runtime.storage.left_to_newer_program(KEYS).await? {
-            let redelivery = self.app.parked().redeliver(&reader, &key, &by).await?;
-            tracing::info!(reader, key, messages = redelivery.done.len(), "messages that an older program has left");
-            done += redelivery.done.len();
+        for key in keys {
+            let (reader, of) = (&*key.0, &*key.1);
+            let stopped = match app.parked().redeliver(reader, of, &by).await {
+                Ok(redelivery) => {
+                    let messages = redelivery.done.len();
+                    tracing::info!(reader, key = of, messages, "handled messages that an older program has left");
+                    done += messages;
+                    redelivery.stopped.map(|(_, error)| error)
+                }
+                Err(fault) => Some(fault.into()),
+            };
+            let Some(error) = stopped else {
+                self.failed.remove(&key);
+                continue;
+            };
+            let error = describe(&*error);
+            tracing::warn!(reader, key = of, error, "a message that an older program has left cannot be handled");
+            let (failures, next) = self.failed.entry(key).or_default();
+            *next = environment.uptime() + backoff(environment, *failures, INTERVAL, LONGEST_INTERVAL);
+            *failures += 1;
         }
         Ok(done)
     }

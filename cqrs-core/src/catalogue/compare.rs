@@ -31,6 +31,16 @@ pub(crate) fn compare(program: &Declaration, earlier: &[Declaration]) -> Vec<Mis
                 ),
             );
         }
+        if let Some(version) = known().map(|known| known.version).max().filter(|version| *version > aggregate.version) {
+            add(
+                data(),
+                format!(
+                    "events of aggregate `{name}` may be stored in version {version}, and this program reads up to \
+                     version {}: raise its `version`, and read both forms",
+                    aggregate.version
+                ),
+            );
+        }
         for field in aggregate.unique.difference(&last.unique) {
             add(
                 data(),
@@ -111,6 +121,15 @@ mod tests {
         assert_eq!(data(&program(&["opened"], &[], false, "owner"), &first), [account]);
         assert_eq!(data(&program(&["opened"], &[], true, "-owner"), &first), [balance]);
         assert_eq!(data(&program(&[], &[], true, "owner"), &first), [StoredData::Event("opened".into())]);
+    }
+
+    #[test]
+    fn a_lower_version_of_the_events_is_found() {
+        let first = program(&["opened"], &[], true, "owner");
+        let mut second = first.clone();
+        second.aggregates.get_mut("account").expect("it was added").version = 2;
+        assert_eq!(data(&second, std::slice::from_ref(&first)), []);
+        assert_eq!(data(&first, &[first.clone(), second]), [StoredData::Aggregate("account".into())]);
     }
 
     #[test]

@@ -39,19 +39,20 @@ impl NewerPrograms {
         *state = State { service: service.to_owned(), own, last: own, ..State::default() };
         state.take_in(programs, now);
     }
-    /// Reads the programs that were declared since the last read, at most once in [`NOTICED_AFTER`].
-    pub(crate) async fn refresh(&self, storage: &dyn Storage, environment: &dyn Environment) -> Result<(), Fault> {
+    /// Reads the programs that were declared since the last read, at most once in [`NOTICED_AFTER`]. Returns whether
+    /// there are new ones.
+    pub(crate) async fn refresh(&self, storage: &dyn Storage, environment: &dyn Environment) -> Result<bool, Fault> {
         let (own, last, read_at) = {
             let state = self.0.read().unwrap_or_else(PoisonError::into_inner);
             (state.own, state.last, state.read_at)
         };
         let now = environment.uptime();
         if own == 0 || storage.is_exclusive() || now < read_at + NOTICED_AFTER {
-            return Ok(());
+            return Ok(false);
         }
         let programs = storage.programs(last).await?;
         self.0.write().unwrap_or_else(PoisonError::into_inner).take_in(&programs, now);
-        Ok(())
+        Ok(!programs.is_empty())
     }
     /// Returns whether the newest program is another one, and its reader of this name handles the event.
     pub(crate) fn handle(&self, reader: &str, event: &str) -> bool {

@@ -114,8 +114,11 @@ impl LogFollower {
         let may_concern = |entry: &Entry| self.concerns(entry) || runtime.is_unknown(&entry.name);
         let Reading { mut entries, mut to } = log.read(&*storage, from, just_read, limit, may_concern).await?;
         let full = entries.len() == limit;
-        // After the read, so that a program is known which was declared a while before one of these entries.
-        runtime.refresh_newer_programs().await?;
+        // After the read, so that a program is known which was declared a while before one of these entries. The entries
+        // that it alone handles may have been left out, so they are read again.
+        if runtime.refresh_newer_programs().await? {
+            return Ok(Step::Did(0));
+        }
         entries.retain(|entry| self.concerns(entry));
         self.is_behind = full;
         let count = self.filter.size.next(entries.len());

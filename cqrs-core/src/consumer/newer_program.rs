@@ -15,8 +15,9 @@ use std::error::Error;
 pub(crate) struct LeftToNewerProgram;
 
 impl Runtime {
-    /// Reads which events the newest program handles, if that was not read within the last second.
-    pub(crate) async fn refresh_newer_programs(&self) -> Result<(), Fault> {
+    /// Reads which events the newest program handles, if that was not read within the last second. Returns whether there
+    /// is a new program.
+    pub(crate) async fn refresh_newer_programs(&self) -> Result<bool, Fault> {
         self.newer_programs.refresh(&*self.storage, &*self.environment).await
     }
     /// Returns whether an event of the log may be a newer program's: this program does not know its name.
@@ -27,7 +28,8 @@ impl Runtime {
     /// handles it, or it is stored in a newer version.
     pub(crate) fn left_to_newer(&self, reader: &str, handles: bool, event: &str, version: u32) -> Result<(), BoxError> {
         let is_newer = self.event_versions.get(event).is_some_and(|known| version > *known);
-        if is_newer || (!handles && self.newer_programs.handle(reader, event)) {
+        // Without a newer program nobody else can read it, so it is unreadable and waits for an operator.
+        if (is_newer && !self.newer_programs.is_newest()) || (!handles && self.newer_programs.handle(reader, event)) {
             return Err(LeftToNewerProgram.into());
         }
         Ok(())

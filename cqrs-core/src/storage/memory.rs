@@ -186,14 +186,15 @@ impl Storage for Memory {
         let keys = self.data().parked_keys(&[]).into_iter().filter(|parked| parked.error == LEFT_TO_NEWER_PROGRAM);
         Ok(keys.map(|parked| (parked.reader, parked.key)).take(limit).collect())
     }
-    async fn declare_program(&self, declaration: &str) -> Result<u64, Fault> {
+    async fn declare_program(&self, declaration: &str) -> Result<(u64, Duration), Fault> {
         let programs = &mut self.data().programs;
         let known = programs.iter().position(|known| known == declaration);
-        Ok(known.unwrap_or_else(|| {
+        let index = known.unwrap_or_else(|| {
             programs.push(declaration.to_owned());
             programs.len() - 1
-        }) as u64
-            + 1)
+        });
+        // No other process uses the memory, so nobody has to notice the program.
+        Ok((index as u64 + 1, Duration::MAX))
     }
     async fn programs(&self, after: u64) -> Result<Vec<StoredProgram>, Fault> {
         let data = self.data();

@@ -101,9 +101,9 @@ pub trait Storage: Send + Sync + 'static {
     }
     /// Releases a lease, so that the next owner need not wait for it to expire.
     async fn release(&self, reader: &str, owner: &str) -> Result<(), Fault>;
-    /// Stores the declaration of a program, unless it is stored already, and returns the program's number. A later
-    /// program has a higher number.
-    async fn declare_program(&self, declaration: &str) -> Result<u64, Fault>;
+    /// Stores the declaration of a program, unless it is stored already. Returns the program's number, which is higher for
+    /// a later program, and the time since its first start by the database's clock.
+    async fn declare_program(&self, declaration: &str) -> Result<(u64, Duration), Fault>;
     /// Returns the programs after a number, in the order of their first start.
     async fn programs(&self, after: u64) -> Result<Vec<StoredProgram>, Fault>;
     /// Returns whether the database has such data.

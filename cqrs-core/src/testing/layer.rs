@@ -97,7 +97,7 @@ pub trait StorageLayer: Send + Sync + 'static {
     async fn left_to_newer_program(&self, limit: usize) -> Result<Vec<(String, String)>, Fault> {
         self.inner().left_to_newer_program(limit).await
     }
-    async fn declare_program(&self, declaration: &str) -> Result<u64, Fault> {
+    async fn declare_program(&self, declaration: &str) -> Result<(u64, Duration), Fault> {
         self.inner().declare_program(declaration).await
     }
     async fn programs(&self, after: u64) -> Result<Vec<StoredProgram>, Fault> {
@@ -184,7 +184,7 @@ impl<L: StorageLayer> Storage for L {
     async fn left_to_newer_program(&self, limit: usize) -> Result<Vec<(String, String)>, Fault> {
         StorageLayer::left_to_newer_program(self, limit).await
     }
-    async fn declare_program(&self, declaration: &str) -> Result<u64, Fault> {
+    async fn declare_program(&self, declaration: &str) -> Result<(u64, Duration), Fault> {
         StorageLayer::declare_program(self, declaration).await
     }
     async fn programs(&self, after: u64) -> Result<Vec<StoredProgram>, Fault> {

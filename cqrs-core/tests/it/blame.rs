@@ -328,11 +328,11 @@ async fn undecodable() {
         outgoing: None,
     };
     let (fine, text) = ("{\"Paid\":{\"amount\":5}}", "{\"Paid\":{\"amount\":\"five\"}}");
-    let events = vec![entry(1, "account-kim", text), entry(2, "account-lee", fine), entry(3, "account-park", text)];
+    let events = vec![entry(1, "account/kim", text), entry(2, "account/lee", fine), entry(3, "account/park", text)];
     memory.commit(Batch { events, ..Batch::default() }).await.expect("the streams are new");
     let app = bank(memory).discover_part(BADGES).build().expect("the app builds");
     caught_up(&mut follower(&app)).await;
-    assert_eq!(parked(&app).await, [("account-kim".to_owned(), 1), ("account-park".to_owned(), 1)]);
+    assert_eq!(parked(&app).await, [("account/kim".to_owned(), 1), ("account/park".to_owned(), 1)]);
     assert_eq!(paid(&app, "lee").await, Some(5));
 
     let app = followed_with(

@@ -6,7 +6,7 @@ use crate::{
     consumer::handle,
     consumer::inbox::Inbox,
     consumer::newer_program::{LeftToNewerProgram, is_left},
-    consumer::parking::{FailureKind, failure_kind, head, park, permanent},
+    consumer::parking::{FailureKind, behind, failure_kind, head, park, permanent},
     error::{BoxError, Fault, describe},
     registry::Subscriber,
     runtime::Runtime,
@@ -113,7 +113,9 @@ async fn once(
             return Ok(());
         }
         if status.behind {
-            match park_message(runtime, park(group, key.clone(), id, record)).await {
+            let first = runtime.storage.parked(group, &key, 0, 1).await?;
+            let first = first.first().map_or("", |first| &*first.error);
+            match park_message(runtime, behind(park(group, key.clone(), id, record), first)).await {
                 // The parked messages of the key were redelivered or discarded meanwhile.
                 Err(CommitError::Moved(_)) => continue,
                 done => {

@@ -4,14 +4,14 @@ use crate::{
     consumer::follower::FailedEvent,
     consumer::parking::batch_size::BatchSize,
     consumer::parking::failure::{FailureKind, failure_kind},
-    consumer::parking::head,
+    consumer::parking::{behind, head},
     error::{BoxError, Fault, describe},
     event::RawEvent,
     runtime::Runtime,
     storage::{Batch, CheckpointMove, CommitError, Park},
 };
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     error::Error,
     sync::Arc,
 };
@@ -27,7 +27,9 @@ pub(crate) struct Item {
 pub(crate) struct ParkingFilter {
     /// Keys with parked messages. Others park for this reader only with a move of its checkpoint, so after the first
     /// read the set can only hold too many keys.
-    keys: Option<BTreeSet<String>>,
+    ///
+    /// Each has the error of its first message.
+    keys: Option<BTreeMap<String, String>>,
     /// The events after the checkpoint that could not be applied.
     failures: HashMap<Uuid, EventFailure>,
     pub(crate) size: BatchSize,
@@ -53,7 +55,7 @@ impl ParkingFilter {
     ) -> Result<(), CommitError> {
         if self.keys.is_none() {
             let parked = runtime.storage.parked_keys(&[follower.reader()]).await?;
-            self.keys = Some(parked.into_iter().map(|parked| parked.key).collect());
+            self.keys = Some(parked.into_iter().map(|parked| (parked.key, parked.error)).collect());
         }
         let messages: Vec<_> = items.iter().map(|item| item.park.message).collect();
         let (events, parks) = self.sort_out(follower, items);
@@ -66,7 +68,7 @@ impl ParkingFilter {
             }
             messages.iter().for_each(|message| drop(self.failures.remove(message)));
             self.size.committed(count);
-            self.keys.get_or_insert_default().extend(heads.into_iter().map(|park| park.key));
+            self.keys.get_or_insert_default().extend(heads.into_iter().map(|park| (park.key, park.error)));
             return Ok(());
         };
         // Another process may have moved the checkpoint, or the batch was committed and the response was lost. Read the
@@ -91,7 +93,7 @@ impl ParkingFilter {
     }
     /// Separates the events to apply from the messages to park.
     fn sort_out(&self, follower: &Follower, items: Vec<Item>) -> (Vec<RawEvent>, Vec<Park>) {
-        let mut fresh = BTreeSet::new();
+        let mut fresh: BTreeMap<String, String> = BTreeMap::new();
         let (mut events, mut parks) = (Vec::new(), Vec::new());
         for Item { event, park } in items {
             if event.as_ref().is_ok_and(|event| !follower.handles(&event.name)) {
@@ -99,20 +101,21 @@ impl ParkingFilter {
             }
             let failure = self.failures.get(&park.message);
             let given_up = failure.and_then(|failure| Some((failure.reason.clone()?, failure.failures)));
-            if fresh.contains(&park.key) {
+            if let Some(first) = fresh.get(&park.key) {
                 // The first message of the key is parked in the same batch.
-                parks.push(Park { behind: false, ..park });
-            } else if self.keys.as_ref().is_some_and(|keys| keys.contains(&park.key)) {
-                parks.push(park);
+                parks.push(Park { behind: false, ..behind(park, first) });
+            } else if let Some(first) = self.keys.as_ref().and_then(|keys| keys.get(&park.key)) {
+                parks.push(behind(park, first));
             } else if let Some((reason, failures)) = given_up {
-                fresh.insert(park.key.clone());
+                fresh.insert(park.key.clone(), reason.clone());
                 parks.push(head(park, reason, failures));
             } else {
                 match event {
                     Ok(event) => events.push(event),
                     Err(error) => {
-                        fresh.insert(park.key.clone());
-                        parks.push(head(park, describe(&*error), 1));
+                        let reason = describe(&*error);
+                        fresh.insert(park.key.clone(), reason.clone());
+                        parks.push(head(park, reason, 1));
                     }
                 }
             }

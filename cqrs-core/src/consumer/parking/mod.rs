@@ -13,7 +13,10 @@ pub(crate) use filter::{Item, ParkingFilter};
 
 pub use crate::error::{Permanent, Transient, permanent, transient};
 
-use crate::{storage::Park, transport::Received};
+use crate::{
+    storage::{LEFT_TO_NEWER_PROGRAM, Park},
+    transport::Received,
+};
 use uuid::Uuid;
 
 /// Creates the parked form of a record that waits behind an earlier message of its key.
@@ -27,6 +30,15 @@ pub(crate) fn park_entry(reader: &str, key: String, message: Uuid, at: u64) -> P
     Park { reader, key, behind: true, message, at, record: None, error, attempts: 0 }
 }
 const BEHIND: &str = "waits behind the first parked message of its key";
+
+/// Lets a message wait behind the first one of its key, which has this error. If that one is left to a newer program,
+/// this one is as well, so that it does not wait for an operator once the first one is handled.
+pub(crate) fn behind(park: Park, first: &str) -> Park {
+    match first {
+        LEFT_TO_NEWER_PROGRAM => Park { error: LEFT_TO_NEWER_PROGRAM.into(), ..park },
+        _ => park,
+    }
+}
 
 /// Makes a message the first parked one of its key, with the error for which it is parked.
 pub(crate) fn head(park: Park, error: String, attempts: u32) -> Park {

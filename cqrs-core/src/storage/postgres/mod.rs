@@ -302,7 +302,7 @@ impl Storage for Postgres {
     async fn left_to_newer_program(&self, limit: usize) -> Result<Vec<(String, String)>, Fault> {
         self.0.left_to_newer_program(limit).await
     }
-    async fn declare_program(&self, declaration: &str) -> Result<u64, Fault> {
+    async fn declare_program(&self, declaration: &str) -> Result<(u64, Duration), Fault> {
         self.0.declare_program(declaration).await
     }
     async fn programs(&self, after: u64) -> Result<Vec<StoredProgram>, Fault> {

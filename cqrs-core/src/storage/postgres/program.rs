@@ -6,12 +6,14 @@ use crate::{
 };
 use sha2::{Digest, Sha256};
 use sqlx::{Row, postgres::PgRow};
+use std::time::Duration;
 
 /// Stores a new program, or notes the start of a known one. Starts wait for each other, so that numbers grow in the
 /// order in which programs become visible. "cqrsprg" in ASCII names the lock.
 const DECLARE: &str = "with waited as materialized (select pg_advisory_xact_lock(27990759071314535)) \
     insert into cqrs.program (digest, declaration) select $1, $2 from waited \
-    on conflict (digest) do update set last_started = now() returning number";
+    on conflict (digest) do update set last_started = now() \
+    returning number, extract(epoch from clock_timestamp() - first_started)::float8";
 /// The error is [`LEFT_TO_NEWER_PROGRAM`](crate::storage::LEFT_TO_NEWER_PROGRAM), and a partial index has these rows.
 const LEFT: &str = "select distinct m.reader, m.key from cqrs.parked m \
     where m.error = 'left to a newer program, which handles it' and not exists (select from cqrs.parked first \
@@ -23,10 +25,13 @@ const HAS_EVENT: &str = "select exists (select from cqrs.log where name = $1)";
 const HAS_VIEW: &str = "select exists (select from cqrs.view where view = $1 and value is not null)";
 
 impl Inner {
-    pub(super) async fn declare_program(&self, declaration: &str) -> Result<u64, Fault> {
+    pub(super) async fn declare_program(&self, declaration: &str) -> Result<(u64, Duration), Fault> {
         let digest: String = Sha256::digest(declaration).iter().map(|byte| format!("{byte:02x}")).collect();
         let rows = self.read(DECLARE, Parameters::default().and(digest)?.and(declaration)?).await?;
-        rows.first().map_or(Ok(0), |row| row.try_get::<i64, _>(0)).map(|number| number as u64).map_err(errors::fault)
+        let row = rows.first().ok_or_else(|| Fault::internal("the declaration of the program returned nothing"))?;
+        let number = row.try_get::<i64, _>(0).map_err(errors::fault)?;
+        let age = row.try_get::<f64, _>(1).map_err(errors::fault)?;
+        Ok((number as u64, Duration::try_from_secs_f64(age.max(0.0)).unwrap_or(Duration::MAX)))
     }
     pub(super) async fn left_to_newer_program(&self, limit: usize) -> Result<Vec<(String, String)>, Fault> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -47,7 +52,15 @@ impl Inner {
             StoredData::Event(name) => (HAS_EVENT, name),
             StoredData::View(name) => (HAS_VIEW, name),
         };
-        let rows = self.read(sql, Parameters::default().and(name)?).await?;
-        rows.first().map_or(Ok(false), |row| row.try_get(0)).map_err(errors::fault)
+        // The log has no index on names, and a large one takes long. Only the first start of a changed program asks.
+        let read = async {
+            let mut connection = self.pool.acquire().await?;
+            let mut tx = sqlx::Connection::begin(&mut *connection).await?;
+            sqlx::raw_sql("set local statement_timeout = 0").execute(&mut *tx).await?;
+            let row = sqlx::query(sql).bind(name).fetch_one(&mut *tx).await?;
+            tx.rollback().await?;
+            row.try_get(0)
+        };
+        read.await.map_err(|error: sqlx::Error| self.fault(error))
     }
 }

@@ -33,7 +33,7 @@ impl Inner {
         let begun = self.begin_once().await;
         // The transaction has done nothing yet, so it can begin again on another connection.
         let begun = match begun {
-            Err(error) if errors::is_lost(&error) => {
+            Err(error) if errors::is_lost(&error) && !errors::is_timeout(&error) => {
                 self.notice(&error);
                 self.begin_once().await
             }

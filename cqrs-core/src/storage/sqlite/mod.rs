@@ -206,14 +206,15 @@ impl Storage for Sqlite {
     async fn left_to_newer_program(&self, limit: usize) -> Result<Vec<(String, String)>, Fault> {
         read::left_to_newer_program(&self.reads, limit).await.map_err(fault)
     }
-    async fn declare_program(&self, declaration: &str) -> Result<u64, Fault> {
+    async fn declare_program(&self, declaration: &str) -> Result<(u64, Duration), Fault> {
         let mut loan = self.lend().await?;
         let sql = "insert into cqrs_program (declaration) values (?) on conflict (declaration)
             do update set last_started = cast(unixepoch('subsec') * 1000000 as integer) returning number";
         let row = query(sql).bind(declaration.to_owned()).fetch_one(loan.connection()).await.map_err(fault)?;
         let declared = number(&row, 0).map_err(fault)?;
         loan.finish(Batch::default()).await.map_err(unrejected)?;
-        Ok(declared)
+        // No other process has the file open, so nobody has to notice the program.
+        Ok((declared, Duration::MAX))
     }
     async fn programs(&self, after: u64) -> Result<Vec<StoredProgram>, Fault> {
         read::programs(&self.reads, after).await.map_err(fault)

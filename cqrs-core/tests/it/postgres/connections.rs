@@ -1,4 +1,4 @@
-//! Lost connections: reads recover at once, and a commit is unavailable because its outcome is unknown.
+//! Lost connections: reads recover at once, and the outcome of a commit is unknown.
 use super::{Batch, Server, Storage, Trials, Tried, events, fresh, row, sleep};
 use cqrs_core::{
     ErrorKind,
@@ -15,7 +15,7 @@ pub(crate) fn trials() -> Trials {
         .test("reads succeed after a restart of the server", reads_go_on)
         .test("at most one commit fails after a restart of the server", one_commit_fails)
         .test("calls are unavailable without a server and succeed when it is back", unavailable)
-        .test("a commit whose connection is lost is unavailable", lost)
+        .test("a commit whose connection is lost has an unknown outcome", lost)
         .test("calls to a server that does not respond end at the time limit, and free their connections", swallowed)
         .test("after a time in which the server refused writes, at most one commit fails", read_only)
         .test("readiness does not wait for the connections of requests", readiness)
@@ -55,7 +55,7 @@ async fn one_commit_fails(server: test_support::Postgres) -> Tried {
     for number in 0..20 {
         match storage.commit(events(&format!("stream-{number}"), 1..=1)).await {
             Ok(_) => {}
-            Err(CommitError::Fault(fault)) if fault.kind() == ErrorKind::Unavailable => failed += 1,
+            Err(CommitError::Fault(fault)) if fault.is_transient() => failed += 1,
             Err(other) => anyhow::bail!("{other}"),
         }
     }

@@ -298,6 +298,9 @@ async fn unknown_event(server: Server) -> Tried {
     until("the other key is projected", async || history(&old, "2").await == ["opened", "other"]).await;
     assert_eq!(parked(&old).await, [("ticket/1".to_owned(), LEFT.to_owned(), 2)]);
     assert_eq!(history(&old, "1").await, ["opened", "first"]);
+    // Both are the newer program's, so that a redelivery may be interrupted between them.
+    let both = old.parked().show("projection/history", "ticket/1", 0, 9).await?;
+    assert!(both.iter().all(|parked| parked.error == LEFT), "{both:?}");
     let also_running = joined.start();
     until("the newer program has handled them", async || parked(&new).await.is_empty()).await;
     assert_eq!(history(&new, "1").await, ["opened", "first", "closed", "after"]);

@@ -6,7 +6,7 @@ use crate::storage::{LEFT_TO_NEWER_PROGRAM, StoredData, StoredProgram};
 pub(super) async fn declared(harness: Box<dyn Harness>) {
     let mut harness = harness;
     let storage = harness.storage();
-    let declare = async |text: &str| storage.declare_program(text).await.expect("a program can be declared");
+    let declare = async |text: &str| storage.declare_program(text).await.expect("a program can be declared").0;
     assert_eq!(storage.programs(0).await.expect("programs can be read"), []);
     // Longer than an index entry may be.
     let long = format!("{{\"of\":\"{}\"}}", "kim ".repeat(5_000));

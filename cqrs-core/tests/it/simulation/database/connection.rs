@@ -129,7 +129,7 @@ impl Storage for Connection {
     async fn left_to_newer_program(&self, limit: usize) -> Result<Vec<(String, String)>, Fault> {
         self.read("left messages", move |database| at_once(database.memory.left_to_newer_program(limit))).await
     }
-    async fn declare_program(&self, declaration: &str) -> Result<u64, Fault> {
+    async fn declare_program(&self, declaration: &str) -> Result<(u64, Duration), Fault> {
         let declaration = declaration.to_owned();
         self.read("declaration", move |database| at_once(database.memory.declare_program(&declaration))).await
     }
