@@ -3,7 +3,7 @@ mod mark;
 mod text;
 
 pub use mark::{Permanent, Transient, permanent, transient};
-pub(crate) use text::describe;
+pub(crate) use text::{causes, describe};
 
 use std::{borrow::Cow, convert::Infallible, fmt};
 

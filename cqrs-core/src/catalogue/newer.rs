@@ -39,20 +39,23 @@ impl NewerPrograms {
         *state = State { service: service.to_owned(), own, last: own, ..State::default() };
         state.take_in(programs, now);
     }
-    /// Reads the programs that were declared since the last read, at most once in [`NOTICED_AFTER`]. Returns whether
-    /// there are new ones.
-    pub(crate) async fn refresh(&self, storage: &dyn Storage, environment: &dyn Environment) -> Result<bool, Fault> {
+    /// Returns the number of the last program that is known.
+    pub(crate) fn last(&self) -> u64 {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).last
+    }
+    /// Reads the programs that were declared since the last read, at most once in [`NOTICED_AFTER`].
+    pub(crate) async fn refresh(&self, storage: &dyn Storage, environment: &dyn Environment) -> Result<(), Fault> {
         let (own, last, read_at) = {
             let state = self.0.read().unwrap_or_else(PoisonError::into_inner);
             (state.own, state.last, state.read_at)
         };
         let now = environment.uptime();
         if own == 0 || storage.is_exclusive() || now < read_at + NOTICED_AFTER {
-            return Ok(false);
+            return Ok(());
         }
         let programs = storage.programs(last).await?;
         self.0.write().unwrap_or_else(PoisonError::into_inner).take_in(&programs, now);
-        Ok(!programs.is_empty())
+        Ok(())
     }
     /// Returns whether the newest program is another one, and its reader of this name handles the event.
     pub(crate) fn handle(&self, reader: &str, event: &str) -> bool {

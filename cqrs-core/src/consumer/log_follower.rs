@@ -111,12 +111,14 @@ impl LogFollower {
         let (log, limit) = (&self.runtime.recent_log, self.follower.batch_size());
         let (from, just_read) = (Position(checkpoint.reached), std::mem::take(&mut self.just_read));
         let runtime = &self.runtime;
+        let last_program = runtime.newer_programs.last();
         let may_concern = |entry: &Entry| self.concerns(entry) || runtime.is_unknown(&entry.name);
         let Reading { mut entries, mut to } = log.read(&*storage, from, just_read, limit, may_concern).await?;
         let full = entries.len() == limit;
-        // After the read, so that a program is known which was declared a while before one of these entries. The entries
-        // that it alone handles may have been left out, so they are read again.
-        if runtime.refresh_newer_programs().await? {
+        // After the read, so that a program is known which was declared a while before one of these entries. If this or
+        // another follower has learned of one meanwhile, its entries may have been left out, so they are read again.
+        runtime.refresh_newer_programs().await?;
+        if runtime.newer_programs.last() != last_program {
             return Ok(Step::Did(0));
         }
         entries.retain(|entry| self.concerns(entry));

@@ -3,7 +3,7 @@
 //! They are parked with the later messages of their key, so that nothing is passed unseen and the order stays. The newer
 //! program redelivers them by itself.
 use crate::{
-    error::{BoxError, Fault},
+    error::{BoxError, Fault, causes},
     runtime::Runtime,
     storage::LEFT_TO_NEWER_PROGRAM,
 };
@@ -15,9 +15,8 @@ use std::error::Error;
 pub(crate) struct LeftToNewerProgram;
 
 impl Runtime {
-    /// Reads which events the newest program handles, if that was not read within the last second. Returns whether there
-    /// is a new program.
-    pub(crate) async fn refresh_newer_programs(&self) -> Result<bool, Fault> {
+    /// Reads which events the newest program handles, if that was not read within the last second.
+    pub(crate) async fn refresh_newer_programs(&self) -> Result<(), Fault> {
         self.newer_programs.refresh(&*self.storage, &*self.environment).await
     }
     /// Returns whether an event of the log may be a newer program's: this program does not know its name.
@@ -38,12 +37,5 @@ impl Runtime {
 
 /// Returns whether the error or one of its causes is [`LeftToNewerProgram`].
 pub(super) fn is_left(error: &(dyn Error + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(cause) = next {
-        if cause.is::<LeftToNewerProgram>() {
-            return true;
-        }
-        next = cause.source();
-    }
-    false
+    causes(error).any(|cause| cause.is::<LeftToNewerProgram>())
 }

@@ -3,6 +3,11 @@ use crate::error::mark::{Permanent, Transient};
 use serde_json::error::Category;
 use std::error::Error;
 
+/// Returns an error and its causes, the outermost first.
+pub(crate) fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source())
+}
+
 /// Returns an error and its causes as text: at most 1,000 characters, without NUL, which no text column accepts.
 ///
 /// Errors of JSON and of a database quote the value that they refuse, so only its position and type are given. The text

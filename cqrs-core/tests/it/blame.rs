@@ -261,14 +261,7 @@ fn payments(partition: &Partition, payment: impl Fn(u64) -> (String, i64)) -> Ve
         let (id, amount) = payment(offset);
         let message = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{partition}@{offset}").as_bytes());
         let record = record(&PaymentMade { id, amount }, offset, message);
-        Received {
-            partition: partition.clone(),
-            offset,
-            key: Some(record.key.into_bytes()),
-            body: Some(record.body),
-            headers: record.headers.into_iter().map(|(name, value)| (name, value.into_bytes())).collect(),
-            timestamp: None,
-        }
+        crate::listener::received(record, partition, offset)
     };
     (0..30).map(received).collect()
 }

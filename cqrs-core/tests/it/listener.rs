@@ -5,7 +5,7 @@ use cqrs_core::{
     BoxError, Dep, IntegrationEvent, Position, Recorded, Timestamp,
     event::shard_of,
     subscriber,
-    transport::{Audience, Partition, Published, Record, Signal, Subscription, Transport, TransportError},
+    transport::{Audience, Partition, Published, Received, Record, Signal, Subscription, Transport, TransportError},
 };
 use std::{
     collections::BTreeSet,
@@ -74,6 +74,18 @@ pub(crate) fn record(payment: &PaymentMade, position: u64, id: Uuid) -> Record {
         shard: shard_of(&payment.key()),
         position: Position(position),
         occurred_at: Timestamp::UNIX_EPOCH,
+    }
+}
+
+/// Returns the record as a member of a group receives it from this place.
+pub(crate) fn received(record: Record, partition: &Partition, offset: u64) -> Received {
+    Received {
+        partition: partition.clone(),
+        offset,
+        key: Some(record.key.into_bytes()),
+        body: Some(record.body),
+        headers: record.headers.into_iter().map(|(name, value)| (name, value.into_bytes())).collect(),
+        timestamp: None,
     }
 }
 

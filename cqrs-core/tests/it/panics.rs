@@ -11,7 +11,7 @@ use cqrs_core::{
     storage::{Batch, CommitError, Memory, Storage},
     subscriber,
     testing::{StorageLayer, TestApp},
-    transport::{Partition, Received, Signal},
+    transport::{Partition, Signal},
 };
 use libtest_mimic::Trial;
 use serde::{Deserialize, Serialize, Serializer};
@@ -192,14 +192,7 @@ async fn topic() {
     let received = |offset: u64| {
         let payment = PaymentMade { id: "kim".into(), amount: 1 };
         let record = record(&payment, offset, Uuid::from_u128(u128::from(offset) + 1));
-        Received {
-            partition: partition.clone(),
-            offset,
-            key: Some(record.key.into_bytes()),
-            body: Some(record.body),
-            headers: record.headers.into_iter().map(|(name, value)| (name, value.into_bytes())).collect(),
-            timestamp: None,
-        }
+        crate::listener::received(record, &partition, offset)
     };
     emit(Signal::Records((0..3).map(received).collect()));
     until("the step has panicked", async || bomb.panicked.load(SeqCst) > 0).await;

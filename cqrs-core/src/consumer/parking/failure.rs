@@ -2,7 +2,7 @@
 use crate::{
     consumer::newer_program::LeftToNewerProgram,
     environment::is_time_out,
-    error::{Fault, Permanent, Transient},
+    error::{Fault, Permanent, Transient, causes},
     registry::SubscriberError,
     storage::CommitError,
 };
@@ -34,8 +34,7 @@ pub(crate) fn failure_kind(rejected: &CommitError) -> FailureKind {
 }
 
 fn of_chain(error: &(dyn Error + 'static)) -> FailureKind {
-    let mut next = Some(error);
-    while let Some(cause) = next {
+    for cause in causes(error) {
         if is_transient(cause) {
             return FailureKind::Transient;
         }
@@ -45,7 +44,6 @@ fn of_chain(error: &(dyn Error + 'static)) -> FailureKind {
         {
             return FailureKind::Permanent;
         }
-        next = cause.source();
     }
     FailureKind::Unclassified
 }

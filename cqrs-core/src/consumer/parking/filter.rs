@@ -5,14 +5,13 @@ use crate::{
     consumer::parking::batch_size::BatchSize,
     consumer::parking::failure::{FailureKind, failure_kind},
     consumer::parking::{behind, head},
-    error::{BoxError, Fault, describe},
+    error::{BoxError, Fault, causes, describe},
     event::RawEvent,
     runtime::Runtime,
     storage::{Batch, CheckpointMove, CommitError, Park},
 };
 use std::{
     collections::{BTreeMap, HashMap},
-    error::Error,
     sync::Arc,
 };
 use uuid::Uuid;
@@ -156,12 +155,5 @@ async fn has_moved(runtime: &Runtime, moves: &[CheckpointMove]) -> Result<Option
 /// Returns the event that could not be applied, if the error names it.
 fn failed_event(rejected: &CommitError) -> Option<Uuid> {
     let CommitError::Fault(fault) = rejected else { return None };
-    let mut next: Option<&(dyn Error + 'static)> = Some(fault);
-    while let Some(cause) = next {
-        if let Some(FailedEvent { event, .. }) = cause.downcast_ref() {
-            return Some(*event);
-        }
-        next = cause.source();
-    }
-    None
+    causes(fault).find_map(|cause| cause.downcast_ref::<FailedEvent>().map(|failed| failed.event))
 }
