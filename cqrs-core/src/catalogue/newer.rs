@@ -63,6 +63,12 @@ impl NewerPrograms {
         let handled = state.newest.as_ref().and_then(|readers| readers.get(reader));
         handled.is_some_and(|names| names.contains(event))
     }
+    /// Returns the events that a reader of the newest program handles, if that is another program.
+    pub(crate) fn handled_by(&self, reader: &str) -> Vec<String> {
+        let state = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let handled = state.newest.as_ref().and_then(|readers| readers.get(reader));
+        handled.map(|names| names.iter().cloned().collect()).unwrap_or_default()
+    }
     /// Returns whether this program is the newest one.
     pub(crate) fn is_newest(&self) -> bool {
         self.0.read().unwrap_or_else(PoisonError::into_inner).newest.is_none()

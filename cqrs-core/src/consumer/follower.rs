@@ -31,6 +31,16 @@ impl Follower {
             Follower::Group(_, subscribers) => subscribers.iter().any(|subscriber| subscriber.source.handles(name)),
         }
     }
+    /// Returns the names of the events of the service's own log that the follower handles.
+    pub(crate) fn names(&self) -> Vec<&'static str> {
+        match self {
+            Follower::View(projection) => projection.source.names_on_log().to_vec(),
+            Follower::Sql(projector) => projector.source.names_on_log().to_vec(),
+            Follower::Group(_, subscribers) => {
+                subscribers.iter().flat_map(|subscriber| subscriber.source.names_on_log()).copied().collect()
+            }
+        }
+    }
     pub(crate) fn reader(&self) -> String {
         match self {
             Follower::View(projection) => reader(projection.name),

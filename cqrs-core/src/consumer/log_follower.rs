@@ -112,8 +112,10 @@ impl LogFollower {
         let (from, just_read) = (Position(checkpoint.reached), std::mem::take(&mut self.just_read));
         let runtime = &self.runtime;
         let last_program = runtime.newer_programs.last();
-        let may_concern = |entry: &Entry| self.concerns(entry) || runtime.is_unknown(&entry.name);
-        let Reading { mut entries, mut to } = log.read(&*storage, from, just_read, limit, may_concern).await?;
+        let newer = runtime.newer_programs.handled_by(&self.reader);
+        let mut names = self.follower.names();
+        names.extend(newer.iter().map(String::as_str));
+        let Reading { mut entries, mut to } = log.read(&*storage, from, just_read, limit, &names).await?;
         let full = entries.len() == limit;
         // After the read, so that a program is known which was declared a while before one of these entries. If this or
         // another follower has learned of one meanwhile, its entries may have been left out, so they are read again.
@@ -121,7 +123,6 @@ impl LogFollower {
         if runtime.newer_programs.last() != last_program {
             return Ok(Step::Did(0));
         }
-        entries.retain(|entry| self.concerns(entry));
         self.is_behind = full;
         let count = self.filter.size.next(entries.len());
         if count < entries.len() {
@@ -144,10 +145,6 @@ impl LogFollower {
             return Ok(Step::Did(0));
         }
         self.commit(checkpoint, to.0, entries).await
-    }
-    /// Returns whether this program or the newest one handles the entry.
-    fn concerns(&self, entry: &Entry) -> bool {
-        self.follower.handles(&entry.name) || self.runtime.newer_programs.handle(&self.reader, &entry.name)
     }
     /// Waits until the next batch is due: at the next tick, or at once when a read waits for the follower.
     ///

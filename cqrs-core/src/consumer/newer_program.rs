@@ -19,10 +19,6 @@ impl Runtime {
     pub(crate) async fn refresh_newer_programs(&self) -> Result<(), Fault> {
         self.newer_programs.refresh(&*self.storage, &*self.environment).await
     }
-    /// Returns whether an event of the log may be a newer program's: this program does not know its name.
-    pub(crate) fn is_unknown(&self, event: &str) -> bool {
-        !self.event_versions.contains_key(event)
-    }
     /// Returns the error of an event of the log that this program has to leave to a newer one. Either only the newer one
     /// handles it, or it is stored in a newer version.
     pub(crate) fn left_to_newer(&self, reader: &str, handles: bool, event: &str, version: u32) -> Result<(), BoxError> {

@@ -32,6 +32,13 @@ impl Source {
             Source::Topic { name, .. } => *name == found,
         }
     }
+    /// Returns the names of the events of the service's own log; empty for a topic.
+    pub(crate) fn names_on_log(&self) -> &'static [&'static str] {
+        match self {
+            Source::Log(names) => names,
+            Source::Topic { .. } => &[],
+        }
+    }
     /// Checks that the decoder of the source reads this content type.
     ///
     /// Parameters and the case of letters make no difference. A record without a content type is accepted, because

@@ -76,6 +76,21 @@ pub trait Storage: Send + Sync + 'static {
     /// Returns entries after a position and up to `upto`, in order. The caller takes `upto` from
     /// [`high_water_mark`](Storage::high_water_mark).
     async fn log(&self, after: Position, upto: Position, limit: usize) -> Result<Vec<Entry>, Fault>;
+    /// Returns entries of events with these names after a position and up to `upto`, in order, at most `limit`. A reader
+    /// that is far behind skips the entries that it does not handle with it.
+    async fn log_of(&self, names: &[&str], after: Position, upto: Position, limit: usize) -> Result<Vec<Entry>, Fault> {
+        const PAGE: usize = 512;
+        let (mut found, mut from) = (Vec::new(), after);
+        while found.len() < limit {
+            let page = self.log(from, upto, PAGE).await?;
+            let (last, is_full) = (page.last().map(|last| last.position), page.len() == PAGE);
+            found.extend(page.into_iter().filter(|entry| names.contains(&&*entry.name)));
+            let Some(last) = last.filter(|_| is_full) else { break };
+            from = last;
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
     /// Returns entries with an outgoing message. For each relay shard and the position after which to read, there are
     /// up to `limit` entries, in order, up to the position `upto`.
     async fn outgoing_entries(

@@ -9,6 +9,10 @@ const ENTRIES: usize = 512;
 /// The largest size of the kept payloads, in bytes.
 const BYTES: usize = 4 << 20;
 
+/// The largest range of positions that one read of a follower far behind covers. It keeps the read below the statement
+/// time-out when the database passes only over entries with other names.
+const RANGE: u64 = 100_000;
+
 /// The latest entries of the log. Followers at the end of the log share the reads of the database.
 ///
 /// Entries below the high-water mark never change, so a kept entry is as good as a stored one.
@@ -22,9 +26,11 @@ struct Window {
     to: Position,
     entries: VecDeque<Entry>,
     bytes: usize,
+    /// The last high-water mark that a reader asked for. One that is far behind it need not ask again.
+    high_water_mark: Position,
 }
 
-/// The entries of one read that a follower handles.
+/// The entries that one read has found.
 pub(crate) struct Reading {
     pub(crate) entries: Vec<Entry>,
     /// The follower has read everything up to here.
@@ -32,37 +38,42 @@ pub(crate) struct Reading {
 }
 
 impl RecentLog {
-    /// Returns the next entries after `from` that pass the filter, at most `limit`.
+    /// Returns the next entries after `from` of events with these names, at most `limit`.
     ///
     /// A caller that has `just_read` to the end relies on the commits of this process to learn of new entries, so it
     /// asks the database only when there is one. Commits of other processes are found by the next poll.
     ///
-    /// A follower that is far behind reads the database itself, so that it does not displace the recent entries.
+    /// A follower that is far behind reads the database itself, so that it does not displace the recent entries. The
+    /// database leaves out the events with other names.
     pub(crate) async fn read(
         &self,
         storage: &dyn Storage,
         from: Position,
         just_read: bool,
         limit: usize,
-        handles: impl Fn(&Entry) -> bool,
+        names: &[&str],
     ) -> Result<Reading, Fault> {
         let upto = {
             let mut window = self.0.lock().await;
-            if window.to <= from {
+            if window.to <= from && !is_far(from, window.high_water_mark) {
                 let upto = high_water_mark(storage, from, just_read).await?;
                 if upto <= from {
                     return Ok(Reading { entries: Vec::new(), to: upto });
                 }
-                window.extend(storage, from, upto).await?;
+                window.high_water_mark = upto;
+                if !is_far(from, upto) {
+                    window.extend(storage, from, upto).await?;
+                }
             }
-            if window.from <= from {
-                return Ok(window.select(from, limit, handles));
+            if window.from <= from && from < window.to {
+                return Ok(window.select(from, limit, |entry| names.contains(&&*entry.name)));
             }
-            window.to
+            window.high_water_mark.max(window.to)
         };
-        let entries = storage.log(from, upto, limit).await?;
+        let upto = Position(upto.0.min(from.0 + RANGE));
+        let entries = storage.log_of(names, from, upto, limit).await?;
         let to = last_or(&entries, limit, upto);
-        Ok(Reading { entries: entries.into_iter().filter(|entry| handles(entry)).collect(), to })
+        Ok(Reading { entries, to })
     }
     /// Returns a high-water mark for a caller that has read up to `from`.
     pub(crate) async fn upto(&self, storage: &dyn Storage, from: Position, just_read: bool) -> Result<Position, Fault> {
@@ -71,7 +82,7 @@ impl RecentLog {
             return Ok(window.to);
         }
         let upto = high_water_mark(storage, from, just_read).await?;
-        if upto > from && upto.0 - from.0 <= ENTRIES as u64 {
+        if upto > from && !is_far(from, upto) {
             window.extend(storage, from, upto).await?;
         }
         Ok(upto)
@@ -94,6 +105,11 @@ impl RecentLog {
     }
 }
 
+/// Returns whether a reader at `from` is so far behind that it does not share its reads.
+fn is_far(from: Position, upto: Position) -> bool {
+    upto.0.saturating_sub(from.0) > ENTRIES as u64
+}
+
 /// Asks the database, unless the caller has `just_read` up to `from` and this process has committed nothing since.
 async fn high_water_mark(storage: &dyn Storage, from: Position, just_read: bool) -> Result<Position, Fault> {
     let idle = just_read && storage.wait_for_commit(from).now_or_never().is_none();
@@ -109,7 +125,7 @@ impl Window {
     /// Reads the next entries up to `upto`, for a caller that has read up to `from`.
     async fn extend(&mut self, storage: &dyn Storage, from: Position, upto: Position) -> Result<(), Fault> {
         if self.to < from {
-            *self = Window { from, to: from, ..Window::default() };
+            *self = Window { from, to: from, high_water_mark: self.high_water_mark, ..Window::default() };
         }
         let entries = storage.log(self.to, upto, ENTRIES).await?;
         self.append(entries, upto);

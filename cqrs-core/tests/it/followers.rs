@@ -30,6 +30,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("followers: events of other aggregates move the checkpoint without a commit of their own", no_commit),
         trial("followers: a checkpoint that no handled event moves is stored after 200 ms", stored_later),
         trial("followers: all followers at the end of the log share one read of it", one_read),
+        trial("followers: a follower that is far behind passes over the events of others in one step", far_behind),
         trial("followers: a query does not wait for events that its projection does not handle", no_wait),
     ]
 }
@@ -183,6 +184,22 @@ async fn one_read() {
         assert_eq!(storage.reads.load(SeqCst), round);
     }
     assert_eq!(app.send(FindCard("kim".into())).await.expect("the view has caught up").expect("the card").balance, 10);
+}
+
+async fn far_behind() {
+    let (storage, uptime) = (Counted::default(), Uptime::default());
+    let app = app(storage.clone(), uptime);
+    opened(&app, "kim").await;
+    for _ in 0..2_000 {
+        paid_in(&app, "kim", 1).await;
+    }
+    app.send(WriteNote(7)).await.expect("the note is new");
+    paid_in(&app, "kim", 1).await;
+    let mut followers = app.log_followers();
+    let notes = followers.iter_mut().find(|follower| follower.name() == NOTES).expect("the projection of notes");
+    assert_eq!(notes.step().await.expect("the step succeeds"), Step::Did(1));
+    assert!(app.send(FindNote(7)).await.expect("the view has caught up").is_some());
+    assert_eq!(stored(&storage).await, 2_003, "the events after the handled one are passed in the same step");
 }
 
 async fn no_wait() {

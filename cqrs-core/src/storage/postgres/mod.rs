@@ -282,6 +282,9 @@ impl Storage for Postgres {
     async fn log(&self, after: Position, upto: Position, limit: usize) -> Result<Vec<Entry>, Fault> {
         self.0.log(after, upto, limit).await
     }
+    async fn log_of(&self, names: &[&str], after: Position, upto: Position, limit: usize) -> Result<Vec<Entry>, Fault> {
+        self.0.log_of(names, after, upto, limit).await
+    }
     async fn outgoing_entries(
         &self,
         shards: &[(u16, Position)],

@@ -72,6 +72,12 @@ macro_rules! entries {
     };
 }
 const LOG: &str = entries!("", " from cqrs.log l where l.pos > $1 and l.pos <= $2 order by l.pos limit $3");
+/// The primary key gives the order: with the names in the condition, a planner without statistics could sort instead.
+const LOG_OF: &str = entries!(
+    "",
+    " from (select * from cqrs.log where pos > $1 and pos <= $2 order by pos offset 0) l \
+     where l.name = any($3) limit $4"
+);
 const STREAM: &str = entries!("", " from cqrs.log l where l.stream = $1 and l.version > $2 order by l.version");
 /// The response is a row of its own, the one without a version.
 const STREAM_AND_RESPONSE: &str = entries!(
@@ -223,6 +229,17 @@ impl Inner {
     pub(super) async fn log(&self, after: Position, upto: Position, most: usize) -> Result<Vec<Entry>, Fault> {
         let with = Parameters::default().and(int(after.0))?.and(int(upto.0))?.and(limit(most))?;
         self.read(LOG, with).await?.iter().map(entry).collect()
+    }
+
+    pub(super) async fn log_of(
+        &self,
+        names: &[&str],
+        after: Position,
+        upto: Position,
+        most: usize,
+    ) -> Result<Vec<Entry>, Fault> {
+        let with = Parameters::default().and(int(after.0))?.and(int(upto.0))?.and(names)?.and(limit(most))?;
+        self.read(LOG_OF, with).await?.iter().map(entry).collect()
     }
 
     pub(super) async fn outgoing_entries(

@@ -171,6 +171,9 @@ impl Storage for Sqlite {
     async fn log(&self, after: Position, upto: Position, limit: usize) -> Result<Vec<Entry>, Fault> {
         read::log(&self.reads, after, upto, limit).await.map_err(fault)
     }
+    async fn log_of(&self, names: &[&str], after: Position, upto: Position, limit: usize) -> Result<Vec<Entry>, Fault> {
+        read::log_of(&self.reads, names, after, upto, limit).await.map_err(fault)
+    }
     async fn outgoing_entries(
         &self,
         shards: &[(u16, Position)],

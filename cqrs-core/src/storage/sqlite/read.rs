@@ -232,6 +232,20 @@ pub(super) async fn log(pool: &SqlitePool, after: Position, upto: Position, most
     rows.iter().map(entry).collect()
 }
 
+pub(super) async fn log_of(
+    pool: &SqlitePool,
+    names: &[&str],
+    after: Position,
+    upto: Position,
+    most: usize,
+) -> sqlx::Result<Vec<Entry>> {
+    let names = serde_json::to_string(names).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    let rows =
+        query(entries!("where pos > ? and pos <= ? and name in (select value from json_each(?)) order by pos limit ?"));
+    let rows = rows.bind(signed(after.0)).bind(signed(upto.0)).bind(names).bind(limit(most)).fetch_all(pool).await?;
+    rows.iter().map(entry).collect()
+}
+
 pub(super) async fn outgoing_entries(
     pool: &SqlitePool,
     shards: &[(u16, Position)],

@@ -137,6 +137,7 @@ pub fn cases() -> Vec<Case> {
         "pages of a scan return every entry once, whatever the bytes": views::pages,
         "the log is read after one position up to another": log::bounds,
         "a reader that follows the high-water mark misses no concurrent event": log::gaps,
+        "the log is read by the names of the events": log::by_name,
         "a relay shard returns its outgoing messages in order": log::shards,
         "each relay shard has its own limit": log::shard_limits,
         "a lease has one owner": leases::exclusive,

@@ -167,6 +167,32 @@ pub(super) async fn shards(harness: Box<dyn Harness>) {
     assert_eq!(read(&[], high_water_mark).await, nothing);
 }
 
+pub(super) async fn by_name(harness: Box<dyn Harness>) {
+    let storage = &*harness.storage();
+    for version in 1..=9 {
+        let name = ["opened", "deposited", "closed"][version as usize % 3];
+        let mut all = batch().event("user/kim", version);
+        all.events[0].name = name;
+        commit(storage, all).await;
+    }
+    let upto = storage.high_water_mark().await.expect("the high-water mark can be read");
+    let read = async |names: &[&str], after, upto, limit| {
+        let found = storage.log_of(names, after, upto, limit).await.expect("the log can be read");
+        found.into_iter().map(|entry| (entry.version, entry.position)).collect::<Vec<_>>()
+    };
+    let versions = |found: &[(u64, Position)]| found.iter().map(|(version, _)| *version).collect::<Vec<_>>();
+    let start = Position(0);
+    let all = read(&["deposited", "opened"], start, upto, 99).await;
+    assert_eq!(versions(&all), [1, 3, 4, 6, 7, 9]);
+    let (third, sixth) = (all[2].1, all[5].1);
+    assert_eq!(versions(&read(&["deposited", "opened"], third, upto, 2).await), [6, 7]);
+    assert_eq!(versions(&read(&["opened"], start, sixth, 99).await), [3, 6, 9]);
+    assert_eq!(versions(&read(&["opened"], start, third, 99).await), [3], "only up to the position");
+    assert_eq!(versions(&read(&["OPENED", "open"], start, upto, 99).await), [0; 0]);
+    assert_eq!(versions(&read(&[], start, upto, 99).await), [0; 0]);
+    assert_eq!(versions(&read(&["opened"], start, upto, 0).await), [0; 0]);
+}
+
 pub(super) async fn shard_limits(harness: Box<dyn Harness>) {
     let storage = &*harness.storage();
     for version in 1..=20 {
