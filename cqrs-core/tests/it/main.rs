@@ -17,6 +17,7 @@ mod inbox; // messages that are committed together
 mod listener; // a subscriber and a transport controlled by the test
 mod metrics; // the metrics of an app
 mod needs; // wiring errors found at build time
+mod newer_fields; // fields that only a newer program knows
 mod panics; // panics end no background job
 mod parking; // messages that cannot be handled are parked
 mod persistence; // state-stored and event-sourced aggregates behave the same
@@ -65,6 +66,7 @@ fn framework() -> Vec<Trial> {
         idempotency::trials,
         parking::trials,
         blame::trials,
+        newer_fields::trials,
         panics::trials,
         canary::trials,
         foreign::trials,
