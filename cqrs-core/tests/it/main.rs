@@ -38,6 +38,7 @@ mod subscriber; // the effects of a message happen once
 mod transport; // the transport suite on the in-process transport
 mod trials; // async tests for libtest-mimic
 mod unit; // the unit of work of one command
+mod upcast; // events of former versions
 mod views; // views as queries read them
 
 use cqrs_core::testing::conformance::storage::{Harness, cases};
@@ -68,6 +69,7 @@ fn framework() -> Vec<Trial> {
         blame::trials,
         newer_fields::trials,
         panics::trials,
+        upcast::trials,
         canary::trials,
         foreign::trials,
         shutdown::trials,
