@@ -36,12 +36,12 @@ impl NewerFields {
     /// Encodes the next value, with the ignored fields of the one before.
     ///
     /// Fields of a list's elements are kept if the element is unchanged. The elements have no keys by which a changed one
-    /// could be told from a new one.
+    /// could be distinguished from a new one.
     ///
     /// # Errors
     /// Returns a transient [`Fault`] with the cause [`WrittenByNewerProgram`] when an element with such fields may have
     /// been changed. The newest program drops the fields instead, because they are those of a former program. Programs
-    /// with the same declaration cannot be told apart, so each of them is the newest.
+    /// with the same declaration cannot be distinguished, so each of them is the newest.
     pub(crate) fn encode<T: Serialize + DeserializeOwned>(
         fields: Option<&NewerFields>,
         next: &T,

@@ -116,7 +116,7 @@ program!(
     { price: u32 }
 );
 
-/// A reader that only the newer program has: programs with one declaration cannot be told apart.
+/// A reader that only the newer program has: programs with one declaration cannot be distinguished.
 mod new_reader {
     use super::new::CartEvent;
     use cqrs_core::{Change, Recorded, View, projection};
