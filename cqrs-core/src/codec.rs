@@ -1,4 +1,8 @@
 //! The stored form of values: JSON that is checked to be readable again before it is stored.
+mod newer_fields;
+
+pub(crate) use newer_fields::{NewerFields, WrittenByNewerProgram};
+
 use crate::error::Fault;
 use serde::{
     Serialize, Serializer,

@@ -180,6 +180,8 @@ pub use cqrs_macros::{
 // The crates whose types are part of this API, so that a program uses the same versions.
 #[cfg(feature = "runtime")]
 pub use chrono;
+#[cfg(feature = "runtime")]
+pub use serde_json;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use sqlx;
 #[cfg(feature = "tonic")]

@@ -70,6 +70,10 @@ impl Runtime {
         let service = &self.service;
         Fault::internal(format!("{service} did not discover `{registration:?}`: call `.discover(...)` for its crate"))
     }
+    /// Reads the programs of this service, and returns whether this one is the newest.
+    pub(crate) async fn is_newest_program(&self) -> Result<bool, Fault> {
+        self.newer_programs.read(&*self.storage, &*self.environment).await
+    }
     pub(crate) fn publishers_of(&self, event: TypeId) -> Arc<[Publisher]> {
         self.publishers.get(&event).unwrap_or(&self.no_publishers).clone()
     }

@@ -1,6 +1,10 @@
 //! Parses the keys of attributes, such as `name = "..."`.
 use proc_macro2::Span;
-use syn::{Attribute, Error, LitInt, LitStr, Result, Type, parse::Parser};
+use syn::{
+    Attribute, Error, LitInt, LitStr, Path, Result, Token, Type, parenthesized,
+    parse::{Parse, ParseStream, Parser},
+    punctuated::Punctuated,
+};
 
 /// The keys of one attribute. A key that is not written is `None`.
 #[derive(Default)]
@@ -12,6 +16,20 @@ pub(crate) struct Keys {
     pub(crate) group: Option<LitStr>,
     pub(crate) topic: Option<LitStr>,
     pub(crate) encoding: Option<LitStr>,
+    pub(crate) upcast: Option<Vec<Upcast>>,
+}
+
+/// A version of an event's stored form with the function that makes the next one of it: `1 = from_1`.
+pub(crate) struct Upcast {
+    pub(crate) version: LitInt,
+    pub(crate) function: Path,
+}
+impl Parse for Upcast {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let version = input.parse()?;
+        input.parse::<Token![=]>()?;
+        Ok(Upcast { version, function: input.parse()? })
+    }
 }
 impl Keys {
     /// Parses the keys of `#[attribute(...)]`. Fails at a key that is not in `allowed`.
@@ -41,6 +59,12 @@ impl Keys {
             "version" => self.version = Some(meta.value()?.parse()?),
             "topic" => self.topic = Some(wire_name(meta.value()?.parse()?)?),
             "encoding" => self.encoding = Some(meta.value()?.parse()?),
+            "upcast" => {
+                let upcasts;
+                parenthesized!(upcasts in meta.input);
+                let upcasts: Punctuated<_, Token![,]> = upcasts.parse_terminated(Upcast::parse, Token![,])?;
+                self.upcast = Some(upcasts.into_iter().collect());
+            }
             "event" => self.event = Some(meta.value()?.parse()?),
             _ => self.key = Some(meta.value()?.parse()?),
         }

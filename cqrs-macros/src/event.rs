@@ -1,16 +1,19 @@
 //! `derive(Event)`: implements `Event` with the names under which the events are stored.
-use crate::attr::{Keys, required, snake};
+use crate::attr::{Keys, Upcast, required, snake};
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Data, DeriveInput, Error, LitStr, Result};
+use syn::{Data, DeriveInput, Error, LitInt, LitStr, Path, Result};
 
 pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let ident = &input.ident;
-    let keys = Keys::from_attributes(&input.attrs, "event", &["name", "version"])?;
+    let keys = Keys::from_attributes(&input.attrs, "event", &["name", "version", "upcast"])?;
     let message = "an event is stored under an explicit name: write `#[event(name = \"...\", version = 1)]`";
     let name = required(keys.name, ident.span(), message)?;
     let message = "an event needs the version of its stored form: write `#[event(..., version = 1)]`";
     let version = required(keys.version, ident.span(), message)?;
+    let upcasters = keys.upcast.map(|upcasts| chain(&version, &upcasts)).transpose()?;
+    let upcasters = upcasters
+        .map(|functions| quote!(const UPCASTERS: &'static [::cqrs_core::event::Upcaster] = &[#(#functions),*];));
     let (names, arms) = match &input.data {
         Data::Enum(data) => {
             let named = data.variants.iter().map(|variant| stored_as(&name, variant)).collect::<Result<Vec<_>>>()?;
@@ -31,9 +34,35 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
         impl ::cqrs_core::Event for #ident {
             const NAMES: &'static [&'static str] = &[#(#names),*];
             const VERSION: u32 = #version;
+            #upcasters
             fn name(&self) -> &'static str { #arms }
         }
     })
+}
+
+/// Returns the upcasters in the order of their versions. Each version below the current one must have one.
+fn chain(current: &LitInt, upcasts: &[Upcast]) -> Result<Vec<Path>> {
+    let newest: u32 = current.base10_parse()?;
+    let mut functions = vec![None; newest.saturating_sub(1) as usize];
+    for Upcast { version, function } in upcasts {
+        let number: u32 = version.base10_parse()?;
+        let Some(place) = number.checked_sub(1).and_then(|index| functions.get_mut(index as usize)) else {
+            let message = format!("an upcaster is for a version from 1 to below the current one, which is {newest}");
+            return Err(Error::new(version.span(), message));
+        };
+        if place.replace(function.clone()).is_some() {
+            return Err(Error::new(version.span(), format!("version {number} has two upcasters")));
+        }
+    }
+    let missing = functions.iter().position(Option::is_none);
+    if let Some(missing) = missing.map(|index| index + 1) {
+        let message = format!(
+            "version {missing} has no upcaster: write `upcast({missing} = function)`, from its JSON to that of version {}",
+            missing + 1
+        );
+        return Err(Error::new(current.span(), message));
+    }
+    Ok(functions.into_iter().flatten().collect())
 }
 
 fn stored_as<'v>(name: &LitStr, variant: &'v syn::Variant) -> Result<(LitStr, &'v syn::Ident)> {

@@ -120,21 +120,21 @@ impl<A: Aggregate> Repo<A> {
             return Ok(Some(known));
         }
         let response = self.unit.response_key();
-        let (found, version, stored_response) = if self.row {
+        let (found, version, stored, stored_response) = if self.row {
             let loaded = self.runtime.storage.row(A::NAME, &key, response.as_deref()).await?;
-            let state = loaded.found.state.map(|bytes| serde_json::from_slice::<A>(&bytes)).transpose()?;
-            (state, loaded.found.version, loaded.response)
+            let state = loaded.found.state.as_deref().map(serde_json::from_slice::<A>).transpose()?;
+            (state, loaded.found.version, loaded.found.state, loaded.response)
         } else {
             let loaded = self.runtime.storage.stream(&stream_of(A::NAME, &key), 0, response.as_deref()).await?;
             let version = loaded.found.last().map_or(0, |entry| entry.version);
-            (fold::<A>(id, &loaded.found)?, version, loaded.response)
+            (fold::<A>(id, &loaded.found)?, version, None, loaded.response)
         };
         if let Some(response) = stored_response {
             self.unit.set_stored_response(response);
             return Err(Fault::internal("a response is stored under this idempotency key; the bus returns it"));
         }
         let Some(found) = found.map(Arc::new) else { return Ok(None) };
-        Ok(Some(self.unit.loaded(&key, found, version, self.row)))
+        Ok(Some(self.unit.loaded(&key, found, version, self.row, stored)))
     }
 
     fn publishers(&self) -> Arc<[Publisher]> {

@@ -2,7 +2,7 @@
 use crate::{
     Timestamp,
     aggregate::Aggregate,
-    codec,
+    codec::{self, NewerFields},
     environment::Environment,
     error::Fault,
     event::{Event, NewEntry, Publisher, stream_of},
@@ -49,7 +49,7 @@ pub(crate) struct Cause {
 
 /// An aggregate in the identity map, without its type.
 struct Tracked {
-    aggregate: Arc<dyn Any + Send + Sync>,
+    aggregate: Aggregated,
     /// The version at load time. The commit expects it (optimistic concurrency).
     loaded: u64,
     version: u64,
@@ -58,8 +58,13 @@ struct Tracked {
     before: Vec<(&'static str, String)>,
     after: Vec<(&'static str, String)>,
     row: bool,
-    encode: fn(&(dyn Any + Send + Sync)) -> Result<Vec<u8>, Fault>,
+    /// The state at load time with its bytes, of which the new ones keep the fields of a newer program.
+    stored: Option<(Aggregated, Vec<u8>)>,
+    encode: EncodeState,
 }
+type Aggregated = Arc<dyn Any + Send + Sync>;
+/// Encodes a state over the stored one, if there is one; the flag says whether this is the newest program.
+type EncodeState = fn(&(dyn Any + Send + Sync), Option<&(Aggregated, Vec<u8>)>, bool) -> Result<Vec<u8>, Fault>;
 
 /// An event without id and time. It gets both when the unit of work becomes a batch.
 struct Staged {
@@ -117,19 +122,28 @@ impl UnitOfWork {
     /// Adds a loaded aggregate to the identity map and returns the one in the map.
     ///
     /// That can be another one: two loads may run at the same time, and the first may have staged changes by now.
-    pub(crate) fn loaded<A: Aggregate>(&self, id: &str, aggregate: Arc<A>, version: u64, row: bool) -> Arc<A> {
-        let before = aggregate.unique();
+    pub(crate) fn loaded<A: Aggregate>(
+        &self,
+        id: &str,
+        found: Arc<A>,
+        version: u64,
+        row: bool,
+        stored: Option<Vec<u8>>,
+    ) -> Arc<A> {
+        let before = found.unique();
         let after = before.clone();
+        let (aggregate, stored) = (found.clone(), stored.map(|bytes| (found.clone() as Aggregated, bytes)));
         self.held().track(
             (A::NAME, id.to_owned()),
-            Tracked { aggregate: aggregate.clone(), loaded: version, version, before, after, row, encode: encode::<A> },
+            Tracked { aggregate, loaded: version, version, before, after, row, stored, encode: encode::<A> },
         );
-        self.find(id).unwrap_or(aggregate)
+        self.find(id).unwrap_or(found)
     }
     /// Adds a new aggregate to the identity map. The commit expects that it does not exist yet.
     pub(crate) fn created<A: Aggregate>(&self, id: &str, aggregate: Arc<A>, row: bool) -> Result<(), Fault> {
         let after = aggregate.unique();
-        let tracked = Tracked { aggregate, loaded: 0, version: 0, before: vec![], after, row, encode: encode::<A> };
+        let (before, encode) = (vec![], encode::<A> as EncodeState);
+        let tracked = Tracked { aggregate, loaded: 0, version: 0, before, after, row, stored: None, encode };
         let mut held = self.held();
         if held.known.contains_key(&(A::NAME, id.to_owned())) {
             return Err(Fault::internal(format!("{} {id} is created twice in one unit of work", A::NAME)));
@@ -169,11 +183,15 @@ impl UnitOfWork {
     }
 
     /// Turns the unit of work into a batch: net changes only, with ids and the time assigned now.
+    ///
+    /// `is_newest` says that no newer program is known, so that fields which this one does not know may be dropped where
+    /// they cannot be kept.
     pub(crate) fn take(
         &self,
         environment: &dyn Environment,
         service: &str,
         metadata: &Metadata,
+        is_newest: bool,
     ) -> Result<Batch, Fault> {
         let mut held = std::mem::take(&mut *self.held());
         let mut batch = Batch::default();
@@ -208,7 +226,7 @@ impl UnitOfWork {
             let taken = tracked.after.iter().filter(|unique| !tracked.before.contains(unique));
             batch.reservations.extend(taken.map(|unique| reservation(unique, true)));
             if tracked.row {
-                let state = Some((tracked.encode)(&*tracked.aggregate)?);
+                let state = Some((tracked.encode)(&*tracked.aggregate, tracked.stored.as_ref(), is_newest)?);
                 batch.rows.push(Row { kind, id, expected: tracked.loaded, version: tracked.version, state });
             }
         }
@@ -255,9 +273,14 @@ impl Staged {
     }
 }
 
-fn encode<A: Aggregate>(state: &(dyn Any + Send + Sync)) -> Result<Vec<u8>, Fault> {
+fn encode<A: Aggregate>(
+    state: &(dyn Any + Send + Sync),
+    stored: Option<&(Aggregated, Vec<u8>)>,
+    is_newest: bool,
+) -> Result<Vec<u8>, Fault> {
     let state = state.downcast_ref::<A>().ok_or_else(|| Fault::internal("an aggregate changed its type"))?;
-    codec::encode(state)
+    let newer_fields = stored.and_then(|(before, bytes)| NewerFields::of(before.downcast_ref::<A>()?, bytes));
+    NewerFields::encode(newer_fields.as_ref(), state, is_newest)
 }
 
 /// Truncates a time to microseconds, the precision of the databases, so that it equals the stored one.

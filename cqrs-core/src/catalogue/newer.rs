@@ -57,6 +57,18 @@ impl NewerPrograms {
         self.0.write().unwrap_or_else(PoisonError::into_inner).take_in(&programs, now);
         Ok(())
     }
+    /// Reads the programs that were declared since the last read, and returns whether this program was declared and is
+    /// the newest one.
+    pub(crate) async fn read(&self, storage: &dyn Storage, environment: &dyn Environment) -> Result<bool, Fault> {
+        let programs = storage.programs(self.last()).await?;
+        self.0.write().unwrap_or_else(PoisonError::into_inner).take_in(&programs, environment.uptime());
+        Ok(self.is_declared_newest())
+    }
+    /// Returns whether this program was declared and is the newest one, as far as is known.
+    pub(crate) fn is_declared_newest(&self) -> bool {
+        let state = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        state.own > 0 && state.newest.is_none()
+    }
     /// Returns whether the newest program is another one, and its reader of this name handles the event.
     pub(crate) fn handle(&self, reader: &str, event: &str) -> bool {
         let state = self.0.read().unwrap_or_else(PoisonError::into_inner);

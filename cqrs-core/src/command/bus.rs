@@ -2,6 +2,7 @@
 use crate::{
     Timestamp,
     aggregate::unit_of_work::UnitOfWork,
+    codec::WrittenByNewerProgram,
     command::handler::Handled,
     command::idempotency::IdempotencyKey,
     context::Context,
@@ -96,10 +97,10 @@ where
         metadata: &Arc<Metadata>,
     ) -> Result<(R::Output, Position), Error<R::Error>> {
         let key = IdempotencyKey::of(&request, metadata)?;
-        let mut attempt = 0;
+        let (mut attempt, mut is_newest) = (0, false);
         let mut turn: Option<Turn<'_>> = None;
         loop {
-            match attempt_once(runtime, request.clone(), metadata, key.as_ref()).await {
+            match attempt_once(runtime, request.clone(), metadata, key.as_ref(), is_newest).await {
                 Ok(done) => return Ok(done),
                 Err(AttemptError::Conflict(what)) => {
                     attempt += 1;
@@ -116,6 +117,13 @@ where
                         // Another process, or a command that has not met a conflict yet, was faster.
                         let wait = backoff(&*runtime.environment, attempt, FIRST_WAIT, LONGEST_WAIT);
                         runtime.environment.sleep(wait).await;
+                    }
+                }
+                Err(AttemptError::WrittenByNewerProgram(fault)) => {
+                    // The newest program may drop fields that it does not know. This is read only when it matters.
+                    is_newest = !is_newest && runtime.is_newest_program().await?;
+                    if !is_newest {
+                        return stored_response_or::<R>(runtime, key.as_ref(), fault.into()).await;
                     }
                 }
                 Err(AttemptError::Final(error)) => return stored_response_or::<R>(runtime, key.as_ref(), error).await,
@@ -139,6 +147,8 @@ async fn queued<'a>(runtime: &'a Runtime, metadata: &Metadata, what: &str) -> Tu
 enum AttemptError<E> {
     /// Another command changed the aggregate; the command is tried again.
     Conflict(String),
+    /// The command changes a stored value whose fields this program would lose.
+    WrittenByNewerProgram(Fault),
     Final(Error<E>),
 }
 
@@ -148,6 +158,7 @@ async fn attempt_once<R>(
     request: R,
     metadata: &Arc<Metadata>,
     key: Option<&IdempotencyKey>,
+    is_newest: bool,
 ) -> Result<(R::Output, Position), AttemptError<R::Error>>
 where
     R: Handled,
@@ -165,7 +176,11 @@ where
     }
     let output = result.map_err(AttemptError::Final)?;
     let fault = |fault: Fault| AttemptError::Final(Error::from(fault));
-    let mut batch = unit.take(&*runtime.environment, &runtime.service, metadata).map_err(fault)?;
+    let taken = unit.take(&*runtime.environment, &runtime.service, metadata, is_newest);
+    let mut batch = taken.map_err(|taken| match WrittenByNewerProgram::is_cause_of(&taken) {
+        true => AttemptError::WrittenByNewerProgram(taken),
+        false => fault(taken),
+    })?;
     batch.response = key.map(|key| key.response(&output)).transpose().map_err(fault)?;
     if batch.is_empty() {
         return Ok((output, Position(0)));

@@ -3,6 +3,7 @@
 //! They are parked with the later messages of their key, so that nothing is passed unseen and the order stays. The newer
 //! program redelivers them by itself.
 use crate::{
+    codec::WrittenByNewerProgram,
     error::{BoxError, Fault, causes},
     runtime::Runtime,
     storage::LEFT_TO_NEWER_PROGRAM,
@@ -31,7 +32,8 @@ impl Runtime {
     }
 }
 
-/// Returns whether the error or one of its causes is [`LeftToNewerProgram`].
+/// Returns whether a message failed because only a newer program can handle it: its event, or the stored value that it
+/// changes, is of that program.
 pub(super) fn is_left(error: &(dyn Error + 'static)) -> bool {
-    causes(error).any(|cause| cause.is::<LeftToNewerProgram>())
+    causes(error).any(|cause| cause.is::<LeftToNewerProgram>() || cause.is::<WrittenByNewerProgram>())
 }

@@ -1,5 +1,6 @@
 //! Runs a projection: commits the changed views and the checkpoint in one batch, so no event is applied twice.
 use crate::{
+    codec::WrittenByNewerProgram,
     consumer::follower::{FailedEvent, retry_after_conflict},
     consumer::parking::permanent,
     error::{BoxError, Fault},
@@ -21,10 +22,19 @@ pub(super) async fn project(
     events: Vec<RawEvent>,
     base: Batch,
 ) -> Result<(), CommitError> {
-    let mut attempt = 0;
+    let (mut attempt, mut is_newest) = (0, false);
     loop {
         let mut batch = base.clone();
-        batch.views = changed(runtime, projection, &events).await?;
+        batch.views = match changed(runtime, projection, &events, is_newest).await {
+            Err(fault) if !is_newest && WrittenByNewerProgram::is_cause_of(&fault) => {
+                is_newest = runtime.is_newest_program().await?;
+                if !is_newest {
+                    return Err(fault.into());
+                }
+                continue;
+            }
+            changed => changed?,
+        };
         batch.sort();
         let done = runtime.storage.commit(batch).await.map(|_| ());
         // On a conflict another projection of the same view was faster, so compute the changes again from the current
@@ -46,6 +56,7 @@ async fn changed(
     runtime: &Arc<Runtime>,
     projection: &Projection,
     events: &[RawEvent],
+    is_newest: bool,
 ) -> Result<Vec<ViewWrite>, Fault> {
     let cannot = |id: Uuid, error: BoxError| {
         let error = FailedEvent { event: id, source: error };
@@ -72,7 +83,7 @@ async fn changed(
             PendingWrite { expected, value, entries: Vec::new() }
         });
         let value = write.value.as_deref();
-        let next = unless_it_panics(|| Ok(alter(value)?)).map_err(|e| cannot(id, e))?;
+        let next = unless_it_panics(|| Ok(alter(value, is_newest)?)).map_err(|e| cannot(id, e))?;
         (write.value, write.entries) = next.map_or((None, Vec::new()), |next| (Some(next.value), next.entries));
     }
     let written = pending.into_iter().filter(|(_, write)| write.expected > 0 || write.value.is_some());

@@ -87,7 +87,9 @@ async fn run_and_commit(
         fault.because(unhandled)
     })?;
     // Publishers and `Serialize` are the application's, too.
-    let taken = catch_unwind(AssertUnwindSafe(|| unit.take(&*runtime.environment, &runtime.service, &metadata)));
+    let is_newest = runtime.newer_programs.is_declared_newest();
+    let taken = || unit.take(&*runtime.environment, &runtime.service, &metadata, is_newest);
+    let taken = catch_unwind(AssertUnwindSafe(taken));
     let panicked = |_| Err(Fault::internal(format!("a publisher or an event of group {} panicked", subscriber.group)));
     let mut batch = taken.unwrap_or_else(panicked)?;
     if !base.unparks.is_empty() {

@@ -14,7 +14,7 @@ pub use publish::{RunPublisher, outgoing_message};
 pub use recorded::Recorded;
 pub use shard::{RELAY_SHARDS, shard_of};
 pub(crate) use stream::{SEPARATOR, parse_id, stream_of};
-pub use subscribable::{RawEvent, Source, Subscribable, decode, decode_stored};
+pub use subscribable::{RawEvent, Source, Subscribable, UpcastError, Upcaster, decode, decode_stored};
 
 use crate::{id::AggregateId, message::Stored};
 
@@ -35,7 +35,28 @@ use crate::{id::AggregateId, message::Stored};
 /// ```
 ///
 /// The stored form is serde's JSON. A new field with `#[serde(default)]` is compatible. Any other change needs a new
-/// `version` and an upcast in `Deserialize`.
+/// `version` and an upcaster for each former one, which makes the next version's JSON of a stored event:
+///
+/// ```
+/// use cqrs_core::{BoxError, Event, event::decode_stored, serde_json::{Value, json}};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
+/// #[event(name = "paid", version = 3, upcast(1 = from_1, 2 = from_2))]
+/// pub struct Paid { cents: u64, currency: String }
+///
+/// fn from_1(json: Value) -> Result<Value, BoxError> {
+///     let amount = json["amount"].as_u64().ok_or("the amount is no number")?;
+///     Ok(json!({ "cents": amount * 100 }))
+/// }
+/// fn from_2(mut json: Value) -> Result<Value, BoxError> {
+///     json["currency"] = "EUR".into();
+///     Ok(json)
+/// }
+/// let paid: Paid = decode_stored(1, br#"{"amount":3}"#).unwrap();
+/// assert_eq!(paid, Paid { cents: 300, currency: "EUR".into() });
+/// assert!(decode_stored::<Paid>(1, b"{}").is_err());
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an event",
     note = "derive it: `#[derive(Clone, Serialize, Deserialize, Event)] #[event(name = \"...\", version = 1)]`"
@@ -45,6 +66,9 @@ pub trait Event: Clone + Send + Sync + Stored + 'static {
     const NAMES: &'static [&'static str];
     /// The version of the stored form.
     const VERSION: u32;
+    /// The upcasters from version 1, 2 and so on, up to the current one. If there are none, `Deserialize` reads every
+    /// version. The derive writes this constant.
+    const UPCASTERS: &'static [Upcaster] = &[];
     /// Returns the name under which this value is stored, such as `account.deposited`.
     fn name(&self) -> &'static str;
 }

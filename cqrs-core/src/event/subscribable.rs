@@ -128,10 +128,36 @@ pub fn decode<E: Subscribable>(raw: RawEvent) -> Result<Recorded<E>, BoxError> {
 /// Decodes a stored event of the service's own log.
 ///
 /// # Errors
-/// Returns an error when a newer program stored the event, or when the bytes cannot be decoded.
+/// Returns an error when a newer program stored the event, when an upcaster fails ([`UpcastError`]), or when the bytes
+/// cannot be decoded.
 pub fn decode_stored<E: Event>(schema: u32, bytes: &[u8]) -> Result<E, BoxError> {
     if schema > E::VERSION {
         return Err(format!("stored by a newer program: version {schema}, this one reads up to {}", E::VERSION).into());
     }
-    Ok(serde_json::from_slice(bytes)?)
+    if schema == E::VERSION || E::UPCASTERS.is_empty() {
+        return Ok(serde_json::from_slice(bytes)?);
+    }
+    let mut json = serde_json::from_slice(bytes)?;
+    for (upcast, version) in E::UPCASTERS.iter().zip(1..).skip(schema.saturating_sub(1) as usize) {
+        let event = E::NAMES.first().copied().unwrap_or_default();
+        json = upcast(json).map_err(|source| UpcastError { event, version, source })?;
+    }
+    Ok(serde_json::from_value(json)?)
+}
+
+/// A function from the stored JSON of one version of an event to that of the next one.
+pub type Upcaster = fn(serde_json::Value) -> Result<serde_json::Value, BoxError>;
+
+/// The error of an upcaster that has refused a stored event.
+#[derive(Debug, thiserror::Error)]
+#[error("the upcaster of version {version} failed for the events of `{event}`")]
+#[non_exhaustive]
+pub struct UpcastError {
+    /// The first stored name of the event's type.
+    pub event: &'static str,
+    /// The version from which the upcaster makes the next one.
+    pub version: u32,
+    /// The error of the upcaster.
+    #[source]
+    pub source: BoxError,
 }

@@ -1,5 +1,5 @@
 //! Changes of views, as projections return them.
-use crate::{codec, error::Fault, view::View};
+use crate::{codec::NewerFields, error::Fault, view::View};
 use std::fmt;
 
 type Alter<V> = Box<dyn FnOnce(Option<V>) -> Option<V> + Send>;
@@ -29,10 +29,13 @@ impl<V: View> Change<V> {
     /// Returns the keys, each with its change as a function on stored bytes.
     pub(crate) fn erased(self) -> Vec<(String, AlterBytes)> {
         let erase = |(key, alter): (String, Alter<V>)| {
-            let erased: AlterBytes = Box::new(move |found: Option<&[u8]>| {
-                let found = found.map(serde_json::from_slice).transpose()?;
+            let erased: AlterBytes = Box::new(move |stored: Option<&[u8]>, is_newest| {
+                let found = stored.map(serde_json::from_slice::<V>).transpose()?;
+                let newer_fields =
+                    found.as_ref().zip(stored).and_then(|(found, stored)| NewerFields::of(found, stored));
                 let Some(next) = alter(found) else { return Ok(None) };
-                Ok(Some(Written { value: codec::encode(&next)?, entries: next.entries() }))
+                let value = NewerFields::encode(newer_fields.as_ref(), &next, is_newest)?;
+                Ok(Some(Written { value, entries: next.entries() }))
             });
             (key, erased)
         };
@@ -46,7 +49,8 @@ impl<V> fmt::Debug for Change<V> {
     }
 }
 
-pub(crate) type AlterBytes = Box<dyn FnOnce(Option<&[u8]>) -> Result<Option<Written>, Fault> + Send>;
+/// Changes the stored bytes of a value; the flag says whether this is the newest program.
+pub(crate) type AlterBytes = Box<dyn FnOnce(Option<&[u8]>, bool) -> Result<Option<Written>, Fault> + Send>;
 
 /// A view's value in its stored form, with its index entries.
 pub(crate) struct Written {

@@ -17,6 +17,7 @@ mod inbox; // messages that are committed together
 mod listener; // a subscriber and a transport controlled by the test
 mod metrics; // the metrics of an app
 mod needs; // wiring errors found at build time
+mod newer_fields; // fields that only a newer program knows
 mod panics; // panics end no background job
 mod parking; // messages that cannot be handled are parked
 mod persistence; // state-stored and event-sourced aggregates behave the same
@@ -37,6 +38,7 @@ mod subscriber; // the effects of a message happen once
 mod transport; // the transport suite on the in-process transport
 mod trials; // async tests for libtest-mimic
 mod unit; // the unit of work of one command
+mod upcast; // events of former versions
 mod views; // views as queries read them
 
 use cqrs_core::testing::conformance::storage::{Harness, cases};
@@ -65,7 +67,9 @@ fn framework() -> Vec<Trial> {
         idempotency::trials,
         parking::trials,
         blame::trials,
+        newer_fields::trials,
         panics::trials,
+        upcast::trials,
         canary::trials,
         foreign::trials,
         shutdown::trials,

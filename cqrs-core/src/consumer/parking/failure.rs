@@ -1,6 +1,6 @@
 //! The kinds of failures: whether another attempt can succeed.
 use crate::{
-    consumer::newer_program::LeftToNewerProgram,
+    consumer::newer_program::is_left,
     environment::is_time_out,
     error::{Fault, Permanent, Transient, causes},
     registry::SubscriberError,
@@ -34,14 +34,14 @@ pub(crate) fn failure_kind(rejected: &CommitError) -> FailureKind {
 }
 
 fn of_chain(error: &(dyn Error + 'static)) -> FailureKind {
+    if is_left(error) {
+        return FailureKind::Permanent;
+    }
     for cause in causes(error) {
         if is_transient(cause) {
             return FailureKind::Transient;
         }
-        if cause.is::<LeftToNewerProgram>()
-            || cause.is::<Permanent>()
-            || matches!(cause.downcast_ref(), Some(SubscriberError::Unreadable(_)))
-        {
+        if cause.is::<Permanent>() || matches!(cause.downcast_ref(), Some(SubscriberError::Unreadable(_))) {
             return FailureKind::Permanent;
         }
     }

@@ -2,6 +2,7 @@
 use crate::{
     consumer::Follower,
     consumer::follower::FailedEvent,
+    consumer::newer_program::{LeftToNewerProgram, is_left},
     consumer::parking::batch_size::BatchSize,
     consumer::parking::failure::{FailureKind, failure_kind},
     consumer::parking::{behind, head},
@@ -130,7 +131,8 @@ impl ParkingFilter {
         let failure = self.failures.entry(message).or_default();
         failure.failures += 1;
         if kind == FailureKind::Permanent || failure.failures >= runtime.retry_policy.attempts {
-            failure.reason = Some(describe(rejected));
+            let reason = if is_left(rejected) { LeftToNewerProgram.to_string() } else { describe(rejected) };
+            failure.reason = Some(reason);
         }
     }
     /// Forgets the failures, because other events come next.

@@ -19,6 +19,7 @@ pub(crate) fn trials() -> Trials {
         .test("a message that only the newer program's group handles is left to it", unknown_message)
         .test("a program that does not fit the stored data is refused with every problem, and changes nothing", refused)
         .test("seeded: an old program that does not see the newer one passes its event", hidden)
+        .test("an older program keeps the fields of a newer one in states and views", newer_fields)
         .test("a program that has fitted before starts again after a newer one", rollback)
 }
 
@@ -385,6 +386,12 @@ async fn unknown_message(server: Server) -> Tried {
     until("the newer program has handled it", async || parked(&new_mail).await.is_empty()).await;
     assert_eq!(*received.lock().expect("no test panics here"), ["first", "closed"]);
     assert!(mail.stop(cqrs_core::app::DRAIN).await && publishing.stop(cqrs_core::app::DRAIN).await);
+    Ok(())
+}
+
+async fn newer_fields(server: Server) -> Tried {
+    let database = server.create_database("deploys_newer_fields")?;
+    assert_eq!(crate::newer_fields::scenario(storage(&database).await?).await, crate::newer_fields::KEPT);
     Ok(())
 }
 

@@ -1,0 +1,431 @@
+//! Fields of a stored value that this program's type ignores, because a newer program has added them.
+//!
+//! An older program that changes such a value keeps them. A field counts as ignored if the stored value has it and the
+//! value that was read from it, written again, has not; so fields inside flattened structs and tagged enums count too.
+use crate::{
+    codec::encode,
+    error::{Fault, causes},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
+use std::{
+    any::type_name,
+    collections::{BTreeMap, HashMap},
+};
+
+/// The ignored fields of a stored value.
+#[derive(Debug)]
+pub(crate) struct NewerFields {
+    stored: Vec<u8>,
+    /// The same value, written by this program's type.
+    known: Vec<u8>,
+}
+
+impl NewerFields {
+    /// Returns the fields of `stored` that are lost when `value`, which was read from it, is written again.
+    ///
+    /// Bytes that this program has written are equal, so the usual value is not parsed a second time.
+    pub(crate) fn of<T: Serialize>(value: &T, stored: &[u8]) -> Option<Self> {
+        let known = serde_json::to_vec(value).ok()?;
+        if known == stored || !lacks(&Tree::parse(stored)?, &Tree::parse(&known)?) {
+            return None;
+        }
+        Some(NewerFields { stored: stored.to_vec(), known })
+    }
+
+    /// Encodes the next value, with the ignored fields of the one before.
+    ///
+    /// Fields of a list's elements are kept if the element is unchanged. The elements have no keys by which a changed one
+    /// could be distinguished from a new one.
+    ///
+    /// # Errors
+    /// Returns a transient [`Fault`] with the cause [`WrittenByNewerProgram`] when an element with such fields may have
+    /// been changed. The newest program drops the fields instead, because they are those of a former program. Programs
+    /// with the same declaration cannot be distinguished, so each of them is the newest.
+    pub(crate) fn encode<T: Serialize + DeserializeOwned>(
+        fields: Option<&NewerFields>,
+        next: &T,
+        is_newest: bool,
+    ) -> Result<Vec<u8>, Fault> {
+        let bytes = encode(next)?;
+        let Some(fields) = fields else { return Ok(bytes) };
+        let trees = (Tree::parse(&fields.stored), Tree::parse(&fields.known), Tree::parse(&bytes));
+        let (Some(stored), Some(known), Some(plain)) = trees else { return Ok(bytes) };
+        let merged = |allowed: &dyn Fn(usize) -> bool| {
+            let (mut next, mut merge) = (plain.clone(), Merge { count: 0, allowed, is_newest });
+            let done = merge.run(&stored, &known, &mut next);
+            done.map(|()| (next.to_bytes(), merge.count))
+        };
+        let refused = |error: WrittenByNewerProgram| {
+            Fault::unavailable(format!("a value of `{}` cannot be changed by this program", type_name::<T>()))
+                .because(error)
+        };
+        // A field that was read under an alias looks ignored; beside the field's own name it would be read twice.
+        let ignores = |bytes: &[u8]| {
+            let read = serde_json::from_slice::<T>(bytes).ok().and_then(|value| serde_json::to_vec(&value).ok());
+            read.and_then(|read| Some(Tree::parse(&read)?.sorted() == plain.clone().sorted())).unwrap_or(false)
+        };
+        let (all, count) = merged(&|_| true).map_err(refused)?;
+        if ignores(&all) {
+            return Ok(all);
+        }
+        let one = |field: usize| merged(&|candidate| candidate == field).is_ok_and(|(bytes, _)| ignores(&bytes));
+        let ignored: Vec<bool> = (0..count).map(one).collect();
+        let (some, _) = merged(&|field| ignored.get(field).copied().unwrap_or(false)).map_err(refused)?;
+        Ok(if ignores(&some) { some } else { bytes })
+    }
+}
+
+/// The error of a change to a list whose elements have fields that only a newer program knows.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("an element of a list has fields of a newer program, and they would be lost; the newer program can change it")]
+pub(crate) struct WrittenByNewerProgram;
+impl WrittenByNewerProgram {
+    /// Returns whether it is the error or one of its causes.
+    pub(crate) fn is_cause_of(error: &(dyn std::error::Error + 'static)) -> bool {
+        causes(error).any(|cause| cause.is::<WrittenByNewerProgram>())
+    }
+}
+
+/// A JSON value whose numbers and texts are kept as they are written, so that none loses digits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Tree<'a> {
+    Object(BTreeMap<String, Tree<'a>>),
+    List(Vec<Tree<'a>>),
+    Scalar(&'a str),
+}
+impl<'a> Tree<'a> {
+    fn parse(bytes: &'a [u8]) -> Option<Self> {
+        Tree::of(serde_json::from_slice::<&RawValue>(bytes).ok()?)
+    }
+    fn of(raw: &'a RawValue) -> Option<Self> {
+        let text = raw.get();
+        Some(match text.as_bytes().first()? {
+            b'{' => {
+                let fields = serde_json::from_str::<BTreeMap<String, &RawValue>>(text).ok()?;
+                let fields = fields.into_iter().map(|(name, field)| Some((name, Tree::of(field)?)));
+                Tree::Object(fields.collect::<Option<_>>()?)
+            }
+            b'[' => {
+                let elements = serde_json::from_str::<Vec<&RawValue>>(text).ok()?;
+                Tree::List(elements.into_iter().map(Tree::of).collect::<Option<_>>()?)
+            }
+            _ => Tree::Scalar(text),
+        })
+    }
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.write(&mut out);
+        out
+    }
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Tree::Scalar(text) => out.extend(text.as_bytes()),
+            Tree::List(elements) => {
+                out.push(b'[');
+                for (i, element) in elements.iter().enumerate() {
+                    if i > 0 {
+                        out.push(b',');
+                    }
+                    element.write(out);
+                }
+                out.push(b']');
+            }
+            Tree::Object(fields) => {
+                out.push(b'{');
+                for (i, (name, field)) in fields.iter().enumerate() {
+                    if i > 0 {
+                        out.push(b',');
+                    }
+                    out.extend(serde_json::Value::from(&**name).to_string().into_bytes());
+                    out.push(b':');
+                    field.write(out);
+                }
+                out.push(b'}');
+            }
+        }
+    }
+    /// Returns the value with the elements of its lists in one order: a set may be written in any.
+    fn sorted(self) -> Self {
+        match self {
+            Tree::Object(fields) => {
+                Tree::Object(fields.into_iter().map(|(name, field)| (name, field.sorted())).collect())
+            }
+            Tree::List(elements) => {
+                let mut elements: Vec<_> = elements.into_iter().map(Tree::sorted).collect();
+                elements.sort_unstable();
+                Tree::List(elements)
+            }
+            scalar @ Tree::Scalar(_) => scalar,
+        }
+    }
+    fn has_object(&self) -> bool {
+        match self {
+            Tree::Object(_) => true,
+            Tree::List(elements) => elements.iter().any(Tree::has_object),
+            Tree::Scalar(_) => false,
+        }
+    }
+}
+
+/// Returns whether `known` lacks a field that `stored` has.
+fn lacks(stored: &Tree<'_>, known: &Tree<'_>) -> bool {
+    match (stored, known) {
+        (Tree::Object(stored), Tree::Object(known)) => {
+            stored.iter().any(|(name, field)| known.get(name).is_none_or(|known| lacks(field, known)))
+        }
+        (Tree::List(stored), Tree::List(known)) => {
+            origins(stored, known).iter().zip(known).any(|(stored, known)| lacks(stored, known))
+        }
+        _ => false,
+    }
+}
+
+/// Returns for each known element the stored one from which it was read. Elements of a set may be in another order.
+///
+/// The list is empty if no field can be lost, or if the type has read another number of elements.
+fn origins<'t, 'a>(stored: &'t [Tree<'a>], known: &[Tree<'a>]) -> Vec<&'t Tree<'a>> {
+    if stored.len() != known.len() || !stored.iter().any(Tree::has_object) {
+        return Vec::new();
+    }
+    let in_order = || stored.iter().collect::<Vec<_>>();
+    if stored.iter().zip(known).all(|(stored, known)| agree(stored, known)) {
+        return in_order();
+    }
+    let mut free = in_order();
+    let mut origins = Vec::new();
+    for known in known {
+        let equal = free.iter().position(|stored| *stored == known);
+        let Some(found) = equal.or_else(|| free.iter().position(|stored| agree(stored, known))) else {
+            return in_order();
+        };
+        origins.push(free.swap_remove(found));
+    }
+    origins
+}
+
+/// Returns whether the fields that both have are equal.
+fn agree(stored: &Tree<'_>, known: &Tree<'_>) -> bool {
+    match (stored, known) {
+        (Tree::Object(stored), Tree::Object(known)) => {
+            known.iter().all(|(name, known)| stored.get(name).is_none_or(|stored| agree(stored, known)))
+        }
+        (Tree::List(stored), Tree::List(known)) => {
+            stored.len() == known.len() && stored.iter().zip(known).all(|(stored, known)| agree(stored, known))
+        }
+        _ => stored == known,
+    }
+}
+
+/// Adds the ignored fields of a stored value to the next one.
+struct Merge<'f> {
+    /// The number of ignored fields so far.
+    count: usize,
+    allowed: &'f dyn Fn(usize) -> bool,
+    is_newest: bool,
+}
+impl Merge<'_> {
+    fn run<'a>(
+        &mut self,
+        stored: &Tree<'a>,
+        known: &Tree<'a>,
+        next: &mut Tree<'a>,
+    ) -> Result<(), WrittenByNewerProgram> {
+        match (stored, known, next) {
+            (Tree::Object(stored), Tree::Object(known), Tree::Object(next)) => {
+                for (name, field) in stored {
+                    match (known.get(name), next.get_mut(name)) {
+                        (None, None) => {
+                            if (self.allowed)(self.count) {
+                                next.insert(name.clone(), field.clone());
+                            }
+                            self.count += 1;
+                        }
+                        (Some(known), Some(next)) => self.run(field, known, next)?,
+                        // The next value has no such entry any more, or has a value of its own.
+                        (Some(_), None) | (None, Some(_)) => (),
+                    }
+                }
+                Ok(())
+            }
+            (Tree::List(stored), Tree::List(known), Tree::List(next)) => {
+                self.list(&origins(stored, known), known, next)
+            }
+            _ => Ok(()),
+        }
+    }
+    fn list<'a>(
+        &mut self,
+        stored: &[&Tree<'a>],
+        known: &[Tree<'a>],
+        next: &mut [Tree<'a>],
+    ) -> Result<(), WrittenByNewerProgram> {
+        let has_fields = |i: usize| lacks(stored[i], &known[i]);
+        if !(0..stored.len()).any(has_fields) {
+            return Ok(());
+        }
+        let mut places: HashMap<&Tree<'a>, Vec<usize>> = HashMap::new();
+        (0..known.len()).rev().for_each(|i| places.entry(&known[i]).or_default().push(i));
+        let mut from = vec![None; next.len()];
+        for (i, element) in next.iter().enumerate() {
+            from[i] = places.get_mut(element).and_then(Vec::pop);
+        }
+        let is_any_left = places.values().flatten().any(|i| has_fields(*i));
+        if is_any_left && from.contains(&None) && !self.is_newest {
+            return Err(WrittenByNewerProgram);
+        }
+        for (element, from) in next.iter_mut().zip(from) {
+            if let Some(i) = from {
+                self.run(stored[i], &known[i], element)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+    use std::collections::HashSet;
+
+    #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+    struct Line {
+        item: String,
+        #[serde(default)]
+        count: u32,
+    }
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    #[serde(tag = "kind")]
+    enum Payment {
+        Card { number: String },
+        Cash,
+    }
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    struct Inner {
+        city: String,
+    }
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    struct Order {
+        #[serde(alias = "title", default)]
+        name: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+        #[serde(flatten)]
+        inner: Inner,
+        payment: Payment,
+        #[serde(default)]
+        lines: Vec<Line>,
+        #[serde(default)]
+        by_name: HashMap<String, Line>,
+        #[serde(default)]
+        set: HashSet<Line>,
+    }
+
+    /// Reads the stored value, changes it and returns what is written instead.
+    fn rewritten(stored: &str, is_newest: bool, change: impl FnOnce(&mut Order)) -> Result<serde_json::Value, Fault> {
+        let mut order: Order = serde_json::from_str(stored).expect("the old program reads it");
+        let fields = NewerFields::of(&order, stored.as_bytes());
+        change(&mut order);
+        let bytes = NewerFields::encode(fields.as_ref(), &order, is_newest)?;
+        assert_eq!(serde_json::from_slice::<Order>(&bytes).expect("it is read back"), order);
+        Ok(serde_json::from_slice(&bytes).expect("it is JSON"))
+    }
+    fn json(text: &str) -> serde_json::Value {
+        serde_json::from_str(text).expect("it is JSON")
+    }
+    const LISTS: &str = r#""lines":[],"by_name":{},"set":[]"#;
+
+    #[test]
+    fn fields_survive_in_structs_flattened_structs_tagged_enums_and_maps() {
+        let stored = r#"{"name":"a","city":"seoul","zip":"0123","payment":{"kind":"Card","number":"1","till":3},
+            "lines":[],"by_name":{"x":{"item":"i","count":1,"price":340282366920938463463374607431768211455}},"set":[],
+            "deep":{"a":[{"b":null}]}}"#;
+        let mut order: Order = serde_json::from_str(stored).expect("the old program reads it");
+        let fields = NewerFields::of(&order, stored.as_bytes());
+        order.by_name.get_mut("x").expect("it is there").count = 7;
+        let bytes = NewerFields::encode(fields.as_ref(), &order, false).expect("they are kept");
+        let text = String::from_utf8(bytes).expect("it is text");
+        let kept = [
+            r#""zip":"0123""#,
+            r#""till":3"#,
+            r#""deep":{"a":[{"b":null}]}"#,
+            // A number that a `Value` would round.
+            r#"{"count":7,"item":"i","price":340282366920938463463374607431768211455}"#,
+        ];
+        assert!(kept.iter().all(|field| text.contains(field)), "{text}");
+    }
+    #[test]
+    fn removed_entries_and_other_variants_stay_removed() {
+        let stored = r#"{"name":"a","city":"seoul","payment":{"kind":"Cash"},
+            "by_name":{"x":{"item":"i","count":1,"price":1},"y":{"item":"j","count":1,"price":2}},"lines":[],"set":[]}"#;
+        let next = rewritten(stored, false, |order| drop(order.by_name.remove("y"))).expect("it is kept");
+        assert_eq!(next["by_name"], json(r#"{"x":{"item":"i","count":1,"price":1}}"#));
+    }
+    #[test]
+    fn a_value_without_ignored_fields_is_written_as_before() {
+        let order = r#"{"name":"a","city":"seoul","payment":{"kind":"Cash"},"#.to_owned() + LISTS + "}";
+        let read: Order = serde_json::from_str(&order).expect("it is read");
+        assert!(NewerFields::of(&read, order.as_bytes()).is_none());
+        // Maps and sets are written in any order, and fields with a default may be new to this program.
+        let order = r#"{"city":"seoul","payment":{"kind":"Cash"},"set":[{"item":"a"},{"item":"b"},{"item":"c"}]}"#;
+        let read: Order = serde_json::from_str(order).expect("it is read");
+        assert!(NewerFields::of(&read, order.as_bytes()).is_none());
+    }
+    #[test]
+    fn a_field_that_was_read_under_an_alias_is_not_kept_beside_its_new_name() {
+        let stored = r#"{"title":"a","city":"seoul","payment":{"kind":"Cash"},"rank":1,"#.to_owned() + LISTS + "}";
+        let next = rewritten(&stored, false, |order| order.name = "b".into()).expect("it is kept");
+        assert_eq!((&next["name"], &next["rank"], next.get("title")), (&json(r#""b""#), &json("1"), None));
+    }
+    #[test]
+    fn a_value_that_was_absent_and_is_set_wins() {
+        let stored = r#"{"name":"a","note":null,"city":"seoul","payment":{"kind":"Cash"},"#.to_owned() + LISTS + "}";
+        let next = rewritten(&stored, false, |order| order.note = Some("n".into())).expect("it is kept");
+        assert_eq!(next["note"], json(r#""n""#));
+    }
+
+    const WITH_LINES: &str = r#"{"name":"a","city":"seoul","payment":{"kind":"Cash"},"by_name":{},"set":[],"lines":
+        [{"item":"a","count":1,"price":1},{"item":"b","count":1,"price":2},{"item":"b","count":1,"price":3}]}"#;
+    fn lines(change: impl FnOnce(&mut Vec<Line>)) -> Result<String, Fault> {
+        Ok(rewritten(WITH_LINES, false, |order| change(&mut order.lines))?["lines"].to_string())
+    }
+    #[test]
+    fn fields_of_unchanged_elements_survive() {
+        let (a, b, c) = (
+            r#"{"count":1,"item":"a","price":1}"#,
+            r#"{"count":1,"item":"b","price":2}"#,
+            r#"{"count":1,"item":"b","price":3}"#,
+        );
+        assert_eq!(lines(|_| ()).ok(), Some(format!("[{a},{b},{c}]")));
+        let new = Line { item: "d".into(), count: 4 };
+        assert_eq!(
+            lines(|lines| lines.push(new)).ok(),
+            Some(format!(r#"[{a},{b},{c},{}]"#, r#"{"count":4,"item":"d"}"#))
+        );
+        assert_eq!(lines(|lines| drop(lines.remove(0))).ok(), Some(format!("[{b},{c}]")));
+        assert_eq!(lines(|lines| lines.swap(0, 1)).ok(), Some(format!("[{b},{a},{c}]")));
+        assert_eq!(lines(Vec::clear).ok(), Some("[]".to_owned()));
+    }
+    #[test]
+    fn a_changed_element_with_such_fields_is_refused_except_by_the_newest_program() {
+        let change = |order: &mut Order| order.lines[1].count = 9;
+        let fault = rewritten(WITH_LINES, false, change).expect_err("its fields would be lost");
+        assert!(fault.is_transient() && WrittenByNewerProgram::is_cause_of(&fault), "{fault}");
+        let next = rewritten(WITH_LINES, true, change).expect("the newest program drops them");
+        assert_eq!(next["lines"][1], json(r#"{"item":"b","count":9}"#));
+        assert_eq!(next["lines"][0], json(r#"{"item":"a","count":1,"price":1}"#));
+    }
+    #[test]
+    fn fields_of_a_sets_elements_survive_in_any_order() {
+        let elements: Vec<_> = (0..20).map(|i| format!(r#"{{"item":"{i}","count":1,"price":{i}}}"#)).collect();
+        let stored = format!(
+            r#"{{"name":"a","city":"s","payment":{{"kind":"Cash"}},"lines":[],"by_name":{{}},"set":[{}]}}"#,
+            elements.join(",")
+        );
+        let next = rewritten(&stored, false, |order| order.name = "b".into()).expect("they are kept");
+        let set = next["set"].as_array().expect("it is a list");
+        assert!(set.iter().all(|element| element["item"] == element["price"].to_string()), "{set:?}");
+        assert_eq!(set.len(), 20);
+    }
+}
