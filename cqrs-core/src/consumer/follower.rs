@@ -31,6 +31,10 @@ impl Follower {
             Follower::Group(_, subscribers) => subscribers.iter().any(|subscriber| subscriber.source.handles(name)),
         }
     }
+    /// Returns the event by which the circuit breaker of its failures is found: each subscriber of a group has its own.
+    pub(crate) fn breaker_of<'a>(&self, event: &'a str) -> &'a str {
+        if let Follower::Group(..) = self { event } else { "" }
+    }
     pub(crate) fn reader(&self) -> String {
         match self {
             Follower::View(projection) => reader(projection.name),
