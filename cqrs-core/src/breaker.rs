@@ -118,7 +118,8 @@ impl Breakers {
         state.open = Some(Open { class, next_probe: now + policy.probe_interval });
         true
     }
-    /// Records that a message was handled. It closes the breaker, and what was parked meanwhile is to be redelivered.
+    /// Records that a message was handled. It closes the breaker, and the keys that were parked
+    /// meanwhile are to be redelivered.
     pub(crate) fn succeeded(&self, (reader, event): (&str, &str)) {
         if !self.failing.load(Ordering::Relaxed) {
             return;
@@ -143,7 +144,7 @@ impl Breakers {
             state.suspects.insert(key.to_owned());
         }
     }
-    /// Forgets what a reader has failed at, because another process goes on with it.
+    /// Forgets the failures of a reader, because another process goes on with it.
     pub(crate) fn forget(&self, reader: &str) {
         if self.failing.load(Ordering::Relaxed) {
             self.states().retain(|(of, _), _| of != reader);
@@ -225,7 +226,7 @@ mod tests {
         assert_eq!(breakers.take_recovered(), [("mail".to_owned(), "choi".to_owned())]);
     }
     #[test]
-    fn what_was_parked_while_others_succeed_stays_parked() {
+    fn a_key_that_was_parked_while_others_succeed_stays_parked() {
         let (breakers, policy) = (Breakers::default(), policy());
         breakers.failed(NAME, "kim", "down", &policy, SECOND);
         breakers.parked(NAME, "kim");

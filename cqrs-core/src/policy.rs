@@ -33,9 +33,11 @@ pub struct RetryPolicy {
 /// The settings of the circuit breakers, which pause a reader whose messages of many keys fail alike.
 ///
 /// Such failures are of another system rather than of the messages. While a breaker is open, nothing is parked and one
-/// message is tried at each interval. A message that succeeds closes it, and what was parked before it opened is
-/// redelivered. Each subscriber of a group has a breaker of its own, and so has each
-/// projection.
+/// message is tried at each interval. A message that succeeds closes it, and the keys that were parked before it opened
+/// are redelivered. Each subscriber of a group has a breaker of its own, and so has each projection.
+///
+/// Messages that would succeed wait for their probe as well. If many keys have faulty messages while nothing is down,
+/// the others are therefore delayed, by one interval for each faulty message that is tried before them.
 ///
 /// A reader with one checkpoint cannot try a later message before the failing one. It parks that one after
 /// [`attempts`](RetryPolicy::attempts) probes, and redelivers it with the others.

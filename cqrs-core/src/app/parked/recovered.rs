@@ -4,7 +4,7 @@ use crate::{app::ParkedMessages, error::describe, metadata::Metadata};
 impl ParkedMessages {
     /// Redelivers the keys that were parked during an outage which is over, and returns the number of handled messages.
     ///
-    /// What fails again stays parked for an operator.
+    /// A message that fails again stays parked for an operator.
     pub(in crate::app) async fn redeliver_recovered(&self) -> usize {
         let breakers = &self.app.runtime.breakers;
         let (mut keys, mut done) = (breakers.take_recovered().into_iter(), 0);
