@@ -74,6 +74,8 @@ extern crate self as cqrs_core;
 pub mod aggregate;
 #[cfg(feature = "runtime")]
 pub mod app;
+#[cfg(feature = "runtime")]
+mod breaker;
 #[cfg(feature = "build")]
 pub mod build;
 #[cfg(feature = "runtime")]
@@ -161,7 +163,7 @@ pub use metadata::{ConsistencyToken, InvalidToken, Metadata};
 #[cfg(feature = "runtime")]
 pub use middleware::{Call, Middleware, Next, Outcome};
 #[cfg(feature = "runtime")]
-pub use policy::{Retention, RetryPolicy};
+pub use policy::{CircuitBreaker, Retention, RetryPolicy};
 #[cfg(feature = "runtime")]
 pub use position::Position;
 #[cfg(feature = "runtime")]

@@ -25,6 +25,36 @@ pub struct RetryPolicy {
     /// The longest time of one attempt of a subscriber or projector. An attempt that takes longer is dropped at its next
     /// `await` and counts as failed. Default: 60 s.
     pub time_limit: Duration,
+    /// When a reader is paused because the messages of many keys fail alike. `None` parks key by key. Default: 10 keys,
+    /// and a probe every 5 s.
+    pub circuit_breaker: Option<CircuitBreaker>,
+}
+
+/// The settings of the circuit breakers, which pause a reader whose messages of many keys fail alike.
+///
+/// Such failures are of another system rather than of the messages. While a breaker is open, nothing is parked and one
+/// message is tried at each interval. A message that succeeds closes it, and the keys that were parked before it opened
+/// are redelivered. Each subscriber of a group has a breaker of its own, and so has each projection.
+///
+/// Messages that would succeed wait for their probe as well. If many keys have faulty messages while nothing is down,
+/// the others are therefore delayed, by one interval for each faulty message that is tried before them.
+///
+/// A reader with one checkpoint cannot try a later message before the failing one. It parks that one after
+/// [`attempts`](RetryPolicy::attempts) probes, and redelivers it with the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CircuitBreaker {
+    /// The number of keys whose messages fail with the same class of error, while no message succeeds. Fewer keys are
+    /// parked.
+    pub keys: u32,
+    /// The interval between two probes.
+    pub probe_interval: Duration,
+}
+
+impl Default for CircuitBreaker {
+    fn default() -> Self {
+        CircuitBreaker { keys: 10, probe_interval: Duration::from_secs(5) }
+    }
 }
 
 impl Default for RetryPolicy {
@@ -34,6 +64,7 @@ impl Default for RetryPolicy {
             first: Duration::from_millis(50),
             longest: Duration::from_secs(30),
             time_limit: Duration::from_secs(60),
+            circuit_breaker: Some(CircuitBreaker::default()),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The runtime: the state that all components of a running app share.
 use crate::{
+    breaker::Breakers,
     catalogue::NewerPrograms,
     dependencies::Provided,
     environment::Environment,
@@ -50,6 +51,7 @@ pub struct Runtime {
     pub(crate) no_publishers: Arc<[Publisher]>,
     pub(crate) broker: Broker,
     pub(crate) jobs: Jobs,
+    pub(crate) breakers: Breakers,
     /// The latest entries of the log, shared by the followers.
     pub(crate) recent_log: RecentLog,
     /// The version of each event that this app stores.

@@ -276,6 +276,7 @@ impl AppBuilder {
                 no_publishers: Arc::new([]),
                 broker: Default::default(),
                 jobs: Default::default(),
+                breakers: Default::default(),
                 recent_log: Default::default(),
                 event_versions: self
                     .aggregates

@@ -118,7 +118,8 @@ impl fmt::Display for IncompatibleProgram {
 }
 impl std::error::Error for IncompatibleProgram {}
 
-/// The job that redelivers the messages which an older program has left to this one. One replica at a time does so.
+/// The job that redelivers the messages which an older program has left to this one, in one replica at a time, and
+/// those that were parked before a circuit breaker opened in this process.
 #[derive(Debug)]
 pub(super) struct LeftMessages {
     app: App,
@@ -177,7 +178,8 @@ impl Job for LeftMessages {
         "left messages".to_owned()
     }
     async fn step(&mut self) -> Result<Step, crate::BoxError> {
-        match self.redeliver().await? {
+        let recovered = self.app.parked().redeliver_recovered().await;
+        match self.redeliver().await? + recovered {
             0 => Ok(Step::IdleFor(Position(u64::MAX), INTERVAL)),
             done => Ok(Step::Did(done)),
         }

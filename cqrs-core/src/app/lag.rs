@@ -96,14 +96,19 @@ impl App {
     /// `operations` does.
     ///
     /// # Errors
-    /// Fails when the database cannot be read. It then sets only the gauges of the components and the jobs,
-    /// [`COMPONENT_UP`](crate::telemetry::metrics::COMPONENT_UP) and [`JOB_UP`](crate::telemetry::metrics::JOB_UP).
+    /// Fails when the database cannot be read. It then sets only the gauges of the components, the jobs and the circuit
+    /// breakers: [`COMPONENT_UP`](crate::telemetry::metrics::COMPONENT_UP),
+    /// [`JOB_UP`](crate::telemetry::metrics::JOB_UP) and [`BREAKER_OPEN`](crate::telemetry::metrics::BREAKER_OPEN).
     pub async fn measure(&self) -> Result<(), Fault> {
         let (meter, environment) = (&self.runtime.meter, &*self.runtime.environment);
         for component in self.health().await.components {
             meter.up(component.name, component.error.is_none());
         }
         self.runtime.jobs.states().iter().for_each(|(job, failures)| meter.job_up(job, *failures == 0));
+        let open = self.runtime.breakers.open();
+        for reader in self.parking_readers().iter().filter(|reader| !reader.starts_with("relay/")) {
+            meter.breaker_open(reader, open.iter().any(|breaker| breaker.reader == *reader));
+        }
         let stats = self.runtime.storage.stats().await?;
         let (pid, held) = stats.oldest_writer.map_or((0, Duration::ZERO), |writer| (writer.pid, writer.held));
         meter.high_water_mark(pid, held);

@@ -41,6 +41,10 @@ impl Follower {
             }
         }
     }
+    /// Returns the event by which the circuit breaker of its failures is found: each subscriber of a group has its own.
+    pub(crate) fn breaker_of<'a>(&self, event: &'a str) -> &'a str {
+        if let Follower::Group(..) = self { event } else { "" }
+    }
     pub(crate) fn reader(&self) -> String {
         match self {
             Follower::View(projection) => reader(projection.name),

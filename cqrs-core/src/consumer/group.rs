@@ -6,6 +6,7 @@ mod tracker;
 
 use crate::{
     consumer::inbox::Inbox,
+    consumer::parking::admits,
     environment::backoff,
     job::Step,
     registry::Subscriber,
@@ -28,6 +29,9 @@ use tracker::Tracker;
 /// The number of messages that are handled at once, and can be committed together. Messages that wait for their next
 /// attempt are not counted, so that any number of keys can be stuck.
 const WORKERS: usize = 64;
+
+/// The longest time until a message that waits notices that its partition was revoked.
+const PIECE: Duration = Duration::from_millis(100);
 
 /// The consumer of one subscriber group on its topics.
 #[must_use = "it does nothing unless `step` is called"]
@@ -194,14 +198,32 @@ impl Consumer {
             }
             busy
         });
+        if self.partitions.is_empty() {
+            self.runtime.breakers.forget(self.inbox.group());
+        }
     }
+}
+
+/// Waits until the circuit breaker lets a message pass. Returns `false` when its partition was revoked.
+async fn pause(runtime: &Runtime, name: (&str, &str), tried: bool, gone: &AtomicBool) -> bool {
+    while !gone.load(Ordering::Relaxed) {
+        if admits(runtime, name, tried) {
+            return true;
+        }
+        // The pieces are random, so that it is not always the same message which comes first.
+        runtime
+            .environment
+            .sleep(PIECE / 2 + PIECE.mul_f64((runtime.environment.random() % 1024) as f64 / 1024.0))
+            .await;
+    }
+    false
 }
 
 /// Waits for the next attempt in short pieces, so that a revoked partition is released soon.
 async fn wait(runtime: &Runtime, attempt: u32, gone: &AtomicBool) {
     let mut left = backoff(&*runtime.environment, attempt, runtime.retry_policy.first, runtime.retry_policy.longest);
     while !left.is_zero() && !gone.load(Ordering::Relaxed) {
-        let piece = left.min(Duration::from_millis(100));
+        let piece = left.min(PIECE);
         runtime.environment.sleep(piece).await;
         left -= piece;
     }

@@ -176,6 +176,7 @@ impl LogFollower {
     /// Forgets everything that is not stored, after a panic in the middle of a step.
     pub(crate) fn reset(&mut self) {
         (self.checkpoint, self.just_read, self.filter) = (None, false, ParkingFilter::default());
+        self.runtime.breakers.forget(&self.reader);
     }
     /// Returns the time until the checkpoint has to be stored, or `None` when it is.
     fn until_stored(&self, checkpoint: Checkpoint) -> Option<Duration> {

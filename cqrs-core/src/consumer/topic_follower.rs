@@ -119,6 +119,9 @@ impl TopicFollower {
                     self.pending.remove(partition);
                     self.filters.remove(partition);
                 }
+                if self.next.is_empty() {
+                    self.runtime.breakers.forget(&self.name());
+                }
             }
             Signal::Records(records) => {
                 for record in records {

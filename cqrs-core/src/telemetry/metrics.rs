@@ -17,12 +17,13 @@
 //! | [`PUBLISH_FAILURES`] | counter | `audience` | publishes that ended with an error |
 //! | [`JOB_FAILURES`] | counter | `job` | failed steps of background jobs, which are retried |
 //! | [`JOB_UP`] | gauge | `job` | 1 while the steps of a background job succeed; 0 while they fail or panic |
+//! | [`BREAKER_OPEN`] | gauge | `reader` | 1 while a circuit breaker of the reader is open, so that it is paused; 0 otherwise |
 //! | [`LAG`], [`LAG_SECONDS`] | gauge | `kind`, `reader` | distance of a reader's checkpoint from the end of the log, and the age of the first entry after it |
 //! | [`GROUP_LAG`] | gauge | `group`, `topic` (and no `service`) | records on the broker that a group has not consumed, in the partitions assigned to this process |
 //! | [`HIGH_WATER_MARK_SECONDS`] | gauge | | how long the oldest open write transaction has blocked the high-water mark |
 //! | [`HIGH_WATER_MARK_PID`] | gauge | | the PostgreSQL process of that transaction, for `pg_terminate_backend`; 0 without one |
 //! | [`CONNECTIONS`], [`CONNECTION_LIMIT`] | gauge | `state`: `used`, `idle` | connections to the database, and their limit |
-//! | [`COMPONENT_UP`] | gauge | `component` | 1 while the database responds, the broker accepts records, or no background job fails; 0 otherwise |
+//! | [`COMPONENT_UP`] | gauge | `component` | 1 while the database responds, the broker accepts records, no background job fails, or no circuit breaker is open; 0 otherwise |
 //!
 //! Gauges are set before each scrape by [`App::measure`](crate::App::measure), so a value is as old as its scrape.
 use crate::{Timestamp, environment::Environment, position::Position, storage::CommitError};
@@ -51,6 +52,8 @@ pub const PUBLISH_FAILURES: &str = "cqrs_relay_failures_total";
 pub const JOB_FAILURES: &str = "cqrs_job_failures_total";
 /// 1 while the steps of a background job succeed, 0 otherwise.
 pub const JOB_UP: &str = "cqrs_job_up";
+/// 1 while a circuit breaker of a reader is open, 0 otherwise.
+pub const BREAKER_OPEN: &str = "cqrs_circuit_breaker_open";
 /// Positions between a reader's checkpoint and the end of the log.
 pub const LAG: &str = "cqrs_lag_positions";
 /// The age in seconds of the first entry after a reader's checkpoint.
@@ -94,6 +97,7 @@ pub fn describe() {
     describe_counter!(PUBLISH_FAILURES, Unit::Count, "Publishes that ended with an error");
     describe_counter!(JOB_FAILURES, Unit::Count, "Failed steps of background jobs, which are retried");
     describe_gauge!(JOB_UP, "1 while the steps of a background job succeed, else 0");
+    describe_gauge!(BREAKER_OPEN, "1 while a circuit breaker of the reader is open, else 0");
     describe_gauge!(LAG, Unit::Count, "Positions between a reader's checkpoint and the end of the log");
     describe_gauge!(LAG_SECONDS, Unit::Seconds, "Age of the first entry after a reader's checkpoint");
     describe_gauge!(GROUP_LAG, Unit::Count, "Records on the broker that a group has not consumed");
@@ -178,6 +182,9 @@ impl Meter {
     }
     pub(crate) fn job_up(&self, job: &str, up: bool) {
         gauge!(JOB_UP, "service" => self.service(), "job" => job.to_owned()).set(u8::from(up));
+    }
+    pub(crate) fn breaker_open(&self, reader: &str, open: bool) {
+        gauge!(BREAKER_OPEN, "service" => self.service(), "reader" => reader.to_owned()).set(u8::from(open));
     }
     pub(crate) fn lag(&self, kind: &'static str, reader: &str, positions: u64, age: Duration) {
         let labels = [("service", self.service()), ("kind", kind.into()), ("reader", reader.to_owned().into())];

@@ -1,6 +1,7 @@
 //! Integration tests of cqrs-core, listed by name. The tests that need a server are a second list.
 mod bank; // the domain shared by the framework's tests
 mod blame; // one event that cannot be applied costs only its key
+mod breaker; // a reader whose messages fail alike is paused
 mod bus; // `App::send`: results, errors, idempotency keys, middleware
 mod canary; // the content of messages is not logged
 mod describe; // `App::describe`
@@ -68,6 +69,7 @@ fn framework() -> Vec<Trial> {
         parking::trials,
         blame::trials,
         newer_fields::trials,
+        breaker::trials,
         panics::trials,
         upcast::trials,
         canary::trials,

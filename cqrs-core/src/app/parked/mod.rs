@@ -5,6 +5,7 @@ use crate::{
     storage::{Parked, ParkedKey},
 };
 mod audit;
+mod recovered;
 mod redelivery;
 
 pub use redelivery::{Redelivered, Redelivery};

@@ -2,11 +2,11 @@
 //!
 //! Skipping the message would lose it or break the order of its key.
 use crate::{
-    consumer::group::{Completion, wait},
+    consumer::group::{Completion, pause, wait},
     consumer::handle,
     consumer::inbox::Inbox,
     consumer::newer_program::{LeftToNewerProgram, is_left},
-    consumer::parking::{FailureKind, behind, failure_kind, head, park, permanent},
+    consumer::parking::{FailureKind, admits, behind, class_of, failure_kind, head, park, permanent},
     error::{BoxError, Fault, describe},
     registry::Subscriber,
     runtime::Runtime,
@@ -23,6 +23,15 @@ use std::{
 };
 use tokio::sync::Semaphore;
 
+/// The end of an attempt without an error.
+enum Attempt {
+    Done,
+    /// The circuit breaker of the subscriber is open, so the message waits until it may be tried.
+    Paused {
+        event: String,
+    },
+}
+
 pub(super) async fn until_handled(
     runtime: &Arc<Runtime>,
     inbox: &Inbox,
@@ -31,21 +40,34 @@ pub(super) async fn until_handled(
     record: &Received,
     gone: &AtomicBool,
 ) -> Completion {
-    let (group, mut failures) = (inbox.group(), 0);
-    for attempt in 0.. {
+    let (group, mut attempt, mut failures) = (inbox.group(), 0, 0);
+    // Set when the circuit breaker lets the next attempt pass.
+    let mut admitted = false;
+    loop {
         // The permit is released before the wait for the next attempt. The semaphore is never closed, so `acquire`
         // cannot fail.
         let worker = workers.acquire().await;
         if gone.load(Ordering::Relaxed) {
-            break;
+            return Completion::Abandoned;
         }
-        let tried = AssertUnwindSafe(once(runtime, inbox, subscribers, record)).catch_unwind().await;
+        let tried = once(runtime, inbox, subscribers, record, std::mem::take(&mut admitted), attempt > 0);
+        let tried = AssertUnwindSafe(tried).catch_unwind().await;
         let panicked = |_| Err(Fault::internal(format!("the attempt of group {group} panicked")).into());
-        let Err(rejected) = tried.unwrap_or_else(panicked) else { return Completion::Done };
+        let rejected = match tried.unwrap_or_else(panicked) {
+            Ok(Attempt::Done) => return Completion::Done,
+            Ok(Attempt::Paused { event }) => {
+                drop(worker);
+                admitted = pause(runtime, (group, &event), attempt > 0, gone).await;
+                continue;
+            }
+            Err(rejected) => rejected,
+        };
         let kind = failure_kind(&rejected);
-        failures += u32::from(kind == FailureKind::Unclassified);
+        let failed = (kind == FailureKind::Unclassified).then(|| Failed::of(runtime, record, &rejected));
+        let counts = failed.as_ref().is_some_and(|failed| failed.counts(runtime, group));
+        failures += u32::from(counts);
         let (partition, offset) = (&record.partition, record.offset);
-        if kind == FailureKind::Permanent || failures >= runtime.retry_policy.attempts {
+        if kind == FailureKind::Permanent || (counts && failures >= runtime.retry_policy.attempts) {
             let reason = if is_left(&rejected) { LeftToNewerProgram.to_string() } else { describe(&rejected) };
             tracing::error!(
                 group,
@@ -56,9 +78,10 @@ pub(super) async fn until_handled(
                 "message parked, with the later messages of its key"
             );
             let Incoming { id, key, .. } = runtime.decoders.read(record);
-            let failed = head(park(group, key, id, record), reason, attempt + 1);
-            let Err(error) = park_message(runtime, failed).await else {
+            let parked = head(park(group, key, id, record), reason, attempt + 1);
+            let Err(error) = park_message(runtime, parked).await else {
                 runtime.meter.message(group, "parked");
+                failed.iter().for_each(|failed| runtime.breakers.parked((group, &failed.event), &failed.key));
                 return Completion::Done;
             };
             let error = describe(&error);
@@ -76,8 +99,29 @@ pub(super) async fn until_handled(
         }
         drop(worker);
         wait(runtime, attempt, gone).await;
+        attempt += 1;
     }
-    Completion::Abandoned
+}
+
+/// A failure whose prospects are unknown, as its circuit breaker sees it.
+struct Failed {
+    event: String,
+    key: String,
+    class: String,
+}
+impl Failed {
+    fn of(runtime: &Runtime, record: &Received, rejected: &CommitError) -> Self {
+        let Incoming { key, message, .. } = runtime.decoders.read(record);
+        let event = message.ok().flatten().map(|message| message.name).unwrap_or_default();
+        let class = class_of(rejected, &key);
+        Failed { event, key, class }
+    }
+    /// Returns whether the failure counts as an attempt. It does not while the circuit breaker is open.
+    fn counts(&self, runtime: &Runtime, group: &str) -> bool {
+        let Some(policy) = &runtime.retry_policy.circuit_breaker else { return true };
+        let now = runtime.environment.uptime();
+        !runtime.breakers.failed((group, &self.event), &self.key, &self.class, policy, now)
+    }
 }
 
 async fn once(
@@ -85,7 +129,9 @@ async fn once(
     inbox: &Inbox,
     subscribers: &[Subscriber],
     record: &Received,
-) -> Result<(), CommitError> {
+    admitted: bool,
+    tried: bool,
+) -> Result<Attempt, CommitError> {
     // Events that no subscriber handles are skipped before they are decoded, because this service may be unable to read
     // them.
     let group = inbox.group();
@@ -94,15 +140,15 @@ async fn once(
     let left = |name: &str| runtime.newer_programs.handle(group, name);
     let foreign = runtime.decoders.has(&record.partition.topic);
     if !foreign && record.header("ce_type").is_some_and(|name| handles(name).is_none() && !left(name)) {
-        return Ok(());
+        return Ok(Attempt::Done);
     }
     let Incoming { id, key, message } = runtime.decoders.read(record);
     let message = match message {
-        Ok(None) => return Ok(()),
+        Ok(None) => return Ok(Attempt::Done),
         Ok(Some(message)) => match handles(&message.name) {
             Some(subscriber) => Ok((subscriber, message)),
             None if left(&message.name) => Err(LeftToNewerProgram.into()),
-            None => return Ok(()),
+            None => return Ok(Attempt::Done),
         },
         Err(error) => Err(error),
     };
@@ -110,7 +156,7 @@ async fn once(
         let status = inbox.look_up(&*runtime.storage, id, key.clone()).await?;
         if status.handled {
             runtime.meter.message(group, "known");
-            return Ok(());
+            return Ok(Attempt::Done);
         }
         if status.behind {
             let first = runtime.storage.parked(group, &key, 0, 1).await?;
@@ -120,7 +166,7 @@ async fn once(
                 Err(CommitError::Moved(_)) => continue,
                 done => {
                     runtime.meter.message(group, "parked");
-                    return done;
+                    return done.map(|()| Attempt::Done);
                 }
             }
         }
@@ -129,9 +175,17 @@ async fn once(
             runtime.meter.message(group, if left { "left" } else { "unreadable" });
             unreadable(error)
         })?;
+        let event = message.name.clone();
+        if !admitted && !admits(runtime, (group, &event), tried) {
+            return Ok(Attempt::Paused { event });
+        }
         return match handle(runtime, subscriber, message, Batch::default(), Some(inbox)).await {
-            Err(CommitError::AlreadyHandled) => Ok(()),
-            done => done,
+            Ok(()) => {
+                runtime.breakers.succeeded((group, &event));
+                Ok(Attempt::Done)
+            }
+            Err(CommitError::AlreadyHandled) => Ok(Attempt::Done),
+            Err(rejected) => Err(rejected),
         };
     }
 }

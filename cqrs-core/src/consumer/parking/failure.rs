@@ -1,9 +1,12 @@
 //! The kinds of failures: whether another attempt can succeed.
 use crate::{
+    breaker::error_class,
+    consumer::follower::FailedEvent,
     consumer::newer_program::is_left,
     environment::is_time_out,
-    error::{Fault, Permanent, Transient, causes},
+    error::{Fault, Permanent, Transient, causes, describe},
     registry::SubscriberError,
+    runtime::Runtime,
     storage::CommitError,
 };
 use std::{error::Error, io};
@@ -17,6 +20,25 @@ pub(crate) enum FailureKind {
     Unclassified,
     /// Every attempt fails, so the message is parked at once.
     Permanent,
+}
+
+/// Returns the class of a failure, for the circuit breaker: the text of the cause without what differs from message to
+/// message.
+pub(crate) fn class_of(rejected: &CommitError, key: &str) -> String {
+    let cause = match rejected {
+        CommitError::Fault(fault) => causes(fault).find_map(|cause| match cause.downcast_ref() {
+            Some(SubscriberError::Failed(error)) => Some(describe(&**error)),
+            _ => cause.downcast_ref().map(|FailedEvent { source, .. }| describe(&**source)),
+        }),
+        _ => None,
+    };
+    error_class(&cause.unwrap_or_else(|| describe(rejected)), key)
+}
+
+/// Returns whether the circuit breaker of a reader and event lets a message pass now.
+pub(crate) fn admits(runtime: &Runtime, name: (&str, &str), tried: bool) -> bool {
+    let policy = runtime.retry_policy.circuit_breaker;
+    policy.is_none_or(|policy| runtime.breakers.admits(name, tried, &policy, runtime.environment.uptime()))
 }
 
 /// Returns the kind of a failure of a message, or of the commit of its batch.

@@ -4,7 +4,7 @@ use crate::{
     consumer::follower::FailedEvent,
     consumer::newer_program::{LeftToNewerProgram, is_left},
     consumer::parking::batch_size::BatchSize,
-    consumer::parking::failure::{FailureKind, failure_kind},
+    consumer::parking::failure::{FailureKind, class_of, failure_kind},
     consumer::parking::{behind, head},
     error::{BoxError, Fault, causes, describe},
     event::RawEvent,
@@ -12,7 +12,7 @@ use crate::{
     storage::{Batch, CheckpointMove, CommitError, Park},
 };
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 use uuid::Uuid;
@@ -34,12 +34,22 @@ pub(crate) struct ParkingFilter {
     failures: HashMap<Uuid, EventFailure>,
     pub(crate) size: BatchSize,
 }
+/// A message of a batch, with its key and the event by which its circuit breaker is found.
+struct Message {
+    id: Uuid,
+    key: String,
+    breaker: String,
+}
 /// The failures of one event.
 #[derive(Default)]
 struct EventFailure {
     failures: u32,
+    /// The failures while the circuit breaker was open.
+    probes: u32,
     /// The reason for which it is parked next; `None` while it is tried again.
     reason: Option<String>,
+    /// Set when its prospects were unknown to the last attempt.
+    is_suspect: bool,
 }
 
 impl ParkingFilter {
@@ -57,16 +67,28 @@ impl ParkingFilter {
             let parked = runtime.storage.parked_keys(&[follower.reader()]).await?;
             self.keys = Some(parked.into_iter().map(|parked| (parked.key, parked.error)).collect());
         }
-        let messages: Vec<_> = items.iter().map(|item| item.park.message).collect();
+        let message = |item: &Item| Message {
+            id: item.park.message,
+            key: item.park.key.clone(),
+            breaker: item.event.as_ref().map_or("", |event| follower.breaker_of(&event.name)).to_owned(),
+        };
+        let messages: Vec<_> = items.iter().map(message).collect();
         let (events, parks) = self.sort_out(follower, items);
         let heads: Vec<_> = parks.iter().filter(|park| park.attempts > 0).cloned().collect();
+        let reader = follower.reader();
+        let breakers: BTreeSet<_> = events.iter().map(|event| follower.breaker_of(&event.name).to_owned()).collect();
         let only = (events.len() == 1).then(|| events[0].id);
         let moves = base.checkpoint_moves.clone();
         let Err(rejected) = follower.apply(runtime, events, Batch { parks, ..base }).await else {
             for Park { reader, key, message, error, .. } in &heads {
                 tracing::error!(reader, key, %message, error, "message parked, with the later messages of its key");
             }
-            messages.iter().for_each(|message| drop(self.failures.remove(message)));
+            for Message { id, key, breaker } in &messages {
+                if self.failures.remove(id).is_some_and(|failure| failure.is_suspect && failure.reason.is_some()) {
+                    runtime.breakers.parked((&reader, breaker), key);
+                }
+            }
+            breakers.iter().for_each(|breaker| runtime.breakers.succeeded((&reader, breaker)));
             self.size.committed(count);
             self.keys.get_or_insert_default().extend(heads.into_iter().map(|park| (park.key, park.error)));
             return Ok(());
@@ -80,7 +102,11 @@ impl ParkingFilter {
         };
         match (moved, failed_event(&rejected).or(only)) {
             (Ok(Some(reader)), _) => return Err(self.forget(CommitError::Moved(reader))),
-            (Ok(None), Some(message)) => self.note(runtime, message, &rejected),
+            (Ok(None), Some(message)) => {
+                if let Some(message) = messages.iter().find(|of| of.id == message) {
+                    self.note(runtime, &reader, message, &rejected);
+                }
+            }
             (Ok(None), None) => self.size.refused(count),
             // Without the checkpoint the event may have been applied already.
             (Err(_), _) => (),
@@ -100,7 +126,8 @@ impl ParkingFilter {
                 continue;
             }
             let failure = self.failures.get(&park.message);
-            let given_up = failure.and_then(|failure| Some((failure.reason.clone()?, failure.failures)));
+            let given_up =
+                failure.and_then(|failure| Some((failure.reason.clone()?, failure.failures + failure.probes)));
             if let Some(first) = fresh.get(&park.key) {
                 // The first message of the key is parked in the same batch.
                 parks.push(Park { behind: false, ..behind(park, first) });
@@ -123,14 +150,28 @@ impl ParkingFilter {
         (events, parks)
     }
     /// Counts the failure. After the last attempt, the next step parks the event.
-    fn note(&mut self, runtime: &Runtime, message: Uuid, rejected: &CommitError) {
+    ///
+    /// While the circuit breaker is open, the failure of a probe does not count. Since a follower cannot try a later event
+    /// before this one, it is parked all the same after as many probes, and redelivered when the breaker closes.
+    fn note(&mut self, runtime: &Runtime, reader: &str, message: &Message, rejected: &CommitError) {
         let kind = failure_kind(rejected);
         if kind == FailureKind::Transient {
             return;
         }
-        let failure = self.failures.entry(message).or_default();
-        failure.failures += 1;
-        if kind == FailureKind::Permanent || failure.failures >= runtime.retry_policy.attempts {
+        let attempts = runtime.retry_policy.attempts;
+        let failure = self.failures.entry(message.id).or_default();
+        failure.is_suspect = kind == FailureKind::Unclassified;
+        let now = runtime.environment.uptime();
+        let is_open = failure.is_suspect
+            && runtime.retry_policy.circuit_breaker.is_some_and(|policy| {
+                let Message { key, breaker, .. } = message;
+                runtime.breakers.failed((reader, breaker), key, &class_of(rejected, key), &policy, now)
+            });
+        match is_open {
+            true => failure.probes += 1,
+            false => failure.failures += 1,
+        }
+        if kind == FailureKind::Permanent || failure.failures >= attempts || failure.probes >= attempts {
             let reason = if is_left(rejected) { LeftToNewerProgram.to_string() } else { describe(rejected) };
             failure.reason = Some(reason);
         }

@@ -8,7 +8,7 @@ mod batch_size;
 mod failure;
 mod filter;
 
-pub(crate) use failure::{FailureKind, failure_kind};
+pub(crate) use failure::{FailureKind, admits, class_of, failure_kind};
 pub(crate) use filter::{Item, ParkingFilter};
 
 pub use crate::error::{Permanent, Transient, permanent, transient};
