@@ -34,6 +34,11 @@ impl Credited {
         let Credited { seq, amount, id } = self;
         Posting { at, key, seq, amount, id }
     }
+    /// Returns the integration event of the credit.
+    pub fn posted(self, key: String) -> Posted {
+        let Credited { seq, amount, id } = self;
+        Posted { key, seq, amount, id }
+    }
 }
 
 impl Evolve<Credited> for Account {
@@ -81,7 +86,11 @@ pub enum CreditError {
 }
 
 impl Credit {
-    fn credits(&self, after: u64) -> Result<Vec<Credited>, CreditError> {
+    /// Returns the credits of the command after a number of its account.
+    ///
+    /// # Errors
+    /// Fails when an amount is 0.
+    pub fn credits(&self, after: u64) -> Result<Vec<Credited>, CreditError> {
         if self.amounts.contains(&0) {
             return Err(CreditError::Nothing);
         }
@@ -124,6 +133,5 @@ pub struct Posted {
 }
 #[publish]
 fn posted(event: &Recorded<Credited>) -> Option<Posted> {
-    let Credited { seq, amount, id } = event.event.clone();
-    Some(Posted { key: event.aggregate_id.clone(), seq, amount, id })
+    Some(event.event.clone().posted(event.aggregate_id.clone()))
 }

@@ -1,7 +1,7 @@
 //! The catalogue of every fault and every seeded bug, with the expected result of each.
 use super::{
     check::Invariant::{self, I1, I2, I3, I4, I5, I6, I7, I10},
-    faults::{broker, consumer, database, mock, network, pace, poison, relay, shutdown},
+    faults::{broker, consumer, database, deploy, mock, network, pace, poison, relay, shutdown},
     fixture::{Fixture, Needs},
     layers::SeededBug,
     seeded_bugs,
@@ -179,6 +179,14 @@ pub(super) const FAULTS: &[Scenario] = &[
         false,
         database::by_hand
     ),
+    fault!(
+        29,
+        "a rolling deploy of a program with a new event, a rollback, and the deploy again, under load",
+        Holds,
+        NONE,
+        true,
+        deploy::rolling
+    ),
 ];
 
 /// Every seeded bug.
@@ -299,6 +307,15 @@ pub(super) const SEEDED_BUGS: &[Scenario] = &[
         NONE,
         false,
         seeded_bugs::ended_relay
+    ),
+    seeded_bug!(
+        "newer-hidden",
+        NewerHidden,
+        "a program does not see newer programs of its service",
+        I1,
+        NONE,
+        false,
+        deploy::rolling
     ),
 ];
 

@@ -51,7 +51,15 @@ async fn mirror(
     mirrors: Repo<Mirror>,
     behaviour: Dep<HandlerBehaviour>,
 ) -> Result<(), BoxError> {
-    let Posted { key, seq, amount, id } = posted.event;
+    book(posted.event, &mirrors, &behaviour).await
+}
+
+/// Books a credit, after the behaviour of the handler.
+///
+/// # Errors
+/// Fails as the behaviour says, or when the account cannot be read.
+pub async fn book(posted: Posted, mirrors: &Repo<Mirror>, behaviour: &HandlerBehaviour) -> Result<(), BoxError> {
+    let Posted { key, seq, amount, id } = posted;
     behaviour.delay_or_fail(&key).await?;
     let applied = Applied { seq, amount, id };
     match mirrors.find(&key).await? {

@@ -7,6 +7,7 @@ pub mod account;
 mod catalogue;
 pub mod check;
 mod cli;
+pub mod deploy;
 mod faults;
 pub mod fixture;
 pub mod history;

@@ -9,7 +9,10 @@ pub(super) fn check(seen: &Seen, notes: &mut Notes) {
         subscriber(seen, &sent, applied, notes);
     }
     if let Some(tallies) = &seen.tallies {
-        projection(seen, &sent, tallies, notes);
+        projection(seen, |id| sent.contains(&id), tallies, notes);
+    }
+    if let Some(ledger) = &seen.ledger {
+        projection(seen, |_| true, ledger, notes);
     }
 }
 
@@ -51,10 +54,11 @@ fn subscriber(seen: &Seen, sent: &HashSet<u64>, applied: &[Posting], notes: &mut
     }
 }
 
-/// Compares the count, sum and digest of each view with the log, because a view has no list of the applied credits.
-fn projection(seen: &Seen, sent: &HashSet<u64>, tallies: &BTreeMap<String, Tally>, notes: &mut Notes) {
+/// Compares the count, sum and digest of each view with the received part of the log, because a view has no list of the
+/// applied credits.
+fn projection(seen: &Seen, received: impl Fn(u64) -> bool, tallies: &BTreeMap<String, Tally>, notes: &mut Notes) {
     let mut expected: BTreeMap<&str, Tally> = BTreeMap::new();
-    for Posting { key, seq, amount, id, .. } in seen.log.iter().filter(|posting| sent.contains(&posting.id)) {
+    for Posting { key, seq, amount, id, .. } in seen.log.iter().filter(|posting| received(posting.id)) {
         let posted = Posted { key: key.clone(), seq: *seq, amount: *amount, id: *id };
         expected.entry(key).or_default().post(&posted);
     }

@@ -33,6 +33,8 @@ pub enum Invariant {
     I9,
     /// A reader of the log sees all of it, in order, while writers append to it.
     I10,
+    /// Nothing is parked without a cause, and nothing stays parked when the cause is gone.
+    I11,
 }
 impl fmt::Display for Invariant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -53,7 +55,7 @@ pub struct Broken {
 /// The result of a check.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Findings {
-    /// The broken invariants, from I1 to I10.
+    /// The broken invariants, from I1 to I11.
     pub broken: Vec<Broken>,
     /// The number of events in the log.
     pub events: u64,
@@ -79,8 +81,10 @@ pub fn check(seen: &Seen) -> Findings {
     log::check(seen, &mut notes);
     topic::check(seen, &mut notes);
     effects::check(seen, &mut notes);
-    for problem in &seen.left {
-        notes.broken(Invariant::I9, 1, || problem.clone());
+    for (invariant, problems) in [(Invariant::I9, &seen.left), (Invariant::I11, &seen.stuck)] {
+        for problem in problems {
+            notes.broken(invariant, 1, || problem.clone());
+        }
     }
     let broken = notes.broken.into_iter().map(|(invariant, (times, example))| Broken { invariant, times, example });
     Findings { broken: broken.collect(), events: seen.log.len() as u64, ..notes.counts }

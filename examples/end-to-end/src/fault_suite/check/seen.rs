@@ -16,6 +16,8 @@ pub struct Seen {
     pub parked: BTreeSet<u64>,
     /// The projection's views by account, if a projection ran.
     pub tallies: Option<BTreeMap<String, Tally>>,
+    /// The views of the writers' own log by account, if a projection on that log ran.
+    pub ledger: Option<BTreeMap<String, Tally>>,
     /// The credits that the subscriber applied, in the order of its commits, if one ran.
     pub applied: Option<Vec<Posting>>,
     /// The number of the subscriber's inbox records, if one ran.
@@ -30,6 +32,8 @@ pub struct Seen {
     pub allowed: u64,
     /// Descriptions of everything that did not arrive or did not end in time.
     pub left: Vec<String>,
+    /// Descriptions of the messages that are parked, or were parked without a cause.
+    pub stuck: Vec<String>,
 }
 
 /// A command, as its caller knows it.

@@ -3,6 +3,7 @@
 pub(super) mod broker;
 pub(super) mod consumer;
 pub(super) mod database;
+pub(super) mod deploy;
 pub(super) mod mock;
 pub(super) mod network;
 pub(super) mod pace;

@@ -76,15 +76,17 @@ pub(in crate::fault_suite) async fn held_append(fixture: &mut Fixture) -> Result
         fixture.start(name, role)?;
     }
     super::relay::wait_for_leases(fixture).await?;
-    let hold = "create function hold() returns trigger language plpgsql as $$ \
-        begin perform pg_sleep(8); return null; end $$; \
+    let hold = "create table held (version bigint); create function hold() returns trigger language plpgsql as $$ \
+        begin insert into held values (new.version); perform pg_sleep(8); return null; end $$; \
         create constraint trigger hold after insert on cqrs.log deferrable initially deferred for each row \
-        when (new.stream = 'account-k3' and new.version = 100) execute function hold()";
+        when (new.stream = 'account/k3' and new.version = 100) execute function hold()";
     sqlx::raw_sql(hold).execute(&fixture.source_probe).await?;
     fixture.start("reader", Role::Reader)?;
     fixture.start_with("writer", Role::Writer, |config| config.writing.keys = 20)?;
     let time = fixture.time(12.0).max(Duration::from_secs(12));
     fixture.wait(time).await;
+    let held: i64 = sqlx::query_scalar("select count(*) from held").fetch_one(&fixture.source_probe).await?;
+    ensure!(held > 0, "no append was held open");
     Ok(())
 }
 

@@ -28,6 +28,7 @@ const POISON: [(&str, Option<&str>, usize); 5] = [
 /// Sends invalid bytes (twice for one key), no headers, no body, a huge header and an unknown type. The accounts
 /// continue.
 pub(in crate::fault_suite) async fn records(fixture: &mut Fixture) -> Result<()> {
+    fixture.leaves_parked = true;
     for (name, role) in [("relay", Role::Relay), ("projection", Role::Projection), ("consumer", Role::Consumer)] {
         fixture.start(name, role)?;
     }
@@ -93,6 +94,7 @@ async fn parked(fixture: &Fixture, reader: &str, key: &str, body: Option<&str>, 
 
 /// Parking fails for a while. Until it succeeds, the offset of the record is not acknowledged.
 pub(in crate::fault_suite) async fn cannot_be_parked(fixture: &mut Fixture) -> Result<()> {
+    fixture.leaves_parked = true;
     for (name, role) in [("relay", Role::Relay), ("consumer", Role::Consumer)] {
         fixture.start(name, role)?;
     }

@@ -37,6 +37,8 @@ pub enum SeededBug {
     WithoutKey,
     /// A process exits at once on SIGTERM.
     ExitAtOnce,
+    /// A program does not see newer programs of its service.
+    NewerHidden,
 }
 
 /// Returns the storage with the bug, if the bug concerns the storage.
@@ -56,6 +58,7 @@ pub(crate) fn seeded_storage(
         Some(SeededBug::InboxOutside) => Arc::new(storage::InboxOutside(inner)),
         Some(SeededBug::ProjectionBlind) => Arc::new(storage::ProjectionBlind(inner)),
         Some(SeededBug::PublishFirst) => Arc::new(ghost::PublishFirst { inner, transport: transport.clone() }),
+        Some(SeededBug::NewerHidden) => Arc::new(storage::NewerHidden(inner)),
         _ => storage,
     }
 }

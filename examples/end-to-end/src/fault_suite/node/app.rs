@@ -2,6 +2,7 @@
 use super::{Config, Role, clock::Skewed};
 use crate::fault_suite::{
     account::{ACCOUNT, Account},
+    deploy::{Program, new, new_consumer::NEW_CONSUMER, old},
     layers::{FailingStorage, FailingTransport, Plain, Scoped, seeded_storage, seeded_transport},
     mirror::{MIRROR, Mirror},
     tally::TALLY,
@@ -29,10 +30,20 @@ pub(super) async fn app(config: &Config) -> Result<App> {
     let transport = transport(config)?;
     let storage = storage(config, &transport).await?;
     let service = match config.role {
-        Role::Consumer => App::builder("mirror").discover_part(MIRROR).aggregate(StateStored::<Mirror>::new()),
+        Role::Consumer => {
+            let mirror = App::builder("mirror").discover_part(MIRROR).aggregate(StateStored::<Mirror>::new());
+            if config.program == Some(Program::After) { mirror.discover_part(NEW_CONSUMER) } else { mirror }
+        }
         Role::Projection => App::builder("tally").discover_part(TALLY),
         Role::Writer | Role::Relay | Role::Reader => {
-            App::builder("faults").discover_part(ACCOUNT).aggregate(StateStored::<Account>::new())
+            let writers = App::builder("faults");
+            match config.program {
+                None => writers.discover_part(ACCOUNT).aggregate(StateStored::<Account>::new()),
+                Some(Program::Before) => {
+                    writers.discover_part(ACCOUNT).discover_part(old::OLD).aggregate(StateStored::<Account>::new())
+                }
+                Some(Program::After) => writers.discover_part(new::NEW).aggregate(StateStored::<new::Account>::new()),
+            }
         }
     };
     let service = match config.skew {

@@ -1,6 +1,9 @@
 //! The configuration of a node: one line of JSON on its command line.
 use super::HandlerBehaviour;
-use crate::fault_suite::layers::{Fail, SeededBug};
+use crate::fault_suite::{
+    deploy::Program,
+    layers::{Fail, SeededBug},
+};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -58,6 +61,8 @@ pub struct Config {
     /// The crash point.
     pub fail: Option<Fail>,
     pub seeded_bug: Option<SeededBug>,
+    /// The program before or after a deploy, in a scenario with one.
+    pub program: Option<Program>,
 }
 
 /// The load of a writer.

@@ -3,12 +3,13 @@
 use super::{Config, ShutdownReport, app};
 use crate::fault_suite::{
     account::Credit,
+    deploy::{Program, new::Book},
     history::{History, Line},
     layers::SeededBug,
 };
 use anyhow::Result;
 use cqrs_core::{App, ErrorKind, Metadata};
-use futures_util::future::try_join_all;
+use futures_util::future::{FutureExt, try_join_all};
 use std::{
     future::poll_fn,
     pin::pin,
@@ -92,7 +93,10 @@ impl Writer {
                 Some(SeededBug::WithoutKey) => caller,
                 _ => caller.key(format!("{number:x}")),
             });
-            let sending = keyed.send(command.clone());
+            let sending = match self.config.program {
+                Some(Program::After) => keyed.send(Book(command.clone())).boxed(),
+                _ => keyed.send(command.clone()).boxed(),
+            };
             let polls = if self.config.writing.cancels && attempt < 4 { random.u64(1..12) } else { u64::MAX };
             match polled(polls, sending).await {
                 Some(Ok(first)) => return Line::Ok { number, first },

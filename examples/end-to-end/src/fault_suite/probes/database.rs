@@ -2,8 +2,9 @@
 use crate::fault_suite::{
     account::{Credited, account_of},
     check::Posting,
+    deploy::new_consumer::{BONUSES, Bonuses},
     mirror::{Applied, GROUP},
-    tally::{Tally, VIEW},
+    tally::Tally,
 };
 use anyhow::{Context, Result};
 use sqlx::{PgPool, postgres::PgPoolOptions};
@@ -19,7 +20,9 @@ pub fn open(url: &str) -> Result<PgPool> {
 }
 
 async fn payloads(pool: &PgPool) -> Result<Vec<(i64, String, Vec<u8>)>> {
-    Ok(sqlx::query_as("select pos, stream, payload from cqrs.log order by pos").fetch_all(pool).await?)
+    // The log also records the redelivery of parked messages.
+    let credits = "select pos, stream, payload from cqrs.log where name not like 'parked.%' order by pos";
+    Ok(sqlx::query_as(credits).fetch_all(pool).await?)
 }
 
 /// Returns the log of the accounts.
@@ -46,14 +49,46 @@ pub async fn applied(pool: &PgPool) -> Result<Vec<Posting>> {
     payloads(pool).await?.into_iter().map(read).collect()
 }
 
-/// Returns the projection's views by account.
+/// Returns a projection's views by account.
 ///
 /// # Errors
 /// Fails when the database cannot be read.
-pub async fn tallies(pool: &PgPool) -> Result<BTreeMap<String, Tally>> {
+pub async fn tallies(pool: &PgPool, view: &str) -> Result<BTreeMap<String, Tally>> {
     let rows = sqlx::query_as::<_, (String, Vec<u8>)>("select key, value from cqrs.view where view = $1");
-    let rows = rows.bind(VIEW).fetch_all(pool).await?;
+    let rows = rows.bind(view).fetch_all(pool).await?;
     rows.into_iter().map(|(key, value)| Ok((key, serde_json::from_slice(&value)?))).collect()
+}
+
+/// Returns the account and the id of every bonus in the view of bonuses, each account in order.
+///
+/// # Errors
+/// Fails when the database cannot be read.
+pub async fn bonuses(pool: &PgPool) -> Result<Vec<(String, u64)>> {
+    let rows = sqlx::query_as::<_, (String, Vec<u8>)>(
+        "select key, value from cqrs.view where view = $1 order by key collate \"C\"",
+    );
+    let mut all = Vec::new();
+    for (key, value) in rows.bind(BONUSES).fetch_all(pool).await? {
+        let Bonuses(ids) = serde_json::from_slice(&value)?;
+        all.extend(ids.into_iter().map(|id| (key.clone(), id)));
+    }
+    Ok(all)
+}
+
+/// Returns the account and the id of every bonus in the log, each account in order.
+///
+/// # Errors
+/// Fails when the database cannot be read.
+pub async fn booked_bonuses(pool: &PgPool) -> Result<Vec<(String, u64)>> {
+    let bonuses =
+        "select stream, payload from cqrs.log where name = 'account.bonus' order by stream collate \"C\", pos";
+    let rows: Vec<(String, Vec<u8>)> = sqlx::query_as(bonuses).fetch_all(pool).await?;
+    let read = |(stream, payload): (String, Vec<u8>)| {
+        let credited: Credited = serde_json::from_slice(&payload).context("not a bonus")?;
+        let key = account_of(&stream)?;
+        Ok((key.clone(), credited.posted(key).id))
+    };
+    rows.into_iter().map(read).collect()
 }
 
 /// Returns the number of the subscriber's inbox records.
@@ -76,12 +111,48 @@ pub async fn busy_connection(pool: &PgPool) -> Result<Option<String>> {
     Ok(sqlx::query_scalar(busy).fetch_optional(pool).await?)
 }
 
-/// Returns the number of entries in the log.
+/// Returns the number of credits in the log.
 ///
 /// # Errors
 /// Fails when the database cannot be read.
 pub async fn count(pool: &PgPool) -> Result<u64> {
-    Ok(sqlx::query_scalar::<_, i64>("select count(*) from cqrs.log").fetch_one(pool).await? as u64)
+    let credits = "select count(*) from cqrs.log where name not like 'parked.%'";
+    Ok(sqlx::query_scalar::<_, i64>(credits).fetch_one(pool).await? as u64)
+}
+
+/// Returns at most a hundred parked messages, described. A database without tables has none.
+///
+/// # Errors
+/// Fails when the database cannot be read.
+pub async fn parked(pool: &PgPool) -> Result<Vec<String>> {
+    if !sqlx::query_scalar::<_, bool>("select to_regclass('cqrs.parked') is not null").fetch_one(pool).await? {
+        return Ok(Vec::new());
+    }
+    let parked =
+        "select reader || ' still has ' || key || ' parked: ' || error from cqrs.parked order by seq limit 100";
+    Ok(sqlx::query_scalar(parked).fetch_all(pool).await?)
+}
+
+/// Installs a trigger that records every message that is parked.
+///
+/// # Errors
+/// Fails when the database has no tables yet.
+pub async fn record_parked(pool: &PgPool) -> Result<()> {
+    let record = "create table was_parked (key text, message text); \
+        create function was_parked() returns trigger language plpgsql as $$ begin \
+        insert into was_parked values (new.key, new.reader || ' parked ' || new.key || ': ' || new.error); \
+        return new; end $$; \
+        create trigger was_parked before insert on cqrs.parked for each row execute function was_parked()";
+    sqlx::raw_sql(record).execute(pool).await?;
+    Ok(())
+}
+
+/// Returns the key and the description of every message that was parked since [`record_parked`].
+///
+/// # Errors
+/// Fails when the database cannot be read.
+pub async fn were_parked(pool: &PgPool) -> Result<Vec<(String, String)>> {
+    Ok(sqlx::query_as("select key, message from was_parked").fetch_all(pool).await?)
 }
 
 /// Returns the checkpoint of each relay shard.

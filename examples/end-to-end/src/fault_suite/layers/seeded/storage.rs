@@ -4,7 +4,7 @@ use cqrs_core::{
     Fault, Position,
     event::Entry,
     storage::postgres::transaction,
-    storage::{Batch, CheckpointMove, CommitError, Lease, Storage},
+    storage::{Batch, CheckpointMove, CommitError, Lease, Storage, StoredProgram},
     testing::StorageLayer,
 };
 use sqlx::PgPool;
@@ -152,5 +152,16 @@ impl StorageLayer for ProjectionBlind {
             batch.checkpoint_moves.iter_mut().zip(checkpoints).for_each(|(step, checkpoint)| step.from = checkpoint);
         }
         self.0.commit(batch).await
+    }
+}
+
+pub(super) struct NewerHidden(pub(super) Arc<dyn Storage>);
+#[async_trait]
+impl StorageLayer for NewerHidden {
+    fn inner(&self) -> &dyn Storage {
+        &*self.0
+    }
+    async fn programs(&self, _: u64) -> Result<Vec<StoredProgram>, Fault> {
+        Ok(Vec::new())
     }
 }
