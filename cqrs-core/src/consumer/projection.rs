@@ -1,5 +1,6 @@
 //! Runs a projection: commits the changed views and the checkpoint in one batch, so no event is applied twice.
 use crate::{
+    catalogue::index_set,
     consumer::follower::{FailedEvent, retry_after_conflict},
     consumer::parking::permanent,
     error::{BoxError, Fault},
@@ -75,6 +76,7 @@ async fn changed(
         let next = unless_it_panics(|| Ok(alter(value)?)).map_err(|e| cannot(id, e))?;
         (write.value, write.entries) = next.map_or((None, Vec::new()), |next| (Some(next.value), next.entries));
     }
+    let index_set = index_set(projection.indexes.iter().copied());
     let written = pending.into_iter().filter(|(_, write)| write.expected > 0 || write.value.is_some());
     let write = |(key, write): (String, PendingWrite)| ViewWrite {
         view: projection.view,
@@ -82,6 +84,7 @@ async fn changed(
         expected: write.expected,
         value: write.value,
         entries: write.entries,
+        index_set,
     };
     Ok(written.map(write).collect())
 }
