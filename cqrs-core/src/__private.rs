@@ -3,9 +3,9 @@ use crate::{
     codec,
     command::{Dispatch, Handled},
     context::NeedsOf,
-    error::BoxError,
+    error::{BoxError, Fault},
     event::{IntegrationEvent, Recorded, Subscribable},
-    view::{Change, Range, View},
+    view::{Change, IndexEntries, Range, View},
 };
 pub use crate::{
     event::{NewEntry, OutgoingMessage, RawEvent, decode, outgoing_message},
@@ -57,6 +57,14 @@ impl<V: View> ProjectionReturn for Change<V> {
     fn erase(self) -> ErasedChange {
         ErasedChange(self.erased())
     }
+}
+
+/// Returns the index entries of a view's stored value.
+///
+/// # Errors
+/// Fails when the view cannot read the value.
+pub fn index_entries<V: View>(value: &[u8]) -> Result<IndexEntries, Fault> {
+    Ok(serde_json::from_slice::<V>(value)?.entries())
 }
 
 /// The return type of a subscriber or projector.

@@ -1,11 +1,11 @@
 //! Registrations: one static per function with an attribute, found by its module.
 use crate::{
     context::{Context, Needs, NeedsOf},
-    error::BoxError,
+    error::{BoxError, Fault},
     event::{Publisher, RawEvent, RunPublisher, Source},
     message::RequestKind,
     storage::Tx,
-    view::ErasedChange,
+    view::{ErasedChange, IndexEntries},
 };
 use futures_util::future::BoxFuture;
 use std::{
@@ -50,11 +50,15 @@ pub(crate) struct Projection {
     /// The indexes of the view, each with its columns.
     pub(crate) indexes: &'static [(&'static str, &'static str)],
     pub(crate) view_type: fn() -> TypeId,
+    /// Returns the index entries of a stored value.
+    pub(crate) index_entries: RunIndexEntries,
     pub(crate) source: Source,
     pub(crate) project: RunProjection,
 }
-/// The view that a projection updates: its name, its indexes with their columns, and its type.
-pub(crate) type ViewOf = (&'static str, &'static [(&'static str, &'static str)], fn() -> TypeId);
+/// The view that a projection updates: its name, its indexes with their columns, its type, and its index entries.
+pub(crate) type ViewOf = (&'static str, &'static [(&'static str, &'static str)], fn() -> TypeId, RunIndexEntries);
+/// A function that returns the index entries of a stored value.
+pub(crate) type RunIndexEntries = fn(&[u8]) -> Result<IndexEntries, Fault>;
 /// A function that calls a projection.
 pub(crate) type RunProjection = fn(RawEvent) -> Result<ErasedChange, BoxError>;
 
@@ -132,8 +136,8 @@ impl Registration {
         source: Source,
         project: RunProjection,
     ) -> Self {
-        let (view, indexes, view_type) = view;
-        let projection = Projection { name, view, indexes, view_type, source, project };
+        let (view, indexes, view_type, index_entries) = view;
+        let projection = Projection { name, view, indexes, view_type, index_entries, source, project };
         Registration::new(module, function, Role::Projection(projection))
     }
     /// Creates the registration for `#[projector]`.

@@ -95,6 +95,7 @@ pub(crate) fn projection(args: TokenStream, item: &ItemFn) -> Result<TokenStream
                 <#view as ::cqrs_core::View>::NAME,
                 <#view as ::cqrs_core::View>::INDEXES,
                 ::core::any::TypeId::of::<#view>,
+                ::cqrs_core::__private::index_entries::<#view>,
             ),
             <#event as ::cqrs_core::Subscribable>::SOURCE, project,
         )

@@ -42,6 +42,7 @@ impl App {
                     problems.push(misfit.problem);
                 }
             }
+            problems.extend(self.unreadable_views(&earlier).await?);
             if !problems.is_empty() {
                 let program = IncompatibleProgram { service: self.service().to_owned(), problems };
                 return Err(Fault::internal("the program does not fit the stored data").because(program));
@@ -55,7 +56,7 @@ impl App {
         if earlier.iter().any(|earlier| *earlier != declaration) && age < NOTICED_AFTER {
             environment.sleep(NOTICED_AFTER - age).await;
         }
-        Ok(())
+        self.fill_indexes().await
     }
     /// Returns the declaration of this program.
     fn declaration(&self) -> Declaration {

@@ -18,6 +18,7 @@ mod builder;
 mod declare;
 mod describe;
 mod health;
+mod indexes;
 mod lag;
 mod parked;
 mod purge;
@@ -110,7 +111,8 @@ impl App {
         &self.runtime.storage
     }
     /// Migrates the database to this program's schema, and declares this program: its aggregates, its views, and the
-    /// events that its readers handle.
+    /// events that its readers handle. Then it fills in the indexes that this program has added to stored views, while
+    /// other replicas go on. An interrupted run continues at the next start.
     ///
     /// When another program of the service has used the database before, the first call of a new program takes a second.
     /// After it, running programs leave to this one what only this one handles.
@@ -262,7 +264,9 @@ impl App {
     fn own_jobs(&self) -> Vec<Box<dyn Job>> {
         let followers = self.log_followers().into_iter().map(|follower| Box::new(follower) as Box<dyn Job>);
         let others = [Box::new(self.purge()) as Box<dyn Job>, Box::new(self.left_messages())];
-        followers.chain(others).collect()
+        // Without other processes there are no values to fill in after the start.
+        let filler = (!self.storage().is_exclusive()).then(|| Box::new(self.index_filler()) as Box<dyn Job>);
+        followers.chain(others).chain(filler).collect()
     }
     /// Runs the background jobs and `serve` until `shutdown` completes. Then work in progress has [`DRAIN`] to finish.
     ///

@@ -66,19 +66,16 @@ pub(crate) fn compare(program: &Declaration, earlier: &[Declaration]) -> Vec<Mis
         }
     }
     for (name, indexes) in &program.views {
-        let Some(last) = earlier.iter().rev().find_map(|earlier| earlier.views.get(name)) else { continue };
-        for (index, columns) in indexes.iter().filter(|(index, columns)| last.get(*index) != Some(columns)) {
-            let change = match last.get(index) {
-                None => "is new in this program: a page would miss the values that are stored".to_owned(),
-                Some(before) => {
-                    format!("has the columns ({columns}), and ({before}) before: a page would mix both orders")
-                }
+        let known = || earlier.iter().filter_map(|earlier| earlier.views.get(name));
+        for (index, columns) in indexes {
+            let Some(before) = known().filter_map(|known| known.get(index)).find(|before| *before != columns) else {
+                continue;
             };
             add(
                 StoredData::View(name.clone()),
                 format!(
-                    "index `{index}` of view `{name}` {change}; give the view and its projection new names, so that \
-                     they fill beside the old ones"
+                    "index `{index}` of view `{name}` has the columns ({columns}), and ({before}) before: a page would \
+                     mix both orders; give the index another name, and the start fills it in"
                 ),
             );
         }

@@ -9,6 +9,7 @@ pub(crate) use compare::compare;
 pub(crate) use newer::{NOTICED_AFTER, NewerPrograms};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The declaration of a program: its aggregates, views and readers.
@@ -32,6 +33,18 @@ pub(crate) struct AggregateDeclaration {
     pub(crate) is_state_stored: bool,
     pub(crate) events: BTreeSet<String>,
     pub(crate) unique: BTreeSet<String>,
+}
+
+/// Returns the fingerprint of a set of indexes, each with its columns. The order does not matter.
+pub(crate) fn index_set<'a>(indexes: impl IntoIterator<Item = (&'a str, &'a str)>) -> i64 {
+    let sorted: BTreeMap<_, _> = indexes.into_iter().collect();
+    let mut digest = Sha256::new();
+    for (name, columns) in sorted {
+        // Neither contains a line break.
+        digest.update(format!("{name}\n{columns}\n"));
+    }
+    let [a, b, c, d, e, f, g, h, ..]: [u8; 32] = digest.finalize().into();
+    i64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
 impl Declaration {

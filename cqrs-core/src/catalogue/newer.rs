@@ -2,7 +2,7 @@
 //!
 //! During a deploy, replicas of two programs share checkpoints and consumer groups. An event that only the newer one
 //! handles is left to it instead of being passed.
-use super::Declaration;
+use super::{Declaration, index_set};
 use crate::{
     environment::Environment,
     error::Fault,
@@ -30,13 +30,19 @@ struct State {
     read_at: Duration,
     /// What the newest program handles, if it is not this one.
     newest: Option<BTreeMap<String, BTreeSet<String>>>,
+    /// The sets of indexes that any program has declared for each view.
+    index_sets: BTreeMap<String, BTreeSet<Indexes>>,
+    /// Whether there is a program whose declaration cannot be read.
+    has_unreadable: bool,
 }
+/// The indexes of a view, with their columns.
+type Indexes = BTreeMap<String, String>;
 
 impl NewerPrograms {
     /// Records the number of this program, and the programs after it.
     pub(crate) fn declared(&self, service: &str, own: u64, programs: &[StoredProgram], now: Duration) {
         let mut state = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        *state = State { service: service.to_owned(), own, last: own, ..State::default() };
+        *state = State { service: service.to_owned(), own, ..State::default() };
         state.take_in(programs, now);
     }
     /// Returns the number of the last program that is known.
@@ -81,6 +87,21 @@ impl NewerPrograms {
         let handled = state.newest.as_ref().and_then(|readers| readers.get(reader));
         handled.map(|names| names.iter().cloned().collect()).unwrap_or_default()
     }
+    /// Returns the fingerprints of the declared sets of indexes that include these, or `None` if every program that has
+    /// the view has these indexes. Then every value has their entries.
+    pub(crate) fn index_sets_with(&self, view: &str, indexes: &[(&str, &str)]) -> Option<Vec<i64>> {
+        let state = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let declared = state.index_sets.get(view)?;
+        let has_all = |declared: &&Indexes| {
+            indexes.iter().all(|(name, columns)| declared.get(*name).is_some_and(|declared| declared == columns))
+        };
+        let with: Vec<_> = declared.iter().filter(has_all).collect();
+        if with.len() == declared.len() && !state.has_unreadable {
+            return None;
+        }
+        let texts = |indexes: &Indexes| index_set(indexes.iter().map(|(name, columns)| (&**name, &**columns)));
+        Some(with.into_iter().map(texts).collect())
+    }
     /// Returns whether this program is the newest one.
     pub(crate) fn is_newest(&self) -> bool {
         self.0.read().unwrap_or_else(PoisonError::into_inner).newest.is_none()
@@ -93,12 +114,22 @@ impl State {
         let known = self.last;
         for program in programs.iter().filter(|program| program.number > known) {
             self.last = program.number;
-            // A declaration that cannot be read is of a program that is much newer. Its readers are unknown.
-            let declaration: Declaration = serde_json::from_str(&program.declaration).unwrap_or_default();
-            if declaration.service == self.service {
+            // A declaration that cannot be read is of a program that is much newer. Its readers and indexes are unknown.
+            let Ok(declaration) = serde_json::from_str::<Declaration>(&program.declaration) else {
+                self.has_unreadable = true;
+                continue;
+            };
+            if declaration.service != self.service {
+                continue;
+            }
+            for (view, indexes) in declaration.views {
+                self.index_sets.entry(view).or_default().insert(indexes);
+            }
+            if program.number > self.own {
                 self.newest = Some(declaration.readers);
             }
         }
+        self.last = self.last.max(self.own);
     }
 }
 
@@ -121,5 +152,30 @@ mod tests {
         newer.declared("s", 1, &programs, Duration::ZERO);
         assert!(!newer.is_newest() && newer.handle("r", "c"));
         assert!(!newer.handle("r", "b") && !newer.handle("q", "c"));
+    }
+
+    #[test]
+    fn the_sets_of_indexes_of_every_program_count() {
+        let program = |number, indexes: &[(&str, &str)]| {
+            let owned = indexes.iter().map(|(name, columns)| ((*name).to_owned(), (*columns).to_owned()));
+            let views = BTreeMap::from([("v".to_owned(), owned.collect())]);
+            let declaration = Declaration { service: "s".into(), views, ..Declaration::default() };
+            StoredProgram { number, declaration: declaration.to_text() }
+        };
+        let (by_a, both) = ([("by_a", "a")], [("by_a", "a"), ("by_b", "-b")]);
+        let newer = NewerPrograms::default();
+        newer.declared("s", 2, &[program(1, &by_a), program(2, &both)], Duration::ZERO);
+        assert_eq!(newer.index_sets_with("v", &by_a), None);
+        assert_eq!(newer.index_sets_with("v", &both), Some(vec![index_set(both)]));
+        assert_eq!(newer.index_sets_with("v", &[("by_b", "b")]), Some(vec![]));
+        assert_eq!(newer.index_sets_with("another", &both), None);
+        let later = [program(1, &by_a), program(2, &both), program(3, &[])];
+        newer.declared("s", 1, &later, Duration::ZERO);
+        let mut with_a = newer.index_sets_with("v", &by_a).expect("the last program lacks the index");
+        with_a.sort_unstable();
+        let mut expected = [index_set(by_a), index_set(both)];
+        expected.sort_unstable();
+        assert_eq!(with_a, expected);
+        assert_ne!(index_set(by_a), index_set(both));
     }
 }

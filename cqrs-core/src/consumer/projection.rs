@@ -1,5 +1,6 @@
 //! Runs a projection: commits the changed views and the checkpoint in one batch, so no event is applied twice.
 use crate::{
+    catalogue::index_set,
     codec::WrittenByNewerProgram,
     consumer::follower::{FailedEvent, retry_after_conflict},
     consumer::parking::permanent,
@@ -86,6 +87,7 @@ async fn changed(
         let next = unless_it_panics(|| Ok(alter(value, is_newest)?)).map_err(|e| cannot(id, e))?;
         (write.value, write.entries) = next.map_or((None, Vec::new()), |next| (Some(next.value), next.entries));
     }
+    let index_set = index_set(projection.indexes.iter().copied());
     let written = pending.into_iter().filter(|(_, write)| write.expected > 0 || write.value.is_some());
     let write = |(key, write): (String, PendingWrite)| ViewWrite {
         view: projection.view,
@@ -93,6 +95,7 @@ async fn changed(
         expected: write.expected,
         value: write.value,
         entries: write.entries,
+        index_set,
     };
     Ok(written.map(write).collect())
 }

@@ -116,6 +116,9 @@ pub struct ViewWrite {
     pub value: Option<Vec<u8>>,
     /// All index entries of this key after this batch: the index's name, and bytes that sort as the indexed values do.
     pub entries: Vec<(&'static str, Vec<u8>)>,
+    /// The fingerprint of the set of indexes that `entries` is for. It tells values of another program apart, which may
+    /// lack entries of an index.
+    pub index_set: i64,
 }
 
 /// A move of a reader's checkpoint, which fails unless the checkpoint is the expected one.

@@ -115,6 +115,23 @@ impl Storage for Memory {
         };
         Ok(keys.iter().filter_map(stored).collect())
     }
+    async fn views_of_other_index_sets(
+        &self,
+        view: &str,
+        index_sets: &[i64],
+        limit: usize,
+    ) -> Result<Vec<StoredView>, Fault> {
+        let data = self.data();
+        let others = data.views.iter().filter(|((name, _), stored)| {
+            name == view && stored.version > 0 && !index_sets.contains(&stored.index_set)
+        });
+        let stored = others.map(|((_, key), stored)| StoredView {
+            key: key.clone(),
+            version: stored.version,
+            value: stored.value.clone(),
+        });
+        Ok(stored.take(limit).collect())
+    }
     async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
         check::range(scan)?;
         let whole =

@@ -66,6 +66,14 @@ pub trait Storage: Send + Sync + 'static {
     /// Returns the values of one view under these keys, in any order. Absent keys are left out, and removed ones have
     /// no value.
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault>;
+    /// Returns up to `limit` values of one view that were written with another set of indexes than these, removed ones
+    /// included. The cost does not grow with the number of other values.
+    async fn views_of_other_index_sets(
+        &self,
+        view: &str,
+        index_sets: &[i64],
+        limit: usize,
+    ) -> Result<Vec<StoredView>, Fault>;
     /// Returns a range of one index, in order, with the values.
     async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault>;
     /// Returns the checkpoints of these readers, in this order; 0 for a reader that never moved.

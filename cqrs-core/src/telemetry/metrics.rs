@@ -13,6 +13,7 @@
 //! | [`MESSAGE_AGE_SECONDS`] | histogram | `group` | time from the commit of an event to the commit of its effect |
 //! | [`PARKED`] | gauge | `reader` | parked messages that wait for an operator, counted up to 10,000 |
 //! | [`PROJECTED`] | counter | `projection` | events applied by a projection |
+//! | [`INDEXED`] | counter | `view` | values whose index entries were filled in after a program added an index |
 //! | [`PUBLISHED`] | counter | `audience` | records acknowledged by the audience; the label is empty for a broker |
 //! | [`PUBLISH_FAILURES`] | counter | `audience` | publishes that ended with an error |
 //! | [`JOB_FAILURES`] | counter | `job` | failed steps of background jobs, which are retried |
@@ -44,6 +45,8 @@ pub const MESSAGE_AGE_SECONDS: &str = "cqrs_message_age_seconds";
 pub const PARKED: &str = "cqrs_parked_messages";
 /// Events applied by a projection.
 pub const PROJECTED: &str = "cqrs_events_projected_total";
+/// Values of a view whose index entries were filled in.
+pub const INDEXED: &str = "cqrs_view_values_indexed_total";
 /// Records acknowledged by an audience of the relay.
 pub const PUBLISHED: &str = "cqrs_relay_published_total";
 /// Publishes that ended with an error.
@@ -93,6 +96,7 @@ pub fn describe() {
     describe_histogram!(MESSAGE_AGE_SECONDS, Unit::Seconds, "Time from the commit of an event to that of its effect");
     describe_gauge!(PARKED, Unit::Count, "Parked messages that wait for an operator");
     describe_counter!(PROJECTED, Unit::Count, "Events applied by a projection");
+    describe_counter!(INDEXED, Unit::Count, "Values of a view whose index entries were filled in");
     describe_counter!(PUBLISHED, Unit::Count, "Records acknowledged by an audience");
     describe_counter!(PUBLISH_FAILURES, Unit::Count, "Publishes that ended with an error");
     describe_counter!(JOB_FAILURES, Unit::Count, "Failed steps of background jobs, which are retried");
@@ -170,6 +174,9 @@ impl Meter {
     }
     pub(crate) fn projected(&self, projection: &'static str, events: usize) {
         counter!(PROJECTED, "service" => self.service(), "projection" => projection).increment(events as u64);
+    }
+    pub(crate) fn indexed(&self, view: &'static str, values: usize) {
+        counter!(INDEXED, "service" => self.service(), "view" => view).increment(values as u64);
     }
     pub(crate) fn published(&self, audience: &str, records: usize) {
         counter!(PUBLISHED, "service" => self.service(), "audience" => audience.to_owned()).increment(records as u64);

@@ -65,6 +65,14 @@ pub trait StorageLayer: Send + Sync + 'static {
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
         self.inner().views(view, keys).await
     }
+    async fn views_of_other_index_sets(
+        &self,
+        view: &str,
+        index_sets: &[i64],
+        limit: usize,
+    ) -> Result<Vec<StoredView>, Fault> {
+        self.inner().views_of_other_index_sets(view, index_sets, limit).await
+    }
     async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
         self.inner().scan(scan).await
     }
@@ -151,6 +159,14 @@ impl<L: StorageLayer> Storage for L {
     }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
         StorageLayer::views(self, view, keys).await
+    }
+    async fn views_of_other_index_sets(
+        &self,
+        view: &str,
+        index_sets: &[i64],
+        limit: usize,
+    ) -> Result<Vec<StoredView>, Fault> {
+        StorageLayer::views_of_other_index_sets(self, view, index_sets, limit).await
     }
     async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
         StorageLayer::scan(self, scan).await

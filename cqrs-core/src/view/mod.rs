@@ -9,6 +9,9 @@ pub use index::IndexKey;
 pub use page::{Cursor, InvalidCursor, Page, Range};
 pub use views::{PAGE_LIMIT, Views};
 
+/// The index entries of a value: the name of each index, and bytes that sort as the indexed values do.
+pub(crate) type IndexEntries = Vec<(&'static str, Vec<u8>)>;
+
 use crate::message::Stored;
 use std::fmt::Display;
 

@@ -5,12 +5,12 @@ use crate::{
     metadata::ConsistencyToken,
     position::Position,
     runtime::{ReaderProgress, Runtime},
-    storage::Scan,
+    storage::{Scan, Scanned},
     view::View,
     view::page::{Cursor, Page, Range},
 };
 use futures_util::FutureExt;
-use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 /// The reader of one view.
 ///
@@ -48,6 +48,12 @@ pub struct Views<V> {
 
 /// The largest number of values in a page.
 pub const PAGE_LIMIT: usize = 1000;
+
+/// The number of values without index entries from which a page is refused.
+const UNINDEXED_LIMIT: usize = 1000;
+
+/// The number of scans in which a page looks for a moment without a new value that lacks entries.
+const SCANS: usize = 10;
 
 /// The longest wait of a read for the view to catch up.
 const MAX_WAIT: Duration = Duration::from_secs(1);
@@ -109,7 +115,10 @@ impl<V: View> Views<V> {
             after: after.map(|cursor| (&*cursor.entry, &*cursor.key)),
             limit: limit + 1,
         };
-        let mut found = self.runtime.storage.scan(&scan).await?;
+        let mut found = match self.runtime.newer_programs.index_sets_with(V::NAME, &columns_of::<V>(range.index)) {
+            Some(complete) => self.scan_with_unindexed(scan, &complete).await?,
+            None => self.runtime.storage.scan(&scan).await?,
+        };
         let more = found.len() > limit;
         found.truncate(limit);
         let next = if more {
@@ -121,6 +130,46 @@ impl<V: View> Views<V> {
         Ok(Page { items, next })
     }
 
+    /// Scans an index while another program writes values without it. The values without entries are added where they
+    /// belong, so that a page is complete and in order. `complete` has the index sets of the values with entries.
+    ///
+    /// # Errors
+    /// Fails as unavailable when too many values have no entries.
+    async fn scan_with_unindexed(&self, scan: Scan<'_>, complete: &[i64]) -> Result<Vec<Scanned>, Fault> {
+        let mut before = self.unindexed(scan.index, complete).await?;
+        for _ in 0..SCANS {
+            // At most these values are replaced below, so a full scan still fills the page.
+            let wider = Scan { limit: scan.limit + before.len(), ..scan };
+            let mut found = self.runtime.storage.scan(&wider).await?;
+            let unindexed = self.unindexed(scan.index, complete).await?;
+            // The scan may have missed a value that lost its entries after the first read.
+            if !unindexed.keys().all(|key| before.contains_key(key)) {
+                before = unindexed;
+                continue;
+            }
+            found.retain(|scanned| !unindexed.contains_key(&scanned.key));
+            // Entries of a value that got them meanwhile are in the scan, or the scan was before that.
+            before.retain(|key, _| !unindexed.contains_key(key) && found.iter().all(|scanned| scanned.key != *key));
+            for (key, value) in before.into_iter().chain(unindexed) {
+                let entries = serde_json::from_slice::<V>(&value)?.entries().into_iter();
+                let entries = entries.filter(|(index, entry)| *index == scan.index && entry.starts_with(scan.prefix));
+                let entries = entries.filter(|(_, entry)| scan.after.is_none_or(|after| (&**entry, &*key) > after));
+                found.extend(entries.map(|(_, entry)| Scanned { entry, key: key.clone(), value: value.clone() }));
+            }
+            found.sort_by(|a, b| (&a.entry, &a.key).cmp(&(&b.entry, &b.key)));
+            found.truncate(scan.limit);
+            return Ok(found);
+        }
+        Err(unfilled::<V>(scan.index))
+    }
+    /// Returns the values that may lack entries of the index, by key.
+    async fn unindexed(&self, index: &str, complete: &[i64]) -> Result<BTreeMap<String, Vec<u8>>, Fault> {
+        let found = self.runtime.storage.views_of_other_index_sets(V::NAME, complete, UNINDEXED_LIMIT).await?;
+        if found.len() == UNINDEXED_LIMIT {
+            return Err(unfilled::<V>(index));
+        }
+        Ok(found.into_iter().filter_map(|stored| Some((stored.key, stored.value?))).collect())
+    }
     /// Returns the position that a read waits for. Events of this process that the projection does not handle change
     /// nothing in the view.
     fn wanted(&self, reader: &ReaderProgress, seen_by_caller: Position) -> Position {
@@ -223,6 +272,15 @@ impl<V: View> Views<V> {
             reader.saw_stored(Position(stored.first().copied().unwrap_or(0)));
         }
     }
+}
+
+/// Returns the index with its columns, as the view declares them.
+fn columns_of<V: View>(index: &str) -> Vec<(&'static str, &'static str)> {
+    V::INDEXES.iter().filter(|(name, _)| *name == index).copied().collect()
+}
+
+fn unfilled<V: View>(index: &str) -> Fault {
+    Fault::unavailable(format!("index {index} of view {} is being filled in", V::NAME))
 }
 
 impl<V> Clone for Views<V> {

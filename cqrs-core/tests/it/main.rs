@@ -15,6 +15,7 @@ mod harness; // the storages under test
 mod idempotency; // repetitions by other versions and by subscribers
 mod ids; // the id of an aggregate
 mod inbox; // messages that are committed together
+mod indexes; // an index that a program adds to a stored view
 mod listener; // a subscriber and a transport controlled by the test
 mod metrics; // the metrics of an app
 mod needs; // wiring errors found at build time
@@ -64,6 +65,7 @@ fn framework() -> Vec<Trial> {
         followers::trials,
         subscriber::trials,
         inbox::trials,
+        indexes::trials,
         ids::trials,
         idempotency::trials,
         parking::trials,

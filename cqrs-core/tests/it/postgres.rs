@@ -3,6 +3,7 @@ mod connections;
 mod contention;
 mod deploys;
 mod high_water_mark;
+mod indexes;
 mod projector;
 mod round_trips;
 mod schema;
@@ -39,6 +40,7 @@ pub(crate) fn trials() -> Trials {
         .group("projector", projector::trials())
         .group("round trips", round_trips::trials())
         .group("deploys", deploys::trials())
+        .group("indexes", indexes::trials())
         .group("storage", suite::trials(HighWaterMarkMode::WaitOut))
         .group("storage, serial", suite::trials(HighWaterMarkMode::Serial));
     #[cfg(feature = "postgres-tls")]

@@ -40,6 +40,7 @@ pub(super) struct Data {
 pub(super) struct View {
     pub(super) version: u64,
     pub(super) value: Option<Vec<u8>>,
+    pub(super) index_set: i64,
     entries: Vec<IndexEntry>,
 }
 
@@ -150,7 +151,7 @@ impl Data {
                 view.entries.extend(write.entries.into_iter().map(whole));
                 self.entries.extend(view.entries.iter().cloned());
             }
-            (view.version, view.value) = (write.expected + 1, write.value);
+            (view.version, view.value, view.index_set) = (write.expected + 1, write.value, write.index_set);
         }
         let mut last = Position(0);
         for event in batch.events {

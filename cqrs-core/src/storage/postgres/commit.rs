@@ -131,11 +131,13 @@ impl<'a> Split<'a> {
             .column(|view| view.view)?
             .column(|view| view.key.as_str())?
             .column(|view| int(view.expected))?
-            .column(|view| view.value.as_deref())?;
+            .column(|view| view.value.as_deref())?
+            .column(|view| view.index_set)?;
         to.part(BatchPart::Added, &self.added)?
             .column(|view| view.view)?
             .column(|view| view.key.as_str())?
-            .column(|view| view.value.as_deref())?;
+            .column(|view| view.value.as_deref())?
+            .column(|view| view.index_set)?;
         for (part, reservations) in [(BatchPart::Released, &self.released), (BatchPart::Taken, &self.taken)] {
             to.part(part, reservations)?
                 .column(|reservation| reservation.index.as_str())?

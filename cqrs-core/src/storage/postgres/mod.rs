@@ -269,6 +269,14 @@ impl Storage for Postgres {
         check::keys(keys)?;
         self.0.views(view, keys).await
     }
+    async fn views_of_other_index_sets(
+        &self,
+        view: &str,
+        index_sets: &[i64],
+        limit: usize,
+    ) -> Result<Vec<StoredView>, Fault> {
+        self.0.views_of_other_index_sets(view, index_sets, limit).await
+    }
     async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
         check::range(scan)?;
         self.0.scan(scan).await

@@ -137,8 +137,9 @@ const HEADS: Sql = Sql {
 
 /// Views that exist. A view without a value is removed and keeps its version.
 const REPLACED: Sql = Sql {
-    columns: &[("view", "text"), ("key", "text"), ("expected", "bigint"), ("value", "bytea")],
-    text: "replaced as (update cqrs.view v set version = u.expected + 1, value = u.value from {p}, {u}
+    columns: &[("view", "text"), ("key", "text"), ("expected", "bigint"), ("value", "bytea"), ("index_set", "bigint")],
+    text: "replaced as (update cqrs.view v set version = u.expected + 1, value = u.value, index_set = u.index_set
+  from {p}, {u}
   where v.view = u.view and v.key = u.key and v.version = u.expected returning u.o),
 {g} as materialized (select case when count(o) = {n} then 1 else cqrs.reject('QC001', 'views', array_agg(o)) end
   from {p} left join replaced on true)",
@@ -146,8 +147,9 @@ const REPLACED: Sql = Sql {
 
 /// New views.
 const ADDED: Sql = Sql {
-    columns: &[("view", "text"), ("key", "text"), ("value", "bytea")],
-    text: "added as (insert into cqrs.view (view, key, version, value) select u.view, u.key, 1, u.value from {p}, {u}
+    columns: &[("view", "text"), ("key", "text"), ("value", "bytea"), ("index_set", "bigint")],
+    text: "added as (insert into cqrs.view (view, key, version, value, index_set)
+  select u.view, u.key, 1, u.value, u.index_set from {p}, {u}
   on conflict (view, key) do nothing returning view, key),
 {g} as materialized (select case when count(x.key) = {n} then 1
     else (select cqrs.reject('QC001', 'added', array_agg(o)) from (select max(y.o) as o from

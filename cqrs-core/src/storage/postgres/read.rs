@@ -46,6 +46,14 @@ const PARKED: &str = "select seq, message, at, topic, part, record_key, headers:
 /// One index lookup for each key, as in [`INBOX`].
 const VIEWS: &str = "select v.key, v.version, v.value from unnest($2::text[]) u(key) cross join lateral \
     (select v.key, v.version, v.value from cqrs.view v where v.view = $1 and v.key = u.key limit 1) v";
+/// Finds each next set of indexes through the index on the sets, and the values of those that are not given.
+const VIEWS_OF_OTHER_INDEX_SETS: &str = "with recursive sets(index_set) as \
+    ((select index_set from cqrs.view where view = $1 order by index_set limit 1) union all \
+    select (select v.index_set from cqrs.view v where v.view = $1 and v.index_set > s.index_set order by v.index_set limit 1) \
+    from sets s where s.index_set is not null) \
+    select v.key, v.version, v.value from sets s cross join lateral (select v.key, v.version, v.value from cqrs.view v \
+    where v.view = $1 and v.index_set = s.index_set limit $3) v \
+    where s.index_set is not null and s.index_set <> all($2) limit $3";
 /// Reads of several keys at once, with the number of their parameters, for the test of their plans.
 #[doc(hidden)]
 pub const READS_OF_SEVERAL: [(&str, usize); 2] = [(INBOX, 3), (VIEWS, 2)];
@@ -203,6 +211,18 @@ impl Inner {
 
     pub(super) async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
         let rows = self.read(VIEWS, Parameters::default().and(view)?.and(keys)?).await?;
+        let view = |row| Ok(StoredView { key: get(row, 0)?, version: get::<i64>(row, 1)? as u64, value: get(row, 2)? });
+        rows.iter().map(view).collect()
+    }
+
+    pub(super) async fn views_of_other_index_sets(
+        &self,
+        view: &str,
+        index_sets: &[i64],
+        most: usize,
+    ) -> Result<Vec<StoredView>, Fault> {
+        let with = Parameters::default().and(view)?.and(index_sets)?.and(limit(most))?;
+        let rows = self.read(VIEWS_OF_OTHER_INDEX_SETS, with).await?;
         let view = |row| Ok(StoredView { key: get(row, 0)?, version: get::<i64>(row, 1)? as u64, value: get(row, 2)? });
         rows.iter().map(view).collect()
     }

@@ -190,13 +190,19 @@ async fn append(
 }
 
 async fn put(connection: &mut SqliteConnection, write: ViewWrite) -> sqlx::Result<Refused> {
-    let ViewWrite { view, key, expected, value, entries } = write;
+    let ViewWrite { view, key, expected, value, entries, index_set } = write;
     let removed = value.is_none();
     let sql = match expected {
-        0 => "insert into cqrs_view (view, key, version, value) values (?1, ?2, ?3 + 1, ?4) on conflict do nothing",
-        _ => "update cqrs_view set version = ?3 + 1, value = ?4 where view = ?1 and key = ?2 and version = ?3",
+        0 => {
+            "insert into cqrs_view (view, key, version, value, index_set) values (?1, ?2, ?3 + 1, ?4, ?5)
+                on conflict do nothing"
+        }
+        _ => {
+            "update cqrs_view set version = ?3 + 1, value = ?4, index_set = ?5
+                where view = ?1 and key = ?2 and version = ?3"
+        }
     };
-    let statement = query(sql).bind(view).bind(key.clone()).bind(expected as i64).bind(value);
+    let statement = query(sql).bind(view).bind(key.clone()).bind(expected as i64).bind(value).bind(index_set);
     if statement.execute(&mut *connection).await?.rows_affected() == 0 {
         return Ok(Some(CommitError::Conflict { what: format!("{view}/{key}"), exists: false }));
     }

@@ -158,6 +158,14 @@ impl Storage for Sqlite {
         check::keys(keys)?;
         read::views(&self.reads, view, keys).await.map_err(fault)
     }
+    async fn views_of_other_index_sets(
+        &self,
+        view: &str,
+        index_sets: &[i64],
+        limit: usize,
+    ) -> Result<Vec<StoredView>, Fault> {
+        read::views_of_other_index_sets(&self.reads, view, index_sets, limit).await.map_err(fault)
+    }
     async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
         check::range(scan)?;
         read::scan(&self.reads, scan).await.map_err(fault)

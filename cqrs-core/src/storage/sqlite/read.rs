@@ -111,6 +111,25 @@ pub(super) async fn holds(pool: &SqlitePool, data: &StoredData) -> sqlx::Result<
     query(sql).bind(name).fetch_one(pool).await?.try_get(0)
 }
 
+/// Finds each next set of indexes through the index on the sets, and the values of those that are not given.
+pub(super) async fn views_of_other_index_sets(
+    pool: &SqlitePool,
+    view: &str,
+    index_sets: &[i64],
+    most: usize,
+) -> sqlx::Result<Vec<StoredView>> {
+    let sql = "with recursive sets(index_set) as (select min(index_set) from cqrs_view where view = ?1
+        union all select (select min(v.index_set) from cqrs_view v where v.view = ?1 and v.index_set > s.index_set)
+        from sets s where s.index_set is not null)
+        select v.key, v.version, v.value from sets s cross join cqrs_view v
+        where v.view = ?1 and v.index_set = s.index_set and s.index_set not in (select value from json_each(?2)) limit ?3";
+    let index_sets = serde_json::to_string(index_sets).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    let rows = query(sql).bind(view).bind(index_sets).bind(limit(most)).fetch_all(pool).await?;
+    let stored =
+        |row: &SqliteRow| Ok(StoredView { key: row.try_get(0)?, version: number(row, 1)?, value: row.try_get(2)? });
+    rows.iter().map(stored).collect()
+}
+
 pub(super) async fn parked_keys(pool: &SqlitePool, readers: &[String]) -> sqlx::Result<Vec<ParkedKey>> {
     let sql = "select k.reader, k.key, k.count, m.error, m.since from
         (select reader, key, count(*) as count, min(seq) as seq from cqrs_parked

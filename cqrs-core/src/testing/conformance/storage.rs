@@ -133,6 +133,7 @@ pub fn cases() -> Vec<Case> {
         "a view is written only over the expected version": views::versioned,
         "a removed view keeps its version": views::removed,
         "index entries are replaced together with their view": views::replaced,
+        "values that were written with another set of indexes are found": views::other_index_sets,
         "a scan returns a range of one index in order": views::range,
         "pages of a scan return every entry once, whatever the bytes": views::pages,
         "the log is read after one position up to another": log::bounds,

@@ -415,7 +415,7 @@ async fn refused(server: Server) -> Tried {
             ["aggregate ", "ticket", " is stored as ", "StateStored"],
             ["field ", "title", " of aggregate ", "ticket"],
             ["the log has events ", "ticket.noted", " of aggregate ", "ticket"],
-            ["index ", "by_title", " of view ", "history"],
+            ["view ", "history", " cannot read its stored values to fill in index ", "by_title"],
         ]
     );
     // Nothing was declared, so the next start is refused as well.

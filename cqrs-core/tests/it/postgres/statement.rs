@@ -169,6 +169,7 @@ async fn large_batch(server: Server) -> Tried {
             expected,
             value: Some(b"{}".to_vec()),
             entries: vec![("by_number", format!("{expected}-{number}").into_bytes())],
+            index_set: 0,
         };
         let reservation = |number: usize| Reservation {
             index: "number".into(),

@@ -74,7 +74,14 @@ impl Draft for Batch {
     }
     fn view(mut self, key: &str, expected: u64, value: Option<&[u8]>, entries: &[&[u8]]) -> Self {
         let entries = entries.iter().map(|entry| (BY, entry.to_vec())).collect();
-        self.views.push(ViewWrite { view: VIEW, key: key.into(), expected, value: value.map(<[u8]>::to_vec), entries });
+        self.views.push(ViewWrite {
+            view: VIEW,
+            key: key.into(),
+            expected,
+            value: value.map(<[u8]>::to_vec),
+            entries,
+            index_set: 0,
+        });
         self
     }
     fn step(mut self, reader: &str, from: u64, to: u64, epoch: Option<u64>) -> Self {

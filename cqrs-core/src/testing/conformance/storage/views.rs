@@ -51,6 +51,36 @@ pub(super) async fn replaced(harness: Box<dyn Harness>) {
     assert_eq!(scan(storage, b"", None, 9).await, [pair(b"a", "lee")]);
 }
 
+pub(super) async fn other_index_sets(harness: Box<dyn Harness>) {
+    let storage = &*harness.storage();
+    let others = async |index_sets: &[i64], limit| {
+        let found = storage.views_of_other_index_sets(VIEW, index_sets, limit).await.expect("views can be read");
+        let mut keys: Vec<_> = found.into_iter().map(|stored| (stored.key, stored.version, stored.value)).collect();
+        keys.sort();
+        keys
+    };
+    let write = |key: &str, expected, value: Option<&[u8]>, index_set| {
+        let mut write = batch().view(key, expected, value, &[b"m"]);
+        write.views[0].index_set = index_set;
+        write
+    };
+    assert_eq!(others(&[], 9).await, []);
+    for (key, index_set) in [("a", -7), ("b", 0), ("c", 7), ("d", 7), ("e", i64::MAX)] {
+        commit(storage, write(key, 0, Some(b"x"), index_set)).await;
+    }
+    let found = |key: &str| (key.to_owned(), 1, Some(b"x".to_vec()));
+    assert_eq!(others(&[-7, 7], 9).await, [found("b"), found("e")]);
+    assert_eq!(others(&[-7, 0, i64::MAX], 9).await, [found("c"), found("d")]);
+    assert_eq!(others(&[-7, 0, i64::MAX], 1).await.len(), 1);
+    assert_eq!(others(&[], 9).await.len(), 5);
+    let all = storage.views_of_other_index_sets("another", &[], 9).await.expect("views can be read");
+    assert_eq!(all, [], "two views share their values");
+    // The last write counts, and a removed value is found as well.
+    commit(storage, write("b", 1, Some(b"x"), 7)).await;
+    commit(storage, write("c", 1, None, 8)).await;
+    assert_eq!(others(&[-7, 7, i64::MAX], 9).await, [("c".to_owned(), 2, None)]);
+}
+
 pub(super) async fn range(harness: Box<dyn Harness>) {
     let storage = &*harness.storage();
     let pair = |entry: &[u8], key: &str| (entry.to_vec(), key.to_owned());

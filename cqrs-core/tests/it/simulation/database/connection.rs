@@ -147,6 +147,18 @@ impl Storage for Connection {
         let (view, keys) = (view.to_owned(), keys.to_vec());
         self.read("views", move |database| at_once(database.memory.views(&view, &keys))).await
     }
+    async fn views_of_other_index_sets(
+        &self,
+        view: &str,
+        index_sets: &[i64],
+        limit: usize,
+    ) -> Result<Vec<StoredView>, Fault> {
+        let (view, index_sets) = (view.to_owned(), index_sets.to_vec());
+        self.read("views of other index sets", move |database| {
+            at_once(database.memory.views_of_other_index_sets(&view, &index_sets, limit))
+        })
+        .await
+    }
     async fn scan(&self, _: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
         Err(Fault::internal("no engine scans"))
     }

@@ -1,0 +1,157 @@
+//! Fills in index entries of view values that a program without these indexes has written.
+//!
+//! Each value carries the fingerprint of the indexes it has entries for, so values without them are found whoever wrote
+//! them, and an interrupted run continues where it was.
+use crate::{
+    app::App,
+    app::background::Job,
+    catalogue::{Declaration, index_set},
+    error::Fault,
+    job::Step,
+    position::Position,
+    registry::{Projection, Role},
+    storage::{Batch, CommitError, ViewWrite},
+};
+use std::{collections::BTreeMap, time::Duration};
+
+/// The largest number of values in one commit.
+const VALUES: usize = 100;
+/// The number of values after which the start logs its progress.
+const LOGGED: usize = 10_000;
+/// The interval at which the newest program looks for values that other programs have written.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+impl App {
+    /// Fills in the index entries that values of this program's views lack. It ends when no value lacks any.
+    pub(super) async fn fill_indexes(&self) -> Result<(), Fault> {
+        for projection in self.indexed_views() {
+            let (view, mut done, mut limit) = (projection.view, 0, VALUES);
+            loop {
+                match self.fill_some(&projection, limit).await? {
+                    Filled::Nothing => break,
+                    Filled::Conflict => limit = (limit / 2).max(1),
+                    Filled::Values(values) => {
+                        if done == 0 {
+                            tracing::info!(view, "filling in the indexes of a view that this program has added");
+                        } else if done / LOGGED < (done + values) / LOGGED {
+                            tracing::info!(view, values = done + values, "still filling in the indexes of a view");
+                        }
+                        (done, limit) = (done + values, (limit * 2).min(VALUES));
+                    }
+                }
+            }
+            if done > 0 {
+                tracing::info!(view, values = done, "the indexes of a view are complete");
+            }
+        }
+        Ok(())
+    }
+    /// Returns a problem for each index that this program adds to a view whose stored values it cannot read. One value is
+    /// tried, so that a start that cannot succeed ends before it has changed anything.
+    pub(super) async fn unreadable_views(&self, earlier: &[Declaration]) -> Result<Vec<String>, Fault> {
+        let mut problems = Vec::new();
+        for Projection { view, indexes, index_entries, .. } in self.indexed_views() {
+            let lacks = |index: &str| {
+                earlier.iter().filter_map(|program| program.views.get(view)).any(|known| !known.contains_key(index))
+            };
+            let Some((index, _)) = indexes.iter().find(|(index, _)| lacks(index)) else { continue };
+            let own = index_set(indexes.iter().copied());
+            let first = self.storage().views_of_other_index_sets(view, &[own], 1).await?.pop();
+            if first.and_then(|stored| stored.value).is_some_and(|value| index_entries(&value).is_err()) {
+                problems.push(format!(
+                    "view `{view}` cannot read its stored values to fill in index `{index}`: give the view and its \
+                     projection new names, so that they fill beside the old ones"
+                ));
+            }
+        }
+        Ok(problems)
+    }
+    /// Returns one projection of each view that has indexes.
+    fn indexed_views(&self) -> Vec<Projection> {
+        let roles = self.registrations.iter().map(|registration| &registration.role);
+        let projections = roles.filter_map(|role| match role {
+            Role::Projection(projection) if !projection.indexes.is_empty() => Some((projection.view, *projection)),
+            _ => None,
+        });
+        projections.collect::<BTreeMap<_, _>>().into_values().collect()
+    }
+    /// Writes up to `limit` values again, unchanged, with the entries of every index of this program.
+    async fn fill_some(&self, projection: &Projection, limit: usize) -> Result<Filled, Fault> {
+        let (view, storage) = (projection.view, self.storage());
+        let Some(complete) = self.runtime.newer_programs.index_sets_with(view, projection.indexes) else {
+            return Ok(Filled::Nothing);
+        };
+        let mut batch = Batch::default();
+        for stored in storage.views_of_other_index_sets(view, &complete, limit).await? {
+            let key = stored.key;
+            let entries = stored.value.as_deref().map(projection.index_entries).transpose();
+            let entries = entries.map_err(|fault| {
+                Fault::internal(format!("the value of view {view} under key {key} cannot be read")).because(fault)
+            })?;
+            batch.views.push(ViewWrite {
+                view,
+                key,
+                expected: stored.version,
+                value: stored.value,
+                entries: entries.unwrap_or_default(),
+                index_set: index_set(projection.indexes.iter().copied()),
+            });
+        }
+        let values = batch.views.len();
+        if values == 0 {
+            return Ok(Filled::Nothing);
+        }
+        batch.sort();
+        match storage.commit(batch).await {
+            Ok(_) => {
+                self.runtime.meter.indexed(view, values);
+                Ok(Filled::Values(values))
+            }
+            Err(CommitError::Conflict { .. }) => Ok(Filled::Conflict),
+            Err(CommitError::Fault(fault)) => Err(fault),
+            Err(rejected) => {
+                Err(Fault::internal(format!("index entries of view {view} were refused")).because(rejected))
+            }
+        }
+    }
+    pub(super) fn index_filler(&self) -> IndexFiller {
+        IndexFiller(self.clone())
+    }
+}
+
+/// The result of a run over some values.
+enum Filled {
+    /// No value lacks entries.
+    Nothing,
+    /// The number of values that were written.
+    Values(usize),
+    /// A value has changed meanwhile. It is read again.
+    Conflict,
+}
+
+/// The job that fills in the entries of values that other programs go on writing. Only the newest program does so, since
+/// two programs that lack each other's indexes would otherwise undo each other's work.
+#[derive(Debug)]
+pub(super) struct IndexFiller(App);
+#[async_trait::async_trait]
+impl Job for IndexFiller {
+    fn name(&self) -> String {
+        "indexes".to_owned()
+    }
+    async fn step(&mut self) -> Result<Step, crate::BoxError> {
+        let runtime = &self.0.runtime;
+        runtime.newer_programs.refresh(&*runtime.storage, &*runtime.environment).await?;
+        let mut done = 0;
+        if runtime.newer_programs.is_newest() {
+            for projection in self.0.indexed_views() {
+                done += match self.0.fill_some(&projection, VALUES).await? {
+                    Filled::Nothing => 0,
+                    Filled::Conflict => 1,
+                    Filled::Values(values) => values,
+                };
+            }
+        }
+        // The commits of this process do not wake the job: they have the entries.
+        Ok(if done > 0 { Step::Did(done) } else { Step::IdleFor(Position(u64::MAX), INTERVAL) })
+    }
+}
