@@ -4,10 +4,11 @@ use crate::error::Fault;
 use sqlx::{Row, SqliteConnection, query, raw_sql};
 
 /// All migrations, in order. Each is applied once; one that was released must not be changed.
-const STEPS: [(&str, &str); 3] = [
+const STEPS: [(&str, &str); 4] = [
     ("storage", include_str!("../../../migrations/sqlite/0001_storage.sql")),
     ("parked", include_str!("../../../migrations/sqlite/0002_parked.sql")),
     ("program", include_str!("../../../migrations/sqlite/0003_program.sql")),
+    ("note", include_str!("../../../migrations/sqlite/0007_note.sql")),
 ];
 
 /// Applies the missing migrations, on a connection that is in a transaction.
