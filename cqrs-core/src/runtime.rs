@@ -12,7 +12,7 @@ use crate::{
     position::Position,
     storage::{RecentLog, Storage},
     telemetry::metrics::Meter,
-    transport::{Decoders, Transport},
+    transport::{Decoders, TopicStates, Transport},
     turn::Turns,
 };
 use std::{
@@ -52,6 +52,7 @@ pub struct Runtime {
     pub(crate) broker: Broker,
     pub(crate) jobs: Jobs,
     pub(crate) breakers: Breakers,
+    pub(crate) topics: Arc<TopicStates>,
     /// The latest entries of the log, shared by the followers.
     pub(crate) recent_log: RecentLog,
     /// The version of each event that this app stores.

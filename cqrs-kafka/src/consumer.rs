@@ -163,7 +163,7 @@ impl Subscription for Membership {
                         Signal::Revoked(partitions, _) => {
                             self.assigned.retain(|partition| !partitions.contains(partition));
                         }
-                        Signal::Records(_) => {}
+                        Signal::Records(_) | Signal::Lost { .. } => {}
                     }
                     return Ok(signal);
                 }

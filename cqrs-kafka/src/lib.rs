@@ -20,6 +20,7 @@ mod config;
 mod consumer;
 mod error;
 mod publisher;
+mod topic_id;
 mod topics;
 
 pub use config::{ClientCertificate, ConfigError, KafkaConfig, Scram, Security};
@@ -65,6 +66,12 @@ impl Transport for Kafka {
     }
     async fn subscribe(&self, group: &str, topics: &[&str]) -> Result<Box<dyn Subscription>, TransportError> {
         Ok(Box::new(consumer::subscribe(&self.config, group, topics, &self.consumers)?))
+    }
+    async fn topic_identities(&self, topics: &[&str]) -> Result<Vec<Option<String>>, TransportError> {
+        topics::ids(&self.config, topics).await
+    }
+    async fn rewind(&self, group: &str, topic: &str) -> Result<(), TransportError> {
+        topics::rewind(&self.config, group, topic).await
     }
     fn system(&self) -> &'static str {
         "kafka"

@@ -1,10 +1,12 @@
 //! Creates the topics of a service and checks their number of partitions, which decides where a key goes.
-use crate::{KafkaConfig, error};
+use crate::{KafkaConfig, error, topic_id::topic_ids};
 use cqrs_core::transport::TransportError;
 use rdkafka::{
+    Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
-    error::RDKafkaErrorCode,
+    consumer::{BaseConsumer, CommitMode, Consumer},
+    error::{KafkaError, RDKafkaErrorCode},
 };
 use std::{
     thread,
@@ -36,6 +38,40 @@ pub(crate) async fn ensure(config: &KafkaConfig, topics: &[&str]) -> Result<(), 
         topics.iter().try_for_each(|topic| check(&admin, &config, topic))
     });
     done.await.unwrap_or_else(|error| Err(TransportError::transient("topics were not created").because(error)))
+}
+
+/// Returns the id of each topic, in this order; `None` for a topic that does not exist.
+pub(crate) async fn ids(config: &KafkaConfig, topics: &[&str]) -> Result<Vec<Option<String>>, TransportError> {
+    let (settings, names) = (config.client(), topics.iter().map(|&topic| topic.to_owned()).collect::<Vec<_>>());
+    let read = tokio::task::spawn_blocking(move || {
+        let admin: Result<Admin, _> = settings.create().map_err(error::from_client_creation);
+        let admin = admin.map_err(|error| TransportError::permanent("topics cannot be described").because(error))?;
+        topic_ids(admin.inner(), &names, TIMEOUT)
+    });
+    let found =
+        read.await.unwrap_or_else(|error| Err(TransportError::transient("no topic was read").because(error)))?;
+    let id = |topic: &&str| found.iter().find(|(name, _)| name == topic).map(|(_, id)| id.clone());
+    Ok(topics.iter().map(id).collect())
+}
+
+/// Sets an empty group back to the first record of a topic. The broker refuses it while the group has members.
+pub(crate) async fn rewind(config: &KafkaConfig, group: &str, topic: &str) -> Result<(), TransportError> {
+    let (mut settings, topic, group) = (config.client(), topic.to_owned(), group.to_owned());
+    settings.set("group.id", &group).set("enable.auto.commit", "false");
+    let rewound = tokio::task::spawn_blocking(move || {
+        let failed = |error: KafkaError| error::from_kafka(&format!("group {group} cannot be set back"), &error);
+        let consumer: BaseConsumer = settings.create().map_err(|error| {
+            TransportError::permanent("a group cannot be set back").because(error::from_client_creation(error))
+        })?;
+        let metadata = consumer.fetch_metadata(Some(&topic), TIMEOUT).map_err(failed)?;
+        let mut first = TopicPartitionList::new();
+        for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
+            let (low, _) = consumer.fetch_watermarks(&topic, partition.id(), TIMEOUT).map_err(failed)?;
+            first.add_partition_offset(&topic, partition.id(), Offset::Offset(low)).map_err(failed)?;
+        }
+        consumer.commit(&first, CommitMode::Sync).map_err(failed)
+    });
+    rewound.await.unwrap_or_else(|error| Err(TransportError::transient("no group was set back").because(error)))
 }
 
 /// Returns the number of partitions, or `None` if the topic does not exist.

@@ -32,10 +32,11 @@ impl Joined {
     }
     /// Returns the jobs that need the broker.
     fn jobs(self, relays: Vec<Relay>) -> Vec<Box<dyn Job>> {
-        let Joined { consumers, followers, .. } = self;
+        let Joined { app, consumers, followers } = self;
         let mut jobs: Vec<Box<dyn Job>> = Vec::new();
         jobs.extend(consumers.into_iter().map(|consumer| Box::new(consumer) as Box<dyn Job>));
         jobs.extend(followers.into_iter().map(|follower| Box::new(follower) as Box<dyn Job>));
+        jobs.extend(app.topic_watch().map(|watch| Box::new(watch) as Box<dyn Job>));
         jobs.extend(relays.into_iter().map(|relay| Box::new(relay) as Box<dyn Job>));
         jobs
     }

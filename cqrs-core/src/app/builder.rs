@@ -17,7 +17,7 @@ use crate::{
     runtime::{ReaderProgress, Runtime},
     storage::{Memory, Storage},
     telemetry::metrics::Meter,
-    transport::{Decoder, Decoders, ForeignMessage, InProcess, Received, Transport},
+    transport::{Decoder, Decoders, ForeignMessage, InProcess, Received, TopicStates, Transport},
 };
 use std::{
     any::TypeId,
@@ -255,7 +255,7 @@ impl AppBuilder {
                 _ => (),
             }
         }
-        let environment = self.environment;
+        let (environment, topics) = (self.environment, Arc::<TopicStates>::default());
         Ok(App::new(
             Runtime {
                 meter: Meter::new(&self.service),
@@ -263,7 +263,8 @@ impl AppBuilder {
                 provided: self.provided,
                 storage: self.storage.unwrap_or_else(|| Arc::new(Memory::with(environment.clone()))),
                 transport: self.transport.unwrap_or_else(|| Arc::new(InProcess::new())),
-                decoders: Decoders::new(self.decoders),
+                decoders: Decoders::new(self.decoders, topics.clone()),
+                topics,
                 environment,
                 lease: self.lease,
                 retry_policy: self.retry_policy,

@@ -24,11 +24,12 @@ impl Health {
 pub struct Component {
     /// The name of the service that uses the component.
     pub service: String,
-    /// The kind of component: `database`, `broker`, `jobs` or `circuit_breakers` for an app.
+    /// The kind of component: `database`, `broker`, `jobs`, `circuit_breakers` or `topics` for an app.
     pub name: &'static str,
     /// Set when requests need the component. The broker is not required: outgoing events stay in the outbox while it is
     /// down. Background jobs are not required either: those that fail are tried again. Nor are circuit breakers: a reader
-    /// that is paused goes on by itself.
+    /// that is paused goes on by itself. Nor are topics: one that was created again is not read until an operator accepts
+    /// it.
     pub required: bool,
     /// The error while the component does not work, without secrets.
     pub error: Option<String>,
@@ -45,7 +46,8 @@ pub trait HealthCheck: Send + Sync + 'static {
 
 impl App {
     /// Checks the app's components: the database responds within a second, accepts writes and has the schema; the broker
-    /// is joined and accepts records; the last step of every background job succeeded; no circuit breaker is open.
+    /// is joined and accepts records; the last step of every background job succeeded; no circuit breaker is open; the
+    /// topics are those that were read before, and no records were lost.
     pub async fn health(&self) -> Health {
         let runtime = &self.runtime;
         let checked = within(&*runtime.environment, TIMEOUT, runtime.storage.ready()).await;
@@ -61,6 +63,7 @@ impl App {
             component("broker", false, broker),
             component("jobs", false, runtime.jobs.error()),
             component("circuit_breakers", false, runtime.breakers.error()),
+            component("topics", false, runtime.topics.error()),
         ];
         Health { components }
     }

@@ -22,7 +22,9 @@ mod indexes;
 mod lag;
 mod parked;
 mod purge;
+mod topics;
 
+pub use crate::consumer::AcceptedTopic;
 pub use background::{Background, Joined};
 pub use builder::{AppBuilder, BuildError};
 pub use declare::IncompatibleProgram;
@@ -147,7 +149,7 @@ impl App {
             let Source::Topic { topic, .. } = source else { continue };
             let group = follower.group(&self.runtime.service);
             let subscription = self.runtime.transport.subscribe(&group, &[topic]).await?;
-            all.push(TopicFollower::new(self.runtime.clone(), follower, subscription));
+            all.push(TopicFollower::new(self.runtime.clone(), follower, topic, subscription));
         }
         Ok(all)
     }
@@ -168,7 +170,7 @@ impl App {
         for (group, (topics, subscribers)) in groups {
             let topics: Vec<_> = topics.into_iter().collect();
             let subscription = self.runtime.transport.subscribe(group, &topics).await?;
-            all.push(Consumer::new(self.runtime.clone(), group, subscribers.into(), subscription));
+            all.push(Consumer::new(self.runtime.clone(), group, topics, subscribers.into(), subscription));
         }
         Ok(all)
     }

@@ -7,6 +7,7 @@ mod tracker;
 use crate::{
     consumer::inbox::Inbox,
     consumer::parking::admits,
+    consumer::topics::{compare_topics, record_loss},
     environment::backoff,
     job::Step,
     registry::Subscriber,
@@ -17,6 +18,7 @@ use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use std::{
     collections::{HashMap, VecDeque},
     fmt,
+    ops::Range,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -39,7 +41,13 @@ pub struct Consumer {
     runtime: Arc<Runtime>,
     inbox: Arc<Inbox>,
     subscribers: Arc<[Subscriber]>,
-    subscription: Box<dyn Subscription>,
+    topics: Vec<&'static str>,
+    /// `None` while one of the topics is refused.
+    subscription: Option<Box<dyn Subscription>>,
+    /// Set when partitions were assigned and the topics were not compared since.
+    uncompared: bool,
+    /// Lost records that are not recorded yet.
+    lost: Vec<(Partition, Range<u64>)>,
     partitions: HashMap<Partition, Tracker>,
     /// Messages that wait until an earlier message of their key is handled.
     waiting: HashMap<Key, VecDeque<Received>>,
@@ -70,6 +78,7 @@ impl Consumer {
     pub(crate) fn new(
         runtime: Arc<Runtime>,
         group: &'static str,
+        topics: Vec<&'static str>,
         subscribers: Arc<[Subscriber]>,
         subscription: Box<dyn Subscription>,
     ) -> Self {
@@ -77,7 +86,10 @@ impl Consumer {
             runtime,
             inbox: Arc::new(Inbox::new(group)),
             subscribers,
-            subscription,
+            topics,
+            subscription: Some(subscription),
+            uncompared: false,
+            lost: Vec::new(),
             partitions: HashMap::new(),
             waiting: HashMap::new(),
             ready: VecDeque::new(),
@@ -91,19 +103,28 @@ impl Consumer {
     pub fn group(&self) -> &'static str {
         self.inbox.group()
     }
-    /// Waits for the next signal or finished message, and processes it.
+    /// Waits for the next signal or finished message, and processes it. While a topic is not the one that was read before,
+    /// the group is left.
     ///
     /// # Errors
-    /// Fails when the transport fails. Received messages are kept; call it again.
+    /// Fails when the transport fails, or while a topic is refused. Received messages are kept; call it again.
     pub async fn step(&mut self) -> Result<Step, TransportError> {
+        self.look_at_topics().await?;
         self.begin();
+        let subscription = match &mut self.subscription {
+            Some(subscription) => subscription,
+            None => {
+                let subscription = self.runtime.transport.subscribe(self.inbox.group(), &self.topics).await?;
+                self.subscription.insert(subscription)
+            }
+        };
         tokio::select! {
             biased;
             Some(worked) = self.working.next() => {
                 self.finish(worked);
                 Ok(Step::Did(1))
             }
-            signal = self.subscription.next(), if !self.stopping => {
+            signal = subscription.next(), if !self.stopping => {
                 let signal = signal?;
                 Ok(Step::Did(self.take(signal)))
             }
@@ -118,6 +139,32 @@ impl Consumer {
         }
     }
 
+    /// Records losses, compares the topics after an assignment, and leaves the group while a topic is refused.
+    async fn look_at_topics(&mut self) -> Result<(), TransportError> {
+        let unavailable = |fault| TransportError::transient("the topics cannot be compared").because(fault);
+        while let Some((partition, offsets)) = self.lost.last() {
+            record_loss(&self.runtime, self.inbox.group(), partition, offsets).await.map_err(unavailable)?;
+            self.lost.pop();
+        }
+        if self.uncompared {
+            compare_topics(&self.runtime, &self.topics).await.map_err(unavailable)?;
+            self.uncompared = false;
+        }
+        let Some(refusal) = self.topics.iter().find_map(|topic| self.runtime.topics.refusal(topic)) else {
+            return Ok(());
+        };
+        // Compared again before the next step, because an operator may have accepted the topic.
+        self.uncompared = true;
+        // An empty group can be set back to the beginning of the topic.
+        self.partitions.values().for_each(Tracker::give_up);
+        while let Some(worked) = self.working.next().await {
+            self.finish(worked);
+        }
+        (self.partitions, self.waiting, self.ready) = (HashMap::new(), HashMap::new(), VecDeque::new());
+        (self.draining, self.subscription) = (Vec::new(), None);
+        Err(TransportError::transient(refusal))
+    }
+
     fn take(&mut self, signal: Signal) -> usize {
         match signal {
             Signal::Assigned(partitions) => {
@@ -126,6 +173,7 @@ impl Consumer {
                 let assigned = |partition: &Partition| partitions.contains(partition);
                 self.draining.iter_mut().for_each(|(revoked, _)| revoked.retain(|partition| !assigned(partition)));
                 self.let_go();
+                self.uncompared = true;
                 self.partitions.extend(partitions.into_iter().map(|partition| (partition, Tracker::default())));
                 0
             }
@@ -136,6 +184,10 @@ impl Consumer {
                 partitions.iter().filter_map(|partition| self.partitions.get(partition)).for_each(Tracker::give_up);
                 self.draining.push((partitions, drained));
                 self.let_go();
+                0
+            }
+            Signal::Lost { partition, offsets } => {
+                self.lost.push((partition, offsets));
                 0
             }
             Signal::Records(records) => {
@@ -178,8 +230,10 @@ impl Consumer {
             return;
         };
         tracker.finished(offset, handled == Completion::Done);
-        if let Some(upto) = tracker.acknowledge() {
-            self.subscription.acknowledge(&key.0, upto);
+        if let Some(upto) = tracker.acknowledge()
+            && let Some(subscription) = &mut self.subscription
+        {
+            subscription.acknowledge(&key.0, upto);
         }
         match self.waiting.get(&key).map(VecDeque::len) {
             Some(0) | None => drop(self.waiting.remove(&key)),

@@ -12,6 +12,7 @@ mod projection;
 mod projector;
 mod subscriber;
 mod topic_follower;
+mod topics;
 
 pub use command_bus::Bus;
 pub(crate) use follower::Follower;
@@ -19,3 +20,5 @@ pub use group::Consumer;
 pub use log_follower::LogFollower;
 pub(crate) use subscriber::handle;
 pub use topic_follower::TopicFollower;
+pub use topics::AcceptedTopic;
+pub(crate) use topics::{accept, compare_topics, read_losses};

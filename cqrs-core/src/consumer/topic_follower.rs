@@ -6,6 +6,7 @@ use crate::{
     consumer::follower::Follower,
     consumer::newer_program::LeftToNewerProgram,
     consumer::parking::{Item, ParkingFilter, park},
+    consumer::topics::{compare_topics, record_loss},
     error::Fault,
     job::Step,
     runtime::Runtime,
@@ -14,9 +15,9 @@ use crate::{
 };
 use futures_util::FutureExt;
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fmt,
-    ops::Bound,
+    ops::{Bound, Range},
     panic::AssertUnwindSafe,
     sync::Arc,
 };
@@ -26,9 +27,15 @@ use std::{
 pub struct TopicFollower {
     runtime: Arc<Runtime>,
     follower: Follower,
+    topic: &'static str,
+    /// The generation of the topic to which the checkpoints below belong.
+    generation: u64,
     subscription: Box<dyn Subscription>,
     /// The checkpoint of each assigned partition: the next offset, as the database has it.
     next: HashMap<Partition, u64>,
+    assigned: BTreeSet<Partition>,
+    /// Lost records that are not recorded yet.
+    lost: Vec<(Partition, Range<u64>)>,
     /// Assigned partitions that have not been set to their checkpoints yet.
     unplaced: Vec<Partition>,
     /// Records that were received and not applied yet.
@@ -38,12 +45,21 @@ pub struct TopicFollower {
     filters: BTreeMap<Partition, ParkingFilter>,
 }
 impl TopicFollower {
-    pub(crate) fn new(runtime: Arc<Runtime>, follower: Follower, subscription: Box<dyn Subscription>) -> Self {
+    pub(crate) fn new(
+        runtime: Arc<Runtime>,
+        follower: Follower,
+        topic: &'static str,
+        subscription: Box<dyn Subscription>,
+    ) -> Self {
         TopicFollower {
             runtime,
             follower,
+            topic,
+            generation: 0,
             subscription,
             next: HashMap::new(),
+            assigned: BTreeSet::new(),
+            lost: Vec::new(),
             unplaced: Vec::new(),
             pending: BTreeMap::new(),
             last: None,
@@ -59,7 +75,11 @@ impl TopicFollower {
         !self.pending.is_empty()
     }
     fn reader(&self, partition: &Partition) -> String {
-        format!("{}/{partition}", self.follower.reader())
+        let reader = format!("{}/{partition}", self.follower.reader());
+        match self.generation {
+            0 => reader,
+            generation => format!("{reader}#{generation}"),
+        }
     }
     /// Applies the received records of one partition, or waits for the next signal when there are none.
     ///
@@ -68,6 +88,10 @@ impl TopicFollower {
     /// call it again. An event that fails on every attempt is parked, with the later events of its key. A batch that the
     /// database refuses as a whole is halved until one event is to blame.
     pub async fn step(&mut self) -> Result<Step, Fault> {
+        while let Some((partition, offsets)) = self.lost.last() {
+            record_loss(&self.runtime, &self.follower.group(&self.runtime.service), partition, offsets).await?;
+            self.lost.pop();
+        }
         self.place().await?;
         let Some((partition, mut records)) = self.take_pending() else { return self.receive().await };
         let done = AssertUnwindSafe(self.apply(&partition, &records)).catch_unwind().await.unwrap_or_else(|_| {
@@ -98,6 +122,19 @@ impl TopicFollower {
     /// Sets new partitions to their checkpoints. Nothing is applied until the database responds, because without the
     /// seek the broker would choose the first offset.
     async fn place(&mut self) -> Result<(), Fault> {
+        if !self.unplaced.is_empty() {
+            compare_topics(&self.runtime, &[self.topic]).await?;
+        }
+        if let Some(refusal) = self.runtime.topics.refusal(self.topic) {
+            return Err(Fault::unavailable(refusal));
+        }
+        let generation = self.runtime.topics.generation(self.topic);
+        if generation != self.generation {
+            // Everything that is known belongs to the topic before.
+            self.generation = generation;
+            (self.next, self.pending, self.filters) = (HashMap::new(), BTreeMap::new(), BTreeMap::new());
+            self.unplaced = self.assigned.iter().cloned().collect();
+        }
         while let Some(partition) = self.unplaced.last() {
             let next = stored(&self.runtime, self.reader(partition)).await?;
             self.subscription.seek(partition, next);
@@ -109,12 +146,14 @@ impl TopicFollower {
         let signal = self.subscription.next().await;
         match signal.map_err(|e| Fault::unavailable("the broker cannot be reached").because(e))? {
             Signal::Assigned(partitions) => {
+                self.assigned.extend(partitions.iter().cloned());
                 self.unplaced.extend(partitions);
                 self.place().await?;
             }
             Signal::Revoked(partitions, _drained) => {
                 self.unplaced.retain(|partition| !partitions.contains(partition));
                 for partition in &partitions {
+                    self.assigned.remove(partition);
                     self.next.remove(partition);
                     self.pending.remove(partition);
                     self.filters.remove(partition);
@@ -123,6 +162,7 @@ impl TopicFollower {
                     self.runtime.breakers.forget(&self.name());
                 }
             }
+            Signal::Lost { partition, offsets } => self.lost.push((partition, offsets)),
             Signal::Records(records) => {
                 for record in records {
                     self.pending.entry(record.partition.clone()).or_default().push(record);
@@ -144,6 +184,7 @@ impl TopicFollower {
             self.subscription.acknowledge(partition, end);
             return Ok(from);
         }
+        let checkpoint = self.reader(partition);
         let filter = self.filters.entry(partition.clone()).or_default();
         let records = &records[records.partition_point(|record| record.offset < from)..];
         let batch = &records[..filter.size.next(records.len())];
@@ -160,8 +201,7 @@ impl TopicFollower {
         };
         let items = batch.iter().filter_map(item).collect();
         let (items, inbox_records) = first_copies(&self.runtime, &self.follower, items).await?;
-        let reader = format!("{reader}/{partition}");
-        let moved = CheckpointMove { reader, from, to: last + 1, epoch: None };
+        let moved = CheckpointMove { reader: checkpoint, from, to: last + 1, epoch: None };
         let base = Batch { checkpoint_moves: vec![moved], inbox_records, ..Batch::default() };
         match filter.pass(&self.runtime, &self.follower, items, batch.len(), base).await {
             Ok(()) => {

@@ -24,10 +24,12 @@ mod parked;
 mod readiness;
 mod recorder;
 mod signals;
+mod topics;
 
 pub use crate::app::{Component, DRAIN, Health, HealthCheck};
 pub use parked::{Operators, ParkedCommand};
 pub use signals::EXIT;
+pub use topics::TopicsCommand;
 
 use crate::{
     app::App,

@@ -231,6 +231,22 @@ impl Storage for Memory {
             }
         })
     }
+    async fn notes(&self, prefix: &str) -> Result<Vec<(String, String)>, Fault> {
+        let data = self.data();
+        let notes = data.notes.range(prefix.to_owned()..).take_while(|(name, _)| name.starts_with(prefix));
+        Ok(notes.map(|(name, value)| (name.clone(), value.clone())).collect())
+    }
+    async fn replace_note(&self, name: &str, expected: Option<&str>, value: Option<&str>) -> Result<bool, Fault> {
+        let notes = &mut self.data().notes;
+        if notes.get(name).map(String::as_str) != expected {
+            return Ok(false);
+        }
+        match value {
+            Some(value) => drop(notes.insert(name.to_owned(), value.to_owned())),
+            None => drop(notes.remove(name)),
+        }
+        Ok(true)
+    }
     async fn migrate(&self) -> Result<(), Fault> {
         Ok(())
     }

@@ -131,6 +131,11 @@ pub trait Storage: Send + Sync + 'static {
     async fn programs(&self, after: u64) -> Result<Vec<StoredProgram>, Fault>;
     /// Returns whether the database has such data.
     async fn holds(&self, data: &StoredData) -> Result<bool, Fault>;
+    /// Returns the notes whose name begins with `prefix`, each as (name, value), in the order of their names.
+    async fn notes(&self, prefix: &str) -> Result<Vec<(String, String)>, Fault>;
+    /// Stores or removes a note if its value is still `expected`, where `None` means that there is none. Returns whether
+    /// it did.
+    async fn replace_note(&self, name: &str, expected: Option<&str>, value: Option<&str>) -> Result<bool, Fault>;
     /// Migrates the schema to this version of the framework.
     ///
     /// # Errors

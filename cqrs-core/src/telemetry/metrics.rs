@@ -21,10 +21,11 @@
 //! | [`BREAKER_OPEN`] | gauge | `reader` | 1 while a circuit breaker of the reader is open, so that it is paused; 0 otherwise |
 //! | [`LAG`], [`LAG_SECONDS`] | gauge | `kind`, `reader` | distance of a reader's checkpoint from the end of the log, and the age of the first entry after it |
 //! | [`GROUP_LAG`] | gauge | `group`, `topic` (and no `service`) | records on the broker that a group has not consumed, in the partitions assigned to this process |
+//! | [`LOST_RECORDS`] | counter | `group`, `topic` | records that the broker dropped before the group has read them |
 //! | [`HIGH_WATER_MARK_SECONDS`] | gauge | | how long the oldest open write transaction has blocked the high-water mark |
 //! | [`HIGH_WATER_MARK_PID`] | gauge | | the PostgreSQL process of that transaction, for `pg_terminate_backend`; 0 without one |
 //! | [`CONNECTIONS`], [`CONNECTION_LIMIT`] | gauge | `state`: `used`, `idle` | connections to the database, and their limit |
-//! | [`COMPONENT_UP`] | gauge | `component` | 1 while the database responds, the broker accepts records, no background job fails, or no circuit breaker is open; 0 otherwise |
+//! | [`COMPONENT_UP`] | gauge | `component` | 1 while the database responds, the broker accepts records, no background job fails, no circuit breaker is open, or no topic was replaced or has lost records; 0 otherwise |
 //!
 //! Gauges are set before each scrape by [`App::measure`](crate::App::measure), so a value is as old as its scrape.
 use crate::{Timestamp, environment::Environment, position::Position, storage::CommitError};
@@ -63,6 +64,8 @@ pub const LAG: &str = "cqrs_lag_positions";
 pub const LAG_SECONDS: &str = "cqrs_lag_seconds";
 /// Records on the broker that a group has not consumed.
 pub const GROUP_LAG: &str = "cqrs_group_lag_records";
+/// Records that the broker dropped before a group has read them.
+pub const LOST_RECORDS: &str = "cqrs_lost_records_total";
 /// The seconds for which the oldest open write transaction has blocked the high-water mark.
 pub const HIGH_WATER_MARK_SECONDS: &str = "cqrs_high_water_mark_blocked_seconds";
 /// The PostgreSQL process id of the transaction that blocks the high-water mark, or 0.
@@ -105,6 +108,7 @@ pub fn describe() {
     describe_gauge!(LAG, Unit::Count, "Positions between a reader's checkpoint and the end of the log");
     describe_gauge!(LAG_SECONDS, Unit::Seconds, "Age of the first entry after a reader's checkpoint");
     describe_gauge!(GROUP_LAG, Unit::Count, "Records on the broker that a group has not consumed");
+    describe_counter!(LOST_RECORDS, Unit::Count, "Records that the broker dropped before a group has read them");
     describe_gauge!(
         HIGH_WATER_MARK_SECONDS,
         Unit::Seconds,
@@ -183,6 +187,11 @@ impl Meter {
     }
     pub(crate) fn publish_failed(&self, audience: &str) {
         counter!(PUBLISH_FAILURES, "service" => self.service(), "audience" => audience.to_owned()).increment(1);
+    }
+    pub(crate) fn lost(&self, group: &str, topic: &str, records: u64) {
+        let labels =
+            [("service", self.service()), ("group", group.to_owned().into()), ("topic", topic.to_owned().into())];
+        counter!(LOST_RECORDS, &labels).increment(records);
     }
     pub(crate) fn job_failed(&self, job: &str) {
         counter!(JOB_FAILURES, "service" => self.service(), "job" => job.to_owned()).increment(1);

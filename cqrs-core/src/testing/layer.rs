@@ -114,6 +114,12 @@ pub trait StorageLayer: Send + Sync + 'static {
     async fn holds(&self, data: &StoredData) -> Result<bool, Fault> {
         self.inner().holds(data).await
     }
+    async fn notes(&self, prefix: &str) -> Result<Vec<(String, String)>, Fault> {
+        self.inner().notes(prefix).await
+    }
+    async fn replace_note(&self, name: &str, expected: Option<&str>, value: Option<&str>) -> Result<bool, Fault> {
+        self.inner().replace_note(name, expected, value).await
+    }
     async fn migrate(&self) -> Result<(), Fault> {
         self.inner().migrate().await
     }
@@ -209,6 +215,12 @@ impl<L: StorageLayer> Storage for L {
     async fn holds(&self, data: &StoredData) -> Result<bool, Fault> {
         StorageLayer::holds(self, data).await
     }
+    async fn notes(&self, prefix: &str) -> Result<Vec<(String, String)>, Fault> {
+        StorageLayer::notes(self, prefix).await
+    }
+    async fn replace_note(&self, name: &str, expected: Option<&str>, value: Option<&str>) -> Result<bool, Fault> {
+        StorageLayer::replace_note(self, name, expected, value).await
+    }
     async fn migrate(&self) -> Result<(), Fault> {
         StorageLayer::migrate(self).await
     }
@@ -247,6 +259,12 @@ pub trait TransportLayer: Send + Sync + 'static {
     async fn subscribe(&self, group: &str, topics: &[&str]) -> Result<Box<dyn Subscription>, TransportError> {
         self.inner().subscribe(group, topics).await
     }
+    async fn topic_identities(&self, topics: &[&str]) -> Result<Vec<Option<String>>, TransportError> {
+        self.inner().topic_identities(topics).await
+    }
+    async fn rewind(&self, group: &str, topic: &str) -> Result<(), TransportError> {
+        self.inner().rewind(group, topic).await
+    }
     fn system(&self) -> &'static str {
         self.inner().system()
     }
@@ -268,6 +286,12 @@ impl<L: TransportLayer> Transport for L {
     }
     async fn subscribe(&self, group: &str, topics: &[&str]) -> Result<Box<dyn Subscription>, TransportError> {
         TransportLayer::subscribe(self, group, topics).await
+    }
+    async fn topic_identities(&self, topics: &[&str]) -> Result<Vec<Option<String>>, TransportError> {
+        TransportLayer::topic_identities(self, topics).await
+    }
+    async fn rewind(&self, group: &str, topic: &str) -> Result<(), TransportError> {
+        TransportLayer::rewind(self, group, topic).await
     }
     fn system(&self) -> &'static str {
         TransportLayer::system(self)

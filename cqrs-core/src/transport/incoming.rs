@@ -6,11 +6,13 @@ use crate::{
     metadata::Metadata,
     transport::envelope,
     transport::record::Received,
+    transport::topic_states::TopicStates,
 };
 use std::{
     collections::BTreeMap,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
 };
 use uuid::Uuid;
 
@@ -85,17 +87,21 @@ pub(crate) struct Incoming {
 
 /// The decoders of foreign topics. Every other topic has records in the envelope of the framework.
 #[derive(Default)]
-pub(crate) struct Decoders(BTreeMap<String, Decoder>);
+pub(crate) struct Decoders {
+    decoders: BTreeMap<String, Decoder>,
+    topics: Arc<TopicStates>,
+}
 impl Decoders {
-    pub(crate) fn new(decoders: impl IntoIterator<Item = (String, Decoder)>) -> Self {
-        Decoders(decoders.into_iter().collect())
+    pub(crate) fn new(decoders: impl IntoIterator<Item = (String, Decoder)>, topics: Arc<TopicStates>) -> Self {
+        Decoders { decoders: decoders.into_iter().collect(), topics }
     }
     pub(crate) fn has(&self, topic: &str) -> bool {
-        self.0.contains_key(topic)
+        self.decoders.contains_key(topic)
     }
     /// Reads the id, the key and the message of a record.
     pub(crate) fn read(&self, record: &Received) -> Incoming {
-        let Some(decoder) = self.0.get(&record.partition.topic) else {
+        let id_of_place = |record| id_of_place(record, self.topics.generation(&record.partition.topic));
+        let Some(decoder) = self.decoders.get(&record.partition.topic) else {
             let id = record.header("ce_id").and_then(|id| id.parse().ok()).unwrap_or_else(|| id_of_place(record));
             return Incoming { id, key: key_of(record), message: envelope::message(record).map(Some) };
         };
@@ -130,7 +136,7 @@ impl Decoders {
 }
 impl fmt::Debug for Decoders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.decoders.keys()).finish()
     }
 }
 
@@ -141,8 +147,12 @@ fn without_nul(key: String) -> String {
     key.replace('\0', "\u{fffd}")
 }
 
-/// Returns an id that is derived from the record's partition and offset, so that it is stable.
-fn id_of_place(record: &Received) -> Uuid {
-    let place = format!("{}@{}", record.partition, record.offset);
+/// Returns an id that is derived from the record's partition and offset, so that it is stable. In a topic that was created
+/// again, the same place has another record.
+fn id_of_place(record: &Received, generation: u64) -> Uuid {
+    let mut place = format!("{}@{}", record.partition, record.offset);
+    if generation > 0 {
+        place = format!("{place}#{generation}");
+    }
     Uuid::new_v5(&Uuid::NAMESPACE_OID, place.as_bytes())
 }

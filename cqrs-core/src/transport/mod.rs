@@ -3,15 +3,17 @@ pub(crate) mod envelope;
 mod in_process;
 mod incoming;
 mod record;
+mod topic_states;
 
 pub use in_process::InProcess;
 pub use incoming::ForeignMessage;
 pub(crate) use incoming::{Decoder, Decoders, Incoming};
 pub use record::{Partition, Received, Record, UNREADABLE_HEADER};
+pub(crate) use topic_states::{TopicStates, lost as lost_records};
 
 use crate::error::BoxError;
 use async_trait::async_trait;
-use std::fmt;
+use std::{fmt, ops::Range};
 
 /// A broker: [`InProcess`] for one process, `cqrs_kafka::Kafka` for several.
 ///
@@ -41,6 +43,20 @@ pub trait Transport: Send + Sync + 'static {
     /// Joins a group. Records of one key are delivered in order. Records that were not acknowledged are delivered again
     /// after a restart.
     async fn subscribe(&self, group: &str, topics: &[&str]) -> Result<Box<dyn Subscription>, TransportError>;
+    /// Returns the identity of each topic, in this order. It is another one after the topic was deleted and created
+    /// again, and on another cluster, where offsets mean other records. It is `None` for a topic that does not exist, and
+    /// where the transport has none, as when the sender stores the records.
+    async fn topic_identities(&self, topics: &[&str]) -> Result<Vec<Option<String>>, TransportError> {
+        Ok(vec![None; topics.len()])
+    }
+    /// Sets a group back to the first record of a topic. It does nothing where the sender stores the records.
+    ///
+    /// # Errors
+    /// Fails while the group has members.
+    async fn rewind(&self, group: &str, topic: &str) -> Result<(), TransportError> {
+        let _ = (group, topic);
+        Ok(())
+    }
     /// Returns the transport's `messaging.system` in OpenTelemetry traces.
     fn system(&self) -> &'static str {
         "in_process"
@@ -82,6 +98,13 @@ pub enum Signal {
     Revoked(Vec<Partition>, Drained),
     /// Received records, in order within each partition.
     Records(Vec<Received>),
+    /// The broker has dropped records of this partition that the group has not read. The next records follow them.
+    Lost {
+        /// The partition.
+        partition: Partition,
+        /// The offsets of the lost records.
+        offsets: Range<u64>,
+    },
 }
 
 /// A guard that is held while work on revoked partitions is finished. Dropping it releases the partitions.

@@ -37,6 +37,7 @@ mod simulation; // the engines under injected faults, from a seed
 mod sqlite; // SQLite's own guarantees
 mod stored_form; // what is stored can be read back
 mod subscriber; // the effects of a message happen once
+mod topics; // topics that were created again, and records that were dropped
 mod transport; // the transport suite on the in-process transport
 mod trials; // async tests for libtest-mimic
 mod unit; // the unit of work of one command
@@ -81,6 +82,7 @@ fn framework() -> Vec<Trial> {
         describe::trials,
         metrics::trials,
         settle::trials,
+        topics::trials,
         stored_form::trials,
         simulation::trials,
         environment_is_the_only_place::trials,

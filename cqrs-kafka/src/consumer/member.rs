@@ -20,6 +20,8 @@ use tokio::sync::mpsc::UnboundedSender;
 const MAX_RECORDS: usize = 4_000;
 /// The same limit in bytes.
 const MAX_BYTES: usize = 16 << 20;
+/// The longest request that the polling thread waits for.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(super) type Consumers = BaseConsumer<Member>;
 
@@ -41,6 +43,8 @@ pub(super) struct InFlight {
     /// Offset and size in bytes of each record.
     read: VecDeque<(u64, usize)>,
     bytes: usize,
+    /// The offset of the next record; `None` where nothing was read before.
+    next: Option<u64>,
     /// The reader requested the pause.
     held: bool,
     /// A limit on unacknowledged records requires the pause.
@@ -83,7 +87,19 @@ impl Member {
     }
 
     /// Adds a record to the buffer, and returns the number of records in it.
-    pub(super) fn buffer(&self, record: Received) -> usize {
+    ///
+    /// Before it, tells the reader of records that the broker has dropped. Other gaps in the offsets are records of
+    /// transactions, and those that compaction removed.
+    pub(super) fn buffer(&self, consumer: &Consumers, record: Received) -> usize {
+        let next = self.in_flight().get_mut(&record.partition).and_then(|at| at.next.replace(record.offset + 1));
+        if let Some(next) = next
+            && next < record.offset
+            && let Some(first) = self.first_offset(consumer, &record.partition)
+            && next < first
+        {
+            let offsets = next..first.min(record.offset);
+            self.send(Notice::Signal(Signal::Lost { partition: record.partition.clone(), offsets }));
+        }
         if let Some(in_flight) = self.in_flight().get_mut(&record.partition) {
             let bytes = record.body.as_ref().map_or(0, Vec::len) + record.key.as_ref().map_or(0, Vec::len);
             in_flight.read.push_back((record.offset, bytes));
@@ -92,6 +108,37 @@ impl Member {
         let mut buffered = self.buffered.lock().unwrap_or_else(PoisonError::into_inner);
         buffered.push(record);
         buffered.len()
+    }
+
+    /// Returns the offset of the first record that the broker still has.
+    fn first_offset(&self, consumer: &Consumers, partition: &Partition) -> Option<u64> {
+        let number = partition.part.parse().unwrap_or(-1);
+        match consumer.fetch_watermarks(&partition.topic, number, REQUEST_TIMEOUT) {
+            Ok((low, _)) => u64::try_from(low).ok(),
+            Err(error) => {
+                let group = self.group();
+                tracing::warn!(group, %partition, %error, "Kafka consumer cannot tell whether records were lost");
+                None
+            }
+        }
+    }
+    /// Reads the next offsets of partitions that were just assigned, as the group has committed them.
+    fn committed(&self, consumer: &Consumers, list: &TopicPartitionList) -> HashMap<Partition, u64> {
+        match consumer.committed_offsets(list.clone(), REQUEST_TIMEOUT) {
+            Ok(committed) => {
+                let offset = |(partition, offset): (Partition, Offset)| match offset {
+                    Offset::Offset(offset) => Some((partition, u64::try_from(offset).ok()?)),
+                    _ => None,
+                };
+                let offsets: Vec<_> = committed.elements().iter().map(|element| element.offset()).collect();
+                partitions(&committed).into_iter().zip(offsets).filter_map(offset).collect()
+            }
+            Err(error) => {
+                let group = self.group();
+                tracing::warn!(group, %error, "Kafka consumer cannot tell whether records were lost");
+                HashMap::new()
+            }
+        }
     }
 
     /// Stores the acknowledged offsets. librdkafka commits them within a second, or when the partition is revoked.
@@ -167,6 +214,8 @@ impl Member {
                     continue;
                 }
                 (in_flight.bytes, in_flight.full) = (0, false);
+                // A reader at the first offset has read nothing yet.
+                in_flight.next = Some(offset).filter(|offset| *offset > 0);
                 in_flight.read.clear();
             }
             self.send(Notice::SeekDone(partition));
@@ -224,7 +273,11 @@ impl ConsumerContext for Member {
                 // A partition that was paused when it was revoked is still paused when it is assigned again.
                 self.resume(consumer, list);
                 let partitions = partitions(list);
-                self.in_flight().extend(partitions.iter().map(|partition| (partition.clone(), InFlight::default())));
+                let mut next = self.committed(consumer, list);
+                let in_flight = |partition: &Partition| {
+                    (partition.clone(), InFlight { next: next.remove(partition), ..InFlight::default() })
+                };
+                self.in_flight().extend(partitions.iter().map(in_flight));
                 self.send(Notice::Signal(Signal::Assigned(partitions)));
             }
             Rebalance::Error(error) => self.send(Notice::Error(error::from_kafka(&self.subject(), error))),

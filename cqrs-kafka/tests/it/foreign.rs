@@ -51,7 +51,7 @@ async fn decoded(broker: &'static Broker) {
     admin.create_topics([&topic], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
 
     let orders = Arc::new(Orders::default());
-    let app = App::builder("shipping").discover(module_path!()).provide(orders.clone());
+    let app = App::builder("shipping").discover_part(module_path!()).provide(orders.clone());
     let app = app.transport(Kafka::connect(config(broker)).unwrap()).foreign_topic(TOPIC, |record| {
         let order: LegacyOrder = serde_json::from_slice(record.body.as_deref().unwrap_or_default())?;
         Ok(Some(ForeignMessage::new(&order)?))

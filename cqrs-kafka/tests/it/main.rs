@@ -2,6 +2,7 @@
 //! broker.
 mod faults; // a broker that is killed and frozen
 mod foreign; // a topic of another producer, read by a decoder of the app
+mod identity; // a topic that was created again, and records that were dropped
 mod mock; // librdkafka's mock broker, with errors on demand
 #[cfg(feature = "tls")]
 mod tls; // certificates and passwords
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         .group("topics", topics::trials())
         .group("faults", faults::trials())
         .group("foreign", foreign::trials())
+        .group("identity", identity::trials())
         .group("mock", mock::trials());
     #[cfg(feature = "tls")]
     let trials = trials.group("tls", tls::trials());

@@ -64,8 +64,10 @@ mod program {
             let storage = config.database.connect().await?;
             let app = App::builder(self.app).storage(storage).transport(Kafka::connect(config.kafka)?);
             let app = wire(app).build()?;
-            if let Some(Task::Parked(command)) = config.task {
-                return command.print(&app).await.map_err(Error::from_boxed);
+            match config.task {
+                Some(Task::Parked(command)) => return command.print(&app).await.map_err(Error::from_boxed),
+                Some(Task::Topics(command)) => return command.print(&app).await.map_err(Error::from_boxed),
+                None => {}
             }
             let program = program.watch(app.clone()).operator_api([app.clone()], config.operators.authenticator());
             let program = program.shutdown_pause(config.shutdown_pause);

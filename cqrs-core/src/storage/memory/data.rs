@@ -34,6 +34,8 @@ pub(super) struct Data {
     pub(super) parked_last: u64,
     /// The declarations of the programs. The first has the number 1.
     pub(super) programs: Vec<String>,
+    /// The notes about the systems around the database, by name.
+    pub(super) notes: BTreeMap<String, String>,
 }
 
 #[derive(Default)]

@@ -9,6 +9,7 @@ mod connection;
 mod errors;
 mod high_water_mark;
 mod migrate;
+mod note;
 mod parts;
 mod program;
 mod purge;
@@ -321,6 +322,12 @@ impl Storage for Postgres {
     }
     async fn holds(&self, data: &StoredData) -> Result<bool, Fault> {
         self.0.holds(data).await
+    }
+    async fn notes(&self, prefix: &str) -> Result<Vec<(String, String)>, Fault> {
+        self.0.notes(prefix).await
+    }
+    async fn replace_note(&self, name: &str, expected: Option<&str>, value: Option<&str>) -> Result<bool, Fault> {
+        self.0.replace_note(name, expected, value).await
     }
     async fn migrate(&self) -> Result<(), Fault> {
         self.0.migrate().await

@@ -233,6 +233,31 @@ impl Storage for Sqlite {
     async fn holds(&self, data: &StoredData) -> Result<bool, Fault> {
         read::holds(&self.reads, data).await.map_err(fault)
     }
+    async fn notes(&self, prefix: &str) -> Result<Vec<(String, String)>, Fault> {
+        read::notes(&self.reads, prefix).await.map_err(fault)
+    }
+    async fn replace_note(&self, name: &str, expected: Option<&str>, value: Option<&str>) -> Result<bool, Fault> {
+        let mut loan = self.lend().await?;
+        let found = query("select value from cqrs_note where name = ?").bind(name.to_owned());
+        let found = found.fetch_optional(loan.connection()).await.map_err(fault)?;
+        let found = found.map(|row| row.try_get::<String, _>(0)).transpose().map_err(fault)?;
+        if found.as_deref() != expected {
+            return Ok(false);
+        }
+        let sql = match value {
+            Some(_) => {
+                "insert into cqrs_note (name, value) values (?1, ?2) on conflict (name) do update set value = ?2"
+            }
+            None => "delete from cqrs_note where name = ?1",
+        };
+        let mut write = query(sql).bind(name.to_owned());
+        if let Some(value) = value {
+            write = write.bind(value.to_owned());
+        }
+        write.execute(loan.connection()).await.map_err(fault)?;
+        loan.finish(Batch::default()).await.map_err(unrejected)?;
+        Ok(true)
+    }
     async fn migrate(&self) -> Result<(), Fault> {
         let mut loan = self.lend().await?;
         migrate::migrate(loan.connection()).await?;

@@ -88,6 +88,12 @@ pub(super) async fn programs(pool: &SqlitePool, after: u64) -> sqlx::Result<Vec<
     query(sql).bind(signed(after)).fetch_all(pool).await?.iter().map(program).collect()
 }
 
+pub(super) async fn notes(pool: &SqlitePool, prefix: &str) -> sqlx::Result<Vec<(String, String)>> {
+    let sql = "select name, value from cqrs_note where substr(name, 1, length(?1)) = ?1 order by name";
+    let note = |row: &SqliteRow| Ok((row.try_get(0)?, row.try_get(1)?));
+    query(sql).bind(prefix.to_owned()).fetch_all(pool).await?.iter().map(note).collect()
+}
+
 pub(super) async fn left_to_newer_program(pool: &SqlitePool, most: usize) -> sqlx::Result<Vec<(String, String)>> {
     let sql = "select distinct m.reader, m.key from cqrs_parked m
         where m.error = 'left to a newer program, which handles it' and not exists (select 1 from cqrs_parked first

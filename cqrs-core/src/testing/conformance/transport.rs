@@ -57,6 +57,8 @@ cases! {
     a_revoked_partition_waits_until_its_records_are_handled
     a_paused_partition_delivers_nothing
     a_reader_seeks_back_to_an_offset
+    a_topic_has_an_identity_of_its_own_that_stays
+    an_empty_group_is_set_back_to_the_first_record
     publish_returns_the_number_of_acknowledged_records
     publishing_again_sends_no_record_twice
     publishers_with_different_keys_do_not_affect_each_other
@@ -219,6 +221,35 @@ async fn a_reader_seeks_back_to_an_offset(fresh: Arc<dyn Fresh>) {
     reader.is_assigned().await;
     reader.seek(&came[6]);
     assert_eq!(reader.take(4).await, came[6..]);
+}
+
+async fn a_topic_has_an_identity_of_its_own_that_stays(fresh: Arc<dyn Fresh>) {
+    let (fixture, other) = (Fixture::new(&*fresh, "identity").await, Fixture::new(&*fresh, "identity").await);
+    let unknown = format!("conformance-unknown-{}", SystemEnvironment.id());
+    let topics = [fixture.topic.as_str(), unknown.as_str(), other.topic.as_str()];
+    let found = fixture.transport.topic_identities(&topics).await.expect("topics have identities");
+    assert_eq!((found.len(), &found[1]), (3, &None));
+    assert_eq!((found[0].is_some(), found[2].is_some()), (fresh.stores(), fresh.stores()));
+    assert!(!fresh.stores() || found[0] != found[2], "two topics have the same identity");
+    let again = fresh.connect().topic_identities(&topics).await.expect("topics have identities");
+    assert_eq!(again, found);
+}
+
+async fn an_empty_group_is_set_back_to_the_first_record(fresh: Arc<dyn Fresh>) {
+    if !fresh.stores() {
+        return; // the sender's checkpoint says where the group is
+    }
+    let fixture = Fixture::new(&*fresh, "rewind").await;
+    let mut reader = fixture.join("g").await;
+    let _relay = Relay::start(&fixture.transport, &of_keys(&fixture.topic, 20, 5));
+    assert_in_order(&reader.handle(20).await, 20);
+    let group = format!("g-{}", fixture.topic);
+    let refused = fixture.transport.rewind(&group, &fixture.topic).await.expect_err("the group has a member");
+    assert!(!refused.permanent, "{refused}");
+    drop(reader);
+    fixture.transport.close().await;
+    fixture.transport.rewind(&group, &fixture.topic).await.expect("the group is empty");
+    assert_in_order(&fixture.join("g").await.handle(20).await, 20);
 }
 
 async fn publish_returns_the_number_of_acknowledged_records(fresh: Arc<dyn Fresh>) {

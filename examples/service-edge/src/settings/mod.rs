@@ -12,7 +12,7 @@ pub use kafka::KafkaArgs;
 pub use service_auth::settings::Wrong;
 
 use clap::Subcommand;
-use cqrs_core::operations::ParkedCommand;
+use cqrs_core::operations::{ParkedCommand, TopicsCommand};
 use cqrs_kafka::KafkaConfig;
 use service_auth::{
     Proof,
@@ -68,6 +68,9 @@ pub enum Task {
     /// List, show, redeliver or discard parked messages: messages that could not be handled.
     #[command(subcommand)]
     Parked(ParkedCommand),
+    /// Accept a topic that was created again, or that records were lost.
+    #[command(subcommand)]
+    Topics(TopicsCommand),
 }
 
 /// The validated settings. Their `Debug` output does not contain secrets.

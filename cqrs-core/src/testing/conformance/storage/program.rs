@@ -58,3 +58,24 @@ pub(super) async fn left(harness: Box<dyn Harness>) {
     assert_eq!(left(9).await, [(reader.clone(), "ann".to_owned()), (reader, "lee".to_owned())]);
     assert_eq!(left(1).await.len(), 1);
 }
+
+pub(super) async fn notes(harness: Box<dyn Harness>) {
+    let mut harness = harness;
+    let storage = harness.storage();
+    let replace = async |name: &str, expected: Option<&str>, value: Option<&str>| {
+        storage.replace_note(name, expected, value).await.expect("the database responds")
+    };
+    assert!(!replace("topic/b", Some("1"), Some("2")).await, "there is no note yet");
+    assert!(replace("topic/b", None, Some("1")).await && replace("topic/a%", None, Some("3")).await);
+    assert!(replace("topicx", None, Some("4")).await && replace("lost/김", None, Some("5")).await);
+    assert!(!replace("topic/b", None, Some("2")).await && !replace("topic/b", Some("2"), Some("3")).await);
+    assert!(replace("topic/b", Some("1"), Some("2")).await);
+    assert!(!replace("topicx", Some("5"), None).await && replace("topicx", Some("4"), None).await);
+    let storage = harness.reopen().await;
+    let notes = async |prefix| storage.notes(prefix).await.expect("the database responds");
+    let note = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(notes("topic/").await, [note("topic/a%", "3"), note("topic/b", "2")]);
+    assert_eq!(notes("topic/a%").await, [note("topic/a%", "3")]);
+    assert_eq!(notes("").await.len(), 3);
+    assert_eq!(notes("lost/김").await, [note("lost/김", "5")]);
+}

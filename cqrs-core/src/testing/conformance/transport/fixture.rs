@@ -245,6 +245,7 @@ impl Reader {
                     match signal.expect("the subscription continues") {
                         Signal::Assigned(_) => shared.assigned.store(true, SeqCst),
                         Signal::Revoked(_, drained) => drop(drained),
+                        Signal::Lost { partition, offsets } => panic!("records {offsets:?} of {partition} are lost"),
                         Signal::Records(records) => {
                             records.iter().for_each(|record| reader.done(record));
                             locked(&shared.records).extend(records);

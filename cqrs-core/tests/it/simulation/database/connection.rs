@@ -140,6 +140,17 @@ impl Storage for Connection {
         let data = data.clone();
         self.read("stored data", move |database| at_once(database.memory.holds(&data))).await
     }
+    async fn notes(&self, prefix: &str) -> Result<Vec<(String, String)>, Fault> {
+        let prefix = prefix.to_owned();
+        self.read("notes", move |database| at_once(database.memory.notes(&prefix))).await
+    }
+    async fn replace_note(&self, name: &str, expected: Option<&str>, value: Option<&str>) -> Result<bool, Fault> {
+        let (name, expected, value) = (name.to_owned(), expected.map(str::to_owned), value.map(str::to_owned));
+        let replace = move |database: &Database| {
+            at_once(database.memory.replace_note(&name, expected.as_deref(), value.as_deref()))
+        };
+        self.read("note", replace).await
+    }
     async fn purge(&self, _: &Cutoff, _: usize) -> Result<u64, Fault> {
         Err(Fault::internal("no engine purges"))
     }
