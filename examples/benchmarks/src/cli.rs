@@ -2,6 +2,7 @@
 use crate::{
     catalogue::{self, Row},
     compare::{self, Comparison, Plan},
+    growth,
     header::Header,
     report::Report,
     twin,
@@ -23,6 +24,9 @@ use std::{
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) process: Option<twin::Process>,
+    /// Measure how costs grow with sizes, instead of the rows beside programs written by hand.
+    #[arg(long)]
+    growth: bool,
     /// List the rows and measure nothing.
     #[arg(long)]
     list: bool,
@@ -45,6 +49,11 @@ pub(crate) struct Args {
 
 /// Measures the chosen rows and reports them.
 pub(crate) async fn run(args: Args) -> Result<()> {
+    let checkout = args.checkout.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."));
+    let checkout = fs::canonicalize(&checkout).with_context(|| format!("--checkout {}", checkout.display()))?;
+    if args.growth {
+        return growth::run(&args.only, args.list, args.out.as_deref(), Header::of_machine(&checkout)).await;
+    }
     let chosen = |row: &Row| args.only.is_empty() || args.only.iter().any(|text| row.name().contains(text.as_str()));
     let rows: Vec<Row> = catalogue::rows().into_iter().filter(chosen).collect();
     ensure!(!rows.is_empty(), "no row has such a name; --list shows all");
@@ -54,8 +63,6 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         }
         return Ok(());
     }
-    let checkout = args.checkout.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."));
-    let checkout = fs::canonicalize(&checkout).with_context(|| format!("--checkout {}", checkout.display()))?;
     let plan = Plan { runs: args.runs, time: Duration::from_secs_f64(args.seconds) };
     let header = Header::read(&checkout, &plan);
     let mut report = Report::new(header);

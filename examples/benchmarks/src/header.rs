@@ -17,8 +17,16 @@ const PAGE: usize = 8192;
 #[derive(Debug, Clone)]
 pub(crate) struct Header(Vec<(&'static str, String)>);
 impl Header {
-    /// Reads everything that is known before a row runs. A value that cannot be read is left out.
+    /// Reads everything that is known before a row runs.
     pub(crate) fn read(checkout: &Path, plan: &Plan) -> Header {
+        let mut header = Header::of_machine(checkout);
+        let seconds = plan.time.as_secs_f64();
+        let runs = format!("{} pairs of runs of {seconds} s each, after one pair to warm up", plan.runs);
+        header.add("runs", runs);
+        header
+    }
+    /// Reads the machine and the versions. A value that cannot be read is left out.
+    pub(crate) fn of_machine(checkout: &Path) -> Header {
         let mut lines = vec![("date", chrono::Utc::now().format("%Y-%m-%d %H:%M UTC").to_string())];
         lines.push(("commit", commit(checkout).unwrap_or_else(|| "unknown".to_owned())));
         lines.extend(line_of("/proc/cpuinfo", "model name").map(|model| ("processor", model)));
@@ -28,9 +36,6 @@ impl Header {
         lines.extend(load().map(|load| ("load average before", load)));
         lines.extend(sync_time().map(|time| ("writing 8 KiB and syncing it", time)));
         lines.extend(output("rustc", &["--version"], checkout).map(|version| ("compiler", version)));
-        let seconds = plan.time.as_secs_f64();
-        let runs = format!("{} pairs of runs of {seconds} s each, after one pair to warm up", plan.runs);
-        lines.push(("runs", runs));
         Header(lines)
     }
     /// Adds a line unless it is there already.

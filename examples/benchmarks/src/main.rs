@@ -2,6 +2,7 @@
 mod catalogue;
 mod cli;
 mod compare;
+mod growth;
 mod header;
 mod in_process;
 mod jar;

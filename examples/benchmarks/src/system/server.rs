@@ -18,6 +18,20 @@ impl Server {
         let admin = PgPoolOptions::new().max_connections(1).connect(&postgres.url("postgres")).await?;
         Ok(Server { postgres: Arc::new(postgres), admin })
     }
+    /// Makes the server count the statements of each database, which needs a restart.
+    pub(crate) async fn count_statements(&self) -> Result<()> {
+        sqlx::query("alter system set shared_preload_libraries = 'pg_stat_statements'").execute(&self.admin).await?;
+        self.postgres.restart()?;
+        sqlx::query("create extension if not exists pg_stat_statements").execute(&self.admin).await?;
+        Ok(())
+    }
+    /// Reads the number of statements that the clients of a database have executed.
+    pub(crate) async fn statements(&self, database: &str) -> Result<u64> {
+        let sql = "select coalesce(sum(calls), 0)::text from pg_stat_statements \
+                   where dbid = (select oid from pg_database where datname = $1)";
+        let calls: String = sqlx::query_scalar(sql).bind(database).fetch_one(&self.admin).await?;
+        Ok(calls.parse()?)
+    }
     /// Creates an empty database.
     pub(crate) fn database(&self, name: &str) -> Result<Database> {
         self.postgres.create_database(name)

@@ -1,0 +1,44 @@
+//! Fills the log and the outbox with many rows, as fast as PostgreSQL writes them.
+use anyhow::Result;
+use sqlx::{Connection, PgConnection};
+
+const INSERT: &str = "insert into cqrs.log (stream, version, id, name, schema, payload, metadata, occurred_at";
+/// The service's own form of metadata without any value.
+const METADATA: &str = "'{}'::json";
+
+/// Appends entries of an event that no function of the app handles.
+pub(crate) async fn foreign(url: &str, entries: u64) -> Result<()> {
+    let sql = format!(
+        "{INSERT}) select 'other/' || n, 1, gen_random_uuid(), 'other.happened', 1, \
+         convert_to('{{\"Happened\":{{\"text\":\"' || repeat('x', 100) || '\"}}}}', 'UTF8'), {METADATA}, now() \
+         from generate_series(1, $1) n"
+    );
+    execute(url, &sql, entries as i64).await
+}
+
+/// Appends counted events of `keys` counters, in turns.
+pub(crate) async fn counted(url: &str, events: u64, keys: u64) -> Result<()> {
+    let sql = format!(
+        "{INSERT}) select 'counter/' || (n % {keys}), 1 + n / {keys}, gen_random_uuid(), 'counter.counted', 1, \
+         convert_to('{{\"Counted\":{{\"by\":1}}}}', 'UTF8'), {METADATA}, now() from generate_series(0, $1 - 1) n"
+    );
+    execute(url, &sql, events as i64).await
+}
+
+/// Appends entries whose outgoing messages every audience has received, a second ago.
+pub(crate) async fn outgoing(url: &str, entries: u64) -> Result<()> {
+    let sql = format!(
+        "{INSERT}, topic, message_key, shard, message_type, content_type, message_body) \
+         select 'other/' || n, 1, gen_random_uuid(), 'other.happened', 1, '\\x7b7d'::bytea, {METADATA}, now(), \
+         'topic', n::text, (n % 16)::smallint, 'other.happened.v1', 'application/json', '\\x7b7d'::bytea \
+         from generate_series(1, $1) n"
+    );
+    execute(url, &sql, entries as i64).await
+}
+
+async fn execute(url: &str, sql: &str, count: i64) -> Result<()> {
+    let mut connection = PgConnection::connect(url).await?;
+    sqlx::query(sqlx::AssertSqlSafe(sql)).bind(count).execute(&mut connection).await?;
+    connection.close().await?;
+    Ok(())
+}
