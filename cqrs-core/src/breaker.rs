@@ -214,7 +214,9 @@ mod tests {
     #[test]
     fn while_it_is_open_one_message_is_tried_in_an_interval_and_a_success_closes_it() {
         let (breakers, policy) = (Breakers::default(), policy());
-        ["kim", "lee", "park"].iter().for_each(|key| drop(breakers.failed(NAME, key, "down", &policy, SECOND)));
+        ["kim", "lee", "park"].iter().for_each(|key| {
+            breakers.failed(NAME, key, "down", &policy, SECOND);
+        });
         let admits = |tried, at: u32| breakers.admits(NAME, tried, &policy, at * SECOND);
         assert!(!admits(false, 4) && !admits(true, 5));
         assert!(admits(false, 5) && !admits(false, 5) && !admits(true, 8));
