@@ -24,7 +24,7 @@ mod purge;
 
 pub use background::{Background, Joined};
 pub use builder::{AppBuilder, BuildError};
-pub use declare::IncompatibleProgram;
+pub use declare::{IncompatibleProgram, LeftMessages};
 pub use describe::Description;
 pub use health::{Component, Health, HealthCheck};
 pub use lag::ReaderLag;
