@@ -94,7 +94,9 @@ impl App {
         }
         declaration
     }
-    pub(super) fn left_messages(&self) -> LeftMessages {
+    /// Returns the job that redelivers the messages which an older program has left to this one. The caller runs its
+    /// steps.
+    pub fn left_messages(&self) -> LeftMessages {
         let owner = self.runtime.environment.id().to_string();
         LeftMessages { app: self.clone(), owner, failed: HashMap::new() }
     }
@@ -119,10 +121,11 @@ impl fmt::Display for IncompatibleProgram {
 }
 impl std::error::Error for IncompatibleProgram {}
 
-/// The job that redelivers the messages which an older program has left to this one, in one replica at a time, and
-/// those that were parked before a circuit breaker opened in this process.
+/// The background job that redelivers the messages which an older program has left to this one, in one replica at a time,
+/// and those that were parked before a circuit breaker opened in this process.
+#[must_use = "it does nothing unless `step` is called"]
 #[derive(Debug)]
-pub(super) struct LeftMessages {
+pub struct LeftMessages {
     app: App,
     /// The holder of this job's lease.
     owner: String,
@@ -130,6 +133,17 @@ pub(super) struct LeftMessages {
     failed: HashMap<(String, String), (u32, Duration)>,
 }
 impl LeftMessages {
+    /// Redelivers the keys that are left to this program, if it is the newest one of the service.
+    ///
+    /// # Errors
+    /// Fails when the database fails. Call it again.
+    pub async fn step(&mut self) -> Result<Step, Fault> {
+        let recovered = self.app.parked().redeliver_recovered().await;
+        match self.redeliver().await? + recovered {
+            0 => Ok(Step::IdleFor(Position(u64::MAX), INTERVAL)),
+            done => Ok(Step::Did(done)),
+        }
+    }
     async fn redeliver(&mut self) -> Result<usize, Fault> {
         let (app, owner) = (&self.app, &self.owner);
         let (runtime, storage) = (&app.runtime, app.storage());
@@ -179,10 +193,6 @@ impl Job for LeftMessages {
         "left messages".to_owned()
     }
     async fn step(&mut self) -> Result<Step, crate::BoxError> {
-        let recovered = self.app.parked().redeliver_recovered().await;
-        match self.redeliver().await? + recovered {
-            0 => Ok(Step::IdleFor(Position(u64::MAX), INTERVAL)),
-            done => Ok(Step::Did(done)),
-        }
+        Ok(LeftMessages::step(self).await?)
     }
 }

@@ -27,7 +27,7 @@ mod topics;
 pub use crate::consumer::AcceptedTopic;
 pub use background::{Background, Joined};
 pub use builder::{AppBuilder, BuildError};
-pub use declare::IncompatibleProgram;
+pub use declare::{IncompatibleProgram, LeftMessages};
 pub use describe::Description;
 pub use health::{Component, Health, HealthCheck};
 pub use lag::ReaderLag;

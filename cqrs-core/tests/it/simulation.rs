@@ -12,7 +12,9 @@ mod database; // positions, leases, lost responses
 mod engine; // stepped as a running app does it
 mod environment; // tasks and virtual time
 mod fixture; // one schedule
+mod fleet; // deploys and rollbacks of two programs
 mod process; // crashes, freezes and stops as one
+mod programs; // the programs of a mixed fleet
 mod random; // the source of every choice
 mod search; // many schedules, and the simplification of one
 mod seeded; // bugs that must be found
@@ -21,10 +23,11 @@ mod trace; // readable output
 
 use crate::listener::lock;
 use fixture::run;
+use fleet::Programs;
 use libtest_mimic::{Failed, Trial};
 use random::Random;
 use search::{search, trace_of};
-use seeded::{Bug, SEEDED};
+use seeded::{Bug, SEEDED, SEEDED_IN_FLEETS};
 use std::{
     collections::BTreeMap,
     sync::{
@@ -47,7 +50,11 @@ pub(crate) fn trials() -> Vec<Trial> {
     ];
     for (bug, invariant) in SEEDED {
         let name = format!("simulation: seeded: {bug:?} is caught by \"{invariant}\"");
-        trials.push(Trial::test(name, move || is_caught(bug, invariant)));
+        trials.push(Trial::test(name, move || is_caught(bug, Programs::One, invariant)));
+    }
+    for (bug, invariant) in SEEDED_IN_FLEETS {
+        let name = format!("simulation: seeded: in a mixed fleet {bug:?} is caught by \"{invariant}\"");
+        trials.push(Trial::test(name, move || is_caught(bug, Programs::Two, invariant)));
     }
     trials
 }
@@ -59,8 +66,9 @@ const FOUND: [(u64, &str); 1] =
 
 fn found_before() -> Result<(), Failed> {
     for (seed, bug) in FOUND {
-        if run(Random::from_seed(seed), Bug::None, false).violation.is_some() {
-            return Err(Failed::from(format!("{bug}\n{}", trace_of(seed, Bug::None))));
+        let programs = Programs::of(seed);
+        if run(Random::from_seed(seed), programs, Bug::None, false).violation.is_some() {
+            return Err(Failed::from(format!("{bug}\n{}", trace_of(seed, programs, Bug::None))));
         }
     }
     Ok(())
@@ -68,8 +76,9 @@ fn found_before() -> Result<(), Failed> {
 
 fn every_schedule_holds() -> Result<(), Failed> {
     if let Some(seed) = number("CQRS_SIMULATION_SEED") {
-        let trace = trace_of(seed, Bug::None);
-        return match run(Random::from_seed(seed), Bug::None, false).violation {
+        let programs = Programs::of(seed);
+        let trace = trace_of(seed, programs, Bug::None);
+        return match run(Random::from_seed(seed), programs, Bug::None, false).violation {
             Some(_) => Err(Failed::from(trace)),
             None => {
                 print!("{trace}");
@@ -80,20 +89,20 @@ fn every_schedule_holds() -> Result<(), Failed> {
     let (began, ran, virtual_time) = (Instant::now(), AtomicU64::new(0), AtomicU64::new(0));
     let count = number("CQRS_SIMULATION_SCHEDULES").unwrap_or(SCHEDULES);
     let found = search(count, |seed| {
-        let run = run(Random::from_seed(seed), Bug::None, false);
+        let run = run(Random::from_seed(seed), Programs::of(seed), Bug::None, false);
         ran.fetch_add(1, Relaxed);
         virtual_time.fetch_add(run.ended_at, Relaxed);
         run.violation.is_some()
     });
     let hours = virtual_time.into_inner() as f64 / environment::SECOND as f64 / 3600.0;
     eprintln!("{} schedules, {hours:.1} simulated hours, in {:.1?}", ran.into_inner(), began.elapsed());
-    found.map_or(Ok(()), |seed| Err(Failed::from(trace_of(seed, Bug::None))))
+    found.map_or(Ok(()), |seed| Err(Failed::from(trace_of(seed, Programs::of(seed), Bug::None))))
 }
 
 /// Shows that only the seed decides, and no hash, address, thread or clock.
 fn one_seed_twice() -> Result<(), Failed> {
     for seed in 0..100 {
-        let [first, second] = [(); 2].map(|()| run(Random::from_seed(seed), Bug::None, true));
+        let [first, second] = [(); 2].map(|()| run(Random::from_seed(seed), Programs::of(seed), Bug::None, true));
         if first.trace != second.trace || first.choices != second.choices {
             return Err(Failed::from(format!("seed {seed} gives two schedules")));
         }
@@ -101,10 +110,10 @@ fn one_seed_twice() -> Result<(), Failed> {
     Ok(())
 }
 
-fn is_caught(bug: Bug, invariant: &str) -> Result<(), Failed> {
+fn is_caught(bug: Bug, programs: Programs, invariant: &str) -> Result<(), Failed> {
     let others = Mutex::new(BTreeMap::<&str, u64>::new());
     let found = search(BOUND, |seed| {
-        let violation = run(Random::from_seed(seed), bug, false).violation;
+        let violation = run(Random::from_seed(seed), programs, bug, false).violation;
         if let Some(violation) = &violation {
             *lock(&others).entry(violation.invariant).or_default() += 1;
         }
@@ -117,7 +126,7 @@ fn is_caught(bug: Bug, invariant: &str) -> Result<(), Failed> {
         )));
     };
     if std::env::var_os("CQRS_SIMULATION_STORY").is_some() {
-        eprintln!("{bug:?}, {others:?}: {}", trace_of(seed, bug));
+        eprintln!("{bug:?}, {others:?}: {}", trace_of(seed, programs, bug));
     }
     Ok(())
 }

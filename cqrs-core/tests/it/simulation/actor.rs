@@ -2,15 +2,17 @@
 use super::{
     broker::Client,
     database::{Connection, Database},
-    engine::{engine, keep_stepping},
+    engine::{engine, engines, keep_stepping},
     environment::{MILLI, SECOND},
     fixture::{Fixture, Order},
+    fleet::{Fleet, Release},
     process::{Process, ProcessEnvironment},
+    programs::Program,
     seeded::{Bug, SeededStorage, SeededTransport},
     service::{Account, InjectedFailures, Ledger, Notes, Trail, shop::Credit},
 };
 use crate::listener::lock;
-use cqrs_core::{App, Error, EventSourced, Metadata, RetryPolicy, StateStored};
+use cqrs_core::{App, Error, EventSourced, Metadata, RetryPolicy, StateStored, app::AppBuilder};
 use futures_util::future::{BoxFuture, join_all};
 use std::{sync::Arc, time::Duration};
 
@@ -29,6 +31,10 @@ pub(crate) enum Role {
     Tally,
     /// A subscriber to the service's own log.
     Trail,
+    /// A replica of the shop in a mixed fleet, with all its engines.
+    Shop,
+    /// A replica of the bank in a mixed fleet, with all its engines.
+    Bank,
     /// Redelivers parked messages once the cause of their failure is gone.
     Operator,
 }
@@ -36,7 +42,7 @@ impl Role {
     /// Returns the name of its effect in the audit.
     pub(crate) fn effect(self) -> Option<&'static str> {
         match self {
-            Role::Client(_) | Role::Relay | Role::Operator => None,
+            Role::Client(_) | Role::Relay | Role::Operator | Role::Shop | Role::Bank => None,
             Role::Book => Some("bank.book"),
             Role::Note => Some("bank.note"),
             Role::Mirror => Some("bank.mirror"),
@@ -44,7 +50,7 @@ impl Role {
             Role::Trail => Some("shop.trail"),
         }
     }
-    fn modules(self) -> &'static [&'static str] {
+    pub(crate) fn modules(self) -> &'static [&'static str] {
         match self {
             Role::Client(_) | Role::Relay => &["it::simulation::service::shop"],
             Role::Book => &["it::simulation::service::book"],
@@ -53,11 +59,12 @@ impl Role {
             Role::Tally => &["it::simulation::service::tally"],
             Role::Trail => &["it::simulation::service::trail"],
             Role::Operator => &["it::simulation::service"],
+            Role::Shop | Role::Bank => &[],
         }
     }
     /// Returns whether the actor belongs to the bank, which subscribes to the shop's topic.
     pub(crate) fn is_bank(self) -> bool {
-        matches!(self, Role::Book | Role::Note | Role::Mirror)
+        matches!(self, Role::Book | Role::Note | Role::Mirror | Role::Bank)
     }
 }
 
@@ -66,9 +73,12 @@ pub(crate) fn life(fixture: Arc<Fixture>, index: usize, process: Arc<Process>) -
     Box::pin(async move {
         let role = fixture.actors[index].role;
         let database = if role.is_bank() { &fixture.bank } else { &fixture.shop };
+        if let Some(fleet) = &fixture.fleet {
+            return replica(&fixture, fleet, index, &process, database).await;
+        }
         let app = app(&fixture, index, &process, database);
         match role {
-            Role::Client(client) => return send_all(&fixture, &app, client).await,
+            Role::Client(client) => return send_all(&fixture, &app, client, None).await,
             Role::Operator => {
                 let bank = self::app(&fixture, index, &process, &fixture.bank);
                 return redeliver_all(&fixture, &[app, bank]).await;
@@ -90,8 +100,65 @@ pub(crate) fn life(fixture: Arc<Fixture>, index: usize, process: Arc<Process>) -
     })
 }
 
+/// Runs a process of a mixed fleet: it declares its program as a start does, and then works.
+async fn replica(
+    fixture: &Arc<Fixture>,
+    fleet: &Fleet,
+    index: usize,
+    process: &Arc<Process>,
+    database: &Arc<Database>,
+) {
+    let role = fixture.actors[index].role;
+    if role == Role::Operator {
+        let services = [(false, &fixture.shop), (true, &fixture.bank)];
+        let services = services.into_iter().filter(|(bank, _)| !bank || fleet.has_bank());
+        let apps: Vec<_> = services
+            .map(|(bank, database)| {
+                let modules = fleet.modules(bank, Release::Newer);
+                let app = builder(fixture, process, database, &modules);
+                let app = fleet.program(bank, Release::Newer).with_accounts(app, fixture.state_stored);
+                app.build().expect("the app builds")
+            })
+            .collect();
+        return redeliver_all(fixture, &apps).await;
+    }
+    let (bank, release) = (role.is_bank(), process.release);
+    let program = fleet.program(bank, release);
+    let app = builder(fixture, process, database, &fleet.modules(bank, release));
+    let app = program.with_accounts(app, fixture.state_stored).build().expect("the app builds");
+    while let Err(error) = app.migrate().await {
+        fixture.environment.note(|| format!("{} is not declared: {error}", process.name));
+        fixture.environment.sleep(100 * MILLI).await;
+    }
+    fixture.environment.note(|| format!("{} is declared", process.name));
+    fleet.declared(bank, release);
+    if let Role::Client(client) = role {
+        return send_all(fixture, &app, client, Some(program)).await;
+    }
+    for engine in engines(&app, process).await {
+        let (process, database, app) = (process.clone(), database.clone(), app.clone());
+        let of = process.clone();
+        let stepping = async move { keep_stepping(&of, &database, &app, engine).await };
+        fixture.spawn(index, &process, Box::pin(stepping));
+    }
+}
+
 fn app(fixture: &Arc<Fixture>, index: usize, process: &Arc<Process>, database: &Arc<Database>) -> App {
-    let (environment, actor) = (&fixture.environment, &fixture.actors[index]);
+    let app = builder(fixture, process, database, fixture.actors[index].role.modules());
+    let app = match fixture.state_stored {
+        true => app.aggregate(StateStored::<Account>::new()),
+        false => app.aggregate(EventSourced::<Account>::new()),
+    };
+    app.build().expect("the app builds")
+}
+/// Returns the builder of an app with these modules, in which only the accounts are missing.
+fn builder(
+    fixture: &Arc<Fixture>,
+    process: &Arc<Process>,
+    database: &Arc<Database>,
+    modules: &[&'static str],
+) -> AppBuilder {
+    let environment = &fixture.environment;
     let connection = Connection { database: database.clone(), process: process.clone() };
     let client = Client { broker: fixture.broker.clone(), process: process.clone() };
     let mut retry_policy = RetryPolicy::default();
@@ -105,25 +172,24 @@ fn app(fixture: &Arc<Fixture>, index: usize, process: &Arc<Process>, database: &
         }))
         .lease(Duration::from_micros(fixture.lease))
         .retry_policy(retry_policy);
-    let app = actor.role.modules().iter().fold(app, |app, module| app.discover_part(module));
+    let app = modules.iter().fold(app, |app, module| app.discover_part(module));
     let app = match fixture.state_stored {
-        true => app.aggregate(StateStored::<Account>::new()).aggregate(StateStored::<Ledger>::new()),
-        false => app.aggregate(EventSourced::<Account>::new()).aggregate(EventSourced::<Ledger>::new()),
+        true => app.aggregate(StateStored::<Ledger>::new()),
+        false => app.aggregate(EventSourced::<Ledger>::new()),
     };
     let app = app.aggregate(StateStored::<Notes>::new()).aggregate(StateStored::<Trail>::new());
-    let app = match fixture.bug {
+    match fixture.bug {
         Bug::None if fixture.embedded => app.storage(connection).transport(lock(&fixture.in_process).clone()),
         Bug::None => app.storage(connection).transport(client),
         bug => app
             .storage(SeededStorage { connection, bug, bug_state: fixture.bug_state.clone() })
             .transport(SeededTransport { client, bug, bug_state: fixture.bug_state.clone() }),
-    };
-    app.build().expect("the app builds")
+    }
 }
 
 /// Sends the remaining commands one after the other. A command that was sent before a crash is sent again only with a
 /// key.
-async fn send_all(fixture: &Arc<Fixture>, app: &App, client: usize) {
+async fn send_all(fixture: &Arc<Fixture>, app: &App, client: usize, program: Option<Program>) {
     loop {
         let order = lock(&fixture.clients)[client].first().cloned();
         let Some(order) = order else { return };
@@ -132,19 +198,23 @@ async fn send_all(fixture: &Arc<Fixture>, app: &App, client: usize) {
             lock(&fixture.clients)[client][0].sent = true;
         }
         if order.keyed || !order.sent {
-            send(fixture, app, &order).await;
+            send(fixture, app, &order, program).await;
         }
         lock(&fixture.clients)[client].remove(0);
     }
 }
 
-async fn send(fixture: &Arc<Fixture>, app: &App, order: &Order) {
+async fn send(fixture: &Arc<Fixture>, app: &App, order: &Order, program: Option<Program>) {
     let Order { key, command, events, .. } = *order;
     let keyed = order.keyed && fixture.bug != Bug::RepeatedWithoutKey;
     let metadata = if keyed { Metadata::default().key(command.to_string()) } else { Metadata::default() };
     let mut known = !order.sent;
     loop {
-        let sent = app.with(metadata.clone()).send(Credit { id: key.into(), command, events }).await;
+        let app = app.with(metadata.clone());
+        let sent = match program {
+            None => app.send(Credit { id: key.into(), command, events }).await,
+            Some(program) => program.credit(app, key.into(), command, events).await,
+        };
         fixture.environment.note(|| format!("command {command} on {key}: {sent:?}"));
         match sent {
             Ok(command) => return fixture.audit.succeeded(key, command),

@@ -3,14 +3,16 @@ mod facts;
 
 pub(crate) use facts::Written;
 
-use super::{database::Database, environment::SimulatedEnvironment, process::Process, trace::Violation};
+use super::{
+    database::Database, environment::SimulatedEnvironment, fleet::Release, process::Process, trace::Violation,
+};
 use crate::listener::lock;
 use cqrs_core::{
     event::{Entry, shard_of},
-    storage::CheckpointMove,
+    storage::{CheckpointMove, LEFT_TO_NEWER_PROGRAM, Park},
     transport::Partition,
 };
-use facts::{Facts, OutgoingEntry, Shard, in_words, reader_of};
+use facts::{Facts, OutgoingEntry, ParkedMessage, Shard, effect_of, in_words, reader_of};
 use serde::Deserialize;
 use std::sync::Mutex;
 use uuid::Uuid;
@@ -26,6 +28,8 @@ pub(crate) const VERSIONS: &str = "versions without gaps or repetitions";
 pub(crate) const FENCED: &str = "a relay shard is moved by the holder of its lease";
 pub(crate) const NO_NEEDLESS: &str = "no duplicate without a cause";
 pub(crate) const NO_NEEDLESS_PARKING: &str = "nothing is parked without a cause";
+pub(crate) const NOT_UNSEEN: &str = "nothing is passed that is neither handled nor parked";
+pub(crate) const KEPT: &str = "a parked message is removed only with its effect";
 pub(crate) const DRAINS: &str = "drains";
 
 pub(crate) struct Audit {
@@ -65,22 +69,53 @@ impl Audit {
         for entry in entries {
             self.appended(database, entry);
         }
-        for park in &written.parks {
-            let mut facts = lock(&self.facts);
-            facts.parked.insert((park.reader.clone(), park.message));
-            if !facts.may_park {
-                drop(facts);
-                let details = format!("{} parks {} {}: {}", park.reader, park.key, park.at, park.error);
-                self.report(NO_NEEDLESS_PARKING, details);
-            }
-        }
+        let removed: Vec<_> = {
+            let parked_now = &mut lock(&self.facts).parked_now;
+            written.unparks.iter().filter_map(|number| parked_now.remove(&(database.name, *number))).collect()
+        };
+        written.parks.iter().for_each(|park| self.parked(database, process, park));
         for view in &written.views {
             if let Some(value) = &view.value {
                 self.view_written(view.view, &view.key, value);
             }
         }
+        removed.iter().for_each(|message| self.removed(message));
         if database.name == "shop" {
             written.checkpoint_moves.iter().for_each(|step| self.moved(process, step));
+        }
+    }
+    /// Checks a message that is parked: it fails, or only a newer program handles it, or it waits behind another one.
+    fn parked(&self, database: &Database, process: &Process, park: &Park) {
+        let mut facts = lock(&self.facts);
+        let is_left = park.error == LEFT_TO_NEWER_PROGRAM;
+        let cause = match is_left {
+            true => {
+                facts.has_left(&park.reader, &park.key)
+                    || process.release == Release::Former && facts.is_only_newer(&park.reader, park.message)
+            }
+            false => facts.may_park,
+        };
+        facts.parked.insert((park.reader.clone(), park.message));
+        let last = facts.last_parked.entry(database.name).or_default();
+        *last += 1;
+        let number = (database.name, *last);
+        let Park { reader, key, message, error, .. } = park.clone();
+        facts.parked_now.insert(number, ParkedMessage { reader, key, message, error });
+        drop(facts);
+        if !cause {
+            let details = format!("{} parks {} {}: {}", park.reader, park.key, park.at, park.error);
+            self.report(NO_NEEDLESS_PARKING, details);
+        }
+    }
+    /// Checks a parked message that was removed: its effect must be there.
+    fn removed(&self, message: &ParkedMessage) {
+        let facts = lock(&self.facts);
+        let event = facts.by_id.get(&message.message);
+        let (Some((key, place)), Some(effect)) = (event, effect_of(&message.reader)) else { return };
+        if facts.has_effect(effect, key) < *place {
+            let details = format!("{}: {key} {place} is removed without its effect", message.reader);
+            drop(facts);
+            self.report(KEPT, details);
         }
     }
     fn appended(&self, database: &Database, entry: &Entry) {
@@ -92,7 +127,7 @@ impl Audit {
         let Ok(Happened { number }) = serde_json::from_slice(&entry.payload) else { return };
         let Some((_, id)) = entry.stream.split_once('/') else { return };
         let id = id.to_owned();
-        if entry.name != "credited" {
+        if !matches!(&*entry.name, "credited" | "rewarded") {
             return self.effect(&entry.name, &id, number);
         }
         let mut facts = lock(&self.facts);
@@ -115,6 +150,12 @@ impl Audit {
             return self.report(VERSIONS, details);
         }
         facts.by_id.insert(entry.id, (id.clone(), place));
+        if entry.name == "rewarded" || entry.schema > 1 {
+            facts.only_newer.insert(entry.id);
+        }
+        if entry.outgoing.as_ref().is_some_and(|outgoing| outgoing.name == "shop.rewarded.v1") {
+            facts.only_newer_message.insert(entry.id);
+        }
         facts.entries.push(OutgoingEntry { at, shard, id: entry.id, key: id.clone(), place });
         let twice = facts.by_number.insert((id.clone(), number), place).is_some();
         let ghost = facts.failed.contains(&(number / 10));
@@ -186,6 +227,15 @@ impl Audit {
                     violation = Some((FENCED, format!("{moved}, and another process holds its lease {epoch}")));
                 }
                 _ => (),
+            }
+        } else if let Some(effect) = effect_of(&step.reader) {
+            let passed = facts.entries.iter().filter(|entry| entry.at <= step.to);
+            let is_seen = |entry: &&OutgoingEntry| {
+                facts.has_effect(effect, &entry.key) >= entry.place || facts.is_parked(&step.reader, entry.id)
+            };
+            if let Some(OutgoingEntry { at, key, place, .. }) = passed.into_iter().find(|entry| !is_seen(entry)) {
+                let passed = format!("{} is moved to {}", step.reader, step.to);
+                violation = Some((NOT_UNSEEN, format!("{passed} by {}, past {key} {place} at {at}", process.name)));
             }
         }
         drop(facts);
@@ -263,7 +313,9 @@ impl Audit {
     }
 
     /// Returns a description of an entry that has not arrived everywhere.
-    pub(crate) fn missing(&self, effects: &[&str], broker: bool) -> Option<String> {
+    ///
+    /// An effect may wait if no newer program runs that would redeliver what was left to it.
+    pub(crate) fn missing(&self, effects: &[(&str, bool)], broker: bool) -> Option<String> {
         let facts = lock(&self.facts);
         for OutgoingEntry { at, shard, key, place, .. } in &facts.entries {
             let mut readers = facts
@@ -279,9 +331,10 @@ impl Audit {
             if broker && sent < *committed {
                 return Some(format!("{key}: {committed} are committed and {sent} on the broker"));
             }
-            for effect in effects {
+            for (effect, may_wait) in effects {
                 let done = facts.has_effect(effect, key);
-                if done < *committed {
+                let waits = || facts.left_from(effect, key, done + 1) == committed - done;
+                if done < *committed && !(*may_wait && waits()) {
                     return Some(format!("{key}: {committed} are committed and {done} have the effect `{effect}`"));
                 }
             }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::listener::lock;
 use cqrs_core::{
-    Position,
+    Fault, Position,
     event::{Entry, shard_of},
     storage::{Batch, CommitError, Lease, Memory, Storage, StoredResponse},
 };
@@ -51,6 +51,8 @@ struct Server {
     down_until: Micros,
     /// One call in this many fails; 0 is none.
     fault_rate: u32,
+    /// The time of the first declaration of each program.
+    declared_at: BTreeMap<String, Micros>,
 }
 /// The fate of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,6 +142,7 @@ impl Database {
             views: batch.views.clone(),
             checkpoint_moves: batch.checkpoint_moves.clone(),
             parks: batch.parks.clone(),
+            unparks: batch.unparks.clone(),
         };
         let result = at_once(self.memory.commit(batch));
         let mut server = lock(&self.server);
@@ -164,6 +167,13 @@ impl Database {
             self.news.notify_waiters();
         }
         Ok(position)
+    }
+    /// Stores a declaration, and returns its number and the time since its first declaration.
+    fn declare(&self, declaration: &str) -> Result<(u64, Duration), Fault> {
+        let (number, _) = at_once(self.memory.declare_program(declaration))?;
+        let now = self.environment.now();
+        let first = *lock(&self.server).declared_at.entry(declaration.to_owned()).or_insert(now);
+        Ok((number, Duration::from_micros(now - first)))
     }
     fn lease(&self, reader: &str, process: &Process, owner: &str, ttl: Duration) -> Option<Lease> {
         let lease = at_once(self.memory.lease(reader, owner, ttl)).ok().flatten();

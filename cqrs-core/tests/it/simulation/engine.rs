@@ -8,6 +8,7 @@ use super::{
 use async_trait::async_trait;
 use cqrs_core::{
     App, BoxError,
+    app::LeftMessages,
     consumer::{Consumer, LogFollower, TopicFollower},
     job::Step,
     relay::Relay,
@@ -54,6 +55,27 @@ impl Engine for LogFollower {
     }
     fn finishes_steps(&self) -> bool {
         true
+    }
+}
+#[async_trait]
+impl Engine for LeftMessages {
+    async fn step(&mut self) -> Result<Step, BoxError> {
+        Ok(LeftMessages::step(self).await?)
+    }
+}
+
+/// Creates every engine of a replica, and retries until its groups are joined.
+pub(crate) async fn engines(app: &App, process: &Process) -> Vec<Box<dyn Engine>> {
+    loop {
+        if let (Ok(consumers), Ok(followers)) = (app.consumers().await, app.topic_followers().await) {
+            let mut all: Vec<Box<dyn Engine>> = vec![Box::new(app.left_messages())];
+            all.extend(app.log_followers().into_iter().map(|follower| Box::new(follower) as Box<dyn Engine>));
+            all.extend(app.relays().into_iter().map(|relay| Box::new(relay) as Box<dyn Engine>));
+            all.extend(consumers.into_iter().map(|consumer| Box::new(consumer) as Box<dyn Engine>));
+            all.extend(followers.into_iter().map(|follower| Box::new(follower) as Box<dyn Engine>));
+            return all;
+        }
+        process.environment.sleep(100 * MILLI).await;
     }
 }
 

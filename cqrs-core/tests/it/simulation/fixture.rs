@@ -7,6 +7,7 @@ use super::{
     broker::Broker,
     database::Database,
     environment::{FAST, MILLI, Micros, SECOND, SLOW, SimulatedEnvironment, UNEVEN},
+    fleet::{Course, Fleet, Programs, Release},
     process::Process,
     random::Random,
     seeded::{Bug, BugState},
@@ -16,6 +17,7 @@ use super::{
 use crate::listener::lock;
 use cqrs_core::transport::InProcess;
 use faults::Plan;
+use futures_util::future::BoxFuture;
 use std::sync::{Arc, Mutex};
 
 /// Everything that one schedule consists of.
@@ -37,6 +39,8 @@ pub(crate) struct Fixture {
     pub(crate) poison: Arc<Poison>,
     /// The duration of a relay's lease.
     pub(crate) lease: Micros,
+    /// The programs of a mixed fleet; `None` if every service has one program.
+    pub(crate) fleet: Option<Fleet>,
     pub(crate) actors: Vec<Actor>,
     /// The remaining commands of each client.
     pub(crate) clients: Mutex<Vec<Vec<Order>>>,
@@ -48,6 +52,8 @@ pub(crate) struct Actor {
     /// The error of its clock at the start, in seconds.
     skew: i64,
     starts_at: Micros,
+    /// The program that its next process runs.
+    release: Mutex<Release>,
     process: Mutex<Option<Arc<Process>>>,
 }
 /// A command to be sent.
@@ -66,9 +72,10 @@ pub(crate) struct Order {
 pub(crate) const KEYS: [&str; 4] = ["kim", "lee", "park", "choi"];
 
 impl Fixture {
-    fn new(environment: &SimulatedEnvironment, bug: Bug) -> Arc<Self> {
+    fn new(environment: &SimulatedEnvironment, programs: Programs, bug: Bug) -> Arc<Self> {
         let audit = Arc::new(Audit::new(environment));
-        let embedded = bug == Bug::None && environment.one_of(&[false, false, true]);
+        let fleet = (programs == Programs::Two).then(|| Fleet::choose(environment));
+        let embedded = fleet.is_none() && bug == Bug::None && environment.one_of(&[false, false, true]);
         let pace = environment.one_of(&[&FAST, &UNEVEN, &SLOW]);
         environment.pace(pace);
         if std::ptr::eq(pace, &SLOW) {
@@ -95,13 +102,13 @@ impl Fixture {
             };
             orders.push((0..count).map(order).collect());
         }
-        roles.extend(std::iter::repeat_n(Role::Relay, if embedded { 1 } else { environment.one_of(&[1, 1, 2, 2]) }));
-        // One or two kinds of readers, each alone or with a second instance.
-        for _ in 0..environment.one_of(&[1, 1, 2]) {
-            let role =
-                environment.one_of(&[Role::Book, Role::Book, Role::Mirror, Role::Note, Role::Tally, Role::Trail]);
-            if !roles.contains(&role) {
-                roles.extend(std::iter::repeat_n(role, if embedded { 1 } else { environment.one_of(&[1, 2]) }));
+        match &fleet {
+            None => choose_engines(environment, embedded, &mut roles),
+            Some(fleet) => {
+                roles.extend(std::iter::repeat_n(Role::Shop, environment.one_of(&[2, 2, 1])));
+                if fleet.has_bank() {
+                    roles.extend(std::iter::repeat_n(Role::Bank, environment.one_of(&[2, 2, 1])));
+                }
             }
         }
         let failure_rate = environment.one_of(&[0, 0, 8, 3]);
@@ -119,10 +126,16 @@ impl Fixture {
         let actor = |role| Actor {
             role,
             skew: environment.one_of(&[0, 0, 0, 3600, -3600]),
+            release: Mutex::new(Release::Former),
             starts_at: environment.one_of(&[0, 0, 0, 0, 50 * MILLI, 3 * SECOND, 9 * SECOND]),
             process: Mutex::default(),
         };
-        let actors: Vec<_> = roles.into_iter().map(actor).collect();
+        let actors: Vec<_> = roles.iter().copied().map(actor).collect();
+        if let Some(fleet) = &fleet {
+            fleet.plan(environment, &roles);
+        }
+        // A former program cannot load a stream with a newer event, so its commands fail until it is replaced.
+        let stays = fleet.as_ref().is_some_and(|fleet| matches!(fleet.course, Course::Mixed | Course::Rollback));
         let fixture = Arc::new(Fixture {
             environment: environment.clone(),
             shop: Database::new(environment, "shop", &audit, fault_rate(), embedded),
@@ -133,7 +146,8 @@ impl Fixture {
             in_process: Mutex::default(),
             bug,
             bug_state: Arc::default(),
-            state_stored: environment.choose(2) == 0,
+            state_stored: stays || environment.choose(2) == 0,
+            fleet,
             failure_rate,
             poison,
             lease: environment.one_of(&[10 * SECOND, 4 * SECOND]),
@@ -159,18 +173,27 @@ impl Fixture {
     }
     fn start(self: &Arc<Self>, index: usize) {
         let actor = &self.actors[index];
-        self.start_in(index, &Process::new(&self.environment, format!("{:?} {index}", actor.role), actor.skew));
+        let release = *lock(&actor.release);
+        let name = match self.fleet {
+            Some(_) => format!("{:?} {index} ({release:?})", actor.role),
+            None => format!("{:?} {index}", actor.role),
+        };
+        self.start_in(index, &Process::new(&self.environment, name, actor.skew, release));
     }
     /// Starts one process that contains everything, with a new in-process broker.
     fn start_all(self: &Arc<Self>) {
         *lock(&self.in_process) = InProcess::new();
-        let process = Process::new(&self.environment, "all in one".into(), 0);
+        let process = Process::new(&self.environment, "all in one".into(), 0, Release::Former);
         (0..self.actors.len()).for_each(|index| self.start_in(index, &process));
     }
     fn start_in(self: &Arc<Self>, index: usize, process: &Arc<Process>) {
         self.environment.note(|| format!("{:?} starts in {}", self.actors[index].role, process.name));
         *lock(&self.actors[index].process) = Some(process.clone());
-        let task = process.spawn(actor::life(self.clone(), index, process.clone()));
+        self.spawn(index, process, actor::life(self.clone(), index, process.clone()));
+    }
+    /// Runs a task of an actor, whose polls are counted.
+    pub(crate) fn spawn(&self, index: usize, process: &Process, task: BoxFuture<'static, ()>) {
+        let task = process.spawn(task);
         lock(&self.plan).polls.insert(task, (index, 0));
     }
     fn start_after(self: &Arc<Self>, time: Micros, index: usize) {
@@ -178,6 +201,20 @@ impl Fixture {
         let fixture = self.clone();
         self.environment
             .after(time, move |_| if fixture.embedded { fixture.start_all() } else { fixture.start(index) });
+    }
+    /// Returns the effects of a mixed fleet, and whether each may wait because no newer program runs any more.
+    fn effects_of(&self, fleet: &Fleet) -> Vec<(&'static str, bool)> {
+        let runs_newer = |role| {
+            let replicas = self.actors.iter().filter(|actor| actor.role == role);
+            replicas.into_iter().any(|actor| *lock(&actor.release) == Release::Newer)
+        };
+        let by_newer = fleet.readers.contains(&Role::Tally) && runs_newer(Role::Shop);
+        let effect = |role: &Role| {
+            let service = if role.is_bank() { Role::Bank } else { Role::Shop };
+            Some((role.effect()?, !runs_newer(service)))
+        };
+        let all = fleet.readers.iter().filter_map(effect);
+        all.chain(by_newer.then_some(("tally.newer", false))).collect()
     }
     /// Returns a description of something that is not done yet.
     fn missing(&self) -> Option<String> {
@@ -187,8 +224,23 @@ impl Fixture {
         if let Some(order) = lock(&self.clients).iter().flatten().next() {
             return Some(format!("command {} has no response", order.command));
         }
-        let effects: Vec<_> = self.actors.iter().filter_map(|actor| actor.role.effect()).collect();
+        let effects = match &self.fleet {
+            None => self.actors.iter().filter_map(|actor| Some((actor.role.effect()?, false))).collect(),
+            Some(fleet) if !lock(&fleet.replacements).is_empty() => return Some("replicas are to be replaced".into()),
+            Some(fleet) => self.effects_of(fleet),
+        };
         self.audit.missing(&effects, !self.embedded).or_else(|| self.broker.behind("bank.mirror"))
+    }
+}
+
+/// Chooses one or two relays, and one or two kinds of readers, each alone or with a second instance.
+fn choose_engines(environment: &SimulatedEnvironment, embedded: bool, roles: &mut Vec<Role>) {
+    roles.extend(std::iter::repeat_n(Role::Relay, if embedded { 1 } else { environment.one_of(&[1, 1, 2, 2]) }));
+    for _ in 0..environment.one_of(&[1, 1, 2]) {
+        let role = environment.one_of(&[Role::Book, Role::Book, Role::Mirror, Role::Note, Role::Tally, Role::Trail]);
+        if !roles.contains(&role) {
+            roles.extend(std::iter::repeat_n(role, if embedded { 1 } else { environment.one_of(&[1, 2]) }));
+        }
     }
 }
 
@@ -201,9 +253,9 @@ pub(crate) struct Run {
 }
 
 /// Runs one schedule from its choices.
-pub(crate) fn run(random: Random, bug: Bug, traced: bool) -> Run {
+pub(crate) fn run(random: Random, programs: Programs, bug: Bug, traced: bool) -> Run {
     let environment = SimulatedEnvironment::new(random, traced);
-    let fixture = Fixture::new(&environment, bug);
+    let fixture = Fixture::new(&environment, programs, bug);
     let missing = || Violation { invariant: DRAINS, details: fixture.missing().unwrap_or_default() };
     UNREADABLE.set(Some(fixture.poison.clone()));
     environment.run(|task| fixture.polled(task), || fixture.missing().is_none(), missing);

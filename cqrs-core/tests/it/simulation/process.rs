@@ -1,5 +1,8 @@
 //! A simulated process: its tasks crash, freeze and stop as one, and it has a clock of its own.
-use super::environment::{Micros, SimulatedEnvironment, TaskId};
+use super::{
+    environment::{Micros, SimulatedEnvironment, TaskId},
+    fleet::Release,
+};
 use crate::listener::lock;
 use cqrs_core::{
     Timestamp,
@@ -21,6 +24,8 @@ pub(crate) struct Process {
     pub(crate) environment: SimulatedEnvironment,
     pub(crate) name: String,
     pub(crate) id: u64,
+    /// The program that it runs.
+    pub(crate) release: Release,
     tasks: Mutex<Vec<TaskId>>,
     alive: AtomicBool,
     /// The time until which the process is frozen; 0 when it runs.
@@ -31,12 +36,13 @@ pub(crate) struct Process {
     skew: AtomicI64,
 }
 impl Process {
-    pub(crate) fn new(environment: &SimulatedEnvironment, name: String, skew: i64) -> Arc<Self> {
+    pub(crate) fn new(environment: &SimulatedEnvironment, name: String, skew: i64, release: Release) -> Arc<Self> {
         Arc::new(Process {
             id: environment.number(),
             tasks: Mutex::default(),
             environment: environment.clone(),
             name,
+            release,
             alive: AtomicBool::new(true),
             thaws_at: AtomicU64::new(0),
             stopping: AtomicBool::new(false),

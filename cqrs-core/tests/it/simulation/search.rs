@@ -1,6 +1,7 @@
 //! Searches many schedules on all cores, and simplifies a schedule that violates an invariant.
 use super::{
     fixture::{Run, run},
+    fleet::Programs,
     random::Random,
     seeded::Bug,
     trace,
@@ -35,16 +36,16 @@ pub(crate) fn search(count: u64, violates: impl Fn(u64) -> bool + Sync) -> Optio
 }
 
 /// Returns the trace of a seed's schedule, as simple as possible if it violates an invariant.
-pub(crate) fn trace_of(seed: u64, bug: Bug) -> String {
-    let Run { violation, choices, trace: whole, .. } = run(Random::from_seed(seed), bug, true);
+pub(crate) fn trace_of(seed: u64, programs: Programs, bug: Bug) -> String {
+    let Run { violation, choices, trace: whole, .. } = run(Random::from_seed(seed), programs, bug, true);
     let Some(violation) = violation else {
         return format!("seed {seed}: every invariant holds\n{}", trace::lines(&whole));
     };
     let simple = simpler(choices, |choices| {
-        let found = run(Random::from_list(choices), bug, false).violation;
+        let found = run(Random::from_list(choices), programs, bug, false).violation;
         found.is_some_and(|found| found.invariant == violation.invariant)
     });
-    let Run { violation: same, trace: short, .. } = run(Random::from_list(simple), bug, true);
+    let Run { violation: same, trace: short, .. } = run(Random::from_list(simple), programs, bug, true);
     let text = format!("seed {seed}: {violation}\n");
     match same.filter(|_| short.len() < whole.len()) {
         Some(same) => {

@@ -5,7 +5,7 @@ mod wire;
 pub(crate) use store::{BugState, SeededStorage};
 pub(crate) use wire::SeededTransport;
 
-use super::audit::{CONTIGUOUS, FENCED, IN_ORDER, NO_LOSS, NO_NEEDLESS, ONCE};
+use super::audit::{CONTIGUOUS, FENCED, IN_ORDER, NO_LOSS, NO_NEEDLESS, NO_NEEDLESS_PARKING, NOT_UNSEEN, ONCE};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Bug {
@@ -37,7 +37,21 @@ pub(crate) enum Bug {
     ParkedUnseen,
     /// A command with an unknown outcome is sent again as a new command.
     RepeatedWithoutKey,
+    /// No program sees those that were declared after it.
+    NewerProgramUnseen,
+    /// An event that is left to a newer program is passed instead of parked.
+    LeftIsPassed,
+    /// The reason of a message that is left to a newer program is lost.
+    LeftWithoutReason,
 }
+
+/// Each bug that needs two programs, and the invariant that must find it.
+pub(crate) const SEEDED_IN_FLEETS: [(Bug, &str); 4] = [
+    (Bug::NewerProgramUnseen, NOT_UNSEEN),
+    (Bug::LeftIsPassed, NOT_UNSEEN),
+    (Bug::LeftWithoutReason, NO_NEEDLESS_PARKING),
+    (Bug::ParkedUnseen, IN_ORDER),
+];
 
 /// Each bug, and the invariant that must find it.
 pub(crate) const SEEDED: [(Bug, &str); 13] = [

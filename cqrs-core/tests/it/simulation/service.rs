@@ -17,7 +17,7 @@ pub(crate) struct InjectedFailures {
     pub(crate) poison: Arc<Poison>,
 }
 impl InjectedFailures {
-    async fn inject(&self, number: u32) -> Result<(), BoxError> {
+    pub(crate) async fn inject(&self, number: u32) -> Result<(), BoxError> {
         if self.poison.affects(number, Target::Handler) {
             return Err("simulated: the message always fails".into());
         }
@@ -88,7 +88,7 @@ numbered!("ledger", "bank.book", Ledger, Booked);
 numbered!("note", "bank.note", Notes, Noted);
 
 /// Updates the aggregate, or creates it if it does not exist.
-async fn append<A: Aggregate<Id = String>>(
+pub(crate) async fn append<A: Aggregate<Id = String>>(
     all: &Repo<A>,
     id: &String,
     events: impl IntoEvents<A::Event>,
@@ -207,8 +207,16 @@ pub(crate) mod book {
         failures: Dep<InjectedFailures>,
     ) -> Result<(), BoxError> {
         let AccountCredited { id, number } = event.event;
+        book_number(&id, number, &ledgers, &failures).await
+    }
+    pub(crate) async fn book_number(
+        id: &String,
+        number: u32,
+        ledgers: &Repo<Ledger>,
+        failures: &InjectedFailures,
+    ) -> Result<(), BoxError> {
         failures.inject(number).await?;
-        Ok(append(&ledgers, &id, Booked { number }).await?)
+        Ok(append(ledgers, id, Booked { number }).await?)
     }
 }
 /// A subscriber to the topic that sends a command: the command commits by itself, before the inbox record.
@@ -234,6 +242,14 @@ pub(crate) mod note {
         failures: Dep<InjectedFailures>,
     ) -> Result<(), BoxError> {
         let AccountCredited { id, number } = event.event;
+        note_number(id, number, &bus, &failures).await
+    }
+    pub(crate) async fn note_number(
+        id: String,
+        number: u32,
+        bus: &Bus,
+        failures: &InjectedFailures,
+    ) -> Result<(), BoxError> {
         bus.send(Note { id, number }).await?;
         failures.inject(number).await
     }

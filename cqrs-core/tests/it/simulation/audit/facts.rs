@@ -2,7 +2,7 @@
 use crate::simulation::{database::Database, environment::TaskId, process::Process};
 use cqrs_core::{
     event::Entry,
-    storage::{CheckpointMove, Park, ViewWrite},
+    storage::{CheckpointMove, LEFT_TO_NEWER_PROGRAM, Park, ViewWrite},
     transport::Partition,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +13,7 @@ pub(crate) struct Written {
     pub(crate) views: Vec<ViewWrite>,
     pub(crate) checkpoint_moves: Vec<CheckpointMove>,
     pub(crate) parks: Vec<Park>,
+    pub(crate) unparks: Vec<u64>,
 }
 
 #[derive(Default)]
@@ -24,8 +25,16 @@ pub(super) struct Facts {
     /// The number of each event within its key, by the key and the number in its payload.
     pub(super) by_number: BTreeMap<(String, u32), u64>,
     pub(super) entries: Vec<OutgoingEntry>,
-    /// The parked messages, with their reader.
+    /// The messages that were ever parked, with their reader.
     pub(super) parked: BTreeSet<(String, Uuid)>,
+    /// The messages that are parked now, by the database's name and their number.
+    pub(super) parked_now: BTreeMap<(&'static str, u64), ParkedMessage>,
+    /// The number of the last parked message of each database.
+    pub(super) last_parked: BTreeMap<&'static str, u64>,
+    /// The events that the former program of the shop cannot read or does not know.
+    pub(super) only_newer: BTreeSet<Uuid>,
+    /// The events whose message only the newer program of the bank handles.
+    pub(super) only_newer_message: BTreeSet<Uuid>,
     /// The number of events on the broker without a gap, and their partition, by key.
     pub(super) sent: BTreeMap<String, (u64, Partition)>,
     /// The last event of each key that has the effect, by the effect's name and the key.
@@ -47,6 +56,12 @@ pub(super) struct OutgoingEntry {
     /// Its number within its key, from 1.
     pub(super) place: u64,
 }
+pub(super) struct ParkedMessage {
+    pub(super) reader: String,
+    pub(super) key: String,
+    pub(super) message: Uuid,
+    pub(super) error: String,
+}
 /// The relay shard of a reader name: `relay/3` for a broker, `relay/group@topic/3` for a group in the same process.
 pub(super) struct Shard<'a> {
     pub(super) group: Option<&'a str>,
@@ -63,13 +78,50 @@ impl Facts {
     pub(super) fn has_effect(&self, effect: &str, key: &str) -> u64 {
         self.effects.get(&(effect.to_owned(), key.to_owned())).copied().unwrap_or_default()
     }
+    /// Returns whether a message of this reader that is parked now makes the later ones of its key wait for a newer
+    /// program.
+    pub(super) fn has_left(&self, reader: &str, key: &str) -> bool {
+        let of_key = |parked: &&ParkedMessage| parked.reader == reader && parked.key == key;
+        self.parked_now.values().find(of_key).is_some_and(|first| first.error == LEFT_TO_NEWER_PROGRAM)
+    }
+    /// Returns the number of events of a key from this place on that are parked one after the other, the first of them
+    /// for a newer program.
+    pub(super) fn left_from(&self, effect: &str, key: &str, mut place: u64) -> u64 {
+        let first = place;
+        let is_at = |message: &Uuid, place| self.by_id.get(message).is_some_and(|(of, at)| of == key && *at == place);
+        let reader = reader_of(effect);
+        for parked in self.parked_now.values().filter(|parked| parked.reader == reader) {
+            let fits = parked.error == LEFT_TO_NEWER_PROGRAM || place > first;
+            place += u64::from(fits && is_at(&parked.message, place));
+        }
+        place - first
+    }
+    /// Returns whether the event is in a form that the reader's former program leaves to the newer one.
+    pub(super) fn is_only_newer(&self, reader: &str, event: Uuid) -> bool {
+        let of_topic = reader.starts_with("bank.") || reader == "projection/mirror";
+        if of_topic { self.only_newer_message.contains(&event) } else { self.only_newer.contains(&event) }
+    }
     pub(super) fn is_parked(&self, reader: &str, id: Uuid) -> bool {
         self.parked.contains(&(reader.to_owned(), id))
     }
 }
-/// Returns the reader name under which a group parks messages.
-pub(super) fn reader_of(group: &str) -> &str {
-    if group == "bank.mirror" { "projection/mirror" } else { group }
+/// Returns the reader name under which the messages of an effect are parked.
+pub(super) fn reader_of(effect: &str) -> &str {
+    match effect {
+        "bank.mirror" => "projection/mirror",
+        "tally" => "projection/tally",
+        "tally.newer" => "projection/tally.newer",
+        "shop.trail" => "subscriber/shop.trail",
+        group => group,
+    }
+}
+/// Returns the effect of the messages that this reader handles; `None` for a relay.
+pub(super) fn effect_of(reader: &str) -> Option<&str> {
+    match reader {
+        "projection/mirror" => Some("bank.mirror"),
+        relay if relay.starts_with("relay/") => None,
+        reader => Some(reader.strip_prefix("projection/").or(reader.strip_prefix("subscriber/")).unwrap_or(reader)),
+    }
 }
 
 pub(super) fn in_words(database: &Database, process: &Process, entries: &[Entry], written: &Written) -> String {
@@ -80,5 +132,6 @@ pub(super) fn in_words(database: &Database, process: &Process, entries: &[Entry]
     parts.extend(written.views.iter().map(|write| format!("view {} {}", write.view, write.key)));
     parts.extend(written.checkpoint_moves.iter().map(|step| format!("{} {} -> {}", step.reader, step.from, step.to)));
     parts.extend(written.parks.iter().map(|park| format!("{} parks {} {}", park.reader, park.key, park.at)));
+    parts.extend(written.unparks.iter().map(|number| format!("parked message {number} is removed")));
     format!("{}: {} commits {}", database.name, process.name, parts.join(", "))
 }

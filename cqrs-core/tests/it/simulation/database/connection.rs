@@ -131,7 +131,7 @@ impl Storage for Connection {
     }
     async fn declare_program(&self, declaration: &str) -> Result<(u64, Duration), Fault> {
         let declaration = declaration.to_owned();
-        self.read("declaration", move |database| at_once(database.memory.declare_program(&declaration))).await
+        self.read("declaration", move |database| database.declare(&declaration)).await
     }
     async fn programs(&self, after: u64) -> Result<Vec<StoredProgram>, Fault> {
         self.read("programs", move |database| at_once(database.memory.programs(after))).await

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use cqrs_core::{
     Fault, Position,
     event::Entry,
-    storage::{Batch, CommitError, InboxLookup, Lease, ParkedKey, Storage},
+    storage::{Batch, CommitError, InboxLookup, LEFT_TO_NEWER_PROGRAM, Lease, ParkedKey, Storage, StoredProgram},
     testing::StorageLayer,
 };
 use std::{
@@ -88,6 +88,12 @@ impl StorageLayer for SeededStorage {
         }
         Ok(found)
     }
+    async fn programs(&self, after: u64) -> Result<Vec<StoredProgram>, Fault> {
+        match self.bug {
+            Bug::NewerProgramUnseen => Ok(Vec::new()),
+            _ => self.connection.programs(after).await,
+        }
+    }
     async fn lease(&self, reader: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, Fault> {
         if matches!(self.bug, Bug::LeaseToEverybody | Bug::SkipLocked) {
             let at = self.connection.checkpoints(&[reader.to_owned()]).await?;
@@ -106,6 +112,11 @@ impl StorageLayer for SeededStorage {
                 }
             }
             Bug::NoInbox => batch.inbox_records.clear(),
+            Bug::LeftIsPassed => batch.parks.retain(|park| park.error != LEFT_TO_NEWER_PROGRAM),
+            Bug::LeftWithoutReason => {
+                let left = batch.parks.iter_mut().filter(|park| park.error == LEFT_TO_NEWER_PROGRAM);
+                left.for_each(|park| park.error = "no reason".to_owned());
+            }
             Bug::PositionNotCompared => {
                 for step in batch.checkpoint_moves.iter_mut().filter(|step| step.reader.starts_with("projection/")) {
                     let at = self.connection.checkpoints(std::slice::from_ref(&step.reader)).await?;
