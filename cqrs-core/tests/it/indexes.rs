@@ -1,4 +1,5 @@
 //! An index that a program adds to a stored view: filled in at the start, and complete while other programs write.
+#![cfg_attr(not(feature = "sqlite"), allow(dead_code, unused_mut, reason = "only the tests on SQLite use them"))]
 use crate::trials::trial;
 use async_trait::async_trait;
 use cqrs_core::{
@@ -140,6 +141,7 @@ macro_rules! app {
             .expect("the app builds")
     };
 }
+#[cfg(feature = "postgres")]
 pub(crate) use app;
 
 /// Reads all pages of a query.
@@ -156,6 +158,7 @@ macro_rules! all {
         }
     }};
 }
+#[cfg(feature = "postgres")]
 pub(crate) use all;
 
 /// Applies every event of the log by this app's projections.
