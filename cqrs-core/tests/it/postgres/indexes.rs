@@ -112,7 +112,8 @@ async fn together(server: Server) -> Tried {
     stocked(&old, 300).await?;
     let (one, two) = (app!(new, storage(&database).await?), app!(new, storage(&database).await?));
     let (first, second) = tokio::join!(one.migrate(), two.migrate());
-    (first?, second?);
+    first?;
+    second?;
     for new in [one, two] {
         assert_eq!(all!(new, new::Dearest, 70).len(), 300);
     }
