@@ -10,10 +10,6 @@ use std::{
     sync::Mutex,
 };
 
-/// The number of seeds whose schedules may have two programs. Seed 15,274 does not drain: a process crashes while it joins
-/// its groups, and its partition is not acknowledged. Whether the simulated broker or an engine is at fault is open.
-const MIXED: u64 = 10_000;
-
 /// The number of programs of a service in a schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Programs {
@@ -21,9 +17,9 @@ pub(crate) enum Programs {
     Two,
 }
 impl Programs {
-    /// Returns the number of programs of a seed's schedule. A third of the first [`MIXED`] seeds have two.
+    /// Returns the number of programs of a seed's schedule. A third of the seeds have two.
     pub(crate) fn of(seed: u64) -> Self {
-        if seed % 3 == 1 && seed < MIXED { Programs::Two } else { Programs::One }
+        if seed % 3 == 1 { Programs::Two } else { Programs::One }
     }
 }
 /// The program that a process runs.

@@ -59,6 +59,12 @@ impl Process {
         let id = self.environment.number();
         lock(&self.tasks).push(id);
         self.environment.spawn(id, task);
+        // The poll in which the process crashes or freezes goes on to its end, and may start further tasks.
+        if !self.is_alive() {
+            self.environment.kill(id);
+        } else if self.thaws_at().is_some() {
+            self.environment.freeze(id);
+        }
         id
     }
     fn each_task(&self, action: impl Fn(&SimulatedEnvironment, TaskId)) {
