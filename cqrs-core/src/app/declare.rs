@@ -94,8 +94,8 @@ impl App {
         }
         declaration
     }
-    /// Returns the job that redelivers the messages which an older program has left to this one. The caller runs its
-    /// steps.
+    /// Returns the job that redelivers the messages which an older program has left to this one, and those that were parked
+    /// before a circuit breaker opened. [`App::start`] runs it; a caller that starts the parts by itself runs its steps.
     pub fn left_messages(&self) -> LeftMessages {
         let owner = self.runtime.environment.id().to_string();
         LeftMessages { app: self.clone(), owner, failed: HashMap::new() }
@@ -133,7 +133,9 @@ pub struct LeftMessages {
     failed: HashMap<(String, String), (u32, Duration)>,
 }
 impl LeftMessages {
-    /// Redelivers the keys that are left to this program, if it is the newest one of the service.
+    /// Redelivers the keys that are left to this program, if it is the newest one of the service and holds the lease, and
+    /// on every replica the keys that were parked before a circuit breaker opened in this process and whose reader has
+    /// succeeded since.
     ///
     /// # Errors
     /// Fails when the database fails. Call it again.

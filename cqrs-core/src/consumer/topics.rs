@@ -114,34 +114,43 @@ pub(crate) async fn read_losses(runtime: &Runtime) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Accepts the topic that exists now, and the loss of records of it.
+/// Accepts the topic that exists now, and the loss of records of it. A broker that gives topics no identity has losses only.
 pub(crate) async fn accept(runtime: &Runtime, topic: &str, groups: &[&str]) -> Result<AcceptedTopic, Fault> {
     let found = runtime.transport.topic_identities(&[topic]).await.map_err(unreachable)?.pop().flatten();
-    let found = found.ok_or_else(|| Fault::internal(format!("topic {topic} does not exist, or has no identity")))?;
-    let name = format!("{TOPIC}{topic}");
-    let stored = runtime.storage.notes(&name).await?.into_iter().find(|(known, _)| *known == name);
-    let mut was_refused = false;
-    if let Some((_, stored)) = stored {
-        let (generation, known) = parse(&stored)?;
-        if known != found {
-            // The groups first: after a failure in between, the topic is still refused.
-            for group in groups {
-                runtime.transport.rewind(group, topic).await.map_err(|error| {
-                    Fault::unavailable(format!("group {group} cannot be set back; it is empty soon")).because(error)
-                })?;
-            }
-            let value = format!("{} {found}", generation + 1);
-            if !runtime.storage.replace_note(&name, Some(&stored), Some(&value)).await? {
-                return Err(Fault::unavailable("another operator has accepted the topic at the same time"));
-            }
-            was_refused = true;
+    let losses = runtime.storage.notes(&format!("{LOST}{topic}/")).await?;
+    let was_refused = match found {
+        Some(found) => accept_identity(runtime, topic, &found, groups).await?,
+        None if losses.is_empty() => {
+            return Err(Fault::internal(format!("topic {topic} does not exist, or has no identity")));
         }
-    }
+        None => false,
+    };
     let mut lost = 0;
-    for (name, value) in runtime.storage.notes(&format!("{LOST}{topic}/")).await? {
+    for (name, value) in losses {
         lost += usize::from(runtime.storage.replace_note(&name, Some(&value), None).await?);
     }
     compare_topics(runtime, &[topic]).await?;
     read_losses(runtime).await?;
     Ok(AcceptedTopic { was_refused, lost })
+}
+/// Records the identity as the one that is read, and returns whether it was refused before.
+async fn accept_identity(runtime: &Runtime, topic: &str, found: &str, groups: &[&str]) -> Result<bool, Fault> {
+    let name = format!("{TOPIC}{topic}");
+    let stored = runtime.storage.notes(&name).await?.into_iter().find(|(known, _)| *known == name);
+    let Some((_, stored)) = stored else { return Ok(false) };
+    let (generation, known) = parse(&stored)?;
+    if known == found {
+        return Ok(false);
+    }
+    // The groups first: after a failure in between, the topic is still refused.
+    for group in groups {
+        runtime.transport.rewind(group, topic).await.map_err(|error| {
+            Fault::unavailable(format!("group {group} cannot be set back; it is empty soon")).because(error)
+        })?;
+    }
+    let value = format!("{} {found}", generation + 1);
+    if !runtime.storage.replace_note(&name, Some(&stored), Some(&value)).await? {
+        return Err(Fault::unavailable("another operator has accepted the topic at the same time"));
+    }
+    Ok(true)
 }

@@ -80,8 +80,9 @@ impl Transport for Replaceable {
         Ok(Box::new(Member { signals, broker: self.clone() }))
     }
     async fn topic_identities(&self, topics: &[&str]) -> Result<Vec<Option<String>>, TransportError> {
-        let identity = lock(&self.0).identity.clone();
-        Ok(topics.iter().map(|_| Some(identity.clone())).collect())
+        // An old broker gives no identity.
+        let identity = Some(lock(&self.0).identity.clone()).filter(|identity| !identity.is_empty());
+        Ok(topics.iter().map(|_| identity.clone()).collect())
     }
     async fn rewind(&self, group: &str, _: &str) -> Result<(), TransportError> {
         if !self.is_empty() {
@@ -210,8 +211,12 @@ async fn view() {
 }
 
 async fn lost() {
+    loss_is_accepted("first").await;
+    loss_is_accepted("").await;
+}
+async fn loss_is_accepted(identity: &str) {
     let (broker, script, memory) = (Replaceable::default(), Arc::new(Script::default()), Memory::new());
-    broker.is("first");
+    broker.is(identity);
     let app = TestApp::start(listener(&broker, &script, &memory)).await.expect("the app starts");
     broker.emit(Signal::Assigned(vec![partition()]));
     broker.send(0..3, 1);

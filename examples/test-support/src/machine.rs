@@ -1,10 +1,12 @@
 //! Helpers for the test machine: programs, ports, temporary folders, and blocking calls.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
@@ -27,7 +29,8 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 
-/// Finds a free loopback port.
+/// Finds a free loopback port. No port is returned twice in one process: a server that is started later than another has
+/// not bound its port yet.
 ///
 /// It is below the range of outgoing connections. An outgoing connection could take the port of a stopped server, and a
 /// client that keeps connecting to a port in that range can connect to itself.
@@ -36,8 +39,11 @@ pub fn free_port() -> io::Result<u16> {
     let outgoing = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
     let first_outgoing = outgoing.split_whitespace().next().and_then(|low| low.parse().ok()).unwrap_or(32_768);
     if first_outgoing > LOWEST + 1_000 {
+        static RETURNED: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+        let mut returned = RETURNED.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_free = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
         let mut draws = (0..1_000).map(|_| fastrand::u16(LOWEST..first_outgoing));
-        if let Some(port) = draws.find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok()) {
+        if let Some(port) = draws.find(|port| is_free(*port) && returned.insert(*port)) {
             return Ok(port);
         }
     }
@@ -130,5 +136,12 @@ mod tests {
     fn a_program_is_found_by_each_of_its_names() {
         assert!(program(&["surely-not-a-program", "sh"]).is_some_and(|file| file.ends_with("sh")));
         assert_eq!(program(&["surely-not-a-program"]), None);
+    }
+
+    #[test]
+    fn a_port_is_returned_once() -> io::Result<()> {
+        let ports = (0..2_000).map(|_| free_port()).collect::<io::Result<Vec<_>>>()?;
+        assert_eq!(ports.iter().collect::<BTreeSet<_>>().len(), ports.len());
+        Ok(())
     }
 }
