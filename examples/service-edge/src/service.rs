@@ -19,17 +19,24 @@ pub struct Service {
 #[cfg(feature = "deployed")]
 mod program {
     use super::Service;
-    use crate::settings::{Config, Task};
+    use crate::settings::{Config, Database, Task};
     use anyhow::Error;
     use cqrs_core::{
-        App, AppBuilder, BoxError,
+        App, AppBuilder, BoxError, ErrorKind, Fault,
         app::IncompatibleProgram,
         operations::{self, Program},
+        storage::Postgres,
     };
     use cqrs_kafka::Kafka;
     use service_auth::limits;
-    use std::process::ExitCode;
+    use std::{
+        process::ExitCode,
+        time::{Duration, Instant},
+    };
     use tonic::service::RoutesBuilder;
+
+    /// The time in which a database must be reachable after the program has started.
+    const PATIENCE: Duration = Duration::from_secs(60);
 
     impl Service {
         /// Runs the service until the process is asked to end, or the task of the command line: the `main` of every
@@ -38,8 +45,8 @@ mod program {
         /// `wire` registers the handlers; `prepare` runs before the first call is accepted, for initial data.
         ///
         /// # Errors
-        /// Fails when the database or the brokers cannot be used, and when it cannot listen on its addresses. A program that
-        /// does not fit the stored data prints why and ends with code 2.
+        /// Fails when the database cannot be reached within a minute or refuses, when the brokers cannot be used, and when it
+        /// cannot listen on its addresses. A program that does not fit the stored data prints why and ends with code 2.
         pub async fn run(
             &self,
             config: Config,
@@ -61,7 +68,13 @@ mod program {
             prepare: impl AsyncFnOnce(&App) -> Result<(), BoxError>,
         ) -> anyhow::Result<ExitCode> {
             let program = Program::start(self.name, "info");
-            let storage = config.database.connect().await?;
+            let storage = match config.task {
+                Some(_) => config.database.connect().await?,
+                None => tokio::select! {
+                    connected = connect(&config.database) => connected?,
+                    () = program.shutdown_signal() => return Ok(ExitCode::SUCCESS),
+                },
+            };
             let app = App::builder(self.app).storage(storage).transport(Kafka::connect(config.kafka)?);
             let app = wire(app).build()?;
             match config.task {
@@ -78,6 +91,21 @@ mod program {
             let server = limits::limited(operations::server(), config.proof.certificates())?;
             program.serve_with(server, &app, config.listen, routes, self.grpc).await.map_err(Error::from_boxed)?;
             Ok(ExitCode::SUCCESS)
+        }
+    }
+
+    /// Connects to the database, and waits for one that is starting or busy: after an outage of everything, the programs
+    /// may start before their databases.
+    async fn connect(database: &Database) -> Result<Postgres, Fault> {
+        let began = Instant::now();
+        loop {
+            match database.connect().await {
+                Err(fault) if fault.kind() == ErrorKind::Unavailable && began.elapsed() < PATIENCE => {
+                    tracing::warn!(error = fault.to_string(), "the database cannot be reached; the start waits for it");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+                connected => return connected,
+            }
         }
     }
 

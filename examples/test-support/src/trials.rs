@@ -348,7 +348,8 @@ impl Outcome for () {
 
 impl<E: Debug> Outcome for Result<(), E> {
     fn outcome(self) -> Result<(), Failed> {
-        self.map_err(|error| format!("{error:?}").into())
+        // A backtrace behind the message would hide it at the end of a long output.
+        self.map_err(|error| format!("{error:?}").split("\n\nStack backtrace:").next().unwrap_or_default().into())
     }
 }
 

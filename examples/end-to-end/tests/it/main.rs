@@ -1,7 +1,8 @@
 //! End-to-end tests with real processes: the same scenarios embedded and deployed, and once in a browser.
 mod browser; // a user on the page
 mod canary; // secrets are never written
-mod crash; // kill -9 and SIGTERM during sends
+mod crash;
+mod early; // a service starts before its database // kill -9 and SIGTERM during sends
 mod fault_suite; // the checker, the command line, and one fault and one seeded bug on real servers
 mod operator_api; // health and metrics
 mod parked; // an unreadable record and an operator
@@ -82,6 +83,8 @@ fn main() -> ExitCode {
             "secrets: no program writes a secret with --help or invalid settings",
             canary::no_secret_is_written_at_start,
         )
+        .within(LIMIT)
+        .test("deployed: a service that starts before its database serves once it is there", early::waits)
         .within(LIMIT)
         .test(
             "deployed: no message is lost when the user service is killed during sends",
