@@ -1,5 +1,8 @@
 //! The settings and their defaults. Other settings of librdkafka cannot be set, because some run commands or load code.
-use crate::Secret;
+use crate::{
+    Secret,
+    names::{self, Names},
+};
 use rdkafka::ClientConfig;
 use std::{path::PathBuf, time::Duration};
 
@@ -18,13 +21,18 @@ pub struct KafkaConfig {
     pub brokers: String,
     /// The name of this service in the brokers' logs. Default: `cqrs`.
     pub client_id: String,
-    /// Number of partitions of a created topic. An existing topic must have the same number. Default: 12, which many
-    /// numbers of consumers divide evenly.
+    /// The prefix of all topics and groups on the brokers, such as `staging.`, with which several deployments share a
+    /// cluster. Only the brokers and their permissions know it: the code, metrics, health and stored notes have the
+    /// names without it. Another prefix means other topics, so choose it once. Default: none.
+    pub prefix: String,
+    /// Number of partitions of the topics that this service publishes to. An existing one must have the same number. A
+    /// topic that it only subscribes to may have any. Default: 12, which many numbers of consumers divide evenly.
     pub partitions: i32,
     /// Replication factor of a created topic. Default: `None`, the default of the broker. To lose no record, use 3 and
     /// set `min.insync.replicas=2` on the broker.
     pub replication: Option<i32>,
-    /// Creates missing topics if `true`; otherwise a missing topic is an error. Default: `true`.
+    /// Creates missing topics that this service publishes to if `true`; otherwise such a topic is an error. Default:
+    /// `true`.
     pub create_topics: bool,
     /// A name of this process that stays the same after a restart, so that a restart does not move partitions
     /// (`group.instance.id`). It must be different for each process. Default: none.
@@ -115,6 +123,13 @@ pub enum ConfigError {
         /// The largest allowed value.
         most: String,
     },
+    /// A topic, with its prefix, has a name that Kafka does not accept. It is the source of the error with which the app
+    /// does not start.
+    #[error(
+        "topic {0:?}: with its prefix, a topic must be 1 to 249 letters, digits, dots, dashes and underscores, and not \
+         only one or two dots"
+    )]
+    Topic(String),
     /// TLS is configured and the crate is built without the feature `tls`.
     #[error("security: TLS and SCRAM require the feature `tls` of cqrs-kafka")]
     NoTls,
@@ -135,6 +150,7 @@ impl KafkaConfig {
         KafkaConfig {
             brokers: brokers.into(),
             client_id: "cqrs".into(),
+            prefix: String::new(),
             partitions: 12,
             replication: None,
             create_topics: true,
@@ -156,6 +172,10 @@ impl KafkaConfig {
             return Err(ConfigError::Broker(broker.to_owned()));
         }
         name("client_id", &self.client_id)?;
+        if !self.prefix.is_empty() {
+            name("prefix", &self.prefix)?;
+        }
+        range("length of the prefix", self.prefix.len(), 0, names::LONGEST_TOPIC - 1)?;
         self.instance.as_deref().map_or(Ok(()), |instance| name("instance", instance))?;
         range("partitions", self.partitions, 1, 10_000)?;
         range("replication", self.replication.unwrap_or(1), 1, 100)?;
@@ -163,6 +183,11 @@ impl KafkaConfig {
         range("drain", self.drain, Duration::ZERO, self.session * 10)?;
         range("patience", self.patience, Duration::from_millis(100), Duration::from_secs(300))?;
         self.security.validate()
+    }
+
+    /// Returns the translation of names.
+    pub(crate) fn names(&self) -> Names {
+        Names::new(&self.prefix)
     }
 
     /// Returns the settings that producers, consumers and the admin client share. They may contain secrets: never log
@@ -249,7 +274,7 @@ fn is_address(broker: &str) -> bool {
 }
 
 fn name(field: &'static str, value: &str) -> Result<(), ConfigError> {
-    let valid = !value.is_empty() && value.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
+    let valid = !value.is_empty() && names::has_valid_characters(value);
     if valid { Ok(()) } else { Err(ConfigError::Name { field, value: value.to_owned() }) }
 }
 

@@ -39,9 +39,10 @@ fn join(
     topics: &[&str],
     consumers: &watch::Sender<usize>,
 ) -> Result<Joined, TransportError> {
-    let mut settings = config.client();
+    let (mut settings, names) = (config.client(), config.names());
+    let on_broker = names.topics(topics)?;
     settings
-        .set("group.id", group)
+        .set("group.id", names.on_broker(group))
         .set("partition.assignment.strategy", "cooperative-sticky") // a rebalance stops only the partitions that move
         .set("enable.auto.offset.store", "false") // stored when a record is acknowledged, not when it is read
         .set("enable.auto.commit", "true")
@@ -60,11 +61,13 @@ fn join(
     }
     let (sender, notices) = mpsc::unbounded_channel(); // bounded by the limits on unacknowledged records
     let requests = Arc::new(Requests::default());
-    let member = Member::new(group, Lag::new(group, topics), config.drain, requests.clone(), sender);
+    let lag = Lag::new(group, topics, names.clone());
+    let member = Member::new(group, names, lag, config.drain, requests.clone(), sender);
     let consumer = BaseConsumer::from_config_and_context(&settings, member).map_err(|error| {
         TransportError::permanent(format!("group {group} cannot be joined")).because(error::from_client_creation(error))
     })?;
-    consumer.subscribe(topics).map_err(|error| error::from_kafka(&format!("group {group}"), &error))?;
+    let on_broker: Vec<_> = on_broker.iter().map(String::as_str).collect();
+    consumer.subscribe(&on_broker).map_err(|error| error::from_kafka(&format!("group {group}"), &error))?;
     thread::start(consumer, requests.clone(), consumers.clone());
     Ok((notices, requests))
 }

@@ -19,6 +19,7 @@
 mod config;
 mod consumer;
 mod error;
+mod names;
 mod publisher;
 mod topic_id;
 mod topics;
@@ -55,6 +56,9 @@ impl Kafka {
 
 #[async_trait]
 impl Transport for Kafka {
+    fn check_topics(&self, topics: &[&str]) -> Result<(), TransportError> {
+        self.config.names().topics(topics).map(drop)
+    }
     async fn ensure_topics(&self, topics: &[&str]) -> Result<(), TransportError> {
         topics::ensure(&self.config, topics).await
     }
@@ -66,6 +70,9 @@ impl Transport for Kafka {
     }
     async fn subscribe(&self, group: &str, topics: &[&str]) -> Result<Box<dyn Subscription>, TransportError> {
         Ok(Box::new(consumer::subscribe(&self.config, group, topics, &self.consumers)?))
+    }
+    async fn missing_topics(&self, topics: &[&str]) -> Result<Vec<String>, TransportError> {
+        topics::missing(&self.config, topics).await
     }
     async fn topic_identities(&self, topics: &[&str]) -> Result<Vec<Option<String>>, TransportError> {
         topics::ids(&self.config, topics).await

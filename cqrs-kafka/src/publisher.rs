@@ -5,7 +5,7 @@
 //! again. An unreachable broker therefore causes neither duplicates nor growing memory, and the order of the shard is
 //! kept. After a failure the shard is sent again from the failed record on, without gaps, so the first occurrences of
 //! the records stay in order.
-use crate::{ConfigError, KafkaConfig, error};
+use crate::{ConfigError, KafkaConfig, error, names::Names};
 use cqrs_core::transport::{Published, Record, TransportError};
 use rdkafka::{
     ClientConfig, ClientContext,
@@ -25,6 +25,7 @@ use tokio::sync::Notify;
 
 pub(crate) struct Publisher {
     settings: ClientConfig,
+    names: Names,
     patience: Duration,
     /// Notified at every delivery report, which frees space in the producer's queue.
     queue_space: Arc<Notify>,
@@ -76,8 +77,8 @@ impl Publisher {
             .set("queue.buffering.max.kbytes", "65536")
             .set("topic.metadata.refresh.interval.ms", "10000") // a right that was granted again is noticed in 10 s
             .set("topic.metadata.propagation.max.ms", "5000"); // a missing topic is an error after 5 s
-        let publisher =
-            Publisher { settings, patience: config.patience, queue_space: Arc::default(), state: Mutex::default() };
+        let (names, patience) = (config.names(), config.patience);
+        let publisher = Publisher { settings, names, patience, queue_space: Arc::default(), state: Mutex::default() };
         // A setting that librdkafka refuses is reported at start-up, and not by the first publish.
         let producer = publisher.producer().map_err(error::from_client_creation)?;
         publisher.state().producer = Some(producer);
@@ -159,7 +160,7 @@ impl Publisher {
             if advanced.insert((&record.service, record.shard)) {
                 shard.advance_to(record.position.0);
             }
-            match shard.send(producer, record) {
+            match shard.send(producer, &self.names, record) {
                 Ok(sent) => all.push(sent),
                 Err(stopped) => return (all, Some(stopped)),
             }
@@ -185,7 +186,12 @@ impl Shard {
     }
 
     /// Sends the record unless it is in flight already.
-    fn send(&mut self, producer: &ThreadedProducer<Reports>, record: &Record) -> Result<Arc<Sent>, Stopped> {
+    fn send(
+        &mut self,
+        producer: &ThreadedProducer<Reports>,
+        names: &Names,
+        record: &Record,
+    ) -> Result<Arc<Sent>, Stopped> {
         let position = record.position.0;
         if let Ok(index) = self.sent.binary_search_by_key(&position, |sent| sent.position) {
             return Ok(self.sent[index].clone());
@@ -194,7 +200,7 @@ impl Shard {
             self.sent.clear(); // the relay went back: send everything from there again, in order
         }
         let sent = Arc::new(Sent { position, outcome: OnceLock::new(), delivered: self.delivered.clone() });
-        match producer.send(to_kafka(record, sent.clone())) {
+        match producer.send(to_kafka(&names.on_broker(&record.topic), record, sent.clone())) {
             Ok(()) => self.sent.push_back(sent.clone()),
             Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => return Err(Stopped::QueueFull),
             Err((error, _)) => return Err(Stopped::Failed(error::from_record(&describe(record), &error))),
@@ -226,7 +232,7 @@ fn describe(record: &Record) -> String {
     format!("{} of {} {}", record.topic, record.service, record.position.0)
 }
 
-fn to_kafka<'a>(record: &'a Record, sent: Arc<Sent>) -> BaseRecord<'a, str, [u8], Arc<Sent>> {
+fn to_kafka<'a>(topic: &'a str, record: &'a Record, sent: Arc<Sent>) -> BaseRecord<'a, str, [u8], Arc<Sent>> {
     let headers = OwnedHeaders::new_with_capacity(record.headers.len());
     let headers = record
         .headers
@@ -235,10 +241,7 @@ fn to_kafka<'a>(record: &'a Record, sent: Arc<Sent>) -> BaseRecord<'a, str, [u8]
     // Without a timestamp the client sets the time of sending. The broker's retention uses the timestamp, so with the
     // time of the commit an old record could be deleted before it is read. The header `ce_time` has the time of the
     // commit.
-    BaseRecord::with_opaque_to(&record.topic, sent)
-        .key(record.key.as_str())
-        .payload(record.body.as_slice())
-        .headers(headers)
+    BaseRecord::with_opaque_to(topic, sent).key(record.key.as_str()).payload(record.body.as_slice()).headers(headers)
 }
 
 /// Receives delivery reports on librdkafka's thread, so it must never block.

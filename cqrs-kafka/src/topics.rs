@@ -1,4 +1,6 @@
-//! Creates the topics of a service and checks their number of partitions, which decides where a key goes.
+//! Creates the topics that a service publishes to and checks their number of partitions, which decides where a key goes.
+//!
+//! Messages and log lines here have the names on the brokers, with the prefix, because an operator looks them up there.
 use crate::{KafkaConfig, error, topic_id::topic_ids};
 use cqrs_core::transport::TransportError;
 use rdkafka::{
@@ -23,7 +25,7 @@ type Admin = AdminClient<DefaultClientContext>;
 /// Creates the missing topics and checks all of them. Runs on a blocking thread, because reading metadata and dropping
 /// a client block.
 pub(crate) async fn ensure(config: &KafkaConfig, topics: &[&str]) -> Result<(), TransportError> {
-    let (config, topics) = (config.clone(), topics.iter().map(|&topic| topic.to_owned()).collect::<Vec<_>>());
+    let (config, topics) = (config.clone(), config.names().topics(topics)?);
     let runtime = tokio::runtime::Handle::current();
     let done = tokio::task::spawn_blocking(move || {
         let admin = config.client().create().map_err(error::from_client_creation);
@@ -42,21 +44,41 @@ pub(crate) async fn ensure(config: &KafkaConfig, topics: &[&str]) -> Result<(), 
 
 /// Returns the id of each topic, in this order; `None` for a topic that does not exist.
 pub(crate) async fn ids(config: &KafkaConfig, topics: &[&str]) -> Result<Vec<Option<String>>, TransportError> {
-    let (settings, names) = (config.client(), topics.iter().map(|&topic| topic.to_owned()).collect::<Vec<_>>());
+    let (settings, names) = (config.client(), config.names().topics(topics)?);
+    let asked = names.clone();
     let read = tokio::task::spawn_blocking(move || {
         let admin: Result<Admin, _> = settings.create().map_err(error::from_client_creation);
         let admin = admin.map_err(|error| TransportError::permanent("topics cannot be described").because(error))?;
-        topic_ids(admin.inner(), &names, TIMEOUT)
+        topic_ids(admin.inner(), &asked, TIMEOUT)
     });
     let found =
         read.await.unwrap_or_else(|error| Err(TransportError::transient("no topic was read").because(error)))?;
-    let id = |topic: &&str| found.iter().find(|(name, _)| name == topic).map(|(_, id)| id.clone());
-    Ok(topics.iter().map(id).collect())
+    let id = |topic: &String| found.iter().find(|(name, _)| name == topic).map(|(_, id)| id.clone());
+    Ok(names.iter().map(id).collect())
+}
+
+/// Returns those of the topics that do not exist.
+pub(crate) async fn missing(config: &KafkaConfig, topics: &[&str]) -> Result<Vec<String>, TransportError> {
+    let (settings, names) = (config.client(), config.names());
+    let asked = names.topics(topics)?;
+    let read = tokio::task::spawn_blocking(move || {
+        let admin: Result<Admin, _> = settings.create().map_err(error::from_client_creation);
+        let admin = admin.map_err(|error| TransportError::permanent("topics cannot be looked up").because(error))?;
+        let mut missing = Vec::new();
+        for topic in &asked {
+            if partitions(&admin, topic)?.is_none() {
+                missing.push(names.in_code(topic).to_owned());
+            }
+        }
+        Ok(missing)
+    });
+    read.await.unwrap_or_else(|error| Err(TransportError::transient("no topic was looked up").because(error)))
 }
 
 /// Sets an empty group back to the first record of a topic. The broker refuses it while the group has members.
 pub(crate) async fn rewind(config: &KafkaConfig, group: &str, topic: &str) -> Result<(), TransportError> {
-    let (mut settings, topic, group) = (config.client(), topic.to_owned(), group.to_owned());
+    let names = config.names();
+    let (mut settings, topic, group) = (config.client(), names.on_broker(topic), names.on_broker(group));
     settings.set("group.id", &group).set("enable.auto.commit", "false");
     let rewound = tokio::task::spawn_blocking(move || {
         let failed = |error: KafkaError| error::from_kafka(&format!("group {group} cannot be set back"), &error);

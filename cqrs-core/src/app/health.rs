@@ -28,8 +28,8 @@ pub struct Component {
     pub name: &'static str,
     /// Set when requests need the component. The broker is not required: outgoing events stay in the outbox while it is
     /// down. Background jobs are not required either: those that fail are tried again. Nor are circuit breakers: a reader
-    /// that is paused goes on by itself. Nor are topics: one that was created again is not read until an operator accepts
-    /// it.
+    /// that is paused goes on by itself. Nor are topics: one that does not exist yet is read once its owner has created it,
+    /// and one that was created again is not read until an operator accepts it.
     pub required: bool,
     /// The error while the component does not work, without secrets.
     pub error: Option<String>,
@@ -47,7 +47,7 @@ pub trait HealthCheck: Send + Sync + 'static {
 impl App {
     /// Checks the app's components: the database responds within a second, accepts writes and has the schema; the broker
     /// is joined and accepts records; the last step of every background job succeeded; no circuit breaker is open; the
-    /// topics are those that were read before, and no records were lost.
+    /// topics exist and are those that were read before, and no records were lost.
     pub async fn health(&self) -> Health {
         let runtime = &self.runtime;
         let checked = within(&*runtime.environment, TIMEOUT, runtime.storage.ready()).await;

@@ -220,9 +220,11 @@ impl App {
     /// starts later receives the integration events from before, within a quarter of a second.
     ///
     /// # Errors
-    /// Fails when the database cannot be used, or when the broker's topics are not as configured. A broker that is down
-    /// is not an error: the app serves requests, outgoing events stay in the outbox, and the jobs that need the broker
-    /// start when it is back.
+    /// Fails when the database cannot be used, when the broker would refuse the name of a topic, or when the topics that
+    /// the app publishes to are not as configured. A broker that is down is not an error: the app serves requests,
+    /// outgoing events stay in the outbox, and the jobs that need the broker start when it is back. Nor is a topic that
+    /// the app subscribes to and that does not exist yet: its publisher creates it, and until then the health component
+    /// `topics` names it.
     pub async fn start(&self) -> Result<Background, Fault> {
         self.migrate().await?;
         match self.join_groups().await {
@@ -250,12 +252,13 @@ impl App {
         self.join_groups().await.map_err(broker)
     }
     async fn join_groups(&self) -> Result<Joined, TransportError> {
-        // A foreign topic belongs to its producer, who also chose its number of partitions.
-        let foreign = |topic: &&str| self.runtime.decoders.has(topic);
-        let subscribed = self.subscribed_topics().into_iter().filter(|topic| !foreign(topic));
-        let topics: Vec<_> = subscribed.chain(self.published_topics()).collect();
-        if !topics.is_empty() {
-            self.runtime.transport.ensure_topics(&topics).await?;
+        let (subscribed, published) = (self.subscribed_topics(), self.published_topics());
+        let all: Vec<_> = subscribed.into_iter().chain(published.iter().copied()).collect();
+        self.runtime.transport.check_topics(&all)?;
+        // A topic that is only subscribed to belongs to its publisher, which creates it with the number of partitions of
+        // its choice.
+        if !published.is_empty() {
+            self.runtime.transport.ensure_topics(&published).await?;
         }
         let joined =
             Joined { consumers: self.consumers().await?, followers: self.topic_followers().await?, app: self.clone() };

@@ -21,15 +21,24 @@ pub struct AcceptedTopic {
     pub lost: usize,
 }
 
-/// Compares the topics with those that were read before. A topic that is read for the first time is recorded.
+/// Compares the topics with those that were read before. A topic that is read for the first time is recorded, and one that
+/// does not exist is reported until its owner has created it.
 pub(crate) async fn compare_topics(runtime: &Runtime, topics: &[&str]) -> Result<(), Fault> {
     let found = runtime.transport.topic_identities(topics).await.map_err(unreachable)?;
+    let unidentified = topics.iter().zip(&found).filter(|(_, identity)| identity.is_none());
+    let unidentified: Vec<&str> = unidentified.map(|(topic, _)| *topic).collect();
+    let missing = match unidentified.is_empty() {
+        true => Vec::new(),
+        false => runtime.transport.missing_topics(&unidentified).await.map_err(unreachable)?,
+    };
+    for topic in topics {
+        report_missing(runtime, topic, missing.iter().any(|missing| missing == topic));
+    }
     if found.iter().all(Option::is_none) {
         return Ok(());
     }
     let notes = runtime.storage.notes(TOPIC).await?;
     for (topic, identity) in topics.iter().zip(found) {
-        // A topic that does not exist is missed by its consumers.
         let Some(identity) = identity else { continue };
         let name = format!("{TOPIC}{topic}");
         let stored = notes.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
@@ -49,6 +58,14 @@ pub(crate) async fn compare_topics(runtime: &Runtime, topics: &[&str]) -> Result
         }
     }
     Ok(())
+}
+fn report_missing(runtime: &Runtime, topic: &str, missing: bool) {
+    let service = &runtime.service;
+    match (runtime.topics.set_missing(topic, missing), missing) {
+        (false, _) => {}
+        (true, true) => tracing::warn!(service, topic, "a topic does not exist yet; its owner creates it"),
+        (true, false) => tracing::info!(service, topic, "a topic that did not exist exists now"),
+    }
 }
 async fn first_seen(runtime: &Runtime, name: &str, identity: &str) -> Result<String, Fault> {
     let value = format!("0 {identity}");

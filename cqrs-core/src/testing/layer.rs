@@ -247,6 +247,9 @@ impl<L: StorageLayer> Storage for L {
 pub trait TransportLayer: Send + Sync + 'static {
     /// Returns the transport that receives the forwarded calls.
     fn inner(&self) -> &dyn Transport;
+    fn check_topics(&self, topics: &[&str]) -> Result<(), TransportError> {
+        self.inner().check_topics(topics)
+    }
     async fn ensure_topics(&self, topics: &[&str]) -> Result<(), TransportError> {
         self.inner().ensure_topics(topics).await
     }
@@ -258,6 +261,9 @@ pub trait TransportLayer: Send + Sync + 'static {
     }
     async fn subscribe(&self, group: &str, topics: &[&str]) -> Result<Box<dyn Subscription>, TransportError> {
         self.inner().subscribe(group, topics).await
+    }
+    async fn missing_topics(&self, topics: &[&str]) -> Result<Vec<String>, TransportError> {
+        self.inner().missing_topics(topics).await
     }
     async fn topic_identities(&self, topics: &[&str]) -> Result<Vec<Option<String>>, TransportError> {
         self.inner().topic_identities(topics).await
@@ -275,6 +281,9 @@ pub trait TransportLayer: Send + Sync + 'static {
 
 #[async_trait]
 impl<L: TransportLayer> Transport for L {
+    fn check_topics(&self, topics: &[&str]) -> Result<(), TransportError> {
+        TransportLayer::check_topics(self, topics)
+    }
     async fn ensure_topics(&self, topics: &[&str]) -> Result<(), TransportError> {
         TransportLayer::ensure_topics(self, topics).await
     }
@@ -286,6 +295,9 @@ impl<L: TransportLayer> Transport for L {
     }
     async fn subscribe(&self, group: &str, topics: &[&str]) -> Result<Box<dyn Subscription>, TransportError> {
         TransportLayer::subscribe(self, group, topics).await
+    }
+    async fn missing_topics(&self, topics: &[&str]) -> Result<Vec<String>, TransportError> {
+        TransportLayer::missing_topics(self, topics).await
     }
     async fn topic_identities(&self, topics: &[&str]) -> Result<Vec<Option<String>>, TransportError> {
         TransportLayer::topic_identities(self, topics).await

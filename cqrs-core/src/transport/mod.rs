@@ -20,7 +20,16 @@ use std::{fmt, ops::Range};
 /// Both pass the suite [`conformance::transport`](crate::testing::conformance::transport).
 #[async_trait]
 pub trait Transport: Send + Sync + 'static {
-    /// Creates missing topics.
+    /// Checks the names of topics without contacting a broker. The app calls it for every topic at its start.
+    ///
+    /// # Errors
+    /// Fails with a permanent error when the broker would refuse a name.
+    fn check_topics(&self, topics: &[&str]) -> Result<(), TransportError> {
+        let _ = topics;
+        Ok(())
+    }
+    /// Creates missing topics. The app calls it for the topics that it publishes to, because only the owner of a topic
+    /// knows its number of partitions.
     ///
     /// # Errors
     /// Fails when a topic exists with another number of partitions than configured.
@@ -41,8 +50,17 @@ pub trait Transport: Send + Sync + 'static {
     /// its own records while the relay's window has room.
     async fn publish(&self, audience: &Audience, records: &[Record]) -> Published;
     /// Joins a group. Records of one key are delivered in order. Records that were not acknowledged are delivered again
-    /// after a restart.
+    /// after a restart. A topic that does not exist yet is not created: once it exists, its records are delivered from the
+    /// first one on.
     async fn subscribe(&self, group: &str, topics: &[&str]) -> Result<Box<dyn Subscription>, TransportError>;
+    /// Returns those of the topics that do not exist. It returns none where topics need not be created.
+    ///
+    /// # Errors
+    /// Fails when the broker cannot be reached.
+    async fn missing_topics(&self, topics: &[&str]) -> Result<Vec<String>, TransportError> {
+        let _ = topics;
+        Ok(Vec::new())
+    }
     /// Returns the identity of each topic, in this order. It is another one after the topic was deleted and created
     /// again, and on another cluster, where offsets mean other records. It is `None` for a topic that does not exist, and
     /// where the transport has none, as when the sender stores the records.

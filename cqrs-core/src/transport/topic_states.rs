@@ -1,4 +1,4 @@
-//! The states of the topics that a process reads: which ones are refused, and which records were lost.
+//! The states of the topics that a process reads: which ones are refused or missing, and which records were lost.
 use super::Partition;
 use std::{
     collections::BTreeMap,
@@ -20,6 +20,8 @@ struct TopicState {
     /// The number of times that another topic of this name was accepted.
     generation: u64,
     refused: bool,
+    /// Set while the topic does not exist.
+    missing: bool,
 }
 impl TopicStates {
     fn state(&self) -> MutexGuard<'_, State> {
@@ -39,8 +41,14 @@ impl TopicStates {
         let mut state = self.state();
         let topic = state.topics.entry(topic.to_owned()).or_default();
         let newly = refused && !topic.refused;
-        *topic = TopicState { generation, refused };
+        (topic.generation, topic.refused) = (generation, refused);
         newly
+    }
+    /// Records whether a topic does not exist. Returns whether this is news.
+    pub(crate) fn set_missing(&self, topic: &str, missing: bool) -> bool {
+        let mut state = self.state();
+        let topic = state.topics.entry(topic.to_owned()).or_default();
+        std::mem::replace(&mut topic.missing, missing) != missing
     }
     /// Replaces the sentences about lost records.
     pub(crate) fn set_lost(&self, lost: Vec<String>) {
@@ -50,7 +58,8 @@ impl TopicStates {
     pub(crate) fn error(&self) -> Option<String> {
         let state = self.state();
         let refused = state.topics.iter().filter(|(_, state)| state.refused).map(|(topic, _)| refusal(topic));
-        let problems: Vec<_> = refused.chain(state.lost.iter().cloned()).collect();
+        let missing = state.topics.iter().filter(|(_, state)| state.missing).map(|(topic, _)| missing(topic));
+        let problems: Vec<_> = refused.chain(missing).chain(state.lost.iter().cloned()).collect();
         (!problems.is_empty()).then(|| problems.join("; "))
     }
 }
@@ -60,6 +69,10 @@ fn refusal(topic: &str) -> String {
         "topic {topic} is not the one that was read before: it was created again, or the cluster is another one; \
          nothing is read from it until an operator accepts it"
     )
+}
+
+fn missing(topic: &str) -> String {
+    format!("topic {topic} does not exist yet; its owner creates it")
 }
 
 /// Returns the sentence about lost records of a partition.

@@ -1,12 +1,12 @@
 //! Topics that were deleted and created again, and records that a broker drops before they are read.
 use crate::{
-    bank::{PaymentMade, until},
+    bank::{Account, BANK, PaymentMade, until},
     listener::{LISTENER, Script, lock, received, record},
     trials::trial,
 };
 use async_trait::async_trait;
 use cqrs_core::{
-    App, Change, IntegrationEvent, View, projection,
+    App, Change, IntegrationEvent, StateStored, View, projection,
     storage::Memory,
     testing::TestApp,
     transport::{
@@ -27,6 +27,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("topics: a group leaves a topic that was created again, and reads it once it is accepted", group),
         trial("topics: a projection reads a topic that was created again from its beginning, once accepted", view),
         trial("topics: records that were dropped before they were read are reported until they are accepted", lost),
+        trial("topics: a topic that does not exist yet is reported until its owner creates it, and then read", missing),
+        trial("topics: a service creates the topics that it publishes to and no others", owned),
         trial("topics: only a topic that the service reads can be accepted", unknown),
     ]
 }
@@ -42,6 +44,10 @@ struct State {
     acknowledged: Vec<u64>,
     sought: Vec<u64>,
     rewound: Vec<String>,
+    /// Set while the topic does not exist.
+    missing: bool,
+    /// The topics that were to be created.
+    ensured: Vec<String>,
 }
 impl Replaceable {
     fn is(&self, identity: &str) {
@@ -65,8 +71,13 @@ impl Replaceable {
 }
 #[async_trait]
 impl Transport for Replaceable {
-    async fn ensure_topics(&self, _: &[&str]) -> Result<(), TransportError> {
+    async fn ensure_topics(&self, topics: &[&str]) -> Result<(), TransportError> {
+        lock(&self.0).ensured.extend(topics.iter().map(|&topic| topic.to_owned()));
         Ok(())
+    }
+    async fn missing_topics(&self, topics: &[&str]) -> Result<Vec<String>, TransportError> {
+        let missing = lock(&self.0).missing;
+        Ok(topics.iter().filter(|_| missing).map(|&topic| topic.to_owned()).collect())
     }
     fn audiences(&self, _: &[&str]) -> Vec<Audience> {
         Vec::new()
@@ -81,7 +92,8 @@ impl Transport for Replaceable {
     }
     async fn topic_identities(&self, topics: &[&str]) -> Result<Vec<Option<String>>, TransportError> {
         // An old broker gives no identity.
-        let identity = Some(lock(&self.0).identity.clone()).filter(|identity| !identity.is_empty());
+        let state = lock(&self.0);
+        let identity = Some(state.identity.clone()).filter(|identity| !identity.is_empty() && !state.missing);
         Ok(topics.iter().map(|_| identity.clone()).collect())
     }
     async fn rewind(&self, group: &str, _: &str) -> Result<(), TransportError> {
@@ -236,6 +248,32 @@ async fn loss_is_accepted(identity: &str) {
     let accepted = app.accept_topic(PaymentMade::TOPIC).await.expect("the loss can be accepted");
     assert_eq!((accepted.was_refused, accepted.lost), (false, 1));
     assert_eq!(topics_error(&app).await, None);
+    assert!(app.stop().await);
+}
+
+async fn missing() {
+    let (broker, script, memory) = (Replaceable::default(), Arc::new(Script::default()), Memory::new());
+    broker.is("first");
+    lock(&broker.0).missing = true;
+    let app = TestApp::start(listener(&broker, &script, &memory)).await.expect("the app starts");
+    until("health shows the topic", async || topics_error(&app).await.is_some()).await;
+    let expected = format!("topic {} does not exist yet; its owner creates it", PaymentMade::TOPIC);
+    assert_eq!(topics_error(&app).await, Some(expected));
+    assert!(app.health().await.is_ready());
+    assert_eq!(lock(&broker.0).ensured, Vec::<String>::new(), "the topic is its owner's");
+    lock(&broker.0).missing = false;
+    broker.emit(Signal::Assigned(vec![partition()]));
+    broker.send(0..3, 1);
+    until("three are handled", async || script.handled().len() == 3).await;
+    until("health finds the topic", async || topics_error(&app).await.is_none()).await;
+    assert!(app.stop().await);
+}
+
+async fn owned() {
+    let broker = Replaceable::default();
+    let app = App::builder("bank").discover_part(BANK).aggregate(StateStored::<Account>::new());
+    let app = TestApp::start(app.transport(broker.clone())).await.expect("the app starts");
+    assert_eq!(lock(&broker.0).ensured, [PaymentMade::TOPIC]);
     assert!(app.stop().await);
 }
 

@@ -11,6 +11,14 @@ fn an_invalid_configuration_is_refused() {
     }
     let name = KafkaConfig { instance: Some("a\nb".into()), ..base() }.validate().unwrap_err();
     assert!(matches!(name, ConfigError::Name { field: "instance", .. }));
+    for prefix in ["staging/", "a b", "é", "a\n"] {
+        let refused = KafkaConfig { prefix: prefix.into(), ..base() }.validate().unwrap_err();
+        assert!(matches!(refused, ConfigError::Name { field: "prefix", .. }), "{prefix:?}");
+    }
+    let with_length = |length| KafkaConfig { prefix: "p".repeat(length), ..base() }.validate();
+    assert_eq!((with_length(1), with_length(248)), (Ok(()), Ok(())));
+    let long = with_length(249).unwrap_err().to_string();
+    assert_eq!(long, "length of the prefix: 249 is not between 0 and 248");
     let range = KafkaConfig { partitions: 0, ..base() }.validate().unwrap_err();
     assert_eq!(range.to_string(), "partitions: 0 is not between 1 and 10000");
 }

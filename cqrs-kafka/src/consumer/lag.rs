@@ -1,4 +1,5 @@
 //! The lag of this member's partitions as librdkafka measures it: records on the broker after the committed offset.
+use crate::names::Names;
 use cqrs_core::telemetry::metrics::group_lag;
 use rdkafka::Statistics;
 
@@ -6,15 +7,17 @@ use rdkafka::Statistics;
 pub(super) struct Lag {
     group: String,
     topics: Vec<String>,
+    names: Names,
 }
 impl Lag {
-    pub(super) fn new(group: &str, topics: &[&str]) -> Self {
-        Lag { group: group.to_owned(), topics: topics.iter().map(|&topic| topic.to_owned()).collect() }
+    pub(super) fn new(group: &str, topics: &[&str], names: Names) -> Self {
+        Lag { group: group.to_owned(), topics: topics.iter().map(|&topic| topic.to_owned()).collect(), names }
     }
     /// Reports the lag of the partitions of this member. librdkafka gives partitions of other members a lag of -1.
     pub(super) fn measure(&self, statistics: &Statistics) {
         for topic in &self.topics {
-            let partitions = statistics.topics.get(topic).map(|topic| topic.partitions.values()).into_iter().flatten();
+            let found = statistics.topics.get(&self.names.on_broker(topic));
+            let partitions = found.map(|topic| topic.partitions.values()).into_iter().flatten();
             let records = partitions.filter_map(|partition| u64::try_from(partition.consumer_lag).ok()).sum();
             group_lag(&self.group, topic, records);
         }

@@ -1,6 +1,6 @@
 //! The state of a member on its polling thread: assigned partitions, records in flight, and rebalances.
 use super::{Notice, Requests, lag::Lag};
-use crate::error;
+use crate::{error, names::Names};
 use cqrs_core::transport::{Drained, Partition, Received, Signal};
 use rdkafka::{
     ClientContext, Offset, Statistics, TopicPartitionList,
@@ -27,6 +27,7 @@ pub(super) type Consumers = BaseConsumer<Member>;
 
 pub(super) struct Member {
     group: String,
+    names: Names,
     lag: Lag,
     drain: Duration,
     requests: Arc<Requests>,
@@ -55,13 +56,14 @@ pub(super) struct InFlight {
 impl Member {
     pub(super) fn new(
         group: &str,
+        names: Names,
         lag: Lag,
         drain: Duration,
         requests: Arc<Requests>,
         notices: UnboundedSender<Notice>,
     ) -> Self {
         let (in_flight, buffered) = (Mutex::default(), Mutex::default());
-        Member { group: group.to_owned(), lag, drain, requests, notices, in_flight, buffered }
+        Member { group: group.to_owned(), names, lag, drain, requests, notices, in_flight, buffered }
     }
     /// Sends a notice to the async side, after the buffered records.
     pub(super) fn send(&self, notice: Notice) {
@@ -77,6 +79,20 @@ impl Member {
     }
     pub(super) fn group(&self) -> &str {
         &self.group
+    }
+    /// Returns the partition of a topic on the brokers.
+    pub(super) fn partition(&self, topic: &str, number: i32) -> Partition {
+        Partition { topic: self.names.in_code(topic).to_owned(), part: number.to_string() }
+    }
+    /// Copies the partitions. A list that is kept would block the drop of the consumer for ever.
+    fn partitions(&self, list: &TopicPartitionList) -> Vec<Partition> {
+        list.elements().iter().map(|element| self.partition(element.topic(), element.partition())).collect()
+    }
+    fn add(&self, list: &mut TopicPartitionList, partition: &Partition, offset: Offset) {
+        if let Ok(number) = partition.part.parse() {
+            // It fails only for an invalid offset.
+            let _ = list.add_partition_offset(&self.names.on_broker(&partition.topic), number, offset);
+        }
     }
     /// Returns the subject of error messages.
     pub(super) fn subject(&self) -> String {
@@ -113,7 +129,7 @@ impl Member {
     /// Returns the offset of the first record that the broker still has.
     fn first_offset(&self, consumer: &Consumers, partition: &Partition) -> Option<u64> {
         let number = partition.part.parse().unwrap_or(-1);
-        match consumer.fetch_watermarks(&partition.topic, number, REQUEST_TIMEOUT) {
+        match consumer.fetch_watermarks(&self.names.on_broker(&partition.topic), number, REQUEST_TIMEOUT) {
             Ok((low, _)) => u64::try_from(low).ok(),
             Err(error) => {
                 let group = self.group();
@@ -131,7 +147,7 @@ impl Member {
                     _ => None,
                 };
                 let offsets: Vec<_> = committed.elements().iter().map(|element| element.offset()).collect();
-                partitions(&committed).into_iter().zip(offsets).filter_map(offset).collect()
+                self.partitions(&committed).into_iter().zip(offsets).filter_map(offset).collect()
             }
             Err(error) => {
                 let group = self.group();
@@ -155,7 +171,7 @@ impl Member {
                 last = Some(read);
             }
             if let Some(last) = last {
-                add(&mut stored, &partition, Offset::Offset(last as i64 + 1)); // the next record to read
+                self.add(&mut stored, &partition, Offset::Offset(last as i64 + 1)); // the next record to read
             }
         }
         if stored.count() > 0
@@ -182,7 +198,7 @@ impl Member {
             let paused = in_flight.full || in_flight.held;
             if paused != in_flight.paused {
                 in_flight.paused = paused;
-                add(if paused { &mut pause } else { &mut resume }, partition, Offset::Invalid);
+                self.add(if paused { &mut pause } else { &mut resume }, partition, Offset::Invalid);
             }
         }
         if pause.count() > 0
@@ -205,9 +221,9 @@ impl Member {
     pub(super) fn seek(&self, consumer: &Consumers) {
         let requested = std::mem::take(&mut self.requests.pending().seek);
         for (partition, offset) in requested {
-            let (topic, number) = (partition.topic.as_str(), partition.part.parse().unwrap_or(-1));
+            let (topic, number) = (self.names.on_broker(&partition.topic), partition.part.parse().unwrap_or(-1));
             if let Some(in_flight) = self.in_flight().get_mut(&partition) {
-                let result = consumer.seek(topic, number, Offset::Offset(offset as i64), Duration::from_secs(1));
+                let result = consumer.seek(&topic, number, Offset::Offset(offset as i64), Duration::from_secs(1));
                 if let Err(error) = result {
                     tracing::debug!(group = self.group, %partition, %error, "Kafka consumer cannot seek yet");
                     self.requests.pending().seek.push((partition, offset));
@@ -264,7 +280,7 @@ impl ConsumerContext for Member {
         if let Rebalance::Revoke(list) = rebalance
             && list.count() > 0
         {
-            self.revoke(consumer, partitions(list));
+            self.revoke(consumer, self.partitions(list));
         }
     }
     fn post_rebalance(&self, consumer: &Consumers, rebalance: &Rebalance<'_>) {
@@ -272,7 +288,7 @@ impl ConsumerContext for Member {
             Rebalance::Assign(list) if list.count() > 0 => {
                 // A partition that was paused when it was revoked is still paused when it is assigned again.
                 self.resume(consumer, list);
-                let partitions = partitions(list);
+                let partitions = self.partitions(list);
                 let mut next = self.committed(consumer, list);
                 let in_flight = |partition: &Partition| {
                     (partition.clone(), InFlight { next: next.remove(partition), ..InFlight::default() })
@@ -292,17 +308,5 @@ impl ConsumerContext for Member {
                 tracing::warn!(group = self.group, %error, "Kafka consumer cannot commit offsets and tries again");
             }
         }
-    }
-}
-
-/// Copies the partitions. A list that is kept would block the drop of the consumer for ever.
-fn partitions(list: &TopicPartitionList) -> Vec<Partition> {
-    let partition = |topic: &str, number: i32| Partition { topic: topic.to_owned(), part: number.to_string() };
-    list.elements().iter().map(|element| partition(element.topic(), element.partition())).collect()
-}
-
-fn add(list: &mut TopicPartitionList, partition: &Partition, offset: Offset) {
-    if let Ok(number) = partition.part.parse() {
-        let _ = list.add_partition_offset(&partition.topic, number, offset); // fails only for an invalid offset
     }
 }

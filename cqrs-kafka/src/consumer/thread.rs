@@ -6,11 +6,11 @@ use super::{
 use crate::error;
 use cqrs_core::{
     Timestamp,
-    transport::{Partition, Received, UNREADABLE_HEADER},
+    transport::{Received, UNREADABLE_HEADER},
 };
 use rdkafka::{
     Message,
-    error::KafkaError,
+    error::{KafkaError, RDKafkaErrorCode},
     message::{BorrowedHeaders, BorrowedMessage, Headers},
 };
 use std::{
@@ -61,6 +61,10 @@ fn run(consumer: &Consumers, member: &Member, requests: &Requests) {
                     let group = member.group();
                     tracing::warn!(group, %code, "Kafka consumer reports an error; librdkafka recovers by itself");
                 }
+                Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) if !fatal => {
+                    let group = member.group();
+                    tracing::warn!(group, "a topic of a group does not exist yet; its owner creates it");
+                }
                 _ => member.send(Notice::Error(error::from_kafka(&member.subject(), &error))),
             }
             if fatal {
@@ -75,7 +79,9 @@ fn read(consumer: &Consumers, member: &Member, mut wait: Duration) -> Result<(),
     let result = loop {
         match consumer.poll(wait) {
             // The message is copied at once, because it keeps everything that was fetched with it in memory.
-            Some(Ok(message)) if member.buffer(consumer, received(&message)) < MAX_BATCH => wait = Duration::ZERO,
+            Some(Ok(message)) if member.buffer(consumer, received(member, &message)) < MAX_BATCH => {
+                wait = Duration::ZERO
+            }
             Some(Ok(_)) | None => break Ok(()),
             Some(Err(error)) => break Err(error),
         }
@@ -84,9 +90,9 @@ fn read(consumer: &Consumers, member: &Member, mut wait: Duration) -> Result<(),
     result
 }
 
-fn received(message: &BorrowedMessage<'_>) -> Received {
+fn received(member: &Member, message: &BorrowedMessage<'_>) -> Received {
     Received {
-        partition: Partition { topic: message.topic().to_owned(), part: message.partition().to_string() },
+        partition: member.partition(message.topic(), message.partition()),
         offset: message.offset() as u64,
         key: message.key().map(<[u8]>::to_vec),
         body: message.payload().map(<[u8]>::to_vec),

@@ -58,7 +58,7 @@ fn orders(numbers: std::ops::RangeInclusive<u64>) -> Vec<Record> {
     }
     all
 }
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !holds().await {
         assert!(Instant::now() < deadline, "waited for {what}");

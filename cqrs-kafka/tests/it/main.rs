@@ -4,6 +4,8 @@ mod faults; // a broker that is killed and frozen
 mod foreign; // a topic of another producer, read by a decoder of the app
 mod identity; // a topic that was created again, and records that were dropped
 mod mock; // librdkafka's mock broker, with errors on demand
+mod owner; // a topic that does not exist yet, and its number of partitions
+mod prefix; // several deployments on one cluster
 #[cfg(feature = "tls")]
 mod tls; // certificates and passwords
 mod topics; // creation and checks of topics, lag, timestamps
@@ -27,6 +29,8 @@ fn main() -> ExitCode {
         .group("faults", faults::trials())
         .group("foreign", foreign::trials())
         .group("identity", identity::trials())
+        .group("owner", owner::trials())
+        .group("prefix", prefix::trials())
         .group("mock", mock::trials());
     #[cfg(feature = "tls")]
     let trials = trials.group("tls", tls::trials());
@@ -36,7 +40,9 @@ fn main() -> ExitCode {
 struct Real(&'static Broker);
 impl Fresh for Real {
     fn connect(&self) -> Arc<dyn Transport> {
-        Arc::new(Kafka::connect(config(self.0)).expect("the configuration is valid"))
+        let mut config = config(self.0);
+        config.prefix = "conformance.".into(); // every case also shows that names are translated
+        Arc::new(Kafka::connect(config).expect("the configuration is valid"))
     }
     fn stores(&self) -> bool {
         true

@@ -24,7 +24,7 @@ pub(crate) fn trials() -> Trials {
         .test("topics: a wrong number of partitions and a missing topic are refused", topics_are_checked)
         .test("group: a member that joins again reads from the first unacknowledged record", a_group_resumes)
         .test("group: a header name that is not UTF-8 does not end the member", an_unreadable_header)
-        .test("group: a subscription to a missing topic fails until the topic is created", a_missing_topic)
+        .test("group: a subscription to a missing topic waits until the topic is created", a_missing_topic)
 }
 
 const TOPIC: &str = "user.events.v1";
@@ -216,8 +216,8 @@ async fn an_unreadable_header() {
 async fn a_missing_topic() {
     let mock = Mock::new();
     let mut subscription = mock.kafka.subscribe("g", &["none"]).await.unwrap();
-    let error = timeout(Duration::from_secs(20), subscription.next()).await.expect("an error in time").unwrap_err();
-    assert!(!error.permanent && error.to_string().starts_with("group g: "), "{error}");
+    let early = timeout(Duration::from_secs(5), subscription.next()).await;
+    assert!(early.is_err(), "there is nothing to read: {early:?}");
     mock.cluster.create_topic("none", 1, 1).unwrap();
     let assigned = async {
         while !matches!(subscription.next().await, Ok(Signal::Assigned(_))) {

@@ -44,7 +44,9 @@ async fn created_once(broker: &'static Broker) {
 
 async fn lag(broker: &'static Broker) {
     let recorder = PrometheusBuilder::new().install_recorder().expect("no other test installs a recorder");
-    let (topic, kafka) = (topic(), Kafka::connect(config(broker)).unwrap());
+    let mut config = config(broker);
+    config.prefix = "lag.".into(); // the metric has the names without it
+    let (topic, kafka) = (topic(), Kafka::connect(config).unwrap());
     kafka.ensure_topics(&[&topic]).await.unwrap();
     publish_all(&kafka, &records(&topic, 1..=5, 1)).await;
     let mut group = kafka.subscribe(&topic, &[&topic]).await.unwrap();

@@ -5,6 +5,8 @@ use cqrs_core::IntegrationEvent;
 use end_to_end::{Program, free_port};
 use rdkafka::{
     ClientConfig,
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
     message::{Header, OwnedHeaders},
     producer::{BaseProducer, BaseRecord, Producer},
 };
@@ -17,6 +19,7 @@ use std::{
 use test_support::{Kafka, Postgres};
 
 const SECRET: &str = "operators-operators-operators-operators";
+const PREFIX: &str = "staging.";
 const READER: &str = "user.token-accounting";
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -29,6 +32,7 @@ pub(crate) async fn is_listed_and_discarded(postgres: &'static Postgres, kafka: 
     let variables = [
         ("HEARLERS_DATABASE", database.url()),
         ("HEARLERS_KAFKA", kafka.bootstrap()),
+        ("HEARLERS_KAFKA_PREFIX", PREFIX),
         ("HEARLERS_LISTEN", &listen),
         ("HEARLERS_OPERATIONS", &operations),
         ("HEARLERS_INTERNAL_SECRET", "internal-internal-internal-internal"),
@@ -79,14 +83,22 @@ pub(crate) async fn is_listed_and_discarded(postgres: &'static Postgres, kafka: 
     Ok(())
 }
 
-/// Sends a record with the type of `CounselReplied` and an invalid body.
+/// Creates the topic in place of the counseling service, its owner, and sends a record with the type of `CounselReplied`
+/// and an invalid body.
 async fn send_unreadable_record(brokers: &str) -> Result<()> {
-    let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", brokers).create()?;
+    let mut settings = ClientConfig::new();
+    settings.set("bootstrap.servers", brokers);
+    let topic = format!("{PREFIX}{}", CounselReplied::TOPIC);
+    let admin: AdminClient<DefaultClientContext> = settings.create()?;
+    let created =
+        admin.create_topics(&[NewTopic::new(&topic, 2, TopicReplication::Fixed(1))], &AdminOptions::new()).await?;
+    ensure!(created.iter().all(std::result::Result::is_ok), "{created:?}");
+    let producer: BaseProducer = settings.create()?;
     tokio::task::spawn_blocking(move || {
         let headers = OwnedHeaders::new()
             .insert(Header { key: "ce_type", value: Some(CounselReplied::NAME) })
             .insert(Header { key: "ce_id", value: Some("0190a8f0-0000-7000-8000-000000000001") });
-        let record = BaseRecord::to(CounselReplied::TOPIC).key("kim").payload(&[0xff_u8; 3][..]).headers(headers);
+        let record = BaseRecord::to(&topic).key("kim").payload(&[0xff_u8; 3][..]).headers(headers);
         producer.send(record).map_err(|(error, _)| error)?;
         Ok(producer.flush(Duration::from_secs(30))?)
     })

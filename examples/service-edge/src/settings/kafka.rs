@@ -5,6 +5,7 @@ use service_auth::secrets::{self, Name, given};
 use std::path::PathBuf;
 
 const BROKERS: Name = Name { variable: "HEARLERS_KAFKA", flag: "--kafka" };
+const PREFIX: Name = Name { variable: "HEARLERS_KAFKA_PREFIX", flag: "--kafka-prefix" };
 const SECURITY: Name = Name { variable: "HEARLERS_KAFKA_SECURITY", flag: "--kafka-security" };
 const CERTIFICATE: Name = Name { variable: "HEARLERS_KAFKA_CERTIFICATE", flag: "--kafka-certificate" };
 const KEY_PASSWORD: Name = Name { variable: "HEARLERS_KAFKA_KEY_PASSWORD", flag: "--kafka-key-password" };
@@ -18,6 +19,10 @@ pub struct KafkaArgs {
     /// Kafka brokers: HOST:PORT, separated by commas.
     #[arg(long, env = "HEARLERS_KAFKA", value_name = "BROKERS")]
     kafka: Option<String>,
+    /// Prefix of all topics and groups on the brokers, such as staging., so that several deployments can share them. Every
+    /// service of a deployment needs the same one. The default is none.
+    #[arg(long, env = "HEARLERS_KAFKA_PREFIX", value_name = "PREFIX")]
+    kafka_prefix: Option<String>,
     /// Security protocol: plaintext, tls, scram-sha-256 or scram-sha-512 (SCRAM uses TLS). The default is plaintext.
     #[arg(long, env = "HEARLERS_KAFKA_SECURITY", value_name = "HOW")]
     kafka_security: Option<String>,
@@ -59,6 +64,7 @@ impl KafkaArgs {
         if config.validate().is_err() {
             wrong.push(format!("{BROKERS}: HOST:PORT, separated by commas; no default"));
         }
+        config.prefix = self.prefix(wrong);
         config.security = security?;
         if wrong.len() == before
             && let Err(error) = config.validate()
@@ -66,6 +72,16 @@ impl KafkaArgs {
             wrong.push(line(&error));
         }
         (wrong.len() == before).then_some(config)
+    }
+
+    /// Returns the prefix of topics and groups. It is validated alone, so that the error names its setting.
+    fn prefix(&self, wrong: &mut Vec<String>) -> String {
+        let mut config = KafkaConfig::new("localhost:9092");
+        config.prefix = given(self.kafka_prefix.as_deref()).unwrap_or_default().to_owned();
+        if config.validate().is_err() {
+            wrong.push(format!("{PREFIX}: at most 248 letters, digits, dots, dashes and underscores"));
+        }
+        config.prefix
     }
 
     fn security(&self, wrong: &mut Vec<String>) -> Option<Security> {

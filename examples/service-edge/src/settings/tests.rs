@@ -80,6 +80,8 @@ fn invalid_database_settings_are_reported_by_name() {
 fn kafka_defaults_to_plaintext() {
     let config = kafka("--kafka a:1,b:2").unwrap();
     assert_eq!((config.brokers.as_str(), config.client_id.as_str()), ("a:1,b:2", "user"));
+    assert_eq!(config.prefix, "");
+    assert_eq!(kafka("--kafka a:1 --kafka-prefix staging.").unwrap().prefix, "staging.");
     assert!(matches!(config.security, Security::Plaintext));
 }
 
@@ -88,6 +90,8 @@ fn invalid_kafka_settings_are_reported_by_name() {
     for (flags, name) in [
         ("", "HEARLERS_KAFKA (--kafka)"),
         ("--kafka nowhere", "HEARLERS_KAFKA (--kafka)"),
+        ("--kafka a:1 --kafka-prefix staging/", "HEARLERS_KAFKA_PREFIX (--kafka-prefix)"),
+        ("--kafka nowhere --kafka-prefix staging/", "HEARLERS_KAFKA_PREFIX (--kafka-prefix)"),
         ("--kafka a:1 --kafka-security sasl_plain", "HEARLERS_KAFKA_SECURITY"),
         ("--kafka a:1 --kafka-user kim --kafka-password hunter2", "HEARLERS_KAFKA_SECURITY"),
         ("--kafka a:1 --kafka-ca /nowhere", "HEARLERS_KAFKA_SECURITY"),

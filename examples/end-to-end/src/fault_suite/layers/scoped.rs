@@ -37,6 +37,10 @@ impl TransportLayer for Scoped {
         let names = self.names(topics);
         self.inner.ensure_topics(&names.iter().map(String::as_str).collect::<Vec<_>>()).await
     }
+    async fn missing_topics(&self, topics: &[&str]) -> Result<Vec<String>, TransportError> {
+        let names = self.names(topics);
+        self.inner.missing_topics(&names.iter().map(String::as_str).collect::<Vec<_>>()).await
+    }
     async fn publish(&self, audience: &Audience, records: &[Record]) -> Published {
         let scoped = |record: &Record| Record { topic: Scoped::name(&record.topic, &self.scope), ..record.clone() };
         self.inner.publish(audience, &records.iter().map(scoped).collect::<Vec<_>>()).await
