@@ -32,11 +32,11 @@
 //! | `Postgres` | a separate server, which the test may stop and crash | the newest PostgreSQL installed |
 //! | `&'static Kafka` | the node that the test binary shares | `CQRS_TEST_KAFKA=<bootstrap>`, or Java and the jars |
 //! | `Kafka` | a separate node, which the test may kill and freeze | Java and the jars: `CQRS_TEST_KAFKA_LIBS=<folder>`, or the jars that `examples/deploy/kafka-jars` fetched |
+//! | `PgBouncer` | a pooler of its own in front of the shared PostgreSQL, in transaction mode | the PgBouncer installed |
 //! | `Browser` | a headless Chromium with an empty page | `CQRS_TEST_CHROMIUM=<path>`, or the `PATH` |
 //!
-//! A test whose server is not installed is ignored with the reason. With `CQRS_TEST_REQUIRE=postgres,kafka,chromium`
-//! it fails
-//! instead. A server that is installed but does not start always fails the test. So `cargo test` passes on a bare
+//! A test whose server is not installed is ignored with the reason. With
+//! `CQRS_TEST_REQUIRE=postgres,kafka,chromium,pgbouncer` it fails instead. A server that is installed but does not start always fails the test. So `cargo test` passes on a bare
 //! machine, and
 //! CI skips no test.
 //!
@@ -52,6 +52,7 @@ mod door;
 mod kafka;
 mod machine;
 mod part;
+mod pgbouncer;
 mod postgres;
 mod process;
 mod proxy;
@@ -64,6 +65,7 @@ pub use door::Door;
 pub use kafka::Kafka;
 pub use machine::free_port;
 pub use part::{Part, Unavailable};
+pub use pgbouncer::PgBouncer;
 pub use postgres::{Database, Postgres};
 pub use proxy::Proxy;
 pub use trials::{Needed, Outcome, TestFn, Trials};

@@ -8,10 +8,11 @@ pub enum Part {
     Postgres,
     Kafka,
     Chromium,
+    PgBouncer,
 }
 
 impl Part {
-    const ALL: [Part; 3] = [Part::Postgres, Part::Kafka, Part::Chromium];
+    const ALL: [Part; 4] = [Part::Postgres, Part::Kafka, Part::Chromium, Part::PgBouncer];
 
     /// Returns the parts listed in `CQRS_TEST_REQUIRE`, which must be available in this run.
     ///
@@ -32,7 +33,9 @@ impl Part {
         words
             .map(|word| Part::ALL.into_iter().find(|part| part.name() == word).ok_or(word))
             .collect::<Result<_, _>>()
-            .map_err(|word| format!("CQRS_TEST_REQUIRE names {word:?}; the parts are postgres, kafka and chromium"))
+            .map_err(|word| {
+                format!("CQRS_TEST_REQUIRE names {word:?}; the parts are postgres, kafka, chromium and pgbouncer")
+            })
     }
 
     fn name(self) -> &'static str {
@@ -40,6 +43,7 @@ impl Part {
             Part::Postgres => "postgres",
             Part::Kafka => "kafka",
             Part::Chromium => "chromium",
+            Part::PgBouncer => "pgbouncer",
         }
     }
 

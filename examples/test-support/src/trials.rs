@@ -17,6 +17,7 @@ use crate::browser::Browser;
 use crate::chromium::Chromium;
 use crate::kafka::Kafka;
 use crate::part::{Part, Unavailable};
+use crate::pgbouncer::PgBouncer;
 use crate::postgres::Postgres;
 
 /// The default time limit of a test; [`Trials::within`] sets another one.
@@ -269,6 +270,19 @@ impl Needed for Kafka {
 
     async fn bring() -> anyhow::Result<Self> {
         Ok(Kafka::start()?)
+    }
+}
+
+impl Needed for PgBouncer {
+    const PARTS: &'static [Part] = &[Part::Postgres, Part::PgBouncer];
+
+    fn find() -> Result<(), Unavailable> {
+        Postgres::find_shared()?;
+        PgBouncer::find()
+    }
+
+    async fn bring() -> anyhow::Result<Self> {
+        PgBouncer::start(Postgres::shared()?, &[])
     }
 }
 

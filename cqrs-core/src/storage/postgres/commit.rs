@@ -11,7 +11,9 @@ use crate::{
         Batch, CheckpointMove, CommitError, InboxRecord, Park, Reservation, Row, StoredResponse, ViewWrite, check,
     },
 };
-use sqlx::{Arguments, AssertSqlSafe, Encode, PgConnection, Postgres, Row as _, Type, postgres::PgArguments};
+use sqlx::{
+    Arguments, AssertSqlSafe, Encode, PgConnection, Postgres, Row as _, SqlSafeStr, Type, postgres::PgArguments,
+};
 use std::{
     collections::{HashMap, HashSet},
     time::Duration,
@@ -243,7 +245,7 @@ impl Inner {
         let mut run = 0;
         loop {
             let mut connection = self.connection().await.map_err(errors::fault)?;
-            match self.run(&mut connection, &split).await? {
+            match self.run(&mut connection, &split, false).await? {
                 Ok(position) => {
                     self.announce(position);
                     return Ok(position);
@@ -271,17 +273,25 @@ impl Inner {
         check(&batch)?;
         batch.sort();
         let split = Split::of(&batch);
-        self.run(connection, &split).await?.map_err(|error| match errors::is_deadlock(&error) {
+        self.run(connection, &split, true).await?.map_err(|error| match errors::is_deadlock(&error) {
             true => CommitError::Conflict { what: "a transaction".into(), exists: false },
             false => self.refused(error, &split),
         })
     }
 
-    async fn run(&self, to: &mut PgConnection, split: &Split<'_>) -> Result<Result<Position, sqlx::Error>, Fault> {
+    async fn run(
+        &self,
+        to: &mut PgConnection,
+        split: &Split<'_>,
+        is_inside: bool,
+    ) -> Result<Result<Position, sqlx::Error>, Fault> {
         let Bound { shape, arguments } = split.bind()?;
-        let text = self.texts.get(shape, self.high_water_mark.mode);
-        self.count();
-        let row = self.limited(sqlx::query_with(AssertSqlSafe(text), arguments).fetch_one(to)).await;
+        let text = AssertSqlSafe(self.texts.get(shape, self.high_water_mark.mode)).into_sql_str();
+        let rows = match is_inside {
+            true => self.query_inside(to, text, arguments).await,
+            false => self.query(to, text, arguments).await,
+        };
+        let row = rows.and_then(|(rows, _)| rows.into_iter().next().ok_or(sqlx::Error::RowNotFound));
         // A batch without events has no position.
         Ok(row.and_then(|row| row.try_get::<Option<i64>, _>(0)).map(|at| Position(at.unwrap_or(0) as u64)))
     }

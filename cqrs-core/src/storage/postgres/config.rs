@@ -30,6 +30,41 @@ pub struct Config {
     pub application_name: Option<String>,
     /// The time after which the server ends a statement. Default: 30 s. Migrations run without a time-out.
     pub statement_timeout: Duration,
+    /// The pooler between this program and the server. Default: none, or one that keeps sessions.
+    pub pooling: Pooling,
+}
+
+/// What a connection is to the server: a session of its own, or a session for the length of a transaction.
+///
+/// ```
+/// use cqrs_core::storage::postgres::{Config, Pooling};
+///
+/// let config = Config::parse("postgres://kim@pooler:6432/users?pooling=transaction").unwrap();
+/// assert_eq!(config.pooling, Pooling::Transaction);
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Pooling {
+    /// `session`: the connection is a session on the server. Its settings are sent at its start, and its prepared
+    /// statements stay.
+    #[default]
+    Session,
+    /// `transaction`: a pooler such as PgBouncer lends a session for one transaction (`pool_mode = transaction`).
+    ///
+    /// Nothing is sent at the start of a connection, and nothing is expected to stay after a transaction: each statement
+    /// runs in a transaction that begins with its settings, and is prepared anew. A statement takes four round trips
+    /// instead of one. The pooler needs no settings of its own. SQL of projectors may rely on transactions only, too.
+    Transaction,
+}
+impl FromStr for Pooling {
+    type Err = ConfigError;
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        match text {
+            "session" => Ok(Pooling::Session),
+            "transaction" => Ok(Pooling::Transaction),
+            _ => Err(ConfigError::Value("pooling", "session or transaction")),
+        }
+    }
 }
 
 /// The encryption of a connection. Every mode but [`TlsMode::Disable`] requires the feature `postgres-tls`.
@@ -98,7 +133,7 @@ pub enum ConfigError {
     File(PathBuf, String),
 }
 
-const KNOWN: [&str; 5] = ["sslmode", "sslrootcert", "sslcert", "sslkey", "application_name"];
+const KNOWN: [&str; 6] = ["sslmode", "sslrootcert", "sslcert", "sslkey", "application_name", "pooling"];
 /// The maximum length of `application_name`.
 const LONGEST_NAME: usize = 63;
 
@@ -123,6 +158,7 @@ impl Config {
             tls: Tls::default(),
             application_name: None,
             statement_timeout: Duration::from_secs(30),
+            pooling: Pooling::default(),
         };
         let (mut certificate, mut key) = (None, None);
         for (at, (name, value)) in pairs.iter().enumerate() {
@@ -135,6 +171,7 @@ impl Config {
                 "sslcert" => certificate = Some(value.into()),
                 "sslkey" => key = Some(value.into()),
                 "application_name" => config.application_name = Some(value.clone()),
+                "pooling" => config.pooling = value.parse()?,
                 _ => return Err(ConfigError::Unknown(name.clone())),
             }
         }
@@ -204,7 +241,17 @@ impl Config {
         if let Some(name) = &self.application_name {
             connect = connect.application_name(name);
         }
-        Ok(connect.options([("statement_timeout", self.statement_timeout.as_millis().to_string())]))
+        Ok(match self.pooling {
+            Pooling::Session => connect.options(self.settings()),
+            // The driver's own start-up parameter is refused as well; numbers are read in binary form. A statement of
+            // the caller that the driver has kept would be in another session.
+            Pooling::Transaction => connect.extra_float_digits(None).statement_cache_capacity(0),
+        })
+    }
+    /// Returns the settings of every connection, or of every transaction behind a pooler.
+    pub(super) fn settings(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let timeout = ("statement_timeout", self.statement_timeout.as_millis().to_string());
+        super::SETTINGS.into_iter().map(|(name, value)| (name, value.to_owned())).chain([timeout])
     }
 }
 
@@ -212,7 +259,8 @@ impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("Config");
         shown.field("host", &self.url.host_str()).field("port", &self.url.port()).field("database", &self.url.path());
-        shown.field("tls", &self.tls).field("statement_timeout", &self.statement_timeout).finish_non_exhaustive()
+        shown.field("tls", &self.tls).field("statement_timeout", &self.statement_timeout);
+        shown.field("pooling", &self.pooling).finish_non_exhaustive()
     }
 }
 

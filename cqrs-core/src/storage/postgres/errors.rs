@@ -70,6 +70,19 @@ pub(super) fn fault(error: impl Into<Arc<sqlx::Error>>) -> Fault {
     }
 }
 
+/// The message of a start through a pooler without the setting for it.
+pub(super) const POOLER: &str = "a pooler such as PgBouncer is between this program and the database, and it does not pass \
+    on the settings of a connection: add `pooling=transaction` to the database's URL";
+
+/// Maps a driver error of the first connection.
+pub(super) fn start(error: sqlx::Error) -> Fault {
+    // PgBouncer's message for `options` and `extra_float_digits`, with a SQLSTATE that says that the connection is lost.
+    match database(&error).is_some_and(|error| error.message().contains("unsupported startup parameter")) {
+        true => Fault::internal(POOLER).because(error),
+        false => fault(error),
+    }
+}
+
 /// Maps a driver error of the commit statement to the refusal of the batch.
 pub(super) fn refusal(error: sqlx::Error, split: &Split<'_>) -> CommitError {
     let Some(refused) = database(&error) else { return CommitError::Fault(commit_fault(error)) };

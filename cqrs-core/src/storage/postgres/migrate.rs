@@ -23,13 +23,17 @@ impl Inner {
         // Checked without the lock and without the right to create anything, since most starts find nothing to do.
         if !up_to_date(version(&mut connection).await?)? {
             // If the transaction is dropped, the pool pings the connection, which rolls it back.
-            let mut tx = sqlx::Connection::begin(&mut *connection).await.map_err(|error| self.fault(error))?;
+            let begun = sqlx::Connection::begin_with(&mut *connection, "begin isolation level read committed").await;
+            let mut tx = begun.map_err(|error| self.fault(error))?;
             sqlx::raw_sql(LOCK).execute(&mut *tx).await.map_err(|error| self.fault(error))?;
             let found = version(&mut tx).await?;
             if !up_to_date(found)? {
                 self.apply_migrations(&mut tx, found).await.map_err(|error| self.fault(error))?;
             }
             tx.commit().await.map_err(|error| self.fault(error))?;
+        }
+        if self.pooled.is_none() {
+            check_settings(&mut connection).await?;
         }
         check(&mut connection).await
     }
@@ -41,7 +45,7 @@ impl Inner {
         for ((name, text), version) in MIGRATIONS.into_iter().zip(1..).skip(found.unwrap_or(0) as usize) {
             sqlx::raw_sql(text).execute(&mut *to).await?;
             let insert = sqlx::query("insert into cqrs._cqrs_migrations (version, name) values ($1, $2)");
-            insert.bind(version).bind(name).execute(&mut *to).await?;
+            insert.bind(version).bind(name).persistent(self.pooled.is_none()).execute(&mut *to).await?;
             tracing::info!(version, name, "storage: migration applied");
         }
         Ok(())
@@ -77,6 +81,18 @@ const ASSUMED: &str = "select pg_is_in_recovery(), s.seqcache, coalesce((select 
     from pg_sequence s left join lateral (select reader, checkpoint from cqrs.reader where (reader like 'relay/%' \
     or reader like 'subscriber/%' or reader like 'projection/%' and reader not like 'projection/%/%') \
     order by checkpoint desc limit 1) r on true where s.seqrelid = 'cqrs.log_pos_seq'::regclass";
+
+/// Checks that the connection has its settings. A pooler can be told to drop them (`ignore_startup_parameters`).
+async fn check_settings(of: &mut PgConnection) -> Result<(), Fault> {
+    for (name, value) in super::SETTINGS.iter().filter(|(name, _)| name.starts_with("enable_")) {
+        let row = sqlx::query("select current_setting($1)").bind(name).fetch_one(&mut *of).await;
+        let found: String = row.and_then(|row| row.try_get(0)).map_err(errors::fault)?;
+        if found != *value {
+            return Err(Fault::internal(errors::POOLER));
+        }
+    }
+    Ok(())
+}
 
 async fn check(of: &mut PgConnection) -> Result<(), Fault> {
     let row = sqlx::raw_sql(ASSUMED).fetch_one(of).await.map_err(errors::fault)?;

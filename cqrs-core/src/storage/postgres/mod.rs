@@ -2,7 +2,7 @@
 //!
 //! All tables are in the schema `cqrs`, and the role needs no right beyond owning it. `alter role ... set
 //! log_min_error_statement = fatal`, run by a superuser, keeps refused batches out of the server's log. Behind a pooler
-//! that accepts no start-up options, set the [`SETTINGS`] for the role as well.
+//! that lends sessions for a transaction, such as PgBouncer, add `pooling=transaction` to the URL ([`Pooling`]).
 mod commit;
 mod config;
 mod connection;
@@ -11,6 +11,7 @@ mod high_water_mark;
 mod migrate;
 mod note;
 mod parts;
+mod pooling;
 mod program;
 mod purge;
 mod read;
@@ -18,7 +19,7 @@ mod statement;
 mod stats;
 mod transaction;
 
-pub use config::{Config, ConfigError, Tls, TlsMode};
+pub use config::{Config, ConfigError, Pooling, Tls, TlsMode};
 pub use high_water_mark::HighWaterMarkMode;
 #[doc(hidden)]
 pub use purge::OUTGOING as PURGE_OF_OUTGOING;
@@ -42,7 +43,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use sqlx::{
-    PgConnection, PgPool,
+    PgConnection, PgPool, SqlStr,
     postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow},
 };
 use std::{
@@ -56,7 +57,7 @@ use std::{
 use tokio::sync::{Mutex, watch};
 use uuid::Uuid;
 
-/// The settings of every connection.
+/// The settings of every connection; behind a pooler, those of every transaction, without the ones of TCP.
 ///
 /// They make sure that rows are locked in the order of the batch's arrays, that a plan made while tables were empty
 /// stays good, and that a writer which hangs inside a transaction does not hold up readers of the log for ever. A
@@ -113,6 +114,8 @@ struct Inner {
     connect: PgConnectOptions,
     /// The longest call to the server.
     limit: Duration,
+    /// The beginning of every transaction, if a pooler keeps no sessions.
+    pooled: Option<pooling::Beginning>,
     environment: Arc<dyn Environment>,
     texts: statement::Texts,
     high_water_mark: high_water_mark::SharedComputation,
@@ -135,7 +138,7 @@ impl Postgres {
 
     /// Connects as configured. If the server is starting, this waits for it up to the acquire time-out.
     pub async fn open(config: &Config, options: Options) -> Result<Self, Fault> {
-        let connect = config.connect().map_err(refused)?.options(SETTINGS);
+        let connect = config.connect().map_err(refused)?;
         let suspects = Arc::new(AtomicU32::new(0));
         let (tested, environment) = (suspects.clone(), options.environment.clone());
         let pool = PgPoolOptions::new()
@@ -156,12 +159,13 @@ impl Postgres {
             })
             .connect_with(connect.clone())
             .await
-            .map_err(errors::fault)?;
+            .map_err(errors::start)?;
         Ok(Postgres(Arc::new(Inner {
             pool,
             readiness: Mutex::new(None),
             connect,
             limit: config.statement_timeout + connection::GRACE,
+            pooled: pooling::Beginning::of(config),
             environment: options.environment,
             texts: statement::Texts::default(),
             high_water_mark: high_water_mark::SharedComputation::new(options.high_water_mark),
@@ -205,10 +209,12 @@ impl Inner {
     }
     async fn rows_once(&self, sql: &'static str, with: Option<PgArguments>) -> Result<Vec<PgRow>, sqlx::Error> {
         let mut connection = self.connection().await?;
-        self.count();
         let rows = match with {
-            Some(with) => self.limited(sqlx::query_with(sql, with).fetch_all(&mut *connection)).await,
-            None => self.limited(sqlx::raw_sql(sql).fetch_all(&mut *connection)).await,
+            Some(with) => self.query(&mut connection, SqlStr::from_static(sql), with).await.map(|(rows, _)| rows),
+            None => {
+                self.count();
+                self.limited(sqlx::raw_sql(sql).fetch_all(&mut *connection)).await
+            }
         };
         rows.inspect_err(|error| {
             connection.close_if_lost(error);

@@ -57,7 +57,7 @@ impl Inner {
             let mut connection = self.pool.acquire().await?;
             let mut tx = sqlx::Connection::begin(&mut *connection).await?;
             sqlx::raw_sql("set local statement_timeout = 0").execute(&mut *tx).await?;
-            let row = sqlx::query(sql).bind(name).fetch_one(&mut *tx).await?;
+            let row = sqlx::query(sql).bind(name).persistent(self.pooled.is_none()).fetch_one(&mut *tx).await?;
             tx.rollback().await?;
             row.try_get(0)
         };

@@ -2,7 +2,7 @@
 use super::commit::int;
 use super::{Inner, errors};
 use crate::{error::Fault, storage::Cutoff};
-use sqlx::{Arguments, postgres::PgArguments};
+use sqlx::{Arguments, SqlStr, postgres::PgArguments};
 
 /// Rows are deleted by `ctid`: the index on the time finds them, and these rows are never updated.
 const RESPONSES: &str = "delete from cqrs.stored_response where ctid = any(array(select ctid from cqrs.stored_response \
@@ -49,9 +49,8 @@ impl Inner {
         };
         add().map_err(|error| Fault::internal("a parameter cannot be encoded").because(error))?;
         let mut connection = self.connection().await.map_err(errors::fault)?;
-        self.count();
-        let done = self.limited(sqlx::query_with(sql, with).execute(&mut *connection)).await;
-        done.map(|done| done.rows_affected()).map_err(|error| {
+        let done = self.query(&mut connection, SqlStr::from_static(sql), with).await;
+        done.map(|(_, affected)| affected).map_err(|error| {
             connection.close_if_lost(&error);
             self.fault(error)
         })

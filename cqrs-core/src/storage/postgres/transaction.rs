@@ -6,11 +6,12 @@ use crate::{
     storage::{Batch, CommitError, Tx},
 };
 use async_trait::async_trait;
-use sqlx::Transaction;
+use sqlx::{AssertSqlSafe, Transaction};
 use std::{any::Any, sync::Arc};
 
+const BEGIN: &str = "begin isolation level read committed";
 /// Resets the planner settings for the caller's SQL: the settings that suit a batch would make its joins slow.
-const BEGIN: &str = "begin isolation level read committed; set local enable_hashjoin = on; \
+const FOR_CALLERS: &str = "set local enable_hashjoin = on; \
     set local enable_mergejoin = on; set local enable_seqscan = on; set local plan_cache_mode = auto";
 const FOR_THE_BATCH: &str = "set local enable_hashjoin = off; set local enable_mergejoin = off; \
     set local enable_seqscan = off; set local plan_cache_mode = force_generic_plan";
@@ -43,7 +44,8 @@ impl Inner {
     }
     async fn begin_once(&self) -> Result<Transaction<'static, sqlx::Postgres>, sqlx::Error> {
         self.count();
-        self.limited(self.pool.begin_with(BEGIN)).await
+        let begin = self.pooled.as_ref().map_or(BEGIN, |beginning| &beginning.for_callers);
+        self.limited(self.pool.begin_with(AssertSqlSafe(format!("{begin}; {FOR_CALLERS}")))).await
     }
 }
 

@@ -6,6 +6,20 @@ use cqrs_core::{
     testing::conformance::storage::{Harness, cases},
 };
 use std::sync::Arc;
+use test_support::PgBouncer;
+
+/// The same cases through a pooler that lends a session for one transaction.
+pub(crate) fn trials_through_pooler() -> Trials {
+    cases().into_iter().fold(Trials::new(), |trials, case| {
+        trials.test(case.name, move |server: Server, pooler: PgBouncer| async move {
+            let database = server.create_database("suite")?;
+            let url = format!("{}?pooling=transaction", pooler.url(&database));
+            case.run(Box::new(OnServer::through(url).await?)).await;
+            drop(pooler);
+            anyhow::Ok(())
+        })
+    })
+}
 
 pub(crate) fn trials(high_water_mark: HighWaterMarkMode) -> Trials {
     cases().into_iter().fold(Trials::new(), |trials, case| {
@@ -28,6 +42,11 @@ impl OnServer {
         let mut harness = OnServer { url, high_water_mark, storage: fresh.storage };
         harness.reopen().await;
         Ok(harness)
+    }
+    async fn through(url: String) -> anyhow::Result<Self> {
+        let storage = Postgres::connect(&url).await?;
+        storage.migrate().await?;
+        Ok(OnServer { url, high_water_mark: HighWaterMarkMode::default(), storage })
     }
 }
 #[async_trait]

@@ -10,6 +10,7 @@ const URL: Name = Name { variable: "HEARLERS_DATABASE", flag: "--database" };
 const PASSWORD: Name = Name { variable: "HEARLERS_DATABASE_PASSWORD", flag: "--database-password" };
 const TLS: Name = Name { variable: "HEARLERS_DATABASE_TLS", flag: "--database-tls" };
 const CERTIFICATE: Name = Name { variable: "HEARLERS_DATABASE_CERTIFICATE", flag: "--database-certificate" };
+const POOLING: Name = Name { variable: "HEARLERS_DATABASE_POOLING", flag: "--database-pooling" };
 const STATEMENT: Name = Name { variable: "HEARLERS_DATABASE_STATEMENT_TIMEOUT", flag: "--database-statement-timeout" };
 const ACQUIRE: Name = Name { variable: "HEARLERS_DATABASE_ACQUIRE_TIMEOUT", flag: "--database-acquire-timeout" };
 const CONNECTIONS: Name = Name { variable: "HEARLERS_DATABASE_CONNECTIONS", flag: "--database-connections" };
@@ -39,6 +40,10 @@ pub struct DatabaseArgs {
     /// Private key of the client certificate, PEM.
     #[arg(long, env = "HEARLERS_DATABASE_KEY", value_name = "FILE")]
     database_key: Option<String>,
+    /// Pooling mode: transaction behind a pooler such as PgBouncer with pool_mode = transaction, as in the URL's pooling.
+    /// The default is session.
+    #[arg(long, env = "HEARLERS_DATABASE_POOLING", value_name = "MODE")]
+    database_pooling: Option<String>,
     /// Time limit of a statement in seconds; the default is 30.
     #[arg(long, env = "HEARLERS_DATABASE_STATEMENT_TIMEOUT", value_name = "SECONDS")]
     database_statement_timeout: Option<String>,
@@ -97,6 +102,11 @@ impl DatabaseArgs {
         if let Err(error) = self.tls(&mut config.tls) {
             wrong.push(line(&error));
         }
+        match given(self.database_pooling.as_deref()).map(str::parse) {
+            Some(Ok(pooling)) => config.pooling = pooling,
+            Some(Err(error)) => wrong.push(line(&error)),
+            None => {}
+        }
         config.statement_timeout = statement;
         config.password = password;
         config.application_name.get_or_insert_with(|| service.to_owned());
@@ -136,6 +146,7 @@ fn line(error: &ConfigError) -> String {
         }
         ConfigError::Value("sslmode" | "sslrootcert", _) => format!("{TLS}: {error}"),
         ConfigError::File(..) => format!("{TLS}: {error}"),
+        ConfigError::Value("pooling", _) => format!("{POOLING}: {error}"),
         error => format!("{URL}: {error}"),
     }
 }

@@ -1,7 +1,7 @@
 //! Tests of valid and invalid settings, and of secrets in error messages.
 use super::{Config, Database, DatabaseArgs, EdgeArgs, KafkaArgs, Wrong};
 use clap::Parser;
-use cqrs_core::storage::postgres::TlsMode;
+use cqrs_core::storage::postgres::{Pooling, TlsMode};
 use cqrs_kafka::{KafkaConfig, Security};
 use std::{fs, time::Duration};
 
@@ -44,13 +44,15 @@ fn flags_override_the_defaults_and_the_url() {
     fs::write(&file, "the contents are not read").unwrap();
     let flags = format!(
         "--database postgres://kim@db/users?sslmode=require --database-password hunter2 --database-tls verify-full \
-         --database-ca {} --database-connections 3 --database-acquire-timeout 1 --database-statement-timeout 5",
+         --database-ca {} --database-connections 3 --database-acquire-timeout 1 --database-statement-timeout 5 \
+         --database-pooling transaction",
         file.display()
     );
     let database = database(&flags).unwrap();
     assert_eq!((database.connections, database.acquire_timeout), (3, Duration::from_secs(1)));
     assert_eq!(database.config.tls.mode, TlsMode::VerifyFull, "a flag takes precedence over the URL");
     assert_eq!(database.config.statement_timeout, Duration::from_secs(5));
+    assert_eq!(database.config.pooling, Pooling::Transaction);
     assert!(!format!("{database:?}").contains("hunter2"));
 }
 
@@ -70,6 +72,7 @@ fn invalid_database_settings_are_reported_by_name() {
         (&format!("{url} --database-connections 0"), "HEARLERS_DATABASE_CONNECTIONS"),
         (&format!("{url} --database-acquire-timeout 61"), "HEARLERS_DATABASE_ACQUIRE_TIMEOUT"),
         (&format!("{url} --database-statement-timeout soon"), "HEARLERS_DATABASE_STATEMENT_TIMEOUT"),
+        (&format!("{url} --database-pooling statement"), "HEARLERS_DATABASE_POOLING"),
     ] {
         let message = database(flags).unwrap_err();
         assert!(message.contains(name) && !message.contains("hunter2"), "{name} in {message}");

@@ -42,6 +42,7 @@ fn settings_that_contradict_each_other_are_refused() {
     assert!(matches!(refused("sslmode=require&sslrootcert=/ca"), ConfigError::Value("sslrootcert", _)));
     assert!(matches!(refused("sslcert=/c"), ConfigError::Value("sslcert", _)));
     assert!(matches!(refused("application_name=a%0Ab"), ConfigError::Value("application_name", _)));
+    assert!(matches!(refused("pooling=statement"), ConfigError::Value("pooling", _)));
     let mut both = Config::parse("postgres://kim:hunter2@db/users").unwrap();
     both.password = Some(Secret::new("hunter2"));
     assert_eq!(both.validate(), Err(ConfigError::TwoPasswords));
