@@ -2,6 +2,7 @@
 mod connections;
 mod contention;
 mod deploys;
+mod first_event;
 mod high_water_mark;
 mod indexes;
 mod projector;
@@ -40,6 +41,7 @@ pub(crate) fn trials() -> Trials {
         .group("projector", projector::trials())
         .group("round trips", round_trips::trials())
         .group("deploys", deploys::trials())
+        .group("first event", first_event::trials())
         .group("indexes", indexes::trials())
         .group("storage", suite::trials(HighWaterMarkMode::WaitOut))
         .group("storage, serial", suite::trials(HighWaterMarkMode::Serial));
