@@ -8,7 +8,9 @@ use crate::{
     view::{Change, IndexEntries, Range, View},
 };
 pub use crate::{
-    event::{NewEntry, OutgoingMessage, RawEvent, decode, outgoing_message},
+    event::{
+        FirstEvent, NewEntry, OutgoingMessage, RawEvent, decode, outgoing_message, projection_from, subscriber_from,
+    },
     registry::{Registered, Registration, SubscriberError},
     view::ErasedChange,
 };

@@ -2,7 +2,7 @@
 use crate::{
     context::{Context, Needs, NeedsOf},
     error::{BoxError, Fault},
-    event::{Publisher, RawEvent, RunPublisher, Source},
+    event::{FirstEvent, Publisher, RawEvent, RunPublisher, Source},
     message::RequestKind,
     storage::Tx,
     view::{ErasedChange, IndexEntries},
@@ -37,6 +37,7 @@ pub(crate) enum Role {
 pub(crate) struct Subscriber {
     pub(crate) group: &'static str,
     pub(crate) source: Source,
+    pub(crate) from: FirstEvent,
     pub(crate) needs: NeedsOf,
     pub(crate) run: RunSubscriber,
 }
@@ -53,6 +54,7 @@ pub(crate) struct Projection {
     /// Returns the index entries of a stored value.
     pub(crate) index_entries: RunIndexEntries,
     pub(crate) source: Source,
+    pub(crate) from: FirstEvent,
     pub(crate) project: RunProjection,
 }
 /// The view that a projection updates: its name, its indexes with their columns, its type, and its index entries.
@@ -66,6 +68,7 @@ pub(crate) type RunProjection = fn(RawEvent) -> Result<ErasedChange, BoxError>;
 pub(crate) struct Projector {
     pub(crate) name: &'static str,
     pub(crate) source: Source,
+    pub(crate) from: FirstEvent,
     pub(crate) needs: NeedsOf,
     pub(crate) run: RunProjector,
 }
@@ -121,10 +124,11 @@ impl Registration {
         function: &'static str,
         group: &'static str,
         source: Source,
+        from: FirstEvent,
         needs: NeedsOf,
         run: RunSubscriber,
     ) -> Self {
-        Registration::new(module, function, Role::Subscriber(Subscriber { group, source, needs, run }))
+        Registration::new(module, function, Role::Subscriber(Subscriber { group, source, from, needs, run }))
     }
     /// Creates the registration for `#[projection]`.
     #[track_caller]
@@ -134,10 +138,11 @@ impl Registration {
         name: &'static str,
         view: ViewOf,
         source: Source,
+        from: FirstEvent,
         project: RunProjection,
     ) -> Self {
         let (view, indexes, view_type, index_entries) = view;
-        let projection = Projection { name, view, indexes, view_type, index_entries, source, project };
+        let projection = Projection { name, view, indexes, view_type, index_entries, source, from, project };
         Registration::new(module, function, Role::Projection(projection))
     }
     /// Creates the registration for `#[projector]`.
@@ -147,10 +152,11 @@ impl Registration {
         function: &'static str,
         name: &'static str,
         source: Source,
+        from: FirstEvent,
         needs: NeedsOf,
         run: RunProjector,
     ) -> Self {
-        Registration::new(module, function, Role::Projector(Projector { name, source, needs, run }))
+        Registration::new(module, function, Role::Projector(Projector { name, source, from, needs, run }))
     }
     /// Creates the registration for `#[publish]`.
     #[track_caller]

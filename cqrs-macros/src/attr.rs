@@ -14,9 +14,26 @@ pub(crate) struct Keys {
     pub(crate) event: Option<Type>,
     pub(crate) key: Option<Type>,
     pub(crate) group: Option<LitStr>,
+    pub(crate) from: Option<FirstEvent>,
     pub(crate) topic: Option<LitStr>,
     pub(crate) encoding: Option<LitStr>,
     pub(crate) upcast: Option<Vec<Upcast>>,
+}
+
+/// The event with which a new reader of the service's own log begins: `from = "now"` or `from = "beginning"`.
+pub(crate) enum FirstEvent {
+    Now,
+    Beginning,
+}
+impl Parse for FirstEvent {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let value: LitStr = input.parse()?;
+        match &*value.value() {
+            "now" => Ok(FirstEvent::Now),
+            "beginning" => Ok(FirstEvent::Beginning),
+            _ => Err(Error::new(value.span(), "`from` is `\"now\"` or `\"beginning\"`")),
+        }
+    }
 }
 
 /// A version of an event's stored form with the function that makes the next one of it: `1 = from_1`.
@@ -56,6 +73,7 @@ impl Keys {
             "name" if allowed.contains(&"topic") => self.name = Some(wire_name(meta.value()?.parse()?)?),
             "name" => self.name = Some(stored_name(meta.value()?.parse()?)?),
             "group" => self.group = Some(stored_name(meta.value()?.parse()?)?),
+            "from" => self.from = Some(meta.value()?.parse()?),
             "version" => self.version = Some(meta.value()?.parse()?),
             "topic" => self.topic = Some(wire_name(meta.value()?.parse()?)?),
             "encoding" => self.encoding = Some(meta.value()?.parse()?),

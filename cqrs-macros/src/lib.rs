@@ -224,6 +224,16 @@ pub fn handler(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// `group = "..."` names its consumer group. The name is explicit because databases and brokers store it.
 ///
+/// `from = "..."` is needed for events of the service's own log, and says with which event a new group begins:
+///
+/// - `"now"`: with the first event that is committed after the first start with this group. That start stores the
+///   position before it ends, so no later event is missed, even if the process dies before it handles one.
+/// - `"beginning"`: with the first event of the log, however old it is.
+///
+/// It counts once, for a name without a checkpoint. A change of `from` moves no group that has begun, and a
+/// subscriber that is added to a group begins at the group's checkpoint. On a topic a new group begins with the first
+/// record that the broker still has, and `from` is a compile error.
+///
 /// ```
 /// use cqrs_core::{BoxError, Recorded, subscriber};
 /// # use cqrs_core::{Aggregate, Event, Evolve};
@@ -239,7 +249,7 @@ pub fn handler(args: TokenStream, item: TokenStream) -> TokenStream {
 /// #     fn apply(&mut self, _: &UserRegistered) {}
 /// # }
 ///
-/// #[subscriber(group = "mail.welcome")]
+/// #[subscriber(group = "mail.welcome", from = "now")]
 /// async fn welcome(event: Recorded<UserRegistered>) -> Result<(), BoxError> {
 ///     println!("welcome, {}", event.email);
 ///     Ok(())
@@ -253,7 +263,9 @@ pub fn subscriber(args: TokenStream, item: TokenStream) -> TokenStream {
 /// Registers a projection, which returns the change of a view for an event: `fn(&Event) -> Change<View>` or
 /// `fn(&Recorded<Event>) -> Change<View>`, where the recorded event has the id of its aggregate.
 ///
-/// `name = "..."` is the name under which the checkpoint of the projection is stored.
+/// `name = "..."` is the name under which the checkpoint of the projection is stored. A new projection begins with the
+/// first event; with `from = "now"` it begins with the first event that is committed after the first start with it, as
+/// for [`macro@subscriber`].
 ///
 /// ```
 /// use cqrs_core::{Change, Recorded, View, projection};
@@ -287,7 +299,7 @@ pub fn projection(args: TokenStream, item: TokenStream) -> TokenStream {
 /// `async fn(Recorded<Event>, needs..., tx: &mut dyn Tx) -> Result<(), BoxError>`.
 ///
 /// `name = "..."` is the name under which the checkpoint of the projector is stored. The checkpoint moves in the same
-/// transaction.
+/// transaction. `from = "now"` is as for [`macro@projection`].
 ///
 /// ```
 /// use cqrs_core::{BoxError, Recorded, projector, storage::Tx};

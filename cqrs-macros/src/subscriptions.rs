@@ -1,27 +1,30 @@
 //! `#[subscriber]`, `#[projection]` and `#[projector]`: register functions that handle events.
 use crate::{
-    attr::{Keys, required},
+    attr::{FirstEvent, Keys, required},
     function::{Function, submit},
 };
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::{Error, ItemFn, LitStr, Result, Type, TypeReference, spanned::Spanned};
+use syn::{Error, Ident, ItemFn, LitStr, Result, Type, TypeReference, spanned::Spanned};
 
 pub(crate) fn subscriber(args: TokenStream, item: &ItemFn) -> Result<TokenStream> {
-    let group = Keys::parse(args, &["group"])?.group;
+    let keys = Keys::parse(args, &["group", "from"])?;
     let message = "a subscriber needs an explicit consumer group: write `#[subscriber(group = \"...\")]`";
-    let group = required(group, item.sig.ident.span(), message)?;
+    let group = required(keys.group, item.sig.ident.span(), message)?;
     let function = Function::parse(item, "a subscriber", "`Recorded<Event>`", "Result<(), BoxError>", true)?;
     let (event, take, needs) = (subscribed(&function), function.take_needs(), function.declare_needs());
     let (ident, function_name, names) = (function.ident, function.name(), function.need_names());
     let into_result = into_result(&function);
+    let from = first_event(keys.from.as_ref(), "subscriber_from", ident);
     let submit = submit(quote! {
         ::cqrs_core::__private::Registration::subscriber(
-            ::core::module_path!(), #function_name, #group, <#event as ::cqrs_core::Subscribable>::SOURCE, needs, run,
+            ::core::module_path!(), #function_name, #group, SOURCE, FROM, needs, run,
         )
     });
     Ok(quote! {
         const _: () = {
+            const SOURCE: ::cqrs_core::Source = <#event as ::cqrs_core::Subscribable>::SOURCE;
+            #from
             fn run<'a>(
                 context: &'a ::cqrs_core::Context<'a>,
                 raw: ::cqrs_core::__private::RawEvent,
@@ -41,7 +44,7 @@ pub(crate) fn subscriber(args: TokenStream, item: &ItemFn) -> Result<TokenStream
 }
 
 pub(crate) fn projector(args: TokenStream, item: &ItemFn) -> Result<TokenStream> {
-    let name = checkpoint_name(args, item, "projector")?;
+    let (name, from) = checkpoint_name(args, item, "projector")?;
     let mut function = Function::parse(item, "a projector", "`Recorded<Event>`", "Result<(), BoxError>", true)?;
     if !matches!(function.needs.pop(), Some(Type::Reference(_))) {
         return Err(Error::new(item.sig.inputs.span(), "the last parameter of a projector must be `tx: &mut dyn Tx`"));
@@ -51,12 +54,15 @@ pub(crate) fn projector(args: TokenStream, item: &ItemFn) -> Result<TokenStream>
     let into_result = into_result(&function);
     let submit = submit(quote! {
         ::cqrs_core::__private::Registration::projector(
-            ::core::module_path!(), #function_name, #name, <#event as ::cqrs_core::Subscribable>::SOURCE, needs, run,
+            ::core::module_path!(), #function_name, #name, SOURCE, FROM, needs, run,
         )
     });
+    let from = first_event(from.as_ref(), "projection_from", ident);
     let context = if names.is_empty() { quote!(_) } else { quote!(context) };
     Ok(quote! {
         const _: () = {
+            const SOURCE: ::cqrs_core::Source = <#event as ::cqrs_core::Subscribable>::SOURCE;
+            #from
             fn run<'a>(
                 #context: &'a ::cqrs_core::Context<'a>,
                 raw: ::cqrs_core::__private::RawEvent,
@@ -77,7 +83,7 @@ pub(crate) fn projector(args: TokenStream, item: &ItemFn) -> Result<TokenStream>
 }
 
 pub(crate) fn projection(args: TokenStream, item: &ItemFn) -> Result<TokenStream> {
-    let name = checkpoint_name(args, item, "projection")?;
+    let (name, from) = checkpoint_name(args, item, "projection")?;
     let function = Function::parse(item, "a projection", "`&Event`", "Change<View>", false)?;
     if let Some(need) = function.needs.first() {
         return Err(Error::new_spanned(need, "a projection is a pure function: its only parameter is the event"));
@@ -97,11 +103,14 @@ pub(crate) fn projection(args: TokenStream, item: &ItemFn) -> Result<TokenStream
                 ::core::any::TypeId::of::<#view>,
                 ::cqrs_core::__private::index_entries::<#view>,
             ),
-            <#event as ::cqrs_core::Subscribable>::SOURCE, project,
+            SOURCE, FROM, project,
         )
     });
+    let from = first_event(from.as_ref(), "projection_from", ident);
     Ok(quote! {
         const _: () = {
+            const SOURCE: ::cqrs_core::Source = <#event as ::cqrs_core::Subscribable>::SOURCE;
+            #from
             fn project(raw: ::cqrs_core::__private::RawEvent)
                 -> ::core::result::Result<::cqrs_core::__private::ErasedChange, ::cqrs_core::BoxError>
             {
@@ -113,10 +122,26 @@ pub(crate) fn projection(args: TokenStream, item: &ItemFn) -> Result<TokenStream
     })
 }
 
-/// Parses the name under which the checkpoint of a projection or projector is stored.
-fn checkpoint_name(args: TokenStream, item: &ItemFn, attribute: &str) -> Result<LitStr> {
+/// Parses the name under which the checkpoint of a projection or projector is stored, and the event with which it begins.
+fn checkpoint_name(args: TokenStream, item: &ItemFn, attribute: &str) -> Result<(LitStr, Option<FirstEvent>)> {
     let message = format!("a {attribute} stores its checkpoint under a name: write `#[{attribute}(name = \"...\")]`");
-    required(Keys::parse(args, &["name"])?.name, item.sig.ident.span(), &message)
+    let keys = Keys::parse(args, &["name", "from"])?;
+    Ok((required(keys.name, item.sig.ident.span(), &message)?, keys.from))
+}
+
+/// Returns the constant `FROM`. Whether the event belongs to the service's own log is known to its type alone, so
+/// `check`, a constant function, refuses what is missing or without meaning at compile time.
+fn first_event(from: Option<&FirstEvent>, check: &str, function: &Ident) -> TokenStream {
+    let from = match from {
+        None => quote!(::core::option::Option::None),
+        Some(FirstEvent::Now) => quote!(::core::option::Option::Some(::cqrs_core::__private::FirstEvent::Now)),
+        Some(FirstEvent::Beginning) => {
+            quote!(::core::option::Option::Some(::cqrs_core::__private::FirstEvent::Beginning))
+        }
+    };
+    let check = Ident::new(check, function.span());
+    let call = quote_spanned!(function.span()=> ::cqrs_core::__private::#check(SOURCE, #from));
+    quote!(const FROM: ::cqrs_core::__private::FirstEvent = #call;)
 }
 
 /// Returns the event type in `Recorded<Event>`. The type system resolves it, so a type alias works as well.

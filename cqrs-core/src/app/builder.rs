@@ -6,7 +6,7 @@ use crate::{
     dependencies::Provided,
     environment::{Environment, system},
     error::BoxError,
-    event::{Event, Publisher, SEPARATOR, Source},
+    event::{Event, FirstEvent, Publisher, SEPARATOR, Source},
     message::RequestKind,
     metadata::Metadata,
     middleware::Middleware,
@@ -326,6 +326,7 @@ impl AppBuilder {
         });
         let handled = duplicates(handled);
         problems.extend(handled.map(|(group, name)| format!("group `{group}` has two subscribers for `{name}`")));
+        problems.extend(self.different_first_events());
         problems.extend(self.shared_groups());
         problems.extend(self.unused_decoders());
         problems.extend(
@@ -393,6 +394,24 @@ impl AppBuilder {
         let unused = foreign().filter(|topic| !topics.contains(topic)).collect::<BTreeSet<_>>().into_iter();
         let unused = unused.map(|topic| format!("no subscriber or projection handles the foreign topic `{topic}`"));
         unused.chain(duplicates(foreign()).map(|topic| format!("topic `{topic}` has two decoders"))).collect()
+    }
+    /// Finds groups whose subscribers to the own log disagree about the first event. They share one checkpoint.
+    fn different_first_events(&self) -> Vec<String> {
+        let mut groups: BTreeMap<&str, Vec<FirstEvent>> = BTreeMap::new();
+        for registration in self.registrations.values() {
+            if let Role::Subscriber(Subscriber { group, source: Source::Log(_), from, .. }) = &registration.role {
+                groups.entry(group).or_default().push(*from);
+            }
+        }
+        let differ = |from: &[FirstEvent]| from.windows(2).any(|pair| pair[0] != pair[1]);
+        let different = groups.into_iter().filter(|(_, from)| differ(from));
+        let problem = |group| {
+            format!(
+                "the subscribers of group `{group}` to the own log share one checkpoint: write the same `from` in each, \
+                 or give one of them another group"
+            )
+        };
+        different.map(|(group, _)| problem(group)).collect()
     }
     /// Finds subscriber groups that are also the group of a projection on a topic. A subscriber in that group would
     /// take some of the projection's records.

@@ -30,6 +30,7 @@ impl App {
         let (storage, environment) = (self.storage(), &self.runtime.environment);
         let declaration = self.declaration();
         let text = declaration.to_text();
+        let begin = self.begin_now().await?;
         let stored = storage.programs(0).await?;
         let is_new = stored.iter().all(|program| program.declaration != text);
         let read = |text: &str| serde_json::from_str::<Declaration>(text).ok();
@@ -48,6 +49,7 @@ impl App {
                 return Err(Fault::internal("the program does not fit the stored data").because(program));
             }
         }
+        self.begin(begin, &earlier).await?;
         let (own, age) = storage.declare_program(&text).await?;
         let programs = storage.programs(0).await?;
         self.runtime.newer_programs.declared(self.service(), own, &programs, environment.uptime());

@@ -20,6 +20,7 @@ mod describe;
 mod health;
 mod indexes;
 mod lag;
+mod new_readers;
 mod parked;
 mod purge;
 mod topics;
@@ -113,7 +114,7 @@ impl App {
         &self.runtime.storage
     }
     /// Migrates the database to this program's schema, and declares this program: its aggregates, its views, and the
-    /// events that its readers handle. Then it fills in the indexes that this program has added to stored views, while
+    /// events that its readers handle. New readers with `from = "now"` get their first position. Then it fills in the indexes that this program has added to stored views, while
     /// other replicas go on. An interrupted run continues at the next start.
     ///
     /// When another program of the service has used the database before, the first call of a new program takes a second.
@@ -128,7 +129,8 @@ impl App {
     }
 
     /// Returns a follower for every projection and subscriber group on the service's own log. The caller runs their
-    /// steps.
+    /// steps, after [`migrate`](App::migrate) or [`join`](App::join): without it, a new reader with `from = "now"` begins
+    /// with the first event.
     pub fn log_followers(&self) -> Vec<LogFollower> {
         let views = self.followers().filter(|(source, _)| matches!(source, Source::Log(_)));
         let mut groups: BTreeMap<&'static str, Vec<Subscriber>> = BTreeMap::new();

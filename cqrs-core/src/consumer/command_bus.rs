@@ -36,7 +36,7 @@ use std::{fmt, sync::Arc};
 /// # #[handler]
 /// # async fn spend(_: SpendTokens) -> HandlerResult<()> { Ok(()) }
 ///
-/// #[subscriber(group = "user.spend-tokens")]
+/// #[subscriber(group = "user.spend-tokens", from = "now")]
 /// async fn spend_tokens(event: Recorded<Replied>, bus: Bus) -> Result<(), BoxError> {
 ///     Ok(bus.send(SpendTokens { user: event.user_id.parse()? }).await?)
 /// }

@@ -1,5 +1,6 @@
 //! Events: domain events in a service's own log, and integration events for other services.
 mod entry;
+mod first_event;
 mod integration;
 mod publish;
 mod recorded;
@@ -8,6 +9,7 @@ mod stream;
 mod subscribable;
 
 pub use entry::{Entry, NewEntry, OutgoingMessage};
+pub use first_event::{FirstEvent, projection_from, subscriber_from};
 pub use integration::IntegrationEvent;
 pub(crate) use publish::Publisher;
 pub use publish::{RunPublisher, outgoing_message};

@@ -89,7 +89,7 @@ mod topic {
 }
 mod log {
     use super::{AccountEvent, Arc, BoxError, Dep, MailServer, Recorded, subscriber};
-    #[subscriber(group = "bank.own-mail")]
+    #[subscriber(group = "bank.own-mail", from = "beginning")]
     async fn mail(event: Recorded<AccountEvent>, server: Dep<Arc<MailServer>>) -> Result<(), BoxError> {
         match event.event {
             AccountEvent::Paid { amount } => server.mail(&event.aggregate_id, amount),

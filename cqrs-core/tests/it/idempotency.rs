@@ -141,7 +141,7 @@ mod sends {
     async fn reward(command: Reward, accounts: Repo<Account>) -> HandlerResult<i64, AccountError> {
         Ok(accounts.update(&command.0, |account| account.pay(10)).await?.balance)
     }
-    #[subscriber(group = "bank.rewards")]
+    #[subscriber(group = "bank.rewards", from = "beginning")]
     async fn rewards(event: Recorded<AccountEvent>, bus: Bus, attempts: Dep<AtomicU32>) -> Result<(), BoxError> {
         if let AccountEvent::Opened { .. } = event.event {
             assert_eq!(bus.send(Reward(event.aggregate_id.clone(), Uuid::now_v7())).await?, 10);

@@ -8,6 +8,7 @@ mod describe; // `App::describe`
 mod environment_is_the_only_place; // architecture rule
 #[cfg(feature = "operations")]
 mod exit; // the end of a process that hangs
+mod first_event; // readers that begin with the next event
 mod flaky; // a database that fails on request
 mod followers; // events that a follower does not handle
 mod foreign; // topics of other producers, read by a decoder of the app
@@ -78,6 +79,7 @@ fn framework() -> Vec<Trial> {
         canary::trials,
         foreign::trials,
         shutdown::trials,
+        first_event::trials,
         flaky::trials,
         describe::trials,
         metrics::trials,

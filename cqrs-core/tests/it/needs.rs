@@ -160,7 +160,7 @@ mod wrong {
     async fn keep(_: Recorded<AccountEvent>, _: Repo<Account>, _: &mut dyn Tx) -> Result<(), BoxError> {
         Ok(())
     }
-    #[subscriber(group = "wrong.fine")]
+    #[subscriber(group = "wrong.fine", from = "beginning")]
     async fn fine(_: Recorded<AccountEvent>, _: Repo<Account>, _: Bus) -> Result<(), BoxError> {
         Ok(())
     }
@@ -182,11 +182,11 @@ mod twice {
     fn payments(_: &PaymentMade) -> Change<Card> {
         Change::none()
     }
-    #[subscriber(group = "twice.mail")]
+    #[subscriber(group = "twice.mail", from = "beginning")]
     async fn mail(_: Recorded<AccountEvent>) -> Result<(), BoxError> {
         Ok(())
     }
-    #[subscriber(group = "twice.mail")]
+    #[subscriber(group = "twice.mail", from = "beginning")]
     async fn letter(_: Recorded<AccountEvent>) -> Result<(), BoxError> {
         Ok(())
     }

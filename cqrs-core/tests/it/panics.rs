@@ -79,7 +79,7 @@ mod gifts {
         gifts.create(format!("topic {} {}", event.event.id, event.amount), Given { amount: event.amount })?;
         Ok(())
     }
-    #[subscriber(group = "bank.own-gifts")]
+    #[subscriber(group = "bank.own-gifts", from = "beginning")]
     async fn on_log(event: Recorded<AccountEvent>, gifts: Repo<Gift>) -> Result<(), BoxError> {
         if let AccountEvent::Paid { amount } = event.event {
             gifts.create(format!("log {} {amount}", event.aggregate_id), Given { amount })?;

@@ -299,7 +299,7 @@ mod meters {
     fn reading(event: &Recorded<Read>) -> Change<Reading> {
         Reading.put(event.aggregate_id)
     }
-    #[subscriber(group = "meters")]
+    #[subscriber(group = "meters", from = "beginning")]
     async fn collect(event: Recorded<Read>, collected: Dep<Mutex<Vec<u64>>>) -> Result<(), BoxError> {
         let number: u64 = event.aggregate_id;
         collected.lock().unwrap().push(number);
@@ -338,7 +338,7 @@ async fn unreadable_id() {
 
 mod own {
     use super::{AccountEvent, BoxError, Dep, Recorded, Script, subscriber};
-    #[subscriber(group = "bank.own")]
+    #[subscriber(group = "bank.own", from = "beginning")]
     async fn own(event: Recorded<AccountEvent>, script: Dep<Script>) -> Result<(), BoxError> {
         let AccountEvent::Paid { amount } = event.event else { return Ok(()) };
         script.handle(&event.aggregate_id, amount)

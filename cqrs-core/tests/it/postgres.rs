@@ -2,6 +2,7 @@
 mod connections;
 mod contention;
 mod deploys;
+mod first_event;
 mod high_water_mark;
 mod indexes;
 mod pooler;
@@ -41,6 +42,7 @@ pub(crate) fn trials() -> Trials {
         .group("projector", projector::trials())
         .group("round trips", round_trips::trials())
         .group("deploys", deploys::trials())
+        .group("first event", first_event::trials())
         .group("indexes", indexes::trials())
         .group("pooler", pooler::trials())
         .group("storage through a pooler", suite::trials_through_pooler())

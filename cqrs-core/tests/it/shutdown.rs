@@ -57,7 +57,7 @@ mod topic {
 }
 mod log {
     use super::{AccountEvent, BoxError, Dep, Recorded, Slow, subscriber};
-    #[subscriber(group = "slow.log")]
+    #[subscriber(group = "slow.log", from = "beginning")]
     async fn slowly(event: Recorded<AccountEvent>, slow: Dep<Slow>) -> Result<(), BoxError> {
         if let AccountEvent::Paid { .. } = event.event {
             slow.work().await;

@@ -142,7 +142,7 @@ mod sends {
     use super::{AccountEvent, AtomicU32, BoxError, Bus, Dep, Ordering, Recorded, subscriber};
     use crate::bank::Pay;
     pub(super) struct Fails(pub(super) AtomicU32);
-    #[subscriber(group = "bank.gift")]
+    #[subscriber(group = "bank.gift", from = "beginning")]
     async fn gift(event: Recorded<AccountEvent>, bus: Bus, fails: Dep<Fails>) -> Result<(), BoxError> {
         let AccountEvent::Opened { .. } = event.event else { return Ok(()) };
         let id = event.aggregate_id;
@@ -252,12 +252,12 @@ mod pair {
 
     #[derive(Default)]
     pub(super) struct Received(pub(super) Mutex<Vec<String>>);
-    #[subscriber(group = "pair")]
+    #[subscriber(group = "pair", from = "beginning")]
     async fn of_accounts(event: Recorded<AccountEvent>, received: Dep<Received>) -> Result<(), BoxError> {
         lock(&received.0).push(event.stream.clone());
         Ok(())
     }
-    #[subscriber(group = "pair")]
+    #[subscriber(group = "pair", from = "beginning")]
     async fn of_doors(event: Recorded<DoorOpened>, received: Dep<Received>) -> Result<(), BoxError> {
         lock(&received.0).push(event.stream.clone());
         Ok(())
@@ -301,7 +301,7 @@ mod refused {
     use super::{Account, AccountEvent, AtomicU32, BoxError, Dep, Ordering, Recorded, Repo, subscriber};
     /// Creates an account that exists, which every storage refuses. Stops after a thousand calls, so that the test
     /// ends.
-    #[subscriber(group = "bank.refused")]
+    #[subscriber(group = "bank.refused", from = "beginning")]
     async fn create(
         event: Recorded<AccountEvent>,
         accounts: Repo<Account>,
@@ -432,7 +432,7 @@ impl StorageLayer for Shared {
 }
 mod mails {
     use super::{AccountEvent, BoxError, Dep, Mails, Recorded, lock, subscriber};
-    #[subscriber(group = "bank.mails")]
+    #[subscriber(group = "bank.mails", from = "beginning")]
     async fn mail(event: Recorded<AccountEvent>, mails: Dep<Mails>) -> Result<(), BoxError> {
         if let AccountEvent::Paid { amount } = event.event {
             lock(&mails.sent).push((mails.process, amount));

@@ -101,7 +101,7 @@ mod third {
             Some(history)
         })
     }
-    #[subscriber(group = "wallet.mail")]
+    #[subscriber(group = "wallet.mail", from = "beginning")]
     async fn mail(event: Recorded<WalletEvent>, received: Dep<Mutex<Vec<i64>>>) -> Result<(), BoxError> {
         let WalletEvent::Filled { cents, .. } = event.event;
         received.lock().expect("no test panics here").push(cents);

@@ -190,7 +190,7 @@ macro_rules! program {
             }
             mod trailed {
                 use super::*;
-                #[subscriber(group = "shop.trail")]
+                #[subscriber(group = "shop.trail", from = "beginning")]
                 async fn trail(
                     event: Recorded<AccountEvent>,
                     trails: Repo<Trail>,

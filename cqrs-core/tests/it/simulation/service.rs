@@ -186,7 +186,7 @@ pub(crate) mod tally {
 /// A subscriber to the shop's own log that updates another aggregate.
 pub(crate) mod trail {
     use super::{BoxError, Credited, Dep, InjectedFailures, Recorded, Repo, Trail, Trailed, append, subscriber};
-    #[subscriber(group = "shop.trail")]
+    #[subscriber(group = "shop.trail", from = "beginning")]
     async fn trail(
         event: Recorded<Credited>,
         trails: Repo<Trail>,

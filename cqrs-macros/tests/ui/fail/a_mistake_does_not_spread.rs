@@ -28,7 +28,7 @@ async fn ping(_: Ping, counters: Repo<Counter>) -> cqrs_core::HandlerResult<(), 
     counters.create(1, Pinged)?;
     Ok(())
 }
-#[subscriber(group = "notes")]
+#[subscriber(group = "notes", from = "beginning")]
 async fn note(_: Recorded<Pinged>) -> Result<(), BoxError> {
     Ok(())
 }

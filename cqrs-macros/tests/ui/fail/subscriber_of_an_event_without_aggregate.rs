@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[event(name = "pinged", version = 1)]
 struct Pinged;
 
-#[subscriber(group = "notes")]
+#[subscriber(group = "notes", from = "beginning")]
 async fn note(_: Recorded<Pinged>) -> Result<(), BoxError> {
     Ok(())
 }

@@ -4,7 +4,7 @@ use cqrs_core::{BoxError, Recorded, subscriber};
 #[derive(Clone)]
 struct Pinged;
 
-#[subscriber(group = "notes")]
+#[subscriber(group = "notes", from = "beginning")]
 async fn note(_: Recorded<Pinged>) -> Result<(), BoxError> {
     Ok(())
 }

@@ -18,7 +18,7 @@ impl Evolve<Pinged> for Counter {
     fn apply(&mut self, _: &Pinged) {}
 }
 
-#[subscriber(group = "notes")]
+#[subscriber(group = "notes", from = "beginning")]
 async fn note(_: Recorded<Pinged>) {}
 
 fn main() {}

@@ -11,7 +11,7 @@ struct Pinged {
 #[derive(Debug)]
 struct PingError;
 
-#[subscriber(group = "notes")]
+#[subscriber(group = "notes", from = "beginning")]
 async fn note(_: Recorded<Pinged>) -> Result<(), PingError> {
     Ok(())
 }

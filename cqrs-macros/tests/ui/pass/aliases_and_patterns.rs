@@ -30,7 +30,7 @@ async fn ping(Ping { mut times }: Ping) -> PingResult<u32> {
     times += 1;
     Ok(times)
 }
-#[subscriber(group = "notes")]
+#[subscriber(group = "notes", from = "beginning")]
 async fn note(event: PingedRecord) -> Result<(), std::num::ParseIntError> {
     "1".parse::<u32>().map(|_| drop(event))
 }

@@ -46,7 +46,7 @@ async fn ping(_: Ping) -> cqrs_core::HandlerResult<(), PingError> {
 async fn look(_: Look) -> cqrs_core::HandlerResult<&'static str, PingError> {
     Ok("the output of a query is not stored")
 }
-#[subscriber(group = "notes")]
+#[subscriber(group = "notes", from = "now")]
 async fn note(_: Recorded<Pinged>) -> Result<(), BoxError> {
     Ok(())
 }

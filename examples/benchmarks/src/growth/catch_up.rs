@@ -9,7 +9,7 @@ use anyhow::Result;
 use cqrs_core::{BoxError, Recorded, subscriber};
 use std::time::Duration;
 
-#[subscriber(group = "growth.reminder")]
+#[subscriber(group = "growth.reminder", from = "beginning")]
 async fn remind(_: Recorded<CounterEvent>) -> Result<(), BoxError> {
     Ok(())
 }
