@@ -263,7 +263,7 @@ async fn rate() {
     assert_eq!((stopped.done + stopped.left, reports), (50, stopped.done));
     assert_eq!(script.handled().len() as u64, stopped.done);
     let rest = finished(&app, ParkedSelection::default()).await;
-    assert_eq!(stopped.done + rest.done, 50, "what was done stays done");
+    assert_eq!(stopped.done + rest.done, 50, "handled messages stay handled");
 }
 
 async fn two_at_once() {

@@ -16,8 +16,8 @@ const WAIT: Duration = Duration::from_millis(100);
 
 /// A redelivery of many parked messages, from [`ParkedMessages::redeliver_selected`].
 ///
-/// The messages of a key are handled in order. Each message's effect and its removal are committed in one batch, so what
-/// was done stays done whenever the redelivery ends: with an error, with the drop of a future, or with the process.
+/// The messages of a key are handled in order. Each message's effect and its removal are committed in one batch, so handled
+/// messages stay handled whenever the redelivery ends: with an error, with the drop of a future, or with the process.
 /// A key whose message fails stays parked from that message on, and the redelivery goes on with the next key. The memory
 /// does not grow with the number of messages.
 ///
@@ -91,7 +91,7 @@ impl ParkedMessages {
     /// Begins to redeliver the selected messages, at most `rate` per second (`None`: as fast as they are handled). It
     /// counts the selected messages and handles none yet. `by` is the operator, for the audit events in the log.
     ///
-    /// What a redelivery has handled is not parked any more, so one that was stopped is resumed by beginning it again.
+    /// Handled messages are not parked any more, so a redelivery that was stopped is resumed by beginning it again.
     /// Messages that arrive meanwhile wait behind those of their key and are handled as well, so a rate below that at
     /// which messages of one selected key arrive does not get past that key.
     ///

@@ -84,10 +84,14 @@ impl ParkedMessages {
     /// # Errors
     /// Fails when the database fails.
     pub async fn redeliver(&self, reader: &str, key: &str, by: &Metadata) -> Result<Redelivery, Fault> {
-        let mut result = Redelivery::new();
-        while let Some(parked) = self.show(reader, key, 0, 1).await?.pop() {
+        let (mut result, mut after) = (Redelivery::new(), 0);
+        // Reading after the last one passes over no removed rows that the database has not cleaned up yet.
+        while let Some(parked) = self.show(reader, key, after, 1).await?.pop() {
             match self.redeliver_one(reader, key, &parked, by).await {
-                Ok(name) => result.add(&parked, &name),
+                Ok(name) => {
+                    result.add(&parked, &name);
+                    after = parked.number;
+                }
                 Err(CommitError::Fault(fault)) if fault.is_transient() => return Err(fault),
                 Err(rejected) => {
                     result.stopped = Some((redelivered(&parked, None), rejected.into()));

@@ -51,7 +51,7 @@ pub enum ParkedCommand {
     /// handled in order until one fails. Try it with --dry-run first.
     ///
     /// With a reader and a key it lists the handled messages. Otherwise it prints its progress to standard error each
-    /// second, and stops after the current message on SIGINT or SIGTERM. What was handled is not parked any more; run it
+    /// second, and stops after the current message on SIGINT or SIGTERM. Handled messages are not parked any more; run it
     /// again to go on.
     Redeliver {
         /// The reader that could not handle the messages, as `list` prints it. Without a key, all keys of the reader.
@@ -179,4 +179,41 @@ impl ParkedCommand {
 /// Returns the reader and key of an argument with two values.
 fn after_key(values: &[String]) -> Option<(String, String)> {
     if let [reader, key] = values { Some((reader.clone(), key.clone())) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{CommandFactory, Parser};
+
+    #[derive(Debug, Parser)]
+    struct CommandLine {
+        #[command(subcommand)]
+        parked: ParkedCommand,
+    }
+    fn is_accepted(arguments: &str) -> bool {
+        let arguments = format!("parked {arguments} --by kim");
+        CommandLine::try_parse_from(arguments.split(' ')).is_ok()
+    }
+
+    #[test]
+    fn arguments_that_exclude_each_other_are_refused() {
+        CommandLine::command().debug_assert();
+        for arguments in ["reader", "reader key", "--all", "reader --error down --rate 5", "reader --after reader key"]
+        {
+            assert!(is_accepted(&format!("redeliver {arguments}")), "{arguments}");
+        }
+        let refused =
+            ["--all --error down", "--all reader", "--error a --class b", "reader key --rate 5", "--all --rate 0"];
+        for arguments in refused {
+            assert!(!is_accepted(&format!("redeliver {arguments}")), "{arguments}");
+        }
+    }
+    #[test]
+    fn a_redelivery_of_many_messages_requires_a_selection_or_all() {
+        let mut of_reader = ParkedSelection::default();
+        of_reader.reader = Some("bank.mail".to_owned());
+        assert!(selected(of_reader.clone(), false).is_ok() && selected(ParkedSelection::default(), true).is_ok());
+        assert!(selected(of_reader, true).is_err() && selected(ParkedSelection::default(), false).is_err());
+    }
 }
