@@ -171,7 +171,7 @@ impl LeftMessages {
             let (reader, of) = (&*key.0, &*key.1);
             let stopped = match app.parked().redeliver(reader, of, &by).await {
                 Ok(redelivery) => {
-                    let messages = redelivery.done.len();
+                    let messages = redelivery.count as usize;
                     tracing::info!(reader, key = of, messages, "handled messages that an older program has left");
                     done += messages;
                     redelivery.stopped.map(|(_, error)| error)

@@ -82,7 +82,7 @@ impl App {
         Ok(all)
     }
     /// Returns the name of every reader that can park messages.
-    fn parking_readers(&self) -> Vec<String> {
+    pub(in crate::app) fn parking_readers(&self) -> Vec<String> {
         let group = |subscriber: Subscriber| match subscriber.source {
             Source::Topic { .. } => subscriber.group.to_owned(),
             Source::Log(_) => group_reader(subscriber.group),

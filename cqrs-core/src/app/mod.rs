@@ -32,7 +32,9 @@ pub use declare::{IncompatibleProgram, LeftMessages};
 pub use describe::Description;
 pub use health::{Component, Health, HealthCheck};
 pub use lag::ReaderLag;
-pub use parked::{ParkedMessages, Redelivered, Redelivery};
+pub use parked::{
+    BulkProgress, BulkRedelivery, ParkedCount, ParkedMessages, ParkedSelection, Redelivered, Redelivery, SelectionError,
+};
 pub use purge::Purge;
 
 use futures_util::future::BoxFuture;

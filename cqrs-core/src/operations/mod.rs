@@ -88,9 +88,12 @@ impl Program {
     ///
     /// The routes are `GET /parked`, `GET /parked/messages`, `POST /parked/redeliver` and `POST /parked/discard`. Their
     /// query parameters are `service` (required where the process has several), `reader`, `key`, `after` and `limit` (a
-    /// page of messages; 100 by default), `body`, `dry_run`, `number` and `why`. `operators` returns the operator's
-    /// name from the request headers, or the reason for a refusal. Every redelivery and every discard appends an event
-    /// with that name to the log.
+    /// page of messages; 100 by default), `body`, `dry_run`, `number` and `why`. A page of keys has at most 1,000 for each
+    /// service, and begins after `after_reader` and `after_key`. A redelivery without `key` takes `reader`, `error` (a
+    /// text), `class` (of errors) or `all=true`, at most `rate` messages per second, after `after_reader` and
+    /// `after_key`. Its response is one line of JSON with the progress for each second; closing the connection stops it.
+    /// `operators` returns the operator's name from the request headers, or the reason for a refusal. Every redelivered
+    /// and every discarded message appends an event with that name to the log.
     pub fn operator_api(
         mut self,
         apps: impl IntoIterator<Item = App>,

@@ -3,7 +3,10 @@ use super::readiness::Phase;
 use crate::environment::{Environment, SystemEnvironment, even_if_stuck};
 use std::{
     process,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 use tokio::sync::watch;
@@ -26,7 +29,7 @@ pub(super) fn listen(name: &'static str, phase: Arc<watch::Sender<Phase>>, pause
     };
     spawn(async move {
         signals.next().await;
-        if *phase.borrow() == Phase::Starting {
+        if *phase.borrow() == Phase::Starting && !COMMAND.load(Ordering::SeqCst) {
             tracing::info!(program = name, "stopping before the start-up has finished");
             process::exit(0);
         }
@@ -44,6 +47,21 @@ pub(super) fn listen(name: &'static str, phase: Arc<watch::Sender<Phase>>, pause
         exit_at_once(name, signals.next().await);
     });
 }
+/// Waits for a signal that ends a command which stops by itself. From this call on, the first signal does not end the
+/// process at once.
+pub(super) fn of_command() -> impl Future<Output = ()> {
+    COMMAND.store(true, Ordering::SeqCst);
+    let signals = Signals::new();
+    async move {
+        match signals {
+            Some(mut signals) => drop(signals.next().await),
+            None => std::future::pending().await,
+        }
+    }
+}
+/// Set while the process runs a command that stops by itself.
+static COMMAND: AtomicBool = AtomicBool::new(false);
+
 /// Waits for the next signal on its own listener, so that any runtime can wait for it.
 async fn next() -> i32 {
     match Signals::new() {

@@ -7,6 +7,7 @@ mod progress;
 
 use crate::{
     Timestamp,
+    consumer::parking::ParkedKeys,
     error::Fault,
     event::{Entry, RELAY_SHARDS},
     job::{Step, next_tick},
@@ -73,7 +74,7 @@ struct Shard {
     flight: Option<Flight>,
     /// Keys with parked messages; `None` until they are looked up. Only the holder of the shard parks, so the set can
     /// only hold too many keys.
-    parked: Option<BTreeSet<String>>,
+    parked: Option<ParkedKeys>,
 }
 /// A publish in progress. Dropping it cancels the publish as far as possible.
 struct Flight {
@@ -220,6 +221,7 @@ impl Relay {
                 found.entry(outgoing.shard).or_default().push(entry);
             }
         }
+        self.look_up_keys(&found).await?;
         let mut started = 0;
         for (shard, _) in free {
             let mut entries = found.remove(&shard).unwrap_or_default();
@@ -257,25 +259,39 @@ impl Relay {
         if self.audience != Audience::broker() || self.shards.values().all(|shard| shard.parked.is_some()) {
             return Ok(());
         }
+        let storage = self.runtime.storage.clone();
+        let with_parked: BTreeSet<String> =
+            storage.parked_counts(1).await?.into_iter().map(|(reader, _)| reader).collect();
         let readers: Vec<_> = self.shards.keys().map(|shard| self.reader(*shard)).collect();
-        let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for parked in self.runtime.storage.parked_keys(&readers).await? {
-            found.entry(parked.reader).or_default().insert(parked.key);
-        }
         for ((_, shard), reader) in self.shards.iter_mut().zip(&readers) {
-            shard.parked = Some(found.remove(reader).unwrap_or_default());
+            shard.parked = Some(match with_parked.contains(reader) {
+                true => ParkedKeys::read(&*storage, reader).await?,
+                false => ParkedKeys::default(),
+            });
+        }
+        Ok(())
+    }
+    /// Looks up which keys of the entries have parked messages, where not all keys of the shard are known.
+    async fn look_up_keys(&mut self, entries: &BTreeMap<u16, Vec<Entry>>) -> Result<(), Fault> {
+        let storage = self.runtime.storage.clone();
+        for (shard, entries) in entries {
+            let reader = self.reader(*shard);
+            let Some(parked) = self.shards.get_mut(shard).and_then(|held| held.parked.as_mut()) else { continue };
+            let keys = entries.iter().filter_map(|entry| entry.outgoing.as_ref()).map(|outgoing| &*outgoing.key);
+            parked.look_up(&*storage, &reader, keys).await?;
         }
         Ok(())
     }
     fn start(&mut self, shard: u16, publish: u64, entries: Vec<Entry>, cancelled: oneshot::Receiver<()>) {
         let (runtime, audience) = (self.runtime.clone(), self.audience.clone());
-        let parked = self.shards.get(&shard).and_then(|held| held.parked.clone()).unwrap_or_default();
+        let parked = self.shards.get(&shard).and_then(|held| held.parked.as_ref());
+        let queued = entries.iter().filter_map(|entry| {
+            let key = entry.outgoing.as_ref()?.key.clone();
+            let parked = parked.is_some_and(|parked| parked.first_error(&key).is_some());
+            Some(QueuedEntry { position: entry.position, id: entry.id, parked, key })
+        });
+        let queued: Vec<QueuedEntry> = queued.collect();
         self.sending.push(Box::pin(async move {
-            let queued = entries.iter().filter_map(|entry| {
-                let key = entry.outgoing.as_ref()?.key.clone();
-                Some(QueuedEntry { position: entry.position, id: entry.id, parked: parked.contains(&key), key })
-            });
-            let queued: Vec<QueuedEntry> = queued.collect();
             let span = spans::publish(runtime.transport.system(), &entries);
             // A single record continues the span of its publish; each of several records keeps the span of its command.
             let hop = if entries.len() == 1 { trace::of(&span) } else { None };
@@ -314,6 +330,7 @@ impl Relay {
             self.runtime.broker.published(error.is_none());
             failure = failure.or(error);
             acknowledged += parks.len();
+            let refused = refused.into_iter().map(|key| (key, String::new()));
             shard.parked.get_or_insert_default().extend(refused);
             parked.extend(parks);
             let Some((to, count)) = to else { continue };

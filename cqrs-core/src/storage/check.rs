@@ -1,7 +1,7 @@
 //! Checks of a batch before anything is written, so that all storages refuse the same batches.
 use crate::{
     error::Fault,
-    storage::{Scan, batch::Batch},
+    storage::{ParkedPage, Scan, batch::Batch},
 };
 
 /// The largest size of a key together with the names beside it, in bytes. PostgreSQL's B-tree holds no larger ones.
@@ -114,6 +114,13 @@ pub(super) fn key(key: &str, response: Option<&str>) -> Result<(), Fault> {
 /// Checks the texts of a range of an index.
 pub(super) fn range(scan: &Scan<'_>) -> Result<(), Fault> {
     text("the cursor's key", scan.after.map_or("", |(_, key)| key))
+}
+/// Checks the texts of a page of parked keys.
+pub(super) fn page(page: &ParkedPage<'_>) -> Result<(), Fault> {
+    let (reader, key) = page.after.unwrap_or_default();
+    text("the reader", page.reader.unwrap_or_default())?;
+    text("the cursor's reader", reader)?;
+    text("the cursor's key", key)
 }
 /// Checks the keys of a read of views.
 pub(super) fn keys(keys: &[String]) -> Result<(), Fault> {

@@ -9,7 +9,7 @@ use crate::{
     position::Position,
     storage::batch::{Batch, CommitError, StoredResponse},
     storage::check::{self, check},
-    storage::parked::{Cutoff, InboxLookup, LEFT_TO_NEWER_PROGRAM, Parked, ParkedKey},
+    storage::parked::{Cutoff, InboxLookup, LEFT_TO_NEWER_PROGRAM, Parked, ParkedKey, ParkedPage},
     storage::{Lease, Loaded, Scan, Scanned, Storage, StoredData, StoredProgram, StoredRow, StoredView, Tx},
 };
 use async_trait::async_trait;
@@ -94,11 +94,20 @@ impl Storage for Memory {
         let data = self.data();
         let handled =
             messages.iter().filter(|message| data.inbox.contains_key(&(group.to_owned(), **message))).copied();
-        let parked = keys.iter().filter(|key| data.is_parked(group, key)).cloned();
+        let parked = keys.iter().filter(|key| data.first_parked(group, key).is_some()).cloned();
         Ok(InboxLookup { handled: handled.collect(), parked: parked.collect() })
     }
-    async fn parked_keys(&self, readers: &[String]) -> Result<Vec<ParkedKey>, Fault> {
-        Ok(self.data().parked_keys(readers))
+    async fn parked_keys(&self, page: &ParkedPage<'_>) -> Result<Vec<ParkedKey>, Fault> {
+        check::page(page)?;
+        Ok(self.data().parked_keys(page))
+    }
+    async fn first_parked(&self, reader: &str, keys: &[String]) -> Result<Vec<(String, String)>, Fault> {
+        let data = self.data();
+        let first = |key: &String| Some((key.clone(), data.first_parked(reader, key)?.error.clone()));
+        Ok(keys.iter().filter_map(first).collect())
+    }
+    async fn parked_counts(&self, limit: usize) -> Result<Vec<(String, u64)>, Fault> {
+        Ok(self.data().parked_counts(limit))
     }
     async fn parked(&self, reader: &str, key: &str, after: u64, limit: usize) -> Result<Vec<Parked>, Fault> {
         Ok(self.data().parked(reader, key, after, limit))
@@ -200,8 +209,12 @@ impl Storage for Memory {
         Ok(())
     }
     async fn left_to_newer_program(&self, limit: usize) -> Result<Vec<(String, String)>, Fault> {
-        let keys = self.data().parked_keys(&[]).into_iter().filter(|parked| parked.error == LEFT_TO_NEWER_PROGRAM);
-        Ok(keys.map(|parked| (parked.reader, parked.key)).take(limit).collect())
+        let data = self.data();
+        let is_left = |reader: &str, key: &str| {
+            data.first_parked(reader, key).is_some_and(|first| first.error == LEFT_TO_NEWER_PROGRAM)
+        };
+        let left = data.parked_by_key.keys().filter(|(reader, key)| is_left(reader, key));
+        Ok(left.take(limit).cloned().collect())
     }
     async fn declare_program(&self, declaration: &str) -> Result<(u64, Duration), Fault> {
         let programs = &mut self.data().programs;

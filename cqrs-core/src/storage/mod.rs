@@ -14,7 +14,7 @@ mod stats;
 pub use batch::{Batch, CheckpointMove, CommitError, InboxRecord, Park, Reservation, Row, StoredResponse, ViewWrite};
 pub use check::check;
 pub use memory::Memory;
-pub use parked::{Cutoff, InboxLookup, LEFT_TO_NEWER_PROGRAM, Parked, ParkedKey};
+pub use parked::{Cutoff, InboxLookup, LEFT_TO_NEWER_PROGRAM, Parked, ParkedKey, ParkedPage};
 #[cfg(feature = "postgres")]
 pub use postgres::Postgres;
 pub use program::{StoredData, StoredProgram};
@@ -25,7 +25,7 @@ pub use stats::{Connections, DatabaseStats, OldestWriter};
 
 use crate::{error::Fault, event::Entry, position::Position};
 use async_trait::async_trait;
-use std::{any::Any, collections::BTreeMap, time::Duration};
+use std::{any::Any, time::Duration};
 use uuid::Uuid;
 
 /// A database for the framework. All implementations give the same guarantees, which the suite
@@ -45,17 +45,14 @@ pub trait Storage: Send + Sync + 'static {
     /// Returns which of these messages the group has handled or parked, and for which of these keys it has parked
     /// messages.
     async fn lookup_inbox(&self, group: &str, messages: &[Uuid], keys: &[String]) -> Result<InboxLookup, Fault>;
-    /// Returns the keys with parked messages for these readers, sorted by reader and key. An empty list means all
-    /// readers.
-    async fn parked_keys(&self, readers: &[String]) -> Result<Vec<ParkedKey>, Fault>;
+    /// Returns a page of the keys with parked messages, sorted by reader and key. The cost does not grow with the keys of
+    /// other pages.
+    async fn parked_keys(&self, page: &ParkedPage<'_>) -> Result<Vec<ParkedKey>, Fault>;
+    /// Returns which of these keys have parked messages of the reader, in any order, each with the error of its first
+    /// message. The cost does not grow with the number of other parked messages.
+    async fn first_parked(&self, reader: &str, keys: &[String]) -> Result<Vec<(String, String)>, Fault>;
     /// Returns the readers with parked messages, each with their number, counted up to `limit`.
-    async fn parked_counts(&self, limit: usize) -> Result<Vec<(String, u64)>, Fault> {
-        let mut counts = BTreeMap::<String, u64>::new();
-        for key in self.parked_keys(&[]).await? {
-            *counts.entry(key.reader).or_default() += key.count;
-        }
-        Ok(counts.into_iter().map(|(reader, count)| (reader, count.min(limit as u64))).collect())
-    }
+    async fn parked_counts(&self, limit: usize) -> Result<Vec<(String, u64)>, Fault>;
     /// Returns up to `limit` parked messages of one key after a number, in order.
     async fn parked(&self, reader: &str, key: &str, after: u64, limit: usize) -> Result<Vec<Parked>, Fault>;
     /// Returns up to `limit` keys whose first parked message waits for a newer program, each as (reader, key).

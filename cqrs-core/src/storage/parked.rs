@@ -16,6 +16,38 @@ pub struct InboxLookup {
 /// The error of a message that this program leaves to a newer one. The newer one handles it without an operator.
 pub const LEFT_TO_NEWER_PROGRAM: &str = "left to a newer program, which handles it";
 
+/// A page of the keys with parked messages. The keys are sorted by reader and key, byte by byte.
+///
+/// The default is the first 1,000 keys of all readers, with exact numbers of messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ParkedPage<'a> {
+    /// The reader whose keys are listed; `None` for all readers.
+    pub reader: Option<&'a str>,
+    /// The reader and key after which the page begins: those of the last key of the page before.
+    pub after: Option<(&'a str, &'a str)>,
+    /// The largest number of keys.
+    pub limit: usize,
+    /// The number up to which the messages of each key are counted.
+    pub count_up_to: usize,
+}
+impl Default for ParkedPage<'_> {
+    fn default() -> Self {
+        ParkedPage { reader: None, after: None, limit: 1_000, count_up_to: usize::MAX }
+    }
+}
+
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+impl<'a> ParkedPage<'a> {
+    /// Returns the reader, key and number of a message after which the page begins, in the order of the index.
+    pub(super) fn begin(&self) -> (&'a str, &'a str, i64) {
+        match (self.after, self.reader) {
+            (Some((after, key)), Some(reader)) if after >= reader => (after, key, i64::MAX),
+            (Some((after, key)), None) => (after, key, i64::MAX),
+            (_, reader) => (reader.unwrap_or_default(), "", -1),
+        }
+    }
+}
+
 /// A key with parked messages, for one reader.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParkedKey {
@@ -23,7 +55,7 @@ pub struct ParkedKey {
     pub reader: String,
     /// The key within which messages stay in order.
     pub key: String,
-    /// The number of parked messages.
+    /// The number of parked messages, counted up to [`ParkedPage::count_up_to`].
     pub count: u64,
     /// The error of the first parked message.
     pub error: String,

@@ -7,8 +7,8 @@ use crate::{
     event::Entry,
     position::Position,
     storage::{
-        Batch, CommitError, Cutoff, DatabaseStats, InboxLookup, Lease, Loaded, Parked, ParkedKey, Scan, Scanned,
-        Storage, StoredData, StoredProgram, StoredResponse, StoredRow, StoredView, Tx,
+        Batch, CommitError, Cutoff, DatabaseStats, InboxLookup, Lease, Loaded, Parked, ParkedKey, ParkedPage, Scan,
+        Scanned, Storage, StoredData, StoredProgram, StoredResponse, StoredRow, StoredView, Tx,
     },
     transport::{Audience, Published, Record, Subscription, Transport, TransportError},
 };
@@ -53,8 +53,14 @@ pub trait StorageLayer: Send + Sync + 'static {
     async fn lookup_inbox(&self, group: &str, messages: &[Uuid], keys: &[String]) -> Result<InboxLookup, Fault> {
         self.inner().lookup_inbox(group, messages, keys).await
     }
-    async fn parked_keys(&self, readers: &[String]) -> Result<Vec<ParkedKey>, Fault> {
-        self.inner().parked_keys(readers).await
+    async fn parked_keys(&self, page: &ParkedPage<'_>) -> Result<Vec<ParkedKey>, Fault> {
+        self.inner().parked_keys(page).await
+    }
+    async fn first_parked(&self, reader: &str, keys: &[String]) -> Result<Vec<(String, String)>, Fault> {
+        self.inner().first_parked(reader, keys).await
+    }
+    async fn parked_counts(&self, limit: usize) -> Result<Vec<(String, u64)>, Fault> {
+        self.inner().parked_counts(limit).await
     }
     async fn parked(&self, reader: &str, key: &str, after: u64, limit: usize) -> Result<Vec<Parked>, Fault> {
         self.inner().parked(reader, key, after, limit).await
@@ -154,8 +160,14 @@ impl<L: StorageLayer> Storage for L {
     async fn lookup_inbox(&self, group: &str, messages: &[Uuid], keys: &[String]) -> Result<InboxLookup, Fault> {
         StorageLayer::lookup_inbox(self, group, messages, keys).await
     }
-    async fn parked_keys(&self, readers: &[String]) -> Result<Vec<ParkedKey>, Fault> {
-        StorageLayer::parked_keys(self, readers).await
+    async fn parked_keys(&self, page: &ParkedPage<'_>) -> Result<Vec<ParkedKey>, Fault> {
+        StorageLayer::parked_keys(self, page).await
+    }
+    async fn first_parked(&self, reader: &str, keys: &[String]) -> Result<Vec<(String, String)>, Fault> {
+        StorageLayer::first_parked(self, reader, keys).await
+    }
+    async fn parked_counts(&self, limit: usize) -> Result<Vec<(String, u64)>, Fault> {
+        StorageLayer::parked_counts(self, limit).await
     }
     async fn parked(&self, reader: &str, key: &str, after: u64, limit: usize) -> Result<Vec<Parked>, Fault> {
         StorageLayer::parked(self, reader, key, after, limit).await

@@ -4,6 +4,7 @@ use crate::{
     environment::within,
     error::{BoxError, Fault},
     position::Position,
+    storage::ParkedPage,
     transport::InProcess,
 };
 use std::{fmt, ops::Deref, sync::Arc, time::Duration};
@@ -172,7 +173,7 @@ impl NotSettled {
             for ((reader, behind), checkpoint) in readers.iter().zip(behind).zip(checkpoints) {
                 lines.push(format!("  - reader `{reader}` is behind by {behind}; its checkpoint is {checkpoint}"));
             }
-            for parked in storage.parked_keys(&[]).await? {
+            for parked in storage.parked_keys(&ParkedPage::default()).await? {
                 let (reader, key, count, error) = (parked.reader, parked.key, parked.count, parked.error);
                 lines.push(format!("  - reader `{reader}` has parked key `{key}` (messages: {count}): {error}"));
             }

@@ -5,7 +5,7 @@ use crate::{
     metadata::ConsistencyToken,
     position::Position,
     runtime::{ReaderProgress, Runtime},
-    storage::{Scan, Scanned},
+    storage::{ParkedPage, Scan, Scanned},
     view::View,
     view::page::{Cursor, Page, Range},
 };
@@ -189,7 +189,8 @@ impl<V: View> Views<V> {
                 continue;
             }
             let parks = reader.parks();
-            let parked = storage.parked_keys(std::slice::from_ref(&reader.name)).await?;
+            let page = ParkedPage { reader: Some(&reader.name), count_up_to: 0, ..ParkedPage::default() };
+            let mut parked = storage.parked_keys(&page).await?;
             if parked.is_empty() {
                 reader.none_parked(parks);
                 continue;
@@ -199,17 +200,25 @@ impl<V: View> Views<V> {
             let is_of_key = |stream: &str| {
                 key.is_some_and(|key| stream.strip_suffix(key).is_some_and(|aggregate| aggregate.ends_with('/')))
             };
-            for stream in parked.into_iter().map(|parked| parked.key) {
-                let upto = match (last.as_ref() == Some(&stream), is_of_key(&stream)) {
-                    (_, true) => wanted,
-                    (true, false) => seen_by_caller,
-                    (false, false) => continue,
-                };
-                let first = storage.parked(&reader.name, &stream, 0, 1).await?.pop();
-                if first.is_some_and(|first| first.at <= upto.0) {
-                    let lacks = format!("view {} lacks an event that could not be applied and is parked", V::NAME);
-                    return Err(Fault::unavailable(lacks));
+            while let Some(end) = parked.last().map(|parked| parked.key.clone()) {
+                let is_last_page = parked.len() < page.limit;
+                for stream in parked.into_iter().map(|parked| parked.key) {
+                    let upto = match (last.as_ref() == Some(&stream), is_of_key(&stream)) {
+                        (_, true) => wanted,
+                        (true, false) => seen_by_caller,
+                        (false, false) => continue,
+                    };
+                    let first = storage.parked(&reader.name, &stream, 0, 1).await?.pop();
+                    if first.is_some_and(|first| first.at <= upto.0) {
+                        let lacks = format!("view {} lacks an event that could not be applied and is parked", V::NAME);
+                        return Err(Fault::unavailable(lacks));
+                    }
                 }
+                if is_last_page {
+                    break;
+                }
+                let next = ParkedPage { after: Some((&reader.name, &end)), ..page };
+                parked = storage.parked_keys(&next).await?;
             }
         }
         Ok(())

@@ -93,7 +93,7 @@ async fn caught_up(follower: &mut LogFollower) -> usize {
 }
 /// Returns the number of parked messages of each key.
 async fn parked(app: &App) -> Vec<(String, u64)> {
-    let keys = app.parked().list().await.expect("the parked keys can be listed");
+    let keys = app.parked().list(&Default::default()).await.expect("the parked keys can be listed");
     keys.into_iter().map(|parked| (parked.key, parked.count)).collect()
 }
 async fn paid(app: &App, key: &str) -> Option<i64> {

@@ -115,7 +115,7 @@ async fn paid(server: &Arc<MailServer>, part: &'static str, accounts: usize, ret
     app
 }
 async fn parked(app: &App) -> usize {
-    app.parked().list().await.expect("the parked keys can be listed").len()
+    app.parked().list(&Default::default()).await.expect("the parked keys can be listed").len()
 }
 fn paused(health: &cqrs_core::app::Health) -> Option<&str> {
     let breakers = health.components.iter().find(|component| component.name == "circuit_breakers");

@@ -109,7 +109,7 @@ impl Shipping {
         Shipping { app, broker, script, seen }
     }
     async fn parked(&self) -> Vec<(String, u64)> {
-        let keys = self.app.parked().list().await.expect("the parked keys can be listed");
+        let keys = self.app.parked().list(&Default::default()).await.expect("the parked keys can be listed");
         keys.into_iter().map(|parked| (parked.key, parked.count)).collect()
     }
 }
@@ -240,7 +240,7 @@ async fn view() {
         found[0].value.as_deref().map(|value| String::from_utf8_lossy(value).into_owned())
     };
     until("the orders are in the view", async || found().await.as_deref() == Some(r#"{"amounts":[1,2]}"#)).await;
-    let parked = app.parked().list().await.expect("the parked keys can be listed");
+    let parked = app.parked().list(&Default::default()).await.expect("the parked keys can be listed");
     assert_eq!(parked.iter().map(|parked| parked.key.as_str()).collect::<Vec<_>>(), ["b"]);
     assert!(app.stop().await);
 }

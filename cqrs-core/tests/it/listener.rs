@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 pub(crate) const LISTENER: &str = module_path!();
+pub(crate) const GROUP_OF_LISTENER: &str = "bank.listener";
 
 /// The payments that the subscriber has handled, and those that it refuses.
 #[derive(Debug, Default)]

@@ -28,6 +28,7 @@ mod persistence; // state-stored and event-sourced aggregates behave the same
 mod postgres; // PostgreSQL's own guarantees, and the storage suite on it
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod projector; // a projector in two processes on one database
+mod redelivery; // many parked messages are redelivered by reader, error, or all
 mod relay; // integration events reach their subscribers
 mod seeded; // the storage suite finds seeded bugs
 mod seeded_transport; // the transport suite finds seeded bugs
@@ -71,6 +72,7 @@ fn framework() -> Vec<Trial> {
         ids::trials,
         idempotency::trials,
         parking::trials,
+        redelivery::trials,
         blame::trials,
         newer_fields::trials,
         breaker::trials,

@@ -109,7 +109,7 @@ async fn only_its_key(faulty: i64) {
         paid_in(&app, id, 2).await;
     }
     app.settle().await;
-    let parked = app.parked().list().await.expect("the parked keys can be listed");
+    let parked = app.parked().list(&Default::default()).await.expect("the parked keys can be listed");
     let parked: Vec<_> = parked.iter().map(|key| (&*key.reader, &*key.key, key.count)).collect();
     assert_eq!(parked, [("bank.gifts", "kim", 2), ("subscriber/bank.own-gifts", "account/kim", 2)]);
     for by in ["topic", "log"] {

@@ -62,7 +62,7 @@ fn me() -> Metadata {
 }
 /// Returns the number of parked messages by reader and key.
 async fn parked(app: &App) -> Vec<(String, String, u64)> {
-    let keys = app.parked().list().await.expect("the parked keys can be listed");
+    let keys = app.parked().list(&Default::default()).await.expect("the parked keys can be listed");
     keys.into_iter().map(|parked| (parked.reader, parked.key, parked.count)).collect()
 }
 async fn redelivered(app: &App, reader: &str, key: &str) -> usize {

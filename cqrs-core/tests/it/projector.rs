@@ -69,7 +69,7 @@ pub(crate) async fn in_two_processes(storage: impl Storage + Clone, part: &'stat
     to_the_end(&mut slower).await;
     let stored = storage.checkpoints(&["projection/opened".to_owned()]).await.expect("the database responds");
     assert_eq!(stored, [storage.high_water_mark().await.expect("the database responds").0]);
-    assert!(apps[0].parked().list().await.expect("the database responds").is_empty());
+    assert!(apps[0].parked().list(&Default::default()).await.expect("the database responds").is_empty());
 }
 async fn to_the_end(follower: &mut LogFollower) {
     for _ in 0..20 {

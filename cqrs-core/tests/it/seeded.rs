@@ -4,7 +4,9 @@ use async_trait::async_trait;
 use cqrs_core::{
     Fault, Position,
     event::Entry,
-    storage::{Batch, CommitError, Cutoff, Loaded, Memory, Scan, Scanned, Storage, StoredRow, Tx},
+    storage::{
+        Batch, CommitError, Cutoff, Loaded, Memory, ParkedKey, ParkedPage, Scan, Scanned, Storage, StoredRow, Tx,
+    },
     testing::StorageLayer,
     testing::conformance::storage::{Harness, cases},
 };
@@ -41,6 +43,10 @@ enum Bug {
     ParkedAlone,
     /// A parked message is taken by two callers.
     TakenByTwo,
+    /// A page of parked keys begins with the last key of the page before.
+    ParkedPageRepeats,
+    /// The error of a key with parked messages is that of its last message.
+    LastParked,
     /// The purge ignores the age.
     AllOld,
     /// Every outgoing message is stored with one content type.
@@ -48,7 +54,7 @@ enum Bug {
 }
 
 /// Each bug with the case that must find it. Other cases may find it as well.
-const SEEDED: [(Bug, &str); 15] = [
+const SEEDED: [(Bug, &str); 17] = [
     (Bug::HighWaterMarkAhead, "a reader that follows the high-water mark misses no concurrent event"),
     (Bug::LogSkips, "a reader that follows the high-water mark misses no concurrent event"),
     (Bug::EpochIgnored, "a checkpoint move requires the epoch of the lease"),
@@ -62,6 +68,8 @@ const SEEDED: [(Bug, &str); 15] = [
     (Bug::GivenByAnybody, "a value is released only by its owner"),
     (Bug::ParkedAlone, "a message cannot be parked behind one that is gone"),
     (Bug::TakenByTwo, "of two concurrent removals of a parked message one succeeds"),
+    (Bug::ParkedPageRepeats, "pages of the parked keys return every key once, in order"),
+    (Bug::LastParked, "the first parked message of each key is found"),
     (Bug::AllOld, "purge removes old data and nothing else"),
     (Bug::ContentTypeLost, "an event is returned unchanged"),
 ];
@@ -157,6 +165,25 @@ impl StorageLayer for SeededStorage {
             scan.after = scan.after.map(|(entry, _)| (entry, ""));
         }
         self.memory.scan(&scan).await
+    }
+    async fn parked_keys(&self, page: &ParkedPage<'_>) -> Result<Vec<ParkedKey>, Fault> {
+        let mut found = self.memory.parked_keys(page).await?;
+        if let (Bug::ParkedPageRepeats, Some((reader, key))) = (self.bug, page.after) {
+            let all = self.memory.parked_keys(&ParkedPage { after: None, ..*page }).await?;
+            found.splice(0..0, all.into_iter().filter(|parked| (&*parked.reader, &*parked.key) == (reader, key)));
+            found.truncate(page.limit);
+        }
+        Ok(found)
+    }
+    async fn first_parked(&self, reader: &str, keys: &[String]) -> Result<Vec<(String, String)>, Fault> {
+        let mut found = self.memory.first_parked(reader, keys).await?;
+        if self.bug == Bug::LastParked {
+            for (key, error) in &mut found {
+                let last = self.memory.parked(reader, key, 0, usize::MAX).await?.pop();
+                *error = last.map_or_else(String::new, |last| last.error);
+            }
+        }
+        Ok(found)
     }
     async fn high_water_mark(&self) -> Result<Position, Fault> {
         let ahead = if self.bug == Bug::HighWaterMarkAhead { 2 } else { 0 };

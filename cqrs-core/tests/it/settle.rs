@@ -65,7 +65,7 @@ async fn behind() {
         opened(&bank, id).await;
         paid_in(&bank, id, 7).await;
     }
-    let parked = async || hanging.parked().list().await.expect("the parked messages can be read");
+    let parked = async || hanging.parked().list(&Default::default()).await.expect("the parked messages can be read");
     until("lee's payment is parked", async || !parked().await.is_empty()).await;
     let error = settled_within(&[&bank, &hanging], Duration::from_millis(500)).await.expect_err("kim's payment hangs");
     let error = error.downcast::<NotSettled>().expect("the services have work");

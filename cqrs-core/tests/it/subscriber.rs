@@ -402,7 +402,7 @@ async fn never_ends() {
         from += publish(&broker, &records[from..]).await;
     }
     assert_eq!(*lock(&handled), ["lee"]);
-    let parked = app.parked().list().await.expect("the parked keys can be listed");
+    let parked = app.parked().list(&Default::default()).await.expect("the parked keys can be listed");
     assert_eq!(parked.len(), 150);
     let shown = app.parked().show("bank.endless", "id7", 0, 9).await.expect("the parked messages can be read");
     assert!(shown[0].error.contains("the attempt did not end within 20ms"), "{}", shown[0].error);

@@ -128,7 +128,7 @@ async fn every_reader() {
     let error = third.send(third::Add("1".into(), 1)).await.expect_err("the stream cannot be read");
     assert_eq!(error.kind(), cqrs_core::ErrorKind::Internal, "{error}");
     let running = third.start().await.expect("the program starts");
-    let parked = async || third.parked().list().await.expect("the storage responds");
+    let parked = async || third.parked().list(&Default::default()).await.expect("the storage responds");
     until("the events are parked for both readers", async || parked().await.len() == 4).await;
     assert!(parked().await.iter().all(|parked| parked.error.contains("the upcaster of version 1 failed")));
 

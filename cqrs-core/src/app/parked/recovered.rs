@@ -12,7 +12,7 @@ impl ParkedMessages {
         while let Some((reader, key)) = keys.next() {
             match self.redeliver(&reader, &key, &by).await {
                 Ok(redelivery) => {
-                    done += redelivery.done.len();
+                    done += redelivery.count as usize;
                     if let Some((_, error)) = redelivery.stopped {
                         let error = describe(&*error);
                         tracing::warn!(reader, key, error, "a message that was parked during an outage fails again");

@@ -16,7 +16,9 @@ use uuid::Uuid;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Redelivery {
-    /// The handled messages in order; in a dry run, the messages that would be tried.
+    /// The number of handled messages; in a dry run, of the messages that would be tried.
+    pub count: u64,
+    /// The first 1,000 of these messages, in order.
     pub done: Vec<Redelivered>,
     /// The message at which it stopped, and the error. That message and the later ones of its key stay parked.
     pub stopped: Option<(Redelivered, BoxError)>,
@@ -33,8 +35,22 @@ pub struct Redelivered {
     pub name: Option<String>,
 }
 
+impl Redelivery {
+    fn new() -> Self {
+        Redelivery { count: 0, done: Vec::new(), stopped: None }
+    }
+    fn add(&mut self, parked: &Parked, name: &str) {
+        self.count += 1;
+        if self.done.len() < LISTED {
+            self.done.push(redelivered(parked, Some(name.to_owned())));
+        }
+    }
+}
+
 /// The number of messages that a dry run reads at once.
 const PAGE: usize = 100;
+/// The largest number of handled messages that a result lists.
+const LISTED: usize = 1_000;
 
 impl ParkedMessages {
     /// Reads every parked message of the key and returns what a redelivery would try, without handling anything.
@@ -42,7 +58,7 @@ impl ParkedMessages {
     /// # Errors
     /// Fails when the database fails.
     pub async fn dry_run(&self, reader: &str, key: &str) -> Result<Redelivery, Fault> {
-        let mut result = Redelivery { done: Vec::new(), stopped: None };
+        let mut result = Redelivery::new();
         let mut after = 0;
         loop {
             let page = self.show(reader, key, after, PAGE).await?;
@@ -50,7 +66,7 @@ impl ParkedMessages {
             after = last.number;
             for parked in &page {
                 match self.work(reader, parked).await {
-                    Ok(work) => result.done.push(redelivered(parked, Some(work.name()))),
+                    Ok(work) => result.add(parked, &work.name()),
                     Err(CommitError::Fault(fault)) if fault.is_transient() => return Err(fault),
                     Err(rejected) => {
                         result.stopped = Some((redelivered(parked, None), rejected.into()));
@@ -68,17 +84,14 @@ impl ParkedMessages {
     /// # Errors
     /// Fails when the database fails.
     pub async fn redeliver(&self, reader: &str, key: &str, by: &Metadata) -> Result<Redelivery, Fault> {
-        let mut result = Redelivery { done: Vec::new(), stopped: None };
-        while let Some(parked) = self.show(reader, key, 0, 1).await?.pop() {
-            let done = match self.work(reader, &parked).await {
-                Ok(work) => {
-                    let name = work.name();
-                    self.handle_again(reader, key, &parked, work, by).await.map(|()| name)
+        let (mut result, mut after) = (Redelivery::new(), 0);
+        // Reading after the last one passes over no removed rows that the database has not cleaned up yet.
+        while let Some(parked) = self.show(reader, key, after, 1).await?.pop() {
+            match self.redeliver_one(reader, key, &parked, by).await {
+                Ok(name) => {
+                    result.add(&parked, &name);
+                    after = parked.number;
                 }
-                Err(rejected) => Err(rejected),
-            };
-            match done {
-                Ok(name) => result.done.push(redelivered(&parked, Some(name))),
                 Err(CommitError::Fault(fault)) if fault.is_transient() => return Err(fault),
                 Err(rejected) => {
                     result.stopped = Some((redelivered(&parked, None), rejected.into()));
@@ -108,6 +121,18 @@ impl ParkedMessages {
         }
     }
 
+    /// Handles one parked message, commits its effect together with its removal, and returns the event's name.
+    pub(super) async fn redeliver_one(
+        &self,
+        reader: &str,
+        key: &str,
+        parked: &Parked,
+        by: &Metadata,
+    ) -> Result<String, CommitError> {
+        let work = self.work(reader, parked).await?;
+        let name = work.name();
+        self.handle_again(reader, key, parked, work, by).await.map(|()| name)
+    }
     /// Finds what has to be done for a parked message.
     async fn work(&self, reader: &str, parked: &Parked) -> Result<Work, CommitError> {
         if reader.starts_with("relay/") {

@@ -5,7 +5,7 @@ use crate::{
     consumer::newer_program::{LeftToNewerProgram, is_left},
     consumer::parking::batch_size::BatchSize,
     consumer::parking::failure::{FailureKind, class_of, failure_kind},
-    consumer::parking::{behind, head},
+    consumer::parking::{ParkedKeys, behind, head},
     error::{BoxError, Fault, causes, describe},
     event::RawEvent,
     runtime::Runtime,
@@ -25,11 +25,8 @@ pub(crate) struct Item {
 
 #[derive(Default)]
 pub(crate) struct ParkingFilter {
-    /// Keys with parked messages. Others park for this reader only with a move of its checkpoint, so after the first
-    /// read the set can only hold too many keys.
-    ///
-    /// Each has the error of its first message.
-    keys: Option<BTreeMap<String, String>>,
+    /// The keys with parked messages; `None` until they are read.
+    keys: Option<ParkedKeys>,
     /// The events after the checkpoint that could not be applied.
     failures: HashMap<Uuid, EventFailure>,
     pub(crate) size: BatchSize,
@@ -63,10 +60,12 @@ impl ParkingFilter {
         count: usize,
         base: Batch,
     ) -> Result<(), CommitError> {
-        if self.keys.is_none() {
-            let parked = runtime.storage.parked_keys(&[follower.reader()]).await?;
-            self.keys = Some(parked.into_iter().map(|parked| (parked.key, parked.error)).collect());
-        }
+        let reader = follower.reader();
+        let keys = match &mut self.keys {
+            Some(keys) => keys,
+            unread => unread.insert(ParkedKeys::read(&*runtime.storage, &reader).await?),
+        };
+        keys.look_up(&*runtime.storage, &reader, items.iter().map(|item| &*item.park.key)).await?;
         let message = |item: &Item| Message {
             id: item.park.message,
             key: item.park.key.clone(),
@@ -75,7 +74,6 @@ impl ParkingFilter {
         let messages: Vec<_> = items.iter().map(message).collect();
         let (events, parks) = self.sort_out(follower, items);
         let heads: Vec<_> = parks.iter().filter(|park| park.attempts > 0).cloned().collect();
-        let reader = follower.reader();
         let breakers: BTreeSet<_> = events.iter().map(|event| follower.breaker_of(&event.name).to_owned()).collect();
         let only = (events.len() == 1).then(|| events[0].id);
         let moves = base.checkpoint_moves.clone();
@@ -115,7 +113,7 @@ impl ParkingFilter {
     }
     /// Returns whether there may be parked messages, after a batch was committed.
     pub(crate) fn has_parked(&self) -> bool {
-        self.keys.as_ref().is_none_or(|keys| !keys.is_empty())
+        self.keys.as_ref().is_none_or(ParkedKeys::may_have_any)
     }
     /// Separates the events to apply from the messages to park.
     fn sort_out(&self, follower: &Follower, items: Vec<Item>) -> (Vec<RawEvent>, Vec<Park>) {
@@ -131,7 +129,7 @@ impl ParkingFilter {
             if let Some(first) = fresh.get(&park.key) {
                 // The first message of the key is parked in the same batch.
                 parks.push(Park { behind: false, ..behind(park, first) });
-            } else if let Some(first) = self.keys.as_ref().and_then(|keys| keys.get(&park.key)) {
+            } else if let Some(first) = self.keys.as_ref().and_then(|keys| keys.first_error(&park.key)) {
                 parks.push(behind(park, first));
             } else if let Some((reason, failures)) = given_up {
                 fresh.insert(park.key.clone(), reason.clone());

@@ -7,9 +7,11 @@
 mod batch_size;
 mod failure;
 mod filter;
+mod parked_keys;
 
 pub(crate) use failure::{FailureKind, admits, class_of, failure_kind};
 pub(crate) use filter::{Item, ParkingFilter};
+pub(crate) use parked_keys::ParkedKeys;
 
 pub use crate::error::{Permanent, Transient, permanent, transient};
 

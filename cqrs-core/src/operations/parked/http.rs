@@ -1,16 +1,23 @@
 //! The operator API over HTTP: `GET /parked`, `GET /parked/messages`, `POST /parked/redeliver`, `POST /parked/discard`.
-use super::{PAGE, key, message, redelivery};
-use crate::{app::App, error::Fault, metadata::Metadata};
+use super::{KEYS_PAGE, PAGE, REPORT, key, message, progress, redelivery, selected};
+use crate::{
+    app::{App, BulkRedelivery, ParkedSelection, SelectionError},
+    environment::{Environment, SystemEnvironment},
+    error::{ErrorKind, Fault},
+    metadata::Metadata,
+    storage::ParkedPage,
+};
 use axum::{
     Json, Router,
+    body::Body,
     extract::{Query, State},
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 /// A function that returns the operator's name from a request's headers, or the reason for a refusal, which is sent
 /// with status 403.
@@ -47,6 +54,29 @@ struct Selection {
     #[serde(default)]
     after: u64,
     limit: Option<usize>,
+}
+/// A page of keys. `service` is required with a cursor where the process has several.
+#[derive(Deserialize)]
+struct Keys {
+    service: Option<String>,
+    reader: Option<String>,
+    after_reader: Option<String>,
+    after_key: Option<String>,
+    limit: Option<usize>,
+}
+/// The messages to redeliver: those of a key, or a selection. `service` is required where the process has several.
+#[derive(Deserialize)]
+struct ToRedeliver {
+    service: Option<String>,
+    reader: Option<String>,
+    key: Option<String>,
+    error: Option<String>,
+    class: Option<String>,
+    #[serde(default)]
+    all: bool,
+    after_reader: Option<String>,
+    after_key: Option<String>,
+    rate: Option<u32>,
     #[serde(default)]
     dry_run: bool,
 }
@@ -59,11 +89,23 @@ struct Discarded {
     why: String,
 }
 
-async fn list(State(api): State<OperatorApi>, headers: HeaderMap) -> Result<Json<Value>, Refused> {
+async fn list(
+    State(api): State<OperatorApi>,
+    headers: HeaderMap,
+    Query(keys): Query<Keys>,
+) -> Result<Json<Value>, Refused> {
     api.operator(&headers)?;
+    let after = after(keys.after_reader, keys.after_key)?;
+    let apps = match keys.service.is_some() || after.is_some() {
+        true => std::slice::from_ref(api.app(keys.service.as_deref())?),
+        false => &*api.apps,
+    };
+    let after = after.as_ref().map(|(reader, key)| (&**reader, &**key));
+    let limit = keys.limit.unwrap_or(KEYS_PAGE).min(KEYS_PAGE);
+    let page = ParkedPage { reader: keys.reader.as_deref(), after, limit, ..ParkedPage::default() };
     let mut all = Vec::new();
-    for app in api.apps.iter() {
-        all.extend(app.parked().list().await?.iter().map(|parked| key(app.service(), parked)));
+    for app in apps {
+        all.extend(app.parked().list(&page).await?.iter().map(|parked| key(app.service(), parked)));
     }
     Ok(Json(all.into()))
 }
@@ -81,15 +123,59 @@ async fn show(
 async fn redeliver(
     State(api): State<OperatorApi>,
     headers: HeaderMap,
-    Query(selection): Query<Selection>,
-) -> Result<Json<Value>, Refused> {
+    Query(of): Query<ToRedeliver>,
+) -> Result<Response, Refused> {
     let by = api.operator(&headers)?;
-    let parked = api.app(selection.service.as_deref())?.parked();
-    let done = match selection.dry_run {
-        true => parked.dry_run(&selection.reader, &selection.key).await?,
-        false => parked.redeliver(&selection.reader, &selection.key, &by).await?,
-    };
-    Ok(Json(redelivery(&done, selection.dry_run)))
+    let parked = api.app(of.service.as_deref())?.parked();
+    let after = after(of.after_reader, of.after_key)?;
+    if let Some(key) = of.key {
+        let others = [("error", of.error.is_some()), ("class", of.class.is_some()), ("all", of.all)].into_iter();
+        let others = others.chain([("rate", of.rate.is_some()), ("after_key", after.is_some())]);
+        if let Some((other, _)) = others.into_iter().find(|(_, given)| *given) {
+            return Err(SelectionError::Contradictory("key", other).into());
+        }
+        let reader = of.reader.ok_or_else(|| bad_request("parameter `key` requires `reader`"))?;
+        let done = match of.dry_run {
+            true => parked.dry_run(&reader, &key).await?,
+            false => parked.redeliver(&reader, &key, &by).await?,
+        };
+        return Ok(Json(redelivery(&done, of.dry_run)).into_response());
+    }
+    let mut selection = ParkedSelection::default();
+    (selection.reader, selection.error, selection.class, selection.after) = (of.reader, of.error, of.class, after);
+    let selection = selected(selection, of.all)?;
+    if of.dry_run {
+        return Ok(Json(super::dry_run(&parked.count(&selection).await?)).into_response());
+    }
+    Ok(stream(parked.redeliver_selected(selection, of.rate, &by).await?))
+}
+/// Runs a redelivery and sends its progress each second, one JSON object per line. The last line says that it has
+/// finished, or why it has stopped. It stops when the client closes the connection.
+fn stream(redelivery: BulkRedelivery) -> Response {
+    let lines = futures_util::stream::unfold(Some(redelivery), |redelivery| async {
+        let mut redelivery = redelivery?;
+        let (line, next) = match redelivery.run_until(SystemEnvironment.sleep(REPORT), |_| ()).await {
+            Ok(state) => (progress(&state), (!state.is_finished).then_some(redelivery)),
+            Err(fault) => {
+                let mut line = progress(&redelivery.progress());
+                line["error"] = crate::error::describe(&fault).into();
+                (line, None)
+            }
+        };
+        Some((Ok::<_, Infallible>(format!("{line}\n")), next))
+    });
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response()
+}
+/// Returns the cursor of a page or selection.
+fn after(reader: Option<String>, key: Option<String>) -> Result<Option<(String, String)>, Refused> {
+    match (reader, key) {
+        (Some(reader), Some(key)) => Ok(Some((reader, key))),
+        (None, None) => Ok(None),
+        _ => Err(bad_request("parameters `after_reader` and `after_key` require each other")),
+    }
+}
+fn bad_request(message: &str) -> Refused {
+    Refused(StatusCode::BAD_REQUEST, message.to_owned())
 }
 async fn discard(
     State(api): State<OperatorApi>,
@@ -124,7 +210,18 @@ impl OperatorApi {
 struct Refused(StatusCode, String);
 impl From<Fault> for Refused {
     fn from(fault: Fault) -> Self {
-        Refused(StatusCode::SERVICE_UNAVAILABLE, fault.to_string())
+        match fault.kind() {
+            ErrorKind::Invalid => bad_request(&fault.to_string()),
+            _ => Refused(StatusCode::SERVICE_UNAVAILABLE, fault.to_string()),
+        }
+    }
+}
+impl From<SelectionError> for Refused {
+    fn from(error: SelectionError) -> Self {
+        match error {
+            SelectionError::Fault(fault) => fault.into(),
+            refused => bad_request(&refused.to_string()),
+        }
     }
 }
 impl IntoResponse for Refused {

@@ -7,14 +7,47 @@ pub use http::Operators;
 pub(super) use http::routes;
 
 use crate::{
-    app::{Redelivered, Redelivery},
+    app::{BulkProgress, ParkedCount, ParkedSelection, Redelivered, Redelivery, SelectionError},
     storage::{Parked, ParkedKey},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value, json};
+use std::time::Duration;
 
 /// The default number of messages in a page. A key can have very many messages.
 const PAGE: usize = 100;
+/// The default number of keys in a page.
+const KEYS_PAGE: usize = 1_000;
+/// The time between two reports of a redelivery's progress.
+const REPORT: Duration = Duration::from_secs(1);
+
+/// Checks that a redelivery of many messages says what it means: `all`, or a selection.
+fn selected(selection: ParkedSelection, all: bool) -> Result<ParkedSelection, SelectionError> {
+    let ParkedSelection { reader, error, class, .. } = &selection;
+    let parts = [("reader", reader.is_some()), ("error", error.is_some()), ("class", class.is_some())];
+    match (all, parts.into_iter().find(|(_, is_given)| *is_given)) {
+        (true, Some((name, _))) => Err(SelectionError::Contradictory("all", name)),
+        (false, None) => Err(SelectionError::NothingSelected),
+        _ => Ok(selection),
+    }
+}
+
+fn counts(counts: &[ParkedCount]) -> Value {
+    let count = |count: &ParkedCount| json!({ "reader": count.reader, "class": count.class, "keys": count.keys, "messages": count.messages });
+    counts.iter().map(count).collect()
+}
+fn dry_run(found: &[ParkedCount]) -> Value {
+    let (keys, messages) = found.iter().fold((0, 0), |sum, count| (sum.0 + count.keys, sum.1 + count.messages));
+    json!({ "would_redeliver": messages, "keys": keys, "counts": counts(found) })
+}
+fn progress(progress: &BulkProgress) -> Value {
+    let after = progress.after.as_ref().map(|(reader, key)| json!({ "reader": reader, "key": key }));
+    json!({
+        "done": progress.done, "left": progress.left, "failed_keys": progress.failed_keys,
+        "failures": counts(&progress.failures), "per_second": (progress.per_second * 10.0).round() / 10.0,
+        "seconds": progress.elapsed.as_secs(), "after": after, "finished": progress.is_finished,
+    })
+}
 
 fn key(service: &str, parked: &ParkedKey) -> Value {
     json!({
@@ -52,5 +85,6 @@ fn redelivery(redelivery: &Redelivery, dry_run: bool) -> Value {
         entry
     });
     let done: Vec<_> = redelivery.done.iter().map(one).collect();
-    json!({ (if dry_run { "would_redeliver" } else { "redelivered" }): done, "stopped": stopped })
+    let list = if dry_run { "would_redeliver" } else { "redelivered" };
+    json!({ "count": redelivery.count, list: done, "stopped": stopped })
 }

@@ -31,6 +31,8 @@ pub(super) struct Data {
     pub(super) stored_at: BTreeMap<String, Timestamp>,
     /// The parked messages by their number.
     pub(super) parked: BTreeMap<u64, ParkedEntry>,
+    /// The numbers of the parked messages by reader and key. A key without messages is absent.
+    pub(super) parked_by_key: BTreeMap<(String, String), BTreeSet<u64>>,
     pub(super) parked_last: u64,
     /// The declarations of the programs. The first has the number 1.
     pub(super) programs: Vec<String>,

@@ -2,9 +2,13 @@
 use super::data::Data;
 use crate::{
     Timestamp,
-    storage::{Batch, CommitError, Cutoff, Park, Parked, ParkedKey},
+    storage::{Batch, CommitError, Cutoff, Park, Parked, ParkedKey, ParkedPage},
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound::{Excluded, Included, Unbounded},
+    time::Duration,
+};
 
 pub(super) struct ParkedEntry {
     reader: String,
@@ -13,29 +17,44 @@ pub(super) struct ParkedEntry {
 }
 
 impl Data {
-    pub(super) fn is_parked(&self, reader: &str, key: &str) -> bool {
-        self.parked.values().any(|entry| entry.reader == reader && entry.key == key)
+    fn parked_of(&self, reader: &str, key: &str) -> Option<&BTreeSet<u64>> {
+        self.parked_by_key.get(&(reader.to_owned(), key.to_owned()))
     }
-    pub(super) fn parked_keys(&self, readers: &[String]) -> Vec<ParkedKey> {
-        let mut keys: BTreeMap<(&str, &str), ParkedKey> = BTreeMap::new();
-        for ParkedEntry { reader, key, message } in self.parked.values() {
-            if readers.is_empty() || readers.contains(reader) {
-                let first = || ParkedKey {
-                    reader: reader.clone(),
-                    key: key.clone(),
-                    count: 0,
-                    error: message.error.clone(),
-                    since: message.since,
-                };
-                keys.entry((reader, key)).or_insert_with(first).count += 1;
-            }
+    /// Returns the first parked message of a key.
+    pub(super) fn first_parked(&self, reader: &str, key: &str) -> Option<&Parked> {
+        let first = self.parked_of(reader, key)?.first()?;
+        self.parked.get(first).map(|entry| &entry.message)
+    }
+    pub(super) fn parked_keys(&self, page: &ParkedPage<'_>) -> Vec<ParkedKey> {
+        let owned = |(reader, key): (&str, &str)| (reader.to_owned(), key.to_owned());
+        let start = match (page.after, page.reader) {
+            (Some(after), Some(reader)) if after.0 < reader => Included(owned((reader, ""))),
+            (Some(after), _) => Excluded(owned(after)),
+            (None, Some(reader)) => Included(owned((reader, ""))),
+            (None, None) => Unbounded,
+        };
+        let wanted = self.parked_by_key.range((start, Unbounded));
+        let wanted = wanted.take_while(|((reader, _), _)| page.reader.is_none_or(|only| only == reader));
+        let key = |((reader, key), numbers): (&(String, String), &BTreeSet<u64>)| {
+            let first = &self.parked.get(numbers.first()?)?.message;
+            let count = numbers.len().min(page.count_up_to) as u64;
+            let (error, since) = (first.error.clone(), first.since);
+            Some(ParkedKey { reader: reader.clone(), key: key.clone(), count, error, since })
+        };
+        wanted.take(page.limit).filter_map(key).collect()
+    }
+    pub(super) fn parked_counts(&self, limit: usize) -> Vec<(String, u64)> {
+        let mut counts = BTreeMap::<&str, usize>::new();
+        for ((reader, _), numbers) in &self.parked_by_key {
+            *counts.entry(reader).or_default() += numbers.len();
         }
-        keys.into_values().collect()
+        counts.into_iter().map(|(reader, count)| (reader.to_owned(), count.min(limit) as u64)).collect()
     }
     pub(super) fn parked(&self, reader: &str, key: &str, after: u64, limit: usize) -> Vec<Parked> {
-        let later = self.parked.range(after.saturating_add(1)..).map(|(_, entry)| entry);
-        let of_key = later.filter(|entry| entry.reader == reader && entry.key == key);
-        of_key.take(limit).map(|entry| entry.message.clone()).collect()
+        let numbers =
+            self.parked_of(reader, key).into_iter().flat_map(|numbers| numbers.range(after.saturating_add(1)..));
+        let messages = numbers.filter_map(|number| self.parked.get(number));
+        messages.take(limit).map(|entry| entry.message.clone()).collect()
     }
     /// Refuses a batch that removes a parked message which does not exist, or that parks a message behind none.
     pub(super) fn refuse_parked(&self, batch: &Batch) -> Result<(), CommitError> {
@@ -43,8 +62,8 @@ impl Data {
             return Err(CommitError::Moved(format!("parked message {gone}")));
         }
         let left = |park: &Park| {
-            let mut others = self.parked.iter().filter(|(number, _)| !batch.unparks.contains(number));
-            others.any(|(_, entry)| entry.reader == park.reader && entry.key == park.key)
+            let mut others = self.parked_of(&park.reader, &park.key).into_iter().flatten();
+            others.any(|number| !batch.unparks.contains(number))
         };
         match batch.parks.iter().find(|park| park.behind && !left(park)) {
             Some(alone) => Err(CommitError::Moved(format!("{}/{}", alone.reader, alone.key))),
@@ -52,11 +71,21 @@ impl Data {
         }
     }
     pub(super) fn park(&mut self, parks: Vec<Park>, unparks: &[u64], since: Timestamp) {
-        unparks.iter().for_each(|number| drop(self.parked.remove(number)));
+        for number in unparks {
+            let Some(ParkedEntry { reader, key, .. }) = self.parked.remove(number) else { continue };
+            let of_key = (reader, key);
+            if let Some(numbers) = self.parked_by_key.get_mut(&of_key) {
+                numbers.remove(number);
+                if numbers.is_empty() {
+                    self.parked_by_key.remove(&of_key);
+                }
+            }
+        }
         for Park { reader, key, message, at, record, error, attempts, .. } in parks {
             self.parked_last += 1;
             let number = self.parked_last;
             let message = Parked { number, message, at, record, error, attempts, since };
+            self.parked_by_key.entry((reader.clone(), key.clone())).or_default().insert(number);
             self.parked.insert(number, ParkedEntry { reader, key, message });
         }
     }

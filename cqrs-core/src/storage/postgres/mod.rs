@@ -24,14 +24,14 @@ pub use high_water_mark::HighWaterMarkMode;
 #[doc(hidden)]
 pub use purge::OUTGOING as PURGE_OF_OUTGOING;
 #[doc(hidden)]
-pub use read::{PARKED_COUNTS, READS_OF_SEVERAL};
+pub use read::{PARKED_COUNTS, PARKED_KEYS, READS_OF_SEVERAL};
 #[doc(hidden)]
 pub use statement::every_statement;
 pub use transaction::transaction;
 
 use super::{
-    Cutoff, DatabaseStats, InboxLookup, Lease, Loaded, Parked, ParkedKey, Scan, Scanned, Storage, StoredData,
-    StoredProgram, StoredRow, StoredView, Tx,
+    Cutoff, DatabaseStats, InboxLookup, Lease, Loaded, Parked, ParkedKey, ParkedPage, Scan, Scanned, Storage,
+    StoredData, StoredProgram, StoredRow, StoredView, Tx,
 };
 use crate::{
     environment::{Environment, system},
@@ -260,8 +260,12 @@ impl Storage for Postgres {
     async fn lookup_inbox(&self, group: &str, messages: &[Uuid], keys: &[String]) -> Result<InboxLookup, Fault> {
         self.0.lookup_inbox(group, messages, keys).await
     }
-    async fn parked_keys(&self, readers: &[String]) -> Result<Vec<ParkedKey>, Fault> {
-        self.0.parked_keys(readers).await
+    async fn parked_keys(&self, page: &ParkedPage<'_>) -> Result<Vec<ParkedKey>, Fault> {
+        check::page(page)?;
+        self.0.parked_keys(page).await
+    }
+    async fn first_parked(&self, reader: &str, keys: &[String]) -> Result<Vec<(String, String)>, Fault> {
+        self.0.first_parked(reader, keys).await
     }
     async fn parked_counts(&self, limit: usize) -> Result<Vec<(String, u64)>, Fault> {
         self.0.parked_counts(limit).await

@@ -6,7 +6,9 @@ use crate::{
     event::{Entry, OutgoingMessage},
     position::Position,
     storage::parked::decode_headers,
-    storage::{InboxLookup, Lease, Loaded, Parked, ParkedKey, Scan, Scanned, StoredResponse, StoredRow, StoredView},
+    storage::{
+        InboxLookup, Lease, Loaded, Parked, ParkedKey, ParkedPage, Scan, Scanned, StoredResponse, StoredRow, StoredView,
+    },
     transport::{Partition, Received},
 };
 use sqlx::{
@@ -25,22 +27,31 @@ const INBOX: &str = "select i.message, null as key from unnest($2::uuid[]) u(mes
     (select i.message from cqrs.inbox i where i.grp = $1 and i.message = u.message limit 1) i \
     union all select null, u.key from unnest($3::text[]) u(key) cross join lateral \
     (select from cqrs.parked m where m.reader = $1 and m.key = u.key limit 1) m";
-/// The number of a key's first message finds the row with the error and the time; the index on the key gives the
-/// number.
-const PARKED_KEYS: &str = "select k.reader, k.key, k.count, m.error, m.since from \
-    (select reader, key, count(*) as count, min(seq) as seq from cqrs.parked group by reader, key) k \
-    join cqrs.parked m on m.seq = k.seq order by k.reader, k.key";
-/// [`PARKED_KEYS`] of some readers. It reads the index for each of them alone.
-const PARKED_KEYS_OF: &str = "select k.reader, k.key, k.count, m.error, m.since from unnest($1::text[]) u(reader) \
-    cross join lateral (select p.reader, p.key, count(*) as count, min(p.seq) as seq from cqrs.parked p \
-    where p.reader = u.reader group by p.reader, p.key) k \
-    join cqrs.parked m on m.seq = k.seq order by k.reader, k.key";
-/// Finds each next reader by the index on reader and key, and counts its entries there up to the limit.
+/// Finds each next key by the index on reader, key and number; its first entry there is the key's first message. The
+/// texts are the reader and key after which to begin, with the number -1 to include that key.
+#[doc(hidden)]
+pub const PARKED_KEYS: &str = "with recursive heads(reader, key, seq, n) as (\
+    (select m.reader, m.key, m.seq, 1 from cqrs.parked m where (m.reader, m.key, m.seq) > ($1, $2, $3) \
+    order by m.reader, m.key, m.seq limit 1) \
+    union all select f.reader, f.key, f.seq, h.n + 1 from heads h cross join lateral \
+    (select m.reader, m.key, m.seq from cqrs.parked m where (m.reader, m.key, m.seq) > (h.reader, h.key, 9223372036854775807) \
+    order by m.reader, m.key, m.seq limit 1) f where h.n < $4 and ($5::text is null or h.reader = $5)) \
+    select h.reader, h.key, c.count, m.error, m.since from heads h \
+    cross join lateral (select p.error, p.since from cqrs.parked p where p.seq = h.seq limit 1) m \
+    cross join lateral (select count(*) as count from \
+    (select from cqrs.parked p where p.reader = h.reader and p.key = h.key order by p.seq limit $6) counted) c \
+    where $5::text is null or h.reader = $5 order by h.n";
+/// One index lookup for each key, as in [`INBOX`].
+const FIRST_PARKED: &str = "select u.key, m.error from unnest($2::text[]) u(key) cross join lateral \
+    (select p.error from cqrs.parked p where p.reader = $1 and p.key = u.key order by p.seq limit 1) m";
+/// Finds each next reader by the index on reader and key, and counts its entries there up to the limit. Without the order
+/// a planner without statistics collects all entries of the reader before it takes the first.
 #[doc(hidden)]
 pub const PARKED_COUNTS: &str = "with recursive readers(reader) as ((select reader from cqrs.parked order by reader limit 1) \
     union all select (select m.reader from cqrs.parked m where m.reader > r.reader order by m.reader limit 1) \
     from readers r where r.reader is not null) select r.reader, (select count(*) from \
-    (select from cqrs.parked m where m.reader = r.reader limit $1) counted) from readers r where r.reader is not null";
+    (select from cqrs.parked m where m.reader = r.reader order by m.reader, m.key, m.seq limit $1) counted) \
+    from readers r where r.reader is not null";
 const PARKED: &str = "select seq, message, at, topic, part, record_key, headers::text, body, error, attempts, since, record_time \
     from cqrs.parked where reader = $1 and key = $2 and seq > $3 order by seq limit $4";
 /// One index lookup for each key, as in [`INBOX`].
@@ -56,7 +67,7 @@ const VIEWS_OF_OTHER_INDEX_SETS: &str = "with recursive sets(index_set) as \
     where s.index_set is not null and s.index_set <> all($2) limit $3";
 /// Reads of several keys at once, with the number of their parameters, for the test of their plans.
 #[doc(hidden)]
-pub const READS_OF_SEVERAL: [(&str, usize); 2] = [(INBOX, 3), (VIEWS, 2)];
+pub const READS_OF_SEVERAL: [(&str, usize); 3] = [(INBOX, 3), (VIEWS, 2), (FIRST_PARKED, 2)];
 const CHECKPOINTS: &str = "select reader, checkpoint from cqrs.reader where reader = any($1)";
 /// An expired lease remains with its owner until another owner takes it. Leases of others are left out before the
 /// insert, since a conflict would lock and so write their rows. The order prevents deadlocks.
@@ -187,16 +198,23 @@ impl Inner {
         Ok(lookup)
     }
 
-    pub(super) async fn parked_keys(&self, readers: &[String]) -> Result<Vec<ParkedKey>, Fault> {
-        let rows = match readers {
-            [] => self.read(PARKED_KEYS, Parameters::default()).await?,
-            readers => self.read(PARKED_KEYS_OF, Parameters::default().and(readers)?).await?,
-        };
+    pub(super) async fn parked_keys(&self, page: &ParkedPage<'_>) -> Result<Vec<ParkedKey>, Fault> {
+        if page.limit == 0 {
+            return Ok(Vec::new());
+        }
+        let (reader, key, number) = page.begin();
+        let with = Parameters::default().and(reader)?.and(key)?.and(number)?.and(limit(page.limit))?;
+        let with = with.and(page.reader)?.and(limit(page.count_up_to))?;
         let key = |row| {
             let count = get::<i64>(row, 2)? as u64;
             Ok(ParkedKey { reader: get(row, 0)?, key: get(row, 1)?, count, error: get(row, 3)?, since: get(row, 4)? })
         };
-        rows.iter().map(key).collect()
+        self.read(PARKED_KEYS, with).await?.iter().map(key).collect()
+    }
+
+    pub(super) async fn first_parked(&self, reader: &str, keys: &[String]) -> Result<Vec<(String, String)>, Fault> {
+        let rows = self.read(FIRST_PARKED, Parameters::default().and(reader)?.and(keys)?).await?;
+        rows.iter().map(|row| Ok((get(row, 0)?, get(row, 1)?))).collect()
     }
 
     pub(super) async fn parked_counts(&self, most: usize) -> Result<Vec<(String, u64)>, Fault> {

@@ -13,7 +13,7 @@ use crate::{
     position::Position,
     storage::batch::{Batch, CommitError, StoredResponse},
     storage::check::{self, check},
-    storage::parked::{Cutoff, InboxLookup, Parked, ParkedKey},
+    storage::parked::{Cutoff, InboxLookup, Parked, ParkedKey, ParkedPage},
     storage::{Lease, Loaded, Scan, Scanned, Storage, StoredData, StoredProgram, StoredRow, StoredView, Tx},
 };
 use async_trait::async_trait;
@@ -139,8 +139,12 @@ impl Storage for Sqlite {
     async fn lookup_inbox(&self, group: &str, messages: &[Uuid], keys: &[String]) -> Result<InboxLookup, Fault> {
         read::lookup_inbox(&self.reads, group, messages, keys).await.map_err(fault)
     }
-    async fn parked_keys(&self, readers: &[String]) -> Result<Vec<ParkedKey>, Fault> {
-        read::parked_keys(&self.reads, readers).await.map_err(fault)
+    async fn parked_keys(&self, page: &ParkedPage<'_>) -> Result<Vec<ParkedKey>, Fault> {
+        check::page(page)?;
+        read::parked_keys(&self.reads, page).await.map_err(fault)
+    }
+    async fn first_parked(&self, reader: &str, keys: &[String]) -> Result<Vec<(String, String)>, Fault> {
+        read::first_parked(&self.reads, reader, keys).await.map_err(fault)
     }
     async fn parked_counts(&self, limit: usize) -> Result<Vec<(String, u64)>, Fault> {
         read::parked_counts(&self.reads, limit).await.map_err(fault)

@@ -6,8 +6,8 @@ use crate::{
     position::Position,
     storage::parked::decode_headers,
     storage::{
-        InboxLookup, Loaded, Parked, ParkedKey, Scan, Scanned, StoredData, StoredProgram, StoredResponse, StoredRow,
-        StoredView,
+        InboxLookup, Loaded, Parked, ParkedKey, ParkedPage, Scan, Scanned, StoredData, StoredProgram, StoredResponse,
+        StoredRow, StoredView,
     },
     transport::{Partition, Received},
 };
@@ -136,16 +136,36 @@ pub(super) async fn views_of_other_index_sets(
     rows.iter().map(stored).collect()
 }
 
-pub(super) async fn parked_keys(pool: &SqlitePool, readers: &[String]) -> sqlx::Result<Vec<ParkedKey>> {
-    let sql = "select k.reader, k.key, k.count, m.error, m.since from
-        (select reader, key, count(*) as count, min(seq) as seq from cqrs_parked
-        where ?1 = '[]' or reader in (select value from json_each(?1)) group by reader, key) k
-        join cqrs_parked m on m.seq = k.seq order by k.reader, k.key";
+/// Finds each next key by the index on reader, key and number; its first entry there is the key's first message.
+pub(super) async fn parked_keys(pool: &SqlitePool, page: &ParkedPage<'_>) -> sqlx::Result<Vec<ParkedKey>> {
+    let sql = "with recursive heads(seq, n) as (
+        select (select seq from cqrs_parked where (reader, key, seq) > (?1, ?2, ?3) order by reader, key, seq limit 1), 1
+        union all select (select m.seq from cqrs_parked m where (m.reader, m.key, m.seq) > (p.reader, p.key, 9223372036854775807)
+            order by m.reader, m.key, m.seq limit 1), h.n + 1
+        from heads h cross join cqrs_parked p on p.seq = h.seq where h.n < ?4 and (?5 is null or p.reader = ?5))
+        select p.reader, p.key,
+        (select count(*) from (select 1 from cqrs_parked c where c.reader = p.reader and c.key = p.key limit ?6)),
+        p.error, p.since from heads h cross join cqrs_parked p on p.seq = h.seq
+        where ?5 is null or p.reader = ?5 order by h.n limit ?4";
     let key = |row: &SqliteRow| {
         let (reader, key, error) = (row.try_get(0)?, row.try_get(1)?, row.try_get(3)?);
         Ok(ParkedKey { reader, key, count: number(row, 2)?, error, since: time(row, 4)? })
     };
-    query(sql).bind(list(readers)?).fetch_all(pool).await?.iter().map(key).collect()
+    let (reader, key_after, number_after) = page.begin();
+    let rows = query(sql).bind(reader).bind(key_after).bind(number_after).bind(limit(page.limit));
+    let rows = rows.bind(page.reader).bind(limit(page.count_up_to));
+    rows.fetch_all(pool).await?.iter().map(key).collect()
+}
+
+pub(super) async fn first_parked(
+    pool: &SqlitePool,
+    reader: &str,
+    keys: &[String],
+) -> sqlx::Result<Vec<(String, String)>> {
+    let sql = "select p.key, p.error from json_each(?2) j cross join cqrs_parked p on p.seq =
+        (select m.seq from cqrs_parked m where m.reader = ?1 and m.key = j.value order by m.seq limit 1)";
+    let rows = query(sql).bind(reader).bind(list(keys)?).fetch_all(pool).await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
 /// Finds each next reader by the index on reader and key, and counts its entries there up to the limit.

@@ -89,6 +89,8 @@ pub fn cases() -> Vec<Case> {
         "parked messages are returned unchanged and in order": parked::order,
         "a key is parked only for its own reader": parked::by_reader,
         "parked messages are counted by reader, up to a limit": parked::counted,
+        "pages of the parked keys return every key once, in order": parked::pages,
+        "the first parked message of each key is found": parked::first,
         "a message cannot be parked behind one that is gone": parked::alone,
         "of two concurrent removals of a parked message one succeeds": parked::removed_once,
         "a message is parked behind another, or refused because that one is gone": parked::race,

@@ -281,7 +281,7 @@ async fn history(app: &App, id: &str) -> Vec<String> {
     value.map_or_else(Vec::new, |value| serde_json::from_slice(&value).expect("a list of texts"))
 }
 async fn parked(app: &App) -> Vec<(String, String, u64)> {
-    let parked = app.parked().list().await.expect("the database responds");
+    let parked = app.parked().list(&Default::default()).await.expect("the database responds");
     parked.into_iter().map(|parked| (parked.key, parked.error, parked.count)).collect()
 }
 const LEFT: &str = cqrs_core::storage::LEFT_TO_NEWER_PROGRAM;

@@ -2,7 +2,9 @@
 use super::{Batch, LOCK, Row, Server, Storage, Trials, Tried, drawn, event, events, fresh, row, sleep};
 use cqrs_core::{
     ErrorKind, Position,
-    storage::postgres::{PARKED_COUNTS, PURGE_OF_OUTGOING, READS_OF_SEVERAL, SETTINGS, every_statement, transaction},
+    storage::postgres::{
+        PARKED_COUNTS, PARKED_KEYS, PURGE_OF_OUTGOING, READS_OF_SEVERAL, SETTINGS, every_statement, transaction,
+    },
     storage::{CheckpointMove, CommitError, Reservation, StoredResponse, ViewWrite},
 };
 use sqlx::{AssertSqlSafe, ConnectOptions, Row as _, postgres::PgConnectOptions};
@@ -24,6 +26,7 @@ pub(crate) fn trials() -> Trials {
         .within(Duration::from_secs(120))
         .test("retention reads no more entries of a shard than it may remove", purge_reads_few)
         .test("a count of parked messages reads no more of a reader than its limit", count_reads_few)
+        .test("a page of parked keys reads no more keys than its limit", page_reads_few)
         .test("the leases of a relay are one statement, which writes nothing that another owner holds", leases)
         .test("text with NUL is refused before anything is sent", nul)
         .test("a value too long for an index is a fault, and nothing is committed", too_long)
@@ -225,15 +228,44 @@ async fn count_reads_few(server: Server) -> Tried {
     let options: PgConnectOptions = fresh.database.url().parse()?;
     let mut connection = options.options(SETTINGS).connect().await?;
     let fill = "insert into cqrs.parked (reader, key, message, at, error, attempts) select 'reader-' || n % 2, \
-        'key-' || n, gen_random_uuid(), n, '', 1 from generate_series(1, 20000) n; analyze";
+        'key-' || n, gen_random_uuid(), n, '', 1 from generate_series(1, 20000) n";
     sqlx::raw_sql(fill).execute(&mut connection).await?;
-    let explain =
-        format!("prepare it as {PARKED_COUNTS}; explain (analyze, costs off, timing off, summary off) execute it(100)");
-    let plan = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_all(&mut connection).await?;
-    let plan: Vec<String> = plan.iter().filter_map(|line| line.try_get(0).ok()).collect();
-    let rows = |line: &str| line.split("rows=").nth(1)?.split(' ').next()?.parse::<f64>().ok();
-    let most = plan.iter().filter_map(|line| rows(line)).fold(0.0, f64::max);
-    anyhow::ensure!(most <= 100.0 && !plan.iter().any(|line| line.contains("Seq Scan")), "{}", plan.join("\n"));
+    for analyze in ["select 1", "analyze"] {
+        let explain = format!(
+            "{analyze}; prepare it as {PARKED_COUNTS}; explain (analyze, costs off, timing off, summary off) \
+             execute it(100); deallocate it"
+        );
+        let plan = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_all(&mut connection).await?;
+        let plan: Vec<String> = plan.iter().filter_map(|line| line.try_get(0).ok()).collect();
+        let rows = |line: &str| line.split("rows=").nth(1)?.split(' ').next()?.parse::<f64>().ok();
+        let most = plan.iter().filter_map(|line| rows(line)).fold(0.0, f64::max);
+        anyhow::ensure!(most <= 100.0 && !plan.iter().any(|line| line.contains("Seq Scan")), "{}", plan.join("\n"));
+    }
+    Ok(())
+}
+
+async fn page_reads_few(server: Server) -> Tried {
+    let fresh = fresh(server, "page_of_keys").await?;
+    let options: PgConnectOptions = fresh.database.url().parse()?;
+    let mut connection = options.options(SETTINGS).connect().await?;
+    // 10,000 keys with a message each and one with 10,000, for two readers.
+    let fill = "insert into cqrs.parked (reader, key, message, at, error, attempts) select 'reader-' || n % 2, \
+        case when n % 4 < 2 then 'key-' || n else 'key-0' end, gen_random_uuid(), n, '', 1 from generate_series(1, 40000) n";
+    sqlx::raw_sql(fill).execute(&mut connection).await?;
+    for analyze in ["select 1", "analyze"] {
+        for parameters in ["'', '', -1, 100, null, 10", "'reader-1', 'key-2', 9223372036854775807, 100, 'reader-1', 10"]
+        {
+            let explain = format!(
+                "{analyze}; prepare it as {PARKED_KEYS}; explain (analyze, costs off, timing off, summary off) \
+                 execute it({parameters}); deallocate it"
+            );
+            let plan = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_all(&mut connection).await?;
+            let plan: Vec<String> = plan.iter().filter_map(|line| line.try_get(0).ok()).collect();
+            let rows = |line: &str| line.split("rows=").nth(1)?.split(' ').next()?.parse::<f64>().ok();
+            let most = plan.iter().filter_map(|line| rows(line)).fold(0.0, f64::max);
+            anyhow::ensure!(most <= 101.0 && !plan.iter().any(|line| line.contains("Seq Scan")), "{}", plan.join("\n"));
+        }
+    }
     Ok(())
 }
 

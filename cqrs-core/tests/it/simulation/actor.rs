@@ -237,7 +237,7 @@ async fn redeliver_all(fixture: &Arc<Fixture>, apps: &[App]) {
     environment.sleep(fixture.poison.cured_at).await;
     loop {
         for app in apps {
-            for key in app.parked().list().await.unwrap_or_default() {
+            for key in app.parked().list(&Default::default()).await.unwrap_or_default() {
                 let result = app.parked().redeliver(&key.reader, &key.key, &Metadata::default().caller("kim")).await;
                 environment
                     .note(|| format!("{}: {} {} is redelivered: {result:?}", app.service(), key.reader, key.key));

@@ -1,7 +1,7 @@
 //! Cases for parked messages: they are returned unchanged, in the order of their key, and each is removed once.
 use super::draft::{Draft, GROUP, batch, commit, parked, refused};
 use super::{Harness, concurrently};
-use crate::storage::{Batch, CommitError, Park, Parked};
+use crate::storage::{Batch, CommitError, Park, Parked, ParkedKey, ParkedPage, Storage};
 use futures_util::future::BoxFuture;
 use std::sync::{
     Arc,
@@ -36,7 +36,7 @@ pub(super) async fn order(mut harness: Box<dyn Harness>) {
     assert!(is_same(&parked(&*storage, "own").await[0], &own.parks[0]));
     let rest = storage.parked(GROUP, "kim", found[1].number, 1).await.expect("parked messages can be read");
     assert_eq!(rest, found[2..3]);
-    let keys = storage.parked_keys(&[]).await.expect("parked keys can be read");
+    let keys = storage.parked_keys(&ParkedPage::default()).await.expect("parked keys can be read");
     let keys: Vec<_> = keys.into_iter().map(|key| (key.reader, key.key, key.count, key.error, key.since)).collect();
     assert_eq!(keys[0], (GROUP.into(), "kim".into(), 4, "it failed".into(), found[0].since));
     assert_eq!(keys.len(), 3);
@@ -47,11 +47,14 @@ pub(super) async fn order(mut harness: Box<dyn Harness>) {
 pub(super) async fn by_reader(harness: Box<dyn Harness>) {
     let storage = &*harness.storage();
     commit(storage, batch().park("kim", false)).await;
-    let keys = ["lee", "kim"].map(str::to_owned);
-    assert_eq!(storage.lookup_inbox(GROUP, &[], &keys).await.expect("the inbox can be read").parked, ["kim"]);
-    assert!(storage.lookup_inbox("another", &[], &keys).await.expect("the inbox can be read").parked.is_empty());
-    let of = async |reader: &str| storage.parked_keys(&[reader.to_owned()]).await.expect("parked keys can be read");
-    assert_eq!((of(GROUP).await.len(), of("another").await.len()), (1, 0));
+    let wanted = ["lee", "kim"].map(str::to_owned);
+    assert_eq!(storage.lookup_inbox(GROUP, &[], &wanted).await.expect("the inbox can be read").parked, ["kim"]);
+    assert!(storage.lookup_inbox("another", &[], &wanted).await.expect("the inbox can be read").parked.is_empty());
+    let of =
+        async |reader: &str| keys(storage, ParkedPage { reader: Some(reader), ..ParkedPage::default() }).await.len();
+    assert_eq!((of(GROUP).await, of("another").await), (1, 0));
+    let first = storage.first_parked("another", &wanted).await.expect("first parked messages can be read");
+    assert!(first.is_empty(), "{first:?}");
     assert!(storage.parked("another", "kim", 0, 9).await.expect("parked messages can be read").is_empty());
 }
 
@@ -72,13 +75,72 @@ pub(super) async fn counted(harness: Box<dyn Harness>) {
     wanted.sort();
     assert_eq!(counts(9).await, wanted);
     assert!(counts(2).await.contains(&(GROUP.to_owned(), 2)), "the limit was not kept");
-    let of_two = storage.parked_keys(&["relay/10".into(), "none".into(), GROUP.into()]).await;
-    let of_two: Vec<_> =
-        of_two.expect("parked keys can be read").into_iter().map(|key| (key.reader, key.key)).collect();
-    let mut wanted =
-        vec![(GROUP.to_owned(), "kim".to_owned()), (GROUP.into(), "lee".into()), ("relay/10".into(), "lee".into())];
-    wanted.sort();
-    assert_eq!(of_two, wanted);
+}
+
+async fn keys(storage: &dyn Storage, page: ParkedPage<'_>) -> Vec<ParkedKey> {
+    storage.parked_keys(&page).await.expect("parked keys can be read")
+}
+
+/// The readers and keys are such that each begins with another one, and one key is empty.
+pub(super) async fn pages(harness: Box<dyn Harness>) {
+    let storage = &*harness.storage();
+    let all = [("a", ""), ("a", "k"), ("a", "k "), ("a", "l"), ("a/1", "k"), ("b", ""), ("b", "k"), ("ä", "k")];
+    for _ in 0..3 {
+        for (reader, key) in all.iter().rev() {
+            let mut parked = batch().park(key, false);
+            parked.parks[0].reader = (*reader).to_owned();
+            commit(storage, parked).await;
+        }
+    }
+    let expected = |reader: Option<&str>| -> Vec<_> {
+        let of_reader = all.into_iter().filter(|(of, _)| reader.is_none_or(|reader| reader == *of));
+        of_reader.map(|(reader, key)| (reader.to_owned(), key.to_owned(), 3)).collect()
+    };
+    for reader in [None, Some("a"), Some("a/1"), Some("b"), Some("ä"), Some("none")] {
+        for limit in [1, 2, 3, 8, 9] {
+            let (mut found, mut after) = (Vec::new(), None::<(String, String)>);
+            loop {
+                let cursor = after.as_ref().map(|(reader, key)| (&**reader, &**key));
+                let page = keys(storage, ParkedPage { reader, after: cursor, limit, count_up_to: 9 }).await;
+                assert!(page.len() <= limit, "the limit was not kept");
+                let Some(last) = page.last() else { break };
+                after = Some((last.reader.clone(), last.key.clone()));
+                found.extend(page.into_iter().map(|key| (key.reader, key.key, key.count)));
+                assert!(found.len() <= all.len(), "a page repeats keys: {found:?}");
+            }
+            assert_eq!(found, expected(reader), "reader {reader:?}, limit {limit}");
+        }
+    }
+    let bounded = keys(storage, ParkedPage { count_up_to: 2, ..ParkedPage::default() }).await;
+    assert!(bounded.iter().all(|key| key.count == 2), "messages were counted past the limit: {bounded:?}");
+    let outside = ParkedPage { reader: Some("a/1"), after: Some(("b", "")), ..ParkedPage::default() };
+    assert!(keys(storage, outside).await.is_empty(), "the cursor is behind the reader");
+    let before = ParkedPage { reader: Some("b"), after: Some(("a", "l")), ..ParkedPage::default() };
+    assert_eq!(keys(storage, before).await.len(), 2, "the cursor is before the reader");
+    assert!(keys(storage, ParkedPage { limit: 0, ..ParkedPage::default() }).await.is_empty());
+    let nul = storage.parked_keys(&ParkedPage { after: Some(("a", "k\0")), ..ParkedPage::default() }).await;
+    assert!(nul.is_err(), "a cursor with NUL was accepted");
+}
+
+pub(super) async fn first(harness: Box<dyn Harness>) {
+    let storage = &*harness.storage();
+    for (key, error) in [("kim", "first"), ("lee", "alone"), ("kim", "second")] {
+        let mut parked = batch().park(key, false);
+        parked.parks[0].error = error.to_owned();
+        commit(storage, parked).await;
+    }
+    let first = async |keys: &[&str]| {
+        let keys: Vec<_> = keys.iter().map(|key| (*key).to_owned()).collect();
+        let mut found = storage.first_parked(GROUP, &keys).await.expect("first parked messages can be read");
+        found.sort();
+        found
+    };
+    let pair = |key: &str, error: &str| (key.to_owned(), error.to_owned());
+    assert_eq!(first(&["kim", "none", "lee"]).await, [pair("kim", "first"), pair("lee", "alone")]);
+    assert!(first(&[]).await.is_empty());
+    let number = parked(storage, "kim").await[0].number;
+    commit(storage, batch().unpark(number)).await;
+    assert_eq!(first(&["kim"]).await, [pair("kim", "second")]);
 }
 
 pub(super) async fn alone(harness: Box<dyn Harness>) {

@@ -4,7 +4,7 @@ use super::draft::{self, Draft, INDEX, batch, commit};
 use crate::{
     environment::{Environment, SystemEnvironment},
     event::Entry,
-    storage::{Batch, CommitError, Storage, StoredRow, StoredView},
+    storage::{Batch, CommitError, ParkedPage, Storage, StoredRow, StoredView},
 };
 use std::time::Duration;
 use uuid::Uuid;
@@ -170,7 +170,7 @@ async fn everything(storage: &dyn Storage) -> Everything {
         views,
         scan: draft::scan(storage, b"", None, 99).await,
         checkpoints: storage.checkpoints(&readers).await.expect("checkpoints can be read"),
-        parked: storage.parked_keys(&[]).await.expect("parked keys can be read").len(),
+        parked: storage.parked_keys(&ParkedPage::default()).await.expect("parked keys can be read").len(),
         responses,
     }
 }

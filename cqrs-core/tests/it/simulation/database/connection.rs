@@ -6,8 +6,8 @@ use cqrs_core::{
     Fault, Position,
     event::Entry,
     storage::{
-        Batch, CommitError, Cutoff, InboxLookup, Lease, Loaded, Parked, ParkedKey, Scan, Scanned, Storage, StoredData,
-        StoredProgram, StoredResponse, StoredRow, StoredView, Tx,
+        Batch, CommitError, Cutoff, InboxLookup, Lease, Loaded, Parked, ParkedKey, ParkedPage, Scan, Scanned, Storage,
+        StoredData, StoredProgram, StoredResponse, StoredRow, StoredView, Tx,
     },
 };
 use std::{any::Any, sync::Arc, time::Duration};
@@ -118,9 +118,22 @@ impl Storage for Connection {
         let (group, messages, keys) = (group.to_owned(), messages.to_vec(), keys.to_vec());
         self.read("inbox", move |database| at_once(database.memory.lookup_inbox(&group, &messages, &keys))).await
     }
-    async fn parked_keys(&self, readers: &[String]) -> Result<Vec<ParkedKey>, Fault> {
-        let readers = readers.to_vec();
-        self.read("parked keys", move |database| at_once(database.memory.parked_keys(&readers))).await
+    async fn parked_keys(&self, page: &ParkedPage<'_>) -> Result<Vec<ParkedKey>, Fault> {
+        let (reader, limit, count_up_to) = (page.reader.map(str::to_owned), page.limit, page.count_up_to);
+        let after = page.after.map(|(reader, key)| (reader.to_owned(), key.to_owned()));
+        let keys = move |database: &Database| {
+            let after = after.as_ref().map(|(reader, key)| (&**reader, &**key));
+            let page = ParkedPage { reader: reader.as_deref(), after, limit, count_up_to };
+            at_once(database.memory.parked_keys(&page))
+        };
+        self.read("parked keys", keys).await
+    }
+    async fn first_parked(&self, reader: &str, keys: &[String]) -> Result<Vec<(String, String)>, Fault> {
+        let (reader, keys) = (reader.to_owned(), keys.to_vec());
+        self.read("first parked", move |database| at_once(database.memory.first_parked(&reader, &keys))).await
+    }
+    async fn parked_counts(&self, limit: usize) -> Result<Vec<(String, u64)>, Fault> {
+        self.read("parked counts", move |database| at_once(database.memory.parked_counts(limit))).await
     }
     async fn parked(&self, reader: &str, key: &str, after: u64, limit: usize) -> Result<Vec<Parked>, Fault> {
         let (reader, key) = (reader.to_owned(), key.to_owned());

@@ -8,7 +8,9 @@ use async_trait::async_trait;
 use cqrs_core::{
     Fault, Position,
     event::Entry,
-    storage::{Batch, CommitError, InboxLookup, LEFT_TO_NEWER_PROGRAM, Lease, ParkedKey, Storage, StoredProgram},
+    storage::{
+        Batch, CommitError, InboxLookup, LEFT_TO_NEWER_PROGRAM, Lease, ParkedKey, ParkedPage, Storage, StoredProgram,
+    },
     testing::StorageLayer,
 };
 use std::{
@@ -80,10 +82,17 @@ impl StorageLayer for SeededStorage {
         }
         Ok(found)
     }
-    async fn parked_keys(&self, readers: &[String]) -> Result<Vec<ParkedKey>, Fault> {
-        let mut found = self.connection.parked_keys(readers).await?;
+    async fn parked_keys(&self, page: &ParkedPage<'_>) -> Result<Vec<ParkedKey>, Fault> {
+        let mut found = self.connection.parked_keys(page).await?;
         // A call for an operator names no reader and must work, so that parked messages can be redelivered.
-        if self.bug == Bug::ParkedUnseen && !readers.is_empty() {
+        if self.bug == Bug::ParkedUnseen && page.reader.is_some() {
+            found.clear();
+        }
+        Ok(found)
+    }
+    async fn first_parked(&self, reader: &str, keys: &[String]) -> Result<Vec<(String, String)>, Fault> {
+        let mut found = self.connection.first_parked(reader, keys).await?;
+        if self.bug == Bug::ParkedUnseen {
             found.clear();
         }
         Ok(found)

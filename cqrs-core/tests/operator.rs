@@ -1,0 +1,159 @@
+//! The operator API for many parked messages, over HTTP and as a subcommand. A binary of its own: it sends the signal to
+//! itself.
+use cqrs_core::{
+    App, BoxError, IntegrationEvent, Position, Recorded,
+    operations::{ParkedCommand, Program},
+    serde_json::{Value, json},
+    storage::{Batch, Memory, Park, ParkedPage},
+    subscriber,
+    transport::{Partition, Received},
+};
+use serde::{Deserialize, Serialize};
+use std::{net::SocketAddr, process, time::Duration};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    process::Command,
+};
+
+#[derive(Debug, Clone, Serialize, Deserialize, IntegrationEvent)]
+#[integration_event(name = "com.example.tried.paid.v1", topic = "tried.events.v1", key = id)]
+struct Paid {
+    id: String,
+}
+#[subscriber(group = "tried.mail")]
+async fn mail(event: Recorded<Paid>) -> Result<(), BoxError> {
+    if event.event.id == "stuck" { Err("the mailbox is full".into()) } else { Ok(()) }
+}
+
+async fn park(app: &App, keys: impl Iterator<Item = String>) -> Result<(), BoxError> {
+    let mut batch = Batch::default();
+    for (key, offset) in keys.zip(1..) {
+        let paid = Paid { id: key.clone() };
+        let message = cqrs_core::uuid::Uuid::now_v7();
+        let header = |name: &str, value: String| (name.to_owned(), value.into_bytes());
+        let record = Received {
+            partition: Partition { topic: Paid::TOPIC.into(), part: "0".into() },
+            offset,
+            key: Some(key.clone().into_bytes()),
+            headers: vec![header("ce_id", message.to_string()), header("ce_type", Paid::NAME.into())],
+            body: Some(paid.encode()?),
+            timestamp: None,
+        };
+        let (reader, error) = ("tried.mail".into(), "mail is down".into());
+        let (behind, at, record, attempts) = (false, offset, Some(record), 1);
+        batch.parks.push(Park { reader, key, behind, message, at, record, error, attempts });
+    }
+    app.storage().commit(batch).await?;
+    Ok(())
+}
+async fn parked(app: &App) -> Result<usize, BoxError> {
+    Ok(app.parked().list(&ParkedPage::default()).await?.len())
+}
+/// Sends a request and returns the status and the lines of the body that are JSON.
+async fn ask(at: SocketAddr, request: &str) -> Result<(u16, Vec<Value>), BoxError> {
+    let mut stream = TcpStream::connect(at).await?;
+    stream.write_all(format!("{request} HTTP/1.1\r\nhost: it\r\nconnection: close\r\n\r\n").as_bytes()).await?;
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await?;
+    let status = response.split(' ').nth(1).ok_or("no status")?.parse()?;
+    let lines = response.lines().filter(|line| line.starts_with(['{', '[']));
+    let lines = lines.map(cqrs_core::serde_json::from_str).collect::<Result<_, _>>()?;
+    Ok((status, lines))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_redelivers_many_messages_over_http_and_by_the_command() -> Result<(), BoxError> {
+    let program = Program::start("tried", "error");
+    let app = App::builder("tried").discover_part(module_path!()).storage(Memory::new()).build()?;
+    let program = program.operator_api([app.clone()], |_| Ok("kim".to_owned()));
+    let at = program.listen(Some("127.0.0.1:0".parse()?)).await?.ok_or("the operations endpoint does not listen")?;
+    let keys = || (0..20).map(|n| format!("key {n}")).chain(["stuck".to_owned()]);
+    park(&app, keys()).await?;
+
+    over_http(at, &app).await?;
+    park(&app, keys()).await?;
+    by_the_command(&app).await?;
+    drop(program);
+    Ok(())
+}
+
+async fn over_http(at: SocketAddr, app: &App) -> Result<(), BoxError> {
+    let (_, page) = ask(at, "GET /parked?limit=2&after_reader=tried.mail&after_key=key%200").await?;
+    assert_eq!((&page[0][0]["key"], &page[0][1]["key"]), (&json!("key 1"), &json!("key 10")));
+    for (query, error) in [
+        ("", "nothing is selected"),
+        ("?all=true&error=mail", "exclude each other"),
+        ("?error=mail&class=mail", "exclude each other"),
+        ("?reader=tried.mail&key=stuck&rate=1", "exclude each other"),
+        ("?reader=tried.other", "there is no reader `tried.other`"),
+        ("?all=true&rate=0", "rate is 0"),
+        ("?all=true&after_key=k", "require each other"),
+    ] {
+        let (status, body) = ask(at, &format!("POST /parked/redeliver{query}")).await?;
+        let text = body[0]["error"].as_str().unwrap_or_default();
+        assert!(status == 400 && text.contains(error), "{query}: {status} {text}");
+    }
+    let (status, dry_run) = ask(at, "POST /parked/redeliver?all=true&dry_run=true").await?;
+    let counts = json!([{ "reader": "tried.mail", "class": "mail is down", "keys": 21, "messages": 21 }]);
+    assert_eq!((status, &dry_run[0]), (200, &json!({ "would_redeliver": 21, "keys": 21, "counts": counts })));
+    assert_eq!(parked(app).await?, 21, "a dry run changes nothing");
+
+    // A client that closes the connection stops the redelivery.
+    let mut stream = TcpStream::connect(at).await?;
+    stream.write_all(b"POST /parked/redeliver?reader=tried.mail&rate=5 HTTP/1.1\r\nhost: it\r\n\r\n").await?;
+    let mut first = [0; 512];
+    while !String::from_utf8_lossy(&first).contains("\"done\"") {
+        first = [0; 512];
+        assert!(stream.read(&mut first).await? > 0, "the response ended");
+    }
+    drop(stream);
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    let left = parked(app).await?;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert!(left < 21 && left == parked(app).await?, "the redelivery went on without its client");
+
+    let (status, lines) = ask(at, "POST /parked/redeliver?class=mail+is+down").await?;
+    let last = lines.last().ok_or("no progress")?;
+    assert_eq!((status, &last["finished"], &last["failed_keys"]), (200, &json!(true), &json!(1)), "{last}");
+    assert_eq!(last["done"], json!(left - 1));
+    assert_eq!(last["after"], json!({ "reader": "tried.mail", "key": "stuck" }));
+    assert_eq!(parked(app).await?, 1);
+    Ok(())
+}
+
+async fn by_the_command(app: &App) -> Result<(), BoxError> {
+    let redeliver = |rate, dry_run| ParkedCommand::Redeliver {
+        reader: Some("tried.mail".to_owned()),
+        key: None,
+        error: None,
+        class: None,
+        all: false,
+        after: Vec::new(),
+        rate,
+        dry_run,
+        by: "kim".to_owned(),
+    };
+    let (counted, done) = redeliver(None, true).run(app).await?;
+    assert!(done && counted["would_redeliver"] == 22, "{counted}");
+    // The signal ends the command after the message in progress, and not the process.
+    let stopped = redeliver(Some(5), false);
+    let task = tokio::spawn({
+        let app = app.clone();
+        async move { stopped.print(&app).await.map_err(|error| error.to_string()) }
+    });
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert!(Command::new("kill").args(["-TERM", &process::id().to_string()]).status().await?.success());
+    let code = tokio::time::timeout(Duration::from_secs(5), task).await???;
+    assert_eq!(format!("{code:?}"), format!("{:?}", process::ExitCode::FAILURE));
+    let left = parked(app).await?;
+    assert!((1..21).contains(&left), "{left} keys are left");
+    let (rest, done) = redeliver(None, false).run(app).await?;
+    assert!(!done && rest["finished"] == true && rest["failed_keys"] == 1, "{rest}");
+    assert_eq!(parked(app).await?, 1);
+    assert_eq!(app.parked().show("tried.mail", "stuck", 0, 9).await?.len(), 2);
+    let end = app.storage().high_water_mark().await?;
+    let log = app.storage().log(Position(0), end, usize::MAX).await?;
+    assert!(log.iter().all(|entry| entry.metadata.caller.as_deref() == Some("kim")));
+    Ok(())
+}
