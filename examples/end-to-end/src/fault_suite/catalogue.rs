@@ -187,6 +187,14 @@ pub(super) const FAULTS: &[Scenario] = &[
         true,
         deploy::rolling
     ),
+    fault!(
+        30,
+        "every process of PostgreSQL is frozen and resumes, before and after the time limit of calls",
+        Holds,
+        POSTGRES,
+        false,
+        database::frozen
+    ),
 ];
 
 /// Every seeded bug.

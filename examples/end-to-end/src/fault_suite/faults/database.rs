@@ -1,4 +1,5 @@
 //! Faults of the database: restarts, crashes, killed backends, a full disk, and changes by hand.
+use super::consumer::GENTLE;
 use crate::fault_suite::{
     fixture::Fixture,
     node::{REFUSED, Role},
@@ -39,6 +40,52 @@ pub(in crate::fault_suite) async fn restarts(fixture: &mut Fixture) -> Result<()
     fixture.wait(time).await;
     Ok(())
 }
+
+/// The time limit of a statement in the nodes, in milliseconds. A call to the server ends three seconds later.
+const STATEMENT_TIMEOUT: u64 = 2_000;
+
+/// Every process of the server is frozen: for a time shorter than the limit of a call, then for a longer one. Calls end
+/// at their limit while the server is frozen, and commands succeed again as soon as it resumes.
+pub(in crate::fault_suite) async fn frozen(fixture: &mut Fixture) -> Result<()> {
+    let all = [
+        ("relay", Role::Relay),
+        ("projection", Role::Projection),
+        ("consumer", Role::Consumer),
+        ("writer", Role::Writer),
+        ("reader", Role::Reader),
+    ];
+    fixture.template.statement_timeout = STATEMENT_TIMEOUT;
+    fixture.template.reports_health = true;
+    for (name, role) in all {
+        fixture.start_with(name, role, |config| config.writing.rate = GENTLE)?;
+    }
+    let postgres = fixture.servers.postgres.clone();
+    let time = fixture.time(3.0);
+    fixture.wait(time).await;
+    fixture.wait_for_success(Duration::from_secs(30)).await?;
+    fixture.wait_for_healthy("relay", "database", Duration::from_secs(30)).await?;
+    for (seconds, beyond_limit) in [(1.5, false), (8.0, true)] {
+        let unknown = |fixture: &Fixture| fixture.log_of("writer").matches("the outcome is unknown").count();
+        let before = unknown(fixture);
+        postgres.freeze()?;
+        fixture.disturbed();
+        tokio::time::sleep(Duration::from_secs_f64(seconds)).await; // the probes use the server as well
+        let (after, database) = (unknown(fixture), fixture.health("relay", "database")?);
+        postgres.thaw()?;
+        if beyond_limit {
+            ensure!(after > before, "no call to the frozen server ended at its time limit");
+            ensure!(database.is_some(), "a service with a frozen database was healthy");
+            fixture.fact("unknown outcomes", (after - before) as f64);
+        }
+        let answered = fixture.wait_for_success(ANSWERS_WITHIN).await?;
+        fixture.fact("answered s", answered.as_secs_f64());
+        fixture.wait_for_healthy("relay", "database", ANSWERS_WITHIN).await?;
+        fixture.wait(time).await;
+    }
+    Ok(())
+}
+/// The time in which commands succeed again: that of a call to the server and of the wait for a connection, and a pause.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// Kills a server process with SIGKILL; the server then ends all others and recovers from its write-ahead log.
 fn kill_backend(id: i32) -> Result<()> {

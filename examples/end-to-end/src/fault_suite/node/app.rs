@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use cqrs_core::{
     App, Fault, StateStored,
     environment::Environment,
-    storage::postgres::Options,
+    storage::postgres::{self, Options},
     storage::{Postgres, Storage},
     transport::Transport,
 };
@@ -73,8 +73,10 @@ async fn storage(config: &Config, transport: &Arc<dyn Transport>) -> Result<Arc<
     let mut options = Options::default();
     options.max_connections = config.connections;
     let began = Instant::now();
+    let mut database = postgres::Config::parse(&config.database)?;
+    database.statement_timeout = Duration::from_millis(config.statement_timeout);
     let postgres = loop {
-        match Postgres::connect_with(&config.database, options.clone()).await {
+        match Postgres::open(&database, options.clone()).await {
             Ok(postgres) => break postgres,
             Err(fault) if began.elapsed() > PATIENCE => return Err(fault).context("cannot connect to the database"),
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
