@@ -55,6 +55,7 @@ mod part;
 mod postgres;
 mod process;
 mod proxy;
+mod rights;
 mod trials;
 
 pub use browser::Browser;
@@ -66,4 +67,5 @@ pub use machine::free_port;
 pub use part::{Part, Unavailable};
 pub use postgres::{Database, Postgres};
 pub use proxy::Proxy;
+pub use rights::{Operation, Resource, Right};
 pub use trials::{Needed, Outcome, TestFn, Trials};

@@ -1,5 +1,5 @@
 //! Faults of the database: restarts, crashes, killed backends, a full disk, and changes by hand.
-use super::consumer::GENTLE;
+use super::consumer::CALM;
 use crate::fault_suite::{
     fixture::Fixture,
     node::{REFUSED, Role},
@@ -57,7 +57,7 @@ pub(in crate::fault_suite) async fn frozen(fixture: &mut Fixture) -> Result<()> 
     fixture.template.statement_timeout = STATEMENT_TIMEOUT;
     fixture.template.reports_health = true;
     for (name, role) in all {
-        fixture.start_with(name, role, |config| config.writing.rate = GENTLE)?;
+        fixture.start_with(name, role, |config| config.writing.rate = CALM)?;
     }
     let postgres = fixture.servers.postgres.clone();
     let time = fixture.time(3.0);
@@ -94,13 +94,19 @@ fn kill_backend(id: i32) -> Result<()> {
     Ok(kill_process(id, Signal::KILL)?)
 }
 
+/// Makes the server acknowledge commits that are not on the disk.
+const UNSAFE: [&str; 3] = [
+    "alter system set synchronous_commit = off",
+    "alter system set wal_writer_delay = '10s'",
+    "select pg_reload_conf()",
+];
+
 /// The server's settings turn `synchronous_commit` off, and it crashes. Committed data could be lost then, but the
 /// framework's connections wait for the disk regardless of the settings.
 pub(in crate::fault_suite) async fn crash_without_sync(fixture: &mut Fixture) -> Result<()> {
-    for setting in ["alter system set synchronous_commit = off", "alter system set wal_writer_delay = '10s'"] {
+    for setting in UNSAFE {
         sqlx::query(setting).execute(&fixture.source_probe).await?;
     }
-    sqlx::query("select pg_reload_conf()").execute(&fixture.source_probe).await?;
     for (name, role) in [("relay", Role::Relay), ("writer", Role::Writer)] {
         fixture.start(name, role)?;
     }

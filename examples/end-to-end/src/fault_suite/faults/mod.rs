@@ -10,3 +10,4 @@ pub(super) mod pace;
 pub(super) mod poison;
 pub(super) mod relay;
 pub(super) mod shutdown;
+pub(super) mod topic;
