@@ -212,6 +212,14 @@ pub(super) const FAULTS: &[Scenario] = &[
         false,
         broker::rights
     ),
+    fault!(
+        33,
+        "PostgreSQL is lost, and its synchronous standby is promoted",
+        Holds,
+        POSTGRES,
+        false,
+        database::failover
+    ),
 ];
 
 /// Every seeded bug.
@@ -359,6 +367,15 @@ pub(super) const SEEDED_BUGS: &[Scenario] = &[
         RIGHTS,
         false,
         broker::rights
+    ),
+    seeded_bug!(
+        "async-commit-standby",
+        AsyncCommit,
+        "writers commit without waiting for the standby",
+        I1,
+        POSTGRES,
+        false,
+        database::failover
     ),
 ];
 
