@@ -1,7 +1,7 @@
 //! The catalogue of every fault and every seeded bug, with the expected result of each.
 use super::{
     check::Invariant::{self, I1, I2, I3, I4, I5, I6, I7, I10, I11},
-    faults::{broker, consumer, database, deploy, mock, network, pace, poison, relay, shutdown, topic},
+    faults::{broker, consumer, database, deploy, mock, network, pace, poison, relay, shutdown, third_party, topic},
     fixture::{Fixture, Needs},
     layers::SeededBug,
     seeded_bugs,
@@ -220,6 +220,14 @@ pub(super) const FAULTS: &[Scenario] = &[
         false,
         database::failover
     ),
+    fault!(
+        34,
+        "a third party that the subscriber calls refuses connections, then answers with errors, for half a minute each",
+        Holds,
+        NONE,
+        false,
+        third_party::outage
+    ),
 ];
 
 /// Every seeded bug.
@@ -376,6 +384,15 @@ pub(super) const SEEDED_BUGS: &[Scenario] = &[
         POSTGRES,
         false,
         database::failover
+    ),
+    seeded_bug!(
+        "without-breaker",
+        WithoutBreaker,
+        "a subscriber parks key by key while a third party is down",
+        I11,
+        NONE,
+        false,
+        third_party::outage
     ),
 ];
 

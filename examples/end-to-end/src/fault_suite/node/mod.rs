@@ -9,7 +9,7 @@ mod health;
 mod reader;
 mod writer;
 
-pub use behaviour::HandlerBehaviour;
+pub use behaviour::{AGREES, HandlerBehaviour};
 pub use config::{Config, Role, Writing};
 
 use anyhow::{Context, Result};
