@@ -16,6 +16,7 @@ use crate::machine::{self, Scratch, blocking};
 use crate::part::{Part, Unavailable};
 use crate::process::{self, Process, Signal};
 use crate::proxy::Proxy;
+use crate::rights::{self, Right};
 
 /// The time limit of starting and stopping a node. It usually takes seconds, but longer on a busy machine.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -60,6 +61,8 @@ struct Node {
     ports: Ports,
     scratch: Scratch,
     door: Option<Door>,
+    /// True if the node checks the rights of its clients.
+    authorizes: bool,
 }
 
 /// The installed programs and jars.
@@ -85,7 +88,25 @@ impl Kafka {
     /// # Errors
     /// Fails when Java or Kafka's jars are missing, or when the node does not start.
     pub fn start() -> Result<Kafka, Unavailable> {
-        Kafka::start_with(None)
+        Kafka::start_with(None, false)
+    }
+
+    /// Starts a separate node that checks the rights of its clients (`StandardAuthorizer`). A topic or group without any
+    /// [`Right`] is open to everybody.
+    ///
+    /// # Errors
+    /// As [`Kafka::start`].
+    ///
+    /// ```no_run
+    /// # use test_support::{Kafka, Operation, Resource, Right};
+    /// let kafka = Kafka::start_authorizing()?;
+    /// let write = Right { resource: Resource::Topic("orders"), operation: Operation::Write };
+    /// kafka.grant(write)?; // from now on nothing but writing is allowed on this topic
+    /// kafka.revoke(write)?; // and now everything again
+    /// # Ok::<(), anyhow::Error>(())
+    /// ```
+    pub fn start_authorizing() -> Result<Kafka, Unavailable> {
+        Kafka::start_with(None, true)
     }
 
     /// Starts a separate node with two more listeners: one for certificates of this authority, and one for a password.
@@ -93,7 +114,25 @@ impl Kafka {
     /// # Errors
     /// As [`Kafka::start`].
     pub fn start_secured(authority: &Authority) -> Result<Kafka, Unavailable> {
-        Kafka::start_with(Some(authority))
+        Kafka::start_with(Some(authority), false)
+    }
+
+    /// Grants a right to every client.
+    ///
+    /// # Errors
+    /// Fails when this process did not start the node, when it checks no rights, or when it does not respond.
+    pub fn grant(&self, right: Right<'_>) -> anyhow::Result<()> {
+        let node = self.ours()?.clients();
+        blocking(|| right.grant(node))
+    }
+
+    /// Takes a right away from every client. Clients keep their connections, and notice it at their next request.
+    ///
+    /// # Errors
+    /// As [`Kafka::grant`].
+    pub fn revoke(&self, right: Right<'_>) -> anyhow::Result<()> {
+        let node = self.ours()?.clients();
+        blocking(|| right.revoke(node))
     }
 
     /// Returns the address of the listener that requires a client certificate.
@@ -106,10 +145,11 @@ impl Kafka {
         self.node.as_ref().filter(|node| node.door.is_some()).map(|node| format!("localhost:{}", node.ports.scram))
     }
 
-    fn start_with(authority: Option<&Authority>) -> Result<Kafka, Unavailable> {
+    fn start_with(authority: Option<&Authority>, authorizes: bool) -> Result<Kafka, Unavailable> {
         blocking(|| {
             let installed = Installed::find()?;
-            let node = Node::start(installed, authority).map_err(|error| Part::Kafka.broken(format!("{error:#}")))?;
+            let node = Node::start(installed, authority, authorizes);
+            let node = node.map_err(|error| Part::Kafka.broken(format!("{error:#}")))?;
             Ok(Kafka { bootstrap: format!("127.0.0.1:{}", node.ports.clients), node: Some(node) })
         })
     }
@@ -295,10 +335,11 @@ impl Ports {
 }
 
 impl Node {
-    fn start(installed: Installed, authority: Option<&Authority>) -> anyhow::Result<Node> {
+    fn start(installed: Installed, authority: Option<&Authority>, authorizes: bool) -> anyhow::Result<Node> {
         let scratch = Scratch::new("kafka")?;
         let door = authority.map(|authority| Door::new(authority, scratch.path())).transpose()?;
-        let mut node = Node { process: Mutex::default(), installed, ports: Ports::draw()?, scratch, door };
+        let ports = Ports::draw()?;
+        let mut node = Node { process: Mutex::default(), installed, ports, scratch, door, authorizes };
         for attempt in 1.. {
             node.format()?;
             match node.launch() {
@@ -319,7 +360,11 @@ impl Node {
             fs::remove_dir_all(&data)?;
         }
         let configuration = self.scratch.join("server.properties");
-        fs::write(&configuration, self.ports.configuration(&data, self.door.as_ref()))?;
+        let mut settings = self.ports.configuration(&data, self.door.as_ref());
+        if self.authorizes {
+            settings += rights::SETTINGS;
+        }
+        fs::write(&configuration, settings)?;
         let mut format = self.installed.java();
         format.args(["-XX:TieredStopAtLevel=1", "kafka.tools.StorageTool", "format", "--standalone"]);
         if self.door.is_some() {
@@ -339,10 +384,15 @@ impl Node {
         let mut kafka = self.installed.java();
         kafka.arg("kafka.Kafka").arg(self.scratch.join("server.properties")).current_dir(self.scratch.path());
         let mut process = Process::spawn(kafka, &self.scratch.join("log"))?;
-        let broker = SocketAddr::from((Ipv4Addr::LOCALHOST, self.ports.clients));
+        let broker = self.clients();
         blocking(|| process.wait_until(LIMIT, || serves(broker).unwrap_or(false))).context("Kafka does not start")?;
         *running = Some(process);
         Ok(())
+    }
+
+    /// Returns the address of the listener for clients without encryption.
+    fn clients(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.ports.clients))
     }
 
     fn stop(&self) -> anyhow::Result<()> {

@@ -56,6 +56,7 @@ mod pgbouncer;
 mod postgres;
 mod process;
 mod proxy;
+mod rights;
 mod trials;
 
 pub use browser::Browser;
@@ -68,4 +69,5 @@ pub use part::{Part, Unavailable};
 pub use pgbouncer::PgBouncer;
 pub use postgres::{Database, Postgres};
 pub use proxy::Proxy;
+pub use rights::{Operation, Resource, Right};
 pub use trials::{Needed, Outcome, TestFn, Trials};

@@ -53,6 +53,7 @@ struct Server {
 }
 
 /// The installed programs.
+#[derive(Clone)]
 struct Installed {
     bin: PathBuf,
     user: Option<User>,
@@ -66,14 +67,17 @@ impl Postgres {
     pub fn start() -> Result<Postgres, Unavailable> {
         blocking(|| {
             let installed = Installed::find()?;
-            let server = Server::start(installed).map_err(|error| Part::Postgres.broken(format!("{error:#}")))?;
-            let admin = Url::parse(&format!("postgres://postgres@127.0.0.1:{}/postgres", server.port));
-            Ok(Postgres {
-                admin: admin.map_err(|error| Part::Postgres.broken(error))?,
-                psql: Some(server.installed.bin.join("psql")).filter(|psql| machine::is_program(psql)),
-                server: Some(server),
-                made: Mutex::default(),
-            })
+            let started = Server::start(installed).and_then(Postgres::of);
+            started.map_err(|error| Part::Postgres.broken(format!("{error:#}")))
+        })
+    }
+
+    fn of(server: Server) -> anyhow::Result<Postgres> {
+        Ok(Postgres {
+            admin: Url::parse(&format!("postgres://postgres@127.0.0.1:{}/postgres", server.port))?,
+            psql: Some(server.installed.bin.join("psql")).filter(|psql| machine::is_program(psql)),
+            server: Some(server),
+            made: Mutex::default(),
         })
     }
 
@@ -252,14 +256,18 @@ impl Postgres {
     /// missing.
     pub fn limit_files(&self, bytes: Option<u64>) -> anyhow::Result<()> {
         let server = self.ours()?;
-        let id = server.process().as_ref().context("PostgreSQL is not running")?.id();
-        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
+        let (id, children) = {
+            let process = server.process();
+            let process = process.as_ref().context("PostgreSQL is not running")?;
+            (process.id(), process.children()?)
+        };
         let limit = bytes.map_or_else(|| "unlimited".to_owned(), |limit| limit.to_string());
         let prlimit = machine::program(&["prlimit"]).context("no prlimit on this machine (util-linux)")?;
         // The server first, so that processes it starts from now on inherit the limit.
-        for process in [id.to_string().as_str()].into_iter().chain(children.split_whitespace()) {
+        for process in [id].into_iter().chain(children) {
+            let process = process.to_string();
             let mut command = process::guarded(&prlimit, "KILL", server.installed.user);
-            let set = process::output(command.args(["--pid", process]).arg(format!("--fsize={limit}:unlimited")));
+            let set = process::output(command.args(["--pid", &process]).arg(format!("--fsize={limit}:unlimited")));
             if let Err(error) = set
                 && Path::new("/proc").join(process).exists()
             {
@@ -267,6 +275,83 @@ impl Postgres {
             }
         }
         Ok(())
+    }
+
+    /// Freezes every process of the server: its connections stay open, and nothing responds.
+    ///
+    /// # Errors
+    /// Fails when this process did not start the server, or when it is not running.
+    pub fn freeze(&self) -> anyhow::Result<()> {
+        let process = self.ours()?.process();
+        blocking(|| process.as_ref().context("PostgreSQL is not running")?.freeze_all()).map(drop)
+    }
+
+    /// Resumes a frozen server.
+    ///
+    /// # Errors
+    /// Fails when this process did not start the server, or when it is not running.
+    pub fn thaw(&self) -> anyhow::Result<()> {
+        let process = self.ours()?.process();
+        process.as_ref().context("PostgreSQL is not running")?.thaw_all()
+    }
+
+    /// Kills every process of the server with SIGKILL, as the loss of its machine does.
+    ///
+    /// # Errors
+    /// Fails when this process did not start the server, or when it is not running.
+    pub fn kill(&self) -> anyhow::Result<()> {
+        let mut process = self.ours()?.process().take().context("PostgreSQL is not running")?;
+        blocking(|| process.kill_all()).context("PostgreSQL cannot be killed")
+    }
+
+    /// Starts a standby, which follows this server by streaming replication. With `synchronous`, every commit of this
+    /// server then waits until the standby has it on its disk (`synchronous_standby_names`). A standby accepts no writes
+    /// until [`Postgres::promote`].
+    ///
+    /// # Errors
+    /// Fails when this process did not start the server, when it is not running, or when the standby does not follow it
+    /// within a minute.
+    ///
+    /// ```no_run
+    /// # use test_support::Postgres;
+    /// let primary = Postgres::start()?;
+    /// let standby = primary.start_standby(true)?;
+    /// primary.kill()?; // every commit that it has acknowledged is on the standby
+    /// standby.promote()?;
+    /// # Ok::<(), anyhow::Error>(())
+    /// ```
+    pub fn start_standby(&self, synchronous: bool) -> anyhow::Result<Postgres> {
+        blocking(|| {
+            let standby = Postgres::of(self.ours()?.standby()?)?;
+            // The setting is made after the copy, so that the standby waits for no other server once it is promoted.
+            if synchronous {
+                self.run("alter system set synchronous_standby_names = '*'")?;
+                self.run("select pg_reload_conf()")?;
+            }
+            let expected = if synchronous { "sync" } else { "async" };
+            let following = format!(
+                "do $$ begin assert (select count(*) from pg_stat_replication where state = 'streaming' and sync_state = '{expected}') = 1; end $$"
+            );
+            let began = Instant::now();
+            while let Err(error) = self.run(&following) {
+                if began.elapsed() > LIMIT {
+                    return Err(error.context("the standby does not follow the server"));
+                }
+                thread::sleep(Duration::from_millis(50));
+            }
+            Ok(standby)
+        })
+    }
+
+    /// Makes a standby a server that accepts writes (`pg_ctl promote`), and waits until it does.
+    ///
+    /// # Errors
+    /// Fails when this process did not start the server, or when it is no standby.
+    pub fn promote(&self) -> anyhow::Result<()> {
+        let server = self.ours()?;
+        let mut promote = server.installed.command("pg_ctl", server.scratch.path());
+        promote.args(["promote", "--wait", "--timeout=60", "--pgdata"]).arg(server.scratch.join("data"));
+        blocking(|| process::output(&mut promote)).context("the standby cannot be promoted").map(drop)
     }
 
     fn ours(&self) -> anyhow::Result<&Server> {
@@ -355,13 +440,34 @@ impl Installed {
 
 impl Server {
     fn start(installed: Installed) -> anyhow::Result<Server> {
+        let scratch = Server::folder(&installed)?;
+        let mut initdb = installed.command("initdb", scratch.path());
+        initdb.args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]);
+        process::output(initdb.arg("--pgdata").arg(scratch.join("data"))).context("initdb")?;
+        Server::launched(installed, scratch)
+    }
+
+    /// Copies this running server and starts the copy as its standby.
+    fn standby(&self) -> anyhow::Result<Server> {
+        let installed = self.installed.clone();
+        let scratch = Server::folder(&installed)?;
+        let mut copy = installed.command("pg_basebackup", scratch.path());
+        copy.args(["--write-recovery-conf", "--checkpoint=fast", "--wal-method=stream", "--no-sync", "--no-password"]);
+        copy.args(["--username=postgres", "--host=127.0.0.1", "--port", &self.port.to_string()]);
+        process::output(copy.arg("--pgdata").arg(scratch.join("data"))).context("pg_basebackup")?;
+        Server::launched(installed, scratch)
+    }
+
+    /// Creates a folder that belongs to the user of the server.
+    fn folder(installed: &Installed) -> anyhow::Result<Scratch> {
         let scratch = Scratch::new("postgres")?;
         if let Some(user) = installed.user {
             std::os::unix::fs::chown(scratch.path(), Some(user.id), Some(user.group))?;
         }
-        let mut initdb = installed.command("initdb", scratch.path());
-        initdb.args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]);
-        process::output(initdb.arg("--pgdata").arg(scratch.join("data"))).context("initdb")?;
+        Ok(scratch)
+    }
+
+    fn launched(installed: Installed, scratch: Scratch) -> anyhow::Result<Server> {
         let mut server = Server { process: Mutex::default(), installed, port: 0, scratch };
         for attempt in 1.. {
             server.port = machine::free_port()?;
@@ -396,7 +502,7 @@ impl Server {
         let ready = || {
             let text = fs::read_to_string(&pid_file).unwrap_or_default();
             let line = |n| text.lines().nth(n).map(str::trim);
-            line(0) == Some(&id) && line(7) == Some("ready")
+            line(0) == Some(&id) && matches!(line(7), Some("ready" | "standby"))
         };
         blocking(|| process.wait_until(LIMIT, ready)).context("PostgreSQL does not start")?;
         *running = Some(process);
@@ -405,6 +511,7 @@ impl Server {
 
     fn stop(&self, signal: Signal) -> anyhow::Result<()> {
         let mut process = self.process().take().context("PostgreSQL is not running")?;
+        process.thaw_all()?; // a frozen process does not receive the second signal
         blocking(|| process.end(signal, LIMIT)).context("PostgreSQL does not stop")?;
         Ok(())
     }

@@ -48,6 +48,56 @@ impl Process {
         Ok(())
     }
 
+    /// Returns the ids of the child processes.
+    pub(crate) fn children(&self) -> io::Result<Vec<u32>> {
+        let id = self.id();
+        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
+        Ok(children.split_whitespace().filter_map(|child| child.parse().ok()).collect())
+    }
+
+    /// Stops the process, then its children, and waits until each has stopped. Returns the children. The process comes
+    /// first, so that it starts no further child.
+    pub(crate) fn freeze_all(&self) -> anyhow::Result<Vec<u32>> {
+        self.freeze().context("cannot freeze the process")?;
+        let children = self.children()?;
+        for child in &children {
+            signal_if_alive(*child, Signal::STOP)?;
+        }
+        let began = Instant::now();
+        while let Some(child) = children.iter().find(|child| !has_stopped(**child)) {
+            if began.elapsed() > Duration::from_secs(10) {
+                bail!("process {child} does not stop");
+            }
+            thread::sleep(LOOK);
+        }
+        Ok(children)
+    }
+
+    /// Resumes the children, then the process.
+    pub(crate) fn thaw_all(&self) -> anyhow::Result<()> {
+        for child in self.children()? {
+            signal_if_alive(child, Signal::CONT)?;
+        }
+        Ok(self.signal(Signal::CONT)?)
+    }
+
+    /// Kills the process and its children, and waits until all have ended.
+    pub(crate) fn kill_all(&mut self) -> anyhow::Result<()> {
+        let children = self.freeze_all()?; // no process can react to the end of another one
+        self.kill()?;
+        for child in &children {
+            signal_if_alive(*child, Signal::KILL)?;
+        }
+        let began = Instant::now();
+        while let Some(child) = children.iter().find(|child| state(**child).is_some_and(|state| state != 'Z')) {
+            if began.elapsed() > Duration::from_secs(10) {
+                bail!("process {child} does not end");
+            }
+            thread::sleep(LOOK);
+        }
+        Ok(())
+    }
+
     /// Waits until `ready` returns true. Fails as soon as the process ends.
     pub(crate) fn wait_until(&mut self, limit: Duration, mut ready: impl FnMut() -> bool) -> anyhow::Result<()> {
         let started = Instant::now();
@@ -105,6 +155,26 @@ impl Drop for Process {
             let _ = self.kill();
         }
     }
+}
+
+/// Sends a signal to a process that may have ended already.
+fn signal_if_alive(id: u32, signal: Signal) -> io::Result<()> {
+    let id = i32::try_from(id).ok().and_then(Pid::from_raw).ok_or_else(|| io::Error::other("not a process id"))?;
+    match rustix::process::kill_process(id, signal) {
+        Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Returns the state of a process as in `/proc`, such as `T` when it is stopped, or `None` when it has ended.
+fn state(id: u32) -> Option<char> {
+    let status = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    status.rsplit_once(") ")?.1.chars().next() // the name before it may contain anything
+}
+
+/// Returns whether a process is stopped or has ended.
+fn has_stopped(id: u32) -> bool {
+    matches!(state(id), None | Some('T' | 'Z'))
 }
 
 /// The user that runs a server, because PostgreSQL refuses to run as root.

@@ -51,6 +51,7 @@ struct Weather {
 enum Order {
     Cut(oneshot::Sender<()>),
     Refuse(bool, oneshot::Sender<io::Result<()>>),
+    Redirect(String),
 }
 
 impl Proxy {
@@ -103,6 +104,12 @@ impl Proxy {
         answer.await.unwrap_or_else(|_| Err(io::Error::other("the proxy's runtime has ended")))
     }
 
+    /// Leads new connections to another server's `host:port`, as a virtual address does after a failover. Open
+    /// connections stay.
+    pub fn redirect(&self, server: impl Into<String>) {
+        let _ = self.orders.send(Order::Redirect(server.into()));
+    }
+
     /// Holds all bytes in both directions, while connections stay open and new ones are accepted. Switching it off
     /// delivers
     /// the held bytes, as TCP does when a network recovers.
@@ -125,7 +132,7 @@ impl Proxy {
 async fn serve(
     listener: TcpListener,
     address: SocketAddr,
-    server: String,
+    mut server: String,
     weather: watch::Receiver<Weather>,
     mut orders: mpsc::UnboundedReceiver<Order>,
 ) {
@@ -135,6 +142,7 @@ async fn serve(
         tokio::select! {
             order = orders.recv() => match order {
                 None => return,
+                Some(Order::Redirect(other)) => server = other,
                 Some(Order::Cut(done)) => {
                     connections.shutdown().await;
                     let _ = done.send(());
@@ -289,6 +297,20 @@ mod tests {
         network.refuse(false).await.unwrap();
         let mut after = TcpStream::connect(network.address()).await.unwrap();
         assert_eq!(ask(&mut after).await.unwrap(), b'?');
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_redirect_leads_new_connections_to_the_other_server() {
+        let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let network = Proxy::to(echo().await).await.unwrap();
+        let mut before = TcpStream::connect(network.address()).await.unwrap();
+        assert_eq!(ask(&mut before).await.unwrap(), b'?');
+        network.redirect(other.local_addr().unwrap().to_string());
+        let mut after = TcpStream::connect(network.address()).await.unwrap();
+        let (mut accepted, _) = other.accept().await.unwrap();
+        accepted.write_all(b"!").await.unwrap();
+        assert_eq!(after.read_u8().await.unwrap(), b'!');
+        assert_eq!(ask(&mut before).await.unwrap(), b'?', "open connections stay");
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! The catalogue of every fault and every seeded bug, with the expected result of each.
 use super::{
-    check::Invariant::{self, I1, I2, I3, I4, I5, I6, I7, I10},
-    faults::{broker, consumer, database, deploy, mock, network, pace, poison, relay, shutdown},
+    check::Invariant::{self, I1, I2, I3, I4, I5, I6, I7, I10, I11},
+    faults::{broker, consumer, database, deploy, mock, network, pace, poison, relay, shutdown, third_party, topic},
     fixture::{Fixture, Needs},
     layers::SeededBug,
     seeded_bugs,
@@ -54,9 +54,10 @@ impl std::fmt::Display for Name {
     }
 }
 
-const NONE: Needs = Needs { postgres: false, kafka: false, mock: 0 };
+const NONE: Needs = Needs { postgres: false, kafka: false, rights: false, mock: 0 };
 const POSTGRES: Needs = Needs { postgres: true, ..NONE };
 const KAFKA: Needs = Needs { kafka: true, ..NONE };
+const RIGHTS: Needs = Needs { rights: true, ..NONE };
 const MOCK: Needs = Needs { mock: 1, ..NONE };
 const MOCKS: Needs = Needs { mock: 3, ..NONE };
 use Expect::{Holds, Reports};
@@ -187,6 +188,46 @@ pub(super) const FAULTS: &[Scenario] = &[
         true,
         deploy::rolling
     ),
+    fault!(
+        30,
+        "every process of PostgreSQL is frozen and resumes, before and after the time limit of calls",
+        Holds,
+        POSTGRES,
+        false,
+        database::frozen
+    ),
+    fault!(
+        31,
+        "the topic is deleted and created again, and is read once an operator accepts it",
+        Holds,
+        NONE,
+        false,
+        topic::made_anew
+    ),
+    fault!(
+        32,
+        "the right to write the topic, then the right to read the group, is taken away and given back",
+        Holds,
+        RIGHTS,
+        false,
+        broker::rights
+    ),
+    fault!(
+        33,
+        "PostgreSQL is lost, and its synchronous standby is promoted",
+        Holds,
+        POSTGRES,
+        false,
+        database::failover
+    ),
+    fault!(
+        34,
+        "a third party that the subscriber calls refuses connections, then answers with errors, for half a minute each",
+        Holds,
+        NONE,
+        false,
+        third_party::outage
+    ),
 ];
 
 /// Every seeded bug.
@@ -316,6 +357,42 @@ pub(super) const SEEDED_BUGS: &[Scenario] = &[
         NONE,
         false,
         deploy::rolling
+    ),
+    seeded_bug!(
+        "topic-unchecked",
+        TopicUnchecked,
+        "readers do not notice that a topic is another one",
+        I1,
+        NONE,
+        false,
+        topic::made_anew
+    ),
+    seeded_bug!(
+        "outage-parks",
+        OutageParks,
+        "a relay parks every record that the broker refuses for a time",
+        I11,
+        RIGHTS,
+        false,
+        broker::rights
+    ),
+    seeded_bug!(
+        "async-commit-standby",
+        AsyncCommit,
+        "writers commit without waiting for the standby",
+        I1,
+        POSTGRES,
+        false,
+        database::failover
+    ),
+    seeded_bug!(
+        "without-breaker",
+        WithoutBreaker,
+        "a subscriber parks key by key while a third party is down",
+        I11,
+        NONE,
+        false,
+        third_party::outage
     ),
 ];
 

@@ -34,6 +34,7 @@ pub(super) fn print(seed: u64, rows: &[Row]) {
         ("takeover s", "the shards of a killed relay were taken over within"),
         ("drain s", "the work in flight at SIGTERM was finished within"),
         ("exit s", "the process had ended within"),
+        ("answered s", "commands succeeded again after the server had resumed within"),
         ("drained s", "after the fault every event had arrived within"),
     ] {
         if let Some(highest) = highest(name) {

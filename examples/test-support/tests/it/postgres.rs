@@ -1,9 +1,11 @@
 //! Tests of the PostgreSQL server: separate databases, templates, crashes, and a proxy.
 
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use test_support::{Postgres, Proxy, Trials};
+use tokio::time::timeout;
 
 pub(crate) fn trials() -> Trials {
     Trials::new()
@@ -12,6 +14,9 @@ pub(crate) fn trials() -> Trials {
         .test("committed data survives an immediate stop", crash)
         .test("a restart uses the same port", restart)
         .test("a proxy cuts connections to the server", proxy)
+        .test("a frozen server does not respond until it is resumed", frozen)
+        .test("a server stops even when frozen", stopped)
+        .test("a promoted standby has every acknowledged commit of a killed server", failover)
 }
 
 async fn own_database(postgres: &'static Postgres) -> Result<()> {
@@ -60,6 +65,37 @@ async fn proxy(postgres: &'static Postgres) -> Result<()> {
     network.refuse(true).await?;
     assert!(sql(&url, "select 1").is_err());
     assert_eq!(sql(database.url(), "select 1")?, "1");
+    Ok(())
+}
+
+async fn frozen(postgres: Postgres) -> Result<()> {
+    let url = postgres.url("postgres");
+    postgres.freeze()?;
+    postgres.freeze()?; // freezing again changes nothing
+    let mut waiting = tokio::task::spawn_blocking(move || sql(&url, "select 1"));
+    assert!(timeout(Duration::from_secs(1), &mut waiting).await.is_err());
+    postgres.thaw()?;
+    assert_eq!(waiting.await??, "1");
+    Ok(())
+}
+
+async fn stopped(postgres: Postgres) -> Result<()> {
+    postgres.freeze()?;
+    postgres.stop_fast()?;
+    postgres.start_again()
+}
+
+async fn failover(primary: Postgres) -> Result<()> {
+    let database = primary.create_database("failover")?;
+    let standby = primary.start_standby(true)?;
+    let url = standby.url(database.name());
+    assert!(sql(&url, "create table facts ()").is_err(), "a standby accepts no writes");
+    sql(database.url(), "create table facts as select 42 as answer")?;
+    primary.kill()?;
+    assert!(sql(database.url(), "select 1").is_err());
+    standby.promote()?;
+    assert!(standby.promote().is_err(), "it is no standby any more");
+    assert_eq!(sql(&url, "select answer from facts")?, "42");
     Ok(())
 }
 

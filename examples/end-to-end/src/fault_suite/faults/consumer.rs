@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 /// Commands per second that a subscriber can follow, because it handles every message in a transaction of its own.
 pub(in crate::fault_suite) const GENTLE: u64 = 40;
 
+/// Commands per second after which consumers soon have caught up.
+pub(in crate::fault_suite) const CALM: u64 = GENTLE / 2;
+
 /// Two members crash before a commit, or between a commit and the offset, and rejoin the group under their static
 /// names.
 pub(in crate::fault_suite) async fn killed(fixture: &mut Fixture) -> Result<()> {

@@ -1,10 +1,18 @@
 //! Faults of the database: restarts, crashes, killed backends, a full disk, and changes by hand.
+use super::{
+    consumer::CALM,
+    network::{through, to_postgres},
+};
 use crate::fault_suite::{
     fixture::Fixture,
     node::{REFUSED, Role},
+    probes,
 };
 use anyhow::{Result, ensure};
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// The server is restarted in order, then crashes. Some backends are terminated, then one is killed and the server
 /// recovers.
@@ -40,6 +48,99 @@ pub(in crate::fault_suite) async fn restarts(fixture: &mut Fixture) -> Result<()
     Ok(())
 }
 
+/// The time limit of a statement in the nodes, in milliseconds. A call to the server ends three seconds later.
+const STATEMENT_TIMEOUT: u64 = 2_000;
+
+/// Every process of the server is frozen: for a time shorter than the limit of a call, then for a longer one. Calls end
+/// at their limit while the server is frozen, and commands succeed again as soon as it resumes.
+pub(in crate::fault_suite) async fn frozen(fixture: &mut Fixture) -> Result<()> {
+    let all = [
+        ("relay", Role::Relay),
+        ("projection", Role::Projection),
+        ("consumer", Role::Consumer),
+        ("writer", Role::Writer),
+        ("reader", Role::Reader),
+    ];
+    fixture.template.statement_timeout = STATEMENT_TIMEOUT;
+    fixture.template.reports_health = true;
+    for (name, role) in all {
+        fixture.start_with(name, role, |config| config.writing.rate = CALM)?;
+    }
+    let postgres = fixture.servers.postgres.clone();
+    let time = fixture.time(3.0);
+    fixture.wait(time).await;
+    fixture.wait_for_success(Duration::from_secs(30)).await?;
+    fixture.wait_for_healthy("relay", "database", Duration::from_secs(30)).await?;
+    for (seconds, beyond_limit) in [(1.5, false), (8.0, true)] {
+        let unknown = |fixture: &Fixture| fixture.log_of("writer").matches("the outcome is unknown").count();
+        let before = unknown(fixture);
+        postgres.freeze()?;
+        fixture.disturbed();
+        tokio::time::sleep(Duration::from_secs_f64(seconds)).await; // the probes use the server as well
+        let (after, database) = (unknown(fixture), fixture.health("relay", "database")?);
+        postgres.thaw()?;
+        if beyond_limit {
+            ensure!(after > before, "no call to the frozen server ended at its time limit");
+            ensure!(database.is_some(), "a service with a frozen database was healthy");
+            fixture.fact("unknown outcomes", (after - before) as f64);
+        }
+        let answered = fixture.wait_for_success(ANSWERS_WITHIN).await?;
+        fixture.fact("answered s", answered.as_secs_f64());
+        fixture.wait_for_healthy("relay", "database", ANSWERS_WITHIN).await?;
+        fixture.wait(time).await;
+    }
+    Ok(())
+}
+/// The time in which commands succeed again: that of a call to the server and of the wait for a connection, and a pause.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+
+/// Every process of the server is killed, its standby is promoted, and the address of the database leads to it. The
+/// standby is synchronous, so it has every acknowledged commit.
+pub(in crate::fault_suite) async fn failover(fixture: &mut Fixture) -> Result<()> {
+    let primary = fixture.servers.postgres.clone();
+    // Without the framework's own setting commits would reach neither the disk nor the standby before the crash.
+    for setting in UNSAFE {
+        sqlx::query(setting).execute(&fixture.source_probe).await?;
+    }
+    let standby = Arc::new(tokio::task::block_in_place(|| primary.start_standby(true))?);
+    let network = to_postgres(fixture).await?;
+    (fixture.database, fixture.effects) =
+        (through(fixture, &fixture.database, &network), through(fixture, &fixture.effects, &network));
+    (fixture.source_probe, fixture.effects_probe) =
+        (probes::database::open(&fixture.database)?, probes::database::open(&fixture.effects)?);
+    let all = [
+        ("relay", Role::Relay),
+        ("writer", Role::Writer),
+        ("projection", Role::Projection),
+        ("consumer", Role::Consumer),
+        ("reader", Role::Reader),
+    ];
+    fixture.template.reports_health = true;
+    // The seeded bug shows if nothing else makes the server write its log to the disk just before it is lost.
+    let (nodes, rate) = if fixture.template.seeded_bug.is_none() { (&all[..], CALM) } else { (&all[..2], 0) };
+    for (name, role) in nodes {
+        fixture.start_with(name, *role, |config| config.writing.rate = rate)?;
+    }
+    let time = fixture.time(4.0);
+    fixture.wait(time).await;
+    fixture.wait_for_success(Duration::from_secs(30)).await?;
+    fixture.wait_for_healthy("relay", "database", Duration::from_secs(30)).await?;
+    primary.kill()?;
+    fixture.disturbed();
+    let lost = Instant::now();
+    standby.promote()?;
+    network.redirect(standby.address());
+    network.cut().await;
+    fixture.servers.postgres = standby;
+    fixture.fact("promoted s", lost.elapsed().as_secs_f64());
+    let answered = fixture.wait_for_success(ANSWERS_WITHIN).await?;
+    fixture.fact("answered s", answered.as_secs_f64());
+    fixture.wait_for_healthy("relay", "database", ANSWERS_WITHIN).await?;
+    fixture.wait(time).await;
+    fixture.hold(network); // the nodes and the probes use the proxy until the end
+    Ok(())
+}
+
 /// Kills a server process with SIGKILL; the server then ends all others and recovers from its write-ahead log.
 fn kill_backend(id: i32) -> Result<()> {
     use rustix::process::{Pid, Signal, kill_process};
@@ -47,13 +148,19 @@ fn kill_backend(id: i32) -> Result<()> {
     Ok(kill_process(id, Signal::KILL)?)
 }
 
+/// Makes the server acknowledge commits that are not on the disk.
+const UNSAFE: [&str; 3] = [
+    "alter system set synchronous_commit = off",
+    "alter system set wal_writer_delay = '10s'",
+    "select pg_reload_conf()",
+];
+
 /// The server's settings turn `synchronous_commit` off, and it crashes. Committed data could be lost then, but the
 /// framework's connections wait for the disk regardless of the settings.
 pub(in crate::fault_suite) async fn crash_without_sync(fixture: &mut Fixture) -> Result<()> {
-    for setting in ["alter system set synchronous_commit = off", "alter system set wal_writer_delay = '10s'"] {
+    for setting in UNSAFE {
         sqlx::query(setting).execute(&fixture.source_probe).await?;
     }
-    sqlx::query("select pg_reload_conf()").execute(&fixture.source_probe).await?;
     for (name, role) in [("relay", Role::Relay), ("writer", Role::Writer)] {
         fixture.start(name, role)?;
     }

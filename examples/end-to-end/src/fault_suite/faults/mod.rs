@@ -10,3 +10,5 @@ pub(super) mod pace;
 pub(super) mod poison;
 pub(super) mod relay;
 pub(super) mod shutdown;
+pub(super) mod third_party;
+pub(super) mod topic;

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use test_support::Proxy;
 
 /// Starts a proxy between nodes and PostgreSQL.
-async fn to_postgres(fixture: &Fixture) -> Result<Proxy> {
+pub(super) async fn to_postgres(fixture: &Fixture) -> Result<Proxy> {
     Ok(Proxy::to(fixture.servers.postgres.address()).await?)
 }
 /// Returns the URL of a database through the proxy.
-fn through(fixture: &Fixture, url: &str, network: &Proxy) -> String {
+pub(super) fn through(fixture: &Fixture, url: &str, network: &Proxy) -> String {
     url.replace(&fixture.servers.postgres.address(), &network.address().to_string())
 }
 

@@ -50,4 +50,11 @@ impl TransportLayer for Scoped {
         let topics: Vec<_> = names.iter().map(String::as_str).collect();
         self.inner.subscribe(&Scoped::name(group, &self.scope), &topics).await
     }
+    async fn topic_identities(&self, topics: &[&str]) -> Result<Vec<Option<String>>, TransportError> {
+        let names = self.names(topics);
+        self.inner.topic_identities(&names.iter().map(String::as_str).collect::<Vec<_>>()).await
+    }
+    async fn rewind(&self, group: &str, topic: &str) -> Result<(), TransportError> {
+        self.inner.rewind(&Scoped::name(group, &self.scope), &Scoped::name(topic, &self.scope)).await
+    }
 }

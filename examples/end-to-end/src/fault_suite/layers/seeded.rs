@@ -39,6 +39,12 @@ pub enum SeededBug {
     ExitAtOnce,
     /// A program does not see newer programs of its service.
     NewerHidden,
+    /// A relay takes every error of the broker for one that lasts.
+    OutageParks,
+    /// Readers do not compare the identity of a topic with that of the topic they have read.
+    TopicUnchecked,
+    /// No circuit breaker pauses a subscriber.
+    WithoutBreaker,
 }
 
 /// Returns the storage with the bug, if the bug concerns the storage.
@@ -70,6 +76,8 @@ pub(crate) fn seeded_transport(seeded: Option<SeededBug>, transport: Arc<dyn Tra
         Some(SeededBug::CursorFirst) => Arc::new(transport::CursorFirst::new(transport)),
         Some(SeededBug::CommitFirst) => Arc::new(transport::Hasty { inner: transport, all: true }),
         Some(SeededBug::AcknowledgeHighest) => Arc::new(transport::Hasty { inner: transport, all: false }),
+        Some(SeededBug::OutageParks) => Arc::new(transport::OutageParks(transport)),
+        Some(SeededBug::TopicUnchecked) => Arc::new(transport::TopicUnchecked(transport)),
         _ => transport,
     }
 }

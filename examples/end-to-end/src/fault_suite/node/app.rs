@@ -3,15 +3,15 @@ use super::{Config, Role, clock::Skewed};
 use crate::fault_suite::{
     account::{ACCOUNT, Account},
     deploy::{Program, new, new_consumer::NEW_CONSUMER, old},
-    layers::{FailingStorage, FailingTransport, Plain, Scoped, seeded_storage, seeded_transport},
+    layers::{FailingStorage, FailingTransport, Plain, Scoped, SeededBug, seeded_storage, seeded_transport},
     mirror::{MIRROR, Mirror},
     tally::TALLY,
 };
 use anyhow::{Context, Result};
 use cqrs_core::{
-    App, Fault, StateStored,
+    App, Fault, RetryPolicy, StateStored,
     environment::Environment,
-    storage::postgres::Options,
+    storage::postgres::{self, Options},
     storage::{Postgres, Storage},
     transport::Transport,
 };
@@ -51,6 +51,14 @@ pub(super) async fn app(config: &Config) -> Result<App> {
         skew => service.environment(Arc::new(Skewed::by(skew)) as Arc<dyn Environment>),
     };
     let service = service.provide(Arc::new(config.behaviour.clone())).lease(Duration::from_millis(config.lease));
+    let service = match config.seeded_bug {
+        Some(SeededBug::WithoutBreaker) => {
+            let mut retry_policy = RetryPolicy::default();
+            retry_policy.circuit_breaker = None;
+            service.retry_policy(retry_policy)
+        }
+        _ => service,
+    };
     Ok(service.storage(Plain(storage)).transport(Plain(transport)).build()?)
 }
 
@@ -73,8 +81,10 @@ async fn storage(config: &Config, transport: &Arc<dyn Transport>) -> Result<Arc<
     let mut options = Options::default();
     options.max_connections = config.connections;
     let began = Instant::now();
+    let mut database = postgres::Config::parse(&config.database)?;
+    database.statement_timeout = Duration::from_millis(config.statement_timeout);
     let postgres = loop {
-        match Postgres::connect_with(&config.database, options.clone()).await {
+        match Postgres::open(&database, options.clone()).await {
             Ok(postgres) => break postgres,
             Err(fault) if began.elapsed() > PATIENCE => return Err(fault).context("cannot connect to the database"),
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,

@@ -1,5 +1,5 @@
 //! Relay, subscriber and projection: runs the framework's background jobs until SIGTERM.
-use super::{Config, REFUSED, ShutdownReport, app};
+use super::{Config, REFUSED, ShutdownReport, app, health};
 use crate::fault_suite::layers::SeededBug;
 use anyhow::Result;
 use cqrs_core::app::DRAIN;
@@ -11,6 +11,7 @@ use std::{
 pub(super) async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<ExitCode> {
     let mut stop = std::pin::pin!(stop);
     let app = app::app(&config).await?;
+    health::report(&app, &config);
     let background = loop {
         match app.start().await {
             Ok(background) => break background,

@@ -50,6 +50,12 @@ pub struct Config {
     pub session: u64,
     /// The maximum number of connections to the database.
     pub connections: u32,
+    /// The time limit of a statement, in milliseconds. A call ends at most three seconds later.
+    pub statement_timeout: u64,
+    /// True if the node writes its health to a file.
+    pub reports_health: bool,
+    /// The topic that the process accepts, as `topics accept` does, instead of running its role.
+    pub accepts: Option<String>,
     /// The static member name in the group (`group.instance.id`), which outlives the process.
     pub instance: Option<String>,
     /// The error of the clock in seconds; the clock jumps between right and wrong while the node runs.

@@ -1,13 +1,15 @@
 //! A role as a process of its own, so that it can really be killed, frozen and terminated.
+mod accept;
 mod app;
 mod background;
 mod behaviour;
 mod clock;
 mod config;
+mod health;
 mod reader;
 mod writer;
 
-pub use behaviour::HandlerBehaviour;
+pub use behaviour::{AGREES, HandlerBehaviour};
 pub use config::{Config, Role, Writing};
 
 use anyhow::{Context, Result};
@@ -50,6 +52,9 @@ fn started(config: &str) -> Result<ExitCode> {
         let stop = async move {
             terminate.recv().await;
         };
+        if let Some(topic) = config.accepts.clone() {
+            return accept::run(config, &topic).await;
+        }
         match config.role {
             Role::Writer => writer::run(config, stop).await,
             Role::Reader => reader::run(config, stop).await,

@@ -3,7 +3,7 @@ use crate::fault_suite::{account::Posted, check::Copied};
 use anyhow::{Context, Result, ensure};
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
-    admin::{AdminClient, AdminOptions, NewPartitions},
+    admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication},
     client::DefaultClientContext,
     consumer::{BaseConsumer, CommitMode, Consumer},
     message::OwnedMessage,
@@ -136,6 +136,30 @@ impl Broker {
             producer.poll(Duration::ZERO);
         }
         Ok(producer.flush(TIMEOUT)?)
+    }
+
+    /// Deletes the topic and creates it again under its name.
+    ///
+    /// # Errors
+    /// Fails when the broker refuses it, or has not deleted the topic within ten seconds.
+    pub async fn make_anew(&self, partitions: i32) -> Result<()> {
+        let admin: AdminClient<DefaultClientContext> =
+            ClientConfig::new().set("bootstrap.servers", &self.bootstrap).create()?;
+        let options = AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
+        let deleted = admin.delete_topics(&[&self.topic], &options).await?;
+        let refused = deleted.into_iter().find_map(Result::err);
+        ensure!(refused.is_none(), "the broker refused to delete the topic: {refused:?}");
+        let (new, began) = (NewTopic::new(&self.topic, partitions, TopicReplication::Fixed(1)), Instant::now());
+        loop {
+            let created = admin.create_topics([&new], &options).await?;
+            match created.into_iter().find_map(Result::err) {
+                None => return Ok(()),
+                Some(refused) => {
+                    ensure!(began.elapsed() < TIMEOUT, "the broker refused to create the topic again: {refused:?}");
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await; // it is still being deleted
+        }
     }
 
     /// Increases the number of partitions of the topic.

@@ -22,6 +22,34 @@ impl TransportLayer for Slow {
     }
 }
 
+/// Reports every error as permanent.
+pub(super) struct OutageParks(pub(super) Arc<dyn Transport>);
+#[async_trait]
+impl TransportLayer for OutageParks {
+    fn inner(&self) -> &dyn Transport {
+        &*self.0
+    }
+    async fn publish(&self, audience: &Audience, records: &[Record]) -> Published {
+        let mut published = self.0.publish(audience, records).await;
+        if let Some(error) = &mut published.error {
+            error.permanent = true;
+        }
+        published
+    }
+}
+
+/// Knows no identity of a topic, so that readers cannot compare it.
+pub(super) struct TopicUnchecked(pub(super) Arc<dyn Transport>);
+#[async_trait]
+impl TransportLayer for TopicUnchecked {
+    fn inner(&self) -> &dyn Transport {
+        &*self.0
+    }
+    async fn topic_identities(&self, topics: &[&str]) -> Result<Vec<Option<String>>, TransportError> {
+        Ok(vec![None; topics.len()])
+    }
+}
+
 /// Reports records as acknowledged and sends them a little later.
 pub(super) struct CursorFirst {
     inner: Arc<dyn Transport>,
