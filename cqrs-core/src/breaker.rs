@@ -3,6 +3,7 @@ use crate::policy::CircuitBreaker;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    ops::Bound,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -45,6 +46,9 @@ struct Open {
     class: String,
     /// The uptime from which the next message is tried.
     next_probe: Duration,
+    probe_interval: Duration,
+    /// The last parked key that was tried as a probe.
+    last_parked_probe: String,
 }
 
 /// An open breaker, for the health endpoint.
@@ -99,8 +103,9 @@ impl Breakers {
         policy: &CircuitBreaker,
         now: Duration,
     ) -> bool {
-        self.failing.store(true, Ordering::Relaxed);
         let mut states = self.states();
+        // Set under the lock, as it is cleared: otherwise a success in between would be ignored.
+        self.failing.store(true, Ordering::Relaxed);
         let state = states.entry((reader.to_owned(), event.to_owned())).or_default();
         if state.open.is_some() {
             return true;
@@ -115,7 +120,9 @@ impl Breakers {
         }
         let (keys, class) = (keys.len(), class.to_owned());
         tracing::error!(reader, event, keys, class, "many keys fail alike; the reader is paused and probes");
-        state.open = Some(Open { class, next_probe: now + policy.probe_interval });
+        let probe_interval = policy.probe_interval;
+        let next_probe = now + probe_interval;
+        state.open = Some(Open { class, next_probe, probe_interval, last_parked_probe: String::new() });
         true
     }
     /// Records that a message was handled. It closes the breaker, and the keys that were parked
@@ -132,8 +139,28 @@ impl Breakers {
         if state.open.is_some() {
             let parked = state.suspects.len();
             tracing::info!(reader, event, parked, "a probe succeeded; the reader goes on");
-            self.put_back(state.suspects.into_iter().map(|key| (reader.to_owned(), key)));
+            self.put_back(state.suspects.into_iter().map(|key| (reader.to_owned(), key)).collect::<Vec<_>>());
         }
+    }
+    /// Returns for each open breaker that had no message to try for a while a parked key to redeliver as a probe. When all
+    /// keys are parked, later messages are parked behind them and no other message would ever close the breaker.
+    pub(crate) fn parked_probes(&self, now: Duration) -> Vec<(Name, String)> {
+        if !self.failing.load(Ordering::Relaxed) {
+            return Vec::new();
+        }
+        let mut states = self.states();
+        let probe = |(name, state): (&Name, &mut State)| {
+            let open = state.open.as_mut()?;
+            if now < open.next_probe + open.probe_interval / 2 {
+                return None;
+            }
+            let after = (Bound::Excluded(open.last_parked_probe.as_str()), Bound::Unbounded);
+            let key = state.suspects.range::<str, _>(after).next().or_else(|| state.suspects.first())?.clone();
+            open.next_probe = now + open.probe_interval;
+            open.last_parked_probe.clone_from(&key);
+            Some((name.clone(), key))
+        };
+        states.iter_mut().filter_map(probe).collect()
     }
     /// Records that a message was parked after its last attempt. If the breaker opens before the next success, the key is
     /// redelivered when it closes.
@@ -142,6 +169,12 @@ impl Breakers {
             && state.suspects.len() < SUSPECTS
         {
             state.suspects.insert(key.to_owned());
+        }
+    }
+    /// Forgets a parked key that is not parked any more.
+    pub(crate) fn unparked(&self, (reader, event): (&str, &str), key: &str) {
+        if let Some(state) = self.states().get_mut(&(reader.to_owned(), event.to_owned())) {
+            state.suspects.remove(key);
         }
     }
     /// Forgets the failures of a reader, because another process goes on with it.
@@ -226,6 +259,22 @@ mod tests {
         breakers.succeeded(NAME);
         assert!(admits(true, 10) && admits(true, 10));
         assert_eq!(breakers.take_recovered(), [("mail".to_owned(), "choi".to_owned())]);
+    }
+    #[test]
+    fn a_parked_key_is_the_probe_when_no_message_was_tried_for_a_while() {
+        let (breakers, policy) = (Breakers::default(), policy());
+        for key in ["kim", "lee", "park"] {
+            breakers.failed(NAME, key, "down", &policy, SECOND);
+            breakers.parked(NAME, key);
+        }
+        let mut probe = |at: u32| breakers.parked_probes(at * SECOND).pop().map(|(_, key)| key);
+        assert_eq!(probe(6), None, "a message that comes by itself goes first");
+        assert_eq!(probe(7).as_deref(), Some("kim"));
+        assert_eq!((probe(8), probe(13).as_deref()), (None, Some("lee")));
+        assert_eq!((probe(19).as_deref(), probe(25).as_deref()), (Some("park"), Some("kim")));
+        assert!(!breakers.admits(NAME, false, &policy, 26 * SECOND), "it was the probe of this interval");
+        breakers.succeeded(NAME);
+        assert_eq!((probe(40), breakers.take_recovered().len()), (None, 3));
     }
     #[test]
     fn a_key_that_was_parked_while_others_succeed_stays_parked() {

@@ -75,7 +75,7 @@ impl Transport for Kafka {
         topics::missing(&self.config, topics).await
     }
     async fn topic_identities(&self, topics: &[&str]) -> Result<Vec<Option<String>>, TransportError> {
-        topics::ids(&self.config, topics).await
+        topics::ids(&self.config, &self.publisher, topics).await
     }
     async fn rewind(&self, group: &str, topic: &str) -> Result<(), TransportError> {
         topics::rewind(&self.config, group, topic).await

@@ -34,7 +34,7 @@ pub(crate) struct Publisher {
 
 #[derive(Default)]
 struct State {
-    producer: Option<ThreadedProducer<Reports>>,
+    producer: Option<Arc<ThreadedProducer<Reports>>>,
     /// By service and shard number.
     shards: HashMap<(String, u16), Shard>,
 }
@@ -81,12 +81,18 @@ impl Publisher {
         let publisher = Publisher { settings, names, patience, queue_space: Arc::default(), state: Mutex::default() };
         // A setting that librdkafka refuses is reported at start-up, and not by the first publish.
         let producer = publisher.producer().map_err(error::from_client_creation)?;
-        publisher.state().producer = Some(producer);
+        publisher.state().producer = Some(Arc::new(producer));
         Ok(publisher)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the producer, whose connections also serve requests about topics. There is none after a fatal error, until
+    /// the next publish.
+    pub(crate) fn current(&self) -> Option<Arc<ThreadedProducer<Reports>>> {
+        self.state().producer.clone()
     }
 
     fn producer(&self) -> Result<ThreadedProducer<Reports>, KafkaError> {
@@ -148,7 +154,7 @@ impl Publisher {
         let producer = match producer {
             Some(producer) => producer,
             None => match self.producer() {
-                Ok(created) => producer.insert(created),
+                Ok(created) => producer.insert(Arc::new(created)),
                 Err(error) => {
                     let error = error::from_kafka("the Kafka producer cannot be created", &error);
                     return (all, Some(Stopped::Failed(error)));
@@ -223,7 +229,7 @@ impl fmt::Debug for Publisher {
 }
 
 /// Drops a producer on a thread of its own: the drop waits for the producer's thread, which async code must not.
-fn drop_on_a_thread(producer: ThreadedProducer<Reports>) {
+fn drop_on_a_thread(producer: Arc<ThreadedProducer<Reports>>) {
     thread::spawn(move || drop(producer));
 }
 
@@ -245,7 +251,7 @@ fn to_kafka<'a>(topic: &'a str, record: &'a Record, sent: Arc<Sent>) -> BaseReco
 }
 
 /// Receives delivery reports on librdkafka's thread, so it must never block.
-struct Reports {
+pub(crate) struct Reports {
     queue_space: Arc<Notify>,
 }
 impl ClientContext for Reports {

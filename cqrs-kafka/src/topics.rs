@@ -1,7 +1,7 @@
 //! Creates the topics that a service publishes to and checks their number of partitions, which decides where a key goes.
 //!
 //! Messages and log lines here have the names on the brokers, with the prefix, because an operator looks them up there.
-use crate::{KafkaConfig, error, topic_id::topic_ids};
+use crate::{KafkaConfig, error, publisher::Publisher, topic_id::topic_ids};
 use cqrs_core::transport::TransportError;
 use rdkafka::{
     Offset, TopicPartitionList,
@@ -9,6 +9,7 @@ use rdkafka::{
     client::DefaultClientContext,
     consumer::{BaseConsumer, CommitMode, Consumer},
     error::{KafkaError, RDKafkaErrorCode},
+    producer::Producer,
 };
 use std::{
     thread,
@@ -43,14 +44,17 @@ pub(crate) async fn ensure(config: &KafkaConfig, topics: &[&str]) -> Result<(), 
 }
 
 /// Returns the id of each topic, in this order; `None` for a topic that does not exist.
-pub(crate) async fn ids(config: &KafkaConfig, topics: &[&str]) -> Result<Vec<Option<String>>, TransportError> {
-    let (settings, names) = (config.client(), config.names().topics(topics)?);
+///
+/// It is asked for every few seconds, so it uses the connections of the producer.
+pub(crate) async fn ids(
+    config: &KafkaConfig,
+    publisher: &Publisher,
+    topics: &[&str],
+) -> Result<Vec<Option<String>>, TransportError> {
+    let names = config.names().topics(topics)?;
+    let producer = publisher.current().ok_or_else(|| TransportError::transient("there is no producer yet"))?;
     let asked = names.clone();
-    let read = tokio::task::spawn_blocking(move || {
-        let admin: Result<Admin, _> = settings.create().map_err(error::from_client_creation);
-        let admin = admin.map_err(|error| TransportError::permanent("topics cannot be described").because(error))?;
-        topic_ids(admin.inner(), &asked, TIMEOUT)
-    });
+    let read = tokio::task::spawn_blocking(move || topic_ids(producer.client(), &asked, TIMEOUT));
     let found =
         read.await.unwrap_or_else(|error| Err(TransportError::transient("no topic was read").because(error)))?;
     let id = |topic: &String| found.iter().find(|(name, _)| name == topic).map(|(_, id)| id.clone());

@@ -12,7 +12,11 @@ use crate::{
     registry::{Projection, Role},
     storage::{Batch, CommitError, ViewWrite},
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
+    time::Duration,
+};
 
 /// The largest number of values in one commit.
 const VALUES: usize = 100;
@@ -22,21 +26,39 @@ const LOGGED: usize = 10_000;
 const INTERVAL: Duration = Duration::from_secs(1);
 
 impl App {
-    /// Fills in the index entries that values of this program's views lack. It ends when no value lacks any.
+    /// Fills in the index entries that values of this program's views lack.
+    ///
+    /// It ends when a read finds fewer values than it asked for: those are the ones that other programs write meanwhile,
+    /// which the newest program's job fills in. A program that is not the newest, after a rollback, makes one pass: where
+    /// the newest one lacks an index of this program, it undoes the work, and neither would end.
     pub(super) async fn fill_indexes(&self) -> Result<(), Fault> {
         for projection in self.indexed_views() {
             let (view, mut done, mut limit) = (projection.view, 0, VALUES);
+            // The hashes of the keys that this pass has written.
+            let mut passed = HashSet::new();
             loop {
                 match self.fill_some(&projection, limit).await? {
                     Filled::Nothing => break,
                     Filled::Conflict => limit = (limit / 2).max(1),
-                    Filled::Values(values) => {
+                    Filled::Values(keys) => {
+                        let values = keys.len();
                         if done == 0 {
                             tracing::info!(view, "filling in the indexes of a view that this program has added");
                         } else if done / LOGGED < (done + values) / LOGGED {
                             tracing::info!(view, values = done + values, "still filling in the indexes of a view");
                         }
-                        (done, limit) = (done + values, (limit * 2).min(VALUES));
+                        done += values;
+                        if values < VALUES && limit == VALUES {
+                            break;
+                        }
+                        let is_repeated =
+                            |key: &String| !passed.insert(BuildHasherDefault::<DefaultHasher>::default().hash_one(key));
+                        if !self.runtime.newer_programs.is_newest()
+                            && keys.iter().filter(|key| is_repeated(key)).count() > 0
+                        {
+                            break;
+                        }
+                        limit = (limit * 2).min(VALUES);
                     }
                 }
             }
@@ -77,12 +99,16 @@ impl App {
     }
     /// Writes up to `limit` values again, unchanged, with the entries of every index of this program.
     async fn fill_some(&self, projection: &Projection, limit: usize) -> Result<Filled, Fault> {
+        match self.runtime.newer_programs.index_sets_with(projection.view, projection.indexes) {
+            Some(complete) => self.fill_all_but(projection, &complete, limit).await,
+            None => Ok(Filled::Nothing),
+        }
+    }
+    /// Writes up to `limit` values again that have entries for none of these sets of indexes.
+    async fn fill_all_but(&self, projection: &Projection, complete: &[i64], limit: usize) -> Result<Filled, Fault> {
         let (view, storage) = (projection.view, self.storage());
-        let Some(complete) = self.runtime.newer_programs.index_sets_with(view, projection.indexes) else {
-            return Ok(Filled::Nothing);
-        };
         let mut batch = Batch::default();
-        for stored in storage.views_of_other_index_sets(view, &complete, limit).await? {
+        for stored in storage.views_of_other_index_sets(view, complete, limit).await? {
             let key = stored.key;
             let entries = stored.value.as_deref().map(projection.index_entries).transpose();
             let entries = entries.map_err(|fault| {
@@ -101,11 +127,12 @@ impl App {
         if values == 0 {
             return Ok(Filled::Nothing);
         }
+        let keys = batch.views.iter().map(|write| write.key.clone()).collect();
         batch.sort();
         match storage.commit(batch).await {
             Ok(_) => {
                 self.runtime.meter.indexed(view, values);
-                Ok(Filled::Values(values))
+                Ok(Filled::Values(keys))
             }
             Err(CommitError::Conflict { .. }) => Ok(Filled::Conflict),
             Err(CommitError::Fault(fault)) => Err(fault),
@@ -115,7 +142,7 @@ impl App {
         }
     }
     pub(super) fn index_filler(&self) -> IndexFiller {
-        IndexFiller(self.clone())
+        IndexFiller { app: self.clone(), has_named_all: false }
     }
 }
 
@@ -123,8 +150,8 @@ impl App {
 enum Filled {
     /// No value lacks entries.
     Nothing,
-    /// The number of values that were written.
-    Values(usize),
+    /// The keys of the values that were written.
+    Values(Vec<String>),
     /// A value has changed meanwhile. It is read again.
     Conflict,
 }
@@ -132,24 +159,47 @@ enum Filled {
 /// The job that fills in the entries of values that other programs go on writing. Only the newest program does so, since
 /// two programs that lack each other's indexes would otherwise undo each other's work.
 #[derive(Debug)]
-pub(super) struct IndexFiller(App);
+pub(super) struct IndexFiller {
+    app: App,
+    /// Set when no value is left that was stored before values named their indexes. Such a value would count as one that
+    /// lacks every index when a later program removes one.
+    has_named_all: bool,
+}
+impl IndexFiller {
+    async fn name_some(&mut self) -> Result<usize, Fault> {
+        for projection in self.app.indexed_views() {
+            let known = self.app.runtime.newer_programs.index_sets(projection.view);
+            match self.app.fill_all_but(&projection, &known, VALUES).await? {
+                Filled::Nothing => {}
+                Filled::Conflict => return Ok(1),
+                Filled::Values(keys) => return Ok(keys.len()),
+            }
+        }
+        self.has_named_all = true;
+        Ok(0)
+    }
+}
 #[async_trait::async_trait]
 impl Job for IndexFiller {
     fn name(&self) -> String {
         "indexes".to_owned()
     }
     async fn step(&mut self) -> Result<Step, crate::BoxError> {
-        let runtime = &self.0.runtime;
+        let app = self.app.clone();
+        let runtime = &app.runtime;
         runtime.newer_programs.refresh(&*runtime.storage, &*runtime.environment).await?;
         let mut done = 0;
         if runtime.newer_programs.is_newest() {
-            for projection in self.0.indexed_views() {
-                done += match self.0.fill_some(&projection, VALUES).await? {
+            for projection in app.indexed_views() {
+                done += match app.fill_some(&projection, VALUES).await? {
                     Filled::Nothing => 0,
                     Filled::Conflict => 1,
-                    Filled::Values(values) => values,
+                    Filled::Values(keys) => keys.len(),
                 };
             }
+        }
+        if done == 0 && runtime.newer_programs.is_newest() && !self.has_named_all {
+            done = self.name_some().await?;
         }
         // The commits of this process do not wake the job: they have the entries.
         Ok(if done > 0 { Step::Did(done) } else { Step::IdleFor(Position(u64::MAX), INTERVAL) })

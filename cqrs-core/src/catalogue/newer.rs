@@ -102,6 +102,12 @@ impl NewerPrograms {
         let texts = |indexes: &Indexes| index_set(indexes.iter().map(|(name, columns)| (&**name, &**columns)));
         Some(with.into_iter().map(texts).collect())
     }
+    /// Returns the fingerprints of all declared sets of indexes of a view.
+    pub(crate) fn index_sets(&self, view: &str) -> Vec<i64> {
+        let state = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let texts = |indexes: &Indexes| index_set(indexes.iter().map(|(name, columns)| (&**name, &**columns)));
+        state.index_sets.get(view).map(|declared| declared.iter().map(texts).collect()).unwrap_or_default()
+    }
     /// Returns whether this program is the newest one.
     pub(crate) fn is_newest(&self) -> bool {
         self.0.read().unwrap_or_else(PoisonError::into_inner).newest.is_none()

@@ -159,14 +159,25 @@ impl<'a> Tree<'a> {
             scalar @ Tree::Scalar(_) => scalar,
         }
     }
-    /// Returns the value with these of its fields.
+    /// Returns the value with these of its fields, at every depth.
     fn only(&self, names: &HashSet<&str>) -> Self {
         match self {
             Tree::Object(fields) => {
                 let kept = fields.iter().filter(|(name, _)| names.contains(name.as_str()));
-                Tree::Object(kept.map(|(name, field)| (name.clone(), field.clone())).collect())
+                Tree::Object(kept.map(|(name, field)| (name.clone(), field.only(names))).collect())
             }
-            other => other.clone(),
+            Tree::List(elements) => Tree::List(elements.iter().map(|element| element.only(names)).collect()),
+            scalar @ Tree::Scalar(_) => scalar.clone(),
+        }
+    }
+    fn add_names<'t>(&'t self, names: &mut HashSet<&'t str>) {
+        match self {
+            Tree::Object(fields) => fields.iter().for_each(|(name, field)| {
+                names.insert(name);
+                field.add_names(names);
+            }),
+            Tree::List(elements) => elements.iter().for_each(|element| element.add_names(names)),
+            Tree::Scalar(_) => {}
         }
     }
     fn has_object(&self) -> bool {
@@ -185,10 +196,16 @@ fn lacks(stored: &Tree<'_>, known: &Tree<'_>) -> bool {
             stored.iter().any(|(name, field)| known.get(name).is_none_or(|known| lacks(field, known)))
         }
         (Tree::List(stored), Tree::List(known)) => {
-            origins(stored, known).iter().zip(known).any(|(stored, known)| lacks(stored, known))
+            is_shortened(stored, known)
+                || origins(stored, known).iter().zip(known).any(|(stored, known)| lacks(stored, known))
         }
         _ => false,
     }
+}
+
+/// Returns whether the type has read fewer elements than are stored: elements of a set that differ in a newer field only.
+fn is_shortened(stored: &[Tree<'_>], known: &[Tree<'_>]) -> bool {
+    known.len() < stored.len() && stored.iter().any(Tree::has_object)
 }
 
 /// Returns for each known element the stored one from which it was read. Elements of a set may be in another order.
@@ -227,11 +244,11 @@ fn places<'a>(
     elements.enumerate().rev().for_each(|(i, element)| places.entry(element).or_default().push(i));
     places
 }
-/// Returns the names of the fields of these elements.
+/// Returns the names of the fields of these elements, at every depth.
 fn names<'t>(elements: &'t [Tree<'_>]) -> HashSet<&'t str> {
-    let fields =
-        elements.iter().filter_map(|element| if let Tree::Object(fields) = element { Some(fields) } else { None });
-    fields.flat_map(BTreeMap::keys).map(String::as_str).collect()
+    let mut names = HashSet::new();
+    elements.iter().for_each(|element| element.add_names(&mut names));
+    names
 }
 
 /// Returns whether the fields that both have are equal.
@@ -277,6 +294,9 @@ impl Merge<'_> {
                     }
                 }
                 Ok(())
+            }
+            (Tree::List(stored), Tree::List(known), _) if is_shortened(stored, known) && !self.is_newest => {
+                Err(WrittenByNewerProgram)
             }
             (Tree::List(stored), Tree::List(known), Tree::List(next)) => {
                 self.list(&origins(stored, known), known, next)
@@ -476,6 +496,15 @@ mod tests {
         let next = rewritten(WITH_LINES, true, change).expect("the newest program drops them");
         assert_eq!(next["lines"][1], json(r#"{"item":"b","count":9}"#));
         assert_eq!(next["lines"][0], json(r#"{"item":"a","count":1,"price":1}"#));
+    }
+    #[test]
+    fn a_set_whose_elements_differ_in_newer_fields_only_is_not_shortened() {
+        let stored = r#"{"name":"a","city":"s","payment":{"kind":"Cash"},"lines":[],"by_name":{},"set":
+            [{"item":"a","count":1,"price":1},{"item":"a","count":1,"price":2}]}"#;
+        let fault = rewritten(stored, false, |order| order.name = "b".into()).expect_err("an element would be lost");
+        assert!(WrittenByNewerProgram::is_cause_of(&fault), "{fault}");
+        let next = rewritten(stored, true, |order| order.name = "b".into()).expect("the newest program drops it");
+        assert_eq!(next["set"].as_array().map(Vec::len), Some(1));
     }
     #[test]
     fn fields_of_a_sets_elements_survive_in_any_order() {

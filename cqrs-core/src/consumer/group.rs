@@ -128,6 +128,7 @@ impl Consumer {
                 let signal = signal?;
                 Ok(Step::Did(self.take(signal)))
             }
+            () = self.runtime.topics.refused() => Ok(Step::Did(0)),
         }
     }
     /// Finishes the messages that are being handled and starts no further ones.

@@ -56,7 +56,7 @@ impl RecentLog {
         let upto = {
             let mut window = self.0.lock().await;
             if window.to <= from && !is_far(from, window.high_water_mark) {
-                let upto = high_water_mark(storage, from, just_read).await?;
+                let upto = high_water_mark(storage, from, just_read && window.high_water_mark <= from).await?;
                 if upto <= from {
                     return Ok(Reading { entries: Vec::new(), to: upto });
                 }

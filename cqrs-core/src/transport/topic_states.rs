@@ -5,10 +5,15 @@ use std::{
     ops::Range,
     sync::{Mutex, MutexGuard, PoisonError},
 };
+use tokio::sync::Notify;
 
 /// The states of topics, as this process knows them.
 #[derive(Debug, Default)]
-pub(crate) struct TopicStates(Mutex<State>);
+pub(crate) struct TopicStates {
+    state: Mutex<State>,
+    /// Notified at each comparison in which a topic is refused.
+    refused: Notify,
+}
 #[derive(Debug, Default)]
 struct State {
     topics: BTreeMap<String, TopicState>,
@@ -25,7 +30,7 @@ struct TopicState {
 }
 impl TopicStates {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
     /// Returns the number of times that another topic of this name was accepted. Offsets of different generations are
     /// those of different records.
@@ -42,7 +47,15 @@ impl TopicStates {
         let topic = state.topics.entry(topic.to_owned()).or_default();
         let newly = refused && !topic.refused;
         (topic.generation, topic.refused) = (generation, refused);
+        if refused {
+            self.refused.notify_waiters();
+        }
         newly
+    }
+    /// Waits until a comparison refuses a topic. A broker may go on to serve a consumer of a topic that was created again, so
+    /// a quiet topic gives no other signal.
+    pub(crate) async fn refused(&self) {
+        self.refused.notified().await;
     }
     /// Records whether a topic does not exist. Returns whether this is news.
     pub(crate) fn set_missing(&self, topic: &str, missing: bool) -> bool {

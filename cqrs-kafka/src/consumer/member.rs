@@ -10,6 +10,7 @@ use rdkafka::{
 };
 use std::{
     collections::{HashMap, VecDeque},
+    ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     time::{Duration, Instant},
 };
@@ -36,6 +37,8 @@ pub(super) struct Member {
     /// Records that were read and are not sent yet. They must be sent before the signal of a rebalance in which a poll
     /// ends.
     buffered: Mutex<Vec<Received>>,
+    /// The gaps in the offsets of the records that were read, until the broker was asked for their cause.
+    gaps: Mutex<HashMap<Partition, Vec<Range<u64>>>>,
 }
 
 /// The records of an assigned partition that were read and are not acknowledged.
@@ -62,8 +65,8 @@ impl Member {
         requests: Arc<Requests>,
         notices: UnboundedSender<Notice>,
     ) -> Self {
-        let (in_flight, buffered) = (Mutex::default(), Mutex::default());
-        Member { group: group.to_owned(), names, lag, drain, requests, notices, in_flight, buffered }
+        let (in_flight, buffered, gaps) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Member { group: group.to_owned(), names, lag, drain, requests, notices, in_flight, buffered, gaps }
     }
     /// Sends a notice to the async side, after the buffered records.
     pub(super) fn send(&self, notice: Notice) {
@@ -102,19 +105,30 @@ impl Member {
         self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Tells the reader of records that the broker has dropped, before the buffered ones. Other gaps in the offsets are
+    /// records of transactions, and those that compaction removed. One request for each partition with gaps is enough,
+    /// since the first offset only grows.
+    pub(super) fn look_at_gaps(&self, consumer: &Consumers) {
+        let gaps = std::mem::take(&mut *self.gaps.lock().unwrap_or_else(PoisonError::into_inner));
+        for (partition, gaps) in gaps {
+            let Some(first) = self.first_offset(consumer, &partition) else { continue };
+            for gap in gaps.into_iter().filter(|gap| gap.start < first) {
+                let offsets = gap.start..first.min(gap.end);
+                // Past the buffered records, which must not be acknowledged before the loss is recorded.
+                let lost = Signal::Lost { partition: partition.clone(), offsets };
+                let _ = self.notices.send(Notice::Signal(lost)); // fails once the subscription is dropped
+            }
+        }
+    }
+
     /// Adds a record to the buffer, and returns the number of records in it.
-    ///
-    /// Before it, tells the reader of records that the broker has dropped. Other gaps in the offsets are records of
-    /// transactions, and those that compaction removed.
-    pub(super) fn buffer(&self, consumer: &Consumers, record: Received) -> usize {
+    pub(super) fn buffer(&self, record: Received) -> usize {
         let next = self.in_flight().get_mut(&record.partition).and_then(|at| at.next.replace(record.offset + 1));
         if let Some(next) = next
             && next < record.offset
-            && let Some(first) = self.first_offset(consumer, &record.partition)
-            && next < first
         {
-            let offsets = next..first.min(record.offset);
-            self.send(Notice::Signal(Signal::Lost { partition: record.partition.clone(), offsets }));
+            let mut gaps = self.gaps.lock().unwrap_or_else(PoisonError::into_inner);
+            gaps.entry(record.partition.clone()).or_default().push(next..record.offset);
         }
         if let Some(in_flight) = self.in_flight().get_mut(&record.partition) {
             let bytes = record.body.as_ref().map_or(0, Vec::len) + record.key.as_ref().map_or(0, Vec::len);

@@ -79,13 +79,12 @@ fn read(consumer: &Consumers, member: &Member, mut wait: Duration) -> Result<(),
     let result = loop {
         match consumer.poll(wait) {
             // The message is copied at once, because it keeps everything that was fetched with it in memory.
-            Some(Ok(message)) if member.buffer(consumer, received(member, &message)) < MAX_BATCH => {
-                wait = Duration::ZERO
-            }
+            Some(Ok(message)) if member.buffer(received(member, &message)) < MAX_BATCH => wait = Duration::ZERO,
             Some(Ok(_)) | None => break Ok(()),
             Some(Err(error)) => break Err(error),
         }
     };
+    member.look_at_gaps(consumer);
     member.flush();
     result
 }
