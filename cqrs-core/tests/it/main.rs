@@ -4,6 +4,8 @@ mod blame; // one event that cannot be applied costs only its key
 mod breaker; // a reader whose messages fail alike is paused
 mod bus; // `App::send`: results, errors, idempotency keys, middleware
 mod canary; // the content of messages is not logged
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod crashes; // a message that ends its process is parked
 mod describe; // `App::describe`
 mod environment_is_the_only_place; // architecture rule
 #[cfg(feature = "operations")]
@@ -91,6 +93,10 @@ fn framework() -> Vec<Trial> {
 }
 
 fn main() -> ExitCode {
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    if let Some(code) = crashes::role() {
+        return code;
+    }
     #[cfg(feature = "operations")]
     if let Some(code) = exit::role() {
         return code;
@@ -100,6 +106,8 @@ fn main() -> ExitCode {
     trials.extend(storage("sqlite", || harness::InFile::open().boxed()));
     #[cfg(feature = "sqlite")]
     trials.extend(sqlite::trials());
+    #[cfg(feature = "sqlite")]
+    trials.extend(crashes::trials());
     #[cfg(feature = "sqlite")]
     trials.extend(projector::trials());
     trials.extend(seeded::trials());
