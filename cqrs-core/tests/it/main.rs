@@ -18,6 +18,7 @@ mod idempotency; // repetitions by other versions and by subscribers
 mod ids; // the id of an aggregate
 mod inbox; // messages that are committed together
 mod indexes; // an index that a program adds to a stored view
+mod late_broker; // a broker that is down at the start
 mod listener; // a subscriber and a transport controlled by the test
 mod metrics; // the metrics of an app
 mod needs; // wiring errors found at build time
@@ -82,6 +83,7 @@ fn framework() -> Vec<Trial> {
         shutdown::trials,
         flaky::trials,
         describe::trials,
+        late_broker::trials,
         metrics::trials,
         settle::trials,
         topics::trials,
