@@ -28,6 +28,10 @@ pub struct RetryPolicy {
     /// When a reader is paused because the messages of many keys fail alike. `None` parks key by key. Default: 10 keys,
     /// and a probe every 5 s.
     pub circuit_breaker: Option<CircuitBreaker>,
+    /// The number of times that the process may end while it handles a message, as by an abort, a stack overflow or a lack of
+    /// memory, before the message is parked. The first end is not attributed to a message, so one more happens. At least 2.
+    /// Default: 3.
+    pub crashes: u32,
 }
 
 /// The settings of the circuit breakers, which pause a reader whose messages of many keys fail alike.
@@ -65,6 +69,7 @@ impl Default for RetryPolicy {
             longest: Duration::from_secs(30),
             time_limit: Duration::from_secs(60),
             circuit_breaker: Some(CircuitBreaker::default()),
+            crashes: 3,
         }
     }
 }

@@ -61,6 +61,8 @@ pub struct Runtime {
     pub(crate) newer_programs: NewerPrograms,
     /// Queues of commands for aggregates with conflicts.
     pub(crate) turns: Turns,
+    /// Held while a message is tried with which an earlier process may have died.
+    pub(crate) alone: Arc<AsyncMutex<()>>,
 }
 impl Runtime {
     /// Returns `true` if this app discovered the registration with this slot.

@@ -229,8 +229,12 @@ async fn join_later(app: App, stop: watch::Receiver<bool>) {
         match joined {
             Ok(joined) => {
                 tracing::info!(service = app.service(), "connected to the broker");
-                let step = |job| keep_stepping(app.runtime.clone(), job, stop.clone());
-                futures_util::future::join_all(joined.jobs(app.relays()).into_iter().map(step)).await;
+                let spawn = |job| environment.spawn(Box::pin(keep_stepping(app.runtime.clone(), job, stop.clone())));
+                let tasks: Vec<_> = joined.jobs(app.relays()).into_iter().map(spawn).collect();
+                let _aborted = AbortedOnDrop(tasks.iter().map(Task::aborter).collect());
+                for task in tasks {
+                    task.ended().await;
+                }
                 return;
             }
             Err(error) => {
@@ -238,6 +242,14 @@ async fn join_later(app: App, stop: watch::Receiver<bool>) {
                 tracing::warn!(service = app.service(), attempt, error, "the broker is still down; trying again");
             }
         }
+    }
+}
+
+/// Ends tasks with the task that has spawned them.
+struct AbortedOnDrop<F: Fn()>(Vec<F>);
+impl<F: Fn()> Drop for AbortedOnDrop<F> {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|abort| abort());
     }
 }
 

@@ -286,6 +286,7 @@ impl AppBuilder {
                     .collect(),
                 newer_programs: Default::default(),
                 turns: Default::default(),
+                alone: Default::default(),
             },
             registrations,
             self.aggregates,

@@ -5,6 +5,7 @@ mod attempt;
 mod tracker;
 
 use crate::{
+    consumer::crashes::Crashes,
     consumer::inbox::Inbox,
     consumer::parking::admits,
     consumer::topics::{compare_topics, record_loss},
@@ -40,6 +41,7 @@ const PIECE: Duration = Duration::from_millis(100);
 pub struct Consumer {
     runtime: Arc<Runtime>,
     inbox: Arc<Inbox>,
+    crashes: Arc<Crashes>,
     subscribers: Arc<[Subscriber]>,
     topics: Vec<&'static str>,
     /// `None` while one of the topics is refused.
@@ -48,6 +50,10 @@ pub struct Consumer {
     uncompared: bool,
     /// Lost records that are not recorded yet.
     lost: Vec<(Partition, Range<u64>)>,
+    /// Assigned partitions of which it is not stored yet that this member holds them. No message is started before.
+    unclaimed: Vec<Partition>,
+    /// Revoked partitions of which it is not stored yet that this member has given them up.
+    unreleased: Vec<Partition>,
     partitions: HashMap<Partition, Tracker>,
     /// Messages that wait until an earlier message of their key is handled.
     waiting: HashMap<Key, VecDeque<Received>>,
@@ -83,6 +89,7 @@ impl Consumer {
         subscription: Box<dyn Subscription>,
     ) -> Self {
         Consumer {
+            crashes: Crashes::new(&runtime, group),
             runtime,
             inbox: Arc::new(Inbox::new(group)),
             subscribers,
@@ -90,6 +97,8 @@ impl Consumer {
             subscription: Some(subscription),
             uncompared: false,
             lost: Vec::new(),
+            unclaimed: Vec::new(),
+            unreleased: Vec::new(),
             partitions: HashMap::new(),
             waiting: HashMap::new(),
             ready: VecDeque::new(),
@@ -109,7 +118,9 @@ impl Consumer {
     /// # Errors
     /// Fails when the transport fails, or while a topic is refused. Received messages are kept; call it again.
     pub async fn step(&mut self) -> Result<Step, TransportError> {
+        self.give_up_revoked().await;
         self.look_at_topics().await?;
+        self.claim_assigned().await?;
         self.begin();
         let subscription = match &mut self.subscription {
             Some(subscription) => subscription,
@@ -135,9 +146,28 @@ impl Consumer {
     pub async fn drain(&mut self) {
         self.stopping = true;
         self.partitions.values().for_each(Tracker::give_up);
+        // First, so that the end of the process is no crash of the messages that take too long.
+        self.crashes.give_up_all(&self.runtime).await;
         while let Some(worked) = self.working.next().await {
             self.finish(worked);
         }
+    }
+    /// Stores that revoked partitions are given up, before another member gets them.
+    async fn give_up_revoked(&mut self) {
+        if !self.unreleased.is_empty() {
+            self.crashes.give_up(&self.runtime, &names(&self.unreleased)).await;
+            self.unreleased.clear();
+            self.let_go();
+        }
+    }
+    /// Stores which partitions this member holds, before their first message is started.
+    async fn claim_assigned(&mut self) -> Result<(), TransportError> {
+        if !self.unclaimed.is_empty() {
+            let claimed = self.crashes.claim(&self.runtime, &names(&self.unclaimed)).await;
+            claimed.map_err(|fault| TransportError::transient("the partitions cannot be claimed").because(fault))?;
+            self.unclaimed.clear();
+        }
+        Ok(())
     }
 
     /// Records losses, compares the topics after an assignment, and leaves the group while a topic is refused.
@@ -163,6 +193,8 @@ impl Consumer {
         }
         (self.partitions, self.waiting, self.ready) = (HashMap::new(), HashMap::new(), VecDeque::new());
         (self.draining, self.subscription) = (Vec::new(), None);
+        (self.unclaimed, self.unreleased) = (Vec::new(), Vec::new());
+        self.crashes.give_up_all(&self.runtime).await;
         Err(TransportError::transient(refusal))
     }
 
@@ -173,8 +205,10 @@ impl Consumer {
                 // counts for it.
                 let assigned = |partition: &Partition| partitions.contains(partition);
                 self.draining.iter_mut().for_each(|(revoked, _)| revoked.retain(|partition| !assigned(partition)));
+                self.unreleased.retain(|partition| !partitions.contains(partition));
                 self.let_go();
                 self.uncompared = true;
+                self.unclaimed.extend(partitions.iter().cloned());
                 self.partitions.extend(partitions.into_iter().map(|partition| (partition, Tracker::default())));
                 0
             }
@@ -183,8 +217,9 @@ impl Consumer {
                 self.waiting.retain(|(of, _), _| !partitions.contains(of));
                 self.ready.retain(|(of, _)| !partitions.contains(of));
                 partitions.iter().filter_map(|partition| self.partitions.get(partition)).for_each(Tracker::give_up);
+                self.unclaimed.retain(|partition| !partitions.contains(partition));
+                self.unreleased.extend(partitions.iter().cloned());
                 self.draining.push((partitions, drained));
-                self.let_go();
                 0
             }
             Signal::Lost { partition, offsets } => {
@@ -200,6 +235,9 @@ impl Consumer {
     }
     fn receive(&mut self, record: Received) {
         let tracker = self.partitions.entry(record.partition.clone()).or_default();
+        if self.crashes.is_watching() {
+            self.crashes.received(&self.runtime, &record.partition.to_string(), tracker.is_idle());
+        }
         if !tracker.received(record.offset) {
             return;
         }
@@ -219,9 +257,14 @@ impl Consumer {
             let Some(record) = self.waiting.get_mut(&key).and_then(VecDeque::pop_front) else { continue };
             let gone = self.partitions.entry(key.0.clone()).or_default().begin();
             let (offset, runtime, subscribers) = (record.offset, self.runtime.clone(), self.subscribers.clone());
-            let (workers, inbox) = (self.workers.clone(), self.inbox.clone());
+            let (workers, inbox, crashes) = (self.workers.clone(), self.inbox.clone(), self.crashes.clone());
             self.working.push(Box::pin(async move {
-                let handled = attempt::until_handled(&runtime, &inbox, &subscribers, &workers, &record, &gone).await;
+                let trying = attempt::until_handled(&runtime, &inbox, &crashes, &subscribers, &workers, &record, &gone);
+                let handled = trying.await;
+                if handled == Completion::Done && crashes.is_watching() {
+                    let message = runtime.decoders.read(&record).id;
+                    crashes.handled(&runtime, &record.partition.to_string(), message).await;
+                }
                 Completed { key, offset, gone, handled }
             }));
         }
@@ -245,9 +288,10 @@ impl Consumer {
     }
     /// Releases revoked partitions once none of their messages is being handled.
     fn let_go(&mut self) {
-        let partitions = &mut self.partitions;
+        let (partitions, unreleased) = (&mut self.partitions, &self.unreleased);
         self.draining.retain(|(revoked, _)| {
-            let busy = revoked.iter().any(|partition| partitions.get(partition).is_some_and(Tracker::is_busy));
+            let is_busy = |partition| partitions.get(partition).is_some_and(Tracker::is_busy);
+            let busy = revoked.iter().any(|partition| unreleased.contains(partition) || is_busy(partition));
             if !busy {
                 revoked.iter().for_each(|partition| drop(partitions.remove(partition)));
             }
@@ -257,6 +301,10 @@ impl Consumer {
             self.runtime.breakers.forget(self.inbox.group());
         }
     }
+}
+
+fn names(partitions: &[Partition]) -> Vec<String> {
+    partitions.iter().map(Partition::to_string).collect()
 }
 
 /// Waits until the circuit breaker lets a message pass. Returns `false` when its partition was revoked.

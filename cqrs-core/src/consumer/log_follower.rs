@@ -1,5 +1,6 @@
 //! The follower of the service's own log: reads up to the high-water mark, applies the events and moves the checkpoint.
 use crate::{
+    consumer::crashes::{Crashes, Suspect},
     consumer::follower::Follower,
     consumer::lease::GroupLease,
     consumer::parking::{Item, ParkingFilter, park_entry},
@@ -23,6 +24,10 @@ pub struct LogFollower {
     progress: Option<Arc<ReaderProgress>>,
     /// The lease of a group; `None` for a projection, and where only one process can open the database.
     lease: Option<GroupLease>,
+    /// The messages of a group with which a process may have died; `None` for a projection.
+    crashes: Option<Arc<Crashes>>,
+    /// Set when it is stored that this process runs the subscribers of the group.
+    is_claimed: bool,
     /// The checkpoint, or `None` when it has to be read because another process may have moved it.
     checkpoint: Option<Checkpoint>,
     /// Set when the last step has read entries, so that the high-water mark need not be read again at once.
@@ -46,18 +51,24 @@ struct Checkpoint {
 /// The longest time until a checkpoint is stored that no handled event moves. Another process may wait for it.
 const STORE_INTERVAL: Duration = Duration::from_millis(200);
 
+/// The interval at which a group looks whether another suspect message of this process is still being tried.
+const ALONE_INTERVAL: Duration = Duration::from_millis(100);
+
 impl LogFollower {
     pub(crate) fn new(runtime: Arc<Runtime>, follower: Follower) -> Self {
         let reader = follower.reader();
         let progress = runtime.readers.iter().find(|progress| progress.name == reader).cloned();
-        let leased = matches!(follower, Follower::Group(..)) && !runtime.storage.is_exclusive();
-        let lease = leased.then(|| GroupLease::new(&runtime));
+        let is_group = matches!(follower, Follower::Group(..));
+        let crashes = is_group.then(|| Crashes::new(&runtime, &reader));
+        let lease = (is_group && !runtime.storage.is_exclusive()).then(|| GroupLease::new(&runtime));
         LogFollower {
             runtime,
             follower,
             reader,
             progress,
             lease,
+            crashes,
+            is_claimed: false,
             checkpoint: None,
             just_read: false,
             filter: ParkingFilter::default(),
@@ -91,11 +102,16 @@ impl LogFollower {
             let (epoch, left) = (lease.epoch(), lease.left(&self.runtime));
             if changed {
                 self.reset();
+                self.is_claimed = false;
             }
             if epoch.is_none() {
                 // No commit of this process changes that.
                 return Ok(Step::IdleFor(Position(u64::MAX), left));
             }
+        }
+        if let Some(crashes) = self.crashes.as_ref().filter(|_| !self.is_claimed) {
+            crashes.claim(&self.runtime, std::slice::from_ref(&self.reader)).await?;
+            self.is_claimed = true;
         }
         let storage = self.runtime.storage.clone();
         let checkpoint = match self.checkpoint {
@@ -161,6 +177,10 @@ impl LogFollower {
     /// need not wait.
     pub async fn release(&mut self) {
         self.store_checkpoint().await;
+        if let Some(crashes) = &self.crashes {
+            crashes.give_up_all(&self.runtime).await;
+            self.is_claimed = false;
+        }
         if let Some(lease) = &mut self.lease {
             lease.release(&self.runtime, &self.reader).await;
         }
@@ -186,6 +206,17 @@ impl LogFollower {
     /// Applies the entries and moves the checkpoint to `to`, in one batch.
     async fn commit(&mut self, checkpoint: Checkpoint, to: u64, entries: Vec<Entry>) -> Result<Step, Fault> {
         let count = entries.len();
+        let mut suspect = self.suspect(&entries);
+        if let Some(suspect) = suspect.as_mut().filter(|suspect| suspect.is_tried_alone())
+            && !suspect.wait_alone(&self.runtime, Duration::ZERO).await
+        {
+            return Ok(Step::IdleFor(Position(checkpoint.reached), ALONE_INTERVAL));
+        }
+        let ended = suspect.as_ref().and_then(|suspect| suspect.check(&self.runtime).err());
+        let trying = match suspect.zip(self.crashes.as_ref()) {
+            Some((suspect, crashes)) if ended.is_none() => Some(suspect.begin(&self.runtime, crashes).await?),
+            _ => None,
+        };
         let epoch = self.lease.as_ref().and_then(GroupLease::epoch);
         let moved = CheckpointMove { reader: self.reader.clone(), from: checkpoint.stored, to, epoch };
         // The stream is the key, so that the events of one aggregate stay in order.
@@ -195,7 +226,10 @@ impl LogFollower {
             let left = self.runtime.left_to_newer(&self.reader, handles, &entry.name, entry.schema);
             Item { event: left.map(|()| from_log(entry)), park }
         };
-        let items = entries.into_iter().map(item).collect();
+        let mut items: Vec<_> = entries.into_iter().map(item).collect();
+        if let (Some(ended), Some(item)) = (ended, items.first_mut()) {
+            item.event = Err(ended);
+        }
         let base = Batch { checkpoint_moves: vec![moved], ..Batch::default() };
         let parks = self.progress.as_ref().map(|progress| progress.parks());
         let passing = self.filter.pass(&self.runtime, &self.follower, items, count, base);
@@ -203,8 +237,13 @@ impl LogFollower {
             Some(lease) => lease.held_during(&self.runtime, &self.reader, passing).await,
             None => passing.await,
         };
+        drop(trying);
         match passed {
             Ok(()) => {
+                // The checkpoint moves with every event, so the process before this one can have tried this event only.
+                if let Some(crashes) = self.crashes.as_ref().filter(|crashes| count > 0 && crashes.is_watching()) {
+                    crashes.all_handled(&self.runtime, &self.reader).await;
+                }
                 // The checkpoint was the expected one, so no other process has parked messages meanwhile.
                 if let (Some(progress), Some(parks)) = (&self.progress, parks) {
                     if self.filter.has_parked() { progress.may_have_parked() } else { progress.none_parked(parks) }
@@ -223,6 +262,11 @@ impl LogFollower {
                 Err(Fault::internal(format!("the batch of {} was rejected", self.reader)).because(rejected))
             }
         }
+    }
+    /// Returns the event if an earlier process may have died with it. A group applies one event at a time.
+    fn suspect(&self, entries: &[Entry]) -> Option<Suspect> {
+        let crashes = self.crashes.as_ref().filter(|crashes| crashes.is_watching())?;
+        crashes.suspect(&self.reader, entries.first()?.id)
     }
     fn reached(&mut self, checkpoint: Checkpoint) {
         self.checkpoint = Some(checkpoint);

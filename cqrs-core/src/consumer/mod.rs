@@ -1,6 +1,7 @@
 //! Consumers: projections, projectors and subscribers, on the service's own log and on topics.
 mod coalescer;
 mod command_bus;
+mod crashes;
 mod follower;
 mod group;
 mod inbox;

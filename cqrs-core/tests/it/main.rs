@@ -4,6 +4,8 @@ mod blame; // one event that cannot be applied costs only its key
 mod breaker; // a reader whose messages fail alike is paused
 mod bus; // `App::send`: results, errors, idempotency keys, middleware
 mod canary; // the content of messages is not logged
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod crashes; // a message that ends its process is parked
 mod describe; // `App::describe`
 mod environment_is_the_only_place; // architecture rule
 #[cfg(feature = "operations")]
@@ -17,6 +19,7 @@ mod idempotency; // repetitions by other versions and by subscribers
 mod ids; // the id of an aggregate
 mod inbox; // messages that are committed together
 mod indexes; // an index that a program adds to a stored view
+mod late_broker; // a broker that is down at the start
 mod listener; // a subscriber and a transport controlled by the test
 mod metrics; // the metrics of an app
 mod needs; // wiring errors found at build time
@@ -84,6 +87,7 @@ fn framework() -> Vec<Trial> {
         first_event::trials,
         flaky::trials,
         describe::trials,
+        late_broker::trials,
         metrics::trials,
         settle::trials,
         topics::trials,
@@ -95,6 +99,10 @@ fn framework() -> Vec<Trial> {
 }
 
 fn main() -> ExitCode {
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    if let Some(code) = crashes::role() {
+        return code;
+    }
     #[cfg(feature = "operations")]
     if let Some(code) = exit::role() {
         return code;
@@ -104,6 +112,8 @@ fn main() -> ExitCode {
     trials.extend(storage("sqlite", || harness::InFile::open().boxed()));
     #[cfg(feature = "sqlite")]
     trials.extend(sqlite::trials());
+    #[cfg(feature = "sqlite")]
+    trials.extend(crashes::trials());
     #[cfg(feature = "sqlite")]
     trials.extend(projector::trials());
     trials.extend(seeded::trials());

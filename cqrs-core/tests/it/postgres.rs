@@ -1,6 +1,7 @@
 //! PostgreSQL's own guarantees: statement, high-water mark, schema and connections; and the storage suite on it.
 mod connections;
 mod contention;
+mod crashes;
 mod deploys;
 mod first_event;
 mod high_water_mark;
@@ -39,6 +40,7 @@ pub(crate) fn trials() -> Trials {
         .group("schema", schema::trials())
         .group("connections", connections::trials())
         .group("contention", contention::trials())
+        .group("crashes", crashes::trials())
         .group("projector", projector::trials())
         .group("round trips", round_trips::trials())
         .group("deploys", deploys::trials())

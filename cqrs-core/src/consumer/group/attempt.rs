@@ -2,7 +2,8 @@
 //!
 //! Skipping the message would lose it or break the order of its key.
 use crate::{
-    consumer::group::{Completion, pause, wait},
+    consumer::crashes::{Crashes, Suspect},
+    consumer::group::{Completion, PIECE, pause, wait},
     consumer::handle,
     consumer::inbox::Inbox,
     consumer::newer_program::{LeftToNewerProgram, is_left},
@@ -35,6 +36,7 @@ enum Attempt {
 pub(super) async fn until_handled(
     runtime: &Arc<Runtime>,
     inbox: &Inbox,
+    crashes: &Arc<Crashes>,
     subscribers: &[Subscriber],
     workers: &Semaphore,
     record: &Received,
@@ -44,13 +46,22 @@ pub(super) async fn until_handled(
     // Set when the circuit breaker lets the next attempt pass.
     let mut admitted = false;
     loop {
+        let mut suspect = suspect(runtime, crashes, record);
+        if let Some(suspect) = suspect.as_mut().filter(|suspect| suspect.is_tried_alone()) {
+            while !suspect.wait_alone(runtime, PIECE).await {
+                if gone.load(Ordering::Relaxed) {
+                    return Completion::Abandoned;
+                }
+            }
+        }
         // The permit is released before the wait for the next attempt. The semaphore is never closed, so `acquire`
         // cannot fail.
         let worker = workers.acquire().await;
         if gone.load(Ordering::Relaxed) {
             return Completion::Abandoned;
         }
-        let tried = once(runtime, inbox, subscribers, record, std::mem::take(&mut admitted), attempt > 0);
+        let suspect = suspect.map(|suspect| (suspect, crashes));
+        let tried = once(runtime, inbox, subscribers, record, suspect, std::mem::take(&mut admitted), attempt > 0);
         let tried = AssertUnwindSafe(tried).catch_unwind().await;
         let panicked = |_| Err(Fault::internal(format!("the attempt of group {group} panicked")).into());
         let rejected = match tried.unwrap_or_else(panicked) {
@@ -129,6 +140,7 @@ async fn once(
     inbox: &Inbox,
     subscribers: &[Subscriber],
     record: &Received,
+    suspect: Option<(Suspect, &Arc<Crashes>)>,
     admitted: bool,
     tried: bool,
 ) -> Result<Attempt, CommitError> {
@@ -179,6 +191,16 @@ async fn once(
         if !admitted && !admits(runtime, (group, &event), tried) {
             return Ok(Attempt::Paused { event });
         }
+        // It exists until the message is handled, or its attempt is given up.
+        let _trying = match suspect {
+            Some((suspect, crashes)) => {
+                suspect
+                    .check(runtime)
+                    .map_err(|ended| Fault::internal("the message is not tried again").because(ended))?;
+                Some(suspect.begin(runtime, crashes).await?)
+            }
+            None => None,
+        };
         return match handle(runtime, subscriber, message, Batch::default(), Some(inbox)).await {
             Ok(()) => {
                 runtime.breakers.succeeded((group, &event));
@@ -188,6 +210,12 @@ async fn once(
             Err(rejected) => Err(rejected),
         };
     }
+}
+
+/// Returns the message if an earlier process may have died with it.
+fn suspect(runtime: &Runtime, crashes: &Crashes, record: &Received) -> Option<Suspect> {
+    let message = crashes.is_watching().then(|| runtime.decoders.read(record).id)?;
+    crashes.suspect(&record.partition.to_string(), message)
 }
 
 /// Parks a message with an inbox record, so that the group does not handle it when it is delivered again. A redelivery

@@ -52,6 +52,10 @@ impl Tracker {
         }
         upto
     }
+    /// Returns whether every received message is done.
+    pub(super) fn is_idle(&self) -> bool {
+        self.open.is_empty()
+    }
     /// Stops the work of the partition: no message is started or tried again.
     pub(super) fn give_up(&self) {
         self.gone.store(true, Ordering::Relaxed);
