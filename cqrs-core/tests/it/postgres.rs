@@ -4,6 +4,7 @@ mod contention;
 mod deploys;
 mod high_water_mark;
 mod indexes;
+mod password;
 mod projector;
 mod round_trips;
 mod schema;
@@ -41,6 +42,7 @@ pub(crate) fn trials() -> Trials {
         .group("round trips", round_trips::trials())
         .group("deploys", deploys::trials())
         .group("indexes", indexes::trials())
+        .group("password", password::trials())
         .group("storage", suite::trials(HighWaterMarkMode::WaitOut))
         .group("storage, serial", suite::trials(HighWaterMarkMode::Serial));
     #[cfg(feature = "postgres-tls")]

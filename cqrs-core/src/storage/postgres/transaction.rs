@@ -43,7 +43,7 @@ impl Inner {
     }
     async fn begin_once(&self) -> Result<Transaction<'static, sqlx::Postgres>, sqlx::Error> {
         self.count();
-        self.limited(self.pool.begin_with(BEGIN)).await
+        self.limited(self.opening(|| self.pool.begin_with(BEGIN))).await
     }
 }
 
