@@ -6,6 +6,7 @@ mod deploys;
 mod first_event;
 mod high_water_mark;
 mod indexes;
+mod password;
 mod pooler;
 mod projector;
 mod round_trips;
@@ -46,6 +47,7 @@ pub(crate) fn trials() -> Trials {
         .group("deploys", deploys::trials())
         .group("first event", first_event::trials())
         .group("indexes", indexes::trials())
+        .group("password", password::trials())
         .group("pooler", pooler::trials())
         .group("storage through a pooler", suite::trials_through_pooler())
         .group("storage", suite::trials(HighWaterMarkMode::WaitOut))

@@ -14,7 +14,7 @@ use cqrs_core::{
     storage::Sqlite,
     transport::InProcess,
 };
-use service_auth::{Key, Proof, limits, operators::Operators, secrets};
+use service_auth::{Keys, Proof, limits, operators::Operators, secrets};
 use std::{
     fs::DirBuilder, net::SocketAddr, os::unix::fs::DirBuilderExt, path::PathBuf, process::ExitCode, sync::Arc,
     time::Duration,
@@ -151,8 +151,7 @@ async fn run(config: Config) -> Result<()> {
 
 fn operators(secret: Option<&str>) -> Result<Operators> {
     let Some(secret) = secrets::given(secret) else { return Ok(Operators::new(None)) };
-    let key = Key::new(secret).with_context(|| format!("--operator-secret: at least {} bytes", Key::SHORTEST))?;
-    Ok(Operators::new(Some(key)))
+    Ok(Operators::new(Some(Keys::parse(secret).context("--operator-secret")?)))
 }
 
 fn responder(config: &Config) -> Result<Arc<dyn Responder>> {

@@ -1,9 +1,9 @@
 //! Access tokens: signed statements of a person's identity. HS256, valid for 30 days.
 use crate::error::Error;
 use contracts::v1::model::Authority;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, errors::ErrorKind};
+use jsonwebtoken::{Algorithm, Validation, errors::ErrorKind};
 use serde::{Deserialize, Serialize};
-use service_auth::{Key, Person};
+use service_auth::{Keys, Person};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -67,12 +67,11 @@ impl Claims {
 
 /// Signs and verifies access tokens.
 pub(crate) struct AccessTokens {
-    sign: EncodingKey,
-    check: DecodingKey,
+    keys: Keys,
     rules: Validation,
 }
 impl AccessTokens {
-    pub(crate) fn new(secret: &Key) -> Self {
+    pub(crate) fn new(keys: Keys) -> Self {
         // The algorithm is fixed here; the token's header must not choose it.
         let mut rules = Validation::new(Algorithm::HS256);
         rules.set_issuer(&[ISSUER]);
@@ -80,24 +79,19 @@ impl AccessTokens {
         rules.set_required_spec_claims(&["exp", "iss", "aud"]);
         rules.leeway = LEEWAY.as_secs();
         rules.validate_nbf = true;
-        AccessTokens {
-            sign: EncodingKey::from_secret(secret.bytes()),
-            check: DecodingKey::from_secret(secret.bytes()),
-            rules,
-        }
+        AccessTokens { keys, rules }
     }
     pub(crate) fn sign(&self, claims: &Claims) -> Result<String, Error> {
-        jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &self.sign).map_err(|_| Error::broken())
+        self.keys.sign(claims).map_err(|_| Error::broken())
     }
     pub(crate) fn check(&self, token: &str) -> Result<Claims, Error> {
         if token.len() > LONGEST {
             return Err(Error::bad_token());
         }
-        let found = jsonwebtoken::decode::<Claims>(token, &self.check, &self.rules);
-        let claims = found.map_err(|error| match error.kind() {
+        let claims = self.keys.verify::<Claims>(token, &self.rules).map_err(|error| match error.kind() {
             ErrorKind::ExpiredSignature => Error::expired_token(),
             _ => Error::bad_token(),
         })?;
-        Some(claims.claims).filter(|claims| claims.typ == ACCESS).ok_or_else(Error::bad_token)
+        Some(claims).filter(|claims| claims.typ == ACCESS).ok_or_else(Error::bad_token)
     }
 }

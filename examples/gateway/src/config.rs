@@ -4,7 +4,7 @@ pub use service_auth::settings::Wrong;
 use axum::http::Uri;
 use clap::Parser;
 use service_auth::{
-    Key, Proof,
+    Key, Keys, Proof,
     secrets::{self, Name},
     settings::{self, ProofArgs, ShutdownArgs},
 };
@@ -26,10 +26,11 @@ pub struct Args {
     /// URL of the counseling service, for example http://127.0.0.1:50052.
     #[arg(long, env = "HEARLERS_COUNSELING_SERVICE", value_name = "URL")]
     counseling_service: Option<String>,
-    /// Secret that signs access tokens: at least 32 bytes, the same for all gateways.
+    /// Secret that signs access tokens: at least 32 bytes, the same for all gateways. Further lines are further secrets: the
+    /// first one signs, and all are accepted.
     #[arg(long, env = "HEARLERS_JWT_SECRET", hide_env_values = true, value_name = "SECRET")]
     jwt_secret: Option<String>,
-    /// File that contains that secret.
+    /// File that contains that secret. It is read again when it changes.
     #[arg(long, env = "HEARLERS_JWT_SECRET_FILE", value_name = "FILE")]
     jwt_secret_file: Option<String>,
     /// Address of the HTTP endpoints for health and metrics: IP address and port. They are disabled when it is not set.
@@ -67,15 +68,15 @@ impl Args {
             }
         }
         let before = wrong.len();
-        let secret = secrets::key(JWT_SECRET, self.jwt_secret.as_deref(), self.jwt_secret_file.as_deref(), wrong);
-        if secret.is_none() && wrong.len() == before {
+        let keys = secrets::keys(JWT_SECRET, self.jwt_secret.as_deref(), self.jwt_secret_file.as_deref(), wrong);
+        if keys.is_none() && wrong.len() == before {
             wrong.push(format!("{JWT_SECRET}: at least {} bytes; no default", Key::SHORTEST));
         }
         let secure_cookies = self.secure_cookies.parse();
         if secure_cookies.is_err() {
             wrong.push("HEARLERS_SECURE_COOKIES (--secure-cookies): true or false".to_owned());
         }
-        let config = Config::new(self.user_service?, self.counseling_service?, secret?, proof?);
+        let config = Config::new(self.user_service?, self.counseling_service?, keys?, proof?);
         let (operations, shutdown_pause) = (operations?, shutdown_pause?);
         Some((listen?, Config { operations, shutdown_pause, secure_cookies: secure_cookies.ok()?, ..config }))
     }
@@ -95,8 +96,8 @@ pub struct Config {
     pub user_service: String,
     /// URL of the counseling service.
     pub counseling_service: String,
-    /// The secret that signs access tokens.
-    pub jwt_secret: Key,
+    /// The keys of access tokens.
+    pub jwt_keys: Keys,
     /// The proof with which the gateway authenticates to the services.
     pub proof: Proof,
     /// The address of the HTTP endpoints for health and metrics; they are disabled when absent.
@@ -115,13 +116,13 @@ impl Config {
     pub fn new(
         user_service: impl Into<String>,
         counseling_service: impl Into<String>,
-        jwt_secret: Key,
+        jwt_keys: impl Into<Keys>,
         proof: Proof,
     ) -> Self {
         Config {
             user_service: user_service.into(),
             counseling_service: counseling_service.into(),
-            jwt_secret,
+            jwt_keys: jwt_keys.into(),
             proof,
             operations: None,
             shutdown_pause: Duration::ZERO,

@@ -18,7 +18,7 @@ struct Inner {
 impl AuthInterceptor {
     /// Creates the interceptor of the service with this name.
     pub fn new(audience: &str, proof: &Proof) -> Self {
-        let checker = proof.key().map(|key| Checker::new(key, audience));
+        let checker = proof.keys().map(|keys| Checker::new(keys, audience));
         let callers = proof.certificates().map(|certificates| certificates.callers().clone());
         AuthInterceptor(Arc::new(Inner { checker, callers }))
     }

@@ -17,7 +17,7 @@ impl CallSigner {
     /// Creates the signer of calls from `caller` to `audience`. With certificates as the only proof, calls are not
     /// signed.
     pub fn new(caller: &'static str, audience: &'static str, proof: &Proof) -> Self {
-        CallSigner(proof.key().map(|key| Arc::new(Signer::new(key, caller, audience))))
+        CallSigner(proof.keys().map(|keys| Arc::new(Signer::new(keys, caller, audience))))
     }
 }
 impl Interceptor for CallSigner {

@@ -37,6 +37,7 @@ mod auth_interceptor;
 mod call_signer;
 mod identity;
 mod key;
+mod keys;
 pub mod limits;
 pub mod operators;
 mod proof;
@@ -50,6 +51,7 @@ pub use auth_interceptor::AuthInterceptor;
 pub use call_signer::CallSigner;
 pub use identity::{Identity, Person};
 pub use key::Key;
+pub use keys::{BadKeys, Keys};
 pub use proof::Proof;
 pub use refused::Refused;
 

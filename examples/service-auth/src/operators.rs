@@ -1,9 +1,7 @@
 //! Authentication of operators, who may list, redeliver and discard parked messages.
-use crate::Key;
+use crate::Keys;
 use cqrs_core::{DomainError, ErrorKind, grpc};
-use sha2::{Digest, Sha256};
 use std::borrow::Cow;
-use subtle::ConstantTimeEq;
 use tonic::codegen::http::HeaderMap;
 
 /// The longest name of an operator, in bytes.
@@ -14,15 +12,15 @@ const LONGEST_NAME: usize = 64;
 /// An endpoint calls [`check`](Self::check) with two headers of HTTP or gRPC, and records the name in its audit log:
 ///
 /// ```
-/// use service_auth::{Key, operators::{NotOperator, Operators}};
+/// use service_auth::{Keys, operators::{NotOperator, Operators}};
 ///
-/// let operators = Operators::new(Key::new("the operators' secret, not the gateway's"));
+/// let operators = Operators::new(Keys::parse("the operators' secret, not the gateway's").ok());
 /// let kim = operators.check(Some("Bearer the operators' secret, not the gateway's"), Some("kim")).unwrap();
 /// assert_eq!(kim.name(), "kim");
 /// assert_eq!(operators.check(Some("Bearer guessed"), Some("kim")), Err(NotOperator::WrongSecret));
 /// ```
 #[derive(Clone)]
-pub struct Operators(Option<[u8; 32]>);
+pub struct Operators(Option<Keys>);
 impl std::fmt::Debug for Operators {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(if self.is_enabled() { "Operators(***)" } else { "Operators(none)" })
@@ -34,9 +32,9 @@ impl Operators {
     /// The header with the operator's name, for the audit log.
     pub const NAME: &str = "hearlers-operator";
 
-    /// Creates the authenticator with this secret.
-    pub fn new(secret: Option<Key>) -> Self {
-        Operators(secret.map(|key| Sha256::digest(key.bytes()).into()))
+    /// Creates the authenticator with these secrets, of which each is accepted.
+    pub fn new(secrets: Option<Keys>) -> Self {
+        Operators(secrets)
     }
     /// Returns whether a secret is configured.
     pub fn is_enabled(&self) -> bool {
@@ -55,11 +53,9 @@ impl Operators {
     /// # Errors
     /// Fails when the secret or the name is missing or wrong.
     pub fn check(&self, authorization: Option<&str>, name: Option<&str>) -> Result<Operator, NotOperator> {
-        let secret = self.0.ok_or(NotOperator::Closed)?;
+        let secrets = self.0.as_ref().ok_or(NotOperator::Closed)?;
         let (scheme, shown) = authorization.and_then(|value| value.split_once(' ')).ok_or(NotOperator::NoSecret)?;
-        // Hashes of equal length are compared in constant time, so that the duration reveals nothing.
-        let right = Sha256::digest(shown.as_bytes()).ct_eq(&secret);
-        if !scheme.eq_ignore_ascii_case("bearer") || !bool::from(right) {
+        if !scheme.eq_ignore_ascii_case("bearer") || !secrets.contain(shown) {
             return Err(NotOperator::WrongSecret);
         }
         let plain = |name: &&str| {

@@ -1,5 +1,5 @@
 //! Reads the secrets of a program from a variable, a flag, or a file.
-use crate::Key;
+use crate::{BadKeys, Keys};
 use cqrs_core::Secret;
 use std::fs;
 
@@ -36,13 +36,17 @@ pub fn read(name: Name, value: Option<&str>, file: Option<&str>, wrong: &mut Vec
     }
 }
 
-/// Reads an optional secret that must be long enough for a signing key.
-pub fn key(name: Name, value: Option<&str>, file: Option<&str>, wrong: &mut Vec<String>) -> Option<Key> {
-    let key = Key::new(read(name, value, file, wrong)?.expose());
-    if key.is_none() {
-        wrong.push(format!("{name}: at least {} bytes", Key::SHORTEST));
-    }
-    key
+/// Reads optional signing keys, one a line. Those of a file are read again when it changes.
+pub fn keys(name: Name, value: Option<&str>, file: Option<&str>, wrong: &mut Vec<String>) -> Option<Keys> {
+    let keys = match given(file) {
+        Some(file) if given(value).is_none() => Keys::of_file(file),
+        _ => Keys::parse(read(name, value, file, wrong)?.expose()),
+    };
+    let line = |error| match error {
+        BadKeys::File(error) => format!("{}_FILE ({}-file): cannot be read: {error}", name.variable, name.flag),
+        error => format!("{name}: {error}"),
+    };
+    keys.map_err(|error| wrong.push(line(error))).ok()
 }
 
 /// Returns the value unless it is empty: an empty variable counts as not set.

@@ -75,10 +75,11 @@ impl ShutdownArgs {
 // Values are text here, so that `check` can report all invalid settings and not only the first one.
 #[derive(clap::Args)]
 pub struct ProofArgs {
-    /// Secret that signs calls between the gateway and the services: at least 32 bytes, the same for all. No default.
+    /// Secret that signs calls between the gateway and the services: at least 32 bytes, the same for all. Further lines are
+    /// further secrets: the first one signs, and all are accepted. No default.
     #[arg(long, env = "HEARLERS_INTERNAL_SECRET", hide_env_values = true, value_name = "SECRET")]
     internal_secret: Option<String>,
-    /// File that contains that secret.
+    /// File that contains that secret. It is read again when it changes.
     #[arg(long, env = "HEARLERS_INTERNAL_SECRET_FILE", value_name = "FILE")]
     internal_secret_file: Option<String>,
     /// This program's certificate, PEM. With the next two settings, calls use TLS with certificates on both sides.
@@ -103,9 +104,10 @@ impl ProofArgs {
 
     fn proof(&self, callers: &[&str], wrong: &mut Vec<String>) -> Option<Proof> {
         let before = wrong.len();
-        let key = secrets::key(INTERNAL, self.internal_secret.as_deref(), self.internal_secret_file.as_deref(), wrong);
+        let keys =
+            secrets::keys(INTERNAL, self.internal_secret.as_deref(), self.internal_secret_file.as_deref(), wrong);
         let certificates = self.certificates(callers, wrong);
-        let proof = Proof::of(key, certificates);
+        let proof = Proof::of(keys, certificates);
         if proof.is_none() && wrong.len() == before {
             let bytes = Key::SHORTEST;
             wrong.push(format!(
@@ -149,7 +151,7 @@ pub struct ServiceArgs {
     /// Bearer secret of the operator endpoints: at least 32 bytes. The endpoints are disabled when it is not set.
     #[arg(long, env = "HEARLERS_OPERATOR_SECRET", hide_env_values = true, value_name = "SECRET")]
     operator_secret: Option<String>,
-    /// File that contains that secret.
+    /// File that contains that secret. It is read again when it changes.
     #[arg(long, env = "HEARLERS_OPERATOR_SECRET_FILE", value_name = "FILE")]
     operator_secret_file: Option<String>,
 }
@@ -161,7 +163,7 @@ impl ServiceArgs {
         let callers: Vec<&str> = callers.split(',').map(str::trim).collect();
         let proof = self.proof.proof(&callers, wrong);
         let secret =
-            secrets::key(OPERATOR, self.operator_secret.as_deref(), self.operator_secret_file.as_deref(), wrong);
+            secrets::keys(OPERATOR, self.operator_secret.as_deref(), self.operator_secret_file.as_deref(), wrong);
         proof.filter(|_| wrong.len() == before).map(|proof| (proof, Operators::new(secret)))
     }
 }

@@ -1,7 +1,7 @@
 //! The signed token of a call: the caller, the called service and the person. HS256, valid for one minute.
-use crate::{Identity, Key, Person, Refused};
+use crate::{Identity, Keys, Person, Refused};
 use contracts::v1::model::Authority;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, errors::ErrorKind};
+use jsonwebtoken::{Algorithm, Validation, errors::ErrorKind};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use uuid::Uuid;
@@ -34,13 +34,13 @@ struct Claims {
 
 /// Signs the calls of one caller to one service.
 pub(crate) struct Signer {
-    key: EncodingKey,
+    keys: Keys,
     issuer: &'static str,
     audience: &'static str,
 }
 impl Signer {
-    pub(crate) fn new(key: &Key, issuer: &'static str, audience: &'static str) -> Self {
-        Signer { key: EncodingKey::from_secret(key.bytes()), issuer, audience }
+    pub(crate) fn new(keys: &Keys, issuer: &'static str, audience: &'static str) -> Self {
+        Signer { keys: keys.clone(), issuer, audience }
     }
     /// Signs a token that is valid for a minute.
     pub(crate) fn sign(&self, person: Option<Person>) -> Option<String> {
@@ -54,35 +54,34 @@ impl Signer {
             iat: now,
             exp: now + LIFETIME.as_secs().cast_signed(),
         };
-        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.key).ok()
+        self.keys.sign(&claims).ok()
     }
 }
 
 /// Verifies the tokens for one service.
 pub(crate) struct Checker {
-    key: DecodingKey,
+    keys: Keys,
     rules: Validation,
 }
 impl Checker {
-    pub(crate) fn new(key: &Key, audience: &str) -> Self {
+    pub(crate) fn new(keys: &Keys, audience: &str) -> Self {
         // The algorithm is fixed here; the token's header must not choose it.
         let mut rules = Validation::new(Algorithm::HS256);
         rules.set_audience(&[audience]);
         rules.set_required_spec_claims(&["exp", "iss", "aud"]);
         rules.leeway = LEEWAY.as_secs();
         rules.validate_nbf = true;
-        Checker { key: DecodingKey::from_secret(key.bytes()), rules }
+        Checker { keys: keys.clone(), rules }
     }
     pub(crate) fn check(&self, token: &str) -> Result<Identity, Refused> {
         if token.len() > LONGEST {
             return Err(Refused::Invalid);
         }
-        let claims = jsonwebtoken::decode::<Claims>(token, &self.key, &self.rules);
-        let claims = claims.map_err(|error| match error.kind() {
+        let claims = self.keys.verify::<Claims>(token, &self.rules).map_err(|error| match error.kind() {
             ErrorKind::ExpiredSignature => Refused::Expired,
             _ => Refused::Invalid,
         })?;
-        let Claims { iss, sub, authority, typ, iat, exp, .. } = claims.claims;
+        let Claims { iss, sub, authority, typ, iat, exp, .. } = claims;
         // A longer lifetime is refused, even when the token is signed correctly, and so is one that begins later: whoever
         // has the key for a moment could sign for years ahead.
         let begun = iat <= chrono::Utc::now().timestamp() + LEEWAY.as_secs().cast_signed();

@@ -4,7 +4,13 @@ use sqlx::{
     ConnectOptions,
     postgres::{PgConnectOptions, PgSslMode},
 };
-use std::{fmt, fs::File, path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    fmt,
+    fs::{self, File},
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
 use url::Url;
 
 /// The connection settings of a PostgreSQL database. `Debug` does not show the password.
@@ -24,6 +30,9 @@ pub struct Config {
     url: Url,
     /// The password, if the URL does not contain it.
     pub password: Option<Secret>,
+    /// The file with the password, if it is given neither in the URL nor above. It is read again for each new connection, so
+    /// that the password can be changed while the program runs. Line breaks at its end are ignored.
+    pub password_file: Option<PathBuf>,
     /// The encryption of the connection.
     pub tls: Tls,
     /// The name of this program in the server's own views.
@@ -122,8 +131,8 @@ pub enum ConfigError {
     /// A setting has a value that is not allowed: the setting, and what is allowed.
     #[error("{0}: {1}")]
     Value(&'static str, &'static str),
-    /// The password is given in the URL and separately.
-    #[error("the password is given twice, in the URL and separately: remove one")]
+    /// The password is given twice: in the URL, separately, or in a file.
+    #[error("the password is given twice, in the URL, separately or in a file: remove one")]
     TwoPasswords,
     /// TLS is not compiled in.
     #[error("sslmode: enable the feature `postgres-tls` of cqrs-core")]
@@ -155,6 +164,7 @@ impl Config {
         let mut config = Config {
             url,
             password: None,
+            password_file: None,
             tls: Tls::default(),
             application_name: None,
             statement_timeout: Duration::from_secs(30),
@@ -189,9 +199,11 @@ impl Config {
     /// # Errors
     /// Returns the first problem found.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        if self.password.is_some() && self.url.password().is_some() {
+        let given = [self.url.password().is_some(), self.password.is_some(), self.password_file.is_some()];
+        if given.into_iter().filter(|given| *given).count() > 1 {
             return Err(ConfigError::TwoPasswords);
         }
+        self.password()?;
         let name = self.application_name.as_deref().unwrap_or("-");
         if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(ConfigError::Value("application_name", "1 to 63 visible ASCII characters"));
@@ -218,8 +230,15 @@ impl Config {
         Ok(())
     }
 
-    /// Returns the driver's options. They contain the password: never log them.
-    pub(super) fn connect(&self) -> Result<PgConnectOptions, ConfigError> {
+    /// Returns the password that is given separately or in the file, as the file is now.
+    pub(super) fn password(&self) -> Result<Option<Secret>, ConfigError> {
+        let Some(file) = &self.password_file else { return Ok(self.password.clone()) };
+        let text = fs::read_to_string(file).map_err(|error| ConfigError::File(file.clone(), error.to_string()))?;
+        Ok(Some(Secret::new(text.trim_end_matches(['\r', '\n']))))
+    }
+
+    /// Returns the driver's options with this password. They contain it: never log them.
+    pub(super) fn connect(&self, password: Option<&Secret>) -> Result<PgConnectOptions, ConfigError> {
         self.validate()?;
         let mut connect = PgConnectOptions::from_url(&self.url).map_err(|_| ConfigError::Url)?;
         // Set in any case; otherwise the driver would take it from an environment variable.
@@ -229,7 +248,7 @@ impl Config {
             TlsMode::VerifyCa => PgSslMode::VerifyCa,
             TlsMode::VerifyFull => PgSslMode::VerifyFull,
         });
-        if let Some(password) = &self.password {
+        if let Some(password) = password {
             connect = connect.password(password.expose());
         }
         if let Some(ca) = &self.tls.ca {

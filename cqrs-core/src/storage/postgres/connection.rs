@@ -55,7 +55,7 @@ impl Drop for Pooled {
 
 impl Inner {
     pub(super) async fn connection(&self) -> Result<Pooled, sqlx::Error> {
-        let connection = self.pool.acquire().await?;
+        let connection = self.acquire().await?;
         let environment = self.environment.clone();
         Ok(Pooled { connection: Some(connection), environment, limit: self.limit })
     }

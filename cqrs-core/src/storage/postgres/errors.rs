@@ -24,6 +24,11 @@ pub(super) fn is_timeout(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut)
 }
 
+/// Returns true if the server refused the user or the password.
+pub(super) fn is_login_refused(error: &sqlx::Error) -> bool {
+    matches!(code(error), Some("28000" | "28P01"))
+}
+
 /// Returns true if it is not known whether a commit that failed with this error took effect: the connection was lost
 /// before the server's reply, or the server crashed.
 fn is_outcome_unknown(error: &sqlx::Error) -> bool {
@@ -63,6 +68,9 @@ pub(super) fn fault(error: impl Into<Arc<sqlx::Error>>) -> Fault {
     let error = error.into();
     if matches!(code(&error), Some("3F000" | "42P01" | "42883")) {
         return Fault::internal("the schema `cqrs` is missing or too old: call `migrate`").because(error);
+    }
+    if is_login_refused(&error) {
+        return Fault::unavailable("the database refuses the user or the password").because(error);
     }
     match is_transient(&error) {
         true => Fault::unavailable("the database cannot be reached").because(error),

@@ -19,7 +19,7 @@ const TABLE: &str = "create schema if not exists cqrs; create table cqrs._cqrs_m
 
 impl Inner {
     pub(super) async fn migrate(&self) -> Result<(), Fault> {
-        let mut connection = self.pool.acquire().await.map_err(|error| self.fault(error))?;
+        let mut connection = self.acquire().await.map_err(|error| self.fault(error))?;
         // Checked without the lock and without the right to create anything, since most starts find nothing to do.
         if !up_to_date(version(&mut connection).await?)? {
             // If the transaction is dropped, the pool pings the connection, which rolls it back.

@@ -11,6 +11,7 @@ mod high_water_mark;
 mod migrate;
 mod note;
 mod parts;
+mod password;
 mod pooling;
 mod program;
 mod purge;
@@ -44,7 +45,7 @@ use crate::{
 use async_trait::async_trait;
 use sqlx::{
     PgConnection, PgPool, SqlStr,
-    postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow},
+    postgres::{PgArguments, PgPoolOptions, PgRow},
 };
 use std::{
     fmt,
@@ -111,7 +112,9 @@ struct Inner {
     pool: PgPool,
     /// The connection of the readiness check, so that it does not wait for requests. It is taken out while it is in use.
     readiness: Mutex<Option<PgConnection>>,
-    connect: PgConnectOptions,
+    config: Config,
+    /// The last password of the file.
+    password: password::FilePassword,
     /// The longest call to the server.
     limit: Duration,
     /// The beginning of every transaction, if a pooler keeps no sessions.
@@ -138,7 +141,8 @@ impl Postgres {
 
     /// Connects as configured. If the server is starting, this waits for it up to the acquire time-out.
     pub async fn open(config: &Config, options: Options) -> Result<Self, Fault> {
-        let connect = config.connect().map_err(refused)?;
+        let password = config.password().map_err(refused)?;
+        let connect = config.connect(password.as_ref()).map_err(refused)?;
         let suspects = Arc::new(AtomicU32::new(0));
         let (tested, environment) = (suspects.clone(), options.environment.clone());
         let pool = PgPoolOptions::new()
@@ -157,13 +161,14 @@ impl Postgres {
                     }
                 })
             })
-            .connect_with(connect.clone())
+            .connect_with(connect)
             .await
             .map_err(errors::start)?;
         Ok(Postgres(Arc::new(Inner {
             pool,
             readiness: Mutex::new(None),
-            connect,
+            config: config.clone(),
+            password: password::FilePassword::new(password),
             limit: config.statement_timeout + connection::GRACE,
             pooled: pooling::Beginning::of(config),
             environment: options.environment,

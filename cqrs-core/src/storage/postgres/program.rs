@@ -54,7 +54,7 @@ impl Inner {
         };
         // The log has no index on names, and a large one takes long. Only the first start of a changed program asks.
         let read = async {
-            let mut connection = self.pool.acquire().await?;
+            let mut connection = self.acquire().await?;
             let mut tx = sqlx::Connection::begin(&mut *connection).await?;
             sqlx::raw_sql("set local statement_timeout = 0").execute(&mut *tx).await?;
             let row = sqlx::query(sql).bind(name).persistent(self.pooled.is_none()).fetch_one(&mut *tx).await?;

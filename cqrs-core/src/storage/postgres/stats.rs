@@ -5,7 +5,7 @@ use crate::{
     error::Fault,
     storage::{Connections, DatabaseStats, OldestWriter},
 };
-use sqlx::{ConnectOptions, PgConnection, Row};
+use sqlx::{PgConnection, Row};
 use std::time::Duration;
 
 /// The schema's version, and whether writes are refused. The version may be newer than this program's: during a rolling
@@ -34,7 +34,7 @@ impl Inner {
         let (connection, (found, read_only)) = match row {
             Some(row) => row,
             None => {
-                let connected = async { is_ready(self.connect.connect().await?).await };
+                let connected = async { is_ready(self.open().await?).await };
                 self.limited(connected).await.map_err(|error| self.fault(error))?
             }
         };

@@ -45,7 +45,8 @@ impl Inner {
     async fn begin_once(&self) -> Result<Transaction<'static, sqlx::Postgres>, sqlx::Error> {
         self.count();
         let begin = self.pooled.as_ref().map_or(BEGIN, |beginning| &beginning.for_callers);
-        self.limited(self.pool.begin_with(AssertSqlSafe(format!("{begin}; {FOR_CALLERS}")))).await
+        let begin = || self.pool.begin_with(AssertSqlSafe(format!("{begin}; {FOR_CALLERS}")));
+        self.limited(self.opening(begin)).await
     }
 }
 

@@ -39,7 +39,7 @@ impl Gateway {
     pub fn new(config: Config) -> Result<Self, Wrong> {
         config.check()?;
         let upstream = Upstream::new(&config).map_err(|error| Wrong(vec![error.to_string()]))?;
-        let tokens = AccessTokens::new(&config.jwt_secret);
+        let tokens = AccessTokens::new(config.jwt_keys);
         Ok(Gateway(Arc::new(Shared {
             upstream,
             tokens,

@@ -7,7 +7,7 @@ use axum::{
 };
 use gateway::{Config, Gateway, router};
 use serde_json::{Value, json};
-use service_auth::{Key, Proof};
+use service_auth::{Key, Keys, Proof};
 use std::{net::SocketAddr, time::Duration};
 use tokio::{runtime::Runtime, task::JoinHandle};
 use tower::ServiceExt;
@@ -27,13 +27,17 @@ pub(crate) struct Fixture {
 }
 impl Fixture {
     pub(crate) async fn new() -> Self {
+        Fixture::with_keys(SECRET)
+    }
+    /// Starts a gateway with these signing keys, one a line.
+    pub(crate) fn with_keys(keys: &str) -> Self {
         let services = Services::default();
         let (address, server) = services.start();
         let url = format!("http://{address}");
         let config = Config {
             reply_deadline: Duration::from_millis(700),
             deadline: Duration::from_millis(500),
-            ..Config::new(url.clone(), url, Key::new(SECRET).unwrap(), proof())
+            ..Config::new(url.clone(), url, Keys::parse(keys).unwrap(), proof())
         };
         Fixture { services, server: Some(server), address, router: router(Gateway::new(config).unwrap()) }
     }

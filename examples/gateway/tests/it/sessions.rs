@@ -76,6 +76,20 @@ async fn a_valid_token_is_renewed_for_the_same_person() {
 }
 
 #[tokio::test]
+async fn a_person_keeps_their_identity_while_the_signing_key_is_replaced() {
+    let (old, new) = (SECRET, "the next secret, of at least 32 bytes");
+    let fixture = Fixture::with_keys(&format!("{new}\n{old}"));
+    let renewed = initiate(&fixture, &[("Authorization", &format!("Bearer {}", token(&claims())))]).await.data();
+    assert_eq!(fixture.services.methods(), ["FindUserByUserId"], "nobody is registered again");
+    let renewed = renewed["accessToken"].as_str().unwrap();
+    assert_eq!(claims_of(renewed)["id"], claims()["id"]);
+
+    let fixture = Fixture::with_keys(new);
+    assert_eq!(me_as(&fixture, renewed).await.status, 200, "the first key has signed it");
+    assert_eq!(me_as(&fixture, &token(&claims())).await.status, 401, "the old key is removed");
+}
+
+#[tokio::test]
 async fn only_an_unknown_id_registers_a_known_person_again() {
     let fixture = Fixture::new().await;
     let bearer = format!("Bearer {}", token(&claims()));

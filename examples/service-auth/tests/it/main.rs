@@ -1,3 +1,4 @@
 //! Tests of authentication between services.
+mod keys; // keys that overlap, and are read again
 mod settings; // flags, variables and files
 mod tokens; // signed and forged tokens

@@ -25,7 +25,7 @@ pub struct DatabaseArgs {
     /// Password of the database, when it is not in the URL.
     #[arg(long, env = "HEARLERS_DATABASE_PASSWORD", hide_env_values = true, value_name = "SECRET")]
     database_password: Option<String>,
-    /// File that contains the password.
+    /// File that contains the password. It is read again for each new connection.
     #[arg(long, env = "HEARLERS_DATABASE_PASSWORD_FILE", value_name = "FILE")]
     database_password_file: Option<String>,
     /// TLS mode: disable, require, verify-ca or verify-full, as in the URL's sslmode. The default is disable.
@@ -108,7 +108,10 @@ impl DatabaseArgs {
             None => {}
         }
         config.statement_timeout = statement;
-        config.password = password;
+        match given(self.database_password_file.as_deref()) {
+            Some(file) => config.password_file = password.map(|_| file.into()),
+            None => config.password = password,
+        }
         config.application_name.get_or_insert_with(|| service.to_owned());
         if wrong.len() == before
             && let Err(error) = config.validate()

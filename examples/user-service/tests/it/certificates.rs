@@ -4,7 +4,7 @@ use contracts::{
     v1::service::{FindUserByUserIdRequest, InitializeUserRequest, user_service_client::UserServiceClient},
 };
 use cqrs_core::{App, app::Background, grpc::details, transport::InProcess};
-use service_auth::{CallSigner, GATEWAY, Key, Proof, USER_SERVICE, tls::Certificates};
+use service_auth::{CallSigner, GATEWAY, Key, Keys, Proof, USER_SERVICE, tls::Certificates};
 use service_edge::testing::{by, serve};
 use std::path::PathBuf;
 use test_support::{Authority, Issued, Trials};
@@ -37,7 +37,7 @@ async fn service(secret: Option<Key>) -> anyhow::Result<Service> {
     let (own, gateway) = (authority.issue(&["localhost", USER_SERVICE])?, authority.issue(&[GATEWAY])?);
     let app = user_service::wire(App::builder(SERVICE.app).transport(InProcess::new())).build()?;
     let _background = app.join().await?.start();
-    let proof = Proof::of(secret, Some(certificates(&own, authority.file(), &[GATEWAY])?));
+    let proof = Proof::of(secret.map(Keys::from), Some(certificates(&own, authority.file(), &[GATEWAY])?));
     let proof = proof.expect("there are certificates");
     let address = format!("localhost:{}", serve(&SERVICE, &app, &proof).await?.port());
     Ok(Service { authority, gateway, address, _background })
@@ -52,7 +52,7 @@ impl Service {
     async fn connect(&self, shown: &Issued, authority: PathBuf, secret: Option<Key>) -> anyhow::Result<Users> {
         let certificates = certificates(shown, authority, &[])?;
         let endpoint = Endpoint::from_shared(format!("https://{}", self.address))?.tls_config(certificates.client())?;
-        let proof = Proof::of(secret, Some(certificates)).expect("there are certificates");
+        let proof = Proof::of(secret.map(Keys::from), Some(certificates)).expect("there are certificates");
         Ok(UserServiceClient::with_interceptor(
             endpoint.connect().await?,
             CallSigner::new(GATEWAY, USER_SERVICE, &proof),

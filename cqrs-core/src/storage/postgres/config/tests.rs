@@ -46,6 +46,11 @@ fn settings_that_contradict_each_other_are_refused() {
     let mut both = Config::parse("postgres://kim:hunter2@db/users").unwrap();
     both.password = Some(Secret::new("hunter2"));
     assert_eq!(both.validate(), Err(ConfigError::TwoPasswords));
+    let mut both = Config::parse("postgres://kim@db/users").unwrap();
+    (both.password, both.password_file) = (Some(Secret::new("hunter2")), Some("/nowhere/password".into()));
+    assert_eq!(both.validate(), Err(ConfigError::TwoPasswords));
+    both.password = None;
+    assert!(matches!(both.validate(), Err(ConfigError::File(..))), "{:?}", both.validate());
 }
 
 #[test]

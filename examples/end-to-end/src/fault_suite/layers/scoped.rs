@@ -39,7 +39,9 @@ impl TransportLayer for Scoped {
     }
     async fn missing_topics(&self, topics: &[&str]) -> Result<Vec<String>, TransportError> {
         let names = self.names(topics);
-        self.inner.missing_topics(&names.iter().map(String::as_str).collect::<Vec<_>>()).await
+        let missing = self.inner.missing_topics(&names.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+        let is_missing = |(_, name): &(&&str, &String)| missing.contains(name);
+        Ok(topics.iter().zip(&names).filter(is_missing).map(|(topic, _)| (*topic).to_owned()).collect())
     }
     async fn publish(&self, audience: &Audience, records: &[Record]) -> Published {
         let scoped = |record: &Record| Record { topic: Scoped::name(&record.topic, &self.scope), ..record.clone() };
