@@ -9,7 +9,7 @@ use crate::{
     metadata::Metadata,
     middleware::Middleware,
     policy::{Retention, RetryPolicy},
-    position::Position,
+    position::{Epoch, Position},
     storage::{RecentLog, Storage},
     telemetry::metrics::Meter,
     transport::{Decoders, TopicStates, Transport},
@@ -61,8 +61,16 @@ pub struct Runtime {
     pub(crate) newer_programs: NewerPrograms,
     /// Queues of commands for aggregates with conflicts.
     pub(crate) turns: Turns,
+    /// The epoch of the database, once it is known.
+    pub(crate) epoch: Mutex<Option<Epoch>>,
 }
 impl Runtime {
+    pub(crate) fn epoch(&self) -> Option<Epoch> {
+        *self.epoch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    pub(crate) fn set_epoch(&self, epoch: Epoch) {
+        *self.epoch.lock().unwrap_or_else(PoisonError::into_inner) = Some(epoch);
+    }
     /// Returns `true` if this app discovered the registration with this slot.
     #[inline]
     pub(crate) fn has_discovered(&self, slot: u32) -> bool {

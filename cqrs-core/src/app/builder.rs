@@ -286,6 +286,7 @@ impl AppBuilder {
                     .collect(),
                 newer_programs: Default::default(),
                 turns: Default::default(),
+                epoch: Default::default(),
             },
             registrations,
             self.aggregates,
