@@ -78,7 +78,8 @@ pub trait DomainError: std::error::Error + Send + Sync + 'static {
 /// A technical failure that the caller did not cause: a database, a codec or the wiring of the app failed.
 #[derive(Debug)]
 pub struct Fault {
-    /// `Unavailable`, `Deadline`, `OutcomeUnknown`, `Internal`, or `Invalid` for a value that cannot be stored.
+    /// `Unavailable`, `Deadline`, `OutcomeUnknown`, `Internal`, `Precondition` for an outdated consistency token, or
+    /// `Invalid` for a value that cannot be stored.
     kind: ErrorKind,
     message: Cow<'static, str>,
     source: Option<BoxError>,
@@ -107,20 +108,29 @@ impl Fault {
     pub fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
         Fault { kind: ErrorKind::Invalid, message: message.into(), source: None }
     }
+    /// Creates a fault for a consistency token from another epoch of the service's database. Towards the caller it is
+    /// [`Error::OutdatedToken`].
+    pub(crate) fn outdated_token(service: &str) -> Self {
+        let message = format!(
+            "the consistency token is from another epoch of the database of service {service}, such as from before a \
+             restore: repeat the request without it"
+        );
+        Fault { kind: ErrorKind::Precondition, message: message.into(), source: None }
+    }
     /// Sets the error that caused this fault.
     pub fn because(mut self, source: impl Into<BoxError>) -> Self {
         self.source = Some(source.into());
         self
     }
     /// Returns the kind: [`ErrorKind::Unavailable`], [`ErrorKind::Deadline`], [`ErrorKind::OutcomeUnknown`],
-    /// [`ErrorKind::Internal`] or [`ErrorKind::Invalid`].
+    /// [`ErrorKind::Internal`], [`ErrorKind::Precondition`] or [`ErrorKind::Invalid`].
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
     /// Returns `true` if the same call may succeed later. After [`ErrorKind::OutcomeUnknown`] it may have succeeded
     /// already; the checkpoints, inbox records and expected versions of a batch make its repetition safe.
     pub fn is_transient(&self) -> bool {
-        !matches!(self.kind, ErrorKind::Internal | ErrorKind::Invalid)
+        !matches!(self.kind, ErrorKind::Internal | ErrorKind::Precondition | ErrorKind::Invalid)
     }
 }
 impl fmt::Display for Fault {
@@ -220,6 +230,9 @@ pub enum Error<E> {
     /// A parameter of the handler refused the request, such as an extractor that needs a known caller; or the request
     /// holds a value that cannot be stored.
     Rejected(Rejection),
+    /// The caller's consistency token is from another epoch of the service's database, such as from before a restore. Its
+    /// positions mean nothing here. The request succeeds without the token.
+    OutdatedToken(Fault),
     /// It is not known whether the command took effect, and it had no idempotency key under which that could be looked up.
     /// A retry may carry it out twice.
     OutcomeUnknown(Fault),
@@ -239,6 +252,7 @@ impl<E: DomainError> Error<E> {
             }
             Error::Conflict { .. } => ErrorKind::Conflict,
             Error::Rejected(rejection) => rejection.kind,
+            Error::OutdatedToken(_) => ErrorKind::Precondition,
             Error::OutcomeUnknown(_) => ErrorKind::OutcomeUnknown,
             Error::Fault(fault) => fault.kind(),
         }
@@ -258,6 +272,7 @@ impl<E: DomainError> Error<E> {
                 ErrorKind::Forbidden => "FORBIDDEN".into(),
                 _ => "INVALID".into(),
             },
+            Error::OutdatedToken(_) => "CONSISTENCY_TOKEN_OUTDATED".into(),
             Error::OutcomeUnknown(_) => "OUTCOME_UNKNOWN".into(),
             Error::Fault(fault) => match fault.kind() {
                 ErrorKind::Unavailable => "UNAVAILABLE".into(),
@@ -283,7 +298,7 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
             Error::OutcomeUnknown(_) => f.write_str(
                 "the connection to the database was lost during the commit, so it is not known whether the request took effect",
             ),
-            Error::Fault(fault) => fault.fmt(f),
+            Error::OutdatedToken(fault) | Error::Fault(fault) => fault.fmt(f),
         }
     }
 }
@@ -307,6 +322,7 @@ impl<E> From<Fault> for Error<E> {
         match fault.kind {
             ErrorKind::Invalid => Error::Rejected(Rejection { kind: fault.kind, message: fault.message }),
             ErrorKind::OutcomeUnknown => Error::OutcomeUnknown(fault),
+            ErrorKind::Precondition => Error::OutdatedToken(fault),
             _ => Error::Fault(fault),
         }
     }

@@ -165,7 +165,7 @@ pub use middleware::{Call, Middleware, Next, Outcome};
 #[cfg(feature = "runtime")]
 pub use policy::{CircuitBreaker, Retention, RetryPolicy};
 #[cfg(feature = "runtime")]
-pub use position::Position;
+pub use position::{Epoch, InvalidEpoch, Position};
 #[cfg(feature = "runtime")]
 pub use secret::Secret;
 #[cfg(feature = "runtime")]

@@ -1,5 +1,8 @@
 //! Metadata of requests and events: correlation, caller, trace context, idempotency key, deadline, consistency token.
-use crate::{Timestamp, position::Position};
+use crate::{
+    Timestamp,
+    position::{Epoch, Position},
+};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, str::FromStr};
 use uuid::Uuid;
@@ -105,10 +108,12 @@ pub(crate) fn is_tracestate(text: &str) -> bool {
     (1..=512).contains(&text.len()) && text.bytes().all(|b| matches!(b, b' '..=b'~'))
 }
 
-/// The position in each service's log that a reader must have reached, such as `user=123;counseling=456`
-/// (read-your-writes).
+/// The position in each service's log that a reader must have reached, such as
+/// `user=123@6579c2a01f3b8d22;counseling=456@6579c2a0003b11fe` (read-your-writes).
 ///
-/// A response carries the token of its commit, and a later query with this token sees at least that commit.
+/// A response carries the token of its commit, and a later query with this token sees at least that commit. After the `@`
+/// is the [`Epoch`] of the service's database. A query with a token of another epoch is refused at once
+/// ([`Error::OutdatedToken`](crate::Error::OutdatedToken)); one without an epoch is accepted.
 ///
 /// ```
 /// use cqrs_core::{Position, ConsistencyToken};
@@ -118,23 +123,48 @@ pub(crate) fn is_tracestate(text: &str) -> bool {
 /// token.raise("counseling", Position(6));
 /// assert_eq!(token.to_string(), "counseling=6;user=12");
 /// assert!("user".parse::<ConsistencyToken>().is_err());
+///
+/// // A later epoch replaces the position, because positions of two epochs are not comparable.
+/// token.merge(&"user=3@6579c2a01f3b8d22".parse().unwrap());
+/// token.merge(&"user=2@6579c2a11f3b8d22".parse().unwrap());
+/// assert_eq!(token.to_string(), "counseling=6;user=2@6579c2a11f3b8d22");
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ConsistencyToken(BTreeMap<String, u64>);
+pub struct ConsistencyToken(BTreeMap<String, (u64, Option<Epoch>)>);
 impl ConsistencyToken {
     /// Returns the position of one service, or zero if the token does not contain the service.
     pub fn of(&self, service: &str) -> Position {
-        Position(self.0.get(service).copied().unwrap_or(0))
+        Position(self.0.get(service).map_or(0, |(position, _)| *position))
+    }
+    /// Returns the epoch of the position of one service, if the token has it.
+    pub fn epoch(&self, service: &str) -> Option<Epoch> {
+        self.0.get(service).and_then(|(_, epoch)| *epoch)
     }
     /// Raises the position of one service. A lower position changes nothing.
     pub fn raise(&mut self, service: &str, position: Position) {
-        if position.0 > self.of(service).0 {
-            self.0.insert(service.to_owned(), position.0);
-        }
+        self.raise_in(service, None, position);
     }
-    /// Merges another token into this one: each service gets the higher of both positions.
+    /// Raises the position of one service, which was reached in this epoch. In a later epoch it replaces the position, and
+    /// one of an earlier epoch changes nothing. Without an epoch the position counts as one of the same epoch.
+    pub fn raise_in(&mut self, service: &str, epoch: Option<Epoch>, position: Position) {
+        if position.0 == 0 {
+            return;
+        }
+        let Some((known, of)) = self.0.get_mut(service) else {
+            self.0.insert(service.to_owned(), (position.0, epoch));
+            return;
+        };
+        match (*of, epoch) {
+            (Some(of), Some(epoch)) if epoch < of => return,
+            (Some(of), Some(epoch)) if epoch > of => *known = position.0,
+            _ => *known = position.0.max(*known),
+        }
+        *of = epoch.or(*of);
+    }
+    /// Merges another token into this one: each service gets the higher of both positions, or that of the later epoch.
     pub fn merge(&mut self, other: &ConsistencyToken) {
-        other.0.iter().for_each(|(service, position)| self.raise(service, Position(*position)));
+        let all = other.0.iter();
+        all.for_each(|(service, (position, epoch))| self.raise_in(service, *epoch, Position(*position)));
     }
     /// Returns `true` if the token contains no service.
     pub fn is_empty(&self) -> bool {
@@ -143,8 +173,9 @@ impl ConsistencyToken {
 }
 impl fmt::Display for ConsistencyToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, (service, position)) in self.0.iter().enumerate() {
+        for (i, (service, (position, epoch))) in self.0.iter().enumerate() {
             write!(f, "{}{service}={position}", if i == 0 { "" } else { ";" })?;
+            epoch.map_or(Ok(()), |epoch| write!(f, "@{epoch}"))?;
         }
         Ok(())
     }
@@ -168,14 +199,18 @@ impl FromStr for ConsistencyToken {
             if !valid_name || token.0.len() == 32 {
                 return Err(InvalidToken);
             }
-            token.raise(service, Position(position.parse().map_err(|_| InvalidToken)?));
+            let (position, epoch) = match position.split_once('@') {
+                Some((position, epoch)) => (position, Some(epoch.parse().map_err(|_| InvalidToken)?)),
+                None => (position, None),
+            };
+            token.raise_in(service, epoch, Position(position.parse().map_err(|_| InvalidToken)?));
         }
         Ok(token)
     }
 }
-/// The error of text that is not a consistency token of the form `service=number;service=number`.
+/// The error of text that is not a consistency token of the form `service=number@epoch;service=number@epoch`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a consistency token: the form is `service=number;service=number`")]
+#[error("not a consistency token: the form is `service=number@epoch;service=number@epoch`")]
 pub struct InvalidToken;
 
 #[cfg(test)]
@@ -202,7 +237,17 @@ mod tests {
         let many = |count| (0..count).map(|i| format!("{i}=1;")).collect::<String>();
         assert!(many(32).parse::<ConsistencyToken>().is_ok() && many(33).parse::<ConsistencyToken>().is_err());
         assert!(";".repeat(1025).parse::<ConsistencyToken>().is_err());
-        for bad in ["a b=1", "a\n=1", "=1", "a=-1", "a=1.5", "a=99999999999999999999"] {
+        for bad in [
+            "a b=1",
+            "a\n=1",
+            "=1",
+            "a=-1",
+            "a=1.5",
+            "a=99999999999999999999",
+            "a=1@",
+            "a=1@6579C2A01F3B8D22",
+            "a=1@6579c2a01f3b8d22@",
+        ] {
             assert!(bad.parse::<ConsistencyToken>().is_err(), "{bad}");
         }
     }

@@ -9,7 +9,7 @@ use crate::{
     metadata::Metadata,
     middleware::Middleware,
     policy::{Retention, RetryPolicy},
-    position::Position,
+    position::{Epoch, Position},
     storage::{RecentLog, Storage},
     telemetry::metrics::Meter,
     transport::{Decoders, TopicStates, Transport},
@@ -63,8 +63,16 @@ pub struct Runtime {
     pub(crate) turns: Turns,
     /// Held while a message is tried with which an earlier process may have died.
     pub(crate) alone: Arc<AsyncMutex<()>>,
+    /// The epoch of the database, once it is known.
+    pub(crate) epoch: Mutex<Option<Epoch>>,
 }
 impl Runtime {
+    pub(crate) fn epoch(&self) -> Option<Epoch> {
+        *self.epoch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    pub(crate) fn set_epoch(&self, epoch: Epoch) {
+        *self.epoch.lock().unwrap_or_else(PoisonError::into_inner) = Some(epoch);
+    }
     /// Returns `true` if this app discovered the registration with this slot.
     #[inline]
     pub(crate) fn has_discovered(&self, slot: u32) -> bool {

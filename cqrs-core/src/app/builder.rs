@@ -287,6 +287,7 @@ impl AppBuilder {
                 newer_programs: Default::default(),
                 turns: Default::default(),
                 alone: Default::default(),
+                epoch: Default::default(),
             },
             registrations,
             self.aggregates,

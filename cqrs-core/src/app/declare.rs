@@ -35,7 +35,10 @@ impl App {
         let is_new = stored.iter().all(|program| program.declaration != text);
         let read = |text: &str| serde_json::from_str::<Declaration>(text).ok();
         let earlier = stored.iter().filter_map(|program| read(&program.declaration));
-        let earlier: Vec<_> = earlier.filter(|earlier| earlier.service == self.service()).collect();
+        let all: Vec<_> = earlier.collect();
+        let services: Vec<_> = all.iter().map(|earlier| earlier.service.as_str()).collect();
+        self.refuse_foreign_database(&services).await?;
+        let earlier: Vec<_> = all.into_iter().filter(|earlier| earlier.service == self.service()).collect();
         if is_new {
             let mut problems = Vec::new();
             for misfit in compare(&declaration, &earlier) {
@@ -49,6 +52,7 @@ impl App {
                 return Err(Fault::internal("the program does not fit the stored data").because(program));
             }
         }
+        self.identify_database().await?;
         self.begin(begin, &earlier).await?;
         let (own, age) = storage.declare_program(&text).await?;
         let programs = storage.programs(0).await?;

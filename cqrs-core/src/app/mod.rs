@@ -18,6 +18,7 @@ mod builder;
 mod declare;
 mod describe;
 mod health;
+mod identity;
 mod indexes;
 mod lag;
 mod new_readers;
@@ -31,6 +32,7 @@ pub use builder::{AppBuilder, BuildError};
 pub use declare::{IncompatibleProgram, LeftMessages};
 pub use describe::Description;
 pub use health::{Component, Health, HealthCheck};
+pub use identity::ForeignDatabase;
 pub use lag::ReaderLag;
 pub use parked::{
     BulkProgress, BulkRedelivery, ParkedCount, ParkedMessages, ParkedSelection, Redelivered, Redelivery, SelectionError,
@@ -103,11 +105,11 @@ impl App {
         WithMetadata { runtime: self.runtime.clone(), metadata: Arc::new(metadata) }
     }
     /// Returns the consistency token of `position` in this service's log. A query with the token sees the events up to
-    /// there.
+    /// there. It has the epoch of the database, once the app has started or migrated.
     pub fn token(&self, position: impl Into<Option<Position>>) -> ConsistencyToken {
         let mut token = ConsistencyToken::default();
         if let Some(position) = position.into() {
-            token.raise(&self.runtime.service, position);
+            token.raise_in(&self.runtime.service, self.runtime.epoch(), position);
         }
         token
     }
@@ -124,7 +126,8 @@ impl App {
     ///
     /// # Errors
     /// Fails when the database cannot be reached, when its schema is newer than this program, or with an
-    /// [`IncompatibleProgram`] as the source when the program does not fit the stored data. It has changed nothing then.
+    /// [`IncompatibleProgram`] as the source when the program does not fit the stored data, or with a [`ForeignDatabase`]
+    /// when the database belongs to another service. It has changed nothing then.
     pub async fn migrate(&self) -> Result<(), Fault> {
         self.runtime.storage.migrate().await?;
         self.declare().await

@@ -18,6 +18,7 @@
 //! the process accepts no new requests. Work in progress has [`DRAIN`] to finish, and the process exits with code 0. A process that still runs after [`EXIT`] is
 //! terminated, and a second signal terminates it at once.
 mod endpoints;
+mod epoch;
 mod grpc;
 mod logging;
 mod parked;
@@ -27,6 +28,7 @@ mod signals;
 mod topics;
 
 pub use crate::app::{Component, DRAIN, Health, HealthCheck};
+pub use epoch::EpochCommand;
 pub use parked::{Operators, ParkedCommand};
 pub use signals::EXIT;
 pub use topics::TopicsCommand;

@@ -16,7 +16,8 @@ use std::{collections::BTreeMap, fmt, marker::PhantomData, sync::Arc, time::Dura
 ///
 /// A read first waits until the view includes every event of its projections that this process has committed, and the
 /// positions in the caller's consistency token (read-your-writes). After one second it fails with
-/// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable), and at once for a position that the log has not reached.
+/// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable), and at once for a position that the log has not reached. A
+/// token of another epoch of the database is refused at once ([`Error::OutdatedToken`]).
 ///
 /// It fails likewise when one of these events could not be applied and is parked, as far as that can be known: when it
 /// belongs to the aggregate whose id is the key, or to the aggregate of the event at the token's position.
@@ -227,6 +228,11 @@ impl<V: View> Views<V> {
     async fn caught_up(&self) -> Result<(), Fault> {
         let Some(token) = &self.sees else { return Ok(()) };
         let runtime = &self.runtime;
+        if let (Some(of_token), Some(current)) = (token.epoch(&runtime.service), runtime.epoch())
+            && of_token != current
+        {
+            return Err(Fault::outdated_token(&runtime.service));
+        }
         let seen_by_caller = token.of(&runtime.service);
         let wanted = |reader: &ReaderProgress| self.wanted(reader, seen_by_caller);
         if runtime.readers_of(V::NAME).all(|reader| reader.seen() >= wanted(reader)) {

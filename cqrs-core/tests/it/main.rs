@@ -16,6 +16,7 @@ mod followers; // events that a follower does not handle
 mod foreign; // topics of other producers, read by a decoder of the app
 mod harness; // the storages under test
 mod idempotency; // repetitions by other versions and by subscribers
+mod identity; // the service and the epoch of a database
 mod ids; // the id of an aggregate
 mod inbox; // messages that are committed together
 mod indexes; // an index that a program adds to a stored view
@@ -72,6 +73,7 @@ fn framework() -> Vec<Trial> {
         subscriber::trials,
         inbox::trials,
         indexes::trials,
+        identity::trials,
         ids::trials,
         idempotency::trials,
         parking::trials,

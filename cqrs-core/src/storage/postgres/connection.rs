@@ -1,11 +1,14 @@
 //! The use of a pooled connection: within a time limit, and closed as soon as it can no longer be trusted.
 use super::{Inner, errors};
 use crate::environment::{Environment, within};
-use sqlx::{PgConnection, Postgres, Row, pool::PoolConnection};
+use sqlx::{Connection, PgConnection, Postgres, Row, pool::PoolConnection};
 use std::{
     io,
     ops::{Deref, DerefMut},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -72,6 +75,42 @@ impl Inner {
 pub(super) async fn test(connection: &mut PgConnection, environment: &dyn Environment) -> Result<bool, sqlx::Error> {
     let read_only = async { sqlx::raw_sql(READ_ONLY).fetch_one(connection).await?.try_get::<bool, _>(0) };
     within(environment, TEST_TIMEOUT, read_only).await.unwrap_or_else(|| Err(no_response())).map(|read_only| !read_only)
+}
+
+/// Returns a connection to the pool within the limit, or reports that it has to be closed.
+///
+/// The driver owns the connection of a transaction and returns it by itself, after a round trip without a limit. So
+/// the connections that may be without a server do a limited one before: those with a rollback that is not sent yet,
+/// and, after a beginning without an answer, every one until the connection is found.
+pub(super) async fn release(
+    connection: &mut PgConnection,
+    unanswered: &AtomicU32,
+    environment: &dyn Environment,
+    limit: Duration,
+) -> Result<bool, sqlx::Error> {
+    if !connection.should_flush() && unanswered.load(Ordering::SeqCst) == 0 {
+        return Ok(true);
+    }
+    match within(environment, limit, connection.ping()).await {
+        Some(Ok(())) => Ok(true),
+        ended => {
+            let _ = unanswered.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+            Err(ended.and_then(Result::err).unwrap_or_else(no_response))
+        }
+    }
+}
+
+/// A beginning of a transaction that has no answer yet.
+pub(super) struct Unanswered<'a>(&'a AtomicU32);
+impl<'a> Unanswered<'a> {
+    pub(super) fn new(unanswered: &'a AtomicU32) -> Self {
+        unanswered.fetch_add(1, Ordering::SeqCst);
+        Unanswered(unanswered)
+    }
+    /// The server has answered, so its connection needs no test.
+    pub(super) fn answered(self) {
+        let _ = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+    }
 }
 
 fn no_response() -> sqlx::Error {

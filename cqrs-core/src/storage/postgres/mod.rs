@@ -126,6 +126,8 @@ struct Inner {
     statements: AtomicU64,
     /// The number of connections in the pool that may be from before the last connection loss.
     suspects: Arc<AtomicU32>,
+    /// The number of transactions whose beginning was not answered, and whose connection was not found out yet.
+    unanswered: Arc<AtomicU32>,
 }
 
 impl Postgres {
@@ -144,7 +146,10 @@ impl Postgres {
         let password = config.password().map_err(refused)?;
         let connect = config.connect(password.as_ref()).map_err(refused)?;
         let suspects = Arc::new(AtomicU32::new(0));
+        let unanswered = Arc::new(AtomicU32::new(0));
         let (tested, environment) = (suspects.clone(), options.environment.clone());
+        let (left, released_in) = (unanswered.clone(), options.environment.clone());
+        let limit = config.statement_timeout + connection::GRACE;
         let pool = PgPoolOptions::new()
             .max_connections(options.max_connections)
             .acquire_timeout(options.acquire_timeout)
@@ -161,6 +166,10 @@ impl Postgres {
                     }
                 })
             })
+            .after_release(move |connection, _| {
+                let (left, environment) = (left.clone(), released_in.clone());
+                Box::pin(async move { connection::release(connection, &left, &*environment, limit).await })
+            })
             .connect_with(connect)
             .await
             .map_err(errors::start)?;
@@ -169,7 +178,7 @@ impl Postgres {
             readiness: Mutex::new(None),
             config: config.clone(),
             password: password::FilePassword::new(password),
-            limit: config.statement_timeout + connection::GRACE,
+            limit,
             pooled: pooling::Beginning::of(config),
             environment: options.environment,
             texts: statement::Texts::default(),
@@ -177,6 +186,7 @@ impl Postgres {
             committed: watch::Sender::new(0),
             statements: AtomicU64::new(0),
             suspects,
+            unanswered,
         })))
     }
 

@@ -1,5 +1,5 @@
 //! READ COMMITTED transactions that run the caller's SQL first and then the batch.
-use super::{Inner, errors};
+use super::{Inner, connection::Unanswered, errors};
 use crate::{
     error::Fault,
     position::Position,
@@ -45,8 +45,13 @@ impl Inner {
     async fn begin_once(&self) -> Result<Transaction<'static, sqlx::Postgres>, sqlx::Error> {
         self.count();
         let begin = self.pooled.as_ref().map_or(BEGIN, |beginning| &beginning.for_callers);
+        let unanswered = Unanswered::new(&self.unanswered);
         let begin = || self.pool.begin_with(AssertSqlSafe(format!("{begin}; {FOR_CALLERS}")));
-        self.limited(self.opening(begin)).await
+        let begun = self.limited(self.opening(begin)).await;
+        if begun.as_ref().map_or_else(|error| !errors::is_timeout(error), |_| true) {
+            unanswered.answered();
+        }
+        begun
     }
 }
 

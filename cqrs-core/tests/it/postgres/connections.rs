@@ -7,7 +7,7 @@ use cqrs_core::{
 };
 use futures_util::future::{join_all, try_join_all};
 use sqlx::AssertSqlSafe;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use test_support::Proxy;
 
 pub(crate) fn trials() -> Trials {
@@ -17,6 +17,10 @@ pub(crate) fn trials() -> Trials {
         .test("calls are unavailable without a server and succeed when it is back", unavailable)
         .test("a commit whose connection is lost has an unknown outcome", lost)
         .test("calls to a server that does not respond end at the time limit, and free their connections", swallowed)
+        .test(
+            "transactions on a server that does not respond end at the time limit, and free their connections",
+            silent,
+        )
         .test("after a time in which the server refused writes, at most one commit fails", read_only)
         .test("readiness does not wait for the connections of requests", readiness)
         .test("a transaction begins on a live connection after a restart of the server", begun)
@@ -130,6 +134,43 @@ async fn swallowed(server: Server) -> Tried {
     proxy.blackhole(false);
     storage.commit(events("three", 1..=1)).await?;
     storage.ready().await?;
+    Ok(())
+}
+
+async fn silent(server: Server) -> Tried {
+    let fresh = fresh(server, "silent").await?;
+    let proxy = Proxy::to(server.address()).await?;
+    let storage = with_one_connection(&server.url_through(&proxy, &fresh.database)).await?;
+    for what in ["a commit", "a dropped statement", "a beginning"] {
+        storage.row("user", "kim", None).await?;
+        sleep(50).await; // the connection is back in the pool
+        let tx = if what == "a beginning" { None } else { Some(storage.begin().await?) };
+        proxy.blackhole(true);
+        let began = Instant::now();
+        match (what, tx) {
+            ("a commit", Some(tx)) => {
+                let refused = tx.commit(events("one", 1..=1)).await.expect_err("no response");
+                anyhow::ensure!(matches!(&refused, CommitError::Fault(fault) if fault.is_transient()), "{refused}");
+            }
+            (_, Some(mut tx)) => {
+                let statement = sqlx::raw_sql("select 1").execute(&mut **transaction(&mut *tx));
+                let ended = tokio::time::timeout(Duration::from_millis(200), statement).await;
+                anyhow::ensure!(ended.is_err(), "a statement without a server");
+                drop(tx);
+            }
+            (_, None) => {
+                let refused = storage.begin().await.err().expect("no response");
+                anyhow::ensure!(refused.is_transient(), "{refused}");
+            }
+        }
+        // The limit is 3.1 s for the call, and as long again for the return of the connection.
+        while format!("{storage:?}") != "Postgres(0 connections)" {
+            anyhow::ensure!(began.elapsed() < Duration::from_secs(9), "{what}: the connection is still in the pool");
+            sleep(20).await;
+        }
+        proxy.blackhole(false);
+    }
+    storage.commit(events("three", 1..=1)).await?;
     Ok(())
 }
 

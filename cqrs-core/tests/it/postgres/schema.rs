@@ -9,6 +9,14 @@ pub(crate) fn trials() -> Trials {
         .test("a sequence with a cache is refused", caching)
         .test("an event with a position beyond the sequence is refused", past_the_sequence)
         .test("a reader ahead of the log is refused", reader_ahead)
+        .test("a token of another epoch is refused at once", async |server: Server| {
+            let storage = fresh(server, "epoch").await?.storage;
+            crate::identity::outdated(storage).await.map_err(anyhow::Error::msg)
+        })
+        .test("the database of another service is refused, and nothing is changed", async |server: Server| {
+            crate::identity::foreign(fresh(server, "foreign").await?.storage).await;
+            anyhow::Ok(())
+        })
         .test("without a schema every call fails and names `migrate`", unmigrated)
 }
 

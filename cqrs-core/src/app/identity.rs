@@ -1,0 +1,112 @@
+//! The identity of a database: the service that it belongs to, and its epoch.
+use crate::{app::App, error::Fault, position::Epoch, storage::Storage};
+use std::fmt;
+
+/// The note with the service's name.
+const SERVICE: &str = "database/service";
+/// The note with the epoch.
+const EPOCH: &str = "database/epoch";
+
+impl App {
+    /// Refuses the database of another service. `services` are the services of the programs that have used it, which
+    /// decide if the database has no identity yet.
+    pub(super) async fn refuse_foreign_database(&self, services: &[&str]) -> Result<(), Fault> {
+        let owner = note(&**self.storage(), SERVICE).await?;
+        let own = self.service();
+        let owner = match &owner {
+            Some(owner) => Some(owner.as_str()),
+            None if services.contains(&own) => None,
+            None => services.last().copied(),
+        };
+        match owner {
+            Some(owner) if owner != own => Err(foreign(own, owner)),
+            _ => Ok(()),
+        }
+    }
+    /// Gives the database to this service, unless it has one, and reads its epoch. A new database gets one.
+    pub(super) async fn identify_database(&self) -> Result<(), Fault> {
+        let (storage, environment) = (&**self.storage(), &*self.runtime.environment);
+        let owner = kept(storage, SERVICE, self.service()).await?;
+        // Two services may have started at the same time.
+        if owner != self.service() {
+            return Err(foreign(self.service(), &owner));
+        }
+        let epoch = match note(storage, EPOCH).await? {
+            Some(epoch) => epoch,
+            None => kept(storage, EPOCH, &Epoch::new(environment, None).to_string()).await?,
+        };
+        self.runtime.set_epoch(parsed(&epoch)?);
+        Ok(())
+    }
+    /// Gives the database a new epoch, and returns it. Call it after a backup was restored, while no process of the service
+    /// runs: consistency tokens from before are refused from then on, instead of being compared with the positions of
+    /// a log that has become another one.
+    ///
+    /// # Errors
+    /// Fails when the database fails, or with a [`ForeignDatabase`] as the source when it belongs to another service.
+    pub async fn renew_epoch(&self) -> Result<Epoch, Fault> {
+        let (storage, environment) = (&**self.storage(), &*self.runtime.environment);
+        let owner = kept(storage, SERVICE, self.service()).await?;
+        if owner != self.service() {
+            return Err(foreign(self.service(), &owner));
+        }
+        loop {
+            let stored = note(storage, EPOCH).await?;
+            let last = stored.as_deref().map(parsed).transpose()?;
+            let epoch = Epoch::new(environment, last);
+            if storage.replace_note(EPOCH, stored.as_deref(), Some(&epoch.to_string())).await? {
+                tracing::warn!(service = self.service(), %epoch, "the database has a new epoch");
+                self.runtime.set_epoch(epoch);
+                return Ok(epoch);
+            }
+        }
+    }
+}
+
+/// The error of a start on the database of another service. Nothing was changed.
+///
+/// It is the source of the fault that [`App::start`] returns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ForeignDatabase {
+    /// The name of the service that was started.
+    pub service: String,
+    /// The name of the service that the database belongs to.
+    pub owner: String,
+}
+impl fmt::Display for ForeignDatabase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ForeignDatabase { service, owner } = self;
+        write!(
+            f,
+            "the database belongs to service {owner}, and service {service} was started: give each service its own"
+        )
+    }
+}
+impl std::error::Error for ForeignDatabase {}
+
+fn foreign(service: &str, owner: &str) -> Fault {
+    let source = ForeignDatabase { service: service.to_owned(), owner: owner.to_owned() };
+    Fault::internal("the database belongs to another service").because(source)
+}
+
+async fn note(storage: &dyn Storage, name: &str) -> Result<Option<String>, Fault> {
+    let notes = storage.notes(name).await?;
+    Ok(notes.into_iter().find(|(known, _)| known == name).map(|(_, value)| value))
+}
+
+/// Stores a note unless there is one, and returns the stored value.
+async fn kept(storage: &dyn Storage, name: &str, value: &str) -> Result<String, Fault> {
+    loop {
+        if let Some(stored) = note(storage, name).await? {
+            return Ok(stored);
+        }
+        if storage.replace_note(name, None, Some(value)).await? {
+            return Ok(value.to_owned());
+        }
+    }
+}
+
+fn parsed(epoch: &str) -> Result<Epoch, Fault> {
+    epoch.parse().map_err(|error| Fault::internal("the stored epoch cannot be read").because(error))
+}

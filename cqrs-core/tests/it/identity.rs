@@ -1,0 +1,142 @@
+//! The identity of a database: its service, and the epoch of its positions.
+use crate::{
+    bank::{Card, FindCard, Pay, bank, opened},
+    trials::trial,
+};
+use cqrs_core::{
+    App, ConsistencyToken, Error, ErrorKind, Fault, Metadata,
+    app::ForeignDatabase,
+    storage::{Memory, Storage},
+    testing::{StorageLayer, TestApp},
+};
+use libtest_mimic::Trial;
+use std::{
+    error::Error as _,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let mut trials = vec![
+        trial("identity: a token of another epoch is refused at once: memory", || async {
+            outdated(Memory::new()).await.expect("the token is refused");
+        }),
+        trial("identity: the database of another service is refused, and nothing is changed: memory", || async {
+            foreign(Memory::new()).await;
+        }),
+        trial("identity: seeded: an epoch that a start does not read again is noticed", || async {
+            let seeded = FirstEpoch::default();
+            assert!(outdated(seeded).await.is_err(), "the bug was not noticed");
+        }),
+    ];
+    #[cfg(feature = "sqlite")]
+    trials.extend([
+        trial("identity: a token of another epoch is refused at once: sqlite", || async {
+            let (storage, _directory) = in_file().await;
+            outdated(storage).await.expect("the token is refused");
+        }),
+        trial("identity: the database of another service is refused, and nothing is changed: sqlite", || async {
+            let (storage, _directory) = in_file().await;
+            foreign(storage).await;
+        }),
+    ]);
+    trials
+}
+
+#[cfg(feature = "sqlite")]
+async fn in_file() -> (cqrs_core::storage::Sqlite, tempfile::TempDir) {
+    let directory = tempfile::tempdir().expect("a temporary directory for the database");
+    let storage = cqrs_core::storage::Sqlite::open(directory.path().join("bank.db")).await;
+    (storage.expect("a new database opens"), directory)
+}
+
+/// Takes a token, renews the epoch as after a restore, and reads with the token again.
+pub(crate) async fn outdated(storage: impl Storage + Clone) -> Result<(), String> {
+    let app = TestApp::start(bank(storage.clone())).await.expect("the app starts");
+    opened(&app, "kim").await;
+    let pay = || Pay { id: "kim".into(), amount: 5 };
+    let paid = app.with(Metadata::NONE).send_committed(pay()).await.expect("the payment succeeds");
+    let token = app.token(paid.position);
+    assert!(token.epoch("bank").is_some(), "a token of an app that has started has no epoch: {token}");
+    let find = async |app: &App, token: &ConsistencyToken| {
+        app.with(Metadata::default().token(token.clone())).send(FindCard("kim".into())).await
+    };
+    let card = Some(Card { name: "name of kim".into(), balance: 5 });
+    assert_eq!(find(&app, &token).await.expect("a token of this epoch is accepted"), card);
+    assert!(app.stop().await);
+
+    // A replica that starts again keeps the epoch.
+    let app = TestApp::start(bank(storage.clone())).await.expect("the app starts");
+    assert_eq!(app.token(paid.position), token);
+    assert!(app.stop().await);
+
+    let renewed = bank(storage.clone()).build().expect("the app builds").renew_epoch().await.expect("an epoch begins");
+    assert!(Some(renewed) > token.epoch("bank"), "a later epoch is greater");
+    let app = TestApp::start(bank(storage)).await.expect("the app starts");
+    let started = Instant::now();
+    match find(&app, &token).await {
+        Err(error @ Error::OutdatedToken(_)) => {
+            assert_eq!((error.kind(), &*error.reason()), (ErrorKind::Precondition, "CONSISTENCY_TOKEN_OUTDATED"));
+            assert!(error.to_string().contains("another epoch of the database of service bank"), "{error}");
+        }
+        other => return Err(format!("{other:?}")),
+    }
+    assert!(started.elapsed() < Duration::from_millis(900), "the read waited");
+    let without: ConsistencyToken = "bank=2".parse().expect("a token from before epochs");
+    assert_eq!(find(&app, &without).await.expect("a token without an epoch is accepted"), card);
+    let paid = app.with(Metadata::default().token(token.clone())).send_committed(pay()).await;
+    let mut seen = token;
+    seen.merge(&app.token(paid.expect("a command does not compare the token").position));
+    let card = Some(Card { name: "name of kim".into(), balance: 10 });
+    assert_eq!(find(&app, &seen).await.expect("a merged token has the later epoch"), card);
+    assert!(app.stop().await);
+    Ok(())
+}
+
+pub(crate) async fn foreign(storage: impl Storage + Clone) {
+    let first = bank(storage.clone()).build().expect("the app builds");
+    first.migrate().await.expect("a new database is nobody's");
+    let second = App::builder("shop").storage(storage.clone()).build().expect("the app builds");
+    let refused = async || {
+        let notes = storage.notes("").await.expect("the notes are read");
+        let refused = second.migrate().await.expect_err("the database of another service");
+        let source = refused.source().and_then(|source| source.downcast_ref::<ForeignDatabase>());
+        let source = source.expect("the source is typed");
+        assert_eq!((&*source.service, &*source.owner), ("shop", "bank"));
+        assert_eq!(storage.programs(0).await.expect("the programs are read").len(), 1);
+        assert_eq!(storage.notes("").await.expect("the notes are read"), notes);
+    };
+    refused().await;
+    let renewed = second.renew_epoch().await.expect_err("the database of another service");
+    assert!(renewed.source().is_some_and(|source| source.is::<ForeignDatabase>()), "{renewed}");
+    // A database from before identities belongs to the service whose programs have used it.
+    let removed = storage.replace_note("database/service", Some("bank"), None).await;
+    assert!(removed.expect("the note is removed"));
+    refused().await;
+    first.migrate().await.expect("its own database");
+    refused().await;
+}
+
+/// A storage that answers with the first epoch for ever.
+#[derive(Clone, Default)]
+struct FirstEpoch {
+    memory: Memory,
+    first: Arc<Mutex<Vec<(String, String)>>>,
+}
+#[async_trait::async_trait]
+impl StorageLayer for FirstEpoch {
+    fn inner(&self) -> &dyn Storage {
+        &self.memory
+    }
+    async fn notes(&self, prefix: &str) -> Result<Vec<(String, String)>, Fault> {
+        let notes = self.memory.notes(prefix).await?;
+        if prefix != "database/epoch" {
+            return Ok(notes);
+        }
+        let mut first = self.first.lock().expect("nothing panics with the lock");
+        if first.is_empty() {
+            *first = notes;
+        }
+        Ok(first.clone())
+    }
+}
