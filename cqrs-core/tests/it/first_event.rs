@@ -31,6 +31,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("first event: the subscribers of a group begin together", different),
         trial("first event: seeded: without a stored position a new reader handles all old events", unstored),
         trial("first event: seeded: without a stored declaration a reader misses an event", undeclared),
+        trial(
+            "first event: seeded: with a mark that is read after the earlier programs a reader misses an event",
+            late,
+        ),
     ];
     #[cfg(feature = "sqlite")]
     trials.extend([
@@ -175,6 +179,16 @@ pub(crate) async fn at_empty_log<S: Storage + Clone>(storage: S) {
     assert_eq!(empty_scenario(storage.clone(), storage).await, [1]);
 }
 
+/// Another replica gets ready and appends an event.
+async fn gets_ready(other: &Mutex<Option<App>>) -> Result<(), Fault> {
+    let other = lock(other).take();
+    if let Some(other) = other {
+        other.migrate().await?;
+        opened(&other, "kim").await;
+        paid_in(&other, "kim", 1).await;
+    }
+    Ok(())
+}
 /// A storage at which another replica gets ready and appends an event while this one reads the earlier programs.
 struct Beside {
     memory: Memory,
@@ -188,12 +202,7 @@ impl StorageLayer for Beside {
     }
     async fn programs(&self, after: u64) -> Result<Vec<StoredProgram>, Fault> {
         let before = self.memory.programs(after).await?;
-        let other = lock(&self.other).take();
-        if let Some(other) = other {
-            other.migrate().await?;
-            opened(&other, "kim").await;
-            paid_in(&other, "kim", 1).await;
-        }
+        gets_ready(&self.other).await?;
         if self.is_before { self.memory.programs(after).await } else { Ok(before) }
     }
 }
@@ -263,4 +272,33 @@ impl StorageLayer for Undeclared {
 async fn undeclared() {
     let memory = Memory::new();
     assert!(empty_scenario(memory.clone(), Undeclared(memory)).await.is_empty(), "the bug is not seen");
+}
+
+/// A storage that answers as if the high-water mark were read after the earlier programs: another replica gets ready and
+/// appends an event between the two.
+struct LateMark {
+    memory: Memory,
+    other: Mutex<Option<App>>,
+}
+#[async_trait]
+impl StorageLayer for LateMark {
+    fn inner(&self) -> &dyn Storage {
+        &self.memory
+    }
+    async fn high_water_mark(&self) -> Result<Position, Fault> {
+        gets_ready(&self.other).await?;
+        self.memory.high_water_mark().await
+    }
+    async fn programs(&self, _: u64) -> Result<Vec<StoredProgram>, Fault> {
+        Ok(Vec::new())
+    }
+}
+async fn late() {
+    let (memory, received) = (Memory::new(), Arc::new(Received::default()));
+    let other = newer(memory.clone(), &received).build().expect("the app builds");
+    first_start(LateMark { memory: memory.clone(), other: Mutex::new(Some(other)) }, &received).await;
+    let app = TestApp::start(newer(memory, &received)).await.expect("the app starts");
+    app.settle().await;
+    assert!(lock(&received).is_empty(), "the bug is not seen");
+    assert!(app.stop().await);
 }

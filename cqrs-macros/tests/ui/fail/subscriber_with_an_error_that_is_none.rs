@@ -11,7 +11,7 @@ struct Pinged {
 #[derive(Debug)]
 struct PingError;
 
-#[subscriber(group = "notes", from = "beginning")]
+#[subscriber(group = "notes")]
 async fn note(_: Recorded<Pinged>) -> Result<(), PingError> {
     Ok(())
 }
