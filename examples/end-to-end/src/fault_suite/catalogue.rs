@@ -202,7 +202,7 @@ pub(super) const FAULTS: &[Scenario] = &[
         Holds,
         NONE,
         false,
-        topic::made_anew
+        topic::created_again
     ),
     fault!(
         32,
@@ -365,7 +365,7 @@ pub(super) const SEEDED_BUGS: &[Scenario] = &[
         I1,
         NONE,
         false,
-        topic::made_anew
+        topic::created_again
     ),
     seeded_bug!(
         "outage-parks",

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use test_support::{Kafka, Trials};
+use test_support::{Kafka, Operation, Resource, Right, Trials};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -16,6 +16,7 @@ pub(crate) fn trials() -> Trials {
         .test("a frozen broker does not respond until it is resumed", frozen)
         .test("a broker stops in an orderly way even when frozen", stopped)
         .test("clients of the proxy always connect through it", proxy)
+        .test("a broker that checks no rights refuses to change them", rights)
 }
 
 async fn answers(kafka: &'static Kafka) -> Result<()> {
@@ -59,6 +60,13 @@ async fn proxy(kafka: Kafka) -> Result<()> {
     assert!(timeout(Duration::from_secs(1), advertised_port(&address)).await.is_err());
     network.blackhole(false);
     advertised_port(&address).await?;
+    Ok(())
+}
+
+async fn rights(kafka: &'static Kafka) -> Result<()> {
+    let write = Right { resource: Resource::Topic("orders"), operation: Operation::Write };
+    let refused = [kafka.grant(write), kafka.revoke(write)];
+    assert!(refused.iter().all(Result::is_err), "{refused:?}");
     Ok(())
 }
 

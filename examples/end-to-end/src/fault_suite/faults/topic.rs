@@ -14,7 +14,9 @@ const ACCEPTED_WITHIN: Duration = Duration::from_secs(30);
 
 /// The topic is deleted and created again, first beside the running readers and relay, then while they are stopped. Its
 /// readers refuse it in their health and log, and apply nothing. Once accepted, they apply everything that is new.
-pub(in crate::fault_suite) async fn made_anew(fixture: &mut Fixture) -> Result<()> {
+///
+/// Nothing is written to the new topic until running readers have noticed it, which takes up to five seconds.
+pub(in crate::fault_suite) async fn created_again(fixture: &mut Fixture) -> Result<()> {
     fixture.template.reports_health = true;
     fixture.start("relay", Role::Relay)?;
     for (name, role) in READERS {
@@ -24,36 +26,27 @@ pub(in crate::fault_suite) async fn made_anew(fixture: &mut Fixture) -> Result<(
     for running in [true, false] {
         let time = fixture.time(4.0);
         fixture.wait(time).await;
-        // What a reader has not read of the old topic is lost with it, so it reads everything first.
-        fixture.end("writer").await?;
-        fixture.wait_for_arrival().await?;
+        everything_is_read(fixture).await?;
         let names = READERS.map(|(name, _)| name);
-        if !running {
-            for name in names.into_iter().chain(["relay"]) {
-                fixture.end(name).await?;
-            }
+        let stopped: &[&str] = if running { &[] } else { &["projection", "consumer", "relay"] };
+        for name in stopped {
+            fixture.end(name).await?;
         }
-        let broker = fixture.broker.clone();
-        let old = tokio::task::spawn_blocking(move || broker.credits()).await??;
-        fixture.deleted_topics.extend(old);
-        fixture.broker.make_anew(fixture.template.partitions).await?;
-        fixture.disturbed();
-        if !running {
-            for name in names.into_iter().chain(["relay"]) {
-                fixture.restart(name, None)?;
-            }
+        create_again(fixture).await?;
+        for name in stopped {
+            fixture.restart(name, None)?;
+        }
+        if fixture.template.seeded_bug.is_some() {
+            fixture.restart("writer", None)?; // nothing is refused, so there is nothing to accept
+            continue;
         }
         let began = Instant::now();
-        fixture.restart("writer", None)?;
-        if fixture.template.seeded_bug.is_some() {
-            continue; // nothing is refused, so there is nothing to accept
-        }
         for name in names {
-            fixture.wait_for_unhealthy(name, "topics", Posted::TOPIC, NOTICED_WITHIN).await?;
-            let log = fixture.log_of(name);
-            ensure!(log.contains("until an operator accepts it"), "{name} has not logged the refusal");
+            refuses(fixture, name).await?;
         }
         fixture.fact("refused s", began.elapsed().as_secs_f64());
+        fixture.restart("writer", None)?;
+        fixture.wait_for_success(ACCEPTED_WITHIN).await?;
         let before = effects(fixture).await?;
         fixture.wait(Duration::from_secs(3)).await;
         let after = effects(fixture).await?;
@@ -66,6 +59,30 @@ pub(in crate::fault_suite) async fn made_anew(fixture: &mut Fixture) -> Result<(
     }
     let time = fixture.time(3.0);
     fixture.wait(time).await;
+    Ok(())
+}
+
+/// Stops the writer and waits until everything is read, because what a reader has not read of a topic is lost with it.
+async fn everything_is_read(fixture: &mut Fixture) -> Result<()> {
+    fixture.end("writer").await?;
+    fixture.wait_for_arrival().await
+}
+
+/// Deletes the topic and creates it again, and keeps what was on it for the checker.
+async fn create_again(fixture: &mut Fixture) -> Result<()> {
+    let broker = fixture.broker.clone();
+    let old = tokio::task::spawn_blocking(move || broker.credits()).await??;
+    fixture.deleted_topics.extend(old);
+    fixture.broker.create_again(fixture.template.partitions).await?;
+    fixture.disturbed();
+    Ok(())
+}
+
+/// Waits until a reader refuses the topic in its health, and checks that its log says so.
+async fn refuses(fixture: &mut Fixture, name: &str) -> Result<()> {
+    fixture.wait_for_unhealthy(name, "topics", Posted::TOPIC, NOTICED_WITHIN).await?;
+    let log = fixture.log_of(name);
+    ensure!(log.contains("until an operator accepts it"), "{name} has not logged the refusal");
     Ok(())
 }
 

@@ -142,7 +142,7 @@ impl Broker {
     ///
     /// # Errors
     /// Fails when the broker refuses it, or has not deleted the topic within ten seconds.
-    pub async fn make_anew(&self, partitions: i32) -> Result<()> {
+    pub async fn create_again(&self, partitions: i32) -> Result<()> {
         let admin: AdminClient<DefaultClientContext> =
             ClientConfig::new().set("bootstrap.servers", &self.bootstrap).create()?;
         let options = AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
