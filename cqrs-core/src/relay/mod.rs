@@ -12,7 +12,7 @@ use crate::{
     job::{Step, next_tick},
     position::Position,
     runtime::Runtime,
-    storage::{Batch, CheckpointMove, CommitError, Park},
+    storage::{Batch, CheckpointMove, CommitError, Park, ReadLimit},
     telemetry::{spans, trace},
     transport::{Audience, Published, Record, envelope},
 };
@@ -27,7 +27,9 @@ use std::{
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
-/// The largest number of unacknowledged entries of a shard.
+/// The largest number of unacknowledged entries of a shard. Their size is limited by [`ByteBudget::relay`].
+///
+/// [`ByteBudget::relay`]: crate::ByteBudget::relay
 const WINDOW: usize = 500;
 /// The longest interval at which a relay without all shards tries to lease them. It takes over the shards of a dead
 /// relay soon after their lease has ended.
@@ -58,6 +60,8 @@ pub struct Relay {
     draining: bool,
     /// The uptime of the first acknowledgement that no stored checkpoint includes.
     unstored_since: Option<Duration>,
+    /// Counts this relay among the running ones, from its first step on.
+    running: Option<Arc<()>>,
 }
 struct Shard {
     epoch: Option<u64>,
@@ -110,6 +114,7 @@ impl Relay {
             just_read: false,
             draining: false,
             unstored_since: None,
+            running: None,
         }
     }
     /// Returns the audience that acknowledges the relay's records.
@@ -213,7 +218,8 @@ impl Relay {
             return Ok(0);
         }
         self.look_up_parked().await?;
-        let entries = self.runtime.recent_log.outgoing(&*self.runtime.storage, &free, upto, WINDOW).await?;
+        let window = self.window();
+        let entries = self.runtime.recent_log.outgoing(&*self.runtime.storage, &free, upto, window).await?;
         let mut found: BTreeMap<u16, Vec<Entry>> = BTreeMap::new();
         for entry in entries {
             if let Some(outgoing) = &entry.outgoing {
@@ -233,7 +239,7 @@ impl Relay {
                 held.at = held.at.max(if held.flight.is_none() { upto } else { held.at });
                 continue;
             };
-            let reaches = if entries.len() < WINDOW { upto } else { last };
+            let reaches = if window.is_reached_by(&entries) { last } else { upto };
             match &mut held.flight {
                 // All of these entries are in the publish that is in progress.
                 Some(flight) if flight.reaches >= last => {
@@ -250,6 +256,14 @@ impl Relay {
             self.start(shard, self.next, entries, cancelled);
         }
         Ok(started)
+    }
+    /// Returns the limit of a shard's window. The running relays and the shards of each share the budget equally, so that
+    /// a stuck shard takes nothing from the others.
+    fn window(&mut self) -> ReadLimit {
+        let running = self.running.get_or_insert_with(|| self.runtime.running_relays.clone());
+        let relays = Arc::strong_count(running).saturating_sub(1).max(1);
+        let bytes = self.runtime.byte_budget.relay / relays / self.shards.len().max(1);
+        ReadLimit { entries: WINDOW, bytes: bytes.max(1) }
     }
     /// Reads the keys with parked messages. Only a relay to a broker parks messages, namely those that the broker
     /// rejects permanently; a group in this process parks its own.
@@ -279,11 +293,11 @@ impl Relay {
             let span = spans::publish(runtime.transport.system(), &entries);
             // A single record continues the span of its publish; each of several records keeps the span of its command.
             let hop = if entries.len() == 1 { trace::of(&span) } else { None };
-            let record = |(entry, queued): (&Entry, &QueuedEntry)| {
-                let outgoing = entry.outgoing.as_ref().filter(|_| !queued.parked)?;
-                Some(envelope::record(entry, outgoing, &runtime.service, hop.as_deref()))
+            let record = |(mut entry, queued): (Entry, &QueuedEntry)| {
+                let outgoing = entry.outgoing.take().filter(|_| !queued.parked)?;
+                Some(envelope::record(&entry, outgoing, &runtime.service, hop.as_deref()))
             };
-            let records: Vec<Record> = entries.iter().zip(&queued).filter_map(record).collect();
+            let records: Vec<Record> = entries.into_iter().zip(&queued).filter_map(record).collect();
             if records.is_empty() {
                 return Sent { shard, publish, queued, published: Some(Published { acknowledged: 0, error: None }) };
             }
