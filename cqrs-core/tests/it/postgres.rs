@@ -5,6 +5,7 @@ mod deploys;
 mod high_water_mark;
 mod indexes;
 mod projector;
+mod relay_shards;
 mod round_trips;
 mod schema;
 mod statement;
@@ -38,6 +39,7 @@ pub(crate) fn trials() -> Trials {
         .group("connections", connections::trials())
         .group("contention", contention::trials())
         .group("projector", projector::trials())
+        .group("relay shards", relay_shards::trials())
         .group("round trips", round_trips::trials())
         .group("deploys", deploys::trials())
         .group("indexes", indexes::trials())
