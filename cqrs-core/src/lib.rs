@@ -163,7 +163,7 @@ pub use metadata::{ConsistencyToken, InvalidToken, Metadata};
 #[cfg(feature = "runtime")]
 pub use middleware::{Call, Middleware, Next, Outcome};
 #[cfg(feature = "runtime")]
-pub use policy::{CircuitBreaker, Retention, RetryPolicy};
+pub use policy::{ByteBudget, CircuitBreaker, Retention, RetryPolicy};
 #[cfg(feature = "runtime")]
 pub use position::{Epoch, InvalidEpoch, Position};
 #[cfg(feature = "runtime")]

@@ -1,4 +1,4 @@
-//! Policies of an application: retries of failing messages, and retention of data.
+//! Policies of an application: retries of failing messages, retention of data, and the bytes held in memory.
 use std::time::Duration;
 
 /// The number of attempts before a message is parked, the time limit of each, and the waits of its key between them.
@@ -91,6 +91,34 @@ pub struct Retention {
 impl Default for Retention {
     fn default() -> Self {
         Retention { responses: WEEK, inbox_records: WEEK, outgoing: WEEK }
+    }
+}
+
+/// The bytes of events and of outgoing messages that a process holds at once.
+///
+/// The readers of a budget share it equally. Each of them holds at least one event, whatever its size, and reads none
+/// after the one with which it reaches its share. The memory of a process is a small multiple of a budget, since an
+/// event exists more than once while it is decoded and sent.
+///
+/// ```
+/// let mut byte_budget = cqrs_core::ByteBudget::default();
+/// byte_budget.relay = 64 << 20;
+/// # let _ = cqrs_core::App::builder("user").byte_budget(byte_budget);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ByteBudget {
+    /// The size of the events in the batches of all followers of the service's own log: projections, projectors and
+    /// groups. Their latest common events take up to 4 MiB more. Default: 16 MiB.
+    pub log: usize,
+    /// The size of the messages that the relays have published and that are not acknowledged. The in-process transport
+    /// holds the same messages. Default: 16 MiB.
+    pub relay: usize,
+}
+
+impl Default for ByteBudget {
+    fn default() -> Self {
+        ByteBudget { log: 16 << 20, relay: 16 << 20 }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     event::{NewEntry, Publisher, Source},
     metadata::Metadata,
     middleware::Middleware,
-    policy::{Retention, RetryPolicy},
+    policy::{ByteBudget, Retention, RetryPolicy},
     position::{Epoch, Position},
     storage::{RecentLog, Storage},
     telemetry::metrics::Meter,
@@ -41,6 +41,9 @@ pub struct Runtime {
     pub(crate) middleware: Vec<Arc<dyn Middleware>>,
     pub(crate) retry_policy: RetryPolicy,
     pub(crate) retention: Retention,
+    pub(crate) byte_budget: ByteBudget,
+    /// Cloned by each relay that runs, so that its count is their number and one.
+    pub(crate) running_relays: Arc<()>,
     /// One bit per registration, set if this app discovered it.
     pub(crate) discovered: Vec<u64>,
     pub(crate) publishers: HashMap<TypeId, Arc<[Publisher]>>,

@@ -10,7 +10,7 @@ use crate::{
     message::RequestKind,
     metadata::Metadata,
     middleware::Middleware,
-    policy::{Retention, RetryPolicy},
+    policy::{ByteBudget, Retention, RetryPolicy},
     registry::{
         AggregateRegistration, Projection, Projector, Registered, Registration, Role, Subscriber, group_reader, reader,
     },
@@ -57,6 +57,7 @@ pub struct AppBuilder {
     lease: Duration,
     retry_policy: RetryPolicy,
     retention: Retention,
+    byte_budget: ByteBudget,
     middleware: Vec<Arc<dyn Middleware>>,
     /// Keyed by module, function and address.
     registrations: BTreeMap<(&'static str, &'static str, usize), &'static Registration>,
@@ -80,6 +81,7 @@ impl AppBuilder {
             lease: LEASE,
             retry_policy: RetryPolicy::default(),
             retention: Retention::default(),
+            byte_budget: ByteBudget::default(),
             middleware: Vec::new(),
             registrations: BTreeMap::new(),
             aggregates: Vec::new(),
@@ -210,6 +212,11 @@ impl AppBuilder {
         self.retention = retention;
         self
     }
+    /// Sets how many bytes of the log and of outgoing messages this process holds at once.
+    pub fn byte_budget(mut self, byte_budget: ByteBudget) -> Self {
+        self.byte_budget = byte_budget;
+        self
+    }
     /// Sets the lease of the relay and of the subscribers to the service's own log: the time after which another process
     /// takes over from a silent one. Default: 10 s.
     ///
@@ -269,6 +276,8 @@ impl AppBuilder {
                 lease: self.lease,
                 retry_policy: self.retry_policy,
                 retention: self.retention,
+                byte_budget: self.byte_budget,
+                running_relays: Default::default(),
                 middleware: self.middleware,
                 discovered,
                 publishers: publishers.into_iter().map(|(event, all)| (event, all.into())).collect(),

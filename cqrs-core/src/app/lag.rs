@@ -7,6 +7,7 @@ use crate::{
     position::Position,
     registry::{Subscriber, group_reader},
     relay::Relay,
+    storage::ReadLimit,
     telemetry::metrics::age,
 };
 use std::{collections::BTreeMap, time::Duration};
@@ -57,7 +58,11 @@ impl App {
             let positions = end.0.saturating_sub(checkpoint);
             let since = match positions {
                 0 => None,
-                _ => storage.log(Position(checkpoint), end, 1).await?.first().map(|entry| entry.occurred_at),
+                _ => storage
+                    .log(Position(checkpoint), end, ReadLimit::entries(1))
+                    .await?
+                    .first()
+                    .map(|entry| entry.occurred_at),
             };
             all.push(ReaderLag { kind: follower.kind(), reader: reader.clone(), positions, since });
         }
@@ -65,7 +70,7 @@ impl App {
             let readers: Vec<_> = (0..RELAY_SHARDS).map(|shard| relay.reader(shard)).collect();
             let shards: Vec<_> =
                 (0..RELAY_SHARDS).zip(storage.checkpoints(&readers).await?.into_iter().map(Position)).collect();
-            let firsts = storage.outgoing_entries(&shards, end, 1).await?;
+            let firsts = storage.outgoing_entries(&shards, end, ReadLimit::entries(1)).await?;
             for (shard, reader) in (0..RELAY_SHARDS).zip(readers) {
                 // A shard has caught up when no outgoing event is left, even if later entries of other kinds exist.
                 let first =

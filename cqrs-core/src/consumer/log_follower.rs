@@ -9,7 +9,7 @@ use crate::{
     job::{Step, next_tick},
     position::Position,
     runtime::{ReaderProgress, Runtime},
-    storage::{Batch, CheckpointMove, CommitError, Reading},
+    storage::{Batch, CheckpointMove, CommitError, ReadLimit, Reading},
     transport::envelope::from_log,
 };
 use std::{fmt, sync::Arc, time::Duration};
@@ -124,22 +124,21 @@ impl LogFollower {
             }
         };
         self.reached(checkpoint);
-        let (log, limit) = (&self.runtime.recent_log, self.follower.batch_size());
+        let (log, limit) = (&self.runtime.recent_log, self.batch_limit());
         let (from, just_read) = (Position(checkpoint.reached), std::mem::take(&mut self.just_read));
         let runtime = &self.runtime;
         let last_program = runtime.newer_programs.last();
         let newer = runtime.newer_programs.handled_by(&self.reader);
         let mut names = self.follower.names();
         names.extend(newer.iter().map(String::as_str));
-        let Reading { mut entries, mut to } = log.read(&*storage, from, just_read, limit, &names).await?;
-        let full = entries.len() == limit;
+        let Reading { mut entries, mut to, is_full } = log.read(&*storage, from, just_read, limit, &names).await?;
         // After the read, so that a program is known which was declared a while before one of these entries. If this or
         // another follower has learned of one meanwhile, its entries may have been left out, so they are read again.
         runtime.refresh_newer_programs().await?;
         if runtime.newer_programs.last() != last_program {
             return Ok(Step::Did(0));
         }
-        self.is_behind = full;
+        self.is_behind = is_full;
         let count = self.filter.size.next(entries.len());
         if count < entries.len() {
             entries.truncate(count);
@@ -161,6 +160,11 @@ impl LogFollower {
             return Ok(Step::Did(0));
         }
         self.commit(checkpoint, to.0, entries).await
+    }
+    /// Returns the limit of a batch. The followers of the log share the budget equally.
+    fn batch_limit(&self) -> ReadLimit {
+        let bytes = self.runtime.byte_budget.log / self.runtime.readers.len().max(1);
+        ReadLimit { entries: self.follower.batch_size(), bytes: bytes.max(1) }
     }
     /// Waits until the next batch is due: at the next tick, or at once when a read waits for the follower.
     ///

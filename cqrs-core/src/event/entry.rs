@@ -69,3 +69,25 @@ pub struct Entry {
     /// retention is over.
     pub outgoing: Option<OutgoingMessage>,
 }
+impl Entry {
+    /// Returns the size of the payload and of the outgoing message, in bytes.
+    pub fn size(&self) -> usize {
+        self.payload.len() + self.outgoing.as_ref().map_or(0, |outgoing| outgoing.body.len())
+    }
+    /// Returns a copy without the payload, as the relay reads it.
+    #[doc(hidden)]
+    pub fn without_payload(&self) -> Self {
+        Entry {
+            position: self.position,
+            stream: self.stream.clone(),
+            version: self.version,
+            id: self.id,
+            name: self.name.clone(),
+            schema: self.schema,
+            payload: Vec::new(),
+            metadata: self.metadata.clone(),
+            occurred_at: self.occurred_at,
+            outgoing: self.outgoing.clone(),
+        }
+    }
+}

@@ -3,6 +3,7 @@
 //! It moves the checkpoint of a shard over acknowledged messages, and stores it soon after. It reads only committed entries below the
 //! high-water mark, so an event is never published before it is committed.
 mod drain;
+mod members;
 mod progress;
 
 use crate::{
@@ -13,11 +14,12 @@ use crate::{
     job::{Step, next_tick},
     position::Position,
     runtime::Runtime,
-    storage::{Batch, CheckpointMove, CommitError, Park},
+    storage::{Batch, CheckpointMove, CommitError, Park, ReadLimit},
     telemetry::{spans, trace},
     transport::{Audience, Published, Record, envelope},
 };
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use members::Members;
 use progress::{Progress, QueuedEntry, progress};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,9 +30,11 @@ use std::{
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
-/// The largest number of unacknowledged entries of a shard.
+/// The largest number of unacknowledged entries of a shard. Their size is limited by [`ByteBudget::relay`].
+///
+/// [`ByteBudget::relay`]: crate::ByteBudget::relay
 const WINDOW: usize = 500;
-/// The longest interval at which a relay without all shards tries to lease them. It takes over the shards of a dead
+/// The longest interval at which a relay without all shards looks at the others. It takes over the shards of a dead
 /// relay soon after their lease has ended.
 const LEASE_INTERVAL: Duration = Duration::from_millis(500);
 /// The longest time until the checkpoints of acknowledged messages are stored.
@@ -47,6 +51,11 @@ pub struct Relay {
     /// The holder of this relay's leases, with a new id for every start.
     owner: String,
     shards: BTreeMap<u16, Shard>,
+    /// The other relays of the audience, among which the shards are spread.
+    members: Members,
+    /// When the members are looked at again.
+    look_at: Option<Timestamp>,
+    /// When the leases of the held shards are renewed.
     renew_at: Option<Timestamp>,
     sending: FuturesUnordered<BoxFuture<'static, Sent>>,
     /// The number of the next publish. The result of an older publish for the same shard is ignored.
@@ -59,6 +68,8 @@ pub struct Relay {
     draining: bool,
     /// The uptime of the first acknowledgement that no stored checkpoint includes.
     unstored_since: Option<Duration>,
+    /// Counts this relay among the running ones, from its first step on.
+    running: Option<Arc<()>>,
 }
 struct Shard {
     epoch: Option<u64>,
@@ -72,6 +83,8 @@ struct Shard {
     /// The last position that was handed to the broker.
     handed: Position,
     flight: Option<Flight>,
+    /// The uptime since which the shard is to be given to another relay. It gets no new publish then.
+    leaving: Option<Duration>,
     /// Keys with parked messages; `None` until they are looked up. Only the holder of the shard parks, so the set can
     /// only hold too many keys.
     parked: Option<ParkedKeys>,
@@ -84,7 +97,7 @@ struct Flight {
 }
 impl Shard {
     fn new(epoch: Option<u64>, at: Position) -> Self {
-        Shard { epoch, stored: at, acknowledged: at, at, handed: at, flight: None, parked: None }
+        Shard { epoch, stored: at, acknowledged: at, at, handed: at, flight: None, leaving: None, parked: None }
     }
 }
 struct Sent {
@@ -98,12 +111,15 @@ struct Sent {
 impl Relay {
     pub(crate) fn new(runtime: Arc<Runtime>, audience: Audience) -> Self {
         let owner = runtime.environment.id().to_string();
+        let members = Members::new(&audience, &owner);
         let sending = FuturesUnordered::new();
         Relay {
             runtime,
             audience,
             owner,
             shards: BTreeMap::new(),
+            members,
+            look_at: None,
             renew_at: None,
             sending,
             next: 0,
@@ -111,6 +127,7 @@ impl Relay {
             just_read: false,
             draining: false,
             unstored_since: None,
+            running: None,
         }
     }
     /// Returns the audience that acknowledges the relay's records.
@@ -165,37 +182,86 @@ impl Relay {
         next_tick(&*self.runtime.environment).await;
     }
 
-    /// Leases the shards. Where only one process can open the database, it needs no leases and reads the checkpoints
-    /// once.
+    /// Leases this relay's share of the shards. Where only one process can open the database, it needs no leases and
+    /// reads the checkpoints once.
     async fn hold_shards(&mut self) -> Result<(), Fault> {
+        if self.runtime.storage.is_exclusive() {
+            return self.hold_all_shards().await;
+        }
         let (now, ttl) = (self.runtime.environment.now(), self.runtime.lease);
-        // The second condition renews at once after the clock was set back.
-        if self.renew_at.is_some_and(|at| now < at && at < now + ttl) {
+        // The second condition is met at once after the clock was set back.
+        let is_later = |at: Option<Timestamp>| at.is_some_and(|at| now < at && at < now + ttl);
+        if !is_later(self.look_at) {
+            let share = self.members.share(&self.runtime).await?;
+            let renews = !is_later(self.renew_at);
+            self.lease_shards(share, renews).await?;
+            self.choose_leaving(share);
+            if renews {
+                self.renew_at = Some(now + ttl / 3);
+            }
+            let is_alone = self.shards.len() == usize::from(RELAY_SHARDS) && !self.members.has_others();
+            self.look_at = Some(now + if is_alone { ttl / 3 } else { LEASE_INTERVAL.min(ttl / 3) });
+        }
+        self.give_back().await
+    }
+    async fn hold_all_shards(&mut self) -> Result<(), Fault> {
+        if self.shards.is_empty() {
+            let readers: Vec<_> = (0..RELAY_SHARDS).map(|shard| self.reader(shard)).collect();
+            let at = self.runtime.storage.checkpoints(&readers).await?;
+            self.shards =
+                (0..RELAY_SHARDS).zip(at).map(|(shard, at)| (shard, Shard::new(None, Position(at)))).collect();
+        }
+        Ok(())
+    }
+    /// Renews the leases of the held shards when they are due, and takes free ones while fewer than the share are held.
+    async fn lease_shards(&mut self, share: usize, renews: bool) -> Result<(), Fault> {
+        let takes = self.shards.len() < share;
+        let wanted = |shard: &u16| if self.shards.contains_key(shard) { renews } else { takes };
+        let wanted: Vec<u16> = (0..RELAY_SHARDS).filter(wanted).collect();
+        if wanted.is_empty() {
             return Ok(());
         }
-        let storage = self.runtime.storage.clone();
-        if storage.is_exclusive() {
-            if self.shards.is_empty() {
-                let readers: Vec<_> = (0..RELAY_SHARDS).map(|shard| self.reader(shard)).collect();
-                let at = storage.checkpoints(&readers).await?;
-                self.shards =
-                    (0..RELAY_SHARDS).zip(at).map(|(shard, at)| (shard, Shard::new(None, Position(at)))).collect();
-            }
-        } else {
-            let readers: Vec<_> = (0..RELAY_SHARDS).map(|shard| self.reader(shard)).collect();
-            let leases = storage.leases(&readers, &self.owner, ttl).await?;
-            for (shard, lease) in (0..RELAY_SHARDS).zip(leases) {
-                match (lease, self.shards.get(&shard)) {
-                    (None, _) => drop(self.shards.remove(&shard)),
-                    (Some(lease), Some(held)) if held.epoch == Some(lease.epoch) => (),
-                    (Some(lease), _) => {
-                        self.shards.insert(shard, Shard::new(Some(lease.epoch), lease.position));
-                    }
+        let readers: Vec<_> = wanted.iter().map(|shard| self.reader(*shard)).collect();
+        let leases = self.runtime.storage.leases(&readers, &self.owner, self.runtime.lease).await?;
+        for (shard, lease) in wanted.into_iter().zip(leases) {
+            match (lease, self.shards.get(&shard)) {
+                (None, _) => drop(self.shards.remove(&shard)),
+                (Some(lease), Some(held)) if held.epoch == Some(lease.epoch) => (),
+                (Some(lease), _) => {
+                    self.shards.insert(shard, Shard::new(Some(lease.epoch), lease.position));
                 }
             }
         }
-        let holds_all = self.shards.len() == usize::from(RELAY_SHARDS);
-        self.renew_at = Some(now + if holds_all { ttl / 3 } else { LEASE_INTERVAL.min(ttl / 3) });
+        Ok(())
+    }
+    /// Marks the shards beyond the share as leaving. Those without a publish in progress leave first.
+    fn choose_leaving(&mut self, share: usize) {
+        let now = self.runtime.environment.uptime();
+        let mut order: Vec<_> =
+            self.shards.iter().map(|(shard, held)| (held.leaving.is_none(), held.flight.is_some(), *shard)).collect();
+        order.sort_unstable();
+        let surplus = order.len().saturating_sub(share);
+        for (index, (.., shard)) in order.into_iter().enumerate() {
+            let Some(held) = self.shards.get_mut(&shard) else { continue };
+            held.leaving = (index < surplus).then(|| held.leaving.unwrap_or(now));
+        }
+    }
+    /// Releases the leaving shards whose publish has ended. A publish that takes longer than a third of the lease is
+    /// cancelled, and the next relay sends its messages again.
+    async fn give_back(&mut self) -> Result<(), Fault> {
+        let (now, longest) = (self.runtime.environment.uptime(), self.runtime.lease / 3);
+        let may_leave = |held: &Shard| {
+            held.leaving.is_some_and(|since| held.flight.is_none() || now.saturating_sub(since) >= longest)
+        };
+        let leaving: Vec<u16> =
+            self.shards.iter().filter(|(_, held)| may_leave(held)).map(|(shard, _)| *shard).collect();
+        if leaving.is_empty() || !self.store_checkpoints(Vec::new()).await? {
+            return Ok(());
+        }
+        for shard in leaving {
+            self.shards.remove(&shard);
+            self.runtime.storage.release(&self.reader(shard), &self.owner).await?;
+        }
         Ok(())
     }
 
@@ -205,7 +271,8 @@ impl Relay {
     /// further messages replaces the one before, so that a stuck key delays only its own records.
     async fn send(&mut self, upto: Position) -> Result<usize, Fault> {
         let (broker, draining) = (self.audience == Audience::broker(), self.draining);
-        let free = self.shards.iter().filter(|(_, shard)| match &shard.flight {
+        let staying = self.shards.iter().filter(|(_, shard)| shard.leaving.is_none());
+        let free = staying.filter(|(_, shard)| match &shard.flight {
             None => shard.at < if draining { shard.handed } else { upto },
             Some(flight) => !broker && flight.reaches < upto,
         });
@@ -214,7 +281,8 @@ impl Relay {
             return Ok(0);
         }
         self.look_up_parked().await?;
-        let entries = self.runtime.recent_log.outgoing(&*self.runtime.storage, &free, upto, WINDOW).await?;
+        let window = self.window();
+        let entries = self.runtime.recent_log.outgoing(&*self.runtime.storage, &free, upto, window).await?;
         let mut found: BTreeMap<u16, Vec<Entry>> = BTreeMap::new();
         for entry in entries {
             if let Some(outgoing) = &entry.outgoing {
@@ -235,7 +303,7 @@ impl Relay {
                 held.at = held.at.max(if held.flight.is_none() { upto } else { held.at });
                 continue;
             };
-            let reaches = if entries.len() < WINDOW { upto } else { last };
+            let reaches = if window.is_reached_by(&entries) { last } else { upto };
             match &mut held.flight {
                 // All of these entries are in the publish that is in progress.
                 Some(flight) if flight.reaches >= last => {
@@ -252,6 +320,14 @@ impl Relay {
             self.start(shard, self.next, entries, cancelled);
         }
         Ok(started)
+    }
+    /// Returns the limit of a shard's window. The running relays and the shards of each share the budget equally, so that
+    /// a stuck shard takes nothing from the others.
+    fn window(&mut self) -> ReadLimit {
+        let running = self.running.get_or_insert_with(|| self.runtime.running_relays.clone());
+        let relays = Arc::strong_count(running).saturating_sub(1).max(1);
+        let bytes = self.runtime.byte_budget.relay / relays / self.shards.len().max(1);
+        ReadLimit { entries: WINDOW, bytes: bytes.max(1) }
     }
     /// Reads the keys with parked messages. Only a relay to a broker parks messages, namely those that the broker
     /// rejects permanently; a group in this process parks its own.
@@ -295,11 +371,11 @@ impl Relay {
             let span = spans::publish(runtime.transport.system(), &entries);
             // A single record continues the span of its publish; each of several records keeps the span of its command.
             let hop = if entries.len() == 1 { trace::of(&span) } else { None };
-            let record = |(entry, queued): (&Entry, &QueuedEntry)| {
-                let outgoing = entry.outgoing.as_ref().filter(|_| !queued.parked)?;
-                Some(envelope::record(entry, outgoing, &runtime.service, hop.as_deref()))
+            let record = |(mut entry, queued): (Entry, &QueuedEntry)| {
+                let outgoing = entry.outgoing.take().filter(|_| !queued.parked)?;
+                Some(envelope::record(&entry, outgoing, &runtime.service, hop.as_deref()))
             };
-            let records: Vec<Record> = entries.iter().zip(&queued).filter_map(record).collect();
+            let records: Vec<Record> = entries.into_iter().zip(&queued).filter_map(record).collect();
             if records.is_empty() {
                 return Sent { shard, publish, queued, published: Some(Published { acknowledged: 0, error: None }) };
             }
@@ -374,7 +450,7 @@ impl Relay {
         };
         // The checkpoints are unknown now. Read them again, and send the messages after them again.
         self.shards.clear();
-        self.renew_at = None;
+        (self.look_at, self.renew_at) = (None, None);
         match rejected {
             CommitError::Fault(fault) => Err(fault),
             lost => {
@@ -387,7 +463,8 @@ impl Relay {
     /// again.
     pub(crate) fn reset(&mut self) {
         self.shards.clear();
-        (self.sending, self.renew_at, self.unstored_since) = (FuturesUnordered::new(), None, None);
+        (self.sending, self.unstored_since) = (FuturesUnordered::new(), None);
+        (self.look_at, self.renew_at) = (None, None);
         self.just_read = false;
     }
     /// Releases the shards, so that another relay need not wait for the end of the leases.
@@ -397,6 +474,8 @@ impl Relay {
                 let _ = self.runtime.storage.release(&self.reader(shard), &self.owner).await;
             }
         }
+        self.members.leave(&self.runtime).await;
+        (self.look_at, self.renew_at) = (None, None);
     }
 }
 impl fmt::Debug for Relay {

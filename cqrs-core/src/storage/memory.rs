@@ -10,7 +10,7 @@ use crate::{
     storage::batch::{Batch, CommitError, StoredResponse},
     storage::check::{self, check},
     storage::parked::{Cutoff, InboxLookup, LEFT_TO_NEWER_PROGRAM, Parked, ParkedKey, ParkedPage},
-    storage::{Lease, Loaded, Scan, Scanned, Storage, StoredData, StoredProgram, StoredRow, StoredView, Tx},
+    storage::{Lease, Loaded, ReadLimit, Scan, Scanned, Storage, StoredData, StoredProgram, StoredRow, StoredView, Tx},
 };
 use async_trait::async_trait;
 use data::Data;
@@ -167,16 +167,16 @@ impl Storage for Memory {
     async fn high_water_mark(&self) -> Result<Position, Fault> {
         Ok(Position(self.data().log.len() as u64))
     }
-    async fn log(&self, after: Position, upto: Position, limit: usize) -> Result<Vec<Entry>, Fault> {
+    async fn log(&self, after: Position, upto: Position, limit: ReadLimit) -> Result<Vec<Entry>, Fault> {
         let data = self.data();
         let from = data.log.iter().skip(after.0 as usize);
-        Ok(from.take_while(|entry| entry.position <= upto).take(limit).cloned().collect())
+        Ok(limit.take(from.take_while(|entry| entry.position <= upto).cloned()))
     }
     async fn outgoing_entries(
         &self,
         shards: &[(u16, Position)],
         upto: Position,
-        limit: usize,
+        limit: ReadLimit,
     ) -> Result<Vec<Entry>, Fault> {
         let data = self.data();
         let one = |(shard, after): &(u16, Position)| {
@@ -184,7 +184,7 @@ impl Storage for Memory {
             let from = data.log.iter().skip(after.0 as usize).take_while(|entry| entry.position <= upto);
             let outgoing =
                 from.filter(move |entry| entry.outgoing.as_ref().is_some_and(|outgoing| outgoing.shard == shard));
-            outgoing.take(limit).cloned().collect::<Vec<_>>()
+            limit.take(outgoing.map(Entry::without_payload))
         };
         Ok(shards.iter().flat_map(one).collect())
     }

@@ -1,6 +1,7 @@
 //! The storage interface, a few reads and one write, and its implementations.
 pub(crate) mod batch;
 mod check;
+mod limit;
 mod memory;
 mod parked;
 #[cfg(feature = "postgres")]
@@ -13,6 +14,7 @@ mod stats;
 
 pub use batch::{Batch, CheckpointMove, CommitError, InboxRecord, Park, Reservation, Row, StoredResponse, ViewWrite};
 pub use check::check;
+pub use limit::ReadLimit;
 pub use memory::Memory;
 pub use parked::{Cutoff, InboxLookup, LEFT_TO_NEWER_PROGRAM, Parked, ParkedKey, ParkedPage};
 #[cfg(feature = "postgres")]
@@ -78,31 +80,36 @@ pub trait Storage: Send + Sync + 'static {
     /// Returns the high-water mark: the position up to which the log is safe to read. Everything committed before this
     /// call is at or below it.
     async fn high_water_mark(&self) -> Result<Position, Fault>;
-    /// Returns entries after a position and up to `upto`, in order. The caller takes `upto` from
+    /// Returns entries after a position and up to `upto`, in order, up to the limit. The caller takes `upto` from
     /// [`high_water_mark`](Storage::high_water_mark).
-    async fn log(&self, after: Position, upto: Position, limit: usize) -> Result<Vec<Entry>, Fault>;
-    /// Returns entries of events with these names after a position and up to `upto`, in order, at most `limit`. A reader
-    /// that is far behind skips the entries that it does not handle with it.
-    async fn log_of(&self, names: &[&str], after: Position, upto: Position, limit: usize) -> Result<Vec<Entry>, Fault> {
-        const PAGE: usize = 512;
+    async fn log(&self, after: Position, upto: Position, limit: ReadLimit) -> Result<Vec<Entry>, Fault>;
+    /// Returns entries of events with these names after a position and up to `upto`, in order, up to the limit. A
+    /// reader that is far behind skips the entries that it does not handle with it.
+    async fn log_of(
+        &self,
+        names: &[&str],
+        after: Position,
+        upto: Position,
+        limit: ReadLimit,
+    ) -> Result<Vec<Entry>, Fault> {
+        let page_limit = ReadLimit { entries: 512, ..limit };
         let (mut found, mut from) = (Vec::new(), after);
-        while found.len() < limit {
-            let page = self.log(from, upto, PAGE).await?;
-            let (last, is_full) = (page.last().map(|last| last.position), page.len() == PAGE);
+        while !limit.is_reached_by(&found) {
+            let page = self.log(from, upto, page_limit).await?;
+            let (last, is_full) = (page.last().map(|last| last.position), page_limit.is_reached_by(&page));
             found.extend(page.into_iter().filter(|entry| names.contains(&&*entry.name)));
             let Some(last) = last.filter(|_| is_full) else { break };
             from = last;
         }
-        found.truncate(limit);
-        Ok(found)
+        Ok(limit.take(found))
     }
-    /// Returns entries with an outgoing message. For each relay shard and the position after which to read, there are
-    /// up to `limit` entries, in order, up to the position `upto`.
+    /// Returns entries with an outgoing message, without their payload. For each relay shard and the position after which
+    /// to read, there are entries up to the limit, in order, up to the position `upto`.
     async fn outgoing_entries(
         &self,
         shards: &[(u16, Position)],
         upto: Position,
-        limit: usize,
+        limit: ReadLimit,
     ) -> Result<Vec<Entry>, Fault>;
     /// Returns true if no other process can open this database, so that leases are not needed.
     fn is_exclusive(&self) -> bool {

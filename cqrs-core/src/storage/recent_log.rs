@@ -1,13 +1,20 @@
 //! The recent part of the log, read once for all followers of an app.
-use crate::{error::Fault, event::Entry, position::Position, storage::Storage};
+use crate::{
+    error::Fault,
+    event::Entry,
+    position::Position,
+    storage::{ReadLimit, Storage},
+};
 use futures_util::FutureExt;
 use std::collections::{BTreeMap, VecDeque};
 use tokio::sync::Mutex;
 
 /// The largest number of entries that are kept, and that one read adds.
 const ENTRIES: usize = 512;
-/// The largest size of the kept payloads, in bytes.
+/// The largest size of the kept entries, in bytes.
 const BYTES: usize = 4 << 20;
+/// The limit of a read that adds entries. Its bytes leave room for the entries of the read before.
+const ADDED: ReadLimit = ReadLimit { entries: ENTRIES, bytes: BYTES / 2 };
 
 /// The largest range of positions that one read of a follower far behind covers. It keeps the read below the statement
 /// time-out when the database passes only over entries with other names.
@@ -35,10 +42,12 @@ pub(crate) struct Reading {
     pub(crate) entries: Vec<Entry>,
     /// The follower has read everything up to here.
     pub(crate) to: Position,
+    /// The limit has ended the read, so more entries can follow.
+    pub(crate) is_full: bool,
 }
 
 impl RecentLog {
-    /// Returns the next entries after `from` of events with these names, at most `limit`.
+    /// Returns the next entries after `from` of events with these names, up to the limit.
     ///
     /// A caller that has `just_read` to the end relies on the commits of this process to learn of new entries, so it
     /// asks the database only when there is one. Commits of other processes are found by the next poll.
@@ -50,7 +59,7 @@ impl RecentLog {
         storage: &dyn Storage,
         from: Position,
         just_read: bool,
-        limit: usize,
+        limit: ReadLimit,
         names: &[&str],
     ) -> Result<Reading, Fault> {
         let upto = {
@@ -58,7 +67,7 @@ impl RecentLog {
             if window.to <= from && !is_far(from, window.high_water_mark) {
                 let upto = high_water_mark(storage, from, just_read && window.high_water_mark <= from).await?;
                 if upto <= from {
-                    return Ok(Reading { entries: Vec::new(), to: upto });
+                    return Ok(Reading { entries: Vec::new(), to: upto, is_full: false });
                 }
                 window.high_water_mark = upto;
                 if !is_far(from, upto) {
@@ -72,8 +81,8 @@ impl RecentLog {
         };
         let upto = Position(upto.0.min(from.0 + RANGE));
         let entries = storage.log_of(names, from, upto, limit).await?;
-        let to = last_or(&entries, limit, upto);
-        Ok(Reading { entries, to })
+        let (to, is_full) = last_or(&entries, limit, upto);
+        Ok(Reading { entries, to, is_full })
     }
     /// Returns a high-water mark for a caller that has read up to `from`.
     pub(crate) async fn upto(&self, storage: &dyn Storage, from: Position, just_read: bool) -> Result<Position, Fault> {
@@ -87,13 +96,13 @@ impl RecentLog {
         }
         Ok(upto)
     }
-    /// Returns the next outgoing entries of these shards, each after its position, at most `limit` of a shard.
+    /// Returns the next outgoing entries of these shards, each after its position and up to the limit, without payload.
     pub(crate) async fn outgoing(
         &self,
         storage: &dyn Storage,
         shards: &[(u16, Position)],
         upto: Position,
-        limit: usize,
+        limit: ReadLimit,
     ) -> Result<Vec<Entry>, Fault> {
         let first = shards.iter().map(|(_, after)| *after).min().unwrap_or(upto);
         let window = self.0.lock().await;
@@ -116,9 +125,10 @@ async fn high_water_mark(storage: &dyn Storage, from: Position, just_read: bool)
     if idle { Ok(from) } else { storage.high_water_mark().await }
 }
 
-/// Returns the position up to which a read with this limit has covered the log.
-fn last_or(entries: &[Entry], limit: usize, upto: Position) -> Position {
-    entries.last().filter(|_| entries.len() >= limit).map_or(upto, |last| last.position)
+/// Returns the position up to which a read with this limit has covered the log, and whether the limit has ended it.
+fn last_or(entries: &[Entry], limit: ReadLimit, upto: Position) -> (Position, bool) {
+    let last = entries.last().filter(|_| limit.is_reached_by(entries));
+    (last.map_or(upto, |last| last.position), last.is_some())
 }
 
 impl Window {
@@ -127,46 +137,41 @@ impl Window {
         if self.to < from {
             *self = Window { from, to: from, high_water_mark: self.high_water_mark, ..Window::default() };
         }
-        let entries = storage.log(self.to, upto, ENTRIES).await?;
+        let entries = storage.log(self.to, upto, ADDED).await?;
         self.append(entries, upto);
         Ok(())
     }
-    fn outgoing(&self, shards: &[(u16, Position)], upto: Position, limit: usize) -> Vec<Entry> {
-        let mut left: BTreeMap<u16, (Position, usize)> =
+    fn outgoing(&self, shards: &[(u16, Position)], upto: Position, limit: ReadLimit) -> Vec<Entry> {
+        let mut left: BTreeMap<u16, (Position, ReadLimit)> =
             shards.iter().map(|(shard, after)| (*shard, (*after, limit))).collect();
         let mut wanted = |entry: &Entry| {
-            let shard = entry.outgoing.as_ref().and_then(|outgoing| left.get_mut(&outgoing.shard));
-            let Some((after, left)) = shard else { return false };
-            let wanted = entry.position > *after && *left > 0;
-            *left -= usize::from(wanted);
-            wanted
+            let outgoing = entry.outgoing.as_ref()?;
+            let (after, left) = left.get_mut(&outgoing.shard)?;
+            if entry.position <= *after || left.entries == 0 || left.bytes == 0 {
+                return None;
+            }
+            (left.entries, left.bytes) = (left.entries - 1, left.bytes.saturating_sub(outgoing.body.len()));
+            Some(entry.without_payload())
         };
         let upto = self.entries.partition_point(|entry| entry.position <= upto);
-        self.entries.range(..upto).filter(|entry| wanted(entry)).cloned().collect()
+        self.entries.range(..upto).filter_map(|entry| wanted(entry)).collect()
     }
-    /// Adds the entries of a read up to `upto` with the limit [`ENTRIES`].
+    /// Adds the entries of a read up to `upto` with the limit [`ADDED`].
     fn append(&mut self, entries: Vec<Entry>, upto: Position) {
-        self.to = last_or(&entries, ENTRIES, upto);
-        self.bytes += entries.iter().map(|entry| entry.payload.len()).sum::<usize>();
+        (self.to, _) = last_or(&entries, ADDED, upto);
+        self.bytes += entries.iter().map(Entry::size).sum::<usize>();
         self.entries.extend(entries);
         while self.entries.len() > ENTRIES || self.bytes > BYTES {
             let Some(oldest) = self.entries.pop_front() else { break };
-            self.bytes -= oldest.payload.len();
+            self.bytes -= oldest.size();
             self.from = oldest.position;
         }
     }
-    fn select(&self, from: Position, limit: usize, handles: impl Fn(&Entry) -> bool) -> Reading {
+    fn select(&self, from: Position, limit: ReadLimit, handles: impl Fn(&Entry) -> bool) -> Reading {
         let first = self.entries.partition_point(|entry| entry.position <= from);
-        let mut selected = Vec::new();
-        for entry in self.entries.range(first..).filter(|entry| handles(entry)) {
-            if selected.len() == limit {
-                break;
-            }
-            selected.push(entry.clone());
-        }
-        let full = selected.len() == limit;
-        let to = selected.last().filter(|_| full).map_or(self.to, |last: &Entry| last.position);
-        Reading { entries: selected, to }
+        let entries = limit.take(self.entries.range(first..).filter(|entry| handles(entry)).cloned());
+        let (to, is_full) = last_or(&entries, limit, self.to);
+        Reading { entries, to, is_full }
     }
 }
 
@@ -197,12 +202,14 @@ mod tests {
     fn a_selection_ends_at_its_last_entry_only_when_the_limit_cuts_it() {
         let mut window = Window::default();
         window.append((1..=9).map(|position| entry(position, 1)).collect(), Position(10));
-        let all = window.select(Position(2), 10, |entry| entry.name == "even");
+        let all = window.select(Position(2), ReadLimit::entries(10), |entry| entry.name == "even");
         assert_eq!((positions(&all), all.to), (vec![4, 6, 8], Position(10)));
-        let cut = window.select(Position(2), 2, |entry| entry.name == "even");
+        let cut = window.select(Position(2), ReadLimit::entries(2), |entry| entry.name == "even");
         assert_eq!((positions(&cut), cut.to), (vec![4, 6], Position(6)));
-        let none = window.select(Position(8), 2, |entry| entry.name == "even");
+        let none = window.select(Position(8), ReadLimit::entries(2), |entry| entry.name == "even");
         assert_eq!((positions(&none), none.to), (vec![], Position(10)));
+        let by_size = window.select(Position(2), ReadLimit { entries: 9, bytes: 2 }, |entry| entry.name == "even");
+        assert_eq!((positions(&by_size), by_size.to, by_size.is_full), (vec![4, 6], Position(6), true));
     }
 
     #[test]
@@ -222,13 +229,15 @@ mod tests {
         let entries = [outgoing(1, 0), outgoing(2, 1), entry(3, 1), outgoing(4, 0), outgoing(5, 1), outgoing(6, 0)];
         window.append(entries.into(), Position(6));
         let selected = |shards: &[(u16, Position)], upto, limit| {
-            let entries = window.outgoing(shards, Position(upto), limit);
+            let entries = window.outgoing(shards, Position(upto), ReadLimit::entries(limit));
             entries.iter().map(|entry| entry.position.0).collect::<Vec<_>>()
         };
         assert_eq!(selected(&[(0, Position(1)), (1, Position(0))], 6, 9), [2, 4, 5, 6]);
         assert_eq!(selected(&[(0, Position(0)), (1, Position(0))], 6, 1), [1, 2]);
         assert_eq!(selected(&[(0, Position(0))], 4, 9), [1, 4]);
         assert_eq!(selected(&[(2, Position(0))], 6, 9), [0; 0]);
+        let by_size = window.outgoing(&[(0, Position(0))], Position(6), ReadLimit { entries: 9, bytes: 2 });
+        assert_eq!(by_size.iter().map(|entry| entry.position.0).collect::<Vec<_>>(), [1, 4]);
     }
 
     #[test]

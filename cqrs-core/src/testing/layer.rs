@@ -7,8 +7,8 @@ use crate::{
     event::Entry,
     position::Position,
     storage::{
-        Batch, CommitError, Cutoff, DatabaseStats, InboxLookup, Lease, Loaded, Parked, ParkedKey, ParkedPage, Scan,
-        Scanned, Storage, StoredData, StoredProgram, StoredResponse, StoredRow, StoredView, Tx,
+        Batch, CommitError, Cutoff, DatabaseStats, InboxLookup, Lease, Loaded, Parked, ParkedKey, ParkedPage,
+        ReadLimit, Scan, Scanned, Storage, StoredData, StoredProgram, StoredResponse, StoredRow, StoredView, Tx,
     },
     transport::{Audience, Published, Record, Subscription, Transport, TransportError},
 };
@@ -88,14 +88,14 @@ pub trait StorageLayer: Send + Sync + 'static {
     async fn high_water_mark(&self) -> Result<Position, Fault> {
         self.inner().high_water_mark().await
     }
-    async fn log(&self, after: Position, upto: Position, limit: usize) -> Result<Vec<Entry>, Fault> {
+    async fn log(&self, after: Position, upto: Position, limit: ReadLimit) -> Result<Vec<Entry>, Fault> {
         self.inner().log(after, upto, limit).await
     }
     async fn outgoing_entries(
         &self,
         shards: &[(u16, Position)],
         upto: Position,
-        limit: usize,
+        limit: ReadLimit,
     ) -> Result<Vec<Entry>, Fault> {
         self.inner().outgoing_entries(shards, upto, limit).await
     }
@@ -195,14 +195,14 @@ impl<L: StorageLayer> Storage for L {
     async fn high_water_mark(&self) -> Result<Position, Fault> {
         StorageLayer::high_water_mark(self).await
     }
-    async fn log(&self, after: Position, upto: Position, limit: usize) -> Result<Vec<Entry>, Fault> {
+    async fn log(&self, after: Position, upto: Position, limit: ReadLimit) -> Result<Vec<Entry>, Fault> {
         StorageLayer::log(self, after, upto, limit).await
     }
     async fn outgoing_entries(
         &self,
         shards: &[(u16, Position)],
         upto: Position,
-        limit: usize,
+        limit: ReadLimit,
     ) -> Result<Vec<Entry>, Fault> {
         StorageLayer::outgoing_entries(self, shards, upto, limit).await
     }

@@ -12,7 +12,7 @@ use chrono::SecondsFormat;
 ///
 /// The attribute names are those of CloudEvents 1.0, of its extensions `sequence` and `correlation`, and `partitionkey`
 /// of the Kafka binding.
-pub(crate) fn record(entry: &Entry, outgoing: &OutgoingMessage, service: &str, traceparent: Option<&str>) -> Record {
+pub(crate) fn record(entry: &Entry, outgoing: OutgoingMessage, service: &str, traceparent: Option<&str>) -> Record {
     let mut headers = vec![
         ("ce_specversion", "1.0".to_owned()),
         ("ce_id", entry.id.to_string()),
@@ -35,9 +35,9 @@ pub(crate) fn record(entry: &Entry, outgoing: &OutgoingMessage, service: &str, t
         headers.extend(metadata.tracestate.clone().map(|state| (name, state)));
     }
     Record {
-        topic: outgoing.topic.clone(),
-        key: outgoing.key.clone(),
-        body: outgoing.body.clone(),
+        topic: outgoing.topic,
+        key: outgoing.key,
+        body: outgoing.body,
         headers: headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         service: service.to_owned(),
         shard: outgoing.shard,

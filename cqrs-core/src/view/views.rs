@@ -5,7 +5,7 @@ use crate::{
     metadata::ConsistencyToken,
     position::Position,
     runtime::{ReaderProgress, Runtime},
-    storage::{ParkedPage, Scan, Scanned},
+    storage::{ParkedPage, ReadLimit, Scan, Scanned},
     view::View,
     view::page::{Cursor, Page, Range},
 };
@@ -197,7 +197,8 @@ impl<V: View> Views<V> {
                 continue;
             }
             let before = Position(seen_by_caller.0.saturating_sub(1));
-            let last = storage.log(before, seen_by_caller, 1).await?.pop().map(|entry| entry.stream);
+            let last =
+                storage.log(before, seen_by_caller, ReadLimit::entries(1)).await?.pop().map(|entry| entry.stream);
             let is_of_key = |stream: &str| {
                 key.is_some_and(|key| stream.strip_suffix(key).is_some_and(|aggregate| aggregate.ends_with('/')))
             };

@@ -12,7 +12,7 @@ use cqrs_core::{
     handler,
     job::Step,
     projection,
-    storage::{Batch, CommitError, Memory, Storage},
+    storage::{Batch, CommitError, Memory, ReadLimit, Storage},
     testing::{EnvironmentLayer, StorageLayer},
 };
 use libtest_mimic::Trial;
@@ -93,7 +93,7 @@ impl StorageLayer for Counted {
     fn inner(&self) -> &dyn Storage {
         &self.memory
     }
-    async fn log(&self, after: Position, upto: Position, limit: usize) -> Result<Vec<Entry>, Fault> {
+    async fn log(&self, after: Position, upto: Position, limit: ReadLimit) -> Result<Vec<Entry>, Fault> {
         self.reads.fetch_add(1, SeqCst);
         self.memory.log(after, upto, limit).await
     }

@@ -17,7 +17,10 @@ pub(crate) fn trials() -> Vec<Trial> {
 async fn log(app: &App) -> Vec<String> {
     let storage = app.storage();
     let upto = storage.high_water_mark().await.expect("the storage responds");
-    let entries = storage.log(Position(0), upto, 100).await.expect("the storage responds");
+    let entries = storage
+        .log(Position(0), upto, cqrs_core::storage::ReadLimit::entries(100))
+        .await
+        .expect("the storage responds");
     entries.iter().map(|entry| format!("{} {} {}", entry.stream, entry.version, entry.name)).collect()
 }
 

@@ -3,6 +3,7 @@ mod bank; // the domain shared by the framework's tests
 mod blame; // one event that cannot be applied costs only its key
 mod breaker; // a reader whose messages fail alike is paused
 mod bus; // `App::send`: results, errors, idempotency keys, middleware
+mod byte_budget; // the bytes of events that a process holds
 mod canary; // the content of messages is not logged
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod crashes; // a message that ends its process is parked
@@ -69,6 +70,7 @@ fn storage<B: Harness>(backend: &str, open: fn() -> BoxFuture<'static, B>) -> Ve
 fn framework() -> Vec<Trial> {
     let all = [bus::trials, unit::trials, needs::trials, persistence::trials, views::trials, relay::trials];
     let more = [
+        byte_budget::trials,
         followers::trials,
         subscriber::trials,
         inbox::trials,

@@ -73,7 +73,11 @@ async fn redelivered(app: &App, reader: &str, key: &str) -> usize {
 /// Returns the operators' acts in the log: the event's name and the caller.
 async fn acts(app: &App) -> Vec<(String, Option<String>)> {
     let end = app.storage().high_water_mark().await.expect("the storage responds");
-    let log = app.storage().log(Default::default(), end, usize::MAX).await.expect("the storage responds");
+    let log = app
+        .storage()
+        .log(Default::default(), end, cqrs_core::storage::ReadLimit::entries(usize::MAX))
+        .await
+        .expect("the storage responds");
     let acts = log.into_iter().filter(|entry| entry.name.starts_with("parked."));
     acts.map(|entry| (entry.name, entry.metadata.caller)).collect()
 }

@@ -57,7 +57,11 @@ fn outcome<T: Debug, E: DomainError>(result: Result<T, Error<E>>) -> String {
 }
 async fn log(app: &App) -> Vec<String> {
     let upto = app.storage().high_water_mark().await.expect("the storage responds");
-    let entries = app.storage().log(Position(0), upto, 100).await.expect("the storage responds");
+    let entries = app
+        .storage()
+        .log(Position(0), upto, cqrs_core::storage::ReadLimit::entries(100))
+        .await
+        .expect("the storage responds");
     let mut lines = Vec::new();
     for entry in &entries {
         let payload = String::from_utf8_lossy(&entry.payload);

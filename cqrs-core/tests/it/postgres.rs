@@ -9,6 +9,7 @@ mod indexes;
 mod password;
 mod pooler;
 mod projector;
+mod relay_shards;
 mod round_trips;
 mod schema;
 mod statement;
@@ -43,6 +44,7 @@ pub(crate) fn trials() -> Trials {
         .group("contention", contention::trials())
         .group("crashes", crashes::trials())
         .group("projector", projector::trials())
+        .group("relay shards", relay_shards::trials())
         .group("round trips", round_trips::trials())
         .group("deploys", deploys::trials())
         .group("first event", first_event::trials())

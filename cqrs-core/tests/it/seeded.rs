@@ -5,7 +5,8 @@ use cqrs_core::{
     Fault, Position,
     event::Entry,
     storage::{
-        Batch, CommitError, Cutoff, Loaded, Memory, ParkedKey, ParkedPage, Scan, Scanned, Storage, StoredRow, Tx,
+        Batch, CommitError, Cutoff, Loaded, Memory, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, Storage,
+        StoredRow, Tx,
     },
     testing::StorageLayer,
     testing::conformance::storage::{Harness, cases},
@@ -37,6 +38,8 @@ enum Bug {
     ScanRepeats,
     /// All relay shards share one limit.
     LimitShared,
+    /// A read of the log ends by the number of entries alone.
+    SizeIgnored,
     /// A reservation is released by an aggregate that does not own it.
     GivenByAnybody,
     /// A message is parked behind another one even if that one is gone.
@@ -54,7 +57,7 @@ enum Bug {
 }
 
 /// Each bug with the case that must find it. Other cases may find it as well.
-const SEEDED: [(Bug, &str); 17] = [
+const SEEDED: [(Bug, &str); 18] = [
     (Bug::HighWaterMarkAhead, "a reader that follows the high-water mark misses no concurrent event"),
     (Bug::LogSkips, "a reader that follows the high-water mark misses no concurrent event"),
     (Bug::EpochIgnored, "a checkpoint move requires the epoch of the lease"),
@@ -65,6 +68,7 @@ const SEEDED: [(Bug, &str); 17] = [
     (Bug::ResponseLate, "of concurrent commands with one idempotency key one is committed"),
     (Bug::ScanRepeats, "pages of a scan return every entry once, whatever the bytes"),
     (Bug::LimitShared, "each relay shard has its own limit"),
+    (Bug::SizeIgnored, "a read of the log ends with the entry that reaches its size"),
     (Bug::GivenByAnybody, "a value is released only by its owner"),
     (Bug::ParkedAlone, "a message cannot be parked behind one that is gone"),
     (Bug::TakenByTwo, "of two concurrent removals of a parked message one succeeds"),
@@ -189,8 +193,9 @@ impl StorageLayer for SeededStorage {
         let ahead = if self.bug == Bug::HighWaterMarkAhead { 2 } else { 0 };
         Ok(Position(self.memory.high_water_mark().await?.0 + ahead))
     }
-    async fn log(&self, after: Position, upto: Position, limit: usize) -> Result<Vec<Entry>, Fault> {
-        let mut found = self.memory.log(after, upto, limit).await?;
+    async fn log(&self, after: Position, upto: Position, limit: ReadLimit) -> Result<Vec<Entry>, Fault> {
+        let bytes = if self.bug == Bug::SizeIgnored { usize::MAX } else { limit.bytes };
+        let mut found = self.memory.log(after, upto, ReadLimit { bytes, ..limit }).await?;
         if self.bug == Bug::LogSkips {
             found.retain(|entry| entry.position.0 % 13 != 0);
         }
@@ -200,11 +205,11 @@ impl StorageLayer for SeededStorage {
         &self,
         shards: &[(u16, Position)],
         upto: Position,
-        limit: usize,
+        limit: ReadLimit,
     ) -> Result<Vec<Entry>, Fault> {
         let mut found = self.memory.outgoing_entries(shards, upto, limit).await?;
         if self.bug == Bug::LimitShared {
-            found.truncate(limit);
+            found.truncate(limit.entries);
         }
         Ok(found)
     }

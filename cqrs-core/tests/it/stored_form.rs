@@ -90,7 +90,10 @@ fn measured(value: f64) -> Measure {
 }
 async fn log(app: &App) -> Vec<cqrs_core::event::Entry> {
     let upto = app.storage().high_water_mark().await.expect("the storage responds");
-    app.storage().log(Position(0), upto, 100).await.expect("the storage responds")
+    app.storage()
+        .log(Position(0), upto, cqrs_core::storage::ReadLimit::entries(100))
+        .await
+        .expect("the storage responds")
 }
 fn json<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> T {
     serde_json::from_slice(bytes).expect("the stored bytes are JSON")

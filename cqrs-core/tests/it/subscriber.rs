@@ -163,7 +163,11 @@ async fn commands_once() {
     assert_eq!(fails.0.load(Ordering::SeqCst), 0);
     assert_eq!(paid_in(&app, "kim", 0).await, 20);
     let upto = app.storage().high_water_mark().await.expect("the storage responds");
-    let log = app.storage().log(Position(0), upto, 10).await.expect("the storage responds");
+    let log = app
+        .storage()
+        .log(Position(0), upto, cqrs_core::storage::ReadLimit::entries(10))
+        .await
+        .expect("the storage responds");
     assert_eq!(log[1].metadata.causation, Some(log[0].id), "the causation is the event");
     assert_eq!(log[1].metadata.correlation, log[0].metadata.correlation, "the correlation is that of the event");
     assert!(app.stop().await);
@@ -282,7 +286,10 @@ async fn own_log() {
 async fn handled_elsewhere() {
     let (memory, received) = (Memory::new(), Arc::new(pair::Received::default()));
     opened(&bank(memory.clone()).build().expect("the app builds"), "kim").await;
-    let log = memory.log(Position(0), Position(1), 1).await.expect("the storage responds");
+    let log = memory
+        .log(Position(0), Position(1), cqrs_core::storage::ReadLimit::entries(1))
+        .await
+        .expect("the storage responds");
     let inbox_record = InboxRecord { group: "pair".into(), message: log[0].id };
     memory
         .commit(Batch { inbox_records: vec![inbox_record], ..Batch::default() })

@@ -33,7 +33,10 @@ fn payment(amount: i64) -> impl FnOnce(&Account) -> Result<AccountEvent, Account
 async fn log(app: &cqrs_core::App) -> Vec<String> {
     let storage = app.storage();
     let upto = storage.high_water_mark().await.expect("the storage responds");
-    let entries = storage.log(Position(0), upto, 100).await.expect("the storage responds");
+    let entries = storage
+        .log(Position(0), upto, cqrs_core::storage::ReadLimit::entries(100))
+        .await
+        .expect("the storage responds");
     entries.iter().map(|entry| format!("{} {} {}", entry.stream, entry.version, entry.name)).collect()
 }
 

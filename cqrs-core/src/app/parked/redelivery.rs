@@ -7,7 +7,7 @@ use crate::{
     event::{Entry, RawEvent},
     metadata::Metadata,
     position::Position,
-    storage::{Batch, CommitError, Parked},
+    storage::{Batch, CommitError, Parked, ReadLimit},
     transport::{Audience, envelope},
 };
 use uuid::Uuid;
@@ -161,7 +161,8 @@ impl ParkedMessages {
     }
     async fn entry(&self, parked: &Parked) -> Result<Entry, CommitError> {
         let position = Position(parked.at);
-        let found = self.app.storage().log(Position(parked.at.saturating_sub(1)), position, 1).await?;
+        let found =
+            self.app.storage().log(Position(parked.at.saturating_sub(1)), position, ReadLimit::entries(1)).await?;
         let entry = found.into_iter().next();
         Ok(entry.ok_or_else(|| Fault::internal(format!("the log has no entry at position {} any more", position.0)))?)
     }
@@ -177,9 +178,9 @@ impl ParkedMessages {
         let event = audit::redelivered(&self.app, reader, key, parked, by)?;
         let base = Batch { unparks: vec![parked.number], events: vec![event], ..Batch::default() };
         match work {
-            Work::Publish(entry) => {
+            Work::Publish(mut entry) => {
                 let outgoing =
-                    entry.outgoing.as_ref().ok_or_else(|| Fault::internal("the outgoing message was purged"))?;
+                    entry.outgoing.take().ok_or_else(|| Fault::internal("the outgoing message was purged"))?;
                 let record = envelope::record(&entry, outgoing, &runtime.service, None);
                 let published = runtime.transport.publish(&Audience::broker(), &[record]).await;
                 if let Some(error) = published.error {

@@ -31,8 +31,8 @@ pub use statement::every_statement;
 pub use transaction::transaction;
 
 use super::{
-    Cutoff, DatabaseStats, InboxLookup, Lease, Loaded, Parked, ParkedKey, ParkedPage, Scan, Scanned, Storage,
-    StoredData, StoredProgram, StoredRow, StoredView, Tx,
+    Cutoff, DatabaseStats, InboxLookup, Lease, Loaded, Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned,
+    Storage, StoredData, StoredProgram, StoredRow, StoredView, Tx,
 };
 use crate::{
     environment::{Environment, system},
@@ -313,17 +313,23 @@ impl Storage for Postgres {
     async fn high_water_mark(&self) -> Result<Position, Fault> {
         self.0.high_water_mark().await
     }
-    async fn log(&self, after: Position, upto: Position, limit: usize) -> Result<Vec<Entry>, Fault> {
+    async fn log(&self, after: Position, upto: Position, limit: ReadLimit) -> Result<Vec<Entry>, Fault> {
         self.0.log(after, upto, limit).await
     }
-    async fn log_of(&self, names: &[&str], after: Position, upto: Position, limit: usize) -> Result<Vec<Entry>, Fault> {
+    async fn log_of(
+        &self,
+        names: &[&str],
+        after: Position,
+        upto: Position,
+        limit: ReadLimit,
+    ) -> Result<Vec<Entry>, Fault> {
         self.0.log_of(names, after, upto, limit).await
     }
     async fn outgoing_entries(
         &self,
         shards: &[(u16, Position)],
         upto: Position,
-        limit: usize,
+        limit: ReadLimit,
     ) -> Result<Vec<Entry>, Fault> {
         self.0.outgoing_entries(shards, upto, limit).await
     }

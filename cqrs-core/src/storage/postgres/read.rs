@@ -7,7 +7,8 @@ use crate::{
     position::Position,
     storage::parked::decode_headers,
     storage::{
-        InboxLookup, Lease, Loaded, Parked, ParkedKey, ParkedPage, Scan, Scanned, StoredResponse, StoredRow, StoredView,
+        InboxLookup, Lease, Loaded, Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, StoredResponse, StoredRow,
+        StoredView,
     },
     transport::{Partition, Received},
 };
@@ -82,20 +83,41 @@ const RELEASE: &str = "update cqrs.reader set owner = null, expires = null where
 
 macro_rules! entries {
     ($before:literal, $after:literal) => {
+        entries!($before, "l.payload", $after)
+    };
+    ($before:literal, $payload:literal, $after:literal) => {
         concat!(
             $before,
-            "select l.pos, l.stream, l.version, l.id, l.name, l.schema, l.payload, l.metadata::text, \
-             l.occurred_at, l.topic, l.message_key, l.shard, l.message_type, l.content_type, l.message_body",
+            "select l.pos, l.stream, l.version, l.id, l.name, l.schema, ",
+            $payload,
+            ", l.metadata::text, l.occurred_at, l.topic, l.message_key, l.shard, l.message_type, l.content_type, \
+             l.message_body",
             $after
         )
     };
 }
-const LOG: &str = entries!("", " from cqrs.log l where l.pos > $1 and l.pos <= $2 order by l.pos limit $3");
+/// The bytes of the rows before this one. The size of a large value is known without reading it.
+macro_rules! bytes_before {
+    ($size:literal) => {
+        concat!(
+            "coalesce(sum(",
+            $size,
+            ") over (order by pos rows between unbounded preceding and 1 preceding), 0) as bytes_before"
+        )
+    };
+}
+const LOG: &str = concat!(
+    entries!("", " from (select p.*, "),
+    bytes_before!("octet_length(payload) + coalesce(octet_length(message_body), 0)"),
+    " from (select * from cqrs.log where pos > $1 and pos <= $2 order by pos limit $3) p) l \
+     where l.bytes_before < $4 order by l.pos"
+);
 /// The primary key gives the order: with the names in the condition, a planner without statistics could sort instead.
-const LOG_OF: &str = entries!(
-    "",
-    " from (select * from cqrs.log where pos > $1 and pos <= $2 order by pos offset 0) l \
-     where l.name = any($3) limit $4"
+const LOG_OF: &str = concat!(
+    entries!("", " from (select p.*, "),
+    bytes_before!("octet_length(payload) + coalesce(octet_length(message_body), 0)"),
+    " from (select * from (select * from cqrs.log where pos > $1 and pos <= $2 order by pos offset 0) n \
+     where n.name = any($3) limit $4) p) l where l.bytes_before < $5 order by l.pos"
 );
 const STREAM: &str = entries!("", " from cqrs.log l where l.stream = $1 and l.version > $2 order by l.version");
 /// The response is a row of its own, the one without a version.
@@ -105,11 +127,15 @@ const STREAM_AND_RESPONSE: &str = entries!(
      union all select r.pos, r.key, null, null, null, null, r.body, null, null, null, null, null, null, null, null, \
      r.fingerprint from cqrs.stored_response r where r.key = $3 order by version"
 );
-const OUTGOING: &str = entries!(
-    "",
-    " from unnest($1::smallint[], $2::bigint[]) with ordinality w(shard, since, o) cross join lateral \
-     (select * from cqrs.log l where l.topic is not null and l.shard = w.shard and l.pos > w.since and l.pos <= $3 \
-     order by l.pos limit $4) l order by w.o, l.pos"
+const OUTGOING: &str = concat!(
+    entries!(
+        "",
+        "''::bytea",
+        " from unnest($1::smallint[], $2::bigint[]) with ordinality w(shard, since, o) cross join lateral (select p.*, "
+    ),
+    bytes_before!("octet_length(message_body)"),
+    " from (select * from cqrs.log l where l.topic is not null and l.shard = w.shard and l.pos > w.since and l.pos <= $3 \
+     order by l.pos limit $4) p) l where l.bytes_before < $5 order by w.o, l.pos"
 );
 
 /// Four texts instead of one with `or ... is null`, so that each reads one range of the primary key.
@@ -264,9 +290,13 @@ impl Inner {
         Ok(readers.iter().map(|reader| checkpoints.get(reader).copied().unwrap_or(0)).collect())
     }
 
-    pub(super) async fn log(&self, after: Position, upto: Position, most: usize) -> Result<Vec<Entry>, Fault> {
-        let with = Parameters::default().and(int(after.0))?.and(int(upto.0))?.and(limit(most))?;
-        self.read(LOG, with).await?.iter().map(entry).collect()
+    pub(super) async fn log(&self, after: Position, upto: Position, most: ReadLimit) -> Result<Vec<Entry>, Fault> {
+        let with = Parameters::default()
+            .and(int(after.0))?
+            .and(int(upto.0))?
+            .and(limit(most.entries))?
+            .and(limit(most.bytes))?;
+        self.read(LOG, with).await?.into_iter().map(|row| entry(&row)).collect()
     }
 
     pub(super) async fn log_of(
@@ -274,21 +304,31 @@ impl Inner {
         names: &[&str],
         after: Position,
         upto: Position,
-        most: usize,
+        most: ReadLimit,
     ) -> Result<Vec<Entry>, Fault> {
-        let with = Parameters::default().and(int(after.0))?.and(int(upto.0))?.and(names)?.and(limit(most))?;
-        self.read(LOG_OF, with).await?.iter().map(entry).collect()
+        let with = Parameters::default()
+            .and(int(after.0))?
+            .and(int(upto.0))?
+            .and(names)?
+            .and(limit(most.entries))?
+            .and(limit(most.bytes))?;
+        self.read(LOG_OF, with).await?.into_iter().map(|row| entry(&row)).collect()
     }
 
     pub(super) async fn outgoing_entries(
         &self,
         shards: &[(u16, Position)],
         upto: Position,
-        most: usize,
+        most: ReadLimit,
     ) -> Result<Vec<Entry>, Fault> {
         let (shards, after): (Vec<i16>, Vec<i64>) = shards.iter().map(|(shard, at)| (*shard as i16, int(at.0))).unzip();
-        let with = Parameters::default().and(shards)?.and(after)?.and(int(upto.0))?.and(limit(most))?;
-        self.read(OUTGOING, with).await?.iter().map(entry).collect()
+        let with = Parameters::default()
+            .and(shards)?
+            .and(after)?
+            .and(int(upto.0))?
+            .and(limit(most.entries))?
+            .and(limit(most.bytes))?;
+        self.read(OUTGOING, with).await?.into_iter().map(|row| entry(&row)).collect()
     }
 
     pub(super) async fn leases(

@@ -14,7 +14,7 @@ use crate::{
     storage::batch::{Batch, CommitError, StoredResponse},
     storage::check::{self, check},
     storage::parked::{Cutoff, InboxLookup, Parked, ParkedKey, ParkedPage},
-    storage::{Lease, Loaded, Scan, Scanned, Storage, StoredData, StoredProgram, StoredRow, StoredView, Tx},
+    storage::{Lease, Loaded, ReadLimit, Scan, Scanned, Storage, StoredData, StoredProgram, StoredRow, StoredView, Tx},
 };
 use async_trait::async_trait;
 use sqlx::{
@@ -180,17 +180,23 @@ impl Storage for Sqlite {
     async fn high_water_mark(&self) -> Result<Position, Fault> {
         read::high_water_mark(&self.reads).await.map_err(fault)
     }
-    async fn log(&self, after: Position, upto: Position, limit: usize) -> Result<Vec<Entry>, Fault> {
+    async fn log(&self, after: Position, upto: Position, limit: ReadLimit) -> Result<Vec<Entry>, Fault> {
         read::log(&self.reads, after, upto, limit).await.map_err(fault)
     }
-    async fn log_of(&self, names: &[&str], after: Position, upto: Position, limit: usize) -> Result<Vec<Entry>, Fault> {
+    async fn log_of(
+        &self,
+        names: &[&str],
+        after: Position,
+        upto: Position,
+        limit: ReadLimit,
+    ) -> Result<Vec<Entry>, Fault> {
         read::log_of(&self.reads, names, after, upto, limit).await.map_err(fault)
     }
     async fn outgoing_entries(
         &self,
         shards: &[(u16, Position)],
         upto: Position,
-        limit: usize,
+        limit: ReadLimit,
     ) -> Result<Vec<Entry>, Fault> {
         read::outgoing_entries(&self.reads, shards, upto, limit).await.map_err(fault)
     }

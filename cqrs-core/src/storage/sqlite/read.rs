@@ -6,8 +6,8 @@ use crate::{
     position::Position,
     storage::parked::decode_headers,
     storage::{
-        InboxLookup, Loaded, Parked, ParkedKey, ParkedPage, Scan, Scanned, StoredData, StoredProgram, StoredResponse,
-        StoredRow, StoredView,
+        InboxLookup, Loaded, Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, StoredData, StoredProgram,
+        StoredResponse, StoredRow, StoredView,
     },
     transport::{Partition, Received},
 };
@@ -23,6 +23,27 @@ macro_rules! entries {
             "select pos, stream, version, id, name, schema, payload, metadata, occurred_at, \
              topic, message_key, shard, message_type, content_type, message_body from cqrs_log ",
             $rest
+        )
+    };
+}
+/// Selects the entries up to a limit of their number and of their bytes, the last two parameters. The sizes are read
+/// first, since the window function would copy the payloads.
+macro_rules! limited_entries {
+    ($range:literal, $payload_size:literal) => {
+        limited_entries!($range, $payload_size, "payload")
+    };
+    ($range:literal, $payload_size:literal, $payload:literal) => {
+        concat!(
+            "select pos, stream, version, id, name, schema, ",
+            $payload,
+            ", metadata, occurred_at, topic, message_key, shard, message_type, content_type, message_body \
+             from cqrs_log where pos in (select pos from (select pos, \
+             sum(size) over (order by pos rows between unbounded preceding and 1 preceding) as bytes_before from \
+             (select pos, coalesce(length(message_body), 0) ",
+            $payload_size,
+            " as size from cqrs_log where ",
+            $range,
+            " order by pos limit ?)) where coalesce(bytes_before, 0) < ?) order by pos"
         )
     };
 }
@@ -271,10 +292,15 @@ pub(super) async fn high_water_mark(pool: &SqlitePool) -> sqlx::Result<Position>
     Ok(Position(number(&row.fetch_one(pool).await?, 0)?))
 }
 
-pub(super) async fn log(pool: &SqlitePool, after: Position, upto: Position, most: usize) -> sqlx::Result<Vec<Entry>> {
-    let rows = query(entries!("where pos > ? and pos <= ? order by pos limit ?"));
-    let rows = rows.bind(signed(after.0)).bind(signed(upto.0)).bind(limit(most)).fetch_all(pool).await?;
-    rows.iter().map(entry).collect()
+pub(super) async fn log(
+    pool: &SqlitePool,
+    after: Position,
+    upto: Position,
+    most: ReadLimit,
+) -> sqlx::Result<Vec<Entry>> {
+    let rows = query(limited_entries!("pos > ? and pos <= ?", "+ coalesce(length(payload), 0)"));
+    let rows = rows.bind(signed(after.0)).bind(signed(upto.0)).bind(limit(most.entries)).bind(limit(most.bytes));
+    rows.fetch_all(pool).await?.into_iter().map(|row| entry(&row)).collect()
 }
 
 pub(super) async fn log_of(
@@ -282,26 +308,29 @@ pub(super) async fn log_of(
     names: &[&str],
     after: Position,
     upto: Position,
-    most: usize,
+    most: ReadLimit,
 ) -> sqlx::Result<Vec<Entry>> {
     let names = serde_json::to_string(names).map_err(|error| sqlx::Error::Encode(error.into()))?;
-    let rows =
-        query(entries!("where pos > ? and pos <= ? and name in (select value from json_each(?)) order by pos limit ?"));
-    let rows = rows.bind(signed(after.0)).bind(signed(upto.0)).bind(names).bind(limit(most)).fetch_all(pool).await?;
-    rows.iter().map(entry).collect()
+    let rows = query(limited_entries!(
+        "pos > ? and pos <= ? and name in (select value from json_each(?))",
+        "+ coalesce(length(payload), 0)"
+    ));
+    let rows = rows.bind(signed(after.0)).bind(signed(upto.0)).bind(names);
+    let rows = rows.bind(limit(most.entries)).bind(limit(most.bytes));
+    rows.fetch_all(pool).await?.into_iter().map(|row| entry(&row)).collect()
 }
 
 pub(super) async fn outgoing_entries(
     pool: &SqlitePool,
     shards: &[(u16, Position)],
     upto: Position,
-    most: usize,
+    most: ReadLimit,
 ) -> sqlx::Result<Vec<Entry>> {
     let mut found = Vec::new();
     for (shard, after) in shards {
-        let rows =
-            query(entries!("where topic is not null and shard = ? and pos > ? and pos <= ? order by pos limit ?"));
-        let rows = rows.bind(*shard).bind(signed(after.0)).bind(signed(upto.0)).bind(limit(most));
+        let rows = query(limited_entries!("topic is not null and shard = ? and pos > ? and pos <= ?", "", "x''"));
+        let rows = rows.bind(*shard).bind(signed(after.0)).bind(signed(upto.0));
+        let rows = rows.bind(limit(most.entries)).bind(limit(most.bytes));
         for row in rows.fetch_all(pool).await? {
             found.push(entry(&row)?);
         }

@@ -117,7 +117,7 @@ async fn follow(fresh: &Fresh, stop: &AtomicBool, waits: bool) -> anyhow::Result
         let upto =
             if waits { fresh.storage.high_water_mark().await? } else { Position(drawn(&fresh.plain).await? as u64) };
         loop {
-            let entries = fresh.storage.log(at, upto, 50).await?;
+            let entries = fresh.storage.log(at, upto, cqrs_core::storage::ReadLimit::entries(50)).await?;
             anyhow::ensure!(entries.is_sorted_by_key(|entry| entry.position), "out of order");
             let Some(entry) = entries.last() else { break };
             at = entry.position;

@@ -16,7 +16,7 @@ use crate::listener::lock;
 use cqrs_core::{
     Fault, Position,
     event::{Entry, shard_of},
-    storage::{Batch, CommitError, Lease, Memory, Storage, StoredResponse},
+    storage::{Batch, CommitError, Lease, Memory, ReadLimit, Storage, StoredResponse},
 };
 use futures_util::FutureExt;
 use std::{
@@ -153,7 +153,7 @@ impl Database {
         let before = Position(server.positions.len() as u64);
         let mut entries = Vec::new();
         if last > before {
-            entries = at_once(self.memory.log(before, last, usize::MAX))?;
+            entries = at_once(self.memory.log(before, last, ReadLimit::entries(usize::MAX)))?;
         }
         for (entry, position) in entries.iter_mut().zip(open.positions) {
             entry.position = Position(position);

@@ -6,8 +6,8 @@ use crate::{
     metadata::Metadata,
     position::Position,
     storage::{
-        Batch, CheckpointMove, CommitError, InboxRecord, Park, Parked, Reservation, Row, Scan, Storage, StoredResponse,
-        StoredRow, StoredView, ViewWrite,
+        Batch, CheckpointMove, CommitError, InboxRecord, Park, Parked, ReadLimit, Reservation, Row, Scan, Storage,
+        StoredResponse, StoredRow, StoredView, ViewWrite,
     },
     transport::{Partition, Received},
 };
@@ -185,7 +185,7 @@ pub(super) async fn position(storage: &dyn Storage, reader: &str) -> u64 {
 /// Returns the whole log, up to the high-water mark.
 pub(super) async fn log(storage: &dyn Storage) -> Vec<Entry> {
     let high_water_mark = storage.high_water_mark().await.expect("the high-water mark can be read");
-    storage.log(Position(0), high_water_mark, usize::MAX).await.expect("the log can be read")
+    storage.log(Position(0), high_water_mark, ReadLimit::entries(usize::MAX)).await.expect("the log can be read")
 }
 
 /// Returns the group's parked messages of this key.

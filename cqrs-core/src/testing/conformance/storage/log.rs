@@ -4,7 +4,7 @@ use super::{Dice, Harness, concurrently, sleep};
 use crate::{
     event::Entry,
     position::Position,
-    storage::{Batch, CommitError, Storage},
+    storage::{Batch, CommitError, ReadLimit, Storage},
 };
 use futures_util::future::BoxFuture;
 use std::{
@@ -31,7 +31,7 @@ pub(super) async fn bounds(harness: Box<dyn Harness>) {
     }
     assert!(positions.is_sorted_by(|a, b| a < b) && positions[0] > Position(0), "{positions:?}");
     let read = async |after, upto, limit| {
-        let found = storage.log(after, upto, limit).await.expect("the log can be read");
+        let found = storage.log(after, upto, ReadLimit::entries(limit)).await.expect("the log can be read");
         found.into_iter().map(|entry| entry.position).collect::<Vec<_>>()
     };
     let end = Position(u64::MAX);
@@ -76,7 +76,7 @@ pub(super) async fn gaps(harness: Box<dyn Harness>) {
             let upto = reader.high_water_mark().await.expect("the high-water mark can be read");
             assert!(upto >= after, "the high-water mark went back from {after:?} to {upto:?}");
             let limit = 1 + dice.below(9) as usize;
-            let page = reader.log(after, upto, limit).await.expect("the log can be read");
+            let page = reader.log(after, upto, ReadLimit::entries(limit)).await.expect("the log can be read");
             // After a full page there may be more entries; otherwise the log is complete up to the high-water mark.
             let full = page.len() == limit;
             after = if full { page[limit - 1].position } else { upto };
@@ -147,7 +147,8 @@ pub(super) async fn shards(harness: Box<dyn Harness>) {
     }
     let high_water_mark = storage.high_water_mark().await.expect("the high-water mark can be read");
     let read = async |shards: &[(u16, Position)], upto| {
-        let found = storage.outgoing_entries(shards, upto, 99).await.expect("relay shards can be read");
+        let found =
+            storage.outgoing_entries(shards, upto, ReadLimit::entries(99)).await.expect("relay shards can be read");
         assert!(found.iter().all(|entry| entry.outgoing.is_some()), "an entry without an outgoing message");
         let of = |shard| {
             found.iter().filter(move |entry| entry.outgoing.as_ref().is_some_and(|outgoing| outgoing.shard == shard))
@@ -177,7 +178,7 @@ pub(super) async fn by_name(harness: Box<dyn Harness>) {
     }
     let upto = storage.high_water_mark().await.expect("the high-water mark can be read");
     let read = async |names: &[&str], after, upto, limit| {
-        let found = storage.log_of(names, after, upto, limit).await.expect("the log can be read");
+        let found = storage.log_of(names, after, upto, ReadLimit::entries(limit)).await.expect("the log can be read");
         found.into_iter().map(|entry| (entry.version, entry.position)).collect::<Vec<_>>()
     };
     let versions = |found: &[(u64, Position)]| found.iter().map(|(version, _)| *version).collect::<Vec<_>>();
@@ -201,10 +202,42 @@ pub(super) async fn shard_limits(harness: Box<dyn Harness>) {
     }
     let high_water_mark = storage.high_water_mark().await.expect("the high-water mark can be read");
     let found = storage
-        .outgoing_entries(&[(4, Position(0)), (5, Position(0))], high_water_mark, 3)
+        .outgoing_entries(&[(4, Position(0)), (5, Position(0))], high_water_mark, ReadLimit::entries(3))
         .await
         .expect("relay shards can be read");
     let mut versions: Vec<_> = found.iter().map(|entry| entry.version).collect();
     versions.sort_unstable();
     assert_eq!(versions, [1, 2, 3, 16, 17, 18], "three entries of each shard");
+}
+
+pub(super) async fn sizes(harness: Box<dyn Harness>) {
+    let storage = &*harness.storage();
+    for version in 1..=6 {
+        let mut all = batch().outgoing("user/kim", version, (version % 2) as u16);
+        let size = if version == 5 { 100_000 } else { 1_000 };
+        all.events[0].payload = format!("\"{}\"", "p".repeat(size - 2)).into_bytes();
+        all.events[0].outgoing.as_mut().expect("the draft has a message").body = vec![b'm'; size];
+        commit(storage, all).await;
+    }
+    let (start, upto) = (Position(0), storage.high_water_mark().await.expect("the high-water mark can be read"));
+    let versions = |found: Vec<Entry>| found.iter().map(|entry| entry.version).collect::<Vec<_>>();
+    let limit = |entries, bytes| ReadLimit { entries, bytes };
+    let read = async |limit| versions(storage.log(start, upto, limit).await.expect("the log can be read"));
+    assert_eq!(read(limit(99, 4_000)).await, [1, 2], "two entries of 2,000 bytes reach the size");
+    assert_eq!(read(limit(99, 4_001)).await, [1, 2, 3], "the entry that reaches the size is the last");
+    assert_eq!(read(limit(1, 4_001)).await, [1], "the number of entries is a limit as well");
+    assert_eq!(read(limit(99, 1)).await, [1], "one entry is returned, however large");
+    assert_eq!(read(limit(99, 8_001)).await, [1, 2, 3, 4, 5]);
+    assert_eq!(read(limit(99, 300_000)).await, [1, 2, 3, 4, 5, 6]);
+    let named = storage.log(start, upto, limit(1, usize::MAX)).await.expect("the log can be read").remove(0).name;
+    let read =
+        async |limit| versions(storage.log_of(&[&*named], start, upto, limit).await.expect("the log can be read"));
+    assert_eq!(read(limit(99, 4_001)).await, [1, 2, 3], "by name");
+    assert_eq!(read(limit(99, 1)).await, [1], "by name");
+    let both = [(0, start), (1, start)];
+    let found = storage.outgoing_entries(&both, upto, limit(99, 1_001)).await.expect("relay shards can be read");
+    assert!(found.iter().all(|entry| entry.payload.is_empty()), "an outgoing entry has no payload");
+    let mut found = versions(found);
+    found.sort_unstable();
+    assert_eq!(found, [1, 2, 3, 4], "two messages of 1,000 bytes of each shard");
 }

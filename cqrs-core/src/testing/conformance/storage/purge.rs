@@ -4,7 +4,7 @@ use super::draft::{Draft, GROUP, batch, commit, log};
 use crate::{
     environment::{Environment, SystemEnvironment},
     position::Position,
-    storage::Cutoff,
+    storage::{Cutoff, ReadLimit},
 };
 use std::time::Duration;
 
@@ -59,6 +59,9 @@ pub(super) async fn parked_by_relay(harness: Box<dyn Harness>) {
     assert_eq!(outgoing, [false, true, true, true, true, true], "only shard 1, up to the position, and not parked");
     let young = Cutoff { outgoing: vec![(1, at[5])], told_for: YEAR * 30, ..nothing_old() };
     assert_eq!(storage.purge(&young, 99).await.expect("old data can be purged"), 0);
-    let left = storage.outgoing_entries(&[(1, Position(0))], at[5], 99).await.expect("a relay shard can be read");
+    let left = storage
+        .outgoing_entries(&[(1, Position(0))], at[5], ReadLimit::entries(99))
+        .await
+        .expect("a relay shard can be read");
     assert_eq!(left.iter().map(|entry| entry.position).collect::<Vec<_>>(), [at[2], at[4]]);
 }

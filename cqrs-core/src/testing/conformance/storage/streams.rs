@@ -6,7 +6,7 @@ use crate::{
     event::Entry,
     metadata::{ConsistencyToken, Metadata},
     position::Position,
-    storage::CommitError,
+    storage::{CommitError, ReadLimit},
 };
 
 pub(super) async fn read(harness: Box<dyn Harness>) {
@@ -84,9 +84,12 @@ pub(super) async fn event(harness: Box<dyn Harness>) {
     assert_eq!(found, expected, "read by its stream");
     assert_eq!(draft::log(storage).await, expected, "read from the log");
     let high_water_mark = storage.high_water_mark().await.expect("the high-water mark can be read");
-    let outgoing =
-        storage.outgoing_entries(&[(15, Position(0))], high_water_mark, 9).await.expect("relay shards can be read");
-    assert_eq!(outgoing, expected[..1], "read from its relay shard");
+    let outgoing = storage
+        .outgoing_entries(&[(15, Position(0))], high_water_mark, ReadLimit::entries(9))
+        .await
+        .expect("relay shards can be read");
+    let without_payload = Entry { payload: Vec::new(), ..expected[0].clone() };
+    assert_eq!(outgoing, [without_payload], "read from its relay shard");
 }
 
 pub(super) async fn unstored(harness: Box<dyn Harness>) {

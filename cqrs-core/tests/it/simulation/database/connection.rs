@@ -6,8 +6,8 @@ use cqrs_core::{
     Fault, Position,
     event::Entry,
     storage::{
-        Batch, CommitError, Cutoff, InboxLookup, Lease, Loaded, Parked, ParkedKey, ParkedPage, Scan, Scanned, Storage,
-        StoredData, StoredProgram, StoredResponse, StoredRow, StoredView, Tx,
+        Batch, CommitError, Cutoff, InboxLookup, Lease, Loaded, Parked, ParkedKey, ParkedPage, ReadLimit, Scan,
+        Scanned, Storage, StoredData, StoredProgram, StoredResponse, StoredRow, StoredView, Tx,
     },
 };
 use std::{any::Any, sync::Arc, time::Duration};
@@ -200,11 +200,11 @@ impl Storage for Connection {
         }
         Ok(drawn)
     }
-    async fn log(&self, after: Position, upto: Position, limit: usize) -> Result<Vec<Entry>, Fault> {
+    async fn log(&self, after: Position, upto: Position, limit: ReadLimit) -> Result<Vec<Entry>, Fault> {
         let log = move |database: &Database| {
             let server = lock(&database.server);
             let found = server.log.range(after.0 + 1..).take_while(|(at, _)| **at <= upto.0);
-            Ok(found.take(limit).map(|(_, entry)| entry.clone()).collect())
+            Ok(limit.take(found.map(|(_, entry)| entry.clone())))
         };
         self.read("log", log).await
     }
@@ -212,7 +212,7 @@ impl Storage for Connection {
         &self,
         shards: &[(u16, Position)],
         upto: Position,
-        limit: usize,
+        limit: ReadLimit,
     ) -> Result<Vec<Entry>, Fault> {
         let shards = shards.to_vec();
         let read = move |database: &Database| {
@@ -223,7 +223,7 @@ impl Storage for Connection {
                     server.log.range(after.0 + 1..).take_while(|(at, _)| **at <= upto.0).map(|(_, entry)| entry);
                 let of_shard =
                     entries.filter(move |entry| entry.outgoing.as_ref().is_some_and(|out| out.shard == shard));
-                of_shard.take(limit).cloned().collect::<Vec<_>>()
+                limit.take(of_shard.map(Entry::without_payload))
             };
             Ok(shards.iter().flat_map(one).collect())
         };

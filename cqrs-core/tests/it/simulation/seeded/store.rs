@@ -9,7 +9,8 @@ use cqrs_core::{
     Fault, Position,
     event::Entry,
     storage::{
-        Batch, CommitError, InboxLookup, LEFT_TO_NEWER_PROGRAM, Lease, ParkedKey, ParkedPage, Storage, StoredProgram,
+        Batch, CommitError, InboxLookup, LEFT_TO_NEWER_PROGRAM, Lease, ParkedKey, ParkedPage, ReadLimit, Storage,
+        StoredProgram,
     },
     testing::StorageLayer,
 };
@@ -59,7 +60,7 @@ impl StorageLayer for SeededStorage {
     }
     async fn high_water_mark(&self) -> Result<Position, Fault> {
         if self.bug == Bug::NaiveCursor {
-            let all = self.connection.log(Position(0), Position(u64::MAX), usize::MAX).await?;
+            let all = self.connection.log(Position(0), Position(u64::MAX), ReadLimit::entries(usize::MAX)).await?;
             return Ok(all.last().map_or(Position(0), |entry| entry.position));
         }
         self.connection.high_water_mark().await
@@ -68,11 +69,11 @@ impl StorageLayer for SeededStorage {
         &self,
         shards: &[(u16, Position)],
         upto: Position,
-        limit: usize,
+        limit: ReadLimit,
     ) -> Result<Vec<Entry>, Fault> {
         Ok(self.skip_locked(self.connection.outgoing_entries(shards, upto, limit).await?))
     }
-    async fn log(&self, after: Position, upto: Position, limit: usize) -> Result<Vec<Entry>, Fault> {
+    async fn log(&self, after: Position, upto: Position, limit: ReadLimit) -> Result<Vec<Entry>, Fault> {
         Ok(self.skip_locked(self.connection.log(after, upto, limit).await?))
     }
     async fn lookup_inbox(&self, group: &str, messages: &[Uuid], keys: &[String]) -> Result<InboxLookup, Fault> {

@@ -40,7 +40,7 @@ pub(super) async fn run(config: Config, stop: impl Future<Output = ()>) -> Resul
 async fn read(app: &App, after: Position, seen: &mut impl Write) -> Result<Position> {
     let fault = |fault: Fault| anyhow::Error::new(fault);
     let upto = app.storage().high_water_mark().await.map_err(fault)?;
-    let entries = app.storage().log(after, upto, PAGE).await.map_err(fault)?;
+    let entries = app.storage().log(after, upto, cqrs_core::storage::ReadLimit::entries(PAGE)).await.map_err(fault)?;
     let to = if entries.len() < PAGE { upto } else { entries.last().map_or(upto, |entry| entry.position) };
     for entry in entries {
         let credited: Credited = serde_json::from_slice(&entry.payload).context("not a credit")?;

@@ -4,7 +4,7 @@ use cqrs_core::{
     Fault, Position,
     event::Entry,
     storage::postgres::transaction,
-    storage::{Batch, CheckpointMove, CommitError, Lease, Storage, StoredProgram},
+    storage::{Batch, CheckpointMove, CommitError, Lease, ReadLimit, Storage, StoredProgram},
     testing::StorageLayer,
 };
 use sqlx::PgPool;
@@ -55,7 +55,7 @@ impl StorageLayer for SkipLocked {
         &self,
         shards: &[(u16, Position)],
         upto: Position,
-        limit: usize,
+        limit: ReadLimit,
     ) -> Result<Vec<Entry>, Fault> {
         let found = self.inner.outgoing_entries(shards, upto, limit).await?;
         let wanted: Vec<i64> = found.iter().take(20).map(|entry| entry.position.0 as i64).collect();
