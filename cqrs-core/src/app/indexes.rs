@@ -51,11 +51,9 @@ impl App {
                         if values < VALUES && limit == VALUES {
                             break;
                         }
-                        let is_repeated =
-                            |key: &String| !passed.insert(BuildHasherDefault::<DefaultHasher>::default().hash_one(key));
-                        if !self.runtime.newer_programs.is_newest()
-                            && keys.iter().filter(|key| is_repeated(key)).count() > 0
-                        {
+                        let hash = |key: &String| BuildHasherDefault::<DefaultHasher>::default().hash_one(key);
+                        let repeated = keys.iter().filter(|key| !passed.insert(hash(key))).count();
+                        if repeated > 0 && !self.runtime.newer_programs.is_newest() {
                             break;
                         }
                         limit = (limit * 2).min(VALUES);
