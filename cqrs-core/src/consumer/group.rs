@@ -147,7 +147,8 @@ impl Consumer {
         self.stopping = true;
         self.partitions.values().for_each(Tracker::give_up);
         // First, so that the end of the process is no crash of the messages that take too long.
-        self.crashes.give_up_all(&self.runtime).await;
+        let (crashes, runtime) = (self.crashes.clone(), self.runtime.clone());
+        self.while_working(async move { crashes.give_up_all(&runtime).await }).await;
         while let Some(worked) = self.working.next().await {
             self.finish(worked);
         }
@@ -155,15 +156,29 @@ impl Consumer {
     /// Stores that revoked partitions are given up, before another member gets them.
     async fn give_up_revoked(&mut self) {
         if !self.unreleased.is_empty() {
-            self.crashes.give_up(&self.runtime, &names(&self.unreleased)).await;
+            let (crashes, runtime, names) = (self.crashes.clone(), self.runtime.clone(), names(&self.unreleased));
+            self.while_working(async move { crashes.give_up(&runtime, &names).await }).await;
             self.unreleased.clear();
             self.let_go();
+        }
+    }
+    /// Waits for a change of the note on attempts. Messages go on meanwhile, since one of them may be changing the note and
+    /// would never end otherwise.
+    async fn while_working<T>(&mut self, change: impl Future<Output = T>) -> T {
+        let mut change = std::pin::pin!(change);
+        loop {
+            tokio::select! {
+                biased;
+                changed = &mut change => return changed,
+                Some(worked) = self.working.next() => self.finish(worked),
+            }
         }
     }
     /// Stores which partitions this member holds, before their first message is started.
     async fn claim_assigned(&mut self) -> Result<(), TransportError> {
         if !self.unclaimed.is_empty() {
-            let claimed = self.crashes.claim(&self.runtime, &names(&self.unclaimed)).await;
+            let (crashes, runtime, names) = (self.crashes.clone(), self.runtime.clone(), names(&self.unclaimed));
+            let claimed = self.while_working(async move { crashes.claim(&runtime, &names).await }).await;
             claimed.map_err(|fault| TransportError::transient("the partitions cannot be claimed").because(fault))?;
             self.unclaimed.clear();
         }
