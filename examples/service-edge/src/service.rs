@@ -23,7 +23,7 @@ mod program {
     use anyhow::Error;
     use cqrs_core::{
         App, AppBuilder, BoxError,
-        app::IncompatibleProgram,
+        app::{ForeignDatabase, IncompatibleProgram},
         operations::{self, Program},
     };
     use cqrs_kafka::Kafka;
@@ -39,7 +39,7 @@ mod program {
         ///
         /// # Errors
         /// Fails when the database or the brokers cannot be used, and when it cannot listen on its addresses. A program that
-        /// does not fit the stored data prints why and ends with code 2.
+        /// does not fit the stored data, or is started on the database of another service, prints why and ends with code 2.
         pub async fn run(
             &self,
             config: Config,
@@ -67,6 +67,7 @@ mod program {
             match config.task {
                 Some(Task::Parked(command)) => return command.print(&app).await.map_err(Error::from_boxed),
                 Some(Task::Topics(command)) => return command.print(&app).await.map_err(Error::from_boxed),
+                Some(Task::Epoch(command)) => return command.print(&app).await.map_err(Error::from_boxed),
                 None => {}
             }
             let program = program.watch(app.clone()).operator_api([app.clone()], config.operators.authenticator());
@@ -81,8 +82,9 @@ mod program {
         }
     }
 
-    /// Returns whether the program does not fit the stored data. Another start of it cannot succeed.
+    /// Returns whether the program does not fit the stored data, or the database is another service's. Another start of
+    /// it cannot succeed.
     fn misfits(error: &Error) -> bool {
-        error.chain().any(|cause| cause.is::<IncompatibleProgram>())
+        error.chain().any(|cause| cause.is::<IncompatibleProgram>() || cause.is::<ForeignDatabase>())
     }
 }
