@@ -153,7 +153,7 @@ async fn by_the_command(app: &App) -> Result<(), BoxError> {
     assert_eq!(parked(app).await?, 1);
     assert_eq!(app.parked().show("tried.mail", "stuck", 0, 9).await?.len(), 2);
     let end = app.storage().high_water_mark().await?;
-    let log = app.storage().log(Position(0), end, usize::MAX).await?;
+    let log = app.storage().log(Position(0), end, ReadLimit::entries(usize::MAX)).await?;
     assert!(log.iter().all(|entry| entry.metadata.caller.as_deref() == Some("kim")));
     Ok(())
 }

@@ -8,7 +8,7 @@ use clap::Parser;
 use counseling_service::{OfflineResponder, OpenAiConfig, OpenAiResponder, Responder};
 use cqrs_core::{
     App, Secret,
-    app::{DRAIN, IncompatibleProgram},
+    app::{DRAIN, ForeignDatabase, IncompatibleProgram},
     net::Listener,
     operations::{self, Program},
     storage::Sqlite,
@@ -65,7 +65,7 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error:#}");
-            if error.chain().any(|cause| cause.is::<IncompatibleProgram>()) {
+            if error.chain().any(|cause| cause.is::<IncompatibleProgram>() || cause.is::<ForeignDatabase>()) {
                 ExitCode::from(2)
             } else {
                 ExitCode::FAILURE

@@ -17,6 +17,9 @@ use tonic::{
 };
 use tracing::{Instrument, Span, field::Empty};
 
+/// The reason with which a service refuses the consistency token of another epoch.
+const OUTDATED_TOKEN: &str = "CONSISTENCY_TOKEN_OUTDATED";
+
 /// A channel whose calls name the person and are signed.
 type SignedChannel = InterceptedService<Channel, CallSigner>;
 /// The methods of the user service: `Users::update_user`.
@@ -79,6 +82,11 @@ impl<C: Clone> Client<C> {
             };
             trace::set(&Span::current(), "rpc.grpc.status_code", i32::from(code).into());
             headers.into_iter().for_each(|headers| call.saw(&cqrs_core::grpc::consistency_token(headers)));
+            if let Ok(Err(status)) = &response
+                && cqrs_core::grpc::details(status).reason.as_deref() == Some(OUTDATED_TOKEN)
+            {
+                call.forget_token();
+            }
             let response = response.map_err(|_| Error::deadline()).and_then(|response| Ok(response?));
             // A failed call may still have taken effect. Without a key of its own, the client must not repeat it unasked.
             let advised = |error: Error| if call.is_repeatable() { error } else { error.without_retry() };

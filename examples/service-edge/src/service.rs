@@ -23,7 +23,7 @@ mod program {
     use anyhow::Error;
     use cqrs_core::{
         App, AppBuilder, BoxError, ErrorKind, Fault,
-        app::IncompatibleProgram,
+        app::{ForeignDatabase, IncompatibleProgram},
         operations::{self, Program},
         storage::Postgres,
     };
@@ -46,7 +46,8 @@ mod program {
         ///
         /// # Errors
         /// Fails when the database cannot be reached within a minute or refuses, when the brokers cannot be used, and when it
-        /// cannot listen on its addresses. A program that does not fit the stored data prints why and ends with code 2.
+        /// cannot listen on its addresses. A program that does not fit the stored data, or is started on the database of
+        /// another service, prints why and ends with code 2.
         pub async fn run(
             &self,
             config: Config,
@@ -80,6 +81,7 @@ mod program {
             match config.task {
                 Some(Task::Parked(command)) => return command.print(&app).await.map_err(Error::from_boxed),
                 Some(Task::Topics(command)) => return command.print(&app).await.map_err(Error::from_boxed),
+                Some(Task::Epoch(command)) => return command.print(&app).await.map_err(Error::from_boxed),
                 None => {}
             }
             let program = program.watch(app.clone()).operator_api([app.clone()], config.operators.authenticator());
@@ -109,8 +111,9 @@ mod program {
         }
     }
 
-    /// Returns whether the program does not fit the stored data. Another start of it cannot succeed.
+    /// Returns whether the program does not fit the stored data, or the database is another service's. Another start of
+    /// it cannot succeed.
     fn misfits(error: &Error) -> bool {
-        error.chain().any(|cause| cause.is::<IncompatibleProgram>())
+        error.chain().any(|cause| cause.is::<IncompatibleProgram>() || cause.is::<ForeignDatabase>())
     }
 }

@@ -98,6 +98,10 @@ impl Call {
     pub(crate) fn saw(&self, token: &ConsistencyToken) {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).merge(token);
     }
+    /// Drops the consistency token: the client gets none, and repeats the request without it.
+    pub(crate) fn forget_token(&self) {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = ConsistencyToken::default();
+    }
     /// Returns whether a client that repeats the request does nothing twice.
     pub(crate) fn is_repeatable(&self) -> bool {
         self.is_repeatable
@@ -161,7 +165,12 @@ pub(crate) async fn follow(State(gateway): State<Gateway>, mut request: Request,
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     let seen = call.seen();
     if seen.is_empty() {
-        return response;
+        if known.is_empty() {
+            return response;
+        }
+        // The service has refused the token in the cookie.
+        let cookie = cookie(CONSISTENCY_COOKIE, String::new(), Duration::ZERO, call.secure);
+        return (CookieJar::new().add(cookie), response).into_response();
     }
     headers.insert(CONSISTENCY_TOKEN, seen.to_string().parse().expect("a token is ASCII"));
     if seen == known {

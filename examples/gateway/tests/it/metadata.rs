@@ -3,7 +3,8 @@ use crate::fixture::{Fixture, as_user, error, proof};
 use axum::{body::Body, http::Request};
 use contracts::{AUTHORITY_METADATA, TOKEN_METADATA, USER_METADATA};
 use service_auth::{AuthInterceptor, COUNSELING_SERVICE, Identity, Person, USER_SERVICE};
-use tonic::service::Interceptor;
+use tonic::{Code, Status, service::Interceptor};
+use tonic_types::{ErrorDetails, StatusExt};
 use uuid::Uuid;
 
 async fn tones(fixture: &Fixture, headers: &[(&str, &str)]) -> crate::fixture::Answer {
@@ -31,6 +32,22 @@ async fn the_consistency_token_is_returned_and_sent_with_the_next_request() {
     let third = tones(&fixture, &[("Cookie", &cookie)]).await;
     assert_eq!(fixture.services.last("FindTones").header("cqrs-consistency-token"), Some("counseling=4;user=9"));
     assert_eq!(third.cookie("hearlers_consistency_token"), None, "an unchanged token sets no cookie");
+}
+
+#[tokio::test]
+async fn a_token_that_a_service_refuses_as_outdated_is_dropped() {
+    let fixture = Fixture::new().await;
+    let first = tones(&fixture, &[]).await;
+    let cookie = first.cookie("hearlers_consistency_token").unwrap();
+    let cookie = cookie.split(';').next().unwrap().to_owned();
+    let details = ErrorDetails::with_error_info("CONSISTENCY_TOKEN_OUTDATED", "cqrs", []);
+    let status = Status::with_error_details(Code::FailedPrecondition, "another epoch", details);
+    fixture.services.fail("FindTones", status);
+    let refused = tones(&fixture, &[("Cookie", &cookie)]).await;
+    assert_eq!(refused.status, 400);
+    assert_eq!(refused.header("hearlers-consistency-token"), None);
+    let removed = refused.cookie("hearlers_consistency_token").unwrap();
+    assert!(removed.starts_with("hearlers_consistency_token=;") && removed.contains("Max-Age=0"), "{removed}");
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ pub use kafka::KafkaArgs;
 pub use service_auth::settings::Wrong;
 
 use clap::Subcommand;
-use cqrs_core::operations::{ParkedCommand, TopicsCommand};
+use cqrs_core::operations::{EpochCommand, ParkedCommand, TopicsCommand};
 use cqrs_kafka::KafkaConfig;
 use service_auth::{
     Proof,
@@ -71,6 +71,9 @@ pub enum Task {
     /// Accept a topic that was created again, or that records were lost.
     #[command(subcommand)]
     Topics(TopicsCommand),
+    /// Begin a new epoch of the database, after a backup was restored.
+    #[command(subcommand)]
+    Epoch(EpochCommand),
 }
 
 /// The validated settings. Their `Debug` output does not contain secrets.
