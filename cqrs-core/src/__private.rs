@@ -9,7 +9,9 @@ use crate::{
 };
 pub use crate::{
     event::{
-        FirstEvent, NewEntry, OutgoingMessage, RawEvent, decode, outgoing_message, projection_from, subscriber_from,
+        NewEntry, OutgoingMessage, RawEvent, decode,
+        first_event::{FirstEvent, projection_from, subscriber_from},
+        outgoing_message,
     },
     registry::{Registered, Registration, SubscriberError},
     view::ErasedChange,

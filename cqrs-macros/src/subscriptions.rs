@@ -130,7 +130,7 @@ fn checkpoint_name(args: TokenStream, item: &ItemFn, attribute: &str) -> Result<
 }
 
 /// Returns the constant `FROM`. Whether the event belongs to the service's own log is known to its type alone, so
-/// `check`, a constant function, refuses what is missing or without meaning at compile time.
+/// `check`, a constant function, refuses a missing or a meaningless choice at compile time.
 fn first_event(from: Option<&FirstEvent>, check: &str, function: &Ident) -> TokenStream {
     let from = match from {
         None => quote!(::core::option::Option::None),

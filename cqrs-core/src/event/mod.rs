@@ -1,6 +1,6 @@
 //! Events: domain events in a service's own log, and integration events for other services.
 mod entry;
-mod first_event;
+pub(crate) mod first_event;
 mod integration;
 mod publish;
 mod recorded;
@@ -9,7 +9,7 @@ mod stream;
 mod subscribable;
 
 pub use entry::{Entry, NewEntry, OutgoingMessage};
-pub use first_event::{FirstEvent, projection_from, subscriber_from};
+pub(crate) use first_event::FirstEvent;
 pub use integration::IntegrationEvent;
 pub(crate) use publish::Publisher;
 pub use publish::{RunPublisher, outgoing_message};

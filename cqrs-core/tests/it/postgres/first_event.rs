@@ -18,7 +18,7 @@ pub(crate) fn trials() -> Trials {
     Trials::new()
         .test("a new reader begins with the next event, and its place outlasts the process", next_event)
         .test("a reader that begins at an empty log misses no event", empty)
-        .test("beside slow writers, two replicas begin after what was committed, and miss nothing", beside_writers)
+        .test("beside slow writers, two replicas begin after the committed events, and miss nothing", beside_writers)
 }
 
 async fn storage(database: &Database) -> anyhow::Result<Postgres> {
