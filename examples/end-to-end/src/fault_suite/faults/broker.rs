@@ -5,6 +5,7 @@ use crate::fault_suite::{
     layers::Scoped,
     mirror,
     node::{REFUSED, Role},
+    probes::database,
 };
 use anyhow::{Result, ensure};
 use std::time::{Duration, Instant};
@@ -70,12 +71,15 @@ pub(in crate::fault_suite) async fn rights(fixture: &mut Fixture) -> Result<()> 
     for (right, name, component) in [(write, "relay", "broker"), (read, "consumer", "jobs")] {
         kafka.kafka()?.revoke(right)?;
         fixture.disturbed();
+        let missing = Instant::now();
         if fixture.template.seeded_bug.is_some() {
-            fixture.wait(time).await; // with the bug a relay has nothing to report, and nothing to try again
+            // With the bug a relay has nothing to report, and nothing to try again.
+            while database::were_parked(&fixture.source_probe).await?.is_empty() && missing.elapsed() < GOES_ON_WITHIN {
+                fixture.wait(Duration::from_millis(200)).await;
+            }
             kafka.kafka()?.grant(right)?;
             break;
         }
-        let missing = Instant::now();
         fixture.wait_for_unhealthy(name, component, "", REPORTED_WITHIN).await?;
         fixture.fact("reported s", missing.elapsed().as_secs_f64());
         let log = fixture.log_of(name).to_lowercase();
