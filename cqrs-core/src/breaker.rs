@@ -267,7 +267,7 @@ mod tests {
             breakers.failed(NAME, key, "down", &policy, SECOND);
             breakers.parked(NAME, key);
         }
-        let mut probe = |at: u32| breakers.parked_probes(at * SECOND).pop().map(|(_, key)| key);
+        let probe = |at: u32| breakers.parked_probes(at * SECOND).pop().map(|(_, key)| key);
         assert_eq!(probe(6), None, "a message that comes by itself goes first");
         assert_eq!(probe(7).as_deref(), Some("kim"));
         assert_eq!((probe(8), probe(13).as_deref()), (None, Some("lee")));

@@ -4,7 +4,7 @@ use cqrs_core::{
     App, BoxError, IntegrationEvent, Position, Recorded,
     operations::{ParkedCommand, Program},
     serde_json::{Value, json},
-    storage::{Batch, Memory, Park, ParkedPage},
+    storage::{Batch, Memory, Park, ParkedPage, ReadLimit},
     subscriber,
     transport::{Partition, Received},
 };
