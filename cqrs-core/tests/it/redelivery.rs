@@ -235,9 +235,9 @@ async fn seeded_order() {
     assert!(!holds(Reversed(Memory::new())).await, "the order was not noticed");
 }
 /// Commits the effects of redelivered messages and leaves them parked.
-struct Kept(Memory);
+struct NeverRemoved(Memory);
 #[async_trait]
-impl StorageLayer for Kept {
+impl StorageLayer for NeverRemoved {
     fn inner(&self) -> &dyn Storage {
         &self.0
     }
@@ -246,7 +246,7 @@ impl StorageLayer for Kept {
     }
 }
 async fn seeded_kept() {
-    assert!(!holds(Kept(Memory::new())).await, "messages that stay parked were not noticed");
+    assert!(!holds(NeverRemoved(Memory::new())).await, "messages that stay parked were not noticed");
 }
 
 async fn rate() {
