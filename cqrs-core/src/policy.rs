@@ -97,8 +97,8 @@ impl Default for Retention {
 /// The bytes of events and of outgoing messages that a process holds at once.
 ///
 /// The readers of a budget share it equally. Each of them holds at least one event, whatever its size, and reads none
-/// after the one with which it reaches its share. The memory of a process is a small multiple of a budget, since an
-/// event exists more than once while it is decoded and sent.
+/// after the one with which it reaches its share. The memory of a process is a multiple of a budget, since an event
+/// exists several times while it is read, decoded and sent.
 ///
 /// ```
 /// let mut byte_budget = cqrs_core::ByteBudget::default();

@@ -44,6 +44,10 @@ pub struct KafkaConfig {
     pub session: Duration,
     /// The time that a publish waits for its next acknowledgement before it returns an error. Default: 10 s.
     pub patience: Duration,
+    /// The size of the records that the consumers of this process have read and not acknowledged, in bytes. The assigned
+    /// partitions share it equally, and a partition is paused while it has more. Each holds at least one record, whatever
+    /// its size. Every consumer fetches up to an eighth of it ahead. Default: 32 MiB.
+    pub buffer_bytes: usize,
     /// Encryption and authentication of the connection. Default: [`Security::Plaintext`].
     pub security: Security,
 }
@@ -158,6 +162,7 @@ impl KafkaConfig {
             drain: Duration::from_secs(5),
             session: Duration::from_secs(10),
             patience: Duration::from_secs(10),
+            buffer_bytes: 32 << 20,
             security: Security::Plaintext,
         }
     }
@@ -182,6 +187,7 @@ impl KafkaConfig {
         range("session", self.session, Duration::from_secs(1), Duration::from_secs(1800))?;
         range("drain", self.drain, Duration::ZERO, self.session * 10)?;
         range("patience", self.patience, Duration::from_millis(100), Duration::from_secs(300))?;
+        range("buffer_bytes", self.buffer_bytes, 1 << 20, 16 << 30)?;
         self.security.validate()
     }
 

@@ -26,6 +26,11 @@ use tokio::{
 /// session of 3 s the broker would repeatedly take a live member for dead.
 const HEARTBEAT: Duration = Duration::from_secs(3);
 
+/// The least size of a fetch that librdkafka accepts, rounded up, in bytes.
+const LEAST_FETCH: usize = 1 << 20;
+/// The largest size of the records that a consumer fetches ahead, in bytes. More would not make it faster.
+const MAX_FETCHED_AHEAD: usize = 16 << 20;
+
 /// Returns the time without a poll after which the partitions of a member go to other members. Handlers do not run on
 /// the polling thread, so it waits only for the work on revoked partitions.
 fn max_poll_interval(config: &KafkaConfig) -> Duration {
@@ -39,6 +44,7 @@ fn join(
     topics: &[&str],
     consumers: &watch::Sender<usize>,
 ) -> Result<Joined, TransportError> {
+    let fetched_ahead = (config.buffer_bytes / 8).min(MAX_FETCHED_AHEAD);
     let (mut settings, names) = (config.client(), config.names());
     let on_broker = names.topics(topics)?;
     settings
@@ -53,7 +59,8 @@ fn join(
         .set("max.poll.interval.ms", max_poll_interval(config).as_millis().to_string())
         .set("topic.metadata.refresh.interval.ms", "5000") // a topic that is created later is found within 5 s
         .set("queued.min.messages", "10000")
-        .set("queued.max.messages.kbytes", "16384")
+        .set("queued.max.messages.kbytes", (fetched_ahead / 1024).to_string())
+        .set("fetch.max.bytes", fetched_ahead.max(LEAST_FETCH).to_string()) // a larger record is fetched alone
         .set("statistics.interval.ms", "5000") // measures the lag of the group
         .set("fetch.queue.backoff.ms", "50"); // with the default, a full queue stops fetching for a second
     if let Some(instance) = &config.instance {
@@ -62,7 +69,7 @@ fn join(
     let (sender, notices) = mpsc::unbounded_channel(); // bounded by the limits on unacknowledged records
     let requests = Arc::new(Requests::default());
     let lag = Lag::new(group, topics, names.clone());
-    let member = Member::new(group, names, lag, config.drain, requests.clone(), sender);
+    let member = Member::new(group, names, lag, config, requests.clone(), sender, consumers.subscribe());
     let consumer = BaseConsumer::from_config_and_context(&settings, member).map_err(|error| {
         TransportError::permanent(format!("group {group} cannot be joined")).because(error::from_client_creation(error))
     })?;

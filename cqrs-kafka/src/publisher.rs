@@ -48,7 +48,7 @@ struct Shard {
 }
 
 /// A sent record. librdkafka holds a reference to it until the delivery report.
-struct Sent {
+pub(crate) struct Sent {
     position: u64,
     /// Set by the delivery report.
     outcome: OnceLock<Result<(), RDKafkaErrorCode>>,

@@ -70,7 +70,7 @@ fn published(event: &Recorded<DocumentEvent>) -> Option<DocumentScanned> {
     let DocumentEvent::Scanned(text) = &event.event;
     Some(DocumentScanned { id: event.aggregate_id, text: text.clone() })
 }
-#[subscriber(group = "archive.own")]
+#[subscriber(group = "archive.own", from = "beginning")]
 async fn archive(event: Recorded<DocumentEvent>, seen: Dep<Seen>) -> Result<(), BoxError> {
     lock(&seen.own).insert(event.aggregate_id);
     Ok(())

@@ -77,7 +77,7 @@ pub(crate) mod on_log {
     use super::{AccountEvent, BoxError, FATAL, Recorded, Repo, be_fatal, subscriber};
     use crate::bank::Account;
 
-    #[subscriber(group = "crashes.log")]
+    #[subscriber(group = "crashes.log", from = "beginning")]
     async fn paid(event: Recorded<AccountEvent>, accounts: Repo<Account>) -> Result<(), BoxError> {
         let AccountEvent::Paid { amount } = &event.event else { return Ok(()) };
         if *amount == FATAL {
@@ -148,7 +148,7 @@ async fn handle_all(database: &str, part: &str) -> Result<(), BoxError> {
             assert!(!background.stop(Duration::from_millis(300)).await, "the message must not end");
             return Ok(());
         }
-        let parked = app.storage().parked_keys(&[]).await?;
+        let parked = app.storage().parked_keys(&ParkedPage::default()).await?;
         if let ([parked], true) = (&*parked, are_handled(&app).await?)
             && parked.count == 2
         {

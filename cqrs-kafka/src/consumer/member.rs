@@ -1,6 +1,6 @@
 //! The state of a member on its polling thread: assigned partitions, records in flight, and rebalances.
 use super::{Notice, Requests, lag::Lag};
-use crate::{error, names::Names};
+use crate::{KafkaConfig, error, names::Names};
 use cqrs_core::transport::{Drained, Partition, Received, Signal};
 use rdkafka::{
     ClientContext, Offset, Statistics, TopicPartitionList,
@@ -14,13 +14,15 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     time::{Duration, Instant},
 };
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{mpsc::UnboundedSender, watch};
 
 /// Limit of the unacknowledged records of a partition. The partition is paused above 80 % of it and resumed at 30 %.
 /// The two thresholds are far apart because pausing discards the records that were fetched ahead, so it must be rare.
 const MAX_RECORDS: usize = 4_000;
-/// The same limit in bytes.
-const MAX_BYTES: usize = 16 << 20;
+/// The largest number of records in one signal.
+const MAX_BATCH: usize = 500;
+/// The size of the records at which a signal is sent. The limits are checked between two signals.
+const MAX_BATCH_BYTES: usize = 1 << 20;
 /// The longest request that the polling thread waits for.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -31,14 +33,24 @@ pub(super) struct Member {
     names: Names,
     lag: Lag,
     drain: Duration,
+    /// The limit in bytes of all consumers of this process, and their number.
+    buffer_bytes: usize,
+    consumers: watch::Receiver<usize>,
     requests: Arc<Requests>,
     notices: UnboundedSender<Notice>,
     in_flight: Mutex<HashMap<Partition, InFlight>>,
     /// Records that were read and are not sent yet. They must be sent before the signal of a rebalance in which a poll
     /// ends.
-    buffered: Mutex<Vec<Received>>,
+    buffered: Mutex<Buffered>,
     /// The gaps in the offsets of the records that were read, until the broker was asked for their cause.
     gaps: Mutex<HashMap<Partition, Vec<Range<u64>>>>,
+}
+
+/// The records of the next signal, and their size in bytes.
+#[derive(Default)]
+struct Buffered {
+    records: Vec<Received>,
+    bytes: usize,
 }
 
 /// The records of an assigned partition that were read and are not acknowledged.
@@ -56,17 +68,26 @@ pub(super) struct InFlight {
     paused: bool,
 }
 
+impl InFlight {
+    /// Returns whether the records are more than this percentage of a limit.
+    fn exceeds(&self, percent: usize, max_bytes: usize) -> bool {
+        self.read.len() * 100 > MAX_RECORDS * percent || self.bytes * 100 > max_bytes * percent
+    }
+}
+
 impl Member {
     pub(super) fn new(
         group: &str,
         names: Names,
         lag: Lag,
-        drain: Duration,
+        config: &KafkaConfig,
         requests: Arc<Requests>,
         notices: UnboundedSender<Notice>,
+        consumers: watch::Receiver<usize>,
     ) -> Self {
         let (in_flight, buffered, gaps) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Member { group: group.to_owned(), names, lag, drain, requests, notices, in_flight, buffered, gaps }
+        let (group, KafkaConfig { drain, buffer_bytes, .. }) = (group.to_owned(), *config);
+        Member { group, names, lag, drain, buffer_bytes, consumers, requests, notices, in_flight, buffered, gaps }
     }
     /// Sends a notice to the async side, after the buffered records.
     pub(super) fn send(&self, notice: Notice) {
@@ -75,7 +96,8 @@ impl Member {
     }
     /// Sends the buffered records to the async side.
     pub(super) fn flush(&self) {
-        let records = std::mem::take(&mut *self.buffered.lock().unwrap_or_else(PoisonError::into_inner));
+        let Buffered { records, .. } =
+            std::mem::take(&mut *self.buffered.lock().unwrap_or_else(PoisonError::into_inner));
         if !records.is_empty() {
             let _ = self.notices.send(Notice::Signal(Signal::Records(records)));
         }
@@ -121,8 +143,8 @@ impl Member {
         }
     }
 
-    /// Adds a record to the buffer, and returns the number of records in it.
-    pub(super) fn buffer(&self, record: Received) -> usize {
+    /// Adds a record to the buffer, and returns whether there is room for another one.
+    pub(super) fn buffer(&self, record: Received) -> bool {
         let next = self.in_flight().get_mut(&record.partition).and_then(|at| at.next.replace(record.offset + 1));
         if let Some(next) = next
             && next < record.offset
@@ -130,14 +152,25 @@ impl Member {
             let mut gaps = self.gaps.lock().unwrap_or_else(PoisonError::into_inner);
             gaps.entry(record.partition.clone()).or_default().push(next..record.offset);
         }
-        if let Some(in_flight) = self.in_flight().get_mut(&record.partition) {
-            let bytes = record.body.as_ref().map_or(0, Vec::len) + record.key.as_ref().map_or(0, Vec::len);
+        let bytes = size(&record);
+        let mut has_room = true;
+        let mut assigned = self.in_flight();
+        let max_bytes = self.max_bytes(&assigned);
+        if let Some(in_flight) = assigned.get_mut(&record.partition) {
             in_flight.read.push_back((record.offset, bytes));
             in_flight.bytes += bytes;
+            has_room = !in_flight.exceeds(80, max_bytes);
         }
+        drop(assigned);
         let mut buffered = self.buffered.lock().unwrap_or_else(PoisonError::into_inner);
-        buffered.push(record);
-        buffered.len()
+        buffered.records.push(record);
+        buffered.bytes += bytes;
+        has_room && buffered.records.len() < MAX_BATCH && buffered.bytes < MAX_BATCH_BYTES
+    }
+
+    /// Returns the limit of a partition in bytes: the consumers of the process and the partitions of each share it.
+    fn max_bytes(&self, assigned: &HashMap<Partition, InFlight>) -> usize {
+        self.buffer_bytes / (*self.consumers.borrow()).max(1) / assigned.len().max(1)
     }
 
     /// Returns the offset of the first record that the broker still has.
@@ -204,11 +237,11 @@ impl Member {
                 in_flight.held = held;
             }
         }
+        let max_bytes = self.max_bytes(&assigned);
         let (mut pause, mut resume) = (TopicPartitionList::new(), TopicPartitionList::new());
         for (partition, in_flight) in assigned.iter_mut() {
             let percent = if in_flight.full { 30 } else { 80 };
-            in_flight.full =
-                in_flight.read.len() * 100 > MAX_RECORDS * percent || in_flight.bytes * 100 > MAX_BYTES * percent;
+            in_flight.full = in_flight.exceeds(percent, max_bytes);
             let paused = in_flight.full || in_flight.held;
             if paused != in_flight.paused {
                 in_flight.paused = paused;
@@ -323,4 +356,9 @@ impl ConsumerContext for Member {
             }
         }
     }
+}
+
+/// Returns the size of a record's key and body, in bytes.
+fn size(record: &Received) -> usize {
+    record.body.as_ref().map_or(0, Vec::len) + record.key.as_ref().map_or(0, Vec::len)
 }

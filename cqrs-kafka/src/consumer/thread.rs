@@ -23,8 +23,6 @@ use tokio::sync::watch;
 
 /// Name of the thread in debuggers and `top`.
 const THREAD: &str = "kafka-poll";
-/// Largest number of records in one signal.
-const MAX_BATCH: usize = 500;
 const POLL: Duration = Duration::from_millis(100);
 /// Time limit of a poll while a seek is pending.
 const SHORT_POLL: Duration = Duration::from_millis(10);
@@ -79,7 +77,7 @@ fn read(consumer: &Consumers, member: &Member, mut wait: Duration) -> Result<(),
     let result = loop {
         match consumer.poll(wait) {
             // The message is copied at once, because it keeps everything that was fetched with it in memory.
-            Some(Ok(message)) if member.buffer(received(member, &message)) < MAX_BATCH => wait = Duration::ZERO,
+            Some(Ok(message)) if member.buffer(received(member, &message)) => wait = Duration::ZERO,
             Some(Ok(_)) | None => break Ok(()),
             Some(Err(error)) => break Err(error),
         }

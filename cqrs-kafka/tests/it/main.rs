@@ -1,5 +1,6 @@
 //! The integration tests: the conformance suite of all transports, and tests of Kafka with a real, a broken and a mock
 //! broker.
+mod budget; // records that are read and not acknowledged
 mod faults; // a broker that is killed and frozen
 mod foreign; // a topic of another producer, read by a decoder of the app
 mod identity; // a topic that was created again, and records that were dropped
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
     let trials = Trials::new()
         .group("transport", suite)
         .group("topics", topics::trials())
+        .group("budget", budget::trials())
         .group("faults", faults::trials())
         .group("foreign", foreign::trials())
         .group("identity", identity::trials())
