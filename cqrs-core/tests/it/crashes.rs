@@ -8,7 +8,7 @@ use crate::{
 use async_trait::async_trait;
 use cqrs_core::{
     App, BoxError, Fault, Recorded, Repo,
-    storage::{Memory, Storage},
+    storage::{Memory, ParkedPage, Storage},
     subscriber,
     testing::StorageLayer,
 };

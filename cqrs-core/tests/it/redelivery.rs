@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use cqrs_core::{
     App, AppBuilder, Fault, Metadata, RetryPolicy,
     app::{BulkRedelivery, ParkedSelection, SelectionError},
-    storage::{Batch, CommitError, Memory, Park, Parked, ParkedKey, ParkedPage, Storage},
+    storage::{Batch, CommitError, Memory, Park, Parked, ParkedKey, ParkedPage, ReadLimit, Storage},
     testing::{StorageLayer, TestApp},
     transport::{Partition, Received},
 };
@@ -126,7 +126,8 @@ async fn all(builder: AppBuilder) {
     assert_eq!(finished(&app, ParkedSelection::default()).await.done, 2);
     assert_eq!(script.of("account 5"), [1, 2, 3, 4]);
     let end = app.storage().high_water_mark().await.expect("the storage responds");
-    let log = app.storage().log(Default::default(), end, ReadLimit::entries(usize::MAX)).await.expect("the storage responds");
+    let log =
+        app.storage().log(Default::default(), end, ReadLimit::entries(usize::MAX)).await.expect("the storage responds");
     let audited = log.iter().filter(|entry| entry.name == "parked.redelivered" && entry.metadata.caller == me().caller);
     assert_eq!(audited.count(), 48, "each redelivered message has an audit event");
 }
@@ -198,7 +199,8 @@ async fn dropped(builder: AppBuilder) {
     }
     assert!(parked(&app).await.is_empty());
     let end = app.storage().high_water_mark().await.expect("the storage responds");
-    let log = app.storage().log(Default::default(), end, ReadLimit::entries(usize::MAX)).await.expect("the storage responds");
+    let log =
+        app.storage().log(Default::default(), end, ReadLimit::entries(usize::MAX)).await.expect("the storage responds");
     let mut committed = BTreeMap::<String, Vec<u64>>::new();
     for entry in log.iter().filter(|entry| entry.name == "parked.redelivered") {
         let act: serde_json::Value = serde_json::from_slice(&entry.payload).expect("the audit event is JSON");

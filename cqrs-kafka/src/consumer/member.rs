@@ -86,7 +86,8 @@ impl Member {
         consumers: watch::Receiver<usize>,
     ) -> Self {
         let (in_flight, buffered, gaps) = (Mutex::default(), Mutex::default(), Mutex::default());
-        let (group, KafkaConfig { drain, buffer_bytes, .. }) = (group.to_owned(), *config);
+        let KafkaConfig { drain, buffer_bytes, .. } = *config;
+        let group = group.to_owned();
         Member { group, names, lag, drain, buffer_bytes, consumers, requests, notices, in_flight, buffered, gaps }
     }
     /// Sends a notice to the async side, after the buffered records.

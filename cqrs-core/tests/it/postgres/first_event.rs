@@ -5,7 +5,11 @@ use crate::{
     first_event::{Received, at_empty_log, begins_now, newer, older},
     listener::lock,
 };
-use cqrs_core::{Position, storage::postgres::Postgres, testing::TestApp};
+use cqrs_core::{
+    Position,
+    storage::{ReadLimit, postgres::Postgres},
+    testing::TestApp,
+};
 use sqlx::PgPool;
 use std::sync::{
     Arc, Mutex,
@@ -104,7 +108,7 @@ async fn beside_writers(server: Server) -> Tried {
 
     let received = lock(&received).clone();
     let upto = old.storage().high_water_mark().await?;
-    let log = old.storage().log(Position(0), upto, 100_000).await?;
+    let log = old.storage().log(Position(0), upto, ReadLimit::entries(100_000)).await?;
     let paid = log.iter().filter(|entry| entry.name == "account.paid");
     let paid = paid.map(|entry| match serde_json::from_slice(&entry.payload) {
         Ok(AccountEvent::Paid { amount }) => Ok(amount),
