@@ -25,6 +25,7 @@ use uuid::Uuid;
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("topics: a group leaves a topic that was created again, and reads it once it is accepted", group),
+        trial("topics: a group without records leaves a topic that was created again", quiet),
         trial("topics: a projection reads a topic that was created again from its beginning, once accepted", view),
         trial("topics: records that were dropped before they were read are reported until they are accepted", lost),
         trial("topics: a topic that does not exist yet is reported until its owner creates it, and then read", missing),
@@ -170,6 +171,19 @@ async fn group() {
     assert_eq!(topics_error(&app).await, None);
     assert!(app.stop().await);
     assert!(!app_accepts_again(&broker, &script, &memory).await);
+}
+async fn quiet() {
+    let (broker, script, memory) = (Replaceable::default(), Arc::new(Script::default()), Memory::new());
+    broker.is("first");
+    let app = TestApp::start(listener(&broker, &script, &memory)).await.expect("the app starts");
+    broker.emit(Signal::Assigned(vec![partition()]));
+    broker.send(0..1, 1);
+    until("the record is handled", async || script.handled().len() == 1).await;
+    // The broker gives no signal of the change.
+    broker.is("second");
+    until("the group is left", async || broker.is_empty()).await;
+    assert!(app.accept_topic(PaymentMade::TOPIC).await.expect("the group is empty").was_refused);
+    assert!(app.stop().await);
 }
 /// Returns whether a further start refuses the accepted topic.
 async fn app_accepts_again(broker: &Replaceable, script: &Arc<Script>, memory: &Memory) -> bool {

@@ -11,6 +11,7 @@ use cqrs_core::{
     storage::{Storage, StoredView, postgres::Postgres},
     testing::StorageLayer,
 };
+use std::time::Duration;
 use test_support::Database;
 
 pub(crate) fn trials() -> Trials {
@@ -19,6 +20,7 @@ pub(crate) fn trials() -> Trials {
         .test("seeded: a page without the values that lack entries misses the values of an old program", hidden)
         .test("pages of a removed index are complete while the newer program writes", removed)
         .test("two replicas fill in an index together", together)
+        .test("a rollback starts while the newest program fills in indexes that the former one lacks", rolled_back)
 }
 
 async fn storage(database: &Database) -> anyhow::Result<Postgres> {
@@ -103,6 +105,19 @@ async fn removed(server: Server) -> Tried {
         assert_eq!(all!(old, old::Named, limit), expected);
     }
     drop(joined);
+    Ok(())
+}
+
+async fn rolled_back(server: Server) -> Tried {
+    let database = server.create_database("indexes_rolled_back")?;
+    let (old, newer) = (app!(old, storage(&database).await?), app!(only_price, storage(&database).await?));
+    stocked(&old, 1_000).await?;
+    let running = newer.start().await?;
+    let again = app!(old, storage(&database).await?);
+    // Each of them would undo what the other one has filled in.
+    let started = tokio::time::timeout(Duration::from_secs(30), again.migrate()).await;
+    started.expect("the former program starts")?;
+    assert!(running.stop(DRAIN).await);
     Ok(())
 }
 
