@@ -154,7 +154,7 @@ impl Window {
             Some(entry.without_payload())
         };
         let upto = self.entries.partition_point(|entry| entry.position <= upto);
-        self.entries.range(..upto).filter_map(|entry| wanted(entry)).collect()
+        self.entries.range(..upto).filter_map(&mut wanted).collect()
     }
     /// Adds the entries of a read up to `upto` with the limit [`ADDED`].
     fn append(&mut self, entries: Vec<Entry>, upto: Position) {

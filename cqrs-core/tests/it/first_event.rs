@@ -153,7 +153,8 @@ async fn scenario<S: Storage + Clone>(storage: S, first: impl Storage) -> [Vec<i
     let app = TestApp::start(newer(storage, &received)).await.expect("the app starts");
     paid_in(&app, "kim", 5).await;
     app.settle().await;
-    let found = [lock(&received).clone(), view(&app, "recent").await, view(&app, "history").await];
+    let received = lock(&received).clone();
+    let found = [received, view(&app, "recent").await, view(&app, "history").await];
     assert!(app.stop().await);
     found
 }

@@ -211,8 +211,7 @@ mod tests {
     }
     #[test]
     fn a_redelivery_of_many_messages_requires_a_selection_or_all() {
-        let mut of_reader = ParkedSelection::default();
-        of_reader.reader = Some("bank.mail".to_owned());
+        let of_reader = ParkedSelection { reader: Some("bank.mail".to_owned()), ..ParkedSelection::default() };
         assert!(selected(of_reader.clone(), false).is_ok() && selected(ParkedSelection::default(), true).is_ok());
         assert!(selected(of_reader, true).is_err() && selected(ParkedSelection::default(), false).is_err());
     }
