@@ -375,7 +375,7 @@ mod tests {
         set: HashSet<Line>,
     }
 
-    /// Reads the stored value, changes it and returns what is written instead.
+    /// Reads the stored value, changes it and returns the bytes that replace it.
     fn rewritten(stored: &str, is_newest: bool, change: impl FnOnce(&mut Order)) -> Result<serde_json::Value, Fault> {
         let mut order: Order = serde_json::from_str(stored).expect("the old program reads it");
         let fields = NewerFields::of(&order, stored.as_bytes());

@@ -259,7 +259,7 @@ impl Crashes {
 }
 
 impl Holding {
-    /// Adds what another member has known. If it has died, that counts for each message which it tried. A claim that is
+    /// Adds the knowledge of another member. If it has died, that counts for each message which it tried. A claim that is
     /// taken over twice, because the first time failed half-way, counts once.
     fn take_over(&mut self, mut other: Holding, has_died: bool) {
         if has_died {

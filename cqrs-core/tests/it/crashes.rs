@@ -135,7 +135,7 @@ pub(crate) fn role() -> Option<ExitCode> {
     }
     Some(if ended.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
-/// Handles messages until the fatal one is parked and all others are handled, and prints what is parked.
+/// Handles messages until the fatal one is parked and all others are handled, and prints the parked ones.
 async fn handle_all(database: &str, part: &str) -> Result<(), BoxError> {
     let does = env::var(DOES)?;
     let storage = Tested { inner: open(database).await?, in_memory: (does == "forgets").then(Memory::new) };

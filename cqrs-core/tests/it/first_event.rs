@@ -138,7 +138,7 @@ async fn view(app: &App, name: &str) -> Vec<i64> {
     value.map_or_else(Vec::new, |value| serde_json::from_slice(&value).expect("a list of amounts"))
 }
 
-/// Returns what the subscriber has received, and the views that begin now and at the beginning. The first start of the
+/// Returns the events that the subscriber has received, and the views that begin now and at the beginning. The first start of the
 /// newer program runs on `first`, and its process ends before it handles an event. After it, the older program appends.
 async fn scenario<S: Storage + Clone>(storage: S, first: impl Storage) -> [Vec<i64>; 3] {
     let (old, received) = (older(storage.clone()), Arc::new(Received::default()));

@@ -33,7 +33,7 @@ struct Groups {
 }
 #[subscriber(group = "late.blocks")]
 async fn blocks(_: Recorded<PaymentMade>, groups: Dep<Groups>) -> Result<(), BoxError> {
-    // Whatever this thread has woken before runs first, since it could not run on another one.
+    // A task that this thread has woken before runs first, since it could not run on another one.
     tokio::time::sleep(Duration::from_millis(50)).await;
     groups.is_blocked.store(true, Ordering::SeqCst);
     // Ends by itself, since a runtime waits for its threads when a test fails.

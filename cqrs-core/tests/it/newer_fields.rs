@@ -184,7 +184,7 @@ pub(crate) async fn scenario(storage: impl Storage + Clone) -> [String; 2] {
     [state, if card.is_empty() { card } else { card.replace("\"items\":3", "\"items\":2") }]
 }
 
-/// A storage that drops the new field, as a program did that wrote only what it knows.
+/// A storage that drops the new field, as a program did that wrote only the fields of its type.
 #[derive(Clone)]
 struct Dropped(Memory);
 #[async_trait]

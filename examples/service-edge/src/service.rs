@@ -35,9 +35,6 @@ mod program {
     };
     use tonic::service::RoutesBuilder;
 
-    /// The time in which a database must be reachable after the program has started.
-    const PATIENCE: Duration = Duration::from_secs(60);
-
     impl Service {
         /// Runs the service until the process is asked to end, or the task of the command line: the `main` of every
         /// service.
@@ -45,7 +42,7 @@ mod program {
         /// `wire` registers the handlers; `prepare` runs before the first call is accepted, for initial data.
         ///
         /// # Errors
-        /// Fails when the database cannot be reached within a minute or refuses, when the brokers cannot be used, and when it
+        /// Fails when the database cannot be reached within its time limit, or refuses, when the brokers cannot be used, and when it
         /// cannot listen on its addresses. A program that does not fit the stored data, or is started on the database of
         /// another service, prints why and ends with code 2.
         pub async fn run(
@@ -102,7 +99,7 @@ mod program {
         let began = Instant::now();
         loop {
             match database.connect().await {
-                Err(fault) if fault.kind() == ErrorKind::Unavailable && began.elapsed() < PATIENCE => {
+                Err(fault) if fault.kind() == ErrorKind::Unavailable && began.elapsed() < database.start_timeout => {
                     tracing::warn!(error = fault.to_string(), "the database cannot be reached; the start waits for it");
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }

@@ -22,7 +22,7 @@ pub(crate) enum FailureKind {
     Permanent,
 }
 
-/// Returns the class of a failure, for the circuit breaker: the text of the cause without what differs from message to
+/// Returns the class of a failure, for the circuit breaker: the text of the cause without the words that differ from message to
 /// message.
 pub(crate) fn class_of(rejected: &CommitError, key: &str) -> String {
     let cause = match rejected {

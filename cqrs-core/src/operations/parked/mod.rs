@@ -21,7 +21,7 @@ const KEYS_PAGE: usize = 1_000;
 /// The time between two reports of a redelivery's progress.
 const REPORT: Duration = Duration::from_secs(1);
 
-/// Checks that a redelivery of many messages says what it means: `all`, or a selection.
+/// Checks that a redelivery of many messages names its selection, or `all`.
 fn selected(selection: ParkedSelection, all: bool) -> Result<ParkedSelection, SelectionError> {
     let ParkedSelection { reader, error, class, .. } = &selection;
     let parts = [("reader", reader.is_some()), ("error", error.is_some()), ("class", class.is_some())];

@@ -43,7 +43,7 @@ pub struct Config {
     pub pooling: Pooling,
 }
 
-/// What a connection is to the server: a session of its own, or a session for the length of a transaction.
+/// The meaning of a connection for the server: a session of its own, or a session for the length of a transaction.
 ///
 /// ```
 /// use cqrs_core::storage::postgres::{Config, Pooling};

@@ -114,7 +114,7 @@ async fn rolled_back(server: Server) -> Tried {
     stocked(&old, 1_000).await?;
     let running = newer.start().await?;
     let again = app!(old, storage(&database).await?);
-    // Each of them would undo what the other one has filled in.
+    // Each of them would undo the work of the other one.
     let started = tokio::time::timeout(Duration::from_secs(30), again.migrate()).await;
     started.expect("the former program starts")?;
     assert!(running.stop(DRAIN).await);

@@ -34,13 +34,13 @@ struct Publishing {
     by_two: Mutex<Vec<u16>>,
 }
 /// The transport of one replica. The replicas share the groups of the transport, as they would share a broker.
-struct Watched {
+struct Observed {
     replica: usize,
     transport: InProcess,
     publishing: Arc<Publishing>,
 }
 #[async_trait]
-impl TransportLayer for Watched {
+impl TransportLayer for Observed {
     fn inner(&self) -> &dyn Transport {
         &self.transport
     }
@@ -98,8 +98,8 @@ async fn spread(server: Server) -> Tried {
     let fresh = fresh(server, "relay_shards").await?;
     let (script, publishing, transport) = (Arc::new(Script::default()), Arc::default(), InProcess::new());
     let replica = |number| {
-        let watched = Watched { replica: number, transport: transport.clone(), publishing: Arc::clone(&publishing) };
-        replica(fresh.storage.clone(), &script, watched)
+        let observed = Observed { replica: number, transport: transport.clone(), publishing: Arc::clone(&publishing) };
+        replica(fresh.storage.clone(), &script, observed)
     };
     let first = replica(1);
     let running = first.start().await?;

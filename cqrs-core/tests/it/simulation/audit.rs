@@ -314,7 +314,7 @@ impl Audit {
 
     /// Returns a description of an entry that has not arrived everywhere.
     ///
-    /// An effect may wait if no newer program runs that would redeliver what was left to it.
+    /// An effect may wait if no newer program runs that would redeliver the messages which were left to it.
     pub(crate) fn missing(&self, effects: &[(&str, bool)], broker: bool) -> Option<String> {
         let facts = lock(&self.facts);
         for OutgoingEntry { at, shard, key, place, .. } in &facts.entries {

@@ -64,7 +64,7 @@ pub(crate) struct Fleet {
     declared: Mutex<BTreeSet<(bool, Release)>>,
 }
 impl Fleet {
-    /// Chooses what the newer program changes, and which readers the programs have.
+    /// Chooses the change of the newer program, and the readers of the programs.
     pub(crate) fn choose(environment: &SimulatedEnvironment) -> Self {
         let newer = environment.one_of(&[Program::NewEvent, Program::NewMessage, Program::NewVersion]);
         let course = environment.one_of(&[

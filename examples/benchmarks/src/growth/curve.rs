@@ -6,9 +6,9 @@ pub(crate) struct Curve {
     pub(crate) row: &'static str,
     /// The series within the row.
     pub(crate) series: String,
-    /// What grows.
+    /// The quantity that grows.
     pub(crate) size: &'static str,
-    /// What is measured, with its unit.
+    /// The measured quantity, with its unit.
     pub(crate) cost: &'static str,
     pub(crate) points: Vec<(f64, f64)>,
     pub(crate) bar: Option<Bar>,

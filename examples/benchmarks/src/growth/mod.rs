@@ -20,7 +20,7 @@ use anyhow::{Context, Result};
 use curve::Curve;
 use std::{fs, path::Path};
 
-/// A row of the growth table: its name and what grows.
+/// A row of the growth table: its name and the quantity that grows.
 struct Row {
     name: &'static str,
     what: &'static str,

@@ -9,7 +9,7 @@ pub(crate) struct Load {
     pub(crate) wal: f64,
 }
 
-/// Counts what the clients of a database do while this call waits.
+/// Counts the statements of the clients of a database while this call waits.
 pub(crate) async fn during(server: &Server, database: &str, time: Duration) -> Result<Load> {
     let before = (server.statements(database).await?, server.counters().await?.wal.unwrap_or_default());
     let begun = Instant::now();

@@ -74,7 +74,8 @@ pub(crate) async fn no_secret_is_written_at_start() -> Result<()> {
     let services = secrets().into_iter().filter(|(name, _)| !name.contains("_PASSWORD"));
     let services: Vec<_> = services.chain([("HEARLERS_KAFKA", "127.0.0.1:1".to_owned())]).collect();
     for name in &PROGRAMS[..2] {
-        let (code, output) = ends(name, &["--listen", "127.0.0.1:0"], &services).await?;
+        let (code, output) =
+            ends(name, &["--listen", "127.0.0.1:0", "--database-start-timeout", "1"], &services).await?;
         ensure!(code == Some(1) && output.contains("database"), "{name}: {code:?} {output}");
     }
     Ok(())

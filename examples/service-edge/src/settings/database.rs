@@ -5,6 +5,7 @@ use cqrs_core::{
     storage::postgres::{Config, ConfigError, Options, Postgres, Tls},
 };
 use service_auth::secrets::{self, Name, given};
+use std::time::Duration;
 
 const URL: Name = Name { variable: "HEARLERS_DATABASE", flag: "--database" };
 const PASSWORD: Name = Name { variable: "HEARLERS_DATABASE_PASSWORD", flag: "--database-password" };
@@ -13,6 +14,7 @@ const CERTIFICATE: Name = Name { variable: "HEARLERS_DATABASE_CERTIFICATE", flag
 const POOLING: Name = Name { variable: "HEARLERS_DATABASE_POOLING", flag: "--database-pooling" };
 const STATEMENT: Name = Name { variable: "HEARLERS_DATABASE_STATEMENT_TIMEOUT", flag: "--database-statement-timeout" };
 const ACQUIRE: Name = Name { variable: "HEARLERS_DATABASE_ACQUIRE_TIMEOUT", flag: "--database-acquire-timeout" };
+const START: Name = Name { variable: "HEARLERS_DATABASE_START_TIMEOUT", flag: "--database-start-timeout" };
 const CONNECTIONS: Name = Name { variable: "HEARLERS_DATABASE_CONNECTIONS", flag: "--database-connections" };
 
 /// The settings of the database.
@@ -50,6 +52,9 @@ pub struct DatabaseArgs {
     /// Time limit of waiting for a connection in seconds; the default is 3.
     #[arg(long, env = "HEARLERS_DATABASE_ACQUIRE_TIMEOUT", value_name = "SECONDS")]
     database_acquire_timeout: Option<String>,
+    /// Time in seconds in which the database must be reachable after the program has started; the default is 60.
+    #[arg(long, env = "HEARLERS_DATABASE_START_TIMEOUT", value_name = "SECONDS")]
+    database_start_timeout: Option<String>,
     /// Maximum number of connections; the default is 10.
     #[arg(long, env = "HEARLERS_DATABASE_CONNECTIONS", value_name = "NUMBER")]
     database_connections: Option<String>,
@@ -63,7 +68,9 @@ pub struct Database {
     /// The maximum number of connections.
     pub connections: u32,
     /// The time limit of waiting for a connection.
-    pub acquire_timeout: std::time::Duration,
+    pub acquire_timeout: Duration,
+    /// The time in which the database must be reachable after the program has started.
+    pub start_timeout: Duration,
 }
 impl Database {
     /// Connects to the database.
@@ -85,6 +92,7 @@ impl DatabaseArgs {
             seconds(STATEMENT, self.database_statement_timeout.as_deref(), 30, 3600, wrong).unwrap_or_default();
         let acquire_timeout =
             seconds(ACQUIRE, self.database_acquire_timeout.as_deref(), 3, 60, wrong).unwrap_or_default();
+        let start_timeout = seconds(START, self.database_start_timeout.as_deref(), 60, 3600, wrong).unwrap_or_default();
         let connections = number(CONNECTIONS, self.database_connections.as_deref(), 10, 1000, "connections", wrong)?;
         let password = (self.database_password.as_deref(), self.database_password_file.as_deref());
         let password = secrets::read(PASSWORD, password.0, password.1, wrong);
@@ -119,7 +127,7 @@ impl DatabaseArgs {
             wrong.push(line(&error));
         }
         let connections = u32::try_from(connections).unwrap_or(u32::MAX);
-        (wrong.len() == before).then_some(Database { config, connections, acquire_timeout })
+        (wrong.len() == before).then_some(Database { config, connections, acquire_timeout, start_timeout })
     }
 
     /// Applies the TLS flags, which take precedence over the URL.

@@ -31,8 +31,9 @@ fn kafka(flags: &str) -> Result<KafkaConfig, String> {
 
 #[test]
 fn a_database_url_alone_gives_the_defaults() {
-    let Database { config, connections, acquire_timeout } = database("--database postgres://db/users").unwrap();
-    assert_eq!((connections, acquire_timeout), (10, Duration::from_secs(3)));
+    let Database { config, connections, acquire_timeout, start_timeout } =
+        database("--database postgres://db/users").unwrap();
+    assert_eq!((connections, acquire_timeout, start_timeout), (10, Duration::from_secs(3), Duration::from_secs(60)));
     assert_eq!((config.tls.mode, config.statement_timeout), (TlsMode::Disable, Duration::from_secs(30)));
     assert_eq!(config.application_name.as_deref(), Some("user"));
 }
@@ -71,6 +72,7 @@ fn invalid_database_settings_are_reported_by_name() {
         (&format!("{url} --database-certificate /nowhere"), "HEARLERS_DATABASE_CERTIFICATE"),
         (&format!("{url} --database-connections 0"), "HEARLERS_DATABASE_CONNECTIONS"),
         (&format!("{url} --database-acquire-timeout 61"), "HEARLERS_DATABASE_ACQUIRE_TIMEOUT"),
+        (&format!("{url} --database-start-timeout 0"), "HEARLERS_DATABASE_START_TIMEOUT"),
         (&format!("{url} --database-statement-timeout soon"), "HEARLERS_DATABASE_STATEMENT_TIMEOUT"),
         (&format!("{url} --database-pooling statement"), "HEARLERS_DATABASE_POOLING"),
     ] {

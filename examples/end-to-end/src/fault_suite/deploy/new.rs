@@ -20,7 +20,7 @@ pub struct Account {
     sum: i64,
 }
 
-/// What is booked on an account. The old program knows the event `account.credited` alone.
+/// A booking on an account. The old program knows the event `account.credited` alone.
 #[derive(Debug, Clone, Serialize, Deserialize, Event)]
 #[event(name = "account", version = 1)]
 #[serde(untagged)]

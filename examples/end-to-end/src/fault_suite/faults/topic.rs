@@ -63,7 +63,7 @@ pub(in crate::fault_suite) async fn created_again(fixture: &mut Fixture) -> Resu
     Ok(())
 }
 
-/// Stops the writer and waits until everything is read, because what a reader has not read of a topic is lost with it.
+/// Stops the writer and waits until everything is read, because records that a reader has not read are lost with the topic.
 async fn everything_is_read(fixture: &mut Fixture) -> Result<()> {
     fixture.end("writer").await?;
     let patience = std::mem::replace(&mut fixture.patience, ACCEPTED_WITHIN); // that of a seeded bug is short
@@ -72,7 +72,7 @@ async fn everything_is_read(fixture: &mut Fixture) -> Result<()> {
     Ok(())
 }
 
-/// Deletes the topic and creates it again, and keeps what was on it for the checker.
+/// Deletes the topic and creates it again, and keeps its records for the checker.
 async fn create_again(fixture: &mut Fixture) -> Result<()> {
     let broker = fixture.broker.clone();
     let old = tokio::task::spawn_blocking(move || broker.credits()).await??;

@@ -3,7 +3,7 @@ use super::{Config, app};
 use anyhow::Result;
 use std::process::ExitCode;
 
-/// Does what `cqrs_core::operations::TopicsCommand` does, without its command line.
+/// Accepts a topic as `cqrs_core::operations::TopicsCommand` does, without its command line.
 pub(super) async fn run(config: Config, topic: &str) -> Result<ExitCode> {
     let app = app::app(&config).await?;
     app.storage().migrate().await.map_err(anyhow::Error::new)?;
