@@ -72,7 +72,7 @@ impl Transport for Kafka {
         Ok(Box::new(consumer::subscribe(&self.config, group, topics, &self.consumers)?))
     }
     async fn missing_topics(&self, topics: &[&str]) -> Result<Vec<String>, TransportError> {
-        topics::missing(&self.config, topics).await
+        topics::missing(&self.config, &self.publisher, topics).await
     }
     async fn topic_identities(&self, topics: &[&str]) -> Result<Vec<Option<String>>, TransportError> {
         topics::ids(&self.config, &self.publisher, topics).await

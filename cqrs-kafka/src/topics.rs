@@ -6,7 +6,7 @@ use cqrs_core::transport::TransportError;
 use rdkafka::{
     Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
-    client::DefaultClientContext,
+    client::{Client, ClientContext, DefaultClientContext},
     consumer::{BaseConsumer, CommitMode, Consumer},
     error::{KafkaError, RDKafkaErrorCode},
     producer::Producer,
@@ -32,7 +32,7 @@ pub(crate) async fn ensure(config: &KafkaConfig, topics: &[&str]) -> Result<(), 
         let admin = config.client().create().map_err(error::from_client_creation);
         let admin: Admin =
             admin.map_err(|error| TransportError::permanent("topics cannot be created").because(error))?;
-        let found = topics.iter().map(|topic| Ok((topic.as_str(), partitions(&admin, topic)?)));
+        let found = topics.iter().map(|topic| Ok((topic.as_str(), partitions(admin.inner(), topic)?)));
         let found = found.collect::<Result<Vec<_>, TransportError>>()?;
         let missing: Vec<_> = found.iter().filter(|(_, count)| count.is_none()).map(|(topic, _)| *topic).collect();
         if !missing.is_empty() && config.create_topics {
@@ -62,15 +62,20 @@ pub(crate) async fn ids(
 }
 
 /// Returns those of the topics that do not exist.
-pub(crate) async fn missing(config: &KafkaConfig, topics: &[&str]) -> Result<Vec<String>, TransportError> {
-    let (settings, names) = (config.client(), config.names());
+///
+/// It is asked for every few seconds, so it uses the connections of the producer.
+pub(crate) async fn missing(
+    config: &KafkaConfig,
+    publisher: &Publisher,
+    topics: &[&str],
+) -> Result<Vec<String>, TransportError> {
+    let names = config.names();
+    let producer = publisher.current().ok_or_else(|| TransportError::transient("there is no producer yet"))?;
     let asked = names.topics(topics)?;
     let read = tokio::task::spawn_blocking(move || {
-        let admin: Result<Admin, _> = settings.create().map_err(error::from_client_creation);
-        let admin = admin.map_err(|error| TransportError::permanent("topics cannot be looked up").because(error))?;
         let mut missing = Vec::new();
         for topic in &asked {
-            if partitions(&admin, topic)?.is_none() {
+            if partitions(producer.client(), topic)?.is_none() {
                 missing.push(names.in_code(topic).to_owned());
             }
         }
@@ -101,9 +106,9 @@ pub(crate) async fn rewind(config: &KafkaConfig, group: &str, topic: &str) -> Re
 }
 
 /// Returns the number of partitions, or `None` if the topic does not exist.
-fn partitions(admin: &Admin, topic: &str) -> Result<Option<i32>, TransportError> {
+fn partitions<C: ClientContext>(client: &Client<C>, topic: &str) -> Result<Option<i32>, TransportError> {
     let subject = || format!("topic {topic}");
-    let metadata = admin.inner().fetch_metadata(Some(topic), TIMEOUT);
+    let metadata = client.fetch_metadata(Some(topic), TIMEOUT);
     let metadata = metadata.map_err(|error| error::from_kafka(&subject(), &error))?;
     let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else { return Ok(None) };
     match found.error().map(RDKafkaErrorCode::from) {
@@ -133,7 +138,7 @@ async fn create(admin: &Admin, config: &KafkaConfig, missing: &[&str]) -> Result
 fn check(admin: &Admin, config: &KafkaConfig, topic: &str) -> Result<(), TransportError> {
     let deadline = Instant::now() + PROPAGATION;
     loop {
-        match partitions(admin, topic)? {
+        match partitions(admin.inner(), topic)? {
             Some(count) if count == config.partitions => return Ok(()),
             Some(count) => {
                 return Err(TransportError::permanent(format!(

@@ -1,5 +1,5 @@
 //! The identity of a database: the service that it belongs to, and its epoch.
-use crate::{app::App, error::Fault, position::Epoch, storage::Storage};
+use crate::{app::App, catalogue::Declaration, error::Fault, position::Epoch, storage::Storage};
 use std::fmt;
 
 /// The note with the service's name.
@@ -46,6 +46,12 @@ impl App {
     /// Fails when the database fails, or with a [`ForeignDatabase`] as the source when it belongs to another service.
     pub async fn renew_epoch(&self) -> Result<Epoch, Fault> {
         let (storage, environment) = (&**self.storage(), &*self.runtime.environment);
+        // A backup from before identities has programs and no name.
+        let programs = storage.programs(0).await?;
+        let read = |text: &str| serde_json::from_str::<Declaration>(text).ok();
+        let services: Vec<_> = programs.iter().filter_map(|program| read(&program.declaration)).collect();
+        let services: Vec<_> = services.iter().map(|program| program.service.as_str()).collect();
+        self.refuse_foreign_database(&services).await?;
         let owner = kept(storage, SERVICE, self.service()).await?;
         if owner != self.service() {
             return Err(foreign(self.service(), &owner));

@@ -13,6 +13,9 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
 };
 
+/// The largest number of fields of a kind that are told apart one by one.
+const FEW: usize = 64;
+
 /// The ignored fields of a stored value.
 #[derive(Debug)]
 pub(crate) struct NewerFields {
@@ -51,10 +54,11 @@ impl NewerFields {
         let Some(fields) = fields else { return Ok(bytes) };
         let trees = (Tree::parse(&fields.stored), Tree::parse(&fields.known), Tree::parse(&bytes));
         let (Some(stored), Some(known), Some(plain)) = trees else { return Ok(bytes) };
-        let merged = |allowed: &dyn Fn(usize) -> bool| {
-            let (mut next, mut merge) = (plain.clone(), Merge { kinds: HashMap::new(), allowed, is_newest });
+        let merged = |allowed: &dyn Fn(usize, usize) -> bool| {
+            let mut merge = Merge { kinds: HashMap::new(), fields: Vec::new(), allowed, is_newest };
+            let mut next = plain.clone();
             let done = merge.run(&stored, &known, &mut next);
-            done.map(|()| (next.to_bytes(), merge.kinds.len()))
+            done.map(|()| (next.to_bytes(), merge.fields))
         };
         let refused = |error: WrittenByNewerProgram| {
             Fault::unavailable(format!("a value of `{}` cannot be changed by this program", type_name::<T>()))
@@ -65,13 +69,19 @@ impl NewerFields {
             let read = serde_json::from_slice::<T>(bytes).ok().and_then(|value| serde_json::to_vec(&value).ok());
             read.and_then(|read| Some(Tree::parse(&read)?.sorted() == plain.clone().sorted())).unwrap_or(false)
         };
-        let (all, kinds) = merged(&|_| true).map_err(refused)?;
+        let (all, fields) = merged(&|_, _| true).map_err(refused)?;
         if ignores(&all) {
             return Ok(all);
         }
-        let one = |kind: usize| merged(&|candidate| candidate == kind).is_ok_and(|(bytes, _)| ignores(&bytes));
-        let ignored: Vec<bool> = (0..kinds).map(one).collect();
-        let (some, _) = merged(&|kind| ignored.get(kind).copied().unwrap_or(false)).map_err(refused)?;
+        let tried = |allowed: &dyn Fn(usize, usize) -> bool| merged(allowed).is_ok_and(|(bytes, _)| ignores(&bytes));
+        let kinds = fields.iter().max().map_or(0, |last| last + 1);
+        let ignored: Vec<bool> = (0..kinds).map(|kind| tried(&|of, _| of == kind)).collect();
+        // Fields of two structs that look alike are told apart one by one, if there are few.
+        let few = |kind: usize| fields.iter().filter(|of| **of == kind).count() <= FEW;
+        let is_ignored =
+            |(field, kind): (usize, &usize)| ignored[*kind] || few(*kind) && tried(&|_, candidate| candidate == field);
+        let ignored: Vec<bool> = fields.iter().enumerate().map(is_ignored).collect();
+        let (some, _) = merged(&|_, field| ignored.get(field).copied().unwrap_or(false)).map_err(refused)?;
         Ok(if ignores(&some) { some } else { bytes })
     }
 }
@@ -269,7 +279,10 @@ struct Merge<'f> {
     /// The number of each kind of ignored field: its name, and the names of the fields beside it that the type knows. All
     /// fields of a kind belong to one struct, so one decision holds for all elements of a list or a map.
     kinds: HashMap<(String, Vec<String>), usize>,
-    allowed: &'f dyn Fn(usize) -> bool,
+    /// The kind of each ignored field so far.
+    fields: Vec<usize>,
+    /// Returns whether a field of this kind and with this number is kept.
+    allowed: &'f dyn Fn(usize, usize) -> bool,
     is_newest: bool,
 }
 impl Merge<'_> {
@@ -284,7 +297,9 @@ impl Merge<'_> {
                 for (name, field) in stored {
                     match (known.get(name), next.get_mut(name)) {
                         (None, None) => {
-                            if (self.allowed)(self.kind(name, known)) {
+                            let (kind, number) = (self.kind(name, known), self.fields.len());
+                            self.fields.push(kind);
+                            if (self.allowed)(kind, number) {
                                 next.insert(name.clone(), field.clone());
                             }
                         }
@@ -458,6 +473,29 @@ mod tests {
         assert_eq!(next["entries"]["7"], json(r#"{"name":"a","rank":7}"#));
         let reads = READS.with(std::cell::Cell::get);
         assert!(reads < 10, "{reads} reads of 1,000 entries");
+    }
+    #[test]
+    fn a_field_that_is_an_alias_in_another_struct_is_kept() {
+        #[derive(Serialize, Deserialize)]
+        struct Renamed {
+            #[serde(alias = "title")]
+            name: String,
+        }
+        #[derive(Serialize, Deserialize)]
+        struct Plain {
+            name: String,
+        }
+        #[derive(Serialize, Deserialize)]
+        struct Both {
+            renamed: Renamed,
+            plain: Plain,
+        }
+        let stored = r#"{"renamed":{"title":"a"},"plain":{"name":"b","title":"c"}}"#;
+        let value: Both = serde_json::from_str(stored).expect("the old program reads it");
+        let fields = NewerFields::of(&value, stored.as_bytes());
+        let bytes = NewerFields::encode(fields.as_ref(), &value, false).expect("they are kept");
+        let next: serde_json::Value = serde_json::from_slice(&bytes).expect("it is JSON");
+        assert_eq!(next, json(r#"{"renamed":{"name":"a"},"plain":{"name":"b","title":"c"}}"#));
     }
     #[test]
     fn a_value_that_was_absent_and_is_set_wins() {

@@ -162,8 +162,8 @@ impl Consumer {
             self.let_go();
         }
     }
-    /// Waits for a change of the note on attempts. Messages go on meanwhile, since one of them may be changing the note and
-    /// would never end otherwise.
+    /// Waits for a call to the database or the broker. Messages go on meanwhile: they may hold the lock of the note on
+    /// attempts or every connection of the pool, and would never give them back otherwise.
     async fn while_working<T>(&mut self, change: impl Future<Output = T>) -> T {
         let mut change = std::pin::pin!(change);
         loop {
@@ -188,12 +188,16 @@ impl Consumer {
     /// Records losses, compares the topics after an assignment, and leaves the group while a topic is refused.
     async fn look_at_topics(&mut self) -> Result<(), TransportError> {
         let unavailable = |fault| TransportError::transient("the topics cannot be compared").because(fault);
-        while let Some((partition, offsets)) = self.lost.last() {
-            record_loss(&self.runtime, self.inbox.group(), partition, offsets).await.map_err(unavailable)?;
+        while let Some((partition, offsets)) = self.lost.last().cloned() {
+            let (runtime, group) = (self.runtime.clone(), self.inbox.group());
+            let recorded = async move { record_loss(&runtime, group, &partition, &offsets).await };
+            self.while_working(recorded).await.map_err(unavailable)?;
             self.lost.pop();
         }
         if self.uncompared {
-            compare_topics(&self.runtime, &self.topics).await.map_err(unavailable)?;
+            let (runtime, topics) = (self.runtime.clone(), self.topics.clone());
+            let compared = async move { compare_topics(&runtime, &topics).await };
+            self.while_working(compared).await.map_err(unavailable)?;
             self.uncompared = false;
         }
         let Some(refusal) = self.topics.iter().find_map(|topic| self.runtime.topics.refusal(topic)) else {

@@ -212,9 +212,10 @@ impl LogFollower {
         let count = entries.len();
         let mut suspect = self.suspect(&entries);
         if let Some(suspect) = suspect.as_mut().filter(|suspect| suspect.is_tried_alone())
-            && !suspect.wait_alone(&self.runtime, Duration::ZERO).await
+            && !suspect.wait_alone(&self.runtime, ALONE_INTERVAL).await
         {
-            return Ok(Step::IdleFor(Position(checkpoint.reached), ALONE_INTERVAL));
+            // No commit of this process ends the attempt of another message.
+            return Ok(Step::IdleFor(Position(u64::MAX), ALONE_INTERVAL));
         }
         let ended = suspect.as_ref().and_then(|suspect| suspect.check(&self.runtime).err());
         let trying = match suspect.zip(self.crashes.as_ref()) {

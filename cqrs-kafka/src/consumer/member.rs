@@ -23,6 +23,9 @@ const MAX_RECORDS: usize = 4_000;
 const MAX_BATCH: usize = 500;
 /// The size of the records at which a signal is sent. The limits are checked between two signals.
 const MAX_BATCH_BYTES: usize = 1 << 20;
+/// The memory of a record and of a header beside their texts, in bytes.
+const RECORD: usize = 256;
+const HEADER: usize = 64;
 /// The longest request that the polling thread waits for.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -359,7 +362,9 @@ impl ConsumerContext for Member {
     }
 }
 
-/// Returns the size of a record's key and body, in bytes.
+/// Returns the memory that a record takes, in bytes.
 fn size(record: &Received) -> usize {
-    record.body.as_ref().map_or(0, Vec::len) + record.key.as_ref().map_or(0, Vec::len)
+    let headers = record.headers.iter().map(|(name, value)| HEADER + name.len() + value.len());
+    let texts = record.body.as_ref().map_or(0, Vec::len) + record.key.as_ref().map_or(0, Vec::len);
+    RECORD + texts + headers.sum::<usize>()
 }

@@ -16,6 +16,8 @@ use std::{
 pub(super) const GRACE: Duration = Duration::from_secs(3);
 /// The longest test of a connection after another one was lost.
 const TEST_TIMEOUT: Duration = Duration::from_secs(1);
+/// Selects whether an earlier statement has begun a transaction that is open.
+const IS_OPEN: &str = "select transaction_timestamp() < statement_timestamp()";
 /// Selects whether the session refuses writes: the server is a standby, or the session began while it was one.
 const READ_ONLY: &str = "select pg_is_in_recovery() or current_setting('transaction_read_only')::bool";
 
@@ -62,6 +64,14 @@ impl Inner {
         let environment = self.environment.clone();
         Ok(Pooled { connection: Some(connection), environment, limit: self.limit })
     }
+    /// Runs the beginning of a transaction. If it is dropped before the server has answered, its connection is closed when
+    /// it returns to the pool.
+    pub(super) async fn answered<T>(&self, begin: impl Future<Output = T>) -> T {
+        let unanswered = Unanswered::new(&self.unanswered);
+        let begun = begin.await;
+        unanswered.answered();
+        begun
+    }
     /// Runs a call to the server, within the limit. Beyond it, the outcome is unknown.
     pub(super) async fn limited<T>(
         &self,
@@ -82,33 +92,41 @@ pub(super) async fn test(connection: &mut PgConnection, environment: &dyn Enviro
 /// The driver owns the connection of a transaction and returns it by itself, after a round trip without a limit. So
 /// the connections that may be without a server do a limited one before: those with a rollback that is not sent yet,
 /// and, after a beginning without an answer, every one until the connection is found.
+///
+/// The driver does not know that a transaction has begun when its answer was not awaited. The next commit on that
+/// connection would be a part of it, and would be undone. So the server says whether a transaction is open.
 pub(super) async fn release(
     connection: &mut PgConnection,
     unanswered: &AtomicU32,
     environment: &dyn Environment,
     limit: Duration,
 ) -> Result<bool, sqlx::Error> {
-    if !connection.should_flush() && unanswered.load(Ordering::SeqCst) == 0 {
-        return Ok(true);
+    if unanswered.load(Ordering::SeqCst) == 0 {
+        return match connection.should_flush() {
+            false => Ok(true),
+            true => {
+                within(environment, limit, connection.ping()).await.unwrap_or_else(|| Err(no_response())).map(|()| true)
+            }
+        };
     }
-    match within(environment, limit, connection.ping()).await {
-        Some(Ok(())) => Ok(true),
-        ended => {
-            let _ = unanswered.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
-            Err(ended.and_then(Result::err).unwrap_or_else(no_response))
-        }
+    let is_open = async { sqlx::raw_sql(IS_OPEN).fetch_one(connection).await?.try_get::<bool, _>(0) };
+    let is_open = within(environment, limit, is_open).await.unwrap_or_else(|| Err(no_response()));
+    if !matches!(is_open, Ok(false)) {
+        let _ = unanswered.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
     }
+    is_open.map(|is_open| !is_open)
 }
 
-/// A beginning of a transaction that has no answer yet.
-pub(super) struct Unanswered<'a>(&'a AtomicU32);
+/// A beginning of a transaction on a connection, until the server has answered. When the caller goes away or the limit
+/// passes before, the release of the connection finds it.
+struct Unanswered<'a>(&'a AtomicU32);
 impl<'a> Unanswered<'a> {
-    pub(super) fn new(unanswered: &'a AtomicU32) -> Self {
+    fn new(unanswered: &'a AtomicU32) -> Self {
         unanswered.fetch_add(1, Ordering::SeqCst);
         Unanswered(unanswered)
     }
     /// The server has answered, so its connection needs no test.
-    pub(super) fn answered(self) {
+    fn answered(self) {
         let _ = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
     }
 }

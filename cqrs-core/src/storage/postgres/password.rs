@@ -10,10 +10,12 @@ struct State {
     password: Option<Secret>,
     /// Set while the file cannot be read.
     failing: bool,
+    /// The number of times that the password has changed.
+    changes: u64,
 }
 impl FilePassword {
     pub(super) fn new(password: Option<Secret>) -> Self {
-        FilePassword(Mutex::new(State { password, failing: false }))
+        FilePassword(Mutex::new(State { password, failing: false, changes: 0 }))
     }
 }
 
@@ -33,18 +35,26 @@ impl Inner {
     where
         F: Future<Output = Result<T, sqlx::Error>>,
     {
+        let before = self.password_changes();
         let opens = self.pool.num_idle() == 0 && self.pool.size() < self.pool.options().get_max_connections();
         if opens {
             self.read_password();
         }
         match open().await {
-            Err(error) if errors::is_login_refused(&error) && self.read_password() => open().await,
+            // Another call may have read the new password meanwhile.
+            Err(error) if errors::is_login_refused(&error) => {
+                self.read_password();
+                if self.password_changes() == before { Err(error) } else { open().await }
+            }
             opened => opened,
         }
     }
-    /// Reads the file with the password, if there is one, and uses it for new connections. Returns whether it has changed.
-    fn read_password(&self) -> bool {
-        let Some(file) = &self.config.password_file else { return false };
+    fn password_changes(&self) -> u64 {
+        self.password.0.lock().unwrap_or_else(PoisonError::into_inner).changes
+    }
+    /// Reads the file with the password, if there is one, and uses it for new connections.
+    fn read_password(&self) {
+        let Some(file) = &self.config.password_file else { return };
         let mut state = self.password.0.lock().unwrap_or_else(PoisonError::into_inner);
         let connect = self.config.password().and_then(|read| match read == state.password {
             true => Ok(None),
@@ -55,16 +65,15 @@ impl Inner {
             Ok(Some((connect, read))) => {
                 state.password = read;
                 self.pool.set_connect_options(connect);
+                state.changes += 1;
                 tracing::info!(file = %file.display(), "the password of the database has changed");
-                true
             }
-            Ok(None) => false,
+            Ok(None) => {}
             Err(error) => {
                 if !failing {
                     let message = "the password of the database cannot be read again; the former one stays in use";
                     tracing::error!(file = %file.display(), %error, "{message}");
                 }
-                false
             }
         }
     }

@@ -53,7 +53,7 @@ impl Inner {
         self.count();
         self.count();
         self.limited(async {
-            let mut tx = on.begin_with(AssertSqlSafe(beginning.own.clone())).await?;
+            let mut tx = self.answered(on.begin_with(AssertSqlSafe(beginning.own.clone()))).await?;
             let done = run(&mut tx, sql, with, false).await?;
             tx.commit().await?;
             Ok(done)

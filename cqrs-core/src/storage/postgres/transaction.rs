@@ -1,12 +1,12 @@
 //! READ COMMITTED transactions that run the caller's SQL first and then the batch.
-use super::{Inner, connection::Unanswered, errors};
+use super::{Inner, errors};
 use crate::{
     error::Fault,
     position::Position,
     storage::{Batch, CommitError, Tx},
 };
 use async_trait::async_trait;
-use sqlx::{AssertSqlSafe, Transaction};
+use sqlx::{AssertSqlSafe, SqlSafeStr, Transaction};
 use std::{any::Any, sync::Arc};
 
 const BEGIN: &str = "begin isolation level read committed";
@@ -45,13 +45,9 @@ impl Inner {
     async fn begin_once(&self) -> Result<Transaction<'static, sqlx::Postgres>, sqlx::Error> {
         self.count();
         let begin = self.pooled.as_ref().map_or(BEGIN, |beginning| &beginning.for_callers);
-        let unanswered = Unanswered::new(&self.unanswered);
-        let begin = || self.pool.begin_with(AssertSqlSafe(format!("{begin}; {FOR_CALLERS}")));
-        let begun = self.limited(self.opening(begin)).await;
-        if begun.as_ref().map_or_else(|error| !errors::is_timeout(error), |_| true) {
-            unanswered.answered();
-        }
-        begun
+        let connection = self.acquire().await?;
+        let begin = AssertSqlSafe(format!("{begin}; {FOR_CALLERS}")).into_sql_str();
+        self.limited(self.answered(Transaction::begin(connection, Some(begin)))).await
     }
 }
 

@@ -171,6 +171,22 @@ async fn silent(server: Server) -> Tried {
         proxy.blackhole(false);
     }
     storage.commit(events("three", 1..=1)).await?;
+    // The server has begun the transaction, and the answer comes when nobody waits for it any more.
+    let cancelled = async |limit: u64| {
+        sleep(50).await;
+        proxy.blackhole(true);
+        tokio::select! { _ = storage.begin() => {}, () = sleep(limit) => {} }
+        proxy.blackhole(false);
+        storage.commit(events(&format!("late-{limit}"), 1..=1)).await?;
+        let stored = sqlx::query_scalar::<_, i64>("select count(*) from cqrs.log where stream like '%late%'");
+        anyhow::Ok(stored.fetch_one(&fresh.plain).await?)
+    };
+    for (limit, stored) in [(4_000, 1), (100, 2)] {
+        anyhow::ensure!(
+            cancelled(limit).await? == stored,
+            "the commit was a part of the transaction that nobody has ended"
+        );
+    }
     Ok(())
 }
 
