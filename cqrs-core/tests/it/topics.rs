@@ -6,9 +6,9 @@ use crate::{
 };
 use async_trait::async_trait;
 use cqrs_core::{
-    App, Change, IntegrationEvent, StateStored, View, projection,
-    storage::Memory,
-    testing::TestApp,
+    App, Change, Fault, IntegrationEvent, StateStored, View, projection,
+    storage::{Memory, Storage},
+    testing::{StorageLayer, TestApp},
     transport::{
         Audience, Drained, Partition, Published, Received, Record, Signal, Subscription, Transport, TransportError,
     },
@@ -17,15 +17,20 @@ use libtest_mimic::Trial;
 use serde::{Deserialize, Serialize};
 use std::{
     ops::Range,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use uuid::Uuid;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("topics: a group leaves a topic that was created again, and reads it once it is accepted", group),
         trial("topics: a group without records leaves a topic that was created again", quiet),
+        trial("topics: messages go on while topics are compared, since they may hold every connection", narrow),
         trial("topics: a projection reads a topic that was created again from its beginning, once accepted", view),
         trial("topics: records that were dropped before they were read are reported until they are accepted", lost),
         trial("topics: a topic that does not exist yet is reported until its owner creates it, and then read", missing),
@@ -172,6 +177,51 @@ async fn group() {
     assert!(app.stop().await);
     assert!(!app_accepts_again(&broker, &script, &memory).await);
 }
+/// A pool with one connection, which each message holds for a while.
+struct Pool {
+    connection: Semaphore,
+    handled: AtomicU64,
+}
+mod pooled {
+    use super::{Duration, Ordering, PaymentMade, Pool};
+    use cqrs_core::{BoxError, Dep, Recorded, subscriber};
+    #[subscriber(group = "pooled")]
+    async fn hold(_: Recorded<PaymentMade>, pool: Dep<Pool>) -> Result<(), BoxError> {
+        let _connection = pool.connection.acquire().await?;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        pool.handled.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+}
+struct Narrow(Memory, Arc<Pool>);
+#[async_trait]
+impl StorageLayer for Narrow {
+    fn inner(&self) -> &dyn Storage {
+        &self.0
+    }
+    async fn notes(&self, prefix: &str) -> Result<Vec<(String, String)>, Fault> {
+        let _connection = self.1.connection.acquire().await.expect("it is never closed");
+        self.0.notes(prefix).await
+    }
+}
+
+async fn narrow() {
+    let (broker, memory) = (Replaceable::default(), Memory::new());
+    broker.is("first");
+    let pool = Arc::new(Pool { connection: Semaphore::new(1), handled: AtomicU64::new(0) });
+    let app = App::builder("listener").discover_part("it::topics::pooled").provide(pool.clone());
+    let app = app.transport(broker.clone()).storage(Narrow(memory, pool.clone()));
+    let app = TestApp::start(app).await.expect("the app starts");
+    broker.emit(Signal::Assigned(vec![partition()]));
+    for offset in 0..3 {
+        broker.send(offset..offset + 1, 1);
+        until("the message holds the connection", async || pool.connection.available_permits() == 0).await;
+        broker.emit(Signal::Assigned(vec![Partition { part: "1".into(), ..partition() }]));
+        until("the record is handled", async || pool.handled.load(Ordering::SeqCst) == offset + 1).await;
+    }
+    assert!(app.stop().await);
+}
+
 async fn quiet() {
     let (broker, script, memory) = (Replaceable::default(), Arc::new(Script::default()), Memory::new());
     broker.is("first");
