@@ -177,10 +177,12 @@ impl Breakers {
             state.suspects.remove(key);
         }
     }
-    /// Forgets the failures of a reader, because another process goes on with it.
+    /// Forgets the failures of a reader, because another process may go on with it. A breaker that is open stays open while
+    /// it has parked keys: they are its probes here, and no other process redelivers them.
     pub(crate) fn forget(&self, reader: &str) {
         if self.failing.load(Ordering::Relaxed) {
-            self.states().retain(|(of, _), _| of != reader);
+            let is_kept = |state: &State| state.open.is_some() && !state.suspects.is_empty();
+            self.states().retain(|(of, _), state| of != reader || is_kept(state));
         }
     }
     /// Takes the keys to redeliver, each as (reader, key).
@@ -275,6 +277,23 @@ mod tests {
         assert!(!breakers.admits(NAME, false, &policy, 26 * SECOND), "it was the probe of this interval");
         breakers.succeeded(NAME);
         assert_eq!((probe(40), breakers.take_recovered().len()), (None, 3));
+    }
+    #[test]
+    fn parked_keys_are_redelivered_although_the_lease_was_lost_meanwhile() {
+        let (breakers, policy) = (Breakers::default(), policy());
+        for key in ["kim", "lee", "park"] {
+            breakers.failed(NAME, key, "down", &policy, SECOND);
+        }
+        breakers.forget(NAME.0);
+        assert!(breakers.error().is_none(), "another process goes on");
+        for key in ["kim", "lee", "park"] {
+            breakers.failed(NAME, key, "down", &policy, SECOND);
+            breakers.parked(NAME, key);
+        }
+        breakers.forget(NAME.0);
+        assert_eq!(breakers.parked_probes(9 * SECOND).len(), 1);
+        breakers.succeeded(NAME);
+        assert_eq!(breakers.take_recovered().len(), 3);
     }
     #[test]
     fn a_key_that_was_parked_while_others_succeed_stays_parked() {

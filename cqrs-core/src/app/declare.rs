@@ -55,8 +55,10 @@ impl App {
         self.identify_database().await?;
         self.begin(begin, &earlier).await?;
         let (own, age) = storage.declare_program(&text).await?;
+        // Before the read: the programs are known as of now, however late the answer is.
+        let now = environment.uptime();
         let programs = storage.programs(0).await?;
-        self.runtime.newer_programs.declared(self.service(), own, &programs, environment.uptime());
+        self.runtime.newer_programs.declared(self.service(), own, &programs, now);
         // After this wait, no running program passes what only this one handles. Every replica waits, also one that
         // starts while the first one does.
         if earlier.iter().any(|earlier| *earlier != declaration) && age < NOTICED_AFTER {

@@ -66,8 +66,9 @@ impl NewerPrograms {
     /// Reads the programs that were declared since the last read, and returns whether this program was declared and is
     /// the newest one.
     pub(crate) async fn read(&self, storage: &dyn Storage, environment: &dyn Environment) -> Result<bool, Fault> {
+        let now = environment.uptime();
         let programs = storage.programs(self.last()).await?;
-        self.0.write().unwrap_or_else(PoisonError::into_inner).take_in(&programs, environment.uptime());
+        self.0.write().unwrap_or_else(PoisonError::into_inner).take_in(&programs, now);
         Ok(self.is_declared_newest())
     }
     /// Returns whether this program was declared and is the newest one, as far as is known.
