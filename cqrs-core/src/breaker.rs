@@ -177,11 +177,11 @@ impl Breakers {
             state.suspects.remove(key);
         }
     }
-    /// Forgets the failures of a reader, because another process may go on with it. A breaker that is open stays open while
-    /// it has parked keys: they are its probes here, and no other process redelivers them.
+    /// Forgets the open breakers of a reader, because another process may go on with it. One with parked keys stays: they
+    /// are its probes, and no other process redelivers them.
     pub(crate) fn forget(&self, reader: &str) {
         if self.failing.load(Ordering::Relaxed) {
-            let is_kept = |state: &State| state.open.is_some() && !state.suspects.is_empty();
+            let is_kept = |state: &State| state.open.is_none() || !state.suspects.is_empty();
             self.states().retain(|(of, _), state| of != reader || is_kept(state));
         }
     }

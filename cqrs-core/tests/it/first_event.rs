@@ -18,6 +18,7 @@ use std::{
 };
 
 pub(crate) fn trials() -> Vec<Trial> {
+    #[cfg_attr(not(feature = "sqlite"), allow(unused_mut, reason = "memory alone is one list"))]
     let mut trials = vec![
         trial(
             "first event: a new reader begins with the next event, and its place outlasts the process: memory",

@@ -17,6 +17,7 @@ use std::{
 };
 
 pub(crate) fn trials() -> Vec<Trial> {
+    #[cfg_attr(not(feature = "sqlite"), allow(unused_mut, reason = "memory alone is one list"))]
     let mut trials = vec![
         trial("identity: a token of another epoch is refused at once: memory", || async {
             outdated(Memory::new()).await.expect("the token is refused");
