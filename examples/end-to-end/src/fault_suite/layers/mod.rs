@@ -4,12 +4,14 @@ mod fail;
 mod plain;
 mod scoped;
 mod seeded;
+mod shared;
 mod subscription;
 
 pub use fail::{Fail, Point};
 pub use plain::Plain;
 pub use scoped::Scoped;
 pub use seeded::SeededBug;
+pub use shared::Shared;
 pub use subscription::{OverSubscription, SubscriptionLayer};
 
 pub(crate) use fail::{FailingStorage, FailingTransport, die};

@@ -3,7 +3,7 @@ use super::{Config, Role, clock::Skewed};
 use crate::fault_suite::{
     account::{ACCOUNT, Account},
     deploy::{Program, new, new_consumer::NEW_CONSUMER, old},
-    layers::{FailingStorage, FailingTransport, Plain, Scoped, SeededBug, seeded_storage, seeded_transport},
+    layers::{FailingStorage, FailingTransport, Plain, Scoped, SeededBug, Shared, seeded_storage, seeded_transport},
     mirror::{MIRROR, Mirror},
     tally::TALLY,
 };
@@ -28,23 +28,26 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Builds a node's app.
 pub(super) async fn app(config: &Config) -> Result<App> {
     let transport = transport(config)?;
-    let storage = storage(config, &transport).await?;
+    let service = match config.role {
+        Role::Consumer => "mirror",
+        Role::Projection => "tally",
+        Role::Writer | Role::Relay | Role::Reader => "faults",
+    };
+    let storage: Arc<dyn Storage> = Arc::new(Shared { inner: storage(config, &transport).await?, service });
+    let app = App::builder(service);
     let service = match config.role {
         Role::Consumer => {
-            let mirror = App::builder("mirror").discover_part(MIRROR).aggregate(StateStored::<Mirror>::new());
+            let mirror = app.discover_part(MIRROR).aggregate(StateStored::<Mirror>::new());
             if config.program == Some(Program::After) { mirror.discover_part(NEW_CONSUMER) } else { mirror }
         }
-        Role::Projection => App::builder("tally").discover_part(TALLY),
-        Role::Writer | Role::Relay | Role::Reader => {
-            let writers = App::builder("faults");
-            match config.program {
-                None => writers.discover_part(ACCOUNT).aggregate(StateStored::<Account>::new()),
-                Some(Program::Before) => {
-                    writers.discover_part(ACCOUNT).discover_part(old::OLD).aggregate(StateStored::<Account>::new())
-                }
-                Some(Program::After) => writers.discover_part(new::NEW).aggregate(StateStored::<new::Account>::new()),
+        Role::Projection => app.discover_part(TALLY),
+        Role::Writer | Role::Relay | Role::Reader => match config.program {
+            None => app.discover_part(ACCOUNT).aggregate(StateStored::<Account>::new()),
+            Some(Program::Before) => {
+                app.discover_part(ACCOUNT).discover_part(old::OLD).aggregate(StateStored::<Account>::new())
             }
-        }
+            Some(Program::After) => app.discover_part(new::NEW).aggregate(StateStored::<new::Account>::new()),
+        },
     };
     let service = match config.skew {
         0 => service,
