@@ -163,12 +163,12 @@ impl Breakers {
         states.iter_mut().filter_map(probe).collect()
     }
     /// Records that a message was parked after its last attempt. If the breaker opens before the next success, the key is
-    /// redelivered when it closes.
-    pub(crate) fn parked(&self, (reader, event): (&str, &str), key: &str) {
-        if let Some(state) = self.states().get_mut(&(reader.to_owned(), event.to_owned()))
-            && state.suspects.len() < SUSPECTS
-        {
-            state.suspects.insert(key.to_owned());
+    /// redelivered when it closes; at once if the last attempt has `failed_while_open` and the breaker has closed since.
+    pub(crate) fn parked(&self, (reader, event): (&str, &str), key: &str, failed_while_open: bool) {
+        match self.states().get_mut(&(reader.to_owned(), event.to_owned())) {
+            Some(state) if state.suspects.len() < SUSPECTS => drop(state.suspects.insert(key.to_owned())),
+            None if failed_while_open => self.put_back([(reader.to_owned(), key.to_owned())]),
+            _ => {}
         }
     }
     /// Forgets a parked key that is not parked any more.
@@ -257,7 +257,7 @@ mod tests {
         assert!(admits(false, 5) && !admits(false, 5) && !admits(true, 8));
         assert!(admits(true, 10) && !admits(true, 10));
         assert!(breakers.admits(("mail", "opened"), true, &policy, SECOND), "another event is another breaker");
-        breakers.parked(NAME, "choi");
+        breakers.parked(NAME, "choi", false);
         breakers.succeeded(NAME);
         assert!(admits(true, 10) && admits(true, 10));
         assert_eq!(breakers.take_recovered(), [("mail".to_owned(), "choi".to_owned())]);
@@ -267,7 +267,7 @@ mod tests {
         let (breakers, policy) = (Breakers::default(), policy());
         for key in ["kim", "lee", "park"] {
             breakers.failed(NAME, key, "down", &policy, SECOND);
-            breakers.parked(NAME, key);
+            breakers.parked(NAME, key, false);
         }
         let probe = |at: u32| breakers.parked_probes(at * SECOND).pop().map(|(_, key)| key);
         assert_eq!(probe(6), None, "a message that comes by itself goes first");
@@ -288,7 +288,7 @@ mod tests {
         assert!(breakers.error().is_none(), "another process goes on");
         for key in ["kim", "lee", "park"] {
             breakers.failed(NAME, key, "down", &policy, SECOND);
-            breakers.parked(NAME, key);
+            breakers.parked(NAME, key, false);
         }
         breakers.forget(NAME.0);
         assert_eq!(breakers.parked_probes(9 * SECOND).len(), 1);
@@ -299,9 +299,17 @@ mod tests {
     fn a_key_that_was_parked_while_others_succeed_stays_parked() {
         let (breakers, policy) = (Breakers::default(), policy());
         breakers.failed(NAME, "kim", "down", &policy, SECOND);
-        breakers.parked(NAME, "kim");
+        breakers.parked(NAME, "kim", false);
         breakers.succeeded(NAME);
         assert!(breakers.take_recovered().is_empty());
+    }
+    #[test]
+    fn a_key_that_is_parked_just_after_the_breaker_has_closed_is_redelivered() {
+        let breakers = Breakers::default();
+        breakers.parked(NAME, "kim", false);
+        assert!(breakers.take_recovered().is_empty());
+        breakers.parked(NAME, "kim", true);
+        assert_eq!(breakers.take_recovered(), [("mail".to_owned(), "kim".to_owned())]);
     }
     #[test]
     fn the_class_of_an_error_has_nothing_of_the_message() {

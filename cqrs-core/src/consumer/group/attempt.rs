@@ -92,7 +92,7 @@ pub(super) async fn until_handled(
             let parked = head(park(group, key, id, record), reason, attempt + 1);
             let Err(error) = park_message(runtime, parked).await else {
                 runtime.meter.message(group, "parked");
-                failed.iter().for_each(|failed| runtime.breakers.parked((group, &failed.event), &failed.key));
+                failed.iter().for_each(|failed| runtime.breakers.parked((group, &failed.event), &failed.key, false));
                 return Completion::Done;
             };
             let error = describe(&error);

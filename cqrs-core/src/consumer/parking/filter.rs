@@ -82,8 +82,9 @@ impl ParkingFilter {
                 tracing::error!(reader, key, %message, error, "message parked, with the later messages of its key");
             }
             for Message { id, key, breaker } in &messages {
-                if self.failures.remove(id).is_some_and(|failure| failure.is_suspect && failure.reason.is_some()) {
-                    runtime.breakers.parked((&reader, breaker), key);
+                let failure = self.failures.remove(id).filter(|failure| failure.is_suspect && failure.reason.is_some());
+                if let Some(failure) = failure {
+                    runtime.breakers.parked((&reader, breaker), key, failure.probes > 0);
                 }
             }
             breakers.iter().for_each(|breaker| runtime.breakers.succeeded((&reader, breaker)));
