@@ -23,6 +23,30 @@ impl App {
             _ => Ok(()),
         }
     }
+    /// Does the same with the services of the programs that are stored: a database from before identities has no name.
+    async fn refuse_database_of_others(&self) -> Result<(), Fault> {
+        let programs = self.storage().programs(0).await?;
+        let read = |text: &str| serde_json::from_str::<Declaration>(text).ok();
+        let services: Vec<_> = programs.iter().filter_map(|program| read(&program.declaration)).collect();
+        let services: Vec<_> = services.iter().map(|program| program.service.as_str()).collect();
+        self.refuse_foreign_database(&services).await
+    }
+    /// Migrates the database for a command of an operator, without the declaration of this program, which does not run.
+    /// The database of another service is refused, and nothing in it is changed.
+    ///
+    /// # Errors
+    /// Fails when the database fails, or with a [`ForeignDatabase`] as the source.
+    #[cfg(feature = "operations")]
+    pub(crate) async fn migrate_for_command(&self) -> Result<(), Fault> {
+        // Before the migration, which would change the database of the other service. A database from before identities
+        // has no table to read the name from: that error is left to the second look, as every other one is.
+        match self.refuse_database_of_others().await {
+            Err(fault) if is_foreign(&fault) => return Err(fault),
+            Ok(()) | Err(_) => {}
+        }
+        self.storage().migrate().await?;
+        self.refuse_database_of_others().await
+    }
     /// Gives the database to this service, unless it has one, and reads its epoch. A new database gets one.
     pub(super) async fn identify_database(&self) -> Result<(), Fault> {
         let (storage, environment) = (&**self.storage(), &*self.runtime.environment);
@@ -46,12 +70,7 @@ impl App {
     /// Fails when the database fails, or with a [`ForeignDatabase`] as the source when it belongs to another service.
     pub async fn renew_epoch(&self) -> Result<Epoch, Fault> {
         let (storage, environment) = (&**self.storage(), &*self.runtime.environment);
-        // A backup from before identities has programs and no name.
-        let programs = storage.programs(0).await?;
-        let read = |text: &str| serde_json::from_str::<Declaration>(text).ok();
-        let services: Vec<_> = programs.iter().filter_map(|program| read(&program.declaration)).collect();
-        let services: Vec<_> = services.iter().map(|program| program.service.as_str()).collect();
-        self.refuse_foreign_database(&services).await?;
+        self.refuse_database_of_others().await?;
         let owner = kept(storage, SERVICE, self.service()).await?;
         if owner != self.service() {
             return Err(foreign(self.service(), &owner));
@@ -69,9 +88,9 @@ impl App {
     }
 }
 
-/// The error of a start on the database of another service. Nothing was changed.
+/// The error of a start, or of an operator's command, on the database of another service. Nothing was changed.
 ///
-/// It is the source of the fault that [`App::start`] returns.
+/// It is the source of the fault that [`App::start`] or the command returns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ForeignDatabase {
@@ -94,6 +113,11 @@ impl std::error::Error for ForeignDatabase {}
 fn foreign(service: &str, owner: &str) -> Fault {
     let source = ForeignDatabase { service: service.to_owned(), owner: owner.to_owned() };
     Fault::internal("the database belongs to another service").because(source)
+}
+
+#[cfg(feature = "operations")]
+fn is_foreign(fault: &Fault) -> bool {
+    std::error::Error::source(fault).is_some_and(|source| source.is::<ForeignDatabase>())
 }
 
 async fn note(storage: &dyn Storage, name: &str) -> Result<Option<String>, Fault> {

@@ -22,8 +22,7 @@ impl EpochCommand {
     /// Fails as [`App::renew_epoch`] does.
     pub async fn print(&self, app: &App) -> Result<ExitCode, BoxError> {
         let EpochCommand::Renew = self;
-        // Without the declaration of this program, which does not run.
-        app.storage().migrate().await?;
+        app.migrate_for_command().await?;
         let epoch = app.renew_epoch().await?;
         println!("{:#}", json!({ "service": app.service(), "epoch": epoch.to_string() }));
         Ok(ExitCode::SUCCESS)

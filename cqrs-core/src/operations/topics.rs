@@ -22,11 +22,11 @@ impl TopicsCommand {
     /// Migrates the database, runs the subcommand and prints its output.
     ///
     /// # Errors
-    /// Fails as [`App::accept_topic`] does.
+    /// Fails as [`App::accept_topic`] does, and with a [`ForeignDatabase`](crate::app::ForeignDatabase) as the source when
+    /// the database belongs to another service. It has changed nothing then.
     pub async fn print(&self, app: &App) -> Result<ExitCode, BoxError> {
         let TopicsCommand::Accept { topic } = self;
-        // Without the declaration of this program, which does not run.
-        app.storage().migrate().await?;
+        app.migrate_for_command().await?;
         let accepted = app.accept_topic(topic).await?;
         let output = json!({ "topic": topic, "was_refused": accepted.was_refused, "lost": accepted.lost });
         println!("{output:#}");

@@ -3,6 +3,8 @@ use crate::{
     bank::{Card, FindCard, Pay, bank, opened},
     trials::trial,
 };
+#[cfg(feature = "operations")]
+use cqrs_core::operations::{EpochCommand, ParkedCommand, TopicsCommand};
 use cqrs_core::{
     App, ConsistencyToken, Error, ErrorKind, Fault, Metadata,
     app::ForeignDatabase,
@@ -10,6 +12,8 @@ use cqrs_core::{
     testing::{StorageLayer, TestApp},
 };
 use libtest_mimic::Trial;
+#[cfg(feature = "operations")]
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::{
     error::Error as _,
     sync::{Arc, Mutex},
@@ -114,8 +118,80 @@ pub(crate) async fn foreign(storage: impl Storage + Clone) {
     let removed = storage.replace_note("database/service", Some("bank"), None).await;
     assert!(removed.expect("the note is removed"));
     refused().await;
+    #[cfg(feature = "operations")]
+    commands(storage.clone(), "shop").await;
     first.migrate().await.expect("its own database");
     refused().await;
+    #[cfg(feature = "operations")]
+    {
+        commands(storage.clone(), "shop").await;
+        let (own, migrations) = migrating(storage, "bank");
+        let list = ParkedCommand::List { reader: None, after: Vec::new(), limit: 10 };
+        list.print(&own).await.expect("its own database");
+        assert_eq!(migrations.load(SeqCst), 1, "a command migrates its own database");
+    }
+}
+
+/// Runs every command of an operator as another service, on the database of the bank.
+#[cfg(feature = "operations")]
+async fn commands(storage: impl Storage + Clone, service: &'static str) {
+    let (app, migrations) = migrating(storage.clone(), service);
+    let (reader, key) = (Some("bank.mail".to_owned()), "kim".to_owned());
+    let redeliver = |dry_run| ParkedCommand::Redeliver {
+        reader: reader.clone(),
+        key: None,
+        error: None,
+        class: None,
+        all: false,
+        after: Vec::new(),
+        rate: None,
+        dry_run,
+        by: "kim".to_owned(),
+    };
+    let (why, by) = ("by mistake".to_owned(), "kim".to_owned());
+    let discard = ParkedCommand::Discard { reader: "bank.mail".to_owned(), key, number: 1, why, by };
+    let list = ParkedCommand::List { reader: None, after: Vec::new(), limit: 10 };
+    let notes = storage.notes("").await.expect("the notes are read");
+    let end = storage.high_water_mark().await.expect("the log is read");
+    let mut ended = Vec::new();
+    for command in [list, redeliver(true), redeliver(false), discard] {
+        ended.push(command.print(&app).await);
+    }
+    ended.push(TopicsCommand::Accept { topic: "bank.events.v1".to_owned() }.print(&app).await);
+    ended.push(EpochCommand::Renew.print(&app).await);
+    for ended in ended {
+        let error = ended.expect_err("the database of another service");
+        assert!(error.source().is_some_and(|source| source.is::<ForeignDatabase>()), "{error}");
+    }
+    assert_eq!(migrations.load(SeqCst), 0, "the database of another service was migrated");
+    assert_eq!(storage.notes("").await.expect("the notes are read"), notes);
+    assert_eq!(storage.high_water_mark().await.expect("the log is read"), end);
+}
+
+/// Returns an app on a storage that counts its migrations.
+#[cfg(feature = "operations")]
+fn migrating(storage: impl Storage + Clone, service: &'static str) -> (App, Arc<AtomicUsize>) {
+    let migrations = Arc::new(AtomicUsize::new(0));
+    let counted = Counted { storage: Arc::new(storage), migrations: migrations.clone() };
+    (App::builder(service).storage(counted).build().expect("the app builds"), migrations)
+}
+
+/// A storage that counts its migrations.
+#[cfg(feature = "operations")]
+struct Counted {
+    storage: Arc<dyn Storage>,
+    migrations: Arc<AtomicUsize>,
+}
+#[cfg(feature = "operations")]
+#[async_trait::async_trait]
+impl StorageLayer for Counted {
+    fn inner(&self) -> &dyn Storage {
+        &*self.storage
+    }
+    async fn migrate(&self) -> Result<(), Fault> {
+        self.migrations.fetch_add(1, SeqCst);
+        self.inner().migrate().await
+    }
 }
 
 /// A storage that answers with the first epoch for ever.

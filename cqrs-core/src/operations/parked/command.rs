@@ -159,10 +159,10 @@ impl ParkedCommand {
     /// SIGTERM.
     ///
     /// # Errors
-    /// Fails when the database fails.
+    /// Fails when the database fails, and with a [`ForeignDatabase`](crate::app::ForeignDatabase) as the source when the
+    /// database belongs to another service. It has changed nothing then.
     pub async fn print(&self, app: &App) -> Result<std::process::ExitCode, BoxError> {
-        // Without the declaration of this program, which does not run.
-        app.storage().migrate().await?;
+        app.migrate_for_command().await?;
         let mut next_report = SystemEnvironment.uptime() + REPORT;
         let report = |redelivery: &BulkRedelivery| {
             if SystemEnvironment.uptime() >= next_report {

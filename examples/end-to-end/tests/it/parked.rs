@@ -71,6 +71,12 @@ pub(crate) async fn is_listed_and_discarded(postgres: &'static Postgres, kafka: 
     let listed = on_the_command_line(folder.path(), &variables).await?;
     ensure!(listed[0]["reader"] == READER && listed[0]["key"] == key, "{listed}");
 
+    on_the_database_of_another_service(folder.path(), &variables).await?;
+    ensure!(
+        operator.ask(Method::GET, "/parked", &[]).await?.1 == listed,
+        "another service's command changed something"
+    );
+
     let discard = [target[0], target[1], ("number", &number), ("why", "written by a test")];
     ensure!(operator.ask(Method::POST, "/parked/discard", &discard).await?.0 == 200);
     ensure!(operator.ask(Method::GET, "/parked", &[]).await?.1 == Value::Array(Vec::new()));
@@ -112,6 +118,23 @@ async fn on_the_command_line(folder: &Path, variables: &[(&str, &str)]) -> Resul
     let command = Program::start_with("user-service", &["parked", "list"].map(str::to_owned), &quiet, &log)?;
     ensure!(command.ends(PATIENCE).await? == Some(0), "{}", std::fs::read_to_string(&log)?);
     Ok(serde_json::from_str(&std::fs::read_to_string(&log)?)?)
+}
+
+/// Runs the commands of the counseling service with the user service's database by mistake.
+async fn on_the_database_of_another_service(folder: &Path, variables: &[(&str, &str)]) -> Result<()> {
+    let discard = ["parked", "discard", READER, "kim", "1", "--why", "by mistake", "--by", "kim"];
+    let redeliver = ["parked", "redeliver", "--all", "--by", "kim"];
+    for arguments in [&["parked", "list"][..], &redeliver, &discard, &["topics", "accept", CounselReplied::TOPIC]] {
+        let log = folder.join("refused");
+        let arguments: Vec<_> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        let command = Program::start_with("counseling-service", &arguments, variables, &log)?;
+        let (code, said) = (command.ends(PATIENCE).await?, std::fs::read_to_string(&log)?);
+        ensure!(
+            code == Some(2) && said.contains("the database belongs to service user"),
+            "{arguments:?}: {code:?} {said}"
+        );
+    }
+    Ok(())
 }
 
 /// An operator, as a client of the operations endpoint.
