@@ -39,6 +39,7 @@ use crate::{
     error::BoxError,
     net::{self, Listener},
 };
+use futures_util::Stream;
 use readiness::{Phase, Readiness};
 use std::{
     fmt,
@@ -46,8 +47,17 @@ use std::{
     sync::{Arc, OnceLock},
     time::Duration,
 };
-use tokio::sync::watch;
-use tonic::{service::RoutesBuilder, transport::Server};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::watch,
+};
+use tonic::{
+    service::RoutesBuilder,
+    transport::{
+        Server,
+        server::{Connected, TcpIncoming},
+    },
+};
 use tonic_health::pb::health_server::{Health as GrpcHealth, HealthServer};
 
 /// A process with its logging, signals and endpoints. Keep it until the end of `main`: dropping it exports the
@@ -167,19 +177,40 @@ impl Program {
     /// Fails as [`serve`](Program::serve) does.
     pub async fn serve_with(
         &self,
+        server: Server,
+        app: &App,
+        at: SocketAddr,
+        routes: RoutesBuilder,
+        services: &[&'static str],
+    ) -> Result<(), BoxError> {
+        self.serve_accepted(server, app, at, routes, services, |incoming| incoming).await
+    }
+    /// Does the same as [`serve_with`](Program::serve_with) on the connections that `accept` makes of the incoming ones, for
+    /// example by TLS handshakes whose certificates can change.
+    ///
+    /// # Errors
+    /// Fails as [`serve`](Program::serve) does.
+    pub async fn serve_accepted<I, C, E>(
+        &self,
         mut server: Server,
         app: &App,
         at: SocketAddr,
         mut routes: RoutesBuilder,
         services: &[&'static str],
-    ) -> Result<(), BoxError> {
+        accept: impl FnOnce(TcpIncoming) -> I,
+    ) -> Result<(), BoxError>
+    where
+        I: Stream<Item = Result<C, E>>,
+        C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+        E: Into<BoxError>,
+    {
         routes.add_service(self.health(services));
         let serving = |stop| async move {
             let listener = Listener::bind(at).await.map_err(|error| format!("{at}: {error}"))?;
             tracing::info!(program = self.name, listen = %listener.local_addr()?, "listening for gRPC calls");
             self.mark_ready();
             let server = server.add_routes(routes.routes());
-            Ok::<_, BoxError>(server.serve_with_incoming_shutdown(listener.incoming(), stop).await?)
+            Ok::<_, BoxError>(server.serve_with_incoming_shutdown(accept(listener.incoming()), stop).await?)
         };
         app.run(serving, self.shutdown_signal()).await
     }

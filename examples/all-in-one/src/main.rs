@@ -119,7 +119,7 @@ async fn run(config: Config) -> Result<()> {
     let (stop_rest, rest_stopped) = watch::channel(false);
     let (stop_grpc, grpc_stopped) = watch::channel(false);
     let grpc_at = grpc.local_addr()?;
-    let services = limits::limited(operations::server(), None)?
+    let services = limits::limited(operations::server())
         .add_routes(routes.routes())
         .serve_with_incoming_shutdown(grpc.incoming(), stop_requested(grpc_stopped));
     let upstream = format!("http://{}", reachable(grpc_at));

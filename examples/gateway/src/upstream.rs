@@ -98,14 +98,17 @@ impl<C: Clone> Client<C> {
 
 /// Creates a channel. Keep-alive pings detect a service that hangs without closing its connection.
 fn connect(url: &str, service: &'static str, proof: &Proof) -> Result<SignedChannel, tonic::transport::Error> {
-    let mut endpoint = Endpoint::from_shared(url.to_owned())?
-        .connect_timeout(Duration::from_secs(2))
-        .http2_keep_alive_interval(Duration::from_secs(20))
-        .keep_alive_timeout(Duration::from_secs(5));
-    if let Some(certificates) = proof.certificates() {
-        endpoint = endpoint.tls_config(certificates.client())?;
-    }
-    Ok(InterceptedService::new(net::channel(&endpoint), CallSigner::new(GATEWAY, service, proof)))
+    let settings = |endpoint: Endpoint| {
+        endpoint
+            .connect_timeout(Duration::from_secs(2))
+            .http2_keep_alive_interval(Duration::from_secs(20))
+            .keep_alive_timeout(Duration::from_secs(5))
+    };
+    let channel = match proof.certificates() {
+        Some(certificates) => certificates.channel(url, settings)?,
+        None => net::channel(&settings(Endpoint::from_shared(url.to_owned())?)),
+    };
+    Ok(InterceptedService::new(channel, CallSigner::new(GATEWAY, service, proof)))
 }
 
 /// Returns the method's name from the request type, such as `CreateCounselRequest`.

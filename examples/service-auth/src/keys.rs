@@ -1,5 +1,5 @@
 //! Signing keys that overlap, so that a key can be replaced while its tokens are still valid.
-use crate::Key;
+use crate::{Key, watch};
 use jsonwebtoken::{
     Algorithm, DecodingKey, EncodingKey, Header, TokenData, Validation,
     errors::{Error, ErrorKind},
@@ -8,15 +8,16 @@ use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 use std::{
     fmt, fs, io,
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
 };
 use subtle::{Choice, ConstantTimeEq};
 
 /// The signing keys of one purpose: the first one signs, and all of them verify. They print as `***`.
 ///
-/// Keys of a file, one a line, are read again within [`Keys::INTERVAL`] after it has changed. A key is replaced in three steps:
+/// Keys of a file, one a line, are read again within [`Keys::INTERVAL`] after it has changed, by a thread of their own: a
+/// call never waits for a file. A key is replaced in three steps:
 /// append the new key to the file of every program, move it to the first line, and remove the old one when its last token
 /// has expired. While the file is unreadable or has an invalid key, the former keys stay in use and an error is logged.
 ///
@@ -30,18 +31,7 @@ use subtle::{Choice, ConstantTimeEq};
 /// ```
 #[derive(Clone)]
 pub struct Keys(Arc<Source>);
-struct Source {
-    /// The file that is read again, if the keys came from one.
-    file: Option<PathBuf>,
-    state: Mutex<State>,
-}
-struct State {
-    keys: Arc<[SigningKey]>,
-    /// The time of the next look at the file.
-    look_at: Instant,
-    /// Set while the file cannot be used.
-    failing: bool,
-}
+struct Source(RwLock<Arc<[SigningKey]>>);
 
 /// A key with its id, which the header of a token names.
 struct SigningKey {
@@ -89,7 +79,7 @@ impl Keys {
     /// # Errors
     /// Fails when there is no key, when one is too short, or when there are too many.
     pub fn parse(text: &str) -> Result<Self, BadKeys> {
-        Ok(Keys::new(parse(text)?, None))
+        Ok(Keys::new(parse(text)?))
     }
     /// Reads keys from a file, as [`parse`](Keys::parse) does, and again when it has changed.
     ///
@@ -97,13 +87,13 @@ impl Keys {
     /// Fails when the file cannot be read or its keys cannot be used.
     pub fn of_file(file: impl Into<PathBuf>) -> Result<Self, BadKeys> {
         let file = file.into();
-        let keys = parse(&fs::read_to_string(&file)?)?;
-        Ok(Keys::new(keys, Some(file)))
+        let keys = Keys::new(parse(&fs::read_to_string(&file)?)?);
+        let mut failing = false;
+        watch::start(Keys::INTERVAL, &keys.0, move |source| source.look(&file, &mut failing))?;
+        Ok(keys)
     }
-    fn new(keys: Vec<Key>, file: Option<PathBuf>) -> Self {
-        let keys = keys.into_iter().map(SigningKey::new).collect();
-        let state = State { keys, look_at: Instant::now() + Keys::INTERVAL, failing: false };
-        Keys(Arc::new(Source { file, state: Mutex::new(state) }))
+    fn new(keys: Vec<Key>) -> Self {
+        Keys(Arc::new(Source(RwLock::new(keys.into_iter().map(SigningKey::new).collect()))))
     }
 
     /// Signs claims with the first key, whose id is in the header as `kid`. HS256.
@@ -140,34 +130,35 @@ impl Keys {
         bool::from(any)
     }
 
-    /// Returns the keys, after a look at the file when the last one was [`Keys::INTERVAL`] ago.
     fn current(&self) -> Arc<[SigningKey]> {
-        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(file) = &self.0.file
-            && Instant::now() >= state.look_at
-        {
-            state.look_at = Instant::now() + Keys::INTERVAL;
-            let read = fs::read_to_string(file).map_err(BadKeys::from).and_then(|text| parse(&text));
-            let (file, failing) = (file.display(), read.is_err());
-            match read {
-                Ok(read) if read.iter().ne(state.keys.iter().map(|known| &known.key)) => {
-                    state.keys = read.into_iter().map(SigningKey::new).collect();
-                    let ids: Vec<_> = state.keys.iter().map(|key| key.id.as_str()).collect();
-                    tracing::info!(%file, ?ids, "the signing keys have changed; the first one signs");
-                }
-                Err(error) if !state.failing => {
-                    tracing::error!(%file, %error, "the signing keys cannot be read again; the former ones stay in use");
-                }
-                Ok(_) | Err(_) => {}
+        self.0.current()
+    }
+}
+impl Source {
+    fn current(&self) -> Arc<[SigningKey]> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+    /// Reads the file, and uses its keys from now on. `failing` is set while they cannot be used.
+    fn look(&self, file: &Path, failing: &mut bool) {
+        let read = fs::read_to_string(file).map_err(BadKeys::from).and_then(|text| parse(&text));
+        let (file, was_failing) = (file.display(), std::mem::replace(failing, read.is_err()));
+        match read {
+            Ok(read) if read.iter().ne(self.current().iter().map(|known| &known.key)) => {
+                let keys: Arc<[_]> = read.into_iter().map(SigningKey::new).collect();
+                let ids: Vec<_> = keys.iter().map(|key| key.id.as_str()).collect();
+                tracing::info!(%file, ?ids, "the signing keys have changed; the first one signs");
+                *self.0.write().unwrap_or_else(PoisonError::into_inner) = keys;
             }
-            state.failing = failing;
+            Err(error) if !was_failing => {
+                tracing::error!(%file, %error, "the signing keys cannot be read again; the former ones stay in use");
+            }
+            Ok(_) | Err(_) => {}
         }
-        state.keys.clone()
     }
 }
 impl From<Key> for Keys {
     fn from(key: Key) -> Self {
-        Keys::new(vec![key], None)
+        Keys::new(vec![key])
     }
 }
 impl fmt::Debug for Keys {

@@ -46,6 +46,7 @@ pub mod secrets;
 pub mod settings;
 pub mod tls;
 mod token;
+mod watch;
 
 pub use auth_interceptor::AuthInterceptor;
 pub use call_signer::CallSigner;

@@ -1,7 +1,6 @@
 //! Limits on the size and duration of calls, the same for every gRPC server.
-use crate::tls::Certificates;
 use std::time::Duration;
-use tonic::transport::{Error, Server};
+use tonic::transport::Server;
 
 /// The largest request in bytes. The longest text is a profile's introduction; pictures are not sent.
 pub const LARGEST_REQUEST: usize = 64 * 1024;
@@ -13,25 +12,15 @@ const LARGEST_HEADERS: u32 = 16 * 1024;
 const STREAMS: u32 = 1024;
 /// The time after which a connection ends once its calls have, so that the next one may reach a new replica.
 const CONNECTION_AGE: Duration = Duration::from_secs(300);
-/// The time limit of the TLS handshake.
-const HANDSHAKE: Duration = Duration::from_secs(5);
 
-/// Applies these limits to a server, and TLS when there are certificates. There is no reflection, because callers have
-/// `proto/`.
-///
-/// # Errors
-/// Fails when the certificates cannot be used.
-pub fn limited(server: Server, certificates: Option<&Certificates>) -> Result<Server, Error> {
-    let server = server
+/// Applies these limits to a server. There is no reflection, because callers have `proto/`.
+pub fn limited(server: Server) -> Server {
+    server
         .timeout(LONGEST_CALL)
         .max_concurrent_streams(STREAMS)
         .max_connection_age(CONNECTION_AGE)
         .max_connection_age_grace(LONGEST_CALL)
         .http2_max_header_list_size(LARGEST_HEADERS)
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
-        .http2_keepalive_timeout(Some(Duration::from_secs(10)));
-    match certificates {
-        Some(certificates) => server.tls_config(certificates.server().timeout(HANDSHAKE)),
-        None => Ok(server),
-    }
+        .http2_keepalive_timeout(Some(Duration::from_secs(10)))
 }

@@ -82,7 +82,8 @@ pub struct ProofArgs {
     /// File that contains that secret. It is read again when it changes.
     #[arg(long, env = "HEARLERS_INTERNAL_SECRET_FILE", value_name = "FILE")]
     internal_secret_file: Option<String>,
-    /// This program's certificate, PEM. With the next two settings, calls use TLS with certificates on both sides.
+    /// This program's certificate, PEM. With the next two settings, calls use TLS with certificates on both sides. The files
+    /// are read again when they change.
     #[arg(long, env = "HEARLERS_TLS_CERTIFICATE", value_name = "FILE")]
     tls_certificate: Option<String>,
     /// Private key of the certificate, PEM.

@@ -87,8 +87,15 @@ mod program {
             prepare(&app).await.map_err(Error::from_boxed)?;
             let mut routes = RoutesBuilder::default();
             (self.routes)(&app, &config.proof, &mut routes);
-            let server = limits::limited(operations::server(), config.proof.certificates())?;
-            program.serve_with(server, &app, config.listen, routes, self.grpc).await.map_err(Error::from_boxed)?;
+            let server = limits::limited(operations::server());
+            let served = match config.proof.certificates() {
+                Some(certificates) => {
+                    let accept = |incoming| certificates.accept(incoming);
+                    program.serve_accepted(server, &app, config.listen, routes, self.grpc, accept).await
+                }
+                None => program.serve_with(server, &app, config.listen, routes, self.grpc).await,
+            };
+            served.map_err(Error::from_boxed)?;
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -79,8 +79,14 @@ pub async fn serve(service: &Service, app: &App, proof: &Proof) -> anyhow::Resul
     let address = listener.local_addr()?;
     let mut routes = RoutesBuilder::default();
     (service.routes)(app, proof, &mut routes);
-    let mut server = limits::limited(Server::builder(), proof.certificates())?;
-    tokio::spawn(server.add_routes(routes.routes()).serve_with_incoming(listener.incoming()));
+    let router = limits::limited(Server::builder()).add_routes(routes.routes());
+    match proof.certificates() {
+        Some(certificates) => {
+            let accepted = certificates.accept(listener.incoming());
+            tokio::spawn(async move { router.serve_with_incoming(accepted).await });
+        }
+        None => drop(tokio::spawn(router.serve_with_incoming(listener.incoming()))),
+    }
     Ok(address)
 }
 
