@@ -2,9 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use tempfile::TempDir;
+
+/// The number of the next authority.
+static COUNT: AtomicU64 = AtomicU64::new(1);
 
 /// A certificate authority for a test. Dropping it removes its files.
 ///
@@ -36,7 +40,9 @@ impl Authority {
         let mut params = CertificateParams::new(Vec::<String>::new())?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         // It must differ from the names it signs: OpenSSL takes a certificate with its issuer's name for self-signed.
-        params.distinguished_name.push(DnType::CommonName, "an authority for tests");
+        // And from other authorities: of two with one name, OpenSSL tries the first alone.
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        params.distinguished_name.push(DnType::CommonName, format!("authority {number} for tests"));
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
         let folder = tempfile::tempdir()?;
         fs::write(folder.path().join("ca.pem"), issuer.pem())?;
