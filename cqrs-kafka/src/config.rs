@@ -1,10 +1,11 @@
 //! The settings and their defaults. Other settings of librdkafka cannot be set, because some run commands or load code.
 use crate::{
     Secret,
+    credentials::{self, Passwords},
     names::{self, Names},
 };
 use rdkafka::ClientConfig;
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, fs::File, path::PathBuf, time::Duration};
 
 /// The connection to Kafka and its use.
 ///
@@ -25,6 +26,19 @@ pub struct KafkaConfig {
     /// cluster. Only the brokers and their permissions know it: the code, metrics, health and stored notes have the
     /// names without it. Another prefix means other topics, so choose it once. Default: none.
     pub prefix: String,
+    /// Topics of other deployments that this one reads: their exact names on the brokers, which the code has as well. The
+    /// prefix is put before the group, and not before these topics. This service cannot publish to them. Default: none.
+    ///
+    /// ```
+    /// # use cqrs_kafka::KafkaConfig;
+    /// let mut config = KafkaConfig::new("kafka:9092");
+    /// config.prefix = "staging.".into();
+    /// config.foreign_topics.insert("legacy.orders".into());
+    /// assert!(config.validate().is_ok());
+    /// config.foreign_topics.insert("staging.user.events.v1".into()); // a topic of this deployment
+    /// assert!(config.validate().is_err());
+    /// ```
+    pub foreign_topics: BTreeSet<String>,
     /// Number of partitions of the topics that this service publishes to. An existing one must have the same number. A
     /// topic that it only subscribes to may have any. Default: 12, which many numbers of consumers divide evenly.
     pub partitions: i32,
@@ -54,6 +68,12 @@ pub struct KafkaConfig {
 
 /// Encryption and authentication of the connection. There is no variant that sends a password over an unencrypted
 /// connection.
+///
+/// The files are read again within a second after they have changed, while the transport is in use. A changed password is
+/// shown at the next connection. With changed certificates, the publisher goes on with a new client once every record that
+/// is in flight was acknowledged, or was not for [`KafkaConfig::patience`], and the consumers leave their groups and join
+/// them again. While the files cannot be used, for example because a key does not belong to its certificate, the former
+/// credentials stay in use and an error is logged.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Security {
@@ -73,7 +93,7 @@ pub enum Security {
         /// Name of the user on the broker.
         username: String,
         /// Password of the user.
-        password: Secret,
+        password: Password,
         /// File with the trusted certificate authorities, PEM. `None`: those of the operating system.
         ca: Option<PathBuf>,
     },
@@ -87,7 +107,25 @@ pub struct ClientCertificate {
     /// File with the private key, PEM.
     pub key: PathBuf,
     /// Password of the private key, if it is encrypted.
-    pub password: Option<Secret>,
+    pub password: Option<Password>,
+}
+
+/// A password: a given one, or one in a file that is read again while the program runs.
+///
+/// ```
+/// use cqrs_kafka::{Password, Secret};
+/// let given = Password::from(Secret::new("hunter2"));
+/// assert!(!format!("{given:?}").contains("hunter2"));
+/// let in_file = Password::File("/run/secrets/kafka-password".into());
+/// # drop(in_file);
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Password {
+    /// The password itself, which stays the same.
+    Given(Secret),
+    /// The file with the password. Line breaks at its end are ignored.
+    File(PathBuf),
 }
 
 /// A SCRAM mechanism, named after its hash function.
@@ -134,14 +172,20 @@ pub enum ConfigError {
          only one or two dots"
     )]
     Topic(String),
+    /// A foreign topic has a name that Kafka does not accept, or one that begins with the prefix of this deployment.
+    #[error(
+        "foreign topic {0:?}: must be the name of a topic on the brokers, and must not begin with the prefix of this \
+         deployment"
+    )]
+    ForeignTopic(String),
     /// TLS is configured and the crate is built without the feature `tls`.
     #[error("security: TLS and SCRAM require the feature `tls` of cqrs-kafka")]
     NoTls,
-    /// A certificate or key file cannot be read.
+    /// The file of a certificate, key or password cannot be read.
     #[error("security: {0} cannot be read: {1}")]
     File(PathBuf, String),
-    /// The user name or the password is empty.
-    #[error("security: the user name and the password must not be empty")]
+    /// The user name or the password is empty, or has a NUL.
+    #[error("security: the user name and the password must not be empty, and must not have a NUL")]
     NoPassword,
     /// librdkafka refused a setting, or could not create a client for the given reason.
     #[error("librdkafka refuses the configuration: {0}")]
@@ -155,6 +199,7 @@ impl KafkaConfig {
             brokers: brokers.into(),
             client_id: "cqrs".into(),
             prefix: String::new(),
+            foreign_topics: BTreeSet::new(),
             partitions: 12,
             replication: None,
             create_topics: true,
@@ -181,6 +226,11 @@ impl KafkaConfig {
             name("prefix", &self.prefix)?;
         }
         range("length of the prefix", self.prefix.len(), 0, names::LONGEST_TOPIC - 1)?;
+        // A name that begins with the prefix would be the name of two topics in the code.
+        let is_own = |topic: &str| !self.prefix.is_empty() && topic.starts_with(&self.prefix);
+        if let Some(refused) = self.foreign_topics.iter().find(|topic| !names::is_topic(topic) || is_own(topic)) {
+            return Err(ConfigError::ForeignTopic(refused.clone()));
+        }
         self.instance.as_deref().map_or(Ok(()), |instance| name("instance", instance))?;
         range("partitions", self.partitions, 1, 10_000)?;
         range("replication", self.replication.unwrap_or(1), 1, 100)?;
@@ -193,12 +243,12 @@ impl KafkaConfig {
 
     /// Returns the translation of names.
     pub(crate) fn names(&self) -> Names {
-        Names::new(&self.prefix)
+        Names::new(&self.prefix, &self.foreign_topics)
     }
 
     /// Returns the settings that producers, consumers and the admin client share. They may contain secrets: never log
     /// them.
-    pub(crate) fn client(&self) -> ClientConfig {
+    pub(crate) fn client(&self, passwords: &Passwords) -> ClientConfig {
         let mut client = ClientConfig::new();
         client
             .set("bootstrap.servers", &self.brokers)
@@ -208,35 +258,66 @@ impl KafkaConfig {
             .set("socket.keepalive.enable", "true") // detects a connection that a NAT has dropped because it was idle
             .set("socket.timeout.ms", "30000") // the default of 60 s is too long when a broker freezes
             .set("reconnect.backoff.max.ms", "1000"); // reconnects soon after a broker is back
-        self.security.apply(&mut client);
+        self.security.apply(passwords, &mut client);
         client
     }
 }
 
 impl Security {
     fn validate(&self) -> Result<(), ConfigError> {
-        let files: Vec<&PathBuf> = match self {
-            Security::Plaintext => return Ok(()),
-            Security::Tls { ca, client } => {
-                ca.iter().chain(client.iter().flat_map(|client| [&client.certificate, &client.key])).collect()
-            }
-            Security::SaslScram { username, password, ca, .. } => {
-                if username.is_empty() || password.expose().is_empty() {
-                    return Err(ConfigError::NoPassword);
-                }
-                ca.iter().collect()
-            }
-        };
+        if matches!(self, Security::Plaintext) {
+            return Ok(());
+        }
+        self.passwords()?;
         if !cfg!(feature = "tls") {
             return Err(ConfigError::NoTls);
         }
-        for file in files {
-            std::fs::File::open(file).map_err(|error| ConfigError::File(file.clone(), error.to_string()))?;
+        for file in self.certificate_files() {
+            File::open(file).map_err(|error| ConfigError::File(file.clone(), error.to_string()))?;
         }
         Ok(())
     }
+    /// Returns the files with certificates and private keys.
+    pub(crate) fn certificate_files(&self) -> Vec<&PathBuf> {
+        match self {
+            Security::Plaintext => Vec::new(),
+            Security::Tls { ca, client } => {
+                ca.iter().chain(client.iter().flat_map(|client| [&client.certificate, &client.key])).collect()
+            }
+            Security::SaslScram { ca, .. } => ca.iter().collect(),
+        }
+    }
+    /// Returns whether any credential is in a file.
+    pub(crate) fn has_files(&self) -> bool {
+        let password = match self {
+            Security::Plaintext => None,
+            Security::Tls { client, .. } => client.as_ref().and_then(|client| client.password.as_ref()),
+            Security::SaslScram { password, .. } => Some(password),
+        };
+        matches!(password, Some(Password::File(_))) || !self.certificate_files().is_empty()
+    }
+    /// Returns the passwords, as their files are now.
+    ///
+    /// # Errors
+    /// Fails when a file cannot be read, or when the user has no name or no password.
+    pub(crate) fn passwords(&self) -> Result<Passwords, ConfigError> {
+        match self {
+            Security::Plaintext => Ok(Passwords::default()),
+            Security::Tls { client, .. } => {
+                let key = client.as_ref().and_then(|client| client.password.as_ref());
+                Ok(Passwords { key: key.map(Password::read).transpose()?, user: None })
+            }
+            Security::SaslScram { username, password, .. } => {
+                let password = password.read()?;
+                if [username, password.expose()].into_iter().any(|text| text.is_empty() || text.contains('\0')) {
+                    return Err(ConfigError::NoPassword);
+                }
+                Ok(Passwords { user: Some(password), key: None })
+            }
+        }
+    }
 
-    fn apply(&self, config: &mut ClientConfig) {
+    fn apply(&self, passwords: &Passwords, config: &mut ClientConfig) {
         let text = |path: &PathBuf| path.to_string_lossy().into_owned();
         let authorities = |config: &mut ClientConfig, ca: &Option<PathBuf>| {
             if let Some(ca) = ca {
@@ -253,21 +334,42 @@ impl Security {
                 if let Some(client) = client {
                     config.set("ssl.certificate.location", text(&client.certificate));
                     config.set("ssl.key.location", text(&client.key));
-                    if let Some(password) = &client.password {
-                        config.set("ssl.key.password", password.expose());
-                    }
+                }
+                if let Some(password) = &passwords.key {
+                    config.set("ssl.key.password", password.expose());
                 }
             }
-            Security::SaslScram { mechanism, username, password, ca } => {
+            Security::SaslScram { mechanism, username, ca, .. } => {
                 let mechanism = match mechanism {
                     Scram::Sha256 => "SCRAM-SHA-256",
                     Scram::Sha512 => "SCRAM-SHA-512",
                 };
                 config.set("security.protocol", "sasl_ssl").set("sasl.mechanism", mechanism);
-                config.set("sasl.username", username).set("sasl.password", password.expose());
+                config.set("sasl.username", username);
+                if let Some(password) = &passwords.user {
+                    config.set("sasl.password", password.expose());
+                }
                 authorities(config, ca);
             }
         }
+    }
+}
+
+impl Password {
+    /// Returns the password, as its file is now.
+    fn read(&self) -> Result<Secret, ConfigError> {
+        let file = match self {
+            Password::Given(password) => return Ok(password.clone()),
+            Password::File(file) => file,
+        };
+        let text = String::from_utf8(credentials::contents(file)?);
+        let text = text.map_err(|_| ConfigError::File(file.clone(), "it is not UTF-8".to_owned()))?;
+        Ok(Secret::new(text.trim_end_matches(['\r', '\n'])))
+    }
+}
+impl From<Secret> for Password {
+    fn from(password: Secret) -> Self {
+        Password::Given(password)
     }
 }
 

@@ -3,7 +3,11 @@ mod lag;
 mod member;
 mod thread;
 
-use crate::{KafkaConfig, error};
+use crate::{
+    KafkaConfig,
+    credentials::{Credentials, Held},
+    error,
+};
 use async_trait::async_trait;
 use cqrs_core::transport::{Drained, Partition, Received, Signal, Subscription, TransportError};
 use lag::Lag;
@@ -39,16 +43,17 @@ fn max_poll_interval(config: &KafkaConfig) -> Duration {
 
 /// Joins a group. Returns before partitions are assigned, which is a signal.
 fn join(
-    config: &KafkaConfig,
+    credentials: &Arc<Credentials>,
     group: &str,
     topics: &[&str],
     consumers: &watch::Sender<usize>,
 ) -> Result<Joined, TransportError> {
+    let config = credentials.config();
     let fetched_ahead = (config.buffer_bytes / 8).min(MAX_FETCHED_AHEAD);
-    let (mut settings, names) = (config.client(), config.names());
+    let ((mut settings, version), names) = (credentials.client(), config.names());
     let on_broker = names.topics(topics)?;
     settings
-        .set("group.id", names.on_broker(group))
+        .set("group.id", names.group(group))
         .set("partition.assignment.strategy", "cooperative-sticky") // a rebalance stops only the partitions that move
         .set("enable.auto.offset.store", "false") // stored when a record is acknowledged, not when it is read
         .set("enable.auto.commit", "true")
@@ -75,20 +80,22 @@ fn join(
     })?;
     let on_broker: Vec<_> = on_broker.iter().map(String::as_str).collect();
     consumer.subscribe(&on_broker).map_err(|error| error::from_kafka(&format!("group {group}"), &error))?;
-    thread::start(consumer, requests.clone(), consumers.clone());
+    let credentials = Held { credentials: credentials.clone(), version };
+    thread::start(consumer, credentials, requests.clone(), consumers.clone());
     Ok((notices, requests))
 }
 
-/// Joins a group, and joins it again after an error that ends the consumer. Dropping the membership leaves the group.
+/// Joins a group, and joins it again after an error that ends the consumer and after a change of its certificates. Dropping
+/// the membership leaves the group.
 pub(crate) fn subscribe(
-    config: &KafkaConfig,
+    credentials: &Arc<Credentials>,
     group: &str,
     topics: &[&str],
     consumers: &watch::Sender<usize>,
 ) -> Result<Membership, TransportError> {
-    let (config, group, consumers) = (config.clone(), group.to_owned(), consumers.clone());
+    let (credentials, group, consumers) = (credentials.clone(), group.to_owned(), consumers.clone());
     let topics: Vec<String> = topics.iter().map(|&topic| topic.to_owned()).collect();
-    let join = move || join(&config, &group, &topics.iter().map(String::as_str).collect::<Vec<_>>(), &consumers);
+    let join = move || join(&credentials, &group, &topics.iter().map(String::as_str).collect::<Vec<_>>(), &consumers);
     let (notices, requests) = join()?;
     Ok(Membership {
         notices,

@@ -18,25 +18,28 @@
 
 mod config;
 mod consumer;
+mod credentials;
 mod error;
 mod names;
 mod publisher;
 mod topic_id;
 mod topics;
 
-pub use config::{ClientCertificate, ConfigError, KafkaConfig, Scram, Security};
+pub use config::{ClientCertificate, ConfigError, KafkaConfig, Password, Scram, Security};
 pub use cqrs_core::Secret;
 pub use rdkafka;
 
 use async_trait::async_trait;
 use cqrs_core::transport::{Audience, Published, Record, Subscription, Transport, TransportError};
+use credentials::Credentials;
 use publisher::Publisher;
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// A Kafka cluster. The first publish or subscribe connects to it, and connects again when a connection breaks.
 #[derive(Debug)]
 pub struct Kafka {
-    config: KafkaConfig,
+    credentials: Arc<Credentials>,
     publisher: Publisher,
     /// The number of consumers that have not left their group yet.
     consumers: watch::Sender<usize>,
@@ -49,18 +52,22 @@ impl Kafka {
     /// When the configuration is invalid.
     pub fn connect(config: KafkaConfig) -> Result<Self, ConfigError> {
         config.validate()?;
-        let publisher = Publisher::new(&config)?;
-        Ok(Kafka { config, publisher, consumers: watch::Sender::new(0) })
+        let credentials = Arc::new(Credentials::read(config)?);
+        let publisher = Publisher::new(&credentials)?;
+        Ok(Kafka { credentials, publisher, consumers: watch::Sender::new(0) })
+    }
+    fn config(&self) -> &KafkaConfig {
+        self.credentials.config()
     }
 }
 
 #[async_trait]
 impl Transport for Kafka {
     fn check_topics(&self, topics: &[&str]) -> Result<(), TransportError> {
-        self.config.names().topics(topics).map(drop)
+        self.config().names().topics(topics).map(drop)
     }
     async fn ensure_topics(&self, topics: &[&str]) -> Result<(), TransportError> {
-        topics::ensure(&self.config, topics).await
+        topics::ensure(&self.credentials, topics).await
     }
     fn audiences(&self, _: &[&str]) -> Vec<Audience> {
         vec![Audience::broker()]
@@ -69,16 +76,16 @@ impl Transport for Kafka {
         self.publisher.publish(records).await
     }
     async fn subscribe(&self, group: &str, topics: &[&str]) -> Result<Box<dyn Subscription>, TransportError> {
-        Ok(Box::new(consumer::subscribe(&self.config, group, topics, &self.consumers)?))
+        Ok(Box::new(consumer::subscribe(&self.credentials, group, topics, &self.consumers)?))
     }
     async fn missing_topics(&self, topics: &[&str]) -> Result<Vec<String>, TransportError> {
-        topics::missing(&self.config, &self.publisher, topics).await
+        topics::missing(self.config(), &self.publisher, topics).await
     }
     async fn topic_identities(&self, topics: &[&str]) -> Result<Vec<Option<String>>, TransportError> {
-        topics::ids(&self.config, &self.publisher, topics).await
+        topics::ids(self.config(), &self.publisher, topics).await
     }
     async fn rewind(&self, group: &str, topic: &str) -> Result<(), TransportError> {
-        topics::rewind(&self.config, group, topic).await
+        topics::rewind(&self.credentials, group, topic).await
     }
     fn system(&self) -> &'static str {
         "kafka"

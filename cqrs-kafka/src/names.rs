@@ -1,6 +1,8 @@
-//! The names of topics and groups on the brokers: the names of the code with the configured prefix in front.
+//! The names of topics and groups on the brokers: the names of the code with the configured prefix in front, except for
+//! topics of other deployments.
 use crate::ConfigError;
 use cqrs_core::transport::TransportError;
+use std::collections::BTreeSet;
 
 /// The number of characters that Kafka allows for the name of a topic.
 pub(crate) const LONGEST_TOPIC: usize = 249;
@@ -9,25 +11,35 @@ pub(crate) const LONGEST_TOPIC: usize = 249;
 #[derive(Debug, Clone)]
 pub(crate) struct Names {
     prefix: String,
+    /// Topics of other deployments, which have the same name in the code and on the brokers.
+    foreign: BTreeSet<String>,
 }
 impl Names {
-    pub(crate) fn new(prefix: &str) -> Self {
-        Names { prefix: prefix.to_owned() }
+    pub(crate) fn new(prefix: &str, foreign: &BTreeSet<String>) -> Self {
+        Names { prefix: prefix.to_owned(), foreign: foreign.clone() }
     }
-    /// Returns the name of a topic or group on the brokers.
-    pub(crate) fn on_broker(&self, name: &str) -> String {
+    /// Returns the name of a group on the brokers.
+    pub(crate) fn group(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
+    }
+    /// Returns the name of a topic on the brokers.
+    pub(crate) fn topic(&self, name: &str) -> String {
+        if self.is_foreign(name) { name.to_owned() } else { format!("{}{name}", self.prefix) }
+    }
+    /// Returns whether a topic belongs to another deployment.
+    pub(crate) fn is_foreign(&self, topic: &str) -> bool {
+        self.foreign.contains(topic)
     }
     /// Returns the name in the code of a topic on the brokers.
     pub(crate) fn in_code<'a>(&self, name: &'a str) -> &'a str {
-        name.strip_prefix(&self.prefix).unwrap_or(name)
+        if self.is_foreign(name) { name } else { name.strip_prefix(&self.prefix).unwrap_or(name) }
     }
     /// Returns the names of topics on the brokers, in this order.
     ///
     /// # Errors
     /// Fails for a name that no broker accepts, with a [`ConfigError::Topic`] as the source.
     pub(crate) fn topics(&self, topics: &[&str]) -> Result<Vec<String>, TransportError> {
-        let names: Vec<_> = topics.iter().map(|topic| self.on_broker(topic)).collect();
+        let names: Vec<_> = topics.iter().map(|topic| self.topic(topic)).collect();
         match names.iter().find(|name| !is_topic(name)) {
             None => Ok(names),
             Some(refused) => Err(TransportError::permanent("a topic has a name that Kafka does not accept")
@@ -42,7 +54,7 @@ pub(crate) fn has_valid_characters(name: &str) -> bool {
 }
 
 /// Returns whether a broker accepts this name of a topic.
-fn is_topic(name: &str) -> bool {
+pub(crate) fn is_topic(name: &str) -> bool {
     has_valid_characters(name) && !matches!(name, "" | "." | "..") && name.len() <= LONGEST_TOPIC
 }
 
@@ -50,23 +62,35 @@ fn is_topic(name: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn names(prefix: &str) -> Names {
+        Names::new(prefix, &BTreeSet::new())
+    }
+
     #[test]
     fn a_name_is_translated_there_and_back() {
-        let names = Names::new("staging.");
-        assert_eq!(names.on_broker("user.events.v1"), "staging.user.events.v1");
-        assert_eq!(names.in_code("staging.user.events.v1"), "user.events.v1");
-        assert_eq!(names.in_code("staging.staging.v1"), "staging.v1", "the prefix is taken away once");
-        assert_eq!(Names::new("").on_broker("user.events.v1"), "user.events.v1");
+        let staging = names("staging.");
+        assert_eq!(staging.topic("user.events.v1"), "staging.user.events.v1");
+        assert_eq!(staging.in_code("staging.user.events.v1"), "user.events.v1");
+        assert_eq!(staging.in_code("staging.staging.v1"), "staging.v1", "the prefix is taken away once");
+        assert_eq!(names("").topic("user.events.v1"), "user.events.v1");
+    }
+
+    #[test]
+    fn a_topic_of_another_deployment_keeps_its_name_and_its_group_has_the_prefix() {
+        let staging = Names::new("staging.", &["legacy.orders".to_owned()].into());
+        assert_eq!(staging.topic("legacy.orders"), "legacy.orders");
+        assert_eq!(staging.in_code("legacy.orders"), "legacy.orders");
+        assert_eq!(staging.topic("orders"), "staging.orders");
+        assert_eq!(staging.group("legacy.orders"), "staging.legacy.orders");
     }
 
     #[test]
     fn a_topic_that_is_too_long_with_its_prefix_is_refused() {
-        let names = Names::new("staging.");
         let topic = |length| "t".repeat(length);
-        assert_eq!(names.topics(&["a", &topic(241)]).unwrap()[1].len(), LONGEST_TOPIC);
+        assert_eq!(names("staging.").topics(&["a", &topic(241)]).unwrap()[1].len(), LONGEST_TOPIC);
         for (prefix, refused) in [("staging.", topic(242)), ("", "a topic".into()), ("", "".into()), (".", ".".into())]
         {
-            let error = Names::new(prefix).topics(&["a", &refused]).unwrap_err();
+            let error = names(prefix).topics(&["a", &refused]).unwrap_err();
             assert!(error.permanent, "{error}");
             let source = error.source.unwrap().downcast::<ConfigError>().unwrap();
             assert_eq!(*source, ConfigError::Topic(format!("{prefix}{refused}")));

@@ -1,7 +1,7 @@
 //! Creates the topics that a service publishes to and checks their number of partitions, which decides where a key goes.
 //!
 //! Messages and log lines here have the names on the brokers, with the prefix, because an operator looks them up there.
-use crate::{KafkaConfig, error, publisher::Publisher, topic_id::topic_ids};
+use crate::{KafkaConfig, credentials::Credentials, error, publisher::Publisher, topic_id::topic_ids};
 use cqrs_core::transport::TransportError;
 use rdkafka::{
     Offset, TopicPartitionList,
@@ -12,6 +12,7 @@ use rdkafka::{
     producer::Producer,
 };
 use std::{
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -25,20 +26,27 @@ type Admin = AdminClient<DefaultClientContext>;
 
 /// Creates the missing topics and checks all of them. Runs on a blocking thread, because reading metadata and dropping
 /// a client block.
-pub(crate) async fn ensure(config: &KafkaConfig, topics: &[&str]) -> Result<(), TransportError> {
-    let (config, topics) = (config.clone(), config.names().topics(topics)?);
+pub(crate) async fn ensure(credentials: &Arc<Credentials>, topics: &[&str]) -> Result<(), TransportError> {
+    let names = credentials.config().names();
+    if let Some(topic) = topics.iter().find(|topic| names.is_foreign(topic)) {
+        let message = format!("topic {topic} belongs to another deployment, which alone publishes to it");
+        return Err(TransportError::permanent(message));
+    }
+    let (credentials, topics) = (credentials.clone(), names.topics(topics)?);
     let runtime = tokio::runtime::Handle::current();
     let done = tokio::task::spawn_blocking(move || {
-        let admin = config.client().create().map_err(error::from_client_creation);
+        credentials.look();
+        let config = credentials.config();
+        let admin = credentials.client().0.create().map_err(error::from_client_creation);
         let admin: Admin =
             admin.map_err(|error| TransportError::permanent("topics cannot be created").because(error))?;
         let found = topics.iter().map(|topic| Ok((topic.as_str(), partitions(admin.inner(), topic)?)));
         let found = found.collect::<Result<Vec<_>, TransportError>>()?;
         let missing: Vec<_> = found.iter().filter(|(_, count)| count.is_none()).map(|(topic, _)| *topic).collect();
         if !missing.is_empty() && config.create_topics {
-            runtime.block_on(create(&admin, &config, &missing))?;
+            runtime.block_on(create(&admin, config, &missing))?;
         }
-        topics.iter().try_for_each(|topic| check(&admin, &config, topic))
+        topics.iter().try_for_each(|topic| check(&admin, config, topic))
     });
     done.await.unwrap_or_else(|error| Err(TransportError::transient("topics were not created").because(error)))
 }
@@ -52,7 +60,7 @@ pub(crate) async fn ids(
     topics: &[&str],
 ) -> Result<Vec<Option<String>>, TransportError> {
     let names = config.names().topics(topics)?;
-    let producer = publisher.current().ok_or_else(|| TransportError::transient("there is no producer yet"))?;
+    let producer = publisher.current().await.ok_or_else(|| TransportError::transient("there is no producer yet"))?;
     let asked = names.clone();
     let read = tokio::task::spawn_blocking(move || topic_ids(producer.client(), &asked, TIMEOUT));
     let found =
@@ -70,7 +78,7 @@ pub(crate) async fn missing(
     topics: &[&str],
 ) -> Result<Vec<String>, TransportError> {
     let names = config.names();
-    let producer = publisher.current().ok_or_else(|| TransportError::transient("there is no producer yet"))?;
+    let producer = publisher.current().await.ok_or_else(|| TransportError::transient("there is no producer yet"))?;
     let asked = names.topics(topics)?;
     let read = tokio::task::spawn_blocking(move || {
         let mut missing = Vec::new();
@@ -85,11 +93,13 @@ pub(crate) async fn missing(
 }
 
 /// Sets an empty group back to the first record of a topic. The broker refuses it while the group has members.
-pub(crate) async fn rewind(config: &KafkaConfig, group: &str, topic: &str) -> Result<(), TransportError> {
-    let names = config.names();
-    let (mut settings, topic, group) = (config.client(), names.on_broker(topic), names.on_broker(group));
-    settings.set("group.id", &group).set("enable.auto.commit", "false");
+pub(crate) async fn rewind(credentials: &Arc<Credentials>, group: &str, topic: &str) -> Result<(), TransportError> {
+    let (names, credentials) = (credentials.config().names(), credentials.clone());
+    let (topic, group) = (names.topic(topic), names.group(group));
     let rewound = tokio::task::spawn_blocking(move || {
+        credentials.look();
+        let (mut settings, _) = credentials.client();
+        settings.set("group.id", &group).set("enable.auto.commit", "false");
         let failed = |error: KafkaError| error::from_kafka(&format!("group {group} cannot be set back"), &error);
         let consumer: BaseConsumer = settings.create().map_err(|error| {
             TransportError::permanent("a group cannot be set back").because(error::from_client_creation(error))

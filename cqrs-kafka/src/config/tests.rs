@@ -19,13 +19,20 @@ fn an_invalid_configuration_is_refused() {
     assert_eq!((with_length(1), with_length(248)), (Ok(()), Ok(())));
     let long = with_length(249).unwrap_err().to_string();
     assert_eq!(long, "length of the prefix: 249 is not between 0 and 248");
+    let with_foreign = |prefix: &str, topic: &str| {
+        KafkaConfig { prefix: prefix.into(), foreign_topics: [topic.to_owned()].into(), ..base() }.validate()
+    };
+    assert_eq!((with_foreign("", "legacy.orders"), with_foreign("a.", "legacy.orders")), (Ok(()), Ok(())));
+    for topic in ["", "a topic", "staging.user.events.v1"] {
+        assert_eq!(with_foreign("staging.", topic), Err(ConfigError::ForeignTopic(topic.into())));
+    }
     let range = KafkaConfig { partitions: 0, ..base() }.validate().unwrap_err();
     assert_eq!(range.to_string(), "partitions: 0 is not between 1 and 10000");
 }
 
 #[test]
 fn debug_output_of_the_configuration_hides_the_password() {
-    let password = Secret::new("canary");
+    let password = Secret::new("canary").into();
     let security = Security::SaslScram { mechanism: Scram::Sha512, username: "kim".into(), password, ca: None };
     let config = KafkaConfig { security, ..KafkaConfig::new("localhost:9092") };
     assert!(!format!("{config:?}").contains("canary"));

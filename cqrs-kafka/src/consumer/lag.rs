@@ -16,7 +16,7 @@ impl Lag {
     /// Reports the lag of the partitions of this member. librdkafka gives partitions of other members a lag of -1.
     pub(super) fn measure(&self, statistics: &Statistics) {
         for topic in &self.topics {
-            let found = statistics.topics.get(&self.names.on_broker(topic));
+            let found = statistics.topics.get(&self.names.topic(topic));
             let partitions = found.map(|topic| topic.partitions.values()).into_iter().flatten();
             let records = partitions.filter_map(|partition| u64::try_from(partition.consumer_lag).ok()).sum();
             group_lag(&self.group, topic, records);

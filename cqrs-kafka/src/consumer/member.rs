@@ -120,7 +120,7 @@ impl Member {
     fn add(&self, list: &mut TopicPartitionList, partition: &Partition, offset: Offset) {
         if let Ok(number) = partition.part.parse() {
             // It fails only for an invalid offset.
-            let _ = list.add_partition_offset(&self.names.on_broker(&partition.topic), number, offset);
+            let _ = list.add_partition_offset(&self.names.topic(&partition.topic), number, offset);
         }
     }
     /// Returns the subject of error messages.
@@ -180,7 +180,7 @@ impl Member {
     /// Returns the offset of the first record that the broker still has.
     fn first_offset(&self, consumer: &Consumers, partition: &Partition) -> Option<u64> {
         let number = partition.part.parse().unwrap_or(-1);
-        match consumer.fetch_watermarks(&self.names.on_broker(&partition.topic), number, REQUEST_TIMEOUT) {
+        match consumer.fetch_watermarks(&self.names.topic(&partition.topic), number, REQUEST_TIMEOUT) {
             Ok((low, _)) => u64::try_from(low).ok(),
             Err(error) => {
                 let group = self.group();
@@ -272,7 +272,7 @@ impl Member {
     pub(super) fn seek(&self, consumer: &Consumers) {
         let requested = std::mem::take(&mut self.requests.pending().seek);
         for (partition, offset) in requested {
-            let (topic, number) = (self.names.on_broker(&partition.topic), partition.part.parse().unwrap_or(-1));
+            let (topic, number) = (self.names.topic(&partition.topic), partition.part.parse().unwrap_or(-1));
             if let Some(in_flight) = self.in_flight().get_mut(&partition) {
                 let result = consumer.seek(&topic, number, Offset::Offset(offset as i64), Duration::from_secs(1));
                 if let Err(error) = result {

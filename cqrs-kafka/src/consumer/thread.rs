@@ -3,13 +3,14 @@ use super::{
     Notice, Requests,
     member::{Consumers, Member},
 };
-use crate::error;
+use crate::{credentials::Held, error};
 use cqrs_core::{
     Timestamp,
     transport::{Received, UNREADABLE_HEADER},
 };
 use rdkafka::{
     Message,
+    consumer::Consumer,
     error::{KafkaError, RDKafkaErrorCode},
     message::{BorrowedHeaders, BorrowedMessage, Headers},
 };
@@ -28,20 +29,31 @@ const POLL: Duration = Duration::from_millis(100);
 const SHORT_POLL: Duration = Duration::from_millis(10);
 
 /// Starts the thread, which counts itself in `consumers` until it has left the group.
-pub(super) fn start(consumer: Consumers, requests: Arc<Requests>, consumers: watch::Sender<usize>) {
-    use rdkafka::consumer::Consumer;
+pub(super) fn start(
+    consumer: Consumers,
+    mut credentials: Held,
+    requests: Arc<Requests>,
+    consumers: watch::Sender<usize>,
+) {
     consumers.send_modify(|count| *count += 1);
     let polling = move || {
         let member = consumer.context().clone();
-        run(&consumer, &member, &requests);
+        run(&consumer, &member, &mut credentials, &requests);
         drop(consumer); // leaves the group, which blocks
         consumers.send_modify(|count| *count -= 1);
     };
     thread::Builder::new().name(THREAD.to_owned()).spawn(polling).expect("the operating system can start a thread");
 }
 
-fn run(consumer: &Consumers, member: &Member, requests: &Requests) {
+/// Returns when the subscription was dropped, after a fatal error, and when the certificates have changed. The group is
+/// joined again after the last two.
+fn run(consumer: &Consumers, member: &Member, credentials: &mut Held, requests: &Requests) {
     loop {
+        if !credentials.look(consumer.client()) {
+            let group = member.group();
+            tracing::info!(group, "Kafka consumer leaves its group and joins it again with the changed certificates");
+            return;
+        }
         member.store_offsets(consumer);
         member.seek(consumer);
         member.pause_and_resume(consumer);

@@ -8,6 +8,8 @@ mod mock; // librdkafka's mock broker, with errors on demand
 mod owner; // a topic that does not exist yet, and its number of partitions
 mod prefix; // several deployments on one cluster
 #[cfg(feature = "tls")]
+mod rotation; // certificates and passwords that are changed while clients run
+#[cfg(feature = "tls")]
 mod tls; // certificates and passwords
 mod topics; // creation and checks of topics, lag, timestamps
 
@@ -35,7 +37,7 @@ fn main() -> ExitCode {
         .group("prefix", prefix::trials())
         .group("mock", mock::trials());
     #[cfg(feature = "tls")]
-    let trials = trials.group("tls", tls::trials());
+    let trials = trials.group("tls", tls::trials()).group("tls", rotation::trials());
     trials.run()
 }
 

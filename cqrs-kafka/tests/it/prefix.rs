@@ -13,6 +13,7 @@ pub(crate) fn trials() -> Trials {
     Trials::new()
         .test("deployments with different prefixes do not receive each other's records", separate)
         .test("seeded: deployments without a prefix receive each other's records, which is detected", shared)
+        .test("a deployment with a prefix reads a topic of another deployment by its exact name", foreign)
 }
 
 async fn separate(broker: &'static Broker) {
@@ -23,6 +24,60 @@ async fn separate(broker: &'static Broker) {
 async fn shared(broker: &'static Broker) {
     let problem = deployments(broker, ["", ""]).await.expect_err("the records of the other deployment are noticed");
     assert!(problem.contains("instead of"), "{problem}");
+}
+
+async fn foreign(broker: &'static Broker) {
+    let (foreign, own, group) = (topic(), topic(), topic());
+    let owner = Kafka::connect(config(broker)).unwrap();
+    owner.ensure_topics(&[&foreign]).await.unwrap();
+    publish_all(&owner, &records(&foreign, 1..=5, 1)).await;
+    let mut staging = config(broker);
+    staging.prefix = format!("staging.{}.", topic());
+    let unaware = Kafka::connect(staging.clone()).unwrap();
+    let missing = unaware.missing_topics(&[&foreign]).await.unwrap();
+    assert_eq!(missing, [foreign.as_str()], "without the setting, it is a topic with the prefix");
+
+    let prefix = staging.prefix.clone();
+    staging.foreign_topics.insert(foreign.clone());
+    let kafka = Kafka::connect(staging).unwrap();
+    kafka.ensure_topics(&[&own]).await.unwrap();
+    publish_all(&kafka, &records(&own, 11..=13, 1)).await;
+    assert_eq!(kafka.missing_topics(&[&foreign, &own]).await.unwrap(), [""; 0]);
+    let ids = kafka.topic_identities(&[&foreign]).await.unwrap();
+    assert_eq!(ids, owner.topic_identities(&[&foreign]).await.unwrap());
+    let refused = kafka.ensure_topics(&[&foreign]).await.unwrap_err();
+    assert!(refused.permanent && refused.to_string().contains("belongs to another deployment"), "{refused}");
+
+    let mut member = kafka.subscribe(&group, &[&foreign, &own]).await.unwrap();
+    let mut bodies = BTreeSet::new();
+    while bodies.len() < 8 {
+        if let Signal::Records(records) = member.next().await.unwrap() {
+            for record in records {
+                member.acknowledge(&record.partition, record.offset);
+                bodies.insert((record.partition.topic, String::from_utf8(record.body.unwrap()).unwrap()));
+            }
+        }
+    }
+    let expected =
+        (1..=5).map(|n| (foreign.clone(), n.to_string())).chain((11..=13).map(|n| (own.clone(), n.to_string())));
+    assert_eq!(bodies, expected.collect());
+    drop(member);
+    kafka.close().await;
+    kafka.rewind(&group, &foreign).await.unwrap();
+    let mut member = kafka.subscribe(&group, &[&foreign]).await.unwrap();
+    let first = loop {
+        if let Signal::Records(records) = member.next().await.unwrap() {
+            break records[0].offset;
+        }
+    };
+    assert_eq!(first, 0, "the group is set back to the first record of the foreign topic");
+    let found = tokio::task::spawn_blocking(move || names_on(broker)).await.unwrap();
+    for (name, expected) in
+        [(&foreign, foreign.clone()), (&own, format!("{prefix}{own}")), (&group, format!("{prefix}{group}"))]
+    {
+        let found: Vec<_> = found.iter().filter(|found| found.ends_with(name)).collect();
+        assert_eq!(found, [&expected], "the names on the broker");
+    }
 }
 
 /// Runs two deployments with the same topic and group, one with each prefix. Returns the first difference from two

@@ -4,7 +4,7 @@ use cqrs_core::{
     Secret,
     transport::{Signal, Transport},
 };
-use cqrs_kafka::{ClientCertificate, Kafka, KafkaConfig, Scram, Security};
+use cqrs_kafka::{ClientCertificate, Kafka, KafkaConfig, Password, Scram, Security};
 use std::time::Duration;
 use test_support::{Authority, Door, Issued, Kafka as Broker, Trials};
 use tokio::time::timeout;
@@ -24,7 +24,7 @@ async fn credentials() -> anyhow::Result<()> {
         let (certificate, key) = (issued.certificate.clone(), issued.key.clone());
         Some(ClientCertificate { certificate, key, password: None })
     };
-    let password = |text: &str| (Scram::Sha512, Door::NAME.to_owned(), Secret::new(text));
+    let password = |text: &str| (Scram::Sha512, Door::NAME.to_owned(), Password::from(Secret::new(text)));
     let scram_with = |(mechanism, username, password), ca| Security::SaslScram { mechanism, username, password, ca };
     let ours = authority.issue(&["user-service"])?;
 

@@ -21,11 +21,17 @@ impl Door {
 
     /// Writes the files. Kafka expects the key and the certificate in one file.
     pub(crate) fn new(authority: &Authority, folder: &Path) -> anyhow::Result<Door> {
+        let door = Door { shown: folder.join("shown.pem"), believed: folder.join("believed.pem") };
+        door.renew(authority, &[authority])?;
+        Ok(door)
+    }
+
+    /// Replaces the files: a certificate of this authority, and the authorities whose clients are accepted.
+    pub(crate) fn renew(&self, authority: &Authority, trusted: &[&Authority]) -> anyhow::Result<()> {
         let issued = authority.issue(&["localhost"])?;
-        let (shown, believed) = (folder.join("shown.pem"), folder.join("believed.pem"));
-        fs::write(&shown, fs::read_to_string(issued.key)? + &fs::read_to_string(issued.certificate)?)?;
-        fs::copy(authority.file(), &believed)?;
-        Ok(Door { shown, believed })
+        fs::write(&self.shown, fs::read_to_string(issued.key)? + &fs::read_to_string(issued.certificate)?)?;
+        let trusted: Result<String, _> = trusted.iter().map(|trusted| fs::read_to_string(trusted.file())).collect();
+        Ok(fs::write(&self.believed, trusted?)?)
     }
 
     /// Returns the settings, and the listeners to put before the others.

@@ -117,6 +117,32 @@ impl Kafka {
         Kafka::start_with(Some(authority), false)
     }
 
+    /// Gives the secured listeners a certificate of `authority`, and accepts the clients of the trusted authorities alone.
+    /// The node is restarted, so every client has to connect again.
+    ///
+    /// # Errors
+    /// Fails when the node has no secured listeners, or when it does not restart.
+    pub fn renew_certificates(&self, authority: &Authority, trusted: &[&Authority]) -> anyhow::Result<()> {
+        let node = self.ours()?;
+        node.door.as_ref().context("the node has no secured listeners")?.renew(authority, trusted)?;
+        self.stop()?;
+        self.start_again()
+    }
+
+    /// Changes the password of [`Door::NAME`]. Connections that are open stay open.
+    ///
+    /// # Errors
+    /// Fails when this process did not start the node, or when it does not respond.
+    pub fn set_password(&self, password: &str) -> anyhow::Result<()> {
+        let node = self.ours()?;
+        let mut command = node.installed.java();
+        command.args(["kafka.admin.ConfigCommand", "--bootstrap-server", &self.bootstrap, "--alter"]);
+        command.args(["--entity-type", "users", "--entity-name", Door::NAME]);
+        command.args(["--add-config", &format!("SCRAM-SHA-512=[password={password}]")]);
+        blocking(|| process::output(&mut command)).context("changing a password")?;
+        Ok(())
+    }
+
     /// Grants a right to every client.
     ///
     /// # Errors

@@ -1,11 +1,11 @@
 //! The settings of the Apache Kafka brokers.
-use cqrs_core::Secret;
-use cqrs_kafka::{ClientCertificate, ConfigError, KafkaConfig, Scram, Security};
+use cqrs_kafka::{ClientCertificate, ConfigError, KafkaConfig, Password, Scram, Security};
 use service_auth::secrets::{self, Name, given};
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 const BROKERS: Name = Name { variable: "HEARLERS_KAFKA", flag: "--kafka" };
 const PREFIX: Name = Name { variable: "HEARLERS_KAFKA_PREFIX", flag: "--kafka-prefix" };
+const FOREIGN_TOPICS: Name = Name { variable: "HEARLERS_KAFKA_FOREIGN_TOPICS", flag: "--kafka-foreign-topics" };
 const SECURITY: Name = Name { variable: "HEARLERS_KAFKA_SECURITY", flag: "--kafka-security" };
 const CERTIFICATE: Name = Name { variable: "HEARLERS_KAFKA_CERTIFICATE", flag: "--kafka-certificate" };
 const KEY_PASSWORD: Name = Name { variable: "HEARLERS_KAFKA_KEY_PASSWORD", flag: "--kafka-key-password" };
@@ -23,6 +23,10 @@ pub struct KafkaArgs {
     /// service of a deployment needs the same one. The default is none.
     #[arg(long, env = "HEARLERS_KAFKA_PREFIX", value_name = "PREFIX")]
     kafka_prefix: Option<String>,
+    /// Topics of other deployments, by their exact names on the brokers, separated by commas: the prefix is not put before
+    /// them. The default is none.
+    #[arg(long, env = "HEARLERS_KAFKA_FOREIGN_TOPICS", value_name = "TOPICS")]
+    kafka_foreign_topics: Option<String>,
     /// Security protocol: plaintext, tls, scram-sha-256 or scram-sha-512 (SCRAM uses TLS). The default is plaintext.
     #[arg(long, env = "HEARLERS_KAFKA_SECURITY", value_name = "HOW")]
     kafka_security: Option<String>,
@@ -38,7 +42,7 @@ pub struct KafkaArgs {
     /// Password of the private key, if it has one.
     #[arg(long, env = "HEARLERS_KAFKA_KEY_PASSWORD", hide_env_values = true, value_name = "SECRET")]
     kafka_key_password: Option<String>,
-    /// File that contains the key's password.
+    /// File that contains the key's password. It is read again when it changes, as the certificates are.
     #[arg(long, env = "HEARLERS_KAFKA_KEY_PASSWORD_FILE", value_name = "FILE")]
     kafka_key_password_file: Option<String>,
     /// User name: only with SCRAM.
@@ -47,7 +51,7 @@ pub struct KafkaArgs {
     /// Password of the user.
     #[arg(long, env = "HEARLERS_KAFKA_PASSWORD", hide_env_values = true, value_name = "SECRET")]
     kafka_password: Option<String>,
-    /// File that contains the user's password.
+    /// File that contains the user's password. It is read again when it changes.
     #[arg(long, env = "HEARLERS_KAFKA_PASSWORD_FILE", value_name = "FILE")]
     kafka_password_file: Option<String>,
 }
@@ -65,6 +69,7 @@ impl KafkaArgs {
             wrong.push(format!("{BROKERS}: HOST:PORT, separated by commas; no default"));
         }
         config.prefix = self.prefix(wrong);
+        config.foreign_topics = self.foreign_topics(&config.prefix, wrong);
         config.security = security?;
         if wrong.len() == before
             && let Err(error) = config.validate()
@@ -84,12 +89,22 @@ impl KafkaArgs {
         config.prefix
     }
 
+    /// Returns the topics of other deployments, validated with the prefix.
+    fn foreign_topics(&self, prefix: &str, wrong: &mut Vec<String>) -> BTreeSet<String> {
+        let given = given(self.kafka_foreign_topics.as_deref()).into_iter();
+        let topics: BTreeSet<_> =
+            given.flat_map(|topics| topics.split(',')).map(|topic| topic.trim().to_owned()).collect();
+        let mut config = KafkaConfig::new("localhost:9092");
+        (config.prefix, config.foreign_topics) = (prefix.to_owned(), topics.clone());
+        if let Err(error @ ConfigError::ForeignTopic(_)) = config.validate() {
+            wrong.push(format!("{FOREIGN_TOPICS}: {error}"));
+        }
+        topics
+    }
+
     fn security(&self, wrong: &mut Vec<String>) -> Option<Security> {
-        let secret = |name, value: &Option<String>, file: &Option<String>, wrong: &mut Vec<String>| {
-            secrets::read(name, value.as_deref(), file.as_deref(), wrong)
-        };
-        let key_password = secret(KEY_PASSWORD, &self.kafka_key_password, &self.kafka_key_password_file, wrong);
-        let password = secret(PASSWORD, &self.kafka_password, &self.kafka_password_file, wrong);
+        let key_password = password_of(KEY_PASSWORD, &self.kafka_key_password, &self.kafka_key_password_file, wrong);
+        let password = password_of(PASSWORD, &self.kafka_password, &self.kafka_password_file, wrong);
         let ca: Option<PathBuf> = given(self.kafka_ca.as_deref()).map(Into::into);
         let client = match (given(self.kafka_certificate.as_deref()), given(self.kafka_key.as_deref())) {
             (Some(certificate), Some(key)) => {
@@ -135,7 +150,7 @@ impl KafkaArgs {
     fn user(
         &self,
         mechanism: Scram,
-        password: Option<Secret>,
+        password: Option<Password>,
         ca: Option<PathBuf>,
         wrong: &mut Vec<String>,
     ) -> Option<Security> {
@@ -149,6 +164,15 @@ impl KafkaArgs {
             }
         }
     }
+}
+
+/// Returns a password, or its file once it has been read.
+fn password_of(name: Name, value: &Option<String>, file: &Option<String>, wrong: &mut Vec<String>) -> Option<Password> {
+    let read = secrets::read(name, value.as_deref(), file.as_deref(), wrong)?;
+    Some(match given(file.as_deref()) {
+        Some(file) => Password::File(file.into()),
+        None => Password::Given(read),
+    })
 }
 
 /// Describes an error with the name of its setting.

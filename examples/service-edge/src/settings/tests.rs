@@ -87,7 +87,10 @@ fn kafka_defaults_to_plaintext() {
     assert_eq!((config.brokers.as_str(), config.client_id.as_str()), ("a:1,b:2", "user"));
     assert_eq!(config.prefix, "");
     assert_eq!(kafka("--kafka a:1 --kafka-prefix staging.").unwrap().prefix, "staging.");
-    assert!(matches!(config.security, Security::Plaintext));
+    assert!(matches!(config.security, Security::Plaintext) && config.foreign_topics.is_empty());
+    let foreign =
+        kafka("--kafka a:1 --kafka-prefix staging. --kafka-foreign-topics legacy.orders,legacy.users").unwrap();
+    assert_eq!(foreign.foreign_topics, ["legacy.orders", "legacy.users"].map(str::to_owned).into());
 }
 
 #[test]
@@ -97,6 +100,10 @@ fn invalid_kafka_settings_are_reported_by_name() {
         ("--kafka nowhere", "HEARLERS_KAFKA (--kafka)"),
         ("--kafka a:1 --kafka-prefix staging/", "HEARLERS_KAFKA_PREFIX (--kafka-prefix)"),
         ("--kafka nowhere --kafka-prefix staging/", "HEARLERS_KAFKA_PREFIX (--kafka-prefix)"),
+        (
+            "--kafka a:1 --kafka-prefix staging. --kafka-foreign-topics legacy.orders,staging.user.events.v1",
+            "HEARLERS_KAFKA_FOREIGN_TOPICS (--kafka-foreign-topics)",
+        ),
         ("--kafka a:1 --kafka-security sasl_plain", "HEARLERS_KAFKA_SECURITY"),
         ("--kafka a:1 --kafka-user kim --kafka-password hunter2", "HEARLERS_KAFKA_SECURITY"),
         ("--kafka a:1 --kafka-ca /nowhere", "HEARLERS_KAFKA_SECURITY"),
@@ -109,6 +116,18 @@ fn invalid_kafka_settings_are_reported_by_name() {
     ] {
         let message = kafka(flags).unwrap_err();
         assert!(message.contains(name) && !message.contains("hunter2"), "{name} in {message}");
+    }
+    #[cfg(feature = "kafka-tls")]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("password");
+        std::fs::write(&file, "hunter2\n").unwrap();
+        let flags = "--kafka a:1 --kafka-security scram-sha-256 --kafka-user kim --kafka-password-file";
+        let config = kafka(&format!("{flags} {}", file.display())).unwrap();
+        let Security::SaslScram { password: cqrs_kafka::Password::File(found), .. } = config.security else {
+            panic!("the password is not read again: {config:?}");
+        };
+        assert_eq!(found, file);
     }
     let scram = kafka("--kafka a:1 --kafka-security scram-sha-256 --kafka-user kim --kafka-password hunter2");
     let shown = format!("{scram:?}");
