@@ -339,13 +339,15 @@ async fn until_stopped(
             match step {
                 Ok(Step::Did(_)) => job.due().await,
                 Ok(Step::Idle(upto)) => {
-                    let _ = within(environment, poll_interval, storage.wait_for_commit(upto)).await;
+                    runtime.recent_log.wait_for_entry(storage, environment, upto, poll_interval).await;
                     job.due().await;
                 }
                 Ok(Step::IdleFor(upto, longest)) => {
-                    let _ = within(environment, longest.min(poll_interval), storage.wait_for_commit(upto)).await;
+                    let entry = runtime.recent_log.wait_for_entry(storage, environment, upto, poll_interval);
+                    let _ = within(environment, longest, entry).await;
                     job.due().await;
                 }
+                Ok(Step::Paused(time)) => environment.sleep(time).await,
                 Err(error) => {
                     let (before, error) = (*failures, describe(&*error));
                     failed(runtime, name, failures);

@@ -8,7 +8,6 @@ use crate::{
     event::Source,
     job::Step,
     metadata::Metadata,
-    position::Position,
     registry::{AggregateRegistration, Role, group_reader, reader},
 };
 use std::{collections::HashMap, fmt, time::Duration};
@@ -150,7 +149,7 @@ impl LeftMessages {
     pub async fn step(&mut self) -> Result<Step, Fault> {
         let recovered = self.app.parked().redeliver_recovered().await;
         match self.redeliver().await? + recovered {
-            0 => Ok(Step::IdleFor(Position(u64::MAX), INTERVAL)),
+            0 => Ok(Step::Paused(INTERVAL)),
             done => Ok(Step::Did(done)),
         }
     }

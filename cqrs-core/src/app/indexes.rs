@@ -8,7 +8,6 @@ use crate::{
     catalogue::{Declaration, index_set},
     error::Fault,
     job::Step,
-    position::Position,
     registry::{Projection, Role},
     storage::{Batch, CommitError, ViewWrite},
 };
@@ -200,6 +199,6 @@ impl Job for IndexFiller {
             done = self.name_some().await?;
         }
         // The commits of this process do not wake the job: they have the entries.
-        Ok(if done > 0 { Step::Did(done) } else { Step::IdleFor(Position(u64::MAX), INTERVAL) })
+        Ok(if done > 0 { Step::Did(done) } else { Step::Paused(INTERVAL) })
     }
 }

@@ -105,8 +105,7 @@ impl LogFollower {
                 self.is_claimed = false;
             }
             if epoch.is_none() {
-                // No commit of this process changes that.
-                return Ok(Step::IdleFor(Position(u64::MAX), left));
+                return Ok(Step::Paused(left));
             }
         }
         if let Some(crashes) = self.crashes.as_ref().filter(|_| !self.is_claimed) {
@@ -147,7 +146,10 @@ impl LogFollower {
         }
         if to <= from {
             return match self.until_stored(checkpoint) {
-                None => Ok(Step::Idle(to)),
+                // The lease of a group has to be renewed meanwhile.
+                None => {
+                    Ok(self.lease.as_ref().map_or(Step::Idle(to), |lease| Step::IdleFor(to, lease.left(&self.runtime))))
+                }
                 Some(Duration::ZERO) => self.commit(checkpoint, from.0, Vec::new()).await,
                 Some(left) => Ok(Step::IdleFor(to, left)),
             };
@@ -214,8 +216,7 @@ impl LogFollower {
         if let Some(suspect) = suspect.as_mut().filter(|suspect| suspect.is_tried_alone())
             && !suspect.wait_alone(&self.runtime, ALONE_INTERVAL).await
         {
-            // No commit of this process ends the attempt of another message.
-            return Ok(Step::IdleFor(Position(u64::MAX), ALONE_INTERVAL));
+            return Ok(Step::Paused(ALONE_INTERVAL));
         }
         let ended = suspect.as_ref().and_then(|suspect| suspect.check(&self.runtime).err());
         let trying = match suspect.zip(self.crashes.as_ref()) {

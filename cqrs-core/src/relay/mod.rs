@@ -155,7 +155,7 @@ impl Relay {
         let started = self.send(upto).await?;
         if self.sending.is_empty() {
             return match self.until_stored() {
-                None => Ok(Step::Idle(upto)),
+                None => Ok(self.until_look().map_or(Step::Idle(upto), |left| Step::IdleFor(upto, left))),
                 Some(Duration::ZERO) => self.store_checkpoints(Vec::new()).await.map(|_| Step::Did(0)),
                 Some(left) => Ok(Step::IdleFor(upto, left)),
             };
@@ -176,6 +176,11 @@ impl Relay {
         let acknowledged = self.take_in(done).await?;
         self.just_read = true;
         Ok(Step::Did(acknowledged.max(started)))
+    }
+    /// Returns the time until this relay looks at the leases again, or `None` where it needs none.
+    fn until_look(&self) -> Option<Duration> {
+        let (at, now) = (self.look_at?, self.runtime.environment.now());
+        Some((at - now).to_std().unwrap_or_default().min(LEASE_INTERVAL))
     }
     /// Waits until the next publishes are due: at the next tick.
     pub(crate) async fn due(&mut self) {

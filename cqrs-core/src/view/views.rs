@@ -269,6 +269,8 @@ impl<V: View> Views<V> {
             return Ok(());
         }
         let end = storage.high_water_mark().await?;
+        // The followers need not find this by their next poll.
+        self.runtime.recent_log.learned(end);
         if seen_by_caller <= end {
             return Ok(());
         }

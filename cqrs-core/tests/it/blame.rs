@@ -84,7 +84,7 @@ async fn caught_up(follower: &mut LogFollower) -> usize {
     let mut failed = 0;
     for _ in 0..200 {
         match follower.step().await {
-            Ok(Step::Idle(_) | Step::IdleFor(..)) => return failed,
+            Ok(Step::Idle(_) | Step::IdleFor(..) | Step::Paused(_)) => return failed,
             Ok(Step::Did(_)) => (),
             Err(_) => failed += 1,
         }

@@ -18,6 +18,7 @@ mod foreign; // topics of other producers, read by a decoder of the app
 mod harness; // the storages under test
 mod idempotency; // repetitions by other versions and by subscribers
 mod identity; // the service and the epoch of a database
+mod idle; // idle jobs share one poll and keep their leases
 mod ids; // the id of an aggregate
 mod inbox; // messages that are committed together
 mod indexes; // an index that a program adds to a stored view
@@ -76,6 +77,7 @@ fn framework() -> Vec<Trial> {
         inbox::trials,
         indexes::trials,
         identity::trials,
+        idle::trials,
         ids::trials,
         idempotency::trials,
         parking::trials,

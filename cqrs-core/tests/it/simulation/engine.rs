@@ -131,6 +131,10 @@ pub(crate) async fn keep_stepping(process: &Process, database: &Database, app: &
                         () = environment.sleep(longest.as_micros() as u64) => (),
                     }
                 }
+                Ok(Step::Paused(time)) => {
+                    failures = 0;
+                    environment.sleep(time.as_micros() as u64).await;
+                }
                 Err(error) => {
                     environment.note(|| format!("{}: {}: {error}", database.name, process.name));
                     environment.sleep(((50 * MILLI) << failures).min(5 * SECOND)).await;
