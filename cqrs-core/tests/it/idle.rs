@@ -139,7 +139,7 @@ async fn kept_lease() {
     let background = app.start().await.expect("the app starts");
     let renewed = || {
         let leases = storage.leases.lock().unwrap_or_else(PoisonError::into_inner);
-        leases.iter().filter(|((reader, _), _)| reader.starts_with("group/")).map(|(_, times)| *times).max()
+        leases.iter().filter(|((reader, _), _)| reader.starts_with("subscriber/")).map(|(_, times)| *times).max()
     };
     until("the lease of a group is renewed ten times", async || renewed().is_some_and(|times| times >= 10)).await;
     assert!(background.stop(Duration::from_secs(5)).await);
