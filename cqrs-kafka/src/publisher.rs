@@ -1,23 +1,29 @@
 //! Sends records in order and remembers the records in flight, so that a repeated publish sends no record twice.
 //!
-//! The relay publishes a window that starts at its checkpoint, and repeats this. For each relay shard the publisher
-//! keeps the records that were sent and lie after the checkpoint. It waits for such a record and does not send it
-//! again. An unreachable broker therefore causes neither duplicates nor growing memory, and the order of the shard is
-//! kept. After a failure the shard is sent again from the failed record on, without gaps, so the first occurrences of
+//! The relay publishes a window that starts at its checkpoint, and repeats this. For each relay shard and topic the
+//! publisher keeps the records that were sent and lie after the checkpoint. It waits for such a record and does not send
+//! it again. An unreachable broker therefore causes neither duplicates nor growing memory, and the order of the shard is
+//! kept. After a failure the topic is sent again from the failed record on, without gaps, so the first occurrences of
 //! the records stay in order.
+//!
+//! A topic that the brokers refuse fails alone. Its next records are tried one by one, by a producer of their own: the
+//! refusal of a record ends the producer that keeps all topics without gaps, together with what it has in flight.
+mod lane;
+
 use crate::{ConfigError, KafkaConfig, error, names::Names};
 use cqrs_core::transport::{Published, Record, TransportError};
+use lane::{Deliveries, Lane, Sent};
 use rdkafka::{
     ClientConfig, ClientContext,
     config::{FromClientConfigAndContext, RDKafkaLogLevel},
-    error::{KafkaError, RDKafkaErrorCode},
+    error::{KafkaError, RDKafkaErrorCode as Code},
     message::{DeliveryResult, Header, OwnedHeaders},
     producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer},
 };
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet},
     fmt,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
     thread,
     time::Duration,
 };
@@ -35,30 +41,22 @@ pub(crate) struct Publisher {
 #[derive(Default)]
 struct State {
     producer: Option<Arc<ThreadedProducer<Reports>>>,
-    /// By service and shard number.
-    shards: HashMap<(String, u16), Shard>,
-}
-
-/// The sent records of a relay shard from the relay's checkpoint on.
-#[derive(Default)]
-struct Shard {
-    sent: VecDeque<Arc<Sent>>,
-    /// Notified at every delivery report of this shard.
-    delivered: Arc<Notify>,
-}
-
-/// A sent record. librdkafka holds a reference to it until the delivery report.
-pub(crate) struct Sent {
-    position: u64,
-    /// Set by the delivery report.
-    outcome: OnceLock<Result<(), RDKafkaErrorCode>>,
-    delivered: Arc<Notify>,
+    /// The producer of the topics that the brokers refuse.
+    trial: Option<Arc<ThreadedProducer<Reports>>>,
+    /// The topics whose last record was refused.
+    refused: HashSet<String>,
+    /// By service and shard number, and by topic. The records that the relay had parked have lanes of their own.
+    shards: HashMap<(String, u16, bool), BTreeMap<String, Lane>>,
+    /// The number of delivered records, in all and by topic.
+    deliveries: Arc<Deliveries>,
+    deliveries_of: HashMap<String, Arc<Deliveries>>,
 }
 
 /// The reason why not all records were sent.
 enum Stopped {
-    /// The producer's queue is full. Sending continues when a delivery report frees space.
-    QueueFull,
+    /// The producer's queue is full, or a record of the topic has to be delivered first. Sending continues after the next
+    /// delivery report.
+    AwaitsReport,
     Failed(TransportError),
 }
 
@@ -67,7 +65,6 @@ impl Publisher {
         let mut settings = config.client();
         settings
             .set("enable.idempotence", "true") // acks=all, unlimited retries, in order
-            .set("enable.gapless.guarantee", "true") // an error that would leave a gap is fatal instead
             .set("message.timeout.ms", "0") // no time limit: a message that times out leaves a gap
             .set("partitioner", "murmur2_random") // the same partition for a key as Java clients
             .set("compression.type", "lz4")
@@ -80,7 +77,7 @@ impl Publisher {
         let (names, patience) = (config.names(), config.patience);
         let publisher = Publisher { settings, names, patience, queue_space: Arc::default(), state: Mutex::default() };
         // A setting that librdkafka refuses is reported at start-up, and not by the first publish.
-        let producer = publisher.producer().map_err(error::from_client_creation)?;
+        let producer = publisher.producer(true).map_err(error::from_client_creation)?;
         publisher.state().producer = Some(Arc::new(producer));
         Ok(publisher)
     }
@@ -95,130 +92,178 @@ impl Publisher {
         self.state().producer.clone()
     }
 
-    fn producer(&self) -> Result<ThreadedProducer<Reports>, KafkaError> {
-        ThreadedProducer::from_config_and_context(&self.settings, Reports { queue_space: self.queue_space.clone() })
+    /// Creates a producer. With `gapless`, an error that would leave a gap is fatal instead; otherwise it goes on after a
+    /// refused record, which needs no guarantee while it is the only one in flight.
+    fn producer(&self, gapless: bool) -> Result<ThreadedProducer<Reports>, KafkaError> {
+        let mut settings = self.settings.clone();
+        settings.set("enable.gapless.guarantee", gapless.to_string());
+        ThreadedProducer::from_config_and_context(&settings, Reports { queue_space: self.queue_space.clone() })
     }
 
     /// Sends the records that are not in flight yet. Returns when at least the first record is acknowledged, when it
     /// failed, or when no acknowledgement arrives within `patience`.
     pub(crate) async fn publish(&self, records: &[Record]) -> Published {
+        self.publish_in(records, false).await
+    }
+
+    /// Sends a record that the relay had parked, apart from the records that the relay sends.
+    pub(crate) async fn publish_parked(&self, record: &Record) -> Result<(), TransportError> {
+        self.publish_in(std::slice::from_ref(record), true).await.error.map_or(Ok(()), Err)
+    }
+
+    async fn publish_in(&self, records: &[Record], parked: bool) -> Published {
+        let Some(first) = records.first() else { return Published { acknowledged: 0, error: None } };
         let mut out_of_patience = std::pin::pin!(tokio::time::sleep(self.patience));
-        let (mut sent, mut stopped) = self.send(records);
+        let before = self.deliveries_of_others(&first.topic);
+        let (mut sent, mut stopped) = self.send(records, parked);
         loop {
-            let pending = sent.iter().find(|record| record.outcome.get().is_none());
-            let delivered = pending.map(|record| record.delivered.clone()).unwrap_or_default();
+            let pending = sent.iter().find(|record| record.outcome().is_none());
+            let delivered = pending.map(|record| record.delivered()).unwrap_or_default();
             let mut delivered = std::pin::pin!(delivered.notified());
             let mut queue_space = std::pin::pin!(self.queue_space.notified());
             // Register for notifications before the outcomes are read, or a report between the two would be missed.
             delivered.as_mut().enable();
             queue_space.as_mut().enable();
-            if matches!(stopped, Some(Stopped::QueueFull)) {
-                (sent, stopped) = self.send(records);
+            if matches!(stopped, Some(Stopped::AwaitsReport)) {
+                (sent, stopped) = self.send(records, parked);
             }
-            let acknowledged = sent.iter().take_while(|record| record.outcome.get() == Some(&Ok(()))).count();
-            if let Some(Some(Err(code))) = sent.get(acknowledged).map(|record| record.outcome.get()) {
-                self.send_again_from(&records[acknowledged]);
-                let error = error::from_record_code(&describe(&records[acknowledged]), *code);
+            let acknowledged = sent.iter().take_while(|record| record.outcome() == Some(Ok(()))).count();
+            if let Some(Some(Err(code))) = sent.get(acknowledged).map(|record| record.outcome()) {
+                let failed = &records[acknowledged];
+                let error = error::from_record_code(&describe(failed), code);
+                self.send_again_from(failed, parked, error.of_topic);
                 return Published { acknowledged, error: Some(error) };
             }
             if acknowledged == sent.len()
                 && let Some(Stopped::Failed(error)) = stopped
             {
+                if error.of_topic {
+                    self.send_again_from(&records[acknowledged], parked, true);
+                }
                 return Published { acknowledged, error: Some(error) };
             }
-            if acknowledged > 0 || records.is_empty() {
+            if acknowledged > 0 {
+                self.accepted(&sent[..acknowledged], records);
                 return Published { acknowledged, error: None };
             }
-            let queue_is_full = matches!(stopped, Some(Stopped::QueueFull));
+            let awaits_report = matches!(stopped, Some(Stopped::AwaitsReport));
             tokio::select! {
                 () = delivered => {}
-                () = queue_space, if queue_is_full => {}
+                () = queue_space, if awaits_report => {}
                 () = &mut out_of_patience => {
-                    let error = format!("{}: not acknowledged within {:?}", describe(&records[0]), self.patience);
-                    return Published { acknowledged, error: Some(TransportError::transient(error)) };
+                    let error = format!("{}: not acknowledged within {:?}", describe(first), self.patience);
+                    let error = TransportError::transient(error);
+                    // The brokers accept other topics, so they can be reached.
+                    let of_topic = self.deliveries_of_others(&first.topic) > before;
+                    return Published { acknowledged, error: Some(if of_topic { error.of_topic() } else { error }) };
                 }
             }
         }
     }
 
+    /// Returns the number of delivered records of all other topics. It may be wrong for the moment in which a delivery is
+    /// counted; at worst the topic waits until its next attempt.
+    fn deliveries_of_others(&self, topic: &str) -> u64 {
+        let state = self.state();
+        let all = state.deliveries.load(Relaxed);
+        all.saturating_sub(state.deliveries_of.get(topic).map_or(0, |of| of.load(Relaxed)))
+    }
+
     /// Sends the records that are not in flight yet, in order, until one cannot be sent.
-    fn send(&self, records: &[Record]) -> (Vec<Arc<Sent>>, Option<Stopped>) {
+    fn send(&self, records: &[Record], parked: bool) -> (Vec<Arc<Sent>>, Option<Stopped>) {
         let mut state = self.state();
-        let State { producer, shards } = &mut *state;
-        if let Some((code, reason)) = producer.as_ref().and_then(|producer| producer.client().fatal_error()) {
-            tracing::warn!(%code, reason, "Kafka producer failed; a new one is created");
-            producer.take().into_iter().for_each(drop_on_a_thread);
-            shards.clear();
+        let state = &mut *state;
+        let fatal = |producer: &Arc<ThreadedProducer<Reports>>| producer.client().fatal_error();
+        for (producer, of_trial) in [(&mut state.producer, false), (&mut state.trial, true)] {
+            if let Some((code, reason)) = producer.as_ref().and_then(fatal) {
+                tracing::warn!(%code, reason, "Kafka producer failed; a new one is created");
+                producer.take().into_iter().for_each(drop_on_a_thread);
+                let lanes = state.shards.values_mut().flat_map(BTreeMap::values_mut);
+                lanes.for_each(|lane| lane.forget(of_trial));
+            }
         }
         let (mut all, mut advanced) = (Vec::with_capacity(records.len()), HashSet::new());
-        let producer = match producer {
-            Some(producer) => producer,
-            None => match self.producer() {
-                Ok(created) => producer.insert(Arc::new(created)),
-                Err(error) => {
-                    let error = error::from_kafka("the Kafka producer cannot be created", &error);
-                    return (all, Some(Stopped::Failed(error)));
-                }
-            },
-        };
         for record in records {
-            let shard = shards.entry((record.service.clone(), record.shard)).or_default();
-            if advanced.insert((&record.service, record.shard)) {
-                shard.advance_to(record.position.0);
+            let shard = state.shards.entry((record.service.clone(), record.shard, parked)).or_default();
+            if advanced.insert((&record.service, record.shard, None)) {
+                shard.retain(|_, lane| !lane.is_delivered_before(record.position.0));
             }
-            match shard.send(producer, &self.names, record) {
-                Ok(sent) => all.push(sent),
-                Err(stopped) => return (all, Some(stopped)),
+            if !shard.contains_key(&record.topic) {
+                shard.insert(record.topic.clone(), Lane::default());
             }
+            let Some(lane) = shard.get_mut(&record.topic) else { continue };
+            if advanced.insert((&record.service, record.shard, Some(&record.topic))) {
+                lane.advance_to(record.position.0);
+            }
+            if let Some(sent) = lane.find(record.position.0) {
+                all.push(sent);
+                continue;
+            }
+            let is_trial = state.refused.contains(&record.topic);
+            if !lane.may_send(is_trial) {
+                return (all, Some(Stopped::AwaitsReport));
+            }
+            let producer = if is_trial { &mut state.trial } else { &mut state.producer };
+            let producer = match producer {
+                Some(producer) => producer,
+                None => match self.producer(!is_trial) {
+                    Ok(created) => producer.insert(Arc::new(created)),
+                    Err(error) => {
+                        let error = error::from_kafka("the Kafka producer cannot be created", &error);
+                        return (all, Some(Stopped::Failed(error)));
+                    }
+                },
+            };
+            let of_topic = state.deliveries_of.entry(record.topic.clone()).or_default();
+            let sent = lane.sent(record.position.0, is_trial, [of_topic, &state.deliveries]);
+            match producer.send(to_kafka(&self.names.on_broker(&record.topic), record, sent.clone())) {
+                Ok(()) => lane.push(sent.clone()),
+                Err((KafkaError::MessageProduction(Code::QueueFull), _)) => {
+                    return (all, Some(Stopped::AwaitsReport));
+                }
+                Err((error, _)) => {
+                    return (all, Some(Stopped::Failed(error::from_record(&describe(record), &error))));
+                }
+            }
+            all.push(sent);
         }
         (all, None)
     }
 
-    /// Makes the next publish send the shard again from this record on.
-    fn send_again_from(&self, record: &Record) {
+    /// Makes the next publish send the topic of the shard again from this record on, one record at a time if the brokers
+    /// have refused the topic.
+    fn send_again_from(&self, record: &Record, parked: bool, refused: bool) {
         let mut state = self.state();
-        if let Some(shard) = state.shards.get_mut(&(record.service.clone(), record.shard)) {
-            shard.sent.retain(|sent| sent.position < record.position.0);
+        let shard = state.shards.get_mut(&(record.service.clone(), record.shard, parked));
+        if let Some(lane) = shard.and_then(|topics| topics.get_mut(&record.topic)) {
+            lane.truncate(record.position.0);
         }
-    }
-}
-
-impl Shard {
-    /// Drops the records before this position, the relay's checkpoint.
-    fn advance_to(&mut self, position: u64) {
-        while self.sent.front().is_some_and(|first| first.position < position) {
-            self.sent.pop_front();
+        if refused {
+            state.refused.insert(record.topic.clone());
         }
     }
 
-    /// Sends the record unless it is in flight already.
-    fn send(
-        &mut self,
-        producer: &ThreadedProducer<Reports>,
-        names: &Names,
-        record: &Record,
-    ) -> Result<Arc<Sent>, Stopped> {
-        let position = record.position.0;
-        if let Ok(index) = self.sent.binary_search_by_key(&position, |sent| sent.position) {
-            return Ok(self.sent[index].clone());
+    /// Ends the trial of the topics of these records, if they were sent as one.
+    fn accepted(&self, sent: &[Arc<Sent>], records: &[Record]) {
+        let tried: Vec<_> = sent.iter().zip(records).filter(|(sent, _)| sent.is_trial()).collect();
+        if tried.is_empty() {
+            return;
         }
-        if self.sent.back().is_some_and(|last| last.position > position) {
-            self.sent.clear(); // the relay went back: send everything from there again, in order
+        let mut state = self.state();
+        for (_, record) in tried {
+            state.refused.remove(&record.topic);
         }
-        let sent = Arc::new(Sent { position, outcome: OnceLock::new(), delivered: self.delivered.clone() });
-        match producer.send(to_kafka(&names.on_broker(&record.topic), record, sent.clone())) {
-            Ok(()) => self.sent.push_back(sent.clone()),
-            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => return Err(Stopped::QueueFull),
-            Err((error, _)) => return Err(Stopped::Failed(error::from_record(&describe(record), &error))),
+        let lanes = state.shards.values().flat_map(BTreeMap::values);
+        if state.refused.is_empty() && !lanes.flat_map(Lane::pending).any(|sent| sent.is_trial()) {
+            state.trial.take().into_iter().for_each(drop_on_a_thread);
         }
-        Ok(sent)
     }
 }
 
 impl Drop for Publisher {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        state.producer.take().into_iter().for_each(drop_on_a_thread);
+        state.producer.take().into_iter().chain(state.trial.take()).for_each(drop_on_a_thread);
     }
 }
 
@@ -265,9 +310,7 @@ impl ClientContext for Reports {
 impl ProducerContext for Reports {
     type DeliveryOpaque = Arc<Sent>;
     fn delivery(&self, result: &DeliveryResult<'_>, sent: Arc<Sent>) {
-        let outcome = result.as_ref().map(drop).map_err(|(error, _)| error.rdkafka_error_code());
-        let _ = sent.outcome.set(outcome.map_err(|code| code.unwrap_or(RDKafkaErrorCode::Fail)));
-        sent.delivered.notify_waiters();
+        sent.report(result.as_ref().map(drop).map_err(|(error, _)| error.rdkafka_error_code()));
         self.queue_space.notify_waiters();
     }
 }

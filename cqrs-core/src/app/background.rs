@@ -270,7 +270,7 @@ async fn relay_to_late_groups(app: App, mut known: Vec<Audience>, stop: watch::R
         for audience in app.audiences() {
             if !known.contains(&audience) {
                 tracing::info!(service = app.service(), group = audience.0, "a group has joined; relaying to it");
-                let relay = Box::new(Relay::new(app.runtime.clone(), audience.clone()));
+                let relay = Box::new(app.relay_to(audience.clone()));
                 relaying.push(keep_stepping(app.runtime.clone(), relay, stop.clone()));
                 known.push(audience);
             }

@@ -29,7 +29,8 @@ pub struct Component {
     /// Set when requests need the component. The broker is not required: outgoing events stay in the outbox while it is
     /// down. Background jobs are not required either: those that fail are tried again. Nor are circuit breakers: a reader
     /// that is paused goes on by itself. Nor are topics: one that does not exist yet is read once its owner has created it,
-    /// and one that was created again is not read until an operator accepts it.
+    /// and one that was created again is not read until an operator accepts it. Outgoing events to a topic that the broker
+    /// refuses stay in the outbox, and those to other topics are sent.
     pub required: bool,
     /// The error while the component does not work, without secrets.
     pub error: Option<String>,
@@ -47,7 +48,7 @@ pub trait HealthCheck: Send + Sync + 'static {
 impl App {
     /// Checks the app's components: the database responds within a second, accepts writes and has the schema; the broker
     /// is joined and accepts records; the last step of every background job succeeded; no circuit breaker is open; the
-    /// topics exist and are those that were read before, and no records were lost.
+    /// topics exist and are those that were read before, the broker accepts records of each, and no records were lost.
     pub async fn health(&self) -> Health {
         let runtime = &self.runtime;
         let checked = within(&*runtime.environment, TIMEOUT, runtime.storage.ready()).await;

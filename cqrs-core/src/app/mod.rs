@@ -184,7 +184,10 @@ impl App {
     /// Returns a relay for each audience of the topics that this service publishes to. With the in-process transport,
     /// the audiences are the groups that have joined so far.
     pub fn relays(&self) -> Vec<Relay> {
-        self.audiences().into_iter().map(|audience| Relay::new(self.runtime.clone(), audience)).collect()
+        self.audiences().into_iter().map(|audience| self.relay_to(audience)).collect()
+    }
+    fn relay_to(&self, audience: Audience) -> Relay {
+        Relay::new(self.runtime.clone(), audience, self.published_topics())
     }
     fn publishes(&self) -> bool {
         !self.published_topics().is_empty()

@@ -111,6 +111,25 @@ pub trait Storage: Send + Sync + 'static {
         upto: Position,
         limit: ReadLimit,
     ) -> Result<Vec<Entry>, Fault>;
+    /// Returns entries with an outgoing message to one topic, without their payload. For each range there are entries up to
+    /// the limit, in order. A relay reads with it the messages of a topic that the broker refused for a time.
+    async fn outgoing_entries_of(&self, ranges: &[OutgoingRange<'_>], limit: ReadLimit) -> Result<Vec<Entry>, Fault> {
+        let page_limit = ReadLimit { entries: 512, ..limit };
+        let mut all = Vec::new();
+        for range in ranges {
+            let (mut found, mut from) = (Vec::new(), range.after);
+            while !limit.is_reached_by(&found) {
+                let page = self.outgoing_entries(&[(range.shard, from)], range.upto, page_limit).await?;
+                let (last, is_full) = (page.last().map(|last| last.position), page_limit.is_reached_by(&page));
+                let is_of = |entry: &Entry| entry.outgoing.as_ref().is_some_and(|message| message.topic == range.topic);
+                found.extend(page.into_iter().filter(is_of));
+                let Some(last) = last.filter(|_| is_full) else { break };
+                from = last;
+            }
+            all.extend(limit.take(found));
+        }
+        Ok(all)
+    }
     /// Returns true if no other process can open this database, so that leases are not needed.
     fn is_exclusive(&self) -> bool {
         false
@@ -215,6 +234,19 @@ pub struct Scan<'a> {
     pub after: Option<(&'a [u8], &'a str)>,
     /// The maximum number of entries.
     pub limit: usize,
+}
+
+/// The outgoing messages of one relay shard to one topic, in a range of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutgoingRange<'a> {
+    /// The relay shard.
+    pub shard: u16,
+    /// The topic's name.
+    pub topic: &'a str,
+    /// The position after which the range begins.
+    pub after: Position,
+    /// The last position of the range.
+    pub upto: Position,
 }
 
 /// One entry of an index, with the value that it refers to.

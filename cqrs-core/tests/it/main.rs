@@ -35,6 +35,7 @@ mod postgres; // PostgreSQL's own guarantees, and the storage suite on it
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod projector; // a projector in two processes on one database
 mod redelivery; // many parked messages are redelivered by reader, error, or all
+mod refused_topic; // a topic that the broker refuses for a time
 mod relay; // integration events reach their subscribers
 mod seeded; // the storage suite finds seeded bugs
 mod seeded_transport; // the transport suite finds seeded bugs
@@ -81,6 +82,7 @@ fn framework() -> Vec<Trial> {
         ids::trials,
         idempotency::trials,
         parking::trials,
+        refused_topic::trials,
         redelivery::trials,
         blame::trials,
         newer_fields::trials,

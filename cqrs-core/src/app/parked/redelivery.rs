@@ -8,7 +8,7 @@ use crate::{
     metadata::Metadata,
     position::Position,
     storage::{Batch, CommitError, Parked, ReadLimit},
-    transport::{Audience, envelope},
+    transport::envelope,
 };
 use uuid::Uuid;
 
@@ -182,8 +182,7 @@ impl ParkedMessages {
                 let outgoing =
                     entry.outgoing.take().ok_or_else(|| Fault::internal("the outgoing message was purged"))?;
                 let record = envelope::record(&entry, outgoing, &runtime.service, None);
-                let published = runtime.transport.publish(&Audience::broker(), &[record]).await;
-                if let Some(error) = published.error {
+                if let Err(error) = runtime.transport.publish_parked(&record).await {
                     return Err(Fault::internal("the broker did not accept the record").because(error).into());
                 }
                 runtime.storage.commit(base).await.map(drop)

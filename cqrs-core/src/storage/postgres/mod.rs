@@ -31,8 +31,8 @@ pub use statement::every_statement;
 pub use transaction::transaction;
 
 use super::{
-    Cutoff, DatabaseStats, InboxLookup, Lease, Loaded, Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned,
-    Storage, StoredData, StoredProgram, StoredRow, StoredView, Tx,
+    Cutoff, DatabaseStats, InboxLookup, Lease, Loaded, OutgoingRange, Parked, ParkedKey, ParkedPage, ReadLimit, Scan,
+    Scanned, Storage, StoredData, StoredProgram, StoredRow, StoredView, Tx,
 };
 use crate::{
     environment::{Environment, system},
@@ -332,6 +332,9 @@ impl Storage for Postgres {
         limit: ReadLimit,
     ) -> Result<Vec<Entry>, Fault> {
         self.0.outgoing_entries(shards, upto, limit).await
+    }
+    async fn outgoing_entries_of(&self, ranges: &[OutgoingRange<'_>], limit: ReadLimit) -> Result<Vec<Entry>, Fault> {
+        self.0.outgoing_entries_of(ranges, limit).await
     }
     async fn lease(&self, reader: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, Fault> {
         Ok(self.0.leases(&[reader.to_owned()], owner, ttl).await?.into_iter().next().flatten())

@@ -7,8 +7,8 @@ use crate::{
     position::Position,
     storage::parked::decode_headers,
     storage::{
-        InboxLookup, Lease, Loaded, Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, StoredResponse, StoredRow,
-        StoredView,
+        InboxLookup, Lease, Loaded, OutgoingRange, Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned,
+        StoredResponse, StoredRow, StoredView,
     },
     transport::{Partition, Received},
 };
@@ -136,6 +136,20 @@ const OUTGOING: &str = concat!(
     bytes_before!("octet_length(message_body)"),
     " from (select * from cqrs.log l where l.topic is not null and l.shard = w.shard and l.pos > w.since and l.pos <= $3 \
      order by l.pos limit $4) p) l where l.bytes_before < $5 order by w.o, l.pos"
+);
+
+/// The index on shard and position gives the order, and the topic is compared afterwards, as the names are in [`LOG_OF`].
+const OUTGOING_OF: &str = concat!(
+    entries!(
+        "",
+        "''::bytea",
+        " from unnest($1::smallint[], $2::text[], $3::bigint[], $4::bigint[]) with ordinality w(shard, topic, since, upto, o) \
+         cross join lateral (select p.*, "
+    ),
+    bytes_before!("octet_length(message_body)"),
+    " from (select * from (select * from cqrs.log l where l.topic is not null and l.shard = w.shard and l.pos > w.since \
+     and l.pos <= w.upto order by l.pos offset 0) n where n.topic = w.topic limit $5) p) l \
+     where l.bytes_before < $6 order by w.o, l.pos"
 );
 
 /// Four texts instead of one with `or ... is null`, so that each reads one range of the primary key.
@@ -329,6 +343,20 @@ impl Inner {
             .and(limit(most.entries))?
             .and(limit(most.bytes))?;
         self.read(OUTGOING, with).await?.into_iter().map(|row| entry(&row)).collect()
+    }
+
+    pub(super) async fn outgoing_entries_of(
+        &self,
+        ranges: &[OutgoingRange<'_>],
+        most: ReadLimit,
+    ) -> Result<Vec<Entry>, Fault> {
+        let shards: Vec<i16> = ranges.iter().map(|range| range.shard as i16).collect();
+        let topics: Vec<&str> = ranges.iter().map(|range| range.topic).collect();
+        let after: Vec<i64> = ranges.iter().map(|range| int(range.after.0)).collect();
+        let upto: Vec<i64> = ranges.iter().map(|range| int(range.upto.0)).collect();
+        let with = Parameters::default().and(shards)?.and(topics)?.and(after)?.and(upto)?;
+        let with = with.and(limit(most.entries))?.and(limit(most.bytes))?;
+        self.read(OUTGOING_OF, with).await?.into_iter().map(|row| entry(&row)).collect()
     }
 
     pub(super) async fn leases(

@@ -14,7 +14,10 @@ use crate::{
     storage::batch::{Batch, CommitError, StoredResponse},
     storage::check::{self, check},
     storage::parked::{Cutoff, InboxLookup, Parked, ParkedKey, ParkedPage},
-    storage::{Lease, Loaded, ReadLimit, Scan, Scanned, Storage, StoredData, StoredProgram, StoredRow, StoredView, Tx},
+    storage::{
+        Lease, Loaded, OutgoingRange, ReadLimit, Scan, Scanned, Storage, StoredData, StoredProgram, StoredRow,
+        StoredView, Tx,
+    },
 };
 use async_trait::async_trait;
 use sqlx::{
@@ -199,6 +202,9 @@ impl Storage for Sqlite {
         limit: ReadLimit,
     ) -> Result<Vec<Entry>, Fault> {
         read::outgoing_entries(&self.reads, shards, upto, limit).await.map_err(fault)
+    }
+    async fn outgoing_entries_of(&self, ranges: &[OutgoingRange<'_>], limit: ReadLimit) -> Result<Vec<Entry>, Fault> {
+        read::outgoing_entries_of(&self.reads, ranges, limit).await.map_err(fault)
     }
     async fn lease(&self, reader: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, Fault> {
         let mut loan = self.lend().await?;

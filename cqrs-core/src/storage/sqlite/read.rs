@@ -6,8 +6,8 @@ use crate::{
     position::Position,
     storage::parked::decode_headers,
     storage::{
-        InboxLookup, Loaded, Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, StoredData, StoredProgram,
-        StoredResponse, StoredRow, StoredView,
+        InboxLookup, Loaded, OutgoingRange, Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, StoredData,
+        StoredProgram, StoredResponse, StoredRow, StoredView,
     },
     transport::{Partition, Received},
 };
@@ -330,6 +330,27 @@ pub(super) async fn outgoing_entries(
     for (shard, after) in shards {
         let rows = query(limited_entries!("topic is not null and shard = ? and pos > ? and pos <= ?", "", "x''"));
         let rows = rows.bind(*shard).bind(signed(after.0)).bind(signed(upto.0));
+        let rows = rows.bind(limit(most.entries)).bind(limit(most.bytes));
+        for row in rows.fetch_all(pool).await? {
+            found.push(entry(&row)?);
+        }
+    }
+    Ok(found)
+}
+
+pub(super) async fn outgoing_entries_of(
+    pool: &SqlitePool,
+    ranges: &[OutgoingRange<'_>],
+    most: ReadLimit,
+) -> sqlx::Result<Vec<Entry>> {
+    let mut found = Vec::new();
+    for OutgoingRange { shard, topic, after, upto } in ranges {
+        let rows = query(limited_entries!(
+            "topic = ? and topic is not null and shard = ? and pos > ? and pos <= ?",
+            "",
+            "x''"
+        ));
+        let rows = rows.bind((*topic).to_owned()).bind(*shard).bind(signed(after.0)).bind(signed(upto.0));
         let rows = rows.bind(limit(most.entries)).bind(limit(most.bytes));
         for row in rows.fetch_all(pool).await? {
             found.push(entry(&row)?);

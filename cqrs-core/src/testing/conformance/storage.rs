@@ -144,6 +144,7 @@ pub fn cases() -> Vec<Case> {
         "the log is read by the names of the events": log::by_name,
         "a relay shard returns its outgoing messages in order": log::shards,
         "each relay shard has its own limit": log::shard_limits,
+        "the outgoing messages of one topic are read from a relay shard": log::of_topics,
         "a read of the log ends with the entry that reaches its size": log::sizes,
         "a lease has one owner": leases::exclusive,
         "several leases are taken in one call, except those of another owner": leases::several,

@@ -52,7 +52,7 @@ impl Role {
     }
     pub(crate) fn modules(self) -> &'static [&'static str] {
         match self {
-            Role::Client(_) | Role::Relay => &["it::simulation::service::shop"],
+            Role::Client(_) | Role::Relay => &["it::simulation::service::shop", "it::simulation::service::aside"],
             Role::Book => &["it::simulation::service::book"],
             Role::Note => &["it::simulation::service::note"],
             Role::Mirror => &["it::simulation::service::mirror"],

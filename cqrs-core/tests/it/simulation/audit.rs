@@ -312,6 +312,14 @@ impl Audit {
         }
     }
 
+    /// Returns a description of an entry of another key that is not on the broker.
+    pub(crate) fn missing_beside(&self, aside: &str) -> Option<String> {
+        let facts = lock(&self.facts);
+        let sent = |key: &String| facts.sent.get(key).map_or(0, |(sent, _)| *sent);
+        let mut others = facts.committed.iter().filter(|(key, _)| *key != aside);
+        let (key, committed) = others.find(|(key, committed)| sent(key) < **committed)?;
+        Some(format!("{key}: {committed} are committed and {} on the broker", sent(key)))
+    }
     /// Returns a description of an entry that has not arrived everywhere.
     ///
     /// An effect may wait if no newer program runs that would redeliver the messages which were left to it.

@@ -9,8 +9,9 @@ pub(crate) use connection::Connection;
 use super::{
     audit::{Audit, Written},
     environment::{Micros, SimulatedEnvironment},
-    fixture::KEYS,
+    fixture::{ASIDE, KEYS},
     process::{Process, ProcessEnvironment},
+    service::TOPIC_ASIDE,
 };
 use crate::listener::lock;
 use cqrs_core::{
@@ -137,7 +138,11 @@ impl Database {
         Open { number, positions: first..=last }
     }
     /// Commits the transaction or rolls it back. Its positions become visible or remain gaps.
-    fn end_of(&self, open: Open, batch: Batch, process: &Process) -> Result<Position, CommitError> {
+    fn end_of(&self, open: Open, mut batch: Batch, process: &Process) -> Result<Position, CommitError> {
+        let outgoing = batch.events.iter_mut().filter_map(|event| event.outgoing.as_mut());
+        for message in outgoing.filter(|message| !self.exclusive && message.key == ASIDE) {
+            message.topic = TOPIC_ASIDE.to_owned();
+        }
         let written = Written {
             views: batch.views.clone(),
             checkpoint_moves: batch.checkpoint_moves.clone(),

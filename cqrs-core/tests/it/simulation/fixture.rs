@@ -68,8 +68,10 @@ pub(crate) struct Order {
     /// The pause after the previous command.
     pub(crate) gap: Micros,
 }
-/// The ids of the accounts.
-pub(crate) const KEYS: [&str; 4] = ["kim", "lee", "park", "choi"];
+/// The ids of the accounts. The first two share a relay shard.
+pub(crate) const KEYS: [&str; 4] = ["kim", ASIDE, "park", "lee"];
+/// The account whose messages have a topic of their own, where there is a broker.
+pub(crate) const ASIDE: &str = "hwang";
 
 impl Fixture {
     fn new(environment: &SimulatedEnvironment, programs: Programs, bug: Bug) -> Arc<Self> {
@@ -136,11 +138,15 @@ impl Fixture {
         }
         // A former program cannot load a stream with a newer event, so its commands fail until it is replaced.
         let stays = fleet.as_ref().is_some_and(|fleet| matches!(fleet.course, Course::Mixed | Course::Rollback));
+        let broker = Broker::new(environment, &audit, fault_rate(), &poison);
+        if !embedded && environment.one_in(4) {
+            broker.refuse_topic_until_accepted();
+        }
         let fixture = Arc::new(Fixture {
             environment: environment.clone(),
             shop: Database::new(environment, "shop", &audit, fault_rate(), embedded),
             bank: Database::new(environment, "bank", &audit, fault_rate(), embedded),
-            broker: Broker::new(environment, &audit, fault_rate(), &poison),
+            broker,
             audit,
             embedded,
             in_process: Mutex::default(),
@@ -223,6 +229,13 @@ impl Fixture {
         }
         if let Some(order) = lock(&self.clients).iter().flatten().next() {
             return Some(format!("command {} has no response", order.command));
+        }
+        // A topic that is refused to the end must not hold up the others.
+        if self.broker.refuses_until_accepted() {
+            if let Some(missing) = self.audit.missing_beside(ASIDE) {
+                return Some(format!("while a topic is refused, {missing}"));
+            }
+            self.broker.accept_topic();
         }
         let effects = match &self.fleet {
             None => self.actors.iter().filter_map(|actor| Some((actor.role.effect()?, false))).collect(),

@@ -5,7 +5,7 @@ mod wire;
 pub(crate) use store::{BugState, SeededStorage};
 pub(crate) use wire::SeededTransport;
 
-use super::audit::{CONTIGUOUS, FENCED, IN_ORDER, NO_LOSS, NO_NEEDLESS, NO_NEEDLESS_PARKING, NOT_UNSEEN, ONCE};
+use super::audit::{CONTIGUOUS, DRAINS, FENCED, IN_ORDER, NO_LOSS, NO_NEEDLESS, NO_NEEDLESS_PARKING, NOT_UNSEEN, ONCE};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Bug {
@@ -21,6 +21,10 @@ pub(crate) enum Bug {
     LeaseWithoutEpoch,
     /// A checkpoint of a relay shard is moved when the records are handed over, not when they are acknowledged.
     CursorBeforeAcknowledgement,
+    /// The refusal of a topic is reported as a failure of the broker.
+    TopicHoldsAll,
+    /// The checkpoint of a relay shard passes the messages that wait for their topic.
+    WaitingPassed,
     /// A message is acknowledged on receipt.
     AcknowledgedOnReceipt,
     /// The inbox record is committed before the effect.
@@ -54,12 +58,14 @@ pub(crate) const SEEDED_IN_FLEETS: [(Bug, &str); 4] = [
 ];
 
 /// Each bug, and the invariant that must find it.
-pub(crate) const SEEDED: [(Bug, &str); 13] = [
+pub(crate) const SEEDED: [(Bug, &str); 15] = [
     (Bug::NaiveCursor, NO_LOSS),
     (Bug::LeaseToEverybody, NO_NEEDLESS),
     (Bug::SkipLocked, IN_ORDER),
     (Bug::LeaseWithoutEpoch, FENCED),
     (Bug::CursorBeforeAcknowledgement, NO_LOSS),
+    (Bug::TopicHoldsAll, DRAINS),
+    (Bug::WaitingPassed, NO_LOSS),
     (Bug::AcknowledgedOnReceipt, CONTIGUOUS),
     (Bug::InboxRecordApart, CONTIGUOUS),
     (Bug::NoInbox, ONCE),

@@ -9,8 +9,8 @@ use cqrs_core::{
     Fault, Position,
     event::Entry,
     storage::{
-        Batch, CommitError, InboxLookup, LEFT_TO_NEWER_PROGRAM, Lease, ParkedKey, ParkedPage, ReadLimit, Storage,
-        StoredProgram,
+        Batch, CheckpointMove, CommitError, InboxLookup, LEFT_TO_NEWER_PROGRAM, Lease, ParkedKey, ParkedPage,
+        ReadLimit, Storage, StoredProgram,
     },
     testing::StorageLayer,
 };
@@ -115,6 +115,13 @@ impl StorageLayer for SeededStorage {
     async fn commit(&self, mut batch: Batch) -> Result<Position, CommitError> {
         match self.bug {
             Bug::LeaseWithoutEpoch => batch.checkpoint_moves.iter_mut().for_each(|step| step.epoch = None),
+            Bug::WaitingPassed => {
+                let to =
+                    |reader: &str| batch.checkpoint_moves.iter().find(|step| step.reader == reader).map(|step| step.to);
+                let ahead = |step: &CheckpointMove| to(&format!("{}/ahead", step.reader)).unwrap_or(step.to);
+                let ahead: Vec<_> = batch.checkpoint_moves.iter().map(ahead).collect();
+                batch.checkpoint_moves.iter_mut().zip(ahead).for_each(|(step, to)| step.to = step.to.max(to));
+            }
             Bug::InboxRecordApart if !batch.events.is_empty() => {
                 let inbox_records = std::mem::take(&mut batch.inbox_records);
                 if !inbox_records.is_empty() {
