@@ -1,5 +1,6 @@
 //! Registrations: one static per function with an attribute, found by its module.
 use crate::{
+    aggregate::UniqueReader,
     context::{Context, Needs, NeedsOf},
     error::{BoxError, Fault},
     event::{FirstEvent, Publisher, RawEvent, RunPublisher, Source},
@@ -87,6 +88,8 @@ pub(crate) struct AggregateRegistration {
     pub(crate) is_state_stored: bool,
     /// The unique fields.
     pub(crate) unique: &'static [&'static str],
+    /// Reads the unique values of stored aggregates.
+    pub(crate) unique_reader: UniqueReader,
 }
 
 /// The error of a subscriber or projector that did not handle a message.

@@ -2,12 +2,14 @@
 mod decision;
 mod persistence;
 mod repository;
+mod unique;
 pub(crate) mod unit_of_work;
 
 pub use decision::{Decision, IntoEvents};
 pub use persistence::{EventSourced, Persistence, StateStored};
 pub(crate) use persistence::{Persisted, persisted};
 pub use repository::Repo;
+pub(crate) use unique::{UniqueFold, UniqueReader, UniqueValues};
 
 use crate::{event::AggregateEvent, id::AggregateId, message::Stored};
 

@@ -46,6 +46,10 @@ impl App {
                 }
             }
             problems.extend(self.unreadable_views(&earlier).await?);
+            // It takes long, so mistakes that are found at once are reported first.
+            if problems.is_empty() {
+                problems = self.make_unique(&earlier).await?;
+            }
             if !problems.is_empty() {
                 let program = IncompatibleProgram { service: self.service().to_owned(), problems };
                 return Err(Fault::internal("the program does not fit the stored data").because(program));
@@ -63,13 +67,14 @@ impl App {
         if earlier.iter().any(|earlier| *earlier != declaration) && age < NOTICED_AFTER {
             environment.sleep(NOTICED_AFTER - age).await;
         }
+        self.reserve_stored_values().await?;
         self.fill_indexes().await
     }
     /// Returns the declaration of this program.
     fn declaration(&self) -> Declaration {
         let mut declaration = Declaration { service: self.service().to_owned(), ..Declaration::default() };
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        for AggregateRegistration { name, events, version, is_state_stored, unique } in &*self.aggregates {
+        for AggregateRegistration { name, events, version, is_state_stored, unique, .. } in &*self.aggregates {
             let aggregate = AggregateDeclaration {
                 version: *version,
                 is_state_stored: *is_state_stored,
@@ -109,7 +114,10 @@ impl App {
     }
 }
 
-/// The error of a start whose program does not fit the stored data, with every problem at once. Nothing was changed.
+/// The error of a start whose program does not fit the stored data, with every problem at once.
+///
+/// Nothing was changed that another program uses. Aggregates that share the value of a field which becomes unique are
+/// reported when there is no other problem, since all of them have to be read.
 ///
 /// It is the source of the fault that [`App::start`] returns.
 #[derive(Debug, Clone, PartialEq, Eq)]

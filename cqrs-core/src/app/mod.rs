@@ -25,6 +25,7 @@ mod new_readers;
 mod parked;
 mod purge;
 mod topics;
+mod unique_values;
 
 pub use crate::consumer::AcceptedTopic;
 pub use background::{Background, Joined};
@@ -117,9 +118,10 @@ impl App {
     pub fn storage(&self) -> &Arc<dyn crate::storage::Storage> {
         &self.runtime.storage
     }
-    /// Migrates the database to this program's schema, and declares this program: its aggregates, its views, and the
-    /// events that its readers handle. New readers with `from = "now"` get their first position. Then it fills in the indexes that this program has added to stored views, while
-    /// other replicas go on. An interrupted run continues at the next start.
+    /// Migrates the database to this program's schema, reserves the values of fields that this program makes unique, and
+    /// declares this program: its aggregates, its views, and the events that its readers handle. New readers with
+    /// `from = "now"` get their first position. Then it fills in the indexes that this program has added to stored views.
+    /// Other replicas go on meanwhile. An interrupted run continues at the next start.
     ///
     /// When another program of the service has used the database before, the first call of a new program takes a second.
     /// After it, running programs leave to this one what only this one handles.
@@ -127,7 +129,8 @@ impl App {
     /// # Errors
     /// Fails when the database cannot be reached, when its schema is newer than this program, or with an
     /// [`IncompatibleProgram`] as the source when the program does not fit the stored data, or with a [`ForeignDatabase`]
-    /// when the database belongs to another service. It has changed nothing then.
+    /// when the database belongs to another service. It has changed nothing then, except that values may be reserved for a
+    /// field which no declared program has as a unique one.
     pub async fn migrate(&self) -> Result<(), Fault> {
         self.runtime.storage.migrate().await?;
         self.declare().await
@@ -281,7 +284,8 @@ impl App {
         let others = [Box::new(self.purge()) as Box<dyn Job>, Box::new(self.left_messages())];
         // Without other processes there are no values to fill in after the start.
         let filler = (!self.storage().is_exclusive()).then(|| Box::new(self.index_filler()) as Box<dyn Job>);
-        followers.chain(others).chain(filler).collect()
+        let reserver = self.value_reserver().map(|reserver| Box::new(reserver) as Box<dyn Job>);
+        followers.chain(others).chain(filler).chain(reserver).collect()
     }
     /// Runs the background jobs and `serve` until `shutdown` completes. Then work in progress has [`DRAIN`] to finish.
     ///

@@ -4,9 +4,13 @@
 //! and those of later programs show which events it has to leave to them.
 mod compare;
 mod newer;
+mod reserving;
+mod unique;
 
 pub(crate) use compare::compare;
 pub(crate) use newer::{NOTICED_AFTER, NewerPrograms};
+pub(crate) use reserving::{NAMED, Reserving, named};
+pub(crate) use unique::UniqueFields;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

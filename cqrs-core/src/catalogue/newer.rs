@@ -2,7 +2,7 @@
 //!
 //! During a deploy, replicas of two programs share checkpoints and consumer groups. An event that only the newer one
 //! handles is left to it instead of being passed.
-use super::{Declaration, index_set};
+use super::{Declaration, UniqueFields, index_set};
 use crate::{
     environment::Environment,
     error::Fault,
@@ -32,6 +32,8 @@ struct State {
     newest: Option<BTreeMap<String, BTreeSet<String>>>,
     /// The sets of indexes that any program has declared for each view.
     index_sets: BTreeMap<String, BTreeSet<Indexes>>,
+    /// The unique fields of the aggregates of all programs.
+    unique_fields: UniqueFields,
     /// Whether there is a program whose declaration cannot be read.
     has_unreadable: bool,
 }
@@ -109,6 +111,16 @@ impl NewerPrograms {
         let texts = |indexes: &Indexes| index_set(indexes.iter().map(|(name, columns)| (&**name, &**columns)));
         state.index_sets.get(view).map(|declared| declared.iter().map(texts).collect()).unwrap_or_default()
     }
+    /// Returns whether a program has stored such aggregates without reserving the values of this field, as far as is
+    /// known.
+    pub(crate) fn was_not_unique(&self, aggregate: &str, field: &str) -> bool {
+        let state = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        state.has_unreadable || state.unique_fields.was_not_unique(aggregate, field)
+    }
+    /// Returns the names of the events that any program stores for this aggregate.
+    pub(crate) fn events_of(&self, aggregate: &str) -> BTreeSet<String> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).unique_fields.events(aggregate)
+    }
     /// Returns whether this program is the newest one.
     pub(crate) fn is_newest(&self) -> bool {
         self.0.read().unwrap_or_else(PoisonError::into_inner).newest.is_none()
@@ -129,6 +141,7 @@ impl State {
             if declaration.service != self.service {
                 continue;
             }
+            self.unique_fields.take_in(&declaration.aggregates);
             for (view, indexes) in declaration.views {
                 self.index_sets.entry(view).or_default().insert(indexes);
             }

@@ -11,9 +11,11 @@ mod recent_log;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod stats;
+mod unique;
 
 pub use batch::{Batch, CheckpointMove, CommitError, InboxRecord, Park, Reservation, Row, StoredResponse, ViewWrite};
 pub use check::check;
+pub(crate) use check::value as check_value;
 pub use limit::ReadLimit;
 pub use memory::Memory;
 pub use parked::{Cutoff, InboxLookup, LEFT_TO_NEWER_PROGRAM, Parked, ParkedKey, ParkedPage};
@@ -24,6 +26,7 @@ pub(crate) use recent_log::{Reading, RecentLog};
 #[cfg(feature = "sqlite")]
 pub use sqlite::Sqlite;
 pub use stats::{Connections, DatabaseStats, OldestWriter};
+pub use unique::{StoredValues, ValueOwner, ValueReservation};
 
 use crate::{error::Fault, event::Entry, position::Position};
 use async_trait::async_trait;
@@ -159,6 +162,30 @@ pub trait Storage: Send + Sync + 'static {
     /// Stores or removes a note if its value is still `expected`, where `None` means that there is none. Returns whether
     /// it did.
     async fn replace_note(&self, name: &str, expected: Option<&str>, value: Option<&str>) -> Result<bool, Fault>;
+    /// Returns up to `limit` rows of one kind of aggregates with an id after `after`, in the order of their ids, each as
+    /// (id, row). Deleted ones are included.
+    async fn rows_after(
+        &self,
+        kind: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, StoredRow)>, Fault>;
+    /// Returns the events of one kind of aggregates after a version of a stream, in the order of their streams and
+    /// versions, up to the limit.
+    async fn streams_after(
+        &self,
+        kind: &str,
+        after: Option<(&str, u64)>,
+        limit: ReadLimit,
+    ) -> Result<Vec<Entry>, Fault>;
+    /// Makes the reservations of stored aggregates equal to their values: releases the other values that they hold in the
+    /// index, and reserves theirs unless another aggregate holds them. An aggregate that has another version than the one
+    /// that was read is left alone. Returns the results in the order of the aggregates.
+    ///
+    /// Aggregates whose values are not reserved are listed as [`unreserved`](Storage::unreserved), and the others are not.
+    async fn reserve_stored(&self, values: &StoredValues) -> Result<Vec<ValueReservation>, Fault>;
+    /// Returns up to `limit` streams of aggregates after one whose values in this unique index are not reserved, in order.
+    async fn unreserved(&self, index: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault>;
     /// Migrates the schema to this version of the framework.
     ///
     /// # Errors

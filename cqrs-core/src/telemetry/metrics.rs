@@ -13,6 +13,7 @@
 //! | [`MESSAGE_AGE_SECONDS`] | histogram | `group` | time from the commit of an event to the commit of its effect |
 //! | [`PARKED`] | gauge | `reader` | parked messages that wait for an operator, counted up to 10,000 |
 //! | [`PROJECTED`] | counter | `projection` | events applied by a projection |
+//! | [`RESERVED`] | counter | `field` | stored aggregates whose values were reserved after a program made a field unique |
 //! | [`INDEXED`] | counter | `view` | values whose index entries were filled in after a program added an index |
 //! | [`PUBLISHED`] | counter | `audience` | records acknowledged by the audience; the label is empty for a broker |
 //! | [`PUBLISH_FAILURES`] | counter | `audience` | publishes that ended with an error |
@@ -49,6 +50,8 @@ pub const PARKED: &str = "cqrs_parked_messages";
 pub const PROJECTED: &str = "cqrs_events_projected_total";
 /// Values of a view whose index entries were filled in.
 pub const INDEXED: &str = "cqrs_view_values_indexed_total";
+/// Stored aggregates whose values of a field that became unique were reserved.
+pub const RESERVED: &str = "cqrs_unique_values_reserved_total";
 /// Records acknowledged by an audience of the relay.
 pub const PUBLISHED: &str = "cqrs_relay_published_total";
 /// Publishes that ended with an error.
@@ -103,6 +106,11 @@ pub fn describe() {
     describe_gauge!(PARKED, Unit::Count, "Parked messages that wait for an operator");
     describe_counter!(PROJECTED, Unit::Count, "Events applied by a projection");
     describe_counter!(INDEXED, Unit::Count, "Values of a view whose index entries were filled in");
+    describe_counter!(
+        RESERVED,
+        Unit::Count,
+        "Stored aggregates whose values of a field that became unique were reserved"
+    );
     describe_counter!(PUBLISHED, Unit::Count, "Records acknowledged by an audience");
     describe_counter!(PUBLISH_FAILURES, Unit::Count, "Publishes that ended with an error");
     describe_gauge!(TOPIC_WAITING, "1 while the broker refuses the topic and records to it wait in the outbox, else 0");
@@ -185,6 +193,10 @@ impl Meter {
     }
     pub(crate) fn indexed(&self, view: &'static str, values: usize) {
         counter!(INDEXED, "service" => self.service(), "view" => view).increment(values as u64);
+    }
+    pub(crate) fn reserved(&self, field: &str, aggregates: usize) {
+        let labels = [("service", self.service()), ("field", field.to_owned().into())];
+        counter!(RESERVED, &labels).increment(aggregates as u64);
     }
     pub(crate) fn published(&self, audience: &str, records: usize) {
         counter!(PUBLISHED, "service" => self.service(), "audience" => audience.to_owned()).increment(records as u64);

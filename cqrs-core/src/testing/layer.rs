@@ -8,7 +8,8 @@ use crate::{
     position::Position,
     storage::{
         Batch, CommitError, Cutoff, DatabaseStats, InboxLookup, Lease, Loaded, Parked, ParkedKey, ParkedPage,
-        ReadLimit, Scan, Scanned, Storage, StoredData, StoredProgram, StoredResponse, StoredRow, StoredView, Tx,
+        ReadLimit, Scan, Scanned, Storage, StoredData, StoredProgram, StoredResponse, StoredRow, StoredValues,
+        StoredView, Tx, ValueReservation,
     },
     transport::{Audience, Published, Record, Subscription, Transport, TransportError},
 };
@@ -126,6 +127,28 @@ pub trait StorageLayer: Send + Sync + 'static {
     async fn replace_note(&self, name: &str, expected: Option<&str>, value: Option<&str>) -> Result<bool, Fault> {
         self.inner().replace_note(name, expected, value).await
     }
+    async fn rows_after(
+        &self,
+        kind: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, StoredRow)>, Fault> {
+        self.inner().rows_after(kind, after, limit).await
+    }
+    async fn streams_after(
+        &self,
+        kind: &str,
+        after: Option<(&str, u64)>,
+        limit: ReadLimit,
+    ) -> Result<Vec<Entry>, Fault> {
+        self.inner().streams_after(kind, after, limit).await
+    }
+    async fn reserve_stored(&self, values: &StoredValues) -> Result<Vec<ValueReservation>, Fault> {
+        self.inner().reserve_stored(values).await
+    }
+    async fn unreserved(&self, index: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault> {
+        self.inner().unreserved(index, after, limit).await
+    }
     async fn migrate(&self) -> Result<(), Fault> {
         self.inner().migrate().await
     }
@@ -232,6 +255,28 @@ impl<L: StorageLayer> Storage for L {
     }
     async fn replace_note(&self, name: &str, expected: Option<&str>, value: Option<&str>) -> Result<bool, Fault> {
         StorageLayer::replace_note(self, name, expected, value).await
+    }
+    async fn rows_after(
+        &self,
+        kind: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, StoredRow)>, Fault> {
+        StorageLayer::rows_after(self, kind, after, limit).await
+    }
+    async fn streams_after(
+        &self,
+        kind: &str,
+        after: Option<(&str, u64)>,
+        limit: ReadLimit,
+    ) -> Result<Vec<Entry>, Fault> {
+        StorageLayer::streams_after(self, kind, after, limit).await
+    }
+    async fn reserve_stored(&self, values: &StoredValues) -> Result<Vec<ValueReservation>, Fault> {
+        StorageLayer::reserve_stored(self, values).await
+    }
+    async fn unreserved(&self, index: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault> {
+        StorageLayer::unreserved(self, index, after, limit).await
     }
     async fn migrate(&self) -> Result<(), Fault> {
         StorageLayer::migrate(self).await

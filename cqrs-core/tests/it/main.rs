@@ -49,6 +49,7 @@ mod subscriber; // the effects of a message happen once
 mod topics; // topics that were created again, and records that were dropped
 mod transport; // the transport suite on the in-process transport
 mod trials; // async tests for libtest-mimic
+mod unique; // a field that becomes unique on stored aggregates
 mod unit; // the unit of work of one command
 mod upcast; // events of former versions
 mod views; // views as queries read them
@@ -77,6 +78,7 @@ fn framework() -> Vec<Trial> {
         subscriber::trials,
         inbox::trials,
         indexes::trials,
+        unique::trials,
         identity::trials,
         idle::trials,
         ids::trials,

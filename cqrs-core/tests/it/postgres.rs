@@ -16,6 +16,7 @@ mod statement;
 mod suite;
 #[cfg(feature = "postgres-tls")]
 mod tls;
+mod unique;
 
 use cqrs_core::{
     Metadata, Timestamp,
@@ -49,6 +50,7 @@ pub(crate) fn trials() -> Trials {
         .group("deploys", deploys::trials())
         .group("first event", first_event::trials())
         .group("indexes", indexes::trials())
+        .group("unique", unique::trials())
         .group("password", password::trials())
         .group("pooler", pooler::trials())
         .group("storage through a pooler", suite::trials_through_pooler())

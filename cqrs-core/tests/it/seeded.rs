@@ -6,7 +6,7 @@ use cqrs_core::{
     event::Entry,
     storage::{
         Batch, CommitError, Cutoff, Loaded, Memory, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, Storage,
-        StoredRow, Tx,
+        StoredRow, StoredValues, Tx, ValueReservation,
     },
     testing::StorageLayer,
     testing::conformance::storage::{Harness, cases},
@@ -54,10 +54,14 @@ enum Bug {
     AllOld,
     /// Every outgoing message is stored with one content type.
     ContentTypeLost,
+    /// Values of stored aggregates are reserved for an aggregate that was changed since it was read.
+    ChangeIgnored,
+    /// An aggregate whose value another one holds is forgotten.
+    SharedForgotten,
 }
 
 /// Each bug with the case that must find it. Other cases may find it as well.
-const SEEDED: [(Bug, &str); 18] = [
+const SEEDED: [(Bug, &str); 20] = [
     (Bug::HighWaterMarkAhead, "a reader that follows the high-water mark misses no concurrent event"),
     (Bug::LogSkips, "a reader that follows the high-water mark misses no concurrent event"),
     (Bug::EpochIgnored, "a checkpoint move requires the epoch of the lease"),
@@ -76,6 +80,8 @@ const SEEDED: [(Bug, &str); 18] = [
     (Bug::LastParked, "the first parked message of each key is found"),
     (Bug::AllOld, "purge removes old data and nothing else"),
     (Bug::ContentTypeLost, "an event is returned unchanged"),
+    (Bug::ChangeIgnored, "the value of an aggregate that was changed since it was read is not touched"),
+    (Bug::SharedForgotten, "an aggregate whose value another one holds is listed until the value is free"),
 ];
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -219,6 +225,21 @@ impl StorageLayer for SeededStorage {
             (old.responses, old.inbox_records, old.told_for) = Default::default();
         }
         self.memory.purge(&old, limit).await
+    }
+    async fn reserve_stored(&self, values: &StoredValues) -> Result<Vec<ValueReservation>, Fault> {
+        let mut values = values.clone();
+        if self.bug == Bug::ChangeIgnored {
+            for owner in &mut values.owners {
+                let row = self.memory.row(&values.kind, &owner.id, None).await?.found;
+                let stream = self.memory.stream(&format!("{}/{}", values.kind, owner.id), 0, None).await?.found;
+                owner.version = if values.is_state_stored { row.version } else { stream.len() as u64 };
+            }
+        }
+        self.memory.reserve_stored(&values).await
+    }
+    async fn unreserved(&self, index: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault> {
+        let limit = if self.bug == Bug::SharedForgotten { 0 } else { limit };
+        self.memory.unreserved(index, after, limit).await
     }
     async fn commit(&self, mut batch: Batch) -> Result<Position, CommitError> {
         match self.bug {

@@ -19,6 +19,7 @@ mod read;
 mod statement;
 mod stats;
 mod transaction;
+mod unique;
 
 pub use config::{Config, ConfigError, Pooling, Tls, TlsMode};
 pub use high_water_mark::HighWaterMarkMode;
@@ -32,7 +33,7 @@ pub use transaction::transaction;
 
 use super::{
     Cutoff, DatabaseStats, InboxLookup, Lease, Loaded, OutgoingRange, Parked, ParkedKey, ParkedPage, ReadLimit, Scan,
-    Scanned, Storage, StoredData, StoredProgram, StoredRow, StoredView, Tx,
+    Scanned, Storage, StoredData, StoredProgram, StoredRow, StoredValues, StoredView, Tx, ValueReservation,
 };
 use crate::{
     environment::{Environment, system},
@@ -362,6 +363,28 @@ impl Storage for Postgres {
     }
     async fn replace_note(&self, name: &str, expected: Option<&str>, value: Option<&str>) -> Result<bool, Fault> {
         self.0.replace_note(name, expected, value).await
+    }
+    async fn rows_after(
+        &self,
+        kind: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, StoredRow)>, Fault> {
+        self.0.rows_after(kind, after, limit).await
+    }
+    async fn streams_after(
+        &self,
+        kind: &str,
+        after: Option<(&str, u64)>,
+        limit: ReadLimit,
+    ) -> Result<Vec<Entry>, Fault> {
+        self.0.streams_after(kind, after, limit).await
+    }
+    async fn reserve_stored(&self, values: &StoredValues) -> Result<Vec<ValueReservation>, Fault> {
+        self.0.reserve_stored(values).await
+    }
+    async fn unreserved(&self, index: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault> {
+        self.0.unreserved(index, after, limit).await
     }
     async fn migrate(&self) -> Result<(), Fault> {
         self.0.migrate().await

@@ -119,6 +119,14 @@ const LOG_OF: &str = concat!(
     " from (select * from (select * from cqrs.log where pos > $1 and pos <= $2 order by pos offset 0) n \
      where n.name = any($3) limit $4) p) l where l.bytes_before < $5 order by l.pos"
 );
+/// The events of one kind of aggregates in the order of their streams.
+pub(super) const STREAMS_AFTER: &str = entries!(
+    "",
+    " from (select p.*, coalesce(sum(octet_length(payload) + coalesce(octet_length(message_body), 0)) over \
+     (order by stream, version rows between unbounded preceding and 1 preceding), 0) as bytes_before \
+     from (select * from cqrs.log where (stream, version) > ($1, $2) and stream < $3 order by stream, version limit $4) p) l \
+     where l.bytes_before < $5 order by l.stream, l.version"
+);
 const STREAM: &str = entries!("", " from cqrs.log l where l.stream = $1 and l.version > $2 order by l.version");
 /// The response is a row of its own, the one without a version.
 const STREAM_AND_RESPONSE: &str = entries!(
@@ -169,8 +177,8 @@ const SCAN_AFTER: &str = scan!(" and (e.entry, e.key) > ($5, $6)");
 const SCAN_AFTER_UPTO: &str = scan!(" and (e.entry, e.key) > ($5, $6) and e.entry < $7");
 
 /// The parameters of a read, added one by one.
-#[derive(Default)]
-pub(super) struct Parameters(PgArguments);
+#[derive(Clone, Default)]
+pub(super) struct Parameters(pub(super) PgArguments);
 impl Parameters {
     pub(super) fn and<'a, T: Encode<'a, sqlx::Postgres> + Type<sqlx::Postgres>>(
         mut self,
@@ -393,7 +401,7 @@ fn response(row: &PgRow, [key, fingerprint, body, position]: [usize; 4]) -> Resu
     })
 }
 
-fn entry(row: &PgRow) -> Result<Entry, Fault> {
+pub(super) fn entry(row: &PgRow) -> Result<Entry, Fault> {
     let outgoing = match get::<Option<String>>(row, 9)? {
         Some(topic) => Some(OutgoingMessage {
             topic,

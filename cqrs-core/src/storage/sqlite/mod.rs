@@ -4,6 +4,7 @@ mod migrate;
 mod private;
 mod purge;
 mod read;
+mod unique;
 mod writer;
 
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
     storage::parked::{Cutoff, InboxLookup, Parked, ParkedKey, ParkedPage},
     storage::{
         Lease, Loaded, OutgoingRange, ReadLimit, Scan, Scanned, Storage, StoredData, StoredProgram, StoredRow,
-        StoredView, Tx,
+        StoredValues, StoredView, Tx, ValueReservation,
     },
 };
 use async_trait::async_trait;
@@ -273,6 +274,31 @@ impl Storage for Sqlite {
         write.execute(loan.connection()).await.map_err(fault)?;
         loan.finish(Batch::default()).await.map_err(unrejected)?;
         Ok(true)
+    }
+    async fn rows_after(
+        &self,
+        kind: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, StoredRow)>, Fault> {
+        unique::rows_after(&self.reads, kind, after, limit).await.map_err(fault)
+    }
+    async fn streams_after(
+        &self,
+        kind: &str,
+        after: Option<(&str, u64)>,
+        limit: ReadLimit,
+    ) -> Result<Vec<Entry>, Fault> {
+        unique::streams_after(&self.reads, kind, after, limit).await.map_err(fault)
+    }
+    async fn reserve_stored(&self, values: &StoredValues) -> Result<Vec<ValueReservation>, Fault> {
+        let mut loan = self.lend().await?;
+        let reserved = unique::reserve_stored(loan.connection(), values).await.map_err(fault)?;
+        loan.finish(Batch::default()).await.map_err(unrejected)?;
+        Ok(reserved)
+    }
+    async fn unreserved(&self, index: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault> {
+        unique::unreserved(&self.reads, index, after, limit).await.map_err(fault)
     }
     async fn migrate(&self) -> Result<(), Fault> {
         let mut loan = self.lend().await?;

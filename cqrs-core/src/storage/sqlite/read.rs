@@ -359,7 +359,7 @@ pub(super) async fn outgoing_entries_of(
     Ok(found)
 }
 
-fn entry(row: &SqliteRow) -> sqlx::Result<Entry> {
+pub(super) fn entry(row: &SqliteRow) -> sqlx::Result<Entry> {
     let broken = |what: &str| sqlx::Error::Decode(format!("an entry of the log has an invalid {what}").into());
     let outgoing = match row.try_get(9)? {
         Some(topic) => {
@@ -390,17 +390,17 @@ fn entry(row: &SqliteRow) -> sqlx::Result<Entry> {
 }
 
 /// Encodes a list as one parameter, so that one prepared statement serves any number of items.
-fn list(items: impl IntoIterator<Item = impl AsRef<str>>) -> sqlx::Result<String> {
+pub(super) fn list(items: impl IntoIterator<Item = impl AsRef<str>>) -> sqlx::Result<String> {
     let items: Vec<_> = items.into_iter().collect();
     let items: Vec<&str> = items.iter().map(AsRef::as_ref).collect();
     serde_json::to_string(&items).map_err(|error| sqlx::Error::Encode(error.into()))
 }
 
 /// Converts a number for SQLite. Callers may pass any position; larger ones than `i64::MAX` do not exist.
-fn signed(number: u64) -> i64 {
+pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn limit(limit: usize) -> i64 {
+pub(super) fn limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }

@@ -12,6 +12,7 @@ mod races;
 mod refusals;
 mod reservations;
 mod streams;
+mod unique;
 mod values;
 mod views;
 
@@ -133,6 +134,11 @@ pub fn cases() -> Vec<Case> {
         "a value is released only by its owner": reservations::owner_alone,
         "a value passes from one owner to another in one batch": reservations::passed_on,
         "two owners exchange values in one batch": reservations::swapped,
+        "the values of stored aggregates are reserved by those that have them": unique::reserved,
+        "an aggregate whose value another one holds is listed until the value is free": unique::shared_until_free,
+        "the value of an aggregate that was changed since it was read is not touched": unique::changed,
+        "rows and streams of one kind are read in order": unique::pages,
+        "reserving stored values releases no value of a concurrent command": unique::raced,
         "a view is written only over the expected version": views::versioned,
         "a removed view keeps its version": views::removed,
         "index entries are replaced together with their view": views::replaced,

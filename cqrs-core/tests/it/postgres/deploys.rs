@@ -413,7 +413,6 @@ async fn refused(server: Server) -> Tried {
         starts,
         [
             ["aggregate ", "ticket", " is stored as ", "StateStored"],
-            ["field ", "title", " of aggregate ", "ticket"],
             ["the log has events ", "ticket.noted", " of aggregate ", "ticket"],
             ["view ", "history", " cannot read its stored values to fill in index ", "by_title"],
         ]

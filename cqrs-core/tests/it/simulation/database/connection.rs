@@ -7,7 +7,8 @@ use cqrs_core::{
     event::Entry,
     storage::{
         Batch, CommitError, Cutoff, InboxLookup, Lease, Loaded, Parked, ParkedKey, ParkedPage, ReadLimit, Scan,
-        Scanned, Storage, StoredData, StoredProgram, StoredResponse, StoredRow, StoredView, Tx,
+        Scanned, Storage, StoredData, StoredProgram, StoredResponse, StoredRow, StoredValues, StoredView, Tx,
+        ValueReservation,
     },
 };
 use std::{any::Any, sync::Arc, time::Duration};
@@ -240,6 +241,39 @@ impl Storage for Connection {
     async fn release(&self, reader: &str, owner: &str) -> Result<(), Fault> {
         let (reader, owner) = (reader.to_owned(), owner.to_owned());
         self.read("release", move |database| at_once(database.memory.release(&reader, &owner))).await
+    }
+    async fn rows_after(
+        &self,
+        kind: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, StoredRow)>, Fault> {
+        let (kind, after) = (kind.to_owned(), after.map(str::to_owned));
+        self.read("rows", move |database| at_once(database.memory.rows_after(&kind, after.as_deref(), limit))).await
+    }
+    async fn streams_after(
+        &self,
+        kind: &str,
+        after: Option<(&str, u64)>,
+        limit: ReadLimit,
+    ) -> Result<Vec<Entry>, Fault> {
+        let (kind, after) = (kind.to_owned(), after.map(|(stream, version)| (stream.to_owned(), version)));
+        let streams = move |database: &Database| {
+            let after = after.as_ref().map(|(stream, version)| (&**stream, *version));
+            let mut found = at_once(database.memory.streams_after(&kind, after, limit))?;
+            found.iter_mut().for_each(|entry| database.place(entry));
+            Ok(found)
+        };
+        self.read("streams", streams).await
+    }
+    async fn reserve_stored(&self, values: &StoredValues) -> Result<Vec<ValueReservation>, Fault> {
+        let values = values.clone();
+        self.read("reservations", move |database| at_once(database.memory.reserve_stored(&values))).await
+    }
+    async fn unreserved(&self, index: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault> {
+        let (index, after) = (index.to_owned(), after.map(str::to_owned));
+        self.read("unreserved", move |database| at_once(database.memory.unreserved(&index, after.as_deref(), limit)))
+            .await
     }
     async fn migrate(&self) -> Result<(), Fault> {
         Ok(())
