@@ -1,7 +1,7 @@
 //! Reserves the values of a field that has become unique, for aggregates that a program without the unique field stores.
 //!
-//! The stored aggregates are read once, in the order of their ids. From then on the log says which ones were changed,
-//! whoever changed them. Both places are stored in a note, so an interrupted run continues where it was.
+//! The stored aggregates are read once, in the order of their ids. From then on the log says which ones were changed, by
+//! any program. Both places are stored in a note, so an interrupted run continues where it was.
 use crate::{
     aggregate::UniqueValues,
     app::App,
@@ -14,6 +14,7 @@ use crate::{
     registry::AggregateRegistration,
     storage::{ReadLimit, StoredValues, ValueOwner, ValueReservation, check_value},
 };
+use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -23,6 +24,8 @@ use std::{
 
 /// The largest number of aggregates in one commit.
 const AGGREGATES: usize = 100;
+/// The number of aggregates that are loaded at the same time. Commands need connections too.
+const LOADS: usize = 4;
 /// The largest part of the log that one read returns.
 const PAGE: ReadLimit = ReadLimit { entries: 500, bytes: 4 << 20 };
 /// The largest part of the streams that one read returns.
@@ -252,7 +255,9 @@ impl App {
             };
             let scanned = owners.last().map(|owner| owner.id.clone()).or_else(|| progress.scanned.clone());
             let aggregates = owners.len();
-            self.reserve(field, owners).await?;
+            let reserved = self.reserve(field, owners).await?;
+            let reserved = reserved.iter().filter(|(_, reserved)| *reserved == ValueReservation::Reserved).count();
+            self.runtime.meter.reserved(&index, reserved);
             self.store_progress(field, Some(&text), &Progress { scanned, is_complete, ..progress }).await?;
             if done == 0 {
                 tracing::info!(field = index, "reserving the stored values of a field that has become unique");
@@ -348,9 +353,10 @@ impl App {
     ) -> Result<Vec<(String, ValueReservation)>, Fault> {
         let (mut done, mut left) = (Vec::new(), ids);
         for _ in 0..RELOADS {
-            let mut owners = Vec::with_capacity(left.len());
-            for id in left.drain(..) {
-                owners.push(self.load_values(field, id).await?);
+            let (mut owners, mut ids) = (Vec::with_capacity(left.len()), std::mem::take(&mut left).into_iter());
+            while ids.len() > 0 {
+                let some: Vec<_> = ids.by_ref().take(LOADS).map(|id| self.load_values(field, id)).collect();
+                owners.extend(try_join_all(some).await?);
             }
             for (id, reservation) in self.reserve(field, owners).await? {
                 match reservation {
@@ -390,8 +396,6 @@ impl App {
                 owners: owners.by_ref().take(AGGREGATES).collect(),
             };
             let reserved = self.storage().reserve_stored(&values).await?;
-            let count = reserved.iter().filter(|reserved| **reserved == ValueReservation::Reserved).count();
-            self.runtime.meter.reserved(&values.index, count);
             results.extend(values.owners.into_iter().map(|owner| owner.id).zip(reserved));
         }
         Ok(results)
@@ -464,10 +468,12 @@ struct Followed {
 }
 impl ValueReserver {
     async fn follow(&mut self, field: &LateField) -> Result<usize, Fault> {
-        let (app, index) = (&self.app, field.index());
-        let lease = field.note();
-        if !app.storage().is_exclusive() && app.storage().lease(&lease, &self.owner, app.runtime.lease).await?.is_none()
-        {
+        let (app, index, is_due) = (&self.app, field.index(), self.steps.is_multiple_of(RETRIED_AFTER));
+        let storage = app.storage();
+        if !storage.is_exclusive() && storage.lease(&field.note(), &self.owner, app.runtime.lease).await?.is_none() {
+            if is_due {
+                app.report_unreserved(field).await?;
+            }
             return Ok(0);
         }
         let followed = self.fields.entry(index.clone()).or_default();
@@ -476,8 +482,8 @@ impl ValueReserver {
             app.runtime.reserving.set_progress(&index, None);
         }
         let done = app.follow(field, &mut followed.seen).await?;
-        if done > 0 || self.steps % RETRIED_AFTER == 0 {
-            let streams = app.storage().unreserved(&index, followed.tried.as_deref(), AGGREGATES).await?;
+        if done > 0 || is_due {
+            let streams = storage.unreserved(&index, followed.tried.as_deref(), AGGREGATES).await?;
             followed.tried = streams.last().filter(|_| streams.len() == AGGREGATES).cloned();
             let ids: Vec<_> = streams.iter().filter_map(|stream| field.id_of(stream)).map(str::to_owned).collect();
             app.reserve_again(field, ids).await?;

@@ -37,7 +37,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("unique: a duplicate that a rolled-back program has stored is reported until it is resolved", || {
             reported(Memory::new())
         }),
-        trial("unique: a field that is removed and becomes unique again reserves what was stored meanwhile", removed),
+        trial("unique: a field that is removed and becomes unique again reserves the values stored meanwhile", removed),
         trial("unique: a command during the fill keeps its value", || raced(true, false)),
         trial("unique: seeded: a fill that ignores the version gives the value of a command away", || {
             raced(true, true)

@@ -26,7 +26,7 @@ const ROWS: &str = rows!(">=");
 const ROWS_AFTER: &str = rows!(">");
 const UNRESERVED: &str = "select owner from cqrs.unreserved where name = $1 and owner > $2 order by owner limit $3";
 
-/// Reserves values in one statement. What it releases and the version that it compares are of one snapshot. So it never
+/// Reserves values in one statement. Its releases and the version that it compares are of one snapshot. So it never
 /// releases a value that a command has taken meanwhile: the version after that command would be in the snapshot too.
 ///
 /// A value can have passed from one aggregate to another, hence the takes wait for the releases, as in

@@ -149,7 +149,7 @@ pub(super) async fn pages(harness: Box<dyn Harness>) {
 
 /// Commands change values, while two fills reserve them. The value of a command is never released by a fill.
 pub(super) async fn raced(harness: Box<dyn Harness>) {
-    const CHANGES: u64 = 60;
+    const CHANGES: u64 = 25;
     for is_state_stored in [true, false] {
         let storage = harness.storage();
         let ids: Vec<_> = (0..4).map(|number| format!("{is_state_stored}{number}")).collect();
