@@ -139,6 +139,11 @@ impl AppBuilder {
             version: <K::Aggregate as Aggregate>::Event::VERSION,
             is_state_stored: K::ROW,
             unique: K::Aggregate::UNIQUE,
+            event_form: || {
+                let form = <K::Aggregate as Aggregate>::Event::stored_form();
+                form.checked::<<K::Aggregate as Aggregate>::Event>()
+            },
+            state_form: || K::Aggregate::stored_form().checked::<K::Aggregate>(),
         });
         self.provided.insert(Arc::new(persisted::<K>()));
         self

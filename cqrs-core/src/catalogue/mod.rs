@@ -4,9 +4,11 @@
 //! and those of later programs show which events it has to leave to them.
 mod compare;
 mod newer;
+mod stored_forms;
 
 pub(crate) use compare::compare;
 pub(crate) use newer::{NOTICED_AFTER, NewerPrograms};
+pub(crate) use stored_forms::StoredForms;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -24,6 +26,8 @@ pub(crate) struct Declaration {
     pub(crate) views: BTreeMap<String, BTreeMap<String, String>>,
     /// The names of the events that each reader of the log, and each consumer group, handles.
     pub(crate) readers: BTreeMap<String, BTreeSet<String>>,
+    #[serde(deserialize_with = "stored_forms::readable")]
+    pub(crate) stored_forms: StoredForms,
 }
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
