@@ -2,6 +2,7 @@
 use crate::{
     aggregate::named_fields,
     attr::{Keys, pascal, required},
+    stored_form,
 };
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
@@ -80,11 +81,13 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
             }
         }
     });
+    let stored_form = stored_form::method(input, &[])?;
     Ok(quote! {
         impl ::cqrs_core::View for #ident {
             const NAME: &'static str = #name;
             type Key = #key;
             #entries
+            #stored_form
         }
         #(#ranges)*
     })

@@ -140,6 +140,11 @@ impl AppBuilder {
             is_state_stored: K::ROW,
             unique: K::Aggregate::UNIQUE,
             unique_reader: UniqueReader::of::<K::Aggregate>(),
+            event_form: || {
+                let form = <K::Aggregate as Aggregate>::Event::stored_form();
+                form.checked::<<K::Aggregate as Aggregate>::Event>()
+            },
+            state_form: || K::Aggregate::stored_form().checked::<K::Aggregate>(),
         });
         self.provided.insert(Arc::new(persisted::<K>()));
         self

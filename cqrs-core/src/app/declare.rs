@@ -74,7 +74,14 @@ impl App {
     fn declaration(&self) -> Declaration {
         let mut declaration = Declaration { service: self.service().to_owned(), ..Declaration::default() };
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        for AggregateRegistration { name, events, version, is_state_stored, unique, .. } in &*self.aggregates {
+        let forms = &mut declaration.stored_forms;
+        for AggregateRegistration { name, events, version, is_state_stored, unique, event_form, state_form, .. } in
+            &*self.aggregates
+        {
+            forms.events.insert((*name).to_owned(), event_form());
+            if *is_state_stored {
+                forms.states.insert((*name).to_owned(), state_form());
+            }
             let aggregate = AggregateDeclaration {
                 version: *version,
                 is_state_stored: *is_state_stored,
@@ -89,6 +96,7 @@ impl App {
                     let indexes =
                         projection.indexes.iter().map(|(name, columns)| ((*name).to_owned(), (*columns).to_owned()));
                     declaration.views.insert(projection.view.to_owned(), indexes.collect());
+                    forms.views.insert(projection.view.to_owned(), (projection.stored_form)());
                     (reader(projection.name), projection.source)
                 }
                 Role::Projector(projector) => (reader(projector.name), projector.source),

@@ -1,5 +1,5 @@
 //! The comparison of a program's declaration with those of earlier programs.
-use super::Declaration;
+use super::{Declaration, stored_forms};
 use crate::storage::StoredData;
 
 /// A difference to an earlier program, which is a mistake if the database has such data.
@@ -70,6 +70,7 @@ pub(crate) fn compare(program: &Declaration, earlier: &[Declaration]) -> Vec<Mis
             );
         }
     }
+    misfits.extend(stored_forms::compare(program, earlier));
     misfits
 }
 

@@ -5,11 +5,13 @@
 mod compare;
 mod newer;
 mod reserving;
+mod stored_forms;
 mod unique;
 
 pub(crate) use compare::compare;
 pub(crate) use newer::{NOTICED_AFTER, NewerPrograms};
 pub(crate) use reserving::{NAMED, Reserving, named};
+pub(crate) use stored_forms::StoredForms;
 pub(crate) use unique::UniqueFields;
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +30,8 @@ pub(crate) struct Declaration {
     pub(crate) views: BTreeMap<String, BTreeMap<String, String>>,
     /// The names of the events that each reader of the log, and each consumer group, handles.
     pub(crate) readers: BTreeMap<String, BTreeSet<String>>,
+    #[serde(deserialize_with = "stored_forms::readable")]
+    pub(crate) stored_forms: StoredForms,
 }
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -5,6 +5,7 @@ mod breaker; // a reader whose messages fail alike is paused
 mod bus; // `App::send`: results, errors, idempotency keys, middleware
 mod byte_budget; // the bytes of events that a process holds
 mod canary; // the content of messages is not logged
+mod changed_fields; // fields that do not fit the stored ones
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod crashes; // a message that ends its process is parked
 mod describe; // `App::describe`
@@ -74,6 +75,7 @@ fn framework() -> Vec<Trial> {
     let all = [bus::trials, unit::trials, needs::trials, persistence::trials, views::trials, relay::trials];
     let more = [
         byte_budget::trials,
+        changed_fields::trials,
         followers::trials,
         subscriber::trials,
         inbox::trials,

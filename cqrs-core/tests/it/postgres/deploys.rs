@@ -18,6 +18,7 @@ pub(crate) fn trials() -> Trials {
         .test("an event in a newer version is left to the newer program", newer_version)
         .test("a message that only the newer program's group handles is left to it", unknown_message)
         .test("a program that does not fit the stored data is refused with every problem, and changes nothing", refused)
+        .test("a program that cannot read the stored fields is refused, and changes nothing", changed_fields)
         .test("seeded: an old program that does not see the newer one passes its event", hidden)
         .test("an older program keeps the fields of a newer one in states and views", newer_fields)
         .test("a program that has fitted before starts again after a newer one", rollback)
@@ -395,6 +396,12 @@ async fn newer_fields(server: Server) -> Tried {
     Ok(())
 }
 
+async fn changed_fields(server: Server) -> Tried {
+    let database = server.create_database("deploys_changed_fields")?;
+    crate::changed_fields::refused(storage(&database).await?).await;
+    Ok(())
+}
+
 async fn refused(server: Server) -> Tried {
     let database = server.create_database("deploys_refused")?;
     let old = tickets(&database, OLD).await?;
@@ -408,12 +415,14 @@ async fn refused(server: Server) -> Tried {
     let refused = misfit.start().await.err().ok_or_else(|| anyhow::anyhow!("the program starts"))?;
     let source = std::error::Error::source(&refused).and_then(|source| source.downcast_ref::<IncompatibleProgram>());
     let problems = &source.ok_or_else(|| anyhow::anyhow!("another error: {refused:?}"))?.problems;
-    let starts: Vec<_> = problems.iter().map(|problem| problem.split(['`']).take(4).collect::<Vec<_>>()).collect();
+    let starts: Vec<_> = problems.iter().map(|problem| problem.split(['`', ':']).take(4).collect::<Vec<_>>()).collect();
+    const VIEW: &str = " give the view and its projection new names, so that they fill beside the old ones";
     assert_eq!(
         starts,
         [
             ["aggregate ", "ticket", " is stored as ", "StateStored"],
             ["the log has events ", "ticket.noted", " of aggregate ", "ticket"],
+            ["the stored values of view ", "history", " have one value, and this program reads named fields", VIEW],
             ["view ", "history", " cannot read its stored values to fill in index ", "by_title"],
         ]
     );
