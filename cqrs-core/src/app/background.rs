@@ -161,6 +161,9 @@ impl Job for TopicFollower {
     fn works(&self) -> bool {
         self.has_received()
     }
+    async fn finish(&mut self) {
+        self.release().await;
+    }
 }
 #[async_trait::async_trait]
 impl Job for Relay {

@@ -186,11 +186,13 @@ impl LeftMessages {
         if !storage.is_exclusive() && storage.lease(LEASE, owner, runtime.lease).await?.is_none() {
             return Ok(0);
         }
+        let parked = app.parked();
+        let Some(session) = parked.try_session().await? else { return Ok(0) };
         let mut done = 0;
         let by = Metadata::default().caller("a newer program");
         for key in keys {
             let (reader, of) = (&*key.0, &*key.1);
-            let stopped = match app.parked().redeliver(reader, of, &by).await {
+            let stopped = match parked.redeliver_key(&session, reader, of, &by, false).await {
                 Ok(redelivery) => {
                     let messages = redelivery.count as usize;
                     tracing::info!(reader, key = of, messages, "handled messages that an older program has left");
@@ -209,6 +211,7 @@ impl LeftMessages {
             *next = environment.uptime() + backoff(environment, *failures, INTERVAL, LONGEST_INTERVAL);
             *failures += 1;
         }
+        session.end().await;
         Ok(done)
     }
 }

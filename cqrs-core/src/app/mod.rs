@@ -57,6 +57,8 @@ pub struct App {
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) registrations: Arc<[&'static Registration]>,
     pub(crate) aggregates: Arc<[AggregateRegistration]>,
+    /// The redeliveries in progress.
+    redeliveries: Arc<parked::Redeliveries>,
 }
 
 impl App {
@@ -65,7 +67,12 @@ impl App {
         registrations: Vec<&'static Registration>,
         aggregates: Vec<AggregateRegistration>,
     ) -> Self {
-        App { runtime: Arc::new(runtime), registrations: registrations.into(), aggregates: aggregates.into() }
+        App {
+            runtime: Arc::new(runtime),
+            registrations: registrations.into(),
+            aggregates: aggregates.into(),
+            redeliveries: Arc::default(),
+        }
     }
     /// Creates the builder of a service with this name.
     pub fn builder(service: impl Into<String>) -> AppBuilder {

@@ -16,6 +16,7 @@ mod topic_follower;
 mod topics;
 
 pub use command_bus::Bus;
+pub(crate) use crashes::{Crashes, Trying};
 pub(crate) use follower::Follower;
 pub use group::Consumer;
 pub use log_follower::LogFollower;

@@ -15,7 +15,7 @@ pub(crate) use publish::Publisher;
 pub use publish::{RunPublisher, outgoing_message};
 pub use recorded::Recorded;
 pub use shard::{RELAY_SHARDS, shard_of};
-pub(crate) use stream::{SEPARATOR, parse_id, stream_of};
+pub(crate) use stream::{SEPARATOR, kind_of, parse_id, stream_of};
 pub use subscribable::{RawEvent, Source, Subscribable, UpcastError, Upcaster, decode, decode_stored};
 
 use crate::{id::AggregateId, message::Stored, stored_form::StoredForm};

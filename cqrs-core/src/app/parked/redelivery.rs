@@ -1,5 +1,5 @@
 //! Redelivery and discard of parked messages, in the order of their key. Each act appends an audit event to the log.
-use super::audit;
+use super::{attempts::Session, audit};
 use crate::{
     app::ParkedMessages,
     consumer::{Follower, handle},
@@ -79,15 +79,29 @@ impl ParkedMessages {
     /// Handles the parked messages of the key again, in order, and stops at the first that fails.
     ///
     /// Each message's effect and its removal are committed in one batch. Messages of the key that arrive meanwhile are
-    /// parked behind them and are handled as well.
+    /// parked behind them and are handled as well. A message with which processes have ended before is tried all the same.
     ///
     /// # Errors
     /// Fails when the database fails.
     pub async fn redeliver(&self, reader: &str, key: &str, by: &Metadata) -> Result<Redelivery, Fault> {
+        let session = self.session().await?;
+        let result = self.redeliver_key(&session, reader, key, by, true).await;
+        session.end().await;
+        result
+    }
+    /// Does the same. Without `forced`, it stops at a message with which processes have died too often.
+    pub(in crate::app) async fn redeliver_key(
+        &self,
+        session: &Session,
+        reader: &str,
+        key: &str,
+        by: &Metadata,
+        forced: bool,
+    ) -> Result<Redelivery, Fault> {
         let (mut result, mut after) = (Redelivery::new(), 0);
         // Reading after the last one passes over no removed rows that the database has not cleaned up yet.
         while let Some(parked) = self.show(reader, key, after, 1).await?.pop() {
-            match self.redeliver_one(reader, key, &parked, by).await {
+            match self.redeliver_one(session, reader, key, &parked, by, forced).await {
                 Ok(name) => {
                     result.add(&parked, &name);
                     after = parked.number;
@@ -114,7 +128,14 @@ impl ParkedMessages {
         let event = audit::discarded(&self.app, reader, key, &parked, why, by)?;
         let batch = Batch { unparks: vec![number], events: vec![event], ..Batch::default() };
         match self.app.storage().commit(batch).await {
-            Ok(_) => Ok(true),
+            Ok(_) => {
+                // What stays after an error is only that later redeliveries store their attempts.
+                if let Ok(Some(session)) = self.try_session().await {
+                    session.handled(reader, parked.message).await;
+                    session.end().await;
+                }
+                Ok(true)
+            }
             Err(CommitError::Moved(_)) => Ok(false),
             Err(CommitError::Fault(fault)) => Err(fault),
             Err(rejected) => Err(Fault::internal("the parked message could not be discarded").because(rejected)),
@@ -124,14 +145,34 @@ impl ParkedMessages {
     /// Handles one parked message, commits its effect together with its removal, and returns the event's name.
     pub(super) async fn redeliver_one(
         &self,
+        session: &Session,
         reader: &str,
         key: &str,
         parked: &Parked,
         by: &Metadata,
+        forced: bool,
     ) -> Result<String, CommitError> {
-        let work = self.work(reader, parked).await?;
-        let name = work.name();
-        self.handle_again(reader, key, parked, work, by).await.map(|()| name)
+        let refused = "the message is not tried again; redeliver its key alone to try it all the same";
+        let begun = session.begin(reader, parked.message, forced).await;
+        // Before the record is decoded, since the decoder can be what ends the process.
+        let trying = begun.map_err(|error| match error.downcast::<Fault>() {
+            Ok(fault) => *fault,
+            Err(ended) => Fault::internal(refused).because(ended),
+        })?;
+        let handling = async {
+            let work = self.work(reader, parked).await?;
+            let name = work.name();
+            self.handle_again(reader, key, parked, work, by).await.map(|()| name)
+        };
+        let handled = match &trying {
+            Some(trying) => trying.kept_alive(handling).await,
+            None => handling.await,
+        };
+        drop(trying);
+        if handled.is_ok() {
+            session.handled(reader, parked.message).await;
+        }
+        handled
     }
     /// Finds what has to be done for a parked message.
     async fn work(&self, reader: &str, parked: &Parked) -> Result<Work, CommitError> {

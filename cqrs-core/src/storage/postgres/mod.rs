@@ -24,9 +24,11 @@ mod unique;
 pub use config::{Config, ConfigError, Pooling, Tls, TlsMode};
 pub use high_water_mark::HighWaterMarkMode;
 #[doc(hidden)]
+pub use program::LEFT as LEFT_TO_NEWER_PROGRAM;
+#[doc(hidden)]
 pub use purge::OUTGOING as PURGE_OF_OUTGOING;
 #[doc(hidden)]
-pub use read::{PARKED_COUNTS, PARKED_KEYS, READS_OF_SEVERAL};
+pub use read::{FIRST_PARKED, PARKED, PARKED_COUNTS, PARKED_KEYS, READS_OF_SEVERAL};
 #[doc(hidden)]
 pub use statement::every_statement;
 pub use transaction::transaction;

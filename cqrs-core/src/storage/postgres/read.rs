@@ -43,7 +43,8 @@ pub const PARKED_KEYS: &str = "with recursive heads(reader, key, seq, n) as (\
     (select from cqrs.parked p where p.reader = h.reader and p.key = h.key order by p.seq limit $6) counted) c \
     where $5::text is null or h.reader = $5 order by h.n";
 /// One index lookup for each key, as in [`INBOX`].
-const FIRST_PARKED: &str = "select u.key, m.error from unnest($2::text[]) u(key) cross join lateral \
+#[doc(hidden)]
+pub const FIRST_PARKED: &str = "select u.key, m.error from unnest($2::text[]) u(key) cross join lateral \
     (select p.error from cqrs.parked p where p.reader = $1 and p.key = u.key order by p.seq limit 1) m";
 /// Finds each next reader by the index on reader and key, and counts its entries there up to the limit. Without the order
 /// a planner without statistics collects all entries of the reader before it takes the first.
@@ -53,7 +54,8 @@ pub const PARKED_COUNTS: &str = "with recursive readers(reader) as ((select read
     from readers r where r.reader is not null) select r.reader, (select count(*) from \
     (select from cqrs.parked m where m.reader = r.reader order by m.reader, m.key, m.seq limit $1) counted) \
     from readers r where r.reader is not null";
-const PARKED: &str = "select seq, message, at, topic, part, record_key, headers::text, body, error, attempts, since, record_time \
+#[doc(hidden)]
+pub const PARKED: &str = "select seq, message, at, topic, part, record_key, headers::text, body, error, attempts, since, record_time \
     from cqrs.parked where reader = $1 and key = $2 and seq > $3 order by seq limit $4";
 /// One index lookup for each key, as in [`INBOX`].
 const VIEWS: &str = "select v.key, v.version, v.value from unnest($2::text[]) u(key) cross join lateral \

@@ -47,6 +47,9 @@ impl Engine for TopicFollower {
     async fn step(&mut self) -> Result<Step, BoxError> {
         Ok(TopicFollower::step(self).await?)
     }
+    async fn finish(&mut self) {
+        self.release().await;
+    }
 }
 #[async_trait]
 impl Engine for LogFollower {
