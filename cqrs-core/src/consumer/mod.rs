@@ -19,6 +19,7 @@ pub use command_bus::Bus;
 pub(crate) use follower::Follower;
 pub use group::Consumer;
 pub use log_follower::LogFollower;
+pub(crate) use newer_program::is_left;
 pub(crate) use subscriber::handle;
 pub use topic_follower::TopicFollower;
 pub use topics::AcceptedTopic;

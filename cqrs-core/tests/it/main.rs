@@ -50,6 +50,7 @@ mod trials; // async tests for libtest-mimic
 mod unit; // the unit of work of one command
 mod upcast; // events of former versions
 mod views; // views as queries read them
+mod withdrawal; // a program that does not come back
 
 use cqrs_core::testing::conformance::storage::{Harness, cases};
 use futures_util::{FutureExt, future::BoxFuture};
@@ -96,6 +97,7 @@ fn framework() -> Vec<Trial> {
         settle::trials,
         topics::trials,
         stored_form::trials,
+        withdrawal::trials,
         simulation::trials,
         environment_is_the_only_place::trials,
     ];

@@ -16,6 +16,7 @@ mod statement;
 mod suite;
 #[cfg(feature = "postgres-tls")]
 mod tls;
+mod withdrawal;
 
 use cqrs_core::{
     Metadata, Timestamp,
@@ -51,6 +52,7 @@ pub(crate) fn trials() -> Trials {
         .group("indexes", indexes::trials())
         .group("password", password::trials())
         .group("pooler", pooler::trials())
+        .group("withdrawal", withdrawal::trials())
         .group("storage through a pooler", suite::trials_through_pooler())
         .group("storage", suite::trials(HighWaterMarkMode::WaitOut))
         .group("storage, serial", suite::trials(HighWaterMarkMode::Serial));
