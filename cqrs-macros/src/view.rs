@@ -4,7 +4,7 @@ use crate::{
     attr::{Keys, pascal, required},
     stored_form,
 };
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::{
     DeriveInput, Error, Field, Ident, Result, Token, Type, parenthesized,
@@ -103,7 +103,10 @@ fn entry(index: &Index, fields: &[&Field]) -> Result<TokenStream> {
     let mut puts = Vec::new();
     for column in &index.columns {
         let (field, put) = (&field(column, fields)?.ident, column.put());
-        puts.push(quote_spanned!(column.field.span()=> ::cqrs_core::IndexKey::#put(&self.#field, &mut entry);));
+        // Located at the column for errors about its type. A `macro_rules!` may have passed the column, and its span would
+        // not see `self`.
+        let span = Span::call_site().located_at(column.field.span());
+        puts.push(quote_spanned!(span=> ::cqrs_core::IndexKey::#put(&self.#field, &mut entry);));
     }
     Ok(quote!((#name, { let mut entry = ::std::vec::Vec::new(); #(#puts)* entry })))
 }

@@ -21,8 +21,10 @@ mod health;
 mod identity;
 mod indexes;
 mod lag;
+mod left_messages;
 mod new_readers;
 mod parked;
+mod programs;
 mod purge;
 mod topics;
 mod unique_values;
@@ -30,14 +32,17 @@ mod unique_values;
 pub use crate::consumer::AcceptedTopic;
 pub use background::{Background, Joined};
 pub use builder::{AppBuilder, BuildError};
-pub use declare::{IncompatibleProgram, LeftMessages};
+pub use declare::IncompatibleProgram;
 pub use describe::Description;
 pub use health::{Component, Health, HealthCheck};
 pub use identity::ForeignDatabase;
+pub use indexes::IndexFiller;
 pub use lag::ReaderLag;
+pub use left_messages::LeftMessages;
 pub use parked::{
     BulkProgress, BulkRedelivery, ParkedCount, ParkedMessages, ParkedSelection, Redelivered, Redelivery, SelectionError,
 };
+pub use programs::{DeclaredProgram, Programs, ReleasedKey, Withdrawal, WithdrawalError};
 pub use purge::Purge;
 
 use futures_util::future::BoxFuture;

@@ -508,7 +508,7 @@ impl Job for ValueReserver {
         }
         self.steps = self.steps.wrapping_add(1);
         // A commit of this process reserves its own values.
-        Ok(if done > 0 { Step::Did(done) } else { Step::IdleFor(Position(u64::MAX), INTERVAL) })
+        Ok(if done > 0 { Step::Did(done) } else { Step::Paused(INTERVAL) })
     }
     async fn finish(&mut self) {
         for field in self.app.late_fields() {

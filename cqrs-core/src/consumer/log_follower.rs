@@ -110,7 +110,7 @@ impl LogFollower {
         }
         if !self.is_claimed && !self.claim().await? {
             // No commit of this process ends the attempts of another one.
-            return Ok(Step::IdleFor(Position(u64::MAX), ALONE_INTERVAL));
+            return Ok(Step::Paused(ALONE_INTERVAL));
         }
         let storage = self.runtime.storage.clone();
         let checkpoint = match self.checkpoint {

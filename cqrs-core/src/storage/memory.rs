@@ -220,6 +220,10 @@ impl Storage for Memory {
         let left = data.parked_by_key.keys().filter(|(reader, key)| is_left(reader, key));
         Ok(left.take(limit).cloned().collect())
     }
+    async fn replace_parked_error(&self, number: u64, expected: &str, error: &str) -> Result<bool, Fault> {
+        check::text("the error", error)?;
+        Ok(self.data().replace_parked_error(number, expected, error))
+    }
     async fn declare_program(&self, declaration: &str) -> Result<(u64, Duration), Fault> {
         let programs = &mut self.data().programs;
         let known = programs.iter().position(|known| known == declaration);

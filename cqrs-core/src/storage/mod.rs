@@ -62,6 +62,9 @@ pub trait Storage: Send + Sync + 'static {
     async fn parked(&self, reader: &str, key: &str, after: u64, limit: usize) -> Result<Vec<Parked>, Fault>;
     /// Returns up to `limit` keys whose first parked message waits for a newer program, each as (reader, key).
     async fn left_to_newer_program(&self, limit: usize) -> Result<Vec<(String, String)>, Fault>;
+    /// Replaces the error of a parked message, if it is still `expected`. Returns whether it did. The place of the message
+    /// among those of its key stays.
+    async fn replace_parked_error(&self, number: u64, expected: &str, error: &str) -> Result<bool, Fault>;
     /// Removes data older than the cutoff, at most `limit` of each kind, and returns how much was removed. The age is
     /// measured by the database's clock.
     async fn purge(&self, old: &Cutoff, limit: usize) -> Result<u64, Fault>;

@@ -112,6 +112,9 @@ pub trait StorageLayer: Send + Sync + 'static {
     async fn left_to_newer_program(&self, limit: usize) -> Result<Vec<(String, String)>, Fault> {
         self.inner().left_to_newer_program(limit).await
     }
+    async fn replace_parked_error(&self, number: u64, expected: &str, error: &str) -> Result<bool, Fault> {
+        self.inner().replace_parked_error(number, expected, error).await
+    }
     async fn declare_program(&self, declaration: &str) -> Result<(u64, Duration), Fault> {
         self.inner().declare_program(declaration).await
     }
@@ -240,6 +243,9 @@ impl<L: StorageLayer> Storage for L {
     }
     async fn left_to_newer_program(&self, limit: usize) -> Result<Vec<(String, String)>, Fault> {
         StorageLayer::left_to_newer_program(self, limit).await
+    }
+    async fn replace_parked_error(&self, number: u64, expected: &str, error: &str) -> Result<bool, Fault> {
+        StorageLayer::replace_parked_error(self, number, expected, error).await
     }
     async fn declare_program(&self, declaration: &str) -> Result<(u64, Duration), Fault> {
         StorageLayer::declare_program(self, declaration).await

@@ -54,6 +54,7 @@ mod unique; // a field that becomes unique on stored aggregates
 mod unit; // the unit of work of one command
 mod upcast; // events of former versions
 mod views; // views as queries read them
+mod withdrawal; // a program that does not come back
 
 use cqrs_core::testing::conformance::storage::{Harness, cases};
 use futures_util::{FutureExt, future::BoxFuture};
@@ -104,6 +105,7 @@ fn framework() -> Vec<Trial> {
         settle::trials,
         topics::trials,
         stored_form::trials,
+        withdrawal::trials,
         simulation::trials,
         environment_is_the_only_place::trials,
     ];

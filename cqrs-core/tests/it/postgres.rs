@@ -17,6 +17,7 @@ mod suite;
 #[cfg(feature = "postgres-tls")]
 mod tls;
 mod unique;
+mod withdrawal;
 
 use cqrs_core::{
     Metadata, Timestamp,
@@ -53,6 +54,7 @@ pub(crate) fn trials() -> Trials {
         .group("unique", unique::trials())
         .group("password", password::trials())
         .group("pooler", pooler::trials())
+        .group("withdrawal", withdrawal::trials())
         .group("storage through a pooler", suite::trials_through_pooler())
         .group("storage", suite::trials(HighWaterMarkMode::WaitOut))
         .group("storage, serial", suite::trials(HighWaterMarkMode::Serial));

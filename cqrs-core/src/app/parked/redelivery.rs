@@ -2,7 +2,7 @@
 use super::{attempts::Session, audit};
 use crate::{
     app::ParkedMessages,
-    consumer::{Follower, handle},
+    consumer::{Follower, handle, parking::permanent},
     error::{BoxError, Fault},
     event::{Entry, RawEvent},
     metadata::Metadata,
@@ -182,11 +182,20 @@ impl ParkedMessages {
         let event = match &parked.record {
             Some(record) => {
                 let message = self.app.runtime.decoders.read(record).message;
-                let message = message.map_err(|error| Fault::internal("the record cannot be read").because(error))?;
-                let skipped = "the decoder of the topic skips the record now; discard it to go on";
-                message.ok_or_else(|| Fault::internal(skipped))?
+                let unreadable = |error| Fault::internal("the record cannot be read").because(permanent(error));
+                let message = message.map_err(unreadable)?;
+                message.ok_or_else(|| unhandled("the decoder of the topic skips the record now".to_owned()))?
             }
-            None => envelope::from_log(self.entry(parked).await?),
+            None => {
+                let entry = self.entry(parked).await?;
+                let known = self.app.runtime.event_versions.get(&*entry.name);
+                if let Some(known) = known.filter(|known| entry.schema > **known) {
+                    let Entry { name, schema, .. } = &entry;
+                    let newer = format!("event {name} has version {schema}, and this program reads up to {known}");
+                    return Err(unhandled(newer).into());
+                }
+                envelope::from_log(entry)
+            }
         };
         let follower = self.app.followers().map(|(_, follower)| follower).find(|follower| follower.reader() == reader);
         let subscribers: Vec<_> =
@@ -196,7 +205,7 @@ impl ParkedMessages {
             Some(follower) => Ok(Work::Handle(follower, Box::new(event))),
             None => {
                 let name = &event.name;
-                Err(Fault::internal(format!("this service has no handler for {name} as reader {reader}")).into())
+                Err(unhandled(format!("this service has no handler for {name} as reader {reader}")).into())
             }
         }
     }
@@ -261,6 +270,12 @@ impl Work {
 /// on the log.
 fn is_reader_of(group: &str, reader: &str) -> bool {
     reader == group || reader.strip_prefix("subscriber/") == Some(group)
+}
+
+/// Returns the error of a message that this program can never handle.
+fn unhandled(message: String) -> Fault {
+    let instruction = "start a program that handles it and redeliver it, or discard it to go on";
+    Fault::internal(message).because(permanent(instruction))
 }
 
 fn redelivered(parked: &Parked, name: Option<String>) -> Redelivered {

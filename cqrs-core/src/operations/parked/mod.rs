@@ -4,7 +4,7 @@ mod http;
 
 pub use command::ParkedCommand;
 pub use http::Operators;
-pub(super) use http::routes;
+pub(super) use http::{OperatorApi, Refused, bad_request, routes};
 
 use crate::{
     app::{BulkProgress, ParkedCount, ParkedSelection, Redelivered, Redelivery, SelectionError},

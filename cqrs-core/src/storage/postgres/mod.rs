@@ -351,6 +351,9 @@ impl Storage for Postgres {
     async fn left_to_newer_program(&self, limit: usize) -> Result<Vec<(String, String)>, Fault> {
         self.0.left_to_newer_program(limit).await
     }
+    async fn replace_parked_error(&self, number: u64, expected: &str, error: &str) -> Result<bool, Fault> {
+        self.0.replace_parked_error(number, expected, error).await
+    }
     async fn declare_program(&self, declaration: &str) -> Result<(u64, Duration), Fault> {
         self.0.declare_program(declaration).await
     }

@@ -2,7 +2,7 @@
 use super::{Inner, errors, read::Parameters};
 use crate::{
     error::Fault,
-    storage::{StoredData, StoredProgram},
+    storage::{StoredData, StoredProgram, check},
 };
 use sha2::{Digest, Sha256};
 use sqlx::{Row, postgres::PgRow};
@@ -27,6 +27,7 @@ pub const LEFT: &str = "with recursive keys(reader, key) as (\
     select k.reader, k.key from keys k cross join lateral \
     (select p.error from cqrs.parked p where p.reader = k.reader and p.key = k.key order by p.seq limit 1) first \
     where first.error = 'left to a newer program, which handles it' limit $1";
+const REPLACE_ERROR: &str = "update cqrs.parked set error = $3 where seq = $1 and error = $2 returning 1";
 const PROGRAMS: &str = "select number, declaration from cqrs.program where number > $1 order by number";
 const HAS_AGGREGATE: &str = "select exists (select from cqrs.state where kind = $1) \
     or exists (select from cqrs.log where stream >= $1 || '/' and stream < $1 || '0')";
@@ -47,6 +48,12 @@ impl Inner {
         let rows = self.read(LEFT, Parameters::default().and(limit)?).await?;
         let key = |row: &PgRow| Ok((row.try_get(0)?, row.try_get(1)?));
         rows.iter().map(key).collect::<sqlx::Result<_>>().map_err(errors::fault)
+    }
+    pub(super) async fn replace_parked_error(&self, number: u64, expected: &str, error: &str) -> Result<bool, Fault> {
+        check::text("the error", error)?;
+        let number = i64::try_from(number).unwrap_or(i64::MAX);
+        let parameters = Parameters::default().and(number)?.and(expected)?.and(error)?;
+        Ok(!self.read(REPLACE_ERROR, parameters).await?.is_empty())
     }
     pub(super) async fn programs(&self, after: u64) -> Result<Vec<StoredProgram>, Fault> {
         let after = i64::try_from(after).unwrap_or(i64::MAX);

@@ -234,6 +234,16 @@ impl Storage for Sqlite {
     async fn left_to_newer_program(&self, limit: usize) -> Result<Vec<(String, String)>, Fault> {
         read::left_to_newer_program(&self.reads, limit).await.map_err(fault)
     }
+    async fn replace_parked_error(&self, number: u64, expected: &str, error: &str) -> Result<bool, Fault> {
+        check::text("the error", error)?;
+        let number = i64::try_from(number).unwrap_or(i64::MAX);
+        let mut loan = self.lend().await?;
+        let replace = query("update cqrs_parked set error = ?3 where seq = ?1 and error = ?2");
+        let replace = replace.bind(number).bind(expected.to_owned()).bind(error.to_owned());
+        let done = replace.execute(loan.connection()).await.map_err(fault)?;
+        loan.finish(Batch::default()).await.map_err(unrejected)?;
+        Ok(done.rows_affected() > 0)
+    }
     async fn declare_program(&self, declaration: &str) -> Result<(u64, Duration), Fault> {
         let mut loan = self.lend().await?;
         let sql = "insert into cqrs_program (declaration) values (?) on conflict (declaration)

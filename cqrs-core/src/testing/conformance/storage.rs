@@ -98,6 +98,7 @@ pub fn cases() -> Vec<Case> {
         "programs are numbered in the order of their first start": program::declared,
         "the database says whether it has data of a name": program::holds,
         "the keys whose first message is left to a newer program are found": program::left,
+        "the error of a parked message is replaced only over its expected value": program::reasons,
         "a note is replaced only over its expected value, and found by the beginning of its name": program::notes,
         "purge removes old data and nothing else": purge::old,
         "purge keeps outgoing messages that a relay has parked": purge::parked_by_relay,

@@ -144,6 +144,7 @@ impl Database {
             message.topic = TOPIC_ASIDE.to_owned();
         }
         let written = Written {
+            rows: batch.rows.clone(),
             views: batch.views.clone(),
             checkpoint_moves: batch.checkpoint_moves.clone(),
             parks: batch.parks.clone(),
@@ -176,6 +177,9 @@ impl Database {
     /// Stores a declaration, and returns its number and the time since its first declaration.
     fn declare(&self, declaration: &str) -> Result<(u64, Duration), Fault> {
         let (number, _) = at_once(self.memory.declare_program(declaration))?;
+        if declaration.contains("withdrawn_program") {
+            self.audit.withdrawn();
+        }
         let now = self.environment.now();
         let first = *lock(&self.server).declared_at.entry(declaration.to_owned()).or_insert(now);
         Ok((number, Duration::from_micros(now - first)))

@@ -8,7 +8,7 @@ use super::{
 use async_trait::async_trait;
 use cqrs_core::{
     App, BoxError,
-    app::LeftMessages,
+    app::{IndexFiller, LeftMessages},
     consumer::{Consumer, LogFollower, TopicFollower},
     job::Step,
     relay::Relay,
@@ -67,11 +67,21 @@ impl Engine for LeftMessages {
     }
 }
 
+#[async_trait]
+impl Engine for IndexFiller {
+    async fn step(&mut self) -> Result<Step, BoxError> {
+        Ok(IndexFiller::step(self).await?)
+    }
+}
+
 /// Creates every engine of a replica, and retries until its groups are joined.
-pub(crate) async fn engines(app: &App, process: &Process) -> Vec<Box<dyn Engine>> {
+pub(crate) async fn engines(app: &App, process: &Process, has_indexes: bool) -> Vec<Box<dyn Engine>> {
     loop {
         if let (Ok(consumers), Ok(followers)) = (app.consumers().await, app.topic_followers().await) {
             let mut all: Vec<Box<dyn Engine>> = vec![Box::new(app.left_messages())];
+            if has_indexes {
+                all.push(Box::new(app.index_filler()));
+            }
             all.extend(app.log_followers().into_iter().map(|follower| Box::new(follower) as Box<dyn Engine>));
             all.extend(app.relays().into_iter().map(|relay| Box::new(relay) as Box<dyn Engine>));
             all.extend(consumers.into_iter().map(|consumer| Box::new(consumer) as Box<dyn Engine>));

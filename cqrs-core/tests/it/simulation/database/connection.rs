@@ -143,6 +143,17 @@ impl Storage for Connection {
     async fn left_to_newer_program(&self, limit: usize) -> Result<Vec<(String, String)>, Fault> {
         self.read("left messages", move |database| at_once(database.memory.left_to_newer_program(limit))).await
     }
+    async fn replace_parked_error(&self, number: u64, expected: &str, error: &str) -> Result<bool, Fault> {
+        let (expected, error) = (expected.to_owned(), error.to_owned());
+        let replace = move |database: &Database| {
+            let is_replaced = at_once(database.memory.replace_parked_error(number, &expected, &error))?;
+            if is_replaced {
+                database.audit.reason_replaced(database, number, &error);
+            }
+            Ok(is_replaced)
+        };
+        self.read("parked error", replace).await
+    }
     async fn declare_program(&self, declaration: &str) -> Result<(u64, Duration), Fault> {
         let declaration = declaration.to_owned();
         self.read("declaration", move |database| database.declare(&declaration)).await
@@ -184,8 +195,16 @@ impl Storage for Connection {
         })
         .await
     }
-    async fn scan(&self, _: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
-        Err(Fault::internal("no engine scans"))
+    async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
+        let (view, index, prefix) = (scan.view.to_owned(), scan.index.to_owned(), scan.prefix.to_vec());
+        let after = scan.after.map(|(entry, key)| (entry.to_vec(), key.to_owned()));
+        let limit = scan.limit;
+        self.read("scan", move |database| {
+            let after = after.as_ref().map(|(entry, key)| (&**entry, &**key));
+            let scan = Scan { view: &view, index: &index, prefix: &prefix, after, limit };
+            at_once(database.memory.scan(&scan))
+        })
+        .await
     }
     async fn checkpoints(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
         let readers = readers.to_vec();
