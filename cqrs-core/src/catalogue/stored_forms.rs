@@ -253,7 +253,7 @@ fn in_content<'f>(stored: &'f StoredContent, now: &'f StoredContent, problems: &
         (Fields { fields: stored, is_open, .. }, Fields { fields, is_open: reads_more, denies_unknown }) => {
             in_fields(stored, fields, *is_open, problems);
             if *denies_unknown && !reads_more {
-                let written = stored.iter().filter(|field| field.written != Written::Never);
+                let written = stored.iter().filter(|field| field.written != Written::Unwritten);
                 let is_refused = |field: &&StoredField| !fields.iter().any(|now| now.is_read_as(&field.name));
                 problems.extend(written.filter(is_refused).map(|field| Problem::Refused(&field.name)));
             }
@@ -290,7 +290,8 @@ fn in_fields<'f>(stored: &'f [StoredField], now: &'f [StoredField], is_open: boo
     let missing = missing(stored, now);
     problems.extend(missing.into_iter().filter(|_| !is_open));
     for field in now {
-        let before = stored.iter().find(|before| before.written != Written::Never && field.is_read_as(&before.name));
+        let before =
+            stored.iter().find(|before| before.written != Written::Unwritten && field.is_read_as(&before.name));
         problems.extend(before.and_then(|before| of_type(before, field)));
     }
 }

@@ -96,7 +96,7 @@ pub(crate) enum Written {
     Always,
     /// Some are left out.
     Sometimes,
-    Never,
+    Unwritten,
 }
 impl Written {
     fn is_always(&self) -> bool {
@@ -217,7 +217,7 @@ impl StoredField {
     /// The field is never written.
     #[must_use]
     pub fn never_written(mut self) -> Self {
-        self.written = Written::Never;
+        self.written = Written::Unwritten;
         self
     }
     /// The field reads values of these types as well.

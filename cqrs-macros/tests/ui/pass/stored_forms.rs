@@ -26,7 +26,7 @@ enum Changed {
         r#type: &'static str,
     },
     #[serde(skip)]
-    Never(std::marker::PhantomData<u8>),
+    Skipped(std::marker::PhantomData<u8>),
 }
 mod functions {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
