@@ -152,7 +152,7 @@ pub(super) async fn raced(harness: Box<dyn Harness>) {
     const CHANGES: u64 = 25;
     for is_state_stored in [true, false] {
         let storage = harness.storage();
-        let ids: Vec<_> = (0..4).map(|number| format!("{is_state_stored}{number}")).collect();
+        let ids: Vec<_> = (0..3).map(|number| format!("{is_state_stored}{number}")).collect();
         for id in &ids {
             commit(&*storage, change(is_state_stored, id, 1)).await;
         }
@@ -191,9 +191,8 @@ pub(super) async fn raced(harness: Box<dyn Harness>) {
         for id in &ids {
             let (stream, last) = (format!("{KIND}/{id}"), CHANGES - 1);
             assert!(holds(&*storage, &stream, &format!("{id} {last}")).await);
-            for version in 1..last {
-                assert!(!holds(&*storage, &stream, &format!("{id} {version}")).await, "{version} is still reserved");
-            }
+            let former = (1..last).fold(batch(), |all, version| all.take(&format!("{id} {version}"), "user/probe"));
+            commit(&*storage, former).await;
         }
         assert_eq!(unreserved(&*storage).await, [""; 0]);
     }
