@@ -32,7 +32,7 @@ async fn filled(count: u32) -> sqlx::Result<(SqlitePool, Arc<AtomicU64>)> {
     migrate(&mut *pool.acquire().await?).await.expect("the schema can be created");
     let fill = "with recursive n(i) as (select 1 union all select i + 1 from n where i < ?1)
         insert into cqrs_parked (reader, key, message, at, error, attempts)
-        select 'reader-' || (i % 2), case i % 3 when 0 then 'key-of-many' else 'key-' || i end, x'00', i, ?2, 1 from n";
+        select 'reader-' || (i % 2), case i % 3 when 0 then 'key-of-many' else 'key-' || i end, zeroblob(16), i, ?2, 1 from n";
     query(fill).bind(2 * count).bind(LEFT_TO_NEWER_PROGRAM).execute(&pool).await?;
     Ok((pool, instructions))
 }
