@@ -23,7 +23,7 @@ enum Changed {
         #[serde(flatten)]
         flattened: StoredField,
         #[serde(with = "functions", default = "functions::default")]
-        r#type: &'static str,
+        r#type: String,
     },
     #[serde(skip)]
     Skipped(std::marker::PhantomData<u8>),
@@ -33,11 +33,11 @@ mod functions {
     pub fn serialize<S: Serializer>(text: &str, to: S) -> Result<S::Ok, S::Error> {
         text.serialize(to)
     }
-    pub fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<&'static str, D::Error> {
-        String::deserialize(from).map(|_| "")
+    pub fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<String, D::Error> {
+        String::deserialize(from)
     }
-    pub fn default() -> &'static str {
-        ""
+    pub fn default() -> String {
+        String::new()
     }
 }
 
