@@ -16,12 +16,14 @@ mod first_event; // readers that begin with the next event
 mod flaky; // a database that fails on request
 mod followers; // events that a follower does not handle
 mod foreign; // topics of other producers, read by a decoder of the app
+mod group_lease; // the lease of a group of subscribers, on a clock of the test
 mod harness; // the storages under test
 mod idempotency; // repetitions by other versions and by subscribers
 mod identity; // the service and the epoch of a database
 mod idle; // idle jobs share one poll and keep their leases
 mod ids; // the id of an aggregate
 mod inbox; // messages that are committed together
+mod inbox_batches; // batches that touch the same data, and look-ups that fail
 mod indexes; // an index that a program adds to a stored view
 mod late_broker; // a broker that is down at the start
 mod listener; // a subscriber and a transport controlled by the test
@@ -38,6 +40,8 @@ mod projector; // a projector in two processes on one database
 mod redelivery; // many parked messages are redelivered by reader, error, or all
 mod refused_topic; // a topic that the broker refuses for a time
 mod relay; // integration events reach their subscribers
+mod relay_steps; // leases, shares, publishes and checkpoints of a relay, on a clock of the test
+mod retries; // conflicts of commands, and the stored form of their keys
 mod seeded; // the storage suite finds seeded bugs
 mod seeded_transport; // the transport suite finds seeded bugs
 mod settle; // several services in one test
@@ -99,6 +103,10 @@ fn framework() -> Vec<Trial> {
         shutdown::trials,
         first_event::trials,
         flaky::trials,
+        group_lease::trials,
+        inbox_batches::trials,
+        retries::trials,
+        relay_steps::trials,
         describe::trials,
         late_broker::trials,
         metrics::trials,
