@@ -14,6 +14,7 @@ pub use crate::{
         outgoing_message,
     },
     registry::{Registered, Registration, SubscriberError},
+    stored_form::{StoredContent, StoredField, StoredForm, StoredVariant},
     view::ErasedChange,
 };
 pub use futures_util::future::BoxFuture;
@@ -69,6 +70,11 @@ impl<V: View> ProjectionReturn for Change<V> {
 /// Fails when the view cannot read the value.
 pub fn index_entries<V: View>(value: &[u8]) -> Result<IndexEntries, Fault> {
     Ok(serde_json::from_slice::<V>(value)?.entries())
+}
+
+/// Returns the description of a view's stored form.
+pub fn view_form<V: View>() -> StoredForm {
+    V::stored_form().checked::<V>()
 }
 
 /// The return type of a subscriber or projector.

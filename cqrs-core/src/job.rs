@@ -5,10 +5,12 @@ use std::time::Duration;
 /// The result of one step of a background job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// There was nothing to do. The job has read everything up to this position.
+    /// There was nothing to do. The job has read everything up to this position, and the next entry of the log wakes it.
     Idle(Position),
-    /// There was nothing to do either, but the job has to be called again after this time at the latest.
+    /// As `Idle`, but the job has to be called again after this time at the latest.
     IdleFor(Position, Duration),
+    /// There was nothing to do, and no entry of the log changes that. The job has to be called again after this time.
+    Paused(Duration),
     /// The step processed this many events or records.
     Did(usize),
 }

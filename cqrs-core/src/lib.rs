@@ -127,6 +127,8 @@ mod secret;
 #[cfg(feature = "runtime")]
 pub mod storage;
 #[cfg(feature = "runtime")]
+mod stored_form;
+#[cfg(feature = "runtime")]
 pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;

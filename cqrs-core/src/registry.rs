@@ -1,10 +1,12 @@
 //! Registrations: one static per function with an attribute, found by its module.
 use crate::{
+    aggregate::UniqueReader,
     context::{Context, Needs, NeedsOf},
     error::{BoxError, Fault},
     event::{FirstEvent, Publisher, RawEvent, RunPublisher, Source},
     message::RequestKind,
     storage::Tx,
+    stored_form::StoredForm,
     view::{ErasedChange, IndexEntries},
 };
 use futures_util::future::BoxFuture;
@@ -53,12 +55,15 @@ pub(crate) struct Projection {
     pub(crate) view_type: fn() -> TypeId,
     /// Returns the index entries of a stored value.
     pub(crate) index_entries: RunIndexEntries,
+    pub(crate) stored_form: fn() -> StoredForm,
     pub(crate) source: Source,
     pub(crate) from: FirstEvent,
     pub(crate) project: RunProjection,
 }
-/// The view that a projection updates: its name, its indexes with their columns, its type, and its index entries.
-pub(crate) type ViewOf = (&'static str, &'static [(&'static str, &'static str)], fn() -> TypeId, RunIndexEntries);
+/// The view that a projection updates: its name, its indexes with their columns, its type, its index entries, and its
+/// stored form.
+pub(crate) type ViewOf =
+    (&'static str, &'static [(&'static str, &'static str)], fn() -> TypeId, RunIndexEntries, fn() -> StoredForm);
 /// A function that returns the index entries of a stored value.
 pub(crate) type RunIndexEntries = fn(&[u8]) -> Result<IndexEntries, Fault>;
 /// A function that calls a projection.
@@ -87,6 +92,12 @@ pub(crate) struct AggregateRegistration {
     pub(crate) is_state_stored: bool,
     /// The unique fields.
     pub(crate) unique: &'static [&'static str],
+    /// Reads the unique values of stored aggregates.
+    pub(crate) unique_reader: UniqueReader,
+    /// Describes its events.
+    pub(crate) event_form: fn() -> StoredForm,
+    /// Describes its state.
+    pub(crate) state_form: fn() -> StoredForm,
 }
 
 /// The error of a subscriber or projector that did not handle a message.
@@ -141,8 +152,9 @@ impl Registration {
         from: FirstEvent,
         project: RunProjection,
     ) -> Self {
-        let (view, indexes, view_type, index_entries) = view;
-        let projection = Projection { name, view, indexes, view_type, index_entries, source, from, project };
+        let (view, indexes, view_type, index_entries, stored_form) = view;
+        let projection =
+            Projection { name, view, indexes, view_type, index_entries, stored_form, source, from, project };
         Registration::new(module, function, Role::Projection(projection))
     }
     /// Creates the registration for `#[projector]`.

@@ -1,7 +1,7 @@
 //! The runtime: the state that all components of a running app share.
 use crate::{
     breaker::Breakers,
-    catalogue::NewerPrograms,
+    catalogue::{NewerPrograms, Reserving},
     dependencies::Provided,
     environment::Environment,
     error::Fault,
@@ -62,6 +62,8 @@ pub struct Runtime {
     pub(crate) event_versions: HashMap<&'static str, u32>,
     /// The newest program of this service.
     pub(crate) newer_programs: NewerPrograms,
+    /// The fields whose stored values are being reserved.
+    pub(crate) reserving: Reserving,
     /// Queues of commands for aggregates with conflicts.
     pub(crate) turns: Turns,
     /// Held while a message is tried with which an earlier process may have died.

@@ -2,7 +2,7 @@
 //! itself.
 use cqrs_core::{
     App, BoxError, IntegrationEvent, Position, Recorded,
-    operations::{ParkedCommand, Program},
+    operations::{ParkedCommand, Program, ProgramsCommand},
     serde_json::{Value, json},
     storage::{Batch, Memory, Park, ParkedPage, ReadLimit},
     subscriber,
@@ -74,6 +74,7 @@ async fn an_operator_redelivers_many_messages_over_http_and_by_the_command() -> 
     over_http(at, &app).await?;
     park(&app, keys()).await?;
     by_the_command(&app).await?;
+    programs(at, &app).await?;
     drop(program);
     Ok(())
 }
@@ -119,6 +120,47 @@ async fn over_http(at: SocketAddr, app: &App) -> Result<(), BoxError> {
     assert_eq!(last["done"], json!(left - 1));
     assert_eq!(last["after"], json!({ "reader": "tried.mail", "key": "stuck" }));
     assert_eq!(parked(app).await?, 1);
+    Ok(())
+}
+
+/// Withdraws another program of the service over HTTP, and by the command.
+async fn programs(at: SocketAddr, app: &App) -> Result<(), BoxError> {
+    app.migrate().await?;
+    for handled in ["tried.other", "tried.more"] {
+        let newer = json!({ "service": "tried", "readers": { "tried.mail": [handled] } });
+        app.storage().declare_program(&newer.to_string()).await?;
+    }
+    let (status, listed) = ask(at, "GET /programs").await?;
+    let newer = json!({
+        "number": 2, "is_this": false, "withdrawn": false, "handles_more": { "tried.mail": ["tried.other"] },
+    });
+    assert_eq!((status, &listed[0][1], &listed[0][0]["is_this"]), (200, &newer, &json!(true)));
+    for (query, status, error) in [
+        ("?number=9", 400, "has no program 9"),
+        ("?number=1", 400, "program 1 is not newer"),
+        ("?number=2&service=other", 400, "parameter `service`"),
+    ] {
+        let (found, body) = ask(at, &format!("POST /programs/withdraw{query}")).await?;
+        let text = body[0]["error"].as_str().unwrap_or_default();
+        assert!(found == status && text.contains(error), "{query}: {found} {text}");
+    }
+    let (_, dry_run) = ask(at, "POST /programs/withdraw?number=2&dry_run=true").await?;
+    let nothing = json!({
+        "program": 2, "was_withdrawn": false, "still_newer": [3], "would_release": [], "has_more": false,
+    });
+    assert_eq!(dry_run[0], nothing);
+    for was_withdrawn in [false, true] {
+        let (status, done) = ask(at, "POST /programs/withdraw?number=2").await?;
+        let expected = json!({ "program": 2, "was_withdrawn": was_withdrawn, "still_newer": [3] });
+        assert_eq!((status, &done[0]), (200, &expected));
+    }
+    let done = ProgramsCommand::Withdraw { number: 3, dry_run: false }.run(app).await?;
+    assert_eq!(done["still_newer"], json!([]));
+    let listed = ProgramsCommand::List.run(app).await?;
+    assert_eq!(
+        (&listed[1]["withdrawn"], &listed[2]["withdrawn"], &listed[3]),
+        (&json!(true), &json!(true), &json!(null))
+    );
     Ok(())
 }
 

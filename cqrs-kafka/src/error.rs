@@ -34,14 +34,27 @@ pub(crate) fn from_code(subject: &str, code: Code) -> TransportError {
 }
 
 /// Converts an error code of the broker or the client about one record. Only an error in the record itself is permanent. A missing
-/// permission is transient, because it can be granted; as a permanent error it would park every record until then.
+/// permission is transient, because it can be granted; as a permanent error it would park every record until then. It is an
+/// error of the topic alone, as are a missing topic and missing replicas, so that the relay goes on with the others.
 pub(crate) fn from_record_code(subject: &str, code: Code) -> TransportError {
-    use Code::{InvalidMessageSize, InvalidRecord, MessageSizeTooLarge, PolicyViolation};
+    use Code::{
+        InvalidMessageSize, InvalidRecord, InvalidTopic, LeaderNotAvailable, MessageSizeTooLarge, NotEnoughReplicas,
+        NotEnoughReplicasAfterAppend, PolicyViolation, TopicAuthorizationFailed, UnknownPartition, UnknownTopic,
+        UnknownTopicOrPartition,
+    };
     let message = format!("{subject}: {code}");
     match code {
         MessageSizeTooLarge | InvalidMessageSize | InvalidRecord | PolicyViolation => {
             TransportError::permanent(message)
         }
+        TopicAuthorizationFailed
+        | InvalidTopic
+        | UnknownTopic
+        | UnknownTopicOrPartition
+        | UnknownPartition
+        | NotEnoughReplicas
+        | NotEnoughReplicasAfterAppend
+        | LeaderNotAvailable => TransportError::transient(message).of_topic(),
         _ => TransportError::transient(message),
     }
 }

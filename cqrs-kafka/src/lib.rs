@@ -75,6 +75,9 @@ impl Transport for Kafka {
     async fn publish(&self, _: &Audience, records: &[Record]) -> Published {
         self.publisher.publish(records).await
     }
+    async fn publish_parked(&self, record: &Record) -> Result<(), TransportError> {
+        self.publisher.publish_parked(record).await
+    }
     async fn subscribe(&self, group: &str, topics: &[&str]) -> Result<Box<dyn Subscription>, TransportError> {
         Ok(Box::new(consumer::subscribe(&self.credentials, group, topics, &self.consumers)?))
     }

@@ -1,5 +1,8 @@
 //! `derive(Aggregate)`: implements `Aggregate` from the name, the id and the unique fields, and ties the event to it.
-use crate::attr::{Keys, required};
+use crate::{
+    attr::{Keys, required},
+    stored_form,
+};
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Data, DeriveInput, Error, Field, Fields, Result, Type};
@@ -42,6 +45,7 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
             }
         }
     });
+    let stored_form = stored_form::method(input, &[])?;
     Ok(quote! {
         impl ::cqrs_core::Aggregate for #ident {
             const NAME: &'static str = #name;
@@ -49,6 +53,7 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
             type Event = #event;
             fn id(&self) -> &Self::Id { &self.#id }
             #unique
+            #stored_form
         }
         impl ::cqrs_core::AggregateEvent for #event {
             const AGGREGATE: &'static str = #name;

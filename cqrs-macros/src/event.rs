@@ -1,5 +1,8 @@
 //! `derive(Event)`: implements `Event` with the names under which the events are stored.
-use crate::attr::{Keys, Upcast, required, snake};
+use crate::{
+    attr::{Keys, Upcast, required, snake},
+    stored_form,
+};
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Data, DeriveInput, Error, LitInt, LitStr, Path, Result};
@@ -30,12 +33,14 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
         Data::Struct(_) => (vec![name.clone()], quote!(#name)),
         Data::Union(_) => return Err(Error::new(ident.span(), "an event must be a struct or an enum")),
     };
+    let stored_form = stored_form::method(input, &names)?;
     Ok(quote! {
         impl ::cqrs_core::Event for #ident {
             const NAMES: &'static [&'static str] = &[#(#names),*];
             const VERSION: u32 = #version;
             #upcasters
             fn name(&self) -> &'static str { #arms }
+            #stored_form
         }
     })
 }

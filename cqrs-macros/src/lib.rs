@@ -15,6 +15,8 @@ mod handler;
 mod integration_event;
 mod message;
 mod publish;
+mod serde_attributes;
+mod stored_form;
 mod subscriptions;
 mod view;
 
@@ -65,7 +67,12 @@ pub fn query(input: TokenStream) -> TokenStream {
 /// pub enum UserEvent { Registered { nickname: String }, Deactivated }
 /// assert_eq!(UserEvent::NAMES, ["user.registered", "user.deactivated"]);
 /// ```
-#[proc_macro_derive(Event, attributes(event))]
+///
+/// The derive describes the stored form: the variants and fields under the names that serde's attributes give them, with
+/// their types. The first start of a changed program is refused if it could not read what is stored. The derives of
+/// aggregates and views do the same. `#[stored(accepts(Type, ...))]` on a field says that it reads values that were stored
+/// as these types. `#[stored(unchecked)]` on the type leaves it out, for example if its `Deserialize` is written by hand.
+#[proc_macro_derive(Event, attributes(event, stored))]
 pub fn event(input: TokenStream) -> TokenStream {
     derive(input, "an event", event::expand, fallback::event)
 }
@@ -124,7 +131,7 @@ pub fn integration_event(input: TokenStream) -> TokenStream {
 ///
 /// The value of a `#[unique]` field is reserved for this aggregate. A field of type `Option` reserves nothing while it
 /// is `None`.
-#[proc_macro_derive(Aggregate, attributes(aggregate, id, unique))]
+#[proc_macro_derive(Aggregate, attributes(aggregate, id, unique, stored))]
 pub fn aggregate(input: TokenStream) -> TokenStream {
     derive(input, "an aggregate", aggregate::expand, fallback::aggregate)
 }
@@ -148,7 +155,7 @@ pub fn aggregate(input: TokenStream) -> TokenStream {
 ///
 /// let (of_kim, all) = (AccountSummary::by_owner().owner("kim"), AccountSummary::newest());
 /// ```
-#[proc_macro_derive(View, attributes(view, index))]
+#[proc_macro_derive(View, attributes(view, index, stored))]
 pub fn view(input: TokenStream) -> TokenStream {
     derive(input, "a view", view::expand, fallback::view)
 }

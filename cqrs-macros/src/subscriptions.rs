@@ -102,6 +102,7 @@ pub(crate) fn projection(args: TokenStream, item: &ItemFn) -> Result<TokenStream
                 <#view as ::cqrs_core::View>::INDEXES,
                 ::core::any::TypeId::of::<#view>,
                 ::cqrs_core::__private::index_entries::<#view>,
+                ::cqrs_core::__private::view_form::<#view>,
             ),
             SOURCE, FROM, project,
         )

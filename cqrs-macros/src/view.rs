@@ -2,8 +2,9 @@
 use crate::{
     aggregate::named_fields,
     attr::{Keys, pascal, required},
+    stored_form,
 };
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::{
     DeriveInput, Error, Field, Ident, Result, Token, Type, parenthesized,
@@ -80,11 +81,13 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
             }
         }
     });
+    let stored_form = stored_form::method(input, &[])?;
     Ok(quote! {
         impl ::cqrs_core::View for #ident {
             const NAME: &'static str = #name;
             type Key = #key;
             #entries
+            #stored_form
         }
         #(#ranges)*
     })
@@ -100,7 +103,10 @@ fn entry(index: &Index, fields: &[&Field]) -> Result<TokenStream> {
     let mut puts = Vec::new();
     for column in &index.columns {
         let (field, put) = (&field(column, fields)?.ident, column.put());
-        puts.push(quote_spanned!(column.field.span()=> ::cqrs_core::IndexKey::#put(&self.#field, &mut entry);));
+        // Located at the column for errors about its type. A `macro_rules!` may have passed the column, and its span would
+        // not see `self`.
+        let span = Span::call_site().located_at(column.field.span());
+        puts.push(quote_spanned!(span=> ::cqrs_core::IndexKey::#put(&self.#field, &mut entry);));
     }
     Ok(quote!((#name, { let mut entry = ::std::vec::Vec::new(); #(#puts)* entry })))
 }

@@ -2,14 +2,16 @@
 mod decision;
 mod persistence;
 mod repository;
+mod unique;
 pub(crate) mod unit_of_work;
 
 pub use decision::{Decision, IntoEvents};
 pub use persistence::{EventSourced, Persistence, StateStored};
 pub(crate) use persistence::{Persisted, persisted};
 pub use repository::Repo;
+pub(crate) use unique::{UniqueFold, UniqueReader, UniqueValues};
 
-use crate::{event::AggregateEvent, id::AggregateId, message::Stored};
+use crate::{event::AggregateEvent, id::AggregateId, message::Stored, stored_form::StoredForm};
 
 /// A consistency boundary: it decides with `&self`, and only its events change it.
 ///
@@ -60,6 +62,12 @@ pub trait Aggregate: Evolve<Self::Event> + Clone + Stored + Send + Sync + 'stati
     /// this method.
     fn unique(&self) -> Vec<(&'static str, String)> {
         Vec::new()
+    }
+    /// Returns the description of the stored form. The derive writes this method. The default describes nothing, so nothing
+    /// is compared at the start of a changed program.
+    #[doc(hidden)]
+    fn stored_form() -> StoredForm {
+        StoredForm::default()
     }
 }
 

@@ -144,15 +144,18 @@ impl<A: Aggregate> Repo<A> {
 
 fn fold<A: Aggregate>(id: &A::Id, entries: &[Entry]) -> Result<Option<A>, Fault> {
     let mut state: Option<A> = None;
-    for entry in entries {
-        let event: A::Event = decode_stored(entry.schema, &entry.payload)
-            .map_err(|e| Fault::internal(format!("{} {} cannot be read", entry.stream, entry.version)).because(e))?;
-        match &mut state {
-            None => state = A::create(id.clone(), &event),
-            Some(state) => state.apply(&event),
-        }
-    }
+    entries.iter().try_for_each(|entry| apply_entry(id, &mut state, entry))?;
     Ok(state)
+}
+/// Applies the next event of a stream to the state so far.
+pub(super) fn apply_entry<A: Aggregate>(id: &A::Id, state: &mut Option<A>, entry: &Entry) -> Result<(), Fault> {
+    let event: A::Event = decode_stored(entry.schema, &entry.payload)
+        .map_err(|e| Fault::internal(format!("{} {} cannot be read", entry.stream, entry.version)).because(e))?;
+    match state {
+        None => *state = A::create(id.clone(), &event),
+        Some(state) => state.apply(&event),
+    }
+    Ok(())
 }
 
 impl<A: Aggregate> fmt::Debug for Repo<A> {

@@ -161,6 +161,9 @@ impl Job for TopicFollower {
     fn works(&self) -> bool {
         self.has_received()
     }
+    async fn finish(&mut self) {
+        self.release().await;
+    }
 }
 #[async_trait::async_trait]
 impl Job for Relay {
@@ -270,7 +273,7 @@ async fn relay_to_late_groups(app: App, mut known: Vec<Audience>, stop: watch::R
         for audience in app.audiences() {
             if !known.contains(&audience) {
                 tracing::info!(service = app.service(), group = audience.0, "a group has joined; relaying to it");
-                let relay = Box::new(Relay::new(app.runtime.clone(), audience.clone()));
+                let relay = Box::new(app.relay_to(audience.clone()));
                 relaying.push(keep_stepping(app.runtime.clone(), relay, stop.clone()));
                 known.push(audience);
             }
@@ -339,13 +342,15 @@ async fn until_stopped(
             match step {
                 Ok(Step::Did(_)) => job.due().await,
                 Ok(Step::Idle(upto)) => {
-                    let _ = within(environment, poll_interval, storage.wait_for_commit(upto)).await;
+                    runtime.recent_log.wait_for_entry(storage, environment, upto, poll_interval).await;
                     job.due().await;
                 }
                 Ok(Step::IdleFor(upto, longest)) => {
-                    let _ = within(environment, longest.min(poll_interval), storage.wait_for_commit(upto)).await;
+                    let entry = runtime.recent_log.wait_for_entry(storage, environment, upto, poll_interval);
+                    let _ = within(environment, longest, entry).await;
                     job.due().await;
                 }
+                Ok(Step::Paused(time)) => environment.sleep(time).await,
                 Err(error) => {
                     let (before, error) = (*failures, describe(&*error));
                     failed(runtime, name, failures);

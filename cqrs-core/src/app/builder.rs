@@ -1,6 +1,6 @@
 //! The builder of an app: collects its registrations and dependencies, and checks that they are complete.
 use crate::{
-    aggregate::{Aggregate, Persistence, persisted},
+    aggregate::{Aggregate, Persistence, UniqueReader, persisted},
     app::App,
     context::RunsIn,
     dependencies::Provided,
@@ -139,6 +139,12 @@ impl AppBuilder {
             version: <K::Aggregate as Aggregate>::Event::VERSION,
             is_state_stored: K::ROW,
             unique: K::Aggregate::UNIQUE,
+            unique_reader: UniqueReader::of::<K::Aggregate>(),
+            event_form: || {
+                let form = <K::Aggregate as Aggregate>::Event::stored_form();
+                form.checked::<<K::Aggregate as Aggregate>::Event>()
+            },
+            state_form: || K::Aggregate::stored_form().checked::<K::Aggregate>(),
         });
         self.provided.insert(Arc::new(persisted::<K>()));
         self
@@ -294,6 +300,7 @@ impl AppBuilder {
                     .flat_map(|aggregate| aggregate.events.iter().map(|name| (*name, aggregate.version)))
                     .collect(),
                 newer_programs: Default::default(),
+                reserving: Default::default(),
                 turns: Default::default(),
                 alone: Default::default(),
                 epoch: Default::default(),

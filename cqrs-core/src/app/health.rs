@@ -24,12 +24,15 @@ impl Health {
 pub struct Component {
     /// The name of the service that uses the component.
     pub service: String,
-    /// The kind of component: `database`, `broker`, `jobs`, `circuit_breakers` or `topics` for an app.
+    /// The kind of component: `database`, `broker`, `jobs`, `circuit_breakers`, `topics` or `unique_values` for
+    /// an app.
     pub name: &'static str,
     /// Set when requests need the component. The broker is not required: outgoing events stay in the outbox while it is
     /// down. Background jobs are not required either: those that fail are tried again. Nor are circuit breakers: a reader
     /// that is paused goes on by itself. Nor are topics: one that does not exist yet is read once its owner has created it,
-    /// and one that was created again is not read until an operator accepts it.
+    /// and one that was created again is not read until an operator accepts it. Outgoing events to a topic that the broker
+    /// refuses stay in the outbox, and those to other topics are sent. Nor are unique values: commands are served while
+    /// those of an older program are not reserved.
     pub required: bool,
     /// The error while the component does not work, without secrets.
     pub error: Option<String>,
@@ -47,7 +50,8 @@ pub trait HealthCheck: Send + Sync + 'static {
 impl App {
     /// Checks the app's components: the database responds within a second, accepts writes and has the schema; the broker
     /// is joined and accepts records; the last step of every background job succeeded; no circuit breaker is open; the
-    /// topics exist and are those that were read before, and no records were lost.
+    /// topics exist and are those that were read before, the broker accepts records of each, and no records were lost; the
+    /// values of every unique field are reserved.
     pub async fn health(&self) -> Health {
         let runtime = &self.runtime;
         let checked = within(&*runtime.environment, TIMEOUT, runtime.storage.ready()).await;
@@ -64,6 +68,7 @@ impl App {
             component("jobs", false, runtime.jobs.error()),
             component("circuit_breakers", false, runtime.breakers.error()),
             component("topics", false, runtime.topics.error()),
+            component("unique_values", false, runtime.reserving.error()),
         ];
         Health { components }
     }

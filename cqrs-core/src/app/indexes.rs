@@ -8,7 +8,6 @@ use crate::{
     catalogue::{Declaration, index_set},
     error::Fault,
     job::Step,
-    position::Position,
     registry::{Projection, Role},
     storage::{Batch, CommitError, ViewWrite},
 };
@@ -139,7 +138,9 @@ impl App {
             }
         }
     }
-    pub(super) fn index_filler(&self) -> IndexFiller {
+    /// Returns the job that fills in the index entries which values of other programs lack. [`App::start`] runs it unless the
+    /// database has one process alone; a caller that starts the parts by itself runs its steps.
+    pub fn index_filler(&self) -> IndexFiller {
         IndexFiller { app: self.clone(), has_named_all: false }
     }
 }
@@ -154,16 +155,41 @@ enum Filled {
     Conflict,
 }
 
-/// The job that fills in the entries of values that other programs go on writing. Only the newest program does so, since
-/// two programs that lack each other's indexes would otherwise undo each other's work.
+/// The background job that fills in the entries of values that other programs go on writing. Only the newest program does
+/// so, since two programs that lack each other's indexes would otherwise undo each other's work.
+#[must_use = "it does nothing unless `step` is called"]
 #[derive(Debug)]
-pub(super) struct IndexFiller {
+pub struct IndexFiller {
     app: App,
     /// Set when no value is left that was stored before values named their indexes. Such a value would count as one that
     /// lacks every index when a later program removes one.
     has_named_all: bool,
 }
 impl IndexFiller {
+    /// Fills in the entries of some values, if this program is the newest one of the service.
+    ///
+    /// # Errors
+    /// Fails when the database fails, or when a value cannot be read. Call it again.
+    pub async fn step(&mut self) -> Result<Step, Fault> {
+        let app = self.app.clone();
+        let runtime = &app.runtime;
+        runtime.newer_programs.refresh(&*runtime.storage, &*runtime.environment).await?;
+        let mut done = 0;
+        if runtime.newer_programs.is_newest() {
+            for projection in app.indexed_views() {
+                done += match app.fill_some(&projection, VALUES).await? {
+                    Filled::Nothing => 0,
+                    Filled::Conflict => 1,
+                    Filled::Values(keys) => keys.len(),
+                };
+            }
+        }
+        if done == 0 && runtime.newer_programs.is_newest() && !self.has_named_all {
+            done = self.name_some().await?;
+        }
+        // The commits of this process do not wake the job: they have the entries.
+        Ok(if done > 0 { Step::Did(done) } else { Step::Paused(INTERVAL) })
+    }
     async fn name_some(&mut self) -> Result<usize, Fault> {
         for projection in self.app.indexed_views() {
             let known = self.app.runtime.newer_programs.index_sets(projection.view);
@@ -183,23 +209,6 @@ impl Job for IndexFiller {
         "indexes".to_owned()
     }
     async fn step(&mut self) -> Result<Step, crate::BoxError> {
-        let app = self.app.clone();
-        let runtime = &app.runtime;
-        runtime.newer_programs.refresh(&*runtime.storage, &*runtime.environment).await?;
-        let mut done = 0;
-        if runtime.newer_programs.is_newest() {
-            for projection in app.indexed_views() {
-                done += match app.fill_some(&projection, VALUES).await? {
-                    Filled::Nothing => 0,
-                    Filled::Conflict => 1,
-                    Filled::Values(keys) => keys.len(),
-                };
-            }
-        }
-        if done == 0 && runtime.newer_programs.is_newest() && !self.has_named_all {
-            done = self.name_some().await?;
-        }
-        // The commits of this process do not wake the job: they have the entries.
-        Ok(if done > 0 { Step::Did(done) } else { Step::IdleFor(Position(u64::MAX), INTERVAL) })
+        Ok(IndexFiller::step(self).await?)
     }
 }

@@ -101,15 +101,19 @@ impl App {
     /// `operations` does.
     ///
     /// # Errors
-    /// Fails when the database cannot be read. It then sets only the gauges of the components, the jobs and the circuit
-    /// breakers: [`COMPONENT_UP`](crate::telemetry::metrics::COMPONENT_UP),
-    /// [`JOB_UP`](crate::telemetry::metrics::JOB_UP) and [`BREAKER_OPEN`](crate::telemetry::metrics::BREAKER_OPEN).
+    /// Fails when the database cannot be read. It then sets only the gauges of the components, the jobs, the topics
+    /// and the circuit breakers: [`COMPONENT_UP`](crate::telemetry::metrics::COMPONENT_UP),
+    /// [`JOB_UP`](crate::telemetry::metrics::JOB_UP), [`TOPIC_WAITING`](crate::telemetry::metrics::TOPIC_WAITING) and
+    /// [`BREAKER_OPEN`](crate::telemetry::metrics::BREAKER_OPEN).
     pub async fn measure(&self) -> Result<(), Fault> {
         let (meter, environment) = (&self.runtime.meter, &*self.runtime.environment);
         for component in self.health().await.components {
             meter.up(component.name, component.error.is_none());
         }
         self.runtime.jobs.states().iter().for_each(|(job, failures)| meter.job_up(job, *failures == 0));
+        for topic in self.published_topics() {
+            meter.topic_waiting(topic, self.runtime.topics.is_waiting(topic));
+        }
         let open = self.runtime.breakers.open();
         for reader in self.parking_readers().iter().filter(|reader| !reader.starts_with("relay/")) {
             meter.breaker_open(reader, open.iter().any(|breaker| breaker.reader == *reader));

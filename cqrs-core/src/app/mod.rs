@@ -21,22 +21,28 @@ mod health;
 mod identity;
 mod indexes;
 mod lag;
+mod left_messages;
 mod new_readers;
 mod parked;
+mod programs;
 mod purge;
 mod topics;
+mod unique_values;
 
 pub use crate::consumer::AcceptedTopic;
 pub use background::{Background, Joined};
 pub use builder::{AppBuilder, BuildError};
-pub use declare::{IncompatibleProgram, LeftMessages};
+pub use declare::IncompatibleProgram;
 pub use describe::Description;
 pub use health::{Component, Health, HealthCheck};
 pub use identity::ForeignDatabase;
+pub use indexes::IndexFiller;
 pub use lag::ReaderLag;
+pub use left_messages::LeftMessages;
 pub use parked::{
     BulkProgress, BulkRedelivery, ParkedCount, ParkedMessages, ParkedSelection, Redelivered, Redelivery, SelectionError,
 };
+pub use programs::{DeclaredProgram, Programs, ReleasedKey, Withdrawal, WithdrawalError};
 pub use purge::Purge;
 
 use futures_util::future::BoxFuture;
@@ -56,6 +62,8 @@ pub struct App {
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) registrations: Arc<[&'static Registration]>,
     pub(crate) aggregates: Arc<[AggregateRegistration]>,
+    /// The redeliveries in progress.
+    redeliveries: Arc<parked::Redeliveries>,
 }
 
 impl App {
@@ -64,7 +72,12 @@ impl App {
         registrations: Vec<&'static Registration>,
         aggregates: Vec<AggregateRegistration>,
     ) -> Self {
-        App { runtime: Arc::new(runtime), registrations: registrations.into(), aggregates: aggregates.into() }
+        App {
+            runtime: Arc::new(runtime),
+            registrations: registrations.into(),
+            aggregates: aggregates.into(),
+            redeliveries: Arc::default(),
+        }
     }
     /// Creates the builder of a service with this name.
     pub fn builder(service: impl Into<String>) -> AppBuilder {
@@ -117,9 +130,10 @@ impl App {
     pub fn storage(&self) -> &Arc<dyn crate::storage::Storage> {
         &self.runtime.storage
     }
-    /// Migrates the database to this program's schema, and declares this program: its aggregates, its views, and the
-    /// events that its readers handle. New readers with `from = "now"` get their first position. Then it fills in the indexes that this program has added to stored views, while
-    /// other replicas go on. An interrupted run continues at the next start.
+    /// Migrates the database to this program's schema, reserves the values of fields that this program makes unique, and
+    /// declares this program: its aggregates, its views, and the events that its readers handle. New readers with
+    /// `from = "now"` get their first position. Then it fills in the indexes that this program has added to stored views.
+    /// Other replicas go on meanwhile. An interrupted run continues at the next start.
     ///
     /// When another program of the service has used the database before, the first call of a new program takes a second.
     /// After it, running programs leave to this one what only this one handles.
@@ -127,7 +141,8 @@ impl App {
     /// # Errors
     /// Fails when the database cannot be reached, when its schema is newer than this program, or with an
     /// [`IncompatibleProgram`] as the source when the program does not fit the stored data, or with a [`ForeignDatabase`]
-    /// when the database belongs to another service. It has changed nothing then.
+    /// when the database belongs to another service. It has changed nothing then, except that values may be reserved for a
+    /// field which no declared program has as a unique one.
     pub async fn migrate(&self) -> Result<(), Fault> {
         self.runtime.storage.migrate().await?;
         self.declare().await
@@ -184,7 +199,10 @@ impl App {
     /// Returns a relay for each audience of the topics that this service publishes to. With the in-process transport,
     /// the audiences are the groups that have joined so far.
     pub fn relays(&self) -> Vec<Relay> {
-        self.audiences().into_iter().map(|audience| Relay::new(self.runtime.clone(), audience)).collect()
+        self.audiences().into_iter().map(|audience| self.relay_to(audience)).collect()
+    }
+    fn relay_to(&self, audience: Audience) -> Relay {
+        Relay::new(self.runtime.clone(), audience, self.published_topics())
     }
     fn publishes(&self) -> bool {
         !self.published_topics().is_empty()
@@ -278,7 +296,8 @@ impl App {
         let others = [Box::new(self.purge()) as Box<dyn Job>, Box::new(self.left_messages())];
         // Without other processes there are no values to fill in after the start.
         let filler = (!self.storage().is_exclusive()).then(|| Box::new(self.index_filler()) as Box<dyn Job>);
-        followers.chain(others).chain(filler).collect()
+        let reserver = self.value_reserver().map(|reserver| Box::new(reserver) as Box<dyn Job>);
+        followers.chain(others).chain(filler).chain(reserver).collect()
     }
     /// Runs the background jobs and `serve` until `shutdown` completes. Then work in progress has [`DRAIN`] to finish.
     ///

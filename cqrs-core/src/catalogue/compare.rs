@@ -1,5 +1,5 @@
 //! The comparison of a program's declaration with those of earlier programs.
-use super::Declaration;
+use super::{Declaration, stored_forms};
 use crate::storage::StoredData;
 
 /// A difference to an earlier program, which is a mistake if the database has such data.
@@ -41,16 +41,6 @@ pub(crate) fn compare(program: &Declaration, earlier: &[Declaration]) -> Vec<Mis
                 ),
             );
         }
-        for field in aggregate.unique.difference(&last.unique) {
-            add(
-                data(),
-                format!(
-                    "field `{field}` of aggregate `{name}` is unique in this program only: the values that are stored \
-                     are not reserved, so two aggregates could share one; add a field that is set from now on, or \
-                     give the aggregate another name"
-                ),
-            );
-        }
         let mut names: Vec<_> = known().flat_map(|earlier| earlier.events.difference(&aggregate.events)).collect();
         names.sort_unstable();
         names.dedup();
@@ -80,6 +70,7 @@ pub(crate) fn compare(program: &Declaration, earlier: &[Declaration]) -> Vec<Mis
             );
         }
     }
+    misfits.extend(stored_forms::compare(program, earlier));
     misfits
 }
 
@@ -114,7 +105,7 @@ mod tests {
     fn each_change_that_stored_data_contradicts_is_found() {
         let first = [program(&["opened"], &[], true, "owner")];
         let (account, balance) = (StoredData::Aggregate("account".into()), StoredData::View("balance".into()));
-        assert_eq!(data(&program(&["opened"], &["iban"], true, "owner"), &first), std::slice::from_ref(&account));
+        assert_eq!(data(&program(&["opened"], &["iban"], true, "owner"), &first), []);
         assert_eq!(data(&program(&["opened"], &[], false, "owner"), &first), [account]);
         assert_eq!(data(&program(&["opened"], &[], true, "-owner"), &first), [balance]);
         assert_eq!(data(&program(&[], &[], true, "owner"), &first), [StoredData::Event("opened".into())]);

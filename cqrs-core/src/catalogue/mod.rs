@@ -4,9 +4,17 @@
 //! and those of later programs show which events it has to leave to them.
 mod compare;
 mod newer;
+mod reserving;
+mod stored_forms;
+mod unique;
+mod withdrawal;
 
 pub(crate) use compare::compare;
 pub(crate) use newer::{NOTICED_AFTER, NewerPrograms};
+pub(crate) use reserving::{NAMED, Reserving, named};
+pub(crate) use stored_forms::StoredForms;
+pub(crate) use unique::UniqueFields;
+pub(crate) use withdrawal::{Catalogue, ProgramEntry, Withdrawal};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -24,6 +32,15 @@ pub(crate) struct Declaration {
     pub(crate) views: BTreeMap<String, BTreeMap<String, String>>,
     /// The names of the events that each reader of the log, and each consumer group, handles.
     pub(crate) readers: BTreeMap<String, BTreeSet<String>>,
+    #[serde(deserialize_with = "stored_forms::readable")]
+    pub(crate) stored_forms: StoredForms,
+    /// The number that the program had until it was withdrawn; 0 if it never was.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) restarted_after: u64,
+}
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

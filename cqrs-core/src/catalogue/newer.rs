@@ -2,7 +2,7 @@
 //!
 //! During a deploy, replicas of two programs share checkpoints and consumer groups. An event that only the newer one
 //! handles is left to it instead of being passed.
-use super::{Declaration, index_set};
+use super::{ProgramEntry, UniqueFields, index_set};
 use crate::{
     environment::Environment,
     error::Fault,
@@ -28,13 +28,19 @@ struct State {
     /// The number of the last program that was read.
     last: u64,
     read_at: Duration,
-    /// What the newest program handles, if it is not this one.
-    newest: Option<BTreeMap<String, BTreeSet<String>>>,
+    /// What each program after this one handles, by its number, without those that were withdrawn.
+    newer: BTreeMap<u64, Readers>,
+    /// Whether this program was withdrawn.
+    is_withdrawn: bool,
     /// The sets of indexes that any program has declared for each view.
     index_sets: BTreeMap<String, BTreeSet<Indexes>>,
+    /// The unique fields of the aggregates of all programs.
+    unique_fields: UniqueFields,
     /// Whether there is a program whose declaration cannot be read.
     has_unreadable: bool,
 }
+/// The names of the events that each reader handles.
+type Readers = BTreeMap<String, BTreeSet<String>>;
 /// The indexes of a view, with their columns.
 type Indexes = BTreeMap<String, String>;
 
@@ -74,18 +80,18 @@ impl NewerPrograms {
     /// Returns whether this program was declared and is the newest one, as far as is known.
     pub(crate) fn is_declared_newest(&self) -> bool {
         let state = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        state.own > 0 && state.newest.is_none()
+        state.own > 0 && state.newer.is_empty()
     }
     /// Returns whether the newest program is another one, and its reader of this name handles the event.
     pub(crate) fn handle(&self, reader: &str, event: &str) -> bool {
         let state = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let handled = state.newest.as_ref().and_then(|readers| readers.get(reader));
+        let handled = state.newest().and_then(|readers| readers.get(reader));
         handled.is_some_and(|names| names.contains(event))
     }
     /// Returns the events that a reader of the newest program handles, if that is another program.
     pub(crate) fn handled_by(&self, reader: &str) -> Vec<String> {
         let state = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let handled = state.newest.as_ref().and_then(|readers| readers.get(reader));
+        let handled = state.newest().and_then(|readers| readers.get(reader));
         handled.map(|names| names.iter().cloned().collect()).unwrap_or_default()
     }
     /// Returns the fingerprints of the declared sets of indexes that include these, or `None` if every program that has
@@ -109,31 +115,54 @@ impl NewerPrograms {
         let texts = |indexes: &Indexes| index_set(indexes.iter().map(|(name, columns)| (&**name, &**columns)));
         state.index_sets.get(view).map(|declared| declared.iter().map(texts).collect()).unwrap_or_default()
     }
+    /// Returns whether a program has stored such aggregates without reserving the values of this field, as far as is
+    /// known.
+    pub(crate) fn was_not_unique(&self, aggregate: &str, field: &str) -> bool {
+        let state = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        state.has_unreadable || state.unique_fields.was_not_unique(aggregate, field)
+    }
+    /// Returns the names of the events that any program stores for this aggregate.
+    pub(crate) fn events_of(&self, aggregate: &str) -> BTreeSet<String> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).unique_fields.events(aggregate)
+    }
     /// Returns whether this program is the newest one.
     pub(crate) fn is_newest(&self) -> bool {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).newest.is_none()
+        self.0.read().unwrap_or_else(PoisonError::into_inner).newer.is_empty()
+    }
+    /// Returns whether this program was withdrawn although it runs.
+    pub(crate) fn is_withdrawn(&self) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).is_withdrawn
     }
 }
 
 impl State {
+    /// Returns what the newest program handles, if that is not this one.
+    fn newest(&self) -> Option<&Readers> {
+        self.newer.last_key_value().map(|(_, readers)| readers)
+    }
     fn take_in(&mut self, programs: &[StoredProgram], now: Duration) {
         self.read_at = now;
         let known = self.last;
         for program in programs.iter().filter(|program| program.number > known) {
             self.last = program.number;
-            // A declaration that cannot be read is of a program that is much newer. Its readers and indexes are unknown.
-            let Ok(declaration) = serde_json::from_str::<Declaration>(&program.declaration) else {
-                self.has_unreadable = true;
-                continue;
-            };
-            if declaration.service != self.service {
-                continue;
-            }
-            for (view, indexes) in declaration.views {
-                self.index_sets.entry(view).or_default().insert(indexes);
-            }
-            if program.number > self.own {
-                self.newest = Some(declaration.readers);
+            match ProgramEntry::of(&program.declaration) {
+                // A declaration that cannot be read is of a program that is much newer. Its readers and indexes are unknown.
+                ProgramEntry::Unreadable => self.has_unreadable = true,
+                ProgramEntry::Declared(declaration) if declaration.service == self.service => {
+                    self.unique_fields.take_in(&declaration.aggregates);
+                    for (view, indexes) in declaration.views {
+                        self.index_sets.entry(view).or_default().insert(indexes);
+                    }
+                    if program.number > self.own {
+                        self.newer.insert(program.number, declaration.readers);
+                    }
+                }
+                // The values that it has written remain, so its sets of indexes count.
+                ProgramEntry::Withdrawn(withdrawal) if withdrawal.service == self.service => {
+                    self.newer.remove(&withdrawal.withdrawn_program);
+                    self.is_withdrawn |= withdrawal.withdrawn_program == self.own;
+                }
+                ProgramEntry::Declared(_) | ProgramEntry::Withdrawn(_) => (),
             }
         }
         self.last = self.last.max(self.own);
@@ -143,6 +172,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalogue::{Declaration, Withdrawal};
 
     fn program(number: u64, service: &str, event: &str) -> StoredProgram {
         let readers = BTreeMap::from([("r".to_owned(), BTreeSet::from([event.to_owned()]))]);
@@ -159,6 +189,26 @@ mod tests {
         newer.declared("s", 1, &programs, Duration::ZERO);
         assert!(!newer.is_newest() && newer.handle("r", "c"));
         assert!(!newer.handle("r", "b") && !newer.handle("q", "c"));
+    }
+
+    #[test]
+    fn a_withdrawn_program_is_no_newer_one() {
+        let newer = NewerPrograms::default();
+        let withdrawal = |number, withdrawn_program| StoredProgram {
+            number,
+            declaration: Withdrawal { service: "s".into(), withdrawn_program }.to_text(),
+        };
+        newer.declared("s", 1, &[program(1, "s", "a"), program(2, "s", "b"), program(3, "s", "c")], Duration::ZERO);
+        assert!(newer.handle("r", "c") && !newer.handle("r", "b"));
+        let take_in = |entry| newer.0.write().expect("no test panics here").take_in(&[entry], Duration::ZERO);
+        take_in(withdrawal(4, 3));
+        assert!(newer.handle("r", "b") && !newer.handle("r", "c") && !newer.is_newest());
+        take_in(withdrawal(5, 2));
+        assert!(!newer.handle("r", "b") && newer.is_newest() && !newer.is_withdrawn());
+        take_in(program(6, "s", "b"));
+        assert!(newer.handle("r", "b") && !newer.is_newest());
+        take_in(withdrawal(7, 1));
+        assert!(newer.is_withdrawn());
     }
 
     #[test]

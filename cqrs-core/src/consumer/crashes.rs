@@ -3,13 +3,21 @@
 //! Each member of a group stores which partitions it holds in a note, and takes them out when it gives them up. When a
 //! partition is still in the note of another member, that member may have died with one of its messages. Only then the
 //! next holder stores which messages it tries. Where nothing has died, no message costs a write.
+//!
+//! A projection of the own log runs in every process. Its note is that of the process which has started last, and the
+//! processes before it are not recorded. While messages are recorded as tried, another process waits until the note does
+//! not change any more.
+mod note;
+mod suspect;
+
+pub(crate) use suspect::{Suspect, Trying};
+
 use crate::{
-    environment::within,
-    error::{BoxError, Fault, describe, permanent},
+    error::{Fault, describe},
     runtime::Runtime,
     storage::Storage,
 };
-use serde::{Deserialize, Serialize};
+use note::{Holding, Note, parse, text};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
@@ -18,7 +26,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+use tokio::sync::Mutex as AsyncMutex;
 use uuid::Uuid;
 
 /// The prefix of the notes, `attempt/<reader>/<member>`.
@@ -28,27 +36,14 @@ const ATTEMPT: &str = "attempt/";
 /// ahead of the last acknowledged one.
 const WINDOW: usize = 10_000;
 
+/// The largest number of watched messages that are tried together.
+const TOGETHER: usize = 500;
+
 /// The time after which a partition without a message in progress is no longer watched.
 const QUIET: Duration = Duration::from_secs(5);
 
-/// The smallest number of crashes for which a message is parked. The first one can be that of a message beside it.
-const FEWEST: u32 = 2;
-
-/// The note of one member, by partition.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Note(BTreeMap<String, Holding>);
-
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Holding {
-    /// Set until the member gives up the partition.
-    held: bool,
-    /// The messages that are being tried.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    trying: BTreeSet<Uuid>,
-    /// The number of times that a process has ended while it tried the message.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    crashes: BTreeMap<Uuid, u32>,
-}
+/// The time for which the note of a member that tries messages does not change until it counts as dead.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A partition whose former holder may have died.
 #[derive(Debug, Clone, Copy, Default)]
@@ -68,6 +63,8 @@ pub(crate) struct Crashes {
     stored: AsyncMutex<Note>,
     /// Set while a partition is watched.
     is_watching: AtomicBool,
+    /// The notes of members that may be alive, each with the uptime at which its value was first seen.
+    doubtful: Mutex<HashMap<String, (String, Duration)>>,
 }
 #[derive(Debug, Default)]
 struct Known {
@@ -75,27 +72,12 @@ struct Known {
     watched: HashMap<String, Watch>,
 }
 
-/// The error of a message with which the process has ended too often.
-#[derive(Debug, thiserror::Error)]
-#[error("the process ended {0} times while it handled this message")]
-struct ProcessEnded(u32);
-
-/// A message that an earlier process may have died with.
-pub(crate) struct Suspect {
-    partition: String,
-    message: Uuid,
-    crashes: u32,
-    /// Held while a message is tried with which a process has ended before. One of them is tried at a time, so that
-    /// the next crash is attributed to one message.
-    alone: Option<OwnedMutexGuard<()>>,
-}
-
 impl Crashes {
     pub(crate) fn new(runtime: &Runtime, reader: &str) -> Arc<Self> {
         let prefix = format!("{ATTEMPT}{reader}/");
         let name = format!("{prefix}{}", runtime.environment.id());
         let (known, stored, is_watching) = (Mutex::default(), AsyncMutex::default(), AtomicBool::new(false));
-        Arc::new(Crashes { prefix, name, known, stored, is_watching })
+        Arc::new(Crashes { prefix, name, known, stored, is_watching, doubtful: Mutex::default() })
     }
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
@@ -108,20 +90,59 @@ impl Crashes {
     /// Stores that this member holds the partitions. It watches those that were not given up by their former holder, and
     /// counts a crash for each message which that one tried.
     pub(crate) async fn claim(&self, runtime: &Runtime, partitions: &[String]) -> Result<(), Fault> {
-        let (storage, mut stored) = (&*runtime.storage, self.stored.lock().await);
+        let mut stored = self.stored.lock().await;
+        let notes = self.read(&*runtime.storage).await?;
+        self.claim_from(runtime, partitions, notes, &mut stored, false).await
+    }
+    /// Does the same with a partition that other members hold as well, since each of them handles its messages. Returns
+    /// `false` while another one tries messages and may be alive: then this member should not try them.
+    pub(crate) async fn claim_shared(&self, runtime: &Runtime, partition: &str) -> Result<bool, Fault> {
+        let mut stored = self.stored.lock().await;
+        let notes = self.read(&*runtime.storage).await?;
+        // Where only one process can open the database, all others are dead.
+        if !runtime.storage.is_exclusive() && self.is_one_alive(runtime, partition, &notes) {
+            return Ok(false);
+        }
+        self.claim_from(runtime, &[partition.to_owned()], notes, &mut stored, true).await?;
+        Ok(true)
+    }
+    fn is_one_alive(&self, runtime: &Runtime, partition: &str, notes: &[(String, String, Note)]) -> bool {
+        let now = runtime.environment.uptime();
+        let mut doubtful = self.doubtful.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut before = std::mem::take(&mut *doubtful);
+        let tries = |note: &Note| note.0.get(partition).is_some_and(|claim| claim.held && !claim.trying.is_empty());
+        let others = notes.iter().filter(|(name, _, note)| *name != self.name && tries(note));
+        for (name, value, _) in others {
+            let same = before.remove(name).filter(|(last, _)| last == value);
+            doubtful.insert(name.clone(), same.unwrap_or_else(|| (value.clone(), now)));
+        }
+        doubtful.values().any(|(_, since)| now < *since + PATIENCE)
+    }
+    /// Returns the notes of all members of the group, with their names and values.
+    async fn read(&self, storage: &dyn Storage) -> Result<Vec<(String, String, Note)>, Fault> {
+        let notes = storage.notes(&self.prefix).await?.into_iter();
+        // The name of another group can begin with that of this group and a slash.
+        let of_member = |(name, value): (String, String)| {
+            name.strip_prefix(&self.prefix).filter(|member| !member.contains('/'))?;
+            let note = parse(&name, &value)?;
+            Some((name, value, note))
+        };
+        Ok(notes.filter_map(of_member).collect())
+    }
+    async fn claim_from(
+        &self,
+        runtime: &Runtime,
+        partitions: &[String],
+        notes: Vec<(String, String, Note)>,
+        stored: &mut Note,
+        others_may_live: bool,
+    ) -> Result<(), Fault> {
+        let storage = &*runtime.storage;
         let mut claims: BTreeMap<&str, Holding> =
             partitions.iter().map(|name| (name.as_str(), Holding::default())).collect();
         let (mut others, mut watched) = (Vec::new(), BTreeSet::new());
         *stored = Note::default();
-        for (name, value) in storage.notes(&self.prefix).await? {
-            // The name of another group can begin with that of this group and a slash.
-            let Some(note) = name
-                .strip_prefix(&self.prefix)
-                .filter(|member| !member.contains('/'))
-                .and_then(|_| parse(&name, &value))
-            else {
-                continue;
-            };
+        for (name, value, note) in notes {
             let is_own = name == self.name;
             let mut left = note.clone();
             for (partition, claim) in &mut claims {
@@ -143,18 +164,21 @@ impl Crashes {
             for (partition, claim) in claims {
                 let died: Vec<_> = claim.crashes.keys().collect();
                 if watched.contains(partition) {
-                    tracing::warn!(
-                        partition,
-                        messages = ?died,
-                        "the process that held this partition has not given it up; its messages are watched"
-                    );
-                    known.watched.insert(partition.to_owned(), Watch::default());
+                    if !others_may_live || !died.is_empty() {
+                        tracing::warn!(
+                            partition,
+                            messages = ?died,
+                            "the process that held this partition has not given it up; its messages are watched"
+                        );
+                    }
+                    let watch = Watch { received: 0, last: runtime.environment.uptime() };
+                    known.watched.insert(partition.to_owned(), watch);
                 }
                 known.note.0.insert(partition.to_owned(), Holding { held: true, ..claim });
             }
             self.is_watching.store(!known.watched.is_empty(), Ordering::Relaxed);
         }
-        self.store(storage, &mut stored).await?;
+        self.store(storage, stored).await?;
         for (name, value, left) in others {
             // If that member is alive after all, it learns that it has lost the partitions.
             storage.replace_note(&name, Some(&value), text(&left)?.as_deref()).await?;
@@ -202,25 +226,69 @@ impl Crashes {
         }
         self.is_watching.store(!known.watched.is_empty(), Ordering::Relaxed);
     }
-    /// Returns the message if an earlier process may have died with it.
-    pub(crate) fn suspect(&self, partition: &str, message: Uuid) -> Option<Suspect> {
-        let known = self.known();
-        let watch = known.watched.get(partition)?;
-        let crashes = known.note.0.get(partition).and_then(|claim| claim.crashes.get(&message).copied()).unwrap_or(0);
-        let suspect = Suspect { partition: partition.to_owned(), message, crashes, alone: None };
-        (crashes > 0 || watch.received <= WINDOW).then_some(suspect)
-    }
-    /// Records that a message was handled or parked.
-    pub(crate) async fn handled(&self, runtime: &Runtime, partition: &str, message: Uuid) {
-        let claimed = self.known().note.0.get_mut(partition).map(|claim| claim.crashes.remove(&message));
-        if claimed.flatten().is_some() {
+    /// Records that the follower of a partition has nothing to do. The partition is no longer watched after a pause.
+    pub(crate) async fn idle(&self, runtime: &Runtime, partition: &str) {
+        let now = runtime.environment.uptime();
+        let is_over = self.known().watched.get(partition).is_some_and(|watch| now >= watch.last + QUIET);
+        if is_over {
+            self.end_watch(&mut self.known(), partition);
             self.store_or_log(&*runtime.storage).await;
         }
     }
-    /// Ends the watch of a partition, because every message that the dead member can have tried was handled or parked.
-    pub(crate) async fn all_handled(&self, runtime: &Runtime, partition: &str) {
-        self.end_watch(&mut self.known(), partition);
+    /// Returns the largest number of the next messages of a partition to try together, at least 1: a message with which a
+    /// process has died is tried alone.
+    pub(crate) fn together(&self, partition: &str, messages: &[Uuid]) -> usize {
+        let known = self.known();
+        if messages.is_empty() || !known.watched.contains_key(partition) {
+            return usize::MAX;
+        }
+        let crashes = known.note.0.get(partition).map(|claim| &claim.crashes);
+        let suspect = messages.iter().position(|message| crashes.is_some_and(|all| all.contains_key(message)));
+        suspect.unwrap_or(messages.len()).clamp(1, TOGETHER)
+    }
+    /// Returns the messages, which are tried together, if an earlier process may have died with one of them.
+    pub(crate) fn suspect(&self, partition: &str, messages: &[Uuid]) -> Option<Suspect> {
+        let known = self.known();
+        let watch = known.watched.get(partition)?;
+        let crashes = match messages {
+            [message] => known.note.0.get(partition).and_then(|claim| claim.crashes.get(message).copied()).unwrap_or(0),
+            _ => 0,
+        };
+        let (partition, messages) = (partition.to_owned(), messages.to_vec());
+        let is_watched = !messages.is_empty() && (crashes > 0 || watch.received <= WINDOW);
+        is_watched.then_some(Suspect { partition, messages, crashes, alone: None })
+    }
+    /// Records that messages were handled or parked.
+    pub(crate) async fn handled(&self, runtime: &Runtime, partition: &str, messages: &[Uuid]) {
+        if self.forget(&mut self.known(), partition, messages) {
+            self.store_or_log(&*runtime.storage).await;
+        }
+    }
+    /// Records that the follower of a partition has handled or parked these messages, the next ones in order. The watch
+    /// ends after `window` messages, because the dead member can have tried these only.
+    pub(crate) async fn passed(&self, runtime: &Runtime, partition: &str, messages: &[Uuid], window: usize) {
+        {
+            let mut known = self.known();
+            self.forget(&mut known, partition, messages);
+            let Some(watch) = known.watched.get_mut(partition) else { return };
+            *watch = Watch { received: watch.received + messages.len(), last: runtime.environment.uptime() };
+            if watch.received >= window {
+                self.end_watch(&mut known, partition);
+            }
+        }
+        // At once, since another process waits for a note with messages that are tried.
         self.store_or_log(&*runtime.storage).await;
+    }
+    /// Forgets the messages of a partition with a single crash.
+    pub(crate) fn keep_repeated(&self, partition: &str) {
+        if let Some(claim) = self.known().note.0.get_mut(partition) {
+            claim.crashes.retain(|_, crashes| *crashes > 1);
+        }
+    }
+    /// Removes the crashes of these messages, and returns whether there were any.
+    fn forget(&self, known: &mut Known, partition: &str, messages: &[Uuid]) -> bool {
+        let Some(claim) = known.note.0.get_mut(partition) else { return false };
+        messages.iter().filter(|message| claim.crashes.remove(message).is_some()).count() > 0
     }
 
     /// Stores the note beside the caller, unless the process has crashed.
@@ -240,107 +308,32 @@ impl Crashes {
         }
     }
     async fn store(&self, storage: &dyn Storage, stored: &mut Note) -> Result<(), Fault> {
-        let note = self.known().note.clone();
-        if *stored == note {
-            return Ok(());
-        }
-        let replaced = storage.replace_note(&self.name, text(stored)?.as_deref(), text(&note)?.as_deref()).await;
-        if let Ok(true) = replaced {
-            *stored = note;
-            return Ok(());
-        }
-        // Another member has taken over a partition, or the response of an earlier write was lost.
-        let found = storage.notes(&self.name).await?;
-        *stored = found.into_iter().find_map(|(name, value)| parse(&name, &value)).unwrap_or_default();
-        self.known().note.0.retain(|partition, _| stored.0.contains_key(partition));
-        replaced?;
-        Err(Fault::unavailable("another member has taken over a partition"))
-    }
-}
-
-impl Holding {
-    /// Adds the knowledge of another member. If it has died, that counts for each message which it tried. A claim that is
-    /// taken over twice, because the first time failed half-way, counts once.
-    fn take_over(&mut self, mut other: Holding, has_died: bool) {
-        if has_died {
-            for message in other.trying {
-                *other.crashes.entry(message).or_default() += 1;
+        for _ in 0..2 {
+            let note = self.known().note.clone();
+            if *stored == note {
+                return Ok(());
+            }
+            let replaced = storage.replace_note(&self.name, text(stored)?.as_deref(), text(&note)?.as_deref()).await;
+            if let Ok(true) = replaced {
+                *stored = note;
+                return Ok(());
+            }
+            // Another member has taken over a partition, or an earlier write was carried out and its response was lost.
+            let found = storage.notes(&self.name).await?;
+            *stored = found.into_iter().find_map(|(name, value)| parse(&name, &value)).unwrap_or_default();
+            let is_lost = {
+                let mut known = self.known();
+                let before = known.note.0.len();
+                known.note.0.retain(|partition, _| stored.0.contains_key(partition));
+                known.watched.retain(|partition, _| stored.0.contains_key(partition));
+                self.is_watching.store(!known.watched.is_empty(), Ordering::Relaxed);
+                known.note.0.len() < before
+            };
+            replaced?;
+            if is_lost {
+                break;
             }
         }
-        for (message, crashes) in other.crashes {
-            let count = self.crashes.entry(message).or_default();
-            *count = crashes.max(*count);
-        }
+        Err(Fault::unavailable("another member has taken over a partition"))
     }
-}
-
-impl Suspect {
-    /// Returns whether it must be tried alone, because a process has ended while it tried this message.
-    pub(crate) fn is_tried_alone(&self) -> bool {
-        self.crashes > 0
-    }
-    /// Waits until no other such message is tried in this process. Returns `false` if that takes longer than `longest`.
-    pub(crate) async fn wait_alone(&mut self, runtime: &Runtime, longest: Duration) -> bool {
-        self.alone = within(&*runtime.environment, longest, runtime.alone.clone().lock_owned()).await;
-        self.alone.is_some()
-    }
-    /// Returns the error of a message that is not tried again.
-    pub(crate) fn check(&self, runtime: &Runtime) -> Result<(), BoxError> {
-        match self.crashes >= runtime.retry_policy.crashes.max(FEWEST) {
-            true => Err(permanent(ProcessEnded(self.crashes))),
-            false => Ok(()),
-        }
-    }
-    /// Stores that the message is tried, for as long as the result exists.
-    pub(crate) async fn begin(self, runtime: &Arc<Runtime>, crashes: &Arc<Crashes>) -> Result<Trying, Fault> {
-        let trying = Trying { suspect: self, runtime: runtime.clone(), crashes: crashes.clone() };
-        let Suspect { partition, message, .. } = &trying.suspect;
-        let is_tried = |note: &Note| note.0.get(partition).is_some_and(|claim| claim.trying.contains(message));
-        if let Some(claim) = crashes.known().note.0.get_mut(partition).filter(|claim| claim.held) {
-            claim.trying.insert(*message);
-        }
-        let mut stored = crashes.stored.lock().await;
-        // Messages that begin together are stored together.
-        if !is_tried(&stored) {
-            crashes.store(&*runtime.storage, &mut stored).await?;
-        }
-        drop(stored);
-        Ok(trying)
-    }
-}
-
-/// A message that is being tried.
-#[must_use = "the message counts as tried until it is dropped"]
-pub(crate) struct Trying {
-    suspect: Suspect,
-    runtime: Arc<Runtime>,
-    crashes: Arc<Crashes>,
-}
-impl Drop for Trying {
-    fn drop(&mut self) {
-        let Suspect { partition, message, alone, .. } = &self.suspect;
-        if let Some(claim) = self.crashes.known().note.0.get_mut(partition) {
-            claim.trying.remove(message);
-        }
-        // Those of a whole batch are removed with the next write. If the process ends before, each counts once and is
-        // tried alone.
-        if alone.is_some() {
-            self.crashes.store_soon(&self.runtime);
-        }
-    }
-}
-
-/// Returns the stored form of a note; a note without partitions is removed.
-fn text(note: &Note) -> Result<Option<String>, Fault> {
-    if note.0.is_empty() {
-        return Ok(None);
-    }
-    serde_json::to_string(note).map(Some).map_err(|error| Fault::internal("a note cannot be encoded").because(error))
-}
-fn parse(name: &str, value: &str) -> Option<Note> {
-    let parsed = serde_json::from_str(value);
-    if let Err(error) = &parsed {
-        tracing::warn!(note = name, %error, "a stored note on attempts cannot be read; its crashes are not counted");
-    }
-    parsed.ok()
 }

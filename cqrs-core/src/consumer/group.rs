@@ -10,6 +10,7 @@ use crate::{
     consumer::parking::admits,
     consumer::topics::{compare_topics, record_loss},
     environment::backoff,
+    error::describe,
     job::Step,
     registry::Subscriber,
     runtime::Runtime,
@@ -55,6 +56,8 @@ pub struct Consumer {
     /// Revoked partitions of which it is not stored yet that this member has given them up.
     unreleased: Vec<Partition>,
     partitions: HashMap<Partition, Tracker>,
+    /// Records of foreign topics with which an earlier process may have died. They are decoded once it is stored.
+    undecoded: VecDeque<Received>,
     /// Messages that wait until an earlier message of their key is handled.
     waiting: HashMap<Key, VecDeque<Received>>,
     /// Keys with a message that can be handled now, in order of arrival.
@@ -100,6 +103,7 @@ impl Consumer {
             unclaimed: Vec::new(),
             unreleased: Vec::new(),
             partitions: HashMap::new(),
+            undecoded: VecDeque::new(),
             waiting: HashMap::new(),
             ready: VecDeque::new(),
             working: FuturesUnordered::new(),
@@ -121,6 +125,7 @@ impl Consumer {
         self.give_up_revoked().await;
         self.look_at_topics().await?;
         self.claim_assigned().await?;
+        self.decode_suspects().await?;
         self.begin();
         let subscription = match &mut self.subscription {
             Some(subscription) => subscription,
@@ -140,6 +145,7 @@ impl Consumer {
                 Ok(Step::Did(self.take(signal)))
             }
             () = self.runtime.topics.refused() => Ok(Step::Did(0)),
+            () = self.runtime.environment.sleep(PIECE), if !self.undecoded.is_empty() => Ok(Step::Did(0)),
         }
     }
     /// Finishes the messages that are being handled and starts no further ones.
@@ -211,6 +217,7 @@ impl Consumer {
             self.finish(worked);
         }
         (self.partitions, self.waiting, self.ready) = (HashMap::new(), HashMap::new(), VecDeque::new());
+        self.undecoded = VecDeque::new();
         (self.draining, self.subscription) = (Vec::new(), None);
         (self.unclaimed, self.unreleased) = (Vec::new(), Vec::new());
         self.crashes.give_up_all(&self.runtime).await;
@@ -233,6 +240,7 @@ impl Consumer {
             }
             Signal::Revoked(partitions, drained) => {
                 // The next owner of the partition handles the waiting messages.
+                self.undecoded.retain(|record| !partitions.contains(&record.partition));
                 self.waiting.retain(|(of, _), _| !partitions.contains(of));
                 self.ready.retain(|(of, _)| !partitions.contains(of));
                 partitions.iter().filter_map(|partition| self.partitions.get(partition)).for_each(Tracker::give_up);
@@ -247,16 +255,57 @@ impl Consumer {
             }
             Signal::Records(records) => {
                 let count = records.len();
-                records.into_iter().for_each(|record| self.receive(record));
+                records.into_iter().for_each(|record| self.arrived(record));
                 count
             }
         }
     }
+    fn arrived(&mut self, record: Received) {
+        let of_partition = |waiting: &Received| waiting.partition == record.partition;
+        let waits = self.undecoded.iter().any(of_partition);
+        if self.crashes.is_watching() {
+            let tracker = self.partitions.entry(record.partition.clone()).or_default();
+            let is_idle = tracker.is_idle() && !waits;
+            self.crashes.received(&self.runtime, &record.partition.to_string(), is_idle);
+        }
+        // The order of a message needs its key, which only the decoder of a foreign topic knows.
+        if waits || (self.crashes.is_watching() && self.runtime.decoders.has(&record.partition.topic)) {
+            self.undecoded.push_back(record);
+        } else {
+            self.receive(record);
+        }
+    }
+    /// Decodes the records that an earlier process may have died with, those of a partition at a time, once it is stored that
+    /// they are tried. A record with which processes have died too often is not decoded.
+    async fn decode_suspects(&mut self) -> Result<(), TransportError> {
+        let unavailable = |fault| TransportError::transient("the attempts cannot be stored").because(fault);
+        while let Some(first) = self.undecoded.front() {
+            let (runtime, crashes, partition) = (self.runtime.clone(), self.crashes.clone(), first.partition.clone());
+            let of_partition = self.undecoded.iter().take_while(|record| record.partition == partition);
+            let messages: Vec<_> = of_partition.map(|record| runtime.decoders.decoding_of(record)).collect();
+            let name = partition.to_string();
+            let count = crashes.together(&name, &messages).min(messages.len());
+            let mut trying = None;
+            if let Some(mut suspect) = crashes.suspect(&name, &messages[..count]) {
+                if suspect.is_tried_alone() && !self.while_working(suspect.wait_alone(&runtime, PIECE)).await {
+                    return Ok(());
+                }
+                match (suspect.check(&runtime), self.undecoded.front()) {
+                    (Err(ended), Some(record)) => runtime.decoders.refuse(record, describe(&*ended)),
+                    _ => {
+                        let begun = self.while_working(suspect.begin(&runtime, &crashes)).await;
+                        trying = Some(begun.map_err(unavailable)?);
+                    }
+                }
+            }
+            let decoded: Vec<_> = self.undecoded.drain(..count).collect();
+            decoded.into_iter().for_each(|record| self.receive(record));
+            drop(trying);
+        }
+        Ok(())
+    }
     fn receive(&mut self, record: Received) {
         let tracker = self.partitions.entry(record.partition.clone()).or_default();
-        if self.crashes.is_watching() {
-            self.crashes.received(&self.runtime, &record.partition.to_string(), tracker.is_idle());
-        }
         if !tracker.received(record.offset) {
             return;
         }
@@ -281,8 +330,8 @@ impl Consumer {
                 let trying = attempt::until_handled(&runtime, &inbox, &crashes, &subscribers, &workers, &record, &gone);
                 let handled = trying.await;
                 if handled == Completion::Done && crashes.is_watching() {
-                    let message = runtime.decoders.read(&record).id;
-                    crashes.handled(&runtime, &record.partition.to_string(), message).await;
+                    let attempts = [runtime.decoders.decoding_of(&record), runtime.decoders.place_of(&record)];
+                    crashes.handled(&runtime, &record.partition.to_string(), &attempts).await;
                 }
                 Completed { key, offset, gone, handled }
             }));

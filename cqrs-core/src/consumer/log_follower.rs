@@ -1,6 +1,6 @@
 //! The follower of the service's own log: reads up to the high-water mark, applies the events and moves the checkpoint.
 use crate::{
-    consumer::crashes::{Crashes, Suspect},
+    consumer::crashes::Crashes,
     consumer::follower::Follower,
     consumer::lease::GroupLease,
     consumer::parking::{Item, ParkingFilter, park_entry},
@@ -24,9 +24,9 @@ pub struct LogFollower {
     progress: Option<Arc<ReaderProgress>>,
     /// The lease of a group; `None` for a projection, and where only one process can open the database.
     lease: Option<GroupLease>,
-    /// The messages of a group with which a process may have died; `None` for a projection.
-    crashes: Option<Arc<Crashes>>,
-    /// Set when it is stored that this process runs the subscribers of the group.
+    /// The messages with which a process may have died.
+    crashes: Arc<Crashes>,
+    /// Set when it is stored that this process handles the messages.
     is_claimed: bool,
     /// The checkpoint, or `None` when it has to be read because another process may have moved it.
     checkpoint: Option<Checkpoint>,
@@ -59,7 +59,7 @@ impl LogFollower {
         let reader = follower.reader();
         let progress = runtime.readers.iter().find(|progress| progress.name == reader).cloned();
         let is_group = matches!(follower, Follower::Group(..));
-        let crashes = is_group.then(|| Crashes::new(&runtime, &reader));
+        let crashes = Crashes::new(&runtime, &reader);
         let lease = (is_group && !runtime.storage.is_exclusive()).then(|| GroupLease::new(&runtime));
         LogFollower {
             runtime,
@@ -105,13 +105,12 @@ impl LogFollower {
                 self.is_claimed = false;
             }
             if epoch.is_none() {
-                // No commit of this process changes that.
-                return Ok(Step::IdleFor(Position(u64::MAX), left));
+                return Ok(Step::Paused(left));
             }
         }
-        if let Some(crashes) = self.crashes.as_ref().filter(|_| !self.is_claimed) {
-            crashes.claim(&self.runtime, std::slice::from_ref(&self.reader)).await?;
-            self.is_claimed = true;
+        if !self.is_claimed && !self.claim().await? {
+            // No commit of this process ends the attempts of another one.
+            return Ok(Step::Paused(ALONE_INTERVAL));
         }
         let storage = self.runtime.storage.clone();
         let checkpoint = match self.checkpoint {
@@ -139,15 +138,25 @@ impl LogFollower {
             return Ok(Step::Did(0));
         }
         self.is_behind = is_full;
-        let count = self.filter.size.next(entries.len());
+        let mut count = self.filter.size.next(entries.len());
+        if self.crashes.is_watching() {
+            let messages: Vec<_> = entries.iter().map(|entry| entry.id).take(count).collect();
+            count = count.min(self.crashes.together(&self.reader, &messages));
+        }
         if count < entries.len() {
             entries.truncate(count);
             to = entries.last().map_or(to, |last| last.position);
             self.is_behind = true;
         }
         if to <= from {
+            if self.crashes.is_watching() {
+                self.crashes.idle(&self.runtime, &self.reader).await;
+            }
             return match self.until_stored(checkpoint) {
-                None => Ok(Step::Idle(to)),
+                // The lease of a group has to be renewed meanwhile.
+                None => {
+                    Ok(self.lease.as_ref().map_or(Step::Idle(to), |lease| Step::IdleFor(to, lease.left(&self.runtime))))
+                }
                 Some(Duration::ZERO) => self.commit(checkpoint, from.0, Vec::new()).await,
                 Some(left) => Ok(Step::IdleFor(to, left)),
             };
@@ -181,10 +190,8 @@ impl LogFollower {
     /// need not wait.
     pub async fn release(&mut self) {
         self.store_checkpoint().await;
-        if let Some(crashes) = &self.crashes {
-            crashes.give_up_all(&self.runtime).await;
-            self.is_claimed = false;
-        }
+        self.crashes.give_up_all(&self.runtime).await;
+        self.is_claimed = false;
         if let Some(lease) = &mut self.lease {
             lease.release(&self.runtime, &self.reader).await;
         }
@@ -210,16 +217,19 @@ impl LogFollower {
     /// Applies the entries and moves the checkpoint to `to`, in one batch.
     async fn commit(&mut self, checkpoint: Checkpoint, to: u64, entries: Vec<Entry>) -> Result<Step, Fault> {
         let count = entries.len();
-        let mut suspect = self.suspect(&entries);
+        let messages: Vec<_> = match self.crashes.is_watching() {
+            true => entries.iter().map(|entry| entry.id).collect(),
+            false => Vec::new(),
+        };
+        let mut suspect = self.crashes.suspect(&self.reader, &messages);
         if let Some(suspect) = suspect.as_mut().filter(|suspect| suspect.is_tried_alone())
             && !suspect.wait_alone(&self.runtime, ALONE_INTERVAL).await
         {
-            // No commit of this process ends the attempt of another message.
-            return Ok(Step::IdleFor(Position(u64::MAX), ALONE_INTERVAL));
+            return Ok(Step::Paused(ALONE_INTERVAL));
         }
         let ended = suspect.as_ref().and_then(|suspect| suspect.check(&self.runtime).err());
-        let trying = match suspect.zip(self.crashes.as_ref()) {
-            Some((suspect, crashes)) if ended.is_none() => Some(suspect.begin(&self.runtime, crashes).await?),
+        let trying = match suspect {
+            Some(suspect) if ended.is_none() => Some(suspect.begin(&self.runtime, &self.crashes).await?),
             _ => None,
         };
         let epoch = self.lease.as_ref().and_then(GroupLease::epoch);
@@ -238,16 +248,18 @@ impl LogFollower {
         let base = Batch { checkpoint_moves: vec![moved], ..Batch::default() };
         let parks = self.progress.as_ref().map(|progress| progress.parks());
         let passing = self.filter.pass(&self.runtime, &self.follower, items, count, base);
-        let passed = match &self.lease {
-            Some(lease) => lease.held_during(&self.runtime, &self.reader, passing).await,
-            None => passing.await,
+        let passed = match (&self.lease, &trying) {
+            (Some(lease), _) => lease.held_during(&self.runtime, &self.reader, passing).await,
+            (None, Some(trying)) => trying.kept_alive(passing).await,
+            (None, None) => passing.await,
         };
         drop(trying);
         match passed {
             Ok(()) => {
-                // The checkpoint moves with every event, so the process before this one can have tried this event only.
-                if let Some(crashes) = self.crashes.as_ref().filter(|crashes| count > 0 && crashes.is_watching()) {
-                    crashes.all_handled(&self.runtime, &self.reader).await;
+                if !messages.is_empty() {
+                    // The process before this one can have tried the batch after the checkpoint only.
+                    let window = self.follower.batch_size();
+                    self.crashes.passed(&self.runtime, &self.reader, &messages, window).await;
                 }
                 // The checkpoint was the expected one, so no other process has parked messages meanwhile.
                 if let (Some(progress), Some(parks)) = (&self.progress, parks) {
@@ -268,10 +280,17 @@ impl LogFollower {
             }
         }
     }
-    /// Returns the event if an earlier process may have died with it. A group applies one event at a time.
-    fn suspect(&self, entries: &[Entry]) -> Option<Suspect> {
-        let crashes = self.crashes.as_ref().filter(|crashes| crashes.is_watching())?;
-        crashes.suspect(&self.reader, entries.first()?.id)
+    /// Stores that this process handles the messages. Returns `false` while another process tries messages with which an
+    /// earlier one may have died, since a projection runs in each of them.
+    async fn claim(&mut self) -> Result<bool, Fault> {
+        self.is_claimed = match self.follower {
+            Follower::Group(..) => {
+                self.crashes.claim(&self.runtime, std::slice::from_ref(&self.reader)).await?;
+                true
+            }
+            Follower::View(_) | Follower::Sql(_) => self.crashes.claim_shared(&self.runtime, &self.reader).await?,
+        };
+        Ok(self.is_claimed)
     }
     fn reached(&mut self, checkpoint: Checkpoint) {
         self.checkpoint = Some(checkpoint);

@@ -16,9 +16,11 @@ mod topic_follower;
 mod topics;
 
 pub use command_bus::Bus;
+pub(crate) use crashes::{Crashes, Trying};
 pub(crate) use follower::Follower;
 pub use group::Consumer;
 pub use log_follower::LogFollower;
+pub(crate) use newer_program::is_left;
 pub(crate) use subscriber::handle;
 pub use topic_follower::TopicFollower;
 pub use topics::AcceptedTopic;

@@ -34,6 +34,6 @@ impl Runtime {
 
 /// Returns whether a message failed because only a newer program can handle it: its event, or the stored value that it
 /// changes, is of that program.
-pub(super) fn is_left(error: &(dyn Error + 'static)) -> bool {
+pub(crate) fn is_left(error: &(dyn Error + 'static)) -> bool {
     causes(error).any(|cause| cause.is::<LeftToNewerProgram>() || cause.is::<WrittenByNewerProgram>())
 }

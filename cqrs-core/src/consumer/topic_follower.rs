@@ -3,15 +3,16 @@
 //! The broker's offsets are therefore only a hint. Inbox records are stored there as well, because a broker can hold
 //! one event at two offsets.
 use crate::{
+    consumer::crashes::{Crashes, Suspect, Trying},
     consumer::follower::Follower,
     consumer::newer_program::LeftToNewerProgram,
     consumer::parking::{Item, ParkingFilter, park},
     consumer::topics::{compare_topics, record_loss},
-    error::Fault,
+    error::{Fault, describe},
     job::Step,
     runtime::Runtime,
     storage::{Batch, CheckpointMove, CommitError, InboxRecord},
-    transport::{Incoming, Partition, Received, Signal, Subscription},
+    transport::{Drained, Incoming, Partition, Received, Signal, Subscription},
 };
 use futures_util::FutureExt;
 use std::{
@@ -20,7 +21,11 @@ use std::{
     ops::{Bound, Range},
     panic::AssertUnwindSafe,
     sync::Arc,
+    time::Duration,
 };
+
+/// The longest time for which a step waits until another suspect message of this process is tried.
+const ALONE: Duration = Duration::from_millis(100);
 
 /// A projection that follows a topic, with a checkpoint for each partition.
 #[must_use = "it does nothing unless `step` is called"]
@@ -43,6 +48,13 @@ pub struct TopicFollower {
     /// The partition of the last step, so that the next step takes another one.
     last: Option<Partition>,
     filters: BTreeMap<Partition, ParkingFilter>,
+    /// The records with which a process may have died, by their place.
+    crashes: Arc<Crashes>,
+    /// Assigned partitions of which it is not stored yet that this member holds them. No record is applied before.
+    unclaimed: Vec<Partition>,
+    /// Revoked partitions of which it is not stored yet that this member has given them up.
+    unreleased: Vec<Partition>,
+    draining: Vec<Drained>,
 }
 impl TopicFollower {
     pub(crate) fn new(
@@ -52,6 +64,10 @@ impl TopicFollower {
         subscription: Box<dyn Subscription>,
     ) -> Self {
         TopicFollower {
+            crashes: Crashes::new(&runtime, &follower.reader()),
+            unclaimed: Vec::new(),
+            unreleased: Vec::new(),
+            draining: Vec::new(),
             runtime,
             follower,
             topic,
@@ -92,6 +108,7 @@ impl TopicFollower {
             record_loss(&self.runtime, &self.follower.group(&self.runtime.service), partition, offsets).await?;
             self.lost.pop();
         }
+        self.give_up_revoked().await;
         self.place().await?;
         let Some((partition, mut records)) = self.take_pending() else { return self.receive().await };
         let done = AssertUnwindSafe(self.apply(&partition, &records)).catch_unwind().await.unwrap_or_else(|_| {
@@ -108,6 +125,19 @@ impl TopicFollower {
             self.pending.insert(partition, records);
         }
         done.map(|_| Step::Did(count))
+    }
+    /// Stores that revoked partitions are given up, before another member gets them.
+    async fn give_up_revoked(&mut self) {
+        if !self.unreleased.is_empty() {
+            self.crashes.give_up(&self.runtime, &names(&self.unreleased)).await;
+            self.unreleased.clear();
+        }
+        self.draining.clear();
+    }
+    /// Stores that this member gives up its partitions, so that its end is no crash.
+    pub async fn release(&mut self) {
+        self.crashes.give_up_all(&self.runtime).await;
+        self.unclaimed = self.assigned.iter().cloned().collect();
     }
     /// Takes the records of the next partition, in turn, so that one that fails does not hold up the others.
     fn take_pending(&mut self) -> Option<(Partition, Vec<Received>)> {
@@ -135,6 +165,10 @@ impl TopicFollower {
             (self.next, self.pending, self.filters) = (HashMap::new(), BTreeMap::new(), BTreeMap::new());
             self.unplaced = self.assigned.iter().cloned().collect();
         }
+        if !self.unclaimed.is_empty() {
+            self.crashes.claim(&self.runtime, &names(&self.unclaimed)).await?;
+            self.unclaimed.clear();
+        }
         while let Some(partition) = self.unplaced.last() {
             let next = stored(&self.runtime, self.reader(partition)).await?;
             self.subscription.seek(partition, next);
@@ -147,10 +181,15 @@ impl TopicFollower {
         match signal.map_err(|e| Fault::unavailable("the broker cannot be reached").because(e))? {
             Signal::Assigned(partitions) => {
                 self.assigned.extend(partitions.iter().cloned());
+                self.unclaimed.extend(partitions.iter().cloned());
+                self.unreleased.retain(|partition| !partitions.contains(partition));
                 self.unplaced.extend(partitions);
                 self.place().await?;
             }
-            Signal::Revoked(partitions, _drained) => {
+            Signal::Revoked(partitions, drained) => {
+                self.unclaimed.retain(|partition| !partitions.contains(partition));
+                self.unreleased.extend(partitions.iter().cloned());
+                self.draining.push(drained);
                 self.unplaced.retain(|partition| !partitions.contains(partition));
                 for partition in &partitions {
                     self.assigned.remove(partition);
@@ -165,7 +204,11 @@ impl TopicFollower {
             Signal::Lost { partition, offsets } => self.lost.push((partition, offsets)),
             Signal::Records(records) => {
                 for record in records {
-                    self.pending.entry(record.partition.clone()).or_default().push(record);
+                    let pending = self.pending.entry(record.partition.clone()).or_default();
+                    if self.crashes.is_watching() {
+                        self.crashes.received(&self.runtime, &record.partition.to_string(), pending.is_empty());
+                    }
+                    pending.push(record);
                 }
             }
         }
@@ -187,7 +230,28 @@ impl TopicFollower {
         let checkpoint = self.reader(partition);
         let filter = self.filters.entry(partition.clone()).or_default();
         let records = &records[records.partition_point(|record| record.offset < from)..];
-        let batch = &records[..filter.size.next(records.len())];
+        let mut batch = &records[..filter.size.next(records.len())];
+        let (name, decoders) = (partition.to_string(), &self.runtime.decoders);
+        let (mut places, mut decodings) = (Vec::new(), Vec::new());
+        if self.crashes.is_watching() {
+            places.extend(batch.iter().map(|record| decoders.place_of(record)));
+            if decoders.has(&partition.topic) {
+                decodings.extend(batch.iter().map(|record| decoders.decoding_of(record)));
+            }
+            let count = self.crashes.together(&name, &places).min(self.crashes.together(&name, &decodings));
+            batch = &batch[..count.min(batch.len())];
+            places.truncate(batch.len());
+            decodings.truncate(batch.len());
+        }
+        let mut suspect = self.crashes.suspect(&name, &decodings);
+        if !is_alone(&self.runtime, &mut suspect).await {
+            return Ok(from);
+        }
+        if let (Some(Err(ended)), [record]) = (suspect.as_ref().map(|suspect| suspect.check(&self.runtime)), batch) {
+            decoders.refuse(record, describe(&*ended));
+            suspect = None;
+        }
+        let decoding = begun(&self.runtime, &self.crashes, suspect).await?;
         let last = batch.last().map_or(end, |record| record.offset);
         let reader = self.follower.reader();
         let item = |record: &Received| {
@@ -199,12 +263,29 @@ impl TopicFollower {
             });
             Some(Item { event, park: park(&reader, key, id, record) })
         };
-        let items = batch.iter().filter_map(item).collect();
+        let mut items: Vec<_> = batch.iter().filter_map(item).collect();
+        drop(decoding);
+        let mut suspect = self.crashes.suspect(&name, &places);
+        if !is_alone(&self.runtime, &mut suspect).await {
+            return Ok(from);
+        }
+        if let (Some(Err(ended)), [item]) = (suspect.as_ref().map(|suspect| suspect.check(&self.runtime)), &mut *items)
+        {
+            item.event = Err(ended);
+            suspect = None;
+        }
+        let trying = begun(&self.runtime, &self.crashes, suspect).await?;
         let (items, inbox_records) = first_copies(&self.runtime, &self.follower, items).await?;
         let moved = CheckpointMove { reader: checkpoint, from, to: last + 1, epoch: None };
         let base = Batch { checkpoint_moves: vec![moved], inbox_records, ..Batch::default() };
-        match filter.pass(&self.runtime, &self.follower, items, batch.len(), base).await {
+        let passed = filter.pass(&self.runtime, &self.follower, items, batch.len(), base).await;
+        drop(trying);
+        match passed {
             Ok(()) => {
+                if !places.is_empty() {
+                    places.extend(decodings);
+                    self.crashes.handled(&self.runtime, &name, &places).await;
+                }
                 self.next.insert(partition.clone(), last + 1);
                 self.subscription.acknowledge(partition, last);
                 Ok(last + 1)
@@ -242,6 +323,27 @@ async fn first_copies(
     let record = |item: &Item| InboxRecord { group: group.clone(), message: item.park.message };
     let inbox_records = items.iter().map(record).collect();
     Ok((items, inbox_records))
+}
+/// Waits for a short while, if a suspect message must be tried alone in this process. Returns whether it can be tried.
+async fn is_alone(runtime: &Runtime, suspect: &mut Option<Suspect>) -> bool {
+    match suspect.as_mut().filter(|suspect| suspect.is_tried_alone()) {
+        Some(suspect) => suspect.wait_alone(runtime, ALONE).await,
+        None => true,
+    }
+}
+/// Stores that suspect messages are tried.
+async fn begun(
+    runtime: &Arc<Runtime>,
+    crashes: &Arc<Crashes>,
+    suspect: Option<Suspect>,
+) -> Result<Option<Trying>, Fault> {
+    match suspect {
+        Some(suspect) => Ok(Some(suspect.begin(runtime, crashes).await?)),
+        None => Ok(None),
+    }
+}
+fn names(partitions: &[Partition]) -> Vec<String> {
+    partitions.iter().map(Partition::to_string).collect()
 }
 async fn stored(runtime: &Runtime, reader: String) -> Result<u64, Fault> {
     let found = runtime.storage.checkpoints(&[reader]).await?;

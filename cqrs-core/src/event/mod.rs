@@ -15,10 +15,10 @@ pub(crate) use publish::Publisher;
 pub use publish::{RunPublisher, outgoing_message};
 pub use recorded::Recorded;
 pub use shard::{RELAY_SHARDS, shard_of};
-pub(crate) use stream::{SEPARATOR, parse_id, stream_of};
+pub(crate) use stream::{SEPARATOR, kind_of, parse_id, stream_of};
 pub use subscribable::{RawEvent, Source, Subscribable, UpcastError, Upcaster, decode, decode_stored};
 
-use crate::{id::AggregateId, message::Stored};
+use crate::{id::AggregateId, message::Stored, stored_form::StoredForm};
 
 /// A domain event: a fact in the past tense, stored in the log of its own service. The trait is derived:
 ///
@@ -73,6 +73,12 @@ pub trait Event: Clone + Send + Sync + Stored + 'static {
     const UPCASTERS: &'static [Upcaster] = &[];
     /// Returns the name under which this value is stored, such as `account.deposited`.
     fn name(&self) -> &'static str;
+    /// Returns the description of the stored form. The derive writes this method. The default describes nothing, so nothing
+    /// is compared at the start of a changed program.
+    #[doc(hidden)]
+    fn stored_form() -> StoredForm {
+        StoredForm::default()
+    }
 }
 
 /// The events of one kind of aggregates. `derive(Aggregate)` implements the trait for the type that `event = ...` names,

@@ -22,6 +22,7 @@ mod epoch;
 mod grpc;
 mod logging;
 mod parked;
+mod programs;
 mod readiness;
 mod recorder;
 mod signals;
@@ -30,6 +31,7 @@ mod topics;
 pub use crate::app::{Component, DRAIN, Health, HealthCheck};
 pub use epoch::EpochCommand;
 pub use parked::{Operators, ParkedCommand};
+pub use programs::ProgramsCommand;
 pub use signals::EXIT;
 pub use topics::TopicsCommand;
 
@@ -95,8 +97,8 @@ impl Program {
         let _ = self.pause.set(pause);
         self
     }
-    /// Lets operators list, redeliver and discard the parked messages of these apps, at the address of
-    /// [`listen`](Program::listen).
+    /// Lets operators list, redeliver and discard the parked messages of these apps, and withdraw programs, at the address
+    /// of [`listen`](Program::listen).
     ///
     /// The routes are `GET /parked`, `GET /parked/messages`, `POST /parked/redeliver` and `POST /parked/discard`. Their
     /// query parameters are `service` (required where the process has several), `reader`, `key`, `after` and `limit` (a
@@ -104,6 +106,10 @@ impl Program {
     /// service, and begins after `after_reader` and `after_key`. A redelivery without `key` takes `reader`, `error` (a
     /// text), `class` (of errors) or `all=true`, at most `rate` messages per second, after `after_reader` and
     /// `after_key`. Its response is one line of JSON with the progress for each second; closing the connection stops it.
+    ///
+    /// `GET /programs` lists the programs of a service, and `POST /programs/withdraw` withdraws the one with this `number`
+    /// (`dry_run=true` lists the keys that would be released).
+    ///
     /// `operators` returns the operator's name from the request headers, or the reason for a refusal. Every redelivered
     /// and every discarded message appends an event with that name to the log.
     pub fn operator_api(
@@ -127,7 +133,8 @@ impl Program {
         let metrics = endpoints::metrics(self.readiness(), recorder::install()?);
         let mut routes = endpoints::health(self.readiness()).merge(metrics);
         if let Some((apps, operators)) = &self.operator_api {
-            routes = routes.merge(parked::routes(apps.clone(), operators.clone()));
+            let api = parked::OperatorApi::new(apps.clone(), operators.clone());
+            routes = routes.merge(parked::routes(api.clone())).merge(programs::routes(api));
         }
         signals::spawn(net::serve_http(listener, routes, std::future::pending()));
         tracing::info!(program = self.name, listen = %at, "serving health and metrics");

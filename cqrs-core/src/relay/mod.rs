@@ -5,35 +5,27 @@
 mod drain;
 mod members;
 mod progress;
+mod send;
+mod waiting;
 
 use crate::{
     Timestamp,
     consumer::parking::ParkedKeys,
-    error::Fault,
-    event::{Entry, RELAY_SHARDS},
+    error::{Fault, describe},
+    event::RELAY_SHARDS,
     job::{Step, next_tick},
     position::Position,
     runtime::Runtime,
-    storage::{Batch, CheckpointMove, CommitError, Park, ReadLimit},
-    telemetry::{spans, trace},
-    transport::{Audience, Published, Record, envelope},
+    storage::{Batch, CheckpointMove, CommitError, Park},
+    transport::{Audience, Published, TransportError},
 };
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use members::Members;
 use progress::{Progress, QueuedEntry, progress};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
-use tracing::Instrument;
+use waiting::{StoredProgress, WaitingTopic, next_try};
 
-/// The largest number of unacknowledged entries of a shard. Their size is limited by [`ByteBudget::relay`].
-///
-/// [`ByteBudget::relay`]: crate::ByteBudget::relay
-const WINDOW: usize = 500;
 /// The longest interval at which a relay without all shards looks at the others. It takes over the shards of a dead
 /// relay soon after their lease has ended.
 const LEASE_INTERVAL: Duration = Duration::from_millis(500);
@@ -48,6 +40,10 @@ const STORE_INTERVAL: Duration = Duration::from_millis(50);
 pub struct Relay {
     runtime: Arc<Runtime>,
     audience: Audience,
+    /// The topics that the service publishes to.
+    topics: Vec<&'static str>,
+    /// The last error of each topic that waits.
+    refusals: BTreeMap<String, String>,
     /// The holder of this relay's leases, with a new id for every start.
     owner: String,
     shards: BTreeMap<u16, Shard>,
@@ -75,7 +71,9 @@ struct Shard {
     epoch: Option<u64>,
     /// The stored checkpoint.
     stored: Position,
-    /// The position up to which every message is acknowledged or parked.
+    /// The stored progress beside it.
+    stored_ahead: StoredProgress,
+    /// The position up to which every message is acknowledged or parked, except those that wait.
     acknowledged: Position,
     /// The position to read from. It is beyond the checkpoint where a read has shown that no outgoing message lies
     /// between.
@@ -88,20 +86,57 @@ struct Shard {
     /// Keys with parked messages; `None` until they are looked up. Only the holder of the shard parks, so the set can
     /// only hold too many keys.
     parked: Option<ParkedKeys>,
+    /// The topics that the broker refuses, by their names.
+    waiting: BTreeMap<String, WaitingTopic>,
 }
 /// A publish in progress. Dropping it cancels the publish as far as possible.
 struct Flight {
     publish: u64,
     reaches: Position,
+    /// The uptime at which it has begun.
+    started: Duration,
     _cancel: oneshot::Sender<()>,
 }
 impl Shard {
     fn new(epoch: Option<u64>, at: Position) -> Self {
-        Shard { epoch, stored: at, acknowledged: at, at, handed: at, flight: None, leaving: None, parked: None }
+        Shard {
+            epoch,
+            stored: at,
+            stored_ahead: StoredProgress::default(),
+            acknowledged: at,
+            at,
+            handed: at,
+            flight: None,
+            leaving: None,
+            parked: None,
+            waiting: BTreeMap::new(),
+        }
+    }
+    /// Begins where the stored progress says. The topics that wait are tried at once.
+    fn go_ahead(&mut self, progress: StoredProgress, now: Duration) {
+        if let Some((ahead, topics)) = progress.ahead_of(self.stored) {
+            let line = |first| WaitingTopic::new(first, self.stored, now);
+            self.waiting = topics.map(|(topic, first)| (topic.clone(), line(first))).collect();
+            (self.acknowledged, self.at, self.handed) = (ahead, ahead, ahead);
+        }
+        self.stored_ahead = progress;
+    }
+    /// Returns the position up to which every message of every topic is acknowledged or parked.
+    fn checkpoint(&self) -> Position {
+        self.waiting.values().map(|line| line.acknowledged).fold(self.acknowledged, Position::min).max(self.stored)
+    }
+    fn has_flight(&self) -> bool {
+        self.flight.is_some() || self.waiting.values().any(|line| line.flight.is_some())
     }
 }
-struct Sent {
+/// A line of publishes: of all topics of a shard, or of one that waits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Line {
     shard: u16,
+    topic: Option<String>,
+}
+struct Sent {
+    line: Line,
     publish: u64,
     queued: Vec<QueuedEntry>,
     /// `None` when a publish with further entries replaced this one.
@@ -109,13 +144,15 @@ struct Sent {
 }
 
 impl Relay {
-    pub(crate) fn new(runtime: Arc<Runtime>, audience: Audience) -> Self {
+    pub(crate) fn new(runtime: Arc<Runtime>, audience: Audience, topics: Vec<&'static str>) -> Self {
         let owner = runtime.environment.id().to_string();
         let members = Members::new(&audience, &owner);
         let sending = FuturesUnordered::new();
         Relay {
             runtime,
             audience,
+            topics,
+            refusals: BTreeMap::new(),
             owner,
             shards: BTreeMap::new(),
             members,
@@ -145,24 +182,32 @@ impl Relay {
     /// While messages are unacknowledged, it returns when some of them are acknowledged, or when there are more to
     /// send.
     ///
+    /// A topic that the broker refuses alone is no error. Its records wait, and the next steps try them again.
+    ///
     /// # Errors
     /// Fails when the database fails or the broker does not accept a record. The checkpoint stays; call it again.
     pub async fn step(&mut self) -> Result<Step, Fault> {
+        let step = self.advance().await;
+        self.report_waiting();
+        step
+    }
+    async fn advance(&mut self) -> Result<Step, Fault> {
         self.hold_shards().await?;
         let just_read = std::mem::take(&mut self.just_read);
         let upto = self.runtime.recent_log.upto(&*self.runtime.storage, self.upto, just_read).await?;
         self.upto = upto;
         let started = self.send(upto).await?;
         if self.sending.is_empty() {
-            return match self.until_stored() {
-                None => Ok(Step::Idle(upto)),
-                Some(Duration::ZERO) => self.store_checkpoints(Vec::new()).await.map(|_| Step::Did(0)),
-                Some(left) => Ok(Step::IdleFor(upto, left)),
-            };
+            if self.until_stored() == Some(Duration::ZERO) {
+                return self.store_checkpoints(Vec::new()).await.map(|_| Step::Did(0));
+            }
+            let due = [self.until_stored(), self.until_look(), self.until_leases()].into_iter().flatten().min();
+            return Ok(due.map_or(Step::Idle(upto), |left| Step::IdleFor(upto, left)));
         }
         let (environment, storage) = (self.runtime.environment.clone(), self.runtime.storage.clone());
         // A publish may take long. Meanwhile the leases and the checkpoints of the other shards are due.
-        let longest = self.until_stored().map_or(self.runtime.lease / 4, |left| left.min(self.runtime.lease / 4));
+        let due = self.until_stored().into_iter().chain(self.until_look());
+        let longest = due.fold(self.runtime.lease / 4, Duration::min);
         let mut done = Vec::new();
         tokio::select! {
             biased;
@@ -176,6 +221,11 @@ impl Relay {
         let acknowledged = self.take_in(done).await?;
         self.just_read = true;
         Ok(Step::Did(acknowledged.max(started)))
+    }
+    /// Returns the time until this relay looks at the leases again, or `None` where it needs none.
+    fn until_leases(&self) -> Option<Duration> {
+        let (at, now) = (self.look_at?, self.runtime.environment.now());
+        Some((at - now).to_std().unwrap_or_default().min(self.runtime.lease / 3))
     }
     /// Waits until the next publishes are due: at the next tick.
     pub(crate) async fn due(&mut self) {
@@ -208,9 +258,23 @@ impl Relay {
         if self.shards.is_empty() {
             let readers: Vec<_> = (0..RELAY_SHARDS).map(|shard| self.reader(shard)).collect();
             let at = self.runtime.storage.checkpoints(&readers).await?;
-            self.shards =
-                (0..RELAY_SHARDS).zip(at).map(|(shard, at)| (shard, Shard::new(None, Position(at)))).collect();
+            let new = (0..RELAY_SHARDS).zip(at).map(|(shard, at)| (shard, Shard::new(None, Position(at)))).collect();
+            self.take(new).await?;
         }
+        Ok(())
+    }
+    /// Takes shards, each from its stored progress on.
+    async fn take(&mut self, mut new: BTreeMap<u16, Shard>) -> Result<(), Fault> {
+        if self.audience == Audience::broker() && !new.is_empty() {
+            let readers = |shard: &u16| StoredProgress::readers(&self.reader(*shard), &self.topics);
+            let readers: Vec<_> = new.keys().flat_map(readers).collect();
+            let checkpoints = self.runtime.storage.checkpoints(&readers).await?;
+            let now = self.runtime.environment.uptime();
+            for (shard, checkpoints) in new.values_mut().zip(checkpoints.chunks(self.topics.len() + 2)) {
+                shard.go_ahead(StoredProgress::from_checkpoints(&self.topics, checkpoints), now);
+            }
+        }
+        self.shards.append(&mut new);
         Ok(())
     }
     /// Renews the leases of the held shards when they are due, and takes free ones while fewer than the share are held.
@@ -223,22 +287,22 @@ impl Relay {
         }
         let readers: Vec<_> = wanted.iter().map(|shard| self.reader(*shard)).collect();
         let leases = self.runtime.storage.leases(&readers, &self.owner, self.runtime.lease).await?;
+        let mut new = BTreeMap::new();
         for (shard, lease) in wanted.into_iter().zip(leases) {
             match (lease, self.shards.get(&shard)) {
                 (None, _) => drop(self.shards.remove(&shard)),
                 (Some(lease), Some(held)) if held.epoch == Some(lease.epoch) => (),
-                (Some(lease), _) => {
-                    self.shards.insert(shard, Shard::new(Some(lease.epoch), lease.position));
-                }
+                (Some(lease), _) => drop(new.insert(shard, Shard::new(Some(lease.epoch), lease.position))),
             }
         }
-        Ok(())
+        self.shards.retain(|shard, _| !new.contains_key(shard));
+        self.take(new).await
     }
     /// Marks the shards beyond the share as leaving. Those without a publish in progress leave first.
     fn choose_leaving(&mut self, share: usize) {
         let now = self.runtime.environment.uptime();
         let mut order: Vec<_> =
-            self.shards.iter().map(|(shard, held)| (held.leaving.is_none(), held.flight.is_some(), *shard)).collect();
+            self.shards.iter().map(|(shard, held)| (held.leaving.is_none(), held.has_flight(), *shard)).collect();
         order.sort_unstable();
         let surplus = order.len().saturating_sub(share);
         for (index, (.., shard)) in order.into_iter().enumerate() {
@@ -250,9 +314,8 @@ impl Relay {
     /// cancelled, and the next relay sends its messages again.
     async fn give_back(&mut self) -> Result<(), Fault> {
         let (now, longest) = (self.runtime.environment.uptime(), self.runtime.lease / 3);
-        let may_leave = |held: &Shard| {
-            held.leaving.is_some_and(|since| held.flight.is_none() || now.saturating_sub(since) >= longest)
-        };
+        let may_leave =
+            |held: &Shard| held.leaving.is_some_and(|since| !held.has_flight() || now.saturating_sub(since) >= longest);
         let leaving: Vec<u16> =
             self.shards.iter().filter(|(_, held)| may_leave(held)).map(|(shard, _)| *shard).collect();
         if leaving.is_empty() || !self.store_checkpoints(Vec::new()).await? {
@@ -265,154 +328,70 @@ impl Relay {
         Ok(())
     }
 
-    /// Starts a publish for every shard with new messages.
-    ///
-    /// A broker that stores records gets one publish of a shard at a time. Where groups acknowledge, a publish with
-    /// further messages replaces the one before, so that a stuck key delays only its own records.
-    async fn send(&mut self, upto: Position) -> Result<usize, Fault> {
-        let (broker, draining) = (self.audience == Audience::broker(), self.draining);
-        let staying = self.shards.iter().filter(|(_, shard)| shard.leaving.is_none());
-        let free = staying.filter(|(_, shard)| match &shard.flight {
-            None => shard.at < if draining { shard.handed } else { upto },
-            Some(flight) => !broker && flight.reaches < upto,
-        });
-        let free: Vec<_> = free.map(|(shard, held)| (*shard, held.at)).collect();
-        if free.is_empty() {
-            return Ok(0);
-        }
-        self.look_up_parked().await?;
-        let window = self.window();
-        let entries = self.runtime.recent_log.outgoing(&*self.runtime.storage, &free, upto, window).await?;
-        let mut found: BTreeMap<u16, Vec<Entry>> = BTreeMap::new();
-        for entry in entries {
-            if let Some(outgoing) = &entry.outgoing {
-                found.entry(outgoing.shard).or_default().push(entry);
-            }
-        }
-        self.look_up_keys(&found).await?;
-        let mut started = 0;
-        for (shard, _) in free {
-            let mut entries = found.remove(&shard).unwrap_or_default();
-            let Some(held) = self.shards.get_mut(&shard) else { continue };
-            if draining {
-                entries.retain(|entry| entry.position <= held.handed);
-            }
-            let Some(last) = entries.last().map(|entry| entry.position) else {
-                // No outgoing message lies up to here. This is kept in memory only, because finding out again costs one
-                // read.
-                held.at = held.at.max(if held.flight.is_none() { upto } else { held.at });
-                continue;
-            };
-            let reaches = if window.is_reached_by(&entries) { last } else { upto };
-            match &mut held.flight {
-                // All of these entries are in the publish that is in progress.
-                Some(flight) if flight.reaches >= last => {
-                    flight.reaches = reaches.max(flight.reaches);
-                    continue;
-                }
-                _ => (),
-            }
-            self.next += 1;
-            let (cancel, cancelled) = oneshot::channel();
-            held.flight = Some(Flight { publish: self.next, reaches, _cancel: cancel });
-            held.handed = held.handed.max(last);
-            started += entries.len();
-            self.start(shard, self.next, entries, cancelled);
-        }
-        Ok(started)
-    }
-    /// Returns the limit of a shard's window. The running relays and the shards of each share the budget equally, so that
-    /// a stuck shard takes nothing from the others.
-    fn window(&mut self) -> ReadLimit {
-        let running = self.running.get_or_insert_with(|| self.runtime.running_relays.clone());
-        let relays = Arc::strong_count(running).saturating_sub(1).max(1);
-        let bytes = self.runtime.byte_budget.relay / relays / self.shards.len().max(1);
-        ReadLimit { entries: WINDOW, bytes: bytes.max(1) }
-    }
-    /// Reads the keys with parked messages. Only a relay to a broker parks messages, namely those that the broker
-    /// rejects permanently; a group in this process parks its own.
-    async fn look_up_parked(&mut self) -> Result<(), Fault> {
-        if self.audience != Audience::broker() || self.shards.values().all(|shard| shard.parked.is_some()) {
-            return Ok(());
-        }
-        let storage = self.runtime.storage.clone();
-        let with_parked: BTreeSet<String> =
-            storage.parked_counts(1).await?.into_iter().map(|(reader, _)| reader).collect();
-        let readers: Vec<_> = self.shards.keys().map(|shard| self.reader(*shard)).collect();
-        for ((_, shard), reader) in self.shards.iter_mut().zip(&readers) {
-            shard.parked = Some(match with_parked.contains(reader) {
-                true => ParkedKeys::read(&*storage, reader).await?,
-                false => ParkedKeys::default(),
-            });
-        }
-        Ok(())
-    }
-    /// Looks up which keys of the entries have parked messages, where not all keys of the shard are known.
-    async fn look_up_keys(&mut self, entries: &BTreeMap<u16, Vec<Entry>>) -> Result<(), Fault> {
-        let storage = self.runtime.storage.clone();
-        for (shard, entries) in entries {
-            let reader = self.reader(*shard);
-            let Some(parked) = self.shards.get_mut(shard).and_then(|held| held.parked.as_mut()) else { continue };
-            let keys = entries.iter().filter_map(|entry| entry.outgoing.as_ref()).map(|outgoing| &*outgoing.key);
-            parked.look_up(&*storage, &reader, keys).await?;
-        }
-        Ok(())
-    }
-    fn start(&mut self, shard: u16, publish: u64, entries: Vec<Entry>, cancelled: oneshot::Receiver<()>) {
-        let (runtime, audience) = (self.runtime.clone(), self.audience.clone());
-        let parked = self.shards.get(&shard).and_then(|held| held.parked.as_ref());
-        let queued = entries.iter().filter_map(|entry| {
-            let key = entry.outgoing.as_ref()?.key.clone();
-            let parked = parked.is_some_and(|parked| parked.first_error(&key).is_some());
-            Some(QueuedEntry { position: entry.position, id: entry.id, parked, key })
-        });
-        let queued: Vec<QueuedEntry> = queued.collect();
-        self.sending.push(Box::pin(async move {
-            let span = spans::publish(runtime.transport.system(), &entries);
-            // A single record continues the span of its publish; each of several records keeps the span of its command.
-            let hop = if entries.len() == 1 { trace::of(&span) } else { None };
-            let record = |(mut entry, queued): (Entry, &QueuedEntry)| {
-                let outgoing = entry.outgoing.take().filter(|_| !queued.parked)?;
-                Some(envelope::record(&entry, outgoing, &runtime.service, hop.as_deref()))
-            };
-            let records: Vec<Record> = entries.into_iter().zip(&queued).filter_map(record).collect();
-            if records.is_empty() {
-                return Sent { shard, publish, queued, published: Some(Published { acknowledged: 0, error: None }) };
-            }
-            let published = tokio::select! {
-                biased;
-                published = runtime.transport.publish(&audience, &records).instrument(span) => Some(published),
-                _ = cancelled => None,
-            };
-            Sent { shard, publish, queued, published }
-        }));
-    }
-
     /// Moves the checkpoints over acknowledged and parked messages. Stores them when it parks, and when they are due.
     async fn take_in(&mut self, done: Vec<Sent>) -> Result<usize, Fault> {
         let mut parked = Vec::new();
         let (mut acknowledged, mut failure) = (0, None);
-        for sent in done {
-            let reader = self.reader(sent.shard);
-            let (Some(shard), Some(published)) = (self.shards.get_mut(&sent.shard), sent.published) else { continue };
-            if shard.flight.as_ref().is_none_or(|flight| flight.publish != sent.publish) {
+        let now = self.runtime.environment.uptime();
+        for Sent { line, publish, queued, published } in done {
+            let (Some(shard), Some(published)) = (self.shards.get_mut(&line.shard), published) else { continue };
+            let flight = match &line.topic {
+                None => Some(&mut shard.flight),
+                Some(topic) => shard.waiting.get_mut(topic).map(|waiting| &mut waiting.flight),
+            };
+            let Some(flight) = flight.filter(|flight| flight.as_ref().is_some_and(|flight| flight.publish == publish))
+            else {
                 continue;
-            }
-            shard.flight = None;
+            };
+            *flight = None;
             if published.error.is_some() {
                 self.runtime.meter.publish_failed(&self.audience.0);
             }
-            let Progress { to, parks, refused, error } = progress(&reader, sent.queued, published);
-            self.runtime.broker.published(error.is_none());
-            failure = failure.or(error);
+            let reader = self.reader(line.shard);
+            let Some(shard) = self.shards.get_mut(&line.shard) else { continue };
+            let Progress { to, parks, refused, mut error, mut waits } = progress(&reader, queued, published);
+            if self.audience != Audience::broker() {
+                error = error.or(waits.take().map(|(.., error)| error));
+            }
             acknowledged += parks.len();
             let refused = refused.into_iter().map(|key| (key, String::new()));
             shard.parked.get_or_insert_default().extend(refused);
             parked.extend(parks);
-            let Some((to, count)) = to else { continue };
-            acknowledged += count;
-            (shard.acknowledged, shard.at) = (to, to);
-            self.unstored_since.get_or_insert(self.runtime.environment.uptime());
+            let sent = to.map_or(0, |(_, count)| count);
+            acknowledged += sent;
+            if to.is_some() {
+                self.unstored_since.get_or_insert(now);
+            }
+            match line.topic {
+                None => {
+                    if let Some((to, _)) = to {
+                        (shard.acknowledged, shard.at) = (to, to);
+                    }
+                    if sent > 0 || error.is_some() || waits.is_some() {
+                        self.runtime.broker.published(error.is_none());
+                    }
+                    failure = failure.or(error);
+                    let Some((topic, position, error)) = waits else { continue };
+                    let line = WaitingTopic::new(position, shard.acknowledged, next_try(now, 0));
+                    shard.waiting.insert(topic.clone(), line);
+                    self.refused(topic, &error);
+                }
+                Some(topic) => {
+                    let Some(waiting) = shard.waiting.get_mut(&topic) else { continue };
+                    if let Some((to, _)) = to {
+                        waiting.acknowledged = to;
+                        waiting.accepted();
+                    }
+                    if let Some(error) = waits.map(|(.., error)| error).or(error) {
+                        waiting.failed(now);
+                        self.refused(topic, &error);
+                    } else if sent > 0 {
+                        self.runtime.broker.published(true);
+                        let lines = self.shards.values_mut().filter_map(|held| held.waiting.get_mut(&topic));
+                        lines.for_each(|line| line.retry_at = line.retry_at.map(|_| now));
+                    }
+                }
+            }
         }
         if (!parked.is_empty() || self.until_stored() == Some(Duration::ZERO))
             && !self.store_checkpoints(parked).await?
@@ -425,6 +404,39 @@ impl Relay {
             Some(error) => Err(Fault::unavailable("the broker did not accept a record").because(error)),
         }
     }
+    /// Returns the time until a topic that waits has to be looked at, or `None` when none waits.
+    fn until_look(&self) -> Option<Duration> {
+        let now = self.runtime.environment.uptime();
+        let staying = self.shards.values().filter(|held| held.leaving.is_none());
+        let looks = staying.flat_map(|held| {
+            let is_free = held.flight.is_none();
+            held.waiting.values().filter_map(move |line| line.next_look(held.acknowledged, now, is_free))
+        });
+        looks.min().map(|at| at.saturating_sub(now))
+    }
+    /// Records the error of a topic that waits.
+    fn refused(&mut self, topic: String, error: &TransportError) {
+        let error = describe(error);
+        if !self.refusals.contains_key(&topic) {
+            tracing::warn!(topic, error, "the broker refuses a topic; its records wait, and others go on");
+        }
+        self.refusals.insert(topic, error);
+    }
+    /// Tells health and metrics which topics wait.
+    fn report_waiting(&mut self) {
+        let none_waits = self.refusals.is_empty() && self.shards.values().all(|held| held.waiting.is_empty());
+        if none_waits || self.shards.is_empty() {
+            return;
+        }
+        let mut refusals = std::mem::take(&mut self.refusals);
+        for topic in self.shards.values().flat_map(|held| held.waiting.keys()) {
+            self.refusals.extend(refusals.remove_entry(topic));
+        }
+        for topic in refusals.keys().filter(|topic| !self.refusals.contains_key(*topic)) {
+            tracing::info!(topic, "no record to the topic waits in this process any more");
+        }
+        self.runtime.topics.set_waiting(self.refusals.clone());
+    }
     /// Returns the time until the checkpoints have to be stored, or `None` when they are.
     fn until_stored(&self) -> Option<Duration> {
         let unstored = |since| self.runtime.environment.uptime().saturating_sub(since);
@@ -434,10 +446,15 @@ impl Relay {
     /// shard.
     async fn store_checkpoints(&mut self, parks: Vec<Park>) -> Result<bool, Fault> {
         let mut batch = Batch { parks, ..Batch::default() };
-        for (shard, held) in self.shards.iter().filter(|(_, held)| held.acknowledged > held.stored) {
-            let (from, to) = (held.stored.0, held.acknowledged.0);
+        for (shard, held) in &self.shards {
+            let (from, to) = (held.stored.0, held.checkpoint().0);
             let reader = self.reader(*shard);
-            batch.checkpoint_moves.push(CheckpointMove { reader, from, to, epoch: held.epoch });
+            let beside = held.stored_ahead.moves_to(&held.stored_ahead.next(held.acknowledged, &held.waiting), &reader);
+            if to > from || !beside.is_empty() {
+                batch.checkpoint_moves.extend(beside);
+                // The epoch of the lease is compared even if the checkpoint stays.
+                batch.checkpoint_moves.push(CheckpointMove { reader, from, to, epoch: held.epoch });
+            }
         }
         self.unstored_since = None;
         if batch.checkpoint_moves.is_empty() {
@@ -445,7 +462,10 @@ impl Relay {
         }
         batch.sort();
         let Err(rejected) = self.runtime.storage.commit(batch).await else {
-            self.shards.values_mut().for_each(|held| held.stored = held.acknowledged);
+            for held in self.shards.values_mut() {
+                held.stored = held.checkpoint();
+                held.stored_ahead = held.stored_ahead.next(held.acknowledged, &held.waiting);
+            }
             return Ok(true);
         };
         // The checkpoints are unknown now. Read them again, and send the messages after them again.

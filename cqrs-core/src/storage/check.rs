@@ -68,9 +68,7 @@ pub fn check(batch: &Batch) -> Result<(), Fault> {
         }
     }
     for reservation in &batch.reservations {
-        text("the reservation's index", &reservation.index)?;
-        text("the reservation's value", &reservation.value)?;
-        size("the reservation's value", &[reservation.index.as_bytes(), reservation.value.as_bytes()])?;
+        value(&reservation.index, &reservation.value)?;
         text("the reservation's owner", &reservation.owner)?;
     }
     for view in &batch.views {
@@ -106,6 +104,12 @@ pub fn check(batch: &Batch) -> Result<(), Fault> {
     })
 }
 
+/// Checks that a unique value can be reserved.
+pub(crate) fn value(index: &str, value: &str) -> Result<(), Fault> {
+    text("the reservation's index", index)?;
+    text("the reservation's value", value)?;
+    size("the reservation's value", &[index.as_bytes(), value.as_bytes()])
+}
 /// Checks the texts of a read of a row or stream, and of the stored response beside it.
 pub(super) fn key(key: &str, response: Option<&str>) -> Result<(), Fault> {
     text("the id", key)?;

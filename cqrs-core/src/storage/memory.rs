@@ -1,16 +1,20 @@
 //! Storage in memory, behind one mutex, for tests and first steps.
 mod data;
 mod parked;
+mod unique;
 
 use crate::{
     environment::{Environment, system},
     error::Fault,
-    event::Entry,
+    event::{Entry, stream_of},
     position::Position,
     storage::batch::{Batch, CommitError, StoredResponse},
     storage::check::{self, check},
     storage::parked::{Cutoff, InboxLookup, LEFT_TO_NEWER_PROGRAM, Parked, ParkedKey, ParkedPage},
-    storage::{Lease, Loaded, ReadLimit, Scan, Scanned, Storage, StoredData, StoredProgram, StoredRow, StoredView, Tx},
+    storage::{
+        Lease, Loaded, ReadLimit, Scan, Scanned, Storage, StoredData, StoredProgram, StoredRow, StoredValues,
+        StoredView, Tx, ValueReservation,
+    },
 };
 use async_trait::async_trait;
 use data::Data;
@@ -216,6 +220,10 @@ impl Storage for Memory {
         let left = data.parked_by_key.keys().filter(|(reader, key)| is_left(reader, key));
         Ok(left.take(limit).cloned().collect())
     }
+    async fn replace_parked_error(&self, number: u64, expected: &str, error: &str) -> Result<bool, Fault> {
+        check::text("the error", error)?;
+        Ok(self.data().replace_parked_error(number, expected, error))
+    }
     async fn declare_program(&self, declaration: &str) -> Result<(u64, Duration), Fault> {
         let programs = &mut self.data().programs;
         let known = programs.iter().position(|known| known == declaration);
@@ -259,6 +267,43 @@ impl Storage for Memory {
             None => drop(notes.remove(name)),
         }
         Ok(true)
+    }
+    async fn rows_after(
+        &self,
+        kind: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, StoredRow)>, Fault> {
+        let data = self.data();
+        let rows = data.rows.iter().filter(|((of, id), _)| of == kind && after.is_none_or(|after| &**id > after));
+        let mut rows: Vec<_> = rows.map(|((_, id), row)| (id, row)).collect();
+        rows.sort_unstable_by_key(|(id, _)| *id);
+        Ok(rows.into_iter().take(limit).map(|(id, row)| (id.clone(), row.clone())).collect())
+    }
+    async fn streams_after(
+        &self,
+        kind: &str,
+        after: Option<(&str, u64)>,
+        limit: ReadLimit,
+    ) -> Result<Vec<Entry>, Fault> {
+        let (prefix, data) = (stream_of(kind, ""), self.data());
+        let (first, version) = after.unwrap_or((&prefix, 0));
+        let streams = data.streams.iter().filter(|(stream, _)| stream.starts_with(&prefix) && &***stream >= first);
+        let mut streams: Vec<_> = streams.collect();
+        streams.sort_unstable();
+        let entries = streams.into_iter().flat_map(|(stream, entries)| {
+            let skipped = if stream == first { version as usize } else { 0 };
+            entries.iter().skip(skipped).map(|index| data.log[*index].clone())
+        });
+        Ok(limit.take(entries))
+    }
+    async fn reserve_stored(&self, values: &StoredValues) -> Result<Vec<ValueReservation>, Fault> {
+        Ok(self.data().reserve_stored(values))
+    }
+    async fn unreserved(&self, index: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault> {
+        let data = self.data();
+        let streams = data.unreserved.iter().filter(|(of, _)| of == index).map(|(_, stream)| stream);
+        Ok(streams.filter(|stream| after.is_none_or(|after| &***stream > after)).take(limit).cloned().collect())
     }
     async fn migrate(&self) -> Result<(), Fault> {
         Ok(())

@@ -11,9 +11,11 @@ mod recent_log;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod stats;
+mod unique;
 
 pub use batch::{Batch, CheckpointMove, CommitError, InboxRecord, Park, Reservation, Row, StoredResponse, ViewWrite};
 pub use check::check;
+pub(crate) use check::value as check_value;
 pub use limit::ReadLimit;
 pub use memory::Memory;
 pub use parked::{Cutoff, InboxLookup, LEFT_TO_NEWER_PROGRAM, Parked, ParkedKey, ParkedPage};
@@ -24,6 +26,7 @@ pub(crate) use recent_log::{Reading, RecentLog};
 #[cfg(feature = "sqlite")]
 pub use sqlite::Sqlite;
 pub use stats::{Connections, DatabaseStats, OldestWriter};
+pub use unique::{StoredValues, ValueOwner, ValueReservation};
 
 use crate::{error::Fault, event::Entry, position::Position};
 use async_trait::async_trait;
@@ -59,6 +62,9 @@ pub trait Storage: Send + Sync + 'static {
     async fn parked(&self, reader: &str, key: &str, after: u64, limit: usize) -> Result<Vec<Parked>, Fault>;
     /// Returns up to `limit` keys whose first parked message waits for a newer program, each as (reader, key).
     async fn left_to_newer_program(&self, limit: usize) -> Result<Vec<(String, String)>, Fault>;
+    /// Replaces the error of a parked message, if it is still `expected`. Returns whether it did. The place of the message
+    /// among those of its key stays.
+    async fn replace_parked_error(&self, number: u64, expected: &str, error: &str) -> Result<bool, Fault>;
     /// Removes data older than the cutoff, at most `limit` of each kind, and returns how much was removed. The age is
     /// measured by the database's clock.
     async fn purge(&self, old: &Cutoff, limit: usize) -> Result<u64, Fault>;
@@ -111,6 +117,25 @@ pub trait Storage: Send + Sync + 'static {
         upto: Position,
         limit: ReadLimit,
     ) -> Result<Vec<Entry>, Fault>;
+    /// Returns entries with an outgoing message to one topic, without their payload. For each range there are entries up to
+    /// the limit, in order. A relay reads with it the messages of a topic that the broker refused for a time.
+    async fn outgoing_entries_of(&self, ranges: &[OutgoingRange<'_>], limit: ReadLimit) -> Result<Vec<Entry>, Fault> {
+        let page_limit = ReadLimit { entries: 512, ..limit };
+        let mut all = Vec::new();
+        for range in ranges {
+            let (mut found, mut from) = (Vec::new(), range.after);
+            while !limit.is_reached_by(&found) {
+                let page = self.outgoing_entries(&[(range.shard, from)], range.upto, page_limit).await?;
+                let (last, is_full) = (page.last().map(|last| last.position), page_limit.is_reached_by(&page));
+                let is_of = |entry: &Entry| entry.outgoing.as_ref().is_some_and(|message| message.topic == range.topic);
+                found.extend(page.into_iter().filter(is_of));
+                let Some(last) = last.filter(|_| is_full) else { break };
+                from = last;
+            }
+            all.extend(limit.take(found));
+        }
+        Ok(all)
+    }
     /// Returns true if no other process can open this database, so that leases are not needed.
     fn is_exclusive(&self) -> bool {
         false
@@ -140,6 +165,30 @@ pub trait Storage: Send + Sync + 'static {
     /// Stores or removes a note if its value is still `expected`, where `None` means that there is none. Returns whether
     /// it did.
     async fn replace_note(&self, name: &str, expected: Option<&str>, value: Option<&str>) -> Result<bool, Fault>;
+    /// Returns up to `limit` rows of one kind of aggregates with an id after `after`, in the order of their ids, each as
+    /// (id, row). Deleted ones are included.
+    async fn rows_after(
+        &self,
+        kind: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, StoredRow)>, Fault>;
+    /// Returns the events of one kind of aggregates after a version of a stream, in the order of their streams and
+    /// versions, up to the limit.
+    async fn streams_after(
+        &self,
+        kind: &str,
+        after: Option<(&str, u64)>,
+        limit: ReadLimit,
+    ) -> Result<Vec<Entry>, Fault>;
+    /// Makes the reservations of stored aggregates equal to their values: releases the other values that they hold in the
+    /// index, and reserves theirs unless another aggregate holds them. An aggregate that has another version than the one
+    /// that was read is left alone. Returns the results in the order of the aggregates.
+    ///
+    /// Aggregates whose values are not reserved are listed as [`unreserved`](Storage::unreserved), and the others are not.
+    async fn reserve_stored(&self, values: &StoredValues) -> Result<Vec<ValueReservation>, Fault>;
+    /// Returns up to `limit` streams of aggregates after one whose values in this unique index are not reserved, in order.
+    async fn unreserved(&self, index: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault>;
     /// Migrates the schema to this version of the framework.
     ///
     /// # Errors
@@ -215,6 +264,19 @@ pub struct Scan<'a> {
     pub after: Option<(&'a [u8], &'a str)>,
     /// The maximum number of entries.
     pub limit: usize,
+}
+
+/// The outgoing messages of one relay shard to one topic, in a range of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutgoingRange<'a> {
+    /// The relay shard.
+    pub shard: u16,
+    /// The topic's name.
+    pub topic: &'a str,
+    /// The position after which the range begins.
+    pub after: Position,
+    /// The last position of the range.
+    pub upto: Position,
 }
 
 /// One entry of an index, with the value that it refers to.

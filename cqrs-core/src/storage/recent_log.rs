@@ -1,13 +1,17 @@
 //! The recent part of the log, read once for all followers of an app.
 use crate::{
+    environment::Environment,
     error::Fault,
     event::Entry,
     position::Position,
     storage::{ReadLimit, Storage},
 };
 use futures_util::FutureExt;
-use std::collections::{BTreeMap, VecDeque};
-use tokio::sync::Mutex;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+use tokio::sync::{Mutex, watch};
 
 /// The largest number of entries that are kept, and that one read adds.
 const ENTRIES: usize = 512;
@@ -24,7 +28,13 @@ const RANGE: u64 = 100_000;
 ///
 /// Entries below the high-water mark never change, so a kept entry is as good as a stored one.
 #[derive(Debug, Default)]
-pub(crate) struct RecentLog(Mutex<Window>);
+pub(crate) struct RecentLog {
+    window: Mutex<Window>,
+    /// The highest high-water mark that anybody in this process has read.
+    known: watch::Sender<u64>,
+    /// The uptime before the last poll of the high-water mark. Held by the one job that polls for all.
+    polled_at: Mutex<Option<Duration>>,
+}
 
 /// All entries after `from` and up to `to`, which a high-water mark has covered.
 #[derive(Debug, Default)]
@@ -33,8 +43,6 @@ struct Window {
     to: Position,
     entries: VecDeque<Entry>,
     bytes: usize,
-    /// The last high-water mark that a reader asked for. One that is far behind it need not ask again.
-    high_water_mark: Position,
 }
 
 /// The entries that one read has found.
@@ -63,13 +71,12 @@ impl RecentLog {
         names: &[&str],
     ) -> Result<Reading, Fault> {
         let upto = {
-            let mut window = self.0.lock().await;
-            if window.to <= from && !is_far(from, window.high_water_mark) {
-                let upto = high_water_mark(storage, from, just_read && window.high_water_mark <= from).await?;
+            let mut window = self.window.lock().await;
+            if window.to <= from && !is_far(from, self.known()) {
+                let upto = self.high_water_mark(storage, from, just_read).await?;
                 if upto <= from {
                     return Ok(Reading { entries: Vec::new(), to: upto, is_full: false });
                 }
-                window.high_water_mark = upto;
                 if !is_far(from, upto) {
                     window.extend(storage, from, upto).await?;
                 }
@@ -77,7 +84,7 @@ impl RecentLog {
             if window.from <= from && from < window.to {
                 return Ok(window.select(from, limit, |entry| names.contains(&&*entry.name)));
             }
-            window.high_water_mark.max(window.to)
+            self.known().max(window.to)
         };
         let upto = Position(upto.0.min(from.0 + RANGE));
         let entries = storage.log_of(names, from, upto, limit).await?;
@@ -86,11 +93,11 @@ impl RecentLog {
     }
     /// Returns a high-water mark for a caller that has read up to `from`.
     pub(crate) async fn upto(&self, storage: &dyn Storage, from: Position, just_read: bool) -> Result<Position, Fault> {
-        let mut window = self.0.lock().await;
+        let mut window = self.window.lock().await;
         if window.to > from {
             return Ok(window.to);
         }
-        let upto = high_water_mark(storage, from, just_read).await?;
+        let upto = self.high_water_mark(storage, from, just_read).await?;
         if upto > from && !is_far(from, upto) {
             window.extend(storage, from, upto).await?;
         }
@@ -105,24 +112,87 @@ impl RecentLog {
         limit: ReadLimit,
     ) -> Result<Vec<Entry>, Fault> {
         let first = shards.iter().map(|(_, after)| *after).min().unwrap_or(upto);
-        let window = self.0.lock().await;
+        let window = self.window.lock().await;
         if window.from <= first && upto <= window.to {
             return Ok(window.outgoing(shards, upto, limit));
         }
         drop(window);
         storage.outgoing_entries(shards, upto, limit).await
     }
+    /// Waits until the log may have an entry after `after`: this process has committed one, has read a higher
+    /// high-water mark, or a poll of the database has failed, which the caller's next step reports.
+    ///
+    /// The jobs of a process share one poll in `interval`, so that idle jobs cost the same, whatever their number.
+    pub(crate) async fn wait_for_entry(
+        &self,
+        storage: &dyn Storage,
+        environment: &dyn Environment,
+        after: Position,
+        interval: Duration,
+    ) {
+        let mut known = self.known.subscribe();
+        let polling = async {
+            loop {
+                environment.sleep(interval).await;
+                if self.poll(storage, environment, interval).await.is_err() {
+                    break;
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            () = storage.wait_for_commit(after) => (),
+            // The sender lives as long as this borrow.
+            _ = known.wait_for(|known| *known > after.0) => (),
+            () = polling => (),
+        }
+    }
+    /// Reads the high-water mark, unless another job has done so within almost the interval. Timers are late by a
+    /// little, and a job must not find its own last poll too recent.
+    async fn poll(
+        &self,
+        storage: &dyn Storage,
+        environment: &dyn Environment,
+        interval: Duration,
+    ) -> Result<(), Fault> {
+        let mut polled_at = self.polled_at.lock().await;
+        let now = environment.uptime();
+        if polled_at.is_none_or(|at| now.saturating_sub(at) >= interval * 9 / 10) {
+            self.learned(storage.high_water_mark().await?);
+            *polled_at = Some(now);
+        }
+        Ok(())
+    }
+    /// Wakes the jobs that wait for an entry up to this high-water mark.
+    pub(crate) fn learned(&self, upto: Position) {
+        self.known.send_if_modified(|known| {
+            let is_higher = upto.0 > *known;
+            *known = upto.0.max(*known);
+            is_higher
+        });
+    }
+    fn known(&self) -> Position {
+        Position(*self.known.borrow())
+    }
+    /// Returns a high-water mark. Without one above `from` that is known, it asks the database, unless the caller has
+    /// `just_read` up to `from` and this process has committed nothing since.
+    async fn high_water_mark(&self, storage: &dyn Storage, from: Position, just_read: bool) -> Result<Position, Fault> {
+        let known = self.known();
+        if known > from {
+            return Ok(known);
+        }
+        if just_read && storage.wait_for_commit(from).now_or_never().is_none() {
+            return Ok(from);
+        }
+        let upto = storage.high_water_mark().await?;
+        self.learned(upto);
+        Ok(upto)
+    }
 }
 
 /// Returns whether a reader at `from` is so far behind that it does not share its reads.
 fn is_far(from: Position, upto: Position) -> bool {
     upto.0.saturating_sub(from.0) > ENTRIES as u64
-}
-
-/// Asks the database, unless the caller has `just_read` up to `from` and this process has committed nothing since.
-async fn high_water_mark(storage: &dyn Storage, from: Position, just_read: bool) -> Result<Position, Fault> {
-    let idle = just_read && storage.wait_for_commit(from).now_or_never().is_none();
-    if idle { Ok(from) } else { storage.high_water_mark().await }
 }
 
 /// Returns the position up to which a read with this limit has covered the log, and whether the limit has ended it.
@@ -135,7 +205,7 @@ impl Window {
     /// Reads the next entries up to `upto`, for a caller that has read up to `from`.
     async fn extend(&mut self, storage: &dyn Storage, from: Position, upto: Position) -> Result<(), Fault> {
         if self.to < from {
-            *self = Window { from, to: from, high_water_mark: self.high_water_mark, ..Window::default() };
+            *self = Window { from, to: from, ..Window::default() };
         }
         let entries = storage.log(self.to, upto, ADDED).await?;
         self.append(entries, upto);

@@ -13,9 +13,11 @@
 //! | [`MESSAGE_AGE_SECONDS`] | histogram | `group` | time from the commit of an event to the commit of its effect |
 //! | [`PARKED`] | gauge | `reader` | parked messages that wait for an operator, counted up to 10,000 |
 //! | [`PROJECTED`] | counter | `projection` | events applied by a projection |
+//! | [`RESERVED`] | counter | `field` | stored aggregates whose values were reserved after a program made a field unique |
 //! | [`INDEXED`] | counter | `view` | values whose index entries were filled in after a program added an index |
 //! | [`PUBLISHED`] | counter | `audience` | records acknowledged by the audience; the label is empty for a broker |
 //! | [`PUBLISH_FAILURES`] | counter | `audience` | publishes that ended with an error |
+//! | [`TOPIC_WAITING`] | gauge | `topic` | 1 while the broker refuses the topic, so that records to it wait in the outbox; 0 otherwise |
 //! | [`JOB_FAILURES`] | counter | `job` | failed steps of background jobs, which are retried |
 //! | [`JOB_UP`] | gauge | `job` | 1 while the steps of a background job succeed; 0 while they fail or panic |
 //! | [`BREAKER_OPEN`] | gauge | `reader` | 1 while a circuit breaker of the reader is open, so that it is paused; 0 otherwise |
@@ -25,7 +27,7 @@
 //! | [`HIGH_WATER_MARK_SECONDS`] | gauge | | how long the oldest open write transaction has blocked the high-water mark |
 //! | [`HIGH_WATER_MARK_PID`] | gauge | | the PostgreSQL process of that transaction, for `pg_terminate_backend`; 0 without one |
 //! | [`CONNECTIONS`], [`CONNECTION_LIMIT`] | gauge | `state`: `used`, `idle` | connections to the database, and their limit |
-//! | [`COMPONENT_UP`] | gauge | `component` | 1 while the database responds, the broker accepts records, no background job fails, no circuit breaker is open, or no topic was replaced or has lost records; 0 otherwise |
+//! | [`COMPONENT_UP`] | gauge | `component` | 1 while the database responds, the broker accepts records, no background job fails, no circuit breaker is open, or no topic was replaced, is refused or has lost records; 0 otherwise |
 //!
 //! Gauges are set before each scrape by [`App::measure`](crate::App::measure), so a value is as old as its scrape.
 use crate::{Timestamp, environment::Environment, position::Position, storage::CommitError};
@@ -48,10 +50,14 @@ pub const PARKED: &str = "cqrs_parked_messages";
 pub const PROJECTED: &str = "cqrs_events_projected_total";
 /// Values of a view whose index entries were filled in.
 pub const INDEXED: &str = "cqrs_view_values_indexed_total";
+/// Stored aggregates whose values of a field that became unique were reserved.
+pub const RESERVED: &str = "cqrs_unique_values_reserved_total";
 /// Records acknowledged by an audience of the relay.
 pub const PUBLISHED: &str = "cqrs_relay_published_total";
 /// Publishes that ended with an error.
 pub const PUBLISH_FAILURES: &str = "cqrs_relay_failures_total";
+/// 1 while records to a topic wait in the outbox because the broker refuses the topic, 0 otherwise.
+pub const TOPIC_WAITING: &str = "cqrs_relay_topic_waiting";
 /// Failed steps of background jobs.
 pub const JOB_FAILURES: &str = "cqrs_job_failures_total";
 /// 1 while the steps of a background job succeed, 0 otherwise.
@@ -100,8 +106,14 @@ pub fn describe() {
     describe_gauge!(PARKED, Unit::Count, "Parked messages that wait for an operator");
     describe_counter!(PROJECTED, Unit::Count, "Events applied by a projection");
     describe_counter!(INDEXED, Unit::Count, "Values of a view whose index entries were filled in");
+    describe_counter!(
+        RESERVED,
+        Unit::Count,
+        "Stored aggregates whose values of a field that became unique were reserved"
+    );
     describe_counter!(PUBLISHED, Unit::Count, "Records acknowledged by an audience");
     describe_counter!(PUBLISH_FAILURES, Unit::Count, "Publishes that ended with an error");
+    describe_gauge!(TOPIC_WAITING, "1 while the broker refuses the topic and records to it wait in the outbox, else 0");
     describe_counter!(JOB_FAILURES, Unit::Count, "Failed steps of background jobs, which are retried");
     describe_gauge!(JOB_UP, "1 while the steps of a background job succeed, else 0");
     describe_gauge!(BREAKER_OPEN, "1 while a circuit breaker of the reader is open, else 0");
@@ -182,11 +194,18 @@ impl Meter {
     pub(crate) fn indexed(&self, view: &'static str, values: usize) {
         counter!(INDEXED, "service" => self.service(), "view" => view).increment(values as u64);
     }
+    pub(crate) fn reserved(&self, field: &str, aggregates: usize) {
+        let labels = [("service", self.service()), ("field", field.to_owned().into())];
+        counter!(RESERVED, &labels).increment(aggregates as u64);
+    }
     pub(crate) fn published(&self, audience: &str, records: usize) {
         counter!(PUBLISHED, "service" => self.service(), "audience" => audience.to_owned()).increment(records as u64);
     }
     pub(crate) fn publish_failed(&self, audience: &str) {
         counter!(PUBLISH_FAILURES, "service" => self.service(), "audience" => audience.to_owned()).increment(1);
+    }
+    pub(crate) fn topic_waiting(&self, topic: &str, waits: bool) {
+        gauge!(TOPIC_WAITING, "service" => self.service(), "topic" => topic.to_owned()).set(u8::from(waits));
     }
     pub(crate) fn lost(&self, group: &str, topic: &str, records: u64) {
         let labels =

@@ -8,7 +8,8 @@ use crate::{
     position::Position,
     storage::{
         Batch, CommitError, Cutoff, DatabaseStats, InboxLookup, Lease, Loaded, Parked, ParkedKey, ParkedPage,
-        ReadLimit, Scan, Scanned, Storage, StoredData, StoredProgram, StoredResponse, StoredRow, StoredView, Tx,
+        ReadLimit, Scan, Scanned, Storage, StoredData, StoredProgram, StoredResponse, StoredRow, StoredValues,
+        StoredView, Tx, ValueReservation,
     },
     transport::{Audience, Published, Record, Subscription, Transport, TransportError},
 };
@@ -111,6 +112,9 @@ pub trait StorageLayer: Send + Sync + 'static {
     async fn left_to_newer_program(&self, limit: usize) -> Result<Vec<(String, String)>, Fault> {
         self.inner().left_to_newer_program(limit).await
     }
+    async fn replace_parked_error(&self, number: u64, expected: &str, error: &str) -> Result<bool, Fault> {
+        self.inner().replace_parked_error(number, expected, error).await
+    }
     async fn declare_program(&self, declaration: &str) -> Result<(u64, Duration), Fault> {
         self.inner().declare_program(declaration).await
     }
@@ -125,6 +129,28 @@ pub trait StorageLayer: Send + Sync + 'static {
     }
     async fn replace_note(&self, name: &str, expected: Option<&str>, value: Option<&str>) -> Result<bool, Fault> {
         self.inner().replace_note(name, expected, value).await
+    }
+    async fn rows_after(
+        &self,
+        kind: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, StoredRow)>, Fault> {
+        self.inner().rows_after(kind, after, limit).await
+    }
+    async fn streams_after(
+        &self,
+        kind: &str,
+        after: Option<(&str, u64)>,
+        limit: ReadLimit,
+    ) -> Result<Vec<Entry>, Fault> {
+        self.inner().streams_after(kind, after, limit).await
+    }
+    async fn reserve_stored(&self, values: &StoredValues) -> Result<Vec<ValueReservation>, Fault> {
+        self.inner().reserve_stored(values).await
+    }
+    async fn unreserved(&self, index: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault> {
+        self.inner().unreserved(index, after, limit).await
     }
     async fn migrate(&self) -> Result<(), Fault> {
         self.inner().migrate().await
@@ -218,6 +244,9 @@ impl<L: StorageLayer> Storage for L {
     async fn left_to_newer_program(&self, limit: usize) -> Result<Vec<(String, String)>, Fault> {
         StorageLayer::left_to_newer_program(self, limit).await
     }
+    async fn replace_parked_error(&self, number: u64, expected: &str, error: &str) -> Result<bool, Fault> {
+        StorageLayer::replace_parked_error(self, number, expected, error).await
+    }
     async fn declare_program(&self, declaration: &str) -> Result<(u64, Duration), Fault> {
         StorageLayer::declare_program(self, declaration).await
     }
@@ -232,6 +261,28 @@ impl<L: StorageLayer> Storage for L {
     }
     async fn replace_note(&self, name: &str, expected: Option<&str>, value: Option<&str>) -> Result<bool, Fault> {
         StorageLayer::replace_note(self, name, expected, value).await
+    }
+    async fn rows_after(
+        &self,
+        kind: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, StoredRow)>, Fault> {
+        StorageLayer::rows_after(self, kind, after, limit).await
+    }
+    async fn streams_after(
+        &self,
+        kind: &str,
+        after: Option<(&str, u64)>,
+        limit: ReadLimit,
+    ) -> Result<Vec<Entry>, Fault> {
+        StorageLayer::streams_after(self, kind, after, limit).await
+    }
+    async fn reserve_stored(&self, values: &StoredValues) -> Result<Vec<ValueReservation>, Fault> {
+        StorageLayer::reserve_stored(self, values).await
+    }
+    async fn unreserved(&self, index: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault> {
+        StorageLayer::unreserved(self, index, after, limit).await
     }
     async fn migrate(&self) -> Result<(), Fault> {
         StorageLayer::migrate(self).await

@@ -9,10 +9,13 @@ use crate::{
     transport::topic_states::TopicStates,
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 use uuid::Uuid;
 
@@ -90,21 +93,53 @@ pub(crate) struct Incoming {
 pub(crate) struct Decoders {
     decoders: BTreeMap<String, Decoder>,
     topics: Arc<TopicStates>,
+    /// The records that are not decoded any more, each with the error.
+    refused: Mutex<HashMap<Uuid, String>>,
+    /// Set when there are such records.
+    has_refused: AtomicBool,
 }
 impl Decoders {
     pub(crate) fn new(decoders: impl IntoIterator<Item = (String, Decoder)>, topics: Arc<TopicStates>) -> Self {
-        Decoders { decoders: decoders.into_iter().collect(), topics }
+        Decoders { decoders: decoders.into_iter().collect(), topics, ..Decoders::default() }
     }
     pub(crate) fn has(&self, topic: &str) -> bool {
         self.decoders.contains_key(topic)
     }
+    /// Returns an id of the record's place. No decoder runs, because it can be what ends the process.
+    pub(crate) fn place_of(&self, record: &Received) -> Uuid {
+        id_of_place(record, self.topics.generation(&record.partition.topic))
+    }
+    /// Returns an id of the decoding of the record, apart from its handling: only after the decoding its key is known.
+    pub(crate) fn decoding_of(&self, record: &Received) -> Uuid {
+        Uuid::new_v5(&self.place_of(record), b"decoding")
+    }
+    /// Lets every later read of this record in this process fail with the error, without a run of its decoder.
+    pub(crate) fn refuse(&self, record: &Received, error: String) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.insert(self.place_of(record), error);
+        self.has_refused.store(true, Ordering::Relaxed);
+    }
+    fn refused(&self, record: &Received) -> Option<String> {
+        if !self.has_refused.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).get(&self.place_of(record)).cloned()
+    }
     /// Reads the id, the key and the message of a record.
     pub(crate) fn read(&self, record: &Received) -> Incoming {
-        let id_of_place = |record| id_of_place(record, self.topics.generation(&record.partition.topic));
-        let Some(decoder) = self.decoders.get(&record.partition.topic) else {
+        let id_of_place = |record| self.place_of(record);
+        let (decoder, refused) = (self.decoders.get(&record.partition.topic), self.refused(record));
+        let Some(decoder) = decoder else {
             let id = record.header("ce_id").and_then(|id| id.parse().ok()).unwrap_or_else(|| id_of_place(record));
-            return Incoming { id, key: key_of(record), message: envelope::message(record).map(Some) };
+            let message = match refused {
+                Some(error) => Err(error.into()),
+                None => envelope::message(record).map(Some),
+            };
+            return Incoming { id, key: key_of(record), message };
         };
+        if let Some(error) = refused {
+            return Incoming { id: id_of_place(record), key: key_of(record), message: Err(error.into()) };
+        }
         let decoded = catch_unwind(AssertUnwindSafe(|| decoder(record)));
         match decoded.unwrap_or_else(|_| Err("the decoder panicked".into())) {
             Ok(Some(ForeignMessage { name, content_type, bytes, id, key, occurred_at })) => {

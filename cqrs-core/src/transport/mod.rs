@@ -45,10 +45,22 @@ pub trait Transport: Send + Sync + 'static {
     /// then moves its checkpoint and publishes again from there, with further records at the end. Records that are
     /// already on their way are not sent twice.
     ///
+    /// An error that concerns the topic of the record alone has [`of_topic`](TransportError::of_topic) set. The relay then
+    /// goes on with the other topics: it leaves out the records of this one, and sends them later, in order, by calls of
+    /// their own. So positions go back from call to call, but never within one topic and shard.
+    ///
     /// Dropping the future is safe; records that were handed over may still arrive. A relay that waits for a stuck
     /// record therefore also waits for further records, and calls again with them at the end. A stuck key delays only
     /// its own records while the relay's window has room.
     async fn publish(&self, audience: &Audience, records: &[Record]) -> Published;
+    /// Sends a record that the relay had parked, apart from the records that the relay sends. It is not in their order: its
+    /// key has no other record on its way.
+    ///
+    /// # Errors
+    /// Fails when the record is not acknowledged. It may arrive all the same.
+    async fn publish_parked(&self, record: &Record) -> Result<(), TransportError> {
+        self.publish(&Audience::broker(), std::slice::from_ref(record)).await.error.map_or(Ok(()), Err)
+    }
     /// Joins a group. Records of one key are delivered in order. Records that were not acknowledged are delivered again
     /// after a restart. A topic that does not exist yet is not created: once it exists, its records are delivered from the
     /// first one on.
@@ -179,6 +191,9 @@ pub struct TransportError {
     pub message: String,
     /// Set when a retry cannot succeed, such as for a record that the broker never accepts.
     pub permanent: bool,
+    /// Set when the broker refuses the topic of a record for a time, such as for a missing right, while it may accept
+    /// records of other topics.
+    pub of_topic: bool,
     /// The underlying error, usually the driver's.
     #[source]
     pub source: Option<BoxError>,
@@ -186,11 +201,16 @@ pub struct TransportError {
 impl TransportError {
     /// Creates an error that a retry may resolve.
     pub fn transient(message: impl Into<String>) -> Self {
-        TransportError { message: message.into(), permanent: false, source: None }
+        TransportError { message: message.into(), permanent: false, of_topic: false, source: None }
     }
     /// Creates an error that a retry cannot resolve.
     pub fn permanent(message: impl Into<String>) -> Self {
-        TransportError { message: message.into(), permanent: true, source: None }
+        TransportError { message: message.into(), permanent: true, of_topic: false, source: None }
+    }
+    /// Marks the error as one that concerns the topic of the record alone.
+    pub fn of_topic(mut self) -> Self {
+        self.of_topic = true;
+        self
     }
     /// Sets the underlying error.
     pub fn because(mut self, source: impl Into<BoxError>) -> Self {

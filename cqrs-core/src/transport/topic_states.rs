@@ -1,4 +1,5 @@
-//! The states of the topics that a process reads: which ones are refused or missing, and which records were lost.
+//! The states of the topics of a process: which ones are refused or missing, which records were lost, and which topics the
+//! broker accepts no records for.
 use super::Partition;
 use std::{
     collections::BTreeMap,
@@ -19,6 +20,8 @@ struct State {
     topics: BTreeMap<String, TopicState>,
     /// A sentence for each partition and group with lost records.
     lost: Vec<String>,
+    /// The topics whose records wait in the outbox, each with the error with which the broker refused the last one.
+    waiting: BTreeMap<String, String>,
 }
 #[derive(Debug, Default)]
 struct TopicState {
@@ -67,12 +70,21 @@ impl TopicStates {
     pub(crate) fn set_lost(&self, lost: Vec<String>) {
         self.state().lost = lost;
     }
+    /// Replaces the topics whose records wait in the outbox, each with its error.
+    pub(crate) fn set_waiting(&self, waiting: BTreeMap<String, String>) {
+        self.state().waiting = waiting;
+    }
+    /// Returns whether records to this topic wait in the outbox.
+    pub(crate) fn is_waiting(&self, topic: &str) -> bool {
+        self.state().waiting.contains_key(topic)
+    }
     /// Returns the error that the health endpoint shows, if there is one.
     pub(crate) fn error(&self) -> Option<String> {
         let state = self.state();
         let refused = state.topics.iter().filter(|(_, state)| state.refused).map(|(topic, _)| refusal(topic));
         let missing = state.topics.iter().filter(|(_, state)| state.missing).map(|(topic, _)| missing(topic));
-        let problems: Vec<_> = refused.chain(missing).chain(state.lost.iter().cloned()).collect();
+        let waiting = state.waiting.iter().map(|(topic, error)| waiting(topic, error));
+        let problems: Vec<_> = refused.chain(missing).chain(state.lost.iter().cloned()).chain(waiting).collect();
         (!problems.is_empty()).then(|| problems.join("; "))
     }
 }
@@ -86,6 +98,13 @@ fn refusal(topic: &str) -> String {
 
 fn missing(topic: &str) -> String {
     format!("topic {topic} does not exist yet; its owner creates it")
+}
+
+fn waiting(topic: &str, error: &str) -> String {
+    format!(
+        "topic {topic} accepts no records, so outgoing events to it stay in the outbox until it does; other topics go on: \
+         {error}"
+    )
 }
 
 /// Returns the sentence about lost records of a partition.

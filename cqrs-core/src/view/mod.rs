@@ -12,7 +12,7 @@ pub use views::{PAGE_LIMIT, Views};
 /// The index entries of a value: the name of each index, and bytes that sort as the indexed values do.
 pub(crate) type IndexEntries = Vec<(&'static str, Vec<u8>)>;
 
-use crate::message::Stored;
+use crate::{message::Stored, stored_form::StoredForm};
 use std::fmt::Display;
 
 /// A read model. The trait is derived:
@@ -42,6 +42,12 @@ pub trait View: Clone + Stored + Send + Sync + 'static {
     /// Returns the index entries. The derive writes this method.
     fn entries(&self) -> Vec<(&'static str, Vec<u8>)> {
         Vec::new()
+    }
+    /// Returns the description of the stored form. The derive writes this method. The default describes nothing, so nothing
+    /// is compared at the start of a changed program.
+    #[doc(hidden)]
+    fn stored_form() -> StoredForm {
+        StoredForm::default()
     }
     /// Returns the change that stores this value under `key`.
     fn put(self, key: impl Into<Self::Key>) -> Change<Self> {

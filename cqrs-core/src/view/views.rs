@@ -2,10 +2,11 @@
 use crate::{
     environment::within,
     error::{Error, Fault},
+    event::{kind_of, stream_of},
     metadata::ConsistencyToken,
     position::Position,
     runtime::{ReaderProgress, Runtime},
-    storage::{ParkedPage, ReadLimit, Scan, Scanned},
+    storage::{ParkedPage, ReadLimit, Scan, Scanned, Storage},
     view::View,
     view::page::{Cursor, Page, Range},
 };
@@ -180,47 +181,35 @@ impl<V: View> Views<V> {
     /// alone does not show it.
     ///
     /// Which values an event changes is known only to the projection. A read is refused when events are parked of the
-    /// aggregate whose id is the key, or of the aggregate whose event is at the position of the caller's token.
+    /// aggregate whose id is the key, or of the aggregate whose event is at the position of the caller's token. Only
+    /// these are looked up, so the cost does not grow with the number of parked messages.
     async fn complete(&self, key: Option<&str>) -> Result<(), Fault> {
         let Some(token) = &self.sees else { return Ok(()) };
-        let (storage, seen_by_caller) = (&self.runtime.storage, token.of(&self.runtime.service));
+        let (storage, seen_by_caller) = (&*self.runtime.storage, token.of(&self.runtime.service));
         for reader in self.runtime.readers_of(V::NAME).filter(|reader| reader.has_parked()) {
             let wanted = self.wanted(reader, seen_by_caller);
             if wanted == Position(0) {
                 continue;
             }
             let parks = reader.parks();
-            let page = ParkedPage { reader: Some(&reader.name), count_up_to: 0, ..ParkedPage::default() };
-            let mut parked = storage.parked_keys(&page).await?;
-            if parked.is_empty() {
+            let Some(of_key) = parked_streams(storage, &reader.name, key).await? else {
                 reader.none_parked(parks);
                 continue;
-            }
-            let before = Position(seen_by_caller.0.saturating_sub(1));
-            let last =
-                storage.log(before, seen_by_caller, ReadLimit::entries(1)).await?.pop().map(|entry| entry.stream);
-            let is_of_key = |stream: &str| {
-                key.is_some_and(|key| stream.strip_suffix(key).is_some_and(|aggregate| aggregate.ends_with('/')))
             };
-            while let Some(end) = parked.last().map(|parked| parked.key.clone()) {
-                let is_last_page = parked.len() < page.limit;
-                for stream in parked.into_iter().map(|parked| parked.key) {
-                    let upto = match (last.as_ref() == Some(&stream), is_of_key(&stream)) {
-                        (_, true) => wanted,
-                        (true, false) => seen_by_caller,
-                        (false, false) => continue,
-                    };
-                    let first = storage.parked(&reader.name, &stream, 0, 1).await?.pop();
-                    if first.is_some_and(|first| first.at <= upto.0) {
-                        let lacks = format!("view {} lacks an event that could not be applied and is parked", V::NAME);
-                        return Err(Fault::unavailable(lacks));
-                    }
+            let before = Position(seen_by_caller.0.saturating_sub(1));
+            let at_token = storage.log(before, seen_by_caller, ReadLimit::entries(1)).await?.pop();
+            let mut streams: Vec<_> = of_key.iter().cloned().chain(at_token.map(|entry| entry.stream)).collect();
+            streams.dedup();
+            if streams.is_empty() {
+                continue;
+            }
+            for (stream, _) in storage.first_parked(&reader.name, &streams).await? {
+                let upto = if of_key.contains(&stream) { wanted } else { seen_by_caller };
+                let first = storage.parked(&reader.name, &stream, 0, 1).await?.pop();
+                if first.is_some_and(|first| first.at <= upto.0) {
+                    let lacks = format!("view {} lacks an event that could not be applied and is parked", V::NAME);
+                    return Err(Fault::unavailable(lacks));
                 }
-                if is_last_page {
-                    break;
-                }
-                let next = ParkedPage { after: Some((&reader.name, &end)), ..page };
-                parked = storage.parked_keys(&next).await?;
             }
         }
         Ok(())
@@ -269,6 +258,8 @@ impl<V: View> Views<V> {
             return Ok(());
         }
         let end = storage.high_water_mark().await?;
+        // The followers need not find this by their next poll.
+        self.runtime.recent_log.learned(end);
         if seen_by_caller <= end {
             return Ok(());
         }
@@ -287,6 +278,23 @@ impl<V: View> Views<V> {
             let stored = self.runtime.storage.checkpoints(std::slice::from_ref(&reader.name)).await?;
             reader.saw_stored(Position(stored.first().copied().unwrap_or(0)));
         }
+    }
+}
+
+/// Returns the streams with this id of each kind of aggregate of which the reader has parked events, or `None` when it has
+/// none at all. Each read finds the first parked key of the next kind, so there are as many reads as kinds.
+async fn parked_streams(storage: &dyn Storage, reader: &str, id: Option<&str>) -> Result<Option<Vec<String>>, Fault> {
+    let mut streams: Option<Vec<String>> = None;
+    let mut after: Option<String> = None;
+    loop {
+        let after_key = after.as_deref().map(|key| (reader, key));
+        let page = ParkedPage { reader: Some(reader), after: after_key, limit: 1, count_up_to: 0 };
+        let Some(first) = storage.parked_keys(&page).await?.pop() else { return Ok(streams) };
+        let (kind, end) = kind_of(&first.key);
+        let streams = streams.get_or_insert_default();
+        let Some(id) = id else { return Ok(Some(Vec::new())) };
+        streams.push(stream_of(kind, id));
+        after = Some(end);
     }
 }
 

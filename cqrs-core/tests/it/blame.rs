@@ -14,7 +14,7 @@ use cqrs_core::{
     handler,
     job::Step,
     projection,
-    storage::{Batch, CommitError, Memory, Storage},
+    storage::{Batch, CommitError, Memory, Park, Parked, ParkedKey, ParkedPage, Storage},
     testing::StorageLayer,
     transport::{Partition, Received, Signal},
 };
@@ -43,6 +43,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         ),
         trial("blame: on a topic, a view write that the database refuses parks its record and no other", topic_refused),
         trial("blame: a read of a value that lacks a parked event is unavailable, and others are not", parked_read),
+        trial("blame: a read with a token asks for the parked events of its aggregates alone", few_read),
         trial("blame: a batch that takes the database too long is applied in parts, and nothing is parked", slow),
     ]);
     trials
@@ -84,7 +85,7 @@ async fn caught_up(follower: &mut LogFollower) -> usize {
     let mut failed = 0;
     for _ in 0..200 {
         match follower.step().await {
-            Ok(Step::Idle(_) | Step::IdleFor(..)) => return failed,
+            Ok(Step::Idle(_) | Step::IdleFor(..) | Step::Paused(_)) => return failed,
             Ok(Step::Did(_)) => (),
             Err(_) => failed += 1,
         }
@@ -183,6 +184,69 @@ async fn parked_read() {
     assert!(discarded.expect("the message is discarded"));
     for app in [&reader, &writer] {
         assert_eq!(find(app, "kim", &later, false).await, Ok(Some(5)), "nothing is parked any more");
+    }
+}
+
+/// Counts the reads of parked messages and the rows that they return.
+#[derive(Clone)]
+struct Counting {
+    memory: Memory,
+    reads: Arc<AtomicUsize>,
+    rows: Arc<AtomicUsize>,
+}
+impl Counting {
+    fn count<T>(&self, found: Vec<T>) -> Vec<T> {
+        self.reads.fetch_add(1, SeqCst);
+        self.rows.fetch_add(found.len(), SeqCst);
+        found
+    }
+}
+#[async_trait]
+impl StorageLayer for Counting {
+    fn inner(&self) -> &dyn Storage {
+        &self.memory
+    }
+    async fn parked_keys(&self, page: &ParkedPage<'_>) -> Result<Vec<ParkedKey>, Fault> {
+        Ok(self.count(self.memory.parked_keys(page).await?))
+    }
+    async fn first_parked(&self, reader: &str, keys: &[String]) -> Result<Vec<(String, String)>, Fault> {
+        Ok(self.count(self.memory.first_parked(reader, keys).await?))
+    }
+    async fn parked(&self, reader: &str, key: &str, after: u64, limit: usize) -> Result<Vec<Parked>, Fault> {
+        Ok(self.count(self.memory.parked(reader, key, after, limit).await?))
+    }
+}
+/// Events of 5,000 accounts and of aggregates of two other kinds are parked.
+async fn few_read() {
+    let storage = Counting { memory: Memory::new(), reads: Arc::default(), rows: Arc::default() };
+    let app = bank(storage.clone()).discover_part(BADGES).discover_part("it::blame::queries").build();
+    let app = app.expect("the app builds");
+    for id in ["kim", "lee", "id4999"] {
+        opened(&app, id).await;
+    }
+    paid_in(&app, "kim", 13).await;
+    let pay = Pay { id: "lee".into(), amount: 6 };
+    let paid = app.with(Metadata::NONE).send_committed(pay).await.expect("the payment succeeds");
+    let token = app.token(paid.position);
+    caught_up(&mut follower(&app)).await;
+    let kinds = ["account", "account-of-another", "zebra"];
+    let streams =
+        (0..5_000).map(|n| format!("account/id{n}")).chain(kinds[1..].iter().map(|kind| format!("{kind}/choi")));
+    let park = |key: String| {
+        let (message, error) = (Uuid::new_v5(&Uuid::NAMESPACE_OID, key.as_bytes()), "seeded".to_owned());
+        Park { reader: LOG.into(), key, behind: false, message, at: 1, record: None, error, attempts: 1 }
+    };
+    let batch = Batch { parks: streams.map(park).collect(), ..Batch::default() };
+    storage.memory.commit(batch).await.expect("the messages are parked");
+    let refused = [("kim", true), ("lee", false), ("id4999", true), ("choi", true), ("none", false)];
+    for (key, is_refused) in refused {
+        let (reads, rows) = (storage.reads.load(SeqCst), storage.rows.load(SeqCst));
+        let find = FindBadge { key: key.into(), eventually: false };
+        let found = app.with(Metadata::default().token(token.clone())).send(find).await;
+        let kind = found.map(drop).map_err(|error| error.kind());
+        assert_eq!(kind, if is_refused { Err(ErrorKind::Unavailable) } else { Ok(()) }, "{key}");
+        let (reads, rows) = (storage.reads.load(SeqCst) - reads, storage.rows.load(SeqCst) - rows);
+        assert!(reads <= kinds.len() + 4 && rows <= kinds.len() + 4, "{key}: {reads} reads of {rows} rows");
     }
 }
 

@@ -30,10 +30,15 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 /// An environment in which a minute takes about a second.
-struct Fast {
+pub(crate) struct Fast {
     began: Duration,
 }
 const FACTOR: u32 = 50;
+impl Fast {
+    pub(crate) fn new() -> Self {
+        Fast { began: SystemEnvironment.uptime() }
+    }
+}
 impl Environment for Fast {
     fn now(&self) -> Timestamp {
         SystemEnvironment.now()
@@ -65,7 +70,7 @@ struct MailServer {
 }
 impl MailServer {
     fn new(down: Duration, refused: fn(&str) -> bool) -> Arc<Self> {
-        let environment = Arc::new(Fast { began: SystemEnvironment.uptime() });
+        let environment = Arc::new(Fast::new());
         Arc::new(MailServer { environment, down_until: down, refused, handled: Mutex::default() })
     }
     fn mail(&self, id: &str, amount: i64) -> Result<(), BoxError> {

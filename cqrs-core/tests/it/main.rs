@@ -5,6 +5,7 @@ mod breaker; // a reader whose messages fail alike is paused
 mod bus; // `App::send`: results, errors, idempotency keys, middleware
 mod byte_budget; // the bytes of events that a process holds
 mod canary; // the content of messages is not logged
+mod changed_fields; // fields that do not fit the stored ones
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod crashes; // a message that ends its process is parked
 mod describe; // `App::describe`
@@ -15,11 +16,14 @@ mod first_event; // readers that begin with the next event
 mod flaky; // a database that fails on request
 mod followers; // events that a follower does not handle
 mod foreign; // topics of other producers, read by a decoder of the app
+mod group_lease; // the lease of a group of subscribers, on a clock of the test
 mod harness; // the storages under test
 mod idempotency; // repetitions by other versions and by subscribers
 mod identity; // the service and the epoch of a database
+mod idle; // idle jobs share one poll and keep their leases
 mod ids; // the id of an aggregate
 mod inbox; // messages that are committed together
+mod inbox_batches; // batches that touch the same data, and look-ups that fail
 mod indexes; // an index that a program adds to a stored view
 mod late_broker; // a broker that is down at the start
 mod listener; // a subscriber and a transport controlled by the test
@@ -34,7 +38,10 @@ mod postgres; // PostgreSQL's own guarantees, and the storage suite on it
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod projector; // a projector in two processes on one database
 mod redelivery; // many parked messages are redelivered by reader, error, or all
+mod refused_topic; // a topic that the broker refuses for a time
 mod relay; // integration events reach their subscribers
+mod relay_steps; // leases, shares, publishes and checkpoints of a relay, on a clock of the test
+mod retries; // conflicts of commands, and the stored form of their keys
 mod seeded; // the storage suite finds seeded bugs
 mod seeded_transport; // the transport suite finds seeded bugs
 mod settle; // several services in one test
@@ -47,9 +54,11 @@ mod subscriber; // the effects of a message happen once
 mod topics; // topics that were created again, and records that were dropped
 mod transport; // the transport suite on the in-process transport
 mod trials; // async tests for libtest-mimic
+mod unique; // a field that becomes unique on stored aggregates
 mod unit; // the unit of work of one command
 mod upcast; // events of former versions
 mod views; // views as queries read them
+mod withdrawal; // a program that does not come back
 
 use cqrs_core::testing::conformance::storage::{Harness, cases};
 use futures_util::{FutureExt, future::BoxFuture};
@@ -71,14 +80,18 @@ fn framework() -> Vec<Trial> {
     let all = [bus::trials, unit::trials, needs::trials, persistence::trials, views::trials, relay::trials];
     let more = [
         byte_budget::trials,
+        changed_fields::trials,
         followers::trials,
         subscriber::trials,
         inbox::trials,
         indexes::trials,
+        unique::trials,
         identity::trials,
+        idle::trials,
         ids::trials,
         idempotency::trials,
         parking::trials,
+        refused_topic::trials,
         redelivery::trials,
         blame::trials,
         newer_fields::trials,
@@ -90,12 +103,17 @@ fn framework() -> Vec<Trial> {
         shutdown::trials,
         first_event::trials,
         flaky::trials,
+        group_lease::trials,
+        inbox_batches::trials,
+        retries::trials,
+        relay_steps::trials,
         describe::trials,
         late_broker::trials,
         metrics::trials,
         settle::trials,
         topics::trials,
         stored_form::trials,
+        withdrawal::trials,
         simulation::trials,
         environment_is_the_only_place::trials,
     ];

@@ -16,6 +16,8 @@ mod statement;
 mod suite;
 #[cfg(feature = "postgres-tls")]
 mod tls;
+mod unique;
+mod withdrawal;
 
 use cqrs_core::{
     Metadata, Timestamp,
@@ -49,8 +51,10 @@ pub(crate) fn trials() -> Trials {
         .group("deploys", deploys::trials())
         .group("first event", first_event::trials())
         .group("indexes", indexes::trials())
+        .group("unique", unique::trials())
         .group("password", password::trials())
         .group("pooler", pooler::trials())
+        .group("withdrawal", withdrawal::trials())
         .group("storage through a pooler", suite::trials_through_pooler())
         .group("storage", suite::trials(HighWaterMarkMode::WaitOut))
         .group("storage, serial", suite::trials(HighWaterMarkMode::Serial));

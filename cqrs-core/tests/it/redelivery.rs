@@ -32,6 +32,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("redelivery: seeded: a storage that returns parked messages out of order is caught", seeded_order),
         trial("redelivery: seeded: a storage that keeps redelivered messages parked is caught", seeded_kept),
         trial("redelivery: the rate is kept, and a stop ends it after a message", rate),
+        trial("redelivery: keys are handled beside each other, within the rate and each in order", beside),
         trial("redelivery: two at once handle every message once", two_at_once),
         trial("redelivery: an unknown reader, contradictory filters and rate 0 are refused", refused),
         trial("redelivery: no read returns more than a page, and the progress adds up", pages),
@@ -56,6 +57,14 @@ fn app(builder: AppBuilder, script: &Arc<Script>) -> App {
 /// Parks payments of these amounts for each account, as the subscriber's group would have, with an error for each
 /// account.
 async fn park(app: &App, accounts: impl Iterator<Item = (String, String)>, amounts: std::ops::RangeInclusive<i64>) {
+    park_for(app, GROUP, accounts, amounts).await;
+}
+async fn park_for(
+    app: &App,
+    reader: &str,
+    accounts: impl Iterator<Item = (String, String)>,
+    amounts: std::ops::RangeInclusive<i64>,
+) {
     app.storage().migrate().await.expect("the database is migrated");
     let mut batch = Batch::default();
     for (id, error) in accounts {
@@ -70,7 +79,7 @@ async fn park(app: &App, accounts: impl Iterator<Item = (String, String)>, amoun
             let received = Received { partition, offset: 1, key, headers, body, timestamp: None };
             let is_first = amount == *amounts.start();
             batch.parks.push(Park {
-                reader: GROUP.into(),
+                reader: reader.into(),
                 key: id.clone(),
                 behind: false,
                 message,
@@ -266,6 +275,50 @@ async fn rate() {
     assert_eq!(script.handled().len() as u64, stopped.done);
     let rest = finished(&app, ParkedSelection::default()).await;
     assert_eq!(stopped.done + rest.done, 50, "handled messages stay handled");
+}
+
+mod meeting {
+    use crate::{
+        bank::PaymentMade,
+        listener::{Script, lock},
+    };
+    use cqrs_core::{BoxError, Dep, Recorded, subscriber};
+    use std::{collections::BTreeSet, sync::Mutex};
+
+    /// The messages of four keys, each of which waits for those of the three others.
+    pub(super) struct Meeting {
+        pub(super) barrier: tokio::sync::Barrier,
+        pub(super) script: Script,
+        /// The keys with a message in progress.
+        pub(super) present: Mutex<BTreeSet<String>>,
+    }
+    #[subscriber(group = "bank.meeting")]
+    async fn meet(event: Recorded<PaymentMade>, meeting: Dep<Meeting>) -> Result<(), BoxError> {
+        assert!(lock(&meeting.present).insert(event.event.id.clone()), "two messages of a key are handled at once");
+        meeting.barrier.wait().await;
+        lock(&meeting.present).remove(&event.event.id);
+        meeting.script.handle(&event.event.id, event.amount)
+    }
+}
+/// Each message waits until messages of four keys are in progress.
+async fn beside() {
+    let (barrier, script) = (tokio::sync::Barrier::new(4), Script::default());
+    let meeting = Arc::new(meeting::Meeting { barrier, script, present: Default::default() });
+    let mut retry_policy = RetryPolicy::default();
+    retry_policy.time_limit = Duration::from_secs(5);
+    let builder = bank(Memory::new()).discover_part("it::redelivery::meeting").provide(meeting.clone());
+    let app = builder.retry_policy(retry_policy).build().expect("the app builds");
+    park_for(&app, "bank.meeting", ids(4), 1..=5).await;
+    let started = Instant::now();
+    let mut redelivery =
+        app.parked().redeliver_selected(ParkedSelection::default(), Some(100), &me()).await.expect("it begins");
+    let done = redelivery.run_until(std::future::pending(), |_| ()).await.expect("the redelivery runs");
+    assert_eq!((done.done, done.failed_keys, done.left, done.is_counted), (20, 0, 0, true), "{done:?}");
+    assert!(started.elapsed() >= Duration::from_millis(190), "20 messages at 100 per second: {:?}", started.elapsed());
+    for (id, _) in ids(4) {
+        assert_eq!(meeting.script.of(&id), [1, 2, 3, 4, 5], "{id} is not in order");
+    }
+    assert_eq!(done.after, Some(("bank.meeting".to_owned(), "account 3".to_owned())));
 }
 
 async fn two_at_once() {

@@ -5,8 +5,8 @@ use cqrs_core::{
     Fault, Position,
     event::Entry,
     storage::{
-        Batch, CommitError, Cutoff, Loaded, Memory, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, Storage,
-        StoredRow, Tx,
+        Batch, CommitError, Cutoff, LEFT_TO_NEWER_PROGRAM, Loaded, Memory, ParkedKey, ParkedPage, ReadLimit, Scan,
+        Scanned, Storage, StoredData, StoredRow, StoredValues, StoredView, Tx, ValueReservation,
     },
     testing::StorageLayer,
     testing::conformance::storage::{Harness, cases},
@@ -54,10 +54,26 @@ enum Bug {
     AllOld,
     /// Every outgoing message is stored with one content type.
     ContentTypeLost,
+    /// Values of stored aggregates are reserved for an aggregate that was changed since it was read.
+    ChangeIgnored,
+    /// An aggregate whose value another one holds is forgotten.
+    SharedForgotten,
+    /// A program that starts again is stored as another one.
+    DeclaredAgain,
+    /// The database has no data of any name.
+    HoldsNothing,
+    /// A key is left to a newer program if any of its messages is.
+    AnyLeft,
+    /// The replacement of a parked message's error counts as done, even if the error was another one.
+    ErrorOverwritten,
+    /// Every value of a view counts as written with another set of indexes.
+    IndexSetIgnored,
+    /// A note is replaced over another value than the expected one.
+    NoteOverwritten,
 }
 
 /// Each bug with the case that must find it. Other cases may find it as well.
-const SEEDED: [(Bug, &str); 18] = [
+const SEEDED: [(Bug, &str); 26] = [
     (Bug::HighWaterMarkAhead, "a reader that follows the high-water mark misses no concurrent event"),
     (Bug::LogSkips, "a reader that follows the high-water mark misses no concurrent event"),
     (Bug::EpochIgnored, "a checkpoint move requires the epoch of the lease"),
@@ -76,6 +92,14 @@ const SEEDED: [(Bug, &str); 18] = [
     (Bug::LastParked, "the first parked message of each key is found"),
     (Bug::AllOld, "purge removes old data and nothing else"),
     (Bug::ContentTypeLost, "an event is returned unchanged"),
+    (Bug::ChangeIgnored, "the value of an aggregate that was changed since it was read is not touched"),
+    (Bug::SharedForgotten, "an aggregate whose value another one holds is listed until the value is free"),
+    (Bug::DeclaredAgain, "programs are numbered in the order of their first start"),
+    (Bug::HoldsNothing, "the database says whether it has data of a name"),
+    (Bug::AnyLeft, "the keys whose first message is left to a newer program are found"),
+    (Bug::ErrorOverwritten, "the error of a parked message is replaced only over its expected value"),
+    (Bug::IndexSetIgnored, "values that were written with another set of indexes are found"),
+    (Bug::NoteOverwritten, "a note is replaced only over its expected value, and found by the beginning of its name"),
 ];
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -189,6 +213,50 @@ impl StorageLayer for SeededStorage {
         }
         Ok(found)
     }
+    async fn declare_program(&self, declaration: &str) -> Result<(u64, Duration), Fault> {
+        let again = match self.bug {
+            Bug::DeclaredAgain => self.memory.programs(0).await?.len(),
+            _ => 0,
+        };
+        self.memory.declare_program(&format!("{declaration}{}", " ".repeat(again))).await
+    }
+    async fn holds(&self, data: &StoredData) -> Result<bool, Fault> {
+        Ok(self.bug != Bug::HoldsNothing && self.memory.holds(data).await?)
+    }
+    async fn left_to_newer_program(&self, limit: usize) -> Result<Vec<(String, String)>, Fault> {
+        if self.bug != Bug::AnyLeft {
+            return self.memory.left_to_newer_program(limit).await;
+        }
+        let mut left = Vec::new();
+        for ParkedKey { reader, key, .. } in self.memory.parked_keys(&ParkedPage::default()).await? {
+            let messages = self.memory.parked(&reader, &key, 0, usize::MAX).await?;
+            if messages.iter().any(|message| message.error == LEFT_TO_NEWER_PROGRAM) {
+                left.push((reader, key));
+            }
+        }
+        left.truncate(limit);
+        Ok(left)
+    }
+    async fn replace_parked_error(&self, number: u64, expected: &str, error: &str) -> Result<bool, Fault> {
+        let is_replaced = self.memory.replace_parked_error(number, expected, error).await?;
+        Ok(is_replaced || self.bug == Bug::ErrorOverwritten)
+    }
+    async fn views_of_other_index_sets(
+        &self,
+        view: &str,
+        index_sets: &[i64],
+        limit: usize,
+    ) -> Result<Vec<StoredView>, Fault> {
+        let index_sets = if self.bug == Bug::IndexSetIgnored { &[] } else { index_sets };
+        self.memory.views_of_other_index_sets(view, index_sets, limit).await
+    }
+    async fn replace_note(&self, name: &str, expected: Option<&str>, value: Option<&str>) -> Result<bool, Fault> {
+        if self.bug == Bug::NoteOverwritten {
+            let stored = self.memory.notes(name).await?.into_iter().find(|(known, _)| known == name);
+            return self.memory.replace_note(name, stored.map(|(_, value)| value).as_deref(), value).await;
+        }
+        self.memory.replace_note(name, expected, value).await
+    }
     async fn high_water_mark(&self) -> Result<Position, Fault> {
         let ahead = if self.bug == Bug::HighWaterMarkAhead { 2 } else { 0 };
         Ok(Position(self.memory.high_water_mark().await?.0 + ahead))
@@ -219,6 +287,21 @@ impl StorageLayer for SeededStorage {
             (old.responses, old.inbox_records, old.told_for) = Default::default();
         }
         self.memory.purge(&old, limit).await
+    }
+    async fn reserve_stored(&self, values: &StoredValues) -> Result<Vec<ValueReservation>, Fault> {
+        let mut values = values.clone();
+        if self.bug == Bug::ChangeIgnored {
+            for owner in &mut values.owners {
+                let row = self.memory.row(&values.kind, &owner.id, None).await?.found;
+                let stream = self.memory.stream(&format!("{}/{}", values.kind, owner.id), 0, None).await?.found;
+                owner.version = if values.is_state_stored { row.version } else { stream.len() as u64 };
+            }
+        }
+        self.memory.reserve_stored(&values).await
+    }
+    async fn unreserved(&self, index: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault> {
+        let limit = if self.bug == Bug::SharedForgotten { 0 } else { limit };
+        self.memory.unreserved(index, after, limit).await
     }
     async fn commit(&self, mut batch: Batch) -> Result<Position, CommitError> {
         match self.bug {

@@ -7,6 +7,7 @@ mod identity; // a topic that was created again, and records that were dropped
 mod mock; // librdkafka's mock broker, with errors on demand
 mod owner; // a topic that does not exist yet, and its number of partitions
 mod prefix; // several deployments on one cluster
+mod refused; // a topic that the broker refuses for a time
 #[cfg(feature = "tls")]
 mod rotation; // certificates and passwords that are changed while clients run
 #[cfg(feature = "tls")]
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         .group("identity", identity::trials())
         .group("owner", owner::trials())
         .group("prefix", prefix::trials())
+        .group("refused", refused::trials())
         .group("mock", mock::trials());
     #[cfg(feature = "tls")]
     let trials = trials.group("tls", tls::trials()).group("tls", rotation::trials());

@@ -19,6 +19,9 @@ pub(crate) fn trials() -> Trials {
         .test("publish: a refused record is a permanent error, and the next record is sent", a_refused_record)
         .test("publish: a record too large for the client is a permanent error", a_record_too_large)
         .test("publish: a missing right on a topic is a transient error, and the records follow later", a_missing_right)
+        .test("publish: a missing right on a topic holds no other topic", a_missing_right_on_one_of_two)
+        .test("publish: a topic whose broker is down is refused alone, and its records follow in order", a_stuck_topic)
+        .test("publish: a parked record that is sent again sends no other record again", a_parked_record)
         .test("publish: an unreachable broker is a transient error, and each record is sent once", unreachable_broker)
         .test("publish: after a fatal error a new producer sends every record", a_fatal_error_creates_a_new_producer)
         .test("topics: a wrong number of partitions and a missing topic are refused", topics_are_checked)
@@ -35,7 +38,10 @@ struct Mock {
 }
 impl Mock {
     fn new() -> Self {
-        let cluster = MockCluster::new(1).expect("the mock cluster starts");
+        Mock::with(1)
+    }
+    fn with(brokers: i32) -> Self {
+        let cluster = MockCluster::new(brokers).expect("the mock cluster starts");
         cluster.create_topic(TOPIC, 3, 1).expect("the mock cluster creates the topic");
         let mut config = KafkaConfig::new(cluster.bootstrap_servers());
         config.partitions = 3;
@@ -54,7 +60,10 @@ impl Mock {
     /// Reads this many records as a new member of the group, acknowledges them and returns their bodies. All records
     /// have the same key, so they are in the order of one partition.
     async fn read(&self, group: &str, count: usize) -> Vec<String> {
-        let mut subscription = self.kafka.subscribe(group, &[TOPIC]).await.unwrap();
+        self.read_of(TOPIC, group, count).await
+    }
+    async fn read_of(&self, topic: &str, group: &str, count: usize) -> Vec<String> {
+        let mut subscription = self.kafka.subscribe(group, &[topic]).await.unwrap();
         let mut bodies = Vec::new();
         while bodies.len() < count {
             let next = timeout(Duration::from_secs(30), subscription.next()).await;
@@ -134,6 +143,71 @@ async fn a_missing_right() {
     };
     timeout(Duration::from_secs(25), granted).await.expect("the record is acknowledged once the right is granted");
     assert_eq!(mock.read("g", 2).await, ["1", "2"]);
+}
+
+const OTHER: &str = "payment.events.v1";
+
+fn of_other(positions: std::ops::RangeInclusive<u64>) -> Vec<Record> {
+    super::records(OTHER, positions, 1)
+}
+
+/// As the relay does: without the topic that is refused, and with one record of it now and then.
+async fn a_missing_right_on_one_of_two() {
+    let mock = Mock::new();
+    mock.cluster.create_topic(OTHER, 3, 1).unwrap();
+    mock.publish_all(&[record(1)]).await;
+    mock.publish_all(&of_other(2..=2)).await;
+    for round in 0..3 {
+        // The metadata says nothing, and the broker refuses each record.
+        let refusal = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+        mock.cluster.request_errors(RDKafkaApiKey::Produce, &[refusal]);
+        let refused = mock.publish(&records(3..=4)).await;
+        let error = refused.error.expect("the right is missing");
+        assert!(error.of_topic && !error.permanent && refused.acknowledged == 0, "{error}");
+        mock.publish_all(&of_other(5 + round..=5 + round)).await;
+    }
+    mock.publish_all(&records(3..=4)).await;
+    mock.publish_all(&[record(9)]).await;
+    assert_eq!(mock.read("g", 4).await, ["1", "3", "4", "9"]);
+    assert_eq!(mock.read_of(OTHER, "g", 4).await, ["2", "5", "6", "7"]);
+}
+
+async fn a_stuck_topic() {
+    let mock = Mock::with(2);
+    mock.cluster.create_topic(OTHER, 3, 1).unwrap();
+    for partition in 0..3 {
+        mock.cluster.partition_leader(TOPIC, partition, Some(2)).unwrap();
+        mock.cluster.partition_leader(OTHER, partition, Some(1)).unwrap();
+    }
+    mock.publish_all(&[record(1)]).await;
+    mock.publish_all(&of_other(2..=2)).await;
+    mock.cluster.broker_down(2).unwrap();
+    let mut window = records(3..=4);
+    window.extend(of_other(5..=6));
+    let published = mock.publish(&window).await;
+    let error = published.error.expect("the broker of the topic is down");
+    assert!(error.of_topic && published.acknowledged == 0, "{error}");
+    mock.publish_all(&of_other(5..=7)).await;
+    let alone = mock.publish(&records(3..=3)).await.error.expect("the broker of the topic is still down");
+    assert!(!alone.of_topic, "no other topic shows that it is the topic: {alone}");
+    mock.cluster.broker_up(2).unwrap();
+    mock.publish_all(&records(3..=4)).await;
+    mock.publish_all(&[record(8)]).await;
+    assert_eq!(mock.read("g", 4).await, ["1", "3", "4", "8"], "each record is sent once");
+    assert_eq!(mock.read_of(OTHER, "g", 4).await, ["2", "5", "6", "7"], "each record is sent once");
+}
+
+async fn a_parked_record() {
+    let mock = Mock::new();
+    // The relay has not moved its checkpoint yet when an operator redelivers an earlier record.
+    while mock.publish(&records(10..=15)).await.acknowledged < 6 {}
+    mock.kafka.publish_parked(&record(3)).await.expect("the record is acknowledged");
+    mock.kafka.publish_parked(&record(3)).await.expect("the record was acknowledged");
+    mock.publish_all(&records(10..=16)).await;
+    mock.kafka.publish_parked(&record(4)).await.expect("the record is acknowledged");
+    mock.publish_all(&[record(17)]).await;
+    let expected = ["10", "11", "12", "13", "14", "15", "3", "16", "4", "17"];
+    assert_eq!(mock.read("g", expected.len()).await, expected);
 }
 
 async fn unreachable_broker() {

@@ -93,6 +93,10 @@ impl Deployment {
     pub fn base(&self) -> &str {
         &self.base
     }
+    /// Returns the folder with the databases of an embedded process.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
     /// Kills a process with SIGKILL.
     ///
     /// # Errors

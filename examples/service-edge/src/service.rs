@@ -79,6 +79,7 @@ mod program {
                 Some(Task::Parked(command)) => return command.print(&app).await.map_err(Error::from_boxed),
                 Some(Task::Topics(command)) => return command.print(&app).await.map_err(Error::from_boxed),
                 Some(Task::Epoch(command)) => return command.print(&app).await.map_err(Error::from_boxed),
+                Some(Task::Programs(command)) => return command.print(&app).await.map_err(Error::from_boxed),
                 None => {}
             }
             let program = program.watch(app.clone()).operator_api([app.clone()], config.operators.authenticator());

@@ -4,12 +4,14 @@ use crate::{
     error::Fault,
     storage::{Parked, ParkedKey, ParkedPage},
 };
+mod attempts;
 mod audit;
 mod bulk;
 mod recovered;
 mod redelivery;
 mod selection;
 
+pub(in crate::app) use attempts::Redeliveries;
 pub use bulk::{BulkProgress, BulkRedelivery};
 pub use redelivery::{Redelivered, Redelivery};
 pub use selection::{ParkedCount, ParkedSelection, SelectionError};

@@ -1,5 +1,6 @@
 //! The redelivery of messages that were parked before a circuit breaker opened: one as a probe while nothing else is tried,
 //! and all of them once it has closed.
+use super::attempts::Session;
 use crate::{app::ParkedMessages, error::describe, metadata::Metadata};
 
 /// The number of failures in a row after which the rest waits for the next call: the database may be down.
@@ -12,12 +13,31 @@ impl ParkedMessages {
     /// A message that fails again stays parked for an operator.
     pub(in crate::app) async fn redeliver_recovered(&self) -> usize {
         let by = Metadata::default().caller("a circuit breaker");
-        self.probe(&by).await + self.redeliver_keys(&by).await
+        let breakers = &self.app.runtime.breakers;
+        let probes = breakers.parked_probes(self.app.runtime.environment.uptime());
+        let recovered = breakers.take_recovered();
+        if probes.is_empty() && recovered.is_empty() {
+            return 0;
+        }
+        let session = match self.try_session().await {
+            Ok(Some(session)) => session,
+            begun => {
+                let error = begun.err().map(|fault| describe(&fault));
+                tracing::debug!(error, "the redelivery after an outage cannot begin; trying again later");
+                breakers.put_back(recovered);
+                return 0;
+            }
+        };
+        let probed = self.probe(&session, probes, &by).await;
+        let recovered = recovered.into_iter().chain(breakers.take_recovered()).collect();
+        let done = probed + self.redeliver_keys(&session, recovered, &by).await;
+        session.end().await;
+        done
     }
-    async fn probe(&self, by: &Metadata) -> usize {
+    async fn probe(&self, session: &Session, probes: Vec<((String, String), String)>, by: &Metadata) -> usize {
         let (breakers, mut done) = (&self.app.runtime.breakers, 0);
-        for ((reader, event), key) in breakers.parked_probes(self.app.runtime.environment.uptime()) {
-            match self.redeliver(&reader, &key, by).await {
+        for ((reader, event), key) in probes {
+            match self.redeliver_key(session, &reader, &key, by, false).await {
                 Ok(redelivery) if redelivery.count > 0 => {
                     done += redelivery.count as usize;
                     breakers.succeeded((&reader, &event));
@@ -33,14 +53,14 @@ impl ParkedMessages {
         }
         done
     }
-    async fn redeliver_keys(&self, by: &Metadata) -> usize {
+    async fn redeliver_keys(&self, session: &Session, keys: Vec<(String, String)>, by: &Metadata) -> usize {
         let breakers = &self.app.runtime.breakers;
-        let (mut keys, mut done, mut failed) = (breakers.take_recovered().into_iter(), 0, Vec::new());
+        let (mut keys, mut done, mut failed) = (keys.into_iter(), 0, Vec::new());
         let mut failures = 0;
         while failures < FAILURES
             && let Some((reader, key)) = keys.next()
         {
-            match self.redeliver(&reader, &key, by).await {
+            match self.redeliver_key(session, &reader, &key, by, false).await {
                 Ok(redelivery) => {
                     (done, failures) = (done + redelivery.count as usize, 0);
                     if let Some((_, error)) = redelivery.stopped {

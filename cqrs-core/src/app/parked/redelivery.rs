@@ -1,14 +1,14 @@
 //! Redelivery and discard of parked messages, in the order of their key. Each act appends an audit event to the log.
-use super::audit;
+use super::{attempts::Session, audit};
 use crate::{
     app::ParkedMessages,
-    consumer::{Follower, handle},
+    consumer::{Follower, handle, parking::permanent},
     error::{BoxError, Fault},
     event::{Entry, RawEvent},
     metadata::Metadata,
     position::Position,
     storage::{Batch, CommitError, Parked, ReadLimit},
-    transport::{Audience, envelope},
+    transport::envelope,
 };
 use uuid::Uuid;
 
@@ -79,15 +79,29 @@ impl ParkedMessages {
     /// Handles the parked messages of the key again, in order, and stops at the first that fails.
     ///
     /// Each message's effect and its removal are committed in one batch. Messages of the key that arrive meanwhile are
-    /// parked behind them and are handled as well.
+    /// parked behind them and are handled as well. A message with which processes have ended before is tried all the same.
     ///
     /// # Errors
     /// Fails when the database fails.
     pub async fn redeliver(&self, reader: &str, key: &str, by: &Metadata) -> Result<Redelivery, Fault> {
+        let session = self.session().await?;
+        let result = self.redeliver_key(&session, reader, key, by, true).await;
+        session.end().await;
+        result
+    }
+    /// Does the same. Without `forced`, it stops at a message with which processes have died too often.
+    pub(in crate::app) async fn redeliver_key(
+        &self,
+        session: &Session,
+        reader: &str,
+        key: &str,
+        by: &Metadata,
+        forced: bool,
+    ) -> Result<Redelivery, Fault> {
         let (mut result, mut after) = (Redelivery::new(), 0);
         // Reading after the last one passes over no removed rows that the database has not cleaned up yet.
         while let Some(parked) = self.show(reader, key, after, 1).await?.pop() {
-            match self.redeliver_one(reader, key, &parked, by).await {
+            match self.redeliver_one(session, reader, key, &parked, by, forced).await {
                 Ok(name) => {
                     result.add(&parked, &name);
                     after = parked.number;
@@ -114,7 +128,14 @@ impl ParkedMessages {
         let event = audit::discarded(&self.app, reader, key, &parked, why, by)?;
         let batch = Batch { unparks: vec![number], events: vec![event], ..Batch::default() };
         match self.app.storage().commit(batch).await {
-            Ok(_) => Ok(true),
+            Ok(_) => {
+                // What stays after an error is only that later redeliveries store their attempts.
+                if let Ok(Some(session)) = self.try_session().await {
+                    session.handled(reader, parked.message).await;
+                    session.end().await;
+                }
+                Ok(true)
+            }
             Err(CommitError::Moved(_)) => Ok(false),
             Err(CommitError::Fault(fault)) => Err(fault),
             Err(rejected) => Err(Fault::internal("the parked message could not be discarded").because(rejected)),
@@ -124,14 +145,34 @@ impl ParkedMessages {
     /// Handles one parked message, commits its effect together with its removal, and returns the event's name.
     pub(super) async fn redeliver_one(
         &self,
+        session: &Session,
         reader: &str,
         key: &str,
         parked: &Parked,
         by: &Metadata,
+        forced: bool,
     ) -> Result<String, CommitError> {
-        let work = self.work(reader, parked).await?;
-        let name = work.name();
-        self.handle_again(reader, key, parked, work, by).await.map(|()| name)
+        let refused = "the message is not tried again; redeliver its key alone to try it all the same";
+        let begun = session.begin(reader, parked.message, forced).await;
+        // Before the record is decoded, since the decoder can be what ends the process.
+        let trying = begun.map_err(|error| match error.downcast::<Fault>() {
+            Ok(fault) => *fault,
+            Err(ended) => Fault::internal(refused).because(ended),
+        })?;
+        let handling = async {
+            let work = self.work(reader, parked).await?;
+            let name = work.name();
+            self.handle_again(reader, key, parked, work, by).await.map(|()| name)
+        };
+        let handled = match &trying {
+            Some(trying) => trying.kept_alive(handling).await,
+            None => handling.await,
+        };
+        drop(trying);
+        if handled.is_ok() {
+            session.handled(reader, parked.message).await;
+        }
+        handled
     }
     /// Finds what has to be done for a parked message.
     async fn work(&self, reader: &str, parked: &Parked) -> Result<Work, CommitError> {
@@ -141,11 +182,20 @@ impl ParkedMessages {
         let event = match &parked.record {
             Some(record) => {
                 let message = self.app.runtime.decoders.read(record).message;
-                let message = message.map_err(|error| Fault::internal("the record cannot be read").because(error))?;
-                let skipped = "the decoder of the topic skips the record now; discard it to go on";
-                message.ok_or_else(|| Fault::internal(skipped))?
+                let unreadable = |error| Fault::internal("the record cannot be read").because(permanent(error));
+                let message = message.map_err(unreadable)?;
+                message.ok_or_else(|| unhandled("the decoder of the topic skips the record now".to_owned()))?
             }
-            None => envelope::from_log(self.entry(parked).await?),
+            None => {
+                let entry = self.entry(parked).await?;
+                let known = self.app.runtime.event_versions.get(&*entry.name);
+                if let Some(known) = known.filter(|known| entry.schema > **known) {
+                    let Entry { name, schema, .. } = &entry;
+                    let newer = format!("event {name} has version {schema}, and this program reads up to {known}");
+                    return Err(unhandled(newer).into());
+                }
+                envelope::from_log(entry)
+            }
         };
         let follower = self.app.followers().map(|(_, follower)| follower).find(|follower| follower.reader() == reader);
         let subscribers: Vec<_> =
@@ -155,7 +205,7 @@ impl ParkedMessages {
             Some(follower) => Ok(Work::Handle(follower, Box::new(event))),
             None => {
                 let name = &event.name;
-                Err(Fault::internal(format!("this service has no handler for {name} as reader {reader}")).into())
+                Err(unhandled(format!("this service has no handler for {name} as reader {reader}")).into())
             }
         }
     }
@@ -182,8 +232,7 @@ impl ParkedMessages {
                 let outgoing =
                     entry.outgoing.take().ok_or_else(|| Fault::internal("the outgoing message was purged"))?;
                 let record = envelope::record(&entry, outgoing, &runtime.service, None);
-                let published = runtime.transport.publish(&Audience::broker(), &[record]).await;
-                if let Some(error) = published.error {
+                if let Err(error) = runtime.transport.publish_parked(&record).await {
                     return Err(Fault::internal("the broker did not accept the record").because(error).into());
                 }
                 runtime.storage.commit(base).await.map(drop)
@@ -221,6 +270,12 @@ impl Work {
 /// on the log.
 fn is_reader_of(group: &str, reader: &str) -> bool {
     reader == group || reader.strip_prefix("subscriber/") == Some(group)
+}
+
+/// Returns the error of a message that this program can never handle.
+fn unhandled(message: String) -> Fault {
+    let instruction = "start a program that handles it and redeliver it, or discard it to go on";
+    Fault::internal(message).because(permanent(instruction))
 }
 
 fn redelivered(parked: &Parked, name: Option<String>) -> Redelivered {

@@ -117,28 +117,51 @@ pub(super) struct SelectedKeys {
     page: std::vec::IntoIter<ParkedKey>,
     /// Set when the last page was read.
     is_exhausted: bool,
+    /// The number up to which the messages of a key are counted.
+    count_up_to: usize,
 }
 impl SelectedKeys {
-    pub(super) fn new(selection: &ParkedSelection) -> Self {
-        let after = selection.after.clone();
-        SelectedKeys { selection: selection.clone(), after, page: Vec::new().into_iter(), is_exhausted: false }
+    pub(super) fn new(selection: &ParkedSelection, count_up_to: usize) -> Self {
+        let (selection, after, page) = (selection.clone(), selection.after.clone(), Vec::new().into_iter());
+        SelectedKeys { selection, after, page, is_exhausted: false, count_up_to }
     }
     /// Returns the next key of the selection, or `None` after the last one.
     pub(super) async fn next(&mut self, parked: &ParkedMessages) -> Result<Option<ParkedKey>, Fault> {
         loop {
-            if let Some(key) = self.page.by_ref().find(|key| self.selection.has(key)) {
+            if let Some(key) = self.pop() {
                 return Ok(Some(key));
             }
             if self.is_exhausted {
                 return Ok(None);
             }
-            let after = self.after.as_ref().map(|(reader, key)| (&**reader, &**key));
-            let reader = self.selection.reader.as_deref();
-            let page = parked.list(&ParkedPage { reader, after, limit: PAGE, count_up_to: usize::MAX }).await?;
-            self.is_exhausted = page.len() < PAGE;
-            self.after = page.last().map(|last| (last.reader.clone(), last.key.clone())).or(self.after.take());
-            self.page = page.into_iter();
+            let page = self.read_page(parked).await?;
+            self.accept(page);
         }
+    }
+    /// Returns the next key of the selection in the page that was read last.
+    pub(super) fn pop(&mut self) -> Option<ParkedKey> {
+        self.page.by_ref().find(|key| self.selection.has(key))
+    }
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.is_exhausted
+    }
+    /// Reads the next page, for [`accept`](SelectedKeys::accept).
+    pub(super) fn read_page(
+        &self,
+        parked: &ParkedMessages,
+    ) -> impl Future<Output = Result<Vec<ParkedKey>, Fault>> + Send + use<> {
+        let (parked, after, reader) = (parked.clone(), self.after.clone(), self.selection.reader.clone());
+        let count_up_to = self.count_up_to;
+        async move {
+            let after = after.as_ref().map(|(reader, key)| (&**reader, &**key));
+            let page = ParkedPage { reader: reader.as_deref(), after, limit: PAGE, count_up_to };
+            parked.list(&page).await
+        }
+    }
+    pub(super) fn accept(&mut self, page: Vec<ParkedKey>) {
+        self.is_exhausted = page.len() < PAGE;
+        self.after = page.last().map(|last| (last.reader.clone(), last.key.clone())).or(self.after.take());
+        self.page = page.into_iter();
     }
 }
 
@@ -152,14 +175,14 @@ impl ParkedMessages {
     /// Fails when the selection names an unknown reader or contradicts itself, and when the database fails.
     pub async fn count(&self, selection: &ParkedSelection) -> Result<Vec<ParkedCount>, SelectionError> {
         self.check(selection).await?;
-        let (mut keys, mut counts) = (SelectedKeys::new(selection), Counts::default());
+        let (mut keys, mut counts) = (SelectedKeys::new(selection, usize::MAX), Counts::default());
         while let Some(key) = keys.next(self).await? {
             counts.add(&key.reader, &key.key, &key.error, key.count);
         }
         Ok(counts.list())
     }
     /// Checks that the parts of the selection fit together, and that the reader exists.
-    async fn check(&self, selection: &ParkedSelection) -> Result<(), SelectionError> {
+    pub(super) async fn check(&self, selection: &ParkedSelection) -> Result<(), SelectionError> {
         let ParkedSelection { reader, error, class, after } = selection;
         if error.is_some() && class.is_some() {
             return Err(SelectionError::Contradictory("error", "class"));

@@ -214,8 +214,8 @@ async fn once(
 
 /// Returns the message if an earlier process may have died with it.
 fn suspect(runtime: &Runtime, crashes: &Crashes, record: &Received) -> Option<Suspect> {
-    let message = crashes.is_watching().then(|| runtime.decoders.read(record).id)?;
-    crashes.suspect(&record.partition.to_string(), message)
+    let place = crashes.is_watching().then(|| runtime.decoders.place_of(record))?;
+    crashes.suspect(&record.partition.to_string(), &[place])
 }
 
 /// Parks a message with an inbox record, so that the group does not handle it when it is delivered again. A redelivery

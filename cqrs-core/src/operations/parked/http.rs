@@ -28,19 +28,20 @@ pub type Operators = dyn Fn(&HeaderMap) -> Result<String, String> + Send + Sync;
 /// The largest number of messages in one response.
 const LARGEST_PAGE: usize = 1_000;
 
+/// The apps whose operators may call the operator API.
 #[derive(Clone)]
-struct OperatorApi {
+pub(in crate::operations) struct OperatorApi {
     apps: Arc<[App]>,
     operators: Arc<Operators>,
 }
 
-pub(in crate::operations) fn routes(apps: Vec<App>, operators: Arc<Operators>) -> Router {
+pub(in crate::operations) fn routes(api: OperatorApi) -> Router {
     let routes = Router::new()
         .route("/parked", get(list))
         .route("/parked/messages", get(show))
         .route("/parked/redeliver", post(redeliver))
         .route("/parked/discard", post(discard));
-    routes.with_state(OperatorApi { apps: apps.into(), operators })
+    routes.with_state(api)
 }
 
 /// A key of a reader. `service` is required where the process has several.
@@ -174,7 +175,7 @@ fn after(reader: Option<String>, key: Option<String>) -> Result<Option<(String, 
         _ => Err(bad_request("parameters `after_reader` and `after_key` require each other")),
     }
 }
-fn bad_request(message: &str) -> Refused {
+pub(in crate::operations) fn bad_request(message: &str) -> Refused {
     Refused(StatusCode::BAD_REQUEST, message.to_owned())
 }
 async fn discard(
@@ -191,11 +192,16 @@ async fn discard(
 }
 
 impl OperatorApi {
-    fn operator(&self, headers: &HeaderMap) -> Result<Metadata, Refused> {
+    pub(in crate::operations) fn new(apps: Vec<App>, operators: Arc<Operators>) -> Self {
+        OperatorApi { apps: apps.into(), operators }
+    }
+    /// Returns the operator who calls.
+    pub(in crate::operations) fn operator(&self, headers: &HeaderMap) -> Result<Metadata, Refused> {
         let name = (self.operators)(headers).map_err(|reason| Refused(StatusCode::FORBIDDEN, reason))?;
         Ok(Metadata::default().caller(name))
     }
-    fn app(&self, service: Option<&str>) -> Result<&App, Refused> {
+    /// Returns the app of a service.
+    pub(in crate::operations) fn app(&self, service: Option<&str>) -> Result<&App, Refused> {
         let found = match service {
             None if self.apps.len() == 1 => self.apps.first(),
             None => None,
@@ -207,7 +213,13 @@ impl OperatorApi {
     }
 }
 
-struct Refused(StatusCode, String);
+/// A refused call, with its status and reason.
+pub(in crate::operations) struct Refused(StatusCode, String);
+impl Refused {
+    pub(in crate::operations) fn unavailable(reason: String) -> Self {
+        Refused(StatusCode::SERVICE_UNAVAILABLE, reason)
+    }
+}
 impl From<Fault> for Refused {
     fn from(fault: Fault) -> Self {
         match fault.kind() {

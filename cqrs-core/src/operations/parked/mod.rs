@@ -4,7 +4,7 @@ mod http;
 
 pub use command::ParkedCommand;
 pub use http::Operators;
-pub(super) use http::routes;
+pub(super) use http::{OperatorApi, Refused, bad_request, routes};
 
 use crate::{
     app::{BulkProgress, ParkedCount, ParkedSelection, Redelivered, Redelivery, SelectionError},
@@ -43,7 +43,7 @@ fn dry_run(found: &[ParkedCount]) -> Value {
 fn progress(progress: &BulkProgress) -> Value {
     let after = progress.after.as_ref().map(|(reader, key)| json!({ "reader": reader, "key": key }));
     json!({
-        "done": progress.done, "left": progress.left, "failed_keys": progress.failed_keys,
+        "done": progress.done, "left": progress.left, "counted": progress.is_counted, "failed_keys": progress.failed_keys,
         "failures": counts(&progress.failures), "per_second": (progress.per_second * 10.0).round() / 10.0,
         "seconds": progress.elapsed.as_secs(), "after": after, "finished": progress.is_finished,
     })

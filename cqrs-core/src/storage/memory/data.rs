@@ -21,7 +21,10 @@ pub(super) struct Data {
     pub(super) log: Vec<Entry>,
     /// The indexes of each stream's events in the log.
     pub(super) streams: HashMap<String, Vec<usize>>,
-    reservations: HashMap<(String, String), String>,
+    /// The owner of each value, by index and value.
+    pub(super) reservations: HashMap<(String, String), String>,
+    /// The aggregates whose values are not reserved, each as index and stream.
+    pub(super) unreserved: BTreeSet<(String, String)>,
     pub(super) views: HashMap<(String, String), View>,
     pub(super) entries: BTreeSet<IndexEntry>,
     pub(super) readers: HashMap<String, Reader>,

@@ -70,6 +70,10 @@ impl Data {
             None => Ok(()),
         }
     }
+    pub(super) fn replace_parked_error(&mut self, number: u64, expected: &str, error: &str) -> bool {
+        let found = self.parked.get_mut(&number).filter(|entry| entry.message.error == expected);
+        found.map(|entry| error.clone_into(&mut entry.message.error)).is_some()
+    }
     pub(super) fn park(&mut self, parks: Vec<Park>, unparks: &[u64], since: Timestamp) {
         for number in unparks {
             let Some(ParkedEntry { reader, key, .. }) = self.parked.remove(number) else { continue };

@@ -19,20 +19,23 @@ mod read;
 mod statement;
 mod stats;
 mod transaction;
+mod unique;
 
 pub use config::{Config, ConfigError, Pooling, Tls, TlsMode};
 pub use high_water_mark::HighWaterMarkMode;
 #[doc(hidden)]
+pub use program::LEFT as LEFT_TO_NEWER_PROGRAM;
+#[doc(hidden)]
 pub use purge::OUTGOING as PURGE_OF_OUTGOING;
 #[doc(hidden)]
-pub use read::{PARKED_COUNTS, PARKED_KEYS, READS_OF_SEVERAL};
+pub use read::{FIRST_PARKED, PARKED, PARKED_COUNTS, PARKED_KEYS, READS_OF_SEVERAL};
 #[doc(hidden)]
 pub use statement::every_statement;
 pub use transaction::transaction;
 
 use super::{
-    Cutoff, DatabaseStats, InboxLookup, Lease, Loaded, Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned,
-    Storage, StoredData, StoredProgram, StoredRow, StoredView, Tx,
+    Cutoff, DatabaseStats, InboxLookup, Lease, Loaded, OutgoingRange, Parked, ParkedKey, ParkedPage, ReadLimit, Scan,
+    Scanned, Storage, StoredData, StoredProgram, StoredRow, StoredValues, StoredView, Tx, ValueReservation,
 };
 use crate::{
     environment::{Environment, system},
@@ -333,6 +336,9 @@ impl Storage for Postgres {
     ) -> Result<Vec<Entry>, Fault> {
         self.0.outgoing_entries(shards, upto, limit).await
     }
+    async fn outgoing_entries_of(&self, ranges: &[OutgoingRange<'_>], limit: ReadLimit) -> Result<Vec<Entry>, Fault> {
+        self.0.outgoing_entries_of(ranges, limit).await
+    }
     async fn lease(&self, reader: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, Fault> {
         Ok(self.0.leases(&[reader.to_owned()], owner, ttl).await?.into_iter().next().flatten())
     }
@@ -344,6 +350,9 @@ impl Storage for Postgres {
     }
     async fn left_to_newer_program(&self, limit: usize) -> Result<Vec<(String, String)>, Fault> {
         self.0.left_to_newer_program(limit).await
+    }
+    async fn replace_parked_error(&self, number: u64, expected: &str, error: &str) -> Result<bool, Fault> {
+        self.0.replace_parked_error(number, expected, error).await
     }
     async fn declare_program(&self, declaration: &str) -> Result<(u64, Duration), Fault> {
         self.0.declare_program(declaration).await
@@ -359,6 +368,28 @@ impl Storage for Postgres {
     }
     async fn replace_note(&self, name: &str, expected: Option<&str>, value: Option<&str>) -> Result<bool, Fault> {
         self.0.replace_note(name, expected, value).await
+    }
+    async fn rows_after(
+        &self,
+        kind: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, StoredRow)>, Fault> {
+        self.0.rows_after(kind, after, limit).await
+    }
+    async fn streams_after(
+        &self,
+        kind: &str,
+        after: Option<(&str, u64)>,
+        limit: ReadLimit,
+    ) -> Result<Vec<Entry>, Fault> {
+        self.0.streams_after(kind, after, limit).await
+    }
+    async fn reserve_stored(&self, values: &StoredValues) -> Result<Vec<ValueReservation>, Fault> {
+        self.0.reserve_stored(values).await
+    }
+    async fn unreserved(&self, index: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault> {
+        self.0.unreserved(index, after, limit).await
     }
     async fn migrate(&self) -> Result<(), Fault> {
         self.0.migrate().await

@@ -2,7 +2,7 @@
 use super::{Inner, errors, read::Parameters};
 use crate::{
     error::Fault,
-    storage::{StoredData, StoredProgram},
+    storage::{StoredData, StoredProgram, check},
 };
 use sha2::{Digest, Sha256};
 use sqlx::{Row, postgres::PgRow};
@@ -14,10 +14,20 @@ const DECLARE: &str = "with waited as materialized (select pg_advisory_xact_lock
     insert into cqrs.program (digest, declaration) select $1, $2 from waited \
     on conflict (digest) do update set last_started = now() \
     returning number, extract(epoch from clock_timestamp() - first_started)::float8";
-/// The error is [`LEFT_TO_NEWER_PROGRAM`](crate::storage::LEFT_TO_NEWER_PROGRAM), and a partial index has these rows.
-const LEFT: &str = "select distinct m.reader, m.key from cqrs.parked m \
-    where m.error = 'left to a newer program, which handles it' and not exists (select from cqrs.parked first \
-    where first.reader = m.reader and first.key = m.key and first.seq < m.seq) limit $1";
+/// The error is [`LEFT_TO_NEWER_PROGRAM`](crate::storage::LEFT_TO_NEWER_PROGRAM), and a partial index has these rows. Finds
+/// each next key there, and no further ones than are returned or wait behind another error. The messages that wait
+/// behind the first one of a key are not read, however many they are.
+#[doc(hidden)]
+pub const LEFT: &str = "with recursive keys(reader, key) as (\
+    (select m.reader, m.key from cqrs.parked m where m.error = 'left to a newer program, which handles it' \
+    order by m.reader, m.key limit 1) \
+    union all select f.reader, f.key from keys k cross join lateral \
+    (select m.reader, m.key from cqrs.parked m where m.error = 'left to a newer program, which handles it' \
+    and (m.reader, m.key) > (k.reader, k.key) order by m.reader, m.key limit 1) f) \
+    select k.reader, k.key from keys k cross join lateral \
+    (select p.error from cqrs.parked p where p.reader = k.reader and p.key = k.key order by p.seq limit 1) first \
+    where first.error = 'left to a newer program, which handles it' limit $1";
+const REPLACE_ERROR: &str = "update cqrs.parked set error = $3 where seq = $1 and error = $2 returning 1";
 const PROGRAMS: &str = "select number, declaration from cqrs.program where number > $1 order by number";
 const HAS_AGGREGATE: &str = "select exists (select from cqrs.state where kind = $1) \
     or exists (select from cqrs.log where stream >= $1 || '/' and stream < $1 || '0')";
@@ -38,6 +48,12 @@ impl Inner {
         let rows = self.read(LEFT, Parameters::default().and(limit)?).await?;
         let key = |row: &PgRow| Ok((row.try_get(0)?, row.try_get(1)?));
         rows.iter().map(key).collect::<sqlx::Result<_>>().map_err(errors::fault)
+    }
+    pub(super) async fn replace_parked_error(&self, number: u64, expected: &str, error: &str) -> Result<bool, Fault> {
+        check::text("the error", error)?;
+        let number = i64::try_from(number).unwrap_or(i64::MAX);
+        let parameters = Parameters::default().and(number)?.and(expected)?.and(error)?;
+        Ok(!self.read(REPLACE_ERROR, parameters).await?.is_empty())
     }
     pub(super) async fn programs(&self, after: u64) -> Result<Vec<StoredProgram>, Fault> {
         let after = i64::try_from(after).unwrap_or(i64::MAX);

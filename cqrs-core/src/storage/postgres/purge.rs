@@ -9,7 +9,8 @@ const RESPONSES: &str = "delete from cqrs.stored_response where ctid = any(array
     where stored_at < now() - make_interval(secs => $1) order by stored_at limit $2))";
 const INBOX_RECORDS: &str = "delete from cqrs.inbox where ctid = any(array(select ctid from cqrs.inbox \
     where handled_at < now() - make_interval(secs => $1) order by handled_at limit $2))";
-/// Outgoing messages. Those that a relay has parked stay, since they are published later.
+/// Outgoing messages. Those that a relay has parked stay, since they are published later: the first parked one of a key and
+/// the later ones of that key. Of the parked messages of a key only the first is read, however many they are.
 ///
 /// Positions grow with time, so only the first entries by position are compared with the age. Otherwise every run would
 /// read all entries that are kept. The comparisons of shard and position together allow only the index on both.
@@ -19,8 +20,8 @@ pub const OUTGOING: &str = "update cqrs.log \
     message_body = null \
     where pos = any(array(select f.pos from (select l.pos, l.occurred_at from cqrs.log l \
     where l.topic is not null and (l.shard, l.pos) > ($3, 0) and (l.shard, l.pos) <= ($3, $4) \
-    and not exists (select from cqrs.parked m \
-    where m.reader = 'relay/' || $3 and m.key = l.message_key and m.topic is null and m.at = l.pos offset 0) \
+    and coalesce(l.pos < (select m.at from cqrs.parked m \
+    where m.reader = 'relay/' || $3 and m.key = l.message_key order by m.seq limit 1), true) \
     order by l.shard, l.pos limit $2) f where f.occurred_at < now() - make_interval(secs => $1)))";
 
 impl Inner {

@@ -7,8 +7,8 @@ use crate::{
     position::Position,
     storage::parked::decode_headers,
     storage::{
-        InboxLookup, Lease, Loaded, Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, StoredResponse, StoredRow,
-        StoredView,
+        InboxLookup, Lease, Loaded, OutgoingRange, Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned,
+        StoredResponse, StoredRow, StoredView,
     },
     transport::{Partition, Received},
 };
@@ -43,7 +43,8 @@ pub const PARKED_KEYS: &str = "with recursive heads(reader, key, seq, n) as (\
     (select from cqrs.parked p where p.reader = h.reader and p.key = h.key order by p.seq limit $6) counted) c \
     where $5::text is null or h.reader = $5 order by h.n";
 /// One index lookup for each key, as in [`INBOX`].
-const FIRST_PARKED: &str = "select u.key, m.error from unnest($2::text[]) u(key) cross join lateral \
+#[doc(hidden)]
+pub const FIRST_PARKED: &str = "select u.key, m.error from unnest($2::text[]) u(key) cross join lateral \
     (select p.error from cqrs.parked p where p.reader = $1 and p.key = u.key order by p.seq limit 1) m";
 /// Finds each next reader by the index on reader and key, and counts its entries there up to the limit. Without the order
 /// a planner without statistics collects all entries of the reader before it takes the first.
@@ -53,7 +54,8 @@ pub const PARKED_COUNTS: &str = "with recursive readers(reader) as ((select read
     from readers r where r.reader is not null) select r.reader, (select count(*) from \
     (select from cqrs.parked m where m.reader = r.reader order by m.reader, m.key, m.seq limit $1) counted) \
     from readers r where r.reader is not null";
-const PARKED: &str = "select seq, message, at, topic, part, record_key, headers::text, body, error, attempts, since, record_time \
+#[doc(hidden)]
+pub const PARKED: &str = "select seq, message, at, topic, part, record_key, headers::text, body, error, attempts, since, record_time \
     from cqrs.parked where reader = $1 and key = $2 and seq > $3 order by seq limit $4";
 /// One index lookup for each key, as in [`INBOX`].
 const VIEWS: &str = "select v.key, v.version, v.value from unnest($2::text[]) u(key) cross join lateral \
@@ -119,6 +121,14 @@ const LOG_OF: &str = concat!(
     " from (select * from (select * from cqrs.log where pos > $1 and pos <= $2 order by pos offset 0) n \
      where n.name = any($3) limit $4) p) l where l.bytes_before < $5 order by l.pos"
 );
+/// The events of one kind of aggregates in the order of their streams.
+pub(super) const STREAMS_AFTER: &str = entries!(
+    "",
+    " from (select p.*, coalesce(sum(octet_length(payload) + coalesce(octet_length(message_body), 0)) over \
+     (order by stream, version rows between unbounded preceding and 1 preceding), 0) as bytes_before \
+     from (select * from cqrs.log where (stream, version) > ($1, $2) and stream < $3 order by stream, version limit $4) p) l \
+     where l.bytes_before < $5 order by l.stream, l.version"
+);
 const STREAM: &str = entries!("", " from cqrs.log l where l.stream = $1 and l.version > $2 order by l.version");
 /// The response is a row of its own, the one without a version.
 const STREAM_AND_RESPONSE: &str = entries!(
@@ -138,6 +148,20 @@ const OUTGOING: &str = concat!(
      order by l.pos limit $4) p) l where l.bytes_before < $5 order by w.o, l.pos"
 );
 
+/// The index on shard and position gives the order, and the topic is compared afterwards, as the names are in [`LOG_OF`].
+const OUTGOING_OF: &str = concat!(
+    entries!(
+        "",
+        "''::bytea",
+        " from unnest($1::smallint[], $2::text[], $3::bigint[], $4::bigint[]) with ordinality w(shard, topic, since, upto, o) \
+         cross join lateral (select p.*, "
+    ),
+    bytes_before!("octet_length(message_body)"),
+    " from (select * from (select * from cqrs.log l where l.topic is not null and l.shard = w.shard and l.pos > w.since \
+     and l.pos <= w.upto order by l.pos offset 0) n where n.topic = w.topic limit $5) p) l \
+     where l.bytes_before < $6 order by w.o, l.pos"
+);
+
 /// Four texts instead of one with `or ... is null`, so that each reads one range of the primary key.
 macro_rules! scan {
     ($range:literal) => {
@@ -155,8 +179,8 @@ const SCAN_AFTER: &str = scan!(" and (e.entry, e.key) > ($5, $6)");
 const SCAN_AFTER_UPTO: &str = scan!(" and (e.entry, e.key) > ($5, $6) and e.entry < $7");
 
 /// The parameters of a read, added one by one.
-#[derive(Default)]
-pub(super) struct Parameters(PgArguments);
+#[derive(Clone, Default)]
+pub(super) struct Parameters(pub(super) PgArguments);
 impl Parameters {
     pub(super) fn and<'a, T: Encode<'a, sqlx::Postgres> + Type<sqlx::Postgres>>(
         mut self,
@@ -331,6 +355,20 @@ impl Inner {
         self.read(OUTGOING, with).await?.into_iter().map(|row| entry(&row)).collect()
     }
 
+    pub(super) async fn outgoing_entries_of(
+        &self,
+        ranges: &[OutgoingRange<'_>],
+        most: ReadLimit,
+    ) -> Result<Vec<Entry>, Fault> {
+        let shards: Vec<i16> = ranges.iter().map(|range| range.shard as i16).collect();
+        let topics: Vec<&str> = ranges.iter().map(|range| range.topic).collect();
+        let after: Vec<i64> = ranges.iter().map(|range| int(range.after.0)).collect();
+        let upto: Vec<i64> = ranges.iter().map(|range| int(range.upto.0)).collect();
+        let with = Parameters::default().and(shards)?.and(topics)?.and(after)?.and(upto)?;
+        let with = with.and(limit(most.entries))?.and(limit(most.bytes))?;
+        self.read(OUTGOING_OF, with).await?.into_iter().map(|row| entry(&row)).collect()
+    }
+
     pub(super) async fn leases(
         &self,
         readers: &[String],
@@ -365,7 +403,7 @@ fn response(row: &PgRow, [key, fingerprint, body, position]: [usize; 4]) -> Resu
     })
 }
 
-fn entry(row: &PgRow) -> Result<Entry, Fault> {
+pub(super) fn entry(row: &PgRow) -> Result<Entry, Fault> {
     let outgoing = match get::<Option<String>>(row, 9)? {
         Some(topic) => Some(OutgoingMessage {
             topic,

@@ -4,6 +4,7 @@ mod migrate;
 mod private;
 mod purge;
 mod read;
+mod unique;
 mod writer;
 
 use crate::{
@@ -14,7 +15,10 @@ use crate::{
     storage::batch::{Batch, CommitError, StoredResponse},
     storage::check::{self, check},
     storage::parked::{Cutoff, InboxLookup, Parked, ParkedKey, ParkedPage},
-    storage::{Lease, Loaded, ReadLimit, Scan, Scanned, Storage, StoredData, StoredProgram, StoredRow, StoredView, Tx},
+    storage::{
+        Lease, Loaded, OutgoingRange, ReadLimit, Scan, Scanned, Storage, StoredData, StoredProgram, StoredRow,
+        StoredValues, StoredView, Tx, ValueReservation,
+    },
 };
 use async_trait::async_trait;
 use sqlx::{
@@ -200,6 +204,9 @@ impl Storage for Sqlite {
     ) -> Result<Vec<Entry>, Fault> {
         read::outgoing_entries(&self.reads, shards, upto, limit).await.map_err(fault)
     }
+    async fn outgoing_entries_of(&self, ranges: &[OutgoingRange<'_>], limit: ReadLimit) -> Result<Vec<Entry>, Fault> {
+        read::outgoing_entries_of(&self.reads, ranges, limit).await.map_err(fault)
+    }
     async fn lease(&self, reader: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, Fault> {
         let mut loan = self.lend().await?;
         let sql = "insert into cqrs_reader (reader, checkpoint, epoch, owner, expires)
@@ -226,6 +233,16 @@ impl Storage for Sqlite {
     }
     async fn left_to_newer_program(&self, limit: usize) -> Result<Vec<(String, String)>, Fault> {
         read::left_to_newer_program(&self.reads, limit).await.map_err(fault)
+    }
+    async fn replace_parked_error(&self, number: u64, expected: &str, error: &str) -> Result<bool, Fault> {
+        check::text("the error", error)?;
+        let number = i64::try_from(number).unwrap_or(i64::MAX);
+        let mut loan = self.lend().await?;
+        let replace = query("update cqrs_parked set error = ?3 where seq = ?1 and error = ?2");
+        let replace = replace.bind(number).bind(expected.to_owned()).bind(error.to_owned());
+        let done = replace.execute(loan.connection()).await.map_err(fault)?;
+        loan.finish(Batch::default()).await.map_err(unrejected)?;
+        Ok(done.rows_affected() > 0)
     }
     async fn declare_program(&self, declaration: &str) -> Result<(u64, Duration), Fault> {
         let mut loan = self.lend().await?;
@@ -267,6 +284,31 @@ impl Storage for Sqlite {
         write.execute(loan.connection()).await.map_err(fault)?;
         loan.finish(Batch::default()).await.map_err(unrejected)?;
         Ok(true)
+    }
+    async fn rows_after(
+        &self,
+        kind: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, StoredRow)>, Fault> {
+        unique::rows_after(&self.reads, kind, after, limit).await.map_err(fault)
+    }
+    async fn streams_after(
+        &self,
+        kind: &str,
+        after: Option<(&str, u64)>,
+        limit: ReadLimit,
+    ) -> Result<Vec<Entry>, Fault> {
+        unique::streams_after(&self.reads, kind, after, limit).await.map_err(fault)
+    }
+    async fn reserve_stored(&self, values: &StoredValues) -> Result<Vec<ValueReservation>, Fault> {
+        let mut loan = self.lend().await?;
+        let reserved = unique::reserve_stored(loan.connection(), values).await.map_err(fault)?;
+        loan.finish(Batch::default()).await.map_err(unrejected)?;
+        Ok(reserved)
+    }
+    async fn unreserved(&self, index: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault> {
+        unique::unreserved(&self.reads, index, after, limit).await.map_err(fault)
     }
     async fn migrate(&self) -> Result<(), Fault> {
         let mut loan = self.lend().await?;

@@ -19,7 +19,8 @@ const INBOX_RECORDS: &str = concat!(
     ago!(),
     " order by handled_at limit ?2)"
 );
-/// Outgoing messages. Those that a relay has parked stay, since they are published later.
+/// Outgoing messages. Those that a relay has parked stay, since they are published later: the first parked one of a key and
+/// the later ones of that key.
 ///
 /// Positions grow with time, so only the first entries by position are compared with the age. Otherwise every run would
 /// read all entries that are kept.
@@ -27,8 +28,8 @@ const OUTGOING: &str = concat!(
     "update cqrs_log set topic = null, message_key = null, shard = null, message_type = null,
     content_type = null, message_body = null
     where pos in (select pos from (select pos, occurred_at from cqrs_log l
-    where topic is not null and shard = ?3 and pos <= ?4 and not exists (select 1 from cqrs_parked m
-    where m.reader = 'relay/' || ?3 and m.key = l.message_key and m.topic is null and m.at = l.pos)
+    where topic is not null and shard = ?3 and pos <= ?4 and coalesce(l.pos < (select m.at from cqrs_parked m
+    where m.reader = 'relay/' || ?3 and m.key = l.message_key order by m.seq limit 1), true)
     order by pos limit ?2) where occurred_at < ",
     ago!(),
     ")"

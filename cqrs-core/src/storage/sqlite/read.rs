@@ -1,4 +1,7 @@
 //! Reads, each on one of the read-only connections.
+#[cfg(test)]
+mod tests;
+
 use super::number;
 use crate::{
     Timestamp,
@@ -6,8 +9,8 @@ use crate::{
     position::Position,
     storage::parked::decode_headers,
     storage::{
-        InboxLookup, Loaded, Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, StoredData, StoredProgram,
-        StoredResponse, StoredRow, StoredView,
+        InboxLookup, Loaded, OutgoingRange, Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, StoredData,
+        StoredProgram, StoredResponse, StoredRow, StoredView,
     },
     transport::{Partition, Received},
 };
@@ -115,12 +118,29 @@ pub(super) async fn notes(pool: &SqlitePool, prefix: &str) -> sqlx::Result<Vec<(
     query(sql).bind(prefix.to_owned()).fetch_all(pool).await?.iter().map(note).collect()
 }
 
+/// Finds each next key by the partial index on this error, and no further ones than are returned or wait behind another
+/// error.
+const LEFT: &str = "with recursive keys(seq) as (
+    select (select seq from cqrs_parked where error = 'left to a newer program, which handles it'
+        order by reader, key limit 1)
+    union all select coalesce(
+        (select m.seq from cqrs_parked m where m.error = 'left to a newer program, which handles it'
+            and m.reader = p.reader and m.key > p.key order by m.key limit 1),
+        (select m.seq from cqrs_parked m where m.error = 'left to a newer program, which handles it'
+            and m.reader > p.reader order by m.reader, m.key limit 1))
+    from keys k cross join cqrs_parked p on p.seq = k.seq)
+    select p.reader, p.key from keys k cross join cqrs_parked p on p.seq = k.seq
+    where (select first.error from cqrs_parked first where first.reader = p.reader and first.key = p.key
+        order by first.seq limit 1) = 'left to a newer program, which handles it' limit ?";
+
 pub(super) async fn left_to_newer_program(pool: &SqlitePool, most: usize) -> sqlx::Result<Vec<(String, String)>> {
-    let sql = "select distinct m.reader, m.key from cqrs_parked m
-        where m.error = 'left to a newer program, which handles it' and not exists (select 1 from cqrs_parked first
-        where first.reader = m.reader and first.key = m.key and first.seq < m.seq) limit ?";
-    let key = |row: &SqliteRow| Ok((row.try_get(0)?, row.try_get(1)?));
-    query(sql).bind(limit(most)).fetch_all(pool).await?.iter().map(key).collect()
+    query(LEFT)
+        .bind(limit(most))
+        .fetch_all(pool)
+        .await?
+        .iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+        .collect()
 }
 
 pub(super) async fn holds(pool: &SqlitePool, data: &StoredData) -> sqlx::Result<bool> {
@@ -157,23 +177,27 @@ pub(super) async fn views_of_other_index_sets(
     rows.iter().map(stored).collect()
 }
 
-/// Finds each next key by the index on reader, key and number; its first entry there is the key's first message.
-pub(super) async fn parked_keys(pool: &SqlitePool, page: &ParkedPage<'_>) -> sqlx::Result<Vec<ParkedKey>> {
-    let sql = "with recursive heads(seq, n) as (
+/// Finds each next key by the index on reader, key and number; its first entry there is the key's first message. A
+/// comparison of rows, `(m.reader, m.key) > (p.reader, p.key)`, would use the first column of the index alone, and read all
+/// messages of the reader for each key.
+const PARKED_KEYS: &str = "with recursive heads(seq, n) as (
         select (select seq from cqrs_parked where (reader, key, seq) > (?1, ?2, ?3) order by reader, key, seq limit 1), 1
-        union all select (select m.seq from cqrs_parked m where (m.reader, m.key, m.seq) > (p.reader, p.key, 9223372036854775807)
-            order by m.reader, m.key, m.seq limit 1), h.n + 1
+        union all select coalesce(
+            (select m.seq from cqrs_parked m where m.reader = p.reader and m.key > p.key order by m.key, m.seq limit 1),
+            (select m.seq from cqrs_parked m where m.reader > p.reader order by m.reader, m.key, m.seq limit 1)), h.n + 1
         from heads h cross join cqrs_parked p on p.seq = h.seq where h.n < ?4 and (?5 is null or p.reader = ?5))
         select p.reader, p.key,
         (select count(*) from (select 1 from cqrs_parked c where c.reader = p.reader and c.key = p.key limit ?6)),
         p.error, p.since from heads h cross join cqrs_parked p on p.seq = h.seq
         where ?5 is null or p.reader = ?5 order by h.n limit ?4";
+
+pub(super) async fn parked_keys(pool: &SqlitePool, page: &ParkedPage<'_>) -> sqlx::Result<Vec<ParkedKey>> {
     let key = |row: &SqliteRow| {
         let (reader, key, error) = (row.try_get(0)?, row.try_get(1)?, row.try_get(3)?);
         Ok(ParkedKey { reader, key, count: number(row, 2)?, error, since: time(row, 4)? })
     };
     let (reader, key_after, number_after) = page.begin();
-    let rows = query(sql).bind(reader).bind(key_after).bind(number_after).bind(limit(page.limit));
+    let rows = query(PARKED_KEYS).bind(reader).bind(key_after).bind(number_after).bind(limit(page.limit));
     let rows = rows.bind(page.reader).bind(limit(page.count_up_to));
     rows.fetch_all(pool).await?.iter().map(key).collect()
 }
@@ -338,7 +362,28 @@ pub(super) async fn outgoing_entries(
     Ok(found)
 }
 
-fn entry(row: &SqliteRow) -> sqlx::Result<Entry> {
+pub(super) async fn outgoing_entries_of(
+    pool: &SqlitePool,
+    ranges: &[OutgoingRange<'_>],
+    most: ReadLimit,
+) -> sqlx::Result<Vec<Entry>> {
+    let mut found = Vec::new();
+    for OutgoingRange { shard, topic, after, upto } in ranges {
+        let rows = query(limited_entries!(
+            "topic = ? and topic is not null and shard = ? and pos > ? and pos <= ?",
+            "",
+            "x''"
+        ));
+        let rows = rows.bind((*topic).to_owned()).bind(*shard).bind(signed(after.0)).bind(signed(upto.0));
+        let rows = rows.bind(limit(most.entries)).bind(limit(most.bytes));
+        for row in rows.fetch_all(pool).await? {
+            found.push(entry(&row)?);
+        }
+    }
+    Ok(found)
+}
+
+pub(super) fn entry(row: &SqliteRow) -> sqlx::Result<Entry> {
     let broken = |what: &str| sqlx::Error::Decode(format!("an entry of the log has an invalid {what}").into());
     let outgoing = match row.try_get(9)? {
         Some(topic) => {
@@ -369,17 +414,17 @@ fn entry(row: &SqliteRow) -> sqlx::Result<Entry> {
 }
 
 /// Encodes a list as one parameter, so that one prepared statement serves any number of items.
-fn list(items: impl IntoIterator<Item = impl AsRef<str>>) -> sqlx::Result<String> {
+pub(super) fn list(items: impl IntoIterator<Item = impl AsRef<str>>) -> sqlx::Result<String> {
     let items: Vec<_> = items.into_iter().collect();
     let items: Vec<&str> = items.iter().map(AsRef::as_ref).collect();
     serde_json::to_string(&items).map_err(|error| sqlx::Error::Encode(error.into()))
 }
 
 /// Converts a number for SQLite. Callers may pass any position; larger ones than `i64::MAX` do not exist.
-fn signed(number: u64) -> i64 {
+pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn limit(limit: usize) -> i64 {
+pub(super) fn limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }

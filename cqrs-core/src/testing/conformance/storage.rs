@@ -12,6 +12,7 @@ mod races;
 mod refusals;
 mod reservations;
 mod streams;
+mod unique;
 mod values;
 mod views;
 
@@ -97,6 +98,7 @@ pub fn cases() -> Vec<Case> {
         "programs are numbered in the order of their first start": program::declared,
         "the database says whether it has data of a name": program::holds,
         "the keys whose first message is left to a newer program are found": program::left,
+        "the error of a parked message is replaced only over its expected value": program::reasons,
         "a note is replaced only over its expected value, and found by the beginning of its name": program::notes,
         "purge removes old data and nothing else": purge::old,
         "purge keeps outgoing messages that a relay has parked": purge::parked_by_relay,
@@ -133,6 +135,11 @@ pub fn cases() -> Vec<Case> {
         "a value is released only by its owner": reservations::owner_alone,
         "a value passes from one owner to another in one batch": reservations::passed_on,
         "two owners exchange values in one batch": reservations::swapped,
+        "the values of stored aggregates are reserved by those that have them": unique::reserved,
+        "an aggregate whose value another one holds is listed until the value is free": unique::shared_until_free,
+        "the value of an aggregate that was changed since it was read is not touched": unique::changed,
+        "rows and streams of one kind are read in order": unique::pages,
+        "reserving stored values releases no value of a concurrent command": unique::raced,
         "a view is written only over the expected version": views::versioned,
         "a removed view keeps its version": views::removed,
         "index entries are replaced together with their view": views::replaced,
@@ -144,6 +151,7 @@ pub fn cases() -> Vec<Case> {
         "the log is read by the names of the events": log::by_name,
         "a relay shard returns its outgoing messages in order": log::shards,
         "each relay shard has its own limit": log::shard_limits,
+        "the outgoing messages of one topic are read from a relay shard": log::of_topics,
         "a read of the log ends with the entry that reaches its size": log::sizes,
         "a lease has one owner": leases::exclusive,
         "several leases are taken in one call, except those of another owner": leases::several,

@@ -1,20 +1,35 @@
 //! Messages that end their process, on PostgreSQL.
 use super::{Server, Trials, Tried};
-use crate::crashes::{forgotten, parked, shut_down};
+use crate::crashes::{PARTS, forgotten, parked, redelivered, shut_down};
+use std::time::Duration;
+
+/// Each test starts up to ten processes one after the other, which takes long on a busy machine.
+const LIMIT: Duration = Duration::from_secs(600);
 
 pub(crate) fn trials() -> Trials {
-    Trials::new()
-        .test("a message that ends its process is parked, and all others are handled", topic)
-        .test("an event of the log that ends its process is parked, and all others are handled", log)
+    let trials = PARTS.into_iter().fold(Trials::new(), |trials, (part, name)| {
+        let trials = trials.test(name, move |server: Server| async move {
+            parked(server.create_database("crashes_part")?.url(), part).await.map_err(anyhow::Error::from_boxed)
+        });
+        trials.within(LIMIT)
+    });
+    trials
+        .test("a message that ends the process of its redelivery is not tried by the next ones", again)
+        .within(LIMIT)
         .test("a shutdown while a message is handled is no crash", orderly)
+        .within(LIMIT)
         .test("seeded: without a durable count a message ends every process", seeded)
+        .within(LIMIT)
+        .test("seeded: without a durable count an event ends every process of its projection", seeded_projection)
+        .within(LIMIT)
 }
 
-async fn topic(server: Server) -> Tried {
-    parked(server.create_database("crashes_topic")?.url(), "topic").await.map_err(anyhow::Error::from_boxed)
+async fn again(server: Server) -> Tried {
+    redelivered(server.create_database("crashes_redelivery")?.url()).await.map_err(anyhow::Error::from_boxed)
 }
-async fn log(server: Server) -> Tried {
-    parked(server.create_database("crashes_log")?.url(), "log").await.map_err(anyhow::Error::from_boxed)
+async fn seeded_projection(server: Server) -> Tried {
+    let database = server.create_database("crashes_seeded_projection")?;
+    forgotten(database.url(), "projection").await.map_err(anyhow::Error::from_boxed)
 }
 async fn orderly(server: Server) -> Tried {
     shut_down(server.create_database("crashes_shutdown")?.url(), "topic").await.map_err(anyhow::Error::from_boxed)

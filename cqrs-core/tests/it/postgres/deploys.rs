@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use cqrs_core::{
     App, Fault, Metadata, StateStored,
     app::IncompatibleProgram,
-    storage::{Storage, StoredProgram, postgres::Postgres},
+    storage::{Storage, StoredData, StoredProgram, postgres::Postgres},
     testing::StorageLayer,
     transport::InProcess,
 };
@@ -18,9 +18,17 @@ pub(crate) fn trials() -> Trials {
         .test("an event in a newer version is left to the newer program", newer_version)
         .test("a message that only the newer program's group handles is left to it", unknown_message)
         .test("a program that does not fit the stored data is refused with every problem, and changes nothing", refused)
+        .test("a program that cannot read the stored fields is refused, and changes nothing", changed_fields)
         .test("seeded: an old program that does not see the newer one passes its event", hidden)
         .test("an older program keeps the fields of a newer one in states and views", newer_fields)
         .test("a program that has fitted before starts again after a newer one", rollback)
+        .test(
+            "seeded: an old program that does not see the newer one parks an event in a newer version",
+            hidden_version,
+        )
+        .test("seeded: an old group that does not see the newer program passes its message", hidden_message)
+        .test("seeded: a start that does not look at the stored data misses problems", holds_nothing)
+        .test("seeded: a program whose declaration was forgotten does not start again", forgotten)
 }
 
 /// The program before the deploy.
@@ -321,6 +329,31 @@ impl StorageLayer for Hidden {
     }
 }
 
+/// A storage that finds no stored data.
+struct HoldsNothing(Postgres);
+#[async_trait]
+impl StorageLayer for HoldsNothing {
+    fn inner(&self) -> &dyn Storage {
+        &self.0
+    }
+    async fn holds(&self, _: &StoredData) -> Result<bool, Fault> {
+        Ok(false)
+    }
+}
+/// A storage that has forgotten the programs without the event `ticket.closed`.
+struct Forgotten(Postgres);
+#[async_trait]
+impl StorageLayer for Forgotten {
+    fn inner(&self) -> &dyn Storage {
+        &self.0
+    }
+    async fn programs(&self, after: u64) -> Result<Vec<StoredProgram>, Fault> {
+        let mut programs = self.0.programs(after).await?;
+        programs.retain(|program| program.declaration.contains("ticket.closed"));
+        Ok(programs)
+    }
+}
+
 async fn hidden(server: Server) -> Tried {
     let database = server.create_database("deploys_hidden")?;
     let old = App::builder("tickets").storage(Hidden(storage(&database).await?)).discover_part(OLD);
@@ -389,32 +422,117 @@ async fn unknown_message(server: Server) -> Tried {
     Ok(())
 }
 
+async fn hidden_version(server: Server) -> Tried {
+    let database = server.create_database("deploys_hidden_version")?;
+    let old = App::builder("tickets").storage(Hidden(storage(&database).await?)).discover_part(OLD);
+    let old = old.aggregate(StateStored::<old::Ticket>::new()).build()?;
+    let new = tickets(&database, concat!(module_path!(), "::version_2")).await?;
+    let running = old.start().await?;
+    old.send(old::Note("1".into(), "first".into())).await?;
+    new.migrate().await?;
+    new.send(version_2::Note2("1".into(), "second".into())).await?;
+    until("the old program has parked it", async || parked(&old).await.len() == 1).await;
+    assert_ne!(parked(&old).await[0].1, LEFT, "an operator has to act");
+    assert!(running.stop(cqrs_core::app::DRAIN).await);
+    Ok(())
+}
+
+async fn hidden_message(server: Server) -> Tried {
+    let publisher = server.create_database("deploys_hidden_publisher")?;
+    let subscriber = server.create_database("deploys_hidden_subscriber")?;
+    let (transport, received) = (InProcess::new(), Arc::new(Mutex::new(Vec::<String>::new())));
+    let mail =
+        |module| App::builder("mail").discover_part(module).transport(transport.clone()).provide(received.clone());
+    let old_mail = mail(concat!(module_path!(), "::old_mail")).storage(Hidden(storage(&subscriber).await?)).build()?;
+    let new_mail = mail(concat!(module_path!(), "::new_mail")).storage(storage(&subscriber).await?).build()?;
+    let tickets = |module| App::builder("tickets").discover_part(module).transport(transport.clone());
+    let old_tickets = tickets(OLD).storage(storage(&publisher).await?);
+    let old_tickets = old_tickets.aggregate(StateStored::<old::Ticket>::new()).build()?;
+    let new_tickets = tickets(NEW).storage(storage(&publisher).await?);
+    let new_tickets = new_tickets.aggregate(StateStored::<new::Ticket>::new()).build()?;
+    old_mail.migrate().await?;
+    new_mail.migrate().await?;
+    let (mail, publishing) = (old_mail.start().await?, new_tickets.start().await?);
+    old_tickets.send(old::Note("1".into(), "first".into())).await?;
+    new_tickets.send(new::Close("1".into())).await?;
+    old_tickets.send(old::Note("1".into(), "last".into())).await?;
+    until("the old group has handled the last message", async || {
+        received.lock().expect("no test panics here").contains(&"last".to_owned())
+    })
+    .await;
+    assert_eq!(*received.lock().expect("no test panics here"), ["first", "last"], "the message was passed");
+    assert_eq!(parked(&old_mail).await, []);
+    assert!(mail.stop(cqrs_core::app::DRAIN).await && publishing.stop(cqrs_core::app::DRAIN).await);
+    Ok(())
+}
+
 async fn newer_fields(server: Server) -> Tried {
     let database = server.create_database("deploys_newer_fields")?;
     assert_eq!(crate::newer_fields::scenario(storage(&database).await?).await, crate::newer_fields::KEPT);
     Ok(())
 }
 
-async fn refused(server: Server) -> Tried {
-    let database = server.create_database("deploys_refused")?;
-    let old = tickets(&database, OLD).await?;
+async fn changed_fields(server: Server) -> Tried {
+    let database = server.create_database("deploys_changed_fields")?;
+    crate::changed_fields::refused(storage(&database).await?).await;
+    Ok(())
+}
+
+/// Stores a ticket with its view.
+async fn noted(database: &Database) -> anyhow::Result<App> {
+    let old = tickets(database, OLD).await?;
     let running = old.start().await?;
     old.send(old::Note("1".into(), "first".into())).await?;
     until("the view is there", async || history(&old, "1").await.len() == 2).await;
     assert!(running.stop(cqrs_core::app::DRAIN).await);
-    let misfit = App::builder("tickets").storage(storage(&database).await?);
-    let misfit = misfit.discover_part(concat!(module_path!(), "::misfit"));
-    let misfit = misfit.aggregate(cqrs_core::EventSourced::<misfit::Ticket>::new()).build()?;
-    let refused = misfit.start().await.err().ok_or_else(|| anyhow::anyhow!("the program starts"))?;
+    Ok(old)
+}
+fn misfit(storage: impl Storage) -> anyhow::Result<App> {
+    let misfit = App::builder("tickets").storage(storage).discover_part(concat!(module_path!(), "::misfit"));
+    Ok(misfit.aggregate(cqrs_core::EventSourced::<misfit::Ticket>::new()).build()?)
+}
+/// Returns the problems for which a program does not start.
+async fn problems_of(app: &App) -> anyhow::Result<Vec<String>> {
+    let refused = app.start().await.err().ok_or_else(|| anyhow::anyhow!("the program starts"))?;
     let source = std::error::Error::source(&refused).and_then(|source| source.downcast_ref::<IncompatibleProgram>());
-    let problems = &source.ok_or_else(|| anyhow::anyhow!("another error: {refused:?}"))?.problems;
-    let starts: Vec<_> = problems.iter().map(|problem| problem.split(['`']).take(4).collect::<Vec<_>>()).collect();
+    Ok(source.ok_or_else(|| anyhow::anyhow!("another error: {refused:?}"))?.problems.clone())
+}
+
+async fn holds_nothing(server: Server) -> Tried {
+    let database = server.create_database("deploys_holds_nothing")?;
+    noted(&database).await?;
+    let problems = problems_of(&misfit(HoldsNothing(storage(&database).await?))?).await?;
+    assert_eq!(problems.len(), 1, "only the view that cannot be read is found: {problems:?}");
+    Ok(())
+}
+
+async fn forgotten(server: Server) -> Tried {
+    let database = server.create_database("deploys_forgotten")?;
+    let old = noted(&database).await?;
+    let new = tickets(&database, NEW).await?;
+    new.migrate().await?;
+    new.send(new::Close("1".into())).await?;
+    old.migrate().await?;
+    let again = App::builder("tickets").storage(Forgotten(storage(&database).await?)).discover_part(OLD);
+    let again = again.aggregate(StateStored::<old::Ticket>::new()).build()?;
+    let problems = problems_of(&again).await?;
+    assert!(problems.len() == 1 && problems[0].contains("events `ticket.closed`"), "{problems:?}");
+    Ok(())
+}
+
+async fn refused(server: Server) -> Tried {
+    let database = server.create_database("deploys_refused")?;
+    let old = noted(&database).await?;
+    let misfit = misfit(storage(&database).await?)?;
+    let problems = problems_of(&misfit).await?;
+    let starts: Vec<_> = problems.iter().map(|problem| problem.split(['`', ':']).take(4).collect::<Vec<_>>()).collect();
+    const VIEW: &str = " give the view and its projection new names, so that they fill beside the old ones";
     assert_eq!(
         starts,
         [
             ["aggregate ", "ticket", " is stored as ", "StateStored"],
-            ["field ", "title", " of aggregate ", "ticket"],
             ["the log has events ", "ticket.noted", " of aggregate ", "ticket"],
+            ["the stored values of view ", "history", " have one value, and this program reads named fields", VIEW],
             ["view ", "history", " cannot read its stored values to fill in index ", "by_title"],
         ]
     );

@@ -3,11 +3,12 @@ use super::{Batch, LOCK, Row, Server, Storage, Trials, Tried, drawn, event, even
 use cqrs_core::{
     ErrorKind, Position,
     storage::postgres::{
-        PARKED_COUNTS, PARKED_KEYS, PURGE_OF_OUTGOING, READS_OF_SEVERAL, SETTINGS, every_statement, transaction,
+        FIRST_PARKED, LEFT_TO_NEWER_PROGRAM, PARKED, PARKED_COUNTS, PARKED_KEYS, PURGE_OF_OUTGOING, READS_OF_SEVERAL,
+        SETTINGS, every_statement, transaction,
     },
     storage::{CheckpointMove, CommitError, Reservation, StoredResponse, ViewWrite},
 };
-use sqlx::{AssertSqlSafe, ConnectOptions, Row as _, postgres::PgConnectOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row as _, postgres::PgConnectOptions};
 use std::time::Duration;
 
 pub(crate) fn trials() -> Trials {
@@ -27,6 +28,8 @@ pub(crate) fn trials() -> Trials {
         .test("retention reads no more entries of a shard than it may remove", purge_reads_few)
         .test("a count of parked messages reads no more of a reader than its limit", count_reads_few)
         .test("a page of parked keys reads no more keys than its limit", page_reads_few)
+        .test("reads beside 200,000 parked messages read no more of them than they return", parked_reads_few)
+        .within(Duration::from_secs(120))
         .test("the leases of a relay are one statement, which writes nothing that another owner holds", leases)
         .test("text with NUL is refused before anything is sent", nul)
         .test("a value too long for an index is a fault, and nothing is committed", too_long)
@@ -264,6 +267,59 @@ async fn page_reads_few(server: Server) -> Tried {
             let rows = |line: &str| line.split("rows=").nth(1)?.split(' ').next()?.parse::<f64>().ok();
             let most = plan.iter().filter_map(|line| rows(line)).fold(0.0, f64::max);
             anyhow::ensure!(most <= 101.0 && !plan.iter().any(|line| line.contains("Seq Scan")), "{}", plan.join("\n"));
+        }
+    }
+    Ok(())
+}
+
+/// Returns the plan of a statement that was run with these parameters.
+async fn explained(connection: &mut PgConnection, sql: &str, parameters: &str) -> anyhow::Result<Vec<String>> {
+    let explain = format!(
+        "prepare it as {sql}; explain (analyze, costs off, timing off, summary off) execute it({parameters}); deallocate it"
+    );
+    let plan = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_all(connection).await?;
+    Ok(plan.iter().filter_map(|line| line.try_get(0).ok()).collect())
+}
+
+/// A reader has 100,000 keys with a message, and a key with 100,000, all of them left to a newer program. The relay has
+/// parked the same messages. The key with many is the first one.
+async fn parked_reads_few(server: Server) -> Tried {
+    let fresh = fresh(server, "parked_reads").await?;
+    let options: PgConnectOptions = fresh.database.url().parse()?;
+    let mut connection = options.options(SETTINGS).connect().await?;
+    let fill = "insert into cqrs.parked (reader, key, message, at, error, attempts) select reader, \
+        case when n % 2 = 0 then 'user/00' else 'user/' || n end, gen_random_uuid(), n, \
+        'left to a newer program, which handles it', 1 from generate_series(1, 200000) n, \
+        unnest(array['projection/card', 'relay/3']) reader; \
+        insert into cqrs.log (stream, version, id, name, schema, payload, metadata, occurred_at, topic, message_key, \
+        shard, message_type, content_type, message_body) select 'user/00', n, gen_random_uuid(), 'n', 1, '', '{}', \
+        now() - interval '1 day', 't', case when n < 50 then 'user/00' else 'user/none' end, 3, 'm', 'c', '' \
+        from generate_series(1, 2000) n";
+    sqlx::raw_sql(fill).execute(&mut connection).await?;
+    let first_of_kind = "'projection/card', '', -1, 1, 'projection/card', 0";
+    let after_kind = "'projection/card', 'user0', 9223372036854775807, 1, 'projection/card', 0";
+    let of_streams = "'projection/card', array['user/00', 'user/7', 'order/7']";
+    let reads = [
+        (PARKED_KEYS, first_of_kind),
+        (PARKED_KEYS, after_kind),
+        (FIRST_PARKED, of_streams),
+        (PARKED, "'projection/card', 'user/00', 0, 1"),
+        (LEFT_TO_NEWER_PROGRAM, "100"),
+        (PARKED_COUNTS, "100"),
+        (PURGE_OF_OUTGOING, "60, 100, 3, 1000000"),
+    ];
+    for analyze in ["select 1", "analyze"] {
+        sqlx::raw_sql(analyze).execute(&mut connection).await?;
+        for (sql, parameters) in reads {
+            let plan = explained(&mut connection, sql, parameters).await?;
+            // The number of rows of each node, with those that its filter has removed.
+            let number = |text: &str, mark| {
+                let digits = text.split(mark).nth(1)?.trim_start();
+                digits.split([' ', ')']).next()?.parse::<f64>().ok()
+            };
+            let rows = |line: &str| number(line, "actual rows=").or(number(line, "Removed by Filter:"));
+            let most = plan.iter().filter_map(|line| rows(line)).fold(0.0, f64::max);
+            anyhow::ensure!(most <= 150.0 && !plan.iter().any(|line| line.contains("Seq Scan")), "{}", plan.join("\n"));
         }
     }
     Ok(())

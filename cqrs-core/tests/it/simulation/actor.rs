@@ -8,7 +8,7 @@ use super::{
     fleet::{Fleet, Release},
     process::{Process, ProcessEnvironment},
     programs::Program,
-    seeded::{Bug, SeededStorage, SeededTransport},
+    seeded::{Bug, SeededStorage, SeededTransport, WITHDRAWING},
     service::{Account, InjectedFailures, Ledger, Notes, Trail, shop::Credit},
 };
 use crate::listener::lock;
@@ -52,7 +52,7 @@ impl Role {
     }
     pub(crate) fn modules(self) -> &'static [&'static str] {
         match self {
-            Role::Client(_) | Role::Relay => &["it::simulation::service::shop"],
+            Role::Client(_) | Role::Relay => &["it::simulation::service::shop", "it::simulation::service::aside"],
             Role::Book => &["it::simulation::service::book"],
             Role::Note => &["it::simulation::service::note"],
             Role::Mirror => &["it::simulation::service::mirror"],
@@ -135,12 +135,68 @@ async fn replica(
     if let Role::Client(client) = role {
         return send_all(fixture, &app, client, Some(program)).await;
     }
-    for engine in engines(&app, process).await {
+    let has_tally = !bank && fleet.readers.contains(&Role::Tally);
+    for engine in engines(&app, process, has_tally).await {
         let (process, database, app) = (process.clone(), database.clone(), app.clone());
         let of = process.clone();
         let stepping = async move { keep_stepping(&of, &database, &app, engine).await };
         fixture.spawn(index, &process, Box::pin(stepping));
     }
+    if has_tally {
+        let (fixture, process) = (fixture.clone(), process.clone());
+        let reading = {
+            let (fixture, process) = (fixture.clone(), process.clone());
+            async move { read_pages(&fixture, index, &process, &app, program).await }
+        };
+        fixture.spawn(index, &process, Box::pin(reading));
+    }
+}
+
+/// Reads the pages of every index once everything has arrived.
+async fn read_pages(fixture: &Fixture, index: usize, process: &Process, app: &App, program: Program) {
+    loop {
+        fixture.environment.sleep(SECOND).await;
+        if !fixture.is_drained() {
+            continue;
+        }
+        match program.read_pages(app).await {
+            Ok(pages) => {
+                fixture.audit.pages_read(process, &pages);
+                return fixture.has_read_pages(index);
+            }
+            Err(error) => fixture.environment.note(|| format!("{} cannot read a page: {error}", process.name)),
+        }
+    }
+}
+
+/// Withdraws the newer program of the shop, as an operator does by a process of the former program.
+pub(crate) fn withdraw(fixture: &Arc<Fixture>) {
+    let process = Process::new(&fixture.environment, WITHDRAWING.to_owned(), 0, Release::Former);
+    let task = {
+        let (fixture, process) = (fixture.clone(), process.clone());
+        async move {
+            let Some(fleet) = &fixture.fleet else { return };
+            let app = builder(&fixture, &process, &fixture.shop, &fleet.modules(false, Release::Former));
+            let app = fleet.program(false, Release::Former).with_accounts(app, fixture.state_stored);
+            let programs = app.build().expect("the app builds").programs();
+            loop {
+                let listed = programs.list().await.unwrap_or_default();
+                if let Some(newest) = listed.last() {
+                    // The newer program may have ended before it was declared.
+                    if newest.is_this {
+                        return fleet.has_withdrawn();
+                    }
+                    let withdrawn = programs.withdraw(newest.number).await;
+                    fixture.environment.note(|| format!("the withdrawal of {} ends: {withdrawn:?}", newest.number));
+                    if withdrawn.is_ok() {
+                        return fleet.has_withdrawn();
+                    }
+                }
+                fixture.environment.sleep(SECOND).await;
+            }
+        }
+    };
+    process.spawn(Box::pin(task));
 }
 
 fn app(fixture: &Arc<Fixture>, index: usize, process: &Arc<Process>, database: &Arc<Database>) -> App {

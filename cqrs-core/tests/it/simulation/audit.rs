@@ -4,7 +4,12 @@ mod facts;
 pub(crate) use facts::Written;
 
 use super::{
-    database::Database, environment::SimulatedEnvironment, fleet::Release, process::Process, trace::Violation,
+    database::Database,
+    environment::SimulatedEnvironment,
+    fleet::Release,
+    process::Process,
+    programs::{IndexPages, IndexedTally},
+    trace::Violation,
 };
 use crate::listener::lock;
 use cqrs_core::{
@@ -30,6 +35,8 @@ pub(crate) const NO_NEEDLESS: &str = "no duplicate without a cause";
 pub(crate) const NO_NEEDLESS_PARKING: &str = "nothing is parked without a cause";
 pub(crate) const NOT_UNSEEN: &str = "nothing is passed that is neither handled nor parked";
 pub(crate) const KEPT: &str = "a parked message is removed only with its effect";
+pub(crate) const FIELDS_KEPT: &str = "fields of a newer program are kept";
+pub(crate) const PAGES_COMPLETE: &str = "pages by every index return every value";
 pub(crate) const DRAINS: &str = "drains";
 
 pub(crate) struct Audit {
@@ -44,6 +51,11 @@ struct Happened {
 #[derive(Deserialize)]
 struct Numbers {
     numbers: Vec<u32>,
+}
+/// The field of a state and of a view that only the newer program has.
+#[derive(Deserialize)]
+struct NewerField {
+    last: Option<u64>,
 }
 
 impl Audit {
@@ -76,7 +88,13 @@ impl Audit {
         written.parks.iter().for_each(|park| self.parked(database, process, park));
         for view in &written.views {
             if let Some(value) = &view.value {
+                self.field_written(process, view.view, &view.key, value);
                 self.view_written(view.view, &view.key, value);
+            }
+        }
+        for row in &written.rows {
+            if let Some(state) = &row.state {
+                self.field_written(process, row.kind, &row.id, state);
             }
         }
         removed.iter().for_each(|message| self.removed(message));
@@ -93,18 +111,79 @@ impl Audit {
                 facts.has_left(&park.reader, &park.key)
                     || process.release == Release::Former && facts.is_only_newer(&park.reader, park.message)
             }
-            false => facts.may_park,
+            // A message that was left may have been released already.
+            false => {
+                facts.may_park
+                    || facts.has_left(&park.reader, &park.key)
+                    || facts.withdrawn && facts.is_only_newer(&park.reader, park.message)
+            }
         };
         facts.parked.insert((park.reader.clone(), park.message));
         let last = facts.last_parked.entry(database.name).or_default();
         *last += 1;
         let number = (database.name, *last);
         let Park { reader, key, message, error, .. } = park.clone();
-        facts.parked_now.insert(number, ParkedMessage { reader, key, message, error });
+        facts.parked_now.insert(number, ParkedMessage { reader, key, message, error, was_left: is_left });
         drop(facts);
         if !cause {
             let details = format!("{} parks {} {}: {}", park.reader, park.key, park.at, park.error);
             self.report(NO_NEEDLESS_PARKING, details);
+        }
+    }
+    /// Records that the newer program of the shop was withdrawn.
+    pub(crate) fn withdrawn(&self) {
+        self.environment.note(|| "the newer program is withdrawn".to_owned());
+        lock(&self.facts).withdrawn = true;
+    }
+    /// Checks a message that was left to a newer program and is parked for another reason: no other program handles it.
+    pub(crate) fn reason_replaced(&self, database: &Database, number: u64, error: &str) {
+        self.environment.note(|| format!("{}: parked message {number} stays parked: {error}", database.name));
+        let mut facts = lock(&self.facts);
+        let may_park = facts.may_park;
+        let Some(message) = facts.parked_now.get_mut(&(database.name, number)) else { return };
+        message.error = error.to_owned();
+        let (reader, key, event) = (message.reader.clone(), message.key.clone(), message.message);
+        let has_cause = may_park || facts.withdrawn && facts.is_only_newer(&reader, event);
+        drop(facts);
+        if !has_cause {
+            self.report(NO_NEEDLESS_PARKING, format!("{reader} parks {key}: {error}"));
+        }
+    }
+    /// Checks the field of a written state or view that only the newer program has. The former program keeps it.
+    fn field_written(&self, process: &Process, kind: &str, key: &str, value: &[u8]) {
+        let Ok(NewerField { last }) = serde_json::from_slice(value) else { return };
+        let mut facts = lock(&self.facts);
+        let of_value = (kind.to_owned(), key.to_owned());
+        let before = facts.newer_fields.get(&of_value).copied();
+        let is_kept = last == before || last.is_some() && process.release == Release::Newer;
+        if let Some(last) = last {
+            facts.newer_fields.insert(of_value, last);
+        }
+        drop(facts);
+        if !is_kept {
+            let details = format!("{} writes {kind} {key} with {last:?}, and the field was {before:?}", process.name);
+            self.report(FIELDS_KEPT, details);
+        }
+    }
+    /// Checks the pages of each index of the tallies, once everything has arrived: each value is there once, in order.
+    pub(crate) fn pages_read(&self, process: &Process, all: &[IndexPages]) {
+        let facts = lock(&self.facts);
+        let mut details = None;
+        for IndexPages { index, values } in all {
+            let in_order = values.is_sorted_by(|a, b| (a.column, &a.key) <= (b.column, &b.key));
+            let complete = facts.committed.keys().all(|key| {
+                let mut of_key = values.iter().filter(|value| value.key == *key);
+                let done = facts.has_effect("tally", key);
+                let found = of_key.next().map_or(0, |IndexedTally { numbers, .. }| numbers.len() as u64);
+                found == done && of_key.next().is_none()
+            });
+            if !in_order || !complete {
+                details = Some(format!("{}: {index} has {values:?}", process.name));
+            }
+        }
+        drop(facts);
+        if let Some(details) = details {
+            self.report(PAGES_COMPLETE, details);
         }
     }
     /// Checks a parked message that was removed: its effect must be there.
@@ -312,6 +391,14 @@ impl Audit {
         }
     }
 
+    /// Returns a description of an entry of another key that is not on the broker.
+    pub(crate) fn missing_beside(&self, aside: &str) -> Option<String> {
+        let facts = lock(&self.facts);
+        let sent = |key: &String| facts.sent.get(key).map_or(0, |(sent, _)| *sent);
+        let mut others = facts.committed.iter().filter(|(key, _)| *key != aside);
+        let (key, committed) = others.find(|(key, committed)| sent(key) < **committed)?;
+        Some(format!("{key}: {committed} are committed and {} on the broker", sent(key)))
+    }
     /// Returns a description of an entry that has not arrived everywhere.
     ///
     /// An effect may wait if no newer program runs that would redeliver the messages which were left to it.

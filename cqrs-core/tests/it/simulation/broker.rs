@@ -12,10 +12,11 @@ use super::{
     audit::Audit,
     environment::{Micros, SimulatedEnvironment},
     process::Process,
-    service::{AccountCredited, Poison, Target},
+    service::{AccountCredited, Poison, TOPIC_ASIDE, Target},
 };
 use crate::listener::lock;
 use cqrs_core::{
+    IntegrationEvent,
     event::shard_of,
     transport::{Partition, Received, Record, Signal},
 };
@@ -43,6 +44,9 @@ struct State {
     groups: BTreeMap<String, Group>,
     members: BTreeMap<u64, Member>,
     down_until: Micros,
+    topic_refused_until: Micros,
+    /// The topic is refused until the schedule accepts it.
+    topic_refused: bool,
 }
 #[derive(Default)]
 struct Log {
@@ -118,6 +122,26 @@ impl Broker {
     fn is_down(&self) -> bool {
         self.environment.now() < self.state().down_until
     }
+    /// Refuses the records of the second topic for this time.
+    pub(crate) fn refuse_topic_for(&self, time: Micros) {
+        self.state().topic_refused_until = self.environment.now() + time;
+    }
+    /// Refuses the records of the second topic until it is accepted.
+    pub(crate) fn refuse_topic_until_accepted(&self) {
+        self.state().topic_refused = true;
+    }
+    pub(crate) fn refuses_until_accepted(&self) -> bool {
+        self.state().topic_refused
+    }
+    pub(crate) fn accept_topic(&self) {
+        self.environment.note(|| "the refused topic is accepted".to_owned());
+        self.state().topic_refused = false;
+    }
+    fn refuses_topic(&self, record: &Record) -> bool {
+        let state = self.state();
+        let refuses = state.topic_refused || self.environment.now() < state.topic_refused_until;
+        refuses && record.topic == TOPIC_ASIDE
+    }
     /// Chooses whether the next request fails.
     fn fails(&self) -> bool {
         let fails = self.fault_rate > 0 && !self.environment.is_calm() && self.environment.one_in(self.fault_rate);
@@ -130,7 +154,8 @@ impl Broker {
     fn append(&self, record: &Record) {
         let gap = u64::from(!self.environment.is_calm() && self.environment.one_in(16));
         let part = u32::from(shard_of(&record.key)) % PARTITIONS;
-        let partition = Partition { topic: record.topic.clone(), part: part.to_string() };
+        // The readers subscribe to one topic only, so the records of the second one are stored there as well.
+        let partition = Partition { topic: AccountCredited::TOPIC.to_owned(), part: part.to_string() };
         let id = record.headers.iter().find(|(name, _)| name == "ce_id").and_then(|(_, id)| id.parse().ok());
         let mut state = self.state();
         let log = state.logs.entry(partition.clone()).or_default();

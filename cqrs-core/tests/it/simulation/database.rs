@@ -9,8 +9,9 @@ pub(crate) use connection::Connection;
 use super::{
     audit::{Audit, Written},
     environment::{Micros, SimulatedEnvironment},
-    fixture::KEYS,
+    fixture::{ASIDE, KEYS},
     process::{Process, ProcessEnvironment},
+    service::TOPIC_ASIDE,
 };
 use crate::listener::lock;
 use cqrs_core::{
@@ -137,8 +138,13 @@ impl Database {
         Open { number, positions: first..=last }
     }
     /// Commits the transaction or rolls it back. Its positions become visible or remain gaps.
-    fn end_of(&self, open: Open, batch: Batch, process: &Process) -> Result<Position, CommitError> {
+    fn end_of(&self, open: Open, mut batch: Batch, process: &Process) -> Result<Position, CommitError> {
+        let outgoing = batch.events.iter_mut().filter_map(|event| event.outgoing.as_mut());
+        for message in outgoing.filter(|message| !self.exclusive && message.key == ASIDE) {
+            message.topic = TOPIC_ASIDE.to_owned();
+        }
         let written = Written {
+            rows: batch.rows.clone(),
             views: batch.views.clone(),
             checkpoint_moves: batch.checkpoint_moves.clone(),
             parks: batch.parks.clone(),
@@ -171,6 +177,9 @@ impl Database {
     /// Stores a declaration, and returns its number and the time since its first declaration.
     fn declare(&self, declaration: &str) -> Result<(u64, Duration), Fault> {
         let (number, _) = at_once(self.memory.declare_program(declaration))?;
+        if declaration.contains("withdrawn_program") {
+            self.audit.withdrawn();
+        }
         let now = self.environment.now();
         let first = *lock(&self.server).declared_at.entry(declaration.to_owned()).or_insert(now);
         Ok((number, Duration::from_micros(now - first)))

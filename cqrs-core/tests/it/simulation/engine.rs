@@ -8,7 +8,7 @@ use super::{
 use async_trait::async_trait;
 use cqrs_core::{
     App, BoxError,
-    app::LeftMessages,
+    app::{IndexFiller, LeftMessages},
     consumer::{Consumer, LogFollower, TopicFollower},
     job::Step,
     relay::Relay,
@@ -47,6 +47,9 @@ impl Engine for TopicFollower {
     async fn step(&mut self) -> Result<Step, BoxError> {
         Ok(TopicFollower::step(self).await?)
     }
+    async fn finish(&mut self) {
+        self.release().await;
+    }
 }
 #[async_trait]
 impl Engine for LogFollower {
@@ -64,11 +67,21 @@ impl Engine for LeftMessages {
     }
 }
 
+#[async_trait]
+impl Engine for IndexFiller {
+    async fn step(&mut self) -> Result<Step, BoxError> {
+        Ok(IndexFiller::step(self).await?)
+    }
+}
+
 /// Creates every engine of a replica, and retries until its groups are joined.
-pub(crate) async fn engines(app: &App, process: &Process) -> Vec<Box<dyn Engine>> {
+pub(crate) async fn engines(app: &App, process: &Process, has_indexes: bool) -> Vec<Box<dyn Engine>> {
     loop {
         if let (Ok(consumers), Ok(followers)) = (app.consumers().await, app.topic_followers().await) {
             let mut all: Vec<Box<dyn Engine>> = vec![Box::new(app.left_messages())];
+            if has_indexes {
+                all.push(Box::new(app.index_filler()));
+            }
             all.extend(app.log_followers().into_iter().map(|follower| Box::new(follower) as Box<dyn Engine>));
             all.extend(app.relays().into_iter().map(|relay| Box::new(relay) as Box<dyn Engine>));
             all.extend(consumers.into_iter().map(|consumer| Box::new(consumer) as Box<dyn Engine>));
@@ -130,6 +143,10 @@ pub(crate) async fn keep_stepping(process: &Process, database: &Database, app: &
                         () = app.storage().wait_for_commit(upto) => (),
                         () = environment.sleep(longest.as_micros() as u64) => (),
                     }
+                }
+                Ok(Step::Paused(time)) => {
+                    failures = 0;
+                    environment.sleep(time.as_micros() as u64).await;
                 }
                 Err(error) => {
                     environment.note(|| format!("{}: {}: {error}", database.name, process.name));

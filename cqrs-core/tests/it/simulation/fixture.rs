@@ -18,7 +18,13 @@ use crate::listener::lock;
 use cqrs_core::transport::InProcess;
 use faults::Plan;
 use futures_util::future::BoxFuture;
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 /// Everything that one schedule consists of.
 pub(crate) struct Fixture {
@@ -45,6 +51,10 @@ pub(crate) struct Fixture {
     /// The remaining commands of each client.
     pub(crate) clients: Mutex<Vec<Vec<Order>>>,
     plan: Mutex<Plan>,
+    /// Set once everything has arrived, so that pages must be complete.
+    is_drained: AtomicBool,
+    /// The replicas that have read their pages since then.
+    read_pages: Mutex<BTreeSet<usize>>,
 }
 /// An engine or a client that is started again after a crash or a stop.
 pub(crate) struct Actor {
@@ -68,8 +78,10 @@ pub(crate) struct Order {
     /// The pause after the previous command.
     pub(crate) gap: Micros,
 }
-/// The ids of the accounts.
-pub(crate) const KEYS: [&str; 4] = ["kim", "lee", "park", "choi"];
+/// The ids of the accounts. The first two share a relay shard.
+pub(crate) const KEYS: [&str; 4] = ["kim", ASIDE, "park", "lee"];
+/// The account whose messages have a topic of their own, where there is a broker.
+pub(crate) const ASIDE: &str = "hwang";
 
 impl Fixture {
     fn new(environment: &SimulatedEnvironment, programs: Programs, bug: Bug) -> Arc<Self> {
@@ -126,7 +138,8 @@ impl Fixture {
         let actor = |role| Actor {
             role,
             skew: environment.one_of(&[0, 0, 0, 3600, -3600]),
-            release: Mutex::new(Release::Former),
+            // The operator of a mixed fleet has the newer program.
+            release: Mutex::new(if role == Role::Operator { Release::Newer } else { Release::Former }),
             starts_at: environment.one_of(&[0, 0, 0, 0, 50 * MILLI, 3 * SECOND, 9 * SECOND]),
             process: Mutex::default(),
         };
@@ -135,12 +148,17 @@ impl Fixture {
             fleet.plan(environment, &roles);
         }
         // A former program cannot load a stream with a newer event, so its commands fail until it is replaced.
-        let stays = fleet.as_ref().is_some_and(|fleet| matches!(fleet.course, Course::Mixed | Course::Rollback));
+        let stays = |course| matches!(course, Course::Mixed | Course::Rollback | Course::Withdrawal);
+        let stays = fleet.as_ref().is_some_and(|fleet| stays(fleet.course));
+        let broker = Broker::new(environment, &audit, fault_rate(), &poison);
+        if !embedded && environment.one_in(4) {
+            broker.refuse_topic_until_accepted();
+        }
         let fixture = Arc::new(Fixture {
             environment: environment.clone(),
             shop: Database::new(environment, "shop", &audit, fault_rate(), embedded),
             bank: Database::new(environment, "bank", &audit, fault_rate(), embedded),
-            broker: Broker::new(environment, &audit, fault_rate(), &poison),
+            broker,
             audit,
             embedded,
             in_process: Mutex::default(),
@@ -154,6 +172,8 @@ impl Fixture {
             actors,
             clients: Mutex::new(orders),
             plan: Mutex::default(),
+            is_drained: AtomicBool::new(false),
+            read_pages: Mutex::default(),
         });
         environment.note(|| {
             format!(
@@ -224,12 +244,45 @@ impl Fixture {
         if let Some(order) = lock(&self.clients).iter().flatten().next() {
             return Some(format!("command {} has no response", order.command));
         }
+        // A topic that is refused to the end must not hold up the others.
+        if self.broker.refuses_until_accepted() {
+            if let Some(missing) = self.audit.missing_beside(ASIDE) {
+                return Some(format!("while a topic is refused, {missing}"));
+            }
+            self.broker.accept_topic();
+        }
         let effects = match &self.fleet {
             None => self.actors.iter().filter_map(|actor| Some((actor.role.effect()?, false))).collect(),
             Some(fleet) if !lock(&fleet.replacements).is_empty() => return Some("replicas are to be replaced".into()),
+            Some(fleet) if fleet.withdraws() => return Some("the newer program is to be withdrawn".into()),
             Some(fleet) => self.effects_of(fleet),
         };
-        self.audit.missing(&effects, !self.embedded).or_else(|| self.broker.behind("bank.mirror"))
+        let missing = self.audit.missing(&effects, !self.embedded).or_else(|| self.broker.behind("bank.mirror"));
+        missing.or_else(|| self.unread_pages())
+    }
+    /// Returns a description of a replica that has not read its pages since everything has arrived.
+    fn unread_pages(&self) -> Option<String> {
+        self.fleet.as_ref().filter(|fleet| fleet.readers.contains(&Role::Tally))?;
+        self.is_drained.store(true, Ordering::Relaxed);
+        let read = lock(&self.read_pages);
+        let unread =
+            (0..self.actors.len()).find(|index| self.actors[*index].role == Role::Shop && !read.contains(index));
+        unread.map(|index| format!("replica {index} has not read its pages"))
+    }
+    /// Returns whether everything has arrived, so that pages must be complete.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.is_drained.load(Ordering::Relaxed)
+    }
+    pub(crate) fn has_read_pages(&self, index: usize) {
+        lock(&self.read_pages).insert(index);
+    }
+    /// Returns whether a replica of the newer program runs.
+    fn runs_newer_replica(&self) -> bool {
+        let replicas = self.actors.iter().filter(|actor| actor.role != Role::Operator);
+        replicas.into_iter().any(|actor| {
+            let process = lock(&actor.process);
+            process.as_ref().is_some_and(|process| process.is_alive() && process.release == Release::Newer)
+        })
     }
 }
 

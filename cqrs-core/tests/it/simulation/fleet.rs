@@ -7,8 +7,14 @@ use super::{
 use crate::listener::lock;
 use std::{
     collections::{BTreeSet, VecDeque},
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
+
+/// The time for which a former replica does not run before a withdrawal.
+const STILL: Micros = 45 * SECOND;
 
 /// The number of programs of a service in a schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +45,8 @@ pub(crate) enum Course {
     Rollback,
     /// The deploy is undone and done again.
     Redeploy,
+    /// The deploy is undone, and the newer program is withdrawn.
+    Withdrawal,
 }
 /// The replacement of one replica.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +70,8 @@ pub(crate) struct Fleet {
     pub(super) replacements: Mutex<VecDeque<Replacement>>,
     /// The programs of the shop and of the bank that have been declared.
     declared: Mutex<BTreeSet<(bool, Release)>>,
+    /// Whether the newer program is still to be withdrawn.
+    withdraws: AtomicBool,
 }
 impl Fleet {
     /// Chooses the change of the newer program, and the readers of the programs.
@@ -74,7 +84,13 @@ impl Fleet {
             Course::Mixed,
             Course::Rollback,
             Course::Redeploy,
+            Course::Withdrawal,
         ]);
+        // Messages that a group has not read yet are passed after a withdrawal, so the bank's program stays.
+        let course = match (newer, course) {
+            (Program::NewMessage, Course::Withdrawal) => Course::Rollback,
+            _ => course,
+        };
         // A projection of a topic handles one kind of message, so it cannot handle more in a newer program.
         let kinds = match newer {
             Program::NewMessage => [Role::Book, Role::Note, Role::Book, Role::Tally, Role::Trail],
@@ -88,7 +104,8 @@ impl Fleet {
             }
         }
         let (replacements, declared) = (Mutex::default(), Mutex::default());
-        Fleet { newer, course, readers, replacements, declared }
+        let withdraws = AtomicBool::new(course == Course::Withdrawal);
+        Fleet { newer, course, readers, replacements, declared, withdraws }
     }
     /// Returns the kinds of replicas: clients have their own.
     pub(crate) fn has_bank(&self) -> bool {
@@ -104,6 +121,13 @@ impl Fleet {
     pub(crate) fn modules(&self, bank: bool, release: Release) -> Vec<&'static str> {
         let program = self.program(bank, release);
         if bank { program.of_bank(&self.readers) } else { program.of_shop(&self.readers) }
+    }
+    /// Returns whether the newer program is still to be withdrawn.
+    pub(crate) fn withdraws(&self) -> bool {
+        self.withdraws.load(Ordering::Relaxed)
+    }
+    pub(crate) fn has_withdrawn(&self) {
+        self.withdraws.store(false, Ordering::Relaxed);
     }
     pub(crate) fn declared(&self, bank: bool, release: Release) {
         lock(&self.declared).insert((bank, release));
@@ -123,19 +147,26 @@ impl Fleet {
             let firsts = [bank.first().copied(), shop.first().copied()];
             let order = if release == Release::Newer { [bank, shop] } else { [shop, bank] }.concat();
             let mut after = SECOND + environment.one_of(&[0, 500 * MILLI, 2 * SECOND, 5 * SECOND]);
+            // Readers that stand still while newer clients go on have not reached their events.
+            let stand_still = self.course == Course::Withdrawal && release == Release::Former;
+            let order: Vec<_> = match stand_still && environment.choose(2) == 1 {
+                true => order.into_iter().rev().collect(),
+                false => order,
+            };
             for actor in order.into_iter().filter(|actor| !matches!(roles[*actor], Role::Operator)) {
                 if partly && !firsts.contains(&Some(actor)) && environment.choose(2) == 0 {
                     continue;
                 }
                 let few = u64::from(environment.choose(100)) * MILLI;
                 let drain = environment.one_of(&[300 * MILLI, SECOND, 5 * SECOND]);
-                let pause = environment.one_of(&[20 * MILLI, SECOND]);
+                let pauses: &[_] = if stand_still { &[20 * MILLI, STILL, STILL] } else { &[20 * MILLI, SECOND] };
+                let pause = environment.one_of(pauses);
                 all.push_back(Replacement { actor, release, after: after + few, drain, pause });
                 after = environment.one_of(&[0, 50 * MILLI, 300 * MILLI, 2 * SECOND]);
             }
         };
         replace(Release::Newer, self.course == Course::Mixed);
-        if matches!(self.course, Course::Rollback | Course::Redeploy) {
+        if matches!(self.course, Course::Rollback | Course::Redeploy | Course::Withdrawal) {
             replace(Release::Former, false);
         }
         if self.course == Course::Redeploy {

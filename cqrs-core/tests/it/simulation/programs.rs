@@ -8,8 +8,8 @@ use super::{
     },
 };
 use cqrs_core::{
-    Aggregate, BoxError, Bus, Change, Command, Dep, Error, Event, EventSourced, Evolve, HandlerResult, Infallible,
-    IntegrationEvent, Recorded, Repo, StateStored, View,
+    Aggregate, App, BoxError, Bus, Change, Command, Cursor, Dep, Error, Event, EventSourced, Evolve, HandlerResult,
+    Infallible, IntegrationEvent, Query, Recorded, Repo, StateStored, View, Views,
     app::{AppBuilder, WithMetadata},
     handler, projection, publish, subscriber,
 };
@@ -19,11 +19,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Program {
     Former,
-    /// It stores an event that the former one does not know.
+    /// It stores an event that the former one does not know, and adds an index to the view.
     NewEvent,
-    /// It publishes an integration event that the bank's former program does not handle.
+    /// It publishes an integration event that the bank's former program does not handle, and adds an index to the view.
     NewMessage,
-    /// It stores its event in a higher version.
+    /// It stores its event in a higher version, and replaces the index of the view by another one.
     NewVersion,
 }
 impl Program {
@@ -67,6 +67,15 @@ impl Program {
             (Program::NewVersion, false) => app.aggregate(EventSourced::<new_version::Account>::new()),
         }
     }
+    /// Reads all pages of each index of the program's view.
+    pub(crate) async fn read_pages(self, app: &App) -> Result<Vec<IndexPages>, Error<Infallible>> {
+        match self {
+            Program::Former => app.send(former::tallied::ReadPages).await,
+            Program::NewEvent => app.send(new_event::tallied::ReadPages).await,
+            Program::NewMessage => app.send(new_message::tallied::ReadPages).await,
+            Program::NewVersion => app.send(new_version::tallied::ReadPages).await,
+        }
+    }
     /// Sends the command as a client of this program does. Its name and fields are those of every program.
     pub(crate) async fn credit(
         self,
@@ -84,12 +93,26 @@ impl Program {
     }
 }
 
-/// Defines a program of the shop: its events with their version, the choice between them, the field that it adds to its
-/// state and view, and its publishers.
+/// The values of a view in the order of one index, from all of its pages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct IndexPages {
+    pub(crate) index: &'static str,
+    pub(crate) values: Vec<IndexedTally>,
+}
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct IndexedTally {
+    pub(crate) key: String,
+    /// The value of the indexed column.
+    pub(crate) column: u32,
+    pub(crate) numbers: Vec<u32>,
+}
+
+/// Defines a program of the shop: its events with their version, the choice between them, the indexes of its view, the
+/// field that it adds to its state and view, and its publishers.
 macro_rules! program {
     (
         $program:ident, version = $version:literal, { $($event:ident = $stored:literal),+ }, $choose:expr,
-        added = { $($added:ident)? }, $($publisher:item)+
+        indexes = { $($index:ident($column:ident)),+ }, added = { $($added:ident)? }, $($publisher:item)+
     ) => {
         pub(crate) mod $program {
             use super::*;
@@ -151,23 +174,53 @@ macro_rules! program {
                 }
                 $($publisher)+
             }
-            mod tallied {
+            pub(crate) mod tallied {
                 use super::*;
                 #[derive(Debug, Clone, Default, Serialize, Deserialize, View)]
                 #[view(name = "tally", key = String)]
+                $(#[index($index($column))])+
                 pub(crate) struct Tally {
+                    key: String,
+                    first: u32,
+                    count: u32,
                     numbers: Vec<u32>,
                     $(#[serde(default)] $added: Option<u32>,)?
                 }
                 #[projection(name = "tally")]
                 fn tally(event: &Recorded<AccountEvent>) -> Change<Tally> {
-                    let number = event.number();
-                    Change::none().and(event.aggregate_id.clone(), move |found: Option<Tally>| {
-                        let mut tally = found.unwrap_or_default();
+                    let (number, key) = (event.number(), event.aggregate_id.clone());
+                    Change::none().and(key.clone(), move |found: Option<Tally>| {
+                        let new = || Tally { key, first: number, ..Tally::default() };
+                        let mut tally = found.unwrap_or_else(new);
                         tally.numbers.push(number);
+                        tally.count += 1;
                         $(tally.$added = Some(number);)?
                         Some(tally)
                     })
+                }
+                /// Reads all pages of each index, a value at a time.
+                #[derive(Clone, Query)]
+                pub(crate) struct ReadPages;
+                #[handler]
+                async fn read_pages(_: ReadPages, tallies: Views<Tally>) -> HandlerResult<Vec<IndexPages>, Infallible> {
+                    let (tallies, mut all) = (tallies.eventually(), Vec::new());
+                    $(
+                        let (mut values, mut after) = (Vec::new(), None::<Cursor>);
+                        loop {
+                            let page = tallies.page(Tally::$index(), after.as_ref(), 1).await?;
+                            values.extend(page.items.into_iter().map(|tally| IndexedTally {
+                                column: tally.$column,
+                                key: tally.key,
+                                numbers: tally.numbers,
+                            }));
+                            after = page.next;
+                            if after.is_none() {
+                                break;
+                            }
+                        }
+                        all.push(IndexPages { index: stringify!($index), values });
+                    )+
+                    Ok(all)
                 }
             }
             /// A view that only a newer program has.
@@ -209,6 +262,7 @@ program!(
     version = 1,
     { Credited = "credited" },
     |number| AccountEvent::Credited { number },
+    indexes = { by_first(first) },
     added = {},
     #[publish]
     fn credited(event: &Recorded<AccountEvent>) -> Option<AccountCredited> {
@@ -218,7 +272,7 @@ program!(
 program!(
     new_event, version = 1, { Credited = "credited", Rewarded = "rewarded" },
     |number| if rewards(number) { AccountEvent::Rewarded { number } } else { AccountEvent::Credited { number } },
-    added = { last },
+    indexes = { by_first(first), by_count(count) }, added = { last },
     #[publish]
     fn credited(event: &Recorded<AccountEvent>) -> Option<AccountCredited> {
         Some(AccountCredited { id: event.aggregate_id.clone(), number: event.number() })
@@ -227,7 +281,7 @@ program!(
 program!(
     new_message, version = 1, { Credited = "credited", Rewarded = "rewarded" },
     |number| if rewards(number) { AccountEvent::Rewarded { number } } else { AccountEvent::Credited { number } },
-    added = { last },
+    indexes = { by_first(first), by_count(count) }, added = { last },
     #[publish]
     fn credited(event: &Recorded<AccountEvent>) -> Option<AccountCredited> {
         let AccountEvent::Credited { number } = event.event else { return None };
@@ -244,6 +298,7 @@ program!(
     version = 2,
     { Credited = "credited" },
     |number| AccountEvent::Credited { number },
+    indexes = { by_count(count) },
     added = { last },
     #[publish]
     fn credited(event: &Recorded<AccountEvent>) -> Option<AccountCredited> {

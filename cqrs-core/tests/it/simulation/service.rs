@@ -165,6 +165,23 @@ impl Subscribable for AccountCredited {
     }
 }
 
+/// The topic of the messages of one account, where there is a broker. The simulated database stores it in place of the
+/// publisher's topic.
+pub(crate) const TOPIC_ASIDE: &str = "shop.aside.v1";
+/// A publisher to the second topic, so that the relay knows it.
+pub(crate) mod aside {
+    use super::{Credited, Deserialize, IntegrationEvent, Recorded, Serialize, publish};
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, IntegrationEvent)]
+    #[integration_event(name = "shop.aside.credited.v1", topic = "shop.aside.v1", key = id)]
+    pub(crate) struct AccountCreditedAside {
+        id: String,
+    }
+    #[publish]
+    fn credited_aside(_: &Recorded<Credited>) -> Option<AccountCreditedAside> {
+        None
+    }
+}
+
 /// A projection of the shop's own log.
 pub(crate) mod tally {
     use super::{Change, Credited, Deserialize, Recorded, Serialize, View, projection};

@@ -30,6 +30,8 @@ pub(crate) enum Figure {
     Cost,
     /// The largest size divided by its cost.
     Rate,
+    /// The cost at the largest size divided by that at the smallest.
+    Ratio,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -46,10 +48,11 @@ impl Curve {
     }
     /// Returns the figure of the bar, and whether it is met.
     pub(crate) fn bar(&self) -> Option<(&'static str, f64, bool)> {
-        let (bar, (size, cost)) = (self.bar?, *self.points.last()?);
+        let (bar, (size, cost), (_, first)) = (self.bar?, *self.points.last()?, *self.points.first()?);
         let figure = match bar.figure {
             Figure::Cost => cost,
             Figure::Rate => size / cost,
+            Figure::Ratio => cost / first,
         };
         let met = match bar.limit {
             Limit::AtMost(limit) => figure <= limit,
@@ -72,6 +75,11 @@ mod tests {
         assert_eq!(curve(&[(1.0, 5.0)], None).exponent(), None);
         let square = curve(&[(1.0, 9.0), (10.0, 1.0), (100.0, 100.0)], None);
         assert!((square.exponent().expect("two points") - 2.0).abs() < 1e-9);
+    }
+    #[test]
+    fn a_ratio_is_the_last_cost_by_the_first() {
+        let bar = Bar { text: "b", figure: Figure::Ratio, limit: Limit::AtMost(3.0) };
+        assert_eq!(curve(&[(1.0, 2.0), (10.0, 1.0), (100.0, 7.0)], Some(bar)).bar(), Some(("b", 3.5, false)));
     }
     #[test]
     fn a_rate_is_the_largest_size_by_its_cost() {

@@ -36,6 +36,16 @@ pub(crate) async fn outgoing(url: &str, entries: u64) -> Result<()> {
     execute(url, &sql, entries as i64).await
 }
 
+/// Parks messages of a reader: half of them with one key, and each other one with its own.
+pub(crate) async fn parked(url: &str, reader: &str, messages: u64) -> Result<()> {
+    let sql = format!(
+        "insert into cqrs.parked (reader, key, message, at, error, attempts) select '{reader}', \
+         case when n % 2 = 0 then 'counter/many' else 'counter/parked-' || n end, gen_random_uuid(), n, 'seeded', 1 \
+         from generate_series(1, $1) n"
+    );
+    execute(url, &sql, messages as i64).await
+}
+
 async fn execute(url: &str, sql: &str, count: i64) -> Result<()> {
     let mut connection = PgConnection::connect(url).await?;
     sqlx::query(sqlx::AssertSqlSafe(sql)).bind(count).execute(&mut connection).await?;

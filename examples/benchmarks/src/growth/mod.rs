@@ -7,6 +7,7 @@ mod fill;
 mod idle;
 mod large;
 mod model;
+mod parked;
 mod rebuild;
 mod report;
 mod retention;
@@ -27,12 +28,16 @@ struct Row {
 }
 
 /// Memory comes first, since later rows leave free memory that the process keeps.
-const ROWS: [Row; 9] = [
+const ROWS: [Row; 10] = [
     Row { name: "large", what: "memory for a projection over events of 2 MB" },
     Row { name: "idle", what: "statements and log bytes of idle replicas, by projections" },
     Row { name: "catch-up", what: "a new subscriber to the own log, over entries of other events" },
     Row { name: "rebuild", what: "a new projection over events of many keys" },
     Row { name: "retention", what: "one step of the purge, over outgoing messages that are too young" },
+    Row {
+        name: "parked",
+        what: "a read with a token, a scrape, a new message and a redelivery beside parked messages",
+    },
     Row { name: "waiting", what: "reads that wait for a projection" },
     Row { name: "wide", what: "one event that changes many keys of a view" },
     Row { name: "staged", what: "one command that creates many aggregates" },
@@ -62,6 +67,7 @@ pub(crate) async fn run(only: &[String], list: bool, out: Option<&Path>, header:
             "catch-up" => catch_up::measure(&server).await,
             "rebuild" => rebuild::measure(&server).await,
             "retention" => retention::measure(&server).await,
+            "parked" => parked::measure(&server).await,
             "waiting" => waiting::measure(&server).await,
             "wide" => wide::measure(&server).await,
             "staged" => staged::measure(&server).await,

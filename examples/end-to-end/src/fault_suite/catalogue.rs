@@ -1,7 +1,10 @@
 //! The catalogue of every fault and every seeded bug, with the expected result of each.
 use super::{
-    check::Invariant::{self, I1, I2, I3, I4, I5, I6, I7, I10, I11},
-    faults::{broker, consumer, database, deploy, mock, network, pace, poison, relay, shutdown, third_party, topic},
+    check::Invariant::{self, I1, I2, I3, I4, I5, I6, I7, I9, I10, I11},
+    faults::{
+        broker, consumer, database, deploy, fatal, mock, network, pace, parked, poison, pooler, relay, shutdown,
+        third_party, topic,
+    },
     fixture::{Fixture, Needs},
     layers::SeededBug,
     seeded_bugs,
@@ -32,10 +35,29 @@ pub(super) struct Scenario {
     pub(super) needs: Needs,
     /// True if `--short` includes the scenario.
     pub(super) short: bool,
+    /// The seeded bugs that show that the fault is detected; `None` for a seeded bug itself.
+    pub(super) shown_by: Option<ShownBy>,
     /// Starts the processes and injects the fault.
     pub(super) run: RunScenario,
 }
 pub(super) type RunScenario = for<'a> fn(&'a mut Fixture) -> LocalBoxFuture<'a, Result<()>>;
+
+/// The evidence that a fault would be detected if a safeguard were missing.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum ShownBy {
+    /// These seeded bugs each remove a safeguard that the fault needs.
+    Bugs(&'static [&'static str]),
+    /// There is no seeded bug, for this reason.
+    Reason(&'static str),
+}
+impl std::fmt::Display for ShownBy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ShownBy::Bugs(bugs) => write!(f, "seeded bug: {}", bugs.join(", ")),
+            ShownBy::Reason(reason) => write!(f, "no seeded bug: {reason}"),
+        }
+    }
+}
 
 /// The name of a scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,22 +76,25 @@ impl std::fmt::Display for Name {
     }
 }
 
-const NONE: Needs = Needs { postgres: false, kafka: false, rights: false, mock: 0 };
+const NONE: Needs = Needs { postgres: false, kafka: false, rights: false, pooler: false, mock: 0 };
+const POOLER: Needs = Needs { postgres: true, pooler: true, ..NONE };
 const POSTGRES: Needs = Needs { postgres: true, ..NONE };
 const KAFKA: Needs = Needs { kafka: true, ..NONE };
 const RIGHTS: Needs = Needs { rights: true, ..NONE };
 const MOCK: Needs = Needs { mock: 1, ..NONE };
 const MOCKS: Needs = Needs { mock: 3, ..NONE };
 use Expect::{Holds, Reports};
+use ShownBy::{Bugs, Reason};
 
 macro_rules! fault {
-    ($number:literal, $description:literal, $expects:expr, $needs:expr, $short:literal, $run:path) => {
+    ($number:literal, $description:literal, $expects:expr, $needs:expr, $short:literal, $run:path, $shown_by:expr) => {
         Scenario {
             name: Name::Fault($number),
             description: $description,
             expects: $expects,
             needs: $needs,
             short: $short,
+            shown_by: Some($shown_by),
             run: |fixture| Box::pin($run(fixture)),
         }
     };
@@ -82,6 +107,7 @@ macro_rules! seeded_bug {
             expects: Expect::Breaks($breaks),
             needs: $needs,
             short: $short,
+            shown_by: None,
             run: |fixture| Box::pin($run(fixture)),
         }
     };
@@ -89,16 +115,41 @@ macro_rules! seeded_bug {
 
 /// Every fault, by number.
 pub(super) const FAULTS: &[Scenario] = &[
-    fault!(1, "kill -9 of the relay between publish and checkpoint", Holds, NONE, true, relay::before_checkpoint),
-    fault!(2, "kill -9 of the relay between read and publish", Holds, NONE, false, relay::before_publish),
-    fault!(3, "a relay is frozen past its lease and resumes", Holds, NONE, false, relay::zombie),
+    fault!(
+        1,
+        "kill -9 of the relay between publish and checkpoint",
+        Holds,
+        NONE,
+        true,
+        relay::before_checkpoint,
+        Bugs(&["cursor-first"])
+    ),
+    fault!(
+        2,
+        "kill -9 of the relay between read and publish",
+        Holds,
+        NONE,
+        false,
+        relay::before_publish,
+        Bugs(&["cursor-first"])
+    ),
+    fault!(
+        3,
+        "a relay is frozen past its lease and resumes",
+        Holds,
+        NONE,
+        false,
+        relay::zombie,
+        Bugs(&["lease-without-epoch"])
+    ),
     fault!(
         4,
         "three relays compete for leases and are killed, frozen and terminated at any moment",
         Holds,
         NONE,
         false,
-        relay::flapping
+        relay::flapping,
+        Bugs(&["skip-locked", "lease-for-all"])
     ),
     fault!(
         5,
@@ -106,27 +157,54 @@ pub(super) const FAULTS: &[Scenario] = &[
         Holds,
         NONE,
         true,
-        consumer::killed
+        consumer::killed,
+        Bugs(&["commit-first", "acknowledge-highest", "inbox-outside"])
     ),
-    fault!(6, "the broker is killed and frozen", Holds, KAFKA, false, broker::down_and_up),
-    fault!(7, "acknowledgements of the broker are lost", Holds, NONE, false, network::acknowledgements_lost),
-    fault!(8, "the broker responds with errors, also fatal ones (mock cluster)", Holds, MOCK, false, mock::error_codes),
+    fault!(6, "the broker is killed and frozen", Holds, KAFKA, false, broker::down_and_up, Bugs(&["outage-parks"])),
+    fault!(
+        7,
+        "acknowledgements of the broker are lost",
+        Holds,
+        NONE,
+        false,
+        network::acknowledgements_lost,
+        Bugs(&["projection-blind"])
+    ),
+    fault!(
+        8,
+        "the broker responds with errors, also fatal ones (mock cluster)",
+        Holds,
+        MOCK,
+        false,
+        mock::error_codes,
+        Bugs(&["outage-parks"])
+    ),
     fault!(
         9,
         "partitions change their leader, and responses take 2 s (mock cluster)",
         Holds,
         MOCKS,
         false,
-        mock::leaders_move
+        mock::leaders_move,
+        Reason("librdkafka keeps the order of a key while leaders move, and no layer is beneath it")
     ),
-    fault!(10, "PostgreSQL is restarted, crashes, and loses backends", Holds, POSTGRES, true, database::restarts),
+    fault!(
+        10,
+        "PostgreSQL is restarted, crashes, and loses backends",
+        Holds,
+        POSTGRES,
+        true,
+        database::restarts,
+        Bugs(&["without-key"])
+    ),
     fault!(
         11,
         "PostgreSQL crashes with synchronous_commit off in its settings",
         Holds,
         POSTGRES,
         false,
-        database::crash_without_sync
+        database::crash_without_sync,
+        Bugs(&["async-commit"])
     ),
     fault!(
         12,
@@ -134,26 +212,37 @@ pub(super) const FAULTS: &[Scenario] = &[
         Holds,
         NONE,
         false,
-        network::cut
+        network::cut,
+        Bugs(&["without-key", "cursor-first"])
     ),
-    fault!(13, "responses to COMMIT are lost", Holds, NONE, true, network::responses_lost),
+    fault!(13, "responses to COMMIT are lost", Holds, NONE, true, network::responses_lost, Bugs(&["without-key"])),
     fault!(
         14,
         "a tenth of the topic is sent again, and the group's offsets are reset to 0",
         Holds,
         NONE,
         false,
-        consumer::duplicates
+        consumer::duplicates,
+        Bugs(&["projection-blind"])
     ),
-    fault!(15, "one of five calls of the handler fails", Holds, NONE, false, poison::failing_handlers),
-    fault!(16, "one account is slow", Holds, NONE, false, pace::one_slow_key),
+    fault!(
+        15,
+        "one of five calls of the handler fails",
+        Holds,
+        NONE,
+        false,
+        poison::failing_handlers,
+        Bugs(&["without-retries"])
+    ),
+    fault!(16, "one account is slow", Holds, NONE, false, pace::one_slow_key, Bugs(&["one-queue"])),
     fault!(
         17,
         "members join and leave every two seconds, with work in flight",
         Holds,
         NONE,
         false,
-        consumer::rebalances
+        consumer::rebalances,
+        Bugs(&["acknowledge-highest", "projection-blind"])
     ),
     fault!(
         18,
@@ -161,24 +250,82 @@ pub(super) const FAULTS: &[Scenario] = &[
         Holds,
         NONE,
         false,
-        consumer::zombie
+        consumer::zombie,
+        Bugs(&["projection-blind"])
     ),
-    fault!(19, "unreadable records are parked unchanged", Holds, NONE, false, poison::records),
-    fault!(20, "records to be parked cannot be stored", Holds, NONE, false, poison::cannot_be_parked),
-    fault!(21, "clocks are an hour wrong, and jump", Holds, NONE, false, pace::wrong_clocks),
-    fault!(22, "the database's files cannot grow (SQLSTATE 53100)", Holds, POSTGRES, false, database::full_disk),
-    fault!(23, "fifty concurrent commands share two connections", Holds, NONE, false, pace::small_pool),
-    fault!(24, "an append is held open for eight seconds", Holds, NONE, false, pace::held_append),
-    fault!(25, "callers drop commands at any await point", Holds, NONE, false, pace::dropped_commands),
-    fault!(26, "SIGTERM under load, twenty times", Holds, NONE, true, shutdown::under_load),
-    fault!(27, "partitions are added to the topic", Reports(I5), NONE, false, broker::more_partitions),
+    fault!(
+        19,
+        "unreadable records are parked unchanged",
+        Holds,
+        NONE,
+        false,
+        poison::records,
+        Bugs(&["unreadable-dropped"])
+    ),
+    fault!(
+        20,
+        "records to be parked cannot be stored",
+        Holds,
+        NONE,
+        false,
+        poison::cannot_be_parked,
+        Bugs(&["commit-unnoticed"])
+    ),
+    fault!(21, "clocks are an hour wrong, and jump", Holds, NONE, false, pace::wrong_clocks, Bugs(&["lease-for-all"])),
+    fault!(
+        22,
+        "the database's files cannot grow (SQLSTATE 53100)",
+        Holds,
+        POSTGRES,
+        false,
+        database::full_disk,
+        Bugs(&["commit-unnoticed"])
+    ),
+    fault!(
+        23,
+        "fifty concurrent commands share two connections",
+        Holds,
+        NONE,
+        false,
+        pace::small_pool,
+        Reason("the driver's pool lends its connections, and no layer is beneath it")
+    ),
+    fault!(
+        24,
+        "an append is held open for eight seconds",
+        Holds,
+        NONE,
+        false,
+        pace::held_append,
+        Bugs(&["naive-cursor"])
+    ),
+    fault!(
+        25,
+        "callers drop commands at any await point",
+        Holds,
+        NONE,
+        false,
+        pace::dropped_commands,
+        Bugs(&["without-key"])
+    ),
+    fault!(26, "SIGTERM under load, twenty times", Holds, NONE, true, shutdown::under_load, Bugs(&["exit-at-once"])),
+    fault!(
+        27,
+        "partitions are added to the topic",
+        Reports(I5),
+        NONE,
+        false,
+        broker::more_partitions,
+        Reason("the fault itself breaks the rule, and the report shows that it is detected")
+    ),
     fault!(
         28,
         "the log's sequence or an event was changed by hand, and the start is refused",
         Holds,
         NONE,
         false,
-        database::by_hand
+        database::by_hand,
+        Reason("the changes by hand are the bugs, and the refused starts show that they are detected")
     ),
     fault!(
         29,
@@ -186,7 +333,8 @@ pub(super) const FAULTS: &[Scenario] = &[
         Holds,
         NONE,
         true,
-        deploy::rolling
+        deploy::rolling,
+        Bugs(&["newer-hidden"])
     ),
     fault!(
         30,
@@ -194,7 +342,8 @@ pub(super) const FAULTS: &[Scenario] = &[
         Holds,
         POSTGRES,
         false,
-        database::frozen
+        database::frozen,
+        Bugs(&["without-time-limit"])
     ),
     fault!(
         31,
@@ -202,7 +351,8 @@ pub(super) const FAULTS: &[Scenario] = &[
         Holds,
         NONE,
         false,
-        topic::created_again
+        topic::created_again,
+        Bugs(&["topic-unchecked"])
     ),
     fault!(
         32,
@@ -210,7 +360,8 @@ pub(super) const FAULTS: &[Scenario] = &[
         Holds,
         RIGHTS,
         false,
-        broker::rights
+        broker::rights,
+        Bugs(&["outage-parks"])
     ),
     fault!(
         33,
@@ -218,7 +369,8 @@ pub(super) const FAULTS: &[Scenario] = &[
         Holds,
         POSTGRES,
         false,
-        database::failover
+        database::failover,
+        Bugs(&["async-commit-standby"])
     ),
     fault!(
         34,
@@ -226,7 +378,35 @@ pub(super) const FAULTS: &[Scenario] = &[
         Holds,
         NONE,
         false,
-        third_party::outage
+        third_party::outage,
+        Bugs(&["without-breaker"])
+    ),
+    fault!(
+        35,
+        "one message aborts every process that handles it, under load, until it is parked",
+        Holds,
+        NONE,
+        true,
+        fatal::message,
+        Bugs(&["ends-forgotten"])
+    ),
+    fault!(
+        36,
+        "PgBouncer is killed, is paused for a restart of PostgreSQL, and is frozen",
+        Holds,
+        POOLER,
+        false,
+        pooler::killed_and_paused,
+        Bugs(&["without-key-pooler"])
+    ),
+    fault!(
+        37,
+        "a million messages are parked: services start, handle others, and redeliver at a rate, stopped and continued",
+        Holds,
+        NONE,
+        false,
+        parked::a_million,
+        Bugs(&["stays-parked"])
     ),
 ];
 
@@ -394,6 +574,70 @@ pub(super) const SEEDED_BUGS: &[Scenario] = &[
         false,
         third_party::outage
     ),
+    seeded_bug!(
+        "without-retries",
+        WithoutRetries,
+        "a message is parked after its first failure",
+        I11,
+        NONE,
+        false,
+        poison::failing_handlers
+    ),
+    seeded_bug!(
+        "one-queue",
+        OneQueue,
+        "the messages of all keys wait for each other",
+        I9,
+        NONE,
+        false,
+        pace::one_slow_key
+    ),
+    seeded_bug!(
+        "unreadable-dropped",
+        UnreadableDropped,
+        "records that cannot be read are dropped",
+        I1,
+        NONE,
+        false,
+        poison::records
+    ),
+    seeded_bug!(
+        "commit-unnoticed",
+        CommitUnnoticed,
+        "a failed commit is taken for a success",
+        I1,
+        NONE,
+        false,
+        poison::cannot_be_parked
+    ),
+    seeded_bug!(
+        "without-time-limit",
+        WithoutTimeLimit,
+        "calls to the database have no time limit",
+        I9,
+        POSTGRES,
+        false,
+        database::frozen
+    ),
+    seeded_bug!(
+        "ends-forgotten",
+        EndsForgotten,
+        "the ends of a process with a message are not counted",
+        I9,
+        NONE,
+        false,
+        fatal::message
+    ),
+    seeded_bug!(
+        "without-key-pooler",
+        WithoutKey,
+        "a command whose connection to the pooler was lost is sent again without an idempotency key",
+        I4,
+        POOLER,
+        false,
+        pooler::killed_and_paused
+    ),
+    seeded_bug!("stays-parked", StaysParked, "a redelivered message stays parked", I4, NONE, false, parked::a_million),
 ];
 
 /// Returns every fault and every seeded bug.

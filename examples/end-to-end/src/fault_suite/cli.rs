@@ -14,7 +14,7 @@ use std::{process::ExitCode, time::Duration};
 #[derive(Parser)]
 #[command(name = "faults", version, args_conflicts_with_subcommands = true, after_help = EXIT_CODES)]
 struct Args {
-    /// Lists every fault and every seeded bug, one per line, and exits.
+    /// Lists every fault with the seeded bugs that show its detection, and every seeded bug, one per line, and exits.
     #[arg(long)]
     list: bool,
     /// Runs this fault. Can be given several times.
@@ -77,7 +77,10 @@ pub fn main() -> ExitCode {
         return node::run(&config);
     }
     if args.list {
-        catalogue::all().for_each(|scenario| println!("{} {}", scenario.name, scenario.description));
+        for scenario in catalogue::all() {
+            let shown_by = scenario.shown_by.map(|shown_by| format!(" ({shown_by})")).unwrap_or_default();
+            println!("{} {}{shown_by}", scenario.name, scenario.description);
+        }
         return ExitCode::SUCCESS;
     }
     let minutes = args.minutes.map(|minutes| Duration::try_from_secs_f64(minutes * 60.0));

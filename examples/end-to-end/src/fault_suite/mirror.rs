@@ -60,7 +60,7 @@ async fn mirror(
 /// Fails as the behaviour says, or when the account cannot be read.
 pub async fn book(posted: Posted, mirrors: &Repo<Mirror>, behaviour: &HandlerBehaviour) -> Result<(), BoxError> {
     let Posted { key, seq, amount, id } = posted;
-    behaviour.delay_or_fail(&key).await?;
+    behaviour.delay_or_fail(&key, seq).await?;
     let applied = Applied { seq, amount, id };
     match mirrors.find(&key).await? {
         None => drop(mirrors.create(key, applied)?),

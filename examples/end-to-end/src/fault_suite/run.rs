@@ -12,6 +12,7 @@ use std::{
     process::ExitCode,
     time::{Duration, Instant},
 };
+use test_support::PgBouncer;
 
 /// The scenarios to run, and the way to run them.
 pub(super) struct Options {
@@ -42,7 +43,7 @@ pub(super) struct Row {
 }
 
 /// The time limit of a scenario. One that takes longer counts as hanging.
-const LIMIT: Duration = Duration::from_secs(240);
+const LIMIT: Duration = Duration::from_secs(300);
 
 pub(super) fn run(options: &Options) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
@@ -60,6 +61,12 @@ pub(super) fn run(options: &Options) -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if options.scenarios.iter().any(|scenario| scenario.needs.pooler)
+        && let Err(missing) = PgBouncer::find()
+    {
+        eprintln!("{missing}");
+        return ExitCode::from(2);
+    }
     let rows = runtime.block_on(rounds(options, &servers));
     drop(servers);
     runtime.shutdown_timeout(Duration::from_secs(2));

@@ -141,10 +141,10 @@ async fn work(base: &str) -> Result<String> {
 
 async fn request_without_authorization(operations: &str) -> Result<String> {
     let mut responses = String::new();
-    for path in ["/health/ready", "/metrics", "/parked", "/parked/messages?reader=a&key=b"] {
+    for path in ["/health/ready", "/metrics", "/parked", "/parked/messages?reader=a&key=b", "/programs"] {
         let request = reqwest::Client::new().get(format!("http://{operations}{path}"));
         let response = request.bearer_auth("guessed").header("hearlers-operator", "kim").send().await?;
-        let is_public = !path.starts_with("/parked");
+        let is_public = path.starts_with("/health") || path == "/metrics";
         ensure!(
             response.status().is_success() == is_public || response.status().as_u16() == 404,
             "{path}: {response:?}"

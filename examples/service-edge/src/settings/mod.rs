@@ -12,7 +12,7 @@ pub use kafka::KafkaArgs;
 pub use service_auth::settings::Wrong;
 
 use clap::Subcommand;
-use cqrs_core::operations::{EpochCommand, ParkedCommand, TopicsCommand};
+use cqrs_core::operations::{EpochCommand, ParkedCommand, ProgramsCommand, TopicsCommand};
 use cqrs_kafka::KafkaConfig;
 use service_auth::{
     Proof,
@@ -74,6 +74,9 @@ pub enum Task {
     /// Begin a new epoch of the database, after a backup was restored.
     #[command(subcommand)]
     Epoch(EpochCommand),
+    /// List the programs that have used the database, or withdraw one that does not come back after a rollback.
+    #[command(subcommand)]
+    Programs(ProgramsCommand),
 }
 
 /// The validated settings. Their `Debug` output does not contain secrets.

@@ -3,6 +3,7 @@
 mod browser;
 mod kafka;
 mod killed;
+mod pgbouncer;
 mod postgres;
 
 use std::process::ExitCode;
@@ -15,6 +16,7 @@ fn main() -> ExitCode {
     }
     Trials::new()
         .group("postgres", postgres::trials())
+        .group("pgbouncer", pgbouncer::trials())
         .group("kafka", kafka::trials())
         .group("browser", browser::trials())
         .group("killed", killed::trials())

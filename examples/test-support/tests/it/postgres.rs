@@ -100,7 +100,7 @@ async fn failover(primary: Postgres) -> Result<()> {
 }
 
 /// Runs one statement and returns one value.
-fn sql(url: &str, statement: &str) -> Result<String> {
+pub(crate) fn sql(url: &str, statement: &str) -> Result<String> {
     let mut psql = Command::new("psql");
     psql.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--dbname", url, "--command", statement]);
     let output = tokio::task::block_in_place(|| psql.output())?;

@@ -4,7 +4,7 @@ use super::{Dice, Harness, concurrently, sleep};
 use crate::{
     event::Entry,
     position::Position,
-    storage::{Batch, CommitError, ReadLimit, Storage},
+    storage::{Batch, CommitError, OutgoingRange, ReadLimit, Storage},
 };
 use futures_util::future::BoxFuture;
 use std::{
@@ -208,6 +208,32 @@ pub(super) async fn shard_limits(harness: Box<dyn Harness>) {
     let mut versions: Vec<_> = found.iter().map(|entry| entry.version).collect();
     versions.sort_unstable();
     assert_eq!(versions, [1, 2, 3, 16, 17, 18], "three entries of each shard");
+}
+
+pub(super) async fn of_topics(harness: Box<dyn Harness>) {
+    let storage = &*harness.storage();
+    let mut positions = Vec::new();
+    for version in 1..=24 {
+        let mut all = batch().outgoing("user/kim", version, (version % 2) as u16);
+        let topic = if version % 3 == 0 { "orders" } else { "mail" };
+        all.events[0].outgoing.as_mut().expect("the draft has a message").topic = topic.to_owned();
+        positions.push(commit(storage, all).await);
+    }
+    let (start, upto) = (Position(0), storage.high_water_mark().await.expect("the high-water mark can be read"));
+    let range = |shard, topic, after, upto| OutgoingRange { shard, topic, after, upto };
+    let read = async |ranges: &[OutgoingRange<'_>], limit| {
+        let found = storage.outgoing_entries_of(ranges, limit).await.expect("the ranges can be read");
+        assert!(found.iter().all(|entry| entry.payload.is_empty()), "an outgoing entry has no payload");
+        found.iter().map(|entry| entry.version).collect::<Vec<_>>()
+    };
+    let many = ReadLimit::entries(99);
+    assert_eq!(read(&[range(0, "orders", start, upto)], many).await, [6, 12, 18, 24]);
+    assert_eq!(read(&[range(1, "orders", positions[8], positions[20])], many).await, [15, 21], "after and up to");
+    let both = [range(1, "orders", start, upto), range(0, "mail", positions[9], upto)];
+    assert_eq!(read(&both, ReadLimit::entries(2)).await, [3, 9, 14, 16], "two of each range, in order");
+    assert_eq!(read(&both, ReadLimit { entries: 99, bytes: 1 }).await, [3, 14], "one is returned, however large");
+    assert_eq!(read(&[range(0, "order", start, upto), range(2, "mail", start, upto)], many).await, [0; 0]);
+    assert_eq!(read(&[], many).await, [0; 0]);
 }
 
 pub(super) async fn sizes(harness: Box<dyn Harness>) {

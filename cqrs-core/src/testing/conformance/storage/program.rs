@@ -59,6 +59,30 @@ pub(super) async fn left(harness: Box<dyn Harness>) {
     assert_eq!(left(1).await.len(), 1);
 }
 
+pub(super) async fn reasons(harness: Box<dyn Harness>) {
+    let storage = &*harness.storage();
+    let mut parked = batch().park("kim", false);
+    parked.parks[0].error = LEFT_TO_NEWER_PROGRAM.to_owned();
+    let reader = parked.parks[0].reader.clone();
+    commit(storage, parked).await;
+    commit(storage, batch().park("kim", true)).await;
+    let messages = async || storage.parked(&reader, "kim", 0, 9).await.expect("the database responds");
+    let before = messages().await;
+    let replace = async |expected: &str| {
+        storage.replace_parked_error(before[0].number, expected, "withdrawn").await.expect("the database responds")
+    };
+    assert!(!replace("another error").await, "the error is another one");
+    assert_eq!(messages().await, before);
+    assert!(replace(LEFT_TO_NEWER_PROGRAM).await && !replace(LEFT_TO_NEWER_PROGRAM).await);
+    let after = messages().await;
+    assert_eq!((&*after[0].error, after[0].number, after[0].since), ("withdrawn", before[0].number, before[0].since));
+    assert_eq!(after[1..], before[1..]);
+    assert_eq!(storage.left_to_newer_program(9).await.expect("the database responds"), []);
+    let gone = storage.replace_parked_error(before[1].number + 1, LEFT_TO_NEWER_PROGRAM, "withdrawn").await;
+    assert!(!gone.expect("the database responds"), "there is no such message");
+    storage.replace_parked_error(1, "", "a\0b").await.expect_err("no database stores NUL in a text");
+}
+
 pub(super) async fn notes(harness: Box<dyn Harness>) {
     let mut harness = harness;
     let storage = harness.storage();

@@ -2,7 +2,7 @@
 use crate::simulation::{database::Database, environment::TaskId, process::Process};
 use cqrs_core::{
     event::Entry,
-    storage::{CheckpointMove, LEFT_TO_NEWER_PROGRAM, Park, ViewWrite},
+    storage::{CheckpointMove, LEFT_TO_NEWER_PROGRAM, Park, Row, ViewWrite},
     transport::Partition,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 /// The parts of a batch that the audit checks besides its events.
 pub(crate) struct Written {
+    pub(crate) rows: Vec<Row>,
     pub(crate) views: Vec<ViewWrite>,
     pub(crate) checkpoint_moves: Vec<CheckpointMove>,
     pub(crate) parks: Vec<Park>,
@@ -46,6 +47,10 @@ pub(super) struct Facts {
     pub(super) duplicates: u64,
     pub(super) disturbances: u64,
     pub(super) may_park: bool,
+    /// The value of the field that only the newer program has, by the kind of value and its key.
+    pub(super) newer_fields: BTreeMap<(String, String), u64>,
+    /// Whether the newer program of the shop was withdrawn.
+    pub(super) withdrawn: bool,
 }
 /// A log entry with an integration event.
 pub(super) struct OutgoingEntry {
@@ -61,6 +66,8 @@ pub(super) struct ParkedMessage {
     pub(super) key: String,
     pub(super) message: Uuid,
     pub(super) error: String,
+    /// Whether it was parked for a newer program.
+    pub(super) was_left: bool,
 }
 /// The relay shard of a reader name: `relay/3` for a broker, `relay/group@topic/3` for a group in the same process.
 pub(super) struct Shard<'a> {
@@ -78,20 +85,22 @@ impl Facts {
     pub(super) fn has_effect(&self, effect: &str, key: &str) -> u64 {
         self.effects.get(&(effect.to_owned(), key.to_owned())).copied().unwrap_or_default()
     }
-    /// Returns whether a message of this reader that is parked now makes the later ones of its key wait for a newer
-    /// program.
+    /// Returns whether a message of this reader that is parked now, and was left to a newer program, makes the later ones of
+    /// its key wait.
     pub(super) fn has_left(&self, reader: &str, key: &str) -> bool {
         let of_key = |parked: &&ParkedMessage| parked.reader == reader && parked.key == key;
-        self.parked_now.values().find(of_key).is_some_and(|first| first.error == LEFT_TO_NEWER_PROGRAM)
+        self.parked_now.values().find(of_key).is_some_and(|first| first.was_left)
     }
     /// Returns the number of events of a key from this place on that are parked one after the other, the first of them
-    /// for a newer program.
+    /// for a newer program. If that one was withdrawn, the first is parked for another reason.
     pub(super) fn left_from(&self, effect: &str, key: &str, mut place: u64) -> u64 {
         let first = place;
         let is_at = |message: &Uuid, place| self.by_id.get(message).is_some_and(|(of, at)| of == key && *at == place);
         let reader = reader_of(effect);
         for parked in self.parked_now.values().filter(|parked| parked.reader == reader) {
-            let fits = parked.error == LEFT_TO_NEWER_PROGRAM || place > first;
+            let is_left = parked.error == LEFT_TO_NEWER_PROGRAM;
+            let waits = if self.withdrawn { !is_left && self.is_only_newer(reader, parked.message) } else { is_left };
+            let fits = waits || place > first;
             place += u64::from(fits && is_at(&parked.message, place));
         }
         place - first
@@ -129,6 +138,7 @@ pub(super) fn in_words(database: &Database, process: &Process, entries: &[Entry]
     for entry in entries {
         parts.push(format!("{} {} {} at {}", entry.name, entry.stream, entry.version, entry.position.0));
     }
+    parts.extend(written.rows.iter().map(|row| format!("row {} {}", row.kind, row.id)));
     parts.extend(written.views.iter().map(|write| format!("view {} {}", write.view, write.key)));
     parts.extend(written.checkpoint_moves.iter().map(|step| format!("{} {} -> {}", step.reader, step.from, step.to)));
     parts.extend(written.parks.iter().map(|park| format!("{} parks {} {}", park.reader, park.key, park.at)));

@@ -32,6 +32,8 @@ enum Outcome {
     Failed,
     /// The record is refused permanently.
     Refused,
+    /// The topic is refused for a time.
+    TopicRefused,
 }
 impl Flight {
     fn set(&self, pieces: std::ops::Range<usize>, outcome: Outcome) {
@@ -87,7 +89,10 @@ impl Client {
                 *lock(&flight.refused) = true;
                 return environment.after(environment.delay(), move |_| flight.set(pieces, Outcome::Failed));
             }
-            let taken = records.iter().take_while(|record| !broker.refuses(record)).count();
+            let refuses = |record: &Record| broker.refuses_topic(record) || broker.refuses(record);
+            let taken = records.iter().take_while(|record| !refuses(record)).count();
+            let of_topic = records.get(taken).is_some_and(|record| broker.refuses_topic(record));
+            let refusal = if of_topic { Outcome::TopicRefused } else { Outcome::Refused };
             records[..taken].iter().for_each(|record| broker.append(record));
             let outcome = if broker.fails() { Outcome::Failed } else { Outcome::Stored };
             let refused = pieces.start + taken;
@@ -95,7 +100,7 @@ impl Client {
             *lock(&flight.refused) |= !pieces.1.is_empty();
             environment.after(environment.delay(), move |_| {
                 flight.set(pieces.0, outcome);
-                flight.set(pieces.1, Outcome::Refused);
+                flight.set(pieces.1, refusal);
             });
         });
     }
@@ -116,6 +121,9 @@ impl Transport for Client {
             let error = match next {
                 Some(Outcome::Refused) => {
                     Some(TransportError::permanent("simulated: the record is refused permanently"))
+                }
+                Some(Outcome::TopicRefused) => {
+                    Some(TransportError::transient("simulated: the topic is refused").of_topic())
                 }
                 Some(_) => Some(TransportError::transient("simulated: not acknowledged")),
                 None => None,

@@ -7,7 +7,8 @@ use cqrs_core::{
     event::Entry,
     storage::{
         Batch, CommitError, Cutoff, InboxLookup, Lease, Loaded, Parked, ParkedKey, ParkedPage, ReadLimit, Scan,
-        Scanned, Storage, StoredData, StoredProgram, StoredResponse, StoredRow, StoredView, Tx,
+        Scanned, Storage, StoredData, StoredProgram, StoredResponse, StoredRow, StoredValues, StoredView, Tx,
+        ValueReservation,
     },
 };
 use std::{any::Any, sync::Arc, time::Duration};
@@ -142,6 +143,17 @@ impl Storage for Connection {
     async fn left_to_newer_program(&self, limit: usize) -> Result<Vec<(String, String)>, Fault> {
         self.read("left messages", move |database| at_once(database.memory.left_to_newer_program(limit))).await
     }
+    async fn replace_parked_error(&self, number: u64, expected: &str, error: &str) -> Result<bool, Fault> {
+        let (expected, error) = (expected.to_owned(), error.to_owned());
+        let replace = move |database: &Database| {
+            let is_replaced = at_once(database.memory.replace_parked_error(number, &expected, &error))?;
+            if is_replaced {
+                database.audit.reason_replaced(database, number, &error);
+            }
+            Ok(is_replaced)
+        };
+        self.read("parked error", replace).await
+    }
     async fn declare_program(&self, declaration: &str) -> Result<(u64, Duration), Fault> {
         let declaration = declaration.to_owned();
         self.read("declaration", move |database| database.declare(&declaration)).await
@@ -183,8 +195,16 @@ impl Storage for Connection {
         })
         .await
     }
-    async fn scan(&self, _: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
-        Err(Fault::internal("no engine scans"))
+    async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
+        let (view, index, prefix) = (scan.view.to_owned(), scan.index.to_owned(), scan.prefix.to_vec());
+        let after = scan.after.map(|(entry, key)| (entry.to_vec(), key.to_owned()));
+        let limit = scan.limit;
+        self.read("scan", move |database| {
+            let after = after.as_ref().map(|(entry, key)| (&**entry, &**key));
+            let scan = Scan { view: &view, index: &index, prefix: &prefix, after, limit };
+            at_once(database.memory.scan(&scan))
+        })
+        .await
     }
     async fn checkpoints(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
         let readers = readers.to_vec();
@@ -240,6 +260,39 @@ impl Storage for Connection {
     async fn release(&self, reader: &str, owner: &str) -> Result<(), Fault> {
         let (reader, owner) = (reader.to_owned(), owner.to_owned());
         self.read("release", move |database| at_once(database.memory.release(&reader, &owner))).await
+    }
+    async fn rows_after(
+        &self,
+        kind: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, StoredRow)>, Fault> {
+        let (kind, after) = (kind.to_owned(), after.map(str::to_owned));
+        self.read("rows", move |database| at_once(database.memory.rows_after(&kind, after.as_deref(), limit))).await
+    }
+    async fn streams_after(
+        &self,
+        kind: &str,
+        after: Option<(&str, u64)>,
+        limit: ReadLimit,
+    ) -> Result<Vec<Entry>, Fault> {
+        let (kind, after) = (kind.to_owned(), after.map(|(stream, version)| (stream.to_owned(), version)));
+        let streams = move |database: &Database| {
+            let after = after.as_ref().map(|(stream, version)| (&**stream, *version));
+            let mut found = at_once(database.memory.streams_after(&kind, after, limit))?;
+            found.iter_mut().for_each(|entry| database.place(entry));
+            Ok(found)
+        };
+        self.read("streams", streams).await
+    }
+    async fn reserve_stored(&self, values: &StoredValues) -> Result<Vec<ValueReservation>, Fault> {
+        let values = values.clone();
+        self.read("reservations", move |database| at_once(database.memory.reserve_stored(&values))).await
+    }
+    async fn unreserved(&self, index: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault> {
+        let (index, after) = (index.to_owned(), after.map(str::to_owned));
+        self.read("unreserved", move |database| at_once(database.memory.unreserved(&index, after.as_deref(), limit)))
+            .await
     }
     async fn migrate(&self) -> Result<(), Fault> {
         Ok(())

@@ -2,15 +2,15 @@
 use super::Bug;
 use crate::{
     listener::lock,
-    simulation::{database::Connection, environment::SECOND},
+    simulation::{database::Connection, environment::SECOND, fleet::Release},
 };
 use async_trait::async_trait;
 use cqrs_core::{
     Fault, Position,
     event::Entry,
     storage::{
-        Batch, CommitError, InboxLookup, LEFT_TO_NEWER_PROGRAM, Lease, ParkedKey, ParkedPage, ReadLimit, Storage,
-        StoredProgram,
+        Batch, CheckpointMove, CommitError, InboxLookup, LEFT_TO_NEWER_PROGRAM, Lease, ParkedKey, ParkedPage,
+        ReadLimit, Storage, StoredProgram, StoredView, ViewWrite,
     },
     testing::StorageLayer,
 };
@@ -21,6 +21,9 @@ use std::{
 };
 use uuid::Uuid;
 
+/// The name of the process that withdraws a program.
+pub(crate) const WITHDRAWING: &str = "operator who withdraws the newer program";
+
 /// The state of a bug that its processes share.
 #[derive(Default)]
 pub(crate) struct BugState {
@@ -28,6 +31,8 @@ pub(crate) struct BugState {
     locked: Mutex<BTreeMap<u64, (u64, u64)>>,
     /// The handled messages, with their group.
     pub(super) handled: Mutex<BTreeSet<(String, Uuid)>>,
+    /// The set of indexes with which the newer program has written each view.
+    index_sets: Mutex<BTreeMap<&'static str, i64>>,
 }
 
 /// A connection with a bug.
@@ -53,6 +58,27 @@ impl SeededStorage {
     }
 }
 
+impl SeededStorage {
+    fn is_former(&self) -> bool {
+        self.connection.process.release == Release::Former
+    }
+    /// Gives the values that the former program writes the set of indexes of the newer one.
+    fn claim_index_sets(&self, views: &mut [ViewWrite]) {
+        let mut known = lock(&self.bug_state.index_sets);
+        for write in views {
+            match self.is_former() {
+                true => write.index_set = known.get(write.view).copied().unwrap_or(write.index_set),
+                false => drop(known.insert(write.view, write.index_set)),
+            }
+        }
+    }
+}
+fn without_newer_field(value: &mut Vec<u8>) {
+    let Ok(mut fields) = serde_json::from_slice::<serde_json::Map<_, _>>(value) else { return };
+    fields.remove("last");
+    *value = serde_json::Value::from(fields).to_string().into_bytes();
+}
+
 #[async_trait]
 impl StorageLayer for SeededStorage {
     fn inner(&self) -> &dyn Storage {
@@ -63,7 +89,27 @@ impl StorageLayer for SeededStorage {
             let all = self.connection.log(Position(0), Position(u64::MAX), ReadLimit::entries(usize::MAX)).await?;
             return Ok(all.last().map_or(Position(0), |entry| entry.position));
         }
+        if self.bug == Bug::WithdrawnUnread && self.connection.process.name == WITHDRAWING {
+            return Ok(Position(0));
+        }
         self.connection.high_water_mark().await
+    }
+    async fn views_of_other_index_sets(
+        &self,
+        view: &str,
+        index_sets: &[i64],
+        limit: usize,
+    ) -> Result<Vec<StoredView>, Fault> {
+        match self.bug {
+            Bug::UnindexedUnseen => Ok(Vec::new()),
+            _ => self.connection.views_of_other_index_sets(view, index_sets, limit).await,
+        }
+    }
+    async fn replace_parked_error(&self, number: u64, expected: &str, error: &str) -> Result<bool, Fault> {
+        match self.bug {
+            Bug::ReleasedWithoutReason => Ok(true),
+            _ => self.connection.replace_parked_error(number, expected, error).await,
+        }
     }
     async fn outgoing_entries(
         &self,
@@ -101,6 +147,11 @@ impl StorageLayer for SeededStorage {
     async fn programs(&self, after: u64) -> Result<Vec<StoredProgram>, Fault> {
         match self.bug {
             Bug::NewerProgramUnseen => Ok(Vec::new()),
+            Bug::WithdrawalUnseen => {
+                let mut programs = self.connection.programs(after).await?;
+                programs.retain(|program| !program.declaration.contains("withdrawn_program"));
+                Ok(programs)
+            }
             _ => self.connection.programs(after).await,
         }
     }
@@ -115,6 +166,13 @@ impl StorageLayer for SeededStorage {
     async fn commit(&self, mut batch: Batch) -> Result<Position, CommitError> {
         match self.bug {
             Bug::LeaseWithoutEpoch => batch.checkpoint_moves.iter_mut().for_each(|step| step.epoch = None),
+            Bug::WaitingPassed => {
+                let to =
+                    |reader: &str| batch.checkpoint_moves.iter().find(|step| step.reader == reader).map(|step| step.to);
+                let ahead = |step: &CheckpointMove| to(&format!("{}/ahead", step.reader)).unwrap_or(step.to);
+                let ahead: Vec<_> = batch.checkpoint_moves.iter().map(ahead).collect();
+                batch.checkpoint_moves.iter_mut().zip(ahead).for_each(|(step, to)| step.to = step.to.max(to));
+            }
             Bug::InboxRecordApart if !batch.events.is_empty() => {
                 let inbox_records = std::mem::take(&mut batch.inbox_records);
                 if !inbox_records.is_empty() {
@@ -126,6 +184,17 @@ impl StorageLayer for SeededStorage {
             Bug::LeftWithoutReason => {
                 let left = batch.parks.iter_mut().filter(|park| park.error == LEFT_TO_NEWER_PROGRAM);
                 left.for_each(|park| park.error = "no reason".to_owned());
+            }
+            Bug::IndexSetClaimed => self.claim_index_sets(&mut batch.views),
+            // The job that fills in entries writes views alone.
+            Bug::FilledWithoutEntries if batch.checkpoint_moves.is_empty() && batch.unparks.is_empty() => {
+                batch.views.iter_mut().for_each(|write| write.entries.clear());
+            }
+            Bug::FieldOfStateDropped if self.is_former() => {
+                batch.rows.iter_mut().filter_map(|row| row.state.as_mut()).for_each(without_newer_field);
+            }
+            Bug::FieldOfViewDropped if self.is_former() => {
+                batch.views.iter_mut().filter_map(|write| write.value.as_mut()).for_each(without_newer_field);
             }
             Bug::PositionNotCompared => {
                 for step in batch.checkpoint_moves.iter_mut().filter(|step| step.reader.starts_with("projection/")) {

@@ -29,7 +29,7 @@ pub enum Invariant {
     I7,
     /// An account's numbers are 1 to n, each returned to one caller; a command's credits are there all or not at all.
     I8,
-    /// Everything arrives once the fault is over, and every process ends on SIGTERM.
+    /// Everything arrives once the fault is over, calls end at their time limit, and every process ends on SIGTERM.
     I9,
     /// A reader of the log sees all of it, in order, while writers append to it.
     I10,
@@ -84,6 +84,14 @@ pub fn check(seen: &Seen) -> Findings {
     for (invariant, problems) in [(Invariant::I9, &seen.left), (Invariant::I11, &seen.stuck)] {
         for problem in problems {
             notes.broken(invariant, 1, || problem.clone());
+        }
+    }
+    for (invariant, problem) in &seen.observed {
+        match invariant {
+            Invariant::I1 => notes.lost(|| problem.clone()),
+            Invariant::I3 => notes.inverted(|| problem.clone()),
+            Invariant::I4 => notes.doubled(1, || problem.clone()),
+            other => notes.broken(*other, 1, || problem.clone()),
         }
     }
     let broken = notes.broken.into_iter().map(|(invariant, (times, example))| Broken { invariant, times, example });

@@ -1,4 +1,5 @@
 //! The observations of a run: the callers' histories, the log, the topic and the effects of the consumers.
+use super::Invariant;
 use crate::fault_suite::tally::Tally;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +33,8 @@ pub struct Seen {
     pub allowed: u64,
     /// Descriptions of everything that did not arrive or did not end in time.
     pub left: Vec<String>,
+    /// Violations that the scenario itself has observed.
+    pub observed: Vec<(Invariant, String)>,
     /// Descriptions of the messages that are parked, or were parked without a cause.
     pub stuck: Vec<String>,
 }

@@ -64,11 +64,11 @@ pub(in crate::fault_suite) async fn rights(fixture: &mut Fixture) -> Result<()> 
     let time = fixture.time(4.0);
     fixture.wait(time).await;
     fixture.wait_for_success(GOES_ON_WITHIN).await?;
-    for (name, component) in [("relay", "broker"), ("consumer", "jobs")] {
+    for (name, component) in [("relay", "topics"), ("consumer", "jobs")] {
         fixture.wait_for_healthy(name, component, GOES_ON_WITHIN).await?;
     }
     fixture.watch_parked(|_| false).await?;
-    for (right, name, component) in [(write, "relay", "broker"), (read, "consumer", "jobs")] {
+    for (right, name, component) in [(write, "relay", "topics"), (read, "consumer", "jobs")] {
         kafka.kafka()?.revoke(right)?;
         fixture.disturbed();
         let missing = Instant::now();

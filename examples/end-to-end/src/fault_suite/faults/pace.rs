@@ -1,6 +1,7 @@
 //! Faults of timing: one slow account, a small pool, a slow append, dropped commands and wrong clocks.
 use super::consumer::GENTLE;
 use crate::fault_suite::{
+    check::Invariant::I9,
     fixture::Fixture,
     node::{HandlerBehaviour, Role},
 };
@@ -32,7 +33,7 @@ pub(in crate::fault_suite) async fn one_slow_key(fixture: &mut Fixture) -> Resul
             (before, moved) = (others, Instant::now());
         }
         if moved.elapsed() > fixture.patience {
-            fixture.violation("the other accounts make no progress while one account is slow");
+            fixture.violation(I9, "the other accounts make no progress while one account is slow");
             break;
         }
         fixture.wait(Duration::from_millis(100)).await;
@@ -41,7 +42,7 @@ pub(in crate::fault_suite) async fn one_slow_key(fixture: &mut Fixture) -> Resul
     fixture.fact("slow key behind", slow as f64);
     ensure!(slow > 0, "no credits of the slow account were pending");
     if fixture.log_of("consumer").contains("max.poll.interval") {
-        fixture.violation("a member with a slow handler exceeded the maximum poll interval");
+        fixture.violation(I9, "a member with a slow handler exceeded the maximum poll interval");
     }
     let memory = fixture.node("consumer")?.memory().context("cannot read the memory of the consumer")?;
     fixture.fact("consumer MB", memory as f64 / 1e6);

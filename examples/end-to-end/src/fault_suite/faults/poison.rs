@@ -2,6 +2,7 @@
 use super::consumer::GENTLE;
 use crate::fault_suite::{
     account::Posted,
+    check::Invariant::I1,
     fixture::Fixture,
     layers::Scoped,
     mirror,
@@ -38,7 +39,9 @@ pub(in crate::fault_suite) async fn records(fixture: &mut Fixture) -> Result<()>
     fixture.wait(Duration::from_secs(3)).await;
     for reader in [mirror::GROUP, "projection/tally"] {
         for (key, body, count) in POISON {
-            parked(fixture, reader, key, body, count).await?;
+            if !parked(fixture, reader, key, body, count).await? {
+                return Ok(());
+            }
         }
     }
     Ok(())
@@ -73,8 +76,9 @@ async fn poison(fixture: &Fixture) -> Result<()> {
     .await?
 }
 
-/// Waits until this number of records is parked, and compares each with the record that was sent.
-async fn parked(fixture: &Fixture, reader: &str, key: &str, body: Option<&str>, count: usize) -> Result<()> {
+/// Waits until this number of records is parked, and compares each with the record that was sent. Returns false when a
+/// record was lost.
+async fn parked(fixture: &mut Fixture, reader: &str, key: &str, body: Option<&str>, count: usize) -> Result<bool> {
     let (began, query) = (Instant::now(), "select body, headers::text from cqrs.parked where reader = $1 and key = $2");
     loop {
         let found = sqlx::query_as::<_, (Option<Vec<u8>>, Option<String>)>(query).bind(reader).bind(key);
@@ -85,9 +89,12 @@ async fn parked(fixture: &Fixture, reader: &str, key: &str, body: Option<&str>, 
             ensure!(unchanged, "{reader} has parked {key} with another body than was sent: {found:?}");
             let headers = found.iter().all(|(_, headers)| headers.as_ref().is_some_and(|headers| headers.len() > HUGE));
             ensure!(key != "poison-huge" || headers, "{reader} has parked {key} without its header");
-            return Ok(());
+            return Ok(true);
         }
-        ensure!(began.elapsed() < fixture.patience, "{reader} has parked {} of {key}, not {count}", found.len());
+        if began.elapsed() > fixture.patience {
+            fixture.violation(I1, format!("{reader} has parked {} records of {key}, not {count}", found.len()));
+            return Ok(false);
+        }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
@@ -114,11 +121,16 @@ pub(in crate::fault_suite) async fn cannot_be_parked(fixture: &mut Fixture) -> R
         use rdkafka::Message;
         let record = records.iter().find(|record| record.key() == Some(key.as_bytes()));
         let passed = record.is_some_and(|record| committed.get(&record.partition()) > Some(&record.offset()));
-        ensure!(count == 0 || !passed, "{key} is acknowledged although it is neither handled nor parked");
+        if count > 0 && passed {
+            fixture.violation(I1, format!("{key} is acknowledged although it is neither handled nor parked"));
+            return Ok(());
+        }
     }
     sqlx::raw_sql("drop trigger refuse on cqrs.parked").execute(&fixture.effects_probe).await?;
     for (key, body, count) in POISON {
-        parked(fixture, mirror::GROUP, key, body, count).await?;
+        if !parked(fixture, mirror::GROUP, key, body, count).await? {
+            break;
+        }
     }
     Ok(())
 }

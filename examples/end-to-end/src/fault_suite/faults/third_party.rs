@@ -53,7 +53,7 @@ pub(in crate::fault_suite) async fn outage(fixture: &mut Fixture) -> Result<()> 
     })?;
     fixture.start_with("writer", Role::Writer, |config| config.writing.rate = SLOW)?;
     fixture.wait(Duration::from_secs(5)).await;
-    applies(fixture).await?;
+    fixture.wait_for_effect(GOES_ON_WITHIN).await?;
     database::record_parked(&fixture.effects_probe).await?;
 
     network.refuse(true).await?;
@@ -61,7 +61,7 @@ pub(in crate::fault_suite) async fn outage(fixture: &mut Fixture) -> Result<()> 
     let time = fixture.time(30.0);
     fixture.wait(time).await;
     network.refuse(false).await?;
-    applies(fixture).await?;
+    fixture.wait_for_effect(GOES_ON_WITHIN).await?;
     let parked = database::were_parked(&fixture.effects_probe).await?;
     ensure!(
         parked.is_empty(),
@@ -83,17 +83,7 @@ pub(in crate::fault_suite) async fn outage(fixture: &mut Fixture) -> Result<()> 
     fixture.hold(network);
     if fixture.template.seeded_bug.is_none() {
         fixture.wait_for_healthy("consumer", "circuit_breakers", GOES_ON_WITHIN).await?;
-        applies(fixture).await?;
-    }
-    Ok(())
-}
-
-/// Waits until the subscriber applies another message.
-async fn applies(fixture: &mut Fixture) -> Result<()> {
-    let (before, began) = (database::count(&fixture.effects_probe).await?, std::time::Instant::now());
-    while database::count(&fixture.effects_probe).await? == before {
-        ensure!(began.elapsed() < GOES_ON_WITHIN, "the subscriber has applied nothing for {GOES_ON_WITHIN:?}");
-        fixture.wait(Duration::from_millis(200)).await;
+        fixture.wait_for_effect(GOES_ON_WITHIN).await?;
     }
     Ok(())
 }

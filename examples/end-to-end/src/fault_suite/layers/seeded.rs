@@ -1,9 +1,14 @@
 //! Seeded bugs: each removes one safeguard, as self-written outbox code often lacks it, and an invariant must break.
 mod ghost;
+mod parking;
+mod received;
 mod storage;
 mod transport;
 
-use cqrs_core::{storage::Storage, transport::Transport};
+use cqrs_core::{
+    storage::{Memory, Storage},
+    transport::Transport,
+};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use std::sync::Arc;
@@ -45,6 +50,20 @@ pub enum SeededBug {
     TopicUnchecked,
     /// No circuit breaker pauses a subscriber.
     WithoutBreaker,
+    /// A message is parked after its first failure.
+    WithoutRetries,
+    /// The messages of all keys wait for each other.
+    OneQueue,
+    /// Records that cannot be read are dropped.
+    UnreadableDropped,
+    /// A failed commit is taken for a success.
+    CommitUnnoticed,
+    /// Calls to the database have no time limit.
+    WithoutTimeLimit,
+    /// The messages with which a process may have ended are known in its memory alone.
+    EndsForgotten,
+    /// A redelivered message stays parked.
+    StaysParked,
 }
 
 /// Returns the storage with the bug, if the bug concerns the storage.
@@ -65,6 +84,9 @@ pub(crate) fn seeded_storage(
         Some(SeededBug::ProjectionBlind) => Arc::new(storage::ProjectionBlind(inner)),
         Some(SeededBug::PublishFirst) => Arc::new(ghost::PublishFirst { inner, transport: transport.clone() }),
         Some(SeededBug::NewerHidden) => Arc::new(storage::NewerHidden(inner)),
+        Some(SeededBug::CommitUnnoticed) => Arc::new(parking::CommitUnnoticed(inner)),
+        Some(SeededBug::EndsForgotten) => Arc::new(parking::EndsForgotten { inner, forgotten: Memory::new() }),
+        Some(SeededBug::StaysParked) => Arc::new(parking::StaysParked(inner)),
         _ => storage,
     }
 }
@@ -77,6 +99,10 @@ pub(crate) fn seeded_transport(seeded: Option<SeededBug>, transport: Arc<dyn Tra
         Some(SeededBug::CommitFirst) => Arc::new(transport::Hasty { inner: transport, all: true }),
         Some(SeededBug::AcknowledgeHighest) => Arc::new(transport::Hasty { inner: transport, all: false }),
         Some(SeededBug::OutageParks) => Arc::new(transport::OutageParks(transport)),
+        Some(SeededBug::OneQueue) => Arc::new(received::Changing { inner: transport, change: received::one_queue }),
+        Some(SeededBug::UnreadableDropped) => {
+            Arc::new(received::Changing { inner: transport, change: received::without_unreadable })
+        }
         Some(SeededBug::TopicUnchecked) => Arc::new(transport::TopicUnchecked(transport)),
         _ => transport,
     }

@@ -25,6 +25,9 @@ use std::{
 /// The time in which a node tries to reach its database.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Longer than any scenario.
+const NO_LIMIT: Duration = Duration::from_secs(3_600);
+
 /// Builds a node's app.
 pub(super) async fn app(config: &Config) -> Result<App> {
     let transport = transport(config)?;
@@ -54,14 +57,13 @@ pub(super) async fn app(config: &Config) -> Result<App> {
         skew => service.environment(Arc::new(Skewed::by(skew)) as Arc<dyn Environment>),
     };
     let service = service.provide(Arc::new(config.behaviour.clone())).lease(Duration::from_millis(config.lease));
-    let service = match config.seeded_bug {
-        Some(SeededBug::WithoutBreaker) => {
-            let mut retry_policy = RetryPolicy::default();
-            retry_policy.circuit_breaker = None;
-            service.retry_policy(retry_policy)
-        }
-        _ => service,
-    };
+    let mut retry_policy = RetryPolicy::default();
+    match config.seeded_bug {
+        Some(SeededBug::WithoutBreaker) => retry_policy.circuit_breaker = None,
+        Some(SeededBug::WithoutRetries) => retry_policy.attempts = 1,
+        _ => (),
+    }
+    let service = service.retry_policy(retry_policy);
     Ok(service.storage(Plain(storage)).transport(Plain(transport)).build()?)
 }
 
@@ -85,7 +87,10 @@ async fn storage(config: &Config, transport: &Arc<dyn Transport>) -> Result<Arc<
     options.max_connections = config.connections;
     let began = Instant::now();
     let mut database = postgres::Config::parse(&config.database)?;
-    database.statement_timeout = Duration::from_millis(config.statement_timeout);
+    database.statement_timeout = match config.seeded_bug {
+        Some(SeededBug::WithoutTimeLimit) => NO_LIMIT,
+        _ => Duration::from_millis(config.statement_timeout),
+    };
     let postgres = loop {
         match Postgres::open(&database, options.clone()).await {
             Ok(postgres) => break postgres,

@@ -1,5 +1,5 @@
 //! Relay, subscriber and projection: runs the framework's background jobs until SIGTERM.
-use super::{Config, REFUSED, ShutdownReport, app, health};
+use super::{Config, REFUSED, ShutdownReport, app, health, operations};
 use crate::fault_suite::layers::SeededBug;
 use anyhow::Result;
 use cqrs_core::app::DRAIN;
@@ -12,6 +12,7 @@ pub(super) async fn run(config: Config, stop: impl Future<Output = ()>) -> Resul
     let mut stop = std::pin::pin!(stop);
     let app = app::app(&config).await?;
     health::report(&app, &config);
+    let program = operations::serve(&app, &config).await?;
     let background = loop {
         match app.start().await {
             Ok(background) => break background,
@@ -27,6 +28,7 @@ pub(super) async fn run(config: Config, stop: impl Future<Output = ()>) -> Resul
             () = tokio::time::sleep(Duration::from_millis(200)) => {}
         }
     };
+    program.iter().for_each(cqrs_core::operations::Program::mark_ready);
     stop.await;
     let began = Instant::now();
     let drained = match config.seeded_bug {

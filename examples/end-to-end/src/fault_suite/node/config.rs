@@ -54,6 +54,8 @@ pub struct Config {
     pub statement_timeout: u64,
     /// True if the node writes its health to a file.
     pub reports_health: bool,
+    /// True if the node serves its operations endpoint and writes the address to a file.
+    pub serves_operations: bool,
     /// The topic that the process accepts, as `topics accept` does, instead of running its role.
     pub accepts: Option<String>,
     /// The static member name in the group (`group.instance.id`), which outlives the process.

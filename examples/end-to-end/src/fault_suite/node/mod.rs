@@ -6,10 +6,11 @@ mod behaviour;
 mod clock;
 mod config;
 mod health;
+mod operations;
 mod reader;
 mod writer;
 
-pub use behaviour::{AGREES, HandlerBehaviour};
+pub use behaviour::{AGREES, HandlerBehaviour, REFUSAL};
 pub use config::{Config, Role, Writing};
 
 use anyhow::{Context, Result};

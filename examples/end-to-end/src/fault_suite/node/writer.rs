@@ -103,7 +103,10 @@ impl Writer {
                 Some(Err(error)) => match error.kind() {
                     ErrorKind::Invalid | ErrorKind::Conflict => return Line::Fail { number },
                     ErrorKind::AlreadyExists => {} // another command has opened the account meanwhile
-                    _ => tracing::warn!(number, attempt, %error, "the outcome is unknown; sending the command again"),
+                    _ => {
+                        let error = format!("{:#}", anyhow::Error::new(error));
+                        tracing::warn!(number, attempt, error, "the outcome is unknown; sending the command again");
+                    }
                 },
                 None => {} // dropped at an await point
             }

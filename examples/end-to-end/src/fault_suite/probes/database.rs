@@ -155,6 +155,64 @@ pub async fn were_parked(pool: &PgPool) -> Result<Vec<(String, String)>> {
     Ok(sqlx::query_as("select key, message from was_parked").fetch_all(pool).await?)
 }
 
+/// Parks this number of unreadable messages for a reader by SQL, in turn on as many keys, as if a third party had been
+/// down. The keys begin with [`FILLED`].
+///
+/// # Errors
+/// Fails when the database refuses it.
+pub async fn fill_parked(pool: &PgPool, reader: &str, messages: i64, keys: i64) -> Result<()> {
+    let fill = "insert into cqrs.parked \
+        (reader, key, message, at, topic, part, record_key, headers, body, record_time, error, attempts) \
+        select $1, $4 || lpad((n % $3)::text, 6, '0'), gen_random_uuid(), n, 'filled', '0', convert_to('filled', 'UTF8'), \
+        '[]', convert_to('not a credit', 'UTF8'), now(), \
+        case when n < $3 then 'the third party does not agree' else 'waits behind the first parked message of its key' end, \
+        case when n < $3 then 8 else 0 end \
+        from generate_series(0, $2 - 1) n";
+    sqlx::query(fill).bind(reader).bind(messages).bind(keys).bind(FILLED).execute(pool).await?;
+    Ok(())
+}
+/// The beginning of the keys of messages that [`fill_parked`] has parked.
+pub const FILLED: &str = "filled-";
+
+/// Returns the number of messages that [`fill_parked`] has parked and that are still parked.
+///
+/// # Errors
+/// Fails when the database cannot be read.
+pub async fn filled(pool: &PgPool) -> Result<i64> {
+    let count = sqlx::query_scalar("select count(*) from cqrs.parked where starts_with(key, $1)");
+    Ok(count.bind(FILLED).fetch_one(pool).await?)
+}
+
+/// Returns the number of parked messages of some keys of a reader.
+///
+/// # Errors
+/// Fails when the database cannot be read.
+pub async fn count_parked(pool: &PgPool, reader: &str, keys: &[&str]) -> Result<i64> {
+    let count = sqlx::query_scalar("select count(*) from cqrs.parked where reader = $1 and key = any($2)");
+    Ok(count.bind(reader).bind(keys).fetch_one(pool).await?)
+}
+
+/// Returns the number of messages that were redelivered.
+///
+/// # Errors
+/// Fails when the database cannot be read.
+pub async fn redelivered(pool: &PgPool) -> Result<i64> {
+    let count = "select count(*) from cqrs.log where name = 'parked.redelivered'";
+    Ok(sqlx::query_scalar(count).fetch_one(pool).await?)
+}
+
+/// Returns the number of rows of parked messages that were read so far: without an index, and through one. The server counts
+/// them with a delay of a second.
+///
+/// # Errors
+/// Fails when the database cannot be read.
+pub async fn parked_rows_read(pool: &PgPool) -> Result<(i64, i64)> {
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let read = "select t.seq_tup_read::bigint, (select sum(i.idx_tup_read)::bigint from pg_stat_user_indexes i \
+        where i.relid = t.relid) from pg_stat_user_tables t where t.relid = 'cqrs.parked'::regclass";
+    Ok(sqlx::query_as(read).fetch_one(pool).await?)
+}
+
 /// Returns the checkpoint of each relay shard.
 ///
 /// # Errors

@@ -74,6 +74,12 @@ const CHANGES: &[(&str, Invariant, Change)] = &[
     ("only half of a command is in the log", I8, |seen| seen.commands[2].count += 1),
     ("a message is still parked", I11, |seen| seen.stuck.push("faults.mirror still has k7 parked".into())),
     ("an event never arrived", I9, |seen| seen.left.push("nothing moved for 30s".into())),
+    ("a scenario has observed a loss", I1, |seen| {
+        seen.observed.push((I1, "a record is neither handled nor parked".into()))
+    }),
+    ("a scenario has observed a call without a limit", I9, |seen| {
+        seen.observed.push((I9, "a call did not end".into()))
+    }),
     ("a reader of the log missed an entry", I10, |seen| drop(seen.log_reads[0].remove(1))),
     ("a reader of the log saw two entries in the wrong order", I10, |seen| seen.log_reads[0].swap(0, 1)),
     ("a reader of the log saw an entry that does not exist", I10, |seen| {

@@ -28,7 +28,7 @@ async fn lists() -> Result<()> {
     let (code, output) = fault_suite(&["--list"]).await?;
     ensure!(code == Some(0));
     let text = String::from_utf8(output.stdout)?;
-    for number in 1..=34 {
+    for number in 1..=37 {
         ensure!(
             text.lines().filter(|line| line.starts_with(&format!("fault {number} "))).count() == 1,
             "fault {number}"
@@ -44,6 +44,13 @@ async fn lists() -> Result<()> {
     let other: Vec<_> = text.lines().filter(|line| !is_scenario(line)).collect();
     ensure!(other.is_empty(), "{other:?}");
     ensure!(text.contains("\nseeded-bug naive-cursor "), "{text}");
+    // Each fault names seeded bugs of the list, or says why there is none.
+    for line in text.lines().filter(|line| line.starts_with("fault ")) {
+        let named = line.rsplit_once(" (seeded bug: ").and_then(|(_, names)| names.strip_suffix(')'));
+        let exists = |name: &str| text.contains(&format!("\nseeded-bug {name} "));
+        let is_shown = named.is_some_and(|names| names.split(", ").all(exists));
+        ensure!(is_shown || line.contains(" (no seeded bug: "), "{line}");
+    }
     Ok(())
 }
 

@@ -10,12 +10,12 @@ pub enum UserError {
     #[kind(invalid)]
     NothingToUpdate,
     /// The nickname is invalid.
-    #[error("1 to {max} characters, none of them a control character", max = nickname::LONGEST)]
+    #[error("1 to {max} visible characters", max = nickname::LONGEST)]
     #[kind(invalid)]
     #[field("nickname")]
     Nickname,
     /// The URL of the picture is invalid.
-    #[error("a URL of at most {max} characters, without spaces", max = profile::LONGEST_URL)]
+    #[error("an https URL of at most {max} characters, without spaces", max = profile::LONGEST_URL)]
     #[kind(invalid)]
     #[field("profile_image")]
     ProfileImage,
@@ -24,13 +24,13 @@ pub enum UserError {
     #[kind(invalid)]
     #[field("phone_number")]
     PhoneNumber,
-    /// The birthday is not a date.
-    #[error("a date, as in 1990-01-31")]
+    /// The birthday is not a date, or not one between 1900 and today.
+    #[error("a date from 1900 to today, as in 1990-01-31")]
     #[kind(invalid)]
     #[field("birthday")]
     Birthday,
-    /// The introduction is too long.
-    #[error("at most {max} characters", max = profile::LONGEST_INTRODUCTION)]
+    /// The introduction is too long, or has invisible characters.
+    #[error("at most {max} visible characters", max = profile::LONGEST_INTRODUCTION)]
     #[kind(invalid)]
     #[field("introduction")]
     Introduction,

@@ -2,6 +2,7 @@
 mod edit;
 mod error;
 mod event;
+mod invisible;
 mod nickname;
 mod profile;
 #[cfg(test)]
@@ -46,13 +47,16 @@ impl User {
     pub fn register(nickname: Nickname, now: Timestamp) -> UserEvent {
         UserEvent::Registered { nickname, allowance: Allowance::ANONYMOUS, at: now }
     }
-    /// Changes the profile. An edit that changes nothing produces no event.
+    /// Changes the profile. An edit that changes nothing produces no event. A birthday after today is refused.
     pub fn update(&self, edit: UserEdit, now: Timestamp) -> Result<Option<UserEvent>, UserError> {
         if edit.is_empty() {
             return Err(UserError::NothingToUpdate);
         }
         let nickname = edit.nickname.unwrap_or_else(|| self.nickname.clone());
         let profile = edit.profile.of(&self.profile);
+        if profile.birthday.as_ref().is_some_and(|birthday| birthday.is_after(now)) {
+            return Err(UserError::Birthday);
+        }
         let changed = nickname != self.nickname || profile != self.profile;
         Ok(changed.then_some(UserEvent::Updated { nickname, profile, at: now }))
     }

@@ -1,16 +1,17 @@
 //! A person's unique nickname, chosen or generated.
-use super::UserError;
+use super::{UserError, invisible::is_invisible};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 pub(super) const LONGEST: usize = 20;
 
-/// A nickname of 1 to 20 characters without surrounding spaces. Nicknames are unique.
+/// A nickname of 1 to 20 visible characters without surrounding spaces. Nicknames are unique.
 ///
 /// ```
 /// use user_service::domain::user::Nickname;
 /// assert_eq!(Nickname::parse(" 수달 ").unwrap().to_string(), "수달");
 /// assert!(Nickname::parse(" ").is_err());
+/// assert!(Nickname::parse("\u{200B}\u{200B}").is_err(), "two zero-width spaces");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Nickname(String);
@@ -18,7 +19,7 @@ impl Nickname {
     /// Trims and validates a nickname.
     pub fn parse(text: &str) -> Result<Self, UserError> {
         let text = text.trim();
-        let fits = (1..=LONGEST).contains(&text.chars().count()) && !text.contains(char::is_control);
+        let fits = (1..=LONGEST).contains(&text.chars().count()) && !text.contains(is_invisible);
         fits.then(|| Nickname(text.to_owned())).ok_or(UserError::Nickname)
     }
     /// Generates a nickname; the same seed gives the same nickname.

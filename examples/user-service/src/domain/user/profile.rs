@@ -1,8 +1,14 @@
 //! A person's profile. Its values are validated when they are parsed.
-use super::UserError;
+use super::{UserError, invisible::is_invisible};
 use cqrs_core::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{fmt, time::Duration};
+use url::Url;
+
+/// The first day that is accepted as a birthday.
+const FIRST_BIRTHDAY: &str = "1900-01-01";
+/// The time zone furthest ahead of UTC, that of Kiritimati.
+const EARLIEST_DAY: Duration = Duration::from_secs(14 * 3_600);
 
 pub(super) const LONGEST_URL: usize = 2048;
 pub(super) const LONGEST_INTRODUCTION: usize = 500;
@@ -47,10 +53,12 @@ macro_rules! text {
 }
 
 text!(
-    /// The URL of a person's picture.
+    /// The `https` URL of a person's picture. A browser runs a URL of the scheme `javascript`.
     ImageUrl, ProfileImage, |text| {
-        let forbidden = |c: char| c.is_whitespace() || c.is_control();
-        (text.chars().count() <= LONGEST_URL && !text.contains(forbidden)).then(|| text.to_owned())
+        let forbidden = |c: char| c.is_whitespace() || is_invisible(c);
+        let fits = text.chars().count() <= LONGEST_URL && !text.contains(forbidden);
+        let is_https = || Url::parse(text).is_ok_and(|url| url.scheme() == "https" && url.has_host());
+        (fits && is_https()).then(|| text.to_owned())
     }
 );
 text!(
@@ -62,16 +70,29 @@ text!(
     }
 );
 text!(
-    /// The day a person was born, `YYYY-MM-DD`.
+    /// The day a person was born, `YYYY-MM-DD`, from 1900 on.
     Birthday, Birthday, |text| {
         let day: Timestamp = format!("{text}T00:00:00Z").parse().ok()?;
         // A date that formats to another text was written in another way.
-        (day.format("%Y-%m-%d").to_string() == text).then(|| text.to_owned())
+        (day.format("%Y-%m-%d").to_string() == text && text >= FIRST_BIRTHDAY).then(|| text.to_owned())
     }
 );
+impl Birthday {
+    /// Returns whether the day is after the day of `now`, wherever the person lives: days begin 14 hours before UTC's
+    /// at the earliest.
+    pub(super) fn is_after(&self, now: Timestamp) -> bool {
+        let latest = now + EARLIEST_DAY;
+        // Both have the same number of digits, so their order as texts is that of the days.
+        self.0 > latest.format("%Y-%m-%d").to_string()
+    }
+}
 text!(
-    /// A person's introduction of at most 500 characters.
-    Introduction, Introduction, |text| (text.chars().count() <= LONGEST_INTRODUCTION).then(|| text.to_owned())
+    /// A person's introduction of at most 500 characters. It can have line breaks, and emoji that a zero-width joiner
+    /// connects.
+    Introduction, Introduction, |text| {
+        let forbidden = |c: char| is_invisible(c) && !['\n', '\r', '\t', '\u{200D}'].contains(&c);
+        (text.chars().count() <= LONGEST_INTRODUCTION && !text.contains(forbidden)).then(|| text.to_owned())
+    }
 );
 text!(
     /// A Myers-Briggs type: one letter of each pair, as in INFP.

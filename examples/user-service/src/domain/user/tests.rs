@@ -81,9 +81,52 @@ fn a_phone_number_must_be_korean_and_mobile() {
 #[test]
 fn a_birthday_must_be_a_date() {
     assert_eq!(Birthday::parse("2000-02-29").unwrap().to_string(), "2000-02-29");
-    for bad in ["2001-02-29", "2000-13-01", "2000-1-1", "20000101", "2000-01-01T00:00:00Z", "yesterday", "+02000-01-01"]
-    {
+    for bad in [
+        "2001-02-29",
+        "2000-13-01",
+        "2000-1-1",
+        "20000101",
+        "2000-01-01T00:00:00Z",
+        "yesterday",
+        "+02000-01-01",
+        "1899-12-31",
+    ] {
         assert_eq!(Birthday::parse(bad), Err(UserError::Birthday), "{bad}");
+    }
+}
+#[test]
+fn a_birthday_after_today_is_refused() {
+    // It is 12:30 of the 1st in UTC, and already the 2nd in Kiritimati.
+    for (day, refused) in [("2026-03-01", false), ("2026-03-02", false), ("2026-03-03", true), ("2999-01-01", true)] {
+        let profile = ProfileEdit { birthday: Edit::Set(Birthday::parse(day).unwrap()), ..ProfileEdit::default() };
+        let updated = given::<User>(kim(), [registered()])
+            .when(|user| user.update(UserEdit { profile, ..UserEdit::default() }, at(1)));
+        match refused {
+            true => updated.then_rejected(UserError::Birthday),
+            false => {
+                updated.then_state(|user| assert_eq!(user.profile().birthday, Some(Birthday::parse(day).unwrap())))
+            }
+        }
+    }
+}
+#[test]
+fn invisible_characters_are_refused() {
+    let (zero_width_space, right_to_left, hangul_filler) = ("\u{200B}\u{200B}", "\u{202E}nimda", "\u{3164}");
+    for text in [zero_width_space, right_to_left, hangul_filler, "a\u{FEFF}", "a\u{2028}b"] {
+        assert_eq!(Nickname::parse(text), Err(UserError::Nickname), "{text:?}");
+        assert_eq!(Introduction::parse(text), Err(UserError::Introduction), "{text:?}");
+        let url = format!("https://example.com/{text}");
+        assert_eq!(ImageUrl::parse(&url), Err(UserError::ProfileImage), "{text:?}");
+    }
+    assert!(Introduction::parse("첫째 줄\n둘째 줄 👩\u{200D}👧").is_ok());
+    assert!(Nickname::parse("수달 2호").is_ok());
+}
+#[test]
+fn an_image_needs_an_https_url() {
+    for bad in
+        ["javascript:alert(1)", "http://example.com/a.png", "data:text/html,a", "//example.com/a.png", "https://"]
+    {
+        assert_eq!(ImageUrl::parse(bad), Err(UserError::ProfileImage), "{bad}");
     }
 }
 #[test]
