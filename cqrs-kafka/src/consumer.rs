@@ -135,6 +135,8 @@ enum Notice {
     /// A seek is done: the next records of this partition were read after it.
     SeekDone(Partition),
     Error(TransportError),
+    /// The consumer has ended, and has not left its group yet. It reads nothing more.
+    Ended,
 }
 
 pub(crate) struct Membership {
@@ -162,6 +164,7 @@ impl Subscription for Membership {
                     (self.notices, self.requests) = (self.join)()?;
                 }
                 Some(Notice::Error(error)) => return Err(error),
+                Some(Notice::Ended) => self.notices = mpsc::unbounded_channel().1,
                 Some(Notice::SeekDone(partition)) => {
                     if let Some(seeks) = self.seeking.get_mut(&partition) {
                         *seeks -= 1;

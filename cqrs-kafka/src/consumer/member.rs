@@ -26,6 +26,9 @@ const MAX_BATCH_BYTES: usize = 1 << 20;
 /// The memory of a record and of a header beside their texts, in bytes.
 const RECORD: usize = 256;
 const HEADER: usize = 64;
+/// The time to leave the group, beside that for the work on revoked partitions. A broker that refuses the credentials of a
+/// consumer does not let it leave, and librdkafka tries for up to a minute.
+const LEAVE: Duration = Duration::from_secs(3);
 /// The longest request that the polling thread waits for.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -92,6 +95,10 @@ impl Member {
         let KafkaConfig { drain, buffer_bytes, .. } = *config;
         let group = group.to_owned();
         Member { group, names, lag, drain, buffer_bytes, consumers, requests, notices, in_flight, buffered, gaps }
+    }
+    /// Returns the time after which a consumer that has not left its group holds up the next one no longer.
+    pub(super) fn longest_leave(&self) -> Duration {
+        self.drain + LEAVE
     }
     /// Sends a notice to the async side, after the buffered records.
     pub(super) fn send(&self, notice: Notice) {

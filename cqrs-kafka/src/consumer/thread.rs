@@ -16,7 +16,7 @@ use rdkafka::{
 };
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, mpsc},
     thread,
     time::Duration,
 };
@@ -39,7 +39,16 @@ pub(super) fn start(
     let polling = move || {
         let member = consumer.context().clone();
         run(&consumer, &member, &mut credentials, &requests);
+        let (leaving, left) = mpsc::channel::<()>(); // disconnected when the consumer has left
+        thread::spawn(move || {
+            if left.recv_timeout(member.longest_leave()) == Err(mpsc::RecvTimeoutError::Timeout) {
+                let group = member.group();
+                tracing::warn!(group, "Kafka consumer cannot leave its group; the next one does not wait for it");
+                member.send(Notice::Ended);
+            }
+        });
         drop(consumer); // leaves the group, which blocks
+        drop(leaving);
         consumers.send_modify(|count| *count -= 1);
     };
     thread::Builder::new().name(THREAD.to_owned()).spawn(polling).expect("the operating system can start a thread");

@@ -2,7 +2,7 @@
 use super::{records, topic};
 use cqrs_core::{
     Secret,
-    transport::{Audience, Signal, Transport},
+    transport::{Audience, Signal, Transport, TransportError},
 };
 use cqrs_kafka::{ClientCertificate, Kafka, KafkaConfig, Password, Scram, Security};
 use std::{
@@ -81,8 +81,8 @@ impl Traffic {
         let refused = async {
             while refusals < 2 {
                 let sent = self.kafka.publish(&Audience::broker(), &records(&topic, 1..=1, 1)).await;
-                let error = sent.error.map(|error| error.to_string()).unwrap_or_default();
-                refusals += u32::from(!error.contains("not acknowledged within"));
+                let is_refused = |error: &TransportError| error.of_topic && !error.message.contains("not acknowledged");
+                refusals += u32::from(sent.error.as_ref().is_some_and(is_refused));
             }
         };
         timeout(PATIENCE, refused).await?;
