@@ -197,3 +197,43 @@ impl Contents {
 pub(crate) fn contents(file: &Path) -> Result<Vec<u8>, ConfigError> {
     fs::read(file).map_err(|error| ConfigError::File(file.to_owned(), error.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Password, Scram};
+
+    /// Looks at the files now, and returns the version.
+    fn look(credentials: &Credentials) -> Version {
+        credentials.state().look_at = Instant::now();
+        credentials.look()
+    }
+
+    #[test]
+    fn a_changed_password_is_a_new_version_and_a_file_without_one_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("password");
+        let password = |text: &str| fs::write(&file, text).unwrap();
+        password("first\n");
+        let mut config = KafkaConfig::new("localhost:9092");
+        let (mechanism, username) = (Scram::Sha512, "kim".to_owned());
+        config.security = Security::SaslScram { mechanism, username, password: Password::File(file.clone()), ca: None };
+        let credentials = Credentials::read(config).unwrap();
+        let held = || credentials.state().read.passwords.user.clone();
+        assert_eq!(look(&credentials), Version::default());
+
+        password("second");
+        assert_eq!(look(&credentials), Version { certificates: 0, password: 1 });
+        for unusable in ["", "\n", "a\0b"] {
+            password(unusable);
+            assert_eq!(look(&credentials), Version { certificates: 0, password: 1 }, "{unusable:?}");
+            assert_eq!(held().unwrap().expose(), "second");
+        }
+        fs::remove_file(&file).unwrap();
+        assert_eq!(look(&credentials), Version { certificates: 0, password: 1 });
+
+        password("third");
+        assert_eq!(look(&credentials), Version { certificates: 0, password: 2 });
+        assert_eq!(held().unwrap().expose(), "third");
+    }
+}

@@ -21,8 +21,8 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// The time in which a step must end, with the restart of a broker on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The time in which a step must end on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(45);
 
 pub(crate) fn trials() -> Trials {
     Trials::new()
@@ -97,7 +97,7 @@ impl Traffic {
             }
         };
         let accepted = timeout(PATIENCE, accepted).await;
-        Ok(accepted.map_err(|_| anyhow::anyhow!("the record of a topic that was refused is not accepted"))?)
+        accepted.map_err(|_| anyhow::anyhow!("the record of a topic that was refused is not accepted"))
     }
 }
 impl Drop for Traffic {
@@ -142,7 +142,7 @@ async fn consume(kafka: Arc<Kafka>, topic: String, read: Arc<AtomicU64>) -> anyh
             Ok(Signal::Records(records)) => {
                 for record in records {
                     let number: u64 = String::from_utf8(record.body.unwrap_or_default())?.parse()?;
-                    let first = if number % 3 == 0 { 3 } else { number % 3 };
+                    let first = if number.is_multiple_of(3) { 3 } else { number % 3 };
                     let next = next_of.entry(record.key.unwrap_or_default()).or_insert(first);
                     anyhow::ensure!(number <= *next, "record {number} was delivered before {next}");
                     if number == *next {
@@ -181,13 +181,13 @@ async fn is_refused(stale: &Kafka) -> anyhow::Result<()> {
             }
         }
     };
-    anyhow::ensure!(timeout(Duration::from_secs(10), stale).await.is_err(), "seeded: stale credentials are accepted");
+    anyhow::ensure!(timeout(Duration::from_secs(6), stale).await.is_err(), "seeded: stale credentials are accepted");
     Ok(())
 }
 
 async fn password() -> anyhow::Result<()> {
     let (authority, folder) = (Authority::new()?, tempfile::tempdir()?);
-    let broker = Broker::start_secured(&authority)?;
+    let broker = Broker::start_secured(&authority, &[&authority])?;
     let address = broker.scram().ok_or_else(|| anyhow::anyhow!("no listener for passwords"))?;
     let file = folder.path().join("password");
     fs::write(&file, format!("{}\n", Door::PASSWORD))?;
@@ -220,14 +220,7 @@ async fn password() -> anyhow::Result<()> {
     broker.start_again()?;
     sleep(Duration::from_secs(3)).await;
     fs::write(&file, "a-third-password")?;
-    traffic.goes_on("after connections were refused").await?;
-
-    // A file without a password changes nothing.
-    fs::write(&file, "")?;
-    sleep(Duration::from_secs(2)).await;
-    broker.stop()?;
-    broker.start_again()?;
-    traffic.goes_on("with an empty file").await
+    traffic.goes_on("after connections were refused").await
 }
 
 /// The files of a client.
@@ -259,7 +252,7 @@ impl Files {
 async fn certificates() -> anyhow::Result<()> {
     let (first, second) = (Authority::new()?, Authority::new()?);
     let (folder, stale_folder) = (tempfile::tempdir()?, tempfile::tempdir()?);
-    let broker = Broker::start_secured(&first)?;
+    let broker = Broker::start_secured(&first, &[&first, &second])?;
     let address = broker.tls().ok_or_else(|| anyhow::anyhow!("no listener for certificates"))?;
     let (files, stale) = (Files::in_folder(folder.path()), Files::in_folder(stale_folder.path()));
     let of_first = first.issue(&["user-service"])?;
@@ -273,11 +266,10 @@ async fn certificates() -> anyhow::Result<()> {
     traffic.goes_on("before the change").await?;
     let refused = traffic.refused().await?;
 
-    // Both sides trust both authorities, then the client changes its certificate, then the broker.
+    // The broker trusts both authorities. The client does as well, then it changes its certificate, then the broker does.
     files.trust(&[&first, &second])?;
+    sleep(Duration::from_secs(3)).await; // the clients are replaced while records are in flight
     traffic.goes_on("with both authorities").await?;
-    broker.renew_certificates(&first, &[&first, &second])?;
-    traffic.goes_on("once the broker trusts both").await?;
     let of_second = second.issue(&["user-service"])?;
     fs::copy(&of_second.certificate, &files.certificate)?; // without its key, for a while
     sleep(Duration::from_secs(3)).await;

@@ -17,7 +17,7 @@ pub(crate) fn trials() -> Trials {
 
 async fn credentials() -> anyhow::Result<()> {
     let (authority, other) = (Authority::new()?, Authority::new()?);
-    let broker = Broker::start_secured(&authority)?;
+    let broker = Broker::start_secured(&authority, &[&authority])?;
     let (tls, scram) = (broker.tls().unwrap(), broker.scram().unwrap());
     let ca = || Some(authority.file());
     let client = |issued: &Issued| {

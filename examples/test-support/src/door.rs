@@ -20,9 +20,9 @@ impl Door {
     pub(crate) const USER: &str = "SCRAM-SHA-512=[name=kim,password=hunter2-hunter2]";
 
     /// Writes the files. Kafka expects the key and the certificate in one file.
-    pub(crate) fn new(authority: &Authority, folder: &Path) -> anyhow::Result<Door> {
+    pub(crate) fn new(authority: &Authority, trusted: &[&Authority], folder: &Path) -> anyhow::Result<Door> {
         let door = Door { shown: folder.join("shown.pem"), believed: folder.join("believed.pem") };
-        door.renew(authority, &[authority])?;
+        door.renew(authority, trusted)?;
         Ok(door)
     }
 

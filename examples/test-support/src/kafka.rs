@@ -65,6 +65,9 @@ struct Node {
     authorizes: bool,
 }
 
+/// The authority of a node's certificate, and those of its clients.
+type Secured<'a> = (&'a Authority, &'a [&'a Authority]);
+
 /// The installed programs and jars.
 struct Installed {
     java: PathBuf,
@@ -109,12 +112,13 @@ impl Kafka {
         Kafka::start_with(None, true)
     }
 
-    /// Starts a separate node with two more listeners: one for certificates of this authority, and one for a password.
+    /// Starts a separate node with two more listeners, which show a certificate of `authority`: one for clients with
+    /// certificates of the trusted authorities, and one for a password.
     ///
     /// # Errors
     /// As [`Kafka::start`].
-    pub fn start_secured(authority: &Authority) -> Result<Kafka, Unavailable> {
-        Kafka::start_with(Some(authority), false)
+    pub fn start_secured(authority: &Authority, trusted: &[&Authority]) -> Result<Kafka, Unavailable> {
+        Kafka::start_with(Some((authority, trusted)), false)
     }
 
     /// Gives the secured listeners a certificate of `authority`, and accepts the clients of the trusted authorities alone.
@@ -171,10 +175,10 @@ impl Kafka {
         self.node.as_ref().filter(|node| node.door.is_some()).map(|node| format!("localhost:{}", node.ports.scram))
     }
 
-    fn start_with(authority: Option<&Authority>, authorizes: bool) -> Result<Kafka, Unavailable> {
+    fn start_with(secured: Option<Secured<'_>>, authorizes: bool) -> Result<Kafka, Unavailable> {
         blocking(|| {
             let installed = Installed::find()?;
-            let node = Node::start(installed, authority, authorizes);
+            let node = Node::start(installed, secured, authorizes);
             let node = node.map_err(|error| Part::Kafka.broken(format!("{error:#}")))?;
             Ok(Kafka { bootstrap: format!("127.0.0.1:{}", node.ports.clients), node: Some(node) })
         })
@@ -361,9 +365,9 @@ impl Ports {
 }
 
 impl Node {
-    fn start(installed: Installed, authority: Option<&Authority>, authorizes: bool) -> anyhow::Result<Node> {
+    fn start(installed: Installed, secured: Option<Secured<'_>>, authorizes: bool) -> anyhow::Result<Node> {
         let scratch = Scratch::new("kafka")?;
-        let door = authority.map(|authority| Door::new(authority, scratch.path())).transpose()?;
+        let door = secured.map(|(shown, trusted)| Door::new(shown, trusted, scratch.path())).transpose()?;
         let ports = Ports::draw()?;
         let mut node = Node { process: Mutex::default(), installed, ports, scratch, door, authorizes };
         for attempt in 1.. {
