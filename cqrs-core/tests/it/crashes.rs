@@ -378,11 +378,8 @@ pub(crate) async fn parked(database: &str, part: &str) -> Result<(), BoxError> {
     let output = output.ok_or("the message was never parked")?;
     assert_eq!(ended, 4, "{output}");
     assert!(output.contains("park 2 "), "the later message of the key waits as well: {output}");
-    let error = match part {
-        "left" => LEFT_TO_NEWER_PROGRAM,
-        _ => "the process ended 3 times while it handled this message",
-    };
-    assert!(output.contains(error), "{output}");
+    // Also for a message that an older program has left: it is not this program's to leave.
+    assert!(output.contains("the process ended 3 times while it handled this message"), "{output}");
     Ok(())
 }
 /// A message that ends the process in a redelivery is not tried again by the fifth redelivery of all. The redelivery of its

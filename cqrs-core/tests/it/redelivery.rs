@@ -32,6 +32,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("redelivery: seeded: a storage that returns parked messages out of order is caught", seeded_order),
         trial("redelivery: seeded: a storage that keeps redelivered messages parked is caught", seeded_kept),
         trial("redelivery: the rate is kept, and a stop ends it after a message", rate),
+        trial("redelivery: a selection by error that was stopped within a key is continued", continued),
         trial("redelivery: keys are handled beside each other, within the rate and each in order", beside),
         trial("redelivery: two at once handle every message once", two_at_once),
         trial("redelivery: an unknown reader, contradictory filters and rate 0 are refused", refused),
@@ -85,7 +86,11 @@ async fn park_for(
                 message,
                 at: 1,
                 record: Some(received),
-                error: if is_first { error.clone() } else { "waits".to_owned() },
+                error: if is_first {
+                    error.clone()
+                } else {
+                    "waits behind the first parked message of its key".to_owned()
+                },
                 attempts: u32::from(is_first),
             });
         }
@@ -275,6 +280,18 @@ async fn rate() {
     assert_eq!(script.handled().len() as u64, stopped.done);
     let rest = finished(&app, ParkedSelection::default()).await;
     assert_eq!(stopped.done + rest.done, 50, "handled messages stay handled");
+}
+
+/// The first message of the key has the error that selects it. Once it is handled, the others wait behind no message.
+async fn continued() {
+    let script = Arc::new(Script::default());
+    let app = app(bank(Memory::new()), &script);
+    park(&app, ids(1), 1..=4).await;
+    let slowly = app.parked().redeliver_selected(text("mail"), Some(1), &me()).await;
+    assert!(slowly.expect("it begins").step().await.expect("the redelivery runs"));
+    assert_eq!(script.of("account 0"), [1], "the rate lets no second message through at once");
+    assert_eq!(finished(&app, text("mail")).await.done, 3);
+    assert_eq!(script.of("account 0"), [1, 2, 3, 4]);
 }
 
 mod meeting {

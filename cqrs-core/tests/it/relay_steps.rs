@@ -59,6 +59,8 @@ pub(crate) fn trials() -> Vec<Trial> {
             refused,
         ),
         trial("relay steps: parked keys are read once by a relay to a broker, and never by others", parked_read_once),
+        trial("relay steps: a step reports the messages that it has parked", parked_reported),
+        trial("relay steps: a relay looks up the keys of a batch when more are parked than it knows", many_parked),
         trial("relay steps: an idle relay reads nothing but the high-water mark", idle),
         trial("relay steps: the budget is shared by the shards and the running relays", budget),
     ]
@@ -599,7 +601,11 @@ async fn reported() {
     assert_eq!(relay.step().await, Step::Did(2), "two messages are acknowledged");
     world.clock.set(50);
     assert_eq!(relay.step().await, Step::Did(0), "the checkpoint is stored");
-    assert_eq!(relay.step().await, Step::Idle(Position(3)));
+    assert_eq!(
+        relay.step().await,
+        Step::IdleFor(Position(3), Duration::from_millis(950)),
+        "until the leases are renewed"
+    );
 }
 
 async fn step_ends() {
@@ -652,7 +658,7 @@ async fn stored_together() {
     let moved = vec![(format!("relay/{}", shard_of("kim")), 0, 4)];
     assert_eq!(relay.moved(), [moved.clone()], "one move of one shard");
     world.clock.set(200);
-    assert_eq!(relay.step().await, Step::Idle(Position(4)));
+    assert_eq!(relay.step().await, Step::IdleFor(Position(4), Duration::from_millis(800)));
     // The next acknowledgement counts from its own time.
     paid_in(&relay.app, "kim", 4).await;
     while !matches!(relay.step().await, Step::IdleFor(..)) {}
@@ -723,6 +729,38 @@ async fn pay_again(process: &mut Process) {
     }
 }
 
+async fn parked_reported() {
+    let (world, broker) = (World::new(LEASE), Scripted::new(Audience::broker(), 0));
+    let mut relay = world.process(&broker);
+    lock(&broker.0.refused).insert("kim".to_owned());
+    pay(&relay.app, "kim").await;
+    assert_eq!(relay.step().await, Step::Did(1), "it is on its way");
+    broker.end(1);
+    assert_eq!(relay.step().await, Step::Did(1), "it is parked");
+}
+
+async fn many_parked() {
+    let (world, broker) = (World::new(LEASE), Scripted::new(Audience::broker(), ALL));
+    let mut first = world.process(&broker);
+    let of_one_shard = (0..).map(|number: u32| format!("{number:05}")).filter(|id| shard_of(id) == 0);
+    let keys: Vec<String> = of_one_shard.take(258).collect();
+    lock(&broker.0.refused).extend(keys.iter().cloned());
+    for id in &keys {
+        pay(&first.app, id).await;
+    }
+    first.until_idle().await;
+    first.relay.release().await;
+    lock(&broker.0.refused).clear();
+    // The next relay reads the first 256 keys at once.
+    let (mut second, last) = (world.process(&broker), &keys[257]);
+    paid_in(&second.app, last, 2).await;
+    let before = broker.published().len();
+    second.until_idle().await;
+    assert_eq!(broker.published().len(), before, "the message waits behind the parked one of its key");
+    let parked = world.memory.parked("relay/0", last, 0, 9).await.expect("the memory answers");
+    assert_eq!(parked.len(), 2);
+}
+
 async fn idle() {
     let (world, broker) = (World::new(LEASE), Scripted::new(Audience::broker(), ALL));
     let mut relay = world.process(&broker);
@@ -732,7 +770,7 @@ async fn idle() {
     relay.until_idle().await;
     relay.storage.reads.store(0, SeqCst);
     for _ in 0..10 {
-        assert_eq!(relay.step().await, Step::Idle(Position(600)));
+        assert_eq!(relay.step().await, Step::IdleFor(Position(600), Duration::from_secs(1)));
     }
     assert_eq!(relay.storage.reads.load(SeqCst), 0);
     assert!(relay.moved().is_empty(), "entries without messages cost no commit");

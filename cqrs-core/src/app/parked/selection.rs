@@ -2,6 +2,7 @@
 use crate::{
     app::ParkedMessages,
     breaker::error_class,
+    consumer::parking::BEHIND,
     error::Fault,
     storage::{ParkedKey, ParkedPage},
 };
@@ -17,7 +18,8 @@ const PAGE: usize = 500;
 /// The parked messages to redeliver: all of them, or those of one reader, of one error, or both.
 ///
 /// Messages are selected by their key, since those of a key are handled in order. A key is selected by the error of its
-/// first parked message; the later ones only wait behind it. The default selects everything.
+/// first parked message; the later ones only wait behind it. A key of which a stopped redelivery has handled the first
+/// messages has no such error any more, so every selection has it. The default selects everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ParkedSelection {
@@ -35,6 +37,10 @@ impl ParkedSelection {
     /// Returns whether the selection has the key.
     fn has(&self, parked: &ParkedKey) -> bool {
         let is_of_class = |class: &String| *class == error_class(&parked.error, &parked.key);
+        // An earlier redelivery was stopped within the key: without its first message, no error tells why it was parked.
+        if parked.error == BEHIND {
+            return true;
+        }
         self.error.as_ref().is_none_or(|text| parked.error.contains(text))
             && self.class.as_ref().is_none_or(is_of_class)
     }

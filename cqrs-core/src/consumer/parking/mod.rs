@@ -31,7 +31,7 @@ pub(crate) fn park_entry(reader: &str, key: String, message: Uuid, at: u64) -> P
     let (reader, error) = (reader.to_owned(), BEHIND.into());
     Park { reader, key, behind: true, message, at, record: None, error, attempts: 0 }
 }
-const BEHIND: &str = "waits behind the first parked message of its key";
+pub(crate) const BEHIND: &str = "waits behind the first parked message of its key";
 
 /// Lets a message wait behind the first one of its key, which has this error. If that one is left to a newer program,
 /// this one is as well, so that it does not wait for an operator once the first one is handled.

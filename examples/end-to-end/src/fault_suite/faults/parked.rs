@@ -178,7 +178,8 @@ async fn redelivered_by_reader(fixture: &mut Fixture, operator: &Operator) -> Re
 async fn redelivered_by_error(fixture: &mut Fixture, operator: &Operator) -> Result<()> {
     let rate = RATE.to_string();
     let selection = [("reader", GROUP), ("error", REFUSAL), ("rate", &rate)];
-    let rest = [selection[0], selection[1], ("after_reader", GROUP), ("after_key", LAST_FILLED)];
+    // Without the error: the later messages of the account at which it was stopped have another one.
+    let rest = [selection[0], ("after_reader", GROUP), ("after_key", LAST_FILLED)];
     let has_begun = |progress: &Value| progress["done"].as_u64() > Some(0);
     drop(until(operator.redeliver(&selection).await?, has_begun).await?);
     fixture.wait(Duration::from_secs(1)).await;

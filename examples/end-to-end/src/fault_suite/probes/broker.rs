@@ -43,6 +43,20 @@ impl Broker {
         Ok(topic.partitions().iter().map(|partition| partition.id()).collect())
     }
 
+    /// Returns the first and the next offset of a partition. A starved broker may lose its partitions for a moment.
+    fn watermarks(&self, consumer: &BaseConsumer, partition: i32) -> Result<(i64, i64)> {
+        let began = Instant::now();
+        loop {
+            match consumer.fetch_watermarks(&self.topic, partition, TIMEOUT) {
+                Err(error) if began.elapsed() < SILENCE => {
+                    tracing::debug!(%error, partition, "the offsets of a partition cannot be read yet");
+                    std::thread::sleep(Duration::from_millis(200));
+                }
+                found => return Ok(found?),
+            }
+        }
+    }
+
     /// Returns every record of the topic, each partition in order.
     ///
     /// # Errors
@@ -51,7 +65,7 @@ impl Broker {
         let consumer = self.consumer("probe")?;
         let (mut from, mut left) = (TopicPartitionList::new(), BTreeMap::new());
         for partition in self.partitions(&consumer)? {
-            let (low, high) = consumer.fetch_watermarks(&self.topic, partition, TIMEOUT)?;
+            let (low, high) = self.watermarks(&consumer, partition)?;
             if high > low {
                 from.add_partition_offset(&self.topic, partition, Offset::Offset(low))?;
                 left.insert(partition, high);
