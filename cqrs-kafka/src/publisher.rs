@@ -164,7 +164,7 @@ impl Publisher {
             if matches!(stopped, Some(Stopped::AwaitsReport)) {
                 (sent, stopped) = self.send(records, parked);
             }
-            let acknowledged = sent.iter().take_while(|record| record.outcome() == Some(Ok(()))).count();
+            let acknowledged = sent.iter().take_while(|record| record.tell()).count();
             if let Some(Some(Err(code))) = sent.get(acknowledged).map(|record| record.outcome()) {
                 let failed = &records[acknowledged];
                 let error = error::from_record_code(&describe(failed), code);
@@ -223,7 +223,7 @@ impl Publisher {
         for record in records {
             let shard = state.shards.entry((record.service.clone(), record.shard, parked)).or_default();
             if advanced.insert((&record.service, record.shard, None)) {
-                shard.retain(|_, lane| !lane.is_delivered_before(record.position.0));
+                shard.retain(|_, lane| !lane.is_passed_before(record.position.0));
             }
             if !shard.contains_key(&record.topic) {
                 shard.insert(record.topic.clone(), Lane::default());

@@ -296,6 +296,7 @@ mod tests {
             #[serde(alias = "B", rename = "C")]
             A,
             #[serde(skip_deserializing)]
+            #[expect(dead_code, reason = "only its description is tested")]
             D(u8),
         }
         assert!(!Derived::stored_form().is_unknown() && !Variants::stored_form().is_unknown());

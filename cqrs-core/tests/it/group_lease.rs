@@ -134,25 +134,29 @@ impl Process {
 }
 /// The result of a step without the lease, which no commit ends.
 fn without(left: u64) -> Step {
-    Step::IdleFor(Position(u64::MAX), Duration::from_millis(left))
+    Step::Paused(Duration::from_millis(left))
+}
+/// The result of a step that finds no event: the lease is to be renewed after `left` milliseconds.
+fn idle(upto: u64, left: u64) -> Step {
+    Step::IdleFor(Position(upto), Duration::from_millis(left))
 }
 
 async fn held() {
     let world = World::new(LEASE);
     let (mut first, mut second) = (world.process(), world.process());
-    assert_eq!(first.step_at(&world, 0).await, (Step::Idle(Position(0)), 1));
+    assert_eq!(first.step_at(&world, 0).await, (idle(0, 1_000), 1));
     assert_eq!(second.step_at(&world, 100).await, (without(500), 1));
     assert_eq!(second.step_at(&world, 250).await, (without(350), 0));
     assert_eq!(second.step_at(&world, 599).await, (without(1), 0));
     assert_eq!(second.step_at(&world, 600).await, (without(500), 1));
-    for (at, calls) in [(999, 0), (1_000, 1), (1_999, 0), (2_000, 1)] {
-        assert_eq!(first.step_at(&world, at).await, (Step::Idle(Position(0)), calls), "at {at} ms");
+    for (at, left, calls) in [(999, 1, 0), (1_000, 1_000, 1), (1_999, 1, 0), (2_000, 1_000, 1)] {
+        assert_eq!(first.step_at(&world, at).await, (idle(0, left), calls), "at {at} ms");
     }
     opened(&first.app, "kim").await;
     assert_eq!(second.step_at(&world, 2_001).await, (without(500), 1));
     assert_eq!(first.step_at(&world, 2_002).await, (Step::Did(1), 0));
     // A renewal is no change of the holder: nothing is read again, and the next event is handled once.
-    assert_eq!(first.step_at(&world, 3_000).await, (Step::Idle(Position(1)), 1));
+    assert_eq!(first.step_at(&world, 3_000).await, (idle(1, 1_000), 1));
     opened(&first.app, "lee").await;
     assert_eq!(first.step_at(&world, 3_001).await, (Step::Did(1), 0));
     assert_eq!(world.seen(), ["kim", "lee"]);

@@ -601,7 +601,11 @@ async fn reported() {
     assert_eq!(relay.step().await, Step::Did(2), "two messages are acknowledged");
     world.clock.set(50);
     assert_eq!(relay.step().await, Step::Did(0), "the checkpoint is stored");
-    assert_eq!(relay.step().await, Step::Idle(Position(3)));
+    assert_eq!(
+        relay.step().await,
+        Step::IdleFor(Position(3), Duration::from_millis(950)),
+        "until the leases are renewed"
+    );
 }
 
 async fn step_ends() {
@@ -654,7 +658,7 @@ async fn stored_together() {
     let moved = vec![(format!("relay/{}", shard_of("kim")), 0, 4)];
     assert_eq!(relay.moved(), [moved.clone()], "one move of one shard");
     world.clock.set(200);
-    assert_eq!(relay.step().await, Step::Idle(Position(4)));
+    assert_eq!(relay.step().await, Step::IdleFor(Position(4), Duration::from_millis(800)));
     // The next acknowledgement counts from its own time.
     paid_in(&relay.app, "kim", 4).await;
     while !matches!(relay.step().await, Step::IdleFor(..)) {}
@@ -766,7 +770,7 @@ async fn idle() {
     relay.until_idle().await;
     relay.storage.reads.store(0, SeqCst);
     for _ in 0..10 {
-        assert_eq!(relay.step().await, Step::Idle(Position(600)));
+        assert_eq!(relay.step().await, Step::IdleFor(Position(600), Duration::from_secs(1)));
     }
     assert_eq!(relay.storage.reads.load(SeqCst), 0);
     assert!(relay.moved().is_empty(), "entries without messages cost no commit");

@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
 };
 use tokio::sync::Notify;
@@ -27,6 +27,8 @@ pub(crate) struct Sent {
     is_trial: bool,
     /// Set by the delivery report.
     outcome: OnceLock<Result<(), Code>>,
+    /// Set when a publish has told the relay that the record is delivered.
+    is_told: AtomicBool,
     delivered: Arc<Notify>,
     /// Counted when it is delivered: those of its topic, and those of all topics.
     deliveries: [Arc<Deliveries>; 2],
@@ -34,6 +36,12 @@ pub(crate) struct Sent {
 impl Sent {
     pub(super) fn outcome(&self) -> Option<Result<(), Code>> {
         self.outcome.get().copied()
+    }
+    /// Returns whether the record is delivered, which a publish then tells the relay.
+    pub(super) fn tell(&self) -> bool {
+        let is_delivered = self.outcome() == Some(Ok(()));
+        self.is_told.fetch_or(is_delivered, Relaxed);
+        is_delivered
     }
     pub(super) fn delivered(&self) -> Arc<Notify> {
         self.delivered.clone()
@@ -84,8 +92,8 @@ impl Lane {
         self.sent.iter().filter(|sent| sent.outcome.get().is_none())
     }
     pub(super) fn sent(&self, position: u64, is_trial: bool, [of_topic, all]: [&Arc<Deliveries>; 2]) -> Arc<Sent> {
-        let (outcome, delivered) = (OnceLock::new(), self.delivered.clone());
-        Arc::new(Sent { position, is_trial, outcome, delivered, deliveries: [of_topic.clone(), all.clone()] })
+        let (outcome, is_told, delivered) = (OnceLock::new(), AtomicBool::new(false), self.delivered.clone());
+        Arc::new(Sent { position, is_trial, outcome, is_told, delivered, deliveries: [of_topic.clone(), all.clone()] })
     }
     pub(super) fn push(&mut self, sent: Arc<Sent>) {
         self.sent.push_back(sent);
@@ -98,8 +106,9 @@ impl Lane {
     pub(super) fn forget(&mut self, of_trial: bool) {
         self.sent.retain(|sent| sent.is_trial != of_trial);
     }
-    /// Returns whether all records are delivered and lie before this position, so that they need not be known any more.
-    pub(super) fn is_delivered_before(&self, position: u64) -> bool {
-        self.sent.iter().all(|sent| sent.position < position && sent.outcome.get() == Some(&Ok(())))
+    /// Returns whether the relay knows that all records are delivered, and they lie before this position, so that they need
+    /// not be known any more. The position alone does not say so: a topic that has waited is behind the others.
+    pub(super) fn is_passed_before(&self, position: u64) -> bool {
+        self.sent.iter().all(|sent| sent.position < position && sent.is_told.load(Relaxed))
     }
 }

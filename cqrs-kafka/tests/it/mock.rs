@@ -21,6 +21,7 @@ pub(crate) fn trials() -> Trials {
         .test("publish: a missing right on a topic is a transient error, and the records follow later", a_missing_right)
         .test("publish: a missing right on a topic holds no other topic", a_missing_right_on_one_of_two)
         .test("publish: a topic whose broker is down is refused alone, and its records follow in order", a_stuck_topic)
+        .test("publish: a topic behind the others of its shard sends no record again", a_topic_behind)
         .test("publish: a parked record that is sent again sends no other record again", a_parked_record)
         .test("publish: an unreachable broker is a transient error, and each record is sent once", unreachable_broker)
         .test("publish: after a fatal error a new producer sends every record", a_fatal_error_creates_a_new_producer)
@@ -195,6 +196,27 @@ async fn a_stuck_topic() {
     mock.publish_all(&[record(8)]).await;
     assert_eq!(mock.read("g", 4).await, ["1", "3", "4", "8"], "each record is sent once");
     assert_eq!(mock.read_of(OTHER, "g", 4).await, ["2", "5", "6", "7"], "each record is sent once");
+}
+
+/// As the relay does once a topic that has waited is accepted: its records lie before those of the other topics.
+async fn a_topic_behind() {
+    let mock = Mock::new();
+    mock.cluster.create_topic(OTHER, 3, 1).unwrap();
+    mock.publish_all(&[record(1)]).await;
+    // The records are sent, and the publish ends before the relay learns that they are delivered.
+    let window = records(2..=6);
+    tokio::select! {
+        biased;
+        published = mock.publish(&window) => panic!("delivered without a wait: {published:?}"),
+        () = std::future::ready(()) => (),
+    }
+    assert_eq!(mock.read("g", 6).await, bodies(1..=6));
+    // The delivery reports arrive in order, so they have all arrived before the second publish.
+    mock.publish_all(&of_other(90..=90)).await;
+    mock.publish_all(&of_other(91..=91)).await;
+    mock.publish_all(&window).await;
+    mock.publish_all(&[record(92)]).await;
+    assert_eq!(mock.read("h", 7).await, ["1", "2", "3", "4", "5", "6", "92"], "each record is sent once");
 }
 
 async fn a_parked_record() {
