@@ -8,14 +8,14 @@
 //!
 //! A topic that the brokers refuse fails alone. Its next records are tried one by one, by a producer of their own: the
 //! refusal of a record ends the producer that keeps all topics without gaps, together with what it has in flight.
-mod lane;
+mod in_flight;
 mod producer;
 
 pub(crate) use producer::Client;
 
 use crate::{ConfigError, credentials::Credentials, error, names::Names};
 use cqrs_core::transport::{Published, Record, TransportError};
-use lane::{Deliveries, Lane, Sent};
+use in_flight::{Deliveries, InFlight, Sent};
 use producer::Producer;
 use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode as Code},
@@ -46,8 +46,8 @@ struct State {
     trial: Option<Producer>,
     /// The topics whose last record was refused.
     refused: HashSet<String>,
-    /// By service and shard number, and by topic. The records that the relay had parked have lanes of their own.
-    shards: HashMap<(String, u16, bool), BTreeMap<String, Lane>>,
+    /// By service and shard number, and by topic. The records that the relay had parked are kept apart.
+    shards: HashMap<(String, u16, bool), BTreeMap<String, InFlight>>,
     /// The number of delivered records, in all and by topic.
     deliveries: Arc<Deliveries>,
     deliveries_of: HashMap<String, Arc<Deliveries>>,
@@ -56,8 +56,8 @@ struct State {
 impl State {
     /// Forgets the records of a producer that has ended, so that the next publish sends them again.
     fn forget(&mut self, of_trial: bool) {
-        let lanes = self.shards.values_mut().flat_map(BTreeMap::values_mut);
-        lanes.for_each(|lane| lane.forget(of_trial));
+        let in_flight = self.shards.values_mut().flat_map(BTreeMap::values_mut);
+        in_flight.for_each(|of_topic| of_topic.forget(of_trial));
     }
 }
 
@@ -116,8 +116,8 @@ impl Publisher {
         let producer = if of_trial { &mut state.trial } else { &mut state.producer };
         let Some(running) = producer else { return false };
         let Some(outdated_for) = running.update(&self.credentials) else { return false };
-        let lanes = state.shards.values().flat_map(BTreeMap::values);
-        let is_idle = !lanes.flat_map(Lane::pending).any(|sent| sent.is_trial() == of_trial);
+        let in_flight = state.shards.values().flat_map(BTreeMap::values);
+        let is_idle = !in_flight.flat_map(InFlight::pending).any(|sent| sent.is_trial() == of_trial);
         if !is_idle && outdated_for < self.patience {
             return true;
         }
@@ -223,21 +223,21 @@ impl Publisher {
         for record in records {
             let shard = state.shards.entry((record.service.clone(), record.shard, parked)).or_default();
             if advanced.insert((&record.service, record.shard, None)) {
-                shard.retain(|_, lane| !lane.is_passed_before(record.position.0));
+                shard.retain(|_, in_flight| !in_flight.is_passed_before(record.position.0));
             }
             if !shard.contains_key(&record.topic) {
-                shard.insert(record.topic.clone(), Lane::default());
+                shard.insert(record.topic.clone(), InFlight::default());
             }
-            let Some(lane) = shard.get_mut(&record.topic) else { continue };
+            let Some(in_flight) = shard.get_mut(&record.topic) else { continue };
             if advanced.insert((&record.service, record.shard, Some(&record.topic))) {
-                lane.advance_to(record.position.0);
+                in_flight.advance_to(record.position.0);
             }
-            if let Some(sent) = lane.find(record.position.0) {
+            if let Some(sent) = in_flight.find(record.position.0) {
                 all.push(sent);
                 continue;
             }
             let is_trial = state.refused.contains(&record.topic);
-            if !lane.may_send(is_trial) || if is_trial { trial_must_wait } else { must_wait } {
+            if !in_flight.may_send(is_trial) || if is_trial { trial_must_wait } else { must_wait } {
                 return (all, Some(Stopped::AwaitsReport));
             }
             let producer = if is_trial { &mut state.trial } else { &mut state.producer };
@@ -252,9 +252,9 @@ impl Publisher {
                 },
             };
             let of_topic = state.deliveries_of.entry(record.topic.clone()).or_default();
-            let sent = lane.sent(record.position.0, is_trial, [of_topic, &state.deliveries]);
+            let sent = in_flight.sent(record.position.0, is_trial, [of_topic, &state.deliveries]);
             match producer.client().send(to_kafka(&self.names.topic(&record.topic), record, sent.clone())) {
-                Ok(()) => lane.push(sent.clone()),
+                Ok(()) => in_flight.push(sent.clone()),
                 Err((KafkaError::MessageProduction(Code::QueueFull), _)) => {
                     return (all, Some(Stopped::AwaitsReport));
                 }
@@ -272,8 +272,8 @@ impl Publisher {
     fn send_again_from(&self, record: &Record, parked: bool, refused: bool) {
         let mut state = self.state();
         let shard = state.shards.get_mut(&(record.service.clone(), record.shard, parked));
-        if let Some(lane) = shard.and_then(|topics| topics.get_mut(&record.topic)) {
-            lane.truncate(record.position.0);
+        if let Some(in_flight) = shard.and_then(|topics| topics.get_mut(&record.topic)) {
+            in_flight.truncate(record.position.0);
         }
         if refused {
             state.refused.insert(record.topic.clone());
@@ -290,8 +290,8 @@ impl Publisher {
         for (_, record) in tried {
             state.refused.remove(&record.topic);
         }
-        let lanes = state.shards.values().flat_map(BTreeMap::values);
-        if state.refused.is_empty() && !lanes.flat_map(Lane::pending).any(|sent| sent.is_trial()) {
+        let in_flight = state.shards.values().flat_map(BTreeMap::values);
+        if state.refused.is_empty() && !in_flight.flat_map(InFlight::pending).any(|sent| sent.is_trial()) {
             state.trial.take().into_iter().for_each(Producer::end);
         }
     }

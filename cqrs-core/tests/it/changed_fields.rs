@@ -156,7 +156,7 @@ pub(crate) async fn refused(storage: impl Storage + Clone) {
     store(storage.clone()).await;
     let before = storage.programs(0).await.expect("the storage responds");
     let misfit = app!(misfit, storage.clone());
-    let refused = misfit.start().await.err().expect("the program does not fit");
+    let refused = misfit.start().await.expect_err("the program does not fit");
     let source = std::error::Error::source(&refused).and_then(|source| source.downcast_ref::<IncompatibleProgram>());
     let problems = &source.unwrap_or_else(|| panic!("another error: {refused:?}")).problems;
     assert_eq!(

@@ -89,7 +89,7 @@ async fn held_by_one(event: Recorded<AccountEvent>, seen: Dep<Seen>) -> Result<(
     Ok(())
 }
 
-struct World {
+struct Scene {
     clock: Clock,
     memory: Memory,
     lease: u64,
@@ -100,11 +100,11 @@ struct Process {
     group: LogFollower,
     storage: Shared,
 }
-impl World {
+impl Scene {
     fn new(lease: u64) -> Self {
         let clock = Clock::default();
         let environment: Arc<dyn Environment> = Arc::new(clock.clone());
-        World { clock, memory: Memory::with(environment), lease, seen: Arc::default() }
+        Scene { clock, memory: Memory::with(environment), lease, seen: Arc::default() }
     }
     fn process(&self) -> Process {
         let storage = Shared { memory: self.memory.clone(), leased: Arc::default(), epochs: Arc::default() };
@@ -123,8 +123,8 @@ impl World {
 }
 impl Process {
     /// Takes a step, and returns it with the number of calls that take or renew the lease.
-    async fn step_at(&mut self, world: &World, at: i64) -> (Step, usize) {
-        world.clock.0.store(at, SeqCst);
+    async fn step_at(&mut self, scene: &Scene, at: i64) -> (Step, usize) {
+        scene.clock.0.store(at, SeqCst);
         let step = self.group.step().await.expect("the step succeeds");
         (step, self.storage.leased.swap(0, SeqCst))
     }
@@ -142,92 +142,92 @@ fn idle(upto: u64, left: u64) -> Step {
 }
 
 async fn held() {
-    let world = World::new(LEASE);
-    let (mut first, mut second) = (world.process(), world.process());
-    assert_eq!(first.step_at(&world, 0).await, (idle(0, 1_000), 1));
-    assert_eq!(second.step_at(&world, 100).await, (without(500), 1));
-    assert_eq!(second.step_at(&world, 250).await, (without(350), 0));
-    assert_eq!(second.step_at(&world, 599).await, (without(1), 0));
-    assert_eq!(second.step_at(&world, 600).await, (without(500), 1));
+    let scene = Scene::new(LEASE);
+    let (mut first, mut second) = (scene.process(), scene.process());
+    assert_eq!(first.step_at(&scene, 0).await, (idle(0, 1_000), 1));
+    assert_eq!(second.step_at(&scene, 100).await, (without(500), 1));
+    assert_eq!(second.step_at(&scene, 250).await, (without(350), 0));
+    assert_eq!(second.step_at(&scene, 599).await, (without(1), 0));
+    assert_eq!(second.step_at(&scene, 600).await, (without(500), 1));
     for (at, left, calls) in [(999, 1, 0), (1_000, 1_000, 1), (1_999, 1, 0), (2_000, 1_000, 1)] {
-        assert_eq!(first.step_at(&world, at).await, (idle(0, left), calls), "at {at} ms");
+        assert_eq!(first.step_at(&scene, at).await, (idle(0, left), calls), "at {at} ms");
     }
     opened(&first.app, "kim").await;
-    assert_eq!(second.step_at(&world, 2_001).await, (without(500), 1));
-    assert_eq!(first.step_at(&world, 2_002).await, (Step::Did(1), 0));
+    assert_eq!(second.step_at(&scene, 2_001).await, (without(500), 1));
+    assert_eq!(first.step_at(&scene, 2_002).await, (Step::Did(1), 0));
     // A renewal is no change of the holder: nothing is read again, and the next event is handled once.
-    assert_eq!(first.step_at(&world, 3_000).await, (idle(1, 1_000), 1));
+    assert_eq!(first.step_at(&scene, 3_000).await, (idle(1, 1_000), 1));
     opened(&first.app, "lee").await;
-    assert_eq!(first.step_at(&world, 3_001).await, (Step::Did(1), 0));
-    assert_eq!(world.seen(), ["kim", "lee"]);
+    assert_eq!(first.step_at(&scene, 3_001).await, (Step::Did(1), 0));
+    assert_eq!(scene.seen(), ["kim", "lee"]);
     assert_eq!((first.epochs(), second.epochs()), (vec![Some(1), Some(1)], vec![]));
 }
 
 async fn short() {
-    let world = World::new(900);
-    let (mut first, mut second) = (world.process(), world.process());
-    first.step_at(&world, 0).await;
-    assert_eq!(second.step_at(&world, 0).await, (without(300), 1));
-    assert_eq!(second.step_at(&world, 299).await, (without(1), 0));
-    assert_eq!(second.step_at(&world, 300).await, (without(300), 1));
+    let scene = Scene::new(900);
+    let (mut first, mut second) = (scene.process(), scene.process());
+    first.step_at(&scene, 0).await;
+    assert_eq!(second.step_at(&scene, 0).await, (without(300), 1));
+    assert_eq!(second.step_at(&scene, 299).await, (without(1), 0));
+    assert_eq!(second.step_at(&scene, 300).await, (without(300), 1));
 }
 
 async fn taken() {
-    let world = World::new(LEASE);
-    let (mut first, mut second) = (world.process(), world.process());
-    first.step_at(&world, 0).await;
+    let scene = Scene::new(LEASE);
+    let (mut first, mut second) = (scene.process(), scene.process());
+    first.step_at(&scene, 0).await;
     opened(&first.app, "kim").await;
-    assert_eq!(first.step_at(&world, 10).await.0, Step::Did(1));
+    assert_eq!(first.step_at(&scene, 10).await.0, Step::Did(1));
     opened(&first.app, "lee").await;
-    assert_eq!(second.step_at(&world, 2_999).await, (without(500), 1));
-    assert_eq!(second.step_at(&world, 3_499).await, (Step::Did(1), 1));
-    assert_eq!(world.seen(), ["kim", "lee"], "each event is handled once");
+    assert_eq!(second.step_at(&scene, 2_999).await, (without(500), 1));
+    assert_eq!(second.step_at(&scene, 3_499).await, (Step::Did(1), 1));
+    assert_eq!(scene.seen(), ["kim", "lee"], "each event is handled once");
     assert_eq!((first.epochs(), second.epochs()), (vec![Some(1)], vec![Some(2)]));
 }
 
 async fn late() {
-    let world = World::new(LEASE);
-    let (mut first, mut second) = (world.process(), world.process());
-    first.step_at(&world, 0).await;
-    second.step_at(&world, 3_500).await;
+    let scene = Scene::new(LEASE);
+    let (mut first, mut second) = (scene.process(), scene.process());
+    first.step_at(&scene, 0).await;
+    second.step_at(&scene, 3_500).await;
     opened(&first.app, "kim").await;
-    assert_eq!(first.step_at(&world, 3_600).await, (without(500), 1), "it learns first that it has lost the lease");
-    assert!(world.seen().is_empty());
-    assert_eq!(second.step_at(&world, 3_700).await.0, Step::Did(1));
+    assert_eq!(first.step_at(&scene, 3_600).await, (without(500), 1), "it learns first that it has lost the lease");
+    assert!(scene.seen().is_empty());
+    assert_eq!(second.step_at(&scene, 3_700).await.0, Step::Did(1));
     opened(&first.app, "lee").await;
-    assert_eq!(first.step_at(&world, 7_000).await, (Step::Did(1), 1), "the other one has stopped");
-    assert_eq!(world.seen(), ["kim", "lee"]);
+    assert_eq!(first.step_at(&scene, 7_000).await, (Step::Did(1), 1), "the other one has stopped");
+    assert_eq!(scene.seen(), ["kim", "lee"]);
     assert_eq!((first.epochs(), second.epochs()), (vec![Some(3)], vec![Some(2)]));
 }
 
 async fn released() {
-    let world = World::new(LEASE);
-    let (mut first, mut second) = (world.process(), world.process());
-    first.step_at(&world, 0).await;
-    second.step_at(&world, 0).await;
+    let scene = Scene::new(LEASE);
+    let (mut first, mut second) = (scene.process(), scene.process());
+    first.step_at(&scene, 0).await;
+    second.step_at(&scene, 0).await;
     opened(&first.app, "kim").await;
     first.group.release().await;
-    assert_eq!(second.step_at(&world, 500).await, (Step::Did(1), 1), "nothing is waited for");
+    assert_eq!(second.step_at(&scene, 500).await, (Step::Did(1), 1), "nothing is waited for");
     // A process that goes on after a release begins anew, and a second release takes nothing from the holder.
-    assert_eq!(first.step_at(&world, 501).await, (without(500), 1));
+    assert_eq!(first.step_at(&scene, 501).await, (without(500), 1));
     first.group.release().await;
     opened(&first.app, "lee").await;
-    assert_eq!(second.step_at(&world, 502).await, (Step::Did(1), 0));
-    assert_eq!(world.seen(), ["kim", "lee"]);
+    assert_eq!(second.step_at(&scene, 502).await, (Step::Did(1), 0));
+    assert_eq!(scene.seen(), ["kim", "lee"]);
 }
 
 async fn refused() {
-    let world = World::new(LEASE);
-    let mut first = world.process();
-    first.step_at(&world, 0).await;
+    let scene = Scene::new(LEASE);
+    let mut first = scene.process();
+    first.step_at(&scene, 0).await;
     // Another process has had the lease in between, and has released it: the epoch of this process is outdated.
     let reader = first.group.name().to_owned();
-    world.clock.0.store(3_001, SeqCst);
-    let lease = world.memory.lease(&reader, "another", Duration::from_secs(3)).await;
+    scene.clock.0.store(3_001, SeqCst);
+    let lease = scene.memory.lease(&reader, "another", Duration::from_secs(3)).await;
     assert_eq!(lease.expect("the memory answers").map(|lease| lease.epoch), Some(2));
-    world.memory.release(&reader, "another").await.expect("the memory answers");
+    scene.memory.release(&reader, "another").await.expect("the memory answers");
     opened(&first.app, "kim").await;
-    assert_eq!(first.step_at(&world, 900).await, (Step::Did(0), 0), "the commit is refused");
-    assert_eq!(first.step_at(&world, 901).await, (Step::Did(1), 1));
+    assert_eq!(first.step_at(&scene, 900).await, (Step::Did(0), 0), "the commit is refused");
+    assert_eq!(first.step_at(&scene, 901).await, (Step::Did(1), 1));
     assert_eq!(first.epochs(), [Some(1), Some(3)]);
 }

@@ -30,6 +30,9 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
+/// The messages of a commit, and the streams of its events.
+type Committed = (Vec<Uuid>, Vec<String>);
+
 /// A storage as slow as a disk, which fails look-ups of a message and refuses commits of it.
 #[derive(Clone, Default)]
 struct Slow {
@@ -38,7 +41,7 @@ struct Slow {
     refuses: Option<Uuid>,
     looked_up: Arc<Mutex<Vec<Vec<Uuid>>>>,
     /// The messages of each commit, with the streams of its events.
-    committed: Arc<Mutex<Vec<(Vec<Uuid>, Vec<String>)>>>,
+    committed: Arc<Mutex<Vec<Committed>>>,
 }
 #[async_trait]
 impl StorageLayer for Slow {

@@ -95,12 +95,15 @@ impl EnvironmentLayer for Clock {
     }
 }
 
+/// The checkpoint moves of a commit: reader, from, to.
+type Moved = Vec<(String, u64, u64)>;
+
 /// The storage of one process: memory that other processes use as well. It counts the calls of this process.
 #[derive(Clone)]
 struct Shared {
     memory: Memory,
     leased: Arc<Mutex<Vec<String>>>,
-    moved: Arc<Mutex<Vec<Vec<(String, u64, u64)>>>>,
+    moved: Arc<Mutex<Vec<Moved>>>,
     looks: Arc<AtomicUsize>,
     notes_written: Arc<AtomicUsize>,
     reads: Arc<AtomicUsize>,
@@ -221,7 +224,7 @@ fn group() -> Audience {
 }
 
 /// A clock and a memory, on which a test starts processes.
-struct World {
+struct Scene {
     clock: Clock,
     memory: Memory,
     lease: u64,
@@ -231,11 +234,11 @@ struct Process {
     relay: Relay,
     storage: Shared,
 }
-impl World {
+impl Scene {
     fn new(lease: u64) -> Self {
         let clock = Clock::default();
         let environment: Arc<dyn Environment> = Arc::new(clock.clone());
-        World { clock, memory: Memory::with(environment), lease }
+        Scene { clock, memory: Memory::with(environment), lease }
     }
     fn process(&self, transport: &Scripted) -> Process {
         let storage = Shared {
@@ -312,83 +315,83 @@ async fn pay(app: &App, id: &str) {
 }
 
 async fn alone() {
-    let world = World::new(LEASE);
-    let mut relay = world.process(&Scripted::new(Audience::broker(), ALL));
-    assert_eq!(relay.calls_at(&world.clock, 0).await, (16, 1));
+    let scene = Scene::new(LEASE);
+    let mut relay = scene.process(&Scripted::new(Audience::broker(), ALL));
+    assert_eq!(relay.calls_at(&scene.clock, 0).await, (16, 1));
     for (at, calls) in [(999, (0, 0)), (1_000, (16, 1)), (1_999, (0, 0)), (2_000, (16, 1))] {
-        assert_eq!(relay.calls_at(&world.clock, at).await, calls, "at {at} ms");
+        assert_eq!(relay.calls_at(&scene.clock, at).await, calls, "at {at} ms");
     }
     // The next look is at 3,000 ms. A clock that was set back must not put it off for longer than a lease.
-    world.clock.now.store(1, SeqCst);
+    scene.clock.now.store(1, SeqCst);
     relay.step().await;
     assert!(lock(&relay.storage.leased).is_empty());
-    world.clock.now.store(0, SeqCst);
+    scene.clock.now.store(0, SeqCst);
     relay.step().await;
     assert_eq!(lock(&relay.storage.leased).len(), 16);
 }
 
 async fn shared() {
-    let (world, broker) = (World::new(LEASE), Scripted::new(Audience::broker(), ALL));
-    let (mut first, mut second) = (world.process(&broker), world.process(&broker));
-    first.calls_at(&world.clock, 0).await;
-    assert_eq!(second.calls_at(&world.clock, 100).await, (16, 1));
+    let (scene, broker) = (Scene::new(LEASE), Scripted::new(Audience::broker(), ALL));
+    let (mut first, mut second) = (scene.process(&broker), scene.process(&broker));
+    first.calls_at(&scene.clock, 0).await;
+    assert_eq!(second.calls_at(&scene.clock, 100).await, (16, 1));
     assert_eq!((first.shards(), second.shards()), (16, 0));
-    assert_eq!(second.calls_at(&world.clock, 599).await, (0, 0));
-    assert_eq!(second.calls_at(&world.clock, 600).await, (16, 1), "it looks for free shards every half second");
-    assert_eq!(first.calls_at(&world.clock, 1_000).await, (16, 1));
+    assert_eq!(second.calls_at(&scene.clock, 599).await, (0, 0));
+    assert_eq!(second.calls_at(&scene.clock, 600).await, (16, 1), "it looks for free shards every half second");
+    assert_eq!(first.calls_at(&scene.clock, 1_000).await, (16, 1));
     assert_eq!(first.shards(), 8, "the half that is too many is given back at once");
-    assert_eq!(first.calls_at(&world.clock, 1_499).await, (0, 0));
+    assert_eq!(first.calls_at(&scene.clock, 1_499).await, (0, 0));
     // Eight shards are free now, and the first relay leaves them to the second.
-    assert_eq!(first.calls_at(&world.clock, 1_500).await, (0, 1));
-    assert_eq!(second.calls_at(&world.clock, 1_500).await, (16, 1));
+    assert_eq!(first.calls_at(&scene.clock, 1_500).await, (0, 1));
+    assert_eq!(second.calls_at(&scene.clock, 1_500).await, (16, 1));
     assert_eq!((first.shards(), second.shards()), (8, 8));
-    assert_eq!(first.calls_at(&world.clock, 1_999).await, (0, 0));
-    assert_eq!(first.calls_at(&world.clock, 2_000).await, (8, 1), "the leases are renewed after a third of them");
-    assert_eq!(first.calls_at(&world.clock, 2_500).await, (0, 1));
-    assert_eq!(first.calls_at(&world.clock, 3_000).await, (8, 1));
+    assert_eq!(first.calls_at(&scene.clock, 1_999).await, (0, 0));
+    assert_eq!(first.calls_at(&scene.clock, 2_000).await, (8, 1), "the leases are renewed after a third of them");
+    assert_eq!(first.calls_at(&scene.clock, 2_500).await, (0, 1));
+    assert_eq!(first.calls_at(&scene.clock, 3_000).await, (8, 1));
 }
 
 async fn short_leases() {
-    let (world, broker) = (World::new(900), Scripted::new(Audience::broker(), ALL));
-    let (mut first, mut second) = (world.process(&broker), world.process(&broker));
-    first.calls_at(&world.clock, 0).await;
-    second.calls_at(&world.clock, 0).await;
-    assert_eq!(second.calls_at(&world.clock, 299).await, (0, 0));
-    assert_eq!(second.calls_at(&world.clock, 300).await, (16, 1));
+    let (scene, broker) = (Scene::new(900), Scripted::new(Audience::broker(), ALL));
+    let (mut first, mut second) = (scene.process(&broker), scene.process(&broker));
+    first.calls_at(&scene.clock, 0).await;
+    second.calls_at(&scene.clock, 0).await;
+    assert_eq!(second.calls_at(&scene.clock, 299).await, (0, 0));
+    assert_eq!(second.calls_at(&scene.clock, 300).await, (16, 1));
 }
 
 async fn dead() {
-    let (world, broker) = (World::new(LEASE), Scripted::new(Audience::broker(), ALL));
-    let (mut first, mut second) = (world.process(&broker), world.process(&broker));
-    first.calls_at(&world.clock, 0).await;
-    second.calls_at(&world.clock, 100).await;
-    first.calls_at(&world.clock, 1_000).await;
-    second.calls_at(&world.clock, 1_050).await;
+    let (scene, broker) = (Scene::new(LEASE), Scripted::new(Audience::broker(), ALL));
+    let (mut first, mut second) = (scene.process(&broker), scene.process(&broker));
+    first.calls_at(&scene.clock, 0).await;
+    second.calls_at(&scene.clock, 100).await;
+    first.calls_at(&scene.clock, 1_000).await;
+    second.calls_at(&scene.clock, 1_050).await;
     assert_eq!((first.shards(), second.shards()), (8, 8));
     // The second relay takes no further step.
     for (at, leased) in [(1_500, 0), (2_000, 8), (2_500, 0), (3_000, 16)] {
-        assert_eq!(first.calls_at(&world.clock, at).await, (leased, 1), "at {at} ms");
+        assert_eq!(first.calls_at(&scene.clock, at).await, (leased, 1), "at {at} ms");
     }
     assert_eq!(first.shards(), 8, "the leases of the dead relay last longer");
-    first.calls_at(&world.clock, 4_000).await;
+    first.calls_at(&scene.clock, 4_000).await;
     assert_eq!(first.shards(), 8);
-    first.calls_at(&world.clock, 4_500).await;
+    first.calls_at(&scene.clock, 4_500).await;
     assert_eq!(first.shards(), 16);
-    let notes = async || world.memory.notes("relay/").await.expect("the memory answers").len();
+    let notes = async || scene.memory.notes("relay/").await.expect("the memory answers").len();
     for at in [5_000, 6_000, 7_000, 8_000, 9_000, 10_000] {
-        first.calls_at(&world.clock, at).await;
+        first.calls_at(&scene.clock, at).await;
         assert_eq!(notes().await, 2, "at {at} ms");
     }
-    first.calls_at(&world.clock, 10_500).await;
+    first.calls_at(&scene.clock, 10_500).await;
     assert_eq!(notes().await, 1, "a note that has not changed for three leases is removed");
 }
 
 async fn alive() {
-    let (world, broker) = (World::new(LEASE), Scripted::new(Audience::broker(), ALL));
-    let (mut first, mut second) = (world.process(&broker), world.process(&broker));
+    let (scene, broker) = (Scene::new(LEASE), Scripted::new(Audience::broker(), ALL));
+    let (mut first, mut second) = (scene.process(&broker), scene.process(&broker));
     for at in (0..=20_000).step_by(500) {
-        first.calls_at(&world.clock, at).await;
-        second.calls_at(&world.clock, at).await;
+        first.calls_at(&scene.clock, at).await;
+        second.calls_at(&scene.clock, at).await;
         if at >= 1_500 {
             assert_eq!((first.shards(), second.shards()), (8, 8), "at {at} ms");
         }
@@ -398,68 +401,68 @@ async fn alive() {
 }
 
 async fn frozen() {
-    let (world, broker) = (World::new(LEASE), Scripted::new(Audience::broker(), ALL));
-    let (mut first, mut second) = (world.process(&broker), world.process(&broker));
+    let (scene, broker) = (Scene::new(LEASE), Scripted::new(Audience::broker(), ALL));
+    let (mut first, mut second) = (scene.process(&broker), scene.process(&broker));
     for at in [0, 500, 1_000, 1_500] {
-        first.calls_at(&world.clock, at).await;
-        second.calls_at(&world.clock, at).await;
+        first.calls_at(&scene.clock, at).await;
+        second.calls_at(&scene.clock, at).await;
     }
     for at in (2_000..=15_000).step_by(500) {
-        first.calls_at(&world.clock, at).await;
+        first.calls_at(&scene.clock, at).await;
     }
     assert_eq!(first.shards(), 16);
     for at in (15_500..=18_000).step_by(500) {
-        second.calls_at(&world.clock, at).await;
-        first.calls_at(&world.clock, at).await;
+        second.calls_at(&scene.clock, at).await;
+        first.calls_at(&scene.clock, at).await;
     }
     assert_eq!((first.shards(), second.shards()), (8, 8));
-    assert_eq!(world.memory.notes("relay/").await.expect("the memory answers").len(), 2);
+    assert_eq!(scene.memory.notes("relay/").await.expect("the memory answers").len(), 2);
 }
 
 async fn stopped() {
-    let (world, broker) = (World::new(LEASE), Scripted::new(Audience::broker(), ALL));
-    let (mut first, mut second) = (world.process(&broker), world.process(&broker));
-    first.calls_at(&world.clock, 0).await;
+    let (scene, broker) = (Scene::new(LEASE), Scripted::new(Audience::broker(), ALL));
+    let (mut first, mut second) = (scene.process(&broker), scene.process(&broker));
+    first.calls_at(&scene.clock, 0).await;
     first.relay.release().await;
-    assert!(world.memory.notes("relay/").await.expect("the memory answers").is_empty());
-    second.calls_at(&world.clock, 1).await;
+    assert!(scene.memory.notes("relay/").await.expect("the memory answers").is_empty());
+    second.calls_at(&scene.clock, 1).await;
     assert_eq!((first.shards(), second.shards()), (0, 16));
     // A relay that goes on after a release begins anew.
-    assert_eq!(first.calls_at(&world.clock, 2).await, (16, 1));
-    assert_eq!(world.memory.notes("relay/").await.expect("the memory answers").len(), 2);
+    assert_eq!(first.calls_at(&scene.clock, 2).await, (16, 1));
+    assert_eq!(scene.memory.notes("relay/").await.expect("the memory answers").len(), 2);
 }
 
 async fn leaving() {
-    let (world, broker) = (World::new(LEASE), Scripted::new(Audience::broker(), 0));
-    let (mut first, mut second) = (world.process(&broker), world.process(&broker));
+    let (scene, broker) = (Scene::new(LEASE), Scripted::new(Audience::broker(), 0));
+    let (mut first, mut second) = (scene.process(&broker), scene.process(&broker));
     for id in one_of_each_shard().values() {
         pay(&first.app, id).await;
     }
-    first.calls_at(&world.clock, 0).await;
+    first.calls_at(&scene.clock, 0).await;
     assert_eq!(broker.published().len(), 16, "each shard has a publish in progress");
-    second.calls_at(&world.clock, 100).await;
-    first.calls_at(&world.clock, 1_000).await;
+    second.calls_at(&scene.clock, 100).await;
+    first.calls_at(&scene.clock, 1_000).await;
     assert_eq!(first.shards(), 16, "no publish has ended");
     // Half of the shards leave. The one whose publish ends goes at once.
     broker.end(1);
-    first.calls_at(&world.clock, 1_100).await;
+    first.calls_at(&scene.clock, 1_100).await;
     let ended = first.shards();
-    first.calls_at(&world.clock, 1_200).await;
+    first.calls_at(&scene.clock, 1_200).await;
     let left = first.shards();
     assert!(ended >= 15 && left >= 15, "{ended} and {left}: the others are still in progress");
-    first.calls_at(&world.clock, 1_999).await;
+    first.calls_at(&scene.clock, 1_999).await;
     assert!(first.shards() >= 15);
-    first.calls_at(&world.clock, 2_000).await;
+    first.calls_at(&scene.clock, 2_000).await;
     assert_eq!(first.shards(), 8, "a third of the lease has passed");
     assert_eq!(broker.published().len(), 16, "a shard that leaves gets no new publish");
 }
 
 async fn leaving_stored() {
-    let (world, broker) = (World::new(LEASE), Scripted::new(Audience::broker(), ALL));
-    let (mut first, mut second) = (world.process(&broker), world.process(&broker));
-    first.calls_at(&world.clock, 0).await;
-    second.calls_at(&world.clock, 960).await;
-    world.clock.set(990);
+    let (scene, broker) = (Scene::new(LEASE), Scripted::new(Audience::broker(), ALL));
+    let (mut first, mut second) = (scene.process(&broker), scene.process(&broker));
+    first.calls_at(&scene.clock, 0).await;
+    second.calls_at(&scene.clock, 960).await;
+    scene.clock.set(990);
     let accounts = one_of_each_shard();
     for id in accounts.values() {
         pay(&first.app, id).await;
@@ -468,7 +471,7 @@ async fn leaving_stored() {
         first.step().await;
     }
     assert_eq!(first.moved().len(), 0, "the checkpoints are not due yet");
-    first.calls_at(&world.clock, 1_000).await;
+    first.calls_at(&scene.clock, 1_000).await;
     assert_eq!(first.shards(), 8);
     let mut last = 0;
     for id in accounts.values() {
@@ -477,48 +480,48 @@ async fn leaving_stored() {
         last = checkpoint.max(last);
     }
     assert_eq!(last, 32);
-    world.clock.set(1_600);
+    scene.clock.set(1_600);
     second.until_idle().await;
     assert_eq!((second.shards(), broker.published().len()), (8, 16), "nothing is sent again");
 }
 
 async fn renewed_in_flight() {
-    let (world, broker) = (World::new(LEASE), Scripted::new(Audience::broker(), 0));
-    let mut relay = world.process(&broker);
+    let (scene, broker) = (Scene::new(LEASE), Scripted::new(Audience::broker(), 0));
+    let mut relay = scene.process(&broker);
     pay(&relay.app, "kim").await;
-    relay.calls_at(&world.clock, 0).await;
+    relay.calls_at(&scene.clock, 0).await;
     for at in [1_000, 2_000, 3_000] {
-        assert_eq!(relay.calls_at(&world.clock, at).await.0, 16);
+        assert_eq!(relay.calls_at(&scene.clock, at).await.0, 16);
     }
     broker.end(ALL);
-    world.clock.set(3_100);
+    scene.clock.set(3_100);
     relay.until_idle().await;
     assert_eq!(broker.published(), [vec![2]], "one publish");
 }
 
 async fn new_epoch() {
-    let (world, broker) = (World::new(LEASE), Scripted::new(Audience::broker(), ALL));
-    let mut relay = world.process(&broker);
-    relay.calls_at(&world.clock, 0).await;
+    let (scene, broker) = (Scene::new(LEASE), Scripted::new(Audience::broker(), ALL));
+    let mut relay = scene.process(&broker);
+    relay.calls_at(&scene.clock, 0).await;
     // The relay is frozen past its leases, and another one holds each for a while.
-    world.clock.set(4_000);
+    scene.clock.set(4_000);
     for shard in 0..RELAY_SHARDS {
         let reader = format!("relay/{shard}");
-        let lease = world.memory.lease(&reader, "another", Duration::from_millis(1)).await;
+        let lease = scene.memory.lease(&reader, "another", Duration::from_millis(1)).await;
         assert_eq!(lease.expect("the memory answers").map(|lease| lease.epoch), Some(2));
     }
     pay(&relay.app, "kim").await;
-    world.clock.set(4_100);
+    scene.clock.set(4_100);
     relay.until_idle().await;
-    world.clock.set(4_200);
+    scene.clock.set(4_200);
     relay.until_idle().await;
     assert_eq!(relay.checkpoint("kim").await, 2, "the new epoch is used for the checkpoint");
     assert_eq!(broker.published(), [vec![2]], "and nothing is sent again");
 }
 
 async fn one_at_a_time() {
-    let (world, broker) = (World::new(LEASE), Scripted::new(Audience::broker(), 0));
-    let mut relay = world.process(&broker);
+    let (scene, broker) = (Scene::new(LEASE), Scripted::new(Audience::broker(), 0));
+    let mut relay = scene.process(&broker);
     pay(&relay.app, "kim").await;
     relay.step().await;
     paid_in(&relay.app, "kim", 2).await;
@@ -534,8 +537,8 @@ async fn one_at_a_time() {
 }
 
 async fn replaced() {
-    let (world, groups) = (World::new(LEASE), Scripted::new(group(), 0));
-    let mut relay = world.process(&groups);
+    let (scene, groups) = (Scene::new(LEASE), Scripted::new(group(), 0));
+    let mut relay = scene.process(&groups);
     pay(&relay.app, "kim").await;
     relay.step().await;
     paid_in(&relay.app, "kim", 2).await;
@@ -545,15 +548,15 @@ async fn replaced() {
     assert_eq!(groups.published(), [vec![2], vec![2, 3]]);
     groups.end(ALL);
     relay.step().await;
-    world.clock.set(100);
+    scene.clock.set(100);
     relay.until_idle().await;
     assert_eq!(groups.published().len(), 2);
     assert_eq!(relay.checkpoint("kim").await, 3);
 }
 
 async fn not_replaced() {
-    let (world, groups) = (World::new(LEASE), Scripted::new(group(), 0));
-    let mut relay = world.process(&groups);
+    let (scene, groups) = (Scene::new(LEASE), Scripted::new(group(), 0));
+    let mut relay = scene.process(&groups);
     // So many entries are read from the database, and not from those that the process keeps.
     for number in 0..600 {
         opened(&relay.app, &format!("account {number}")).await;
@@ -573,8 +576,8 @@ async fn not_replaced() {
 }
 
 async fn outdated_result() {
-    let (world, groups) = (World::new(LEASE), Scripted::new(group(), 0));
-    let mut relay = world.process(&groups);
+    let (scene, groups) = (Scene::new(LEASE), Scripted::new(group(), 0));
+    let mut relay = scene.process(&groups);
     pay(&relay.app, "kim").await;
     relay.step().await;
     // The first publish ends, and before the relay takes in its result, a second one replaces it.
@@ -584,22 +587,22 @@ async fn outdated_result() {
     assert_eq!(groups.published(), [vec![2], vec![2, 3]]);
     groups.end(ALL);
     relay.step().await;
-    world.clock.set(100);
+    scene.clock.set(100);
     relay.until_idle().await;
     assert_eq!(groups.published(), [vec![2], vec![2, 3]], "the second publish goes on");
     assert_eq!(relay.checkpoint("kim").await, 3);
 }
 
 async fn reported() {
-    let (world, broker) = (World::new(LEASE), Scripted::new(Audience::broker(), 0));
-    let mut relay = world.process(&broker);
+    let (scene, broker) = (Scene::new(LEASE), Scripted::new(Audience::broker(), 0));
+    let mut relay = scene.process(&broker);
     pay(&relay.app, "kim").await;
     paid_in(&relay.app, "kim", 2).await;
     assert_eq!(relay.step().await, Step::Did(2), "two messages are on their way");
     assert_eq!(relay.step().await, Step::Did(0));
     broker.end(1);
     assert_eq!(relay.step().await, Step::Did(2), "two messages are acknowledged");
-    world.clock.set(50);
+    scene.clock.set(50);
     assert_eq!(relay.step().await, Step::Did(0), "the checkpoint is stored");
     assert_eq!(
         relay.step().await,
@@ -609,38 +612,38 @@ async fn reported() {
 }
 
 async fn step_ends() {
-    let (world, broker) = (World::new(LEASE), Scripted::new(Audience::broker(), 0));
-    let mut relay = world.process(&broker);
+    let (scene, broker) = (Scene::new(LEASE), Scripted::new(Audience::broker(), 0));
+    let mut relay = scene.process(&broker);
     let [kim, lee] = ["kim", "lee"];
     assert_ne!(shard_of(kim), shard_of(lee));
     pay(&relay.app, kim).await;
     relay.step().await;
-    assert_eq!(lock(&world.clock.slept).last(), Some(&Duration::from_millis(750)));
+    assert_eq!(lock(&scene.clock.slept).last(), Some(&Duration::from_millis(750)));
     // Another shard is acknowledged, so its checkpoint is due within 50 ms.
     broker.end(1);
     relay.step().await;
     pay(&relay.app, lee).await;
-    world.clock.set(20);
+    scene.clock.set(20);
     relay.step().await;
-    assert_eq!(lock(&world.clock.slept).last(), Some(&Duration::from_millis(30)));
+    assert_eq!(lock(&scene.clock.slept).last(), Some(&Duration::from_millis(30)));
 
     // The checkpoints are never put off beyond a quarter of a short lease.
-    let (world, broker) = (World::new(120), Scripted::new(Audience::broker(), 0));
-    let mut relay = world.process(&broker);
+    let (scene, broker) = (Scene::new(120), Scripted::new(Audience::broker(), 0));
+    let mut relay = scene.process(&broker);
     pay(&relay.app, kim).await;
     relay.step().await;
     broker.end(1);
     relay.step().await;
     pay(&relay.app, lee).await;
     relay.step().await;
-    assert_eq!(lock(&world.clock.slept).last(), Some(&Duration::from_millis(30)));
+    assert_eq!(lock(&scene.clock.slept).last(), Some(&Duration::from_millis(30)));
 }
 
 async fn stored_together() {
-    let (world, broker) = (World::new(LEASE), Scripted::new(Audience::broker(), ALL));
-    let mut relay = world.process(&broker);
+    let (scene, broker) = (Scene::new(LEASE), Scripted::new(Audience::broker(), ALL));
+    let mut relay = scene.process(&broker);
     for (at, amount) in [(0, 1), (20, 2), (40, 3)] {
-        world.clock.set(at);
+        scene.clock.set(at);
         if amount == 1 {
             opened(&relay.app, "kim").await;
         }
@@ -650,27 +653,27 @@ async fn stored_together() {
         }
     }
     assert_eq!(relay.step().await, Step::IdleFor(Position(4), Duration::from_millis(10)));
-    world.clock.set(49);
+    scene.clock.set(49);
     assert_eq!(relay.step().await, Step::IdleFor(Position(4), Duration::from_millis(1)));
     assert!(relay.moved().is_empty());
-    world.clock.set(50);
+    scene.clock.set(50);
     assert_eq!(relay.step().await, Step::Did(0));
     let moved = vec![(format!("relay/{}", shard_of("kim")), 0, 4)];
-    assert_eq!(relay.moved(), [moved.clone()], "one move of one shard");
-    world.clock.set(200);
+    assert_eq!(relay.moved(), std::slice::from_ref(&moved), "one move of one shard");
+    scene.clock.set(200);
     assert_eq!(relay.step().await, Step::IdleFor(Position(4), Duration::from_millis(800)));
     // The next acknowledgement counts from its own time.
     paid_in(&relay.app, "kim", 4).await;
     while !matches!(relay.step().await, Step::IdleFor(..)) {}
     assert_eq!(relay.moved().len(), 1);
-    world.clock.set(250);
+    scene.clock.set(250);
     relay.until_idle().await;
     assert_eq!(relay.moved(), [moved, vec![(format!("relay/{}", shard_of("kim")), 4, 5)]]);
 }
 
 async fn refused() {
-    let (world, broker) = (World::new(LEASE), Scripted::new(Audience::broker(), 0));
-    let mut relay = world.process(&broker);
+    let (scene, broker) = (Scene::new(LEASE), Scripted::new(Audience::broker(), 0));
+    let mut relay = scene.process(&broker);
     let [kim, park] = two_of_one_shard();
     let lee = (0..).map(|number: u32| format!("lee {number}")).find(|id| shard_of(id) != shard_of(&kim));
     let lee = lee.expect("there is another shard");
@@ -688,7 +691,7 @@ async fn refused() {
     let error = relay.relay.step().await.expect_err("a topic is down");
     assert_eq!(error.to_string(), "the broker did not accept a record");
     let reader = format!("relay/{}", shard_of(&kim));
-    let parked = world.memory.parked(&reader, &kim, 0, 9).await.expect("the memory answers");
+    let parked = scene.memory.parked(&reader, &kim, 0, 9).await.expect("the memory answers");
     assert_eq!(parked.len(), 1, "the record is parked although another shard has failed");
     assert_eq!(relay.checkpoint(&kim).await, 5, "the checkpoint moves over it in the same batch");
     assert_eq!(relay.checkpoint(&lee).await, 0);
@@ -698,21 +701,21 @@ async fn refused() {
     lock(&broker.0.down).clear();
     let before = broker.published().len();
     relay.until_idle().await;
-    let parked = world.memory.parked(&reader, &kim, 0, 9).await.expect("the memory answers");
+    let parked = scene.memory.parked(&reader, &kim, 0, 9).await.expect("the memory answers");
     assert_eq!(parked.len(), 2);
     let later = broker.published().split_off(before);
     assert_eq!(later, [vec![6]], "only the record of the topic that was down");
 }
 
 async fn parked_read_once() {
-    let (world, broker) = (World::new(LEASE), Scripted::new(Audience::broker(), ALL));
-    let mut relay = world.process(&broker);
+    let (scene, broker) = (Scene::new(LEASE), Scripted::new(Audience::broker(), ALL));
+    let mut relay = scene.process(&broker);
     for _ in 0..5 {
         pay_again(&mut relay).await;
     }
     assert_eq!(relay.storage.parked_reads.load(SeqCst), 1);
     let groups = Scripted::new(group(), ALL);
-    let mut relay = World::new(LEASE).process(&groups);
+    let mut relay = Scene::new(LEASE).process(&groups);
     for _ in 0..5 {
         pay_again(&mut relay).await;
     }
@@ -730,8 +733,8 @@ async fn pay_again(process: &mut Process) {
 }
 
 async fn parked_reported() {
-    let (world, broker) = (World::new(LEASE), Scripted::new(Audience::broker(), 0));
-    let mut relay = world.process(&broker);
+    let (scene, broker) = (Scene::new(LEASE), Scripted::new(Audience::broker(), 0));
+    let mut relay = scene.process(&broker);
     lock(&broker.0.refused).insert("kim".to_owned());
     pay(&relay.app, "kim").await;
     assert_eq!(relay.step().await, Step::Did(1), "it is on its way");
@@ -740,8 +743,8 @@ async fn parked_reported() {
 }
 
 async fn many_parked() {
-    let (world, broker) = (World::new(LEASE), Scripted::new(Audience::broker(), ALL));
-    let mut first = world.process(&broker);
+    let (scene, broker) = (Scene::new(LEASE), Scripted::new(Audience::broker(), ALL));
+    let mut first = scene.process(&broker);
     let of_one_shard = (0..).map(|number: u32| format!("{number:05}")).filter(|id| shard_of(id) == 0);
     let keys: Vec<String> = of_one_shard.take(258).collect();
     lock(&broker.0.refused).extend(keys.iter().cloned());
@@ -752,18 +755,18 @@ async fn many_parked() {
     first.relay.release().await;
     lock(&broker.0.refused).clear();
     // The next relay reads the first 256 keys at once.
-    let (mut second, last) = (world.process(&broker), &keys[257]);
+    let (mut second, last) = (scene.process(&broker), &keys[257]);
     paid_in(&second.app, last, 2).await;
     let before = broker.published().len();
     second.until_idle().await;
     assert_eq!(broker.published().len(), before, "the message waits behind the parked one of its key");
-    let parked = world.memory.parked("relay/0", last, 0, 9).await.expect("the memory answers");
+    let parked = scene.memory.parked("relay/0", last, 0, 9).await.expect("the memory answers");
     assert_eq!(parked.len(), 2);
 }
 
 async fn idle() {
-    let (world, broker) = (World::new(LEASE), Scripted::new(Audience::broker(), ALL));
-    let mut relay = world.process(&broker);
+    let (scene, broker) = (Scene::new(LEASE), Scripted::new(Audience::broker(), ALL));
+    let mut relay = scene.process(&broker);
     for number in 0..600 {
         opened(&relay.app, &format!("account {number}")).await;
     }
@@ -778,7 +781,7 @@ async fn idle() {
 
 async fn budget() {
     let limit_of = async |relays: usize| {
-        let mut process = World::new(LEASE).process(&Scripted::new(group(), ALL));
+        let mut process = Scene::new(LEASE).process(&Scripted::new(group(), ALL));
         for number in 0..600 {
             opened(&process.app, &format!("account {number}")).await;
         }

@@ -1,5 +1,5 @@
 //! A producer of librdkafka that a publisher uses, with the credentials that it has.
-use super::lane::Sent;
+use super::in_flight::Sent;
 use crate::{
     credentials::{Credentials, Version},
     error,

@@ -14,9 +14,9 @@ pub(super) type Deliveries = AtomicU64;
 
 /// The sent records of a topic in a relay shard, from the relay's checkpoint on.
 #[derive(Default)]
-pub(super) struct Lane {
+pub(super) struct InFlight {
     sent: VecDeque<Arc<Sent>>,
-    /// Notified at every delivery report of this lane.
+    /// Notified at every delivery report of this shard and topic.
     delivered: Arc<Notify>,
 }
 
@@ -62,7 +62,7 @@ impl Sent {
     }
 }
 
-impl Lane {
+impl InFlight {
     /// Drops the records before this position, which the relay has passed.
     pub(super) fn advance_to(&mut self, position: u64) {
         while self.sent.front().is_some_and(|first| first.position < position) {
