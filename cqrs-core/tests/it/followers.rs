@@ -29,6 +29,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("followers: events of other aggregates move the checkpoint without a commit of their own", no_commit),
         trial("followers: a checkpoint that no handled event moves is stored after 200 ms", stored_later),
+        trial("followers: a follower that stops stores the position that it has reached, once", stored_at_the_end),
         trial("followers: all followers at the end of the log share one read of it", one_read),
         trial("followers: a follower that is far behind passes over the events of others in one step", far_behind),
         trial("followers: a query does not wait for events that its projection does not handle", no_wait),
@@ -168,6 +169,20 @@ async fn stored_later() {
     assert_eq!(notes.step().await.expect("the step succeeds"), Step::Did(0));
     assert_eq!((storage.moves.load(SeqCst), stored(&storage).await), (1, 2));
     assert_eq!(notes.step().await.expect("the step succeeds"), Step::Idle(Position(2)));
+}
+
+async fn stored_at_the_end() {
+    let storage = Counted::default();
+    let app = app(storage.clone(), Uptime::default());
+    let mut followers = app.log_followers();
+    let notes = followers.iter_mut().find(|follower| follower.name() == NOTES).expect("the projection of notes");
+    opened(&app, "kim").await;
+    assert_eq!(notes.step().await.expect("the step succeeds"), Step::Did(0));
+    assert_eq!((storage.moves.load(SeqCst), stored(&storage).await), (0, 0));
+    for _ in 0..2 {
+        notes.release().await;
+        assert_eq!((storage.moves.load(SeqCst), stored(&storage).await), (1, 1));
+    }
 }
 
 async fn one_read() {

@@ -13,7 +13,9 @@ mod environment_is_the_only_place; // architecture rule
 #[cfg(feature = "operations")]
 mod exit; // the end of a process that hangs
 mod first_event; // readers that begin with the next event
+mod first_load; // the first load of a command, and its commit
 mod flaky; // a database that fails on request
+mod follower_steps; // batches, parked keys and newer programs of a follower, on a clock of the test
 mod followers; // events that a follower does not handle
 mod foreign; // topics of other producers, read by a decoder of the app
 mod group_lease; // the lease of a group of subscribers, on a clock of the test
@@ -40,6 +42,7 @@ mod projector; // a projector in two processes on one database
 mod redelivery; // many parked messages are redelivered by reader, error, or all
 mod refused_topic; // a topic that the broker refuses for a time
 mod relay; // integration events reach their subscribers
+mod relay_shutdown; // the shutdown of a relay
 mod relay_steps; // leases, shares, publishes and checkpoints of a relay, on a clock of the test
 mod retries; // conflicts of commands, and the stored form of their keys
 mod seeded; // the storage suite finds seeded bugs
@@ -107,6 +110,9 @@ fn framework() -> Vec<Trial> {
         inbox_batches::trials,
         retries::trials,
         relay_steps::trials,
+        relay_shutdown::trials,
+        follower_steps::trials,
+        first_load::trials,
         describe::trials,
         late_broker::trials,
         metrics::trials,
