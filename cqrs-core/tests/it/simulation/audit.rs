@@ -113,7 +113,11 @@ impl Audit {
             }
             // A message that was left may have been released already.
             false => {
+                // The first message of the key has the cause.
+                let is_behind = park.error.starts_with("waits behind")
+                    && facts.parked_now.values().any(|found| found.reader == park.reader && found.key == park.key);
                 facts.may_park
+                    || is_behind
                     || facts.has_left(&park.reader, &park.key)
                     || facts.withdrawn && facts.is_only_newer(&park.reader, park.message)
             }
