@@ -169,6 +169,10 @@ impl Audit {
             self.report(FIELDS_KEPT, details);
         }
     }
+    /// Returns the number of all effects until now.
+    pub(crate) fn effects(&self) -> u64 {
+        lock(&self.facts).effects.values().sum()
+    }
     /// Checks the pages of each index of the tallies, once everything has arrived: each value is there once, in order.
     pub(crate) fn pages_read(&self, process: &Process, all: &[IndexPages]) {
         let facts = lock(&self.facts);
