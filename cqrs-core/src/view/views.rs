@@ -109,6 +109,8 @@ impl<V: View> Views<V> {
         let range = range.into();
         self.caught_up().await?;
         self.complete(None).await?;
+        // A newer program may write values without the entries of this index. An idle process has not looked for it.
+        self.runtime.refresh_newer_programs().await?;
         let limit = limit.clamp(1, PAGE_LIMIT);
         let scan = Scan {
             view: V::NAME,

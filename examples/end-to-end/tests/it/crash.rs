@@ -1,11 +1,9 @@
 //! A process is killed or terminated while users send messages. Every acknowledged message is stored once, the others
 //! can be sent again, and the wallets are correct.
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use end_to_end::{Deployment, Person};
 use futures_util::future::try_join_all;
 use std::{
-    fs,
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -27,34 +25,7 @@ pub(crate) enum End {
 /// The time limit of a shutdown.
 const EXIT: Duration = Duration::from_secs(10);
 
-/// A bug that the check of the messages must detect.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum SeededBug {
-    /// The database loses the last commits with the process: the files with its write-ahead log are gone.
-    CommitsLost,
-    /// A user whose message was accepted sends it again under another idempotency key, as if the response had been lost.
-    KeyForgotten,
-}
-
-/// Seeded bugs: lost commits and a repeated message are detected.
-pub(crate) async fn detects_what_is_lost_or_doubled() -> Result<()> {
-    for bug in [SeededBug::CommitsLost, SeededBug::KeyForgotten] {
-        let mut system = Deployment::embedded().await?;
-        let Err(error) = run(&mut system, "hearlers", End::Killed, Some(bug)).await else {
-            bail!("the bug was not detected");
-        };
-        ensure!(error.to_string().contains(NOT_ONCE), "another error: {error:#}");
-    }
-    Ok(())
-}
-/// The error of a counsel with other messages than were accepted.
-const NOT_ONCE: &str = "expected the greeting, and each message and its reply once";
-
 pub(crate) async fn loses_nothing(system: &mut Deployment, victim: &str, end: End) -> Result<()> {
-    run(system, victim, end, None).await
-}
-
-async fn run(system: &mut Deployment, victim: &str, end: End, bug: Option<SeededBug>) -> Result<()> {
     let done = Arc::new(AtomicUsize::new(0));
     let mut people = Vec::new();
     for _ in 0..PEOPLE {
@@ -62,20 +33,11 @@ async fn run(system: &mut Deployment, victim: &str, end: End, bug: Option<Seeded
         let counsel = person.open_counsel(&person.a_counselor().await?).await?;
         people.push((person, counsel));
     }
-    if bug == Some(SeededBug::CommitsLost) {
-        // A shutdown empties the write-ahead log, so only messages are lost.
-        system.terminate(victim).await?;
-        system.start_again(victim).await?;
-    }
     let talks = people.iter().map(|(person, counsel)| {
         let (person, counsel, done) = (person.clone(), counsel.clone(), done.clone());
         tokio::spawn(async move {
             for n in 0..EACH {
-                let text = format!("말 {n}");
-                person.send_message_until_accepted(&counsel, &text, &format!("key-{n}"), PATIENCE).await?;
-                if n == 0 && bug == Some(SeededBug::KeyForgotten) {
-                    person.send_message_until_accepted(&counsel, &text, "another key", PATIENCE).await?;
-                }
+                person.send_message_until_accepted(&counsel, &format!("말 {n}"), &format!("key-{n}"), PATIENCE).await?;
                 done.fetch_add(1, Ordering::Relaxed);
             }
             anyhow::Ok(())
@@ -95,9 +57,6 @@ async fn run(system: &mut Deployment, victim: &str, end: End, bug: Option<Seeded
                 ensure!(took < EXIT, "the shutdown took {took:?}");
             }
         }
-        if bug == Some(SeededBug::CommitsLost) {
-            remove_write_ahead_logs(&system.data())?;
-        }
         system.start_again(victim).await?;
     }
     for talk in try_join_all(talks).await? {
@@ -105,27 +64,16 @@ async fn run(system: &mut Deployment, victim: &str, end: End, bug: Option<Seeded
     }
     for (person, counsel) in &people {
         let messages = person.messages(counsel).await?;
-        ensure!(messages.len() == 1 + 2 * EACH, "{NOT_ONCE}: {messages:?}");
+        ensure!(
+            messages.len() == 1 + 2 * EACH,
+            "expected the greeting, and each message and its reply once: {messages:?}"
+        );
         for n in 0..EACH {
             let (message, reply) = (&messages[1 + 2 * n], &messages[2 + 2 * n]);
             ensure!(message == &(true, format!("말 {n}")) && !reply.0, "message {n} is not in its place: {messages:?}");
         }
         person.has_tokens((7 - EACH) as i64, PATIENCE).await?;
     }
-    Ok(())
-}
-
-/// Removes the files with the write-ahead logs of SQLite.
-fn remove_write_ahead_logs(data: &Path) -> Result<()> {
-    let mut removed = 0;
-    for file in fs::read_dir(data)? {
-        let file = file?.path();
-        if file.extension().is_some_and(|extension| extension.to_string_lossy().ends_with("-wal")) {
-            fs::remove_file(file)?;
-            removed += 1;
-        }
-    }
-    ensure!(removed > 0, "there is no write-ahead log in {}", data.display());
     Ok(())
 }
 

@@ -28,10 +28,6 @@ fn main() -> ExitCode {
             crash::loses_nothing(&mut Deployment::embedded().await?, "hearlers", End::Killed).await
         })
         .within(LIMIT)
-        .test("embedded: seeded: lost commits and a repeated message are detected", async || {
-            crash::detects_what_is_lost_or_doubled().await
-        })
-        .within(LIMIT)
         .test("embedded: the process ends on SIGTERM within ten seconds and restarts with its data", async || {
             crash::ends_on_sigterm(&mut Deployment::embedded().await?).await
         })
