@@ -405,11 +405,14 @@ async fn passed() {
     }
     broker.refuses(&[NAMES]);
     changed(&app, &ids, 1, 2).await;
-    until("the payments are sent", async || broker.count(PAYMENTS) == ids.len() * 2).await;
+    until("the payments are sent", async || broker.count(PAYMENTS) >= ids.len() * 2).await;
     assert!(running.stop(cqrs_core::app::DRAIN).await);
     broker.refuses(&[]);
     let running = app.start().await.expect("the app starts");
     settled(&app).await;
-    assert!(broker.count(NAMES) < ids.len() * 2, "records that wait were lost");
+    // The relay also sends records again, since the stored checkpoint is not its own, so their number says nothing.
+    let has = |id: &String, number: usize| broker.of(NAMES, id).contains(&format!("{id} name {number}"));
+    let is_lost = ids.iter().any(|id| !has(id, 1) || !has(id, 2));
+    assert!(is_lost, "no record was lost, so the other tests prove nothing");
     assert!(running.stop(cqrs_core::app::DRAIN).await);
 }
