@@ -2,6 +2,8 @@
 //!
 //! The stored aggregates are read once, in the order of their ids. From then on the log says which ones were changed, by
 //! any program. Both places are stored in a note, so an interrupted run continues where it was.
+mod unreserved;
+
 use crate::{
     aggregate::UniqueValues,
     app::App,
@@ -17,10 +19,10 @@ use crate::{
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    fmt,
+    collections::{BTreeSet, HashMap},
     time::Duration,
 };
+use unreserved::Unreserved;
 
 /// The largest number of aggregates in one commit.
 const AGGREGATES: usize = 100;
@@ -82,57 +84,6 @@ struct Progress {
     scanned: Option<String>,
     /// Set when all stored aggregates were looked at.
     is_complete: bool,
-}
-
-/// The aggregates whose values are not reserved, for the message of a start.
-#[derive(Debug, Default)]
-struct Unreserved {
-    /// The ids of aggregates, by the id of the one that holds their value.
-    shared: BTreeMap<String, Vec<String>>,
-    /// The ids of aggregates whose values cannot be read or reserved.
-    unreadable: Vec<String>,
-    named: usize,
-    others: usize,
-}
-impl Unreserved {
-    fn is_empty(&self) -> bool {
-        self.named == 0 && self.others == 0
-    }
-    fn add(&mut self, field: &LateField, id: String, reservation: &ValueReservation) {
-        let mut holders = match reservation {
-            ValueReservation::Reserved | ValueReservation::Changed => return,
-            ValueReservation::Shared { holders } => holders.iter(),
-            ValueReservation::NotReservable => [].iter(),
-        };
-        let holder = holders.find_map(|holder| field.id_of(holder));
-        let names = 1 + usize::from(holder.is_some_and(|holder| !self.shared.contains_key(holder)));
-        if self.named + names > NAMED {
-            self.others += 1;
-            return;
-        }
-        self.named += names;
-        match (holder, reservation) {
-            (Some(holder), _) => self.shared.entry(holder.to_owned()).or_default().push(id),
-            (None, ValueReservation::Shared { .. }) => drop(self.shared.entry(id).or_default()),
-            (None, _) => self.unreadable.push(id),
-        }
-    }
-}
-/// Prints the groups of aggregates that share a value, and those whose values cannot be read.
-impl fmt::Display for Unreserved {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let quoted = |ids: &mut dyn Iterator<Item = &String>| ids.map(|id| format!("`{id}`")).collect::<Vec<_>>();
-        let groups = self.shared.iter().map(|(holder, ids)| quoted(&mut [holder].into_iter().chain(ids)).join(" and "));
-        let mut parts: Vec<_> = groups.collect();
-        if !self.unreadable.is_empty() {
-            let ids = quoted(&mut self.unreadable.iter()).join(", ");
-            parts.push(format!("{ids} with a value that cannot be read, or is too long to be reserved"));
-        }
-        if self.others > 0 {
-            parts.push(format!("and {} more", self.others));
-        }
-        f.write_str(&parts.join("; "))
-    }
 }
 
 impl App {
@@ -205,14 +156,14 @@ impl App {
             let is_last = streams.len() < AGGREGATES;
             after = streams.last().cloned().or(after);
             let ids = streams.iter().filter_map(|stream| field.id_of(stream)).map(str::to_owned).collect();
-            match unreserved.named < NAMED {
+            match unreserved.names_more() {
                 true => {
                     for (id, reservation) in self.reserve_again(field, ids).await? {
                         unreserved.add(field, id, &reservation);
                     }
                 }
                 // More are only counted, since there can be many.
-                false => unreserved.others += ids.len(),
+                false => unreserved.add_unnamed(ids.len()),
             }
             if is_last {
                 return Ok(unreserved);

@@ -1,6 +1,7 @@
 //! A follower of the log step by step: the sizes of its batches, refused commits, parked keys, and look-ups of programs.
 use crate::{
     bank::{FindCard, Pay, bank, opened, paid_in},
+    clock::Clock,
     listener::lock,
     trials::trial,
 };
@@ -8,19 +9,15 @@ use async_trait::async_trait;
 use cqrs_core::{
     App, Fault, Metadata, Position, RetryPolicy,
     consumer::LogFollower,
-    environment::{Environment, SystemEnvironment},
+    environment::Environment,
     job::Step,
     storage::{Batch, CommitError, Memory, Park, Parked, ParkedKey, ParkedPage, Storage, StoredProgram},
-    testing::{EnvironmentLayer, StorageLayer},
+    testing::StorageLayer,
 };
-use futures_util::future::BoxFuture;
 use libtest_mimic::Trial;
-use std::{
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
-    },
-    time::Duration,
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering::SeqCst},
 };
 use uuid::Uuid;
 
@@ -119,18 +116,6 @@ impl StorageLayer for Observed {
             return Err(Fault::internal("seeded: the batch is too large").into());
         }
         self.memory.commit(batch).await
-    }
-}
-
-/// An uptime in milliseconds that the test sets. Sleeps are short.
-#[derive(Clone, Default)]
-struct Clock(Arc<AtomicU64>);
-impl EnvironmentLayer for Clock {
-    fn uptime(&self) -> Duration {
-        Duration::from_millis(self.0.load(SeqCst))
-    }
-    fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
-        SystemEnvironment.sleep(Duration::from_millis(1))
     }
 }
 
@@ -330,7 +315,7 @@ async fn programs() {
         storage.program_reads.store(0, SeqCst);
         let mut reads = Vec::new();
         for uptime in [999, 1_000, 1_999, 2_000] {
-            clock.0.store(uptime, SeqCst);
+            clock.set(uptime);
             follower.step().await.expect("the step succeeds");
             reads.push(storage.program_reads.swap(0, SeqCst));
         }

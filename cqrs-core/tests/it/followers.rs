@@ -1,6 +1,7 @@
 //! Followers of the log: events that a follower does not handle cost no commit and no wait.
 use crate::{
     bank::{FindCard, bank, opened, paid_in},
+    clock::Clock,
     trials::trial,
 };
 use async_trait::async_trait;
@@ -13,14 +14,14 @@ use cqrs_core::{
     job::Step,
     projection,
     storage::{Batch, CommitError, Memory, ReadLimit, Storage},
-    testing::{EnvironmentLayer, StorageLayer},
+    testing::StorageLayer,
 };
 use libtest_mimic::Trial;
 use serde::{Deserialize, Serialize};
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
 };
@@ -107,26 +108,17 @@ impl StorageLayer for Counted {
 /// The checkpoint of the projection of notes.
 const NOTES: &str = "projection/note";
 
-/// An uptime in milliseconds that the test sets.
-#[derive(Clone, Default)]
-struct Uptime(Arc<AtomicU64>);
-impl EnvironmentLayer for Uptime {
-    fn uptime(&self) -> Duration {
-        Duration::from_millis(self.0.load(SeqCst))
-    }
-}
-
-fn app(storage: Counted, uptime: Uptime) -> App {
+fn app(storage: Counted, clock: Clock) -> App {
     let app = bank(storage).discover_part("it::followers::notes").aggregate(StateStored::<Note>::new());
-    app.environment(Arc::new(uptime) as Arc<dyn Environment>).build().expect("the app builds")
+    app.environment(Arc::new(clock) as Arc<dyn Environment>).build().expect("the app builds")
 }
 async fn stored(storage: &Counted) -> u64 {
     storage.memory.checkpoints(&[NOTES.to_owned()]).await.expect("the memory answers")[0]
 }
 
 async fn no_commit() {
-    let (storage, uptime) = (Counted::default(), Uptime::default());
-    let app = app(storage.clone(), uptime);
+    let (storage, clock) = (Counted::default(), Clock::default());
+    let app = app(storage.clone(), clock);
     let mut followers = app.log_followers();
     let notes = followers.iter_mut().find(|follower| follower.name() == NOTES).expect("the projection of notes");
     opened(&app, "kim").await;
@@ -147,15 +139,15 @@ async fn no_commit() {
 }
 
 async fn stored_later() {
-    let (storage, uptime) = (Counted::default(), Uptime::default());
-    let app = app(storage.clone(), uptime.clone());
+    let (storage, clock) = (Counted::default(), Clock::default());
+    let app = app(storage.clone(), clock.clone());
     let mut followers = app.log_followers();
     let notes = followers.iter_mut().find(|follower| follower.name() == NOTES).expect("the projection of notes");
     opened(&app, "kim").await;
     assert_eq!(notes.step().await.expect("the step succeeds"), Step::Did(0));
     let left = Duration::from_millis(200);
     assert_eq!(notes.step().await.expect("the step succeeds"), Step::IdleFor(Position(1), left));
-    uptime.0.store(150, SeqCst);
+    clock.set(150);
     paid_in(&app, "kim", 1).await;
     assert_eq!(notes.step().await.expect("the step succeeds"), Step::Did(0));
     let left = Duration::from_millis(50);
@@ -165,7 +157,7 @@ async fn stored_later() {
         "counted from the first"
     );
     assert_eq!(stored(&storage).await, 0);
-    uptime.0.store(200, SeqCst);
+    clock.set(200);
     assert_eq!(notes.step().await.expect("the step succeeds"), Step::Did(0));
     assert_eq!((storage.moves.load(SeqCst), stored(&storage).await), (1, 2));
     assert_eq!(notes.step().await.expect("the step succeeds"), Step::Idle(Position(2)));
@@ -173,7 +165,7 @@ async fn stored_later() {
 
 async fn stored_at_the_end() {
     let storage = Counted::default();
-    let app = app(storage.clone(), Uptime::default());
+    let app = app(storage.clone(), Clock::default());
     let mut followers = app.log_followers();
     let notes = followers.iter_mut().find(|follower| follower.name() == NOTES).expect("the projection of notes");
     opened(&app, "kim").await;
@@ -186,8 +178,8 @@ async fn stored_at_the_end() {
 }
 
 async fn one_read() {
-    let (storage, uptime) = (Counted::default(), Uptime::default());
-    let app = app(storage.clone(), uptime);
+    let (storage, clock) = (Counted::default(), Clock::default());
+    let app = app(storage.clone(), clock);
     let mut followers = app.log_followers();
     assert!(followers.len() > 1, "{followers:?}");
     opened(&app, "kim").await;
@@ -202,8 +194,8 @@ async fn one_read() {
 }
 
 async fn far_behind() {
-    let (storage, uptime) = (Counted::default(), Uptime::default());
-    let app = app(storage.clone(), uptime);
+    let (storage, clock) = (Counted::default(), Clock::default());
+    let app = app(storage.clone(), clock);
     opened(&app, "kim").await;
     for _ in 0..2_000 {
         paid_in(&app, "kim", 1).await;
@@ -219,7 +211,7 @@ async fn far_behind() {
 
 async fn no_wait() {
     // No projection runs here, so a query that waits for one fails.
-    let app = app(Counted::default(), Uptime::default());
+    let app = app(Counted::default(), Clock::default());
     opened(&app, "kim").await;
     assert_eq!(app.send(FindNote(7)).await.expect("no note was committed, so nothing is awaited"), None);
     app.send(WriteNote(7)).await.expect("the note is new");

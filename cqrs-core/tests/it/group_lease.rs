@@ -1,25 +1,25 @@
 //! The lease of a group of subscribers to the own log, step by step on a clock of the test.
 use crate::{
     bank::{AccountEvent, bank, opened},
+    clock::Clock,
     listener::lock,
     trials::trial,
 };
 use async_trait::async_trait;
-use chrono::TimeDelta;
 use cqrs_core::{
-    App, BoxError, Dep, Fault, Position, Recorded, Timestamp,
+    App, BoxError, Dep, Fault, Position, Recorded,
     consumer::LogFollower,
     environment::Environment,
     job::Step,
     storage::{Batch, CommitError, Lease, Memory, Storage},
     subscriber,
-    testing::{EnvironmentLayer, StorageLayer},
+    testing::StorageLayer,
 };
 use libtest_mimic::Trial;
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicI64, AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
 };
@@ -40,18 +40,6 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 /// The lease of most tests: a third of it is a second.
 const LEASE: u64 = 3_000;
-
-/// The uptime and the time of day in milliseconds, which the test sets.
-#[derive(Clone, Default)]
-struct Clock(Arc<AtomicI64>);
-impl EnvironmentLayer for Clock {
-    fn now(&self) -> Timestamp {
-        Timestamp::UNIX_EPOCH + TimeDelta::milliseconds(self.0.load(SeqCst))
-    }
-    fn uptime(&self) -> Duration {
-        Duration::from_millis(self.0.load(SeqCst).unsigned_abs())
-    }
-}
 
 /// The storage of one process: memory that other processes use as well.
 #[derive(Clone)]
@@ -124,7 +112,7 @@ impl Scene {
 impl Process {
     /// Takes a step, and returns it with the number of calls that take or renew the lease.
     async fn step_at(&mut self, scene: &Scene, at: i64) -> (Step, usize) {
-        scene.clock.0.store(at, SeqCst);
+        scene.clock.set(at);
         let step = self.group.step().await.expect("the step succeeds");
         (step, self.storage.leased.swap(0, SeqCst))
     }
@@ -222,7 +210,7 @@ async fn refused() {
     first.step_at(&scene, 0).await;
     // Another process has had the lease in between, and has released it: the epoch of this process is outdated.
     let reader = first.group.name().to_owned();
-    scene.clock.0.store(3_001, SeqCst);
+    scene.clock.set(3_001);
     let lease = scene.memory.lease(&reader, "another", Duration::from_secs(3)).await;
     assert_eq!(lease.expect("the memory answers").map(|lease| lease.epoch), Some(2));
     scene.memory.release(&reader, "another").await.expect("the memory answers");

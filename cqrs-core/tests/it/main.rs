@@ -6,6 +6,7 @@ mod bus; // `App::send`: results, errors, idempotency keys, middleware
 mod byte_budget; // the bytes of events that a process holds
 mod canary; // the content of messages is not logged
 mod changed_fields; // fields that do not fit the stored ones
+mod clock; // a clock that the test sets
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod crashes; // a message that ends its process is parked
 mod describe; // `App::describe`

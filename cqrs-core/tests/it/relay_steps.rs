@@ -1,28 +1,27 @@
 //! The relay step by step, on a clock of the test: leases, shares, publishes in progress, and checkpoints.
 use crate::{
     bank::{bank, opened, paid_in},
+    clock::Clock,
     listener::lock,
     trials::trial,
 };
 use async_trait::async_trait;
-use chrono::TimeDelta;
 use cqrs_core::{
-    App, Fault, Position, Timestamp,
-    environment::{Environment, SystemEnvironment},
+    App, Fault, Position,
+    environment::Environment,
     event::{RELAY_SHARDS, shard_of},
     job::Step,
     relay::Relay,
     storage::{Batch, CommitError, Lease, Memory, Storage},
-    testing::{EnvironmentLayer, StorageLayer},
+    testing::StorageLayer,
     transport::{Audience, Published, Record, Subscription, Transport, TransportError},
 };
-use futures_util::future::BoxFuture;
 use libtest_mimic::Trial;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicI64, AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
 };
@@ -68,32 +67,6 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 /// The lease of most tests: a third of it is a second.
 const LEASE: u64 = 3_000;
-
-/// The time of day and the uptime, in milliseconds, which the test sets, and the sleeps that were asked for.
-#[derive(Clone, Default)]
-struct Clock {
-    now: Arc<AtomicI64>,
-    uptime: Arc<AtomicI64>,
-    slept: Arc<Mutex<Vec<Duration>>>,
-}
-impl Clock {
-    fn set(&self, milliseconds: i64) {
-        self.now.store(milliseconds, SeqCst);
-        self.uptime.store(milliseconds, SeqCst);
-    }
-}
-impl EnvironmentLayer for Clock {
-    fn now(&self) -> Timestamp {
-        Timestamp::UNIX_EPOCH + TimeDelta::milliseconds(self.now.load(SeqCst))
-    }
-    fn uptime(&self) -> Duration {
-        Duration::from_millis(self.uptime.load(SeqCst).unsigned_abs())
-    }
-    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
-        lock(&self.slept).push(time);
-        SystemEnvironment.sleep(Duration::from_millis(1))
-    }
-}
 
 /// The checkpoint moves of a commit: reader, from, to.
 type Moved = Vec<(String, u64, u64)>;
