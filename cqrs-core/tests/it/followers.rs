@@ -1,13 +1,14 @@
 //! Followers of the log: events that a follower does not handle cost no commit and no wait.
 use crate::{
-    bank::{FindCard, bank, opened, paid_in},
+    bank::{FindCard, PaymentMade, bank, opened, paid_in},
     clock::Clock,
+    listener::record,
     trials::trial,
 };
 use async_trait::async_trait;
 use cqrs_core::{
-    Aggregate, App, Change, Command, ErrorKind, Event, Evolve, Fault, HandlerResult, Infallible, Position, Query,
-    Recorded, Repo, StateStored, View, Views,
+    Aggregate, App, Change, Command, ErrorKind, Event, Evolve, Fault, HandlerResult, Infallible, IntegrationEvent,
+    Position, Query, Recorded, Repo, StateStored, View, Views,
     environment::Environment,
     event::Entry,
     handler,
@@ -15,6 +16,7 @@ use cqrs_core::{
     projection,
     storage::{Batch, CommitError, Memory, ReadLimit, Storage},
     testing::StorageLayer,
+    transport::{InProcess, Transport},
 };
 use libtest_mimic::Trial;
 use serde::{Deserialize, Serialize};
@@ -25,6 +27,7 @@ use std::{
     },
     time::Duration,
 };
+use uuid::Uuid;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -34,6 +37,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("followers: all followers at the end of the log share one read of it", one_read),
         trial("followers: a follower that is far behind passes over the events of others in one step", far_behind),
         trial("followers: a query does not wait for events that its projection does not handle", no_wait),
+        trial("followers: a projection on a topic joins a group of its own, and passes over other events", on_topic),
     ]
 }
 
@@ -217,4 +221,25 @@ async fn no_wait() {
     app.send(WriteNote(7)).await.expect("the note is new");
     let error = app.send(FindNote(7)).await.expect_err("the projection has not run");
     assert_eq!(error.kind(), ErrorKind::Unavailable);
+}
+
+async fn on_topic() {
+    let (memory, broker) = (Memory::new(), InProcess::new());
+    let app = bank(memory.clone()).discover_part("it::blame::badges").transport(broker.clone());
+    let app = app.build().expect("the app builds");
+    let mut follower = app.topic_followers().await.expect("the broker answers").remove(0);
+    let audience = broker.audiences(&[PaymentMade::TOPIC]).pop().expect("the group has joined");
+    assert!(audience.0.contains("bank.topic-badge"), "{audience:?}");
+    let mut other = record(&PaymentMade { id: "kim".into(), amount: 1 }, 1, Uuid::from_u128(1));
+    other.headers.retain(|(name, _)| name != "ce_type");
+    other.headers.push(("ce_type".into(), "another.event".into()));
+    let payment = record(&PaymentMade { id: "lee".into(), amount: 2 }, 2, Uuid::from_u128(2));
+    let running = tokio::spawn(async move { while follower.step().await.is_ok() {} });
+    for record in [other, payment] {
+        assert_eq!(broker.publish(&audience, &[record]).await.acknowledged, 1);
+    }
+    running.abort();
+    let badges = memory.views("badge", &["kim".into(), "lee".into()]).await.expect("the memory answers");
+    assert_eq!(badges.iter().map(|view| &*view.key).collect::<Vec<_>>(), ["lee"]);
+    assert!(app.parked().list(&Default::default()).await.expect("the memory answers").is_empty());
 }
