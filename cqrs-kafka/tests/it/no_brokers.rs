@@ -20,12 +20,17 @@ use tokio::{
 };
 
 pub(crate) fn trials() -> Trials {
-    Trials::new().test("a producer and a member go on after a time in which no broker was named", no_broker_is_named)
+    Trials::new()
+        .test("a producer and a member go on after a time in which no broker was named", no_broker_is_named)
+        .within(Duration::from_secs(300))
 }
 
 const TOPIC: &str = "user.events.v1";
-/// Longer than the interval at which the clients ask for the brokers.
-const UNNAMED: Duration = Duration::from_secs(15);
+/// A time in which each consumer asks for the brokers.
+const UNNAMED: Duration = Duration::from_secs(7);
+/// librdkafka loses the brokers in about half of the rounds.
+const ROUNDS: u64 = 6;
+const RECORDS: u64 = 50;
 
 async fn no_broker_is_named() -> anyhow::Result<()> {
     let cluster = MockCluster::new(1)?;
@@ -36,8 +41,14 @@ async fn no_broker_is_named() -> anyhow::Result<()> {
     let kafka = Kafka::connect(config)?;
     let mut subscription = kafka.subscribe("g", &[TOPIC]).await?;
     let mut received = BTreeSet::new();
-    for (first, last) in [(1, 100), (101, 200)] {
-        let sent = records(TOPIC, first..=last, 10);
+    for round in 0..=ROUNDS {
+        if round > 0 {
+            proxy.names_none.store(true, SeqCst);
+            sleep(UNNAMED).await;
+            proxy.names_none.store(false, SeqCst);
+        }
+        let last = (round + 1) * RECORDS;
+        let sent = records(TOPIC, round * RECORDS + 1..=last, 10);
         timeout(Duration::from_secs(90), publish_all(&kafka, &sent)).await.expect("the records are sent");
         while received.len() < last as usize {
             let next = timeout(Duration::from_secs(90), subscription.next()).await;
@@ -47,11 +58,6 @@ async fn no_broker_is_named() -> anyhow::Result<()> {
                 subscription.acknowledge(&record.partition, record.offset);
                 received.insert(String::from_utf8(record.body.unwrap_or_default())?);
             }
-        }
-        if last == 100 {
-            proxy.names_none.store(true, SeqCst);
-            sleep(UNNAMED).await;
-            proxy.names_none.store(false, SeqCst);
         }
     }
     Ok(())
