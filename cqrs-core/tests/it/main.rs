@@ -67,6 +67,7 @@ mod unique; // a field that becomes unique on stored aggregates
 mod unit; // the unit of work of one command
 mod upcast; // events of former versions
 mod views; // views as queries read them
+mod waiting_topic_steps; // a topic that the broker refuses, on a clock of the test
 mod withdrawal; // a program that does not come back
 
 use cqrs_core::testing::conformance::storage::{Harness, cases};
@@ -121,6 +122,7 @@ fn framework() -> Vec<Trial> {
         retries::trials,
         relay_steps::trials,
         relay_shutdown::trials,
+        waiting_topic_steps::trials,
         follower_steps::trials,
         first_load::trials,
         describe::trials,
