@@ -68,6 +68,12 @@ async fn an_operator_redelivers_many_messages_over_http_and_by_the_command() -> 
     let app = App::builder("tried").discover_part(module_path!()).storage(Memory::new()).build()?;
     let program = program.operator_api([app.clone()], |_| Ok("kim".to_owned()));
     let at = program.listen(Some("127.0.0.1:0".parse()?)).await?.ok_or("the operations endpoint does not listen")?;
+    // The database may belong to another service until the start has looked.
+    for request in ["GET /parked", "GET /programs", "POST /parked/redeliver?all=true"] {
+        let (status, body) = ask(at, request).await?;
+        assert_eq!((status, &body[0]["error"]), (503, &json!("service tried has not checked its database yet")));
+    }
+    app.migrate().await?;
     let keys = || (0..20).map(|n| format!("key {n}")).chain(["stuck".to_owned()]);
     park(&app, keys()).await?;
 
@@ -178,8 +184,8 @@ async fn by_the_command(app: &App) -> Result<(), BoxError> {
     };
     let (counted, done) = redeliver(None, true).run(app).await?;
     assert!(done && counted["would_redeliver"] == 22, "{counted}");
-    // The signal ends the command after the message in progress, and not the process.
-    let stopped = redeliver(Some(5), false);
+    // The signal ends the command after the message in progress, and not the process. All keys would take 10 s.
+    let stopped = redeliver(Some(2), false);
     let task = tokio::spawn({
         let app = app.clone();
         async move { stopped.print(&app).await.map_err(|error| error.to_string()) }
