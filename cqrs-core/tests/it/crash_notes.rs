@@ -215,7 +215,7 @@ impl Process {
 async fn step(follower: &mut LogFollower) -> Step {
     follower.step().await.expect("the step succeeds")
 }
-/// The lines that report a process which has not given up what it held.
+/// The lines that report a process that has not given up its reader.
 fn reports(lines: &Lines) -> Vec<String> {
     lines.with("the process that held this partition has not given it up")
 }
