@@ -184,8 +184,8 @@ async fn by_the_command(app: &App) -> Result<(), BoxError> {
     };
     let (counted, done) = redeliver(None, true).run(app).await?;
     assert!(done && counted["would_redeliver"] == 22, "{counted}");
-    // The signal ends the command after the message in progress, and not the process.
-    let stopped = redeliver(Some(5), false);
+    // The signal ends the command after the message in progress, and not the process. All keys would take 10 s.
+    let stopped = redeliver(Some(2), false);
     let task = tokio::spawn({
         let app = app.clone();
         async move { stopped.print(&app).await.map_err(|error| error.to_string()) }

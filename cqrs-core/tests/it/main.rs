@@ -9,7 +9,7 @@ mod byte_budget; // the bytes of events that a process holds
 mod canary; // the content of messages is not logged
 mod changed_fields; // fields that do not fit the stored ones
 mod clock; // a clock that the test sets
-mod crash_notes; // the notes of processes on what they try, for followers of the log
+mod crash_notes; // the notes of processes on their attempts, for followers of the log
 mod crash_watch; // the notes of members on the messages of their partitions
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod crashes; // a message that ends its process is parked

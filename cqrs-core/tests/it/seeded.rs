@@ -5,8 +5,8 @@ use cqrs_core::{
     Fault, Position,
     event::Entry,
     storage::{
-        Batch, CommitError, Cutoff, LEFT_TO_NEWER_PROGRAM, Loaded, Memory, ParkedKey, ParkedPage, ReadLimit, Scan,
-        Scanned, Storage, StoredData, StoredRow, StoredValues, StoredView, Tx, ValueReservation,
+        Batch, CommitError, Cutoff, LEFT_TO_NEWER_PROGRAM, Lease, Loaded, Memory, ParkedKey, ParkedPage, ReadLimit,
+        Scan, Scanned, Storage, StoredData, StoredResponse, StoredRow, StoredValues, StoredView, Tx, ValueReservation,
     },
     testing::StorageLayer,
     testing::conformance::storage::{Harness, cases},
@@ -70,10 +70,26 @@ enum Bug {
     IndexSetIgnored,
     /// A note is replaced over another value than the expected one.
     NoteOverwritten,
+    /// A committed batch is in the process alone.
+    LostOnRestart,
+    /// The versions are compared first, and the batch is written a while later.
+    VersionComparedEarly,
+    /// The new owner of a lease gets the epoch of the former one.
+    EpochReused,
+    /// The outgoing messages of relay shards are returned from the last to the first.
+    OutgoingReversed,
+    /// The inbox is looked up first, and the inbox record is stored after the batch.
+    InboxRecordLate,
+    /// A response loses the position of its commit.
+    PositionLost,
+    /// NUL is removed from the ids of rows.
+    NulRemoved,
+    /// A number that the database cannot store becomes the highest one.
+    NumberLimited,
 }
 
 /// Each bug with the case that must find it. Other cases may find it as well.
-const SEEDED: [(Bug, &str); 26] = [
+const SEEDED: [(Bug, &str); 34] = [
     (Bug::HighWaterMarkAhead, "a reader that follows the high-water mark misses no concurrent event"),
     (Bug::LogSkips, "a reader that follows the high-water mark misses no concurrent event"),
     (Bug::EpochIgnored, "a checkpoint move requires the epoch of the lease"),
@@ -100,6 +116,14 @@ const SEEDED: [(Bug, &str); 26] = [
     (Bug::ErrorOverwritten, "the error of a parked message is replaced only over its expected value"),
     (Bug::IndexSetIgnored, "values that were written with another set of indexes are found"),
     (Bug::NoteOverwritten, "a note is replaced only over its expected value, and found by the beginning of its name"),
+    (Bug::LostOnRestart, "a committed batch survives a restart"),
+    (Bug::VersionComparedEarly, "concurrent increments are all counted"),
+    (Bug::EpochReused, "an expired lease passes to another owner with a higher epoch"),
+    (Bug::OutgoingReversed, "a relay shard returns its outgoing messages in order"),
+    (Bug::InboxRecordLate, "of concurrent handlers of one message one succeeds"),
+    (Bug::PositionLost, "a response is stored with its position"),
+    (Bug::NulRemoved, "text with NUL is refused before anything is written"),
+    (Bug::NumberLimited, "a number that is too large is refused before anything is written"),
 ];
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -167,6 +191,9 @@ impl Harness for SeededStorage {
         Arc::new(self.clone())
     }
     async fn reopen(&mut self) -> Arc<dyn Storage> {
+        if self.bug == Bug::LostOnRestart {
+            self.memory = Memory::new();
+        }
         self.storage()
     }
 }
@@ -186,6 +213,20 @@ impl StorageLayer for SeededStorage {
             loaded.found = StoredRow::default();
         }
         Ok(loaded)
+    }
+    async fn response(&self, key: &str) -> Result<Option<StoredResponse>, Fault> {
+        let mut found = self.memory.response(key).await?;
+        if let (Bug::PositionLost, Some(response)) = (self.bug, &mut found) {
+            response.position = Position(0);
+        }
+        Ok(found)
+    }
+    async fn lease(&self, reader: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, Fault> {
+        let mut lease = self.memory.lease(reader, owner, ttl).await?;
+        if let (Bug::EpochReused, Some(lease)) = (self.bug, &mut lease) {
+            lease.epoch = 1;
+        }
+        Ok(lease)
     }
     async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
         let mut scan = *scan;
@@ -276,8 +317,10 @@ impl StorageLayer for SeededStorage {
         limit: ReadLimit,
     ) -> Result<Vec<Entry>, Fault> {
         let mut found = self.memory.outgoing_entries(shards, upto, limit).await?;
-        if self.bug == Bug::LimitShared {
-            found.truncate(limit.entries);
+        match self.bug {
+            Bug::LimitShared => found.truncate(limit.entries),
+            Bug::OutgoingReversed => found.reverse(),
+            _ => {}
         }
         Ok(found)
     }
@@ -339,6 +382,38 @@ impl StorageLayer for SeededStorage {
                     let _ = self.memory.commit(Batch { response: Some(response), ..Batch::default() }).await;
                     return Ok(position);
                 }
+            }
+            Bug::VersionComparedEarly => {
+                for row in &batch.rows {
+                    if self.memory.row(row.kind, &row.id, None).await?.found.version != row.expected {
+                        return self.memory.commit(batch).await;
+                    }
+                }
+                tokio::time::sleep(Duration::from_millis(2)).await;
+                for row in &mut batch.rows {
+                    row.expected = self.memory.row(row.kind, &row.id, None).await?.found.version;
+                    row.version = row.expected + 1;
+                }
+                for event in &mut batch.events {
+                    event.version = self.memory.stream(&event.stream, 0, None).await?.found.len() as u64 + 1;
+                }
+            }
+            Bug::InboxRecordLate => {
+                let records = std::mem::take(&mut batch.inbox_records);
+                for record in &records {
+                    let lookup = self.memory.lookup_inbox(&record.group, &[record.message], &[]).await?;
+                    if !lookup.handled.is_empty() {
+                        return Err(CommitError::AlreadyHandled);
+                    }
+                }
+                tokio::time::sleep(Duration::from_millis(2)).await;
+                let position = self.memory.commit(batch).await?;
+                let _ = self.memory.commit(Batch { inbox_records: records, ..Batch::default() }).await;
+                return Ok(position);
+            }
+            Bug::NulRemoved => batch.rows.iter_mut().for_each(|row| row.id = row.id.replace('\0', "")),
+            Bug::NumberLimited => {
+                batch.rows.iter_mut().for_each(|row| row.version = row.version.min(i64::MAX as u64));
             }
             Bug::GivenByAnybody => {
                 let mut others = Vec::new();

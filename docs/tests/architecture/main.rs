@@ -7,6 +7,7 @@ mod language; // the language of comments and documents
 mod layers; // the layers inside a service
 mod layers_of_core; // the modules inside the core
 mod licences; // the licences of all dependencies
+mod seeded_bugs; // the seeded bugs that are patches
 mod use_cases; // the list of all use cases
 
 use std::{
