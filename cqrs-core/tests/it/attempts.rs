@@ -1,4 +1,4 @@
-//! The attempts of messages of a topic: what is logged, when a message is parked, and the events of a newer program.
+//! The attempts of messages of a topic: their log lines, the parking of a message, and the events of a newer program.
 use crate::{
     bank::{PaymentMade, until},
     clock::Clock,

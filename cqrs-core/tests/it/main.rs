@@ -9,7 +9,7 @@ mod byte_budget; // the bytes of events that a process holds
 mod canary; // the content of messages is not logged
 mod changed_fields; // fields that do not fit the stored ones
 mod clock; // a clock that the test sets
-mod crash_notes; // the notes of processes on what they try, for followers of the log
+mod crash_notes; // the notes of processes on their attempts, for followers of the log
 mod crash_watch; // the notes of members on the messages of their partitions
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod crashes; // a message that ends its process is parked
@@ -67,6 +67,7 @@ mod unique; // a field that becomes unique on stored aggregates
 mod unit; // the unit of work of one command
 mod upcast; // events of former versions
 mod views; // views as queries read them
+mod waiting_topic_steps; // a topic that the broker refuses, on a clock of the test
 mod withdrawal; // a program that does not come back
 
 use cqrs_core::testing::conformance::storage::{Harness, cases};
@@ -121,6 +122,7 @@ fn framework() -> Vec<Trial> {
         retries::trials,
         relay_steps::trials,
         relay_shutdown::trials,
+        waiting_topic_steps::trials,
         follower_steps::trials,
         first_load::trials,
         describe::trials,
