@@ -150,7 +150,7 @@ async fn outage() {
 async fn without() {
     let mut retry_policy = RetryPolicy::default();
     retry_policy.circuit_breaker = None;
-    let server = MailServer::new(OUTAGE, |_| false);
+    let server = MailServer::new(OUTAGE * 10, |_| false);
     let app = paid(&server, TOPIC, 40, retry_policy).await;
     let background = app.start().await.expect("the app starts");
     until("every key is parked", async || parked(&app).await == 40).await;
