@@ -68,6 +68,12 @@ async fn an_operator_redelivers_many_messages_over_http_and_by_the_command() -> 
     let app = App::builder("tried").discover_part(module_path!()).storage(Memory::new()).build()?;
     let program = program.operator_api([app.clone()], |_| Ok("kim".to_owned()));
     let at = program.listen(Some("127.0.0.1:0".parse()?)).await?.ok_or("the operations endpoint does not listen")?;
+    // The database may belong to another service until the start has looked.
+    for request in ["GET /parked", "GET /programs", "POST /parked/redeliver?all=true"] {
+        let (status, body) = ask(at, request).await?;
+        assert_eq!((status, &body[0]["error"]), (503, &json!("service tried has not checked its database yet")));
+    }
+    app.migrate().await?;
     let keys = || (0..20).map(|n| format!("key {n}")).chain(["stuck".to_owned()]);
     park(&app, keys()).await?;
 

@@ -7,6 +7,7 @@ use crate::{
     KafkaConfig,
     credentials::{Credentials, Held},
     error,
+    known_brokers::STATISTICS_INTERVAL,
 };
 use async_trait::async_trait;
 use cqrs_core::transport::{Drained, Partition, Received, Signal, Subscription, TransportError};
@@ -66,7 +67,7 @@ fn join(
         .set("queued.min.messages", "10000")
         .set("queued.max.messages.kbytes", (fetched_ahead / 1024).to_string())
         .set("fetch.max.bytes", fetched_ahead.max(LEAST_FETCH).to_string()) // a larger record is fetched alone
-        .set("statistics.interval.ms", "5000") // measures the lag of the group
+        .set("statistics.interval.ms", STATISTICS_INTERVAL) // measures the lag of the group
         .set("fetch.queue.backoff.ms", "50"); // with the default, a full queue stops fetching for a second
     if let Some(instance) = &config.instance {
         settings.set("group.instance.id", instance);

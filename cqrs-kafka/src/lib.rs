@@ -20,6 +20,7 @@ mod config;
 mod consumer;
 mod credentials;
 mod error;
+mod known_brokers;
 mod names;
 mod publisher;
 mod topic_id;

@@ -54,6 +54,18 @@ struct State {
 }
 
 impl State {
+    /// Ends the producers that send nothing any more. The next publish creates others, which send the records in flight
+    /// again.
+    fn end_failed(&mut self) {
+        for of_trial in [false, true] {
+            let producer = if of_trial { &mut self.trial } else { &mut self.producer };
+            if let Some(reason) = producer.as_ref().and_then(Producer::failure) {
+                tracing::warn!(reason, "Kafka producer failed; a new one is created");
+                producer.take().into_iter().for_each(Producer::end);
+                self.forget(of_trial);
+            }
+        }
+    }
     /// Forgets the records of a producer that has ended, so that the next publish sends them again.
     fn forget(&mut self, of_trial: bool) {
         let in_flight = self.shards.values_mut().flat_map(BTreeMap::values_mut);
@@ -85,13 +97,20 @@ impl Publisher {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the client of the producer, whose connections also serve requests about topics. There is none after a fatal
-    /// error, until the next publish.
-    pub(crate) async fn current(&self) -> Option<Client> {
+    /// Returns the client of the producer, whose connections also serve requests about topics.
+    ///
+    /// # Errors
+    /// Fails when the producer has failed and a new one cannot be created.
+    pub(crate) async fn current(&self) -> Result<Client, TransportError> {
         self.look_at_credentials().await;
         let mut state = self.state();
+        state.end_failed();
         self.renew(&mut state, false);
-        state.producer.as_ref().map(|producer| producer.client().clone())
+        let producer = match &mut state.producer {
+            Some(producer) => producer,
+            none => none.insert(self.producer(true).map_err(|error| cannot_be_created(&error))?),
+        };
+        Ok(producer.client().clone())
     }
 
     fn producer(&self, gapless: bool) -> Result<Producer, KafkaError> {
@@ -210,14 +229,7 @@ impl Publisher {
     fn send(&self, records: &[Record], parked: bool) -> (Vec<Arc<Sent>>, Option<Stopped>) {
         let mut state = self.state();
         let state = &mut *state;
-        for of_trial in [false, true] {
-            let producer = if of_trial { &mut state.trial } else { &mut state.producer };
-            if let Some((code, reason)) = producer.as_ref().and_then(Producer::fatal_error) {
-                tracing::warn!(%code, reason, "Kafka producer failed; a new one is created");
-                producer.take().into_iter().for_each(Producer::end);
-                state.forget(of_trial);
-            }
-        }
+        state.end_failed();
         let (must_wait, trial_must_wait) = (self.renew(state, false), self.renew(state, true));
         let (mut all, mut advanced) = (Vec::with_capacity(records.len()), HashSet::new());
         for record in records {
@@ -246,8 +258,7 @@ impl Publisher {
                 None => match self.producer(!is_trial) {
                     Ok(created) => producer.insert(created),
                     Err(error) => {
-                        let error = error::from_kafka("the Kafka producer cannot be created", &error);
-                        return (all, Some(Stopped::Failed(error)));
+                        return (all, Some(Stopped::Failed(cannot_be_created(&error))));
                     }
                 },
             };
@@ -308,6 +319,10 @@ impl fmt::Debug for Publisher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Publisher").finish_non_exhaustive() // the settings may contain a password
     }
+}
+
+fn cannot_be_created(error: &KafkaError) -> TransportError {
+    error::from_kafka("the Kafka producer cannot be created", error)
 }
 
 /// Returns the subject of error messages about this record.

@@ -60,7 +60,7 @@ pub(crate) async fn ids(
     topics: &[&str],
 ) -> Result<Vec<Option<String>>, TransportError> {
     let names = config.names().topics(topics)?;
-    let producer = publisher.current().await.ok_or_else(|| TransportError::transient("there is no producer yet"))?;
+    let producer = publisher.current().await?;
     let asked = names.clone();
     let read = tokio::task::spawn_blocking(move || topic_ids(producer.client(), &asked, TIMEOUT));
     let found =
@@ -78,7 +78,7 @@ pub(crate) async fn missing(
     topics: &[&str],
 ) -> Result<Vec<String>, TransportError> {
     let names = config.names();
-    let producer = publisher.current().await.ok_or_else(|| TransportError::transient("there is no producer yet"))?;
+    let producer = publisher.current().await?;
     let asked = names.topics(topics)?;
     let read = tokio::task::spawn_blocking(move || {
         let mut missing = Vec::new();

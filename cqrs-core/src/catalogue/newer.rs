@@ -172,7 +172,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalogue::{Declaration, Withdrawal};
+    use crate::catalogue::{AggregateDeclaration, Declaration, Withdrawal};
 
     fn program(number: u64, service: &str, event: &str) -> StoredProgram {
         let readers = BTreeMap::from([("r".to_owned(), BTreeSet::from([event.to_owned()]))]);
@@ -194,21 +194,43 @@ mod tests {
     #[test]
     fn a_withdrawn_program_is_no_newer_one() {
         let newer = NewerPrograms::default();
-        let withdrawal = |number, withdrawn_program| StoredProgram {
+        let withdrawal_by = |service: &str, number, withdrawn_program| StoredProgram {
             number,
-            declaration: Withdrawal { service: "s".into(), withdrawn_program }.to_text(),
+            declaration: Withdrawal { service: service.into(), withdrawn_program }.to_text(),
         };
+        let withdrawal = |number, withdrawn_program| withdrawal_by("s", number, withdrawn_program);
         newer.declared("s", 1, &[program(1, "s", "a"), program(2, "s", "b"), program(3, "s", "c")], Duration::ZERO);
         assert!(newer.handle("r", "c") && !newer.handle("r", "b"));
         let take_in = |entry| newer.0.write().expect("no test panics here").take_in(&[entry], Duration::ZERO);
-        take_in(withdrawal(4, 3));
+        take_in(withdrawal_by("other", 4, 3));
+        assert!(newer.handle("r", "c"), "another service withdraws none of these programs");
+        take_in(withdrawal(5, 3));
         assert!(newer.handle("r", "b") && !newer.handle("r", "c") && !newer.is_newest());
-        take_in(withdrawal(5, 2));
+        take_in(withdrawal(6, 2));
         assert!(!newer.handle("r", "b") && newer.is_newest() && !newer.is_withdrawn());
-        take_in(program(6, "s", "b"));
+        take_in(program(7, "s", "b"));
         assert!(newer.handle("r", "b") && !newer.is_newest());
-        take_in(withdrawal(7, 1));
+        take_in(withdrawal(8, 1));
         assert!(newer.is_withdrawn());
+    }
+
+    #[test]
+    fn the_unique_fields_and_events_of_every_program_count() {
+        let program = |number, event: &str, unique: &[&str]| {
+            let unique = unique.iter().map(|field| (*field).to_owned()).collect();
+            let aggregate = AggregateDeclaration { events: [event.to_owned()].into(), unique, ..Default::default() };
+            let aggregates = BTreeMap::from([("user".to_owned(), aggregate)]);
+            let declaration = Declaration { service: "s".into(), aggregates, ..Declaration::default() };
+            StoredProgram { number, declaration: declaration.to_text() }
+        };
+        let newer = NewerPrograms::default();
+        newer.declared("s", 2, &[program(1, "a", &["email"]), program(2, "b", &["email", "name"])], Duration::ZERO);
+        assert!(!newer.was_not_unique("user", "email") && newer.was_not_unique("user", "name"));
+        assert_eq!(newer.events_of("user"), ["a", "b"].map(str::to_owned).into());
+        assert!(newer.events_of("order").is_empty());
+        let unreadable = StoredProgram { number: 3, declaration: "of another form".into() };
+        newer.0.write().expect("no test panics here").take_in(&[unreadable], Duration::ZERO);
+        assert!(newer.was_not_unique("user", "email"), "a program whose declaration cannot be read may lack the field");
     }
 
     #[test]

@@ -146,9 +146,16 @@ impl StoredProgress {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::sync::oneshot;
 
     fn line(refused: u64) -> WaitingTopic {
         WaitingTopic::new(Position(refused), Position(0), Duration::ZERO)
+    }
+    /// Returns the line of a topic that the broker accepts again, with a publish in progress since `started`.
+    fn publishing(refused: u64, started: Duration) -> WaitingTopic {
+        let (cancel, _) = oneshot::channel();
+        let flight = Flight { publish: 1, reaches: Position(refused), started, _cancel: cancel };
+        WaitingTopic { flight: Some(flight), retry_at: None, ..line(refused) }
     }
     fn waiting(topics: &[(&str, u64)]) -> BTreeMap<String, WaitingTopic> {
         topics.iter().map(|(topic, refused)| ((*topic).to_owned(), line(*refused))).collect()
@@ -178,6 +185,7 @@ mod tests {
         assert_eq!(ahead(&read, 3), Some((9, both)));
         assert_eq!(ahead(&read, 9), None, "a relay without these readers has moved the checkpoint past them");
         let next = read.next(Position(20), &waiting(&[("b", 7)]));
+        assert_eq!(ahead(&next, 6), Some((20, vec![("b".to_owned(), 7)])), "also before it is stored");
         let read = read_again(&mut stored, read.moves_to(&next, "relay/3"), &["a", "b", "c"]);
         assert_eq!(ahead(&read, 6), Some((20, vec![("b".to_owned(), 7)])), "topic a has joined the others");
         let next = read.next(Position(21), &waiting(&[]));
@@ -208,5 +216,68 @@ mod tests {
         assert_eq!(topic.retry_at, Some(Duration::from_millis(1_500)), "rounded to the tick");
         assert_eq!(topic.reads_to(Position(9), Duration::from_millis(1_499), false), None);
         assert_eq!(next_try(Duration::ZERO, 99), LONGEST_WAIT);
+    }
+
+    #[test]
+    fn a_read_of_the_records_that_wait_covers_a_limited_range() {
+        let mut topic = line(4);
+        assert_eq!(topic.reads_to(Position(300_000), Duration::ZERO, false), Some(Position(3 + RANGE)));
+        topic.acknowledged = Position(9);
+        assert_eq!(topic.reads_to(Position(9), Duration::ZERO, false), None, "there is nothing after it");
+        topic.accepted();
+        topic.handed = Position(12);
+        assert_eq!(
+            topic.reads_to(Position(20), Duration::ZERO, true),
+            Some(Position(12)),
+            "a shutdown sends nothing new"
+        );
+    }
+
+    #[test]
+    fn the_other_topics_wait_a_second_for_one_that_is_about_to_join_them() {
+        let (started, ahead) = (Duration::from_millis(700), Position(9));
+        let end = started + LONGEST_JOIN;
+        let mut topic = publishing(4, started);
+        assert!(!topic.is_joining(started), "more of its records may wait");
+        topic.is_near = true;
+        assert!(
+            topic.is_joining(started) && topic.is_joining(end - Duration::from_millis(1)) && !topic.is_joining(end)
+        );
+        assert_eq!(topic.next_look(ahead, started, true), Some(end));
+        assert_eq!(
+            topic.next_look(ahead, started, false),
+            None,
+            "the others do not wait before their publish has ended"
+        );
+        assert_eq!(topic.next_look(ahead, end, true), None);
+        topic.failed(started);
+        assert!(!topic.is_joining(started), "the broker refuses it again");
+        topic.accepted();
+        topic.flight = None;
+        assert!(!topic.is_joining(started), "it has no publish to wait for");
+    }
+
+    #[test]
+    fn a_line_is_looked_at_when_it_is_to_be_tried_or_can_join_the_others() {
+        let mut topic = line(4);
+        topic.failed(Duration::ZERO);
+        assert_eq!(topic.next_look(Position(9), Duration::ZERO, true), Some(TICK));
+        assert_eq!(topic.next_look(Position(3), Duration::ZERO, true), None, "the others are not past the record yet");
+        topic.acknowledged = Position(9);
+        assert_eq!(topic.next_look(Position(9), TICK, true), Some(Duration::ZERO));
+        assert_eq!(topic.next_look(Position(9), TICK, false), None, "it joins when their publish has ended");
+    }
+
+    #[test]
+    fn attempts_are_further_apart_after_each_failure() {
+        let waits = (0..6).map(|failures| next_try(Duration::ZERO, failures).as_millis());
+        assert_eq!(waits.collect::<Vec<_>>(), [500, 1_000, 2_000, 4_000, 5_000, 5_000]);
+        let mut topic = line(4);
+        topic.failed(Duration::ZERO);
+        topic.failed(TICK);
+        assert_eq!(topic.retry_at, Some(Duration::from_millis(1_500)));
+        topic.accepted();
+        topic.failed(TICK);
+        assert_eq!(topic.retry_at, Some(Duration::from_secs(1)), "failures before it was accepted do not count");
     }
 }

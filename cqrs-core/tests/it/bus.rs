@@ -29,6 +29,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("bus: a repeated command that fails on its own first effect returns the stored response", own_effect),
         trial("bus: a module may be discovered together with a module inside it", nested),
         trial("bus: two handlers of one name in one module are kept apart", namesakes),
+        trial("bus: a parameter that asks for a bus on its own gets none in a command", no_bus),
     ];
     trials.extend(on_each("bus: outputs are typed and errors are distinguishable", refusals));
     trials.extend(on_each("bus: fifty concurrent commands on one account all succeed", conflicts));
@@ -312,4 +313,29 @@ async fn idle_layer() {
     let rename = crate::bank::Rename { id: "kim".into(), name: "lee".into() };
     let error = app.send(rename).await.expect_err("the handler was not run");
     assert_eq!(error.to_string(), "a middleware neither ran the request nor refused it");
+}
+
+mod sneaky {
+    use cqrs_core::{Bus, Command, Context, FromContext, HandlerResult, Infallible, Rejection, handler};
+    use serde::{Deserialize, Serialize};
+
+    /// A parameter whose `needs` do not say that it uses a `Bus`, so the build cannot refuse it.
+    struct Sneaky;
+    impl FromContext for Sneaky {
+        fn from_context(context: &Context) -> Result<Self, Rejection> {
+            Bus::from_context(context).map(|_| Sneaky)
+        }
+    }
+    #[derive(Clone, Serialize, Deserialize, Command)]
+    pub(super) struct Sneak;
+    #[handler]
+    async fn sneak(_: Sneak, _: Sneaky) -> HandlerResult<(), Infallible> {
+        Ok(())
+    }
+}
+async fn no_bus() {
+    let app = bank(Memory::new()).discover_part("it::bus::sneaky").build().expect("the app builds");
+    let error = app.send(sneaky::Sneak).await.expect_err("a command has no bus");
+    assert_eq!(error.kind(), ErrorKind::Internal, "{error}");
+    assert!(error.to_string().contains("only subscribers have a Bus"), "{error}");
 }

@@ -2,6 +2,7 @@
 use crate::{
     bank::{PaymentMade, bank},
     listener::{LISTENER, Script},
+    logs::{Lines, logged_trial},
 };
 use cqrs_core::{
     IntegrationEvent, Metadata, Timestamp,
@@ -10,29 +11,17 @@ use cqrs_core::{
     testing::TestApp,
 };
 use libtest_mimic::Trial;
-use std::{
-    io,
-    sync::{Arc, Mutex},
-};
-use tracing_subscriber::{fmt::MakeWriter, util::SubscriberInitExt};
+use std::sync::Arc;
 use uuid::Uuid;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![Trial::test("canary: no log line and no parked error quotes the content of a message", || {
-        // One thread, so that every log line of the app reaches the subscriber of this thread.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(quoted());
-        Ok(())
-    })]
+    vec![logged_trial("canary: no log line and no parked error quotes the content of a message", quoted)]
 }
 
 /// A text that occurs nowhere but in the message.
 const CANARY: &str = "canary-51c7";
 
-async fn quoted() {
-    let lines = Lines::default();
-    let logging = tracing_subscriber::fmt().with_max_level(tracing_subscriber::filter::LevelFilter::TRACE);
-    let _guard = logging.with_writer(lines.clone()).finish().set_default();
+async fn quoted(lines: Lines) {
     let memory = Memory::new();
     let (id, amount) = ("kim".to_owned(), format!("{{\"Paid\":{{\"amount\":\"{CANARY}\"}}}}"));
     let event = NewEntry {
@@ -64,25 +53,7 @@ async fn quoted() {
         assert!(!message.error.contains(CANARY), "{}", message.error);
     }
     assert!(app.stop().await);
-    let logged = String::from_utf8(lines.0.lock().expect("not poisoned").clone()).expect("log lines are text");
+    let logged = lines.text();
     assert!(logged.contains("message parked, with the later messages of its key"), "{logged}");
     assert!(!logged.contains(CANARY), "{logged}");
-}
-
-/// The log lines of the test.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("not poisoned").write(bytes)
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-impl MakeWriter<'_> for Lines {
-    type Writer = Lines;
-    fn make_writer(&self) -> Lines {
-        self.clone()
-    }
 }

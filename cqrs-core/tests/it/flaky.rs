@@ -6,15 +6,18 @@ use crate::{
 };
 use async_trait::async_trait;
 use cqrs_core::{
-    App, ErrorKind, Fault, Metadata, Position, StateStored,
-    storage::{Batch, CommitError, Memory, Storage},
+    App, ErrorKind, Fault, Metadata, Position, RetryPolicy, StateStored,
+    storage::{Batch, CommitError, Loaded, Memory, Storage, StoredRow},
     testing::{StorageLayer, TestApp},
     transport::{Partition, Signal},
 };
 use libtest_mimic::Trial;
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering::SeqCst},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::SeqCst},
+    },
+    time::Duration,
 };
 use uuid::Uuid;
 
@@ -33,6 +36,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("flaky: a relay goes on after its checkpoint could not be stored", relay),
         trial("flaky: a projection goes on after its database has failed", projection),
         trial("flaky: a projection on a topic retries the read of its checkpoint", placing),
+        trial("flaky: a subscriber that hides an outage of the database is called until it is over", hidden),
     ]
 }
 
@@ -48,6 +52,7 @@ struct Faults {
     after_commit: AtomicU32,
     checkpoints: AtomicU32,
     responses: AtomicU32,
+    rows: AtomicU32,
     /// Commits wait until they get a permit, once this is set.
     gate: std::sync::OnceLock<tokio::sync::Semaphore>,
 }
@@ -74,6 +79,10 @@ impl StorageLayer for Flaky {
     async fn checkpoints(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
         fails(&self.faults.checkpoints)?;
         self.memory.checkpoints(readers).await
+    }
+    async fn row(&self, kind: &str, id: &str, response: Option<&str>) -> Result<Loaded<StoredRow>, Fault> {
+        fails(&self.faults.rows)?;
+        self.memory.row(kind, id, response).await
     }
     async fn response(&self, key: &str) -> Result<Option<cqrs_core::storage::StoredResponse>, Fault> {
         fails(&self.faults.responses)?;
@@ -207,5 +216,32 @@ async fn placing() {
     emit(Signal::Assigned(vec![place.clone()]));
     until("the reader has sought its checkpoint", async || notes.sought() == [(place.to_string(), 0)]).await;
     assert_eq!(flaky.faults.checkpoints.load(SeqCst), 0);
+    assert!(app.stop().await);
+}
+
+mod hiding {
+    use crate::bank::{Account, AccountEvent};
+    use cqrs_core::{BoxError, Recorded, Repo, subscriber};
+
+    /// Its error does not say that the database is down.
+    #[subscriber(group = "bank.hiding", from = "beginning")]
+    async fn hiding(event: Recorded<AccountEvent>, accounts: Repo<Account>) -> Result<(), BoxError> {
+        accounts.find(&event.aggregate_id).await.map_err(|_| "seeded: there is no account")?;
+        Ok(())
+    }
+}
+async fn hidden() {
+    let flaky = Flaky::default();
+    opened(&bank(flaky.clone()).build().expect("the app builds"), "kim").await;
+    flaky.faults.rows.store(4, SeqCst);
+    let mut retry_policy = RetryPolicy::default();
+    retry_policy.attempts = 2;
+    (retry_policy.first, retry_policy.longest) = (Duration::from_millis(1), Duration::from_millis(2));
+    let app = bank(flaky.clone()).discover_part("it::flaky::hiding").retry_policy(retry_policy);
+    let app = TestApp::start(app).await.expect("the app starts");
+    app.settle().await;
+    assert_eq!(flaky.faults.rows.load(SeqCst), 0);
+    let parked = app.parked().list(&Default::default()).await.expect("the parked keys can be listed");
+    assert!(parked.is_empty(), "{parked:?}");
     assert!(app.stop().await);
 }

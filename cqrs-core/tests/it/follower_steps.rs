@@ -7,11 +7,11 @@ use crate::{
 };
 use async_trait::async_trait;
 use cqrs_core::{
-    App, Fault, Metadata, Position, RetryPolicy,
+    App, AppBuilder, ByteBudget, Fault, Metadata, Position, RetryPolicy,
     consumer::LogFollower,
     environment::Environment,
     job::Step,
-    storage::{Batch, CommitError, Memory, Park, Parked, ParkedKey, ParkedPage, Storage, StoredProgram},
+    storage::{Batch, CommitError, Memory, Park, Parked, ParkedKey, ParkedPage, ReadLimit, Storage, StoredProgram},
     testing::StorageLayer,
 };
 use libtest_mimic::Trial;
@@ -32,6 +32,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("follower steps: of more than 256 parked keys those of a batch are looked up once", many_keys),
         trial("follower steps: a key that is parked as the 257th makes later keys be looked up", one_key_more),
         trial("follower steps: a query with a token looks up no parked message when there is none", none_parked),
+        trial("follower steps: the followers share the byte budget equally", budget),
         trial("follower steps: a declared program looks for newer ones once a second", programs),
     ]
 }
@@ -69,6 +70,10 @@ impl Observed {
     /// Returns the sizes of the commits since the last call.
     fn sizes(&self) -> Vec<usize> {
         std::mem::take(&mut *lock(&self.commits))
+    }
+    /// Returns the number of views that were committed since the last call of `sizes`.
+    fn sizes_so_far(&self) -> usize {
+        lock(&self.commits).iter().sum()
     }
     /// Returns the keys that were looked up since the last call.
     fn looked_up(&self) -> Vec<Vec<String>> {
@@ -125,11 +130,13 @@ const READER: &str = "projection/badge";
 
 /// Builds an app whose events are tried so many times.
 fn app(storage: &Observed, clock: &Clock, attempts: u32) -> App {
+    builder(storage, clock, attempts).build().expect("the app builds")
+}
+fn builder(storage: &Observed, clock: &Clock, attempts: u32) -> AppBuilder {
     let mut retry_policy = RetryPolicy::default();
     (retry_policy.attempts, retry_policy.circuit_breaker) = (attempts, None);
     let environment: Arc<dyn Environment> = Arc::new(clock.clone());
-    let app = bank(storage.clone()).discover_part(BADGES).environment(environment).retry_policy(retry_policy);
-    app.build().expect("the app builds")
+    bank(storage.clone()).discover_part(BADGES).environment(environment).retry_policy(retry_policy)
 }
 fn follower(app: &App, reader: &str) -> LogFollower {
     let found = app.log_followers().into_iter().find(|follower| follower.name() == reader);
@@ -300,6 +307,21 @@ async fn none_parked() {
     let found = app.with(Metadata::default().token(token)).send(FindCard("kim".into())).await;
     assert_eq!(found.expect("the view has caught up").expect("the card").balance, 5);
     assert_eq!(storage.parked_reads.load(SeqCst), 0);
+}
+
+async fn budget() {
+    let storage = Observed::new(&Memory::new());
+    open_accounts(&app(&storage, &Clock::default(), 3), 0..10).await;
+    let log = storage.memory.log(Position(0), Position(10), ReadLimit::entries(10)).await.expect("the memory answers");
+    let mut byte_budget = ByteBudget::default();
+    // The two projections have a share of three events each.
+    byte_budget.log = 6 * log[0].size();
+    let app = builder(&storage, &Clock::default(), 3).byte_budget(byte_budget).build().expect("the app builds");
+    let lags = app.reader_lags().await.expect("the memory answers");
+    assert_eq!(lags.iter().filter(|lag| lag.kind == "projection").count(), 2);
+    let mut follower = follower(&app, READER);
+    while did(&mut follower).await.is_some_and(|_| storage.sizes_so_far() < 10) {}
+    assert_eq!(storage.sizes(), [3, 3, 3, 1]);
 }
 
 async fn programs() {

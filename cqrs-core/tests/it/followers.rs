@@ -1,13 +1,14 @@
 //! Followers of the log: events that a follower does not handle cost no commit and no wait.
 use crate::{
-    bank::{FindCard, bank, opened, paid_in},
+    bank::{FindCard, PaymentMade, bank, opened, paid_in, until},
     clock::Clock,
+    listener::{lock, record},
     trials::trial,
 };
 use async_trait::async_trait;
 use cqrs_core::{
-    Aggregate, App, Change, Command, ErrorKind, Event, Evolve, Fault, HandlerResult, Infallible, Position, Query,
-    Recorded, Repo, StateStored, View, Views,
+    Aggregate, App, Change, Command, ErrorKind, Event, Evolve, Fault, HandlerResult, Infallible, IntegrationEvent,
+    Position, Query, Recorded, Repo, StateStored, View, Views,
     environment::Environment,
     event::Entry,
     handler,
@@ -15,6 +16,7 @@ use cqrs_core::{
     projection,
     storage::{Batch, CommitError, Memory, ReadLimit, Storage},
     testing::StorageLayer,
+    transport::{InProcess, Transport},
 };
 use libtest_mimic::Trial;
 use serde::{Deserialize, Serialize};
@@ -25,6 +27,7 @@ use std::{
     },
     time::Duration,
 };
+use uuid::Uuid;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -34,6 +37,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("followers: all followers at the end of the log share one read of it", one_read),
         trial("followers: a follower that is far behind passes over the events of others in one step", far_behind),
         trial("followers: a query does not wait for events that its projection does not handle", no_wait),
+        trial("followers: a projection waits for the next tick, so that the events until then share a batch", tick),
+        trial("followers: a projection on a topic joins a group of its own, and passes over other events", on_topic),
     ]
 }
 
@@ -143,11 +148,12 @@ async fn stored_later() {
     let app = app(storage.clone(), clock.clone());
     let mut followers = app.log_followers();
     let notes = followers.iter_mut().find(|follower| follower.name() == NOTES).expect("the projection of notes");
+    clock.set(10_000);
     opened(&app, "kim").await;
     assert_eq!(notes.step().await.expect("the step succeeds"), Step::Did(0));
     let left = Duration::from_millis(200);
     assert_eq!(notes.step().await.expect("the step succeeds"), Step::IdleFor(Position(1), left));
-    clock.set(150);
+    clock.set(10_150);
     paid_in(&app, "kim", 1).await;
     assert_eq!(notes.step().await.expect("the step succeeds"), Step::Did(0));
     let left = Duration::from_millis(50);
@@ -157,7 +163,7 @@ async fn stored_later() {
         "counted from the first"
     );
     assert_eq!(stored(&storage).await, 0);
-    clock.set(200);
+    clock.set(10_200);
     assert_eq!(notes.step().await.expect("the step succeeds"), Step::Did(0));
     assert_eq!((storage.moves.load(SeqCst), stored(&storage).await), (1, 2));
     assert_eq!(notes.step().await.expect("the step succeeds"), Step::Idle(Position(2)));
@@ -217,4 +223,41 @@ async fn no_wait() {
     app.send(WriteNote(7)).await.expect("the note is new");
     let error = app.send(FindNote(7)).await.expect_err("the projection has not run");
     assert_eq!(error.kind(), ErrorKind::Unavailable);
+}
+
+async fn on_topic() {
+    let (memory, broker) = (Memory::new(), InProcess::new());
+    let app = bank(memory.clone()).discover_part("it::blame::badges").transport(broker.clone());
+    let app = app.build().expect("the app builds");
+    let mut follower = app.topic_followers().await.expect("the broker answers").remove(0);
+    let audience = broker.audiences(&[PaymentMade::TOPIC]).pop().expect("the group has joined");
+    assert!(audience.0.contains("bank.topic-badge"), "{audience:?}");
+    let mut other = record(&PaymentMade { id: "kim".into(), amount: 1 }, 1, Uuid::from_u128(1));
+    other.headers.retain(|(name, _)| name != "ce_type");
+    other.headers.push(("ce_type".into(), "another.event".into()));
+    let payment = record(&PaymentMade { id: "lee".into(), amount: 2 }, 2, Uuid::from_u128(2));
+    let running = tokio::spawn(async move { while follower.step().await.is_ok() {} });
+    for record in [other, payment] {
+        assert_eq!(broker.publish(&audience, &[record]).await.acknowledged, 1);
+    }
+    running.abort();
+    let badges = memory.views("badge", &["kim".into(), "lee".into()]).await.expect("the memory answers");
+    assert_eq!(badges.iter().map(|view| &*view.key).collect::<Vec<_>>(), ["lee"]);
+    assert!(app.parked().list(&Default::default()).await.expect("the memory answers").is_empty());
+}
+
+async fn tick() {
+    let clock = Clock::default();
+    let environment: Arc<dyn Environment> = Arc::new(clock.clone());
+    let app = App::builder("notes").discover_part("it::followers::notes").aggregate(StateStored::<Note>::new());
+    let app = app.environment(environment).build().expect("the app builds");
+    clock.set(1_003);
+    let background = app.start().await.expect("the app starts");
+    app.send(WriteNote(7)).await.expect("the note is new");
+    // A tick is ten milliseconds, and all projections have the same ones.
+    until("the projection waits for seven milliseconds", async || {
+        lock(&clock.slept).contains(&Duration::from_millis(7))
+    })
+    .await;
+    assert!(background.stop(Duration::from_secs(3_600)).await);
 }

@@ -19,7 +19,7 @@ use libtest_mimic::Trial;
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
 };
@@ -33,6 +33,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             taken,
         ),
         trial("group lease: a holder that comes back late handles nothing, and follows the other", late),
+        trial("group lease: it is renewed after each third of it while a batch is committed", working),
         trial("group lease: a holder that stops releases it", released),
         trial("group lease: a refused commit makes its process look at the lease at once", refused),
     ]
@@ -49,6 +50,8 @@ struct Shared {
     leased: Arc<AtomicUsize>,
     /// The epochs with which this process has moved the checkpoint.
     epochs: Arc<Mutex<Vec<Option<u64>>>>,
+    /// A commit is not ready at once.
+    is_slow: Arc<AtomicBool>,
 }
 #[async_trait]
 impl StorageLayer for Shared {
@@ -63,6 +66,9 @@ impl StorageLayer for Shared {
         self.memory.lease(reader, owner, ttl).await
     }
     async fn commit(&self, batch: Batch) -> Result<Position, CommitError> {
+        if self.is_slow.load(SeqCst) {
+            tokio::task::yield_now().await;
+        }
         lock(&self.epochs).extend(batch.checkpoint_moves.iter().map(|moved| moved.epoch));
         self.memory.commit(batch).await
     }
@@ -95,7 +101,12 @@ impl Scene {
         Scene { clock, memory: Memory::with(environment), lease, seen: Arc::default() }
     }
     fn process(&self) -> Process {
-        let storage = Shared { memory: self.memory.clone(), leased: Arc::default(), epochs: Arc::default() };
+        let storage = Shared {
+            memory: self.memory.clone(),
+            leased: Arc::default(),
+            epochs: Arc::default(),
+            is_slow: Arc::default(),
+        };
         let environment: Arc<dyn Environment> = Arc::new(self.clock.clone());
         let app = bank(storage.clone()).discover_part(module_path!()).provide(self.seen.clone());
         let app = app.environment(environment).lease(Duration::from_millis(self.lease)).build();
@@ -186,6 +197,18 @@ async fn late() {
     assert_eq!(first.step_at(&scene, 7_000).await, (Step::Did(1), 1), "the other one has stopped");
     assert_eq!(scene.seen(), ["kim", "lee"]);
     assert_eq!((first.epochs(), second.epochs()), (vec![Some(3)], vec![Some(2)]));
+}
+
+async fn working() {
+    let scene = Scene::new(LEASE);
+    let mut first = scene.process();
+    first.step_at(&scene, 0).await;
+    opened(&first.app, "kim").await;
+    first.storage.is_slow.store(true, SeqCst);
+    assert_eq!(first.step_at(&scene, 10).await.0, Step::Did(1));
+    // The other sleep is the time limit of the subscriber.
+    let slept = lock(&scene.clock.slept).clone();
+    assert!(slept.contains(&Duration::from_secs(1)), "{slept:?}");
 }
 
 async fn released() {

@@ -1,12 +1,16 @@
 //! Integration tests of cqrs-core, listed by name. The tests that need a server are a second list.
+mod attempts; // the attempts of messages of a topic
 mod bank; // the domain shared by the framework's tests
 mod blame; // one event that cannot be applied costs only its key
 mod breaker; // a reader whose messages fail alike is paused
+mod breaker_steps; // probes and recovered keys of a paused reader, on a clock of the test
 mod bus; // `App::send`: results, errors, idempotency keys, middleware
 mod byte_budget; // the bytes of events that a process holds
 mod canary; // the content of messages is not logged
 mod changed_fields; // fields that do not fit the stored ones
 mod clock; // a clock that the test sets
+mod crash_notes; // the notes of processes on their attempts, for followers of the log
+mod crash_watch; // the notes of members on the messages of their partitions
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod crashes; // a message that ends its process is parked
 mod describe; // `App::describe`
@@ -30,6 +34,7 @@ mod inbox_batches; // batches that touch the same data, and look-ups that fail
 mod indexes; // an index that a program adds to a stored view
 mod late_broker; // a broker that is down at the start
 mod listener; // a subscriber and a transport controlled by the test
+mod logs; // the log lines of a test
 mod metrics; // the metrics of an app
 mod needs; // wiring errors found at build time
 mod newer_fields; // fields that only a newer program knows
@@ -62,6 +67,7 @@ mod unique; // a field that becomes unique on stored aggregates
 mod unit; // the unit of work of one command
 mod upcast; // events of former versions
 mod views; // views as queries read them
+mod waiting_topic_steps; // a topic that the broker refuses, on a clock of the test
 mod withdrawal; // a program that does not come back
 
 use cqrs_core::testing::conformance::storage::{Harness, cases};
@@ -83,7 +89,11 @@ fn storage<B: Harness>(backend: &str, open: fn() -> BoxFuture<'static, B>) -> Ve
 fn framework() -> Vec<Trial> {
     let all = [bus::trials, unit::trials, needs::trials, persistence::trials, views::trials, relay::trials];
     let more = [
+        attempts::trials,
+        breaker_steps::trials,
         byte_budget::trials,
+        crash_notes::trials,
+        crash_watch::trials,
         changed_fields::trials,
         followers::trials,
         subscriber::trials,
@@ -112,6 +122,7 @@ fn framework() -> Vec<Trial> {
         retries::trials,
         relay_steps::trials,
         relay_shutdown::trials,
+        waiting_topic_steps::trials,
         follower_steps::trials,
         first_load::trials,
         describe::trials,

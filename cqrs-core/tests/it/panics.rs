@@ -11,13 +11,13 @@ use cqrs_core::{
     storage::{Batch, CommitError, Memory, Storage},
     subscriber,
     testing::{StorageLayer, TestApp},
-    transport::{Partition, Signal},
+    transport::{Audience, Partition, Published, Record, Signal, Subscription, Transport, TransportError},
 };
 use libtest_mimic::Trial;
 use serde::{Deserialize, Serialize, Serializer};
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU32, Ordering::SeqCst},
     },
     time::Duration,
@@ -30,6 +30,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("panics: an event that panics while it is encoded parks its message and no other", encoded),
         trial("panics: a background job that panics goes on, and health shows it", job),
         trial("panics: a step of a projection on a topic that panics loses no record", topic),
+        trial("panics: a relay whose broker client panics sends the record again", relay),
     ]
 }
 
@@ -203,4 +204,37 @@ async fn topic() {
     let value = found.and_then(|view| view.value).expect("the view exists");
     assert_eq!(serde_json::from_slice::<Sum>(&value).expect("the view can be decoded"), Sum { total: 5 });
     assert!(app.stop().await);
+}
+
+/// A broker whose client panics in the first publish.
+#[derive(Clone, Default)]
+struct Shaky {
+    calls: Arc<AtomicU32>,
+    sent: Arc<Mutex<Vec<u64>>>,
+}
+#[async_trait]
+impl Transport for Shaky {
+    async fn ensure_topics(&self, _: &[&str]) -> Result<(), TransportError> {
+        Ok(())
+    }
+    fn audiences(&self, _: &[&str]) -> Vec<Audience> {
+        vec![Audience::broker()]
+    }
+    async fn publish(&self, _: &Audience, records: &[Record]) -> Published {
+        assert!(self.calls.fetch_add(1, SeqCst) > 0, "seeded: the client panics");
+        crate::listener::lock(&self.sent).extend(records.iter().map(|record| record.position.0));
+        Published { acknowledged: records.len(), error: None }
+    }
+    async fn subscribe(&self, _: &str, _: &[&str]) -> Result<Box<dyn Subscription>, TransportError> {
+        Err(TransportError::permanent("nothing subscribes here"))
+    }
+}
+async fn relay() {
+    let shaky = Shaky::default();
+    let app = bank(Memory::new()).transport(shaky.clone()).build().expect("the app builds");
+    let running = app.start().await.expect("the app starts");
+    opened(&app, "kim").await;
+    paid_in(&app, "kim", 1).await;
+    until("the record is sent", async || *crate::listener::lock(&shaky.sent) == [2]).await;
+    assert!(running.stop(cqrs_core::app::DRAIN).await);
 }

@@ -151,8 +151,11 @@ fn check(broker: &Broker, ids: &[String], topic: &str, numbers: usize) {
 }
 /// Returns the error of the health component `topics`.
 async fn health(app: &App) -> Option<String> {
+    health_of(app, "topics").await
+}
+async fn health_of(app: &App, name: &str) -> Option<String> {
     let components = app.health().await.components;
-    components.into_iter().find(|component| component.name == "topics").and_then(|component| component.error)
+    components.into_iter().find(|component| component.name == name).and_then(|component| component.error)
 }
 async fn settled(app: &App) {
     cqrs_core::testing::settle(&[app]).await;
@@ -229,8 +232,11 @@ async fn whole_broker() {
     changed(&app, &["kim".into()], 1, 1).await;
     until("the relay fails", async || !running.is_healthy()).await;
     assert_eq!((broker.count(PAYMENTS), health(&app).await), (0, None), "the payment comes after the name");
+    let error = health_of(&app, "broker").await;
+    assert_eq!(error.as_deref(), Some("the last publish failed; outgoing events stay in the outbox"));
     broker.refuses(&[]);
     settled(&app).await;
+    assert_eq!(health_of(&app, "broker").await, None);
     check(&broker, &["kim".into()], NAMES, 1);
     check(&broker, &["kim".into()], PAYMENTS, 1);
     assert!(running.stop(cqrs_core::app::DRAIN).await);

@@ -1,13 +1,14 @@
 //! The relay step by step, on a clock of the test: leases, shares, publishes in progress, and checkpoints.
 use crate::{
-    bank::{bank, opened, paid_in},
+    bank::{Account, bank, opened, paid_in, until},
     clock::Clock,
     listener::lock,
     trials::trial,
 };
 use async_trait::async_trait;
 use cqrs_core::{
-    App, Fault, Position,
+    App, Fault, Position, StateStored,
+    app::DRAIN,
     environment::Environment,
     event::{RELAY_SHARDS, shard_of},
     job::Step,
@@ -60,6 +61,12 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("relay steps: parked keys are read once by a relay to a broker, and never by others", parked_read_once),
         trial("relay steps: a step reports the messages that it has parked", parked_reported),
         trial("relay steps: a relay looks up the keys of a batch when more are parked than it knows", many_parked),
+        trial(
+            "relay steps: the progress of topics that wait is read with new shards alone, and by no group",
+            progress_read,
+        ),
+        trial("relay steps: a record that is refused for good leaves the broker's health as it was", broker_health),
+        trial("relay steps: a relay that has sent records goes on at the next tick", ticks),
         trial("relay steps: an idle relay reads nothing but the high-water mark", idle),
         trial("relay steps: the budget is shared by the shards and the running relays", budget),
     ]
@@ -81,6 +88,7 @@ struct Shared {
     notes_written: Arc<AtomicUsize>,
     reads: Arc<AtomicUsize>,
     parked_reads: Arc<AtomicUsize>,
+    checkpoint_reads: Arc<AtomicUsize>,
     limits: Arc<Mutex<Vec<usize>>>,
 }
 #[async_trait]
@@ -121,6 +129,10 @@ impl StorageLayer for Shared {
         self.reads.fetch_add(1, SeqCst);
         lock(&self.limits).push(limit.bytes);
         self.memory.outgoing_entries(shards, upto, limit).await
+    }
+    async fn checkpoints(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
+        self.checkpoint_reads.fetch_add(1, SeqCst);
+        self.memory.checkpoints(readers).await
     }
     async fn parked_counts(&self, limit: usize) -> Result<Vec<(String, u64)>, Fault> {
         self.parked_reads.fetch_add(1, SeqCst);
@@ -222,6 +234,7 @@ impl Scene {
             notes_written: Arc::default(),
             reads: Arc::default(),
             parked_reads: Arc::default(),
+            checkpoint_reads: Arc::default(),
             limits: Arc::default(),
         };
         let environment: Arc<dyn Environment> = Arc::new(self.clock.clone());
@@ -274,7 +287,7 @@ fn one_of_each_shard() -> BTreeMap<u16, String> {
     found
 }
 /// Returns two accounts of one shard.
-fn two_of_one_shard() -> [String; 2] {
+pub(crate) fn two_of_one_shard() -> [String; 2] {
     let mut found: BTreeMap<u16, String> = BTreeMap::new();
     let pair = (0..).map(|number: u32| number.to_string()).find_map(|id| {
         let former = found.insert(shard_of(&id), id.clone())?;
@@ -296,7 +309,7 @@ async fn alone() {
     }
     // The next look is at 3,000 ms. A clock that was set back must not put it off for longer than a lease.
     scene.clock.now.store(1, SeqCst);
-    relay.step().await;
+    assert_eq!(relay.step().await, Step::IdleFor(Position(0), Duration::from_secs(1)));
     assert!(lock(&relay.storage.leased).is_empty());
     scene.clock.now.store(0, SeqCst);
     relay.step().await;
@@ -735,6 +748,59 @@ async fn many_parked() {
     assert_eq!(broker.published().len(), before, "the message waits behind the parked one of its key");
     let parked = scene.memory.parked("relay/0", last, 0, 9).await.expect("the memory answers");
     assert_eq!(parked.len(), 2);
+}
+
+async fn progress_read() {
+    for (audience, reads) in [(Audience::broker(), 1), (group(), 0)] {
+        let (scene, transport) = (Scene::new(LEASE), Scripted::new(audience, ALL));
+        let mut relay = scene.process(&transport);
+        for at in [0, 1_000, 2_000] {
+            assert_eq!(relay.calls_at(&scene.clock, at).await.0, 16, "the leases are taken and renewed");
+        }
+        assert_eq!(relay.storage.checkpoint_reads.load(SeqCst), reads);
+    }
+}
+
+async fn broker_health() {
+    assert_ne!(shard_of("kim"), shard_of("lee"));
+    let broker = Scripted::new(Audience::broker(), 0);
+    lock(&broker.0.down).insert("lee".to_owned());
+    lock(&broker.0.refused).insert("kim".to_owned());
+    let app = bank(Memory::new()).transport(broker.clone()).build().expect("the app builds");
+    let running = app.start().await.expect("the app starts");
+    let error = async || {
+        let components = app.health().await.components;
+        components.into_iter().find(|component| component.name == "broker").and_then(|component| component.error)
+    };
+    for (id, publishes) in [("lee", 1), ("kim", 2)] {
+        pay(&app, id).await;
+        until("the publish has begun", async || broker.published().len() == publishes).await;
+    }
+    until("the broker is connected", async || error().await.is_none()).await;
+    broker.end(1);
+    until("the second attempt has begun", async || broker.published().len() == 3).await;
+    let failed = "the last publish failed; outgoing events stay in the outbox";
+    assert_eq!(error().await.as_deref(), Some(failed));
+    broker.end(1);
+    let parked = async || app.parked().list(&Default::default()).await.expect("the parked keys can be listed");
+    until("the refused record is parked", async || parked().await.len() == 1).await;
+    assert_eq!(error().await.as_deref(), Some(failed));
+    broker.end(ALL);
+    assert!(running.stop(DRAIN).await);
+}
+
+async fn ticks() {
+    let (scene, broker) = (Scene::new(LEASE), Scripted::new(Audience::broker(), ALL));
+    let environment: Arc<dyn Environment> = Arc::new(scene.clock.clone());
+    // This process has no projections and subscribers, so no other job waits for a tick.
+    let app = App::builder("bank").discover_part("it::refused_topic::names").aggregate(StateStored::<Account>::new());
+    let app = app.storage(scene.memory.clone()).transport(broker.clone()).environment(environment);
+    let running = app.build().expect("the app builds").start().await.expect("the app starts");
+    pay(&scene.process(&broker).app, "kim").await;
+    until("the record is sent", async || broker.published() == [[2]]).await;
+    let tick = Duration::from_millis(10);
+    until("the relay waits for the tick", async || lock(&scene.clock.slept).contains(&tick)).await;
+    assert!(running.stop(DRAIN).await);
 }
 
 async fn idle() {

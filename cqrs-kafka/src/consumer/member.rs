@@ -1,6 +1,6 @@
 //! The state of a member on its polling thread: assigned partitions, records in flight, and rebalances.
 use super::{Notice, Requests, lag::Lag};
-use crate::{KafkaConfig, error, names::Names};
+use crate::{KafkaConfig, error, known_brokers::KnownBrokers, names::Names};
 use cqrs_core::transport::{Drained, Partition, Received, Signal};
 use rdkafka::{
     ClientContext, Offset, Statistics, TopicPartitionList,
@@ -38,6 +38,7 @@ pub(super) struct Member {
     group: String,
     names: Names,
     lag: Lag,
+    known_brokers: KnownBrokers,
     drain: Duration,
     /// The limit in bytes of all consumers of this process, and their number.
     buffer_bytes: usize,
@@ -94,7 +95,21 @@ impl Member {
         let (in_flight, buffered, gaps) = (Mutex::default(), Mutex::default(), Mutex::default());
         let KafkaConfig { drain, buffer_bytes, .. } = *config;
         let group = group.to_owned();
-        Member { group, names, lag, drain, buffer_bytes, consumers, requests, notices, in_flight, buffered, gaps }
+        let known_brokers = KnownBrokers::default();
+        Member {
+            group,
+            names,
+            lag,
+            known_brokers,
+            drain,
+            buffer_bytes,
+            consumers,
+            requests,
+            notices,
+            in_flight,
+            buffered,
+            gaps,
+        }
     }
     /// Returns the time after which a consumer that has not left its group holds up the next one no longer.
     pub(super) fn longest_leave(&self) -> Duration {
@@ -115,6 +130,10 @@ impl Member {
     }
     pub(super) fn group(&self) -> &str {
         &self.group
+    }
+    /// Returns whether the consumer knows no broker any more, and has to be created anew.
+    pub(super) fn has_lost_brokers(&self) -> bool {
+        self.known_brokers.are_lost()
     }
     /// Returns the partition of a topic on the brokers.
     pub(super) fn partition(&self, topic: &str, number: i32) -> Partition {
@@ -331,6 +350,7 @@ impl ClientContext for Member {
     }
     fn stats(&self, statistics: Statistics) {
         self.lag.measure(&statistics);
+        self.known_brokers.measure(&statistics);
     }
 }
 impl ConsumerContext for Member {

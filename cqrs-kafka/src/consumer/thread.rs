@@ -54,13 +54,18 @@ pub(super) fn start(
     thread::Builder::new().name(THREAD.to_owned()).spawn(polling).expect("the operating system can start a thread");
 }
 
-/// Returns when the subscription was dropped, after a fatal error, and when the certificates have changed. The group is
-/// joined again after the last two.
+/// Returns when the subscription was dropped, after a fatal error, when the certificates have changed, and when the
+/// consumer knows no broker any more. The group is joined again after the last three.
 fn run(consumer: &Consumers, member: &Member, credentials: &mut Held, requests: &Requests) {
     loop {
         if !credentials.look(consumer.client()) {
             let group = member.group();
             tracing::info!(group, "Kafka consumer leaves its group and joins it again with the changed certificates");
+            return;
+        }
+        if member.has_lost_brokers() {
+            let group = member.group();
+            tracing::warn!(group, "Kafka consumer knows no broker any more; a new one joins the group");
             return;
         }
         member.store_offsets(consumer);

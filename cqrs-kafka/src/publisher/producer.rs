@@ -3,11 +3,12 @@ use super::in_flight::Sent;
 use crate::{
     credentials::{Credentials, Version},
     error,
+    known_brokers::{KnownBrokers, STATISTICS_INTERVAL},
 };
 use rdkafka::{
-    ClientContext,
+    ClientContext, Statistics,
     config::{FromClientConfigAndContext, RDKafkaLogLevel},
-    error::{KafkaError, RDKafkaErrorCode as Code},
+    error::KafkaError,
     message::DeliveryResult,
     producer::{Producer as _, ProducerContext, ThreadedProducer},
 };
@@ -45,17 +46,21 @@ impl Producer {
             .set("queue.buffering.max.messages", "50000")
             .set("queue.buffering.max.kbytes", "65536")
             .set("topic.metadata.refresh.interval.ms", "10000") // a right that was granted again is noticed in 10 s
-            .set("topic.metadata.propagation.max.ms", "5000"); // a missing topic is an error after 5 s
-        let reports = Reports { queue_space: queue_space.clone() };
+            .set("topic.metadata.propagation.max.ms", "5000") // a missing topic is an error after 5 s
+            .set("statistics.interval.ms", STATISTICS_INTERVAL);
+        let reports = Reports { queue_space: queue_space.clone(), known_brokers: KnownBrokers::default() };
         let client = Arc::new(ThreadedProducer::from_config_and_context(&settings, reports)?);
         Ok(Producer { client, version, outdated_since: None })
     }
     pub(super) fn client(&self) -> &Client {
         &self.client
     }
-    /// Returns the error after which the producer sends nothing any more.
-    pub(super) fn fatal_error(&self) -> Option<(Code, String)> {
-        self.client.client().fatal_error()
+    /// Returns the reason why the producer sends nothing any more, if there is one.
+    pub(super) fn failure(&self) -> Option<String> {
+        match self.client.client().fatal_error() {
+            Some((code, reason)) => Some(format!("{code}: {reason}")),
+            None => self.client.context().known_brokers.are_lost().then(|| "it knows no broker any more".to_owned()),
+        }
     }
     /// Hands a changed password to the client. Returns the time since which its certificates are known to have changed, if
     /// they have.
@@ -77,6 +82,7 @@ impl Producer {
 /// Receives delivery reports on librdkafka's thread, so it must never block.
 pub(crate) struct Reports {
     queue_space: Arc<Notify>,
+    known_brokers: KnownBrokers,
 }
 impl ClientContext for Reports {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -84,6 +90,9 @@ impl ClientContext for Reports {
     }
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::warn!(%error, reason, "Kafka producer reports an error");
+    }
+    fn stats(&self, statistics: Statistics) {
+        self.known_brokers.measure(&statistics);
     }
 }
 impl ProducerContext for Reports {

@@ -5,6 +5,7 @@ mod faults; // a broker that is killed and frozen
 mod foreign; // a topic of another producer, read by a decoder of the app
 mod identity; // a topic that was created again, and records that were dropped
 mod mock; // librdkafka's mock broker, with errors on demand
+mod no_brokers; // a broker that names no broker for a time
 mod owner; // a topic that does not exist yet, and its number of partitions
 mod prefix; // several deployments on one cluster
 mod refused; // a topic that the broker refuses for a time
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         .group("faults", faults::trials())
         .group("foreign", foreign::trials())
         .group("identity", identity::trials())
+        .group("no brokers", no_brokers::trials())
         .group("owner", owner::trials())
         .group("prefix", prefix::trials())
         .group("refused", refused::trials())

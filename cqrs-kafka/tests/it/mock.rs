@@ -26,6 +26,7 @@ pub(crate) fn trials() -> Trials {
         .test("publish: an unreachable broker is a transient error, and each record is sent once", unreachable_broker)
         .test("publish: after a fatal error a new producer sends every record", a_fatal_error_creates_a_new_producer)
         .test("topics: a wrong number of partitions and a missing topic are refused", topics_are_checked)
+        .test("topics: their identities are read from any broker, without a controller", ids_without_a_controller)
         .test("group: a member that joins again reads from the first unacknowledged record", a_group_resumes)
         .test("group: a header name that is not UTF-8 does not end the member", an_unreadable_header)
         .test("group: a subscription to a missing topic waits until the topic is created", a_missing_topic)
@@ -270,6 +271,13 @@ async fn topics_are_checked() {
     assert_eq!(error.to_string(), expected);
     let error = mock.kafka.ensure_topics(&["none"]).await.unwrap_err();
     assert_eq!(error.to_string(), "topic none does not exist: create it, or set `create_topics`");
+}
+
+/// The mock cluster names a controller that it does not have.
+async fn ids_without_a_controller() {
+    let mock = Mock::new();
+    let ids = mock.kafka.topic_identities(&[TOPIC, "none"]).await.unwrap();
+    assert!(ids[0].as_ref().is_some_and(|id| !id.is_empty()) && ids[1].is_none(), "{ids:?}");
 }
 
 async fn a_group_resumes() {

@@ -84,15 +84,18 @@ mod tests {
                 prop_assert!(!tracker.received(*offset));
                 let _ = tracker.begin();
             }
+            prop_assert!(!tracker.is_idle());
             let mut left = offsets.clone();
             let mut upto = 0;
             let mut random = order;
             while !left.is_empty() {
                 random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                prop_assert!(tracker.is_busy());
                 let offset = left.remove((random >> 33) as usize % left.len());
                 tracker.finished(offset, true);
                 upto = tracker.acknowledge().unwrap_or(upto);
                 prop_assert!(left.iter().all(|open| *open > upto));
+                prop_assert_eq!(tracker.is_idle(), left.is_empty());
             }
             prop_assert_eq!(upto, *offsets.last().unwrap());
             prop_assert!(!tracker.is_busy());

@@ -156,6 +156,93 @@ mod tests {
         }
     }
     #[test]
+    fn every_outage_that_the_system_reports_is_transient_and_its_other_errors_are_not() {
+        use io::ErrorKind::{
+            AddrInUse, AddrNotAvailable, BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset,
+            HostUnreachable, Interrupted, InvalidData, NetworkDown, NetworkUnreachable, NotConnected, NotFound,
+            PermissionDenied, ResourceBusy, StorageFull, TimedOut, UnexpectedEof, WouldBlock,
+        };
+        let kind = |kind: io::ErrorKind| of_chain(&Request(kind.into()));
+        for of in [
+            AddrNotAvailable,
+            BrokenPipe,
+            ConnectionAborted,
+            ConnectionRefused,
+            ConnectionReset,
+            HostUnreachable,
+            Interrupted,
+            NetworkDown,
+            NetworkUnreachable,
+            NotConnected,
+            ResourceBusy,
+            TimedOut,
+            WouldBlock,
+        ] {
+            assert_eq!(kind(of), FailureKind::Transient, "{of}");
+        }
+        for of in [AddrInUse, InvalidData, NotFound, PermissionDenied, StorageFull, UnexpectedEof] {
+            assert_eq!(kind(of), FailureKind::Unclassified, "{of}");
+        }
+    }
+    /// An error of a database with a code.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    #[derive(Debug, thiserror::Error)]
+    #[error("refused with code {0:?}")]
+    struct Refused(Option<&'static str>);
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    impl sqlx::error::DatabaseError for Refused {
+        fn message(&self) -> &str {
+            "refused"
+        }
+        fn code(&self) -> Option<std::borrow::Cow<'_, str>> {
+            self.0.map(Into::into)
+        }
+        fn as_error(&self) -> &(dyn Error + Send + Sync + 'static) {
+            self
+        }
+        fn as_error_mut(&mut self) -> &mut (dyn Error + Send + Sync + 'static) {
+            self
+        }
+        fn into_error(self: Box<Self>) -> BoxError {
+            self
+        }
+        fn kind(&self) -> sqlx::error::ErrorKind {
+            sqlx::error::ErrorKind::Other
+        }
+    }
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    #[test]
+    fn a_database_that_is_busy_or_shuts_down_is_transient_and_its_other_refusals_are_not() {
+        let kinds = |code| {
+            let error = || sqlx::Error::Database(Box::new(Refused(code)));
+            [of_chain(&error()), of_chain(&std::sync::Arc::new(error()))]
+        };
+        // A lost connection, a serialization failure, a full disk, a lock that is not available, a shutdown, SQLite: busy
+        // and locked.
+        for code in ["08006", "40001", "53100", "55P03", "57P01", "5", "6"] {
+            assert_eq!(kinds(Some(code)), [FailureKind::Transient; 2], "{code}");
+        }
+        // A duplicate key, a function that raises, an object that is not in the right state, a cancelled statement, SQLite:
+        // a constraint and a full disk.
+        for code in ["23505", "P0001", "55006", "57014", "19", "13"] {
+            assert_eq!(kinds(Some(code)), [FailureKind::Unclassified; 2], "{code}");
+        }
+        assert_eq!(kinds(None), [FailureKind::Unclassified; 2]);
+    }
+    #[test]
+    fn the_class_of_a_failure_is_the_text_of_its_cause() {
+        let class = |fault: Fault| class_of(&CommitError::Fault(fault), "kim");
+        let subscriber = SubscriberError::Failed("the mail to kim was refused".into());
+        let subscriber = Fault::internal("group mail cannot handle message 17").because(subscriber);
+        assert_eq!(class(subscriber), "the mail to * was refused");
+        let projection = FailedEvent { event: uuid::Uuid::nil(), source: "the amount of kim is too large".into() };
+        let projection = Fault::internal("projection card cannot apply event 17").because(projection);
+        assert_eq!(class(projection), "the amount of * is too large");
+        assert_eq!(class(Fault::internal("the row of kim is broken")), "the row of * is broken");
+        let conflict = class_of(&CommitError::Conflict { what: "account kim".into(), exists: true }, "kim");
+        assert!(!conflict.is_empty() && !conflict.contains("kim"), "{conflict}");
+    }
+    #[test]
     fn a_failure_has_the_kind_of_its_first_known_cause() {
         let failed =
             |error: BoxError| CommitError::Fault(Fault::internal("it").because(SubscriberError::Failed(error)));

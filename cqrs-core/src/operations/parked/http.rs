@@ -99,7 +99,7 @@ async fn list(
     let after = after(keys.after_reader, keys.after_key)?;
     let apps = match keys.service.is_some() || after.is_some() {
         true => std::slice::from_ref(api.app(keys.service.as_deref())?),
-        false => &*api.apps,
+        false => api.apps()?,
     };
     let after = after.as_ref().map(|(reader, key)| (&**reader, &**key));
     let limit = keys.limit.unwrap_or(KEYS_PAGE).min(KEYS_PAGE);
@@ -200,6 +200,11 @@ impl OperatorApi {
         let name = (self.operators)(headers).map_err(|reason| Refused(StatusCode::FORBIDDEN, reason))?;
         Ok(Metadata::default().caller(name))
     }
+    /// Returns all apps.
+    fn apps(&self) -> Result<&[App], Refused> {
+        self.apps.iter().try_for_each(has_identified_database)?;
+        Ok(&self.apps)
+    }
     /// Returns the app of a service.
     pub(in crate::operations) fn app(&self, service: Option<&str>) -> Result<&App, Refused> {
         let found = match service {
@@ -209,7 +214,18 @@ impl OperatorApi {
         };
         let names = || self.apps.iter().map(App::service).collect::<Vec<_>>().join(", ");
         let refused = || Refused(StatusCode::BAD_REQUEST, format!("parameter `service` must be one of: {}", names()));
-        found.ok_or_else(refused)
+        let app = found.ok_or_else(refused)?;
+        has_identified_database(app)?;
+        Ok(app)
+    }
+}
+
+/// Refuses the calls to an app that has not found its database to be its own yet. The address listens before the start, for
+/// the health checks, and the database may be that of another service.
+fn has_identified_database(app: &App) -> Result<(), Refused> {
+    match app.runtime.epoch() {
+        Some(_) => Ok(()),
+        None => Err(Refused::unavailable(format!("service {} has not checked its database yet", app.service()))),
     }
 }
 

@@ -216,7 +216,7 @@ async fn shared(server: Server) -> Tried {
     let all = futures_util::future::try_join_all((0..100).map(|_| storage.high_water_mark())).await?;
     anyhow::ensure!(all.iter().all(|mark| *mark == Position(1)), "{all:?}");
     let round_trips = storage.statements() - before;
-    // One query, and one more for each 2 ms that a lock is still held. Without sharing there would be a hundred.
-    anyhow::ensure!(round_trips <= 20, "{round_trips} round trips");
+    // The others call while the query of the first one runs, which may miss commits before their calls. They share one.
+    anyhow::ensure!(round_trips == 2, "{round_trips} round trips");
     Ok(())
 }

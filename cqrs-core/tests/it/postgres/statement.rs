@@ -18,6 +18,7 @@ pub(crate) fn trials() -> Trials {
         .test("reads by key use the whole key in the index, even if the table was small when planned", whole_key)
         .test("a command takes two round trips, with and without an idempotency key", two_round_trips)
         .test("a commit that is the victim of a deadlock is retried", deadlock)
+        .test("a commit that is the victim each time ends after nine runs", always_the_victim)
         .test(
             "a batch with events waits for the lock before it draws a position, other batches do not wait",
             lock_first,
@@ -123,6 +124,20 @@ async fn deadlock(server: Server) -> Tried {
     commit.await??;
     anyhow::ensure!(fresh.storage.statements() - before >= 2, "there was no deadlock and so no retry");
     anyhow::ensure!(fresh.storage.row("user", "a", None).await?.found.version == 2, "the batch is not committed");
+    Ok(())
+}
+
+async fn always_the_victim(server: Server) -> Tried {
+    let fresh = fresh(server, "victim").await?;
+    let seeded = "create function cqrs.victim() returns trigger language plpgsql as $$ begin
+            raise exception 'seeded: a deadlock' using errcode = 'deadlock_detected';
+        end $$;
+        create trigger victim before insert on cqrs.state for each row execute function cqrs.victim()";
+    sqlx::raw_sql(seeded).execute(&fresh.plain).await?;
+    let before = fresh.storage.statements();
+    let refused = fresh.storage.commit(Batch { rows: vec![row("a", 0)], ..Batch::default() }).await;
+    anyhow::ensure!(matches!(refused, Err(CommitError::Fault(_))), "{refused:?}");
+    anyhow::ensure!(fresh.storage.statements() - before == 9, "{} runs", fresh.storage.statements() - before);
     Ok(())
 }
 

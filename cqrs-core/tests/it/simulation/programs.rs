@@ -4,7 +4,8 @@
 use super::{
     actor::Role,
     service::{
-        AccountCredited, InjectedFailures, Ledger, Trail, Trailed, append, book::book_number, note::note_number,
+        AccountCredited, InjectedFailures, Ledger, Trail, Trailed, append, aside::AccountCreditedAside,
+        book::book_number, note::note_number,
     },
 };
 use cqrs_core::{
@@ -173,6 +174,11 @@ macro_rules! program {
                     Ok(command)
                 }
                 $($publisher)+
+                /// It publishes nothing. With it the relay knows the topic that the simulated database stores for one account.
+                #[publish]
+                fn aside(_: &Recorded<AccountEvent>) -> Option<AccountCreditedAside> {
+                    None
+                }
             }
             pub(crate) mod tallied {
                 use super::*;

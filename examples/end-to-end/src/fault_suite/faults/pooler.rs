@@ -1,7 +1,7 @@
 //! A pooler between the nodes and PostgreSQL that is killed, paused and frozen.
 use super::{
     consumer::CALM,
-    database::{ANSWERS_WITHIN, AT_LIMIT, STATEMENT_TIMEOUT},
+    database::{ANSWERS_WITHIN, BEYOND_LIMIT, STATEMENT_TIMEOUT, ended_at_limit},
 };
 use crate::fault_suite::{check::Invariant::I9, fixture::Fixture, node::Role};
 use anyhow::Result;
@@ -58,12 +58,11 @@ pub(in crate::fault_suite) async fn killed_and_paused(fixture: &mut Fixture) -> 
     let time = fixture.time(2.0);
     fixture.wait(time).await;
 
-    let at_limit = |fixture: &Fixture| fixture.log_of("writer").matches(AT_LIMIT).count();
-    let before = at_limit(fixture);
+    let before = ended_at_limit(fixture);
     pooler.freeze()?;
     fixture.disturbed();
-    fixture.wait(Duration::from_millis(STATEMENT_TIMEOUT + 5_000)).await;
-    let (after, database) = (at_limit(fixture), fixture.health("relay", "database")?);
+    fixture.wait(BEYOND_LIMIT).await;
+    let (after, database) = (ended_at_limit(fixture), fixture.health("relay", "database")?);
     pooler.thaw()?;
     if after == before {
         fixture.violation(I9, "no call to the frozen pooler ended at its time limit");
