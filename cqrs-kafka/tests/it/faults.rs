@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 use test_support::{Kafka as Broker, Trials};
-use tokio::time::{sleep, timeout};
+use tokio::{
+    sync::Barrier,
+    time::{sleep, timeout},
+};
 
 pub(crate) fn trials() -> Trials {
     Trials::new()
@@ -37,7 +40,8 @@ const COUNT: u64 = 20_000;
 /// Time limit of a test with a rebalance and a request that times out, on a busy machine.
 const LONG: Duration = Duration::from_secs(240);
 
-/// Publishes and reads records during a fault. All records must arrive, and the first occurrences of a key in order.
+/// Publishes and reads records during a fault, which meets records in flight. All records must arrive, and the first
+/// occurrences of a key in order.
 async fn interrupted(broker: &Broker, fault: impl AsyncFn() -> anyhow::Result<()>) -> anyhow::Result<()> {
     let topic = topic();
     let mut config = config(broker);
@@ -45,12 +49,22 @@ async fn interrupted(broker: &Broker, fault: impl AsyncFn() -> anyhow::Result<()
     let kafka = Arc::new(Kafka::connect(config)?);
     kafka.ensure_topics(&[&topic]).await?;
     let mut subscription = kafka.subscribe("g", &[&topic]).await?;
+    let together = Arc::new(Barrier::new(2));
     let sender = {
-        let (kafka, topic) = (kafka.clone(), topic.clone());
-        tokio::spawn(async move { publish_all(&kafka, &records(&topic, 1..=COUNT, 50)).await })
+        let (kafka, topic, together) = (kafka.clone(), topic.clone(), together.clone());
+        tokio::spawn(async move {
+            let publish = async |numbers| publish_all(&kafka, &records(&topic, numbers, 50)).await;
+            publish(1..=COUNT / 2).await;
+            together.wait().await;
+            publish(COUNT / 2 + 1..=COUNT / 2 + 1_000).await;
+            together.wait().await;
+            publish(COUNT / 2 + 1_001..=COUNT).await;
+        })
     };
     let mut received = ReceivedRecords::default();
     received.read(&mut *subscription, COUNT / 10).await;
+    together.wait().await; // the group reads, and the sender goes on
+    together.wait().await;
     fault().await?;
     received.read(&mut *subscription, COUNT).await;
     sender.await?;
@@ -93,7 +107,8 @@ impl ReceivedRecords {
 
 async fn a_revoked_partition_is_released(broker: &'static Broker) {
     let (topic, mut config) = (topic(), config(broker));
-    config.drain = Duration::from_millis(500);
+    // A member that does not poll is removed from its group after the session, which is longer than the test waits.
+    (config.drain, config.session) = (Duration::from_millis(500), Duration::from_secs(60));
     let kafka = Kafka::connect(config).unwrap();
     kafka.ensure_topics(&[&topic]).await.unwrap();
     publish_all(&kafka, &records(&topic, 1..=40, 40)).await;
