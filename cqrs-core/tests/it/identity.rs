@@ -6,7 +6,7 @@ use crate::{
 #[cfg(feature = "operations")]
 use cqrs_core::operations::{EpochCommand, ParkedCommand, TopicsCommand};
 use cqrs_core::{
-    App, ConsistencyToken, Error, ErrorKind, Fault, Metadata,
+    App, ConsistencyToken, Error, ErrorKind, Fault, Metadata, Position,
     app::ForeignDatabase,
     storage::{Memory, Storage},
     testing::{StorageLayer, TestApp},
