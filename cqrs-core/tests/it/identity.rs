@@ -17,7 +17,6 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::{
     error::Error as _,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 pub(crate) fn trials() -> Vec<Trial> {
