@@ -47,7 +47,7 @@ pub(super) async fn replaced(harness: Box<dyn Harness>) {
     let values = storage.scan(&Scan { view: VIEW, index: BY, prefix: b"", after: None, limit: 9 }).await;
     let values: Vec<_> = values.expect("an index can be read").into_iter().map(|scanned| scanned.value).collect();
     assert_eq!(values, [b"l", b"k", b"k"], "each entry has the value of its view");
-    commit(storage, batch().view("kim", 2, Some(b"k"), &[])).await;
+    commit(storage, batch().view("kim", 2, Some(b"k"), &[]).event("kim", 1)).await;
     assert_eq!(scan(storage, b"", None, 9).await, [pair(b"a", "lee")]);
 }
 
