@@ -4,9 +4,13 @@ use super::{
     fixture::Fixture,
     layers::{Fail, Point},
     node::{HandlerBehaviour, Role},
+    probes::database,
 };
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use std::time::{Duration, Instant};
+
+/// The longest time until a relay that has started is at work.
+const RELAYS_WITHIN: Duration = Duration::from_secs(60);
 
 /// Some commits are delayed, so that a transaction with an early position may commit late.
 pub(super) async fn late_commits(fixture: &mut Fixture) -> Result<()> {
@@ -49,17 +53,34 @@ pub(super) async fn killed_relay(fixture: &mut Fixture) -> Result<()> {
     Ok(())
 }
 
-/// The relay is terminated five times with records in flight. No process is killed, so no duplicate is allowed.
+/// The relay is terminated three times with records in flight. No process is killed, so no duplicate is allowed.
 pub(super) async fn ended_relay(fixture: &mut Fixture) -> Result<()> {
     fixture.start("relay", Role::Relay)?;
+    wait_for_tables(fixture).await?;
     fixture.start("writer", Role::Writer)?;
-    for _ in 0..5 {
-        fixture.wait(Duration::from_secs(1)).await;
+    for _ in 0..3 {
+        until_relayed(fixture).await?;
         fixture.end("relay").await?;
         fixture.restart("relay", None)?;
     }
     fixture.wait(Duration::from_secs(1)).await;
     Ok(())
+}
+
+/// Waits until the relay has moved several checkpoints, so that it is at work: one that ended at once has left its leases.
+async fn until_relayed(fixture: &mut Fixture) -> Result<()> {
+    let before = database::checkpoints(&fixture.source_probe).await?;
+    let began = Instant::now();
+    loop {
+        let now = database::checkpoints(&fixture.source_probe).await?;
+        let moved =
+            now.iter().filter(|(shard, checkpoint)| before.get(*shard).is_none_or(|before| *checkpoint > before));
+        if moved.count() >= 3 {
+            return Ok(());
+        }
+        ensure!(began.elapsed() < RELAYS_WITHIN, "the relay does not go on");
+        fixture.wait(Duration::from_millis(20)).await;
+    }
 }
 
 /// Many writers share few accounts, so that they conflict and decide again.

@@ -218,7 +218,8 @@ pub async fn parked_rows_read(pool: &PgPool) -> Result<(i64, i64)> {
 /// # Errors
 /// Fails when the database cannot be read.
 pub async fn checkpoints(pool: &PgPool) -> Result<BTreeMap<String, i64>> {
-    let rows = "select reader, checkpoint from cqrs.reader where reader like 'relay/%'";
+    let rows =
+        "select reader, checkpoint from cqrs.reader where reader like 'relay/%' and reader not like 'relay/%/waiting%'";
     let rows: Vec<(String, i64)> = sqlx::query_as(rows).fetch_all(pool).await?;
     Ok(rows.into_iter().collect())
 }
