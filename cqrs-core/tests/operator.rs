@@ -94,12 +94,22 @@ async fn over_http(at: SocketAddr, app: &App) -> Result<(), BoxError> {
         ("?error=mail&class=mail", "exclude each other"),
         ("?reader=tried.mail&key=stuck&rate=1", "exclude each other"),
         ("?reader=tried.other", "there is no reader `tried.other`"),
+        ("?reader=tried.other&key=stuck", "there is no reader `tried.other`; the service has: tried.mail"),
         ("?all=true&rate=0", "rate is 0"),
         ("?all=true&after_key=k", "require each other"),
     ] {
         let (status, body) = ask(at, &format!("POST /parked/redeliver{query}")).await?;
         let text = body[0]["error"].as_str().unwrap_or_default();
         assert!(status == 400 && text.contains(error), "{query}: {status} {text}");
+    }
+    for request in
+        ["GET /parked/messages?reader=mail&key=k", "POST /parked/discard?reader=mail&key=k&number=1&why=a%20test"]
+    {
+        let (status, body) = ask(at, request).await?;
+        assert_eq!(
+            (status, &body[0]["error"]),
+            (400, &json!("there is no reader `mail`; the service has: tried.mail"))
+        );
     }
     let (status, dry_run) = ask(at, "POST /parked/redeliver?all=true&dry_run=true").await?;
     let counts = json!([{ "reader": "tried.mail", "class": "mail is down", "keys": 21, "messages": 21 }]);

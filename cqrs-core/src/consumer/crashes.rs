@@ -235,6 +235,16 @@ impl Crashes {
             self.store_or_log(&*runtime.storage).await;
         }
     }
+    /// Returns the time after which the watch on a partition without messages ends, or `None` where there is no watch.
+    pub(crate) fn until_quiet(&self, runtime: &Runtime, partition: &str) -> Option<Duration> {
+        let since = self.known().watched.get(partition)?.last;
+        Some((since + QUIET).saturating_sub(runtime.environment.uptime()))
+    }
+    /// Stores that the messages of a failed attempt are not tried any more. Another process may have handled them, and this
+    /// one may have nothing more to do: a note with messages that are tried and does not change is that of a dead process.
+    pub(crate) async fn no_longer_tried(&self, runtime: &Runtime) {
+        self.store_or_log(&*runtime.storage).await;
+    }
     /// Returns the largest number of the next messages of a partition to try together, at least 1: a message with which a
     /// process has died is tried alone.
     pub(crate) fn together(&self, partition: &str, messages: &[Uuid]) -> usize {

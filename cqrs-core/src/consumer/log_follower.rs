@@ -153,9 +153,12 @@ impl LogFollower {
                 self.crashes.idle(&self.runtime, &self.reader).await;
             }
             return match self.until_stored(checkpoint) {
-                // The lease of a group has to be renewed meanwhile.
+                // The lease of a group has to be renewed meanwhile, and the watch on its events ends by a look.
                 None => {
-                    Ok(self.lease.as_ref().map_or(Step::Idle(to), |lease| Step::IdleFor(to, lease.left(&self.runtime))))
+                    let lease = self.lease.as_ref().map(|lease| lease.left(&self.runtime));
+                    let left =
+                        [lease, self.crashes.until_quiet(&self.runtime, &self.reader)].into_iter().flatten().min();
+                    Ok(left.map_or(Step::Idle(to), |left| Step::IdleFor(to, left)))
                 }
                 Some(Duration::ZERO) => self.commit(checkpoint, from.0, Vec::new()).await,
                 Some(left) => Ok(Step::IdleFor(to, left)),
@@ -254,6 +257,9 @@ impl LogFollower {
             (None, None) => passing.await,
         };
         drop(trying);
+        if passed.is_err() && !messages.is_empty() {
+            self.crashes.no_longer_tried(&self.runtime).await;
+        }
         match passed {
             Ok(()) => {
                 if !messages.is_empty() {

@@ -56,8 +56,7 @@ impl ProgramsCommand {
     /// # Errors
     /// Fails as [`run`](ProgramsCommand::run) does.
     pub async fn print(&self, app: &App) -> Result<ExitCode, BoxError> {
-        // Without the declaration of this program, which does not run.
-        app.storage().migrate().await?;
+        app.migrate_for_command().await?;
         println!("{:#}", self.run(app).await?);
         Ok(ExitCode::SUCCESS)
     }

@@ -40,6 +40,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         logged_trial("crash notes: a lease that was lost for a while is no crash", lease),
         trial("crash notes: a projection waits until the process that tries its events counts as dead", waits),
         trial("crash notes: of a batch the event of a crash is tried alone, and after a pause none is recorded", alone),
+        trial("crash notes: a process that was slower records no event as tried, so its end is no crash", slower),
+        trial("crash notes: the watch of an idle process ends without a further event", quiet),
         trial("crash notes: two events with a crash are not tried at the same time", one_at_a_time),
         trial("crash notes: an attempt that has failed is not recorded any more, and its crashes are", failed),
         trial("crash notes: after a lost response the next attempts are recorded all the same", lost),
@@ -379,12 +381,45 @@ async fn alone() {
     let mut tried = Vec::new();
     for (idle_at, account) in [(4_999, "k"), (9_998, "l"), (14_998, "m")] {
         clock.set(idle_at);
-        assert!(matches!(step(&mut badge).await, Step::Idle(_)));
+        assert!(matches!(step(&mut badge).await, Step::Idle(_) | Step::IdleFor(..)));
         process.open([account]).await;
         assert_eq!(step(&mut badge).await, Step::Did(1));
         tried.extend(process.storage.commits().into_iter().map(|(_, tried)| tried.len()));
     }
     assert_eq!(tried, [1, 1, 0]);
+    assert_eq!(process.notes(BADGE).await, by_member([("own", json!({ BADGE: { "held": true } }))]));
+}
+
+/// Two processes run the projection, and the second one watches it because the first one holds it.
+async fn slower() {
+    let memory = Memory::new();
+    let of_process = || Process::with(Noted { is_exclusive: false, ..Noted::new(&memory) }, &Clock::default(), 3);
+    let (first, second) = (of_process(), of_process());
+    let (mut faster, mut slower) = (first.follower(BADGE), second.follower(BADGE));
+    let idle = |step| matches!(step, Step::Idle(_) | Step::IdleFor(..));
+    assert!(idle(step(&mut faster).await) && idle(step(&mut slower).await));
+    first.open(["kim"]).await;
+    lock(&second.storage.held).insert(BADGE);
+    let (late, ()) = tokio::join!(step(&mut slower), async {
+        until("the second process tries the event", async || tried(&memory).await.len() == 1).await;
+        assert_eq!(step(&mut faster).await, Step::Did(1));
+        lock(&second.storage.held).clear();
+    });
+    assert_eq!((late, tried(&memory).await), (Step::Did(0), vec![]));
+}
+
+async fn quiet() {
+    let (memory, clock) = (Memory::new(), Clock::default());
+    let process = Process::with(Noted::new(&memory), &clock, 3);
+    let crashes = json!({ Uuid::from_u128(99).to_string(): 1 });
+    seed(&memory, &format!("{BADGE}/dead"), json!({ BADGE: { "held": false, "crashes": crashes } })).await;
+    let mut badge = process.follower(BADGE);
+    for (uptime, left) in [(0, 5_000), (4_000, 1_000)] {
+        clock.set(uptime);
+        assert_eq!(step(&mut badge).await, Step::IdleFor(Position(0), Duration::from_millis(left)), "at {uptime} ms");
+    }
+    clock.set(5_000);
+    assert_eq!(step(&mut badge).await, Step::Idle(Position(0)));
     assert_eq!(process.notes(BADGE).await, by_member([("own", json!({ BADGE: { "held": true } }))]));
 }
 

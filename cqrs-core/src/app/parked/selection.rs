@@ -201,11 +201,15 @@ impl ParkedMessages {
         if after.as_ref().is_some_and(|(of, _)| of != reader) {
             return Err(SelectionError::Contradictory("reader", "after"));
         }
+        self.require_reader(reader).await
+    }
+    /// Checks that the service has this reader, or the database messages that it has parked.
+    pub(crate) async fn require_reader(&self, reader: &str) -> Result<(), SelectionError> {
         let known = self.app.parking_readers();
-        if !known.contains(reader) {
+        if !known.iter().any(|name| name == reader) {
             let page = ParkedPage { reader: Some(reader), limit: 1, count_up_to: 0, ..ParkedPage::default() };
             if self.list(&page).await?.is_empty() {
-                return Err(SelectionError::UnknownReader { reader: reader.clone(), known });
+                return Err(SelectionError::UnknownReader { reader: reader.to_owned(), known });
             }
         }
         Ok(())

@@ -102,10 +102,18 @@ impl ParkedCommand {
     /// parked, or there was no message to discard.
     ///
     /// # Errors
-    /// Fails with a [`SelectionError`](crate::app::SelectionError) when a redelivery cannot select its messages, and when
-    /// the database fails.
+    /// Fails with a [`SelectionError`](crate::app::SelectionError) when a redelivery cannot select its messages or the
+    /// service has no such reader, and when the database fails.
     pub async fn run(&self, app: &App) -> Result<(Value, bool), BoxError> {
         self.run_until(app, std::future::pending(), |_| ()).await
+    }
+    /// Returns the reader of a subcommand about the messages of one key.
+    fn reader_of_key(&self) -> Option<&str> {
+        match self {
+            ParkedCommand::Show { reader, .. } | ParkedCommand::Discard { reader, .. } => Some(reader),
+            ParkedCommand::Redeliver { reader, key: Some(_), .. } => reader.as_deref(),
+            ParkedCommand::Redeliver { .. } | ParkedCommand::List { .. } => None,
+        }
     }
     /// Does the same as [`run`](ParkedCommand::run). A redelivery of many messages ends early when `stop` completes, and
     /// reports its progress.
@@ -116,6 +124,9 @@ impl ParkedCommand {
         report: impl FnMut(&BulkRedelivery),
     ) -> Result<(Value, bool), BoxError> {
         let parked = app.parked();
+        if let Some(reader) = self.reader_of_key() {
+            parked.require_reader(reader).await?;
+        }
         Ok(match self {
             ParkedCommand::List { reader, after, limit } => {
                 let after = after_key(after);

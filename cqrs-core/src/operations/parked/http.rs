@@ -118,6 +118,7 @@ async fn show(
     api.operator(&headers)?;
     let app = api.app(selection.service.as_deref())?;
     let limit = selection.limit.unwrap_or(PAGE).min(LARGEST_PAGE);
+    app.parked().require_reader(&selection.reader).await?;
     let messages = app.parked().show(&selection.reader, &selection.key, selection.after, limit).await?;
     Ok(Json(messages.iter().map(|parked| message(parked, selection.body)).collect()))
 }
@@ -136,6 +137,7 @@ async fn redeliver(
             return Err(SelectionError::Contradictory("key", other).into());
         }
         let reader = of.reader.ok_or_else(|| bad_request("parameter `key` requires `reader`"))?;
+        parked.require_reader(&reader).await?;
         let done = match of.dry_run {
             true => parked.dry_run(&reader, &key).await?,
             false => parked.redeliver(&reader, &key, &by).await?,
@@ -185,6 +187,7 @@ async fn discard(
 ) -> Result<Json<Value>, Refused> {
     let by = api.operator(&headers)?;
     let parked = api.app(discarded.service.as_deref())?.parked();
+    parked.require_reader(&discarded.reader).await?;
     match parked.discard(&discarded.reader, &discarded.key, discarded.number, &discarded.why, &by).await? {
         true => Ok(Json(json!({ "discarded": true }))),
         false => Err(Refused(StatusCode::NOT_FOUND, "this reader has no parked message of that key and number".into())),

@@ -50,7 +50,7 @@ pub(in crate::fault_suite) async fn message(fixture: &mut Fixture) -> Result<()>
         if let Some(parked) = database::parked(&fixture.effects_probe).await?.into_iter().next() {
             break Some(parked);
         }
-        if ends > declared + 1 {
+        if ends > declared {
             break None;
         }
         ensure!(began.elapsed() < PARKED_WITHIN, "{ends} processes have ended, and no message is parked");
