@@ -73,7 +73,7 @@ pub(crate) async fn in_two_processes(storage: impl Storage + Clone, part: &'stat
 }
 async fn to_the_end(follower: &mut LogFollower) {
     for _ in 0..20 {
-        if let Step::Idle(_) = follower.step().await.expect("the step succeeds") {
+        if let Step::Idle(_) | Step::IdleFor(..) = follower.step().await.expect("the step succeeds") {
             return;
         }
     }
