@@ -4,7 +4,7 @@ use crate::{
     trials::trial,
 };
 #[cfg(feature = "operations")]
-use cqrs_core::operations::{EpochCommand, ParkedCommand, TopicsCommand};
+use cqrs_core::operations::{EpochCommand, ParkedCommand, ProgramsCommand, TopicsCommand};
 use cqrs_core::{
     App, ConsistencyToken, Error, ErrorKind, Fault, Metadata, Position,
     app::ForeignDatabase,
@@ -157,6 +157,7 @@ async fn commands(storage: impl Storage + Clone, service: &'static str) {
     }
     ended.push(TopicsCommand::Accept { topic: "bank.events.v1".to_owned() }.print(&app).await);
     ended.push(EpochCommand::Renew.print(&app).await);
+    ended.push(ProgramsCommand::List.print(&app).await);
     for ended in ended {
         let error = ended.expect_err("the database of another service");
         assert!(error.source().is_some_and(|source| source.is::<ForeignDatabase>()), "{error}");
