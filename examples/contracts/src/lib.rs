@@ -32,9 +32,11 @@
 //! assert!(TOPICS.contains(&CounselReplied::TOPIC));
 //! # }
 //! ```
+mod access;
 #[cfg(feature = "events")]
 mod time;
 
+pub use access::{access_of, rpcs};
 #[cfg(feature = "events")]
 pub use time::iso;
 
@@ -57,6 +59,18 @@ pub const NO_REMAINING_TOKENS: &str = "NO_REMAINING_TOKENS";
 
 /// The protobuf packages `com.hearlers.v1.*`.
 pub mod v1 {
+    /// The option that says who may call an RPC.
+    #[allow(clippy::all, reason = "generated")]
+    pub mod access {
+        tonic::include_proto!("com.hearlers.v1.access");
+    }
+
+    /// The models that several contexts share.
+    #[allow(clippy::all, reason = "generated")]
+    pub mod common {
+        tonic::include_proto!("com.hearlers.v1.common");
+    }
+
     /// The models: people, counsels and counsellors.
     #[allow(clippy::all, reason = "generated")]
     pub mod model {

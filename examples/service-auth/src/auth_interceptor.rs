@@ -1,14 +1,13 @@
 //! The server side: verifies the caller and the person before a handler sees the request.
-use crate::{Identity, Person, Proof, Refused, tls::Callers, token, token::Checker};
+use crate::{Identity, Person, Proof, Refused, guarded::Rpc, tls::Callers, token, token::Checker};
 use contracts::{AUTHORITY_METADATA, TOKEN_METADATA, USER_METADATA, v1::model::Authority};
 use std::sync::Arc;
 use tonic::{Request, Status, metadata::MetadataMap, service::Interceptor};
 
 /// A server interceptor that verifies the proof and replaces the identity metadata with an [`Identity`].
 ///
-/// A call without identity metadata passes without an identity, as on the first visit; a handler that needs a person
-/// refuses it
-/// with [`Refused::Missing`]. A call with identity metadata but without a proof is refused.
+/// A call with identity metadata but without a proof is refused. A service [`Guarded`](crate::Guarded) by it also refuses a
+/// call without an identity, and callers that the contract does not allow.
 #[derive(Clone)]
 pub struct AuthInterceptor(Arc<Inner>);
 struct Inner {
@@ -45,7 +44,10 @@ impl AuthInterceptor {
 }
 impl Interceptor for AuthInterceptor {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let identity = self.check(&request).inspect_err(|refused| {
+        let rpc = request.extensions_mut().remove::<Rpc>();
+        let identity = self.check(&request);
+        let identity = identity.and_then(|identity| rpc.map_or(Ok(()), |rpc| rpc.allows(identity.as_ref())).map(|()| identity));
+        let identity = identity.inspect_err(|refused| {
             tracing::warn!(%refused, from = ?request.remote_addr(), "auth: a call is refused; check the caller's secret and certificate");
         })?;
         for name in [USER_METADATA, AUTHORITY_METADATA, TOKEN_METADATA] {

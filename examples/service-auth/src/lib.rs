@@ -35,6 +35,7 @@
 //! | [`operators`] | authentication of operators, who may handle parked messages |
 mod auth_interceptor;
 mod call_signer;
+mod guarded;
 mod identity;
 mod key;
 mod keys;
@@ -50,6 +51,7 @@ mod watch;
 
 pub use auth_interceptor::AuthInterceptor;
 pub use call_signer::CallSigner;
+pub use guarded::Guarded;
 pub use identity::{Identity, Person};
 pub use key::Key;
 pub use keys::{BadKeys, Keys};

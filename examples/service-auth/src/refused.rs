@@ -11,6 +11,9 @@ pub enum Refused {
     /// The call concerns a person, but names none.
     #[error("the call concerns a person, but does not name one")]
     Missing,
+    /// The RPC is for the gateway itself, or for administrators, and the caller is neither.
+    #[error("this method is not for people without the authority for it")]
+    Forbidden,
     /// The call names a person without a proof.
     #[error("{USER_METADATA} is accepted only with the gateway's {TOKEN_METADATA}")]
     NotSigned,
@@ -45,11 +48,15 @@ impl Refused {
 
 impl DomainError for Refused {
     fn kind(&self) -> ErrorKind {
-        ErrorKind::Unauthenticated
+        match self {
+            Refused::Forbidden => ErrorKind::Forbidden,
+            _ => ErrorKind::Unauthenticated,
+        }
     }
     fn reason(&self) -> Cow<'static, str> {
         let reason = match self {
             Refused::Missing => "MISSING",
+            Refused::Forbidden => "FORBIDDEN",
             Refused::NotSigned => "NOT_SIGNED",
             Refused::Expired => "EXPIRED",
             Refused::Invalid => "INVALID",

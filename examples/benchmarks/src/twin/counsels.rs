@@ -289,6 +289,7 @@ impl CounselService for Counsels {
         Ok(Response::new(CreateMessageResponse {
             created_counsel_message: Some(asked.question.response(&asked.counsel)),
             counselor_response_message: Some(reply.response(&asked.counsel)),
+            crisis: None,
         }))
     }
 

@@ -141,7 +141,7 @@ async fn send_message(
     let exchange = Some(Uuid::now_v7().to_string());
     let request = ReserveTokensRequest { user_id, reservation_id: exchange.clone() };
     users.reserve_tokens(on_behalf_of(id, request)).await?;
-    let request = CreateMessageRequest { counsel_id, message, exchange_id: exchange };
+    let request = CreateMessageRequest { counsel_id, message, exchange_id: exchange, ..Default::default() };
     let sent = counsels.create_message(on_behalf_of(id, request)).await?.into_inner();
     let question = Message::from(sent.created_counsel_message.ok_or_else(Failure::internal)?);
     let reply = Message::from(sent.counselor_response_message.ok_or_else(Failure::internal)?);

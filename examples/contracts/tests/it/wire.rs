@@ -93,7 +93,7 @@ fn added_fields_are_absent_in_messages_of_the_original() {
         CheckRemainingTokensResponse { remaining_tokens: 6, max_tokens: 7, ..Default::default() }
     });
     same(b"\x0a\x017\x12\x02hi", {
-        CreateMessageRequest { counsel_id: "7".into(), message: "hi".into(), exchange_id: None }
+        CreateMessageRequest { counsel_id: "7".into(), message: "hi".into(), ..Default::default() }
     });
     same(b"\x0a\x011\x12\x012", {
         FindCounselsRequest { user_id: "1".into(), counselor_id: Some("2".into()), after: None, limit: None }
@@ -109,7 +109,7 @@ fn an_opening_with_a_bubble_has_the_bytes_of_the_original() {
             bubble_id: Some("3".into()),
             response_option_no: Some(2),
             prompt_version_id: None,
-            exchange_id: None,
+            ..Default::default()
         }
     });
 }

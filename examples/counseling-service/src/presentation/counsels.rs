@@ -71,6 +71,7 @@ impl rpc::counsel_service_server::CounselService for Counsels {
         let message = rpc::CreateMessageResponse {
             created_counsel_message: Some(sent.question.into()),
             counselor_response_message: Some(sent.reply.into()),
+            crisis: None,
         };
         Ok(self.0.respond(message, sent.position))
     }
@@ -79,7 +80,7 @@ impl rpc::counsel_service_server::CounselService for Counsels {
         let (user, counsel) = (call.person()?, id("counsel_id", &message.counsel_id)?);
         let query = FindMessages { counsel, user, part: part(message.after.as_deref(), message.limit)? };
         let respond =
-            |page: Page<_>| rpc::FindMessagesResponse { counsel_messages: each(page.items), next: text(page.next) };
+            |page: Page<_>| rpc::FindMessagesResponse { counsel_messages: each(page.items), next: text(page.next), previous: None };
         self.0.send(call, query, respond).await
     }
     async fn react_message(&self, request: Request<rpc::ReactMessageRequest>) -> RpcResult<rpc::ReactMessageResponse> {

@@ -9,12 +9,12 @@ use contracts::v1::service::{
     counsel_service_server::CounselServiceServer, counselor_service_server::CounselorServiceServer,
 };
 use cqrs_core::App;
-use service_auth::{AuthInterceptor, COUNSELING_SERVICE, Proof, limits::LARGEST_REQUEST};
+use service_auth::{AuthInterceptor, COUNSELING_SERVICE, Guarded, Proof, limits::LARGEST_REQUEST};
 use service_edge::{
     Endpoint,
     parse::{self, BadRequest},
 };
-use tonic::service::{RoutesBuilder, interceptor::InterceptedService};
+use tonic::service::RoutesBuilder;
 
 /// Adds the gRPC services to a server's routes. Callers must authenticate as `proof` requires.
 pub fn routes(app: &App, proof: &Proof, routes: &mut RoutesBuilder) {
@@ -23,8 +23,8 @@ pub fn routes(app: &App, proof: &Proof, routes: &mut RoutesBuilder) {
     let counselors = CounselorServiceServer::new(counselors::Counselors(endpoint));
     let (counsels, counselors) =
         (counsels.max_decoding_message_size(LARGEST_REQUEST), counselors.max_decoding_message_size(LARGEST_REQUEST));
-    routes.add_service(InterceptedService::new(counsels, interceptor.clone()));
-    routes.add_service(InterceptedService::new(counselors, interceptor));
+    routes.add_service(Guarded::new(counsels, &interceptor));
+    routes.add_service(Guarded::new(counselors, &interceptor));
 }
 
 /// Parses the start and the length of a list.

@@ -59,9 +59,9 @@ async fn messages_are_listed_in_the_order_of_the_counsel(fixture: Fixture) -> an
         all.iter().filter(|message| message.is_user_message).map(|message| message.message.parse().unwrap()).collect();
     assert_eq!((all.len(), sent), (25, (0..12).collect::<Vec<u32>>()));
     let mut client = fixture.counsels.clone();
-    let first = FindMessagesRequest { counsel_id: counsel_id.clone(), after: None, limit: Some(20) };
+    let first = FindMessagesRequest { counsel_id: counsel_id.clone(), limit: Some(20), ..Default::default() };
     let first = client.find_messages(by(KIM, first)).await?.into_inner();
-    let rest = FindMessagesRequest { counsel_id, after: first.next, limit: None };
+    let rest = FindMessagesRequest { counsel_id, after: first.next, ..Default::default() };
     let rest = client.find_messages(by(KIM, rest)).await?.into_inner();
     assert_eq!(([first.counsel_messages, rest.counsel_messages].concat(), rest.next), (all, None));
     Ok(())
@@ -77,7 +77,7 @@ async fn an_invalid_cursor_or_limit_is_refused(fixture: Fixture) -> anyhow::Resu
         (None, Some(-1), "limit"),
         (None, Some(1001), "limit"),
     ] {
-        let messages = FindMessagesRequest { counsel_id: counsel_id.clone(), after: after.clone(), limit };
+        let messages = FindMessagesRequest { counsel_id: counsel_id.clone(), after: after.clone(), limit, before: None };
         let counsels =
             FindCounselsRequest { user_id: user_id.clone(), after: after.clone(), limit, counselor_id: None };
         let tones = FindTonesRequest { after, limit, name: None };

@@ -28,7 +28,7 @@ service_edge::cases![
 async fn each_returns(fixture: &Fixture, caller: Option<Uuid>, code: Code) -> anyhow::Result<()> {
     let counsel_id = fixture.opened().await?;
     let message_id = fixture.messages(&counsel_id).await?.remove(0).id;
-    let say = CreateMessageRequest { counsel_id: counsel_id.clone(), message: "안녕".into(), exchange_id: None };
+    let say = CreateMessageRequest { counsel_id: counsel_id.clone(), message: "안녕".into(), ..Default::default() };
     let read = FindMessagesRequest { counsel_id: counsel_id.clone(), ..Default::default() };
     let react = ReactMessageRequest { message_id, reaction: Like.into() };
     let mut client = fixture.counsels.clone();

@@ -146,7 +146,7 @@ async fn messages(
     Params(page): Params<Page>,
 ) -> Answer<Messages> {
     let Page { after, limit } = page.check()?;
-    let request = rpc::FindMessagesRequest { counsel_id: counsel.to_string(), after, limit };
+    let request = rpc::FindMessagesRequest { counsel_id: counsel.to_string(), after, limit, before: None };
     let messages = caller.counsels(upstream::Counsels::find_messages, request);
     let (_, found) = tokio::try_join!(owned(&caller, counselor, counsel), messages)?;
     let messages = Messages { counsel_messages: each(found.counsel_messages), next: found.next };
@@ -168,7 +168,7 @@ async fn send(
     reserve(&caller, exchange).await?;
     let (counsel_id, exchange_id) = (counsel.to_string(), Some(exchange.to_string()));
     // Without an idempotency key: an exchange can be resumed, a stored response cannot.
-    let request = rpc::CreateMessageRequest { counsel_id, message, exchange_id };
+    let request = rpc::CreateMessageRequest { counsel_id, message, exchange_id, attempt: None };
     let sent = caller.replies(upstream::Counsels::create_message, request).await?;
     let exchange = Exchange {
         created_counsel_message: sent.created_counsel_message.ok_or_else(Error::broken)?.into(),

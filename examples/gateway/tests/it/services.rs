@@ -276,6 +276,7 @@ impl rpc::counsel_service_server::CounselService for Services {
         let answer = rpc::CreateMessageResponse {
             created_counsel_message: Some(message(exchange, &sent.message, true)),
             counselor_response_message: Some(message(&format!("{exchange}-reply"), "그랬군요", false)),
+            crisis: None,
         };
         self.answer("CreateMessage", "counseling=5", &request, answer).await
     }
@@ -284,7 +285,7 @@ impl rpc::counsel_service_server::CounselService for Services {
         request: Request<rpc::FindMessagesRequest>,
     ) -> Result<Response<rpc::FindMessagesResponse>, Status> {
         let counsel_messages = vec![message(MESSAGE, "안녕하세요", false)];
-        let answer = rpc::FindMessagesResponse { counsel_messages, next: None };
+        let answer = rpc::FindMessagesResponse { counsel_messages, next: None, previous: None };
         self.answer("FindMessages", "counseling=4", &request, answer).await
     }
     async fn react_message(

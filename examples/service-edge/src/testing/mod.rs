@@ -11,6 +11,7 @@ pub use program::ProgramUnderTest;
 pub use suites::{Case, Fixture, on_each_database};
 
 use crate::Service;
+use contracts::v1::model::Authority;
 use cqrs_core::{App, AppBuilder, app::Background, net::Listener, testing::settle, transport::InProcess};
 use service_auth::{CallSigner, GATEWAY, Key, Person, Proof, limits};
 use std::{any::Any, net::SocketAddr, sync::Arc};
@@ -93,6 +94,14 @@ pub async fn serve(service: &Service, app: &App, proof: &Proof) -> anyhow::Resul
 /// Returns the proof with [`SECRET`].
 pub fn proof() -> Proof {
     Proof::signed(Key::new(SECRET).expect("it is long enough"))
+}
+
+/// Builds a request on behalf of an administrator.
+pub fn by_admin<M>(user: impl ToString, message: M) -> Request<M> {
+    let mut request = Request::new(message);
+    let (id, authority) = (user.to_string().parse().unwrap_or_default(), Authority::Admin);
+    request.extensions_mut().insert(Person { id, authority });
+    request
 }
 
 /// Builds a request on behalf of this person. A text that is not an id becomes the nil id.

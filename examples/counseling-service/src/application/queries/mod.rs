@@ -10,6 +10,7 @@ mod find_messages;
 mod find_random_bubble;
 mod find_tone;
 mod find_tones;
+mod prompt_views;
 
 pub use compose_reply::ComposeReply;
 pub use find_bubble::FindBubbleById;
@@ -22,6 +23,7 @@ pub use find_messages::FindMessages;
 pub use find_random_bubble::FindRandomBubble;
 pub use find_tone::FindToneById;
 pub use find_tones::FindTones;
+pub use prompt_views::{PromptTexts, PromptViews};
 
 use cqrs_core::Cursor;
 
