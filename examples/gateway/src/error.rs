@@ -92,11 +92,6 @@ impl Error {
         let error = Error::new(StatusCode::TOO_MANY_REQUESTS, "HTTP_TOO_MANY_REQUESTS", text);
         Error { retry_after: Some(wait), ..error }
     }
-    /// The error of an endpoint for administrators.
-    pub(crate) fn forbidden() -> Self {
-        let text = ("관리자만 사용할 수 있습니다.", "This is for administrators only.");
-        Error::new(StatusCode::FORBIDDEN, "FORBIDDEN", text)
-    }
     pub(crate) fn no_token() -> Self {
         Error::unauthorized("COOKIE_NOT_FOUND", ("로그인 정보가 없습니다.", "There is no session."))
     }
@@ -171,6 +166,10 @@ impl Error {
     /// other people's data.
     pub(crate) fn unknown_id() -> Self {
         Error::of(Code::NotFound)
+    }
+    /// The error of a person who is no administrator.
+    pub(crate) fn no_administrator() -> Self {
+        Error::of(Code::PermissionDenied)
     }
     /// The error of a response that lacks a required field.
     pub(crate) fn broken() -> Self {

@@ -15,6 +15,7 @@ use chrono::{DateTime, SecondsFormat};
 use contracts::v1::{model::AuthUser, service as rpc};
 use serde::Serialize;
 use tonic::{Request, Response, Status};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// The reason with which the user service refuses a refresh token that was used before. It has ended the session.
@@ -27,7 +28,7 @@ pub(crate) struct Issued {
     refresh: Option<Token>,
 }
 /// The session in the body of a response. The tokens themselves are there only for a client that asked for them.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SessionBody {
     access_token: Option<String>,

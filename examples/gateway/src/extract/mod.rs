@@ -1,4 +1,5 @@
 //! Extractors: the caller, the idempotency key, the metadata, the parameters and the body of a request.
+mod admin;
 mod call;
 mod cookies;
 mod idempotency;
@@ -8,6 +9,7 @@ mod params;
 mod security_headers;
 mod session;
 
+pub(crate) use admin::{WithDrafts, require_admin};
 pub(crate) use call::{Call, follow};
 pub(crate) use cookies::{
     ACCESS_TOKEN, ACCESS_TOKEN_EXPIRES_AT, Cookies, REFRESH_TOKEN, REFRESH_TOKEN_EXPIRES_AT,

@@ -15,13 +15,16 @@ use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
+use utoipa_axum::router::OpenApiRouter;
 
+mod admin;
 mod auth;
 mod counselors;
 mod counsels;
 mod cross_origin;
 mod guard;
 mod health;
+mod openapi;
 mod page;
 mod users;
 
@@ -98,14 +101,18 @@ impl Gateway {
     }
 }
 
-/// Builds the router with all endpoints.
+/// Builds the router with all endpoints, and their description.
 pub fn router(gateway: Gateway) -> Router {
-    let endpoints = Router::new()
+    let (endpoints, description) = OpenApiRouter::new()
         .merge(auth::routes())
         .merge(users::routes())
-        .merge(counselors::routes())
+        .nest("/v1", counselors::routes())
         .merge(counsels::routes())
         .merge(health::routes())
+        .merge(admin::routes(&gateway))
+        .split_for_parts();
+    let endpoints = endpoints
+        .merge(openapi::routes(description))
         .merge(page::routes())
         .fallback(async || Error::no_such_path())
         .method_not_allowed_fallback(async || Error::wrong_method())

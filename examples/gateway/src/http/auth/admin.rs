@@ -14,14 +14,19 @@ use axum::{
 };
 use contracts::v1::{model::Authority, service as rpc};
 use serde::Deserialize;
+use utoipa::IntoParams;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Link {
+    #[param(required)]
     token: Option<String>,
 }
 
-/// Makes the person of the session, or a new one, an administrator, and opens the page. The link is used up only by
-/// success.
+/// Makes the person of the session, or a new one, an administrator, and opens the page.
+///
+/// The link of the first start is used up only by success.
+#[utoipa::path(get, path = "/v1/auth/admin", security(()), params(Link), responses((status = 302)))]
 pub(super) async fn link(
     State(gateway): State<Gateway>,
     call: Call,

@@ -22,6 +22,7 @@ use contracts::v1::{
 use serde::Deserialize;
 use std::sync::Arc;
 use url::Url;
+use utoipa::IntoParams;
 use uuid::Uuid;
 
 /// The cookie that binds a login to the browser in which it began.
@@ -30,21 +31,31 @@ const LOGIN: &str = "login";
 const CANCELLED: &str = "LOGIN_CANCELLED";
 const FAILED: &str = "LOGIN_FAILED";
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Begin {
+    /// The address of the page to return to.
     #[serde(rename = "redirect-url")]
+    #[param(required)]
     redirect_url: Option<String>,
 }
 /// What a provider adds to the address of the callback.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Callback {
     code: Option<String>,
     state: Option<String>,
     error: Option<String>,
 }
 
-/// Sends the browser to the provider's login page. A person with a session is remembered, so that the account is linked
+/// Sends the browser to the provider's login page.
+///
+/// A person with a session is remembered, so that the account is linked
 /// to them.
+#[utoipa::path(
+    get, path = "/v1/auth/login/{provider}", security(()),
+    params(("provider" = String, Path, description = "`kakao` or `naver`"), Begin), responses((status = 302))
+)]
 pub(super) async fn begin(
     State(gateway): State<Gateway>,
     call: Call,
@@ -77,6 +88,12 @@ async fn current(gateway: &Gateway, call: &Call, session: &Session) -> Result<(O
 }
 
 /// Receives the browser from the provider, logs the person in, and sends them back to the page.
+///
+/// A login that the person cancelled returns to the page with `error=LOGIN_CANCELLED`.
+#[utoipa::path(
+    get, path = "/v1/auth/callback/{provider}", security(()),
+    params(("provider" = String, Path, description = "`kakao` or `naver`"), Callback), responses((status = 302))
+)]
 pub(super) async fn callback(
     State(gateway): State<Gateway>,
     call: Call,

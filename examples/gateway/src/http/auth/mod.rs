@@ -4,15 +4,15 @@ mod login;
 mod session;
 
 use super::Gateway;
-use axum::{Router, routing};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub(super) fn routes() -> Router<Gateway> {
-    Router::new()
-        .route("/v1/auth/initiate", routing::post(session::initiate))
-        .route("/v1/auth/refresh", routing::post(session::refresh))
-        .route("/v1/auth/logout", routing::post(session::logout))
-        .route("/v1/auth/logout-all", routing::post(session::logout_all))
-        .route("/v1/auth/login/{provider}", routing::get(login::begin))
-        .route("/v1/auth/callback/{provider}", routing::get(login::callback))
-        .route("/v1/auth/admin", routing::get(admin::link))
+pub(super) fn routes() -> OpenApiRouter<Gateway> {
+    OpenApiRouter::new()
+        .routes(routes!(session::initiate))
+        .routes(routes!(session::refresh))
+        .routes(routes!(session::logout))
+        .routes(routes!(session::logout_all))
+        .routes(routes!(login::begin))
+        .routes(routes!(login::callback))
+        .routes(routes!(admin::link))
 }

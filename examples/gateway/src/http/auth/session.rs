@@ -15,8 +15,14 @@ use axum_extra::extract::CookieJar;
 /// A session and its cookies.
 type Started = Result<(CookieJar, Success<SessionBody>), Error>;
 
-/// Renews the session of a known person, or registers a new person. A token that is refused is never replaced by a new
+/// Renews the session of a known person, or registers a new person.
+///
+/// The tokens are cookies; with the header `X-Session: bearer` they are in the body. A token that is refused is never replaced by a new
 /// person, whose cookies would overwrite those of the old one.
+#[utoipa::path(
+    post, path = "/v1/auth/initiate", security(()), params(("X-Session" = Option<String>, Header)),
+    responses((status = 200, body = SessionBody))
+)]
 pub(super) async fn initiate(State(gateway): State<Gateway>, call: Call, session: Session, form: Form) -> Started {
     let sessions = Sessions::new(&gateway, &call);
     let issued = match (session.sent_access()?, session.refresh_cookie(&gateway)?) {
@@ -36,7 +42,13 @@ async fn first_visit(gateway: &Gateway, call: &Call, sessions: Sessions<'_>) -> 
     sessions.begin(&auth).await
 }
 
-/// Replaces both tokens of a session. The refresh token is in the cookie, or in the `Authorization` header.
+/// Replaces both tokens of a session.
+///
+/// The refresh token is in the cookie, or in the `Authorization` header.
+#[utoipa::path(
+    post, path = "/v1/auth/refresh", params(("X-Session" = Option<String>, Header)),
+    responses((status = 200, body = SessionBody))
+)]
 pub(super) async fn refresh(State(gateway): State<Gateway>, call: Call, session: Session, form: Form) -> Started {
     let token = session.refresh_token()?.ok_or_else(Error::refresh_token_required)?;
     let verified = gateway.tokens().check::<Refresh>(&token).map_err(Error::refresh_token)?;
@@ -45,8 +57,11 @@ pub(super) async fn refresh(State(gateway): State<Gateway>, call: Call, session:
     Ok((jar, ok("세션을 갱신했습니다.", body)))
 }
 
-/// Ends the session of this device and removes its cookies, also when they are refused. The access token stays valid until
+/// Ends the session of this device.
+///
+/// Its cookies are removed, also when their tokens are refused. The access token stays valid until
 /// its expiry, at most an hour.
+#[utoipa::path(post, path = "/v1/auth/logout", security(()), responses((status = 200)))]
 pub(super) async fn logout(
     State(gateway): State<Gateway>,
     call: Call,
@@ -68,6 +83,7 @@ pub(super) async fn logout(
 }
 
 /// Ends all sessions of the caller.
+#[utoipa::path(post, path = "/v1/auth/logout-all", responses((status = 200)))]
 pub(super) async fn logout_all(
     State(gateway): State<Gateway>,
     call: Call,
