@@ -1,7 +1,7 @@
 //! The login with a provider: to its login page, and back.
 use crate::{
     error::Error,
-    extract::{Call, Params, Session},
+    extract::{Call, Ids, Params, Session},
     http::Gateway,
     oauth::{Account, Granted, LoginError, OAuthProvider, ProviderKind},
     security_log,
@@ -10,7 +10,7 @@ use crate::{
     upstream::Users,
 };
 use axum::{
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode, header::LOCATION},
     response::{IntoResponse, Response},
 };
@@ -60,7 +60,7 @@ pub(super) async fn begin(
     State(gateway): State<Gateway>,
     call: Call,
     session: Session,
-    Path(provider): Path<String>,
+    Ids(provider): Ids<String>,
     Params(begin): Params<Begin>,
 ) -> Result<Response, Error> {
     let (kind, provider) = provider_of(&gateway, &provider)?;
@@ -99,7 +99,7 @@ pub(super) async fn callback(
     call: Call,
     session: Session,
     headers: HeaderMap,
-    Path(provider): Path<String>,
+    Ids(provider): Ids<String>,
     Params(callback): Params<Callback>,
 ) -> Result<Response, Error> {
     let (kind, provider) = provider_of(&gateway, &provider)?;
