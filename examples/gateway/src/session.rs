@@ -2,7 +2,7 @@
 use crate::{
     error::Error,
     extract::{
-        ACCESS_TOKEN, ACCESS_TOKEN_EXPIRES_AT, Call, Cookies, Form, IdempotencyKey, REFRESH_TOKEN,
+        ACCESS_TOKEN, ACCESS_TOKEN_EXPIRES_AT, Call, Cookies, SessionForm, IdempotencyKey, REFRESH_TOKEN,
         REFRESH_TOKEN_EXPIRES_AT,
     },
     http::Gateway,
@@ -38,12 +38,12 @@ pub(crate) struct SessionBody {
 }
 impl Issued {
     /// Returns the cookies and the body for a client.
-    pub(crate) fn for_client(self, form: Form, cookies: Cookies) -> (CookieJar, SessionBody) {
+    pub(crate) fn for_client(self, form: SessionForm, cookies: Cookies) -> (CookieJar, SessionBody) {
         let jar = match form {
-            Form::Cookies => self.cookies(cookies),
-            Form::Bearer => CookieJar::new(),
+            SessionForm::Cookies => self.cookies(cookies),
+            SessionForm::Bearer => CookieJar::new(),
         };
-        let shown = |token: &Token| (form == Form::Bearer).then(|| token.text.clone());
+        let shown = |token: &Token| (form == SessionForm::Bearer).then(|| token.text.clone());
         let body = SessionBody {
             access_token: shown(&self.access),
             access_token_expires_at: iso(self.access.expires),

@@ -17,4 +17,4 @@ pub(crate) use cookies::{
 pub(crate) use idempotency::IdempotencyKey;
 pub(crate) use json::Json;
 pub(crate) use params::{Ids, Page, Params};
-pub(crate) use session::{Caller, Form, Session};
+pub(crate) use session::{Caller, Session, SessionForm};

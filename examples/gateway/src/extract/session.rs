@@ -97,20 +97,20 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 /// The form in which a client wants its tokens: as cookies, or in the body when it sends them itself (`X-Session: bearer`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
+pub(crate) enum SessionForm {
     Cookies,
     Bearer,
 }
-impl<S: Sync> FromRequestParts<S> for Form {
+impl<S: Sync> FromRequestParts<S> for SessionForm {
     type Rejection = Error;
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
         let wanted = parts.headers.get(SESSION).map(|value| value.as_bytes().to_ascii_lowercase());
         match wanted.as_deref() {
-            Some(b"bearer") => Ok(Form::Bearer),
-            Some(b"cookie") => Ok(Form::Cookies),
+            Some(b"bearer") => Ok(SessionForm::Bearer),
+            Some(b"cookie") => Ok(SessionForm::Cookies),
             Some(_) => Err(Error::invalid("X-Session: bearer or cookie")),
-            None if bearer(&parts.headers).is_some() => Ok(Form::Bearer),
-            None => Ok(Form::Cookies),
+            None if bearer(&parts.headers).is_some() => Ok(SessionForm::Bearer),
+            None => Ok(SessionForm::Cookies),
         }
     }
 }
