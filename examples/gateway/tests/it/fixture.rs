@@ -29,6 +29,7 @@ pub(crate) struct Fixture {
     server: Option<Runtime>,
     address: SocketAddr,
     router: Router,
+    pub(crate) gateway: Gateway,
 }
 impl Fixture {
     pub(crate) async fn new() -> Self {
@@ -52,7 +53,8 @@ impl Fixture {
             edge,
             ..Config::new(url.clone(), url, Keys::parse(keys).unwrap(), proof())
         };
-        Fixture { services, server: Some(server), address, router: router(Gateway::new(config).unwrap()) }
+        let gateway = Gateway::new(config).unwrap();
+        Fixture { services, server: Some(server), address, router: router(gateway.clone()), gateway }
     }
     /// Stops the services and closes their connections.
     pub(crate) fn stop_services(&mut self) {
