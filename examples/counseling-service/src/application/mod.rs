@@ -8,7 +8,9 @@
 //! given up ([`FailReply`](commands::FailReply)). The [`processes`] run these steps in order. The person may react to
 //! a reply
 //! ([`ReactMessage`](commands::ReactMessage)). Tones, counsellors, bubbles and prompts come with the program, as
-//! commands at start.
+//! commands at start. Administrators edit the temporary prompt version, save it
+//! ([`SaveTemporaryVersion`](commands::SaveTemporaryVersion)) and activate it
+//! ([`ActivatePromptVersion`](commands::ActivatePromptVersion)).
 //! Queries read the views that the [`projections`] maintain; integration events are in [`published`].
 pub mod commands;
 pub mod ports;

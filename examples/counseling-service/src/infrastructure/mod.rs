@@ -15,11 +15,11 @@ use crate::{
     domain::{
         counsel::{Counsel, CounselMessage, Exchange},
         counselor::{Bubble, Counselor, Tone},
-        prompt::PromptVersion,
+        prompt::{PromptVersion, VersionRoles},
     },
 };
 use bounded::Bounded;
-use cqrs_core::{AppBuilder, StateStored};
+use cqrs_core::{AppBuilder, EventSourced, StateStored};
 use std::sync::Arc;
 
 /// Registers the service's handlers, the persistence of its aggregates, and its responder.
@@ -31,6 +31,8 @@ pub fn provide(app: AppBuilder, responder: Arc<dyn Responder>) -> AppBuilder {
         .aggregate(StateStored::<Counselor>::new())
         .aggregate(StateStored::<Bubble>::new())
         .aggregate(StateStored::<Tone>::new())
-        .aggregate(StateStored::<PromptVersion>::new())
+        // The history of a version matters. The roles are a state: its row makes two changes at once wait for each other.
+        .aggregate(EventSourced::<PromptVersion>::new())
+        .aggregate(StateStored::<VersionRoles>::new())
         .provide::<dyn Responder>(Arc::new(Bounded(responder)))
 }

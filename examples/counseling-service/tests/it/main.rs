@@ -1,4 +1,5 @@
 //! Tests of the counseling service over gRPC. Each case runs on SQLite and, when a server is available, on PostgreSQL.
+mod author; // an administrator who calls the prompt service
 mod fixture; // the service with its database, its port and its clock
 mod lists; // order and pages of lists, and the seeds
 mod messages; // sending a message and getting a reply
@@ -7,6 +8,8 @@ mod open; // opening a counsel
 mod ownership; // access to other people's counsels
 #[cfg(feature = "deployed")]
 mod program; // the program with a real database and broker
+mod prompt_parts; // prompts of counsellors and tones, techniques, rules
+mod prompts; // versions of prompts
 mod responder; // a scripted responder
 
 use counseling_service::SERVICE;
@@ -21,6 +24,8 @@ fn main() -> ExitCode {
         ("messages", messages::CASES),
         ("ownership", ownership::CASES),
         ("lists", lists::CASES),
+        ("prompts", prompts::CASES),
+        ("prompt parts", prompt_parts::CASES),
     ];
     let trials = Trials::new().test("wiring: every dependency is provided", async || {
         let app = cqrs_core::App::builder(SERVICE.app);

@@ -8,9 +8,9 @@ mod create_counsel_from_bubble;
 mod create_counselor;
 mod create_tone;
 mod fail_reply;
+mod prompts;
 mod react_message;
 mod record_reply;
-mod seed_prompt_version;
 
 pub use ask_counselor::AskCounselor;
 pub use conversation::AskCounselorResult;
@@ -20,6 +20,10 @@ pub use create_counsel_from_bubble::CreateCounselFromBubble;
 pub use create_counselor::CreateCounselor;
 pub use create_tone::CreateTone;
 pub use fail_reply::FailReply;
+pub use prompts::{
+    ActivatePromptVersion, CreateCounselTechnique, CreateTemporaryVersion, CreateTransitionRule, DeleteCounselTechnique,
+    DeletePromptVersions, DeleteTransitionRule, LoadExistingPromptVersion, SaveTemporaryVersion, SeedPromptVersion,
+    UpdateCounselTechnique, UpdatePersonaPrompt, UpdatePromptVersion, UpdateTonePrompt, UpdateTransitionRule,
+};
 pub use react_message::ReactMessage;
 pub use record_reply::RecordReply;
-pub use seed_prompt_version::SeedPromptVersion;

@@ -3,12 +3,10 @@ use crate::{
     application::{
         not_found,
         ports::{Prompt, Responder, Turn},
-        projections::{CounselorProfile, MessageEntry, PromptSet},
+        projections::{CounselorProfile, MessageEntry},
+        queries::PromptViews,
     },
-    domain::{
-        counselor::{CounselorId, ToneId},
-        prompt::{PromptVersionId, Prompts},
-    },
+    domain::{counselor::CounselorId, prompt::PromptVersionId},
 };
 use cqrs_core::{Dep, Fault, HandlerResult, Infallible, Query, Views, handler};
 
@@ -31,26 +29,23 @@ async fn compose_reply(
     query: ComposeReply,
     counselors: Views<CounselorProfile>,
     messages: Views<MessageEntry>,
-    prompts: Views<PromptSet>,
+    prompts: PromptViews,
     responder: Dep<dyn Responder>,
 ) -> HandlerResult<String, Infallible> {
     let sent = query.question.sent.clone();
-    let (counselor, version, latest) = futures_util::try_join!(
-        counselors.find(&query.counselor),
-        prompts.find(&query.prompt_version),
-        history(messages, &query.question)
-    )?;
+    let (counselor, latest) =
+        futures_util::try_join!(counselors.find(&query.counselor), history(messages, &query.question))?;
     let counselor = counselor.ok_or_else(|| not_found("counselor", query.counselor))?;
-    let Prompts { personas, tones, techniques } =
-        version.ok_or_else(|| not_found("prompt-version", query.prompt_version))?.prompts;
-    let technique = techniques.into_iter().find(|technique| technique.id == sent.technique);
+    let (version, tone) = (query.prompt_version, counselor.tone);
+    let texts = prompts.texts(version, query.counselor, tone, sent.technique).await?;
+    let texts = texts.ok_or_else(|| not_found("prompt-version", version))?;
     let before = latest.into_iter().rev().map(|entry| entry.sent).filter(|earlier| earlier.id != sent.id);
 
     let prompt = Prompt {
-        persona: persona(&personas, query.counselor).unwrap_or(counselor.profile.description),
-        tone: tone(&tones, counselor.tone).unwrap_or_default(),
-        context: technique.as_ref().map(|technique| technique.context.clone()).unwrap_or_default(),
-        instruction: technique.map(|technique| technique.instruction).unwrap_or_default(),
+        persona: texts.persona.unwrap_or(counselor.profile.description),
+        tone: texts.tone.unwrap_or_default(),
+        context: texts.context,
+        instruction: texts.instruction,
         counselor: counselor.profile.name,
         history: before.map(|earlier| Turn { by: earlier.by, text: earlier.text }).collect(),
         message: sent.text,
@@ -72,11 +67,4 @@ async fn history(messages: Views<MessageEntry>, question: &MessageEntry) -> Resu
         return Ok(found);
     }
     Ok(messages.page(latest(), None, HISTORY + 1).await?.items)
-}
-
-fn persona(all: &[(CounselorId, String)], of: CounselorId) -> Option<String> {
-    all.iter().find(|(id, _)| *id == of).map(|(_, body)| body.clone())
-}
-fn tone(all: &[(ToneId, String)], of: ToneId) -> Option<String> {
-    all.iter().find(|(id, _)| *id == of).map(|(_, body)| body.clone())
 }

@@ -11,6 +11,7 @@ mod find_random_bubble;
 mod find_tone;
 mod find_tones;
 mod prompt_views;
+mod prompts;
 
 pub use compose_reply::ComposeReply;
 pub use find_bubble::FindBubbleById;
@@ -24,6 +25,11 @@ pub use find_random_bubble::FindRandomBubble;
 pub use find_tone::FindToneById;
 pub use find_tones::FindTones;
 pub use prompt_views::{PromptTexts, PromptViews};
+pub use prompts::{
+    FindActivations, FindActiveVersion, FindCounselTechniqueById, FindCounselTechniques, FindPersonaPromptById,
+    FindPersonaPrompts, FindPromptVersionById, FindPromptVersions, FindTemporaryVersion, FindTonePromptById,
+    FindTonePrompts, FindTransitionRuleById, FindTransitionRules,
+};
 
 use cqrs_core::Cursor;
 
