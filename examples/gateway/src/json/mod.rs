@@ -13,11 +13,11 @@ mod users;
 pub(crate) use activities::{NewActivity, OneActivity, OneTracking, TrackingUpdate};
 pub(crate) use consents::{Consents, NewConsent, OneConsent};
 pub(crate) use counselors::{
-    Bubble, BubbleEdit, Bubbles, Counselor, CounselorEdit, Counselors, NewBubble, NewCounselor, NewTone, OneBubble,
-    OneCounselor, OnePresignedUrl, OneTone, Tone, ToneEdit, Tones, Upload,
+    Bubble, BubbleEdit, Bubbles, CounselorEdit, Counselors, NewBubble, NewCounselor, NewTone, OneBubble,
+    OneCounselor, OnePresignedUrl, OneTone, ToneEdit, Tones, Upload,
 };
 pub(crate) use counsels::{
-    AdminExchange, AdminMessages, AdminOpened, Counsel, CounselMessage, Counsels, Exchange, Messages, OneAdminMessage,
+    AdminExchange, AdminMessages, AdminOpened, Counsel, Counsels, Exchange, Messages, OneAdminMessage,
     OneCounsel, OneMessage, Opened, RelationshipPage, Relationships,
 };
 pub(crate) use episodes::{EpisodeEdit, Episodes, NewEpisode, OneEpisode};

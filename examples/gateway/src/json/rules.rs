@@ -67,8 +67,8 @@ macro_rules! with_conditions {
 }
 /// Builds a struct from its own fields and the conditions of another one.
 macro_rules! conditions_of {
-    ($from:ident => $name:path { $($field:ident: $value:expr),* $(,)? }) => {
-        $name {
+    ($from:ident => $($name:ident)::+ { $($field:ident: $value:expr),* $(,)? }) => {
+        $($name)::+ {
             $($field: $value,)*
             min_current_technique_message_count: $from.min_current_technique_message_count,
             max_current_technique_message_count: $from.max_current_technique_message_count,

@@ -86,6 +86,7 @@ impl Services {
         self.script().errors.clear();
     }
     /// Makes the person somebody who has consented to the page's text.
+    #[allow(dead_code, reason = "only the browser tests need it")]
     pub(crate) fn consent(&self) {
         self.script().consents.insert(model::ConsentKind::SensitiveData.into());
     }
