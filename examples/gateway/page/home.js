@@ -1,6 +1,8 @@
 // The views of the counsellors, of one counsellor with its bubbles, and of the counsels so far.
 import { all, api, newKey } from "./api.js";
+import { consented } from "./consent.js";
 import { byId, el, moment, notify, quiet } from "./dom.js";
+import { refusal } from "./help.js";
 
 const tones = async () => new Map((await all("/v1/tones", "tones")).map((tone) => [tone.id, tone]));
 
@@ -77,12 +79,14 @@ async function open(counselorId, body, current, tokensChanged) {
   quiet();
   opening(true);
   try {
+    if (!await consented()) return;
     const { counsel } = await api("POST", `/v1/counselors/${counselorId}/counsels`, { body, key });
     sessionStorage.removeItem(attempt);
     if (current()) location.hash = `#/counselors/${counselorId}/counsels/${counsel.id}`;
   } catch (error) {
     if (!error.again) sessionStorage.removeItem(attempt);
-    if (current()) notify(error, error.again ? () => open(counselorId, body, current, tokensChanged) : undefined);
+    const again = error.again ? () => open(counselorId, body, current, tokensChanged) : undefined;
+    if (current()) notify({ ...error, message: refusal(error) }, again);
   } finally {
     if (current()) opening(false);
     tokensChanged();

@@ -32,6 +32,11 @@ impl Error {
             details, ..Error::new(StatusCode::BAD_REQUEST, "HTTP_INVALID_INPUT", "입력값이 올바르지 않습니다.")
         }
     }
+    pub(crate) fn missing_parameter(name: &str) -> Self {
+        let details = vec![format!("{name}: required")];
+        let message = "필수 요청 매개변수가 없습니다.";
+        Error { details, ..Error::new(StatusCode::BAD_REQUEST, "HTTP_MISSING_REQUEST_PARAMETER", message) }
+    }
     pub(crate) fn no_such_path() -> Self {
         Error::new(StatusCode::NOT_FOUND, "HTTP_NOT_FOUND", "요청한 주소를 찾을 수 없습니다.")
     }
@@ -60,6 +65,10 @@ impl Error {
     /// people's data.
     pub(crate) fn unknown_id() -> Self {
         Error::of(Code::NotFound)
+    }
+    /// The error of a person who is no administrator.
+    pub(crate) fn no_administrator() -> Self {
+        Error::of(Code::PermissionDenied)
     }
     /// The error of a response that lacks a required field.
     pub(crate) fn broken() -> Self {

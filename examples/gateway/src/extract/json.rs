@@ -7,7 +7,7 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 
-/// A body of this type; an invalid body becomes an error with the gateway's envelope.
+/// A body of this type; an invalid body becomes an error with the gateway's envelope that names the field.
 pub(crate) struct Json<T>(pub(crate) T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Error;
@@ -20,7 +20,14 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
             return Err(Error::not_json());
         }
         let body: &[u8] = if body.is_empty() { b"{}" } else { &body };
-        serde_json::from_slice(body).map(Json).map_err(|error| Error::invalid(format!("body: {error}")))
+        let mut json = serde_json::Deserializer::from_slice(body);
+        let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+            let path = error.path().to_string();
+            let field = if path == "." { "body" } else { &path }; // a dot stands for the whole body
+            Error::invalid(format!("{field}: {}", error.inner()))
+        })?;
+        json.end().map_err(|error| Error::invalid(format!("body: {error}")))?;
+        Ok(Json(value))
     }
 }
 

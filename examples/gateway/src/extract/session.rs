@@ -4,7 +4,7 @@ use crate::{
     error::Error,
     extract::{Call, IdempotencyKey},
     http::Gateway,
-    upstream::{Counselors, Counsels, Users},
+    upstream::{Counselors, Counsels, Prompts, Users},
 };
 use axum::{
     extract::FromRequestParts,
@@ -60,6 +60,14 @@ impl Caller {
         message: Q,
     ) -> Result<A, Error> {
         self.gateway.upstream().counselors.ask(self, method, message).await
+    }
+    /// Calls the counseling service for prompts on this person's behalf.
+    pub(crate) async fn prompts<Q, A>(
+        &self,
+        method: impl AsyncFnOnce(&mut Prompts, Request<Q>) -> Result<Response<A>, Status>,
+        message: Q,
+    ) -> Result<A, Error> {
+        self.gateway.upstream().prompts.ask(self, method, message).await
     }
     /// Returns the caller with an idempotency key.
     pub(crate) fn keyed(&self, key: &IdempotencyKey) -> Self {

@@ -7,29 +7,32 @@ use crate::{
     http::Gateway,
     upstream::Users,
 };
-use axum::{Router, extract::State, routing};
+use axum::extract::State;
 use axum_extra::extract::CookieJar;
 use chrono::{DateTime, SecondsFormat};
 use contracts::v1::service as rpc;
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 const ACCESS_TOKEN_EXPIRES_AT: &str = "accessTokenExpiresAt";
 
-pub(super) fn routes() -> Router<Gateway> {
-    Router::new().route("/v1/auth/initiate", routing::post(initiate))
+pub(super) fn routes() -> OpenApiRouter<Gateway> {
+    OpenApiRouter::new().routes(routes!(initiate))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Session {
     access_token: String,
     access_token_expires_at: String,
 }
 
-/// Renews the token of a known person, or registers a new person. It accepts no idempotency key: a caller who repeated
-/// the key
-/// would get another person's token.
+/// Renews the token of a known person, or registers a new person.
+///
+/// It accepts no idempotency key: a caller who repeated the key would get another person's token.
+#[utoipa::path(post, path = "/v1/auth/initiate", security(()), responses((status = 200, body = Session)))]
 async fn initiate(
     State(gateway): State<Gateway>,
     call: Call,

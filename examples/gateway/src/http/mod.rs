@@ -11,11 +11,14 @@ use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
+use utoipa_axum::router::OpenApiRouter;
 
+mod admin;
 mod auth;
 mod counselors;
 mod counsels;
 mod health;
+mod openapi;
 mod page;
 mod users;
 
@@ -65,14 +68,18 @@ impl Gateway {
     }
 }
 
-/// Builds the router with all endpoints.
+/// Builds the router with all endpoints, and their description.
 pub fn router(gateway: Gateway) -> Router {
-    Router::new()
+    let (endpoints, description) = OpenApiRouter::new()
         .merge(auth::routes())
         .merge(users::routes())
-        .merge(counselors::routes())
+        .nest("/v1", counselors::routes())
         .merge(counsels::routes())
         .merge(health::routes())
+        .merge(admin::routes(&gateway))
+        .split_for_parts();
+    endpoints
+        .merge(openapi::routes(description))
         .merge(page::routes())
         .fallback(async || Error::no_such_path())
         .method_not_allowed_fallback(async || Error::wrong_method())

@@ -88,6 +88,19 @@ async fn send(router: Router, request: Request<Body>) -> Answer {
 pub(crate) fn as_user(method: &str, path: &str) -> Builder {
     Request::builder().method(method).uri(path).header("Authorization", format!("Bearer {}", token(&claims())))
 }
+/// Builds a request of the scripted person as an administrator.
+pub(crate) fn as_admin(method: &str, path: &str) -> Builder {
+    let mut claims = claims();
+    claims["authority"] = json!("AUTHORITY_ADMIN");
+    Request::builder().method(method).uri(path).header("Authorization", format!("Bearer {}", token(&claims)))
+}
+/// Builds the body of a request, which may be absent.
+pub(crate) fn with_body(request: Builder, body: Option<&Value>) -> Request<Body> {
+    match body {
+        Some(body) => with_json(request, body),
+        None => request.body(Body::empty()).unwrap(),
+    }
+}
 pub(crate) fn with_json(request: Builder, body: &Value) -> Request<Body> {
     request.header("Content-Type", "application/json").body(Body::from(body.to_string())).unwrap()
 }
