@@ -15,7 +15,7 @@ const DOWN = "M7 13V4H4v9h3zm2-9v10l4 7c1.5 0 2.5-1 2.5-2.5L15 15h4.5c1 0 1.7-.9
 let chat = null;
 
 export async function showChat(counselorId, counselId, current, tokensChanged) {
-  const path = `/v1/counselors/${counselorId}/counsels/${counselId}`;
+  const path = `/v1/counselors/${encodeURIComponent(counselorId)}/counsels/${encodeURIComponent(counselId)}`;
   chat = { path, current, tokensChanged, pending: null, slot: `pending:${counselId}` };
   byId("chat-name").textContent = "";
   byId("messages").replaceChildren();
@@ -24,7 +24,7 @@ export async function showChat(counselorId, counselId, current, tokensChanged) {
   update();
   const here = chat;
   const [{ counselor }, messages] = await Promise.all([
-    api("GET", `/v1/counselors/${counselorId}`),
+    api("GET", `/v1/counselors/${encodeURIComponent(counselorId)}`),
     all(`${path}/messages`, "counselMessages"),
   ]);
   if (!current()) return;
@@ -78,7 +78,7 @@ async function react(here, item, message, reaction, key) {
   const buttons = item.querySelectorAll("button");
   for (const button of buttons) button.disabled = true;
   try {
-    const path = `${here.path}/messages/${message.id}/react`;
+    const path = `${here.path}/messages/${encodeURIComponent(message.id)}/react`;
     const { counselMessage } = await api("POST", path, { body: { reaction }, key });
     fill(here, item, counselMessage);
   } catch (error) {

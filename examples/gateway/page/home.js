@@ -21,7 +21,7 @@ export async function showHome(current) {
 
 function counselorCard(counselor, tone) {
   return el("li", { data: { testid: "counselor-card", counselorId: counselor.id } },
-    el("a", { href: `#/counselors/${counselor.id}` },
+    el("a", { href: `#/counselors/${encodeURIComponent(counselor.id)}` },
       el("span", { className: "face", aria: { hidden: "true" } }, [...counselor.name][0] ?? "·"),
       el("strong", {}, counselor.name),
       el("p", { className: "quiet", data: { testid: "counselor-tone" } }, tone?.name ?? ""),
@@ -30,7 +30,7 @@ function counselorCard(counselor, tone) {
 
 function counselItem(counsel, name) {
   return el("li", { data: { testid: "counsel-item", counselId: counsel.id } },
-    el("a", { href: `#/counselors/${counsel.counselorId}/counsels/${counsel.id}` },
+    el("a", { href: `#/counselors/${encodeURIComponent(counsel.counselorId)}/counsels/${encodeURIComponent(counsel.id)}` },
       el("strong", {}, name ?? "상담사"),
       el("span", { className: "quiet" }, moment(counsel.lastChatedAt ?? counsel.createdAt)),
       el("p", { className: "quiet" }, counsel.lastMessage ?? "")));
@@ -41,9 +41,9 @@ export async function showCounselor(id, current, tokensChanged) {
   byId("bubbles").replaceChildren();
   opening(false);
   const [{ counselor }, toneOf, bubbles] = await Promise.all([
-    api("GET", `/v1/counselors/${id}`),
+    api("GET", `/v1/counselors/${encodeURIComponent(id)}`),
     tones(),
-    all(`/v1/counselors/${id}/bubbles`, "bubbles"),
+    all(`/v1/counselors/${encodeURIComponent(id)}/bubbles`, "bubbles"),
   ]);
   if (!current()) return;
   byId("counselor-name").textContent = counselor.name;
@@ -80,9 +80,9 @@ async function open(counselorId, body, current, tokensChanged) {
   opening(true);
   try {
     if (!await consented()) return;
-    const { counsel } = await api("POST", `/v1/counselors/${counselorId}/counsels`, { body, key });
+    const { counsel } = await api("POST", `/v1/counselors/${encodeURIComponent(counselorId)}/counsels`, { body, key });
     sessionStorage.removeItem(attempt);
-    if (current()) location.hash = `#/counselors/${counselorId}/counsels/${counsel.id}`;
+    if (current()) location.hash = `#/counselors/${encodeURIComponent(counselorId)}/counsels/${encodeURIComponent(counsel.id)}`;
   } catch (error) {
     if (!error.again) sessionStorage.removeItem(attempt);
     const again = error.again ? () => open(counselorId, body, current, tokensChanged) : undefined;

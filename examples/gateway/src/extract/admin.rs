@@ -1,12 +1,11 @@
 //! The administrators' part of the API: a middleware that refuses everybody else.
-use crate::{error::Error, extract::Caller, http::Gateway};
+use crate::{error::Error, extract::Caller, http::Gateway, security_log};
 use axum::{
     extract::{FromRequestParts, Request, State},
     http::request::Parts,
     middleware::Next,
     response::Response,
 };
-use contracts::v1::model::Authority;
 use std::convert::Infallible;
 
 /// Marks a request to the administrators' part.
@@ -21,7 +20,8 @@ pub(crate) async fn require_admin(
 ) -> Result<Response, Error> {
     let (mut parts, body) = request.into_parts();
     let caller = Caller::from_request_parts(&mut parts, &gateway).await?;
-    if caller.claims.authority != Authority::Admin.as_str_name() {
+    if !caller.is_admin() {
+        security_log::refused(&gateway, &caller, "endpoint for administrators", Some(caller.id()));
         return Err(Error::no_administrator());
     }
     parts.extensions.insert(ForAdmins);

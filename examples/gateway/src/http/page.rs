@@ -27,7 +27,6 @@ fn file(kind: &str, text: &'static str) -> impl IntoResponse {
     let headers = [
         (header::CONTENT_TYPE, format!("{kind}; charset=utf-8")),
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY.to_owned()),
-        (header::REFERRER_POLICY, "no-referrer".to_owned()),
         (header::CACHE_CONTROL, "no-cache".to_owned()), // a new gateway brings a new page
     ];
     (headers, text)

@@ -10,7 +10,8 @@ use tokio::{
     net::TcpListener,
     runtime::{Builder, Runtime},
 };
-use tonic::{Request, Response, Status, metadata::MetadataMap};
+use tonic::{Code, Request, Response, Status, metadata::MetadataMap};
+use tonic_types::{ErrorDetails, StatusExt};
 
 pub(crate) const USER: &str = "0198c0de-0000-7000-8000-000000000001";
 pub(crate) const COUNSELOR: &str = "0198c0de-0000-7000-8000-0000000000c1";
@@ -49,6 +50,16 @@ struct Script {
     new_user: u128,
     /// The kinds of consent that were given.
     consents: BTreeSet<i32>,
+    /// The credentials of persons who have logged in or were promoted; all others have no login.
+    credentials: HashMap<String, model::AuthUser>,
+    refresh_tokens: HashMap<String, Refresh>,
+}
+/// A stored refresh token.
+struct Refresh {
+    user: String,
+    /// The session of the token and its successors.
+    session: String,
+    is_used: bool,
 }
 
 #[derive(Clone, Default)]
@@ -117,6 +128,41 @@ impl Services {
         script.new_user += 1;
         uuid::Uuid::from_u128(first + script.new_user - 1).to_string()
     }
+    /// Gives a person an account, as an earlier login has done.
+    pub(crate) fn link(&self, user: &str, channel: model::AuthChannel, unique_id: &str) {
+        let mut auth = auth_user(user);
+        connect(&mut auth, channel, unique_id);
+        self.script().credentials.insert(user.to_owned(), auth);
+    }
+    /// Gives a person permissions, as an operator does.
+    pub(crate) fn authorize(&self, user: &str, authority: model::Authority) {
+        let mut script = self.script();
+        let auth = script.credentials.entry(user.to_owned()).or_insert_with(|| auth_user(user));
+        auth.set_authority(authority);
+    }
+    pub(crate) fn credentials(&self, user: &str) -> model::AuthUser {
+        self.script().credentials.get(user).cloned().unwrap_or_else(|| auth_user(user))
+    }
+    /// Returns the number of persons who were registered.
+    pub(crate) fn registered(&self) -> u128 {
+        self.script().new_user
+    }
+    /// Returns the number of refresh tokens that can be used.
+    pub(crate) fn sessions(&self) -> usize {
+        self.script().refresh_tokens.values().filter(|token| !token.is_used).count()
+    }
+    /// Answers with what the change returns, unless the method fails: then nothing changes.
+    async fn change<Q: std::fmt::Debug, A>(
+        &self,
+        method: &'static str,
+        request: &Request<Q>,
+        change: impl FnOnce(&mut Script) -> Result<A, Status>,
+    ) -> Result<Response<A>, Status> {
+        self.answer(method, "user=3", request, ()).await?;
+        let mut response = Response::new(change(&mut self.script())?);
+        response.metadata_mut().insert("cqrs-consistency-token", "user=3".parse().unwrap());
+        Ok(response)
+    }
     fn script(&self) -> MutexGuard<'_, Script> {
         self.0.lock().unwrap()
     }
@@ -138,6 +184,31 @@ impl Services {
         response.metadata_mut().insert("cqrs-consistency-token", position.parse().unwrap());
         error.map_or(Ok(response), Err)
     }
+}
+
+fn refused(code: Code, reason: &str) -> Status {
+    Status::with_error_details(code, "refused", ErrorDetails::with_error_info(reason, "cqrs", []))
+}
+fn auth_user(user: &str) -> model::AuthUser {
+    model::AuthUser {
+        id: user.into(),
+        user_id: user.into(),
+        auth_channel: model::AuthChannel::Unlinked.into(),
+        authority: model::Authority::User.into(),
+        ..model::AuthUser::default()
+    }
+}
+fn connect(auth: &mut model::AuthUser, channel: model::AuthChannel, unique_id: &str) {
+    auth.set_auth_channel(channel);
+    auth.oauth_channel_info = Some(model::OAuthChannelInfo {
+        auth_channel: channel.into(),
+        unique_id: unique_id.into(),
+        ..model::OAuthChannelInfo::default()
+    });
+}
+fn has_account(auth: &model::AuthUser, channel: model::AuthChannel, unique_id: &str) -> bool {
+    let info = auth.oauth_channel_info.as_ref();
+    info.is_some_and(|info| info.auth_channel() == channel && info.unique_id == unique_id)
 }
 
 fn user(id: &str) -> model::User {
@@ -348,11 +419,11 @@ fn rule() -> model::CounselTechniqueTransitionRule {
     }
 }
 
-/// Implements a service: each method records its call and responds with this message, at this position of the service.
+/// Implements a service: those in braces keep state, and each of the others records its call and responds with this message, at this position of the service.
 macro_rules! scripted {
-    ($service:path: $($method:ident($services:ident, $sent:ident: $Request:ident) -> $Response:ident at $position:literal $answer:block)*) => {
+    ($service:path { $($own:tt)* } $($method:ident($services:ident, $sent:ident: $Request:ident) -> $Response:ident at $position:literal $answer:block)*) => {
         #[tonic::async_trait]
-        impl $service for Services {$(
+        impl $service for Services { $($own)* $(
             async fn $method(&self, request: Request<rpc::$Request>) -> Result<Response<rpc::$Response>, Status> {
                 #[allow(unused_variables, reason = "most answers are the same for all requests")]
                 let ($services, $sent) = (self, request.get_ref());
@@ -365,16 +436,106 @@ macro_rules! scripted {
 }
 
 scripted! {
-    rpc::user_service_server::UserService:
+    rpc::user_service_server::UserService {
+        async fn save_refresh_token(
+            &self,
+            request: Request<rpc::SaveRefreshTokenRequest>,
+        ) -> Result<Response<rpc::SaveRefreshTokenResponse>, Status> {
+            let rpc::SaveRefreshTokenRequest { user_id: user, token, .. } = request.get_ref().clone();
+            let stored = Refresh { user, session: token.clone(), is_used: false };
+            let change = |script: &mut Script| {
+                script.refresh_tokens.insert(token, stored);
+                Ok(rpc::SaveRefreshTokenResponse { success: true })
+            };
+            self.change("SaveRefreshToken", &request, change).await
+        }
+        async fn rotate_refresh_token(
+            &self,
+            request: Request<rpc::RotateRefreshTokenRequest>,
+        ) -> Result<Response<rpc::RotateRefreshTokenResponse>, Status> {
+            let sent = request.get_ref().clone();
+            let change = |script: &mut Script| {
+                let known = script.refresh_tokens.get_mut(&sent.token).filter(|token| token.user == sent.user_id);
+                let token = known.ok_or_else(|| refused(Code::Unauthenticated, "REFRESH_TOKEN_INVALID"))?;
+                let session = token.session.clone();
+                if std::mem::replace(&mut token.is_used, true) {
+                    script.refresh_tokens.retain(|_, token| token.session != session);
+                    return Err(refused(Code::Unauthenticated, "REFRESH_TOKEN_REUSED"));
+                }
+                let successor = Refresh { user: sent.user_id.clone(), session, is_used: false };
+                script.refresh_tokens.insert(sent.new_token, successor);
+                let auth = script.credentials.get(&sent.user_id).cloned().unwrap_or_else(|| auth_user(&sent.user_id));
+                Ok(rpc::RotateRefreshTokenResponse { auth_user: Some(auth) })
+            };
+            self.change("RotateRefreshToken", &request, change).await
+        }
+        async fn revoke_refresh_tokens(
+            &self,
+            request: Request<rpc::RevokeRefreshTokensRequest>,
+        ) -> Result<Response<rpc::RevokeRefreshTokensResponse>, Status> {
+            let sent = request.get_ref().clone();
+            let change = |script: &mut Script| {
+                let session = sent.token.as_ref().map(|token| script.refresh_tokens.get(token).map(|it| it.session.clone()));
+                script.refresh_tokens.retain(|_, token| match &session {
+                    None => token.user != sent.user_id,
+                    Some(session) => Some(&token.session) != session.as_ref(),
+                });
+                Ok(rpc::RevokeRefreshTokensResponse {})
+            };
+            self.change("RevokeRefreshTokens", &request, change).await
+        }
+        async fn find_auth_user_by_user_id(
+            &self,
+            request: Request<rpc::FindAuthUserByUserIdRequest>,
+        ) -> Result<Response<rpc::FindAuthUserByUserIdResponse>, Status> {
+            let auth = self.credentials(&request.get_ref().user_id);
+            let answer = rpc::FindAuthUserByUserIdResponse { auth_user: Some(auth) };
+            self.answer("FindAuthUserByUserId", "user=1", &request, answer).await
+        }
+        async fn find_auth_user_by_channel_info(
+            &self,
+            request: Request<rpc::FindAuthUserByChannelInfoRequest>,
+        ) -> Result<Response<rpc::FindAuthUserByChannelInfoResponse>, Status> {
+            let sent = request.get_ref().clone();
+            let change = |script: &mut Script| {
+                let found = script.credentials.values().find(|auth| has_account(auth, sent.auth_channel(), &sent.unique_id));
+                let auth_user = Some(found.cloned().ok_or_else(|| Status::not_found("no such account"))?);
+                Ok(rpc::FindAuthUserByChannelInfoResponse { auth_user })
+            };
+            self.change("FindAuthUserByChannelInfo", &request, change).await
+        }
+        async fn connect_auth_channel(
+            &self,
+            request: Request<rpc::ConnectAuthChannelRequest>,
+        ) -> Result<Response<rpc::ConnectAuthChannelResponse>, Status> {
+            let sent = request.get_ref().clone();
+            let change = |script: &mut Script| {
+                let taken = script.credentials.values().any(|auth| has_account(auth, sent.auth_channel(), &sent.unique_id));
+                let auth = script.credentials.entry(sent.user_id.clone()).or_insert_with(|| auth_user(&sent.user_id));
+                if taken || auth.oauth_channel_info.is_some() {
+                    return Err(refused(Code::AlreadyExists, if taken { "ACCOUNT_TAKEN" } else { "ALREADY_LINKED" }));
+                }
+                connect(auth, sent.auth_channel(), &sent.unique_id);
+                Ok(rpc::ConnectAuthChannelResponse { auth_user: Some(auth.clone()) })
+            };
+            self.change("ConnectAuthChannel", &request, change).await
+        }
+        async fn update_authority(
+            &self,
+            request: Request<rpc::UpdateAuthorityRequest>,
+        ) -> Result<Response<rpc::UpdateAuthorityResponse>, Status> {
+            let sent = request.get_ref().clone();
+            let change = |script: &mut Script| {
+                let auth = script.credentials.entry(sent.auth_user_id.clone()).or_insert_with(|| auth_user(&sent.auth_user_id));
+                auth.set_authority(sent.authority());
+                Ok(rpc::UpdateAuthorityResponse { auth_user: Some(auth.clone()) })
+            };
+            self.change("UpdateAuthority", &request, change).await
+        }
+    }
     initialize_user(services, sent: InitializeUserRequest) -> InitializeUserResponse at "user=1" {
         let id = services.new_user();
-        let auth = model::AuthUser {
-            user_id: id.clone(),
-            auth_channel: model::AuthChannel::Unlinked.into(),
-            authority: model::Authority::User.into(),
-            ..Default::default()
-        };
-        rpc::InitializeUserResponse { user: Some(user(&id)), auth_user: Some(auth) }
+        rpc::InitializeUserResponse { user: Some(user(&id)), auth_user: Some(auth_user(&id)) }
     }
     find_user_by_user_id(services, sent: FindUserByUserIdRequest) -> FindUserByUserIdResponse at "user=1" { rpc::FindUserByUserIdResponse { user: Some(user(&sent.user_id)) } }
     update_user(services, sent: UpdateUserRequest) -> UpdateUserResponse at "user=2" { rpc::UpdateUserResponse { user: Some(user(USER)) } }
@@ -408,7 +569,7 @@ scripted! {
 }
 
 scripted! {
-    rpc::counsel_service_server::CounselService:
+    rpc::counsel_service_server::CounselService {}
     create_counsel(services, sent: CreateCounselRequest) -> CreateCounselResponse at "counseling=4" {
         let counsel_messages = vec![message(MESSAGE, "안녕하세요", false)];
         rpc::CreateCounselResponse { counsel: Some(counsel(COUNSEL)), counsel_messages }
@@ -466,7 +627,7 @@ scripted! {
 }
 
 scripted! {
-    rpc::counselor_service_server::CounselorService:
+    rpc::counselor_service_server::CounselorService {}
     find_counselors(services, sent: FindCounselorsRequest) -> FindCounselorsResponse at "counseling=4" { rpc::FindCounselorsResponse { counselors: vec![counselor()], next: None } }
     find_counselor_by_id(services, sent: FindCounselorByIdRequest) -> FindCounselorByIdResponse at "counseling=4" { rpc::FindCounselorByIdResponse { counselor: Some(counselor()) } }
     create_counselor(services, sent: CreateCounselorRequest) -> CreateCounselorResponse at "counseling=5" { rpc::CreateCounselorResponse { counselor: Some(counselor()) } }
@@ -490,7 +651,7 @@ scripted! {
 }
 
 scripted! {
-    rpc::counsel_prompt_service_server::CounselPromptService:
+    rpc::counsel_prompt_service_server::CounselPromptService {}
     find_prompt_versions(services, sent: FindPromptVersionsRequest) -> FindPromptVersionsResponse at "counseling=4" { rpc::FindPromptVersionsResponse { prompt_versions: vec![version()], next: None } }
     find_prompt_version_by_id(services, sent: FindPromptVersionByIdRequest) -> FindPromptVersionByIdResponse at "counseling=4" { rpc::FindPromptVersionByIdResponse { prompt_version: Some(version()) } }
     find_temporary_version(services, sent: FindTemporaryVersionRequest) -> FindTemporaryVersionResponse at "counseling=4" { rpc::FindTemporaryVersionResponse { prompt_version: Some(version()) } }
