@@ -36,7 +36,8 @@ fn user_linked(event: &Recorded<AuthUserEvent>) -> Option<UserUpdated> {
         Provider::Naver => AuthChannel::Naver,
     };
     let user_id = event.aggregate_id.user().to_string();
-    Some(UserUpdated { user_id, auth_channel: auth_channel.into(), occurred_at: iso(*at) })
+    // The nickname did not change, so the field is absent.
+    Some(UserUpdated { user_id, auth_channel: auth_channel.into(), occurred_at: iso(*at), nickname: None })
 }
 
 #[publish]

@@ -24,7 +24,7 @@ macro_rules! text {
             pub fn parse(field: &'static str, text: &str) -> Result<Self, InvalidField> {
                 let text: String = text.trim().nfc().collect();
                 match text.chars().count() {
-                    length if length < $shortest => Err(InvalidField::Empty { field }),
+                    0 if $shortest > 0 => Err(InvalidField::Empty { field }),
                     length if length > $longest => Err(InvalidField::TooLong { field, longest: $longest }),
                     _ => Ok($name(text)),
                 }
