@@ -115,12 +115,14 @@ impl Text {
 fn composed(message: &str) -> Vec<char> {
     let folded = message.nfkc().flat_map(char::to_lowercase);
     let shown = folded.filter_map(|character| match character {
-        '.' | ',' | '!' | '?' | ';' | '…' | '~' | '。' | '\n' | '\r' => Some(BREAK),
+        '.' | '!' | '?' | ';' | '…' | '~' | '。' | '\n' | '\r' => Some(BREAK),
         // A consonant alone stands for a syllable (ㅈ살), but laughter and tears are decoration. NFKC has made both
         // conjoining jamo.
         'ᄏ' | 'ᄒ' => None,
         'ᅲ' | 'ᅮ' | 'ᅳ' | 'ᅵ' => None,
         'ᄌ' => Some('ㅈ'),
+        // A comma joins the parts of a sentence.
+        ',' => Some(' '),
         space if space.is_whitespace() => Some(' '),
         letter if letter.is_alphanumeric() => Some(letter),
         // Apostrophes, hyphens, hearts, emoji and invisible characters.

@@ -10,9 +10,12 @@ pub(super) fn words(name: &str) -> &'static str {
         "victim" => VICTIM,
         "subject" => SUBJECT,
         "object" => OBJECT,
+        "by" => BY,
+        "weapon" => WEAPON,
         "want" => WANT,
         "plan" => PLAN,
         "media" => MEDIA,
+        "story" => STORY,
         "task" => TASK,
         "none" => NONE,
         "harmless-cause" => HARMLESS_CAUSE,
@@ -34,6 +37,9 @@ const PERSON: &str = "아빠|아버지|아버님|엄마|어머니|부모|새엄�
 /// Those who may be hurt, as a person speaks of them.
 const VICTIM: &str = "사람|누군가|누구|누굴|아무|남|남들|타인|다른사람|다들|모두|전부|가족";
 const SUBJECT: &str = "(님|들|놈|)(이|가|은|는|께서|께서는|도|랑|하고|)";
+/// The particles of a subject, for exclusions that need one.
+const BY: &str = "(님|들|놈|)(이|가|은|는|께서|께서는)";
+const WEAPON: &str = "골프채|칼|몽둥이|방망이|흉기|허리띠|벨트|야구배트|망치|회초리|각목|쇠파이프|도끼|가위|효자손|병";
 const OBJECT: &str = "(님|들|놈|)(을|를|한테|에게|도|까지|)";
 /// "Want to", after a stem.
 const WANT: &str = "고(만|는|도|은|까지|)싶|고프|고파";
@@ -42,6 +48,8 @@ const PLAN: &str = "(려고|려구|려|ㄹ거(야|예|에|다|임|라|니)|ㄹ�
 /// Stories and reports, in which dangers are not the person's own.
 const MEDIA: &str = "드라마|영화|소설|뉴스|기사|웹툰|만화|게임|교육|예방|강의|공연|주인공|캐릭터|인물|장면|다큐|방송|애니|유튜브|연극|뮤지컬|\
      보도|통계|동화|추리|미드|넷플";
+/// Stories told as such. They do not hide a wish of the person's own in the same message.
+const STORY: &str = "주인공|인물|캐릭터|장면|게임에서|소설에서|영화에서|드라마에서|뉴스에서|기사에서|웹툰에서|책에서";
 /// Work and habits that may end without any danger.
 const TASK: &str = "시험|숙제|프로젝트|과제|연애|관계|공부|작업|짝사랑|업무|청소|대학|학교|방학|회의|야근|계약|알바|싸움|수업|사이|논문|회사|\
      직장|공사|이사|취준|수험|재수|입시|학원|다이어트|운동|취업|꿈|여행|연습|발표|보고서|결혼|주식|투자|경기|게임|통화|대화|상담|일을|일도";
@@ -52,7 +60,7 @@ const NONE: &str = "(이|가|도|은|는|을|를|조차|따위|란게|)(전혀|�
 const HARMLESS_CAUSE: &str = "고파|고프|더워|더우|추워|추우|졸려|졸리|웃겨|웃기|웃느|귀찮|심심|보고싶|귀여|귀엽|예뻐|이뻐|예쁘|좋아|부끄|쪽팔|창피|\
      민망|궁금|맛있|바빠|바쁘|피곤|답답|재밌|재미|짜증|더러|급해|가려|간지|매워|매우|시끄|긴장|떨려|떨리|설레|얄미|행복|신나|부러|아까|\
      목말|목마|배불|배부|느끼|사랑|잠와|잠이와|잘생|멋있|멋져|억울|화나|열받|약올|빡|꼴보기|미워|지루|따분|졸라|싱거|짜서|달아|비싸|뜨거|차가|\
-     시려|저려|쑤셔|결려|머리아|머리가아|배아|배가아|이아|이가아|허리아|허리가아|다리아|다리가아|발아|발이아|어깨아|어깨가아|먹고싶|놀고싶|\
+     시려|저려|쑤셔|결려|(머리|배|이|이빨|허리|다리|발|어깨|손목|무릎)(가|이|)아(파|프)|먹고싶|놀고싶|\
      자고싶|가고싶|집가고|쉬고싶|궁금|샘나|고마|무거|어색|오글|놀라|놀래|감동|뿌듯|기뻐|반가|그리워";
 /// Causes with which "dying" may be meant.
 const HARMFUL_CAUSE: &str = "힘들|힘드|괴로|괴롭|고통|우울|슬프|슬퍼|외로|외롭|아파|아프|무서|두려|불안|지쳐|지치|숨막|숨이막|숨이안|비참|\
