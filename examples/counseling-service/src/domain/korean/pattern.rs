@@ -33,7 +33,15 @@ enum Part {
     SentenceStart,
     SentenceEnd,
     Gap,
-    OneOf(Vec<Vec<Part>>),
+    OneOf(Alternatives),
+}
+
+/// The alternatives of a group. Those that begin with a Korean letter are found by it, because some groups have many.
+#[derive(Debug, Clone, Default)]
+struct Alternatives {
+    /// The alternatives without their first letter, at the number of that initial consonant.
+    by_initial: Vec<Vec<Vec<Part>>>,
+    others: Vec<Vec<Part>>,
 }
 
 impl Pattern {
@@ -55,13 +63,70 @@ impl Pattern {
 
     /// Returns the positions after all matches.
     pub fn ends(&self, text: &Text) -> Vec<usize> {
-        advance(&self.0, text, text.syllables().to_vec())
+        let begun = text.syllables().iter().filter_map(|position| literal(&self.0, text, *position));
+        let mut rest = self.0.as_slice();
+        let mut at = Vec::new();
+        for (parts, position) in begun {
+            rest = parts;
+            at.push(position);
+        }
+        advance(rest, text, at)
     }
 
     /// Returns whether the pattern matches at one of the positions.
     pub fn follows(&self, text: &Text, at: Vec<usize>) -> bool {
         !advance(&self.0, text, at).is_empty()
     }
+}
+
+impl Alternatives {
+    fn new(all: Vec<Vec<Part>>) -> Self {
+        let mut alternatives = Alternatives { by_initial: vec![Vec::new(); INITIALS], others: Vec::new() };
+        for parts in all {
+            match parts.split_first() {
+                Some((Part::Letter(letter), rest)) if initial(*letter).is_some() => {
+                    alternatives.by_initial[initial(*letter).unwrap_or_default()].push(rest.to_vec());
+                }
+                _ => alternatives.others.push(parts),
+            }
+        }
+        alternatives
+    }
+
+    fn ends(&self, text: &Text, at: &[usize]) -> Vec<usize> {
+        let mut ends: Vec<usize> = self.others.iter().flat_map(|parts| advance(parts, text, at.to_vec())).collect();
+        for position in at {
+            let initial = text.letters().get(*position).and_then(|letter| initial(letter.letter));
+            let Some(initial) = initial else { continue };
+            for rest in &self.by_initial[initial] {
+                // Most alternatives fail at their second letter, so no list is made before it.
+                if let Some((rest, position)) = literal(rest, text, *position + 1) {
+                    if rest.is_empty() { ends.push(position) } else { ends.extend(advance(rest, text, vec![position])) }
+                }
+            }
+        }
+        ends
+    }
+}
+
+/// Matches the letters with which the parts begin. Returns the other parts and the position after the letters.
+fn literal<'a>(mut parts: &'a [Part], text: &Text, mut position: usize) -> Option<(&'a [Part], usize)> {
+    while let [Part::Letter(letter), rest @ ..] = parts {
+        if text.letters().get(position).is_none_or(|found| found.letter != *letter) {
+            return None;
+        }
+        (parts, position) = (rest, position + 1);
+    }
+    Some((parts, position))
+}
+
+/// The number of initial consonants.
+const INITIALS: usize = 19;
+
+/// Returns the number of an initial consonant.
+fn initial(letter: char) -> Option<usize> {
+    let number = u32::from(letter).checked_sub(0x1100)?;
+    usize::try_from(number).ok().filter(|number| *number < INITIALS)
 }
 
 fn sequence(rest: &mut Peekable<Chars<'_>>, words: &dyn Fn(&str) -> &'static str) -> Vec<Part> {
@@ -74,7 +139,7 @@ fn sequence(rest: &mut Peekable<Chars<'_>>, words: &dyn Fn(&str) -> &'static str
             '^' => parts.push(Part::SentenceStart),
             '$' => parts.push(Part::SentenceEnd),
             '*' => parts.push(Part::Gap),
-            '(' => parts.push(Part::OneOf(alternatives(rest, words))),
+            '(' => parts.push(Part::OneOf(Alternatives::new(alternatives(rest, words)))),
             '{' => {
                 let name: String = std::iter::from_fn(|| rest.next_if(|next| *next != '}')).collect();
                 assert_eq!(rest.next(), Some('}'), "an unmatched `{{`");
@@ -83,7 +148,7 @@ fn sequence(rest: &mut Peekable<Chars<'_>>, words: &dyn Fn(&str) -> &'static str
                 while set.next_if_eq(&'|').is_some() {
                     all.push(sequence(&mut set, words));
                 }
-                parts.push(Part::OneOf(all));
+                parts.push(Part::OneOf(Alternatives::new(all)));
             }
             'ㄴ' => parts.push(Part::Letter('\u{11AB}')),
             'ㄹ' => parts.push(Part::Letter('\u{11AF}')),
@@ -128,7 +193,7 @@ fn advance(parts: &[Part], text: &Text, mut at: Vec<usize>) -> Vec<usize> {
                 at.retain(|position| letters.get(*position).is_none_or(|letter| letter.letter == BREAK));
             }
             Part::Gap => at = at.into_iter().flat_map(|position| gap(letters, position)).collect(),
-            Part::OneOf(all) => at = all.iter().flat_map(|parts| advance(parts, text, at.clone())).collect(),
+            Part::OneOf(alternatives) => at = alternatives.ends(text, &at),
         }
         at.sort_unstable();
         at.dedup();
