@@ -97,6 +97,7 @@ impl Services {
         self.script().errors.clear();
     }
     /// Makes the person somebody who has consented to the page's text.
+    #[allow(dead_code, reason = "only the browser tests need it")]
     pub(crate) fn consent(&self) {
         self.script().consents.insert(model::ConsentKind::SensitiveData.into());
     }
@@ -547,7 +548,8 @@ scripted! {
             resets_at: Some(MOMENT.into()),
         }
     }
-    reserve_tokens(services, sent: ReserveTokensRequest) -> ReserveTokensResponse at "user=3" { rpc::ReserveTokensResponse::default() }
+    reserve_tokens(services, sent: ReserveTokensRequest) -> ReserveTokensResponse at "user=3" { rpc::ReserveTokensResponse { reserved: true, attempt: Some(3), ..Default::default() } }
+    release_tokens(services, sent: ReleaseTokensRequest) -> ReleaseTokensResponse at "user=4" { rpc::ReleaseTokensResponse {} }
     find_tracking_by_user_id(services, sent: FindTrackingByUserIdRequest) -> FindTrackingByUserIdResponse at "user=1" { rpc::FindTrackingByUserIdResponse { user_tracking: Some(tracking(false)) } }
     update_tracking(services, sent: UpdateTrackingRequest) -> UpdateTrackingResponse at "user=2" { rpc::UpdateTrackingResponse { user_tracking: Some(tracking(sent.has_seen_intro_cutscene)) } }
     create_activity(services, sent: CreateActivityRequest) -> CreateActivityResponse at "user=2" {
