@@ -107,7 +107,7 @@ mod tests {
             "HEARLERS_DATABASE",
             "HEARLERS_KAFKA",
             "HEARLERS_RESPONDER_TIMEOUT",
-            "HEARLERS_INTERNAL_SECRET",
+            "HEARLERS_CALLER_KEYS",
         ] {
             assert!(said.contains(name), "{name} in {said}");
         }
@@ -116,9 +116,9 @@ mod tests {
 
     #[test]
     fn an_empty_variable_counts_as_not_set() {
-        let flags = ["--database", "postgres://db/x", "--kafka", "kafka:9092", "--responder-url", ""];
-        let secret = ["--internal-secret", "a secret for tests, 32 bytes long"];
-        let args = Args::parse_from([&["counseling-service"], &flags[..], &secret[..]].concat());
+        let flags = ["--database", "postgres://localhost/x", "--kafka", "kafka:9092", "--responder-url", ""];
+        let callers = ["--caller-keys", "gateway=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="];
+        let args = Args::parse_from([&["counseling-service"], &flags[..], &callers[..]].concat());
         assert!(args.check().is_ok());
     }
 }

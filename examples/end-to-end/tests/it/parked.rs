@@ -18,7 +18,8 @@ use std::{
 };
 use test_support::{Kafka, Postgres};
 
-const SECRET: &str = "operators-operators-operators-operators";
+const SECRET: &str = "kims-secret-kims-secret-kims-secret";
+const OPERATORS: &str = "kim=kims-secret-kims-secret-kims-secret\nlee=lees-secret-lees-secret-lees-secret";
 const PREFIX: &str = "staging.";
 const READER: &str = "user.token-accounting";
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -35,8 +36,8 @@ pub(crate) async fn is_listed_and_discarded(postgres: &'static Postgres, kafka: 
         ("HEARLERS_KAFKA_PREFIX", PREFIX),
         ("HEARLERS_LISTEN", &listen),
         ("HEARLERS_OPERATIONS", &operations),
-        ("HEARLERS_INTERNAL_SECRET", "internal-internal-internal-internal"),
-        ("HEARLERS_OPERATOR_SECRET", SECRET),
+        ("HEARLERS_CALLER_KEYS", "gateway=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="),
+        ("HEARLERS_OPERATORS", OPERATORS),
     ];
     let mut service = Program::start_with("user-service", &[], &variables, &folder.path().join("log"))?;
     service.listens(&listen).await?;
@@ -144,7 +145,7 @@ impl Operator {
         let mut url = reqwest::Url::parse(&format!("http://{}{path}", self.0))?;
         url.query_pairs_mut().extend_pairs(query);
         let request = reqwest::Client::new().request(method, url);
-        let response = request.bearer_auth(SECRET).header("hearlers-operator", "kim").send().await?;
+        let response = request.bearer_auth(SECRET).send().await?;
         let status = response.status().as_u16();
         Ok((status, serde_json::from_str(&response.text().await?)?))
     }
