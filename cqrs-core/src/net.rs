@@ -429,9 +429,12 @@ mod tests {
         let headers = [PREFACE, b"\0\0\x40\x01\x04\0\0\0\x01\x83"].concat();
         // DATA of 64 bytes, of which 4 arrive.
         let body = [PREFACE, b"\0\0\x02\x01\x04\0\0\0\x01\x83\x86", b"\0\0\x40\0\0\0\0\0\x01half"].concat();
-        for (case, sent) in
-            [("silent", &b""[..]), ("half a preface", &PREFACE[..9]), ("half a header", &headers), ("half a body", &body)]
-        {
+        for (case, sent) in [
+            ("silent", &b""[..]),
+            ("half a preface", &PREFACE[..9]),
+            ("half a header", &headers),
+            ("half a body", &body),
+        ] {
             let began = Instant::now();
             let mut connection = dial(&uri).await.unwrap();
             connection.write_all(sent).await.unwrap();

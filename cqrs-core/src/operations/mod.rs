@@ -83,7 +83,15 @@ impl Program {
         let phase = Arc::new(watch::Sender::new(Phase::Starting));
         let pause = Arc::new(OnceLock::new());
         signals::listen(name, phase.clone(), pause.clone());
-        Program { name, phase, pause, watched: Vec::new(), checked: Arc::default(), operator_api: None, _traces: traces }
+        Program {
+            name,
+            phase,
+            pause,
+            watched: Vec::new(),
+            checked: Arc::default(),
+            operator_api: None,
+            _traces: traces,
+        }
     }
     /// Adds a component to the health and metrics endpoints.
     pub fn watch(mut self, check: impl HealthCheck) -> Self {

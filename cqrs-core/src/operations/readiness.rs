@@ -118,7 +118,8 @@ mod tests {
         let (counted, checked) = (Counted::default(), Arc::new(Checked::default()));
         let readiness = |receiver| Readiness::new(receiver, vec![Arc::new(counted.clone())], checked.clone());
         let (one, other) = (readiness(receiver.clone()), readiness(receiver));
-        let asked = futures_util::future::join_all((0..100).map(|n| if n % 2 == 0 { one.ready() } else { other.ready() }));
+        let asked =
+            futures_util::future::join_all((0..100).map(|n| if n % 2 == 0 { one.ready() } else { other.ready() }));
         assert!(asked.await.iter().all(|(ready, _)| *ready));
         assert_eq!(counted.0.load(Ordering::SeqCst), 1);
         tokio::time::sleep(FRESH).await;

@@ -1,8 +1,8 @@
 //! The services as processes: three of them on PostgreSQL and Kafka, or one embedded process.
 use crate::{Program, free_port};
 use anyhow::{Context, Result};
-use std::path::{Path, PathBuf};
 use service_auth::CallKey;
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use test_support::{Authority, Issued, Kafka, Postgres};
 

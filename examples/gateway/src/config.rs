@@ -67,7 +67,8 @@ impl Args {
                 wrong.push(format!("{name} ({flag}): a URL {scheme}://HOST:PORT"));
             }
         }
-        let hosts = [&self.user_service, &self.counseling_service].map(|url| url.as_deref().unwrap_or_default().parse::<Uri>());
+        let hosts =
+            [&self.user_service, &self.counseling_service].map(|url| url.as_deref().unwrap_or_default().parse::<Uri>());
         let hosts: Vec<_> = hosts.iter().filter_map(|url| url.as_ref().ok()?.host()).collect();
         self.proof.check_hosts(hosts, wrong);
         let before = wrong.len();

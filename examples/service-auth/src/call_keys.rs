@@ -56,7 +56,7 @@ impl CallKey {
     pub fn public(&self) -> String {
         STANDARD.encode(self.0.pair.public_key())
     }
-    pub(crate) fn sign(&self, message: &[u8]) -> impl AsRef<[u8]> {
+    pub(crate) fn sign(&self, message: &[u8]) -> impl AsRef<[u8]> + use<> {
         self.0.pair.sign(message)
     }
 }
@@ -154,7 +154,9 @@ impl CallerKey {
     fn parse(line: &str) -> Option<Self> {
         let (caller, key) = line.split_once('=')?;
         let caller = caller.trim();
-        let is_plain = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+        let is_plain = |name: &str| {
+            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+        };
         let key = decoded(key.trim(), &PUBLIC)?;
         (caller.len() <= LONGEST_NAME && is_plain(caller)).then(|| CallerKey::new(caller, key))
     }

@@ -118,8 +118,8 @@ impl OperatorKey {
     fn parse(line: &str) -> Option<Self> {
         let (name, secret) = line.split_once('=')?;
         let name = name.trim();
-        let is_plain =
-            name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'@')) && !name.is_empty();
+        let is_plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'@'))
+            && !name.is_empty();
         let secret = Key::new(secret.trim()).filter(|_| is_plain && name.len() <= LONGEST_NAME)?;
         let (hash, id) = (Sha256::digest(secret.bytes()).into(), id_of(secret.bytes()));
         Some(OperatorKey { name: name.into(), hash, id })

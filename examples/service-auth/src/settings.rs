@@ -189,13 +189,7 @@ fn line(BadCertificates { what, why }: &BadCertificates) -> String {
 }
 
 /// Returns the proof, or adds a line that names the missing setting.
-fn proof(
-    name: Name,
-    missing: &str,
-    proof: Option<Proof>,
-    is_wrong: bool,
-    wrong: &mut Vec<String>,
-) -> Option<Proof> {
+fn proof(name: Name, missing: &str, proof: Option<Proof>, is_wrong: bool, wrong: &mut Vec<String>) -> Option<Proof> {
     if proof.is_none() && !is_wrong {
         wrong.push(format!("{name}: {missing}; no default; or HEARLERS_TLS_CERTIFICATE, _KEY and _CA"));
     }
@@ -233,7 +227,8 @@ impl ServiceArgs {
         let callers = given(Some(&self.tls_callers)).unwrap_or(GATEWAY);
         let callers: Vec<&str> = callers.split(',').map(str::trim).collect();
         let given = (self.caller_keys.as_deref(), self.caller_keys_file.as_deref());
-        let callers_of = secrets::keys_of(CALLER_KEYS, given, CallerKeys::parse, |file| CallerKeys::of_file(file), wrong);
+        let callers_of =
+            secrets::keys_of(CALLER_KEYS, given, CallerKeys::parse, |file| CallerKeys::of_file(file), wrong);
         self.proof.set_log_key(wrong);
         let (call_keys, certificates) = (self.proof.call_keys(wrong), self.proof.certificates(&callers, wrong));
         // A key for calls to other services says nothing about those who call.

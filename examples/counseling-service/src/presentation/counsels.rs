@@ -79,8 +79,11 @@ impl rpc::counsel_service_server::CounselService for Counsels {
         let (call, message) = Call::read(request)?;
         let (user, counsel) = (call.person()?, id("counsel_id", &message.counsel_id)?);
         let query = FindMessages { counsel, user, part: part(message.after.as_deref(), message.limit)? };
-        let respond =
-            |page: Page<_>| rpc::FindMessagesResponse { counsel_messages: each(page.items), next: text(page.next), previous: None };
+        let respond = |page: Page<_>| rpc::FindMessagesResponse {
+            counsel_messages: each(page.items),
+            next: text(page.next),
+            previous: None,
+        };
         self.0.send(call, query, respond).await
     }
     async fn react_message(&self, request: Request<rpc::ReactMessageRequest>) -> RpcResult<rpc::ReactMessageResponse> {

@@ -13,7 +13,8 @@ const CALL_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 #[test]
 fn complete_settings_are_accepted() {
-    let flags = ["--user-service", "http://127.0.0.1:1", "--counseling-service", "http://localhost:2/", "--jwt-secret", SECRET];
+    let flags =
+        ["--user-service", "http://127.0.0.1:1", "--counseling-service", "http://localhost:2/", "--jwt-secret", SECRET];
     let flags = [&flags[..], &["--call-key", CALL_KEY]].concat();
     let (listen, config) = args(&flags).check().unwrap();
     assert_eq!(listen.to_string(), "127.0.0.1:8080");

@@ -3,7 +3,7 @@ use crate::fixture::{Fixture, as_user, error, proof};
 use axum::{body::Body, http::Request};
 use contracts::{AUTHORITY_METADATA, TOKEN_METADATA, USER_METADATA};
 use service_auth::{AuthInterceptor, COUNSELING_SERVICE, Identity, Person, USER_SERVICE};
-use tonic::{Code, Status, service::Interceptor};
+use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 use uuid::Uuid;
 

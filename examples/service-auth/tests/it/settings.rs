@@ -40,7 +40,10 @@ fn settings_without_a_proof_are_refused() {
     assert!(message.starts_with("HEARLERS_CALLER_KEYS (--caller-keys): a line NAME=KEY"), "{message}");
     assert!(service(&["--caller-keys", ""]).is_err(), "an empty variable of a compose file counts as not set");
     let own_key_alone = service(&["--call-key", CALL_KEY]).unwrap_err();
-    assert!(own_key_alone.starts_with("HEARLERS_CALLER_KEYS"), "its own key says nothing about callers: {own_key_alone}");
+    assert!(
+        own_key_alone.starts_with("HEARLERS_CALLER_KEYS"),
+        "its own key says nothing about callers: {own_key_alone}"
+    );
     let message = client(&[]).unwrap_err();
     assert!(message.starts_with("HEARLERS_CALL_KEY (--call-key): a private Ed25519 key"), "{message}");
 }
@@ -89,7 +92,11 @@ fn calls_between_machines_need_tls_unless_plaintext_is_allowed() {
     let checked = |listen: &str, flags: &[&str]| {
         let mut wrong = Vec::new();
         let flags = [&["service", "--caller-keys", CALLERS], flags].concat();
-        Service::parse_from(flags).args.check(Some(listen.parse().unwrap()), &mut wrong).map(drop).ok_or_else(|| wrong.join("\n"))
+        Service::parse_from(flags)
+            .args
+            .check(Some(listen.parse().unwrap()), &mut wrong)
+            .map(drop)
+            .ok_or_else(|| wrong.join("\n"))
     };
     for local in ["127.0.0.1:1", "[::1]:1"] {
         assert_eq!(checked(local, &[]), Ok(()), "{local}");

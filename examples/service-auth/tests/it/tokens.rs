@@ -205,7 +205,9 @@ fn a_token_is_accepted_for_a_minute_at_most_whatever_its_claims_say() {
     let at = |iat: i64, exp: i64| {
         let mut claims = changed("exp", json!(now + exp));
         claims["iat"] = json!(now + iat);
-        verified(with(&[(TOKEN_METADATA, &token(&header(), &claims, KEY))])).map(drop).map_err(|refused| details(&refused).reason.unwrap())
+        verified(with(&[(TOKEN_METADATA, &token(&header(), &claims, KEY))]))
+            .map(drop)
+            .map_err(|refused| details(&refused).reason.unwrap())
     };
     // A second of margin, since the clock goes on during the test.
     assert_eq!(at(-38, -18), Ok(()), "a difference between clocks is accepted");
@@ -253,7 +255,8 @@ fn forged_tokens_are_refused() {
     let id_of_other = CallKey::parse(other_key).unwrap().id().to_owned();
     // Who only has the public key signs with it as a secret of HMAC, the well-known confusion of algorithms.
     let confused = {
-        let public = Ed25519KeyPair::from_seed_unchecked(&base64::engine::general_purpose::STANDARD.decode(KEY).unwrap());
+        let public =
+            Ed25519KeyPair::from_seed_unchecked(&base64::engine::general_purpose::STANDARD.decode(KEY).unwrap());
         let secret = hmac::Key::new(hmac::HMAC_SHA256, public.unwrap().public_key().as_ref());
         let text = format!("{}.{body}", part(&json!({ "alg": "HS256", "kid": key().id() })));
         format!("{text}.{}", URL_SAFE_NO_PAD.encode(hmac::sign(&secret, text.as_bytes())))
@@ -265,7 +268,10 @@ fn forged_tokens_are_refused() {
         ("without the id of a key", token(&json!({ "alg": "EdDSA" }), &claims(), KEY)),
         ("an unknown key", token(&json!({ "alg": "EdDSA", "kid": id_of_other }), &claims(), other_key)),
         ("another key with this id", token(&header(), &claims(), other_key)),
-        ("what must be understood", token(&json!({ "alg": "EdDSA", "kid": key().id(), "crit": ["x"] }), &claims(), KEY)),
+        (
+            "what must be understood",
+            token(&json!({ "alg": "EdDSA", "kid": key().id(), "crit": ["x"] }), &claims(), KEY),
+        ),
         ("no signature", format!("{head}.{body}.")),
         ("a cut signature", good[..good.len() - 4].to_owned()),
         ("another body", format!("{head}.{}.{signature}", part(&changed("sub", json!(Uuid::from_u128(2)))))),

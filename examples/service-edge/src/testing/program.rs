@@ -67,9 +67,8 @@ impl ProgramUnderTest {
             }
         };
         let channel = timeout(PATIENCE, connected).await?;
-        let as_caller = |proof: &Proof| {
-            InterceptedService::new(channel.clone(), CallSigner::new(GATEWAY, service, proof))
-        };
+        let as_caller =
+            |proof: &Proof| InterceptedService::new(channel.clone(), CallSigner::new(GATEWAY, service, proof));
         visit(as_caller(&proof())).await?;
         let stranger = Proof::signed(CallKey::generate().context("no random numbers")?);
         ensure!(visit(as_caller(&stranger)).await.is_err(), "a call of a stranger is served");
