@@ -124,6 +124,7 @@ impl Fault {
             .because(BeyondTheLog)
     }
     /// Returns `true` for a consistency token with a position that the log has not reached.
+    #[cfg(feature = "tonic")]
     pub(crate) fn is_beyond_the_log(&self) -> bool {
         self.source.as_ref().is_some_and(|source| source.is::<BeyondTheLog>())
     }

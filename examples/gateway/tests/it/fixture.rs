@@ -136,6 +136,7 @@ pub(crate) fn claims() -> Value {
     })
 }
 pub(crate) fn token(claims: &Value) -> String {
+    service_auth::crypto::install();
     let key = jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes());
     jsonwebtoken::encode(&jsonwebtoken::Header::default(), claims, &key).unwrap()
 }
