@@ -9,7 +9,8 @@ use std::sync::Arc;
 fn every_use_case_is_listed() {
     let users = user_service::wire(App::builder("user")).build().unwrap();
     let responder = Arc::new(counseling_service::OfflineResponder);
-    let counseling = counseling_service::wire(App::builder("counseling"), responder).build().unwrap();
+    let images = Arc::new(counseling_service::NoImages);
+    let counseling = counseling_service::wire(App::builder("counseling"), responder, images).build().unwrap();
     let listed = format!("{}\n{}", users.describe(), counseling.describe());
     expect_file!["../../use-cases.txt"].assert_eq(&listed);
 }

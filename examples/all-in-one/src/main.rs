@@ -5,7 +5,7 @@ mod welcome;
 
 use anyhow::{Context, Error, Result};
 use clap::Parser;
-use counseling_service::{OfflineResponder, OpenAiConfig, OpenAiResponder, Responder};
+use counseling_service::{DirectoryImages, OfflineResponder, OpenAiConfig, OpenAiResponder, Responder};
 use cqrs_core::{
     App, Secret,
     app::{DRAIN, ForeignDatabase, IncompatibleProgram},
@@ -14,6 +14,7 @@ use cqrs_core::{
     storage::Sqlite,
     transport::InProcess,
 };
+use image_store::{Directory, UploadTokens};
 use service_auth::{Keys, Proof, limits, operators::Operators, secrets};
 use std::{
     fs::DirBuilder, net::SocketAddr, os::unix::fs::DirBuilderExt, path::PathBuf, process::ExitCode, sync::Arc,
@@ -90,6 +91,10 @@ async fn run(config: Config) -> Result<()> {
     let proof = Proof::signed(secret::internal(&config.data)?);
     let operators = operators(config.operator_secret.as_deref())?;
     let responder = responder(&config)?;
+    let pictures = Directory::open(config.data.join("images")).context("the folder of the images")?;
+    let upload_tokens = UploadTokens::new(secret::images(&config.data)?);
+    // A path at the gateway, so that the pictures stay where they are when its address changes.
+    let images = Arc::new(DirectoryImages::new(pictures, upload_tokens, "/v1/images".parse()?));
 
     let transport = InProcess::new();
     let file = |name: &str| config.data.join(format!("{name}.db"));
@@ -99,7 +104,7 @@ async fn run(config: Config) -> Result<()> {
     let counseling = App::builder(counseling_service::SERVICE.app)
         .storage(Sqlite::open(file("counseling")).await?)
         .transport(transport);
-    let counseling = counseling_service::wire(counseling, responder).build()?;
+    let counseling = counseling_service::wire(counseling, responder, images).build()?;
 
     let program = program.watch(users.clone()).watch(counseling.clone());
     let program = program.shutdown_pause(Duration::from_secs(config.shutdown_pause));

@@ -14,6 +14,10 @@ pub(crate) fn session(data: &Path) -> Result<Key> {
 pub(crate) fn internal(data: &Path) -> Result<Key> {
     of(&data.join("internal-key"), "a new one is created")
 }
+/// Reads or creates the key that signs upload URLs of images.
+pub(crate) fn images(data: &Path) -> Result<Key> {
+    of(&data.join("images-key"), "a new one is created")
+}
 
 fn of(file: &Path, removed: &str) -> Result<Key> {
     if let Ok(key) = fs::read_to_string(file) {

@@ -1,7 +1,10 @@
 //! The program's settings with their defaults. All invalid settings are reported at once.
-use crate::{OfflineResponder, Responder, SERVICE};
+mod images;
+
+use crate::{ImageStore, OfflineResponder, Responder, SERVICE};
 use clap::Parser;
 use cqrs_core::Secret;
+use images::ImagesArgs;
 use service_auth::{
     secrets::{self, Name, given},
     settings::{Wrong, all},
@@ -38,17 +41,19 @@ pub struct Args {
     /// most.
     #[arg(long, env = "HEARLERS_RESPONDER_TIMEOUT", value_name = "SECONDS")]
     responder_timeout: Option<String>,
+    #[command(flatten)]
+    images: ImagesArgs,
 }
 
 impl Args {
-    /// Validates the settings and returns them with the responder that composes replies.
+    /// Validates the settings and returns them with the responder that composes replies and the store of images.
     ///
     /// # Errors
     /// Returns all invalid settings, each with its variable, its flag and the accepted values.
-    pub fn check(self) -> Result<(Config, Arc<dyn Responder>), Wrong> {
+    pub fn check(self) -> Result<(Config, Arc<dyn Responder>, Arc<dyn ImageStore>), Wrong> {
         all(|wrong| {
-            let responder = self.responder(wrong);
-            Some((self.service.read(SERVICE.name, wrong)?, responder?))
+            let (responder, images) = (self.responder(wrong), self.images.check(wrong));
+            Some((self.service.read(SERVICE.name, wrong)?, responder?, images?))
         })
     }
 

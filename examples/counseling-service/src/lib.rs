@@ -10,10 +10,12 @@ pub mod domain;
 pub mod infrastructure;
 pub mod presentation;
 
-pub use application::ports::Responder;
-pub use infrastructure::{OfflineResponder, seed};
+pub use application::ports::{ImageStore, Responder};
+pub use infrastructure::{DirectoryImages, NoImages, OfflineResponder, PublicBase, seed};
 #[cfg(feature = "openai")]
 pub use infrastructure::{OpenAiConfig, OpenAiError, OpenAiResponder};
+#[cfg(feature = "s3")]
+pub use infrastructure::{S3Config, S3Error, S3Images};
 
 use contracts::v1::service::{counsel_service_server, counselor_service_server};
 use cqrs_core::AppBuilder;
@@ -32,6 +34,6 @@ pub const SERVICE: Service = Service {
 };
 
 /// Configures everything except storage and transport, which the program, the tests and the all-in-one program choose.
-pub fn wire(app: AppBuilder, responder: Arc<dyn Responder>) -> AppBuilder {
-    infrastructure::provide(app, responder)
+pub fn wire(app: AppBuilder, responder: Arc<dyn Responder>, images: Arc<dyn ImageStore>) -> AppBuilder {
+    infrastructure::provide(app, responder, images)
 }

@@ -1,5 +1,6 @@
 //! One gRPC call: the caller and the request metadata.
 use crate::{Rejection, parse};
+use contracts::v1::model::Authority;
 use cqrs_core::{
     App, Metadata,
     app::WithMetadata,
@@ -19,6 +20,7 @@ use uuid::Uuid;
 pub struct Call {
     metadata: Metadata,
     person: Option<Uuid>,
+    is_admin: bool,
 }
 impl Call {
     /// Reads the headers of a request and returns the call with its message. The caller is the person that the auth
@@ -28,9 +30,11 @@ impl Call {
     /// Fails with the name of the header that cannot be read.
     pub fn read<M>(request: Request<M>) -> Result<(Self, M), Status> {
         let metadata = grpc::read(request.metadata(), SystemTime::now().into())?;
-        let person = Identity::of(&request).and_then(|identity| identity.person).map(|person| person.id);
+        let person = Identity::of(&request).and_then(|identity| identity.person);
+        let is_admin = person.is_some_and(|person| person.authority == Authority::Admin);
+        let person = person.map(|person| person.id);
         let metadata = Metadata { caller: person.map(|person| person.to_string()), ..metadata };
-        Ok((Call { metadata, person }, request.into_inner()))
+        Ok((Call { metadata, person, is_admin }, request.into_inner()))
     }
     /// Returns the person on whose behalf the call is made.
     ///
@@ -38,6 +42,10 @@ impl Call {
     /// Fails when the call names no person.
     pub fn person<Id: From<Uuid>>(&self) -> Result<Id, Rejection> {
         Ok(self.person.ok_or(Refused::Missing)?.into())
+    }
+    /// Returns whether the call is made on behalf of an administrator.
+    pub fn is_admin(&self) -> bool {
+        self.is_admin
     }
     /// Returns the person in the field `user_id`, who must be the caller.
     ///

@@ -7,8 +7,10 @@
 //! attempt is
 //! given up ([`FailReply`](commands::FailReply)). The [`processes`] run these steps in order. The person may react to
 //! a reply
-//! ([`ReactMessage`](commands::ReactMessage)). Tones, counsellors, bubbles and prompts come with the program, as
-//! commands at start.
+//! ([`ReactMessage`](commands::ReactMessage)). Each message of a person raises the rapport with the counsellor
+//! ([`subscribers`]), which unlocks episodes. The first tones, counsellors, bubbles and prompts come with the program, as
+//! commands at start; administrators change them and upload pictures
+//! ([`GenerateImageUrl`](commands::GenerateImageUrl)).
 //! Queries read the views that the [`projections`] maintain; integration events are in [`published`].
 pub mod commands;
 pub mod ports;
@@ -16,6 +18,7 @@ pub mod processes;
 pub mod projections;
 pub mod published;
 pub mod queries;
+pub mod subscribers;
 
 use cqrs_core::Error;
 use std::fmt::Display;

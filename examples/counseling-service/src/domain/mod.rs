@@ -1,4 +1,8 @@
 //! The domain rules: without async, I/O or a clock. Every error here is a domain rule.
 pub mod counsel;
 pub mod counselor;
+pub mod episode;
+pub mod image;
 pub mod prompt;
+pub mod relationship;
+mod text;

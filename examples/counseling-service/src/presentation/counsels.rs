@@ -1,7 +1,7 @@
 //! `CounselService`: each method parses its request and sends one command, query or process.
 use super::{
     mapping::{each, text},
-    part,
+    part, relationships,
 };
 use crate::{
     application::{
@@ -88,6 +88,24 @@ impl rpc::counsel_service_server::CounselService for Counsels {
         let (user, id) = (call.person()?, id("message_id", &message.message_id)?);
         let command = ReactMessage { message: id, user, reaction: reaction(message.reaction())? };
         self.0.send(call, command, |entry| rpc::ReactMessageResponse { counsel_message: Some(entry.into()) }).await
+    }
+    async fn find_counselor_user_relationship_by_id(
+        &self,
+        request: Request<rpc::FindCounselorUserRelationshipByIdRequest>,
+    ) -> RpcResult<rpc::FindCounselorUserRelationshipByIdResponse> {
+        relationships::by_id(&self.0, request).await
+    }
+    async fn find_counselor_user_relationship_by_user_and_counselor_id(
+        &self,
+        request: Request<rpc::FindCounselorUserRelationshipByUserAndCounselorIdRequest>,
+    ) -> RpcResult<rpc::FindCounselorUserRelationshipByUserAndCounselorIdResponse> {
+        relationships::by_pair(&self.0, request).await
+    }
+    async fn find_counselor_user_relationships(
+        &self,
+        request: Request<rpc::FindCounselorUserRelationshipsRequest>,
+    ) -> RpcResult<rpc::FindCounselorUserRelationshipsResponse> {
+        relationships::list(&self.0, request).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! One trace leads from an HTTP request to the command that its event causes in another service. The spans are
 //! collected in memory.
 use anyhow::{Context, Result, ensure};
-use counseling_service::OfflineResponder;
+use counseling_service::{NoImages, OfflineResponder};
 use cqrs_core::{App, app::Background, operations, telemetry::trace, testing::settle, transport::InProcess};
 use end_to_end::Person;
 use gateway::{Config, Gateway};
@@ -80,7 +80,7 @@ async fn system() -> Result<(String, [Background; 2])> {
     let broker = InProcess::new();
     let users = user_service::wire(App::builder(user_service::SERVICE.app).transport(broker.clone())).build()?;
     let counseling = App::builder(counseling_service::SERVICE.app).transport(broker);
-    let counseling = counseling_service::wire(counseling, Arc::new(OfflineResponder)).build()?;
+    let counseling = counseling_service::wire(counseling, Arc::new(OfflineResponder), Arc::new(NoImages)).build()?;
     let joined = (users.join().await?, counseling.join().await?);
     let background = [joined.0.start(), joined.1.start()];
     counseling_service::seed(&counseling).await.map_err(anyhow::Error::from_boxed)?;

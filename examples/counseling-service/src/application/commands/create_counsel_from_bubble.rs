@@ -40,6 +40,9 @@ async fn create_counsel_from_bubble(
     if let Some(known) = conversation.exchanges.find(&command.exchange).await? {
         return reopen(&command, &bubble, known, &conversation).await;
     }
+    if bubble.is_deleted() {
+        return Err(not_found("bubble", command.bubble));
+    }
     let counsel = opener.open(&conversation, command.user, command.counselor, command.prompt_version).await?;
     let question = conversation.append(&counsel, Speaker::Counselor, bubble.question()).await?;
     let answer = bubble.option(command.choice).clone();

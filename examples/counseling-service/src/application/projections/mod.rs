@@ -2,13 +2,17 @@
 mod bubble_summary;
 mod counsel_summary;
 mod counselor_profile;
+mod episode_entry;
 mod message_entry;
 mod prompt_set;
+mod relationship_summary;
 mod tone_summary;
 
 pub use bubble_summary::BubbleSummary;
 pub use counsel_summary::CounselSummary;
 pub use counselor_profile::CounselorProfile;
+pub use episode_entry::EpisodeEntry;
 pub use message_entry::MessageEntry;
 pub use prompt_set::PromptSet;
+pub use relationship_summary::RelationshipSummary;
 pub use tone_summary::ToneSummary;

@@ -47,11 +47,11 @@ async fn compose_reply(
     let before = latest.into_iter().rev().map(|entry| entry.sent).filter(|earlier| earlier.id != sent.id);
 
     let prompt = Prompt {
-        persona: persona(&personas, query.counselor).unwrap_or(counselor.profile.description),
+        persona: persona(&personas, query.counselor).unwrap_or(counselor.profile.description.to_string()),
         tone: tone(&tones, counselor.tone).unwrap_or_default(),
         context: technique.as_ref().map(|technique| technique.context.clone()).unwrap_or_default(),
         instruction: technique.map(|technique| technique.instruction).unwrap_or_default(),
-        counselor: counselor.profile.name,
+        counselor: counselor.profile.name.to_string(),
         history: before.map(|earlier| Turn { by: earlier.by, text: earlier.text }).collect(),
         message: sent.text,
     };
