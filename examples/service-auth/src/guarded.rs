@@ -54,7 +54,7 @@ impl Rpc {
             (Some(Access::Person), Some(_)) => Ok(()),
             (Some(Access::Admin), Some(person)) if person.authority == Authority::Admin => Ok(()),
             (Some(Access::Person | Access::Admin), None) => Err(Refused::Missing),
-            (Some(Access::Gateway | Access::Admin | Access::Unspecified | Access::Person), _) => Err(Refused::Forbidden),
+            (Some(Access::Gateway | Access::Admin | Access::Unspecified), _) => Err(Refused::Forbidden),
         }
     }
 }
