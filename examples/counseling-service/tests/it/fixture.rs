@@ -11,10 +11,13 @@ use contracts::v1::{
         counselor_service_client::CounselorServiceClient,
     },
 };
-use counseling_service::SERVICE;
+use counseling_service::{DirectoryImages, SERVICE};
+use image_store::{Directory, Images, UploadTokens};
+use service_auth::Key;
 use service_edge::testing::{self, RunningService, Signed, TestDatabase, by};
 use std::{ops::Deref, sync::Arc};
-use tonic::{Status, transport::Channel};
+use tempfile::TempDir;
+use tonic::Status;
 use uuid::Uuid;
 
 /// The caller of most tests.
@@ -25,9 +28,12 @@ pub(crate) const LEE: Uuid = Uuid::from_u128(0x0198_c0de_0000_7000_8000_0000_000
 pub(crate) struct Fixture {
     running: RunningService,
     pub(crate) counsels: CounselServiceClient<Signed>,
-    /// The catalogue is the same for all callers, so its calls are not signed.
-    pub(crate) counselors: CounselorServiceClient<Channel>,
+    pub(crate) counselors: CounselorServiceClient<Signed>,
     pub(crate) responder: Arc<Scripted>,
+    /// The gateway's side of the store of images.
+    pub(crate) images: Images,
+    /// The folder of the images.
+    pub(crate) image_folder: TempDir,
     received: Arc<ReceivedEvents>,
 }
 impl Deref for Fixture {
@@ -40,13 +46,23 @@ impl Deref for Fixture {
 impl testing::Fixture for Fixture {
     async fn on(database: TestDatabase) -> anyhow::Result<Fixture> {
         let (received, responder) = (Arc::new(ReceivedEvents::default()), Arc::new(Scripted::default()));
-        let wire = |app| counseling_service::wire(app, responder.clone());
+        let (store, images, image_folder) = images()?;
+        let wire = |app| counseling_service::wire(app, responder.clone(), Arc::new(store));
         let running = RunningService::start(&SERVICE, database, wire, neighbour::app(received.clone())).await?;
         counseling_service::seed(&running.app).await.map_err(anyhow::Error::from_boxed)?;
         let counsels = CounselServiceClient::new(running.gateway.clone());
-        let counselors = CounselorServiceClient::new(running.channel.clone());
-        Ok(Fixture { running, counsels, counselors, responder, received })
+        let counselors = CounselorServiceClient::new(running.gateway.clone());
+        Ok(Fixture { running, counsels, counselors, responder, images, image_folder, received })
     }
+}
+
+/// Creates a store of images, the gateway's side of it, and their folder.
+pub(crate) fn images() -> anyhow::Result<(DirectoryImages, Images, TempDir)> {
+    let folder = tempfile::tempdir()?;
+    let directory = Directory::open(folder.path())?;
+    let tokens = UploadTokens::new(Key::new(testing::SECRET).ok_or_else(|| anyhow::anyhow!("too short"))?);
+    let store = DirectoryImages::new(directory.clone(), tokens.clone(), "/v1/images".parse()?);
+    Ok((store, Images::new(directory, tokens), folder))
 }
 
 impl Fixture {
