@@ -5,7 +5,9 @@ mod welcome;
 
 use anyhow::{Context, Error, Result};
 use clap::Parser;
-use counseling_service::{DirectoryImages, OfflineResponder, OpenAiConfig, OpenAiResponder, Responder};
+use counseling_service::{
+    DAILY_CALLS, DirectoryImages, OfflineResponder, OpenAiConfig, OpenAiResponder, Ports, Responder, Wallets,
+};
 use cqrs_core::{
     App, Secret,
     app::{DRAIN, ForeignDatabase, IncompatibleProgram},
@@ -57,6 +59,9 @@ struct Config {
     /// Name of the language model.
     #[arg(long, env = "HEARLERS_RESPONDER_MODEL", value_name = "NAME")]
     responder_model: Option<String>,
+    /// Calls to the language model in a day of Seoul at most. Further messages are refused.
+    #[arg(long, env = "HEARLERS_RESPONDER_DAILY_CALLS", default_value_t = DAILY_CALLS, value_name = "CALLS")]
+    responder_daily_calls: u32,
 }
 
 #[tokio::main]
@@ -91,10 +96,14 @@ async fn run(config: Config) -> Result<()> {
     let proof = Proof::signed(secret::internal(&config.data)?);
     let operators = operators(config.operator_secret.as_deref())?;
     let responder = responder(&config)?;
+    let grpc_at = grpc.local_addr()?;
+    let upstream = format!("http://{}", reachable(grpc_at));
+    let reservations = Arc::new(Wallets::new(&upstream, &proof)?);
     let pictures = Directory::open(config.data.join("images")).context("the folder of the images")?;
     let upload_tokens = UploadTokens::new(secret::images(&config.data)?);
     // A path at the gateway, so that the pictures stay where they are when its address changes.
     let images = Arc::new(DirectoryImages::new(pictures, upload_tokens, "/v1/images".parse()?));
+    let ports = Ports { responder, reservations, daily_calls: config.responder_daily_calls, images };
 
     let transport = InProcess::new();
     let file = |name: &str| config.data.join(format!("{name}.db"));
@@ -104,7 +113,7 @@ async fn run(config: Config) -> Result<()> {
     let counseling = App::builder(counseling_service::SERVICE.app)
         .storage(Sqlite::open(file("counseling")).await?)
         .transport(transport);
-    let counseling = counseling_service::wire(counseling, responder, images).build()?;
+    let counseling = counseling_service::wire(counseling, ports).build()?;
 
     let program = program.watch(users.clone()).watch(counseling.clone());
     let program = program.shutdown_pause(Duration::from_secs(config.shutdown_pause));
@@ -123,11 +132,9 @@ async fn run(config: Config) -> Result<()> {
     routes.add_service(program.health(&names));
     let (stop_rest, rest_stopped) = watch::channel(false);
     let (stop_grpc, grpc_stopped) = watch::channel(false);
-    let grpc_at = grpc.local_addr()?;
     let services = limits::limited(operations::server())
         .add_routes(routes.routes())
         .serve_with_incoming_shutdown(grpc.incoming(), stop_requested(grpc_stopped));
-    let upstream = format!("http://{}", reachable(grpc_at));
     let rest_at = rest.local_addr()?;
     let gateway = gateway::Config::new(upstream.clone(), upstream, session_key, proof);
     let gateway = gateway::serve(rest, gateway::Gateway::new(gateway)?, stop_requested(rest_stopped));

@@ -11,16 +11,17 @@ pub mod infrastructure;
 pub mod presentation;
 
 pub use application::ports::{ImageStore, Responder};
-pub use infrastructure::{DirectoryImages, NoImages, OfflineResponder, PublicBase, seed};
-#[cfg(feature = "openai")]
-pub use infrastructure::{OpenAiConfig, OpenAiError, OpenAiResponder};
+pub use infrastructure::{
+    DAILY_CALLS, DirectoryImages, NoImages, OfflineResponder, Ports, PublicBase, Wallets, seed,
+};
 #[cfg(feature = "s3")]
 pub use infrastructure::{S3Config, S3Error, S3Images};
+#[cfg(feature = "openai")]
+pub use infrastructure::{OpenAiConfig, OpenAiError, OpenAiResponder};
 
 use contracts::v1::service::{counsel_service_server, counselor_service_server};
 use cqrs_core::AppBuilder;
 use service_edge::Service;
-use std::sync::Arc;
 
 /// The module path under which the service's handlers are discovered. Using it also makes the linker keep them.
 pub const CONTEXT: &str = module_path!();
@@ -34,6 +35,6 @@ pub const SERVICE: Service = Service {
 };
 
 /// Configures everything except storage and transport, which the program, the tests and the all-in-one program choose.
-pub fn wire(app: AppBuilder, responder: Arc<dyn Responder>, images: Arc<dyn ImageStore>) -> AppBuilder {
-    infrastructure::provide(app, responder, images)
+pub fn wire(app: AppBuilder, ports: Ports) -> AppBuilder {
+    infrastructure::provide(app, ports)
 }

@@ -76,6 +76,10 @@ impl Error {
     pub(crate) fn without_retry(self) -> Self {
         Error { retry_after: None, ..self }
     }
+    /// Returns whether a service refused the request, so that nothing of it goes on.
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.status.is_client_error()
+    }
     pub(crate) fn is_unknown_id(&self) -> bool {
         self.code == "E40401"
     }

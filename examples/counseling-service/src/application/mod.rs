@@ -1,16 +1,15 @@
 //! The use cases, one file for each command and query.
 //!
-//! A person opens a counsel ([`CreateCounsel`](commands::CreateCounsel), or
-//! [`CreateCounselFromBubble`](commands::CreateCounselFromBubble)) and sends a message in it
-//! ([`AskCounselor`](commands::AskCounselor)). A responder composes the reply outside any unit of work
-//! ([`ComposeReply`](queries::ComposeReply)). The reply is stored ([`RecordReply`](commands::RecordReply)), or the
-//! attempt is
-//! given up ([`FailReply`](commands::FailReply)). The [`processes`] run these steps in order. The person may react to
-//! a reply
-//! ([`ReactMessage`](commands::ReactMessage)). Each message of a person raises the rapport with the counsellor
-//! ([`subscribers`]), which unlocks episodes. The first tones, counsellors, bubbles and prompts come with the program, as
-//! commands at start; administrators change them and upload pictures
-//! ([`GenerateImageUrl`](commands::GenerateImageUrl)).
+//! A person gives their consent ([`GiveConsent`](commands::GiveConsent)), opens a counsel
+//! ([`CreateCounsel`](commands::CreateCounsel), or [`CreateCounselFromBubble`](commands::CreateCounselFromBubble)) and sends
+//! a message in it ([`AskCounselor`](commands::AskCounselor)), after the user service has confirmed that a token is held for
+//! it ([`Reservations`](ports::Reservations)). A query gathers the prompt ([`PreparePrompt`](queries::PreparePrompt)), and a
+//! [`Responder`](ports::Responder) composes the reply outside any unit of work. The reply is stored
+//! ([`RecordReply`](commands::RecordReply)), or the attempt is given up ([`FailReply`](commands::FailReply)). The
+//! [`processes`] run these steps in order. The person may react to a reply ([`ReactMessage`](commands::ReactMessage)).
+//! Each message of the person raises the rapport with the counsellor ([`subscribers`]), which unlocks episodes.
+//! Administrators change the catalogue and upload pictures ([`GenerateImageUrl`](commands::GenerateImageUrl)); its first
+//! entries come with the program, as commands at start.
 //! Queries read the views that the [`projections`] maintain; integration events are in [`published`].
 pub mod commands;
 pub mod ports;

@@ -1,8 +1,10 @@
 //! The domain rules: without async, I/O or a clock. Every error here is a domain rule.
+pub mod consent;
 pub mod counsel;
 pub mod counselor;
 pub mod episode;
 pub mod image;
+pub mod model_budget;
 pub mod prompt;
 pub mod relationship;
 mod text;

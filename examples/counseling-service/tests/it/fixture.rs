@@ -2,16 +2,20 @@
 use crate::{
     neighbour::{self, ReceivedEvents},
     responder::Scripted,
+    wallets::Wallets,
 };
-use contracts::v1::{
-    model::CounselMessage,
-    service::{
-        CreateCounselRequest, CreateCounselResponse, CreateMessageRequest, CreateMessageResponse,
-        FindCounselorsRequest, FindMessagesRequest, counsel_service_client::CounselServiceClient,
-        counselor_service_client::CounselorServiceClient,
+use contracts::{
+    CONSENT_TEXT_VERSION,
+    v1::{
+        model::{Consent, ConsentKind, CounselMessage},
+        service::{
+            CreateCounselRequest, CreateCounselResponse, CreateMessageRequest, CreateMessageResponse,
+            FindCounselorsRequest, FindMessagesRequest, GiveConsentRequest,
+            counsel_service_client::CounselServiceClient, counselor_service_client::CounselorServiceClient,
+        },
     },
 };
-use counseling_service::{DirectoryImages, SERVICE};
+use counseling_service::{DirectoryImages, Ports, SERVICE};
 use image_store::{Directory, Images, UploadTokens};
 use service_auth::Key;
 use service_edge::testing::{self, RunningService, Signed, TestDatabase, by};
@@ -30,6 +34,7 @@ pub(crate) struct Fixture {
     pub(crate) counsels: CounselServiceClient<Signed>,
     pub(crate) counselors: CounselorServiceClient<Signed>,
     pub(crate) responder: Arc<Scripted>,
+    pub(crate) wallets: Arc<Wallets>,
     /// The gateway's side of the store of images.
     pub(crate) images: Images,
     /// The folder of the images.
@@ -45,19 +50,12 @@ impl Deref for Fixture {
 
 impl testing::Fixture for Fixture {
     async fn on(database: TestDatabase) -> anyhow::Result<Fixture> {
-        let (received, responder) = (Arc::new(ReceivedEvents::default()), Arc::new(Scripted::default()));
-        let (store, images, image_folder) = images()?;
-        let wire = |app| counseling_service::wire(app, responder.clone(), Arc::new(store));
-        let running = RunningService::start(&SERVICE, database, wire, neighbour::app(received.clone())).await?;
-        counseling_service::seed(&running.app).await.map_err(anyhow::Error::from_boxed)?;
-        let counsels = CounselServiceClient::new(running.gateway.clone());
-        let counselors = CounselorServiceClient::new(running.gateway.clone());
-        Ok(Fixture { running, counsels, counselors, responder, images, image_folder, received })
+        Self::with(database, Scripted::default(), 0).await
     }
 }
 
 /// Creates a store of images, the gateway's side of it, and their folder.
-pub(crate) fn images() -> anyhow::Result<(DirectoryImages, Images, TempDir)> {
+fn images() -> anyhow::Result<(DirectoryImages, Images, TempDir)> {
     let folder = tempfile::tempdir()?;
     let directory = Directory::open(folder.path())?;
     let tokens = UploadTokens::new(Key::new(testing::SECRET).ok_or_else(|| anyhow::anyhow!("too short"))?);
@@ -66,6 +64,29 @@ pub(crate) fn images() -> anyhow::Result<(DirectoryImages, Images, TempDir)> {
 }
 
 impl Fixture {
+    /// Starts the service with a responder. A language model may be called so often in a day.
+    pub(crate) async fn with(database: TestDatabase, responder: Scripted, daily_calls: u32) -> anyhow::Result<Fixture> {
+        let (received, responder) = (Arc::new(ReceivedEvents::default()), Arc::new(responder));
+        let wallets = Arc::new(Wallets::default());
+        let (store, images, image_folder) = images()?;
+        let ports = Ports { daily_calls, images: Arc::new(store), ..Ports::new(responder.clone(), wallets.clone()) };
+        let wire = |app| counseling_service::wire(app, ports);
+        let running = RunningService::start(&SERVICE, database, wire, neighbour::app(received.clone())).await?;
+        counseling_service::seed(&running.app).await.map_err(anyhow::Error::from_boxed)?;
+        let counsels = CounselServiceClient::new(running.gateway.clone());
+        let counselors = CounselorServiceClient::new(running.gateway.clone());
+        let fixture = Fixture { running, counsels, counselors, responder, wallets, images, image_folder, received };
+        for person in [KIM, LEE] {
+            fixture.consent(person, ConsentKind::SensitiveData).await?;
+        }
+        Ok(fixture)
+    }
+    /// Gives a consent to the current text.
+    pub(crate) async fn consent(&self, person: Uuid, kind: ConsentKind) -> Result<Consent, Status> {
+        let (text_version, birthday) = (CONSENT_TEXT_VERSION.to_owned(), "1990-01-01".to_owned());
+        let request = by(person, GiveConsentRequest { kind: kind.into(), text_version, birthday });
+        Ok(self.counsels.clone().give_consent(request).await?.into_inner().consent.unwrap_or_default())
+    }
     /// Returns the id of the first counsellor.
     pub(crate) async fn counselor(&self) -> Result<String, Status> {
         let found = self.counselors.clone().find_counselors(FindCounselorsRequest::default()).await?.into_inner();

@@ -2,6 +2,7 @@
 use crate::{
     catalogue::{is, names, new_counselor, nobody},
     fixture::{Fixture, KIM},
+    wallets::Wallets,
 };
 use contracts::v1::{
     common::{Extension, PresignedUrl},
@@ -11,7 +12,7 @@ use contracts::v1::{
     },
 };
 use counseling_service::{
-    NoImages, OfflineResponder, SERVICE,
+    OfflineResponder, Ports, SERVICE,
     application::{commands::GenerateImageUrl, queries::FindCounselors, queries::Part},
     domain::image::{ImageError, ImageFolder, ImageFormat},
 };
@@ -178,7 +179,7 @@ async fn a_present_picture_is_kept_without_a_look_at_the_store(fixture: Fixture)
 /// An installation without a store.
 pub(crate) async fn without_a_store() -> anyhow::Result<()> {
     let app = App::builder(SERVICE.app);
-    let app = counseling_service::wire(app, Arc::new(OfflineResponder), Arc::new(NoImages)).build()?;
+    let app = counseling_service::wire(app, Ports::new(Arc::new(OfflineResponder), Arc::new(Wallets::default()))).build()?;
     let _background = app.start().await?;
     counseling_service::seed(&app).await.map_err(anyhow::Error::from_boxed)?;
     let all = app.send(FindCounselors { tone: None, part: Part { after: None, limit: 1 } }).await?;

@@ -85,6 +85,7 @@ async fn open(
     Ids(counselor): Ids<Uuid>,
     Json(opening): Json<Opening>,
 ) -> Answer<Opened> {
+    let mut held = None;
     let mut request = rpc::CreateCounselRequest {
         user_id: caller.id().to_string(),
         counselor_id: counselor.to_string(),
@@ -92,22 +93,46 @@ async fn open(
     };
     if let Some((bubble, option)) = opening.check()? {
         find_bubble(&caller, counselor, bubble).await?; // checked first: a bubble of another counsellor must not reserve a token
-        let exchange = exchange::of_counsel(caller.id(), counselor, key.given());
-        reserve(&caller, exchange).await?;
+        let hold = reserve(&caller, exchange::of_counsel(caller.id(), counselor, key.given())).await?;
         request.bubble_id = Some(bubble.to_string());
         request.response_option_no = Some(option);
-        request.exchange_id = Some(exchange.to_string());
+        (request.exchange_id, request.attempt) = (Some(hold.exchange.to_string()), hold.attempt);
+        held = Some(hold);
     }
-    let opened = caller.keyed(&key).replies(upstream::Counsels::create_counsel, request).await?;
+    let opened = caller.keyed(&key).replies(upstream::Counsels::create_counsel, request).await;
+    let opened = unless_refused(&caller, held, opened).await?;
     let counsel = opened.counsel.ok_or_else(Error::broken)?.into();
     Ok(created("상담을 시작했습니다.", Opened { counsel, counsel_messages: each(opened.counsel_messages) }))
 }
 
+/// The token that is held for an exchange.
+#[derive(Debug, Clone, Copy)]
+struct Hold {
+    exchange: Uuid,
+    /// The number of the hold; absent when the token is consumed already.
+    attempt: Option<i32>,
+}
+
 /// Reserves one token for this exchange. A repeat returns the same hold.
-async fn reserve(caller: &Caller, exchange: Uuid) -> Result<(), Error> {
+async fn reserve(caller: &Caller, exchange: Uuid) -> Result<Hold, Error> {
     let (user_id, reservation_id) = (caller.id().to_string(), Some(exchange.to_string()));
-    caller.users(Users::reserve_tokens, rpc::ReserveTokensRequest { user_id, reservation_id }).await?;
-    Ok(())
+    let reserved = caller.users(Users::reserve_tokens, rpc::ReserveTokensRequest { user_id, reservation_id }).await?;
+    Ok(Hold { exchange, attempt: reserved.attempt })
+}
+
+/// Returns the outcome of a call that needed a hold. The token of a refused request is released at once; after any other
+/// error the exchange may have begun, and its outcome releases or consumes the token.
+async fn unless_refused<T>(caller: &Caller, held: Option<Hold>, outcome: Result<T, Error>) -> Result<T, Error> {
+    if let (Err(error), Some(Hold { exchange, attempt: Some(attempt) })) = (&outcome, held)
+        && error.is_refusal()
+    {
+        let (user_id, reservation_id) = (caller.id().to_string(), exchange.to_string());
+        let request = rpc::ReleaseTokensRequest { user_id, reservation_id, attempt };
+        if caller.users(Users::release_tokens, request).await.is_err() {
+            tracing::warn!(%exchange, "gateway: the token of a refused request is not released; the hold ends after a minute");
+        }
+    }
+    outcome
 }
 impl Opening {
     fn check(self) -> Result<Option<(Uuid, i32)>, Error> {
@@ -164,12 +189,12 @@ async fn send(
 ) -> Answer<Exchange> {
     let message = new.check()?;
     owned(&caller, counselor, counsel).await?;
-    let exchange = exchange::of_message(caller.id(), counsel, key.given());
-    reserve(&caller, exchange).await?;
-    let (counsel_id, exchange_id) = (counsel.to_string(), Some(exchange.to_string()));
+    let hold = reserve(&caller, exchange::of_message(caller.id(), counsel, key.given())).await?;
+    let (counsel_id, exchange_id) = (counsel.to_string(), Some(hold.exchange.to_string()));
     // Without an idempotency key: an exchange can be resumed, a stored response cannot.
-    let request = rpc::CreateMessageRequest { counsel_id, message, exchange_id, attempt: None };
-    let sent = caller.replies(upstream::Counsels::create_message, request).await?;
+    let request = rpc::CreateMessageRequest { counsel_id, message, exchange_id, attempt: hold.attempt };
+    let sent = caller.replies(upstream::Counsels::create_message, request).await;
+    let sent = unless_refused(&caller, Some(hold), sent).await?;
     let exchange = Exchange {
         created_counsel_message: sent.created_counsel_message.ok_or_else(Error::broken)?.into(),
         counselor_response_message: sent.counselor_response_message.ok_or_else(Error::broken)?.into(),

@@ -231,7 +231,14 @@ impl rpc::user_service_server::UserService for Services {
         &self,
         request: Request<rpc::ReserveTokensRequest>,
     ) -> Result<Response<rpc::ReserveTokensResponse>, Status> {
-        self.answer("ReserveTokens", "user=3", &request, rpc::ReserveTokensResponse::default()).await
+        let answer = rpc::ReserveTokensResponse { reserved: true, attempt: Some(3), ..Default::default() };
+        self.answer("ReserveTokens", "user=3", &request, answer).await
+    }
+    async fn release_tokens(
+        &self,
+        request: Request<rpc::ReleaseTokensRequest>,
+    ) -> Result<Response<rpc::ReleaseTokensResponse>, Status> {
+        self.answer("ReleaseTokens", "user=4", &request, rpc::ReleaseTokensResponse {}).await
     }
 }
 

@@ -12,6 +12,7 @@ fn prompt(tone: &str, message: &str, turns: usize) -> Prompt {
     Prompt {
         counselor: "하늘".into(),
         persona: "다정한 상담사".into(),
+        client: None,
         tone: tone.into(),
         context: String::new(),
         instruction: String::new(),
