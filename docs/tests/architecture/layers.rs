@@ -8,7 +8,17 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     (
         "domain",
         &["domain"],
-        &["cqrs_core", "serde", "thiserror", "unicode_normalization", "unicode_properties", "url", "uuid"],
+        &[
+            "cqrs_core",
+            "icu_casemap",
+            "serde",
+            "sha2",
+            "thiserror",
+            "unicode_normalization",
+            "unicode_properties",
+            "url",
+            "uuid",
+        ],
     ),
     (
         "application",
@@ -18,7 +28,17 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     (
         "presentation",
         &["presentation", "application", "domain"],
-        &["contracts", "cqrs_core", "service_auth", "service_edge", "tonic", "tonic_types", "tracing", "uuid"],
+        &[
+            "contracts",
+            "cqrs_core",
+            "prost_types",
+            "service_auth",
+            "service_edge",
+            "tonic",
+            "tonic_types",
+            "tracing",
+            "uuid",
+        ],
     ),
 ];
 /// The crates that the core re-exports. A path through the core counts as a path to the crate.

@@ -16,8 +16,9 @@ use cqrs_core::{
     storage::Sqlite,
     transport::InProcess,
 };
+use gateway::{AdminLink, Edge};
 use image_store::{Directory, UploadTokens};
-use service_auth::{Keys, Proof, limits, operators::Operators, secrets};
+use service_auth::{Keys, Proof, limits, operators::Operators, secrets, settings};
 use std::{
     fs::DirBuilder, net::SocketAddr, os::unix::fs::DirBuilderExt, path::PathBuf, process::ExitCode, sync::Arc,
     time::Duration,
@@ -47,6 +48,11 @@ struct Config {
     /// Bearer secret of the operator endpoints: at least 32 bytes. They are disabled when it is not set.
     #[arg(long, env = "HEARLERS_OPERATOR_SECRET", hide_env_values = true, value_name = "SECRET")]
     operator_secret: Option<String>,
+    /// Print a one-time link that makes its visitor an administrator. Without this flag it is printed until there is one.
+    #[arg(long, env = "HEARLERS_ADMIN")]
+    admin: bool,
+    #[command(flatten)]
+    edge: gateway::EdgeArgs,
     /// Folder of the data files.
     #[arg(long, env = "HEARLERS_DATA", default_value = "data")]
     data: PathBuf,
@@ -82,6 +88,7 @@ async fn main() -> ExitCode {
 
 async fn run(config: Config) -> Result<()> {
     let program = Program::start("hearlers", "warn");
+    let edge = settings::all(|wrong| config.edge.check(wrong))?;
     // The ports are bound first, so that a taken port is reported before any file is created.
     let rest = bind(config.listen, "--listen").await?;
     let grpc = bind(config.grpc, "--grpc").await?;
@@ -136,11 +143,17 @@ async fn run(config: Config) -> Result<()> {
         .add_routes(routes.routes())
         .serve_with_incoming_shutdown(grpc.incoming(), stop_requested(grpc_stopped));
     let rest_at = rest.local_addr()?;
+    let admin_link = admin_link(&config);
+    let link = admin_link.as_ref().map(|link| {
+        let base = edge.public_url.as_ref().map(|url| url.as_str().trim_end_matches('/').to_owned());
+        format!("{}{}", base.unwrap_or_else(|| format!("http://{}", reachable(rest_at))), link.path())
+    });
     let gateway = gateway::Config::new(upstream.clone(), upstream, session_key, proof);
+    let gateway = gateway::Config { edge: Edge { admin_link, ..edge }, ..gateway };
     let gateway = gateway::serve(rest, gateway::Gateway::new(gateway)?, stop_requested(rest_stopped));
 
     program.mark_ready();
-    println!("{}", welcome::text(rest_at, grpc_at, &config.data));
+    println!("{}", welcome::text(rest_at, grpc_at, &config.data, link.as_deref()));
     let (mut services, mut gateway) = (tokio::spawn(services), tokio::spawn(gateway));
     tokio::select! {
         () = program.shutdown_signal() => (),
@@ -159,6 +172,18 @@ async fn run(config: Config) -> Result<()> {
     let [users, counseling] = background;
     tokio::join!(users.stop(left), counseling.stop(left));
     Ok(())
+}
+
+/// Returns the link for the first administrator, or `None` when there is one and no further link was asked for.
+fn admin_link(config: &Config) -> Option<AdminLink> {
+    let made = config.data.join("admin-made");
+    (config.admin || !made.exists()).then(|| {
+        AdminLink::new(move || {
+            if let Err(error) = std::fs::write(&made, "") {
+                tracing::error!(%error, "hearlers: the first administrator was not noted; the next start prints a link again");
+            }
+        })
+    })
 }
 
 fn operators(secret: Option<&str>) -> Result<Operators> {

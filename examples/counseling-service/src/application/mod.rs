@@ -10,6 +10,8 @@
 //! Each message of the person raises the rapport with the counsellor ([`subscribers`]), which unlocks episodes.
 //! Administrators change the catalogue and upload pictures ([`GenerateImageUrl`](commands::GenerateImageUrl)); its first
 //! entries come with the program, as commands at start.
+//! Administrators edit the temporary prompt version, save it ([`SaveTemporaryVersion`](commands::SaveTemporaryVersion)) and
+//! activate it ([`ActivatePromptVersion`](commands::ActivatePromptVersion)).
 //! Queries read the views that the [`projections`] maintain; integration events are in [`published`].
 pub mod commands;
 pub mod ports;

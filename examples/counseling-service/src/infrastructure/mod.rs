@@ -25,13 +25,13 @@ use crate::{
         counsel::{Counsel, CounselMessage, Exchange},
         counselor::{Bubble, Counselor, Tone},
         episode::Episode,
-        prompt::PromptVersion,
         relationship::Relationship,
+        prompt::{PromptVersion, VersionRoles},
     },
 };
 use bounded::Bounded;
 use contracts::CONSENT_TEXT_VERSION;
-use cqrs_core::{AppBuilder, StateStored};
+use cqrs_core::{AppBuilder, EventSourced, StateStored};
 use daily_calls::DailyCalls;
 use std::sync::Arc;
 
@@ -69,7 +69,9 @@ pub fn provide(app: AppBuilder, ports: Ports) -> AppBuilder {
         .aggregate(StateStored::<Tone>::new())
         .aggregate(StateStored::<Episode>::new())
         .aggregate(StateStored::<Relationship>::new())
-        .aggregate(StateStored::<PromptVersion>::new())
+        // The history of a version matters. The roles are a state: its row makes two changes at once wait for each other.
+        .aggregate(EventSourced::<PromptVersion>::new())
+        .aggregate(StateStored::<VersionRoles>::new())
         .provide(Arc::new(policy))
         .provide::<dyn ModelBudget>(Arc::new(DailyCalls::new(foreign_model.then_some(daily_calls))))
         .provide::<dyn Reservations>(reservations)

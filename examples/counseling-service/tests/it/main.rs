@@ -1,5 +1,6 @@
 //! Tests of the counseling service over gRPC. Each case runs on SQLite and, when a server is available, on PostgreSQL.
 mod catalogue; // counsellors, tones and bubbles: changes and refusals
+mod author; // an administrator who calls the prompt service
 mod clients; // the nickname in prompts
 mod consents; // consents, before and while a message is processed
 mod episodes; // episodes: cut scenes, locks and drafts
@@ -14,6 +15,8 @@ mod ownership; // access to other people's counsels
 #[cfg(feature = "deployed")]
 mod program; // the program with a real database and broker
 mod relationships; // rapport, and the people who see it
+mod prompt_parts; // prompts of counsellors and tones, techniques, rules
+mod prompts; // versions of prompts
 mod reservations; // the hold of a token, before an exchange
 mod responder; // a scripted responder
 mod rights; // the callers of each RPC of the catalogue and of relationships
@@ -37,6 +40,8 @@ fn main() -> ExitCode {
         ("images", images::CASES),
         ("relationships", relationships::CASES),
         ("rights", rights::CASES),
+        ("prompts", prompts::CASES),
+        ("prompt parts", prompt_parts::CASES),
         ("reservations", reservations::CASES),
         ("consents", consents::CASES),
         ("clients", clients::CASES),

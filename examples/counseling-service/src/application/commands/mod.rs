@@ -13,11 +13,11 @@ mod fail_reply;
 mod generate_image_url;
 mod give_consent;
 mod processing;
+mod prompts;
 mod react_message;
 mod record_reply;
 mod seed_bubble;
 mod seed_counselor;
-mod seed_prompt_version;
 mod seed_tone;
 mod transcript;
 mod update_bubble;
@@ -40,11 +40,15 @@ pub use exchanges::{AskCounselorResult, Attempt};
 pub use fail_reply::FailReply;
 pub use generate_image_url::{GenerateImageUrl, GenerateImageUrlResult};
 pub use give_consent::GiveConsent;
+pub use prompts::{
+    ActivatePromptVersion, CreateCounselTechnique, CreateTemporaryVersion, CreateTransitionRule, DeleteCounselTechnique,
+    DeletePromptVersions, DeleteTransitionRule, LoadExistingPromptVersion, SaveTemporaryVersion, SeedPromptVersion,
+    UpdateCounselTechnique, UpdatePersonaPrompt, UpdatePromptVersion, UpdateTonePrompt, UpdateTransitionRule,
+};
 pub use react_message::ReactMessage;
 pub use record_reply::RecordReply;
 pub use seed_bubble::SeedBubble;
 pub use seed_counselor::SeedCounselor;
-pub use seed_prompt_version::SeedPromptVersion;
 pub use seed_tone::SeedTone;
 pub use update_bubble::UpdateBubble;
 pub use update_counselor::UpdateCounselor;

@@ -6,8 +6,8 @@ mod counsel_summary;
 mod counselor_profile;
 mod episode_entry;
 mod message_entry;
-mod prompt_set;
 mod relationship_summary;
+mod prompts;
 mod tone_summary;
 
 pub use bubble_summary::BubbleSummary;
@@ -17,6 +17,8 @@ pub use counsel_summary::CounselSummary;
 pub use counselor_profile::CounselorProfile;
 pub use episode_entry::EpisodeEntry;
 pub use message_entry::MessageEntry;
-pub use prompt_set::PromptSet;
 pub use relationship_summary::RelationshipSummary;
+pub use prompts::{
+    ActivationEntry, PersonaPromptEntry, RuleEntry, TechniqueEntry, TonePromptEntry, VersionSummary,
+};
 pub use tone_summary::ToneSummary;

@@ -18,6 +18,7 @@ mod find_tones;
 mod prepare_prompt;
 mod prompt_views;
 mod readable;
+mod prompts;
 
 pub use find_bubble::FindBubbleById;
 pub use find_bubbles::FindBubbles;
@@ -38,6 +39,11 @@ pub use find_tones::FindTones;
 pub use prepare_prompt::PreparePrompt;
 pub use prompt_views::{PromptTexts, PromptViews};
 pub use readable::{ReadableEpisode, Reader};
+pub use prompts::{
+    FindActivations, FindActiveVersion, FindCounselTechniqueById, FindCounselTechniques, FindPersonaPromptById,
+    FindPersonaPrompts, FindPromptVersionById, FindPromptVersions, FindTemporaryVersion, FindTonePromptById,
+    FindTonePrompts, FindTransitionRuleById, FindTransitionRules,
+};
 
 use cqrs_core::Cursor;
 
