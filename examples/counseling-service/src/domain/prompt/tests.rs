@@ -287,8 +287,10 @@ proptest! {
         for rule in &copy.rules {
             prop_assert!(copy.technique(rule.from).is_some() && copy.technique(rule.to).is_some());
         }
-        let stamps = copy.techniques.iter().map(|technique| technique.stamp).chain(copy.rules.iter().map(|rule| rule.stamp));
-        prop_assert!({ stamps }.all(|stamp| stamp.created_at == at(9) && stamp.updated_at == at(9)));
+        let rules = copy.rules.iter().map(|rule| rule.stamp);
+        for stamp in copy.techniques.iter().map(|technique| technique.stamp).chain(rules) {
+            prop_assert_eq!((stamp.created_at, stamp.updated_at), (at(9), at(9)));
+        }
     }
     #[test]
     fn a_copied_version_is_temporary_and_the_source_is_untouched(content in content()) {
