@@ -12,8 +12,8 @@ pub(crate) fn session(keys: &Path) -> Result<Key> {
     of(&keys.join("session-key"), "all users lose their sessions")
 }
 /// Reads or creates the key that signs upload URLs of images.
-pub(crate) fn images(data: &Path) -> Result<Key> {
-    of(&data.join("images-key"), "a new one is created")
+pub(crate) fn images(keys: &Path) -> Result<Key> {
+    of(&keys.join("images-key"), "a new one is created")
 }
 
 fn of(file: &Path, removed: &str) -> Result<Key> {
