@@ -4,13 +4,25 @@ use cqrs_core::build::Protos;
 use protox::prost_reflect::{DescriptorPool, Value};
 use std::{env, error::Error, fs, path::Path};
 
+/// The messages with a refresh token.
+const SECRET: [&str; 4] = [
+    "SaveRefreshTokenRequest",
+    "VerifyRefreshTokenRequest",
+    "RotateRefreshTokenRequest",
+    "RevokeRefreshTokensRequest",
+];
+
 fn main() -> Result<(), Box<dyn Error>> {
     let protos = Protos::compile(Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../../proto"))?;
     let out = Path::new(&env::var("OUT_DIR")?).to_owned();
     protos.write_integration_events()?;
     fs::write(out.join("descriptors.bin"), protos.encoded_descriptors())?;
     fs::write(out.join("access.rs"), access(&DescriptorPool::decode(protos.encoded_descriptors())?)?)?;
-    tonic_prost_build::configure().generate_default_stubs(true).compile_fds(protos.file_descriptor_set())?;
+    tonic_prost_build::configure()
+        .generate_default_stubs(true)
+        // Their `Debug` is in src/secret.rs: it has no token.
+        .skip_debug(SECRET.map(|name| format!(".com.hearlers.v1.service.{name}")))
+        .compile_fds(protos.file_descriptor_set())?;
     Ok(())
 }
 
@@ -22,7 +34,11 @@ fn access(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
         let options = rpc.options();
         let Value::EnumNumber(number) = *options.get_extension(&option) else { unreachable!("it is an enum") };
         if !options.has_extension(&option) || number == 0 {
-            return Err(format!("{} does not say who may call it: option (com.hearlers.v1.access.access)", rpc.full_name()).into());
+            return Err(format!(
+                "{} does not say who may call it: option (com.hearlers.v1.access.access)",
+                rpc.full_name()
+            )
+            .into());
         }
         let name = rpc.parent_service().full_name().to_owned();
         rows.push((format!("/{name}/{}", rpc.name()), number));

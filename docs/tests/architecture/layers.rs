@@ -5,7 +5,20 @@ use syn::visit::{self, Visit};
 
 /// A layer, the layers it may name, and the crates it may name beside `std`.
 const LAYERS: &[(&str, &[&str], &[&str])] = &[
-    ("domain", &["domain"], &["cqrs_core", "serde", "thiserror", "unicode_properties", "url"]),
+    (
+        "domain",
+        &["domain"],
+        &[
+            "cqrs_core",
+            "icu_casemap",
+            "serde",
+            "sha2",
+            "thiserror",
+            "unicode_normalization",
+            "unicode_properties",
+            "url",
+        ],
+    ),
     (
         "application",
         &["application", "domain"],
@@ -14,7 +27,17 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     (
         "presentation",
         &["presentation", "application", "domain"],
-        &["contracts", "cqrs_core", "service_auth", "service_edge", "tonic", "tonic_types", "tracing", "uuid"],
+        &[
+            "contracts",
+            "cqrs_core",
+            "prost_types",
+            "service_auth",
+            "service_edge",
+            "tonic",
+            "tonic_types",
+            "tracing",
+            "uuid",
+        ],
     ),
 ];
 /// The crates that the core re-exports. A path through the core counts as a path to the crate.

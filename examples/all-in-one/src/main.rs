@@ -1,5 +1,6 @@
 //! All Hearlers services in one process: a SQLite file for each service, an in-process transport, and nothing to
 //! install.
+mod folder;
 mod secret;
 mod welcome;
 
@@ -14,11 +15,9 @@ use cqrs_core::{
     storage::Sqlite,
     transport::InProcess,
 };
-use service_auth::{Keys, Proof, limits, operators::Operators, secrets};
-use std::{
-    fs::DirBuilder, net::SocketAddr, os::unix::fs::DirBuilderExt, path::PathBuf, process::ExitCode, sync::Arc,
-    time::Duration,
-};
+use gateway::{AdminLink, Edge};
+use service_auth::{CallKey, Proof, limits, operators::Operators, secrets, settings};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
     time::{Instant, timeout_at},
@@ -41,12 +40,22 @@ struct Config {
     /// Seconds for which the program still serves after a signal, while it is no longer ready.
     #[arg(long, env = "HEARLERS_SHUTDOWN_PAUSE", default_value_t = 0, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=60))]
     shutdown_pause: u64,
-    /// Bearer secret of the operator endpoints: at least 32 bytes. They are disabled when it is not set.
-    #[arg(long, env = "HEARLERS_OPERATOR_SECRET", hide_env_values = true, value_name = "SECRET")]
-    operator_secret: Option<String>,
+    /// Operators, one a line: NAME=SECRET, the operator's name and their bearer secret of at least 32 bytes. The operator
+    /// endpoints are disabled when it is not set.
+    #[arg(long, env = "HEARLERS_OPERATORS", hide_env_values = true, value_name = "OPERATORS")]
+    operators: Option<String>,
+    /// Print a one-time link that makes its visitor an administrator. Without this flag it is printed until there is one.
+    #[arg(long, env = "HEARLERS_ADMIN")]
+    admin: bool,
+    #[command(flatten)]
+    edge: gateway::EdgeArgs,
     /// Folder of the data files.
     #[arg(long, env = "HEARLERS_DATA", default_value = "data")]
     data: PathBuf,
+    /// Folder of the keys that sign sessions. The default is `keys` in the data folder; choose another place when the data
+    /// folder is copied elsewhere, for example as a backup.
+    #[arg(long, env = "HEARLERS_KEYS", value_name = "FOLDER")]
+    keys: Option<PathBuf>,
     /// Base URL of an OpenAI-compatible API, ending in /v1. Without it, replies are composed offline.
     #[arg(long, env = "HEARLERS_RESPONDER_URL", hide_env_values = true, value_name = "URL")]
     responder_url: Option<String>,
@@ -79,19 +88,18 @@ async fn main() -> ExitCode {
 
 async fn run(config: Config) -> Result<()> {
     let program = Program::start("hearlers", "warn");
+    let edge = settings::all(|wrong| config.edge.check(wrong))?;
     // The ports are bound first, so that a taken port is reported before any file is created.
     let rest = bind(config.listen, "--listen").await?;
     let grpc = bind(config.grpc, "--grpc").await?;
-    // The conversations are private, so other users of this machine must not read them.
-    let mut folder = DirBuilder::new();
-    folder
-        .recursive(true)
-        .mode(0o700)
-        .create(&config.data)
-        .with_context(|| format!("--data {}", config.data.display()))?;
-    let session_key = secret::session(&config.data)?;
-    let proof = Proof::signed(secret::internal(&config.data)?);
-    let operators = operators(config.operator_secret.as_deref())?;
+    // Apart from the data, so that a copy of the data is no copy of the keys.
+    let keys = config.keys.clone().unwrap_or_else(|| config.data.join("keys"));
+    folder::private(&config.data).context("--data")?;
+    folder::private(&keys).context("--keys")?;
+    let session_key = secret::session(&keys)?;
+    // All callers and services are in this process, so the key of their calls needs no file.
+    let proof = Proof::signed(CallKey::generate().context("the system has no random numbers")?);
+    let operators = operators(config.operators.as_deref())?;
     let responder = responder(&config)?;
     let grpc_at = grpc.local_addr()?;
     let upstream = format!("http://{}", reachable(grpc_at));
@@ -129,11 +137,17 @@ async fn run(config: Config) -> Result<()> {
         .add_routes(routes.routes())
         .serve_with_incoming_shutdown(grpc.incoming(), stop_requested(grpc_stopped));
     let rest_at = rest.local_addr()?;
+    let admin_link = admin_link(&config);
+    let link = admin_link.as_ref().map(|link| {
+        let base = edge.public_url.as_ref().map(|url| url.as_str().trim_end_matches('/').to_owned());
+        format!("{}{}", base.unwrap_or_else(|| format!("http://{}", reachable(rest_at))), link.path())
+    });
     let gateway = gateway::Config::new(upstream.clone(), upstream, session_key, proof);
+    let gateway = gateway::Config { edge: Edge { admin_link, ..edge }, ..gateway };
     let gateway = gateway::serve(rest, gateway::Gateway::new(gateway)?, stop_requested(rest_stopped));
 
     program.mark_ready();
-    println!("{}", welcome::text(rest_at, grpc_at, &config.data));
+    println!("{}", welcome::text(rest_at, grpc_at, &config.data, link.as_deref()));
     let (mut services, mut gateway) = (tokio::spawn(services), tokio::spawn(gateway));
     tokio::select! {
         () = program.shutdown_signal() => (),
@@ -154,9 +168,21 @@ async fn run(config: Config) -> Result<()> {
     Ok(())
 }
 
-fn operators(secret: Option<&str>) -> Result<Operators> {
-    let Some(secret) = secrets::given(secret) else { return Ok(Operators::new(None)) };
-    Ok(Operators::new(Some(Keys::parse(secret).context("--operator-secret")?)))
+/// Returns the link for the first administrator, or `None` when there is one and no further link was asked for.
+fn admin_link(config: &Config) -> Option<AdminLink> {
+    let made = config.data.join("admin-made");
+    (config.admin || !made.exists()).then(|| {
+        AdminLink::new(move || {
+            if let Err(error) = std::fs::write(&made, "") {
+                tracing::error!(%error, "hearlers: the first administrator was not noted; the next start prints a link again");
+            }
+        })
+    })
+}
+
+fn operators(operators: Option<&str>) -> Result<Operators> {
+    let Some(operators) = secrets::given(operators) else { return Ok(Operators::none()) };
+    Operators::parse(operators).context("--operators")
 }
 
 fn responder(config: &Config) -> Result<Arc<dyn Responder>> {

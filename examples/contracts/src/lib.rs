@@ -33,6 +33,7 @@
 //! # }
 //! ```
 mod access;
+mod secret;
 #[cfg(feature = "events")]
 mod time;
 

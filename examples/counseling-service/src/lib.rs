@@ -15,7 +15,7 @@ pub use infrastructure::{DAILY_CALLS, OfflineResponder, Ports, Wallets, seed};
 #[cfg(feature = "openai")]
 pub use infrastructure::{OpenAiConfig, OpenAiError, OpenAiResponder};
 
-use contracts::v1::service::{counsel_service_server, counselor_service_server};
+use contracts::v1::service::{counsel_prompt_service_server, counsel_service_server, counselor_service_server};
 use cqrs_core::AppBuilder;
 use service_edge::Service;
 
@@ -26,7 +26,11 @@ pub const CONTEXT: &str = module_path!();
 pub const SERVICE: Service = Service {
     name: service_auth::COUNSELING_SERVICE,
     app: "counseling",
-    grpc: &[counsel_service_server::SERVICE_NAME, counselor_service_server::SERVICE_NAME],
+    grpc: &[
+        counsel_service_server::SERVICE_NAME,
+        counselor_service_server::SERVICE_NAME,
+        counsel_prompt_service_server::SERVICE_NAME,
+    ],
     routes: presentation::routes,
 };
 

@@ -65,7 +65,7 @@ impl Person {
     /// # Errors
     /// Fails when there is no response, or one that is not JSON.
     pub async fn ask(&self, method: Method, path: &str, body: Option<Value>, key: Option<&str>) -> Result<Reply> {
-        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        let mut request = self.http.request(method, format!("{}{path}", self.base)).header("X-Session", "bearer");
         if !self.token.is_empty() {
             request = request.bearer_auth(&self.token);
         }

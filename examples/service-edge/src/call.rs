@@ -6,7 +6,8 @@ use cqrs_core::{
     environment::{Environment, SystemEnvironment},
     grpc,
 };
-use service_auth::{Identity, Refused};
+use contracts::v1::model::Authority;
+use service_auth::{Identity, Person, Refused};
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
@@ -18,7 +19,7 @@ use uuid::Uuid;
 /// One call, as read from its headers: person, idempotency key, deadline, consistency token and trace.
 pub struct Call {
     metadata: Metadata,
-    person: Option<Uuid>,
+    person: Option<Person>,
 }
 impl Call {
     /// Reads the headers of a request and returns the call with its message. The caller is the person that the auth
@@ -28,8 +29,8 @@ impl Call {
     /// Fails with the name of the header that cannot be read.
     pub fn read<M>(request: Request<M>) -> Result<(Self, M), Status> {
         let metadata = grpc::read(request.metadata(), SystemTime::now().into())?;
-        let person = Identity::of(&request).and_then(|identity| identity.person).map(|person| person.id);
-        let metadata = Metadata { caller: person.map(|person| person.to_string()), ..metadata };
+        let person = Identity::of(&request).and_then(|identity| identity.person);
+        let metadata = Metadata { caller: person.map(|person| person.id.to_string()), ..metadata };
         Ok((Call { metadata, person }, request.into_inner()))
     }
     /// Returns the person on whose behalf the call is made.
@@ -37,7 +38,7 @@ impl Call {
     /// # Errors
     /// Fails when the call names no person.
     pub fn person<Id: From<Uuid>>(&self) -> Result<Id, Rejection> {
-        Ok(self.person.ok_or(Refused::Missing)?.into())
+        Ok(self.person.ok_or(Refused::Missing)?.id.into())
     }
     /// Returns the person in the field `user_id`, who must be the caller.
     ///
@@ -49,6 +50,16 @@ impl Call {
             return Err(Rejection::from_status(Status::permission_denied("user_id names somebody else")));
         }
         Ok(person.into())
+    }
+    /// Returns the person in the field `user_id`: the caller, or anybody when the caller is an administrator.
+    ///
+    /// # Errors
+    /// Fails as [`acts_for`](Call::acts_for) does, for a caller without the authority.
+    pub fn acts_for_or_administers<Id: From<Uuid>>(&self, user_id: &str) -> Result<Id, Rejection> {
+        match self.person {
+            Some(person) if person.authority == Authority::Admin => Ok(parse::id::<Uuid>("user_id", user_id)?.into()),
+            _ => self.acts_for(user_id),
+        }
     }
     /// Returns the app for a single command or query.
     pub fn single(self, app: &App) -> WithMetadata {

@@ -19,7 +19,7 @@ pub struct Service {
 #[cfg(feature = "deployed")]
 mod program {
     use super::Service;
-    use crate::settings::{Config, Database, Task};
+    use crate::settings::{Config, Database, RunTask};
     use anyhow::Error;
     use cqrs_core::{
         App, AppBuilder, BoxError, ErrorKind, Fault,
@@ -47,7 +47,7 @@ mod program {
         /// another service, prints why and ends with code 2.
         pub async fn run(
             &self,
-            config: Config,
+            config: Config<impl RunTask>,
             wire: impl FnOnce(AppBuilder) -> AppBuilder,
             prepare: impl AsyncFnOnce(&App) -> Result<(), BoxError>,
         ) -> anyhow::Result<ExitCode> {
@@ -61,7 +61,7 @@ mod program {
         }
         async fn serve(
             &self,
-            config: Config,
+            config: Config<impl RunTask>,
             wire: impl FnOnce(AppBuilder) -> AppBuilder,
             prepare: impl AsyncFnOnce(&App) -> Result<(), BoxError>,
         ) -> anyhow::Result<ExitCode> {
@@ -75,12 +75,8 @@ mod program {
             };
             let app = App::builder(self.app).storage(storage).transport(Kafka::connect(config.kafka)?);
             let app = wire(app).build()?;
-            match config.task {
-                Some(Task::Parked(command)) => return command.print(&app).await.map_err(Error::from_boxed),
-                Some(Task::Topics(command)) => return command.print(&app).await.map_err(Error::from_boxed),
-                Some(Task::Epoch(command)) => return command.print(&app).await.map_err(Error::from_boxed),
-                Some(Task::Programs(command)) => return command.print(&app).await.map_err(Error::from_boxed),
-                None => {}
+            if let Some(task) = config.task {
+                return task.run(&app).await.map_err(Error::from_boxed);
             }
             let program = program.watch(app.clone()).operator_api([app.clone()], config.operators.authenticator());
             let program = program.shutdown_pause(config.shutdown_pause);

@@ -1,4 +1,4 @@
-//! The user service: user profiles and message tokens.
+//! The user service: people, their credentials and sessions, and their message tokens.
 //!
 //! It has four layers: [`presentation`] (gRPC), [`application`] (the use cases), [`domain`] (the rules), and
 //! [`infrastructure`] (the persistence and the wiring). Dependencies point inwards.

@@ -7,6 +7,8 @@
 //! [`Responder`](ports::Responder) composes the reply outside any unit of work. The reply is stored
 //! ([`RecordReply`](commands::RecordReply)), or the attempt is given up ([`FailReply`](commands::FailReply)). The
 //! [`processes`] run these steps in order. The person may react to a reply ([`ReactMessage`](commands::ReactMessage)).
+//! Administrators edit the temporary prompt version, save it ([`SaveTemporaryVersion`](commands::SaveTemporaryVersion)) and
+//! activate it ([`ActivatePromptVersion`](commands::ActivatePromptVersion)).
 //! Queries read the views that the [`projections`] maintain; integration events are in [`published`].
 pub mod commands;
 pub mod ports;

@@ -2,5 +2,8 @@
 pub mod consent;
 pub mod counsel;
 pub mod counselor;
+pub mod crisis;
+pub mod korean;
+pub mod manner;
 pub mod model_budget;
 pub mod prompt;

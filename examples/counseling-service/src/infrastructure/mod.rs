@@ -20,12 +20,12 @@ use crate::{
         consent::{Consent, ConsentPolicy},
         counsel::{Counsel, CounselMessage, Exchange},
         counselor::{Bubble, Counselor, Tone},
-        prompt::PromptVersion,
+        prompt::{PromptVersion, VersionRoles},
     },
 };
 use bounded::Bounded;
 use contracts::CONSENT_TEXT_VERSION;
-use cqrs_core::{AppBuilder, StateStored};
+use cqrs_core::{AppBuilder, EventSourced, StateStored};
 use daily_calls::DailyCalls;
 use std::sync::Arc;
 
@@ -59,7 +59,9 @@ pub fn provide(app: AppBuilder, ports: Ports) -> AppBuilder {
         .aggregate(StateStored::<Counselor>::new())
         .aggregate(StateStored::<Bubble>::new())
         .aggregate(StateStored::<Tone>::new())
-        .aggregate(StateStored::<PromptVersion>::new())
+        // The history of a version matters. The roles are a state: its row makes two changes at once wait for each other.
+        .aggregate(EventSourced::<PromptVersion>::new())
+        .aggregate(StateStored::<VersionRoles>::new())
         .provide(Arc::new(policy))
         .provide::<dyn ModelBudget>(Arc::new(DailyCalls::new(foreign_model.then_some(daily_calls))))
         .provide::<dyn Reservations>(reservations)

@@ -1,4 +1,5 @@
 //! Tests of the counseling service over gRPC. Each case runs on SQLite and, when a server is available, on PostgreSQL.
+mod author; // an administrator who calls the prompt service
 mod clients; // the nickname in prompts
 mod consents; // consents, before and while a message is processed
 mod fixture; // the service with its database, its port and its clock
@@ -10,6 +11,8 @@ mod open; // opening a counsel
 mod ownership; // access to other people's counsels
 #[cfg(feature = "deployed")]
 mod program; // the program with a real database and broker
+mod prompt_parts; // prompts of counsellors and tones, techniques, rules
+mod prompts; // versions of prompts
 mod reservations; // the hold of a token, before an exchange
 mod responder; // a scripted responder
 mod wallets; // wallets that hold every token
@@ -27,6 +30,8 @@ fn main() -> ExitCode {
         ("messages", messages::CASES),
         ("ownership", ownership::CASES),
         ("lists", lists::CASES),
+        ("prompts", prompts::CASES),
+        ("prompt parts", prompt_parts::CASES),
         ("reservations", reservations::CASES),
         ("consents", consents::CASES),
         ("clients", clients::CASES),

@@ -4,15 +4,16 @@
 //! Nothing is passed through to a driver: every setting has a name here.
 mod database;
 mod kafka;
+mod task;
 #[cfg(test)]
 mod tests;
 
 pub use database::{Database, DatabaseArgs};
 pub use kafka::KafkaArgs;
 pub use service_auth::settings::Wrong;
+pub use task::{RunTask, Task};
 
 use clap::Subcommand;
-use cqrs_core::operations::{EpochCommand, ParkedCommand, ProgramsCommand, TopicsCommand};
 use cqrs_kafka::KafkaConfig;
 use service_auth::{
     Proof,
@@ -42,10 +43,10 @@ use std::{net::SocketAddr, time::Duration};
 /// ```
 // Values are text here, so that `check` can report all invalid settings and not only the first one.
 #[derive(clap::Args)]
-pub struct EdgeArgs {
+pub struct EdgeArgs<T: Subcommand = Task> {
     /// A task to run instead of serving.
     #[command(subcommand)]
-    task: Option<Task>,
+    task: Option<T>,
     /// Address of the gRPC server: IP address and port. By default only this machine can connect.
     #[arg(long, env = "HEARLERS_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDRESS")]
     listen: String,
@@ -62,28 +63,11 @@ pub struct EdgeArgs {
     shutdown: ShutdownArgs,
 }
 
-/// A task that the program runs instead of serving.
-#[derive(Debug, Clone, Subcommand)]
-pub enum Task {
-    /// List, show, redeliver or discard parked messages: messages that could not be handled.
-    #[command(subcommand)]
-    Parked(ParkedCommand),
-    /// Accept a topic that was created again, or that records were lost.
-    #[command(subcommand)]
-    Topics(TopicsCommand),
-    /// Begin a new epoch of the database, after a backup was restored.
-    #[command(subcommand)]
-    Epoch(EpochCommand),
-    /// List the programs that have used the database, or withdraw one that does not come back after a rollback.
-    #[command(subcommand)]
-    Programs(ProgramsCommand),
-}
-
 /// The validated settings. Their `Debug` output does not contain secrets.
 #[derive(Debug, Clone)]
-pub struct Config {
+pub struct Config<T = Task> {
     /// The task to run instead of serving.
-    pub task: Option<Task>,
+    pub task: Option<T>,
     /// The address of the gRPC server.
     pub listen: SocketAddr,
     /// The address of the HTTP endpoints for health and metrics; they are disabled when absent.
@@ -98,22 +82,22 @@ pub struct Config {
     pub operators: Operators,
 }
 
-impl EdgeArgs {
+impl<T: Subcommand> EdgeArgs<T> {
     /// Validates the settings of a service that has no others; `service` is the program's name.
     ///
     /// # Errors
     /// Returns all invalid settings, each with its variable, its flag and the accepted values.
-    pub fn check(self, service: &str) -> Result<Config, Wrong> {
+    pub fn check(self, service: &str) -> Result<Config<T>, Wrong> {
         settings::all(|wrong| self.read(service, wrong))
     }
     /// Validates the settings; returns `None` and adds a line for each that is invalid.
-    pub fn read(self, service: &str, wrong: &mut Vec<String>) -> Option<Config> {
+    pub fn read(self, service: &str, wrong: &mut Vec<String>) -> Option<Config<T>> {
         let listen = settings::address(settings::LISTEN, "127.0.0.1:50051", &self.listen, wrong);
         let operations = settings::operations(self.operations.as_deref(), wrong);
         let shutdown_pause = self.shutdown.check(wrong);
         let database = self.database.check(service, wrong);
         let kafka = self.kafka.check(service, wrong);
-        let (proof, operators) = self.service_auth.check(wrong)?;
+        let (proof, operators) = self.service_auth.check(listen, wrong)?;
         Some(Config {
             task: self.task,
             listen: listen?,

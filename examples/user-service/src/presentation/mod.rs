@@ -1,6 +1,7 @@
 //! The presentation layer: gRPC requests become commands and queries, and outputs become messages of the contract. One
 //! file for each gRPC service.
 mod mapping;
+mod requests;
 mod users;
 
 use contracts::v1::service::user_service_server::UserServiceServer;

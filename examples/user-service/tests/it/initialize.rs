@@ -12,7 +12,8 @@ service_edge::cases![
     a_repeated_idempotency_key_registers_another_person,
     a_registered_person_is_found_with_the_consistency_token,
     a_taken_nickname_is_generated_again,
-    an_unknown_person_is_not_found
+    an_unknown_person_is_not_found,
+    defect_16_a_first_visit_stores_all_of_a_person_or_nothing,
 ];
 
 async fn two_visits_register_two_people(mut fixture: Fixture) -> anyhow::Result<()> {
@@ -77,5 +78,22 @@ async fn an_unknown_person_is_not_found(mut fixture: Fixture) -> anyhow::Result<
     let status = fixture.wallet("kim").await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);
     assert_eq!(cqrs_core::grpc::details(&status).fields[0].0, "user_id");
+    Ok(())
+}
+
+/// A registration stores a person, their credentials and their wallet in one commit, so a refused one stores none of them.
+async fn defect_16_a_first_visit_stores_all_of_a_person_or_nothing(mut fixture: Fixture) -> anyhow::Result<()> {
+    fixture.environment.collide_next_ids(1);
+    fixture.visitor().await?;
+    // Every attempt generates the nickname of that person.
+    fixture.environment.collide_next_ids(1000);
+    let refused = fixture.users.initialize_user(InitializeUserRequest {}).await.unwrap_err();
+    assert_eq!(refused.code(), Code::AlreadyExists);
+    fixture.environment.collide_next_ids(0);
+    let kim = fixture.visitor().await?;
+    assert_eq!(fixture.auth_user(&kim).await?.user_id, kim);
+    assert_eq!(fixture.remaining(&kim).await?, 7);
+    fixture.settle().await;
+    assert_eq!(fixture.received.events().len(), 2, "the refused visit registered nobody");
     Ok(())
 }

@@ -1,6 +1,9 @@
 //! Tests of the user service over gRPC. Each case runs on SQLite and, when a server is available, on PostgreSQL.
+mod activity; // activities and what people have seen
 mod certificates; // callers over TLS
+mod confirm; // confirmed and released reservations
 mod consume; // events of exchanges consume and release tokens
+mod credentials; // links, authorities and their look-ups
 mod fixture; // the service with its database, its port and its clock
 mod initialize; // first visits
 mod neighbour; // a counseling service that publishes and records events
@@ -8,6 +11,7 @@ mod ownership; // access to other people's data
 #[cfg(feature = "deployed")]
 mod program; // the program with a real database and broker
 mod reserve; // holds of tokens
+mod sessions; // refresh tokens
 mod update; // profile changes
 
 use fixture::Fixture;
@@ -22,6 +26,10 @@ fn main() -> ExitCode {
         ("update", update::CASES),
         ("reserve", reserve::CASES),
         ("consume", consume::CASES),
+        ("confirm", confirm::CASES),
+        ("credentials", credentials::CASES),
+        ("sessions", sessions::CASES),
+        ("activity", activity::CASES),
         ("ownership", ownership::CASES),
     ];
     let trials = Trials::new().test("wiring: every dependency is provided", async || {

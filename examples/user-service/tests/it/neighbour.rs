@@ -1,5 +1,8 @@
 //! A counseling service that publishes the events a test needs, and records those it receives.
-use contracts::v1::message::{CounselReplied, CounselReplyFailed, TokensSpent, UserRegistered, UserUpdated};
+use contracts::v1::{
+    message::{CounselReplied, CounselReplyFailed, TokensSpent, UserRegistered, UserUpdated},
+    model::AuthChannel,
+};
 use cqrs_core::{
     Aggregate, App, AppBuilder, BoxError, Clock, Command, Dep, Event, Evolve, HandlerResult, Infallible, Recorded,
     Repo, StateStored, handler, publish, subscriber,
@@ -82,7 +85,10 @@ async fn user_registered(event: Recorded<UserRegistered>, received: Dep<Received
 }
 #[subscriber(group = "counseling.events")]
 async fn user_updated(event: Recorded<UserUpdated>, received: Dep<ReceivedEvents>) -> Result<(), BoxError> {
-    received.record(format!("updated {}", event.user_id))
+    received.record(match event.auth_channel() {
+        AuthChannel::Unspecified => format!("updated {}", event.user_id),
+        channel => format!("updated {} {}", event.user_id, channel.as_str_name()),
+    })
 }
 #[subscriber(group = "counseling.events")]
 async fn tokens_spent(event: Recorded<TokensSpent>, received: Dep<ReceivedEvents>) -> Result<(), BoxError> {

@@ -1,6 +1,9 @@
 //! Tests of reservations: by id, for a minute, up to the balance.
-use crate::fixture::Fixture;
-use contracts::{NO_REMAINING_TOKENS, v1::service::ReserveTokensRequest};
+use crate::fixture::{Fixture, field};
+use contracts::{
+    NO_REMAINING_TOKENS,
+    v1::service::{ReserveTokensRequest, ReserveTokensResponse},
+};
 use cqrs_core::grpc::details;
 use futures_util::future::join_all;
 use service_edge::testing::by;
@@ -11,6 +14,8 @@ service_edge::cases![
     a_full_wallet_holds_seven_tokens_and_no_more,
     a_repeated_reservation_returns_the_same_hold,
     a_reservation_without_an_id_gets_a_new_one,
+    defect_04_a_reservation_without_an_id_is_not_made_twice,
+    defect_04_concurrent_reservations_without_an_id_hold_one_token,
     a_hold_ends_after_a_minute,
     fifty_concurrent_reservations_hold_seven_tokens,
     fifty_concurrent_reservations_of_one_exchange_hold_one_token,
@@ -42,16 +47,44 @@ async fn a_repeated_reservation_returns_the_same_hold(mut fixture: Fixture) -> a
     Ok(())
 }
 
+/// Reserves a token as a client of the original does.
+async fn without_id(fixture: &Fixture, user: &str) -> Result<ReserveTokensResponse, Status> {
+    let request = ReserveTokensRequest { user_id: user.into(), reservation_id: None };
+    Ok(fixture.users.clone().reserve_tokens(by(user, request)).await?.into_inner())
+}
+
 async fn a_reservation_without_an_id_gets_a_new_one(mut fixture: Fixture) -> anyhow::Result<()> {
     let kim = fixture.visitor().await?;
-    let request =
-        |id: Option<&str>| by(&kim, ReserveTokensRequest { user_id: kim.clone(), reservation_id: id.map(Into::into) });
-    let first = fixture.users.reserve_tokens(request(None)).await?.into_inner();
-    let second = fixture.users.reserve_tokens(request(None)).await?.into_inner();
-    assert_ne!(first.reservation_id, second.reservation_id);
-    assert_eq!(second.remaining_tokens, 5);
-    let status = fixture.users.reserve_tokens(request(Some("x"))).await;
-    assert_eq!(details(&status.unwrap_err()).fields[0].0, "reservation_id");
+    let first = without_id(&fixture, &kim).await?;
+    assert_eq!((first.remaining_tokens, first.reserved, first.attempt), (6, true, Some(1)));
+    fixture.environment.pass(60);
+    let second = without_id(&fixture, &kim).await?;
+    assert_ne!(first.reservation_id, second.reservation_id, "the first hold has ended");
+    assert_eq!(second.remaining_tokens, 6);
+    let request = ReserveTokensRequest { user_id: kim.clone(), reservation_id: Some("x".into()) };
+    let refused = fixture.users.reserve_tokens(by(&kim, request)).await;
+    assert_eq!(field(refused), (Code::InvalidArgument, "reservation_id".into()));
+    Ok(())
+}
+
+async fn defect_04_a_reservation_without_an_id_is_not_made_twice(mut fixture: Fixture) -> anyhow::Result<()> {
+    let kim = fixture.visitor().await?;
+    let first = without_id(&fixture, &kim).await?;
+    assert_eq!(without_id(&fixture, &kim).await?, first);
+    // One with an id is another token.
+    assert_eq!(fixture.reserve(&kim, Uuid::now_v7()).await?.remaining_tokens, 5);
+    assert_eq!(without_id(&fixture, &kim).await?.reservation_id, first.reservation_id);
+    Ok(())
+}
+
+async fn defect_04_concurrent_reservations_without_an_id_hold_one_token(mut fixture: Fixture) -> anyhow::Result<()> {
+    let kim = fixture.visitor().await?;
+    let mut ids = Vec::new();
+    for held in join_all((0..20).map(|_| without_id(&fixture, &kim))).await {
+        ids.push(held?.reservation_id);
+    }
+    assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    assert_eq!(fixture.remaining(&kim).await?, 6);
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use contracts::v1::{
     service::{FindUserByUserIdRequest, UpdateUserRequest},
 };
 use cqrs_core::grpc::details;
+use futures_util::future::join_all;
 use service_edge::testing::by;
 use tonic::{Code, Status};
 
@@ -13,6 +14,8 @@ service_edge::cases![
     an_empty_value_clears_a_field,
     an_invalid_field_is_named_and_changes_nothing,
     a_taken_nickname_is_refused,
+    defect_15_a_nickname_is_unique_regardless_of_case,
+    defect_15_of_concurrent_claims_of_a_nickname_one_succeeds,
     a_repeated_idempotency_key_returns_the_stored_response
 ];
 
@@ -85,6 +88,7 @@ async fn an_invalid_field_is_named_and_changes_nothing(mut fixture: Fixture) -> 
         ("nickname", UpdateUserRequest { nickname: Some(String::new()), ..everything(&kim) }),
         ("birthday", UpdateUserRequest { birthday: Some("1990-02-30".into()), ..everything(&kim) }),
         ("introduction", UpdateUserRequest { introduction: Some("가".repeat(501)), ..everything(&kim) }),
+        ("introduction", UpdateUserRequest { introduction: Some(" \n".into()), ..everything(&kim) }),
         ("gender", UpdateUserRequest { gender: Some(9), ..everything(&kim) }),
         ("mbti", UpdateUserRequest { mbti: Some(99), ..everything(&kim) }),
         ("user_id", everything("kim")),
@@ -108,6 +112,30 @@ async fn a_taken_nickname_is_refused(mut fixture: Fixture) -> anyhow::Result<()>
     assert_eq!((status.code(), details(&status).reason.as_deref()), (Code::AlreadyExists, Some("TAKEN")));
     update(&fixture, named(&kim, "고래")).await?;
     update(&fixture, named(&lee, "수달")).await?;
+    Ok(())
+}
+
+async fn defect_15_a_nickname_is_unique_regardless_of_case(mut fixture: Fixture) -> anyhow::Result<()> {
+    let (kim, lee) = (fixture.visitor().await?, fixture.visitor().await?);
+    let named = |user: &str, name: &str| UpdateUserRequest { nickname: Some(name.into()), ..of(user) };
+    update(&fixture, named(&kim, "Café")).await?;
+    // The same name in other cases, and with "é" as two characters.
+    for name in ["CAFÉ", "cafe\u{301}", " café "] {
+        assert_eq!(update(&fixture, named(&lee, name)).await.unwrap_err().code(), Code::AlreadyExists, "{name}");
+    }
+    assert_eq!(update(&fixture, named(&kim, "CAFÉ")).await?.nickname, "CAFÉ", "it is the person's own");
+    Ok(())
+}
+
+async fn defect_15_of_concurrent_claims_of_a_nickname_one_succeeds(mut fixture: Fixture) -> anyhow::Result<()> {
+    let mut people = Vec::new();
+    for _ in 0..8 {
+        people.push(fixture.visitor().await?);
+    }
+    let claim = |user: &String| update(&fixture, UpdateUserRequest { nickname: Some("수달".into()), ..of(user) });
+    let claims = join_all(people.iter().map(claim)).await;
+    assert_eq!(claims.iter().filter(|claim| claim.is_ok()).count(), 1, "{claims:?}");
+    assert!(claims.iter().flat_map(|claim| claim.as_ref().err()).all(|refused| refused.code() == Code::AlreadyExists));
     Ok(())
 }
 

@@ -10,9 +10,9 @@ mod exchanges;
 mod fail_reply;
 mod give_consent;
 mod processing;
+mod prompts;
 mod react_message;
 mod record_reply;
-mod seed_prompt_version;
 mod transcript;
 mod withdraw_consent;
 
@@ -26,7 +26,11 @@ pub use create_tone::CreateTone;
 pub use exchanges::{AskCounselorResult, Attempt};
 pub use fail_reply::FailReply;
 pub use give_consent::GiveConsent;
+pub use prompts::{
+    ActivatePromptVersion, CreateCounselTechnique, CreateTemporaryVersion, CreateTransitionRule, DeleteCounselTechnique,
+    DeletePromptVersions, DeleteTransitionRule, LoadExistingPromptVersion, SaveTemporaryVersion, SeedPromptVersion,
+    UpdateCounselTechnique, UpdatePersonaPrompt, UpdatePromptVersion, UpdateTonePrompt, UpdateTransitionRule,
+};
 pub use react_message::ReactMessage;
 pub use record_reply::RecordReply;
-pub use seed_prompt_version::SeedPromptVersion;
 pub use withdraw_consent::WithdrawConsent;

@@ -12,6 +12,7 @@ mod find_tone;
 mod find_tones;
 mod prepare_prompt;
 mod prompt_views;
+mod prompts;
 
 pub use find_bubble::FindBubbleById;
 pub use find_bubbles::FindBubbles;
@@ -26,6 +27,11 @@ pub use find_tone::FindToneById;
 pub use find_tones::FindTones;
 pub use prepare_prompt::PreparePrompt;
 pub use prompt_views::{PromptTexts, PromptViews};
+pub use prompts::{
+    FindActivations, FindActiveVersion, FindCounselTechniqueById, FindCounselTechniques, FindPersonaPromptById,
+    FindPersonaPrompts, FindPromptVersionById, FindPromptVersions, FindTemporaryVersion, FindTonePromptById,
+    FindTonePrompts, FindTransitionRuleById, FindTransitionRules,
+};
 
 use cqrs_core::Cursor;
 

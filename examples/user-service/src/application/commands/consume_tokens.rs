@@ -1,7 +1,7 @@
 //! The command that consumes a token for a complete exchange.
 use crate::domain::{
-    paid_exchange::PaidExchange,
-    user::{ExchangeId, User, UserError, UserId},
+    user::UserId,
+    wallet::{ExchangeId, Wallet, WalletError, paid_exchange::PaidExchange},
 };
 use cqrs_core::{Clock, Command, HandlerResult, Repo, handler};
 use serde::{Deserialize, Serialize};
@@ -16,15 +16,15 @@ pub struct ConsumeTokens {
 #[handler]
 async fn consume_tokens(
     command: ConsumeTokens,
-    users: Repo<User>,
+    wallets: Repo<Wallet>,
     paid: Repo<PaidExchange>,
     clock: Clock,
-) -> HandlerResult<(), UserError> {
+) -> HandlerResult<(), WalletError> {
     let ConsumeTokens { user, exchange } = command;
     if paid.find(&exchange).await?.is_some() {
         return Ok(());
     }
-    users.update(&user, |user| Ok(user.consume(exchange, clock.now()))).await?;
-    paid.create(exchange, PaidExchange::paid(user, clock.now()))?;
+    let wallet = wallets.update(&user, |wallet| Ok(wallet.consume(exchange, clock.now()))).await?;
+    paid.create(exchange, PaidExchange::paid(user, wallet.attempt(exchange), clock.now()))?;
     Ok(())
 }

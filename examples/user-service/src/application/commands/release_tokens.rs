@@ -1,5 +1,8 @@
 //! The command that releases a held token after a failed exchange.
-use crate::domain::user::{ExchangeId, User, UserError, UserId};
+use crate::domain::{
+    user::UserId,
+    wallet::{ExchangeId, Wallet, WalletError},
+};
 use cqrs_core::{Clock, Command, HandlerResult, Repo, handler};
 use serde::{Deserialize, Serialize};
 
@@ -12,8 +15,8 @@ pub struct ReleaseTokens {
 }
 
 #[handler]
-async fn release_tokens(command: ReleaseTokens, users: Repo<User>, clock: Clock) -> HandlerResult<(), UserError> {
+async fn release_tokens(command: ReleaseTokens, wallets: Repo<Wallet>, clock: Clock) -> HandlerResult<(), WalletError> {
     let ReleaseTokens { user, exchange, attempt } = command;
-    users.update(&user, |user| Ok(user.release(exchange, attempt, clock.now()))).await?;
+    wallets.update(&user, |wallet| Ok(wallet.release(exchange, attempt, clock.now()))).await?;
     Ok(())
 }

@@ -1,6 +1,9 @@
 //! The view of a person's wallet. It stores the state, from which the balance at any time can be computed.
-use crate::domain::user::{UserEvent, UserId, Wallet};
-use cqrs_core::{Change, Recorded, View, projection};
+use crate::domain::{
+    user::UserId,
+    wallet::{Wallet, WalletEvent},
+};
+use cqrs_core::{Change, Evolve, Recorded, View, projection};
 use serde::{Deserialize, Serialize};
 
 /// A person's wallet.
@@ -9,11 +12,13 @@ use serde::{Deserialize, Serialize};
 pub struct UserWallet(pub Wallet);
 
 #[projection(name = "user-wallet")]
-fn user_wallet(event: &Recorded<UserEvent>) -> Change<UserWallet> {
-    let id = event.aggregate_id;
-    match event.event.clone() {
-        UserEvent::Registered { allowance, at, .. } => UserWallet(Wallet::new(allowance, at)).put(id),
-        UserEvent::Updated { .. } => Change::none(),
-        event => UserWallet::update(id, move |view| view.0.apply(&event)),
-    }
+fn user_wallet(event: &Recorded<WalletEvent>) -> Change<UserWallet> {
+    let (id, event) = (event.aggregate_id, event.event.clone());
+    Change::none().and(id, move |found: Option<UserWallet>| match found {
+        None => Wallet::create(id, &event).map(UserWallet),
+        Some(UserWallet(mut wallet)) => {
+            wallet.apply(&event);
+            Some(UserWallet(wallet))
+        }
+    })
 }

@@ -1,7 +1,7 @@
 //! The query for the balance of a person's wallet.
 use crate::{
     application::projections::UserWallet,
-    domain::user::{Balance, UserId},
+    domain::{user::UserId, wallet::Balance},
 };
 use cqrs_core::{Clock, HandlerResult, Infallible, Query, Views, handler};
 

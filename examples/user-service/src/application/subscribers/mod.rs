@@ -5,12 +5,12 @@
 mod consume_tokens;
 mod release_tokens;
 
-use crate::domain::user::UserError;
+use crate::domain::wallet::WalletError;
 use cqrs_core::{BoxError, Error};
 
 /// Treats a refusal that no retry can change as handled. A parked message would hold up all later events of this
 /// person.
-fn skip_permanent(sent: Result<(), Error<UserError>>) -> Result<(), BoxError> {
+fn skip_permanent(sent: Result<(), Error<WalletError>>) -> Result<(), BoxError> {
     match sent {
         // A retry cannot succeed. The log entry lets people find the cause, for example a restored backup.
         Err(error @ Error::NotFound { .. }) => {

@@ -29,7 +29,7 @@ pub enum UserError {
     #[kind(invalid)]
     #[field("birthday")]
     Birthday,
-    /// The introduction is too long, or has invisible characters.
+    /// The introduction is too long, only white space, or has invisible characters.
     #[error("at most {max} visible characters", max = profile::LONGEST_INTRODUCTION)]
     #[kind(invalid)]
     #[field("introduction")]
@@ -39,8 +39,4 @@ pub enum UserError {
     #[kind(invalid)]
     #[field("mbti")]
     Mbti,
-    /// The wallet has no token left to hold.
-    #[error("no message tokens are left")]
-    #[kind(exhausted)]
-    NoRemainingTokens,
 }

@@ -1,20 +1,19 @@
-//! A person with a wallet of message tokens. A person exists from the first visit on, before any login.
+//! A person and their profile. A person exists from the first visit on, before any login.
 mod edit;
 mod error;
 mod event;
-mod invisible;
 mod nickname;
 mod profile;
 #[cfg(test)]
 mod tests;
-mod wallet;
+mod tracking;
 
 pub use edit::{Edit, ProfileEdit, UserEdit};
 pub use error::UserError;
 pub use event::UserEvent;
-pub use nickname::Nickname;
+pub use nickname::{Nickname, NicknameKey};
 pub use profile::{Birthday, Gender, ImageUrl, Introduction, Mbti, PhoneNumber, Profile};
-pub use wallet::{Allowance, Balance, HOLD, REMEMBERED, REMEMBERED_MOST, ResetInterval, Wallet};
+pub use tracking::Tracking;
 
 use cqrs_core::{Aggregate, Evolve, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -23,10 +22,6 @@ cqrs_core::id!(
     /// Identifies a person.
     pub UserId
 );
-cqrs_core::id!(
-    /// Identifies an exchange: a person's message and its reply. A token is held and consumed for an exchange.
-    pub ExchangeId
-);
 
 /// A person.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Aggregate)]
@@ -34,10 +29,12 @@ cqrs_core::id!(
 pub struct User {
     #[id]
     id: UserId,
+    /// The form in which nicknames are compared.
     #[unique]
-    nickname: Nickname,
+    nickname: NicknameKey,
+    chosen: Nickname,
     profile: Profile,
-    wallet: Wallet,
+    tracking: Option<Tracking>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -45,45 +42,36 @@ pub struct User {
 impl User {
     /// Registers a person on the first visit.
     pub fn register(nickname: Nickname, now: Timestamp) -> UserEvent {
-        UserEvent::Registered { nickname, allowance: Allowance::ANONYMOUS, at: now }
+        UserEvent::Registered { nickname, at: now }
     }
     /// Changes the profile. An edit that changes nothing produces no event. A birthday after today is refused.
     pub fn update(&self, edit: UserEdit, now: Timestamp) -> Result<Option<UserEvent>, UserError> {
         if edit.is_empty() {
             return Err(UserError::NothingToUpdate);
         }
-        let nickname = edit.nickname.unwrap_or_else(|| self.nickname.clone());
+        let nickname = edit.nickname.unwrap_or_else(|| self.chosen.clone());
         let profile = edit.profile.of(&self.profile);
         if profile.birthday.as_ref().is_some_and(|birthday| birthday.is_after(now)) {
             return Err(UserError::Birthday);
         }
-        let changed = nickname != self.nickname || profile != self.profile;
+        let changed = nickname != self.chosen || profile != self.profile;
         Ok(changed.then_some(UserEvent::Updated { nickname, profile, at: now }))
     }
-    /// Holds a token for an exchange. Produces no event when a token is held or consumed for it already.
-    pub fn reserve(&self, exchange: ExchangeId, now: Timestamp) -> Result<Option<UserEvent>, UserError> {
-        let attempt = self.wallet.reserve(exchange, now)?;
-        Ok(attempt.map(|attempt| UserEvent::TokensReserved { exchange, attempt, at: now }))
-    }
-    /// Releases the token that is held for an exchange, unless a newer attempt holds it.
-    pub fn release(&self, exchange: ExchangeId, attempt: u32, now: Timestamp) -> Option<UserEvent> {
-        let held = self.wallet.release(exchange, attempt, now)?;
-        Some(UserEvent::TokensReleased { exchange, attempt: held, at: now })
-    }
-    /// Consumes one token for a complete exchange, held or not.
-    pub fn consume(&self, exchange: ExchangeId, now: Timestamp) -> Option<UserEvent> {
-        let Balance { remaining, max, .. } = self.wallet.consume(exchange, now)?;
-        Some(UserEvent::TokensConsumed { exchange, remaining, max, at: now })
+    /// Records what the person has seen. Produces no event when it is recorded already.
+    pub fn track(&self, has_seen_intro_cutscene: bool, now: Timestamp) -> Option<UserEvent> {
+        let known = self.tracking.is_some_and(|tracking| tracking.has_seen_intro_cutscene == has_seen_intro_cutscene);
+        (!known).then_some(UserEvent::Tracked { has_seen_intro_cutscene, at: now })
     }
 
     pub fn nickname(&self) -> &Nickname {
-        &self.nickname
+        &self.chosen
     }
     pub fn profile(&self) -> &Profile {
         &self.profile
     }
-    pub fn wallet(&self) -> &Wallet {
-        &self.wallet
+    /// Returns what the person has seen, once it is recorded.
+    pub fn tracking(&self) -> Option<Tracking> {
+        self.tracking
     }
     /// Returns the time of the first visit.
     pub fn created_at(&self) -> Timestamp {
@@ -97,17 +85,24 @@ impl User {
 
 impl Evolve<UserEvent> for User {
     fn create(id: UserId, event: &UserEvent) -> Option<Self> {
-        let UserEvent::Registered { nickname, allowance, at } = event.clone() else { return None };
-        let wallet = Wallet::new(allowance, at);
-        Some(User { id, nickname, profile: Profile::default(), wallet, created_at: at, updated_at: at })
+        let UserEvent::Registered { nickname, at } = event.clone() else { return None };
+        let profile = Profile::default();
+        let key = nickname.key();
+        Some(User { id, nickname: key, chosen: nickname, profile, tracking: None, created_at: at, updated_at: at })
     }
 
     fn apply(&mut self, event: &UserEvent) {
-        if let UserEvent::Updated { nickname, profile, at } = event {
-            self.nickname.clone_from(nickname);
-            self.profile.clone_from(profile);
-            self.updated_at = *at;
+        match event {
+            UserEvent::Registered { .. } => (),
+            UserEvent::Updated { nickname, profile, at } => {
+                self.nickname = nickname.key();
+                self.chosen.clone_from(nickname);
+                self.profile.clone_from(profile);
+                self.updated_at = *at;
+            }
+            UserEvent::Tracked { has_seen_intro_cutscene, at } => {
+                self.tracking = Some(Tracking::after(self.tracking, *has_seen_intro_cutscene, *at));
+            }
         }
-        self.wallet.apply(event);
     }
 }

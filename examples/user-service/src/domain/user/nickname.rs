@@ -1,26 +1,36 @@
 //! A person's unique nickname, chosen or generated.
-use super::{UserError, invisible::is_invisible};
+use super::UserError;
+use crate::domain::invisible::is_invisible;
+use cqrs_core::IndexKey;
+use icu_casemap::CaseMapper;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use unicode_normalization::UnicodeNormalization;
 
 pub(super) const LONGEST: usize = 20;
 
-/// A nickname of 1 to 20 visible characters without surrounding spaces. Nicknames are unique.
+/// A nickname of 1 to 20 visible characters without surrounding spaces, in Unicode's form NFC. Nicknames are unique
+/// regardless of case.
 ///
 /// ```
 /// use user_service::domain::user::Nickname;
 /// assert_eq!(Nickname::parse(" 수달 ").unwrap().to_string(), "수달");
+/// assert_eq!(Nickname::parse("Otter").unwrap().key(), Nickname::parse("OTTER").unwrap().key());
 /// assert!(Nickname::parse(" ").is_err());
 /// assert!(Nickname::parse("\u{200B}\u{200B}").is_err(), "two zero-width spaces");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Nickname(String);
 impl Nickname {
-    /// Trims and validates a nickname.
+    /// Trims, normalises and validates a nickname.
     pub fn parse(text: &str) -> Result<Self, UserError> {
-        let text = text.trim();
+        let text: String = text.trim().nfc().collect();
         let fits = (1..=LONGEST).contains(&text.chars().count()) && !text.contains(is_invisible);
-        fits.then(|| Nickname(text.to_owned())).ok_or(UserError::Nickname)
+        fits.then_some(Nickname(text)).ok_or(UserError::Nickname)
+    }
+    /// Returns the form in which nicknames are compared.
+    pub fn key(&self) -> NicknameKey {
+        NicknameKey(CaseMapper::new().fold_string(&self.0).nfc().collect())
     }
     /// Generates a nickname; the same seed gives the same nickname.
     pub fn generated(seed: u32) -> Self {
@@ -32,6 +42,20 @@ impl Nickname {
 impl fmt::Display for Nickname {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// A nickname with its cases folded: two nicknames with the same key count as the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NicknameKey(String);
+impl fmt::Display for NicknameKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+impl IndexKey for NicknameKey {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.0.put(out);
     }
 }
 

@@ -1,8 +1,10 @@
 //! A person's profile. Its values are validated when they are parsed.
-use super::{UserError, invisible::is_invisible};
+use super::UserError;
+use crate::domain::invisible::is_invisible;
 use cqrs_core::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{fmt, time::Duration};
+use unicode_normalization::UnicodeNormalization;
 use url::Url;
 
 /// The first day that is accepted as a birthday.
@@ -87,11 +89,13 @@ impl Birthday {
     }
 }
 text!(
-    /// A person's introduction of at most 500 characters. It can have line breaks, and emoji that a zero-width joiner
-    /// connects.
+    /// A person's introduction of 1 to 500 characters in Unicode's form NFC, not of white space alone. It can have line
+    /// breaks, and emoji that a zero-width joiner connects.
     Introduction, Introduction, |text| {
         let forbidden = |c: char| is_invisible(c) && !['\n', '\r', '\t', '\u{200D}'].contains(&c);
-        (text.chars().count() <= LONGEST_INTRODUCTION && !text.contains(forbidden)).then(|| text.to_owned())
+        let text: String = text.nfc().collect();
+        let fits = text.chars().count() <= LONGEST_INTRODUCTION && !text.trim().is_empty();
+        (fits && !text.contains(forbidden)).then_some(text)
     }
 );
 text!(

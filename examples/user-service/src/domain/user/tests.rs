@@ -1,23 +1,12 @@
 //! Tests of profile changes (given, when, then) and of parsing.
 use super::{
-    Birthday, Edit, ExchangeId, ImageUrl, Introduction, Mbti, Nickname, PhoneNumber, Profile, ProfileEdit, User,
-    UserEdit, UserError, UserEvent, UserId,
+    Birthday, Edit, ImageUrl, Introduction, Mbti, Nickname, PhoneNumber, Profile, ProfileEdit, User, UserEdit,
+    UserError, UserEvent,
 };
-use cqrs_core::{Timestamp, testing::given};
-use std::time::Duration;
+use crate::domain::testing::{at, kim};
+use cqrs_core::{Aggregate, testing::given};
 
-/// A fixed time at 12:30, plus a number of seconds.
-pub(super) fn at(seconds: u64) -> Timestamp {
-    let noon: Timestamp = "2026-03-01T12:30:00Z".parse().unwrap();
-    noon + Duration::from_secs(seconds)
-}
-pub(super) fn kim() -> UserId {
-    "0198c0de-0000-7000-8000-000000000001".parse().unwrap()
-}
-pub(super) fn exchange(number: u8) -> ExchangeId {
-    format!("0198c0de-0000-7000-8000-0000000001{number:02x}").parse().unwrap()
-}
-pub(super) fn registered() -> UserEvent {
+fn registered() -> UserEvent {
     User::register(Nickname::parse("kim").unwrap(), at(0))
 }
 
@@ -139,6 +128,49 @@ fn texts_over_their_limit_or_format_are_refused() {
     assert_eq!(Nickname::parse("a\nb"), Err(UserError::Nickname));
     assert!(["ISTP", "ENFJ"].iter().all(|text| Mbti::parse(text).is_ok()));
     assert!(["istp", "IST", "ISTPP", "XSTP"].iter().all(|text| Mbti::parse(text) == Err(UserError::Mbti)));
+}
+#[test]
+fn texts_are_counted_and_stored_in_form_nfc() {
+    // "é" as two characters, and "가" as two jamo.
+    let (decomposed, composed) = ("e\u{301}\u{1100}\u{1161}", "é가");
+    assert_eq!(Nickname::parse(decomposed).unwrap().to_string(), composed);
+    assert_eq!(Introduction::parse(decomposed).unwrap().to_string(), composed);
+    assert!(Nickname::parse(&"\u{1100}\u{1161}".repeat(20)).is_ok());
+    assert!(Introduction::parse(&"e\u{301}".repeat(500)).is_ok());
+    assert_eq!(Introduction::parse(" \n "), Err(UserError::Introduction));
+}
+#[test]
+fn nicknames_that_differ_only_in_case_share_a_unique_value() {
+    let unique = |name: &str| {
+        let user: User = cqrs_core::replay(&kim(), [&User::register(Nickname::parse(name).unwrap(), at(0))]).unwrap();
+        user.unique()
+    };
+    for (one, other) in [("Otter", "oTTER"), ("STRASSE", "straße"), ("Ångström", "A\u{30a}NGSTRÖM")] {
+        assert_eq!(unique(one), unique(other), "{one}, {other}");
+        assert_eq!(unique(one)[0].0, "nickname");
+    }
+    assert_ne!(unique("수달"), unique("고래"));
+}
+#[test]
+fn a_new_nickname_in_another_case_is_stored() {
+    let edit = UserEdit { nickname: Some(Nickname::parse("KIM").unwrap()), ..UserEdit::default() };
+    given::<User>(kim(), [registered()])
+        .when(|user| user.update(edit, at(1)))
+        .then_state(|user| assert_eq!(user.nickname().to_string(), "KIM"));
+}
+#[test]
+fn what_a_person_has_seen_is_recorded_once() {
+    let seen = |at| UserEvent::Tracked { has_seen_intro_cutscene: true, at };
+    let track = |user: &User| Ok::<_, UserError>(user.track(true, at(9)));
+    given::<User>(kim(), [registered()]).when(track).then([seen(at(9))]);
+    given::<User>(kim(), [registered(), seen(at(1))]).when(track).then([]);
+    given::<User>(kim(), [registered(), seen(at(1))])
+        .when(|user| Ok::<_, UserError>(user.track(false, at(9))))
+        .then_state(|user| {
+            let tracking = user.tracking().unwrap();
+            assert_eq!((tracking.has_seen_intro_cutscene, tracking.created_at), (false, at(1)));
+            assert_eq!((tracking.updated_at, user.updated_at()), (at(9), at(0)));
+        });
 }
 #[test]
 fn every_generated_nickname_is_valid() {

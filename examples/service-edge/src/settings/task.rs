@@ -1,0 +1,44 @@
+//! The tasks that a program runs instead of serving.
+use clap::Subcommand;
+use cqrs_core::{
+    App, BoxError,
+    operations::{EpochCommand, ParkedCommand, ProgramsCommand, TopicsCommand},
+};
+use std::process::ExitCode;
+
+/// A task that a program runs instead of serving. A service with tasks of its own has an enum of them, with [`Task`]
+/// flattened into it.
+pub trait RunTask {
+    /// Runs the task and prints its output.
+    ///
+    /// # Errors
+    /// Fails when the task fails.
+    fn run(&self, app: &App) -> impl Future<Output = Result<ExitCode, BoxError>>;
+}
+
+/// The tasks of every service.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Task {
+    /// List, show, redeliver or discard parked messages: messages that could not be handled.
+    #[command(subcommand)]
+    Parked(ParkedCommand),
+    /// Accept a topic that was created again, or that records were lost.
+    #[command(subcommand)]
+    Topics(TopicsCommand),
+    /// Begin a new epoch of the database, after a backup was restored.
+    #[command(subcommand)]
+    Epoch(EpochCommand),
+    /// List the programs that have used the database, or withdraw one that does not come back after a rollback.
+    #[command(subcommand)]
+    Programs(ProgramsCommand),
+}
+impl RunTask for Task {
+    async fn run(&self, app: &App) -> Result<ExitCode, BoxError> {
+        match self {
+            Task::Parked(command) => command.print(app).await,
+            Task::Topics(command) => command.print(app).await,
+            Task::Epoch(command) => command.print(app).await,
+            Task::Programs(command) => command.print(app).await,
+        }
+    }
+}
