@@ -5,7 +5,7 @@ use syn::visit::{self, Visit};
 
 /// A layer, the layers it may name, and the crates it may name beside `std`.
 const LAYERS: &[(&str, &[&str], &[&str])] = &[
-    ("domain", &["domain"], &["cqrs_core", "serde", "thiserror", "unicode_properties", "url"]),
+    ("domain", &["domain"], &["cqrs_core", "serde", "thiserror", "unicode_normalization", "unicode_properties", "url"]),
     (
         "application",
         &["application", "domain"],

@@ -20,6 +20,7 @@ use crate::{
         consent::{Consent, ConsentPolicy},
         counsel::{Counsel, CounselMessage, Exchange},
         counselor::{Bubble, Counselor, Tone},
+        crisis::CrisisRecord,
         prompt::PromptVersion,
     },
 };
@@ -56,6 +57,7 @@ pub fn provide(app: AppBuilder, ports: Ports) -> AppBuilder {
         .aggregate(StateStored::<Counsel>::new())
         .aggregate(StateStored::<CounselMessage>::new())
         .aggregate(StateStored::<Exchange>::new())
+        .aggregate(StateStored::<CrisisRecord>::new())
         .aggregate(StateStored::<Counselor>::new())
         .aggregate(StateStored::<Bubble>::new())
         .aggregate(StateStored::<Tone>::new())

@@ -2,6 +2,7 @@
 //! file for each gRPC service.
 mod counselors;
 mod counsels;
+mod crisis;
 mod mapping;
 
 use crate::application::queries::Part;

@@ -1,6 +1,7 @@
 //! Tests of the counseling service over gRPC. Each case runs on SQLite and, when a server is available, on PostgreSQL.
 mod clients; // the nickname in prompts
 mod consents; // consents, before and while a message is processed
+mod crisis; // messages that speak of a crisis
 mod fixture; // the service with its database, its port and its clock
 mod lists; // order and pages of lists, and the seeds
 mod messages; // sending a message and getting a reply
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         ("lists", lists::CASES),
         ("reservations", reservations::CASES),
         ("consents", consents::CASES),
+        ("crisis", crisis::CASES),
         ("clients", clients::CASES),
     ];
     let trials = Trials::new().test("wiring: every dependency is provided", async || {
