@@ -3,8 +3,9 @@ use crate::{
     app::background::{Job, broker, stopped},
     command::{Dispatch, Handled, bus},
     consumer::{Consumer, Follower, LogFollower, TopicFollower},
+    dependencies::short_name,
     environment::within,
-    error::{Error, Fault, describe},
+    error::{Error, Fault, Rejection, describe},
     event::Source,
     metadata::{ConsistencyToken, Metadata},
     position::Position,
@@ -362,6 +363,15 @@ pub struct WithMetadata {
     metadata: Arc<Metadata>,
 }
 impl WithMetadata {
+    /// Returns the dependency that was [provided](AppBuilder::provide) under this type. A process takes its ports from here,
+    /// because it runs outside of handlers.
+    ///
+    /// # Errors
+    /// Returns a [`Rejection`] when there is none. It is reported when the process runs, and not by
+    /// [`build`](AppBuilder::build).
+    pub fn dependency<T: ?Sized + Send + Sync + 'static>(&self) -> Result<Arc<T>, Rejection> {
+        self.runtime.provided.get::<T>().cloned().ok_or_else(|| Rejection::missing(short_name::<T>()))
+    }
     /// Sends a command or query to its handler.
     ///
     /// # Errors

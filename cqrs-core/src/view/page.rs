@@ -1,4 +1,5 @@
 //! Ranges of an index, and the pages in which they are read.
+use crate::view::View;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use std::{fmt, marker::PhantomData, str::FromStr};
 
@@ -31,6 +32,30 @@ impl<V> Range<V> {
     /// Returns the range of all entries of `index` that start with `prefix`.
     pub(crate) fn new(index: &'static str, prefix: Vec<u8>) -> Self {
         Range { index, prefix, of: PhantomData }
+    }
+}
+
+impl<V: View> Range<V> {
+    /// Returns the cursor of a value in this range: a page after it begins with the value that follows. `None` for a value
+    /// that is not in the range.
+    ///
+    /// ```
+    /// use cqrs_core::{Cursor, Range, View};
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Debug, Clone, Serialize, Deserialize, View)]
+    /// # #[view(name = "line", key = u64)]
+    /// # #[index(of_text(text, -number))]
+    /// # pub struct Line { text: u64, number: u32 }
+    /// fn before(line: &Line, key: u64) -> Option<Cursor> {
+    ///     let newest_first: Range<Line> = Line::of_text().text(line.text).into();
+    ///     newest_first.cursor(line, &key)
+    /// }
+    /// assert!(before(&Line { text: 1, number: 7 }, 70).is_some());
+    /// ```
+    pub fn cursor(&self, value: &V, key: &V::Key) -> Option<Cursor> {
+        let of_index = |(index, entry): &(&'static str, Vec<u8>)| *index == self.index && entry.starts_with(&self.prefix);
+        let (_, entry) = value.entries().into_iter().find(of_index)?;
+        Some(Cursor { entry, key: key.to_string() })
     }
 }
 

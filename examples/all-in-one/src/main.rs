@@ -5,7 +5,7 @@ mod welcome;
 
 use anyhow::{Context, Error, Result};
 use clap::Parser;
-use counseling_service::{OfflineResponder, OpenAiConfig, OpenAiResponder, Responder};
+use counseling_service::{DAILY_CALLS, OfflineResponder, OpenAiConfig, OpenAiResponder, Ports, Responder, Wallets};
 use cqrs_core::{
     App, Secret,
     app::{DRAIN, ForeignDatabase, IncompatibleProgram},
@@ -14,7 +14,8 @@ use cqrs_core::{
     storage::Sqlite,
     transport::InProcess,
 };
-use service_auth::{Keys, Proof, limits, operators::Operators, secrets};
+use gateway::{AdminLink, Edge};
+use service_auth::{Keys, Proof, limits, operators::Operators, secrets, settings};
 use std::{
     fs::DirBuilder, net::SocketAddr, os::unix::fs::DirBuilderExt, path::PathBuf, process::ExitCode, sync::Arc,
     time::Duration,
@@ -44,6 +45,11 @@ struct Config {
     /// Bearer secret of the operator endpoints: at least 32 bytes. They are disabled when it is not set.
     #[arg(long, env = "HEARLERS_OPERATOR_SECRET", hide_env_values = true, value_name = "SECRET")]
     operator_secret: Option<String>,
+    /// Print a one-time link that makes its visitor an administrator. Without this flag it is printed until there is one.
+    #[arg(long, env = "HEARLERS_ADMIN")]
+    admin: bool,
+    #[command(flatten)]
+    edge: gateway::EdgeArgs,
     /// Folder of the data files.
     #[arg(long, env = "HEARLERS_DATA", default_value = "data")]
     data: PathBuf,
@@ -56,6 +62,9 @@ struct Config {
     /// Name of the language model.
     #[arg(long, env = "HEARLERS_RESPONDER_MODEL", value_name = "NAME")]
     responder_model: Option<String>,
+    /// Calls to the language model in a day of Seoul at most. Further messages are refused.
+    #[arg(long, env = "HEARLERS_RESPONDER_DAILY_CALLS", default_value_t = DAILY_CALLS, value_name = "CALLS")]
+    responder_daily_calls: u32,
 }
 
 #[tokio::main]
@@ -76,6 +85,7 @@ async fn main() -> ExitCode {
 
 async fn run(config: Config) -> Result<()> {
     let program = Program::start("hearlers", "warn");
+    let edge = settings::all(|wrong| config.edge.check(wrong))?;
     // The ports are bound first, so that a taken port is reported before any file is created.
     let rest = bind(config.listen, "--listen").await?;
     let grpc = bind(config.grpc, "--grpc").await?;
@@ -90,6 +100,10 @@ async fn run(config: Config) -> Result<()> {
     let proof = Proof::signed(secret::internal(&config.data)?);
     let operators = operators(config.operator_secret.as_deref())?;
     let responder = responder(&config)?;
+    let grpc_at = grpc.local_addr()?;
+    let upstream = format!("http://{}", reachable(grpc_at));
+    let reservations = Arc::new(Wallets::new(&upstream, &proof)?);
+    let ports = Ports { responder, reservations, daily_calls: config.responder_daily_calls };
 
     let transport = InProcess::new();
     let file = |name: &str| config.data.join(format!("{name}.db"));
@@ -99,7 +113,7 @@ async fn run(config: Config) -> Result<()> {
     let counseling = App::builder(counseling_service::SERVICE.app)
         .storage(Sqlite::open(file("counseling")).await?)
         .transport(transport);
-    let counseling = counseling_service::wire(counseling, responder).build()?;
+    let counseling = counseling_service::wire(counseling, ports).build()?;
 
     let program = program.watch(users.clone()).watch(counseling.clone());
     let program = program.shutdown_pause(Duration::from_secs(config.shutdown_pause));
@@ -118,17 +132,21 @@ async fn run(config: Config) -> Result<()> {
     routes.add_service(program.health(&names));
     let (stop_rest, rest_stopped) = watch::channel(false);
     let (stop_grpc, grpc_stopped) = watch::channel(false);
-    let grpc_at = grpc.local_addr()?;
     let services = limits::limited(operations::server())
         .add_routes(routes.routes())
         .serve_with_incoming_shutdown(grpc.incoming(), stop_requested(grpc_stopped));
-    let upstream = format!("http://{}", reachable(grpc_at));
     let rest_at = rest.local_addr()?;
+    let admin_link = admin_link(&config);
+    let link = admin_link.as_ref().map(|link| {
+        let base = edge.public_url.as_ref().map(|url| url.as_str().trim_end_matches('/').to_owned());
+        format!("{}{}", base.unwrap_or_else(|| format!("http://{}", reachable(rest_at))), link.path())
+    });
     let gateway = gateway::Config::new(upstream.clone(), upstream, session_key, proof);
+    let gateway = gateway::Config { edge: Edge { admin_link, ..edge }, ..gateway };
     let gateway = gateway::serve(rest, gateway::Gateway::new(gateway)?, stop_requested(rest_stopped));
 
     program.mark_ready();
-    println!("{}", welcome::text(rest_at, grpc_at, &config.data));
+    println!("{}", welcome::text(rest_at, grpc_at, &config.data, link.as_deref()));
     let (mut services, mut gateway) = (tokio::spawn(services), tokio::spawn(gateway));
     tokio::select! {
         () = program.shutdown_signal() => (),
@@ -147,6 +165,18 @@ async fn run(config: Config) -> Result<()> {
     let [users, counseling] = background;
     tokio::join!(users.stop(left), counseling.stop(left));
     Ok(())
+}
+
+/// Returns the link for the first administrator, or `None` when there is one and no further link was asked for.
+fn admin_link(config: &Config) -> Option<AdminLink> {
+    let made = config.data.join("admin-made");
+    (config.admin || !made.exists()).then(|| {
+        AdminLink::new(move || {
+            if let Err(error) = std::fs::write(&made, "") {
+                tracing::error!(%error, "hearlers: the first administrator was not noted; the next start prints a link again");
+            }
+        })
+    })
 }
 
 fn operators(secret: Option<&str>) -> Result<Operators> {

@@ -17,6 +17,10 @@ impl CookieJar {
         }
         Ok(())
     }
+    /// Returns whether a cookie of this name was set.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|value| !value.is_empty())
+    }
     /// Returns the `Cookie` header of the next request, or `None` while the jar is empty.
     pub(crate) fn header(&self) -> Option<String> {
         let pairs: Vec<String> = self.0.iter().map(|(name, value)| format!("{name}={value}")).collect();

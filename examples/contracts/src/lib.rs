@@ -58,6 +58,15 @@ pub const TOKEN_METADATA: &str = "hearlers-token";
 /// The `reason` in the error details of `ReserveTokens` when no token is left.
 pub const NO_REMAINING_TOKENS: &str = "NO_REMAINING_TOKENS";
 
+/// The `reason` in the error details of a message for which no token is held.
+pub const NO_RESERVATION: &str = "NO_RESERVATION";
+
+/// The `reason` in the error details of a message without the required consents.
+pub const CONSENT_REQUIRED: &str = "CONSENT_REQUIRED";
+
+/// The current version of the text that a person consents to. A new text gets a new version, and needs new consents.
+pub const CONSENT_TEXT_VERSION: &str = "2026-11";
+
 /// The protobuf packages `com.hearlers.v1.*`.
 pub mod v1 {
     /// The option that says who may call an RPC.

@@ -1,5 +1,5 @@
 //! The program's settings with their defaults. All invalid settings are reported at once.
-use crate::{OfflineResponder, Responder, SERVICE};
+use crate::{DAILY_CALLS, OfflineResponder, Ports, Responder, SERVICE, Wallets};
 use clap::Parser;
 use cqrs_core::Secret;
 use service_auth::{
@@ -9,8 +9,10 @@ use service_auth::{
 use service_edge::settings::{Config, EdgeArgs};
 use std::{sync::Arc, time::Duration};
 
-/// The longest accepted time limit of one call to a language model, in seconds: a reply has 25 seconds in all.
+/// The longest accepted time limit of a call to a language model, in seconds: a reply has 25 seconds in all.
 const LONGEST_TIMEOUT: u64 = 25;
+/// The default time limit of a call to a language model, in seconds.
+const TIMEOUT: u64 = 20;
 const KEY: Name = Name { variable: "HEARLERS_RESPONDER_KEY", flag: "--responder-key" };
 
 /// The counseling service: counsels over gRPC, on PostgreSQL and Kafka.
@@ -21,6 +23,9 @@ const KEY: Name = Name { variable: "HEARLERS_RESPONDER_KEY", flag: "--responder-
 pub struct Args {
     #[command(flatten)]
     service: EdgeArgs,
+    /// URL of the user service, which confirms that a token is held for a message. With certificates it begins with https.
+    #[arg(long, env = "HEARLERS_USER_SERVICE", default_value = "http://127.0.0.1:50051", value_name = "URL")]
+    user_service: String,
     /// Base URL of an OpenAI-compatible API, such as `https://api.openai.com/v1`. Without it, replies come from a
     /// table.
     #[arg(long, env = "HEARLERS_RESPONDER_URL", hide_env_values = true, value_name = "URL")]
@@ -34,26 +39,44 @@ pub struct Args {
     /// Name of the language model.
     #[arg(long, env = "HEARLERS_RESPONDER_MODEL", value_name = "NAME")]
     responder_model: Option<String>,
-    /// Time limit of one call to the model in seconds; the default is 12. A reply takes two calls and 25 seconds at
-    /// most.
+    /// Time limit of a call to the model in seconds, 1 to 25; the default is 20.
     #[arg(long, env = "HEARLERS_RESPONDER_TIMEOUT", value_name = "SECONDS")]
     responder_timeout: Option<String>,
+    /// Calls to the model that this process makes in a day of Seoul at most; the default is 10000. Further messages are
+    /// refused.
+    #[arg(long, env = "HEARLERS_RESPONDER_DAILY_CALLS", value_name = "CALLS")]
+    responder_daily_calls: Option<String>,
 }
 
 impl Args {
-    /// Validates the settings and returns them with the responder that composes replies.
+    /// Validates the settings and returns them with the ports that they choose.
     ///
     /// # Errors
     /// Returns all invalid settings, each with its variable, its flag and the accepted values.
-    pub fn check(self) -> Result<(Config, Arc<dyn Responder>), Wrong> {
+    pub fn check(self) -> Result<(Config, Ports), Wrong> {
         all(|wrong| {
-            let responder = self.responder(wrong);
-            Some((self.service.read(SERVICE.name, wrong)?, responder?))
+            let (responder, daily_calls) = (self.responder(wrong), self.daily_calls(wrong));
+            let config = self.service.read(SERVICE.name, wrong)?;
+            let scheme = if config.proof.certificates().is_some() { "https://" } else { "http://" };
+            let wallets = Some(&self.user_service).filter(|url| url.starts_with(scheme));
+            let wallets = wallets.and_then(|url| Wallets::new(url, &config.proof).ok());
+            if wallets.is_none() {
+                wrong.push(format!("HEARLERS_USER_SERVICE (--user-service): a URL {scheme}HOST:PORT"));
+            }
+            Some((config, Ports { responder: responder?, reservations: Arc::new(wallets?), daily_calls: daily_calls? }))
         })
     }
 
+    fn daily_calls(&self, wrong: &mut Vec<String>) -> Option<u32> {
+        let calls = given(self.responder_daily_calls.as_deref()).map_or(Ok(DAILY_CALLS), str::parse).ok();
+        if calls.is_none() {
+            wrong.push("HEARLERS_RESPONDER_DAILY_CALLS (--responder-daily-calls): a number of calls".to_owned());
+        }
+        calls
+    }
+
     fn responder(&self, wrong: &mut Vec<String>) -> Option<Arc<dyn Responder>> {
-        let timeout = given(self.responder_timeout.as_deref()).map_or(Ok(12), str::parse);
+        let timeout = given(self.responder_timeout.as_deref()).map_or(Ok(TIMEOUT), str::parse);
         let timeout = timeout.ok().filter(|seconds| (1..=LONGEST_TIMEOUT).contains(seconds)).map(Duration::from_secs);
         if timeout.is_none() {
             let accepted = format!("1 to {LONGEST_TIMEOUT} seconds");
@@ -97,16 +120,17 @@ mod tests {
         args.check().map(|_| ()).unwrap_err().to_string()
     }
 
-    #[test]
-    fn all_invalid_settings_are_reported_at_once_without_secrets() {
+    #[tokio::test]
+    async fn all_invalid_settings_are_reported_at_once_without_secrets() {
         let flags = "--listen here --database mysql://kim:hunter2@db/x --kafka kafka --responder-url ftp://llm \
-                     --responder-key sk-1 --responder-timeout 60";
+                     --responder-key sk-1 --responder-timeout 60 --responder-daily-calls many";
         let said = wrong(&flags.split(' ').filter(|flag| !flag.is_empty()).collect::<Vec<_>>());
         for name in [
             "HEARLERS_LISTEN",
             "HEARLERS_DATABASE",
             "HEARLERS_KAFKA",
             "HEARLERS_RESPONDER_TIMEOUT",
+            "HEARLERS_RESPONDER_DAILY_CALLS",
             "HEARLERS_INTERNAL_SECRET",
         ] {
             assert!(said.contains(name), "{name} in {said}");
@@ -114,8 +138,18 @@ mod tests {
         assert!(!said.contains("hunter2") && !said.contains("sk-1"), "{said}");
     }
 
-    #[test]
-    fn an_empty_variable_counts_as_not_set() {
+    #[tokio::test]
+    async fn the_user_service_needs_a_url_with_a_host() {
+        let secret = "a secret for tests, 32 bytes long";
+        let flags = ["--database", "postgres://db/x", "--kafka", "kafka:9092", "--internal-secret", secret];
+        for url in ["", "users", "https://users:50051", "http://"] {
+            let said = wrong(&[&flags[..], &["--user-service", url]].concat());
+            assert!(said.contains("HEARLERS_USER_SERVICE"), "{url}: {said}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_empty_variable_counts_as_not_set() {
         let flags = ["--database", "postgres://db/x", "--kafka", "kafka:9092", "--responder-url", ""];
         let secret = ["--internal-secret", "a secret for tests, 32 bytes long"];
         let args = Args::parse_from([&["counseling-service"], &flags[..], &secret[..]].concat());

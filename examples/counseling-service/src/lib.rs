@@ -11,14 +11,13 @@ pub mod infrastructure;
 pub mod presentation;
 
 pub use application::ports::Responder;
-pub use infrastructure::{OfflineResponder, seed};
+pub use infrastructure::{DAILY_CALLS, OfflineResponder, Ports, Wallets, seed};
 #[cfg(feature = "openai")]
 pub use infrastructure::{OpenAiConfig, OpenAiError, OpenAiResponder};
 
-use contracts::v1::service::{counsel_service_server, counselor_service_server};
+use contracts::v1::service::{counsel_prompt_service_server, counsel_service_server, counselor_service_server};
 use cqrs_core::AppBuilder;
 use service_edge::Service;
-use std::sync::Arc;
 
 /// The module path under which the service's handlers are discovered. Using it also makes the linker keep them.
 pub const CONTEXT: &str = module_path!();
@@ -27,11 +26,15 @@ pub const CONTEXT: &str = module_path!();
 pub const SERVICE: Service = Service {
     name: service_auth::COUNSELING_SERVICE,
     app: "counseling",
-    grpc: &[counsel_service_server::SERVICE_NAME, counselor_service_server::SERVICE_NAME],
+    grpc: &[
+        counsel_service_server::SERVICE_NAME,
+        counselor_service_server::SERVICE_NAME,
+        counsel_prompt_service_server::SERVICE_NAME,
+    ],
     routes: presentation::routes,
 };
 
 /// Configures everything except storage and transport, which the program, the tests and the all-in-one program choose.
-pub fn wire(app: AppBuilder, responder: Arc<dyn Responder>) -> AppBuilder {
-    infrastructure::provide(app, responder)
+pub fn wire(app: AppBuilder, ports: Ports) -> AppBuilder {
+    infrastructure::provide(app, ports)
 }

@@ -5,6 +5,6 @@ use std::process::ExitCode;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
-    let (config, responder) = Args::parse().check().unwrap_or_else(|wrong| wrong.exit());
-    SERVICE.run(config, |app| wire(app, responder), seed).await
+    let (config, ports) = Args::parse().check().unwrap_or_else(|wrong| wrong.exit());
+    SERVICE.run(config, |app| wire(app, ports), seed).await
 }

@@ -63,10 +63,11 @@ impl Deployment {
         proof: impl Fn(&str) -> Result<Vec<String>>,
     ) -> Result<Deployment> {
         let (users, counseling, gateway) = (free_address()?, free_address()?, free_address()?);
-        let service = |name, address: &String| -> Result<Service> {
+        let service = |name, address: &String, others: &[&str]| -> Result<Service> {
             let database = postgres.create_database(name)?;
             let arguments = ["--listen", address, "--database", database.url(), "--kafka", kafka.bootstrap()];
-            Service::new(name, arguments.map(str::to_owned).into_iter().chain(proof(name)?).collect(), address.clone())
+            let arguments = [&arguments, others].concat().into_iter().map(str::to_owned);
+            Service::new(name, arguments.chain(proof(name)?).collect(), address.clone())
         };
         let url = |address: &str| format!("{origin}:{}", address.rsplit(':').next().unwrap_or_default());
         let (users_url, counseling_url) = (url(&users), url(&counseling));
@@ -79,7 +80,8 @@ impl Deployment {
         ];
         let arguments = arguments.concat().into_iter().map(str::to_owned).chain(proof("gateway")?).collect();
         let gateway = Service::new("gateway", arguments, gateway)?;
-        let services = vec![service("user-service", &users)?, service("counseling-service", &counseling)?, gateway];
+        let counseling = service("counseling-service", &counseling, &["--user-service", &users_url])?;
+        let services = vec![service("user-service", &users, &[])?, counseling, gateway];
         Self::start(tempfile::tempdir()?, services).await
     }
     async fn start(folder: TempDir, mut services: Vec<Service>) -> Result<Deployment> {

@@ -1,5 +1,6 @@
 //! A user of Hearlers, as an HTTP client.
 use anyhow::{Context, Result, ensure};
+use contracts::CONSENT_TEXT_VERSION;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -41,7 +42,19 @@ impl Person {
         let mut person = Person { http, base: base.to_owned(), token: String::new() };
         let reply = person.ask(Method::POST, "/v1/auth/initiate", None, None).await?;
         person.token = reply.data()?["accessToken"].as_str().context("no access token")?.to_owned();
+        person.consent().await?;
         Ok(person)
+    }
+    /// Consents to the processing of messages, also by a language model.
+    ///
+    /// # Errors
+    /// Fails when the request is refused.
+    pub async fn consent(&self) -> Result<()> {
+        for kind in ["CONSENT_KIND_SENSITIVE_DATA", "CONSENT_KIND_FOREIGN_MODEL"] {
+            let consent = json!({ "kind": kind, "textVersion": CONSENT_TEXT_VERSION, "birthday": "1990-01-01" });
+            self.ask(Method::POST, "/v1/users/me/consents", Some(consent), None).await?.data()?;
+        }
+        Ok(())
     }
     /// Returns the same user with another base URL, for the time after a restart.
     pub fn at(&self, base: &str) -> Person {
@@ -52,7 +65,7 @@ impl Person {
     /// # Errors
     /// Fails when there is no response, or one that is not JSON.
     pub async fn ask(&self, method: Method, path: &str, body: Option<Value>, key: Option<&str>) -> Result<Reply> {
-        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        let mut request = self.http.request(method, format!("{}{path}", self.base)).header("X-Session", "bearer");
         if !self.token.is_empty() {
             request = request.bearer_auth(&self.token);
         }

@@ -17,8 +17,45 @@ export class ApiError extends Error {
 /** Longer than all deadlines of the gateway together, so that the gateway reports the error first. */
 const PATIENCE = 75_000;
 
-export async function api(method, path, { body, key } = {}) {
-  const headers = {};
+/** Sends a request. A session whose access token has expired is refreshed once, and the request sent again. */
+export async function api(method, path, options) {
+  try {
+    return await send(method, path, options);
+  } catch (error) {
+    if (error.code !== "ACCESS_TOKEN_EXPIRED" && error.code !== "ACCESS_TOKEN_REQUIRED") throw error;
+  }
+  await refresh();
+  return send(method, path, options);
+}
+
+/** Begins a session, or renews the one that there is. */
+export async function beginSession() {
+  try {
+    await alone(() => send("POST", "/v1/auth/initiate"));
+  } catch (error) {
+    if (error.code !== "ACCESS_TOKEN_EXPIRED") throw error;
+    await refresh();
+  }
+}
+
+/** Removes a session that is refused, so that a new one can begin. */
+export const endSession = () => alone(() => send("POST", "/v1/auth/logout"));
+
+let refreshing;
+/** Refreshes the session. Requests that fail at the same time wait for one refresh. */
+function refresh() {
+  refreshing ??= alone(() => send("POST", "/v1/auth/refresh")).finally(() => { refreshing = undefined; });
+  return refreshing;
+}
+
+/** Runs a task in one tab at a time: a refresh token can be used once, and a second use ends the session. */
+function alone(task) {
+  return navigator.locks ? navigator.locks.request("hearlers-session", task) : task();
+}
+
+async function send(method, path, { body, key } = {}) {
+  // The first header tells the gateway that no other site has sent this; the page is Korean, whatever the browser speaks.
+  const headers = { "X-Requested-With": "hearlers", "Accept-Language": "ko" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (key !== undefined) headers["Idempotency-Key"] = key;
   let response, answer;

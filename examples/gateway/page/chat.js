@@ -1,24 +1,30 @@
 // The view of one counsel. A message keeps its idempotency key until it has a reply, through retries and reloads.
 import { all, api, newKey } from "./api.js";
-import { byId, el, moment, notify, quiet } from "./dom.js";
+import { askAgain, consented } from "./consent.js";
+import { byId, el, icon, moment, notify, quiet } from "./dom.js";
+import { hideCrisis, refusal, showCrisis } from "./help.js";
 
 const LONGEST = 80;
 const LIKE = "COUNSEL_MESSAGE_REACTION_LIKE";
 const DISLIKE = "COUNSEL_MESSAGE_REACTION_DISLIKE";
+/** A thumb that points up, and one that points down. */
+const UP = "M7 11v9H4v-9h3zm2 9V10l4-7c1.5 0 2.5 1 2.5 2.5L15 9h4.5c1 0 1.7.9 1.5 1.9l-1.4 7.6c-.2.9-.9 1.5-1.8 1.5H9z";
+const DOWN = "M7 13V4H4v9h3zm2-9v10l4 7c1.5 0 2.5-1 2.5-2.5L15 15h4.5c1 0 1.7-.9 1.5-1.9l-1.4-7.6C19.4 4.6 18.7 4 17.8 4H9z";
 
 /** The shown counsel: its path, whether it is still shown, the callback for changed tokens, and the pending message. */
 let chat = null;
 
 export async function showChat(counselorId, counselId, current, tokensChanged) {
-  const path = `/v1/counselors/${counselorId}/counsels/${counselId}`;
+  const path = `/v1/counselors/${encodeURIComponent(counselorId)}/counsels/${encodeURIComponent(counselId)}`;
   chat = { path, current, tokensChanged, pending: null, slot: `pending:${counselId}` };
   byId("chat-name").textContent = "";
   byId("messages").replaceChildren();
   byId("typing").hidden = true;
+  hideCrisis();
   update();
   const here = chat;
   const [{ counselor }, messages] = await Promise.all([
-    api("GET", `/v1/counselors/${counselorId}`),
+    api("GET", `/v1/counselors/${encodeURIComponent(counselorId)}`),
     all(`${path}/messages`, "counselMessages"),
   ]);
   if (!current()) return;
@@ -55,7 +61,7 @@ function fill(here, item, message) {
 }
 
 function reactions(here, item, message) {
-  const button = (reaction, testid, sign, label) => {
+  const button = (reaction, testid, path, label) => {
     const key = newKey();
     return el("button", {
       type: "button",
@@ -63,16 +69,16 @@ function reactions(here, item, message) {
       data: { testid },
       aria: { label, pressed: String(message.reaction === reaction) },
       onclick: () => react(here, item, message, reaction, key),
-    }, sign);
+    }, icon(path));
   };
-  return [button(LIKE, "like", "👍", "좋아요"), button(DISLIKE, "dislike", "👎", "싫어요")];
+  return [button(LIKE, "like", UP, "좋아요"), button(DISLIKE, "dislike", DOWN, "싫어요")];
 }
 
 async function react(here, item, message, reaction, key) {
   const buttons = item.querySelectorAll("button");
   for (const button of buttons) button.disabled = true;
   try {
-    const path = `${here.path}/messages/${message.id}/react`;
+    const path = `${here.path}/messages/${encodeURIComponent(message.id)}/react`;
     const { counselMessage } = await api("POST", path, { body: { reaction }, key });
     fill(here, item, counselMessage);
   } catch (error) {
@@ -86,14 +92,25 @@ function pendingItem(pending) {
     el("p", { className: "said", data: { testid: "text" } }, pending.text));
 }
 
-function send(text) {
+async function send(text) {
   const here = chat;
+  if (!await agreed(consented) || !here.current() || here.pending !== null) return;
   here.pending = { key: newKey(), text };
   sessionStorage.setItem(here.slot, JSON.stringify(here.pending));
   const item = pendingItem(here.pending);
   byId("messages").append(item);
   byId("message-input").value = "";
   deliver(here, item);
+}
+
+/** Returns whether the person consents; a failure counts as no, and is shown. */
+async function agreed(ask) {
+  try {
+    return await ask();
+  } catch (error) {
+    notify(error);
+    return false;
+  }
 }
 
 async function deliver(here, item) {
@@ -120,22 +137,24 @@ async function deliver(here, item) {
 }
 
 /** Shows each message once by its id: the list may have been loaded while a reply was on its way. */
-function answered(here, item, { createdCounselMessage, counselorResponseMessage }) {
+function answered(here, item, { createdCounselMessage, counselorResponseMessage, crisis }) {
   const shown = (id) => byId("messages").querySelector(`[data-message-id="${CSS.escape(id)}"]`);
   const other = shown(createdCounselMessage.id);
   if (other && other !== item) item.remove();
   else fill(here, item, createdCounselMessage);
   if (!shown(counselorResponseMessage.id)) byId("messages").append(messageItem(here, counselorResponseMessage));
+  showCrisis(crisis);
 }
 
 function refused(here, item, text, error) {
   if (error.again) {
-    failed(here, item, error.message);
+    failed(here, item, refusal(error));
     return;
   }
   item.remove();
   if (byId("message-input").value === "") byId("message-input").value = text;
-  notify(error);
+  if (error.code === "CONSENT_REQUIRED") agreed(askAgain);
+  else notify({ ...error, message: refusal(error) });
 }
 
 function failed(here, item, why) {

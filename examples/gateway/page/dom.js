@@ -11,6 +11,18 @@ export function el(tag, { data = {}, aria = {}, ...properties } = {}, ...childre
   return element;
 }
 
+/** Draws an icon of 24 by 24 units, so that no font needs to have it. */
+export function icon(path) {
+  const space = "http://www.w3.org/2000/svg";
+  const svg = document.createElementNS(space, "svg");
+  const line = document.createElementNS(space, "path");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("aria-hidden", "true");
+  line.setAttribute("d", path);
+  svg.append(line);
+  return svg;
+}
+
 /** Formats a time for Korean readers. */
 export function moment(text) {
   const date = new Date(text);

@@ -1,6 +1,8 @@
 // The views of the counsellors, of one counsellor with its bubbles, and of the counsels so far.
 import { all, api, newKey } from "./api.js";
+import { consented } from "./consent.js";
 import { byId, el, moment, notify, quiet } from "./dom.js";
+import { refusal } from "./help.js";
 
 const tones = async () => new Map((await all("/v1/tones", "tones")).map((tone) => [tone.id, tone]));
 
@@ -19,7 +21,7 @@ export async function showHome(current) {
 
 function counselorCard(counselor, tone) {
   return el("li", { data: { testid: "counselor-card", counselorId: counselor.id } },
-    el("a", { href: `#/counselors/${counselor.id}` },
+    el("a", { href: `#/counselors/${encodeURIComponent(counselor.id)}` },
       el("span", { className: "face", aria: { hidden: "true" } }, [...counselor.name][0] ?? "·"),
       el("strong", {}, counselor.name),
       el("p", { className: "quiet", data: { testid: "counselor-tone" } }, tone?.name ?? ""),
@@ -28,7 +30,7 @@ function counselorCard(counselor, tone) {
 
 function counselItem(counsel, name) {
   return el("li", { data: { testid: "counsel-item", counselId: counsel.id } },
-    el("a", { href: `#/counselors/${counsel.counselorId}/counsels/${counsel.id}` },
+    el("a", { href: `#/counselors/${encodeURIComponent(counsel.counselorId)}/counsels/${encodeURIComponent(counsel.id)}` },
       el("strong", {}, name ?? "상담사"),
       el("span", { className: "quiet" }, moment(counsel.lastChatedAt ?? counsel.createdAt)),
       el("p", { className: "quiet" }, counsel.lastMessage ?? "")));
@@ -39,9 +41,9 @@ export async function showCounselor(id, current, tokensChanged) {
   byId("bubbles").replaceChildren();
   opening(false);
   const [{ counselor }, toneOf, bubbles] = await Promise.all([
-    api("GET", `/v1/counselors/${id}`),
+    api("GET", `/v1/counselors/${encodeURIComponent(id)}`),
     tones(),
-    all(`/v1/counselors/${id}/bubbles`, "bubbles"),
+    all(`/v1/counselors/${encodeURIComponent(id)}/bubbles`, "bubbles"),
   ]);
   if (!current()) return;
   byId("counselor-name").textContent = counselor.name;
@@ -77,12 +79,14 @@ async function open(counselorId, body, current, tokensChanged) {
   quiet();
   opening(true);
   try {
-    const { counsel } = await api("POST", `/v1/counselors/${counselorId}/counsels`, { body, key });
+    if (!await consented()) return;
+    const { counsel } = await api("POST", `/v1/counselors/${encodeURIComponent(counselorId)}/counsels`, { body, key });
     sessionStorage.removeItem(attempt);
-    if (current()) location.hash = `#/counselors/${counselorId}/counsels/${counsel.id}`;
+    if (current()) location.hash = `#/counselors/${encodeURIComponent(counselorId)}/counsels/${encodeURIComponent(counsel.id)}`;
   } catch (error) {
     if (!error.again) sessionStorage.removeItem(attempt);
-    if (current()) notify(error, error.again ? () => open(counselorId, body, current, tokensChanged) : undefined);
+    const again = error.again ? () => open(counselorId, body, current, tokensChanged) : undefined;
+    if (current()) notify({ ...error, message: refusal(error) }, again);
   } finally {
     if (current()) opening(false);
     tokensChanged();

@@ -1,5 +1,5 @@
 // The start of the page: begins a session, then shows the view of the address.
-import { api } from "./api.js";
+import { api, beginSession, endSession } from "./api.js";
 import { listen, showChat } from "./chat.js";
 import { byId, moment, notify, quiet } from "./dom.js";
 import { showCounselor, showHome } from "./home.js";
@@ -9,9 +9,9 @@ let view = 0;
 
 async function start() {
   try {
-    await api("POST", "/v1/auth/initiate"); // with a session it only renews it
+    await beginSession();
   } catch (error) {
-    notify(error, start);
+    notify(error, error.status === 401 ? startOver : start);
     return;
   }
   showTokens();
@@ -19,11 +19,31 @@ async function start() {
   document.body.dataset.ready = "true";
 }
 
+/** Begins a new session in place of one that has ended. Only the person decides that: their conversations stay behind. */
+async function startOver() {
+  try {
+    await endSession();
+  } catch (error) {
+    notify(error, startOver);
+    return;
+  }
+  await start();
+}
+
+/** Decodes a part of the address. Somebody may have written it by hand. */
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return "";
+  }
+}
+
 async function route() {
   const mine = ++view;
   const current = () => mine === view;
   quiet();
-  const [, counselors, counselor, counsels, counsel] = location.hash.split("/").map(decodeURIComponent);
+  const [, counselors, counselor, counsels, counsel] = location.hash.split("/").map(decoded);
   const [name, show] =
     counselors !== "counselors" || !counselor ? ["view-home", () => showHome(current)]
     : counsels === "counsels" && counsel ? ["view-chat", () => showChat(counselor, counsel, current, tokensChanged)]
@@ -32,7 +52,7 @@ async function route() {
   try {
     await show();
   } catch (error) {
-    if (current()) notify(error, route);
+    if (current()) notify(error, error.status === 401 ? startOver : route);
   }
 }
 

@@ -1,6 +1,7 @@
 //! The program's settings with their defaults. All invalid settings are reported at once.
 pub use service_auth::settings::Wrong;
 
+use crate::edge::{Edge, EdgeArgs};
 use axum::http::Uri;
 use clap::Parser;
 use service_auth::{
@@ -36,9 +37,8 @@ pub struct Args {
     /// Address of the HTTP endpoints for health and metrics: IP address and port. They are disabled when it is not set.
     #[arg(long, env = "HEARLERS_OPERATIONS", value_name = "ADDRESS")]
     operations: Option<String>,
-    /// Mark cookies as Secure always (true), or only behind a proxy that sends X-Forwarded-Proto: https (false).
-    #[arg(long, env = "HEARLERS_SECURE_COOKIES", default_value = "false", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
-    secure_cookies: String,
+    #[command(flatten)]
+    edge: EdgeArgs,
     #[command(flatten)]
     shutdown: ShutdownArgs,
     #[command(flatten)]
@@ -72,13 +72,10 @@ impl Args {
         if keys.is_none() && wrong.len() == before {
             wrong.push(format!("{JWT_SECRET}: at least {} bytes; no default", Key::SHORTEST));
         }
-        let secure_cookies = self.secure_cookies.parse();
-        if secure_cookies.is_err() {
-            wrong.push("HEARLERS_SECURE_COOKIES (--secure-cookies): true or false".to_owned());
-        }
+        let edge = self.edge.check(wrong);
         let config = Config::new(self.user_service?, self.counseling_service?, keys?, proof?);
         let (operations, shutdown_pause) = (operations?, shutdown_pause?);
-        Some((listen?, Config { operations, shutdown_pause, secure_cookies: secure_cookies.ok()?, ..config }))
+        Some((listen?, Config { operations, shutdown_pause, edge: edge?, ..config }))
     }
 }
 
@@ -104,8 +101,8 @@ pub struct Config {
     pub operations: Option<SocketAddr>,
     /// The time between the end of readiness and that of the server.
     pub shutdown_pause: Duration,
-    /// Marks cookies as Secure regardless of the proxy.
-    pub secure_cookies: bool,
+    /// The settings of the web edge.
+    pub edge: Edge,
     /// The time limit of a reply: more than the 30 s of an exchange, less than the 60 s of a token hold.
     pub reply_deadline: Duration,
     /// The time limit of all other calls.
@@ -126,7 +123,7 @@ impl Config {
             proof,
             operations: None,
             shutdown_pause: Duration::ZERO,
-            secure_cookies: false,
+            edge: Edge::default(),
             reply_deadline: Duration::from_secs(45),
             deadline: Duration::from_secs(10),
         }

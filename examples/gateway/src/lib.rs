@@ -2,25 +2,38 @@
 //!
 //! A request passes these modules: `http` routes it, `extract` reads the caller and the metadata, `upstream` calls the
 //! services,
-//! `json` converts their responses, and `envelope` and `error` wrap the result.
+//! `json` converts their responses, and `envelope` and `error` wrap the result. `session` and `oauth` make the sessions that
+//! `extract` reads.
 use cqrs_core::{
     app::DRAIN,
     net::{self, Listener},
 };
 use tokio::sync::oneshot;
 
-mod access_token;
+mod admin_link;
+mod client;
 mod config;
+mod edge;
 mod envelope;
 mod error;
 mod exchange;
 mod extract;
 mod http;
 mod json;
+mod language;
+mod limits;
+mod oauth;
+mod security_log;
+mod session;
+mod tokens;
 mod upstream;
 
+pub use admin_link::AdminLink;
 pub use config::{Args, Config, Wrong};
+pub use edge::{Edge, EdgeArgs};
 pub use http::{Gateway, router};
+pub use limits::{Limit, Limits};
+pub use oauth::{Account, OAuthClient, ProviderKind};
 
 /// Serves until `shutdown` is ready, then finishes open requests for at most [`DRAIN`]. A reply that takes longer is
 /// not lost: a

@@ -1,8 +1,8 @@
 //! The clients of the services: channels that connect on demand, with a deadline for each call.
 use crate::{config::Config, error::Error, extract::Call};
 use contracts::v1::service::{
-    counsel_service_client::CounselServiceClient, counselor_service_client::CounselorServiceClient,
-    user_service_client::UserServiceClient,
+    counsel_prompt_service_client::CounselPromptServiceClient, counsel_service_client::CounselServiceClient,
+    counselor_service_client::CounselorServiceClient, user_service_client::UserServiceClient,
 };
 use cqrs_core::{
     net,
@@ -28,6 +28,8 @@ pub(crate) type Users = UserServiceClient<SignedChannel>;
 pub(crate) type Counsels = CounselServiceClient<SignedChannel>;
 /// The methods of the counseling service for counsellors, bubbles and tones.
 pub(crate) type Counselors = CounselorServiceClient<SignedChannel>;
+/// The methods of the counseling service for prompts, techniques and rules.
+pub(crate) type Prompts = CounselPromptServiceClient<SignedChannel>;
 
 /// The clients of all services. Clones share their connections.
 #[derive(Clone)]
@@ -35,6 +37,7 @@ pub(crate) struct Upstream {
     pub(crate) users: Client<Users>,
     pub(crate) counsels: Client<Counsels>,
     pub(crate) counselors: Client<Counselors>,
+    pub(crate) prompts: Client<Prompts>,
     /// Counsels, with the time limit of calls that wait for a reply.
     pub(crate) replies: Client<Counsels>,
 }
@@ -48,7 +51,8 @@ impl Upstream {
         Ok(Upstream {
             users: Client { client: UserServiceClient::new(users), deadline },
             counsels: Client { client: counsels.clone(), deadline },
-            counselors: Client { client: CounselorServiceClient::new(counseling), deadline },
+            counselors: Client { client: CounselorServiceClient::new(counseling.clone()), deadline },
+            prompts: Client { client: CounselPromptServiceClient::new(counseling), deadline },
             replies: Client { client: counsels, deadline: config.reply_deadline },
         })
     }

@@ -11,8 +11,8 @@ use cqrs_core::{Cursor, DomainError, ErrorKind, PAGE_LIMIT, grpc};
 use std::{borrow::Cow, str::FromStr};
 use tonic::Status;
 
-/// The length of a page when the request sets none.
-const USUAL: i32 = 100;
+/// The longest page that a request may ask for, and the length of a page after another one.
+const LONGEST: usize = 100;
 
 /// The error of an invalid field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +27,7 @@ pub enum BadRequest {
     #[error("the `next` of the page before")]
     After,
     /// The field `limit` is out of range.
-    #[error("1 to {PAGE_LIMIT}")]
+    #[error("1 to {LONGEST}")]
     Limit,
 }
 impl BadRequest {
@@ -81,14 +81,22 @@ pub fn value<T: TryFrom<i32>>(field: &'static str, number: i32) -> Result<T, Bad
     number.try_into().map_err(|_| BadRequest::Value(field))
 }
 
-/// Parses the start and the length of a page.
+/// Parses the start and the length of a page. With neither, the page has up to [`PAGE_LIMIT`] items, since a client of the
+/// original expects the whole list.
 ///
 /// # Errors
-/// Fails when `after` is not a cursor, and when `limit` is not 1 to [`PAGE_LIMIT`].
+/// Fails when `after` is not a cursor, and when `limit` is not 1 to 100.
 pub fn page(after: Option<&str>, limit: Option<i32>) -> Result<(Option<Cursor>, usize), BadRequest> {
-    let after = after.map(|text| text.parse().map_err(|_| BadRequest::After)).transpose()?;
-    let limit = usize::try_from(limit.unwrap_or(USUAL)).ok().filter(|limit| (1..=PAGE_LIMIT).contains(limit));
-    Ok((after, limit.ok_or(BadRequest::Limit)?))
+    let after: Option<Cursor> = after.map(|text| text.parse().map_err(|_| BadRequest::After)).transpose()?;
+    let limit = match (&after, limit) {
+        (None, None) => PAGE_LIMIT,
+        (Some(_), None) => LONGEST,
+        (_, Some(limit)) => {
+            let limit = usize::try_from(limit).ok().filter(|limit| (1..=LONGEST).contains(limit));
+            limit.ok_or(BadRequest::Limit)?
+        }
+    };
+    Ok((after, limit))
 }
 
 #[cfg(test)]
@@ -112,11 +120,12 @@ mod tests {
         }
     }
     #[test]
-    fn a_page_has_a_hundred_items_unless_the_request_sets_a_limit() {
-        assert_eq!(page(None, None), Ok((None, 100)));
-        let longest = i32::try_from(PAGE_LIMIT).unwrap();
-        assert_eq!(page(None, Some(longest)), Ok((None, PAGE_LIMIT)));
-        for limit in [i32::MIN, 0, longest + 1] {
+    fn a_list_is_whole_unless_the_request_asks_for_a_page() {
+        assert_eq!(page(None, None), Ok((None, PAGE_LIMIT)));
+        assert_eq!(page(None, Some(100)), Ok((None, 100)));
+        let after = "AAAAAGtleQ";
+        assert_eq!(page(Some(after), None), Ok((Some(after.parse().unwrap()), 100)));
+        for limit in [i32::MIN, 0, 101] {
             assert_eq!(page(None, Some(limit)), Err(BadRequest::Limit), "{limit}");
         }
         assert_eq!(page(Some("no cursor"), None), Err(BadRequest::After));

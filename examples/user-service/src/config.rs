@@ -15,6 +15,7 @@ use std::process::ExitCode;
 /// The user service: people, their credentials and their message tokens, over gRPC, on PostgreSQL and Kafka.
 #[derive(Parser)]
 #[command(name = "user-service", version, about)]
+#[command(mut_arg("tls_callers", |callers| callers.default_value("gateway,counseling-service")))]
 pub struct Args {
     #[command(flatten)]
     pub service: EdgeArgs<UserTask>,

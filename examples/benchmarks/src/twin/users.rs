@@ -135,7 +135,7 @@ impl UserService for Users {
         .await
         .map_err(failed)?;
         wallet::create(&mut tx, id, at).await.map_err(failed)?;
-        let event = UserRegistered { user_id: id.to_string(), nickname, occurred_at: iso(at) };
+        let event = UserRegistered { user_id: id.to_string(), nickname, occurred_at: iso(at), nickname: None };
         publish(&mut tx, TOPIC, id, "com.hearlers.v1.user.registered", &event, at).await.map_err(failed)?;
         tx.commit().await.map_err(failed)?;
         let auth_user = AuthUser {

@@ -1,14 +1,14 @@
 //! The use cases, one file for each command and query.
 //!
-//! A person opens a counsel ([`CreateCounsel`](commands::CreateCounsel), or
-//! [`CreateCounselFromBubble`](commands::CreateCounselFromBubble)) and sends a message in it
-//! ([`AskCounselor`](commands::AskCounselor)). A responder composes the reply outside any unit of work
-//! ([`ComposeReply`](queries::ComposeReply)). The reply is stored ([`RecordReply`](commands::RecordReply)), or the
-//! attempt is
-//! given up ([`FailReply`](commands::FailReply)). The [`processes`] run these steps in order. The person may react to
-//! a reply
-//! ([`ReactMessage`](commands::ReactMessage)). Tones, counsellors, bubbles and prompts come with the program, as
-//! commands at start.
+//! A person gives their consent ([`GiveConsent`](commands::GiveConsent)), opens a counsel
+//! ([`CreateCounsel`](commands::CreateCounsel), or [`CreateCounselFromBubble`](commands::CreateCounselFromBubble)) and sends
+//! a message in it ([`AskCounselor`](commands::AskCounselor)), after the user service has confirmed that a token is held for
+//! it ([`Reservations`](ports::Reservations)). A query gathers the prompt ([`PreparePrompt`](queries::PreparePrompt)), and a
+//! [`Responder`](ports::Responder) composes the reply outside any unit of work. The reply is stored
+//! ([`RecordReply`](commands::RecordReply)), or the attempt is given up ([`FailReply`](commands::FailReply)). The
+//! [`processes`] run these steps in order. The person may react to a reply ([`ReactMessage`](commands::ReactMessage)).
+//! Administrators edit the temporary prompt version, save it ([`SaveTemporaryVersion`](commands::SaveTemporaryVersion)) and
+//! activate it ([`ActivatePromptVersion`](commands::ActivatePromptVersion)).
 //! Queries read the views that the [`projections`] maintain; integration events are in [`published`].
 pub mod commands;
 pub mod ports;

@@ -17,7 +17,7 @@ fn counsel_created(event: &Recorded<CounselEvent>) -> Option<CounselCreated> {
     })
 }
 
-/// Published for the messages of both speakers. It consumes no token; the reply does.
+/// Published for the messages of both speakers, without their texts. It consumes no token; the reply does.
 #[publish]
 fn counsel_message_created(event: &Recorded<MessageEvent>) -> Option<CounselMessageCreated> {
     let MessageEvent::Sent(sent) = &event.event else { return None };
@@ -25,7 +25,7 @@ fn counsel_message_created(event: &Recorded<MessageEvent>) -> Option<CounselMess
         counsel_message_id: event.aggregate_id.to_string(),
         counsel_id: sent.counsel.to_string(),
         user_id: sent.user.to_string(),
-        message: sent.text.clone(),
+        message: String::new(),
         is_user_message: sent.by == Speaker::Person,
         occurred_at: iso(event.occurred_at),
     })

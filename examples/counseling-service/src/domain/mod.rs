@@ -1,4 +1,9 @@
 //! The domain rules: without async, I/O or a clock. Every error here is a domain rule.
+pub mod consent;
 pub mod counsel;
 pub mod counselor;
+pub mod crisis;
+pub mod korean;
+pub mod manner;
+pub mod model_budget;
 pub mod prompt;

@@ -14,4 +14,7 @@ impl Responder for Bounded {
         let reply = tokio::time::timeout(LIMIT, self.0.respond(prompt)).await;
         reply.unwrap_or_else(|_| Err(NoReply(format!("no reply within {} s", LIMIT.as_secs()))))
     }
+    fn is_language_model(&self) -> bool {
+        self.0.is_language_model()
+    }
 }

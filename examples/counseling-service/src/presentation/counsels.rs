@@ -5,24 +5,29 @@ use super::{
 };
 use crate::{
     application::{
-        commands::{AskCounselor, CreateCounsel, CreateCounselFromBubble, ReactMessage},
-        processes::{OpenCounsel, open_counsel, send_message},
-        queries::{FindCounselById, FindCounsels, FindMessages},
+        commands::{
+            BubbleAnswer, ChosenCounselor, CreateCounsel, GiveConsent, NewMessage, ReactMessage, WithdrawConsent,
+        },
+        processes::{OpenCounsel, Requested, open_counsel, send_message},
+        queries::{FindConsents, FindCounselById, FindCounsels, FindMessages, MessagePage, MessagePart, Part},
     },
     domain::{
-        counsel::{ExchangeId, MessageText, Reaction},
+        consent::{Birthday, ConsentId, ConsentKind},
+        counsel::{MessageText, Reaction},
         counselor::Choice,
     },
 };
-use contracts::v1::{model::CounselMessageReaction, service as rpc};
+use contracts::v1::{
+    model::{self, CounselMessageReaction},
+    service as rpc,
+};
 use cqrs_core::{DomainError, Page};
 use service_edge::{
     Call, Endpoint, Rejection, RpcResult,
-    parse::{BadRequest, id, optional_id},
+    parse::{self, id, optional_id},
     run_to_completion,
 };
 use tonic::Request;
-use uuid::Uuid;
 
 pub(super) struct Counsels(pub(super) Endpoint);
 
@@ -36,7 +41,7 @@ impl rpc::counsel_service_server::CounselService for Counsels {
         let how = opening(&call, &message)?;
         let app = match &how {
             OpenCounsel::Greeted(_) => call.single(self.0.app()),
-            OpenCounsel::FromBubble(_) => call.process(self.0.app()),
+            OpenCounsel::FromBubble(..) => call.process(self.0.app()),
         };
         let opened = run_to_completion(async move { open_counsel(&app, how).await }).await??;
         let (counsel, counsel_messages) = (Some(opened.counsel.into()), each(opened.messages));
@@ -64,10 +69,10 @@ impl rpc::counsel_service_server::CounselService for Counsels {
     ) -> RpcResult<rpc::CreateMessageResponse> {
         let (call, message) = Call::read(request)?;
         let (user, counsel) = (call.person()?, id("counsel_id", &message.counsel_id)?);
-        let exchange = exchange(message.exchange_id.as_deref())?;
+        let requested = requested(message.exchange_id.as_deref(), message.attempt)?;
         let text = MessageText::parse(&message.message).map_err(Rejection::from)?;
-        let (app, question) = (call.process(self.0.app()), AskCounselor { counsel, user, exchange, text });
-        let sent = run_to_completion(async move { send_message(&app, question).await }).await??;
+        let (app, message) = (call.process(self.0.app()), NewMessage { counsel, user, text });
+        let sent = run_to_completion(async move { send_message(&app, message, requested).await }).await??;
         let message = rpc::CreateMessageResponse {
             created_counsel_message: Some(sent.question.into()),
             counselor_response_message: Some(sent.reply.into()),
@@ -78,9 +83,12 @@ impl rpc::counsel_service_server::CounselService for Counsels {
     async fn find_messages(&self, request: Request<rpc::FindMessagesRequest>) -> RpcResult<rpc::FindMessagesResponse> {
         let (call, message) = Call::read(request)?;
         let (user, counsel) = (call.person()?, id("counsel_id", &message.counsel_id)?);
-        let query = FindMessages { counsel, user, part: part(message.after.as_deref(), message.limit)? };
-        let respond =
-            |page: Page<_>| rpc::FindMessagesResponse { counsel_messages: each(page.items), next: text(page.next), previous: None };
+        let query = FindMessages { counsel, user, part: message_part(&message)? };
+        let respond = |MessagePage { items, next, previous }: MessagePage| rpc::FindMessagesResponse {
+            counsel_messages: each(items),
+            next: text(next),
+            previous: text(previous).map(|cursor| format!("{BEFORE}{cursor}")),
+        };
         self.0.send(call, query, respond).await
     }
     async fn react_message(&self, request: Request<rpc::ReactMessageRequest>) -> RpcResult<rpc::ReactMessageResponse> {
@@ -89,7 +97,30 @@ impl rpc::counsel_service_server::CounselService for Counsels {
         let command = ReactMessage { message: id, user, reaction: reaction(message.reaction())? };
         self.0.send(call, command, |entry| rpc::ReactMessageResponse { counsel_message: Some(entry.into()) }).await
     }
+    async fn give_consent(&self, request: Request<rpc::GiveConsentRequest>) -> RpcResult<rpc::GiveConsentResponse> {
+        let (call, message) = Call::read(request)?;
+        let consent = ConsentId { person: call.person()?, kind: kind(message.kind)? };
+        let birthday = Birthday::parse(&message.birthday).map_err(Rejection::from)?;
+        let command = GiveConsent { consent, text_version: message.text_version, birthday };
+        self.0.send(call, command, |entry| rpc::GiveConsentResponse { consent: Some(entry.into()) }).await
+    }
+    async fn withdraw_consent(
+        &self,
+        request: Request<rpc::WithdrawConsentRequest>,
+    ) -> RpcResult<rpc::WithdrawConsentResponse> {
+        let (call, message) = Call::read(request)?;
+        let command = WithdrawConsent { consent: ConsentId { person: call.person()?, kind: kind(message.kind)? } };
+        self.0.send(call, command, |entry| rpc::WithdrawConsentResponse { consent: Some(entry.into()) }).await
+    }
+    async fn find_consents(&self, request: Request<rpc::FindConsentsRequest>) -> RpcResult<rpc::FindConsentsResponse> {
+        let (call, _) = Call::read(request)?;
+        let query = FindConsents { user: call.person()? };
+        self.0.send(call, query, |entries| rpc::FindConsentsResponse { consents: each(entries) }).await
+    }
 }
+
+/// The beginning of a `previous` cursor. The two orders have different cursors, so one of the other is refused.
+const BEFORE: &str = "b.";
 
 /// The error of fields that contradict each other, or of a value that only this service knows.
 #[derive(Debug, PartialEq, Eq, thiserror::Error, DomainError)]
@@ -104,15 +135,25 @@ enum BadCounsel {
     #[error("like or dislike")]
     #[field("reaction")]
     Reaction,
+    #[error("1 or more")]
+    #[field("attempt")]
+    Attempt,
+    #[error("the `previous` of another page, and not together with `after`")]
+    #[field("before")]
+    Before,
+    #[error("sensitive data or foreign model")]
+    #[field("kind")]
+    Kind,
 }
 
 /// Parses the way in which a counsel is opened: with a bubble and a choice, or with neither.
 fn opening(call: &Call, message: &rpc::CreateCounselRequest) -> Result<OpenCounsel, Rejection> {
     let (user, counselor) = (call.acts_for(&message.user_id)?, id("counselor_id", &message.counselor_id)?);
     let prompt_version = optional_id("prompt_version_id", message.prompt_version_id.as_deref())?;
+    let chosen = ChosenCounselor { user, counselor, prompt_version };
     let Some(bubble) = optional_id("bubble_id", message.bubble_id.as_deref())? else {
         return match message.response_option_no {
-            None => Ok(OpenCounsel::Greeted(CreateCounsel { user, counselor, prompt_version })),
+            None => Ok(OpenCounsel::Greeted(CreateCounsel { chosen })),
             Some(_) => Err(BadCounsel::NoBubble.into()),
         };
     };
@@ -121,14 +162,39 @@ fn opening(call: &Call, message: &rpc::CreateCounselRequest) -> Result<OpenCouns
         Some(2) => Choice::Second,
         _ => return Err(BadCounsel::Option.into()),
     };
-    let exchange = exchange(message.exchange_id.as_deref())?;
-    let command = CreateCounselFromBubble { user, counselor, prompt_version, bubble, choice, exchange };
-    Ok(OpenCounsel::FromBubble(command))
+    let requested = requested(message.exchange_id.as_deref(), message.attempt)?;
+    Ok(OpenCounsel::FromBubble(BubbleAnswer { chosen, bubble, choice }, requested))
 }
 
-/// Parses the exchange id. A client of the original Hearlers sends none; it gets a new one.
-fn exchange(text: Option<&str>) -> Result<ExchangeId, BadRequest> {
-    Ok(optional_id("exchange_id", text)?.unwrap_or_else(|| Uuid::now_v7().into()))
+/// Parses the exchange and its hold. A client of the original Hearlers sends neither.
+fn requested(exchange: Option<&str>, attempt: Option<i32>) -> Result<Requested, Rejection> {
+    let exchange = optional_id("exchange_id", exchange)?;
+    let number = |attempt: i32| u32::try_from(attempt).ok().filter(|attempt| *attempt > 0).ok_or(BadCounsel::Attempt);
+    Ok(Requested { exchange, attempt: attempt.map(number).transpose()? })
+}
+
+/// Parses the part of a counsel's messages: the newest ones, a page after another, or a page before another.
+fn message_part(message: &rpc::FindMessagesRequest) -> Result<MessagePart, Rejection> {
+    let rpc::FindMessagesRequest { after, limit, before, .. } = message;
+    let Some(before) = before else {
+        return Ok(match (after, limit) {
+            (None, None) => MessagePart::Newest,
+            _ => MessagePart::Forwards(part(after.as_deref(), *limit)?),
+        });
+    };
+    let cursor = before.strip_prefix(BEFORE).filter(|_| after.is_none()).ok_or(BadCounsel::Before)?;
+    let cursor = cursor.parse().map_err(|_| BadCounsel::Before)?;
+    // The page before another one is as long as the page after one.
+    let (_, limit) = parse::page(None, Some(limit.unwrap_or(100)))?;
+    Ok(MessagePart::Backwards(Part { after: Some(cursor), limit }))
+}
+
+fn kind(number: i32) -> Result<ConsentKind, Rejection> {
+    match parse::value("kind", number)? {
+        model::ConsentKind::SensitiveData => Ok(ConsentKind::SensitiveData),
+        model::ConsentKind::ForeignModel => Ok(ConsentKind::ForeignModel),
+        model::ConsentKind::Unspecified => Err(BadCounsel::Kind.into()),
+    }
 }
 
 fn reaction(value: CounselMessageReaction) -> Result<Reaction, Rejection> {

@@ -1,7 +1,8 @@
 //! Conversions from views to the messages of the contract.
 use crate::{
-    application::projections::{BubbleSummary, CounselSummary, CounselorProfile, MessageEntry, ToneSummary},
+    application::projections::{BubbleSummary, ConsentEntry, CounselSummary, CounselorProfile, MessageEntry, ToneSummary},
     domain::{
+        consent::ConsentKind,
         counsel::{Reaction, Speaker},
         counselor::Gender,
     },
@@ -15,11 +16,11 @@ impl From<CounselSummary> for model::Counsel {
             id: counsel.id.to_string(),
             counselor_id: counsel.counselor.to_string(),
             user_id: counsel.user.to_string(),
-            last_message: counsel.last_message,
-            last_chated_at: counsel.last_chated_at.map(iso),
+            last_message: Some(counsel.last_message),
+            last_chated_at: Some(iso(counsel.last_chated_at)),
             prompt_version_id: counsel.prompt_version.to_string(),
             created_at: iso(counsel.opened_at),
-            updated_at: iso(counsel.last_chated_at.unwrap_or(counsel.opened_at)),
+            updated_at: iso(counsel.last_chated_at),
             deleted_at: None,
         }
     }
@@ -46,6 +47,21 @@ fn reaction_of(reaction: Reaction) -> model::CounselMessageReaction {
     match reaction {
         Reaction::Like => model::CounselMessageReaction::Like,
         Reaction::Dislike => model::CounselMessageReaction::Dislike,
+    }
+}
+
+impl From<ConsentEntry> for model::Consent {
+    fn from(consent: ConsentEntry) -> Self {
+        let kind = match consent.kind {
+            ConsentKind::SensitiveData => model::ConsentKind::SensitiveData,
+            ConsentKind::ForeignModel => model::ConsentKind::ForeignModel,
+        };
+        model::Consent {
+            kind: kind.into(),
+            text_version: consent.text_version,
+            given_at: iso(consent.given_at),
+            withdrawn_at: consent.withdrawn_at.map(iso),
+        }
     }
 }
 

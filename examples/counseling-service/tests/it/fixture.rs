@@ -2,19 +2,23 @@
 use crate::{
     neighbour::{self, ReceivedEvents},
     responder::Scripted,
+    wallets::Wallets,
 };
-use contracts::v1::{
-    model::CounselMessage,
-    service::{
-        CreateCounselRequest, CreateCounselResponse, CreateMessageRequest, CreateMessageResponse,
-        FindCounselorsRequest, FindMessagesRequest, counsel_service_client::CounselServiceClient,
-        counselor_service_client::CounselorServiceClient,
+use contracts::{
+    CONSENT_TEXT_VERSION,
+    v1::{
+        model::{Consent, ConsentKind, CounselMessage},
+        service::{
+            CreateCounselRequest, CreateCounselResponse, CreateMessageRequest, CreateMessageResponse,
+            FindCounselorsRequest, FindMessagesRequest, GiveConsentRequest,
+            counsel_service_client::CounselServiceClient, counselor_service_client::CounselorServiceClient,
+        },
     },
 };
-use counseling_service::SERVICE;
+use counseling_service::{Ports, SERVICE};
 use service_edge::testing::{self, RunningService, Signed, TestDatabase, by};
 use std::{ops::Deref, sync::Arc};
-use tonic::{Status, transport::Channel};
+use tonic::Status;
 use uuid::Uuid;
 
 /// The caller of most tests.
@@ -25,9 +29,9 @@ pub(crate) const LEE: Uuid = Uuid::from_u128(0x0198_c0de_0000_7000_8000_0000_000
 pub(crate) struct Fixture {
     running: RunningService,
     pub(crate) counsels: CounselServiceClient<Signed>,
-    /// The catalogue is the same for all callers, so its calls are not signed.
-    pub(crate) counselors: CounselorServiceClient<Channel>,
+    pub(crate) counselors: CounselorServiceClient<Signed>,
     pub(crate) responder: Arc<Scripted>,
+    pub(crate) wallets: Arc<Wallets>,
     received: Arc<ReceivedEvents>,
 }
 impl Deref for Fixture {
@@ -39,17 +43,33 @@ impl Deref for Fixture {
 
 impl testing::Fixture for Fixture {
     async fn on(database: TestDatabase) -> anyhow::Result<Fixture> {
-        let (received, responder) = (Arc::new(ReceivedEvents::default()), Arc::new(Scripted::default()));
-        let wire = |app| counseling_service::wire(app, responder.clone());
-        let running = RunningService::start(&SERVICE, database, wire, neighbour::app(received.clone())).await?;
-        counseling_service::seed(&running.app).await.map_err(anyhow::Error::from_boxed)?;
-        let counsels = CounselServiceClient::new(running.gateway.clone());
-        let counselors = CounselorServiceClient::new(running.channel.clone());
-        Ok(Fixture { running, counsels, counselors, responder, received })
+        Self::with(database, Scripted::default(), 0).await
     }
 }
 
 impl Fixture {
+    /// Starts the service with a responder. A language model may be called so often in a day.
+    pub(crate) async fn with(database: TestDatabase, responder: Scripted, daily_calls: u32) -> anyhow::Result<Fixture> {
+        let (received, responder) = (Arc::new(ReceivedEvents::default()), Arc::new(responder));
+        let wallets = Arc::new(Wallets::default());
+        let ports = Ports { daily_calls, ..Ports::new(responder.clone(), wallets.clone()) };
+        let wire = |app| counseling_service::wire(app, ports);
+        let running = RunningService::start(&SERVICE, database, wire, neighbour::app(received.clone())).await?;
+        counseling_service::seed(&running.app).await.map_err(anyhow::Error::from_boxed)?;
+        let counsels = CounselServiceClient::new(running.gateway.clone());
+        let counselors = CounselorServiceClient::new(running.gateway.clone());
+        let fixture = Fixture { running, counsels, counselors, responder, wallets, received };
+        for person in [KIM, LEE] {
+            fixture.consent(person, ConsentKind::SensitiveData).await?;
+        }
+        Ok(fixture)
+    }
+    /// Gives a consent to the current text.
+    pub(crate) async fn consent(&self, person: Uuid, kind: ConsentKind) -> Result<Consent, Status> {
+        let (text_version, birthday) = (CONSENT_TEXT_VERSION.to_owned(), "1990-01-01".to_owned());
+        let request = by(person, GiveConsentRequest { kind: kind.into(), text_version, birthday });
+        Ok(self.counsels.clone().give_consent(request).await?.into_inner().consent.unwrap_or_default())
+    }
     /// Returns the id of the first counsellor.
     pub(crate) async fn counselor(&self) -> Result<String, Status> {
         let found = self.counselors.clone().find_counselors(FindCounselorsRequest::default()).await?.into_inner();

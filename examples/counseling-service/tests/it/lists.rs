@@ -13,6 +13,8 @@ use uuid::Uuid;
 service_edge::cases![
     counsels_are_listed_newest_first,
     messages_are_listed_in_the_order_of_the_counsel,
+    messages_are_paged_backwards,
+    a_list_without_a_limit_has_up_to_a_thousand_entries,
     an_invalid_cursor_or_limit_is_refused,
     counsellors_are_listed_and_found_by_id_and_tone,
     bubbles_are_listed_drawn_and_found_per_counsellor,
@@ -75,7 +77,7 @@ async fn an_invalid_cursor_or_limit_is_refused(fixture: Fixture) -> anyhow::Resu
         (Some(String::new()), None, "after"),
         (None, Some(0), "limit"),
         (None, Some(-1), "limit"),
-        (None, Some(1001), "limit"),
+        (None, Some(101), "limit"),
     ] {
         let messages = FindMessagesRequest { counsel_id: counsel_id.clone(), after: after.clone(), limit, before: None };
         let counsels =
@@ -162,5 +164,55 @@ async fn seeding_again_changes_nothing(fixture: Fixture) -> anyhow::Result<()> {
     one.and(other).map_err(anyhow::Error::from_boxed)?;
     assert_eq!(fixture.app.storage().high_water_mark().await?, end);
     assert_eq!(client.find_counselors(FindCounselorsRequest::default()).await?.into_inner(), before);
+    Ok(())
+}
+
+async fn messages_are_paged_backwards(fixture: Fixture) -> anyhow::Result<()> {
+    let counsel_id = fixture.opened().await?;
+    for number in 0..5 {
+        fixture.send(&counsel_id, Uuid::now_v7(), &format!("{number}")).await?;
+    }
+    let all = fixture.messages(&counsel_id).await?;
+    let find = async |after: Option<String>, before: Option<String>, limit| {
+        let request = FindMessagesRequest { counsel_id: counsel_id.clone(), after, before, limit };
+        fixture.counsels.clone().find_messages(by(KIM, request)).await.map(tonic::Response::into_inner)
+    };
+    // The whole list needs no other page.
+    let whole = find(None, None, None).await?;
+    assert_eq!((whole.counsel_messages.len(), &whole.next, &whole.previous), (11, &None, &None));
+    // From the last page to the first, and forwards again.
+    let first = find(None, None, Some(9)).await?;
+    let last = find(first.next.clone(), None, Some(9)).await?;
+    assert_eq!((&first.previous, &last.next, last.counsel_messages.as_slice()), (&None, &None, &all[9..]));
+    let middle = find(None, last.previous.clone(), Some(4)).await?;
+    assert_eq!(middle.counsel_messages, all[5..9]);
+    let start = find(None, middle.previous.clone(), Some(100)).await?;
+    assert_eq!((start.counsel_messages.as_slice(), &start.previous), (&all[..5], &None));
+    let forwards = find(start.next, None, None).await?;
+    assert_eq!(forwards.counsel_messages, all[5..]);
+    // A cursor of the other direction, of both, or of neither is refused.
+    for (after, before) in [
+        (None, first.next.clone()),
+        (first.next, last.previous.clone()),
+        (None, Some("b.somewhere".to_owned())),
+        (None, Some(String::new())),
+    ] {
+        let refused = find(after, before, None).await.unwrap_err();
+        assert_eq!((refused.code(), details(&refused).fields[0].0.as_str()), (Code::InvalidArgument, "before"));
+    }
+    let refused = find(last.previous, None, None).await.unwrap_err();
+    assert_eq!((refused.code(), details(&refused).fields[0].0.as_str()), (Code::InvalidArgument, "after"));
+    Ok(())
+}
+
+async fn a_list_without_a_limit_has_up_to_a_thousand_entries(fixture: Fixture) -> anyhow::Result<()> {
+    let counsel_id = fixture.opened().await?;
+    for number in 0..51 {
+        fixture.send(&counsel_id, Uuid::now_v7(), &format!("{number}")).await?;
+    }
+    assert_eq!(fixture.messages(&counsel_id).await?.len(), 103);
+    let limited = FindMessagesRequest { counsel_id, limit: Some(100), ..Default::default() };
+    let limited = fixture.counsels.clone().find_messages(by(KIM, limited)).await?.into_inner();
+    assert_eq!(limited.counsel_messages.len(), 100);
     Ok(())
 }

@@ -4,7 +4,10 @@ use crate::{
     responder::Step,
 };
 use contracts::v1::service::CreateMessageRequest;
-use counseling_service::{application::commands::AskCounselor, domain::counsel::MessageText};
+use counseling_service::{
+    application::commands::{AskCounselor, Attempt, NewMessage},
+    domain::counsel::MessageText,
+};
 use cqrs_core::grpc::{consistency_token, details};
 use service_edge::testing::by;
 use tokio::sync::oneshot;
@@ -22,7 +25,9 @@ service_edge::cases![
     an_overdue_exchange_is_given_up_for_another_message,
     the_reply_is_stored_after_the_caller_disconnects,
     an_empty_reply_fails_the_attempt,
-    a_message_must_have_1_to_80_characters,
+    defect_05_a_refused_message_publishes_no_event,
+    defect_07_the_newest_messages_reach_the_responder_in_order_and_the_current_one_once,
+    defect_11_a_message_must_have_1_to_80_characters,
 ];
 
 async fn a_message_gets_a_reply(fixture: Fixture) -> anyhow::Result<()> {
@@ -88,7 +93,8 @@ async fn an_exchange_id_is_refused_for_another_message(fixture: Fixture) -> anyh
 
 async fn a_failed_reply_succeeds_on_a_retry(fixture: Fixture) -> anyhow::Result<()> {
     let (counsel, exchange) = (fixture.opened().await?, Uuid::now_v7());
-    for _ in 0..2 {
+    for attempt in 1..=2 {
+        fixture.wallets.hold(exchange, attempt);
         fixture.responder.then(Step::Fail);
         let failed = fixture.send(&counsel, exchange, "안녕").await.unwrap_err();
         assert_eq!(failed.code(), Code::Unavailable);
@@ -112,10 +118,9 @@ async fn a_failed_reply_succeeds_on_a_retry(fixture: Fixture) -> anyhow::Result<
 /// Simulates a process that ends right after the person's message was stored.
 async fn ask_and_crash(fixture: &Fixture, counsel: &str, exchange: Uuid, text: &str) -> anyhow::Result<()> {
     let text = MessageText::parse(text)?;
-    fixture
-        .app
-        .send(AskCounselor { counsel: counsel.parse()?, user: KIM.into(), exchange: exchange.into(), text })
-        .await?;
+    let message = NewMessage { counsel: counsel.parse()?, user: KIM.into(), text };
+    let attempt = Attempt { exchange: exchange.into(), number: Some(1) };
+    fixture.app.send(AskCounselor { message, attempt }).await?;
     Ok(())
 }
 
@@ -132,7 +137,8 @@ async fn a_crash_between_message_and_reply_is_recovered_by_a_retry(fixture: Fixt
 
     let exchange = Uuid::now_v7();
     ask_and_crash(&fixture, &counsel, exchange, "또 안녕").await?;
-    fixture.environment.pass(61); // the wallet's hold has expired as well; the token is held again as attempt 2
+    fixture.environment.pass(61);
+    fixture.wallets.hold(exchange, 2); // the first hold has expired as well
     fixture.responder.then(Step::Fail);
     assert_eq!(fixture.send(&counsel, exchange, "또 안녕").await.unwrap_err().code(), Code::Unavailable);
     assert!(fixture.events().await.contains(&format!("failed {exchange} attempt 2: the model is down")));
@@ -204,7 +210,7 @@ async fn an_empty_reply_fails_the_attempt(fixture: Fixture) -> anyhow::Result<()
     Ok(())
 }
 
-async fn a_message_must_have_1_to_80_characters(fixture: Fixture) -> anyhow::Result<()> {
+async fn defect_11_a_message_must_have_1_to_80_characters(fixture: Fixture) -> anyhow::Result<()> {
     let counsel = fixture.opened().await?;
     for bad in ["", " \t\n", &"가".repeat(81)] {
         let refused = fixture.send(&counsel, Uuid::now_v7(), bad).await.unwrap_err();
@@ -213,5 +219,43 @@ async fn a_message_must_have_1_to_80_characters(fixture: Fixture) -> anyhow::Res
     }
     assert_eq!(fixture.messages(&counsel).await?.len(), 1);
     fixture.send(&counsel, Uuid::now_v7(), &"👩".repeat(80)).await?;
+    Ok(())
+}
+
+async fn defect_05_a_refused_message_publishes_no_event(fixture: Fixture) -> anyhow::Result<()> {
+    let (counsel, exchange) = (fixture.opened().await?, Uuid::now_v7());
+    fixture.send(&counsel, exchange, "안녕").await?;
+    let before = fixture.events().await;
+    fixture.send(&counsel, exchange, "다른 말").await.unwrap_err();
+    fixture.send(&counsel, Uuid::now_v7(), "").await.unwrap_err();
+    fixture.send(&Uuid::now_v7().to_string(), Uuid::now_v7(), "안녕").await.unwrap_err();
+    assert_eq!(fixture.events().await, before);
+    // Each event has the person as its key, so that theirs stay in order, and no text.
+    let said = [r#"person said """#, r#"counselor said """#].map(|said| format!("{said} in the order of {KIM}"));
+    assert_eq!(before[2..], [&said[..], &[format!("replied {exchange}")]].concat());
+    Ok(())
+}
+
+async fn defect_07_the_newest_messages_reach_the_responder_in_order_and_the_current_one_once(
+    fixture: Fixture,
+) -> anyhow::Result<()> {
+    let (counsel, early) = (fixture.opened().await?, Uuid::now_v7());
+    fixture.send(&counsel, Uuid::now_v7(), "먼저").await?;
+    fixture.responder.then(Step::Fail);
+    fixture.send(&counsel, early, "나중에 답할 말").await.unwrap_err();
+    for number in 0..20 {
+        fixture.send(&counsel, Uuid::now_v7(), &format!("말 {number}")).await?;
+    }
+    let all: Vec<_> = fixture.messages(&counsel).await?.into_iter().map(|message| message.message).collect();
+    let asked = fixture.responder.prompts().pop().unwrap();
+    assert_eq!(asked.message, "말 19");
+    let history: Vec<_> = asked.history.into_iter().map(|turn| turn.text).collect();
+    assert_eq!((history.len(), &history[..]), (30, &all[all.len() - 32..all.len() - 2]));
+    // A resumed exchange gets the messages before its own, and none of those after it.
+    fixture.send(&counsel, early, "나중에 답할 말").await?;
+    let resumed = fixture.responder.prompts().pop().unwrap();
+    assert_eq!(resumed.message, "나중에 답할 말");
+    let history: Vec<_> = resumed.history.into_iter().map(|turn| turn.text).collect();
+    assert_eq!(history, all[..3]);
     Ok(())
 }

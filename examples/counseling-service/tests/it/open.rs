@@ -3,8 +3,12 @@ use crate::{
     fixture::{Fixture, KIM, LEE},
     responder::Step,
 };
-use contracts::v1::service::{CreateCounselRequest, FindBubblesRequest, FindCounselByIdRequest, FindCounselorsRequest};
-use cqrs_core::grpc::header;
+use contracts::{
+    NO_RESERVATION,
+    v1::service::{CreateCounselRequest, FindBubblesRequest, FindCounselByIdRequest, FindCounselorsRequest},
+};
+use counseling_service::application::ports::NotConfirmed;
+use cqrs_core::grpc::{details, header};
 use service_edge::testing::by;
 use tonic::{Code, Request};
 use uuid::Uuid;
@@ -15,6 +19,8 @@ service_edge::cases![
     the_same_exchange_opens_the_same_counsel,
     an_opening_without_a_reply_is_completed_by_a_retry,
     the_same_key_opens_one_counsel,
+    defect_04_a_bubble_calls_the_responder_only_while_a_token_is_held,
+    a_person_opens_at_most_a_hundred_counsels_in_thirty_days,
     an_invalid_opening_is_refused_and_stores_nothing,
 ];
 
@@ -54,8 +60,9 @@ async fn a_counsel_without_a_bubble_starts_with_a_greeting_and_consumes_no_token
     assert_eq!(found.counsel.as_ref(), Some(&counsel));
     assert_eq!(fixture.messages(&counsel.id).await?, opened.counsel_messages);
     assert_eq!(fixture.responder.count(), 0);
-    let events = [format!("created by {KIM}"), format!("counselor said {}", greeting[0].message)];
-    assert_eq!(fixture.events().await, events);
+    assert_eq!(fixture.wallets.confirmed(), [], "no token is needed");
+    let said = format!("counselor said \"\" in the order of {KIM}");
+    assert_eq!(fixture.events().await, [format!("created by {KIM}"), said]);
     Ok(())
 }
 
@@ -71,11 +78,12 @@ async fn a_counsel_from_a_bubble_is_one_exchange(fixture: Fixture) -> anyhow::Re
     assert_eq!(fixture.messages(&counsel.id).await?, opened.counsel_messages);
     let asked = fixture.responder.prompts().remove(0);
     assert_eq!((asked.message, asked.history.len(), &asked.history[0].text), (answer.clone(), 1, &question));
+    let said = |who: &str| format!("{who} said \"\" in the order of {KIM}");
     let events = [
         format!("created by {KIM}"),
-        format!("counselor said {question}"),
-        format!("person said {answer}"),
-        "counselor said 그랬군요.".into(),
+        said("counselor"),
+        said("person"),
+        said("counselor"),
         format!("replied {exchange}"),
     ];
     assert_eq!(fixture.events().await, events);
@@ -127,7 +135,7 @@ async fn an_opening_without_a_reply_is_completed_by_a_retry(fixture: Fixture) ->
         events[3..],
         [
             format!("failed {exchange} attempt 1: the model is down"),
-            "counselor said 이제 왔어요.".into(),
+            format!("counselor said \"\" in the order of {KIM}"),
             format!("replied {exchange}"),
         ]
     );
@@ -171,5 +179,32 @@ async fn an_invalid_opening_is_refused_and_stores_nothing(fixture: Fixture) -> a
     let for_another = fixture.counsels.clone().create_counsel(by(LEE, request)).await.unwrap_err();
     assert_eq!(for_another.code(), Code::PermissionDenied);
     assert_eq!((fixture.responder.count(), fixture.events().await.len()), (0, 0));
+    Ok(())
+}
+
+async fn defect_04_a_bubble_calls_the_responder_only_while_a_token_is_held(fixture: Fixture) -> anyhow::Result<()> {
+    let (request, ..) = from_bubble(&fixture, Uuid::now_v7()).await?;
+    fixture.wallets.refuse(NotConfirmed::NoHold);
+    for request in [CreateCounselRequest { exchange_id: None, ..request.clone() }, request] {
+        let refused = fixture.open(request).await.unwrap_err();
+        assert_eq!(refused.code(), Code::FailedPrecondition);
+        assert_eq!(details(&refused).reason.as_deref(), Some(NO_RESERVATION));
+    }
+    assert_eq!((fixture.responder.count(), fixture.events().await.len()), (0, 0));
+    Ok(())
+}
+
+async fn a_person_opens_at_most_a_hundred_counsels_in_thirty_days(fixture: Fixture) -> anyhow::Result<()> {
+    for _ in 0..100 {
+        fixture.opened().await?;
+    }
+    fixture.settle().await;
+    let refused = fixture.opened().await.unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert_eq!(details(&refused).reason.as_deref(), Some("TOO_MANY_COUNSELS"));
+    let lees = CreateCounselRequest { user_id: LEE.to_string(), ..request(&fixture).await? };
+    fixture.open(lees).await?;
+    fixture.environment.pass(30 * 24 * 3600);
+    fixture.opened().await?;
     Ok(())
 }

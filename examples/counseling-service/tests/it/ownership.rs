@@ -17,11 +17,11 @@ use tonic::{Code, Request, service::Interceptor};
 use uuid::Uuid;
 
 service_edge::cases![
-    another_persons_counsel_is_not_found,
+    defect_01_another_persons_counsel_is_not_found,
     a_call_without_a_person_is_unauthenticated,
     forged_identity_headers_are_refused,
-    a_reply_accepts_one_reaction,
-    a_persons_own_message_accepts_no_reaction
+    defect_10_a_reply_accepts_one_reaction,
+    defect_10_a_persons_own_message_accepts_no_reaction
 ];
 
 /// Calls each method that concerns a person on behalf of `caller`, and expects `code`.
@@ -51,7 +51,7 @@ fn wrap<T>(caller: Option<Uuid>, message: T) -> Request<T> {
     }
 }
 
-async fn another_persons_counsel_is_not_found(fixture: Fixture) -> anyhow::Result<()> {
+async fn defect_01_another_persons_counsel_is_not_found(fixture: Fixture) -> anyhow::Result<()> {
     each_returns(&fixture, Some(LEE), Code::NotFound).await?;
     let list = FindCounselsRequest { user_id: KIM.to_string(), ..Default::default() };
     let refused = fixture.counsels.clone().find_counsels(by(LEE, list)).await.unwrap_err();
@@ -112,7 +112,7 @@ async fn forged_identity_headers_are_refused(fixture: Fixture) -> anyhow::Result
     Ok(())
 }
 
-async fn a_reply_accepts_one_reaction(fixture: Fixture) -> anyhow::Result<()> {
+async fn defect_10_a_reply_accepts_one_reaction(fixture: Fixture) -> anyhow::Result<()> {
     let counsel = fixture.opened().await?;
     let message_id = fixture.messages(&counsel).await?.remove(0).id;
     let react = |reaction: i32| by(KIM, ReactMessageRequest { message_id: message_id.clone(), reaction });
@@ -130,7 +130,7 @@ async fn a_reply_accepts_one_reaction(fixture: Fixture) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn a_persons_own_message_accepts_no_reaction(fixture: Fixture) -> anyhow::Result<()> {
+async fn defect_10_a_persons_own_message_accepts_no_reaction(fixture: Fixture) -> anyhow::Result<()> {
     let counsel = fixture.opened().await?;
     let own = fixture.send(&counsel, Uuid::now_v7(), "안녕").await?.created_counsel_message.unwrap();
     let mut client = fixture.counsels.clone();

@@ -1,7 +1,9 @@
 //! Tests of the program with a real database and broker.
 use contracts::v1::service::{FindCounselorsRequest, counselor_service_client::CounselorServiceClient};
-use service_edge::testing::ProgramUnderTest;
+use service_auth::{COUNSELING_SERVICE, CallSigner, GATEWAY};
+use service_edge::testing::{ProgramUnderTest, proof};
 use test_support::{Kafka, Postgres, Trials};
+use tonic::transport::Endpoint;
 
 const PROGRAM: ProgramUnderTest = ProgramUnderTest(env!("CARGO_BIN_EXE_counseling-service"));
 
@@ -16,16 +18,28 @@ async fn invalid_settings_are_reported() -> anyhow::Result<()> {
         ("HEARLERS_DATABASE", "kim:hunter2@host"),
         ("HEARLERS_RESPONDER_URL", "llm"),
         ("HEARLERS_RESPONDER_KEY", "sk-1"),
+        ("HEARLERS_RESPONDER_DAILY_CALLS", "-1"),
     ];
-    let names = ["HEARLERS_DATABASE", "HEARLERS_KAFKA", "HEARLERS_RESPONDER_URL", "HEARLERS_INTERNAL_SECRET"];
+    let names = [
+        "HEARLERS_DATABASE",
+        "HEARLERS_KAFKA",
+        "HEARLERS_RESPONDER_URL",
+        "HEARLERS_RESPONDER_DAILY_CALLS",
+        "HEARLERS_INTERNAL_SECRET",
+    ];
     PROGRAM.refuses(&variables, &names, &["hunter2", "sk-1"])
 }
 
 async fn it_serves_until_a_signal(postgres: &'static Postgres, kafka: &'static Kafka) -> anyhow::Result<()> {
+    let connect = async |url: String| {
+        let channel = Endpoint::from_shared(url)?.connect().await?;
+        let signer = CallSigner::new(GATEWAY, COUNSELING_SERVICE, &proof());
+        Ok(CounselorServiceClient::with_interceptor(channel, signer))
+    };
     let visit = async |mut counselors: CounselorServiceClient<_>| {
         let found = counselors.find_counselors(FindCounselorsRequest::default()).await?.into_inner();
         anyhow::ensure!(found.counselors.len() == 3, "{found:?}");
         Ok(())
     };
-    PROGRAM.serves_until_a_signal((postgres, kafka), CounselorServiceClient::connect, visit).await
+    PROGRAM.serves_until_a_signal((postgres, kafka), connect, visit).await
 }

@@ -19,13 +19,20 @@ pub(crate) enum Step {
 
 /// Runs the steps in order. After the last step it replies with the number of the call.
 #[derive(Default)]
-pub(crate) struct Scripted(Mutex<State>);
+pub(crate) struct Scripted {
+    state: Mutex<State>,
+    is_language_model: bool,
+}
 #[derive(Default)]
 struct State {
     script: VecDeque<Step>,
     prompts: Vec<Prompt>,
 }
 impl Scripted {
+    /// Creates a responder that passes for a language model.
+    pub(crate) fn language_model() -> Self {
+        Scripted { is_language_model: true, ..Scripted::default() }
+    }
     pub(crate) fn then(&self, step: Step) {
         self.state().script.push_back(step);
     }
@@ -37,7 +44,7 @@ impl Scripted {
         self.state().prompts.len()
     }
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 #[tonic::async_trait]
@@ -54,5 +61,8 @@ impl Responder for Scripted {
             Some(Step::Fail) => Err(NoReply("the model is down".to_owned())),
             Some(Step::Wait(reply)) => reply.await.map(str::to_owned).map_err(|_| NoReply("gone".to_owned())),
         }
+    }
+    fn is_language_model(&self) -> bool {
+        self.is_language_model
     }
 }

@@ -1,7 +1,7 @@
 //! One trace leads from an HTTP request to the command that its event causes in another service. The spans are
 //! collected in memory.
 use anyhow::{Context, Result, ensure};
-use counseling_service::OfflineResponder;
+use counseling_service::{OfflineResponder, Ports, Wallets};
 use cqrs_core::{App, app::Background, operations, telemetry::trace, testing::settle, transport::InProcess};
 use end_to_end::Person;
 use gateway::{Config, Gateway};
@@ -77,22 +77,22 @@ async fn continues_a_callers_trace(base: &str, spans: &InMemorySpanExporter) -> 
 
 /// Starts the three programs' services in this process.
 async fn system() -> Result<(String, [Background; 2])> {
-    let broker = InProcess::new();
+    let (broker, secret) = (InProcess::new(), Key::new("a secret for tests, 32 bytes long").context("too short")?);
+    let proof = Proof::signed(secret.clone());
+    let grpc = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}", grpc.local_addr()?);
     let users = user_service::wire(App::builder(user_service::SERVICE.app).transport(broker.clone())).build()?;
     let counseling = App::builder(counseling_service::SERVICE.app).transport(broker);
-    let counseling = counseling_service::wire(counseling, Arc::new(OfflineResponder)).build()?;
+    let ports = Ports::new(Arc::new(OfflineResponder), Arc::new(Wallets::new(&url, &proof)?));
+    let counseling = counseling_service::wire(counseling, ports).build()?;
     let joined = (users.join().await?, counseling.join().await?);
     let background = [joined.0.start(), joined.1.start()];
     counseling_service::seed(&counseling).await.map_err(anyhow::Error::from_boxed)?;
     settle(&[&users, &counseling]).await;
 
     let mut routes = RoutesBuilder::default();
-    let secret = Key::new("a secret for tests, 32 bytes long").context("too short")?;
-    let proof = Proof::signed(secret.clone());
     (user_service::SERVICE.routes)(&users, &proof, &mut routes);
     (counseling_service::SERVICE.routes)(&counseling, &proof, &mut routes);
-    let grpc = TcpListener::bind("127.0.0.1:0").await?;
-    let url = format!("http://{}", grpc.local_addr()?);
     let server = operations::server().add_routes(routes.routes());
     tokio::spawn(server.serve_with_incoming(cqrs_core::net::Listener::from(grpc).incoming()));
     let rest = TcpListener::bind("127.0.0.1:0").await?;

@@ -1,13 +1,20 @@
 //! The metadata of a request: correlation id, trace and consistency token, passed from HTTP to gRPC and back.
-use super::observed::Observed;
-use crate::{error::Error, extract::IdempotencyKey, http::Gateway};
+use super::{cookies::Cookies, observed::Observed, security_headers::protect};
+use crate::{
+    client::Client,
+    error::{Error, in_language},
+    extract::IdempotencyKey,
+    http::Gateway,
+    language::Language,
+    tokens::{Claims, Seen},
+};
 use axum::{
     extract::{FromRequestParts, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts},
+    http::{HeaderMap, HeaderName, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use axum_extra::extract::{CookieJar, cookie::Cookie, cookie::SameSite};
+use axum_extra::extract::{CookieJar, cookie::Cookie};
 use cqrs_core::{ConsistencyToken, Metadata, grpc, telemetry::trace};
 use service_auth::Person;
 use std::{
@@ -23,10 +30,6 @@ const TRACEPARENT: HeaderName = HeaderName::from_static(grpc::header::TRACEPAREN
 const TRACESTATE: HeaderName = HeaderName::from_static(grpc::header::TRACESTATE);
 const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("hearlers-consistency-token");
 const CONSISTENCY_COOKIE: &str = "hearlers_consistency_token";
-/// The lifetime of the cookie. Views catch up much sooner, and a token older than a restored database would only cause
-/// waits.
-const CONSISTENCY_LIFETIME: Duration = Duration::from_secs(10 * 60);
-
 /// The metadata of one HTTP request, for calls to the services.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
@@ -34,12 +37,13 @@ pub(crate) struct Call {
     person: Option<Person>,
     /// Shared by all calls of one request, so that each call sees the writes of the previous ones.
     seen: Arc<Mutex<ConsistencyToken>>,
-    secure: bool,
+    /// The client; absent for a call of the gateway itself.
+    client: Option<Arc<Client>>,
     /// The client can repeat the request without doing the same twice.
     is_repeatable: bool,
 }
 impl Call {
-    fn read(headers: &HeaderMap, secure_always: bool) -> Result<Self, Error> {
+    fn read(gateway: &Gateway, headers: &HeaderMap, client: Client) -> (Self, Result<(), Error>) {
         let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
         let traceparent = text(&TRACEPARENT).filter(|parent| trace(parent).is_some());
         let correlation = text(&CORRELATION).and_then(|id| Uuid::try_parse(id).ok());
@@ -50,25 +54,19 @@ impl Call {
             tracestate: traceparent.and_then(|_| text(&TRACESTATE)).map(str::to_owned),
             ..Metadata::default()
         };
-        let mut seen = token_in_cookie(headers);
+        let (mut seen, mut outcome) = (token_in_cookie(gateway, headers, client.cookies()), Ok(()));
         if let Some(header) = headers.get(CONSISTENCY_TOKEN) {
-            let token = header.to_str().ok().and_then(|text| text.parse().ok());
-            let invalid = || Error::invalid("Hearlers-Consistency-Token: the value of an earlier response");
-            seen.merge(&token.ok_or_else(invalid)?);
+            match header.to_str().ok().and_then(|text| gateway.opened(text)) {
+                Some(token) => seen.merge(&token),
+                None => outcome = Err(Error::invalid("Hearlers-Consistency-Token: the value of an earlier response")),
+            }
         }
-        let forwarded = headers.get("x-forwarded-proto");
-        let forwarded = forwarded.is_some_and(|scheme| scheme.as_bytes().eq_ignore_ascii_case(b"https"));
-        Ok(Call {
-            metadata,
-            person: None,
-            seen: Arc::new(Mutex::new(seen)),
-            secure: secure_always || forwarded,
-            is_repeatable: true,
-        })
+        let (seen, client) = (Arc::new(Mutex::new(seen)), Some(Arc::new(client)));
+        (Call { metadata, person: None, seen, client, is_repeatable: true }, outcome)
     }
     /// Creates the metadata of a call that the gateway makes on its own behalf.
     pub(crate) fn own() -> Self {
-        Call { metadata: Metadata::default(), person: None, seen: Arc::default(), secure: false, is_repeatable: true }
+        Call { metadata: Metadata::default(), person: None, seen: Arc::default(), client: None, is_repeatable: true }
     }
     /// Makes the call on behalf of this person.
     pub(crate) fn of(mut self, person: Person) -> Self {
@@ -106,9 +104,13 @@ impl Call {
     pub(crate) fn is_repeatable(&self) -> bool {
         self.is_repeatable
     }
-    /// Returns whether cookies must be Secure.
-    pub(crate) fn secure(&self) -> bool {
-        self.secure
+    /// Returns the client. Calls of the gateway itself have none.
+    pub(crate) fn client(&self) -> &Client {
+        self.client.as_ref().expect("a request has a client")
+    }
+    /// Returns the cookies of the client's connection.
+    pub(crate) fn cookies(&self) -> Cookies {
+        self.client().cookies()
     }
     fn seen(&self) -> ConsistencyToken {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -128,55 +130,50 @@ fn trace(parent: &str) -> Option<Uuid> {
 }
 
 /// Returns the token in the cookie. An invalid cookie is ignored, because the user cannot repair it.
-fn token_in_cookie(headers: &HeaderMap) -> ConsistencyToken {
-    let jar = CookieJar::from_headers(headers);
-    jar.get(CONSISTENCY_COOKIE).and_then(|cookie| cookie.value().parse().ok()).unwrap_or_default()
+fn token_in_cookie(gateway: &Gateway, headers: &HeaderMap, cookies: Cookies) -> ConsistencyToken {
+    let cookie = cookies.read(headers, CONSISTENCY_COOKIE).ok().flatten();
+    cookie.and_then(|text| gateway.opened(&text)).unwrap_or_default()
 }
 
-/// Builds a cookie for this site that scripts cannot read.
-pub(crate) fn cookie(name: &'static str, value: String, lifetime: Duration, secure: bool) -> Cookie<'static> {
-    let lifetime = lifetime.try_into().expect("days, not centuries");
-    let cookie = Cookie::build((name, value)).path("/").http_only(true).same_site(SameSite::Lax);
-    cookie.secure(secure).max_age(lifetime).build()
-}
-
-/// The middleware of every request: creates its [`Call`], logs it, and returns the consistency token to the client.
+/// The middleware of every request: creates its [`Call`], logs it, and returns the consistency token to the client. Errors
+/// are translated to the language of the request.
 pub(crate) async fn follow(State(gateway): State<Gateway>, mut request: Request, next: Next) -> Response {
-    let call = match Call::read(request.headers(), gateway.secure_cookies()) {
-        Ok(call) => call,
-        Err(error) => return error.into_response(),
-    };
-    let known = token_in_cookie(request.headers());
+    let (client, language) = (Client::of(&request, gateway.edge()), Language::of(request.headers()));
+    let (is_https, cookies) = (client.is_https, client.cookies());
+    let (call, outcome) = Call::read(&gateway, request.headers(), client);
+    let known = token_in_cookie(&gateway, request.headers(), cookies);
     let correlation = call.metadata.correlation.unwrap_or_default().to_string();
     let observed = Observed::begin(&request);
     let span = observed.span(&call.metadata, &correlation);
     request.extensions_mut().insert(call.clone());
 
     let response = async {
-        let response = next.run(request).await;
+        let response = match outcome {
+            Ok(()) => next.run(request).await,
+            Err(error) => error.into_response(),
+        };
         observed.finish(response.status());
         response
     };
-    let mut response = response.instrument(span).await;
+    let mut response = in_language(language, response.instrument(span).await);
 
     let headers = response.headers_mut();
     headers.insert(CORRELATION, correlation.parse().expect("a UUID is ASCII"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    protect(headers, is_https);
     let seen = call.seen();
     if seen.is_empty() {
         if known.is_empty() {
             return response;
         }
         // The service has refused the token in the cookie.
-        let cookie = cookie(CONSISTENCY_COOKIE, String::new(), Duration::ZERO, call.secure);
-        return (CookieJar::new().add(cookie), response).into_response();
+        return (CookieJar::new().add(cookies.remove(CONSISTENCY_COOKIE)), response).into_response();
     }
-    headers.insert(CONSISTENCY_TOKEN, seen.to_string().parse().expect("a token is ASCII"));
+    let Some(token) = gateway.sealed(&seen) else { return response };
+    headers.insert(CONSISTENCY_TOKEN, token.parse().expect("a token is ASCII"));
     if seen == known {
         return response;
     }
-    let cookie = cookie(CONSISTENCY_COOKIE, seen.to_string(), CONSISTENCY_LIFETIME, call.secure);
+    let cookie: Cookie<'static> = cookies.set(CONSISTENCY_COOKIE, token, Seen::LIFETIME);
     (CookieJar::new().add(cookie), response).into_response()
 }
 

@@ -3,31 +3,52 @@ use crate::error::Error;
 use axum::{
     body::Bytes,
     extract::{FromRequest, Request},
-    http::{HeaderMap, header::CONTENT_TYPE},
+    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
 };
 use serde::de::DeserializeOwned;
+use std::time::Duration;
+use tokio::time::timeout;
 
-/// A body of this type; an invalid body becomes an error with the gateway's envelope.
+/// The time in which a body must arrive.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A body of this type; an invalid body becomes an error with the gateway's envelope that names the field.
 pub(crate) struct Json<T>(pub(crate) T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Error;
     async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
-        let is_json = is_json(request.headers());
-        let body = Bytes::from_request(request, state).await;
-        // When the connection breaks, the client gets no response anyway, so the limit is the only cause that matters.
-        let body = body.map_err(|_| Error::too_large())?;
-        if !body.is_empty() && !is_json {
+        // A form of another site can be empty, so its type counts also without a body.
+        let kind = kind(request.headers());
+        let body = timeout(PATIENCE, Bytes::from_request(request, state)).await.map_err(|_| Error::body_timeout())?;
+        let body = body.map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Error::too_large(),
+            _ => Error::body_timeout(), // when the connection breaks, the client gets no response anyway
+        })?;
+        if kind == Kind::Other || (kind == Kind::Absent && !body.is_empty()) {
             return Err(Error::not_json());
         }
         let body: &[u8] = if body.is_empty() { b"{}" } else { &body };
-        serde_json::from_slice(body).map(Json).map_err(|error| Error::invalid(format!("body: {error}")))
+        let mut json = serde_json::Deserializer::from_slice(body);
+        let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+            let path = error.path().to_string();
+            let field = if path == "." { "body" } else { &path }; // a dot stands for the whole body
+            Error::invalid(format!("{field}: {}", error.inner()))
+        })?;
+        json.end().map_err(|error| Error::invalid(format!("body: {error}")))?;
+        Ok(Json(value))
     }
 }
 
-/// Returns whether the content type is `application/json`. Forms of other sites cannot send it without a CORS
-/// preflight.
-fn is_json(headers: &HeaderMap) -> bool {
-    let kind =
-        headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).and_then(|value| value.split(';').next());
-    kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+#[derive(PartialEq, Eq)]
+enum Kind {
+    Json,
+    Other,
+    Absent,
+}
+/// Returns the content type. Forms of other sites cannot send `application/json` without a CORS preflight.
+fn kind(headers: &HeaderMap) -> Kind {
+    let Some(value) = headers.get(CONTENT_TYPE) else { return Kind::Absent };
+    let kind = value.to_str().ok().and_then(|value| value.split(';').next());
+    let is_json = kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
+    if is_json { Kind::Json } else { Kind::Other }
 }

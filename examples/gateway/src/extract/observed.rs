@@ -12,8 +12,6 @@ use tracing::{Span, field::Empty};
 
 /// The name from the OpenTelemetry semantic conventions.
 const DURATION: &str = "http_server_request_duration_seconds";
-/// The longest logged path in bytes; longer paths are truncated.
-const LONGEST_PATH: usize = 256;
 /// The methods that get their own metric label. Others are counted as `_OTHER`, because a client can invent methods.
 const METHODS: [Method; 6] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS];
 
@@ -21,24 +19,21 @@ pub(super) struct Observed {
     began: Instant,
     method: String,
     route: String,
-    path: String,
 }
 impl Observed {
-    /// Starts the measurement. Names and labels use the route instead of the path, so that they contain no ids.
+    /// Starts the measurement. Spans and labels use the route instead of the path, so that they contain no ids.
     pub(super) fn begin(request: &Request) -> Self {
         let method =
             METHODS.iter().find(|method| *method == request.method()).map_or("_OTHER", Method::as_str).to_owned();
         let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str).to_owned();
-        let path = request.uri().path();
-        let path = path.get(..LONGEST_PATH).unwrap_or(path).to_owned(); // a path is ASCII, so the cut is on a character
-        Observed { began: Instant::now(), method, route, path }
+        Observed { began: Instant::now(), method, route }
     }
     /// Creates the span, as a child of the caller's trace.
     pub(super) fn span(&self, caller: &Metadata, correlation: &str) -> Span {
-        let Observed { method, route, path, .. } = self;
-        let span = tracing::info_span!("http", method, path, correlation, otel.name = Empty, otel.kind = Empty);
+        let Observed { method, route, .. } = self;
+        let span = tracing::info_span!("http", method, route, correlation, otel.name = Empty, otel.kind = Empty);
         trace::follow(&span, caller.traceparent.as_deref(), caller.tracestate.as_deref());
-        let attributes = [("http.request.method", &**method), ("http.route", route), ("url.path", path)];
+        let attributes = [("http.request.method", &**method), ("http.route", route)];
         trace::describe(
             &span,
             Some(SpanKind::Server),

@@ -6,6 +6,7 @@ use axum::{
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use std::error::Error as _;
+use utoipa::IntoParams;
 
 /// The largest page.
 const LONGEST: i32 = 100;
@@ -28,15 +29,22 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
         let read = Query::from_request_parts(parts, state).await;
         read.map(|Query(params)| Params(params)).map_err(|rejection| {
             let cause = rejection.source().map_or_else(|| rejection.body_text(), ToString::to_string);
-            Error::invalid(format!("query: {cause}"))
+            match cause.split_once("missing field `").and_then(|(_, name)| name.split('`').next()) {
+                Some(name) => Error::missing_parameter(name),
+                None => Error::invalid(format!("query: {cause}")),
+            }
         })
     }
 }
 
 /// The start and the size of a page of a list.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Page {
+    /// The `next` of the page before.
     pub(crate) after: Option<String>,
+    /// The size of the page.
+    #[param(minimum = 1, maximum = 100)]
     pub(crate) limit: Option<i32>,
 }
 impl Page {

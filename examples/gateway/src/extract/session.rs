@@ -1,33 +1,134 @@
-//! The caller of a request: from the access token of the `Authorization` header or, without one, of the cookie.
+//! The session of a request: tokens of the `Authorization` header or, without one, of the cookies.
+use super::cookies::{ACCESS_TOKEN, Cookies, REFRESH_TOKEN};
 use crate::{
-    access_token::Claims,
     error::Error,
     extract::{Call, IdempotencyKey},
     http::Gateway,
-    upstream::{Counselors, Counsels, Users},
+    tokens::{Access, Refresh, Verified},
+    upstream::{Counselors, Counsels, Prompts, Users},
 };
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, header::AUTHORIZATION, request::Parts},
 };
-use axum_extra::extract::CookieJar;
-use std::ops::Deref;
+use contracts::v1::model::Authority;
+use service_auth::Person;
+use std::{convert::Infallible, ops::Deref};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-/// The name of the cookie with the access token.
-pub(crate) const ACCESS_TOKEN: &str = "accessToken";
+/// The header with which a client chooses the form of its session.
+const SESSION: &str = "x-session";
+
+/// The tokens of a request, as they were sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Session {
+    /// The token of the `Authorization` header. It wins over the cookies even when it is invalid, because the client chose it.
+    bearer: Option<String>,
+    access: Result<Option<String>, Error>,
+    refresh: Result<Option<String>, Error>,
+    /// The access token's content; absent when none was sent.
+    verified: Option<Result<Verified<Access>, Error>>,
+}
+impl Session {
+    pub(crate) fn read(gateway: &Gateway, headers: &HeaderMap, cookies: Cookies) -> Self {
+        let bearer = bearer(headers).map(str::to_owned);
+        let (access, refresh) = (cookies.read(headers, ACCESS_TOKEN), cookies.read(headers, REFRESH_TOKEN));
+        let verify = |token: &str| gateway.tokens().check::<Access>(token).map_err(Error::access_token);
+        let verified = match (&bearer, &access) {
+            (Some(token), _) | (None, Ok(Some(token))) => Some(verify(token)),
+            (None, Ok(None)) => None,
+            (None, Err(twice)) => Some(Err(twice.clone())),
+        };
+        let verified = verified.map(|read| read.and_then(|it| it.claims.person().map(|_| it).ok_or_else(Error::bad_token)));
+        Session { bearer, access, refresh, verified }
+    }
+    /// Returns the person of the access token, or why there is none.
+    pub(crate) fn access(&self) -> Result<&Verified<Access>, Error> {
+        match (&self.verified, &self.refresh) {
+            (Some(verified), _) => verified.as_ref().map_err(Error::clone),
+            (None, Ok(Some(_))) => Err(Error::access_token_required()),
+            (None, _) => Err(Error::no_token()),
+        }
+    }
+    /// Returns the access token's content, `None` when no access token was sent, or why the token is refused.
+    pub(crate) fn sent_access(&self) -> Result<Option<&Verified<Access>>, Error> {
+        self.verified.as_ref().map(Result::as_ref).transpose().map_err(Error::clone)
+    }
+    /// Returns the refresh token of the cookie, or of the `Authorization` header in place of an access token.
+    pub(crate) fn refresh_token(&self) -> Result<Option<String>, Error> {
+        if self.bearer.is_some() { Ok(self.bearer.clone()) } else { self.refresh.clone() }
+    }
+    /// Returns the refresh token of the cookie with its content, `None` when there is none, or why it is refused. A client
+    /// with an `Authorization` header uses no cookies.
+    pub(crate) fn refresh_cookie(&self, gateway: &Gateway) -> Result<Option<(String, Verified<Refresh>)>, Error> {
+        if self.bearer.is_some() {
+            return Ok(None);
+        }
+        let Some(token) = self.refresh.clone()? else { return Ok(None) };
+        let verified = gateway.tokens().check::<Refresh>(&token).map_err(Error::refresh_token)?;
+        Ok(Some((token, verified)))
+    }
+    /// Returns whether the client sends its token itself, so that no other site can send it.
+    pub(crate) fn is_bearer(&self) -> bool {
+        self.bearer.is_some()
+    }
+    /// Returns whether any session cookie was sent, also twice.
+    pub(crate) fn has_cookies(&self) -> bool {
+        [&self.access, &self.refresh].into_iter().any(|cookie| !matches!(cookie, Ok(None)))
+    }
+}
+/// The middleware reads the session of each request.
+impl FromRequestParts<Gateway> for Session {
+    type Rejection = Infallible;
+    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Infallible> {
+        if let Some(session) = parts.extensions.get::<Session>() {
+            return Ok(session.clone());
+        }
+        let Ok(call) = Call::from_request_parts(parts, gateway).await;
+        Ok(Session::read(gateway, &parts.headers, call.cookies()))
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// The form in which a client wants its tokens: as cookies, or in the body when it sends them itself (`X-Session: bearer`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SessionForm {
+    Cookies,
+    Bearer,
+}
+impl<S: Sync> FromRequestParts<S> for SessionForm {
+    type Rejection = Error;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
+        let wanted = parts.headers.get(SESSION).map(|value| value.as_bytes().to_ascii_lowercase());
+        match wanted.as_deref() {
+            Some(b"bearer") => Ok(SessionForm::Bearer),
+            Some(b"cookie") => Ok(SessionForm::Cookies),
+            Some(_) => Err(Error::invalid("X-Session: bearer or cookie")),
+            None if bearer(&parts.headers).is_some() => Ok(SessionForm::Bearer),
+            None => Ok(SessionForm::Cookies),
+        }
+    }
+}
 
 /// An authenticated person. It derefs to the [`Call`] on their behalf.
 #[derive(Clone)]
 pub(crate) struct Caller {
-    pub(crate) claims: Claims,
+    person: Person,
     call: Call,
     gateway: Gateway,
 }
 impl Caller {
     pub(crate) fn id(&self) -> Uuid {
-        self.claims.id
+        self.person.id
+    }
+    /// Returns whether the person is an administrator.
+    pub(crate) fn is_admin(&self) -> bool {
+        self.person.authority == Authority::Admin
     }
     /// Calls the user service on this person's behalf.
     pub(crate) async fn users<Q, A>(
@@ -51,7 +152,7 @@ impl Caller {
         method: impl AsyncFnOnce(&mut Counsels, Request<Q>) -> Result<Response<A>, Status>,
         message: Q,
     ) -> Result<A, Error> {
-        self.gateway.upstream().replies.ask(self, method, message).await
+        self.gateway.upstream().replies.ask(self, method, message).await.map_err(Error::of_reply)
     }
     /// Calls the counseling service for counsellors, bubbles and tones on this person's behalf.
     pub(crate) async fn counselors<Q, A>(
@@ -60,6 +161,14 @@ impl Caller {
         message: Q,
     ) -> Result<A, Error> {
         self.gateway.upstream().counselors.ask(self, method, message).await
+    }
+    /// Calls the counseling service for prompts on this person's behalf.
+    pub(crate) async fn prompts<Q, A>(
+        &self,
+        method: impl AsyncFnOnce(&mut Prompts, Request<Q>) -> Result<Response<A>, Status>,
+        message: Q,
+    ) -> Result<A, Error> {
+        self.gateway.upstream().prompts.ask(self, method, message).await
     }
     /// Returns the caller with an idempotency key.
     pub(crate) fn keyed(&self, key: &IdempotencyKey) -> Self {
@@ -76,19 +185,9 @@ impl Deref for Caller {
 impl FromRequestParts<Gateway> for Caller {
     type Rejection = Error;
     async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Error> {
-        let token = token(&parts.headers).ok_or_else(Error::no_token)?;
-        let claims = gateway.tokens().check(&token)?;
+        let Ok(session) = Session::from_request_parts(parts, gateway).await;
+        let person = session.access()?.claims.person().ok_or_else(Error::bad_token)?;
         let Ok(call) = Call::from_request_parts(parts, gateway).await;
-        let call = call.of(claims.person().ok_or_else(Error::bad_token)?);
-        Ok(Caller { claims, call, gateway: gateway.clone() })
+        Ok(Caller { person, call: call.of(person), gateway: gateway.clone() })
     }
-}
-
-/// Returns the token. The bearer token wins over the cookie even when it is invalid, because the client chose it.
-fn token(headers: &HeaderMap) -> Option<String> {
-    let bearer =
-        headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| value.split_once(' '));
-    let bearer = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    let cookie = || CookieJar::from_headers(headers).get(ACCESS_TOKEN).map(|cookie| cookie.value().to_owned());
-    bearer.map(|(_, token)| token.trim().to_owned()).or_else(cookie)
 }

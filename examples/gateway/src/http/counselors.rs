@@ -1,79 +1,67 @@
-//! The endpoints of counsellors, bubbles and tones.
+//! The reads of counsellors, bubbles, tones and episodes: at `/v1` for everybody, at `/v1/admin` with the drafts.
 use crate::{
     envelope::{Answer, ok},
     error::Error,
-    extract::{Caller, Ids, Page, Params},
+    extract::{Caller, Ids, Page, Params, WithDrafts},
     http::Gateway,
-    json::{Bubble, Counselor, Tone, each},
+    json::{
+        Bubble, Bubbles, Counselors, Episodes, OneBubble, OneCounselor, OneEpisode, OneTone, Tones, each, found,
+    },
     upstream,
 };
-use axum::{Router, routing};
 use contracts::v1::service as rpc;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-pub(super) fn routes() -> Router<Gateway> {
-    Router::new()
-        .route("/v1/counselors", routing::get(list))
-        .route("/v1/counselors/{counselor}", routing::get(one))
-        .route("/v1/counselors/{counselor}/bubbles", routing::get(bubbles))
-        .route("/v1/counselors/{counselor}/bubbles/random", routing::get(random_bubble))
-        .route("/v1/counselors/{counselor}/bubbles/{bubble}", routing::get(bubble))
-        .route("/v1/tones", routing::get(tones))
-        .route("/v1/tones/{tone}", routing::get(tone))
+/// The routes without their prefix, because they exist twice.
+pub(super) fn routes() -> OpenApiRouter<Gateway> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(one))
+        .routes(routes!(bubbles))
+        .routes(routes!(random_bubble))
+        .routes(routes!(bubble))
+        .routes(routes!(episodes))
+        .routes(routes!(episode))
+        .routes(routes!(tones))
+        .routes(routes!(tone))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase")]
 struct OfTone {
-    tone_id: Option<String>,
+    /// Only the counsellors with this tone.
+    tone_id: Option<Uuid>,
 }
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Named {
+    /// Only the tone with exactly this name.
     name: Option<String>,
 }
-#[derive(Serialize)]
-struct Counselors {
-    counselors: Vec<Counselor>,
-    next: Option<String>,
-}
-#[derive(Serialize)]
-struct OneCounselor {
-    counselor: Counselor,
-}
-#[derive(Serialize)]
-struct Bubbles {
-    bubbles: Vec<Bubble>,
-    next: Option<String>,
-}
-#[derive(Serialize)]
-struct OneBubble {
-    bubble: Bubble,
-}
-#[derive(Serialize)]
-struct Tones {
-    tones: Vec<Tone>,
-    next: Option<String>,
-}
-#[derive(Serialize)]
-struct OneTone {
-    tone: Tone,
-}
 
+/// Lists the counsellors.
+#[utoipa::path(get, path = "/counselors", params(OfTone, Page), responses((status = 200, body = Counselors)))]
 async fn list(caller: Caller, Params(of): Params<OfTone>, Params(page): Params<Page>) -> Answer<Counselors> {
     let Page { after, limit } = page.check()?;
-    let request = rpc::FindCounselorsRequest { tone_id: of.tone_id, after, limit };
+    let request = rpc::FindCounselorsRequest { tone_id: of.tone_id.map(|id| id.to_string()), after, limit };
     let found = caller.counselors(upstream::Counselors::find_counselors, request).await?;
     Ok(ok("상담사 목록을 조회했습니다.", Counselors { counselors: each(found.counselors), next: found.next }))
 }
 
+/// Reads a counsellor.
+#[utoipa::path(get, path = "/counselors/{counselorId}", responses((status = 200, body = OneCounselor)))]
 async fn one(caller: Caller, Ids(counselor): Ids<Uuid>) -> Answer<OneCounselor> {
     let request = rpc::FindCounselorByIdRequest { counselor_id: counselor.to_string() };
-    let found = caller.counselors(upstream::Counselors::find_counselor_by_id, request).await?;
-    let counselor = found.counselor.ok_or_else(Error::unknown_id)?.into();
-    Ok(ok("상담사를 조회했습니다.", OneCounselor { counselor }))
+    let read = caller.counselors(upstream::Counselors::find_counselor_by_id, request).await?;
+    Ok(ok("상담사를 조회했습니다.", OneCounselor { counselor: found(read.counselor)? }))
 }
 
+/// Lists the bubbles of a counsellor.
+#[utoipa::path(get, path = "/counselors/{counselorId}/bubbles", params(Page), responses((status = 200, body = Bubbles)))]
 async fn bubbles(caller: Caller, Ids(counselor): Ids<Uuid>, Params(page): Params<Page>) -> Answer<Bubbles> {
     let Page { after, limit } = page.check()?;
     let request = rpc::FindBubblesRequest { counselor_id: counselor.to_string(), after, limit };
@@ -81,13 +69,16 @@ async fn bubbles(caller: Caller, Ids(counselor): Ids<Uuid>, Params(page): Params
     Ok(ok("버블 목록을 조회했습니다.", Bubbles { bubbles: each(found.bubbles), next: found.next }))
 }
 
+/// Draws one of a counsellor's bubbles.
+#[utoipa::path(get, path = "/counselors/{counselorId}/bubbles/random", responses((status = 200, body = OneBubble)))]
 async fn random_bubble(caller: Caller, Ids(counselor): Ids<Uuid>) -> Answer<OneBubble> {
     let request = rpc::FindRandomBubbleRequest { counselor_id: counselor.to_string() };
-    let found = caller.counselors(upstream::Counselors::find_random_bubble, request).await?;
-    let bubble = found.bubble.ok_or_else(Error::unknown_id)?.into();
-    Ok(ok("버블을 조회했습니다.", OneBubble { bubble }))
+    let drawn = caller.counselors(upstream::Counselors::find_random_bubble, request).await?;
+    Ok(ok("버블을 조회했습니다.", OneBubble { bubble: found(drawn.bubble)? }))
 }
 
+/// Reads a bubble of a counsellor.
+#[utoipa::path(get, path = "/counselors/{counselorId}/bubbles/{bubbleId}", responses((status = 200, body = OneBubble)))]
 async fn bubble(caller: Caller, Ids((counselor, bubble)): Ids<(Uuid, Uuid)>) -> Answer<OneBubble> {
     let bubble = find_bubble(&caller, counselor, bubble).await?;
     Ok(ok("버블을 조회했습니다.", OneBubble { bubble }))
@@ -96,10 +87,39 @@ async fn bubble(caller: Caller, Ids((counselor, bubble)): Ids<(Uuid, Uuid)>) -> 
 /// Loads a bubble of this counsellor.
 pub(super) async fn find_bubble(caller: &Caller, counselor: Uuid, bubble: Uuid) -> Result<Bubble, Error> {
     let request = rpc::FindBubbleByIdRequest { bubble_id: bubble.to_string(), counselor_id: counselor.to_string() };
-    let found = caller.counselors(upstream::Counselors::find_bubble_by_id, request).await?;
-    found.bubble.map(Bubble::from).ok_or_else(Error::unknown_id)
+    found(caller.counselors(upstream::Counselors::find_bubble_by_id, request).await?.bubble)
 }
 
+/// Lists the episodes of a counsellor by threshold. Locked ones have no cut scenes.
+#[utoipa::path(get, path = "/counselors/{counselorId}/episodes", params(Page), responses((status = 200, body = Episodes)))]
+async fn episodes(
+    caller: Caller,
+    drafts: WithDrafts,
+    Ids(counselor): Ids<Uuid>,
+    Params(page): Params<Page>,
+) -> Answer<Episodes> {
+    let Page { after, limit } = page.check()?;
+    let (counselor_id, with_temporary) = (counselor.to_string(), drafts.0);
+    let request = rpc::FindEpisodesRequest { counselor_id, with_temporary, after, limit };
+    let found = caller.counselors(upstream::Counselors::find_episodes, request).await?;
+    Ok(ok("에피소드 목록을 조회했습니다.", Episodes { episodes: each(found.episodes), next: found.next }))
+}
+
+/// Reads an episode of a counsellor. A locked one is refused.
+#[utoipa::path(get, path = "/counselors/{counselorId}/episodes/{episodeId}", responses((status = 200, body = OneEpisode)))]
+async fn episode(
+    caller: Caller,
+    drafts: WithDrafts,
+    Ids((counselor, episode)): Ids<(Uuid, Uuid)>,
+) -> Answer<OneEpisode> {
+    let request = rpc::FindEpisodeByIdRequest { episode_id: episode.to_string(), with_temporary: drafts.0 };
+    let read = caller.counselors(upstream::Counselors::find_episode_by_id, request).await?;
+    let episode = read.episode.filter(|episode| episode.counselor_id == counselor.to_string());
+    Ok(ok("에피소드를 조회했습니다.", OneEpisode { episode: found(episode)? }))
+}
+
+/// Lists the tones.
+#[utoipa::path(get, path = "/tones", params(Named, Page), responses((status = 200, body = Tones)))]
 async fn tones(caller: Caller, Params(of): Params<Named>, Params(page): Params<Page>) -> Answer<Tones> {
     let Page { after, limit } = page.check()?;
     let request = rpc::FindTonesRequest { name: of.name, after, limit };
@@ -107,9 +127,10 @@ async fn tones(caller: Caller, Params(of): Params<Named>, Params(page): Params<P
     Ok(ok("톤 목록을 조회했습니다.", Tones { tones: each(found.tones), next: found.next }))
 }
 
+/// Reads a tone.
+#[utoipa::path(get, path = "/tones/{toneId}", responses((status = 200, body = OneTone)))]
 async fn tone(caller: Caller, Ids(tone): Ids<Uuid>) -> Answer<OneTone> {
     let request = rpc::FindToneByIdRequest { tone_id: tone.to_string() };
-    let found = caller.counselors(upstream::Counselors::find_tone_by_id, request).await?;
-    let tone = found.tone.ok_or_else(Error::unknown_id)?.into();
-    Ok(ok("톤을 조회했습니다.", OneTone { tone }))
+    let read = caller.counselors(upstream::Counselors::find_tone_by_id, request).await?;
+    Ok(ok("톤을 조회했습니다.", OneTone { tone: found(read.tone)? }))
 }

@@ -1,4 +1,4 @@
-//! The endpoints of counsels and their messages.
+//! The endpoints of counsels, their messages and relationships.
 use super::counselors::find_bubble;
 use crate::{
     envelope::{Answer, created, ok},
@@ -6,23 +6,25 @@ use crate::{
     exchange,
     extract::{Caller, IdempotencyKey, Ids, Json, Page, Params},
     http::Gateway,
-    json::{Counsel, CounselMessage, each},
+    json::{
+        Counsel, CounselMessageReaction, Counsels, Exchange, Messages, OneCounsel, OneMessage, Opened, Relationships,
+        changed, each, found,
+    },
     upstream::{self, Users},
 };
-use axum::{Router, routing};
-use contracts::v1::{
-    model::{self, CounselMessageReaction},
-    service as rpc,
-};
-use serde::{Deserialize, Serialize};
+use contracts::v1::{model, service as rpc};
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-pub(super) fn routes() -> Router<Gateway> {
-    Router::new()
-        .route("/v1/counselors/{counselor}/counsels", routing::get(list).post(open))
-        .route("/v1/counselors/{counselor}/counsels/{counsel}", routing::get(one))
-        .route("/v1/counselors/{counselor}/counsels/{counsel}/messages", routing::get(messages).post(send))
-        .route("/v1/counselors/{counselor}/counsels/{counsel}/messages/{message}/react", routing::post(react))
+pub(super) fn routes() -> OpenApiRouter<Gateway> {
+    OpenApiRouter::new()
+        .routes(routes!(list, open))
+        .routes(routes!(one))
+        .routes(routes!(messages, send))
+        .routes(routes!(react))
+        .routes(routes!(relationships))
 }
 
 /// The longest message, in Unicode scalar values.
@@ -31,83 +33,97 @@ const LONGEST_MESSAGE: usize = 80;
 const ALL: &str = "all";
 
 /// The body of opening a counsel: a bubble and the chosen answer, or neither.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Opening {
-    bubble_id: Option<String>,
-    response_option_no: Option<i32>,
+pub(super) struct Opening {
+    #[schema(format = Uuid)]
+    pub(super) bubble_id: Option<String>,
+    #[schema(minimum = 1, maximum = 2)]
+    pub(super) response_option_no: Option<i32>,
 }
-#[derive(Deserialize)]
-struct NewMessage {
+#[derive(Deserialize, ToSchema)]
+pub(super) struct NewMessage {
+    /// 1 to 80 characters, not counting surrounding white space.
+    #[schema(min_length = 1)]
     message: String,
 }
-#[derive(Deserialize)]
-struct Reaction {
-    reaction: String,
+#[derive(Deserialize, ToSchema)]
+pub(super) struct Reaction {
+    reaction: CounselMessageReaction,
 }
-#[derive(Serialize)]
-struct Counsels {
-    counsels: Vec<Counsel>,
-    next: Option<String>,
-}
-#[derive(Serialize)]
-struct OneCounsel {
-    counsel: Counsel,
-}
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Opened {
-    counsel: Counsel,
-    counsel_messages: Vec<CounselMessage>,
-}
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Messages {
-    counsel_messages: Vec<CounselMessage>,
-    next: Option<String>,
-}
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Exchange {
-    created_counsel_message: CounselMessage,
-    counselor_response_message: CounselMessage,
-}
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct OneMessage {
-    counsel_message: CounselMessage,
+/// The page of messages before or after another one.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Before {
+    /// The `previous` of another page: the messages before it.
+    before: Option<String>,
 }
 
 /// Opens a counsel. With a bubble it is an exchange that consumes one token; without one it consumes none.
+#[utoipa::path(post, path = "/v1/counselors/{counselorId}/counsels", responses((status = 201, body = Opened)))]
 async fn open(
     caller: Caller,
     key: IdempotencyKey,
     Ids(counselor): Ids<Uuid>,
     Json(opening): Json<Opening>,
 ) -> Answer<Opened> {
+    Ok(created("상담을 시작했습니다.", open_counsel(&caller, &key, counselor, opening, None).await?))
+}
+/// Opens a counsel with this prompt version, or with the active one.
+pub(super) async fn open_counsel<J: TryFrom<rpc::CreateCounselResponse, Error = Error>>(
+    caller: &Caller,
+    key: &IdempotencyKey,
+    counselor: Uuid,
+    opening: Opening,
+    prompt_version: Option<Uuid>,
+) -> Result<J, Error> {
+    let mut held = None;
     let mut request = rpc::CreateCounselRequest {
         user_id: caller.id().to_string(),
         counselor_id: counselor.to_string(),
+        prompt_version_id: prompt_version.map(|id| id.to_string()),
         ..Default::default()
     };
     if let Some((bubble, option)) = opening.check()? {
-        find_bubble(&caller, counselor, bubble).await?; // checked first: a bubble of another counsellor must not reserve a token
-        let exchange = exchange::of_counsel(caller.id(), counselor, key.given());
-        reserve(&caller, exchange).await?;
+        find_bubble(caller, counselor, bubble).await?; // checked first: a bubble of another counsellor must not reserve a token
+        let hold = reserve(caller, exchange::of_counsel(caller.id(), counselor, key.given())).await?;
         request.bubble_id = Some(bubble.to_string());
         request.response_option_no = Some(option);
-        request.exchange_id = Some(exchange.to_string());
+        (request.exchange_id, request.attempt) = (Some(hold.exchange.to_string()), hold.attempt);
+        held = Some(hold);
     }
-    let opened = caller.keyed(&key).replies(upstream::Counsels::create_counsel, request).await?;
-    let counsel = opened.counsel.ok_or_else(Error::broken)?.into();
-    Ok(created("상담을 시작했습니다.", Opened { counsel, counsel_messages: each(opened.counsel_messages) }))
+    let opened = caller.keyed(key).replies(upstream::Counsels::create_counsel, request).await;
+    unless_refused(caller, held, opened).await?.try_into()
+}
+
+/// The token that is held for an exchange.
+#[derive(Debug, Clone, Copy)]
+struct Hold {
+    exchange: Uuid,
+    /// The number of the hold; absent when the token is consumed already.
+    attempt: Option<i32>,
 }
 
 /// Reserves one token for this exchange. A repeat returns the same hold.
-async fn reserve(caller: &Caller, exchange: Uuid) -> Result<(), Error> {
+async fn reserve(caller: &Caller, exchange: Uuid) -> Result<Hold, Error> {
     let (user_id, reservation_id) = (caller.id().to_string(), Some(exchange.to_string()));
-    caller.users(Users::reserve_tokens, rpc::ReserveTokensRequest { user_id, reservation_id }).await?;
-    Ok(())
+    let reserved = caller.users(Users::reserve_tokens, rpc::ReserveTokensRequest { user_id, reservation_id }).await?;
+    Ok(Hold { exchange, attempt: reserved.attempt })
+}
+
+/// Returns the outcome of a call that needed a hold. The token of a refused request is released at once; after any other
+/// error the exchange may have begun, and its outcome releases or consumes the token.
+async fn unless_refused<T>(caller: &Caller, held: Option<Hold>, outcome: Result<T, Error>) -> Result<T, Error> {
+    if let (Err(error), Some(Hold { exchange, attempt: Some(attempt) })) = (&outcome, held)
+        && error.is_refusal()
+    {
+        let (user_id, reservation_id) = (caller.id().to_string(), exchange.to_string());
+        let request = rpc::ReleaseTokensRequest { user_id, reservation_id, attempt };
+        if caller.users(Users::release_tokens, request).await.is_err() {
+            tracing::warn!(%exchange, "gateway: the token of a refused request is not released; the hold ends after a minute");
+        }
+    }
+    outcome
 }
 impl Opening {
     fn check(self) -> Result<Option<(Uuid, i32)>, Error> {
@@ -123,8 +139,18 @@ impl Opening {
     }
 }
 
+/// Lists the caller's counsels with one counsellor, or with all (`all`), newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/counselors/{counselorId}/counsels",
+    params(("counselorId" = String, Path, pattern = "^(all|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$"), Page),
+    responses((status = 200, body = Counsels)),
+)]
 async fn list(caller: Caller, Ids(counselor): Ids<String>, Params(page): Params<Page>) -> Answer<Counsels> {
-    let counselor = match counselor.as_str() {
+    Ok(ok("상담 목록을 조회했습니다.", find_counsels(&caller, &counselor, page).await?))
+}
+pub(super) async fn find_counsels(caller: &Caller, counselor: &str, page: Page) -> Result<Counsels, Error> {
+    let counselor = match counselor {
         ALL => None,
         id => Some(Uuid::try_parse(id).map_err(|_| Error::unknown_id())?),
     };
@@ -132,49 +158,76 @@ async fn list(caller: Caller, Ids(counselor): Ids<String>, Params(page): Params<
     let (user_id, counselor_id) = (caller.id().to_string(), counselor.map(|id| id.to_string()));
     let request = rpc::FindCounselsRequest { user_id, counselor_id, after, limit };
     let found = caller.counsels(upstream::Counsels::find_counsels, request).await?;
-    Ok(ok("상담 목록을 조회했습니다.", Counsels { counsels: each(found.counsels), next: found.next }))
+    Ok(Counsels { counsels: each(found.counsels), next: found.next })
 }
 
+/// Reads a counsel of the caller with this counsellor.
+#[utoipa::path(get, path = "/v1/counselors/{counselorId}/counsels/{counselId}", responses((status = 200, body = OneCounsel)))]
 async fn one(caller: Caller, Ids((counselor, counsel)): Ids<(Uuid, Uuid)>) -> Answer<OneCounsel> {
-    let counsel = owned(&caller, counselor, counsel).await?.into();
+    let counsel = owned(&caller, counselor, counsel).await?;
     Ok(ok("상담을 조회했습니다.", OneCounsel { counsel }))
 }
 
+/// Lists the messages of a counsel, oldest first.
+#[utoipa::path(
+    get,
+    path = "/v1/counselors/{counselorId}/counsels/{counselId}/messages",
+    params(Page, Before),
+    responses((status = 200, body = Messages)),
+)]
 async fn messages(
     caller: Caller,
     Ids((counselor, counsel)): Ids<(Uuid, Uuid)>,
     Params(page): Params<Page>,
+    Params(before): Params<Before>,
 ) -> Answer<Messages> {
-    let Page { after, limit } = page.check()?;
-    let request = rpc::FindMessagesRequest { counsel_id: counsel.to_string(), after, limit, before: None };
-    let messages = caller.counsels(upstream::Counsels::find_messages, request);
-    let (_, found) = tokio::try_join!(owned(&caller, counselor, counsel), messages)?;
-    let messages = Messages { counsel_messages: each(found.counsel_messages), next: found.next };
+    let messages = find_messages(&caller, counselor, counsel, page, before).await?.into();
     Ok(ok("상담 메시지 목록을 조회했습니다.", messages))
 }
+pub(super) async fn find_messages(
+    caller: &Caller,
+    counselor: Uuid,
+    counsel: Uuid,
+    page: Page,
+    Before { before }: Before,
+) -> Result<rpc::FindMessagesResponse, Error> {
+    let Page { after, limit } = page.check()?;
+    let request = rpc::FindMessagesRequest { counsel_id: counsel.to_string(), after, limit, before };
+    let messages = caller.counsels(upstream::Counsels::find_messages, request);
+    let (_, found) = tokio::try_join!(owned(caller, counselor, counsel), messages)?;
+    Ok(found)
+}
 
-/// Sends a message. Validates the request, reserves a token and then asks for a reply. With the same key it resumes
-/// where it
-/// stopped.
+/// Sends a message and waits for the reply. Consumes one token. With the same key it resumes where it stopped.
+#[utoipa::path(
+    post,
+    path = "/v1/counselors/{counselorId}/counsels/{counselId}/messages",
+    responses((status = 201, body = Exchange)),
+)]
 async fn send(
     caller: Caller,
     key: IdempotencyKey,
     Ids((counselor, counsel)): Ids<(Uuid, Uuid)>,
     Json(new): Json<NewMessage>,
 ) -> Answer<Exchange> {
+    Ok(created("메시지를 보냈습니다.", send_message(&caller, &key, counselor, counsel, new).await?))
+}
+/// Validates the message, reserves a token and then asks for a reply.
+pub(super) async fn send_message<J: TryFrom<rpc::CreateMessageResponse, Error = Error>>(
+    caller: &Caller,
+    key: &IdempotencyKey,
+    counselor: Uuid,
+    counsel: Uuid,
+    new: NewMessage,
+) -> Result<J, Error> {
     let message = new.check()?;
-    owned(&caller, counselor, counsel).await?;
-    let exchange = exchange::of_message(caller.id(), counsel, key.given());
-    reserve(&caller, exchange).await?;
-    let (counsel_id, exchange_id) = (counsel.to_string(), Some(exchange.to_string()));
+    owned(caller, counselor, counsel).await?;
+    let hold = reserve(caller, exchange::of_message(caller.id(), counsel, key.given())).await?;
+    let (counsel_id, exchange_id) = (counsel.to_string(), Some(hold.exchange.to_string()));
     // Without an idempotency key: an exchange can be resumed, a stored response cannot.
-    let request = rpc::CreateMessageRequest { counsel_id, message, exchange_id, attempt: None };
-    let sent = caller.replies(upstream::Counsels::create_message, request).await?;
-    let exchange = Exchange {
-        created_counsel_message: sent.created_counsel_message.ok_or_else(Error::broken)?.into(),
-        counselor_response_message: sent.counselor_response_message.ok_or_else(Error::broken)?.into(),
-    };
-    Ok(created("메시지를 보냈습니다.", exchange))
+    let request = rpc::CreateMessageRequest { counsel_id, message, exchange_id, attempt: hold.attempt };
+    let sent = caller.replies(upstream::Counsels::create_message, request).await;
+    unless_refused(caller, Some(hold), sent).await?.try_into()
 }
 impl NewMessage {
     fn check(self) -> Result<String, Error> {
@@ -188,33 +241,52 @@ impl NewMessage {
     }
 }
 
+/// Records a reaction to a reply, which cannot be changed.
+#[utoipa::path(
+    post,
+    path = "/v1/counselors/{counselorId}/counsels/{counselId}/messages/{messageId}/react",
+    responses((status = 200, body = OneMessage)),
+)]
 async fn react(
     caller: Caller,
     key: IdempotencyKey,
     Ids((counselor, counsel, message)): Ids<(Uuid, Uuid, Uuid)>,
     Json(reaction): Json<Reaction>,
 ) -> Answer<OneMessage> {
-    let reaction = reaction.check()?.into();
-    owned(&caller, counselor, counsel).await?;
-    let request = rpc::ReactMessageRequest { message_id: message.to_string(), reaction };
-    let reacted = caller.keyed(&key).counsels(upstream::Counsels::react_message, request).await?;
-    let counsel_message = reacted.counsel_message.ok_or_else(Error::broken)?.into();
-    Ok(ok("메시지에 반응을 남겼습니다.", OneMessage { counsel_message }))
+    let reacted = react_to(&caller, &key, (counselor, counsel, message), reaction).await?;
+    Ok(ok("메시지에 반응을 남겼습니다.", OneMessage { counsel_message: changed(reacted)? }))
 }
-impl Reaction {
-    fn check(self) -> Result<CounselMessageReaction, Error> {
-        use CounselMessageReaction::{Dislike, Like};
-        let named = [Like, Dislike].into_iter().find(|reaction| reaction.as_str_name() == self.reaction);
-        let accepted = || format!("reaction: {} or {}", Like.as_str_name(), Dislike.as_str_name());
-        named.ok_or_else(|| Error::invalid(accepted()))
-    }
+pub(super) async fn react_to(
+    caller: &Caller,
+    key: &IdempotencyKey,
+    (counselor, counsel, message): (Uuid, Uuid, Uuid),
+    Reaction { reaction }: Reaction,
+) -> Result<Option<model::CounselMessage>, Error> {
+    owned(caller, counselor, counsel).await?;
+    let request = rpc::ReactMessageRequest { message_id: message.to_string(), reaction: reaction.into() };
+    let reacted = caller.keyed(key).counsels(upstream::Counsels::react_message, request).await?;
+    Ok(reacted.counsel_message)
+}
+
+/// Reads the caller's relationship with a counsellor: a list of one, or empty before the first message.
+#[utoipa::path(get, path = "/v1/counselors/{counselorId}/relationships", responses((status = 200, body = Relationships)))]
+async fn relationships(caller: Caller, Ids(counselor): Ids<Uuid>) -> Answer<Relationships> {
+    let (user_id, counselor_id) = (caller.id().to_string(), counselor.to_string());
+    let request = rpc::FindCounselorUserRelationshipByUserAndCounselorIdRequest { user_id, counselor_id };
+    let find = upstream::Counsels::find_counselor_user_relationship_by_user_and_counselor_id;
+    let relationship = match caller.counsels(find, request).await {
+        Ok(found) => found.counselor_user_relationship,
+        Err(error) if error.is_unknown_id() => None,
+        Err(error) => return Err(error),
+    };
+    let counselor_user_relationships = each(relationship.into_iter().collect());
+    Ok(ok("관계를 조회했습니다.", Relationships { counselor_user_relationships }))
 }
 
 /// Loads a counsel of this person with this counsellor. The service checks the owner as well.
-async fn owned(caller: &Caller, counselor: Uuid, counsel: Uuid) -> Result<model::Counsel, Error> {
+pub(super) async fn owned(caller: &Caller, counselor: Uuid, counsel: Uuid) -> Result<Counsel, Error> {
     let request = rpc::FindCounselByIdRequest { counsel_id: counsel.to_string() };
-    let found = caller.counsels(upstream::Counsels::find_counsel_by_id, request).await?;
-    let counsel = found.counsel.ok_or_else(Error::unknown_id)?;
-    let theirs = counsel.user_id == caller.id().to_string() && counsel.counselor_id == counselor.to_string();
-    if theirs { Ok(counsel) } else { Err(Error::unknown_id()) }
+    let read = caller.counsels(upstream::Counsels::find_counsel_by_id, request).await?;
+    let (user, counselor) = (caller.id().to_string(), counselor.to_string());
+    found(read.counsel.filter(|counsel| counsel.user_id == user && counsel.counselor_id == counselor))
 }

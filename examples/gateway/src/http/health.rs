@@ -1,30 +1,35 @@
 //! The health endpoints: liveness and readiness.
 use crate::{
-    envelope::{Success, ok},
+    envelope::{Answer, Success, ok},
     error::Error,
     extract::Call,
     http::Gateway,
     upstream::{Counselors, Users},
 };
-use axum::{Router, extract::State, routing};
+use axum::extract::State;
 use contracts::v1::service as rpc;
 use cqrs_core::app::{Component, Health, HealthCheck};
 use service_auth::Person;
 use std::time::Duration;
+use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 /// The time limit of a health check.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-pub(super) fn routes() -> Router<Gateway> {
-    Router::new().route("/health/live", routing::get(live)).route("/health/ready", routing::get(ready))
+pub(super) fn routes() -> OpenApiRouter<Gateway> {
+    OpenApiRouter::new().routes(routes!(live)).routes(routes!(ready))
 }
 
+/// Tells whether the gateway runs.
+#[utoipa::path(get, path = "/health/live", security(()), responses((status = 200)))]
 async fn live() -> Success<()> {
     ok("게이트웨이가 실행 중입니다.", ())
 }
 
-async fn ready(State(gateway): State<Gateway>) -> Result<Success<()>, Error> {
+/// Tells whether the gateway and its services accept requests.
+#[utoipa::path(get, path = "/health/ready", security(()), responses((status = 200)))]
+async fn ready(State(gateway): State<Gateway>) -> Answer<()> {
     if gateway.is_stopping() {
         return Err(Error::down(vec!["gateway: it is shutting down".to_owned()]));
     }

@@ -1,34 +1,45 @@
 //! The router with all endpoints.
 use crate::{
-    access_token::AccessTokens,
     config::{Config, Wrong},
+    edge::Edge,
     error::Error,
     extract::follow,
+    limits::Counters,
+    oauth::{Logins, Providers},
+    tokens::{BadToken, Seen, Tokens},
     upstream::Upstream,
 };
-use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn_with_state};
+use axum::{Router, middleware::from_fn_with_state};
+use cqrs_core::ConsistencyToken;
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
+use utoipa_axum::router::OpenApiRouter;
 
+mod admin;
 mod auth;
 mod counselors;
 mod counsels;
+mod cross_origin;
+mod guard;
 mod health;
+mod openapi;
 mod page;
 mod users;
 
-/// The largest body in bytes; the largest requests are a profile and a message of 80 characters.
-const LARGEST: usize = 16 * 1024;
+use guard::guard;
 
 /// The state that all requests share. Clones are cheap.
 #[derive(Clone)]
 pub struct Gateway(Arc<Shared>);
 struct Shared {
     upstream: Upstream,
-    tokens: AccessTokens,
-    secure_cookies: bool,
+    tokens: Tokens,
+    edge: Edge,
+    counters: Counters,
+    providers: Providers,
+    logins: Logins,
     stopping: AtomicBool,
 }
 impl Gateway {
@@ -39,11 +50,14 @@ impl Gateway {
     pub fn new(config: Config) -> Result<Self, Wrong> {
         config.check()?;
         let upstream = Upstream::new(&config).map_err(|error| Wrong(vec![error.to_string()]))?;
-        let tokens = AccessTokens::new(config.jwt_keys);
+        let providers = Providers::new(&config.edge).map_err(|error| Wrong(vec![error]))?;
         Ok(Gateway(Arc::new(Shared {
             upstream,
-            tokens,
-            secure_cookies: config.secure_cookies,
+            tokens: Tokens::new(config.jwt_keys),
+            counters: Counters::new(config.edge.limits),
+            providers,
+            logins: Logins::default(),
+            edge: config.edge,
             stopping: AtomicBool::new(false),
         })))
     }
@@ -57,26 +71,55 @@ impl Gateway {
     pub(crate) fn upstream(&self) -> &Upstream {
         &self.0.upstream
     }
-    pub(crate) fn tokens(&self) -> &AccessTokens {
+    pub(crate) fn tokens(&self) -> &Tokens {
         &self.0.tokens
     }
-    pub(crate) fn secure_cookies(&self) -> bool {
-        self.0.secure_cookies
+    pub(crate) fn edge(&self) -> &Edge {
+        &self.0.edge
+    }
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.0.counters
+    }
+    pub(crate) fn providers(&self) -> &Providers {
+        &self.0.providers
+    }
+    pub(crate) fn logins(&self) -> &Logins {
+        &self.0.logins
+    }
+    /// Signs a consistency token for the client. Nobody can make one of a position that no service has reached.
+    pub(crate) fn sealed(&self, seen: &ConsistencyToken) -> Option<String> {
+        Some(self.tokens().sign(Seen { token: seen.to_string() }).ok()?.text)
+    }
+    /// Returns the consistency token that the gateway has signed, or `None` for another text. An expired one is empty: all
+    /// views have caught up since.
+    pub(crate) fn opened(&self, token: &str) -> Option<ConsistencyToken> {
+        match self.tokens().check::<Seen>(token) {
+            Ok(seen) => seen.claims.token.parse().ok(),
+            Err(BadToken::Expired) => Some(ConsistencyToken::default()),
+            Err(BadToken::Invalid) => None,
+        }
     }
 }
 
-/// Builds the router with all endpoints.
+/// Builds the router with all endpoints, and their description.
 pub fn router(gateway: Gateway) -> Router {
-    Router::new()
+    let (endpoints, description) = OpenApiRouter::new()
         .merge(auth::routes())
         .merge(users::routes())
-        .merge(counselors::routes())
+        .nest("/v1", counselors::routes())
         .merge(counsels::routes())
         .merge(health::routes())
+        .merge(admin::routes(&gateway))
+        .split_for_parts();
+    let endpoints = endpoints
+        .merge(openapi::routes(description))
         .merge(page::routes())
         .fallback(async || Error::no_such_path())
         .method_not_allowed_fallback(async || Error::wrong_method())
-        .layer(DefaultBodyLimit::max(LARGEST))
-        .layer(from_fn_with_state(gateway.clone(), follow))
-        .with_state(gateway)
+        .layer(from_fn_with_state(gateway.clone(), guard));
+    let endpoints = match cross_origin::layer(gateway.edge()) {
+        Some(layer) => endpoints.layer(layer),
+        None => endpoints,
+    };
+    endpoints.layer(from_fn_with_state(gateway.clone(), follow)).with_state(gateway)
 }

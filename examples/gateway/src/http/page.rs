@@ -7,13 +7,15 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
      img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 pub(super) fn routes() -> Router<Gateway> {
-    let files: [(&str, &str, &'static str); 7] = [
+    let files: [(&str, &str, &'static str); 9] = [
         ("/", "text/html", include_str!("../../page/index.html")),
         ("/assets/style.css", "text/css", include_str!("../../page/style.css")),
         ("/assets/main.js", "text/javascript", include_str!("../../page/main.js")),
         ("/assets/api.js", "text/javascript", include_str!("../../page/api.js")),
         ("/assets/home.js", "text/javascript", include_str!("../../page/home.js")),
         ("/assets/chat.js", "text/javascript", include_str!("../../page/chat.js")),
+        ("/assets/consent.js", "text/javascript", include_str!("../../page/consent.js")),
+        ("/assets/help.js", "text/javascript", include_str!("../../page/help.js")),
         ("/assets/dom.js", "text/javascript", include_str!("../../page/dom.js")),
     ];
     files
@@ -25,7 +27,6 @@ fn file(kind: &str, text: &'static str) -> impl IntoResponse {
     let headers = [
         (header::CONTENT_TYPE, format!("{kind}; charset=utf-8")),
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY.to_owned()),
-        (header::REFERRER_POLICY, "no-referrer".to_owned()),
         (header::CACHE_CONTROL, "no-cache".to_owned()), // a new gateway brings a new page
     ];
     (headers, text)

@@ -1,63 +1,147 @@
-//! The JSON of counsels and their messages.
-use super::specified;
-use contracts::v1::model;
+//! The JSON of counsels, their messages and relationships.
+use super::{
+    changed, each,
+    names::{CounselMessageReaction, RiskKind},
+    shown::{answers, pages, shown},
+};
+use crate::error::Error;
+use contracts::v1::service as rpc;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Counsel {
-    id: String,
-    counselor_id: String,
-    user_id: String,
-    last_message: Option<String>,
-    last_chated_at: Option<String>,
-    prompt_version_id: String,
-    created_at: String,
-    updated_at: String,
-    deleted_at: Option<String>,
-}
-impl From<model::Counsel> for Counsel {
-    fn from(counsel: model::Counsel) -> Self {
-        Counsel {
-            id: counsel.id,
-            counselor_id: counsel.counselor_id,
-            user_id: counsel.user_id,
-            last_message: counsel.last_message,
-            last_chated_at: counsel.last_chated_at,
-            prompt_version_id: counsel.prompt_version_id,
-            created_at: counsel.created_at,
-            updated_at: counsel.updated_at,
-            deleted_at: counsel.deleted_at,
-        }
+shown! {
+    /// One chat of a person with a counsellor.
+    Counsel of Counsel {
+        id: String,
+        counselor_id: String,
+        user_id: String,
+        last_message: Option<String>,
+        last_chated_at: Option<String>,
+        prompt_version_id: String,
+        created_at: String,
+        updated_at: String,
+        deleted_at: Option<String>,
     }
 }
-
-/// A message without its technique, which is only for authors of prompts.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct CounselMessage {
-    id: String,
-    counsel_id: String,
-    message: String,
-    is_user_message: bool,
-    reacted_at: Option<String>,
-    reaction: Option<&'static str>,
-    created_at: String,
-    updated_at: String,
-    deleted_at: Option<String>,
-}
-impl From<model::CounselMessage> for CounselMessage {
-    fn from(message: model::CounselMessage) -> Self {
-        CounselMessage {
-            reaction: specified(message.reaction().as_str_name()),
-            id: message.id,
-            counsel_id: message.counsel_id,
-            message: message.message,
-            is_user_message: message.is_user_message,
-            reacted_at: message.reacted_at,
-            created_at: message.created_at,
-            updated_at: message.updated_at,
-            deleted_at: message.deleted_at,
-        }
+shown! {
+    /// A message without its technique, which is only for authors of prompts.
+    CounselMessage of CounselMessage {
+        id: String,
+        counsel_id: String,
+        message: String,
+        is_user_message: bool,
+        reacted_at: Option<String>,
+        reaction: Option<CounselMessageReaction>,
+        created_at: String,
+        updated_at: String,
+        deleted_at: Option<String>,
     }
 }
+shown! {
+    /// A message with the technique that was in use.
+    AdminCounselMessage of CounselMessage {
+        id: String,
+        counsel_id: String,
+        message: String,
+        is_user_message: bool,
+        reacted_at: Option<String>,
+        reaction: Option<CounselMessageReaction>,
+        counsel_technique_id: String,
+        created_at: String,
+        updated_at: String,
+        deleted_at: Option<String>,
+    }
+}
+shown! {
+    /// How close the caller and a counsellor are.
+    CounselorUserRelationship of CounselorUserRelationship {
+        id: String,
+        counselor_id: String,
+        user_id: String,
+        rapport: i32,
+        created_at: String,
+        updated_at: String,
+        deleted_at: Option<String>,
+    }
+}
+shown! {
+    /// Where to find help, when a message spoke of a danger to somebody.
+    CrisisNotice of CrisisNotice {
+        kind: Option<RiskKind>,
+        text: String,
+        /// Telephone numbers in the order of their importance.
+        numbers: Vec<String>,
+    }
+}
+answers! {
+    OneCounsel { counsel: Counsel }
+    OneMessage { counsel_message: CounselMessage }
+    OneAdminMessage { counsel_message: AdminCounselMessage }
+}
+pages! {
+    Counsels { counsels: [Counsel] }
+    RelationshipPage { counselor_user_relationships: [CounselorUserRelationship] }
+}
+
+/// The relationship with one counsellor: a list of one, or empty before the first message.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Relationships {
+    pub(crate) counselor_user_relationships: Vec<CounselorUserRelationship>,
+}
+
+/// Defines the answers that contain messages, for one kind of message.
+macro_rules! conversations {
+    ($message:ident: $opened:ident, $messages:ident, $exchange:ident) => {
+        /// A new counsel with its first messages.
+        #[derive(Serialize, ToSchema)]
+        #[serde(rename_all = "camelCase")]
+        pub(crate) struct $opened {
+            counsel: Counsel,
+            counsel_messages: Vec<$message>,
+        }
+        impl TryFrom<rpc::CreateCounselResponse> for $opened {
+            type Error = Error;
+            fn try_from(opened: rpc::CreateCounselResponse) -> Result<Self, Error> {
+                Ok($opened { counsel: changed(opened.counsel)?, counsel_messages: each(opened.counsel_messages) })
+            }
+        }
+        /// One page of the messages of a counsel, oldest first.
+        #[derive(Serialize, ToSchema)]
+        #[serde(rename_all = "camelCase")]
+        pub(crate) struct $messages {
+            counsel_messages: Vec<$message>,
+            /// The start of the next page; absent on the last one.
+            next: Option<String>,
+            /// The cursor of the page before; absent on the first one.
+            previous: Option<String>,
+        }
+        impl From<rpc::FindMessagesResponse> for $messages {
+            fn from(found: rpc::FindMessagesResponse) -> Self {
+                let (next, previous) = (found.next, found.previous);
+                $messages { counsel_messages: each(found.counsel_messages), next, previous }
+            }
+        }
+        /// A message and its reply.
+        #[derive(Serialize, ToSchema)]
+        #[serde(rename_all = "camelCase")]
+        pub(crate) struct $exchange {
+            created_counsel_message: $message,
+            counselor_response_message: $message,
+            /// Where to find help, when the message spoke of a danger to somebody.
+            crisis: Option<CrisisNotice>,
+        }
+        impl TryFrom<rpc::CreateMessageResponse> for $exchange {
+            type Error = Error;
+            fn try_from(sent: rpc::CreateMessageResponse) -> Result<Self, Error> {
+                Ok($exchange {
+                    created_counsel_message: changed(sent.created_counsel_message)?,
+                    counselor_response_message: changed(sent.counselor_response_message)?,
+                    crisis: sent.crisis.map(CrisisNotice::from),
+                })
+            }
+        }
+    };
+}
+conversations!(CounselMessage: Opened, Messages, Exchange);
+conversations!(AdminCounselMessage: AdminOpened, AdminMessages, AdminExchange);

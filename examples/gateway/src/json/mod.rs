@@ -1,18 +1,53 @@
-//! The JSON of responses: camel case, enums by their names in `proto/`, unspecified values left out.
+//! The JSON of requests and responses: camel case, enums by their names in `proto/`, unspecified values left out.
+mod activities;
+mod consents;
 mod counselors;
 mod counsels;
+mod episodes;
+mod names;
+mod prompts;
+mod rules;
+mod shown;
 mod users;
 
-pub(crate) use counselors::{Bubble, Counselor, Tone};
-pub(crate) use counsels::{Counsel, CounselMessage};
-pub(crate) use users::{MessageTokens, User, UserUpdate};
+pub(crate) use activities::{NewActivity, OneActivity, OneTracking, TrackingUpdate};
+pub(crate) use consents::{Consents, NewConsent, OneConsent};
+pub(crate) use counselors::{
+    Bubble, BubbleEdit, Bubbles, CounselorEdit, Counselors, NewBubble, NewCounselor, NewTone, OneBubble,
+    OneCounselor, OnePresignedUrl, OneTone, ToneEdit, Tones, Upload,
+};
+pub(crate) use counsels::{
+    AdminExchange, AdminMessages, AdminOpened, Counsel, Counsels, Exchange, Messages, OneAdminMessage,
+    OneCounsel, OneMessage, Opened, RelationshipPage, Relationships,
+};
+pub(crate) use episodes::{EpisodeEdit, Episodes, NewEpisode, OneEpisode};
+pub(crate) use names::{ConsentKind, CounselMessageReaction};
+pub(crate) use prompts::{
+    ActivateHistories, NewTechnique, OnePersonaPrompt, OneTechnique, OneTonePrompt, OneVersion, PersonaPromptEdit,
+    PersonaPrompts, SavedVersion, TechniqueEdit, Techniques, TonePromptEdit, TonePrompts, VersionEdit, Versions,
+};
+pub(crate) use rules::{NewRule, OneRule, RuleEdit, Rules};
+pub(crate) use users::{Me, OneAdminUser, UserUpdate};
 
-/// Returns an enum's name, or `None` for the unspecified value.
-fn specified(name: &'static str) -> Option<&'static str> {
-    Some(name).filter(|name| !name.ends_with("_UNSPECIFIED"))
-}
+use crate::error::Error;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The data of an answer that has nothing to say.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Nothing {}
 
 /// Converts the items of a list to their JSON form.
 pub(crate) fn each<P, J: From<P>>(items: Vec<P>) -> Vec<J> {
     items.into_iter().map(J::from).collect()
+}
+
+/// Converts what a query has found.
+pub(crate) fn found<P, J: From<P>>(model: Option<P>) -> Result<J, Error> {
+    model.map(J::from).ok_or_else(Error::unknown_id)
+}
+
+/// Converts what a command has changed.
+pub(crate) fn changed<P, J: From<P>>(model: Option<P>) -> Result<J, Error> {
+    model.map(J::from).ok_or_else(Error::broken)
 }

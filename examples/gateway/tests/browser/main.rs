@@ -20,6 +20,8 @@ const SOON: Duration = Duration::from_secs(10);
 fn main() -> ExitCode {
     Trials::new()
         .test("a first visit leads to a conversation", a_first_visit_leads_to_a_conversation)
+        .test("a person who does not consent sends nothing", a_person_who_does_not_consent_sends_nothing)
+        .test("a message in danger shows where to find help", a_message_in_danger_shows_where_to_find_help)
         .test("a failed message is sent again with the same key", a_failed_message_is_sent_again_with_the_same_key)
         .test("a message with markup stays text", a_message_with_markup_stays_text)
         .test("a message that cannot be sent shows the reason", a_message_that_cannot_be_sent_shows_the_reason)
@@ -34,8 +36,13 @@ struct Page {
     url: String,
 }
 impl Page {
+    /// Opens the page for a person who has consented.
     async fn open(browser: Browser, path: &str) -> Result<Self> {
         let services = Services::default();
+        services.consent();
+        Page::open_with(services, browser, path).await
+    }
+    async fn open_with(services: Services, browser: Browser, path: &str) -> Result<Self> {
         let (address, server) = services.start();
         let upstream = format!("http://{address}");
         let secret = Key::new("a secret for tests, 32 bytes long").unwrap();
@@ -72,6 +79,18 @@ impl Page {
     async fn texts(&self) -> Result<Value> {
         self.browser.eval("[...document.querySelectorAll('[data-testid=text]')].map(it => it.textContent)").await
     }
+    /// Consents in the dialog that is shown before the first message.
+    async fn consent(&self) -> Result<()> {
+        self.see("document.getElementById('consent').open").await?;
+        self.browser
+            .eval(
+                "document.getElementById('consent-sensitive').click(); \
+                 document.getElementById('consent-birthday').value = '1990-01-01'",
+            )
+            .await?;
+        self.click("#consent-agree").await?;
+        self.see("!document.getElementById('consent').open").await
+    }
     fn exchanges(&self) -> Vec<String> {
         let calls = self.services.calls().into_iter().filter(|call| call.method == "CreateMessage");
         calls.map(|call| call.message.split("exchange_id: ").nth(1).unwrap().to_owned()).collect()
@@ -89,11 +108,14 @@ fn chat() -> String {
 }
 
 async fn a_first_visit_leads_to_a_conversation(browser: Browser) -> Result<()> {
-    let page = Page::open(browser, "").await?;
+    let page = Page::open_with(Services::default(), browser, "").await?;
     page.see("document.getElementById('tokens').dataset.remaining === '6'").await?;
     page.see("document.querySelectorAll('[data-testid=counsel-item]').length === 1").await?;
     page.click("[data-testid=counselor-card] a").await?;
+    page.see("document.getElementById('help').textContent.includes('109')").await?;
     page.click("[data-testid=bubble-option][data-option='2']").await?;
+    page.consent().await?;
+    assert!(page.services.last("GiveConsent").message.contains("kind: SensitiveData"));
     page.see(&format!("location.hash === '{}'", chat())).await?;
     assert!(page.services.last("CreateCounsel").message.contains("response_option_no: Some(2)"));
     page.see("document.querySelectorAll('[data-testid=message]').length === 1").await?;
@@ -102,6 +124,8 @@ async fn a_first_visit_leads_to_a_conversation(browser: Browser) -> Result<()> {
     page.press_enter().await?;
     page.see("document.querySelectorAll('[data-testid=message][data-state=sent]').length === 3").await?;
     assert_eq!(page.texts().await?, json!(["안녕하세요", "안녕하세요", "그랬군요"]));
+    page.see("document.querySelectorAll('[data-testid=like] svg path').length === 2").await?;
+    page.see("document.getElementById('crisis').hidden").await?;
     page.click(&format!("[data-message-id='{MESSAGE}'] [data-testid=like]")).await?;
     page.see(&format!("document.querySelector(\"[data-message-id='{MESSAGE}'] [aria-pressed=true]\")")).await?;
 
@@ -114,6 +138,37 @@ async fn a_first_visit_leads_to_a_conversation(browser: Browser) -> Result<()> {
         page.see("!document.getElementById('view-home').hidden").await?;
         page.browser.screenshot(std::path::Path::new(&folder).join("home.png")).await?;
     }
+    assert_eq!(page.browser.complaints().await?, [""; 0]);
+    Ok(())
+}
+
+async fn a_person_who_does_not_consent_sends_nothing(browser: Browser) -> Result<()> {
+    let page = Page::open_with(Services::default(), browser, &chat()).await?;
+    page.write("안녕하세요").await?;
+    page.press_enter().await?;
+    page.see("document.getElementById('consent').open").await?;
+    page.click("#consent-agree").await?; // nothing is filled in, so the browser refuses
+    page.click("#consent-decline").await?;
+    page.see("!document.getElementById('consent').open").await?;
+    page.see("document.getElementById('message-input').value === '안녕하세요'").await?; // no typed text is lost
+    let methods = page.services.methods();
+    assert!(!methods.contains(&"GiveConsent") && !methods.contains(&"CreateMessage"), "{methods:?}");
+
+    page.press_enter().await?;
+    page.consent().await?;
+    page.see("document.querySelectorAll('[data-testid=message][data-state=sent]').length === 3").await?;
+    Ok(())
+}
+
+async fn a_message_in_danger_shows_where_to_find_help(browser: Browser) -> Result<()> {
+    let page = Page::open(browser, &chat()).await?;
+    page.write("죽고 싶어요").await?;
+    page.press_enter().await?;
+    page.see("!document.getElementById('crisis').hidden").await?;
+    let numbers = "[...document.querySelectorAll('[data-testid=crisis-number]')].map(link => link.href)";
+    assert_eq!(page.browser.eval(numbers).await?, json!(["tel:109", "tel:119"]));
+    page.click("#home").await?;
+    page.see("!document.getElementById('view-home').hidden").await?;
     assert_eq!(page.browser.complaints().await?, [""; 0]);
     Ok(())
 }
@@ -184,6 +239,7 @@ async fn a_message_that_cannot_be_sent_shows_the_reason(browser: Browser) -> Res
     page.press_enter().await?;
     page.see("document.getElementById('notice').dataset.code === 'NO_REMAINING_TOKENS'").await?;
     page.see("!document.getElementById('notice').hidden").await?;
+    page.see("document.getElementById('notice-text').textContent.includes('109')").await?;
     page.see("document.getElementById('message-input').value.length === 160").await?; // no typed text is lost
     page.see("document.querySelectorAll('[data-testid=message]').length === 1").await?;
     Ok(())

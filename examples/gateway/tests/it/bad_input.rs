@@ -101,7 +101,7 @@ async fn an_invalid_field_is_named_with_the_accepted_values() {
         (json!({ "mbti": "MBTI_UNSPECIFIED" }), "mbti:"),
         (json!({ "birthYear": 90 }), "birthYear:"),
         (json!({ "birthYear": "1990-01-01" }), "birthYear:"),
-        (json!({ "nickname": 1 }), "body:"),
+        (json!({ "nickname": 1 }), "nickname:"),
     ] {
         let answer = put(bad.clone()).await;
         assert_eq!(answer.error(), error(400, "HTTP_INVALID_INPUT"), "{bad}");

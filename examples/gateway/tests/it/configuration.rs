@@ -16,10 +16,10 @@ fn complete_settings_are_accepted() {
     let (listen, config) = args(&flags).check().unwrap();
     assert_eq!(listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.user_service, "http://a:1");
-    assert!(!config.secure_cookies);
+    assert!(!config.edge.secure_cookies);
     assert!(!format!("{config:?}").contains(SECRET));
     let (_, config) = args(&[&flags[..], &["--secure-cookies"]].concat()).check().unwrap();
-    assert!(config.secure_cookies);
+    assert!(config.edge.secure_cookies);
 }
 
 #[test]

@@ -37,6 +37,43 @@ async fn a_message_is_validated_then_a_token_reserved_then_the_reply_requested()
     }
     let (held, asked) = (fixture.services.last("ReserveTokens"), fixture.services.last("CreateMessage"));
     assert_eq!(id_in(&held, "reservation_id"), id_in(&asked, "exchange_id"));
+    assert!(asked.message.contains("attempt: Some(3)"), "{asked:?}");
+}
+
+/// A double click must not cost a second token for a minute.
+#[tokio::test]
+async fn a_refused_message_releases_its_token_at_once_and_an_outage_does_not() {
+    let fixture = Fixture::new().await;
+    let opening = json!({ "bubbleId": BUBBLE, "responseOptionNo": 2 });
+    for (path, method, body) in
+        [(messages(), "CreateMessage", json!({ "message": "안녕" })), (counsels(), "CreateCounsel", opening)]
+    {
+        for refusal in [
+            Status::not_found("no such counsel"),
+            Status::already_exists("another text"),
+            Status::resource_exhausted("busy"),
+            Status::failed_precondition("no consent"),
+        ] {
+            fixture.services.forget();
+            fixture.services.fail(method, refusal.clone());
+            assert!(fixture.post(&path, body.clone()).await.status.is_client_error());
+            let (held, released) = (fixture.services.last("ReserveTokens"), fixture.services.last("ReleaseTokens"));
+            let released_id = released.message.split("reservation_id: \"").nth(1).and_then(|rest| rest.split('"').next());
+            assert_eq!(released_id, Some(&*id_in(&held, "reservation_id")), "{refusal:?}");
+            assert!(released.message.contains("attempt: 3"), "{released:?}");
+        }
+        for outage in [Status::unavailable("model"), Status::deadline_exceeded("slow"), Status::internal("bug")] {
+            fixture.services.forget();
+            fixture.services.fail(method, outage);
+            assert!(fixture.post(&path, body.clone()).await.status.is_server_error());
+            assert!(!fixture.services.methods().contains(&"ReleaseTokens"), "the reply may still arrive");
+        }
+        // A release that fails does not hide the refusal.
+        fixture.services.fail(method, Status::already_exists("another text"));
+        fixture.services.fail("ReleaseTokens", Status::unavailable("database"));
+        assert_eq!(fixture.post(&path, body).await.error(), error(409, "E40901"));
+        fixture.services.heal();
+    }
 }
 
 #[tokio::test]

@@ -3,9 +3,11 @@ use crate::services::{Services, USER};
 use axum::{
     Router,
     body::{Body, to_bytes},
-    http::{HeaderMap, Request, StatusCode, request::Builder},
+    extract::ConnectInfo,
+    http::{HeaderMap, HeaderValue, Request, StatusCode, request::Builder},
 };
-use gateway::{Config, Gateway, router};
+use gateway::{Config, Edge, Gateway, router};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use service_auth::{Key, Keys, Proof};
 use std::{net::SocketAddr, time::Duration};
@@ -19,6 +21,9 @@ pub(crate) fn proof() -> Proof {
     Proof::signed(Key::new("another secret, for the services alone").unwrap())
 }
 
+/// The address under which browsers reach the gateway of the tests.
+pub(crate) const HOST: &str = "localhost";
+
 pub(crate) struct Fixture {
     pub(crate) services: Services,
     server: Option<Runtime>,
@@ -27,16 +32,24 @@ pub(crate) struct Fixture {
 }
 impl Fixture {
     pub(crate) async fn new() -> Self {
-        Fixture::with_keys(SECRET)
+        Fixture::with(SECRET, Edge::default())
     }
     /// Starts a gateway with these signing keys, one a line.
     pub(crate) fn with_keys(keys: &str) -> Self {
+        Fixture::with(keys, Edge::default())
+    }
+    /// Starts a gateway with these settings of the web edge.
+    pub(crate) fn with_edge(edge: Edge) -> Self {
+        Fixture::with(SECRET, edge)
+    }
+    fn with(keys: &str, edge: Edge) -> Self {
         let services = Services::default();
         let (address, server) = services.start();
         let url = format!("http://{address}");
         let config = Config {
             reply_deadline: Duration::from_millis(700),
             deadline: Duration::from_millis(500),
+            edge,
             ..Config::new(url.clone(), url, Keys::parse(keys).unwrap(), proof())
         };
         Fixture { services, server: Some(server), address, router: router(Gateway::new(config).unwrap()) }
@@ -53,6 +66,12 @@ impl Fixture {
     }
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         send(self.router.clone(), request).await
+    }
+    /// Sends a request over a connection from this address.
+    pub(crate) async fn send_from(&self, peer: &str, mut request: Request<Body>) -> Answer {
+        let peer = SocketAddr::new(peer.parse().unwrap(), 50_000);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        self.send(request).await
     }
     /// Sends a GET request as the scripted person in the background.
     pub(crate) fn get_in_background(&self, path: &str) -> JoinHandle<Answer> {
@@ -78,7 +97,8 @@ impl Drop for Fixture {
     }
 }
 
-async fn send(router: Router, request: Request<Body>) -> Answer {
+async fn send(router: Router, mut request: Request<Body>) -> Answer {
+    request.headers_mut().entry("host").or_insert(HeaderValue::from_static(HOST));
     let response = router.oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let body = to_bytes(body, 1 << 20).await.unwrap();
@@ -87,6 +107,19 @@ async fn send(router: Router, request: Request<Body>) -> Answer {
 
 pub(crate) fn as_user(method: &str, path: &str) -> Builder {
     Request::builder().method(method).uri(path).header("Authorization", format!("Bearer {}", token(&claims())))
+}
+/// Builds a request of the scripted person as an administrator.
+pub(crate) fn as_admin(method: &str, path: &str) -> Builder {
+    let mut claims = claims();
+    claims["authority"] = json!("AUTHORITY_ADMIN");
+    Request::builder().method(method).uri(path).header("Authorization", format!("Bearer {}", token(&claims)))
+}
+/// Builds the body of a request, which may be absent.
+pub(crate) fn with_body(request: Builder, body: Option<&Value>) -> Request<Body> {
+    match body {
+        Some(body) => with_json(request, body),
+        None => request.body(Body::empty()).unwrap(),
+    }
 }
 pub(crate) fn with_json(request: Builder, body: &Value) -> Request<Body> {
     request.header("Content-Type", "application/json").body(Body::from(body.to_string())).unwrap()
@@ -97,12 +130,22 @@ pub(crate) fn claims() -> Value {
     let now = chrono::Utc::now().timestamp();
     json!({
         "id": USER, "auth_channel": "AUTH_CHANNEL_UNLINKED", "authority": "AUTHORITY_USER", "typ": "access",
-        "iss": "hearlers-gateway", "aud": "hearlers", "iat": now, "exp": now + 3600,
+        "jti": "0198c0de-0000-7000-8000-00000000c1a1", "iss": "hearlers-gateway", "aud": "hearlers", "iat": now, "exp": now + 3600,
     })
 }
 pub(crate) fn token(claims: &Value) -> String {
     let key = jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes());
     jsonwebtoken::encode(&jsonwebtoken::Header::default(), claims, &key).unwrap()
+}
+
+/// Returns the content of a token without verification.
+pub(crate) fn content(token: &str) -> Value {
+    let payload = BASE64_URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+    serde_json::from_slice(&payload).unwrap()
+}
+/// Returns the positions in a signed consistency token.
+pub(crate) fn positions(token: &str) -> String {
+    content(token)["token"].as_str().unwrap().to_owned()
 }
 
 #[derive(Debug)]
@@ -126,6 +169,15 @@ impl Answer {
     }
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+    /// Returns the value of a cookie that was set.
+    pub(crate) fn cookie_value(&self, name: &str) -> String {
+        let cookie = self.cookie(name).unwrap_or_else(|| panic!("no cookie {name}: {self:?}"));
+        cookie.split(';').next().unwrap().split_once('=').unwrap().1.to_owned()
+    }
+    /// Returns the positions of the consistency token.
+    pub(crate) fn positions(&self) -> Option<String> {
+        self.header("hearlers-consistency-token").map(positions)
     }
     /// Returns the `Set-Cookie` header of this name.
     pub(crate) fn cookie(&self, name: &str) -> Option<String> {

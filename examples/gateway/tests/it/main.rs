@@ -1,12 +1,20 @@
 //! Tests of the gateway's router with scripted services.
+mod admin; // the administrators' endpoints
 mod bad_input; // requests that are refused before any service is called
 mod bytes; // the bytes of every response
 mod configuration; // flags and variables
+mod description; // every answer against the OpenAPI description
 mod errors; // the services' errors as HTTP
 mod exchanges; // sending a message, opening a counsel
+mod edge; // writes of other sites, CORS, limits, and the headers of every response
 mod fixture; // the gateway and its responses
+mod languages; // errors in Korean and English
+mod logging; // what the log must not contain
+mod login; // Kakao, Naver and the admin link
 mod metadata; // consistency tokens, correlation, signatures and health
 mod page; // the web page's files
+mod provider; // a local server that speaks the protocols of Kakao and Naver
+mod requests; // one request for each endpoint
 mod services; // the scripted services
 mod sessions; // tokens and cookies
 mod shapes; // the JSON of responses

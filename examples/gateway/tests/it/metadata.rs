@@ -1,8 +1,9 @@
 //! Tests of request metadata: consistency tokens, correlation, signatures and health.
-use crate::fixture::{Fixture, as_user, error, proof};
+use crate::fixture::{Fixture, as_user, claims, content, error, proof, token};
 use axum::{body::Body, http::Request};
 use contracts::{AUTHORITY_METADATA, TOKEN_METADATA, USER_METADATA};
 use service_auth::{AuthInterceptor, COUNSELING_SERVICE, Identity, Person, USER_SERVICE};
+use serde_json::json;
 use tonic::{Code, Status, service::Interceptor};
 use tonic_types::{ErrorDetails, StatusExt};
 use uuid::Uuid;
@@ -12,20 +13,29 @@ async fn tones(fixture: &Fixture, headers: &[(&str, &str)]) -> crate::fixture::A
     fixture.send(request.body(Body::empty()).unwrap()).await
 }
 
+/// Returns a consistency token with these positions, signed by the gateway's key.
+fn seen(positions: &str) -> String {
+    let mut claims = claims();
+    claims["typ"] = json!("seen");
+    claims["token"] = json!(positions);
+    token(&claims)
+}
+
 #[tokio::test]
 async fn the_consistency_token_is_returned_and_sent_with_the_next_request() {
     let fixture = Fixture::new().await;
     let first = tones(&fixture, &[]).await;
     assert_eq!(fixture.services.last("FindTones").header("cqrs-consistency-token"), None);
-    assert_eq!(first.header("hearlers-consistency-token"), Some("counseling=4"));
+    assert_eq!(first.positions().as_deref(), Some("counseling=4"));
     let cookie = first.cookie("hearlers_consistency_token").unwrap();
     assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
     let cookie = cookie.split(';').next().unwrap().to_owned();
 
     // The tokens of the header and the cookie are merged, and the token of the new response is added.
-    let second = tones(&fixture, &[("Cookie", &cookie), ("Hearlers-Consistency-Token", "user=9;counseling=2")]).await;
+    let sent = seen("user=9;counseling=2");
+    let second = tones(&fixture, &[("Cookie", &cookie), ("Hearlers-Consistency-Token", &sent)]).await;
     assert_eq!(fixture.services.last("FindTones").header("cqrs-consistency-token"), Some("counseling=4;user=9"));
-    assert_eq!(second.header("hearlers-consistency-token"), Some("counseling=4;user=9"));
+    assert_eq!(second.positions().as_deref(), Some("counseling=4;user=9"));
     let cookie = second.cookie("hearlers_consistency_token").unwrap();
     let cookie = cookie.split(';').next().unwrap().to_owned();
 
@@ -54,9 +64,9 @@ async fn a_token_that_a_service_refuses_as_outdated_is_dropped() {
 async fn calls_of_one_request_see_the_writes_of_earlier_calls() {
     let fixture = Fixture::new().await;
     let path = format!("/v1/counselors/{}/counsels/{}/messages", crate::services::COUNSELOR, crate::services::COUNSEL);
-    let answer = fixture.post(&path, serde_json::json!({ "message": "안녕" })).await;
+    let answer = fixture.post(&path, json!({ "message": "안녕" })).await;
     assert_eq!(fixture.services.last("CreateMessage").header("cqrs-consistency-token"), Some("counseling=4;user=3"));
-    assert_eq!(answer.header("hearlers-consistency-token"), Some("counseling=5;user=3"));
+    assert_eq!(answer.positions().as_deref(), Some("counseling=5;user=3"));
 }
 
 #[tokio::test]
@@ -65,6 +75,26 @@ async fn an_invalid_consistency_token_is_refused_in_a_header_and_ignored_in_a_co
     let answer = tones(&fixture, &[("Hearlers-Consistency-Token", "yesterday")]).await;
     assert_eq!(answer.error(), error(400, "HTTP_INVALID_INPUT"));
     assert_eq!(tones(&fixture, &[("Cookie", "hearlers_consistency_token=yesterday")]).await.status, 200);
+}
+
+/// S7: without the gateway's signature, a position from the future would make each read of a service wait.
+#[tokio::test]
+async fn a_consistency_token_that_the_gateway_has_not_made_reaches_no_service() {
+    let fixture = Fixture::new().await;
+    let future = "counseling=99999999";
+    let refused = tones(&fixture, &[("Hearlers-Consistency-Token", future)]).await;
+    assert_eq!(refused.error(), error(400, "HTTP_INVALID_INPUT"));
+    assert!(fixture.services.methods().is_empty());
+    assert_eq!(tones(&fixture, &[("Cookie", &format!("hearlers_consistency_token={future}"))]).await.status, 200);
+    assert_eq!(fixture.services.last("FindTones").header("cqrs-consistency-token"), None);
+    let access = token(&claims());
+    let refused = tones(&fixture, &[("Hearlers-Consistency-Token", &access)]).await;
+    assert_eq!(refused.error(), error(400, "HTTP_INVALID_INPUT"), "a token of another type");
+    // An expired one is no error: all views have caught up since.
+    let mut old = content(&seen("counseling=3"));
+    old["exp"] = json!(chrono::Utc::now().timestamp() - 3600);
+    assert_eq!(tones(&fixture, &[("Hearlers-Consistency-Token", &token(&old))]).await.status, 200);
+    assert_eq!(fixture.services.last("FindTones").header("cqrs-consistency-token"), None);
 }
 
 #[tokio::test]
@@ -135,7 +165,7 @@ async fn identity_headers_of_a_client_are_not_passed_on() {
     let with = |request: axum::http::request::Builder| {
         names.iter().fold(request, |it, name| it.header(*name, stranger)).body(Body::empty()).unwrap()
     };
-    fixture.send(with(Request::post("/v1/auth/initiate"))).await.data();
+    fixture.send(with(Request::post("/v1/auth/initiate").header("X-Requested-With", "it"))).await.data();
     fixture.send(with(as_user("GET", "/v1/tones"))).await.data();
     let (visit, tones) = (fixture.services.last("InitializeUser"), fixture.services.last("FindTones"));
     assert_eq!((visit.header(USER_METADATA), visit.header(AUTHORITY_METADATA)), (None, None));

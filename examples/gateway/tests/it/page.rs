@@ -2,6 +2,17 @@
 use crate::fixture::Fixture;
 use axum::{body::Body, http::Request};
 
+const FILES: [&str; 8] = [
+    "/",
+    "/assets/main.js",
+    "/assets/api.js",
+    "/assets/home.js",
+    "/assets/chat.js",
+    "/assets/consent.js",
+    "/assets/help.js",
+    "/assets/dom.js",
+];
+
 async fn get(fixture: &Fixture, path: &str) -> crate::fixture::Answer {
     fixture.send(Request::get(path).body(Body::empty()).unwrap()).await
 }
@@ -39,7 +50,7 @@ async fn the_page_runs_only_its_own_files() {
     assert!(!policy.contains("unsafe"));
     assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
     // No inline scripts or styles (the policy would block them), no text that becomes markup, and no foreign resources.
-    for file in ["/", "/assets/main.js", "/assets/api.js", "/assets/home.js", "/assets/chat.js", "/assets/dom.js"] {
+    for file in FILES {
         let text = get(&fixture, file).await.text;
         for never in [
             "innerHTML",
@@ -53,5 +64,18 @@ async fn the_page_runs_only_its_own_files() {
         ] {
             assert!(!text.contains(never), "{file}: {never}");
         }
+    }
+}
+
+#[tokio::test]
+async fn the_page_says_that_the_counsellor_is_an_ai_and_names_help_and_draws_its_icons() {
+    let fixture = Fixture::new().await;
+    let page = get(&fixture, "/").await.text;
+    let (_, footer) = page.split_once("<footer id=\"help\">").unwrap();
+    assert!(footer.contains("AI") && footer.contains("tel:109"));
+    for file in FILES {
+        let text = get(&fixture, file).await.text;
+        let emoji = text.chars().find(|character| ('\u{1f000}'..='\u{1faff}').contains(character));
+        assert_eq!(emoji, None, "{file}: an emoji is an empty box where no font has it");
     }
 }

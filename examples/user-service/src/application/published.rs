@@ -22,9 +22,10 @@ fn user_registered(event: &Recorded<UserEvent>) -> Option<UserRegistered> {
 
 #[publish]
 fn user_updated(event: &Recorded<UserEvent>) -> Option<UserUpdated> {
-    let UserEvent::Updated { at, .. } = &event.event else { return None };
+    let UserEvent::Updated { nickname, at, .. } = &event.event else { return None };
+    let (user_id, nickname) = (event.aggregate_id.to_string(), Some(nickname.to_string()));
     // The login did not change, so the field stays unspecified.
-    Some(UserUpdated { user_id: event.aggregate_id.to_string(), auth_channel: 0, occurred_at: iso(*at) })
+    Some(UserUpdated { user_id, auth_channel: 0, occurred_at: iso(*at), nickname })
 }
 
 #[publish]
@@ -35,7 +36,8 @@ fn user_linked(event: &Recorded<AuthUserEvent>) -> Option<UserUpdated> {
         Provider::Naver => AuthChannel::Naver,
     };
     let user_id = event.aggregate_id.user().to_string();
-    Some(UserUpdated { user_id, auth_channel: auth_channel.into(), occurred_at: iso(*at) })
+    // The nickname did not change, so the field is absent.
+    Some(UserUpdated { user_id, auth_channel: auth_channel.into(), occurred_at: iso(*at), nickname: None })
 }
 
 #[publish]

@@ -1,6 +1,6 @@
 //! The command that stores a person's message and starts or resumes its exchange.
-use super::conversation::{AskCounselorResult, Conversation};
-use crate::domain::counsel::{CounselError, CounselId, ExchangeId, MessageText, UserId};
+use super::exchanges::{AskCounselorResult, Attempt, Exchanges};
+use crate::domain::counsel::{CounselError, CounselId, MessageText, UserId};
 use cqrs_core::{Command, HandlerResult, handler};
 use serde::{Deserialize, Serialize};
 
@@ -8,27 +8,30 @@ use serde::{Deserialize, Serialize};
 /// once.
 #[derive(Debug, Clone, Serialize, Deserialize, Command)]
 pub struct AskCounselor {
+    pub message: NewMessage,
+    /// The attempt that this command begins, of a new exchange or a stored one.
+    pub attempt: Attempt,
+}
+
+/// A person's message to the counsellor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NewMessage {
     pub counsel: CounselId,
     /// The owner of the counsel; for anybody else the counsel is not found.
     pub user: UserId,
-    /// The exchange that this command starts or resumes.
-    pub exchange: ExchangeId,
     pub text: MessageText,
 }
 
 #[handler]
-async fn ask_counselor(
-    command: AskCounselor,
-    conversation: Conversation,
-) -> HandlerResult<AskCounselorResult, CounselError> {
-    let AskCounselor { counsel, user, exchange, text } = command;
-    let known = async { Ok(conversation.exchanges.find(&exchange).await?) };
-    let (_, known) = futures_util::try_join!(conversation.owned_counsel(counsel, user), known)?;
-    match known {
-        None => conversation.start_exchange(counsel, exchange, text).await,
-        Some(known) => {
-            known.is_for(counsel, &text)?;
-            conversation.resume_exchange(known).await
-        }
+async fn ask_counselor(command: AskCounselor, exchanges: Exchanges) -> HandlerResult<AskCounselorResult, CounselError> {
+    let AskCounselor { message: NewMessage { counsel, user, text }, attempt } = command;
+    let owned = exchanges.transcript.owned(counsel, user);
+    let (owned, known) = futures_util::try_join!(owned, exchanges.find(attempt.exchange))?;
+    let Some((known, question)) = known else { return exchanges.start(&owned, attempt, &text).await };
+    // A refusal because of the text would release the token of an attempt that is still waiting for its reply.
+    if known.user() == user && known.is_open(exchanges.transcript.clock.now()) {
+        return Err(CounselError::BeingAnswered.into());
     }
+    known.is_for(counsel, &question, &text)?;
+    exchanges.resume((known, question), attempt).await
 }

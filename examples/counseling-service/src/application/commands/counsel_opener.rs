@@ -1,46 +1,53 @@
-//! Opens a counsel with its counsellor, prompt version and start technique; shared by the two opening commands.
-use super::conversation::Conversation;
+//! Chooses the prompt version and the start technique of a new counsel; shared by the two opening commands.
 use crate::{
-    application::projections::PromptSet,
+    application::{projections::CounselSummary, queries::PromptViews},
     domain::{
-        counsel::{Counsel, CounselError, UserId},
+        counsel::{Counsel, CounselError, MOST_COUNSELS, NewCounsel, UserId},
         counselor::{Counselor, CounselorId},
-        prompt::{PromptVersion, PromptVersionId},
+        prompt::PromptVersionId,
     },
 };
-use cqrs_core::{FromContext, HandlerResult, Repo, Views};
+use cqrs_core::{FromContext, HandlerResult, Repo, Timestamp, Views};
+use serde::{Deserialize, Serialize};
 
-/// The repositories and views that opening a counsel needs in addition to [`Conversation`].
+/// A person's choice of a counsellor.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ChosenCounselor {
+    pub user: UserId,
+    pub counselor: CounselorId,
+    /// The prompt version; the active one when absent.
+    pub prompt_version: Option<PromptVersionId>,
+}
+
+/// The counsellors, the prompts, and the counsels that a person has opened.
 #[derive(FromContext)]
 pub(super) struct CounselOpener {
     counselors: Repo<Counselor>,
-    versions: Repo<PromptVersion>,
-    prompts: Views<PromptSet>,
+    prompts: PromptViews,
+    counsels: Views<CounselSummary>,
 }
 
 impl CounselOpener {
-    /// Opens a counsel without messages. Fails when there is no active prompt version or no start technique for the
-    /// tone.
-    pub(super) async fn open(
-        &self,
-        conversation: &Conversation,
-        user: UserId,
-        counselor: CounselorId,
-        version: Option<PromptVersionId>,
-    ) -> HandlerResult<Counsel, CounselError> {
+    /// Returns the properties of the new counsel. Fails when there is no active prompt version or no start technique for
+    /// the tone, and when the person has opened too many counsels.
+    pub(super) async fn prepare(&self, chosen: ChosenCounselor, now: Timestamp) -> HandlerResult<NewCounsel, CounselError> {
+        let ChosenCounselor { user, counselor, prompt_version } = chosen;
         let tone = self.counselors.get::<CounselError>(&counselor).await?.profile().tone;
-        let version = match version {
+        let prompt_version = match prompt_version {
             Some(version) => version,
-            None => self.active().await?,
+            None => self.prompts.active().await?.ok_or(CounselError::NoActiveVersion)?,
         };
-        let technique = self.versions.get::<CounselError>(&version).await?.start(tone);
+        let technique = self.prompts.start_technique(prompt_version, tone).await?;
         let technique = technique.ok_or(CounselError::NoStartTechnique)?;
-        let (id, now) = (conversation.clock.id().into(), conversation.clock.now());
-        Ok(conversation.counsels.create(id, Counsel::open(user, counselor, version, technique, now))?)
+        Counsel::may_open(self.oldest_at_the_ceiling(user).await?, now)?;
+        Ok(NewCounsel { user, counselor, prompt_version, technique })
     }
 
-    async fn active(&self) -> HandlerResult<PromptVersionId, CounselError> {
-        let active = self.prompts.page(PromptSet::by_active().active(true), None, 1).await?.items;
-        Ok(active.first().ok_or(CounselError::NoActiveVersion)?.id)
+    /// Returns the opening time of the counsel with which the ceiling is reached. The view may lag by moments, in which a
+    /// few more can be opened: the ceiling limits costs, and no rule depends on the exact number.
+    async fn oldest_at_the_ceiling(&self, user: UserId) -> HandlerResult<Option<Timestamp>, CounselError> {
+        let newest_first = CounselSummary::by_user().user(user);
+        let newest = self.counsels.clone().eventually().page(newest_first, None, MOST_COUNSELS).await?.items;
+        Ok(newest.get(MOST_COUNSELS - 1).map(|counsel| counsel.opened_at))
     }
 }

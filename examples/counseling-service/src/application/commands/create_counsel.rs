@@ -1,15 +1,12 @@
 //! The command that opens a counsel with the counsellor's greeting. It consumes no token.
 use super::{
-    conversation::{AskCounselorResult, Conversation},
-    counsel_opener::CounselOpener,
+    counsel_opener::{ChosenCounselor, CounselOpener},
+    exchanges::AskCounselorResult,
+    transcript::Transcript,
 };
 use crate::{
     application::projections::{CounselSummary, MessageEntry},
-    domain::{
-        counsel::{CounselError, Speaker, UserId},
-        counselor::CounselorId,
-        prompt::PromptVersionId,
-    },
+    domain::counsel::CounselError,
 };
 use cqrs_core::{Aggregate, Command, HandlerResult, handler};
 use serde::{Deserialize, Serialize};
@@ -20,10 +17,7 @@ const GREETING: &str = "안녕하세요, 찾아와 주셔서 고마워요. 오�
 /// Opens a counsel with a greeting.
 #[derive(Debug, Clone, Serialize, Deserialize, Command)]
 pub struct CreateCounsel {
-    pub user: UserId,
-    pub counselor: CounselorId,
-    /// The prompt version; the active one when absent.
-    pub prompt_version: Option<PromptVersionId>,
+    pub chosen: ChosenCounselor,
 }
 
 /// An open counsel and the messages stored in it so far.
@@ -39,12 +33,11 @@ pub struct CreateCounselResult {
 #[handler]
 async fn create_counsel(
     command: CreateCounsel,
-    conversation: Conversation,
+    transcript: Transcript,
     opener: CounselOpener,
 ) -> HandlerResult<CreateCounselResult, CounselError> {
-    let CreateCounsel { user, counselor, prompt_version } = command;
-    let counsel = opener.open(&conversation, user, counselor, prompt_version).await?;
-    let greeting = conversation.append(&counsel, Speaker::Counselor, GREETING).await?;
-    let counsel = conversation.counsels.get::<CounselError>(counsel.id()).await?;
-    Ok(CreateCounselResult { counsel: CounselSummary::of(&counsel), opening: greeting.into(), first_exchange: None })
+    let new = opener.prepare(command.chosen, transcript.clock.now()).await?;
+    let (counsel, greeting) = transcript.open(new, GREETING)?;
+    let counsel = transcript.summary(*counsel.id()).await?;
+    Ok(CreateCounselResult { counsel, opening: greeting.into(), first_exchange: None })
 }

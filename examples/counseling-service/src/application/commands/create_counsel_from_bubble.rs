@@ -1,12 +1,15 @@
 //! The command that opens a counsel from a bubble: it stores the question and the chosen answer and starts their
 //! exchange.
-use super::{conversation::Conversation, counsel_opener::CounselOpener, create_counsel::CreateCounselResult};
+use super::{
+    counsel_opener::{ChosenCounselor, CounselOpener},
+    create_counsel::CreateCounselResult,
+    exchanges::{Attempt, Exchanges},
+};
 use crate::{
-    application::{not_found, projections::CounselSummary},
+    application::not_found,
     domain::{
-        counsel::{CounselError, Exchange, ExchangeId, Speaker, UserId},
-        counselor::{Bubble, BubbleId, Choice, CounselorId},
-        prompt::PromptVersionId,
+        counsel::{CounselError, CounselMessage, Exchange},
+        counselor::{Bubble, BubbleId, Choice},
     },
 };
 use cqrs_core::{Aggregate, Command, HandlerResult, Repo, handler};
@@ -16,53 +19,62 @@ use serde::{Deserialize, Serialize};
 /// once.
 #[derive(Debug, Clone, Serialize, Deserialize, Command)]
 pub struct CreateCounselFromBubble {
-    pub user: UserId,
-    pub counselor: CounselorId,
-    /// The prompt version; the active one when absent.
-    pub prompt_version: Option<PromptVersionId>,
+    pub answer: BubbleAnswer,
+    /// The attempt that this command begins, of the exchange of the answer and its reply.
+    pub attempt: Attempt,
+}
+
+/// A person's answer to a bubble.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BubbleAnswer {
+    pub chosen: ChosenCounselor,
     /// A bubble of this counsellor.
     pub bubble: BubbleId,
     /// The answer that the person chose.
     pub choice: Choice,
-    /// The exchange of the answer and its reply.
-    pub exchange: ExchangeId,
 }
 
 #[handler]
 async fn create_counsel_from_bubble(
     command: CreateCounselFromBubble,
-    conversation: Conversation,
+    exchanges: Exchanges,
     opener: CounselOpener,
     bubbles: Repo<Bubble>,
 ) -> HandlerResult<CreateCounselResult, CounselError> {
-    let bubble = bubbles.find(&command.bubble).await?.filter(|bubble| bubble.is_of(command.counselor));
-    let bubble = bubble.ok_or_else(|| not_found("bubble", command.bubble))?;
-    if let Some(known) = conversation.exchanges.find(&command.exchange).await? {
-        return reopen(&command, &bubble, known, &conversation).await;
+    let CreateCounselFromBubble { answer: BubbleAnswer { chosen, bubble: id, choice }, attempt } = command;
+    let bubble = bubbles.find(&id).await?.filter(|bubble| bubble.is_of(chosen.counselor));
+    let bubble = bubble.ok_or_else(|| not_found("bubble", id))?;
+    if let Some(known) = exchanges.find(attempt.exchange).await? {
+        return reopen(chosen, (&bubble, choice), known, attempt, &exchanges).await;
     }
-    let counsel = opener.open(&conversation, command.user, command.counselor, command.prompt_version).await?;
-    let question = conversation.append(&counsel, Speaker::Counselor, bubble.question()).await?;
-    let answer = bubble.option(command.choice).clone();
-    let first_exchange = Some(conversation.start_exchange(*counsel.id(), command.exchange, answer).await?);
-    let counsel = conversation.counsels.get::<CounselError>(counsel.id()).await?;
-    Ok(CreateCounselResult { counsel: CounselSummary::of(&counsel), opening: question.into(), first_exchange })
+    let transcript = &exchanges.transcript;
+    let new = opener.prepare(chosen, transcript.clock.now()).await?;
+    let (counsel, question) = transcript.open(new, bubble.question())?;
+    let first_exchange = Some(exchanges.start(&counsel, attempt, bubble.option(choice)).await?);
+    let counsel = transcript.summary(*counsel.id()).await?;
+    Ok(CreateCounselResult { counsel, opening: question.into(), first_exchange })
 }
 
 /// Returns the counsel that this exchange opened. Fails when the exchange id belongs to a different request.
 async fn reopen(
-    command: &CreateCounselFromBubble,
-    bubble: &Bubble,
-    known: Exchange,
-    conversation: &Conversation,
+    chosen: ChosenCounselor,
+    (bubble, choice): (&Bubble, Choice),
+    (known, answer): (Exchange, CounselMessage),
+    attempt: Attempt,
+    exchanges: &Exchanges,
 ) -> HandlerResult<CreateCounselResult, CounselError> {
-    known.is_for(known.counsel(), bubble.option(command.choice))?;
-    let counsel = conversation.counsels.get::<CounselError>(&known.counsel()).await?;
-    let opening = counsel.opening().ok_or(CounselError::ExchangeReused)?;
-    let opening = conversation.messages.get::<CounselError>(&opening).await?;
-    let same_people = counsel.belongs_to(command.user) && counsel.counselor() == command.counselor;
+    let transcript = &exchanges.transcript;
+    let counsel = transcript.counsel(known.counsel()).await?;
+    let opening = transcript.message(counsel.opening()).await?;
+    if counsel.belongs_to(chosen.user) && known.is_open(transcript.clock.now()) {
+        return Err(CounselError::BeingAnswered.into());
+    }
+    known.is_for(*counsel.id(), &answer, bubble.option(choice))?;
+    let same_people = counsel.belongs_to(chosen.user) && counsel.counselor() == chosen.counselor;
     if !same_people || opening.sent().text != bubble.question() {
         return Err(CounselError::ExchangeReused.into());
     }
-    let first_exchange = Some(conversation.resume_exchange(known).await?);
-    Ok(CreateCounselResult { counsel: CounselSummary::of(&counsel), opening: opening.into(), first_exchange })
+    let first_exchange = Some(exchanges.resume((known, answer), attempt).await?);
+    let counsel = transcript.summary(*counsel.id()).await?;
+    Ok(CreateCounselResult { counsel, opening: opening.into(), first_exchange })
 }

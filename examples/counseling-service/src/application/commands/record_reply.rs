@@ -1,28 +1,34 @@
 //! The command that stores the counsellor's reply and completes the exchange.
-use super::conversation::Conversation;
+use super::{processing::Consents, transcript::Transcript};
 use crate::{
     application::projections::MessageEntry,
-    domain::counsel::{CounselError, CounselId, ExchangeId, Progress, Speaker},
+    domain::counsel::{CounselError, Exchange, ExchangeId, Progress, Speaker},
 };
-use cqrs_core::{Command, HandlerResult, handler};
+use cqrs_core::{Command, HandlerResult, Repo, handler};
 use serde::{Deserialize, Serialize};
 
 /// Stores the counsellor's reply. It is stored once: a later command for the same exchange returns the stored reply.
 #[derive(Debug, Clone, Serialize, Deserialize, Command)]
 pub struct RecordReply {
-    pub counsel: CounselId,
     pub exchange: ExchangeId,
     pub text: String,
 }
 
 #[handler]
-async fn record_reply(command: RecordReply, conversation: Conversation) -> HandlerResult<MessageEntry, CounselError> {
-    let RecordReply { counsel, exchange, text } = command;
-    if let Progress::Replied(reply) = conversation.exchanges.get::<CounselError>(&exchange).await?.progress() {
-        return Ok(conversation.messages.get::<CounselError>(&reply).await?.into());
+async fn record_reply(
+    command: RecordReply,
+    exchanges: Repo<Exchange>,
+    transcript: Transcript,
+    consents: Consents,
+) -> HandlerResult<MessageEntry, CounselError> {
+    let RecordReply { exchange, text } = command;
+    let stored = exchanges.get::<CounselError>(&exchange).await?;
+    if let Progress::Replied(reply) = stored.progress() {
+        return Ok(transcript.message(reply).await?.into());
     }
-    let counsel = conversation.close_exchange(counsel, exchange).await?;
-    let reply = conversation.append(&counsel, Speaker::Counselor, &text).await?;
-    conversation.exchanges.update(&exchange, |exchange| exchange.reply(reply.id)).await?;
+    // The person may have withdrawn a consent while the responder was composing.
+    consents.check(stored.user()).await?;
+    let reply = transcript.append(stored.counsel(), Speaker::Counselor, &text).await?;
+    exchanges.update(&exchange, |exchange| exchange.reply(reply.id)).await?;
     Ok(reply.into())
 }

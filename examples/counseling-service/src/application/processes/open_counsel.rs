@@ -1,8 +1,11 @@
 //! The process that opens a counsel with a greeting, or from a bubble followed by the reply to the person's answer.
-use super::reply::{ExchangeResult, reply};
+use super::{
+    confirmation::{Requested, confirm},
+    reply::{ExchangeResult, reply},
+};
 use crate::{
     application::{
-        commands::{CreateCounsel, CreateCounselFromBubble, CreateCounselResult},
+        commands::{BubbleAnswer, CreateCounsel, CreateCounselFromBubble, CreateCounselResult},
         projections::{CounselSummary, MessageEntry},
     },
     domain::counsel::CounselError,
@@ -15,7 +18,7 @@ pub enum OpenCounsel {
     /// With a greeting.
     Greeted(CreateCounsel),
     /// With the person's answer to a bubble, which is an exchange.
-    FromBubble(CreateCounselFromBubble),
+    FromBubble(BubbleAnswer, Requested),
 }
 
 /// An open counsel and its messages.
@@ -31,23 +34,29 @@ pub struct OpenCounselResult {
 /// Opens the counsel and, when the person answered a bubble, gets the reply.
 ///
 /// # Errors
-/// Returns the refusal of a command, or unavailable when there is no reply; the same exchange may then be tried again.
+/// Returns the refusal of a command, a refusal when no token is held for the answer, or unavailable when there is no reply;
+/// the same exchange may then be tried again.
 pub async fn open_counsel(app: &WithMetadata, how: OpenCounsel) -> HandlerResult<OpenCounselResult, CounselError> {
-    let Committed { output: CreateCounselResult { mut counsel, opening, first_exchange }, position } = match how {
+    let opened = match how {
         OpenCounsel::Greeted(command) => app.send_committed(command).await?,
-        OpenCounsel::FromBubble(command) => match app.send_committed(command.clone()).await {
-            // A concurrent request with the same exchange has opened the counsel; the second try returns it.
-            Err(Error::Exists { .. }) => app.send_committed(command).await?,
-            done => done?,
-        },
+        OpenCounsel::FromBubble(answer, requested) => {
+            let confirmed = confirm(app, answer.chosen.user, requested).await?;
+            let command = CreateCounselFromBubble { answer, attempt: confirmed.attempt() };
+            let opened = match app.send_committed(command.clone()).await {
+                // A concurrent request with the same exchange has opened the counsel; the second try returns it.
+                Err(Error::Exists { .. }) => app.send_committed(command).await,
+                opened => opened,
+            };
+            confirmed.conclude(app, opened).await?
+        }
     };
+    let Committed { output: CreateCounselResult { mut counsel, opening, first_exchange }, position } = opened;
     let Some(exchange) = first_exchange else {
         return Ok(OpenCounselResult { counsel, messages: vec![opening], position });
     };
     let ExchangeResult { question, reply, position } = reply(app, exchange, position).await?;
-    if counsel.last_chated_at < Some(reply.sent.at) {
-        counsel.last_message = Some(reply.sent.text.clone());
-        counsel.last_chated_at = Some(reply.sent.at);
+    if counsel.last_chated_at < reply.sent.at {
+        counsel.show(&reply.sent);
     }
     Ok(OpenCounselResult { counsel, messages: vec![opening, question, reply], position })
 }

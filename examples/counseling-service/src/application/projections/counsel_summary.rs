@@ -1,11 +1,14 @@
 //! The view of a counsel that its owner sees in a list.
 use crate::domain::{
-    counsel::{Counsel, CounselEvent, CounselId, UserId},
+    counsel::{CounselId, MessageEvent, MessageSent, UserId},
     counselor::CounselorId,
     prompt::PromptVersionId,
 };
-use cqrs_core::{Aggregate, Change, Recorded, Timestamp, View, projection};
+use cqrs_core::{Change, Recorded, Timestamp, View, projection};
 use serde::{Deserialize, Serialize};
+
+/// The longest part of the last message that a list shows, in characters.
+const PREVIEW: usize = 200;
 
 /// A counsel as its owner sees it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, View)]
@@ -17,38 +20,35 @@ pub struct CounselSummary {
     pub user: UserId,
     pub counselor: CounselorId,
     pub prompt_version: PromptVersionId,
-    pub last_message: Option<String>,
-    pub last_chated_at: Option<Timestamp>,
+    /// The beginning of the last message.
+    pub last_message: String,
+    pub last_chated_at: Timestamp,
     pub opened_at: Timestamp,
 }
 
 impl CounselSummary {
-    /// Builds the summary from the aggregate, for a command's result: the view catches up later.
-    pub fn of(counsel: &Counsel) -> Self {
-        CounselSummary {
-            id: *counsel.id(),
-            user: counsel.user(),
-            counselor: counsel.counselor(),
-            prompt_version: counsel.prompt_version(),
-            last_message: counsel.last().map(|(text, _)| text.to_owned()),
-            last_chated_at: counsel.last().map(|(_, at)| at),
-            opened_at: counsel.opened_at(),
-        }
+    /// Builds the summary of the counsel of this message, which is its latest.
+    pub fn of(opened_at: Timestamp, latest: &MessageSent) -> Self {
+        let MessageSent { counsel: id, user, counselor, prompt_version, at: last_chated_at, .. } = *latest;
+        let last_message = preview(&latest.text);
+        CounselSummary { id, user, counselor, prompt_version, last_message, last_chated_at, opened_at }
+    }
+    /// Shows a message as the last one.
+    pub fn show(&mut self, latest: &MessageSent) {
+        *self = CounselSummary::of(self.opened_at, latest);
     }
 }
 
+fn preview(text: &str) -> String {
+    text.chars().take(PREVIEW).collect()
+}
+
+/// Follows the messages, because they alone contain texts. A counsel is opened with its first message.
 #[projection(name = "counsel-summary")]
-fn counsel_summary(event: &Recorded<CounselEvent>) -> Change<CounselSummary> {
-    let id = event.aggregate_id;
+fn counsel_summary(event: &Recorded<MessageEvent>) -> Change<CounselSummary> {
     match event.event.clone() {
-        CounselEvent::Opened { user, counselor, prompt_version, at, .. } => {
-            let (last_message, last_chated_at) = (None, None);
-            CounselSummary { id, user, counselor, prompt_version, last_message, last_chated_at, opened_at: at }.put(id)
-        }
-        CounselEvent::MessageSent(sent) => CounselSummary::update(id, move |summary| {
-            summary.last_message = Some(sent.text);
-            summary.last_chated_at = Some(sent.at);
-        }),
-        CounselEvent::ExchangeStarted { .. } | CounselEvent::ExchangeEnded { .. } => Change::none(),
+        MessageEvent::Sent(sent) if sent.number == 1 => CounselSummary::of(sent.at, &sent).put(sent.counsel),
+        MessageEvent::Sent(sent) => CounselSummary::update(sent.counsel, move |summary| summary.show(&sent)),
+        MessageEvent::Reacted { .. } => Change::none(),
     }
 }

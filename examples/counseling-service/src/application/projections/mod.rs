@@ -1,14 +1,20 @@
 //! The read models, each with the projection that maintains it.
 mod bubble_summary;
+mod client_card;
+mod consent_entry;
 mod counsel_summary;
 mod counselor_profile;
 mod message_entry;
-mod prompt_set;
+mod prompts;
 mod tone_summary;
 
 pub use bubble_summary::BubbleSummary;
+pub use client_card::ClientCard;
+pub use consent_entry::ConsentEntry;
 pub use counsel_summary::CounselSummary;
 pub use counselor_profile::CounselorProfile;
 pub use message_entry::MessageEntry;
-pub use prompt_set::PromptSet;
+pub use prompts::{
+    ActivationEntry, PersonaPromptEntry, RuleEntry, TechniqueEntry, TonePromptEntry, VersionSummary,
+};
 pub use tone_summary::ToneSummary;

@@ -1,7 +1,7 @@
 //! The queries, one file for each query and its handler. All of them read views.
-mod compose_reply;
 mod find_bubble;
 mod find_bubbles;
+mod find_consents;
 mod find_counsel;
 mod find_counselor;
 mod find_counselors;
@@ -10,20 +10,28 @@ mod find_messages;
 mod find_random_bubble;
 mod find_tone;
 mod find_tones;
+mod prepare_prompt;
 mod prompt_views;
+mod prompts;
 
-pub use compose_reply::ComposeReply;
 pub use find_bubble::FindBubbleById;
 pub use find_bubbles::FindBubbles;
+pub use find_consents::FindConsents;
 pub use find_counsel::FindCounselById;
 pub use find_counselor::FindCounselorById;
 pub use find_counselors::FindCounselors;
 pub use find_counsels::FindCounsels;
-pub use find_messages::FindMessages;
+pub use find_messages::{FindMessages, MessagePage, MessagePart};
 pub use find_random_bubble::FindRandomBubble;
 pub use find_tone::FindToneById;
 pub use find_tones::FindTones;
+pub use prepare_prompt::PreparePrompt;
 pub use prompt_views::{PromptTexts, PromptViews};
+pub use prompts::{
+    FindActivations, FindActiveVersion, FindCounselTechniqueById, FindCounselTechniques, FindPersonaPromptById,
+    FindPersonaPrompts, FindPromptVersionById, FindPromptVersions, FindTemporaryVersion, FindTonePromptById,
+    FindTonePrompts, FindTransitionRuleById, FindTransitionRules,
+};
 
 use cqrs_core::Cursor;
 

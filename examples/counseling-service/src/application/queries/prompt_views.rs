@@ -1,9 +1,9 @@
 //! Looks up the prompts of one message, without loading all prompts of its version.
 use crate::{
-    application::projections::PromptSet,
+    application::projections::{PersonaPromptEntry, TechniqueEntry, TonePromptEntry, VersionSummary},
     domain::{
         counselor::{CounselorId, ToneId},
-        prompt::{PromptVersionId, TechniqueId},
+        prompt::{AiModel, PromptVersionId, TechniqueId},
     },
 };
 use cqrs_core::{Fault, FromContext, Views};
@@ -11,7 +11,10 @@ use cqrs_core::{Fault, FromContext, Views};
 /// The views of prompt versions and their parts.
 #[derive(FromContext)]
 pub struct PromptViews {
-    versions: Views<PromptSet>,
+    versions: Views<VersionSummary>,
+    personas: Views<PersonaPromptEntry>,
+    tones: Views<TonePromptEntry>,
+    techniques: Views<TechniqueEntry>,
 }
 
 /// The prompts that instruct a responder for one message.
@@ -25,21 +28,26 @@ pub struct PromptTexts {
     pub context: String,
     /// The counsellor's task in the technique.
     pub instruction: String,
+    /// The sampling temperature of the technique; absent when the version no longer has the technique.
+    pub temperature: Option<f64>,
+    /// The language model of the version.
+    pub model: AiModel,
 }
 
 impl PromptViews {
     /// Returns the version of new counsels, if any.
     pub async fn active(&self) -> Result<Option<PromptVersionId>, Fault> {
-        let active = self.versions.page(PromptSet::by_active().active(true), None, 1).await?.items;
+        let active = self.versions.page(VersionSummary::by_active().active(true), None, 1).await?.items;
         Ok(active.first().map(|version| version.id))
     }
-    /// Returns the technique that a counsel with this tone starts with, if the version has one.
+    /// Returns the technique that a counsel with this tone starts with, if the version has one and is not deleted.
     pub async fn start_technique(&self, version: PromptVersionId, tone: ToneId) -> Result<Option<TechniqueId>, Fault> {
-        let found = self.versions.find(&version).await?;
-        let techniques = found.map(|version| version.prompts.techniques).unwrap_or_default();
-        Ok(techniques.iter().find(|technique| technique.start && technique.tone == tone).map(|technique| technique.id))
+        let range = TechniqueEntry::by_start().deleted_at(None).start(true).version(version).tone(tone);
+        let found = self.techniques.page(range, None, 1).await?.items;
+        Ok(found.first().map(|entry| entry.technique.id))
     }
-    /// Returns the prompts for a message, or `None` when the version does not exist.
+    /// Returns the prompts for a message, or `None` when the version does not exist. Those of a deleted version are still
+    /// there: counsels keep the version that they were opened with.
     pub async fn texts(
         &self,
         version: PromptVersionId,
@@ -47,14 +55,24 @@ impl PromptViews {
         tone: ToneId,
         technique: TechniqueId,
     ) -> Result<Option<PromptTexts>, Fault> {
-        let Some(found) = self.versions.find(&version).await? else { return Ok(None) };
-        let technique = found.prompts.techniques.into_iter().find(|found| found.id == technique);
-        let (context, instruction) = technique.map(|found| (found.context, found.instruction)).unwrap_or_default();
+        let persona = PersonaPromptEntry::by_version_and_counselor().version(version).counselor(counselor);
+        let tone = TonePromptEntry::by_version_and_tone().version(version).tone(tone);
+        let (found, personas, tones, technique) = futures_util::try_join!(
+            self.versions.find(&version),
+            self.personas.page(persona, None, 1),
+            self.tones.page(tone, None, 1),
+            self.techniques.find(&technique),
+        )?;
+        let Some(found) = found else { return Ok(None) };
+        let technique = technique.filter(|entry| entry.version == version).map(|entry| entry.technique.spec);
+        let text = |text: &str| text.to_owned();
         Ok(Some(PromptTexts {
-            persona: found.prompts.personas.into_iter().find(|(id, _)| *id == counselor).map(|(_, body)| body),
-            tone: found.prompts.tones.into_iter().find(|(id, _)| *id == tone).map(|(_, body)| body),
-            context,
-            instruction,
+            persona: personas.items.first().map(|entry| text(entry.prompt.body.as_str())),
+            tone: tones.items.first().map(|entry| text(entry.prompt.body.as_str())),
+            context: technique.as_ref().map(|spec| text(spec.context.as_str())).unwrap_or_default(),
+            instruction: technique.as_ref().map(|spec| text(spec.instruction.as_str())).unwrap_or_default(),
+            temperature: technique.as_ref().map(|spec| spec.temperature.value()),
+            model: found.details.model,
         }))
     }
 }

@@ -1,4 +1,5 @@
 //! The domain errors of counsels, messages and exchanges.
+use crate::domain::consent::ConsentError;
 use cqrs_core::DomainError;
 
 /// A refusal of a counsel, a message or an exchange.
@@ -30,6 +31,22 @@ pub enum CounselError {
     #[error("the exchange has ended meanwhile")]
     #[kind(conflict)]
     ExchangeEnded,
+    /// The wallet holds no token for the exchange.
+    #[error("no token is held for this message: reserve one first")]
+    #[kind(precondition)]
+    NoReservation,
+    /// The person has opened too many counsels within the period.
+    #[error("too many counsels were opened in the last thirty days")]
+    #[kind(exhausted)]
+    TooManyCounsels,
+    /// The calls of the language model are used up for today.
+    #[error("the counsellors have answered as many messages as they can today")]
+    #[kind(exhausted)]
+    ModelBudgetUsedUp,
+    /// The person has not consented to the processing of messages.
+    #[error(transparent)]
+    #[kind(transparent)]
+    Consent(#[from] ConsentError),
     /// Only messages of the counsellor accept a reaction.
     #[error("only the counsellor's messages can be reacted to")]
     #[kind(precondition)]

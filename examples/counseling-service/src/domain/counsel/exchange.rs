@@ -1,6 +1,6 @@
-//! An exchange: a person's message and its reply, for which one token is consumed. The caller supplies its id, which
-//! is unique.
-use super::{CounselError, CounselId, MessageId, MessageSent, MessageText, UserId};
+//! An exchange: a person's message and its reply, for which one token is consumed. Its id is that of the reservation in
+//! the person's wallet, which also counts the attempts.
+use super::{CounselError, CounselId, CounselMessage, MessageId, MessageSent, MessageText, UserId};
 use cqrs_core::{Aggregate, Event, Evolve, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -10,8 +10,8 @@ cqrs_core::id!(
     pub ExchangeId
 );
 
-/// The time for which a wallet holds a token for one attempt. A later retry reserves the token again.
-const HELD_FOR: Duration = Duration::from_secs(60);
+/// The time for which an attempt is waited for. Longer than a responder may take, shorter than a token is held.
+pub const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
 
 /// A person's message and its reply.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Aggregate)]
@@ -22,7 +22,6 @@ pub struct Exchange {
     counsel: CounselId,
     user: UserId,
     question: MessageId,
-    text: MessageText,
     attempt: u32,
     attempt_started_at: Timestamp,
     progress: Progress,
@@ -43,9 +42,9 @@ pub enum Progress {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
 #[event(name = "exchange", version = 1)]
 pub enum ExchangeEvent {
-    /// The person's message was stored; the first attempt begins.
-    Started { counsel: CounselId, user: UserId, question: MessageId, text: MessageText, at: Timestamp },
-    /// The exchange was retried. The attempt number stays the same while the token of the previous attempt is held.
+    /// The person's message was stored. `attempt` is the hold in the wallet.
+    Started { counsel: CounselId, user: UserId, question: MessageId, attempt: u32, at: Timestamp },
+    /// The exchange was retried. `attempt` is the hold in the wallet, which may be that of the attempt before.
     Retried { attempt: u32, at: Timestamp },
     /// The reply was stored. This event makes the user service consume the token.
     Replied { counsel: CounselId, user: UserId, reply: MessageId },
@@ -54,29 +53,49 @@ pub enum ExchangeEvent {
 }
 
 impl Exchange {
-    /// Starts the exchange with the person's message.
-    pub fn start(question: &MessageSent, text: MessageText) -> ExchangeEvent {
+    /// Starts the exchange with the person's message. `attempt` is the hold in the wallet.
+    pub fn start(question: &MessageSent, attempt: u32) -> ExchangeEvent {
         let MessageSent { id: question, counsel, user, at, .. } = *question;
-        ExchangeEvent::Started { counsel, user, question, text, at }
+        ExchangeEvent::Started { counsel, user, question, attempt, at }
     }
 
-    /// Checks that a request with this id repeats the same message of the same counsel.
+    /// Checks that a request with this id repeats the same message of the same counsel. `question` is the message of the
+    /// exchange.
     ///
     /// # Errors
     /// Fails when the id was used for another message or counsel.
-    pub fn is_for(&self, counsel: CounselId, text: &MessageText) -> Result<(), CounselError> {
-        let same = self.counsel == counsel && self.text == *text;
+    pub fn is_for(
+        &self,
+        counsel: CounselId,
+        question: &CounselMessage,
+        text: &MessageText,
+    ) -> Result<(), CounselError> {
+        let same = self.counsel == counsel && question.sent().text == text.as_str();
         if same { Ok(()) } else { Err(CounselError::ExchangeReused) }
     }
 
-    /// Starts another attempt, unless the exchange has its reply.
-    pub fn retry(&self, now: Timestamp) -> Option<ExchangeEvent> {
-        let attempt = match self.progress {
-            Progress::Replied(_) => return None,
-            Progress::Pending if now < self.attempt_started_at + HELD_FOR => self.attempt,
-            Progress::Pending | Progress::Failed => self.attempt + 1,
-        };
-        Some(ExchangeEvent::Retried { attempt, at: now })
+    /// Starts another attempt with the wallet's current hold.
+    ///
+    /// # Errors
+    /// Fails while an attempt is waiting for its reply, and when the reply is stored.
+    pub fn retry(&self, attempt: u32, now: Timestamp) -> Result<ExchangeEvent, CounselError> {
+        match self.progress {
+            Progress::Replied(_) => Err(CounselError::ExchangeEnded),
+            Progress::Pending if self.is_open(now) => Err(CounselError::BeingAnswered),
+            Progress::Pending | Progress::Failed => Ok(ExchangeEvent::Retried { attempt, at: now }),
+        }
+    }
+
+    /// Makes room for another exchange of the counsel. An overdue attempt is given up: the process that should have
+    /// replied has crashed.
+    ///
+    /// # Errors
+    /// Fails while this exchange is waiting for its reply.
+    pub fn make_room(&self, now: Timestamp) -> Result<Option<ExchangeEvent>, CounselError> {
+        if self.is_open(now) {
+            return Err(CounselError::Busy);
+        }
+        Ok(self.fail(self.attempt, "no reply within the time limit"))
     }
 
     /// Completes the exchange with its reply.
@@ -98,10 +117,14 @@ impl Exchange {
         current.then(|| ExchangeEvent::Failed { counsel, user, attempt, reason: reason.into() })
     }
 
+    /// Returns whether an attempt is waiting for its reply.
+    pub fn is_open(&self, now: Timestamp) -> bool {
+        self.progress == Progress::Pending && now < self.attempt_started_at + ANSWERED_WITHIN
+    }
     pub fn progress(&self) -> Progress {
         self.progress
     }
-    /// Returns the number of the current attempt, from 1.
+    /// Returns the wallet's number of the current attempt.
     pub fn attempt(&self) -> u32 {
         self.attempt
     }
@@ -112,21 +135,16 @@ impl Exchange {
     pub fn counsel(&self) -> CounselId {
         self.counsel
     }
+    pub fn user(&self) -> UserId {
+        self.user
+    }
 }
 
 impl Evolve<ExchangeEvent> for Exchange {
     fn create(id: ExchangeId, event: &ExchangeEvent) -> Option<Self> {
-        let ExchangeEvent::Started { counsel, user, question, text, at } = event.clone() else { return None };
-        Some(Exchange {
-            id,
-            counsel,
-            user,
-            question,
-            text,
-            attempt: 1,
-            attempt_started_at: at,
-            progress: Progress::Pending,
-        })
+        let ExchangeEvent::Started { counsel, user, question, attempt, at } = *event else { return None };
+        let progress = Progress::Pending;
+        Some(Exchange { id, counsel, user, question, attempt, attempt_started_at: at, progress })
     }
 
     fn apply(&mut self, event: &ExchangeEvent) {

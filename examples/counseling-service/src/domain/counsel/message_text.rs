@@ -1,6 +1,7 @@
 //! The validated text of a person's message; only `parse` creates it.
 use super::CounselError;
 use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
 
 /// The longest message of a person, in Unicode scalar values.
 pub const LONGEST: usize = 80;
@@ -14,19 +15,22 @@ pub const LONGEST: usize = 80;
 /// assert!(MessageText::parse(&"가".repeat(80)).is_ok());
 /// assert_eq!(MessageText::parse(&"가".repeat(81)), Err(CounselError::MessageTooLong));
 /// assert_eq!(MessageText::parse(" \n"), Err(CounselError::MessageEmpty));
+/// assert_eq!(MessageText::parse("\u{1112}\u{1161}\u{11ab}").unwrap().as_str(), "한", "composed");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageText(String);
 impl MessageText {
-    /// Trims and validates a text.
+    /// Trims, composes (NFC) and validates a text.
     ///
     /// # Errors
     /// Fails when the trimmed text is empty or too long.
     pub fn parse(text: &str) -> Result<Self, CounselError> {
-        match text.trim() {
-            "" => Err(CounselError::MessageEmpty),
-            long if long.chars().count() > LONGEST => Err(CounselError::MessageTooLong),
-            text => Ok(MessageText(text.to_owned())),
+        // One character more than the longest text is enough to know that it is too long.
+        let text: String = text.trim().nfc().take(LONGEST + 1).collect();
+        match text.chars().count() {
+            0 => Err(CounselError::MessageEmpty),
+            length if length > LONGEST => Err(CounselError::MessageTooLong),
+            _ => Ok(MessageText(text)),
         }
     }
     pub fn as_str(&self) -> &str {

@@ -1,4 +1,4 @@
-//! A counsel: one chat of a person with a counsellor. It numbers its messages and allows one open exchange at a time.
+//! A counsel: one chat of a person with a counsellor. It numbers its messages, and names its latest exchange.
 mod error;
 mod event;
 mod exchange;
@@ -8,8 +8,8 @@ mod message_text;
 mod tests;
 
 pub use error::CounselError;
-pub use event::{CounselEvent, MessageSent, Speaker};
-pub use exchange::{Exchange, ExchangeEvent, ExchangeId, Progress};
+pub use event::{Appended, CounselEvent, MessageSent, Speaker};
+pub use exchange::{ANSWERED_WITHIN, Exchange, ExchangeEvent, ExchangeId, Progress};
 pub use message::{CounselMessage, MessageEvent, MessageId, Reaction};
 pub use message_text::{LONGEST, MessageText};
 
@@ -30,8 +30,10 @@ cqrs_core::id!(
     pub UserId
 );
 
-/// The time for which an exchange stays open. Longer than a responder may take, shorter than a token is held.
-pub const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
+/// The number of counsels that a person may open within [`CEILING_PERIOD`].
+pub const MOST_COUNSELS: usize = 100;
+/// The time for which a counsel counts towards [`MOST_COUNSELS`] after its opening.
+pub const CEILING_PERIOD: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// One chat of a person with a counsellor. Messages are separate aggregates, so a long counsel stays small.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Aggregate)]
@@ -43,72 +45,68 @@ pub struct Counsel {
     counselor: CounselorId,
     prompt_version: PromptVersionId,
     technique: TechniqueId,
-    messages: u32,
-    opening: Option<MessageId>,
-    last_message: Option<String>,
-    last_chated_at: Option<Timestamp>,
-    open: Option<Open>,
+    opening: MessageId,
+    /// The message with the highest number.
+    latest: Appended,
+    /// The exchange of the latest attempt to reply. The exchange knows whether it is still waiting.
+    exchange: Option<ExchangeId>,
     opened_at: Timestamp,
 }
 
-/// The exchange that is waiting for its reply, and its time limit.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Open {
-    exchange: ExchangeId,
-    until: Timestamp,
+/// The properties of a new counsel.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NewCounsel {
+    pub user: UserId,
+    pub counselor: CounselorId,
+    /// The version that the counsel keeps.
+    pub prompt_version: PromptVersionId,
+    /// The technique that the counsel starts with.
+    pub technique: TechniqueId,
 }
 
 impl Counsel {
-    /// Opens a counsel. It keeps the prompt version that it was opened with.
-    pub fn open(
-        user: UserId,
-        counselor: CounselorId,
-        prompt_version: PromptVersionId,
-        technique: TechniqueId,
-        at: Timestamp,
-    ) -> CounselEvent {
-        CounselEvent::Opened { user, counselor, prompt_version, technique, at }
+    /// Opens a counsel with a message of the counsellor, which gets the number 1.
+    pub fn open(new: NewCounsel, opening: MessageId, at: Timestamp) -> CounselEvent {
+        let NewCounsel { user, counselor, prompt_version, technique } = new;
+        CounselEvent::Opened { user, counselor, prompt_version, technique, opening, at }
     }
 
-    /// Builds the next message with the next number.
-    pub fn next(&self, id: MessageId, by: Speaker, text: impl Into<String>, at: Timestamp) -> MessageSent {
-        let (counsel, user, technique) = (self.id, self.user, self.technique);
-        MessageSent { id, counsel, user, number: self.messages + 1, by, text: text.into(), technique, at }
-    }
-
-    /// Appends a message that [`next`](Counsel::next) built.
-    pub fn append(&self, sent: &MessageSent) -> CounselEvent {
-        CounselEvent::MessageSent(sent.clone())
-    }
-
-    /// Makes an exchange the open one, for the first time or for a retry.
+    /// Refuses another counsel of a person while too many count towards the ceiling. `oldest` is the opening time of the
+    /// counsel with which the ceiling is reached, if there are so many.
     ///
     /// # Errors
-    /// Fails while an exchange is waiting for its reply: this one, or another.
-    pub fn start_exchange(&self, exchange: ExchangeId, now: Timestamp) -> Result<CounselEvent, CounselError> {
-        match &self.open {
-            Some(open) if now < open.until && open.exchange == exchange => Err(CounselError::BeingAnswered),
-            Some(open) if now < open.until => Err(CounselError::Busy),
-            _ => Ok(CounselEvent::ExchangeStarted { exchange, until: now + ANSWERED_WITHIN }),
+    /// Fails when that counsel was opened within the period.
+    pub fn may_open(oldest: Option<Timestamp>, now: Timestamp) -> Result<(), CounselError> {
+        match oldest {
+            Some(oldest) if now < oldest + CEILING_PERIOD => Err(CounselError::TooManyCounsels),
+            _ => Ok(()),
         }
     }
 
-    /// Returns the open exchange when it is not `exchange` and its time limit has passed: the process that should have
-    /// replied has crashed.
-    pub fn overdue(&self, exchange: ExchangeId, now: Timestamp) -> Option<ExchangeId> {
-        let open = self.open.as_ref()?;
-        (open.exchange != exchange && open.until <= now).then_some(open.exchange)
+    /// Appends a message under the next number.
+    pub fn append(&self, message: MessageId, by: Speaker, at: Timestamp) -> CounselEvent {
+        CounselEvent::MessageAppended(Appended { message, number: self.latest.number + 1, by, at })
     }
 
-    /// Closes the exchange when it is the open one; otherwise changes nothing.
-    pub fn end_exchange(&self, exchange: ExchangeId) -> Option<CounselEvent> {
-        let open = self.open.as_ref()?;
-        (open.exchange == exchange).then_some(CounselEvent::ExchangeEnded { exchange })
+    /// Returns the latest message with its text, for the message's own event.
+    pub fn latest_message(&self, text: impl Into<String>) -> MessageSent {
+        let Appended { message: id, number, by, at } = self.latest;
+        let Counsel { id: counsel, user, counselor, prompt_version, technique, .. } = *self;
+        MessageSent { id, counsel, user, counselor, number, by, text: text.into(), prompt_version, technique, at }
+    }
+
+    /// Begins an attempt of an exchange. Each attempt is an event, so that concurrent attempts of two exchanges conflict.
+    pub fn start_exchange(&self, exchange: ExchangeId) -> CounselEvent {
+        CounselEvent::ExchangeStarted { exchange }
     }
 
     /// Returns whether this person owns the counsel.
     pub fn belongs_to(&self, user: UserId) -> bool {
         self.user == user
+    }
+    /// Returns the exchange of the latest attempt to reply.
+    pub fn exchange(&self) -> Option<ExchangeId> {
+        self.exchange
     }
     pub fn counselor(&self) -> CounselorId {
         self.counselor
@@ -120,13 +118,13 @@ impl Counsel {
     pub fn user(&self) -> UserId {
         self.user
     }
-    /// Returns the first message: a greeting, or a bubble's question.
-    pub fn opening(&self) -> Option<MessageId> {
-        self.opening
+    /// Returns the message with the highest number.
+    pub fn latest(&self) -> MessageId {
+        self.latest.message
     }
-    /// Returns the text and time of the last message.
-    pub fn last(&self) -> Option<(&str, Timestamp)> {
-        self.last_message.as_deref().zip(self.last_chated_at)
+    /// Returns the first message: a greeting, or a bubble's question.
+    pub fn opening(&self) -> MessageId {
+        self.opening
     }
     pub fn opened_at(&self) -> Timestamp {
         self.opened_at
@@ -135,35 +133,19 @@ impl Counsel {
 
 impl Evolve<CounselEvent> for Counsel {
     fn create(id: CounselId, event: &CounselEvent) -> Option<Self> {
-        let CounselEvent::Opened { user, counselor, prompt_version, technique, at } = event else { return None };
-        Some(Counsel {
-            id,
-            user: *user,
-            counselor: *counselor,
-            prompt_version: *prompt_version,
-            technique: *technique,
-            messages: 0,
-            opening: None,
-            last_message: None,
-            last_chated_at: None,
-            open: None,
-            opened_at: *at,
-        })
+        let CounselEvent::Opened { user, counselor, prompt_version, technique, opening, at } = *event else {
+            return None;
+        };
+        let latest = Appended { message: opening, number: 1, by: Speaker::Counselor, at };
+        let (exchange, opened_at) = (None, at);
+        Some(Counsel { id, user, counselor, prompt_version, technique, opening, latest, exchange, opened_at })
     }
 
     fn apply(&mut self, event: &CounselEvent) {
         match event {
             CounselEvent::Opened { .. } => (),
-            CounselEvent::MessageSent(sent) => {
-                self.messages = sent.number;
-                self.opening.get_or_insert(sent.id);
-                self.last_message = Some(sent.text.clone());
-                self.last_chated_at = Some(sent.at);
-            }
-            CounselEvent::ExchangeStarted { exchange, until } => {
-                self.open = Some(Open { exchange: *exchange, until: *until });
-            }
-            CounselEvent::ExchangeEnded { .. } => self.open = None,
+            CounselEvent::MessageAppended(appended) => self.latest = *appended,
+            CounselEvent::ExchangeStarted { exchange } => self.exchange = Some(*exchange),
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Tests of the decisions of counsels, exchanges and messages: given, when, then.
 use super::{
-    ANSWERED_WITHIN, Counsel, CounselError, CounselEvent, CounselId, CounselMessage, Exchange, ExchangeEvent,
-    MessageEvent, MessageId, MessageSent, MessageText, Progress, Reaction, Speaker,
+    ANSWERED_WITHIN, Appended, CEILING_PERIOD, Counsel, CounselError, CounselEvent, CounselId, CounselMessage, Exchange,
+    ExchangeEvent, MessageEvent, MessageId, MessageSent, MessageText, NewCounsel, Progress, Reaction, Speaker,
 };
 use cqrs_core::{Evolve, Timestamp, replay, testing::given};
+use proptest::prelude::*;
 use uuid::Uuid;
 
 fn id<T: From<Uuid>>(number: u128) -> T {
@@ -16,17 +17,31 @@ fn text() -> MessageText {
     MessageText::parse("잠이 안 와요").unwrap()
 }
 fn opened() -> CounselEvent {
-    Counsel::open(id(2), id(3), id(4), id(5), at(0))
+    let new = NewCounsel { user: id(2), counselor: id(3), prompt_version: id(4), technique: id(5) };
+    Counsel::open(new, id(6), at(0))
 }
-fn exchange_started(exchange: u128, seconds: i64) -> CounselEvent {
-    CounselEvent::ExchangeStarted { exchange: id(exchange), until: at(seconds) + ANSWERED_WITHIN }
+fn appended(message: u128, number: u32, by: Speaker) -> CounselEvent {
+    CounselEvent::MessageAppended(Appended { message: id(message), number, by, at: at(1) })
 }
 fn sent(number: u32, by: Speaker) -> MessageSent {
-    let text = text().as_str().to_owned();
-    MessageSent { id: id(number.into()), counsel: id(1), user: id(2), number, by, text, technique: id(5), at: at(0) }
+    MessageSent {
+        id: id(number.into()),
+        counsel: id(1),
+        user: id(2),
+        counselor: id(3),
+        number,
+        by,
+        text: text().as_str().to_owned(),
+        prompt_version: id(4),
+        technique: id(5),
+        at: at(0),
+    }
 }
-fn exchange_opened() -> ExchangeEvent {
-    Exchange::start(&sent(2, Speaker::Person), text())
+fn question() -> CounselMessage {
+    replay(&id(2), &[MessageEvent::Sent(sent(2, Speaker::Person))]).unwrap()
+}
+fn started(attempt: u32) -> ExchangeEvent {
+    Exchange::start(&sent(2, Speaker::Person), attempt)
 }
 fn failed(attempt: u32) -> ExchangeEvent {
     ExchangeEvent::Failed { counsel: id(1), user: id(2), attempt, reason: "down".into() }
@@ -36,75 +51,84 @@ fn replied() -> ExchangeEvent {
 }
 
 #[test]
-fn messages_of_a_counsel_are_numbered_from_one() {
-    let mut counsel: Counsel = replay(&id(1), &[opened()]).unwrap();
-    for number in 1..=3 {
-        let sent = counsel.next(id(number), Speaker::Person, "네", at(1));
-        assert_eq!(u128::from(sent.number), number);
-        let appended = counsel.append(&sent);
-        counsel.apply(&appended);
+fn the_counsel_numbers_its_messages_from_its_opening_on() {
+    let append = |counsel: &Counsel| Ok::<_, CounselError>(counsel.append(id(8), Speaker::Person, at(1)));
+    given::<Counsel>(id(1), [opened()]).when(append).then([appended(8, 2, Speaker::Person)]);
+    given::<Counsel>(id(1), [opened(), appended(7, 2, Speaker::Counselor)])
+        .when(append)
+        .then([appended(8, 3, Speaker::Person)]);
+    let counsel: Counsel = replay(&id(1), &[opened(), appended(8, 2, Speaker::Person)]).unwrap();
+    let latest = MessageSent { id: id(8), at: at(1), ..sent(2, Speaker::Person) };
+    assert_eq!(counsel.latest_message(text().as_str()), latest);
+    assert_eq!((counsel.opening(), counsel.latest()), (id(6), id(8)));
+}
+
+proptest! {
+    /// Whatever happens between two messages, their numbers follow one another.
+    #[test]
+    fn the_numbers_of_a_counsel_have_no_gap(steps in proptest::collection::vec(any::<bool>(), 0..40)) {
+        let mut counsel: Counsel = replay(&id(1), &[opened()]).unwrap();
+        let mut expected = 1;
+        for (message, is_message) in (10..).zip(steps) {
+            let event = match is_message {
+                true => counsel.append(id(message), Speaker::Person, at(1)),
+                false => counsel.start_exchange(id(message)),
+            };
+            counsel.apply(&event);
+            expected += u32::from(is_message);
+            prop_assert_eq!(counsel.latest_message("").number, expected);
+        }
     }
-    assert_eq!(counsel.opening(), Some(id(1)));
-    assert_eq!(counsel.last(), Some(("네", at(1))));
 }
 
 #[test]
-fn a_second_exchange_is_refused_while_one_is_open() {
-    let begin = |exchange: u128, seconds| move |counsel: &Counsel| counsel.start_exchange(id(exchange), at(seconds));
-    given::<Counsel>(id(1), [opened()]).when(begin(9, 0)).then([exchange_started(9, 0)]);
-    given::<Counsel>(id(1), [opened(), exchange_started(9, 0)]).when(begin(8, 29)).then_rejected(CounselError::Busy);
-    given::<Counsel>(id(1), [opened(), exchange_started(9, 0)])
-        .when(begin(9, 29))
-        .then_rejected(CounselError::BeingAnswered);
-    given::<Counsel>(id(1), [opened(), exchange_started(9, 0)]).when(begin(9, 30)).then([exchange_started(9, 30)]);
-    let ended = CounselEvent::ExchangeEnded { exchange: id(9) };
-    given::<Counsel>(id(1), [opened(), exchange_started(9, 0), ended]).when(begin(8, 1)).then([exchange_started(8, 1)]);
+fn the_ceiling_counts_counsels_of_the_last_thirty_days() {
+    let period = i64::try_from(CEILING_PERIOD.as_secs()).unwrap();
+    assert_eq!(Counsel::may_open(None, at(0)), Ok(()));
+    assert_eq!(Counsel::may_open(Some(at(0)), at(period - 1)), Err(CounselError::TooManyCounsels));
+    assert_eq!(Counsel::may_open(Some(at(0)), at(period)), Ok(()));
 }
 
 #[test]
-fn only_another_exchange_past_its_time_limit_is_overdue() {
-    let counsel: Counsel = replay(&id(1), &[opened(), exchange_started(9, 0)]).unwrap();
-    assert_eq!(counsel.overdue(id(8), at(29)), None);
-    assert_eq!(counsel.overdue(id(8), at(30)), Some(id(9)));
-    assert_eq!(counsel.overdue(id(9), at(30)), None);
-}
-
-#[test]
-fn ending_an_exchange_that_is_not_open_changes_nothing() {
-    let end = |exchange: u128| move |counsel: &Counsel| Ok::<_, CounselError>(counsel.end_exchange(id(exchange)));
-    given::<Counsel>(id(1), [opened(), exchange_started(9, 0)]).when(end(8)).then([]);
-    given::<Counsel>(id(1), [opened(), exchange_started(9, 0)])
-        .when(end(9))
-        .then([CounselEvent::ExchangeEnded { exchange: id(9) }]);
-    given::<Counsel>(id(1), [opened()]).when(end(9)).then([]);
+fn another_exchange_waits_until_the_one_before_has_ended_or_is_overdue() {
+    let make_room = |seconds| move |exchange: &Exchange| exchange.make_room(at(seconds));
+    let limit = i64::try_from(ANSWERED_WITHIN.as_secs()).unwrap();
+    given::<Exchange>(id(9), [started(1)]).when(make_room(limit - 1)).then_rejected(CounselError::Busy);
+    let reason = "no reply within the time limit".into();
+    let overdue = ExchangeEvent::Failed { counsel: id(1), user: id(2), attempt: 1, reason };
+    given::<Exchange>(id(9), [started(1)]).when(make_room(limit)).then([overdue]);
+    given::<Exchange>(id(9), [started(1), failed(1)]).when(make_room(1)).then([]);
+    given::<Exchange>(id(9), [started(1), replied()]).when(make_room(1)).then([]);
 }
 
 #[test]
 fn an_exchange_id_is_refused_for_another_message_or_counsel() {
-    let exchange: Exchange = replay(&id(9), &[exchange_opened()]).unwrap();
-    assert_eq!(exchange.is_for(id(1), &text()), Ok(()));
-    assert_eq!(exchange.is_for(id::<CounselId>(7), &text()), Err(CounselError::ExchangeReused));
-    assert_eq!(exchange.is_for(id(1), &MessageText::parse("네").unwrap()), Err(CounselError::ExchangeReused));
+    let exchange: Exchange = replay(&id(9), &[started(1)]).unwrap();
+    assert_eq!(exchange.is_for(id(1), &question(), &text()), Ok(()));
+    assert_eq!(exchange.is_for(id::<CounselId>(7), &question(), &text()), Err(CounselError::ExchangeReused));
+    let other = MessageText::parse("네").unwrap();
+    assert_eq!(exchange.is_for(id(1), &question(), &other), Err(CounselError::ExchangeReused));
 }
 
 #[test]
-fn a_retry_gets_a_new_attempt_number_when_the_token_is_no_longer_held() {
-    let again = |seconds| move |exchange: &Exchange| Ok::<_, CounselError>(exchange.retry(at(seconds)));
-    let retried = |attempt, seconds| [ExchangeEvent::Retried { attempt, at: at(seconds) }];
-    given::<Exchange>(id(9), [exchange_opened(), failed(1)]).when(again(1)).then(retried(2, 1));
-    // The attempt was not failed, so its process has crashed. Within a minute the token is still held.
-    given::<Exchange>(id(9), [exchange_opened()]).when(again(59)).then(retried(1, 59));
-    given::<Exchange>(id(9), [exchange_opened()]).when(again(60)).then(retried(2, 60));
-    given::<Exchange>(id(9), [exchange_opened(), replied()]).when(again(60)).then([]);
+fn a_retry_takes_its_number_from_the_wallet_and_waits_for_the_attempt_before() {
+    let again = |attempt, seconds| move |exchange: &Exchange| exchange.retry(attempt, at(seconds));
+    let retried = |attempt, seconds| ExchangeEvent::Retried { attempt, at: at(seconds) };
+    given::<Exchange>(id(9), [started(1), failed(1)]).when(again(2, 1)).then([retried(2, 1)]);
+    given::<Exchange>(id(9), [started(1)]).when(again(1, 29)).then_rejected(CounselError::BeingAnswered);
+    // The process of the first attempt has crashed, and its token is still held.
+    given::<Exchange>(id(9), [started(1)]).when(again(1, 30)).then([retried(1, 30)]);
+    given::<Exchange>(id(9), [started(1), retried(1, 59)]).when(again(2, 100)).then([retried(2, 100)]);
+    given::<Exchange>(id(9), [started(1), replied()]).when(again(1, 60)).then_rejected(CounselError::ExchangeEnded);
 }
 
 #[test]
 fn a_reply_is_refused_when_the_exchange_has_ended() {
     let reply = |exchange: &Exchange| exchange.reply(id::<MessageId>(3));
-    given::<Exchange>(id(9), [exchange_opened()]).when(reply).then([replied()]);
-    given::<Exchange>(id(9), [exchange_opened(), replied()]).when(reply).then_rejected(CounselError::ExchangeEnded);
-    given::<Exchange>(id(9), [exchange_opened(), failed(1)]).when(reply).then_rejected(CounselError::ExchangeEnded);
-    given::<Exchange>(id(9), [exchange_opened()])
+    given::<Exchange>(id(9), [started(1)]).when(reply).then([replied()]);
+    given::<Exchange>(id(9), [started(1), replied()]).when(reply).then_rejected(CounselError::ExchangeEnded);
+    given::<Exchange>(id(9), [started(1), failed(1)]).when(reply).then_rejected(CounselError::ExchangeEnded);
+    given::<Exchange>(id(9), [started(1)])
         .when(reply)
         .then_state(|exchange| assert_eq!(exchange.progress(), Progress::Replied(id(3))));
 }
@@ -113,11 +137,11 @@ fn a_reply_is_refused_when_the_exchange_has_ended() {
 fn a_late_failure_of_one_attempt_does_not_affect_the_next() {
     let fail = |attempt| move |exchange: &Exchange| Ok::<_, CounselError>(exchange.fail(attempt, "down"));
     let again = ExchangeEvent::Retried { attempt: 2, at: at(1) };
-    given::<Exchange>(id(9), [exchange_opened()]).when(fail(1)).then([failed(1)]);
-    given::<Exchange>(id(9), [exchange_opened(), failed(1)]).when(fail(1)).then([]);
-    given::<Exchange>(id(9), [exchange_opened(), failed(1), again.clone()]).when(fail(1)).then([]);
-    given::<Exchange>(id(9), [exchange_opened(), failed(1), again]).when(fail(2)).then([failed(2)]);
-    given::<Exchange>(id(9), [exchange_opened(), replied()]).when(fail(1)).then([]);
+    given::<Exchange>(id(9), [started(1)]).when(fail(1)).then([failed(1)]);
+    given::<Exchange>(id(9), [started(1), failed(1)]).when(fail(1)).then([]);
+    given::<Exchange>(id(9), [started(1), failed(1), again.clone()]).when(fail(1)).then([]);
+    given::<Exchange>(id(9), [started(1), failed(1), again]).when(fail(2)).then([failed(2)]);
+    given::<Exchange>(id(9), [started(1), replied()]).when(fail(1)).then([]);
 }
 
 #[test]

@@ -1,13 +1,17 @@
 //! A responder that needs no network: it recognises the topic of a message, responds kindly and asks one open question.
+mod persona;
 mod phrases;
 #[cfg(test)]
 mod tests;
 mod topic;
 
-use crate::application::ports::{NoReply, Prompt, Responder};
-use crate::domain::counsel::Speaker;
+use crate::{
+    application::ports::{NoReply, Prompt, Responder},
+    domain::{counsel::Speaker, crisis, manner::Manner},
+};
 use async_trait::async_trait;
-use phrases::{CRISIS, CRISIS_CASUAL, Voice};
+use persona::{Temper, introduction};
+use phrases::Voice;
 use topic::Topic;
 
 /// Replies from a table. The same prompt gets the same reply, and the next turn of a counsel gets another one.
@@ -21,64 +25,57 @@ impl Responder for OfflineResponder {
     }
 }
 
-/// The manner of speech that a tone stands for.
+/// The style of speech that a tone stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Manner {
+enum Style {
     Warm,
     Calm,
     Casual,
 }
-impl Manner {
-    /// Recognises the manner by keywords in the tone's prompt.
+impl Style {
+    /// Recognises the style by keywords in the tone's prompt.
     fn of(tone: &str) -> Self {
-        match tone {
-            tone if tone.contains("반말") => Manner::Casual,
-            tone if tone.contains("차분") => Manner::Calm,
-            _ => Manner::Warm,
+        match Manner::of(tone) {
+            Manner::Casual => Style::Casual,
+            Manner::Polite if tone.contains("차분") => Style::Calm,
+            Manner::Polite => Style::Warm,
         }
     }
-    /// Returns the opening phrase, which distinguishes the two polite tones.
-    fn opening(self, turn: usize) -> &'static str {
-        let counsel_opener: [&'static str; 3] = match self {
-            Manner::Warm => {
-                ["그랬군요. ", "마음을 나눠 주셔서 고마워요. ", "여기까지 이야기해 주신 것만으로도 애쓰셨어요. "]
+    fn is_casual(self) -> bool {
+        self == Style::Casual
+    }
+    /// Returns the opening phrases, which distinguish the two polite tones.
+    fn openings(self) -> &'static [&'static str] {
+        match self {
+            Style::Warm => {
+                &["그랬군요. ", "마음을 나눠 주셔서 고마워요. ", "여기까지 이야기해 주신 것만으로도 애쓰셨어요. "]
             }
-            Manner::Calm => ["네, 듣고 있어요. ", "천천히 함께 살펴볼게요. ", "말씀하신 것을 하나씩 짚어 볼게요. "],
-            Manner::Casual => ["응, 듣고 있어. ", "얘기해 줘서 고마워. ", "그랬구나. "],
-        };
-        pick(&counsel_opener, turn)
+            Style::Calm => &["네, 듣고 있어요. ", "천천히 함께 살펴볼게요. ", "말씀하신 것을 하나씩 짚어 볼게요. "],
+            Style::Casual => &["응, 듣고 있어. ", "얘기해 줘서 고마워. ", "그랬구나. "],
+        }
     }
 }
 
 fn reply(prompt: &Prompt) -> String {
-    let manner = Manner::of(&prompt.tone);
-    let topic = Topic::of(&prompt.message);
-    if topic == Topic::Crisis {
-        let words = if manner == Manner::Casual { CRISIS_CASUAL } else { CRISIS };
-        return words.to_owned();
+    if let Some(crisis) = crisis::detect(&prompt.message) {
+        return crisis.notice(Manner::of(&prompt.tone)).text.to_owned();
     }
+    let style = Style::of(&prompt.tone);
+    let topic = Topic::of(&prompt.message);
     let turn = prompt.history.iter().filter(|earlier| earlier.by == Speaker::Person).count();
-    let Voice { feels, asks } = phrases::voice(topic, manner == Manner::Casual);
+    let Voice { feels, asks } = phrases::voice(topic, style.is_casual());
     // Replies to a greeting or to thanks have their own opening.
-    let opening = if matches!(topic, Topic::Greeting | Topic::Gratitude) { "" } else { manner.opening(turn) };
-    let words = format!("{opening}{} {}", pick(feels, turn), pick(asks, turn));
-    words.replace("{나}", &introduction(&prompt.counselor, manner)).replace("{말}", &prompt.message)
+    let has_opening = matches!(topic, Topic::Greeting | Topic::Gratitude);
+    let opening = if has_opening { "" } else { pick(style.openings(), turn) };
+    // The counsellor's temper shows in every other reply; in each it would be a mannerism.
+    let remarks = Temper::of(&prompt.persona).remarks(style);
+    let remark = if has_opening || remarks.is_empty() || turn % 2 == 1 { "" } else { pick(remarks, turn / 2) };
+    let words = format!("{opening}{} {remark}{}", pick(feels, turn), pick(asks, turn));
+    let introduction = introduction(&prompt.counselor, &prompt.persona, style);
+    // The message comes last, so that nothing in it is taken for a placeholder.
+    words.replace("{나}", &introduction).replace("{말}", &prompt.message)
 }
 
 fn pick<'a>(from: &[&'a str], turn: usize) -> &'a str {
     from[turn % from.len()]
-}
-
-/// "저는 하늘이에요", "나는 콩이야": the ending depends on whether the name ends in a consonant.
-fn introduction(name: &str, manner: Manner) -> String {
-    let consonant = name.chars().last().is_some_and(|character| {
-        let syllable = u32::from(character).wrapping_sub(0xAC00);
-        syllable < 11172 && !syllable.is_multiple_of(28)
-    });
-    match (manner, consonant) {
-        (Manner::Casual, true) => format!("나는 {name}이야"),
-        (Manner::Casual, false) => format!("나는 {name}야"),
-        (_, true) => format!("저는 {name}이에요"),
-        (_, false) => format!("저는 {name}예요"),
-    }
 }

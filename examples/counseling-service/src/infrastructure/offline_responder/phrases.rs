@@ -1,15 +1,6 @@
 //! The phrases for each topic: an empathic sentence and an open question, in polite and in casual speech.
 use super::topic::Topic;
 
-/// The reply to a crisis in the polite tones: it names the hotline that is staffed at any hour.
-pub(super) const CRISIS: &str = "그런 생각이 들 만큼 많이 힘드셨군요. 말해 주셔서 정말 고마워요. 지금 혼자 계시지 않았으면 해요. \
-    자살예방 상담전화 109에서 24시간 이야기를 들어 드려요. 지금 위험하다면 119나 112에 바로 연락해 주세요. \
-    지금 안전한 곳에 계신가요?";
-/// The same in casual speech.
-pub(super) const CRISIS_CASUAL: &str = "그런 생각이 들 만큼 많이 힘들었구나. 말해 줘서 정말 고마워. 지금 혼자 있지 않았으면 좋겠어. \
-    자살예방 상담전화 109에서 24시간 이야기를 들어 줘. 지금 위험하면 119나 112에 바로 연락해 줘. \
-    지금 안전한 곳에 있어?";
-
 /// The phrases of a topic; the turn selects one of each.
 pub(super) struct Voice {
     pub(super) feels: &'static [&'static str],
@@ -99,7 +90,7 @@ fn politely(topic: Topic) -> Phrases {
             &["안녕하세요, {나}. 이렇게 만나서 반가워요.", "다시 인사 나눠 주셔서 반가워요."],
             &["오늘은 어떤 이야기를 나누고 싶으세요?", "요즘 마음은 어떻게 지내고 있나요?", "오늘 하루는 어떠셨어요?"],
         ),
-        Topic::Crisis | Topic::Other => (
+        Topic::Other => (
             &["“{말}”라는 말씀을 마음에 담았어요.", "그 이야기 안에 여러 마음이 있었을 것 같아요."],
             &[
                 "그 일에 대해 조금 더 들려주시겠어요?",
@@ -156,7 +147,7 @@ fn to_a_friend(topic: Topic) -> Phrases {
             &["안녕, {나}. 만나서 반가워!", "또 인사해 주니까 반갑다."],
             &["오늘은 무슨 얘기 하고 싶어?", "요즘 마음은 어때?", "오늘 하루 어땠어?"],
         ),
-        Topic::Crisis | Topic::Other => (
+        Topic::Other => (
             &["“{말}”라는 말, 잘 들었어.", "그 얘기 안에 여러 마음이 있었을 것 같아."],
             &["조금 더 얘기해 줄래?", "그때 기분이 어땠어?", "지금 제일 필요한 게 뭘까?"],
         ),

@@ -3,7 +3,7 @@ mod counselors;
 mod prompts;
 
 use crate::{
-    application::commands::{CreateBubble, CreateCounselor, CreateTone, SeedPromptVersion},
+    application::commands::{CreateBubble, CreateCounselor, CreateTone},
     domain::counselor::Profile,
 };
 use counselors::{COUNSELORS, Counselor, TONES};
@@ -31,9 +31,7 @@ pub async fn seed(app: &App) -> Result<(), BoxError> {
     for counselor in &COUNSELORS {
         seed_counselor(app, counselor).await?;
     }
-    let name = "prompt-version/1";
-    once(app, name, SeedPromptVersion { id: id(name), name: "첫 번째 버전".to_owned(), prompts: prompts::prompts() })
-        .await
+    once(app, prompts::KEY, prompts::prompts()?).await
 }
 
 async fn seed_counselor(app: &App, seed: &Counselor) -> Result<(), BoxError> {

@@ -1,0 +1,106 @@
+//! The exchanges of counsels, and the two ways to begin an attempt: with a new message, or with a stored one.
+use super::{processing::Processing, transcript::Transcript};
+use crate::{
+    application::projections::MessageEntry,
+    domain::counsel::{
+        Counsel, CounselError, CounselMessage, Exchange, ExchangeId, MessageText, Progress, Speaker, UserId,
+    },
+};
+use cqrs_core::{Aggregate, FromContext, HandlerResult, Repo, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// An exchange as a command leaves it: the stored question, and the reply when there is one already.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AskCounselorResult {
+    pub exchange: ExchangeId,
+    /// The wallet's number of the current attempt.
+    pub attempt: u32,
+    /// The time at which the attempt began.
+    pub asked_at: Timestamp,
+    /// The person's message.
+    pub question: MessageEntry,
+    /// The reply, when it is stored already; the responder is then not asked again.
+    pub reply: Option<MessageEntry>,
+}
+
+/// An attempt that a command wants to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    pub exchange: ExchangeId,
+    /// The wallet's number of the attempt; absent when no hold was confirmed. Then only a stored reply is returned.
+    pub number: Option<u32>,
+}
+impl Attempt {
+    fn confirmed(self) -> Result<u32, CounselError> {
+        self.number.ok_or(CounselError::NoReservation)
+    }
+}
+
+/// The exchanges with the counsels that they belong to.
+#[derive(FromContext)]
+pub(super) struct Exchanges {
+    pub(super) transcript: Transcript,
+    exchanges: Repo<Exchange>,
+    processing: Processing,
+}
+
+impl Exchanges {
+    /// Returns the exchange with its question.
+    pub(super) async fn find(
+        &self,
+        id: ExchangeId,
+    ) -> HandlerResult<Option<(Exchange, CounselMessage)>, CounselError> {
+        let Some(exchange) = self.exchanges.find(&id).await? else { return Ok(None) };
+        let question = self.transcript.message(exchange.question()).await?;
+        Ok(Some((exchange, question)))
+    }
+
+    /// Checks that a message of this person may be processed.
+    pub(super) async fn may_be_processed(&self, user: UserId) -> HandlerResult<(), CounselError> {
+        self.processing.allows(user, self.transcript.clock.now()).await
+    }
+
+    /// Starts an exchange with a person's message.
+    pub(super) async fn start(
+        &self,
+        counsel: &Counsel,
+        attempt: Attempt,
+        text: &MessageText,
+    ) -> HandlerResult<AskCounselorResult, CounselError> {
+        let (Attempt { exchange, .. }, now) = (attempt, self.transcript.clock.now());
+        self.may_be_processed(counsel.user()).await?;
+        let attempt = attempt.confirmed()?;
+        self.begin(counsel, exchange, now).await?;
+        let question = self.transcript.append(*counsel.id(), Speaker::Person, text.as_str()).await?;
+        self.exchanges.create(exchange, Exchange::start(&question, attempt))?;
+        Ok(AskCounselorResult { exchange, attempt, asked_at: now, question: question.into(), reply: None })
+    }
+
+    /// Resumes a stored exchange. Returns the reply when there is one, and starts another attempt otherwise.
+    pub(super) async fn resume(
+        &self,
+        (known, question): (Exchange, CounselMessage),
+        attempt: Attempt,
+    ) -> HandlerResult<AskCounselorResult, CounselError> {
+        let (exchange, now) = (*known.id(), self.transcript.clock.now());
+        let question = question.into();
+        if let Progress::Replied(reply) = known.progress() {
+            let (attempt, reply) = (known.attempt(), Some(self.transcript.message(reply).await?.into()));
+            return Ok(AskCounselorResult { exchange, attempt, asked_at: now, question, reply });
+        }
+        self.may_be_processed(known.user()).await?;
+        let attempt = attempt.confirmed()?;
+        let retried = self.exchanges.update(&exchange, |stored| stored.retry(attempt, now)).await?;
+        self.begin(&self.transcript.counsel(retried.counsel()).await?, exchange, now).await?;
+        Ok(AskCounselorResult { exchange, attempt, asked_at: now, question, reply: None })
+    }
+
+    /// Makes this the exchange of the counsel's latest attempt. The one before must not be waiting for its reply.
+    async fn begin(&self, counsel: &Counsel, exchange: ExchangeId, now: Timestamp) -> HandlerResult<(), CounselError> {
+        if let Some(before) = counsel.exchange().filter(|before| *before != exchange) {
+            self.exchanges.update(&before, |before| before.make_room(now)).await?;
+        }
+        self.transcript.start_exchange(*counsel.id(), exchange).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,33 @@
+//! The commands on prompts, one file for each command and its handler.
+mod activate_prompt_version;
+mod create_counsel_technique;
+mod create_temporary_version;
+mod create_transition_rule;
+mod delete_counsel_technique;
+mod delete_prompt_versions;
+mod delete_transition_rule;
+mod desk;
+mod load_existing_prompt_version;
+mod save_temporary_version;
+mod seed_prompt_version;
+mod update_counsel_technique;
+mod update_persona_prompt;
+mod update_prompt_version;
+mod update_tone_prompt;
+mod update_transition_rule;
+
+pub use activate_prompt_version::ActivatePromptVersion;
+pub use create_counsel_technique::CreateCounselTechnique;
+pub use create_temporary_version::CreateTemporaryVersion;
+pub use create_transition_rule::CreateTransitionRule;
+pub use delete_counsel_technique::DeleteCounselTechnique;
+pub use delete_prompt_versions::DeletePromptVersions;
+pub use delete_transition_rule::DeleteTransitionRule;
+pub use load_existing_prompt_version::LoadExistingPromptVersion;
+pub use save_temporary_version::SaveTemporaryVersion;
+pub use seed_prompt_version::SeedPromptVersion;
+pub use update_counsel_technique::UpdateCounselTechnique;
+pub use update_persona_prompt::UpdatePersonaPrompt;
+pub use update_prompt_version::UpdatePromptVersion;
+pub use update_tone_prompt::UpdateTonePrompt;
+pub use update_transition_rule::UpdateTransitionRule;

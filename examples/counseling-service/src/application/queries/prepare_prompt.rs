@@ -1,0 +1,70 @@
+//! The query that gathers the prompt for the reply to a message. It calls nothing; the process calls the responder.
+use super::PromptViews;
+use crate::application::{
+    not_found,
+    ports::{Prompt, Turn},
+    projections::{ClientCard, CounselorProfile, MessageEntry},
+};
+use cqrs_core::{Fault, HandlerResult, Infallible, Query, Range, Views, handler};
+
+/// The number of earlier messages that a responder receives.
+const HISTORY: usize = 30;
+
+/// Gathers the prompt for the reply to a message.
+#[derive(Debug, Clone, Query)]
+pub struct PreparePrompt {
+    /// The person's message.
+    pub question: MessageEntry,
+}
+
+#[handler]
+async fn prepare_prompt(
+    query: PreparePrompt,
+    counselors: Views<CounselorProfile>,
+    clients: Views<ClientCard>,
+    messages: Views<MessageEntry>,
+    prompts: PromptViews,
+) -> HandlerResult<Prompt, Infallible> {
+    let sent = &query.question.sent;
+    // The card comes from another service, so there is no moment up to which it could be waited for.
+    let clients = clients.eventually();
+    let (counselor, client, before) = futures_util::try_join!(
+        counselors.find(&sent.counselor),
+        clients.find(&sent.user),
+        history(messages, &query.question)
+    )?;
+    let counselor = counselor.ok_or_else(|| not_found("counselor", sent.counselor))?;
+    let texts = prompts.texts(sent.prompt_version, sent.counselor, counselor.tone, sent.technique).await?;
+    let texts = texts.ok_or_else(|| not_found("prompt-version", sent.prompt_version))?;
+    Ok(Prompt {
+        persona: texts.persona.unwrap_or(counselor.profile.description),
+        client: client.as_ref().and_then(ClientCard::form_of_address).map(str::to_owned),
+        tone: texts.tone.unwrap_or_default(),
+        context: texts.context,
+        instruction: texts.instruction,
+        counselor: counselor.profile.name,
+        history: before.into_iter().map(|entry| Turn { by: entry.sent.by, text: entry.sent.text }).collect(),
+        message: query.question.sent.text,
+    })
+}
+
+/// Returns the latest messages before the question, oldest first. Messages after it are not part of the prompt: a resumed
+/// exchange gets the reply that it would have got.
+async fn history(messages: Views<MessageEntry>, question: &MessageEntry) -> Result<Vec<MessageEntry>, Fault> {
+    if question.number == 1 {
+        return Ok(Vec::new());
+    }
+    let latest: Range<MessageEntry> = MessageEntry::latest().counsel(question.counsel).into();
+    let from = latest.cursor(question, &question.sent.id);
+    let page = async |messages: Views<MessageEntry>| {
+        let latest = MessageEntry::latest().counsel(question.counsel);
+        Ok::<_, Fault>(messages.page(latest, from.as_ref(), HISTORY).await?.items)
+    };
+    // The view need not show the question. It is waited for only when the message before is missing.
+    let mut found = page(messages.clone().seen_by_caller()).await?;
+    if found.first().is_none_or(|newest| newest.number + 1 != question.number) {
+        found = page(messages).await?;
+    }
+    found.reverse();
+    Ok(found)
+}

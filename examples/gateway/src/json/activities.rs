@@ -1,0 +1,114 @@
+//! The JSON of activities and of what a person has seen.
+use super::{
+    names::{ActivityType, DevicePlatform},
+    shown::{Shown, answers, shown},
+};
+use contracts::v1::service as rpc;
+use prost_types::{ListValue, Struct, Value as ProtoValue, value::Kind};
+use serde::Deserialize;
+use serde_json::{Map, Number, Value};
+use utoipa::ToSchema;
+
+shown! {
+    /// What a person has seen of the app.
+    UserTracking of UserTracking {
+        has_seen_intro_cutscene: bool,
+        created_at: String,
+        updated_at: String,
+        deleted_at: Option<String>,
+    }
+}
+shown! {
+    /// Something that a person did, for statistics.
+    UserActivity of UserActivity {
+        activity_type: Option<ActivityType>,
+        #[schema(value_type = Option<Object>)]
+        activity_data: Option<Map<String, Value>>,
+        platform: Option<DevicePlatform>,
+        duration_seconds: i32,
+        created_at: String,
+        updated_at: String,
+        deleted_at: Option<String>,
+    }
+}
+answers! {
+    OneTracking { user_tracking: UserTracking }
+    OneActivity { user_activity: UserActivity }
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TrackingUpdate {
+    pub(crate) has_seen_intro_cutscene: bool,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct NewActivity {
+    activity_type: ActivityType,
+    #[schema(value_type = Option<Object>)]
+    activity_data: Option<Map<String, Value>>,
+    platform: DevicePlatform,
+    #[serde(default)]
+    #[schema(minimum = 0)]
+    duration_seconds: i32,
+}
+impl NewActivity {
+    /// Builds the request. The address is not stored: no statistic needs it.
+    pub(crate) fn of(self, user_agent: String) -> rpc::CreateActivityRequest {
+        rpc::CreateActivityRequest {
+            activity_type: self.activity_type.into(),
+            activity_data: self.activity_data.map(to_proto),
+            platform: self.platform.into(),
+            ip_address: String::new(),
+            user_agent,
+            duration_seconds: self.duration_seconds,
+        }
+    }
+}
+
+impl Shown<Option<Map<String, Value>>> for Option<Struct> {
+    fn shown(self) -> Option<Map<String, Value>> {
+        self.map(of_proto)
+    }
+}
+fn of_proto(data: Struct) -> Map<String, Value> {
+    data.fields.into_iter().map(|(name, value)| (name, value_of_proto(value))).collect()
+}
+fn value_of_proto(value: ProtoValue) -> Value {
+    match value.kind {
+        None | Some(Kind::NullValue(_)) => Value::Null,
+        Some(Kind::BoolValue(value)) => value.into(),
+        Some(Kind::NumberValue(value)) => Number::from_f64(value).map_or(Value::Null, Value::Number),
+        Some(Kind::StringValue(text)) => text.into(),
+        Some(Kind::StructValue(data)) => Value::Object(of_proto(data)),
+        Some(Kind::ListValue(list)) => list.values.into_iter().map(value_of_proto).collect(),
+    }
+}
+fn to_proto(data: Map<String, Value>) -> Struct {
+    Struct { fields: data.into_iter().map(|(name, value)| (name, value_to_proto(value))).collect() }
+}
+fn value_to_proto(value: Value) -> ProtoValue {
+    let kind = match value {
+        Value::Null => Kind::NullValue(0),
+        Value::Bool(value) => Kind::BoolValue(value),
+        Value::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or_default()),
+        Value::String(text) => Kind::StringValue(text),
+        Value::Array(items) => Kind::ListValue(ListValue { values: items.into_iter().map(value_to_proto).collect() }),
+        Value::Object(fields) => Kind::StructValue(to_proto(fields)),
+    };
+    ProtoValue { kind: Some(kind) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{of_proto, to_proto};
+    use serde_json::{Value, json};
+
+    #[test]
+    fn data_is_the_same_after_both_conversions() {
+        let data = json!({ "a": null, "b": true, "c": 1.5, "d": "글", "e": [1.0, { "f": [] }], "g": {} });
+        let Value::Object(fields) = data.clone() else { unreachable!() };
+        assert_eq!(Value::Object(of_proto(to_proto(fields))), data);
+    }
+}
