@@ -131,17 +131,18 @@ mod tests {
             "HEARLERS_KAFKA",
             "HEARLERS_RESPONDER_TIMEOUT",
             "HEARLERS_RESPONDER_DAILY_CALLS",
-            "HEARLERS_INTERNAL_SECRET",
+            "HEARLERS_CALLER_KEYS",
         ] {
             assert!(said.contains(name), "{name} in {said}");
         }
         assert!(!said.contains("hunter2") && !said.contains("sk-1"), "{said}");
     }
 
+    const CALLERS: [&str; 2] = ["--caller-keys", "gateway=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="];
+
     #[tokio::test]
     async fn the_user_service_needs_a_url_with_a_host() {
-        let secret = "a secret for tests, 32 bytes long";
-        let flags = ["--database", "postgres://db/x", "--kafka", "kafka:9092", "--internal-secret", secret];
+        let flags = [&["--database", "postgres://localhost/x", "--kafka", "kafka:9092"], &CALLERS[..]].concat();
         for url in ["", "users", "https://users:50051", "http://"] {
             let said = wrong(&[&flags[..], &["--user-service", url]].concat());
             assert!(said.contains("HEARLERS_USER_SERVICE"), "{url}: {said}");
@@ -150,9 +151,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_empty_variable_counts_as_not_set() {
-        let flags = ["--database", "postgres://db/x", "--kafka", "kafka:9092", "--responder-url", ""];
-        let secret = ["--internal-secret", "a secret for tests, 32 bytes long"];
-        let args = Args::parse_from([&["counseling-service"], &flags[..], &secret[..]].concat());
+        let flags = ["--database", "postgres://localhost/x", "--kafka", "kafka:9092", "--responder-url", ""];
+        let args = Args::parse_from([&["counseling-service"], &flags[..], &CALLERS[..]].concat());
         assert!(args.check().is_ok());
     }
 }

@@ -92,7 +92,8 @@ impl Fixture {
         message: &str,
     ) -> Result<CreateMessageResponse, Status> {
         let exchange_id = Some(exchange.to_string());
-        let request = CreateMessageRequest { counsel_id: counsel.into(), message: message.into(), exchange_id, attempt: None };
+        let request =
+            CreateMessageRequest { counsel_id: counsel.into(), message: message.into(), exchange_id, attempt: None };
         Ok(self.counsels.clone().create_message(by(KIM, request)).await?.into_inner())
     }
     /// Returns all messages that Kim sees in a counsel.

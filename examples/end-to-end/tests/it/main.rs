@@ -6,6 +6,7 @@ mod early; // a service starts before its database // kill -9 and SIGTERM during
 mod fault_suite; // the checker, the command line, and one fault and one seeded bug on real servers
 mod operator_api; // health and metrics
 mod parked; // an unreadable record and an operator
+mod roles; // the databases' roles of `examples/deploy`
 mod scenario; // from the first visit to the wallet
 mod traces; // one trace from HTTP to the last command
 
@@ -82,6 +83,11 @@ fn main() -> ExitCode {
         .test(
             "secrets: no program writes a secret with --help or invalid settings",
             canary::no_secret_is_written_at_start,
+        )
+        .within(LIMIT)
+        .test(
+            "deployed: the role with which a service runs cannot change the log's entries or the schema",
+            roles::a_service_cannot_change_its_audit,
         )
         .within(LIMIT)
         .test("deployed: a service that starts before its database serves once it is there", early::waits)
