@@ -117,6 +117,17 @@ impl Fault {
         );
         Fault { kind: ErrorKind::Precondition, message: message.into(), source: None }
     }
+    /// Creates a fault for a consistency token with a position that the log has not reached. A caller can make one up, so it
+    /// is no error of this service.
+    pub(crate) fn beyond_the_log(position: u64, end: u64) -> Self {
+        Fault::unavailable(format!("the consistency token has position {position}, and the log ends at {end}"))
+            .because(BeyondTheLog)
+    }
+    /// Returns `true` for a consistency token with a position that the log has not reached.
+    #[cfg(feature = "tonic")]
+    pub(crate) fn is_beyond_the_log(&self) -> bool {
+        self.source.as_ref().is_some_and(|source| source.is::<BeyondTheLog>())
+    }
     /// Sets the error that caused this fault.
     pub fn because(mut self, source: impl Into<BoxError>) -> Self {
         self.source = Some(source.into());
@@ -133,6 +144,16 @@ impl Fault {
         !matches!(self.kind, ErrorKind::Internal | ErrorKind::Precondition | ErrorKind::Invalid)
     }
 }
+/// Marks the fault of a consistency token with a position that the log has not reached.
+#[derive(Debug)]
+struct BeyondTheLog;
+impl fmt::Display for BeyondTheLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the position may come from a restored database, or may be made up")
+    }
+}
+impl std::error::Error for BeyondTheLog {}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)

@@ -160,8 +160,12 @@ impl<E: DomainError> From<Error<E>> for Status {
         match &error {
             Error::Domain(domain) => status_of(domain),
             Error::Fault(fault) | Error::OutcomeUnknown(fault) => {
-                // The cause is logged, but not sent to the caller.
-                tracing::error!(error = describe(fault), "gRPC request failed");
+                // The cause is logged, but not sent to the caller. A token that a caller may have made up is no error.
+                if fault.is_beyond_the_log() {
+                    tracing::debug!(error = describe(fault), "a consistency token is beyond the log");
+                } else {
+                    tracing::error!(error = describe(fault), "gRPC request failed");
+                }
                 let message = match fault.kind() {
                     ErrorKind::Internal => "internal error".to_owned(),
                     _ => error.to_string(),

@@ -34,7 +34,11 @@ fn access(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
         let options = rpc.options();
         let Value::EnumNumber(number) = *options.get_extension(&option) else { unreachable!("it is an enum") };
         if !options.has_extension(&option) || number == 0 {
-            return Err(format!("{} does not say who may call it: option (com.hearlers.v1.access.access)", rpc.full_name()).into());
+            return Err(format!(
+                "{} does not say who may call it: option (com.hearlers.v1.access.access)",
+                rpc.full_name()
+            )
+            .into());
         }
         let name = rpc.parent_service().full_name().to_owned();
         rows.push((format!("/{name}/{}", rpc.name()), number));

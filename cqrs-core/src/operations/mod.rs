@@ -39,10 +39,10 @@ use crate::{
     app::App,
     environment::{Environment, SystemEnvironment},
     error::BoxError,
-    net::{self, Listener},
+    net::{self, Incoming, Listener},
 };
 use futures_util::Stream;
-use readiness::{Phase, Readiness};
+use readiness::{Checked, Phase, Readiness};
 use std::{
     fmt,
     net::SocketAddr,
@@ -55,10 +55,7 @@ use tokio::{
 };
 use tonic::{
     service::RoutesBuilder,
-    transport::{
-        Server,
-        server::{Connected, TcpIncoming},
-    },
+    transport::{Server, server::Connected},
 };
 use tonic_health::pb::health_server::{Health as GrpcHealth, HealthServer};
 
@@ -71,6 +68,8 @@ pub struct Program {
     /// The time between the end of readiness and that of the listeners.
     pause: Arc<OnceLock<Duration>>,
     watched: Vec<Arc<dyn HealthCheck>>,
+    /// The result of the last health check, for all who ask.
+    checked: Arc<Checked>,
     operator_api: Option<(Vec<App>, Arc<Operators>)>,
     /// Exports the remaining spans when dropped.
     _traces: logging::Traces,
@@ -84,7 +83,15 @@ impl Program {
         let phase = Arc::new(watch::Sender::new(Phase::Starting));
         let pause = Arc::new(OnceLock::new());
         signals::listen(name, phase.clone(), pause.clone());
-        Program { name, phase, pause, watched: Vec::new(), operator_api: None, _traces: traces }
+        Program {
+            name,
+            phase,
+            pause,
+            watched: Vec::new(),
+            checked: Arc::default(),
+            operator_api: None,
+            _traces: traces,
+        }
     }
     /// Adds a component to the health and metrics endpoints.
     pub fn watch(mut self, check: impl HealthCheck) -> Self {
@@ -102,7 +109,8 @@ impl Program {
     ///
     /// The routes are `GET /parked`, `GET /parked/messages`, `POST /parked/redeliver` and `POST /parked/discard`. Their
     /// query parameters are `service` (required where the process has several), `reader`, `key`, `after` and `limit` (a
-    /// page of messages; 100 by default), `body`, `dry_run`, `number` and `why`. A page of keys has at most 1,000 for each
+    /// page of messages; 100 by default), `body` (which needs `why`, and appends an event for each message that is seen),
+    /// `dry_run`, `number` and `why`. A page of keys has at most 1,000 for each
     /// service, and begins after `after_reader` and `after_key`. A redelivery without `key` takes `reader`, `error` (a
     /// text), `class` (of errors) or `all=true`, at most `rate` messages per second, after `after_reader` and
     /// `after_key`. Its response is one line of JSON with the progress for each second; closing the connection stops it.
@@ -110,8 +118,9 @@ impl Program {
     /// `GET /programs` lists the programs of a service, and `POST /programs/withdraw` withdraws the one with this `number`
     /// (`dry_run=true` lists the keys that would be released).
     ///
-    /// `operators` returns the operator's name from the request headers, or the reason for a refusal. Every redelivered
-    /// and every discarded message appends an event with that name to the log.
+    /// `operators` returns the operator's name from the request headers, or the reason for a refusal, which is logged with the
+    /// client's address (target `security`). Every redelivered and every discarded message, and every one whose data is seen,
+    /// appends an event with that name to the log.
     pub fn operator_api(
         mut self,
         apps: impl IntoIterator<Item = App>,
@@ -204,7 +213,7 @@ impl Program {
         at: SocketAddr,
         mut routes: RoutesBuilder,
         services: &[&'static str],
-        accept: impl FnOnce(TcpIncoming) -> I,
+        accept: impl FnOnce(Incoming) -> I,
     ) -> Result<(), BoxError>
     where
         I: Stream<Item = Result<C, E>>,
@@ -222,7 +231,7 @@ impl Program {
         app.run(serving, self.shutdown_signal()).await
     }
     fn readiness(&self) -> Readiness {
-        Readiness::new(self.phase.subscribe(), self.watched.clone())
+        Readiness::new(self.phase.subscribe(), self.watched.clone(), self.checked.clone())
     }
 }
 /// Creates a gRPC server whose calls continue the traces of their callers.

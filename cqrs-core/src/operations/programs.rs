@@ -7,7 +7,7 @@ use crate::{
 use axum::{
     Json, Router,
     extract::{Query, State},
-    http::HeaderMap,
+    http::request::Parts,
     routing::{get, post},
 };
 use clap::Subcommand;
@@ -100,19 +100,19 @@ struct ToWithdraw {
 
 async fn list(
     State(api): State<OperatorApi>,
-    headers: HeaderMap,
+    request: Parts,
     Query(of): Query<OfService>,
 ) -> Result<Json<Value>, Refused> {
-    api.operator(&headers)?;
+    api.operator(&request)?;
     let programs = api.app(of.service.as_deref())?.programs().list().await?;
     Ok(Json(programs.iter().map(program).collect()))
 }
 async fn withdraw(
     State(api): State<OperatorApi>,
-    headers: HeaderMap,
+    request: Parts,
     Query(of): Query<ToWithdraw>,
 ) -> Result<Json<Value>, Refused> {
-    let by = api.operator(&headers)?;
+    let by = api.operator(&request)?;
     let app = api.app(of.service.as_deref())?;
     let programs = app.programs();
     let done = match of.dry_run {

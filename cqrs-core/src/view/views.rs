@@ -265,8 +265,7 @@ impl<V: View> Views<V> {
         if seen_by_caller <= end {
             return Ok(());
         }
-        let (at, end) = (seen_by_caller.0, end.0);
-        Err(Fault::unavailable(format!("the consistency token has position {at}, and the log ends at {end}")))
+        Err(Fault::beyond_the_log(seen_by_caller.0, end.0))
     }
     /// Reads the stored checkpoint until the reader has reached `wanted`, since another process may run the projection.
     /// Of all reads that wait for a reader, one at a time does so.

@@ -528,6 +528,9 @@ async fn discarded() {
     until("both messages are parked", async || parked(&app).await == [(GROUP.into(), "kim".into(), 2)]).await;
     let parked = app.parked();
     let number = parked.show(GROUP, "kim", 0, 1).await.expect("the parked messages can be read")[0].number;
+    let look = async |why: &str| parked.show_data(GROUP, "kim", 0, 1, why, &me()).await;
+    assert!(look(" ").await.is_err() && acts(&app).await.is_empty(), "a look without a reason shows nothing");
+    assert_eq!(look("the person asked").await.expect("the message can be read")[0].number, number);
     let discard = async || {
         parked.discard(GROUP, "kim", number, "it was a test", &me()).await.expect("the message can be discarded")
     };
@@ -535,6 +538,6 @@ async fn discarded() {
     assert_eq!(redelivered(&app, GROUP, "kim").await, 1);
     assert_eq!(script.of("kim"), [2]);
     let by_me = |name: &str| (name.to_owned(), me().caller);
-    assert_eq!(acts(&app).await, [by_me("parked.discarded"), by_me("parked.redelivered")]);
+    assert_eq!(acts(&app).await, [by_me("parked.shown"), by_me("parked.discarded"), by_me("parked.redelivered")]);
     assert!(app.stop().await);
 }

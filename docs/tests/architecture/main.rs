@@ -1,5 +1,7 @@
 //! The architecture rules, as tests: each finds a mistake that a review would otherwise have to see.
 mod api; // the public API of the crates
+mod compose; // the compose file of the deployment
+mod dependencies; // crates that must not be locked
 mod directions; // the direction of dependencies between packages
 mod documents; // statements of the documents that can be compared with the code
 mod files; // the first line of every Rust file

@@ -1,11 +1,14 @@
 //! All Hearlers services in one process: a SQLite file for each service, an in-process transport, and nothing to
 //! install.
+mod folder;
 mod secret;
 mod welcome;
 
 use anyhow::{Context, Error, Result};
 use clap::Parser;
-use counseling_service::{DAILY_CALLS, OfflineResponder, OpenAiConfig, OpenAiResponder, Ports, Responder, Wallets};
+use counseling_service::{
+    DAILY_CALLS, DirectoryImages, OfflineResponder, OpenAiConfig, OpenAiResponder, Ports, Responder, Wallets,
+};
 use cqrs_core::{
     App, Secret,
     app::{DRAIN, ForeignDatabase, IncompatibleProgram},
@@ -15,11 +18,9 @@ use cqrs_core::{
     transport::InProcess,
 };
 use gateway::{AdminLink, Edge};
-use service_auth::{Keys, Proof, limits, operators::Operators, secrets, settings};
-use std::{
-    fs::DirBuilder, net::SocketAddr, os::unix::fs::DirBuilderExt, path::PathBuf, process::ExitCode, sync::Arc,
-    time::Duration,
-};
+use image_store::{Directory, UploadTokens};
+use service_auth::{CallKey, Proof, limits, operators::Operators, secrets, settings};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
     time::{Instant, timeout_at},
@@ -42,9 +43,10 @@ struct Config {
     /// Seconds for which the program still serves after a signal, while it is no longer ready.
     #[arg(long, env = "HEARLERS_SHUTDOWN_PAUSE", default_value_t = 0, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=60))]
     shutdown_pause: u64,
-    /// Bearer secret of the operator endpoints: at least 32 bytes. They are disabled when it is not set.
-    #[arg(long, env = "HEARLERS_OPERATOR_SECRET", hide_env_values = true, value_name = "SECRET")]
-    operator_secret: Option<String>,
+    /// Operators, one a line: NAME=SECRET, the operator's name and their bearer secret of at least 32 bytes. The operator
+    /// endpoints are disabled when it is not set.
+    #[arg(long, env = "HEARLERS_OPERATORS", hide_env_values = true, value_name = "OPERATORS")]
+    operators: Option<String>,
     /// Print a one-time link that makes its visitor an administrator. Without this flag it is printed until there is one.
     #[arg(long, env = "HEARLERS_ADMIN")]
     admin: bool,
@@ -53,6 +55,10 @@ struct Config {
     /// Folder of the data files.
     #[arg(long, env = "HEARLERS_DATA", default_value = "data")]
     data: PathBuf,
+    /// Folder of the keys that sign sessions. The default is `keys` in the data folder; choose another place when the data
+    /// folder is copied elsewhere, for example as a backup.
+    #[arg(long, env = "HEARLERS_KEYS", value_name = "FOLDER")]
+    keys: Option<PathBuf>,
     /// Base URL of an OpenAI-compatible API, ending in /v1. Without it, replies are composed offline.
     #[arg(long, env = "HEARLERS_RESPONDER_URL", hide_env_values = true, value_name = "URL")]
     responder_url: Option<String>,
@@ -89,21 +95,23 @@ async fn run(config: Config) -> Result<()> {
     // The ports are bound first, so that a taken port is reported before any file is created.
     let rest = bind(config.listen, "--listen").await?;
     let grpc = bind(config.grpc, "--grpc").await?;
-    // The conversations are private, so other users of this machine must not read them.
-    let mut folder = DirBuilder::new();
-    folder
-        .recursive(true)
-        .mode(0o700)
-        .create(&config.data)
-        .with_context(|| format!("--data {}", config.data.display()))?;
-    let session_key = secret::session(&config.data)?;
-    let proof = Proof::signed(secret::internal(&config.data)?);
-    let operators = operators(config.operator_secret.as_deref())?;
+    // Apart from the data, so that a copy of the data is no copy of the keys.
+    let keys = config.keys.clone().unwrap_or_else(|| config.data.join("keys"));
+    folder::private(&config.data).context("--data")?;
+    folder::private(&keys).context("--keys")?;
+    let session_key = secret::session(&keys)?;
+    // All callers and services are in this process, so the key of their calls needs no file.
+    let proof = Proof::signed(CallKey::generate().context("the system has no random numbers")?);
+    let operators = operators(config.operators.as_deref())?;
     let responder = responder(&config)?;
     let grpc_at = grpc.local_addr()?;
     let upstream = format!("http://{}", reachable(grpc_at));
     let reservations = Arc::new(Wallets::new(&upstream, &proof)?);
-    let ports = Ports { responder, reservations, daily_calls: config.responder_daily_calls };
+    let pictures = Directory::open(config.data.join("images")).context("the folder of the images")?;
+    let upload_tokens = UploadTokens::new(secret::images(&keys)?);
+    // A path at the gateway, so that the pictures stay where they are when its address changes.
+    let images = Arc::new(DirectoryImages::new(pictures, upload_tokens, "/v1/images".parse()?));
+    let ports = Ports { responder, reservations, daily_calls: config.responder_daily_calls, images };
 
     let transport = InProcess::new();
     let file = |name: &str| config.data.join(format!("{name}.db"));
@@ -179,9 +187,9 @@ fn admin_link(config: &Config) -> Option<AdminLink> {
     })
 }
 
-fn operators(secret: Option<&str>) -> Result<Operators> {
-    let Some(secret) = secrets::given(secret) else { return Ok(Operators::new(None)) };
-    Ok(Operators::new(Some(Keys::parse(secret).context("--operator-secret")?)))
+fn operators(operators: Option<&str>) -> Result<Operators> {
+    let Some(operators) = secrets::given(operators) else { return Ok(Operators::none()) };
+    Operators::parse(operators).context("--operators")
 }
 
 fn responder(config: &Config) -> Result<Arc<dyn Responder>> {

@@ -1,4 +1,5 @@
-//! The keys of a data folder. They are generated on the first start and readable by the owner only.
+//! The keys of an installation, in a folder of their own. They are generated on the first start and readable by the owner only.
+use crate::folder;
 use anyhow::{Context, Result};
 use service_auth::Key;
 use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
@@ -7,16 +8,17 @@ use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
 const CHARACTERS: usize = 64;
 
 /// Reads or creates the key that signs access tokens.
-pub(crate) fn session(data: &Path) -> Result<Key> {
-    of(&data.join("session-key"), "all users lose their sessions")
+pub(crate) fn session(keys: &Path) -> Result<Key> {
+    of(&keys.join("session-key"), "all users lose their sessions")
 }
-/// Reads or creates the key that signs the gateway's calls.
-pub(crate) fn internal(data: &Path) -> Result<Key> {
-    of(&data.join("internal-key"), "a new one is created")
+/// Reads or creates the key that signs upload URLs of images.
+pub(crate) fn images(keys: &Path) -> Result<Key> {
+    of(&keys.join("images-key"), "a new one is created")
 }
 
 fn of(file: &Path, removed: &str) -> Result<Key> {
     if let Ok(key) = fs::read_to_string(file) {
+        folder::restrict(file, 0o600)?;
         let key = Some(key.trim()).filter(|text| text.len() >= CHARACTERS).and_then(Key::new);
         return key.with_context(|| format!("{} is truncated; remove the file, then {removed}", file.display()));
     }

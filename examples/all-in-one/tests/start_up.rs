@@ -1,7 +1,11 @@
 //! Tests of start-up errors. They also make cargo build the program for the end-to-end scenarios.
 use std::{
+    fs,
+    io::{BufRead, BufReader},
     net::TcpListener,
-    process::{Command, Output},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Command, Output, Stdio},
 };
 
 fn hearlers(arguments: &[&str]) -> Output {
@@ -24,4 +28,39 @@ fn an_invalid_address_is_refused_with_its_flag() {
     let out = hearlers(&["--grpc", "nowhere"]);
     assert_eq!(out.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&out.stderr).contains("--grpc"));
+}
+
+/// Starts the program on a data folder until it runs, and kills it.
+fn start_on(data: &Path) {
+    let ports = ["--listen", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--data"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hearlers"));
+    let mut running = command.args(ports).arg(data).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let printed = BufReader::new(running.stdout.take().unwrap()).lines();
+    let runs = printed.map_while(Result::ok).any(|line| line.contains("Hearlers is running"));
+    running.kill().unwrap();
+    running.wait().unwrap();
+    assert!(runs, "the program did not start");
+}
+
+#[test]
+fn other_users_cannot_read_the_data_folder_even_one_that_they_could_read_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    fs::create_dir(&data).unwrap();
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    for round in ["created", "started again"] {
+        start_on(&data);
+        for path in [data.clone(), data.join("keys")] {
+            assert_eq!(mode(&path), 0o700, "{round}: {}", path.display());
+            let is_file = |path: &Path| path.is_file();
+            for file in fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()).filter(|path| is_file(path)) {
+                assert_eq!(mode(&file) & 0o077, 0, "{round}: {}", file.display());
+            }
+        }
+        assert!(!data.join("session-key").exists(), "a key lies beside the data");
+        // As after a copy by a tool that drops permissions.
+        fs::set_permissions(&data, fs::Permissions::from_mode(0o777)).unwrap();
+        fs::set_permissions(data.join("keys/session-key"), fs::Permissions::from_mode(0o644)).unwrap();
+    }
 }

@@ -1,7 +1,10 @@
 //! The program's settings with their defaults. All invalid settings are reported at once.
+mod images;
+
 use crate::{DAILY_CALLS, OfflineResponder, Ports, Responder, SERVICE, Wallets};
 use clap::Parser;
 use cqrs_core::Secret;
+use images::ImagesArgs;
 use service_auth::{
     secrets::{self, Name, given},
     settings::{Wrong, all},
@@ -46,6 +49,8 @@ pub struct Args {
     /// refused.
     #[arg(long, env = "HEARLERS_RESPONDER_DAILY_CALLS", value_name = "CALLS")]
     responder_daily_calls: Option<String>,
+    #[command(flatten)]
+    images: ImagesArgs,
 }
 
 impl Args {
@@ -56,6 +61,7 @@ impl Args {
     pub fn check(self) -> Result<(Config, Ports), Wrong> {
         all(|wrong| {
             let (responder, daily_calls) = (self.responder(wrong), self.daily_calls(wrong));
+            let images = self.images.check(wrong);
             let config = self.service.read(SERVICE.name, wrong)?;
             let scheme = if config.proof.certificates().is_some() { "https://" } else { "http://" };
             let wallets = Some(&self.user_service).filter(|url| url.starts_with(scheme));
@@ -63,7 +69,8 @@ impl Args {
             if wallets.is_none() {
                 wrong.push(format!("HEARLERS_USER_SERVICE (--user-service): a URL {scheme}HOST:PORT"));
             }
-            Some((config, Ports { responder: responder?, reservations: Arc::new(wallets?), daily_calls: daily_calls? }))
+            let (responder, reservations) = (responder?, Arc::new(wallets?));
+            Some((config, Ports { responder, reservations, daily_calls: daily_calls?, images: images? }))
         })
     }
 
@@ -131,17 +138,18 @@ mod tests {
             "HEARLERS_KAFKA",
             "HEARLERS_RESPONDER_TIMEOUT",
             "HEARLERS_RESPONDER_DAILY_CALLS",
-            "HEARLERS_INTERNAL_SECRET",
+            "HEARLERS_CALLER_KEYS",
         ] {
             assert!(said.contains(name), "{name} in {said}");
         }
         assert!(!said.contains("hunter2") && !said.contains("sk-1"), "{said}");
     }
 
+    const CALLERS: [&str; 2] = ["--caller-keys", "gateway=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="];
+
     #[tokio::test]
     async fn the_user_service_needs_a_url_with_a_host() {
-        let secret = "a secret for tests, 32 bytes long";
-        let flags = ["--database", "postgres://db/x", "--kafka", "kafka:9092", "--internal-secret", secret];
+        let flags = [&["--database", "postgres://localhost/x", "--kafka", "kafka:9092"], &CALLERS[..]].concat();
         for url in ["", "users", "https://users:50051", "http://"] {
             let said = wrong(&[&flags[..], &["--user-service", url]].concat());
             assert!(said.contains("HEARLERS_USER_SERVICE"), "{url}: {said}");
@@ -150,9 +158,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_empty_variable_counts_as_not_set() {
-        let flags = ["--database", "postgres://db/x", "--kafka", "kafka:9092", "--responder-url", ""];
-        let secret = ["--internal-secret", "a secret for tests, 32 bytes long"];
-        let args = Args::parse_from([&["counseling-service"], &flags[..], &secret[..]].concat());
+        let flags = ["--database", "postgres://localhost/x", "--kafka", "kafka:9092", "--responder-url", ""];
+        let args = Args::parse_from([&["counseling-service"], &flags[..], &CALLERS[..]].concat());
         assert!(args.check().is_ok());
     }
 }

@@ -1,6 +1,7 @@
 //! The services as processes: three of them on PostgreSQL and Kafka, or one embedded process.
 use crate::{Program, free_port};
 use anyhow::{Context, Result};
+use service_auth::CallKey;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use test_support::{Authority, Issued, Kafka, Postgres};
@@ -35,13 +36,22 @@ impl Deployment {
         let arguments = ["--listen", &rest, "--grpc", &grpc, "--data", &data].map(str::to_owned).to_vec();
         Self::start(folder, vec![Service::new("hearlers", arguments, rest)?]).await
     }
-    /// Starts three processes with a database each and one broker. Calls between them are signed with a shared secret.
+    /// Starts three processes with a database each and one broker. Each signs its calls with a key that it alone has.
     ///
     /// # Errors
     /// Fails when a process does not start.
     pub async fn processes(postgres: &Postgres, kafka: &Kafka) -> Result<Deployment> {
-        let internal = format!("{}{}", uuid::Uuid::now_v7(), uuid::Uuid::now_v7());
-        let proof = |_: &str| Ok(vec!["--internal-secret".to_owned(), internal.clone()]);
+        let callers = ["gateway", "counseling-service"];
+        let keys = callers.map(|caller| CallKey::generate_text().map(|(private, public)| (caller, private, public)));
+        let keys: Vec<_> = keys.into_iter().collect::<Option<_>>().context("the system has no random numbers")?;
+        let public = keys.iter().map(|(caller, _, public)| format!("{caller}={public}"));
+        let public = public.collect::<Vec<_>>().join(",");
+        let proof = |name: &str| {
+            let own = keys.iter().find(|(caller, ..)| *caller == name);
+            let own = own.map(|(_, private, _)| ["--call-key".to_owned(), private.clone()]);
+            let accepted = (name != "gateway").then(|| ["--caller-keys".to_owned(), public.clone()]);
+            Ok(own.into_iter().chain(accepted).flatten().collect())
+        };
         Self::deployed(postgres, kafka, "http://127.0.0.1", proof).await
     }
     /// Starts three processes whose calls are not signed: the TLS certificate alone identifies the caller.

@@ -67,6 +67,10 @@ impl Args {
                 wrong.push(format!("{name} ({flag}): a URL {scheme}://HOST:PORT"));
             }
         }
+        let hosts =
+            [&self.user_service, &self.counseling_service].map(|url| url.as_deref().unwrap_or_default().parse::<Uri>());
+        let hosts: Vec<_> = hosts.iter().filter_map(|url| url.as_ref().ok()?.host()).collect();
+        self.proof.check_hosts(hosts, wrong);
         let before = wrong.len();
         let keys = secrets::keys(JWT_SECRET, self.jwt_secret.as_deref(), self.jwt_secret_file.as_deref(), wrong);
         if keys.is_none() && wrong.len() == before {

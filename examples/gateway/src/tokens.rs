@@ -114,9 +114,8 @@ pub(crate) struct Token {
 #[derive(Debug, Clone)]
 pub(crate) struct Verified<T> {
     pub(crate) claims: T,
+    /// The id of the token.
     pub(crate) id: Uuid,
-    /// The time of expiry, in Unix seconds.
-    pub(crate) expires: i64,
 }
 
 /// The reason why a token is refused.
@@ -180,8 +179,8 @@ impl Tokens {
             ErrorKind::ExpiredSignature => BadToken::Expired,
             _ => BadToken::Invalid,
         })?;
-        let Signed { claims, jti, exp, .. } = Some(signed).filter(|it| it.typ == T::TYPE).ok_or(BadToken::Invalid)?;
-        Ok(Verified { claims, id: jti, expires: exp })
+        let Signed { claims, jti, .. } = Some(signed).filter(|it| it.typ == T::TYPE).ok_or(BadToken::Invalid)?;
+        Ok(Verified { claims, id: jti })
     }
     /// Returns a short name of a person for the log. It is the same while the first key is, and reveals no id.
     pub(crate) fn pseudonym(&self, person: Uuid) -> String {

@@ -1,13 +1,19 @@
 //! The server side: verifies the caller and the person before a handler sees the request.
-use crate::{Identity, Person, Proof, Refused, guarded::Rpc, tls::Callers, token, token::Checker};
+use crate::{
+    Identity, Person, Proof, Refused,
+    guarded::{self, Called},
+    security,
+    tls::Callers,
+    token::{self, Checker},
+};
 use contracts::{AUTHORITY_METADATA, TOKEN_METADATA, USER_METADATA, v1::model::Authority};
 use std::sync::Arc;
 use tonic::{Request, Status, metadata::MetadataMap, service::Interceptor};
 
-/// A server interceptor that verifies the proof and replaces the identity metadata with an [`Identity`].
+/// A server interceptor that verifies the proof and replaces the identity metadata with an [`Identity`]. It refuses a call
+/// without an identity, and callers that the contract does not allow.
 ///
-/// A call with identity metadata but without a proof is refused. A service [`Guarded`](crate::Guarded) by it also refuses a
-/// call without an identity, and callers that the contract does not allow.
+/// It must know the called method, which a token names: as an interceptor it works only within [`Guarded`](crate::Guarded).
 #[derive(Clone)]
 pub struct AuthInterceptor(Arc<Inner>);
 struct Inner {
@@ -17,12 +23,31 @@ struct Inner {
 impl AuthInterceptor {
     /// Creates the interceptor of the service with this name.
     pub fn new(audience: &str, proof: &Proof) -> Self {
-        let checker = proof.keys().map(|keys| Checker::new(keys, audience));
+        let checker = proof.callers().map(|keys| Checker::new(keys, audience));
         let callers = proof.certificates().map(|certificates| certificates.callers().clone());
         AuthInterceptor(Arc::new(Inner { checker, callers }))
     }
 
-    fn check(&self, request: &Request<()>) -> Result<Option<Identity>, Refused> {
+    /// Verifies a call of the method with this path, and returns the request with its [`Identity`] and without the metadata of
+    /// the proof.
+    ///
+    /// # Errors
+    /// Fails with the status for the caller.
+    pub fn verify(&self, method: &str, mut request: Request<()>) -> Result<Request<()>, Status> {
+        let refuse = |refused: Refused, identity: Option<&Identity>| {
+            security::refused(method, refused, identity, &request);
+            Status::from(refused)
+        };
+        let identity = self.check(method, &request).and_then(|identity| identity.ok_or(Refused::Missing));
+        let identity = identity.map_err(|refused| refuse(refused, None))?;
+        guarded::allows(method, &identity).map_err(|refused| refuse(refused, Some(&identity)))?;
+        for name in [USER_METADATA, AUTHORITY_METADATA, TOKEN_METADATA] {
+            request.metadata_mut().remove(name);
+        }
+        request.extensions_mut().insert(identity);
+        Ok(request)
+    }
+    fn check(&self, method: &str, request: &Request<()>) -> Result<Option<Identity>, Refused> {
         let certified = match &self.0.callers {
             Some(callers) => Some(callers.name_of(request.peer_certs().as_deref()).ok_or(Refused::Caller)?),
             None => None,
@@ -36,7 +61,7 @@ impl AuthInterceptor {
             let unsigned = claimed.person.is_some() || certified.is_some();
             return if unsigned { Err(Refused::NotSigned) } else { Ok(None) };
         };
-        let identity = checker.check(token)?;
+        let identity = checker.check(token, method)?;
         let differs = claimed.person.is_some_and(|person| identity.person != Some(person))
             || certified.is_some_and(|caller| caller != identity.caller);
         if differs { Err(Refused::Mismatch) } else { Ok(Some(identity)) }
@@ -44,20 +69,8 @@ impl AuthInterceptor {
 }
 impl Interceptor for AuthInterceptor {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let rpc = request.extensions_mut().remove::<Rpc>();
-        let identity = self.check(&request);
-        let identity = identity.and_then(|identity| rpc.map_or(Ok(()), |rpc| rpc.allows(identity.as_ref())).map(|()| identity));
-        let identity = identity.inspect_err(|refused| {
-            tracing::warn!(%refused, from = ?request.remote_addr(), "auth: a call is refused; check the caller's secret and certificate");
-        })?;
-        for name in [USER_METADATA, AUTHORITY_METADATA, TOKEN_METADATA] {
-            request.metadata_mut().remove(name);
-        }
-        request.extensions_mut().remove::<Identity>();
-        if let Some(identity) = identity {
-            request.extensions_mut().insert(identity);
-        }
-        Ok(request)
+        let called = request.extensions_mut().remove::<Called>().ok_or(Refused::Missing)?;
+        self.verify(called.path(), request)
     }
 }
 

@@ -3,21 +3,20 @@ use crate::{Identity, Person, Proof, token::Signer};
 use contracts::{AUTHORITY_METADATA, TOKEN_METADATA, USER_METADATA};
 use std::sync::Arc;
 use tonic::{
-    Request, Status,
+    GrpcMethod, Request, Status,
     metadata::{Ascii, MetadataMap, MetadataValue},
     service::Interceptor,
 };
 
 /// A client interceptor that adds the [`Person`] in the request's extensions to the metadata, and signs the call. It
-/// replaces any
-/// identity metadata of the request.
+/// replaces any identity metadata of the request. The token is valid for the one method that is called, which the generated
+/// clients put into the request's extensions.
 #[derive(Clone)]
 pub struct CallSigner(Option<Arc<Signer>>);
 impl CallSigner {
-    /// Creates the signer of calls from `caller` to `audience`. With certificates as the only proof, calls are not
-    /// signed.
+    /// Creates the signer of calls from `caller` to `audience`. Without keys calls are not signed: certificates are the proof.
     pub fn new(caller: &'static str, audience: &'static str, proof: &Proof) -> Self {
-        CallSigner(proof.keys().map(|keys| Arc::new(Signer::new(keys, caller, audience))))
+        CallSigner(proof.call_keys().map(|keys| Arc::new(Signer::new(keys, caller, audience))))
     }
 }
 impl Interceptor for CallSigner {
@@ -25,6 +24,8 @@ impl Interceptor for CallSigner {
         // A service that calls another service acts for the same person.
         let person = request.extensions().get::<Person>().copied();
         let person = person.or_else(|| Identity::of(&request).and_then(|identity| identity.person));
+        let method = request.extensions().get::<GrpcMethod<'_>>();
+        let method = method.map(|method| format!("/{}/{}", method.service(), method.method()));
         let headers = request.metadata_mut();
         for name in [USER_METADATA, AUTHORITY_METADATA, TOKEN_METADATA] {
             headers.remove(name);
@@ -34,7 +35,8 @@ impl Interceptor for CallSigner {
             put(headers, AUTHORITY_METADATA, authority.as_str_name(), false)?;
         }
         if let Some(signer) = &self.0 {
-            let token = signer.sign(person).ok_or_else(|| Status::internal("the call cannot be signed"))?;
+            let method = method.ok_or_else(|| Status::internal("the call does not name its method"))?;
+            let token = signer.sign(method, person).ok_or_else(|| Status::internal("the call cannot be signed"))?;
             put(headers, TOKEN_METADATA, &token, true)?;
         }
         Ok(request)

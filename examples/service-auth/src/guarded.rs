@@ -33,28 +33,29 @@ where
         self.0.poll_ready(context)
     }
     fn call(&mut self, mut request: http::Request<B>) -> Self::Future {
-        let rpc = Rpc { access: contracts::access_of(request.uri().path()) };
-        request.extensions_mut().insert(rpc);
+        let called = Called(request.uri().clone());
+        request.extensions_mut().insert(called);
         self.0.call(request)
     }
 }
 
-/// The called RPC, for the interceptor, which does not see the path.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Rpc {
-    access: Option<Access>,
+/// The called method, for the interceptor, which does not see the path.
+#[derive(Debug, Clone)]
+pub(crate) struct Called(http::Uri);
+impl Called {
+    pub(crate) fn path(&self) -> &str {
+        self.0.path()
+    }
 }
-impl Rpc {
-    /// Checks that the contract allows this caller. An RPC that the contract does not have needs an identity too.
-    pub(crate) fn allows(self, identity: Option<&Identity>) -> Result<(), Refused> {
-        let Identity { caller, person } = identity.ok_or(Refused::Missing)?;
-        match (self.access, person) {
-            (None | Some(Access::Public), _) => Ok(()),
-            (Some(Access::Gateway), None) if **caller == *GATEWAY => Ok(()),
-            (Some(Access::Person), Some(_)) => Ok(()),
-            (Some(Access::Admin), Some(person)) if person.authority == Authority::Admin => Ok(()),
-            (Some(Access::Person | Access::Admin), None) => Err(Refused::Missing),
-            (Some(Access::Gateway | Access::Admin | Access::Unspecified), _) => Err(Refused::Forbidden),
-        }
+
+/// Checks that the contract allows this caller. A method that the contract does not have needs an identity too.
+pub(crate) fn allows(method: &str, Identity { caller, person }: &Identity) -> Result<(), Refused> {
+    match (contracts::access_of(method), person) {
+        (None | Some(Access::Public), _) => Ok(()),
+        (Some(Access::Gateway), None) if **caller == *GATEWAY => Ok(()),
+        (Some(Access::Person), Some(_)) => Ok(()),
+        (Some(Access::Admin), Some(person)) if person.authority == Authority::Admin => Ok(()),
+        (Some(Access::Person | Access::Admin), None) => Err(Refused::Missing),
+        (Some(Access::Gateway | Access::Admin | Access::Unspecified), _) => Err(Refused::Forbidden),
     }
 }

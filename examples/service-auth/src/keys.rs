@@ -1,17 +1,15 @@
 //! Signing keys that overlap, so that a key can be replaced while its tokens are still valid.
-use crate::{Key, watch};
+use crate::{
+    Key, crypto,
+    watch::{self, KeySet, Watched},
+};
 use jsonwebtoken::{
     Algorithm, DecodingKey, EncodingKey, Header, TokenData, Validation,
     errors::{Error, ErrorKind},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
-use std::{
-    fmt, fs, io,
-    path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
-    time::Duration,
-};
+use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
 use subtle::{Choice, ConstantTimeEq};
 
 /// The signing keys of one purpose: the first one signs, and all of them verify. They print as `***`.
@@ -30,8 +28,7 @@ use subtle::{Choice, ConstantTimeEq};
 /// assert!(Keys::parse("too short").is_err());
 /// ```
 #[derive(Clone)]
-pub struct Keys(Arc<Source>);
-struct Source(RwLock<Arc<[SigningKey]>>);
+pub struct Keys(Arc<Watched<Vec<SigningKey>>>);
 
 /// A key with its id, which the header of a token names.
 struct SigningKey {
@@ -42,12 +39,17 @@ struct SigningKey {
 }
 impl SigningKey {
     fn new(key: Key) -> Self {
-        // The id must not reveal the key, and must be the same in every program that has it.
-        let hash = Sha256::new().chain_update("hearlers key id").chain_update(key.bytes()).finalize();
-        let id = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        crypto::install();
+        let id = id_of(key.bytes());
         let (sign, verify) = (EncodingKey::from_secret(key.bytes()), DecodingKey::from_secret(key.bytes()));
         SigningKey { key, id, sign, verify }
     }
+}
+
+/// Returns the id of a key. It does not reveal the key, and is the same in every program that has it.
+pub(crate) fn id_of(key: &[u8]) -> String {
+    let hash = Sha256::new().chain_update("hearlers key id").chain_update(key).finalize();
+    hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The reason why keys cannot be used. It contains no key.
@@ -58,11 +60,20 @@ pub enum BadKeys {
     #[error("cannot be read: {0}")]
     File(#[from] io::Error),
     /// There is no key.
-    #[error("at least {} bytes", Key::SHORTEST)]
+    #[error("no key")]
     Empty,
     /// The key on this line, counted from 1, is too short.
     #[error("at least {least} bytes on each line; line {0} has fewer", least = Key::SHORTEST)]
     TooShort(usize),
+    /// This line, counted from 1, is not an Ed25519 key.
+    #[error("line {0} is not a private Ed25519 key: PEM (PKCS #8), or 32 bytes in base64")]
+    NotPrivate(usize),
+    /// This line, counted from 1, is not a caller's name and its public key.
+    #[error("line {0} is not NAME=KEY, a caller's name and its public Ed25519 key in base64")]
+    NotPublic(usize),
+    /// This line, counted from 1, is not an operator's name and secret.
+    #[error("line {0} is not NAME=SECRET, an operator's name and their secret of at least {least} bytes", least = Key::SHORTEST)]
+    NotOperator(usize),
     /// There are more than [`Keys::MOST`] keys.
     #[error("at most {} keys", Keys::MOST)]
     TooMany,
@@ -70,7 +81,7 @@ pub enum BadKeys {
 
 impl Keys {
     /// The longest time until a changed file is read again.
-    pub const INTERVAL: Duration = Duration::from_secs(1);
+    pub const INTERVAL: Duration = watch::INTERVAL;
     /// The maximum number of keys. A token without the id of its key is verified with each.
     pub const MOST: usize = 8;
 
@@ -79,21 +90,14 @@ impl Keys {
     /// # Errors
     /// Fails when there is no key, when one is too short, or when there are too many.
     pub fn parse(text: &str) -> Result<Self, BadKeys> {
-        Ok(Keys::new(parse(text)?))
+        Ok(Keys(Watched::new(KeySet::parse(text)?)))
     }
     /// Reads keys from a file, as [`parse`](Keys::parse) does, and again when it has changed.
     ///
     /// # Errors
     /// Fails when the file cannot be read or its keys cannot be used.
     pub fn of_file(file: impl Into<PathBuf>) -> Result<Self, BadKeys> {
-        let file = file.into();
-        let keys = Keys::new(parse(&fs::read_to_string(&file)?)?);
-        let mut failing = false;
-        watch::start(Keys::INTERVAL, &keys.0, move |source| source.look(&file, &mut failing))?;
-        Ok(keys)
-    }
-    fn new(keys: Vec<Key>) -> Self {
-        Keys(Arc::new(Source(RwLock::new(keys.into_iter().map(SigningKey::new).collect()))))
+        Ok(Keys(Watched::of_file(file.into())?))
     }
 
     /// Signs claims with the first key, whose id is in the header as `kid`. HS256.
@@ -130,51 +134,39 @@ impl Keys {
         bool::from(any)
     }
 
-    fn current(&self) -> Arc<[SigningKey]> {
+    fn current(&self) -> Arc<Vec<SigningKey>> {
         self.0.current()
     }
 }
-impl Source {
-    fn current(&self) -> Arc<[SigningKey]> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-    /// Reads the file, and uses its keys from now on. `failing` is set while they cannot be used.
-    fn look(&self, file: &Path, failing: &mut bool) {
-        let read = fs::read_to_string(file).map_err(BadKeys::from).and_then(|text| parse(&text));
-        let (file, was_failing) = (file.display(), std::mem::replace(failing, read.is_err()));
-        match read {
-            Ok(read) if read.iter().ne(self.current().iter().map(|known| &known.key)) => {
-                let keys: Arc<[_]> = read.into_iter().map(SigningKey::new).collect();
-                let ids: Vec<_> = keys.iter().map(|key| key.id.as_str()).collect();
-                tracing::info!(%file, ?ids, "the signing keys have changed; the first one signs");
-                *self.0.write().unwrap_or_else(PoisonError::into_inner) = keys;
-            }
-            Err(error) if !was_failing => {
-                tracing::error!(%file, %error, "the signing keys cannot be read again; the former ones stay in use");
-            }
-            Ok(_) | Err(_) => {}
+impl KeySet for Vec<SigningKey> {
+    const NAME: &'static str = "signing keys";
+
+    fn parse(text: &str) -> Result<Self, BadKeys> {
+        let mut keys = Vec::new();
+        for (line, number) in text.lines().zip(1..).filter(|(line, _)| !line.is_empty()) {
+            keys.push(SigningKey::new(Key::new(line).ok_or(BadKeys::TooShort(number))?));
         }
+        counted(keys)
+    }
+    fn ids(&self) -> Vec<&str> {
+        self.iter().map(|key| key.id.as_str()).collect()
+    }
+}
+/// Checks the number of keys.
+pub(crate) fn counted<T>(keys: Vec<T>) -> Result<Vec<T>, BadKeys> {
+    match keys.len() {
+        0 => Err(BadKeys::Empty),
+        1..=Keys::MOST => Ok(keys),
+        _ => Err(BadKeys::TooMany),
     }
 }
 impl From<Key> for Keys {
     fn from(key: Key) -> Self {
-        Keys::new(vec![key])
+        Keys(Watched::new(vec![SigningKey::new(key)]))
     }
 }
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
-    }
-}
-
-fn parse(text: &str) -> Result<Vec<Key>, BadKeys> {
-    let mut keys = Vec::new();
-    for (line, number) in text.lines().zip(1..).filter(|(line, _)| !line.is_empty()) {
-        keys.push(Key::new(line).ok_or(BadKeys::TooShort(number))?);
-    }
-    match keys.len() {
-        0 => Err(BadKeys::Empty),
-        1..=Keys::MOST => Ok(keys),
-        _ => Err(BadKeys::TooMany),
     }
 }

@@ -20,8 +20,8 @@ pub enum Refused {
     /// The token has expired.
     #[error("{TOKEN_METADATA} has expired")]
     Expired,
-    /// The token is malformed, or was signed with another key or for another service.
-    #[error("{TOKEN_METADATA} is not a valid token of the gateway for this service")]
+    /// The token is malformed, or was signed with another key, or for another service or method.
+    #[error("{TOKEN_METADATA} is not a valid token of a known caller for this service and method")]
     Invalid,
     /// Token, metadata and certificate contradict each other.
     #[error("{TOKEN_METADATA}, {USER_METADATA} and the caller's certificate name different parties")]
@@ -54,7 +54,13 @@ impl DomainError for Refused {
         }
     }
     fn reason(&self) -> Cow<'static, str> {
-        let reason = match self {
+        format!("{PREFIX}{}", self.name()).into()
+    }
+}
+impl Refused {
+    /// Returns the name of the reason, for the log.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
             Refused::Missing => "MISSING",
             Refused::Forbidden => "FORBIDDEN",
             Refused::NotSigned => "NOT_SIGNED",
@@ -63,8 +69,7 @@ impl DomainError for Refused {
             Refused::Mismatch => "MISMATCH",
             Refused::Unreadable => "UNREADABLE",
             Refused::Caller => "CALLER_NOT_ALLOWED",
-        };
-        format!("{PREFIX}{reason}").into()
+        }
     }
 }
 impl From<Refused> for Status {

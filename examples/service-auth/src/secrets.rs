@@ -36,17 +36,28 @@ pub fn read(name: Name, value: Option<&str>, file: Option<&str>, wrong: &mut Vec
     }
 }
 
-/// Reads optional signing keys, one a line. Those of a file are read again when it changes.
-pub fn keys(name: Name, value: Option<&str>, file: Option<&str>, wrong: &mut Vec<String>) -> Option<Keys> {
+/// Reads optional keys: those of a file by `of_file`, which reads them again when it changes, and others by `parse`.
+pub fn keys_of<T>(
+    name: Name,
+    (value, file): (Option<&str>, Option<&str>),
+    parse: impl FnOnce(&str) -> Result<T, BadKeys>,
+    of_file: impl FnOnce(&str) -> Result<T, BadKeys>,
+    wrong: &mut Vec<String>,
+) -> Option<T> {
     let keys = match given(file) {
-        Some(file) if given(value).is_none() => Keys::of_file(file),
-        _ => Keys::parse(read(name, value, file, wrong)?.expose()),
+        Some(file) if given(value).is_none() => of_file(file),
+        _ => parse(read(name, value, file, wrong)?.expose()),
     };
     let line = |error| match error {
         BadKeys::File(error) => format!("{}_FILE ({}-file): cannot be read: {error}", name.variable, name.flag),
         error => format!("{name}: {error}"),
     };
     keys.map_err(|error| wrong.push(line(error))).ok()
+}
+
+/// Reads optional secret keys, one a line.
+pub fn keys(name: Name, value: Option<&str>, file: Option<&str>, wrong: &mut Vec<String>) -> Option<Keys> {
+    keys_of(name, (value, file), Keys::parse, |file| Keys::of_file(file), wrong)
 }
 
 /// Returns the value unless it is empty: an empty variable counts as not set.

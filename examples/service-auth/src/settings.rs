@@ -1,11 +1,16 @@
 //! The flags of both sides, each also a variable. All invalid settings are reported at once.
 use crate::{
-    GATEWAY, Key, Proof,
+    CallKeys, CallerKeys, GATEWAY, Key, Proof,
     operators::Operators,
     secrets::{self, Name, given},
+    security,
     tls::{BadCertificates, Certificates, What},
 };
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    time::Duration,
+};
 
 /// The setting of a server's address.
 pub const LISTEN: Name = Name { variable: "HEARLERS_LISTEN", flag: "--listen" };
@@ -13,8 +18,11 @@ const SHUTDOWN_PAUSE: Name = Name { variable: "HEARLERS_SHUTDOWN_PAUSE", flag: "
 /// The longest pause in seconds.
 const LONGEST_PAUSE: u64 = 60;
 const OPERATIONS: Name = Name { variable: "HEARLERS_OPERATIONS", flag: "--operations" };
-const INTERNAL: Name = Name { variable: "HEARLERS_INTERNAL_SECRET", flag: "--internal-secret" };
-const OPERATOR: Name = Name { variable: "HEARLERS_OPERATOR_SECRET", flag: "--operator-secret" };
+const CALL_KEY: Name = Name { variable: "HEARLERS_CALL_KEY", flag: "--call-key" };
+const LOG_KEY: Name = Name { variable: "HEARLERS_LOG_KEY", flag: "--log-key" };
+const ALLOW_PLAINTEXT: Name = Name { variable: "HEARLERS_ALLOW_PLAINTEXT", flag: "--allow-plaintext" };
+const CALLER_KEYS: Name = Name { variable: "HEARLERS_CALLER_KEYS", flag: "--caller-keys" };
+const OPERATORS: Name = Name { variable: "HEARLERS_OPERATORS", flag: "--operators" };
 
 /// The invalid settings, one line each: the variable, the flag and the accepted values.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,6 +49,23 @@ pub fn all<T>(check: impl FnOnce(&mut Vec<String>) -> Option<T>) -> Result<T, Wr
 pub fn address(name: Name, example: &str, value: &str, wrong: &mut Vec<String>) -> Option<SocketAddr> {
     let address = value.parse();
     address.map_err(|_| wrong.push(format!("{name}: an IP address and a port, as in {example}"))).ok()
+}
+
+/// Parses an optional flag: true or false. Absent means false.
+pub fn flag(name: Name, value: Option<&str>, wrong: &mut Vec<String>) -> bool {
+    match given(value).map_or(Ok(false), str::parse) {
+        Ok(flag) => flag,
+        Err(_) => {
+            wrong.push(format!("{name}: true or false"));
+            false
+        }
+    }
+}
+
+/// Returns whether a host is this machine, by its name or address.
+pub fn is_loopback(host: &str) -> bool {
+    let address: Result<IpAddr, _> = host.trim_start_matches('[').trim_end_matches(']').parse();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// Parses the optional address of health and metrics. The outer `None` is an invalid one.
@@ -71,17 +96,27 @@ impl ShutdownArgs {
     }
 }
 
-/// The settings of the proof between Hearlers programs.
+/// The settings of the proof of a program that calls services.
 // Values are text here, so that `check` can report all invalid settings and not only the first one.
 #[derive(clap::Args)]
 pub struct ProofArgs {
-    /// Secret that signs calls between the gateway and the services: at least 32 bytes, the same for all. Further lines are
-    /// further secrets: the first one signs, and all are accepted. No default.
-    #[arg(long, env = "HEARLERS_INTERNAL_SECRET", hide_env_values = true, value_name = "SECRET")]
-    internal_secret: Option<String>,
-    /// File that contains that secret. It is read again when it changes.
-    #[arg(long, env = "HEARLERS_INTERNAL_SECRET_FILE", value_name = "FILE")]
-    internal_secret_file: Option<String>,
+    /// Private Ed25519 key that signs this program's calls to services: PEM, or 32 bytes in base64. No other program needs it.
+    /// No default.
+    #[arg(long, env = "HEARLERS_CALL_KEY", hide_env_values = true, value_name = "KEY")]
+    call_key: Option<String>,
+    /// File that contains that key. It is read again when it changes.
+    #[arg(long, env = "HEARLERS_CALL_KEY_FILE", value_name = "FILE")]
+    call_key_file: Option<String>,
+    /// Secret of the log: at least 32 bytes, the same for all programs. The log has a hash under this key in place of a
+    /// person's id. Without one each process makes its own.
+    #[arg(long, env = "HEARLERS_LOG_KEY", hide_env_values = true, value_name = "SECRET")]
+    log_key: Option<String>,
+    /// File that contains that secret.
+    #[arg(long, env = "HEARLERS_LOG_KEY_FILE", value_name = "FILE")]
+    log_key_file: Option<String>,
+    /// Allow calls between the gateway and services on other machines without TLS (true): who is on the way reads them.
+    #[arg(long, env = "HEARLERS_ALLOW_PLAINTEXT", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    allow_plaintext: Option<String>,
     /// This program's certificate, PEM. With the next two settings, calls use TLS with certificates on both sides. The files
     /// are read again when they change.
     #[arg(long, env = "HEARLERS_TLS_CERTIFICATE", value_name = "FILE")]
@@ -98,26 +133,38 @@ impl ProofArgs {
     pub fn is_certified(&self) -> bool {
         [&self.tls_certificate, &self.tls_key, &self.tls_ca].into_iter().any(|file| given(file.as_deref()).is_some())
     }
-    /// Validates the proof of a program that only makes calls.
-    pub fn check(&self, wrong: &mut Vec<String>) -> Option<Proof> {
-        self.proof(&[], wrong)
-    }
-
-    fn proof(&self, callers: &[&str], wrong: &mut Vec<String>) -> Option<Proof> {
-        let before = wrong.len();
-        let keys =
-            secrets::keys(INTERNAL, self.internal_secret.as_deref(), self.internal_secret_file.as_deref(), wrong);
-        let certificates = self.certificates(callers, wrong);
-        let proof = Proof::of(keys, certificates);
-        if proof.is_none() && wrong.len() == before {
-            let bytes = Key::SHORTEST;
+    /// Checks that calls to or from these hosts are encrypted, unless they stay on this machine.
+    pub fn check_hosts<'a>(&self, hosts: impl IntoIterator<Item = &'a str>, wrong: &mut Vec<String>) {
+        let allows = flag(ALLOW_PLAINTEXT, self.allow_plaintext.as_deref(), wrong);
+        if !self.is_certified() && !allows && hosts.into_iter().any(|host| !is_loopback(host)) {
             wrong.push(format!(
-                "{INTERNAL}: at least {bytes} bytes; no default; or HEARLERS_TLS_CERTIFICATE, _KEY and _CA"
+                "HEARLERS_TLS_CERTIFICATE, HEARLERS_TLS_KEY, HEARLERS_TLS_CA: needed for calls between machines, or \
+                 {ALLOW_PLAINTEXT}: true"
             ));
         }
-        proof.filter(|_| wrong.len() == before)
+    }
+    /// Validates the proof of a program that only makes calls.
+    pub fn check(&self, wrong: &mut Vec<String>) -> Option<Proof> {
+        let before = wrong.len();
+        self.set_log_key(wrong);
+        let (keys, certificates) = (self.call_keys(wrong), self.certificates(&[], wrong));
+        let missing = "a private Ed25519 key";
+        proof(CALL_KEY, missing, Proof::of(keys, None, certificates), wrong.len() > before, wrong)
     }
 
+    /// Sets the key of the log, if one is given.
+    fn set_log_key(&self, wrong: &mut Vec<String>) {
+        let text = secrets::read(LOG_KEY, self.log_key.as_deref(), self.log_key_file.as_deref(), wrong);
+        match text.map(|text| Key::new(text.expose())) {
+            Some(Some(key)) => drop(security::set_log_key(&key)),
+            Some(None) => wrong.push(format!("{LOG_KEY}: at least {} bytes", Key::SHORTEST)),
+            None => {}
+        }
+    }
+    fn call_keys(&self, wrong: &mut Vec<String>) -> Option<CallKeys> {
+        let given = (self.call_key.as_deref(), self.call_key_file.as_deref());
+        secrets::keys_of(CALL_KEY, given, CallKeys::parse, |file| CallKeys::of_file(file), wrong)
+    }
     fn certificates(&self, callers: &[&str], wrong: &mut Vec<String>) -> Option<Certificates> {
         let files = [&self.tls_certificate, &self.tls_key, &self.tls_ca].map(|file| given(file.as_deref()));
         let [Some(certificate), Some(key), Some(authority)] = files.map(|file| file.map(Path::new)) else {
@@ -141,30 +188,57 @@ fn line(BadCertificates { what, why }: &BadCertificates) -> String {
     format!("{name}: {why}")
 }
 
+/// Returns the proof, or adds a line that names the missing setting.
+fn proof(name: Name, missing: &str, proof: Option<Proof>, is_wrong: bool, wrong: &mut Vec<String>) -> Option<Proof> {
+    if proof.is_none() && !is_wrong {
+        wrong.push(format!("{name}: {missing}; no default; or HEARLERS_TLS_CERTIFICATE, _KEY and _CA"));
+    }
+    proof.filter(|_| !is_wrong)
+}
+
 /// The settings of a service's callers and operators.
 #[derive(clap::Args)]
 pub struct ServiceArgs {
     #[command(flatten)]
     proof: ProofArgs,
+    /// Public keys of the programs that may call, one a line or separated by commas: NAME=KEY, the program's name and its public
+    /// Ed25519 key in base64. A program may have several, while its key is replaced. No default.
+    #[arg(long, env = "HEARLERS_CALLER_KEYS", value_name = "KEYS")]
+    caller_keys: Option<String>,
+    /// File that contains those keys. It is read again when it changes.
+    #[arg(long, env = "HEARLERS_CALLER_KEYS_FILE", value_name = "FILE")]
+    caller_keys_file: Option<String>,
     /// Names in certificates that may call, separated by commas: only with TLS.
     #[arg(long, env = "HEARLERS_TLS_CALLERS", default_value = GATEWAY, value_name = "NAMES")]
     tls_callers: String,
-    /// Bearer secret of the operator endpoints: at least 32 bytes. The endpoints are disabled when it is not set.
-    #[arg(long, env = "HEARLERS_OPERATOR_SECRET", hide_env_values = true, value_name = "SECRET")]
-    operator_secret: Option<String>,
-    /// File that contains that secret. It is read again when it changes.
-    #[arg(long, env = "HEARLERS_OPERATOR_SECRET_FILE", value_name = "FILE")]
-    operator_secret_file: Option<String>,
+    /// Operators, one a line: NAME=SECRET, the operator's name and their bearer secret of at least 32 bytes. The operator
+    /// endpoints are disabled when it is not set.
+    #[arg(long, env = "HEARLERS_OPERATORS", hide_env_values = true, value_name = "OPERATORS")]
+    operators: Option<String>,
+    /// File that contains them. It is read again when it changes.
+    #[arg(long, env = "HEARLERS_OPERATORS_FILE", value_name = "FILE")]
+    operators_file: Option<String>,
 }
 impl ServiceArgs {
-    /// Validates the settings. Returns `None` when any is invalid.
-    pub fn check(&self, wrong: &mut Vec<String>) -> Option<(Proof, Operators)> {
+    /// Validates the settings of a service that listens there. Returns `None` when any is invalid.
+    pub fn check(&self, listen: Option<SocketAddr>, wrong: &mut Vec<String>) -> Option<(Proof, Operators)> {
         let before = wrong.len();
+        self.proof.check_hosts(listen.map(|listen| listen.ip().to_string()).as_deref(), wrong);
         let callers = given(Some(&self.tls_callers)).unwrap_or(GATEWAY);
         let callers: Vec<&str> = callers.split(',').map(str::trim).collect();
-        let proof = self.proof.proof(&callers, wrong);
-        let secret =
-            secrets::keys(OPERATOR, self.operator_secret.as_deref(), self.operator_secret_file.as_deref(), wrong);
-        proof.filter(|_| wrong.len() == before).map(|proof| (proof, Operators::new(secret)))
+        let given = (self.caller_keys.as_deref(), self.caller_keys_file.as_deref());
+        let callers_of =
+            secrets::keys_of(CALLER_KEYS, given, CallerKeys::parse, |file| CallerKeys::of_file(file), wrong);
+        self.proof.set_log_key(wrong);
+        let (call_keys, certificates) = (self.proof.call_keys(wrong), self.proof.certificates(&callers, wrong));
+        // A key for calls to other services says nothing about those who call.
+        let accepts = callers_of.is_some() || certificates.is_some();
+        let accepted = Proof::of(call_keys, callers_of, certificates).filter(|_| accepts);
+        let missing = "a line NAME=KEY for each program that calls";
+        let proof = proof(CALLER_KEYS, missing, accepted, wrong.len() > before, wrong);
+        let given = (self.operators.as_deref(), self.operators_file.as_deref());
+        let operators = secrets::keys_of(OPERATORS, given, Operators::parse, |file| Operators::of_file(file), wrong);
+        let operators = operators.unwrap_or_else(Operators::none);
+        proof.filter(|_| wrong.len() == before).map(|proof| (proof, operators))
     }
 }

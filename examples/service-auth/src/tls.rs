@@ -1,6 +1,9 @@
 //! The certificates of a program: its own certificate and the trusted authority. TLS is mutual.
 use crate::watch;
-use cqrs_core::{Secret, net};
+use cqrs_core::{
+    Secret,
+    net::{self, Connection, Incoming},
+};
 use futures_util::StreamExt;
 use hyper_util::rt::TokioIo;
 use rustls::{
@@ -19,7 +22,7 @@ use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsAcceptor, TlsConnector, server::TlsStream};
 use tonic::{
     codegen::{http::Uri, tokio_stream::Stream},
-    transport::{Channel, Endpoint, Error, server::TcpIncoming},
+    transport::{Channel, Endpoint, Error},
 };
 
 /// The protocol of gRPC in a handshake.
@@ -137,9 +140,9 @@ impl Certificates {
 
     /// Accepts connections, each with the certificates as they are then. A client must show a certificate of the trusted
     /// authority.
-    pub fn accept(&self, incoming: TcpIncoming) -> impl Stream<Item = io::Result<TlsStream<TcpStream>>> + Send + use<> {
+    pub fn accept(&self, incoming: Incoming) -> impl Stream<Item = io::Result<TlsStream<Connection>>> + Send + use<> {
         let source = self.source.clone();
-        let handshake = move |accepted: io::Result<TcpStream>| {
+        let handshake = move |accepted: io::Result<Connection>| {
             let source = source.clone();
             async move {
                 // An error of the listener is the server's to judge. That of a handshake concerns its connection alone.

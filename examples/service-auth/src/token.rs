@@ -1,19 +1,35 @@
-//! The signed token of a call: the caller, the called service and the person. HS256, valid for one minute.
-use crate::{Identity, Keys, Person, Refused};
+//! The signed token of a call: the caller, the called service and method, and the person. A JWT with EdDSA (RFC 8037).
+//!
+//! A token is written and read here and not with `jsonwebtoken`, because one algorithm needs no choice of algorithms, and
+//! because a key then is parsed once and not for each call.
+use crate::{CallKeys, CallerKeys, Identity, Person, Refused};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use contracts::v1::model::Authority;
-use jsonwebtoken::{Algorithm, Validation, errors::ErrorKind};
-use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 
-/// The lifetime of a token. It is longer than any call waits; a token is verified once, on arrival.
-pub(crate) const LIFETIME: Duration = Duration::from_secs(60);
-/// The accepted difference between clocks.
-pub(crate) const LEEWAY: Duration = Duration::from_secs(30);
-/// The longest accepted token in bytes. Own tokens have about 300 bytes, so a longer one is not verified.
+/// The lifetime of a token. A token is verified once, on arrival.
+pub(crate) const LIFETIME: Duration = Duration::from_secs(20);
+/// The accepted difference between clocks. Whatever the claims say, no token is accepted for longer than a minute: the
+/// lifetime, and this difference before and after it.
+pub(crate) const LEEWAY: Duration = Duration::from_secs(20);
+/// The longest accepted token in bytes. Own tokens have about 500 bytes, so a longer one is not verified.
 const LONGEST: usize = 1024;
-/// The type of the token. An access token of a session is refused, even with the same key.
+/// The type of the token, so that no other statement signed with the same key is taken for one.
 const TYPE: &str = "internal";
+/// The only algorithm. The token's header must not choose another.
+const ALGORITHM: &str = "EdDSA";
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    alg: String,
+    /// The id of the key.
+    kid: String,
+    /// What must be understood to accept the token. Nothing is, so a token that has it is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    crit: Option<serde_json::Value>,
+}
 
 #[derive(Serialize, Deserialize)]
 struct Claims {
@@ -21,6 +37,8 @@ struct Claims {
     iss: String,
     /// The called service.
     aud: String,
+    /// The path of the called method: `/com.hearlers.v1.service.UserService/UpdateUser`.
+    method: String,
     /// The person, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sub: Option<Uuid>,
@@ -30,68 +48,97 @@ struct Claims {
     typ: String,
     iat: i64,
     exp: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    nbf: Option<i64>,
 }
 
 /// Signs the calls of one caller to one service.
 pub(crate) struct Signer {
-    keys: Keys,
+    keys: CallKeys,
     issuer: &'static str,
     audience: &'static str,
 }
 impl Signer {
-    pub(crate) fn new(keys: &Keys, issuer: &'static str, audience: &'static str) -> Self {
+    pub(crate) fn new(keys: &CallKeys, issuer: &'static str, audience: &'static str) -> Self {
         Signer { keys: keys.clone(), issuer, audience }
     }
-    /// Signs a token that is valid for a minute.
-    pub(crate) fn sign(&self, person: Option<Person>) -> Option<String> {
+    /// Signs a token for one method.
+    pub(crate) fn sign(&self, method: String, person: Option<Person>) -> Option<String> {
         let now = chrono::Utc::now().timestamp();
         let claims = Claims {
             iss: self.issuer.to_owned(),
             aud: self.audience.to_owned(),
+            method,
             sub: person.map(|person| person.id),
             authority: person.map(|person| person.authority.as_str_name().to_owned()),
             typ: TYPE.to_owned(),
             iat: now,
-            exp: now + LIFETIME.as_secs().cast_signed(),
+            exp: now + seconds(LIFETIME),
+            nbf: None,
         };
-        self.keys.sign(&claims).ok()
+        let key = self.keys.signing()?;
+        let header = Header { alg: ALGORITHM.to_owned(), kid: key.id().to_owned(), crit: None };
+        let mut token = encoded(&header)?;
+        token.push('.');
+        token.push_str(&encoded(&claims)?);
+        let signature = key.sign(token.as_bytes());
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+        Some(token)
     }
 }
 
 /// Verifies the tokens for one service.
 pub(crate) struct Checker {
-    keys: Keys,
-    rules: Validation,
+    keys: CallerKeys,
+    audience: String,
 }
 impl Checker {
-    pub(crate) fn new(keys: &Keys, audience: &str) -> Self {
-        // The algorithm is fixed here; the token's header must not choose it.
-        let mut rules = Validation::new(Algorithm::HS256);
-        rules.set_audience(&[audience]);
-        rules.set_required_spec_claims(&["exp", "iss", "aud"]);
-        rules.leeway = LEEWAY.as_secs();
-        rules.validate_nbf = true;
-        Checker { keys: keys.clone(), rules }
+    pub(crate) fn new(keys: &CallerKeys, audience: &str) -> Self {
+        Checker { keys: keys.clone(), audience: audience.to_owned() }
     }
-    pub(crate) fn check(&self, token: &str) -> Result<Identity, Refused> {
+    /// Verifies a token for a call of this method.
+    pub(crate) fn check(&self, token: &str, method: &str) -> Result<Identity, Refused> {
+        let (claims, callers) = self.verified(token).ok_or(Refused::Invalid)?;
+        let caller = callers.into_iter().find(|caller| **caller == *claims.iss).ok_or(Refused::Invalid)?;
+        let now = chrono::Utc::now().timestamp();
+        // The limits are those of this service. Whoever has a key for a moment could otherwise sign for years ahead.
+        let lifetime = claims.exp.checked_sub(claims.iat);
+        let is_short = lifetime.is_some_and(|lifetime| (0..=seconds(LIFETIME)).contains(&lifetime));
+        let has_begun = claims.iat.max(claims.nbf.unwrap_or(i64::MIN)) <= now + seconds(LEEWAY);
+        if claims.typ != TYPE || claims.aud != self.audience || claims.method != method || !is_short || !has_begun {
+            return Err(Refused::Invalid);
+        }
+        if claims.exp.checked_add(seconds(LEEWAY)).is_none_or(|end| end < now) {
+            return Err(Refused::Expired);
+        }
+        Ok(Identity { caller, person: person(claims.sub, claims.authority.as_deref())? })
+    }
+    /// Returns the claims of a token that is signed, with the callers whose key has signed it.
+    fn verified(&self, token: &str) -> Option<(Claims, Vec<Arc<str>>)> {
         if token.len() > LONGEST {
-            return Err(Refused::Invalid);
+            return None;
         }
-        let claims = self.keys.verify::<Claims>(token, &self.rules).map_err(|error| match error.kind() {
-            ErrorKind::ExpiredSignature => Refused::Expired,
-            _ => Refused::Invalid,
-        })?;
-        let Claims { iss, sub, authority, typ, iat, exp, .. } = claims;
-        // A longer lifetime is refused, even when the token is signed correctly, and so is one that begins later: whoever
-        // has the key for a moment could sign for years ahead.
-        let begun = iat <= chrono::Utc::now().timestamp() + LEEWAY.as_secs().cast_signed();
-        let lifetime = exp.checked_sub(iat);
-        let holds = begun && lifetime.is_some_and(|seconds| (0..=LIFETIME.as_secs().cast_signed()).contains(&seconds));
-        if typ != TYPE || iss.is_empty() || !holds {
-            return Err(Refused::Invalid);
+        let (signed, signature) = token.rsplit_once('.')?;
+        let (header, claims) = signed.split_once('.')?;
+        let header: Header = decoded(header)?;
+        if header.alg != ALGORITHM || header.crit.is_some() {
+            return None;
         }
-        Ok(Identity { caller: iss.into(), person: person(sub, authority.as_deref())? })
+        let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
+        let callers = self.keys.verify(&header.kid, signed.as_bytes(), &signature)?;
+        Some((decoded(claims)?, callers))
     }
+}
+
+const fn seconds(duration: Duration) -> i64 {
+    duration.as_secs().cast_signed()
+}
+fn encoded(part: &impl Serialize) -> Option<String> {
+    Some(URL_SAFE_NO_PAD.encode(serde_json::to_vec(part).ok()?))
+}
+fn decoded<T: DeserializeOwned>(part: &str) -> Option<T> {
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
 }
 
 /// Builds the person from both claims, or `None` when both are absent.

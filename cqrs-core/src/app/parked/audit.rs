@@ -3,7 +3,7 @@ use crate::{app::App, error::Fault, event::NewEntry, metadata::Metadata, storage
 use serde::Serialize;
 use uuid::Uuid;
 
-/// The payload of both events. The event's metadata names the operator.
+/// The payload of the events. The event's metadata names the operator.
 #[derive(Serialize)]
 struct Act<'a> {
     reader: &'a str,
@@ -12,7 +12,7 @@ struct Act<'a> {
     message: Uuid,
     /// The error for which the message was parked.
     error: &'a str,
-    /// The operator's reason for a discard.
+    /// The operator's reason for a discard, or for a look at the data.
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<&'a str>,
 }
@@ -38,6 +38,18 @@ pub(super) fn discarded(
     by: &Metadata,
 ) -> Result<NewEntry, Fault> {
     entry(app, "parked.discarded", reader, key, parked, Some(why), by)
+}
+
+/// Creates the event `parked.shown`, schema version 1: an operator has seen the data of a message.
+pub(super) fn shown(
+    app: &App,
+    reader: &str,
+    key: &str,
+    parked: &Parked,
+    why: &str,
+    by: &Metadata,
+) -> Result<NewEntry, Fault> {
+    entry(app, "parked.shown", reader, key, parked, Some(why), by)
 }
 
 fn entry(

@@ -2,7 +2,8 @@
 use crate::{
     app::App,
     error::Fault,
-    storage::{Parked, ParkedKey, ParkedPage},
+    metadata::Metadata,
+    storage::{Batch, CommitError, Parked, ParkedKey, ParkedPage},
 };
 mod attempts;
 mod audit;
@@ -57,5 +58,34 @@ impl ParkedMessages {
     /// Fails when the database fails.
     pub async fn show(&self, reader: &str, key: &str, after: u64, limit: usize) -> Result<Vec<Parked>, Fault> {
         self.app.storage().parked(reader, key, after, limit).await
+    }
+    /// Returns what [`show`](ParkedMessages::show) returns, to an operator who looks at the data. It may be personal, so each
+    /// message first appends an event `parked.shown` to the log, with the operator and the reason.
+    ///
+    /// # Errors
+    /// Fails when the reason is empty, and when the database fails: nothing is shown then.
+    pub async fn show_data(
+        &self,
+        reader: &str,
+        key: &str,
+        after: u64,
+        limit: usize,
+        why: &str,
+        by: &Metadata,
+    ) -> Result<Vec<Parked>, Fault> {
+        if why.trim().is_empty() {
+            return Err(Fault::invalid("a look at the data needs a reason"));
+        }
+        let messages = self.show(reader, key, after, limit).await?;
+        let events = messages.iter().map(|parked| audit::shown(&self.app, reader, key, parked, why, by));
+        let events = events.collect::<Result<Vec<_>, _>>()?;
+        if !events.is_empty() {
+            let done = self.app.storage().commit(Batch { events, ..Batch::default() }).await;
+            done.map_err(|rejected| match rejected {
+                CommitError::Fault(fault) => fault,
+                rejected => Fault::internal("the look at the data could not be recorded").because(rejected),
+            })?;
+        }
+        Ok(messages)
     }
 }

@@ -37,9 +37,15 @@ pub enum ParkedCommand {
         reader: String,
         /// The key, as `list` prints it.
         key: String,
-        /// Include the data, in base64.
-        #[arg(long)]
+        /// Include the data, in base64. Each look is an event in the log.
+        #[arg(long, requires_all = ["why", "by"])]
         body: bool,
+        /// The reason for a look at the data, which is stored in the log.
+        #[arg(long)]
+        why: Option<String>,
+        /// The operator's name, which is stored in the log.
+        #[arg(long, env = "USER")]
+        by: Option<String>,
         /// Show only the messages after this number: the last number of the previous page.
         #[arg(long, default_value_t = 0)]
         after: u64,
@@ -135,8 +141,14 @@ impl ParkedCommand {
                 let keys = parked.list(&page).await?;
                 (keys.iter().map(|parked| key(app.service(), parked)).collect(), true)
             }
-            ParkedCommand::Show { reader, key, body, after, limit } => {
-                let messages = parked.show(reader, key, *after, *limit).await?;
+            ParkedCommand::Show { reader, key, body, why, by, after, limit } => {
+                let messages = match body {
+                    true => {
+                        let by = Metadata::default().caller(by.as_deref().unwrap_or_default());
+                        parked.show_data(reader, key, *after, *limit, why.as_deref().unwrap_or_default(), &by).await?
+                    }
+                    false => parked.show(reader, key, *after, *limit).await?,
+                };
                 (messages.iter().map(|parked| message(parked, *body)).collect(), true)
             }
             ParkedCommand::Redeliver { reader: Some(reader), key: Some(key), dry_run, by, .. } => {
@@ -219,6 +231,11 @@ mod tests {
         for arguments in refused {
             assert!(!is_accepted(&format!("redeliver {arguments}")), "{arguments}");
         }
+    }
+    #[test]
+    fn a_look_at_the_data_requires_a_reason() {
+        assert!(is_accepted("show reader key") && is_accepted("show reader key --body --why support"));
+        assert!(!is_accepted("show reader key --body"));
     }
     #[test]
     fn a_redelivery_of_many_messages_requires_a_selection_or_all() {

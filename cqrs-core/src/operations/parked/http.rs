@@ -10,14 +10,14 @@ use crate::{
 use axum::{
     Json, Router,
     body::Body,
-    extract::{Query, State},
-    http::{HeaderMap, StatusCode, header},
+    extract::{ConnectInfo, MatchedPath, Query, State},
+    http::{HeaderMap, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 
 /// A function that returns the operator's name from a request's headers, or the reason for a refusal, which is sent
 /// with status 403.
@@ -52,6 +52,7 @@ struct Selection {
     key: String,
     #[serde(default)]
     body: bool,
+    why: Option<String>,
     #[serde(default)]
     after: u64,
     limit: Option<usize>,
@@ -92,10 +93,10 @@ struct Discarded {
 
 async fn list(
     State(api): State<OperatorApi>,
-    headers: HeaderMap,
+    request: Parts,
     Query(keys): Query<Keys>,
 ) -> Result<Json<Value>, Refused> {
-    api.operator(&headers)?;
+    api.operator(&request)?;
     let after = after(keys.after_reader, keys.after_key)?;
     let apps = match keys.service.is_some() || after.is_some() {
         true => std::slice::from_ref(api.app(keys.service.as_deref())?),
@@ -112,22 +113,27 @@ async fn list(
 }
 async fn show(
     State(api): State<OperatorApi>,
-    headers: HeaderMap,
+    request: Parts,
     Query(selection): Query<Selection>,
 ) -> Result<Json<Value>, Refused> {
-    api.operator(&headers)?;
-    let app = api.app(selection.service.as_deref())?;
+    let by = api.operator(&request)?;
+    let parked = api.app(selection.service.as_deref())?.parked();
     let limit = selection.limit.unwrap_or(PAGE).min(LARGEST_PAGE);
-    app.parked().require_reader(&selection.reader).await?;
-    let messages = app.parked().show(&selection.reader, &selection.key, selection.after, limit).await?;
+    let Selection { reader, key, body, why, after, .. } = &selection;
+    parked.require_reader(reader).await?;
+    let messages = match (body, why) {
+        (false, _) => parked.show(reader, key, *after, limit).await?,
+        (true, Some(why)) => parked.show_data(reader, key, *after, limit, why, &by).await?,
+        (true, None) => return Err(bad_request("parameter `body` requires `why`, the reason for the look")),
+    };
     Ok(Json(messages.iter().map(|parked| message(parked, selection.body)).collect()))
 }
 async fn redeliver(
     State(api): State<OperatorApi>,
-    headers: HeaderMap,
+    request: Parts,
     Query(of): Query<ToRedeliver>,
 ) -> Result<Response, Refused> {
-    let by = api.operator(&headers)?;
+    let by = api.operator(&request)?;
     let parked = api.app(of.service.as_deref())?.parked();
     let after = after(of.after_reader, of.after_key)?;
     if let Some(key) = of.key {
@@ -182,10 +188,10 @@ pub(in crate::operations) fn bad_request(message: &str) -> Refused {
 }
 async fn discard(
     State(api): State<OperatorApi>,
-    headers: HeaderMap,
+    request: Parts,
     Query(discarded): Query<Discarded>,
 ) -> Result<Json<Value>, Refused> {
-    let by = api.operator(&headers)?;
+    let by = api.operator(&request)?;
     let parked = api.app(discarded.service.as_deref())?.parked();
     parked.require_reader(&discarded.reader).await?;
     match parked.discard(&discarded.reader, &discarded.key, discarded.number, &discarded.why, &by).await? {
@@ -198,9 +204,22 @@ impl OperatorApi {
     pub(in crate::operations) fn new(apps: Vec<App>, operators: Arc<Operators>) -> Self {
         OperatorApi { apps: apps.into(), operators }
     }
-    /// Returns the operator who calls.
-    pub(in crate::operations) fn operator(&self, headers: &HeaderMap) -> Result<Metadata, Refused> {
-        let name = (self.operators)(headers).map_err(|reason| Refused(StatusCode::FORBIDDEN, reason))?;
+    /// Returns the operator who calls. A refusal is logged with the address and the route, and without what was shown.
+    pub(in crate::operations) fn operator(&self, request: &Parts) -> Result<Metadata, Refused> {
+        let name = (self.operators)(&request.headers).map_err(|reason| {
+            let from = request.extensions.get().map(|ConnectInfo(peer): &ConnectInfo<SocketAddr>| peer.ip());
+            let route = request.extensions.get().map(MatchedPath::as_str);
+            tracing::warn!(
+                target: "security",
+                event = "operator_refused",
+                method = %request.method,
+                route,
+                from = from.map(tracing::field::display),
+                reason,
+                "a call of the operator API was refused"
+            );
+            Refused(StatusCode::FORBIDDEN, reason)
+        })?;
         Ok(Metadata::default().caller(name))
     }
     /// Returns all apps.

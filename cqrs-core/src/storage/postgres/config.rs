@@ -7,6 +7,7 @@ use sqlx::{
 use std::{
     fmt,
     fs::{self, File},
+    net::IpAddr,
     path::PathBuf,
     str::FromStr,
     time::Duration,
@@ -230,6 +231,19 @@ impl Config {
         Ok(())
     }
 
+    /// Returns whether the server is on this machine: on loopback, or behind a Unix socket.
+    ///
+    /// ```
+    /// use cqrs_core::storage::postgres::Config;
+    ///
+    /// let is_local = |url| Config::parse(url).unwrap().is_local();
+    /// assert!(is_local("postgres://localhost/users") && is_local("postgres://[::1]/users"));
+    /// assert!(!is_local("postgres://db.example/users") && !is_local("postgres://10.0.0.1/users"));
+    /// ```
+    pub fn is_local(&self) -> bool {
+        self.url.host_str().is_some_and(|host| host.starts_with("%2F") || host.starts_with("%2f") || is_loopback(host))
+    }
+
     /// Returns the password that is given separately or in the file, as the file is now.
     pub(super) fn password(&self) -> Result<Option<Secret>, ConfigError> {
         let Some(file) = &self.password_file else { return Ok(self.password.clone()) };
@@ -281,6 +295,12 @@ impl fmt::Debug for Config {
         shown.field("tls", &self.tls).field("statement_timeout", &self.statement_timeout);
         shown.field("pooling", &self.pooling).finish_non_exhaustive()
     }
+}
+
+/// Returns whether the host of a URL is this machine by its name or address.
+fn is_loopback(host: &str) -> bool {
+    let address: Result<IpAddr, _> = host.trim_start_matches('[').trim_end_matches(']').parse();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

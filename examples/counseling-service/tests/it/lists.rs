@@ -79,7 +79,8 @@ async fn an_invalid_cursor_or_limit_is_refused(fixture: Fixture) -> anyhow::Resu
         (None, Some(-1), "limit"),
         (None, Some(101), "limit"),
     ] {
-        let messages = FindMessagesRequest { counsel_id: counsel_id.clone(), after: after.clone(), limit, before: None };
+        let messages =
+            FindMessagesRequest { counsel_id: counsel_id.clone(), after: after.clone(), limit, before: None };
         let counsels =
             FindCounselsRequest { user_id: user_id.clone(), after: after.clone(), limit, counselor_id: None };
         let tones = FindTonesRequest { after, limit, name: None };

@@ -34,7 +34,9 @@ async fn a_message_gets_a_reply(fixture: Fixture) -> anyhow::Result<()> {
     let counsel = fixture.opened().await?;
     fixture.responder.then(Step::Say("잠이 안 오면 힘들지요."));
     let request =
-        CreateMessageRequest { counsel_id: counsel.clone(), message: " 잠이 안 와요 ".into(), ..Default::default() };
+        CreateMessageRequest {
+            counsel_id: counsel.clone(), message: " 잠이 안 와요 ".into(), ..Default::default()
+        };
     let answer = fixture.counsels.clone().create_message(by(KIM, request)).await?;
     assert!(consistency_token(answer.metadata()).of("counseling").0 > 0);
     let answer = answer.into_inner();

@@ -13,7 +13,7 @@ use contracts::{
 use cqrs_core::grpc::details;
 use service_auth::{CallSigner, Key, Proof};
 use service_edge::testing::{by, proof};
-use tonic::{Code, Request, service::Interceptor};
+use tonic::{Code, GrpcMethod, Request, service::Interceptor};
 use uuid::Uuid;
 
 service_edge::cases![
@@ -80,7 +80,9 @@ async fn forged_identity_headers_are_refused(fixture: Fixture) -> anyhow::Result
     for (audience, proof) in
         [(service_auth::COUNSELING_SERVICE, &other_secret), (service_auth::USER_SERVICE, &elsewhere)]
     {
-        let signed = CallSigner::new(service_auth::GATEWAY, audience, proof).call(by(KIM, ()))?;
+        let mut call = by(KIM, ());
+        call.extensions_mut().insert(GrpcMethod::new("com.hearlers.v1.service.CounselService", "FindCounselById"));
+        let signed = CallSigner::new(service_auth::GATEWAY, audience, proof).call(call)?;
         tokens.push(signed.metadata().get(TOKEN_METADATA).unwrap().to_str()?.to_owned());
     }
     for (headers, reason) in [

@@ -1,9 +1,8 @@
 //! Tests of the program with a real database and broker.
 use contracts::v1::service::{FindCounselorsRequest, counselor_service_client::CounselorServiceClient};
-use service_auth::{COUNSELING_SERVICE, CallSigner, GATEWAY};
-use service_edge::testing::{ProgramUnderTest, proof};
+use service_auth::COUNSELING_SERVICE;
+use service_edge::testing::{ProgramUnderTest, Signed};
 use test_support::{Kafka, Postgres, Trials};
-use tonic::transport::Endpoint;
 
 const PROGRAM: ProgramUnderTest = ProgramUnderTest(env!("CARGO_BIN_EXE_counseling-service"));
 
@@ -25,21 +24,17 @@ async fn invalid_settings_are_reported() -> anyhow::Result<()> {
         "HEARLERS_KAFKA",
         "HEARLERS_RESPONDER_URL",
         "HEARLERS_RESPONDER_DAILY_CALLS",
-        "HEARLERS_INTERNAL_SECRET",
+        "HEARLERS_CALLER_KEYS",
     ];
     PROGRAM.refuses(&variables, &names, &["hunter2", "sk-1"])
 }
 
 async fn it_serves_until_a_signal(postgres: &'static Postgres, kafka: &'static Kafka) -> anyhow::Result<()> {
-    let connect = async |url: String| {
-        let channel = Endpoint::from_shared(url)?.connect().await?;
-        let signer = CallSigner::new(GATEWAY, COUNSELING_SERVICE, &proof());
-        Ok(CounselorServiceClient::with_interceptor(channel, signer))
-    };
-    let visit = async |mut counselors: CounselorServiceClient<_>| {
-        let found = counselors.find_counselors(FindCounselorsRequest::default()).await?.into_inner();
+    let visit = async |gateway: Signed| {
+        let find = FindCounselorsRequest::default();
+        let found = CounselorServiceClient::new(gateway).find_counselors(find).await?.into_inner();
         anyhow::ensure!(found.counselors.len() == 3, "{found:?}");
         Ok(())
     };
-    PROGRAM.serves_until_a_signal((postgres, kafka), connect, visit).await
+    PROGRAM.serves_until_a_signal((postgres, kafka), COUNSELING_SERVICE, visit).await
 }

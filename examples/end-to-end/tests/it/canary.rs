@@ -3,16 +3,21 @@
 use anyhow::{Context, Result, ensure};
 use end_to_end::{Person, Program, free_port};
 use serde_json::json;
+use service_auth::CallKey;
 use std::{path::Path, time::Duration};
 use test_support::{Kafka, Postgres};
 
 /// A part of every secret that occurs nowhere else.
 const CANARY: &str = "canary-7f3a";
 const PATIENCE: Duration = Duration::from_secs(30);
+/// A private key in base64, which has a canary of its own: the letters that it begins with.
+const CALL_KEY: &str = "canary7f3aAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+const CALL_KEY_CANARY: &str = "canary7f3a";
 /// The variables with secrets, each with a pattern for its value.
-const SECRETS: [(&str, &str); 8] = [
-    ("HEARLERS_INTERNAL_SECRET", "internal-{}-internal-internal-internal"),
-    ("HEARLERS_OPERATOR_SECRET", "operator-{}-operator-operator-operator"),
+const SECRETS: [(&str, &str); 9] = [
+    ("HEARLERS_CALL_KEY", CALL_KEY),
+    ("HEARLERS_OPERATORS", "kim=operator-{}-operator-operator-operator"),
+    ("HEARLERS_LOG_KEY", "log-{}-log-log-log-log-log-log-log-log"),
     ("HEARLERS_JWT_SECRET", "jwt-{}-jwt-jwt-jwt-jwt-jwt-jwt-jwt-jwt"),
     ("HEARLERS_DATABASE", "postgres://kim:database-{}@127.0.0.1:1/users"),
     ("HEARLERS_DATABASE_PASSWORD", "password-{}"),
@@ -24,6 +29,10 @@ const PROGRAMS: [&str; 4] = ["user-service", "counseling-service", "gateway", "h
 
 fn secrets() -> Vec<(&'static str, String)> {
     SECRETS.iter().map(|(name, text)| (*name, text.replace("{}", CANARY))).collect()
+}
+/// Returns the public key of [`CALL_KEY`], as services take it.
+fn callers() -> Result<String> {
+    Ok(format!("gateway={}", CallKey::parse(CALL_KEY).context("not a key")?.public()))
 }
 /// Runs a program with these variables until it ends by itself, and returns its exit code and its output.
 async fn ends(name: &str, arguments: &[&str], variables: &[(&str, String)]) -> Result<(Option<i32>, String)> {
@@ -39,7 +48,7 @@ async fn ends(name: &str, arguments: &[&str], variables: &[(&str, String)]) -> R
     Ok((code, output))
 }
 fn contains_no_secret(name: &str, output: &str) -> Result<()> {
-    let found = output.find(CANARY);
+    let found = output.find(CANARY).or_else(|| output.find(CALL_KEY_CANARY));
     let context =
         found.map(|at| output.get(at.saturating_sub(200)..).unwrap_or(output).chars().take(300).collect::<String>());
     ensure!(found.is_none(), "{name} wrote a secret: ...{}", context.unwrap_or_default());
@@ -66,13 +75,14 @@ pub(crate) async fn no_secret_is_written_at_start() -> Result<()> {
         ensure!(code == Some(expected) && !output.is_empty(), "{name}: {code:?} {output}");
     }
     // The same invalid secrets as command line flags.
-    let flags = ["--internal-secret", CANARY, "--database", CANARY, "--operator-secret", CANARY];
+    let flags = ["--call-key", CANARY, "--database", CANARY, "--operators", CANARY];
     for name in &PROGRAMS[..2] {
         ensure!(ends(name, &flags, &[]).await?.0 == Some(2));
     }
     // All secrets are valid, but the database does not exist.
     let services = secrets().into_iter().filter(|(name, _)| !name.contains("_PASSWORD"));
-    let services: Vec<_> = services.chain([("HEARLERS_KAFKA", "127.0.0.1:1".to_owned())]).collect();
+    let given = [("HEARLERS_KAFKA", "127.0.0.1:1".to_owned()), ("HEARLERS_CALLER_KEYS", callers()?)];
+    let services: Vec<_> = services.chain(given).collect();
     for name in &PROGRAMS[..2] {
         let (code, output) =
             ends(name, &["--listen", "127.0.0.1:0", "--database-start-timeout", "1"], &services).await?;
@@ -99,6 +109,7 @@ pub(crate) async fn no_secret_is_written_at_work(postgres: &'static Postgres, ka
         variables.retain(|(name, _)| !name.contains("_PASSWORD") && *name != "HEARLERS_DATABASE");
         variables.extend([
             ("HEARLERS_DATABASE", database),
+            ("HEARLERS_CALLER_KEYS", callers()?),
             ("HEARLERS_KAFKA", kafka.bootstrap().to_owned()),
             ("HEARLERS_LISTEN", listen.clone()),
             ("HEARLERS_OPERATIONS", operations.clone()),

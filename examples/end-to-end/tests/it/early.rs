@@ -15,7 +15,7 @@ pub(crate) async fn waits(postgres: &'static Postgres, kafka: Kafka) -> Result<(
         ("HEARLERS_DATABASE", url.as_str()),
         ("HEARLERS_KAFKA", kafka.bootstrap()),
         ("HEARLERS_LISTEN", &listen),
-        ("HEARLERS_INTERNAL_SECRET", "internal-internal-internal-internal"),
+        ("HEARLERS_CALLER_KEYS", "gateway=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="),
     ];
     let start = || Program::start_with("user-service", &[], &variables, &log);
     // It ends at once when it is asked to, also while it waits.

@@ -6,8 +6,10 @@ mod early; // a service starts before its database // kill -9 and SIGTERM during
 mod fault_suite; // the checker, the command line, and one fault and one seeded bug on real servers
 mod operator_api; // health and metrics
 mod parked; // an unreadable record and an operator
+mod roles; // the databases' roles of `examples/deploy`
 mod scenario; // from the first visit to the wallet
 mod traces; // one trace from HTTP to the last command
+mod wallet; // the hold of a token, between the real services
 
 use crash::End;
 use end_to_end::Deployment;
@@ -72,6 +74,10 @@ fn main() -> ExitCode {
             },
         )
         .within(LIMIT)
+        .test("wallet: a message consumes the token that is held for it, and a refused one releases it", wallet::holds)
+        .within(LIMIT)
+        .test("wallet: a client of the original needs no ids", wallet::of_the_original)
+        .within(LIMIT)
         .test(
             "parked: an operator lists, redelivers and discards an unreadable record",
             parked::is_listed_and_discarded,
@@ -82,6 +88,11 @@ fn main() -> ExitCode {
         .test(
             "secrets: no program writes a secret with --help or invalid settings",
             canary::no_secret_is_written_at_start,
+        )
+        .within(LIMIT)
+        .test(
+            "deployed: the role with which a service runs cannot change the log's entries or the schema",
+            roles::a_service_cannot_change_its_audit,
         )
         .within(LIMIT)
         .test("deployed: a service that starts before its database serves once it is there", early::waits)

@@ -18,7 +18,8 @@ use std::{
 };
 use test_support::{Kafka, Postgres};
 
-const SECRET: &str = "operators-operators-operators-operators";
+const SECRET: &str = "kims-secret-kims-secret-kims-secret";
+const OPERATORS: &str = "kim=kims-secret-kims-secret-kims-secret\nlee=lees-secret-lees-secret-lees-secret";
 const PREFIX: &str = "staging.";
 const READER: &str = "user.token-accounting";
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -35,8 +36,8 @@ pub(crate) async fn is_listed_and_discarded(postgres: &'static Postgres, kafka: 
         ("HEARLERS_KAFKA_PREFIX", PREFIX),
         ("HEARLERS_LISTEN", &listen),
         ("HEARLERS_OPERATIONS", &operations),
-        ("HEARLERS_INTERNAL_SECRET", "internal-internal-internal-internal"),
-        ("HEARLERS_OPERATOR_SECRET", SECRET),
+        ("HEARLERS_CALLER_KEYS", "gateway=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="),
+        ("HEARLERS_OPERATORS", OPERATORS),
     ];
     let mut service = Program::start_with("user-service", &[], &variables, &folder.path().join("log"))?;
     service.listens(&listen).await?;
@@ -56,7 +57,9 @@ pub(crate) async fn is_listed_and_discarded(postgres: &'static Postgres, kafka: 
     ensure!(parked[0]["reader"] == READER && parked[0]["count"] == 1, "{parked}");
     let key = parked[0]["key"].as_str().context("no key")?.to_owned();
     let target = [("reader", READER), ("key", &key)];
-    let page = [target[0], target[1], ("limit", "1"), ("body", "true")];
+    let unexplained = [target[0], target[1], ("limit", "1"), ("body", "true")];
+    ensure!(operator.ask(Method::GET, "/parked/messages", &unexplained).await?.0 == 400, "a look needs a reason");
+    let page = [target[0], target[1], ("limit", "1"), ("body", "true"), ("why", "asked by the person")];
     let (_, messages) = operator.ask(Method::GET, "/parked/messages", &page).await?;
     let number = messages[0]["number"].to_string();
     ensure!(messages[0]["body"] == "////", "the body was changed: {messages}");
@@ -82,10 +85,18 @@ pub(crate) async fn is_listed_and_discarded(postgres: &'static Postgres, kafka: 
     ensure!(operator.ask(Method::GET, "/parked", &[]).await?.1 == Value::Array(Vec::new()));
     ensure!(operator.ask(Method::POST, "/parked/discard", &discard).await?.0 == 404, "the message was discarded twice");
     let pool = sqlx::PgPool::connect(database.url()).await?;
-    let audit = "select metadata::text || convert_from(payload, 'UTF8') from cqrs.log where name = 'parked.discarded'";
-    let acts: Vec<String> = sqlx::query_scalar(audit).fetch_all(&pool).await?;
-    ensure!(acts.len() == 1 && acts[0].contains("kim") && acts[0].contains("written by a test"), "{acts:?}");
+    let audit = "select metadata::text || convert_from(payload, 'UTF8') from cqrs.log where name = $1";
+    for (name, reason) in [("parked.discarded", "written by a test"), ("parked.shown", "asked by the person")] {
+        let acts: Vec<String> = sqlx::query_scalar(audit).bind(name).fetch_all(&pool).await?;
+        ensure!(acts.len() == 1 && acts[0].contains("kim") && acts[0].contains(reason), "{name}: {acts:?}");
+    }
+    let guessed = reqwest::Client::new().get(format!("http://{operations}/parked")).bearer_auth("guessed-secret");
+    ensure!(guessed.send().await?.status().as_u16() == 403);
     service.terminate(Duration::from_secs(10)).await?;
+    let log = std::fs::read_to_string(folder.path().join("log"))?;
+    let refusal = log.lines().find(|line| line.contains("operator_refused")).context("the refusal is not logged")?;
+    ensure!(refusal.contains("127.0.0.1") && refusal.contains("/parked"), "{refusal}");
+    ensure!(!log.contains("guessed-secret") && !log.contains(SECRET), "the log has a secret");
     Ok(())
 }
 
@@ -144,7 +155,7 @@ impl Operator {
         let mut url = reqwest::Url::parse(&format!("http://{}{path}", self.0))?;
         url.query_pairs_mut().extend_pairs(query);
         let request = reqwest::Client::new().request(method, url);
-        let response = request.bearer_auth(SECRET).header("hearlers-operator", "kim").send().await?;
+        let response = request.bearer_auth(SECRET).send().await?;
         let status = response.status().as_u16();
         Ok((status, serde_json::from_str(&response.text().await?)?))
     }

@@ -25,7 +25,6 @@ const SESSION: &str = "x-session";
 pub(crate) struct Session {
     /// The token of the `Authorization` header. It wins over the cookies even when it is invalid, because the client chose it.
     bearer: Option<String>,
-    access: Result<Option<String>, Error>,
     refresh: Result<Option<String>, Error>,
     /// The access token's content; absent when none was sent.
     verified: Option<Result<Verified<Access>, Error>>,
@@ -41,7 +40,7 @@ impl Session {
             (None, Err(twice)) => Some(Err(twice.clone())),
         };
         let verified = verified.map(|read| read.and_then(|it| it.claims.person().map(|_| it).ok_or_else(Error::bad_token)));
-        Session { bearer, access, refresh, verified }
+        Session { bearer, refresh, verified }
     }
     /// Returns the person of the access token, or why there is none.
     pub(crate) fn access(&self) -> Result<&Verified<Access>, Error> {
@@ -72,10 +71,6 @@ impl Session {
     /// Returns whether the client sends its token itself, so that no other site can send it.
     pub(crate) fn is_bearer(&self) -> bool {
         self.bearer.is_some()
-    }
-    /// Returns whether any session cookie was sent, also twice.
-    pub(crate) fn has_cookies(&self) -> bool {
-        [&self.access, &self.refresh].into_iter().any(|cookie| !matches!(cookie, Ok(None)))
     }
 }
 /// The middleware reads the session of each request.

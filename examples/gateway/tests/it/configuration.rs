@@ -8,18 +8,31 @@ fn args(flags: &[&str]) -> Args {
     Args::parse_from([&["gateway"], flags].concat())
 }
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
+/// 32 bytes in base64.
+const CALL_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 #[test]
 fn complete_settings_are_accepted() {
-    let flags = ["--user-service", "http://a:1", "--counseling-service", "http://b:2/", "--jwt-secret", SECRET];
-    let flags = [&flags[..], &["--internal-secret", SECRET]].concat();
+    let flags =
+        ["--user-service", "http://127.0.0.1:1", "--counseling-service", "http://localhost:2/", "--jwt-secret", SECRET];
+    let flags = [&flags[..], &["--call-key", CALL_KEY]].concat();
     let (listen, config) = args(&flags).check().unwrap();
     assert_eq!(listen.to_string(), "127.0.0.1:8080");
-    assert_eq!(config.user_service, "http://a:1");
+    assert_eq!(config.user_service, "http://127.0.0.1:1");
     assert!(!config.edge.secure_cookies);
-    assert!(!format!("{config:?}").contains(SECRET));
+    let printed = format!("{config:?}");
+    assert!(!printed.contains(SECRET) && !printed.contains(CALL_KEY));
     let (_, config) = args(&[&flags[..], &["--secure-cookies"]].concat()).check().unwrap();
     assert!(config.edge.secure_cookies);
+}
+
+#[test]
+fn calls_to_services_on_other_machines_need_tls_unless_plaintext_is_allowed() {
+    let flags = ["--user-service", "http://a:1", "--counseling-service", "http://[::1]:2/", "--jwt-secret", SECRET];
+    let flags = [&flags[..], &["--call-key", CALL_KEY]].concat();
+    let refused = args(&flags).check().unwrap_err().to_string();
+    assert!(refused.contains("HEARLERS_ALLOW_PLAINTEXT (--allow-plaintext)"), "{refused}");
+    assert!(args(&[&flags[..], &["--allow-plaintext"]].concat()).check().is_ok());
 }
 
 #[test]
@@ -27,7 +40,7 @@ fn all_invalid_settings_are_reported_at_once() {
     let flags =
         ["--listen", "here", "--user-service", "https://a:1", "--jwt-secret", "short", "--secure-cookies", "perhaps"];
     let printed = args(&flags).check().unwrap_err().to_string();
-    for name in ["LISTEN", "USER_SERVICE", "COUNSELING_SERVICE", "JWT_SECRET", "SECURE_COOKIES", "INTERNAL_SECRET"] {
+    for name in ["LISTEN", "USER_SERVICE", "COUNSELING_SERVICE", "JWT_SECRET", "SECURE_COOKIES", "CALL_KEY"] {
         assert!(printed.contains(&format!("HEARLERS_{name}")), "{printed}");
     }
     assert!(!printed.contains("short"), "the error must not contain the secret");

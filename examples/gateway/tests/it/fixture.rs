@@ -29,6 +29,7 @@ pub(crate) struct Fixture {
     server: Option<Runtime>,
     address: SocketAddr,
     router: Router,
+    pub(crate) gateway: Gateway,
 }
 impl Fixture {
     pub(crate) async fn new() -> Self {
@@ -52,7 +53,8 @@ impl Fixture {
             edge,
             ..Config::new(url.clone(), url, Keys::parse(keys).unwrap(), proof())
         };
-        Fixture { services, server: Some(server), address, router: router(Gateway::new(config).unwrap()) }
+        let gateway = Gateway::new(config).unwrap();
+        Fixture { services, server: Some(server), address, router: router(gateway.clone()), gateway }
     }
     /// Stops the services and closes their connections.
     pub(crate) fn stop_services(&mut self) {
@@ -134,6 +136,7 @@ pub(crate) fn claims() -> Value {
     })
 }
 pub(crate) fn token(claims: &Value) -> String {
+    service_auth::crypto::install();
     let key = jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes());
     jsonwebtoken::encode(&jsonwebtoken::Header::default(), claims, &key).unwrap()
 }

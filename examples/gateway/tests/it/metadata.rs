@@ -4,7 +4,7 @@ use axum::{body::Body, http::Request};
 use contracts::{AUTHORITY_METADATA, TOKEN_METADATA, USER_METADATA};
 use service_auth::{AuthInterceptor, COUNSELING_SERVICE, Identity, Person, USER_SERVICE};
 use serde_json::json;
-use tonic::{Code, Status, service::Interceptor};
+use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 use uuid::Uuid;
 
@@ -139,19 +139,25 @@ async fn each_call_is_signed_for_its_service_and_person() {
     let fixture = Fixture::new().await;
     fixture.get("/v1/users/me").await.data();
     tones(&fixture, &[]).await.data();
-    for (method, service, other) in
-        [("FindUserByUserId", USER_SERVICE, COUNSELING_SERVICE), ("FindTones", COUNSELING_SERVICE, USER_SERVICE)]
-    {
-        let mut request = tonic::Request::new(());
-        *request.metadata_mut() = fixture.services.last(method).headers;
-        let believed = AuthInterceptor::new(service, &proof()).call(request).unwrap();
+    for (method, path, service, other) in [
+        ("FindUserByUserId", "UserService/FindUserByUserId", USER_SERVICE, COUNSELING_SERVICE),
+        ("FindTones", "CounselorService/FindTones", COUNSELING_SERVICE, USER_SERVICE),
+    ] {
+        let path = format!("/com.hearlers.v1.service.{path}");
+        let sent = || {
+            let mut request = tonic::Request::new(());
+            *request.metadata_mut() = fixture.services.last(method).headers;
+            request
+        };
+        let believed = AuthInterceptor::new(service, &proof()).verify(&path, sent()).unwrap();
         let identity = Identity::of(&believed).unwrap();
         assert_eq!(&*identity.caller, service_auth::GATEWAY);
         assert_eq!(identity.person, Some(Person::user(crate::services::USER.parse().unwrap())));
 
-        let mut request = tonic::Request::new(());
-        *request.metadata_mut() = fixture.services.last(method).headers;
-        assert!(AuthInterceptor::new(other, &proof()).call(request).is_err(), "a token is valid for one service only");
+        let elsewhere = AuthInterceptor::new(other, &proof()).verify(&path, sent());
+        assert!(elsewhere.is_err(), "a token is valid for one service only");
+        let other_method = AuthInterceptor::new(service, &proof()).verify(&path.replace("/Find", "/Update"), sent());
+        assert!(other_method.is_err(), "a token is valid for one method only");
     }
 }
 

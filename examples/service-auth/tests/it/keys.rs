@@ -2,13 +2,14 @@
 use jsonwebtoken::{Algorithm, EncodingKey, Header, Validation, decode_header, encode};
 use serde_json::{Value, json};
 use service_auth::{
-    AuthInterceptor, CallSigner, GATEWAY, Identity, Key, Keys, Proof, USER_SERVICE, operators::Operators,
+    AuthInterceptor, CallKey, CallKeys, CallSigner, CallerKeys, GATEWAY, Identity, Keys, Proof, USER_SERVICE,
+    operators::{NotOperator, Operators},
 };
 use std::{
     fs, thread,
     time::{Duration, Instant},
 };
-use tonic::{Request, service::Interceptor};
+use tonic::{GrpcMethod, Request, service::Interceptor};
 
 const OLD: &str = "the old key, of at least 32 bytes in all";
 const NEW: &str = "the new key, of at least 32 bytes in all";
@@ -111,27 +112,93 @@ fn a_file_that_cannot_be_used_leaves_the_former_keys_in_use() {
     until("a file with a key again", || !verifies(&keys, &token));
 }
 
-#[test]
-fn calls_are_accepted_while_gateway_and_services_change_their_key_one_after_the_other() {
-    let both = |first: &str, second: &str| Keys::parse(&format!("{first}\n{second}")).unwrap();
-    let only = |key: &str| Keys::from(Key::new(key).unwrap());
-    for (gateway, service) in [
-        (only(OLD), both(OLD, NEW)),
-        (both(OLD, NEW), both(NEW, OLD)),
-        (both(NEW, OLD), both(OLD, NEW)),
-        (only(NEW), both(NEW, OLD)),
-    ] {
-        let mut signer = CallSigner::new(GATEWAY, USER_SERVICE, &Proof::signed(gateway));
-        let mut interceptor = AuthInterceptor::new(USER_SERVICE, &Proof::signed(service));
-        let verified = interceptor.call(signer.call(Request::new(())).unwrap()).unwrap();
-        assert_eq!(&*Identity::of(&verified).unwrap().caller, GATEWAY);
-    }
+/// Makes a call as the gateway with one private key, and verifies it as a service with these public keys.
+fn is_accepted(private: &CallKeys, public: &CallerKeys) -> bool {
+    let of_gateway = Proof::of(Some(private.clone()), None, None).unwrap();
+    let of_service = Proof::of(None, Some(public.clone()), None).unwrap();
+    let mut request = Request::new(());
+    request.extensions_mut().insert(GrpcMethod::new("com.hearlers.v1.service.UserService", "InitializeUser"));
+    let sent = CallSigner::new(GATEWAY, USER_SERVICE, &of_gateway).call(request).unwrap();
+    let method = "/com.hearlers.v1.service.UserService/InitializeUser";
+    let verified = AuthInterceptor::new(USER_SERVICE, &of_service).verify(method, sent);
+    verified.is_ok_and(|verified| &*Identity::of(&verified).unwrap().caller == GATEWAY)
 }
 
 #[test]
-fn operators_may_show_any_of_the_keys() {
-    let operators = Operators::new(Some(Keys::parse(&format!("{NEW}\n{OLD}")).unwrap()));
-    for (secret, is_right) in [(OLD, true), (NEW, true), ("another one", false), ("", false)] {
-        assert_eq!(operators.check(Some(&format!("Bearer {secret}")), Some("kim")).is_ok(), is_right, "{secret}");
+fn a_call_key_is_replaced_and_no_call_is_refused_before_its_public_key_is_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (private, public) = (folder.path().join("gateway.key"), folder.path().join("callers"));
+    let (old, new) = (CallKey::generate_text().unwrap(), CallKey::generate_text().unwrap());
+    let pem = |key: &str| format!("-----BEGIN PRIVATE KEY-----\n{key}\n-----END PRIVATE KEY-----\n");
+    fs::write(&private, pem(&old.0)).unwrap();
+    fs::write(&public, format!("# the gateway\ngateway={}\n", old.1)).unwrap();
+    let (signs, verifies) = (CallKeys::of_file(&private).unwrap(), CallerKeys::of_file(&public).unwrap());
+    let by = |key: &(String, String)| CallKeys::parse(&key.0).unwrap();
+    assert!(is_accepted(&signs, &verifies) && !is_accepted(&by(&new), &verifies));
+
+    fs::write(&public, format!("gateway={}\ngateway={}\n", new.1, old.1)).unwrap();
+    until("the public key was added", || is_accepted(&by(&new), &verifies));
+    assert!(is_accepted(&signs, &verifies));
+    fs::write(&private, pem(&new.0)).unwrap();
+    let only_new = CallerKeys::parse(&format!("gateway={}", new.1)).unwrap();
+    until("the private key was replaced", || is_accepted(&signs, &only_new));
+    assert!(is_accepted(&signs, &verifies) && is_accepted(&by(&old), &verifies));
+    fs::write(&public, format!("gateway={}", new.1)).unwrap();
+    until("the old public key was removed", || !is_accepted(&by(&old), &verifies));
+    assert!(is_accepted(&signs, &verifies));
+
+    fs::write(&public, "gateway=nonsense").unwrap();
+    wait();
+    assert!(is_accepted(&signs, &verifies), "a file that cannot be used changes nothing");
+}
+
+#[test]
+fn keys_are_read_as_openssl_writes_them() {
+    // The key of RFC 8032, 7.1, in PKCS #8 and as its 32 bytes; its public key with and without the prefix.
+    let raw = "nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=";
+    let private = ["MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g", raw];
+    let public = [
+        "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
+        "MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
+    ];
+    assert_eq!(CallKey::parse(raw).unwrap().public(), public[0]);
+    for (private, public) in private.iter().flat_map(|private| public.iter().map(move |public| (private, public))) {
+        let callers = CallerKeys::parse(&format!("counseling-service={public}, gateway={public}")).unwrap();
+        assert!(is_accepted(&CallKeys::parse(private).unwrap(), &callers), "{private} {public}");
+        assert!(!format!("{:?}", CallKeys::parse(private)).contains(&private[..8]));
     }
+    for bad in ["", "nonsense", "AAAA", "-----BEGIN PRIVATE KEY-----", "MC4CAQAwBQYDK2VwBCIEIJ1h"] {
+        assert!(CallKeys::parse(bad).is_err(), "{bad}");
+        let message = CallerKeys::parse(&format!("gateway={bad}")).unwrap_err().to_string();
+        assert!(message.contains("line 1"), "{message}");
+    }
+    assert!(CallerKeys::parse(public[0]).is_err() && CallerKeys::parse(&format!("={}", public[0])).is_err());
+}
+
+#[test]
+fn the_key_of_one_caller_does_not_sign_for_another() {
+    let (private, public) = CallKey::generate_text().unwrap();
+    let keys = CallKeys::parse(&private).unwrap();
+    assert!(is_accepted(&keys, &CallerKeys::parse(&format!("gateway={public}")).unwrap()));
+    assert!(!is_accepted(&keys, &CallerKeys::parse(&format!("counseling-service={public}")).unwrap()));
+}
+
+#[test]
+fn an_operator_is_named_by_their_own_secret() {
+    let [kim, lee, next] = ["kims", "lees", "next"].map(|whose| format!("{whose}-secret-of-at-least-32-bytes-in-all"));
+    let operators = Operators::parse(&format!("kim={kim}\n# on call\nlee={lee}\nkim={next}\n")).unwrap();
+    let shown = |secret: &str| operators.check(Some(&format!("Bearer {secret}"))).map(|found| found.name().to_owned());
+    assert_eq!(shown(&kim), Ok("kim".to_owned()));
+    assert_eq!(shown(&next), Ok("kim".to_owned()), "a secret is replaced while both are accepted");
+    assert_eq!(shown(&lee), Ok("lee".to_owned()));
+    assert_eq!(shown("another one"), Err(NotOperator::WrongSecret));
+    assert_eq!(shown(""), Err(NotOperator::WrongSecret));
+    assert_eq!(operators.check(None), Err(NotOperator::NoSecret));
+    assert_eq!(operators.check(Some(&format!("Basic {kim}"))), Err(NotOperator::NoSecret));
+    assert_eq!(Operators::none().check(Some(&format!("Bearer {kim}"))), Err(NotOperator::Closed));
+    for bad in ["kim=short", "a-secret-of-at-least-32-bytes-in-all", &format!("kim lee={kim}"), &format!("={kim}")] {
+        assert!(Operators::parse(bad).is_err(), "{bad}");
+    }
+    let nobody = Operators::parse("# NAME=SECRET\n").unwrap();
+    assert_eq!(nobody.check(Some(&format!("Bearer {kim}"))), Err(NotOperator::WrongSecret));
 }

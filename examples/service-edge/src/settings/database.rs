@@ -2,15 +2,20 @@
 use super::{number, seconds};
 use cqrs_core::{
     Fault,
-    storage::postgres::{Config, ConfigError, Options, Postgres, Tls},
+    storage::postgres::{Config, ConfigError, Options, Postgres, Tls, TlsMode},
 };
-use service_auth::secrets::{self, Name, given};
+use service_auth::{
+    secrets::{self, Name, given},
+    settings,
+};
 use std::time::Duration;
 
 const URL: Name = Name { variable: "HEARLERS_DATABASE", flag: "--database" };
 const PASSWORD: Name = Name { variable: "HEARLERS_DATABASE_PASSWORD", flag: "--database-password" };
 const TLS: Name = Name { variable: "HEARLERS_DATABASE_TLS", flag: "--database-tls" };
 const CERTIFICATE: Name = Name { variable: "HEARLERS_DATABASE_CERTIFICATE", flag: "--database-certificate" };
+const ALLOW_PLAINTEXT: Name =
+    Name { variable: "HEARLERS_DATABASE_ALLOW_PLAINTEXT", flag: "--database-allow-plaintext" };
 const POOLING: Name = Name { variable: "HEARLERS_DATABASE_POOLING", flag: "--database-pooling" };
 const STATEMENT: Name = Name { variable: "HEARLERS_DATABASE_STATEMENT_TIMEOUT", flag: "--database-statement-timeout" };
 const ACQUIRE: Name = Name { variable: "HEARLERS_DATABASE_ACQUIRE_TIMEOUT", flag: "--database-acquire-timeout" };
@@ -30,7 +35,8 @@ pub struct DatabaseArgs {
     /// File that contains the password. It is read again for each new connection.
     #[arg(long, env = "HEARLERS_DATABASE_PASSWORD_FILE", value_name = "FILE")]
     database_password_file: Option<String>,
-    /// TLS mode: disable, require, verify-ca or verify-full, as in the URL's sslmode. The default is disable.
+    /// TLS mode: disable, require, verify-ca or verify-full, as in the URL's sslmode. The default is disable,
+    /// which a database on another machine refuses.
     #[arg(long, env = "HEARLERS_DATABASE_TLS", value_name = "MODE")]
     database_tls: Option<String>,
     /// Certificate authority of the database, PEM, in addition to those of the machine.
@@ -42,6 +48,9 @@ pub struct DatabaseArgs {
     /// Private key of the client certificate, PEM.
     #[arg(long, env = "HEARLERS_DATABASE_KEY", value_name = "FILE")]
     database_key: Option<String>,
+    /// Allow a connection without TLS to a database on another machine (true): who is on the way sees and changes everything.
+    #[arg(long, env = "HEARLERS_DATABASE_ALLOW_PLAINTEXT", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    database_allow_plaintext: Option<String>,
     /// Pooling mode: transaction behind a pooler such as PgBouncer with pool_mode = transaction, as in the URL's pooling.
     /// The default is session.
     #[arg(long, env = "HEARLERS_DATABASE_POOLING", value_name = "MODE")]
@@ -109,6 +118,12 @@ impl DatabaseArgs {
         };
         if let Err(error) = self.tls(&mut config.tls) {
             wrong.push(line(&error));
+        }
+        let allows_plaintext = settings::flag(ALLOW_PLAINTEXT, self.database_allow_plaintext.as_deref(), wrong);
+        if config.tls.mode == TlsMode::Disable && !config.is_local() && !allows_plaintext {
+            wrong.push(format!(
+                "{TLS}: verify-full, verify-ca or require for a database on another machine, or {ALLOW_PLAINTEXT}: true"
+            ));
         }
         match given(self.database_pooling.as_deref()).map(str::parse) {
             Some(Ok(pooling)) => config.pooling = pooling,

@@ -97,7 +97,7 @@ impl<T: Subcommand> EdgeArgs<T> {
         let shutdown_pause = self.shutdown.check(wrong);
         let database = self.database.check(service, wrong);
         let kafka = self.kafka.check(service, wrong);
-        let (proof, operators) = self.service_auth.check(wrong)?;
+        let (proof, operators) = self.service_auth.check(listen, wrong)?;
         Some(Config {
             task: self.task,
             listen: listen?,

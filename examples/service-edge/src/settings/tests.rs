@@ -32,7 +32,7 @@ fn kafka(flags: &str) -> Result<KafkaConfig, String> {
 #[test]
 fn a_database_url_alone_gives_the_defaults() {
     let Database { config, connections, acquire_timeout, start_timeout } =
-        database("--database postgres://db/users").unwrap();
+        database("--database postgres://localhost/users").unwrap();
     assert_eq!((connections, acquire_timeout, start_timeout), (10, Duration::from_secs(3), Duration::from_secs(60)));
     assert_eq!((config.tls.mode, config.statement_timeout), (TlsMode::Disable, Duration::from_secs(30)));
     assert_eq!(config.application_name.as_deref(), Some("user"));
@@ -58,8 +58,25 @@ fn flags_override_the_defaults_and_the_url() {
 }
 
 #[test]
+fn a_database_on_another_machine_needs_tls_unless_plaintext_is_allowed() {
+    for local in ["localhost", "127.0.0.1:5432", "[::1]"] {
+        assert!(database(&format!("--database postgres://{local}/users")).is_ok(), "{local}");
+    }
+    for remote in ["db", "10.0.0.1:5432", "[fd00::1]", "localhost.example"] {
+        let url = format!("--database postgres://kim:hunter2@{remote}/users");
+        let refused = database(&url).unwrap_err();
+        assert!(refused.starts_with("HEARLERS_DATABASE_TLS (--database-tls)"), "{refused}");
+        assert!(refused.contains("--database-allow-plaintext") && !refused.contains("hunter2"), "{refused}");
+        assert!(database(&format!("{url} --database-allow-plaintext false")).is_err());
+        assert!(database(&format!("{url} --database-allow-plaintext")).is_ok());
+        assert!(database(&format!("{url} --database-tls require")).is_ok());
+        assert!(database(&format!("{url}?sslmode=require")).is_ok());
+    }
+}
+
+#[test]
 fn invalid_database_settings_are_reported_by_name() {
-    let url = "--database postgres://kim:hunter2@db/users";
+    let url = "--database postgres://kim:hunter2@localhost/users";
     for (flags, name) in [
         ("", "HEARLERS_DATABASE (--database): postgres://"),
         ("--database mysql://kim:hunter2@db/users", "HEARLERS_DATABASE (--database): postgres://"),
@@ -146,14 +163,14 @@ fn service(flags: &str) -> Result<Config, Wrong> {
 
 #[test]
 fn all_invalid_settings_are_reported_at_once_without_secrets() {
-    let flags = "--listen here --operations there --database kim:secret@host --internal-secret hunter2";
+    let flags = "--listen here --operations there --database kim:secret@host --caller-keys hunter2";
     let wrong = service(flags).unwrap_err().to_string();
     for name in [
         "HEARLERS_LISTEN (--listen)",
         "HEARLERS_OPERATIONS (--operations)",
         "HEARLERS_DATABASE (--database)",
         "HEARLERS_KAFKA (--kafka)",
-        "HEARLERS_INTERNAL_SECRET (--internal-secret)",
+        "HEARLERS_CALLER_KEYS (--caller-keys)",
     ] {
         assert!(wrong.contains(name), "{name} in {wrong}");
     }
@@ -162,8 +179,9 @@ fn all_invalid_settings_are_reported_at_once_without_secrets() {
 
 #[test]
 fn valid_settings_are_accepted_and_print_no_secret() {
-    let flags = "--database postgres://kim:hunter2@host/users --kafka a:1,b:2 \
-                 --internal-secret hunter2-hunter2-hunter2-hunter2-hunter2";
+    let flags = "--database postgres://kim:hunter2@localhost/users --kafka a:1,b:2 \
+                 --caller-keys gateway=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo= \
+                 --operators kim=hunter2-hunter2-hunter2-hunter2-hunter2";
     let config = service(flags).unwrap();
     assert_eq!((config.listen.port(), config.operations), (50051, None));
     assert_eq!(config.kafka.brokers, "a:1,b:2");

@@ -13,7 +13,7 @@ pub use suites::{Case, Fixture, on_each_database};
 use crate::Service;
 use contracts::v1::model::Authority;
 use cqrs_core::{App, AppBuilder, app::Background, net::Listener, testing::settle, transport::InProcess};
-use service_auth::{CallSigner, GATEWAY, Key, Person, Proof, limits};
+use service_auth::{CallKey, CallSigner, GATEWAY, Person, Proof, limits};
 use std::{any::Any, net::SocketAddr, sync::Arc};
 use tonic::{
     Request,
@@ -21,8 +21,8 @@ use tonic::{
     transport::{Channel, Endpoint, Server},
 };
 
-/// The secret that the services and their callers share in tests.
-pub const SECRET: &str = "a secret for tests, 32 bytes long";
+/// The private key of all callers in tests, as a program takes it. It is 32 zero bytes.
+pub const CALL_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 /// A channel whose calls are signed by the gateway.
 pub type Signed = InterceptedService<Channel, CallSigner>;
@@ -91,9 +91,14 @@ pub async fn serve(service: &Service, app: &App, proof: &Proof) -> anyhow::Resul
     Ok(address)
 }
 
-/// Returns the proof with [`SECRET`].
+/// Returns the proof with [`CALL_KEY`].
 pub fn proof() -> Proof {
-    Proof::signed(Key::new(SECRET).expect("it is long enough"))
+    Proof::signed(call_key())
+}
+
+/// Returns [`CALL_KEY`].
+pub fn call_key() -> CallKey {
+    CallKey::parse(CALL_KEY).expect("it is 32 bytes in base64")
 }
 
 /// Builds a request on behalf of an administrator.

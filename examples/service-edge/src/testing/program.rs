@@ -1,6 +1,7 @@
 //! Tests of a service's program with a real database and broker.
-use super::SECRET;
-use anyhow::ensure;
+use super::{Signed, call_key, proof};
+use anyhow::{Context, ensure};
+use service_auth::{CallKey, CallSigner, GATEWAY, Proof};
 use std::{
     net::TcpListener,
     process::{Child, Command, Stdio},
@@ -8,6 +9,7 @@ use std::{
 };
 use test_support::{Kafka, Postgres};
 use tokio::time::{sleep, timeout};
+use tonic::{service::interceptor::InterceptedService, transport::Endpoint};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
@@ -34,34 +36,42 @@ impl ProgramUnderTest {
         Ok(())
     }
     /// Checks that the program serves calls until a signal ends it, and that the operator command works beside it.
-    /// `connect` is repeated until the program listens; `visit` makes a call.
+    /// `service` is its name; `visit` makes a call as the gateway. Without a signature the same call must be refused, so `visit`
+    /// runs twice and must fail once.
     ///
     /// # Errors
     /// Fails when it does not.
-    pub async fn serves_until_a_signal<T>(
+    pub async fn serves_until_a_signal(
         self,
         (postgres, kafka): (&'static Postgres, &'static Kafka),
-        connect: impl AsyncFn(String) -> Result<T, tonic::transport::Error>,
-        visit: impl AsyncFnOnce(T) -> anyhow::Result<()>,
+        service: &'static str,
+        visit: impl AsyncFn(Signed) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let database = postgres.create_database("program")?;
         let free = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+        let callers = format!("{GATEWAY}={}", call_key().public());
         let configured = || {
             let mut command = self.command();
-            command.env("HEARLERS_DATABASE", database.url()).env("HEARLERS_INTERNAL_SECRET", SECRET);
+            command.env("HEARLERS_DATABASE", database.url()).env("HEARLERS_CALLER_KEYS", &callers);
             command.args(["--kafka", kafka.bootstrap()]);
             command
         };
         let mut running = Running(configured().args(["--listen", &free]).spawn()?);
+        let endpoint = Endpoint::from_shared(format!("http://{free}"))?;
         let connected = async {
             loop {
-                match connect(format!("http://{free}")).await {
-                    Ok(client) => break client,
+                match endpoint.connect().await {
+                    Ok(channel) => break channel,
                     Err(_) => sleep(POLL).await,
                 }
             }
         };
-        visit(timeout(PATIENCE, connected).await?).await?;
+        let channel = timeout(PATIENCE, connected).await?;
+        let as_caller =
+            |proof: &Proof| InterceptedService::new(channel.clone(), CallSigner::new(GATEWAY, service, proof));
+        visit(as_caller(&proof())).await?;
+        let stranger = Proof::signed(CallKey::generate().context("no random numbers")?);
+        ensure!(visit(as_caller(&stranger)).await.is_err(), "a call of a stranger is served");
 
         let parked = configured().args(["parked", "list"]).stdout(Stdio::piped()).output()?;
         let printed = String::from_utf8(parked.stdout)?;

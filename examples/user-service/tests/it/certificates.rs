@@ -4,7 +4,7 @@ use contracts::{
     v1::service::{FindUserByUserIdRequest, InitializeUserRequest, user_service_client::UserServiceClient},
 };
 use cqrs_core::{App, app::Background, grpc::details, transport::InProcess};
-use service_auth::{CallSigner, GATEWAY, Key, Keys, Proof, USER_SERVICE, tls::Certificates};
+use service_auth::{CallSigner, GATEWAY, Key, Proof, USER_SERVICE, tls::Certificates};
 use service_edge::testing::{by, serve};
 use std::{path::PathBuf, time::Duration};
 use test_support::{Authority, Issued, Trials};
@@ -39,10 +39,16 @@ async fn service(secret: Option<Key>) -> anyhow::Result<Service> {
     let (own, gateway) = (authority.issue(&["localhost", USER_SERVICE])?, authority.issue(&[GATEWAY])?);
     let app = user_service::wire(App::builder(SERVICE.app).transport(InProcess::new())).build()?;
     let _background = app.join().await?.start();
-    let proof = Proof::of(secret.map(Keys::from), Some(certificates(&own, authority.file(), &[GATEWAY])?));
-    let proof = proof.expect("there are certificates");
+    let proof = proof(secret, certificates(&own, authority.file(), &[GATEWAY])?);
     let address = format!("localhost:{}", serve(&SERVICE, &app, &proof).await?.port());
     Ok(Service { authority, gateway, address, _background })
+}
+/// Returns the proof by certificates, and by signature when a text to derive the key from is given.
+fn proof(secret: Option<Key>, certificates: Certificates) -> Proof {
+    match secret {
+        Some(text) => Proof::signed(text).with_certificates(certificates),
+        None => Proof::certified(certificates),
+    }
 }
 fn certificates(shown: &Issued, authority: PathBuf, callers: &[&str]) -> anyhow::Result<Certificates> {
     let read = Certificates::read(&shown.certificate, &shown.key, &authority, callers);
@@ -58,7 +64,7 @@ impl Service {
 /// Creates a client that connects at its first call.
 fn client(address: &str, certificates: Certificates, secret: Option<Key>) -> anyhow::Result<Users> {
     let channel = certificates.channel(&format!("https://{address}"), |endpoint| endpoint)?;
-    let proof = Proof::of(secret.map(Keys::from), Some(certificates)).expect("there are certificates");
+    let proof = proof(secret, certificates);
     Ok(UserServiceClient::with_interceptor(channel, CallSigner::new(GATEWAY, USER_SERVICE, &proof)))
 }
 type Users = UserServiceClient<InterceptedService<Channel, CallSigner>>;
