@@ -88,7 +88,7 @@ impl<'a> Sessions<'a> {
     pub(crate) async fn register(self) -> Result<AuthUser, Error> {
         let (gateway, call) = (self.gateway, self.call);
         let counted = gateway.counters().visit_of(call.client().address);
-        counted.inspect_err(|_| security_log::refused(gateway, call, "rate limit of first visits", None))?;
+        counted.inspect_err(|_| security_log::refused(call, "rate limit of first visits", None))?;
         let made = self.change(Users::initialize_user, rpc::InitializeUserRequest {}).await?;
         made.auth_user.ok_or_else(Error::broken)
     }
@@ -118,7 +118,7 @@ impl<'a> Sessions<'a> {
     }
     /// Replaces the refresh token of a session. The permissions are those that the user service has now.
     pub(crate) async fn rotate(self, token: String, verified: &Verified<Refresh>) -> Result<(Uuid, Issued), Error> {
-        let (gateway, call, id) = (self.gateway, self.call, verified.claims.id);
+        let (call, id) = (self.call, verified.claims.id);
         let refresh = self.sign(Refresh { id })?;
         let request = rpc::RotateRefreshTokenRequest {
             user_id: id.to_string(),
@@ -128,7 +128,7 @@ impl<'a> Sessions<'a> {
         };
         let rotated = self.change(Users::rotate_refresh_token, request).await.map_err(|error| match error.reason() {
             Some(REUSED) => {
-                security_log::refused(gateway, call, "refresh token used twice", Some(id));
+                security_log::refused(call, "refresh token used twice", Some(id));
                 Error::refresh_token(BadToken::Invalid)
             }
             _ if error.is_unauthorized() || error.is_unknown_id() => Error::refresh_token_unknown(),

@@ -47,7 +47,7 @@ pub(super) async fn guard(State(gateway): State<Gateway>, mut request: Request, 
 
 fn check(gateway: &Gateway, call: &Call, session: &Session, request: &Request) -> Result<(), Error> {
     let person = session.sent_access().ok().flatten().map(|access| access.claims.id);
-    let refused = |event: &'static str| security_log::refused(gateway, call, event, person);
+    let refused = |event: &'static str| security_log::refused(call, event, person);
     gateway.counters().request_of(call.client().address).inspect_err(|_| refused("rate limit of an address"))?;
     if let Some(person) = person {
         gateway.counters().request_by(person).inspect_err(|_| refused("rate limit of a person"))?;

@@ -107,7 +107,7 @@ pub(super) async fn callback(
     let state = callback.state.ok_or_else(Error::login_state)?;
     let accepted = gateway.logins().accept(gateway.tokens(), kind, &state, cookie.as_deref());
     let (login, verifier) =
-        accepted.inspect_err(|_| security_log::refused(&gateway, &call, "state of a login", None))?;
+        accepted.inspect_err(|_| security_log::refused(&call, "state of a login", None))?;
     // From here on the state is used up, whatever happens.
     let used = |response: Response| (CookieJar::new().add(call.cookies().remove(LOGIN)), response).into_response();
     let target = Url::parse(&login.redirect).map_err(|_| Error::broken())?;
@@ -122,7 +122,7 @@ pub(super) async fn callback(
         let sessions = Sessions::new(&gateway, &call);
         let issued = sessions.begin(&auth).await?;
         replaced(&gateway, sessions, &session).await;
-        security_log::session(&gateway, &call, "login", person(&auth)?);
+        security_log::session(&call, "login", person(&auth)?);
         Ok::<_, Error>(to(&target, issued.cookies(call.cookies())))
     };
     Ok(used(finished.await.unwrap_or_else(IntoResponse::into_response)))
@@ -205,7 +205,7 @@ async fn with_authority(
     let request = rpc::UpdateAuthorityRequest { auth_user_id: auth.id.clone(), authority: authority.into() };
     let updated = Sessions::new(gateway, call).change(Users::update_authority, request).await?;
     let event = if is_admin { "promotion to administrator" } else { "demotion to user" };
-    security_log::session(gateway, call, event, person(&auth)?);
+    security_log::session(call, event, person(&auth)?);
     updated.auth_user.ok_or_else(Error::broken)
 }
 

@@ -30,15 +30,15 @@ pub(super) async fn initiate(State(gateway): State<Gateway>, call: Call, session
         (Some(access), Some(_)) => sessions.renew(access.claims.id).await?,
         (Some(access), None) => sessions.begin(&sessions.credentials(access.claims.id).await?).await?,
         (None, Some((token, refresh))) => sessions.rotate(token, &refresh).await?.1,
-        (None, None) => first_visit(&gateway, &call, sessions).await?,
+        (None, None) => first_visit(&call, sessions).await?,
     };
     let (jar, body) = issued.for_client(form, call.cookies());
     Ok((jar, ok("세션이 시작되었습니다.", body)))
 }
 
-async fn first_visit(gateway: &Gateway, call: &Call, sessions: Sessions<'_>) -> Result<Issued, Error> {
+async fn first_visit(call: &Call, sessions: Sessions<'_>) -> Result<Issued, Error> {
     let auth = sessions.register().await?;
-    security_log::session(gateway, call, "first visit", person(&auth)?);
+    security_log::session(call, "first visit", person(&auth)?);
     sessions.begin(&auth).await
 }
 
@@ -73,7 +73,7 @@ pub(super) async fn logout(
         Some((verified, token)) => {
             let id = verified.claims.id;
             Sessions::new(&gateway, &call).end(id, Some(token)).await?;
-            security_log::session(&gateway, &call, "logout", id);
+            security_log::session(&call, "logout", id);
         }
         // A client that keeps its tokens itself must learn that nothing was ended.
         None if session.is_bearer() => return Err(Error::refresh_token(crate::tokens::BadToken::Invalid)),
@@ -90,6 +90,6 @@ pub(super) async fn logout_all(
     caller: Caller,
 ) -> Result<(CookieJar, Success<()>), Error> {
     Sessions::new(&gateway, &call).end(caller.id(), None).await?;
-    security_log::session(&gateway, &call, "logout of all devices", caller.id());
+    security_log::session(&call, "logout of all devices", caller.id());
     Ok((no_cookies(call.cookies()), ok("모든 기기에서 로그아웃했습니다.", ())))
 }
