@@ -55,6 +55,7 @@ const PATTERNS: &[(&str, &str)] = &[
     ("{} to {}", "{}에서 {}까지의 값이어야 합니다"),
     ("required when {} is set", "{} 값이 있으면 꼭 필요합니다"),
     ("{} or empty", "{}이거나 빈 값이어야 합니다"),
+    ("missing field `{}`", "`{}` 값이 없습니다"),
 ];
 
 /// Matches a phrase with a pattern and puts its variable parts into the translation. A part is one word.
@@ -74,8 +75,11 @@ fn fill(phrase: &str, english: &str, korean: &str) -> Option<String> {
     matches.then(|| parts.iter().fold(korean.to_owned(), |text, part| text.replacen("{}", part, 1)))
 }
 
-/// Translates a choice of words: `1 or 2`, `A, B or C`, `A, B or empty`.
+/// Translates a choice of words: `1 or 2`, `A, B or C`, `A, B or empty`, `one of A, B`.
 fn choice(phrase: &str) -> Option<String> {
+    if let Some(words) = phrase.strip_prefix("one of ") {
+        return Some(format!("{words} 가운데 하나여야 합니다"));
+    }
     let (first, last) = phrase.rsplit_once(" or ")?;
     let words: Vec<&str> = first.split(", ").chain([last]).collect();
     let is_word = |word: &&str| !word.is_empty() && !word.contains(' ');
@@ -97,6 +101,8 @@ mod tests {
             ("1 to 100", "1에서 100까지의 값이어야 합니다"),
             ("1 to 20 characters", "1자에서 20자까지 쓸 수 있습니다"),
             ("required when responseOptionNo is set", "responseOptionNo 값이 있으면 꼭 필요합니다"),
+            ("one of A, B", "A, B 가운데 하나여야 합니다"),
+            ("missing field `name`", "`name` 값이 없습니다"),
             ("1 or 2", "1 또는 2 중 하나여야 합니다"),
             ("GENDER_MALE, GENDER_FEMALE or empty", "GENDER_MALE, GENDER_FEMALE 또는 빈 값 중 하나여야 합니다"),
         ] {
