@@ -1,14 +1,11 @@
 // Where to find help: in a refusal, and when a message spoke of a danger to somebody.
 import { byId, el } from "./dom.js";
 
-const NO_TOKENS = "오늘 나눌 수 있는 대화를 모두 쓰셨어요. 혹시 지금 많이 힘들거나 죽고 싶은 마음이 든다면 혼자 견디지 마시고 " +
-  "자살예방 상담전화 109(24시간)로 전화해 주세요. 위급할 때는 119나 112로 연락해 주세요.";
 const OUTAGE = "지금은 상담사가 답하기 어려워요. 잠시 뒤에 다시 보내 주세요. 혹시 지금 많이 힘들거나 죽고 싶은 마음이 든다면 " +
   "기다리지 마시고 자살예방 상담전화 109(24시간)로 전화해 주세요. 위급할 때는 119나 112로 연락해 주세요.";
 
-/** Returns the text of a refusal. Somebody who cannot write now is told where to find help. */
+/** Returns the text of a refusal. Somebody who gets no reply now is told where to find help; the gateway's refusals do so too. */
 export function refusal(error) {
-  if (error.code === "NO_REMAINING_TOKENS") return NO_TOKENS;
   return error.again ? OUTAGE : error.message;
 }
 

@@ -10,7 +10,7 @@ use crate::{
     upstream::{Counsels, Users},
 };
 use axum::http::{HeaderMap, header::USER_AGENT};
-use contracts::v1::service as rpc;
+use contracts::{CONSENT_TEXT_VERSION, v1::service as rpc};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -45,11 +45,11 @@ async fn update(caller: Caller, key: IdempotencyKey, Json(update): Json<UserUpda
     Ok(ok("유저 정보를 수정했습니다.", Me { user: changed(updated.user)?, message_tokens: None }))
 }
 
-/// Lists the caller's consents.
+/// Lists the caller's consents, and the version of the text that needs one.
 #[utoipa::path(get, path = "/v1/users/me/consents", responses((status = 200, body = Consents)))]
 async fn consents(caller: Caller) -> Answer<Consents> {
     let found = caller.counsels(Counsels::find_consents, rpc::FindConsentsRequest {}).await?;
-    Ok(ok("동의 내역을 조회했습니다.", Consents { consents: each(found.consents) }))
+    Ok(ok("동의 내역을 조회했습니다.", Consents { consents: each(found.consents), text_version: CONSENT_TEXT_VERSION }))
 }
 
 /// Gives a consent, which is required before the first message.

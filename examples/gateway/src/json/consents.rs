@@ -21,8 +21,11 @@ answers! { OneConsent { consent: Consent } }
 
 /// The current consent of each kind that was ever given.
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Consents {
     pub(crate) consents: Vec<Consent>,
+    /// The current version of the text. Only a consent to it counts.
+    pub(crate) text_version: &'static str,
 }
 
 #[derive(Deserialize, ToSchema)]

@@ -11,14 +11,14 @@ use tonic::{Code, Status};
 /// The endpoints of the login, which have tests of their own.
 const LOGIN: &str = "/v1/auth/";
 
-async fn description(fixture: &Fixture) -> Value {
+pub(crate) async fn description(fixture: &Fixture) -> Value {
     let answer = fixture.send(Request::get("/v1/openapi.json").body(Body::empty()).unwrap()).await;
     assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, Some("application/json")));
     answer.json()
 }
 
 /// Returns the described operations as method and path.
-fn operations(api: &Value) -> BTreeSet<(String, String)> {
+pub(crate) fn operations(api: &Value) -> BTreeSet<(String, String)> {
     let paths = api["paths"].as_object().unwrap().iter();
     paths
         .flat_map(|(path, operations)| {

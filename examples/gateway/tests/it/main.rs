@@ -3,6 +3,7 @@ mod admin; // the administrators' endpoints
 mod bad_input; // requests that are refused before any service is called
 mod bytes; // the bytes of every response
 mod configuration; // flags and variables
+mod contract; // the table of the whole contract
 mod description; // every answer against the OpenAPI description
 mod errors; // the services' errors as HTTP
 mod exchanges; // sending a message, opening a counsel

@@ -79,3 +79,10 @@ async fn the_page_says_that_the_counsellor_is_an_ai_and_names_help_and_draws_its
         assert_eq!(emoji, None, "{file}: an emoji is an empty box where no font has it");
     }
 }
+
+/// A consent to another version does not count, so the page would ask for ever.
+#[tokio::test]
+async fn the_page_asks_for_consent_to_the_current_text() {
+    let version = format!("const TEXT_VERSION = \"{}\";", contracts::CONSENT_TEXT_VERSION);
+    assert!(get(&Fixture::new().await, "/assets/consent.js").await.text.contains(&version), "{version}");
+}
