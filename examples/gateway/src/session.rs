@@ -2,8 +2,8 @@
 use crate::{
     error::Error,
     extract::{
-        ACCESS_TOKEN, ACCESS_TOKEN_EXPIRES_AT, Call, Cookies, SessionForm, IdempotencyKey, REFRESH_TOKEN,
-        REFRESH_TOKEN_EXPIRES_AT,
+        ACCESS_TOKEN, ACCESS_TOKEN_EXPIRES_AT, Call, Cookies, IdempotencyKey, REFRESH_TOKEN, REFRESH_TOKEN_EXPIRES_AT,
+        SessionForm,
     },
     http::Gateway,
     security_log,
@@ -126,14 +126,15 @@ impl<'a> Sessions<'a> {
             new_token: refresh.text.clone(),
             new_expires_at: iso(refresh.expires),
         };
-        let rotated = self.change(Users::rotate_refresh_token, request).await.map_err(|error| match error.reason() {
-            Some(REUSED) => {
-                security_log::refused(call, "refresh token used twice", Some(id));
-                Error::refresh_token(BadToken::Invalid)
-            }
-            _ if error.is_unauthorized() || error.is_unknown_id() => Error::refresh_token_unknown(),
-            _ => error,
-        })?;
+        let rotated =
+            self.change(Users::rotate_refresh_token, request).await.map_err(|error| match error.reason() {
+                Some(REUSED) => {
+                    security_log::refused(call, "refresh token used twice", Some(id));
+                    Error::refresh_token(BadToken::Invalid)
+                }
+                _ if error.is_unauthorized() || error.is_unknown_id() => Error::refresh_token_unknown(),
+                _ => error,
+            })?;
         let auth = rotated.auth_user.ok_or_else(Error::broken)?;
         // A token of one person must never become that of another.
         if person(&auth)? != id {

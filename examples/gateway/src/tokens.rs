@@ -201,7 +201,11 @@ mod tests {
         let (access, refresh) = (tokens.sign(access).unwrap(), tokens.sign(Refresh { id }).unwrap());
         let login = tokens.sign(login).unwrap();
         assert_eq!(tokens.check::<Refresh>(&refresh.text).unwrap().claims.id, id);
-        assert_eq!(tokens.check::<Refresh>(&access.text).unwrap_err(), BadToken::Invalid, "an access token has an id too");
+        assert_eq!(
+            tokens.check::<Refresh>(&access.text).unwrap_err(),
+            BadToken::Invalid,
+            "an access token has an id too"
+        );
         assert_eq!(tokens.check::<Access>(&refresh.text).unwrap_err(), BadToken::Invalid);
         assert_eq!(tokens.check::<Access>(&login.text).unwrap_err(), BadToken::Invalid);
         assert_eq!(tokens.check::<Login>(&access.text).unwrap_err(), BadToken::Invalid);

@@ -3,7 +3,7 @@
 use crate::{
     envelope::{Success, ok},
     error::Error,
-    extract::{Call, Caller, SessionForm, Session},
+    extract::{Call, Caller, Session, SessionForm},
     http::Gateway,
     security_log,
     session::{Issued, SessionBody, Sessions, no_cookies, person},
@@ -23,7 +23,12 @@ type Started = Result<(CookieJar, Success<SessionBody>), Error>;
     post, path = "/v1/auth/initiate", security(()), params(("X-Session" = Option<String>, Header)),
     responses((status = 200, body = SessionBody))
 )]
-pub(super) async fn initiate(State(gateway): State<Gateway>, call: Call, session: Session, form: SessionForm) -> Started {
+pub(super) async fn initiate(
+    State(gateway): State<Gateway>,
+    call: Call,
+    session: Session,
+    form: SessionForm,
+) -> Started {
     let sessions = Sessions::new(&gateway, &call);
     let issued = match (session.sent_access()?, session.refresh_cookie(&gateway)?) {
         (Some(access), Some((_, refresh))) if access.claims.id != refresh.claims.id => return Err(Error::bad_token()),
@@ -49,7 +54,12 @@ async fn first_visit(call: &Call, sessions: Sessions<'_>) -> Result<Issued, Erro
     post, path = "/v1/auth/refresh", params(("X-Session" = Option<String>, Header)),
     responses((status = 200, body = SessionBody))
 )]
-pub(super) async fn refresh(State(gateway): State<Gateway>, call: Call, session: Session, form: SessionForm) -> Started {
+pub(super) async fn refresh(
+    State(gateway): State<Gateway>,
+    call: Call,
+    session: Session,
+    form: SessionForm,
+) -> Started {
     let token = session.refresh_token()?.ok_or_else(Error::refresh_token_required)?;
     let verified = gateway.tokens().check::<Refresh>(&token).map_err(Error::refresh_token)?;
     let (_, issued) = Sessions::new(&gateway, &call).rotate(token, &verified).await?;
