@@ -20,7 +20,10 @@ use cqrs_core::{
 use gateway::{AdminLink, Edge};
 use image_store::{Directory, UploadTokens};
 use service_auth::{CallKey, Proof, limits, operators::Operators, secrets, settings};
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    fs::OpenOptions, net::SocketAddr, os::unix::fs::OpenOptionsExt, path::PathBuf, process::ExitCode, sync::Arc,
+    time::Duration,
+};
 use tokio::{
     sync::watch,
     time::{Instant, timeout_at},
@@ -180,7 +183,8 @@ fn admin_link(config: &Config) -> Option<AdminLink> {
     let made = config.data.join("admin-made");
     (config.admin || !made.exists()).then(|| {
         AdminLink::new(move || {
-            if let Err(error) = std::fs::write(&made, "") {
+            let mut note = OpenOptions::new();
+            if let Err(error) = note.create(true).truncate(true).write(true).mode(0o600).open(&made) {
                 tracing::error!(%error, "hearlers: the first administrator was not noted; the next start prints a link again");
             }
         })

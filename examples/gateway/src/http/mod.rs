@@ -40,6 +40,7 @@ struct Shared {
     counters: Counters,
     providers: Providers,
     logins: Logins,
+    health: health::LastHealth,
     stopping: AtomicBool,
 }
 impl Gateway {
@@ -57,6 +58,7 @@ impl Gateway {
             counters: Counters::new(config.edge.limits),
             providers,
             logins: Logins::default(),
+            health: health::LastHealth::default(),
             edge: config.edge,
             stopping: AtomicBool::new(false),
         })))
@@ -82,6 +84,9 @@ impl Gateway {
     }
     pub(crate) fn providers(&self) -> &Providers {
         &self.0.providers
+    }
+    fn last_health(&self) -> &health::LastHealth {
+        &self.0.health
     }
     pub(crate) fn logins(&self) -> &Logins {
         &self.0.logins

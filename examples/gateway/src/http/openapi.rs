@@ -23,11 +23,12 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The errors with which an endpoint may answer: status, description, and whether only writes do.
-const ERRORS: [(&str, &str, bool); 12] = [
+const ERRORS: [(&str, &str, bool); 13] = [
     ("400", "A part of the request is invalid; `details` names it. Or the state of what it concerns forbids it.", false),
     ("401", "The session is missing, invalid or expired.", false),
     ("403", "The caller may not do this, or has no tokens left.", false),
     ("404", "There is none, or it belongs to somebody else.", false),
+    ("408", "The body did not arrive in time.", true),
     ("409", "It exists already, or another request was first.", true),
     ("413", "The body is too large.", true),
     ("415", "The body is not application/json.", true),

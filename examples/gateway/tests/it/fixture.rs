@@ -6,8 +6,8 @@ use axum::{
     extract::ConnectInfo,
     http::{HeaderMap, HeaderValue, Request, StatusCode, request::Builder},
 };
-use gateway::{Config, Edge, Gateway, router};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use gateway::{Config, Edge, Gateway, router};
 use serde_json::{Value, json};
 use service_auth::{Key, Keys, Proof};
 use std::{net::SocketAddr, time::Duration};
