@@ -17,6 +17,7 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
             "unicode_normalization",
             "unicode_properties",
             "url",
+            "uuid",
         ],
     ),
     (

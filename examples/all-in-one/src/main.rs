@@ -6,7 +6,9 @@ mod welcome;
 
 use anyhow::{Context, Error, Result};
 use clap::Parser;
-use counseling_service::{DAILY_CALLS, OfflineResponder, OpenAiConfig, OpenAiResponder, Ports, Responder, Wallets};
+use counseling_service::{
+    DAILY_CALLS, DirectoryImages, OfflineResponder, OpenAiConfig, OpenAiResponder, Ports, Responder, Wallets,
+};
 use cqrs_core::{
     App, Secret,
     app::{DRAIN, ForeignDatabase, IncompatibleProgram},
@@ -16,6 +18,7 @@ use cqrs_core::{
     transport::InProcess,
 };
 use gateway::{AdminLink, Edge};
+use image_store::{Directory, Images, UploadTokens};
 use service_auth::{CallKey, Proof, limits, operators::Operators, secrets, settings};
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 use tokio::{
@@ -104,7 +107,12 @@ async fn run(config: Config) -> Result<()> {
     let grpc_at = grpc.local_addr()?;
     let upstream = format!("http://{}", reachable(grpc_at));
     let reservations = Arc::new(Wallets::new(&upstream, &proof)?);
-    let ports = Ports { responder, reservations, daily_calls: config.responder_daily_calls };
+    let pictures = Directory::open(config.data.join("images")).context("the folder of the images")?;
+    let upload_tokens = UploadTokens::new(secret::images(&keys)?);
+    let served_images = Images::new(pictures.clone(), upload_tokens.clone());
+    // A path at the gateway, so that the pictures stay where they are when its address changes.
+    let images = Arc::new(DirectoryImages::new(pictures, upload_tokens, "/v1/images".parse()?));
+    let ports = Ports { responder, reservations, daily_calls: config.responder_daily_calls, images };
 
     let transport = InProcess::new();
     let file = |name: &str| config.data.join(format!("{name}.db"));
@@ -143,7 +151,7 @@ async fn run(config: Config) -> Result<()> {
         format!("{}{}", base.unwrap_or_else(|| format!("http://{}", reachable(rest_at))), link.path())
     });
     let gateway = gateway::Config::new(upstream.clone(), upstream, session_key, proof);
-    let gateway = gateway::Config { edge: Edge { admin_link, ..edge }, ..gateway };
+    let gateway = gateway::Config { edge: Edge { admin_link, ..edge }, images: Some(served_images), ..gateway };
     let gateway = gateway::serve(rest, gateway::Gateway::new(gateway)?, stop_requested(rest_stopped));
 
     program.mark_ready();

@@ -11,6 +11,10 @@ const CHARACTERS: usize = 64;
 pub(crate) fn session(keys: &Path) -> Result<Key> {
     of(&keys.join("session-key"), "all users lose their sessions")
 }
+/// Reads or creates the key that signs upload URLs of images.
+pub(crate) fn images(keys: &Path) -> Result<Key> {
+    of(&keys.join("images-key"), "a new one is created")
+}
 
 fn of(file: &Path, removed: &str) -> Result<Key> {
     if let Ok(key) = fs::read_to_string(file) {

@@ -1,7 +1,10 @@
 //! The program's settings with their defaults. All invalid settings are reported at once.
+mod images;
+
 use crate::{DAILY_CALLS, OfflineResponder, Ports, Responder, SERVICE, Wallets};
 use clap::Parser;
 use cqrs_core::Secret;
+use images::ImagesArgs;
 use service_auth::{
     secrets::{self, Name, given},
     settings::{Wrong, all},
@@ -46,6 +49,8 @@ pub struct Args {
     /// refused.
     #[arg(long, env = "HEARLERS_RESPONDER_DAILY_CALLS", value_name = "CALLS")]
     responder_daily_calls: Option<String>,
+    #[command(flatten)]
+    images: ImagesArgs,
 }
 
 impl Args {
@@ -56,6 +61,7 @@ impl Args {
     pub fn check(self) -> Result<(Config, Ports), Wrong> {
         all(|wrong| {
             let (responder, daily_calls) = (self.responder(wrong), self.daily_calls(wrong));
+            let images = self.images.check(wrong);
             let config = self.service.read(SERVICE.name, wrong)?;
             let scheme = if config.proof.certificates().is_some() { "https://" } else { "http://" };
             let wallets = Some(&self.user_service).filter(|url| url.starts_with(scheme));
@@ -63,7 +69,8 @@ impl Args {
             if wallets.is_none() {
                 wrong.push(format!("HEARLERS_USER_SERVICE (--user-service): a URL {scheme}HOST:PORT"));
             }
-            Some((config, Ports { responder: responder?, reservations: Arc::new(wallets?), daily_calls: daily_calls? }))
+            let (responder, reservations) = (responder?, Arc::new(wallets?));
+            Some((config, Ports { responder, reservations, daily_calls: daily_calls?, images: images? }))
         })
     }
 

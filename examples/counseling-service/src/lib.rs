@@ -10,8 +10,12 @@ pub mod domain;
 pub mod infrastructure;
 pub mod presentation;
 
-pub use application::ports::Responder;
-pub use infrastructure::{DAILY_CALLS, OfflineResponder, Ports, Wallets, seed};
+pub use application::ports::{ImageStore, Responder};
+pub use infrastructure::{
+    DAILY_CALLS, DirectoryImages, NoImages, OfflineResponder, Ports, PublicBase, Wallets, seed,
+};
+#[cfg(feature = "s3")]
+pub use infrastructure::{S3Config, S3Error, S3Images};
 #[cfg(feature = "openai")]
 pub use infrastructure::{OpenAiConfig, OpenAiError, OpenAiResponder};
 

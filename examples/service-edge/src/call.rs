@@ -40,6 +40,10 @@ impl Call {
     pub fn person<Id: From<Uuid>>(&self) -> Result<Id, Rejection> {
         Ok(self.person.ok_or(Refused::Missing)?.id.into())
     }
+    /// Returns whether the call is made on behalf of an administrator.
+    pub fn is_admin(&self) -> bool {
+        self.person.is_some_and(|person| person.authority == Authority::Admin)
+    }
     /// Returns the person in the field `user_id`, who must be the caller.
     ///
     /// # Errors

@@ -7,6 +7,9 @@
 //! [`Responder`](ports::Responder) composes the reply outside any unit of work. The reply is stored
 //! ([`RecordReply`](commands::RecordReply)), or the attempt is given up ([`FailReply`](commands::FailReply)). The
 //! [`processes`] run these steps in order. The person may react to a reply ([`ReactMessage`](commands::ReactMessage)).
+//! Each message of the person raises the rapport with the counsellor ([`subscribers`]), which unlocks episodes.
+//! Administrators change the catalogue and upload pictures ([`GenerateImageUrl`](commands::GenerateImageUrl)); its first
+//! entries come with the program, as commands at start.
 //! Administrators edit the temporary prompt version, save it ([`SaveTemporaryVersion`](commands::SaveTemporaryVersion)) and
 //! activate it ([`ActivatePromptVersion`](commands::ActivatePromptVersion)).
 //! Queries read the views that the [`projections`] maintain; integration events are in [`published`].
@@ -16,6 +19,7 @@ pub mod processes;
 pub mod projections;
 pub mod published;
 pub mod queries;
+pub mod subscribers;
 
 use cqrs_core::Error;
 use std::fmt::Display;

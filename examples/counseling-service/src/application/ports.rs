@@ -1,4 +1,8 @@
 //! The ports: interfaces that the application needs and the infrastructure implements.
+mod image_store;
+
+pub use image_store::{ImageStore, SignedUpload};
+
 use crate::domain::counsel::{ExchangeId, Speaker, UserId};
 use async_trait::async_trait;
 use cqrs_core::Timestamp;

@@ -2,8 +2,12 @@
 pub mod consent;
 pub mod counsel;
 pub mod counselor;
+pub mod episode;
+pub mod image;
 pub mod crisis;
 pub mod korean;
 pub mod manner;
 pub mod model_budget;
 pub mod prompt;
+pub mod relationship;
+mod text;

@@ -1,6 +1,7 @@
 //! The infrastructure layer: the implementations of the application's ports, and the wiring.
 mod bounded;
 mod daily_calls;
+mod images;
 mod offline_responder;
 #[cfg(feature = "openai")]
 mod openai_responder;
@@ -8,6 +9,9 @@ mod seeds;
 mod wallets;
 
 pub use daily_calls::DAILY_CALLS;
+#[cfg(feature = "s3")]
+pub use images::{S3Config, S3Error, S3Images};
+pub use images::{DirectoryImages, NoImages, PublicBase};
 pub use offline_responder::OfflineResponder;
 #[cfg(feature = "openai")]
 pub use openai_responder::{OpenAiConfig, OpenAiError, OpenAiResponder};
@@ -15,11 +19,13 @@ pub use seeds::seed;
 pub use wallets::Wallets;
 
 use crate::{
-    application::ports::{ModelBudget, Reservations, Responder},
+    application::ports::{ImageStore, ModelBudget, Reservations, Responder},
     domain::{
         consent::{Consent, ConsentPolicy},
         counsel::{Counsel, CounselMessage, Exchange},
         counselor::{Bubble, Counselor, Tone},
+        episode::Episode,
+        relationship::Relationship,
         prompt::{PromptVersion, VersionRoles},
     },
 };
@@ -38,17 +44,19 @@ pub struct Ports {
     pub reservations: Arc<dyn Reservations>,
     /// The calls to a language model in a day. Other responders are not limited.
     pub daily_calls: u32,
+    /// Keeps the pictures.
+    pub images: Arc<dyn ImageStore>,
 }
 impl Ports {
-    /// Chooses these ports, with the default of the daily calls.
+    /// Chooses these ports, with the default of the daily calls and without a store of images.
     pub fn new(responder: Arc<dyn Responder>, reservations: Arc<dyn Reservations>) -> Self {
-        Ports { responder, reservations, daily_calls: DAILY_CALLS }
+        Ports { responder, reservations, daily_calls: DAILY_CALLS, images: Arc::new(NoImages) }
     }
 }
 
 /// Registers the service's handlers, the persistence of its aggregates, and its ports.
 pub fn provide(app: AppBuilder, ports: Ports) -> AppBuilder {
-    let Ports { responder, reservations, daily_calls } = ports;
+    let Ports { responder, reservations, daily_calls, images } = ports;
     let foreign_model = responder.is_language_model();
     let policy = ConsentPolicy { text_version: CONSENT_TEXT_VERSION.to_owned(), foreign_model };
     app.discover(crate::CONTEXT)
@@ -59,6 +67,8 @@ pub fn provide(app: AppBuilder, ports: Ports) -> AppBuilder {
         .aggregate(StateStored::<Counselor>::new())
         .aggregate(StateStored::<Bubble>::new())
         .aggregate(StateStored::<Tone>::new())
+        .aggregate(StateStored::<Episode>::new())
+        .aggregate(StateStored::<Relationship>::new())
         // The history of a version matters. The roles are a state: its row makes two changes at once wait for each other.
         .aggregate(EventSourced::<PromptVersion>::new())
         .aggregate(StateStored::<VersionRoles>::new())
@@ -66,4 +76,5 @@ pub fn provide(app: AppBuilder, ports: Ports) -> AppBuilder {
         .provide::<dyn ModelBudget>(Arc::new(DailyCalls::new(foreign_model.then_some(daily_calls))))
         .provide::<dyn Reservations>(reservations)
         .provide::<dyn Responder>(Arc::new(Bounded(responder)))
+        .provide::<dyn ImageStore>(images)
 }

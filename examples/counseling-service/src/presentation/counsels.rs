@@ -1,7 +1,7 @@
 //! `CounselService`: each method parses its request and sends one command, query or process.
 use super::{
     mapping::{each, text},
-    part,
+    part, relationships,
 };
 use crate::{
     application::{
@@ -116,6 +116,24 @@ impl rpc::counsel_service_server::CounselService for Counsels {
         let (call, _) = Call::read(request)?;
         let query = FindConsents { user: call.person()? };
         self.0.send(call, query, |entries| rpc::FindConsentsResponse { consents: each(entries) }).await
+    }
+    async fn find_counselor_user_relationship_by_id(
+        &self,
+        request: Request<rpc::FindCounselorUserRelationshipByIdRequest>,
+    ) -> RpcResult<rpc::FindCounselorUserRelationshipByIdResponse> {
+        relationships::by_id(&self.0, request).await
+    }
+    async fn find_counselor_user_relationship_by_user_and_counselor_id(
+        &self,
+        request: Request<rpc::FindCounselorUserRelationshipByUserAndCounselorIdRequest>,
+    ) -> RpcResult<rpc::FindCounselorUserRelationshipByUserAndCounselorIdResponse> {
+        relationships::by_pair(&self.0, request).await
+    }
+    async fn find_counselor_user_relationships(
+        &self,
+        request: Request<rpc::FindCounselorUserRelationshipsRequest>,
+    ) -> RpcResult<rpc::FindCounselorUserRelationshipsResponse> {
+        relationships::list(&self.0, request).await
     }
 }
 

@@ -75,12 +75,12 @@ impl From<CounselorProfile> for model::Counselor {
         model::Counselor {
             id: counselor.id.to_string(),
             tone_id: counselor.tone.to_string(),
-            name: counselor.profile.name,
-            description: counselor.profile.description,
-            profile_image: counselor.profile.profile_image,
+            name: counselor.profile.name.to_string(),
+            description: counselor.profile.description.to_string(),
+            profile_image: counselor.profile.profile_image.map(|url| url.to_string()).unwrap_or_default(),
             gender: gender.into(),
             created_at: iso(counselor.created_at),
-            updated_at: iso(counselor.created_at),
+            updated_at: iso(counselor.updated_at.unwrap_or(counselor.created_at)),
             deleted_at: None,
         }
     }
@@ -95,7 +95,7 @@ impl From<BubbleSummary> for model::Bubble {
             response_option1: first,
             response_option2: second,
             created_at: iso(bubble.created_at),
-            updated_at: iso(bubble.created_at),
+            updated_at: iso(bubble.updated_at.unwrap_or(bubble.created_at)),
             deleted_at: None,
         }
     }
@@ -106,9 +106,9 @@ impl From<ToneSummary> for model::Tone {
         model::Tone {
             id: tone.id.to_string(),
             name: tone.name,
-            description: tone.description,
+            description: tone.description.to_string(),
             created_at: iso(tone.created_at),
-            updated_at: iso(tone.created_at),
+            updated_at: iso(tone.updated_at.unwrap_or(tone.created_at)),
             deleted_at: None,
         }
     }

@@ -2,7 +2,10 @@
 //! file for each gRPC service.
 mod counselors;
 mod counsels;
+mod episodes;
+mod images;
 mod mapping;
+mod relationships;
 mod prompts;
 
 use crate::application::queries::Part;

@@ -15,9 +15,12 @@ use contracts::{
         },
     },
 };
-use counseling_service::{Ports, SERVICE};
+use counseling_service::{DirectoryImages, Ports, SERVICE};
+use image_store::{Directory, Images, UploadTokens};
+use service_auth::Key;
 use service_edge::testing::{self, RunningService, Signed, TestDatabase, by};
 use std::{ops::Deref, sync::Arc};
+use tempfile::TempDir;
 use tonic::Status;
 use uuid::Uuid;
 
@@ -32,6 +35,10 @@ pub(crate) struct Fixture {
     pub(crate) counselors: CounselorServiceClient<Signed>,
     pub(crate) responder: Arc<Scripted>,
     pub(crate) wallets: Arc<Wallets>,
+    /// The gateway's side of the store of images.
+    pub(crate) images: Images,
+    /// The folder of the images.
+    pub(crate) image_folder: TempDir,
     received: Arc<ReceivedEvents>,
 }
 impl Deref for Fixture {
@@ -47,18 +54,28 @@ impl testing::Fixture for Fixture {
     }
 }
 
+/// Creates a store of images, the gateway's side of it, and their folder.
+fn images() -> anyhow::Result<(DirectoryImages, Images, TempDir)> {
+    let folder = tempfile::tempdir()?;
+    let directory = Directory::open(folder.path())?;
+    let tokens = UploadTokens::new(Key::new(testing::SECRET).ok_or_else(|| anyhow::anyhow!("too short"))?);
+    let store = DirectoryImages::new(directory.clone(), tokens.clone(), "/v1/images".parse()?);
+    Ok((store, Images::new(directory, tokens), folder))
+}
+
 impl Fixture {
     /// Starts the service with a responder. A language model may be called so often in a day.
     pub(crate) async fn with(database: TestDatabase, responder: Scripted, daily_calls: u32) -> anyhow::Result<Fixture> {
         let (received, responder) = (Arc::new(ReceivedEvents::default()), Arc::new(responder));
         let wallets = Arc::new(Wallets::default());
-        let ports = Ports { daily_calls, ..Ports::new(responder.clone(), wallets.clone()) };
+        let (store, images, image_folder) = images()?;
+        let ports = Ports { daily_calls, images: Arc::new(store), ..Ports::new(responder.clone(), wallets.clone()) };
         let wire = |app| counseling_service::wire(app, ports);
         let running = RunningService::start(&SERVICE, database, wire, neighbour::app(received.clone())).await?;
         counseling_service::seed(&running.app).await.map_err(anyhow::Error::from_boxed)?;
         let counsels = CounselServiceClient::new(running.gateway.clone());
         let counselors = CounselorServiceClient::new(running.gateway.clone());
-        let fixture = Fixture { running, counsels, counselors, responder, wallets, received };
+        let fixture = Fixture { running, counsels, counselors, responder, wallets, images, image_folder, received };
         for person in [KIM, LEE] {
             fixture.consent(person, ConsentKind::SensitiveData).await?;
         }

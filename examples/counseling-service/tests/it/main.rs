@@ -1,8 +1,11 @@
 //! Tests of the counseling service over gRPC. Each case runs on SQLite and, when a server is available, on PostgreSQL.
+mod catalogue; // counsellors, tones and bubbles: changes and refusals
 mod author; // an administrator who calls the prompt service
 mod clients; // the nickname in prompts
 mod consents; // consents, before and while a message is processed
+mod episodes; // episodes: cut scenes, locks and drafts
 mod fixture; // the service with its database, its port and its clock
+mod images; // uploads of pictures
 mod lists; // order and pages of lists, and the seeds
 mod messages; // sending a message and getting a reply
 mod model; // a language model: its consent and its budget
@@ -11,10 +14,12 @@ mod open; // opening a counsel
 mod ownership; // access to other people's counsels
 #[cfg(feature = "deployed")]
 mod program; // the program with a real database and broker
+mod relationships; // rapport, and the people who see it
 mod prompt_parts; // prompts of counsellors and tones, techniques, rules
 mod prompts; // versions of prompts
 mod reservations; // the hold of a token, before an exchange
 mod responder; // a scripted responder
+mod rights; // the callers of each RPC of the catalogue and of relationships
 mod wallets; // wallets that hold every token
 
 use counseling_service::{OfflineResponder, Ports, SERVICE};
@@ -30,6 +35,11 @@ fn main() -> ExitCode {
         ("messages", messages::CASES),
         ("ownership", ownership::CASES),
         ("lists", lists::CASES),
+        ("catalogue", catalogue::CASES),
+        ("episodes", episodes::CASES),
+        ("images", images::CASES),
+        ("relationships", relationships::CASES),
+        ("rights", rights::CASES),
         ("prompts", prompts::CASES),
         ("prompt parts", prompt_parts::CASES),
         ("reservations", reservations::CASES),
@@ -42,6 +52,7 @@ fn main() -> ExitCode {
         counseling_service::wire(app, ports).build().map(drop)
     });
     let trials = trials.group("model", model::trials()).group("wallets", reservations::trials());
+    let trials = trials.test("images: without a store no upload is signed", images::without_a_store);
     let trials = on_each_database::<Fixture>(trials, &SERVICE, suites);
     #[cfg(feature = "deployed")]
     let trials = trials.group("program", program::trials());

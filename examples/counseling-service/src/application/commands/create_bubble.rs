@@ -1,17 +1,19 @@
-//! The command that creates a bubble under a given id; an existing bubble is left unchanged.
-use crate::domain::counselor::{Bubble, BubbleId, Counselor, CounselorError, CounselorId};
+//! The command that creates a bubble.
+use crate::{
+    application::projections::BubbleSummary,
+    domain::counselor::{Bubble, Counselor, CounselorError, CounselorId, Question, ResponseOptions},
+};
 use cqrs_core::{Clock, Command, HandlerResult, Repo, handler};
 use serde::{Deserialize, Serialize};
 
 /// Creates an ice-breaking question of a counsellor.
 #[derive(Debug, Clone, Serialize, Deserialize, Command)]
 pub struct CreateBubble {
-    pub id: BubbleId,
     /// The bubble's counsellor, who must exist.
     pub counselor: CounselorId,
-    pub question: String,
+    pub question: Question,
     /// The two answers to choose from.
-    pub options: [String; 2],
+    pub options: ResponseOptions,
 }
 
 #[handler]
@@ -20,11 +22,9 @@ async fn create_bubble(
     bubbles: Repo<Bubble>,
     counselors: Repo<Counselor>,
     clock: Clock,
-) -> HandlerResult<(), CounselorError> {
-    let CreateBubble { id, counselor, question, options } = command;
+) -> HandlerResult<BubbleSummary, CounselorError> {
+    let CreateBubble { counselor, question, options } = command;
     counselors.get::<CounselorError>(&counselor).await?;
-    if bubbles.find(&id).await?.is_none() {
-        bubbles.create(id, Bubble::create(counselor, question, options, clock.now())?)?;
-    }
-    Ok(())
+    let bubble = bubbles.create(clock.id().into(), Bubble::create(counselor, question, options, clock.now()))?;
+    Ok(BubbleSummary::of(&bubble))
 }

@@ -47,6 +47,9 @@ async fn create_counsel_from_bubble(
     if let Some(known) = exchanges.find(attempt.exchange).await? {
         return reopen(chosen, (&bubble, choice), known, attempt, &exchanges).await;
     }
+    if bubble.is_deleted() {
+        return Err(not_found("bubble", id));
+    }
     let transcript = &exchanges.transcript;
     let new = opener.prepare(chosen, transcript.clock.now()).await?;
     let (counsel, question) = transcript.open(new, bubble.question())?;

@@ -1,13 +1,16 @@
-//! The command that creates a counsellor under a given id; an existing counsellor is left unchanged.
-use crate::domain::counselor::{Counselor, CounselorError, CounselorId, Profile, Tone};
-use cqrs_core::{Clock, Command, HandlerResult, Repo, handler};
+//! The command that creates a counsellor.
+use super::uploaded::require_uploaded;
+use crate::{
+    application::{ports::ImageStore, projections::CounselorProfile},
+    domain::counselor::{Counselor, CounselorError, Profile, Tone},
+};
+use cqrs_core::{Clock, Command, Dep, HandlerResult, Repo, handler};
 use serde::{Deserialize, Serialize};
 
 /// Creates a counsellor.
 #[derive(Debug, Clone, Serialize, Deserialize, Command)]
 pub struct CreateCounselor {
-    pub id: CounselorId,
-    /// The public profile; its tone must exist.
+    /// The public profile. Its tone must exist, and its picture must have been uploaded.
     pub profile: Profile,
 }
 
@@ -16,12 +19,14 @@ async fn create_counselor(
     command: CreateCounselor,
     counselors: Repo<Counselor>,
     tones: Repo<Tone>,
+    images: Dep<dyn ImageStore>,
     clock: Clock,
-) -> HandlerResult<(), CounselorError> {
-    let CreateCounselor { id, profile } = command;
+) -> HandlerResult<CounselorProfile, CounselorError> {
+    let profile = command.profile;
     tones.get::<CounselorError>(&profile.tone).await?;
-    if counselors.find(&id).await?.is_none() {
-        counselors.create(id, Counselor::create(profile, clock.now())?)?;
+    if let Some(image) = &profile.profile_image {
+        require_uploaded(&images, image, CounselorError::ProfileImage).await?;
     }
-    Ok(())
+    let counselor = counselors.create(clock.id().into(), Counselor::create(profile, clock.now()))?;
+    Ok(CounselorProfile::of(&counselor))
 }

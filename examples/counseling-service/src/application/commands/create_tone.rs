@@ -1,23 +1,21 @@
-//! The command that creates a tone under a given id; an existing tone is left unchanged.
-use crate::domain::counselor::{CounselorError, Tone, ToneId};
-use cqrs_core::{Clock, Command, HandlerResult, Repo, handler};
+//! The command that creates a tone.
+use crate::{
+    application::projections::ToneSummary,
+    domain::counselor::{Tone, ToneDescription, ToneName},
+};
+use cqrs_core::{Clock, Command, HandlerResult, Infallible, Repo, handler};
 use serde::{Deserialize, Serialize};
 
 /// Creates a style of speech.
 #[derive(Debug, Clone, Serialize, Deserialize, Command)]
 pub struct CreateTone {
-    pub id: ToneId,
-    /// 1 to 20 characters.
-    pub name: String,
-    /// 1 to 100 characters.
-    pub description: String,
+    pub name: ToneName,
+    pub description: ToneDescription,
 }
 
 #[handler]
-async fn create_tone(command: CreateTone, tones: Repo<Tone>, clock: Clock) -> HandlerResult<(), CounselorError> {
-    let CreateTone { id, name, description } = command;
-    if tones.find(&id).await?.is_none() {
-        tones.create(id, Tone::create(name, description, clock.now())?)?;
-    }
-    Ok(())
+async fn create_tone(command: CreateTone, tones: Repo<Tone>, clock: Clock) -> HandlerResult<ToneSummary, Infallible> {
+    let CreateTone { name, description } = command;
+    let tone = tones.create(clock.id().into(), Tone::create(name, description, clock.now()))?;
+    Ok(ToneSummary::of(&tone))
 }

@@ -4,7 +4,9 @@ mod client_card;
 mod consent_entry;
 mod counsel_summary;
 mod counselor_profile;
+mod episode_entry;
 mod message_entry;
+mod relationship_summary;
 mod prompts;
 mod tone_summary;
 
@@ -13,7 +15,9 @@ pub use client_card::ClientCard;
 pub use consent_entry::ConsentEntry;
 pub use counsel_summary::CounselSummary;
 pub use counselor_profile::CounselorProfile;
+pub use episode_entry::EpisodeEntry;
 pub use message_entry::MessageEntry;
+pub use relationship_summary::RelationshipSummary;
 pub use prompts::{
     ActivationEntry, PersonaPromptEntry, RuleEntry, TechniqueEntry, TonePromptEntry, VersionSummary,
 };

@@ -37,12 +37,12 @@ async fn prepare_prompt(
     let texts = prompts.texts(sent.prompt_version, sent.counselor, counselor.tone, sent.technique).await?;
     let texts = texts.ok_or_else(|| not_found("prompt-version", sent.prompt_version))?;
     Ok(Prompt {
-        persona: texts.persona.unwrap_or(counselor.profile.description),
+        persona: texts.persona.unwrap_or_else(|| counselor.profile.description.to_string()),
         client: client.as_ref().and_then(ClientCard::form_of_address).map(str::to_owned),
         tone: texts.tone.unwrap_or_default(),
         context: texts.context,
         instruction: texts.instruction,
-        counselor: counselor.profile.name,
+        counselor: counselor.profile.name.to_string(),
         history: before.into_iter().map(|entry| Turn { by: entry.sent.by, text: entry.sent.text }).collect(),
         message: query.question.sent.text,
     })

@@ -2,7 +2,7 @@
 use cqrs_core::DomainError;
 
 /// A refusal of a counsellor, a bubble or a tone.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, DomainError)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, DomainError)]
 #[kind(invalid)]
 pub enum CounselorError {
     /// The name of a counsellor or a tone is empty or too long.
@@ -13,12 +13,23 @@ pub enum CounselorError {
     #[error("1 to 100 characters")]
     #[field("description")]
     Description,
-    /// The question of a bubble is empty.
-    #[error("must not be empty")]
+    /// The picture is not one that was uploaded.
+    #[error("the public URL of an uploaded image, or empty")]
+    #[field("profile_image")]
+    ProfileImage,
+    /// The question of a bubble is empty or too long.
+    #[error("1 to 500 characters")]
     #[field("question")]
     Question,
     /// A chosen option becomes the person's message, so the limit of a message text applies.
     #[error("1 to 80 characters")]
-    #[field("response_option")]
-    ResponseOption,
+    #[field("response_option1")]
+    ResponseOption1,
+    /// The same for the second option.
+    #[error("1 to 80 characters")]
+    #[field("response_option2")]
+    ResponseOption2,
+    /// The request names no field to change.
+    #[error("at least one field to change is required")]
+    NothingToUpdate,
 }

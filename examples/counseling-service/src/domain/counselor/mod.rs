@@ -1,12 +1,20 @@
 //! A counsellor: a persona to talk to, with a tone and bubbles to start from.
 mod bubble;
 mod error;
+#[cfg(test)]
+mod tests;
+mod texts;
 mod tone;
 
-pub use bubble::{Bubble, BubbleEvent, BubbleId, Choice};
+pub use bubble::{Bubble, BubbleEdit, BubbleEvent, BubbleId, Choice};
 pub use error::CounselorError;
-pub use tone::{Tone, ToneEvent, ToneId};
+pub use texts::{
+    CounselorDescription, CounselorName, Question, ResponseOptions, ToneDescription, ToneName, response_option1,
+    response_option2,
+};
+pub use tone::{Tone, ToneEdit, ToneEvent, ToneId};
 
+use super::image::ImageUrl;
 use cqrs_core::{Aggregate, Event, Evolve, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +30,8 @@ pub struct Counselor {
     #[id]
     id: CounselorId,
     profile: Profile,
+    #[serde(default)]
+    changed: Changed,
 }
 
 /// The public profile of a counsellor.
@@ -29,12 +39,10 @@ pub struct Counselor {
 pub struct Profile {
     /// The style of speech.
     pub tone: ToneId,
-    /// 1 to 20 characters.
-    pub name: String,
-    /// 1 to 100 characters.
-    pub description: String,
-    /// URL of the picture; may be empty.
-    pub profile_image: String,
+    pub name: CounselorName,
+    pub description: CounselorDescription,
+    /// The public URL of the picture, if there is one.
+    pub profile_image: Option<ImageUrl>,
     /// The gender shown to users.
     pub gender: Gender,
 }
@@ -48,34 +56,97 @@ pub enum Gender {
     None,
 }
 
+/// The times of the creation and of the last change.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+impl Changed {
+    pub(super) fn created(at: Timestamp) -> Self {
+        Changed { created_at: at, updated_at: at }
+    }
+}
+
+/// The changes of one request to a counsellor. An absent field keeps its value.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct CounselorEdit {
+    pub tone: Option<ToneId>,
+    pub name: Option<CounselorName>,
+    pub description: Option<CounselorDescription>,
+    pub profile_image: ImageEdit,
+    pub gender: Option<Gender>,
+}
+
+/// A change of a picture.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub enum ImageEdit {
+    #[default]
+    Keep,
+    Remove,
+    Set(ImageUrl),
+}
+impl ImageEdit {
+    fn of(self, old: Option<ImageUrl>) -> Option<ImageUrl> {
+        match self {
+            ImageEdit::Keep => old,
+            ImageEdit::Remove => None,
+            ImageEdit::Set(new) => Some(new),
+        }
+    }
+}
+
 /// The events of a counsellor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
 #[event(name = "counselor", version = 1)]
 pub enum CounselorEvent {
     Created { profile: Profile, at: Timestamp },
+    Updated { profile: Profile, at: Timestamp },
 }
 
 impl Counselor {
     /// Creates a counsellor.
+    pub fn create(profile: Profile, at: Timestamp) -> CounselorEvent {
+        CounselorEvent::Created { profile, at }
+    }
+    /// Changes the given fields. Equal values change nothing.
     ///
     /// # Errors
-    /// Fails when the name or the description is too short or too long.
-    pub fn create(profile: Profile, at: Timestamp) -> Result<CounselorEvent, CounselorError> {
-        match (profile.name.chars().count(), profile.description.chars().count()) {
-            (1..=20, 1..=100) => Ok(CounselorEvent::Created { profile, at }),
-            (1..=20, _) => Err(CounselorError::Description),
-            _ => Err(CounselorError::Name),
+    /// Fails when no field is given.
+    pub fn update(&self, edit: CounselorEdit, at: Timestamp) -> Result<Option<CounselorEvent>, CounselorError> {
+        if edit == CounselorEdit::default() {
+            return Err(CounselorError::NothingToUpdate);
         }
+        let old = self.profile.clone();
+        let profile = Profile {
+            tone: edit.tone.unwrap_or(old.tone),
+            name: edit.name.unwrap_or(old.name),
+            description: edit.description.unwrap_or(old.description),
+            profile_image: edit.profile_image.of(old.profile_image),
+            gender: edit.gender.unwrap_or(old.gender),
+        };
+        Ok((profile != self.profile).then_some(CounselorEvent::Updated { profile, at }))
     }
     pub fn profile(&self) -> &Profile {
         &self.profile
+    }
+    pub fn changed(&self) -> Changed {
+        self.changed
     }
 }
 
 impl Evolve<CounselorEvent> for Counselor {
     fn create(id: CounselorId, event: &CounselorEvent) -> Option<Self> {
-        let CounselorEvent::Created { profile, .. } = event;
-        Some(Counselor { id, profile: profile.clone() })
+        let CounselorEvent::Created { profile, at } = event else { return None };
+        Some(Counselor { id, profile: profile.clone(), changed: Changed::created(*at) })
     }
-    fn apply(&mut self, _: &CounselorEvent) {}
+    fn apply(&mut self, event: &CounselorEvent) {
+        match event {
+            CounselorEvent::Created { .. } => (),
+            CounselorEvent::Updated { profile, at } => {
+                self.profile = profile.clone();
+                self.changed.updated_at = *at;
+            }
+        }
+    }
 }

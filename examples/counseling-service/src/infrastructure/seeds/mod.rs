@@ -3,8 +3,11 @@ mod counselors;
 mod prompts;
 
 use crate::{
-    application::commands::{CreateBubble, CreateCounselor, CreateTone},
-    domain::counselor::Profile,
+    application::commands::{SeedBubble, SeedCounselor, SeedTone},
+    domain::counselor::{
+        CounselorDescription, CounselorName, Profile, Question, ToneDescription, ToneName, response_option1,
+        response_option2,
+    },
 };
 use counselors::{COUNSELORS, Counselor, TONES};
 use cqrs_core::{App, BoxError, Dispatch, DomainError, Error, Handled, Metadata};
@@ -21,12 +24,12 @@ fn id<T: From<Uuid>>(name: &str) -> T {
 /// Creates the seeds. Safe at every start and in several processes at once; later edits are not overwritten.
 ///
 /// # Errors
-/// Fails when the database cannot be used.
+/// Fails when the database cannot be used, and when a seed is not valid.
 pub async fn seed(app: &App) -> Result<(), BoxError> {
     app.migrate().await?;
     for tone in &TONES {
-        let (name, description) = (tone.name.to_owned(), tone.description.to_owned());
-        once(app, tone.key, CreateTone { id: id(tone.key), name, description }).await?;
+        let (name, description) = (ToneName::parse(tone.name)?, ToneDescription::parse(tone.description)?);
+        once(app, tone.key, SeedTone { id: id(tone.key), name, description }).await?;
     }
     for counselor in &COUNSELORS {
         seed_counselor(app, counselor).await?;
@@ -38,16 +41,17 @@ async fn seed_counselor(app: &App, seed: &Counselor) -> Result<(), BoxError> {
     let counselor = id(seed.key);
     let profile = Profile {
         tone: id(seed.tone),
-        name: seed.name.to_owned(),
-        description: seed.description.to_owned(),
-        profile_image: String::new(),
+        name: CounselorName::parse(seed.name)?,
+        description: CounselorDescription::parse(seed.description)?,
+        profile_image: None,
         gender: seed.gender,
     };
-    once(app, seed.key, CreateCounselor { id: counselor, profile }).await?;
-    for (number, [question, options @ ..]) in (1..).zip(seed.bubbles) {
-        let (question, options) = (question.to_owned(), options.map(str::to_owned));
+    once(app, seed.key, SeedCounselor { id: counselor, profile }).await?;
+    for (number, [question, option1, option2]) in (1..).zip(seed.bubbles) {
+        let question = Question::parse(question)?;
+        let options = [response_option1(option1)?, response_option2(option2)?];
         let name = format!("bubble/{}/{number}", seed.key);
-        once(app, &name, CreateBubble { id: id(&name), counselor, question, options }).await?;
+        once(app, &name, SeedBubble { id: id(&name), counselor, question, options }).await?;
     }
     Ok(())
 }

@@ -1,0 +1,2 @@
+//! The subscribers to events of this service.
+mod count_messages;

@@ -1,0 +1,90 @@
+//! The requests of the gateway: an upload, which is checked before it is stored, and a delivery.
+use crate::{BadToken, Directory, ImagePath, InvalidPath, LARGEST, NotStored, UploadTokens};
+use chrono::{DateTime, Utc};
+use std::io;
+
+/// The images of a folder, with the tokens that allow uploads.
+#[derive(Debug, Clone)]
+pub struct Images {
+    directory: Directory,
+    tokens: UploadTokens,
+}
+
+/// An upload as the client sent it.
+#[derive(Debug, Clone, Copy)]
+pub struct Upload<'a> {
+    /// The path behind the public base URL.
+    pub path: &'a str,
+    /// The parameter `token` of the URL.
+    pub token: &'a str,
+    /// The header `Content-Type`.
+    pub content_type: &'a str,
+    /// The whole body.
+    pub body: &'a [u8],
+}
+
+/// An image with its type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    pub content_type: &'static str,
+    pub bytes: Vec<u8>,
+}
+
+/// The error of an upload. Nothing is stored.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// The URL is not one that the service has signed.
+    #[error(transparent)]
+    Token(#[from] BadToken),
+    /// The path is not the path of an image.
+    #[error(transparent)]
+    Path(#[from] InvalidPath),
+    /// The image is too large.
+    #[error("at most {} MB", LARGEST / (1024 * 1024))]
+    TooLarge,
+    /// The header `Content-Type` is not the type for which the URL was requested.
+    #[error("Content-Type: {0}")]
+    ContentType(&'static str),
+    /// The body does not begin as an image of this type does.
+    #[error("the body is not an image of the type {0}")]
+    Contents(&'static str),
+    /// The image cannot be stored.
+    #[error(transparent)]
+    NotStored(#[from] NotStored),
+}
+
+impl Images {
+    /// Creates the images of a folder.
+    pub fn new(directory: Directory, tokens: UploadTokens) -> Self {
+        Images { directory, tokens }
+    }
+    /// Checks an upload and stores it. The same URL accepts one upload.
+    ///
+    /// # Errors
+    /// Fails when the token does not allow it, when type, size or contents are not those of an image, when there is an
+    /// image already, and when the file system fails.
+    pub async fn accept(&self, upload: Upload<'_>, now: DateTime<Utc>) -> Result<(), Refused> {
+        let path: ImagePath = upload.path.parse()?;
+        self.tokens.verify(upload.token, &path, now)?;
+        let (format, content_type) = (path.format(), path.format().content_type());
+        if !upload.content_type.trim().eq_ignore_ascii_case(content_type) {
+            return Err(Refused::ContentType(content_type));
+        }
+        if upload.body.len() > LARGEST {
+            return Err(Refused::TooLarge);
+        }
+        if !format.matches(upload.body) {
+            return Err(Refused::Contents(content_type));
+        }
+        Ok(self.directory.store(&path, upload.body).await?)
+    }
+    /// Returns the image with this path. `None` when there is none, or when the text is not the path of an image.
+    ///
+    /// # Errors
+    /// Fails when the file system fails.
+    pub async fn deliver(&self, path: &str) -> io::Result<Option<Image>> {
+        let Ok(path) = path.parse::<ImagePath>() else { return Ok(None) };
+        let content_type = path.format().content_type();
+        Ok(self.directory.read(&path).await?.map(|bytes| Image { content_type, bytes }))
+    }
+}
