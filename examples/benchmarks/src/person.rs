@@ -94,6 +94,16 @@ impl Person {
         reply.expect(reply.data["user"]["userProfile"] == profile, "the changed profile")?;
         Ok(reply)
     }
+    /// Consents to the processing of messages. The twin knows no consents and answers 404; a service without the consent
+    /// refuses the first message.
+    pub(crate) async fn consent(&mut self) {
+        let consent = json!({
+            "kind": "CONSENT_KIND_SENSITIVE_DATA",
+            "textVersion": contracts::CONSENT_TEXT_VERSION,
+            "birthday": "1990-01-01",
+        });
+        let _ = self.ask(Method::POST, "/v1/users/me/consents", Some(consent)).await;
+    }
     /// Opens a counsel with the first counsellor, who greets the person.
     pub(crate) async fn open_counsel(&mut self) -> Result<()> {
         let counselor = self.a_counselor().await?;

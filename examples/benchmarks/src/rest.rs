@@ -61,6 +61,7 @@ impl Subject for Rest {
             Operation::Read => person.read().await?,
             Operation::Update => person.update().await?,
             Operation::Message => {
+                person.consent().await;
                 person.open_counsel().await?;
                 person.send_message().await?
             }

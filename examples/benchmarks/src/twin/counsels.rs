@@ -194,6 +194,7 @@ impl Counsels {
             exchange_id: exchange.to_string(),
             counsel_message_id: reply.id.to_string(),
             occurred_at: iso(reply.at),
+            ..CounselReplied::default()
         };
         publish(&mut tx, TOPIC, user, "com.hearlers.v1.counsel.replied", &replied, reply.at).await.map_err(failed)?;
         let (remaining_tokens, max_tokens) = wallet::spend(&mut tx, user, exchange).await.map_err(failed)?;

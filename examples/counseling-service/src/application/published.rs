@@ -31,16 +31,18 @@ fn counsel_message_created(event: &Recorded<MessageEvent>) -> Option<CounselMess
     })
 }
 
-/// Makes the user service consume the token that is held for the exchange.
+/// Makes the user service consume the token that is held for the exchange, or release it when the exchange is free.
 #[publish]
 fn counsel_replied(event: &Recorded<ExchangeEvent>) -> Option<CounselReplied> {
-    let ExchangeEvent::Replied { counsel, user, reply } = &event.event else { return None };
+    let ExchangeEvent::Replied { counsel, user, reply, attempt, is_free } = &event.event else { return None };
     Some(CounselReplied {
         counsel_id: counsel.to_string(),
         user_id: user.to_string(),
         exchange_id: event.aggregate_id.to_string(),
         counsel_message_id: reply.to_string(),
         occurred_at: iso(event.occurred_at),
+        is_free: is_free.then_some(true),
+        attempt: Some(i32::try_from(*attempt).unwrap_or(i32::MAX)),
     })
 }
 

@@ -24,6 +24,7 @@ use crate::{
         consent::{Consent, ConsentPolicy},
         counsel::{Counsel, CounselMessage, Exchange},
         counselor::{Bubble, Counselor, Tone},
+        crisis::CrisisRecord,
         episode::Episode,
         relationship::Relationship,
         prompt::{PromptVersion, VersionRoles},
@@ -64,6 +65,7 @@ pub fn provide(app: AppBuilder, ports: Ports) -> AppBuilder {
         .aggregate(StateStored::<Counsel>::new())
         .aggregate(StateStored::<CounselMessage>::new())
         .aggregate(StateStored::<Exchange>::new())
+        .aggregate(StateStored::<CrisisRecord>::new())
         .aggregate(StateStored::<Counselor>::new())
         .aggregate(StateStored::<Bubble>::new())
         .aggregate(StateStored::<Tone>::new())

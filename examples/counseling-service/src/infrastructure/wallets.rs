@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use contracts::v1::service::{
     ConfirmReservationRequest, ConfirmReservationResponse, ReleaseTokensRequest, user_service_client::UserServiceClient,
 };
-use cqrs_core::net;
+use cqrs_core::{Metadata, grpc, net, telemetry::trace};
 use service_auth::{COUNSELING_SERVICE, CallSigner, Person, Proof, USER_SERVICE};
 use std::time::Duration;
 use tonic::{
@@ -49,6 +49,8 @@ fn of<M>(user: UserId, message: M) -> Request<M> {
     let mut request = Request::new(message);
     request.extensions_mut().insert(Person::user(user.0));
     request.set_timeout(LIMIT);
+    let metadata = Metadata { traceparent: trace::current(), ..Metadata::NONE };
+    grpc::write(&metadata, request.metadata_mut());
     request
 }
 

@@ -76,7 +76,7 @@ impl rpc::counsel_service_server::CounselService for Counsels {
         let message = rpc::CreateMessageResponse {
             created_counsel_message: Some(sent.question.into()),
             counselor_response_message: Some(sent.reply.into()),
-            crisis: None,
+            crisis: sent.notice.map(Into::into),
         };
         Ok(self.0.respond(message, sent.position))
     }

@@ -4,6 +4,7 @@ mod counselors;
 mod counsels;
 mod episodes;
 mod images;
+mod crisis;
 mod mapping;
 mod relationships;
 mod prompts;

@@ -44,7 +44,10 @@ impl rpc::counsel_prompt_service_server::CounselPromptService for Prompts {
         let name = parsing::part_of_name(message.name);
         let part = part(message.after.as_deref(), message.limit)?;
         let query = FindPromptVersions { name, bookmarked: message.is_bookmarked, part };
-        let respond = |page: Page<_>| rpc::FindPromptVersionsResponse { prompt_versions: each(page.items), next: text(page.next) };
+        let respond = |page: Page<_>| rpc::FindPromptVersionsResponse {
+            prompt_versions: each(page.items),
+            next: text(page.next),
+        };
         self.0.send(call, query, respond).await
     }
     async fn find_prompt_version_by_id(
@@ -53,14 +56,22 @@ impl rpc::counsel_prompt_service_server::CounselPromptService for Prompts {
     ) -> RpcResult<rpc::FindPromptVersionByIdResponse> {
         let (call, message) = Call::read(request)?;
         let query = FindPromptVersionById { id: id("prompt_version_id", &message.prompt_version_id)? };
-        self.0.send(call, query, |found| rpc::FindPromptVersionByIdResponse { prompt_version: Some(found.into()) }).await
+        self.0
+            .send(call, query, |found| rpc::FindPromptVersionByIdResponse { prompt_version: Some(found.into()) })
+            .await
     }
-    async fn find_temporary_version(&self, request: Request<rpc::FindTemporaryVersionRequest>) -> RpcResult<rpc::FindTemporaryVersionResponse> {
+    async fn find_temporary_version(
+        &self,
+        request: Request<rpc::FindTemporaryVersionRequest>,
+    ) -> RpcResult<rpc::FindTemporaryVersionResponse> {
         let (call, _) = Call::read(request)?;
         let respond = |found: VersionSummary| rpc::FindTemporaryVersionResponse { prompt_version: Some(found.into()) };
         self.0.send(call, FindTemporaryVersion {}, respond).await
     }
-    async fn find_active_version(&self, request: Request<rpc::FindActiveVersionRequest>) -> RpcResult<rpc::FindActiveVersionResponse> {
+    async fn find_active_version(
+        &self,
+        request: Request<rpc::FindActiveVersionRequest>,
+    ) -> RpcResult<rpc::FindActiveVersionResponse> {
         let (call, _) = Call::read(request)?;
         let respond = |found: VersionSummary| rpc::FindActiveVersionResponse { prompt_version: Some(found.into()) };
         self.0.send(call, FindActiveVersion {}, respond).await
@@ -71,7 +82,11 @@ impl rpc::counsel_prompt_service_server::CounselPromptService for Prompts {
     ) -> RpcResult<rpc::LoadExistingPromptVersionResponse> {
         let (call, message) = Call::read(request)?;
         let command = LoadExistingPromptVersion { id: id("prompt_version_id", &message.prompt_version_id)? };
-        self.0.send(call, command, |version| rpc::LoadExistingPromptVersionResponse { prompt_version: Some(version.into()) }).await
+        self.0
+            .send(call, command, |version| rpc::LoadExistingPromptVersionResponse {
+                prompt_version: Some(version.into()),
+            })
+            .await
     }
     async fn save_temporary_version(
         &self,
@@ -79,7 +94,9 @@ impl rpc::counsel_prompt_service_server::CounselPromptService for Prompts {
     ) -> RpcResult<rpc::SaveTemporaryVersionResponse> {
         let (call, message) = Call::read(request)?;
         let command = SaveTemporaryVersion { details: parsing::details(&message)? };
-        self.0.send(call, command, |version| rpc::SaveTemporaryVersionResponse { prompt_version: Some(version.into()) }).await
+        self.0
+            .send(call, command, |version| rpc::SaveTemporaryVersionResponse { prompt_version: Some(version.into()) })
+            .await
     }
     async fn update_prompt_version(
         &self,
@@ -88,7 +105,9 @@ impl rpc::counsel_prompt_service_server::CounselPromptService for Prompts {
         let (call, message) = Call::read(request)?;
         let id = id("prompt_version_id", &message.prompt_version_id)?;
         let command = UpdatePromptVersion { id, change: parsing::details_change(&message)? };
-        self.0.send(call, command, |version| rpc::UpdatePromptVersionResponse { prompt_version: Some(version.into()) }).await
+        self.0
+            .send(call, command, |version| rpc::UpdatePromptVersionResponse { prompt_version: Some(version.into()) })
+            .await
     }
     async fn activate_prompt_version(
         &self,
@@ -96,7 +115,9 @@ impl rpc::counsel_prompt_service_server::CounselPromptService for Prompts {
     ) -> RpcResult<rpc::ActivatePromptVersionResponse> {
         let (call, message) = Call::read(request)?;
         let command = ActivatePromptVersion { id: id("prompt_version_id", &message.prompt_version_id)? };
-        self.0.send(call, command, |version| rpc::ActivatePromptVersionResponse { prompt_version: Some(version.into()) }).await
+        self.0
+            .send(call, command, |version| rpc::ActivatePromptVersionResponse { prompt_version: Some(version.into()) })
+            .await
     }
     async fn delete_prompt_versions(
         &self,
@@ -112,7 +133,9 @@ impl rpc::counsel_prompt_service_server::CounselPromptService for Prompts {
     ) -> RpcResult<rpc::FindPersonaPromptByIdResponse> {
         let (call, message) = Call::read(request)?;
         let query = FindPersonaPromptById { id: id("persona_prompt_id", &message.persona_prompt_id)? };
-        self.0.send(call, query, |found| rpc::FindPersonaPromptByIdResponse { persona_prompt: Some(found.into()) }).await
+        self.0
+            .send(call, query, |found| rpc::FindPersonaPromptByIdResponse { persona_prompt: Some(found.into()) })
+            .await
     }
     async fn find_persona_prompts(
         &self,
@@ -123,7 +146,10 @@ impl rpc::counsel_prompt_service_server::CounselPromptService for Prompts {
         let counselor = optional_id("counselor_id", message.counselor_id.as_deref())?;
         let part = part(message.after.as_deref(), message.limit)?;
         let query = FindPersonaPrompts { version, counselor, part };
-        let respond = |page: Page<_>| rpc::FindPersonaPromptsResponse { persona_prompts: each(page.items), next: text(page.next) };
+        let respond = |page: Page<_>| rpc::FindPersonaPromptsResponse {
+            persona_prompts: each(page.items),
+            next: text(page.next),
+        };
         self.0.send(call, query, respond).await
     }
     async fn update_persona_prompt(
@@ -133,7 +159,9 @@ impl rpc::counsel_prompt_service_server::CounselPromptService for Prompts {
         let (call, message) = Call::read(request)?;
         let counselor = id("counselor_id", &message.counselor_id)?;
         let command = UpdatePersonaPrompt { counselor, body: parsing::body(&message.body).map_err(Rejection::from)? };
-        self.0.send(call, command, |stored| rpc::UpdatePersonaPromptResponse { persona_prompt: Some(stored.into()) }).await
+        self.0
+            .send(call, command, |stored| rpc::UpdatePersonaPromptResponse { persona_prompt: Some(stored.into()) })
+            .await
     }
     async fn find_tone_prompt_by_id(
         &self,
@@ -152,7 +180,8 @@ impl rpc::counsel_prompt_service_server::CounselPromptService for Prompts {
         let tone = optional_id("tone_id", message.tone_id.as_deref())?;
         let part = part(message.after.as_deref(), message.limit)?;
         let query = FindTonePrompts { version, tone, part };
-        let respond = |page: Page<_>| rpc::FindTonePromptsResponse { tone_prompts: each(page.items), next: text(page.next) };
+        let respond =
+            |page: Page<_>| rpc::FindTonePromptsResponse { tone_prompts: each(page.items), next: text(page.next) };
         self.0.send(call, query, respond).await
     }
     async fn update_tone_prompt(
@@ -170,7 +199,11 @@ impl rpc::counsel_prompt_service_server::CounselPromptService for Prompts {
     ) -> RpcResult<rpc::CreateCounselTechniqueResponse> {
         let (call, message) = Call::read(request)?;
         let command = CreateCounselTechnique { spec: parsing::technique(&message)? };
-        self.0.send(call, command, |stored| rpc::CreateCounselTechniqueResponse { counsel_technique: Some(stored.into()) }).await
+        self.0
+            .send(call, command, |stored| rpc::CreateCounselTechniqueResponse {
+                counsel_technique: Some(stored.into()),
+            })
+            .await
     }
     async fn find_counsel_techniques(
         &self,
@@ -181,7 +214,10 @@ impl rpc::counsel_prompt_service_server::CounselPromptService for Prompts {
         let tone = optional_id("tone_id", message.tone_id.as_deref())?;
         let part = part(message.after.as_deref(), message.limit)?;
         let query = FindCounselTechniques { version, tone, part };
-        let respond = |page: Page<_>| rpc::FindCounselTechniquesResponse { counsel_techniques: each(page.items), next: text(page.next) };
+        let respond = |page: Page<_>| rpc::FindCounselTechniquesResponse {
+            counsel_techniques: each(page.items),
+            next: text(page.next),
+        };
         self.0.send(call, query, respond).await
     }
     async fn find_counsel_technique_by_id(
@@ -190,7 +226,9 @@ impl rpc::counsel_prompt_service_server::CounselPromptService for Prompts {
     ) -> RpcResult<rpc::FindCounselTechniqueByIdResponse> {
         let (call, message) = Call::read(request)?;
         let query = FindCounselTechniqueById { id: id("counsel_technique_id", &message.counsel_technique_id)? };
-        self.0.send(call, query, |found| rpc::FindCounselTechniqueByIdResponse { counsel_technique: Some(found.into()) }).await
+        self.0
+            .send(call, query, |found| rpc::FindCounselTechniqueByIdResponse { counsel_technique: Some(found.into()) })
+            .await
     }
     async fn update_counsel_technique(
         &self,
@@ -199,7 +237,11 @@ impl rpc::counsel_prompt_service_server::CounselPromptService for Prompts {
         let (call, message) = Call::read(request)?;
         let id = id("counsel_technique_id", &message.counsel_technique_id)?;
         let command = UpdateCounselTechnique { id, change: parsing::technique_change(&message)? };
-        self.0.send(call, command, |stored| rpc::UpdateCounselTechniqueResponse { counsel_technique: Some(stored.into()) }).await
+        self.0
+            .send(call, command, |stored| rpc::UpdateCounselTechniqueResponse {
+                counsel_technique: Some(stored.into()),
+            })
+            .await
     }
     async fn delete_counsel_technique(
         &self,
@@ -217,7 +259,10 @@ impl rpc::counsel_prompt_service_server::CounselPromptService for Prompts {
         let version = optional_id("prompt_version_id", message.prompt_version_id.as_deref())?;
         let part = part(message.after.as_deref(), message.limit)?;
         let query = FindActivations { version, part };
-        let respond = |page: Page<_>| rpc::FindPromptActivateHistoriesResponse { prompt_activate_histories: each(page.items), next: text(page.next) };
+        let respond = |page: Page<_>| rpc::FindPromptActivateHistoriesResponse {
+            prompt_activate_histories: each(page.items),
+            next: text(page.next),
+        };
         self.0.send(call, query, respond).await
     }
     async fn create_counsel_technique_transition_rule(
@@ -228,15 +273,25 @@ impl rpc::counsel_prompt_service_server::CounselPromptService for Prompts {
         let from = id("from_counsel_technique_id", &message.from_counsel_technique_id)?;
         let to = id("to_counsel_technique_id", &message.to_counsel_technique_id)?;
         let command = CreateTransitionRule { from, to, spec: parsing::new_rule(&message)? };
-        self.0.send(call, command, |stored| rpc::CreateCounselTechniqueTransitionRuleResponse { counsel_technique_transition_rule: Some(stored.into()) }).await
+        self.0
+            .send(call, command, |stored| rpc::CreateCounselTechniqueTransitionRuleResponse {
+                counsel_technique_transition_rule: Some(stored.into()),
+            })
+            .await
     }
     async fn find_counsel_technique_transition_rule_by_id(
         &self,
         request: Request<rpc::FindCounselTechniqueTransitionRuleByIdRequest>,
     ) -> RpcResult<rpc::FindCounselTechniqueTransitionRuleByIdResponse> {
         let (call, message) = Call::read(request)?;
-        let query = FindTransitionRuleById { id: id("counsel_technique_transition_rule_id", &message.counsel_technique_transition_rule_id)? };
-        self.0.send(call, query, |found| rpc::FindCounselTechniqueTransitionRuleByIdResponse { counsel_technique_transition_rule: Some(found.into()) }).await
+        let query = FindTransitionRuleById {
+            id: id("counsel_technique_transition_rule_id", &message.counsel_technique_transition_rule_id)?,
+        };
+        self.0
+            .send(call, query, |found| rpc::FindCounselTechniqueTransitionRuleByIdResponse {
+                counsel_technique_transition_rule: Some(found.into()),
+            })
+            .await
     }
     async fn find_counsel_technique_transition_rules(
         &self,
@@ -248,7 +303,10 @@ impl rpc::counsel_prompt_service_server::CounselPromptService for Prompts {
         let to = optional_id("to_counsel_technique_id", message.to_counsel_technique_id.as_deref())?;
         let part = part(message.after.as_deref(), message.limit)?;
         let query = FindTransitionRules { version, from, to, part };
-        let respond = |page: Page<_>| rpc::FindCounselTechniqueTransitionRulesResponse { counsel_technique_transition_rules: each(page.items), next: text(page.next) };
+        let respond = |page: Page<_>| rpc::FindCounselTechniqueTransitionRulesResponse {
+            counsel_technique_transition_rules: each(page.items),
+            next: text(page.next),
+        };
         self.0.send(call, query, respond).await
     }
     async fn update_counsel_technique_transition_rule(
@@ -258,14 +316,20 @@ impl rpc::counsel_prompt_service_server::CounselPromptService for Prompts {
         let (call, message) = Call::read(request)?;
         let id = id("counsel_technique_transition_rule_id", &message.counsel_technique_transition_rule_id)?;
         let command = UpdateTransitionRule { id, spec: parsing::changed_rule(&message)? };
-        self.0.send(call, command, |stored| rpc::UpdateCounselTechniqueTransitionRuleResponse { counsel_technique_transition_rule: Some(stored.into()) }).await
+        self.0
+            .send(call, command, |stored| rpc::UpdateCounselTechniqueTransitionRuleResponse {
+                counsel_technique_transition_rule: Some(stored.into()),
+            })
+            .await
     }
     async fn delete_counsel_technique_transition_rule(
         &self,
         request: Request<rpc::DeleteCounselTechniqueTransitionRuleRequest>,
     ) -> RpcResult<rpc::DeleteCounselTechniqueTransitionRuleResponse> {
         let (call, message) = Call::read(request)?;
-        let command = DeleteTransitionRule { id: id("counsel_technique_transition_rule_id", &message.counsel_technique_transition_rule_id)? };
+        let command = DeleteTransitionRule {
+            id: id("counsel_technique_transition_rule_id", &message.counsel_technique_transition_rule_id)?,
+        };
         self.0.send(call, command, |()| rpc::DeleteCounselTechniqueTransitionRuleResponse {}).await
     }
     async fn create_temporary_version(
@@ -273,7 +337,8 @@ impl rpc::counsel_prompt_service_server::CounselPromptService for Prompts {
         request: Request<rpc::CreateTemporaryVersionRequest>,
     ) -> RpcResult<rpc::CreateTemporaryVersionResponse> {
         let (call, _) = Call::read(request)?;
-        let respond = |version: VersionSummary| rpc::CreateTemporaryVersionResponse { prompt_version: Some(version.into()) };
+        let respond =
+            |version: VersionSummary| rpc::CreateTemporaryVersionResponse { prompt_version: Some(version.into()) };
         self.0.send(call, CreateTemporaryVersion {}, respond).await
     }
 }

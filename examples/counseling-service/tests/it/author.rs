@@ -57,7 +57,14 @@ impl Author {
     }
     pub(crate) async fn activate(&self, id: &str) -> Result<PromptVersion, Status> {
         let activate = ActivatePromptVersionRequest { prompt_version_id: id.to_owned() };
-        Ok(self.0.clone().activate_prompt_version(admin(activate)).await?.into_inner().prompt_version.unwrap_or_default())
+        Ok(self
+            .0
+            .clone()
+            .activate_prompt_version(admin(activate))
+            .await?
+            .into_inner()
+            .prompt_version
+            .unwrap_or_default())
     }
     pub(crate) async fn set_persona(&self, counselor_id: &str, body: &str) -> Result<PersonaPrompt, Status> {
         let set = UpdatePersonaPromptRequest { counselor_id: counselor_id.to_owned(), body: body.to_owned() };

@@ -4,6 +4,7 @@ mod author; // an administrator who calls the prompt service
 mod clients; // the nickname in prompts
 mod consents; // consents, before and while a message is processed
 mod episodes; // episodes: cut scenes, locks and drafts
+mod crisis; // messages that speak of a crisis
 mod fixture; // the service with its database, its port and its clock
 mod images; // uploads of pictures
 mod lists; // order and pages of lists, and the seeds
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         ("prompt parts", prompt_parts::CASES),
         ("reservations", reservations::CASES),
         ("consents", consents::CASES),
+        ("crisis", crisis::CASES),
         ("clients", clients::CASES),
     ];
     let trials = Trials::new().test("wiring: every dependency is provided", async || {

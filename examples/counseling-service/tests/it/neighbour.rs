@@ -78,7 +78,8 @@ async fn message(event: Recorded<CounselMessageCreated>, received: Dep<ReceivedE
 }
 #[subscriber(group = "neighbour.events")]
 async fn replied(event: Recorded<CounselReplied>, received: Dep<ReceivedEvents>) -> Result<(), BoxError> {
-    received.record(format!("replied {}", event.exchange_id))
+    let price = if event.is_free() { format!(" free of attempt {}", event.attempt()) } else { String::new() };
+    received.record(format!("replied {}{price}", event.exchange_id))
 }
 #[subscriber(group = "neighbour.events")]
 async fn failed(event: Recorded<CounselReplyFailed>, received: Dep<ReceivedEvents>) -> Result<(), BoxError> {

@@ -58,10 +58,7 @@ async fn find_rule(author: &Author, id: &str) -> Result<CounselTechniqueTransiti
     let found = author.0.clone().find_counsel_technique_transition_rule_by_id(admin(find)).await?.into_inner();
     Ok(found.counsel_technique_transition_rule.unwrap_or_default())
 }
-async fn update_technique(
-    author: &Author,
-    change: UpdateCounselTechniqueRequest,
-) -> Result<CounselTechnique, Status> {
+async fn update_technique(author: &Author, change: UpdateCounselTechniqueRequest) -> Result<CounselTechnique, Status> {
     let changed = author.0.clone().update_counsel_technique(admin(change)).await?.into_inner();
     Ok(changed.counsel_technique.unwrap_or_default())
 }
@@ -96,7 +93,8 @@ async fn the_prompts_of_counsellors_are_listed_by_version_and_counsellor(fixture
             request.after = Some(next);
         }
     };
-    let counselors: Vec<_> = list(Some(&active), None, None).await?.into_iter().map(|(_, counselor)| counselor).collect();
+    let counselors: Vec<_> =
+        list(Some(&active), None, None).await?.into_iter().map(|(_, counselor)| counselor).collect();
     assert_eq!(counselors.len(), 3);
     for (version, of, limit) in [
         (None, None, None),

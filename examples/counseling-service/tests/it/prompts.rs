@@ -52,10 +52,8 @@ async fn persona_in(fixture: &Fixture, counsel: &str) -> anyhow::Result<String> 
 }
 /// Returns the versions of the history, newest activation first.
 async fn history(author: &Author, version: Option<&str>) -> Result<Vec<String>, Status> {
-    let list = FindPromptActivateHistoriesRequest {
-        prompt_version_id: version.map(str::to_owned),
-        ..Default::default()
-    };
+    let list =
+        FindPromptActivateHistoriesRequest { prompt_version_id: version.map(str::to_owned), ..Default::default() };
     let found = author.0.clone().find_prompt_activate_histories(admin(list)).await?.into_inner();
     Ok(found.prompt_activate_histories.into_iter().map(|entry| entry.prompt_version_id).collect())
 }
@@ -271,7 +269,11 @@ async fn versions_are_listed_newest_first_by_name_and_bookmark(fixture: Fixture)
         (list(Some("ETA"), Some(true)), &[]),
         (list(Some("A"), Some(true)), &["alphabet", "ALPHA 2", "Alpha 1"]),
     ] {
-        assert_eq!(listed(&author, request.clone()).await?, (expected.iter().map(|name| (*name).to_owned()).collect(), None), "{request:?}");
+        assert_eq!(
+            listed(&author, request.clone()).await?,
+            (expected.iter().map(|name| (*name).to_owned()).collect(), None),
+            "{request:?}"
+        );
     }
     for (name, expected) in [(None, &all[..]), (Some("alpha"), &["alphabet", "ALPHA 2", "Alpha 1"])] {
         for limit in 1..=4 {
@@ -310,7 +312,8 @@ async fn versions_are_deleted_all_or_none(fixture: Fixture) -> anyhow::Result<()
         assert!(deleted.deleted_at.is_some() && !deleted.is_temporary);
         assert_eq!(delete(&author, &[id]).await.unwrap_err().code(), Code::NotFound);
         let prompt_version_id = id.clone();
-        let change = UpdatePromptVersionRequest { prompt_version_id, name: Some("이름".into()), ..Default::default() };
+        let change =
+            UpdatePromptVersionRequest { prompt_version_id, name: Some("이름".into()), ..Default::default() };
         let refused = author.0.clone().update_prompt_version(admin(change)).await.unwrap_err();
         assert_eq!(refused.code(), Code::FailedPrecondition);
     }
@@ -351,14 +354,32 @@ async fn only_an_administrator_reaches_the_prompts(fixture: Fixture) -> anyhow::
     macro_rules! all {
         ($how:ident) => {
             $how!(
-                find_prompt_versions, find_prompt_version_by_id, find_temporary_version, find_active_version,
-                load_existing_prompt_version, save_temporary_version, update_prompt_version, activate_prompt_version,
-                delete_prompt_versions, find_persona_prompt_by_id, find_persona_prompts, update_persona_prompt,
-                find_tone_prompt_by_id, find_tone_prompts, update_tone_prompt, create_counsel_technique,
-                find_counsel_techniques, find_counsel_technique_by_id, update_counsel_technique,
-                delete_counsel_technique, find_prompt_activate_histories, create_counsel_technique_transition_rule,
-                find_counsel_technique_transition_rule_by_id, find_counsel_technique_transition_rules,
-                update_counsel_technique_transition_rule, delete_counsel_technique_transition_rule,
+                find_prompt_versions,
+                find_prompt_version_by_id,
+                find_temporary_version,
+                find_active_version,
+                load_existing_prompt_version,
+                save_temporary_version,
+                update_prompt_version,
+                activate_prompt_version,
+                delete_prompt_versions,
+                find_persona_prompt_by_id,
+                find_persona_prompts,
+                update_persona_prompt,
+                find_tone_prompt_by_id,
+                find_tone_prompts,
+                update_tone_prompt,
+                create_counsel_technique,
+                find_counsel_techniques,
+                find_counsel_technique_by_id,
+                update_counsel_technique,
+                delete_counsel_technique,
+                find_prompt_activate_histories,
+                create_counsel_technique_transition_rule,
+                find_counsel_technique_transition_rule_by_id,
+                find_counsel_technique_transition_rules,
+                update_counsel_technique_transition_rule,
+                delete_counsel_technique_transition_rule,
                 create_temporary_version,
             )
         };
@@ -390,7 +411,10 @@ async fn an_invalid_property_of_a_version_is_refused(fixture: Fixture) -> anyhow
     assert_eq!(update(change.clone()).await, invalid("name"), "there is nothing to change");
     assert_eq!(update(UpdatePromptVersionRequest { name: Some(" ".into()), ..change.clone() }).await, invalid("name"));
     let long = Some("가".repeat(1001));
-    assert_eq!(update(UpdatePromptVersionRequest { description: long, ..change.clone() }).await, invalid("description"));
+    assert_eq!(
+        update(UpdatePromptVersionRequest { description: long, ..change.clone() }).await,
+        invalid("description")
+    );
     for model in [0, 10, -1, i32::MAX] {
         let change = UpdatePromptVersionRequest { ai_model: Some(model), ..change.clone() };
         assert_eq!(update(change).await, invalid("ai_model"), "{model}");

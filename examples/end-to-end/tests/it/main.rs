@@ -9,6 +9,7 @@ mod parked; // an unreadable record and an operator
 mod roles; // the databases' roles of `examples/deploy`
 mod scenario; // from the first visit to the wallet
 mod traces; // one trace from HTTP to the last command
+mod wallet; // the hold of a token, between the real services
 
 use crash::End;
 use end_to_end::Deployment;
@@ -72,6 +73,10 @@ fn main() -> ExitCode {
                 scenario::succeeds(&Deployment::certified(postgres, &kafka, &authority).await?).await
             },
         )
+        .within(LIMIT)
+        .test("wallet: a message consumes the token that is held for it, and a refused one releases it", wallet::holds)
+        .within(LIMIT)
+        .test("wallet: a client of the original needs no ids", wallet::of_the_original)
         .within(LIMIT)
         .test(
             "parked: an operator lists, redelivers and discards an unreadable record",

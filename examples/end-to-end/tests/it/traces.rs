@@ -25,9 +25,10 @@ pub(crate) async fn one_from_http_to_the_last_command() -> Result<()> {
     let spans = InMemorySpanExporter::default();
     let provider = SdkTracerProvider::builder().with_simple_exporter(spans.clone()).build();
     tracing_subscriber::registry().with(trace::layer(&provider)).try_init()?;
-    let (base, _background) = system().await?;
+    let System { base, .. } = &system().await?;
+    let base = base.as_str();
 
-    let kim = Person::visit(&base).await?;
+    let kim = Person::visit(base).await?;
     let counsel = kim.open_counsel(&kim.a_counselor().await?).await?;
     kim.send_message(&counsel, TEXT, "one").await?.data()?;
     kim.has_tokens(6, PATIENCE).await?;
@@ -61,7 +62,7 @@ pub(crate) async fn one_from_http_to_the_last_command() -> Result<()> {
         ensure!(path[1].attributes.iter().any(|attribute| attribute.key.as_str() == key), "no {key} in {:?}", path[1]);
     }
     ensure!(!format!("{all:?}").contains(TEXT), "a span contains the text of the message");
-    continues_a_callers_trace(&base, &spans).await
+    continues_a_callers_trace(base, &spans).await
 }
 
 /// Checks that a request with a `traceparent` header continues the trace of its caller.
@@ -75,8 +76,18 @@ async fn continues_a_callers_trace(base: &str, spans: &InMemorySpanExporter) -> 
     Ok(())
 }
 
-/// Starts the three programs' services in this process.
-async fn system() -> Result<(String, [Background; 2])> {
+/// The services of the three programs in this process.
+pub(crate) struct System {
+    /// The base URL of the REST API.
+    pub(crate) base: String,
+    /// The URL of both services.
+    pub(crate) grpc: String,
+    pub(crate) proof: Proof,
+    _background: [Background; 2],
+}
+
+/// Starts the services.
+pub(crate) async fn system() -> Result<System> {
     let (broker, secret) = (InProcess::new(), Key::new("a secret for tests, 32 bytes long").context("too short")?);
     let proof = Proof::signed(secret.clone());
     let grpc = TcpListener::bind("127.0.0.1:0").await?;
@@ -97,8 +108,9 @@ async fn system() -> Result<(String, [Background; 2])> {
     tokio::spawn(server.serve_with_incoming(cqrs_core::net::Listener::from(grpc).incoming()));
     let rest = TcpListener::bind("127.0.0.1:0").await?;
     let base = format!("http://{}", rest.local_addr()?);
-    tokio::spawn(gateway::serve(rest, Gateway::new(Config::new(url.clone(), url, secret, proof))?, pending()));
-    Ok((base, background))
+    let gateway = Gateway::new(Config::new(url.clone(), url.clone(), secret, proof.clone()))?;
+    tokio::spawn(gateway::serve(rest, gateway, pending()));
+    Ok(System { base, grpc: url, proof, _background: background })
 }
 
 async fn until(spans: &InMemorySpanExporter, condition: impl Fn(&[SpanData]) -> bool) -> Result<Vec<SpanData>> {

@@ -1,9 +1,13 @@
 //! Chooses the prompt version and the start technique of a new counsel; shared by the two opening commands.
 use crate::{
-    application::{projections::CounselSummary, queries::PromptViews},
+    application::{
+        projections::{CounselSummary, ToneSummary},
+        queries::PromptViews,
+    },
     domain::{
         counsel::{Counsel, CounselError, MOST_COUNSELS, NewCounsel, UserId},
         counselor::{Counselor, CounselorId},
+        manner::Manner,
         prompt::PromptVersionId,
     },
 };
@@ -23,6 +27,7 @@ pub struct ChosenCounselor {
 #[derive(FromContext)]
 pub(super) struct CounselOpener {
     counselors: Repo<Counselor>,
+    tones: Views<ToneSummary>,
     prompts: PromptViews,
     counsels: Views<CounselSummary>,
 }
@@ -41,6 +46,13 @@ impl CounselOpener {
         let technique = technique.ok_or(CounselError::NoStartTechnique)?;
         Counsel::may_open(self.oldest_at_the_ceiling(user).await?, now)?;
         Ok(NewCounsel { user, counselor, prompt_version, technique })
+    }
+
+    /// Returns the manner in which the counsellor speaks, as its tone says. A tone that the view does not show yet is polite.
+    pub(super) async fn manner_of(&self, counselor: CounselorId) -> HandlerResult<Manner, CounselError> {
+        let tone = self.counselors.get::<CounselError>(&counselor).await?.profile().tone;
+        let tone = self.tones.clone().eventually().find(&tone).await?;
+        Ok(tone.map_or(Manner::Polite, |tone| Manner::of(&format!("{} {}", tone.name, tone.description))))
     }
 
     /// Returns the opening time of the counsel with which the ceiling is reached. The view may lag by moments, in which a

@@ -11,9 +11,6 @@ use crate::{
 use cqrs_core::{Aggregate, Command, HandlerResult, handler};
 use serde::{Deserialize, Serialize};
 
-/// The first message of a counsel that does not start from a bubble.
-const GREETING: &str = "안녕하세요, 찾아와 주셔서 고마워요. 오늘 마음은 어떠세요? 떠오르는 대로 편하게 들려주세요.";
-
 /// Opens a counsel with a greeting.
 #[derive(Debug, Clone, Serialize, Deserialize, Command)]
 pub struct CreateCounsel {
@@ -37,7 +34,8 @@ async fn create_counsel(
     opener: CounselOpener,
 ) -> HandlerResult<CreateCounselResult, CounselError> {
     let new = opener.prepare(command.chosen, transcript.clock.now()).await?;
-    let (counsel, greeting) = transcript.open(new, GREETING)?;
+    let manner = opener.manner_of(new.counselor).await?;
+    let (counsel, greeting) = transcript.open(new, manner.greeting())?;
     let counsel = transcript.summary(*counsel.id()).await?;
     Ok(CreateCounselResult { counsel, opening: greeting.into(), first_exchange: None })
 }

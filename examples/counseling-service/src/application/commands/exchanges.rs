@@ -2,8 +2,11 @@
 use super::{processing::Processing, transcript::Transcript};
 use crate::{
     application::projections::MessageEntry,
-    domain::counsel::{
-        Counsel, CounselError, CounselMessage, Exchange, ExchangeId, MessageText, Progress, Speaker, UserId,
+    domain::{
+        counsel::{
+            Counsel, CounselError, CounselMessage, Exchange, ExchangeId, MessageText, Progress, Speaker, UserId,
+        },
+        crisis::{Crisis, CrisisRecord, detect},
     },
 };
 use cqrs_core::{Aggregate, FromContext, HandlerResult, Repo, Timestamp};
@@ -19,6 +22,8 @@ pub struct AskCounselorResult {
     pub asked_at: Timestamp,
     /// The person's message.
     pub question: MessageEntry,
+    /// The crisis that the message speaks of.
+    pub crisis: Option<Crisis>,
     /// The reply, when it is stored already; the responder is then not asked again.
     pub reply: Option<MessageEntry>,
 }
@@ -41,6 +46,7 @@ impl Attempt {
 pub(super) struct Exchanges {
     pub(super) transcript: Transcript,
     exchanges: Repo<Exchange>,
+    crises: Repo<CrisisRecord>,
     processing: Processing,
 }
 
@@ -55,9 +61,13 @@ impl Exchanges {
         Ok(Some((exchange, question)))
     }
 
-    /// Checks that a message of this person may be processed.
-    pub(super) async fn may_be_processed(&self, user: UserId) -> HandlerResult<(), CounselError> {
-        self.processing.allows(user, self.transcript.clock.now()).await
+    /// Checks that a message of this person may be processed. A message in a crisis is answered without the model when no
+    /// call is left.
+    async fn may_be_processed(&self, user: UserId, crisis: Option<Crisis>) -> HandlerResult<(), CounselError> {
+        match crisis {
+            Some(_) => self.processing.consents.check(user).await,
+            None => self.processing.allows(user, self.transcript.clock.now()).await,
+        }
     }
 
     /// Starts an exchange with a person's message.
@@ -68,12 +78,16 @@ impl Exchanges {
         text: &MessageText,
     ) -> HandlerResult<AskCounselorResult, CounselError> {
         let (Attempt { exchange, .. }, now) = (attempt, self.transcript.clock.now());
-        self.may_be_processed(counsel.user()).await?;
+        let crisis = detect(text.as_str());
+        self.may_be_processed(counsel.user(), crisis).await?;
         let attempt = attempt.confirmed()?;
         self.begin(counsel, exchange, now).await?;
         let question = self.transcript.append(*counsel.id(), Speaker::Person, text.as_str()).await?;
-        self.exchanges.create(exchange, Exchange::start(&question, attempt))?;
-        Ok(AskCounselorResult { exchange, attempt, asked_at: now, question: question.into(), reply: None })
+        self.exchanges.create(exchange, Exchange::start(&question, crisis, attempt))?;
+        if let Some(kind) = crisis {
+            self.crises.create(question.id, CrisisRecord::detected(kind, *counsel.id(), now))?;
+        }
+        Ok(AskCounselorResult { exchange, attempt, asked_at: now, question: question.into(), crisis, reply: None })
     }
 
     /// Resumes a stored exchange. Returns the reply when there is one, and starts another attempt otherwise.
@@ -83,16 +97,16 @@ impl Exchanges {
         attempt: Attempt,
     ) -> HandlerResult<AskCounselorResult, CounselError> {
         let (exchange, now) = (*known.id(), self.transcript.clock.now());
-        let question = question.into();
+        let (question, crisis) = (question.into(), known.crisis());
         if let Progress::Replied(reply) = known.progress() {
             let (attempt, reply) = (known.attempt(), Some(self.transcript.message(reply).await?.into()));
-            return Ok(AskCounselorResult { exchange, attempt, asked_at: now, question, reply });
+            return Ok(AskCounselorResult { exchange, attempt, asked_at: now, question, crisis, reply });
         }
-        self.may_be_processed(known.user()).await?;
+        self.may_be_processed(known.user(), crisis).await?;
         let attempt = attempt.confirmed()?;
         let retried = self.exchanges.update(&exchange, |stored| stored.retry(attempt, now)).await?;
         self.begin(&self.transcript.counsel(retried.counsel()).await?, exchange, now).await?;
-        Ok(AskCounselorResult { exchange, attempt, asked_at: now, question, reply: None })
+        Ok(AskCounselorResult { exchange, attempt, asked_at: now, question, crisis, reply: None })
     }
 
     /// Makes this the exchange of the counsel's latest attempt. The one before must not be waiting for its reply.

@@ -11,7 +11,7 @@ use cqrs_core::{Dep, FromContext, HandlerResult, Repo, Timestamp};
 /// The consents of people, and the calls that are left.
 #[derive(FromContext)]
 pub(super) struct Processing {
-    consents: Consents,
+    pub(super) consents: Consents,
     budget: Dep<dyn ModelBudget>,
 }
 impl Processing {

@@ -54,7 +54,7 @@ pub async fn open_counsel(app: &WithMetadata, how: OpenCounsel) -> HandlerResult
     let Some(exchange) = first_exchange else {
         return Ok(OpenCounselResult { counsel, messages: vec![opening], position });
     };
-    let ExchangeResult { question, reply, position } = reply(app, exchange, position).await?;
+    let ExchangeResult { question, reply, position, .. } = reply(app, exchange, position).await?;
     if counsel.last_chated_at < reply.sent.at {
         counsel.show(&reply.sent);
     }

@@ -1,19 +1,19 @@
-//! The query that returns the notice for a message that speaks of a crisis, in the manner of the counsellor.
+//! The query that returns the notice for a crisis in the manner of the counsellor.
 use crate::{
     application::projections::{CounselorProfile, ToneSummary},
     domain::{
         counselor::CounselorId,
-        crisis::{Notice, detect},
+        crisis::{Crisis, Notice},
         manner::Manner,
     },
 };
 use cqrs_core::{HandlerResult, Infallible, Query, Views, handler};
 
-/// Finds the notice for a person's message. A harmless message has none.
+/// Finds the notice for a crisis in a counsel with this counsellor.
 #[derive(Debug, Clone, Query)]
 pub struct FindCrisisNotice {
+    pub crisis: Crisis,
     pub counselor: CounselorId,
-    pub message: String,
 }
 
 #[handler]
@@ -21,12 +21,13 @@ async fn find_crisis_notice(
     query: FindCrisisNotice,
     counselors: Views<CounselorProfile>,
     tones: Views<ToneSummary>,
-) -> HandlerResult<Option<Notice>, Infallible> {
-    let Some(crisis) = detect(&query.message) else { return Ok(None) };
+) -> HandlerResult<Notice, Infallible> {
+    // Both change seldom, and the notice must not wait for a view.
+    let (counselors, tones) = (counselors.eventually(), tones.eventually());
     let tone = match counselors.find(&query.counselor).await? {
         Some(counselor) => tones.find(&counselor.tone).await?,
         None => None,
     };
     let manner = tone.map_or(Manner::Polite, |tone| Manner::of(&format!("{} {}", tone.name, tone.description)));
-    Ok(Some(crisis.notice(manner)))
+    Ok(query.crisis.notice(manner))
 }

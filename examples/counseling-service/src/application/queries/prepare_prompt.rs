@@ -1,9 +1,12 @@
 //! The query that gathers the prompt for the reply to a message. It calls nothing; the process calls the responder.
 use super::PromptViews;
-use crate::application::{
-    not_found,
-    ports::{Prompt, Turn},
-    projections::{ClientCard, CounselorProfile, MessageEntry},
+use crate::{
+    application::{
+        not_found,
+        ports::{Prompt, Turn},
+        projections::{ClientCard, CounselorProfile, MessageEntry},
+    },
+    domain::crisis::Crisis,
 };
 use cqrs_core::{Fault, HandlerResult, Infallible, Query, Range, Views, handler};
 
@@ -15,6 +18,8 @@ const HISTORY: usize = 30;
 pub struct PreparePrompt {
     /// The person's message.
     pub question: MessageEntry,
+    /// The crisis that the message speaks of. The instruction then says so.
+    pub crisis: Option<Crisis>,
 }
 
 #[handler]
@@ -36,12 +41,16 @@ async fn prepare_prompt(
     let counselor = counselor.ok_or_else(|| not_found("counselor", sent.counselor))?;
     let texts = prompts.texts(sent.prompt_version, sent.counselor, counselor.tone, sent.technique).await?;
     let texts = texts.ok_or_else(|| not_found("prompt-version", sent.prompt_version))?;
+    let instruction = match query.crisis {
+        Some(crisis) => format!("{}\n{}", texts.instruction, crisis.instruction()),
+        None => texts.instruction,
+    };
     Ok(Prompt {
         persona: texts.persona.unwrap_or_else(|| counselor.profile.description.to_string()),
         client: client.as_ref().and_then(ClientCard::form_of_address).map(str::to_owned),
         tone: texts.tone.unwrap_or_default(),
         context: texts.context,
-        instruction: texts.instruction,
+        instruction,
         counselor: counselor.profile.name.to_string(),
         history: before.into_iter().map(|entry| Turn { by: entry.sent.by, text: entry.sent.text }).collect(),
         message: query.question.sent.text,

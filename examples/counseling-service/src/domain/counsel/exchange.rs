@@ -1,6 +1,7 @@
-//! An exchange: a person's message and its reply, for which one token is consumed. Its id is that of the reservation in
-//! the person's wallet, which also counts the attempts.
+//! An exchange: a person's message and its reply, for which one token is consumed. An exchange in a crisis costs nothing.
+//! Its id is that of the reservation in the person's wallet, which also counts the attempts.
 use super::{CounselError, CounselId, CounselMessage, MessageId, MessageSent, MessageText, UserId};
+use crate::domain::crisis::Crisis;
 use cqrs_core::{Aggregate, Event, Evolve, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -22,6 +23,7 @@ pub struct Exchange {
     counsel: CounselId,
     user: UserId,
     question: MessageId,
+    crisis: Option<Crisis>,
     attempt: u32,
     attempt_started_at: Timestamp,
     progress: Progress,
@@ -43,20 +45,28 @@ pub enum Progress {
 #[event(name = "exchange", version = 1)]
 pub enum ExchangeEvent {
     /// The person's message was stored. `attempt` is the hold in the wallet.
-    Started { counsel: CounselId, user: UserId, question: MessageId, attempt: u32, at: Timestamp },
+    Started {
+        counsel: CounselId,
+        user: UserId,
+        question: MessageId,
+        crisis: Option<Crisis>,
+        attempt: u32,
+        at: Timestamp,
+    },
     /// The exchange was retried. `attempt` is the hold in the wallet, which may be that of the attempt before.
     Retried { attempt: u32, at: Timestamp },
-    /// The reply was stored. This event makes the user service consume the token.
-    Replied { counsel: CounselId, user: UserId, reply: MessageId },
+    /// The reply was stored. This event makes the user service consume the token, or release the hold of this attempt when
+    /// the exchange is free.
+    Replied { counsel: CounselId, user: UserId, reply: MessageId, attempt: u32, is_free: bool },
     /// The attempt got no reply. This event makes the user service release the token.
     Failed { counsel: CounselId, user: UserId, attempt: u32, reason: String },
 }
 
 impl Exchange {
-    /// Starts the exchange with the person's message. `attempt` is the hold in the wallet.
-    pub fn start(question: &MessageSent, attempt: u32) -> ExchangeEvent {
+    /// Starts the exchange with the person's message, which may speak of a crisis. `attempt` is the hold in the wallet.
+    pub fn start(question: &MessageSent, crisis: Option<Crisis>, attempt: u32) -> ExchangeEvent {
         let MessageSent { id: question, counsel, user, at, .. } = *question;
-        ExchangeEvent::Started { counsel, user, question, attempt, at }
+        ExchangeEvent::Started { counsel, user, question, crisis, attempt, at }
     }
 
     /// Checks that a request with this id repeats the same message of the same counsel. `question` is the message of the
@@ -103,9 +113,11 @@ impl Exchange {
     /// # Errors
     /// Fails when the attempt was given up: its token is released, and the person may have sent another message.
     pub fn reply(&self, reply: MessageId) -> Result<ExchangeEvent, CounselError> {
-        let (counsel, user) = (self.counsel, self.user);
+        let Exchange { counsel, user, attempt, .. } = *self;
+        // Asking for help costs nothing.
+        let is_free = self.crisis.is_some();
         match self.progress {
-            Progress::Pending => Ok(ExchangeEvent::Replied { counsel, user, reply }),
+            Progress::Pending => Ok(ExchangeEvent::Replied { counsel, user, reply, attempt, is_free }),
             Progress::Failed | Progress::Replied(_) => Err(CounselError::ExchangeEnded),
         }
     }
@@ -132,6 +144,10 @@ impl Exchange {
     pub fn question(&self) -> MessageId {
         self.question
     }
+    /// Returns the crisis that the person's message spoke of.
+    pub fn crisis(&self) -> Option<Crisis> {
+        self.crisis
+    }
     pub fn counsel(&self) -> CounselId {
         self.counsel
     }
@@ -142,9 +158,9 @@ impl Exchange {
 
 impl Evolve<ExchangeEvent> for Exchange {
     fn create(id: ExchangeId, event: &ExchangeEvent) -> Option<Self> {
-        let ExchangeEvent::Started { counsel, user, question, attempt, at } = *event else { return None };
+        let ExchangeEvent::Started { counsel, user, question, crisis, attempt, at } = *event else { return None };
         let progress = Progress::Pending;
-        Some(Exchange { id, counsel, user, question, attempt, attempt_started_at: at, progress })
+        Some(Exchange { id, counsel, user, question, crisis, attempt, attempt_started_at: at, progress })
     }
 
     fn apply(&mut self, event: &ExchangeEvent) {

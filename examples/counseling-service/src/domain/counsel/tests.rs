@@ -3,6 +3,7 @@ use super::{
     ANSWERED_WITHIN, Appended, CEILING_PERIOD, Counsel, CounselError, CounselEvent, CounselId, CounselMessage, Exchange,
     ExchangeEvent, MessageEvent, MessageId, MessageSent, MessageText, NewCounsel, Progress, Reaction, Speaker,
 };
+use crate::domain::crisis::Crisis;
 use cqrs_core::{Evolve, Timestamp, replay, testing::given};
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -41,13 +42,21 @@ fn question() -> CounselMessage {
     replay(&id(2), &[MessageEvent::Sent(sent(2, Speaker::Person))]).unwrap()
 }
 fn started(attempt: u32) -> ExchangeEvent {
-    Exchange::start(&sent(2, Speaker::Person), attempt)
+    Exchange::start(&sent(2, Speaker::Person), None, attempt)
 }
 fn failed(attempt: u32) -> ExchangeEvent {
     ExchangeEvent::Failed { counsel: id(1), user: id(2), attempt, reason: "down".into() }
 }
 fn replied() -> ExchangeEvent {
-    ExchangeEvent::Replied { counsel: id(1), user: id(2), reply: id(3) }
+    ExchangeEvent::Replied { counsel: id(1), user: id(2), reply: id(3), attempt: 1, is_free: false }
+}
+
+#[test]
+fn an_exchange_in_a_crisis_is_free() {
+    let started = Exchange::start(&sent(2, Speaker::Person), Some(Crisis::SelfHarm), 2);
+    let replied =
+        ExchangeEvent::Replied { counsel: id(1), user: id(2), reply: id(3), attempt: 2, is_free: true };
+    given::<Exchange>(id(9), [started]).when(|exchange| exchange.reply(id(3))).then([replied]);
 }
 
 #[test]

@@ -136,7 +136,8 @@ fn a_harmless_part_does_not_hide_a_danger() {
 
 #[test]
 fn any_text_is_judged_without_a_panic() {
-    for text in ["", " ", "\u{0}", "ᆨᆨᆨ", "ㅋ", "👩‍👩‍👧", "ㅠㅠㅠㅠ", "....", "a\u{301}", "٣", &"죽".repeat(80), &"!죽".repeat(40)]
+    for text in
+        ["", " ", "\u{0}", "ᆨᆨᆨ", "ㅋ", "👩‍👩‍👧", "ㅠㅠㅠㅠ", "....", "a\u{301}", "٣", &"죽".repeat(80), &"!죽".repeat(40)]
     {
         detect(text);
     }
@@ -148,8 +149,11 @@ fn a_notice_names_its_numbers_in_the_manner_of_the_counsellor() {
         for manner in [Manner::Polite, Manner::Casual] {
             let notice = crisis.notice(manner);
             assert_eq!(notice.numbers[0], first);
-            let in_text: BTreeSet<&str> =
-                notice.text.split(|character: char| !character.is_ascii_digit()).filter(|part| part.len() > 2).collect();
+            let in_text: BTreeSet<&str> = notice
+                .text
+                .split(|character: char| !character.is_ascii_digit())
+                .filter(|part| part.len() > 2)
+                .collect();
             assert_eq!(in_text, notice.numbers.iter().copied().collect(), "{}", notice.text);
             assert_eq!(notice.text.matches('?').count(), 1, "{}", notice.text);
             assert_eq!(notice.text.contains("요."), manner == Manner::Polite, "{}", notice.text);

@@ -231,7 +231,10 @@ mod tests {
         assert!(found("죽고(만|)싶", "죽고만 싶다") && found("죽고(만|)싶", "죽고 싶다"));
         assert!(found("{person}(가|는)*때리", "아빠가 저를 때린다") && !found("{person}(가|는)*때리", "형이 때린다"));
         assert!(!found("{person}(가|는)*때리", "아빠가 좋아요. 북을 때린다"), "a gap ends with the sentence");
-        assert!(found("가*끝", "가 하나둘셋넷 끝") && !found("가*끝", "가 하나둘셋넷다섯여섯일곱 끝"), "a gap has a limit");
+        assert!(
+            found("가*끝", "가 하나둘셋넷 끝") && !found("가*끝", "가 하나둘셋넷다섯여섯일곱 끝"),
+            "a gap has a limit"
+        );
     }
 
     #[test]

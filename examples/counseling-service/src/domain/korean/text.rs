@@ -94,10 +94,13 @@ impl Text {
             }
         }
         let marked = respelled(without_long_runs(marked));
-        let letters: Vec<Letter> = marked.into_iter().flat_map(|(character, starts_word)| {
-            let part = |(number, letter)| Letter { letter, starts_word: starts_word && number == 0 };
-            std::iter::once(character).nfd().enumerate().map(part).collect::<Vec<_>>()
-        }).collect();
+        let letters: Vec<Letter> = marked
+            .into_iter()
+            .flat_map(|(character, starts_word)| {
+                let part = |(number, letter)| Letter { letter, starts_word: starts_word && number == 0 };
+                std::iter::once(character).nfd().enumerate().map(part).collect::<Vec<_>>()
+            })
+            .collect();
         let syllables = (0..letters.len()).filter(|at| letters[*at].starts_syllable()).collect();
         Text { letters, syllables }
     }
@@ -166,10 +169,12 @@ fn respelled(mut marked: Vec<(char, bool)>) -> Vec<(char, bool)> {
         while at + unusual.len() <= marked.len() {
             let found = marked[at..at + unusual.len()].iter().map(|(character, _)| character).eq(&unusual);
             if found {
-                let starts: Vec<bool> = marked[at..at + unusual.len()].iter().map(|(_, starts_word)| *starts_word).collect();
-                let new = usual.chars().enumerate().map(|(number, character)| {
-                    (character, starts.get(number).copied().unwrap_or(false))
-                });
+                let starts: Vec<bool> =
+                    marked[at..at + unusual.len()].iter().map(|(_, starts_word)| *starts_word).collect();
+                let new = usual
+                    .chars()
+                    .enumerate()
+                    .map(|(number, character)| (character, starts.get(number).copied().unwrap_or(false)));
                 let new: Vec<_> = new.collect();
                 at += new.len();
                 let from = at - new.len();

@@ -1,7 +1,5 @@
 //! The parts of a version: the prompts of counsellors and tones, the techniques and the rules.
-use super::{
-    PartId, PersonaPromptId, PromptBody, Rule, RuleId, Technique, TechniqueId, TechniqueSpec, TonePromptId,
-};
+use super::{PartId, PersonaPromptId, PromptBody, Rule, RuleId, Technique, TechniqueId, TechniqueSpec, TonePromptId};
 use crate::domain::counselor::{CounselorId, ToneId};
 use cqrs_core::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -108,8 +106,11 @@ impl Content {
             ..prompt.clone()
         };
         let personas = self.personas.iter().map(&mut persona).collect();
-        let mut tone =
-            |prompt: &TonePrompt| TonePrompt { id: new_id().0.into(), stamp: prompt.stamp.copied(at), ..prompt.clone() };
+        let mut tone = |prompt: &TonePrompt| TonePrompt {
+            id: new_id().0.into(),
+            stamp: prompt.stamp.copied(at),
+            ..prompt.clone()
+        };
         let tones = self.tones.iter().map(&mut tone).collect();
         Content { personas, tones, techniques, rules }
     }

@@ -8,9 +8,9 @@ use super::InvalidField;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
-/// Defines a text with a minimum and a maximum length.
+/// Defines a text with a maximum length; a required one has at least one character.
 macro_rules! text {
-    ($(#[$doc:meta])* $name:ident, $shortest:literal to $longest:literal) => {
+    ($(#[$doc:meta])* $name:ident, $longest:literal, required: $required:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         pub struct $name(String);
@@ -20,11 +20,11 @@ macro_rules! text {
             /// Normalizes and validates the text of a request's field.
             ///
             /// # Errors
-            /// Fails when the text is too short or too long.
+            /// Fails when the text is too long, and when a required one is empty.
             pub fn parse(field: &'static str, text: &str) -> Result<Self, InvalidField> {
                 let text: String = text.trim().nfc().collect();
                 match text.chars().count() {
-                    0 if $shortest > 0 => Err(InvalidField::Empty { field }),
+                    0 if $required => Err(InvalidField::Empty { field }),
                     length if length > $longest => Err(InvalidField::TooLong { field, longest: $longest }),
                     _ => Ok($name(text)),
                 }
@@ -38,19 +38,19 @@ macro_rules! text {
 
 text!(
     /// The name of a version: 1 to 100 characters.
-    VersionName, 1 to 100
+    VersionName, 100, required: true
 );
 text!(
     /// The description of a version: up to 1,000 characters, or none.
-    Description, 0 to 1000
+    Description, 1000, required: false
 );
 text!(
     /// The name of a technique: 1 to 100 characters.
-    TechniqueName, 1 to 100
+    TechniqueName, 100, required: true
 );
 text!(
     /// A text for a language model: 1 to 20,000 characters.
-    PromptBody, 1 to 20_000
+    PromptBody, 20_000, required: true
 );
 
 impl VersionName {

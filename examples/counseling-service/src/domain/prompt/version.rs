@@ -48,15 +48,15 @@ impl PromptVersion {
     pub fn copy(&self, new_id: impl FnMut() -> PartId, at: Timestamp) -> Result<PromptEvent, PromptError> {
         self.require_not_deleted()?;
         let details = VersionDetails { bookmarked: false, ..self.details.clone() };
-        Ok(PromptEvent::Created {
-            details,
-            copied_from: Some(self.id),
-            content: self.content.copy(new_id, at),
-            at,
-        })
+        Ok(PromptEvent::Created { details, copied_from: Some(self.id), content: self.content.copy(new_id, at), at })
     }
     /// Creates the version that ships with the program, as the active one.
-    pub fn seed(details: VersionDetails, content: Content, activation: ActivationId, at: Timestamp) -> [PromptEvent; 3] {
+    pub fn seed(
+        details: VersionDetails,
+        content: Content,
+        activation: ActivationId,
+        at: Timestamp,
+    ) -> [PromptEvent; 3] {
         let created = PromptEvent::Created { details: details.clone(), copied_from: None, content, at };
         [created, PromptEvent::Saved { details, at }, PromptEvent::Activated { activation, at }]
     }
@@ -98,7 +98,11 @@ impl PromptVersion {
     /// Fails when the version is active or deleted.
     pub fn delete(&self, at: Timestamp) -> Result<PromptEvent, PromptError> {
         self.require_not_deleted()?;
-        if self.is_active() { Err(PromptError::Active) } else { Ok(PromptEvent::Deleted { parts: self.content.parts(), at }) }
+        if self.is_active() {
+            Err(PromptError::Active)
+        } else {
+            Ok(PromptEvent::Deleted { parts: self.content.parts(), at })
+        }
     }
 }
 
@@ -119,7 +123,12 @@ impl PromptVersion {
         let prompt = match self.content.persona(counselor) {
             Some(known) if known.body == body => return Ok(None),
             Some(known) => PersonaPrompt { id: known.id, counselor, body, stamp: known.stamp.changed(at) },
-            None => PersonaPrompt { id, counselor, body, stamp: next(self.content.personas.iter().map(|prompt| prompt.stamp), at) },
+            None => PersonaPrompt {
+                id,
+                counselor,
+                body,
+                stamp: next(self.content.personas.iter().map(|prompt| prompt.stamp), at),
+            },
         };
         Ok(Some(PromptEvent::PersonaPromptSet { prompt }))
     }
@@ -138,7 +147,9 @@ impl PromptVersion {
         let prompt = match self.content.tone(tone) {
             Some(known) if known.body == body => return Ok(None),
             Some(known) => TonePrompt { id: known.id, tone, body, stamp: known.stamp.changed(at) },
-            None => TonePrompt { id, tone, body, stamp: next(self.content.tones.iter().map(|prompt| prompt.stamp), at) },
+            None => {
+                TonePrompt { id, tone, body, stamp: next(self.content.tones.iter().map(|prompt| prompt.stamp), at) }
+            }
         };
         Ok(Some(PromptEvent::TonePromptSet { prompt }))
     }

@@ -92,7 +92,10 @@ mod tests {
         let persona = "이름은 콩. 밝고 솔직한 친구 같은 상담사. 웃을 틈을 만들어 준다.";
         assert_eq!(introduction("콩", persona, Style::Casual), "나는 밝고 솔직한 친구 같은 상담사 콩이야");
         let description = "지친 마음을 가만히 안아 주는 상담사예요. 괜찮지 않은 날에도 찾아와 주세요.";
-        assert_eq!(introduction("하늘", description, Style::Warm), "저는 지친 마음을 가만히 안아 주는 상담사 하늘이에요");
+        assert_eq!(
+            introduction("하늘", description, Style::Warm),
+            "저는 지친 마음을 가만히 안아 주는 상담사 하늘이에요"
+        );
         for persona in ["상담사.", "이름은 하늘인 상담사", &format!("{} 상담사", "아주 ".repeat(20))] {
             assert_eq!(introduction("하늘", persona, Style::Warm), "저는 하늘이에요", "{persona}");
         }

@@ -112,7 +112,9 @@ fn replies_differ_by_turn_tone_and_persona() {
     assert_ne!(warm, reply(&prompt("따뜻한 존댓말", "요즘 너무 불안해요", 1)));
     assert_ne!(warm, reply(&prompt("차분한 존댓말", "요즘 너무 불안해요", 0)));
     assert_ne!(warm, reply(&prompt("편안한 반말", "요즘 너무 불안해요", 0)));
-    let thoughtful = Prompt { persona: "침착한 상담사".into(), ..prompt("따뜻한 존댓말", "요즘 너무 불안해요", 0) };
+    let thoughtful = Prompt {
+        persona: "침착한 상담사".into(), ..prompt("따뜻한 존댓말", "요즘 너무 불안해요", 0)
+    };
     assert_ne!(warm, reply(&thoughtful));
 }
 

@@ -26,8 +26,19 @@ macro_rules! numbered {
     )*};
 }
 numbered!(
-    AiModel, AllianceStrength, ArousalLevel, CognitiveLoad, EmotionPrimary, ImpactDomain, MotivationStage,
-    PerceivedControl, RiskKind, SleepQuality, SocialSupportLevel, Timeframe, Valence
+    AiModel,
+    AllianceStrength,
+    ArousalLevel,
+    CognitiveLoad,
+    EmotionPrimary,
+    ImpactDomain,
+    MotivationStage,
+    PerceivedControl,
+    RiskKind,
+    SleepQuality,
+    SocialSupportLevel,
+    Timeframe,
+    Valence
 );
 
 /// Parses the numbers of a list. A value that stands in it twice is kept once.
@@ -90,6 +101,9 @@ mod tests {
     fn a_value_that_stands_twice_in_a_list_is_kept_once() {
         let parsed = values("required_valences", &[3, 1, 3]);
         assert_eq!(parsed, Ok(vec![domain::Valence::Positive, domain::Valence::Negative]));
-        assert_eq!(values::<domain::Valence>("required_valences", &[3, 0]), Err(BadRequest::Value("required_valences")));
+        assert_eq!(
+            values::<domain::Valence>("required_valences", &[3, 0]),
+            Err(BadRequest::Value("required_valences"))
+        );
     }
 }

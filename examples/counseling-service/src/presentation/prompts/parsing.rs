@@ -5,10 +5,7 @@ use crate::domain::prompt::{
     TechniqueChange, TechniqueName, TechniqueSpec, Temperature, VersionDetails, VersionName,
 };
 use contracts::v1::service as rpc;
-use service_edge::{
-    Rejection,
-    parse::id,
-};
+use service_edge::{Rejection, parse::id};
 
 /// The largest number of versions in one deletion; each of them is loaded.
 const MOST_DELETED: usize = 100;
@@ -98,17 +95,11 @@ macro_rules! spec {
             emotion_primaries: values("required_emotion_primaries", &message.required_emotion_primaries)?,
             valences: values("required_valences", &message.required_valences)?,
             arousal_levels: values("required_arousal_levels", &message.required_arousal_levels)?,
-            emotion_intensity: Bounds::emotion_intensity(
-                message.min_emotion_intensity,
-                message.max_emotion_intensity,
-            )?,
+            emotion_intensity: Bounds::emotion_intensity(message.min_emotion_intensity, message.max_emotion_intensity)?,
             perceived_controls: values("required_perceived_controls", &message.required_perceived_controls)?,
             motivation_stages: values("required_motivation_stages", &message.required_motivation_stages)?,
             self_efficacy: Bounds::self_efficacy(message.min_self_efficacy, message.max_self_efficacy)?,
-            social_support_levels: values(
-                "required_social_support_levels",
-                &message.required_social_support_levels,
-            )?,
+            social_support_levels: values("required_social_support_levels", &message.required_social_support_levels)?,
             risk_kinds: values("required_risk_kinds", &message.required_risk_kinds)?,
             risk_severity: Bounds::risk_severity(message.min_risk_severity, message.max_risk_severity)?,
             sleep_qualities: values("required_sleep_qualities", &message.required_sleep_qualities)?,
@@ -120,14 +111,10 @@ macro_rules! spec {
         Ok(RuleSpec { priority: Priority::parse(message.priority)?, conditions })
     }};
 }
-pub(super) fn new_rule(
-    message: &rpc::CreateCounselTechniqueTransitionRuleRequest,
-) -> Result<RuleSpec, Rejection> {
+pub(super) fn new_rule(message: &rpc::CreateCounselTechniqueTransitionRuleRequest) -> Result<RuleSpec, Rejection> {
     spec!(message)
 }
-pub(super) fn changed_rule(
-    message: &rpc::UpdateCounselTechniqueTransitionRuleRequest,
-) -> Result<RuleSpec, Rejection> {
+pub(super) fn changed_rule(message: &rpc::UpdateCounselTechniqueTransitionRuleRequest) -> Result<RuleSpec, Rejection> {
     spec!(message)
 }
 
@@ -135,4 +122,3 @@ pub(super) fn changed_rule(
 pub(super) fn part_of_name(name: Option<String>) -> Option<String> {
     name.filter(|name| !name.is_empty())
 }
-

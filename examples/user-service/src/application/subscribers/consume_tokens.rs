@@ -1,11 +1,15 @@
-//! Consumes the token when an exchange has its reply.
+//! Consumes the token when an exchange has its reply, or releases it when the exchange is free.
 use super::skip_permanent;
-use crate::application::commands::ConsumeTokens;
+use crate::application::commands::{ConsumeTokens, ReleaseTokens};
 use contracts::v1::message::CounselReplied;
 use cqrs_core::{BoxError, Bus, Recorded, subscriber};
 
 #[subscriber(group = "user.token-accounting")]
 async fn consume_tokens(event: Recorded<CounselReplied>, bus: Bus) -> Result<(), BoxError> {
-    let command = ConsumeTokens { user: event.user_id.parse()?, exchange: event.exchange_id.parse()? };
-    skip_permanent(bus.send(command).await)
+    let (user, exchange) = (event.user_id.parse()?, event.exchange_id.parse()?);
+    if event.is_free() {
+        let attempt = event.attempt().try_into()?;
+        return skip_permanent(bus.send(ReleaseTokens { user, exchange, attempt }).await);
+    }
+    skip_permanent(bus.send(ConsumeTokens { user, exchange }).await)
 }

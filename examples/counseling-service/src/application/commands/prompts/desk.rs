@@ -114,10 +114,7 @@ impl Desk {
     }
 
     /// Returns the temporary version, which must have this technique. A technique of another version cannot be changed.
-    pub(super) async fn version_of_technique(
-        &self,
-        id: TechniqueId,
-    ) -> HandlerResult<PromptVersionId, PromptError> {
+    pub(super) async fn version_of_technique(&self, id: TechniqueId) -> HandlerResult<PromptVersionId, PromptError> {
         match self.temporary().await? {
             Some(version) if version.content().technique(id).is_some() => Ok(*version.id()),
             _ if self.techniques.find(&id).await?.is_some() => Err(PromptError::NotTemporary.into()),

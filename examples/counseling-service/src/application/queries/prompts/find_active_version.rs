@@ -7,7 +7,10 @@ use cqrs_core::{HandlerResult, Infallible, Query, Views, handler};
 pub struct FindActiveVersion {}
 
 #[handler]
-async fn find_active_version(_query: FindActiveVersion, versions: Views<VersionSummary>) -> HandlerResult<VersionSummary, Infallible> {
+async fn find_active_version(
+    _query: FindActiveVersion,
+    versions: Views<VersionSummary>,
+) -> HandlerResult<VersionSummary, Infallible> {
     let found = versions.page(VersionSummary::by_active().active(true), None, 1).await?.items;
     found.into_iter().next().ok_or_else(|| not_found("prompt-version", "active"))
 }

@@ -12,6 +12,9 @@ pub struct FindCounselTechniqueById {
 }
 
 #[handler]
-async fn find_counsel_technique(query: FindCounselTechniqueById, techniques: Views<TechniqueEntry>) -> HandlerResult<TechniqueEntry, Infallible> {
+async fn find_counsel_technique(
+    query: FindCounselTechniqueById,
+    techniques: Views<TechniqueEntry>,
+) -> HandlerResult<TechniqueEntry, Infallible> {
     techniques.find(&query.id).await?.ok_or_else(|| not_found("counsel-technique", query.id))
 }

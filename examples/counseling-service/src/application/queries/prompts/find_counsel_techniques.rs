@@ -24,9 +24,7 @@ async fn find_counsel_techniques(
         (None, None) => TechniqueEntry::all().deleted_at(None).into(),
         (None, Some(tone)) => TechniqueEntry::by_tone().deleted_at(None).tone(tone).into(),
         (Some(version), None) => TechniqueEntry::by_version().version(version).into(),
-        (Some(version), Some(tone)) => {
-            TechniqueEntry::by_version_and_tone().version(version).tone(tone).into()
-        }
+        (Some(version), Some(tone)) => TechniqueEntry::by_version_and_tone().version(version).tone(tone).into(),
     };
     Ok(techniques.page(range, query.part.after.as_ref(), query.part.limit).await?)
 }

@@ -12,6 +12,9 @@ pub struct FindPersonaPromptById {
 }
 
 #[handler]
-async fn find_persona_prompt(query: FindPersonaPromptById, prompts: Views<PersonaPromptEntry>) -> HandlerResult<PersonaPromptEntry, Infallible> {
+async fn find_persona_prompt(
+    query: FindPersonaPromptById,
+    prompts: Views<PersonaPromptEntry>,
+) -> HandlerResult<PersonaPromptEntry, Infallible> {
     prompts.find(&query.id).await?.ok_or_else(|| not_found("persona-prompt", query.id))
 }

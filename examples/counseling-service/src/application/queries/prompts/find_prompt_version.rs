@@ -12,6 +12,9 @@ pub struct FindPromptVersionById {
 }
 
 #[handler]
-async fn find_prompt_version(query: FindPromptVersionById, versions: Views<VersionSummary>) -> HandlerResult<VersionSummary, Infallible> {
+async fn find_prompt_version(
+    query: FindPromptVersionById,
+    versions: Views<VersionSummary>,
+) -> HandlerResult<VersionSummary, Infallible> {
     versions.find(&query.id).await?.ok_or_else(|| not_found("prompt-version", query.id))
 }

@@ -7,7 +7,10 @@ use cqrs_core::{HandlerResult, Infallible, Query, Views, handler};
 pub struct FindTemporaryVersion {}
 
 #[handler]
-async fn find_temporary_version(_query: FindTemporaryVersion, versions: Views<VersionSummary>) -> HandlerResult<VersionSummary, Infallible> {
+async fn find_temporary_version(
+    _query: FindTemporaryVersion,
+    versions: Views<VersionSummary>,
+) -> HandlerResult<VersionSummary, Infallible> {
     let found = versions.page(VersionSummary::by_temporary().temporary(true), None, 1).await?.items;
     found.into_iter().next().ok_or_else(|| not_found("prompt-version", "temporary"))
 }

@@ -12,6 +12,9 @@ pub struct FindTonePromptById {
 }
 
 #[handler]
-async fn find_tone_prompt(query: FindTonePromptById, prompts: Views<TonePromptEntry>) -> HandlerResult<TonePromptEntry, Infallible> {
+async fn find_tone_prompt(
+    query: FindTonePromptById,
+    prompts: Views<TonePromptEntry>,
+) -> HandlerResult<TonePromptEntry, Infallible> {
     prompts.find(&query.id).await?.ok_or_else(|| not_found("tone-prompt", query.id))
 }

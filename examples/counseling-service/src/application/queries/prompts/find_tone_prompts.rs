@@ -24,9 +24,7 @@ async fn find_tone_prompts(
         (None, None) => TonePromptEntry::all().deleted_at(None).into(),
         (None, Some(tone)) => TonePromptEntry::by_tone().deleted_at(None).tone(tone).into(),
         (Some(version), None) => TonePromptEntry::by_version().version(version).into(),
-        (Some(version), Some(tone)) => {
-            TonePromptEntry::by_version_and_tone().version(version).tone(tone).into()
-        }
+        (Some(version), Some(tone)) => TonePromptEntry::by_version_and_tone().version(version).tone(tone).into(),
     };
     Ok(prompts.page(range, query.part.after.as_ref(), query.part.limit).await?)
 }

@@ -12,6 +12,9 @@ pub struct FindTransitionRuleById {
 }
 
 #[handler]
-async fn find_transition_rule(query: FindTransitionRuleById, rules: Views<RuleEntry>) -> HandlerResult<RuleEntry, Infallible> {
+async fn find_transition_rule(
+    query: FindTransitionRuleById,
+    rules: Views<RuleEntry>,
+) -> HandlerResult<RuleEntry, Infallible> {
     rules.find(&query.id).await?.ok_or_else(|| not_found("counsel-technique-transition-rule", query.id))
 }

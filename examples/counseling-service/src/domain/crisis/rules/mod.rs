@@ -34,10 +34,12 @@ struct Compiled {
 
 static RULES: LazyLock<Vec<Compiled>> = LazyLock::new(|| {
     let rules = GROUPS.iter().flat_map(|(crisis, rules)| rules.iter().map(|rule| (*crisis, rule)));
-    rules.map(|(crisis, (when, unless))| {
-        let unless = unless.iter().copied().map(compile).collect();
-        Compiled { crisis, when: compile(when), unless }
-    }).collect()
+    rules
+        .map(|(crisis, (when, unless))| {
+            let unless = unless.iter().copied().map(compile).collect();
+            Compiled { crisis, when: compile(when), unless }
+        })
+        .collect()
 });
 static NEGATION: LazyLock<Pattern> = LazyLock::new(|| compile(NEGATED));
 static PAST: LazyLock<Pattern> = LazyLock::new(|| compile(PASSED));

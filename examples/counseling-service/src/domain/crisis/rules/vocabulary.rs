@@ -44,7 +44,8 @@ const OBJECT: &str = "(님|들|놈|)(을|를|한테|에게|도|까지|)";
 /// "Want to", after a stem.
 const WANT: &str = "고(만|는|도|은|까지|)싶|고프|고파";
 /// "Am going to", after a stem without its final consonant.
-const PLAN: &str = "(려고|려구|려|ㄹ거(야|예|에|다|임|라|니)|ㄹ게|ㄹ것입|ㄹ겁|ㄹ까$|ㄹ까(요|봐|해|하|생각|말까|싶)|ㄹ래|겠|기로|자$)";
+const PLAN: &str =
+    "(려고|려구|려|ㄹ거(야|예|에|다|임|라|니)|ㄹ게|ㄹ것입|ㄹ겁|ㄹ까$|ㄹ까(요|봐|해|하|생각|말까|싶)|ㄹ래|겠|기로|자$)";
 /// Stories and reports, in which dangers are not the person's own.
 const MEDIA: &str = "드라마|영화|소설|뉴스|기사|웹툰|만화|게임|교육|예방|강의|공연|주인공|캐릭터|인물|장면|다큐|방송|애니|유튜브|연극|뮤지컬|\
      보도|통계|동화|추리|미드|넷플";
@@ -73,4 +74,5 @@ const PLACE: &str = "옥상|난간|베란다|창문|창틀|창가|아파트|건�
 /// Parts of the body on which people hurt themselves.
 const BODY: &str = "손목|팔목|팔뚝|팔|허벅지|종아리|다리|몸|배|목|발목|살";
 /// Substances of an overdose.
-const SUBSTANCE: &str = "수면제|신경안정제|안정제|진통제|타이레놀|처방약|알약|우울증약|두통약|감기약|약|농약|락스|세제|제초제";
+const SUBSTANCE: &str =
+    "수면제|신경안정제|안정제|진통제|타이레놀|처방약|알약|우울증약|두통약|감기약|약|농약|락스|세제|제초제";
