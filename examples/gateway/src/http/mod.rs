@@ -42,11 +42,8 @@ struct Shared {
     counters: Counters,
     providers: Providers,
     logins: Logins,
-<<<<<<< HEAD
     health: health::LastHealth,
-=======
     images: Option<Images>,
->>>>>>> hG
     stopping: AtomicBool,
 }
 impl Gateway {

@@ -7,11 +7,8 @@ use axum::{
     http::{HeaderMap, HeaderValue, Request, StatusCode, request::Builder},
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-<<<<<<< HEAD
 use gateway::{Config, Edge, Gateway, router};
-=======
 use image_store::Images;
->>>>>>> hG
 use serde_json::{Value, json};
 use service_auth::{Key, Keys, Proof};
 use std::{net::SocketAddr, time::Duration};
