@@ -36,7 +36,8 @@ impl Fixture {
     async fn relationship_with(&self, user: Uuid, counselor_id: &str) -> Result<CounselorUserRelationship, Status> {
         let (user_id, counselor_id) = (user.to_string(), counselor_id.to_owned());
         let request = FindCounselorUserRelationshipByUserAndCounselorIdRequest { user_id, counselor_id };
-        let found = self.counsels.clone().find_counselor_user_relationship_by_user_and_counselor_id(by(user, request));
+        let mut counsels = self.counsels.clone();
+        let found = counsels.find_counselor_user_relationship_by_user_and_counselor_id(by(user, request));
         Ok(found.await?.into_inner().counselor_user_relationship.unwrap_or_default())
     }
     async fn relationship(&self, user: Uuid, id: &str) -> Result<CounselorUserRelationship, Status> {

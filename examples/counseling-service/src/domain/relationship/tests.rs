@@ -67,7 +67,7 @@ fn a_message_that_is_handled_late_does_not_begin_its_day_again() {
 
 #[test]
 fn interactions_are_worth_what_the_specification_says() {
-    let minutes = |minutes| Interaction::Session(Duration::from_secs(minutes * 60));
+    let minutes = |minutes: u64| Interaction::Session(Duration::from_secs(minutes * 60));
     let worth = [minutes(9), minutes(10), minutes(29), minutes(30), Interaction::Message, Interaction::TaskCompleted];
     assert_eq!(worth.map(Interaction::worth), [0, 2, 2, 5, 1, 6]);
 }
