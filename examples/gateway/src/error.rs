@@ -171,6 +171,10 @@ impl Error {
     pub(crate) fn unknown_id() -> Self {
         Error::of(Code::NotFound)
     }
+    /// The error of an entry that exists already.
+    pub(crate) fn exists() -> Self {
+        Error::of(Code::AlreadyExists)
+    }
     /// The error of a person who is no administrator.
     pub(crate) fn no_administrator() -> Self {
         Error::of(Code::PermissionDenied)

@@ -20,8 +20,6 @@ use url::Url;
 const LARGEST: usize = 16 * 1024;
 /// The largest body of an administrator's request: a prompt.
 const LARGEST_OF_ADMINS: usize = 256 * 1024;
-/// The largest image.
-pub(crate) const LARGEST_IMAGE: usize = 5 * 1024 * 1024;
 /// The longest time without a part of the body.
 const SILENCE: Duration = Duration::from_secs(15);
 /// The longest time of a request, more than all calls of an exchange together.
@@ -99,7 +97,7 @@ fn is_form(headers: &HeaderMap) -> bool {
 /// Returns the size limit of a route's body.
 fn largest(route: &str, method: &Method) -> usize {
     match route {
-        _ if *method == Method::PUT && route.contains("/images") => LARGEST_IMAGE,
+        _ if *method == Method::PUT && route.contains("/images") => image_store::LARGEST,
         _ if route.starts_with(ADMIN) => LARGEST_OF_ADMINS,
         _ => LARGEST,
     }

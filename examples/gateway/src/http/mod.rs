@@ -11,6 +11,7 @@ use crate::{
 };
 use axum::{Router, middleware::from_fn_with_state};
 use cqrs_core::ConsistencyToken;
+use image_store::Images;
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -24,6 +25,7 @@ mod counsels;
 mod cross_origin;
 mod guard;
 mod health;
+mod images;
 mod openapi;
 mod page;
 mod users;
@@ -41,6 +43,7 @@ struct Shared {
     providers: Providers,
     logins: Logins,
     health: health::LastHealth,
+    images: Option<Images>,
     stopping: AtomicBool,
 }
 impl Gateway {
@@ -60,6 +63,7 @@ impl Gateway {
             logins: Logins::default(),
             health: health::LastHealth::default(),
             edge: config.edge,
+            images: config.images,
             stopping: AtomicBool::new(false),
         })))
     }
@@ -91,6 +95,10 @@ impl Gateway {
     pub(crate) fn logins(&self) -> &Logins {
         &self.0.logins
     }
+    /// Returns the images of the folder, unless they are elsewhere.
+    pub(crate) fn images(&self) -> Option<&Images> {
+        self.0.images.as_ref()
+    }
     /// Signs a consistency token for the client. Nobody can make one of a position that no service has reached.
     pub(crate) fn sealed(&self, seen: &ConsistencyToken) -> Option<String> {
         Some(self.tokens().sign(Seen { token: seen.to_string() }).ok()?.text)
@@ -114,6 +122,7 @@ pub fn router(gateway: Gateway) -> Router {
         .nest("/v1", counselors::routes())
         .merge(counsels::routes())
         .merge(health::routes())
+        .merge(images::routes())
         .merge(admin::routes(&gateway))
         .split_for_parts();
     let endpoints = endpoints

@@ -15,6 +15,11 @@ use tonic::{Code, Status};
 use user_service::SERVICE;
 use uuid::Uuid;
 
+#[cfg(feature = "deployed")]
+use crate::tasks::wire;
+#[cfg(not(feature = "deployed"))]
+use user_service::wire;
+
 pub(crate) struct Fixture {
     running: RunningService,
     pub(crate) users: UserServiceClient<Signed>,
@@ -31,7 +36,7 @@ impl testing::Fixture for Fixture {
     async fn on(database: TestDatabase) -> anyhow::Result<Fixture> {
         let received = Arc::new(ReceivedEvents::default());
         let neighbour = neighbour::app(received.clone());
-        let running = RunningService::start(&SERVICE, database, user_service::wire, neighbour).await?;
+        let running = RunningService::start(&SERVICE, database, wire, neighbour).await?;
         Ok(Fixture { users: UserServiceClient::new(running.gateway.clone()), received, running })
     }
 }

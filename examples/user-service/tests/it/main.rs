@@ -12,6 +12,8 @@ mod ownership; // access to other people's data
 mod program; // the program with a real database and broker
 mod reserve; // holds of tokens
 mod sessions; // refresh tokens
+#[cfg(feature = "deployed")]
+mod tasks; // tasks of the program
 mod update; // profile changes
 
 use fixture::Fixture;
@@ -31,6 +33,8 @@ fn main() -> ExitCode {
         ("sessions", sessions::CASES),
         ("activity", activity::CASES),
         ("ownership", ownership::CASES),
+        #[cfg(feature = "deployed")]
+        ("tasks", tasks::CASES),
     ];
     let trials = Trials::new().test("wiring: every dependency is provided", async || {
         user_service::wire(cqrs_core::App::builder(SERVICE.app)).build().map(drop)
