@@ -427,8 +427,8 @@ mod tests {
         drop(tokio::spawn(server.serve_with_incoming(listener.incoming_within(LIMIT, 8))));
         // HEADERS of stream 1 with END_HEADERS: the length, the type, the flags, the stream, and `:method POST` alone.
         let headers = [PREFACE, b"\0\0\x40\x01\x04\0\0\0\x01\x83"].concat();
-        // DATA of 64 bytes, of which 4 arrive.
-        let body = [PREFACE, b"\0\0\x02\x01\x04\0\0\0\x01\x83\x86", b"\0\0\x40\0\0\0\0\0\x01half"].concat();
+        // `:method POST`, `:scheme http`, `:path /`, and DATA of 64 bytes, of which 4 arrive.
+        let body = [PREFACE, b"\0\0\x03\x01\x04\0\0\0\x01\x83\x86\x84", b"\0\0\x40\0\0\0\0\0\x01half"].concat();
         for (case, sent) in [
             ("silent", &b""[..]),
             ("half a preface", &PREFACE[..9]),

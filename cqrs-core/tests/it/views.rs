@@ -26,7 +26,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("views: a query waits for the position of a consistency token from another process", token),
         trial("views: a read of what the caller has seen waits for the token alone", seen_by_caller),
         trial("views: a consistency token that the view does not reach is unavailable", far_token),
-        logged_trial("views: a consistency token that a caller may have made up is logged at debug level", made_up_token),
+        logged_trial(
+            "views: a consistency token that a caller may have made up is logged at debug level",
+            made_up_token,
+        ),
         trial("views: many waiting reads share one poll of the checkpoint", shared_poll),
         trial("views: two projections can update one view", two_projections),
         trial("views: a change that panics is retried", panics),

@@ -18,9 +18,12 @@ use cqrs_core::{
     transport::InProcess,
 };
 use gateway::{AdminLink, Edge};
-use image_store::{Directory, UploadTokens};
+use image_store::{Directory, Images, UploadTokens};
 use service_auth::{CallKey, Proof, limits, operators::Operators, secrets, settings};
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    fs::OpenOptions, net::SocketAddr, os::unix::fs::OpenOptionsExt, path::PathBuf, process::ExitCode, sync::Arc,
+    time::Duration,
+};
 use tokio::{
     sync::watch,
     time::{Instant, timeout_at},
@@ -109,6 +112,7 @@ async fn run(config: Config) -> Result<()> {
     let reservations = Arc::new(Wallets::new(&upstream, &proof)?);
     let pictures = Directory::open(config.data.join("images")).context("the folder of the images")?;
     let upload_tokens = UploadTokens::new(secret::images(&keys)?);
+    let served_images = Images::new(pictures.clone(), upload_tokens.clone());
     // A path at the gateway, so that the pictures stay where they are when its address changes.
     let images = Arc::new(DirectoryImages::new(pictures, upload_tokens, "/v1/images".parse()?));
     let ports = Ports { responder, reservations, daily_calls: config.responder_daily_calls, images };
@@ -150,7 +154,7 @@ async fn run(config: Config) -> Result<()> {
         format!("{}{}", base.unwrap_or_else(|| format!("http://{}", reachable(rest_at))), link.path())
     });
     let gateway = gateway::Config::new(upstream.clone(), upstream, session_key, proof);
-    let gateway = gateway::Config { edge: Edge { admin_link, ..edge }, ..gateway };
+    let gateway = gateway::Config { edge: Edge { admin_link, ..edge }, images: Some(served_images), ..gateway };
     let gateway = gateway::serve(rest, gateway::Gateway::new(gateway)?, stop_requested(rest_stopped));
 
     program.mark_ready();
@@ -180,7 +184,8 @@ fn admin_link(config: &Config) -> Option<AdminLink> {
     let made = config.data.join("admin-made");
     (config.admin || !made.exists()).then(|| {
         AdminLink::new(move || {
-            if let Err(error) = std::fs::write(&made, "") {
+            let mut note = OpenOptions::new();
+            if let Err(error) = note.create(true).truncate(true).write(true).mode(0o600).open(&made) {
                 tracing::error!(%error, "hearlers: the first administrator was not noted; the next start prints a link again");
             }
         })

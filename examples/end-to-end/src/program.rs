@@ -35,7 +35,12 @@ impl Program {
     pub fn start_with(name: &str, arguments: &[String], variables: &[(&str, &str)], log: &Path) -> Result<Program> {
         let out = std::fs::File::options().create(true).append(true).open(log)?;
         let mut command = Command::new(binary(name)?);
-        command.args(arguments).env("NO_COLOR", "1").envs(NO_LIMITS).envs(variables.iter().copied()).stdin(Stdio::null());
+        command
+            .args(arguments)
+            .env("NO_COLOR", "1")
+            .envs(NO_LIMITS)
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null());
         let child = command.stdout(out.try_clone()?).stderr(out).kill_on_drop(true).spawn().context(name.to_owned())?;
         Ok(Program { name: name.to_owned(), child })
     }

@@ -121,7 +121,8 @@ mod tests {
 
     #[test]
     fn only_the_origin_that_the_client_asked_for_is_its_own() {
-        let edge = Edge { trusted_proxies: vec!["10.0.0.1".parse::<std::net::IpAddr>().unwrap().into()], ..Edge::default() };
+        let edge =
+            Edge { trusted_proxies: vec!["10.0.0.1".parse::<std::net::IpAddr>().unwrap().into()], ..Edge::default() };
         let origin = |text: &str| Url::parse(text).unwrap();
         let plain = client(&edge, "localhost:8080", "127.0.0.1", None);
         assert!(plain.is_own(&origin("http://localhost:8080"), &edge));

@@ -1,9 +1,13 @@
 //! The program's settings with their defaults. All invalid settings are reported at once.
 pub use service_auth::settings::Wrong;
 
+mod images;
+
 use crate::edge::{Edge, EdgeArgs};
 use axum::http::Uri;
 use clap::Parser;
+use image_store::Images;
+use images::ImagesArgs;
 use service_auth::{
     Key, Keys, Proof,
     secrets::{self, Name},
@@ -39,6 +43,8 @@ pub struct Args {
     operations: Option<String>,
     #[command(flatten)]
     edge: EdgeArgs,
+    #[command(flatten)]
+    images: ImagesArgs,
     #[command(flatten)]
     shutdown: ShutdownArgs,
     #[command(flatten)]
@@ -77,9 +83,10 @@ impl Args {
             wrong.push(format!("{JWT_SECRET}: at least {} bytes; no default", Key::SHORTEST));
         }
         let edge = self.edge.check(wrong);
+        let images = self.images.check(wrong);
         let config = Config::new(self.user_service?, self.counseling_service?, keys?, proof?);
         let (operations, shutdown_pause) = (operations?, shutdown_pause?);
-        Some((listen?, Config { operations, shutdown_pause, edge: edge?, ..config }))
+        Some((listen?, Config { operations, shutdown_pause, edge: edge?, images, ..config }))
     }
 }
 
@@ -107,6 +114,8 @@ pub struct Config {
     pub shutdown_pause: Duration,
     /// The settings of the web edge.
     pub edge: Edge,
+    /// The images that the gateway accepts and delivers; absent when they are elsewhere.
+    pub images: Option<Images>,
     /// The time limit of a reply: more than the 30 s of an exchange, less than the 60 s of a token hold.
     pub reply_deadline: Duration,
     /// The time limit of all other calls.
@@ -128,6 +137,7 @@ impl Config {
             operations: None,
             shutdown_pause: Duration::ZERO,
             edge: Edge::default(),
+            images: None,
             reply_deadline: Duration::from_secs(45),
             deadline: Duration::from_secs(10),
         }

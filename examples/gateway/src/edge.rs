@@ -83,8 +83,20 @@ impl EdgeArgs {
         let before = wrong.len();
         let edge = Edge {
             public_url: self.public_url(wrong),
-            trusted_proxies: list(&self.trusted_proxies, "TRUSTED_PROXIES", "address ranges, as in 10.0.0.0/8", wrong, range),
-            allowed_origins: list(&self.allowed_origins, "ALLOWED_ORIGINS", "origins, as in https://app.example", wrong, origin),
+            trusted_proxies: list(
+                &self.trusted_proxies,
+                "TRUSTED_PROXIES",
+                "address ranges, as in 10.0.0.0/8",
+                wrong,
+                range,
+            ),
+            allowed_origins: list(
+                &self.allowed_origins,
+                "ALLOWED_ORIGINS",
+                "origins, as in https://app.example",
+                wrong,
+                origin,
+            ),
             allowed_redirects: list(
                 &self.allowed_redirects,
                 "ALLOWED_REDIRECTS",

@@ -139,8 +139,10 @@ impl Error {
     }
     /// The error of a callback that belongs to no login of this browser.
     pub(crate) fn login_state() -> Self {
-        let text =
-            ("로그인 요청이 만료되었거나 올바르지 않습니다. 다시 로그인해 주세요.", "This login has expired or is not valid. Log in again.");
+        let text = (
+            "로그인 요청이 만료되었거나 올바르지 않습니다. 다시 로그인해 주세요.",
+            "This login has expired or is not valid. Log in again.",
+        );
         Error::new(StatusCode::BAD_REQUEST, "LOGIN_STATE_INVALID", text)
     }
     /// The error of an authorization code that the provider refuses.
@@ -150,8 +152,10 @@ impl Error {
     }
     /// The error of a provider that does not answer as it should.
     pub(crate) fn provider(code: &'static str) -> Self {
-        let text =
-            ("로그인 서비스가 응답하지 않습니다. 잠시 후 다시 시도해 주세요.", "The login service does not answer. Try again later.");
+        let text = (
+            "로그인 서비스가 응답하지 않습니다. 잠시 후 다시 시도해 주세요.",
+            "The login service does not answer. Try again later.",
+        );
         Error::new(StatusCode::INTERNAL_SERVER_ERROR, code, text)
     }
     pub(crate) fn already_linked() -> Self {
@@ -166,6 +170,10 @@ impl Error {
     /// other people's data.
     pub(crate) fn unknown_id() -> Self {
         Error::of(Code::NotFound)
+    }
+    /// The error of an entry that exists already.
+    pub(crate) fn exists() -> Self {
+        Error::of(Code::AlreadyExists)
     }
     /// The error of a person who is no administrator.
     pub(crate) fn no_administrator() -> Self {
@@ -226,7 +234,8 @@ impl Error {
         Some(match reason {
             NO_REMAINING_TOKENS => Error::new(FORBIDDEN, NO_REMAINING_TOKENS, NO_TOKENS),
             "CONSENT_REQUIRED" => {
-                let text = ("먼저 개인정보 처리에 동의해 주세요.", "Give your consent to the processing of your data first.");
+                let text =
+                    ("먼저 개인정보 처리에 동의해 주세요.", "Give your consent to the processing of your data first.");
                 Error::new(FORBIDDEN, "CONSENT_REQUIRED", text)
             }
             "UNDER_AGE" => {
@@ -276,9 +285,11 @@ impl Error {
             Code::PermissionDenied => {
                 (StatusCode::FORBIDDEN, "E40301", ("접근 권한이 없습니다.", "You have no permission for this."))
             }
-            Code::NotFound => {
-                (StatusCode::NOT_FOUND, "E40401", ("요청한 대상을 찾을 수 없습니다.", "The requested entry was not found."))
-            }
+            Code::NotFound => (
+                StatusCode::NOT_FOUND,
+                "E40401",
+                ("요청한 대상을 찾을 수 없습니다.", "The requested entry was not found."),
+            ),
             Code::AlreadyExists => (
                 StatusCode::CONFLICT,
                 "E40901",
@@ -294,9 +305,11 @@ impl Error {
                 "E42901",
                 ("요청이 너무 많습니다. 잠시 후 다시 시도해 주세요.", "Too many requests. Try again later."),
             ),
-            Code::Unimplemented => {
-                (StatusCode::NOT_IMPLEMENTED, "E50101", ("아직 지원하지 않는 기능입니다.", "This is not supported yet."))
-            }
+            Code::Unimplemented => (
+                StatusCode::NOT_IMPLEMENTED,
+                "E50101",
+                ("아직 지원하지 않는 기능입니다.", "This is not supported yet."),
+            ),
             Code::Unavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "E50301",
@@ -309,7 +322,10 @@ impl Error {
             Code::DeadlineExceeded | Code::Cancelled => (
                 StatusCode::GATEWAY_TIMEOUT,
                 "E50401",
-                ("응답이 지연되고 있습니다. 잠시 후 다시 시도해 주세요.", "The response takes too long. Try again later."),
+                (
+                    "응답이 지연되고 있습니다. 잠시 후 다시 시도해 주세요.",
+                    "The response takes too long. Try again later.",
+                ),
             ),
             Code::Ok | Code::Unknown | Code::Internal | Code::DataLoss => (
                 StatusCode::INTERNAL_SERVER_ERROR,

@@ -61,11 +61,7 @@ pub(crate) struct Counters {
 }
 impl Counters {
     pub(crate) fn new(limits: Limits) -> Self {
-        Counters {
-            address: counter(limits.address),
-            person: counter(limits.person),
-            visits: counter(limits.visits),
-        }
+        Counters { address: counter(limits.address), person: counter(limits.person), visits: counter(limits.visits) }
     }
     /// Counts a request of an address.
     pub(crate) fn request_of(&self, address: IpAddr) -> Result<(), Error> {

@@ -1,18 +1,16 @@
-//! Security events in the log: what happened, from which address, and to whom, by a pseudonym.
-use crate::{extract::Call, http::Gateway};
+//! Security events in the log: what happened, from which address, and to whom, as a keyed hash.
+use crate::extract::Call;
+use service_auth::security::{TARGET, person as hash};
 use uuid::Uuid;
 
-/// The target of the events, which a collector can select.
-const TARGET: &str = "security";
-
 /// Logs an ordinary event of a session, such as a login.
-pub(crate) fn session(gateway: &Gateway, call: &Call, event: &'static str, person: Uuid) {
-    let (from, person) = (call.client().address, gateway.tokens().pseudonym(person));
+pub(crate) fn session(call: &Call, event: &'static str, person: Uuid) {
+    let (from, person) = (call.client().address, hash(person));
     tracing::info!(target: TARGET, event, %from, person, "gateway: a session changed");
 }
 
 /// Logs a refused request that may be an attack.
-pub(crate) fn refused(gateway: &Gateway, call: &Call, event: &'static str, person: Option<Uuid>) {
-    let (from, person) = (call.client().address, person.map(|person| gateway.tokens().pseudonym(person)));
+pub(crate) fn refused(call: &Call, event: &'static str, person: Option<Uuid>) {
+    let (from, person) = (call.client().address, person.map(hash));
     tracing::warn!(target: TARGET, event, %from, person, "gateway: a request was refused");
 }

@@ -2,8 +2,8 @@
 use crate::{
     error::Error,
     extract::{
-        ACCESS_TOKEN, ACCESS_TOKEN_EXPIRES_AT, Call, Cookies, SessionForm, IdempotencyKey, REFRESH_TOKEN,
-        REFRESH_TOKEN_EXPIRES_AT,
+        ACCESS_TOKEN, ACCESS_TOKEN_EXPIRES_AT, Call, Cookies, IdempotencyKey, REFRESH_TOKEN, REFRESH_TOKEN_EXPIRES_AT,
+        SessionForm,
     },
     http::Gateway,
     security_log,
@@ -88,7 +88,7 @@ impl<'a> Sessions<'a> {
     pub(crate) async fn register(self) -> Result<AuthUser, Error> {
         let (gateway, call) = (self.gateway, self.call);
         let counted = gateway.counters().visit_of(call.client().address);
-        counted.inspect_err(|_| security_log::refused(gateway, call, "rate limit of first visits", None))?;
+        counted.inspect_err(|_| security_log::refused(call, "rate limit of first visits", None))?;
         let made = self.change(Users::initialize_user, rpc::InitializeUserRequest {}).await?;
         made.auth_user.ok_or_else(Error::broken)
     }
@@ -118,7 +118,7 @@ impl<'a> Sessions<'a> {
     }
     /// Replaces the refresh token of a session. The permissions are those that the user service has now.
     pub(crate) async fn rotate(self, token: String, verified: &Verified<Refresh>) -> Result<(Uuid, Issued), Error> {
-        let (gateway, call, id) = (self.gateway, self.call, verified.claims.id);
+        let (call, id) = (self.call, verified.claims.id);
         let refresh = self.sign(Refresh { id })?;
         let request = rpc::RotateRefreshTokenRequest {
             user_id: id.to_string(),
@@ -126,14 +126,15 @@ impl<'a> Sessions<'a> {
             new_token: refresh.text.clone(),
             new_expires_at: iso(refresh.expires),
         };
-        let rotated = self.change(Users::rotate_refresh_token, request).await.map_err(|error| match error.reason() {
-            Some(REUSED) => {
-                security_log::refused(gateway, call, "refresh token used twice", Some(id));
-                Error::refresh_token(BadToken::Invalid)
-            }
-            _ if error.is_unauthorized() || error.is_unknown_id() => Error::refresh_token_unknown(),
-            _ => error,
-        })?;
+        let rotated =
+            self.change(Users::rotate_refresh_token, request).await.map_err(|error| match error.reason() {
+                Some(REUSED) => {
+                    security_log::refused(call, "refresh token used twice", Some(id));
+                    Error::refresh_token(BadToken::Invalid)
+                }
+                _ if error.is_unauthorized() || error.is_unknown_id() => Error::refresh_token_unknown(),
+                _ => error,
+            })?;
         let auth = rotated.auth_user.ok_or_else(Error::broken)?;
         // A token of one person must never become that of another.
         if person(&auth)? != id {

@@ -3,7 +3,6 @@ use contracts::v1::model::Authority;
 use jsonwebtoken::{Algorithm, Validation, errors::ErrorKind};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use service_auth::{Keys, Person};
-use sha2::{Digest, Sha256};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -182,15 +181,6 @@ impl Tokens {
         let Signed { claims, jti, .. } = Some(signed).filter(|it| it.typ == T::TYPE).ok_or(BadToken::Invalid)?;
         Ok(Verified { claims, id: jti })
     }
-    /// Returns a short name of a person for the log. It is the same while the first key is, and reveals no id.
-    pub(crate) fn pseudonym(&self, person: Uuid) -> String {
-        #[derive(Serialize)]
-        struct Named {
-            pseudonym: Uuid,
-        }
-        let signed = self.keys.sign(&Named { pseudonym: person }).unwrap_or_default();
-        Sha256::digest(signed).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
-    }
 }
 
 #[cfg(test)]
@@ -211,7 +201,11 @@ mod tests {
         let (access, refresh) = (tokens.sign(access).unwrap(), tokens.sign(Refresh { id }).unwrap());
         let login = tokens.sign(login).unwrap();
         assert_eq!(tokens.check::<Refresh>(&refresh.text).unwrap().claims.id, id);
-        assert_eq!(tokens.check::<Refresh>(&access.text).unwrap_err(), BadToken::Invalid, "an access token has an id too");
+        assert_eq!(
+            tokens.check::<Refresh>(&access.text).unwrap_err(),
+            BadToken::Invalid,
+            "an access token has an id too"
+        );
         assert_eq!(tokens.check::<Access>(&refresh.text).unwrap_err(), BadToken::Invalid);
         assert_eq!(tokens.check::<Access>(&login.text).unwrap_err(), BadToken::Invalid);
         assert_eq!(tokens.check::<Login>(&access.text).unwrap_err(), BadToken::Invalid);
@@ -223,15 +217,5 @@ mod tests {
         let (tokens, id) = (tokens("a key of the gateway, 32 bytes long"), Uuid::from_u128(7));
         assert_ne!(tokens.sign(Refresh { id }).unwrap().text, tokens.sign(Refresh { id }).unwrap().text);
         assert!(Access::LIFETIME < Refresh::LIFETIME);
-    }
-
-    #[test]
-    fn a_pseudonym_is_stable_and_depends_on_person_and_key() {
-        let (one, two) = (tokens("a key of the gateway, 32 bytes long"), tokens("another key of a gateway, 32 bytes"));
-        let (kim, lee) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        assert_eq!(one.pseudonym(kim), one.pseudonym(kim));
-        assert_ne!(one.pseudonym(kim), one.pseudonym(lee));
-        assert_ne!(one.pseudonym(kim), two.pseudonym(kim), "without the key, nobody can compute it");
-        assert_eq!(one.pseudonym(kim).len(), 16);
     }
 }

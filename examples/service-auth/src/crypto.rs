@@ -1,7 +1,7 @@
 //! The cryptography of `jsonwebtoken`: HMAC of the crate `ring`, which TLS uses too, and nothing else.
 //!
 //! The crate's own choice, `rust_crypto`, brings RSA and the elliptic curves of other signatures with it, of which no token
-//! here needs any; `rsa` has an open advisory (RUSTSEC-2023-0071). See decision 0037.
+//! here needs any; `rsa` has an open advisory (RUSTSEC-2023-0071). See decision 0038.
 use jsonwebtoken::{
     Algorithm, DecodingKey, EncodingKey,
     crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils},

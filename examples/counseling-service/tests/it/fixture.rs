@@ -17,7 +17,7 @@ use contracts::{
 };
 use counseling_service::{DirectoryImages, Ports, SERVICE};
 use image_store::{Directory, Images, UploadTokens};
-use service_auth::Key;
+use service_auth::Keys;
 use service_edge::testing::{self, RunningService, Signed, TestDatabase, by};
 use std::{ops::Deref, sync::Arc};
 use tempfile::TempDir;
@@ -58,7 +58,7 @@ impl testing::Fixture for Fixture {
 fn images() -> anyhow::Result<(DirectoryImages, Images, TempDir)> {
     let folder = tempfile::tempdir()?;
     let directory = Directory::open(folder.path())?;
-    let tokens = UploadTokens::new(Key::new(testing::SECRET).ok_or_else(|| anyhow::anyhow!("too short"))?);
+    let tokens = UploadTokens::new(Keys::parse("a secret for tests, 32 bytes long")?);
     let store = DirectoryImages::new(directory.clone(), tokens.clone(), "/v1/images".parse()?);
     Ok((store, Images::new(directory, tokens), folder))
 }

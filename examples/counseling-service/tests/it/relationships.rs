@@ -36,8 +36,9 @@ impl Fixture {
     async fn relationship_with(&self, user: Uuid, counselor_id: &str) -> Result<CounselorUserRelationship, Status> {
         let (user_id, counselor_id) = (user.to_string(), counselor_id.to_owned());
         let request = FindCounselorUserRelationshipByUserAndCounselorIdRequest { user_id, counselor_id };
-        let found = self.counsels.clone().find_counselor_user_relationship_by_user_and_counselor_id(by(user, request));
-        Ok(found.await?.into_inner().counselor_user_relationship.unwrap_or_default())
+        let mut client = self.counsels.clone();
+        let found = client.find_counselor_user_relationship_by_user_and_counselor_id(by(user, request)).await?;
+        Ok(found.into_inner().counselor_user_relationship.unwrap_or_default())
     }
     async fn relationship(&self, user: Uuid, id: &str) -> Result<CounselorUserRelationship, Status> {
         let request = by(user, FindCounselorUserRelationshipByIdRequest { relationship_id: id.into() });

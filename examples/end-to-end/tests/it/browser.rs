@@ -15,6 +15,11 @@ pub(crate) async fn user_chats(system: &Deployment, browser: &Browser) -> Result
     browser.wait_for("!document.querySelector('#view-counselor').hidden", PATIENCE).await?;
     browser.wait_for("document.querySelectorAll('[data-testid=bubble]').length > 0", PATIENCE).await?;
     browser.eval("document.querySelector('#start-counsel').click()").await?;
+    browser.wait_for("document.querySelector('#consent').open", PATIENCE).await?;
+    let consent = "document.querySelector('#consent-sensitive').click();
+        document.querySelector('#consent-birthday').value = '1990-01-01';
+        document.querySelector('#consent-agree').click();";
+    browser.eval(consent).await?;
     browser
         .wait_for("document.querySelectorAll('[data-author=counselor][data-state=sent]').length === 1", PATIENCE)
         .await?;

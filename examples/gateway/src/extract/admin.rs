@@ -21,7 +21,7 @@ pub(crate) async fn require_admin(
     let (mut parts, body) = request.into_parts();
     let caller = Caller::from_request_parts(&mut parts, &gateway).await?;
     if !caller.is_admin() {
-        security_log::refused(&gateway, &caller, "endpoint for administrators", Some(caller.id()));
+        security_log::refused(&caller, "endpoint for administrators", Some(caller.id()));
         return Err(Error::no_administrator());
     }
     parts.extensions.insert(ForAdmins);

@@ -11,9 +11,7 @@ mod session;
 
 pub(crate) use admin::{WithDrafts, require_admin};
 pub(crate) use call::{Call, follow};
-pub(crate) use cookies::{
-    ACCESS_TOKEN, ACCESS_TOKEN_EXPIRES_AT, Cookies, REFRESH_TOKEN, REFRESH_TOKEN_EXPIRES_AT,
-};
+pub(crate) use cookies::{ACCESS_TOKEN, ACCESS_TOKEN_EXPIRES_AT, Cookies, REFRESH_TOKEN, REFRESH_TOKEN_EXPIRES_AT};
 pub(crate) use idempotency::IdempotencyKey;
 pub(crate) use json::Json;
 pub(crate) use params::{Ids, Page, Params};

@@ -39,7 +39,8 @@ impl Session {
             (None, Ok(None)) => None,
             (None, Err(twice)) => Some(Err(twice.clone())),
         };
-        let verified = verified.map(|read| read.and_then(|it| it.claims.person().map(|_| it).ok_or_else(Error::bad_token)));
+        let verified =
+            verified.map(|read| read.and_then(|it| it.claims.person().map(|_| it).ok_or_else(Error::bad_token)));
         Session { bearer, refresh, verified }
     }
     /// Returns the person of the access token, or why there is none.
@@ -67,6 +68,10 @@ impl Session {
         let Some(token) = self.refresh.clone()? else { return Ok(None) };
         let verified = gateway.tokens().check::<Refresh>(&token).map_err(Error::refresh_token)?;
         Ok(Some((token, verified)))
+    }
+    /// Returns whether the session is one of cookies, valid or not.
+    pub(crate) fn has_cookies(&self) -> bool {
+        self.bearer.is_none() && (self.verified.is_some() || !matches!(self.refresh, Ok(None)))
     }
     /// Returns whether the client sends its token itself, so that no other site can send it.
     pub(crate) fn is_bearer(&self) -> bool {

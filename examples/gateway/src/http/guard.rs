@@ -20,12 +20,12 @@ use url::Url;
 const LARGEST: usize = 16 * 1024;
 /// The largest body of an administrator's request: a prompt.
 const LARGEST_OF_ADMINS: usize = 256 * 1024;
-/// The largest image.
-pub(crate) const LARGEST_IMAGE: usize = 5 * 1024 * 1024;
 /// The longest time without a part of the body.
 const SILENCE: Duration = Duration::from_secs(15);
 /// The longest time of a request, more than all calls of an exchange together.
 const LONGEST: Duration = Duration::from_secs(70);
+/// The routes that set and remove the cookies of a session.
+const SESSIONS: &str = "/v1/auth/";
 /// The routes of administrators.
 const ADMIN: &str = "/v1/admin/";
 
@@ -33,7 +33,7 @@ pub(super) async fn guard(State(gateway): State<Gateway>, mut request: Request, 
     let call = request.extensions().get::<Call>().cloned().expect("the middleware `follow` wraps this one");
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str).to_owned();
     let session = Session::read(&gateway, request.headers(), call.cookies());
-    if let Err(error) = check(&gateway, &call, &session, &request) {
+    if let Err(error) = check(&gateway, &call, &session, &route, &request) {
         return error.into_response();
     }
     request.extensions_mut().insert(session);
@@ -45,14 +45,16 @@ pub(super) async fn guard(State(gateway): State<Gateway>, mut request: Request, 
     }
 }
 
-fn check(gateway: &Gateway, call: &Call, session: &Session, request: &Request) -> Result<(), Error> {
+fn check(gateway: &Gateway, call: &Call, session: &Session, route: &str, request: &Request) -> Result<(), Error> {
     let person = session.sent_access().ok().flatten().map(|access| access.claims.id);
-    let refused = |event: &'static str| security_log::refused(gateway, call, event, person);
+    let refused = |event: &'static str| security_log::refused(call, event, person);
     gateway.counters().request_of(call.client().address).inspect_err(|_| refused("rate limit of an address"))?;
     if let Some(person) = person {
         gateway.counters().request_by(person).inspect_err(|_| refused("rate limit of a person"))?;
     }
-    if !request.method().is_safe() && !session.is_bearer() {
+    // Nobody's write is refused by its handler; but a session must not begin or end unasked either.
+    let uses_cookies = session.has_cookies() || route.starts_with(SESSIONS);
+    if !request.method().is_safe() && uses_cookies && !session.is_bearer() {
         own_write(gateway, call, request.headers()).inspect_err(|_| refused("write of another site"))?;
     }
     if let Err(error) = session.sent_access() {
@@ -67,8 +69,9 @@ fn own_write(gateway: &Gateway, call: &Call, headers: &HeaderMap) -> Result<(), 
     let edge = gateway.edge();
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     let origin = text("origin").map(Url::parse);
-    let is_allowed =
-        origin.as_ref().is_some_and(|origin| origin.as_ref().is_ok_and(|it| edge.allowed_origins.contains(&it.origin())));
+    let is_allowed = origin
+        .as_ref()
+        .is_some_and(|origin| origin.as_ref().is_ok_and(|it| edge.allowed_origins.contains(&it.origin())));
     let is_own =
         origin.as_ref().is_none_or(|origin| origin.as_ref().is_ok_and(|origin| call.client().is_own(origin, edge)));
     let is_same_site = matches!(text("sec-fetch-site"), None | Some("same-origin" | "none"));
@@ -84,7 +87,8 @@ fn own_write(gateway: &Gateway, call: &Call, headers: &HeaderMap) -> Result<(), 
 
 /// Returns whether a form of any site could send this type without asking first. A missing type is such, too.
 fn is_form(headers: &HeaderMap) -> bool {
-    let kinds: Vec<_> = headers.get_all(header::CONTENT_TYPE).iter().map(|kind| kind.to_str().unwrap_or_default()).collect();
+    let kinds: Vec<_> =
+        headers.get_all(header::CONTENT_TYPE).iter().map(|kind| kind.to_str().unwrap_or_default()).collect();
     let [kind] = kinds[..] else { return true };
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     matches!(kind.as_str(), "" | "application/x-www-form-urlencoded" | "multipart/form-data" | "text/plain")
@@ -93,7 +97,7 @@ fn is_form(headers: &HeaderMap) -> bool {
 /// Returns the size limit of a route's body.
 fn largest(route: &str, method: &Method) -> usize {
     match route {
-        _ if *method == Method::PUT && route.contains("/images") => LARGEST_IMAGE,
+        _ if *method == Method::PUT && route.contains("/images") => image_store::LARGEST,
         _ if route.starts_with(ADMIN) => LARGEST_OF_ADMINS,
         _ => LARGEST,
     }

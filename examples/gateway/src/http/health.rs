@@ -10,12 +10,15 @@ use axum::extract::State;
 use contracts::v1::service as rpc;
 use cqrs_core::app::{Component, Health, HealthCheck};
 use service_auth::Person;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 /// The time limit of a health check.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// The time for which a result is used.
+const FRESH: Duration = Duration::from_millis(500);
 
 pub(super) fn routes() -> OpenApiRouter<Gateway> {
     OpenApiRouter::new().routes(routes!(live)).routes(routes!(ready))
@@ -44,10 +47,27 @@ async fn ready(State(gateway): State<Gateway>) -> Answer<()> {
     }
 }
 
-/// Makes a cheap call to each service. Any response counts as healthy, except a refusal of the gateway's proof.
+/// The last result, which all who ask within [`FRESH`] share: readiness needs no login, so its cost must not grow with them.
+#[derive(Default)]
+pub(super) struct LastHealth(Mutex<Option<(Instant, Health)>>);
+
 #[async_trait::async_trait]
 impl HealthCheck for Gateway {
     async fn health(&self) -> Health {
+        let mut last = self.last_health().0.lock().await; // the others wait for the check that runs
+        match &*last {
+            Some((at, health)) if at.elapsed() < FRESH => health.clone(),
+            _ => {
+                let health = self.check_services().await;
+                *last = Some((Instant::now(), health.clone()));
+                health
+            }
+        }
+    }
+}
+impl Gateway {
+    /// Makes a cheap call to each service. Any response counts as healthy, except a refusal of the gateway's proof.
+    async fn check_services(&self) -> Health {
         let (call, upstream) = (Call::own().of(Person::user(Uuid::nil())), self.upstream());
         let person = rpc::FindUserByUserIdRequest { user_id: Uuid::nil().to_string() };
         let tones = rpc::FindTonesRequest { limit: Some(1), ..Default::default() };

@@ -11,6 +11,7 @@ use crate::{
 };
 use axum::{Router, middleware::from_fn_with_state};
 use cqrs_core::ConsistencyToken;
+use image_store::Images;
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -24,6 +25,7 @@ mod counsels;
 mod cross_origin;
 mod guard;
 mod health;
+mod images;
 mod openapi;
 mod page;
 mod users;
@@ -40,6 +42,8 @@ struct Shared {
     counters: Counters,
     providers: Providers,
     logins: Logins,
+    health: health::LastHealth,
+    images: Option<Images>,
     stopping: AtomicBool,
 }
 impl Gateway {
@@ -57,7 +61,9 @@ impl Gateway {
             counters: Counters::new(config.edge.limits),
             providers,
             logins: Logins::default(),
+            health: health::LastHealth::default(),
             edge: config.edge,
+            images: config.images,
             stopping: AtomicBool::new(false),
         })))
     }
@@ -83,8 +89,15 @@ impl Gateway {
     pub(crate) fn providers(&self) -> &Providers {
         &self.0.providers
     }
+    fn last_health(&self) -> &health::LastHealth {
+        &self.0.health
+    }
     pub(crate) fn logins(&self) -> &Logins {
         &self.0.logins
+    }
+    /// Returns the images of the folder, unless they are elsewhere.
+    pub(crate) fn images(&self) -> Option<&Images> {
+        self.0.images.as_ref()
     }
     /// Signs a consistency token for the client. Nobody can make one of a position that no service has reached.
     pub(crate) fn sealed(&self, seen: &ConsistencyToken) -> Option<String> {
@@ -109,6 +122,7 @@ pub fn router(gateway: Gateway) -> Router {
         .nest("/v1", counselors::routes())
         .merge(counsels::routes())
         .merge(health::routes())
+        .merge(images::routes())
         .merge(admin::routes(&gateway))
         .split_for_parts();
     let endpoints = endpoints

@@ -23,11 +23,12 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The errors with which an endpoint may answer: status, description, and whether only writes do.
-const ERRORS: [(&str, &str, bool); 12] = [
+const ERRORS: [(&str, &str, bool); 13] = [
     ("400", "A part of the request is invalid; `details` names it. Or the state of what it concerns forbids it.", false),
     ("401", "The session is missing, invalid or expired.", false),
     ("403", "The caller may not do this, or has no tokens left.", false),
     ("404", "There is none, or it belongs to somebody else.", false),
+    ("408", "The body did not arrive in time.", true),
     ("409", "It exists already, or another request was first.", true),
     ("413", "The body is too large.", true),
     ("415", "The body is not application/json.", true),
@@ -60,6 +61,9 @@ fn complete(description: OpenApi) -> Value {
     api["security"] = json!([{ "session": [] }, { "bearer": [] }]);
     let schemas = api["components"]["schemas"].take();
     let sent = sent_schemas(&api, &schemas);
+    let paths = api["paths"].as_object_mut().map(std::mem::take).unwrap_or_default();
+    let paths = paths.into_iter().map(|(path, operations)| (path.replace("{*", "{"), operations));
+    api["paths"] = Value::Object(paths.collect());
     for (path, operations) in api["paths"].as_object_mut().into_iter().flatten() {
         for (method, operation) in operations.as_object_mut().into_iter().flatten() {
             describe(path, method, operation, &schemas);
@@ -100,12 +104,14 @@ fn describe(path: &str, method: &str, operation: &mut Value, schemas: &Value) {
     operation["parameters"] = parameters.into();
 
     if let Some(body) = operation.get_mut("requestBody") {
+        without_schema_of_images(body);
         // An absent body counts as an empty object.
         let schema = resolved(&body["content"]["application/json"]["schema"], schemas);
         body["required"] = schema["required"].as_array().is_some_and(|required| !required.is_empty()).into();
     }
     let responses = operation["responses"].as_object_mut().expect("each endpoint has an answer");
     for (status, response) in &mut *responses {
+        without_schema_of_images(response);
         let is_success = status.starts_with('2');
         if is_success && (response.get("content").is_none() || response["content"].get("application/json").is_some()) {
             let data = response["content"]["application/json"]["schema"].take();
@@ -122,6 +128,12 @@ fn describe(path: &str, method: &str, operation: &mut Value, schemas: &Value) {
             responses.entry(status).or_insert(reference);
         }
     }
+}
+
+/// Makes the contents of the type `image/...` plain bytes.
+fn without_schema_of_images(described: &mut Value) {
+    let contents = described.get_mut("content").and_then(Value::as_object_mut).into_iter().flatten();
+    contents.filter(|(kind, _)| kind.starts_with("image/")).for_each(|(_, content)| *content = json!({}));
 }
 
 /// Returns the schema of a successful answer with this data.

@@ -27,10 +27,16 @@ const PHRASES: &[(&str, &str)] = &[
     ("only the counsellor's messages can be reacted to", "상담사의 메시지에만 반응할 수 있습니다"),
     ("this exchange id was used for another message", "같은 키로 이미 다른 메시지를 보냈습니다"),
     ("the counsellor is still answering another message of this counsel", "상담사가 앞선 메시지에 답하고 있습니다"),
-    ("this message is being answered; the same request will get the reply", "이 메시지에 답하는 중입니다. 같은 요청을 다시 보내면 답을 받습니다"),
+    (
+        "this message is being answered; the same request will get the reply",
+        "이 메시지에 답하는 중입니다. 같은 요청을 다시 보내면 답을 받습니다",
+    ),
     ("the exchange has ended meanwhile", "그사이에 대화 차례가 끝났습니다"),
     ("no prompt version is active", "사용 중인 프롬프트 버전이 없습니다"),
-    ("the prompt version has no start technique for this counsellor", "이 상담사의 시작 기법이 프롬프트 버전에 없습니다"),
+    (
+        "the prompt version has no start technique for this counsellor",
+        "이 상담사의 시작 기법이 프롬프트 버전에 없습니다",
+    ),
     ("the value of an earlier response", "앞선 응답에서 받은 값이어야 합니다"),
     ("1 to 255 visible ASCII characters, once", "보이는 ASCII 문자 1자에서 255자까지, 한 번만 보낼 수 있습니다"),
     ("one cookie with this name", "같은 이름의 쿠키를 하나만 보내야 합니다"),
@@ -55,6 +61,7 @@ const PATTERNS: &[(&str, &str)] = &[
     ("{} to {}", "{}에서 {}까지의 값이어야 합니다"),
     ("required when {} is set", "{} 값이 있으면 꼭 필요합니다"),
     ("{} or empty", "{}이거나 빈 값이어야 합니다"),
+    ("missing field `{}`", "`{}` 값이 없습니다"),
 ];
 
 /// Matches a phrase with a pattern and puts its variable parts into the translation. A part is one word.
@@ -74,8 +81,11 @@ fn fill(phrase: &str, english: &str, korean: &str) -> Option<String> {
     matches.then(|| parts.iter().fold(korean.to_owned(), |text, part| text.replacen("{}", part, 1)))
 }
 
-/// Translates a choice of words: `1 or 2`, `A, B or C`, `A, B or empty`.
+/// Translates a choice of words: `1 or 2`, `A, B or C`, `A, B or empty`, `one of A, B`.
 fn choice(phrase: &str) -> Option<String> {
+    if let Some(words) = phrase.strip_prefix("one of ") {
+        return Some(format!("{words} 가운데 하나여야 합니다"));
+    }
     let (first, last) = phrase.rsplit_once(" or ")?;
     let words: Vec<&str> = first.split(", ").chain([last]).collect();
     let is_word = |word: &&str| !word.is_empty() && !word.contains(' ');
@@ -97,6 +107,8 @@ mod tests {
             ("1 to 100", "1에서 100까지의 값이어야 합니다"),
             ("1 to 20 characters", "1자에서 20자까지 쓸 수 있습니다"),
             ("required when responseOptionNo is set", "responseOptionNo 값이 있으면 꼭 필요합니다"),
+            ("one of A, B", "A, B 가운데 하나여야 합니다"),
+            ("missing field `name`", "`name` 값이 없습니다"),
             ("1 or 2", "1 또는 2 중 하나여야 합니다"),
             ("GENDER_MALE, GENDER_FEMALE or empty", "GENDER_MALE, GENDER_FEMALE 또는 빈 값 중 하나여야 합니다"),
         ] {

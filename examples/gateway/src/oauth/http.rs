@@ -36,7 +36,8 @@ impl Http {
     /// Sends a request of the OAuth protocol.
     pub(super) async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let (parts, body) = request.into_parts();
-        let method = Method::from_bytes(parts.method.as_str().as_bytes()).map_err(|error| HttpError(error.to_string()))?;
+        let method =
+            Method::from_bytes(parts.method.as_str().as_bytes()).map_err(|error| HttpError(error.to_string()))?;
         let request = self.0.request(method, parts.uri.to_string()).headers(parts.headers).body(body);
         let (status, body) = read(request).await?;
         let mut response = http::Response::new(body);

@@ -23,6 +23,9 @@ fn main() -> ExitCode {
         .test("a person who does not consent sends nothing", a_person_who_does_not_consent_sends_nothing)
         .test("a message in danger shows where to find help", a_message_in_danger_shows_where_to_find_help)
         .test("a failed message is sent again with the same key", a_failed_message_is_sent_again_with_the_same_key)
+        .test("an expired session is refreshed and the request sent again", an_expired_session_is_refreshed)
+        .test("a session that has ended is replaced only when the person says so", an_ended_session_is_not_replaced)
+        .test("an address that cannot be decoded opens the page", an_address_that_cannot_be_decoded_opens_the_page)
         .test("a message with markup stays text", a_message_with_markup_stays_text)
         .test("a message that cannot be sent shows the reason", a_message_that_cannot_be_sent_shows_the_reason)
         .run()
@@ -242,5 +245,40 @@ async fn a_message_that_cannot_be_sent_shows_the_reason(browser: Browser) -> Res
     page.see("document.getElementById('notice-text').textContent.includes('109')").await?;
     page.see("document.getElementById('message-input').value.length === 160").await?; // no typed text is lost
     page.see("document.querySelectorAll('[data-testid=message]').length === 1").await?;
+    Ok(())
+}
+
+/// The browser removes the cookie of the access token when it expires.
+async fn an_expired_session_is_refreshed(browser: Browser) -> Result<()> {
+    let page = Page::open(browser, "").await?;
+    page.browser.call("Network.deleteCookies", json!({ "name": "accessToken", "url": page.url })).await?;
+    page.services.forget();
+    page.click("[data-testid=counselor-card] a").await?;
+    page.see("document.querySelector('[data-testid=bubble]')").await?;
+    let rotated = page.services.methods().into_iter().filter(|method| *method == "RotateRefreshToken").count();
+    assert_eq!(rotated, 1, "the requests of the view share one refresh: {:?}", page.services.methods());
+    assert!(!page.services.methods().contains(&"InitializeUser"));
+    page.see("document.getElementById('notice').hidden").await?;
+    Ok(())
+}
+
+async fn an_ended_session_is_not_replaced(browser: Browser) -> Result<()> {
+    let page = Page::open(browser, "").await?;
+    let registered = page.services.registered();
+    page.browser.call("Network.deleteCookies", json!({ "name": "accessToken", "url": page.url })).await?;
+    page.services.end_sessions();
+    page.browser.eval("location.reload()").await?;
+    page.see("document.getElementById('notice').dataset.code === 'REFRESH_TOKEN_NOT_FOUND'").await?;
+    assert_eq!(page.services.registered(), registered, "nobody becomes a new person unasked");
+    page.click("#notice-retry").await?;
+    page.see("document.body.dataset.ready === 'true'").await?;
+    assert_eq!(page.services.registered(), registered + 1);
+    Ok(())
+}
+
+async fn an_address_that_cannot_be_decoded_opens_the_page(browser: Browser) -> Result<()> {
+    let page = Page::open(browser, "#/counselors/%FF/counsels/%").await?;
+    page.see("!document.getElementById('view-home').hidden").await?;
+    page.see("document.querySelector('[data-testid=counselor-card]')").await?;
     Ok(())
 }

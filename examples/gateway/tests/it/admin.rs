@@ -10,7 +10,8 @@ use tonic::Status;
 
 async fn send(fixture: &Fixture, method: &str, path: &str, body: Value) -> Answer {
     let body = Some(body).filter(|body| !body.is_null());
-    fixture.send(with_body(as_admin(method, &format!("/v1/admin{path}")), body.as_ref())).await
+    let request = as_admin(method, &format!("/v1/admin{path}")).header("Accept-Language", "en");
+    fixture.send(with_body(request, body.as_ref())).await
 }
 /// Returns what was passed to a method.
 fn passed(fixture: &Fixture, method: &str) -> String {

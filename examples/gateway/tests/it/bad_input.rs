@@ -15,7 +15,7 @@ async fn a_message_must_have_1_to_80_characters() {
     let fixture = Fixture::new().await;
     let too_long = fixture.post(&messages(), json!({ "message": "가".repeat(81) })).await;
     assert_eq!(too_long.error(), error(400, "HTTP_INVALID_INPUT"));
-    assert_eq!(too_long.json()["details"], json!(["message: at most 80 characters"]));
+    assert_eq!(too_long.json()["details"], json!(["message: 80자까지 쓸 수 있습니다"]));
     for bad in [json!({ "message": " \n\t " }), json!({ "message": 7 }), json!({}), json!([]), Value::Null] {
         assert_eq!(fixture.post(&messages(), bad.clone()).await.error(), error(400, "HTTP_INVALID_INPUT"), "{bad}");
     }

@@ -8,8 +8,8 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use tonic::{Code, Status};
 
-/// The endpoints of the login, which have tests of their own.
-const LOGIN: &str = "/v1/auth/";
+/// The endpoints of the login and of images, which have tests of their own.
+const ELSEWHERE: [&str; 2] = ["/v1/auth/", "/v1/images/"];
 
 pub(crate) async fn description(fixture: &Fixture) -> Value {
     let answer = fixture.send(Request::get("/v1/openapi.json").body(Body::empty()).unwrap()).await;
@@ -30,7 +30,8 @@ pub(crate) fn operations(api: &Value) -> BTreeSet<(String, String)> {
 #[tokio::test]
 async fn every_described_endpoint_is_called_and_every_called_one_is_described() {
     let described = operations(&description(&Fixture::new().await).await);
-    let described: BTreeSet<_> = described.into_iter().filter(|(_, path)| !path.starts_with(LOGIN)).collect();
+    let is_here = |path: &str| !ELSEWHERE.iter().any(|start| path.starts_with(start));
+    let described: BTreeSet<_> = described.into_iter().filter(|(_, path)| is_here(path)).collect();
     let called = requests::all().into_iter().map(|call| (call.method.to_owned(), call.template.to_owned())).collect();
     assert_eq!(described, called);
 }
@@ -128,14 +129,17 @@ async fn the_page_of_the_description_runs_only_its_own_files() {
 }
 
 /// Checks status and body of an answer against the operation.
-fn check(api: &Value, operation: &Value, answer: &Answer) {
+pub(crate) fn check(api: &Value, operation: &Value, answer: &Answer) {
     let context = || format!("{}: {answer:?}", operation["operationId"]);
     let response = &operation["responses"][answer.status.as_str()];
     assert!(!response.is_null(), "not a described status: {}", context());
     let content = &resolved(api, response)["content"];
     let kind = answer.header("content-type").unwrap_or_default();
+    assert!(content.get(kind).is_some(), "not a described type: {kind}: {}", context());
+    if kind.starts_with("image/") {
+        return;
+    }
     let schema = &content[kind]["schema"];
-    assert!(!schema.is_null(), "not a described type: {kind}: {}", context());
     if let Err(at) = conforms(api, schema, &answer.json()) {
         panic!("{at}: {}", context());
     }

@@ -69,7 +69,9 @@ async fn a_form_of_another_site_changes_nothing() {
 #[tokio::test]
 async fn a_script_of_another_site_changes_nothing() {
     let fixture = Fixture::new().await;
-    for (name, value) in [("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Site", "same-site"), ("Origin", "https://evil.example")] {
+    for (name, value) in
+        [("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Site", "same-site"), ("Origin", "https://evil.example")]
+    {
         let json = with_json(write(&counsels()).header(name, value), &json!({}));
         assert_eq!(fixture.send(json).await.error(), error(403, CROSS_SITE), "{value}");
         let request = write("/v1/auth/logout").header(name, value).header("X-Requested-With", "evil");
@@ -147,7 +149,9 @@ async fn only_allowed_origins_may_call_with_cookies() {
 async fn every_response_has_the_security_headers() {
     let fixture = Fixture::new().await;
     let get = |path: &str| Request::get(path).body(Body::empty()).unwrap();
-    for (path, status) in [("/", 200), ("/assets/main.js", 200), ("/health/live", 200), ("/v1/users/me", 401), ("/v1/nothing", 404)] {
+    for (path, status) in
+        [("/", 200), ("/assets/main.js", 200), ("/health/live", 200), ("/v1/users/me", 401), ("/v1/nothing", 404)]
+    {
         let answer = fixture.send(get(path)).await;
         assert_eq!(answer.status, status, "{path}");
         for (name, part) in [
@@ -295,7 +299,8 @@ async fn the_administrators_part_is_for_administrators() {
     let fixture = Fixture::new().await;
     let get = async |token: Option<String>| {
         let request = Request::get(format!("/v1/admin/users/{USER}"));
-        let request = token.into_iter().fold(request, |it, token| it.header("Authorization", format!("Bearer {token}")));
+        let request =
+            token.into_iter().fold(request, |it, token| it.header("Authorization", format!("Bearer {token}")));
         fixture.send(request.body(Body::empty()).unwrap()).await
     };
     assert_eq!(get(None).await.error(), error(401, "COOKIE_NOT_FOUND"));

@@ -6,8 +6,9 @@ use axum::{
     extract::ConnectInfo,
     http::{HeaderMap, HeaderValue, Request, StatusCode, request::Builder},
 };
-use gateway::{Config, Edge, Gateway, router};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use gateway::{Config, Edge, Gateway, router};
+use image_store::Images;
 use serde_json::{Value, json};
 use service_auth::{Key, Keys, Proof};
 use std::{net::SocketAddr, time::Duration};
@@ -33,17 +34,21 @@ pub(crate) struct Fixture {
 }
 impl Fixture {
     pub(crate) async fn new() -> Self {
-        Fixture::with(SECRET, Edge::default())
+        Fixture::with(SECRET, Edge::default(), None)
+    }
+    /// Starts a gateway with these images.
+    pub(crate) fn with_images(images: Images) -> Self {
+        Fixture::with(SECRET, Edge::default(), Some(images))
     }
     /// Starts a gateway with these signing keys, one a line.
     pub(crate) fn with_keys(keys: &str) -> Self {
-        Fixture::with(keys, Edge::default())
+        Fixture::with(keys, Edge::default(), None)
     }
     /// Starts a gateway with these settings of the web edge.
     pub(crate) fn with_edge(edge: Edge) -> Self {
-        Fixture::with(SECRET, edge)
+        Fixture::with(SECRET, edge, None)
     }
-    fn with(keys: &str, edge: Edge) -> Self {
+    fn with(keys: &str, edge: Edge, images: Option<Images>) -> Self {
         let services = Services::default();
         let (address, server) = services.start();
         let url = format!("http://{address}");
@@ -51,6 +56,7 @@ impl Fixture {
             reply_deadline: Duration::from_millis(700),
             deadline: Duration::from_millis(500),
             edge,
+            images,
             ..Config::new(url.clone(), url, Keys::parse(keys).unwrap(), proof())
         };
         let gateway = Gateway::new(config).unwrap();
@@ -104,7 +110,8 @@ async fn send(router: Router, mut request: Request<Body>) -> Answer {
     let response = router.oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let body = to_bytes(body, 1 << 20).await.unwrap();
-    Answer { status: parts.status, headers: parts.headers, text: String::from_utf8(body.to_vec()).unwrap() }
+    let text = String::from_utf8_lossy(&body).into_owned();
+    Answer { status: parts.status, headers: parts.headers, text, bytes: body.to_vec() }
 }
 
 pub(crate) fn as_user(method: &str, path: &str) -> Builder {
@@ -156,6 +163,8 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) text: String,
+    /// The body as it was sent; `text` replaces what is not UTF-8.
+    pub(crate) bytes: Vec<u8>,
 }
 impl Answer {
     pub(crate) fn json(&self) -> Value {

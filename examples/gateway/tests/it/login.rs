@@ -104,9 +104,10 @@ async fn a_login_without_a_session_registers_a_person_with_the_account() {
         let (login, mut browser) = (Login::new().await, Browser::default());
         let answer = login.log_in(&mut browser, provider).await;
         assert_eq!((answer.status.as_u16(), answer.header("location")), (302, Some(PAGE)), "{answer:?}");
-        assert_eq!(login.fixture.services.methods(), [
-            "FindAuthUserByChannelInfo", "InitializeUser", "ConnectAuthChannel", "SaveRefreshToken"
-        ]);
+        assert_eq!(
+            login.fixture.services.methods(),
+            ["FindAuthUserByChannelInfo", "InitializeUser", "ConnectAuthChannel", "SaveRefreshToken"]
+        );
         let auth = login.fixture.services.credentials(USER);
         assert_eq!((auth.auth_channel(), auth.oauth_channel_info.unwrap().unique_id.as_str()), (channel, account));
         let claims = content(browser.get("accessToken").unwrap());
@@ -334,7 +335,13 @@ async fn defect_02_a_state_is_signed_fresh_bound_to_the_browser_and_used_once() 
 #[tokio::test]
 async fn defect_02_a_login_returns_to_allowed_addresses_only() {
     let login = Login::new().await;
-    for bad in ["https://evil.example/", "https://app.example.evil.example/done", "//evil.example", "/chat", "javascript:alert(1)"] {
+    for bad in [
+        "https://evil.example/",
+        "https://app.example.evil.example/done",
+        "//evil.example",
+        "/chat",
+        "javascript:alert(1)",
+    ] {
         let bad: String = url::form_urlencoded::byte_serialize(bad.as_bytes()).collect();
         let answer = login.open(&mut Browser::default(), &format!("/v1/auth/login/kakao?redirect-url={bad}")).await;
         assert_eq!(answer.error(), error(400, "HTTP_INVALID_INPUT"), "{bad}");

@@ -9,6 +9,7 @@ mod errors; // the services' errors as HTTP
 mod exchanges; // sending a message, opening a counsel
 mod edge; // writes of other sites, CORS, limits, and the headers of every response
 mod fixture; // the gateway and its responses
+mod images; // uploads and their delivery
 mod languages; // errors in Korean and English
 mod logging; // what the log must not contain
 mod login; // Kakao, Naver and the admin link

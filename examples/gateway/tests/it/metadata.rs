@@ -2,8 +2,8 @@
 use crate::fixture::{Fixture, as_user, claims, content, error, proof, token};
 use axum::{body::Body, http::Request};
 use contracts::{AUTHORITY_METADATA, TOKEN_METADATA, USER_METADATA};
-use service_auth::{AuthInterceptor, COUNSELING_SERVICE, Identity, Person, USER_SERVICE};
 use serde_json::json;
+use service_auth::{AuthInterceptor, COUNSELING_SERVICE, Identity, Person, USER_SERVICE};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 use uuid::Uuid;
@@ -127,7 +127,14 @@ async fn the_gateway_is_ready_when_the_services_respond() {
     fixture.services.fail("FindUserByUserId", tonic::Status::not_found("nobody")); // a refusal still counts as a healthy response
     assert_eq!(fixture.send(get("/health/live")).await.status, 200);
     assert_eq!(fixture.send(get("/health/ready")).await.status, 200);
+    // S16: however many ask, the services are called once in half a second.
+    let calls = fixture.services.methods().len();
+    for _ in 0..20 {
+        assert_eq!(fixture.send(get("/health/ready")).await.status, 200);
+    }
+    assert!(fixture.services.methods().len() <= calls + 2, "{:?}", fixture.services.methods());
     fixture.stop_services();
+    tokio::time::sleep(std::time::Duration::from_millis(600)).await;
     let answer = fixture.send(get("/health/ready")).await;
     assert_eq!(answer.error(), error(503, "E50301"));
     assert_eq!(answer.json()["details"].as_array().unwrap().len(), 2);

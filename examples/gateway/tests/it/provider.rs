@@ -65,7 +65,13 @@ pub(crate) struct Provider {
 impl Provider {
     pub(crate) async fn kakao() -> Self {
         let paths = ["/oauth/authorize", "/oauth/token", "/v2/user/me"];
-        Provider::start(paths, "4242", |id| json!({ "id": id.parse::<u64>().ok(), "connected_at": "2026-01-02T03:04:05Z" }), true).await
+        Provider::start(
+            paths,
+            "4242",
+            |id| json!({ "id": id.parse::<u64>().ok(), "connected_at": "2026-01-02T03:04:05Z" }),
+            true,
+        )
+        .await
     }
     pub(crate) async fn naver() -> Self {
         let paths = ["/oauth2.0/authorize", "/oauth2.0/token", "/v1/nid/me"];
@@ -120,7 +126,8 @@ async fn authorize(State(provider): State<Provider>, Query(asked): Query<HashMap
     let mut back: Url = asked["redirect_uri"].parse().unwrap();
     inner.back = Some(back.to_string());
     if inner.fault == Fault::Cancelled {
-        let error = [("error", "access_denied"), ("error_description", "User denied access"), ("state", &asked["state"])];
+        let error =
+            [("error", "access_denied"), ("error_description", "User denied access"), ("state", &asked["state"])];
         back.query_pairs_mut().extend_pairs(error);
     } else {
         inner.issued += 1;
@@ -149,7 +156,8 @@ async fn token(
     if fault == Fault::NoJson {
         return "<html>점검 중입니다</html>".into_response();
     }
-    let knows_client = asked["client_id"] == CLIENT && asked.get("client_secret").is_some_and(|secret| secret == SECRET);
+    let knows_client =
+        asked["client_id"] == CLIENT && asked.get("client_secret").is_some_and(|secret| secret == SECRET);
     if fault == Fault::WrongClient || !knows_client {
         return refusal(is_kakao, StatusCode::UNAUTHORIZED, "invalid_client");
     }
@@ -170,8 +178,10 @@ async fn token(
     } else {
         assert!(asked.contains_key("state"), "Naver needs the state again");
         // Naver sends the lifetime as text.
-        Json(json!({ "access_token": ACCESS_TOKEN, "refresh_token": "r", "token_type": "bearer", "expires_in": "3600" }))
-            .into_response()
+        Json(
+            json!({ "access_token": ACCESS_TOKEN, "refresh_token": "r", "token_type": "bearer", "expires_in": "3600" }),
+        )
+        .into_response()
     }
 }
 

@@ -151,6 +151,10 @@ impl Services {
     pub(crate) fn sessions(&self) -> usize {
         self.script().refresh_tokens.values().filter(|token| !token.is_used).count()
     }
+    /// Ends all sessions, as a logout of all devices elsewhere does.
+    pub(crate) fn end_sessions(&self) {
+        self.script().refresh_tokens.clear();
+    }
     /// Answers with what the change returns, unless the method fails: then nothing changes.
     async fn change<Q: std::fmt::Debug, A>(
         &self,

@@ -63,7 +63,8 @@ async fn a_first_visit_registers_a_person_and_begins_a_session_of_cookies() {
             }
             assert!(!cookie.contains("Secure") && !cookie.contains("Domain"), "{cookie}");
         }
-        let shown: chrono::DateTime<chrono::Utc> = answer.data()[expires_at.as_str()].as_str().unwrap().parse().unwrap();
+        let shown: chrono::DateTime<chrono::Utc> =
+            answer.data()[expires_at.as_str()].as_str().unwrap().parse().unwrap();
         assert_eq!(json!(shown.timestamp()), claims["exp"]);
     }
     assert_eq!(me(&fixture, "Cookie", &format!("accessToken={access}")).await.status, 200);
@@ -91,7 +92,9 @@ async fn tokens_are_in_the_body_only_for_a_client_that_asks_for_them() {
 async fn cookies_off_loopback_are_secure_and_bound_to_their_host() {
     let fixture = Fixture::new().await;
     let answer = initiate(&fixture, &[("Host", "hearlers.example")]).await;
-    for name in ["accessToken", "accessTokenExpiresAt", "refreshToken", "refreshTokenExpiresAt", "hearlers_consistency_token"] {
+    for name in
+        ["accessToken", "accessTokenExpiresAt", "refreshToken", "refreshTokenExpiresAt", "hearlers_consistency_token"]
+    {
         let cookie = answer.cookie(&format!("__Host-{name}")).unwrap_or_else(|| panic!("{name}"));
         assert!(cookie.contains("; Secure") && cookie.contains("Path=/") && !cookie.contains("Domain"), "{cookie}");
         assert_eq!(answer.cookie(name), None);
@@ -272,7 +275,10 @@ async fn defect_03_tokens_are_not_interchangeable_and_a_refresh_reads_current_pe
     fixture.services.authorize(USER, Authority::Admin);
     let promoted = refresh(&fixture, &first).await;
     let claims = content(&promoted.cookie_value("accessToken"));
-    assert_eq!((&claims["authority"], &claims["auth_channel"]), (&json!("AUTHORITY_ADMIN"), &json!("AUTH_CHANNEL_NAVER")));
+    assert_eq!(
+        (&claims["authority"], &claims["auth_channel"]),
+        (&json!("AUTHORITY_ADMIN"), &json!("AUTH_CHANNEL_NAVER"))
+    );
     fixture.services.authorize(USER, Authority::User);
     let second = promoted.cookie_value("refreshToken");
     let demoted = refresh(&fixture, &second).await;

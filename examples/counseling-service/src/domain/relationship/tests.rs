@@ -20,6 +20,11 @@ fn send(relationship: &mut Relationship, at: Timestamp) -> u32 {
     let RelationshipEvent::MessageCounted { rise, .. } = event else { panic!("{event:?}") };
     rise
 }
+fn send_times(times: u32, relationship: &mut Relationship, at: Timestamp) {
+    for _ in 0..times {
+        send(relationship, at);
+    }
+}
 
 #[test]
 fn each_message_raises_rapport_by_one_up_to_twenty_a_day() {
@@ -34,10 +39,10 @@ fn each_message_raises_rapport_by_one_up_to_twenty_a_day() {
 fn defect_09_rapport_rises_again_on_the_day_after_the_limit() {
     let noon = time("2026-03-01T03:00:00Z");
     let mut relationship = started(noon);
-    (0..30).for_each(|_| drop(send(&mut relationship, noon)));
+    send_times(30, &mut relationship, noon);
     assert_eq!(send(&mut relationship, time("2026-03-02T03:00:00Z")), 1);
     assert_eq!((relationship.rapport(), relationship.messages()), (21, 31));
-    (0..30).for_each(|_| drop(send(&mut relationship, time("2026-03-02T04:00:00Z"))));
+    send_times(30, &mut relationship, time("2026-03-02T04:00:00Z"));
     assert_eq!(send(&mut relationship, time("2026-03-09T03:00:00Z")), 1, "also after some days without a message");
     assert_eq!(relationship.rapport(), 41);
 }
@@ -46,12 +51,12 @@ fn defect_09_rapport_rises_again_on_the_day_after_the_limit() {
 fn a_day_ends_at_midnight_in_seoul() {
     let (before, after) = (time("2026-03-01T14:59:59Z"), time("2026-03-01T15:00:00Z"));
     let mut relationship = started(before);
-    (0..20).for_each(|_| drop(send(&mut relationship, before)));
+    send_times(20, &mut relationship, before);
     assert_eq!(send(&mut relationship, before), 0);
     assert_eq!(send(&mut relationship, after), 1);
     // Midnight in UTC is no end of a day.
     let mut relationship = started(time("2026-03-01T23:59:59Z"));
-    (0..20).for_each(|_| drop(send(&mut relationship, time("2026-03-01T23:59:59Z"))));
+    send_times(20, &mut relationship, time("2026-03-01T23:59:59Z"));
     assert_eq!(send(&mut relationship, time("2026-03-02T00:00:00Z")), 0);
 }
 
@@ -59,15 +64,15 @@ fn a_day_ends_at_midnight_in_seoul() {
 fn a_message_that_is_handled_late_does_not_begin_its_day_again() {
     let (first, second) = (time("2026-03-01T03:00:00Z"), time("2026-03-02T03:00:00Z"));
     let mut relationship = started(first);
-    (0..20).for_each(|_| drop(send(&mut relationship, first)));
-    (0..20).for_each(|_| drop(send(&mut relationship, second)));
+    send_times(20, &mut relationship, first);
+    send_times(20, &mut relationship, second);
     assert_eq!(send(&mut relationship, first), 0);
     assert_eq!(send(&mut relationship, second), 0);
 }
 
 #[test]
 fn interactions_are_worth_what_the_specification_says() {
-    let minutes = |minutes| Interaction::Session(Duration::from_secs(minutes * 60));
+    let minutes = |minutes: u64| Interaction::Session(Duration::from_secs(minutes * 60));
     let worth = [minutes(9), minutes(10), minutes(29), minutes(30), Interaction::Message, Interaction::TaskCompleted];
     assert_eq!(worth.map(Interaction::worth), [0, 2, 2, 5, 1, 6]);
 }

@@ -36,18 +36,17 @@ pub(super) async fn link(
     let admin_link = gateway.edge().admin_link.as_ref().ok_or_else(Error::no_such_path)?;
     let token = link.token.ok_or_else(|| Error::missing_parameter("token"))?;
     let taken = admin_link.take(&token).await;
-    let taken = taken.inspect_err(|_| security_log::refused(&gateway, &call, "admin link", None))?;
+    let taken = taken.inspect_err(|_| security_log::refused(&call, "admin link", None))?;
     let sessions = Sessions::new(&gateway, &call);
     let auth = match session.sent_access() {
         Ok(Some(access)) => sessions.credentials(access.claims.id).await?,
         Ok(None) | Err(_) => sessions.register().await?,
     };
-    let request =
-        rpc::UpdateAuthorityRequest { auth_user_id: auth.id.clone(), authority: Authority::Admin.into() };
+    let request = rpc::UpdateAuthorityRequest { auth_user_id: auth.id.clone(), authority: Authority::Admin.into() };
     let promoted = sessions.change(Users::update_authority, request).await?;
     let auth = promoted.auth_user.ok_or_else(Error::broken)?;
     taken.up();
-    security_log::session(&gateway, &call, "promotion to administrator", person(&auth)?);
+    security_log::session(&call, "promotion to administrator", person(&auth)?);
     let issued = sessions.begin(&auth).await?;
     Ok((StatusCode::FOUND, issued.cookies(call.cookies()), [(LOCATION, "/")]).into_response())
 }

@@ -106,8 +106,7 @@ pub(super) async fn callback(
     let cookie = call.cookies().read(&headers, LOGIN)?;
     let state = callback.state.ok_or_else(Error::login_state)?;
     let accepted = gateway.logins().accept(gateway.tokens(), kind, &state, cookie.as_deref());
-    let (login, verifier) =
-        accepted.inspect_err(|_| security_log::refused(&gateway, &call, "state of a login", None))?;
+    let (login, verifier) = accepted.inspect_err(|_| security_log::refused(&call, "state of a login", None))?;
     // From here on the state is used up, whatever happens.
     let used = |response: Response| (CookieJar::new().add(call.cookies().remove(LOGIN)), response).into_response();
     let target = Url::parse(&login.redirect).map_err(|_| Error::broken())?;
@@ -122,18 +121,14 @@ pub(super) async fn callback(
         let sessions = Sessions::new(&gateway, &call);
         let issued = sessions.begin(&auth).await?;
         replaced(&gateway, sessions, &session).await;
-        security_log::session(&gateway, &call, "login", person(&auth)?);
+        security_log::session(&call, "login", person(&auth)?);
         Ok::<_, Error>(to(&target, issued.cookies(call.cookies())))
     };
     Ok(used(finished.await.unwrap_or_else(IntoResponse::into_response)))
 }
 
 /// Asks the provider for the account.
-async fn account(
-    kind: ProviderKind,
-    provider: Arc<dyn OAuthProvider>,
-    granted: Granted,
-) -> Result<Account, Error> {
+async fn account(kind: ProviderKind, provider: Arc<dyn OAuthProvider>, granted: Granted) -> Result<Account, Error> {
     match provider.account(granted).await {
         Ok(id) => Ok(Account { provider: kind, id }),
         Err(LoginError::Refused(cause)) => {
@@ -191,12 +186,7 @@ async fn find(gateway: &Gateway, call: &Call, account: &Account) -> Result<Optio
 }
 
 /// Gives the person the permissions that the configuration has for their account.
-async fn with_authority(
-    gateway: &Gateway,
-    call: &Call,
-    account: &Account,
-    auth: AuthUser,
-) -> Result<AuthUser, Error> {
+async fn with_authority(gateway: &Gateway, call: &Call, account: &Account, auth: AuthUser) -> Result<AuthUser, Error> {
     let is_admin = gateway.edge().admin_accounts.contains(account);
     let authority = if is_admin { Authority::Admin } else { Authority::User };
     if auth.authority() == authority {
@@ -205,7 +195,7 @@ async fn with_authority(
     let request = rpc::UpdateAuthorityRequest { auth_user_id: auth.id.clone(), authority: authority.into() };
     let updated = Sessions::new(gateway, call).change(Users::update_authority, request).await?;
     let event = if is_admin { "promotion to administrator" } else { "demotion to user" };
-    security_log::session(gateway, call, event, person(&auth)?);
+    security_log::session(call, event, person(&auth)?);
     updated.auth_user.ok_or_else(Error::broken)
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     envelope::{Success, ok},
     error::Error,
-    extract::{Call, Caller, SessionForm, Session},
+    extract::{Call, Caller, Session, SessionForm},
     http::Gateway,
     security_log,
     session::{Issued, SessionBody, Sessions, no_cookies, person},
@@ -23,22 +23,27 @@ type Started = Result<(CookieJar, Success<SessionBody>), Error>;
     post, path = "/v1/auth/initiate", security(()), params(("X-Session" = Option<String>, Header)),
     responses((status = 200, body = SessionBody))
 )]
-pub(super) async fn initiate(State(gateway): State<Gateway>, call: Call, session: Session, form: SessionForm) -> Started {
+pub(super) async fn initiate(
+    State(gateway): State<Gateway>,
+    call: Call,
+    session: Session,
+    form: SessionForm,
+) -> Started {
     let sessions = Sessions::new(&gateway, &call);
     let issued = match (session.sent_access()?, session.refresh_cookie(&gateway)?) {
         (Some(access), Some((_, refresh))) if access.claims.id != refresh.claims.id => return Err(Error::bad_token()),
         (Some(access), Some(_)) => sessions.renew(access.claims.id).await?,
         (Some(access), None) => sessions.begin(&sessions.credentials(access.claims.id).await?).await?,
         (None, Some((token, refresh))) => sessions.rotate(token, &refresh).await?.1,
-        (None, None) => first_visit(&gateway, &call, sessions).await?,
+        (None, None) => first_visit(&call, sessions).await?,
     };
     let (jar, body) = issued.for_client(form, call.cookies());
     Ok((jar, ok("세션이 시작되었습니다.", body)))
 }
 
-async fn first_visit(gateway: &Gateway, call: &Call, sessions: Sessions<'_>) -> Result<Issued, Error> {
+async fn first_visit(call: &Call, sessions: Sessions<'_>) -> Result<Issued, Error> {
     let auth = sessions.register().await?;
-    security_log::session(gateway, call, "first visit", person(&auth)?);
+    security_log::session(call, "first visit", person(&auth)?);
     sessions.begin(&auth).await
 }
 
@@ -49,7 +54,12 @@ async fn first_visit(gateway: &Gateway, call: &Call, sessions: Sessions<'_>) -> 
     post, path = "/v1/auth/refresh", params(("X-Session" = Option<String>, Header)),
     responses((status = 200, body = SessionBody))
 )]
-pub(super) async fn refresh(State(gateway): State<Gateway>, call: Call, session: Session, form: SessionForm) -> Started {
+pub(super) async fn refresh(
+    State(gateway): State<Gateway>,
+    call: Call,
+    session: Session,
+    form: SessionForm,
+) -> Started {
     let token = session.refresh_token()?.ok_or_else(Error::refresh_token_required)?;
     let verified = gateway.tokens().check::<Refresh>(&token).map_err(Error::refresh_token)?;
     let (_, issued) = Sessions::new(&gateway, &call).rotate(token, &verified).await?;
@@ -73,7 +83,7 @@ pub(super) async fn logout(
         Some((verified, token)) => {
             let id = verified.claims.id;
             Sessions::new(&gateway, &call).end(id, Some(token)).await?;
-            security_log::session(&gateway, &call, "logout", id);
+            security_log::session(&call, "logout", id);
         }
         // A client that keeps its tokens itself must learn that nothing was ended.
         None if session.is_bearer() => return Err(Error::refresh_token(crate::tokens::BadToken::Invalid)),
@@ -90,6 +100,6 @@ pub(super) async fn logout_all(
     caller: Caller,
 ) -> Result<(CookieJar, Success<()>), Error> {
     Sessions::new(&gateway, &call).end(caller.id(), None).await?;
-    security_log::session(&gateway, &call, "logout of all devices", caller.id());
+    security_log::session(&call, "logout of all devices", caller.id());
     Ok((no_cookies(call.cookies()), ok("모든 기기에서 로그아웃했습니다.", ())))
 }
