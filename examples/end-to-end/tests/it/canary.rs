@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const CALL_KEY: &str = "canary7f3aAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 const CALL_KEY_CANARY: &str = "canary7f3a";
 /// The variables with secrets, each with a pattern for its value.
-const SECRETS: [(&str, &str); 9] = [
+const SECRETS: [(&str, &str); 11] = [
     ("HEARLERS_CALL_KEY", CALL_KEY),
     ("HEARLERS_OPERATORS", "kim=operator-{}-operator-operator-operator"),
     ("HEARLERS_LOG_KEY", "log-{}-log-log-log-log-log-log-log-log"),
@@ -24,6 +24,8 @@ const SECRETS: [(&str, &str); 9] = [
     ("HEARLERS_KAFKA_PASSWORD", "kafka-{}"),
     ("HEARLERS_KAFKA_KEY_PASSWORD", "key-{}"),
     ("HEARLERS_RESPONDER_KEY", "responder-{}"),
+    ("HEARLERS_KAKAO_SECRET", "kakao-{}"),
+    ("HEARLERS_NAVER_SECRET", "naver-{}"),
 ];
 const PROGRAMS: [&str; 4] = ["user-service", "counseling-service", "gateway", "hearlers"];
 

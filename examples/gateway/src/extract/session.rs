@@ -69,6 +69,10 @@ impl Session {
         let verified = gateway.tokens().check::<Refresh>(&token).map_err(Error::refresh_token)?;
         Ok(Some((token, verified)))
     }
+    /// Returns whether the session is one of cookies, valid or not.
+    pub(crate) fn has_cookies(&self) -> bool {
+        self.bearer.is_none() && (self.verified.is_some() || !matches!(self.refresh, Ok(None)))
+    }
     /// Returns whether the client sends its token itself, so that no other site can send it.
     pub(crate) fn is_bearer(&self) -> bool {
         self.bearer.is_some()

@@ -24,6 +24,8 @@ const LARGEST_OF_ADMINS: usize = 256 * 1024;
 const SILENCE: Duration = Duration::from_secs(15);
 /// The longest time of a request, more than all calls of an exchange together.
 const LONGEST: Duration = Duration::from_secs(70);
+/// The routes that set and remove the cookies of a session.
+const SESSIONS: &str = "/v1/auth/";
 /// The routes of administrators.
 const ADMIN: &str = "/v1/admin/";
 
@@ -31,7 +33,7 @@ pub(super) async fn guard(State(gateway): State<Gateway>, mut request: Request, 
     let call = request.extensions().get::<Call>().cloned().expect("the middleware `follow` wraps this one");
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str).to_owned();
     let session = Session::read(&gateway, request.headers(), call.cookies());
-    if let Err(error) = check(&gateway, &call, &session, &request) {
+    if let Err(error) = check(&gateway, &call, &session, &route, &request) {
         return error.into_response();
     }
     request.extensions_mut().insert(session);
@@ -43,14 +45,16 @@ pub(super) async fn guard(State(gateway): State<Gateway>, mut request: Request, 
     }
 }
 
-fn check(gateway: &Gateway, call: &Call, session: &Session, request: &Request) -> Result<(), Error> {
+fn check(gateway: &Gateway, call: &Call, session: &Session, route: &str, request: &Request) -> Result<(), Error> {
     let person = session.sent_access().ok().flatten().map(|access| access.claims.id);
     let refused = |event: &'static str| security_log::refused(call, event, person);
     gateway.counters().request_of(call.client().address).inspect_err(|_| refused("rate limit of an address"))?;
     if let Some(person) = person {
         gateway.counters().request_by(person).inspect_err(|_| refused("rate limit of a person"))?;
     }
-    if !request.method().is_safe() && !session.is_bearer() {
+    // Nobody's write is refused by its handler; but a session must not begin or end unasked either.
+    let uses_cookies = session.has_cookies() || route.starts_with(SESSIONS);
+    if !request.method().is_safe() && uses_cookies && !session.is_bearer() {
         own_write(gateway, call, request.headers()).inspect_err(|_| refused("write of another site"))?;
     }
     if let Err(error) = session.sent_access() {

@@ -2,7 +2,6 @@
 //!
 //! It is a set of rules over stems, with exclusions for idioms, reports and denials. It is no diagnosis; its measured
 //! recall and precision stand in `docs/crisis-detector.md`.
-pub mod help;
 mod notice;
 mod record;
 mod rules;

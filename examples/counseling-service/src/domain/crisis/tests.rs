@@ -1,7 +1,7 @@
 //! The detector on its labelled sentences, and the texts of its notices.
 use super::{
     Crisis::{self, Abuse, HarmToOthers, PossibleSelfHarm, SelfHarm},
-    detect, help,
+    detect,
 };
 use crate::domain::manner::Manner;
 use std::collections::BTreeSet;
@@ -159,12 +159,5 @@ fn a_notice_names_its_numbers_in_the_manner_of_the_counsellor() {
             assert_eq!(notice.text.contains("요."), manner == Manner::Polite, "{}", notice.text);
             assert!(crisis.instruction().contains(first));
         }
-    }
-}
-
-#[test]
-fn a_refusal_names_help_in_both_languages() {
-    for text in [help::NO_TOKENS, help::OUTAGE] {
-        assert!(text.korean.contains("109") && text.english.contains("109"), "{text:?}");
     }
 }
