@@ -35,7 +35,11 @@ pub(super) struct CounselOpener {
 impl CounselOpener {
     /// Returns the properties of the new counsel. Fails when there is no active prompt version or no start technique for
     /// the tone, and when the person has opened too many counsels.
-    pub(super) async fn prepare(&self, chosen: ChosenCounselor, now: Timestamp) -> HandlerResult<NewCounsel, CounselError> {
+    pub(super) async fn prepare(
+        &self,
+        chosen: ChosenCounselor,
+        now: Timestamp,
+    ) -> HandlerResult<NewCounsel, CounselError> {
         let ChosenCounselor { user, counselor, prompt_version } = chosen;
         let tone = self.counselors.get::<CounselError>(&counselor).await?.profile().tone;
         let prompt_version = match prompt_version {
