@@ -38,6 +38,8 @@ impl Evolve<Reported> for Report {
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) enum Outcome {
     Replied,
+    /// The reply of an exchange that costs nothing.
+    RepliedForFree { attempt: i32 },
     Failed { attempt: i32 },
 }
 
@@ -58,7 +60,12 @@ async fn report_outcome(command: ReportOutcome, reports: Repo<Report>, clock: Cl
 #[publish]
 fn replied(reported: &Reported) -> Option<CounselReplied> {
     let (user_id, exchange_id) = (reported.user.clone(), reported.exchange.to_string());
-    matches!(reported.outcome, Outcome::Replied).then(|| CounselReplied { user_id, exchange_id, ..Default::default() })
+    let (is_free, attempt) = match reported.outcome {
+        Outcome::Replied => (None, None),
+        Outcome::RepliedForFree { attempt } => (Some(true), Some(attempt)),
+        Outcome::Failed { .. } => return None,
+    };
+    Some(CounselReplied { user_id, exchange_id, is_free, attempt, ..Default::default() })
 }
 #[publish]
 fn failed(reported: &Reported) -> Option<CounselReplyFailed> {
