@@ -17,7 +17,7 @@ service_edge::cases![an_operator_promotes_and_demotes, an_unknown_person_is_refu
 
 /// Registers a view of the service's events that shows who caused them.
 pub(crate) fn wire(app: AppBuilder) -> AppBuilder {
-    user_service::wire(app).discover(module_path!())
+    user_service::wire(app).discover_part(module_path!())
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, View)]
