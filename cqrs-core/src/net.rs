@@ -233,7 +233,7 @@ async fn serve_within(
     router: Router,
     shutdown: impl Future<Output = ()>,
 ) {
-    // Without TLS no browser speaks HTTP/2, and a proxy has to be told to: it would only be a second, unlimited protocol.
+    // Without TLS no browser speaks HTTP/2, and a proxy needs a setting for it: it would only be a second, unlimited protocol.
     let mut server = auto::Builder::new(TokioExecutor::new()).http1_only();
     server.http1().timer(TokioTimer::new()).header_read_timeout(limit);
     let (open, places) = (GracefulShutdown::new(), Arc::new(Semaphore::new(connections)));

@@ -1,4 +1,4 @@
-//! The gRPC health service (`grpc.health.v1`). It needs no login, so what it answers is a result that all who ask share: a
+//! The gRPC health service (`grpc.health.v1`). It needs no login, so its answer is a result that all who ask share: a
 //! watch costs no query of its own.
 use super::readiness::Readiness;
 use crate::environment::{SystemEnvironment, within};

@@ -2,7 +2,7 @@
 use crate::{
     BadKeys, COUNSELING_SERVICE, GATEWAY, Key, USER_SERVICE,
     keys::{counted, id_of},
-    watch::{KeySet, Watched},
+    watch::{KeySet, Reloaded},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ring::{
@@ -89,21 +89,21 @@ impl From<Key> for CallKey {
 /// assert!(CallerKeys::parse("gateway=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=").is_ok());
 /// ```
 #[derive(Clone)]
-pub struct CallKeys(Arc<Watched<Vec<CallKey>>>);
+pub struct CallKeys(Arc<Reloaded<Vec<CallKey>>>);
 impl CallKeys {
     /// Parses keys, one a line, the one that signs first. The first and the last line of PEM, and empty ones, are skipped.
     ///
     /// # Errors
     /// Fails when a line is not a key, when there is none, and when there are too many.
     pub fn parse(text: &str) -> Result<Self, BadKeys> {
-        Ok(CallKeys(Watched::new(KeySet::parse(text)?)))
+        Ok(CallKeys(Reloaded::new(KeySet::parse(text)?)))
     }
     /// Reads keys from a file, as [`parse`](CallKeys::parse) does, and again when it has changed.
     ///
     /// # Errors
     /// Fails when the file cannot be read or its keys cannot be used.
     pub fn of_file(file: impl Into<PathBuf>) -> Result<Self, BadKeys> {
-        Ok(CallKeys(Watched::of_file(file.into())?))
+        Ok(CallKeys(Reloaded::of_file(file.into())?))
     }
     /// Returns the key that signs now.
     pub(crate) fn signing(&self) -> Option<CallKey> {
@@ -128,7 +128,7 @@ impl KeySet for Vec<CallKey> {
 }
 impl From<CallKey> for CallKeys {
     fn from(key: CallKey) -> Self {
-        CallKeys(Watched::new(vec![key]))
+        CallKeys(Reloaded::new(vec![key]))
     }
 }
 impl fmt::Debug for CallKeys {
@@ -141,7 +141,7 @@ impl fmt::Debug for CallKeys {
 ///
 /// Who has the private key of one caller cannot call in the name of another.
 #[derive(Clone)]
-pub struct CallerKeys(Arc<Watched<Vec<CallerKey>>>);
+pub struct CallerKeys(Arc<Reloaded<Vec<CallerKey>>>);
 struct CallerKey {
     caller: Arc<str>,
     id: String,
@@ -168,21 +168,21 @@ impl CallerKeys {
     /// # Errors
     /// Fails when a line is not a name and a key, when there is none, and when there are too many.
     pub fn parse(text: &str) -> Result<Self, BadKeys> {
-        Ok(CallerKeys(Watched::new(KeySet::parse(text)?)))
+        Ok(CallerKeys(Reloaded::new(KeySet::parse(text)?)))
     }
     /// Reads keys from a file, as [`parse`](CallerKeys::parse) does, and again when it has changed.
     ///
     /// # Errors
     /// Fails when the file cannot be read or its keys cannot be used.
     pub fn of_file(file: impl Into<PathBuf>) -> Result<Self, BadKeys> {
-        Ok(CallerKeys(Watched::of_file(file.into())?))
+        Ok(CallerKeys(Reloaded::of_file(file.into())?))
     }
     /// Accepts every caller of the system with the public key of `key`: for a process that contains all of them.
     pub(crate) fn all_with(key: &CallKey) -> Self {
         let public = key.0.pair.public_key().as_ref();
         let public: [u8; LENGTH] = public.try_into().expect("a public key has 32 bytes");
         let callers = [GATEWAY, USER_SERVICE, COUNSELING_SERVICE];
-        CallerKeys(Watched::new(callers.map(|caller| CallerKey::new(caller, public)).into()))
+        CallerKeys(Reloaded::new(callers.map(|caller| CallerKey::new(caller, public)).into()))
     }
     /// Verifies a signature with the key that has this id, and returns the callers whose key it is.
     pub(crate) fn verify(&self, id: &str, message: &[u8], signature: &[u8]) -> Option<Vec<Arc<str>>> {

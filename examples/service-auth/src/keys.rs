@@ -1,7 +1,7 @@
 //! Signing keys that overlap, so that a key can be replaced while its tokens are still valid.
 use crate::{
     Key, crypto,
-    watch::{self, KeySet, Watched},
+    watch::{self, KeySet, Reloaded},
 };
 use jsonwebtoken::{
     Algorithm, DecodingKey, EncodingKey, Header, TokenData, Validation,
@@ -28,7 +28,7 @@ use subtle::{Choice, ConstantTimeEq};
 /// assert!(Keys::parse("too short").is_err());
 /// ```
 #[derive(Clone)]
-pub struct Keys(Arc<Watched<Vec<SigningKey>>>);
+pub struct Keys(Arc<Reloaded<Vec<SigningKey>>>);
 
 /// A key with its id, which the header of a token names.
 struct SigningKey {
@@ -90,14 +90,14 @@ impl Keys {
     /// # Errors
     /// Fails when there is no key, when one is too short, or when there are too many.
     pub fn parse(text: &str) -> Result<Self, BadKeys> {
-        Ok(Keys(Watched::new(KeySet::parse(text)?)))
+        Ok(Keys(Reloaded::new(KeySet::parse(text)?)))
     }
     /// Reads keys from a file, as [`parse`](Keys::parse) does, and again when it has changed.
     ///
     /// # Errors
     /// Fails when the file cannot be read or its keys cannot be used.
     pub fn of_file(file: impl Into<PathBuf>) -> Result<Self, BadKeys> {
-        Ok(Keys(Watched::of_file(file.into())?))
+        Ok(Keys(Reloaded::of_file(file.into())?))
     }
 
     /// Signs claims with the first key, whose id is in the header as `kid`. HS256.
@@ -162,7 +162,7 @@ pub(crate) fn counted<T>(keys: Vec<T>) -> Result<Vec<T>, BadKeys> {
 }
 impl From<Key> for Keys {
     fn from(key: Key) -> Self {
-        Keys(Watched::new(vec![SigningKey::new(key)]))
+        Keys(Reloaded::new(vec![SigningKey::new(key)]))
     }
 }
 impl fmt::Debug for Keys {

@@ -2,7 +2,7 @@
 use crate::{
     BadKeys, Key,
     keys::{counted, id_of},
-    watch::{KeySet, Watched},
+    watch::{KeySet, Reloaded},
 };
 use cqrs_core::{DomainError, ErrorKind, grpc};
 use sha2::{Digest, Sha256};
@@ -16,7 +16,7 @@ const LONGEST_NAME: usize = 64;
 /// The operators, each with a secret of their own. Without any the operator endpoints are disabled.
 ///
 /// An endpoint calls [`check`](Self::check) with the header of HTTP or gRPC, and records the name in its audit log. The name is
-/// that of the secret, so nobody acts in the name of another:
+/// that of the secret, so no operator acts in the name of another:
 ///
 /// ```
 /// use service_auth::operators::{NotOperator, Operators};
@@ -28,12 +28,12 @@ const LONGEST_NAME: usize = 64;
 /// assert_eq!(operators.check(Some("Bearer guessed")), Err(NotOperator::WrongSecret));
 /// ```
 #[derive(Clone)]
-pub struct Operators(Option<Arc<Watched<Vec<OperatorKey>>>>);
+pub struct Operators(Option<Arc<Reloaded<Vec<OperatorKey>>>>);
 /// An operator with the hash of their secret.
 struct OperatorKey {
     name: Arc<str>,
     hash: [u8; 32],
-    /// Tells a changed secret from the former one.
+    /// Distinguishes a changed secret from the former one.
     id: String,
 }
 impl std::fmt::Debug for Operators {
@@ -55,14 +55,14 @@ impl Operators {
     /// # Errors
     /// Fails when a line is not a name and a secret, and when there are too many.
     pub fn parse(text: &str) -> Result<Self, BadKeys> {
-        Ok(Operators(Some(Watched::new(KeySet::parse(text)?))))
+        Ok(Operators(Some(Reloaded::new(KeySet::parse(text)?))))
     }
     /// Reads operators from a file, as [`parse`](Operators::parse) does, and again when it has changed.
     ///
     /// # Errors
     /// Fails when the file cannot be read or its lines cannot be used.
     pub fn of_file(file: impl Into<PathBuf>) -> Result<Self, BadKeys> {
-        Ok(Operators(Some(Watched::of_file(file.into())?)))
+        Ok(Operators(Some(Reloaded::of_file(file.into())?)))
     }
     /// Returns whether there are any operators.
     pub fn is_enabled(&self) -> bool {
@@ -107,7 +107,7 @@ impl KeySet for Vec<OperatorKey> {
                 keys.push(OperatorKey::parse(line).ok_or(BadKeys::NotOperator(number))?);
             }
         }
-        // A file without a line is one that nobody was added to yet: it refuses everybody.
+        // A file without a line is one without operators yet: it refuses everybody.
         if keys.is_empty() { Ok(keys) } else { counted(keys) }
     }
     fn ids(&self) -> Vec<&str> {

@@ -47,7 +47,7 @@ fn random() -> hmac::Key {
 
 /// Logs a refused call. `identity` is the verified one, of a call that the contract does not allow.
 pub(crate) fn refused(method: &str, refused: Refused, identity: Option<&Identity>, request: &Request<()>) {
-    // Whoever calls chooses the path, so only a method of the contract is written.
+    // The caller chooses the path, so only a method of the contract is written.
     let method = contracts::access_of(method).map_or("unknown", |_| method);
     let from = request.remote_addr().map(|address| address.ip());
     let caller = identity.map(|identity| &*identity.caller);

@@ -25,22 +25,22 @@ pub(crate) trait KeySet: Sized + Send + Sync + 'static {
 }
 
 /// Keys, read again when their file changes.
-pub(crate) struct Watched<T>(RwLock<Arc<T>>);
-impl<T> Watched<T> {
+pub(crate) struct Reloaded<T>(RwLock<Arc<T>>);
+impl<T> Reloaded<T> {
     pub(crate) fn new(keys: T) -> Arc<Self> {
-        Arc::new(Watched(RwLock::new(Arc::new(keys))))
+        Arc::new(Reloaded(RwLock::new(Arc::new(keys))))
     }
     pub(crate) fn current(&self) -> Arc<T> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
-impl<T: KeySet> Watched<T> {
+impl<T: KeySet> Reloaded<T> {
     /// Reads keys from a file, and again when it has changed.
     ///
     /// # Errors
     /// Fails when the file cannot be read or its keys cannot be used.
     pub(crate) fn of_file(file: PathBuf) -> Result<Arc<Self>, BadKeys> {
-        let keys = Watched::new(T::parse(&fs::read_to_string(&file)?)?);
+        let keys = Reloaded::new(T::parse(&fs::read_to_string(&file)?)?);
         let mut failing = false;
         start(INTERVAL, &keys, move |keys| keys.look(&file, &mut failing))?;
         Ok(keys)

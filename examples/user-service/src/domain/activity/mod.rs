@@ -51,7 +51,7 @@ pub struct ActivityRecorded {
     pub kept_until: Timestamp,
 }
 
-/// What a client says of an activity.
+/// An activity as the client reports it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ActivityDetails {
     pub kind: ActivityKind,
