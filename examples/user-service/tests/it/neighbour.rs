@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use uuid::Uuid;
 
 pub(crate) fn app(received: Arc<ReceivedEvents>) -> AppBuilder {
-    App::builder("counseling").discover(module_path!()).aggregate(StateStored::<Report>::new()).provide(received)
+    App::builder("counseling").discover_part(module_path!()).aggregate(StateStored::<Report>::new()).provide(received)
 }
 
 #[derive(Clone, Serialize, Deserialize, Aggregate)]
