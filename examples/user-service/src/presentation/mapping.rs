@@ -147,7 +147,7 @@ impl From<OpenSession> for model::RefreshToken {
         }
     }
 }
-/// Converts what a person has seen; the defaults when nothing was recorded.
+/// Converts the parts of the app that a person has seen; the defaults when nothing was recorded.
 pub(super) fn tracking(tracking: Option<Tracking>) -> model::UserTracking {
     tracking.map_or_else(Default::default, |tracking| model::UserTracking {
         has_seen_intro_cutscene: tracking.has_seen_intro_cutscene,
