@@ -39,8 +39,12 @@ impl Evolve<Reported> for Report {
 pub(crate) enum Outcome {
     Replied,
     /// A reply that costs nothing.
-    RepliedFree { attempt: i32 },
-    Failed { attempt: i32 },
+    RepliedFree {
+        attempt: i32,
+    },
+    Failed {
+        attempt: i32,
+    },
 }
 
 /// Publishes the outcome of an exchange.

@@ -2,9 +2,7 @@
 use crate::fixture::Fixture;
 use clap::Parser;
 use contracts::v1::model::Authority;
-use cqrs_core::{
-    AppBuilder, Change, HandlerResult, Infallible, Query, Recorded, View, Views, handler, projection,
-};
+use cqrs_core::{AppBuilder, Change, HandlerResult, Infallible, Query, Recorded, View, Views, handler, projection};
 use serde::{Deserialize, Serialize};
 use service_edge::settings::RunTask;
 use user_service::{
