@@ -149,7 +149,7 @@ async fn every_method_is_called_as_each_caller(mut fixture: Fixture) -> anyhow::
         _ => forbidden,
     });
     check(each(&fixture.users, &kim, &Caller::Person(lee.clone())).await, "another person", &|name, access| {
-        // An activity is the caller's own, of any caller.
+        // An activity belongs to its caller.
         (access != Access::Public && name != "create_activity").then_some(Code::PermissionDenied)
     });
     check(each(&fixture.users, &kim, &Caller::Admin(lee)).await, "an administrator", &|name, access| {

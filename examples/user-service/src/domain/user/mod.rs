@@ -69,7 +69,7 @@ impl User {
     pub fn profile(&self) -> &Profile {
         &self.profile
     }
-    /// Returns the parts of the app that the person has seen, once it is recorded.
+    /// Returns the parts of the app that the person has seen, once they are recorded.
     pub fn tracking(&self) -> Option<Tracking> {
         self.tracking
     }
