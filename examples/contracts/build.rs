@@ -5,12 +5,8 @@ use protox::prost_reflect::{DescriptorPool, Value};
 use std::{env, error::Error, fs, path::Path};
 
 /// The messages with a refresh token.
-const SECRET: [&str; 4] = [
-    "SaveRefreshTokenRequest",
-    "VerifyRefreshTokenRequest",
-    "RotateRefreshTokenRequest",
-    "RevokeRefreshTokensRequest",
-];
+const SECRET: [&str; 4] =
+    ["SaveRefreshTokenRequest", "VerifyRefreshTokenRequest", "RotateRefreshTokenRequest", "RevokeRefreshTokensRequest"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let protos = Protos::compile(Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../../proto"))?;

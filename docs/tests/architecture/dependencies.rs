@@ -2,7 +2,7 @@
 use crate::{read, root};
 use std::collections::BTreeMap;
 
-/// Crates with an open advisory, or a second implementation of what is there already. `deny.toml` has the same list.
+/// Crates with an open advisory, or a second implementation of something that is there already. `deny.toml` has the same list.
 const BANNED: &[(&str, &str)] = &[
     ("rsa", "RUSTSEC-2023-0071: its timing reveals private keys"),
     ("openssl", "TLS is rustls; OpenSSL is linked into librdkafka alone"),

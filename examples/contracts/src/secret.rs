@@ -22,7 +22,9 @@ without_tokens!(
 
 #[cfg(test)]
 mod tests {
-    use super::{RevokeRefreshTokensRequest, RotateRefreshTokenRequest, SaveRefreshTokenRequest, VerifyRefreshTokenRequest};
+    use super::{
+        RevokeRefreshTokensRequest, RotateRefreshTokenRequest, SaveRefreshTokenRequest, VerifyRefreshTokenRequest,
+    };
 
     #[test]
     fn no_debug_output_contains_a_token() {

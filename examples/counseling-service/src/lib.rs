@@ -11,13 +11,11 @@ pub mod infrastructure;
 pub mod presentation;
 
 pub use application::ports::{ImageStore, Responder};
-pub use infrastructure::{
-    DAILY_CALLS, DirectoryImages, NoImages, OfflineResponder, Ports, PublicBase, Wallets, seed,
-};
-#[cfg(feature = "s3")]
-pub use infrastructure::{S3Config, S3Error, S3Images};
+pub use infrastructure::{DAILY_CALLS, DirectoryImages, NoImages, OfflineResponder, Ports, PublicBase, Wallets, seed};
 #[cfg(feature = "openai")]
 pub use infrastructure::{OpenAiConfig, OpenAiError, OpenAiResponder};
+#[cfg(feature = "s3")]
+pub use infrastructure::{S3Config, S3Error, S3Images};
 
 use contracts::v1::service::{counsel_prompt_service_server, counsel_service_server, counselor_service_server};
 use cqrs_core::AppBuilder;

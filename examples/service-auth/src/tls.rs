@@ -225,7 +225,7 @@ impl Source {
 }
 
 impl Files {
-    /// Reads the files, and checks that each has what it must contain.
+    /// Reads the files, and checks that each has the expected contents.
     fn read(&self) -> Result<Texts, Vec<BadCertificates>> {
         let mut bad = Vec::new();
         let mut read = |what, path: &Path| {

@@ -102,7 +102,7 @@ impl Checker {
         let (claims, callers) = self.verified(token).ok_or(Refused::Invalid)?;
         let caller = callers.into_iter().find(|caller| **caller == *claims.iss).ok_or(Refused::Invalid)?;
         let now = chrono::Utc::now().timestamp();
-        // The limits are those of this service. Whoever has a key for a moment could otherwise sign for years ahead.
+        // The limits are those of this service. A thief who had a key for a moment could otherwise sign for years ahead.
         let lifetime = claims.exp.checked_sub(claims.iat);
         let is_short = lifetime.is_some_and(|lifetime| (0..=seconds(LIFETIME)).contains(&lifetime));
         let has_begun = claims.iat.max(claims.nbf.unwrap_or(i64::MIN)) <= now + seconds(LEEWAY);

@@ -1,12 +1,12 @@
 //! One gRPC call: the caller and the request metadata.
 use crate::{Rejection, parse};
+use contracts::v1::model::Authority;
 use cqrs_core::{
     App, Metadata,
     app::WithMetadata,
     environment::{Environment, SystemEnvironment},
     grpc,
 };
-use contracts::v1::model::Authority;
 use service_auth::{Identity, Person, Refused};
 use std::{
     sync::{Arc, Mutex, PoisonError},

@@ -129,7 +129,7 @@ pub enum ConfigError {
     /// The URL has the same parameter twice.
     #[error("the parameter {0:?} appears twice")]
     Twice(String),
-    /// A setting has a value that is not allowed: the setting, and what is allowed.
+    /// A setting has a value that is not allowed: the setting, and the allowed values.
     #[error("{0}: {1}")]
     Value(&'static str, &'static str),
     /// The password is given twice: in the URL, separately, or in a file.

@@ -129,7 +129,12 @@ fn a_peer_of_the_original_skips_added_fields() {
 #[test]
 fn events_have_the_bytes_of_the_original() {
     same(b"\x0a\x011\x10\x02\x1a\x01t", {
-        UserUpdated { user_id: "1".into(), auth_channel: AuthChannel::Kakao.into(), occurred_at: "t".into(), nickname: None }
+        UserUpdated {
+            user_id: "1".into(),
+            auth_channel: AuthChannel::Kakao.into(),
+            occurred_at: "t".into(),
+            nickname: None,
+        }
     });
     same(b"\x0a\x011\x12\x012\x1a\x013\x22\x02hi\x28\x01\x32\x01t", {
         CounselMessageCreated {

@@ -2,9 +2,9 @@
 pub mod consent;
 pub mod counsel;
 pub mod counselor;
+pub mod crisis;
 pub mod episode;
 pub mod image;
-pub mod crisis;
 pub mod korean;
 pub mod manner;
 pub mod model_budget;

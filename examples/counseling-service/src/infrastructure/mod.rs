@@ -9,9 +9,9 @@ mod seeds;
 mod wallets;
 
 pub use daily_calls::DAILY_CALLS;
+pub use images::{DirectoryImages, NoImages, PublicBase};
 #[cfg(feature = "s3")]
 pub use images::{S3Config, S3Error, S3Images};
-pub use images::{DirectoryImages, NoImages, PublicBase};
 pub use offline_responder::OfflineResponder;
 #[cfg(feature = "openai")]
 pub use openai_responder::{OpenAiConfig, OpenAiError, OpenAiResponder};
@@ -26,8 +26,8 @@ use crate::{
         counselor::{Bubble, Counselor, Tone},
         crisis::CrisisRecord,
         episode::Episode,
-        relationship::Relationship,
         prompt::{PromptVersion, VersionRoles},
+        relationship::Relationship,
     },
 };
 use bounded::Bounded;

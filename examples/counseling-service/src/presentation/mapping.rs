@@ -1,6 +1,8 @@
 //! Conversions from views to the messages of the contract.
 use crate::{
-    application::projections::{BubbleSummary, ConsentEntry, CounselSummary, CounselorProfile, MessageEntry, ToneSummary},
+    application::projections::{
+        BubbleSummary, ConsentEntry, CounselSummary, CounselorProfile, MessageEntry, ToneSummary,
+    },
     domain::{
         consent::ConsentKind,
         counsel::{Reaction, Speaker},

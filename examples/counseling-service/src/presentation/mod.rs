@@ -2,12 +2,12 @@
 //! file for each gRPC service.
 mod counselors;
 mod counsels;
+mod crisis;
 mod episodes;
 mod images;
-mod crisis;
 mod mapping;
-mod relationships;
 mod prompts;
+mod relationships;
 
 use crate::application::queries::Part;
 use contracts::v1::service::{

@@ -1,10 +1,10 @@
 //! Tests of the counseling service over gRPC. Each case runs on SQLite and, when a server is available, on PostgreSQL.
-mod catalogue; // counsellors, tones and bubbles: changes and refusals
 mod author; // an administrator who calls the prompt service
+mod catalogue; // counsellors, tones and bubbles: changes and refusals
 mod clients; // the nickname in prompts
 mod consents; // consents, before and while a message is processed
-mod episodes; // episodes: cut scenes, locks and drafts
 mod crisis; // messages that speak of a crisis
+mod episodes; // episodes: cut scenes, locks and drafts
 mod fixture; // the service with its database, its port and its clock
 mod images; // uploads of pictures
 mod lists; // order and pages of lists, and the seeds
@@ -15,9 +15,9 @@ mod open; // opening a counsel
 mod ownership; // access to other people's counsels
 #[cfg(feature = "deployed")]
 mod program; // the program with a real database and broker
-mod relationships; // rapport, and the people who see it
 mod prompt_parts; // prompts of counsellors and tones, techniques, rules
 mod prompts; // versions of prompts
+mod relationships; // rapport, and the people who see it
 mod reservations; // the hold of a token, before an exchange
 mod responder; // a scripted responder
 mod rights; // the callers of each RPC of the catalogue and of relationships

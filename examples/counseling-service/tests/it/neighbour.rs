@@ -24,9 +24,15 @@ struct Report {
 #[derive(Debug, Clone, Serialize, Deserialize, Event)]
 #[event(name = "reported", version = 1)]
 pub(crate) enum Reported {
-    Registered { user: Uuid, nickname: String },
+    Registered {
+        user: Uuid,
+        nickname: String,
+    },
     /// Without a nickname, as an older user service publishes it.
-    Updated { user: Uuid, nickname: Option<String> },
+    Updated {
+        user: Uuid,
+        nickname: Option<String>,
+    },
 }
 impl Evolve<Reported> for Report {
     fn create(id: Uuid, _: &Reported) -> Option<Self> {

@@ -148,12 +148,14 @@ async fn a_refused_message_of_the_original_releases_its_token(fixture: Fixture) 
 pub(crate) fn trials() -> Trials {
     Trials::new()
         .test("the calls to the user service are signed and made for the person", calls_are_signed)
-        .test("a refusal of the user service is told from an outage", refusals_and_outages_differ)
+        .test("a refusal of the user service differs from an outage", refusals_and_outages_differ)
 }
 
 /// A user service that answers every confirmation like this.
 #[derive(Clone)]
-struct UserServiceThat(Arc<dyn Fn(&ConfirmReservationRequest) -> Result<ConfirmReservationResponse, Status> + Send + Sync>);
+struct UserServiceThat(
+    Arc<dyn Fn(&ConfirmReservationRequest) -> Result<ConfirmReservationResponse, Status> + Send + Sync>,
+);
 #[tonic::async_trait]
 impl UserService for UserServiceThat {
     async fn confirm_reservation(

@@ -58,9 +58,8 @@ struct Original {
 impl Original {
     async fn visit(system: &System) -> Result<(Original, String)> {
         let channel = Endpoint::from_shared(system.grpc.clone())?.connect().await?;
-        let signed = |service| {
-            InterceptedService::new(channel.clone(), CallSigner::new(GATEWAY, service, &system.proof))
-        };
+        let signed =
+            |service| InterceptedService::new(channel.clone(), CallSigner::new(GATEWAY, service, &system.proof));
         let mut users = UserServiceClient::new(signed(USER_SERVICE));
         let visited = users.initialize_user(InitializeUserRequest {}).await?.into_inner();
         let id = visited.user.context("no person")?.id.parse()?;
@@ -98,7 +97,10 @@ impl Original {
 pub(crate) async fn of_the_original() -> Result<()> {
     let system = system().await?;
     let (mut kim, counsel_id) = Original::visit(&system).await?;
-    let say = CreateMessageRequest { counsel_id: counsel_id.clone(), message: "안녕하세요".into(), ..Default::default() };
+    let say =
+        CreateMessageRequest {
+            counsel_id: counsel_id.clone(), message: "안녕하세요".into(), ..Default::default()
+        };
     let refused = kim.counsels.create_message(kim.by(say.clone())).await.err().context("no token is held")?;
     ensure!(refused.code() == Code::FailedPrecondition, "{refused:?}");
     ensure!(details(&refused).reason.as_deref() == Some(NO_RESERVATION), "{refused:?}");
@@ -121,7 +123,8 @@ pub(crate) async fn of_the_original() -> Result<()> {
 
     // A message that is refused does not keep its token.
     kim.reserve().await?;
-    let unknown = CreateMessageRequest { counsel_id: Uuid::now_v7().to_string(), message: "안녕".into(), ..Default::default() };
+    let unknown =
+        CreateMessageRequest { counsel_id: Uuid::now_v7().to_string(), message: "안녕".into(), ..Default::default() };
     let refused = kim.counsels.create_message(kim.by(unknown)).await.err().context("no such counsel")?;
     ensure!(refused.code() == Code::NotFound, "{refused:?}");
     ensure!(spent(&kim.wallet().await?), "the token of the refused message is released");

@@ -39,8 +39,9 @@ impl Session {
             (None, Ok(None)) => None,
             (None, Err(twice)) => Some(Err(twice.clone())),
         };
-        let verified =
-            verified.map(|read| read.and_then(|it| it.claims.person().map(|_| it).ok_or_else(Error::bad_token)));
+        let verified = verified.map(|read| {
+            read.and_then(|verified| verified.claims.person().map(|_| verified).ok_or_else(Error::bad_token))
+        });
         Session { bearer, refresh, verified }
     }
     /// Returns the person of the access token, or why there is none.

@@ -24,13 +24,13 @@ pub(super) fn routes() -> OpenApiRouter<Gateway> {
     OpenApiRouter::new().routes(routes!(live)).routes(routes!(ready))
 }
 
-/// Tells whether the gateway runs.
+/// Reports whether the gateway runs.
 #[utoipa::path(get, path = "/health/live", security(()), responses((status = 200)))]
 async fn live() -> Success<()> {
     ok("게이트웨이가 실행 중입니다.", ())
 }
 
-/// Tells whether the gateway and its services accept requests.
+/// Reports whether the gateway and its services accept requests.
 #[utoipa::path(get, path = "/health/ready", security(()), responses((status = 200)))]
 async fn ready(State(gateway): State<Gateway>) -> Answer<()> {
     if gateway.is_stopping() {

@@ -1,4 +1,4 @@
-//! The JSON of activities and of what a person has seen.
+//! The JSON of activities and of the parts of the app that a person has seen.
 use super::{
     names::{ActivityType, DevicePlatform},
     shown::{Shown, answers, shown},
@@ -10,7 +10,7 @@ use serde_json::{Map, Number, Value};
 use utoipa::ToSchema;
 
 shown! {
-    /// What a person has seen of the app.
+    /// The parts of the app that a person has seen.
     UserTracking of UserTracking {
         has_seen_intro_cutscene: bool,
         created_at: String,
@@ -79,11 +79,20 @@ fn value_of_proto(value: ProtoValue) -> Value {
     match value.kind {
         None | Some(Kind::NullValue(_)) => Value::Null,
         Some(Kind::BoolValue(value)) => value.into(),
-        Some(Kind::NumberValue(value)) => Number::from_f64(value).map_or(Value::Null, Value::Number),
+        Some(Kind::NumberValue(value)) => number_of_proto(value),
         Some(Kind::StringValue(text)) => text.into(),
         Some(Kind::StructValue(data)) => Value::Object(of_proto(data)),
         Some(Kind::ListValue(list)) => list.values.into_iter().map(value_of_proto).collect(),
     }
+}
+/// Returns a whole number without a fraction, as JSON libraries of clients write it.
+fn number_of_proto(value: f64) -> Value {
+    /// The largest number up to which every whole number is exact.
+    const EXACT: f64 = 9_007_199_254_740_991.0;
+    if value.fract() == 0.0 && value.abs() <= EXACT {
+        return Value::from(value as i64);
+    }
+    Number::from_f64(value).map_or(Value::Null, Value::Number)
 }
 fn to_proto(data: Map<String, Value>) -> Struct {
     Struct { fields: data.into_iter().map(|(name, value)| (name, value_to_proto(value))).collect() }
@@ -107,7 +116,7 @@ mod tests {
 
     #[test]
     fn data_is_the_same_after_both_conversions() {
-        let data = json!({ "a": null, "b": true, "c": 1.5, "d": "글", "e": [1.0, { "f": [] }], "g": {} });
+        let data = json!({ "a": null, "b": true, "c": 1.5, "d": "글", "e": [1, -2, { "f": [] }], "h": 1e300, "g": {} });
         let Value::Object(fields) = data.clone() else { unreachable!() };
         assert_eq!(Value::Object(of_proto(to_proto(fields))), data);
     }

@@ -13,12 +13,12 @@ mod users;
 pub(crate) use activities::{NewActivity, OneActivity, OneTracking, TrackingUpdate};
 pub(crate) use consents::{Consents, NewConsent, OneConsent};
 pub(crate) use counselors::{
-    Bubble, BubbleEdit, Bubbles, CounselorEdit, Counselors, NewBubble, NewCounselor, NewTone, OneBubble,
-    OneCounselor, OnePresignedUrl, OneTone, ToneEdit, Tones, Upload,
+    Bubble, BubbleEdit, Bubbles, CounselorEdit, Counselors, NewBubble, NewCounselor, NewTone, OneBubble, OneCounselor,
+    OnePresignedUrl, OneTone, ToneEdit, Tones, Upload,
 };
 pub(crate) use counsels::{
-    AdminExchange, AdminMessages, AdminOpened, Counsel, Counsels, Exchange, Messages, OneAdminMessage,
-    OneCounsel, OneMessage, Opened, RelationshipPage, Relationships,
+    AdminExchange, AdminMessages, AdminOpened, Counsel, Counsels, Exchange, Messages, OneAdminMessage, OneCounsel,
+    OneMessage, Opened, RelationshipPage, Relationships,
 };
 pub(crate) use episodes::{EpisodeEdit, Episodes, NewEpisode, OneEpisode};
 pub(crate) use names::{ConsentKind, CounselMessageReaction};
@@ -42,12 +42,12 @@ pub(crate) fn each<P, J: From<P>>(items: Vec<P>) -> Vec<J> {
     items.into_iter().map(J::from).collect()
 }
 
-/// Converts what a query has found.
+/// Converts the result of a query.
 pub(crate) fn found<P, J: From<P>>(model: Option<P>) -> Result<J, Error> {
     model.map(J::from).ok_or_else(Error::unknown_id)
 }
 
-/// Converts what a command has changed.
+/// Converts the result of a command.
 pub(crate) fn changed<P, J: From<P>>(model: Option<P>) -> Result<J, Error> {
     model.map(J::from).ok_or_else(Error::broken)
 }

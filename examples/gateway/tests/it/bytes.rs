@@ -11,7 +11,7 @@ use std::fmt::Write;
 
 #[tokio::test]
 async fn every_endpoint_returns_the_recorded_bytes() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::patient().await;
     let mut shown = String::new();
     for call in requests::all() {
         let request = if call.is_for_admins() { as_admin } else { as_user }(call.method, &call.path);

@@ -26,6 +26,20 @@ Callers: `public` is the gateway for a visitor who may have no identity yet, `ga
 whose data it is, `admin` a person with the authority ADMIN. Services refuse everybody else, and every unsigned call.
 ";
 
+/// The RPCs of the endpoints whose calls differ from request to request.
+const OF_LOGIN: [(&str, &[&str]); 7] = [
+    ("/v1/auth/admin", &["FindAuthUserByUserId", "InitializeUser", "SaveRefreshToken", "UpdateAuthority"]),
+    (
+        "/v1/auth/callback/{provider}",
+        &["ConnectAuthChannel", "FindAuthUserByChannelInfo", "InitializeUser", "SaveRefreshToken", "UpdateAuthority"],
+    ),
+    ("/v1/auth/initiate", &["FindAuthUserByUserId", "InitializeUser", "RotateRefreshToken", "SaveRefreshToken"]),
+    ("/v1/auth/login/{provider}", &["RotateRefreshToken"]),
+    ("/v1/auth/logout", &["RevokeRefreshTokens"]),
+    ("/v1/auth/logout-all", &["RevokeRefreshTokens"]),
+    ("/v1/auth/refresh", &["RotateRefreshToken"]),
+];
+
 #[tokio::test]
 async fn the_table_of_the_contract_is_complete() {
     let mut text = HEAD.to_owned();
@@ -55,8 +69,12 @@ fn rpcs(text: &mut String) {
         services.entry(service).or_default().push(row);
     }
     for (service, rows) in services {
-        write!(text, "\n## {service}: {} RPCs\n\n| RPC | callers | a test that calls it |\n|---|---|---|\n", rows.len())
-            .unwrap();
+        write!(
+            text,
+            "\n## {service}: {} RPCs\n\n| RPC | callers | a test that calls it |\n|---|---|---|\n",
+            rows.len()
+        )
+        .unwrap();
         rows.iter().for_each(|row| writeln!(text, "{row}").unwrap());
     }
     assert!(missing.is_empty(), "no test calls these RPCs: {missing:?}");
@@ -64,7 +82,7 @@ fn rpcs(text: &mut String) {
 
 /// Writes a row for each endpoint. The RPCs are those that the endpoint calls here.
 async fn endpoints(text: &mut String) {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::patient().await;
     let api = description(&fixture).await;
     let mut called = BTreeMap::new();
     for call in requests::all() {
@@ -76,6 +94,9 @@ async fn endpoints(text: &mut String) {
         called.insert((call.method.to_owned(), call.template.to_owned()), rpcs);
     }
     let all = operations(&api);
+    for rpc in OF_LOGIN.iter().flat_map(|(_, rpcs)| *rpcs) {
+        assert!(contracts::rpcs().any(|(path, _)| path.ends_with(&format!("/{rpc}"))), "{rpc} is not in the contract");
+    }
     writeln!(text, "\n## REST: {} endpoints\n", all.len()).unwrap();
     writeln!(text, "| endpoint | callers | RPCs | a test that calls it |\n|---|---|---|---|").unwrap();
     let own = functions("gateway");
@@ -86,9 +107,14 @@ async fn endpoints(text: &mut String) {
         let (method, path) = &operation;
         let described = &api["paths"][path][method.to_lowercase()];
         let (rpcs, test) = match called.get(&operation) {
-            Some(rpcs) => (rpcs.clone(), Some("gateway `description.rs`: every_answer_is_within_the_description".to_owned())),
-            // The endpoints of the login differ from request to request: their tests name the path.
-            None => (String::new(), test_with(&own, path.split('{').next().unwrap())),
+            Some(rpcs) => {
+                (rpcs.clone(), Some("gateway `description.rs`: every_answer_is_within_the_description".to_owned()))
+            }
+            // The tests of the login and of images name the path.
+            None => {
+                let rpcs = OF_LOGIN.iter().find(|(of, _)| of == path).map(|(_, rpcs)| rpcs.join(", "));
+                (rpcs.unwrap_or_default(), test_with(&own, path.split('{').next().unwrap()))
+            }
         };
         missing.extend(test.is_none().then(|| format!("{method} {path}")));
         let (callers, test) = (callers(path, described), test.unwrap_or_default());
@@ -129,7 +155,11 @@ fn functions(package: &str) -> Vec<Function> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(package).join("tests/it");
     let mut files: Vec<PathBuf> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
-    files.into_iter().filter(|path| path.extension().is_some_and(|kind| kind == "rs")).flat_map(|path| of_file(package, &path)).collect()
+    files
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|kind| kind == "rs"))
+        .flat_map(|path| of_file(package, &path))
+        .collect()
 }
 fn of_file(package: &str, path: &Path) -> Vec<Function> {
     let text = fs::read_to_string(path).unwrap();
@@ -165,16 +195,21 @@ fn test_of(functions: &[Function], method: &str) -> Option<String> {
             return Some(format!("{}: {}", test.file, test.name));
         }
         let helpers = calling.into_iter().filter(|function| known.insert(&function.name));
-        next = helpers.flat_map(|helper| [" ", "(", ".", "::", "!"].map(|start| format!("{start}{}(", helper.name))).collect();
+        next = helpers
+            .flat_map(|helper| [" ", "(", ".", "::", "!"].map(|start| format!("{start}{}(", helper.name)))
+            .collect();
     }
     None
 }
 
 /// Finds a test that names a text, itself or through helpers.
 fn test_with(functions: &[Function], text: &str) -> Option<String> {
-    let naming = || functions.iter().filter(|function| function.body.contains(text) && !function.file.contains("contract.rs"));
+    let naming =
+        || functions.iter().filter(|function| function.body.contains(text) && !function.file.contains("contract.rs"));
     let direct = naming().find(|function| function.is_test).map(|test| format!("{}: {}", test.file, test.name));
-    direct.or_else(|| naming().find_map(|helper| test_of(functions, &helper.name).or_else(|| calling(functions, &helper.name))))
+    direct.or_else(|| {
+        naming().find_map(|helper| test_of(functions, &helper.name).or_else(|| calling(functions, &helper.name)))
+    })
 }
 fn calling(functions: &[Function], helper: &str) -> Option<String> {
     let call = format!("{helper}(");

@@ -29,7 +29,7 @@ pub(crate) fn operations(api: &Value) -> BTreeSet<(String, String)> {
 
 #[tokio::test]
 async fn every_described_endpoint_is_called_and_every_called_one_is_described() {
-    let described = operations(&description(&Fixture::new().await).await);
+    let described = operations(&description(&Fixture::patient().await).await);
     let is_here = |path: &str| !ELSEWHERE.iter().any(|start| path.starts_with(start));
     let described: BTreeSet<_> = described.into_iter().filter(|(_, path)| is_here(path)).collect();
     let called = requests::all().into_iter().map(|call| (call.method.to_owned(), call.template.to_owned())).collect();
@@ -38,9 +38,10 @@ async fn every_described_endpoint_is_called_and_every_called_one_is_described() 
 
 #[tokio::test]
 async fn every_answer_is_within_the_description() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::patient().await;
     let api = description(&fixture).await;
-    let ids: Vec<_> = api["paths"].as_object().unwrap().values().flat_map(|it| it.as_object().unwrap().values()).collect();
+    let ids: Vec<_> =
+        api["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap().values()).collect();
     let ids: BTreeSet<_> = ids.iter().map(|operation| operation["operationId"].as_str().unwrap()).collect();
     assert_eq!(ids.len(), operations(&api).len(), "operation ids are unique");
     let unusual = Status::unavailable("restarting");
@@ -52,7 +53,8 @@ async fn every_answer_is_within_the_description() {
         check(&api, operation, &usual);
         let mut answers = Vec::new();
         if call.template.starts_with("/v1/") {
-            let nobody = Request::builder().method(call.method).uri(&call.path);
+            // The header says that no other site sends this write.
+            let nobody = Request::builder().method(call.method).uri(&call.path).header("X-Requested-With", "a test");
             let nobody = fixture.send(with_body(nobody, call.body.as_ref())).await;
             assert_eq!(nobody.status, 401, "{} {}", call.method, call.path);
             answers.push(nobody);
@@ -74,7 +76,7 @@ async fn every_answer_is_within_the_description() {
 
 #[tokio::test]
 async fn a_person_is_refused_at_every_endpoint_of_administrators() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::patient().await;
     for call in requests::all().into_iter().filter(requests::Call::is_for_admins) {
         let answer = fixture.send(with_body(as_user(call.method, &call.path), call.body.as_ref())).await;
         assert_eq!(answer.error(), (403, "E40301".to_owned()), "{} {}", call.method, call.path);
@@ -84,7 +86,7 @@ async fn a_person_is_refused_at_every_endpoint_of_administrators() {
 
 #[tokio::test]
 async fn defect_18_every_endpoint_passes_a_deadline_on() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::patient().await;
     for call in requests::all() {
         let builder = if call.is_for_admins() { as_admin } else { as_user };
         fixture.send(with_body(builder(call.method, &call.path), call.body.as_ref())).await;
@@ -97,7 +99,7 @@ async fn defect_18_every_endpoint_passes_a_deadline_on() {
 
 #[tokio::test]
 async fn defect_11_an_outage_of_any_service_is_an_outage_and_bad_input_is_no_fault() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::patient().await;
     for (code, status) in [(Code::Unavailable, 503), (Code::InvalidArgument, 400), (Code::FailedPrecondition, 400)] {
         for call in requests::all().into_iter().filter(|call| call.template.starts_with("/v1/")) {
             let builder = if call.is_for_admins() { as_admin } else { as_user };
@@ -114,7 +116,7 @@ async fn defect_11_an_outage_of_any_service_is_an_outage_and_bad_input_is_no_fau
 
 #[tokio::test]
 async fn the_page_of_the_description_runs_only_its_own_files() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::patient().await;
     let get = async |path: &str| fixture.send(Request::get(path).body(Body::empty()).unwrap()).await;
     assert_eq!(get("/docs").await.header("location"), Some("/docs/"));
     let page = get("/docs/").await;
@@ -152,7 +154,7 @@ fn resolved<'a>(api: &'a Value, value: &'a Value) -> &'a Value {
     }
 }
 
-/// Checks a value against a schema, with what the description uses of JSON Schema. A field that is not described fails.
+/// Checks a value against a schema, with the part of JSON Schema that the description uses. A field that is not described fails.
 fn conforms(api: &Value, schema: &Value, value: &Value) -> Result<(), String> {
     let schema = resolved(api, schema);
     if let Some(choices) = schema["oneOf"].as_array() {
@@ -195,7 +197,9 @@ fn the_checker_of_this_test_finds_what_is_wrong() {
         "properties": { "a": { "type": "string", "enum": ["x"] }, "b": { "type": "array", "items": { "type": "integer" } } },
     });
     assert_eq!(conforms(&Value::Null, &schema, &json!({ "a": "x", "b": [1] })), Ok(()));
-    for wrong in [json!({}), json!({ "a": "y" }), json!({ "a": "x", "b": ["1"] }), json!({ "a": "x", "c": 1 }), json!([])] {
+    for wrong in
+        [json!({}), json!({ "a": "y" }), json!({ "a": "x", "b": ["1"] }), json!({ "a": "x", "c": 1 }), json!([])]
+    {
         assert!(conforms(&Value::Null, &schema, &wrong).is_err(), "{wrong}");
     }
 }

@@ -36,6 +36,15 @@ impl Fixture {
     pub(crate) async fn new() -> Self {
         Fixture::with(SECRET, Edge::default(), None)
     }
+    /// Starts a gateway that waits as long for the services as in production, for tests whose outcome no busy machine must
+    /// change.
+    pub(crate) async fn patient() -> Self {
+        let mut fixture = Fixture::new().await;
+        let url = format!("http://{}", fixture.address);
+        let config = Config::new(url.clone(), url, Keys::parse(SECRET).unwrap(), proof());
+        fixture.router = router(Gateway::new(config).unwrap());
+        fixture
+    }
     /// Starts a gateway with these images.
     pub(crate) fn with_images(images: Images) -> Self {
         Fixture::with(SECRET, Edge::default(), Some(images))
@@ -109,7 +118,7 @@ async fn send(router: Router, mut request: Request<Body>) -> Answer {
     request.headers_mut().entry("host").or_insert(HeaderValue::from_static(HOST));
     let response = router.oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
-    let body = to_bytes(body, 1 << 20).await.unwrap();
+    let body = to_bytes(body, 8 << 20).await.unwrap();
     let text = String::from_utf8_lossy(&body).into_owned();
     Answer { status: parts.status, headers: parts.headers, text, bytes: body.to_vec() }
 }
@@ -163,7 +172,7 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) text: String,
-    /// The body as it was sent; `text` replaces what is not UTF-8.
+    /// The body as it was sent; `text` replaces bytes that are not UTF-8.
     pub(crate) bytes: Vec<u8>,
 }
 impl Answer {

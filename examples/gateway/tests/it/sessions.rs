@@ -87,7 +87,7 @@ async fn tokens_are_in_the_body_only_for_a_client_that_asks_for_them() {
     assert_eq!(initiate(&fixture, &[("X-Session", "both")]).await.error(), error(400, "HTTP_INVALID_INPUT"));
 }
 
-/// S11: off loopback a cookie cannot be planted by another host or over http.
+/// S11: off loopback a cookie cannot be injected by another host or over http.
 #[tokio::test]
 async fn cookies_off_loopback_are_secure_and_bound_to_their_host() {
     let fixture = Fixture::new().await;
@@ -105,7 +105,7 @@ async fn cookies_off_loopback_are_secure_and_bound_to_their_host() {
         fixture.send(request.body(Body::empty()).unwrap()).await
     };
     assert_eq!(get(format!("__Host-accessToken={token}")).await.status, 200);
-    assert_eq!(get(format!("accessToken={token}")).await.error(), error(401, "COOKIE_NOT_FOUND"), "a planted one");
+    assert_eq!(get(format!("accessToken={token}")).await.error(), error(401, "COOKIE_NOT_FOUND"), "an injected one");
 }
 
 /// S11: a stranger who says that a proxy has sent the request changes nothing.
@@ -126,7 +126,7 @@ async fn only_a_believed_proxy_says_that_the_browser_speaks_https() {
     assert_eq!(stranger.header("strict-transport-security"), None);
 }
 
-/// S11: of two cookies one was planted, and nobody knows which.
+/// S11: of two cookies one was injected, and it is unknown which.
 #[tokio::test]
 async fn a_session_cookie_that_is_sent_twice_is_refused() {
     let fixture = Fixture::new().await;
@@ -141,7 +141,7 @@ async fn a_session_cookie_that_is_sent_twice_is_refused() {
         assert_eq!(answer.error(), error(400, "HTTP_INVALID_INPUT"), "{cookies}");
         assert_eq!(answer.cookie("accessToken"), None);
     }
-    let twice = me(&fixture, "Cookie", &format!("accessToken=planted; accessToken={access}")).await;
+    let twice = me(&fixture, "Cookie", &format!("accessToken=injected; accessToken={access}")).await;
     assert_eq!(twice.error(), error(400, "HTTP_INVALID_INPUT"));
     assert!(fixture.services.methods().is_empty());
 }
@@ -304,7 +304,7 @@ async fn defect_16_an_anonymous_session_can_be_refreshed() {
     assert_eq!(fixture.services.registered(), 1);
 }
 
-/// Defect 18: what the cookie says, the token says, with a zone.
+/// Defect 18: the times of the cookie and of the token are the same, with a zone.
 #[tokio::test]
 async fn defect_18_cookies_and_tokens_expire_at_the_same_time() {
     let fixture = Fixture::new().await;

@@ -27,7 +27,7 @@ impl MakeWriter<'_> for Output {
         self.clone()
     }
 }
-/// Returns what a function logs.
+/// Returns the log of a function.
 fn logged(act: impl FnOnce()) -> String {
     let output = Output::default();
     let log = tracing_subscriber::fmt().with_writer(output.clone()).with_ansi(false).finish();

@@ -106,9 +106,8 @@ impl From<AuthUserSummary> for model::AuthUser {
             Provider::Kakao => model::AuthChannel::Kakao,
             Provider::Naver => model::AuthChannel::Naver,
         };
-        let auth_channel = auth_user.account.as_ref().map_or(model::AuthChannel::Unlinked, |account| {
-            channel(account.provider())
-        });
+        let auth_channel =
+            auth_user.account.as_ref().map_or(model::AuthChannel::Unlinked, |account| channel(account.provider()));
         let linked = auth_user.account.zip(auth_user.link).map(|(account, link)| model::OAuthChannelInfo {
             id: link.id.to_string(),
             auth_channel: auth_channel.into(),
@@ -147,7 +146,7 @@ impl From<OpenSession> for model::RefreshToken {
         }
     }
 }
-/// Converts what a person has seen; the defaults when nothing was recorded.
+/// Converts the parts of the app that a person has seen; the defaults when nothing was recorded.
 pub(super) fn tracking(tracking: Option<Tracking>) -> model::UserTracking {
     tracking.map_or_else(Default::default, |tracking| model::UserTracking {
         has_seen_intro_cutscene: tracking.has_seen_intro_cutscene,
@@ -187,9 +186,7 @@ fn value(of: &Value) -> prost_types::Value {
         // Every number came from one of these.
         Value::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or_default()),
         Value::String(text) => Kind::StringValue(text.clone()),
-        Value::Array(values) => {
-            Kind::ListValue(prost_types::ListValue { values: values.iter().map(value).collect() })
-        }
+        Value::Array(values) => Kind::ListValue(prost_types::ListValue { values: values.iter().map(value).collect() }),
         Value::Object(fields) => Kind::StructValue(object(fields)),
     };
     prost_types::Value { kind: Some(kind) }

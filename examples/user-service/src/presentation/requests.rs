@@ -3,9 +3,7 @@ use super::mapping::{ACTIVITY_TYPE, DEVICE_PLATFORM, MBTI};
 use crate::domain::{
     activity::{ActivityData, ActivityDetails, ActivityError, ActivityKind, Platform, Seconds, UserAgent},
     auth_user::{Account, AuthUserError, Authority, Provider},
-    user::{
-        Birthday, Edit, Gender, ImageUrl, Introduction, Mbti, Nickname, PhoneNumber, ProfileEdit, UserEdit,
-    },
+    user::{Birthday, Edit, Gender, ImageUrl, Introduction, Mbti, Nickname, PhoneNumber, ProfileEdit, UserEdit},
 };
 use contracts::v1::{model, service as rpc};
 use cqrs_core::serde_json::{Map, Number, Value};

@@ -43,7 +43,8 @@ impl rpc::user_service_server::UserService for Users {
     ) -> RpcResult<rpc::ConnectAuthChannelResponse> {
         let (call, message) = Call::read(request)?;
         let user = parse::id("user_id", &message.user_id)?;
-        let command = ConnectAuthChannel { user, account: requests::account(message.auth_channel, &message.unique_id)? };
+        let command =
+            ConnectAuthChannel { user, account: requests::account(message.auth_channel, &message.unique_id)? };
         let connected = call.single(self.0.app()).send_committed(command).await;
         // The framework's message repeats the taken value, which is personal.
         let taken = |error| match error {
@@ -59,7 +60,8 @@ impl rpc::user_service_server::UserService for Users {
     ) -> RpcResult<rpc::SaveRefreshTokenResponse> {
         let (call, message) = Call::read(request)?;
         let (user, token) = (parse::id("user_id", &message.user_id)?, hash(&message.token)?);
-        let command = SaveRefreshToken { user, token, expires_at: time(&message.expires_at, AuthUserError::ExpiresAt)? };
+        let command =
+            SaveRefreshToken { user, token, expires_at: time(&message.expires_at, AuthUserError::ExpiresAt)? };
         self.0.send(call, command, |()| rpc::SaveRefreshTokenResponse { success: true }).await
     }
     async fn verify_refresh_token(

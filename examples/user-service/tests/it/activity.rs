@@ -68,7 +68,10 @@ async fn an_invalid_activity_names_its_field(mut fixture: Fixture) -> anyhow::Re
         ("activity_type", CreateActivityRequest { activity_type: 99, ..login() }),
         ("platform", CreateActivityRequest { platform: 9, ..login() }),
         ("activity_data", CreateActivityRequest { activity_data: data(Kind::NumberValue(f64::NAN)), ..login() }),
-        ("activity_data", CreateActivityRequest { activity_data: data(Kind::StringValue("x".repeat(9000))), ..login() }),
+        (
+            "activity_data",
+            CreateActivityRequest { activity_data: data(Kind::StringValue("x".repeat(9000))), ..login() },
+        ),
         ("ip_address", CreateActivityRequest { ip_address: "localhost".into(), ..login() }),
         ("user_agent", CreateActivityRequest { user_agent: "x".repeat(513), ..login() }),
         ("duration_seconds", CreateActivityRequest { duration_seconds: -1, ..login() }),

@@ -13,6 +13,7 @@ service_edge::cases![
     concurrent_commands_for_one_exchange_consume_one_token,
     a_paid_exchange_is_never_held_again,
     a_failed_reply_releases_the_token,
+    a_free_reply_releases_the_token,
     a_late_failure_does_not_affect_the_next_attempt,
     a_reply_after_a_failure_consumes_one_token,
     the_wallet_is_full_again_after_six_hours,
@@ -73,6 +74,15 @@ async fn a_failed_reply_releases_the_token(mut fixture: Fixture) -> anyhow::Resu
     report(&fixture, &kim, exchange, Outcome::Failed { attempt: 1 }).await?;
     assert_eq!(fixture.remaining(&kim).await?, 7);
     assert_eq!(fixture.reserve(&kim, exchange).await?.attempt, Some(2));
+    Ok(())
+}
+
+async fn a_free_reply_releases_the_token(mut fixture: Fixture) -> anyhow::Result<()> {
+    let (kim, exchange) = (fixture.visitor().await?, Uuid::now_v7());
+    fixture.reserve(&kim, exchange).await?;
+    report(&fixture, &kim, exchange, Outcome::RepliedFree { attempt: 1 }).await?;
+    let wallet = fixture.wallet(&kim).await?;
+    assert_eq!((wallet.remaining_tokens, wallet.reserved, wallet.resets_at), (7, false, None));
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use uuid::Uuid;
 
 pub(crate) fn app(received: Arc<ReceivedEvents>) -> AppBuilder {
-    App::builder("counseling").discover(module_path!()).aggregate(StateStored::<Report>::new()).provide(received)
+    App::builder("counseling").discover_part(module_path!()).aggregate(StateStored::<Report>::new()).provide(received)
 }
 
 #[derive(Clone, Serialize, Deserialize, Aggregate)]
@@ -38,7 +38,13 @@ impl Evolve<Reported> for Report {
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) enum Outcome {
     Replied,
-    Failed { attempt: i32 },
+    /// A reply that costs nothing.
+    RepliedFree {
+        attempt: i32,
+    },
+    Failed {
+        attempt: i32,
+    },
 }
 
 /// Publishes the outcome of an exchange.
@@ -58,7 +64,14 @@ async fn report_outcome(command: ReportOutcome, reports: Repo<Report>, clock: Cl
 #[publish]
 fn replied(reported: &Reported) -> Option<CounselReplied> {
     let (user_id, exchange_id) = (reported.user.clone(), reported.exchange.to_string());
-    matches!(reported.outcome, Outcome::Replied).then(|| CounselReplied { user_id, exchange_id, ..Default::default() })
+    let replied = CounselReplied { user_id, exchange_id, ..Default::default() };
+    match reported.outcome {
+        Outcome::Replied => Some(replied),
+        Outcome::RepliedFree { attempt } => {
+            Some(CounselReplied { is_free: Some(true), attempt: Some(attempt), ..replied })
+        }
+        Outcome::Failed { .. } => None,
+    }
 }
 #[publish]
 fn failed(reported: &Reported) -> Option<CounselReplyFailed> {

@@ -63,7 +63,8 @@ async fn each<I: Interceptor + Clone>(
         };
     }
     let user = || kim.to_owned();
-    let (exchange, unique_id, token) = (Uuid::now_v7().to_string(), Uuid::now_v7().to_string(), Uuid::now_v7().to_string());
+    let (exchange, unique_id, token) =
+        (Uuid::now_v7().to_string(), Uuid::now_v7().to_string(), Uuid::now_v7().to_string());
     let kakao = AuthChannel::Kakao.into();
     let expires_at = "2999-01-01T00:00:00Z".to_owned();
     calls![
@@ -127,7 +128,9 @@ async fn every_method_is_called_as_each_caller(mut fixture: Fixture) -> anyhow::
     let unsigned = UserServiceClient::with_interceptor(fixture.channel.clone(), Ok::<Request<()>, Status>);
     let contract = contract();
     assert_eq!(contract.len(), 20);
-    let check = |called: BTreeMap<&'static str, Option<Status>>, who: &str, expected: &dyn Fn(&str, Access) -> Option<Code>| {
+    let check = |called: BTreeMap<&'static str, Option<Status>>,
+                 who: &str,
+                 expected: &dyn Fn(&str, Access) -> Option<Code>| {
         assert!(called.keys().copied().eq(contract.keys().map(String::as_str)), "a method is not called: {called:?}");
         for (name, status) in called {
             let refused = status.as_ref().and_then(access_refused);
@@ -146,7 +149,7 @@ async fn every_method_is_called_as_each_caller(mut fixture: Fixture) -> anyhow::
         _ => forbidden,
     });
     check(each(&fixture.users, &kim, &Caller::Person(lee.clone())).await, "another person", &|name, access| {
-        // An activity is the caller's own, whoever calls.
+        // An activity belongs to its caller.
         (access != Access::Public && name != "create_activity").then_some(Code::PermissionDenied)
     });
     check(each(&fixture.users, &kim, &Caller::Admin(lee)).await, "an administrator", &|name, access| {

@@ -2,9 +2,7 @@
 use crate::fixture::Fixture;
 use clap::Parser;
 use contracts::v1::model::Authority;
-use cqrs_core::{
-    AppBuilder, Change, HandlerResult, Infallible, Query, Recorded, View, Views, handler, projection,
-};
+use cqrs_core::{AppBuilder, Change, HandlerResult, Infallible, Query, Recorded, View, Views, handler, projection};
 use serde::{Deserialize, Serialize};
 use service_edge::settings::RunTask;
 use user_service::{
@@ -17,7 +15,7 @@ service_edge::cases![an_operator_promotes_and_demotes, an_unknown_person_is_refu
 
 /// Registers a view of the service's events that shows who caused them.
 pub(crate) fn wire(app: AppBuilder) -> AppBuilder {
-    user_service::wire(app).discover(module_path!())
+    user_service::wire(app).discover_part(module_path!())
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, View)]

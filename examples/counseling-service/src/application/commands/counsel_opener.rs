@@ -35,7 +35,11 @@ pub(super) struct CounselOpener {
 impl CounselOpener {
     /// Returns the properties of the new counsel. Fails when there is no active prompt version or no start technique for
     /// the tone, and when the person has opened too many counsels.
-    pub(super) async fn prepare(&self, chosen: ChosenCounselor, now: Timestamp) -> HandlerResult<NewCounsel, CounselError> {
+    pub(super) async fn prepare(
+        &self,
+        chosen: ChosenCounselor,
+        now: Timestamp,
+    ) -> HandlerResult<NewCounsel, CounselError> {
         let ChosenCounselor { user, counselor, prompt_version } = chosen;
         let tone = self.counselors.get::<CounselError>(&counselor).await?.profile().tone;
         let prompt_version = match prompt_version {
@@ -48,10 +52,10 @@ impl CounselOpener {
         Ok(NewCounsel { user, counselor, prompt_version, technique })
     }
 
-    /// Returns the manner in which the counsellor speaks, as its tone says. A tone that the view does not show yet is polite.
+    /// Returns the manner in which the counsellor speaks, as the name and the description of its tone say.
     pub(super) async fn manner_of(&self, counselor: CounselorId) -> HandlerResult<Manner, CounselError> {
         let tone = self.counselors.get::<CounselError>(&counselor).await?.profile().tone;
-        let tone = self.tones.clone().eventually().find(&tone).await?;
+        let tone = self.tones.find(&tone).await?;
         Ok(tone.map_or(Manner::Polite, |tone| Manner::of(&format!("{} {}", tone.name, tone.description))))
     }
 

@@ -52,10 +52,7 @@ pub(super) struct Exchanges {
 
 impl Exchanges {
     /// Returns the exchange with its question.
-    pub(super) async fn find(
-        &self,
-        id: ExchangeId,
-    ) -> HandlerResult<Option<(Exchange, CounselMessage)>, CounselError> {
+    pub(super) async fn find(&self, id: ExchangeId) -> HandlerResult<Option<(Exchange, CounselMessage)>, CounselError> {
         let Some(exchange) = self.exchanges.find(&id).await? else { return Ok(None) };
         let question = self.transcript.message(exchange.question()).await?;
         Ok(Some((exchange, question)))

@@ -41,9 +41,10 @@ pub use fail_reply::FailReply;
 pub use generate_image_url::{GenerateImageUrl, GenerateImageUrlResult};
 pub use give_consent::GiveConsent;
 pub use prompts::{
-    ActivatePromptVersion, CreateCounselTechnique, CreateTemporaryVersion, CreateTransitionRule, DeleteCounselTechnique,
-    DeletePromptVersions, DeleteTransitionRule, LoadExistingPromptVersion, SaveTemporaryVersion, SeedPromptVersion,
-    UpdateCounselTechnique, UpdatePersonaPrompt, UpdatePromptVersion, UpdateTonePrompt, UpdateTransitionRule,
+    ActivatePromptVersion, CreateCounselTechnique, CreateTemporaryVersion, CreateTransitionRule,
+    DeleteCounselTechnique, DeletePromptVersions, DeleteTransitionRule, LoadExistingPromptVersion,
+    SaveTemporaryVersion, SeedPromptVersion, UpdateCounselTechnique, UpdatePersonaPrompt, UpdatePromptVersion,
+    UpdateTonePrompt, UpdateTransitionRule,
 };
 pub use react_message::ReactMessage;
 pub use record_reply::RecordReply;

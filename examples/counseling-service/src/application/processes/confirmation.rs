@@ -96,7 +96,10 @@ fn refusal(refused: NotConfirmed) -> Error<CounselError> {
     match refused {
         NotConfirmed::NoHold => CounselError::NoReservation.into(),
         NotConfirmed::Unavailable(cause) => {
-            tracing::warn!(cause, "counseling: no exchange can start while the user service does not confirm reservations");
+            tracing::warn!(
+                cause,
+                "counseling: no exchange can start while the user service does not confirm reservations"
+            );
             Fault::unavailable("the message cannot be accepted right now; the same request may be sent again").into()
         }
     }

@@ -51,7 +51,9 @@ mod tests {
         for name in ["김밤편지", "느긋한수달0001", "Kim Bam"] {
             assert_eq!(card(name).form_of_address(), Some(name));
         }
-        for other in ["", "  ", "0190163d-8694-739b-aea5-966c26f8ad91", "0190163d8694739baea5966c26f8ad91", "<Tone>", "a\nb"] {
+        for other in
+            ["", "  ", "0190163d-8694-739b-aea5-966c26f8ad91", "0190163d8694739baea5966c26f8ad91", "<Tone>", "a\nb"]
+        {
             assert_eq!(card(other).form_of_address(), None, "{other:?}");
         }
     }

@@ -6,8 +6,8 @@ mod counsel_summary;
 mod counselor_profile;
 mod episode_entry;
 mod message_entry;
-mod relationship_summary;
 mod prompts;
+mod relationship_summary;
 mod tone_summary;
 
 pub use bubble_summary::BubbleSummary;
@@ -17,8 +17,6 @@ pub use counsel_summary::CounselSummary;
 pub use counselor_profile::CounselorProfile;
 pub use episode_entry::EpisodeEntry;
 pub use message_entry::MessageEntry;
+pub use prompts::{ActivationEntry, PersonaPromptEntry, RuleEntry, TechniqueEntry, TonePromptEntry, VersionSummary};
 pub use relationship_summary::RelationshipSummary;
-pub use prompts::{
-    ActivationEntry, PersonaPromptEntry, RuleEntry, TechniqueEntry, TonePromptEntry, VersionSummary,
-};
 pub use tone_summary::ToneSummary;

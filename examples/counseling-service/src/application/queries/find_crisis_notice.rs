@@ -22,8 +22,6 @@ async fn find_crisis_notice(
     counselors: Views<CounselorProfile>,
     tones: Views<ToneSummary>,
 ) -> HandlerResult<Notice, Infallible> {
-    // Both change seldom, and the notice must not wait for a view.
-    let (counselors, tones) = (counselors.eventually(), tones.eventually());
     let tone = match counselors.find(&query.counselor).await? {
         Some(counselor) => tones.find(&counselor.tone).await?,
         None => None,

@@ -48,7 +48,9 @@ async fn find_messages(
     counsel.ok_or_else(|| not_found("counsel", query.counsel))?;
     Ok(match query.part {
         MessagePart::Newest => MessagePage { next: None, ..before(&messages, query.counsel, None, PAGE_LIMIT).await? },
-        MessagePart::Backwards(Part { after, limit }) => before(&messages, query.counsel, after.as_ref(), limit).await?,
+        MessagePart::Backwards(Part { after, limit }) => {
+            before(&messages, query.counsel, after.as_ref(), limit).await?
+        }
         MessagePart::Forwards(Part { after, limit }) => {
             let range = MessageEntry::by_counsel().counsel(query.counsel);
             let page = messages.page(range, after.as_ref(), limit).await?;

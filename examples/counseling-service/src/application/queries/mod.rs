@@ -6,9 +6,9 @@ mod find_counsel;
 mod find_counselor;
 mod find_counselors;
 mod find_counsels;
+mod find_crisis_notice;
 mod find_episode;
 mod find_episodes;
-mod find_crisis_notice;
 mod find_messages;
 mod find_random_bubble;
 mod find_relationship;
@@ -18,8 +18,8 @@ mod find_tone;
 mod find_tones;
 mod prepare_prompt;
 mod prompt_views;
-mod readable;
 mod prompts;
+mod readable;
 
 pub use find_bubble::FindBubbleById;
 pub use find_bubbles::FindBubbles;
@@ -28,9 +28,9 @@ pub use find_counsel::FindCounselById;
 pub use find_counselor::FindCounselorById;
 pub use find_counselors::FindCounselors;
 pub use find_counsels::FindCounsels;
+pub use find_crisis_notice::FindCrisisNotice;
 pub use find_episode::FindEpisodeById;
 pub use find_episodes::FindEpisodes;
-pub use find_crisis_notice::FindCrisisNotice;
 pub use find_messages::{FindMessages, MessagePage, MessagePart};
 pub use find_random_bubble::FindRandomBubble;
 pub use find_relationship::FindRelationshipById;
@@ -40,12 +40,12 @@ pub use find_tone::FindToneById;
 pub use find_tones::FindTones;
 pub use prepare_prompt::PreparePrompt;
 pub use prompt_views::{PromptTexts, PromptViews};
-pub use readable::{ReadableEpisode, Reader};
 pub use prompts::{
     FindActivations, FindActiveVersion, FindCounselTechniqueById, FindCounselTechniques, FindPersonaPromptById,
     FindPersonaPrompts, FindPromptVersionById, FindPromptVersions, FindTemporaryVersion, FindTonePromptById,
     FindTonePrompts, FindTransitionRuleById, FindTransitionRules,
 };
+pub use readable::{ReadableEpisode, Reader};
 
 use cqrs_core::Cursor;
 

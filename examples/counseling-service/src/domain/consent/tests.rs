@@ -26,7 +26,8 @@ fn withdrawn() -> ConsentEvent {
 
 #[test]
 fn a_consent_in_force_is_given_and_withdrawn_once() {
-    let give = |version: &'static str| move |consent: &Consent| Ok::<_, ConsentError>(consent.give(version.into(), now()));
+    let give =
+        |version: &'static str| move |consent: &Consent| Ok::<_, ConsentError>(consent.give(version.into(), now()));
     let withdraw = |consent: &Consent| Ok::<_, ConsentError>(consent.withdraw(now()));
     given::<Consent>(id(), [consented("2")]).when(give("2")).then([]);
     given::<Consent>(id(), [consented("1")]).when(give("2")).then([consented("2")]);

@@ -1,7 +1,8 @@
 //! Tests of the decisions of counsels, exchanges and messages: given, when, then.
 use super::{
-    ANSWERED_WITHIN, Appended, CEILING_PERIOD, Counsel, CounselError, CounselEvent, CounselId, CounselMessage, Exchange,
-    ExchangeEvent, MessageEvent, MessageId, MessageSent, MessageText, NewCounsel, Progress, Reaction, Speaker,
+    ANSWERED_WITHIN, Appended, CEILING_PERIOD, Counsel, CounselError, CounselEvent, CounselId, CounselMessage,
+    Exchange, ExchangeEvent, MessageEvent, MessageId, MessageSent, MessageText, NewCounsel, Progress, Reaction,
+    Speaker,
 };
 use crate::domain::crisis::Crisis;
 use cqrs_core::{Evolve, Timestamp, replay, testing::given};
@@ -54,8 +55,7 @@ fn replied() -> ExchangeEvent {
 #[test]
 fn an_exchange_in_a_crisis_is_free() {
     let started = Exchange::start(&sent(2, Speaker::Person), Some(Crisis::SelfHarm), 2);
-    let replied =
-        ExchangeEvent::Replied { counsel: id(1), user: id(2), reply: id(3), attempt: 2, is_free: true };
+    let replied = ExchangeEvent::Replied { counsel: id(1), user: id(2), reply: id(3), attempt: 2, is_free: true };
     given::<Exchange>(id(9), [started]).when(|exchange| exchange.reply(id(3))).then([replied]);
 }
 
@@ -63,9 +63,11 @@ fn an_exchange_in_a_crisis_is_free() {
 fn the_counsel_numbers_its_messages_from_its_opening_on() {
     let append = |counsel: &Counsel| Ok::<_, CounselError>(counsel.append(id(8), Speaker::Person, at(1)));
     given::<Counsel>(id(1), [opened()]).when(append).then([appended(8, 2, Speaker::Person)]);
-    given::<Counsel>(id(1), [opened(), appended(7, 2, Speaker::Counselor)])
-        .when(append)
-        .then([appended(8, 3, Speaker::Person)]);
+    given::<Counsel>(id(1), [opened(), appended(7, 2, Speaker::Counselor)]).when(append).then([appended(
+        8,
+        3,
+        Speaker::Person,
+    )]);
     let counsel: Counsel = replay(&id(1), &[opened(), appended(8, 2, Speaker::Person)]).unwrap();
     let latest = MessageSent { id: id(8), at: at(1), ..sent(2, Speaker::Person) };
     assert_eq!(counsel.latest_message(text().as_str()), latest);

@@ -114,7 +114,7 @@ impl Text {
     }
 }
 
-/// Folds width, case and composition; drops what is only decoration; turns the ends of sentences into [`BREAK`].
+/// Folds width, case and composition; drops mere decoration; turns the ends of sentences into [`BREAK`].
 fn composed(message: &str) -> Vec<char> {
     let folded = message.nfkc().flat_map(char::to_lowercase);
     let shown = folded.filter_map(|character| match character {

@@ -94,8 +94,12 @@ async fn the_request_contains_the_prompts_and_the_answer_is_returned() {
     assert_eq!(roles, ["system", "assistant", "user"]);
     let system = body["messages"][0]["content"].as_str().unwrap();
     assert_eq!(body["max_tokens"], 600);
-    for part in ["<Persona>\n다정한 상담사\n내담자를 부르는 별명은 '수달'입니다.", "<Context>\n첫 단계", "<Instruction>\n열린", "<Tone>\n따뜻한"]
-    {
+    for part in [
+        "<Persona>\n다정한 상담사\n내담자를 부르는 별명은 '수달'입니다.",
+        "<Context>\n첫 단계",
+        "<Instruction>\n열린",
+        "<Tone>\n따뜻한",
+    ] {
         assert!(system.contains(part), "{system}");
     }
     assert_eq!(body["messages"][2]["content"], "잠이 안 와요");
@@ -120,10 +124,7 @@ async fn the_error_names_the_cause_without_the_key() {
         (&[Answer::Silent], "the model took longer than 300ms"),
         (&[Answer::Is(200, "<html>")], "the model's answer cannot be read"),
         (&[Answer::Is(200, r#"{"choices":[]}"#)], "the model's answer cannot be read"),
-        (
-            &[Answer::Is(200, r#"{"choices":[{"message":{"content":null}}]}"#)],
-            "the model's answer cannot be read",
-        ),
+        (&[Answer::Is(200, r#"{"choices":[{"message":{"content":null}}]}"#)], "the model's answer cannot be read"),
     ];
     for (answers, why) in cases {
         let (url, asked) = server(answers);

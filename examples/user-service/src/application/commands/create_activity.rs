@@ -1,4 +1,4 @@
-//! The command that records what a person did.
+//! The command that records an activity of a person.
 use crate::domain::{
     activity::{Activity, ActivityDetails, ActivityError},
     user::{User, UserId},

@@ -1,9 +1,9 @@
-//! The command that records what a person has seen.
+//! The command that records the parts of the app that a person has seen.
 use crate::domain::user::{Tracking, User, UserError, UserId};
 use cqrs_core::{Clock, Command, HandlerResult, Repo, handler};
 use serde::{Deserialize, Serialize};
 
-/// Records what a person has seen.
+/// Records the parts of the app that a person has seen.
 #[derive(Debug, Clone, Serialize, Deserialize, Command)]
 pub struct UpdateTracking {
     pub user: UserId,

@@ -1,9 +1,9 @@
-//! The view of what a person has seen. A person without records has no value.
+//! The view of the parts of the app that a person has seen. A person without records has no value.
 use crate::domain::user::{Tracking, UserEvent, UserId};
 use cqrs_core::{Change, Recorded, View, projection};
 use serde::{Deserialize, Serialize};
 
-/// What a person has seen.
+/// The parts of the app that a person has seen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, View)]
 #[view(name = "user-tracking", key = UserId)]
 pub struct UserTracking(pub Tracking);

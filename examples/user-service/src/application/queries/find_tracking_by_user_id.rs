@@ -1,11 +1,11 @@
-//! The query for what a person has seen.
+//! The query for the parts of the app that a person has seen.
 use crate::{
     application::projections::UserTracking,
     domain::user::{Tracking, UserId},
 };
 use cqrs_core::{HandlerResult, Infallible, Query, Views, handler};
 
-/// Finds what a person has seen; `None` when nothing was recorded.
+/// Finds the parts of the app that a person has seen; `None` when nothing was recorded.
 #[derive(Debug, Clone, Query)]
 pub struct FindTrackingByUserId {
     pub user: UserId,

@@ -1,8 +1,8 @@
-//! Activities: what people did, for statistics.
+//! Activities of people, for statistics.
 //!
 //! An activity is kept for a year: its event says until when ([`ActivityRecorded::kept_until`]). It is in no view and no
-//! integration event, and no RPC reads it, so the event is its only copy. The framework never removes events, so what
-//! has passed its time is left out by the reader of the statistics and removed with the events when they can be.
+//! integration event, and no RPC reads it, so the event is its only copy. The framework never removes events. A reader of
+//! the statistics therefore has to leave out the activities whose time has passed, until events can be removed.
 mod error;
 mod kind;
 #[cfg(test)]
@@ -51,7 +51,7 @@ pub struct ActivityRecorded {
     pub kept_until: Timestamp,
 }
 
-/// What a client says of an activity.
+/// The details of an activity, as the client gives them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ActivityDetails {
     pub kind: ActivityKind,

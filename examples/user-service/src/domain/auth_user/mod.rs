@@ -241,7 +241,13 @@ impl Evolve<AuthUserEvent> for AuthUser {
             AuthUserEvent::AuthorityChanged { authority, .. } => self.authority = authority,
             AuthUserEvent::SessionStarted { session: id, token, expires_at, dropped, at } => {
                 self.sessions.retain(|session| !dropped.contains(&session.id) && session.expires_at > at);
-                self.sessions.push(Session { id, current: Some(token), used: Vec::new(), expires_at, refreshed_at: at });
+                self.sessions.push(Session {
+                    id,
+                    current: Some(token),
+                    used: Vec::new(),
+                    expires_at,
+                    refreshed_at: at,
+                });
                 self.last_login_at = Some(at);
             }
             AuthUserEvent::TokenUsed { session, at } => {

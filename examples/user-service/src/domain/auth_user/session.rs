@@ -1,6 +1,6 @@
 //! Sessions: families of refresh tokens, of which the last one is valid.
 //!
-//! A refresh token is used once. One that comes a second time was copied, and nobody can tell which of both callers is
+//! A refresh token is used once. One that comes a second time was copied, and it is unknown which of both callers is
 //! the person, so the whole session ends (RFC 9700, 4.14.2).
 use super::AuthUserError;
 use cqrs_core::Timestamp;

@@ -1,7 +1,7 @@
 //! Tests of credentials: given, when, then.
 use super::{
-    Account, AuthUser, AuthUserError, AuthUserEvent, AuthUserId, Authority, LONGEST, Provider, SESSIONS_MOST, SessionEnd,
-    SessionId, TokenHash, USED_MOST,
+    Account, AuthUser, AuthUserError, AuthUserEvent, AuthUserId, Authority, LONGEST, Provider, SESSIONS_MOST,
+    SessionEnd, SessionId, TokenHash, USED_MOST,
 };
 use crate::domain::testing::{at, kim};
 use cqrs_core::{Aggregate, replay, testing::given};
@@ -88,9 +88,11 @@ fn a_replaced_token_ends_its_session_and_no_other() {
     let past = [created(), started(1, 0), started(2, 0), rotated(1, "a", 10), rotated(1, "b", 20)];
     for old in ["1", "a"] {
         given::<AuthUser>(id(), past.clone()).when(rotate(old, "x", 30)).then([ended(1, SessionEnd::TokenReused, 30)]);
-        given::<AuthUser>(id(), past.clone())
-            .when(|auth_user| auth_user.use_token(&token(old), at(30)))
-            .then([ended(1, SessionEnd::TokenReused, 30)]);
+        given::<AuthUser>(id(), past.clone()).when(|auth_user| auth_user.use_token(&token(old), at(30))).then([ended(
+            1,
+            SessionEnd::TokenReused,
+            30,
+        )]);
     }
     let after: Vec<_> = past.into_iter().chain([ended(1, SessionEnd::TokenReused, 30)]).collect();
     given::<AuthUser>(id(), after.clone()).when(rotate("b", "x", 31)).then_rejected(AuthUserError::RefreshTokenInvalid);
@@ -115,9 +117,11 @@ fn a_token_cannot_be_its_own_or_anothers_successor() {
 fn a_token_is_used_up_once() {
     let use_up = |seconds| move |auth_user: &AuthUser| auth_user.use_token(&token(1), at(seconds));
     given::<AuthUser>(id(), [created(), started(1, 0)]).when(use_up(10)).then([used(1, 10)]);
-    given::<AuthUser>(id(), [created(), started(1, 0), used(1, 10)])
-        .when(use_up(11))
-        .then([ended(1, SessionEnd::TokenReused, 11)]);
+    given::<AuthUser>(id(), [created(), started(1, 0), used(1, 10)]).when(use_up(11)).then([ended(
+        1,
+        SessionEnd::TokenReused,
+        11,
+    )]);
 }
 #[test]
 fn an_unknown_or_expired_token_is_refused() {
@@ -129,9 +133,11 @@ fn an_unknown_or_expired_token_is_refused() {
     given::<AuthUser>(id(), [created(), started(1, 0)])
         .when(|auth_user| auth_user.use_token(&token(1), at(expired)))
         .then_rejected(AuthUserError::RefreshTokenInvalid);
-    given::<AuthUser>(id(), [created(), started(1, 0)])
-        .when(rotate("1", "a", expired - 1))
-        .then([rotated(1, "a", expired - 1)]);
+    given::<AuthUser>(id(), [created(), started(1, 0)]).when(rotate("1", "a", expired - 1)).then([rotated(
+        1,
+        "a",
+        expired - 1,
+    )]);
 }
 #[test]
 fn a_token_begins_one_session() {
@@ -148,9 +154,7 @@ fn a_token_begins_one_session() {
 }
 #[test]
 fn an_expiry_in_the_past_or_too_far_ahead_is_refused() {
-    for (expires_at, valid) in
-        [(at(5), false), (at(6), true), (at(5) + LONGEST, true), (at(6) + LONGEST, false)]
-    {
+    for (expires_at, valid) in [(at(5), false), (at(6), true), (at(5) + LONGEST, true), (at(6) + LONGEST, false)] {
         let auth_user: AuthUser = replay(&id(), &[created(), started(2, 0)]).unwrap();
         let started = auth_user.start_session(session(1), token(1), expires_at, at(5));
         let rotated = auth_user.rotate_token(&token(2), token(3), expires_at, at(5));
@@ -209,12 +213,10 @@ fn the_size_of_the_credentials_is_bounded() {
 #[test]
 fn a_token_is_stored_only_as_its_hash() {
     let canary = "eyJhbGciOiJIUzI1NiJ9.canary.signature";
-    let events = [created(), AuthUserEvent::TokenRotated {
-        session: session(1),
-        next: token(canary),
-        expires_at: at(9),
-        at: at(1),
-    }];
+    let events = [
+        created(),
+        AuthUserEvent::TokenRotated { session: session(1), next: token(canary), expires_at: at(9), at: at(1) },
+    ];
     let shown = format!("{events:?} {}", serde_json::to_string(&events.as_slice()).unwrap());
     assert!(!shown.contains("canary"), "{shown}");
     // echo -n abc | sha256sum

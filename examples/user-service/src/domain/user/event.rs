@@ -11,6 +11,6 @@ pub enum UserEvent {
     Registered { nickname: Nickname, at: Timestamp },
     /// The profile was changed; the event has all fields.
     Updated { nickname: Nickname, profile: Profile, at: Timestamp },
-    /// What the person has seen of the app was recorded.
+    /// The parts of the app that the person has seen were recorded.
     Tracked { has_seen_intro_cutscene: bool, at: Timestamp },
 }

@@ -57,7 +57,7 @@ impl User {
         let changed = nickname != self.chosen || profile != self.profile;
         Ok(changed.then_some(UserEvent::Updated { nickname, profile, at: now }))
     }
-    /// Records what the person has seen. Produces no event when it is recorded already.
+    /// Records the parts of the app that the person has seen. Produces no event when it is recorded already.
     pub fn track(&self, has_seen_intro_cutscene: bool, now: Timestamp) -> Option<UserEvent> {
         let known = self.tracking.is_some_and(|tracking| tracking.has_seen_intro_cutscene == has_seen_intro_cutscene);
         (!known).then_some(UserEvent::Tracked { has_seen_intro_cutscene, at: now })
@@ -69,7 +69,7 @@ impl User {
     pub fn profile(&self) -> &Profile {
         &self.profile
     }
-    /// Returns what the person has seen, once it is recorded.
+    /// Returns the parts of the app that the person has seen, once they are recorded.
     pub fn tracking(&self) -> Option<Tracking> {
         self.tracking
     }

@@ -1,8 +1,8 @@
-//! What a person has seen of the app.
+//! The parts of the app that a person has seen.
 use cqrs_core::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// What a person has seen of the app, with the times of the first and the last change.
+/// The parts of the app that a person has seen, with the times of the first and the last change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tracking {
     pub has_seen_intro_cutscene: bool,

@@ -1,5 +1,7 @@
 //! Tests of the wallet: given, when, then; and properties that hold for any order of events.
-use super::{Allowance, ExchangeId, HOLD, REMEMBERED, REMEMBERED_MOST, ResetInterval, Wallet, WalletError, WalletEvent};
+use super::{
+    Allowance, ExchangeId, HOLD, REMEMBERED, REMEMBERED_MOST, ResetInterval, Wallet, WalletError, WalletEvent,
+};
 use crate::domain::testing::{at, exchange, kim};
 use cqrs_core::{Evolve, replay, testing::given};
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_oneof, proptest};
@@ -30,12 +32,16 @@ fn all_held() -> Vec<WalletEvent> {
 
 #[test]
 fn a_hold_reduces_the_balance() {
-    given::<Wallet>(kim(), [opened()]).when(|wallet| wallet.reserve(exchange(1), true, at(0))).then([reserved(1, 1, 0)]);
+    given::<Wallet>(kim(), [opened()])
+        .when(|wallet| wallet.reserve(exchange(1), true, at(0)))
+        .then([reserved(1, 1, 0)]);
     assert_eq!(remaining(&[opened(), reserved(1, 1, 0)], 0), 6);
 }
 #[test]
 fn a_repeated_reservation_changes_nothing() {
-    given::<Wallet>(kim(), [opened(), reserved(1, 1, 0)]).when(|wallet| wallet.reserve(exchange(1), true, at(59))).then([]);
+    given::<Wallet>(kim(), [opened(), reserved(1, 1, 0)])
+        .when(|wallet| wallet.reserve(exchange(1), true, at(59)))
+        .then([]);
 }
 #[test]
 fn an_empty_wallet_refuses_a_new_exchange_but_not_a_held_one() {
@@ -48,7 +54,9 @@ fn an_empty_wallet_refuses_a_new_exchange_but_not_a_held_one() {
 fn a_hold_ends_after_a_minute() {
     assert_eq!(HOLD.as_secs(), 60);
     assert_eq!((remaining(&all_held(), 59), remaining(&all_held(), 60)), (0, 7));
-    given::<Wallet>(kim(), all_held()).when(|wallet| wallet.reserve(exchange(1), true, at(60))).then([reserved(1, 2, 60)]);
+    given::<Wallet>(kim(), all_held())
+        .when(|wallet| wallet.reserve(exchange(1), true, at(60)))
+        .then([reserved(1, 2, 60)]);
 }
 #[test]
 fn a_released_token_can_be_held_again() {
@@ -59,7 +67,9 @@ fn a_released_token_can_be_held_again() {
 #[test]
 fn a_late_release_does_not_affect_a_newer_hold() {
     let past = [opened(), reserved(1, 1, 0), reserved(1, 2, 60)];
-    given::<Wallet>(kim(), past.clone()).when(|wallet| Ok::<_, WalletError>(wallet.release(exchange(1), 1, at(61)))).then([]);
+    given::<Wallet>(kim(), past.clone())
+        .when(|wallet| Ok::<_, WalletError>(wallet.release(exchange(1), 1, at(61))))
+        .then([]);
     given::<Wallet>(kim(), past)
         .when(|wallet| Ok::<_, WalletError>(wallet.release(exchange(1), 2, at(61))))
         .then([released(1, 2, 61)]);
@@ -92,7 +102,9 @@ fn a_reply_consumes_a_token_that_is_not_held() {
 #[test]
 fn a_consumed_exchange_is_neither_consumed_nor_held_again() {
     let past = [opened(), reserved(1, 1, 0), consumed(1, 6, 1)];
-    given::<Wallet>(kim(), past.clone()).when(|wallet| Ok::<_, WalletError>(wallet.consume(exchange(1), at(2)))).then([]);
+    given::<Wallet>(kim(), past.clone())
+        .when(|wallet| Ok::<_, WalletError>(wallet.consume(exchange(1), at(2))))
+        .then([]);
     given::<Wallet>(kim(), past).when(|wallet| wallet.reserve(exchange(1), true, at(90))).then([]);
 }
 #[test]
@@ -100,7 +112,9 @@ fn the_wallet_is_full_again_six_hours_after_the_last_reset() {
     let past: Vec<_> =
         [opened()].into_iter().chain((1..=7).map(|number| consumed(number, 7 - u32::from(number), 10))).collect();
     assert_eq!((remaining(&past, SIX_HOURS - 1), remaining(&past, SIX_HOURS)), (0, 7));
-    given::<Wallet>(kim(), past).when(|wallet| wallet.reserve(exchange(9), true, at(SIX_HOURS))).then([reserved(9, 1, SIX_HOURS)]);
+    given::<Wallet>(kim(), past)
+        .when(|wallet| wallet.reserve(exchange(9), true, at(SIX_HOURS)))
+        .then([reserved(9, 1, SIX_HOURS)]);
 }
 #[test]
 fn a_reset_keeps_held_tokens() {
@@ -294,7 +308,9 @@ impl Counted {
     fn count(&mut self, event: &WalletEvent, now: u64) {
         let resets = matches!(
             event,
-            WalletEvent::TokensReserved { .. } | WalletEvent::TokensReleased { .. } | WalletEvent::TokensConsumed { .. }
+            WalletEvent::TokensReserved { .. }
+                | WalletEvent::TokensReleased { .. }
+                | WalletEvent::TokensConsumed { .. }
         );
         if resets && self.is_due(now) {
             (self.free, self.last_reset) = (self.allowance.max, now);

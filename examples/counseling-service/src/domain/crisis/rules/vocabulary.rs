@@ -49,7 +49,7 @@ const PLAN: &str =
 /// Stories and reports, in which dangers are not the person's own.
 const MEDIA: &str = "드라마|영화|소설|뉴스|기사|웹툰|만화|게임|교육|예방|강의|공연|주인공|캐릭터|인물|장면|다큐|방송|애니|유튜브|연극|뮤지컬|\
      보도|통계|동화|추리|미드|넷플";
-/// Stories told as such. They do not hide a wish of the person's own in the same message.
+/// Stories that are marked as such. They do not hide a wish of the person's own in the same message.
 const STORY: &str = "주인공|인물|캐릭터|장면|게임에서|소설에서|영화에서|드라마에서|뉴스에서|기사에서|웹툰에서|책에서";
 /// Work and habits that may end without any danger.
 const TASK: &str = "시험|숙제|프로젝트|과제|연애|관계|공부|작업|짝사랑|업무|청소|대학|학교|방학|회의|야근|계약|알바|싸움|수업|사이|논문|회사|\
