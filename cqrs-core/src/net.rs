@@ -233,12 +233,8 @@ async fn serve_within(
     router: Router,
     shutdown: impl Future<Output = ()>,
 ) {
-<<<<<<< HEAD
     // Without TLS no browser speaks HTTP/2, and a proxy has to be configured for it: it would only be a second, unlimited
     // protocol. `serve_connection_with_upgrades` would speak it all the same.
-=======
-    // Without TLS no browser speaks HTTP/2, and a proxy needs a setting for it: it would only be a second, unlimited protocol.
->>>>>>> hearlers
     let mut server = auto::Builder::new(TokioExecutor::new()).http1_only();
     server.http1().timer(TokioTimer::new()).header_read_timeout(limit);
     let (open, places) = (GracefulShutdown::new(), Arc::new(Semaphore::new(connections)));

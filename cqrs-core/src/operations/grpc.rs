@@ -1,10 +1,5 @@
-<<<<<<< HEAD
 //! The gRPC health service (`grpc.health.v1`). It needs no login, so all callers share one result: a watch
 //! costs no query of its own.
-=======
-//! The gRPC health service (`grpc.health.v1`). It needs no login, so its answer is a result that all who ask share: a
-//! watch costs no query of its own.
->>>>>>> hearlers
 use super::readiness::Readiness;
 use crate::environment::{SystemEnvironment, within};
 use futures_util::{Stream, stream::unfold};

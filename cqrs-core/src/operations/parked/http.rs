@@ -204,11 +204,7 @@ impl OperatorApi {
     pub(in crate::operations) fn new(apps: Vec<App>, operators: Arc<Operators>) -> Self {
         OperatorApi { apps: apps.into(), operators }
     }
-<<<<<<< HEAD
     /// Returns the operator who calls. A refusal is logged with the address and the route, and without the shown secret.
-=======
-    /// Returns the operator who calls. A refusal is logged with the address and the route, and without the data.
->>>>>>> hearlers
     pub(in crate::operations) fn operator(&self, request: &Parts) -> Result<Metadata, Refused> {
         let name = (self.operators)(&request.headers).map_err(|reason| {
             let from = request.extensions.get().map(|ConnectInfo(peer): &ConnectInfo<SocketAddr>| peer.ip());
