@@ -53,7 +53,8 @@ impl<V: View> Range<V> {
     /// assert!(before(&Line { text: 1, number: 7 }, 70).is_some());
     /// ```
     pub fn cursor(&self, value: &V, key: &V::Key) -> Option<Cursor> {
-        let of_index = |(index, entry): &(&'static str, Vec<u8>)| *index == self.index && entry.starts_with(&self.prefix);
+        let of_index =
+            |(index, entry): &(&'static str, Vec<u8>)| *index == self.index && entry.starts_with(&self.prefix);
         let (_, entry) = value.entries().into_iter().find(of_index)?;
         Some(Cursor { entry, key: key.to_string() })
     }
