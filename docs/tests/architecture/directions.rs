@@ -10,7 +10,7 @@ const NEVER: &[(&str, &[&str])] = &[
     ("contracts", &["cqrs-kafka", "rdkafka", "gateway", "user-service", "counseling-service"]),
     ("gateway", &["user-service", "counseling-service", "service-edge", "cqrs-kafka", "rdkafka"]),
     ("service-edge", &["gateway", "user-service", "counseling-service"]),
-    ("image-store", &["gateway", "user-service", "counseling-service", "service-edge", "sqlx", "rdkafka"]),
+    ("image-store", &["gateway", "user-service", "counseling-service", "service-edge", "rdkafka"]),
     ("user-service", &["counseling-service", "gateway"]),
     ("counseling-service", &["user-service", "gateway"]),
 ];

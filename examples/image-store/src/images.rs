@@ -1,5 +1,5 @@
 //! The requests of the gateway: an upload, which is checked before it is stored, and a delivery.
-use crate::{BadToken, Directory, ImagePath, InvalidPath, LARGEST, NotStored, UploadTokens};
+use crate::{Directory, ImagePath, InvalidPath, LARGEST, NotStored, RefusedToken, UploadTokens};
 use chrono::{DateTime, Utc};
 use std::io;
 
@@ -35,7 +35,7 @@ pub struct Image {
 pub enum Refused {
     /// The URL is not one that the service has signed.
     #[error(transparent)]
-    Token(#[from] BadToken),
+    Token(#[from] RefusedToken),
     /// The path is not the path of an image.
     #[error(transparent)]
     Path(#[from] InvalidPath),

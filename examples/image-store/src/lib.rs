@@ -30,7 +30,7 @@ pub use directory::{Directory, NotStored};
 pub use format::Format;
 pub use images::{Image, Images, Refused, Upload};
 pub use path::{ImagePath, InvalidPath};
-pub use upload_tokens::{BadToken, UploadTokens};
+pub use upload_tokens::{RefusedToken, UploadTokens};
 
 /// The largest image in bytes.
 pub const LARGEST: usize = 5 * 1024 * 1024;

@@ -26,7 +26,7 @@ struct Claims {
 
 /// The error of a token that does not allow an upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BadToken {
+pub enum RefusedToken {
     /// The token has expired.
     #[error("the upload URL has expired; request a new one")]
     Expired,
@@ -57,9 +57,9 @@ impl UploadTokens {
     ///
     /// # Errors
     /// Fails when the token has expired, and when it was not signed for this path.
-    pub fn verify(&self, token: &str, path: &ImagePath, now: DateTime<Utc>) -> Result<(), BadToken> {
+    pub fn verify(&self, token: &str, path: &ImagePath, now: DateTime<Utc>) -> Result<(), RefusedToken> {
         if token.len() > LONGEST {
-            return Err(BadToken::Invalid);
+            return Err(RefusedToken::Invalid);
         }
         // The algorithm is fixed here; the token's header must not choose it. The time is compared below with the
         // caller's clock.
@@ -67,13 +67,13 @@ impl UploadTokens {
         rules.set_audience(&[AUDIENCE]);
         rules.set_required_spec_claims(&["aud", "exp", "sub"]);
         rules.validate_exp = false;
-        let claims: Claims = self.0.verify(token, &rules).map_err(|_| BadToken::Invalid)?;
+        let claims: Claims = self.0.verify(token, &rules).map_err(|_| RefusedToken::Invalid)?;
         let left = claims.exp.saturating_sub(now.timestamp());
         // A longer lifetime is refused too: a holder of the key for a moment could sign for years ahead. The clocks of
         // two machines may differ by a minute.
         if claims.sub != path.as_str() || left > LIFETIME.num_seconds() + 60 {
-            return Err(BadToken::Invalid);
+            return Err(RefusedToken::Invalid);
         }
-        if left > 0 { Ok(()) } else { Err(BadToken::Expired) }
+        if left > 0 { Ok(()) } else { Err(RefusedToken::Expired) }
     }
 }

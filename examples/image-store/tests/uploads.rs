@@ -1,7 +1,7 @@
 //! Tests of uploads: tokens, types, sizes, contents, paths, and files that exist.
 use chrono::{DateTime, TimeDelta, Utc};
 use image_store::{
-    BadToken, Directory, Format, Image, ImagePath, Images, LARGEST, NotStored, Refused, Upload, UploadTokens,
+    Directory, Format, Image, ImagePath, Images, LARGEST, NotStored, Refused, RefusedToken, Upload, UploadTokens,
 };
 use service_auth::{Key, Keys};
 use std::{fs, os::unix::fs::PermissionsExt};
@@ -46,11 +46,14 @@ fn a_token_allows_one_path_for_fifteen_minutes() {
         tokens.verify(&token, &path, now() + TimeDelta::minutes(minutes) + TimeDelta::seconds(seconds))
     };
     assert_eq!((verify(0, 0), verify(14, 59)), (Ok(()), Ok(())));
-    assert_eq!(verify(15, 0), Err(BadToken::Expired));
-    assert_eq!(tokens.verify(&token, &PATH.replace("1.png", "2.png").parse().unwrap(), now()), Err(BadToken::Invalid));
-    assert_eq!(tokens.verify(&token, &PATH.replace("png", "gif").parse().unwrap(), now()), Err(BadToken::Invalid));
+    assert_eq!(verify(15, 0), Err(RefusedToken::Expired));
+    assert_eq!(
+        tokens.verify(&token, &PATH.replace("1.png", "2.png").parse().unwrap(), now()),
+        Err(RefusedToken::Invalid)
+    );
+    assert_eq!(tokens.verify(&token, &PATH.replace("png", "gif").parse().unwrap(), now()), Err(RefusedToken::Invalid));
     // Signed ahead of time: valid for longer than any token of the service.
-    assert_eq!(verify(-3, 0), Err(BadToken::Invalid));
+    assert_eq!(verify(-3, 0), Err(RefusedToken::Invalid));
 }
 
 #[test]
@@ -61,14 +64,14 @@ fn a_token_of_another_key_or_purpose_is_refused() {
     let session = keys.sign(&claims("session")).unwrap();
     let right = keys.sign(&claims("image-upload")).unwrap();
     for token in [&other, &session, "", "a.b.c", &"x".repeat(2000)] {
-        assert_eq!(tokens("k").verify(token, &path(PATH), now()), Err(BadToken::Invalid), "{token}");
+        assert_eq!(tokens("k").verify(token, &path(PATH), now()), Err(RefusedToken::Invalid), "{token}");
     }
     assert_eq!(tokens("k").verify(&right, &path(PATH), now()), Ok(()), "the claims differ by the audience only");
     let (head, signature) = right.rsplit_once('.').unwrap();
     let mut changed: Vec<u8> = signature.bytes().collect();
     changed[0] = if changed[0] == b'A' { b'B' } else { b'A' };
     let changed = format!("{head}.{}", String::from_utf8(changed).unwrap());
-    assert_eq!(tokens("k").verify(&changed, &path(PATH), now()), Err(BadToken::Invalid));
+    assert_eq!(tokens("k").verify(&changed, &path(PATH), now()), Err(RefusedToken::Invalid));
 }
 fn serde_claims(aud: &str, exp: DateTime<Utc>) -> std::collections::BTreeMap<&'static str, serde_json::Value> {
     [("aud", aud.into()), ("sub", PATH.into()), ("exp", exp.timestamp().into())].into()
@@ -80,7 +83,7 @@ fn a_key_can_be_replaced_while_its_urls_are_valid() {
     let both = UploadTokens::new(Keys::parse(&format!("{}\n{}", "n".repeat(32), "k".repeat(32))).unwrap());
     assert_eq!(both.verify(&token, &path(PATH), now()), Ok(()));
     let (new, _) = both.sign(&path(PATH), now()).unwrap();
-    assert_eq!(tokens("k").verify(&new, &path(PATH), now()), Err(BadToken::Invalid));
+    assert_eq!(tokens("k").verify(&new, &path(PATH), now()), Err(RefusedToken::Invalid));
 }
 
 #[test]
@@ -196,9 +199,9 @@ async fn a_bad_upload_is_refused_and_stores_nothing() -> anyhow::Result<()> {
     let elsewhere = Upload { path: "../1.png", ..right };
     assert!(matches!(images.accept(elsewhere, now()).await, Err(Refused::Path(_))));
     let unsigned = Upload { token: "", ..right };
-    assert!(matches!(images.accept(unsigned, now()).await, Err(Refused::Token(BadToken::Invalid))));
+    assert!(matches!(images.accept(unsigned, now()).await, Err(Refused::Token(RefusedToken::Invalid))));
     let late = images.accept(right, now() + TimeDelta::minutes(16)).await;
-    assert!(matches!(late, Err(Refused::Token(BadToken::Expired))));
+    assert!(matches!(late, Err(Refused::Token(RefusedToken::Expired))));
     assert!(files(&folder).is_empty());
 
     let largest = [PNG, &vec![0; LARGEST - PNG.len()]].concat();

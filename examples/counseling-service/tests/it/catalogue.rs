@@ -124,8 +124,11 @@ async fn a_counsellor_is_created_found_and_changed(fixture: Fixture) -> anyhow::
 
     // Another tone moves the counsellor to the list of that tone.
     let tone = fixture.create_tone("씩씩한 말투", "힘을 주는 말투예요.").await?;
-    let update =
-        UpdateCounselorRequest { counselor_id: created.id.clone(), tone_id: Some(tone.id.clone()), ..Default::default() };
+    let update = UpdateCounselorRequest {
+        counselor_id: created.id.clone(),
+        tone_id: Some(tone.id.clone()),
+        ..Default::default()
+    };
     fixture.update_counselor(update).await?;
     let of_tone = async |tone_id: &str| {
         let request = FindCounselorsRequest { tone_id: Some(tone_id.into()), ..Default::default() };
@@ -153,7 +156,8 @@ async fn a_tone_is_created_found_and_changed(fixture: Fixture) -> anyhow::Result
     assert_eq!(client.find_tone_by_id(find.clone()).await?.into_inner().tone.as_ref(), Some(&created));
     fixture.environment.pass(60);
     let name = Some("당당한 말투".to_owned());
-    let updated = fixture.update_tone(UpdateToneRequest { tone_id: created.id.clone(), name, description: None }).await?;
+    let updated =
+        fixture.update_tone(UpdateToneRequest { tone_id: created.id.clone(), name, description: None }).await?;
     assert_eq!((updated.name.as_str(), &updated.description), ("당당한 말투", &created.description));
     assert!(updated.updated_at > created.updated_at && updated.created_at == created.created_at);
     assert_eq!(client.find_tone_by_id(find).await?.into_inner().tone.as_ref(), Some(&updated));
@@ -178,11 +182,10 @@ async fn a_bubble_is_created_found_and_changed(fixture: Fixture) -> anyhow::Resu
         ..Default::default()
     };
     let updated = fixture.update_bubble(update).await?;
-    let expected = Bubble {
-        response_option2: "그저 그랬어요".into(),
-        updated_at: updated.updated_at.clone(),
-        ..created.clone()
-    };
+    let expected =
+        Bubble {
+            response_option2: "그저 그랬어요".into(), updated_at: updated.updated_at.clone(), ..created.clone()
+        };
     assert!(updated == expected && updated.updated_at > created.updated_at, "{updated:?}");
     let find = FindBubbleByIdRequest { bubble_id: created.id, counselor_id };
     assert_eq!(fixture.counselors.clone().find_bubble_by_id(find).await?.into_inner().bubble, Some(updated));
@@ -297,7 +300,8 @@ async fn the_same_key_creates_one_counsellor(fixture: Fixture) -> anyhow::Result
 async fn edits_of_seeds_survive_another_seeding(fixture: Fixture) -> anyhow::Result<()> {
     let counselor = fixture.all_counselors().await?.remove(0);
     let name = Some("새 이름".to_owned());
-    let update = UpdateCounselorRequest { counselor_id: counselor.id.clone(), name: name.clone(), ..Default::default() };
+    let update =
+        UpdateCounselorRequest { counselor_id: counselor.id.clone(), name: name.clone(), ..Default::default() };
     fixture.update_counselor(update).await?;
     fixture.update_tone(UpdateToneRequest { tone_id: counselor.tone_id.clone(), name, description: None }).await?;
     let deleted = fixture.bubbles(&counselor.id).await?.remove(0).id;

@@ -45,7 +45,12 @@ impl Fixture {
         Ok(self.counselors.clone().find_episodes(find).await?.into_inner().episodes)
     }
     /// Returns a valid new episode of the first counsellor with two cut scenes.
-    async fn new_episode(&self, title: &str, threshold: i32, is_temporary: bool) -> anyhow::Result<CreateEpisodeRequest> {
+    async fn new_episode(
+        &self,
+        title: &str,
+        threshold: i32,
+        is_temporary: bool,
+    ) -> anyhow::Result<CreateEpisodeRequest> {
         Ok(CreateEpisodeRequest {
             counselor_id: self.counselor().await?,
             title: title.into(),
@@ -95,7 +100,10 @@ async fn an_episode_is_created_and_found(fixture: Fixture) -> anyhow::Result<()>
     assert_eq!(fixture.episodes(by(KIM, of(&new.counselor_id, false))).await?, std::slice::from_ref(&created));
     is(fixture.create_episode(CreateEpisodeRequest { counselor_id: nobody(), ..new }).await, Code::NotFound);
     is(fixture.episode(by(KIM, find(&nobody(), false))).await, Code::NotFound);
-    is(fixture.update_episode(UpdateEpisodeRequest { title: Some("제목".into()), ..change(&nobody()) }).await, Code::NotFound);
+    is(
+        fixture.update_episode(UpdateEpisodeRequest { title: Some("제목".into()), ..change(&nobody()) }).await,
+        Code::NotFound,
+    );
     Ok(())
 }
 
@@ -146,7 +154,10 @@ async fn defect_14_cut_scene_ids_survive_an_update(fixture: Fixture) -> anyhow::
     names(fixture.update_episode(taken).await, "cut_scenes.id");
     let mut twice = again(&updated);
     twice[1].id = twice[0].id.clone();
-    names(fixture.update_episode(UpdateEpisodeRequest { cut_scenes: twice, ..change(&created.id) }).await, "cut_scenes.id");
+    names(
+        fixture.update_episode(UpdateEpisodeRequest { cut_scenes: twice, ..change(&created.id) }).await,
+        "cut_scenes.id",
+    );
     // Sent back as they are, nothing is stored.
     let end = fixture.app.storage().high_water_mark().await?;
     fixture.update_episode(UpdateEpisodeRequest { cut_scenes: again(&updated), ..change(&created.id) }).await?;
@@ -163,7 +174,10 @@ async fn defect_14_the_order_is_checked_on_each_save(fixture: Fixture) -> anyhow
             scenes
         };
         let cut_scenes = ordered(new.cut_scenes.clone());
-        names(fixture.create_episode(CreateEpisodeRequest { cut_scenes, ..new.clone() }).await, "cut_scenes.order_index");
+        names(
+            fixture.create_episode(CreateEpisodeRequest { cut_scenes, ..new.clone() }).await,
+            "cut_scenes.order_index",
+        );
         let update = UpdateEpisodeRequest { cut_scenes: ordered(again(&created)), ..change(&created.id) };
         names(fixture.update_episode(update).await, "cut_scenes.order_index");
     }
@@ -212,7 +226,9 @@ async fn episodes_are_listed_by_threshold_and_locked_below_it(fixture: Fixture) 
     let listed = fixture.episodes(by(KIM, of(&counselor_id, false))).await?;
     let seen: Vec<_> = listed
         .iter()
-        .map(|episode| (episode.title.as_str(), episode.locked, episode.cut_scenes.len(), episode.required_rapport_threshold))
+        .map(|episode| {
+            (episode.title.as_str(), episode.locked, episode.cut_scenes.len(), episode.required_rapport_threshold)
+        })
         .collect();
     assert_eq!(seen, [("하나", Some(false), 2, 0), ("둘", Some(true), 0, 3), ("셋", Some(true), 0, 20)]);
     let as_admin = fixture.episodes(by_admin(ADMIN, of(&counselor_id, false))).await?;
@@ -282,7 +298,10 @@ async fn each_bad_field_is_named_and_nothing_changes(fixture: Fixture) -> anyhow
     }
     for (request, field) in [
         (UpdateEpisodeRequest { title: Some(" ".into()), ..change(&created.id) }, "title"),
-        (UpdateEpisodeRequest { required_rapport_threshold: Some(-5), ..change(&created.id) }, "required_rapport_threshold"),
+        (
+            UpdateEpisodeRequest { required_rapport_threshold: Some(-5), ..change(&created.id) },
+            "required_rapport_threshold",
+        ),
         (change("첫 만남"), "episode_id"),
     ] {
         names(fixture.update_episode(request).await, field);

@@ -17,7 +17,7 @@ use counseling_service::{
     domain::image::{ImageError, ImageFolder, ImageFormat},
 };
 use cqrs_core::{App, Error, grpc::header, testing::EnvironmentLayer};
-use image_store::{BadToken, Refused, Upload};
+use image_store::{Refused, RefusedToken, Upload};
 use service_edge::testing::by_admin;
 use std::{fs, sync::Arc};
 use tonic::{Code, Status};
@@ -127,7 +127,7 @@ async fn an_upload_url_expires(fixture: Fixture) -> anyhow::Result<()> {
     let counselor_id = fixture.counselor().await?;
     let signed = fixture.profile_url(&counselor_id, Extension::Png).await?;
     fixture.environment.pass(15 * 60 + 1);
-    assert!(matches!(fixture.upload(&signed).await, Err(Refused::Token(BadToken::Expired))));
+    assert!(matches!(fixture.upload(&signed).await, Err(Refused::Token(RefusedToken::Expired))));
     names(fixture.set_picture(&counselor_id, &signed.public_url).await, "profile_image");
     Ok(())
 }
@@ -179,7 +179,8 @@ async fn a_present_picture_is_kept_without_a_look_at_the_store(fixture: Fixture)
 /// An installation without a store.
 pub(crate) async fn without_a_store() -> anyhow::Result<()> {
     let app = App::builder(SERVICE.app);
-    let app = counseling_service::wire(app, Ports::new(Arc::new(OfflineResponder), Arc::new(Wallets::default()))).build()?;
+    let app =
+        counseling_service::wire(app, Ports::new(Arc::new(OfflineResponder), Arc::new(Wallets::default()))).build()?;
     let _background = app.start().await?;
     counseling_service::seed(&app).await.map_err(anyhow::Error::from_boxed)?;
     let all = app.send(FindCounselors { tone: None, part: Part { after: None, limit: 1 } }).await?;

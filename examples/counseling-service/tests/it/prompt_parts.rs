@@ -216,7 +216,7 @@ fn full(from: &str, to: &str) -> CreateCounselTechniqueTransitionRuleRequest {
         required_consent_to_depth: Some(true),
     }
 }
-/// The update that sets what the creation has set.
+/// The update to the priority and the conditions of a creation.
 fn same(rule: &str, full: CreateCounselTechniqueTransitionRuleRequest) -> UpdateCounselTechniqueTransitionRuleRequest {
     UpdateCounselTechniqueTransitionRuleRequest {
         counsel_technique_transition_rule_id: rule.to_owned(),

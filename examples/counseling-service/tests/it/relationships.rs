@@ -143,7 +143,8 @@ async fn defect_15_concurrent_first_messages_begin_one_relationship(fixture: Fix
 }
 
 async fn relationships_are_listed_newest_first(fixture: Fixture) -> anyhow::Result<()> {
-    let all = fixture.counselors.clone().find_counselors(FindCounselorsRequest::default()).await?.into_inner().counselors;
+    let all =
+        fixture.counselors.clone().find_counselors(FindCounselorsRequest::default()).await?.into_inner().counselors;
     for counselor in &all {
         fixture.environment.pass(60);
         let counsel = fixture.open_with(&counselor.id).await?;
@@ -176,7 +177,8 @@ async fn another_persons_relationship_is_not_found(fixture: Fixture) -> anyhow::
     let listed = fixture.counsels.clone().find_counselor_user_relationships(by(LEE, of_kim)).await;
     is(listed, Code::PermissionDenied);
     let of_kim = FindCounselorUserRelationshipByUserAndCounselorIdRequest { user_id: KIM.to_string(), counselor_id };
-    let found = fixture.counsels.clone().find_counselor_user_relationship_by_user_and_counselor_id(by(LEE, of_kim)).await;
+    let found =
+        fixture.counsels.clone().find_counselor_user_relationship_by_user_and_counselor_id(by(LEE, of_kim)).await;
     is(found, Code::PermissionDenied);
     names(fixture.relationship(KIM, "관계").await, "relationship_id");
     names(fixture.relationship_with(KIM, "하늘").await, "counselor_id");

@@ -1,4 +1,4 @@
-//! Tests of the callers of each RPC of the catalogue and of relationships: nobody, the gateway, a person, an
+//! Tests of the callers of each RPC of the catalogue and of relationships: unsigned, the gateway, a person, an
 //! administrator.
 use crate::fixture::{Fixture, KIM};
 use contracts::v1::service::{

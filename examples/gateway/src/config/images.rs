@@ -31,7 +31,8 @@ impl ImagesArgs {
         if keys.is_none() && wrong.len() == before {
             wrong.push(format!("{SECRET}: at least {} bytes, the same as the counseling service's", Key::SHORTEST));
         }
-        let folder = Directory::open(folder).map_err(|error| wrong.push(format!("{DIR}: a folder that can be written: {error}")));
+        let folder = Directory::open(folder)
+            .map_err(|error| wrong.push(format!("{DIR}: a folder that can be written: {error}")));
         Some(Images::new(folder.ok()?, UploadTokens::new(keys?)))
     }
 }

@@ -4,9 +4,7 @@ use crate::{
     error::Error,
     extract::{Caller, Ids, Page, Params, WithDrafts},
     http::Gateway,
-    json::{
-        Bubble, Bubbles, Counselors, Episodes, OneBubble, OneCounselor, OneEpisode, OneTone, Tones, each, found,
-    },
+    json::{Bubble, Bubbles, Counselors, Episodes, OneBubble, OneCounselor, OneEpisode, OneTone, Tones, each, found},
     upstream,
 };
 use contracts::v1::service as rpc;

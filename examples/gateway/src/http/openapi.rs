@@ -24,7 +24,11 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
 
 /// The errors with which an endpoint may answer: status, description, and whether only writes do.
 const ERRORS: [(&str, &str, bool); 13] = [
-    ("400", "A part of the request is invalid; `details` names it. Or the state of what it concerns forbids it.", false),
+    (
+        "400",
+        "A part of the request is invalid; `details` names it. Or the state of what it concerns forbids it.",
+        false,
+    ),
     ("401", "The session is missing, invalid or expired.", false),
     ("403", "The caller may not do this, or has no tokens left.", false),
     ("404", "There is none, or it belongs to somebody else.", false),
@@ -325,10 +329,13 @@ mod tests {
             "c": { "oneOf": [{ "type": "integer" }, { "type": "string" }] },
         } });
         without_null(&mut schema);
-        assert_eq!(schema, json!({ "properties": {
+        assert_eq!(
+            schema,
+            json!({ "properties": {
             "a": { "type": "string", "maxLength": 3 },
             "b": { "$ref": "#/components/schemas/Gender" },
             "c": { "oneOf": [{ "type": "integer" }, { "type": "string" }] },
-        } }));
+        } })
+        );
     }
 }

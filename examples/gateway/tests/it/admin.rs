@@ -87,7 +87,8 @@ async fn defect_14_an_episode_keeps_its_cut_scenes_unless_they_are_sent_and_draf
     fixture.services.fail("UpdateEpisode", refused);
     assert_eq!(send(&fixture, "PUT", &path, json!({ "cutScenes": [] })).await.error(), error(400, "E40001"));
     fixture.services.heal();
-    let scene = json!({ "id": EPISODE, "speaker": "SPEAKER_USER", "content": "네", "orderIndex": 1, "image": "https://a/b" });
+    let scene =
+        json!({ "id": EPISODE, "speaker": "SPEAKER_USER", "content": "네", "orderIndex": 1, "image": "https://a/b" });
     send(&fixture, "PUT", &path, json!({ "cutScenes": [scene] })).await.data();
     assert!(passed(&fixture, "UpdateEpisode").contains(&format!("id: Some(\"{EPISODE}\"), speaker: User")));
 
@@ -133,9 +134,9 @@ async fn a_counsel_is_opened_with_the_chosen_version_only_by_administrators() {
 #[tokio::test]
 async fn a_rule_has_all_its_conditions_in_both_directions() {
     let fixture = Fixture::new().await;
-    let call = requests::all().into_iter().find(|call| {
-        call.method == "POST" && call.template == "/v1/admin/counsel-techniques/transition-rules"
-    });
+    let call = requests::all()
+        .into_iter()
+        .find(|call| call.method == "POST" && call.template == "/v1/admin/counsel-techniques/transition-rules");
     let sent = call.unwrap().body.unwrap();
     let rule = send(&fixture, "POST", "/counsel-techniques/transition-rules", sent.clone()).await.data();
     let rule = &rule["counselTechniqueTransitionRule"];
@@ -168,7 +169,9 @@ async fn a_rule_has_all_its_conditions_in_both_directions() {
         assert!(message.contains(expected), "{expected}: {message}");
     }
     // Absent conditions are no conditions.
-    send(&fixture, "PUT", &format!("/counsel-techniques/transition-rules/{RULE}"), json!({ "priority": 0 })).await.data();
+    send(&fixture, "PUT", &format!("/counsel-techniques/transition-rules/{RULE}"), json!({ "priority": 0 }))
+        .await
+        .data();
     let message = passed(&fixture, "UpdateCounselTechniqueTransitionRule");
     assert!(message.contains("priority: 0") && message.contains("required_valences: []"), "{message}");
     assert!(!message.contains("Some("), "{message}");
@@ -186,11 +189,36 @@ async fn an_invalid_field_of_a_body_is_named() {
         ("POST", "/tones", json!({ "name": 1, "description": "a" }), "name: "),
         ("POST", "/tones", json!({ "name": "a" }), "body: missing field `description`"),
         ("POST", "/counselors", json!({ "toneId": "7" }), "toneId: UUID"),
-        ("PUT", version, json!({ "name": "a", "description": "", "isBookmarked": true, "aiModel": "gpt" }), "aiModel: one of AI_MODEL_GPT_3_5_TURBO, "),
-        ("POST", technique, json!({ "name": "a", "toneId": TONE, "context": "a", "instruction": "a", "temperature": "1" }), "temperature: "),
-        ("POST", rules, json!({ "fromCounselTechniqueId": TECHNIQUE, "toCounselTechniqueId": TECHNIQUE, "priority": 1, "requiredValences": ["VALENCE_NEUTRAL", "SAD"] }), "requiredValences[1]: one of VALENCE_NEGATIVE"),
-        ("POST", &format!("/counselors/{COUNSELOR}/episodes"), episode, "cutScenes[0].speaker: one of SPEAKER_COUNSELOR, SPEAKER_USER"),
-        ("POST", &format!("/counselors/{COUNSELOR}/image-url"), json!({ "extension": "png" }), "extension: one of EXTENSION_JPG"),
+        (
+            "PUT",
+            version,
+            json!({ "name": "a", "description": "", "isBookmarked": true, "aiModel": "gpt" }),
+            "aiModel: one of AI_MODEL_GPT_3_5_TURBO, ",
+        ),
+        (
+            "POST",
+            technique,
+            json!({ "name": "a", "toneId": TONE, "context": "a", "instruction": "a", "temperature": "1" }),
+            "temperature: ",
+        ),
+        (
+            "POST",
+            rules,
+            json!({ "fromCounselTechniqueId": TECHNIQUE, "toCounselTechniqueId": TECHNIQUE, "priority": 1, "requiredValences": ["VALENCE_NEUTRAL", "SAD"] }),
+            "requiredValences[1]: one of VALENCE_NEGATIVE",
+        ),
+        (
+            "POST",
+            &format!("/counselors/{COUNSELOR}/episodes"),
+            episode,
+            "cutScenes[0].speaker: one of SPEAKER_COUNSELOR, SPEAKER_USER",
+        ),
+        (
+            "POST",
+            &format!("/counselors/{COUNSELOR}/image-url"),
+            json!({ "extension": "png" }),
+            "extension: one of EXTENSION_JPG",
+        ),
     ] {
         let answer = send(&fixture, method, path, body).await;
         assert_eq!(answer.error(), error(400, "HTTP_INVALID_INPUT"), "{path}");
@@ -219,7 +247,9 @@ async fn a_deletion_answers_with_empty_data() {
         let answer = send(&fixture, "DELETE", &path, Value::Null).await;
         assert_eq!((answer.status.as_u16(), answer.data()), (200, json!({})), "{path}");
     }
-    assert!(passed(&fixture, "DeleteBubble").contains(&format!("bubble_id: \"{BUBBLE}\", counselor_id: \"{COUNSELOR}\"")));
+    assert!(
+        passed(&fixture, "DeleteBubble").contains(&format!("bubble_id: \"{BUBBLE}\", counselor_id: \"{COUNSELOR}\""))
+    );
     assert!(passed(&fixture, "DeletePromptVersions").contains(&format!("prompt_version_ids: [\"{VERSION}\"]")));
 }
 

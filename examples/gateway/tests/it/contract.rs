@@ -69,8 +69,12 @@ fn rpcs(text: &mut String) {
         services.entry(service).or_default().push(row);
     }
     for (service, rows) in services {
-        write!(text, "\n## {service}: {} RPCs\n\n| RPC | callers | a test that calls it |\n|---|---|---|\n", rows.len())
-            .unwrap();
+        write!(
+            text,
+            "\n## {service}: {} RPCs\n\n| RPC | callers | a test that calls it |\n|---|---|---|\n",
+            rows.len()
+        )
+        .unwrap();
         rows.iter().for_each(|row| writeln!(text, "{row}").unwrap());
     }
     assert!(missing.is_empty(), "no test calls these RPCs: {missing:?}");
@@ -103,7 +107,9 @@ async fn endpoints(text: &mut String) {
         let (method, path) = &operation;
         let described = &api["paths"][path][method.to_lowercase()];
         let (rpcs, test) = match called.get(&operation) {
-            Some(rpcs) => (rpcs.clone(), Some("gateway `description.rs`: every_answer_is_within_the_description".to_owned())),
+            Some(rpcs) => {
+                (rpcs.clone(), Some("gateway `description.rs`: every_answer_is_within_the_description".to_owned()))
+            }
             // The tests of the login and of images name the path.
             None => {
                 let rpcs = OF_LOGIN.iter().find(|(of, _)| of == path).map(|(_, rpcs)| rpcs.join(", "));
@@ -149,7 +155,11 @@ fn functions(package: &str) -> Vec<Function> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(package).join("tests/it");
     let mut files: Vec<PathBuf> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
-    files.into_iter().filter(|path| path.extension().is_some_and(|kind| kind == "rs")).flat_map(|path| of_file(package, &path)).collect()
+    files
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|kind| kind == "rs"))
+        .flat_map(|path| of_file(package, &path))
+        .collect()
 }
 fn of_file(package: &str, path: &Path) -> Vec<Function> {
     let text = fs::read_to_string(path).unwrap();
@@ -185,16 +195,21 @@ fn test_of(functions: &[Function], method: &str) -> Option<String> {
             return Some(format!("{}: {}", test.file, test.name));
         }
         let helpers = calling.into_iter().filter(|function| known.insert(&function.name));
-        next = helpers.flat_map(|helper| [" ", "(", ".", "::", "!"].map(|start| format!("{start}{}(", helper.name))).collect();
+        next = helpers
+            .flat_map(|helper| [" ", "(", ".", "::", "!"].map(|start| format!("{start}{}(", helper.name)))
+            .collect();
     }
     None
 }
 
 /// Finds a test that names a text, itself or through helpers.
 fn test_with(functions: &[Function], text: &str) -> Option<String> {
-    let naming = || functions.iter().filter(|function| function.body.contains(text) && !function.file.contains("contract.rs"));
+    let naming =
+        || functions.iter().filter(|function| function.body.contains(text) && !function.file.contains("contract.rs"));
     let direct = naming().find(|function| function.is_test).map(|test| format!("{}: {}", test.file, test.name));
-    direct.or_else(|| naming().find_map(|helper| test_of(functions, &helper.name).or_else(|| calling(functions, &helper.name))))
+    direct.or_else(|| {
+        naming().find_map(|helper| test_of(functions, &helper.name).or_else(|| calling(functions, &helper.name)))
+    })
 }
 fn calling(functions: &[Function], helper: &str) -> Option<String> {
     let call = format!("{helper}(");

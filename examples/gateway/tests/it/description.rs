@@ -40,7 +40,8 @@ async fn every_described_endpoint_is_called_and_every_called_one_is_described() 
 async fn every_answer_is_within_the_description() {
     let fixture = Fixture::patient().await;
     let api = description(&fixture).await;
-    let ids: Vec<_> = api["paths"].as_object().unwrap().values().flat_map(|it| it.as_object().unwrap().values()).collect();
+    let ids: Vec<_> =
+        api["paths"].as_object().unwrap().values().flat_map(|it| it.as_object().unwrap().values()).collect();
     let ids: BTreeSet<_> = ids.iter().map(|operation| operation["operationId"].as_str().unwrap()).collect();
     assert_eq!(ids.len(), operations(&api).len(), "operation ids are unique");
     let unusual = Status::unavailable("restarting");
@@ -196,7 +197,9 @@ fn the_checker_of_this_test_finds_what_is_wrong() {
         "properties": { "a": { "type": "string", "enum": ["x"] }, "b": { "type": "array", "items": { "type": "integer" } } },
     });
     assert_eq!(conforms(&Value::Null, &schema, &json!({ "a": "x", "b": [1] })), Ok(()));
-    for wrong in [json!({}), json!({ "a": "y" }), json!({ "a": "x", "b": ["1"] }), json!({ "a": "x", "c": 1 }), json!([])] {
+    for wrong in
+        [json!({}), json!({ "a": "y" }), json!({ "a": "x", "b": ["1"] }), json!({ "a": "x", "c": 1 }), json!([])]
+    {
         assert!(conforms(&Value::Null, &schema, &wrong).is_err(), "{wrong}");
     }
 }

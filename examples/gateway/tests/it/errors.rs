@@ -47,7 +47,10 @@ async fn invalid_fields_have_their_json_names() {
     let mut details = ErrorDetails::with_bad_request_violation("response_option_no", "1 or 2");
     details.set_error_info("OPTION", "cqrs", []);
     fixture.services.fail("FindTones", Status::with_error_details(Code::InvalidArgument, "1 or 2", details));
-    assert_eq!(fixture.get("/v1/tones").await.json()["details"], json!(["responseOptionNo: 1 또는 2 중 하나여야 합니다"]));
+    assert_eq!(
+        fixture.get("/v1/tones").await.json()["details"],
+        json!(["responseOptionNo: 1 또는 2 중 하나여야 합니다"])
+    );
 }
 
 #[tokio::test]

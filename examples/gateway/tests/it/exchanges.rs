@@ -58,7 +58,8 @@ async fn a_refused_message_releases_its_token_at_once_and_an_outage_does_not() {
             fixture.services.fail(method, refusal.clone());
             assert!(fixture.post(&path, body.clone()).await.status.is_client_error());
             let (held, released) = (fixture.services.last("ReserveTokens"), fixture.services.last("ReleaseTokens"));
-            let released_id = released.message.split("reservation_id: \"").nth(1).and_then(|rest| rest.split('"').next());
+            let released_id =
+                released.message.split("reservation_id: \"").nth(1).and_then(|rest| rest.split('"').next());
             assert_eq!(released_id, Some(&*id_in(&held, "reservation_id")), "{refusal:?}");
             assert!(released.message.contains("attempt: 3"), "{released:?}");
         }

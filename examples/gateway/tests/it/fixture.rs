@@ -118,7 +118,7 @@ async fn send(router: Router, mut request: Request<Body>) -> Answer {
     request.headers_mut().entry("host").or_insert(HeaderValue::from_static(HOST));
     let response = router.oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
-    let body = to_bytes(body, 1 << 23).await.unwrap();
+    let body = to_bytes(body, 8 << 20).await.unwrap();
     let text = String::from_utf8_lossy(&body).into_owned();
     Answer { status: parts.status, headers: parts.headers, text, bytes: body.to_vec() }
 }

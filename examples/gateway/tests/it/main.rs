@@ -5,9 +5,9 @@ mod bytes; // the bytes of every response
 mod configuration; // flags and variables
 mod contract; // the table of the whole contract
 mod description; // every answer against the OpenAPI description
+mod edge; // writes of other sites, CORS, limits, and the headers of every response
 mod errors; // the services' errors as HTTP
 mod exchanges; // sending a message, opening a counsel
-mod edge; // writes of other sites, CORS, limits, and the headers of every response
 mod fixture; // the gateway and its responses
 mod images; // uploads and their delivery
 mod languages; // errors in Korean and English

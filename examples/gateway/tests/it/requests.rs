@@ -88,16 +88,8 @@ fn counsels() -> Vec<Call> {
         ),
         get("GET /v1/counselors/{counselorId}/counsels/{counselId}", ""),
         get("GET /v1/counselors/{counselorId}/counsels/{counselId}/messages", "?limit=2&before=b"),
-        call(
-            "POST /v1/counselors/{counselorId}/counsels/{counselId}/messages",
-            "",
-            Some(json!({ "message": "안녕" })),
-        ),
-        call(
-            "POST /v1/counselors/{counselorId}/counsels/{counselId}/messages/{messageId}/react",
-            "",
-            Some(reaction),
-        ),
+        call("POST /v1/counselors/{counselorId}/counsels/{counselId}/messages", "", Some(json!({ "message": "안녕" }))),
+        call("POST /v1/counselors/{counselorId}/counsels/{counselId}/messages/{messageId}/react", "", Some(reaction)),
         get("GET /v1/counselors/{counselorId}/relationships", ""),
     ]
 }
@@ -143,7 +135,8 @@ fn admin_catalogue() -> Vec<Call> {
         "toneId": TONE, "name": "하루", "description": "천천히 듣습니다", "profileImage": "",
         "gender": "COUNSELOR_GENDER_NONE",
     });
-    let bubble = json!({ "question": "오늘 어땠나요?", "responseOption1": "좋았어요", "responseOption2": "힘들었어요" });
+    let bubble =
+        json!({ "question": "오늘 어땠나요?", "responseOption1": "좋았어요", "responseOption2": "힘들었어요" });
     let tone = json!({ "name": "다정한", "description": "부드럽게" });
     let scene = json!({
         "speaker": "SPEAKER_COUNSELOR", "content": "비 오는 날이었어요", "orderIndex": 1,
