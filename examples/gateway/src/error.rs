@@ -2,7 +2,7 @@
 use crate::{
     envelope::timestamp,
     language::{Detail, Language, Text},
-    tokens::BadToken,
+    tokens::TokenError,
 };
 use axum::{
     Json,
@@ -52,7 +52,7 @@ pub(crate) struct Error {
 
 // The gateway's own errors; their code is a name.
 impl Error {
-    /// The error of an invalid input. The detail is English: `field: what is accepted`.
+    /// The error of an invalid input. The detail is English: the field and the accepted values.
     pub(crate) fn invalid(detail: impl AsRef<str>) -> Self {
         let text = ("입력값이 올바르지 않습니다.", "The input is not valid.");
         Error::new(StatusCode::BAD_REQUEST, "HTTP_INVALID_INPUT", text).because(detail)
@@ -99,10 +99,10 @@ impl Error {
     pub(crate) fn access_token_required() -> Self {
         Error::unauthorized("ACCESS_TOKEN_REQUIRED", ("접근 토큰이 필요합니다.", "An access token is required."))
     }
-    pub(crate) fn access_token(bad: BadToken) -> Self {
+    pub(crate) fn access_token(bad: TokenError) -> Self {
         match bad {
-            BadToken::Invalid => Error::bad_token(),
-            BadToken::Expired => {
+            TokenError::Invalid => Error::bad_token(),
+            TokenError::Expired => {
                 let text = ("접근 토큰이 만료되었습니다.", "The access token has expired.");
                 Error::unauthorized("ACCESS_TOKEN_EXPIRED", text)
             }
@@ -116,13 +116,13 @@ impl Error {
         let text = ("갱신 토큰이 필요합니다.", "A refresh token is required.");
         Error::unauthorized("REFRESH_TOKEN_REQUIRED", text)
     }
-    pub(crate) fn refresh_token(bad: BadToken) -> Self {
+    pub(crate) fn refresh_token(bad: TokenError) -> Self {
         match bad {
-            BadToken::Invalid => {
+            TokenError::Invalid => {
                 let text = ("유효하지 않은 갱신 토큰입니다.", "The refresh token is not valid.");
                 Error::unauthorized("REFRESH_TOKEN_INVALID", text)
             }
-            BadToken::Expired => {
+            TokenError::Expired => {
                 let text = ("갱신 토큰이 만료되었습니다.", "The refresh token has expired.");
                 Error::unauthorized("REFRESH_TOKEN_EXPIRED", text)
             }
@@ -190,7 +190,7 @@ impl Error {
     pub(crate) fn down(details: Vec<String>) -> Self {
         details.iter().fold(Error::of(Code::Unavailable), Error::because)
     }
-    /// Adds a detail: `field: what is accepted`, or a sentence, in English.
+    /// Adds a detail in English: the field and the accepted values, or a sentence.
     pub(crate) fn because(mut self, detail: impl AsRef<str>) -> Self {
         self.details.push(Detail::parse(detail.as_ref()));
         self

@@ -7,7 +7,7 @@ use crate::{
     },
     http::Gateway,
     security_log,
-    tokens::{Access, BadToken, Claims, Refresh, Token, Verified},
+    tokens::{Access, TokenError, Claims, Refresh, Token, Verified},
     upstream::Users,
 };
 use axum_extra::extract::CookieJar;
@@ -130,7 +130,7 @@ impl<'a> Sessions<'a> {
             self.change(Users::rotate_refresh_token, request).await.map_err(|error| match error.reason() {
                 Some(REUSED) => {
                     security_log::refused(call, "refresh token used twice", Some(id));
-                    Error::refresh_token(BadToken::Invalid)
+                    Error::refresh_token(TokenError::Invalid)
                 }
                 _ if error.is_unauthorized() || error.is_unknown_id() => Error::refresh_token_unknown(),
                 _ => error,

@@ -119,7 +119,7 @@ pub(crate) struct Verified<T> {
 
 /// The reason why a token is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum BadToken {
+pub(crate) enum TokenError {
     #[error("the token has expired")]
     Expired,
     #[error("the token is not a valid token of this type")]
@@ -161,31 +161,31 @@ impl Tokens {
         Ok(Token { text: self.keys.sign(&signed)?, expires })
     }
     /// Verifies a token of this type.
-    pub(crate) fn check<T: Claims>(&self, token: &str) -> Result<Verified<T>, BadToken> {
+    pub(crate) fn check<T: Claims>(&self, token: &str) -> Result<Verified<T>, TokenError> {
         self.verify(token, &self.rules)
     }
     /// Verifies a token of this type regardless of its expiry, to end its session.
-    pub(crate) fn check_expired<T: Claims>(&self, token: &str) -> Result<Verified<T>, BadToken> {
+    pub(crate) fn check_expired<T: Claims>(&self, token: &str) -> Result<Verified<T>, TokenError> {
         let mut rules = self.rules.clone();
         rules.validate_exp = false;
         self.verify(token, &rules)
     }
-    fn verify<T: Claims>(&self, token: &str, rules: &Validation) -> Result<Verified<T>, BadToken> {
+    fn verify<T: Claims>(&self, token: &str, rules: &Validation) -> Result<Verified<T>, TokenError> {
         if token.len() > T::LONGEST {
-            return Err(BadToken::Invalid);
+            return Err(TokenError::Invalid);
         }
         let signed = self.keys.verify::<Signed<T>>(token, rules).map_err(|error| match error.kind() {
-            ErrorKind::ExpiredSignature => BadToken::Expired,
-            _ => BadToken::Invalid,
+            ErrorKind::ExpiredSignature => TokenError::Expired,
+            _ => TokenError::Invalid,
         })?;
-        let Signed { claims, jti, .. } = Some(signed).filter(|it| it.typ == T::TYPE).ok_or(BadToken::Invalid)?;
+        let Signed { claims, jti, .. } = Some(signed).filter(|signed| signed.typ == T::TYPE).ok_or(TokenError::Invalid)?;
         Ok(Verified { claims, id: jti })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Access, BadToken, Claims, Login, Refresh, Tokens};
+    use super::{Access, TokenError, Claims, Login, Refresh, Tokens};
     use service_auth::{Key, Keys};
     use uuid::Uuid;
 
@@ -203,12 +203,12 @@ mod tests {
         assert_eq!(tokens.check::<Refresh>(&refresh.text).unwrap().claims.id, id);
         assert_eq!(
             tokens.check::<Refresh>(&access.text).unwrap_err(),
-            BadToken::Invalid,
+            TokenError::Invalid,
             "an access token has an id too"
         );
-        assert_eq!(tokens.check::<Access>(&refresh.text).unwrap_err(), BadToken::Invalid);
-        assert_eq!(tokens.check::<Access>(&login.text).unwrap_err(), BadToken::Invalid);
-        assert_eq!(tokens.check::<Login>(&access.text).unwrap_err(), BadToken::Invalid);
+        assert_eq!(tokens.check::<Access>(&refresh.text).unwrap_err(), TokenError::Invalid);
+        assert_eq!(tokens.check::<Access>(&login.text).unwrap_err(), TokenError::Invalid);
+        assert_eq!(tokens.check::<Login>(&access.text).unwrap_err(), TokenError::Invalid);
         assert!(tokens.check::<Access>(&access.text).is_ok());
     }
 

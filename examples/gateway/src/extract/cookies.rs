@@ -30,7 +30,7 @@ impl Cookies {
     pub(crate) fn remove(self, name: &'static str) -> Cookie<'static> {
         self.set(name, String::new(), Duration::ZERO)
     }
-    /// Returns the value of a cookie. A cookie that is sent twice is refused, because one of the two was planted.
+    /// Returns the value of a cookie. A cookie that is sent twice is refused, because one of the two was foreign.
     pub(crate) fn read(self, headers: &HeaderMap, name: &'static str) -> Result<Option<String>, Error> {
         let wanted = self.name(name);
         let mut found = pairs(headers).filter(|(known, _)| *known == wanted).map(|(_, value)| value);
@@ -63,10 +63,10 @@ mod tests {
 
     #[test]
     fn off_loopback_only_the_protected_name_is_read() {
-        let planted = headers(&["accessToken=planted"]);
-        assert_eq!(Cookies { secure: true }.read(&planted, ACCESS_TOKEN).unwrap(), None);
-        assert_eq!(Cookies { secure: false }.read(&planted, ACCESS_TOKEN).unwrap().as_deref(), Some("planted"));
-        let both = headers(&["accessToken=planted; __Host-accessToken=own"]);
+        let foreign = headers(&["accessToken=foreign"]);
+        assert_eq!(Cookies { secure: true }.read(&foreign, ACCESS_TOKEN).unwrap(), None);
+        assert_eq!(Cookies { secure: false }.read(&foreign, ACCESS_TOKEN).unwrap().as_deref(), Some("foreign"));
+        let both = headers(&["accessToken=foreign; __Host-accessToken=own"]);
         assert_eq!(Cookies { secure: true }.read(&both, ACCESS_TOKEN).unwrap().as_deref(), Some("own"));
     }
 

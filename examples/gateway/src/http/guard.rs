@@ -52,7 +52,7 @@ fn check(gateway: &Gateway, call: &Call, session: &Session, route: &str, request
     if let Some(person) = person {
         gateway.counters().request_by(person).inspect_err(|_| refused("rate limit of a person"))?;
     }
-    // Nobody's write is refused by its handler; but a session must not begin or end unasked either.
+    // A write without a session is refused by its handler; but a session must not begin or end unasked either.
     let uses_cookies = session.has_cookies() || route.starts_with(SESSIONS);
     if !request.method().is_safe() && uses_cookies && !session.is_bearer() {
         own_write(gateway, call, request.headers()).inspect_err(|_| refused("write of another site"))?;
@@ -71,7 +71,7 @@ fn own_write(gateway: &Gateway, call: &Call, headers: &HeaderMap) -> Result<(), 
     let origin = text("origin").map(Url::parse);
     let is_allowed = origin
         .as_ref()
-        .is_some_and(|origin| origin.as_ref().is_ok_and(|it| edge.allowed_origins.contains(&it.origin())));
+        .is_some_and(|origin| origin.as_ref().is_ok_and(|url| edge.allowed_origins.contains(&url.origin())));
     let is_own =
         origin.as_ref().is_none_or(|origin| origin.as_ref().is_ok_and(|origin| call.client().is_own(origin, edge)));
     let is_same_site = matches!(text("sec-fetch-site"), None | Some("same-origin" | "none"));

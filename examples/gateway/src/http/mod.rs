@@ -6,7 +6,7 @@ use crate::{
     extract::follow,
     limits::Counters,
     oauth::{Logins, Providers},
-    tokens::{BadToken, Seen, Tokens},
+    tokens::{TokenError, Seen, Tokens},
     upstream::Upstream,
 };
 use axum::{Router, middleware::from_fn_with_state};
@@ -99,7 +99,7 @@ impl Gateway {
     pub(crate) fn images(&self) -> Option<&Images> {
         self.0.images.as_ref()
     }
-    /// Signs a consistency token for the client. Nobody can make one of a position that no service has reached.
+    /// Signs a consistency token for the client. A client cannot make one of a position that no service has reached.
     pub(crate) fn sealed(&self, seen: &ConsistencyToken) -> Option<String> {
         Some(self.tokens().sign(Seen { token: seen.to_string() }).ok()?.text)
     }
@@ -108,8 +108,8 @@ impl Gateway {
     pub(crate) fn opened(&self, token: &str) -> Option<ConsistencyToken> {
         match self.tokens().check::<Seen>(token) {
             Ok(seen) => seen.claims.token.parse().ok(),
-            Err(BadToken::Expired) => Some(ConsistencyToken::default()),
-            Err(BadToken::Invalid) => None,
+            Err(TokenError::Expired) => Some(ConsistencyToken::default()),
+            Err(TokenError::Invalid) => None,
         }
     }
 }

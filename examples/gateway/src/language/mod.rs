@@ -53,7 +53,7 @@ impl Text {
 pub(crate) struct Detail {
     /// The field at fault, by its JSON name.
     pub(crate) field: Option<String>,
-    /// What is accepted, or what happened.
+    /// The accepted values, or the event.
     pub(crate) phrase: String,
 }
 impl Detail {

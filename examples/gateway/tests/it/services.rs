@@ -155,7 +155,7 @@ impl Services {
     pub(crate) fn end_sessions(&self) {
         self.script().refresh_tokens.clear();
     }
-    /// Answers with what the change returns, unless the method fails: then nothing changes.
+    /// Answers with the result of the change, unless the method fails: then nothing changes.
     async fn change<Q: std::fmt::Debug, A>(
         &self,
         method: &'static str,
@@ -479,7 +479,7 @@ scripted! {
         ) -> Result<Response<rpc::RevokeRefreshTokensResponse>, Status> {
             let sent = request.get_ref().clone();
             let change = |script: &mut Script| {
-                let session = sent.token.as_ref().map(|token| script.refresh_tokens.get(token).map(|it| it.session.clone()));
+                let session = sent.token.as_ref().map(|token| script.refresh_tokens.get(token).map(|known| known.session.clone()));
                 script.refresh_tokens.retain(|_, token| match &session {
                     None => token.user != sent.user_id,
                     Some(session) => Some(&token.session) != session.as_ref(),

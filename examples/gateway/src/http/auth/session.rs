@@ -86,7 +86,7 @@ pub(super) async fn logout(
             security_log::session(&call, "logout", id);
         }
         // A client that keeps its tokens itself must learn that nothing was ended.
-        None if session.is_bearer() => return Err(Error::refresh_token(crate::tokens::BadToken::Invalid)),
+        None if session.is_bearer() => return Err(Error::refresh_token(crate::tokens::TokenError::Invalid)),
         None => {}
     }
     Ok((no_cookies(call.cookies()), ok("로그아웃했습니다.", ())))
