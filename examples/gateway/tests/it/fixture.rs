@@ -172,7 +172,7 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) text: String,
-    /// The body as it was sent; `text` replaces what is not UTF-8.
+    /// The body as it was sent; `text` replaces bytes that are not UTF-8.
     pub(crate) bytes: Vec<u8>,
 }
 impl Answer {
