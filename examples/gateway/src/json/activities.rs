@@ -1,4 +1,4 @@
-//! The JSON of activities and of what a person has seen.
+//! The JSON of a person's activities and tracking.
 use super::{
     names::{ActivityType, DevicePlatform},
     shown::{Shown, answers, shown},
@@ -10,7 +10,7 @@ use serde_json::{Map, Number, Value};
 use utoipa::ToSchema;
 
 shown! {
-    /// What a person has seen of the app.
+    /// The parts of the app that a person has seen.
     UserTracking of UserTracking {
         has_seen_intro_cutscene: bool,
         created_at: String,

@@ -41,7 +41,7 @@ async fn every_answer_is_within_the_description() {
     let fixture = Fixture::patient().await;
     let api = description(&fixture).await;
     let ids: Vec<_> =
-        api["paths"].as_object().unwrap().values().flat_map(|it| it.as_object().unwrap().values()).collect();
+        api["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap().values()).collect();
     let ids: BTreeSet<_> = ids.iter().map(|operation| operation["operationId"].as_str().unwrap()).collect();
     assert_eq!(ids.len(), operations(&api).len(), "operation ids are unique");
     let unusual = Status::unavailable("restarting");
@@ -53,7 +53,7 @@ async fn every_answer_is_within_the_description() {
         check(&api, operation, &usual);
         let mut answers = Vec::new();
         if call.template.starts_with("/v1/") {
-            // The header tells that no other site sends this write.
+            // With this header no other site can have sent the write.
             let nobody = Request::builder().method(call.method).uri(&call.path).header("X-Requested-With", "a test");
             let nobody = fixture.send(with_body(nobody, call.body.as_ref())).await;
             assert_eq!(nobody.status, 401, "{} {}", call.method, call.path);
@@ -154,7 +154,8 @@ fn resolved<'a>(api: &'a Value, value: &'a Value) -> &'a Value {
     }
 }
 
-/// Checks a value against a schema, with what the description uses of JSON Schema. A field that is not described fails.
+/// Checks a value against a schema, with the part of JSON Schema that the description uses. A field without a description
+/// fails.
 fn conforms(api: &Value, schema: &Value, value: &Value) -> Result<(), String> {
     let schema = resolved(api, schema);
     if let Some(choices) = schema["oneOf"].as_array() {
