@@ -7,7 +7,7 @@ use crate::{
     },
     http::Gateway,
     security_log,
-    tokens::{Access, TokenError, Claims, Refresh, Token, Verified},
+    tokens::{Access, Claims, Refresh, Token, TokenError, Verified},
     upstream::Users,
 };
 use axum_extra::extract::CookieJar;

@@ -178,14 +178,15 @@ impl Tokens {
             ErrorKind::ExpiredSignature => TokenError::Expired,
             _ => TokenError::Invalid,
         })?;
-        let Signed { claims, jti, .. } = Some(signed).filter(|signed| signed.typ == T::TYPE).ok_or(TokenError::Invalid)?;
+        let Signed { claims, jti, .. } =
+            Some(signed).filter(|signed| signed.typ == T::TYPE).ok_or(TokenError::Invalid)?;
         Ok(Verified { claims, id: jti })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Access, TokenError, Claims, Login, Refresh, Tokens};
+    use super::{Access, Claims, Login, Refresh, TokenError, Tokens};
     use service_auth::{Key, Keys};
     use uuid::Uuid;
 

@@ -6,7 +6,7 @@ use crate::{
     extract::follow,
     limits::Counters,
     oauth::{Logins, Providers},
-    tokens::{TokenError, Seen, Tokens},
+    tokens::{Seen, TokenError, Tokens},
     upstream::Upstream,
 };
 use axum::{Router, middleware::from_fn_with_state};

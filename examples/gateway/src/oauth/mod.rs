@@ -139,7 +139,10 @@ impl Providers {
         };
         let kakao = edge.kakao.clone().map(|client| kakao::Kakao::new(client, back(ProviderKind::Kakao), http.clone()));
         let naver = edge.naver.clone().map(|client| naver::Naver::new(client, back(ProviderKind::Naver), http.clone()));
-        Ok(Providers { kakao: kakao.map(|adapter| Arc::new(adapter) as _), naver: naver.map(|adapter| Arc::new(adapter) as _) })
+        Ok(Providers {
+            kakao: kakao.map(|adapter| Arc::new(adapter) as _),
+            naver: naver.map(|adapter| Arc::new(adapter) as _),
+        })
     }
     pub(crate) fn get(&self, kind: ProviderKind) -> Option<&Arc<dyn OAuthProvider>> {
         match kind {

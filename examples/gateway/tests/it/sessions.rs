@@ -105,7 +105,11 @@ async fn cookies_off_loopback_are_secure_and_bound_to_their_host() {
         fixture.send(request.body(Body::empty()).unwrap()).await
     };
     assert_eq!(get(format!("__Host-accessToken={token}")).await.status, 200);
-    assert_eq!(get(format!("accessToken={token}")).await.error(), error(401, "COOKIE_NOT_FOUND"), "one of another site");
+    assert_eq!(
+        get(format!("accessToken={token}")).await.error(),
+        error(401, "COOKIE_NOT_FOUND"),
+        "one of another site"
+    );
 }
 
 /// S11: a stranger who says that a proxy has sent the request changes nothing.
