@@ -1,4 +1,4 @@
-//! Tests of the administrators' endpoints: calls that are passed on, and requests that are refused before any call.
+//! Tests of the administrators' endpoints: the requests they pass on, and those they refuse before any service is called.
 use crate::{
     fixture::{Answer, Fixture, as_admin, as_user, error, with_body},
     requests,
@@ -13,7 +13,7 @@ async fn send(fixture: &Fixture, method: &str, path: &str, body: Value) -> Answe
     let request = as_admin(method, &format!("/v1/admin{path}")).header("Accept-Language", "en");
     fixture.send(with_body(request, body.as_ref())).await
 }
-/// Returns the message that a method received.
+/// Returns the last request of a method.
 fn passed(fixture: &Fixture, method: &str) -> String {
     fixture.services.last(method).message
 }
@@ -80,7 +80,7 @@ async fn defect_14_an_episode_keeps_its_cut_scenes_unless_they_are_sent_and_draf
     send(&fixture, "PUT", &path, json!({ "title": "두 번째" })).await.data();
     let kept = passed(&fixture, "UpdateEpisode");
     assert!(kept.contains("cut_scenes: [], with_cut_scenes: Some(false)"), "{kept}");
-    // The service refuses the empty list that it receives.
+    // The service refuses the empty list, which the request marks as sent.
     let refused = Status::invalid_argument("at least one");
     send(&fixture, "PUT", &path, json!({ "cutScenes": [] })).await.data();
     assert!(passed(&fixture, "UpdateEpisode").contains("cut_scenes: [], with_cut_scenes: Some(true)"));

@@ -479,7 +479,7 @@ scripted! {
         ) -> Result<Response<rpc::RevokeRefreshTokensResponse>, Status> {
             let sent = request.get_ref().clone();
             let change = |script: &mut Script| {
-                let session = sent.token.as_ref().map(|token| script.refresh_tokens.get(token).map(|refresh| refresh.session.clone()));
+                let session = sent.token.as_ref().map(|token| script.refresh_tokens.get(token).map(|known| known.session.clone()));
                 script.refresh_tokens.retain(|_, token| match &session {
                     None => token.user != sent.user_id,
                     Some(session) => Some(&token.session) != session.as_ref(),
