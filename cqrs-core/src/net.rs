@@ -233,7 +233,8 @@ async fn serve_within(
     router: Router,
     shutdown: impl Future<Output = ()>,
 ) {
-    // Without TLS no browser speaks HTTP/2, and a proxy needs a setting for it: it would only be a second, unlimited protocol.
+    // Without TLS no browser speaks HTTP/2, and a proxy has to be configured for it: it would only be a second, unlimited
+    // protocol. `serve_connection_with_upgrades` would speak it all the same.
     let mut server = auto::Builder::new(TokioExecutor::new()).http1_only();
     server.http1().timer(TokioTimer::new()).header_read_timeout(limit);
     let (open, places) = (GracefulShutdown::new(), Arc::new(Semaphore::new(connections)));
@@ -250,9 +251,9 @@ async fn serve_within(
         let requested = Arc::new(AtomicBool::new(false));
         let service = Noticing { router: router.clone(), peer, requested: requested.clone() };
         let service = TowerToHyperService::new(service);
-        let serving = server.serve_connection_with_upgrades(TokioIo::new(connection), service).into_owned();
+        let serving = server.serve_connection(TokioIo::new(connection), service).into_owned();
         let serving = open.watch(serving);
-        // The server's own limit begins once it knows the version of HTTP.
+        // A connection without a first request is ended here, whatever the server's own limit begins with.
         let silent = async move {
             SystemEnvironment.sleep(limit).await;
             if requested.load(Ordering::Relaxed) {

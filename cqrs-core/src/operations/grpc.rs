@@ -1,5 +1,5 @@
-//! The gRPC health service (`grpc.health.v1`). It needs no login, so its answer is a result that all who ask share: a
-//! watch costs no query of its own.
+//! The gRPC health service (`grpc.health.v1`). It needs no login, so all callers share one result: a watch
+//! costs no query of its own.
 use super::readiness::Readiness;
 use crate::environment::{SystemEnvironment, within};
 use futures_util::{Stream, stream::unfold};

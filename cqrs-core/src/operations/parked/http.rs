@@ -204,7 +204,7 @@ impl OperatorApi {
     pub(in crate::operations) fn new(apps: Vec<App>, operators: Arc<Operators>) -> Self {
         OperatorApi { apps: apps.into(), operators }
     }
-    /// Returns the operator who calls. A refusal is logged with the address and the route, and without the data.
+    /// Returns the operator who calls. A refusal is logged with the address and the route, and without the shown secret.
     pub(in crate::operations) fn operator(&self, request: &Parts) -> Result<Metadata, Refused> {
         let name = (self.operators)(&request.headers).map_err(|reason| {
             let from = request.extensions.get().map(|ConnectInfo(peer): &ConnectInfo<SocketAddr>| peer.ip());

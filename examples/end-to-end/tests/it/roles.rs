@@ -11,13 +11,15 @@ use end_to_end::{Program, free_port};
 use service_auth::{CallKey, CallSigner, GATEWAY, Person, Proof, USER_SERVICE};
 use sqlx::{AssertSqlSafe, PgPool};
 use std::time::{Duration, Instant};
-use test_support::{Kafka, Postgres};
+use test_support::Postgres;
 use tonic::{Request, transport::Endpoint};
 
 const GRANTS: &str = include_str!("../../../deploy/grants.sql");
+/// Without a broker, events stay in the outbox, and everything else works.
+const NO_BROKER: &str = "127.0.0.1:1";
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub(crate) async fn a_service_cannot_change_its_audit(postgres: &'static Postgres, kafka: Kafka) -> Result<()> {
+pub(crate) async fn a_service_cannot_change_its_audit(postgres: &'static Postgres) -> Result<()> {
     let database = postgres.create_database("roles")?;
     let (migration, service) = (format!("{}_migration", database.name()), format!("{}_service", database.name()));
     let admin = PgPool::connect(database.url()).await?;
@@ -39,7 +41,7 @@ pub(crate) async fn a_service_cannot_change_its_audit(postgres: &'static Postgre
         let url = url(role);
         let variables = [
             ("HEARLERS_DATABASE", url.as_str()),
-            ("HEARLERS_KAFKA", kafka.bootstrap()),
+            ("HEARLERS_KAFKA", NO_BROKER),
             ("HEARLERS_CALLER_KEYS", &callers),
             ("HEARLERS_LISTEN", &listen),
         ];
