@@ -26,7 +26,7 @@ pub struct EdgeArgs {
     /// Origins of other sites whose pages may call the API with cookies, separated by commas.
     #[arg(long, env = "HEARLERS_ALLOWED_ORIGINS", value_name = "ORIGINS")]
     allowed_origins: Option<String>,
-    /// Addresses to which a login may return, separated by commas: each also allows the paths below its own. The public URL is
+    /// Addresses to which a login may return, separated by commas: each also allows the addresses below its path. The public URL is
     /// always allowed.
     #[arg(long, env = "HEARLERS_ALLOWED_REDIRECTS", value_name = "URLS")]
     allowed_redirects: Option<String>,
@@ -282,7 +282,7 @@ pub(crate) fn client_address<'a>(
     }
     let mut nearest = peer;
     for hop in forwarded.flat_map(|line| line.split(',')).rev() {
-        // Addresses that a client wrote before the first believed proxy do not count.
+        // Entries from before the first believed proxy were written by the client, so they do not count.
         let Some(address) = hop.trim().parse::<IpAddr>().ok() else { break };
         nearest = address.to_canonical();
         if !edge.trusts(nearest) {

@@ -52,7 +52,7 @@ pub(crate) struct Error {
 
 // The gateway's own errors; their code is a name.
 impl Error {
-    /// The error of an invalid input. The detail is English: `field: accepted values`.
+    /// The error of an invalid input. The detail is English: the field and the accepted values.
     pub(crate) fn invalid(detail: impl AsRef<str>) -> Self {
         let text = ("입력값이 올바르지 않습니다.", "The input is not valid.");
         Error::new(StatusCode::BAD_REQUEST, "HTTP_INVALID_INPUT", text).because(detail)
@@ -190,7 +190,7 @@ impl Error {
     pub(crate) fn down(details: Vec<String>) -> Self {
         details.iter().fold(Error::of(Code::Unavailable), Error::because)
     }
-    /// Adds a detail: `field: accepted values`, or a sentence, in English.
+    /// Adds a detail in English: the field and the accepted values, or a sentence.
     pub(crate) fn because(mut self, detail: impl AsRef<str>) -> Self {
         self.details.push(Detail::parse(detail.as_ref()));
         self

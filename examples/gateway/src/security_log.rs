@@ -1,4 +1,4 @@
-//! Security events in the log: the event, the address, and the person as a keyed hash.
+//! Security events in the log, with the address of the client and a keyed hash of the person.
 use crate::extract::Call;
 use service_auth::security::{TARGET, person as hash};
 use uuid::Uuid;

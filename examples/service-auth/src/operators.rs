@@ -107,7 +107,7 @@ impl KeySet for Vec<OperatorKey> {
                 keys.push(OperatorKey::parse(line).ok_or(BadKeys::NotOperator(number))?);
             }
         }
-        // A file without a line is one without operators yet: it refuses everybody.
+        // A file without operators is valid before the first one is added: it refuses every call.
         if keys.is_empty() { Ok(keys) } else { counted(keys) }
     }
     fn ids(&self) -> Vec<&str> {

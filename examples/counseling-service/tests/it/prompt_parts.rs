@@ -135,7 +135,7 @@ async fn the_prompt_of_a_tone_is_set_and_found(fixture: Fixture) -> anyhow::Resu
     let set = author.0.clone().update_tone_prompt(admin(set)).await?.into_inner().tone_prompt.unwrap();
     let temporary = author.temporary().await?.id;
     assert_eq!((set.body.as_str(), &set.prompt_version_id), ("말투", &temporary));
-    assert_eq!(list(Some(temporary.clone()), Some(tone_id.clone())).await?, [set.clone()]);
+    assert_eq!(list(Some(temporary.clone()), Some(tone_id.clone())).await?, std::slice::from_ref(&set));
     assert_eq!(list(None, Some(tone_id)).await?, [of_active[1].clone(), set.clone()]);
     assert_eq!(list(None, None).await?.len(), 6);
     assert_eq!(list(Some(active), None).await?, of_active, "the active version stays");
@@ -182,7 +182,7 @@ async fn a_technique_is_created_changed_listed_and_deleted(fixture: Fixture) -> 
     }
     assert!(author.rules(&version).await?.is_empty());
     assert_eq!(delete_technique(&author, &next.id).await.unwrap_err().code(), Code::NotFound);
-    assert_eq!(of_tone(Some(&version)).await?, [start.id.clone()]);
+    assert_eq!(of_tone(Some(&version)).await?, std::slice::from_ref(&start.id));
     Ok(())
 }
 
@@ -306,7 +306,7 @@ async fn a_rule_keeps_all_its_conditions(fixture: Fixture) -> anyhow::Result<()>
     assert_eq!(emptied, expected(bare, &emptied));
     let again = update_rule(&author, same(&made.id, full.clone())).await?;
     assert_eq!(again, expected(full, &again));
-    assert_eq!(author.rules(&version).await?, [again.clone()]);
+    assert_eq!(author.rules(&version).await?, std::slice::from_ref(&again));
     delete_rule(&author, &made.id).await?;
     assert_eq!(delete_rule(&author, &made.id).await.unwrap_err().code(), Code::NotFound);
     assert!(author.rules(&version).await?.is_empty());
@@ -475,7 +475,7 @@ async fn defect_13_techniques_and_rules_of_other_versions_cannot_change(fixture:
             assert_eq!(refused.unwrap_err().code(), Code::PermissionDenied, "step {step}");
         }
         assert_eq!(find_technique(&author, &next.id).await?, next);
-        assert_eq!(author.rules(&version).await?, [rule.clone()]);
+        assert_eq!(author.rules(&version).await?, std::slice::from_ref(&rule));
     }
     Ok(())
 }

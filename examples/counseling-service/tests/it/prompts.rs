@@ -509,7 +509,7 @@ async fn defect_13_the_history_has_only_activations_that_took_place(fixture: Fix
     let temporary = author.temporary().await?;
     assert!(author.activate(&temporary.id).await.is_err());
     assert!(author.activate(&Uuid::now_v7().to_string()).await.is_err());
-    assert_eq!(history(&author, None).await?, [first.id.clone()]);
+    assert_eq!(history(&author, None).await?, std::slice::from_ref(&first.id));
     author.activate(&saved.id).await?;
     assert_eq!(author.activate(&saved.id).await?, author.active().await?);
     author.activate(&first.id).await?;

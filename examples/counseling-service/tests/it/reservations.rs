@@ -153,9 +153,8 @@ pub(crate) fn trials() -> Trials {
 
 /// A user service that answers every confirmation like this.
 #[derive(Clone)]
-struct UserServiceThat(
-    Arc<dyn Fn(&ConfirmReservationRequest) -> Result<ConfirmReservationResponse, Status> + Send + Sync>,
-);
+struct UserServiceThat(Arc<Answer>);
+type Answer = dyn Fn(&ConfirmReservationRequest) -> Result<ConfirmReservationResponse, Status> + Send + Sync;
 #[tonic::async_trait]
 impl UserService for UserServiceThat {
     async fn confirm_reservation(

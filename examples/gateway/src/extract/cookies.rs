@@ -30,7 +30,7 @@ impl Cookies {
     pub(crate) fn remove(self, name: &'static str) -> Cookie<'static> {
         self.set(name, String::new(), Duration::ZERO)
     }
-    /// Returns the value of a cookie. A cookie that is sent twice is refused, because one of the two was injected.
+    /// Returns the value of a cookie. A cookie that is sent twice is refused, because one of the two was foreign.
     pub(crate) fn read(self, headers: &HeaderMap, name: &'static str) -> Result<Option<String>, Error> {
         let wanted = self.name(name);
         let mut found = pairs(headers).filter(|(known, _)| *known == wanted).map(|(_, value)| value);
@@ -63,10 +63,10 @@ mod tests {
 
     #[test]
     fn off_loopback_only_the_protected_name_is_read() {
-        let injected = headers(&["accessToken=injected"]);
-        assert_eq!(Cookies { secure: true }.read(&injected, ACCESS_TOKEN).unwrap(), None);
-        assert_eq!(Cookies { secure: false }.read(&injected, ACCESS_TOKEN).unwrap().as_deref(), Some("injected"));
-        let both = headers(&["accessToken=injected; __Host-accessToken=own"]);
+        let foreign = headers(&["accessToken=foreign"]);
+        assert_eq!(Cookies { secure: true }.read(&foreign, ACCESS_TOKEN).unwrap(), None);
+        assert_eq!(Cookies { secure: false }.read(&foreign, ACCESS_TOKEN).unwrap().as_deref(), Some("foreign"));
+        let both = headers(&["accessToken=foreign; __Host-accessToken=own"]);
         assert_eq!(Cookies { secure: true }.read(&both, ACCESS_TOKEN).unwrap().as_deref(), Some("own"));
     }
 

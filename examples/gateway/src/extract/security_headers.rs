@@ -1,4 +1,4 @@
-//! The headers that limit a browser's use of a response. A route's own headers win.
+//! The headers that limit the use of a response by a browser. A route's own headers win.
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// Headers of every response. Responses of the API are no documents, so nothing may load or frame them.

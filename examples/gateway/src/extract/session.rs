@@ -39,9 +39,8 @@ impl Session {
             (None, Ok(None)) => None,
             (None, Err(twice)) => Some(Err(twice.clone())),
         };
-        let verified = verified.map(|read| {
-            read.and_then(|verified| verified.claims.person().map(|_| verified).ok_or_else(Error::bad_token))
-        });
+        let verified = verified
+            .map(|read| read.and_then(|token| token.claims.person().map(|_| token).ok_or_else(Error::bad_token)));
         Session { bearer, refresh, verified }
     }
     /// Returns the person of the access token, or why there is none.

@@ -29,6 +29,8 @@ pub(super) fn routes() -> OpenApiRouter<Gateway> {
 
 /// The longest message, in Unicode scalar values.
 const LONGEST_MESSAGE: usize = 80;
+/// The reason with which the counseling service refuses another message under the id of an exchange.
+const EXCHANGE_REUSED: &str = "EXCHANGE_REUSED";
 /// The path segment that stands for all counsellors.
 const ALL: &str = "all";
 
@@ -116,6 +118,8 @@ async fn reserve(caller: &Caller, exchange: Uuid) -> Result<Hold, Error> {
 async fn unless_refused<T>(caller: &Caller, held: Option<Hold>, outcome: Result<T, Error>) -> Result<T, Error> {
     if let (Err(error), Some(Hold { exchange, attempt: Some(attempt) })) = (&outcome, held)
         && error.is_refusal()
+        // The token belongs to the other message of the exchange, whose reply may not be paid for yet.
+        && error.reason() != Some(EXCHANGE_REUSED)
     {
         let (user_id, reservation_id) = (caller.id().to_string(), exchange.to_string());
         let request = rpc::ReleaseTokensRequest { user_id, reservation_id, attempt };

@@ -99,7 +99,7 @@ impl Gateway {
     pub(crate) fn images(&self) -> Option<&Images> {
         self.0.images.as_ref()
     }
-    /// Signs a consistency token for the client. No client can make one of a position that no service has reached.
+    /// Signs a consistency token for the client. A client cannot make one of a position that no service has reached.
     pub(crate) fn sealed(&self, seen: &ConsistencyToken) -> Option<String> {
         Some(self.tokens().sign(Seen { token: seen.to_string() }).ok()?.text)
     }

@@ -269,7 +269,8 @@ fn sent_schemas(api: &Value, schemas: &Value) -> BTreeSet<String> {
     while let Some(value) = open.pop() {
         match value {
             Value::Object(fields) => {
-                if let Some(name) = fields.get("$ref").and_then(Value::as_str).and_then(|name| name.rsplit('/').next())
+                if let Some(name) =
+                    fields.get("$ref").and_then(Value::as_str).and_then(|reference| reference.rsplit('/').next())
                     && sent.insert(name.to_owned())
                 {
                     open.push(&schemas[name]);

@@ -72,7 +72,7 @@ async fn withdraw(caller: Caller, key: IdempotencyKey, Params(of): Params<OfKind
     Ok(ok("동의를 철회했습니다.", OneConsent { consent: changed(withdrawn.consent)? }))
 }
 
-/// Reads the parts of the app that the caller has seen.
+/// Reads which parts of the app the caller has seen.
 #[utoipa::path(get, path = "/v1/users/me/tracking", responses((status = 200, body = OneTracking)))]
 async fn tracking(caller: Caller) -> Answer<OneTracking> {
     let request = rpc::FindTrackingByUserIdRequest { user_id: caller.id().to_string() };
@@ -80,7 +80,7 @@ async fn tracking(caller: Caller) -> Answer<OneTracking> {
     Ok(ok("유저 트래킹을 조회했습니다.", OneTracking { user_tracking: found(seen.user_tracking)? }))
 }
 
-/// Records the parts of the app that the caller has seen.
+/// Records which parts of the app the caller has seen.
 #[utoipa::path(put, path = "/v1/users/me/tracking", responses((status = 200, body = OneTracking)))]
 async fn track(caller: Caller, key: IdempotencyKey, Json(update): Json<TrackingUpdate>) -> Answer<OneTracking> {
     let (user_id, has_seen_intro_cutscene) = (caller.id().to_string(), update.has_seen_intro_cutscene);

@@ -1,4 +1,4 @@
-//! The JSON of activities and of the parts of the app that a person has seen.
+//! The JSON of a person's activities and tracking.
 use super::{
     names::{ActivityType, DevicePlatform},
     shown::{Shown, answers, shown},

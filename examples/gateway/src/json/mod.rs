@@ -42,12 +42,12 @@ pub(crate) fn each<P, J: From<P>>(items: Vec<P>) -> Vec<J> {
     items.into_iter().map(J::from).collect()
 }
 
-/// Converts the result of a query.
+/// Converts the result of a query, or fails with the error of an unknown id.
 pub(crate) fn found<P, J: From<P>>(model: Option<P>) -> Result<J, Error> {
     model.map(J::from).ok_or_else(Error::unknown_id)
 }
 
-/// Converts the result of a command.
+/// Converts the result of a command, which must be there.
 pub(crate) fn changed<P, J: From<P>>(model: Option<P>) -> Result<J, Error> {
     model.map(J::from).ok_or_else(Error::broken)
 }

@@ -106,7 +106,7 @@ pub(crate) enum LoginError {
     /// The provider refuses the code: it has expired, was used, or belongs to another login.
     #[error("the provider refused the code: {0}")]
     Refused(String),
-    /// The provider cannot be reached, is too slow, or gives an unexpected answer.
+    /// The provider cannot be reached, is too slow, or sends a malformed answer.
     #[error("{0}")]
     Failed(String),
 }
@@ -139,7 +139,10 @@ impl Providers {
         };
         let kakao = edge.kakao.clone().map(|client| kakao::Kakao::new(client, back(ProviderKind::Kakao), http.clone()));
         let naver = edge.naver.clone().map(|client| naver::Naver::new(client, back(ProviderKind::Naver), http.clone()));
-        Ok(Providers { kakao: kakao.map(|kakao| Arc::new(kakao) as _), naver: naver.map(|naver| Arc::new(naver) as _) })
+        Ok(Providers {
+            kakao: kakao.map(|adapter| Arc::new(adapter) as _),
+            naver: naver.map(|adapter| Arc::new(adapter) as _),
+        })
     }
     pub(crate) fn get(&self, kind: ProviderKind) -> Option<&Arc<dyn OAuthProvider>> {
         match kind {

@@ -1,4 +1,4 @@
-//! Tests of the administrators' endpoints: calls that are passed on, and requests that are refused before any call.
+//! Tests of the administrators' endpoints: the requests they pass on, and those they refuse before any service is called.
 use crate::{
     fixture::{Answer, Fixture, as_admin, as_user, error, with_body},
     requests,
@@ -13,14 +13,14 @@ async fn send(fixture: &Fixture, method: &str, path: &str, body: Value) -> Answe
     let request = as_admin(method, &format!("/v1/admin{path}")).header("Accept-Language", "en");
     fixture.send(with_body(request, body.as_ref())).await
 }
-/// Returns the message that a method received.
+/// Returns the last request of a method.
 fn passed(fixture: &Fixture, method: &str) -> String {
     fixture.services.last(method).message
 }
 
 #[tokio::test]
 async fn the_services_are_called_as_an_administrator() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::patient().await;
     send(&fixture, "GET", "/tones", Value::Null).await.data();
     let call = fixture.services.last("FindTones");
     assert_eq!(call.header("hearlers-user"), Some(USER));
@@ -29,7 +29,7 @@ async fn the_services_are_called_as_an_administrator() {
 
 #[tokio::test]
 async fn a_token_of_an_unknown_authority_is_no_administrator() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::patient().await;
     for authority in ["admin", "AUTHORITY_UNSPECIFIED", "AUTHORITY_ADMIN2", ""] {
         let mut claims = crate::fixture::claims();
         claims["authority"] = authority.into();
@@ -43,7 +43,7 @@ async fn a_token_of_an_unknown_authority_is_no_administrator() {
 
 #[tokio::test]
 async fn prompts_are_longer_than_messages() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::patient().await;
     let path = "/prompt-versions/temporary-version/persona-prompts";
     let body = |length| json!({ "counselorId": COUNSELOR, "body": "a".repeat(length) });
     assert_eq!(send(&fixture, "PUT", path, body(200_000)).await.status, 200);
@@ -55,7 +55,7 @@ async fn prompts_are_longer_than_messages() {
 
 #[tokio::test]
 async fn defect_06_a_start_technique_can_be_made_and_the_threshold_of_messages_is_ignored() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::patient().await;
     let path = "/prompt-versions/temporary-version/counsel-techniques";
     let mut body = json!({ "name": "경청", "toneId": TONE, "context": "처음", "instruction": "들어 주세요" });
     assert_eq!(send(&fixture, "POST", path, body.clone()).await.status, 201);
@@ -75,12 +75,12 @@ async fn defect_06_a_start_technique_can_be_made_and_the_threshold_of_messages_i
 
 #[tokio::test]
 async fn defect_14_an_episode_keeps_its_cut_scenes_unless_they_are_sent_and_drafts_are_for_administrators() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::patient().await;
     let path = format!("/counselors/{COUNSELOR}/episodes/{EPISODE}");
     send(&fixture, "PUT", &path, json!({ "title": "두 번째" })).await.data();
     let kept = passed(&fixture, "UpdateEpisode");
     assert!(kept.contains("cut_scenes: [], with_cut_scenes: Some(false)"), "{kept}");
-    // The service refuses the empty list that it receives.
+    // The service refuses the empty list, which the request marks as sent.
     let refused = Status::invalid_argument("at least one");
     send(&fixture, "PUT", &path, json!({ "cutScenes": [] })).await.data();
     assert!(passed(&fixture, "UpdateEpisode").contains("cut_scenes: [], with_cut_scenes: Some(true)"));
@@ -108,7 +108,7 @@ async fn defect_14_an_episode_keeps_its_cut_scenes_unless_they_are_sent_and_draf
 
 #[tokio::test]
 async fn an_episode_of_another_counsellor_is_not_found() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::patient().await;
     let path = format!("/counselors/{USER}/episodes/{EPISODE}");
     assert_eq!(send(&fixture, "GET", &path, Value::Null).await.error(), error(404, "E40401"));
     assert_eq!(send(&fixture, "PUT", &path, json!({ "title": "두 번째" })).await.error(), error(404, "E40401"));
@@ -119,7 +119,7 @@ async fn an_episode_of_another_counsellor_is_not_found() {
 
 #[tokio::test]
 async fn a_counsel_is_opened_with_the_chosen_version_only_by_administrators() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::patient().await;
     let body = json!({ "promptVersionId": VERSION });
     let path = format!("/counselors/{COUNSELOR}/counsels");
     let opened = send(&fixture, "POST", &path, body.clone()).await;
@@ -133,7 +133,7 @@ async fn a_counsel_is_opened_with_the_chosen_version_only_by_administrators() {
 
 #[tokio::test]
 async fn a_rule_has_all_its_conditions_in_both_directions() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::patient().await;
     let call = requests::all()
         .into_iter()
         .find(|call| call.method == "POST" && call.template == "/v1/admin/counsel-techniques/transition-rules");
@@ -179,7 +179,7 @@ async fn a_rule_has_all_its_conditions_in_both_directions() {
 
 #[tokio::test]
 async fn an_invalid_field_of_a_body_is_named() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::patient().await;
     let technique = "/prompt-versions/temporary-version/counsel-techniques";
     let version = "/prompt-versions/temporary-version";
     let rules = "/counsel-techniques/transition-rules";
@@ -237,7 +237,7 @@ async fn an_invalid_field_of_a_body_is_named() {
 
 #[tokio::test]
 async fn a_deletion_answers_with_empty_data() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::patient().await;
     for path in [
         format!("/counselors/{COUNSELOR}/bubbles/{BUBBLE}"),
         format!("/prompt-versions/{VERSION}"),
@@ -255,7 +255,7 @@ async fn a_deletion_answers_with_empty_data() {
 
 #[tokio::test]
 async fn every_command_passes_its_idempotency_key_on() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::patient().await;
     for call in requests::all().into_iter().filter(|call| call.is_for_admins() && call.method != "GET") {
         // An exchange has its own id from the key; an upload URL is no command.
         if call.template.ends_with("/messages") || call.template.ends_with("/image-url") {

@@ -53,7 +53,7 @@ async fn every_answer_is_within_the_description() {
         check(&api, operation, &usual);
         let mut answers = Vec::new();
         if call.template.starts_with("/v1/") {
-            // The header says that no other site sends this write.
+            // With this header no other site can have sent the write.
             let nobody = Request::builder().method(call.method).uri(&call.path).header("X-Requested-With", "a test");
             let nobody = fixture.send(with_body(nobody, call.body.as_ref())).await;
             assert_eq!(nobody.status, 401, "{} {}", call.method, call.path);
@@ -154,7 +154,8 @@ fn resolved<'a>(api: &'a Value, value: &'a Value) -> &'a Value {
     }
 }
 
-/// Checks a value against a schema, with the part of JSON Schema that the description uses. A field that is not described fails.
+/// Checks a value against a schema, with the part of JSON Schema that the description uses. A field without a description
+/// fails.
 fn conforms(api: &Value, schema: &Value, value: &Value) -> Result<(), String> {
     let schema = resolved(api, schema);
     if let Some(choices) = schema["oneOf"].as_array() {

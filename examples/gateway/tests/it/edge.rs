@@ -275,7 +275,7 @@ async fn a_body_that_stops_arriving_is_given_up() {
     assert!(fixture.services.methods().is_empty());
 }
 
-/// Defect 11: a request that the original answered with 500 has a status and a code of its own.
+/// Defect 11: requests that the original answered with 500 have a status and a code of their own.
 #[tokio::test]
 async fn defect_11_bad_requests_are_no_server_errors() {
     let fixture = Fixture::new().await;

@@ -69,6 +69,12 @@ async fn a_refused_message_releases_its_token_at_once_and_an_outage_does_not() {
             assert!(fixture.post(&path, body.clone()).await.status.is_server_error());
             assert!(!fixture.services.methods().contains(&"ReleaseTokens"), "the reply may still arrive");
         }
+        // The token pays for the other message of that exchange.
+        fixture.services.forget();
+        let details = ErrorDetails::with_error_info("EXCHANGE_REUSED", "cqrs", []);
+        fixture.services.fail(method, Status::with_error_details(Code::AlreadyExists, "another text", details));
+        assert_eq!(fixture.post(&path, body.clone()).await.error(), error(409, "E40901"));
+        assert!(!fixture.services.methods().contains(&"ReleaseTokens"), "{:?}", fixture.services.methods());
         // A release that fails does not hide the refusal.
         fixture.services.fail(method, Status::already_exists("another text"));
         fixture.services.fail("ReleaseTokens", Status::unavailable("database"));

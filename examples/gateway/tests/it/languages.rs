@@ -43,7 +43,7 @@ async fn errors_of_services_are_translated_too() {
     assert_eq!(get(&fixture, "/v1/tones", "ko").await.json()["details"], json!(["사용 중인 프롬프트 버전이 없습니다"]));
 }
 
-/// S13: somebody without tokens may need help now.
+/// S13: a person without tokens may need help now.
 #[tokio::test]
 async fn a_refusal_without_tokens_names_help_in_both_languages() {
     let fixture = Fixture::new().await;

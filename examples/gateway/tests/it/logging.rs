@@ -1,4 +1,4 @@
-//! Tests that the log does not contain bodies, tokens, codes, and ids in paths.
+//! Tests that the log contains no bodies, tokens, codes, or ids of paths.
 use crate::{
     fixture::{Fixture, as_user, with_json},
     services::{COUNSEL, COUNSELOR, USER},

@@ -199,7 +199,7 @@ async fn a_login_that_loses_a_race_becomes_the_person_who_has_the_account() {
     let mut first = Browser::default();
     let path = login.callback(&mut first, "kakao").await;
     let winner = "0198c0de-0000-7000-8000-0000000000aa";
-    // The first look-up finds no account; the account is taken before the link.
+    // The first look-up finds no person; the account is taken before the link.
     login.fixture.services.fail("FindAuthUserByChannelInfo", Status::not_found("nobody yet"));
     login.fixture.services.delay("ConnectAuthChannel", std::time::Duration::from_millis(200));
     let services = login.fixture.services.clone();

@@ -11,7 +11,7 @@ mod exchanges; // sending a message, opening a counsel
 mod fixture; // the gateway and its responses
 mod images; // uploads and their delivery
 mod languages; // errors in Korean and English
-mod logging; // secrets and texts are not logged
+mod logging; // secrets and texts that the log must not contain
 mod login; // Kakao, Naver and the admin link
 mod metadata; // consistency tokens, correlation, signatures and health
 mod page; // the web page's files

@@ -23,7 +23,7 @@ pub(crate) const CLIENT: &str = "an-application";
 pub(crate) const SECRET: &str = "its-secret";
 const ACCESS_TOKEN: &str = "granted-to-the-person";
 
-/// What goes wrong at the provider.
+/// The fault of a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Fault {
     #[default]

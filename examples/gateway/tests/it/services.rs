@@ -151,7 +151,8 @@ impl Services {
     pub(crate) fn sessions(&self) -> usize {
         self.script().refresh_tokens.values().filter(|token| !token.is_used).count()
     }
-    /// Ends all sessions, as a logout of all devices elsewhere does.
+    /// Ends all sessions, as a logout of all devices elsewhere does. For the tests in the browser.
+    #[allow(dead_code, reason = "only one of the two test programs uses it")]
     pub(crate) fn end_sessions(&self) {
         self.script().refresh_tokens.clear();
     }
@@ -479,7 +480,7 @@ scripted! {
         ) -> Result<Response<rpc::RevokeRefreshTokensResponse>, Status> {
             let sent = request.get_ref().clone();
             let change = |script: &mut Script| {
-                let session = sent.token.as_ref().map(|token| script.refresh_tokens.get(token).map(|refresh| refresh.session.clone()));
+                let session = sent.token.as_ref().map(|token| script.refresh_tokens.get(token).map(|known| known.session.clone()));
                 script.refresh_tokens.retain(|_, token| match &session {
                     None => token.user != sent.user_id,
                     Some(session) => Some(&token.session) != session.as_ref(),

@@ -87,7 +87,7 @@ async fn tokens_are_in_the_body_only_for_a_client_that_asks_for_them() {
     assert_eq!(initiate(&fixture, &[("X-Session", "both")]).await.error(), error(400, "HTTP_INVALID_INPUT"));
 }
 
-/// S11: off loopback a cookie cannot be injected by another host or over http.
+/// S11: off loopback a cookie cannot be foreign by another host or over http.
 #[tokio::test]
 async fn cookies_off_loopback_are_secure_and_bound_to_their_host() {
     let fixture = Fixture::new().await;
@@ -105,7 +105,11 @@ async fn cookies_off_loopback_are_secure_and_bound_to_their_host() {
         fixture.send(request.body(Body::empty()).unwrap()).await
     };
     assert_eq!(get(format!("__Host-accessToken={token}")).await.status, 200);
-    assert_eq!(get(format!("accessToken={token}")).await.error(), error(401, "COOKIE_NOT_FOUND"), "an injected one");
+    assert_eq!(
+        get(format!("accessToken={token}")).await.error(),
+        error(401, "COOKIE_NOT_FOUND"),
+        "one of another site"
+    );
 }
 
 /// S11: a stranger who says that a proxy has sent the request changes nothing.
@@ -126,7 +130,7 @@ async fn only_a_believed_proxy_says_that_the_browser_speaks_https() {
     assert_eq!(stranger.header("strict-transport-security"), None);
 }
 
-/// S11: of two cookies one was injected, and it is unknown which.
+/// S11: of two cookies one comes from another site, and the gateway cannot tell which.
 #[tokio::test]
 async fn a_session_cookie_that_is_sent_twice_is_refused() {
     let fixture = Fixture::new().await;
@@ -141,7 +145,7 @@ async fn a_session_cookie_that_is_sent_twice_is_refused() {
         assert_eq!(answer.error(), error(400, "HTTP_INVALID_INPUT"), "{cookies}");
         assert_eq!(answer.cookie("accessToken"), None);
     }
-    let twice = me(&fixture, "Cookie", &format!("accessToken=injected; accessToken={access}")).await;
+    let twice = me(&fixture, "Cookie", &format!("accessToken=foreign; accessToken={access}")).await;
     assert_eq!(twice.error(), error(400, "HTTP_INVALID_INPUT"));
     assert!(fixture.services.methods().is_empty());
 }
@@ -181,7 +185,7 @@ async fn a_person_keeps_their_identity_while_the_signing_key_is_replaced() {
     assert_eq!(me_as(&fixture, &token(&claims())).await.status, 401, "the old key is removed");
 }
 
-/// S1: neither an outage nor a token that is refused makes somebody a new person.
+/// S1: neither an outage nor a token that is refused makes a new person.
 #[tokio::test]
 async fn nothing_turns_a_token_into_a_new_person() {
     let fixture = Fixture::new().await;
@@ -260,7 +264,7 @@ async fn a_refresh_without_a_usable_token_says_why() {
     assert_eq!(only_refresh.error(), error(401, "ACCESS_TOKEN_REQUIRED"));
 }
 
-/// Defect 3: each token is what its type says, a replayed one ends its session, and permissions are those of now.
+/// Defect 3: each token is used as its type says only, a replayed one ends its session, and permissions are those of now.
 #[tokio::test]
 async fn defect_03_tokens_are_not_interchangeable_and_a_refresh_reads_current_permissions() {
     let fixture = Fixture::new().await;
@@ -304,7 +308,7 @@ async fn defect_16_an_anonymous_session_can_be_refreshed() {
     assert_eq!(fixture.services.registered(), 1);
 }
 
-/// Defect 18: the times of the cookie and of the token are the same, with a zone.
+/// Defect 18: cookie and token name the same time of expiry, with a zone.
 #[tokio::test]
 async fn defect_18_cookies_and_tokens_expire_at_the_same_time() {
     let fixture = Fixture::new().await;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 /// The events of a prompt version.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
 #[event(name = "prompt-version", version = 1)]
+#[expect(clippy::large_enum_variant, reason = "few events exist at a time; a box would show in every pattern")]
 pub enum PromptEvent {
     /// The version was created as the temporary one: empty, as a copy, or with the built-in prompts.
     Created { details: VersionDetails, copied_from: Option<PromptVersionId>, content: Content, at: Timestamp },

@@ -171,7 +171,7 @@ async fn log_in(gateway: &Gateway, call: &Call, account: &Account, user: Option<
     with_authority(gateway, call, account, auth).await
 }
 
-/// Looks an account up. Only the service's own NOT_FOUND means that no person has it: after any other failure, a new person
+/// Looks an account up. Only the service's own NOT_FOUND means that it is unknown: after any other failure, a new person
 /// would be a second one with the same account.
 async fn find(gateway: &Gateway, call: &Call, account: &Account) -> Result<Option<AuthUser>, Error> {
     let request = rpc::FindAuthUserByChannelInfoRequest {
