@@ -17,7 +17,7 @@ const NAVER_SECRET: Name = Name { variable: "HEARLERS_NAVER_SECRET", flag: "--na
 // Values are text here, so that `check` can report all invalid settings and not only the first one.
 #[derive(clap::Args)]
 pub struct EdgeArgs {
-    /// URL under which browsers reach the gateway, such as https://hearlers.example. The login with Kakao or Naver needs it.
+    /// URL under which browsers reach the gateway, such as `https://hearlers.example`. The login with Kakao or Naver needs it.
     #[arg(long, env = "HEARLERS_PUBLIC_URL", value_name = "URL")]
     public_url: Option<String>,
     /// Address ranges of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, separated by commas.
