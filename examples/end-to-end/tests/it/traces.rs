@@ -33,7 +33,7 @@ pub(crate) async fn one_from_http_to_the_last_command() -> Result<()> {
     kim.send_message(&counsel, TEXT, "one").await?.data()?;
     kim.has_tokens(6, PATIENCE).await?;
 
-    let route = "POST /v1/counselors/{counselor}/counsels/{counsel}/messages";
+    let route = "POST /v1/counselors/{counselorId}/counsels/{counselId}/messages";
     let all = until(&spans, |all| named(all, route).is_some() && named(all, "send ConsumeTokens").is_some()).await?;
     let http = named(&all, route).context("no span of the request")?;
     ensure!(http.span_kind == SpanKind::Server && http.parent_span_id == SpanId::INVALID);
