@@ -38,6 +38,9 @@ pub struct Proxy {
     address: SocketAddr,
     weather: watch::Sender<Weather>,
     orders: mpsc::UnboundedSender<Order>,
+    /// The `host:port` that new connections lead to. Read after a connection is accepted, so that a redirect holds for every
+    /// connection that is opened after it.
+    server: watch::Sender<String>,
 }
 
 /// The current faults.
@@ -51,7 +54,6 @@ struct Weather {
 enum Order {
     Cut(oneshot::Sender<()>),
     Refuse(bool, oneshot::Sender<io::Result<()>>),
-    Redirect(String),
 }
 
 impl Proxy {
@@ -68,8 +70,9 @@ impl Proxy {
         let address = listener.local_addr()?;
         let (weather, seen) = watch::channel(Weather::default());
         let (orders, received) = mpsc::unbounded_channel();
-        tokio::spawn(serve(listener, address, server, seen, received));
-        Ok(Proxy { address, weather, orders })
+        let (server, leads_to) = watch::channel(server);
+        tokio::spawn(serve(listener, address, leads_to, seen, received));
+        Ok(Proxy { address, weather, orders, server })
     }
 
     /// Returns the address for clients.
@@ -107,7 +110,7 @@ impl Proxy {
     /// Leads new connections to another server's `host:port`, as a virtual address does after a failover. Open
     /// connections stay.
     pub fn redirect(&self, server: impl Into<String>) {
-        let _ = self.orders.send(Order::Redirect(server.into()));
+        self.server.send_replace(server.into());
     }
 
     /// Holds all bytes in both directions, while connections stay open and new ones are accepted. Switching it off
@@ -132,7 +135,7 @@ impl Proxy {
 async fn serve(
     listener: TcpListener,
     address: SocketAddr,
-    mut server: String,
+    server: watch::Receiver<String>,
     weather: watch::Receiver<Weather>,
     mut orders: mpsc::UnboundedReceiver<Order>,
 ) {
@@ -142,7 +145,6 @@ async fn serve(
         tokio::select! {
             order = orders.recv() => match order {
                 None => return,
-                Some(Order::Redirect(other)) => server = other,
                 Some(Order::Cut(done)) => {
                     connections.shutdown().await;
                     let _ = done.send(());
@@ -160,7 +162,7 @@ async fn serve(
                 }
             },
             client = accept(listener.as_ref()) => {
-                connections.spawn(carry(client, server.clone(), weather.clone()));
+                connections.spawn(carry(client, server.borrow().clone(), weather.clone()));
             }
             Some(_) = connections.join_next() => {}
         }
