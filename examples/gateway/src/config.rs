@@ -1,13 +1,10 @@
 //! The program's settings with their defaults. All invalid settings are reported at once.
 pub use service_auth::settings::Wrong;
 
-mod images;
-
 use crate::edge::{Edge, EdgeArgs};
 use axum::http::Uri;
 use clap::Parser;
-use image_store::Images;
-use images::ImagesArgs;
+use image_store::{Images, settings::ImageFolderArgs};
 use service_auth::{
     Key, Keys, Proof,
     secrets::{self, Name},
@@ -44,7 +41,7 @@ pub struct Args {
     #[command(flatten)]
     edge: EdgeArgs,
     #[command(flatten)]
-    images: ImagesArgs,
+    images: ImageFolderArgs,
     #[command(flatten)]
     shutdown: ShutdownArgs,
     #[command(flatten)]
@@ -83,7 +80,8 @@ impl Args {
             wrong.push(format!("{JWT_SECRET}: at least {} bytes; no default", Key::SHORTEST));
         }
         let edge = self.edge.check(wrong);
-        let images = self.images.check(wrong);
+        // Without a folder the gateway has no images: uploads go to an object store, or nowhere.
+        let images = self.images.check(wrong).map(|(directory, tokens)| Images::new(directory, tokens));
         let config = Config::new(self.user_service?, self.counseling_service?, keys?, proof?);
         let (operations, shutdown_pause) = (operations?, shutdown_pause?);
         Some((listen?, Config { operations, shutdown_pause, edge: edge?, images, ..config }))
