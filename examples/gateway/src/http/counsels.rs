@@ -7,8 +7,8 @@ use crate::{
     extract::{Caller, IdempotencyKey, Ids, Json, Page, Params},
     http::Gateway,
     json::{
-        Counsel, CounselMessageReaction, Counsels, Exchange, Messages, OneCounsel, OneMessage, Opened, Relationships,
-        changed, each, found,
+        CounselMessageReaction, Counsels, Exchange, Messages, OneCounsel, OneMessage, Opened, Relationships, changed,
+        each,
     },
     upstream::{self, Users},
 };
@@ -162,14 +162,13 @@ pub(super) async fn find_counsels(caller: &Caller, counselor: &str, page: Page) 
     let (user_id, counselor_id) = (caller.id().to_string(), counselor.map(|id| id.to_string()));
     let request = rpc::FindCounselsRequest { user_id, counselor_id, after, limit };
     let found = caller.counsels(upstream::Counsels::find_counsels, request).await?;
-    Ok(Counsels { counsels: each(found.counsels), next: found.next })
+    Ok(found.into())
 }
 
 /// Reads a counsel of the caller with this counsellor.
 #[utoipa::path(get, path = "/v1/counselors/{counselorId}/counsels/{counselId}", responses((status = 200, body = OneCounsel)))]
 async fn one(caller: Caller, Ids((counselor, counsel)): Ids<(Uuid, Uuid)>) -> Answer<OneCounsel> {
-    let counsel = owned(&caller, counselor, counsel).await?;
-    Ok(ok("상담을 조회했습니다.", OneCounsel { counsel }))
+    Ok(ok("상담을 조회했습니다.", owned(&caller, counselor, counsel).await?.into()))
 }
 
 /// Lists the messages of a counsel, oldest first.
@@ -258,7 +257,7 @@ async fn react(
     Json(reaction): Json<Reaction>,
 ) -> Answer<OneMessage> {
     let reacted = react_to(&caller, &key, (counselor, counsel, message), reaction).await?;
-    Ok(ok("메시지에 반응을 남겼습니다.", OneMessage { counsel_message: changed(reacted)? }))
+    Ok(ok("메시지에 반응을 남겼습니다.", changed(reacted)?))
 }
 pub(super) async fn react_to(
     caller: &Caller,
@@ -288,9 +287,10 @@ async fn relationships(caller: Caller, Ids(counselor): Ids<Uuid>) -> Answer<Rela
 }
 
 /// Loads a counsel of this person with this counsellor. The service checks the owner as well.
-pub(super) async fn owned(caller: &Caller, counselor: Uuid, counsel: Uuid) -> Result<Counsel, Error> {
+pub(super) async fn owned(caller: &Caller, counselor: Uuid, counsel: Uuid) -> Result<model::Counsel, Error> {
     let request = rpc::FindCounselByIdRequest { counsel_id: counsel.to_string() };
     let read = caller.counsels(upstream::Counsels::find_counsel_by_id, request).await?;
     let (user, counselor) = (caller.id().to_string(), counselor.to_string());
-    found(read.counsel.filter(|counsel| counsel.user_id == user && counsel.counselor_id == counselor))
+    let counsel = read.counsel.filter(|counsel| counsel.user_id == user && counsel.counselor_id == counselor);
+    counsel.ok_or_else(Error::unknown_id)
 }

@@ -63,7 +63,7 @@ async fn list(caller: Caller, Ids(counselor): Ids<String>, Params(page): Params<
 /// Reads a counsel of the caller with this counsellor.
 #[utoipa::path(get, path = "/counselors/{counselorId}/counsels/{counselId}", responses((status = 200, body = OneCounsel)))]
 async fn one(caller: Caller, Ids((counselor, counsel)): Ids<(Uuid, Uuid)>) -> Answer<OneCounsel> {
-    Ok(ok("상담을 조회했습니다.", OneCounsel { counsel: owned(&caller, counselor, counsel).await? }))
+    Ok(ok("상담을 조회했습니다.", owned(&caller, counselor, counsel).await?.into()))
 }
 
 /// Lists the messages of a counsel, oldest first.
@@ -111,5 +111,5 @@ async fn react(
     Json(reaction): Json<Reaction>,
 ) -> Answer<OneAdminMessage> {
     let reacted = react_to(&caller, &key, (counselor, counsel, message), reaction).await?;
-    Ok(ok("메시지에 반응을 남겼습니다.", OneAdminMessage { counsel_message: changed(reacted)? }))
+    Ok(ok("메시지에 반응을 남겼습니다.", changed(reacted)?))
 }
