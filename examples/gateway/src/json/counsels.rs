@@ -74,13 +74,15 @@ shown! {
     }
 }
 answers! {
-    OneCounsel { counsel: Counsel }
-    OneMessage { counsel_message: CounselMessage }
-    OneAdminMessage { counsel_message: AdminCounselMessage }
+    OneCounsel { counsel: Counsel of model::Counsel }
+    OneMessage { counsel_message: CounselMessage of model::CounselMessage }
+    OneAdminMessage { counsel_message: AdminCounselMessage of model::CounselMessage }
 }
 pages! {
-    Counsels { counsels: [Counsel] }
-    RelationshipPage { counselor_user_relationships: [CounselorUserRelationship] }
+    Counsels { counsels: [Counsel] of FindCounselsResponse }
+    RelationshipPage {
+        counselor_user_relationships: [CounselorUserRelationship] of FindCounselorUserRelationshipsResponse
+    }
 }
 
 /// The relationship with one counsellor: a list of one, or empty before the first message.
