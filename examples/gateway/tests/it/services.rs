@@ -52,6 +52,8 @@ struct Script {
     consents: BTreeSet<i32>,
     /// The credentials of persons who have logged in or were promoted; all others have no login.
     credentials: HashMap<String, model::AuthUser>,
+    /// The administrators that the configuration has made.
+    configured: BTreeSet<String>,
     refresh_tokens: HashMap<String, Refresh>,
 }
 /// A stored refresh token.
@@ -139,6 +141,11 @@ impl Services {
         let mut script = self.script();
         let auth = script.credentials.entry(user.to_owned()).or_insert_with(|| auth_user(user));
         auth.set_authority(authority);
+    }
+    /// Makes a person an administrator, as a login with an account of the configuration does.
+    pub(crate) fn configure_admin(&self, user: &str) {
+        self.authorize(user, model::Authority::Admin);
+        self.script().configured.insert(user.to_owned());
     }
     pub(crate) fn credentials(&self, user: &str) -> model::AuthUser {
         self.script().credentials.get(user).cloned().unwrap_or_else(|| auth_user(user))
@@ -531,8 +538,18 @@ scripted! {
         ) -> Result<Response<rpc::UpdateAuthorityResponse>, Status> {
             let sent = request.get_ref().clone();
             let change = |script: &mut Script| {
-                let auth = script.credentials.entry(sent.auth_user_id.clone()).or_insert_with(|| auth_user(&sent.auth_user_id));
-                auth.set_authority(sent.authority());
+                let id = &sent.auth_user_id;
+                let auth = script.credentials.entry(id.clone()).or_insert_with(|| auth_user(id));
+                let is_promotion = sent.authority() == model::Authority::Admin;
+                // As the user service: the configuration takes back only what it has given.
+                if is_promotion || !sent.by_configuration() || script.configured.contains(id) {
+                    auth.set_authority(sent.authority());
+                }
+                if is_promotion && sent.by_configuration() {
+                    script.configured.insert(id.clone());
+                } else {
+                    script.configured.remove(id);
+                }
                 Ok(rpc::UpdateAuthorityResponse { auth_user: Some(auth.clone()) })
             };
             self.change("UpdateAuthority", &request, change).await
