@@ -256,6 +256,13 @@ fn message(id: &str, text: &str, is_user_message: bool) -> model::CounselMessage
         ..Default::default()
     }
 }
+fn crisis() -> model::CrisisNotice {
+    model::CrisisNotice {
+        kind: model::RiskKind::SelfHarm.into(),
+        text: "혼자 견디지 마세요.".into(),
+        numbers: vec!["109".into(), "119".into()],
+    }
+}
 fn relationship() -> model::CounselorUserRelationship {
     model::CounselorUserRelationship {
         id: "relationship".into(),
@@ -594,7 +601,8 @@ scripted! {
     rpc::counsel_service_server::CounselService {}
     create_counsel(services, sent: CreateCounselRequest) -> CreateCounselResponse at "counseling=4" {
         let counsel_messages = vec![message(MESSAGE, "안녕하세요", false)];
-        rpc::CreateCounselResponse { counsel: Some(counsel(COUNSEL)), counsel_messages }
+        let crisis = (sent.response_option_no == Some(1)).then(crisis);
+        rpc::CreateCounselResponse { counsel: Some(counsel(COUNSEL)), counsel_messages, crisis }
     }
     find_counsels(services, sent: FindCounselsRequest) -> FindCounselsResponse at "counseling=4" {
         match sent.after() {
@@ -611,11 +619,7 @@ scripted! {
     }
     create_message(services, sent: CreateMessageRequest) -> CreateMessageResponse at "counseling=5" {
         let exchange = sent.exchange_id(); // the same exchange returns the same messages
-        let crisis = sent.message.contains("죽고 싶").then(|| model::CrisisNotice {
-            kind: model::RiskKind::SelfHarm.into(),
-            text: "혼자 견디지 마세요.".into(),
-            numbers: vec!["109".into(), "119".into()],
-        });
+        let crisis = sent.message.contains("죽고 싶").then(crisis);
         rpc::CreateMessageResponse {
             created_counsel_message: Some(message(exchange, &sent.message, true)),
             counselor_response_message: Some(message(&format!("{exchange}-reply"), "그랬군요", false)),
