@@ -101,11 +101,17 @@ macro_rules! conversations {
         pub(crate) struct $opened {
             counsel: Counsel,
             counsel_messages: Vec<$message>,
+            /// Where to find help, when the answer to a bubble spoke of a danger to somebody.
+            crisis: Option<CrisisNotice>,
         }
         impl TryFrom<rpc::CreateCounselResponse> for $opened {
             type Error = Error;
             fn try_from(opened: rpc::CreateCounselResponse) -> Result<Self, Error> {
-                Ok($opened { counsel: changed(opened.counsel)?, counsel_messages: each(opened.counsel_messages) })
+                Ok($opened {
+                    counsel: changed(opened.counsel)?,
+                    counsel_messages: each(opened.counsel_messages),
+                    crisis: opened.crisis.map(CrisisNotice::from),
+                })
             }
         }
         /// One page of the messages of a counsel, oldest first.
