@@ -89,7 +89,7 @@ impl Args {
             let accepted = format!("1 to {LONGEST_TIMEOUT} seconds");
             wrong.push(format!("HEARLERS_RESPONDER_TIMEOUT (--responder-timeout): {accepted}"));
         }
-        let key = secrets::read(KEY, self.responder_key.as_deref(), self.responder_key_file.as_deref(), wrong);
+        let key = secrets::optional(KEY, self.responder_key.as_deref(), self.responder_key_file.as_deref(), wrong);
         let Some(url) = given(self.responder_url.as_deref()) else {
             return Some(Arc::new(OfflineResponder));
         };
