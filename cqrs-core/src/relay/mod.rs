@@ -34,6 +34,10 @@ const LEASE_INTERVAL: Duration = Duration::from_millis(500);
 /// A commit for each acknowledgement would cost as much as a command. After a crash, the messages that were acknowledged
 /// in this time are sent again.
 const STORE_INTERVAL: Duration = Duration::from_millis(50);
+/// The longest time that a shard waits for a publish to a broker before it is given to another relay.
+///
+/// A transport ends a publish by its own limit, so this is reached only by one that hangs.
+const LONGEST_LEAVE: Duration = Duration::from_secs(30);
 
 /// The relay to one audience. It publishes at least once.
 #[must_use = "it does nothing unless `step` is called"]
@@ -310,10 +314,14 @@ impl Relay {
             held.leaving = (index < surplus).then(|| held.leaving.unwrap_or(now));
         }
     }
-    /// Releases the leaving shards whose publish has ended. A publish that takes longer than a third of the lease is
-    /// cancelled, and the next relay sends its messages again.
+    /// Releases the leaving shards whose publish has ended.
+    ///
+    /// A publish to a broker may take long on a busy machine. Its records arrive even if it is cancelled, and the next relay
+    /// would send them again, so the shard stays for [`LONGEST_LEAVE`]. A publish to groups in this process may never end,
+    /// because a stuck key acknowledges nothing: it is cancelled after a third of the lease.
     async fn give_back(&mut self) -> Result<(), Fault> {
-        let (now, longest) = (self.runtime.environment.uptime(), self.runtime.lease / 3);
+        let now = self.runtime.environment.uptime();
+        let longest = if self.drains() { LONGEST_LEAVE } else { self.runtime.lease / 3 };
         let may_leave =
             |held: &Shard| held.leaving.is_some_and(|since| !held.has_flight() || now.saturating_sub(since) >= longest);
         let leaving: Vec<u16> =
@@ -322,7 +330,10 @@ impl Relay {
             return Ok(());
         }
         for shard in leaving {
-            self.shards.remove(&shard);
+            let hangs = self.shards.remove(&shard).is_some_and(|held| held.has_flight());
+            if hangs && self.drains() {
+                tracing::warn!(shard, "a publish has not ended in time; the next relay sends its records again");
+            }
             self.runtime.storage.release(&self.reader(shard), &self.owner).await?;
         }
         Ok(())

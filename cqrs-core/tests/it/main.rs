@@ -24,6 +24,8 @@ mod follower_steps; // batches, parked keys and newer programs of a follower, on
 mod followers; // events that a follower does not handle
 mod foreign; // topics of other producers, read by a decoder of the app
 mod group_lease; // the lease of a group of subscribers, on a clock of the test
+#[cfg(feature = "tonic")]
+mod grpc; // the gRPC status of an error
 mod harness; // the storages under test
 mod idempotency; // repetitions by other versions and by subscribers
 mod identity; // the service and the epoch of a database
@@ -160,6 +162,8 @@ fn main() -> ExitCode {
     trials.extend(seeded_transport::trials());
     trials.extend(transport::trials());
     trials.extend(framework());
+    #[cfg(feature = "tonic")]
+    trials.extend(grpc::trials());
     #[cfg(feature = "operations")]
     trials.extend(exit::trials());
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);

@@ -9,13 +9,14 @@ use service_auth::{
     secrets::{self, Name, given},
     settings::{Wrong, all},
 };
-use service_edge::settings::{Config, EdgeArgs};
+use service_edge::settings::{Config, EdgeArgs, seconds};
 use std::{sync::Arc, time::Duration};
 
 /// The longest accepted time limit of a call to a language model, in seconds: a reply has 25 seconds in all.
 const LONGEST_TIMEOUT: u64 = 25;
 /// The default time limit of a call to a language model, in seconds.
 const TIMEOUT: u64 = 20;
+const RESPONDER_TIMEOUT: Name = Name { variable: "HEARLERS_RESPONDER_TIMEOUT", flag: "--responder-timeout" };
 const KEY: Name = Name { variable: "HEARLERS_RESPONDER_KEY", flag: "--responder-key" };
 
 /// The counseling service: counsels over gRPC, on PostgreSQL and Kafka.
@@ -83,12 +84,7 @@ impl Args {
     }
 
     fn responder(&self, wrong: &mut Vec<String>) -> Option<Arc<dyn Responder>> {
-        let timeout = given(self.responder_timeout.as_deref()).map_or(Ok(TIMEOUT), str::parse);
-        let timeout = timeout.ok().filter(|seconds| (1..=LONGEST_TIMEOUT).contains(seconds)).map(Duration::from_secs);
-        if timeout.is_none() {
-            let accepted = format!("1 to {LONGEST_TIMEOUT} seconds");
-            wrong.push(format!("HEARLERS_RESPONDER_TIMEOUT (--responder-timeout): {accepted}"));
-        }
+        let timeout = seconds(RESPONDER_TIMEOUT, self.responder_timeout.as_deref(), TIMEOUT, LONGEST_TIMEOUT, wrong);
         let key = secrets::optional(KEY, self.responder_key.as_deref(), self.responder_key_file.as_deref(), wrong);
         let Some(url) = given(self.responder_url.as_deref()) else {
             return Some(Arc::new(OfflineResponder));

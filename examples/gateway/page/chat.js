@@ -2,7 +2,7 @@
 import { all, api, newKey } from "./api.js";
 import { askAgain, consented } from "./consent.js";
 import { byId, el, icon, moment, notify, quiet } from "./dom.js";
-import { hideCrisis, refusal, showCrisis } from "./help.js";
+import { hideCrisis, refusal, showCrisis, showKeptCrisis } from "./help.js";
 
 const LONGEST = 80;
 const LIKE = "COUNSEL_MESSAGE_REACTION_LIKE";
@@ -21,6 +21,7 @@ export async function showChat(counselorId, counselId, current, tokensChanged) {
   byId("messages").replaceChildren();
   byId("typing").hidden = true;
   hideCrisis();
+  showKeptCrisis(counselId);
   update();
   const here = chat;
   const [{ counselor }, messages] = await Promise.all([

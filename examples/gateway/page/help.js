@@ -18,6 +18,19 @@ export function showCrisis(crisis) {
   byId("crisis").hidden = false;
 }
 
+/** The notices of counsels that were opened with an answer in danger, until their view shows them. */
+const kept = new Map();
+
+export function keepCrisis(counselId, crisis) {
+  if (crisis !== undefined) kept.set(counselId, crisis);
+}
+
+/** Shows the notice of the counsel's opening, once. */
+export function showKeptCrisis(counselId) {
+  showCrisis(kept.get(counselId));
+  kept.delete(counselId);
+}
+
 export function hideCrisis() {
   byId("crisis").hidden = true;
 }

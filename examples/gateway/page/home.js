@@ -2,7 +2,7 @@
 import { all, api, newKey } from "./api.js";
 import { consented } from "./consent.js";
 import { byId, el, moment, notify, quiet } from "./dom.js";
-import { refusal } from "./help.js";
+import { keepCrisis, refusal } from "./help.js";
 
 const tones = async () => new Map((await all("/v1/tones", "tones")).map((tone) => [tone.id, tone]));
 
@@ -80,8 +80,9 @@ async function open(counselorId, body, current, tokensChanged) {
   opening(true);
   try {
     if (!await consented()) return;
-    const { counsel } = await api("POST", `/v1/counselors/${encodeURIComponent(counselorId)}/counsels`, { body, key });
+    const { counsel, crisis } = await api("POST", `/v1/counselors/${encodeURIComponent(counselorId)}/counsels`, { body, key });
     sessionStorage.removeItem(attempt);
+    keepCrisis(counsel.id, crisis);
     if (current()) location.hash = `#/counselors/${encodeURIComponent(counselorId)}/counsels/${encodeURIComponent(counsel.id)}`;
   } catch (error) {
     if (!error.again) sessionStorage.removeItem(attempt);

@@ -1,17 +1,14 @@
 //! The program's settings with their defaults. All invalid settings are reported at once.
 pub use service_auth::settings::Wrong;
 
-mod images;
-
 use crate::edge::{Edge, EdgeArgs};
 use axum::http::Uri;
 use clap::Parser;
-use image_store::Images;
-use images::ImagesArgs;
+use image_store::{Images, settings::ImageFolderArgs};
 use service_auth::{
     Key, Keys, Proof,
     secrets::{self, Name},
-    settings::{self, ProofArgs, ShutdownArgs},
+    settings::{self, OperationsArgs, ProofArgs},
 };
 use std::{net::SocketAddr, time::Duration};
 
@@ -38,15 +35,12 @@ pub struct Args {
     /// File that contains that secret. It is read again when it changes.
     #[arg(long, env = "HEARLERS_JWT_SECRET_FILE", value_name = "FILE")]
     jwt_secret_file: Option<String>,
-    /// Address of the HTTP endpoints for health and metrics: IP address and port. They are disabled when it is not set.
-    #[arg(long, env = "HEARLERS_OPERATIONS", value_name = "ADDRESS")]
-    operations: Option<String>,
+    #[command(flatten)]
+    operations: OperationsArgs,
     #[command(flatten)]
     edge: EdgeArgs,
     #[command(flatten)]
-    images: ImagesArgs,
-    #[command(flatten)]
-    shutdown: ShutdownArgs,
+    images: ImageFolderArgs,
     #[command(flatten)]
     proof: ProofArgs,
 }
@@ -61,8 +55,7 @@ impl Args {
 
     fn read(self, wrong: &mut Vec<String>) -> Option<(SocketAddr, Config)> {
         let listen = settings::address(settings::LISTEN, "127.0.0.1:8080", &self.listen, wrong);
-        let operations = settings::operations(self.operations.as_deref(), wrong);
-        let shutdown_pause = self.shutdown.check(wrong);
+        let operations = self.operations.check(wrong);
         let proof = self.proof.check(wrong);
         let scheme = if self.proof.is_certified() { "https" } else { "http" };
         for (name, flag, value) in [
@@ -83,9 +76,10 @@ impl Args {
             wrong.push(format!("{JWT_SECRET}: at least {} bytes; no default", Key::SHORTEST));
         }
         let edge = self.edge.check(wrong);
-        let images = self.images.check(wrong);
+        // Without a folder the gateway has no images: uploads go to an object store, or nowhere.
+        let images = self.images.check(wrong).map(|(directory, tokens)| Images::new(directory, tokens));
         let config = Config::new(self.user_service?, self.counseling_service?, keys?, proof?);
-        let (operations, shutdown_pause) = (operations?, shutdown_pause?);
+        let (operations, shutdown_pause) = operations?;
         Some((listen?, Config { operations, shutdown_pause, edge: edge?, images, ..config }))
     }
 }

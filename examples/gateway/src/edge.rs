@@ -30,8 +30,8 @@ pub struct EdgeArgs {
     /// always allowed.
     #[arg(long, env = "HEARLERS_ALLOWED_REDIRECTS", value_name = "URLS")]
     allowed_redirects: Option<String>,
-    /// Accounts that become administrators at their login, separated by commas, such as kakao:123456,naver:abcdef. At each login,
-    /// other accounts become users again.
+    /// Accounts that become administrators at their login, separated by commas, such as kakao:123456,naver:abcdef. An account that is
+    /// no longer listed becomes a user again at its next login, unless an operator has promoted it.
     #[arg(long, env = "HEARLERS_ADMIN_ACCOUNTS", value_name = "ACCOUNTS")]
     admin_accounts: Option<String>,
     /// Mark cookies as Secure and name them __Host- on loopback addresses too.

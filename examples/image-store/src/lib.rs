@@ -2,7 +2,8 @@
 //!
 //! The counseling service decides the path of an image and signs an [`UploadTokens`] token for it. The gateway passes the
 //! request to [`Images::accept`], which checks the token, the type, the size and the contents, and stores the file once.
-//! [`Images::deliver`] reads it. Both programs use the same folder and the same keys.
+//! [`Images::deliver`] reads it. Both programs use the same folder and the same keys, so both have the flags of
+//! [`settings`].
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -24,6 +25,7 @@ mod directory;
 mod format;
 mod images;
 mod path;
+pub mod settings;
 mod upload_tokens;
 
 pub use directory::{Directory, NotStored};

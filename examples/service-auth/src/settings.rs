@@ -68,25 +68,32 @@ pub fn is_loopback(host: &str) -> bool {
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
-/// Parses the optional address of health and metrics. The outer `None` is an invalid one.
-pub fn operations(value: Option<&str>, wrong: &mut Vec<String>) -> Option<Option<SocketAddr>> {
-    match given(value) {
-        Some(value) => address(OPERATIONS, "127.0.0.1:9464", value, wrong).map(Some),
-        None => Some(None),
-    }
-}
-
-/// The flag of the pause before a shutdown.
+/// The flags with which every program serves its operators: health and metrics, and the pause before a shutdown.
+// Values are text here, so that `check` can report all invalid settings and not only the first one.
 #[derive(clap::Args)]
-pub struct ShutdownArgs {
+pub struct OperationsArgs {
+    /// Address of the HTTP endpoints for health and metrics: IP address and port. They are disabled when it is not set.
+    #[arg(long, env = "HEARLERS_OPERATIONS", value_name = "ADDRESS")]
+    operations: Option<String>,
     /// Seconds for which the program still serves after a signal, while it is no longer ready: as long as the load
     /// balancer needs to notice, 0 to 60. The default is 0.
     #[arg(long, env = "HEARLERS_SHUTDOWN_PAUSE", value_name = "SECONDS")]
     shutdown_pause: Option<String>,
 }
-impl ShutdownArgs {
-    /// Validates the pause.
-    pub fn check(&self, wrong: &mut Vec<String>) -> Option<Duration> {
+impl OperationsArgs {
+    /// Validates the settings. Returns the address, which is absent when the endpoints are disabled, and the pause.
+    pub fn check(&self, wrong: &mut Vec<String>) -> Option<(Option<SocketAddr>, Duration)> {
+        let (operations, shutdown_pause) = (self.address(wrong), self.shutdown_pause(wrong));
+        Some((operations?, shutdown_pause?))
+    }
+    /// Validates the address. The outer `None` is an invalid one.
+    fn address(&self, wrong: &mut Vec<String>) -> Option<Option<SocketAddr>> {
+        match given(self.operations.as_deref()) {
+            Some(value) => address(OPERATIONS, "127.0.0.1:9464", value, wrong).map(Some),
+            None => Some(None),
+        }
+    }
+    fn shutdown_pause(&self, wrong: &mut Vec<String>) -> Option<Duration> {
         let seconds = given(self.shutdown_pause.as_deref()).map_or(Ok(0), str::parse).ok();
         let seconds = seconds.filter(|seconds| *seconds <= LONGEST_PAUSE);
         if seconds.is_none() {

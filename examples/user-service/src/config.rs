@@ -3,7 +3,7 @@
 use crate::{
     application::commands::UpdateAuthority,
     domain::{
-        auth_user::{AuthUserId, Authority},
+        auth_user::{AuthUserId, Authority, AuthoritySource},
         user::UserId,
     },
 };
@@ -26,9 +26,10 @@ pub struct Args {
 pub enum UserTask {
     #[command(flatten)]
     Service(Task),
-    /// Gives a person the permissions of an administrator, from their next refresh on.
+    /// Gives a person the permissions of an administrator, from their next refresh on. No login takes them back.
     Promote(Person),
-    /// Takes the permissions of an administrator from a person, from their next refresh on.
+    /// Takes the permissions of an administrator from a person, from their next refresh on. The next login gives them back
+    /// while the gateway's configuration lists the person's account.
     Demote(Person),
 }
 
@@ -44,7 +45,8 @@ pub struct Person {
 impl Person {
     /// Changes the permissions. The event's metadata has the operator's name.
     async fn change(&self, authority: Authority, app: &App) -> Result<ExitCode, BoxError> {
-        let command = UpdateAuthority { auth_user: AuthUserId::of(self.user), authority };
+        let (auth_user, source) = (AuthUserId::of(self.user), AuthoritySource::Operator);
+        let command = UpdateAuthority { auth_user, authority, source };
         let changed = app.with(Metadata::default().caller(&*self.by)).send(command).await?;
         println!("user {} has the authority {:?}", self.user, changed.authority);
         Ok(ExitCode::SUCCESS)

@@ -3,9 +3,35 @@ use crate::{app::App, error::Fault, event::NewEntry, metadata::Metadata, storage
 use serde::Serialize;
 use uuid::Uuid;
 
+/// An operator's act on a parked message, with the reason if the act needs one.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Act<'a> {
+    /// The message was handled again.
+    Redelivered,
+    /// The message was removed without being handled.
+    Discarded { why: &'a str },
+    /// The data of the message was shown to the operator.
+    Shown { why: &'a str },
+}
+impl<'a> Act<'a> {
+    fn event_name(self) -> &'static str {
+        match self {
+            Act::Redelivered => "parked.redelivered",
+            Act::Discarded { .. } => "parked.discarded",
+            Act::Shown { .. } => "parked.shown",
+        }
+    }
+    fn why(self) -> Option<&'a str> {
+        match self {
+            Act::Redelivered => None,
+            Act::Discarded { why } | Act::Shown { why } => Some(why),
+        }
+    }
+}
+
 /// The payload of the events. The event's metadata names the operator.
 #[derive(Serialize)]
-struct Act<'a> {
+struct Payload<'a> {
     reader: &'a str,
     key: &'a str,
     number: u64,
@@ -17,48 +43,13 @@ struct Act<'a> {
     why: Option<&'a str>,
 }
 
-/// Creates the event `parked.redelivered`, schema version 1.
-pub(super) fn redelivered(
+/// Creates the event of an act, schema version 1: `parked.redelivered`, `parked.discarded` or `parked.shown`.
+pub(super) fn event(
     app: &App,
+    act: Act<'_>,
     reader: &str,
     key: &str,
     parked: &Parked,
-    by: &Metadata,
-) -> Result<NewEntry, Fault> {
-    entry(app, "parked.redelivered", reader, key, parked, None, by)
-}
-
-/// Creates the event `parked.discarded`, schema version 1.
-pub(super) fn discarded(
-    app: &App,
-    reader: &str,
-    key: &str,
-    parked: &Parked,
-    why: &str,
-    by: &Metadata,
-) -> Result<NewEntry, Fault> {
-    entry(app, "parked.discarded", reader, key, parked, Some(why), by)
-}
-
-/// Creates the event `parked.shown`, schema version 1: an operator has seen the data of a message.
-pub(super) fn shown(
-    app: &App,
-    reader: &str,
-    key: &str,
-    parked: &Parked,
-    why: &str,
-    by: &Metadata,
-) -> Result<NewEntry, Fault> {
-    entry(app, "parked.shown", reader, key, parked, Some(why), by)
-}
-
-fn entry(
-    app: &App,
-    name: &'static str,
-    reader: &str,
-    key: &str,
-    parked: &Parked,
-    why: Option<&str>,
     by: &Metadata,
 ) -> Result<NewEntry, Fault> {
     let environment = &app.runtime.environment;
@@ -66,16 +57,16 @@ fn entry(
     let mut metadata = by.clone();
     metadata.correlation.get_or_insert(id);
     metadata.causation = Some(message);
-    let payload = serde_json::to_vec(&Act { reader, key, number, message, error: &parked.error, why })?;
+    let payload = Payload { reader, key, number, message, error: &parked.error, why: act.why() };
     // Each act has its own stream, so that two operators never conflict.
     let stream = format!("parked-{id}");
     Ok(NewEntry {
         stream,
         version: 1,
         id,
-        name,
+        name: act.event_name(),
         schema: 1,
-        payload,
+        payload: serde_json::to_vec(&payload)?,
         metadata,
         occurred_at: environment.now(),
         outgoing: None,

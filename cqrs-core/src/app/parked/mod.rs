@@ -12,6 +12,8 @@ mod recovered;
 mod redelivery;
 mod selection;
 
+use audit::Act;
+
 pub(in crate::app) use attempts::Redeliveries;
 pub use bulk::{BulkProgress, BulkRedelivery};
 pub use redelivery::{Redelivered, Redelivery};
@@ -77,7 +79,8 @@ impl ParkedMessages {
             return Err(Fault::invalid("a look at the data needs a reason"));
         }
         let messages = self.show(reader, key, after, limit).await?;
-        let events = messages.iter().map(|parked| audit::shown(&self.app, reader, key, parked, why, by));
+        let act = Act::Shown { why };
+        let events = messages.iter().map(|parked| audit::event(&self.app, act, reader, key, parked, by));
         let events = events.collect::<Result<Vec<_>, _>>()?;
         if !events.is_empty() {
             let done = self.app.storage().commit(Batch { events, ..Batch::default() }).await;

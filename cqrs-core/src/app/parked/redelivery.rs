@@ -1,5 +1,8 @@
 //! Redelivery and discard of parked messages, in the order of their key. Each act appends an audit event to the log.
-use super::{attempts::Session, audit};
+use super::{
+    attempts::Session,
+    audit::{self, Act},
+};
 use crate::{
     app::ParkedMessages,
     consumer::{Follower, handle, parking::permanent},
@@ -125,7 +128,7 @@ impl ParkedMessages {
     pub async fn discard(&self, reader: &str, key: &str, number: u64, why: &str, by: &Metadata) -> Result<bool, Fault> {
         let found = self.show(reader, key, number.saturating_sub(1), 1).await?.pop();
         let Some(parked) = found.filter(|parked| parked.number == number) else { return Ok(false) };
-        let event = audit::discarded(&self.app, reader, key, &parked, why, by)?;
+        let event = audit::event(&self.app, Act::Discarded { why }, reader, key, &parked, by)?;
         let batch = Batch { unparks: vec![number], events: vec![event], ..Batch::default() };
         match self.app.storage().commit(batch).await {
             Ok(_) => {
@@ -225,7 +228,7 @@ impl ParkedMessages {
         by: &Metadata,
     ) -> Result<(), CommitError> {
         let runtime = &self.app.runtime;
-        let event = audit::redelivered(&self.app, reader, key, parked, by)?;
+        let event = audit::event(&self.app, Act::Redelivered, reader, key, parked, by)?;
         let base = Batch { unparks: vec![parked.number], events: vec![event], ..Batch::default() };
         match work {
             Work::Publish(mut entry) => {

@@ -262,7 +262,11 @@ impl CounselService for Counsels {
         greeting.write(&mut tx, &mut counsel, None).await?;
         tx.commit().await.map_err(failed)?;
         let messages = vec![greeting.response(&counsel)];
-        Ok(Response::new(CreateCounselResponse { counsel: Some(counsel.into()), counsel_messages: messages }))
+        Ok(Response::new(CreateCounselResponse {
+            counsel: Some(counsel.into()),
+            counsel_messages: messages,
+            crisis: None,
+        }))
     }
 
     async fn find_counsel_by_id(

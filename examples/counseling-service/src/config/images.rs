@@ -1,14 +1,9 @@
 //! The settings of the store of images: a folder that the gateway has too, an object store, or none.
 use crate::{DirectoryImages, ImageStore, NoImages, PublicBase};
-use image_store::{Directory, UploadTokens};
-use service_auth::{
-    Key,
-    secrets::{self, Name, given},
-};
+use image_store::settings::{DIR, ImageFolderArgs};
+use service_auth::secrets::{Name, given};
 use std::sync::Arc;
 
-const DIR: Name = Name { variable: "HEARLERS_IMAGES_DIR", flag: "--images-dir" };
-const SECRET: Name = Name { variable: "HEARLERS_IMAGES_SECRET", flag: "--images-secret" };
 const PUBLIC_URL: Name = Name { variable: "HEARLERS_IMAGES_PUBLIC_URL", flag: "--images-public-url" };
 const S3_ENDPOINT: Name = Name { variable: "HEARLERS_IMAGES_S3_ENDPOINT", flag: "--images-s3-endpoint" };
 const S3_BUCKET: Name = Name { variable: "HEARLERS_IMAGES_S3_BUCKET", flag: "--images-s3-bucket" };
@@ -20,16 +15,8 @@ const S3_STYLE: Name = Name { variable: "HEARLERS_IMAGES_S3_STYLE", flag: "--ima
 // Values are text here, so that `check` can report all invalid settings and not only the first one.
 #[derive(clap::Args)]
 pub(super) struct ImagesArgs {
-    /// Folder of the images, which the gateway has too. Uploads then go through the gateway.
-    #[arg(long, env = "HEARLERS_IMAGES_DIR", value_name = "FOLDER")]
-    images_dir: Option<String>,
-    /// Secret that signs upload URLs, the same as the gateway's: at least 32 bytes. Further lines are further secrets: the
-    /// first one signs.
-    #[arg(long, env = "HEARLERS_IMAGES_SECRET", hide_env_values = true, value_name = "SECRET")]
-    images_secret: Option<String>,
-    /// File that contains that secret. It is read again when it changes.
-    #[arg(long, env = "HEARLERS_IMAGES_SECRET_FILE", value_name = "FILE")]
-    images_secret_file: Option<String>,
+    #[command(flatten)]
+    folder: ImageFolderArgs,
     /// URL under which clients read the images: https://HOST/..., or a path at the gateway. The default is /v1/images for
     /// a folder, and the bucket's URL for an object store.
     #[arg(long, env = "HEARLERS_IMAGES_PUBLIC_URL", value_name = "URL")]
@@ -62,32 +49,21 @@ impl ImagesArgs {
     pub(super) fn check(&self, wrong: &mut Vec<String>) -> Option<Arc<dyn ImageStore>> {
         let base = given(self.images_public_url.as_deref()).map(str::parse::<PublicBase>).transpose();
         let base = base.map_err(|error| wrong.push(format!("{PUBLIC_URL}: {error}"))).ok();
-        match (given(self.images_dir.as_deref()), given(self.images_s3_endpoint.as_deref())) {
-            (None, None) => base.map(|_| Arc::new(NoImages) as Arc<dyn ImageStore>),
-            (Some(folder), None) => self.directory(folder, base, wrong),
-            (None, Some(endpoint)) => self.object_store(endpoint, base, wrong),
-            (Some(_), Some(_)) => {
+        match (self.folder.is_given(), given(self.images_s3_endpoint.as_deref())) {
+            (false, None) => base.map(|_| Arc::new(NoImages) as Arc<dyn ImageStore>),
+            (true, None) => self.directory(base, wrong),
+            (false, Some(endpoint)) => self.object_store(endpoint, base, wrong),
+            (true, Some(_)) => {
                 wrong.push(format!("{DIR}: a folder or {S3_ENDPOINT}, not both"));
                 None
             }
         }
     }
 
-    fn directory(
-        &self,
-        folder: &str,
-        base: Option<Option<PublicBase>>,
-        wrong: &mut Vec<String>,
-    ) -> Option<Arc<dyn ImageStore>> {
-        let before = wrong.len();
-        let keys = secrets::keys(SECRET, self.images_secret.as_deref(), self.images_secret_file.as_deref(), wrong);
-        if keys.is_none() && wrong.len() == before {
-            wrong.push(format!("{SECRET}: at least {} bytes, the same as the gateway's", Key::SHORTEST));
-        }
-        let directory = Directory::open(folder);
-        let directory = directory.map_err(|error| wrong.push(format!("{DIR}: a folder that can be written: {error}")));
+    fn directory(&self, base: Option<Option<PublicBase>>, wrong: &mut Vec<String>) -> Option<Arc<dyn ImageStore>> {
+        let (directory, tokens) = self.folder.check(wrong)?;
         let base = base?.or_else(|| "/v1/images".parse().ok())?;
-        Some(Arc::new(DirectoryImages::new(directory.ok()?, UploadTokens::new(keys?), base)))
+        Some(Arc::new(DirectoryImages::new(directory, tokens, base)))
     }
 
     #[cfg(feature = "s3")]
@@ -98,6 +74,7 @@ impl ImagesArgs {
         wrong: &mut Vec<String>,
     ) -> Option<Arc<dyn ImageStore>> {
         use crate::{S3Config, S3Error, S3Images};
+        use service_auth::secrets;
         let secret_file = self.images_s3_secret_file.as_deref();
         let before = wrong.len();
         let secret = secrets::optional(S3_SECRET, self.images_s3_secret.as_deref(), secret_file, wrong);

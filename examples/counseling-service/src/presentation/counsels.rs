@@ -44,8 +44,12 @@ impl rpc::counsel_service_server::CounselService for Counsels {
             OpenCounsel::FromBubble(..) => call.process(self.0.app()),
         };
         let opened = run_to_completion(async move { open_counsel(&app, how).await }).await??;
-        let (counsel, counsel_messages) = (Some(opened.counsel.into()), each(opened.messages));
-        Ok(self.0.respond(rpc::CreateCounselResponse { counsel, counsel_messages }, opened.position))
+        let message = rpc::CreateCounselResponse {
+            counsel: Some(opened.counsel.into()),
+            counsel_messages: each(opened.messages),
+            crisis: opened.notice.map(Into::into),
+        };
+        Ok(self.0.respond(message, opened.position))
     }
     async fn find_counsels(&self, request: Request<rpc::FindCounselsRequest>) -> RpcResult<rpc::FindCounselsResponse> {
         let (call, message) = Call::read(request)?;

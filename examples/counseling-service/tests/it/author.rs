@@ -10,8 +10,9 @@ use contracts::v1::{
         counsel_prompt_service_client::CounselPromptServiceClient,
     },
 };
+use cqrs_core::grpc::details;
 use service_edge::testing::{Signed, by_admin};
-use tonic::{Request, Status};
+use tonic::{Code, Request, Response, Status};
 use uuid::Uuid;
 
 /// The administrator.
@@ -22,24 +23,53 @@ pub(crate) fn admin<M>(message: M) -> Request<M> {
     by_admin(ADMIN, message)
 }
 
+/// Returns the code of a refusal, and the first field that it names.
+pub(crate) fn field(status: &Status) -> (Code, Option<String>) {
+    (status.code(), details(status).fields.first().map(|field| field.0.clone()))
+}
+/// Returns the refusal of an invalid field, as [`field`] describes it.
+pub(crate) fn invalid(name: &str) -> (Code, Option<String>) {
+    (Code::InvalidArgument, Some(name.to_owned()))
+}
+
+/// The methods of the prompt service: `Prompts::find_active_version`.
+pub(crate) type Prompts = CounselPromptServiceClient<Signed>;
+
 /// The client of an author.
 #[derive(Clone)]
-pub(crate) struct Author(pub(crate) CounselPromptServiceClient<Signed>);
+pub(crate) struct Author(Prompts);
 impl Author {
     pub(crate) fn of(fixture: &Fixture) -> Self {
-        Author(CounselPromptServiceClient::new(fixture.gateway.clone()))
+        Author(Prompts::new(fixture.gateway.clone()))
+    }
+    /// Calls a method of the prompt service as the administrator.
+    pub(crate) async fn call<Q, A>(
+        &self,
+        method: impl AsyncFnOnce(&mut Prompts, Request<Q>) -> Result<Response<A>, Status>,
+        message: Q,
+    ) -> Result<A, Status> {
+        self.send(method, admin(message)).await
+    }
+    /// Calls a method with metadata of the test's own.
+    pub(crate) async fn send<Q, A>(
+        &self,
+        method: impl AsyncFnOnce(&mut Prompts, Request<Q>) -> Result<Response<A>, Status>,
+        request: Request<Q>,
+    ) -> Result<A, Status> {
+        let mut client = self.0.clone();
+        Ok(method(&mut client, request).await?.into_inner())
     }
     pub(crate) async fn temporary(&self) -> Result<PromptVersion, Status> {
-        let made = self.0.clone().create_temporary_version(admin(CreateTemporaryVersionRequest {})).await?;
-        Ok(made.into_inner().prompt_version.unwrap_or_default())
+        let made = self.call(Prompts::create_temporary_version, CreateTemporaryVersionRequest {}).await?;
+        Ok(made.prompt_version.unwrap_or_default())
     }
     pub(crate) async fn active(&self) -> Result<PromptVersion, Status> {
-        let found = self.0.clone().find_active_version(admin(FindActiveVersionRequest {})).await?;
-        Ok(found.into_inner().prompt_version.unwrap_or_default())
+        let found = self.call(Prompts::find_active_version, FindActiveVersionRequest {}).await?;
+        Ok(found.prompt_version.unwrap_or_default())
     }
     pub(crate) async fn version(&self, id: &str) -> Result<PromptVersion, Status> {
         let find = FindPromptVersionByIdRequest { prompt_version_id: id.to_owned() };
-        Ok(self.0.clone().find_prompt_version_by_id(admin(find)).await?.into_inner().prompt_version.unwrap_or_default())
+        Ok(self.call(Prompts::find_prompt_version_by_id, find).await?.prompt_version.unwrap_or_default())
     }
     pub(crate) async fn save(&self, name: &str) -> Result<PromptVersion, Status> {
         let save = SaveTemporaryVersionRequest {
@@ -48,7 +78,7 @@ impl Author {
             is_bookmarked: false,
             ai_model: AiModel::Gpt5.into(),
         };
-        Ok(self.0.clone().save_temporary_version(admin(save)).await?.into_inner().prompt_version.unwrap_or_default())
+        Ok(self.call(Prompts::save_temporary_version, save).await?.prompt_version.unwrap_or_default())
     }
     /// Makes a saved version of the active one.
     pub(crate) async fn saved(&self, name: &str) -> Result<PromptVersion, Status> {
@@ -57,22 +87,15 @@ impl Author {
     }
     pub(crate) async fn activate(&self, id: &str) -> Result<PromptVersion, Status> {
         let activate = ActivatePromptVersionRequest { prompt_version_id: id.to_owned() };
-        Ok(self
-            .0
-            .clone()
-            .activate_prompt_version(admin(activate))
-            .await?
-            .into_inner()
-            .prompt_version
-            .unwrap_or_default())
+        Ok(self.call(Prompts::activate_prompt_version, activate).await?.prompt_version.unwrap_or_default())
     }
     pub(crate) async fn set_persona(&self, counselor_id: &str, body: &str) -> Result<PersonaPrompt, Status> {
         let set = UpdatePersonaPromptRequest { counselor_id: counselor_id.to_owned(), body: body.to_owned() };
-        Ok(self.0.clone().update_persona_prompt(admin(set)).await?.into_inner().persona_prompt.unwrap_or_default())
+        Ok(self.call(Prompts::update_persona_prompt, set).await?.persona_prompt.unwrap_or_default())
     }
     pub(crate) async fn personas(&self, version: &str) -> Result<Vec<PersonaPrompt>, Status> {
         let list = FindPersonaPromptsRequest { prompt_version_id: Some(version.to_owned()), ..Default::default() };
-        Ok(self.0.clone().find_persona_prompts(admin(list)).await?.into_inner().persona_prompts)
+        Ok(self.call(Prompts::find_persona_prompts, list).await?.persona_prompts)
     }
     /// Adds a technique of this tone that is no start technique.
     pub(crate) async fn technique(&self, tone_id: &str, name: &str) -> Result<CounselTechnique, Status> {
@@ -90,12 +113,11 @@ impl Author {
         &self,
         create: CreateCounselTechniqueRequest,
     ) -> Result<CounselTechnique, Status> {
-        let made = self.0.clone().create_counsel_technique(admin(create)).await?.into_inner();
-        Ok(made.counsel_technique.unwrap_or_default())
+        Ok(self.call(Prompts::create_counsel_technique, create).await?.counsel_technique.unwrap_or_default())
     }
     pub(crate) async fn techniques(&self, version: &str) -> Result<Vec<CounselTechnique>, Status> {
         let list = FindCounselTechniquesRequest { prompt_version_id: Some(version.to_owned()), ..Default::default() };
-        Ok(self.0.clone().find_counsel_techniques(admin(list)).await?.into_inner().counsel_techniques)
+        Ok(self.call(Prompts::find_counsel_techniques, list).await?.counsel_techniques)
     }
     /// Adds a rule with a priority and no conditions.
     pub(crate) async fn rule(&self, from: &str, to: &str) -> Result<CounselTechniqueTransitionRule, Status> {
@@ -111,7 +133,7 @@ impl Author {
         &self,
         create: CreateCounselTechniqueTransitionRuleRequest,
     ) -> Result<CounselTechniqueTransitionRule, Status> {
-        let made = self.0.clone().create_counsel_technique_transition_rule(admin(create)).await?.into_inner();
+        let made = self.call(Prompts::create_counsel_technique_transition_rule, create).await?;
         Ok(made.counsel_technique_transition_rule.unwrap_or_default())
     }
     pub(crate) async fn rules(&self, version: &str) -> Result<Vec<CounselTechniqueTransitionRule>, Status> {
@@ -119,7 +141,6 @@ impl Author {
             prompt_version_id: Some(version.to_owned()),
             ..Default::default()
         };
-        let found = self.0.clone().find_counsel_technique_transition_rules(admin(list)).await?.into_inner();
-        Ok(found.counsel_technique_transition_rules)
+        Ok(self.call(Prompts::find_counsel_technique_transition_rules, list).await?.counsel_technique_transition_rules)
     }
 }

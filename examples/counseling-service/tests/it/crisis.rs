@@ -5,8 +5,9 @@ use crate::{
 };
 use contracts::v1::{
     model::{CrisisNotice, RiskKind},
-    service::{CreateCounselRequest, CreateMessageResponse, FindCounselorsRequest},
+    service::{CreateBubbleRequest, CreateCounselRequest, CreateMessageResponse, FindCounselorsRequest},
 };
+use service_edge::testing::by_admin;
 use uuid::Uuid;
 
 service_edge::cases![
@@ -15,6 +16,7 @@ service_edge::cases![
     an_exchange_in_a_crisis_is_free,
     a_message_in_a_crisis_is_answered_when_the_responder_fails,
     a_casual_counsellor_greets_and_warns_in_casual_speech,
+    an_answer_to_a_bubble_in_a_crisis_gets_a_notice,
 ];
 
 const THREAT: &str = "그 사람을 죽이고 싶어요";
@@ -97,5 +99,45 @@ async fn a_casual_counsellor_greets_and_warns_in_casual_speech(fixture: Fixture)
         let answer = fixture.send(&opened.counsel.unwrap().id, Uuid::now_v7(), "뛰어내리고 싶어요").await?;
         assert_eq!(!notice(&answer).text.contains("요."), is_casual, "{}", notice(&answer).text);
     }
+    Ok(())
+}
+
+async fn an_answer_to_a_bubble_in_a_crisis_gets_a_notice(fixture: Fixture) -> anyhow::Result<()> {
+    let counselor_id = fixture.counselor().await?;
+    let bubble = CreateBubbleRequest {
+        counselor_id: counselor_id.clone(),
+        question: "요즘 어때요?".into(),
+        response_option1: "죽고만 싶어요".into(),
+        response_option2: "그저 그래요".into(),
+    };
+    let created = fixture.counselors.clone().create_bubble(by_admin(KIM, bubble)).await?.into_inner();
+    let answer = |option: i32, exchange: Uuid| CreateCounselRequest {
+        user_id: KIM.to_string(),
+        counselor_id: counselor_id.clone(),
+        bubble_id: created.bubble.as_ref().map(|bubble| bubble.id.clone()),
+        response_option_no: Some(option),
+        exchange_id: Some(exchange.to_string()),
+        ..Default::default()
+    };
+    let (in_danger, harmless) = (Uuid::now_v7(), Uuid::now_v7());
+    let opened = fixture.open(answer(1, in_danger)).await?;
+    let notice = opened.crisis.clone().expect("a notice");
+    assert_eq!(
+        (notice.kind(), notice.numbers.as_slice()),
+        (RiskKind::SelfHarm, &["109", "119", "112"].map(String::from)[..])
+    );
+    assert!(fixture.responder.prompts().last().unwrap().instruction.contains("주의:"));
+    let stream = format!("crisis/{}", opened.counsel_messages[1].id);
+    assert_eq!(fixture.app.storage().stream(&stream, 0, None).await?.found.len(), 1);
+    assert_eq!(fixture.open(answer(1, in_danger)).await?, opened, "a repetition has the notice too");
+    assert_eq!(fixture.open(answer(2, harmless)).await?.crisis, None);
+    let events = fixture.events().await;
+    assert!(events.contains(&format!("replied {in_danger} free of attempt 1")), "{events:?}");
+    assert!(events.contains(&format!("replied {harmless}")), "{events:?}");
+
+    // Without a reply of the model, the notice is the reply.
+    fixture.responder.then(Step::Fail);
+    let opened = fixture.open(answer(1, Uuid::now_v7())).await?;
+    assert_eq!(opened.counsel_messages[2].message, notice.text);
     Ok(())
 }

@@ -14,6 +14,7 @@ pub(crate) fn trials() -> Trials {
     Trials::new()
         .test("a language model needs a consent of its own", a_model_needs_a_consent)
         .test("every call counts, and the day's last message is refused before it is stored", the_calls_are_limited)
+        .test("a message in a crisis is answered when no call is left", a_crisis_is_answered_when_no_call_is_left)
 }
 
 fn reason(status: &Status) -> (Code, String) {
@@ -45,5 +46,19 @@ async fn the_calls_are_limited() -> anyhow::Result<()> {
     assert_eq!(fixture.send(&counsel, exchange, "안녕").await?, first, "a stored reply costs no call");
     fixture.environment.pass(24 * 3600);
     fixture.send(&counsel, Uuid::now_v7(), "여보세요").await?;
+    Ok(())
+}
+
+async fn a_crisis_is_answered_when_no_call_is_left() -> anyhow::Result<()> {
+    let fixture = Fixture::with(TestDatabase::Memory, Scripted::language_model(), 1).await?;
+    fixture.consent(KIM, ConsentKind::ForeignModel).await?;
+    let counsel = fixture.opened().await?;
+    fixture.send(&counsel, Uuid::now_v7(), "안녕").await?;
+    let refused = fixture.send(&counsel, Uuid::now_v7(), "여보세요").await.unwrap_err();
+    assert_eq!(reason(&refused), (Code::ResourceExhausted, "MODEL_BUDGET_USED_UP".to_owned()));
+    let answered = fixture.send(&counsel, Uuid::now_v7(), "죽고만 싶어요").await?;
+    let notice = answered.crisis.unwrap_or_default();
+    assert_eq!(answered.counselor_response_message.unwrap_or_default().message, notice.text);
+    assert_eq!((notice.numbers.first().map(String::as_str), fixture.responder.count()), (Some("109"), 1));
     Ok(())
 }

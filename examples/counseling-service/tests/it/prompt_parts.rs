@@ -1,6 +1,6 @@
 //! Tests of the parts of a version: prompts of counsellors and tones, techniques, and transition rules.
 use crate::{
-    author::{Author, admin},
+    author::{Author, Prompts, field, invalid},
     fixture::Fixture,
 };
 use contracts::v1::{
@@ -18,7 +18,6 @@ use contracts::v1::{
         UpdateCounselTechniqueTransitionRuleRequest, UpdateTonePromptRequest,
     },
 };
-use cqrs_core::grpc::details;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
@@ -35,12 +34,6 @@ service_edge::cases![
     defect_13_an_update_of_a_technique_stores_its_temperature,
 ];
 
-fn field(status: &Status) -> (Code, Option<String>) {
-    (status.code(), details(status).fields.first().map(|field| field.0.clone()))
-}
-fn invalid(name: &str) -> (Code, Option<String>) {
-    (Code::InvalidArgument, Some(name.to_owned()))
-}
 /// Returns the temporary version, and the first two techniques of it.
 async fn two_techniques(author: &Author) -> anyhow::Result<(String, CounselTechnique, CounselTechnique)> {
     let version = author.temporary().await?.id;
@@ -50,32 +43,32 @@ async fn two_techniques(author: &Author) -> anyhow::Result<(String, CounselTechn
 }
 async fn find_technique(author: &Author, id: &str) -> Result<CounselTechnique, Status> {
     let find = FindCounselTechniqueByIdRequest { counsel_technique_id: id.to_owned() };
-    let found = author.0.clone().find_counsel_technique_by_id(admin(find)).await?.into_inner();
+    let found = author.call(Prompts::find_counsel_technique_by_id, find).await?;
     Ok(found.counsel_technique.unwrap_or_default())
 }
 async fn find_rule(author: &Author, id: &str) -> Result<CounselTechniqueTransitionRule, Status> {
     let find = FindCounselTechniqueTransitionRuleByIdRequest { counsel_technique_transition_rule_id: id.to_owned() };
-    let found = author.0.clone().find_counsel_technique_transition_rule_by_id(admin(find)).await?.into_inner();
+    let found = author.call(Prompts::find_counsel_technique_transition_rule_by_id, find).await?;
     Ok(found.counsel_technique_transition_rule.unwrap_or_default())
 }
 async fn update_technique(author: &Author, change: UpdateCounselTechniqueRequest) -> Result<CounselTechnique, Status> {
-    let changed = author.0.clone().update_counsel_technique(admin(change)).await?.into_inner();
+    let changed = author.call(Prompts::update_counsel_technique, change).await?;
     Ok(changed.counsel_technique.unwrap_or_default())
 }
 async fn update_rule(
     author: &Author,
     change: UpdateCounselTechniqueTransitionRuleRequest,
 ) -> Result<CounselTechniqueTransitionRule, Status> {
-    let changed = author.0.clone().update_counsel_technique_transition_rule(admin(change)).await?.into_inner();
+    let changed = author.call(Prompts::update_counsel_technique_transition_rule, change).await?;
     Ok(changed.counsel_technique_transition_rule.unwrap_or_default())
 }
 async fn delete_technique(author: &Author, id: &str) -> Result<(), Status> {
     let delete = DeleteCounselTechniqueRequest { counsel_technique_id: id.to_owned() };
-    author.0.clone().delete_counsel_technique(admin(delete)).await.map(drop)
+    author.call(Prompts::delete_counsel_technique, delete).await.map(drop)
 }
 async fn delete_rule(author: &Author, id: &str) -> Result<(), Status> {
     let delete = DeleteCounselTechniqueTransitionRuleRequest { counsel_technique_transition_rule_id: id.to_owned() };
-    author.0.clone().delete_counsel_technique_transition_rule(admin(delete)).await.map(drop)
+    author.call(Prompts::delete_counsel_technique_transition_rule, delete).await.map(drop)
 }
 
 async fn the_prompts_of_counsellors_are_listed_by_version_and_counsellor(fixture: Fixture) -> anyhow::Result<()> {
@@ -87,7 +80,7 @@ async fn the_prompts_of_counsellors_are_listed_by_version_and_counsellor(fixture
         let mut request = FindPersonaPromptsRequest { prompt_version_id, counselor_id, limit, after: None };
         let mut all = Vec::new();
         loop {
-            let page = author.0.clone().find_persona_prompts(admin(request.clone())).await?.into_inner();
+            let page = author.call(Prompts::find_persona_prompts, request.clone()).await?;
             all.extend(page.persona_prompts.into_iter().map(|prompt| (prompt.prompt_version_id, prompt.counselor_id)));
             let Some(next) = page.next else { return Ok::<_, Status>(all) };
             request.after = Some(next);
@@ -113,12 +106,12 @@ async fn the_prompts_of_counsellors_are_listed_by_version_and_counsellor(fixture
         assert_eq!(list(version, of, limit).await?, expected, "{version:?} {of:?}");
     }
     let find = FindPersonaPromptByIdRequest { persona_prompt_id: set.id.clone() };
-    let found = author.0.clone().find_persona_prompt_by_id(admin(find)).await?.into_inner().persona_prompt;
+    let found = author.call(Prompts::find_persona_prompt_by_id, find).await?.persona_prompt;
     assert_eq!(found.as_ref(), Some(&set));
     let again = author.set_persona(&counselor, "다른 성격").await?;
     assert_eq!((&again.id, again.body.as_str(), &again.created_at), (&set.id, "다른 성격", &set.created_at));
     let unknown = FindPersonaPromptByIdRequest { persona_prompt_id: Uuid::now_v7().to_string() };
-    assert_eq!(author.0.clone().find_persona_prompt_by_id(admin(unknown)).await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(author.call(Prompts::find_persona_prompt_by_id, unknown).await.unwrap_err().code(), Code::NotFound);
     Ok(())
 }
 
@@ -126,13 +119,13 @@ async fn the_prompt_of_a_tone_is_set_and_found(fixture: Fixture) -> anyhow::Resu
     let author = Author::of(&fixture);
     let list = async |version: Option<String>, tone_id: Option<String>| {
         let request = FindTonePromptsRequest { prompt_version_id: version, tone_id, ..Default::default() };
-        Ok::<_, Status>(author.0.clone().find_tone_prompts(admin(request)).await?.into_inner().tone_prompts)
+        Ok::<_, Status>(author.call(Prompts::find_tone_prompts, request).await?.tone_prompts)
     };
     let active = author.active().await?.id;
     let of_active = list(Some(active.clone()), None).await?;
     let tone_id = of_active[1].tone_id.clone();
     let set = UpdateTonePromptRequest { tone_id: tone_id.clone(), body: " 말투 ".into() };
-    let set = author.0.clone().update_tone_prompt(admin(set)).await?.into_inner().tone_prompt.unwrap();
+    let set = author.call(Prompts::update_tone_prompt, set).await?.tone_prompt.unwrap();
     let temporary = author.temporary().await?.id;
     assert_eq!((set.body.as_str(), &set.prompt_version_id), ("말투", &temporary));
     assert_eq!(list(Some(temporary.clone()), Some(tone_id.clone())).await?, std::slice::from_ref(&set));
@@ -140,10 +133,10 @@ async fn the_prompt_of_a_tone_is_set_and_found(fixture: Fixture) -> anyhow::Resu
     assert_eq!(list(None, None).await?.len(), 6);
     assert_eq!(list(Some(active), None).await?, of_active, "the active version stays");
     let find = FindTonePromptByIdRequest { tone_prompt_id: set.id.clone() };
-    let found = author.0.clone().find_tone_prompt_by_id(admin(find)).await?.into_inner().tone_prompt;
+    let found = author.call(Prompts::find_tone_prompt_by_id, find).await?.tone_prompt;
     assert_eq!(found, Some(set));
     let unknown = UpdateTonePromptRequest { tone_id: Uuid::now_v7().to_string(), body: "b".into() };
-    assert_eq!(author.0.clone().update_tone_prompt(admin(unknown)).await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(author.call(Prompts::update_tone_prompt, unknown).await.unwrap_err().code(), Code::NotFound);
     Ok(())
 }
 
@@ -166,7 +159,7 @@ async fn a_technique_is_created_changed_listed_and_deleted(fixture: Fixture) -> 
     let of_tone = async |version: Option<&String>| {
         let (prompt_version_id, tone_id) = (version.cloned(), Some(start.tone_id.clone()));
         let request = FindCounselTechniquesRequest { prompt_version_id, tone_id, ..Default::default() };
-        let found = author.0.clone().find_counsel_techniques(admin(request)).await?.into_inner();
+        let found = author.call(Prompts::find_counsel_techniques, request).await?;
         Ok::<_, Status>(found.counsel_techniques.into_iter().map(|technique| technique.id).collect::<Vec<_>>())
     };
     let active = author.techniques(&author.active().await?.id).await?.remove(0);
@@ -216,41 +209,49 @@ fn full(from: &str, to: &str) -> CreateCounselTechniqueTransitionRuleRequest {
         required_consent_to_depth: Some(true),
     }
 }
+/// Builds a message from its own fields, and from the priority and the conditions of a creation.
+macro_rules! with_conditions_of {
+    ($full:ident => $message:ident { $($field:ident: $value:expr),* $(,)? }) => {
+        $message {
+            $($field: $value,)*
+            priority: $full.priority,
+            min_current_technique_message_count: $full.min_current_technique_message_count,
+            max_current_technique_message_count: $full.max_current_technique_message_count,
+            required_impact_domains: $full.required_impact_domains,
+            required_timeframes: $full.required_timeframes,
+            required_emotion_primaries: $full.required_emotion_primaries,
+            required_valences: $full.required_valences,
+            required_arousal_levels: $full.required_arousal_levels,
+            min_emotion_intensity: $full.min_emotion_intensity,
+            max_emotion_intensity: $full.max_emotion_intensity,
+            required_perceived_controls: $full.required_perceived_controls,
+            required_motivation_stages: $full.required_motivation_stages,
+            min_self_efficacy: $full.min_self_efficacy,
+            max_self_efficacy: $full.max_self_efficacy,
+            required_social_support_levels: $full.required_social_support_levels,
+            required_risk_kinds: $full.required_risk_kinds,
+            min_risk_severity: $full.min_risk_severity,
+            max_risk_severity: $full.max_risk_severity,
+            required_sleep_qualities: $full.required_sleep_qualities,
+            required_physical_symptoms_present: $full.required_physical_symptoms_present,
+            required_cognitive_loads: $full.required_cognitive_loads,
+            required_alliance_strengths: $full.required_alliance_strengths,
+            required_consent_to_depth: $full.required_consent_to_depth,
+        }
+    };
+}
 /// The update to the priority and the conditions of a creation.
 fn same(rule: &str, full: CreateCounselTechniqueTransitionRuleRequest) -> UpdateCounselTechniqueTransitionRuleRequest {
-    UpdateCounselTechniqueTransitionRuleRequest {
+    with_conditions_of!(full => UpdateCounselTechniqueTransitionRuleRequest {
         counsel_technique_transition_rule_id: rule.to_owned(),
-        priority: full.priority,
-        min_current_technique_message_count: full.min_current_technique_message_count,
-        max_current_technique_message_count: full.max_current_technique_message_count,
-        required_impact_domains: full.required_impact_domains,
-        required_timeframes: full.required_timeframes,
-        required_emotion_primaries: full.required_emotion_primaries,
-        required_valences: full.required_valences,
-        required_arousal_levels: full.required_arousal_levels,
-        min_emotion_intensity: full.min_emotion_intensity,
-        max_emotion_intensity: full.max_emotion_intensity,
-        required_perceived_controls: full.required_perceived_controls,
-        required_motivation_stages: full.required_motivation_stages,
-        min_self_efficacy: full.min_self_efficacy,
-        max_self_efficacy: full.max_self_efficacy,
-        required_social_support_levels: full.required_social_support_levels,
-        required_risk_kinds: full.required_risk_kinds,
-        min_risk_severity: full.min_risk_severity,
-        max_risk_severity: full.max_risk_severity,
-        required_sleep_qualities: full.required_sleep_qualities,
-        required_physical_symptoms_present: full.required_physical_symptoms_present,
-        required_cognitive_loads: full.required_cognitive_loads,
-        required_alliance_strengths: full.required_alliance_strengths,
-        required_consent_to_depth: full.required_consent_to_depth,
-    }
+    })
 }
 /// The rule that the creation makes, with the fields that the service sets taken from `made`.
 fn expected(
     full: CreateCounselTechniqueTransitionRuleRequest,
     made: &CounselTechniqueTransitionRule,
 ) -> CounselTechniqueTransitionRule {
-    CounselTechniqueTransitionRule {
+    with_conditions_of!(full => CounselTechniqueTransitionRule {
         id: made.id.clone(),
         prompt_version_id: made.prompt_version_id.clone(),
         created_at: made.created_at.clone(),
@@ -258,30 +259,7 @@ fn expected(
         deleted_at: None,
         from_counsel_technique_id: full.from_counsel_technique_id,
         to_counsel_technique_id: full.to_counsel_technique_id,
-        priority: full.priority,
-        min_current_technique_message_count: full.min_current_technique_message_count,
-        max_current_technique_message_count: full.max_current_technique_message_count,
-        required_impact_domains: full.required_impact_domains,
-        required_timeframes: full.required_timeframes,
-        required_emotion_primaries: full.required_emotion_primaries,
-        required_valences: full.required_valences,
-        required_arousal_levels: full.required_arousal_levels,
-        min_emotion_intensity: full.min_emotion_intensity,
-        max_emotion_intensity: full.max_emotion_intensity,
-        required_perceived_controls: full.required_perceived_controls,
-        required_motivation_stages: full.required_motivation_stages,
-        min_self_efficacy: full.min_self_efficacy,
-        max_self_efficacy: full.max_self_efficacy,
-        required_social_support_levels: full.required_social_support_levels,
-        required_risk_kinds: full.required_risk_kinds,
-        min_risk_severity: full.min_risk_severity,
-        max_risk_severity: full.max_risk_severity,
-        required_sleep_qualities: full.required_sleep_qualities,
-        required_physical_symptoms_present: full.required_physical_symptoms_present,
-        required_cognitive_loads: full.required_cognitive_loads,
-        required_alliance_strengths: full.required_alliance_strengths,
-        required_consent_to_depth: full.required_consent_to_depth,
-    }
+    })
 }
 
 async fn a_rule_keeps_all_its_conditions(fixture: Fixture) -> anyhow::Result<()> {
@@ -348,8 +326,7 @@ async fn rules_are_listed_by_any_combination_of_filters(fixture: Fixture) -> any
                 };
                 let mut found = Vec::new();
                 loop {
-                    let page = author.0.clone().find_counsel_technique_transition_rules(admin(request.clone())).await?;
-                    let page = page.into_inner();
+                    let page = author.call(Prompts::find_counsel_technique_transition_rules, request.clone()).await?;
                     found.extend(page.counsel_technique_transition_rules);
                     request.after = page.next;
                     if request.after.is_none() {

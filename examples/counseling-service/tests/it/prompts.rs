@@ -1,15 +1,15 @@
 //! Tests of prompt versions: their life from the first edit to the deletion, and the callers that may see and change them.
 use crate::{
-    author::{Author, admin},
+    author::{Author, Prompts, admin, field, invalid},
     fixture::{Fixture, KIM},
 };
 use contracts::v1::{
     model::AiModel,
     service::{
         CreateCounselRequest, CreateCounselTechniqueRequest, DeletePromptVersionsRequest, FindCounselorByIdRequest,
-        FindPromptActivateHistoriesRequest, FindPromptVersionsRequest, FindTemporaryVersionRequest,
-        LoadExistingPromptVersionRequest, UpdateCounselTechniqueRequest, UpdatePromptVersionRequest,
-        counsel_prompt_service_client::CounselPromptServiceClient,
+        FindPersonaPromptsRequest, FindPromptActivateHistoriesRequest, FindPromptVersionsRequest,
+        FindTemporaryVersionRequest, LoadExistingPromptVersionRequest, UpdateCounselTechniqueRequest,
+        UpdatePromptVersionRequest, counsel_prompt_service_client::CounselPromptServiceClient,
     },
 };
 use cqrs_core::grpc::{details, header};
@@ -54,21 +54,21 @@ async fn persona_in(fixture: &Fixture, counsel: &str) -> anyhow::Result<String> 
 async fn history(author: &Author, version: Option<&str>) -> Result<Vec<String>, Status> {
     let list =
         FindPromptActivateHistoriesRequest { prompt_version_id: version.map(str::to_owned), ..Default::default() };
-    let found = author.0.clone().find_prompt_activate_histories(admin(list)).await?.into_inner();
+    let found = author.call(Prompts::find_prompt_activate_histories, list).await?;
     Ok(found.prompt_activate_histories.into_iter().map(|entry| entry.prompt_version_id).collect())
 }
 async fn delete(author: &Author, ids: &[&str]) -> Result<(), Status> {
     let prompt_version_ids = ids.iter().map(|id| (*id).to_owned()).collect();
-    author.0.clone().delete_prompt_versions(admin(DeletePromptVersionsRequest { prompt_version_ids })).await.map(drop)
+    author.call(Prompts::delete_prompt_versions, DeletePromptVersionsRequest { prompt_version_ids }).await.map(drop)
 }
 async fn load(author: &Author, id: &str) -> Result<contracts::v1::model::PromptVersion, Status> {
     let load = LoadExistingPromptVersionRequest { prompt_version_id: id.to_owned() };
-    let loaded = author.0.clone().load_existing_prompt_version(admin(load)).await?.into_inner();
+    let loaded = author.call(Prompts::load_existing_prompt_version, load).await?;
     Ok(loaded.prompt_version.unwrap_or_default())
 }
 /// Returns the names of the versions in a list.
 async fn listed(author: &Author, list: FindPromptVersionsRequest) -> Result<(Vec<String>, Option<String>), Status> {
-    let found = author.0.clone().find_prompt_versions(admin(list)).await?.into_inner();
+    let found = author.call(Prompts::find_prompt_versions, list).await?;
     Ok((found.prompt_versions.into_iter().map(|version| version.name).collect(), found.next))
 }
 
@@ -176,8 +176,8 @@ async fn the_same_key_creates_one_technique(fixture: Fixture) -> anyhow::Result<
         request
     };
     // The command copies the active version too: its repetition must not copy it again.
-    let first = author.0.clone().create_counsel_technique(keyed()).await?.into_inner();
-    assert_eq!(author.0.clone().create_counsel_technique(keyed()).await?.into_inner(), first);
+    let first = author.send(Prompts::create_counsel_technique, keyed()).await?;
+    assert_eq!(author.send(Prompts::create_counsel_technique, keyed()).await?, first);
     let version = first.counsel_technique.unwrap().prompt_version_id;
     let named = author.techniques(&version).await?.into_iter().filter(|technique| technique.name == "한 번");
     assert_eq!((version, named.count()), (author.temporary().await?.id, 1));
@@ -227,7 +227,7 @@ async fn the_properties_of_a_version_can_change_at_any_time(fixture: Fixture) ->
             ai_model: Some(AiModel::Gemini25Pro.into()),
             ..Default::default()
         };
-        let changed = author.0.clone().update_prompt_version(admin(change)).await?.into_inner().prompt_version.unwrap();
+        let changed = author.call(Prompts::update_prompt_version, change).await?.prompt_version.unwrap();
         assert_eq!((changed.name.as_str(), changed.description.as_str()), (before.name.as_str(), "새 설명"));
         assert_eq!((changed.is_bookmarked, changed.ai_model()), (true, AiModel::Gemini25Pro));
         assert_eq!((changed.is_active, changed.is_temporary), (before.is_active, before.is_temporary));
@@ -237,7 +237,7 @@ async fn the_properties_of_a_version_can_change_at_any_time(fixture: Fixture) ->
             description: Some(String::new()),
             ..Default::default()
         };
-        let cleared = author.0.clone().update_prompt_version(admin(clear)).await?.into_inner().prompt_version.unwrap();
+        let cleared = author.call(Prompts::update_prompt_version, clear).await?.prompt_version.unwrap();
         assert_eq!((cleared.description.as_str(), cleared.is_bookmarked), ("", true));
     }
     Ok(())
@@ -250,7 +250,7 @@ async fn versions_are_listed_newest_first_by_name_and_bookmark(fixture: Fixture)
         if name != "beta" {
             let (prompt_version_id, is_bookmarked) = (saved.id, Some(true));
             let change = UpdatePromptVersionRequest { prompt_version_id, is_bookmarked, ..Default::default() };
-            author.0.clone().update_prompt_version(admin(change)).await?;
+            author.call(Prompts::update_prompt_version, change).await?;
         }
     }
     let list = |name: Option<&str>, is_bookmarked| FindPromptVersionsRequest {
@@ -302,8 +302,7 @@ async fn versions_are_deleted_all_or_none(fixture: Fixture) -> anyhow::Result<()
     let refused = delete(&author, &[&one.id, &active.id]).await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition);
     assert_eq!(delete(&author, &[&one.id, &unknown]).await.unwrap_err().code(), Code::NotFound);
-    let none = delete(&author, &[]).await.unwrap_err();
-    assert_eq!((none.code(), details(&none).fields[0].0.as_str()), (Code::InvalidArgument, "prompt_version_ids"));
+    assert_eq!(field(&delete(&author, &[]).await.unwrap_err()), invalid("prompt_version_ids"));
     assert!(author.version(&one.id).await?.deleted_at.is_none());
 
     delete(&author, &[&one.id, &two.id, &one.id, &temporary.id]).await?;
@@ -314,12 +313,12 @@ async fn versions_are_deleted_all_or_none(fixture: Fixture) -> anyhow::Result<()
         let prompt_version_id = id.clone();
         let change =
             UpdatePromptVersionRequest { prompt_version_id, name: Some("이름".into()), ..Default::default() };
-        let refused = author.0.clone().update_prompt_version(admin(change)).await.unwrap_err();
+        let refused = author.call(Prompts::update_prompt_version, change).await.unwrap_err();
         assert_eq!(refused.code(), Code::FailedPrecondition);
     }
     assert_eq!(listed(&author, FindPromptVersionsRequest::default()).await?.0, ["첫 번째 버전"]);
     // Parts of deleted versions are in no list over all versions.
-    let all = author.0.clone().find_persona_prompts(admin(Default::default())).await?.into_inner().persona_prompts;
+    let all = author.call(Prompts::find_persona_prompts, FindPersonaPromptsRequest::default()).await?.persona_prompts;
     assert!(all.len() == 3 && all.iter().all(|prompt| prompt.prompt_version_id == active.id));
     let of_version = author.personas(&one.id).await?;
     assert!(of_version.len() == 3 && of_version.iter().all(|prompt| prompt.deleted_at.is_some()));
@@ -397,15 +396,12 @@ async fn an_invalid_property_of_a_version_is_refused(fixture: Fixture) -> anyhow
     let author = Author::of(&fixture);
     assert_eq!(author.save("이름").await.unwrap_err().code(), Code::NotFound, "there is no temporary version");
     let (temporary, counselor) = (author.temporary().await?, fixture.counselor().await?);
-    let field = |status: Status| (status.code(), details(&status).fields.first().map(|field| field.0.clone()));
-    let invalid = |name: &str| (Code::InvalidArgument, Some(name.to_owned()));
     for name in ["", " \n", &"가".repeat(101)] {
-        assert_eq!(field(author.save(name).await.unwrap_err()), invalid("name"));
+        assert_eq!(field(&author.save(name).await.unwrap_err()), invalid("name"));
     }
-    let update = |change: UpdatePromptVersionRequest| {
-        let mut client = author.0.clone();
+    let update = async |change: UpdatePromptVersionRequest| {
         let change = UpdatePromptVersionRequest { prompt_version_id: temporary.id.clone(), ..change };
-        async move { field(client.update_prompt_version(admin(change)).await.unwrap_err()) }
+        field(&author.call(Prompts::update_prompt_version, change).await.unwrap_err())
     };
     let change = UpdatePromptVersionRequest::default();
     assert_eq!(update(change.clone()).await, invalid("name"), "there is nothing to change");
@@ -420,9 +416,9 @@ async fn an_invalid_property_of_a_version_is_refused(fixture: Fixture) -> anyhow
         assert_eq!(update(change).await, invalid("ai_model"), "{model}");
     }
     for body in ["", " ", &"가".repeat(20_001)] {
-        assert_eq!(field(author.set_persona(&counselor, body).await.unwrap_err()), invalid("body"));
+        assert_eq!(field(&author.set_persona(&counselor, body).await.unwrap_err()), invalid("body"));
     }
-    assert_eq!(field(author.set_persona("하늘", "b").await.unwrap_err()), invalid("counselor_id"));
+    assert_eq!(field(&author.set_persona("하늘", "b").await.unwrap_err()), invalid("counselor_id"));
     let nobody = author.set_persona(&Uuid::now_v7().to_string(), "b").await.unwrap_err();
     assert_eq!(nobody.code(), Code::NotFound);
     // Longer than a request of other services may be.
@@ -455,7 +451,7 @@ async fn defect_06_a_start_technique_is_created_through_the_contract(fixture: Fi
         is_start_technique: Some(false),
         ..Default::default()
     };
-    author.0.clone().update_counsel_technique(admin(change)).await?;
+    author.call(Prompts::update_counsel_technique, change).await?;
     let created = author.create_technique(create).await?;
     author.activate(&author.save("새 시작").await?.id).await?;
     let (counsel, _) = open(&fixture, &counselor_id).await?;
@@ -526,7 +522,7 @@ async fn defect_15_there_is_one_temporary_and_one_active_version_after_a_race(fi
     assert!(raced.iter().all(Result::is_ok), "{raced:?}");
     let raced = join_all([&one.id, &two.id].map(|id| load(&author, id))).await;
     assert!(raced.iter().all(Result::is_ok), "{raced:?}");
-    let all = author.0.clone().find_prompt_versions(admin(Default::default())).await?.into_inner().prompt_versions;
+    let all = author.call(Prompts::find_prompt_versions, FindPromptVersionsRequest::default()).await?.prompt_versions;
     let ids = |which: fn(&contracts::v1::model::PromptVersion) -> bool| -> Vec<_> {
         all.iter().filter(|version| which(version)).map(|version| version.id.clone()).collect()
     };
@@ -541,7 +537,7 @@ async fn defect_15_there_is_one_temporary_and_one_active_version_after_a_race(fi
         is_start_technique: Some(false),
         ..Default::default()
     };
-    author.0.clone().update_counsel_technique(admin(change)).await?;
+    author.call(Prompts::update_counsel_technique, change).await?;
     let create = CreateCounselTechniqueRequest {
         name: "시작".into(),
         tone_id: start.tone_id.clone(),
@@ -563,12 +559,12 @@ async fn defect_20_finding_the_temporary_version_creates_none(fixture: Fixture) 
     let author = Author::of(&fixture);
     let end = fixture.app.storage().high_water_mark().await?;
     for _ in 0..2 {
-        let found = author.0.clone().find_temporary_version(admin(FindTemporaryVersionRequest {})).await;
+        let found = author.call(Prompts::find_temporary_version, FindTemporaryVersionRequest {}).await;
         assert_eq!(found.unwrap_err().code(), Code::NotFound);
     }
     assert_eq!(fixture.app.storage().high_water_mark().await?, end);
     let made = author.temporary().await?;
-    let found = author.0.clone().find_temporary_version(admin(FindTemporaryVersionRequest {})).await?.into_inner();
+    let found = author.call(Prompts::find_temporary_version, FindTemporaryVersionRequest {}).await?;
     assert_eq!(found.prompt_version, Some(made));
     Ok(())
 }

@@ -4,10 +4,10 @@ use crate::{
     error::Error,
     extract::{Caller, Ids, Page, Params, WithDrafts},
     http::Gateway,
-    json::{Bubble, Bubbles, Counselors, Episodes, OneBubble, OneCounselor, OneEpisode, OneTone, Tones, each, found},
+    json::{Bubbles, Counselors, Episodes, OneBubble, OneCounselor, OneEpisode, OneTone, Tones, found},
     upstream,
 };
-use contracts::v1::service as rpc;
+use contracts::v1::{model, service as rpc};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -47,7 +47,7 @@ async fn list(caller: Caller, Params(of): Params<OfTone>, Params(page): Params<P
     let Page { after, limit } = page.check()?;
     let request = rpc::FindCounselorsRequest { tone_id: of.tone_id.map(|id| id.to_string()), after, limit };
     let found = caller.counselors(upstream::Counselors::find_counselors, request).await?;
-    Ok(ok("상담사 목록을 조회했습니다.", Counselors { counselors: each(found.counselors), next: found.next }))
+    Ok(ok("상담사 목록을 조회했습니다.", found.into()))
 }
 
 /// Reads a counsellor.
@@ -55,7 +55,7 @@ async fn list(caller: Caller, Params(of): Params<OfTone>, Params(page): Params<P
 async fn one(caller: Caller, Ids(counselor): Ids<Uuid>) -> Answer<OneCounselor> {
     let request = rpc::FindCounselorByIdRequest { counselor_id: counselor.to_string() };
     let read = caller.counselors(upstream::Counselors::find_counselor_by_id, request).await?;
-    Ok(ok("상담사를 조회했습니다.", OneCounselor { counselor: found(read.counselor)? }))
+    Ok(ok("상담사를 조회했습니다.", found(read.counselor)?))
 }
 
 /// Lists the bubbles of a counsellor.
@@ -64,7 +64,7 @@ async fn bubbles(caller: Caller, Ids(counselor): Ids<Uuid>, Params(page): Params
     let Page { after, limit } = page.check()?;
     let request = rpc::FindBubblesRequest { counselor_id: counselor.to_string(), after, limit };
     let found = caller.counselors(upstream::Counselors::find_bubbles, request).await?;
-    Ok(ok("버블 목록을 조회했습니다.", Bubbles { bubbles: each(found.bubbles), next: found.next }))
+    Ok(ok("버블 목록을 조회했습니다.", found.into()))
 }
 
 /// Draws one of a counsellor's bubbles.
@@ -72,20 +72,20 @@ async fn bubbles(caller: Caller, Ids(counselor): Ids<Uuid>, Params(page): Params
 async fn random_bubble(caller: Caller, Ids(counselor): Ids<Uuid>) -> Answer<OneBubble> {
     let request = rpc::FindRandomBubbleRequest { counselor_id: counselor.to_string() };
     let drawn = caller.counselors(upstream::Counselors::find_random_bubble, request).await?;
-    Ok(ok("버블을 조회했습니다.", OneBubble { bubble: found(drawn.bubble)? }))
+    Ok(ok("버블을 조회했습니다.", found(drawn.bubble)?))
 }
 
 /// Reads a bubble of a counsellor.
 #[utoipa::path(get, path = "/counselors/{counselorId}/bubbles/{bubbleId}", responses((status = 200, body = OneBubble)))]
 async fn bubble(caller: Caller, Ids((counselor, bubble)): Ids<(Uuid, Uuid)>) -> Answer<OneBubble> {
-    let bubble = find_bubble(&caller, counselor, bubble).await?;
-    Ok(ok("버블을 조회했습니다.", OneBubble { bubble }))
+    Ok(ok("버블을 조회했습니다.", find_bubble(&caller, counselor, bubble).await?.into()))
 }
 
 /// Loads a bubble of this counsellor.
-pub(super) async fn find_bubble(caller: &Caller, counselor: Uuid, bubble: Uuid) -> Result<Bubble, Error> {
+pub(super) async fn find_bubble(caller: &Caller, counselor: Uuid, bubble: Uuid) -> Result<model::Bubble, Error> {
     let request = rpc::FindBubbleByIdRequest { bubble_id: bubble.to_string(), counselor_id: counselor.to_string() };
-    found(caller.counselors(upstream::Counselors::find_bubble_by_id, request).await?.bubble)
+    let read = caller.counselors(upstream::Counselors::find_bubble_by_id, request).await?;
+    read.bubble.ok_or_else(Error::unknown_id)
 }
 
 /// Lists the episodes of a counsellor by threshold. Locked ones have no cut scenes.
@@ -100,7 +100,7 @@ async fn episodes(
     let (counselor_id, with_temporary) = (counselor.to_string(), drafts.0);
     let request = rpc::FindEpisodesRequest { counselor_id, with_temporary, after, limit };
     let found = caller.counselors(upstream::Counselors::find_episodes, request).await?;
-    Ok(ok("에피소드 목록을 조회했습니다.", Episodes { episodes: each(found.episodes), next: found.next }))
+    Ok(ok("에피소드 목록을 조회했습니다.", found.into()))
 }
 
 /// Reads an episode of a counsellor. A locked one is refused.
@@ -113,7 +113,7 @@ async fn episode(
     let request = rpc::FindEpisodeByIdRequest { episode_id: episode.to_string(), with_temporary: drafts.0 };
     let read = caller.counselors(upstream::Counselors::find_episode_by_id, request).await?;
     let episode = read.episode.filter(|episode| episode.counselor_id == counselor.to_string());
-    Ok(ok("에피소드를 조회했습니다.", OneEpisode { episode: found(episode)? }))
+    Ok(ok("에피소드를 조회했습니다.", found(episode)?))
 }
 
 /// Lists the tones.
@@ -122,7 +122,7 @@ async fn tones(caller: Caller, Params(of): Params<Named>, Params(page): Params<P
     let Page { after, limit } = page.check()?;
     let request = rpc::FindTonesRequest { name: of.name, after, limit };
     let found = caller.counselors(upstream::Counselors::find_tones, request).await?;
-    Ok(ok("톤 목록을 조회했습니다.", Tones { tones: each(found.tones), next: found.next }))
+    Ok(ok("톤 목록을 조회했습니다.", found.into()))
 }
 
 /// Reads a tone.
@@ -130,5 +130,5 @@ async fn tones(caller: Caller, Params(of): Params<Named>, Params(page): Params<P
 async fn tone(caller: Caller, Ids(tone): Ids<Uuid>) -> Answer<OneTone> {
     let request = rpc::FindToneByIdRequest { tone_id: tone.to_string() };
     let read = caller.counselors(upstream::Counselors::find_tone_by_id, request).await?;
-    Ok(ok("톤을 조회했습니다.", OneTone { tone: found(read.tone)? }))
+    Ok(ok("톤을 조회했습니다.", found(read.tone)?))
 }

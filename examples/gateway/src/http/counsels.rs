@@ -1,4 +1,4 @@
-//! The endpoints of counsels, their messages and relationships.
+//! The endpoints of counsels, their messages and relationships. The administrators have some of them too.
 use super::counselors::find_bubble;
 use crate::{
     envelope::{Answer, created, ok},
@@ -7,24 +7,30 @@ use crate::{
     extract::{Caller, IdempotencyKey, Ids, Json, Page, Params},
     http::Gateway,
     json::{
-        Counsel, CounselMessageReaction, Counsels, Exchange, Messages, OneCounsel, OneMessage, Opened, Relationships,
-        changed, each, found,
+        CounselMessageReaction, Counsels, Exchange, Messages, OneCounsel, OneMessage, Opened, Relationships, changed,
+        each,
     },
     upstream::{self, Users},
 };
 use contracts::v1::{model, service as rpc};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
+/// The routes without their prefix, like the shared ones.
 pub(super) fn routes() -> OpenApiRouter<Gateway> {
-    OpenApiRouter::new()
-        .routes(routes!(list, open))
-        .routes(routes!(one))
+    shared_routes()
+        .routes(routes!(open))
         .routes(routes!(messages, send))
         .routes(routes!(react))
         .routes(routes!(relationships))
+}
+
+/// The routes whose answers are the same for administrators, without their prefix, because they exist twice. The other
+/// answers have messages, which administrators see with their techniques.
+pub(super) fn shared_routes() -> OpenApiRouter<Gateway> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(one))
 }
 
 /// The longest message, in Unicode scalar values.
@@ -62,23 +68,23 @@ pub(super) struct Before {
 }
 
 /// Opens a counsel. With a bubble it is an exchange that consumes one token; without one it consumes none.
-#[utoipa::path(post, path = "/v1/counselors/{counselorId}/counsels", responses((status = 201, body = Opened)))]
+#[utoipa::path(post, path = "/counselors/{counselorId}/counsels", responses((status = 201, body = Opened)))]
 async fn open(
     caller: Caller,
     key: IdempotencyKey,
     Ids(counselor): Ids<Uuid>,
     Json(opening): Json<Opening>,
 ) -> Answer<Opened> {
-    Ok(created("상담을 시작했습니다.", open_counsel(&caller, &key, counselor, opening, None).await?))
+    open_counsel(&caller, &key, counselor, opening, None).await
 }
 /// Opens a counsel with this prompt version, or with the active one.
-pub(super) async fn open_counsel<J: TryFrom<rpc::CreateCounselResponse, Error = Error>>(
+pub(super) async fn open_counsel<J: TryFrom<rpc::CreateCounselResponse, Error = Error> + Serialize>(
     caller: &Caller,
     key: &IdempotencyKey,
     counselor: Uuid,
     opening: Opening,
     prompt_version: Option<Uuid>,
-) -> Result<J, Error> {
+) -> Answer<J> {
     let mut held = None;
     let mut request = rpc::CreateCounselRequest {
         user_id: caller.id().to_string(),
@@ -95,7 +101,8 @@ pub(super) async fn open_counsel<J: TryFrom<rpc::CreateCounselResponse, Error = 
         held = Some(hold);
     }
     let opened = caller.keyed(key).replies(upstream::Counsels::create_counsel, request).await;
-    unless_refused(caller, held, opened).await?.try_into()
+    let opened = unless_refused(caller, held, opened).await?;
+    Ok(created("상담을 시작했습니다.", J::try_from(opened)?))
 }
 
 /// The token that is held for an exchange.
@@ -146,15 +153,12 @@ impl Opening {
 /// Lists the caller's counsels with one counsellor, or with all (`all`), newest first.
 #[utoipa::path(
     get,
-    path = "/v1/counselors/{counselorId}/counsels",
+    path = "/counselors/{counselorId}/counsels",
     params(("counselorId" = String, Path, pattern = "^(all|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$"), Page),
     responses((status = 200, body = Counsels)),
 )]
 async fn list(caller: Caller, Ids(counselor): Ids<String>, Params(page): Params<Page>) -> Answer<Counsels> {
-    Ok(ok("상담 목록을 조회했습니다.", find_counsels(&caller, &counselor, page).await?))
-}
-pub(super) async fn find_counsels(caller: &Caller, counselor: &str, page: Page) -> Result<Counsels, Error> {
-    let counselor = match counselor {
+    let counselor = match counselor.as_str() {
         ALL => None,
         id => Some(Uuid::try_parse(id).map_err(|_| Error::unknown_id())?),
     };
@@ -162,20 +166,19 @@ pub(super) async fn find_counsels(caller: &Caller, counselor: &str, page: Page) 
     let (user_id, counselor_id) = (caller.id().to_string(), counselor.map(|id| id.to_string()));
     let request = rpc::FindCounselsRequest { user_id, counselor_id, after, limit };
     let found = caller.counsels(upstream::Counsels::find_counsels, request).await?;
-    Ok(Counsels { counsels: each(found.counsels), next: found.next })
+    Ok(ok("상담 목록을 조회했습니다.", found.into()))
 }
 
 /// Reads a counsel of the caller with this counsellor.
-#[utoipa::path(get, path = "/v1/counselors/{counselorId}/counsels/{counselId}", responses((status = 200, body = OneCounsel)))]
+#[utoipa::path(get, path = "/counselors/{counselorId}/counsels/{counselId}", responses((status = 200, body = OneCounsel)))]
 async fn one(caller: Caller, Ids((counselor, counsel)): Ids<(Uuid, Uuid)>) -> Answer<OneCounsel> {
-    let counsel = owned(&caller, counselor, counsel).await?;
-    Ok(ok("상담을 조회했습니다.", OneCounsel { counsel }))
+    Ok(ok("상담을 조회했습니다.", owned(&caller, counselor, counsel).await?.into()))
 }
 
 /// Lists the messages of a counsel, oldest first.
 #[utoipa::path(
     get,
-    path = "/v1/counselors/{counselorId}/counsels/{counselId}/messages",
+    path = "/counselors/{counselorId}/counsels/{counselId}/messages",
     params(Page, Before),
     responses((status = 200, body = Messages)),
 )]
@@ -185,27 +188,26 @@ async fn messages(
     Params(page): Params<Page>,
     Params(before): Params<Before>,
 ) -> Answer<Messages> {
-    let messages = find_messages(&caller, counselor, counsel, page, before).await?.into();
-    Ok(ok("상담 메시지 목록을 조회했습니다.", messages))
+    find_messages(&caller, counselor, counsel, page, before).await
 }
-pub(super) async fn find_messages(
+pub(super) async fn find_messages<J: From<rpc::FindMessagesResponse> + Serialize>(
     caller: &Caller,
     counselor: Uuid,
     counsel: Uuid,
     page: Page,
     Before { before }: Before,
-) -> Result<rpc::FindMessagesResponse, Error> {
+) -> Answer<J> {
     let Page { after, limit } = page.check()?;
     let request = rpc::FindMessagesRequest { counsel_id: counsel.to_string(), after, limit, before };
     let messages = caller.counsels(upstream::Counsels::find_messages, request);
     let (_, found) = tokio::try_join!(owned(caller, counselor, counsel), messages)?;
-    Ok(found)
+    Ok(ok("상담 메시지 목록을 조회했습니다.", J::from(found)))
 }
 
 /// Sends a message and waits for the reply. Consumes one token. With the same key it resumes where it stopped.
 #[utoipa::path(
     post,
-    path = "/v1/counselors/{counselorId}/counsels/{counselId}/messages",
+    path = "/counselors/{counselorId}/counsels/{counselId}/messages",
     responses((status = 201, body = Exchange)),
 )]
 async fn send(
@@ -214,16 +216,16 @@ async fn send(
     Ids((counselor, counsel)): Ids<(Uuid, Uuid)>,
     Json(new): Json<NewMessage>,
 ) -> Answer<Exchange> {
-    Ok(created("메시지를 보냈습니다.", send_message(&caller, &key, counselor, counsel, new).await?))
+    send_message(&caller, &key, counselor, counsel, new).await
 }
 /// Validates the message, reserves a token and then asks for a reply.
-pub(super) async fn send_message<J: TryFrom<rpc::CreateMessageResponse, Error = Error>>(
+pub(super) async fn send_message<J: TryFrom<rpc::CreateMessageResponse, Error = Error> + Serialize>(
     caller: &Caller,
     key: &IdempotencyKey,
     counselor: Uuid,
     counsel: Uuid,
     new: NewMessage,
-) -> Result<J, Error> {
+) -> Answer<J> {
     let message = new.check()?;
     owned(caller, counselor, counsel).await?;
     let hold = reserve(caller, exchange::of_message(caller.id(), counsel, key.given())).await?;
@@ -231,7 +233,8 @@ pub(super) async fn send_message<J: TryFrom<rpc::CreateMessageResponse, Error = 
     // Without an idempotency key: an exchange can be resumed, a stored response cannot.
     let request = rpc::CreateMessageRequest { counsel_id, message, exchange_id, attempt: hold.attempt };
     let sent = caller.replies(upstream::Counsels::create_message, request).await;
-    unless_refused(caller, Some(hold), sent).await?.try_into()
+    let sent = unless_refused(caller, Some(hold), sent).await?;
+    Ok(created("메시지를 보냈습니다.", J::try_from(sent)?))
 }
 impl NewMessage {
     fn check(self) -> Result<String, Error> {
@@ -248,7 +251,7 @@ impl NewMessage {
 /// Records a reaction to a reply, which cannot be changed.
 #[utoipa::path(
     post,
-    path = "/v1/counselors/{counselorId}/counsels/{counselId}/messages/{messageId}/react",
+    path = "/counselors/{counselorId}/counsels/{counselId}/messages/{messageId}/react",
     responses((status = 200, body = OneMessage)),
 )]
 async fn react(
@@ -257,23 +260,22 @@ async fn react(
     Ids((counselor, counsel, message)): Ids<(Uuid, Uuid, Uuid)>,
     Json(reaction): Json<Reaction>,
 ) -> Answer<OneMessage> {
-    let reacted = react_to(&caller, &key, (counselor, counsel, message), reaction).await?;
-    Ok(ok("메시지에 반응을 남겼습니다.", OneMessage { counsel_message: changed(reacted)? }))
+    react_to(&caller, &key, (counselor, counsel, message), reaction).await
 }
-pub(super) async fn react_to(
+pub(super) async fn react_to<J: From<model::CounselMessage> + Serialize>(
     caller: &Caller,
     key: &IdempotencyKey,
     (counselor, counsel, message): (Uuid, Uuid, Uuid),
     Reaction { reaction }: Reaction,
-) -> Result<Option<model::CounselMessage>, Error> {
+) -> Answer<J> {
     owned(caller, counselor, counsel).await?;
     let request = rpc::ReactMessageRequest { message_id: message.to_string(), reaction: reaction.into() };
     let reacted = caller.keyed(key).counsels(upstream::Counsels::react_message, request).await?;
-    Ok(reacted.counsel_message)
+    Ok(ok("메시지에 반응을 남겼습니다.", changed::<_, J>(reacted.counsel_message)?))
 }
 
 /// Reads the caller's relationship with a counsellor: a list of one, or empty before the first message.
-#[utoipa::path(get, path = "/v1/counselors/{counselorId}/relationships", responses((status = 200, body = Relationships)))]
+#[utoipa::path(get, path = "/counselors/{counselorId}/relationships", responses((status = 200, body = Relationships)))]
 async fn relationships(caller: Caller, Ids(counselor): Ids<Uuid>) -> Answer<Relationships> {
     let (user_id, counselor_id) = (caller.id().to_string(), counselor.to_string());
     let request = rpc::FindCounselorUserRelationshipByUserAndCounselorIdRequest { user_id, counselor_id };
@@ -288,9 +290,10 @@ async fn relationships(caller: Caller, Ids(counselor): Ids<Uuid>) -> Answer<Rela
 }
 
 /// Loads a counsel of this person with this counsellor. The service checks the owner as well.
-pub(super) async fn owned(caller: &Caller, counselor: Uuid, counsel: Uuid) -> Result<Counsel, Error> {
+async fn owned(caller: &Caller, counselor: Uuid, counsel: Uuid) -> Result<model::Counsel, Error> {
     let request = rpc::FindCounselByIdRequest { counsel_id: counsel.to_string() };
     let read = caller.counsels(upstream::Counsels::find_counsel_by_id, request).await?;
     let (user, counselor) = (caller.id().to_string(), counselor.to_string());
-    found(read.counsel.filter(|counsel| counsel.user_id == user && counsel.counselor_id == counselor))
+    let counsel = read.counsel.filter(|counsel| counsel.user_id == user && counsel.counselor_id == counselor);
+    counsel.ok_or_else(Error::unknown_id)
 }

@@ -56,7 +56,7 @@ async fn consents(caller: Caller) -> Answer<Consents> {
 #[utoipa::path(post, path = "/v1/users/me/consents", responses((status = 201, body = OneConsent)))]
 async fn consent(caller: Caller, key: IdempotencyKey, Json(new): Json<NewConsent>) -> Answer<OneConsent> {
     let given = caller.keyed(&key).counsels(Counsels::give_consent, new.into()).await?;
-    Ok(created("동의를 기록했습니다.", OneConsent { consent: changed(given.consent)? }))
+    Ok(created("동의를 기록했습니다.", changed(given.consent)?))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -69,7 +69,7 @@ struct OfKind {
 async fn withdraw(caller: Caller, key: IdempotencyKey, Params(of): Params<OfKind>) -> Answer<OneConsent> {
     let request = rpc::WithdrawConsentRequest { kind: of.kind.into() };
     let withdrawn = caller.keyed(&key).counsels(Counsels::withdraw_consent, request).await?;
-    Ok(ok("동의를 철회했습니다.", OneConsent { consent: changed(withdrawn.consent)? }))
+    Ok(ok("동의를 철회했습니다.", changed(withdrawn.consent)?))
 }
 
 /// Reads which parts of the app the caller has seen.
@@ -77,7 +77,7 @@ async fn withdraw(caller: Caller, key: IdempotencyKey, Params(of): Params<OfKind
 async fn tracking(caller: Caller) -> Answer<OneTracking> {
     let request = rpc::FindTrackingByUserIdRequest { user_id: caller.id().to_string() };
     let seen = caller.users(Users::find_tracking_by_user_id, request).await?;
-    Ok(ok("유저 트래킹을 조회했습니다.", OneTracking { user_tracking: found(seen.user_tracking)? }))
+    Ok(ok("유저 트래킹을 조회했습니다.", found(seen.user_tracking)?))
 }
 
 /// Records which parts of the app the caller has seen.
@@ -86,7 +86,7 @@ async fn track(caller: Caller, key: IdempotencyKey, Json(update): Json<TrackingU
     let (user_id, has_seen_intro_cutscene) = (caller.id().to_string(), update.has_seen_intro_cutscene);
     let request = rpc::UpdateTrackingRequest { user_id, has_seen_intro_cutscene };
     let updated = caller.keyed(&key).users(Users::update_tracking, request).await?;
-    Ok(ok("유저 트래킹을 수정했습니다.", OneTracking { user_tracking: changed(updated.user_tracking)? }))
+    Ok(ok("유저 트래킹을 수정했습니다.", changed(updated.user_tracking)?))
 }
 
 /// Records an activity of the caller.
@@ -100,7 +100,7 @@ async fn record(
     let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     let request = new.of(agent.chars().take(LONGEST_AGENT).collect());
     let recorded = caller.keyed(&key).users(Users::create_activity, request).await?;
-    Ok(created("유저 활동을 기록했습니다.", OneActivity { user_activity: changed(recorded.user_activity)? }))
+    Ok(created("유저 활동을 기록했습니다.", changed(recorded.user_activity)?))
 }
 /// The recorded part of a browser's name; the rest says nothing that a statistic needs.
 const LONGEST_AGENT: usize = 256;
@@ -111,7 +111,5 @@ async fn relationships(caller: Caller, Params(page): Params<Page>) -> Answer<Rel
     let Page { after, limit } = page.check()?;
     let request = rpc::FindCounselorUserRelationshipsRequest { user_id: caller.id().to_string(), after, limit };
     let found = caller.counsels(Counsels::find_counselor_user_relationships, request).await?;
-    let relationships = each(found.counselor_user_relationships);
-    let page = RelationshipPage { counselor_user_relationships: relationships, next: found.next };
-    Ok(ok("관계 목록을 조회했습니다.", page))
+    Ok(ok("관계 목록을 조회했습니다.", found.into()))
 }

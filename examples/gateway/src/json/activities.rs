@@ -32,8 +32,8 @@ shown! {
     }
 }
 answers! {
-    OneTracking { user_tracking: UserTracking }
-    OneActivity { user_activity: UserActivity }
+    OneTracking { user_tracking: UserTracking of model::UserTracking }
+    OneActivity { user_activity: UserActivity of model::UserActivity }
 }
 
 #[derive(Deserialize, ToSchema)]

@@ -17,7 +17,7 @@ shown! {
         withdrawn_at: Option<String>,
     }
 }
-answers! { OneConsent { consent: Consent } }
+answers! { OneConsent { consent: Consent of model::Consent } }
 
 /// The current consent of each kind that was ever given.
 #[derive(Serialize, ToSchema)]

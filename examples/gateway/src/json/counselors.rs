@@ -47,15 +47,15 @@ shown! {
     }
 }
 answers! {
-    OneCounselor { counselor: Counselor }
-    OneBubble { bubble: Bubble }
-    OneTone { tone: Tone }
-    OnePresignedUrl { presigned_url: PresignedUrl }
+    OneCounselor { counselor: Counselor of model::Counselor }
+    OneBubble { bubble: Bubble of model::Bubble }
+    OneTone { tone: Tone of model::Tone }
+    OnePresignedUrl { presigned_url: PresignedUrl of common::PresignedUrl }
 }
 pages! {
-    Counselors { counselors: [Counselor] }
-    Bubbles { bubbles: [Bubble] }
-    Tones { tones: [Tone] }
+    Counselors { counselors: [Counselor] of FindCounselorsResponse }
+    Bubbles { bubbles: [Bubble] of FindBubblesResponse }
+    Tones { tones: [Tone] of FindTonesResponse }
 }
 
 /// A URL to which an image can be uploaded once, and the address at which it is readable then.

@@ -74,13 +74,15 @@ shown! {
     }
 }
 answers! {
-    OneCounsel { counsel: Counsel }
-    OneMessage { counsel_message: CounselMessage }
-    OneAdminMessage { counsel_message: AdminCounselMessage }
+    OneCounsel { counsel: Counsel of model::Counsel }
+    OneMessage { counsel_message: CounselMessage of model::CounselMessage }
+    OneAdminMessage { counsel_message: AdminCounselMessage of model::CounselMessage }
 }
 pages! {
-    Counsels { counsels: [Counsel] }
-    RelationshipPage { counselor_user_relationships: [CounselorUserRelationship] }
+    Counsels { counsels: [Counsel] of FindCounselsResponse }
+    RelationshipPage {
+        counselor_user_relationships: [CounselorUserRelationship] of FindCounselorUserRelationshipsResponse
+    }
 }
 
 /// The relationship with one counsellor: a list of one, or empty before the first message.
@@ -99,11 +101,17 @@ macro_rules! conversations {
         pub(crate) struct $opened {
             counsel: Counsel,
             counsel_messages: Vec<$message>,
+            /// Where to find help, when the answer to a bubble spoke of a danger to somebody.
+            crisis: Option<CrisisNotice>,
         }
         impl TryFrom<rpc::CreateCounselResponse> for $opened {
             type Error = Error;
             fn try_from(opened: rpc::CreateCounselResponse) -> Result<Self, Error> {
-                Ok($opened { counsel: changed(opened.counsel)?, counsel_messages: each(opened.counsel_messages) })
+                Ok($opened {
+                    counsel: changed(opened.counsel)?,
+                    counsel_messages: each(opened.counsel_messages),
+                    crisis: opened.crisis.map(CrisisNotice::from),
+                })
             }
         }
         /// One page of the messages of a counsel, oldest first.

@@ -47,8 +47,8 @@ impl Shown<Vec<EpisodeCutScene>> for Vec<model::EpisodeCutScene> {
         each(self)
     }
 }
-answers! { OneEpisode { episode: Episode } }
-pages! { Episodes { episodes: [Episode] } }
+answers! { OneEpisode { episode: Episode of model::Episode } }
+pages! { Episodes { episodes: [Episode] of FindEpisodesResponse } }
 
 /// A cut scene of an episode. One with an id keeps it.
 #[derive(Deserialize, ToSchema)]

@@ -13,12 +13,12 @@ mod users;
 pub(crate) use activities::{NewActivity, OneActivity, OneTracking, TrackingUpdate};
 pub(crate) use consents::{Consents, NewConsent, OneConsent};
 pub(crate) use counselors::{
-    Bubble, BubbleEdit, Bubbles, CounselorEdit, Counselors, NewBubble, NewCounselor, NewTone, OneBubble, OneCounselor,
+    BubbleEdit, Bubbles, CounselorEdit, Counselors, NewBubble, NewCounselor, NewTone, OneBubble, OneCounselor,
     OnePresignedUrl, OneTone, ToneEdit, Tones, Upload,
 };
 pub(crate) use counsels::{
-    AdminExchange, AdminMessages, AdminOpened, Counsel, Counsels, Exchange, Messages, OneAdminMessage, OneCounsel,
-    OneMessage, Opened, RelationshipPage, Relationships,
+    AdminExchange, AdminMessages, AdminOpened, Counsels, Exchange, Messages, OneAdminMessage, OneCounsel, OneMessage,
+    Opened, RelationshipPage, Relationships,
 };
 pub(crate) use episodes::{EpisodeEdit, Episodes, NewEpisode, OneEpisode};
 pub(crate) use names::{ConsentKind, CounselMessageReaction};

@@ -77,17 +77,17 @@ shown! {
     }
 }
 answers! {
-    OneVersion { prompt_version: PromptVersion }
-    OnePersonaPrompt { persona_prompt: PersonaPrompt }
-    OneTonePrompt { tone_prompt: TonePrompt }
-    OneTechnique { counsel_technique: CounselTechnique }
+    OneVersion { prompt_version: PromptVersion of model::PromptVersion }
+    OnePersonaPrompt { persona_prompt: PersonaPrompt of model::PersonaPrompt }
+    OneTonePrompt { tone_prompt: TonePrompt of model::TonePrompt }
+    OneTechnique { counsel_technique: CounselTechnique of model::CounselTechnique }
 }
 pages! {
-    Versions { prompt_versions: [PromptVersion] }
-    PersonaPrompts { persona_prompts: [PersonaPrompt] }
-    TonePrompts { tone_prompts: [TonePrompt] }
-    Techniques { counsel_techniques: [CounselTechnique] }
-    ActivateHistories { prompt_activate_histories: [PromptActivateHistory] }
+    Versions { prompt_versions: [PromptVersion] of FindPromptVersionsResponse }
+    PersonaPrompts { persona_prompts: [PersonaPrompt] of FindPersonaPromptsResponse }
+    TonePrompts { tone_prompts: [TonePrompt] of FindTonePromptsResponse }
+    Techniques { counsel_techniques: [CounselTechnique] of FindCounselTechniquesResponse }
+    ActivateHistories { prompt_activate_histories: [PromptActivateHistory] of FindPromptActivateHistoriesResponse }
 }
 
 /// The properties of the version that is saved.

@@ -124,8 +124,17 @@ impl From<model::CounselTechniqueTransitionRule> for CounselTechniqueTransitionR
         })
     }
 }
-answers! { OneRule { counsel_technique_transition_rule: CounselTechniqueTransitionRule } }
-pages! { Rules { counsel_technique_transition_rules: [CounselTechniqueTransitionRule] } }
+answers! {
+    OneRule {
+        counsel_technique_transition_rule: CounselTechniqueTransitionRule of model::CounselTechniqueTransitionRule
+    }
+}
+pages! {
+    Rules {
+        counsel_technique_transition_rules: [CounselTechniqueTransitionRule]
+            of FindCounselTechniqueTransitionRulesResponse
+    }
+}
 
 with_conditions! {
     /// A new rule of the temporary version.

@@ -28,24 +28,36 @@ macro_rules! shown {
     };
 }
 
-/// Defines the data of an answer: one model, or a page of a list.
+/// Defines the data of an answer with one model, which is converted from a model of the contracts.
 macro_rules! answers {
-    ($($name:ident { $field:ident: $model:ident })*) => {$(
+    ($($name:ident { $field:ident: $json:ident of $($model:ident)::+ })*) => {$(
         #[derive(serde::Serialize, utoipa::ToSchema)]
         #[serde(rename_all = "camelCase")]
         pub(crate) struct $name {
-            pub(crate) $field: $model,
+            $field: $json,
+        }
+        impl From<contracts::v1::$($model)::+> for $name {
+            fn from(model: contracts::v1::$($model)::+) -> Self {
+                $name { $field: model.into() }
+            }
         }
     )*};
 }
+/// Defines the data of an answer with a page of a list, which is converted from a response of the contracts. Its field
+/// has the same name there.
 macro_rules! pages {
-    ($($name:ident { $field:ident: [$model:ident] })*) => {$(
+    ($($name:ident { $field:ident: [$json:ident] of $response:ident })*) => {$(
         #[derive(serde::Serialize, utoipa::ToSchema)]
         #[serde(rename_all = "camelCase")]
         pub(crate) struct $name {
-            pub(crate) $field: Vec<$model>,
+            $field: Vec<$json>,
             /// The start of the next page; absent on the last one.
-            pub(crate) next: Option<String>,
+            next: Option<String>,
+        }
+        impl From<contracts::v1::service::$response> for $name {
+            fn from(found: contracts::v1::service::$response) -> Self {
+                $name { $field: crate::json::each(found.$field), next: found.next }
+            }
         }
     )*};
 }

@@ -71,7 +71,7 @@ impl Shown<UserProfile> for Option<model::UserProfile> {
         self.unwrap_or_default().into()
     }
 }
-answers! { OneAdminUser { user: AdminUser } }
+answers! { OneAdminUser { user: AdminUser of model::User } }
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

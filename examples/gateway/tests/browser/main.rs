@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         .test("a first visit leads to a conversation", a_first_visit_leads_to_a_conversation)
         .test("a person who does not consent sends nothing", a_person_who_does_not_consent_sends_nothing)
         .test("a message in danger shows where to find help", a_message_in_danger_shows_where_to_find_help)
+        .test("an answer to a bubble in danger shows where to find help", an_answer_in_danger_shows_where_to_find_help)
         .test("a failed message is sent again with the same key", a_failed_message_is_sent_again_with_the_same_key)
         .test("an expired session is refreshed and the request sent again", an_expired_session_is_refreshed)
         .test("a session that has ended is replaced only when the person says so", an_ended_session_is_not_replaced)
@@ -172,6 +173,17 @@ async fn a_message_in_danger_shows_where_to_find_help(browser: Browser) -> Resul
     assert_eq!(page.browser.eval(numbers).await?, json!(["tel:109", "tel:119"]));
     page.click("#home").await?;
     page.see("!document.getElementById('view-home').hidden").await?;
+    assert_eq!(page.browser.complaints().await?, [""; 0]);
+    Ok(())
+}
+
+async fn an_answer_in_danger_shows_where_to_find_help(browser: Browser) -> Result<()> {
+    let page = Page::open(browser, &format!("#/counselors/{COUNSELOR}")).await?;
+    page.click("[data-testid=bubble-option][data-option='1']").await?;
+    page.see(&format!("location.hash === '{}'", chat())).await?;
+    page.see("!document.getElementById('crisis').hidden").await?;
+    let numbers = "[...document.querySelectorAll('[data-testid=crisis-number]')].map(link => link.href)";
+    assert_eq!(page.browser.eval(numbers).await?, json!(["tel:109", "tel:119"]));
     assert_eq!(page.browser.complaints().await?, [""; 0]);
     Ok(())
 }

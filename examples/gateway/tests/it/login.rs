@@ -380,12 +380,27 @@ async fn permissions_follow_the_configured_accounts_at_each_login() {
 
     let former = "0198c0de-0000-7000-8000-0000000000aa";
     login.fixture.services.link(former, AuthChannel::Kakao, "7");
-    login.fixture.services.authorize(former, Authority::Admin);
+    login.fixture.services.configure_admin(former);
     login.kakao.log_in("7");
     let mut browser = Browser::default();
     login.log_in(&mut browser, "kakao").await;
     assert_eq!(content(browser.get("accessToken").unwrap())["authority"], "AUTHORITY_USER");
     assert_eq!(login.fixture.services.credentials(former).authority(), Authority::User);
+}
+
+#[tokio::test]
+async fn a_login_does_not_demote_an_administrator_that_an_operator_has_promoted() {
+    let login = Login::new().await;
+    let promoted = "0198c0de-0000-7000-8000-0000000000aa";
+    login.fixture.services.link(promoted, AuthChannel::Kakao, "7");
+    login.fixture.services.authorize(promoted, Authority::Admin);
+    login.kakao.log_in("7");
+    for _ in 0..2 {
+        let mut browser = Browser::default();
+        login.log_in(&mut browser, "kakao").await;
+        assert_eq!(content(browser.get("accessToken").unwrap())["authority"], "AUTHORITY_ADMIN");
+    }
+    assert_eq!(login.fixture.services.credentials(promoted).authority(), Authority::Admin);
 }
 
 #[tokio::test]

@@ -52,6 +52,8 @@ struct Script {
     consents: BTreeSet<i32>,
     /// The credentials of persons who have logged in or were promoted; all others have no login.
     credentials: HashMap<String, model::AuthUser>,
+    /// The administrators that the configuration has made.
+    configured: BTreeSet<String>,
     refresh_tokens: HashMap<String, Refresh>,
 }
 /// A stored refresh token.
@@ -139,6 +141,11 @@ impl Services {
         let mut script = self.script();
         let auth = script.credentials.entry(user.to_owned()).or_insert_with(|| auth_user(user));
         auth.set_authority(authority);
+    }
+    /// Makes a person an administrator, as a login with an account of the configuration does.
+    pub(crate) fn configure_admin(&self, user: &str) {
+        self.authorize(user, model::Authority::Admin);
+        self.script().configured.insert(user.to_owned());
     }
     pub(crate) fn credentials(&self, user: &str) -> model::AuthUser {
         self.script().credentials.get(user).cloned().unwrap_or_else(|| auth_user(user))
@@ -247,6 +254,13 @@ fn message(id: &str, text: &str, is_user_message: bool) -> model::CounselMessage
         created_at: MOMENT.into(),
         updated_at: MOMENT.into(),
         ..Default::default()
+    }
+}
+fn crisis() -> model::CrisisNotice {
+    model::CrisisNotice {
+        kind: model::RiskKind::SelfHarm.into(),
+        text: "혼자 견디지 마세요.".into(),
+        numbers: vec!["109".into(), "119".into()],
     }
 }
 fn relationship() -> model::CounselorUserRelationship {
@@ -531,8 +545,18 @@ scripted! {
         ) -> Result<Response<rpc::UpdateAuthorityResponse>, Status> {
             let sent = request.get_ref().clone();
             let change = |script: &mut Script| {
-                let auth = script.credentials.entry(sent.auth_user_id.clone()).or_insert_with(|| auth_user(&sent.auth_user_id));
-                auth.set_authority(sent.authority());
+                let id = &sent.auth_user_id;
+                let auth = script.credentials.entry(id.clone()).or_insert_with(|| auth_user(id));
+                let is_promotion = sent.authority() == model::Authority::Admin;
+                // As the user service: the configuration takes back only what it has given.
+                if is_promotion || !sent.by_configuration() || script.configured.contains(id) {
+                    auth.set_authority(sent.authority());
+                }
+                if is_promotion && sent.by_configuration() {
+                    script.configured.insert(id.clone());
+                } else {
+                    script.configured.remove(id);
+                }
                 Ok(rpc::UpdateAuthorityResponse { auth_user: Some(auth.clone()) })
             };
             self.change("UpdateAuthority", &request, change).await
@@ -577,7 +601,8 @@ scripted! {
     rpc::counsel_service_server::CounselService {}
     create_counsel(services, sent: CreateCounselRequest) -> CreateCounselResponse at "counseling=4" {
         let counsel_messages = vec![message(MESSAGE, "안녕하세요", false)];
-        rpc::CreateCounselResponse { counsel: Some(counsel(COUNSEL)), counsel_messages }
+        let crisis = (sent.response_option_no == Some(1)).then(crisis);
+        rpc::CreateCounselResponse { counsel: Some(counsel(COUNSEL)), counsel_messages, crisis }
     }
     find_counsels(services, sent: FindCounselsRequest) -> FindCounselsResponse at "counseling=4" {
         match sent.after() {
@@ -594,11 +619,7 @@ scripted! {
     }
     create_message(services, sent: CreateMessageRequest) -> CreateMessageResponse at "counseling=5" {
         let exchange = sent.exchange_id(); // the same exchange returns the same messages
-        let crisis = sent.message.contains("죽고 싶").then(|| model::CrisisNotice {
-            kind: model::RiskKind::SelfHarm.into(),
-            text: "혼자 견디지 마세요.".into(),
-            numbers: vec!["109".into(), "119".into()],
-        });
+        let crisis = sent.message.contains("죽고 싶").then(crisis);
         rpc::CreateMessageResponse {
             created_counsel_message: Some(message(exchange, &sent.message, true)),
             counselor_response_message: Some(message(&format!("{exchange}-reply"), "그랬군요", false)),

@@ -289,22 +289,41 @@ struct Unreachable;
 #[tonic::async_trait]
 impl user_service_server::UserService for Unreachable {}
 
+/// Sends garbage to a method and returns the code of the answer. No message of gRPC begins like it, and the length is 4 GB.
+async fn code_for_garbage(method: &str, token: Option<&str>) -> Code {
+    let mut guarded = Guarded::new(user_service_server::UserServiceServer::new(Unreachable), &interceptor());
+    let mut request = http::Request::post(format!("http://users{method}"));
+    request = request.header("content-type", "application/grpc");
+    if let Some(token) = token {
+        request = request.header(TOKEN_METADATA, token);
+    }
+    let body = Body::from(&b"\x07\xff\xff\xff\xffgarbage"[..]);
+    let response = guarded.call(request.body(body).unwrap()).await.unwrap();
+    Status::from_header_map(response.headers()).unwrap().code()
+}
+
 #[tokio::test]
 async fn a_stranger_is_refused_before_the_request_is_parsed() {
-    let mut guarded = Guarded::new(user_service_server::UserServiceServer::new(Unreachable), &interceptor());
-    let mut call = async |token: Option<&str>| {
-        // No message of gRPC begins like this, and the length is 4 GB.
-        let mut request = http::Request::post(format!("http://users{UPDATE_USER}"));
-        request = request.header("content-type", "application/grpc");
-        if let Some(token) = token {
-            request = request.header(TOKEN_METADATA, token);
-        }
-        let body = Body::from(&b"\x07\xff\xff\xff\xffgarbage"[..]);
-        let response = guarded.call(request.body(body).unwrap()).await.unwrap();
-        Status::from_header_map(response.headers()).unwrap().code()
-    };
-    assert_eq!(call(None).await, Code::Unauthenticated);
-    assert_eq!(call(Some("forged")).await, Code::Unauthenticated);
-    let parsed = call(Some(&token(&header(), &claims(), KEY))).await;
+    assert_eq!(code_for_garbage(UPDATE_USER, None).await, Code::Unauthenticated);
+    assert_eq!(code_for_garbage(UPDATE_USER, Some("forged")).await, Code::Unauthenticated);
+    let parsed = code_for_garbage(UPDATE_USER, Some(&token(&header(), &claims(), KEY))).await;
     assert_ne!(parsed, Code::Unauthenticated, "the garbage is found once the caller is known");
+}
+
+#[tokio::test]
+async fn a_caller_without_the_right_is_refused_before_the_request_is_parsed() {
+    // The first method is for administrators, the second one for the gateway itself.
+    let [for_admins, for_the_gateway] =
+        ["FindUserByNickname", "UpdateAuthority"].map(|name| UPDATE_USER.replace("UpdateUser", name));
+    let code = async |method: &str, authority: &str| {
+        let mut claims = changed("method", json!(method));
+        claims["authority"] = json!(authority);
+        code_for_garbage(method, Some(&token(&header(), &claims, KEY))).await
+    };
+    assert_eq!(code(&for_admins, "AUTHORITY_USER").await, Code::PermissionDenied);
+    for authority in ["AUTHORITY_USER", "AUTHORITY_ADMIN"] {
+        assert_eq!(code(&for_the_gateway, authority).await, Code::PermissionDenied, "{authority}");
+    }
+    let parsed = code(&for_admins, "AUTHORITY_ADMIN").await;
+    assert_ne!(parsed, Code::PermissionDenied, "the garbage is found once the caller is allowed");
 }

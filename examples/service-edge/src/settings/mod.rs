@@ -19,7 +19,7 @@ use service_auth::{
     Proof,
     operators::Operators,
     secrets::{Name, given},
-    settings::{self, ServiceArgs, ShutdownArgs},
+    settings::{self, OperationsArgs, ServiceArgs},
 };
 use std::{net::SocketAddr, time::Duration};
 
@@ -56,11 +56,8 @@ pub struct EdgeArgs<T: Subcommand = Task> {
     kafka: KafkaArgs,
     #[command(flatten)]
     service_auth: ServiceArgs,
-    /// Address of the HTTP endpoints for health and metrics: IP address and port. They are disabled when it is not set.
-    #[arg(long, env = "HEARLERS_OPERATIONS", value_name = "ADDRESS")]
-    operations: Option<String>,
     #[command(flatten)]
-    shutdown: ShutdownArgs,
+    operations: OperationsArgs,
 }
 
 /// The validated settings. Their `Debug` output does not contain secrets.
@@ -93,16 +90,16 @@ impl<T: Subcommand> EdgeArgs<T> {
     /// Validates the settings; returns `None` and adds a line for each that is invalid.
     pub fn read(self, service: &str, wrong: &mut Vec<String>) -> Option<Config<T>> {
         let listen = settings::address(settings::LISTEN, "127.0.0.1:50051", &self.listen, wrong);
-        let operations = settings::operations(self.operations.as_deref(), wrong);
-        let shutdown_pause = self.shutdown.check(wrong);
+        let operations = self.operations.check(wrong);
         let database = self.database.check(service, wrong);
         let kafka = self.kafka.check(service, wrong);
         let (proof, operators) = self.service_auth.check(listen, wrong)?;
+        let (operations, shutdown_pause) = operations?;
         Some(Config {
             task: self.task,
             listen: listen?,
-            operations: operations?,
-            shutdown_pause: shutdown_pause?,
+            operations,
+            shutdown_pause,
             database: database?,
             kafka: kafka?,
             proof,
@@ -112,7 +109,7 @@ impl<T: Subcommand> EdgeArgs<T> {
 }
 
 /// Parses a number of seconds from 1 to `most`, or returns the default when nothing is set.
-fn seconds(name: Name, value: Option<&str>, default: u64, most: u64, wrong: &mut Vec<String>) -> Option<Duration> {
+pub fn seconds(name: Name, value: Option<&str>, default: u64, most: u64, wrong: &mut Vec<String>) -> Option<Duration> {
     number(name, value, default, most, "seconds", wrong).map(Duration::from_secs)
 }
 

@@ -2,7 +2,7 @@
 use super::mapping::{ACTIVITY_TYPE, DEVICE_PLATFORM, MBTI};
 use crate::domain::{
     activity::{ActivityData, ActivityDetails, ActivityError, ActivityKind, Platform, Seconds, UserAgent},
-    auth_user::{Account, AuthUserError, Authority, Provider},
+    auth_user::{Account, AuthUserError, Authority, AuthoritySource, Provider},
     user::{Birthday, Edit, Gender, ImageUrl, Introduction, Mbti, Nickname, PhoneNumber, ProfileEdit, UserEdit},
 };
 use contracts::v1::{model, service as rpc};
@@ -50,6 +50,9 @@ pub(super) fn authority(number: i32) -> Result<Authority, Rejection> {
         model::Authority::Admin => Ok(Authority::Admin),
         model::Authority::Unspecified => Err(AuthUserError::Authority)?,
     }
+}
+pub(super) fn authority_source(message: &rpc::UpdateAuthorityRequest) -> AuthoritySource {
+    if message.by_configuration() { AuthoritySource::Configuration } else { AuthoritySource::Operator }
 }
 
 pub(super) fn activity(message: rpc::CreateActivityRequest) -> Result<ActivityDetails, Rejection> {

@@ -151,7 +151,8 @@ impl rpc::user_service_server::UserService for Users {
     ) -> RpcResult<rpc::UpdateAuthorityResponse> {
         let (call, message) = Call::read(request)?;
         let auth_user = parse::id("auth_user_id", &message.auth_user_id)?;
-        let command = UpdateAuthority { auth_user, authority: requests::authority(message.authority)? };
+        let source = requests::authority_source(&message);
+        let command = UpdateAuthority { auth_user, authority: requests::authority(message.authority)?, source };
         let respond = |changed: _| rpc::UpdateAuthorityResponse { auth_user: Some(Into::into(changed)) };
         self.0.send(call, command, respond).await
     }

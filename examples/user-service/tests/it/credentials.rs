@@ -23,6 +23,7 @@ service_edge::cases![
     defect_12_a_look_up_of_an_unknown_account_creates_nothing,
     an_administrator_has_practically_unlimited_tokens,
     a_demotion_sets_the_tokens_back,
+    a_login_takes_back_only_what_the_configuration_gave,
     an_invalid_authority_is_refused,
     credentials_are_found_by_their_id,
     a_person_is_found_by_nickname_regardless_of_case,
@@ -169,10 +170,41 @@ async fn a_demotion_sets_the_tokens_back(mut fixture: Fixture) -> anyhow::Result
     Ok(())
 }
 
+/// Applies the configuration's list of administrators to a person, as the gateway does at each login.
+async fn configured(fixture: &Fixture, auth_user: &str, authority: Authority) -> Result<Authority, Status> {
+    let (auth_user_id, authority) = (auth_user.into(), authority.into());
+    let request = UpdateAuthorityRequest { auth_user_id, authority, by_configuration: Some(true) };
+    let updated = fixture.users.clone().update_authority(request).await?.into_inner().auth_user.unwrap_or_default();
+    Ok(updated.authority())
+}
+
+async fn a_login_takes_back_only_what_the_configuration_gave(mut fixture: Fixture) -> anyhow::Result<()> {
+    let (kim, lee, park) = (fixture.visitor().await?, fixture.visitor().await?, fixture.visitor().await?);
+    // Kim is promoted by an operator, Lee by the configuration, and Park by both.
+    fixture.authority(&kim, Authority::Admin).await?;
+    assert_eq!(configured(&fixture, &lee, Authority::Admin).await?, Authority::Admin);
+    assert_eq!(configured(&fixture, &park, Authority::Admin).await?, Authority::Admin);
+    fixture.authority(&park, Authority::Admin).await?;
+    for (user, expected, max) in
+        [(&kim, Authority::Admin, 999_999_999), (&lee, Authority::User, 7), (&park, Authority::Admin, 999_999_999)]
+    {
+        assert_eq!(configured(&fixture, user, Authority::User).await?, expected);
+        assert_eq!(fixture.auth_user(user).await?.authority(), expected);
+        assert_eq!(fixture.wallet(user).await?.max_tokens, max, "the tokens follow the permissions");
+    }
+    // An operator takes back whatever was given, and the configuration may give it again.
+    for user in [&kim, &park] {
+        assert_eq!(fixture.authority(user, Authority::User).await?.authority(), Authority::User);
+        assert_eq!(configured(&fixture, user, Authority::Admin).await?, Authority::Admin);
+        assert_eq!(fixture.authority(user, Authority::User).await?.authority(), Authority::User);
+    }
+    Ok(())
+}
+
 async fn an_invalid_authority_is_refused(mut fixture: Fixture) -> anyhow::Result<()> {
     let kim = fixture.visitor().await?;
     for authority in [0, 3, -1] {
-        let request = UpdateAuthorityRequest { auth_user_id: kim.clone(), authority };
+        let request = UpdateAuthorityRequest { auth_user_id: kim.clone(), authority, by_configuration: None };
         let updated = fixture.users.update_authority(request).await;
         assert_eq!(field(updated), (Code::InvalidArgument, "authority".into()));
     }

@@ -69,7 +69,8 @@ impl Fixture {
         Ok(connected.auth_user.unwrap_or_default())
     }
     pub(crate) async fn authority(&self, auth_user: &str, authority: Authority) -> Result<AuthUser, Status> {
-        let request = UpdateAuthorityRequest { auth_user_id: auth_user.into(), authority: authority.into() };
+        let (auth_user_id, authority) = (auth_user.into(), authority.into());
+        let request = UpdateAuthorityRequest { auth_user_id, authority, by_configuration: None };
         Ok(self.users.clone().update_authority(request).await?.into_inner().auth_user.unwrap_or_default())
     }
     pub(crate) async fn auth_user(&self, user: &str) -> Result<AuthUser, Status> {

@@ -89,7 +89,11 @@ async fn each<I: Interceptor + Clone>(
         reserve_tokens(ReserveTokensRequest { user_id: user(), reservation_id: None }),
         update_user(UpdateUserRequest { user_id: user(), introduction: Some("안녕".into()), ..Default::default() }),
         create_activity(CreateActivityRequest { activity_type: ActivityType::Login.into(), ..Default::default() }),
-        update_authority(UpdateAuthorityRequest { auth_user_id: user(), authority: Authority::User.into() }),
+        update_authority(UpdateAuthorityRequest {
+            auth_user_id: user(),
+            authority: Authority::User.into(),
+            by_configuration: None
+        }),
         find_tracking_by_user_id(FindTrackingByUserIdRequest { user_id: user() }),
         update_tracking(UpdateTrackingRequest { user_id: user(), has_seen_intro_cutscene: true }),
         rotate_refresh_token(RotateRefreshTokenRequest {

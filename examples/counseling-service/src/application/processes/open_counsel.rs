@@ -8,7 +8,7 @@ use crate::{
         commands::{BubbleAnswer, CreateCounsel, CreateCounselFromBubble, CreateCounselResult},
         projections::{CounselSummary, MessageEntry},
     },
-    domain::counsel::CounselError,
+    domain::{counsel::CounselError, crisis::Notice},
 };
 use cqrs_core::{Committed, Error, HandlerResult, Position, app::WithMetadata};
 
@@ -27,6 +27,8 @@ pub struct OpenCounselResult {
     pub counsel: CounselSummary,
     /// The messages in the order of the counsel.
     pub messages: Vec<MessageEntry>,
+    /// Present when the person's answer to the bubble speaks of a crisis.
+    pub notice: Option<Notice>,
     /// The position that a view must have reached to show all of it.
     pub position: Option<Position>,
 }
@@ -52,11 +54,11 @@ pub async fn open_counsel(app: &WithMetadata, how: OpenCounsel) -> HandlerResult
     };
     let Committed { output: CreateCounselResult { mut counsel, opening, first_exchange }, position } = opened;
     let Some(exchange) = first_exchange else {
-        return Ok(OpenCounselResult { counsel, messages: vec![opening], position });
+        return Ok(OpenCounselResult { counsel, messages: vec![opening], notice: None, position });
     };
-    let ExchangeResult { question, reply, position, .. } = reply(app, exchange, position).await?;
+    let ExchangeResult { question, reply, notice, position } = reply(app, exchange, position).await?;
     if counsel.last_chated_at < reply.sent.at {
         counsel.show(&reply.sent);
     }
-    Ok(OpenCounselResult { counsel, messages: vec![opening, question, reply], position })
+    Ok(OpenCounselResult { counsel, messages: vec![opening, question, reply], notice, position })
 }

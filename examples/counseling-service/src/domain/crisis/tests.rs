@@ -135,6 +135,20 @@ fn a_harmless_part_does_not_hide_a_danger() {
 }
 
 #[test]
+fn of_several_dangers_the_most_urgent_one_decides() {
+    for (one, other, first) in [
+        ("아빠가 때려요", "죽고 싶어요", SelfHarm),
+        ("아빠한테 맞고 살아요", "그 사람을 죽이고 싶어요", Abuse),
+        ("그 사람을 죽이고 싶어요", "죽을 것 같아요", HarmToOthers),
+    ] {
+        assert_ne!(detect(one), detect(other), "two dangers");
+        for message in [format!("{one}. {other}"), format!("{other}. {one}")] {
+            assert_eq!(detect(&message), Some(first), "{message}");
+        }
+    }
+}
+
+#[test]
 fn any_text_is_judged_without_a_panic() {
     for text in
         ["", " ", "\u{0}", "ᆨᆨᆨ", "ㅋ", "👩‍👩‍👧", "ㅠㅠㅠㅠ", "....", "a\u{301}", "٣", &"죽".repeat(80), &"!죽".repeat(40)]

@@ -14,6 +14,8 @@ use std::{
 /// Commands per second of each writer. A message that an old replica leaves to the new program takes two transactions
 /// more, so this is less than in other scenarios.
 const RATE: u64 = 6;
+/// The default lease of the framework, in milliseconds.
+const LEASE: u64 = 10_000;
 const REPLICAS: [(&str, Role); 6] = [
     ("relay-a", Role::Relay),
     ("relay-b", Role::Relay),
@@ -27,6 +29,9 @@ const REPLICAS: [(&str, Role); 6] = [
 /// again. Only the new program knows the event of a bonus, on its own log and on the topic.
 pub(in crate::fault_suite) async fn rolling(fixture: &mut Fixture) -> Result<()> {
     fixture.template.program = Some(Program::Before);
+    // No process dies here, and one that ends releases its leases. A shorter lease than a service has would only end while a
+    // slow machine holds up the renewal, and each end allows duplicates.
+    fixture.template.lease = LEASE;
     for (name, role) in REPLICAS {
         fixture.start_with(name, role, |config| config.writing.rate = RATE)?;
     }

@@ -32,7 +32,7 @@ pub(super) fn routes() -> OpenApiRouter<Gateway> {
 #[utoipa::path(post, path = "/counselors", responses((status = 201, body = OneCounselor)))]
 async fn create_counselor(caller: Caller, key: IdempotencyKey, Json(new): Json<NewCounselor>) -> Answer<OneCounselor> {
     let made = caller.keyed(&key).counselors(Counselors::create_counselor, new.into()).await?;
-    Ok(created("상담사를 생성했습니다.", OneCounselor { counselor: changed(made.counselor)? }))
+    Ok(created("상담사를 생성했습니다.", changed(made.counselor)?))
 }
 
 /// Changes a counsellor.
@@ -44,7 +44,7 @@ async fn update_counselor(
     Json(edit): Json<CounselorEdit>,
 ) -> Answer<OneCounselor> {
     let updated = caller.keyed(&key).counselors(Counselors::update_counselor, edit.of(counselor)).await?;
-    Ok(ok("상담사를 수정했습니다.", OneCounselor { counselor: changed(updated.counselor)? }))
+    Ok(ok("상담사를 수정했습니다.", changed(updated.counselor)?))
 }
 
 /// Creates a URL to which the picture of a counsellor can be uploaded.
@@ -57,14 +57,14 @@ async fn counselor_image(
     let (counselor_id, extension) = (counselor.to_string(), upload.extension.into());
     let request = rpc::GenerateCounselorImageUrlRequest { counselor_id, extension };
     let made = caller.counselors(Counselors::generate_counselor_image_url, request).await?;
-    Ok(ok("이미지 업로드 주소를 생성했습니다.", OnePresignedUrl { presigned_url: changed(made.presigned_url)? }))
+    Ok(ok("이미지 업로드 주소를 생성했습니다.", changed(made.presigned_url)?))
 }
 
 /// Creates a tone.
 #[utoipa::path(post, path = "/tones", responses((status = 201, body = OneTone)))]
 async fn create_tone(caller: Caller, key: IdempotencyKey, Json(new): Json<NewTone>) -> Answer<OneTone> {
     let made = caller.keyed(&key).counselors(Counselors::create_tone, new.into()).await?;
-    Ok(created("톤을 생성했습니다.", OneTone { tone: changed(made.tone)? }))
+    Ok(created("톤을 생성했습니다.", changed(made.tone)?))
 }
 
 /// Changes a tone.
@@ -76,7 +76,7 @@ async fn update_tone(
     Json(edit): Json<ToneEdit>,
 ) -> Answer<OneTone> {
     let updated = caller.keyed(&key).counselors(Counselors::update_tone, edit.of(tone)).await?;
-    Ok(ok("톤을 수정했습니다.", OneTone { tone: changed(updated.tone)? }))
+    Ok(ok("톤을 수정했습니다.", changed(updated.tone)?))
 }
 
 /// Creates a bubble of a counsellor.
@@ -88,7 +88,7 @@ async fn create_bubble(
     Json(new): Json<NewBubble>,
 ) -> Answer<OneBubble> {
     let made = caller.keyed(&key).counselors(Counselors::create_bubble, new.of(counselor)).await?;
-    Ok(created("버블을 생성했습니다.", OneBubble { bubble: changed(made.bubble)? }))
+    Ok(created("버블을 생성했습니다.", changed(made.bubble)?))
 }
 
 /// Changes a bubble, which stays with its counsellor.
@@ -100,7 +100,7 @@ async fn update_bubble(
     Json(edit): Json<BubbleEdit>,
 ) -> Answer<OneBubble> {
     let updated = caller.keyed(&key).counselors(Counselors::update_bubble, edit.of(counselor, bubble)).await?;
-    Ok(ok("버블을 수정했습니다.", OneBubble { bubble: changed(updated.bubble)? }))
+    Ok(ok("버블을 수정했습니다.", changed(updated.bubble)?))
 }
 
 /// Deletes a bubble. Counsels that were opened from it stay.
@@ -124,7 +124,7 @@ async fn create_episode(
     Json(new): Json<NewEpisode>,
 ) -> Answer<OneEpisode> {
     let made = caller.keyed(&key).counselors(Counselors::create_episode, new.of(counselor)).await?;
-    Ok(created("에피소드를 생성했습니다.", OneEpisode { episode: changed(made.episode)? }))
+    Ok(created("에피소드를 생성했습니다.", changed(made.episode)?))
 }
 
 /// Changes an episode of a counsellor. Without `cutScenes` they stay; an empty list is refused.
@@ -140,7 +140,7 @@ async fn update_episode(
     let read = caller.counselors(Counselors::find_episode_by_id, request).await?;
     read.episode.filter(|episode| episode.counselor_id == counselor.to_string()).ok_or_else(Error::unknown_id)?;
     let updated = caller.keyed(&key).counselors(Counselors::update_episode, edit.of(episode)).await?;
-    Ok(ok("에피소드를 수정했습니다.", OneEpisode { episode: changed(updated.episode)? }))
+    Ok(ok("에피소드를 수정했습니다.", changed(updated.episode)?))
 }
 
 /// Creates a URL to which the picture of a cut scene can be uploaded.
@@ -157,5 +157,5 @@ async fn cut_scene_image(
     let (counselor_id, extension) = (counselor.to_string(), upload.extension.into());
     let request = rpc::GenerateCutSceneImageUrlRequest { counselor_id, extension };
     let made = caller.counselors(Counselors::generate_cut_scene_image_url, request).await?;
-    Ok(ok("이미지 업로드 주소를 생성했습니다.", OnePresignedUrl { presigned_url: changed(made.presigned_url)? }))
+    Ok(ok("이미지 업로드 주소를 생성했습니다.", changed(made.presigned_url)?))
 }

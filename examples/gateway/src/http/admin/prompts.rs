@@ -1,11 +1,12 @@
 //! The endpoints of prompt versions, of their prompts, and of activations.
+use super::OfTone;
 use crate::{
     envelope::{Answer, ok},
     extract::{Caller, IdempotencyKey, Ids, Json, Page, Params},
     http::Gateway,
     json::{
         ActivateHistories, Nothing, OnePersonaPrompt, OneTonePrompt, OneVersion, PersonaPromptEdit, PersonaPrompts,
-        SavedVersion, TonePromptEdit, TonePrompts, VersionEdit, Versions, changed, each, found,
+        SavedVersion, TonePromptEdit, TonePrompts, VersionEdit, Versions, changed, found,
     },
     upstream::Prompts,
 };
@@ -49,13 +50,6 @@ struct OfCounselor {
 }
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-#[serde(rename_all = "camelCase")]
-struct OfTone {
-    prompt_version_id: Uuid,
-    tone_id: Option<Uuid>,
-}
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
 #[serde(rename_all = "kebab-case")]
 struct OfVersion {
     /// Only the activations of this version.
@@ -68,8 +62,7 @@ async fn versions(caller: Caller, Params(of): Params<Selected>, Params(page): Pa
     let Page { after, limit } = page.check()?;
     let request = rpc::FindPromptVersionsRequest { name: of.name, is_bookmarked: of.is_bookmarked, after, limit };
     let found = caller.prompts(Prompts::find_prompt_versions, request).await?;
-    let versions = Versions { prompt_versions: each(found.prompt_versions), next: found.next };
-    Ok(ok("프롬프트 버전 목록을 조회했습니다.", versions))
+    Ok(ok("프롬프트 버전 목록을 조회했습니다.", found.into()))
 }
 
 /// Reads a version, also a deleted one.
@@ -77,7 +70,7 @@ async fn versions(caller: Caller, Params(of): Params<Selected>, Params(page): Pa
 async fn version(caller: Caller, Ids(version): Ids<Uuid>) -> Answer<OneVersion> {
     let request = rpc::FindPromptVersionByIdRequest { prompt_version_id: version.to_string() };
     let read = caller.prompts(Prompts::find_prompt_version_by_id, request).await?;
-    Ok(ok("프롬프트 버전을 조회했습니다.", OneVersion { prompt_version: found(read.prompt_version)? }))
+    Ok(ok("프롬프트 버전을 조회했습니다.", found(read.prompt_version)?))
 }
 
 /// Changes the name, the description, the bookmark or the model of a version.
@@ -89,7 +82,7 @@ async fn update_version(
     Json(edit): Json<VersionEdit>,
 ) -> Answer<OneVersion> {
     let updated = caller.keyed(&key).prompts(Prompts::update_prompt_version, edit.of(version)).await?;
-    Ok(ok("프롬프트 버전을 수정했습니다.", OneVersion { prompt_version: changed(updated.prompt_version)? }))
+    Ok(ok("프롬프트 버전을 수정했습니다.", changed(updated.prompt_version)?))
 }
 
 /// Deletes a version that is not active. Counsels keep reading theirs.
@@ -109,21 +102,21 @@ async fn delete_version(caller: Caller, key: IdempotencyKey, Ids(version): Ids<U
 async fn activate_version(caller: Caller, key: IdempotencyKey, Ids(version): Ids<Uuid>) -> Answer<OneVersion> {
     let request = rpc::ActivatePromptVersionRequest { prompt_version_id: version.to_string() };
     let activated = caller.keyed(&key).prompts(Prompts::activate_prompt_version, request).await?;
-    Ok(ok("프롬프트 버전을 활성화했습니다.", OneVersion { prompt_version: changed(activated.prompt_version)? }))
+    Ok(ok("프롬프트 버전을 활성화했습니다.", changed(activated.prompt_version)?))
 }
 
 /// Reads the version of new counsels.
 #[utoipa::path(get, path = "/prompt-versions/active-version", responses((status = 200, body = OneVersion)))]
 async fn active_version(caller: Caller) -> Answer<OneVersion> {
     let read = caller.prompts(Prompts::find_active_version, rpc::FindActiveVersionRequest {}).await?;
-    Ok(ok("활성 프롬프트 버전을 조회했습니다.", OneVersion { prompt_version: found(read.prompt_version)? }))
+    Ok(ok("활성 프롬프트 버전을 조회했습니다.", found(read.prompt_version)?))
 }
 
 /// Reads the version that can be edited.
 #[utoipa::path(get, path = "/prompt-versions/temporary-version", responses((status = 200, body = OneVersion)))]
 async fn temporary_version(caller: Caller) -> Answer<OneVersion> {
     let read = caller.prompts(Prompts::find_temporary_version, rpc::FindTemporaryVersionRequest {}).await?;
-    Ok(ok("임시 프롬프트 버전을 조회했습니다.", OneVersion { prompt_version: found(read.prompt_version)? }))
+    Ok(ok("임시 프롬프트 버전을 조회했습니다.", found(read.prompt_version)?))
 }
 
 /// Makes the version that can be edited from the active one, unless there is one.
@@ -131,7 +124,7 @@ async fn temporary_version(caller: Caller) -> Answer<OneVersion> {
 async fn create_temporary_version(caller: Caller, key: IdempotencyKey) -> Answer<OneVersion> {
     let request = rpc::CreateTemporaryVersionRequest {};
     let made = caller.keyed(&key).prompts(Prompts::create_temporary_version, request).await?;
-    Ok(ok("임시 프롬프트 버전을 생성했습니다.", OneVersion { prompt_version: changed(made.prompt_version)? }))
+    Ok(ok("임시 프롬프트 버전을 생성했습니다.", changed(made.prompt_version)?))
 }
 
 /// Saves the version that can be edited. Its prompts cannot change any more.
@@ -142,7 +135,7 @@ async fn save_temporary_version(
     Json(saved): Json<SavedVersion>,
 ) -> Answer<OneVersion> {
     let saved = caller.keyed(&key).prompts(Prompts::save_temporary_version, saved.into()).await?;
-    Ok(ok("임시 프롬프트 버전을 저장했습니다.", OneVersion { prompt_version: changed(saved.prompt_version)? }))
+    Ok(ok("임시 프롬프트 버전을 저장했습니다.", changed(saved.prompt_version)?))
 }
 
 /// Replaces the version that can be edited by a copy of this one.
@@ -154,7 +147,7 @@ async fn save_temporary_version(
 async fn load_version(caller: Caller, key: IdempotencyKey, Ids(version): Ids<Uuid>) -> Answer<OneVersion> {
     let request = rpc::LoadExistingPromptVersionRequest { prompt_version_id: version.to_string() };
     let loaded = caller.keyed(&key).prompts(Prompts::load_existing_prompt_version, request).await?;
-    Ok(ok("프롬프트 버전을 불러왔습니다.", OneVersion { prompt_version: changed(loaded.prompt_version)? }))
+    Ok(ok("프롬프트 버전을 불러왔습니다.", changed(loaded.prompt_version)?))
 }
 
 /// Lists the persona prompts of a version.
@@ -169,8 +162,7 @@ async fn persona_prompts(
     let counselor_id = of.counselor_id.map(|id| id.to_string());
     let request = rpc::FindPersonaPromptsRequest { prompt_version_id, counselor_id, after, limit };
     let found = caller.prompts(Prompts::find_persona_prompts, request).await?;
-    let prompts = PersonaPrompts { persona_prompts: each(found.persona_prompts), next: found.next };
-    Ok(ok("페르소나 프롬프트 목록을 조회했습니다.", prompts))
+    Ok(ok("페르소나 프롬프트 목록을 조회했습니다.", found.into()))
 }
 
 /// Reads a persona prompt.
@@ -178,7 +170,7 @@ async fn persona_prompts(
 async fn persona_prompt(caller: Caller, Ids(prompt): Ids<Uuid>) -> Answer<OnePersonaPrompt> {
     let request = rpc::FindPersonaPromptByIdRequest { persona_prompt_id: prompt.to_string() };
     let read = caller.prompts(Prompts::find_persona_prompt_by_id, request).await?;
-    Ok(ok("페르소나 프롬프트를 조회했습니다.", OnePersonaPrompt { persona_prompt: found(read.persona_prompt)? }))
+    Ok(ok("페르소나 프롬프트를 조회했습니다.", found(read.persona_prompt)?))
 }
 
 /// Sets the prompt of a counsellor in the version that can be edited.
@@ -193,19 +185,17 @@ async fn update_persona_prompt(
     Json(edit): Json<PersonaPromptEdit>,
 ) -> Answer<OnePersonaPrompt> {
     let updated = caller.keyed(&key).prompts(Prompts::update_persona_prompt, edit.into()).await?;
-    let prompt = OnePersonaPrompt { persona_prompt: changed(updated.persona_prompt)? };
-    Ok(ok("페르소나 프롬프트를 수정했습니다.", prompt))
+    Ok(ok("페르소나 프롬프트를 수정했습니다.", changed(updated.persona_prompt)?))
 }
 
 /// Lists the tone prompts of a version.
 #[utoipa::path(get, path = "/tone-prompts", params(OfTone, Page), responses((status = 200, body = TonePrompts)))]
 async fn tone_prompts(caller: Caller, Params(of): Params<OfTone>, Params(page): Params<Page>) -> Answer<TonePrompts> {
     let Page { after, limit } = page.check()?;
-    let (prompt_version_id, tone_id) = (Some(of.prompt_version_id.to_string()), of.tone_id.map(|id| id.to_string()));
+    let (prompt_version_id, tone_id) = of.ids();
     let request = rpc::FindTonePromptsRequest { prompt_version_id, tone_id, after, limit };
     let found = caller.prompts(Prompts::find_tone_prompts, request).await?;
-    let prompts = TonePrompts { tone_prompts: each(found.tone_prompts), next: found.next };
-    Ok(ok("톤 프롬프트 목록을 조회했습니다.", prompts))
+    Ok(ok("톤 프롬프트 목록을 조회했습니다.", found.into()))
 }
 
 /// Reads a tone prompt.
@@ -213,7 +203,7 @@ async fn tone_prompts(caller: Caller, Params(of): Params<OfTone>, Params(page): 
 async fn tone_prompt(caller: Caller, Ids(prompt): Ids<Uuid>) -> Answer<OneTonePrompt> {
     let request = rpc::FindTonePromptByIdRequest { tone_prompt_id: prompt.to_string() };
     let read = caller.prompts(Prompts::find_tone_prompt_by_id, request).await?;
-    Ok(ok("톤 프롬프트를 조회했습니다.", OneTonePrompt { tone_prompt: found(read.tone_prompt)? }))
+    Ok(ok("톤 프롬프트를 조회했습니다.", found(read.tone_prompt)?))
 }
 
 /// Sets the prompt of a tone in the version that can be edited.
@@ -228,7 +218,7 @@ async fn update_tone_prompt(
     Json(edit): Json<TonePromptEdit>,
 ) -> Answer<OneTonePrompt> {
     let updated = caller.keyed(&key).prompts(Prompts::update_tone_prompt, edit.into()).await?;
-    Ok(ok("톤 프롬프트를 수정했습니다.", OneTonePrompt { tone_prompt: changed(updated.tone_prompt)? }))
+    Ok(ok("톤 프롬프트를 수정했습니다.", changed(updated.tone_prompt)?))
 }
 
 /// Lists the activations, newest first.
@@ -247,7 +237,5 @@ async fn histories(
     let prompt_version_id = of.prompt_version_id.map(|id| id.to_string());
     let request = rpc::FindPromptActivateHistoriesRequest { prompt_version_id, after, limit };
     let found = caller.prompts(Prompts::find_prompt_activate_histories, request).await?;
-    let prompt_activate_histories = each(found.prompt_activate_histories);
-    let histories = ActivateHistories { prompt_activate_histories, next: found.next };
-    Ok(ok("프롬프트 활성화 기록을 조회했습니다.", histories))
+    Ok(ok("프롬프트 활성화 기록을 조회했습니다.", found.into()))
 }

@@ -1,11 +1,12 @@
 //! The endpoints of counsel techniques and of the transition rules between them.
+use super::OfTone;
 use crate::{
     envelope::{Answer, created, ok},
     extract::{Caller, IdempotencyKey, Ids, Json, Page, Params},
     http::Gateway,
     json::{
         NewRule, NewTechnique, Nothing, OneRule, OneTechnique, RuleEdit, Rules, TechniqueEdit, Techniques, changed,
-        each, found,
+        found,
     },
     upstream::Prompts,
 };
@@ -28,13 +29,6 @@ pub(super) fn routes() -> OpenApiRouter<Gateway> {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase")]
-struct OfTone {
-    prompt_version_id: Uuid,
-    tone_id: Option<Uuid>,
-}
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(rename_all = "camelCase")]
 struct OfEnds {
     prompt_version_id: Uuid,
     from_counsel_technique_id: Option<Uuid>,
@@ -45,11 +39,10 @@ struct OfEnds {
 #[utoipa::path(get, path = "/counsel-techniques", params(OfTone, Page), responses((status = 200, body = Techniques)))]
 async fn techniques(caller: Caller, Params(of): Params<OfTone>, Params(page): Params<Page>) -> Answer<Techniques> {
     let Page { after, limit } = page.check()?;
-    let (prompt_version_id, tone_id) = (Some(of.prompt_version_id.to_string()), of.tone_id.map(|id| id.to_string()));
+    let (prompt_version_id, tone_id) = of.ids();
     let request = rpc::FindCounselTechniquesRequest { prompt_version_id, tone_id, after, limit };
     let found = caller.prompts(Prompts::find_counsel_techniques, request).await?;
-    let techniques = Techniques { counsel_techniques: each(found.counsel_techniques), next: found.next };
-    Ok(ok("상담 기법 목록을 조회했습니다.", techniques))
+    Ok(ok("상담 기법 목록을 조회했습니다.", found.into()))
 }
 
 /// Reads a technique.
@@ -57,7 +50,7 @@ async fn techniques(caller: Caller, Params(of): Params<OfTone>, Params(page): Pa
 async fn technique(caller: Caller, Ids(technique): Ids<Uuid>) -> Answer<OneTechnique> {
     let request = rpc::FindCounselTechniqueByIdRequest { counsel_technique_id: technique.to_string() };
     let read = caller.prompts(Prompts::find_counsel_technique_by_id, request).await?;
-    Ok(ok("상담 기법을 조회했습니다.", OneTechnique { counsel_technique: found(read.counsel_technique)? }))
+    Ok(ok("상담 기법을 조회했습니다.", found(read.counsel_technique)?))
 }
 
 /// Adds a technique to the version that can be edited.
@@ -68,7 +61,7 @@ async fn technique(caller: Caller, Ids(technique): Ids<Uuid>) -> Answer<OneTechn
 )]
 async fn create_technique(caller: Caller, key: IdempotencyKey, Json(new): Json<NewTechnique>) -> Answer<OneTechnique> {
     let made = caller.keyed(&key).prompts(Prompts::create_counsel_technique, new.into()).await?;
-    Ok(created("상담 기법을 생성했습니다.", OneTechnique { counsel_technique: changed(made.counsel_technique)? }))
+    Ok(created("상담 기법을 생성했습니다.", changed(made.counsel_technique)?))
 }
 
 /// Changes a technique of the version that can be edited.
@@ -84,7 +77,7 @@ async fn update_technique(
     Json(edit): Json<TechniqueEdit>,
 ) -> Answer<OneTechnique> {
     let updated = caller.keyed(&key).prompts(Prompts::update_counsel_technique, edit.of(technique)).await?;
-    Ok(ok("상담 기법을 수정했습니다.", OneTechnique { counsel_technique: changed(updated.counsel_technique)? }))
+    Ok(ok("상담 기법을 수정했습니다.", changed(updated.counsel_technique)?))
 }
 
 /// Deletes a technique of the version that can be edited, and the rules at either end.
@@ -116,8 +109,7 @@ async fn rules(caller: Caller, Params(of): Params<OfEnds>, Params(page): Params<
         limit,
     };
     let found = caller.prompts(Prompts::find_counsel_technique_transition_rules, request).await?;
-    let counsel_technique_transition_rules = each(found.counsel_technique_transition_rules);
-    Ok(ok("전이 규칙 목록을 조회했습니다.", Rules { counsel_technique_transition_rules, next: found.next }))
+    Ok(ok("전이 규칙 목록을 조회했습니다.", found.into()))
 }
 
 /// Reads a transition rule.
@@ -130,16 +122,14 @@ async fn rule(caller: Caller, Ids(rule): Ids<Uuid>) -> Answer<OneRule> {
     let counsel_technique_transition_rule_id = rule.to_string();
     let request = rpc::FindCounselTechniqueTransitionRuleByIdRequest { counsel_technique_transition_rule_id };
     let read = caller.prompts(Prompts::find_counsel_technique_transition_rule_by_id, request).await?;
-    let counsel_technique_transition_rule = found(read.counsel_technique_transition_rule)?;
-    Ok(ok("전이 규칙을 조회했습니다.", OneRule { counsel_technique_transition_rule }))
+    Ok(ok("전이 규칙을 조회했습니다.", found(read.counsel_technique_transition_rule)?))
 }
 
 /// Adds a transition rule to the version that can be edited.
 #[utoipa::path(post, path = "/counsel-techniques/transition-rules", responses((status = 201, body = OneRule)))]
 async fn create_rule(caller: Caller, key: IdempotencyKey, Json(new): Json<NewRule>) -> Answer<OneRule> {
     let made = caller.keyed(&key).prompts(Prompts::create_counsel_technique_transition_rule, new.into()).await?;
-    let counsel_technique_transition_rule = changed(made.counsel_technique_transition_rule)?;
-    Ok(created("전이 규칙을 생성했습니다.", OneRule { counsel_technique_transition_rule }))
+    Ok(created("전이 규칙을 생성했습니다.", changed(made.counsel_technique_transition_rule)?))
 }
 
 /// Replaces the priority and the conditions of a transition rule.
@@ -156,8 +146,7 @@ async fn update_rule(
 ) -> Answer<OneRule> {
     let update = Prompts::update_counsel_technique_transition_rule;
     let updated = caller.keyed(&key).prompts(update, edit.of(rule)).await?;
-    let counsel_technique_transition_rule = changed(updated.counsel_technique_transition_rule)?;
-    Ok(ok("전이 규칙을 수정했습니다.", OneRule { counsel_technique_transition_rule }))
+    Ok(ok("전이 규칙을 수정했습니다.", changed(updated.counsel_technique_transition_rule)?))
 }
 
 /// Deletes a transition rule of the version that can be edited.

@@ -19,5 +19,5 @@ pub(super) fn routes() -> OpenApiRouter<Gateway> {
 async fn one(caller: Caller, Ids(user): Ids<Uuid>) -> Answer<OneAdminUser> {
     let request = rpc::FindUserByUserIdRequest { user_id: user.to_string() };
     let read = caller.users(Users::find_user_by_user_id, request).await?;
-    Ok(ok("유저 정보를 조회했습니다.", OneAdminUser { user: found(read.user)? }))
+    Ok(ok("유저 정보를 조회했습니다.", found(read.user)?))
 }

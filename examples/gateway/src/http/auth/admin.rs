@@ -42,7 +42,8 @@ pub(super) async fn link(
         Ok(Some(access)) => sessions.credentials(access.claims.id).await?,
         Ok(None) | Err(_) => sessions.register().await?,
     };
-    let request = rpc::UpdateAuthorityRequest { auth_user_id: auth.id.clone(), authority: Authority::Admin.into() };
+    let (auth_user_id, authority) = (auth.id.clone(), Authority::Admin.into());
+    let request = rpc::UpdateAuthorityRequest { auth_user_id, authority, by_configuration: None };
     let promoted = sessions.change(Users::update_authority, request).await?;
     let auth = promoted.auth_user.ok_or_else(Error::broken)?;
     taken.up();

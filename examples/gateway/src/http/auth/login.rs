@@ -185,18 +185,23 @@ async fn find(gateway: &Gateway, call: &Call, account: &Account) -> Result<Optio
     }
 }
 
-/// Gives the person the permissions that the configuration has for their account.
+/// Gives the person the permissions that the configuration has for their account. The user service keeps the permissions that
+/// an operator has given.
 async fn with_authority(gateway: &Gateway, call: &Call, account: &Account, auth: AuthUser) -> Result<AuthUser, Error> {
     let is_admin = gateway.edge().admin_accounts.contains(account);
     let authority = if is_admin { Authority::Admin } else { Authority::User };
     if auth.authority() == authority {
         return Ok(auth);
     }
-    let request = rpc::UpdateAuthorityRequest { auth_user_id: auth.id.clone(), authority: authority.into() };
+    let (auth_user_id, authority) = (auth.id.clone(), authority.into());
+    let request = rpc::UpdateAuthorityRequest { auth_user_id, authority, by_configuration: Some(true) };
     let updated = Sessions::new(gateway, call).change(Users::update_authority, request).await?;
-    let event = if is_admin { "promotion to administrator" } else { "demotion to user" };
-    security_log::session(call, event, person(&auth)?);
-    updated.auth_user.ok_or_else(Error::broken)
+    let updated = updated.auth_user.ok_or_else(Error::broken)?;
+    if updated.authority() != auth.authority() {
+        let event = if is_admin { "promotion to administrator" } else { "demotion to user" };
+        security_log::session(call, event, person(&auth)?);
+    }
+    Ok(updated)
 }
 
 /// Ends the session that this login replaces in the browser. It would expire by itself, so a failure is only logged.

@@ -1,5 +1,5 @@
 //! The events of credentials.
-use super::{Account, Authority, LinkId, SessionId, TokenHash};
+use super::{Account, Authority, AuthoritySource, LinkId, SessionId, TokenHash};
 use cqrs_core::{Event, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,12 @@ pub enum AuthUserEvent {
     /// The person was linked to an account of a provider.
     Linked { link: LinkId, account: Account, at: Timestamp },
     /// The permissions were changed. The event's metadata names the operator, if there is one.
-    AuthorityChanged { authority: Authority, at: Timestamp },
+    AuthorityChanged {
+        authority: Authority,
+        #[serde(default)]
+        source: AuthoritySource,
+        at: Timestamp,
+    },
     /// A session began with its first refresh token. The `dropped` sessions ended, because there were too many.
     SessionStarted {
         session: SessionId,

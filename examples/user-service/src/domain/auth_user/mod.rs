@@ -45,6 +45,16 @@ pub enum Authority {
     Admin,
 }
 
+/// The source of a change of permissions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum AuthoritySource {
+    /// An operator: the program's command, or the link of the first start.
+    #[default]
+    Operator,
+    /// The list of administrators in the gateway's configuration, which is applied at each login.
+    Configuration,
+}
+
 /// A person's credentials.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Aggregate)]
 #[aggregate(name = "auth-user", event = AuthUserEvent)]
@@ -56,6 +66,9 @@ pub struct AuthUser {
     account: Option<Account>,
     link: Option<Link>,
     authority: Authority,
+    /// The source of the last change of `authority`.
+    #[serde(default)]
+    authority_source: AuthoritySource,
     /// The sessions; the one that was refreshed last is the last.
     sessions: Vec<Session>,
     last_login_at: Option<Timestamp>,
@@ -85,9 +98,24 @@ impl AuthUser {
             None => Ok(AuthUserEvent::Linked { link, account, at: now }),
         }
     }
-    /// Changes the permissions. Produces no event when the person has them already.
-    pub fn change_authority(&self, authority: Authority, now: Timestamp) -> Option<AuthUserEvent> {
-        (self.authority != authority).then_some(AuthUserEvent::AuthorityChanged { authority, at: now })
+    /// Changes the permissions. Produces no event when the person has them already, and when the configuration would take
+    /// back what an operator has given.
+    pub fn change_authority(
+        &self,
+        authority: Authority,
+        source: AuthoritySource,
+        now: Timestamp,
+    ) -> Option<AuthUserEvent> {
+        let is_configured = self.authority_source == AuthoritySource::Configuration;
+        let by_operator = source == AuthoritySource::Operator;
+        let changes = match (self.authority, authority) {
+            (Authority::User, Authority::User) => false,
+            (Authority::User, Authority::Admin) => true,
+            // The promotion by an operator outlives the person's place in the configuration.
+            (Authority::Admin, Authority::Admin) => is_configured && by_operator,
+            (Authority::Admin, Authority::User) => is_configured || by_operator,
+        };
+        changes.then_some(AuthUserEvent::AuthorityChanged { authority, source, at: now })
     }
     /// Begins a session with its first refresh token. A repeat produces no event.
     ///
@@ -225,6 +253,7 @@ impl Evolve<AuthUserEvent> for AuthUser {
             account: None,
             link: None,
             authority: Authority::User,
+            authority_source: AuthoritySource::default(),
             sessions: Vec::new(),
             last_login_at: None,
             created_at: at,
@@ -238,7 +267,9 @@ impl Evolve<AuthUserEvent> for AuthUser {
             AuthUserEvent::Linked { link, account, at } => {
                 (self.account, self.link) = (Some(account), Some(Link { id: link, at }));
             }
-            AuthUserEvent::AuthorityChanged { authority, .. } => self.authority = authority,
+            AuthUserEvent::AuthorityChanged { authority, source, .. } => {
+                (self.authority, self.authority_source) = (authority, source);
+            }
             AuthUserEvent::SessionStarted { session: id, token, expires_at, dropped, at } => {
                 self.sessions.retain(|session| !dropped.contains(&session.id) && session.expires_at > at);
                 self.sessions.push(Session {

@@ -1,7 +1,7 @@
 //! Tests of credentials: given, when, then.
 use super::{
-    Account, AuthUser, AuthUserError, AuthUserEvent, AuthUserId, Authority, LONGEST, Provider, SESSIONS_MOST,
-    SessionEnd, SessionId, TokenHash, USED_MOST,
+    Account, AuthUser, AuthUserError, AuthUserEvent, AuthUserId, Authority, AuthoritySource, LONGEST, Provider,
+    SESSIONS_MOST, SessionEnd, SessionId, TokenHash, USED_MOST,
 };
 use crate::domain::testing::{at, kim};
 use cqrs_core::{Aggregate, replay, testing::given};
@@ -70,10 +70,47 @@ fn the_id_of_an_account_is_visible_and_not_empty() {
 }
 #[test]
 fn an_authority_that_the_person_has_produces_no_event() {
-    let promoted = AuthUserEvent::AuthorityChanged { authority: Authority::Admin, at: at(1) };
-    let promote = |auth_user: &AuthUser| Ok::<_, AuthUserError>(auth_user.change_authority(Authority::Admin, at(1)));
-    given::<AuthUser>(id(), [created()]).when(promote).then([promoted.clone()]);
-    given::<AuthUser>(id(), [created(), promoted]).when(promote).then([]);
+    let changed = |authority, source| AuthUserEvent::AuthorityChanged { authority, source, at: at(1) };
+    for source in [AuthoritySource::Operator, AuthoritySource::Configuration] {
+        let change = |authority| {
+            move |auth_user: &AuthUser| Ok::<_, AuthUserError>(auth_user.change_authority(authority, source, at(1)))
+        };
+        let promoted = changed(Authority::Admin, source);
+        given::<AuthUser>(id(), [created()]).when(change(Authority::User)).then([]);
+        given::<AuthUser>(id(), [created()]).when(change(Authority::Admin)).then([promoted.clone()]);
+        given::<AuthUser>(id(), [created(), promoted.clone()]).when(change(Authority::Admin)).then([]);
+        let demoted = changed(Authority::User, source);
+        given::<AuthUser>(id(), [created(), promoted.clone()]).when(change(Authority::User)).then([demoted.clone()]);
+        given::<AuthUser>(id(), [created(), promoted, demoted]).when(change(Authority::User)).then([]);
+    }
+}
+#[test]
+fn the_configuration_does_not_take_back_what_an_operator_has_given() {
+    let changed = |authority, source| AuthUserEvent::AuthorityChanged { authority, source, at: at(1) };
+    let configure = |authority| {
+        move |auth_user: &AuthUser| {
+            Ok::<_, AuthUserError>(auth_user.change_authority(authority, AuthoritySource::Configuration, at(1)))
+        }
+    };
+    let by_operator = changed(Authority::Admin, AuthoritySource::Operator);
+    for authority in [Authority::User, Authority::Admin] {
+        given::<AuthUser>(id(), [created(), by_operator.clone()]).when(configure(authority)).then([]);
+    }
+    // Promoted by the configuration first, and then by an operator.
+    let by_configuration = changed(Authority::Admin, AuthoritySource::Configuration);
+    given::<AuthUser>(id(), [created(), by_configuration.clone()])
+        .when(|auth_user| {
+            Ok::<_, AuthUserError>(auth_user.change_authority(Authority::Admin, AuthoritySource::Operator, at(1)))
+        })
+        .then([by_operator.clone()]);
+    given::<AuthUser>(id(), [created(), by_configuration, by_operator]).when(configure(Authority::User)).then([]);
+}
+#[test]
+fn permissions_that_were_stored_without_their_source_are_an_operators() {
+    let stored = r#"{"AuthorityChanged":{"authority":"Admin","at":"2026-03-01T12:30:00Z"}}"#;
+    let event: AuthUserEvent = serde_json::from_str(stored).unwrap();
+    let auth_user: AuthUser = replay(&id(), &[created(), event]).unwrap();
+    assert_eq!(auth_user.change_authority(Authority::User, AuthoritySource::Configuration, at(1)), None);
 }
 
 #[test]

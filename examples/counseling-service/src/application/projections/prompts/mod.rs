@@ -22,3 +22,16 @@ use cqrs_core::{Change, View};
 fn joined<V: View>(changes: impl IntoIterator<Item = Change<V>>) -> Change<V> {
     changes.into_iter().fold(Change::none(), Change::then)
 }
+
+/// Stores rows, each under its key.
+fn put_all<V: View>(rows: impl IntoIterator<Item = (V::Key, V)>) -> Change<V> {
+    joined(rows.into_iter().map(|(key, row)| row.put(key)))
+}
+
+/// Alters the rows under these keys in the same way.
+fn update_all<V: View>(
+    keys: impl IntoIterator<Item = V::Key>,
+    change: impl FnOnce(&mut V) + Clone + Send + 'static,
+) -> Change<V> {
+    joined(keys.into_iter().map(|key| V::update(key, change.clone())))
+}

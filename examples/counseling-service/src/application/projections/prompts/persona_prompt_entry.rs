@@ -1,5 +1,5 @@
 //! The view of the prompts of counsellors.
-use super::joined;
+use super::{put_all, update_all};
 use crate::domain::{
     counselor::CounselorId,
     prompt::{PersonaPrompt, PersonaPromptId, PromptEvent, PromptVersionId},
@@ -35,16 +35,12 @@ impl PersonaPromptEntry {
 #[projection(name = "persona-prompt")]
 fn persona_prompt_entry(event: &Recorded<PromptEvent>) -> Change<PersonaPromptEntry> {
     let version = event.aggregate_id;
-    let put = |prompt: PersonaPrompt| {
-        let id = prompt.id;
-        PersonaPromptEntry::of(version, prompt).put(id)
-    };
+    let row = |prompt: PersonaPrompt| (prompt.id, PersonaPromptEntry::of(version, prompt));
     match event.event.clone() {
-        PromptEvent::Created { content, .. } => joined(content.personas.into_iter().map(put)),
-        PromptEvent::PersonaPromptSet { prompt } => put(prompt),
+        PromptEvent::Created { content, .. } => put_all(content.personas.into_iter().map(row)),
+        PromptEvent::PersonaPromptSet { prompt } => put_all([row(prompt)]),
         PromptEvent::Deleted { parts, at } => {
-            let delete = |id| PersonaPromptEntry::update(id, move |entry| entry.deleted_at = Some(at));
-            joined(parts.personas.into_iter().map(delete))
+            update_all(parts.personas, move |row: &mut PersonaPromptEntry| row.deleted_at = Some(at))
         }
         PromptEvent::DetailsChanged { .. }
         | PromptEvent::Saved { .. }

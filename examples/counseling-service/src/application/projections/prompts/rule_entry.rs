@@ -1,5 +1,5 @@
 //! The view of the transition rules.
-use super::joined;
+use super::{joined, put_all, update_all};
 use crate::domain::prompt::{PromptEvent, PromptVersionId, Rule, RuleId, TechniqueId};
 use cqrs_core::{Change, Recorded, Timestamp, View, projection};
 use serde::{Deserialize, Serialize};
@@ -34,18 +34,14 @@ impl RuleEntry {
 #[projection(name = "transition-rule")]
 fn rule_entry(event: &Recorded<PromptEvent>) -> Change<RuleEntry> {
     let version = event.aggregate_id;
-    let put = |rule: Rule| {
-        let id = rule.id;
-        RuleEntry::of(version, rule).put(id)
-    };
+    let row = |rule: Rule| (rule.id, RuleEntry::of(version, rule));
     match event.event.clone() {
-        PromptEvent::Created { content, .. } => joined(content.rules.into_iter().map(put)),
-        PromptEvent::RuleSet { rule } => put(rule),
+        PromptEvent::Created { content, .. } => put_all(content.rules.into_iter().map(row)),
+        PromptEvent::RuleSet { rule } => put_all([row(rule)]),
         PromptEvent::RuleDeleted { rule } => RuleEntry::remove(rule),
         PromptEvent::TechniqueDeleted { rules, .. } => joined(rules.into_iter().map(RuleEntry::remove)),
         PromptEvent::Deleted { parts, at } => {
-            let delete = |id| RuleEntry::update(id, move |entry| entry.deleted_at = Some(at));
-            joined(parts.rules.into_iter().map(delete))
+            update_all(parts.rules, move |row: &mut RuleEntry| row.deleted_at = Some(at))
         }
         PromptEvent::DetailsChanged { .. }
         | PromptEvent::Saved { .. }

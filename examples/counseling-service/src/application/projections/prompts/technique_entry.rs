@@ -1,5 +1,5 @@
 //! The view of the techniques.
-use super::joined;
+use super::{put_all, update_all};
 use crate::domain::{
     counselor::ToneId,
     prompt::{PromptEvent, PromptVersionId, Technique, TechniqueId},
@@ -39,17 +39,13 @@ impl TechniqueEntry {
 #[projection(name = "counsel-technique")]
 fn technique_entry(event: &Recorded<PromptEvent>) -> Change<TechniqueEntry> {
     let version = event.aggregate_id;
-    let put = |technique: Technique| {
-        let id = technique.id;
-        TechniqueEntry::of(version, technique).put(id)
-    };
+    let row = |technique: Technique| (technique.id, TechniqueEntry::of(version, technique));
     match event.event.clone() {
-        PromptEvent::Created { content, .. } => joined(content.techniques.into_iter().map(put)),
-        PromptEvent::TechniqueSet { technique } => put(technique),
+        PromptEvent::Created { content, .. } => put_all(content.techniques.into_iter().map(row)),
+        PromptEvent::TechniqueSet { technique } => put_all([row(technique)]),
         PromptEvent::TechniqueDeleted { technique, .. } => TechniqueEntry::remove(technique),
         PromptEvent::Deleted { parts, at } => {
-            let delete = |id| TechniqueEntry::update(id, move |entry| entry.deleted_at = Some(at));
-            joined(parts.techniques.into_iter().map(delete))
+            update_all(parts.techniques, move |row: &mut TechniqueEntry| row.deleted_at = Some(at))
         }
         PromptEvent::DetailsChanged { .. }
         | PromptEvent::Saved { .. }

@@ -1,5 +1,5 @@
 //! The view of the prompts of tones.
-use super::joined;
+use super::{put_all, update_all};
 use crate::domain::{
     counselor::ToneId,
     prompt::{PromptEvent, PromptVersionId, TonePrompt, TonePromptId},
@@ -35,16 +35,12 @@ impl TonePromptEntry {
 #[projection(name = "tone-prompt")]
 fn tone_prompt_entry(event: &Recorded<PromptEvent>) -> Change<TonePromptEntry> {
     let version = event.aggregate_id;
-    let put = |prompt: TonePrompt| {
-        let id = prompt.id;
-        TonePromptEntry::of(version, prompt).put(id)
-    };
+    let row = |prompt: TonePrompt| (prompt.id, TonePromptEntry::of(version, prompt));
     match event.event.clone() {
-        PromptEvent::Created { content, .. } => joined(content.tones.into_iter().map(put)),
-        PromptEvent::TonePromptSet { prompt } => put(prompt),
+        PromptEvent::Created { content, .. } => put_all(content.tones.into_iter().map(row)),
+        PromptEvent::TonePromptSet { prompt } => put_all([row(prompt)]),
         PromptEvent::Deleted { parts, at } => {
-            let delete = |id| TonePromptEntry::update(id, move |entry| entry.deleted_at = Some(at));
-            joined(parts.tones.into_iter().map(delete))
+            update_all(parts.tones, move |row: &mut TonePromptEntry| row.deleted_at = Some(at))
         }
         PromptEvent::DetailsChanged { .. }
         | PromptEvent::Saved { .. }
