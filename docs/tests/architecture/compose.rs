@@ -283,7 +283,7 @@ async fn every_program_accepts_the_settings_of_the_compose_file() {
     let Some(folder) = made_secrets() else { return };
     let containers = Container::all(&compose());
     assert_eq!(containers.len(), PROGRAMS.len() + 2, "the three programs, and the migrations of two");
-    // What another company gives out is empty at first.
+    // A secret that another company gives out is an empty file at first.
     fs::write(folder.path().join("secrets/images_s3_secret"), "the-secret-of-the-object-store").expect("it is written");
     for shell in [Shell::new(), full()] {
         for container in &containers {
