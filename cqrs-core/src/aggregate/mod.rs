@@ -1,13 +1,18 @@
 //! Aggregates: they decide with `&self` and change only through `apply`.
 mod decision;
+mod end;
 mod persistence;
 mod repository;
+mod snapshot;
 mod unique;
 pub(crate) mod unit_of_work;
 
 pub use decision::{Decision, IntoEvents};
+pub(crate) use end::{DELETED, is_deletion};
+#[doc(hidden)]
+pub use persistence::PersistenceOptions;
 pub use persistence::{EventSourced, Persistence, StateStored};
-pub(crate) use persistence::{Persisted, persisted};
+pub(crate) use persistence::{Persisted, StoredAs, persisted};
 pub use repository::Repo;
 pub(crate) use unique::{UniqueFold, UniqueReader, UniqueValues};
 

@@ -15,7 +15,7 @@ impl<A: Aggregate> FromContext for Repo<A> {
         let unit = context.unit.cloned();
         let unit =
             unit.ok_or_else(|| Rejection::missing("a unit of work (only commands and subscribers change aggregates)"))?;
-        Ok(Repo { row: persisted.row, runtime: context.runtime.clone(), unit, of: PhantomData })
+        Ok(Repo { stored_as: persisted.stored_as, runtime: context.runtime.clone(), unit, of: PhantomData })
     }
     fn needs(needs: &mut Needs) {
         needs.aggregate::<Persisted<A>>(A::NAME);

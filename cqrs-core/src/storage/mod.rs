@@ -13,7 +13,9 @@ pub mod sqlite;
 mod stats;
 mod unique;
 
-pub use batch::{Batch, CheckpointMove, CommitError, InboxRecord, Park, Reservation, Row, StoredResponse, ViewWrite};
+pub use batch::{
+    Batch, CheckpointMove, CommitError, InboxRecord, Park, Reservation, Row, Snapshot, StoredResponse, ViewWrite,
+};
 pub use check::check;
 pub(crate) use check::value as check_value;
 pub use limit::ReadLimit;
@@ -45,6 +47,20 @@ pub trait Storage: Send + Sync + 'static {
     /// Loads the events of one stream after a version, in order, and in the same round trip the response stored under
     /// an idempotency key.
     async fn stream(&self, stream: &str, after: u64, response: Option<&str>) -> Result<Loaded<Vec<Entry>>, Fault>;
+    /// Loads the snapshot of one event-sourced aggregate and the events after it, in order, and in the same round trip the
+    /// response stored under an idempotency key.
+    ///
+    /// A snapshot of another form is left out, and so is one that does not belong to the stream: the event at its version
+    /// has another id, or there is none. Without a snapshot these are all events.
+    async fn snapshot(
+        &self,
+        kind: &str,
+        id: &str,
+        form: i64,
+        response: Option<&str>,
+    ) -> Result<Loaded<SnapshotAndEvents>, Fault>;
+    /// Returns the events of one stream after a version, in order, up to the limit.
+    async fn stream_page(&self, stream: &str, after: u64, limit: ReadLimit) -> Result<Vec<Entry>, Fault>;
     /// Returns the response stored under an idempotency key.
     async fn response(&self, key: &str) -> Result<Option<StoredResponse>, Fault>;
     /// Returns which of these messages the group has handled or parked, and for which of these keys it has parked
@@ -237,6 +253,31 @@ pub struct StoredRow {
     /// The version of the last write; 0 when there is no row.
     pub version: u64,
     /// The encoded state; `None` when deleted.
+    pub state: Option<Vec<u8>>,
+}
+
+/// A snapshot that belongs to the stream, and the events after it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SnapshotAndEvents {
+    /// The snapshot, if there is one.
+    pub snapshot: Option<StoredSnapshot>,
+    /// The events after the snapshot's version, or all events, in order.
+    pub events: Vec<Entry>,
+}
+impl SnapshotAndEvents {
+    /// Returns the version of the stream; 0 if it has no event.
+    pub fn version(&self) -> u64 {
+        let of_snapshot = self.snapshot.as_ref().map_or(0, |snapshot| snapshot.version);
+        self.events.last().map_or(of_snapshot, |last| last.version)
+    }
+}
+
+/// The stored snapshot of an event-sourced aggregate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredSnapshot {
+    /// The version of the last event that the state includes.
+    pub version: u64,
+    /// The encoded state; `None` if the aggregate was deleted at this version.
     pub state: Option<Vec<u8>>,
 }
 

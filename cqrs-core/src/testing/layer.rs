@@ -8,8 +8,8 @@ use crate::{
     position::Position,
     storage::{
         Batch, CommitError, Cutoff, DatabaseStats, InboxLookup, Lease, Loaded, Parked, ParkedKey, ParkedPage,
-        ReadLimit, Scan, Scanned, Storage, StoredData, StoredProgram, StoredResponse, StoredRow, StoredValues,
-        StoredView, Tx, ValueReservation,
+        ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram, StoredResponse, StoredRow,
+        StoredValues, StoredView, Tx, ValueReservation,
     },
     transport::{Audience, Published, Record, Subscription, Transport, TransportError},
 };
@@ -47,6 +47,18 @@ pub trait StorageLayer: Send + Sync + 'static {
     }
     async fn stream(&self, stream: &str, after: u64, response: Option<&str>) -> Result<Loaded<Vec<Entry>>, Fault> {
         self.inner().stream(stream, after, response).await
+    }
+    async fn snapshot(
+        &self,
+        kind: &str,
+        id: &str,
+        form: i64,
+        response: Option<&str>,
+    ) -> Result<Loaded<SnapshotAndEvents>, Fault> {
+        self.inner().snapshot(kind, id, form, response).await
+    }
+    async fn stream_page(&self, stream: &str, after: u64, limit: ReadLimit) -> Result<Vec<Entry>, Fault> {
+        self.inner().stream_page(stream, after, limit).await
     }
     async fn response(&self, key: &str) -> Result<Option<StoredResponse>, Fault> {
         self.inner().response(key).await
@@ -179,6 +191,18 @@ impl<L: StorageLayer> Storage for L {
     }
     async fn stream(&self, stream: &str, after: u64, response: Option<&str>) -> Result<Loaded<Vec<Entry>>, Fault> {
         StorageLayer::stream(self, stream, after, response).await
+    }
+    async fn snapshot(
+        &self,
+        kind: &str,
+        id: &str,
+        form: i64,
+        response: Option<&str>,
+    ) -> Result<Loaded<SnapshotAndEvents>, Fault> {
+        StorageLayer::snapshot(self, kind, id, form, response).await
+    }
+    async fn stream_page(&self, stream: &str, after: u64, limit: ReadLimit) -> Result<Vec<Entry>, Fault> {
+        StorageLayer::stream_page(self, stream, after, limit).await
     }
     async fn response(&self, key: &str) -> Result<Option<StoredResponse>, Fault> {
         StorageLayer::response(self, key).await

@@ -2,10 +2,10 @@
 use super::parked::ParkedEntry;
 use crate::{
     Timestamp,
-    event::{Entry, NewEntry},
+    event::{Entry, NewEntry, stream_of},
     metadata::Metadata,
     position::Position,
-    storage::{Batch, CommitError, StoredResponse, StoredRow},
+    storage::{Batch, CommitError, Snapshot, SnapshotAndEvents, StoredResponse, StoredRow, StoredSnapshot},
 };
 use chrono::SubsecRound;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -17,6 +17,8 @@ pub(super) type IndexEntry = (String, String, Vec<u8>, String);
 #[derive(Default)]
 pub(super) struct Data {
     pub(super) rows: HashMap<(String, String), StoredRow>,
+    /// The snapshots, by kind and id.
+    pub(super) snapshots: HashMap<(String, String), Snapshot>,
     /// The entry at position n has the index n - 1.
     pub(super) log: Vec<Entry>,
     /// The indexes of each stream's events in the log.
@@ -62,6 +64,25 @@ pub(super) struct Reader {
 impl Data {
     pub(super) fn row(&self, kind: &str, id: &str) -> StoredRow {
         self.rows.get(&(kind.to_owned(), id.to_owned())).cloned().unwrap_or_default()
+    }
+
+    /// Returns the events of a stream after a version.
+    pub(super) fn events(&self, stream: &str, after: u64) -> impl Iterator<Item = &Entry> {
+        let all = self.streams.get(stream).map_or(&[][..], Vec::as_slice);
+        all.iter().skip(after as usize).map(|index| &self.log[*index])
+    }
+
+    /// Returns the snapshot of this form that belongs to the stream, and the events after it.
+    pub(super) fn snapshot(&self, kind: &str, id: &str, form: i64) -> SnapshotAndEvents {
+        let stream = stream_of(kind, id);
+        let stored = self.snapshots.get(&(kind.to_owned(), id.to_owned()));
+        let usable = stored.filter(|snapshot| {
+            let event = snapshot.version.checked_sub(1).and_then(|before| self.events(&stream, before).next());
+            (snapshot.form == form || snapshot.state.is_none()) && event.is_some_and(|event| event.id == snapshot.event)
+        });
+        let snapshot = usable.map(|usable| StoredSnapshot { version: usable.version, state: usable.state.clone() });
+        let after = snapshot.as_ref().map_or(0, |snapshot| snapshot.version);
+        SnapshotAndEvents { events: self.events(&stream, after).cloned().collect(), snapshot }
     }
 
     pub(super) fn checkpoint(&self, reader: &str) -> u64 {
@@ -138,6 +159,9 @@ impl Data {
         }
         for row in batch.rows {
             self.rows.insert((row.kind.to_owned(), row.id), StoredRow { version: row.version, state: row.state });
+        }
+        for snapshot in batch.snapshots {
+            self.snapshots.insert((snapshot.kind.to_owned(), snapshot.id.clone()), snapshot);
         }
         let (taken, released): (Vec<_>, Vec<_>) = batch.reservations.into_iter().partition(|entry| entry.taken);
         for reservation in released {

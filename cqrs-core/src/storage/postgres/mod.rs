@@ -35,7 +35,8 @@ pub use transaction::transaction;
 
 use super::{
     Cutoff, DatabaseStats, InboxLookup, Lease, Loaded, OutgoingRange, Parked, ParkedKey, ParkedPage, ReadLimit, Scan,
-    Scanned, Storage, StoredData, StoredProgram, StoredRow, StoredValues, StoredView, Tx, ValueReservation,
+    Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram, StoredRow, StoredValues, StoredView, Tx,
+    ValueReservation,
 };
 use crate::{
     environment::{Environment, system},
@@ -270,6 +271,20 @@ impl Storage for Postgres {
     async fn stream(&self, stream: &str, after: u64, response: Option<&str>) -> Result<Loaded<Vec<Entry>>, Fault> {
         check::key(stream, response)?;
         self.0.stream(stream, after, response).await
+    }
+    async fn snapshot(
+        &self,
+        kind: &str,
+        id: &str,
+        form: i64,
+        response: Option<&str>,
+    ) -> Result<Loaded<SnapshotAndEvents>, Fault> {
+        check::key(id, response)?;
+        self.0.snapshot(kind, id, form, response).await
+    }
+    async fn stream_page(&self, stream: &str, after: u64, limit: ReadLimit) -> Result<Vec<Entry>, Fault> {
+        check::key(stream, None)?;
+        self.0.stream_page(stream, after, limit).await
     }
     async fn response(&self, key: &str) -> Result<Option<StoredResponse>, Fault> {
         check::key(key, None)?;

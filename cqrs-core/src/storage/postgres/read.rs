@@ -3,12 +3,12 @@ use super::commit::int;
 use super::{Inner, errors};
 use crate::{
     error::Fault,
-    event::{Entry, OutgoingMessage},
+    event::{Entry, OutgoingMessage, stream_of},
     position::Position,
     storage::parked::decode_headers,
     storage::{
         InboxLookup, Lease, Loaded, OutgoingRange, Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned,
-        StoredResponse, StoredRow, StoredView,
+        SnapshotAndEvents, StoredResponse, StoredRow, StoredSnapshot, StoredView,
     },
     transport::{Partition, Received},
 };
@@ -129,6 +129,49 @@ pub(super) const STREAMS_AFTER: &str = entries!(
      from (select * from cqrs.log where (stream, version) > ($1, $2) and stream < $3 order by stream, version limit $4) p) l \
      where l.bytes_before < $5 order by l.stream, l.version"
 );
+/// Selects entries of the log and of its archive in one order, up to a limit of each.
+macro_rules! whole_log {
+    ($range:literal, $order:literal, $limit:literal) => {
+        concat!(
+            "(select w.* from ((select * from cqrs.log where ",
+            $range,
+            " order by ",
+            $order,
+            " limit ",
+            $limit,
+            ") union all (select * from cqrs.archived_log where ",
+            $range,
+            " order by ",
+            $order,
+            " limit ",
+            $limit,
+            ")) w order by ",
+            $order,
+            " limit ",
+            $limit,
+            ")"
+        )
+    };
+}
+const STREAM_PAGE: &str = concat!(
+    entries!("", " from (select p.*, "),
+    "coalesce(sum(octet_length(payload) + coalesce(octet_length(message_body), 0)) over \
+     (order by version rows between unbounded preceding and 1 preceding), 0) as bytes_before from ",
+    whole_log!("stream = $1 and version > $2", "version", "$3"),
+    " p) l where l.bytes_before < $4 order by l.version"
+);
+/// The snapshot is a row without a stream, and the response is one without a version.
+const SNAPSHOT: &str = entries!(
+    "with s as materialized (select s.version, s.value from cqrs.snapshot s where s.kind = $1 and s.id = $2 \
+     and (s.form = $3 or s.value is null) and exists (select from cqrs.log h where h.stream = $4 \
+     and h.version = s.version and h.id = s.event)) ",
+    ", null::bigint as fingerprint from cqrs.log l \
+     where l.stream = $4 and l.version > coalesce((select s.version from s), 0) \
+     union all select null, null, s.version, null, null, null, s.value, null, null, null, null, null, null, null, null, \
+     null from s \
+     union all select r.pos, r.key, null, null, null, null, r.body, null, null, null, null, null, null, null, null, \
+     r.fingerprint from cqrs.stored_response r where r.key = $5 order by version"
+);
 const STREAM: &str = entries!("", " from cqrs.log l where l.stream = $1 and l.version > $2 order by l.version");
 /// The response is a row of its own, the one without a version.
 const STREAM_AND_RESPONSE: &str = entries!(
@@ -227,6 +270,35 @@ impl Inner {
         };
         rows.truncate(rows.len() - usize::from(response.is_some()));
         Ok(Loaded { found: rows.iter().map(entry).collect::<Result<_, _>>()?, response })
+    }
+
+    pub(super) async fn stream_page(&self, stream: &str, after: u64, most: ReadLimit) -> Result<Vec<Entry>, Fault> {
+        let with = Parameters::default().and(stream)?.and(int(after))?;
+        let with = with.and(limit(most.entries))?.and(limit(most.bytes))?;
+        self.read(STREAM_PAGE, with).await?.iter().map(entry).collect()
+    }
+
+    pub(super) async fn snapshot(
+        &self,
+        kind: &str,
+        id: &str,
+        form: i64,
+        key: Option<&str>,
+    ) -> Result<Loaded<SnapshotAndEvents>, Fault> {
+        let stream = stream_of(kind, id);
+        let with = Parameters::default().and(kind)?.and(id)?.and(form)?.and(&*stream)?.and(key)?;
+        let (mut found, mut stored_response) = (SnapshotAndEvents::default(), None);
+        for row in self.read(SNAPSHOT, with).await? {
+            if get::<Option<i64>>(&row, 15)?.is_some() {
+                stored_response = Some(response(&row, [1, 15, 6, 0])?);
+            } else if get::<Option<i64>>(&row, 0)?.is_none() {
+                let version = get::<i64>(&row, 2)? as u64;
+                found.snapshot = Some(StoredSnapshot { version, state: get(&row, 6)? });
+            } else {
+                found.events.push(entry(&row)?);
+            }
+        }
+        Ok(Loaded { found, response: stored_response })
     }
 
     pub(super) async fn response(&self, key: &str) -> Result<Option<StoredResponse>, Fault> {

@@ -16,8 +16,8 @@ use crate::{
     storage::check::{self, check},
     storage::parked::{Cutoff, InboxLookup, Parked, ParkedKey, ParkedPage},
     storage::{
-        Lease, Loaded, OutgoingRange, ReadLimit, Scan, Scanned, Storage, StoredData, StoredProgram, StoredRow,
-        StoredValues, StoredView, Tx, ValueReservation,
+        Lease, Loaded, OutgoingRange, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram,
+        StoredRow, StoredValues, StoredView, Tx, ValueReservation,
     },
 };
 use async_trait::async_trait;
@@ -135,6 +135,20 @@ impl Storage for Sqlite {
     async fn stream(&self, stream: &str, after: u64, response: Option<&str>) -> Result<Loaded<Vec<Entry>>, Fault> {
         check::key(stream, response)?;
         read::stream(&self.reads, stream, after, response).await.map_err(fault)
+    }
+    async fn snapshot(
+        &self,
+        kind: &str,
+        id: &str,
+        form: i64,
+        response: Option<&str>,
+    ) -> Result<Loaded<SnapshotAndEvents>, Fault> {
+        check::key(id, response)?;
+        read::snapshot(&self.reads, kind, id, form, response).await.map_err(fault)
+    }
+    async fn stream_page(&self, stream: &str, after: u64, limit: ReadLimit) -> Result<Vec<Entry>, Fault> {
+        check::key(stream, None)?;
+        read::stream_page(&self.reads, stream, after, limit).await.map_err(fault)
     }
     async fn response(&self, key: &str) -> Result<Option<StoredResponse>, Fault> {
         check::key(key, None)?;

@@ -5,12 +5,12 @@ mod tests;
 use super::number;
 use crate::{
     Timestamp,
-    event::{Entry, OutgoingMessage},
+    event::{Entry, OutgoingMessage, stream_of},
     position::Position,
     storage::parked::decode_headers,
     storage::{
-        InboxLookup, Loaded, OutgoingRange, Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, StoredData,
-        StoredProgram, StoredResponse, StoredRow, StoredView,
+        InboxLookup, Loaded, OutgoingRange, Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, SnapshotAndEvents,
+        StoredData, StoredProgram, StoredResponse, StoredRow, StoredSnapshot, StoredView,
     },
     transport::{Partition, Received},
 };
@@ -69,6 +69,40 @@ pub(super) async fn stream(
     let rows = query(entries!("where stream = ? and version > ? order by version")).bind(stream).bind(signed(after));
     let found = rows.fetch_all(pool).await?.iter().map(entry).collect::<Result<_, _>>()?;
     Ok(Loaded { found, response: beside(pool, key).await? })
+}
+
+pub(super) async fn stream_page(
+    pool: &SqlitePool,
+    stream: &str,
+    after: u64,
+    most: ReadLimit,
+) -> sqlx::Result<Vec<Entry>> {
+    // Within a stream, positions and versions have one order.
+    let rows = query(limited_entries!("stream = ? and version > ?", "+ coalesce(length(payload), 0)"));
+    let rows = rows.bind(stream).bind(signed(after)).bind(limit(most.entries)).bind(limit(most.bytes));
+    rows.fetch_all(pool).await?.iter().map(entry).collect()
+}
+
+/// Reads the snapshot before the events: it describes events that were committed then.
+pub(super) async fn snapshot(
+    pool: &SqlitePool,
+    kind: &str,
+    id: &str,
+    form: i64,
+    key: Option<&str>,
+) -> sqlx::Result<Loaded<SnapshotAndEvents>> {
+    let name = stream_of(kind, id);
+    let sql = "select s.version, s.value from cqrs_snapshot s
+        where s.kind = ?1 and s.id = ?2 and (s.form = ?3 or s.value is null)
+        and exists (select 1 from cqrs_log h where h.stream = ?4 and h.version = s.version and h.id = s.event)";
+    let row = query(sql).bind(kind).bind(id).bind(form).bind(&*name).fetch_optional(pool).await?;
+    let snapshot = match row {
+        Some(row) => Some(StoredSnapshot { version: number(&row, 0)?, state: row.try_get(1)? }),
+        None => None,
+    };
+    let after = snapshot.as_ref().map_or(0, |snapshot| snapshot.version);
+    let Loaded { found: events, response } = stream(pool, &name, after, key).await?;
+    Ok(Loaded { found: SnapshotAndEvents { snapshot, events }, response })
 }
 
 pub(super) async fn response(pool: &SqlitePool, key: &str) -> sqlx::Result<Option<StoredResponse>> {
