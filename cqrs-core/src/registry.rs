@@ -1,6 +1,6 @@
 //! Registrations: one static per function with an attribute, found by its module.
 use crate::{
-    aggregate::UniqueReader,
+    aggregate::UntypedReader,
     context::{Context, Needs, NeedsOf},
     error::{BoxError, Fault},
     event::{FirstEvent, Publisher, RawEvent, RunPublisher, Source},
@@ -94,8 +94,8 @@ pub(crate) struct AggregateRegistration {
     pub(crate) snapshot_every: Option<u32>,
     /// The unique fields.
     pub(crate) unique: &'static [&'static str],
-    /// Reads the unique values of stored aggregates.
-    pub(crate) unique_reader: UniqueReader,
+    /// Reads stored aggregates without their type.
+    pub(crate) untyped: UntypedReader,
     /// Describes its events.
     pub(crate) event_form: fn() -> StoredForm,
     /// Describes its state.

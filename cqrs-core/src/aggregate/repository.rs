@@ -1,7 +1,7 @@
 //! The repository: loading, deciding and staging are one call, so that a handler cannot forget a step.
 use crate::{
     aggregate::unit_of_work::UnitOfWork,
-    aggregate::{Aggregate, Decision, IntoEvents, StoredAs, is_deletion, replay, snapshot},
+    aggregate::{Aggregate, Decision, IntoEvents, StoredAs, mark, replay, snapshot},
     error::{Error, Fault},
     event::{Entry, Publisher, decode_stored, parse_id, stream_of},
     runtime::Runtime,
@@ -247,8 +247,10 @@ impl<A: Aggregate> Folded<A> {
 
 /// Applies the next event of a stream to the state so far.
 pub(crate) fn apply_entry<A: Aggregate>(id: &A::Id, state: &mut Option<A>, entry: &Entry) -> Result<(), Fault> {
-    if is_deletion(entry) {
-        *state = None;
+    if let Some(mark) = mark::reserved(&entry.name) {
+        if mark == mark::DELETED {
+            *state = None;
+        }
         return Ok(());
     }
     let event: A::Event = decode_stored(entry.schema, &entry.payload)

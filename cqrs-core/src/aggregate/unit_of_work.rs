@@ -1,8 +1,8 @@
 //! The unit of work: everything that one command loaded and staged. It holds no transaction and becomes one `Batch`.
 use crate::{
     Timestamp,
-    aggregate::end::deleted_at,
-    aggregate::{Aggregate, DELETED, StoredAs},
+    aggregate::mark::{DELETED, PAYLOAD, deleted_at},
+    aggregate::{Aggregate, StoredAs},
     codec::{self, NewerFields},
     environment::Environment,
     error::Fault,
@@ -227,7 +227,7 @@ impl UnitOfWork {
         tracked.after.clear();
         tracked.is_deleted = true;
         tracked.version += 1;
-        let (stream, version, payload) = (stream_of(kind, id), tracked.version, b"{}".to_vec());
+        let (stream, version, payload) = (stream_of(kind, id), tracked.version, PAYLOAD.to_vec());
         let publishers = publishers.clone();
         held.events.push(Staged { stream, version, name: DELETED, schema: 1, payload, event: None, publishers });
     }

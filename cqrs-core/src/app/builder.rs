@@ -1,6 +1,6 @@
 //! The builder of an app: collects its registrations and dependencies, and checks that they are complete.
 use crate::{
-    aggregate::{Aggregate, DELETED, Persistence, UniqueReader, persisted},
+    aggregate::{Aggregate, Persistence, UntypedReader, persisted, reserved},
     app::App,
     context::RunsIn,
     dependencies::Provided,
@@ -140,7 +140,7 @@ impl AppBuilder {
             is_state_stored: K::ROW,
             snapshot_every: persistence.options().snapshot_every,
             unique: K::Aggregate::UNIQUE,
-            unique_reader: UniqueReader::of::<K::Aggregate>(),
+            untyped: UntypedReader::of::<K::Aggregate>(),
             event_form: || {
                 let form = <K::Aggregate as Aggregate>::Event::stored_form();
                 form.checked::<<K::Aggregate as Aggregate>::Event>()
@@ -401,10 +401,13 @@ impl AppBuilder {
         let events = events.map(|name| format!("two aggregates have an event with the stored name `{name}`"));
         let unfit = aggregates.keys().filter(|name| name.is_empty() || name.contains(SEPARATOR));
         let unfit = unfit.map(|name| format!("the name of aggregate `{name}` is empty or contains `{SEPARATOR}`"));
-        let reserved = aggregates.iter().filter(|(_, events)| events.contains(&DELETED));
-        let reserved = reserved
-            .map(|(name, _)| format!("aggregate `{name}` has an event with the name `{DELETED}`, which ends streams"));
-        commands.chain(views).chain(events).chain(unfit).chain(reserved).collect()
+        let marks = aggregates
+            .iter()
+            .filter_map(|(name, events)| Some((name, events.iter().find_map(|event| reserved(event))?)));
+        let marks = marks.map(|(name, mark)| {
+            format!("aggregate `{name}` has an event named `{mark}`, which the framework writes itself")
+        });
+        commands.chain(views).chain(events).chain(unfit).chain(marks).collect()
     }
     /// Finds foreign topics with two decoders, and those that no function handles: their name may be misspelt.
     fn unused_decoders(&self) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! Repositories and views as a handler's parameters.
 use crate::{
-    aggregate::{Aggregate, Persisted, Repo},
+    aggregate::{Aggregate, History, Persisted, Repo},
     context::needs::Needs,
     context::{Context, FromContext},
     error::Rejection,
@@ -19,6 +19,15 @@ impl<A: Aggregate> FromContext for Repo<A> {
     }
     fn needs(needs: &mut Needs) {
         needs.aggregate::<Persisted<A>>(A::NAME);
+    }
+}
+
+impl<A: Aggregate> FromContext for History<A> {
+    fn from_context(context: &Context) -> Result<Self, Rejection> {
+        Ok(History { runtime: context.runtime.clone(), of: PhantomData })
+    }
+    fn needs(needs: &mut Needs) {
+        needs.history::<Persisted<A>>(A::NAME);
     }
 }
 

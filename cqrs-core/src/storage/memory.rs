@@ -12,8 +12,8 @@ use crate::{
     storage::check::{self, check},
     storage::parked::{Cutoff, InboxLookup, LEFT_TO_NEWER_PROGRAM, Parked, ParkedKey, ParkedPage},
     storage::{
-        Lease, Loaded, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram, StoredRow,
-        StoredValues, StoredView, Tx, ValueReservation,
+        ArchiveRange, Archived, Lease, Loaded, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData,
+        StoredProgram, StoredRow, StoredValues, StoredView, Tx, ValueReservation,
     },
 };
 use async_trait::async_trait;
@@ -133,6 +133,9 @@ impl Storage for Memory {
     }
     async fn purge(&self, old: &Cutoff, limit: usize) -> Result<u64, Fault> {
         Ok(self.data().purge(old, self.environment.now(), limit))
+    }
+    async fn archive(&self, range: &ArchiveRange, limit: usize) -> Result<Archived, Fault> {
+        Ok(self.data().archive(range, limit))
     }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
         check::keys(keys)?;

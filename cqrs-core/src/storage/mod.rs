@@ -1,4 +1,5 @@
 //! The storage interface, a few reads and one write, and its implementations.
+mod archive;
 pub(crate) mod batch;
 mod check;
 mod limit;
@@ -13,6 +14,7 @@ pub mod sqlite;
 mod stats;
 mod unique;
 
+pub use archive::{ArchiveRange, Archived};
 pub use batch::{
     Batch, CheckpointMove, CommitError, InboxRecord, Park, Reservation, Row, Snapshot, StoredResponse, ViewWrite,
 };
@@ -84,6 +86,12 @@ pub trait Storage: Send + Sync + 'static {
     /// Removes data older than the cutoff, at most `limit` of each kind, and returns how much was removed. The age is
     /// measured by the database's clock.
     async fn purge(&self, old: &Cutoff, limit: usize) -> Result<u64, Fault>;
+    /// Moves events of the range into the archive, among the first `limit` entries that are not archived. All reads find
+    /// them there, with their positions.
+    ///
+    /// An event is moved if it is from before the time and has no outgoing message, if its stream has a later event, and if
+    /// no load needs it: its aggregate has a row, or a snapshot with a higher version.
+    async fn archive(&self, range: &ArchiveRange, limit: usize) -> Result<Archived, Fault>;
     /// Returns the values of one view under these keys, in any order. Absent keys are left out, and removed ones have
     /// no value.
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault>;

@@ -7,9 +7,9 @@ use crate::{
     event::Entry,
     position::Position,
     storage::{
-        Batch, CommitError, Cutoff, DatabaseStats, InboxLookup, Lease, Loaded, Parked, ParkedKey, ParkedPage,
-        ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram, StoredResponse, StoredRow,
-        StoredValues, StoredView, Tx, ValueReservation,
+        ArchiveRange, Archived, Batch, CommitError, Cutoff, DatabaseStats, InboxLookup, Lease, Loaded, Parked,
+        ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram,
+        StoredResponse, StoredRow, StoredValues, StoredView, Tx, ValueReservation,
     },
     transport::{Audience, Published, Record, Subscription, Transport, TransportError},
 };
@@ -80,6 +80,9 @@ pub trait StorageLayer: Send + Sync + 'static {
     }
     async fn purge(&self, old: &Cutoff, limit: usize) -> Result<u64, Fault> {
         self.inner().purge(old, limit).await
+    }
+    async fn archive(&self, range: &ArchiveRange, limit: usize) -> Result<Archived, Fault> {
+        self.inner().archive(range, limit).await
     }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
         self.inner().views(view, keys).await
@@ -224,6 +227,9 @@ impl<L: StorageLayer> Storage for L {
     }
     async fn purge(&self, old: &Cutoff, limit: usize) -> Result<u64, Fault> {
         StorageLayer::purge(self, old, limit).await
+    }
+    async fn archive(&self, range: &ArchiveRange, limit: usize) -> Result<Archived, Fault> {
+        StorageLayer::archive(self, range, limit).await
     }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
         StorageLayer::views(self, view, keys).await

@@ -2,10 +2,13 @@
 use super::parked::ParkedEntry;
 use crate::{
     Timestamp,
-    event::{Entry, NewEntry, stream_of},
+    event::{Entry, NewEntry, SEPARATOR, stream_of},
     metadata::Metadata,
     position::Position,
-    storage::{Batch, CommitError, Snapshot, SnapshotAndEvents, StoredResponse, StoredRow, StoredSnapshot},
+    storage::{
+        ArchiveRange, Archived, Batch, CommitError, Snapshot, SnapshotAndEvents, StoredResponse, StoredRow,
+        StoredSnapshot,
+    },
 };
 use chrono::SubsecRound;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -21,6 +24,8 @@ pub(super) struct Data {
     pub(super) snapshots: HashMap<(String, String), Snapshot>,
     /// The entry at position n has the index n - 1.
     pub(super) log: Vec<Entry>,
+    /// The indexes of the archived entries. Reads make no difference.
+    pub(super) archived: BTreeSet<usize>,
     /// The indexes of each stream's events in the log.
     pub(super) streams: HashMap<String, Vec<usize>>,
     /// The owner of each value, by index and value.
@@ -83,6 +88,27 @@ impl Data {
         let snapshot = usable.map(|usable| StoredSnapshot { version: usable.version, state: usable.state.clone() });
         let after = snapshot.as_ref().map_or(0, |snapshot| snapshot.version);
         SnapshotAndEvents { events: self.events(&stream, after).cloned().collect(), snapshot }
+    }
+
+    pub(super) fn archive(&mut self, range: &ArchiveRange, limit: usize) -> Archived {
+        let is_in_range = |index: &usize| self.log[*index].position <= range.upto && !self.archived.contains(index);
+        let first = range.after.0 as usize;
+        let looked_at: Vec<_> = (first..self.log.len()).filter(is_in_range).take(limit).collect();
+        let is_full = looked_at.len() == limit;
+        let last = looked_at.last().filter(|_| is_full).map_or(range.upto, |last| self.log[*last].position);
+        let old: Vec<_> =
+            looked_at.into_iter().filter(|index| self.can_be_archived(&self.log[*index], range)).collect();
+        let moved = old.len() as u64;
+        self.archived.extend(old);
+        Archived { moved, upto: last }
+    }
+    fn can_be_archived(&self, entry: &Entry, range: &ArchiveRange) -> bool {
+        let Some((kind, id)) = entry.stream.split_once(SEPARATOR) else { return false };
+        let key = (kind.to_owned(), id.to_owned());
+        let is_needed = !self.rows.contains_key(&key)
+            && self.snapshots.get(&key).is_none_or(|snapshot| snapshot.version <= entry.version);
+        let is_last = self.events(&entry.stream, entry.version).next().is_none();
+        entry.occurred_at < range.before && entry.outgoing.is_none() && !is_last && !is_needed
     }
 
     pub(super) fn checkpoint(&self, reader: &str) -> u64 {

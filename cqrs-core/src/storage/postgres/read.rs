@@ -5,6 +5,7 @@ use crate::{
     error::Fault,
     event::{Entry, OutgoingMessage, stream_of},
     position::Position,
+    storage::archive::is_contiguous,
     storage::parked::decode_headers,
     storage::{
         InboxLookup, Lease, Loaded, OutgoingRange, Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned,
@@ -108,27 +109,6 @@ macro_rules! bytes_before {
         )
     };
 }
-const LOG: &str = concat!(
-    entries!("", " from (select p.*, "),
-    bytes_before!("octet_length(payload) + coalesce(octet_length(message_body), 0)"),
-    " from (select * from cqrs.log where pos > $1 and pos <= $2 order by pos limit $3) p) l \
-     where l.bytes_before < $4 order by l.pos"
-);
-/// The primary key gives the order: with the names in the condition, a planner without statistics could sort instead.
-const LOG_OF: &str = concat!(
-    entries!("", " from (select p.*, "),
-    bytes_before!("octet_length(payload) + coalesce(octet_length(message_body), 0)"),
-    " from (select * from (select * from cqrs.log where pos > $1 and pos <= $2 order by pos offset 0) n \
-     where n.name = any($3) limit $4) p) l where l.bytes_before < $5 order by l.pos"
-);
-/// The events of one kind of aggregates in the order of their streams.
-pub(super) const STREAMS_AFTER: &str = entries!(
-    "",
-    " from (select p.*, coalesce(sum(octet_length(payload) + coalesce(octet_length(message_body), 0)) over \
-     (order by stream, version rows between unbounded preceding and 1 preceding), 0) as bytes_before \
-     from (select * from cqrs.log where (stream, version) > ($1, $2) and stream < $3 order by stream, version limit $4) p) l \
-     where l.bytes_before < $5 order by l.stream, l.version"
-);
 /// Selects entries of the log and of its archive in one order, up to a limit of each.
 macro_rules! whole_log {
     ($range:literal, $order:literal, $limit:literal) => {
@@ -153,6 +133,30 @@ macro_rules! whole_log {
         )
     };
 }
+const LOG: &str = concat!(
+    entries!("", " from (select p.*, "),
+    bytes_before!("octet_length(payload) + coalesce(octet_length(message_body), 0)"),
+    " from ",
+    whole_log!("pos > $1 and pos <= $2", "pos", "$3"),
+    " p) l where l.bytes_before < $4 order by l.pos"
+);
+/// The primary key gives the order: with the names in the condition, a planner without statistics could sort instead.
+const LOG_OF: &str = concat!(
+    entries!("", " from (select p.*, "),
+    bytes_before!("octet_length(payload) + coalesce(octet_length(message_body), 0)"),
+    " from (select w.* from ((select * from (select * from cqrs.log where pos > $1 and pos <= $2 order by pos offset 0) n \
+     where n.name = any($3) limit $4) union all \
+     (select * from (select * from cqrs.archived_log where pos > $1 and pos <= $2 order by pos offset 0) n \
+     where n.name = any($3) limit $4)) w order by pos limit $4) p) l where l.bytes_before < $5 order by l.pos"
+);
+/// The events of one kind of aggregates in the order of their streams.
+pub(super) const STREAMS_AFTER: &str = concat!(
+    entries!("", " from (select p.*, "),
+    "coalesce(sum(octet_length(payload) + coalesce(octet_length(message_body), 0)) over \
+     (order by stream, version rows between unbounded preceding and 1 preceding), 0) as bytes_before from ",
+    whole_log!("(stream, version) > ($1, $2) and stream < $3", "stream, version", "$4"),
+    " p) l where l.bytes_before < $5 order by l.stream, l.version"
+);
 const STREAM_PAGE: &str = concat!(
     entries!("", " from (select p.*, "),
     "coalesce(sum(octet_length(payload) + coalesce(octet_length(message_body), 0)) over \
@@ -173,6 +177,11 @@ const SNAPSHOT: &str = entries!(
      r.fingerprint from cqrs.stored_response r where r.key = $5 order by version"
 );
 const STREAM: &str = entries!("", " from cqrs.log l where l.stream = $1 and l.version > $2 order by l.version");
+/// All events of a stream after a version, those of the archive as well.
+const WHOLE_STREAM: &str = concat!(
+    entries!("", " from (select * from cqrs.log where stream = $1 and version > $2 union all "),
+    "select * from cqrs.archived_log where stream = $1 and version > $2) l order by l.version"
+);
 /// The response is a row of its own, the one without a version.
 const STREAM_AND_RESPONSE: &str = entries!(
     "",
@@ -260,7 +269,8 @@ impl Inner {
         let with = Parameters::default().and(stream)?.and(int(after))?;
         let Some(key) = key else {
             let rows = self.read(STREAM, with).await?;
-            return Ok(Loaded { found: rows.iter().map(entry).collect::<Result<_, _>>()?, response: None });
+            let found = rows.iter().map(entry).collect::<Result<_, _>>()?;
+            return Ok(Loaded { found: self.with_archived(stream, after, found).await?, response: None });
         };
         let mut rows = self.read(STREAM_AND_RESPONSE, with.and(key)?).await?;
         // The rows are sorted by version, so the row without one is the last.
@@ -269,7 +279,17 @@ impl Inner {
             _ => None,
         };
         rows.truncate(rows.len() - usize::from(response.is_some()));
-        Ok(Loaded { found: rows.iter().map(entry).collect::<Result<_, _>>()?, response })
+        let found = rows.iter().map(entry).collect::<Result<_, _>>()?;
+        Ok(Loaded { found: self.with_archived(stream, after, found).await?, response })
+    }
+    /// Reads the stream again if its first events are in the archive. The last one never is, so the events that were found
+    /// show it.
+    async fn with_archived(&self, stream: &str, after: u64, found: Vec<Entry>) -> Result<Vec<Entry>, Fault> {
+        if is_contiguous(after, &found) {
+            return Ok(found);
+        }
+        let rows = self.read(WHOLE_STREAM, Parameters::default().and(stream)?.and(int(after))?).await?;
+        rows.iter().map(entry).collect()
     }
 
     pub(super) async fn stream_page(&self, stream: &str, after: u64, most: ReadLimit) -> Result<Vec<Entry>, Fault> {
@@ -298,6 +318,8 @@ impl Inner {
                 found.events.push(entry(&row)?);
             }
         }
+        let after = found.snapshot.as_ref().map_or(0, |snapshot| snapshot.version);
+        found.events = self.with_archived(&stream, after, found.events).await?;
         Ok(Loaded { found, response: stored_response })
     }
 

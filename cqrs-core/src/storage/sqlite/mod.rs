@@ -1,4 +1,5 @@
 //! Storage in SQLite: one file per service, with one writer that commits queued batches in groups and a few readers.
+mod archive;
 mod commit;
 mod migrate;
 mod private;
@@ -16,8 +17,8 @@ use crate::{
     storage::check::{self, check},
     storage::parked::{Cutoff, InboxLookup, Parked, ParkedKey, ParkedPage},
     storage::{
-        Lease, Loaded, OutgoingRange, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram,
-        StoredRow, StoredValues, StoredView, Tx, ValueReservation,
+        ArchiveRange, Archived, Lease, Loaded, OutgoingRange, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage,
+        StoredData, StoredProgram, StoredRow, StoredValues, StoredView, Tx, ValueReservation,
     },
 };
 use async_trait::async_trait;
@@ -175,6 +176,12 @@ impl Storage for Sqlite {
         let gone = purge::purge(loan.connection(), old, limit).await.map_err(fault)?;
         loan.finish(Batch::default()).await.map_err(unrejected)?;
         Ok(gone)
+    }
+    async fn archive(&self, range: &ArchiveRange, limit: usize) -> Result<Archived, Fault> {
+        let mut loan = self.lend().await?;
+        let archived = archive::archive(loan.connection(), range, limit).await.map_err(fault)?;
+        loan.finish(Batch::default()).await.map_err(unrejected)?;
+        Ok(archived)
     }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
         check::keys(keys)?;

@@ -6,9 +6,9 @@ use cqrs_core::{
     Fault, Position,
     event::Entry,
     storage::{
-        Batch, CommitError, Cutoff, InboxLookup, Lease, Loaded, Parked, ParkedKey, ParkedPage, ReadLimit, Scan,
-        Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram, StoredResponse, StoredRow, StoredValues,
-        StoredView, Tx, ValueReservation,
+        ArchiveRange, Archived, Batch, CommitError, Cutoff, InboxLookup, Lease, Loaded, Parked, ParkedKey, ParkedPage,
+        ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram, StoredResponse, StoredRow,
+        StoredValues, StoredView, Tx, ValueReservation,
     },
 };
 use std::{any::Any, sync::Arc, time::Duration};
@@ -202,6 +202,9 @@ impl Storage for Connection {
     }
     async fn purge(&self, _: &Cutoff, _: usize) -> Result<u64, Fault> {
         Err(Fault::internal("no engine purges"))
+    }
+    async fn archive(&self, _: &ArchiveRange, _: usize) -> Result<Archived, Fault> {
+        Err(Fault::internal("no engine archives"))
     }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
         let (view, keys) = (view.to_owned(), keys.to_vec());
