@@ -1,7 +1,7 @@
 //! The stored form of values: JSON that is checked to be readable again before it is stored.
 mod newer_fields;
 
-pub(crate) use newer_fields::{NewerFields, WrittenByNewerProgram};
+pub(crate) use newer_fields::{NewerFields, WrittenByNewerProgram, is_written_as};
 
 use crate::error::Fault;
 use serde::{

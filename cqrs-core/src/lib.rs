@@ -140,7 +140,10 @@ mod turn;
 pub mod view;
 
 #[cfg(feature = "runtime")]
-pub use aggregate::{Aggregate, Decision, EventSourced, Evolve, IntoEvents, Persistence, Repo, StateStored, replay};
+pub use aggregate::{
+    Aggregate, Decision, EventSourced, Evolve, History, HistoryEntry, IntoEvents, Persistence, Repo, StateStored,
+    replay,
+};
 #[cfg(feature = "runtime")]
 pub use app::{App, AppBuilder, BuildError, Committed};
 #[cfg(feature = "runtime")]

@@ -1,6 +1,6 @@
 //! Registrations: one static per function with an attribute, found by its module.
 use crate::{
-    aggregate::UniqueReader,
+    aggregate::UntypedReader,
     context::{Context, Needs, NeedsOf},
     error::{BoxError, Fault},
     event::{FirstEvent, Publisher, RawEvent, RunPublisher, Source},
@@ -90,10 +90,12 @@ pub(crate) struct AggregateRegistration {
     /// The version of the events that it stores.
     pub(crate) version: u32,
     pub(crate) is_state_stored: bool,
+    /// The number of events between two snapshots.
+    pub(crate) snapshot_every: Option<u32>,
     /// The unique fields.
     pub(crate) unique: &'static [&'static str],
-    /// Reads the unique values of stored aggregates.
-    pub(crate) unique_reader: UniqueReader,
+    /// Reads stored aggregates without their type.
+    pub(crate) untyped: UntypedReader,
     /// Describes its events.
     pub(crate) event_form: fn() -> StoredForm,
     /// Describes its state.

@@ -1,15 +1,22 @@
 //! Aggregates: they decide with `&self` and change only through `apply`.
 mod decision;
+mod history;
+mod mark;
 mod persistence;
 mod repository;
-mod unique;
+mod snapshot;
 pub(crate) mod unit_of_work;
+mod untyped;
 
 pub use decision::{Decision, IntoEvents};
+pub use history::{History, HistoryEntry, HistoryMark};
+pub(crate) use mark::{PAYLOAD, ROW_REBUILT, reserved};
+#[doc(hidden)]
+pub use persistence::PersistenceOptions;
 pub use persistence::{EventSourced, Persistence, StateStored};
-pub(crate) use persistence::{Persisted, persisted};
+pub(crate) use persistence::{Persisted, StoredAs, persisted};
 pub use repository::Repo;
-pub(crate) use unique::{UniqueFold, UniqueReader, UniqueValues};
+pub(crate) use untyped::{UniqueValues, UntypedFold, UntypedReader};
 
 use crate::{event::AggregateEvent, id::AggregateId, message::Stored, stored_form::StoredForm};
 

@@ -1,11 +1,11 @@
 //! The repository: loading, deciding and staging are one call, so that a handler cannot forget a step.
 use crate::{
-    aggregate::Aggregate,
     aggregate::unit_of_work::UnitOfWork,
-    aggregate::{Decision, IntoEvents, replay},
+    aggregate::{Aggregate, Decision, IntoEvents, StoredAs, mark, replay, snapshot},
     error::{Error, Fault},
     event::{Entry, Publisher, decode_stored, parse_id, stream_of},
     runtime::Runtime,
+    storage::{SnapshotAndEvents, StoredResponse, StoredSnapshot},
 };
 use std::{any::TypeId, fmt, marker::PhantomData, sync::Arc};
 
@@ -36,7 +36,7 @@ use std::{any::TypeId, fmt, marker::PhantomData, sync::Arc};
 /// }
 /// ```
 pub struct Repo<A> {
-    pub(crate) row: bool,
+    pub(crate) stored_as: StoredAs,
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) unit: UnitOfWork,
     pub(crate) of: PhantomData<fn() -> A>,
@@ -62,7 +62,9 @@ impl<A: Aggregate> Repo<A> {
     }
 
     /// Stages a new aggregate with this id that its first event creates. The commit checks that the id is free
-    /// ([`Error::Exists`]).
+    /// ([`Error::Exists`]). The id of a deleted aggregate is not free, unless the wiring says so
+    /// ([`StateStored::reuses_ids`](crate::StateStored::reuses_ids), and the same for
+    /// [`EventSourced`](crate::EventSourced::reuses_ids)).
     ///
     /// # Errors
     /// Returns a [`Fault`] when the first event does not create an aggregate or creates one with another id, when the
@@ -77,7 +79,7 @@ impl<A: Aggregate> Repo<A> {
         if *state.id() != id {
             return Err(Fault::internal(format!("{name} {key} was created with the id {}", state.id())));
         }
-        self.unit.created(&key, Arc::new(state.clone()), self.row)?;
+        self.unit.created(&key, Arc::new(state.clone()), self.stored_as)?;
         self.unit.stage(&key, Arc::new(state.clone()), events, &self.publishers())?;
         Ok(state)
     }
@@ -107,6 +109,56 @@ impl<A: Aggregate> Repo<A> {
         Ok(state)
     }
 
+    /// Loads the aggregate, decides, stages the last events and ends the aggregate. Returns the state after the last event.
+    ///
+    /// After the commit, `find` returns `None` for this id, and the unique values are free. The events stay in the log,
+    /// followed by an entry that ends the stream; readers learn of the end from the last events. `create` refuses the id,
+    /// unless the wiring lets it be used again.
+    ///
+    /// A decision without events stages nothing and deletes nothing: other readers would not learn of the end.
+    ///
+    /// ```no_run
+    /// # use cqrs_core::*;
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Debug, Clone, Serialize, Deserialize, Aggregate)]
+    /// # #[aggregate(name = "note", event = Noted)]
+    /// # pub struct Note { #[id] id: u64 }
+    /// # #[derive(Debug, Clone, Serialize, Deserialize, Event)]
+    /// # #[event(name = "note", version = 1)]
+    /// # pub enum Noted { Written, Erased }
+    /// # impl Evolve<Noted> for Note {
+    /// #     fn create(id: u64, _: &Noted) -> Option<Self> { Some(Note { id }) }
+    /// #     fn apply(&mut self, _: &Noted) {}
+    /// # }
+    /// # #[derive(Clone, Serialize, Deserialize, Command)]
+    /// # struct Erase { id: u64 }
+    /// #[handler]
+    /// async fn erase(command: Erase, notes: Repo<Note>) -> HandlerResult<()> {
+    ///     notes.delete(&command.id, |_| Ok(Noted::Erased)).await?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// Fails as [`update`](Repo::update) does.
+    pub async fn delete<D: Decision<A::Event, E>, E>(
+        &self,
+        id: &A::Id,
+        decide: impl FnOnce(&A) -> D,
+    ) -> Result<A, Error<E>> {
+        let mut decided = false;
+        let events = |aggregate: &A| {
+            let events = decide(aggregate).into_result();
+            decided = events.as_ref().is_ok_and(|events| !events.is_empty());
+            events
+        };
+        let last = self.update(id, events).await?;
+        if decided {
+            self.unit.delete(A::NAME, &id.to_string(), &self.publishers());
+        }
+        Ok(last)
+    }
+
     async fn load(&self, id: &A::Id) -> Result<Option<Arc<A>>, Fault> {
         let loaded = self.load_once(id).await;
         if loaded.as_ref().is_err_and(Fault::is_transient) {
@@ -116,25 +168,53 @@ impl<A: Aggregate> Repo<A> {
     }
     async fn load_once(&self, id: &A::Id) -> Result<Option<Arc<A>>, Fault> {
         let key = id.to_string();
+        if self.unit.has_deleted(A::NAME, &key) {
+            return Ok(None);
+        }
         if let Some(known) = self.unit.find::<A>(&key) {
             return Ok(Some(known));
         }
         let response = self.unit.response_key();
-        let (found, version, stored, stored_response) = if self.row {
+        let (found, version, stored, folded, stored_response) = if self.stored_as.row {
             let loaded = self.runtime.storage.row(A::NAME, &key, response.as_deref()).await?;
             let state = loaded.found.state.as_deref().map(serde_json::from_slice::<A>).transpose()?;
-            (state, loaded.found.version, loaded.found.state, loaded.response)
+            (state, loaded.found.version, loaded.found.state, 0, loaded.response)
         } else {
-            let loaded = self.runtime.storage.stream(&stream_of(A::NAME, &key), 0, response.as_deref()).await?;
-            let version = loaded.found.last().map_or(0, |entry| entry.version);
-            (fold::<A>(id, &loaded.found)?, version, None, loaded.response)
+            let folded = self.load_events(id, &key, response.as_deref()).await?;
+            (folded.state, folded.version, None, folded.events, folded.response)
         };
         if let Some(response) = stored_response {
             self.unit.set_stored_response(response);
             return Err(Fault::internal("a response is stored under this idempotency key; the bus returns it"));
         }
-        let Some(found) = found.map(Arc::new) else { return Ok(None) };
-        Ok(Some(self.unit.loaded(&key, found, version, self.row, stored)))
+        let Some(found) = found.map(Arc::new) else {
+            if version > 0 {
+                self.unit.note_deleted(A::NAME, &key, version);
+            }
+            return Ok(None);
+        };
+        Ok(Some(self.unit.loaded(&key, found, version, self.stored_as, stored, folded)))
+    }
+    /// Loads the snapshot and folds the events after it, or folds all events. A snapshot that cannot be used costs a second
+    /// read.
+    async fn load_events(&self, id: &A::Id, key: &str, response: Option<&str>) -> Result<Folded<A>, Fault> {
+        let storage = &self.runtime.storage;
+        if let Some(policy) = self.stored_as.snapshots {
+            let loaded = storage.snapshot(A::NAME, key, policy.form, response).await?;
+            let SnapshotAndEvents { snapshot, events } = loaded.found;
+            let base = match snapshot {
+                None => Some((None, 0)),
+                Some(StoredSnapshot { version, state: None }) => Some((None, version)),
+                Some(StoredSnapshot { version, state: Some(stored) }) => {
+                    snapshot::decode::<A>(A::NAME, key, &stored).map(|state| (Some(state), version))
+                }
+            };
+            if let Some((state, version)) = base {
+                return Folded::from(id, state, version, &events, loaded.response);
+            }
+        }
+        let loaded = storage.stream(&stream_of(A::NAME, key), 0, response).await?;
+        Folded::from(id, None, 0, &loaded.found, loaded.response)
     }
 
     fn publishers(&self) -> Arc<[Publisher]> {
@@ -142,13 +222,37 @@ impl<A: Aggregate> Repo<A> {
     }
 }
 
-fn fold<A: Aggregate>(id: &A::Id, entries: &[Entry]) -> Result<Option<A>, Fault> {
-    let mut state: Option<A> = None;
-    entries.iter().try_for_each(|entry| apply_entry(id, &mut state, entry))?;
-    Ok(state)
+/// An aggregate that was folded from events.
+struct Folded<A> {
+    state: Option<A>,
+    version: u64,
+    /// The number of folded events.
+    events: usize,
+    response: Option<StoredResponse>,
 }
+impl<A: Aggregate> Folded<A> {
+    /// Folds the events after a version into the state at it.
+    fn from(
+        id: &A::Id,
+        mut state: Option<A>,
+        version: u64,
+        events: &[Entry],
+        response: Option<StoredResponse>,
+    ) -> Result<Self, Fault> {
+        events.iter().try_for_each(|entry| apply_entry(id, &mut state, entry))?;
+        let version = events.last().map_or(version, |last| last.version);
+        Ok(Folded { state, version, events: events.len(), response })
+    }
+}
+
 /// Applies the next event of a stream to the state so far.
-pub(super) fn apply_entry<A: Aggregate>(id: &A::Id, state: &mut Option<A>, entry: &Entry) -> Result<(), Fault> {
+pub(crate) fn apply_entry<A: Aggregate>(id: &A::Id, state: &mut Option<A>, entry: &Entry) -> Result<(), Fault> {
+    if let Some(mark) = mark::reserved(&entry.name) {
+        if mark == mark::DELETED {
+            *state = None;
+        }
+        return Ok(());
+    }
     let event: A::Event = decode_stored(entry.schema, &entry.payload)
         .map_err(|e| Fault::internal(format!("{} {} cannot be read", entry.stream, entry.version)).because(e))?;
     match state {

@@ -1,13 +1,14 @@
 //! The unit of work: everything that one command loaded and staged. It holds no transaction and becomes one `Batch`.
 use crate::{
     Timestamp,
-    aggregate::Aggregate,
+    aggregate::mark::{DELETED, PAYLOAD, deleted_at},
+    aggregate::{Aggregate, StoredAs},
     codec::{self, NewerFields},
     environment::Environment,
     error::Fault,
     event::{Event, NewEntry, Publisher, stream_of},
     metadata::Metadata,
-    storage::{Batch, InboxRecord, Reservation, Row, StoredResponse},
+    storage::{Batch, InboxRecord, Reservation, Row, Snapshot, Storage, StoredResponse},
     telemetry::trace,
 };
 use std::{
@@ -29,6 +30,8 @@ struct Held {
     /// Keys of `known` in order of their first use, because the order of a batch must not depend on a hash.
     order: Vec<(&'static str, String)>,
     events: Vec<Staged>,
+    /// The versions at which aggregates of an earlier load were deleted.
+    deleted: HashMap<(&'static str, String), u64>,
     /// The idempotency key, until the first load looks its response up in the same round trip.
     response_key: Option<String>,
     stored_response: Option<StoredResponse>,
@@ -57,7 +60,10 @@ struct Tracked {
     /// release.
     before: Vec<(&'static str, String)>,
     after: Vec<(&'static str, String)>,
-    row: bool,
+    stored_as: StoredAs,
+    /// The number of events that the load has folded.
+    folded: usize,
+    is_deleted: bool,
     /// The state at load time with its bytes, of which the new ones keep the fields of a newer program.
     stored: Option<(Aggregated, Vec<u8>)>,
     encode: EncodeState,
@@ -119,6 +125,14 @@ impl UnitOfWork {
     pub(crate) fn find<A: Aggregate>(&self, id: &str) -> Option<Arc<A>> {
         self.held().known.get(&(A::NAME, id.to_owned()))?.aggregate.clone().downcast().ok()
     }
+    /// Returns whether this unit of work has deleted the aggregate.
+    pub(crate) fn has_deleted(&self, kind: &'static str, id: &str) -> bool {
+        self.held().known.get(&(kind, id.to_owned())).is_some_and(|tracked| tracked.is_deleted)
+    }
+    /// Records that the aggregate with this id was deleted at this version.
+    pub(crate) fn note_deleted(&self, kind: &'static str, id: &str, version: u64) {
+        self.held().deleted.insert((kind, id.to_owned()), version);
+    }
     /// Adds a loaded aggregate to the identity map and returns the one in the map.
     ///
     /// That can be another one: two loads may run at the same time, and the first may have staged changes by now.
@@ -127,24 +141,48 @@ impl UnitOfWork {
         id: &str,
         found: Arc<A>,
         version: u64,
-        row: bool,
+        stored_as: StoredAs,
         stored: Option<Vec<u8>>,
+        folded: usize,
     ) -> Arc<A> {
         let before = found.unique();
-        let after = before.clone();
-        let (aggregate, stored) = (found.clone(), stored.map(|bytes| (found.clone() as Aggregated, bytes)));
-        self.held().track(
-            (A::NAME, id.to_owned()),
-            Tracked { aggregate, loaded: version, version, before, after, row, stored, encode: encode::<A> },
-        );
+        let stored = stored.map(|bytes| (found.clone() as Aggregated, bytes));
+        let tracked = Tracked {
+            aggregate: found.clone(),
+            loaded: version,
+            version,
+            after: before.clone(),
+            before,
+            stored_as,
+            folded,
+            is_deleted: false,
+            stored,
+            encode: encode::<A>,
+        };
+        self.held().track((A::NAME, id.to_owned()), tracked);
         self.find(id).unwrap_or(found)
     }
-    /// Adds a new aggregate to the identity map. The commit expects that it does not exist yet.
-    pub(crate) fn created<A: Aggregate>(&self, id: &str, aggregate: Arc<A>, row: bool) -> Result<(), Fault> {
+    /// Adds a new aggregate to the identity map. The commit expects that it does not exist yet, or that it was deleted if
+    /// its id can be used again.
+    pub(crate) fn created<A: Aggregate>(&self, id: &str, aggregate: Arc<A>, stored_as: StoredAs) -> Result<(), Fault> {
         let after = aggregate.unique();
-        let (before, encode) = (vec![], encode::<A> as EncodeState);
-        let tracked = Tracked { aggregate, loaded: 0, version: 0, before, after, row, stored: None, encode };
         let mut held = self.held();
+        let deleted = held.deleted.get(&(A::NAME, id.to_owned())).filter(|_| stored_as.reuses_ids);
+        let version = deleted.copied().unwrap_or(0);
+        let (before, encode) = (vec![], encode::<A> as EncodeState);
+        let (folded, is_deleted, stored) = (0, false, None);
+        let tracked = Tracked {
+            aggregate,
+            loaded: version,
+            version,
+            before,
+            after,
+            stored_as,
+            folded,
+            is_deleted,
+            stored,
+            encode,
+        };
         if held.known.contains_key(&(A::NAME, id.to_owned())) {
             return Err(Fault::internal(format!("{} {id} is created twice in one unit of work", A::NAME)));
         }
@@ -178,6 +216,45 @@ impl UnitOfWork {
                 event: (!publishers.is_empty()).then(|| Box::new(event) as Box<dyn Any + Send + Sync>),
                 publishers: publishers.clone(),
             });
+        }
+        Ok(())
+    }
+
+    /// Stages the end of the aggregate after the events that were staged.
+    pub(crate) fn delete(&self, kind: &'static str, id: &str, publishers: &Arc<[Publisher]>) {
+        let mut held = self.held();
+        let Some(tracked) = held.known.get_mut(&(kind, id.to_owned())) else { return };
+        tracked.after.clear();
+        tracked.is_deleted = true;
+        tracked.version += 1;
+        let (stream, version, payload) = (stream_of(kind, id), tracked.version, PAYLOAD.to_vec());
+        let publishers = publishers.clone();
+        held.events.push(Staged { stream, version, name: DELETED, schema: 1, payload, event: None, publishers });
+    }
+    /// Returns whether aggregates are created whose ids may have been used before.
+    pub(crate) fn may_reuse_ids(&self) -> bool {
+        self.held().known.values().any(Tracked::may_reuse_its_id)
+    }
+    /// Finds the versions at which the ids of new aggregates were used before, and lets their events follow there.
+    pub(crate) async fn reuse_ids(&self, storage: &dyn Storage) -> Result<(), Fault> {
+        let held = self
+            .held()
+            .known
+            .iter()
+            .filter(|(_, tracked)| tracked.may_reuse_its_id())
+            .map(|(key, tracked)| (key.clone(), tracked.stored_as.row))
+            .collect::<Vec<_>>();
+        for ((kind, id), row) in held {
+            let Some(version) = deleted_at(storage, kind, &id, row).await? else { continue };
+            let (mut held, stream) = (self.held(), stream_of(kind, &id));
+            held.events
+                .iter_mut()
+                .filter(|staged| staged.stream == stream)
+                .for_each(|staged| staged.version += version);
+            if let Some(tracked) = held.known.get_mut(&(kind, id)) {
+                tracked.loaded += version;
+                tracked.version += version;
+            }
         }
         Ok(())
     }
@@ -225,13 +302,38 @@ impl UnitOfWork {
             batch.reservations.extend(released.map(|unique| reservation(unique, false)));
             let taken = tracked.after.iter().filter(|unique| !tracked.before.contains(unique));
             batch.reservations.extend(taken.map(|unique| reservation(unique, true)));
-            if tracked.row {
-                let state = Some((tracked.encode)(&*tracked.aggregate, tracked.stored.as_ref(), is_newest)?);
+            if tracked.stored_as.row {
+                let state = match tracked.is_deleted {
+                    true => None,
+                    false => Some((tracked.encode)(&*tracked.aggregate, tracked.stored.as_ref(), is_newest)?),
+                };
                 batch.rows.push(Row { kind, id, expected: tracked.loaded, version: tracked.version, state });
+            } else if let Some((form, state)) = tracked.snapshot()
+                && let Some(event) = batch.events.iter().rfind(|event| event.stream == owner).map(|event| event.id)
+            {
+                batch.snapshots.push(Snapshot { kind, id, version: tracked.version, event, form, state });
             }
         }
         batch.sort();
         Ok(batch)
+    }
+}
+impl Tracked {
+    /// Returns whether the aggregate is created under an id that may have been used before.
+    fn may_reuse_its_id(&self) -> bool {
+        self.loaded == 0 && self.version > 0 && self.stored_as.reuses_ids
+    }
+    /// Returns the form and the state of the snapshot that this unit of work writes, if it writes one. A state that cannot be
+    /// written refuses no command, since its events are enough.
+    fn snapshot(&self) -> Option<(i64, Option<Vec<u8>>)> {
+        if self.is_deleted {
+            return Some((0, None));
+        }
+        let policy = self.stored_as.snapshots?;
+        let is_due = policy.is_due(self.loaded, self.version, self.folded);
+        let state = is_due.then(|| (self.encode)(&*self.aggregate, None, true))?;
+        let state = state.inspect_err(|error| tracing::debug!(%error, "a snapshot cannot be written"));
+        Some((policy.form, Some(state.ok()?)))
     }
 }
 impl Held {

@@ -1,6 +1,6 @@
 //! The builder of an app: collects its registrations and dependencies, and checks that they are complete.
 use crate::{
-    aggregate::{Aggregate, Persistence, UniqueReader, persisted},
+    aggregate::{Aggregate, Persistence, UntypedReader, persisted, reserved},
     app::App,
     context::RunsIn,
     dependencies::Provided,
@@ -132,21 +132,22 @@ impl AppBuilder {
     }
     /// Registers an aggregate with its persistence: [`StateStored`](crate::StateStored) or
     /// [`EventSourced`](crate::EventSourced).
-    pub fn aggregate<K: Persistence>(mut self, _: K) -> Self {
+    pub fn aggregate<K: Persistence>(mut self, persistence: K) -> Self {
         self.aggregates.push(AggregateRegistration {
             name: K::Aggregate::NAME,
             events: <K::Aggregate as Aggregate>::Event::NAMES,
             version: <K::Aggregate as Aggregate>::Event::VERSION,
             is_state_stored: K::ROW,
+            snapshot_every: persistence.options().snapshot_every,
             unique: K::Aggregate::UNIQUE,
-            unique_reader: UniqueReader::of::<K::Aggregate>(),
+            untyped: UntypedReader::of::<K::Aggregate>(),
             event_form: || {
                 let form = <K::Aggregate as Aggregate>::Event::stored_form();
                 form.checked::<<K::Aggregate as Aggregate>::Event>()
             },
             state_form: || K::Aggregate::stored_form().checked::<K::Aggregate>(),
         });
-        self.provided.insert(Arc::new(persisted::<K>()));
+        self.provided.insert(Arc::new(persisted(&persistence)));
         self
     }
     /// Provides a dependency, which handlers take as [`Dep<T>`](crate::Dep).
@@ -347,6 +348,11 @@ impl AppBuilder {
         problems.extend(self.different_first_events());
         problems.extend(self.shared_groups());
         problems.extend(self.unused_decoders());
+        let never = self.aggregates.iter().filter(|aggregate| aggregate.snapshot_every == Some(0));
+        let never = never.map(|aggregate| {
+            format!("aggregate `{}` has a snapshot every 0 events: give a number of at least 1", aggregate.name)
+        });
+        problems.extend(never);
         problems.extend(
             duplicates(self.aggregates.iter().map(|aggregate| aggregate.name))
                 .map(|name| format!("aggregate `{name}` is registered twice")),
@@ -395,7 +401,13 @@ impl AppBuilder {
         let events = events.map(|name| format!("two aggregates have an event with the stored name `{name}`"));
         let unfit = aggregates.keys().filter(|name| name.is_empty() || name.contains(SEPARATOR));
         let unfit = unfit.map(|name| format!("the name of aggregate `{name}` is empty or contains `{SEPARATOR}`"));
-        commands.chain(views).chain(events).chain(unfit).collect()
+        let marks = aggregates
+            .iter()
+            .filter_map(|(name, events)| Some((name, events.iter().find_map(|event| reserved(event))?)));
+        let marks = marks.map(|(name, mark)| {
+            format!("aggregate `{name}` has an event named `{mark}`, which the framework writes itself")
+        });
+        commands.chain(views).chain(events).chain(unfit).chain(marks).collect()
     }
     /// Finds foreign topics with two decoders, and those that no function handles: their name may be misspelt.
     fn unused_decoders(&self) -> Vec<String> {

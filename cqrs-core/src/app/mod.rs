@@ -14,6 +14,7 @@ use crate::{
     runtime::Runtime,
     transport::{Audience, TransportError},
 };
+mod archive;
 mod background;
 mod builder;
 mod declare;
@@ -27,10 +28,12 @@ mod new_readers;
 mod parked;
 mod programs;
 mod purge;
+mod rebuild_rows;
 mod topics;
 mod unique_values;
 
 pub use crate::consumer::AcceptedTopic;
+pub use archive::Archive;
 pub use background::{Background, Joined};
 pub use builder::{AppBuilder, BuildError};
 pub use declare::IncompatibleProgram;
@@ -45,6 +48,7 @@ pub use parked::{
 };
 pub use programs::{DeclaredProgram, Programs, ReleasedKey, Withdrawal, WithdrawalError};
 pub use purge::Purge;
+pub use rebuild_rows::{FailedRow, RebuiltRows, RowRebuild, RowRebuildError};
 
 use futures_util::future::BoxFuture;
 use std::{

@@ -227,7 +227,7 @@ impl App {
     async fn next_rows(&self, field: &LateField, after: Option<&str>) -> Result<(Vec<ValueOwner>, bool), Fault> {
         let rows = self.storage().rows_after(field.aggregate.name, after, AGGREGATES).await?;
         let is_last = rows.len() < AGGREGATES;
-        let of_state = field.aggregate.unique_reader.of_state;
+        let of_state = field.aggregate.untyped.of_state;
         let owner = |(id, row): (String, crate::storage::StoredRow)| {
             let values = row.state.as_deref().map_or_else(|| Ok(Vec::new()), of_state);
             field.owner(id, row.version, values)
@@ -322,7 +322,7 @@ impl App {
         Ok(done)
     }
     async fn load_values(&self, field: &LateField, id: String) -> Result<ValueOwner, Fault> {
-        let (storage, reader) = (self.storage(), field.aggregate.unique_reader);
+        let (storage, reader) = (self.storage(), field.aggregate.untyped);
         if field.aggregate.is_state_stored {
             let row = storage.row(field.aggregate.name, &id, None).await?.found;
             let values = row.state.as_deref().map_or_else(|| Ok(Vec::new()), reader.of_state);
@@ -381,11 +381,11 @@ fn events_of(aggregate: &AggregateRegistration, mut others: BTreeSet<String>) ->
 struct Folding {
     id: String,
     version: u64,
-    fold: Result<Box<dyn crate::aggregate::UniqueFold>, Fault>,
+    fold: Result<Box<dyn crate::aggregate::UntypedFold>, Fault>,
 }
 impl Folding {
     fn new(field: &LateField, id: &str) -> Self {
-        Folding { id: id.to_owned(), version: 0, fold: (field.aggregate.unique_reader.fold)(id) }
+        Folding { id: id.to_owned(), version: 0, fold: (field.aggregate.untyped.fold)(id) }
     }
     fn apply(&mut self, entry: &Entry) {
         self.version = entry.version;

@@ -86,6 +86,14 @@ impl NewerFields {
     }
 }
 
+/// Returns whether `value`, which was read from `stored`, is written in the same way: with the same fields and values. The
+/// order of fields and of the elements of a list makes no difference.
+pub(crate) fn is_written_as<T: Serialize>(value: &T, stored: &[u8]) -> bool {
+    let Ok(written) = serde_json::to_vec(value) else { return false };
+    let sorted = |bytes| Some(Tree::parse(bytes)?.sorted());
+    written == stored || sorted(&written).is_some_and(|written| Some(written) == sorted(stored))
+}
+
 /// The error of a change to a list whose elements have fields that only a newer program knows.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("an element of a list has fields of a newer program, and they would be lost; the newer program can change it")]

@@ -176,6 +176,9 @@ where
     }
     let output = result.map_err(AttemptError::Final)?;
     let fault = |fault: Fault| AttemptError::Final(Error::from(fault));
+    if unit.may_reuse_ids() {
+        Box::pin(unit.reuse_ids(&*runtime.storage)).await.map_err(fault)?;
+    }
     let taken = unit.take(&*runtime.environment, &runtime.service, metadata, is_newest);
     let mut batch = taken.map_err(|taken| match WrittenByNewerProgram::is_cause_of(&taken) {
         true => AttemptError::WrittenByNewerProgram(taken),

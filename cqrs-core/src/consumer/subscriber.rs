@@ -86,6 +86,9 @@ async fn run_and_commit(
         let fault = if unit.failed_transiently() { Fault::unavailable(message) } else { Fault::internal(message) };
         fault.because(unhandled)
     })?;
+    if unit.may_reuse_ids() {
+        unit.reuse_ids(&*runtime.storage).await?;
+    }
     // Publishers and `Serialize` are the application's, too.
     let is_newest = runtime.newer_programs.is_declared_newest();
     let taken = || unit.take(&*runtime.environment, &runtime.service, &metadata, is_newest);

@@ -57,7 +57,7 @@ impl fmt::Debug for Context<'_> {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a handler's parameter",
-    note = "take a dependency as `Dep<T>`, aggregates as `Repo<A>`, a read model as `Views<V>`"
+    note = "take a dependency as `Dep<T>`, aggregates as `Repo<A>`, their past as `History<A>`, a read model as `Views<V>`"
 )]
 pub trait FromContext: Sized {
     /// Takes the value from the context.

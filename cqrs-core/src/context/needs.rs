@@ -31,8 +31,12 @@ impl Needs {
     pub fn dependency<T: ?Sized + 'static>(&mut self) {
         self.0.push(Need::Dependency(TypeId::of::<T>(), short_name::<T>()));
     }
-    pub(crate) fn aggregate<K: 'static>(&mut self, name: &'static str) {
+    /// Declares that the aggregate must be registered, so that its events can be read.
+    pub(crate) fn history<K: 'static>(&mut self, name: &'static str) {
         self.0.push(Need::Aggregate(TypeId::of::<K>(), name));
+    }
+    pub(crate) fn aggregate<K: 'static>(&mut self, name: &'static str) {
+        self.history::<K>(name);
         self.0.push(Need::UnitOfWork);
     }
     pub(crate) fn view(&mut self, name: &'static str) {

@@ -1,6 +1,6 @@
 //! Repositories and views as a handler's parameters.
 use crate::{
-    aggregate::{Aggregate, Persisted, Repo},
+    aggregate::{Aggregate, History, Persisted, Repo},
     context::needs::Needs,
     context::{Context, FromContext},
     error::Rejection,
@@ -15,10 +15,19 @@ impl<A: Aggregate> FromContext for Repo<A> {
         let unit = context.unit.cloned();
         let unit =
             unit.ok_or_else(|| Rejection::missing("a unit of work (only commands and subscribers change aggregates)"))?;
-        Ok(Repo { row: persisted.row, runtime: context.runtime.clone(), unit, of: PhantomData })
+        Ok(Repo { stored_as: persisted.stored_as, runtime: context.runtime.clone(), unit, of: PhantomData })
     }
     fn needs(needs: &mut Needs) {
         needs.aggregate::<Persisted<A>>(A::NAME);
+    }
+}
+
+impl<A: Aggregate> FromContext for History<A> {
+    fn from_context(context: &Context) -> Result<Self, Rejection> {
+        Ok(History { runtime: context.runtime.clone(), of: PhantomData })
+    }
+    fn needs(needs: &mut Needs) {
+        needs.history::<Persisted<A>>(A::NAME);
     }
 }
 

@@ -17,6 +17,7 @@
 //! On the first SIGTERM or SIGINT `/health/ready` returns 503 at once. After [`Program::shutdown_pause`], if one is set,
 //! the process accepts no new requests. Work in progress has [`DRAIN`] to finish, and the process exits with code 0. A process that still runs after [`EXIT`] is
 //! terminated, and a second signal terminates it at once.
+mod aggregates;
 mod endpoints;
 mod epoch;
 mod grpc;
@@ -29,6 +30,7 @@ mod signals;
 mod topics;
 
 pub use crate::app::{Component, DRAIN, Health, HealthCheck};
+pub use aggregates::AggregatesCommand;
 pub use epoch::EpochCommand;
 pub use parked::{Operators, ParkedCommand};
 pub use programs::ProgramsCommand;

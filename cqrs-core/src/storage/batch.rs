@@ -17,6 +17,8 @@ use uuid::Uuid;
 pub struct Batch {
     /// New states of state-stored aggregates, each replacing the version on which the decision was made.
     pub rows: Vec<Row>,
+    /// Snapshots of event-sourced aggregates, each replacing the former one. The events of this batch guard them.
+    pub snapshots: Vec<Snapshot>,
     /// New events, in order.
     pub events: Vec<NewEntry>,
     /// Unique values to reserve or to release.
@@ -38,6 +40,7 @@ impl Batch {
     /// Returns true if there is nothing to commit.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
+            && self.snapshots.is_empty()
             && self.events.is_empty()
             && self.reservations.is_empty()
             && self.views.is_empty()
@@ -50,9 +53,20 @@ impl Batch {
     /// Adds the changes of another batch. The two must not write the same row, stream, reservation, view key, reader or
     /// inbox record.
     pub(crate) fn extend(&mut self, other: Batch) {
-        let Batch { rows, events, reservations, views, checkpoint_moves, inbox_records, parks, unparks, response } =
-            other;
+        let Batch {
+            rows,
+            snapshots,
+            events,
+            reservations,
+            views,
+            checkpoint_moves,
+            inbox_records,
+            parks,
+            unparks,
+            response,
+        } = other;
         self.rows.extend(rows);
+        self.snapshots.extend(snapshots);
         self.events.extend(events);
         self.reservations.extend(reservations);
         self.views.extend(views);
@@ -66,6 +80,7 @@ impl Batch {
     /// cannot deadlock.
     pub fn sort(&mut self) {
         self.rows.sort_by(|a, b| (a.kind, &a.id).cmp(&(b.kind, &b.id)));
+        self.snapshots.sort_by(|a, b| (a.kind, &a.id).cmp(&(b.kind, &b.id)));
         self.reservations.sort_by(|a, b| (&a.index, &a.value, a.taken).cmp(&(&b.index, &b.value, b.taken)));
         self.views.sort_by(|a, b| (a.view, &a.key).cmp(&(b.view, &b.key)));
         self.checkpoint_moves.sort_by(|a, b| a.reader.cmp(&b.reader));
@@ -87,6 +102,24 @@ pub struct Row {
     /// The version after this batch.
     pub version: u64,
     /// The encoded state. `None` deletes it and keeps the version, so that the id can be used again.
+    pub state: Option<Vec<u8>>,
+}
+
+/// A snapshot of an event-sourced aggregate: its state after one of its events. It is never needed, since the events give the
+/// same state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The name of the aggregate type.
+    pub kind: &'static str,
+    /// The aggregate's id.
+    pub id: String,
+    /// The version of the last event that the state includes.
+    pub version: u64,
+    /// The id of that event. A snapshot is ignored if the log has another event at this version, or none.
+    pub event: Uuid,
+    /// The fingerprint of the form of the state. A program ignores snapshots of another form.
+    pub form: i64,
+    /// The encoded state. `None` if the aggregate was deleted at this version; such a snapshot has every form.
     pub state: Option<Vec<u8>>,
 }
 

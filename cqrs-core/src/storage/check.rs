@@ -52,6 +52,12 @@ pub fn check(batch: &Batch) -> Result<(), Fault> {
         number("the row's expected version", row.expected)?;
         number("the row's version", row.version)?;
     }
+    for snapshot in &batch.snapshots {
+        text("the snapshot's kind", snapshot.kind)?;
+        text("the snapshot's id", &snapshot.id)?;
+        size("the snapshot's id", &[snapshot.kind.as_bytes(), snapshot.id.as_bytes()])?;
+        number("the snapshot's version", snapshot.version)?;
+    }
     for event in &batch.events {
         text("the stream", &event.stream)?;
         size("the stream", &[event.stream.as_bytes()])?;

@@ -12,8 +12,8 @@ use crate::{
     storage::check::{self, check},
     storage::parked::{Cutoff, InboxLookup, LEFT_TO_NEWER_PROGRAM, Parked, ParkedKey, ParkedPage},
     storage::{
-        Lease, Loaded, ReadLimit, Scan, Scanned, Storage, StoredData, StoredProgram, StoredRow, StoredValues,
-        StoredView, Tx, ValueReservation,
+        ArchiveRange, Archived, Lease, Loaded, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData,
+        StoredProgram, StoredRow, StoredValues, StoredView, Tx, ValueReservation,
     },
 };
 use async_trait::async_trait;
@@ -86,9 +86,24 @@ impl Storage for Memory {
     async fn stream(&self, stream: &str, after: u64, response: Option<&str>) -> Result<Loaded<Vec<Entry>>, Fault> {
         check::key(stream, response)?;
         let data = self.data();
-        let all = data.streams.get(stream).map_or(&[][..], Vec::as_slice);
-        let found = all.iter().skip(after as usize).map(|index| data.log[*index].clone()).collect();
+        let found = data.events(stream, after).cloned().collect();
         Ok(Loaded { found, response: response.and_then(|key| data.responses.get(key).cloned()) })
+    }
+    async fn snapshot(
+        &self,
+        kind: &str,
+        id: &str,
+        form: i64,
+        response: Option<&str>,
+    ) -> Result<Loaded<SnapshotAndEvents>, Fault> {
+        check::key(id, response)?;
+        let data = self.data();
+        let found = data.snapshot(kind, id, form);
+        Ok(Loaded { found, response: response.and_then(|key| data.responses.get(key).cloned()) })
+    }
+    async fn stream_page(&self, stream: &str, after: u64, limit: ReadLimit) -> Result<Vec<Entry>, Fault> {
+        check::key(stream, None)?;
+        Ok(limit.take(self.data().events(stream, after).cloned()))
     }
     async fn response(&self, key: &str) -> Result<Option<StoredResponse>, Fault> {
         check::key(key, None)?;
@@ -118,6 +133,9 @@ impl Storage for Memory {
     }
     async fn purge(&self, old: &Cutoff, limit: usize) -> Result<u64, Fault> {
         Ok(self.data().purge(old, self.environment.now(), limit))
+    }
+    async fn archive(&self, range: &ArchiveRange, limit: usize) -> Result<Archived, Fault> {
+        Ok(self.data().archive(range, limit))
     }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
         check::keys(keys)?;

@@ -1,4 +1,5 @@
 //! The storage interface, a few reads and one write, and its implementations.
+mod archive;
 pub(crate) mod batch;
 mod check;
 mod limit;
@@ -13,7 +14,10 @@ pub mod sqlite;
 mod stats;
 mod unique;
 
-pub use batch::{Batch, CheckpointMove, CommitError, InboxRecord, Park, Reservation, Row, StoredResponse, ViewWrite};
+pub use archive::{ArchiveRange, Archived};
+pub use batch::{
+    Batch, CheckpointMove, CommitError, InboxRecord, Park, Reservation, Row, Snapshot, StoredResponse, ViewWrite,
+};
 pub use check::check;
 pub(crate) use check::value as check_value;
 pub use limit::ReadLimit;
@@ -45,6 +49,20 @@ pub trait Storage: Send + Sync + 'static {
     /// Loads the events of one stream after a version, in order, and in the same round trip the response stored under
     /// an idempotency key.
     async fn stream(&self, stream: &str, after: u64, response: Option<&str>) -> Result<Loaded<Vec<Entry>>, Fault>;
+    /// Loads the snapshot of one event-sourced aggregate and the events after it, in order, and in the same round trip the
+    /// response stored under an idempotency key.
+    ///
+    /// A snapshot of another form is left out, and so is one that does not belong to the stream: the event at its version
+    /// has another id, or there is none. Without a snapshot these are all events.
+    async fn snapshot(
+        &self,
+        kind: &str,
+        id: &str,
+        form: i64,
+        response: Option<&str>,
+    ) -> Result<Loaded<SnapshotAndEvents>, Fault>;
+    /// Returns the events of one stream after a version, in order, up to the limit.
+    async fn stream_page(&self, stream: &str, after: u64, limit: ReadLimit) -> Result<Vec<Entry>, Fault>;
     /// Returns the response stored under an idempotency key.
     async fn response(&self, key: &str) -> Result<Option<StoredResponse>, Fault>;
     /// Returns which of these messages the group has handled or parked, and for which of these keys it has parked
@@ -68,6 +86,12 @@ pub trait Storage: Send + Sync + 'static {
     /// Removes data older than the cutoff, at most `limit` of each kind, and returns how much was removed. The age is
     /// measured by the database's clock.
     async fn purge(&self, old: &Cutoff, limit: usize) -> Result<u64, Fault>;
+    /// Moves events of the range into the archive, among the first `limit` entries that are not archived. All reads find
+    /// them there, with their positions.
+    ///
+    /// An event is moved if it is from before the time and has no outgoing message, if its stream has a later event, and if
+    /// no load needs it: its aggregate has a row, or a snapshot with a higher version.
+    async fn archive(&self, range: &ArchiveRange, limit: usize) -> Result<Archived, Fault>;
     /// Returns the values of one view under these keys, in any order. Absent keys are left out, and removed ones have
     /// no value.
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault>;
@@ -237,6 +261,31 @@ pub struct StoredRow {
     /// The version of the last write; 0 when there is no row.
     pub version: u64,
     /// The encoded state; `None` when deleted.
+    pub state: Option<Vec<u8>>,
+}
+
+/// A snapshot that belongs to the stream, and the events after it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SnapshotAndEvents {
+    /// The snapshot, if there is one.
+    pub snapshot: Option<StoredSnapshot>,
+    /// The events after the snapshot's version, or all events, in order.
+    pub events: Vec<Entry>,
+}
+impl SnapshotAndEvents {
+    /// Returns the version of the stream; 0 if it has no event.
+    pub fn version(&self) -> u64 {
+        let of_snapshot = self.snapshot.as_ref().map_or(0, |snapshot| snapshot.version);
+        self.events.last().map_or(of_snapshot, |last| last.version)
+    }
+}
+
+/// The stored snapshot of an event-sourced aggregate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredSnapshot {
+    /// The version of the last event that the state includes.
+    pub version: u64,
+    /// The encoded state; `None` if the aggregate was deleted at this version.
     pub state: Option<Vec<u8>>,
 }
 

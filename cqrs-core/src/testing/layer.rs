@@ -7,9 +7,9 @@ use crate::{
     event::Entry,
     position::Position,
     storage::{
-        Batch, CommitError, Cutoff, DatabaseStats, InboxLookup, Lease, Loaded, Parked, ParkedKey, ParkedPage,
-        ReadLimit, Scan, Scanned, Storage, StoredData, StoredProgram, StoredResponse, StoredRow, StoredValues,
-        StoredView, Tx, ValueReservation,
+        ArchiveRange, Archived, Batch, CommitError, Cutoff, DatabaseStats, InboxLookup, Lease, Loaded, Parked,
+        ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram,
+        StoredResponse, StoredRow, StoredValues, StoredView, Tx, ValueReservation,
     },
     transport::{Audience, Published, Record, Subscription, Transport, TransportError},
 };
@@ -48,6 +48,18 @@ pub trait StorageLayer: Send + Sync + 'static {
     async fn stream(&self, stream: &str, after: u64, response: Option<&str>) -> Result<Loaded<Vec<Entry>>, Fault> {
         self.inner().stream(stream, after, response).await
     }
+    async fn snapshot(
+        &self,
+        kind: &str,
+        id: &str,
+        form: i64,
+        response: Option<&str>,
+    ) -> Result<Loaded<SnapshotAndEvents>, Fault> {
+        self.inner().snapshot(kind, id, form, response).await
+    }
+    async fn stream_page(&self, stream: &str, after: u64, limit: ReadLimit) -> Result<Vec<Entry>, Fault> {
+        self.inner().stream_page(stream, after, limit).await
+    }
     async fn response(&self, key: &str) -> Result<Option<StoredResponse>, Fault> {
         self.inner().response(key).await
     }
@@ -68,6 +80,9 @@ pub trait StorageLayer: Send + Sync + 'static {
     }
     async fn purge(&self, old: &Cutoff, limit: usize) -> Result<u64, Fault> {
         self.inner().purge(old, limit).await
+    }
+    async fn archive(&self, range: &ArchiveRange, limit: usize) -> Result<Archived, Fault> {
+        self.inner().archive(range, limit).await
     }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
         self.inner().views(view, keys).await
@@ -180,6 +195,18 @@ impl<L: StorageLayer> Storage for L {
     async fn stream(&self, stream: &str, after: u64, response: Option<&str>) -> Result<Loaded<Vec<Entry>>, Fault> {
         StorageLayer::stream(self, stream, after, response).await
     }
+    async fn snapshot(
+        &self,
+        kind: &str,
+        id: &str,
+        form: i64,
+        response: Option<&str>,
+    ) -> Result<Loaded<SnapshotAndEvents>, Fault> {
+        StorageLayer::snapshot(self, kind, id, form, response).await
+    }
+    async fn stream_page(&self, stream: &str, after: u64, limit: ReadLimit) -> Result<Vec<Entry>, Fault> {
+        StorageLayer::stream_page(self, stream, after, limit).await
+    }
     async fn response(&self, key: &str) -> Result<Option<StoredResponse>, Fault> {
         StorageLayer::response(self, key).await
     }
@@ -200,6 +227,9 @@ impl<L: StorageLayer> Storage for L {
     }
     async fn purge(&self, old: &Cutoff, limit: usize) -> Result<u64, Fault> {
         StorageLayer::purge(self, old, limit).await
+    }
+    async fn archive(&self, range: &ArchiveRange, limit: usize) -> Result<Archived, Fault> {
+        StorageLayer::archive(self, range, limit).await
     }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
         StorageLayer::views(self, view, keys).await

@@ -1,4 +1,5 @@
 //! Integration tests of cqrs-core, listed by name. The tests that need a server are a second list.
+mod archiving; // old events out of the log
 mod attempts; // the attempts of messages of a topic
 mod bank; // the domain shared by the framework's tests
 mod blame; // one event that cannot be applied costs only its key
@@ -13,6 +14,7 @@ mod crash_notes; // the notes of processes on their attempts, for followers of t
 mod crash_watch; // the notes of members on the messages of their partitions
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod crashes; // a message that ends its process is parked
+mod deleting; // the end of an aggregate
 mod describe; // `App::describe`
 mod environment_is_the_only_place; // architecture rule
 #[cfg(feature = "operations")]
@@ -27,6 +29,7 @@ mod group_lease; // the lease of a group of subscribers, on a clock of the test
 #[cfg(feature = "tonic")]
 mod grpc; // the gRPC status of an error
 mod harness; // the storages under test
+mod history; // the past of an aggregate
 mod idempotency; // repetitions by other versions and by subscribers
 mod identity; // the service and the epoch of a database
 mod idle; // idle jobs share one poll and keep their leases
@@ -47,6 +50,8 @@ mod persistence; // state-stored and event-sourced aggregates behave the same
 mod postgres; // PostgreSQL's own guarantees, and the storage suite on it
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod projector; // a projector in two processes on one database
+mod purse; // an aggregate with an end and a history
+mod rebuild_rows; // rows that are made from their events again
 mod redelivery; // many parked messages are redelivered by reader, error, or all
 mod refused_topic; // a topic that the broker refuses for a time
 mod relay; // integration events reach their subscribers
@@ -58,6 +63,7 @@ mod seeded_transport; // the transport suite finds seeded bugs
 mod settle; // several services in one test
 mod shutdown; // work in flight is finished at shutdown
 mod simulation; // the engines under injected faults, from a seed
+mod snapshots; // a load folds few events
 #[cfg(feature = "sqlite")]
 mod sqlite; // SQLite's own guarantees
 mod stored_form; // what is stored can be read back
@@ -133,6 +139,11 @@ fn framework() -> Vec<Trial> {
         settle::trials,
         topics::trials,
         stored_form::trials,
+        archiving::trials,
+        deleting::trials,
+        history::trials,
+        rebuild_rows::trials,
+        snapshots::trials,
         withdrawal::trials,
         simulation::trials,
         environment_is_the_only_place::trials,

@@ -3,6 +3,7 @@ mod connections;
 mod contention;
 mod crashes;
 mod deploys;
+mod event_sourcing;
 mod first_event;
 mod high_water_mark;
 mod indexes;
@@ -49,6 +50,7 @@ pub(crate) fn trials() -> Trials {
         .group("relay shards", relay_shards::trials())
         .group("round trips", round_trips::trials())
         .group("deploys", deploys::trials())
+        .group("event sourcing", event_sourcing::trials())
         .group("first event", first_event::trials())
         .group("indexes", indexes::trials())
         .group("unique", unique::trials())

@@ -1,18 +1,23 @@
 //! The storage suite finds bugs: each seeded bug in a memory storage must fail one named case.
-use crate::trials::runtime;
+use crate::{listener::lock, trials::runtime};
 use async_trait::async_trait;
 use cqrs_core::{
     Fault, Position,
     event::Entry,
     storage::{
-        Batch, CommitError, Cutoff, LEFT_TO_NEWER_PROGRAM, Lease, Loaded, Memory, ParkedKey, ParkedPage, ReadLimit,
-        Scan, Scanned, Storage, StoredData, StoredResponse, StoredRow, StoredValues, StoredView, Tx, ValueReservation,
+        ArchiveRange, Archived, Batch, CommitError, Cutoff, LEFT_TO_NEWER_PROGRAM, Lease, Loaded, Memory, ParkedKey,
+        ParkedPage, ReadLimit, Scan, Scanned, Snapshot, SnapshotAndEvents, Storage, StoredData, StoredResponse,
+        StoredRow, StoredSnapshot, StoredValues, StoredView, Tx, ValueReservation,
     },
     testing::StorageLayer,
     testing::conformance::storage::{Harness, cases},
 };
 use libtest_mimic::{Failed, Trial};
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Bug {
@@ -86,10 +91,24 @@ enum Bug {
     NulRemoved,
     /// A number that the database cannot store becomes the highest one.
     NumberLimited,
+    /// A snapshot is loaded whatever its form.
+    FormIgnored,
+    /// A snapshot is loaded although its event is another one, or does not exist.
+    SnapshotOfTheFuture,
+    /// The end of a deleted aggregate is forgotten by programs of another form.
+    EndForgotten,
+    /// A snapshot is stored although the batch is refused.
+    SnapshotOfARefusal,
+    /// The log does not show archived events.
+    ArchivedLost,
+    /// Events are archived although their outgoing messages are stored.
+    ArchivedUnpublished,
+    /// A step of archiving looks at the whole range.
+    ArchivedAtOnce,
 }
 
 /// Each bug with the case that must find it. Other cases may find it as well.
-const SEEDED: [(Bug, &str); 34] = [
+const SEEDED: [(Bug, &str); 41] = [
     (Bug::HighWaterMarkAhead, "a reader that follows the high-water mark misses no concurrent event"),
     (Bug::LogSkips, "a reader that follows the high-water mark misses no concurrent event"),
     (Bug::EpochIgnored, "a checkpoint move requires the epoch of the lease"),
@@ -123,6 +142,13 @@ const SEEDED: [(Bug, &str); 34] = [
     (Bug::InboxRecordLate, "of concurrent handlers of one message one succeeds"),
     (Bug::PositionLost, "a response is stored with its position"),
     (Bug::NulRemoved, "text with NUL is refused before anything is written"),
+    (Bug::FormIgnored, "a snapshot of another form is not loaded"),
+    (Bug::SnapshotOfTheFuture, "a snapshot that does not belong to the stream is not loaded"),
+    (Bug::EndForgotten, "the end of a deleted aggregate is loaded in every form"),
+    (Bug::SnapshotOfARefusal, "a refused batch stores no snapshot"),
+    (Bug::ArchivedLost, "archived events are found by every read, at their positions"),
+    (Bug::ArchivedUnpublished, "events that a load, a reader or a relay needs are not archived"),
+    (Bug::ArchivedAtOnce, "a step of archiving looks at no more entries than its limit"),
     (Bug::NumberLimited, "a number that is too large is refused before anything is written"),
 ];
 
@@ -154,7 +180,8 @@ fn failures(bug: Bug) -> Vec<&'static str> {
     let runtime = runtime(THREAD);
     let mut failed = Vec::new();
     for case in cases() {
-        let harness = Box::new(SeededStorage { memory: Memory::new(), bug });
+        let harness =
+            Box::new(SeededStorage { memory: Memory::new(), bug, snapshots: Arc::default(), archived: Arc::default() });
         let task = runtime.spawn(async move { case.run(harness).await });
         // A bug may make a case wait for ever.
         let ended = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(20), task).await });
@@ -183,6 +210,10 @@ fn quiet() {
 struct SeededStorage {
     memory: Memory,
     bug: Bug,
+    /// The last snapshot of each id that was given to a commit.
+    snapshots: Arc<Mutex<HashMap<String, Snapshot>>>,
+    /// The positions that were archived.
+    archived: Arc<Mutex<Position>>,
 }
 
 #[async_trait]
@@ -213,6 +244,47 @@ impl StorageLayer for SeededStorage {
             loaded.found = StoredRow::default();
         }
         Ok(loaded)
+    }
+    async fn snapshot(
+        &self,
+        kind: &str,
+        id: &str,
+        form: i64,
+        response: Option<&str>,
+    ) -> Result<Loaded<SnapshotAndEvents>, Fault> {
+        let mut loaded = self.memory.snapshot(kind, id, form, response).await?;
+        let known = lock(&self.snapshots).get(id).cloned();
+        let wrong = known.filter(|known| match self.bug {
+            Bug::FormIgnored | Bug::SnapshotOfARefusal => true,
+            Bug::SnapshotOfTheFuture => known.form == form,
+            _ => false,
+        });
+        if let Some(wrong) = wrong {
+            loaded.found.events.retain(|entry| entry.version > wrong.version);
+            loaded.found.snapshot = Some(StoredSnapshot { version: wrong.version, state: wrong.state });
+        }
+        if self.bug == Bug::EndForgotten && form != 0 {
+            let is_end = loaded.found.snapshot.as_ref().is_some_and(|snapshot| snapshot.state.is_none());
+            loaded.found.snapshot.take_if(|_| is_end);
+        }
+        Ok(loaded)
+    }
+    async fn archive(&self, range: &ArchiveRange, limit: usize) -> Result<Archived, Fault> {
+        match self.bug {
+            Bug::ArchivedUnpublished => {
+                let upto = self.memory.high_water_mark().await?;
+                let all = self.memory.log(range.after, upto, ReadLimit::entries(limit)).await?;
+                let moved = all.iter().filter(|entry| entry.outgoing.is_some()).count() as u64;
+                Ok(Archived { moved, upto: range.upto })
+            }
+            Bug::ArchivedAtOnce => self.memory.archive(range, usize::MAX).await,
+            _ => {
+                let archived = self.memory.archive(range, limit).await?;
+                let mut last = lock(&self.archived);
+                *last = (*last).max(Position(archived.moved));
+                Ok(archived)
+            }
+        }
     }
     async fn response(&self, key: &str) -> Result<Option<StoredResponse>, Fault> {
         let mut found = self.memory.response(key).await?;
@@ -305,6 +377,9 @@ impl StorageLayer for SeededStorage {
     async fn log(&self, after: Position, upto: Position, limit: ReadLimit) -> Result<Vec<Entry>, Fault> {
         let bytes = if self.bug == Bug::SizeIgnored { usize::MAX } else { limit.bytes };
         let mut found = self.memory.log(after, upto, ReadLimit { bytes, ..limit }).await?;
+        if self.bug == Bug::ArchivedLost {
+            found.retain(|entry| entry.position > *lock(&self.archived));
+        }
         if self.bug == Bug::LogSkips {
             found.retain(|entry| entry.position.0 % 13 != 0);
         }
@@ -347,6 +422,8 @@ impl StorageLayer for SeededStorage {
         self.memory.unreserved(index, after, limit).await
     }
     async fn commit(&self, mut batch: Batch) -> Result<Position, CommitError> {
+        let given = batch.snapshots.iter().map(|snapshot| (snapshot.id.clone(), snapshot.clone()));
+        lock(&self.snapshots).extend(given);
         match self.bug {
             Bug::ParkedAlone => batch.parks.iter_mut().for_each(|park| park.behind = false),
             Bug::TakenByTwo => batch.unparks.retain(|number| *number > 1),

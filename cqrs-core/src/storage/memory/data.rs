@@ -2,10 +2,13 @@
 use super::parked::ParkedEntry;
 use crate::{
     Timestamp,
-    event::{Entry, NewEntry},
+    event::{Entry, NewEntry, SEPARATOR, stream_of},
     metadata::Metadata,
     position::Position,
-    storage::{Batch, CommitError, StoredResponse, StoredRow},
+    storage::{
+        ArchiveRange, Archived, Batch, CommitError, Snapshot, SnapshotAndEvents, StoredResponse, StoredRow,
+        StoredSnapshot,
+    },
 };
 use chrono::SubsecRound;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -17,8 +20,12 @@ pub(super) type IndexEntry = (String, String, Vec<u8>, String);
 #[derive(Default)]
 pub(super) struct Data {
     pub(super) rows: HashMap<(String, String), StoredRow>,
+    /// The snapshots, by kind and id.
+    pub(super) snapshots: HashMap<(String, String), Snapshot>,
     /// The entry at position n has the index n - 1.
     pub(super) log: Vec<Entry>,
+    /// The indexes of the archived entries. Reads make no difference.
+    pub(super) archived: BTreeSet<usize>,
     /// The indexes of each stream's events in the log.
     pub(super) streams: HashMap<String, Vec<usize>>,
     /// The owner of each value, by index and value.
@@ -62,6 +69,46 @@ pub(super) struct Reader {
 impl Data {
     pub(super) fn row(&self, kind: &str, id: &str) -> StoredRow {
         self.rows.get(&(kind.to_owned(), id.to_owned())).cloned().unwrap_or_default()
+    }
+
+    /// Returns the events of a stream after a version.
+    pub(super) fn events(&self, stream: &str, after: u64) -> impl Iterator<Item = &Entry> {
+        let all = self.streams.get(stream).map_or(&[][..], Vec::as_slice);
+        all.iter().skip(after as usize).map(|index| &self.log[*index])
+    }
+
+    /// Returns the snapshot of this form that belongs to the stream, and the events after it.
+    pub(super) fn snapshot(&self, kind: &str, id: &str, form: i64) -> SnapshotAndEvents {
+        let stream = stream_of(kind, id);
+        let stored = self.snapshots.get(&(kind.to_owned(), id.to_owned()));
+        let usable = stored.filter(|snapshot| {
+            let event = snapshot.version.checked_sub(1).and_then(|before| self.events(&stream, before).next());
+            (snapshot.form == form || snapshot.state.is_none()) && event.is_some_and(|event| event.id == snapshot.event)
+        });
+        let snapshot = usable.map(|usable| StoredSnapshot { version: usable.version, state: usable.state.clone() });
+        let after = snapshot.as_ref().map_or(0, |snapshot| snapshot.version);
+        SnapshotAndEvents { events: self.events(&stream, after).cloned().collect(), snapshot }
+    }
+
+    pub(super) fn archive(&mut self, range: &ArchiveRange, limit: usize) -> Archived {
+        let is_in_range = |index: &usize| self.log[*index].position <= range.upto && !self.archived.contains(index);
+        let first = range.after.0 as usize;
+        let looked_at: Vec<_> = (first..self.log.len()).filter(is_in_range).take(limit).collect();
+        let is_full = looked_at.len() == limit;
+        let last = looked_at.last().filter(|_| is_full).map_or(range.upto, |last| self.log[*last].position);
+        let old: Vec<_> =
+            looked_at.into_iter().filter(|index| self.can_be_archived(&self.log[*index], range)).collect();
+        let moved = old.len() as u64;
+        self.archived.extend(old);
+        Archived { moved, upto: last }
+    }
+    fn can_be_archived(&self, entry: &Entry, range: &ArchiveRange) -> bool {
+        let Some((kind, id)) = entry.stream.split_once(SEPARATOR) else { return false };
+        let key = (kind.to_owned(), id.to_owned());
+        let is_needed = !self.rows.contains_key(&key)
+            && self.snapshots.get(&key).is_none_or(|snapshot| snapshot.version <= entry.version);
+        let is_last = self.events(&entry.stream, entry.version).next().is_none();
+        entry.occurred_at < range.before && entry.outgoing.is_none() && !is_last && !is_needed
     }
 
     pub(super) fn checkpoint(&self, reader: &str) -> u64 {
@@ -138,6 +185,9 @@ impl Data {
         }
         for row in batch.rows {
             self.rows.insert((row.kind.to_owned(), row.id), StoredRow { version: row.version, state: row.state });
+        }
+        for snapshot in batch.snapshots {
+            self.snapshots.insert((snapshot.kind.to_owned(), snapshot.id.clone()), snapshot);
         }
         let (taken, released): (Vec<_>, Vec<_>) = batch.reservations.into_iter().partition(|entry| entry.taken);
         for reservation in released {

@@ -8,7 +8,8 @@ use crate::{
     position::Position,
     storage::parked::encode_headers,
     storage::{
-        Batch, CheckpointMove, CommitError, InboxRecord, Park, Reservation, Row, StoredResponse, ViewWrite, check,
+        Batch, CheckpointMove, CommitError, InboxRecord, Park, Reservation, Row, Snapshot, StoredResponse, ViewWrite,
+        check,
     },
 };
 use sqlx::{
@@ -33,6 +34,7 @@ pub(super) struct Split<'a> {
     pub(super) saved: Vec<&'a Row>,
     pub(super) created: Vec<&'a Row>,
     pub(super) heads: Vec<Head<'a>>,
+    pub(super) snapshots: Vec<&'a Snapshot>,
     pub(super) released: Vec<&'a Reservation>,
     pub(super) taken: Vec<&'a Reservation>,
     pub(super) replaced: Vec<&'a ViewWrite>,
@@ -75,6 +77,7 @@ impl<'a> Split<'a> {
             saved,
             created,
             heads: heads(batch),
+            snapshots: batch.snapshots.iter().collect(),
             released,
             taken,
             replaced,
@@ -129,6 +132,13 @@ impl<'a> Split<'a> {
             .column(|row| int(row.version))?
             .column(|row| row.state.as_deref())?;
         to.part(BatchPart::Heads, &self.heads)?.column(|head| head.stream)?.column(|head| int(head.version))?;
+        to.part(BatchPart::Snapshots, &self.snapshots)?
+            .column(|snapshot| snapshot.kind)?
+            .column(|snapshot| snapshot.id.as_str())?
+            .column(|snapshot| int(snapshot.version))?
+            .column(|snapshot| snapshot.event)?
+            .column(|snapshot| snapshot.form)?
+            .column(|snapshot| snapshot.state.as_deref())?;
         to.part(BatchPart::Replaced, &self.replaced)?
             .column(|view| view.view)?
             .column(|view| view.key.as_str())?

@@ -3,6 +3,7 @@
 //! All tables are in the schema `cqrs`, and the role needs no right beyond owning it. `alter role ... set
 //! log_min_error_statement = fatal`, run by a superuser, keeps refused batches out of the server's log. Behind a pooler
 //! that lends sessions for a transaction, such as PgBouncer, add `pooling=transaction` to the URL ([`Pooling`]).
+mod archive;
 mod commit;
 mod config;
 mod connection;
@@ -21,6 +22,8 @@ mod stats;
 mod transaction;
 mod unique;
 
+#[doc(hidden)]
+pub use archive::ARCHIVE;
 pub use config::{Config, ConfigError, Pooling, Tls, TlsMode};
 pub use high_water_mark::HighWaterMarkMode;
 #[doc(hidden)]
@@ -34,8 +37,9 @@ pub use statement::every_statement;
 pub use transaction::transaction;
 
 use super::{
-    Cutoff, DatabaseStats, InboxLookup, Lease, Loaded, OutgoingRange, Parked, ParkedKey, ParkedPage, ReadLimit, Scan,
-    Scanned, Storage, StoredData, StoredProgram, StoredRow, StoredValues, StoredView, Tx, ValueReservation,
+    ArchiveRange, Archived, Cutoff, DatabaseStats, InboxLookup, Lease, Loaded, OutgoingRange, Parked, ParkedKey,
+    ParkedPage, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram, StoredRow,
+    StoredValues, StoredView, Tx, ValueReservation,
 };
 use crate::{
     environment::{Environment, system},
@@ -271,6 +275,20 @@ impl Storage for Postgres {
         check::key(stream, response)?;
         self.0.stream(stream, after, response).await
     }
+    async fn snapshot(
+        &self,
+        kind: &str,
+        id: &str,
+        form: i64,
+        response: Option<&str>,
+    ) -> Result<Loaded<SnapshotAndEvents>, Fault> {
+        check::key(id, response)?;
+        self.0.snapshot(kind, id, form, response).await
+    }
+    async fn stream_page(&self, stream: &str, after: u64, limit: ReadLimit) -> Result<Vec<Entry>, Fault> {
+        check::key(stream, None)?;
+        self.0.stream_page(stream, after, limit).await
+    }
     async fn response(&self, key: &str) -> Result<Option<StoredResponse>, Fault> {
         check::key(key, None)?;
         self.0.response(key).await
@@ -293,6 +311,9 @@ impl Storage for Postgres {
     }
     async fn purge(&self, old: &Cutoff, limit: usize) -> Result<u64, Fault> {
         self.0.purge(old, limit).await
+    }
+    async fn archive(&self, range: &ArchiveRange, limit: usize) -> Result<Archived, Fault> {
+        self.0.archive(range, limit).await
     }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
         check::keys(keys)?;

@@ -23,9 +23,9 @@ pub(super) struct Sql {
 ///
 /// Positions are drawn after all waits, so they agree with the order in which reserved values changed owners. One order
 /// for all batches prevents deadlocks between tables.
-pub(super) const PARTS: [Sql; 15] = [
-    RESPONSE, HANDLED, MOVED, BEGUN, UNPARKED, PARKED, SAVED, CREATED, HEADS, REPLACED, ADDED, RELEASED, TAKEN,
-    ENTRIES, LOGGED,
+pub(super) const PARTS: [Sql; 16] = [
+    RESPONSE, HANDLED, MOVED, BEGUN, UNPARKED, PARKED, SAVED, CREATED, HEADS, SNAPSHOTS, REPLACED, ADDED, RELEASED,
+    TAKEN, ENTRIES, LOGGED,
 ];
 
 /// The check that no response is stored yet. It runs first, so a repeated command is refused as a repetition and not
@@ -124,15 +124,33 @@ const CREATED: Sql = Sql {
 };
 
 /// Streams without a row. The entry before the first new one must exist, or the stream would have a gap; entries never
-/// change, so the snapshot is enough. The new version must not exist: [`LOGGED`] detects that too, but only after
-/// reservations were taken.
+/// change, so the snapshot is enough. Neither the new version nor a later one must exist: [`LOGGED`] detects that too, but
+/// only after reservations were taken, and not for an archived one. The last entry of a stream is never archived.
 const HEADS: Sql = Sql {
     columns: &[("stream", "text"), ("version", "bigint")],
     text: "{g} as materialized (select case when count(u.o) filter (where h.ok) = {n} then 1
     else cqrs.reject('QC001', 'streams', array_agg(u.o) filter (where h.ok)) end
   from {p} left join {u} on true left join cqrs.log l on l.stream = u.stream and l.version = u.version - 1
-  left join cqrs.log x on x.stream = u.stream and x.version = u.version
-  cross join lateral (select x.version is null and (u.version = 1 or l.version is not null) as ok) h)",
+  left join lateral (select true as found from cqrs.log x where x.stream = u.stream and x.version >= u.version
+    order by x.version limit 1) x on true
+  cross join lateral (select x.found is null and (u.version = 1 or l.version is not null) as ok) h)",
+};
+
+/// Snapshots of aggregates whose streams were checked before.
+const SNAPSHOTS: Sql = Sql {
+    columns: &[
+        ("kind", "text"),
+        ("id", "text"),
+        ("version", "bigint"),
+        ("event", "uuid"),
+        ("form", "bigint"),
+        ("value", "bytea"),
+    ],
+    text: "snapshots as (insert into cqrs.snapshot (kind, id, version, event, form, value)
+  select u.kind, u.id, u.version, u.event, u.form, u.value from {p}, {u}
+  on conflict (kind, id) do update set version = excluded.version, event = excluded.event, form = excluded.form,
+    value = excluded.value returning 1),
+{g} as materialized (select count(*) from {p} left join snapshots on true)",
 };
 
 /// Views that exist. A view without a value is removed and keeps its version.

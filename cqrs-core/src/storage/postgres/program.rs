@@ -31,7 +31,8 @@ const REPLACE_ERROR: &str = "update cqrs.parked set error = $3 where seq = $1 an
 const PROGRAMS: &str = "select number, declaration from cqrs.program where number > $1 order by number";
 const HAS_AGGREGATE: &str = "select exists (select from cqrs.state where kind = $1) \
     or exists (select from cqrs.log where stream >= $1 || '/' and stream < $1 || '0')";
-const HAS_EVENT: &str = "select exists (select from cqrs.log where name = $1)";
+const HAS_EVENT: &str = "select exists (select from cqrs.log where name = $1) \
+    or exists (select from cqrs.archived_log where name = $1)";
 const HAS_VIEW: &str = "select exists (select from cqrs.view where view = $1 and value is not null)";
 
 impl Inner {

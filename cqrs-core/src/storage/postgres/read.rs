@@ -3,12 +3,13 @@ use super::commit::int;
 use super::{Inner, errors};
 use crate::{
     error::Fault,
-    event::{Entry, OutgoingMessage},
+    event::{Entry, OutgoingMessage, stream_of},
     position::Position,
+    storage::archive::is_contiguous,
     storage::parked::decode_headers,
     storage::{
         InboxLookup, Lease, Loaded, OutgoingRange, Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned,
-        StoredResponse, StoredRow, StoredView,
+        SnapshotAndEvents, StoredResponse, StoredRow, StoredSnapshot, StoredView,
     },
     transport::{Partition, Received},
 };
@@ -108,28 +109,79 @@ macro_rules! bytes_before {
         )
     };
 }
+/// Selects entries of the log and of its archive in one order, up to a limit of each.
+macro_rules! whole_log {
+    ($range:literal, $order:literal, $limit:literal) => {
+        concat!(
+            "(select w.* from ((select * from cqrs.log where ",
+            $range,
+            " order by ",
+            $order,
+            " limit ",
+            $limit,
+            ") union all (select * from cqrs.archived_log where ",
+            $range,
+            " order by ",
+            $order,
+            " limit ",
+            $limit,
+            ")) w order by ",
+            $order,
+            " limit ",
+            $limit,
+            ")"
+        )
+    };
+}
 const LOG: &str = concat!(
     entries!("", " from (select p.*, "),
     bytes_before!("octet_length(payload) + coalesce(octet_length(message_body), 0)"),
-    " from (select * from cqrs.log where pos > $1 and pos <= $2 order by pos limit $3) p) l \
-     where l.bytes_before < $4 order by l.pos"
+    " from ",
+    whole_log!("pos > $1 and pos <= $2", "pos", "$3"),
+    " p) l where l.bytes_before < $4 order by l.pos"
 );
 /// The primary key gives the order: with the names in the condition, a planner without statistics could sort instead.
 const LOG_OF: &str = concat!(
     entries!("", " from (select p.*, "),
     bytes_before!("octet_length(payload) + coalesce(octet_length(message_body), 0)"),
-    " from (select * from (select * from cqrs.log where pos > $1 and pos <= $2 order by pos offset 0) n \
-     where n.name = any($3) limit $4) p) l where l.bytes_before < $5 order by l.pos"
+    " from (select w.* from ((select * from (select * from cqrs.log where pos > $1 and pos <= $2 order by pos offset 0) n \
+     where n.name = any($3) limit $4) union all \
+     (select * from (select * from cqrs.archived_log where pos > $1 and pos <= $2 order by pos offset 0) n \
+     where n.name = any($3) limit $4)) w order by pos limit $4) p) l where l.bytes_before < $5 order by l.pos"
 );
 /// The events of one kind of aggregates in the order of their streams.
-pub(super) const STREAMS_AFTER: &str = entries!(
-    "",
-    " from (select p.*, coalesce(sum(octet_length(payload) + coalesce(octet_length(message_body), 0)) over \
-     (order by stream, version rows between unbounded preceding and 1 preceding), 0) as bytes_before \
-     from (select * from cqrs.log where (stream, version) > ($1, $2) and stream < $3 order by stream, version limit $4) p) l \
-     where l.bytes_before < $5 order by l.stream, l.version"
+pub(super) const STREAMS_AFTER: &str = concat!(
+    entries!("", " from (select p.*, "),
+    "coalesce(sum(octet_length(payload) + coalesce(octet_length(message_body), 0)) over \
+     (order by stream, version rows between unbounded preceding and 1 preceding), 0) as bytes_before from ",
+    whole_log!("(stream, version) > ($1, $2) and stream < $3", "stream, version", "$4"),
+    " p) l where l.bytes_before < $5 order by l.stream, l.version"
+);
+const STREAM_PAGE: &str = concat!(
+    entries!("", " from (select p.*, "),
+    "coalesce(sum(octet_length(payload) + coalesce(octet_length(message_body), 0)) over \
+     (order by version rows between unbounded preceding and 1 preceding), 0) as bytes_before from ",
+    whole_log!("stream = $1 and version > $2", "version", "$3"),
+    " p) l where l.bytes_before < $4 order by l.version"
+);
+/// The snapshot is a row without a stream, and the response is one without a version.
+const SNAPSHOT: &str = entries!(
+    "with s as materialized (select s.version, s.value from cqrs.snapshot s where s.kind = $1 and s.id = $2 \
+     and (s.form = $3 or s.value is null) and exists (select from cqrs.log h where h.stream = $4 \
+     and h.version = s.version and h.id = s.event)) ",
+    ", null::bigint as fingerprint from cqrs.log l \
+     where l.stream = $4 and l.version > coalesce((select s.version from s), 0) \
+     union all select null, null, s.version, null, null, null, s.value, null, null, null, null, null, null, null, null, \
+     null from s \
+     union all select r.pos, r.key, null, null, null, null, r.body, null, null, null, null, null, null, null, null, \
+     r.fingerprint from cqrs.stored_response r where r.key = $5 order by version"
 );
 const STREAM: &str = entries!("", " from cqrs.log l where l.stream = $1 and l.version > $2 order by l.version");
+/// All events of a stream after a version, those of the archive as well.
+const WHOLE_STREAM: &str = concat!(
+    entries!("", " from (select * from cqrs.log where stream = $1 and version > $2 union all "),
+    "select * from cqrs.archived_log where stream = $1 and version > $2) l order by l.version"
+);
 /// The response is a row of its own, the one without a version.
 const STREAM_AND_RESPONSE: &str = entries!(
     "",
@@ -217,7 +269,8 @@ impl Inner {
         let with = Parameters::default().and(stream)?.and(int(after))?;
         let Some(key) = key else {
             let rows = self.read(STREAM, with).await?;
-            return Ok(Loaded { found: rows.iter().map(entry).collect::<Result<_, _>>()?, response: None });
+            let found = rows.iter().map(entry).collect::<Result<_, _>>()?;
+            return Ok(Loaded { found: self.with_archived(stream, after, found).await?, response: None });
         };
         let mut rows = self.read(STREAM_AND_RESPONSE, with.and(key)?).await?;
         // The rows are sorted by version, so the row without one is the last.
@@ -226,7 +279,48 @@ impl Inner {
             _ => None,
         };
         rows.truncate(rows.len() - usize::from(response.is_some()));
-        Ok(Loaded { found: rows.iter().map(entry).collect::<Result<_, _>>()?, response })
+        let found = rows.iter().map(entry).collect::<Result<_, _>>()?;
+        Ok(Loaded { found: self.with_archived(stream, after, found).await?, response })
+    }
+    /// Reads the stream again if its first events are in the archive. The last one never is, so the events that were found
+    /// show it.
+    async fn with_archived(&self, stream: &str, after: u64, found: Vec<Entry>) -> Result<Vec<Entry>, Fault> {
+        if is_contiguous(after, &found) {
+            return Ok(found);
+        }
+        let rows = self.read(WHOLE_STREAM, Parameters::default().and(stream)?.and(int(after))?).await?;
+        rows.iter().map(entry).collect()
+    }
+
+    pub(super) async fn stream_page(&self, stream: &str, after: u64, most: ReadLimit) -> Result<Vec<Entry>, Fault> {
+        let with = Parameters::default().and(stream)?.and(int(after))?;
+        let with = with.and(limit(most.entries))?.and(limit(most.bytes))?;
+        self.read(STREAM_PAGE, with).await?.iter().map(entry).collect()
+    }
+
+    pub(super) async fn snapshot(
+        &self,
+        kind: &str,
+        id: &str,
+        form: i64,
+        key: Option<&str>,
+    ) -> Result<Loaded<SnapshotAndEvents>, Fault> {
+        let stream = stream_of(kind, id);
+        let with = Parameters::default().and(kind)?.and(id)?.and(form)?.and(&*stream)?.and(key)?;
+        let (mut found, mut stored_response) = (SnapshotAndEvents::default(), None);
+        for row in self.read(SNAPSHOT, with).await? {
+            if get::<Option<i64>>(&row, 15)?.is_some() {
+                stored_response = Some(response(&row, [1, 15, 6, 0])?);
+            } else if get::<Option<i64>>(&row, 0)?.is_none() {
+                let version = get::<i64>(&row, 2)? as u64;
+                found.snapshot = Some(StoredSnapshot { version, state: get(&row, 6)? });
+            } else {
+                found.events.push(entry(&row)?);
+            }
+        }
+        let after = found.snapshot.as_ref().map_or(0, |snapshot| snapshot.version);
+        found.events = self.with_archived(&stream, after, found.events).await?;
+        Ok(Loaded { found, response: stored_response })
     }
 
     pub(super) async fn response(&self, key: &str) -> Result<Option<StoredResponse>, Fault> {

@@ -66,7 +66,7 @@ macro_rules! reserve {
 const RESERVE_ROWS: &str =
     reserve!("exists (select from cqrs.state a where a.kind = $2 and a.id = u.id and a.version = u.version)");
 const RESERVE_STREAMS: &str =
-    reserve!("not exists (select from cqrs.log l where l.stream = u.owner and l.version = u.version + 1)");
+    reserve!("not exists (select from cqrs.log l where l.stream = u.owner and l.version > u.version)");
 
 impl Inner {
     pub(super) async fn rows_after(

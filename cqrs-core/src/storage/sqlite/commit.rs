@@ -4,9 +4,9 @@ use crate::{
     event::{NewEntry, stream_of},
     position::Position,
     storage::parked::encode_headers,
-    storage::{Batch, CheckpointMove, CommitError, Park, Reservation, Row, StoredResponse, ViewWrite},
+    storage::{Batch, CheckpointMove, CommitError, Park, Reservation, Row, Snapshot, StoredResponse, ViewWrite},
 };
-use sqlx::{SqliteConnection, query};
+use sqlx::{Row as _, SqliteConnection, query};
 use std::collections::HashMap;
 
 type Refused = Option<CommitError>;
@@ -59,6 +59,9 @@ pub(super) async fn apply(connection: &mut SqliteConnection, batch: Batch) -> sq
             Ok(position) => last = position,
             Err(rejected) => return Ok(Err(rejected)),
         }
+    }
+    for snapshot in batch.snapshots {
+        replace_snapshot(connection, snapshot).await?;
     }
     for write in batch.views {
         pass!(put(connection, write).await?);
@@ -133,6 +136,15 @@ async fn replace(connection: &mut SqliteConnection, row: Row) -> sqlx::Result<Re
     Ok((done.rows_affected() == 0).then(|| CommitError::Conflict { what: what(), exists }))
 }
 
+async fn replace_snapshot(connection: &mut SqliteConnection, snapshot: Snapshot) -> sqlx::Result<()> {
+    let Snapshot { kind, id, version, event, form, state } = snapshot;
+    let sql = "insert into cqrs_snapshot (kind, id, version, event, form, value) values (?, ?, ?, ?, ?, ?)
+        on conflict (kind, id) do update set version = excluded.version, event = excluded.event, form = excluded.form,
+            value = excluded.value";
+    let statement = query(sql).bind(kind).bind(id).bind(version as i64).bind(event).bind(form).bind(state);
+    statement.execute(connection).await.map(drop)
+}
+
 /// Appends an event to its stream. `heads` holds the last version of the streams known so far.
 async fn append(
     connection: &mut SqliteConnection,
@@ -144,11 +156,12 @@ async fn append(
     if event.version == 0 {
         return conflict(event.stream, false);
     }
-    if before > 0 && heads.get(&event.stream) != Some(&before) {
-        let head = query("select 1 from cqrs_log where stream = ? and version = ?");
-        let head = head.bind(event.stream.clone()).bind(before as i64).fetch_optional(&mut *connection).await?;
-        if head.is_none() {
-            return conflict(event.stream, false);
+    if heads.get(&event.stream) != Some(&before) {
+        // The last entry of a stream is never archived.
+        let head = query("select max(version) from cqrs_log where stream = ?").bind(event.stream.clone());
+        let head: Option<i64> = head.fetch_one(&mut *connection).await?.try_get(0)?;
+        if head.unwrap_or(0) != before as i64 {
+            return conflict(event.stream, event.version == 1);
         }
     }
     let metadata = serde_json::to_string(&event.metadata).map_err(|error| sqlx::Error::Encode(error.into()))?;

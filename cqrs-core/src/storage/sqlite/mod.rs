@@ -1,4 +1,5 @@
 //! Storage in SQLite: one file per service, with one writer that commits queued batches in groups and a few readers.
+mod archive;
 mod commit;
 mod migrate;
 mod private;
@@ -16,8 +17,8 @@ use crate::{
     storage::check::{self, check},
     storage::parked::{Cutoff, InboxLookup, Parked, ParkedKey, ParkedPage},
     storage::{
-        Lease, Loaded, OutgoingRange, ReadLimit, Scan, Scanned, Storage, StoredData, StoredProgram, StoredRow,
-        StoredValues, StoredView, Tx, ValueReservation,
+        ArchiveRange, Archived, Lease, Loaded, OutgoingRange, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage,
+        StoredData, StoredProgram, StoredRow, StoredValues, StoredView, Tx, ValueReservation,
     },
 };
 use async_trait::async_trait;
@@ -136,6 +137,20 @@ impl Storage for Sqlite {
         check::key(stream, response)?;
         read::stream(&self.reads, stream, after, response).await.map_err(fault)
     }
+    async fn snapshot(
+        &self,
+        kind: &str,
+        id: &str,
+        form: i64,
+        response: Option<&str>,
+    ) -> Result<Loaded<SnapshotAndEvents>, Fault> {
+        check::key(id, response)?;
+        read::snapshot(&self.reads, kind, id, form, response).await.map_err(fault)
+    }
+    async fn stream_page(&self, stream: &str, after: u64, limit: ReadLimit) -> Result<Vec<Entry>, Fault> {
+        check::key(stream, None)?;
+        read::stream_page(&self.reads, stream, after, limit).await.map_err(fault)
+    }
     async fn response(&self, key: &str) -> Result<Option<StoredResponse>, Fault> {
         check::key(key, None)?;
         read::response(&self.reads, key).await.map_err(fault)
@@ -161,6 +176,12 @@ impl Storage for Sqlite {
         let gone = purge::purge(loan.connection(), old, limit).await.map_err(fault)?;
         loan.finish(Batch::default()).await.map_err(unrejected)?;
         Ok(gone)
+    }
+    async fn archive(&self, range: &ArchiveRange, limit: usize) -> Result<Archived, Fault> {
+        let mut loan = self.lend().await?;
+        let archived = archive::archive(loan.connection(), range, limit).await.map_err(fault)?;
+        loan.finish(Batch::default()).await.map_err(unrejected)?;
+        Ok(archived)
     }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
         check::keys(keys)?;

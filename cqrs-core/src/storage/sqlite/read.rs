@@ -5,12 +5,13 @@ mod tests;
 use super::number;
 use crate::{
     Timestamp,
-    event::{Entry, OutgoingMessage},
+    event::{Entry, OutgoingMessage, stream_of},
     position::Position,
+    storage::archive::is_contiguous,
     storage::parked::decode_headers,
     storage::{
-        InboxLookup, Loaded, OutgoingRange, Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, StoredData,
-        StoredProgram, StoredResponse, StoredRow, StoredView,
+        InboxLookup, Loaded, OutgoingRange, Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, SnapshotAndEvents,
+        StoredData, StoredProgram, StoredResponse, StoredRow, StoredSnapshot, StoredView,
     },
     transport::{Partition, Received},
 };
@@ -36,19 +37,48 @@ macro_rules! limited_entries {
         limited_entries!($range, $payload_size, "payload")
     };
     ($range:literal, $payload_size:literal, $payload:literal) => {
+        limited_entries!($range, $payload_size, $payload, "cqrs_log")
+    };
+    ($range:literal, $payload_size:literal, $payload:literal, $table:literal) => {
         concat!(
             "select pos, stream, version, id, name, schema, ",
             $payload,
-            ", metadata, occurred_at, topic, message_key, shard, message_type, content_type, message_body \
-             from cqrs_log where pos in (select pos from (select pos, \
+            ", metadata, occurred_at, topic, message_key, shard, message_type, content_type, message_body from ",
+            $table,
+            " where pos in (select pos from (select pos, \
              sum(size) over (order by pos rows between unbounded preceding and 1 preceding) as bytes_before from \
              (select pos, coalesce(length(message_body), 0) ",
             $payload_size,
-            " as size from cqrs_log where ",
+            " as size from ",
+            $table,
+            " where ",
             $range,
             " order by pos limit ?)) where coalesce(bytes_before, 0) < ?) order by pos"
         )
     };
+}
+
+/// Selects the entries of the log and of its archive, in this order. Events are archived between the two reads, and never
+/// moved back, so the log is read first: an event that is in neither result does not exist.
+macro_rules! whole_log {
+    ($range:literal) => {
+        [
+            limited_entries!($range, "+ coalesce(length(payload), 0)"),
+            limited_entries!($range, "+ coalesce(length(payload), 0)", "payload", "cqrs_archived_log"),
+        ]
+    };
+}
+
+/// Joins the results of reads of the log and of its archive up to the limit of both.
+pub(super) fn joined<K: Ord>(found: [Vec<Entry>; 2], most: ReadLimit, key: impl Fn(&Entry) -> K) -> Vec<Entry> {
+    let [hot, archived] = found;
+    if archived.is_empty() {
+        return hot;
+    }
+    let mut all: Vec<_> = hot.into_iter().chain(archived).collect();
+    all.sort_by_key(&key);
+    all.dedup_by(|a, b| key(a) == key(b));
+    most.take(all)
 }
 
 pub(super) async fn row(pool: &SqlitePool, kind: &str, id: &str, key: Option<&str>) -> sqlx::Result<Loaded<StoredRow>> {
@@ -67,8 +97,67 @@ pub(super) async fn stream(
     key: Option<&str>,
 ) -> sqlx::Result<Loaded<Vec<Entry>>> {
     let rows = query(entries!("where stream = ? and version > ? order by version")).bind(stream).bind(signed(after));
-    let found = rows.fetch_all(pool).await?.iter().map(entry).collect::<Result<_, _>>()?;
+    let mut found = rows.fetch_all(pool).await?.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
+    if !is_contiguous(after, &found) {
+        let archived = "select pos, stream, version, id, name, schema, payload, metadata, occurred_at,
+            topic, message_key, shard, message_type, content_type, message_body
+            from cqrs_archived_log where stream = ? and version > ?";
+        let rows = query(archived).bind(stream).bind(signed(after)).fetch_all(pool).await?;
+        let archived = rows.iter().map(entry).collect::<Result<_, _>>()?;
+        found = joined([found, archived], ReadLimit::entries(usize::MAX), |entry| entry.version);
+    }
     Ok(Loaded { found, response: beside(pool, key).await? })
+}
+
+pub(super) async fn stream_page(
+    pool: &SqlitePool,
+    stream: &str,
+    after: u64,
+    most: ReadLimit,
+) -> sqlx::Result<Vec<Entry>> {
+    macro_rules! page {
+        ($table:literal) => {
+            concat!(
+                "select pos, stream, version, id, name, schema, payload, metadata, occurred_at,
+                topic, message_key, shard, message_type, content_type, message_body from ",
+                $table,
+                " where pos in (select pos from (select pos, sum(size) over
+                (order by version rows between unbounded preceding and 1 preceding) as bytes_before from
+                (select pos, version, coalesce(length(message_body), 0) + coalesce(length(payload), 0) as size from ",
+                $table,
+                " where stream = ?1 and version > ?2 order by version limit ?3))
+                where coalesce(bytes_before, 0) < ?4) order by version"
+            )
+        };
+    }
+    let mut found = [Vec::new(), Vec::new()];
+    for (found, sql) in found.iter_mut().zip([page!("cqrs_log"), page!("cqrs_archived_log")]) {
+        let rows = query(sql).bind(stream).bind(signed(after)).bind(limit(most.entries)).bind(limit(most.bytes));
+        *found = rows.fetch_all(pool).await?.iter().map(entry).collect::<Result<_, _>>()?;
+    }
+    Ok(joined(found, most, |entry| entry.version))
+}
+
+/// Reads the snapshot before the events: it describes events that were committed then.
+pub(super) async fn snapshot(
+    pool: &SqlitePool,
+    kind: &str,
+    id: &str,
+    form: i64,
+    key: Option<&str>,
+) -> sqlx::Result<Loaded<SnapshotAndEvents>> {
+    let name = stream_of(kind, id);
+    let sql = "select s.version, s.value from cqrs_snapshot s
+        where s.kind = ?1 and s.id = ?2 and (s.form = ?3 or s.value is null)
+        and exists (select 1 from cqrs_log h where h.stream = ?4 and h.version = s.version and h.id = s.event)";
+    let row = query(sql).bind(kind).bind(id).bind(form).bind(&*name).fetch_optional(pool).await?;
+    let snapshot = match row {
+        Some(row) => Some(StoredSnapshot { version: number(&row, 0)?, state: row.try_get(1)? }),
+        None => None,
+    };
+    let after = snapshot.as_ref().map_or(0, |snapshot| snapshot.version);
+    let Loaded { found: events, response } = stream(pool, &name, after, key).await?;
+    Ok(Loaded { found: SnapshotAndEvents { snapshot, events }, response })
 }
 
 pub(super) async fn response(pool: &SqlitePool, key: &str) -> sqlx::Result<Option<StoredResponse>> {
@@ -150,7 +239,11 @@ pub(super) async fn holds(pool: &SqlitePool, data: &StoredData) -> sqlx::Result<
                 or exists (select 1 from cqrs_log where stream >= ?1 || '/' and stream < ?1 || '0')",
             name,
         ),
-        StoredData::Event(name) => ("select exists (select 1 from cqrs_log where name = ?1)", name),
+        StoredData::Event(name) => (
+            "select exists (select 1 from cqrs_log where name = ?1)
+                or exists (select 1 from cqrs_archived_log where name = ?1)",
+            name,
+        ),
         StoredData::View(name) => {
             ("select exists (select 1 from cqrs_view where view = ?1 and value is not null)", name)
         }
@@ -322,9 +415,13 @@ pub(super) async fn log(
     upto: Position,
     most: ReadLimit,
 ) -> sqlx::Result<Vec<Entry>> {
-    let rows = query(limited_entries!("pos > ? and pos <= ?", "+ coalesce(length(payload), 0)"));
-    let rows = rows.bind(signed(after.0)).bind(signed(upto.0)).bind(limit(most.entries)).bind(limit(most.bytes));
-    rows.fetch_all(pool).await?.into_iter().map(|row| entry(&row)).collect()
+    let mut found = [Vec::new(), Vec::new()];
+    for (found, sql) in found.iter_mut().zip(whole_log!("pos > ? and pos <= ?")) {
+        let rows =
+            query(sql).bind(signed(after.0)).bind(signed(upto.0)).bind(limit(most.entries)).bind(limit(most.bytes));
+        *found = rows.fetch_all(pool).await?.iter().map(entry).collect::<Result<_, _>>()?;
+    }
+    Ok(joined(found, most, |entry| entry.position))
 }
 
 pub(super) async fn log_of(
@@ -335,13 +432,14 @@ pub(super) async fn log_of(
     most: ReadLimit,
 ) -> sqlx::Result<Vec<Entry>> {
     let names = serde_json::to_string(names).map_err(|error| sqlx::Error::Encode(error.into()))?;
-    let rows = query(limited_entries!(
-        "pos > ? and pos <= ? and name in (select value from json_each(?))",
-        "+ coalesce(length(payload), 0)"
-    ));
-    let rows = rows.bind(signed(after.0)).bind(signed(upto.0)).bind(names);
-    let rows = rows.bind(limit(most.entries)).bind(limit(most.bytes));
-    rows.fetch_all(pool).await?.into_iter().map(|row| entry(&row)).collect()
+    let mut found = [Vec::new(), Vec::new()];
+    let texts = whole_log!("pos > ? and pos <= ? and name in (select value from json_each(?))");
+    for (found, sql) in found.iter_mut().zip(texts) {
+        let rows = query(sql).bind(signed(after.0)).bind(signed(upto.0)).bind(&*names);
+        let rows = rows.bind(limit(most.entries)).bind(limit(most.bytes));
+        *found = rows.fetch_all(pool).await?.iter().map(entry).collect::<Result<_, _>>()?;
+    }
+    Ok(joined(found, most, |entry| entry.position))
 }
 
 pub(super) async fn outgoing_entries(

@@ -1,7 +1,7 @@
 //! Reservations for aggregates that were stored before their field was unique.
 use super::{
     number,
-    read::{entry, limit, list, signed},
+    read::{entry, joined, limit, list, signed},
 };
 use crate::{
     event::{Entry, stream_of},
@@ -32,18 +32,32 @@ pub(super) async fn streams_after(
     after: Option<(&str, u64)>,
     most: ReadLimit,
 ) -> sqlx::Result<Vec<Entry>> {
-    let sql = "select pos, stream, version, id, name, schema, payload, metadata, occurred_at,
-        topic, message_key, shard, message_type, content_type, message_body
-        from cqrs_log where pos in (select pos from (select pos, sum(size) over
-        (order by stream, version rows between unbounded preceding and 1 preceding) as bytes_before from
-        (select pos, stream, version, coalesce(length(message_body), 0) + coalesce(length(payload), 0) as size
-        from cqrs_log where (stream, version) > (?1, ?2) and stream < ?3 order by stream, version limit ?4))
-        where coalesce(bytes_before, 0) < ?5) order by stream, version";
+    macro_rules! streams {
+        ($table:literal) => {
+            concat!(
+                "select pos, stream, version, id, name, schema, payload, metadata, occurred_at,
+                topic, message_key, shard, message_type, content_type, message_body
+                from ",
+                $table,
+                " where pos in (select pos from (select pos, sum(size) over
+                (order by stream, version rows between unbounded preceding and 1 preceding) as bytes_before from
+                (select pos, stream, version, coalesce(length(message_body), 0) + coalesce(length(payload), 0) as size
+                from ",
+                $table,
+                " where (stream, version) > (?1, ?2) and stream < ?3 order by stream, version limit ?4))
+                where coalesce(bytes_before, 0) < ?5) order by stream, version"
+            )
+        };
+    }
     let (first, end) = (stream_of(kind, ""), format!("{kind}0"));
     let (stream, version) = after.unwrap_or((&first, 0));
-    let rows = query(sql).bind(stream).bind(signed(version)).bind(end);
-    let rows = rows.bind(limit(most.entries)).bind(limit(most.bytes)).fetch_all(pool).await?;
-    rows.iter().map(entry).collect()
+    let mut found = [Vec::new(), Vec::new()];
+    for (found, sql) in found.iter_mut().zip([streams!("cqrs_log"), streams!("cqrs_archived_log")]) {
+        let rows = query(sql).bind(stream).bind(signed(version)).bind(&*end);
+        let rows = rows.bind(limit(most.entries)).bind(limit(most.bytes)).fetch_all(pool).await?;
+        *found = rows.iter().map(entry).collect::<Result<_, _>>()?;
+    }
+    Ok(joined(found, most, |entry| (entry.stream.clone(), entry.version)))
 }
 
 pub(super) async fn unreserved(
@@ -109,8 +123,8 @@ async fn is_unchanged(
         let row = row.bind(stored.kind.clone()).bind(owner.id.clone()).bind(version);
         return Ok(row.fetch_optional(connection).await?.is_some());
     }
-    let later = query("select 1 from cqrs_log where stream = ? and version = ?");
-    let later = later.bind(stream_of(&stored.kind, &owner.id)).bind(version.saturating_add(1));
+    let later = query("select 1 from cqrs_log where stream = ? and version > ? limit 1");
+    let later = later.bind(stream_of(&stored.kind, &owner.id)).bind(version);
     Ok(later.fetch_optional(connection).await?.is_none())
 }
 

@@ -1,5 +1,6 @@
 //! The conformance suite for storages. [`cases`] lists the tests; a storage conforms if all of them end without a
 //! panic.
+mod archive;
 mod batches;
 mod draft;
 mod inputs;
@@ -11,6 +12,7 @@ mod purge;
 mod races;
 mod refusals;
 mod reservations;
+mod snapshots;
 mod streams;
 mod unique;
 mod values;
@@ -125,6 +127,16 @@ pub fn cases() -> Vec<Case> {
         "a stream is read after a version, in order": streams::read,
         "a stream refuses a second event of a version": streams::conflict,
         "a stream refuses a gap in its versions": streams::gap,
+        "a snapshot is loaded with the events after it, and replaced by the next": snapshots::loaded,
+        "a snapshot of another form is not loaded": snapshots::other_form,
+        "a snapshot that does not belong to the stream is not loaded": snapshots::of_another_log,
+        "the end of a deleted aggregate is loaded in every form": snapshots::deleted,
+        "a refused batch stores no snapshot": snapshots::refused,
+        "a page of a stream ends at its limit": snapshots::pages,
+        "archived events are found by every read, at their positions": archive::found,
+        "events that a load, a reader or a relay needs are not archived": archive::kept,
+        "a step of archiving looks at no more entries than its limit": archive::steps,
+        "a stream with archived events goes on after its last version": archive::appended,
         "an event is returned unchanged": streams::event,
         "metadata of the request alone is not stored with an event": streams::unstored,
         "nothing of a refused batch is stored, whatever the reason": refusals::nothing_stays,

@@ -1,8 +1,8 @@
 //! The round trips of a command: one to load and one to commit, with or without an idempotency key.
 use super::{Server, Trials, Tried, fresh};
 use cqrs_core::{
-    Aggregate, App, Command, Event, EventSourced, Evolve, HandlerResult, Infallible, Metadata, Query, Recorded, Repo,
-    StateStored, View, Views, handler, projection,
+    Aggregate, App, AppBuilder, Command, Event, EventSourced, Evolve, HandlerResult, Infallible, Metadata, Query,
+    Recorded, Repo, StateStored, View, Views, handler, projection,
 };
 use serde::{Deserialize, Serialize};
 
@@ -10,11 +10,17 @@ pub(crate) fn trials() -> Trials {
     Trials::new()
         .test(
             "a command on a state-stored aggregate takes two round trips, with and without a key",
-            async |server: Server| two(server, true).await,
+            async |server: Server| two(server, |app| app.aggregate(StateStored::<Counter>::new())).await,
         )
         .test(
             "a command on an event-sourced aggregate takes two round trips, with and without a key",
-            async |server: Server| two(server, false).await,
+            async |server: Server| two(server, |app| app.aggregate(EventSourced::<Counter>::new())).await,
+        )
+        .test(
+            "a command on an aggregate with snapshots takes two round trips, with and without a key",
+            async |server: Server| {
+                two(server, |app| app.aggregate(EventSourced::<Counter>::new().snapshot_every(2))).await
+            },
         )
         .test("a query of a view that has caught up takes one round trip", one)
 }
@@ -72,14 +78,10 @@ fn ups(event: &Recorded<Counted>) -> cqrs_core::Change<Ups> {
     }
 }
 
-async fn two(server: Server, state_stored: bool) -> Tried {
+async fn two(server: Server, with_counters: impl FnOnce(AppBuilder) -> AppBuilder) -> Tried {
     let fresh = fresh(server, "round_trips").await?;
     let app = App::builder("round-trips").discover_part(module_path!()).storage(fresh.storage.clone());
-    let app = match state_stored {
-        true => app.aggregate(StateStored::<Counter>::new()),
-        false => app.aggregate(EventSourced::<Counter>::new()),
-    };
-    let app = app.build()?;
+    let app = with_counters(app).build()?;
     app.send(Start("one".into())).await?;
     let keyed = |key: &str| app.with(Metadata::default().caller("kim").key(key));
     for warm in ["a", "b"] {

@@ -206,7 +206,7 @@ fn app(fixture: &Arc<Fixture>, index: usize, process: &Arc<Process>, database: &
     let app = builder(fixture, process, database, fixture.actors[index].role.modules());
     let app = match fixture.state_stored {
         true => app.aggregate(StateStored::<Account>::new()),
-        false => app.aggregate(EventSourced::<Account>::new()),
+        false => app.aggregate(EventSourced::<Account>::new().snapshot_every(2)),
     };
     app.build().expect("the app builds")
 }

@@ -59,13 +59,17 @@ impl Program {
     pub(crate) fn with_accounts(self, app: AppBuilder, state_stored: bool) -> AppBuilder {
         match (self, state_stored) {
             (Program::Former, true) => app.aggregate(StateStored::<former::Account>::new()),
-            (Program::Former, false) => app.aggregate(EventSourced::<former::Account>::new()),
+            (Program::Former, false) => app.aggregate(EventSourced::<former::Account>::new().snapshot_every(2)),
             (Program::NewEvent, true) => app.aggregate(StateStored::<new_event::Account>::new()),
-            (Program::NewEvent, false) => app.aggregate(EventSourced::<new_event::Account>::new()),
+            (Program::NewEvent, false) => app.aggregate(EventSourced::<new_event::Account>::new().snapshot_every(3)),
             (Program::NewMessage, true) => app.aggregate(StateStored::<new_message::Account>::new()),
-            (Program::NewMessage, false) => app.aggregate(EventSourced::<new_message::Account>::new()),
+            (Program::NewMessage, false) => {
+                app.aggregate(EventSourced::<new_message::Account>::new().snapshot_every(2))
+            }
             (Program::NewVersion, true) => app.aggregate(StateStored::<new_version::Account>::new()),
-            (Program::NewVersion, false) => app.aggregate(EventSourced::<new_version::Account>::new()),
+            (Program::NewVersion, false) => {
+                app.aggregate(EventSourced::<new_version::Account>::new().snapshot_every(2))
+            }
         }
     }
     /// Reads all pages of each index of the program's view.

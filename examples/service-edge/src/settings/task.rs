@@ -2,7 +2,7 @@
 use clap::Subcommand;
 use cqrs_core::{
     App, BoxError,
-    operations::{EpochCommand, ParkedCommand, ProgramsCommand, TopicsCommand},
+    operations::{AggregatesCommand, EpochCommand, ParkedCommand, ProgramsCommand, TopicsCommand},
 };
 use std::process::ExitCode;
 
@@ -31,6 +31,9 @@ pub enum Task {
     /// List the programs that have used the database, or withdraw one that does not come back after a rollback.
     #[command(subcommand)]
     Programs(ProgramsCommand),
+    /// Rebuild the stored rows of aggregates from their events, or archive old events.
+    #[command(subcommand)]
+    Aggregates(AggregatesCommand),
 }
 impl RunTask for Task {
     async fn run(&self, app: &App) -> Result<ExitCode, BoxError> {
@@ -39,6 +42,7 @@ impl RunTask for Task {
             Task::Topics(command) => command.print(app).await,
             Task::Epoch(command) => command.print(app).await,
             Task::Programs(command) => command.print(app).await,
+            Task::Aggregates(command) => command.print(app).await,
         }
     }
 }

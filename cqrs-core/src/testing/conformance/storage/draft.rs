@@ -6,8 +6,8 @@ use crate::{
     metadata::Metadata,
     position::Position,
     storage::{
-        Batch, CheckpointMove, CommitError, InboxRecord, Park, Parked, ReadLimit, Reservation, Row, Scan, Storage,
-        StoredResponse, StoredRow, StoredView, ViewWrite,
+        Batch, CheckpointMove, CommitError, InboxRecord, Park, Parked, ReadLimit, Reservation, Row, Scan, Snapshot,
+        Storage, StoredResponse, StoredRow, StoredView, ViewWrite,
     },
     transport::{Partition, Received},
 };
@@ -34,6 +34,8 @@ pub(super) trait Draft: Sized {
     /// Adds a message of this key to park, possibly behind others.
     fn park(self, key: &str, behind: bool) -> Self;
     fn unpark(self, number: u64) -> Self;
+    /// Adds a snapshot after the event of this version in the batch.
+    fn snapshot(self, id: &str, version: u64, form: i64, state: Option<&[u8]>) -> Self;
     fn response(self, key: &str) -> Self;
 }
 impl Draft for Batch {
@@ -112,6 +114,14 @@ impl Draft for Batch {
     }
     fn unpark(mut self, number: u64) -> Self {
         self.unparks.push(number);
+        self
+    }
+    fn snapshot(mut self, id: &str, version: u64, form: i64, state: Option<&[u8]>) -> Self {
+        let stream = format!("{KIND}/{id}");
+        let event = self.events.iter().find(|event| event.stream == stream && event.version == version);
+        let event = event.expect("the batch has the event").id;
+        let state = state.map(<[u8]>::to_vec);
+        self.snapshots.push(Snapshot { kind: KIND, id: id.to_owned(), version, event, form, state });
         self
     }
     fn response(mut self, key: &str) -> Self {

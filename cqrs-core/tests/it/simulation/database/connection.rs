@@ -6,9 +6,9 @@ use cqrs_core::{
     Fault, Position,
     event::Entry,
     storage::{
-        Batch, CommitError, Cutoff, InboxLookup, Lease, Loaded, Parked, ParkedKey, ParkedPage, ReadLimit, Scan,
-        Scanned, Storage, StoredData, StoredProgram, StoredResponse, StoredRow, StoredValues, StoredView, Tx,
-        ValueReservation,
+        ArchiveRange, Archived, Batch, CommitError, Cutoff, InboxLookup, Lease, Loaded, Parked, ParkedKey, ParkedPage,
+        ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram, StoredResponse, StoredRow,
+        StoredValues, StoredView, Tx, ValueReservation,
     },
 };
 use std::{any::Any, sync::Arc, time::Duration};
@@ -110,6 +110,30 @@ impl Storage for Connection {
         };
         self.read("stream", load).await
     }
+    async fn snapshot(
+        &self,
+        kind: &str,
+        id: &str,
+        form: i64,
+        response: Option<&str>,
+    ) -> Result<Loaded<SnapshotAndEvents>, Fault> {
+        let (kind, id, key) = (kind.to_owned(), id.to_owned(), response.map(str::to_owned));
+        let load = move |database: &Database| {
+            let Loaded { mut found, response } = at_once(database.memory.snapshot(&kind, &id, form, key.as_deref()))?;
+            found.events.iter_mut().for_each(|entry| database.place(entry));
+            Ok(Loaded { found, response: database.place_response(response) })
+        };
+        self.read("snapshot", load).await
+    }
+    async fn stream_page(&self, stream: &str, after: u64, limit: ReadLimit) -> Result<Vec<Entry>, Fault> {
+        let stream = stream.to_owned();
+        let page = move |database: &Database| {
+            let mut found = at_once(database.memory.stream_page(&stream, after, limit))?;
+            found.iter_mut().for_each(|entry| database.place(entry));
+            Ok(found)
+        };
+        self.read("stream page", page).await
+    }
     async fn response(&self, key: &str) -> Result<Option<StoredResponse>, Fault> {
         let key = key.to_owned();
         let response = move |database: &Database| Ok(database.place_response(at_once(database.memory.response(&key))?));
@@ -178,6 +202,9 @@ impl Storage for Connection {
     }
     async fn purge(&self, _: &Cutoff, _: usize) -> Result<u64, Fault> {
         Err(Fault::internal("no engine purges"))
+    }
+    async fn archive(&self, _: &ArchiveRange, _: usize) -> Result<Archived, Fault> {
+        Err(Fault::internal("no engine archives"))
     }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
         let (view, keys) = (view.to_owned(), keys.to_vec());

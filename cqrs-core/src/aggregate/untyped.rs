@@ -1,6 +1,7 @@
-//! The unique values of stored aggregates, read without the aggregate's type.
+//! Stored aggregates, read without the aggregate's type: their state and their unique values.
 use crate::{
     aggregate::{Aggregate, repository::apply_entry},
+    codec,
     error::Fault,
     event::{Entry, parse_id},
 };
@@ -9,15 +10,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// The unique values of an aggregate, each as field and value.
 pub(crate) type UniqueValues = Vec<(&'static str, String)>;
 
-/// The functions that read the unique values of one kind of aggregates.
+/// The functions that read the stored aggregates of one kind.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct UniqueReader {
-    /// Returns the values of a stored state.
+pub(crate) struct UntypedReader {
+    /// Returns the unique values of a stored state.
     pub(crate) of_state: fn(&[u8]) -> Result<UniqueValues, Fault>,
     /// Returns an empty fold of the events of the aggregate with this id.
-    pub(crate) fold: fn(&str) -> Result<Box<dyn UniqueFold>, Fault>,
+    pub(crate) fold: fn(&str) -> Result<Box<dyn UntypedFold>, Fault>,
 }
-impl UniqueReader {
+impl UntypedReader {
     pub(crate) fn of<A: Aggregate>() -> Self {
         let of_state = |state: &[u8]| {
             let state: A = serde_json::from_slice(state)?;
@@ -26,32 +27,37 @@ impl UniqueReader {
         let fold = |id: &str| {
             let unparsed =
                 |error| Fault::internal(format!("the id {id} of {} cannot be parsed", A::NAME)).because(error);
-            Ok(Box::new(Fold::<A> { id: parse_id(id).map_err(unparsed)?, state: None }) as Box<dyn UniqueFold>)
+            Ok(Box::new(Fold::<A> { id: parse_id(id).map_err(unparsed)?, state: None }) as Box<dyn UntypedFold>)
         };
-        UniqueReader { of_state, fold }
+        UntypedReader { of_state, fold }
     }
 }
 
 /// A fold of the events of one aggregate, of which no event is kept.
-pub(crate) trait UniqueFold: Send {
+pub(crate) trait UntypedFold: Send + Sync {
     fn apply(&mut self, entry: &Entry) -> Result<(), Fault>;
-    /// Returns the values after the last event.
+    /// Returns the unique values after the last event.
     fn values(&self) -> Result<UniqueValues, Fault>;
+    /// Returns the encoded state after the last event, or `None` if there is no aggregate.
+    fn state(&self) -> Result<Option<Vec<u8>>, Fault>;
 }
 struct Fold<A: Aggregate> {
     id: A::Id,
     state: Option<A>,
 }
-impl<A: Aggregate> UniqueFold for Fold<A> {
+impl<A: Aggregate> UntypedFold for Fold<A> {
     fn apply(&mut self, entry: &Entry) -> Result<(), Fault> {
         unless_it_panics(|| apply_entry(&self.id, &mut self.state, entry))
     }
     fn values(&self) -> Result<UniqueValues, Fault> {
         unless_it_panics(|| Ok(self.state.as_ref().map(Aggregate::unique).unwrap_or_default()))
     }
+    fn state(&self) -> Result<Option<Vec<u8>>, Fault> {
+        unless_it_panics(|| self.state.as_ref().map(codec::encode).transpose())
+    }
 }
 
-/// Runs a function of the aggregate. One that panics must not keep the values of other aggregates from being reserved.
+/// Runs a function of the aggregate. One that panics must not keep other aggregates from being read.
 fn unless_it_panics<T>(run: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(Fault::internal("the aggregate panicked")))
 }

@@ -1,0 +1,54 @@
+//! Snapshots, the end and the history of aggregates, their rows and the archive on PostgreSQL.
+use super::{Server, Trials, Tried, fresh};
+use crate::{archiving, deleting, history, purse::StoredAs, rebuild_rows, snapshots};
+use cqrs_core::storage::{Storage, postgres::ARCHIVE};
+use futures_util::{FutureExt, future::BoxFuture};
+use sqlx::AssertSqlSafe;
+use std::{sync::Arc, time::Duration};
+
+type Test = fn(Arc<dyn Storage>, StoredAs) -> BoxFuture<'static, ()>;
+
+pub(crate) fn trials() -> Trials {
+    let (rows, events, every) = (StoredAs::State, StoredAs::Events, StoredAs::Snapshots(10));
+    let tests: [(&str, Test, &[StoredAs]); 6] = [
+        (
+            "a command on a long stream folds few events",
+            |of, stored_as| snapshots::few_events(of, stored_as).boxed(),
+            &[every],
+        ),
+        (
+            "a deleted aggregate is not found",
+            |of, stored_as| deleting::ends(of, stored_as).boxed(),
+            &[rows, events, every],
+        ),
+        ("an id is used again", |of, stored_as| deleting::begins_anew(of, stored_as).boxed(), &[rows, events, every]),
+        ("the past of an aggregate is found", |of, stored_as| history::past(of, stored_as).boxed(), &[rows, every]),
+        ("rows are rebuilt", |of, stored_as| rebuild_rows::rebuilt(of, stored_as).boxed(), &[rows]),
+        ("archived events are found", |of, stored_as| archiving::found(of, stored_as).boxed(), &[rows, every]),
+    ];
+    let mut trials = Trials::new();
+    for (name, test, kinds) in tests {
+        for stored_as in kinds.iter().copied() {
+            trials = trials.test(format!("{name}: {stored_as:?}"), move |server: Server| async move {
+                let fresh = fresh(server, "event_sourcing").await?;
+                test(Arc::new(fresh.storage.clone()), stored_as).await;
+                anyhow::Ok(())
+            });
+        }
+    }
+    trials.test("a step of archiving scans no table", planned).within(Duration::from_secs(60))
+}
+
+async fn planned(server: Server) -> Tried {
+    let fresh = fresh(server, "archive_plan").await?;
+    for text in [ARCHIVE] {
+        let explain = format!("prepare it as {text}; explain execute it(null, null, null, null); deallocate it");
+        let settings = "set enable_seqscan = off; set plan_cache_mode = force_generic_plan; set enable_hashjoin = off; \
+            set enable_mergejoin = off;";
+        let plan = sqlx::raw_sql(AssertSqlSafe(format!("{settings} {explain}"))).fetch_all(&fresh.plain).await?;
+        let plan: Vec<String> = plan.iter().map(|line| sqlx::Row::get(line, 0)).collect();
+        let scan = plan.iter().find(|line| line.contains("Seq Scan"));
+        anyhow::ensure!(scan.is_none(), "{}", plan.join("\n"));
+    }
+    Ok(())
+}
