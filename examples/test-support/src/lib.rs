@@ -35,6 +35,9 @@
 //! | `PgBouncer` | a pooler of its own in front of the shared PostgreSQL, in transaction mode | the PgBouncer installed |
 //! | `Browser` | a headless Chromium with an empty page | `CQRS_TEST_CHROMIUM=<path>`, or the `PATH` |
 //!
+//! With the feature `web` a test can also start servers inside its own process: [`LoginProvider`] speaks the login protocols
+//! of Kakao and Naver, and [`LanguageModel`] the API of OpenAI. Both fail as a test wants.
+//!
 //! A test whose server is not installed is ignored with the reason. With
 //! `CQRS_TEST_REQUIRE=postgres,kafka,chromium,pgbouncer` it fails instead. A server that is installed but does not start always fails the test. So `cargo test` passes on a bare
 //! machine, and
@@ -50,6 +53,10 @@ mod certificates;
 mod chromium;
 mod door;
 mod kafka;
+#[cfg(feature = "web")]
+mod language_model;
+#[cfg(feature = "web")]
+mod login_provider;
 mod machine;
 mod part;
 mod pgbouncer;
@@ -64,6 +71,10 @@ pub use certificates::{Authority, Issued};
 pub use chromium::Chromium;
 pub use door::Door;
 pub use kafka::Kafka;
+#[cfg(feature = "web")]
+pub use language_model::{LanguageModel, ModelFault};
+#[cfg(feature = "web")]
+pub use login_provider::{LoginFault, LoginProvider};
 pub use machine::free_port;
 pub use part::{Part, Unavailable};
 pub use pgbouncer::PgBouncer;

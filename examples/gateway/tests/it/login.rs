@@ -1,7 +1,7 @@
 //! Tests of the login with Kakao and Naver against local servers that speak their protocols, and of the admin link.
 use crate::{
     fixture::{Answer, Fixture, HOST, claims, content, error, token},
-    provider::{CLIENT, Fault, Provider},
+    provider::{client, open},
     services::USER,
 };
 use axum::{body::Body, http::Request};
@@ -12,6 +12,7 @@ use std::sync::{
     Arc,
     atomic::{AtomicU32, Ordering},
 };
+use test_support::{LoginFault as Fault, LoginProvider};
 use tonic::{Code, Status};
 use url::Url;
 
@@ -21,8 +22,8 @@ const ALLOWED: &str = "https://app.example/done";
 /// A gateway with both providers.
 struct Login {
     fixture: Fixture,
-    kakao: Provider,
-    naver: Provider,
+    kakao: LoginProvider,
+    naver: LoginProvider,
 }
 /// A browser: its cookies, of which the last with a name counts.
 #[derive(Default, Clone)]
@@ -53,12 +54,12 @@ impl Login {
         Login::with(Edge::default()).await
     }
     async fn with(edge: Edge) -> Self {
-        let (kakao, naver) = (Provider::kakao().await, Provider::naver().await);
+        let (kakao, naver) = (LoginProvider::kakao().await.unwrap(), LoginProvider::naver().await.unwrap());
         let edge = Edge {
             public_url: Url::parse(&format!("http://{HOST}/")).ok(),
             allowed_redirects: vec![ALLOWED.parse().unwrap()],
-            kakao: Some(kakao.client()),
-            naver: Some(naver.client()),
+            kakao: Some(client(&kakao)),
+            naver: Some(client(&naver)),
             ..edge
         };
         Login { fixture: Fixture::with_edge(edge), kakao, naver }
@@ -81,7 +82,7 @@ impl Login {
     async fn callback(&self, browser: &mut Browser, provider: &str) -> String {
         let address = self.begin(browser, provider, PAGE).await;
         let server = if provider == "kakao" { &self.kakao } else { &self.naver };
-        let back = server.open(&address).await;
+        let back = open(server, &address).await;
         assert_eq!(back.host_str(), Some(HOST));
         format!("{}?{}", back.path(), back.query().unwrap())
     }
@@ -126,7 +127,7 @@ async fn the_provider_gets_the_parameters_of_its_protocol() {
     login.log_in(&mut browser, "kakao").await;
     let [page, exchange] = &login.kakao.asked()[..] else { panic!("two requests") };
     assert_eq!(page["redirect_uri"], "http://localhost/v1/auth/callback/kakao");
-    assert_eq!((page["client_id"].as_str(), page["code_challenge_method"].as_str()), (CLIENT, "S256"));
+    assert_eq!((page["client_id"].as_str(), page["code_challenge_method"].as_str()), (LoginProvider::CLIENT, "S256"));
     assert!(!page.contains_key("client_secret"));
     assert!(exchange["code_verifier"].len() >= 43);
 
@@ -250,6 +251,7 @@ async fn faults_of_the_provider_are_told_apart_and_create_nobody() {
         let outage = format!("{}_PROCESSING_ERROR", provider.to_uppercase());
         for (fault, status, code) in [
             (Fault::ExpiredCode, 400, "LOGIN_FAILED"),
+            (Fault::ServerError, 500, outage.as_str()),
             (Fault::NoJson, 500, outage.as_str()),
             (Fault::WrongClient, 500, outage.as_str()),
             (Fault::NoId, 500, outage.as_str()),
@@ -352,7 +354,7 @@ async fn defect_02_a_login_returns_to_allowed_addresses_only() {
     assert_eq!(missing.error(), error(400, "HTTP_MISSING_REQUEST_PARAMETER"));
     let mut browser = Browser::default();
     let address = login.begin(&mut browser, "kakao", &format!("{ALLOWED}?from=chat")).await;
-    let back = login.kakao.open(&address).await;
+    let back = open(&login.kakao, &address).await;
     let answer = login.open(&mut browser, &format!("{}?{}", back.path(), back.query().unwrap())).await;
     assert_eq!(answer.header("location"), Some("https://app.example/done?from=chat"));
 }
