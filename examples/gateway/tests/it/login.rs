@@ -2,7 +2,7 @@
 use crate::{
     fixture::{Answer, Fixture, HOST, claims, content, error, token},
     provider::{client, open},
-    services::USER,
+    services::{USER, refused},
 };
 use axum::{body::Body, http::Request};
 use contracts::v1::model::{AuthChannel, Authority};
@@ -215,6 +215,31 @@ async fn a_login_that_loses_a_race_becomes_the_person_who_has_the_account() {
     racing.await.unwrap();
     assert_eq!(answer.status, 302, "{answer:?}");
     assert_eq!(person(&first), winner);
+}
+
+/// The views of the user service are late after a crash: a link that is stored is not found for seconds.
+#[tokio::test]
+async fn a_login_whose_link_is_not_found_yet_can_be_repeated() {
+    let login = Login::new().await;
+    let known = "0198c0de-0000-7000-8000-0000000000aa";
+    login.fixture.services.link(known, AuthChannel::Kakao, "4242");
+    login.fixture.services.fail("FindAuthUserByChannelInfo", Status::not_found("not yet"));
+    for mut browser in [Browser::default(), Browser::with(&[("accessToken", &token(&claims()))])] {
+        let before = browser.clone();
+        let answer = login.log_in(&mut browser, "kakao").await;
+        assert_eq!(answer.error(), error(503, "E50301"), "the account belongs to somebody: {answer:?}");
+        assert_eq!(browser.get("accessToken"), before.get("accessToken"));
+    }
+    login.fixture.services.heal();
+    let mut browser = Browser::default();
+    login.log_in(&mut browser, "kakao").await;
+    assert_eq!(person(&browser), known);
+
+    // The person of the session has linked this account, and did not get the answer.
+    let mut browser = Browser::with(&[("accessToken", &token(&claims()))]);
+    login.kakao.log_in("7");
+    login.fixture.services.fail("ConnectAuthChannel", refused(Code::AlreadyExists, "ALREADY_LINKED"));
+    assert_eq!(login.log_in(&mut browser, "kakao").await.error(), error(503, "E50301"));
 }
 
 /// Defect 12: an outage of the look-up never creates a person, and a cancelled login returns to the page.
