@@ -16,6 +16,7 @@
 //! the broker: with a replication factor of 3 and `min.insync.replicas=2` no acknowledged record is lost.
 #![warn(missing_docs)]
 
+mod blocking;
 mod config;
 mod consumer;
 mod credentials;

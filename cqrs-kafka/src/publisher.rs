@@ -13,7 +13,7 @@ mod producer;
 
 pub(crate) use producer::Client;
 
-use crate::{ConfigError, credentials::Credentials, error, names::Names};
+use crate::{ConfigError, blocking::blocking, credentials::Credentials, error, names::Names};
 use cqrs_core::transport::{Published, Record, TransportError};
 use in_flight::{Deliveries, InFlight, Sent};
 use producer::Producer;
@@ -121,7 +121,11 @@ impl Publisher {
     async fn look_at_credentials(&self) {
         if self.credentials.is_due() {
             let credentials = self.credentials.clone();
-            let _ = tokio::task::spawn_blocking(move || credentials.look()).await;
+            let look = move || {
+                credentials.look();
+                Ok(())
+            };
+            let _ = blocking(look).await; // only a panic fails, and the former credentials stay in use then
         }
     }
 

@@ -1,7 +1,9 @@
 //! Creates the topics that a service publishes to and checks their number of partitions, which decides where a key goes.
 //!
 //! Messages and log lines here have the names on the brokers, with the prefix, because an operator looks them up there.
-use crate::{KafkaConfig, credentials::Credentials, error, publisher::Publisher, topic_id::topic_ids};
+use crate::{
+    KafkaConfig, blocking::blocking, credentials::Credentials, error, publisher::Publisher, topic_id::topic_ids,
+};
 use cqrs_core::transport::TransportError;
 use rdkafka::{
     Offset, TopicPartitionList,
@@ -12,6 +14,7 @@ use rdkafka::{
     producer::Producer,
 };
 use std::{
+    ops::Deref,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -24,31 +27,56 @@ const PROPAGATION: Duration = Duration::from_secs(10);
 
 type Admin = AdminClient<DefaultClientContext>;
 
-/// Creates the missing topics and checks all of them. Runs on a blocking thread, because reading metadata and dropping
-/// a client block.
+/// Creates the missing topics and checks all of them. Reading metadata and dropping a client block, so both have threads of
+/// their own.
 pub(crate) async fn ensure(credentials: &Arc<Credentials>, topics: &[&str]) -> Result<(), TransportError> {
     let names = credentials.config().names();
     if let Some(topic) = topics.iter().find(|topic| names.is_foreign(topic)) {
         let message = format!("topic {topic} belongs to another deployment, which alone publishes to it");
         return Err(TransportError::permanent(message));
     }
-    let (credentials, topics) = (credentials.clone(), names.topics(topics)?);
-    let runtime = tokio::runtime::Handle::current();
-    let done = tokio::task::spawn_blocking(move || {
-        credentials.look();
-        let config = credentials.config();
-        let admin = credentials.client().0.create().map_err(error::from_client_creation);
+    let (of_admin, topics) = (credentials.clone(), names.topics(topics)?);
+    let (admin, missing, topics) = blocking(move || {
+        of_admin.look();
+        let admin = of_admin.client().0.create().map_err(error::from_client_creation);
         let admin: Admin =
             admin.map_err(|error| TransportError::permanent("topics cannot be created").because(error))?;
-        let found = topics.iter().map(|topic| Ok((topic.as_str(), partitions(admin.inner(), topic)?)));
-        let found = found.collect::<Result<Vec<_>, TransportError>>()?;
-        let missing: Vec<_> = found.iter().filter(|(_, count)| count.is_none()).map(|(topic, _)| *topic).collect();
-        if !missing.is_empty() && config.create_topics {
-            runtime.block_on(create(&admin, config, &missing))?;
+        let mut missing = Vec::new();
+        for topic in &topics {
+            if partitions(admin.inner(), topic)?.is_none() {
+                missing.push(topic.clone());
+            }
         }
-        topics.iter().try_for_each(|topic| check(&admin, config, topic))
-    });
-    done.await.unwrap_or_else(|error| Err(TransportError::transient("topics were not created").because(error)))
+        Ok((Dropped::elsewhere(admin), missing, topics))
+    })
+    .await?;
+    let config = credentials.config();
+    if !missing.is_empty() && config.create_topics {
+        create(&admin, config, &missing).await?;
+    }
+    let credentials = credentials.clone();
+    blocking(move || topics.iter().try_for_each(|topic| check(&admin, credentials.config(), topic))).await
+}
+
+/// A client that is dropped on a thread of its own: the drop waits for the client's thread, which async code must not.
+struct Dropped(Option<Admin>);
+impl Dropped {
+    fn elsewhere(admin: Admin) -> Self {
+        Dropped(Some(admin))
+    }
+}
+impl Deref for Dropped {
+    type Target = Admin;
+
+    fn deref(&self) -> &Admin {
+        self.0.as_ref().expect("the client is taken by the drop alone")
+    }
+}
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        let admin = self.0.take();
+        thread::spawn(move || drop(admin));
+    }
 }
 
 /// Returns the id of each topic, in this order; `None` for a topic that does not exist.
@@ -62,9 +90,7 @@ pub(crate) async fn ids(
     let names = config.names().topics(topics)?;
     let producer = publisher.current().await?;
     let asked = names.clone();
-    let read = tokio::task::spawn_blocking(move || topic_ids(producer.client(), &asked, TIMEOUT));
-    let found =
-        read.await.unwrap_or_else(|error| Err(TransportError::transient("no topic was read").because(error)))?;
+    let found = blocking(move || topic_ids(producer.client(), &asked, TIMEOUT)).await?;
     let id = |topic: &String| found.iter().find(|(name, _)| name == topic).map(|(_, id)| id.clone());
     Ok(names.iter().map(id).collect())
 }
@@ -80,7 +106,7 @@ pub(crate) async fn missing(
     let names = config.names();
     let producer = publisher.current().await?;
     let asked = names.topics(topics)?;
-    let read = tokio::task::spawn_blocking(move || {
+    blocking(move || {
         let mut missing = Vec::new();
         for topic in &asked {
             if partitions(producer.client(), topic)?.is_none() {
@@ -88,15 +114,15 @@ pub(crate) async fn missing(
             }
         }
         Ok(missing)
-    });
-    read.await.unwrap_or_else(|error| Err(TransportError::transient("no topic was looked up").because(error)))
+    })
+    .await
 }
 
 /// Sets an empty group back to the first record of a topic. The broker refuses it while the group has members.
 pub(crate) async fn rewind(credentials: &Arc<Credentials>, group: &str, topic: &str) -> Result<(), TransportError> {
     let (names, credentials) = (credentials.config().names(), credentials.clone());
     let (topic, group) = (names.topic(topic), names.group(group));
-    let rewound = tokio::task::spawn_blocking(move || {
+    blocking(move || {
         credentials.look();
         let (mut settings, _) = credentials.client();
         settings.set("group.id", &group).set("enable.auto.commit", "false");
@@ -111,8 +137,8 @@ pub(crate) async fn rewind(credentials: &Arc<Credentials>, group: &str, topic: &
             first.add_partition_offset(&topic, partition.id(), Offset::Offset(low)).map_err(failed)?;
         }
         consumer.commit(&first, CommitMode::Sync).map_err(failed)
-    });
-    rewound.await.unwrap_or_else(|error| Err(TransportError::transient("no group was set back").because(error)))
+    })
+    .await
 }
 
 /// Returns the number of partitions, or `None` if the topic does not exist.
@@ -129,7 +155,7 @@ fn partitions<C: ClientContext>(client: &Client<C>, topic: &str) -> Result<Optio
     }
 }
 
-async fn create(admin: &Admin, config: &KafkaConfig, missing: &[&str]) -> Result<(), TransportError> {
+async fn create(admin: &Admin, config: &KafkaConfig, missing: &[String]) -> Result<(), TransportError> {
     let replication = || TopicReplication::Fixed(config.replication.unwrap_or(-1));
     let new: Vec<_> = missing.iter().map(|topic| NewTopic::new(topic, config.partitions, replication())).collect();
     let options = AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT));

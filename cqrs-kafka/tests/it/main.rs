@@ -1,6 +1,8 @@
 //! The integration tests: the conformance suite of all transports, and tests of Kafka with a real, a broken and a mock
 //! broker.
 mod budget; // records that are read and not acknowledged
+#[cfg(feature = "tls")]
+mod deployed; // the broker of the deployment, with its passwords and rights
 mod faults; // a broker that is killed and frozen
 mod foreign; // a topic of another producer, read by a decoder of the app
 mod identity; // a topic that was created again, and records that were dropped
@@ -41,7 +43,7 @@ fn main() -> ExitCode {
         .group("refused", refused::trials())
         .group("mock", mock::trials());
     #[cfg(feature = "tls")]
-    let trials = trials.group("tls", tls::trials()).group("tls", rotation::trials());
+    let trials = trials.group("tls", tls::trials()).group("tls", rotation::trials()).group("tls", deployed::trials());
     trials.run()
 }
 

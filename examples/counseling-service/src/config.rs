@@ -85,7 +85,7 @@ impl Args {
 
     fn responder(&self, wrong: &mut Vec<String>) -> Option<Arc<dyn Responder>> {
         let timeout = seconds(RESPONDER_TIMEOUT, self.responder_timeout.as_deref(), TIMEOUT, LONGEST_TIMEOUT, wrong);
-        let key = secrets::read(KEY, self.responder_key.as_deref(), self.responder_key_file.as_deref(), wrong);
+        let key = secrets::optional(KEY, self.responder_key.as_deref(), self.responder_key_file.as_deref(), wrong);
         let Some(url) = given(self.responder_url.as_deref()) else {
             return Some(Arc::new(OfflineResponder));
         };

@@ -156,7 +156,7 @@ impl EdgeArgs {
             ),
         };
         let id = given(id.as_deref())?.to_owned();
-        let secret: Option<Secret> = secrets::read(name, secret.as_deref(), file.as_deref(), wrong);
+        let secret: Option<Secret> = secrets::optional(name, secret.as_deref(), file.as_deref(), wrong);
         let mut url = |(setting, text): (&str, &str)| {
             let url = base(text);
             if url.is_none() {

@@ -36,6 +36,12 @@ pub fn read(name: Name, value: Option<&str>, file: Option<&str>, wrong: &mut Vec
     }
 }
 
+/// Reads a secret that another company gives out, such as the provider of a login. A deployment may lack it, so an empty file
+/// counts as not set, as an empty variable does.
+pub fn optional(name: Name, value: Option<&str>, file: Option<&str>, wrong: &mut Vec<String>) -> Option<Secret> {
+    read(name, value, file, wrong).filter(|secret| !secret.expose().is_empty())
+}
+
 /// Reads optional keys: those of a file by `of_file`, which reads them again when it changes, and others by `parse`.
 pub fn keys_of<T>(
     name: Name,

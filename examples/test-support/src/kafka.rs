@@ -19,7 +19,9 @@ use crate::proxy::Proxy;
 use crate::rights::{self, Right};
 
 /// The time limit of starting and stopping a node. It usually takes seconds, but longer on a busy machine.
-const LIMIT: Duration = Duration::from_secs(90);
+pub(crate) const LIMIT: Duration = Duration::from_secs(90);
+/// The time limit of one connection.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 /// The number of attempts when a port is taken between finding and using it.
 const PORTS_TO_TRY: usize = 2;
 /// The settings that do not depend on ports and folders.
@@ -69,9 +71,9 @@ struct Node {
 type Secured<'a> = (&'a Authority, &'a [&'a Authority]);
 
 /// The installed programs and jars.
-struct Installed {
-    java: PathBuf,
-    libs: PathBuf,
+pub(crate) struct Installed {
+    pub(crate) java: PathBuf,
+    pub(crate) libs: PathBuf,
 }
 
 struct Ports {
@@ -299,7 +301,7 @@ impl Kafka {
 }
 
 impl Installed {
-    fn find() -> Result<Installed, Unavailable> {
+    pub(crate) fn find() -> Result<Installed, Unavailable> {
         let home = machine::variable("JAVA_HOME").map(|home| Path::new(&home).join("bin/java"));
         let java = home.filter(|java| machine::is_program(java)).or_else(|| machine::program(&["java"]));
         let java = java.ok_or_else(|| Part::Kafka.missing("no java (17 or later) on the PATH"))?;
@@ -410,7 +412,7 @@ impl Node {
         if running.is_some() {
             bail!("Kafka is running already");
         }
-        let _one_at_a_time = blocking(|| STARTING.lock().unwrap_or_else(PoisonError::into_inner));
+        let _one_at_a_time = starting();
         let mut kafka = self.installed.java();
         kafka.arg("kafka.Kafka").arg(self.scratch.join("server.properties")).current_dir(self.scratch.path());
         let mut process = Process::spawn(kafka, &self.scratch.join("log"))?;
@@ -448,6 +450,11 @@ impl Drop for Node {
     }
 }
 
+/// Waits until no other node is starting, and lets no other one start until the guard is dropped.
+pub(crate) fn starting() -> MutexGuard<'static, ()> {
+    blocking(|| STARTING.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
 /// Returns whether a broker lists itself as available. Its port opens a little earlier.
 fn serves(broker: SocketAddr) -> std::io::Result<bool> {
     const REQUEST: &[u8] = &[
@@ -457,9 +464,8 @@ fn serves(broker: SocketAddr) -> std::io::Result<bool> {
         255, 255, // no client id
         0, 0, 0, 0, // an empty list of topics
     ];
-    let patience = Duration::from_secs(2);
-    let mut connection = TcpStream::connect_timeout(&broker, patience)?;
-    connection.set_read_timeout(Some(patience))?;
+    let mut connection = TcpStream::connect_timeout(&broker, PATIENCE)?;
+    connection.set_read_timeout(Some(PATIENCE))?;
     connection.write_all(REQUEST)?;
     let mut response = [0; 12]; // length, correlation id, number of brokers
     connection.read_exact(&mut response)?;

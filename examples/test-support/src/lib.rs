@@ -32,6 +32,7 @@
 //! | `Postgres` | a separate server, which the test may stop and crash | the newest PostgreSQL installed |
 //! | `&'static Kafka` | the node that the test binary shares | `CQRS_TEST_KAFKA=<bootstrap>`, or Java and the jars |
 //! | `Kafka` | a separate node, which the test may kill and freeze | Java and the jars: `CQRS_TEST_KAFKA_LIBS=<folder>`, or the jars that `examples/deploy/kafka-jars` fetched |
+//! | `DeployedKafka` | a separate node with the passwords and rights of `examples/deploy/compose.yaml` | as for `Kafka`, and `openssl` |
 //! | `PgBouncer` | a pooler of its own in front of the shared PostgreSQL, in transaction mode | the PgBouncer installed |
 //! | `Browser` | a headless Chromium with an empty page | `CQRS_TEST_CHROMIUM=<path>`, or the `PATH` |
 //!
@@ -51,6 +52,7 @@
 mod browser;
 mod certificates;
 mod chromium;
+mod deployed;
 mod door;
 mod kafka;
 #[cfg(feature = "web")]
@@ -69,6 +71,7 @@ mod trials;
 pub use browser::Browser;
 pub use certificates::{Authority, Issued};
 pub use chromium::Chromium;
+pub use deployed::DeployedKafka;
 pub use door::Door;
 pub use kafka::Kafka;
 #[cfg(feature = "web")]

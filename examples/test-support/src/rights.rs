@@ -57,22 +57,39 @@ impl Right<'_> {
         request(node, 31, self.rule())
     }
 
-    /// Returns a list of one rule. A rule to create and a filter of rules to delete have the same fields.
     fn rule(self) -> Vec<u8> {
-        const LITERAL: u8 = 3;
-        const ALLOW: u8 = 3;
-        let (kind, name) = match self.resource {
-            Resource::Topic(name) => (2, name),
-            Resource::Group(name) => (3, name),
-        };
-        let mut rule = vec![0, 0, 0, 1, kind];
-        text(&mut rule, name);
-        rule.push(LITERAL);
-        text(&mut rule, EVERYBODY);
-        text(&mut rule, "*"); // from every address
-        rule.extend([self.operation as u8, ALLOW]);
-        rule
+        rule(EVERYBODY, self.resource, false, self.operation)
     }
+}
+
+/// Allows a principal, such as `User:kim`, an operation on a resource, or on all whose names begin with its name
+/// (`CreateAcls`).
+pub(crate) fn allow(
+    node: SocketAddr,
+    principal: &str,
+    resource: Resource<'_>,
+    is_prefix: bool,
+    operation: Operation,
+) -> anyhow::Result<()> {
+    request(node, 30, rule(principal, resource, is_prefix, operation))
+}
+
+/// Returns a list of one rule. A rule to create and a filter of rules to delete have the same fields.
+fn rule(principal: &str, resource: Resource<'_>, is_prefix: bool, operation: Operation) -> Vec<u8> {
+    const LITERAL: u8 = 3;
+    const PREFIXED: u8 = 4;
+    const ALLOW: u8 = 3;
+    let (kind, name) = match resource {
+        Resource::Topic(name) => (2, name),
+        Resource::Group(name) => (3, name),
+    };
+    let mut rule = vec![0, 0, 0, 1, kind];
+    text(&mut rule, name);
+    rule.push(if is_prefix { PREFIXED } else { LITERAL });
+    text(&mut rule, principal);
+    text(&mut rule, "*"); // from every address
+    rule.extend([operation as u8, ALLOW]);
+    rule
 }
 
 /// Appends a string in Kafka's format.

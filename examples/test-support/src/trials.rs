@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use crate::browser::Browser;
 use crate::chromium::Chromium;
+use crate::deployed::DeployedKafka;
 use crate::kafka::Kafka;
 use crate::part::{Part, Unavailable};
 use crate::pgbouncer::PgBouncer;
@@ -270,6 +271,18 @@ impl Needed for Kafka {
 
     async fn bring() -> anyhow::Result<Self> {
         Ok(Kafka::start()?)
+    }
+}
+
+impl Needed for DeployedKafka {
+    const PARTS: &'static [Part] = &[Part::Kafka];
+
+    fn find() -> Result<(), Unavailable> {
+        Kafka::find()
+    }
+
+    async fn bring() -> anyhow::Result<Self> {
+        Ok(DeployedKafka::start()?)
     }
 }
 

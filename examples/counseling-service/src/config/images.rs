@@ -77,7 +77,7 @@ impl ImagesArgs {
         use service_auth::secrets;
         let secret_file = self.images_s3_secret_file.as_deref();
         let before = wrong.len();
-        let secret = secrets::read(S3_SECRET, self.images_s3_secret.as_deref(), secret_file, wrong);
+        let secret = secrets::optional(S3_SECRET, self.images_s3_secret.as_deref(), secret_file, wrong);
         if secret.is_none() && wrong.len() == before {
             wrong.push(format!("{S3_SECRET}: the secret of the access key"));
         }

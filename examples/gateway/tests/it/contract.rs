@@ -215,7 +215,8 @@ fn of_file(package: &str, path: &Path) -> Vec<Function> {
 
 /// Finds a test that calls a method, itself or through helpers.
 fn test_of(functions: &[Function], method: &str) -> Option<String> {
-    let (mut known, mut next) = (BTreeSet::new(), vec![format!("::{method}("), format!(".{method}(")]);
+    let called = [format!("::{method}("), format!("::{method},"), format!(".{method}(")];
+    let (mut known, mut next) = (BTreeSet::new(), Vec::from(called));
     while !next.is_empty() {
         let calls = |function: &&Function| next.iter().any(|call| function.body.contains(call.as_str()));
         let calling: Vec<_> = functions.iter().filter(calls).collect();

@@ -1,6 +1,9 @@
 //! Tests of flags, variables and files: all errors are reported at once and without secrets.
 use clap::Parser;
-use service_auth::settings::{ProofArgs, ServiceArgs};
+use service_auth::{
+    secrets::{self, Name},
+    settings::{ProofArgs, ServiceArgs},
+};
 use std::fs;
 use test_support::Authority;
 
@@ -115,6 +118,23 @@ fn the_key_of_the_log_must_be_long_enough() {
     assert!(client(&["--call-key", CALL_KEY, "--log-key", SECRET]).is_ok());
     let message = client(&["--call-key", CALL_KEY, "--log-key", "hunter2"]).unwrap_err();
     assert!(message.starts_with("HEARLERS_LOG_KEY") && !message.contains("hunter2"), "{message}");
+}
+
+#[test]
+fn an_optional_secret_in_an_empty_file_counts_as_not_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    let optional = |value: Option<&str>| {
+        let mut wrong = Vec::new();
+        let name = Name { variable: "HEARLERS_KEY", flag: "--key" };
+        let secret = secrets::optional(name, value, file.to_str(), &mut wrong);
+        (secret.map(|secret| secret.expose().to_owned()), wrong.len())
+    };
+    for (text, expected) in [("", None), ("\n", None), ("hunter2\n", Some("hunter2"))] {
+        fs::write(&file, text).unwrap();
+        assert_eq!(optional(None), (expected.map(str::to_owned), 0), "{text:?}");
+    }
+    assert_eq!(optional(Some("hunter2")), (None, 1), "it is given twice");
 }
 
 #[test]
