@@ -12,7 +12,10 @@ pub struct Deployment {
     folder: TempDir,
     base: String,
     services: Vec<Service>,
+    variables: Variables,
 }
+/// Environment variables of all processes, each with its value.
+pub type Variables = Vec<(&'static str, String)>;
 #[derive(Debug)]
 struct Service {
     name: &'static str,
@@ -20,6 +23,8 @@ struct Service {
     address: String,
     /// The address of health and metrics.
     operations: String,
+    /// The URL of the database; absent for a service without one, and for an embedded process.
+    database: Option<String>,
     /// The process, while it runs.
     program: Option<Program>,
 }
@@ -30,17 +35,31 @@ impl Deployment {
     /// # Errors
     /// Fails when the process does not start.
     pub async fn embedded() -> Result<Deployment> {
+        Self::embedded_with(Variables::new()).await
+    }
+    /// Starts all services in one process with additional environment variables.
+    ///
+    /// # Errors
+    /// Fails when the process does not start.
+    pub async fn embedded_with(variables: Variables) -> Result<Deployment> {
         let folder = tempfile::tempdir()?;
         let (rest, grpc) = (free_address()?, free_address()?);
         let data = folder.path().join("data").display().to_string();
         let arguments = ["--listen", &rest, "--grpc", &grpc, "--data", &data].map(str::to_owned).to_vec();
-        Self::start(folder, vec![Service::new("hearlers", arguments, rest)?]).await
+        Self::start(folder, vec![Service::new("hearlers", arguments, rest)?], variables).await
     }
     /// Starts three processes with a database each and one broker. Each signs its calls with a key that it alone has.
     ///
     /// # Errors
     /// Fails when a process does not start.
     pub async fn processes(postgres: &Postgres, kafka: &Kafka) -> Result<Deployment> {
+        Self::processes_with(postgres, kafka, Variables::new()).await
+    }
+    /// Starts three processes as [`processes`](Deployment::processes) does, with additional environment variables.
+    ///
+    /// # Errors
+    /// Fails when a process does not start.
+    pub async fn processes_with(postgres: &Postgres, kafka: &Kafka, variables: Variables) -> Result<Deployment> {
         let callers = ["gateway", "counseling-service"];
         let keys = callers.map(|caller| CallKey::generate_text().map(|(private, public)| (caller, private, public)));
         let keys: Vec<_> = keys.into_iter().collect::<Option<_>>().context("the system has no random numbers")?;
@@ -52,7 +71,7 @@ impl Deployment {
             let accepted = (name != "gateway").then(|| ["--caller-keys".to_owned(), public.clone()]);
             Ok(own.into_iter().chain(accepted).flatten().collect())
         };
-        Self::deployed(postgres, kafka, "http://127.0.0.1", proof).await
+        Self::deployed(postgres, kafka, "http://127.0.0.1", proof, variables).await
     }
     /// Starts three processes whose calls are not signed: the TLS certificate alone identifies the caller.
     ///
@@ -64,20 +83,22 @@ impl Deployment {
             let files = [("--tls-certificate", certificate), ("--tls-key", key), ("--tls-ca", authority.file())];
             Ok(files.into_iter().flat_map(|(flag, file)| [flag.to_owned(), file.display().to_string()]).collect())
         };
-        Self::deployed(postgres, kafka, "https://localhost", proof).await
+        Self::deployed(postgres, kafka, "https://localhost", proof, Variables::new()).await
     }
     async fn deployed(
         postgres: &Postgres,
         kafka: &Kafka,
         origin: &str,
         proof: impl Fn(&str) -> Result<Vec<String>>,
+        variables: Variables,
     ) -> Result<Deployment> {
         let (users, counseling, gateway) = (free_address()?, free_address()?, free_address()?);
         let service = |name, address: &String, others: &[&str]| -> Result<Service> {
             let database = postgres.create_database(name)?;
             let arguments = ["--listen", address, "--database", database.url(), "--kafka", kafka.bootstrap()];
             let arguments = [&arguments, others].concat().into_iter().map(str::to_owned);
-            Service::new(name, arguments.chain(proof(name)?).collect(), address.clone())
+            let service = Service::new(name, arguments.chain(proof(name)?).collect(), address.clone())?;
+            Ok(Service { database: Some(database.url().to_owned()), ..service })
         };
         let url = |address: &str| format!("{origin}:{}", address.rsplit(':').next().unwrap_or_default());
         let (users_url, counseling_url) = (url(&users), url(&counseling));
@@ -92,14 +113,15 @@ impl Deployment {
         let gateway = Service::new("gateway", arguments, gateway)?;
         let counseling = service("counseling-service", &counseling, &["--user-service", &users_url])?;
         let services = vec![service("user-service", &users, &[])?, counseling, gateway];
-        Self::start(tempfile::tempdir()?, services).await
+        Self::start(tempfile::tempdir()?, services, variables).await
     }
-    async fn start(folder: TempDir, mut services: Vec<Service>) -> Result<Deployment> {
-        for service in &mut services {
-            service.run(folder.path()).await?;
-        }
+    async fn start(folder: TempDir, mut services: Vec<Service>, mut variables: Variables) -> Result<Deployment> {
         let base = services.last().map(|service| format!("http://{}", service.address)).context("no services")?;
-        Ok(Deployment { folder, base, services })
+        variables.push(("HEARLERS_PUBLIC_URL", base.clone()));
+        for service in &mut services {
+            service.run(folder.path(), &variables).await?;
+        }
+        Ok(Deployment { folder, base, services, variables })
     }
     /// Returns the base URL of the REST API and the page.
     pub fn base(&self) -> &str {
@@ -108,6 +130,10 @@ impl Deployment {
     /// Returns the folder with the databases of an embedded process.
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+    /// Returns the URL of a service's database on PostgreSQL, if it has one.
+    pub fn database(&self, name: &str) -> Option<&str> {
+        self.services.iter().find(|service| service.name == name)?.database.as_deref()
     }
     /// Kills a process with SIGKILL.
     ///
@@ -129,8 +155,9 @@ impl Deployment {
     /// # Errors
     /// Fails when the process does not start.
     pub async fn start_again(&mut self, name: &str) -> Result<()> {
-        let folder = self.folder.path().to_owned();
-        self.service(name)?.run(&folder).await
+        let Deployment { folder, services, variables, .. } = self;
+        let service = services.iter_mut().find(|service| service.name == name);
+        service.with_context(|| format!("no process {name}"))?.run(folder.path(), variables).await
     }
     /// Sends a GET request to the operations endpoint of a process and returns the status and the body.
     ///
@@ -156,11 +183,13 @@ impl Service {
     fn new(name: &'static str, mut arguments: Vec<String>, address: String) -> Result<Service> {
         let operations = free_address()?;
         arguments.extend(["--operations".to_owned(), operations.clone()]);
-        Ok(Service { name, arguments, address, operations, program: None })
+        Ok(Service { name, arguments, address, operations, database: None, program: None })
     }
-    async fn run(&mut self, folder: &Path) -> Result<()> {
+    async fn run(&mut self, folder: &Path, variables: &Variables) -> Result<()> {
         let file = log(folder, self.name);
-        let mut program = Program::start(self.name, &self.arguments, &file)?;
+        let variables = variables.iter().map(|(name, value)| (*name, value.as_str()));
+        let variables: Vec<_> = variables.chain([("RUST_LOG", "info")]).collect();
+        let mut program = Program::start_with(self.name, &self.arguments, &variables, &file)?;
         let output = || std::fs::read_to_string(&file).unwrap_or_default();
         program.listens(&self.address).await.with_context(output)?;
         self.program = Some(program);

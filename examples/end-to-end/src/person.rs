@@ -1,7 +1,7 @@
 //! A user of Hearlers, as an HTTP client.
 use anyhow::{Context, Result, ensure};
 use contracts::CONSENT_TEXT_VERSION;
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Client, Method, Response, StatusCode, header::LOCATION};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -16,10 +16,23 @@ pub struct Person {
 #[derive(Debug, Clone)]
 pub struct Reply {
     pub status: StatusCode,
-    /// The JSON envelope.
+    /// The target of a redirect.
+    pub location: Option<String>,
+    /// The JSON envelope; null when the body is empty.
     pub body: Value,
 }
 impl Reply {
+    /// Reads a response.
+    pub(crate) async fn read(response: Response) -> Result<Reply> {
+        let status = response.status();
+        let location = response.headers().get(LOCATION).and_then(|target| target.to_str().ok()).map(str::to_owned);
+        let text = response.text().await?;
+        let body = match text.as_str() {
+            "" => Value::Null,
+            text => serde_json::from_str(text).with_context(|| format!("{status}: {text}"))?,
+        };
+        Ok(Reply { status, location, body })
+    }
     /// Returns the `data` of the envelope.
     ///
     /// # Errors
@@ -28,6 +41,36 @@ impl Reply {
         ensure!(self.status.is_success(), "{}: {}", self.status, self.body);
         Ok(&self.body["data"])
     }
+    /// Returns the code of an error.
+    pub fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+    /// Returns the status and the code of an error.
+    pub fn error(&self) -> (u16, &str) {
+        (self.status.as_u16(), self.code())
+    }
+}
+
+/// Returns the bodies of the consents to the processing of messages, also by a language model.
+pub(crate) fn consents() -> [Value; 2] {
+    ["CONSENT_KIND_SENSITIVE_DATA", "CONSENT_KIND_FOREIGN_MODEL"]
+        .map(|kind| json!({ "kind": kind, "textVersion": CONSENT_TEXT_VERSION, "birthday": "1990-01-01" }))
+}
+
+/// Reads a list of messages in order. The flag is true for the user's own messages.
+///
+/// # Errors
+/// Fails when the value is not a list of messages.
+pub fn messages_in(list: &Value) -> Result<Vec<(bool, String)>> {
+    let messages = list.as_array().context("no messages")?;
+    let read = |message: &Value| Some((message["isUserMessage"].as_bool()?, message["message"].as_str()?.to_owned()));
+    messages.iter().map(|value| read(value).with_context(|| format!("not a message: {value}"))).collect()
+}
+
+/// Returns whether a profile shows this number of tokens and no reservation.
+pub(crate) fn shows_tokens(me: &Value, remaining: i64) -> bool {
+    let wallet = &me["messageTokens"];
+    wallet["remaining"] == remaining && wallet["reserved"] != true
 }
 
 impl Person {
@@ -50,8 +93,7 @@ impl Person {
     /// # Errors
     /// Fails when the request is refused.
     pub async fn consent(&self) -> Result<()> {
-        for kind in ["CONSENT_KIND_SENSITIVE_DATA", "CONSENT_KIND_FOREIGN_MODEL"] {
-            let consent = json!({ "kind": kind, "textVersion": CONSENT_TEXT_VERSION, "birthday": "1990-01-01" });
+        for consent in consents() {
             self.ask(Method::POST, "/v1/users/me/consents", Some(consent), None).await?.data()?;
         }
         Ok(())
@@ -75,11 +117,7 @@ impl Person {
         if let Some(body) = body {
             request = request.json(&body);
         }
-        let response = request.send().await?;
-        let status = response.status();
-        let text = response.text().await?;
-        let body = serde_json::from_str(&text).with_context(|| format!("{status}: {text}"))?;
-        Ok(Reply { status, body })
+        Reply::read(request.send().await?).await
     }
     /// Sends a GET request and returns the `data` of its envelope.
     ///
@@ -139,11 +177,7 @@ impl Person {
     /// # Errors
     /// Fails when the messages cannot be read.
     pub async fn messages(&self, counsel: &str) -> Result<Vec<(bool, String)>> {
-        let found = self.get(&format!("{counsel}/messages")).await?;
-        let messages = found["counselMessages"].as_array().context("no messages")?.clone();
-        let read =
-            |message: &Value| Some((message["isUserMessage"].as_bool()?, message["message"].as_str()?.to_owned()));
-        messages.iter().map(|value| read(value).with_context(|| format!("not a message: {value}"))).collect()
+        messages_in(&self.get(&format!("{counsel}/messages")).await?["counselMessages"])
     }
     /// Waits until the wallet shows this number of tokens and no reservation.
     ///
@@ -153,8 +187,7 @@ impl Person {
         let began = Instant::now();
         loop {
             let me = self.get("/v1/users/me").await;
-            let wallet = me.as_ref().map(|me| me["messageTokens"].clone()).unwrap_or_default();
-            if wallet["remaining"] == remaining && wallet["reserved"] != true {
+            if me.as_ref().is_ok_and(|me| shows_tokens(me, remaining)) {
                 return Ok(());
             }
             ensure!(began.elapsed() < patience, "the wallet should have {remaining} tokens: {me:?}");

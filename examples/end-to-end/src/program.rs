@@ -21,14 +21,7 @@ pub struct Program {
     child: Child,
 }
 impl Program {
-    /// Starts the program `name` and appends its output to the file `log`.
-    ///
-    /// # Errors
-    /// Fails when the program cannot be built or does not start.
-    pub fn start(name: &str, arguments: &[String], log: &Path) -> Result<Program> {
-        Program::start_with(name, arguments, &[("RUST_LOG", "info")], log)
-    }
-    /// Starts the program `name` with additional environment variables.
+    /// Starts the program `name` with additional environment variables, and appends its output to the file `log`.
     ///
     /// # Errors
     /// Fails when the program cannot be built or does not start.

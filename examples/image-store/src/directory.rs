@@ -22,7 +22,7 @@ pub struct Directory(PathBuf);
 /// The error of a file that is not stored.
 #[derive(Debug, thiserror::Error)]
 pub enum NotStored {
-    /// There is an image with this path. It stays as it is.
+    /// There is another image with this path. It stays as it is.
     #[error("an image has been uploaded to this URL already")]
     Exists,
     /// The file system fails.
@@ -66,10 +66,10 @@ impl Directory {
             Err(error) => Err(error),
         }
     }
-    /// Stores an image. It is on the disk when this returns.
+    /// Stores an image. It is on the disk when this returns. The same image may be stored again.
     ///
     /// # Errors
-    /// Fails when there is an image with this path, and when the file system fails.
+    /// Fails when there is another image with this path, and when the file system fails.
     pub async fn store(&self, path: &ImagePath, bytes: &[u8]) -> Result<(), NotStored> {
         let (file, bytes) = (self.0.join(path.as_str()), bytes.to_vec());
         let unfinished = self.0.join(UNFINISHED).join(Uuid::now_v7().to_string());
@@ -85,8 +85,11 @@ fn store(file: &Path, unfinished: &Path, bytes: &[u8]) -> Result<(), NotStored> 
     let _ = fs::remove_file(unfinished);
     match stored {
         Ok(()) => Ok(File::open(folder)?.sync_all()?),
-        // A link, unlike a rename, fails when the name is taken.
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(NotStored::Exists),
+        // A link, unlike a rename, fails when the name is taken. A client repeats an upload whose response it did not get.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => match fs::read(file)? == bytes {
+            true => Ok(File::open(folder)?.sync_all()?),
+            false => Err(NotStored::Exists),
+        },
         Err(error) => Err(error.into()),
     }
 }

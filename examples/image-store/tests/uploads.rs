@@ -148,6 +148,8 @@ async fn an_upload_is_stored_once_and_delivered() -> anyhow::Result<()> {
     let stored = Some(Image { content_type: "image/png", bytes: PNG.to_vec() });
     assert_eq!(images.deliver(PATH).await?, stored);
 
+    images.accept(upload, now()).await?; // the client did not get the first response
+
     let other = Upload { body: b"\x89PNG\r\n\x1A\n another", ..upload };
     assert!(matches!(images.accept(other, now()).await, Err(Refused::NotStored(NotStored::Exists))));
     assert_eq!(images.deliver(PATH).await?, stored, "the first upload stays");
@@ -177,6 +179,26 @@ async fn of_concurrent_uploads_to_one_url_exactly_one_is_stored() -> anyhow::Res
     }
     assert_eq!(stored.len(), 1);
     assert_eq!(images.deliver(PATH).await?.unwrap().bytes, stored[0]);
+    assert_eq!(files(&folder), ["1.png"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn of_concurrent_uploads_of_one_image_all_succeed() -> anyhow::Result<()> {
+    let (images, folder) = images();
+    let (token, _) = tokens("k").sign(&path(PATH), now())?;
+    let tries: Vec<_> = (0..8)
+        .map(|_| {
+            let (images, token) = (images.clone(), token.clone());
+            tokio::spawn(async move {
+                let upload = Upload { path: PATH, token: &token, content_type: "image/png", body: PNG };
+                images.accept(upload, now()).await
+            })
+        })
+        .collect();
+    for one in tries {
+        one.await??;
+    }
     assert_eq!(files(&folder), ["1.png"]);
     Ok(())
 }

@@ -36,6 +36,9 @@
 //! | `PgBouncer` | a pooler of its own in front of the shared PostgreSQL, in transaction mode | the PgBouncer installed |
 //! | `Browser` | a headless Chromium with an empty page | `CQRS_TEST_CHROMIUM=<path>`, or the `PATH` |
 //!
+//! With the feature `web` a test can also start servers inside its own process: [`LoginProvider`] speaks the login protocols
+//! of Kakao and Naver, and [`LanguageModel`] the API of OpenAI. Both fail as a test wants.
+//!
 //! A test whose server is not installed is ignored with the reason. With
 //! `CQRS_TEST_REQUIRE=postgres,kafka,chromium,pgbouncer` it fails instead. A server that is installed but does not start always fails the test. So `cargo test` passes on a bare
 //! machine, and
@@ -52,6 +55,10 @@ mod chromium;
 mod deployed;
 mod door;
 mod kafka;
+#[cfg(feature = "web")]
+mod language_model;
+#[cfg(feature = "web")]
+mod login_provider;
 mod machine;
 mod part;
 mod pgbouncer;
@@ -67,6 +74,10 @@ pub use chromium::Chromium;
 pub use deployed::DeployedKafka;
 pub use door::Door;
 pub use kafka::Kafka;
+#[cfg(feature = "web")]
+pub use language_model::{LanguageModel, ModelFault};
+#[cfg(feature = "web")]
+pub use login_provider::{LoginFault, LoginProvider};
 pub use machine::free_port;
 pub use part::{Part, Unavailable};
 pub use pgbouncer::PgBouncer;

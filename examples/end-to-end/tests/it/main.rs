@@ -4,6 +4,7 @@ mod canary; // secrets are never written
 mod crash;
 mod early; // a service starts before its database // kill -9 and SIGTERM during sends
 mod fault_suite; // the checker, the command line, and one fault and one seeded bug on real servers
+mod flows; // F1 to F8, embedded, and deployed while the services are killed
 mod operator_api; // health and metrics
 mod parked; // an unreadable record and an operator
 mod roles; // the databases' roles of `examples/deploy`
@@ -121,6 +122,7 @@ fn main() -> ExitCode {
             browser::user_chats(&Deployment::embedded().await?, &browser).await
         })
         .within(LIMIT)
+        .group("flows", flows::trials())
         .group("fault suite", fault_suite::trials())
         .run()
 }

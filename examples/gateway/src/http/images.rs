@@ -49,7 +49,9 @@ async fn deliver(State(gateway): State<Gateway>, Ids(path): Ids<String>) -> Resu
     Ok(([(CONTENT_TYPE, image.content_type), (CACHE_CONTROL, FOR_EVER)], image.bytes))
 }
 
-/// Uploads an image once. The address with its token comes from an endpoint for administrators.
+/// Uploads an image once. A client without a response may upload the same image again.
+///
+/// The address with its token comes from an endpoint for administrators.
 #[utoipa::path(
     put,
     path = "/v1/images/{*path}",

@@ -1,5 +1,6 @@
 //! The table of the whole contract, `docs/hearlers-contract.md`: every RPC and every endpoint, who may call it, and a test
-//! that calls it. `UPDATE_EXPECT=1` writes the file again; an RPC or an endpoint without a test fails here.
+//! that calls it; and the flows through all services. `UPDATE_EXPECT=1` writes the file again; an RPC, an endpoint or a flow
+//! without a test fails here.
 use crate::{
     description::{description, operations},
     fixture::{Fixture, as_admin, as_user, with_body},
@@ -26,6 +27,11 @@ Callers: `public` is the gateway for a visitor who may have no identity yet, `ga
 whose data it is, `admin` a person with the authority ADMIN. Services refuse everybody else, and every unsigned call.
 ";
 
+const FLOWS_HEAD: &str = "\
+Each flow runs through the gateway and both services, embedded and deployed. In the deployed form each service is killed and started again
+in the middle of the flows, the client sends its requests again, and in the end nothing is lost or doubled.
+";
+
 /// The RPCs of the endpoints whose calls differ from request to request.
 const OF_LOGIN: [(&str, &[&str]); 7] = [
     ("/v1/auth/admin", &["FindAuthUserByUserId", "InitializeUser", "SaveRefreshToken", "UpdateAuthority"]),
@@ -45,6 +51,7 @@ async fn the_table_of_the_contract_is_complete() {
     let mut text = HEAD.to_owned();
     rpcs(&mut text);
     endpoints(&mut text).await;
+    flows(&mut text);
     expect_file!["../../../../docs/hearlers-contract.md"].assert_eq(&text);
 }
 
@@ -121,6 +128,27 @@ async fn endpoints(text: &mut String) {
         writeln!(text, "| {method} {path} | {callers} | {rpcs} | {test} |").unwrap();
     }
     assert!(missing.is_empty(), "no test calls these endpoints: {missing:?}");
+}
+
+/// The number of flows.
+const FLOWS: usize = 8;
+/// The start of a row in the list of the flows' tests.
+const FLOW: &str = "named(\"F";
+
+/// Writes a row for each entry in the list of the flows' tests. An entry may be of several flows.
+fn flows(text: &mut String) {
+    let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("../end-to-end/tests/it/flows/mod.rs");
+    let list = fs::read_to_string(list).unwrap();
+    write!(text, "\n## Flows\n\n{FLOWS_HEAD}\n| flow | test |\n|---|---|\n").unwrap();
+    let mut found = BTreeSet::new();
+    for line in list.lines().filter_map(|line| line.trim().strip_prefix(FLOW)) {
+        let (name, test) = line.split_once("\", ").unwrap();
+        let (file, function) = test.split('(').next().unwrap().split_once("::").unwrap();
+        let numbers = name.split(", ").next().unwrap().split(" and F");
+        found.extend(numbers.map(|number| number.parse::<usize>().unwrap()));
+        writeln!(text, "| F{name} | end-to-end `flows/{file}.rs`: {function} |").unwrap();
+    }
+    assert!(found.into_iter().eq(1..=FLOWS), "a flow has no test");
 }
 
 fn callers(path: &str, operation: &Value) -> &'static str {

@@ -46,6 +46,8 @@ async fn an_uploaded_image_is_delivered_to_everybody_and_kept_by_caches() {
     let stored = uploads.put(PATH, &uploads.token(PATH), "image/png", PICTURE).await;
     assert_eq!(stored.status, 201);
     check(&api, &endpoint["put"], &stored);
+    let repeated = uploads.put(PATH, &uploads.token(PATH), "image/png", PICTURE).await;
+    assert_eq!(repeated.status, 201, "the client did not get the first response");
 
     let image = uploads.get(PATH).await;
     assert_eq!((image.status.as_u16(), image.bytes.as_slice()), (200, PICTURE));
@@ -57,7 +59,7 @@ async fn an_uploaded_image_is_delivered_to_everybody_and_kept_by_caches() {
 }
 
 #[tokio::test]
-async fn an_upload_without_a_right_of_another_type_or_a_second_time_is_refused() {
+async fn an_upload_without_a_right_of_another_type_or_of_a_second_image_is_refused() {
     let uploads = Uploads::new();
     let api = description(&uploads.fixture).await;
     let endpoint = &api["paths"]["/v1/images/{path}"];

@@ -1,8 +1,8 @@
 //! Tests of the login with Kakao and Naver against local servers that speak their protocols, and of the admin link.
 use crate::{
     fixture::{Answer, Fixture, HOST, claims, content, error, token},
-    provider::{CLIENT, Fault, Provider},
-    services::USER,
+    provider::{client, open},
+    services::{USER, refused},
 };
 use axum::{body::Body, http::Request};
 use contracts::v1::model::{AuthChannel, Authority};
@@ -12,6 +12,7 @@ use std::sync::{
     Arc,
     atomic::{AtomicU32, Ordering},
 };
+use test_support::{LoginFault as Fault, LoginProvider};
 use tonic::{Code, Status};
 use url::Url;
 
@@ -21,8 +22,8 @@ const ALLOWED: &str = "https://app.example/done";
 /// A gateway with both providers.
 struct Login {
     fixture: Fixture,
-    kakao: Provider,
-    naver: Provider,
+    kakao: LoginProvider,
+    naver: LoginProvider,
 }
 /// A browser: its cookies, of which the last with a name counts.
 #[derive(Default, Clone)]
@@ -53,12 +54,12 @@ impl Login {
         Login::with(Edge::default()).await
     }
     async fn with(edge: Edge) -> Self {
-        let (kakao, naver) = (Provider::kakao().await, Provider::naver().await);
+        let (kakao, naver) = (LoginProvider::kakao().await.unwrap(), LoginProvider::naver().await.unwrap());
         let edge = Edge {
             public_url: Url::parse(&format!("http://{HOST}/")).ok(),
             allowed_redirects: vec![ALLOWED.parse().unwrap()],
-            kakao: Some(kakao.client()),
-            naver: Some(naver.client()),
+            kakao: Some(client(&kakao)),
+            naver: Some(client(&naver)),
             ..edge
         };
         Login { fixture: Fixture::with_edge(edge), kakao, naver }
@@ -81,7 +82,7 @@ impl Login {
     async fn callback(&self, browser: &mut Browser, provider: &str) -> String {
         let address = self.begin(browser, provider, PAGE).await;
         let server = if provider == "kakao" { &self.kakao } else { &self.naver };
-        let back = server.open(&address).await;
+        let back = open(server, &address).await;
         assert_eq!(back.host_str(), Some(HOST));
         format!("{}?{}", back.path(), back.query().unwrap())
     }
@@ -126,7 +127,7 @@ async fn the_provider_gets_the_parameters_of_its_protocol() {
     login.log_in(&mut browser, "kakao").await;
     let [page, exchange] = &login.kakao.asked()[..] else { panic!("two requests") };
     assert_eq!(page["redirect_uri"], "http://localhost/v1/auth/callback/kakao");
-    assert_eq!((page["client_id"].as_str(), page["code_challenge_method"].as_str()), (CLIENT, "S256"));
+    assert_eq!((page["client_id"].as_str(), page["code_challenge_method"].as_str()), (LoginProvider::CLIENT, "S256"));
     assert!(!page.contains_key("client_secret"));
     assert!(exchange["code_verifier"].len() >= 43);
 
@@ -216,6 +217,31 @@ async fn a_login_that_loses_a_race_becomes_the_person_who_has_the_account() {
     assert_eq!(person(&first), winner);
 }
 
+/// The views of the user service are late after a crash: a link that is stored is not found for seconds.
+#[tokio::test]
+async fn a_login_whose_link_is_not_found_yet_can_be_repeated() {
+    let login = Login::new().await;
+    let known = "0198c0de-0000-7000-8000-0000000000aa";
+    login.fixture.services.link(known, AuthChannel::Kakao, "4242");
+    login.fixture.services.fail("FindAuthUserByChannelInfo", Status::not_found("not yet"));
+    for mut browser in [Browser::default(), Browser::with(&[("accessToken", &token(&claims()))])] {
+        let before = browser.clone();
+        let answer = login.log_in(&mut browser, "kakao").await;
+        assert_eq!(answer.error(), error(503, "E50301"), "the account belongs to somebody: {answer:?}");
+        assert_eq!(browser.get("accessToken"), before.get("accessToken"));
+    }
+    login.fixture.services.heal();
+    let mut browser = Browser::default();
+    login.log_in(&mut browser, "kakao").await;
+    assert_eq!(person(&browser), known);
+
+    // The person of the session has linked this account, and did not get the answer.
+    let mut browser = Browser::with(&[("accessToken", &token(&claims()))]);
+    login.kakao.log_in("7");
+    login.fixture.services.fail("ConnectAuthChannel", refused(Code::AlreadyExists, "ALREADY_LINKED"));
+    assert_eq!(login.log_in(&mut browser, "kakao").await.error(), error(503, "E50301"));
+}
+
 /// Defect 12: an outage of the look-up never creates a person, and a cancelled login returns to the page.
 #[tokio::test]
 async fn defect_12_an_outage_of_the_look_up_creates_nobody_and_a_cancelled_login_returns() {
@@ -250,6 +276,7 @@ async fn faults_of_the_provider_are_told_apart_and_create_nobody() {
         let outage = format!("{}_PROCESSING_ERROR", provider.to_uppercase());
         for (fault, status, code) in [
             (Fault::ExpiredCode, 400, "LOGIN_FAILED"),
+            (Fault::ServerError, 500, outage.as_str()),
             (Fault::NoJson, 500, outage.as_str()),
             (Fault::WrongClient, 500, outage.as_str()),
             (Fault::NoId, 500, outage.as_str()),
@@ -352,7 +379,7 @@ async fn defect_02_a_login_returns_to_allowed_addresses_only() {
     assert_eq!(missing.error(), error(400, "HTTP_MISSING_REQUEST_PARAMETER"));
     let mut browser = Browser::default();
     let address = login.begin(&mut browser, "kakao", &format!("{ALLOWED}?from=chat")).await;
-    let back = login.kakao.open(&address).await;
+    let back = open(&login.kakao, &address).await;
     let answer = login.open(&mut browser, &format!("{}?{}", back.path(), back.query().unwrap())).await;
     assert_eq!(answer.header("location"), Some("https://app.example/done?from=chat"));
 }

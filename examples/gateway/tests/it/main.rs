@@ -15,7 +15,7 @@ mod logging; // secrets and texts that the log must not contain
 mod login; // Kakao, Naver and the admin link
 mod metadata; // consistency tokens, correlation, signatures and health
 mod page; // the web page's files
-mod provider; // a local server that speaks the protocols of Kakao and Naver
+mod provider; // the login providers, and a browser on their pages
 mod requests; // one request for each endpoint
 mod services; // the scripted services
 mod sessions; // tokens and cookies

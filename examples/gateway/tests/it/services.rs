@@ -198,7 +198,7 @@ impl Services {
     }
 }
 
-fn refused(code: Code, reason: &str) -> Status {
+pub(crate) fn refused(code: Code, reason: &str) -> Status {
     Status::with_error_details(code, "refused", ErrorDetails::with_error_info(reason, "cqrs", []))
 }
 fn auth_user(user: &str) -> model::AuthUser {

@@ -16,7 +16,7 @@ use axum::{
 };
 use axum_extra::extract::CookieJar;
 use contracts::v1::{
-    model::{AuthUser, Authority},
+    model::{AuthChannel, AuthUser, Authority},
     service as rpc,
 };
 use serde::Deserialize;
@@ -30,6 +30,8 @@ const LOGIN: &str = "login";
 /// The error that the page gets when the person cancelled the login.
 const CANCELLED: &str = "LOGIN_CANCELLED";
 const FAILED: &str = "LOGIN_FAILED";
+/// The reason with which the user service refuses a link to an account of somebody else.
+const ACCOUNT_TAKEN: &str = "ACCOUNT_TAKEN";
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -159,16 +161,27 @@ async fn log_in(gateway: &Gateway, call: &Call, account: &Account, user: Option<
             };
             match sessions.change(Users::connect_auth_channel, request).await {
                 Ok(connected) => connected.auth_user.ok_or_else(Error::broken)?,
-                // Another login of the same account may have been faster. Otherwise the person has an account already.
-                Err(error) if error.is_conflict() => {
-                    let refused = Error::already_linked().because("this account or this person is already linked");
-                    find(gateway, call, account).await?.ok_or(refused)?
-                }
+                // Another login of the same account may have been faster.
+                Err(error) if error.is_conflict() => match find(gateway, call, account).await? {
+                    Some(auth) => auth,
+                    None => return Err(refusal(sessions, user, &error).await?),
+                },
                 Err(error) => return Err(error),
             }
         }
     };
     with_authority(gateway, call, account, auth).await
+}
+
+/// Returns the error of a refused link whose account is not found: the person has another account, or the look-up does not show
+/// the link yet. It reads a view, which is late for seconds after a crash of the user service.
+async fn refusal(sessions: Sessions<'_>, user: Uuid, refused: &Error) -> Result<Error, Error> {
+    let is_late = refused.reason() == Some(ACCOUNT_TAKEN)
+        || sessions.credentials(user).await?.auth_channel() == AuthChannel::Unlinked;
+    if is_late {
+        return Ok(Error::down(Vec::new()));
+    }
+    Ok(Error::already_linked().because("this account or this person is already linked"))
 }
 
 /// Looks an account up. Only the service's own NOT_FOUND means that it is unknown: after any other failure, a new person

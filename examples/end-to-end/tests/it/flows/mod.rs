@@ -1,0 +1,57 @@
+//! The flows of Hearlers, F1 to F8, from the first visit to the upload of an image: once embedded, and once deployed while the
+//! services are killed.
+mod catalogue; // F8
+mod conversation; // F5 and F6
+mod counsel; // F4
+mod invariants; // the databases after all flows
+mod login; // F2
+mod prompts; // F7
+mod session; // F3
+mod stage; // the system, the servers of others, and the kills
+mod visit; // F1
+
+use anyhow::{Context, Result};
+use futures_util::try_join;
+use stage::Stage;
+use std::time::Duration;
+use test_support::{Kafka, Postgres, Trials};
+
+/// The time limit of each test; a run takes less than a minute.
+const LIMIT: Duration = Duration::from_secs(300);
+
+pub(crate) fn trials() -> Trials {
+    Trials::new()
+        .test("embedded: every flow succeeds", async || all(&Stage::embedded().await?).await)
+        .within(LIMIT)
+        .test(
+            "deployed: every flow succeeds while its services are killed, and nothing is lost or doubled",
+            async |postgres: &'static Postgres, kafka: Kafka| {
+                let stage = Stage::deployed(postgres, &kafka).await?;
+                let flows = async {
+                    all(&stage).await?;
+                    invariants::hold(&stage).await
+                };
+                let outcome = flows.await;
+                let logged = if outcome.is_err() { stage.warnings().await } else { String::new() };
+                outcome.with_context(|| format!("the services have logged:\n{logged}"))
+            },
+        )
+        .within(LIMIT)
+}
+
+/// Runs the flows beside each other, each with persons of its own: a service that is killed in one of them is gone for all.
+async fn all(stage: &Stage) -> Result<()> {
+    try_join!(
+        named("F1, the first visit", visit::first(stage)),
+        named("F2, the login", login::with_providers(stage)),
+        named("F3, refresh and logout", session::refresh_and_logout(stage)),
+        named("F4, a counsel is opened", counsel::open(stage)),
+        named("F5 and F6, messages and tokens", conversation::messages_and_tokens(stage)),
+        named("F7, the release of prompts", prompts::release(stage)),
+        named("F8, the upload of an image", catalogue::upload(stage)),
+    )?;
+    Ok(())
+}
+async fn named(name: &'static str, flow: impl Future<Output = Result<()>>) -> Result<()> {
+    Box::pin(flow).await.context(name)
+}

@@ -1,0 +1,107 @@
+//! F3: a refresh token is used once, a second use ends its session, and a logout ends the session of one device or of all.
+use super::stage::{GATEWAY, Stage, USERS};
+use anyhow::{Context, Result, bail, ensure};
+use end_to_end::{Reply, Visitor};
+use reqwest::Method;
+
+const REFRESH: &str = "/v1/auth/refresh";
+const TOKEN: &str = "refreshToken";
+
+/// The outcome of a refresh whose token was valid.
+#[derive(Debug, PartialEq)]
+enum Refreshed {
+    Rotated,
+    /// The answer was lost. The second try used the token again, which has ended the session.
+    Ended,
+}
+
+pub(crate) async fn refresh_and_logout(stage: &Stage) -> Result<()> {
+    let kim = Visitor::visit(&stage.base).await?;
+    let id = kim.id().await?;
+    let first = token(&kim)?;
+    let outcome = stage.during_kill(USERS, refresh(&kim)).await?;
+    is_refused(stage, &first).await?;
+    if outcome == Refreshed::Rotated {
+        // The check has used the first token again, as a thief would.
+        ensure!(ask(&kim).await?.status == 401, "the session outlived the second use of its first token");
+    }
+    // In both cases the person is known by their access token, and begins another session.
+    begin_another(&kim).await?;
+    ensure!(kim.id().await? == id, "the new session belongs to another person");
+
+    let (old, new) = rotate(&kim).await?;
+    ensure!(old != new && kim.id().await? == id);
+    let phone = device_of(stage, &kim).await?;
+    is_refused(stage, &old).await?;
+    is_refused(stage, &new).await?;
+    rotate(&phone).await.context("the session of another device has ended too")?;
+
+    begin_another(&kim).await?;
+    let last = token(&kim)?;
+    let ended = stage.during_kill(GATEWAY, kim.ask(Method::POST, "/v1/auth/logout", None, None)).await?;
+    ended.data()?;
+    ensure!(kim.cookie(TOKEN).is_none() && kim.cookie("accessToken").is_none(), "the logout kept a cookie");
+    is_refused(stage, &last).await?;
+
+    let laptop = device_of(stage, &phone).await?;
+    let tokens = [token(&phone)?, token(&laptop)?];
+    phone.ask(Method::POST, "/v1/auth/logout-all", None, None).await?.data()?;
+    for token in tokens {
+        is_refused(stage, &token).await?;
+    }
+    Ok(())
+}
+
+fn token(visitor: &Visitor) -> Result<String> {
+    visitor.cookie(TOKEN).context("no refresh token")
+}
+async fn ask(visitor: &Visitor) -> Result<Reply> {
+    visitor.ask(Method::POST, REFRESH, None, None).await
+}
+/// Refreshes a session whose token is valid.
+async fn refresh(visitor: &Visitor) -> Result<Refreshed> {
+    match visitor.once(Method::POST, REFRESH, None, None).await {
+        Ok(reply) if reply.status.is_success() => return Ok(Refreshed::Rotated),
+        Ok(reply) if reply.status.is_client_error() => bail!("a token was refused that was not used yet: {reply:?}"),
+        // A service was killed. Perhaps the token has been replaced.
+        Ok(_) | Err(_) => (),
+    }
+    let reply = ask(visitor).await?;
+    match reply.error() {
+        (200, _) => Ok(Refreshed::Rotated),
+        (401, _) => Ok(Refreshed::Ended),
+        _ => bail!("{reply:?}"),
+    }
+}
+/// Refreshes until an answer arrives, and returns the token before and the one after it.
+async fn rotate(visitor: &Visitor) -> Result<(String, String)> {
+    for _ in 0..10 {
+        let old = token(visitor)?;
+        if refresh(visitor).await? == Refreshed::Rotated {
+            return Ok((old, token(visitor)?));
+        }
+        begin_another(visitor).await?;
+    }
+    bail!("every answer was lost")
+}
+/// Begins another session of the person of the access token.
+async fn begin_another(visitor: &Visitor) -> Result<()> {
+    visitor.remove_cookie(TOKEN);
+    visitor.begin_session().await
+}
+/// Returns another browser with a session of the same person.
+async fn device_of(stage: &Stage, visitor: &Visitor) -> Result<Visitor> {
+    let device = Visitor::new(&stage.base)?;
+    device.set_cookie("accessToken", &visitor.cookie("accessToken").context("no access token")?);
+    device.begin_session().await?;
+    Ok(device)
+}
+/// Checks that a refresh token is refused, to which end it is used.
+async fn is_refused(stage: &Stage, token: &str) -> Result<()> {
+    let thief = Visitor::new(&stage.base)?;
+    thief.set_cookie(TOKEN, token);
+    let reply = ask(&thief).await?;
+    let expected = ["REFRESH_TOKEN_INVALID", "REFRESH_TOKEN_NOT_FOUND"].contains(&reply.code());
+    ensure!(reply.status == 401 && expected, "a refresh token was accepted again: {reply:?}");
+    Ok(())
+}
