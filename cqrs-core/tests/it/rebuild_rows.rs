@@ -21,6 +21,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         on_each("rebuild rows: a row that differs, is unreadable or absent is made from its events", STATE, rebuilt);
     trials.extend(on_each("rebuild rows: an aggregate whose events cannot be read is reported", STATE, unreadable));
     trials.push(trial("rebuild rows: a command that has read the former row decides again", raced));
+    #[cfg(feature = "operations")]
+    trials.push(trial("rebuild rows: the subcommand counts rows, and fails when one cannot be rebuilt", by_command));
     trials.push(trial("rebuild rows: other aggregates than state-stored ones are refused", refused));
     trials
 }
@@ -155,4 +157,25 @@ async fn refused() {
     app.migrate().await.expect("the program is declared");
     let other = own().await;
     assert!(matches!(other, Err(RowRebuildError::NotNewest)), "{other:?}");
+}
+
+#[cfg(feature = "operations")]
+async fn by_command() {
+    use cqrs_core::{operations::AggregatesCommand, serde_json::json};
+    let storage: Arc<dyn Storage> = Arc::new(Memory::new());
+    let app = purses(shared(&storage), StoredAs::State, false).build().expect("the app builds");
+    opened(&app, "kim").await;
+    damage(&*storage, "kim", b"{}").await;
+    let run = async |dry_run| {
+        let (aggregate, by) = ("purse".to_owned(), "kim".to_owned());
+        let command = AggregatesCommand::RebuildRows { aggregate, dry_run, after: None, by };
+        command.run(&app).await.expect("the rows can be read")
+    };
+    let expected =
+        |changed: &str, count| json!({ "checked": 1, changed: count, "failed": 0, "failures": [], "last": "kim" });
+    assert_eq!(run(true).await, (expected("would_change", 1), true));
+    assert_eq!(run(false).await, (expected("changed", 1), true));
+    assert_eq!(run(false).await, (expected("changed", 0), true));
+    let archive = AggregatesCommand::Archive { older_than_days: 1 }.run(&app).await.expect("the log can be read");
+    assert_eq!(archive, (json!({ "archived": 0, "position": 2, "finished": true }), true));
 }

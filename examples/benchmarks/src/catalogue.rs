@@ -11,6 +11,9 @@ pub(crate) enum Kind {
     Embedded(Operation),
     /// A command on PostgreSQL through the framework, beside the same transaction with sqlx.
     Command,
+    /// A command on an event-sourced aggregate with a past of this many events and with snapshots, beside the same command on a
+    /// state-stored one.
+    EventSourced(usize),
     /// A message in memory through the framework, beside a call of its function.
     Dispatch(Dispatched),
 }
@@ -27,6 +30,7 @@ impl Row {
             Kind::Deployed(operation) => format!("deployed/{}", operation.name()),
             Kind::Embedded(operation) => format!("embedded/{}", operation.name()),
             Kind::Command => "command".to_owned(),
+            Kind::EventSourced(past) => format!("event-sourced/{past}"),
             Kind::Dispatch(dispatched) => format!("dispatch/{}", dispatched.name()),
         };
         format!("{what}/{}", self.callers)
@@ -36,6 +40,7 @@ impl Row {
             Kind::Deployed(_) => "REST, gateway, gRPC, service, PostgreSQL; beside the twin",
             Kind::Embedded(_) => "REST, gateway, gRPC, service, SQLite; beside the twin on PostgreSQL",
             Kind::Command => "a command on PostgreSQL; beside the same transaction with sqlx",
+            Kind::EventSourced(_) => "a command after a number of events, with snapshots; beside the state-stored one",
             Kind::Dispatch(_) => "a message in memory; beside a call of its function",
         };
         format!("{what}; {} at a time", self.callers)
@@ -63,6 +68,7 @@ pub(crate) fn rows() -> Vec<Row> {
         }
     }
     rows.extend([1, 16, 64].map(|callers| Row { kind: Kind::Command, callers }));
+    rows.extend([10, 1_000, 10_000].map(|past| Row { kind: Kind::EventSourced(past), callers: 1 }));
     rows.extend(Dispatched::ALL.map(|dispatched| Row { kind: Kind::Dispatch(dispatched), callers: 1 }));
     rows
 }

@@ -60,6 +60,15 @@ pub(crate) async fn all(rows: &[Row], checkout: &Path, plan: &Plan, done: &mut i
         }
     }
     for row in rows {
+        if let Kind::EventSourced(past) = row.kind {
+            let server = Server::start().await?;
+            let subject = FrameworkCommand::event_sourced(&server, past).await?;
+            let baseline = FrameworkCommand::state_stored(&server, past).await?;
+            let database = Some(server.describe().await?);
+            done(Comparison { database, ..compare(*row, &subject, &baseline, plan).await? });
+        }
+    }
+    for row in rows {
         if let Kind::Dispatch(dispatched) = row.kind {
             let subject = FrameworkDispatch::new(dispatched)?;
             done(compare(*row, &subject, &DirectCall(dispatched), plan).await?);

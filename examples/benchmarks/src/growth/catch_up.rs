@@ -27,5 +27,12 @@ pub(super) async fn measure(server: &Server) -> Result<Vec<Curve>> {
         points.push((entries as f64, time.as_secs_f64()));
     }
     let bar = Bar { text: "at least 100,000 entries a second", figure: Figure::Rate, limit: Limit::AtLeast(100_000.0) };
-    Ok(vec![Curve { row: "catch-up", series: String::new(), size: "foreign entries", cost: "seconds", points, bar: Some(bar) }])
+    Ok(vec![Curve {
+        row: "catch-up",
+        series: String::new(),
+        size: "foreign entries",
+        cost: "seconds",
+        points,
+        bar: Some(bar),
+    }])
 }

@@ -28,7 +28,8 @@ fn draw(file: &Path, curves: &[&Curve]) -> Result<(), Box<dyn std::error::Error>
     chart.configure_mesh().x_desc(first.size).y_desc(first.cost).light_line_style(TRANSPARENT).draw()?;
     for (number, curve) in curves.iter().enumerate() {
         let color = Palette99::pick(number).to_rgba();
-        let line = chart.draw_series(LineSeries::new(curve.points.iter().copied(), color.stroke_width(2)).point_size(4))?;
+        let line =
+            chart.draw_series(LineSeries::new(curve.points.iter().copied(), color.stroke_width(2)).point_size(4))?;
         let key = move |(x, y)| PathElement::new([(x, y), (x + 16, y)], color.stroke_width(2));
         line.label(curve.series.clone()).legend(key);
     }

@@ -58,7 +58,8 @@ pub(super) async fn measure(server: &Server) -> Result<Vec<Curve>> {
             }
         }
         let series = format!("{replicas} replicas");
-        let curve = |cost, points, bar| Curve { row: "idle", series: series.clone(), size: "projections", cost, points, bar };
+        let curve =
+            |cost, points, bar| Curve { row: "idle", series: series.clone(), size: "projections", cost, points, bar };
         let bar = Bar {
             text: "at most 20 statements a second for a process, constant in projections",
             figure: Figure::Cost,

@@ -22,11 +22,17 @@ pub(crate) struct Counter {
 #[event(name = "counter", version = 1)]
 pub(crate) enum CounterEvent {
     Created,
-    Counted { by: u64 },
+    Counted {
+        by: u64,
+    },
     /// An event with a large text.
-    Written { text: String },
+    Written {
+        text: String,
+    },
     /// An event that changes `keys` keys of a view.
-    Spread { keys: u64 },
+    Spread {
+        keys: u64,
+    },
 }
 impl Evolve<CounterEvent> for Counter {
     fn create(id: String, _: &CounterEvent) -> Option<Self> {
@@ -40,9 +46,7 @@ impl Evolve<CounterEvent> for Counter {
 }
 
 pub(crate) mod commands {
-    use super::{
-        Command, Counter, CounterEvent, Deserialize, HandlerResult, Infallible, Repo, Serialize, handler,
-    };
+    use super::{Command, Counter, CounterEvent, Deserialize, HandlerResult, Infallible, Repo, Serialize, handler};
 
     /// Creates counters in one transaction.
     #[derive(Debug, Clone, Serialize, Deserialize, Command)]

@@ -8,7 +8,8 @@ pub(crate) fn markdown(header: &Header, curves: &[Curve]) -> String {
     text += "The exponent is that of the last step: 1 is linear, 2 is square.\n\n";
     text += "| row | size | cost | 1x | 10x | 100x | exponent | bar | figure | met |\n|---|---|---|--:|--:|--:|--:|---|--:|---|\n";
     for curve in curves {
-        let row = if curve.series.is_empty() { curve.row.to_owned() } else { format!("{}: {}", curve.row, curve.series) };
+        let row =
+            if curve.series.is_empty() { curve.row.to_owned() } else { format!("{}: {}", curve.row, curve.series) };
         let _ = write!(text, "| {row} | {} | {} |", curve.size, curve.cost);
         for point in 0..3 {
             let cell = curve.points.get(point).map(|(size, cost)| format!(" {}: {} |", number(*size), number(*cost)));
@@ -40,8 +41,9 @@ fn number(value: f64) -> String {
 mod tests {
     #[test]
     fn numbers_have_three_digits_or_are_whole() {
-        assert_eq!([0.0, 0.01234, 1.236, 12.36, 123.6, 1_000_000.0].map(super::number), [
-            "0", "0.0123", "1.24", "12.4", "124", "1000000"
-        ]);
+        assert_eq!(
+            [0.0, 0.01234, 1.236, 12.36, 123.6, 1_000_000.0].map(super::number),
+            ["0", "0.0123", "1.24", "12.4", "124", "1000000"]
+        );
     }
 }

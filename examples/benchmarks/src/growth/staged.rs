@@ -19,5 +19,12 @@ pub(super) async fn measure(server: &Server) -> Result<Vec<Curve>> {
         app.send(CreateCounters { ids }).await?;
         points.push((f64::from(aggregates), begun.elapsed().as_secs_f64() * 1e3));
     }
-    Ok(vec![Curve { row: "staged", series: String::new(), size: "aggregates", cost: "milliseconds", points, bar: None }])
+    Ok(vec![Curve {
+        row: "staged",
+        series: String::new(),
+        size: "aggregates",
+        cost: "milliseconds",
+        points,
+        bar: None,
+    }])
 }

@@ -7,8 +7,8 @@ use crate::{
 use anyhow::Result;
 use async_trait::async_trait;
 use cqrs_core::{
-    Aggregate, App, Command, Event, Evolve, HandlerResult, Infallible, Repo, StateStored, handler,
-    storage::postgres::Postgres,
+    Aggregate, App, AppBuilder, Command, Event, EventSourced, Evolve, HandlerResult, Infallible, Repo, StateStored,
+    handler, storage::postgres::Postgres,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -64,33 +64,69 @@ async fn deposit(command: Deposit, accounts: Repo<Account>) -> HandlerResult<u64
     Ok(account.balance)
 }
 
+/// Gives an account its past, in one commit.
+#[derive(Clone, Serialize, Deserialize, Command)]
+struct DepositOften {
+    account: String,
+    events: usize,
+}
+#[handler]
+async fn deposit_often(command: DepositOften, accounts: Repo<Account>) -> HandlerResult<()> {
+    let events = vec![AccountEvent::Deposited { amount: DEPOSIT }; command.events];
+    accounts.update(&command.account, |_| Ok::<_, Infallible>(events)).await?;
+    Ok(())
+}
+
+/// The number of events between two snapshots.
+const SNAPSHOT_EVERY: u32 = 100;
+
 /// An app on a database of its own. It runs no background job, so that the row shows the command alone.
 pub(crate) struct FrameworkCommand {
+    name: &'static str,
     app: App,
     server: Server,
+    /// The number of events that an account has before a run.
+    past: usize,
 }
 impl FrameworkCommand {
     pub(crate) async fn start(server: &Server) -> Result<Self> {
-        let storage = Postgres::connect(server.database("framework")?.url()).await?;
-        let app = App::builder("bank")
-            .discover_part(module_path!())
-            .aggregate(StateStored::<Account>::new())
-            .storage(storage);
-        let app = app.build()?;
+        FrameworkCommand::with(server, "framework", 0, |app| app.aggregate(StateStored::<Account>::new())).await
+    }
+    /// Accounts that are state-stored, with a past of this many events.
+    pub(crate) async fn state_stored(server: &Server, past: usize) -> Result<Self> {
+        FrameworkCommand::with(server, "state-stored", past, |app| app.aggregate(StateStored::<Account>::new())).await
+    }
+    /// Accounts that are event-sourced and have snapshots, with a past of this many events.
+    pub(crate) async fn event_sourced(server: &Server, past: usize) -> Result<Self> {
+        let accounts = || EventSourced::<Account>::new().snapshot_every(SNAPSHOT_EVERY);
+        FrameworkCommand::with(server, "event-sourced", past, |app| app.aggregate(accounts())).await
+    }
+    async fn with(
+        server: &Server,
+        name: &'static str,
+        past: usize,
+        accounts: impl FnOnce(AppBuilder) -> AppBuilder,
+    ) -> Result<Self> {
+        let database = format!("{}_{past}", name.replace('-', "_"));
+        let storage = Postgres::connect(server.database(&database)?.url()).await?;
+        let app = accounts(App::builder("bank").discover_part(module_path!()).storage(storage)).build()?;
         app.migrate().await?;
-        Ok(FrameworkCommand { app, server: server.clone() })
+        Ok(FrameworkCommand { name, app, server: server.clone(), past })
     }
 }
 #[async_trait]
 impl Subject for FrameworkCommand {
     fn name(&self) -> &'static str {
-        "framework"
+        self.name
     }
     async fn callers(&self, count: usize, _calls: u64) -> Result<Vec<Box<dyn Caller>>> {
         let mut callers: Vec<Box<dyn Caller>> = Vec::new();
         for _ in 0..count {
             let account = Uuid::now_v7().to_string();
             self.app.send(OpenAccount { id: account.clone(), owner: "Kim".to_owned() }).await?;
+            if self.past > 0 {
+                self.app.send(DepositOften { account: account.clone(), events: self.past }).await?;
+            }
             callers.push(Box::new(Depositor { app: self.app.clone(), account }));
         }
         Ok(callers)
