@@ -1,5 +1,5 @@
 //! Types of the archive: old events of the log in a table of their own.
-use crate::{Timestamp, event::Entry, position::Position};
+use crate::{Timestamp, position::Position};
 
 /// The part of the log from which events are archived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct Archived {
 /// Returns whether these are all events of a stream after a version, with none of them in the archive. The last event of a
 /// stream is never archived.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub(super) fn is_contiguous(after: u64, found: &[Entry]) -> bool {
+pub(super) fn is_contiguous(after: u64, found: &[crate::event::Entry]) -> bool {
     let versions = found.first().zip(found.last());
     versions.is_none_or(|(first, last)| {
         first.version == after.saturating_add(1) && last.version - first.version + 1 == found.len() as u64
