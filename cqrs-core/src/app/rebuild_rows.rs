@@ -1,7 +1,7 @@
 //! Rebuilds the stored rows of state-stored aggregates from their events: a row that cannot be read any more, or one with a
 //! field that is computed anew.
 use crate::{
-    aggregate::{PAYLOAD, ROW_REBUILT, UntypedFold},
+    aggregate::{PAYLOAD, ROW_REBUILT, UniqueValues, UntypedFold},
     app::App,
     catalogue::Catalogue,
     error::{Fault, describe},
@@ -162,14 +162,14 @@ impl Folding {
         }
     }
     /// Returns the encoded state, and its unique values.
-    fn state(&self) -> Result<(Option<Vec<u8>>, Vec<(&'static str, String)>), String> {
-        let read = |fold: &Box<dyn UntypedFold>| Ok((fold.state()?, fold.values()?));
-        self.fold
-            .as_ref()
-            .map_err(|fault| describe(fault))
-            .and_then(|fold| read(fold).map_err(|fault: Fault| describe(&fault)))
+    fn state(&self) -> Result<Folded, String> {
+        let fold = self.fold.as_ref().map_err(|fault| describe(fault))?;
+        let read = || Ok((fold.state()?, fold.values()?));
+        read().map_err(|fault: Fault| describe(&fault))
     }
 }
+/// The encoded state of an aggregate, with its unique values.
+type Folded = (Option<Vec<u8>>, UniqueValues);
 
 /// The outcome of one comparison of a row.
 enum Compared {
@@ -231,7 +231,7 @@ impl Rebuild<'_> {
         folding: &Folding,
         row: &StoredRow,
         state: Option<Vec<u8>>,
-        unique: Vec<(&'static str, String)>,
+        unique: UniqueValues,
     ) -> Result<Compared, Fault> {
         let (environment, kind, id) = (&self.app.runtime.environment, self.aggregate.name, &folding.id);
         let (version, event) = (folding.version + 1, environment.id());
@@ -258,7 +258,7 @@ impl Rebuild<'_> {
     }
     /// Makes the reservations of the aggregate those of its rebuilt state. A command that changes it afterwards does so
     /// itself.
-    async fn reserve(&self, id: &str, version: u64, unique: Vec<(&'static str, String)>) -> Result<Compared, Fault> {
+    async fn reserve(&self, id: &str, version: u64, unique: UniqueValues) -> Result<Compared, Fault> {
         let kind = self.aggregate.name;
         let mut shared = Vec::new();
         for field in self.aggregate.unique {

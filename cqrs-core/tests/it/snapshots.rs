@@ -98,7 +98,10 @@ async fn other_version() {
 }
 
 mod before {
-    use super::*;
+    use super::{
+        Aggregate, App, Command, Deserialize, Event, EventSourced, Evolve, HandlerResult, Repo, Serialize, Storage,
+        handler,
+    };
     #[derive(Debug, Clone, Default, Serialize, Deserialize)]
     pub(super) struct Sums {
         pub(super) total: u64,
@@ -106,7 +109,10 @@ mod before {
     crate::snapshots::gauge!(Sums, |sums, amount| sums.total += amount);
 }
 mod after {
-    use super::*;
+    use super::{
+        Aggregate, App, Command, Deserialize, Event, EventSourced, Evolve, HandlerResult, Repo, Serialize, Storage,
+        handler,
+    };
     #[derive(Debug, Clone, Default, Serialize, Deserialize)]
     pub(super) struct Sums {
         pub(super) total: u64,
