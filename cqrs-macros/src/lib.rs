@@ -141,7 +141,8 @@ pub fn aggregate(input: TokenStream) -> TokenStream {
 ///
 /// Each index becomes a function of the type, which returns the range of all its entries, to be read with `Views::page`.
 /// A method for each column makes the range smaller. A reader calls those of any number of leading columns, from none to
-/// all. The other columns order the result, a column with `-` in descending order.
+/// all. The other columns order the result, a column with `-` in descending order. The method `column_in` takes bounds
+/// (`a..b`, `a..=b`, `..b`) for the next column, and `reversed` reads the range from its end on.
 ///
 /// ```
 /// use cqrs_core::View;
@@ -154,6 +155,7 @@ pub fn aggregate(input: TokenStream) -> TokenStream {
 /// pub struct AccountSummary { owner: String, opened: i64 }
 ///
 /// let (of_kim, all) = (AccountSummary::by_owner().owner("kim"), AccountSummary::newest());
+/// let of_a_day = AccountSummary::newest().opened_in(20..21).reversed();
 /// ```
 #[proc_macro_derive(View, attributes(view, index, stored))]
 pub fn view(input: TokenStream) -> TokenStream {

@@ -95,7 +95,10 @@ mod tests {
     use crate::{Range, View};
     use proptest::prelude::*;
     use serde::{Deserialize, Serialize};
-    use std::cmp::Reverse;
+    use std::{
+        cmp::Reverse,
+        ops::{Bound, RangeBounds},
+    };
 
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, View)]
     #[view(name = "row", key = u64)]
@@ -113,14 +116,13 @@ mod tests {
         fn columns(&self) -> (&str, Reverse<i8>, Reverse<&Option<String>>, bool) {
             (&self.text, Reverse(self.number), Reverse(&self.note), self.flag)
         }
-        /// Returns the encoded values of no columns, of the first, of the first two, and so on.
-        fn prefixes(&self) -> [Vec<u8>; 5] {
+        /// Returns the ranges of no columns, of the first, of the first two, and so on.
+        fn ranges(&self) -> [Range<Row>; 5] {
             let one = Row::all().text(&self.text);
             let two = one.clone().number(self.number);
             let three = two.clone().note(&self.note);
             let four = three.clone().flag(self.flag);
-            let ranges: [Range<Row>; 5] = [Row::all().into(), one.into(), two.into(), three.into(), four.into()];
-            ranges.map(|range| range.prefix)
+            [Row::all().into(), one.into(), two.into(), three.into(), four.into()]
         }
     }
     /// Texts that are equal, or prefixes of each other, more often than random ones.
@@ -135,6 +137,34 @@ mod tests {
             note,
             flag,
         })
+    }
+
+    /// Bounds of every kind, also such that end before they begin.
+    fn bounds<T: std::fmt::Debug + Clone>(
+        values: impl Strategy<Value = T> + Clone,
+    ) -> impl Strategy<Value = (Bound<T>, Bound<T>)> {
+        let bound = (values, 0..3).prop_map(|(value, kind)| match kind {
+            0 => Bound::Included(value),
+            1 => Bound::Excluded(value),
+            _ => Bound::Unbounded,
+        });
+        (bound.clone(), bound)
+    }
+    #[test]
+    fn bounds_are_written_as_in_rust() {
+        let of = |text: &str| Row { text: text.into(), number: 5, note: None, flag: true }.entry();
+        for (range, expected) in [
+            (Row::all().text_in("b".."d"), [false, true, true, false]),
+            (Row::all().text_in("b"..="d"), [false, true, true, true]),
+            (Row::all().text_in(.."c"), [true, true, false, false]),
+            (Row::all().text_in(String::from("c")..), [false, false, true, true]),
+        ] {
+            assert_eq!(["a", "b", "c", "d"].map(|text| range.contains(&of(text))), expected);
+        }
+        let numbers = [Row::all().text("a").number_in(..5), Row::all().text("a").number_in(5..)];
+        assert_eq!(numbers.map(|range| range.contains(&of("a"))), [false, true]);
+        assert!(Row::all().text("a").number_in(..).contains(&of("a")));
+        assert!(!Row::all().text("a").number_in(..).contains(&of("b")));
     }
 
     fn bytes(value: impl IndexKey) -> Vec<u8> {
@@ -162,9 +192,29 @@ mod tests {
         #[test]
         fn a_range_holds_the_entries_whose_leading_columns_are_equal(a in row(), b in row()) {
             let same = [true, a.text == b.text, a.number == b.number, a.note == b.note, a.flag == b.flag];
-            for (columns, prefix) in a.prefixes().iter().enumerate() {
+            for (columns, range) in a.ranges().iter().enumerate() {
                 let expected = same[..=columns].iter().all(|same| *same);
-                prop_assert_eq!(b.entry().starts_with(prefix), expected, "{} columns of {:?}, {:?}", columns, &a, &b);
+                prop_assert_eq!(range.contains(&b.entry()), expected, "{} columns of {:?}, {:?}", columns, &a, &b);
+            }
+        }
+        /// The first column is ascending, the second one descending, and the third one descending with texts in it.
+        #[test]
+        fn bounds_hold_the_values_that_they_hold_in_rust(
+            row in row(), texts in bounds(text()), numbers in bounds(prop_oneof![-1..2i8, Just(i8::MIN), Just(i8::MAX)]),
+            notes in bounds(proptest::option::of(text())), flags in bounds(any::<bool>()), other in row(),
+        ) {
+            let entry = row.entry();
+            prop_assert_eq!(Row::all().text_in(texts.clone()).contains(&entry), texts.contains(&row.text));
+            for of in [&row, &other] {
+                let same_text = of.text == row.text;
+                let range = Row::all().text(&of.text).number_in(numbers);
+                prop_assert_eq!(range.contains(&entry), same_text && numbers.contains(&row.number));
+                let same_number = same_text && of.number == row.number;
+                let range = Row::all().text(&of.text).number(of.number).note_in(notes.clone());
+                prop_assert_eq!(range.contains(&entry), same_number && notes.contains(&row.note));
+                let same_note = same_number && of.note == row.note;
+                let range = Row::all().text(&of.text).number(of.number).note(&of.note).flag_in(flags);
+                prop_assert_eq!(range.contains(&entry), same_note && flags.contains(&row.flag));
             }
         }
         #[test]
