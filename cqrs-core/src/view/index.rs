@@ -1,5 +1,6 @@
 //! Index entries: values encoded as bytes that sort like the values, in every storage.
 use crate::Timestamp;
+use chrono::{Datelike, NaiveDate};
 use uuid::Uuid;
 
 /// A value that can be part of an index entry. The bytes sort like the values, and no encoded value is a prefix of
@@ -13,9 +14,34 @@ use uuid::Uuid;
 /// assert!(bytes(&|out| "a".put(out)) < bytes(&|out| "ab".put(out)));
 /// assert!(bytes(&|out| None::<u32>.put(out)) < bytes(&|out| Some(0u32).put(out)));
 /// ```
+///
+/// `#[derive(IndexKey)]` makes an enum without fields or a type around another key a column. A variant is stored as its
+/// number and sorts by it, as with `derive(Ord)`. The numbers are written in the source, so that the order of the variants
+/// has no effect:
+///
+/// ```
+/// use cqrs_core::{IndexKey, View};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, IndexKey)]
+/// pub enum Priority { High = 1, Normal = 2, Low = 3 }
+/// #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, IndexKey)]
+/// pub struct Cents(i64);
+///
+/// #[derive(Debug, Clone, Serialize, Deserialize, View)]
+/// #[view(name = "invoice", key = u64)]
+/// #[index(by_priority(priority, -amount))]
+/// pub struct Invoice { priority: Priority, amount: Cents }
+///
+/// let urgent = Invoice::by_priority().priority(Priority::High).amount_in(Cents(1_000)..);
+/// ```
+///
+/// Stored entries keep the number that they were written with. A variant whose number changes, and a column whose type
+/// changes, need an index with another name.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be part of an index",
-    note = "integers, text, bool, `Uuid`, `Timestamp`, `Option` of them and types made with `id!` can"
+    note = "integers, floats, text, char, bool, `Uuid`, `Timestamp`, `NaiveDate`, `Option` of them and types made with `id!` \
+            can; for an enum or a type around one of these write `#[derive(IndexKey)]`"
 )]
 pub trait IndexKey {
     /// Appends the encoded value.
@@ -38,8 +64,32 @@ macro_rules! integers {
         }
     )*};
 }
-integers!(u8, i8; u16, i16; u32, i32; u64, i64);
+integers!(u8, i8; u16, i16; u32, i32; u64, i64; u128, i128);
 
+impl IndexKey for f64 {
+    // Without the sign bit the bytes of a positive number sort like the number, and those of a negative one in reverse. -0.0 is
+    // stored as 0.0, which is equal. NaN sorts outside of the numbers; JSON has none, so no view stores it.
+    fn put(&self, out: &mut Vec<u8>) {
+        let bits = (self + 0.0).to_bits();
+        let sortable = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
+        sortable.put(out);
+    }
+}
+impl IndexKey for f32 {
+    fn put(&self, out: &mut Vec<u8>) {
+        f64::from(*self).put(out);
+    }
+}
+impl IndexKey for char {
+    fn put(&self, out: &mut Vec<u8>) {
+        u32::from(*self).put(out);
+    }
+}
+impl IndexKey for NaiveDate {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.num_days_from_ce().put(out);
+    }
+}
 impl IndexKey for bool {
     fn put(&self, out: &mut Vec<u8>) {
         out.push(u8::from(*self));
@@ -91,8 +141,8 @@ impl<T: IndexKey + ?Sized> IndexKey for &T {
 
 #[cfg(all(test, feature = "macros"))]
 mod tests {
-    use super::IndexKey;
-    use crate::{Range, View};
+    use super::NaiveDate;
+    use crate::{IndexKey, Range, View};
     use proptest::prelude::*;
     use serde::{Deserialize, Serialize};
     use std::{
@@ -177,7 +227,45 @@ mod tests {
         value.put_descending(&mut out);
         out
     }
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, IndexKey)]
+    enum Level {
+        High = 300,
+        Low = -2,
+        Middle = 7,
+    }
+    #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, IndexKey)]
+    struct Name {
+        text: String,
+    }
+    #[test]
+    fn variants_are_stored_as_their_numbers() {
+        let all = [Level::Low, Level::Middle, Level::High];
+        assert!(all.is_sorted() && all.map(bytes).is_sorted() && all.map(descending).is_sorted_by(|a, b| a > b));
+        assert_eq!(all.map(bytes), [-2i64, 7, 300].map(bytes), "the stored bytes of a number");
+        assert_eq!(bytes(Name { text: "kim".into() }), bytes("kim"));
+    }
+    #[test]
+    fn zero_has_one_encoding() {
+        assert_eq!(bytes(0.0), bytes(-0.0));
+    }
     proptest! {
+        #[test]
+        fn numbers_and_dates_sort_like_their_values(
+            a: (u128, i128, char, f32), b: (u128, i128, char, f32), days in [-700_000..700_000i32, -700_000..700_000],
+            x in proptest::num::f64::ANY, y in proptest::num::f64::ANY,
+        ) {
+            prop_assert_eq!(bytes(a.0).cmp(&bytes(b.0)), a.0.cmp(&b.0));
+            prop_assert_eq!(bytes(a.1).cmp(&bytes(b.1)), a.1.cmp(&b.1));
+            prop_assert_eq!(bytes(a.2).cmp(&bytes(b.2)), a.2.cmp(&b.2));
+            for (x, y) in [(x, y), (a.3.into(), b.3.into())] {
+                if !x.is_nan() && !y.is_nan() {
+                    prop_assert_eq!(Some(bytes(x).cmp(&bytes(y))), x.partial_cmp(&y));
+                }
+            }
+            prop_assert_eq!(bytes(a.3).cmp(&bytes(b.3)), bytes(f64::from(a.3)).cmp(&bytes(f64::from(b.3))));
+            let dates = days.map(|days| NaiveDate::from_num_days_from_ce_opt(days).expect("the date is in range"));
+            prop_assert_eq!(bytes(dates[0]).cmp(&bytes(dates[1])), dates[0].cmp(&dates[1]));
+        }
         #[test]
         fn encoded_values_sort_like_the_values(a: Option<(i64, String)>, b: Option<(i64, String)>) {
             let join = |pair: &Option<(i64, String)>| {

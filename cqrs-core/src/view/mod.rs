@@ -7,7 +7,9 @@ mod range;
 mod views;
 
 pub use change::{Change, ErasedChange};
+pub(crate) use change::{ErasedStep, Written};
 pub use index::IndexKey;
+pub(crate) use index_reader::IndexReader;
 pub use page::{Cursor, InvalidCursor, Page};
 pub use range::Range;
 pub use views::{PAGE_LIMIT, Views};
@@ -72,5 +74,18 @@ pub trait View: Clone + Stored + Send + Sync + 'static {
     /// Returns the change that removes the value under `key`.
     fn remove(key: impl Into<Self::Key>) -> Change<Self> {
         Change::none().and(key.into(), |_| None)
+    }
+    /// Returns the change that alters each value in a range of an index, with the limits and guarantees of
+    /// [`Change::and_where`].
+    fn update_where(range: impl Into<Range<Self>>, change: impl Fn(&mut Self) + Send + 'static) -> Change<Self> {
+        Change::none().and_where(range, move |mut view| {
+            change(&mut view);
+            Some(view)
+        })
+    }
+    /// Returns the change that removes each value in a range of an index, with the limits and guarantees of
+    /// [`Change::and_where`].
+    fn remove_where(range: impl Into<Range<Self>>) -> Change<Self> {
+        Change::none().and_where(range, |_| None)
     }
 }

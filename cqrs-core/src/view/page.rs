@@ -64,6 +64,12 @@ impl Place {
     }
 }
 
+impl Cursor {
+    /// Returns whether the cursor leads to the page before: it is the `previous` of a page, and not a `next`.
+    pub fn is_backwards(&self) -> bool {
+        self.is_backwards
+    }
+}
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Place { entry, key } = &self.place;

@@ -36,11 +36,11 @@ use std::{fmt, marker::PhantomData, ops::Bound};
 /// The bounds are those of the standard library: `a..b` excludes `b`, `a..=b` includes it, and either may be left out. The
 /// order of a column (`-`) does not change the meaning of its bounds. A range whose end is before its start is empty.
 pub struct Range<V> {
-    pub(super) index: &'static str,
+    pub(crate) index: &'static str,
     /// The bytes at or after which the entries of the range are.
-    pub(super) from: Vec<u8>,
+    pub(crate) from: Vec<u8>,
     /// The bytes before which they are; `None` at the end of the index.
-    pub(super) until: Option<Vec<u8>>,
+    pub(crate) until: Option<Vec<u8>>,
     pub(super) is_reversed: bool,
     of: PhantomData<fn() -> V>,
 }
@@ -97,6 +97,11 @@ impl<V> Range<V> {
     pub fn reversed(mut self) -> Self {
         self.is_reversed = !self.is_reversed;
         self
+    }
+    /// Returns the range without the view's type.
+    pub(super) fn erased(self) -> Range<()> {
+        let Range { index, from, until, is_reversed, .. } = self;
+        Range { index, from, until, is_reversed, of: PhantomData }
     }
     /// Returns whether an entry of the index is in the range.
     pub(crate) fn contains(&self, entry: &[u8]) -> bool {
