@@ -190,14 +190,16 @@ mod tests {
     }
 
     /// Bounds of every kind, also such that end before they begin.
-    fn bounds<T: std::fmt::Debug + Clone>(
-        values: impl Strategy<Value = T> + Clone,
+    fn bounds<T: std::fmt::Debug + Clone + 'static>(
+        values: impl Strategy<Value = T> + 'static,
     ) -> impl Strategy<Value = (Bound<T>, Bound<T>)> {
-        let bound = (values, 0..3).prop_map(|(value, kind)| match kind {
-            0 => Bound::Included(value),
-            1 => Bound::Excluded(value),
-            _ => Bound::Unbounded,
-        });
+        let bound = (values, 0..3)
+            .prop_map(|(value, kind)| match kind {
+                0 => Bound::Included(value),
+                1 => Bound::Excluded(value),
+                _ => Bound::Unbounded,
+            })
+            .boxed();
         (bound.clone(), bound)
     }
     #[test]
