@@ -153,7 +153,9 @@ pub use consumer::{
 #[cfg(feature = "runtime")]
 pub use context::{Clock, Context, Dep, FromContext, Needs, NeedsOf};
 #[cfg(feature = "runtime")]
-pub use error::{BoxError, DomainError, Error, ErrorKind, Fault, HandlerResult, HandlerReturn, Rejection};
+pub use error::{
+    BoxError, DomainError, Error, ErrorKind, Fault, HandlerResult, HandlerReturn, Rejection, VersionConflict,
+};
 #[cfg(feature = "runtime")]
 pub use event::{AggregateEvent, Event, IntegrationEvent, Recorded, Source, Subscribable};
 #[cfg(feature = "runtime")]

@@ -61,6 +61,58 @@ impl<A: Aggregate> Repo<A> {
         self.find(id).await?.ok_or_else(|| Error::NotFound { kind: A::NAME, id: id.to_string() })
     }
 
+    /// Loads the aggregate with this id for a decision about another one. The commit checks that it still has the version
+    /// that was loaded, although it is not changed.
+    ///
+    /// A rule over two aggregates needs it. With [`get`](Repo::get), two commands that each read what the other one
+    /// changes can both be committed, and the rule is broken (write skew). With `read`, one of them meets a conflict and
+    /// is decided again. A command that changes nothing checks nothing.
+    ///
+    /// ```
+    /// # use cqrs_core::*;
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Debug, Clone, Serialize, Deserialize, Aggregate)]
+    /// # #[aggregate(name = "doctor", event = DoctorEvent)]
+    /// # pub struct Doctor { #[id] id: u64, on_call: bool }
+    /// # #[derive(Debug, Clone, Serialize, Deserialize, Event)]
+    /// # #[event(name = "doctor", version = 1)]
+    /// # pub enum DoctorEvent { Hired, LeftCall }
+    /// # impl Evolve<DoctorEvent> for Doctor {
+    /// #     fn create(id: u64, _: &DoctorEvent) -> Option<Self> { Some(Doctor { id, on_call: true }) }
+    /// #     fn apply(&mut self, _: &DoctorEvent) { self.on_call = false }
+    /// # }
+    /// # #[derive(Debug, thiserror::Error, DomainError)]
+    /// # pub enum DoctorError { #[error("nobody else is on call")] #[kind(precondition)] LastOnCall }
+    /// #[derive(Clone, Serialize, Deserialize, Command)]
+    /// struct LeaveCall { id: u64, colleague: u64 }
+    ///
+    /// /// One of two doctors stays on call.
+    /// #[handler]
+    /// async fn leave_call(command: LeaveCall, doctors: Repo<Doctor>) -> HandlerResult<(), DoctorError> {
+    ///     let colleague = doctors.read(&command.colleague).await?;
+    ///     let leave = |_: &Doctor| if colleague.on_call { Ok(DoctorEvent::LeftCall) } else { Err(DoctorError::LastOnCall) };
+    ///     doctors.update(&command.id, leave).await?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// Returns [`Error::NotFound`] when there is none, and faults as [`find`](Repo::find) does.
+    pub async fn read<E>(&self, id: &A::Id) -> Result<A, Error<E>> {
+        self.read_or_none(id).await?.ok_or_else(|| Error::NotFound { kind: A::NAME, id: id.to_string() })
+    }
+
+    /// Loads the aggregate with this id, if there is one, as [`read`](Repo::read) does. The commit checks the absence, too:
+    /// a command that relied on it meets a conflict if the aggregate was created meanwhile.
+    ///
+    /// # Errors
+    /// Returns faults as [`find`](Repo::find) does.
+    pub async fn read_or_none(&self, id: &A::Id) -> Result<Option<A>, Fault> {
+        let found = self.load(id).await?;
+        self.unit.read::<A>(&id.to_string(), self.row);
+        Ok(found.map(|found| A::clone(&found)))
+    }
+
     /// Stages a new aggregate with this id that its first event creates. The commit checks that the id is free
     /// ([`Error::Exists`]).
     ///
@@ -133,7 +185,10 @@ impl<A: Aggregate> Repo<A> {
             self.unit.set_stored_response(response);
             return Err(Fault::internal("a response is stored under this idempotency key; the bus returns it"));
         }
-        let Some(found) = found.map(Arc::new) else { return Ok(None) };
+        let Some(found) = found.map(Arc::new) else {
+            self.unit.not_found::<A>(&key, version);
+            return Ok(None);
+        };
         Ok(Some(self.unit.loaded(&key, found, version, self.row, stored)))
     }
 

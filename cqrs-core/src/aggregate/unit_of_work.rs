@@ -7,7 +7,7 @@ use crate::{
     error::Fault,
     event::{Event, NewEntry, Publisher, stream_of},
     metadata::Metadata,
-    storage::{Batch, InboxRecord, Reservation, Row, StoredResponse},
+    storage::{Batch, InboxRecord, ReadVersion, Reservation, Row, StoredResponse},
     telemetry::trace,
 };
 use std::{
@@ -29,6 +29,10 @@ struct Held {
     /// Keys of `known` in order of their first use, because the order of a batch must not depend on a hash.
     order: Vec<(&'static str, String)>,
     events: Vec<Staged>,
+    /// The versions of aggregates that were looked for and do not exist.
+    absent: HashMap<(&'static str, String), u64>,
+    /// The aggregates that were read for the decision, with the version on which it relied.
+    reads: Vec<ReadVersion>,
     /// The idempotency key, until the first load looks its response up in the same round trip.
     response_key: Option<String>,
     stored_response: Option<StoredResponse>,
@@ -139,6 +143,21 @@ impl UnitOfWork {
         );
         self.find(id).unwrap_or(found)
     }
+    /// Notes the version of an aggregate that does not exist: 0, or that of its deletion.
+    pub(crate) fn not_found<A: Aggregate>(&self, id: &str, version: u64) {
+        self.held().absent.insert((A::NAME, id.to_owned()), version);
+    }
+    /// Notes that the decision relies on the version of this aggregate, which was loaded or looked for before.
+    pub(crate) fn read<A: Aggregate>(&self, id: &str, is_row: bool) {
+        let mut held = self.held();
+        let key = (A::NAME, id.to_owned());
+        let loaded = held.known.get(&key).map(|tracked| tracked.loaded);
+        let version = loaded.or_else(|| held.absent.get(&key).copied()).unwrap_or(0);
+        let read = ReadVersion { kind: A::NAME, id: key.1, version, is_row };
+        if !held.reads.contains(&read) {
+            held.reads.push(read);
+        }
+    }
     /// Adds a new aggregate to the identity map. The commit expects that it does not exist yet.
     pub(crate) fn created<A: Aggregate>(&self, id: &str, aggregate: Arc<A>, row: bool) -> Result<(), Fault> {
         let after = aggregate.unique();
@@ -208,12 +227,15 @@ impl UnitOfWork {
         for staged in held.events {
             batch.events.push(staged.entry(environment.id(), occurred_at, service, &metadata)?);
         }
+        batch.reads = held.reads;
         for key in held.order {
             let Some(tracked) = held.known.remove(&key) else { continue };
             if tracked.version == tracked.loaded {
                 continue;
             }
             let (kind, id) = key;
+            // The write checks the same version.
+            batch.reads.retain(|read| (read.kind, &read.id, read.version) != (kind, &id, tracked.loaded));
             let owner = stream_of(kind, &id);
             let reservation = |(field, value): &(&str, String), taken| Reservation {
                 index: format!("{kind}.{field}"),

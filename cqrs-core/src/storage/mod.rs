@@ -13,7 +13,9 @@ pub mod sqlite;
 mod stats;
 mod unique;
 
-pub use batch::{Batch, CheckpointMove, CommitError, InboxRecord, Park, Reservation, Row, StoredResponse, ViewWrite};
+pub use batch::{
+    Batch, CheckpointMove, CommitError, InboxRecord, Park, ReadVersion, Reservation, Row, StoredResponse, ViewWrite,
+};
 pub use check::check;
 pub(crate) use check::value as check_value;
 pub use limit::ReadLimit;

@@ -47,6 +47,7 @@ mod persistence; // state-stored and event-sourced aggregates behave the same
 mod postgres; // PostgreSQL's own guarantees, and the storage suite on it
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod projector; // a projector in two processes on one database
+mod reads; // a rule over two aggregates
 mod redelivery; // many parked messages are redelivered by reader, error, or all
 mod refused_topic; // a topic that the broker refuses for a time
 mod relay; // integration events reach their subscribers
@@ -108,6 +109,7 @@ fn framework() -> Vec<Trial> {
         idempotency::trials,
         parking::trials,
         refused_topic::trials,
+        reads::trials,
         redelivery::trials,
         blame::trials,
         newer_fields::trials,

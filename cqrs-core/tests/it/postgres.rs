@@ -9,6 +9,7 @@ mod indexes;
 mod password;
 mod pooler;
 mod projector;
+mod reads;
 mod relay_shards;
 mod round_trips;
 mod schema;
@@ -46,6 +47,7 @@ pub(crate) fn trials() -> Trials {
         .group("contention", contention::trials())
         .group("crashes", crashes::trials())
         .group("projector", projector::trials())
+        .group("reads", reads::trials())
         .group("relay shards", relay_shards::trials())
         .group("round trips", round_trips::trials())
         .group("deploys", deploys::trials())

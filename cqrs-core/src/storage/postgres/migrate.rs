@@ -4,13 +4,14 @@ use crate::error::Fault;
 use sqlx::{PgConnection, Row};
 
 /// All migrations, in order. The index counted from 1 is the version.
-pub(super) const MIGRATIONS: [(&str, &str); 6] = [
+pub(super) const MIGRATIONS: [(&str, &str); 7] = [
     ("initial", include_str!("../../../migrations/postgres/0001_initial.sql")),
     ("parked", include_str!("../../../migrations/postgres/0002_parked.sql")),
     ("program", include_str!("../../../migrations/postgres/0003_program.sql")),
     ("index set", include_str!("../../../migrations/postgres/0004_index_set.sql")),
     ("note", include_str!("../../../migrations/postgres/0005_note.sql")),
     ("unreserved", include_str!("../../../migrations/postgres/0006_unreserved.sql")),
+    ("read", include_str!("../../../migrations/postgres/0008_read.sql")),
 ];
 
 /// The migrations' advisory lock, "cqrsmig" in ASCII. Migrations run without a statement time-out.

@@ -16,6 +16,7 @@ pub(super) enum BatchPart {
     Begun,
     Unparked,
     Parked,
+    Read,
     Saved,
     Created,
     Heads,
@@ -30,12 +31,12 @@ pub(super) enum BatchPart {
 /// The parts of a batch and the size of each, in two bits per part: none, one element (scalars, a fifth faster), or
 /// arrays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub(super) struct Shape(u32);
+pub(super) struct Shape(u64);
 impl Shape {
     pub(super) fn set(&mut self, part: BatchPart, length: usize) {
-        self.0 |= (length.min(2) as u32) << (2 * part as u32);
+        self.0 |= (length.min(2) as u64) << (2 * part as u32);
     }
-    fn length(self, part: usize) -> u32 {
+    fn length(self, part: usize) -> u64 {
         self.0 >> (2 * part) & 3
     }
     fn has(self, part: BatchPart) -> bool {
@@ -59,16 +60,17 @@ impl Texts {
 /// Returns every statement that a batch can become, so that a test can prepare each. `one` selects scalars instead of
 /// arrays.
 ///
-/// Batches that park or unpark do little else, so of those combinations only the small ones and a few others are
+/// Batches that park or unpark do little else, and few have reads, so of those combinations only the small ones and a few others are
 /// composed.
 #[doc(hidden)]
 pub fn every_statement(one: bool) -> impl Iterator<Item = String> {
     let shape = move |parts: u32| {
-        let length = |part: u32| (parts >> part & 1) * if one { 1 } else { 2 };
+        let length = |part: u32| u64::from(parts >> part & 1) * if one { 1 } else { 2 };
         Shape((0..PARTS.len() as u32).map(|part| length(part) << (2 * part)).sum())
     };
-    let parking = 1 << BatchPart::Unparked as u32 | 1 << BatchPart::Parked as u32;
-    let made = move |parts: &u32| parts & parking == 0 || parts.count_ones() <= 4 || parts % 101 < 2;
+    let rare = [BatchPart::Unparked, BatchPart::Parked, BatchPart::Read];
+    let rare = rare.iter().map(|part| 1 << *part as u32).sum::<u32>();
+    let made = move |parts: &u32| parts & rare == 0 || parts.count_ones() <= 4 || parts % 101 < 2;
     (1..1 << PARTS.len()).filter(made).map(move |parts| text(shape(parts), HighWaterMarkMode::WaitOut))
 }
 

@@ -4,13 +4,14 @@ use crate::error::Fault;
 use sqlx::{Row, SqliteConnection, query, raw_sql};
 
 /// All migrations, in order. Each is applied once; one that was released must not be changed.
-const STEPS: [(&str, &str); 6] = [
+const STEPS: [(&str, &str); 7] = [
     ("storage", include_str!("../../../migrations/sqlite/0001_storage.sql")),
     ("parked", include_str!("../../../migrations/sqlite/0002_parked.sql")),
     ("program", include_str!("../../../migrations/sqlite/0003_program.sql")),
     ("index set", include_str!("../../../migrations/sqlite/0004_index_set.sql")),
     ("note", include_str!("../../../migrations/sqlite/0005_note.sql")),
     ("unreserved", include_str!("../../../migrations/sqlite/0006_unreserved.sql")),
+    ("read", include_str!("../../../migrations/sqlite/0008_read.sql")),
 ];
 
 /// Applies the missing migrations, on a connection that is in a transaction.

@@ -6,8 +6,8 @@ use crate::{
     metadata::Metadata,
     position::Position,
     storage::{
-        Batch, CheckpointMove, CommitError, InboxRecord, Park, Parked, ReadLimit, Reservation, Row, Scan, Storage,
-        StoredResponse, StoredRow, StoredView, ViewWrite,
+        Batch, CheckpointMove, CommitError, InboxRecord, Park, Parked, ReadLimit, ReadVersion, Reservation, Row, Scan,
+        Storage, StoredResponse, StoredRow, StoredView, ViewWrite,
     },
     transport::{Partition, Received},
 };
@@ -34,6 +34,8 @@ pub(super) trait Draft: Sized {
     /// Adds a message of this key to park, possibly behind others.
     fn park(self, key: &str, behind: bool) -> Self;
     fn unpark(self, number: u64) -> Self;
+    /// Adds the version of an aggregate on which the decision relies, of a row or of a stream alone.
+    fn read(self, id: &str, version: u64, is_row: bool) -> Self;
     fn response(self, key: &str) -> Self;
 }
 impl Draft for Batch {
@@ -112,6 +114,10 @@ impl Draft for Batch {
     }
     fn unpark(mut self, number: u64) -> Self {
         self.unparks.push(number);
+        self
+    }
+    fn read(mut self, id: &str, version: u64, is_row: bool) -> Self {
+        self.reads.push(ReadVersion { kind: KIND, id: id.to_owned(), version, is_row });
         self
     }
     fn response(mut self, key: &str) -> Self {
