@@ -53,6 +53,8 @@ mod refused_topic; // a topic that the broker refuses for a time
 mod relay; // integration events reach their subscribers
 mod relay_shutdown; // the shutdown of a relay
 mod relay_steps; // leases, shares, publishes and checkpoints of a relay, on a clock of the test
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod reports; // the reports of the guide
 mod retries; // conflicts of commands, and the stored form of their keys
 mod seeded; // the storage suite finds seeded bugs
 mod seeded_transport; // the transport suite finds seeded bugs
@@ -160,6 +162,8 @@ fn main() -> ExitCode {
     trials.extend(crashes::trials());
     #[cfg(feature = "sqlite")]
     trials.extend(projector::trials());
+    #[cfg(feature = "sqlite")]
+    trials.extend(reports::trials());
     trials.extend(seeded::trials());
     trials.extend(seeded_transport::trials());
     trials.extend(transport::trials());

@@ -11,6 +11,7 @@ mod pooler;
 mod projector;
 mod reads;
 mod relay_shards;
+mod reports;
 mod round_trips;
 mod schema;
 mod statement;
@@ -49,6 +50,7 @@ pub(crate) fn trials() -> Trials {
         .group("projector", projector::trials())
         .group("reads", reads::trials())
         .group("relay shards", relay_shards::trials())
+        .group("reports", reports::trials())
         .group("round trips", round_trips::trials())
         .group("deploys", deploys::trials())
         .group("first event", first_event::trials())
