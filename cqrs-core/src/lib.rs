@@ -140,7 +140,10 @@ mod turn;
 pub mod view;
 
 #[cfg(feature = "runtime")]
-pub use aggregate::{Aggregate, Decision, EventSourced, Evolve, IntoEvents, Persistence, Repo, StateStored, replay};
+pub use aggregate::{
+    Aggregate, Decision, EventSourced, Evolve, Foreign, ForeignTable, IntoEvents, Mapped, Mapping, Persistence, Repo,
+    RowLock, StateStored, replay,
+};
 #[cfg(feature = "runtime")]
 pub use app::{App, AppBuilder, BuildError, Committed};
 #[cfg(feature = "runtime")]

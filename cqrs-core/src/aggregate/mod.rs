@@ -1,11 +1,13 @@
 //! Aggregates: they decide with `&self` and change only through `apply`.
 mod decision;
+pub(crate) mod mapped;
 mod persistence;
 mod repository;
 mod unique;
 pub(crate) mod unit_of_work;
 
 pub use decision::{Decision, IntoEvents};
+pub use mapped::{Foreign, ForeignTable, Mapped, Mapping, RowLock};
 pub use persistence::{EventSourced, Persistence, StateStored};
 pub(crate) use persistence::{Persisted, persisted};
 pub use repository::Repo;

@@ -1,23 +1,32 @@
 //! Persistence of aggregates: as state beside their events, or as events alone.
-use crate::aggregate::Aggregate;
-use std::marker::PhantomData;
+use crate::aggregate::{Aggregate, mapped::Table};
+use std::{marker::PhantomData, sync::Arc};
 
 /// The persistence that the wiring chose for one kind of aggregates.
 pub(crate) struct Persisted<A> {
     pub(crate) row: bool,
-    of: PhantomData<fn() -> A>,
+    /// The table of one's own in which the aggregates are.
+    pub(crate) table: Option<Arc<dyn Table<A>>>,
 }
 
-/// The persistence of one kind of aggregates: [`StateStored`] or [`EventSourced`]. The aggregate does not depend on it.
+/// The persistence of one kind of aggregates: [`StateStored`], [`EventSourced`] or [`Mapped`](crate::Mapped). The aggregate does not depend on it.
 pub trait Persistence {
     /// The type of the aggregate.
     type Aggregate: Aggregate;
     /// `true` if the state is stored beside the events, `false` if the events alone are stored.
     const ROW: bool;
+    /// Returns the table of one's own in which the aggregates are.
+    #[doc(hidden)]
+    fn into_table(self) -> Option<Arc<dyn Table<Self::Aggregate>>>
+    where
+        Self: Sized,
+    {
+        None
+    }
 }
 
-pub(crate) fn persisted<K: Persistence>() -> Persisted<K::Aggregate> {
-    Persisted { row: K::ROW, of: PhantomData }
+pub(crate) fn persisted<K: Persistence>(persistence: K) -> Persisted<K::Aggregate> {
+    Persisted { row: K::ROW, table: persistence.into_table() }
 }
 
 /// State-stored persistence: one row per aggregate with its state and version, and its events in the log.

@@ -1,6 +1,7 @@
 //! The repository: loading, deciding and staging are one call, so that a handler cannot forget a step.
 use crate::{
     aggregate::Aggregate,
+    aggregate::mapped::Table,
     aggregate::unit_of_work::UnitOfWork,
     aggregate::{Decision, IntoEvents, replay},
     error::{Error, Fault},
@@ -37,6 +38,7 @@ use std::{any::TypeId, fmt, marker::PhantomData, sync::Arc};
 /// ```
 pub struct Repo<A> {
     pub(crate) row: bool,
+    pub(crate) table: Option<Arc<dyn Table<A>>>,
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) unit: UnitOfWork,
     pub(crate) of: PhantomData<fn() -> A>,
@@ -130,6 +132,9 @@ impl<A: Aggregate> Repo<A> {
             return Err(Fault::internal(format!("{name} {key} was created with the id {}", state.id())));
         }
         self.unit.created(&key, Arc::new(state.clone()), self.row)?;
+        if let Some(table) = &self.table {
+            self.unit.uses_table(name, &key, table.absent(&id), false);
+        }
         self.unit.stage(&key, Arc::new(state.clone()), events, &self.publishers())?;
         Ok(state)
     }
@@ -172,7 +177,11 @@ impl<A: Aggregate> Repo<A> {
             return Ok(Some(known));
         }
         let response = self.unit.response_key();
-        let (found, version, stored, stored_response) = if self.row {
+        let (found, version, stored, stored_response) = if let Some(table) = &self.table {
+            let loaded = self.runtime.storage.row(A::NAME, &key, response.as_deref()).await?;
+            let found = if loaded.response.is_none() { self.load_from(&**table, id).await? } else { None };
+            (found, loaded.found.version, None, loaded.response)
+        } else if self.row {
             let loaded = self.runtime.storage.row(A::NAME, &key, response.as_deref()).await?;
             let state = loaded.found.state.as_deref().map(serde_json::from_slice::<A>).transpose()?;
             (state, loaded.found.version, loaded.found.state, loaded.response)
@@ -190,6 +199,14 @@ impl<A: Aggregate> Repo<A> {
             return Ok(None);
         };
         Ok(Some(self.unit.loaded(&key, found, version, self.row, stored)))
+    }
+
+    /// Loads the aggregate from its table. The transaction ends at once, so a handler holds no connection.
+    async fn load_from(&self, table: &dyn Table<A>, id: &A::Id) -> Result<Option<A>, Fault> {
+        let mut tx = self.runtime.storage.begin().await?;
+        let (found, row) = table.load(&mut *tx, id).await?;
+        self.unit.uses_table(A::NAME, &id.to_string(), row, false);
+        Ok(found)
     }
 
     fn publishers(&self) -> Arc<[Publisher]> {

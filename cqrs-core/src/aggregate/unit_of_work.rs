@@ -2,6 +2,7 @@
 use crate::{
     Timestamp,
     aggregate::Aggregate,
+    aggregate::mapped::{FoundRow, TableChange},
     codec::{self, NewerFields},
     environment::Environment,
     error::Fault,
@@ -12,7 +13,7 @@ use crate::{
 };
 use std::{
     any::Any,
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -33,6 +34,8 @@ struct Held {
     absent: HashMap<(&'static str, String), u64>,
     /// The aggregates that were read for the decision, with the version on which it relied.
     reads: Vec<ReadVersion>,
+    /// The rows in tables of one's own, in the order in which a commit locks them, each with whether it was read alone.
+    tables: BTreeMap<(&'static str, String), (Arc<dyn FoundRow>, bool)>,
     /// The idempotency key, until the first load looks its response up in the same round trip.
     response_key: Option<String>,
     stored_response: Option<StoredResponse>,
@@ -62,6 +65,7 @@ struct Tracked {
     before: Vec<(&'static str, String)>,
     after: Vec<(&'static str, String)>,
     row: bool,
+    is_new: bool,
     /// The state at load time with its bytes, of which the new ones keep the fields of a newer program.
     stored: Option<(Aggregated, Vec<u8>)>,
     encode: EncodeState,
@@ -139,7 +143,17 @@ impl UnitOfWork {
         let (aggregate, stored) = (found.clone(), stored.map(|bytes| (found.clone() as Aggregated, bytes)));
         self.held().track(
             (A::NAME, id.to_owned()),
-            Tracked { aggregate, loaded: version, version, before, after, row, stored, encode: encode::<A> },
+            Tracked {
+                aggregate,
+                loaded: version,
+                version,
+                before,
+                after,
+                row,
+                is_new: false,
+                stored,
+                encode: encode::<A>,
+            },
         );
         self.find(id).unwrap_or(found)
     }
@@ -158,11 +172,43 @@ impl UnitOfWork {
             held.reads.push(read);
         }
     }
+    /// Notes a row in a table of one's own, as the decision found it. The first one counts, since a later one may be another.
+    pub(crate) fn uses_table(&self, kind: &'static str, id: &str, row: Arc<dyn FoundRow>, is_read: bool) {
+        self.held().tables.entry((kind, id.to_owned())).or_insert((row, is_read));
+    }
+    /// Passes a fault on, and notes a transient one.
+    pub(crate) fn failed(&self, fault: Fault) -> Fault {
+        if fault.is_transient() {
+            self.note_transient();
+        }
+        fault
+    }
+    /// Returns the rows in tables of one's own that the commit has to compare or save, before the unit is taken.
+    pub(crate) fn table_changes(&self) -> Vec<TableChange> {
+        let held = self.held();
+        if held.events.is_empty() {
+            return Vec::new();
+        }
+        let change = |((kind, id), (row, is_read)): (&(&'static str, String), &(Arc<dyn FoundRow>, bool))| {
+            let tracked = held.known.get(&(*kind, id.clone()));
+            let changed = tracked.filter(|tracked| tracked.version != tracked.loaded);
+            let is_read = *is_read || held.reads.iter().any(|read| read.kind == *kind && read.id == *id);
+            (changed.is_some() || is_read).then(|| TableChange {
+                kind,
+                id: id.clone(),
+                row: row.clone(),
+                state: changed.map(|tracked| tracked.aggregate.clone()),
+                is_new: changed.is_some_and(|tracked| tracked.is_new),
+            })
+        };
+        held.tables.iter().filter_map(change).collect()
+    }
     /// Adds a new aggregate to the identity map. The commit expects that it does not exist yet.
     pub(crate) fn created<A: Aggregate>(&self, id: &str, aggregate: Arc<A>, row: bool) -> Result<(), Fault> {
         let after = aggregate.unique();
         let (before, encode) = (vec![], encode::<A> as EncodeState);
-        let tracked = Tracked { aggregate, loaded: 0, version: 0, before, after, row, stored: None, encode };
+        let tracked =
+            Tracked { aggregate, loaded: 0, version: 0, before, after, row, is_new: true, stored: None, encode };
         let mut held = self.held();
         if held.known.contains_key(&(A::NAME, id.to_owned())) {
             return Err(Fault::internal(format!("{} {id} is created twice in one unit of work", A::NAME)));
@@ -248,7 +294,11 @@ impl UnitOfWork {
             let taken = tracked.after.iter().filter(|unique| !tracked.before.contains(unique));
             batch.reservations.extend(taken.map(|unique| reservation(unique, true)));
             if tracked.row {
-                let state = Some((tracked.encode)(&*tracked.aggregate, tracked.stored.as_ref(), is_newest)?);
+                // A row of one's own has the state, and only the version is stored beside the events.
+                let state = match held.tables.contains_key(&(kind, id.clone())) {
+                    true => Some(Vec::new()),
+                    false => Some((tracked.encode)(&*tracked.aggregate, tracked.stored.as_ref(), is_newest)?),
+                };
                 batch.rows.push(Row { kind, id, expected: tracked.loaded, version: tracked.version, state });
             }
         }

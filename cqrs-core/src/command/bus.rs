@@ -1,6 +1,7 @@
 //! `send`: span, deadline, idempotency key, handler, commit, and a retry after a conflict.
 use crate::{
     Timestamp,
+    aggregate::mapped::{self, TableChange},
     aggregate::unit_of_work::UnitOfWork,
     codec::WrittenByNewerProgram,
     command::handler::Handled,
@@ -185,6 +186,7 @@ where
     }
     let output = result.map_err(AttemptError::Final)?;
     let fault = |fault: Fault| AttemptError::Final(Error::from(fault));
+    let tables = unit.table_changes();
     let taken = unit.take(&*runtime.environment, &runtime.service, metadata, is_newest);
     let mut batch = taken.map_err(|taken| match WrittenByNewerProgram::is_cause_of(&taken) {
         true => AttemptError::WrittenByNewerProgram(taken),
@@ -194,7 +196,7 @@ where
     if batch.is_empty() {
         return Ok((output, Position(0)));
     }
-    match to_its_end(&runtime.environment, commit(runtime.clone(), R::NAME, batch)).await {
+    match to_its_end(&runtime.environment, commit(runtime.clone(), R::NAME, batch, tables)).await {
         Ok(position) => Ok((output, position)),
         Err(CommitError::Conflict { what, exists: false, versions }) => Err(AttemptError::Conflict(what, versions)),
         Err(CommitError::Conflict { what, exists: true, .. }) => Err(AttemptError::Final(Error::Exists { what })),
@@ -211,10 +213,15 @@ where
 }
 
 /// Commits the batch of a command, and notes the commit for the metrics and for reads that wait for it.
-async fn commit(runtime: Arc<Runtime>, command: &'static str, batch: Batch) -> Result<Position, CommitError> {
+async fn commit(
+    runtime: Arc<Runtime>,
+    command: &'static str,
+    batch: Batch,
+    tables: Vec<TableChange>,
+) -> Result<Position, CommitError> {
     let projections = runtime.projections_of(&batch.events);
     let began = runtime.environment.uptime();
-    let committed = runtime.storage.commit(batch).await;
+    let committed = mapped::commit(&*runtime.storage, batch, &tables).await;
     runtime.meter.committed(command, runtime.environment.uptime().saturating_sub(began), &committed);
     if let Ok(position) = &committed {
         projections.iter().for_each(|reader| reader.committed(*position));

@@ -37,6 +37,8 @@ mod indexes; // an index that a program adds to a stored view
 mod late_broker; // a broker that is down at the start
 mod listener; // a subscriber and a transport controlled by the test
 mod logs; // the log lines of a test
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod mapped; // a table of other software
 mod metrics; // the metrics of an app
 mod needs; // wiring errors found at build time
 mod newer_fields; // fields that only a newer program knows
@@ -164,6 +166,8 @@ fn main() -> ExitCode {
     trials.extend(projector::trials());
     #[cfg(feature = "sqlite")]
     trials.extend(reports::trials());
+    #[cfg(feature = "sqlite")]
+    trials.extend(mapped::trials());
     trials.extend(seeded::trials());
     trials.extend(seeded_transport::trials());
     trials.extend(transport::trials());

@@ -6,6 +6,7 @@ mod deploys;
 mod first_event;
 mod high_water_mark;
 mod indexes;
+mod mapped;
 mod password;
 mod pooler;
 mod projector;
@@ -56,6 +57,7 @@ pub(crate) fn trials() -> Trials {
         .group("first event", first_event::trials())
         .group("indexes", indexes::trials())
         .group("unique", unique::trials())
+        .group("mapped", mapped::trials())
         .group("password", password::trials())
         .group("pooler", pooler::trials())
         .group("withdrawal", withdrawal::trials())

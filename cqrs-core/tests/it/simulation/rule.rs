@@ -170,7 +170,7 @@ fn broken(database: &Database) -> Option<Violation> {
             false => drop(on_duty.remove(&entry.stream)),
         }
         if on_duty.is_empty() {
-            let details = format!("after {} {} nobody is on duty", entry.stream, entry.version);
+            let details = format!("after {} {} no doctor is on duty", entry.stream, entry.version);
             return Some(Violation { invariant: RULE, details });
         }
     }
