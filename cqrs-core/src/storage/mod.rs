@@ -9,6 +9,7 @@ mod parked;
 pub mod postgres;
 mod program;
 mod recent_log;
+mod serving_copies;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod stats;
@@ -28,6 +29,7 @@ pub use parked::{Cutoff, InboxLookup, LEFT_TO_NEWER_PROGRAM, Parked, ParkedKey, 
 pub use postgres::Postgres;
 pub use program::{StoredData, StoredProgram};
 pub(crate) use recent_log::{Reading, RecentLog};
+pub(crate) use serving_copies::ServingCopies;
 #[cfg(feature = "sqlite")]
 pub use sqlite::Sqlite;
 pub use stats::{Connections, DatabaseStats, OldestWriter};
