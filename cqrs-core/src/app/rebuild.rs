@@ -235,6 +235,46 @@ impl App {
         note.write(storage, None).await?;
         Ok(gone)
     }
+    /// Returns the copy to fill, after it was noted.
+    async fn choose_copy(
+        &self,
+        view: &str,
+        (restarts, is_back): (bool, bool),
+        projections: &[Projection],
+        held: &mut Held,
+    ) -> Result<(Note, u64), RebuildError> {
+        let storage = &**self.storage();
+        let mut note = Note::read(storage, view).await?;
+        let wanted = match (note.copies.other, is_back) {
+            (Some((_, CopyUse::Filling)), false) if restarts => {
+                self.drop_copy(view, projections, held).await?;
+                note = Note::read(storage, view).await?;
+                (note.copies.last + 1, CopyUse::Filling)
+            }
+            (Some((copy, CopyUse::Filling)), false) => (copy, CopyUse::Filling),
+            (None, false) => (note.copies.last + 1, CopyUse::Filling),
+            (Some((copy, CopyUse::Kept | CopyUse::CatchingUp)), true) => (copy, CopyUse::CatchingUp),
+            (None, true) => return Err(RebuildError::NoOtherCopy),
+            (Some((copy, CopyUse::Filling)), true) => {
+                return Err(RebuildError::InTheWay(copy, "being filled", "finish the rebuild, or drop the copy"));
+            }
+            (Some((copy, CopyUse::Kept)), false) => {
+                return Err(RebuildError::InTheWay(copy, "kept from the last switch", "drop it, or switch back to it"));
+            }
+            (Some((copy, CopyUse::CatchingUp)), false) => {
+                return Err(RebuildError::InTheWay(
+                    copy,
+                    "catching up to serve again",
+                    "finish that, or drop the copy",
+                ));
+            }
+            (Some((copy, CopyUse::Dropping)), _) => {
+                return Err(RebuildError::InTheWay(copy, "being dropped", "drop it to the end"));
+            }
+        };
+        note.write(storage, Some(wanted)).await?;
+        Ok((note, wanted.0))
+    }
     fn projected_views(&self) -> BTreeSet<&'static str> {
         let views = self.followers().filter_map(|(_, follower)| match follower {
             Follower::View(projection) => Some(projection.view),
@@ -304,7 +344,8 @@ impl Rebuild {
             return Err(RebuildError::NotNewest);
         }
         let mut held = Held::take(&self.app, &self.view).await?;
-        let chosen = self.choose(&projections, &mut held).await;
+        let wishes = (self.restarts, self.is_back);
+        let chosen = self.app.choose_copy(&self.view, wishes, &projections, &mut held).await;
         let (mut note, to) = match chosen {
             Ok(chosen) => chosen,
             Err(error) => {
@@ -326,40 +367,6 @@ impl Rebuild {
         }
         copying.end().await;
         done
-    }
-    /// Returns the copy to fill, after it was noted.
-    async fn choose(&self, projections: &[Projection], held: &mut Held) -> Result<(Note, u64), RebuildError> {
-        let storage = &**self.app.storage();
-        let mut note = Note::read(storage, &self.view).await?;
-        let wanted = match (note.copies.other, self.is_back) {
-            (Some((_, CopyUse::Filling)), false) if self.restarts => {
-                self.app.drop_copy(&self.view, projections, held).await?;
-                note = Note::read(storage, &self.view).await?;
-                (note.copies.last + 1, CopyUse::Filling)
-            }
-            (Some((copy, CopyUse::Filling)), false) => (copy, CopyUse::Filling),
-            (None, false) => (note.copies.last + 1, CopyUse::Filling),
-            (Some((copy, CopyUse::Kept | CopyUse::CatchingUp)), true) => (copy, CopyUse::CatchingUp),
-            (None, true) => return Err(RebuildError::NoOtherCopy),
-            (Some((copy, CopyUse::Filling)), true) => {
-                return Err(RebuildError::InTheWay(copy, "being filled", "finish the rebuild, or drop the copy"));
-            }
-            (Some((copy, CopyUse::Kept)), false) => {
-                return Err(RebuildError::InTheWay(copy, "kept from the last switch", "drop it, or switch back to it"));
-            }
-            (Some((copy, CopyUse::CatchingUp)), false) => {
-                return Err(RebuildError::InTheWay(
-                    copy,
-                    "catching up to serve again",
-                    "finish that, or drop the copy",
-                ));
-            }
-            (Some((copy, CopyUse::Dropping)), _) => {
-                return Err(RebuildError::InTheWay(copy, "being dropped", "drop it to the end"));
-            }
-        };
-        note.write(storage, Some(wanted)).await?;
-        Ok((note, wanted.0))
     }
 }
 impl fmt::Debug for Rebuild {

@@ -65,7 +65,6 @@ pub(super) struct Comparison {
 }
 
 impl<'a> Copying<'a> {
-    #[expect(clippy::too_many_arguments, reason = "a constructor of a private type, called once")]
     pub(super) async fn begin(
         app: &'a App,
         projections: &[Projection],
@@ -309,7 +308,7 @@ impl<'a> Copying<'a> {
         Ok(false)
     }
     /// Returns the number of parked messages of the copy, and the records that the broker has no more, by partition.
-    pub(super) async fn incomplete(&self) -> Result<(u64, Vec<(String, u64)>), RebuildError> {
+    pub(super) async fn incomplete(&mut self) -> Result<(u64, Vec<(String, u64)>), RebuildError> {
         let readers = self.readers();
         let counts = self.app.storage().parked_counts(usize::MAX).await?;
         let parked = counts.into_iter().filter(|(of, _)| readers.iter().any(|reader| reader.filled == *of));
