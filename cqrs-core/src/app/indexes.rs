@@ -9,7 +9,7 @@ use crate::{
     error::Fault,
     job::Step,
     registry::{Projection, Role},
-    storage::{Batch, CommitError, ViewWrite, copy_of},
+    storage::{Batch, CommitError, ViewWrite, copy_of, stored_as},
 };
 use std::{
     collections::{BTreeMap, HashSet},
@@ -114,7 +114,7 @@ impl App {
                 Fault::internal(format!("the value of view {view} under key {key} cannot be read")).because(fault)
             })?;
             batch.views.push(ViewWrite {
-                view: copy,
+                view: stored_as(copy),
                 key,
                 expected: stored.version,
                 value: stored.value,

@@ -11,7 +11,7 @@ use crate::{
     event::RawEvent,
     registry::Projection,
     runtime::Runtime,
-    storage::{Batch, CommitError, StoredView, ViewWrite, is_copy},
+    storage::{Batch, CommitError, StoredView, ViewWrite, is_copy, stored_as},
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -116,7 +116,7 @@ async fn changed(
     let index_set = index_set(projection.indexes.iter().copied());
     let written = pending.into_iter().filter(|(_, write)| write.expected > 0 || write.value.is_some());
     let write = |(key, write): (String, PendingWrite)| ViewWrite {
-        view: copy,
+        view: stored_as(copy),
         key,
         expected: write.expected,
         value: write.value,
