@@ -23,7 +23,7 @@ use std::{collections::BTreeSet, fmt, future::pending, time::Duration};
 /// The largest number of values that one step of a removal removes.
 const REMOVED: usize = 1_000;
 
-/// The progress of a rebuild. It is reported once a second.
+/// The progress of a rebuild.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct RebuildProgress {
@@ -325,7 +325,7 @@ impl Rebuild {
         self.stop = Box::pin(stop);
         self
     }
-    /// Calls this function with the progress, once a second.
+    /// Calls this function with the progress, once a second and when the copy has caught up.
     pub fn on_progress(mut self, report: impl FnMut(&RebuildProgress) + Send + 'static) -> Self {
         self.report = Box::new(report);
         self

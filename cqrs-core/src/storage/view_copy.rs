@@ -15,7 +15,7 @@ pub(crate) fn copy_of(name: &str, copy: u64) -> &'static str {
     static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
     let of_copy = format!("{name}{SEPARATOR}{copy}");
     let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(known) = names.get(&*of_copy) {
+    if let Some(known) = names.get(&*of_copy).copied() {
         return known;
     }
     let kept: &'static str = of_copy.leak();

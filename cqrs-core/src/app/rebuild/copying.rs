@@ -125,7 +125,8 @@ impl<'a> Copying<'a> {
                 break;
             }
         }
-        Ok(())
+        self.reported = None;
+        self.progress().await
     }
     /// Runs one step of each follower. Returns whether none of them had many events.
     async fn pass(&mut self) -> Result<bool, RebuildError> {
@@ -188,7 +189,7 @@ impl<'a> Copying<'a> {
         let passed = self.app.runtime.environment.uptime().saturating_sub(self.started);
         self.wait(due.saturating_sub(passed)).await
     }
-    /// Reports the progress, once a second.
+    /// Reports the progress, once a second and at the end.
     async fn progress(&mut self) -> Result<(), RebuildError> {
         let now = self.app.runtime.environment.uptime();
         if self.reported.is_some_and(|last| now.saturating_sub(last) < REPORTED) {
@@ -297,7 +298,15 @@ impl<'a> Copying<'a> {
                 self.held.renew().await?;
                 let (view, from, to) = (self.view.clone(), self.from, self.to);
                 let switch = ViewSwitch { view, from, to, checkpoints: self.checkpoints(), readers: self.readers() };
-                if self.app.storage().switch_view(&switch).await? {
+                let switched = match self.app.storage().switch_view(&switch).await {
+                    // The switch may have been committed, or a deadlock has ended it.
+                    Err(fault) if fault.is_transient() && self.failures < FAILURES => {
+                        self.failures += 1;
+                        self.app.storage().serving_copy(&self.view).await? == self.to
+                    }
+                    switched => switched?,
+                };
+                if switched {
                     self.app.runtime.copies.forget(&self.view);
                     return Ok(true);
                 }
