@@ -138,6 +138,13 @@ impl Storage for Memory {
     async fn archive(&self, range: &ArchiveRange, limit: usize) -> Result<Archived, Fault> {
         Ok(self.data().archive(range, limit))
     }
+    async fn checkpoints_below(&self, prefix: &str) -> Result<Vec<(String, u64)>, Fault> {
+        let data = self.data();
+        let below = data.readers.iter().filter(|(reader, _)| reader.starts_with(prefix));
+        let mut below: Vec<_> = below.map(|(reader, stored)| (reader.clone(), stored.checkpoint)).collect();
+        below.sort_unstable();
+        Ok(below)
+    }
     async fn serving_copy(&self, view: &str) -> Result<u64, Fault> {
         Ok(self.data().serving_copy(view))
     }

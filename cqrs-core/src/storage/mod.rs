@@ -139,6 +139,8 @@ pub trait Storage: Send + Sync + 'static {
     async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault>;
     /// Returns the checkpoints of these readers, in this order; 0 for a reader that never moved.
     async fn checkpoints(&self, readers: &[String]) -> Result<Vec<u64>, Fault>;
+    /// Returns the readers whose names begin with `prefix`, each with its checkpoint, in the order of their names.
+    async fn checkpoints_below(&self, prefix: &str) -> Result<Vec<(String, u64)>, Fault>;
     /// Returns the high-water mark: the position up to which the log is safe to read. Everything committed before this
     /// call is at or below it.
     async fn high_water_mark(&self) -> Result<Position, Fault>;

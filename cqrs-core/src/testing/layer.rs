@@ -84,6 +84,9 @@ pub trait StorageLayer: Send + Sync + 'static {
     async fn archive(&self, range: &ArchiveRange, limit: usize) -> Result<Archived, Fault> {
         self.inner().archive(range, limit).await
     }
+    async fn checkpoints_below(&self, prefix: &str) -> Result<Vec<(String, u64)>, Fault> {
+        self.inner().checkpoints_below(prefix).await
+    }
     async fn serving_copy(&self, view: &str) -> Result<u64, Fault> {
         self.inner().serving_copy(view).await
     }
@@ -248,6 +251,9 @@ impl<L: StorageLayer> Storage for L {
     }
     async fn archive(&self, range: &ArchiveRange, limit: usize) -> Result<Archived, Fault> {
         StorageLayer::archive(self, range, limit).await
+    }
+    async fn checkpoints_below(&self, prefix: &str) -> Result<Vec<(String, u64)>, Fault> {
+        StorageLayer::checkpoints_below(self, prefix).await
     }
     async fn serving_copy(&self, view: &str) -> Result<u64, Fault> {
         StorageLayer::serving_copy(self, view).await

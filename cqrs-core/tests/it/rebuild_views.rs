@@ -9,6 +9,7 @@ use cqrs_core::{
     app::{CopyUse, RebuildEnd, RebuildError, Rebuilt},
     job::Step,
     storage::{Batch, Memory, Storage, ViewWrite},
+    testing::TestApp,
 };
 use libtest_mimic::Trial;
 use std::{
@@ -27,6 +28,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     let mut trials =
         on_each("rebuild views: a view is compared, switched, switched back, and dropped", STATE, switched);
     trials.extend(on_each("rebuild views: beside commands, each event is applied once", STATE, under_load));
+    trials.push(trial("rebuild views: a view on a topic is filled from its first record", on_a_topic));
     trials.push(trial("rebuild views: a stopped run goes on where it was", continued));
     trials.push(trial("rebuild views: a run that is dropped at any point is continued", interrupted));
     trials.push(trial("rebuild views: a second operator, an unknown view and a kept copy are refused", refused));
@@ -119,6 +121,28 @@ pub(crate) async fn under_load(storage: Arc<dyn Storage>, _: StoredAs) {
     assert!(background.stop(Duration::from_secs(10)).await);
     let compared = app.rebuild("card").compare_only().run().await.expect("the copies are compared");
     assert_eq!((compared.compared, compared.different, compared.undecided), (1, 0, 0));
+}
+
+async fn on_a_topic() {
+    let memory = Memory::new();
+    let app = bank(memory.clone()).discover_part("it::relay::turnover");
+    let app = TestApp::start(app).await.expect("the app starts");
+    for id in ["ann", "bob", "kim"] {
+        opened(&app, id).await;
+        paid_in(&app, id, 1).await;
+        paid_in(&app, id, 2).await;
+    }
+    app.settle().await;
+    let done = app.rebuild("turnover").run().await.expect("the view can be rebuilt");
+    assert_eq!((done.end, done.compared, done.different), (RebuildEnd::Switched, 3, 0));
+    assert_eq!((done.parked, done.expired), (0, Vec::new()));
+    paid_in(&app, "kim", 3).await;
+    until("the payment is applied once, to the new copy", async || {
+        let found = memory.views("turnover", &["kim".into()]).await.expect("the storage responds");
+        found[0].value.as_deref() == Some(&b"[6,3]"[..])
+    })
+    .await;
+    assert!(app.stop().await);
 }
 
 async fn continued() {

@@ -243,14 +243,38 @@ impl<'a> Copying<'a> {
         for (_, follower) in &mut self.log {
             follower.store_checkpoint().await;
         }
-        if self.topics.iter().any(|(_, follower)| follower.checkpoints_of("").is_empty()) {
-            // The broker has not assigned the partitions yet.
+        if !self.has_all_partitions().await? {
             return Ok(false);
         }
         let (live, filled): (Vec<_>, Vec<_>) = self.checkpoints().into_iter().map(|of| (of.live, of.filled)).unzip();
         let live = self.app.storage().checkpoints(&live).await?;
         let filled = self.app.storage().checkpoints(&filled).await?;
         Ok(live.into_iter().zip(filled).all(|(live, filled)| filled >= live))
+    }
+    /// Returns whether the broker has assigned every partition from which the live projections have read. It may do so one
+    /// by one.
+    async fn has_all_partitions(&mut self) -> Result<bool, RebuildError> {
+        let generation = |checkpoint: &str| checkpoint.split_once('#').map(|(_, generation)| generation.to_owned());
+        let storage = self.app.storage().clone();
+        let assigned: Vec<_> = self
+            .topics
+            .iter()
+            .map(|(projection, follower)| {
+                let live = reader(projection.name);
+                (follower.checkpoints_of(&live), format!("{live}/"))
+            })
+            .collect();
+        for (assigned, below) in assigned {
+            let Some(first) = assigned.first() else { return Ok(false) };
+            let current = generation(first);
+            let read = storage.checkpoints_below(&below).await?;
+            let is_missing =
+                |(known, at): &(String, u64)| *at > 0 && generation(known) == current && !assigned.contains(known);
+            if read.iter().any(is_missing) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
     /// Compares the values of the two copies. A page is compared in one snapshot; where it has differences, both copies stand at
     /// the same position.

@@ -316,6 +316,9 @@ impl Storage for Postgres {
     async fn archive(&self, range: &ArchiveRange, limit: usize) -> Result<Archived, Fault> {
         self.0.archive(range, limit).await
     }
+    async fn checkpoints_below(&self, prefix: &str) -> Result<Vec<(String, u64)>, Fault> {
+        self.0.checkpoints_below(prefix).await
+    }
     async fn serving_copy(&self, view: &str) -> Result<u64, Fault> {
         self.0.serving_copy(view).await
     }

@@ -9,6 +9,8 @@ use sqlx::{Row, SqlStr, postgres::PgRow};
 use std::sync::Arc;
 
 const SERVING: &str = "select coalesce((select copy from cqrs.view_copy where view = $1), 0)";
+const BELOW: &str =
+    "select reader, checkpoint from cqrs.reader where reader >= $1 and starts_with(reader, $1) order by reader";
 
 /// The switch is one statement. Its checks and its writes are ordered by locks on the checkpoints of all its readers, in the
 /// order of their names, as batches take them. A batch of the live reader waits for the lock, and then finds another epoch.
@@ -78,6 +80,12 @@ impl Inner {
         let rows = self.read(SERVING, Parameters::default().and(view)?).await?;
         let row = rows.first().ok_or_else(|| Fault::internal("the statement that reads a copy returned nothing"))?;
         row.try_get::<i64, _>(0).map(|copy| copy as u64).map_err(errors::fault)
+    }
+
+    pub(super) async fn checkpoints_below(&self, prefix: &str) -> Result<Vec<(String, u64)>, Fault> {
+        let rows = self.read(BELOW, Parameters::default().and(prefix)?).await?;
+        let reader = |row: &PgRow| Ok((row.try_get(0)?, row.try_get::<i64, _>(1)? as u64));
+        rows.iter().map(reader).collect::<sqlx::Result<_>>().map_err(errors::fault)
     }
 
     pub(super) async fn switch_view(self: &Arc<Self>, switch: &ViewSwitch) -> Result<bool, Fault> {

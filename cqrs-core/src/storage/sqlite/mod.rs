@@ -185,6 +185,9 @@ impl Storage for Sqlite {
         loan.finish(Batch::default()).await.map_err(unrejected)?;
         Ok(archived)
     }
+    async fn checkpoints_below(&self, prefix: &str) -> Result<Vec<(String, u64)>, Fault> {
+        view_copy::checkpoints_below(&self.reads, prefix).await.map_err(fault)
+    }
     async fn serving_copy(&self, view: &str) -> Result<u64, Fault> {
         view_copy::serving(&self.reads, view).await.map_err(fault)
     }

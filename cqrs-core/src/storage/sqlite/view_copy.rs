@@ -12,6 +12,13 @@ pub(super) async fn serving(pool: &SqlitePool, view: &str) -> sqlx::Result<u64> 
     number(&query(SERVING).bind(view).fetch_one(pool).await?, 0)
 }
 
+pub(super) async fn checkpoints_below(pool: &SqlitePool, prefix: &str) -> sqlx::Result<Vec<(String, u64)>> {
+    let sql = "select reader, checkpoint from cqrs_reader
+        where reader >= ?1 and substr(reader, 1, length(?1)) = ?1 order by reader";
+    let rows = query(sql).bind(prefix).fetch_all(pool).await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, number(row, 1)?))).collect()
+}
+
 /// Returns `false` before the first write, if the switch is refused.
 pub(super) async fn switch(connection: &mut SqliteConnection, switch: &ViewSwitch) -> sqlx::Result<bool> {
     let row = query(SERVING).bind(switch.view.clone()).fetch_one(&mut *connection).await?;

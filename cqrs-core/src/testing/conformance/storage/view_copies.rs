@@ -79,6 +79,9 @@ pub(super) async fn refused(harness: Box<dyn Harness>) {
     let storage = &*harness.storage();
     filled(storage).await;
     commit(storage, batch().step(READER, 5, 8, Some(0))).await;
+    let below = storage.checkpoints_below("projection/").await.expect("checkpoints can be read");
+    assert_eq!(below, [(READER.to_owned(), 8), (reader(1), 7)]);
+    assert_eq!(storage.checkpoints_below("projection/card~").await.expect("checkpoints can be read").len(), 1);
     assert!(!switches(storage, 0, 1).await, "the copy is behind");
     assert!(!switches(storage, 3, 1).await, "another copy serves");
     assert_eq!(value(storage, VIEW, "kim").await.as_deref(), Some(&b"old"[..]));

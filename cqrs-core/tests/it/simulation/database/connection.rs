@@ -206,6 +206,10 @@ impl Storage for Connection {
     async fn archive(&self, _: &ArchiveRange, _: usize) -> Result<Archived, Fault> {
         Err(Fault::internal("no engine archives"))
     }
+    async fn checkpoints_below(&self, prefix: &str) -> Result<Vec<(String, u64)>, Fault> {
+        let prefix = prefix.to_owned();
+        self.read("checkpoints", move |database| at_once(database.memory.checkpoints_below(&prefix))).await
+    }
     async fn serving_copy(&self, view: &str) -> Result<u64, Fault> {
         let view = view.to_owned();
         self.read("copy", move |database| at_once(database.memory.serving_copy(&view))).await
