@@ -100,6 +100,7 @@ async fn a_person_has_a_number_of_open_streams() {
     for _ in 0..8 {
         open.push(Events::open(&fixture, None).await);
     }
+    assert_eq!(fixture.services.streams(), 8);
     let refused = fixture.get(&path()).await;
     assert_eq!(refused.error(), error(429, "HTTP_TOO_MANY_REQUESTS"));
     assert_eq!(refused.header("retry-after"), Some("10"));
