@@ -220,6 +220,8 @@ async fn change_during_the_first_read() {
     storage.is_held.notified().await;
     paid_in(&app, "kim", 5).await;
     app.settle().await;
+    // The follower has committed; now it tells the live queries.
+    tokio::time::sleep(Duration::from_millis(100)).await;
     storage.goes_on.notify_one();
     let mut live = watching.await.expect("the query does not panic");
     // The task of the live query may have read the change before the subscriber asks for the first answer.
