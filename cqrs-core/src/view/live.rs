@@ -60,7 +60,7 @@ const RECHECK: Duration = Duration::from_secs(5);
 /// The same for a view that is fed by a topic: no position of the own log shows what has arrived.
 const RECHECK_OF_TOPIC: Duration = Duration::from_millis(250);
 
-/// What a live query reads.
+/// The subject of a live query.
 enum Subject<V> {
     Key(String),
     Page(Range<V>, usize),

@@ -220,7 +220,7 @@ async fn change_during_the_first_read() {
     storage.is_held.notified().await;
     paid_in(&app, "kim", 5).await;
     app.settle().await;
-    // The follower has committed; now it tells the live queries.
+    // The follower has committed, and wakes the live queries a moment later.
     tokio::time::sleep(Duration::from_millis(100)).await;
     storage.goes_on.notify_one();
     let mut live = watching.await.expect("the query does not panic");
@@ -264,7 +264,7 @@ async fn fault() {
     storage.refuses.store(true, Ordering::SeqCst);
     paid_in(&app, "kim", 5).await;
     let end = tokio::time::timeout(SOON, live.next()).await.expect("the fault comes soon");
-    let fault = end.expect("the fault is told").expect_err("the read has failed");
+    let fault = end.expect("the fault is returned").expect_err("the read has failed");
     assert_eq!(fault.to_string(), "the test refuses scans");
     assert!(live.next().await.is_none());
     assert!(app.stop().await);

@@ -15,7 +15,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(10);
 
 /// The open streams of this gateway.
 #[derive(Default)]
-pub(crate) struct Streams(Arc<Mutex<State>>);
+pub(crate) struct OpenStreams(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
@@ -25,12 +25,12 @@ struct State {
     is_ended: bool,
 }
 
-impl Streams {
+impl OpenStreams {
     /// Counts a new stream of a person, until the result is dropped.
     ///
     /// # Errors
     /// Fails when the person has too many open streams, and when the gateway stops.
-    pub(crate) fn open(&self, person: Uuid) -> Result<OpenStream, Error> {
+    pub(crate) fn open(&self, person: Uuid) -> Result<StreamPermit, Error> {
         let mut state = locked(&self.0);
         if state.is_ended {
             return Err(Error::down(Vec::new()));
@@ -39,7 +39,7 @@ impl Streams {
         if end.receiver_count() >= OPEN {
             return Err(Error::too_many(RETRY_AFTER).because(format!("at most {OPEN} open event streams")));
         }
-        Ok(OpenStream { person, end: Some(end.subscribe()), streams: self.0.clone() })
+        Ok(StreamPermit { person, end: Some(end.subscribe()), streams: self.0.clone() })
     }
     /// Ends the open streams of a person. Their clients may open new ones while they have a session.
     pub(crate) fn end(&self, person: Uuid) {
@@ -54,12 +54,12 @@ impl Streams {
 }
 
 /// An open stream of a person.
-pub(crate) struct OpenStream {
+pub(crate) struct StreamPermit {
     person: Uuid,
     end: Option<watch::Receiver<()>>,
     streams: Arc<Mutex<State>>,
 }
-impl OpenStream {
+impl StreamPermit {
     /// Waits until the stream has to end.
     pub(crate) async fn ended(&mut self) {
         if let Some(end) = &mut self.end {
@@ -68,7 +68,7 @@ impl OpenStream {
         }
     }
 }
-impl Drop for OpenStream {
+impl Drop for StreamPermit {
     fn drop(&mut self) {
         self.end = None;
         let mut state = locked(&self.streams);
@@ -84,12 +84,12 @@ fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
 
 #[cfg(test)]
 mod tests {
-    use super::{OPEN, Streams, locked};
+    use super::{OPEN, OpenStreams, locked};
     use uuid::Uuid;
 
     #[tokio::test]
     async fn each_person_has_a_number_of_streams_that_end_together() {
-        let (streams, kim, lee) = (Streams::default(), Uuid::from_u128(1), Uuid::from_u128(2));
+        let (streams, kim, lee) = (OpenStreams::default(), Uuid::from_u128(1), Uuid::from_u128(2));
         let mut open: Vec<_> = (0..OPEN).map(|_| streams.open(kim).unwrap()).collect();
         assert!(streams.open(kim).is_err());
         let mut other = streams.open(lee).unwrap();

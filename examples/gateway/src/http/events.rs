@@ -5,7 +5,7 @@ use crate::{
     error::Error,
     extract::{Caller, Ids},
     json::MessageChanges,
-    streams::OpenStream,
+    streams::StreamPermit,
     upstream,
 };
 use axum::{
@@ -72,7 +72,7 @@ fn last_event(headers: &HeaderMap) -> Result<Option<String>, Error> {
 }
 
 /// Returns the response. It ends with the updates, and at the latest after `longest`; the client resumes then.
-fn events(updates: Streaming<rpc::WatchMessagesResponse>, open: OpenStream, longest: Duration) -> Response {
+fn events(updates: Streaming<rpc::WatchMessagesResponse>, open: StreamPermit, longest: Duration) -> Response {
     let end = Instant::now() + longest;
     let updates = stream::unfold((updates, open), move |(mut updates, mut open)| async move {
         let update = tokio::select! {

@@ -6,7 +6,7 @@ use crate::{
     extract::follow,
     limits::Counters,
     oauth::{Logins, Providers},
-    streams::Streams,
+    streams::OpenStreams,
     tokens::{Seen, TokenError, Tokens},
     upstream::Upstream,
 };
@@ -46,7 +46,7 @@ struct Shared {
     logins: Logins,
     health: health::LastHealth,
     images: Option<Images>,
-    streams: Streams,
+    streams: OpenStreams,
     stopping: AtomicBool,
 }
 impl Gateway {
@@ -67,7 +67,7 @@ impl Gateway {
             health: health::LastHealth::default(),
             edge: config.edge,
             images: config.images,
-            streams: Streams::default(),
+            streams: OpenStreams::default(),
             stopping: AtomicBool::new(false),
         })))
     }
@@ -95,7 +95,7 @@ impl Gateway {
     pub(crate) fn providers(&self) -> &Providers {
         &self.0.providers
     }
-    pub(crate) fn streams(&self) -> &Streams {
+    pub(crate) fn streams(&self) -> &OpenStreams {
         &self.0.streams
     }
     fn last_health(&self) -> &health::LastHealth {
