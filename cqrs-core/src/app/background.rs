@@ -110,6 +110,7 @@ impl Background {
 }
 impl Drop for Background {
     fn drop(&mut self) {
+        self.runtime.stopping.send_replace(true);
         self.stop.send_replace(true);
         self.tasks.iter().for_each(Task::abort);
     }

@@ -153,6 +153,14 @@ impl Caller {
     ) -> Result<A, Error> {
         self.gateway.upstream().counsels.ask(self, method, message).await
     }
+    /// Calls a method of the counseling service that streams its responses, on this person's behalf.
+    pub(crate) async fn streams<Q, A>(
+        &self,
+        method: impl AsyncFnOnce(&mut Counsels, Request<Q>) -> Result<Response<A>, Status>,
+        message: Q,
+    ) -> Result<A, Error> {
+        self.gateway.upstream().streams.ask(self, method, message).await
+    }
     /// Calls the counseling service for a counsel on this person's behalf, and waits for a counsellor's reply.
     pub(crate) async fn replies<Q, A>(
         &self,

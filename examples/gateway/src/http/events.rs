@@ -61,7 +61,7 @@ async fn message_events(
     owned(&caller, counselor, counsel).await?;
     let open = gateway.streams().open(caller.id())?;
     let request = rpc::WatchMessagesRequest { counsel_id: counsel.to_string(), resume };
-    let updates = caller.counsels(upstream::Counsels::watch_messages, request).await?;
+    let updates = caller.streams(upstream::Counsels::watch_messages, request).await?;
     Ok(events(updates, open, LONGEST.min(caller.session_left())))
 }
 

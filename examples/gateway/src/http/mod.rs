@@ -67,7 +67,7 @@ impl Gateway {
             health: health::LastHealth::default(),
             edge: config.edge,
             images: config.images,
-            streams: OpenStreams::default(),
+            streams: OpenStreams::new(),
             stopping: AtomicBool::new(false),
         })))
     }
