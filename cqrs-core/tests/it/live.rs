@@ -1,16 +1,17 @@
 //! Live queries: the first answer, then every change once; and lists as streams of pages.
 use crate::{
-    bank::{Card, bank, on_each, opened, paid_in},
+    bank::{AccountEvent, Card, bank, on_each, opened, paid_in},
     trials::trial,
 };
 use async_trait::async_trait;
 use cqrs_core::{
-    Answers, App, AppBuilder, Fault, HandlerResult, Infallible, Live, LivePage, Page, Query, ResumeToken, Update,
-    Views, handler,
+    Answers, App, AppBuilder, Change, Fault, HandlerResult, Infallible, Live, LivePage, Metadata, Page, Query, Recorded,
+    ResumeToken, RetryPolicy, Update, View, Views, handler, projection,
     storage::{Memory, Scan, Scanned, Storage, StoredView},
     testing::{StorageLayer, TestApp},
 };
 use libtest_mimic::Trial;
+use serde::{Deserialize, Serialize};
 use std::{
     sync::{
         Arc,
@@ -24,6 +25,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = vec![
         trial("live: a change during the first read follows the first answer", change_during_the_first_read),
         trial("live: a change by another process reaches the subscriber", other_process),
+        trial("live: an event that was parked is an update once it is redelivered", redelivered),
         trial("live: the stream ends when the app stops", stop),
         trial("live: a fault of the database ends the stream", fault),
         trial("live: a long list is read page by page, each when it is asked for", long_list),
@@ -244,6 +246,58 @@ async fn other_process() {
     }
     let update = next(&mut live).await;
     assert_eq!((balance(&update), update.is_first), (Some(0), false));
+}
+
+/// Whether the projection refuses a payment of 13.
+static UNLUCKY: AtomicBool = AtomicBool::new(true);
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, View)]
+#[view(name = "last-payment", key = String)]
+struct LastPayment {
+    amount: i64,
+}
+
+mod last_payments {
+    use super::{
+        AccountEvent, Change, HandlerResult, Infallible, LastPayment, Live, Ordering, Query, Recorded, UNLUCKY, View,
+        Views, handler, projection,
+    };
+    #[projection(name = "last-payment")]
+    fn last_payment(event: &Recorded<AccountEvent>) -> Change<LastPayment> {
+        let AccountEvent::Paid { amount } = event.event else { return Change::none() };
+        assert!(amount != 13 || !UNLUCKY.load(Ordering::SeqCst), "seeded: 13");
+        LastPayment { amount }.put(event.aggregate_id.clone())
+    }
+    #[derive(Clone, Query)]
+    pub(super) struct WatchLast(pub(super) String);
+    #[handler]
+    async fn watch_last(
+        query: WatchLast,
+        payments: Views<LastPayment>,
+    ) -> HandlerResult<Live<Option<LastPayment>>, Infallible> {
+        Ok(payments.watch(&query.0, None).await?)
+    }
+}
+
+async fn redelivered() {
+    let mut retry_policy = RetryPolicy::default();
+    retry_policy.attempts = 3;
+    (retry_policy.first, retry_policy.longest) = (Duration::from_millis(1), Duration::from_millis(2));
+    let app = bank(Memory::new()).retry_policy(retry_policy).discover_part("it::live::last_payments");
+    let app = started(app).await;
+    opened(&app, "kim").await;
+    paid_in(&app, "kim", 1).await;
+    let mut live = app.send(last_payments::WatchLast("kim".into())).await.expect("the live query begins");
+    assert_eq!(next(&mut live).await.answer, Some(LastPayment { amount: 1 }));
+    paid_in(&app, "kim", 13).await;
+    app.settle().await;
+    assert!(is_quiet(&mut live).await, "the event is parked");
+    UNLUCKY.store(false, Ordering::SeqCst);
+    let by = Metadata::default().caller("kim, on call");
+    let done = app.parked().redeliver("projection/last-payment", "account/kim", &by).await;
+    assert_eq!(done.expect("the redelivery runs").done.len(), 1);
+    assert_eq!(next(&mut live).await.answer, Some(LastPayment { amount: 13 }));
+    assert!(app.stop().await);
 }
 
 async fn stop() {
