@@ -5,8 +5,8 @@ use crate::{
 };
 use async_trait::async_trait;
 use cqrs_core::{
-    Answers, App, AppBuilder, Change, Fault, HandlerResult, Infallible, Live, LivePage, Metadata, Page, Query, Recorded,
-    ResumeToken, RetryPolicy, Update, View, Views, handler, projection,
+    Answers, App, AppBuilder, Change, Fault, HandlerResult, Infallible, Live, LivePage, Metadata, Page, Query,
+    Recorded, ResumeToken, RetryPolicy, Update, View, Views, handler, projection,
     storage::{Memory, Scan, Scanned, Storage, StoredView},
     testing::{StorageLayer, TestApp},
 };
@@ -252,29 +252,29 @@ async fn other_process() {
 static UNLUCKY: AtomicBool = AtomicBool::new(true);
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, View)]
-#[view(name = "last-payment", key = String)]
-struct LastPayment {
+#[view(name = "newest-payment", key = String)]
+struct NewestPayment {
     amount: i64,
 }
 
-mod last_payments {
+mod newest_payments {
     use super::{
-        AccountEvent, Change, HandlerResult, Infallible, LastPayment, Live, Ordering, Query, Recorded, UNLUCKY, View,
+        AccountEvent, Change, HandlerResult, Infallible, Live, NewestPayment, Ordering, Query, Recorded, UNLUCKY, View,
         Views, handler, projection,
     };
-    #[projection(name = "last-payment")]
-    fn last_payment(event: &Recorded<AccountEvent>) -> Change<LastPayment> {
+    #[projection(name = "newest-payment")]
+    fn newest_payment(event: &Recorded<AccountEvent>) -> Change<NewestPayment> {
         let AccountEvent::Paid { amount } = event.event else { return Change::none() };
         assert!(amount != 13 || !UNLUCKY.load(Ordering::SeqCst), "seeded: 13");
-        LastPayment { amount }.put(event.aggregate_id.clone())
+        NewestPayment { amount }.put(event.aggregate_id.clone())
     }
     #[derive(Clone, Query)]
-    pub(super) struct WatchLast(pub(super) String);
+    pub(super) struct WatchNewest(pub(super) String);
     #[handler]
-    async fn watch_last(
-        query: WatchLast,
-        payments: Views<LastPayment>,
-    ) -> HandlerResult<Live<Option<LastPayment>>, Infallible> {
+    async fn watch_newest(
+        query: WatchNewest,
+        payments: Views<NewestPayment>,
+    ) -> HandlerResult<Live<Option<NewestPayment>>, Infallible> {
         Ok(payments.watch(&query.0, None).await?)
     }
 }
@@ -283,20 +283,20 @@ async fn redelivered() {
     let mut retry_policy = RetryPolicy::default();
     retry_policy.attempts = 3;
     (retry_policy.first, retry_policy.longest) = (Duration::from_millis(1), Duration::from_millis(2));
-    let app = bank(Memory::new()).retry_policy(retry_policy).discover_part("it::live::last_payments");
+    let app = bank(Memory::new()).retry_policy(retry_policy).discover_part("it::live::newest_payments");
     let app = started(app).await;
     opened(&app, "kim").await;
     paid_in(&app, "kim", 1).await;
-    let mut live = app.send(last_payments::WatchLast("kim".into())).await.expect("the live query begins");
-    assert_eq!(next(&mut live).await.answer, Some(LastPayment { amount: 1 }));
+    let mut live = app.send(newest_payments::WatchNewest("kim".into())).await.expect("the live query begins");
+    assert_eq!(next(&mut live).await.answer, Some(NewestPayment { amount: 1 }));
     paid_in(&app, "kim", 13).await;
     app.settle().await;
     assert!(is_quiet(&mut live).await, "the event is parked");
     UNLUCKY.store(false, Ordering::SeqCst);
     let by = Metadata::default().caller("kim, on call");
-    let done = app.parked().redeliver("projection/last-payment", "account/kim", &by).await;
+    let done = app.parked().redeliver("projection/newest-payment", "account/kim", &by).await;
     assert_eq!(done.expect("the redelivery runs").done.len(), 1);
-    assert_eq!(next(&mut live).await.answer, Some(LastPayment { amount: 13 }));
+    assert_eq!(next(&mut live).await.answer, Some(NewestPayment { amount: 13 }));
     assert!(app.stop().await);
 }
 
