@@ -248,6 +248,30 @@ async fn other_process() {
     assert_eq!((balance(&update), update.is_first), (Some(0), false));
 }
 
+/// Two processes commit payments and project them beside each other. Every subscriber ends with the last balance, and no
+/// balance is repeated or goes back.
+#[cfg(feature = "postgres")]
+pub(crate) async fn in_two_processes(one: impl Storage, other: impl Storage) {
+    let (one, other) = (started(bank(one)).await, started(bank(other)).await);
+    opened(&one, "kim").await;
+    one.settle().await;
+    let mut subscribers = [watch(&one, "kim", None).await, watch(&other, "kim", None).await];
+    for _ in 0..20 {
+        paid_in(&one, "kim", 1).await;
+        paid_in(&other, "kim", 1).await;
+    }
+    for live in &mut subscribers {
+        let mut last = None;
+        while last != Some(40) {
+            let next = balance(&next(live).await);
+            assert!(next > last, "{next:?} follows {last:?}");
+            last = next;
+        }
+        assert!(is_quiet(live).await, "the last balance is not repeated");
+    }
+    assert!(one.stop().await && other.stop().await);
+}
+
 /// Whether the projection refuses a payment of 13.
 static UNLUCKY: AtomicBool = AtomicBool::new(true);
 
