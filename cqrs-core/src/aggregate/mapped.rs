@@ -87,6 +87,7 @@ pub trait Mapping: Send + Sync + 'static {
     ///
     /// # Errors
     /// An error of the driver fails the command. One that a repetition can cure, such as a deadlock, is a conflict.
+    #[allow(clippy::type_complexity, reason = "an implementation writes its own types in their place")]
     fn load(
         &self,
         tx: &mut dyn Tx,
@@ -314,6 +315,10 @@ fn refused(name: &str, id: &str, is_new: bool, error: BoxError) -> CommitError {
     }
 }
 
+#[cfg_attr(
+    not(any(feature = "sqlite", feature = "postgres")),
+    expect(dead_code, reason = "only the error of a driver has another class")
+)]
 enum Class {
     Exists,
     /// A deadlock or a serialization failure: the whole transaction may succeed when it runs again.

@@ -34,8 +34,8 @@ struct Held {
     absent: HashMap<(&'static str, String), u64>,
     /// The aggregates that were read for the decision, with the version on which it relied.
     reads: Vec<ReadVersion>,
-    /// The rows in tables of one's own, in the order in which a commit locks them, each with whether it was read alone.
-    tables: BTreeMap<(&'static str, String), (Arc<dyn FoundRow>, bool)>,
+    /// The rows in tables of one's own, in the order in which a commit locks them.
+    tables: BTreeMap<(&'static str, String), TableUse>,
     /// The idempotency key, until the first load looks its response up in the same round trip.
     response_key: Option<String>,
     stored_response: Option<StoredResponse>,
@@ -43,6 +43,13 @@ struct Held {
     cause: Option<Cause>,
     /// A component was down or busy, so a failure of the handler after that may pass by itself.
     transient_failure: bool,
+}
+
+/// A row in a table of one's own, as the decision found it.
+struct TableUse {
+    row: Arc<dyn FoundRow>,
+    /// It is compared although it does not change.
+    is_read: bool,
 }
 
 /// The message that a subscriber handles.
@@ -174,7 +181,7 @@ impl UnitOfWork {
     }
     /// Notes a row in a table of one's own, as the decision found it. The first one counts, since a later one may be another.
     pub(crate) fn uses_table(&self, kind: &'static str, id: &str, row: Arc<dyn FoundRow>, is_read: bool) {
-        self.held().tables.entry((kind, id.to_owned())).or_insert((row, is_read));
+        self.held().tables.entry((kind, id.to_owned())).or_insert(TableUse { row, is_read });
     }
     /// Passes a fault on, and notes a transient one.
     pub(crate) fn failed(&self, fault: Fault) -> Fault {
@@ -189,19 +196,18 @@ impl UnitOfWork {
         if held.events.is_empty() {
             return Vec::new();
         }
-        let change = |((kind, id), (row, is_read)): (&(&'static str, String), &(Arc<dyn FoundRow>, bool))| {
+        let mut changes = Vec::new();
+        for ((kind, id), TableUse { row, is_read }) in &held.tables {
             let tracked = held.known.get(&(*kind, id.clone()));
             let changed = tracked.filter(|tracked| tracked.version != tracked.loaded);
             let is_read = *is_read || held.reads.iter().any(|read| read.kind == *kind && read.id == *id);
-            (changed.is_some() || is_read).then(|| TableChange {
-                kind,
-                id: id.clone(),
-                row: row.clone(),
-                state: changed.map(|tracked| tracked.aggregate.clone()),
-                is_new: changed.is_some_and(|tracked| tracked.is_new),
-            })
-        };
-        held.tables.iter().filter_map(change).collect()
+            if changed.is_some() || is_read {
+                let state = changed.map(|tracked| tracked.aggregate.clone());
+                let is_new = changed.is_some_and(|tracked| tracked.is_new);
+                changes.push(TableChange { kind, id: id.clone(), row: row.clone(), state, is_new });
+            }
+        }
+        changes
     }
     /// Adds a new aggregate to the identity map. The commit expects that it does not exist yet.
     pub(crate) fn created<A: Aggregate>(&self, id: &str, aggregate: Arc<A>, row: bool) -> Result<(), Fault> {

@@ -180,13 +180,13 @@ where
         None => request.handle(&context).await,
         Some(deadline) => Box::pin(until(runtime, deadline, request.handle(&context))).await,
     };
+    let tables = unit.table_changes();
     if let (Some(key), Some(response)) = (key, unit.stored_response()) {
         runtime.meter.repeats(R::NAME);
         return key.read(&response).map_err(AttemptError::Final);
     }
     let output = result.map_err(AttemptError::Final)?;
     let fault = |fault: Fault| AttemptError::Final(Error::from(fault));
-    let tables = unit.table_changes();
     let taken = unit.take(&*runtime.environment, &runtime.service, metadata, is_newest);
     let mut batch = taken.map_err(|taken| match WrittenByNewerProgram::is_cause_of(&taken) {
         true => AttemptError::WrittenByNewerProgram(taken),

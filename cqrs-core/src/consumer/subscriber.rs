@@ -87,9 +87,9 @@ async fn run_and_commit(
         let fault = if unit.failed_transiently() { Fault::unavailable(message) } else { Fault::internal(message) };
         fault.because(unhandled)
     })?;
+    let tables = unit.table_changes();
     // Publishers and `Serialize` are the application's, too.
     let is_newest = runtime.newer_programs.is_declared_newest();
-    let tables = unit.table_changes();
     let taken = || unit.take(&*runtime.environment, &runtime.service, &metadata, is_newest);
     let taken = catch_unwind(AssertUnwindSafe(taken));
     let panicked = |_| Err(Fault::internal(format!("a publisher or an event of group {} panicked", subscriber.group)));

@@ -132,7 +132,7 @@ const SEEDED: [(Bug, &str); 38] = [
     (Bug::InboxRecordLate, "of concurrent handlers of one message one succeeds"),
     (Bug::PositionLost, "a response is stored with its position"),
     (Bug::ReadsIgnored, "each refusal reports its reason"),
-    (Bug::ReadsComparedEarly, "of two concurrent batches that each read what the other one writes one is committed"),
+    (Bug::ReadsComparedEarly, "of two concurrent batches, each with a read of the other one's write, one is committed"),
     (Bug::ReadsExclusive, "batches that read one aggregate do not refuse each other"),
     (Bug::WinnerForgotten, "a conflict names both versions and the request that won"),
     (Bug::NulRemoved, "text with NUL is refused before anything is written"),

@@ -161,7 +161,7 @@ pub fn cases() -> Vec<Case> {
         "a released lease is free at once": leases::released,
         "a checkpoint move requires the epoch of the lease": leases::fenced,
         "a lease keeps the checkpoint, and a checkpoint move keeps the lease": leases::beside,
-        "of two concurrent batches that each read what the other one writes one is committed": races::skew,
+        "of two concurrent batches, each with a read of the other one's write, one is committed": races::skew,
         "batches that read one aggregate do not refuse each other": races::shared_read,
         "concurrent increments are all counted": races::increments,
         "of concurrent commands with one idempotency key one is committed": races::responses,

@@ -11,7 +11,7 @@ pub(crate) fn trials() -> Trials {
             crate::reads::on(move || storage.clone()).await;
             anyhow::Ok(())
         })
-        .test("a batch waits for another one that writes what it reads, and is refused then", async |server: Server| {
+        .test("a batch waits for another one that writes an aggregate of its reads, and is refused then", async |server: Server| {
             let (first, second) = crossing(server, "crossing", "select 1").await?;
             anyhow::ensure!(first.is_ok(), "{first:?}");
             anyhow::ensure!(
