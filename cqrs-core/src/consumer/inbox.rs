@@ -142,3 +142,29 @@ fn names(batch: &Batch) -> impl Iterator<Item = String> {
     let inbox_records = batch.inbox_records.iter().map(|record| format!("inbox {} {}", record.group, record.message));
     streams.chain(rows).chain(reservations).chain(views).chain(inbox_records)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Inbox;
+    use crate::storage::{Batch, CommitError, Memory, ReadVersion, Row, Storage};
+
+    fn row(id: &str, expected: u64) -> Row {
+        Row { kind: "doctor", id: id.into(), expected, version: expected + 1, state: Some(Vec::new()) }
+    }
+
+    #[tokio::test]
+    async fn batches_that_read_each_others_aggregates_are_not_committed_as_one() {
+        let (inbox, memory) = (Inbox::new("group"), Memory::new());
+        let both = Batch { rows: vec![row("kim", 0), row("lee", 0)], ..Batch::default() };
+        memory.commit(both).await.expect("both are new");
+        let batch = |written: &str, read: &str| Batch {
+            reads: vec![ReadVersion { kind: "doctor", id: read.into(), version: 1, is_row: true }],
+            rows: vec![row(written, 1)],
+            ..Batch::default()
+        };
+        let commit = |batch| inbox.commit(&memory, batch);
+        let (first, second) = tokio::join!(commit(batch("kim", "lee")), commit(batch("lee", "kim")));
+        assert!(first.is_ok(), "{first:?}");
+        assert!(matches!(second, Err(CommitError::Conflict { .. })), "{second:?}");
+    }
+}

@@ -11,15 +11,18 @@ pub(crate) fn trials() -> Trials {
             crate::reads::on(move || storage.clone()).await;
             anyhow::Ok(())
         })
-        .test("a batch waits for another one that writes an aggregate of its reads, and is refused then", async |server: Server| {
-            let (first, second) = crossing(server, "crossing", "select 1").await?;
-            anyhow::ensure!(first.is_ok(), "{first:?}");
-            anyhow::ensure!(
-                matches!(&second, Err(CommitError::Conflict { what, .. }) if what == "user/a"),
-                "{second:?}"
-            );
-            anyhow::Ok(())
-        })
+        .test(
+            "a batch waits for another one that writes an aggregate of its reads, and is refused then",
+            async |server: Server| {
+                let (first, second) = crossing(server, "crossing", "select 1").await?;
+                anyhow::ensure!(first.is_ok(), "{first:?}");
+                anyhow::ensure!(
+                    matches!(&second, Err(CommitError::Conflict { what, .. }) if what == "user/a"),
+                    "{second:?}"
+                );
+                anyhow::Ok(())
+            },
+        )
         .test("seeded: without the locks both of two crossing batches are committed", async |server: Server| {
             let without = "create or replace function cqrs.lock_and_compare(slots int[], written boolean[], \
                 kinds text[], ids text[], streams text[], versions bigint[]) returns bigint[] language sql volatile as \
