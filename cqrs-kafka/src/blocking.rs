@@ -14,12 +14,18 @@ use tokio::sync::oneshot;
 pub(crate) async fn blocking<T: Send + 'static>(
     call: impl FnOnce() -> Result<T, TransportError> + Send + 'static,
 ) -> Result<T, TransportError> {
-    let (answer, answered) = oneshot::channel();
+    let (sender, receiver) = oneshot::channel();
     let started = thread::Builder::new().name("kafka-call".to_owned()).spawn(move || {
-        let _ = answer.send(call()); // the caller may have given up
+        let _ = sender.send(call()); // the caller may have given up
     });
     started.map_err(|error| TransportError::transient("no thread for a request to Kafka").because(error))?;
-    answered.await.unwrap_or_else(|error| Err(TransportError::transient("a request to Kafka panicked").because(error)))
+    receiver.await.unwrap_or_else(|error| Err(TransportError::transient("a request to Kafka panicked").because(error)))
+}
+
+/// Drops a client on a thread of its own: the drop waits for the client's threads, which async code must not.
+pub(crate) fn drop_elsewhere<T: Send + 'static>(client: T) {
+    // If the operating system starts no thread, the client is dropped here.
+    let _ = thread::Builder::new().name("kafka-drop".to_owned()).spawn(move || drop(client));
 }
 
 #[cfg(test)]

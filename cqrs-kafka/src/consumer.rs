@@ -5,6 +5,7 @@ mod thread;
 
 use crate::{
     KafkaConfig,
+    blocking::drop_elsewhere,
     credentials::{Credentials, Held},
     error,
     known_brokers::STATISTICS_INTERVAL,
@@ -80,7 +81,10 @@ fn join(
         TransportError::permanent(format!("group {group} cannot be joined")).because(error::from_client_creation(error))
     })?;
     let on_broker: Vec<_> = on_broker.iter().map(String::as_str).collect();
-    consumer.subscribe(&on_broker).map_err(|error| error::from_kafka(&format!("group {group}"), &error))?;
+    if let Err(error) = consumer.subscribe(&on_broker) {
+        drop_elsewhere(consumer);
+        return Err(error::from_kafka(&format!("group {group}"), &error));
+    }
     let credentials = Held { credentials: credentials.clone(), version };
     thread::start(consumer, credentials, requests.clone(), consumers.clone());
     Ok((notices, requests))

@@ -4,7 +4,7 @@
 //! librdkafka reads certificates only when a client is created, so each client looks at the version of the credentials and
 //! gives way to a new one.
 #![allow(unsafe_code, reason = "the safe interface of the client library has no function for another password")]
-use crate::{ConfigError, KafkaConfig, Security, error};
+use crate::{ConfigError, KafkaConfig, Security, blocking::drop_elsewhere, error};
 use cqrs_core::Secret;
 use rdkafka::{
     ClientConfig, ClientContext,
@@ -19,7 +19,6 @@ use std::{
     hash::{Hash, Hasher},
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    thread,
     time::{Duration, Instant},
 };
 
@@ -135,7 +134,7 @@ impl Credentials {
     /// Creates a client with the files as they are, so that a certificate without its key replaces nothing.
     fn try_out(&self, passwords: &Passwords) -> Result<(), ConfigError> {
         let client: BaseProducer = self.config.client(passwords).create().map_err(error::from_client_creation)?;
-        thread::spawn(move || drop(client)); // waits for the threads of the client
+        drop_elsewhere(client);
         Ok(())
     }
 

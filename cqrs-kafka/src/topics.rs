@@ -2,7 +2,12 @@
 //!
 //! Messages and log lines here have the names on the brokers, with the prefix, because an operator looks them up there.
 use crate::{
-    KafkaConfig, blocking::blocking, credentials::Credentials, error, publisher::Publisher, topic_id::topic_ids,
+    KafkaConfig,
+    blocking::{blocking, drop_elsewhere},
+    credentials::Credentials,
+    error,
+    publisher::Publisher,
+    topic_id::topic_ids,
 };
 use cqrs_core::transport::TransportError;
 use rdkafka::{
@@ -58,7 +63,7 @@ pub(crate) async fn ensure(credentials: &Arc<Credentials>, topics: &[&str]) -> R
     blocking(move || topics.iter().try_for_each(|topic| check(&admin, credentials.config(), topic))).await
 }
 
-/// A client that is dropped on a thread of its own: the drop waits for the client's thread, which async code must not.
+/// A client that is dropped on a thread of its own, see [`drop_elsewhere`].
 struct Dropped(Option<Admin>);
 impl Dropped {
     fn elsewhere(admin: Admin) -> Self {
@@ -74,8 +79,7 @@ impl Deref for Dropped {
 }
 impl Drop for Dropped {
     fn drop(&mut self) {
-        let admin = self.0.take();
-        thread::spawn(move || drop(admin));
+        drop_elsewhere(self.0.take());
     }
 }
 

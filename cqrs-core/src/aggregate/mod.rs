@@ -16,7 +16,7 @@ pub use persistence::PersistenceOptions;
 pub use persistence::{EventSourced, Persistence, StateStored};
 pub(crate) use persistence::{Persisted, StoredAs, persisted};
 pub use repository::Repo;
-pub(crate) use untyped::{UniqueValues, UntypedFold, UntypedReader};
+pub(crate) use untyped::{Folding, UniqueValues, UntypedReader};
 
 use crate::{event::AggregateEvent, id::AggregateId, message::Stored, stored_form::StoredForm};
 

@@ -96,7 +96,8 @@ impl<A: Aggregate> EventSourced<A> {
     /// folds few events however long the stream is. Default: no snapshots.
     ///
     /// A snapshot is never needed: one that was written with other fields, or that does not belong to the stream, is
-    /// ignored, and the next command replaces it. A change of `apply` is not visible in the fields; see
+    /// ignored, and the next command replaces it. A change of `apply` is not visible in the fields, and neither is a new
+    /// field of a nested type that is left out while it is empty; see
     /// [`snapshot_version`](EventSourced::snapshot_version).
     ///
     /// ```
@@ -121,7 +122,8 @@ impl<A: Aggregate> EventSourced<A> {
     }
     /// Sets the version of the snapshots; 0 by default. Snapshots of another version are ignored.
     ///
-    /// Raise it when `create` or `apply` computes another state from the same events while the fields stay the same.
+    /// Raise it when `create` or `apply` computes another state from the same events while the fields stay the same, and
+    /// with a new field of a nested type that has `skip_serializing_if`.
     pub fn snapshot_version(mut self, version: u32) -> Self {
         self.options.snapshot_mark = version;
         self

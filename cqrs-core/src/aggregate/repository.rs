@@ -68,7 +68,7 @@ impl<A: Aggregate> Repo<A> {
     ///
     /// # Errors
     /// Returns a [`Fault`] when the first event does not create an aggregate or creates one with another id, when the
-    /// id's text does not parse to the same id, or when this unit of work already loaded or created this id.
+    /// id's text does not parse to the same id, or when this unit of work already loaded, created or deleted this id.
     pub fn create(&self, id: A::Id, events: impl IntoEvents<A::Event>) -> Result<A, Fault> {
         let (name, key, events) = (A::NAME, id.to_string(), events.into_events());
         if parse_id(&key).ok().as_ref() != Some(&id) {
@@ -168,36 +168,33 @@ impl<A: Aggregate> Repo<A> {
     }
     async fn load_once(&self, id: &A::Id) -> Result<Option<Arc<A>>, Fault> {
         let key = id.to_string();
-        if self.unit.has_deleted(A::NAME, &key) {
-            return Ok(None);
-        }
         if let Some(known) = self.unit.find::<A>(&key) {
-            return Ok(Some(known));
+            return Ok(known);
         }
         let response = self.unit.response_key();
-        let (found, version, stored, folded, stored_response) = if self.stored_as.row {
+        let (folded, stored) = if self.stored_as.row {
             let loaded = self.runtime.storage.row(A::NAME, &key, response.as_deref()).await?;
             let state = loaded.found.state.as_deref().map(serde_json::from_slice::<A>).transpose()?;
-            (state, loaded.found.version, loaded.found.state, 0, loaded.response)
+            let (version, response) = (loaded.found.version, loaded.response);
+            let is_deleted = version > 0 && state.is_none();
+            (LoadedAggregate { state, version, is_deleted, events: 0, response }, loaded.found.state)
         } else {
-            let folded = self.load_events(id, &key, response.as_deref()).await?;
-            (folded.state, folded.version, None, folded.events, folded.response)
+            (self.load_events(id, &key, response.as_deref()).await?, None)
         };
-        if let Some(response) = stored_response {
+        let LoadedAggregate { state, version, is_deleted, events, response } = folded;
+        if let Some(response) = response {
             self.unit.set_stored_response(response);
             return Err(Fault::internal("a response is stored under this idempotency key; the bus returns it"));
         }
-        let Some(found) = found.map(Arc::new) else {
-            if version > 0 {
-                self.unit.note_deleted(A::NAME, &key, version);
-            }
-            return Ok(None);
-        };
-        Ok(Some(self.unit.loaded(&key, found, version, self.stored_as, stored, folded)))
+        if is_deleted {
+            self.unit.note_deleted(A::NAME, &key, version);
+        }
+        let Some(found) = state.map(Arc::new) else { return Ok(None) };
+        Ok(self.unit.loaded(&key, found, version, self.stored_as, stored, events))
     }
     /// Loads the snapshot and folds the events after it, or folds all events. A snapshot that cannot be used costs a second
     /// read.
-    async fn load_events(&self, id: &A::Id, key: &str, response: Option<&str>) -> Result<Folded<A>, Fault> {
+    async fn load_events(&self, id: &A::Id, key: &str, response: Option<&str>) -> Result<LoadedAggregate<A>, Fault> {
         let storage = &self.runtime.storage;
         if let Some(policy) = self.stored_as.snapshots {
             let loaded = storage.snapshot(A::NAME, key, policy.form, response).await?;
@@ -210,11 +207,11 @@ impl<A: Aggregate> Repo<A> {
                 }
             };
             if let Some((state, version)) = base {
-                return Folded::from(id, state, version, &events, loaded.response);
+                return LoadedAggregate::from(id, state, version, &events, loaded.response);
             }
         }
         let loaded = storage.stream(&stream_of(A::NAME, key), 0, response).await?;
-        Folded::from(id, None, 0, &loaded.found, loaded.response)
+        LoadedAggregate::from(id, None, 0, &loaded.found, loaded.response)
     }
 
     fn publishers(&self) -> Arc<[Publisher]> {
@@ -222,15 +219,17 @@ impl<A: Aggregate> Repo<A> {
     }
 }
 
-/// An aggregate that was folded from events.
-struct Folded<A> {
+/// An aggregate as it was loaded: from its row, or folded from its events.
+struct LoadedAggregate<A> {
     state: Option<A>,
     version: u64,
+    /// Set when the stream ends with a deletion. A stream that creates no aggregate has no state either.
+    is_deleted: bool,
     /// The number of folded events.
     events: usize,
     response: Option<StoredResponse>,
 }
-impl<A: Aggregate> Folded<A> {
+impl<A: Aggregate> LoadedAggregate<A> {
     /// Folds the events after a version into the state at it.
     fn from(
         id: &A::Id,
@@ -240,8 +239,10 @@ impl<A: Aggregate> Folded<A> {
         response: Option<StoredResponse>,
     ) -> Result<Self, Fault> {
         events.iter().try_for_each(|entry| apply_entry(id, &mut state, entry))?;
+        // A snapshot without a state is that of a deletion.
+        let is_deleted = events.last().map_or(version > 0 && state.is_none(), |last| last.name == mark::DELETED);
         let version = events.last().map_or(version, |last| last.version);
-        Ok(Folded { state, version, events: events.len(), response })
+        Ok(LoadedAggregate { state, version, is_deleted, events: events.len(), response })
     }
 }
 

@@ -121,19 +121,18 @@ impl UnitOfWork {
         self.held().cause.is_some()
     }
 
-    /// Returns the aggregate from the identity map.
-    pub(crate) fn find<A: Aggregate>(&self, id: &str) -> Option<Arc<A>> {
-        self.held().known.get(&(A::NAME, id.to_owned()))?.aggregate.clone().downcast().ok()
-    }
-    /// Returns whether this unit of work has deleted the aggregate.
-    pub(crate) fn has_deleted(&self, kind: &'static str, id: &str) -> bool {
-        self.held().known.get(&(kind, id.to_owned())).is_some_and(|tracked| tracked.is_deleted)
+    /// Returns the aggregate from the identity map, or `Some(None)` if this unit of work has deleted it.
+    pub(crate) fn find<A: Aggregate>(&self, id: &str) -> Option<Option<Arc<A>>> {
+        let held = self.held();
+        let tracked = held.known.get(&(A::NAME, id.to_owned()))?;
+        Some(if tracked.is_deleted { None } else { tracked.aggregate.clone().downcast().ok() })
     }
     /// Records that the aggregate with this id was deleted at this version.
     pub(crate) fn note_deleted(&self, kind: &'static str, id: &str, version: u64) {
         self.held().deleted.insert((kind, id.to_owned()), version);
     }
-    /// Adds a loaded aggregate to the identity map and returns the one in the map.
+    /// Adds a loaded aggregate to the identity map and returns the one in the map, or `None` if this unit of work has
+    /// deleted it.
     ///
     /// That can be another one: two loads may run at the same time, and the first may have staged changes by now.
     pub(crate) fn loaded<A: Aggregate>(
@@ -144,7 +143,7 @@ impl UnitOfWork {
         stored_as: StoredAs,
         stored: Option<Vec<u8>>,
         folded: usize,
-    ) -> Arc<A> {
+    ) -> Option<Arc<A>> {
         let before = found.unique();
         let stored = stored.map(|bytes| (found.clone() as Aggregated, bytes));
         let tracked = Tracked {
@@ -160,7 +159,7 @@ impl UnitOfWork {
             encode: encode::<A>,
         };
         self.held().track((A::NAME, id.to_owned()), tracked);
-        self.find(id).unwrap_or(found)
+        self.find(id).unwrap_or(Some(found))
     }
     /// Adds a new aggregate to the identity map. The commit expects that it does not exist yet, or that it was deleted if
     /// its id can be used again.
@@ -183,8 +182,9 @@ impl UnitOfWork {
             stored,
             encode,
         };
-        if held.known.contains_key(&(A::NAME, id.to_owned())) {
-            return Err(Fault::internal(format!("{} {id} is created twice in one unit of work", A::NAME)));
+        if let Some(known) = held.known.get(&(A::NAME, id.to_owned())) {
+            let how = if known.is_deleted { "deleted and created" } else { "created twice" };
+            return Err(Fault::internal(format!("{} {id} is {how} in one unit of work", A::NAME)));
         }
         held.track((A::NAME, id.to_owned()), tracked);
         Ok(())

@@ -1,6 +1,6 @@
 //! Stored aggregates, read without the aggregate's type: their state and their unique values.
 use crate::{
-    aggregate::{Aggregate, repository::apply_entry},
+    aggregate::{Aggregate, mark::ROW_REBUILT, repository::apply_entry},
     codec,
     error::Fault,
     event::{Entry, parse_id},
@@ -40,6 +40,28 @@ pub(crate) trait UntypedFold: Send + Sync {
     fn values(&self) -> Result<UniqueValues, Fault>;
     /// Returns the encoded state after the last event, or `None` if there is no aggregate.
     fn state(&self) -> Result<Option<Vec<u8>>, Fault>;
+}
+/// The fold of one stream, whose entries come page by page.
+pub(crate) struct Folding {
+    pub(crate) id: String,
+    /// The version of the last entry.
+    pub(crate) version: u64,
+    /// Set when the last entry is the mark of a rebuilt row.
+    pub(crate) is_rebuilt: bool,
+    /// The fold, or the error of the first entry that cannot be applied.
+    pub(crate) fold: Result<Box<dyn UntypedFold>, Fault>,
+}
+impl Folding {
+    pub(crate) fn new(reader: UntypedReader, id: &str) -> Self {
+        Folding { id: id.to_owned(), version: 0, is_rebuilt: false, fold: (reader.fold)(id) }
+    }
+    pub(crate) fn apply(&mut self, entry: &Entry) {
+        (self.version, self.is_rebuilt) = (entry.version, entry.name == ROW_REBUILT);
+        let applied = self.fold.as_mut().map_or(Ok(()), |fold| fold.apply(entry));
+        if let Err(fault) = applied {
+            self.fold = Err(fault);
+        }
+    }
 }
 struct Fold<A: Aggregate> {
     id: A::Id,

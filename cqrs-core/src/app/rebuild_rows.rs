@@ -1,14 +1,14 @@
 //! Rebuilds the stored rows of state-stored aggregates from their events: a row that cannot be read any more, or one with a
 //! field that is computed anew.
 use crate::{
-    aggregate::{PAYLOAD, ROW_REBUILT, UniqueValues, UntypedFold},
+    aggregate::{Folding, PAYLOAD, ROW_REBUILT},
     app::App,
     catalogue::Catalogue,
     error::{Fault, describe},
-    event::{Entry, NewEntry, stream_of},
+    event::{NewEntry, stream_of},
     metadata::Metadata,
     registry::AggregateRegistration,
-    storage::{Batch, CommitError, ReadLimit, Row, StoredRow, StoredValues, ValueOwner, ValueReservation},
+    storage::{Batch, CommitError, ReadLimit, Row, StoredRow, ValueReservation},
 };
 use serde_json::Value;
 
@@ -84,7 +84,8 @@ impl App {
     ///
     /// It may run while the service runs. A rebuilt row gets a new version through an entry `cqrs.rebuilt` in the stream,
     /// so a command that has read the former row decides again. It holds a page of events and one aggregate. Rows
-    /// without any event are left alone. An interrupted run can be repeated, or continued after its last id.
+    /// without any event are left alone. An interrupted run can be repeated, or continued after its last id. A repeated run
+    /// also makes the reservations of rows that were rebuilt before a kill.
     ///
     /// # Errors
     /// Fails with a [`RowRebuildError`] when there are no such rows, when this is not the newest program of the service, or
@@ -115,7 +116,7 @@ impl App {
             for entry in &page {
                 let Some(id) = entry.stream.strip_prefix(&prefix) else { continue };
                 if open.as_ref().is_none_or(|open| open.id != id)
-                    && let Some(whole) = open.replace(Folding::of(found, id))
+                    && let Some(whole) = open.replace(Folding::new(found.untyped, id))
                 {
                     rebuild.compare(whole).await?;
                 }
@@ -144,33 +145,6 @@ impl App {
     }
 }
 
-/// The fold of one stream.
-struct Folding {
-    id: String,
-    version: u64,
-    fold: Result<Box<dyn UntypedFold>, Fault>,
-}
-impl Folding {
-    fn of(aggregate: &AggregateRegistration, id: &str) -> Self {
-        Folding { id: id.to_owned(), version: 0, fold: (aggregate.untyped.fold)(id) }
-    }
-    fn apply(&mut self, entry: &Entry) {
-        self.version = entry.version;
-        let applied = self.fold.as_mut().map_or(Ok(()), |fold| fold.apply(entry));
-        if let Err(fault) = applied {
-            self.fold = Err(fault);
-        }
-    }
-    /// Returns the encoded state, and its unique values.
-    fn state(&self) -> Result<Folded, String> {
-        let fold = self.fold.as_ref().map_err(|fault| describe(fault))?;
-        let read = || Ok((fold.state()?, fold.values()?));
-        read().map_err(|fault: Fault| describe(&fault))
-    }
-}
-/// The encoded state of an aggregate, with its unique values.
-type Folded = (Option<Vec<u8>>, UniqueValues);
-
 /// The outcome of one comparison of a row.
 enum Compared {
     Same,
@@ -197,7 +171,12 @@ impl Rebuild<'_> {
             if !matches!(outcome, Compared::Again) {
                 break;
             }
+            let before = folding.version;
             self.read_on(&mut folding).await?;
+            if folding.version == before {
+                outcome = Compared::Failed("the row has a later version than the last event of its stream".to_owned());
+                break;
+            }
         }
         match outcome {
             Compared::Same => {}
@@ -214,25 +193,24 @@ impl Rebuild<'_> {
         if row.version > folding.version {
             return Ok(Compared::Again);
         }
-        let (state, unique) = match folding.state() {
-            Ok(read) => read,
+        let state = match state_of(folding) {
+            Ok(state) => state,
             Err(reason) => return Ok(Compared::Failed(reason)),
         };
-        if row.version == folding.version && is_same(&row, state.as_deref()) {
+        let is_same = row.version == folding.version && is_same(&row, state.as_deref());
+        if is_same && (self.options.dry_run || !folding.is_rebuilt) {
             return Ok(Compared::Same);
+        }
+        if is_same {
+            // The run that rebuilt the row may have been killed before it reserved the values.
+            return self.reserve(&folding.id, Compared::Same).await;
         }
         if self.options.dry_run {
             return Ok(Compared::Changed);
         }
-        self.replace(folding, &row, state, unique).await
+        self.replace(folding, &row, state).await
     }
-    async fn replace(
-        &self,
-        folding: &Folding,
-        row: &StoredRow,
-        state: Option<Vec<u8>>,
-        unique: UniqueValues,
-    ) -> Result<Compared, Fault> {
+    async fn replace(&self, folding: &Folding, row: &StoredRow, state: Option<Vec<u8>>) -> Result<Compared, Fault> {
         let (environment, kind, id) = (&self.app.runtime.environment, self.aggregate.name, &folding.id);
         let (version, event) = (folding.version + 1, environment.id());
         let mut metadata = self.by.clone();
@@ -250,33 +228,30 @@ impl Rebuild<'_> {
         };
         let row = Row { kind, id: id.clone(), expected: row.version, version, state };
         match self.app.storage().commit(Batch { rows: vec![row], events: vec![mark], ..Batch::default() }).await {
-            Ok(_) => self.reserve(id, version, unique).await,
+            Ok(_) => self.reserve(id, Compared::Changed).await,
             Err(CommitError::Conflict { .. }) => Ok(Compared::Again),
             Err(CommitError::Fault(fault)) if fault.is_transient() => Err(fault),
             Err(refused) => Ok(Compared::Failed(describe(&refused))),
         }
     }
-    /// Makes the reservations of the aggregate those of its rebuilt state. A command that changes it afterwards does so
-    /// itself.
-    async fn reserve(&self, id: &str, version: u64, unique: UniqueValues) -> Result<Compared, Fault> {
-        let kind = self.aggregate.name;
-        let mut shared = Vec::new();
+    /// Makes the reservations of the aggregate those of its row, also when a command has changed the row meanwhile: that
+    /// command reserves only the values that it changes. Returns `reserved` if every value is.
+    async fn reserve(&self, id: &str, reserved: Compared) -> Result<Compared, Fault> {
+        let mut unreserved = Vec::new();
         for field in self.aggregate.unique {
-            let values = unique.iter().filter(|(of, _)| of == field).map(|(_, value)| value.clone()).collect();
-            let owner = ValueOwner { id: id.to_owned(), version, values: Some(values) };
-            let index = format!("{kind}.{field}");
-            let stored = StoredValues { index, kind: kind.to_owned(), is_state_stored: true, owners: vec![owner] };
-            if let Some(ValueReservation::Shared { holders }) =
-                self.app.storage().reserve_stored(&stored).await?.first()
-            {
-                shared.push(format!("`{field}` (held by {})", holders.join(", ")));
-            }
+            let reason = match self.app.reserve_values(self.aggregate, field, id).await? {
+                Some(ValueReservation::Reserved) => continue,
+                Some(ValueReservation::Shared { holders }) => format!("held by {}", holders.join(", ")),
+                Some(ValueReservation::NotReservable) => "too long, or it cannot be read".to_owned(),
+                Some(ValueReservation::Changed) | None => "changed all the time by commands".to_owned(),
+            };
+            unreserved.push(format!("`{field}` ({reason})"));
         }
-        Ok(match shared.is_empty() {
-            true => Compared::Changed,
+        Ok(match unreserved.is_empty() {
+            true => reserved,
             false => Compared::Failed(format!(
-                "the row was rebuilt, and other aggregates hold the values of its unique fields {}",
-                shared.join(", ")
+                "the row was rebuilt, and the values of its unique fields are not reserved: {}",
+                unreserved.join(", ")
             )),
         })
     }
@@ -297,6 +272,12 @@ impl Rebuild<'_> {
             self.done.failures.push(FailedRow { stream: stream_of(self.aggregate.name, id), reason });
         }
     }
+}
+
+/// Returns the encoded state of a fold, or the reason why it has none.
+fn state_of(folding: &Folding) -> Result<Option<Vec<u8>>, String> {
+    let fold = folding.fold.as_ref().map_err(|fault| describe(fault))?;
+    fold.state().map_err(|fault| describe(&fault))
 }
 
 /// Returns whether a row has this state. The order of fields makes no difference.

@@ -5,12 +5,12 @@
 mod unreserved;
 
 use crate::{
-    aggregate::UniqueValues,
+    aggregate::{Folding, UniqueValues},
     app::App,
     app::background::Job,
     catalogue::{Declaration, NAMED, UniqueFields},
     error::{Fault, describe},
-    event::{Entry, stream_of},
+    event::stream_of,
     job::Step,
     position::Position,
     registry::AggregateRegistration,
@@ -43,7 +43,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// The number of steps of the job after which it tries again to reserve values that another aggregate held.
 const RETRIED_AFTER: u32 = 5;
 
-/// A unique field of an aggregate of this program, which another program of the service stores without reserving it.
+/// A unique field of an aggregate of this program, whose stored values may not be reserved: another program of the service
+/// stores it without a reservation, or a row was rebuilt.
 #[derive(Debug, Clone)]
 struct LateField {
     aggregate: AggregateRegistration,
@@ -68,6 +69,10 @@ impl LateField {
         });
         let values = values.map(|values| values.into_iter().collect());
         ValueOwner { id, version, values: values.ok() }
+    }
+    /// Returns the aggregate whose stream was folded, with its values of this field.
+    fn folded(&self, whole: Folding) -> ValueOwner {
+        self.owner(whole.id, whole.version, whole.fold.and_then(|fold| fold.values()))
     }
     /// Returns the id of the aggregate with this stream, if it is one of this kind.
     fn id_of<'s>(&self, stream: &'s str) -> Option<&'s str> {
@@ -247,12 +252,13 @@ impl App {
             for entry in &page {
                 let Some(id) = field.id_of(&entry.stream) else { continue };
                 if open.as_ref().is_none_or(|open| open.id != id) {
-                    owners.extend(open.replace(Folding::new(field, id)).map(|whole| whole.end(field)));
+                    let next = Folding::new(field.aggregate.untyped, id);
+                    owners.extend(open.replace(next).map(|whole| field.folded(whole)));
                 }
                 open.iter_mut().for_each(|open| open.apply(entry));
             }
             if is_last {
-                owners.extend(open.take().map(|whole| whole.end(field)));
+                owners.extend(open.take().map(|whole| field.folded(whole)));
                 return Ok((owners, true));
             }
             // The last aggregate may go on in the next page, and is read again with it.
@@ -321,6 +327,18 @@ impl App {
         }
         Ok(done)
     }
+    /// Makes the reservations of one stored aggregate in a unique field of this program those of its values. Returns `None`
+    /// if it is changed all the time.
+    pub(super) async fn reserve_values(
+        &self,
+        aggregate: AggregateRegistration,
+        field: &'static str,
+        id: &str,
+    ) -> Result<Option<ValueReservation>, Fault> {
+        let field = LateField { aggregate, field, events: BTreeSet::new() };
+        let reserved = self.reserve_again(&field, vec![id.to_owned()]).await?;
+        Ok(reserved.into_iter().next().map(|(_, reservation)| reservation))
+    }
     async fn load_values(&self, field: &LateField, id: String) -> Result<ValueOwner, Fault> {
         let (storage, reader) = (self.storage(), field.aggregate.untyped);
         if field.aggregate.is_state_stored {
@@ -329,9 +347,9 @@ impl App {
             return Ok(field.owner(id, row.version, values));
         }
         let entries = storage.stream(&stream_of(field.aggregate.name, &id), 0, None).await?.found;
-        let mut folding = Folding::new(field, &id);
+        let mut folding = Folding::new(reader, &id);
         entries.iter().for_each(|entry| folding.apply(entry));
-        Ok(folding.end(field))
+        Ok(field.folded(folding))
     }
     async fn reserve(
         &self,
@@ -375,29 +393,6 @@ impl App {
 fn events_of(aggregate: &AggregateRegistration, mut others: BTreeSet<String>) -> BTreeSet<String> {
     others.extend(aggregate.events.iter().map(|event| (*event).to_owned()));
     others
-}
-
-/// The fold of one stream to its unique values.
-struct Folding {
-    id: String,
-    version: u64,
-    fold: Result<Box<dyn crate::aggregate::UntypedFold>, Fault>,
-}
-impl Folding {
-    fn new(field: &LateField, id: &str) -> Self {
-        Folding { id: id.to_owned(), version: 0, fold: (field.aggregate.untyped.fold)(id) }
-    }
-    fn apply(&mut self, entry: &Entry) {
-        self.version = entry.version;
-        let applied = self.fold.as_mut().map_or(Ok(()), |fold| fold.apply(entry));
-        if let Err(fault) = applied {
-            self.fold = Err(fault);
-        }
-    }
-    fn end(self, field: &LateField) -> ValueOwner {
-        let values = self.fold.and_then(|fold| fold.values());
-        field.owner(self.id, self.version, values)
-    }
 }
 
 /// The job that reserves the values of aggregates which programs without the unique field go on storing. One replica at a

@@ -39,7 +39,7 @@ pub struct Recorded<E: Subscribable> {
     pub id: Uuid,
     /// The stream of the event: aggregate name and id, such as `user/0190...`.
     pub stream: String,
-    /// The number of the event in its stream, from 1 without gaps.
+    /// The number of the event in its stream, from 1. The end of an aggregate and a rebuilt row take a number as well.
     pub version: u64,
     /// Time at which the handler had returned and its unit of work was closed, before the commit, by the wall clock of
     /// the process that decided it. It is truncated to microseconds.

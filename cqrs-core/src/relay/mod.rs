@@ -36,7 +36,8 @@ const LEASE_INTERVAL: Duration = Duration::from_millis(500);
 const STORE_INTERVAL: Duration = Duration::from_millis(50);
 /// The longest time that a shard waits for a publish to a broker before it is given to another relay.
 ///
-/// A transport ends a publish by its own limit, so this is reached only by one that hangs.
+/// A transport ends a publish by its own limit, which is 10 s on Kafka unless it is configured. So this is reached by one
+/// that hangs, or whose limit is longer.
 const LONGEST_LEAVE: Duration = Duration::from_secs(30);
 
 /// The relay to one audience. It publishes at least once.

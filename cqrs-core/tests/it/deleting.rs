@@ -1,11 +1,13 @@
 //! The end of an aggregate: what finds it afterwards, and what may use its id and its unique values.
 use crate::{
-    purse::{Add, Close, CloseNothing, Find, StoredAs, emptied, on_each, open, opened, purses, shared},
+    purse::{Add, Close, CloseAndFind, CloseNothing, Find, StoredAs, emptied, on_each, open, opened, purses, shared},
     trials::trial,
 };
+use async_trait::async_trait;
 use cqrs_core::{
-    Aggregate, App, Error, ErrorKind, Event, EventSourced, Evolve,
-    storage::{Memory, Storage},
+    Aggregate, App, Error, ErrorKind, Event, EventSourced, Evolve, Fault,
+    storage::{Loaded, Memory, Storage, StoredRow},
+    testing::StorageLayer,
 };
 use libtest_mimic::Trial;
 use serde::{Deserialize, Serialize};
@@ -17,6 +19,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     let mut trials =
         on_each("deleting: a deleted aggregate is not found, its id is refused and its value is free", ALL, ends);
     trials.extend(on_each("deleting: an id that can be used again begins anew after the end", ALL, begins_anew));
+    trials.push(trial("deleting: a load that ends after the deletion of its command finds nothing", late_load));
     trials.push(trial("deleting: an event with the name of an end is refused when the app is built", reserved));
     trials
 }
@@ -66,6 +69,25 @@ pub(crate) async fn begins_anew(storage: Arc<dyn Storage>, stored_as: StoredAs) 
     // Two at once: one creates it, and the other is refused.
     let both = tokio::join!(app.send(open("kim", false)), app.send(open("kim", false)));
     assert_eq!(usize::from(both.0.is_ok()) + usize::from(both.1.is_ok()), 1, "{both:?}");
+}
+
+/// Lets others go on between the read of a row and its result.
+struct Yielding(Memory);
+#[async_trait]
+impl StorageLayer for Yielding {
+    fn inner(&self) -> &dyn Storage {
+        &self.0
+    }
+    async fn row(&self, kind: &str, id: &str, response: Option<&str>) -> Result<Loaded<StoredRow>, Fault> {
+        let loaded = self.0.row(kind, id, response).await;
+        tokio::task::yield_now().await;
+        loaded
+    }
+}
+async fn late_load() {
+    let app = purses(Yielding(Memory::new()), StoredAs::State, false).build().expect("the app builds");
+    opened(&app, "kim").await;
+    assert!(!app.send(CloseAndFind("kim".into())).await.expect("the purse is closed"), "it was found after its end");
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, Aggregate)]

@@ -97,6 +97,17 @@ async fn close_nothing(CloseNothing(id): CloseNothing, purses: Repo<Purse>) -> H
     purses.delete(&id, |_| Ok::<_, PurseError>(None::<PurseEvent>)).await?;
     Ok(purses.find(&id).await?.is_some())
 }
+/// Closes a purse and looks for it at the same time. Returns whether it was found.
+#[derive(Debug, Clone, Serialize, Deserialize, Command)]
+pub(crate) struct CloseAndFind(pub(crate) String);
+#[handler]
+async fn close_and_find(CloseAndFind(id): CloseAndFind, purses: Repo<Purse>) -> HandlerResult<bool, PurseError> {
+    let close = purses.delete(&id, |_| Ok::<_, PurseError>(PurseEvent::Closed));
+    // The first is always polled first.
+    let (closed, found) = futures_util::future::join(close, purses.find(&id)).await;
+    closed?;
+    Ok(found?.is_some())
+}
 #[derive(Debug, Clone, Serialize, Deserialize, Command)]
 pub(crate) struct Find(pub(crate) String);
 #[handler]

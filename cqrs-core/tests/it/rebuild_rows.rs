@@ -20,6 +20,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     let mut trials =
         on_each("rebuild rows: a row that differs, is unreadable or absent is made from its events", STATE, rebuilt);
     trials.extend(on_each("rebuild rows: an aggregate whose events cannot be read is reported", STATE, unreadable));
+    trials.extend(on_each("rebuild rows: a value that another aggregate holds is reported", STATE, held_value));
     trials.push(trial("rebuild rows: a command that has read the former row decides again", raced));
     #[cfg(feature = "operations")]
     trials.push(trial("rebuild rows: the subcommand counts rows, and fails when one cannot be rebuilt", by_command));
@@ -103,6 +104,31 @@ pub(crate) async fn unreadable(storage: Arc<dyn Storage>, stored_as: StoredAs) {
     assert_eq!(done.failures[0].stream, "purse/kim");
     let reason = &done.failures[0].reason;
     assert!(reason.contains("purse/kim 2 cannot be read") && !reason.contains("secret"), "{reason}");
+}
+
+async fn held_value(storage: Arc<dyn Storage>, stored_as: StoredAs) {
+    let app = purses(shared(&storage), stored_as, false).build().expect("the app builds");
+    opened(&app, "kim").await;
+    let first = storage.stream("purse/kim", 0, None).await.expect("the stream can be read").found.remove(0);
+    // Another purse of the same name, without a row and a reservation.
+    let event = cqrs_core::event::NewEntry {
+        stream: "purse/mia".into(),
+        version: 1,
+        id: cqrs_core::uuid::Uuid::now_v7(),
+        name: "purse.opened",
+        schema: 1,
+        payload: first.payload,
+        metadata: Metadata::default(),
+        occurred_at: first.occurred_at,
+        outgoing: None,
+    };
+    storage.commit(Batch { events: vec![event], ..Batch::default() }).await.expect("the event is stored");
+    let done = app.rebuild_rows("purse", &RowRebuild::default(), &Metadata::default()).await;
+    let done = done.expect("the rows can be read");
+    assert_eq!((done.checked, done.changed, done.failed), (2, 0, 1));
+    assert_eq!(done.failures[0].stream, "purse/mia");
+    assert!(done.failures[0].reason.ends_with("`name` (held by purse/kim)"), "{}", done.failures[0].reason);
+    assert_eq!(app.send(Find("mia".into())).await.expect("the row is there"), Some(("name of kim".into(), 0)));
 }
 
 /// Sends a command that has read the row, between the read of the row by the rebuild and its write.

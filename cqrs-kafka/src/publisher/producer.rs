@@ -1,6 +1,7 @@
 //! A producer of librdkafka that a publisher uses, with the credentials that it has.
 use super::in_flight::Sent;
 use crate::{
+    blocking::drop_elsewhere,
     credentials::{Credentials, Version},
     error,
     known_brokers::{KnownBrokers, STATISTICS_INTERVAL},
@@ -14,7 +15,6 @@ use rdkafka::{
 };
 use std::{
     sync::Arc,
-    thread,
     time::{Duration, Instant},
 };
 use tokio::sync::Notify;
@@ -73,9 +73,9 @@ impl Producer {
         let is_outdated = version.certificates != self.version.certificates;
         is_outdated.then(|| self.outdated_since.get_or_insert_with(Instant::now).elapsed())
     }
-    /// Drops the client on a thread of its own: the drop waits for the client's thread, which async code must not.
+    /// Drops the client without a wait.
     pub(super) fn end(self) {
-        thread::spawn(move || drop(self.client));
+        drop_elsewhere(self.client);
     }
 }
 

@@ -217,6 +217,10 @@ fn flags(program: &str) -> BTreeMap<String, String> {
     let flag = |arg: &Arg| Some((arg.get_env()?.to_str()?.to_owned(), arg.get_long()?.to_owned()));
     command_line(program).get_arguments().filter_map(flag).collect()
 }
+/// Returns the variables of all programs.
+fn known_variables() -> BTreeSet<String> {
+    PROGRAMS.into_iter().flat_map(flags).map(|(variable, _)| variable).collect()
+}
 /// Returns the lines with which a program refuses these variables and arguments.
 fn refused(program: &str, variables: &BTreeMap<String, String>, arguments: &[String]) -> Vec<String> {
     let flags = flags(program);
@@ -331,7 +335,7 @@ fn every_setting_of_the_compose_file_is_one_of_a_program() {
         let unknown: Vec<_> = variables.keys().filter(|variable| !is_known(variable)).collect();
         assert!(unknown.is_empty(), "{name}: {program} does not read {unknown:?}");
     }
-    let known: BTreeSet<String> = PROGRAMS.into_iter().flat_map(flags).map(|(variable, _)| variable).collect();
+    let known = known_variables();
     let unknown: Vec<_> = variables_in(&text).into_iter().filter(|name| !known.contains(*name)).collect();
     assert!(unknown.is_empty(), "compose.yaml names variables that no program reads: {unknown:?}");
 }
@@ -349,7 +353,7 @@ fn every_setting_of_a_program_is_in_the_compose_file_or_left_out_for_a_reason() 
             assert!(!is_set || !is_left_out, "{program} in compose.yaml has {name}, which is in LEFT_OUT");
         }
     }
-    let known: BTreeSet<String> = PROGRAMS.into_iter().flat_map(flags).map(|(variable, _)| variable).collect();
+    let known = known_variables();
     let gone: Vec<_> = LEFT_OUT.iter().filter(|(_, name, _)| !known.contains(*name)).collect();
     assert!(gone.is_empty(), "LEFT_OUT names settings that no program has: {gone:?}");
 }
@@ -366,7 +370,7 @@ fn the_script_without_docker_uses_flags_and_variables_of_the_programs() {
         let unknown: Vec<_> = used.iter().filter(|flag| !flags.contains(**flag)).collect();
         assert!(unknown.is_empty(), "{program} in `up` has flags that it does not know: {unknown:?}");
     }
-    let known: BTreeSet<String> = PROGRAMS.into_iter().flat_map(flags).map(|(variable, _)| variable).collect();
+    let known = known_variables();
     let unknown: Vec<_> = variables_in(&up).into_iter().filter(|name| !known.contains(*name)).collect();
     assert!(unknown.is_empty(), "`up` names variables that no program reads: {unknown:?}");
 }

@@ -118,11 +118,21 @@ impl Visitor {
         let request = || self.request(Method::PUT, path, None, None).header(CONTENT_TYPE, content_type);
         self.until_final(|| request().body(bytes.to_vec())).await
     }
-    /// Downloads a file and returns its type and its bytes.
+    /// Downloads a file and returns its type and its bytes. A download that failed begins again.
     ///
     /// # Errors
-    /// Fails when there is no such file.
+    /// Fails when the file does not load in time.
     pub async fn download(&self, path: &str) -> Result<(String, Vec<u8>)> {
+        let began = Instant::now();
+        loop {
+            match self.download_once(path).await {
+                Ok(file) => return Ok(file),
+                Err(error) => ensure!(began.elapsed() < PATIENCE, "{path} does not load: {error:#}"),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+    async fn download_once(&self, path: &str) -> Result<(String, Vec<u8>)> {
         let response = self.request(Method::GET, path, None, None).send().await?.error_for_status()?;
         let content_type = response.headers().get(CONTENT_TYPE).context("no type")?.to_str()?.to_owned();
         Ok((content_type, response.bytes().await?.to_vec()))

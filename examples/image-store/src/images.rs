@@ -58,11 +58,11 @@ impl Images {
     pub fn new(directory: Directory, tokens: UploadTokens) -> Self {
         Images { directory, tokens }
     }
-    /// Checks an upload and stores it. The same URL accepts one upload.
+    /// Checks an upload and stores it. The same URL accepts one image, which may be uploaded again.
     ///
     /// # Errors
-    /// Fails when the token does not allow it, when type, size or contents are not those of an image, when there is an
-    /// image already, and when the file system fails.
+    /// Fails when the token does not allow it, when type, size or contents are not those of an image, when there is
+    /// another image already, and when the file system fails.
     pub async fn accept(&self, upload: Upload<'_>, now: DateTime<Utc>) -> Result<(), Refused> {
         let path: ImagePath = upload.path.parse()?;
         self.tokens.verify(upload.token, &path, now)?;

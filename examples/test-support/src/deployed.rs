@@ -48,6 +48,12 @@ impl DeployedKafka {
         })
     }
 
+    /// Checks that a node could be started, without starting it.
+    pub(crate) fn find() -> Result<(), Unavailable> {
+        Installed::find()?;
+        machine::program(&["openssl"]).map(drop).ok_or_else(|| Part::Kafka.missing("no openssl on the PATH"))
+    }
+
     /// Returns the value for a client's `bootstrap.servers`.
     pub fn bootstrap(&self) -> String {
         format!("localhost:{}", self.port)
@@ -134,7 +140,7 @@ fn adapted(text: &str, folder: &Path, port: u16, controller: u16) -> String {
 /// Returns the programs of Kafka's image that the scripts use. That for rights writes its arguments to a file.
 fn programs(installed: &Installed, rights: &Path) -> [(&'static str, String); 3] {
     let (java, libs) = (installed.java.display(), installed.libs.display());
-    let java = format!("exec '{java}' -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -Xmx512m -cp '{libs}/*'");
+    let java = format!("exec '{java}' {} -cp '{libs}/*'", kafka::JAVA_OPTIONS.join(" "));
     [
         ("kafka-storage.sh", format!("{java} kafka.tools.StorageTool \"$@\"\n")),
         ("kafka-server-start.sh", format!("{java} kafka.Kafka \"$@\"\n")),
@@ -159,8 +165,6 @@ fn give(call: &str, node: SocketAddr) -> anyhow::Result<()> {
             "--resource-pattern-type" => is_prefix = value()? == "prefixed",
             "--operation" => operations.push(match value()? {
                 "Create" => Operation::Create,
-                "Describe" => Operation::Describe,
-                "DescribeConfigs" => Operation::DescribeConfigs,
                 "Read" => Operation::Read,
                 "Write" => Operation::Write,
                 other => bail!("the operation {other} is not one that services need"),

@@ -24,6 +24,8 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(90);
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 /// The number of attempts when a port is taken between finding and using it.
 const PORTS_TO_TRY: usize = 2;
+/// The options of Java: a small heap, and warnings alone on the output.
+pub(crate) const JAVA_OPTIONS: [&str; 2] = ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Xmx512m"];
 /// The settings that do not depend on ports and folders.
 const SETTINGS: &str = include_str!("../../deploy/kafka.properties");
 /// The cluster id: any 16 bytes in base64.
@@ -331,7 +333,7 @@ impl Installed {
 
     fn java(&self) -> Command {
         let mut java = process::guarded(&self.java, "KILL", None);
-        java.arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn").arg("-Xmx512m");
+        java.args(JAVA_OPTIONS);
         java.arg("-cp").arg(self.libs.join("*"));
         java
     }

@@ -278,7 +278,7 @@ impl Needed for DeployedKafka {
     const PARTS: &'static [Part] = &[Part::Kafka];
 
     fn find() -> Result<(), Unavailable> {
-        Kafka::find()
+        DeployedKafka::find()
     }
 
     async fn bring() -> anyhow::Result<Self> {

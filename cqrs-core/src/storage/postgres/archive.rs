@@ -6,7 +6,7 @@ use crate::{
     position::Position,
     storage::{ArchiveRange, Archived},
 };
-use sqlx::{Row, SqlStr};
+use sqlx::Row;
 
 /// The entries are looked at by their positions, and each is compared with the row, the snapshot and the later events of its
 /// stream by one index lookup. The last entry of a stream has no later one, so it stays.
@@ -26,12 +26,7 @@ impl Inner {
     pub(super) async fn archive(&self, range: &ArchiveRange, limit: usize) -> Result<Archived, Fault> {
         let with = Parameters::default().and(int(range.after.0))?.and(int(range.upto.0))?;
         let with = with.and(range.before)?.and(int(limit as u64))?;
-        let mut connection = self.connection().await.map_err(errors::fault)?;
-        let done = self.query(&mut connection, SqlStr::from_static(ARCHIVE), with.0).await;
-        let (rows, _) = done.map_err(|error| {
-            connection.close_if_lost(&error);
-            self.fault(error)
-        })?;
+        let rows = self.rows_once(ARCHIVE, Some(with.0)).await.map_err(errors::fault)?;
         let row = rows.first().ok_or_else(|| Fault::internal("the statement that archives returned nothing"))?;
         let number = |column| row.try_get::<Option<i64>, usize>(column).map_err(errors::fault);
         let is_full = number(1)?.unwrap_or(0) as usize >= limit;

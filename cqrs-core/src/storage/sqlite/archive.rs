@@ -9,15 +9,18 @@ use crate::{
 };
 use sqlx::{Row, SqliteConnection, query};
 
-/// The last entry of a stream has no later one, so it stays.
-const CHOSEN: &str = "select e.pos from
+/// Copies the events that are archived. The last entry of a stream has no later one, so it stays.
+const COPY: &str = "insert into cqrs_archived_log select * from cqrs_log where pos in (select e.pos from
     (select pos, stream, version, occurred_at, topic, substr(stream, 1, instr(stream, '/') - 1) as kind,
         substr(stream, instr(stream, '/') + 1) as id
         from cqrs_log where pos > ?1 and pos <= ?2 order by pos) e
     where e.occurred_at < ?3 and e.topic is null
     and exists (select 1 from cqrs_log n where n.stream = e.stream and n.version > e.version)
     and (exists (select 1 from cqrs_state a where a.kind = e.kind and a.id = e.id)
-        or exists (select 1 from cqrs_snapshot s where s.kind = e.kind and s.id = e.id and s.version > e.version))";
+        or exists (select 1 from cqrs_snapshot s where s.kind = e.kind and s.id = e.id and s.version > e.version)))";
+/// Removes the copied events from the log.
+const REMOVE: &str = "delete from cqrs_log where pos > ?1 and pos <= ?2
+    and exists (select 1 from cqrs_archived_log a where a.pos = cqrs_log.pos)";
 
 pub(super) async fn archive(
     connection: &mut SqliteConnection,
@@ -31,14 +34,7 @@ pub(super) async fn archive(
     let row = looked_at.bind(after).bind(upto).bind(limit(most)).fetch_one(&mut *connection).await?;
     let is_full = number(&row, 0)? as usize >= most;
     let last = row.try_get::<Option<i64>, _>(1)?.filter(|_| is_full).unwrap_or(upto);
-    let chosen = query(CHOSEN).bind(after).bind(last).bind(range.before.timestamp_micros());
-    let mut moved = 0;
-    for row in chosen.fetch_all(&mut *connection).await? {
-        let position: i64 = row.try_get(0)?;
-        let copy = "insert into cqrs_archived_log select * from cqrs_log where pos = ?";
-        query(copy).bind(position).execute(&mut *connection).await?;
-        let gone = query("delete from cqrs_log where pos = ?").bind(position).execute(&mut *connection).await?;
-        moved += gone.rows_affected();
-    }
-    Ok(Archived { moved, upto: Position(last as u64) })
+    query(COPY).bind(after).bind(last).bind(range.before.timestamp_micros()).execute(&mut *connection).await?;
+    let removed = query(REMOVE).bind(after).bind(last).execute(connection).await?;
+    Ok(Archived { moved: removed.rows_affected(), upto: Position(last as u64) })
 }

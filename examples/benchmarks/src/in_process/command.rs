@@ -92,11 +92,11 @@ impl FrameworkCommand {
     pub(crate) async fn start(server: &Server) -> Result<Self> {
         FrameworkCommand::with(server, "framework", 0, |app| app.aggregate(StateStored::<Account>::new())).await
     }
-    /// Accounts that are state-stored, with a past of this many events.
+    /// Starts an app whose accounts are state-stored, with a past of this many events.
     pub(crate) async fn state_stored(server: &Server, past: usize) -> Result<Self> {
         FrameworkCommand::with(server, "state-stored", past, |app| app.aggregate(StateStored::<Account>::new())).await
     }
-    /// Accounts that are event-sourced and have snapshots, with a past of this many events.
+    /// Starts an app whose accounts are event-sourced and have snapshots, with a past of this many events.
     pub(crate) async fn event_sourced(server: &Server, past: usize) -> Result<Self> {
         let accounts = || EventSourced::<Account>::new().snapshot_every(SNAPSHOT_EVERY);
         FrameworkCommand::with(server, "event-sourced", past, |app| app.aggregate(accounts())).await

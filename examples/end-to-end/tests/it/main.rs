@@ -1,8 +1,8 @@
 //! End-to-end tests with real processes: the same scenarios embedded and deployed, and once in a browser.
 mod browser; // a user on the page
 mod canary; // secrets are never written
-mod crash;
-mod early; // a service starts before its database // kill -9 and SIGTERM during sends
+mod crash; // kill -9 and SIGTERM during sends
+mod early; // a service starts before its database
 mod fault_suite; // the checker, the command line, and one fault and one seeded bug on real servers
 mod flows; // F1 to F8, embedded, and deployed while the services are killed
 mod operator_api; // health and metrics

@@ -1,5 +1,5 @@
 //! F4: a counsel is opened with a greeting, or with the answer to a bubble. The same key opens one counsel.
-use super::stage::{COUNSELING, Stage, text};
+use super::fixture::{COUNSELING, Fixture, text};
 use anyhow::{Context, Result, ensure};
 use end_to_end::{Visitor, messages_in};
 use reqwest::Method;
@@ -7,19 +7,19 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use test_support::LanguageModel;
 
-pub(crate) async fn open(stage: &Stage) -> Result<()> {
-    let (kim, lee) = (stage.person().await?, stage.person().await?);
-    let (greeted, answered) = futures_util::try_join!(with_greeting(stage, &kim), from_bubble(stage, &lee))?;
-    are_the_counsels(stage, &kim, &greeted).await?;
-    are_the_counsels(stage, &lee, &[answered]).await?;
+pub(crate) async fn open(fixture: &Fixture) -> Result<()> {
+    let (kim, lee) = (fixture.person().await?, fixture.person().await?);
+    let (greeted, answered) = futures_util::try_join!(with_greeting(fixture, &kim), from_bubble(fixture, &lee))?;
+    check_counsels(fixture, &kim, &greeted).await?;
+    check_counsels(fixture, &lee, &[answered]).await?;
     kim.has_tokens(7).await.context("a greeting costs no token")?;
     lee.has_tokens(6).await.context("the answer to a bubble costs one token")
 }
 
 /// Opens two counsels with a greeting, and the first one again with its key. Returns the ids of the two.
-async fn with_greeting(stage: &Stage, kim: &Visitor) -> Result<[String; 2]> {
-    let path = stage.counsels();
-    let opened = stage.during_kill(COUNSELING, kim.post(&path, json!({}), "greeting")).await?;
+async fn with_greeting(fixture: &Fixture, kim: &Visitor) -> Result<[String; 2]> {
+    let path = fixture.counsels();
+    let opened = fixture.during_kill(COUNSELING, kim.post(&path, json!({}), "greeting")).await?;
     let greeting = messages_in(&opened["counselMessages"])?;
     ensure!(greeting.len() == 1 && !greeting[0].0, "a counsel begins with the greeting alone: {opened}");
     let first = text(&opened["counsel"]["id"])?;
@@ -32,10 +32,10 @@ async fn with_greeting(stage: &Stage, kim: &Visitor) -> Result<[String; 2]> {
 }
 
 /// Opens a counsel from a bubble, and again with the same key. Returns its id.
-async fn from_bubble(stage: &Stage, lee: &Visitor) -> Result<String> {
-    let path = stage.counsels();
-    let body = |option: i32| json!({ "bubbleId": stage.bubble, "responseOptionNo": option });
-    let opened = stage.during_kill(COUNSELING, lee.post(&path, body(1), "bubble")).await?;
+async fn from_bubble(fixture: &Fixture, lee: &Visitor) -> Result<String> {
+    let path = fixture.counsels();
+    let body = |option: i32| json!({ "bubbleId": fixture.bubble, "responseOptionNo": option });
+    let opened = fixture.during_kill(COUNSELING, lee.post(&path, body(1), "bubble")).await?;
     let messages = messages_in(&opened["counselMessages"])?;
     let [(false, _), (true, option), (false, reply)] = &messages[..] else {
         anyhow::bail!("expected the question, the answer and the reply: {opened}")
@@ -51,9 +51,9 @@ async fn from_bubble(stage: &Stage, lee: &Visitor) -> Result<String> {
     Ok(id)
 }
 
-/// Checks that these are all counsels of the person.
-async fn are_the_counsels(stage: &Stage, visitor: &Visitor, expected: &[String]) -> Result<()> {
-    let listed = visitor.get(&stage.counsels()).await?;
+/// Checks that the person has these counsels and no other.
+async fn check_counsels(fixture: &Fixture, visitor: &Visitor, expected: &[String]) -> Result<()> {
+    let listed = visitor.get(&fixture.counsels()).await?;
     let ids: Vec<_> = listed["counsels"].as_array().context("no counsels")?.iter().map(|one| &one["id"]).collect();
     let found: BTreeSet<_> = ids.iter().filter_map(|id: &&Value| id.as_str()).collect();
     let all = expected.iter().map(String::as_str).collect();

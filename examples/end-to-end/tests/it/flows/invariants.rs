@@ -1,5 +1,5 @@
 //! The databases after all flows: everything that belongs together is there once.
-use super::stage::{COUNSELING, Stage, USERS, eventually};
+use super::fixture::{COUNSELING, Fixture, USERS, eventually};
 use anyhow::{Context, Result, ensure};
 use sqlx::PgPool;
 use std::collections::BTreeSet;
@@ -10,9 +10,9 @@ const IDS: &str = "select id from cqrs.state where kind = $1 and value is not nu
 const STREAMS: &str = "select stream from cqrs.log where name = $1 order by stream";
 
 /// Checks the databases of both services. Messages between the services may still be on their way.
-pub(crate) async fn hold(stage: &Stage) -> Result<()> {
-    let users = PgPool::connect(&stage.database(USERS).await?).await?;
-    let counseling = PgPool::connect(&stage.database(COUNSELING).await?).await?;
+pub(crate) async fn hold(fixture: &Fixture) -> Result<()> {
+    let users = PgPool::connect(&fixture.database(USERS).await?).await?;
+    let counseling = PgPool::connect(&fixture.database(COUNSELING).await?).await?;
 
     let persons = ids(&users, "user").await?;
     ensure!(persons.len() > 10, "too few persons were found: {persons:?}");

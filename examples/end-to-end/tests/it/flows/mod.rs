@@ -3,36 +3,33 @@
 mod catalogue; // F8
 mod conversation; // F5 and F6
 mod counsel; // F4
+mod fixture; // the system, the external servers, and the kills
 mod invariants; // the databases after all flows
 mod login; // F2
 mod prompts; // F7
 mod session; // F3
-mod stage; // the system, the servers of others, and the kills
 mod visit; // F1
 
+use crate::LIMIT;
 use anyhow::{Context, Result};
+use fixture::Fixture;
 use futures_util::try_join;
-use stage::Stage;
-use std::time::Duration;
 use test_support::{Kafka, Postgres, Trials};
-
-/// The time limit of each test; a run takes less than a minute.
-const LIMIT: Duration = Duration::from_secs(300);
 
 pub(crate) fn trials() -> Trials {
     Trials::new()
-        .test("embedded: every flow succeeds", async || all(&Stage::embedded().await?).await)
+        .test("embedded: every flow succeeds", async || all(&Fixture::embedded().await?).await)
         .within(LIMIT)
         .test(
             "deployed: every flow succeeds while its services are killed, and nothing is lost or doubled",
             async |postgres: &'static Postgres, kafka: Kafka| {
-                let stage = Stage::deployed(postgres, &kafka).await?;
+                let fixture = Fixture::deployed(postgres, &kafka).await?;
                 let flows = async {
-                    all(&stage).await?;
-                    invariants::hold(&stage).await
+                    all(&fixture).await?;
+                    invariants::hold(&fixture).await
                 };
                 let outcome = flows.await;
-                let logged = if outcome.is_err() { stage.warnings().await } else { String::new() };
+                let logged = if outcome.is_err() { fixture.warnings().await } else { String::new() };
                 outcome.with_context(|| format!("the services have logged:\n{logged}"))
             },
         )
@@ -40,15 +37,15 @@ pub(crate) fn trials() -> Trials {
 }
 
 /// Runs the flows beside each other, each with persons of its own: a service that is killed in one of them is gone for all.
-async fn all(stage: &Stage) -> Result<()> {
+async fn all(fixture: &Fixture) -> Result<()> {
     try_join!(
-        named("F1, the first visit", visit::first(stage)),
-        named("F2, the login", login::with_providers(stage)),
-        named("F3, refresh and logout", session::refresh_and_logout(stage)),
-        named("F4, a counsel is opened", counsel::open(stage)),
-        named("F5 and F6, messages and tokens", conversation::messages_and_tokens(stage)),
-        named("F7, the release of prompts", prompts::release(stage)),
-        named("F8, the upload of an image", catalogue::upload(stage)),
+        named("F1, the first visit", visit::first(fixture)),
+        named("F2, the login", login::with_providers(fixture)),
+        named("F3, refresh and logout", session::refresh_and_logout(fixture)),
+        named("F4, a counsel is opened", counsel::open(fixture)),
+        named("F5 and F6, messages and tokens", conversation::messages_and_tokens(fixture)),
+        named("F7, the release of prompts", prompts::release(fixture)),
+        named("F8, the upload of an image", catalogue::upload(fixture)),
     )?;
     Ok(())
 }

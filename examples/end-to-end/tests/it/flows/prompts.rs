@@ -1,5 +1,5 @@
 //! F7: a prompt version is edited, saved and activated. New counsels use it, and old ones keep theirs.
-use super::stage::{COUNSELING, Stage, text};
+use super::fixture::{COUNSELING, Fixture, text};
 use anyhow::{Context, Result, ensure};
 use end_to_end::Visitor;
 use reqwest::Method;
@@ -9,32 +9,33 @@ use uuid::Uuid;
 const TEMPORARY: &str = "/v1/admin/prompt-versions/temporary-version";
 const PERSONA: &str = "당신은 바다를 좋아하는 상담사입니다";
 
-pub(crate) async fn release(stage: &Stage) -> Result<()> {
-    let (admin, kim) = (&stage.administrator, stage.person().await?);
-    let old = kim.post(&stage.counsels(), json!({}), "before").await?;
+pub(crate) async fn release(fixture: &Fixture) -> Result<()> {
+    let (admin, kim) = (&fixture.administrator, fixture.person().await?);
+    let old = kim.post(&fixture.counsels(), json!({}), "before").await?;
     let before = text(&old["counsel"]["promptVersionId"])?;
 
     // The temporary version is a copy of the active one. The same key makes it once.
-    let made = stage.during_kill(COUNSELING, version(admin, Method::POST, TEMPORARY, json!({}), "make")).await?;
+    let made = fixture.during_kill(COUNSELING, version(admin, Method::POST, TEMPORARY, json!({}), "make")).await?;
     let id = text(&made["id"])?;
     ensure!(made["isTemporary"] == true && made["isActive"] == false && id != before, "{made}");
     ensure!(text(&version(admin, Method::POST, TEMPORARY, json!({}), "make").await?["id"])? == id);
-    let persona = json!({ "counselorId": stage.counselor, "body": PERSONA });
+    let persona = json!({ "counselorId": fixture.counselor, "body": PERSONA });
     admin.put(&format!("{TEMPORARY}/persona-prompts"), persona, &key()).await?;
 
     let details = json!({ "name": "바다", "description": "새로운 성격", "isBookmarked": true, "aiModel": "AI_MODEL_GPT_4O_MINI" });
-    let saved = stage.during_kill(COUNSELING, version(admin, Method::PUT, TEMPORARY, details, "save")).await?;
+    let saved = fixture.during_kill(COUNSELING, version(admin, Method::PUT, TEMPORARY, details, "save")).await?;
     ensure!(text(&saved["id"])? == id && saved["isTemporary"] == false && saved["isActive"] == false, "{saved}");
 
     let activate = format!("/v1/admin/prompt-versions/{id}/activate");
-    let active = stage.during_kill(COUNSELING, version(admin, Method::POST, &activate, json!({}), "activate")).await?;
+    let active =
+        fixture.during_kill(COUNSELING, version(admin, Method::POST, &activate, json!({}), "activate")).await?;
     ensure!(text(&active["id"])? == id && active["isActive"] == true, "{active}");
-    is_the_active_version(admin, &id).await?;
+    check_active_version(admin, &id).await?;
 
-    let new = kim.post(&stage.counsels(), json!({}), "after").await?;
+    let new = kim.post(&fixture.counsels(), json!({}), "after").await?;
     ensure!(text(&new["counsel"]["promptVersionId"])? == id, "a new counsel has the former version: {new}");
     for (opened, version, is_new) in [(&old, &before, false), (&new, &id, true)] {
-        let counsel = format!("{}/{}", stage.counsels(), text(&opened["counsel"]["id"])?);
+        let counsel = format!("{}/{}", fixture.counsels(), text(&opened["counsel"]["id"])?);
         let found = kim.get(&counsel).await?;
         ensure!(
             text(&found["counsel"]["promptVersionId"])? == *version,
@@ -42,7 +43,7 @@ pub(crate) async fn release(stage: &Stage) -> Result<()> {
         );
         let message = format!("버전 {is_new} 이야기");
         kim.post(&format!("{counsel}/messages"), json!({ "message": message }), &key()).await?;
-        let prompts = stage.model.prompts_for(&message);
+        let prompts = fixture.model.prompts_for(&message);
         ensure!(!prompts.is_empty() && prompts.iter().all(|prompt| prompt.contains(PERSONA) == is_new), "{prompts:?}");
     }
     kim.has_tokens(5).await
@@ -55,7 +56,7 @@ async fn version(admin: &Visitor, method: Method, path: &str, body: Value, key: 
 }
 
 /// Checks that this version alone is active, that no version is temporary, and that it was activated once.
-async fn is_the_active_version(admin: &Visitor, id: &str) -> Result<()> {
+async fn check_active_version(admin: &Visitor, id: &str) -> Result<()> {
     let active = admin.get("/v1/admin/prompt-versions/active-version").await?;
     ensure!(text(&active["promptVersion"]["id"])? == id, "another version is active: {active}");
     let all = admin.get("/v1/admin/prompt-versions").await?;

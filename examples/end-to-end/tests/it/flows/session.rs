@@ -1,5 +1,5 @@
 //! F3: a refresh token is used once, a second use ends its session, and a logout ends the session of one device or of all.
-use super::stage::{GATEWAY, Stage, USERS};
+use super::fixture::{Fixture, GATEWAY, USERS};
 use anyhow::{Context, Result, bail, ensure};
 use end_to_end::{Reply, Visitor};
 use reqwest::Method;
@@ -15,12 +15,12 @@ enum Refreshed {
     Ended,
 }
 
-pub(crate) async fn refresh_and_logout(stage: &Stage) -> Result<()> {
-    let kim = Visitor::visit(&stage.base).await?;
+pub(crate) async fn refresh_and_logout(fixture: &Fixture) -> Result<()> {
+    let kim = Visitor::visit(&fixture.base).await?;
     let id = kim.id().await?;
     let first = token(&kim)?;
-    let outcome = stage.during_kill(USERS, refresh(&kim)).await?;
-    is_refused(stage, &first).await?;
+    let outcome = fixture.during_kill(USERS, refresh(&kim)).await?;
+    check_refused(fixture, &first).await?;
     if outcome == Refreshed::Rotated {
         // The check has used the first token again, as a thief would.
         ensure!(ask(&kim).await?.status == 401, "the session outlived the second use of its first token");
@@ -31,23 +31,23 @@ pub(crate) async fn refresh_and_logout(stage: &Stage) -> Result<()> {
 
     let (old, new) = rotate(&kim).await?;
     ensure!(old != new && kim.id().await? == id);
-    let phone = device_of(stage, &kim).await?;
-    is_refused(stage, &old).await?;
-    is_refused(stage, &new).await?;
+    let phone = device_of(fixture, &kim).await?;
+    check_refused(fixture, &old).await?;
+    check_refused(fixture, &new).await?;
     rotate(&phone).await.context("the session of another device has ended too")?;
 
     begin_another(&kim).await?;
     let last = token(&kim)?;
-    let ended = stage.during_kill(GATEWAY, kim.ask(Method::POST, "/v1/auth/logout", None, None)).await?;
+    let ended = fixture.during_kill(GATEWAY, kim.ask(Method::POST, "/v1/auth/logout", None, None)).await?;
     ended.data()?;
     ensure!(kim.cookie(TOKEN).is_none() && kim.cookie("accessToken").is_none(), "the logout kept a cookie");
-    is_refused(stage, &last).await?;
+    check_refused(fixture, &last).await?;
 
-    let laptop = device_of(stage, &phone).await?;
+    let laptop = device_of(fixture, &phone).await?;
     let tokens = [token(&phone)?, token(&laptop)?];
     phone.ask(Method::POST, "/v1/auth/logout-all", None, None).await?.data()?;
     for token in tokens {
-        is_refused(stage, &token).await?;
+        check_refused(fixture, &token).await?;
     }
     Ok(())
 }
@@ -90,15 +90,15 @@ async fn begin_another(visitor: &Visitor) -> Result<()> {
     visitor.begin_session().await
 }
 /// Returns another browser with a session of the same person.
-async fn device_of(stage: &Stage, visitor: &Visitor) -> Result<Visitor> {
-    let device = Visitor::new(&stage.base)?;
+async fn device_of(fixture: &Fixture, visitor: &Visitor) -> Result<Visitor> {
+    let device = Visitor::new(&fixture.base)?;
     device.set_cookie("accessToken", &visitor.cookie("accessToken").context("no access token")?);
     device.begin_session().await?;
     Ok(device)
 }
-/// Checks that a refresh token is refused, to which end it is used.
-async fn is_refused(stage: &Stage, token: &str) -> Result<()> {
-    let thief = Visitor::new(&stage.base)?;
+/// Uses a refresh token and checks that it is refused.
+async fn check_refused(fixture: &Fixture, token: &str) -> Result<()> {
+    let thief = Visitor::new(&fixture.base)?;
     thief.set_cookie(TOKEN, token);
     let reply = ask(&thief).await?;
     let expected = ["REFRESH_TOKEN_INVALID", "REFRESH_TOKEN_NOT_FOUND"].contains(&reply.code());

@@ -1,4 +1,4 @@
-//! The stage of the flows: the system, the servers of others, and the kills.
+//! The fixture of the flows: the system, the external servers, and the kills.
 use anyhow::{Context, Result, ensure};
 use end_to_end::{Deployment, Variables, Visitor};
 use futures_util::try_join;
@@ -16,11 +16,11 @@ pub(crate) const GATEWAY: &str = "gateway";
 const ADMINISTRATOR: &str = "9000";
 /// The longest time of an event that a flow waits for.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The latest time of a kill after the beginning of its request. Most requests take this long at most.
+/// The longest time between the beginning of a request and the kill. Most requests take this long at most.
 const LATEST_KILL: Duration = Duration::from_millis(40);
 
 /// A running system and the servers that it calls.
-pub(crate) struct Stage {
+pub(crate) struct Fixture {
     pub(crate) base: String,
     pub(crate) kakao: LoginProvider,
     pub(crate) naver: LoginProvider,
@@ -37,16 +37,16 @@ pub(crate) struct Stage {
     _images: TempDir,
 }
 
-/// The servers of others, and the variables that make the services use them.
-struct Outside {
+/// The external servers, and the variables that make the services use them.
+struct External {
     kakao: LoginProvider,
     naver: LoginProvider,
     model: LanguageModel,
     images: TempDir,
     variables: Variables,
 }
-impl Outside {
-    async fn start() -> Result<Outside> {
+impl External {
+    async fn start() -> Result<External> {
         let (kakao, naver) = (LoginProvider::kakao().await?, LoginProvider::naver().await?);
         let (model, images) = (LanguageModel::start().await?, tempfile::tempdir()?);
         let (client, secret) = (LoginProvider::CLIENT.to_owned(), LoginProvider::SECRET.to_owned());
@@ -65,25 +65,25 @@ impl Outside {
             ("HEARLERS_IMAGES_DIR", images.path().display().to_string()),
             ("HEARLERS_IMAGES_SECRET", "a secret of uploads, 32 bytes long".to_owned()),
         ];
-        Ok(Outside { kakao, naver, model, images, variables })
+        Ok(External { kakao, naver, model, images, variables })
     }
 }
 
-impl Stage {
+impl Fixture {
     /// Starts all services in one process.
-    pub(crate) async fn embedded() -> Result<Stage> {
-        let outside = Outside::start().await?;
-        let system = Deployment::embedded_with(outside.variables.clone()).await?;
-        Stage::new(outside, system, false).await
+    pub(crate) async fn embedded() -> Result<Fixture> {
+        let external = External::start().await?;
+        let system = Deployment::embedded_with(external.variables.clone()).await?;
+        Fixture::new(external, system, false).await
     }
     /// Starts each service as a process of its own.
-    pub(crate) async fn deployed(postgres: &Postgres, kafka: &Kafka) -> Result<Stage> {
-        let outside = Outside::start().await?;
-        let system = Deployment::processes_with(postgres, kafka, outside.variables.clone()).await?;
-        Stage::new(outside, system, true).await
+    pub(crate) async fn deployed(postgres: &Postgres, kafka: &Kafka) -> Result<Fixture> {
+        let external = External::start().await?;
+        let system = Deployment::processes_with(postgres, kafka, external.variables.clone()).await?;
+        Fixture::new(external, system, true).await
     }
-    async fn new(outside: Outside, system: Deployment, kills: bool) -> Result<Stage> {
-        let Outside { kakao, naver, model, images, .. } = outside;
+    async fn new(external: External, system: Deployment, kills: bool) -> Result<Fixture> {
+        let External { kakao, naver, model, images, .. } = external;
         let base = system.base().to_owned();
         let administrator = Visitor::new(&base)?;
         administrator.log_in(&kakao, ADMINISTRATOR).await.context("the administrator cannot log in")?;
@@ -92,7 +92,7 @@ impl Stage {
         let bubble = administrator.get(&format!("/v1/counselors/{counselor}/bubbles/random")).await?;
         let bubble = text(&bubble["bubble"]["id"])?;
         let system = Mutex::new(system);
-        Ok(Stage { base, kakao, naver, model, administrator, counselor, bubble, system, kills, _images: images })
+        Ok(Fixture { base, kakao, naver, model, administrator, counselor, bubble, system, kills, _images: images })
     }
     /// Starts a session of a new person who has given all consents.
     pub(crate) async fn person(&self) -> Result<Visitor> {
@@ -129,7 +129,7 @@ impl Stage {
         };
         Ok(try_join!(request, kill)?.0)
     }
-    /// Sends a request, which another server holds, and kills a service that waits for that server.
+    /// Sends a request, which an external server holds, and kills a service that waits for that server.
     pub(crate) async fn kill_while_held<T>(
         &self,
         service: &'static str,
