@@ -239,7 +239,8 @@ mod tests {
         let projection = Fault::internal("projection card cannot apply event 17").because(projection);
         assert_eq!(class(projection), "the amount of * is too large");
         assert_eq!(class(Fault::internal("the row of kim is broken")), "the row of * is broken");
-        let conflict = class_of(&CommitError::Conflict { what: "account kim".into(), exists: true }, "kim");
+        let conflict =
+            class_of(&CommitError::Conflict { what: "account kim".into(), exists: true, versions: None }, "kim");
         assert!(!conflict.is_empty() && !conflict.contains("kim"), "{conflict}");
     }
     #[test]
@@ -252,7 +253,7 @@ mod tests {
         let unreadable = Fault::internal("it").because(SubscriberError::Unreadable("bytes".into()));
         assert_eq!(failure_kind(&CommitError::Fault(unreadable)), FailureKind::Permanent);
         assert_eq!(
-            failure_kind(&CommitError::Conflict { what: "row".into(), exists: true }),
+            failure_kind(&CommitError::Conflict { what: "row".into(), exists: true, versions: None }),
             FailureKind::Unclassified
         );
     }
