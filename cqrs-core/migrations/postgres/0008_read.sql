@@ -1,7 +1,7 @@
 -- Takes the advisory locks of a batch with reads in the given order, and then returns the ordinals whose version is the
 -- stored one, or that have none to compare. Each statement of a volatile function sees what was committed before it began, while
--- the statement that calls the function sees only what was committed before its own beginning. The first number of a lock is
--- "cqrd" in ASCII.
+-- the statement that calls the function sees only what was committed before its own beginning. The last event of a stream is never
+-- archived, so the log has its version. The first number of a lock is "cqrd" in ASCII.
 create function cqrs.lock_and_compare(slots int[], written boolean[], kinds text[], ids text[], streams text[],
     versions bigint[]) returns bigint[] language plpgsql volatile as $$
 begin
@@ -50,16 +50,21 @@ create function cqrs_read.name_of(stream text) returns text language sql immutab
 create function cqrs_read.id_of(stream text) returns text language sql immutable strict as
     $$ select case position('/' in stream) when 0 then '' else substr(stream, position('/' in stream) + 1) end $$;
 
--- The events of all aggregates. `stream` has an index together with `version`, and `position` has one. The columns from
--- `topic` on describe the integration event that leaves with the event, until retention removes it.
+-- The events of all aggregates, those that were moved to the archive included. `stream` has an index together with `version`,
+-- and `position` has one. The columns from `topic` on describe the integration event that leaves with the event, until retention
+-- removes it.
 create view cqrs_read.events as
 select l.pos as position, l.stream, cqrs_read.name_of(l.stream) as aggregate, cqrs_read.id_of(l.stream) as id, l.version,
     l.name as event, l.schema as event_version, l.id as event_id, l.occurred_at, cqrs_read.as_json(l.payload) as payload,
     cqrs_read.as_text(l.payload) as raw_payload, m.metadata ->> 'correlation' as correlation_id,
     m.metadata ->> 'causation' as causation_id, m.metadata ->> 'caller' as caller, l.topic, l.message_key, l.message_type
-from cqrs.log l cross join lateral (select cqrs_read.as_json(l.metadata::text) as metadata) m;
+from (select pos, stream, version, name, schema, id, occurred_at, payload, metadata, topic, message_key, message_type from cqrs.log
+    union all select pos, stream, version, name, schema, id, occurred_at, payload, metadata, topic, message_key, message_type
+    from cqrs.archived_log) l
+cross join lateral (select cqrs_read.as_json(l.metadata::text) as metadata) m;
 
--- The state of the aggregates that are stored as state. `aggregate` and `id` together have an index.
+-- The state of the aggregates that are stored as state. `aggregate` and `id` together have an index. The state of an aggregate in
+-- a table of one's own is in that table, and here its text is empty.
 create view cqrs_read.aggregates as
 select s.kind as aggregate, s.id, s.version, s.value is null as is_deleted, cqrs_read.as_json(s.value) as state,
     cqrs_read.as_text(s.value) as raw_state
@@ -98,9 +103,11 @@ cross join (select coalesce(max(pos), 0) as last from cqrs.log) e;
 -- `reader`, `key` and `number` together have an index. `position` is a position of the log, or an offset of the topic.
 create view cqrs_read.parked as
 select p.seq as number, p.reader, p.key, p.message as message_id, p.topic, p.part as partition, p.at as position, p.error,
-    p.attempts, p.since as parked_at, p.record_time, coalesce(l.name, '') as event,
-    cqrs_read.as_json(coalesce(p.body, l.payload)) as payload, cqrs_read.as_text(coalesce(p.body, l.payload)) as raw_payload
-from cqrs.parked p left join cqrs.log l on p.topic is null and l.pos = p.at;
+    p.attempts, p.since as parked_at, p.record_time, coalesce(l.name, a.name, '') as event,
+    cqrs_read.as_json(coalesce(p.body, l.payload, a.payload)) as payload,
+    cqrs_read.as_text(coalesce(p.body, l.payload, a.payload)) as raw_payload
+from cqrs.parked p left join cqrs.log l on p.topic is null and l.pos = p.at
+left join cqrs.archived_log a on p.topic is null and a.pos = p.at;
 
 -- The programs that have started with this database.
 create view cqrs_read.programs as

@@ -1,8 +1,9 @@
 -- Views for people: reports, operators and BI tools read the data in plain terms. Columns are only added. Times are texts in
 -- UTC, such as 2026-01-31T12:00:00.000Z. A value that is not JSON is null, and the raw text beside it has it.
 
--- The events of all aggregates. `stream` has an index together with `version`, and `position` has one. The columns from
--- `topic` on describe the integration event that leaves with the event, until retention removes it.
+-- The events of all aggregates, those that were moved to the archive included. `stream` has an index together with `version`,
+-- and `position` has one. The columns from `topic` on describe the integration event that leaves with the event, until retention
+-- removes it.
 create view cqrs_read_events as
 select pos as position, stream, substr(stream, 1, instr(stream || '/', '/') - 1) as aggregate,
     substr(stream, instr(stream || '/', '/') + 1) as id, version, name as event, schema as event_version,
@@ -14,9 +15,12 @@ select pos as position, stream, substr(stream, 1, instr(stream || '/', '/') - 1)
     case when json_valid(metadata) then metadata ->> 'correlation' end as correlation_id,
     case when json_valid(metadata) then metadata ->> 'causation' end as causation_id,
     case when json_valid(metadata) then metadata ->> 'caller' end as caller, topic, message_key, message_type
-from cqrs_log;
+from (select pos, stream, version, id, name, schema, payload, metadata, occurred_at, topic, message_key, message_type from cqrs_log
+    union all select pos, stream, version, id, name, schema, payload, metadata, occurred_at, topic, message_key, message_type
+    from cqrs_archived_log);
 
--- The state of the aggregates that are stored as state. `aggregate` and `id` together have an index.
+-- The state of the aggregates that are stored as state. `aggregate` and `id` together have an index. The state of an aggregate in
+-- a table of one's own is in that table, and here its text is empty.
 create view cqrs_read_aggregates as
 select kind as aggregate, id, version, value is null as is_deleted,
     case when json_valid(cast(value as text)) then json(cast(value as text)) end as state, cast(value as text) as raw_state
@@ -64,11 +68,12 @@ select p.seq as number, p.reader, p.key,
         || substr(hex(p.message), 17, 4) || '-' || substr(hex(p.message), 21)) as message_id,
     p.topic, p.part as partition, p.at as position, p.error, p.attempts,
     strftime('%Y-%m-%dT%H:%M:%fZ', p.since / 1000000.0, 'unixepoch') as parked_at,
-    strftime('%Y-%m-%dT%H:%M:%fZ', p.record_time / 1000000.0, 'unixepoch') as record_time, coalesce(l.name, '') as event,
-    case when json_valid(cast(coalesce(p.body, l.payload) as text))
-        then json(cast(coalesce(p.body, l.payload) as text)) end as payload,
-    cast(coalesce(p.body, l.payload) as text) as raw_payload
-from cqrs_parked p left join cqrs_log l on p.topic is null and l.pos = p.at;
+    strftime('%Y-%m-%dT%H:%M:%fZ', p.record_time / 1000000.0, 'unixepoch') as record_time, coalesce(l.name, a.name, '') as event,
+    case when json_valid(cast(coalesce(p.body, l.payload, a.payload) as text))
+        then json(cast(coalesce(p.body, l.payload, a.payload) as text)) end as payload,
+    cast(coalesce(p.body, l.payload, a.payload) as text) as raw_payload
+from cqrs_parked p left join cqrs_log l on p.topic is null and l.pos = p.at
+left join cqrs_archived_log a on p.topic is null and a.pos = p.at;
 
 -- The programs that have started with this database.
 create view cqrs_read_programs as

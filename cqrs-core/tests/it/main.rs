@@ -54,6 +54,7 @@ mod postgres; // PostgreSQL's own guarantees, and the storage suite on it
 mod projector; // a projector in two processes on one database
 mod purse; // an aggregate with an end and a history
 mod reads; // a rule over two aggregates
+mod reads_of_deleted; // a rule over aggregates that end and begin again
 mod rebuild_rows; // rows that are made from their events again
 mod redelivery; // many parked messages are redelivered by reader, error, or all
 mod refused_topic; // a topic that the broker refuses for a time
@@ -120,6 +121,7 @@ fn framework() -> Vec<Trial> {
         parking::trials,
         refused_topic::trials,
         reads::trials,
+        reads_of_deleted::trials,
         redelivery::trials,
         blame::trials,
         newer_fields::trials,

@@ -34,12 +34,13 @@ struct Invoice {
 enum InvoiceEvent {
     Issued { customer: String, amount: i64 },
     Paid { amount: i64 },
+    Cancelled,
 }
 impl Evolve<InvoiceEvent> for Invoice {
     fn create(number: i64, event: &InvoiceEvent) -> Option<Self> {
         match event.clone() {
             InvoiceEvent::Issued { customer, amount } => Some(Invoice { number, customer, amount, paid: 0 }),
-            InvoiceEvent::Paid { .. } => None,
+            InvoiceEvent::Paid { .. } | InvoiceEvent::Cancelled => None,
         }
     }
     fn apply(&mut self, event: &InvoiceEvent) {
@@ -93,6 +94,9 @@ impl Mapping for InvoiceTable {
     async fn save(&self, tx: &mut dyn Tx, invoice: &Invoice, replaced: Option<&i64>) -> Result<(), BoxError> {
         self.0.execute(tx, saved(invoice, replaced.is_none(), "row_version + 1")).await
     }
+    async fn delete(&self, tx: &mut dyn Tx, number: &i64, _: &i64) -> Result<(), BoxError> {
+        self.0.execute(tx, format!("delete from invoice where number = {number}")).await
+    }
 }
 /// The statement that saves an invoice.
 fn saved(invoice: &Invoice, is_new: bool, row_version: &str) -> String {
@@ -106,7 +110,7 @@ fn saved(invoice: &Invoice, is_new: bool, row_version: &str) -> String {
         ),
     }
 }
-/// The invoices without a version column: the version is everything that was loaded.
+/// The invoices without a version column: the version is everything that was loaded. No row is deleted.
 struct ComparedRows(Database);
 impl Mapping for ComparedRows {
     type Aggregate = Invoice;
@@ -141,6 +145,17 @@ impl ForeignTable for Customers {
         // The driver's types of the two databases are those of an invoice, so that one function reads both.
         let found = self.0.row(tx, format!("{sql} '{name}'{}", self.0.lock(lock))).await?;
         Ok(found.map(|(_, is_blocked, _, _)| is_blocked == 1))
+    }
+}
+
+/// A table with the name of an aggregate and the same keys.
+struct Namesakes(Database);
+impl ForeignTable for Namesakes {
+    type Key = String;
+    type Row = bool;
+    const NAME: &'static str = "account";
+    async fn load(&self, tx: &mut dyn Tx, name: &String, lock: RowLock) -> Result<Option<bool>, BoxError> {
+        Customers(self.0.clone()).load(tx, name, lock).await
     }
 }
 
@@ -198,6 +213,44 @@ async fn pay_invoice(
     };
     Ok(invoices.update(&command.number, pay).await?.paid)
 }
+/// Deletes an invoice. Returns the amount that was paid.
+#[derive(Clone, Serialize, Deserialize, Command)]
+struct Cancel(i64);
+#[handler]
+async fn cancel(Cancel(number): Cancel, invoices: Repo<Invoice>, shop: Dep<Shop>) -> HandlerResult<i64, InvoiceError> {
+    invoices.get::<InvoiceError>(&number).await?;
+    shop.meanwhile().await;
+    Ok(invoices.delete(&number, |_| Ok::<_, InvoiceError>(InvoiceEvent::Cancelled)).await?.paid)
+}
+/// Issues an invoice and deletes it.
+#[derive(Clone, Serialize, Deserialize, Command)]
+struct IssueAndCancel(i64);
+#[handler]
+async fn issue_and_cancel(
+    IssueAndCancel(number): IssueAndCancel,
+    invoices: Repo<Invoice>,
+) -> HandlerResult<(), InvoiceError> {
+    invoices.create(number, InvoiceEvent::Issued { customer: "kim".into(), amount: 1 })?;
+    invoices.delete(&number, |_| Ok::<_, InvoiceError>(InvoiceEvent::Cancelled)).await?;
+    Ok(())
+}
+/// Opens an account if the customer of the same name is not blocked.
+#[derive(Clone, Serialize, Deserialize, Command)]
+struct OpenForCustomer(String);
+#[handler]
+async fn open_for_customer(
+    OpenForCustomer(name): OpenForCustomer,
+    namesakes: Foreign<Namesakes>,
+    accounts: Repo<Account>,
+    shop: Dep<Shop>,
+) -> HandlerResult<(), InvoiceError> {
+    if namesakes.read(&name).await? == Some(true) {
+        return Err(InvoiceError::Blocked.into());
+    }
+    shop.meanwhile().await;
+    accounts.create(name.clone(), AccountEvent::Opened { name })?;
+    Ok(())
+}
 /// Pays, and opens an account that may exist: the two are committed together or not at all.
 #[derive(Clone, Serialize, Deserialize, Command)]
 struct PayAndOpen(i64, String);
@@ -234,7 +287,8 @@ async fn open_if_paid(
 fn builder(storage: &(impl Storage + Clone), sql: &Database, between: &'static str) -> AppBuilder {
     let shop = Shop { sql: sql.clone(), between, attempts: AtomicUsize::new(0) };
     let app = App::builder("shop").discover_part(module_path!()).discover_part(BANK).storage(storage.clone());
-    app.aggregate(StateStored::<Account>::new()).provide(Arc::new(Customers(sql.clone()))).provide(Arc::new(shop))
+    let app = app.provide(Arc::new(Customers(sql.clone()))).provide(Arc::new(Namesakes(sql.clone())));
+    app.aggregate(StateStored::<Account>::new()).provide(Arc::new(shop))
 }
 fn app(storage: &(impl Storage + Clone), sql: &Database, between: &'static str) -> App {
     let app = builder(storage, sql, between).aggregate(Mapped::new(InvoiceTable(sql.clone())));
@@ -319,6 +373,65 @@ pub(crate) async fn on(storage: impl Storage + Clone, sql: Database) {
         result.expect("no panic").expect("the payment succeeds");
     }
     assert_eq!(sql.number("select paid from invoice where number = 7").await, 20);
+
+    deleted(&storage, &sql).await;
+
+    // A foreign table may have the name of an aggregate: both are stored and compared.
+    let blocks = app(&storage, &sql, "update customer set is_blocked = true where name = 'kim'");
+    assert!(matches!(blocks.send(OpenForCustomer("kim".into())).await, Err(Error::Domain(InvoiceError::Blocked))));
+    sql.run("update customer set is_blocked = false where name = 'kim'").await;
+    plain.send(OpenForCustomer("kim".into())).await.expect("the customer is not blocked");
+    let account = storage.row("account", "kim", None).await.expect("the database responds").found;
+    assert!(account.state.is_some_and(|state| serde_json::from_slice::<Account>(&state).is_ok()), "no state is stored");
+}
+
+/// An aggregate that is deleted has no row any more, and its id is refused or used again.
+async fn deleted(storage: &(impl Storage + Clone), sql: &Database) {
+    let plain = app(storage, sql, "");
+    let issue = |number| Issue { number, customer: "kim".into(), amount: 50 };
+    let events = async |number: i64| {
+        let stream = storage.stream(&format!("invoice/{number}"), 0, None).await.expect("the database responds").found;
+        stream.into_iter().map(|entry| entry.name).collect::<Vec<_>>()
+    };
+
+    plain.send(issue(8)).await.expect("the number is free");
+    assert_eq!(plain.send(Cancel(8)).await.expect("the invoice exists"), 0);
+    assert_eq!(sql.number("select count(*) from invoice where number = 8").await, 0);
+    assert_eq!(events(8).await, ["invoice.issued", "invoice.cancelled", "cqrs.deleted"]);
+    let gone = plain.send(PayInvoice { number: 8, amount: 1 }).await;
+    assert!(matches!(gone, Err(Error::NotFound { .. })), "{gone:?}");
+    let read = plain.send(OpenIfPaid(8, "eight".into())).await;
+    assert!(matches!(read, Err(Error::NotFound { .. })), "{read:?}");
+    let exists = plain.send(issue(8)).await;
+    assert!(matches!(exists, Err(Error::Exists { .. })), "{exists:?}");
+    assert_eq!(sql.number("select count(*) from invoice where number = 8").await, 0, "a refused command inserts a row");
+
+    // The id is used again by choice, and the shop may insert the row again.
+    let reuses = builder(storage, sql, "").aggregate(Mapped::new(InvoiceTable(sql.clone())).reuses_ids());
+    reuses.build().expect("the app builds").send(issue(8)).await.expect("the id can be used again");
+    assert_eq!(plain.send(Cancel(8)).await.expect("the invoice exists"), 0);
+    sql.run("insert into invoice (number, customer, amount) values (8, 'kim', 9)").await;
+    assert_eq!(plain.send(PayInvoice { number: 8, amount: 9 }).await.expect("the shop has inserted it"), 9);
+    assert_eq!(events(8).await.len(), 7);
+
+    // A change of the shop before the deletion is a conflict: the command is decided again.
+    let paid = app(storage, sql, "update invoice set paid = 5, row_version = row_version + 1 where number = 8");
+    assert_eq!(paid.send(Cancel(8)).await.expect("decided again"), 5);
+    // An aggregate that one command creates and deletes has no row.
+    plain.send(IssueAndCancel(9)).await.expect("the number is free");
+    assert_eq!(sql.number("select count(*) from invoice where number in (8, 9)").await, 0);
+    assert!(matches!(plain.send(issue(9)).await, Err(Error::Exists { .. })));
+
+    // A mapping without `delete` refuses, and nothing is changed.
+    let keeps = builder(storage, sql, "").aggregate(Mapped::new(ComparedRows(sql.clone())));
+    let keeps = keeps.build().expect("the app builds");
+    keeps.send(issue(10)).await.expect("the number is free");
+    let refused = keeps.send(Cancel(10)).await.expect_err("the mapping deletes no rows");
+    let causes = std::iter::successors(std::error::Error::source(&refused), |error| error.source());
+    let text: Vec<_> = causes.map(ToString::to_string).collect();
+    assert!(text.iter().any(|text| text.contains("the mapping has no `delete`")), "{refused}: {text:?}");
+    assert_eq!(sql.number("select amount from invoice where number = 10").await, 50);
+    assert_eq!(events(10).await, ["invoice.issued"]);
 }
 
 #[cfg(feature = "sqlite")]

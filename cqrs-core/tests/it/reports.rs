@@ -9,7 +9,7 @@ use cqrs_core::{
     environment::{Environment, SystemEnvironment},
     event::shard_of,
     job::Step,
-    storage::{Batch, Park, Row, Storage},
+    storage::{ArchiveRange, Batch, Park, Row, Storage},
     testing::EnvironmentLayer,
 };
 use libtest_mimic::Trial;
@@ -22,6 +22,14 @@ const CHAPTER: &str = include_str!("../../../docs/guide/10-reports.md");
 pub(crate) fn trials() -> Vec<Trial> {
     vec![trial("reports: sqlite: the reports of the guide return what it says", sqlite)]
 }
+
+/// Reports that must use indexes: those that the chapter calls cheap.
+pub(crate) const INDEXED: [&str; 4] = [
+    "select event from cqrs_read.events where stream = 'account/kim' order by version",
+    "select event from cqrs_read.events where position > 3 order by position limit 2",
+    "select state from cqrs_read.aggregates where aggregate = 'account' and id = 'kim'",
+    "select event, payload from cqrs_read.parked where reader = 'projection/card' and key = 'account/kim'",
+];
 
 /// A report of the chapter: its SQL, and the table that it returns with the names of its columns.
 pub(crate) struct Report {
@@ -68,8 +76,8 @@ impl EnvironmentLayer for Standing {
     }
 }
 
-/// Fills a database with the data of the chapter: three accounts, a card that is behind, a parked message, unsent messages, and
-/// a value that is not JSON.
+/// Fills a database with the data of the chapter: three accounts, a card that is behind, a parked message, unsent messages, a
+/// value that is not JSON, and an archived event, which is the one of the parked message.
 pub(crate) async fn fill(storage: impl Storage + Clone) {
     let app = bank(storage.clone()).environment(Arc::new(Standing)).build().expect("the app builds");
     app.migrate().await.expect("the program is declared");
@@ -91,10 +99,10 @@ pub(crate) async fn fill(storage: impl Storage + Clone) {
     let blob = Row { kind: "blob", id: "odd".into(), expected: 0, version: 1, state: Some(b"{no json".to_vec()) };
     let park = Park {
         reader: "projection/card".into(),
-        key: "account/lee".into(),
+        key: "account/kim".into(),
         behind: false,
         message: SystemEnvironment.id(),
-        at: storage.high_water_mark().await.expect("the database responds").0,
+        at: 1,
         record: None,
         error: "it failed".into(),
         attempts: 3,
@@ -111,7 +119,11 @@ pub(crate) async fn fill(storage: impl Storage + Clone) {
         outgoing: None,
     };
     let batch = Batch { rows: vec![blob], parks: vec![park], events: vec![odd], ..Batch::default() };
-    assert_eq!(storage.commit(batch).await.expect("the batch is committed"), Position(7));
+    let upto = storage.commit(batch).await.expect("the batch is committed");
+    assert_eq!(upto, Position(7));
+    let before = Environment::now(&Standing) + Duration::from_secs(1);
+    let archived = storage.archive(&ArchiveRange { after: Position(0), upto, before }, 99).await;
+    assert_eq!(archived.expect("the database responds").moved, 1, "the opening of kim's account");
 }
 
 #[cfg(feature = "sqlite")]
@@ -141,5 +153,10 @@ async fn sqlite() {
         assert_eq!(names, columns, "{view}");
         let all = format!("select * from cqrs_read_{view}");
         sqlx::raw_sql(AssertSqlSafe(all)).fetch_all(&reader).await.expect("every row can be read");
+    }
+    for indexed in INDEXED.map(|sql| sql.replace("cqrs_read.", "cqrs_read_")) {
+        let plan = sqlx::query(AssertSqlSafe(format!("explain query plan {indexed}"))).fetch_all(&reader).await;
+        let plan: Vec<String> = plan.expect("it is planned").iter().map(|row| row.get("detail")).collect();
+        assert!(!plan.iter().any(|step| step.starts_with("SCAN")), "{indexed}: {plan:#?}");
     }
 }

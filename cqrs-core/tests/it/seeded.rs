@@ -89,6 +89,10 @@ enum Bug {
     PositionLost,
     /// The reads of a batch are not compared.
     ReadsIgnored,
+    /// Reads are not compared once events were archived.
+    ArchivedUncompared,
+    /// A deleted row counts as one that was never stored.
+    DeletedAsNeverStored,
     /// The reads are compared first, and the batch is written a while later.
     ReadsComparedEarly,
     /// A batch holds up every other one that reads the same aggregate, as if it were written.
@@ -116,7 +120,7 @@ enum Bug {
 }
 
 /// Each bug with the case that must find it. Other cases may find it as well.
-const SEEDED: [(Bug, &str); 45] = [
+const SEEDED: [(Bug, &str); 47] = [
     (Bug::HighWaterMarkAhead, "a reader that follows the high-water mark misses no concurrent event"),
     (Bug::LogSkips, "a reader that follows the high-water mark misses no concurrent event"),
     (Bug::EpochIgnored, "a checkpoint move requires the epoch of the lease"),
@@ -150,6 +154,8 @@ const SEEDED: [(Bug, &str); 45] = [
     (Bug::InboxRecordLate, "of concurrent handlers of one message one succeeds"),
     (Bug::PositionLost, "a response is stored with its position"),
     (Bug::ReadsIgnored, "each refusal reports its reason"),
+    (Bug::ArchivedUncompared, "a stream with archived events is compared, and a conflict on it names the winner"),
+    (Bug::DeletedAsNeverStored, "each refusal reports its reason"),
     (Bug::ReadsComparedEarly, "of two concurrent batches, each with a read of the other one's write, one is committed"),
     (Bug::ReadsExclusive, "batches that read one aggregate do not refuse each other"),
     (Bug::WinnerForgotten, "a conflict names both versions and the request that won"),
@@ -501,6 +507,13 @@ impl StorageLayer for SeededStorage {
                 return Ok(position);
             }
             Bug::ReadsIgnored => batch.reads.clear(),
+            Bug::ArchivedUncompared if *lock(&self.archived) > Position(0) => batch.reads.clear(),
+            Bug::DeletedAsNeverStored => {
+                for read in batch.reads.iter_mut().filter(|read| read.is_row && read.version == 0) {
+                    let row = self.memory.row(read.kind, &read.id, None).await?.found;
+                    read.version = if row.state.is_none() { row.version } else { 0 };
+                }
+            }
             Bug::ReadsComparedEarly if !batch.events.is_empty() => {
                 let reads = std::mem::take(&mut batch.reads);
                 self.memory.commit(Batch { reads, ..Batch::default() }).await?;

@@ -137,6 +137,7 @@ pub fn cases() -> Vec<Case> {
         "events that a load, a reader or a relay needs are not archived": archive::kept,
         "a step of archiving looks at no more entries than its limit": archive::steps,
         "a stream with archived events goes on after its last version": archive::appended,
+        "a stream with archived events is compared, and a conflict on it names the winner": archive::compared,
         "an event is returned unchanged": streams::event,
         "metadata of the request alone is not stored with an event": streams::unstored,
         "nothing of a refused batch is stored, whatever the reason": refusals::nothing_stays,

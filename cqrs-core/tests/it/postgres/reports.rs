@@ -1,6 +1,6 @@
 //! The reports of the guide on PostgreSQL, run by a role that can read the views and nothing else.
 use super::{Server, Trials, Tried, fresh};
-use crate::reports::{Report, fill, reports, views};
+use crate::reports::{INDEXED, Report, fill, reports, views};
 use sqlx::{AssertSqlSafe, PgPool};
 
 /// The part of the grants that is for readers.
@@ -9,6 +9,7 @@ const GRANTS: &str = include_str!("../../../../examples/deploy/grants.sql");
 pub(crate) fn trials() -> Trials {
     Trials::new()
         .test("the reports of the guide return what it says, to a role that can read only them", all)
+        .test("reports of one stream, a range of positions or one key scan no table", indexed)
         .test("values that jsonb cannot hold are null, with their text beside them", odd_values)
 }
 
@@ -61,6 +62,17 @@ async fn all(server: Server) -> Tried {
         let code =
             result.as_ref().err().and_then(|error| error.as_database_error()?.code().map(|code| code.into_owned()));
         anyhow::ensure!(code.as_deref() == Some("42501"), "{refused}: {result:?}");
+    }
+    Ok(())
+}
+
+async fn indexed(server: Server) -> Tried {
+    let fresh = fresh(server, "reports_plan").await?;
+    for sql in INDEXED {
+        let explain = format!("set enable_seqscan = off; explain {sql}");
+        let plan = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_all(&fresh.plain).await?;
+        let plan: Vec<String> = plan.iter().map(|line| sqlx::Row::get(line, 0)).collect();
+        anyhow::ensure!(!plan.iter().any(|line| line.contains("Seq Scan")), "{sql}: {}", plan.join("\n"));
     }
     Ok(())
 }

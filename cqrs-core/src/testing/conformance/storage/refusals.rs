@@ -23,6 +23,8 @@ async fn before(storage: &dyn Storage, message: Uuid) {
     commit(storage, all).await;
     commit(storage, batch().row("ann", 0, Some(b"ann")).event("user/bob", 1)).await;
     commit(storage, batch().row("ann", 1, Some(b"ann")).event("user/bob", 2)).await;
+    commit(storage, batch().row("gone", 0, Some(b"gone"))).await;
+    commit(storage, batch().row("gone", 1, None)).await;
     storage
         .lease("shard-0", "me", Duration::from_secs(600))
         .await
@@ -35,6 +37,7 @@ fn good() -> Batch {
     batch()
         .read("ann", 2, true)
         .read("bob", 2, false)
+        .read("gone", 2, true)
         .read("nobody", 0, true)
         .read("nobody else", 0, false)
         .row("kim", 1, Some(b"changed"))
@@ -143,6 +146,12 @@ fn poisons(message: Uuid) -> Vec<(&'static str, Why, Poison)> {
             Why::Conflict { exists: false },
             Box::new(|batch| batch.read("bob", 0, false)),
         ),
+        (
+            "a deleted row as never stored",
+            Why::Conflict { exists: false },
+            Box::new(|batch| batch.read("gone", 0, true)),
+        ),
+        ("a row before it was deleted", Why::Conflict { exists: false }, Box::new(|batch| batch.read("gone", 1, true))),
         (
             "a row that is read and does not exist",
             Why::Conflict { exists: false },
