@@ -83,7 +83,7 @@ impl<A: Aggregate> Repo<A> {
     /// #     fn apply(&mut self, _: &DoctorEvent) { self.on_call = false }
     /// # }
     /// # #[derive(Debug, thiserror::Error, DomainError)]
-    /// # pub enum DoctorError { #[error("nobody else is on call")] #[kind(precondition)] LastOnCall }
+    /// # pub enum DoctorError { #[error("no other doctor is on call")] #[kind(precondition)] LastOnCall }
     /// #[derive(Clone, Serialize, Deserialize, Command)]
     /// struct LeaveCall { id: u64, colleague: u64 }
     ///
@@ -104,7 +104,8 @@ impl<A: Aggregate> Repo<A> {
     }
 
     /// Loads the aggregate with this id, if there is one, as [`read`](Repo::read) does. The commit checks the absence, too:
-    /// a command that relied on it meets a conflict if the aggregate was created meanwhile.
+    /// a command that relied on it meets a conflict if the aggregate was created meanwhile, also under the id of a deleted
+    /// one.
     ///
     /// # Errors
     /// Returns faults as [`find`](Repo::find) does.

@@ -126,7 +126,8 @@ fn is_transient_of_database(_: &(dyn Error + 'static)) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{BoxError, permanent, transient};
+    use crate::error::{BoxError, VersionConflict, permanent, transient};
+    use uuid::Uuid;
 
     /// An error of an HTTP client, whose cause is an error of the system.
     #[derive(Debug, thiserror::Error)]
@@ -242,6 +243,12 @@ mod tests {
         let conflict =
             class_of(&CommitError::Conflict { what: "account kim".into(), exists: true, versions: None }, "kim");
         assert!(!conflict.is_empty() && !conflict.contains("kim"), "{conflict}");
+        let conflict = |expected, winner| {
+            let versions =
+                Some(VersionConflict { expected, found: expected + 1, winner: Some(Uuid::from_u128(winner)) });
+            class_of(&CommitError::Conflict { what: "account kim".into(), exists: true, versions }, "kim")
+        };
+        assert_eq!(conflict(1, 1), conflict(16, u128::MAX), "the versions and the winner are left out");
     }
     #[test]
     fn a_failure_has_the_kind_of_its_first_known_cause() {

@@ -25,7 +25,7 @@ use uuid::Uuid;
 /// The number of times a batch is run again after a deadlock. Batches lock in one order, so deadlocks are rare.
 const RUNS: u32 = 8;
 
-/// The version of an aggregate's row, and that of its last event with its metadata.
+/// The version of an aggregate's row, and that of its last event with its metadata. The last event is never archived.
 const WINNER: &str = "select coalesce(s.version, 0), coalesce(l.version, 0), l.metadata from (select) one \
     left join cqrs.state s on s.kind = $1 and s.id = $2 left join lateral (select version, metadata::text as metadata \
     from cqrs.log where stream = $3 order by version desc limit 1) l on true";
@@ -358,7 +358,7 @@ impl Inner {
         Ok(row.and_then(|row| row.try_get::<Option<i64>, _>(0)).map(|at| Position(at.unwrap_or(0) as u64)))
     }
 
-    /// Looks the found version and the winner of a conflict up. If that fails, the conflict has no versions.
+    /// Looks up the found version and the winner of a conflict. If that fails, the conflict has no versions.
     pub(super) async fn with_winner(&self, on: &mut PgConnection, refused: CommitError) -> CommitError {
         let CommitError::Conflict { what, exists, versions: Some(VersionConflict { expected, .. }) } = refused else {
             return refused;

@@ -106,13 +106,13 @@ parked as (insert into cqrs.parked
 {g} as materialized (select count(*) from {g}b left join parked on true)",
 };
 
-/// Versions that a decision relied on, with the advisory locks of everything that the batch reads and writes. The
+/// Versions that a decision relied on, with the advisory locks of all aggregates that the batch reads and writes. The
 /// function takes the locks in the order of the input, and then compares each version that is given.
 ///
-/// Two batches that each read what the other one writes would both pass a comparison with what is committed. One of them
-/// waits here instead, shared for a read and exclusive for a write, and compares after the other one has ended. The locks are sorted and
-/// come before all rows, so they cause no deadlock. A batch without reads takes none: it can be put after every batch with reads
-/// that has not seen it.
+/// Two batches that each read an aggregate of the other one's writes would both pass a comparison with the committed
+/// versions. So a read takes a shared lock and a write an exclusive one: the second batch waits here, and compares after the
+/// first one has ended. The locks are sorted and come before the rows of all aggregates, so they cause no deadlock. A batch
+/// without reads takes none: it can be put after every batch with reads that has not seen it.
 const READ: Sql = Sql {
     columns: &[
         ("slot", "int"),

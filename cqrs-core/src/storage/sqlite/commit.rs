@@ -156,7 +156,8 @@ fn conflict(what: String, exists: bool, expected: u64) -> CommitError {
     CommitError::Conflict { what, exists, versions: Some(VersionConflict::expecting(expected)) }
 }
 
-/// Looks the found version and the winner of a conflict up, once the refused batch is rolled back.
+/// Looks up the found version and the winner of a conflict, once the refused batch is rolled back. The last event of a stream
+/// is never archived.
 pub(super) async fn look_up_winner(connection: &mut SqliteConnection, refused: &mut CommitError) -> sqlx::Result<()> {
     let CommitError::Conflict { what, versions: Some(versions), .. } = refused else { return Ok(()) };
     let (kind, id) = what.split_once(SEPARATOR).unwrap_or((what, ""));

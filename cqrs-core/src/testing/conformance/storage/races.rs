@@ -118,8 +118,8 @@ pub(super) async fn each_for_itself(harness: Box<dyn Harness>) {
     assert_eq!(draft::log(&*storage).await.len(), 20);
 }
 
-/// Write skew: of two batches that each read what the other one writes, at most one is committed. Rows, streams, and rows and
-/// streams that are created. Which one succeeds is open, and so is whether a third one that is read by none does.
+/// Write skew: of two batches that each read an aggregate which the other one writes, one is committed. The aggregates are
+/// rows and streams, existing and new ones.
 pub(super) async fn skew(harness: Box<dyn Harness>) {
     let storage = harness.storage();
     for round in 0..24_u64 {

@@ -280,7 +280,7 @@ pub(super) async fn stale_first(harness: Box<dyn Harness>) {
     }
 }
 
-/// A conflict says who was faster, so that a person can find the other request.
+/// A conflict names the request that won, so that an operator can find it.
 pub(super) async fn winner(harness: Box<dyn Harness>) {
     let storage = &*harness.storage();
     let by = |batch: Batch, correlation: Option<Uuid>| {
