@@ -39,7 +39,7 @@ impl<T: ForeignTable> FromContext for Foreign<T> {
         Ok(Foreign { table: context.get::<T>()?, runtime: context.runtime.clone(), unit })
     }
     fn needs(needs: &mut Needs) {
-        needs.dependency::<T>();
+        needs.foreign::<T>();
     }
 }
 
