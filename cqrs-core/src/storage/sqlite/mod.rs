@@ -199,6 +199,10 @@ impl Storage for Sqlite {
         check::range(scan)?;
         read::scan(&self.reads, scan).await.map_err(fault)
     }
+    async fn count_entries(&self, scan: &Scan<'_>) -> Result<u64, Fault> {
+        check::range(scan)?;
+        read::count_entries(&self.reads, scan).await.map_err(fault)
+    }
     async fn checkpoints(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
         read::checkpoints(&self.reads, readers).await.map_err(fault)
     }
