@@ -423,8 +423,8 @@ impl AppBuilder {
         let unused = unused.map(|topic| format!("no subscriber or projection handles the foreign topic `{topic}`"));
         unused.chain(duplicates(foreign()).map(|topic| format!("topic `{topic}` has two decoders"))).collect()
     }
-    /// Finds projections of one name that are not one projection: functions that change one view by different events of one
-    /// source.
+    /// Finds functions with one projection name that cannot be one projection: they change different views, read different
+    /// sources, begin at different events, or handle the same event.
     fn unfit_projections(&self) -> Vec<String> {
         let roles = || self.registrations.values().map(|registration| &registration.role);
         let projectors = roles().filter_map(|role| if let Role::Projector(p) = role { Some(p.name) } else { None });

@@ -60,12 +60,15 @@ impl<'a> PendingValues<'a> {
     }
     /// Returns the keys of the values in a range, as the changes so far have left it, and reads their values.
     pub(super) async fn keys_in(&mut self, range: &Range<()>) -> Result<Vec<String>, Fault> {
-        // So many entries may belong to values that the batch has taken out of the range.
+        // The entries of the values that were read do not count: the batch may have taken those values out of the range.
         let limit = FOUND_LIMIT + self.read.len() + 1;
         let until = range.until.as_deref().map(|until| (until, ""));
         let (view, index) = (self.index.view, range.index);
         let scan = Scan { view, index, from: (&range.from, ""), until, reversed: false, limit };
         let stored = self.index.scan(scan).await?;
+        if stored.len() == limit {
+            return Err(self.too_many(index));
+        }
         self.read(stored.into_iter().map(|scanned| scanned.key).collect()).await?;
         let all = self.entries.iter().flat_map(|all| all.range((index, range.from.clone(), String::new())..));
         let inside = all.take_while(|(of, entry, _)| *of == index && range.contains(entry));
@@ -73,12 +76,16 @@ impl<'a> PendingValues<'a> {
         let mut seen = BTreeSet::new();
         keys.retain(|key| seen.insert(key.clone()));
         if keys.len() > FOUND_LIMIT {
-            return Err(Fault::invalid(format!(
-                "more than {FOUND_LIMIT} values of view {view} are in the range of index {index} that the event changes: \
-                 an event may change at most so many"
-            )));
+            return Err(self.too_many(index));
         }
         Ok(keys)
+    }
+    fn too_many(&self, index: &str) -> Fault {
+        Fault::invalid(format!(
+            "more than {FOUND_LIMIT} values of view {} are in the range of index {index} that the event changes: an event \
+             may change at most {FOUND_LIMIT}",
+            self.index.view
+        ))
     }
     /// Returns the present value under a key that was read.
     pub(super) fn value(&self, key: &str) -> Option<&[u8]> {

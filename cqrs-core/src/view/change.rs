@@ -13,9 +13,9 @@ type AlterEach<V> = Box<dyn Fn(V) -> Option<V> + Send>;
 ///
 /// It is a pure value, so a test needs no database, and the change can run again after a conflict.
 #[must_use = "a change has an effect only if the projection returns it"]
-pub struct Change<V>(Vec<Step<V>>);
+pub struct Change<V>(Vec<ChangeStep<V>>);
 
-enum Step<V> {
+enum ChangeStep<V> {
     Key(String, Alter<V>),
     Range(Range<V>, AlterEach<V>),
 }
@@ -28,7 +28,7 @@ impl<V: View> Change<V> {
     /// Adds a step: `alter` receives the value under `key`, if there is one, and returns its new value, or `None` to
     /// remove it.
     pub fn and(mut self, key: V::Key, alter: impl FnOnce(Option<V>) -> Option<V> + Send + 'static) -> Self {
-        self.0.push(Step::Key(key.to_string(), Box::new(alter)));
+        self.0.push(ChangeStep::Key(key.to_string(), Box::new(alter)));
         self
     }
     /// Adds a step for each value in a range of an index: `alter` receives the value, and returns its new value, or `None` to
@@ -56,7 +56,7 @@ impl<V: View> Change<V> {
     /// }
     /// ```
     pub fn and_where(mut self, range: impl Into<Range<V>>, alter: impl Fn(V) -> Option<V> + Send + 'static) -> Self {
-        self.0.push(Step::Range(range.into(), Box::new(alter)));
+        self.0.push(ChangeStep::Range(range.into(), Box::new(alter)));
         self
     }
     /// Adds the steps of another change after those of this one.
@@ -67,11 +67,11 @@ impl<V: View> Change<V> {
     /// Returns the steps as functions on stored bytes.
     pub(crate) fn erased(self) -> Vec<ErasedStep> {
         let erase = |step| match step {
-            Step::Key(key, alter) => {
+            ChangeStep::Key(key, alter) => {
                 let alter: AlterBytes = Box::new(move |stored, is_newest| altered(stored, is_newest, alter));
                 ErasedStep::Key(key, alter)
             }
-            Step::Range(range, alter) => {
+            ChangeStep::Range(range, alter) => {
                 let alter: AlterEachBytes = Box::new(move |stored, is_newest| {
                     altered(Some(stored), is_newest, |found: Option<V>| found.and_then(&alter))
                 });
@@ -100,11 +100,11 @@ impl<V> fmt::Debug for Change<V> {
         f.debug_list().entries(&self.0).finish()
     }
 }
-impl<V> fmt::Debug for Step<V> {
+impl<V> fmt::Debug for ChangeStep<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Step::Key(key, _) => key.fmt(f),
-            Step::Range(range, _) => range.fmt(f),
+            ChangeStep::Key(key, _) => key.fmt(f),
+            ChangeStep::Range(range, _) => range.fmt(f),
         }
     }
 }

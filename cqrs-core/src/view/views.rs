@@ -92,7 +92,7 @@ impl<V: View> Views<V> {
         self.find(key).await?.ok_or_else(|| Error::NotFound { kind: V::NAME, id: key.to_string() })
     }
     /// Returns the values under these keys, in the order of the keys, in one round trip. `None` stands for a key without a
-    /// value.
+    /// value. The cost grows with the number of keys, so a number that a client chooses needs a limit at the edge.
     ///
     /// ```
     /// # use cqrs_core::{HandlerResult, Query, View, Views, handler};

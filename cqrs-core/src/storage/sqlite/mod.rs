@@ -36,6 +36,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 use writer::{Job, Loan, Lock};
 
+#[doc(hidden)]
+pub use read::RANGES_OF_INDEX;
+
 /// The number of read connections. Reads in SQLite are short and run in this process, so a few are enough.
 const READERS: u32 = 4;
 /// The number of queued commits from which callers wait for a place in the queue.

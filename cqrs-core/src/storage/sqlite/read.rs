@@ -394,12 +394,28 @@ macro_rules! scan {
         )
     };
 }
+macro_rules! count_entries {
+    ($until:literal) => {
+        index_range!("select count(*) from ", $until, "e.entry, e.key", "")
+    };
+}
+const SCAN: &str = scan!("", "e.entry, e.key");
+const SCAN_REVERSED: &str = scan!("", "e.entry desc, e.key desc");
+const SCAN_UNTIL: &str = scan!(" and (e.entry, e.key) < (?6, ?7)", "e.entry, e.key");
+const SCAN_UNTIL_REVERSED: &str = scan!(" and (e.entry, e.key) < (?6, ?7)", "e.entry desc, e.key desc");
+const COUNT_ENTRIES: &str = count_entries!("");
+const COUNT_ENTRIES_UNTIL: &str = count_entries!(" and (e.entry, e.key) < (?6, ?7)");
+/// The reads of a range of an index. For the test of their plans.
+#[doc(hidden)]
+pub const RANGES_OF_INDEX: [&str; 6] =
+    [SCAN, SCAN_REVERSED, COUNT_ENTRIES, SCAN_UNTIL, SCAN_UNTIL_REVERSED, COUNT_ENTRIES_UNTIL];
+
 pub(super) async fn scan(pool: &SqlitePool, scan: &Scan<'_>) -> sqlx::Result<Vec<Scanned>> {
     let sql = match (scan.until, scan.reversed) {
-        (None, false) => scan!("", "e.entry, e.key"),
-        (None, true) => scan!("", "e.entry desc, e.key desc"),
-        (Some(_), false) => scan!(" and (e.entry, e.key) < (?6, ?7)", "e.entry, e.key"),
-        (Some(_), true) => scan!(" and (e.entry, e.key) < (?6, ?7)", "e.entry desc, e.key desc"),
+        (None, false) => SCAN,
+        (None, true) => SCAN_REVERSED,
+        (Some(_), false) => SCAN_UNTIL,
+        (Some(_), true) => SCAN_UNTIL_REVERSED,
     };
     let rows = range(sql, scan).fetch_all(pool).await?;
     rows.iter()
@@ -408,10 +424,7 @@ pub(super) async fn scan(pool: &SqlitePool, scan: &Scan<'_>) -> sqlx::Result<Vec
 }
 
 pub(super) async fn count_entries(pool: &SqlitePool, scan: &Scan<'_>) -> sqlx::Result<u64> {
-    let sql = match scan.until {
-        None => index_range!("select count(*) from ", "", "e.entry, e.key", ""),
-        Some(_) => index_range!("select count(*) from ", " and (e.entry, e.key) < (?6, ?7)", "e.entry, e.key", ""),
-    };
+    let sql = if scan.until.is_some() { COUNT_ENTRIES_UNTIL } else { COUNT_ENTRIES };
     number(&range(sql, scan).fetch_one(pool).await?, 0)
 }
 

@@ -1,8 +1,8 @@
 //! The round trips of a command: one to load and one to commit, with or without an idempotency key.
 use super::{Server, Trials, Tried, fresh};
 use cqrs_core::{
-    Aggregate, App, AppBuilder, Command, Event, EventSourced, Evolve, HandlerResult, Infallible, Metadata, Query, Range,
-    Recorded, Repo, StateStored, View, Views, handler, projection,
+    Aggregate, App, AppBuilder, Command, Event, EventSourced, Evolve, HandlerResult, Infallible, Metadata, Query,
+    Range, Recorded, Repo, StateStored, View, Views, handler, projection,
 };
 use serde::{Deserialize, Serialize};
 
