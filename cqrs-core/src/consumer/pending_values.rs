@@ -1,6 +1,7 @@
 //! The values of a view while the events of one batch are applied to them.
 use crate::{
     catalogue::index_set,
+    consumer::parking::permanent,
     error::Fault,
     registry::Projection,
     runtime::Runtime,
@@ -50,7 +51,11 @@ impl<'a> PendingValues<'a> {
         for stored in stored {
             let mut entries = Vec::new();
             if let (Some(all), Some(value)) = (&mut self.entries, &stored.value) {
-                entries = (self.index.entries_of)(value)?;
+                entries = (self.index.entries_of)(value).map_err(|fault| {
+                    let message =
+                        format!("the value of view {} under key {} cannot be read", self.index.view, stored.key);
+                    Fault::internal(message).because(permanent(fault))
+                })?;
                 all.extend(entries.iter().map(|(index, entry)| (*index, entry.clone(), stored.key.clone())));
             }
             let pending = Pending { expected: stored.version, value: stored.value, entries, is_changed: false };
