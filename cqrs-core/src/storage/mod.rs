@@ -16,7 +16,8 @@ mod unique;
 
 pub use archive::{ArchiveRange, Archived};
 pub use batch::{
-    Batch, CheckpointMove, CommitError, InboxRecord, Park, Reservation, Row, Snapshot, StoredResponse, ViewWrite,
+    Batch, CheckpointMove, CommitError, InboxRecord, Park, ReadVersion, Reservation, Row, Snapshot, StoredResponse,
+    ViewWrite,
 };
 pub use check::check;
 pub(crate) use check::value as check_value;
