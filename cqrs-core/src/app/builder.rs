@@ -302,6 +302,7 @@ impl AppBuilder {
                     .collect(),
                 newer_programs: Default::default(),
                 reserving: Default::default(),
+                copies: Default::default(),
                 turns: Default::default(),
                 alone: Default::default(),
                 epoch: Default::default(),

@@ -28,6 +28,7 @@ mod new_readers;
 mod parked;
 mod programs;
 mod purge;
+mod rebuild;
 mod rebuild_rows;
 mod topics;
 mod unique_values;
@@ -48,6 +49,7 @@ pub use parked::{
 };
 pub use programs::{DeclaredProgram, Programs, ReleasedKey, Withdrawal, WithdrawalError};
 pub use purge::Purge;
+pub use rebuild::{CopyUse, Difference, Rebuild, RebuildEnd, RebuildError, RebuildProgress, Rebuilt, ViewCopies};
 pub use rebuild_rows::{FailedRow, RebuiltRows, RowRebuild, RowRebuildError};
 
 use futures_util::future::BoxFuture;

@@ -199,13 +199,18 @@ impl LogFollower {
             lease.release(&self.runtime, &self.reader).await;
         }
     }
-    async fn store_checkpoint(&mut self) {
+    /// Stores the position that the follower has reached. A rebuild compares it with that of the copy that serves.
+    pub(crate) async fn store_checkpoint(&mut self) {
         if let Some(checkpoint) = self.checkpoint.filter(|checkpoint| checkpoint.reached > checkpoint.stored)
             && let Err(error) = self.commit(checkpoint, checkpoint.reached, Vec::new()).await
         {
             let error = describe(&error);
             tracing::debug!(reader = self.reader, error, "the checkpoint was not stored; it is reached again");
         }
+    }
+    /// Returns the position that the follower has reached; 0 before its first step.
+    pub(crate) fn position(&self) -> Position {
+        Position(self.checkpoint.map_or(0, |checkpoint| checkpoint.reached))
     }
     /// Forgets everything that is not stored, after a panic in the middle of a step.
     pub(crate) fn reset(&mut self) {
@@ -277,6 +282,8 @@ impl LogFollower {
             // Another process follows with the same checkpoint and was faster, or has handled this message.
             Err(CommitError::Moved(_) | CommitError::AlreadyHandled) => {
                 self.checkpoint = None;
+                // After a switch of the view, the messages that were parked for the new copy are this reader's.
+                self.progress.iter().for_each(|progress| progress.may_have_parked());
                 self.lease.iter_mut().for_each(GroupLease::is_doubtful);
                 Ok(Step::Did(0))
             }

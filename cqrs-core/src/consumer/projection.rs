@@ -1,4 +1,7 @@
 //! Runs a projection: commits the changed views and the checkpoint in one batch, so no event is applied twice.
+//!
+//! The batch names the copy of the view for which it was computed, as the epoch of its checkpoint moves. After a switch to
+//! another copy it is refused.
 use crate::{
     catalogue::index_set,
     codec::WrittenByNewerProgram,
@@ -8,7 +11,7 @@ use crate::{
     event::RawEvent,
     registry::Projection,
     runtime::Runtime,
-    storage::{Batch, CommitError, StoredView, ViewWrite},
+    storage::{Batch, CommitError, StoredView, ViewWrite, is_copy, stored_as},
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -26,7 +29,8 @@ pub(super) async fn project(
     let (mut attempt, mut is_newest) = (0, false);
     loop {
         let mut batch = base.clone();
-        batch.views = match changed(runtime, projection, &events, is_newest).await {
+        let copy = target(runtime, projection, &mut batch).await?;
+        batch.views = match changed(runtime, projection, copy, &events, is_newest).await {
             Err(fault) if !is_newest && WrittenByNewerProgram::is_cause_of(&fault) => {
                 is_newest = runtime.is_newest_program().await?;
                 if !is_newest {
@@ -38,12 +42,33 @@ pub(super) async fn project(
         };
         batch.sort();
         let done = runtime.storage.commit(batch).await.map(|_| ());
+        if let Err(CommitError::Moved(_)) = done {
+            runtime.copies.forget(projection.view);
+        }
         // On a conflict another projection of the same view was faster, so compute the changes again from the current
         // values.
         if !retry_after_conflict(runtime, &done, &mut attempt).await {
             return done;
         }
     }
+}
+
+/// Returns the name of the copy to which the projection writes, and lets the batch be refused if another copy serves. The
+/// projection of a rebuild writes to its own copy.
+///
+/// A redelivery moves no checkpoint. The switch gives its messages new numbers, so it is refused as well if it has read them
+/// before; hence it reads the copy afterwards.
+async fn target(runtime: &Runtime, projection: &Projection, batch: &mut Batch) -> Result<&'static str, Fault> {
+    if is_copy(projection.view) {
+        return Ok(projection.view);
+    }
+    let (storage, view) = (&*runtime.storage, projection.view);
+    if batch.checkpoint_moves.is_empty() {
+        return Ok(runtime.copies.read(storage, view).await?.name);
+    }
+    let copy = runtime.copies.of(storage, view).await?;
+    batch.checkpoint_moves.iter_mut().for_each(|moved| moved.epoch = Some(copy.number));
+    Ok(copy.name)
 }
 
 /// The value of a key while the events of a batch are applied to it.
@@ -56,6 +81,7 @@ struct PendingWrite {
 async fn changed(
     runtime: &Arc<Runtime>,
     projection: &Projection,
+    copy: &'static str,
     events: &[RawEvent],
     is_newest: bool,
 ) -> Result<Vec<ViewWrite>, Fault> {
@@ -74,7 +100,7 @@ async fn changed(
     if keys.is_empty() {
         return Ok(Vec::new());
     }
-    let stored = runtime.storage.views(projection.view, &keys).await?;
+    let stored = runtime.storage.views(copy, &keys).await?;
     let mut stored: HashMap<String, StoredView> = stored.into_iter().map(|view| (view.key.clone(), view)).collect();
     let mut pending: BTreeMap<String, PendingWrite> = BTreeMap::new();
     for (id, key, alter) in alters {
@@ -90,7 +116,7 @@ async fn changed(
     let index_set = index_set(projection.indexes.iter().copied());
     let written = pending.into_iter().filter(|(_, write)| write.expected > 0 || write.value.is_some());
     let write = |(key, write): (String, PendingWrite)| ViewWrite {
-        view: projection.view,
+        view: stored_as(copy),
         key,
         expected: write.expected,
         value: write.value,

@@ -11,7 +11,7 @@ use crate::{
     error::{Fault, describe},
     job::Step,
     runtime::Runtime,
-    storage::{Batch, CheckpointMove, CommitError, InboxRecord},
+    storage::{Batch, CheckpointMove, CommitError, InboxRecord, is_copy},
     transport::{Drained, Incoming, Partition, Received, Signal, Subscription},
 };
 use futures_util::FutureExt;
@@ -41,6 +41,8 @@ pub struct TopicFollower {
     assigned: BTreeSet<Partition>,
     /// Lost records that are not recorded yet.
     lost: Vec<(Partition, Range<u64>)>,
+    /// The records that the broker has no more, of a projection that fills a copy of a view.
+    expired: Vec<(Partition, Range<u64>)>,
     /// Assigned partitions that have not been set to their checkpoints yet.
     unplaced: Vec<Partition>,
     /// Records that were received and not applied yet.
@@ -76,6 +78,7 @@ impl TopicFollower {
             next: HashMap::new(),
             assigned: BTreeSet::new(),
             lost: Vec::new(),
+            expired: Vec::new(),
             unplaced: Vec::new(),
             pending: BTreeMap::new(),
             last: None,
@@ -90,8 +93,19 @@ impl TopicFollower {
     pub(crate) fn has_received(&self) -> bool {
         !self.pending.is_empty()
     }
+    /// Returns the stored names of the checkpoints that this reader has for the assigned partitions.
+    pub(crate) fn checkpoints_of(&self, reader: &str) -> Vec<String> {
+        self.assigned.iter().map(|partition| self.checkpoint_of(reader, partition)).collect()
+    }
+    /// Returns the records that the broker has no more, of a projection that fills a copy of a view.
+    pub(crate) fn expired(&self) -> &[(Partition, Range<u64>)] {
+        &self.expired
+    }
     fn reader(&self, partition: &Partition) -> String {
-        let reader = format!("{}/{partition}", self.follower.reader());
+        self.checkpoint_of(&self.follower.reader(), partition)
+    }
+    fn checkpoint_of(&self, reader: &str, partition: &Partition) -> String {
+        let reader = format!("{reader}/{partition}");
         match self.generation {
             0 => reader,
             generation => format!("{reader}#{generation}"),
@@ -104,8 +118,14 @@ impl TopicFollower {
     /// call it again. An event that fails on every attempt is parked, with the later events of its key. A batch that the
     /// database refuses as a whole is halved until one event is to blame.
     pub async fn step(&mut self) -> Result<Step, Fault> {
-        while let Some((partition, offsets)) = self.lost.last() {
-            record_loss(&self.runtime, &self.follower.group(&self.runtime.service), partition, offsets).await?;
+        while let Some((partition, offsets)) = self.lost.last().cloned() {
+            if is_copy(&self.follower.reader()) {
+                // A copy begins with the first record that the broker still has, which is no loss of the view that serves.
+                self.pass_expired(&partition, offsets.end).await?;
+                self.expired.push((partition, offsets));
+            } else {
+                record_loss(&self.runtime, &self.follower.group(&self.runtime.service), &partition, &offsets).await?;
+            }
             self.lost.pop();
         }
         self.give_up_revoked().await;
@@ -125,6 +145,18 @@ impl TopicFollower {
             self.pending.insert(partition, records);
         }
         done.map(|_| Step::Did(count))
+    }
+    /// Moves the checkpoint of a copy past records that the broker has no more.
+    async fn pass_expired(&mut self, partition: &Partition, end: u64) -> Result<(), Fault> {
+        let reader = self.reader(partition);
+        let from = stored(&self.runtime, reader.clone()).await?;
+        if from < end {
+            let moved = CheckpointMove { reader, from, to: end, epoch: None };
+            let passed = self.runtime.storage.commit(Batch { checkpoint_moves: vec![moved], ..Batch::default() }).await;
+            passed.map_err(|error| Fault::unavailable("a checkpoint could not be moved").because(error))?;
+            self.next.insert(partition.clone(), end);
+        }
+        Ok(())
     }
     /// Stores that revoked partitions are given up, before another member gets them.
     async fn give_up_revoked(&mut self) {

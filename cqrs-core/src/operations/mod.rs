@@ -28,6 +28,7 @@ mod readiness;
 mod recorder;
 mod signals;
 mod topics;
+mod views;
 
 pub use crate::app::{Component, DRAIN, Health, HealthCheck};
 pub use aggregates::AggregatesCommand;
@@ -36,6 +37,7 @@ pub use parked::{Operators, ParkedCommand};
 pub use programs::ProgramsCommand;
 pub use signals::EXIT;
 pub use topics::TopicsCommand;
+pub use views::ViewsCommand;
 
 use crate::{
     app::App,

@@ -52,6 +52,7 @@ mod postgres; // PostgreSQL's own guarantees, and the storage suite on it
 mod projector; // a projector in two processes on one database
 mod purse; // an aggregate with an end and a history
 mod rebuild_rows; // rows that are made from their events again
+mod rebuild_views; // views that are rebuilt in a second copy
 mod redelivery; // many parked messages are redelivered by reader, error, or all
 mod refused_topic; // a topic that the broker refuses for a time
 mod relay; // integration events reach their subscribers
@@ -143,6 +144,7 @@ fn framework() -> Vec<Trial> {
         deleting::trials,
         history::trials,
         rebuild_rows::trials,
+        rebuild_views::trials,
         snapshots::trials,
         withdrawal::trials,
         simulation::trials,

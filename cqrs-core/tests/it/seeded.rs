@@ -5,9 +5,10 @@ use cqrs_core::{
     Fault, Position,
     event::Entry,
     storage::{
-        ArchiveRange, Archived, Batch, CommitError, Cutoff, LEFT_TO_NEWER_PROGRAM, Lease, Loaded, Memory, ParkedKey,
-        ParkedPage, ReadLimit, Scan, Scanned, Snapshot, SnapshotAndEvents, Storage, StoredData, StoredResponse,
-        StoredRow, StoredSnapshot, StoredValues, StoredView, Tx, ValueReservation,
+        ArchiveRange, Archived, Batch, CheckpointMove, CommitError, ComparedValues, Cutoff, LEFT_TO_NEWER_PROGRAM,
+        Lease, Loaded, Memory, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, Snapshot, SnapshotAndEvents, Storage,
+        StoredData, StoredResponse, StoredRow, StoredSnapshot, StoredValues, StoredView, Tx, ValueReservation,
+        ViewSwitch,
     },
     testing::StorageLayer,
     testing::conformance::storage::{Harness, cases},
@@ -105,10 +106,25 @@ enum Bug {
     ArchivedUnpublished,
     /// A step of archiving looks at the whole range.
     ArchivedAtOnce,
+    /// A view is switched to a copy that is behind.
+    SwitchedBehind,
+    /// Parked messages and inbox records stay with their readers in a switch.
+    ParkedNotSwitched,
+    /// A batch that writes views is committed whatever copy serves.
+    CopyUnfenced,
+    /// A comparison of copies misses the keys that only the second one has.
+    ComparedOneSided,
+    /// The copy that serves is dropped without an error.
+    ServingDropped,
 }
 
 /// Each bug with the case that must find it. Other cases may find it as well.
-const SEEDED: [(Bug, &str); 41] = [
+const SEEDED: [(Bug, &str); 46] = [
+    (Bug::SwitchedBehind, "a switch to a copy that is behind, or from another copy, changes nothing"),
+    (Bug::ParkedNotSwitched, "parked messages and inbox records move with a switch, and get new numbers"),
+    (Bug::CopyUnfenced, "after a switch a batch for the former copy is refused, also at the same position"),
+    (Bug::ComparedOneSided, "two copies are compared by pages, in the order of their keys"),
+    (Bug::ServingDropped, "a copy that does not serve is dropped in steps"),
     (Bug::HighWaterMarkAhead, "a reader that follows the high-water mark misses no concurrent event"),
     (Bug::LogSkips, "a reader that follows the high-water mark misses no concurrent event"),
     (Bug::EpochIgnored, "a checkpoint move requires the epoch of the lease"),
@@ -285,6 +301,40 @@ impl StorageLayer for SeededStorage {
                 Ok(archived)
             }
         }
+    }
+    async fn switch_view(&self, switch: &ViewSwitch) -> Result<bool, Fault> {
+        let mut switch = switch.clone();
+        match self.bug {
+            Bug::SwitchedBehind => {
+                for of in &switch.checkpoints {
+                    let readers = [of.live.clone(), of.filled.clone()];
+                    let at = self.memory.checkpoints(&readers).await?;
+                    let (reader, from, to) = (of.filled.clone(), at[1], at[0].max(at[1]));
+                    let moved = CheckpointMove { reader, from, to, epoch: None };
+                    let _ = self.memory.commit(Batch { checkpoint_moves: vec![moved], ..Batch::default() }).await;
+                }
+            }
+            Bug::ParkedNotSwitched => switch.readers.clear(),
+            _ => {}
+        }
+        self.memory.switch_view(&switch).await
+    }
+    async fn compare_copies(
+        &self,
+        copies: [&str; 2],
+        readers: [&[String]; 2],
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<ComparedValues, Fault> {
+        let mut compared = self.memory.compare_copies(copies, readers, after, limit).await?;
+        if self.bug == Bug::ComparedOneSided {
+            compared.different.retain(|(_, first, _)| first.is_some());
+        }
+        Ok(compared)
+    }
+    async fn drop_copy(&self, view: &str, copy: u64, readers: &[String], limit: usize) -> Result<u64, Fault> {
+        let dropped = self.memory.drop_copy(view, copy, readers, limit).await;
+        if self.bug == Bug::ServingDropped { Ok(dropped.unwrap_or(0)) } else { dropped }
     }
     async fn response(&self, key: &str) -> Result<Option<StoredResponse>, Fault> {
         let mut found = self.memory.response(key).await?;
@@ -487,6 +537,9 @@ impl StorageLayer for SeededStorage {
                 let position = self.memory.commit(batch).await?;
                 let _ = self.memory.commit(Batch { inbox_records: records, ..Batch::default() }).await;
                 return Ok(position);
+            }
+            Bug::CopyUnfenced if !batch.views.is_empty() => {
+                batch.checkpoint_moves.iter_mut().for_each(|step| step.epoch = None);
             }
             Bug::NulRemoved => batch.rows.iter_mut().for_each(|row| row.id = row.id.replace('\0', "")),
             Bug::NumberLimited => {

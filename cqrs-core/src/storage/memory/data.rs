@@ -7,7 +7,7 @@ use crate::{
     position::Position,
     storage::{
         ArchiveRange, Archived, Batch, CommitError, Snapshot, SnapshotAndEvents, StoredResponse, StoredRow,
-        StoredSnapshot,
+        StoredSnapshot, stored_as,
     },
 };
 use chrono::SubsecRound;
@@ -33,6 +33,8 @@ pub(super) struct Data {
     /// The aggregates whose values are not reserved, each as index and stream.
     pub(super) unreserved: BTreeSet<(String, String)>,
     pub(super) views: HashMap<(String, String), View>,
+    /// The copies of views that serve, where it is not copy 0.
+    pub(super) serving: BTreeMap<String, u64>,
     pub(super) entries: BTreeSet<IndexEntry>,
     pub(super) readers: HashMap<String, Reader>,
     /// The handled messages, with the time.
@@ -55,7 +57,7 @@ pub(super) struct View {
     pub(super) version: u64,
     pub(super) value: Option<Vec<u8>>,
     pub(super) index_set: i64,
-    entries: Vec<IndexEntry>,
+    pub(super) entries: Vec<IndexEntry>,
 }
 
 #[derive(Default)]
@@ -146,7 +148,8 @@ impl Data {
             *head += 1;
         }
         for write in &batch.views {
-            let stored = self.views.get(&(write.view.to_owned(), write.key.clone())).map_or(0, |view| view.version);
+            let place = (stored_as(write.view).to_owned(), write.key.clone());
+            let stored = self.views.get(&place).map_or(0, |view| view.version);
             if stored != write.expected {
                 return Err(conflict(format!("{}/{}", write.view, write.key), false));
             }
@@ -198,13 +201,13 @@ impl Data {
         }
         self.reservations.extend(taken.into_iter().map(|entry| ((entry.index, entry.value), entry.owner)));
         for write in batch.views {
-            let view = self.views.entry((write.view.to_owned(), write.key.clone())).or_default();
+            let name = stored_as(write.view);
+            let view = self.views.entry((name.to_owned(), write.key.clone())).or_default();
             for old in view.entries.drain(..) {
                 self.entries.remove(&old);
             }
             if write.value.is_some() {
-                let whole =
-                    |(index, entry): (&str, _)| (write.view.to_owned(), index.to_owned(), entry, write.key.clone());
+                let whole = |(index, entry): (&str, _)| (name.to_owned(), index.to_owned(), entry, write.key.clone());
                 view.entries.extend(write.entries.into_iter().map(whole));
                 self.entries.extend(view.entries.iter().cloned());
             }

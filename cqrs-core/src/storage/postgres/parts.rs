@@ -54,11 +54,12 @@ const MOVED: Sql = Sql {
 };
 
 /// First checkpoint moves, of readers that may have no row. Of two concurrent moves, the second waits for the first and
-/// is then refused.
+/// is then refused. A move with the epoch 0 is refused if the reader has another one.
 const BEGUN: Sql = Sql {
-    columns: &[("reader", "text"), ("upto", "bigint")],
+    columns: &[("reader", "text"), ("upto", "bigint"), ("epoch", "bigint")],
     text: "begun as (insert into cqrs.reader as r (reader, checkpoint) select u.reader, u.upto from {p}, {u}
-  on conflict (reader) do update set checkpoint = excluded.checkpoint where r.checkpoint = 0 returning r.reader),
+  on conflict (reader) do update set checkpoint = excluded.checkpoint where r.checkpoint = 0
+  and not exists (select from {u} where u.reader = r.reader and u.epoch <> r.epoch) returning r.reader),
 {g} as materialized (select case when count(x.reader) = {n} then 1
     else (select cqrs.reject('QC002', 'begun', array_agg(o)) from (select max(y.o) as o from
       (select u.reader, u.o from {u} union all select reader, null from begun) y

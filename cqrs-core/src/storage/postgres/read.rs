@@ -59,16 +59,33 @@ pub const PARKED_COUNTS: &str = "with recursive readers(reader) as ((select read
 pub const PARKED: &str = "select seq, message, at, topic, part, record_key, headers::text, body, error, attempts, since, record_time \
     from cqrs.parked where reader = $1 and key = $2 and seq > $3 order by seq limit $4";
 /// One index lookup for each key, as in [`INBOX`].
-const VIEWS: &str = "select v.key, v.version, v.value from unnest($2::text[]) u(key) cross join lateral \
-    (select v.key, v.version, v.value from cqrs.view v where v.view = $1 and v.key = u.key limit 1) v";
+/// The name under which a read of the view `$1`, or of one of its copies, finds the values. It is found once per statement, and
+/// plans treat it as a parameter.
+macro_rules! serving {
+    () => {
+        "coalesce((select c.stored from cqrs.view_copy c where c.view = $1::text), \
+         case when $1::text like '%~0' then left($1::text, -2) else $1::text end)"
+    };
+}
+const VIEWS: &str = concat!(
+    "select v.key, v.version, v.value from unnest($2::text[]) u(key) cross join lateral \
+     (select v.key, v.version, v.value from cqrs.view v where v.view = ",
+    serving!(),
+    " and v.key = u.key limit 1) v"
+);
 /// Finds each next set of indexes through the index on the sets, and the values of those that are not given.
-const VIEWS_OF_OTHER_INDEX_SETS: &str = "with recursive sets(index_set) as \
-    ((select index_set from cqrs.view where view = $1 order by index_set limit 1) union all \
-    select (select v.index_set from cqrs.view v where v.view = $1 and v.index_set > s.index_set order by v.index_set limit 1) \
-    from sets s where s.index_set is not null) \
-    select v.key, v.version, v.value from sets s cross join lateral (select v.key, v.version, v.value from cqrs.view v \
-    where v.view = $1 and v.index_set = s.index_set limit $3) v \
-    where s.index_set is not null and s.index_set <> all($2) limit $3";
+const VIEWS_OF_OTHER_INDEX_SETS: &str = concat!(
+    "with recursive sets(index_set) as ((select index_set from cqrs.view where view = ",
+    serving!(),
+    " order by index_set limit 1) union all select (select v.index_set from cqrs.view v where v.view = ",
+    serving!(),
+    " and v.index_set > s.index_set order by v.index_set limit 1) from sets s where s.index_set is not null) \
+     select v.key, v.version, v.value from sets s cross join lateral (select v.key, v.version, v.value from cqrs.view v \
+     where v.view = ",
+    serving!(),
+    " and v.index_set = s.index_set limit $3) v \
+     where s.index_set is not null and s.index_set <> all($2) limit $3"
+);
 /// Reads of several keys at once, with the number of their parameters, for the test of their plans.
 #[doc(hidden)]
 pub const READS_OF_SEVERAL: [(&str, usize); 3] = [(INBOX, 3), (VIEWS, 2), (FIRST_PARKED, 2)];
@@ -219,7 +236,9 @@ macro_rules! scan {
     ($range:literal) => {
         concat!(
             "select e.entry, e.key, v.value from cqrs.view_index e join cqrs.view v on v.view = e.view and v.key = e.key \
-             where e.view = $1 and e.name = $2 and v.value is not null and e.entry >= $3",
+             where e.view = ",
+            serving!(),
+            " and e.name = $2 and v.value is not null and e.entry >= $3",
             $range,
             " order by e.entry, e.key limit $4"
         )

@@ -4,7 +4,9 @@ use crate::{
     event::{NewEntry, stream_of},
     position::Position,
     storage::parked::encode_headers,
-    storage::{Batch, CheckpointMove, CommitError, Park, Reservation, Row, Snapshot, StoredResponse, ViewWrite},
+    storage::{
+        Batch, CheckpointMove, CommitError, Park, Reservation, Row, Snapshot, StoredResponse, ViewWrite, stored_as,
+    },
 };
 use sqlx::{Row as _, SqliteConnection, query};
 use std::collections::HashMap;
@@ -204,6 +206,7 @@ async fn append(
 
 async fn put(connection: &mut SqliteConnection, write: ViewWrite) -> sqlx::Result<Refused> {
     let ViewWrite { view, key, expected, value, entries, index_set } = write;
+    let view = stored_as(view);
     let removed = value.is_none();
     let sql = match expected {
         0 => {

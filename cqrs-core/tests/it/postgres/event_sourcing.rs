@@ -1,6 +1,6 @@
 //! Snapshots, the end and the history of aggregates, their rows and the archive on PostgreSQL.
 use super::{Server, Trials, Tried, fresh};
-use crate::{archiving, deleting, history, purse::StoredAs, rebuild_rows, snapshots};
+use crate::{archiving, deleting, history, purse::StoredAs, rebuild_rows, rebuild_views, snapshots};
 use cqrs_core::storage::{Storage, postgres::ARCHIVE};
 use futures_util::{FutureExt, future::BoxFuture};
 use sqlx::AssertSqlSafe;
@@ -10,7 +10,7 @@ type Test = fn(Arc<dyn Storage>, StoredAs) -> BoxFuture<'static, ()>;
 
 pub(crate) fn trials() -> Trials {
     let (rows, events, every) = (StoredAs::State, StoredAs::Events, StoredAs::Snapshots(10));
-    let tests: [(&str, Test, &[StoredAs]); 6] = [
+    let tests: [(&str, Test, &[StoredAs]); 8] = [
         (
             "a command on a long stream folds few events",
             |of, stored_as| snapshots::few_events(of, stored_as).boxed(),
@@ -24,6 +24,12 @@ pub(crate) fn trials() -> Trials {
         ("an id is used again", |of, stored_as| deleting::begins_anew(of, stored_as).boxed(), &[rows, events, every]),
         ("the past of an aggregate is found", |of, stored_as| history::past(of, stored_as).boxed(), &[rows, every]),
         ("rows are rebuilt", |of, stored_as| rebuild_rows::rebuilt(of, stored_as).boxed(), &[rows]),
+        ("a view is rebuilt and switched", |of, stored_as| rebuild_views::switched(of, stored_as).boxed(), &[rows]),
+        (
+            "a view is rebuilt beside commands",
+            |of, stored_as| rebuild_views::under_load(of, stored_as).boxed(),
+            &[rows],
+        ),
         ("archived events are found", |of, stored_as| archiving::found(of, stored_as).boxed(), &[rows, every]),
     ];
     let mut trials = Trials::new();

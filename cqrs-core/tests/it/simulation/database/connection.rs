@@ -6,9 +6,9 @@ use cqrs_core::{
     Fault, Position,
     event::Entry,
     storage::{
-        ArchiveRange, Archived, Batch, CommitError, Cutoff, InboxLookup, Lease, Loaded, Parked, ParkedKey, ParkedPage,
-        ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram, StoredResponse, StoredRow,
-        StoredValues, StoredView, Tx, ValueReservation,
+        ArchiveRange, Archived, Batch, CommitError, ComparedValues, Cutoff, InboxLookup, Lease, Loaded, Parked,
+        ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram,
+        StoredResponse, StoredRow, StoredValues, StoredView, Tx, ValueReservation, ViewSwitch,
     },
 };
 use std::{any::Any, sync::Arc, time::Duration};
@@ -205,6 +205,30 @@ impl Storage for Connection {
     }
     async fn archive(&self, _: &ArchiveRange, _: usize) -> Result<Archived, Fault> {
         Err(Fault::internal("no engine archives"))
+    }
+    async fn checkpoints_below(&self, prefix: &str) -> Result<Vec<(String, u64)>, Fault> {
+        let prefix = prefix.to_owned();
+        self.read("checkpoints", move |database| at_once(database.memory.checkpoints_below(&prefix))).await
+    }
+    async fn serving_copy(&self, view: &str) -> Result<u64, Fault> {
+        let view = view.to_owned();
+        self.read("copy", move |database| at_once(database.memory.serving_copy(&view))).await
+    }
+    async fn switch_view(&self, switch: &ViewSwitch) -> Result<bool, Fault> {
+        let switch = switch.clone();
+        self.read("switch", move |database| at_once(database.memory.switch_view(&switch))).await
+    }
+    async fn compare_copies(
+        &self,
+        _: [&str; 2],
+        _: [&[String]; 2],
+        _: Option<&str>,
+        _: usize,
+    ) -> Result<ComparedValues, Fault> {
+        Err(Fault::internal("no engine compares copies"))
+    }
+    async fn drop_copy(&self, _: &str, _: u64, _: &[String], _: usize) -> Result<u64, Fault> {
+        Err(Fault::internal("no engine drops copies"))
     }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
         let (view, keys) = (view.to_owned(), keys.to_vec());

@@ -1,0 +1,5 @@
+-- The copy of a view that serves its reads, once a rebuild has switched it. Without a row, it is copy 0, whose values are stored
+-- under the view's own name. Those of copy n are stored as `view~n`.
+create table cqrs.view_copy (
+    view text collate "C" primary key, copy bigint not null, stored text collate "C" not null
+);

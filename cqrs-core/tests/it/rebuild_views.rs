@@ -1,0 +1,237 @@
+//! Views are rebuilt in a second copy beside running commands, and switched.
+use crate::{
+    bank::{FindCard, bank, opened, paid_in, until},
+    purse::{StoredAs, on_each, shared},
+    trials::trial,
+};
+use cqrs_core::{
+    App,
+    app::{CopyUse, RebuildEnd, RebuildError, Rebuilt},
+    job::Step,
+    storage::{Batch, Memory, Storage, ViewWrite},
+    testing::TestApp,
+};
+use libtest_mimic::Trial;
+use std::{
+    future::ready,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+/// The bank's accounts are state-stored.
+const STATE: &[StoredAs] = &[StoredAs::State];
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let mut trials =
+        on_each("rebuild views: a view is compared, switched, switched back, and dropped", STATE, switched);
+    trials.extend(on_each("rebuild views: beside commands, each event is applied once", STATE, under_load));
+    trials.push(trial("rebuild views: a view on a topic is filled from its first record", on_a_topic));
+    trials.push(trial("rebuild views: a stopped run goes on where it was", continued));
+    trials.push(trial("rebuild views: a run that is dropped at any point is continued", interrupted));
+    trials.push(trial("rebuild views: a second operator, an unknown view and a kept copy are refused", refused));
+    #[cfg(feature = "operations")]
+    trials.push(trial("rebuild views: the subcommand rebuilds a view and lists its copies", by_command));
+    trials
+}
+
+async fn balance(app: &App, id: &str) -> Option<i64> {
+    app.send(FindCard(id.into())).await.expect("the view can be read").map(|card| card.balance)
+}
+/// Lets the projections apply every event.
+async fn applied(app: &App) {
+    for follower in &mut app.log_followers() {
+        while let Step::Did(_) = follower.step().await.expect("the projection runs") {}
+        follower.release().await;
+    }
+}
+/// Replaces a value of the copy that serves, as a bug of a former program could.
+async fn damage(storage: &dyn Storage, id: &str) {
+    let stored = storage.views("card", &[id.to_owned()]).await.expect("the view can be read").pop();
+    let expected = stored.expect("the view has a value").version;
+    let value = Some(br#"{"name":"another","balance":999}"#.to_vec());
+    let write = ViewWrite { view: "card", key: id.into(), expected, value, entries: Vec::new(), index_set: 0 };
+    storage.commit(Batch { views: vec![write], ..Batch::default() }).await.expect("the value is replaced");
+}
+async fn rebuilt(app: &App) -> Rebuilt {
+    app.rebuild("card").run().await.expect("the view can be rebuilt")
+}
+
+/// Also run on PostgreSQL.
+pub(crate) async fn switched(storage: Arc<dyn Storage>, _: StoredAs) {
+    let app = bank(shared(&storage)).build().expect("the app builds");
+    for id in ["ann", "bob", "kim"] {
+        opened(&app, id).await;
+        paid_in(&app, id, 5).await;
+    }
+    applied(&app).await;
+    damage(&*storage, "bob").await;
+
+    let compared = app.rebuild("card").compare_only().run().await.expect("the copies are compared");
+    assert_eq!((compared.end, compared.compared, compared.different), (RebuildEnd::Compared, 3, 1));
+    let differences: Vec<_> = compared.differences.iter().map(|of| (&*of.key, of.in_live, of.in_rebuilt)).collect();
+    assert_eq!((differences, compared.undecided), (vec![("bob", true, true)], 0));
+    assert_eq!(balance(&app, "bob").await, Some(999), "a comparison changes nothing");
+
+    let done = rebuilt(&app).await;
+    assert_eq!((done.end, done.copy, done.different), (RebuildEnd::Switched, 1, 1));
+    assert_eq!(balance(&app, "bob").await, Some(5));
+    paid_in(&app, "bob", 1).await;
+    applied(&app).await;
+    assert_eq!(balance(&app, "bob").await, Some(6), "the projection goes on in the new copy");
+
+    let back = app.rebuild("card").back().run().await.expect("the former copy catches up");
+    assert_eq!((back.end, back.copy, back.different), (RebuildEnd::Switched, 0, 1));
+    assert_eq!(balance(&app, "bob").await, Some(1_000), "the former copy has the payment once");
+    let copies = app.view_copies().await.expect("the copies can be read").remove(0);
+    assert_eq!((copies.serving, copies.other), (0, Some((1, CopyUse::Kept))));
+    assert!(app.drop_other_copy("card").await.expect("the copy is removed") >= 3);
+    assert_eq!(balance(&app, "bob").await, Some(1_000));
+    let again = rebuilt(&app).await;
+    assert_eq!((again.end, again.copy), (RebuildEnd::Switched, 2), "numbers are not used again");
+    assert_eq!(balance(&app, "bob").await, Some(6));
+    assert!(app.drop_other_copy("card").await.expect("the first copy is removed") >= 3);
+    assert_eq!(balance(&app, "bob").await, Some(6));
+}
+
+/// Also run on PostgreSQL.
+pub(crate) async fn under_load(storage: Arc<dyn Storage>, _: StoredAs) {
+    const PAYMENTS: i64 = 200;
+    let app = bank(shared(&storage)).build().expect("the app builds");
+    // As in another process: the projections of the app learn of a switch by a refused batch.
+    let operator = bank(shared(&storage)).build().expect("the app builds");
+    opened(&app, "kim").await;
+    let background = app.start().await.expect("the app starts");
+    let payments = async {
+        for _ in 0..PAYMENTS {
+            paid_in(&app, "kim", 1).await;
+        }
+    };
+    let rebuilds = async {
+        for copy in 1..4 {
+            let done = rebuilt(&operator).await;
+            assert_eq!((done.end, done.copy, done.different), (RebuildEnd::Switched, copy, 0));
+            operator.drop_other_copy("card").await.expect("the former copy is removed");
+        }
+    };
+    futures_util::future::join(payments, rebuilds).await;
+    until("the view has each payment once", async || balance(&app, "kim").await == Some(PAYMENTS)).await;
+    assert!(background.stop(Duration::from_secs(10)).await);
+    let compared = app.rebuild("card").compare_only().run().await.expect("the copies are compared");
+    assert_eq!((compared.compared, compared.different, compared.undecided), (1, 0, 0));
+}
+
+async fn on_a_topic() {
+    let memory = Memory::new();
+    let app = bank(memory.clone()).discover_part("it::relay::turnover");
+    let app = TestApp::start(app).await.expect("the app starts");
+    for id in ["ann", "bob", "kim"] {
+        opened(&app, id).await;
+        paid_in(&app, id, 1).await;
+        paid_in(&app, id, 2).await;
+    }
+    app.settle().await;
+    let done = app.rebuild("turnover").run().await.expect("the view can be rebuilt");
+    assert_eq!((done.end, done.compared, done.different), (RebuildEnd::Switched, 3, 0));
+    assert_eq!((done.parked, done.expired), (0, Vec::new()));
+    paid_in(&app, "kim", 3).await;
+    until("the payment is applied once, to the new copy", async || {
+        let found = memory.views("turnover", &["kim".into()]).await.expect("the storage responds");
+        found[0].value.as_deref() == Some(&b"[6,3]"[..])
+    })
+    .await;
+    // The relay to the group of the rebuild, which has no member any more, may not end in time.
+    let _ = app.stop().await;
+}
+
+async fn continued() {
+    let app = bank(Memory::new()).build().expect("the app builds");
+    for id in ["ann", "bob", "kim"] {
+        opened(&app, id).await;
+    }
+    applied(&app).await;
+    let stopped = app.rebuild("card").until(ready(())).run().await.expect("the rebuild stops");
+    assert_eq!((stopped.end, stopped.events), (RebuildEnd::Stopped, 0));
+    let reports = Arc::<AtomicU64>::default();
+    let seen = reports.clone();
+    let filled = app.rebuild("card").compare_only().throttle(1_000);
+    let filled = filled.on_progress(move |progress| seen.store(progress.events, Ordering::SeqCst)).run().await;
+    assert_eq!(filled.expect("the copy is filled").events, 3);
+    assert_eq!(reports.load(Ordering::SeqCst), 3, "the progress is reported");
+    opened(&app, "lee").await;
+    applied(&app).await;
+    let done = rebuilt(&app).await;
+    assert_eq!((done.end, done.events, done.compared), (RebuildEnd::Switched, 1, 4), "it reads the next event only");
+    assert_eq!(balance(&app, "lee").await, Some(0));
+}
+
+async fn interrupted() {
+    let storage: Arc<dyn Storage> = Arc::new(Memory::new());
+    // A short lease, so that the next run need not wait for that of the former one.
+    let app = bank(shared(&storage)).lease(Duration::from_millis(10)).build().expect("the app builds");
+    for number in 0..20 {
+        opened(&app, &format!("account {number}")).await;
+    }
+    applied(&app).await;
+    // The future is dropped after each number of its polls, as the death of the process would end it.
+    for polls in 1.. {
+        let mut run = Box::pin(app.rebuild("card").throttle(500).run());
+        let mut left = polls;
+        let ended = futures_util::future::poll_fn(|context| {
+            if left == 0 {
+                return std::task::Poll::Ready(None);
+            }
+            left -= 1;
+            run.as_mut().poll(context).map(Some)
+        });
+        match ended.await {
+            Some(done) => {
+                assert_eq!(done.expect("the view can be rebuilt").end, RebuildEnd::Switched);
+                break;
+            }
+            None => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+        if app.view_copies().await.expect("the copies can be read")[0].serving != 0 {
+            break;
+        }
+    }
+    let copies = app.view_copies().await.expect("the copies can be read").remove(0);
+    assert_eq!((copies.serving, copies.other), (1, Some((0, CopyUse::Kept))));
+    assert_eq!(balance(&app, "account 19").await, Some(0));
+}
+
+async fn refused() {
+    let app = bank(Memory::new()).build().expect("the app builds");
+    opened(&app, "kim").await;
+    applied(&app).await;
+    let unknown = app.rebuild("profile").run().await.expect_err("there is no such view");
+    assert_eq!(unknown.to_string(), "the service has no view `profile`; its views are `card`");
+    let none = app.rebuild("card").back().run().await.expect_err("there is no other copy");
+    assert!(matches!(none, RebuildError::NoOtherCopy), "{none}");
+    let other = app.storage().lease("rebuild/card", "another operator", Duration::from_secs(60)).await;
+    assert!(other.expect("the lease can be taken").is_some());
+    assert!(matches!(app.rebuild("card").run().await, Err(RebuildError::Busy)));
+    assert!(matches!(app.drop_other_copy("card").await, Err(RebuildError::Busy)));
+    app.storage().release("rebuild/card", "another operator").await.expect("the lease is released");
+    rebuilt(&app).await;
+    let kept = app.rebuild("card").run().await.expect_err("the former copy is kept");
+    assert!(matches!(kept, RebuildError::InTheWay(0, ..)), "{kept}");
+}
+
+#[cfg(feature = "operations")]
+async fn by_command() {
+    use cqrs_core::{operations::ViewsCommand, serde_json::json};
+    let app = bank(Memory::new()).build().expect("the app builds");
+    opened(&app, "kim").await;
+    applied(&app).await;
+    let view = "card".to_owned();
+    let rebuild = ViewsCommand::Rebuild { view: view.clone(), throttle: None, compare_only: false, restart: false };
+    let (output, done) = rebuild.run(&app).await.expect("the view can be rebuilt");
+    assert_eq!((&output["end"], &output["compared"], done), (&json!("switched"), &json!(1), true));
+    let (output, _) = ViewsCommand::List.run(&app).await.expect("the copies can be read");
+    assert_eq!(output["views"][0]["other"], json!({ "copy": 0, "use": "kept" }));
+    let (output, _) = ViewsCommand::DropOld { view }.run(&app).await.expect("the copy is removed");
+    assert_eq!(output["removed"], json!(1));
+}
