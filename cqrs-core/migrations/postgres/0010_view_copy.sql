@@ -3,3 +3,7 @@
 create table cqrs.view_copy (
     view text collate "C" primary key, copy bigint not null, stored text collate "C" not null
 );
+
+-- The checkpoint of a reader whose view was switched, again. A program that knows copies writes both columns. One of a former
+-- version writes `checkpoint` alone, for the first copy of the view, so its batches are refused.
+alter table cqrs.reader add column fence bigint, add constraint reader_fence check (fence = checkpoint);

@@ -5,3 +5,6 @@ create table cqrs_view_copy (
     copy integer not null,
     stored text not null
 ) without rowid;
+
+-- The checkpoint of a reader whose view was switched, again. A move of such a reader has to name the copy.
+alter table cqrs_reader add column fence integer check (fence = checkpoint);

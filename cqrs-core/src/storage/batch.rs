@@ -163,7 +163,8 @@ pub struct CheckpointMove {
     pub from: u64,
     /// The new checkpoint.
     pub to: u64,
-    /// The epoch of the lease, for leased readers. The batch is refused if the lease has another epoch.
+    /// The epoch that the reader must have: that of its lease, or the number of the copy for which a projection has computed
+    /// the batch. `None` is refused for the readers of a view that was switched. A reader that never moved gets the epoch.
     pub epoch: Option<u64>,
 }
 

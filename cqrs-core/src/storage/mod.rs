@@ -105,7 +105,8 @@ pub trait Storage: Send + Sync + 'static {
     /// the expected one, or if a filled checkpoint is behind the live one.
     ///
     /// Each live checkpoint becomes the filled one, its epoch becomes the number of the copy, and the kept reader gets the
-    /// former place. So a batch for the former copy, which names its epoch, is refused from then on. Parked messages move
+    /// former place. So a batch for the former copy, which names its epoch, is refused from then on, and so is a move without
+    /// an epoch, of a program that knows no copies. Parked messages move
     /// with their readers and get new numbers, in order, so a redelivery that has read them before the switch is refused.
     /// The live reader also gets the inbox records of the filled one.
     async fn switch_view(&self, switch: &ViewSwitch) -> Result<bool, Fault>;
@@ -119,7 +120,8 @@ pub trait Storage: Send + Sync + 'static {
         limit: usize,
     ) -> Result<ComparedValues, Fault>;
     /// Removes up to `limit` values of a copy of a view, with their index entries, and as many parked messages and inbox records
-    /// of its readers. Returns how much was removed; 0 when nothing is left.
+    /// of its readers. Returns how much was removed; 0 when nothing is left. The checkpoints of the readers, also those of
+    /// partitions, are 0 afterwards, so that a late switch to the copy is refused.
     ///
     /// # Errors
     /// Fails if the copy serves.

@@ -64,6 +64,8 @@ pub(super) struct View {
 pub(super) struct Reader {
     pub(super) checkpoint: u64,
     pub(super) epoch: u64,
+    /// Set when the reader's view was switched to another copy, so that each move has to name the copy.
+    pub(super) is_fenced: bool,
     /// The holder of the lease, and the time until which it is held.
     pub(super) lease: Option<(String, crate::Timestamp)>,
 }
@@ -127,8 +129,14 @@ impl Data {
             return Err(CommitError::AlreadyHandled);
         }
         for step in &batch.checkpoint_moves {
-            let epoch = self.readers.get(&step.reader).map_or(0, |stored| stored.epoch);
-            if self.checkpoint(&step.reader) != step.from || step.epoch.is_some_and(|expected| expected != epoch) {
+            let is_expected = match self.readers.get(&step.reader) {
+                Some(stored) => {
+                    let is_of_epoch = step.epoch.map_or(!stored.is_fenced, |epoch| epoch == stored.epoch);
+                    stored.checkpoint == step.from && is_of_epoch
+                }
+                None => step.from == 0,
+            };
+            if !is_expected {
                 return Err(CommitError::Moved(step.reader.clone()));
             }
         }
@@ -184,7 +192,9 @@ impl Data {
         );
         self.park(batch.parks, &batch.unparks, now);
         for step in batch.checkpoint_moves {
-            self.readers.entry(step.reader).or_default().checkpoint = step.to;
+            let epoch = step.epoch.unwrap_or(0);
+            let first = || Reader { epoch, is_fenced: epoch > 0, ..Reader::default() };
+            self.readers.entry(step.reader).or_insert_with(first).checkpoint = step.to;
         }
         for row in batch.rows {
             self.rows.insert((row.kind.to_owned(), row.id), StoredRow { version: row.version, state: row.state });

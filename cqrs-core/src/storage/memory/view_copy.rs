@@ -24,8 +24,8 @@ impl Data {
         for of in &switch.checkpoints {
             let (live, filled) = (self.checkpoint(&of.live), self.checkpoint(&of.filled));
             self.readers.entry(of.kept.clone()).or_default().checkpoint = live;
-            let Reader { checkpoint, epoch, .. } = self.readers.entry(of.live.clone()).or_default();
-            (*checkpoint, *epoch) = (filled, switch.to);
+            let Reader { checkpoint, epoch, is_fenced, .. } = self.readers.entry(of.live.clone()).or_default();
+            (*checkpoint, *epoch, *is_fenced) = (filled, switch.to, true);
         }
         for of in &switch.readers {
             self.pass_parked(&of.live, &of.kept);
@@ -63,6 +63,12 @@ impl Data {
     pub(super) fn drop_copy(&mut self, view: &str, copy: u64, readers: &[String], limit: usize) -> Result<u64, Fault> {
         if self.serving_copy(view) == copy {
             return Err(Fault::internal(format!("copy {copy} of view {view} serves, and cannot be dropped")));
+        }
+        let partitions: Vec<_> = readers.iter().map(|reader| format!("{reader}/")).collect();
+        for (name, stored) in &mut self.readers {
+            if readers.contains(name) || partitions.iter().any(|reader| name.starts_with(reader)) {
+                stored.checkpoint = 0;
+            }
         }
         let name = stored_as(copy_of(view, copy));
         let places: Vec<_> = self.views.keys().filter(|(of, _)| of == name).take(limit).cloned().collect();

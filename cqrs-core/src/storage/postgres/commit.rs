@@ -60,8 +60,7 @@ pub(super) struct Listed<'a> {
 
 impl<'a> Split<'a> {
     fn of(batch: &'a Batch) -> Self {
-        let is_first = |step: &&CheckpointMove| step.from == 0 && step.epoch.unwrap_or(0) == 0;
-        let (begun, moved) = batch.checkpoint_moves.iter().partition(is_first);
+        let (begun, moved) = batch.checkpoint_moves.iter().partition(|step| step.from == 0);
         let (created, saved) = batch.rows.iter().partition(|row| row.expected == 0);
         let (taken, released) = batch.reservations.iter().partition(|reservation| reservation.taken);
         let (added, replaced) = batch.views.iter().partition(|view| view.expected == 0);

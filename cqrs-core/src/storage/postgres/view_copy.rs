@@ -3,9 +3,9 @@ use super::commit::int;
 use super::{Inner, errors, read::Parameters};
 use crate::{
     error::Fault,
-    storage::{ComparedValues, SwitchedReader, ViewSwitch, copy_of, stored_as},
+    storage::{Batch, CommitError, ComparedValues, SwitchedReader, ViewSwitch, copy_of, stored_as},
 };
-use sqlx::{Row, SqlStr, postgres::PgRow};
+use sqlx::{Row, postgres::PgRow};
 use std::sync::Arc;
 
 const SERVING: &str = "select coalesce((select copy from cqrs.view_copy where view = $1), 0)";
@@ -21,6 +21,9 @@ const CREATE: &str = "insert into cqrs.reader (reader) select u.reader from unne
     order by u.reader collate \"C\" on conflict (reader) do nothing";
 const CREATE_COPY: &str =
     "insert into cqrs.view_copy (view, copy, stored) values ($1, 0, $1) on conflict (view) do nothing";
+const LOCK_COPY: &str = "select copy from cqrs.view_copy where view = $1 for update";
+const BEGIN_AGAIN: &str =
+    "update cqrs.reader set checkpoint = 0 where reader = $1 or starts_with(reader, $1 || '/') and reader > $1";
 const SWITCH: &str = "with input as materialized (select u.* from unnest($1::text[], $2::text[], $3::text[]) \
     u(live, filled, kept)), \
     names as materialized (select live as reader from input union select filled from input union select kept from input), \
@@ -34,7 +37,7 @@ const SWITCH: &str = "with input as materialized (select u.* from unnest($1::tex
     and (select count(*) from moves) = (select count(*) from input) \
     and not exists (select from moves m where m.filled_at < m.live_at)), \
     kept as (update cqrs.reader r set checkpoint = m.live_at from moves m, allowed where r.reader = m.kept returning 1), \
-    live as (update cqrs.reader r set checkpoint = m.filled_at, epoch = $6 from moves m, allowed \
+    live as (update cqrs.reader r set checkpoint = m.filled_at, epoch = $6, fence = m.filled_at from moves m, allowed \
     where r.reader = m.live returning 1), \
     served as (update cqrs.view_copy c set copy = $6, stored = $7 from allowed where c.view = $4 returning 1) \
     select (select count(*) from served), (select count(*) from kept), (select count(*) from live)";
@@ -115,12 +118,7 @@ impl Inner {
             let pass = sqlx::query(PASS_RECORDS).bind(of.filled.clone()).bind(of.live.clone()).persistent(false);
             pass.execute(&mut **transaction).await.map_err(errors::fault)?;
         }
-        let refused = |error| Fault::internal("the switch of a view was refused").because(error);
-        match tx.commit(crate::storage::Batch::default()).await {
-            Ok(_) => Ok(true),
-            Err(crate::storage::CommitError::Fault(fault)) => Err(fault),
-            Err(error) => Err(refused(error)),
-        }
+        tx.commit(Batch::default()).await.map(|_| true).map_err(unrefused)
     }
 
     pub(super) async fn compare_copies(
@@ -147,28 +145,40 @@ impl Inner {
         readers: &[String],
         limit: usize,
     ) -> Result<u64, Fault> {
-        // A copy that does not serve can begin to do so only by a rebuild, which holds the lease of the caller.
-        if self.serving_copy(view).await? == copy {
+        self.write(CREATE_COPY, Parameters::default().and(view)?).await?;
+        let mut tx = self.begin().await?;
+        let transaction = super::transaction(&mut *tx);
+        // The lock orders this step and a switch. A switch that comes later is refused for the checkpoints.
+        let serving = sqlx::query(LOCK_COPY).bind(view).persistent(false).fetch_one(&mut **transaction).await;
+        let serving: i64 = serving.and_then(|row| row.try_get(0)).map_err(errors::fault)?;
+        if serving as u64 == copy {
             return Err(Fault::internal(format!("copy {copy} of view {view} serves, and cannot be dropped")));
         }
-        let with = |name: &str| Parameters::default().and(name)?.and(int(limit as u64));
-        let name = stored_as(copy_of(view, copy));
-        self.write(DROP_ENTRIES, with(name)?).await?;
-        let mut gone = self.write(DROP_VALUES, with(name)?).await?;
+        let (name, limit) = (stored_as(copy_of(view, copy)), int(limit as u64));
+        let mut gone = 0;
         for reader in readers {
-            gone += self.write(DROP_PARKED, with(reader)?).await?;
-            gone += self.write(DROP_RECORDS, with(reader)?).await?;
+            let again = sqlx::query(BEGIN_AGAIN).bind(reader).persistent(false);
+            again.execute(&mut **transaction).await.map_err(errors::fault)?;
         }
-        Ok(gone)
+        let of_readers = readers.iter().flat_map(|reader| [(DROP_PARKED, &**reader), (DROP_RECORDS, &**reader)]);
+        for (sql, of) in [(DROP_ENTRIES, name), (DROP_VALUES, name)].into_iter().chain(of_readers) {
+            let drop = sqlx::query(sql).bind(of).bind(limit).persistent(false);
+            let done = drop.execute(&mut **transaction).await.map_err(errors::fault)?;
+            gone += if sql == DROP_ENTRIES { 0 } else { done.rows_affected() };
+        }
+        tx.commit(Batch::default()).await.map(|_| gone).map_err(unrefused)
     }
-    /// Runs a statement and returns the number of rows that it has written.
-    async fn write(&self, sql: &'static str, with: Parameters) -> Result<u64, Fault> {
-        let mut connection = self.connection().await.map_err(errors::fault)?;
-        let done = self.query(&mut connection, SqlStr::from_static(sql), with.0).await;
-        done.map(|(_, affected)| affected).map_err(|error| {
-            connection.close_if_lost(&error);
-            self.fault(error)
-        })
+    /// Runs a statement of which a repetition changes nothing.
+    async fn write(&self, sql: &'static str, with: Parameters) -> Result<(), Fault> {
+        self.read(sql, with).await.map(drop)
+    }
+}
+
+/// Returns the fault of a commit without a batch, which cannot be refused.
+fn unrefused(error: CommitError) -> Fault {
+    match error {
+        CommitError::Fault(fault) => fault,
+        refused => Fault::internal("a transaction on the copies of a view was refused").because(refused),
     }
 }
 

@@ -84,16 +84,17 @@ pub(super) async fn apply(connection: &mut SqliteConnection, batch: Batch) -> sq
 }
 
 async fn advance(connection: &mut SqliteConnection, step: CheckpointMove) -> sqlx::Result<Refused> {
-    let sql = "update cqrs_reader set checkpoint = ?3
-        where reader = ?1 and checkpoint = ?2 and epoch = coalesce(?4, epoch)";
+    let sql = "update cqrs_reader set checkpoint = ?3, fence = case when fence is not null then ?3 end
+        where reader = ?1 and checkpoint = ?2 and (epoch = ?4 or ?4 is null and fence is null)";
     let (from, to, epoch) = (step.from as i64, step.to as i64, step.epoch.map(|epoch| epoch as i64));
     let moved = query(sql).bind(step.reader.clone()).bind(from).bind(to).bind(epoch).execute(&mut *connection).await?;
     if moved.rows_affected() > 0 {
         return Ok(None);
     }
-    if from == 0 && epoch.unwrap_or(0) == 0 {
-        let sql = "insert into cqrs_reader (reader, checkpoint) values (?, ?) on conflict do nothing";
-        let made = query(sql).bind(step.reader.clone()).bind(to).execute(&mut *connection).await?;
+    if from == 0 {
+        let sql = "insert into cqrs_reader (reader, checkpoint, epoch, fence)
+            values (?1, ?2, coalesce(?3, 0), case when ?3 > 0 then ?2 end) on conflict do nothing";
+        let made = query(sql).bind(step.reader.clone()).bind(to).bind(epoch).execute(&mut *connection).await?;
         if made.rows_affected() > 0 {
             return Ok(None);
         }
