@@ -5,7 +5,7 @@ use crate::{
     error::{BoxError, Fault},
     event::{FirstEvent, Publisher, RawEvent, RunPublisher, Source},
     message::RequestKind,
-    storage::Tx,
+    storage::{Tx, copy_of},
     stored_form::StoredForm,
     view::{ErasedChange, IndexEntries},
 };
@@ -59,6 +59,12 @@ pub(crate) struct Projection {
     pub(crate) source: Source,
     pub(crate) from: FirstEvent,
     pub(crate) project: RunProjection,
+}
+impl Projection {
+    /// Returns the projection that fills one copy of the view.
+    pub(crate) fn of_copy(&self, copy: u64) -> Projection {
+        Projection { name: copy_of(self.name, copy), view: copy_of(self.view, copy), ..*self }
+    }
 }
 /// The view that a projection updates: its name, its indexes with their columns, its type, its index entries, and its
 /// stored form.

@@ -12,6 +12,7 @@ use crate::{
     registry::{AggregateRegistration, Registration, Role, Subscriber},
     relay::Relay,
     runtime::Runtime,
+    storage::split_copy,
     transport::{Audience, TransportError},
 };
 mod archive;
@@ -232,6 +233,16 @@ impl App {
             Role::Projector(projector) => Some((projector.source, Follower::Sql(*projector))),
             _ => None,
         })
+    }
+    /// Returns the projection or projector with this reader; that of one copy of a view writes to this copy.
+    pub(crate) fn follower_of(&self, reader: &str) -> Option<Follower> {
+        let (declared, copy) = split_copy(reader);
+        let found = self.followers().map(|(_, follower)| follower).find(|follower| follower.reader() == declared)?;
+        match (copy, found) {
+            (None, follower) => Some(follower),
+            (Some(copy), Follower::View(projection)) => Some(Follower::View(projection.of_copy(copy))),
+            (Some(_), _) => None,
+        }
     }
     pub(crate) fn subscribers(&self) -> impl Iterator<Item = Subscriber> {
         self.registrations.iter().filter_map(|registration| match &registration.role {

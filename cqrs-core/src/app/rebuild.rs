@@ -1,7 +1,7 @@
 //! Rebuilds a view beside the copy that serves, compares the two, and switches.
 mod copying;
-mod lease;
 mod note;
+mod view_lease;
 
 pub use note::CopyUse;
 
@@ -14,11 +14,11 @@ use crate::{
     registry::{Projection, reader},
     storage::copy_of,
 };
-use copying::Copying;
+use copying::{Copying, Options, SwitchIf};
 use futures_util::future::BoxFuture;
-use lease::Held;
 use note::Note;
 use std::{collections::BTreeSet, fmt, future::pending, time::Duration};
+use view_lease::ViewLease;
 
 /// The largest number of values that one step of a removal removes.
 const REMOVED: usize = 1_000;
@@ -55,7 +55,7 @@ pub struct Difference {
     pub in_rebuilt: bool,
 }
 
-/// The state in which a rebuild has ended.
+/// The way in which a rebuild has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RebuildEnd {
@@ -63,6 +63,10 @@ pub enum RebuildEnd {
     Switched,
     /// The copies are compared, and the rebuilt one waits for the next run.
     Compared,
+    /// The copies are compared, and the rebuilt one lacks events: some could not be applied and are parked, or the broker no
+    /// longer has them. The next run switches if it [accepts](Rebuild::accept_incomplete) that, or once the messages are
+    /// redelivered or discarded.
+    Incomplete,
     /// The rebuild was stopped. The next run goes on where it was.
     Stopped,
 }
@@ -73,7 +77,7 @@ pub enum RebuildEnd {
 pub struct Rebuilt {
     /// The number of the copy that was filled.
     pub copy: u64,
-    /// The state in which it has ended.
+    /// The way in which it has ended.
     pub end: RebuildEnd,
     /// The number of events that this run has read.
     pub events: u64,
@@ -85,7 +89,8 @@ pub struct Rebuilt {
     pub undecided: u64,
     /// The first hundred keys with different values.
     pub differences: Vec<Difference>,
-    /// The number of messages that could not be applied to the copy. They are parked, and they move with the switch.
+    /// The number of messages that could not be applied to the copy, with the later ones of their keys. They are parked under the
+    /// reader `projection/<name>~<copy>`, can be redelivered there, and move with the switch.
     pub parked: u64,
     /// The partitions of topics of which the broker has no earlier records, each with the first offset that it had. The copy
     /// lacks the events before.
@@ -143,6 +148,7 @@ pub struct Rebuild {
     view: String,
     throttle: Option<u32>,
     compares_only: bool,
+    accepts_incomplete: bool,
     restarts: bool,
     is_back: bool,
     stop: BoxFuture<'static, ()>,
@@ -155,6 +161,9 @@ impl App {
     /// switches the view, its checkpoints and its parked messages to the new copy. Readers in every process see one copy or
     /// the other. No event is lost or applied twice. The former copy stays until it is dropped with
     /// [`drop_other_copy`](App::drop_other_copy), and [`Rebuild::back`] lets it serve again.
+    ///
+    /// It does not switch if an event could not be applied to the copy ([`RebuildEnd::Incomplete`]), for example because the
+    /// projection panics: the first copy goes on serving then.
     ///
     /// It runs in this process, and it may run while the service runs. A run that is interrupted at any point, also by the death of
     /// the process, is continued by the next one. Of several runs at the same time, one goes on and the others fail.
@@ -178,6 +187,7 @@ impl App {
             view: view.into(),
             throttle: None,
             compares_only: false,
+            accepts_incomplete: false,
             restarts: false,
             is_back: false,
             stop: Box::pin(pending()),
@@ -213,12 +223,12 @@ impl App {
     /// Fails with [`RebuildError::NoOtherCopy`], or when the database fails.
     pub async fn drop_other_copy(&self, view: &str) -> Result<u64, RebuildError> {
         let projections = self.rebuilt_projections(view)?;
-        let mut held = Held::take(self, view).await?;
-        let dropped = self.drop_copy(view, &projections, &mut held).await;
-        held.release().await;
+        let mut lease = ViewLease::take(self, view).await?;
+        let dropped = self.drop_copy(view, &projections, &mut lease).await;
+        lease.release().await;
         dropped
     }
-    async fn drop_copy(&self, view: &str, of: &[Projection], held: &mut Held) -> Result<u64, RebuildError> {
+    async fn drop_copy(&self, view: &str, of: &[Projection], lease: &mut ViewLease) -> Result<u64, RebuildError> {
         let storage = &**self.storage();
         let mut note = Note::read(storage, view).await?;
         let (copy, _) = note.copies.other.ok_or(RebuildError::NoOtherCopy)?;
@@ -226,7 +236,7 @@ impl App {
         let readers: Vec<_> = of.iter().map(|projection| reader(copy_of(projection.name, copy))).collect();
         let mut gone = 0;
         loop {
-            held.keep().await?;
+            lease.keep().await?;
             match storage.drop_copy(view, copy, &readers, REMOVED).await? {
                 0 => break,
                 removed => gone += removed,
@@ -241,16 +251,16 @@ impl App {
         view: &str,
         (restarts, is_back): (bool, bool),
         projections: &[Projection],
-        held: &mut Held,
+        lease: &mut ViewLease,
     ) -> Result<(Note, u64), RebuildError> {
         let storage = &**self.storage();
         let mut note = Note::read(storage, view).await?;
+        let is_dropped = |of| of == CopyUse::Dropping || of == CopyUse::Filling && restarts;
+        if !is_back && note.copies.other.is_some_and(|(_, of)| is_dropped(of)) {
+            self.drop_copy(view, projections, lease).await?;
+            note = Note::read(storage, view).await?;
+        }
         let wanted = match (note.copies.other, is_back) {
-            (Some((_, CopyUse::Filling)), false) if restarts => {
-                self.drop_copy(view, projections, held).await?;
-                note = Note::read(storage, view).await?;
-                (note.copies.last + 1, CopyUse::Filling)
-            }
             (Some((copy, CopyUse::Filling)), false) => (copy, CopyUse::Filling),
             (None, false) => (note.copies.last + 1, CopyUse::Filling),
             (Some((copy, CopyUse::Kept | CopyUse::CatchingUp)), true) => (copy, CopyUse::CatchingUp),
@@ -300,7 +310,8 @@ impl App {
 }
 
 impl Rebuild {
-    /// Applies at most this many events a second, so that commands beside it are not slowed down.
+    /// Applies at most this many events a second on average, in batches of up to 500, so that commands beside it are not slowed
+    /// down.
     pub fn throttle(mut self, events_per_second: u32) -> Self {
         self.throttle = Some(events_per_second);
         self
@@ -308,6 +319,11 @@ impl Rebuild {
     /// Fills and compares, and does not switch. The next run without it switches.
     pub fn compare_only(mut self) -> Self {
         self.compares_only = true;
+        self
+    }
+    /// Switches although the copy lacks events that could not be applied to it, or that the broker no longer has.
+    pub fn accept_incomplete(mut self) -> Self {
+        self.accepts_incomplete = true;
         self
     }
     /// Drops a copy whose rebuild has not ended, and begins anew: for instance after a change of the projection.
@@ -343,28 +359,25 @@ impl Rebuild {
         if !self.app.is_newest_started().await? {
             return Err(RebuildError::NotNewest);
         }
-        let mut held = Held::take(&self.app, &self.view).await?;
+        let mut lease = ViewLease::take(&self.app, &self.view).await?;
         let wishes = (self.restarts, self.is_back);
-        let chosen = self.app.choose_copy(&self.view, wishes, &projections, &mut held).await;
-        let (mut note, to) = match chosen {
+        let (note, to) = match self.app.choose_copy(&self.view, wishes, &projections, &mut lease).await {
             Ok(chosen) => chosen,
             Err(error) => {
-                held.release().await;
+                lease.release().await;
                 return Err(error);
             }
         };
-        let Rebuild { app, throttle, compares_only, stop, report, .. } = self;
-        let copies = (note.copies.serving, to);
-        let mut copying = Copying::begin(&app, &projections, copies, held, throttle, stop, report).await?;
-        let done = copy(&mut copying, to, compares_only).await;
-        if let Ok(Rebuilt { end: RebuildEnd::Switched, .. }) = done {
-            let kept = Some((note.copies.serving, CopyUse::Kept));
-            note.copies.serving = to;
-            // If this fails, the next reader of the note finds the switch in the view itself.
-            if let Err(error) = note.write(&**app.storage(), kept).await {
-                tracing::debug!(%error, "the note about a switched view was not stored");
-            }
-        }
+        let Rebuild { app, throttle, stop, report, .. } = self;
+        let options = Options { throttle, stop, report };
+        let mut copying = Copying::begin(&app, &projections, to, note, lease, options).await?;
+        let switches = match (self.compares_only, self.accepts_incomplete, self.is_back) {
+            (true, ..) => SwitchIf::Never,
+            (false, true, _) => SwitchIf::Compared,
+            (false, false, true) => SwitchIf::NothingExpired,
+            (false, false, false) => SwitchIf::Complete,
+        };
+        let done = copying.run(switches).await;
         copying.end().await;
         done
     }
@@ -373,25 +386,4 @@ impl fmt::Debug for Rebuild {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Rebuild({})", self.view)
     }
-}
-
-async fn copy(copying: &mut Copying<'_>, to: u64, compares_only: bool) -> Result<Rebuilt, RebuildError> {
-    copying.fill().await?;
-    let compared = copying.compare().await?;
-    let (parked, expired) = copying.incomplete().await?;
-    let mut end = if copying.is_stopped() { RebuildEnd::Stopped } else { RebuildEnd::Compared };
-    if end == RebuildEnd::Compared && !compares_only {
-        end = if copying.switch().await? { RebuildEnd::Switched } else { RebuildEnd::Stopped };
-    }
-    Ok(Rebuilt {
-        copy: to,
-        end,
-        events: copying.events,
-        compared: compared.compared,
-        different: compared.different,
-        undecided: compared.undecided,
-        differences: compared.differences,
-        parked,
-        expired,
-    })
 }

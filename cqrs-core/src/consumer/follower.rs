@@ -6,7 +6,7 @@ use crate::{
     event::RawEvent,
     registry::{Projection, Projector, Subscriber, group_reader, reader},
     runtime::Runtime,
-    storage::{Batch, CommitError},
+    storage::{Batch, CommitError, split_copy},
     telemetry::spans,
 };
 use std::{sync::Arc, time::Duration};
@@ -50,6 +50,15 @@ impl Follower {
             Follower::View(projection) => reader(projection.name),
             Follower::Sql(projector) => reader(projector.name),
             Follower::Group(group, _) => group_reader(group),
+        }
+    }
+    /// Returns the reader under which programs declare the events that the follower handles. The follower of a rebuild has
+    /// that of the view.
+    pub(crate) fn declared_reader(&self) -> String {
+        let reader = self.reader();
+        match split_copy(&reader) {
+            (of, Some(_)) => of.to_owned(),
+            (_, None) => reader,
         }
     }
     /// Returns the consumer group that the follower joins when it follows a topic.

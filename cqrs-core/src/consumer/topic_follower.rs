@@ -8,6 +8,7 @@ use crate::{
     consumer::newer_program::LeftToNewerProgram,
     consumer::parking::{Item, ParkingFilter, park},
     consumer::topics::{compare_topics, record_loss},
+    environment::within,
     error::{Fault, describe},
     job::Step,
     runtime::Runtime,
@@ -33,6 +34,8 @@ pub struct TopicFollower {
     runtime: Arc<Runtime>,
     follower: Follower,
     topic: &'static str,
+    /// The longest wait of a step for a signal; `None` is no limit.
+    longest_wait: Option<Duration>,
     /// The generation of the topic to which the checkpoints below belong.
     generation: u64,
     subscription: Box<dyn Subscription>,
@@ -73,6 +76,7 @@ impl TopicFollower {
             runtime,
             follower,
             topic,
+            longest_wait: None,
             generation: 0,
             subscription,
             next: HashMap::new(),
@@ -88,6 +92,10 @@ impl TopicFollower {
     /// Returns the stored name of the projection's checkpoints, without the partition.
     pub fn name(&self) -> String {
         self.follower.reader()
+    }
+    /// Lets a step wait no longer than this for a signal. A rebuild looks at the copy that serves meanwhile.
+    pub(crate) fn wait_at_most(&mut self, time: Duration) {
+        self.longest_wait = Some(time);
     }
     /// Returns whether the next step applies records instead of waiting for them.
     pub(crate) fn has_received(&self) -> bool {
@@ -209,7 +217,11 @@ impl TopicFollower {
         Ok(())
     }
     async fn receive(&mut self) -> Result<Step, Fault> {
-        let signal = self.subscription.next().await;
+        let signal = match self.longest_wait {
+            Some(time) => within(&*self.runtime.environment, time, self.subscription.next()).await,
+            None => Some(self.subscription.next().await),
+        };
+        let Some(signal) = signal else { return Ok(Step::Did(0)) };
         match signal.map_err(|e| Fault::unavailable("the broker cannot be reached").because(e))? {
             Signal::Assigned(partitions) => {
                 self.assigned.extend(partitions.iter().cloned());
@@ -285,12 +297,12 @@ impl TopicFollower {
         }
         let decoding = begun(&self.runtime, &self.crashes, suspect).await?;
         let last = batch.last().map_or(end, |record| record.offset);
-        let reader = self.follower.reader();
+        let (reader, declared) = (self.follower.reader(), self.follower.declared_reader());
         let item = |record: &Received| {
             let Incoming { id, key, message } = self.runtime.decoders.read(record);
             let event = message.transpose()?.and_then(|event| {
                 let handles = self.follower.handles(&event.name);
-                let left = !handles && self.runtime.newer_programs.handle(&reader, &event.name);
+                let left = !handles && self.runtime.newer_programs.handle(&declared, &event.name);
                 if left { Err(LeftToNewerProgram.into()) } else { Ok(event) }
             });
             Some(Item { event, park: park(&reader, key, id, record) })

@@ -19,7 +19,7 @@ pub enum ViewsCommand {
     /// Shows the copies of each view, and how far they are.
     List,
     /// Fills a second copy of a view from the beginning of the log, compares it with the copy that serves, and switches to it. It
-    /// stops on SIGINT or SIGTERM; run it again to go on.
+    /// does not switch if an event could not be applied. It stops on SIGINT or SIGTERM; run it again to go on.
     Rebuild {
         /// The name of the view.
         view: String,
@@ -29,6 +29,9 @@ pub enum ViewsCommand {
         /// Fill and compare only. The next run without it switches.
         #[arg(long, visible_alias = "dry-run")]
         compare_only: bool,
+        /// Switch although the copy lacks events: some could not be applied and are parked, or the broker no longer has them.
+        #[arg(long)]
+        accept_incomplete: bool,
         /// Drop a copy whose rebuild has not ended, and begin anew.
         #[arg(long)]
         restart: bool,
@@ -46,7 +49,8 @@ pub enum ViewsCommand {
 }
 
 impl ViewsCommand {
-    /// Runs the subcommand and returns its output. The flag is `false` when the rebuild was stopped.
+    /// Runs the subcommand and returns its output. The flag is `false` when the rebuild was stopped, or has not switched because
+    /// the copy lacks events.
     ///
     /// # Errors
     /// Fails with a [`RebuildError`](crate::app::RebuildError) when the view cannot be rebuilt now, and when the database fails.
@@ -56,7 +60,7 @@ impl ViewsCommand {
     async fn run_until(&self, app: &App, stop: Shared<BoxFuture<'static, ()>>) -> Result<(Value, bool), BoxError> {
         match self {
             ViewsCommand::List => Ok((list(app).await?, true)),
-            ViewsCommand::Rebuild { view, throttle, compare_only, restart } => {
+            ViewsCommand::Rebuild { view, throttle, compare_only, accept_incomplete, restart } => {
                 let mut rebuild = app.rebuild(view).until(stop).on_progress(show);
                 if let Some(throttle) = throttle {
                     rebuild = rebuild.throttle(*throttle);
@@ -64,15 +68,18 @@ impl ViewsCommand {
                 if *compare_only {
                     rebuild = rebuild.compare_only();
                 }
+                if *accept_incomplete {
+                    rebuild = rebuild.accept_incomplete();
+                }
                 if *restart {
                     rebuild = rebuild.restart();
                 }
                 let done = rebuild.run().await?;
-                Ok((report(view, &done), done.end != RebuildEnd::Stopped))
+                Ok((report(view, &done), is_done(&done)))
             }
             ViewsCommand::SwitchBack { view } => {
                 let done = app.rebuild(view).back().until(stop).on_progress(show).run().await?;
-                Ok((report(view, &done), done.end != RebuildEnd::Stopped))
+                Ok((report(view, &done), is_done(&done)))
             }
             ViewsCommand::DropOld { view } => {
                 let removed = app.drop_other_copy(view).await?;
@@ -80,7 +87,8 @@ impl ViewsCommand {
             }
         }
     }
-    /// Runs the subcommand and prints its output. The exit code is 0 when everything was done, and 1 when it was stopped.
+    /// Runs the subcommand and prints its output. The exit code is 0 when everything was done, and 1 when it was stopped or
+    /// has not switched because the copy lacks events.
     ///
     /// # Errors
     /// Fails as [`run`](ViewsCommand::run) does, and with a [`ForeignDatabase`](crate::app::ForeignDatabase) as the source when
@@ -93,6 +101,10 @@ impl ViewsCommand {
     }
 }
 
+/// Returns whether the rebuild has done what was asked for.
+fn is_done(done: &Rebuilt) -> bool {
+    matches!(done.end, RebuildEnd::Switched | RebuildEnd::Compared)
+}
 fn show(progress: &RebuildProgress) {
     let RebuildProgress { view, events, rate, position, end, left, .. } = progress;
     let position = position.map_or_else(|| "topics".to_owned(), |position| format!("{} of {}", position.0, end.0));
@@ -103,6 +115,7 @@ fn report(view: &str, done: &Rebuilt) -> Value {
     let end = match done.end {
         RebuildEnd::Switched => "switched",
         RebuildEnd::Compared => "compared",
+        RebuildEnd::Incomplete => "incomplete",
         RebuildEnd::Stopped => "stopped",
     };
     let differences = done.differences.iter().map(|difference| {
@@ -153,7 +166,7 @@ mod tests {
     fn a_rebuild_names_its_view_and_a_throttle_is_at_least_one() {
         CommandLine::command().debug_assert();
         let is_accepted = |arguments: &str| CommandLine::try_parse_from(arguments.split(' ')).is_ok();
-        assert!(is_accepted("p list") && is_accepted("p rebuild profile --throttle 100 --dry-run"));
+        assert!(is_accepted("p list") && is_accepted("p rebuild profile --throttle 100 --accept-incomplete"));
         assert!(is_accepted("p switch-back profile") && is_accepted("p drop-old profile"));
         assert!(!is_accepted("p rebuild") && !is_accepted("p rebuild profile --throttle 0"));
     }

@@ -35,7 +35,7 @@ pub use sqlite::Sqlite;
 pub use stats::{Connections, DatabaseStats, OldestWriter};
 pub use unique::{StoredValues, ValueOwner, ValueReservation};
 pub use view_copy::{ComparedValues, DifferentValues, SwitchedReader, ViewSwitch};
-pub(crate) use view_copy::{copy_of, is_copy, stored_as};
+pub(crate) use view_copy::{SEPARATOR as COPY_SEPARATOR, copy_of, is_copy, split_copy, stored_as};
 
 use crate::{error::Fault, event::Entry, position::Position};
 use async_trait::async_trait;

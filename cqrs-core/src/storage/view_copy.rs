@@ -5,7 +5,7 @@ use std::{
 };
 
 /// Separates the name of a view, or of a projection, from the number of a copy.
-const SEPARATOR: char = '~';
+pub(crate) const SEPARATOR: char = '~';
 
 /// Returns the name of a copy of a view. A read of this name reads the copy, whichever copy serves; a read of the view's own
 /// name reads the copy that serves. A write of the view's own name writes copy 0.
@@ -26,6 +26,13 @@ pub(crate) fn copy_of(name: &str, copy: u64) -> &'static str {
 /// Returns whether a name is that of one copy of a view.
 pub(crate) fn is_copy(name: &str) -> bool {
     name.contains(SEPARATOR)
+}
+
+/// Splits the name of one copy of a view, or of its reader, into the name without the number and the number. Another name has no
+/// number.
+pub(crate) fn split_copy(name: &str) -> (&str, Option<u64>) {
+    let split = name.rsplit_once(SEPARATOR).and_then(|(of, copy)| Some((of, copy.parse().ok()?)));
+    split.map_or((name, None), |(of, copy)| (of, Some(copy)))
 }
 
 /// Returns the name under which the values of a copy are stored. Those of copy 0 have the view's own name, as they had before
@@ -86,6 +93,7 @@ mod tests {
     fn the_name_of_a_copy_is_made_once_and_copy_0_is_stored_under_the_views_name() {
         assert!(std::ptr::eq(copy_of("card", 3), copy_of("card", 3)));
         assert!(is_copy(copy_of("card", 0)) && !is_copy("card"));
+        assert_eq!([split_copy("projection/card~12"), split_copy("card")], [("projection/card", Some(12)), ("card", None)]);
         assert_eq!([stored_as("card~0"), stored_as("card~10"), stored_as("card")], ["card", "card~10", "card"]);
     }
 }

@@ -1,10 +1,12 @@
 //! Fills a copy of a view with the projections of the view, compares it with the copy that serves, and switches.
-use super::{Difference, RebuildError, RebuildProgress, lease::Held};
+use super::{
+    CopyUse, Difference, RebuildEnd, RebuildError, RebuildProgress, Rebuilt, note::Note, view_lease::ViewLease,
+};
 use crate::{
     app::App,
     consumer::{Follower, LogFollower, TopicFollower},
-    environment::{backoff, within},
-    error::Fault,
+    environment::backoff,
+    error::{Fault, describe},
     event::Source,
     job::Step,
     position::Position,
@@ -13,7 +15,7 @@ use crate::{
 };
 use futures_util::{FutureExt, future::BoxFuture};
 use serde_json::Value;
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 /// The number of keys that are compared at once.
 const PAGE: usize = 500;
@@ -37,100 +39,158 @@ const MEETING: Duration = Duration::from_millis(5);
 /// A copy that is being filled.
 pub(super) struct Copying<'a> {
     app: &'a App,
-    view: String,
+    view: &'static str,
     from: u64,
     to: u64,
-    pub(super) held: Held,
+    note: Note,
+    lease: ViewLease,
     /// Each projection of the own log, with the follower that fills the copy.
     log: Vec<(Projection, LogFollower)>,
     topics: Vec<(Projection, TopicFollower)>,
-    throttle: Option<u32>,
-    stop: BoxFuture<'static, ()>,
+    options: Options,
     is_stopped: bool,
-    report: Box<dyn FnMut(&RebuildProgress) + Send>,
     started: Duration,
     reported: Option<Duration>,
     first_position: Option<u64>,
+    /// The uptime at which the throttle allows the next events.
+    allowed: Duration,
     failures: u32,
-    pub(super) events: u64,
+    events: u64,
+}
+pub(super) struct Options {
+    pub(super) throttle: Option<u32>,
+    pub(super) stop: BoxFuture<'static, ()>,
+    pub(super) report: Box<dyn FnMut(&RebuildProgress) + Send>,
+}
+/// The condition under which the view is switched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SwitchIf {
+    Never,
+    Compared,
+    /// The broker still has all events that the copy needs.
+    NothingExpired,
+    /// Each event was applied to the copy.
+    Complete,
 }
 
 /// The result of a comparison.
 #[derive(Debug, Default)]
-pub(super) struct Comparison {
-    pub(super) compared: u64,
-    pub(super) different: u64,
-    pub(super) undecided: u64,
-    pub(super) differences: Vec<Difference>,
+struct Comparison {
+    compared: u64,
+    different: u64,
+    undecided: u64,
+    differences: Vec<Difference>,
 }
 
 impl<'a> Copying<'a> {
     pub(super) async fn begin(
         app: &'a App,
         projections: &[Projection],
-        (from, to): (u64, u64),
-        held: Held,
-        throttle: Option<u32>,
-        stop: BoxFuture<'static, ()>,
-        report: Box<dyn FnMut(&RebuildProgress) + Send>,
+        to: u64,
+        note: Note,
+        lease: ViewLease,
+        options: Options,
     ) -> Result<Copying<'a>, RebuildError> {
         let (mut log, mut topics) = (Vec::new(), Vec::new());
         for projection in projections {
-            let (name, view) = (copy_of(projection.name, to), copy_of(projection.view, to));
-            let follower = Follower::View(Projection { name, view, ..*projection });
+            let follower = Follower::View(projection.of_copy(to));
             match projection.source {
                 Source::Log(_) => log.push((*projection, LogFollower::new(app.runtime.clone(), follower))),
                 Source::Topic { topic, .. } => {
                     let group = follower.group(app.service());
                     let subscribed = app.runtime.transport.subscribe(&group, &[topic]).await;
-                    let subscription = subscribed
-                        .map_err(|error| Fault::unavailable("the broker cannot be reached").because(error))?;
-                    topics.push((*projection, TopicFollower::new(app.runtime.clone(), follower, topic, subscription)));
+                    let subscription = match subscribed {
+                        Ok(subscription) => subscription,
+                        Err(error) => {
+                            lease.release().await;
+                            return Err(Fault::unavailable("the broker cannot be reached").because(error).into());
+                        }
+                    };
+                    let mut follower = TopicFollower::new(app.runtime.clone(), follower, topic, subscription);
+                    follower.wait_at_most(TOPIC_WAIT);
+                    topics.push((*projection, follower));
                 }
             }
         }
-        let view = projections.first().map_or("", |projection| projection.view).to_owned();
         let started = app.runtime.environment.uptime();
         Ok(Copying {
             app,
-            view,
-            from,
+            view: projections.first().map_or("", |projection| projection.view),
+            from: note.copies.serving,
             to,
-            held,
+            note,
+            lease,
             log,
             topics,
-            throttle,
-            stop,
+            options,
             is_stopped: false,
-            report,
             started,
             reported: None,
             first_position: None,
+            allowed: started,
             failures: 0,
             events: 0,
         })
     }
+    /// Fills the copy, compares it, and switches to it.
+    pub(super) async fn run(&mut self, switches: SwitchIf) -> Result<Rebuilt, RebuildError> {
+        self.fill().await?;
+        let compared = self.compare().await?;
+        let parked = self.parked().await?;
+        let is_incomplete = match switches {
+            SwitchIf::Never | SwitchIf::Compared => false,
+            SwitchIf::NothingExpired => !self.note.copies.expired.is_empty(),
+            SwitchIf::Complete => parked > 0 || !self.note.copies.expired.is_empty(),
+        };
+        let expired = self.note.copies.expired.clone();
+        let end = match (self.is_stopped(), is_incomplete) {
+            (true, _) => RebuildEnd::Stopped,
+            (false, true) => RebuildEnd::Incomplete,
+            (false, false) if switches == SwitchIf::Never => RebuildEnd::Compared,
+            (false, false) if self.switch().await? => RebuildEnd::Switched,
+            (false, false) => RebuildEnd::Stopped,
+        };
+        let Comparison { compared, different, undecided, differences } = compared;
+        let (copy, events) = (self.to, self.events);
+        Ok(Rebuilt { copy, end, events, compared, different, undecided, differences, parked, expired })
+    }
     /// Returns whether the caller wants the rebuild to end.
-    pub(super) fn is_stopped(&mut self) -> bool {
-        self.is_stopped = self.is_stopped || self.stop.as_mut().now_or_never().is_some();
+    fn is_stopped(&mut self) -> bool {
+        self.is_stopped = self.is_stopped || self.options.stop.as_mut().now_or_never().is_some();
         self.is_stopped
     }
-    /// Applies events until the copy has passed the one that serves, or until it is stopped.
-    pub(super) async fn fill(&mut self) -> Result<(), RebuildError> {
+    /// Applies events until the copy has reached the one that serves, or until the rebuild is stopped.
+    async fn fill(&mut self) -> Result<(), RebuildError> {
         while !self.is_stopped() {
-            let is_near = self.pass().await?;
-            self.progress().await?;
-            self.hold_back().await?;
-            if is_near && self.has_caught_up().await? {
+            let before = self.events;
+            let is_near = self.pass_up_to_live().await?;
+            let has_reached = is_near && self.log.iter().all(|(_, follower)| follower.has_reached());
+            if has_reached && self.has_caught_up_on_topics().await? {
                 break;
             }
+            self.progress().await?;
+            match self.events - before {
+                0 => self.wait(MEETING).await?,
+                events => self.hold_back(events).await?,
+            }
         }
+        self.store_checkpoints().await;
         self.reported = None;
         self.progress().await
     }
+    /// Runs one step of each follower, up to the position of the copy that serves. So both copies can be compared at one
+    /// position, and this one stays behind when the projections of the service do not run.
+    async fn pass_up_to_live(&mut self) -> Result<bool, RebuildError> {
+        let live: Vec<_> = self.log.iter().map(|(projection, _)| reader(projection.name)).collect();
+        let live = self.app.storage().checkpoints(&live).await?;
+        for ((_, follower), live) in self.log.iter_mut().zip(live) {
+            follower.read_up_to(Some(Position(live)));
+        }
+        self.pass().await
+    }
     /// Runs one step of each follower. Returns whether none of them had many events.
     async fn pass(&mut self) -> Result<bool, RebuildError> {
-        self.held.keep().await?;
+        self.lease.keep().await?;
         let environment = self.app.runtime.environment.clone();
         let (mut is_near, mut pause) = (true, None);
         let mut steps = Vec::new();
@@ -138,13 +198,9 @@ impl<'a> Copying<'a> {
             steps.push(follower.step().await);
         }
         for (_, follower) in &mut self.topics {
-            if follower.has_received() {
-                steps.push(follower.step().await);
-            } else {
-                // A step that only waits can be dropped.
-                steps.extend(within(&*environment, TOPIC_WAIT, follower.step()).await);
-            }
+            steps.push(follower.step().await);
         }
+        self.note_expired().await?;
         for step in steps {
             match step {
                 Ok(Step::Did(events)) => {
@@ -178,16 +234,18 @@ impl<'a> Copying<'a> {
                 break;
             }
             environment.sleep(left.min(self.app.runtime.lease / 3).min(REPORTED)).await;
-            self.held.keep().await?;
+            self.lease.keep().await?;
         }
         Ok(())
     }
-    /// Waits until as many events a second are applied as the throttle allows.
-    async fn hold_back(&mut self) -> Result<(), RebuildError> {
-        let Some(throttle) = self.throttle else { return Ok(()) };
-        let due = Duration::from_secs_f64(self.events as f64 / f64::from(throttle.max(1)));
-        let passed = self.app.runtime.environment.uptime().saturating_sub(self.started);
-        self.wait(due.saturating_sub(passed)).await
+    /// Waits until the throttle allows the next events.
+    async fn hold_back(&mut self, events: u64) -> Result<(), RebuildError> {
+        let Some(throttle) = self.options.throttle else { return Ok(()) };
+        let now = self.app.runtime.environment.uptime();
+        let cost = Duration::from_secs_f64(events as f64 / f64::from(throttle.max(1)));
+        // A time without events does not allow more of them afterwards.
+        self.allowed = self.allowed.max(now.saturating_sub(cost)) + cost;
+        self.wait(self.allowed.saturating_sub(now)).await
     }
     /// Reports the progress, once a second and at the end.
     async fn progress(&mut self) -> Result<(), RebuildError> {
@@ -208,16 +266,18 @@ impl<'a> Copying<'a> {
         }
         let rate = if seconds > 0.0 { self.events as f64 / seconds } else { 0.0 };
         let progress =
-            RebuildProgress { view: self.view.clone(), copy: self.to, events: self.events, rate, position, end, left };
-        (self.report)(&progress);
+            RebuildProgress { view: self.view.to_owned(), copy: self.to, events: self.events, rate, position, end, left };
+        (self.options.report)(&progress);
         Ok(())
     }
     /// Returns the checkpoints of the copy that serves, of this one, and of the former one after a switch.
     fn checkpoints(&self) -> Vec<SwitchedReader> {
+        let of_log = self.log.iter().map(|(projection, _)| self.reader(projection));
+        of_log.chain(self.partitions()).collect()
+    }
+    /// Returns the same for the assigned partitions.
+    fn partitions(&self) -> Vec<SwitchedReader> {
         let mut all = Vec::new();
-        for (projection, _) in &self.log {
-            all.push(self.reader(projection));
-        }
         for (projection, follower) in &self.topics {
             let SwitchedReader { live, filled, kept } = self.reader(projection);
             let [live, filled, kept] = [live, filled, kept].map(|reader| follower.checkpoints_of(&reader).into_iter());
@@ -238,15 +298,22 @@ impl<'a> Copying<'a> {
         let topics = self.topics.iter().map(|(projection, _)| projection);
         log.chain(topics).map(|projection| self.reader(projection)).collect()
     }
-    /// Returns whether no checkpoint of the copy is behind that of the copy that serves.
-    async fn has_caught_up(&mut self) -> Result<bool, RebuildError> {
+    async fn store_checkpoints(&mut self) {
         for (_, follower) in &mut self.log {
             follower.store_checkpoint().await;
         }
-        if !self.has_all_partitions().await? {
-            return Ok(false);
-        }
-        let (live, filled): (Vec<_>, Vec<_>) = self.checkpoints().into_iter().map(|of| (of.live, of.filled)).unzip();
+    }
+    /// Returns whether no checkpoint of the copy is behind that of the copy that serves.
+    async fn has_caught_up(&mut self) -> Result<bool, RebuildError> {
+        self.store_checkpoints().await;
+        let of_log = self.log.iter().map(|(projection, _)| self.reader(projection)).collect();
+        Ok(self.are_reached(of_log).await? && self.has_caught_up_on_topics().await?)
+    }
+    async fn has_caught_up_on_topics(&mut self) -> Result<bool, RebuildError> {
+        Ok(self.has_all_partitions().await? && self.are_reached(self.partitions()).await?)
+    }
+    async fn are_reached(&self, readers: Vec<SwitchedReader>) -> Result<bool, RebuildError> {
+        let (live, filled): (Vec<_>, Vec<_>) = readers.into_iter().map(|of| (of.live, of.filled)).unzip();
         let live = self.app.storage().checkpoints(&live).await?;
         let filled = self.app.storage().checkpoints(&filled).await?;
         Ok(live.into_iter().zip(filled).all(|(live, filled)| filled >= live))
@@ -276,27 +343,31 @@ impl<'a> Copying<'a> {
         }
         Ok(true)
     }
-    /// Compares the values of the two copies. A page is compared in one snapshot; where it has differences, both copies stand at
-    /// the same position.
-    pub(super) async fn compare(&mut self) -> Result<Comparison, RebuildError> {
-        let copies = [copy_of(&self.view, self.from), copy_of(&self.view, self.to)];
+    /// Compares the values of the two copies. A page is compared in one snapshot. Where it has differences, it is read again
+    /// until both copies stand at one position; a key that has once had equal values meanwhile is not different.
+    async fn compare(&mut self) -> Result<Comparison, RebuildError> {
+        let copies = [copy_of(self.view, self.from), copy_of(self.view, self.to)];
         let mut comparison = Comparison::default();
-        let (mut after, mut tries): (Option<String>, usize) = (None, 0);
+        let mut after: Option<String> = None;
+        let (mut tries, mut open, mut equal) = (0, BTreeSet::new(), BTreeSet::new());
         while !self.is_stopped() {
-            self.held.keep().await?;
+            self.lease.keep().await?;
             let (live, filled): (Vec<_>, Vec<_>) =
                 self.checkpoints().into_iter().map(|of| (of.live, of.filled)).unzip();
             let page = self.app.storage().compare_copies(copies, [&live, &filled], after.as_deref(), PAGE).await?;
-            let different: Vec<_> = page.different.into_iter().filter(|(_, a, b)| !is_same(a, b)).collect();
+            let mut different: Vec<_> = page.different.into_iter().filter(|(_, a, b)| !is_same(a, b)).collect();
+            let keys: BTreeSet<String> = different.iter().map(|(key, ..)| key.clone()).collect();
+            equal.extend(open.difference(&keys).cloned());
+            open = keys;
+            different.retain(|(key, ..)| !equal.contains(key));
             let is_exact = page.first_at == page.second_at;
             if !different.is_empty() && !is_exact && tries < TRIES {
                 tries += 1;
-                self.pass().await?;
-                self.has_caught_up().await?;
                 self.wait(MEETING).await?;
+                self.pass_up_to_live().await?;
+                self.store_checkpoints().await;
                 continue;
             }
-            tries = 0;
             comparison.compared += page.keys as u64;
             match is_exact {
                 true => comparison.different += different.len() as u64,
@@ -312,26 +383,33 @@ impl<'a> Copying<'a> {
                 break;
             }
             after = page.last;
+            (tries, open, equal) = (0, BTreeSet::new(), BTreeSet::new());
         }
         Ok(comparison)
     }
     /// Switches to the copy at a moment at which it is not behind. Returns `false` when it is stopped before.
-    pub(super) async fn switch(&mut self) -> Result<bool, RebuildError> {
+    async fn switch(&mut self) -> Result<bool, RebuildError> {
+        // A newer program may have started since, and its values would be replaced by those of this one.
+        if !self.app.is_newest_started().await? {
+            return Err(RebuildError::NotNewest);
+        }
+        self.log.iter_mut().for_each(|(_, follower)| follower.read_up_to(None));
         while !self.is_stopped() {
             if self.has_caught_up().await? {
-                self.held.renew().await?;
-                let (view, from, to) = (self.view.clone(), self.from, self.to);
+                self.lease.renew().await?;
+                let (view, from, to) = (self.view.to_owned(), self.from, self.to);
                 let switch = ViewSwitch { view, from, to, checkpoints: self.checkpoints(), readers: self.readers() };
                 let switched = match self.app.storage().switch_view(&switch).await {
                     // The switch may have been committed, or a deadlock has ended it.
                     Err(fault) if fault.is_transient() && self.failures < FAILURES => {
                         self.failures += 1;
-                        self.app.storage().serving_copy(&self.view).await? == self.to
+                        self.app.storage().serving_copy(self.view).await? == self.to
                     }
                     switched => switched?,
                 };
                 if switched {
-                    self.app.runtime.copies.forget(&self.view);
+                    self.app.runtime.copies.forget(self.view);
+                    self.note_switch().await;
                     return Ok(true);
                 }
             }
@@ -340,14 +418,33 @@ impl<'a> Copying<'a> {
         }
         Ok(false)
     }
-    /// Returns the number of parked messages of the copy, and the records that the broker has no more, by partition.
-    pub(super) async fn incomplete(&mut self) -> Result<(u64, Vec<(String, u64)>), RebuildError> {
+    /// Notes that the former copy is kept. If this fails, the next reader of the note finds the switch in the view itself.
+    async fn note_switch(&mut self) {
+        self.note.copies.serving = self.to;
+        let kept = Some((self.from, CopyUse::Kept));
+        if let Err(error) = self.note.write(&**self.app.storage(), kept).await {
+            let error = describe(&error);
+            tracing::debug!(view = self.view, error, "the note about a switched view was not stored; it is stored later");
+        }
+    }
+    /// Notes the records that the broker no longer has, so that the runs after this one report them as well.
+    async fn note_expired(&mut self) -> Result<(), RebuildError> {
+        let expired = self.topics.iter().flat_map(|(_, follower)| follower.expired());
+        let expired = expired.map(|(partition, offsets)| (partition.to_string(), offsets.end));
+        let known = &self.note.copies.expired;
+        let new: Vec<_> = expired.filter(|of| !known.contains(of)).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        self.note.copies.expired.extend(new);
+        self.note.write(&**self.app.storage(), self.note.copies.other).await
+    }
+    /// Returns the number of parked messages of the copy.
+    async fn parked(&self) -> Result<u64, RebuildError> {
         let readers = self.readers();
         let counts = self.app.storage().parked_counts(usize::MAX).await?;
         let parked = counts.into_iter().filter(|(of, _)| readers.iter().any(|reader| reader.filled == *of));
-        let expired = self.topics.iter().flat_map(|(_, follower)| follower.expired());
-        let expired = expired.map(|(partition, offsets)| (partition.to_string(), offsets.end));
-        Ok((parked.map(|(_, count)| count).sum(), expired.collect()))
+        Ok(parked.map(|(_, count)| count).sum())
     }
     /// Stores the reached positions and gives the followers and the lease up.
     pub(super) async fn end(mut self) {
@@ -357,7 +454,7 @@ impl<'a> Copying<'a> {
         for (_, follower) in &mut self.topics {
             follower.release().await;
         }
-        self.held.release().await;
+        self.lease.release().await;
     }
 }
 

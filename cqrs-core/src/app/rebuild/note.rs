@@ -30,6 +30,10 @@ pub(super) struct Copies {
     pub(super) serving: u64,
     /// The copy beside it.
     pub(super) other: Option<(u64, CopyUse)>,
+    /// The partitions of topics of which the broker had no earlier records when the copy was filled, each with the first offset
+    /// that it had.
+    #[serde(default)]
+    pub(super) expired: Vec<(String, u64)>,
 }
 
 /// A note with its stored text, which the next write expects.
@@ -53,7 +57,7 @@ impl Note {
         copies.serving = serving;
         Ok(Note { name, stored, copies })
     }
-    /// Stores the copies.
+    /// Stores the copy beside the one that serves, and what else has changed.
     ///
     /// # Errors
     /// Fails with [`RebuildError::Busy`] when another operator has changed them meanwhile.
@@ -62,6 +66,10 @@ impl Note {
         storage: &dyn Storage,
         other: Option<(u64, CopyUse)>,
     ) -> Result<(), RebuildError> {
+        let number = |of: Option<(u64, CopyUse)>| of.map(|(copy, _)| copy);
+        if number(self.copies.other) != number(other) {
+            self.copies.expired.clear();
+        }
         self.copies.other = other;
         self.copies.last = self.copies.last.max(other.map_or(0, |(copy, _)| copy));
         let text = serde_json::to_string(&self.copies).map_err(Fault::from)?;

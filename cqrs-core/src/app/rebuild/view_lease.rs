@@ -3,18 +3,24 @@ use super::RebuildError;
 use crate::app::App;
 use std::time::Duration;
 
-pub(super) struct Held {
+/// The lease of the copies of one view, while this process holds it.
+pub(super) struct ViewLease {
     app: App,
     name: String,
     owner: String,
+    /// The uptime before the last renewal.
     renewed: Duration,
 }
-impl Held {
-    pub(super) async fn take(app: &App, view: &str) -> Result<Held, RebuildError> {
+impl ViewLease {
+    /// Takes the lease.
+    ///
+    /// # Errors
+    /// Fails with [`RebuildError::Busy`] when another operator holds it.
+    pub(super) async fn take(app: &App, view: &str) -> Result<ViewLease, RebuildError> {
         let owner = app.runtime.environment.id().to_string();
-        let mut held = Held { app: app.clone(), name: format!("rebuild/{view}"), owner, renewed: Duration::ZERO };
-        held.renew().await?;
-        Ok(held)
+        let mut lease = ViewLease { app: app.clone(), name: format!("rebuild/{view}"), owner, renewed: Duration::ZERO };
+        lease.renew().await?;
+        Ok(lease)
     }
     /// Renews the lease when a third of it has passed.
     pub(super) async fn keep(&mut self) -> Result<(), RebuildError> {
@@ -24,7 +30,7 @@ impl Held {
     /// Renews the lease.
     ///
     /// # Errors
-    /// Fails with [`RebuildError::Busy`] when another process holds it.
+    /// Fails with [`RebuildError::Busy`] when another operator holds it.
     pub(super) async fn renew(&mut self) -> Result<(), RebuildError> {
         let runtime = &self.app.runtime;
         let now = runtime.environment.uptime();
@@ -36,8 +42,8 @@ impl Held {
             None => Err(RebuildError::Busy),
         }
     }
+    /// Releases the lease. If that fails, it expires.
     pub(super) async fn release(self) {
-        // A lease that was not released expires.
         let _ = self.app.runtime.storage.release(&self.name, &self.owner).await;
     }
 }
