@@ -1,15 +1,18 @@
 //! Views are rebuilt in a second copy beside running commands, and switched.
 use crate::{
-    bank::{FindCard, bank, opened, paid_in, until},
+    bank::{FindCard, PaymentMade, bank, opened, paid_in, until},
+    listener::{Scripted, record},
     purse::{StoredAs, on_each, shared},
     trials::trial,
 };
+use async_trait::async_trait;
 use cqrs_core::{
-    App,
+    App, Fault, IntegrationEvent, Metadata, Position, RetryPolicy,
     app::{CopyUse, RebuildEnd, RebuildError, Rebuilt},
     job::Step,
-    storage::{Batch, Memory, Storage, ViewWrite},
-    testing::TestApp,
+    storage::{Batch, CheckpointMove, CommitError, Memory, Storage, StoredView, ViewWrite},
+    testing::{StorageLayer, TestApp},
+    transport::{Partition, Received, Record, Signal},
 };
 use libtest_mimic::Trial;
 use std::{
@@ -20,6 +23,7 @@ use std::{
     },
     time::Duration,
 };
+use uuid::Uuid;
 
 /// The bank's accounts are state-stored.
 const STATE: &[StoredAs] = &[StoredAs::State];
@@ -31,6 +35,9 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.push(trial("rebuild views: a view on a topic is filled from its first record", on_a_topic));
     trials.push(trial("rebuild views: a stopped run goes on where it was", continued));
     trials.push(trial("rebuild views: a run that is dropped at any point is continued", interrupted));
+    trials.push(trial("rebuild views: a panicking projection leaves the first copy serving", panicking));
+    trials.push(trial("rebuild views: a copy lacks the records that the broker no longer has, and is not switched to", expired));
+    trials.push(trial("rebuild views: a program that knows no copies passes no event after a switch", former_program));
     trials.push(trial("rebuild views: a second operator, an unknown view and a kept copy are refused", refused));
     #[cfg(feature = "operations")]
     trials.push(trial("rebuild views: the subcommand rebuilds a view and lists its copies", by_command));
@@ -220,6 +227,135 @@ async fn refused() {
     assert!(matches!(kept, RebuildError::InTheWay(0, ..)), "{kept}");
 }
 
+/// A view of the balance, whose projection panics while the test wants it.
+mod fragile {
+    use crate::bank::AccountEvent;
+    use cqrs_core::{Change, Recorded, View, projection};
+    use serde::{Deserialize, Serialize};
+    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+    pub(super) static PANICS: AtomicBool = AtomicBool::new(false);
+
+    #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, View)]
+    #[view(name = "fragile", key = String)]
+    pub(super) struct Fragile {
+        pub(super) balance: i64,
+    }
+    #[projection(name = "fragile")]
+    fn fragile(event: &Recorded<AccountEvent>) -> Change<Fragile> {
+        let AccountEvent::Paid { amount } = event.event else { return Change::none() };
+        assert!(!PANICS.load(SeqCst), "the test wants a panic");
+        Change::none().and(event.aggregate_id.clone(), move |found: Option<Fragile>| {
+            Some(Fragile { balance: found.unwrap_or_default().balance + amount })
+        })
+    }
+}
+
+async fn panicking() {
+    let memory = Memory::new();
+    let mut retries = RetryPolicy::default();
+    retries.attempts = 2;
+    let app = bank(memory.clone()).discover_part("it::rebuild_views::fragile").retry_policy(retries);
+    let app = app.build().expect("the app builds");
+    let value = async || memory.views("fragile", &["kim".into()]).await.expect("the storage responds").pop();
+    opened(&app, "kim").await;
+    for _ in 0..3 {
+        paid_in(&app, "kim", 5).await;
+    }
+    applied(&app).await;
+    fragile::PANICS.store(true, Ordering::SeqCst);
+    let done = app.rebuild("fragile").run().await.expect("the copy is filled");
+    fragile::PANICS.store(false, Ordering::SeqCst);
+    assert_eq!((done.end, done.parked, done.different), (RebuildEnd::Incomplete, 3, 1));
+    assert_eq!(value().await.and_then(|found| found.value).as_deref(), Some(&br#"{"balance":15}"#[..]));
+    paid_in(&app, "kim", 1).await;
+    applied(&app).await;
+    assert_eq!(value().await.and_then(|found| found.value).as_deref(), Some(&br#"{"balance":16}"#[..]));
+
+    let by = Metadata::default().caller("operator");
+    let again = app.parked().redeliver("projection/fragile~1", "account/kim", &by).await.expect("they can be read");
+    assert_eq!((again.count, again.stopped.is_none()), (3, true));
+    let done = app.rebuild("fragile").run().await.expect("the view can be rebuilt");
+    assert_eq!((done.end, done.parked, done.different), (RebuildEnd::Switched, 0, 0));
+    assert_eq!(value().await.and_then(|found| found.value).as_deref(), Some(&br#"{"balance":16}"#[..]));
+}
+
+async fn expired() {
+    let memory = Memory::new();
+    let place = Partition { topic: PaymentMade::TOPIC.into(), part: "0".into() };
+    let (reader, value) = (format!("projection/turnover/{place}"), Some(b"[10,4]".to_vec()));
+    let live = Batch {
+        views: vec![ViewWrite { view: "turnover", key: "kim".into(), expected: 0, value, entries: vec![], index_set: 0 }],
+        checkpoint_moves: vec![CheckpointMove { reader, from: 0, to: 4, epoch: Some(0) }],
+        ..Batch::default()
+    };
+    memory.commit(live).await.expect("the live copy has four payments");
+    let received = |offset: u64| {
+        let payment = PaymentMade { id: "kim".into(), amount: offset as i64 + 1 };
+        let Record { key, body, headers, .. } = record(&payment, offset, Uuid::from_u128(offset.into()));
+        let headers = headers.into_iter().map(|(name, value)| (name, value.into_bytes())).collect();
+        let (partition, key, body) = (place.clone(), Some(key.into_bytes()), Some(body));
+        Received { partition, offset, key, body, headers, timestamp: None }
+    };
+    let app = |transport| {
+        let app = bank(memory.clone()).discover_part("it::relay::turnover").transport(transport);
+        app.build().expect("the app builds")
+    };
+    let (transport, emit, _) = Scripted::new();
+    emit(Signal::Assigned(vec![place.clone()]));
+    emit(Signal::Lost { partition: place.clone(), offsets: 0..2 });
+    emit(Signal::Records(vec![received(2), received(3)]));
+    let done = app(transport).rebuild("turnover").run().await.expect("the copy is filled");
+    let lacks = vec![(place.to_string(), 2)];
+    assert_eq!((done.end, done.different, &done.expired), (RebuildEnd::Incomplete, 1, &lacks));
+    let (transport, emit, _) = Scripted::new();
+    emit(Signal::Assigned(vec![place.clone()]));
+    let next = app(transport);
+    let done = next.rebuild("turnover").accept_incomplete().run().await.expect("the copy is complete");
+    assert_eq!((done.end, done.expired), (RebuildEnd::Switched, lacks), "a later run reports them as well");
+    let found = memory.views("turnover", &["kim".into()]).await.expect("the storage responds");
+    assert_eq!(found[0].value.as_deref(), Some(&b"[7,2]"[..]));
+}
+
+/// A storage as a program of a former version of the framework uses it: it reads and writes the first copy, and its batches
+/// name none.
+struct WithoutCopies(Arc<dyn Storage>);
+#[async_trait]
+impl StorageLayer for WithoutCopies {
+    fn inner(&self) -> &dyn Storage {
+        &*self.0
+    }
+    async fn serving_copy(&self, _: &str) -> Result<u64, Fault> {
+        Ok(0)
+    }
+    async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
+        let first = if view.contains('~') { view.to_owned() } else { format!("{view}~0") };
+        self.0.views(&first, keys).await
+    }
+    async fn commit(&self, mut batch: Batch) -> Result<Position, CommitError> {
+        let moves = batch.checkpoint_moves.iter_mut().filter(|step| step.reader.starts_with("projection/"));
+        moves.for_each(|step| step.epoch = None);
+        self.0.commit(batch).await
+    }
+}
+
+async fn former_program() {
+    let storage: Arc<dyn Storage> = Arc::new(Memory::new());
+    let app = bank(shared(&storage)).build().expect("the app builds");
+    let former = bank(WithoutCopies(storage.clone())).build().expect("the app builds");
+    opened(&app, "kim").await;
+    applied(&former).await;
+    assert_eq!(balance(&app, "kim").await, Some(0), "both programs write the first copy");
+    let mut follower = former.log_followers().pop().expect("the bank has a projection");
+    assert_eq!(rebuilt(&app).await.end, RebuildEnd::Switched);
+    paid_in(&app, "kim", 5).await;
+    for _ in 0..5 {
+        follower.step().await.expect("a refused batch is no error");
+    }
+    applied(&app).await;
+    assert_eq!(balance(&app, "kim").await, Some(5), "the former program has not passed the payment");
+}
+
 #[cfg(feature = "operations")]
 async fn by_command() {
     use cqrs_core::{operations::ViewsCommand, serde_json::json};
@@ -227,7 +363,7 @@ async fn by_command() {
     opened(&app, "kim").await;
     applied(&app).await;
     let view = "card".to_owned();
-    let rebuild = ViewsCommand::Rebuild { view: view.clone(), throttle: None, compare_only: false, restart: false };
+    let rebuild = ViewsCommand::Rebuild { view: view.clone(), throttle: None, compare_only: false, accept_incomplete: false, restart: false };
     let (output, done) = rebuild.run(&app).await.expect("the view can be rebuilt");
     assert_eq!((&output["end"], &output["compared"], done), (&json!("switched"), &json!(1), true));
     let (output, _) = ViewsCommand::List.run(&app).await.expect("the copies can be read");

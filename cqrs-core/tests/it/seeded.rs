@@ -116,10 +116,16 @@ enum Bug {
     ComparedOneSided,
     /// The copy that serves is dropped without an error.
     ServingDropped,
+    /// A dropped copy keeps the checkpoints of its readers.
+    DroppedKeepsPlace,
+    /// A move without an epoch is accepted after a switch.
+    CopyUnnamed,
 }
 
 /// Each bug with the case that must find it. Other cases may find it as well.
-const SEEDED: [(Bug, &str); 46] = [
+const SEEDED: [(Bug, &str); 48] = [
+    (Bug::DroppedKeepsPlace, "a copy that does not serve is dropped in steps"),
+    (Bug::CopyUnnamed, "after a switch a batch for the former copy is refused, also at the same position"),
     (Bug::SwitchedBehind, "a switch to a copy that is behind, or from another copy, changes nothing"),
     (Bug::ParkedNotSwitched, "parked messages and inbox records move with a switch, and get new numbers"),
     (Bug::CopyUnfenced, "after a switch a batch for the former copy is refused, also at the same position"),
@@ -333,7 +339,13 @@ impl StorageLayer for SeededStorage {
         Ok(compared)
     }
     async fn drop_copy(&self, view: &str, copy: u64, readers: &[String], limit: usize) -> Result<u64, Fault> {
+        let before = self.memory.checkpoints(readers).await?;
         let dropped = self.memory.drop_copy(view, copy, readers, limit).await;
+        if self.bug == Bug::DroppedKeepsPlace {
+            let back = readers.iter().zip(before).filter(|(_, at)| *at > 0);
+            let back = back.map(|(reader, to)| CheckpointMove { reader: reader.clone(), from: 0, to, epoch: None });
+            let _ = self.memory.commit(Batch { checkpoint_moves: back.collect(), ..Batch::default() }).await;
+        }
         if self.bug == Bug::ServingDropped { Ok(dropped.unwrap_or(0)) } else { dropped }
     }
     async fn response(&self, key: &str) -> Result<Option<StoredResponse>, Fault> {
@@ -539,7 +551,14 @@ impl StorageLayer for SeededStorage {
                 return Ok(position);
             }
             Bug::CopyUnfenced if !batch.views.is_empty() => {
-                batch.checkpoint_moves.iter_mut().for_each(|step| step.epoch = None);
+                let serving = self.memory.serving_copy("card").await?;
+                let moves = batch.checkpoint_moves.iter_mut().filter(|step| step.reader == "projection/card");
+                moves.for_each(|step| step.epoch = Some(serving));
+            }
+            Bug::CopyUnnamed => {
+                let serving = self.memory.serving_copy("card").await?;
+                let unnamed = batch.checkpoint_moves.iter_mut().filter(|step| step.epoch.is_none());
+                unnamed.filter(|step| step.reader == "projection/card").for_each(|step| step.epoch = Some(serving));
             }
             Bug::NulRemoved => batch.rows.iter_mut().for_each(|row| row.id = row.id.replace('\0', "")),
             Bug::NumberLimited => {

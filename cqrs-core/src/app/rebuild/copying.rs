@@ -25,7 +25,7 @@ const TRIES: usize = 200;
 const NAMED: usize = 100;
 /// The number of events from which a step shows that the copy is still behind.
 const BEHIND: usize = 100;
-/// The number of failed steps in a row after which the rebuild ends. It is more than an event is tried before it is parked.
+/// The least number of failed steps in a row after which the rebuild ends.
 const FAILURES: u32 = 30;
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
@@ -212,7 +212,7 @@ impl<'a> Copying<'a> {
                 Ok(Step::Paused(time)) => pause = Some(time),
                 Err(fault) => {
                     self.failures += 1;
-                    if self.failures >= FAILURES {
+                    if self.failures >= self.most_failures() {
                         return Err(fault.into());
                     }
                     pause = Some(backoff(&*environment, self.failures, FIRST_WAIT, LONGEST_WAIT));
@@ -223,6 +223,10 @@ impl<'a> Copying<'a> {
             self.wait(pause).await?;
         }
         Ok(is_near)
+    }
+    /// Returns the number of failed steps in a row after which the rebuild ends. An event is tried less often before it is parked.
+    fn most_failures(&self) -> u32 {
+        FAILURES.max(self.app.runtime.retry_policy.attempts.saturating_mul(2))
     }
     /// Waits, and keeps the lease meanwhile.
     async fn wait(&mut self, time: Duration) -> Result<(), RebuildError> {
@@ -401,7 +405,7 @@ impl<'a> Copying<'a> {
                 let switch = ViewSwitch { view, from, to, checkpoints: self.checkpoints(), readers: self.readers() };
                 let switched = match self.app.storage().switch_view(&switch).await {
                     // The switch may have been committed, or a deadlock has ended it.
-                    Err(fault) if fault.is_transient() && self.failures < FAILURES => {
+                    Err(fault) if fault.is_transient() && self.failures < self.most_failures() => {
                         self.failures += 1;
                         self.app.storage().serving_copy(self.view).await? == self.to
                     }

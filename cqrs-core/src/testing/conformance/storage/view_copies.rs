@@ -66,6 +66,8 @@ pub(super) async fn fenced(harness: Box<dyn Harness>) {
     let late = write(0, "kim", 0, b"lost").step(READER, 0, 5, Some(0));
     let rejected = draft::refused(storage, late).await;
     assert!(matches!(rejected, CommitError::Moved(_)), "{rejected:?}");
+    let unnamed = draft::refused(storage, batch().step(READER, 0, 5, None)).await;
+    assert!(matches!(unnamed, CommitError::Moved(_)), "a program that knows no copies has moved it: {unnamed:?}");
     commit(storage, write(1, "kim", 0, b"kept").step(READER, 0, 5, Some(1))).await;
     commit(storage, write(2, "kim", 0, b"next").step(&reader(2), 0, 5, None)).await;
     assert!(switches(storage, 1, 2).await);
@@ -73,6 +75,14 @@ pub(super) async fn fenced(harness: Box<dyn Harness>) {
     assert!(matches!(rejected, CommitError::Moved(_)), "{rejected:?}");
     commit(storage, write(2, "kim", 1, b"last").step(READER, 5, 6, Some(2))).await;
     assert_eq!(value(storage, VIEW, "kim").await.as_deref(), Some(&b"last"[..]));
+    // A partition that had no record before the switch.
+    let partition = format!("{READER}/topic/0");
+    commit(storage, batch().step(&partition, 0, 3, Some(2))).await;
+    for epoch in [Some(1), None] {
+        let rejected = draft::refused(storage, batch().step(&partition, 3, 4, epoch)).await;
+        assert!(matches!(rejected, CommitError::Moved(_)), "{epoch:?}: {rejected:?}");
+    }
+    commit(storage, batch().step(&partition, 3, 4, Some(2))).await;
 }
 
 pub(super) async fn refused(harness: Box<dyn Harness>) {
@@ -166,6 +176,8 @@ pub(super) async fn dropped(harness: Box<dyn Harness>) {
     assert_eq!(storage.drop_copy(VIEW, 1, &readers, 2).await.expect("values are removed"), 2);
     assert_eq!(storage.drop_copy(VIEW, 1, &readers, 2).await.expect("values are removed"), 1);
     assert_eq!(storage.drop_copy(VIEW, 1, &readers, 2).await.expect("nothing is left"), 0);
+    assert_eq!(position(storage, &reader(1)).await, 0);
+    assert!(!switches(storage, 0, 1).await, "a copy that was dropped is behind");
     let copies = [copy_of(VIEW, 1), copy_of(VIEW, 1)];
     assert_eq!(storage.compare_copies(copies, [&[], &[]], None, 9).await.expect("views can be read").keys, 0);
     assert_eq!(value(storage, VIEW, "kim").await.as_deref(), Some(&b"old"[..]), "the other copy stays");

@@ -216,19 +216,26 @@ impl Storage for Connection {
     }
     async fn switch_view(&self, switch: &ViewSwitch) -> Result<bool, Fault> {
         let switch = switch.clone();
-        self.read("switch", move |database| at_once(database.memory.switch_view(&switch))).await
+        self.read("switch", move |database| database.switch(&switch)).await
     }
     async fn compare_copies(
         &self,
-        _: [&str; 2],
-        _: [&[String]; 2],
-        _: Option<&str>,
-        _: usize,
+        copies: [&str; 2],
+        readers: [&[String]; 2],
+        after: Option<&str>,
+        limit: usize,
     ) -> Result<ComparedValues, Fault> {
-        Err(Fault::internal("no engine compares copies"))
+        let (copies, readers) = (copies.map(str::to_owned), readers.map(<[String]>::to_vec));
+        let after = after.map(str::to_owned);
+        let compare = move |database: &Database| {
+            let ([first, second], [of_first, of_second]) = (&copies, &readers);
+            at_once(database.memory.compare_copies([first, second], [of_first, of_second], after.as_deref(), limit))
+        };
+        self.read("comparison", compare).await
     }
-    async fn drop_copy(&self, _: &str, _: u64, _: &[String], _: usize) -> Result<u64, Fault> {
-        Err(Fault::internal("no engine drops copies"))
+    async fn drop_copy(&self, view: &str, copy: u64, readers: &[String], limit: usize) -> Result<u64, Fault> {
+        let (view, readers) = (view.to_owned(), readers.to_vec());
+        self.read("dropped copy", move |database| at_once(database.memory.drop_copy(&view, copy, &readers, limit))).await
     }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
         let (view, keys) = (view.to_owned(), keys.to_vec());
