@@ -9,9 +9,9 @@ use crate::{
     app::App,
     consumer::Follower,
     error::Fault,
-    event::FirstEvent,
+    event::{FirstEvent, Source},
     position::Position,
-    registry::{Projection, reader},
+    registry::reader,
     storage::copy_of,
 };
 use copying::{Copying, Options, SwitchIf};
@@ -141,6 +141,15 @@ pub enum RebuildError {
     Fault(#[from] Fault),
 }
 
+/// A projection of a rebuilt view.
+struct ViewProjection {
+    name: &'static str,
+    view: &'static str,
+    from: FirstEvent,
+    source: Source,
+    follower: Follower,
+}
+
 /// A rebuild of a view that has not begun. It is made by [`App::rebuild`].
 #[must_use = "nothing is rebuilt before `run` is called on it"]
 pub struct Rebuild {
@@ -200,7 +209,8 @@ impl App {
     /// Fails when the database fails.
     pub async fn view_copies(&self) -> Result<Vec<ViewCopies>, Fault> {
         let mut all = Vec::new();
-        for view in self.projected_views() {
+        let views: BTreeSet<_> = self.view_projections().iter().map(|projection| projection.view).collect();
+        for view in views {
             let copies = Note::read(&**self.storage(), view).await?.copies;
             let mut projections = Vec::new();
             for projection in self.projections_of(view) {
@@ -228,7 +238,7 @@ impl App {
         lease.release().await;
         dropped
     }
-    async fn drop_copy(&self, view: &str, of: &[Projection], lease: &mut ViewLease) -> Result<u64, RebuildError> {
+    async fn drop_copy(&self, view: &str, of: &[ViewProjection], lease: &mut ViewLease) -> Result<u64, RebuildError> {
         let storage = &**self.storage();
         let mut note = Note::read(storage, view).await?;
         let (copy, _) = note.copies.other.ok_or(RebuildError::NoOtherCopy)?;
@@ -250,7 +260,7 @@ impl App {
         &self,
         view: &str,
         (restarts, is_back): (bool, bool),
-        projections: &[Projection],
+        projections: &[ViewProjection],
         lease: &mut ViewLease,
     ) -> Result<(Note, u64), RebuildError> {
         let storage = &**self.storage();
@@ -285,24 +295,23 @@ impl App {
         note.write(storage, Some(wanted)).await?;
         Ok((note, wanted.0))
     }
-    fn projected_views(&self) -> BTreeSet<&'static str> {
-        let views = self.followers().filter_map(|(_, follower)| match follower {
-            Follower::View(projection) => Some(projection.view),
-            _ => None,
-        });
-        views.collect()
-    }
-    fn projections_of(&self, view: &str) -> Vec<Projection> {
-        let projections = self.followers().filter_map(|(_, follower)| match follower {
-            Follower::View(projection) if projection.view == view => Some(projection),
-            _ => None,
+    fn view_projections(&self) -> Vec<ViewProjection> {
+        let projections = self.followers().filter_map(|(source, follower)| {
+            let Follower::View(name, functions) = &follower else { return None };
+            let first = functions.first()?;
+            let (view, from) = (first.view, first.from);
+            Some(ViewProjection { name, view, from, source, follower })
         });
         projections.collect()
     }
-    fn rebuilt_projections(&self, view: &str) -> Result<Vec<Projection>, RebuildError> {
+    fn projections_of(&self, view: &str) -> Vec<ViewProjection> {
+        self.view_projections().into_iter().filter(|projection| projection.view == view).collect()
+    }
+    fn rebuilt_projections(&self, view: &str) -> Result<Vec<ViewProjection>, RebuildError> {
         let found = self.projections_of(view);
         if found.is_empty() {
-            let known: Vec<_> = self.projected_views().into_iter().map(|known| format!("`{known}`")).collect();
+            let known: BTreeSet<_> = self.view_projections().iter().map(|known| format!("`{}`", known.view)).collect();
+            let known: Vec<_> = known.into_iter().collect();
             return Err(RebuildError::UnknownView(view.to_owned(), known.join(", ")));
         }
         Ok(found)

@@ -36,7 +36,10 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.push(trial("rebuild views: a stopped run goes on where it was", continued));
     trials.push(trial("rebuild views: a run that is dropped at any point is continued", interrupted));
     trials.push(trial("rebuild views: a panicking projection leaves the first copy serving", panicking));
-    trials.push(trial("rebuild views: a copy lacks the records that the broker no longer has, and is not switched to", expired));
+    trials.push(trial(
+        "rebuild views: a copy lacks the records that the broker no longer has, and is not switched to",
+        expired,
+    ));
     trials.push(trial("rebuild views: a program that knows no copies passes no event after a switch", former_program));
     trials.push(trial("rebuild views: a second operator, an unknown view and a kept copy are refused", refused));
     #[cfg(feature = "operations")]
@@ -285,7 +288,14 @@ async fn expired() {
     let place = Partition { topic: PaymentMade::TOPIC.into(), part: "0".into() };
     let (reader, value) = (format!("projection/turnover/{place}"), Some(b"[10,4]".to_vec()));
     let live = Batch {
-        views: vec![ViewWrite { view: "turnover", key: "kim".into(), expected: 0, value, entries: vec![], index_set: 0 }],
+        views: vec![ViewWrite {
+            view: "turnover",
+            key: "kim".into(),
+            expected: 0,
+            value,
+            entries: vec![],
+            index_set: 0,
+        }],
         checkpoint_moves: vec![CheckpointMove { reader, from: 0, to: 4, epoch: Some(0) }],
         ..Batch::default()
     };
@@ -363,7 +373,13 @@ async fn by_command() {
     opened(&app, "kim").await;
     applied(&app).await;
     let view = "card".to_owned();
-    let rebuild = ViewsCommand::Rebuild { view: view.clone(), throttle: None, compare_only: false, accept_incomplete: false, restart: false };
+    let rebuild = ViewsCommand::Rebuild {
+        view: view.clone(),
+        throttle: None,
+        compare_only: false,
+        accept_incomplete: false,
+        restart: false,
+    };
     let (output, done) = rebuild.run(&app).await.expect("the view can be rebuilt");
     assert_eq!((&output["end"], &output["compared"], done), (&json!("switched"), &json!(1), true));
     let (output, _) = ViewsCommand::List.run(&app).await.expect("the copies can be read");

@@ -1,16 +1,17 @@
 //! Fills a copy of a view with the projections of the view, compares it with the copy that serves, and switches.
 use super::{
-    CopyUse, Difference, RebuildEnd, RebuildError, RebuildProgress, Rebuilt, note::Note, view_lease::ViewLease,
+    CopyUse, Difference, RebuildEnd, RebuildError, RebuildProgress, Rebuilt, ViewProjection, note::Note,
+    view_lease::ViewLease,
 };
 use crate::{
     app::App,
-    consumer::{Follower, LogFollower, TopicFollower},
+    consumer::{LogFollower, TopicFollower},
     environment::backoff,
     error::{Fault, describe},
     event::Source,
     job::Step,
     position::Position,
-    registry::{Projection, reader},
+    registry::reader,
     storage::{SwitchedReader, ViewSwitch, copy_of},
 };
 use futures_util::{FutureExt, future::BoxFuture};
@@ -44,9 +45,9 @@ pub(super) struct Copying<'a> {
     to: u64,
     note: Note,
     lease: ViewLease,
-    /// Each projection of the own log, with the follower that fills the copy.
-    log: Vec<(Projection, LogFollower)>,
-    topics: Vec<(Projection, TopicFollower)>,
+    /// The name of each projection of the own log, with the follower that fills the copy.
+    log: Vec<(&'static str, LogFollower)>,
+    topics: Vec<(&'static str, TopicFollower)>,
     options: Options,
     is_stopped: bool,
     started: Duration,
@@ -85,7 +86,7 @@ struct Comparison {
 impl<'a> Copying<'a> {
     pub(super) async fn begin(
         app: &'a App,
-        projections: &[Projection],
+        projections: &[ViewProjection],
         to: u64,
         note: Note,
         lease: ViewLease,
@@ -93,9 +94,9 @@ impl<'a> Copying<'a> {
     ) -> Result<Copying<'a>, RebuildError> {
         let (mut log, mut topics) = (Vec::new(), Vec::new());
         for projection in projections {
-            let follower = Follower::View(projection.of_copy(to));
+            let Some(follower) = projection.follower.of_copy(to) else { continue };
             match projection.source {
-                Source::Log(_) => log.push((*projection, LogFollower::new(app.runtime.clone(), follower))),
+                Source::Log(_) => log.push((projection.name, LogFollower::new(app.runtime.clone(), follower))),
                 Source::Topic { topic, .. } => {
                     let group = follower.group(app.service());
                     let subscribed = app.runtime.transport.subscribe(&group, &[topic]).await;
@@ -108,7 +109,7 @@ impl<'a> Copying<'a> {
                     };
                     let mut follower = TopicFollower::new(app.runtime.clone(), follower, topic, subscription);
                     follower.wait_at_most(TOPIC_WAIT);
-                    topics.push((*projection, follower));
+                    topics.push((projection.name, follower));
                 }
             }
         }
@@ -181,7 +182,7 @@ impl<'a> Copying<'a> {
     /// Runs one step of each follower, up to the position of the copy that serves. So both copies can be compared at one
     /// position, and this one stays behind when the projections of the service do not run.
     async fn pass_up_to_live(&mut self) -> Result<bool, RebuildError> {
-        let live: Vec<_> = self.log.iter().map(|(projection, _)| reader(projection.name)).collect();
+        let live: Vec<_> = self.log.iter().map(|(name, _)| reader(name)).collect();
         let live = self.app.storage().checkpoints(&live).await?;
         for ((_, follower), live) in self.log.iter_mut().zip(live) {
             follower.read_up_to(Some(Position(live)));
@@ -269,38 +270,45 @@ impl<'a> Copying<'a> {
             }
         }
         let rate = if seconds > 0.0 { self.events as f64 / seconds } else { 0.0 };
-        let progress =
-            RebuildProgress { view: self.view.to_owned(), copy: self.to, events: self.events, rate, position, end, left };
+        let progress = RebuildProgress {
+            view: self.view.to_owned(),
+            copy: self.to,
+            events: self.events,
+            rate,
+            position,
+            end,
+            left,
+        };
         (self.options.report)(&progress);
         Ok(())
     }
     /// Returns the checkpoints of the copy that serves, of this one, and of the former one after a switch.
     fn checkpoints(&self) -> Vec<SwitchedReader> {
-        let of_log = self.log.iter().map(|(projection, _)| self.reader(projection));
+        let of_log = self.log.iter().map(|(name, _)| self.reader(name));
         of_log.chain(self.partitions()).collect()
     }
     /// Returns the same for the assigned partitions.
     fn partitions(&self) -> Vec<SwitchedReader> {
         let mut all = Vec::new();
-        for (projection, follower) in &self.topics {
-            let SwitchedReader { live, filled, kept } = self.reader(projection);
+        for (name, follower) in &self.topics {
+            let SwitchedReader { live, filled, kept } = self.reader(name);
             let [live, filled, kept] = [live, filled, kept].map(|reader| follower.checkpoints_of(&reader).into_iter());
             let partitions = live.zip(filled).zip(kept);
             all.extend(partitions.map(|((live, filled), kept)| SwitchedReader { live, filled, kept }));
         }
         all
     }
-    fn reader(&self, projection: &Projection) -> SwitchedReader {
+    fn reader(&self, name: &str) -> SwitchedReader {
         SwitchedReader {
-            live: reader(projection.name),
-            filled: reader(copy_of(projection.name, self.to)),
-            kept: reader(copy_of(projection.name, self.from)),
+            live: reader(name),
+            filled: reader(copy_of(name, self.to)),
+            kept: reader(copy_of(name, self.from)),
         }
     }
     fn readers(&self) -> Vec<SwitchedReader> {
-        let log = self.log.iter().map(|(projection, _)| projection);
-        let topics = self.topics.iter().map(|(projection, _)| projection);
-        log.chain(topics).map(|projection| self.reader(projection)).collect()
+        let log = self.log.iter().map(|(name, _)| *name);
+        let topics = self.topics.iter().map(|(name, _)| *name);
+        log.chain(topics).map(|name| self.reader(name)).collect()
     }
     async fn store_checkpoints(&mut self) {
         for (_, follower) in &mut self.log {
@@ -310,7 +318,7 @@ impl<'a> Copying<'a> {
     /// Returns whether no checkpoint of the copy is behind that of the copy that serves.
     async fn has_caught_up(&mut self) -> Result<bool, RebuildError> {
         self.store_checkpoints().await;
-        let of_log = self.log.iter().map(|(projection, _)| self.reader(projection)).collect();
+        let of_log = self.log.iter().map(|(name, _)| self.reader(name)).collect();
         Ok(self.are_reached(of_log).await? && self.has_caught_up_on_topics().await?)
     }
     async fn has_caught_up_on_topics(&mut self) -> Result<bool, RebuildError> {
@@ -330,8 +338,8 @@ impl<'a> Copying<'a> {
         let assigned: Vec<_> = self
             .topics
             .iter()
-            .map(|(projection, follower)| {
-                let live = reader(projection.name);
+            .map(|(name, follower)| {
+                let live = reader(name);
                 (follower.checkpoints_of(&live), format!("{live}/"))
             })
             .collect();
@@ -428,7 +436,11 @@ impl<'a> Copying<'a> {
         let kept = Some((self.from, CopyUse::Kept));
         if let Err(error) = self.note.write(&**self.app.storage(), kept).await {
             let error = describe(&error);
-            tracing::debug!(view = self.view, error, "the note about a switched view was not stored; it is stored later");
+            tracing::debug!(
+                view = self.view,
+                error,
+                "the note about a switched view was not stored; it is stored later"
+            );
         }
     }
     /// Notes the records that the broker no longer has, so that the runs after this one report them as well.

@@ -165,6 +165,7 @@ pub fn cases() -> Vec<Case> {
         "a copy that does not serve is dropped in steps": view_copies::dropped,
         "of concurrent switches and batches no event is lost or applied twice": view_copies::raced,
         "a scan returns a range of one index in order": views::range,
+        "ranges are read and counted exactly, in both directions": views::ranges,
         "pages of a scan return every entry once, whatever the bytes": views::pages,
         "the log is read after one position up to another": log::bounds,
         "a reader that follows the high-water mark misses no concurrent event": log::gaps,
