@@ -18,7 +18,8 @@ mod view_copy;
 
 pub use archive::{ArchiveRange, Archived};
 pub use batch::{
-    Batch, CheckpointMove, CommitError, InboxRecord, Park, Reservation, Row, Snapshot, StoredResponse, ViewWrite,
+    Batch, CheckpointMove, CommitError, InboxRecord, Park, ReadVersion, Reservation, Row, Snapshot, StoredResponse,
+    ViewWrite,
 };
 pub use check::check;
 pub(crate) use check::value as check_value;

@@ -40,6 +40,8 @@ mod indexes; // an index that a program adds to a stored view
 mod late_broker; // a broker that is down at the start
 mod listener; // a subscriber and a transport controlled by the test
 mod logs; // the log lines of a test
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod mapped; // a table of other software
 mod metrics; // the metrics of an app
 mod needs; // wiring errors found at build time
 mod newer_fields; // fields that only a newer program knows
@@ -52,6 +54,8 @@ mod projections; // projections that find values by an index, and those of sever
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod projector; // a projector in two processes on one database
 mod purse; // an aggregate with an end and a history
+mod reads; // a rule over two aggregates
+mod reads_of_deleted; // a rule over aggregates that end and begin again
 mod rebuild_rows; // rows that are made from their events again
 mod rebuild_views; // views that are rebuilt in a second copy
 mod redelivery; // many parked messages are redelivered by reader, error, or all
@@ -59,6 +63,8 @@ mod refused_topic; // a topic that the broker refuses for a time
 mod relay; // integration events reach their subscribers
 mod relay_shutdown; // the shutdown of a relay
 mod relay_steps; // leases, shares, publishes and checkpoints of a relay, on a clock of the test
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod reports; // the reports of the guide
 mod retries; // conflicts of commands, and the stored form of their keys
 mod seeded; // the storage suite finds seeded bugs
 mod seeded_transport; // the transport suite finds seeded bugs
@@ -116,6 +122,8 @@ fn framework() -> Vec<Trial> {
         idempotency::trials,
         parking::trials,
         refused_topic::trials,
+        reads::trials,
+        reads_of_deleted::trials,
         redelivery::trials,
         blame::trials,
         newer_fields::trials,
@@ -173,6 +181,10 @@ fn main() -> ExitCode {
     trials.extend(crashes::trials());
     #[cfg(feature = "sqlite")]
     trials.extend(projector::trials());
+    #[cfg(feature = "sqlite")]
+    trials.extend(reports::trials());
+    #[cfg(feature = "sqlite")]
+    trials.extend(mapped::trials());
     trials.extend(seeded::trials());
     trials.extend(seeded_transport::trials());
     trials.extend(transport::trials());

@@ -2,12 +2,12 @@
 use crate::{listener::lock, trials::runtime};
 use async_trait::async_trait;
 use cqrs_core::{
-    Fault, Position,
+    Fault, Position, VersionConflict,
     event::Entry,
     storage::{
         ArchiveRange, Archived, Batch, CheckpointMove, CommitError, ComparedValues, Cutoff, LEFT_TO_NEWER_PROGRAM,
-        Lease, Loaded, Memory, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, Snapshot, SnapshotAndEvents, Storage,
-        StoredData, StoredResponse, StoredRow, StoredSnapshot, StoredValues, StoredView, Tx, ValueReservation,
+        Lease, Loaded, Memory, ParkedKey, ParkedPage, ReadLimit, Row, Scan, Scanned, Snapshot, SnapshotAndEvents,
+        Storage, StoredData, StoredResponse, StoredRow, StoredSnapshot, StoredValues, StoredView, Tx, ValueReservation,
         ViewSwitch,
     },
     testing::StorageLayer,
@@ -94,6 +94,18 @@ enum Bug {
     InboxRecordLate,
     /// A response loses the position of its commit.
     PositionLost,
+    /// The reads of a batch are not compared.
+    ReadsIgnored,
+    /// Reads are not compared once events were archived.
+    ArchivedUncompared,
+    /// A deleted row counts as one that was never stored.
+    DeletedAsNeverStored,
+    /// The reads are compared first, and the batch is written a while later.
+    ReadsComparedEarly,
+    /// A batch holds up every other one that reads the same aggregate, as if it were written.
+    ReadsExclusive,
+    /// A conflict does not say who won.
+    WinnerForgotten,
     /// NUL is removed from the ids of rows.
     NulRemoved,
     /// A number that the database cannot store becomes the highest one.
@@ -129,7 +141,7 @@ enum Bug {
 }
 
 /// Each bug with the case that must find it. Other cases may find it as well.
-const SEEDED: [(Bug, &str); 51] = [
+const SEEDED: [(Bug, &str); 57] = [
     (Bug::DroppedKeepsPlace, "a copy that does not serve is dropped in steps"),
     (Bug::CopyUnnamed, "after a switch a batch for the former copy is refused, also at the same position"),
     (Bug::SwitchedBehind, "a switch to a copy that is behind, or from another copy, changes nothing"),
@@ -172,6 +184,12 @@ const SEEDED: [(Bug, &str); 51] = [
     (Bug::OutgoingReversed, "a relay shard returns its outgoing messages in order"),
     (Bug::InboxRecordLate, "of concurrent handlers of one message one succeeds"),
     (Bug::PositionLost, "a response is stored with its position"),
+    (Bug::ReadsIgnored, "each refusal reports its reason"),
+    (Bug::ArchivedUncompared, "a stream with archived events is compared, and a conflict on it names the winner"),
+    (Bug::DeletedAsNeverStored, "each refusal reports its reason"),
+    (Bug::ReadsComparedEarly, "of two concurrent batches, each with a read of the other one's write, one is committed"),
+    (Bug::ReadsExclusive, "batches that read one aggregate do not refuse each other"),
+    (Bug::WinnerForgotten, "a conflict names both versions and the request that won"),
     (Bug::NulRemoved, "text with NUL is refused before anything is written"),
     (Bug::FormIgnored, "a snapshot of another form is not loaded"),
     (Bug::SnapshotOfTheFuture, "a snapshot that does not belong to the stream is not loaded"),
@@ -580,6 +598,37 @@ impl StorageLayer for SeededStorage {
                 let serving = self.memory.serving_copy("card").await?;
                 let unnamed = batch.checkpoint_moves.iter_mut().filter(|step| step.epoch.is_none());
                 unnamed.filter(|step| step.reader == "projection/card").for_each(|step| step.epoch = Some(serving));
+            }
+            Bug::ReadsIgnored => batch.reads.clear(),
+            Bug::ArchivedUncompared if *lock(&self.archived) > Position(0) => batch.reads.clear(),
+            Bug::DeletedAsNeverStored => {
+                for read in batch.reads.iter_mut().filter(|read| read.is_row && read.version == 0) {
+                    let row = self.memory.row(read.kind, &read.id, None).await?.found;
+                    read.version = if row.state.is_none() { row.version } else { 0 };
+                }
+            }
+            Bug::ReadsComparedEarly if !batch.events.is_empty() => {
+                let reads = std::mem::take(&mut batch.reads);
+                self.memory.commit(Batch { reads, ..Batch::default() }).await?;
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            Bug::ReadsExclusive => {
+                for read in batch.reads.iter().filter(|read| read.is_row && read.version > 0) {
+                    if batch.rows.iter().all(|row| row.id != read.id) {
+                        let (kind, id, state) = (read.kind, read.id.clone(), Some(Vec::new()));
+                        batch.rows.push(Row { kind, id, expected: read.version, version: read.version + 1, state });
+                    }
+                }
+            }
+            Bug::WinnerForgotten => {
+                return self.memory.commit(batch).await.map_err(|refused| match refused {
+                    CommitError::Conflict { what, exists, versions: Some(versions) } => CommitError::Conflict {
+                        versions: Some(VersionConflict { winner: None, ..versions }),
+                        what,
+                        exists,
+                    },
+                    refused => refused,
+                });
             }
             Bug::NulRemoved => batch.rows.iter_mut().for_each(|row| row.id = row.id.replace('\0', "")),
             Bug::NumberLimited => {

@@ -2,6 +2,7 @@
 use super::parked::ParkedEntry;
 use crate::{
     Timestamp,
+    error::VersionConflict,
     event::{Entry, NewEntry, SEPARATOR, stream_of},
     metadata::Metadata,
     position::Position,
@@ -115,6 +116,17 @@ impl Data {
         entry.occurred_at < range.before && entry.outgoing.is_none() && !is_last && !is_needed
     }
 
+    /// Returns the version of a stream's last event.
+    fn head(&self, stream: &str) -> u64 {
+        self.streams.get(stream).map_or(0, |stream| stream.len() as u64)
+    }
+    /// Returns the conflict on an aggregate, with the winner from its last event.
+    fn conflict(&self, what: String, exists: bool, expected: u64, found: u64) -> CommitError {
+        let last = self.streams.get(&what).and_then(|stream| self.log.get(*stream.last()?));
+        let winner = last.filter(|last| last.version == found).and_then(|last| last.metadata.correlation);
+        CommitError::Conflict { what, exists, versions: Some(VersionConflict { expected, found, winner }) }
+    }
+
     pub(super) fn checkpoint(&self, reader: &str) -> u64 {
         self.readers.get(reader).map_or(0, |stored| stored.checkpoint)
     }
@@ -155,17 +167,25 @@ impl Data {
             }
         }
         self.refuse_parked(batch)?;
+        for read in &batch.reads {
+            let stream = stream_of(read.kind, &read.id);
+            let found = if read.is_row { self.row(read.kind, &read.id).version } else { self.head(&stream) };
+            if found != read.version {
+                return Err(self.conflict(stream, false, read.version, found));
+            }
+        }
         for row in &batch.rows {
-            if self.row(row.kind, &row.id).version != row.expected {
-                return Err(conflict(format!("{}/{}", row.kind, row.id), row.expected == 0));
+            let found = self.row(row.kind, &row.id).version;
+            if found != row.expected {
+                return Err(self.conflict(stream_of(row.kind, &row.id), row.expected == 0, row.expected, found));
             }
         }
         let mut heads = HashMap::<&str, u64>::new();
         for event in &batch.events {
-            let stored = || self.streams.get(&event.stream).map_or(0, |stream| stream.len() as u64);
-            let head = heads.entry(&event.stream).or_insert_with(stored);
+            let head = heads.entry(&event.stream).or_insert_with(|| self.head(&event.stream));
             if event.version != *head + 1 {
-                return Err(conflict(event.stream.clone(), event.version == 1));
+                let (expected, found) = (event.version.saturating_sub(1), self.head(&event.stream));
+                return Err(self.conflict(event.stream.clone(), event.version == 1, expected, found));
             }
             *head += 1;
         }
@@ -173,7 +193,8 @@ impl Data {
             let place = (stored_as(write.view).to_owned(), write.key.clone());
             let stored = self.views.get(&place).map_or(0, |view| view.version);
             if stored != write.expected {
-                return Err(conflict(format!("{}/{}", write.view, write.key), false));
+                let what = format!("{}/{}", write.view, write.key);
+                return Err(CommitError::Conflict { what, exists: false, versions: None });
             }
         }
         let mut owners = HashMap::<(String, String), Option<&str>>::new();
@@ -259,8 +280,4 @@ fn stored(event: NewEntry, position: Position) -> Entry {
     let metadata = Metadata { correlation, causation, caller, traceparent, tracestate, ..Metadata::NONE };
     let (name, occurred_at) = (name.to_owned(), occurred_at.trunc_subsecs(6));
     Entry { position, stream, version, id, name, schema, payload, metadata, occurred_at, outgoing }
-}
-
-fn conflict(what: String, exists: bool) -> CommitError {
-    CommitError::Conflict { what, exists }
 }

@@ -23,9 +23,9 @@ pub(super) struct Sql {
 ///
 /// Positions are drawn after all waits, so they agree with the order in which reserved values changed owners. One order
 /// for all batches prevents deadlocks between tables.
-pub(super) const PARTS: [Sql; 16] = [
-    RESPONSE, HANDLED, MOVED, BEGUN, UNPARKED, PARKED, SAVED, CREATED, HEADS, SNAPSHOTS, REPLACED, ADDED, RELEASED,
-    TAKEN, ENTRIES, LOGGED,
+pub(super) const PARTS: [Sql; 17] = [
+    RESPONSE, HANDLED, MOVED, BEGUN, UNPARKED, PARKED, READ, SAVED, CREATED, HEADS, SNAPSHOTS, REPLACED, ADDED,
+    RELEASED, TAKEN, ENTRIES, LOGGED,
 ];
 
 /// The check that no response is stored yet. It runs first, so a repeated command is refused as a repetition and not
@@ -110,6 +110,29 @@ parked as (insert into cqrs.parked
     u.error, u.attempts
   from {g}b, {u} order by u.o returning 1),
 {g} as materialized (select count(*) from {g}b left join parked on true)",
+};
+
+/// Versions that a decision relied on, with the advisory locks of all aggregates that the batch reads and writes. The
+/// function takes the locks in the order of the input, and then compares each version that is given.
+///
+/// Two batches that each read an aggregate of the other one's writes would both pass a comparison with the committed
+/// versions. So a read takes a shared lock and a write an exclusive one: the second batch waits here, and compares after the
+/// first one has ended. The locks are sorted and come before the rows of all aggregates, so they cause no deadlock. A batch
+/// without reads takes none: it can be put after every batch with reads that has not seen it.
+const READ: Sql = Sql {
+    columns: &[
+        ("slot", "int"),
+        ("written", "boolean"),
+        ("kind", "text"),
+        ("id", "text"),
+        ("stream", "text"),
+        ("version", "bigint"),
+    ],
+    text: "read as materialized (select cqrs.lock_and_compare(array_agg(u.slot order by u.o),
+    array_agg(u.written order by u.o), array_agg(u.kind order by u.o), array_agg(u.id order by u.o),
+    array_agg(u.stream order by u.o), array_agg(u.version order by u.o)) as passed from {p} left join {u} on true),
+{g} as materialized (select case when cardinality(passed) = {n} then 1 else cqrs.reject('QC001', 'reads', passed) end
+  from read)",
 };
 
 /// Rows that exist. A row without a value is deleted and keeps its version.

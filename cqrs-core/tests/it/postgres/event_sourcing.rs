@@ -1,6 +1,6 @@
 //! Snapshots, the end and the history of aggregates, their rows and the archive on PostgreSQL.
 use super::{Server, Trials, Tried, fresh};
-use crate::{archiving, deleting, history, purse::StoredAs, rebuild_rows, rebuild_views, snapshots};
+use crate::{archiving, deleting, history, purse::StoredAs, reads_of_deleted, rebuild_rows, rebuild_views, snapshots};
 use cqrs_core::storage::{Storage, postgres::ARCHIVE};
 use futures_util::{FutureExt, future::BoxFuture};
 use sqlx::AssertSqlSafe;
@@ -22,6 +22,16 @@ pub(crate) fn trials() -> Trials {
             &[rows, events, every],
         ),
         ("an id is used again", |of, stored_as| deleting::begins_anew(of, stored_as).boxed(), &[rows, events, every]),
+        (
+            "the end of an aggregate is a change for those that read it",
+            |of, stored_as| reads_of_deleted::ended(of, stored_as).boxed(),
+            &[rows, events, every],
+        ),
+        (
+            "the absence of a deleted aggregate is compared",
+            |of, stored_as| reads_of_deleted::absent(of, stored_as).boxed(),
+            &[rows, events, every],
+        ),
         ("the past of an aggregate is found", |of, stored_as| history::past(of, stored_as).boxed(), &[rows, every]),
         ("rows are rebuilt", |of, stored_as| rebuild_rows::rebuilt(of, stored_as).boxed(), &[rows]),
         ("a view is rebuilt and switched", |of, stored_as| rebuild_views::switched(of, stored_as).boxed(), &[rows]),

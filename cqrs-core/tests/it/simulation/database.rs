@@ -113,6 +113,11 @@ impl Database {
     pub(crate) fn end(&self) -> u64 {
         lock(&self.server).log.last_key_value().map_or(0, |(at, _)| *at)
     }
+    /// Returns all entries in the order of their commits.
+    pub(crate) fn committed(&self) -> Vec<Entry> {
+        let all = self.memory.log(Position(0), Position(u64::MAX), ReadLimit::entries(usize::MAX));
+        at_once(all).expect("memory responds")
+    }
     fn place(&self, found: &mut Entry) {
         found.position = self.placed(found.position);
     }
