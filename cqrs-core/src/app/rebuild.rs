@@ -299,6 +299,11 @@ impl App {
         });
         projections.collect()
     }
+    /// Checks that a projection updates a view of this name.
+    #[cfg(feature = "operations")]
+    pub(crate) fn require_view(&self, view: &str) -> Result<(), RebuildError> {
+        self.rebuilt_projections(view).map(drop)
+    }
     fn rebuilt_projections(&self, view: &str) -> Result<Vec<Projection>, RebuildError> {
         let found = self.projections_of(view);
         if found.is_empty() {
