@@ -307,6 +307,11 @@ impl App {
     fn projections_of(&self, view: &str) -> Vec<ViewProjection> {
         self.view_projections().into_iter().filter(|projection| projection.view == view).collect()
     }
+    /// Checks that a projection updates a view of this name.
+    #[cfg(feature = "operations")]
+    pub(crate) fn require_view(&self, view: &str) -> Result<(), RebuildError> {
+        self.rebuilt_projections(view).map(drop)
+    }
     fn rebuilt_projections(&self, view: &str) -> Result<Vec<ViewProjection>, RebuildError> {
         let found = self.projections_of(view);
         if found.is_empty() {

@@ -322,9 +322,10 @@ impl<'a> Copying<'a> {
         Ok(self.are_reached(of_log).await? && self.has_caught_up_on_topics().await?)
     }
     async fn has_caught_up_on_topics(&mut self) -> Result<bool, RebuildError> {
-        Ok(self.has_all_partitions().await? && self.are_reached(self.partitions()).await?)
+        let partitions = self.partitions();
+        Ok(self.has_all_partitions().await? && self.are_reached(partitions).await?)
     }
-    async fn are_reached(&self, readers: Vec<SwitchedReader>) -> Result<bool, RebuildError> {
+    async fn are_reached(&mut self, readers: Vec<SwitchedReader>) -> Result<bool, RebuildError> {
         let (live, filled): (Vec<_>, Vec<_>) = readers.into_iter().map(|of| (of.live, of.filled)).unzip();
         let live = self.app.storage().checkpoints(&live).await?;
         let filled = self.app.storage().checkpoints(&filled).await?;
@@ -456,7 +457,7 @@ impl<'a> Copying<'a> {
         self.note.write(&**self.app.storage(), self.note.copies.other).await
     }
     /// Returns the number of parked messages of the copy.
-    async fn parked(&self) -> Result<u64, RebuildError> {
+    async fn parked(&mut self) -> Result<u64, RebuildError> {
         let readers = self.readers();
         let counts = self.app.storage().parked_counts(usize::MAX).await?;
         let parked = counts.into_iter().filter(|(of, _)| readers.iter().any(|reader| reader.filled == *of));

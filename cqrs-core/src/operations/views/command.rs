@@ -1,8 +1,9 @@
 //! The subcommand `views list | rebuild | switch-back | drop-old` for a service's own command line.
-use super::signals;
+use super::{is_done, list, report};
 use crate::{
-    app::{App, CopyUse, RebuildEnd, RebuildProgress, Rebuilt},
+    app::{App, RebuildProgress},
     error::BoxError,
+    operations::signals,
 };
 use clap::Subcommand;
 use futures_util::future::{BoxFuture, FutureExt, Shared};
@@ -101,54 +102,11 @@ impl ViewsCommand {
     }
 }
 
-/// Returns whether the rebuild has done what was asked for.
-fn is_done(done: &Rebuilt) -> bool {
-    matches!(done.end, RebuildEnd::Switched | RebuildEnd::Compared)
-}
 fn show(progress: &RebuildProgress) {
     let RebuildProgress { view, events, rate, position, end, left, .. } = progress;
-    let position = position.map_or_else(|| "topics".to_owned(), |position| format!("{} of {}", position.0, end.0));
+    let position = position.map_or_else(|| "of topics".to_owned(), |position| format!("{} of {}", position.0, end.0));
     let left = left.map_or_else(|| "unknown".to_owned(), |left| format!("{} s", left.as_secs()));
     eprintln!("{view}: {events} events read, {rate:.0} a second, position {position}, time left {left}");
-}
-fn report(view: &str, done: &Rebuilt) -> Value {
-    let end = match done.end {
-        RebuildEnd::Switched => "switched",
-        RebuildEnd::Compared => "compared",
-        RebuildEnd::Incomplete => "incomplete",
-        RebuildEnd::Stopped => "stopped",
-    };
-    let differences = done.differences.iter().map(|difference| {
-        json!({ "key": difference.key, "in_live": difference.in_live, "in_rebuilt": difference.in_rebuilt })
-    });
-    let expired = done.expired.iter().map(|(partition, first)| json!({ "partition": partition, "begins_at": first }));
-    json!({
-        "view": view, "copy": done.copy, "end": end, "events": done.events, "compared": done.compared,
-        "different": done.different, "undecided": done.undecided, "differences": differences.collect::<Vec<_>>(),
-        "parked": done.parked, "begins_after_retention": expired.collect::<Vec<_>>(),
-    })
-}
-async fn list(app: &App) -> Result<Value, BoxError> {
-    let mut views = Vec::new();
-    for copies in app.view_copies().await? {
-        let projections = copies.projections.iter().map(|(name, serving, other)| {
-            json!({ "projection": name, "position": serving.0, "other_position": other.map(|other| other.0) })
-        });
-        let other = copies.other.map(|(copy, of)| {
-            let of = match of {
-                CopyUse::Filling => "filling",
-                CopyUse::Kept => "kept",
-                CopyUse::CatchingUp => "catching up",
-                CopyUse::Dropping => "being dropped",
-            };
-            json!({ "copy": copy, "use": of })
-        });
-        views.push(json!({
-            "view": copies.view, "serving": copies.serving, "other": other,
-            "projections": projections.collect::<Vec<_>>(),
-        }));
-    }
-    Ok(json!({ "views": views }))
 }
 
 #[cfg(test)]
