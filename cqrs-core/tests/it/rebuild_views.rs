@@ -11,13 +11,13 @@ use cqrs_core::{
     app::{CopyUse, RebuildEnd, RebuildError, RebuildProgress, Rebuilt},
     event::NewEntry,
     job::Step,
-    serde_json::json,
     storage::{Batch, CheckpointMove, CommitError, LEFT_TO_NEWER_PROGRAM, Memory, Storage, StoredView, ViewWrite},
     testing::{StorageLayer, TestApp},
     transport::{Partition, Received, Record, Signal},
 };
 use futures_util::FutureExt;
 use libtest_mimic::Trial;
+use serde_json::json;
 use std::{
     future::ready,
     sync::{
