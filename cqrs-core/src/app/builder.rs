@@ -393,7 +393,8 @@ impl AppBuilder {
             _ => None,
         });
         let views: BTreeSet<_> = views.collect();
-        let names: BTreeSet<_> = views.iter().map(|(name, _)| *name).filter(|name| name.contains(COPY_SEPARATOR)).collect();
+        let names: BTreeSet<_> =
+            views.iter().map(|(name, _)| *name).filter(|name| name.contains(COPY_SEPARATOR)).collect();
         let copies = names.into_iter().map(|name| format!("the name of view `{name}` contains `{COPY_SEPARATOR}`"));
         let views = duplicates(views.into_iter().map(|(name, _)| name));
         let views = views.map(|name| format!("two views have the stored name `{name}`")).chain(copies);

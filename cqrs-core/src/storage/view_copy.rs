@@ -93,7 +93,10 @@ mod tests {
     fn the_name_of_a_copy_is_made_once_and_copy_0_is_stored_under_the_views_name() {
         assert!(std::ptr::eq(copy_of("card", 3), copy_of("card", 3)));
         assert!(is_copy(copy_of("card", 0)) && !is_copy("card"));
-        assert_eq!([split_copy("projection/card~12"), split_copy("card")], [("projection/card", Some(12)), ("card", None)]);
+        assert_eq!(
+            [split_copy("projection/card~12"), split_copy("card")],
+            [("projection/card", Some(12)), ("card", None)]
+        );
         assert_eq!([stored_as("card~0"), stored_as("card~10"), stored_as("card")], ["card", "card~10", "card"]);
     }
 }

@@ -12,8 +12,8 @@ use cqrs_core::{
     event::NewEntry,
     job::Step,
     storage::{Batch, CheckpointMove, CommitError, LEFT_TO_NEWER_PROGRAM, Memory, Storage, StoredView, ViewWrite},
-    testing::{StorageLayer, TestApp},
-    transport::{Partition, Received, Record, Signal},
+    testing::{StorageLayer, TestApp, TransportLayer},
+    transport::{Partition, Received, Record, Signal, Transport, TransportError},
 };
 use futures_util::FutureExt;
 use libtest_mimic::Trial;
@@ -39,7 +39,10 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.push(trial("rebuild views: a stopped run goes on where it was", continued));
     trials.push(trial("rebuild views: a run that is dropped at any point is continued", interrupted));
     trials.push(trial("rebuild views: a panicking projection leaves the first copy serving", panicking));
-    trials.push(trial("rebuild views: a copy lacks the records that the broker no longer has, and is not switched to", expired));
+    trials.push(trial(
+        "rebuild views: a copy lacks the records that the broker no longer has, and is not switched to",
+        expired,
+    ));
     trials.push(trial("rebuild views: a program that knows no copies passes no event after a switch", former_program));
     trials.push(trial("rebuild views: an event of a newer program is parked for it", newer_program));
     trials.push(trial("rebuild views: a second operator, an unknown view and a kept copy are refused", refused));
@@ -284,12 +287,31 @@ async fn panicking() {
     assert_eq!(value().await.and_then(|found| found.value).as_deref(), Some(&br#"{"balance":16}"#[..]));
 }
 
+/// A transport of which the first two records of each partition are removed.
+struct WithoutBeginning(Scripted);
+#[async_trait]
+impl TransportLayer for WithoutBeginning {
+    fn inner(&self) -> &dyn Transport {
+        &self.0
+    }
+    async fn first_offsets(&self, partitions: &[Partition]) -> Result<Vec<u64>, TransportError> {
+        Ok(vec![2; partitions.len()])
+    }
+}
+
 async fn expired() {
     let memory = Memory::new();
     let place = Partition { topic: PaymentMade::TOPIC.into(), part: "0".into() };
     let (reader, value) = (format!("projection/turnover/{place}"), Some(b"[10,4]".to_vec()));
     let live = Batch {
-        views: vec![ViewWrite { view: "turnover", key: "kim".into(), expected: 0, value, entries: vec![], index_set: 0 }],
+        views: vec![ViewWrite {
+            view: "turnover",
+            key: "kim".into(),
+            expected: 0,
+            value,
+            entries: vec![],
+            index_set: 0,
+        }],
         checkpoint_moves: vec![CheckpointMove { reader, from: 0, to: 4, epoch: Some(0) }],
         ..Batch::default()
     };
@@ -302,12 +324,11 @@ async fn expired() {
         Received { partition, offset, key, body, headers, timestamp: None }
     };
     let app = |transport| {
-        let app = bank(memory.clone()).discover_part("it::relay::turnover").transport(transport);
+        let app = bank(memory.clone()).discover_part("it::relay::turnover").transport(WithoutBeginning(transport));
         app.build().expect("the app builds")
     };
     let (transport, emit, _) = Scripted::new();
     emit(Signal::Assigned(vec![place.clone()]));
-    emit(Signal::Lost { partition: place.clone(), offsets: 0..2 });
     emit(Signal::Records(vec![received(2), received(3)]));
     let done = app(transport).rebuild("turnover").run().await.expect("the copy is filled");
     let lacks = vec![(place.to_string(), 2)];
@@ -411,7 +432,13 @@ async fn by_command() {
     opened(&app, "kim").await;
     applied(&app).await;
     let view = "card".to_owned();
-    let rebuild = ViewsCommand::Rebuild { view: view.clone(), throttle: None, compare_only: false, accept_incomplete: false, restart: false };
+    let rebuild = ViewsCommand::Rebuild {
+        view: view.clone(),
+        throttle: None,
+        compare_only: false,
+        accept_incomplete: false,
+        restart: false,
+    };
     let (output, done) = rebuild.run(&app).await.expect("the view can be rebuilt");
     assert_eq!((&output["end"], &output["compared"], done), (&json!("switched"), &json!(1), true));
     let (output, _) = ViewsCommand::List.run(&app).await.expect("the copies can be read");

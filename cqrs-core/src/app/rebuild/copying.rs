@@ -269,8 +269,15 @@ impl<'a> Copying<'a> {
             }
         }
         let rate = if seconds > 0.0 { self.events as f64 / seconds } else { 0.0 };
-        let progress =
-            RebuildProgress { view: self.view.to_owned(), copy: self.to, events: self.events, rate, position, end, left };
+        let progress = RebuildProgress {
+            view: self.view.to_owned(),
+            copy: self.to,
+            events: self.events,
+            rate,
+            position,
+            end,
+            left,
+        };
         (self.options.report)(&progress);
         Ok(())
     }
@@ -433,7 +440,11 @@ impl<'a> Copying<'a> {
         let kept = Some((self.from, CopyUse::Kept));
         if let Err(error) = self.note.write(&**self.app.storage(), kept).await {
             let error = describe(&error);
-            tracing::debug!(view = self.view, error, "the note about a switched view was not stored; it is stored later");
+            tracing::debug!(
+                view = self.view,
+                error,
+                "the note about a switched view was not stored; it is stored later"
+            );
         }
     }
     /// Notes the records that the broker no longer has, so that the runs after this one report them as well.

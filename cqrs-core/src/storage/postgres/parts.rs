@@ -47,7 +47,8 @@ const HANDLED: Sql = Sql {
 /// Checkpoint moves of readers that have a row.
 const MOVED: Sql = Sql {
     columns: &[("reader", "text"), ("since", "bigint"), ("upto", "bigint"), ("epoch", "bigint")],
-    text: "moved as (update cqrs.reader r set checkpoint = u.upto, fence = case when r.fence is not null then u.upto end
+    text:
+        "moved as (update cqrs.reader r set checkpoint = u.upto, fence = case when r.fence is not null then u.upto end
   from {p}, {u} where r.reader = u.reader and r.checkpoint = u.since
   and (r.epoch = u.epoch or u.epoch is null and r.fence is null) returning u.o),
 {g} as materialized (select case when count(o) = {n} then 1 else cqrs.reject('QC002', 'readers', array_agg(o)) end

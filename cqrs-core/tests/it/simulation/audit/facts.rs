@@ -108,8 +108,9 @@ impl Facts {
     }
     /// Returns an event that the reader of the effect has neither handled nor parked, up to a position.
     pub(super) fn unseen(&self, reader: &str, effect: &str, upto: u64) -> Option<&OutgoingEntry> {
-        let is_seen =
-            |entry: &OutgoingEntry| self.has_effect(effect, &entry.key) >= entry.place || self.is_parked(reader, entry.id);
+        let is_seen = |entry: &OutgoingEntry| {
+            self.has_effect(effect, &entry.key) >= entry.place || self.is_parked(reader, entry.id)
+        };
         self.entries.iter().find(|entry| entry.at <= upto && !is_seen(entry))
     }
     /// Returns whether a message of this reader that is parked now, and was left to a newer program, makes the later ones of

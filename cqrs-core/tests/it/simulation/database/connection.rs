@@ -235,7 +235,8 @@ impl Storage for Connection {
     }
     async fn drop_copy(&self, view: &str, copy: u64, readers: &[String], limit: usize) -> Result<u64, Fault> {
         let (view, readers) = (view.to_owned(), readers.to_vec());
-        self.read("dropped copy", move |database| at_once(database.memory.drop_copy(&view, copy, &readers, limit))).await
+        self.read("dropped copy", move |database| at_once(database.memory.drop_copy(&view, copy, &readers, limit)))
+            .await
     }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
         let (view, keys) = (view.to_owned(), keys.to_vec());
