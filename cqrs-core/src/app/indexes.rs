@@ -103,9 +103,28 @@ impl App {
     }
     /// Writes up to `limit` values again that have entries for none of these sets of indexes.
     async fn fill_all_but(&self, projection: &Projection, complete: &[i64], limit: usize) -> Result<Filled, Fault> {
-        let (view, storage) = (projection.view, self.storage());
         // Read and written by the name of the copy, so that a switch in between cannot bring its values into the other one.
-        let copy = copy_of(view, storage.serving_copy(view).await?);
+        let copy = copy_of(projection.view, self.storage().serving_copy(projection.view).await?);
+        self.fill_values(projection, copy, complete, limit).await
+    }
+    /// Writes some values of one copy of a view again, if they have entries of another set of indexes than this program's.
+    /// Returns whether there were some.
+    pub(super) async fn fill_copy(&self, view: &str, copy: u64) -> Result<bool, Fault> {
+        let Some(projection) = self.indexed_views().into_iter().find(|projection| projection.view == view) else {
+            return Ok(false);
+        };
+        let own = [index_set(projection.indexes.iter().copied())];
+        let filled = self.fill_values(&projection, copy_of(projection.view, copy), &own, VALUES).await?;
+        Ok(!matches!(filled, Filled::Nothing))
+    }
+    async fn fill_values(
+        &self,
+        projection: &Projection,
+        copy: &'static str,
+        complete: &[i64],
+        limit: usize,
+    ) -> Result<Filled, Fault> {
+        let (view, storage) = (projection.view, self.storage());
         let mut batch = Batch::default();
         for stored in storage.views_of_other_index_sets(copy, complete, limit).await? {
             let key = stored.key;

@@ -128,7 +128,7 @@ impl TopicFollower {
     pub async fn step(&mut self) -> Result<Step, Fault> {
         while let Some((partition, offsets)) = self.lost.last().cloned() {
             if is_copy(&self.follower.reader()) {
-                // A copy begins with the first record that the broker still has, which is no loss of the view that serves.
+                // The broker has removed them since the copy began, which is no loss of the view that serves.
                 self.pass_expired(&partition, offsets.end).await?;
                 self.expired.push((partition, offsets));
             } else {
@@ -209,12 +209,27 @@ impl TopicFollower {
             self.crashes.claim(&self.runtime, &names(&self.unclaimed)).await?;
             self.unclaimed.clear();
         }
-        while let Some(partition) = self.unplaced.last() {
-            let next = stored(&self.runtime, self.reader(partition)).await?;
-            self.subscription.seek(partition, next);
+        while let Some(partition) = self.unplaced.last().cloned() {
+            let mut next = stored(&self.runtime, self.reader(&partition)).await?;
+            if next == 0 && is_copy(&self.follower.reader()) {
+                next = self.pass_removed(&partition).await?;
+            }
+            self.subscription.seek(&partition, next);
             self.next.extend(self.unplaced.pop().map(|partition| (partition, next)));
         }
         Ok(())
+    }
+    /// Begins a copy at the first record that the broker still has, which is no loss of the view that serves. Otherwise the copy
+    /// would never reach the checkpoint of that view in a partition without records.
+    async fn pass_removed(&mut self, partition: &Partition) -> Result<u64, Fault> {
+        let found = self.runtime.transport.first_offsets(std::slice::from_ref(partition)).await;
+        let found = found.map_err(|error| Fault::unavailable("the broker cannot be reached").because(error))?;
+        let first = found.first().copied().unwrap_or(0);
+        if first > 0 {
+            self.pass_expired(partition, first).await?;
+            self.expired.push((partition.clone(), 0..first));
+        }
+        Ok(first)
     }
     async fn receive(&mut self) -> Result<Step, Fault> {
         let signal = match self.longest_wait {

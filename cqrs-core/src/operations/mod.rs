@@ -152,7 +152,10 @@ impl Program {
         let mut routes = endpoints::health(self.readiness()).merge(metrics);
         if let Some((apps, operators)) = &self.operator_api {
             let api = parked::OperatorApi::new(apps.clone(), operators.clone());
-            routes = routes.merge(parked::routes(api.clone())).merge(programs::routes(api.clone())).merge(views::routes(api));
+            routes = routes
+                .merge(parked::routes(api.clone()))
+                .merge(programs::routes(api.clone()))
+                .merge(views::routes(api));
         }
         signals::spawn(net::serve_http(listener, routes, std::future::pending()));
         tracing::info!(program = self.name, listen = %at, "serving health and metrics");

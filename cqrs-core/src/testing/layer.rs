@@ -11,7 +11,7 @@ use crate::{
         Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram,
         StoredResponse, StoredRow, StoredValues, StoredView, Tx, ValueReservation, ViewSwitch,
     },
-    transport::{Audience, Published, Record, Subscription, Transport, TransportError},
+    transport::{Audience, Partition, Published, Record, Subscription, Transport, TransportError},
 };
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
@@ -409,6 +409,9 @@ pub trait TransportLayer: Send + Sync + 'static {
     async fn topic_identities(&self, topics: &[&str]) -> Result<Vec<Option<String>>, TransportError> {
         self.inner().topic_identities(topics).await
     }
+    async fn first_offsets(&self, partitions: &[Partition]) -> Result<Vec<u64>, TransportError> {
+        self.inner().first_offsets(partitions).await
+    }
     async fn rewind(&self, group: &str, topic: &str) -> Result<(), TransportError> {
         self.inner().rewind(group, topic).await
     }
@@ -442,6 +445,9 @@ impl<L: TransportLayer> Transport for L {
     }
     async fn topic_identities(&self, topics: &[&str]) -> Result<Vec<Option<String>>, TransportError> {
         TransportLayer::topic_identities(self, topics).await
+    }
+    async fn first_offsets(&self, partitions: &[Partition]) -> Result<Vec<u64>, TransportError> {
+        TransportLayer::first_offsets(self, partitions).await
     }
     async fn rewind(&self, group: &str, topic: &str) -> Result<(), TransportError> {
         TransportLayer::rewind(self, group, topic).await

@@ -7,14 +7,17 @@ use crate::{
 };
 use async_trait::async_trait;
 use cqrs_core::{
-    App, Fault, IntegrationEvent, Metadata, Position, RetryPolicy,
-    app::{CopyUse, RebuildEnd, RebuildError, Rebuilt},
+    App, Fault, IntegrationEvent, Metadata, Position, RetryPolicy, Timestamp,
+    app::{CopyUse, RebuildEnd, RebuildError, RebuildProgress, Rebuilt},
+    event::NewEntry,
     job::Step,
-    storage::{Batch, CheckpointMove, CommitError, Memory, Storage, StoredView, ViewWrite},
-    testing::{StorageLayer, TestApp},
-    transport::{Partition, Received, Record, Signal},
+    storage::{Batch, CheckpointMove, CommitError, LEFT_TO_NEWER_PROGRAM, Memory, Storage, StoredView, ViewWrite},
+    testing::{StorageLayer, TestApp, TransportLayer},
+    transport::{Partition, Received, Record, Signal, Transport, TransportError},
 };
+use futures_util::FutureExt;
 use libtest_mimic::Trial;
+use serde_json::json;
 use std::{
     future::ready,
     sync::{
@@ -41,6 +44,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         expired,
     ));
     trials.push(trial("rebuild views: a program that knows no copies passes no event after a switch", former_program));
+    trials.push(trial("rebuild views: an event of a newer program is parked for it", newer_program));
     trials.push(trial("rebuild views: a second operator, an unknown view and a kept copy are refused", refused));
     #[cfg(feature = "operations")]
     trials.push(trial("rebuild views: the subcommand rebuilds a view and lists its copies", by_command));
@@ -283,6 +287,18 @@ async fn panicking() {
     assert_eq!(value().await.and_then(|found| found.value).as_deref(), Some(&br#"{"balance":16}"#[..]));
 }
 
+/// A transport of which the first two records of each partition are removed.
+struct WithoutBeginning(Scripted);
+#[async_trait]
+impl TransportLayer for WithoutBeginning {
+    fn inner(&self) -> &dyn Transport {
+        &self.0
+    }
+    async fn first_offsets(&self, partitions: &[Partition]) -> Result<Vec<u64>, TransportError> {
+        Ok(vec![2; partitions.len()])
+    }
+}
+
 async fn expired() {
     let memory = Memory::new();
     let place = Partition { topic: PaymentMade::TOPIC.into(), part: "0".into() };
@@ -308,12 +324,11 @@ async fn expired() {
         Received { partition, offset, key, body, headers, timestamp: None }
     };
     let app = |transport| {
-        let app = bank(memory.clone()).discover_part("it::relay::turnover").transport(transport);
+        let app = bank(memory.clone()).discover_part("it::relay::turnover").transport(WithoutBeginning(transport));
         app.build().expect("the app builds")
     };
     let (transport, emit, _) = Scripted::new();
     emit(Signal::Assigned(vec![place.clone()]));
-    emit(Signal::Lost { partition: place.clone(), offsets: 0..2 });
     emit(Signal::Records(vec![received(2), received(3)]));
     let done = app(transport).rebuild("turnover").run().await.expect("the copy is filled");
     let lacks = vec![(place.to_string(), 2)];
@@ -366,9 +381,53 @@ async fn former_program() {
     assert_eq!(balance(&app, "kim").await, Some(5), "the former program has not passed the payment");
 }
 
+async fn newer_program() {
+    let memory = Memory::new();
+    let app = bank(memory.clone()).build().expect("the app builds");
+    app.migrate().await.expect("the program is declared");
+    opened(&app, "kim").await;
+    for _ in 0..120 {
+        paid_in(&app, "kim", 1).await;
+    }
+    applied(&app).await;
+    // After the first events of the rebuild, a newer program starts, stores an event, and handles it in the first copy.
+    let (storage, mut has_started) = (memory.clone(), false);
+    let start = move |_: &RebuildProgress| {
+        if std::mem::replace(&mut has_started, true) {
+            return;
+        }
+        let newer = json!({ "service": "bank", "readers": { "projection/card": ["account.frozen"] } }).to_string();
+        storage.declare_program(&newer).now_or_never().expect("memory does not wait").expect("it is declared");
+        let frozen = NewEntry {
+            stream: "account/kim".into(),
+            version: 122,
+            id: Uuid::now_v7(),
+            name: "account.frozen",
+            schema: 1,
+            payload: b"{}".to_vec(),
+            metadata: Metadata::default(),
+            occurred_at: Timestamp::default(),
+            outgoing: None,
+        };
+        let moved = CheckpointMove { reader: "projection/card".into(), from: 121, to: 122, epoch: Some(0) };
+        let batch = Batch { events: vec![frozen], ..Batch::default() };
+        storage.commit(batch).now_or_never().expect("memory does not wait").expect("the event is stored");
+        let batch = Batch { checkpoint_moves: vec![moved], ..Batch::default() };
+        storage.commit(batch).now_or_never().expect("memory does not wait").expect("the event is handled");
+    };
+    // Slow enough that this program learns of the newer one.
+    let done = app.rebuild("card").throttle(60).on_progress(start).run().await.expect("the copy is filled");
+    assert_eq!((done.end, done.parked, done.different), (RebuildEnd::Incomplete, 1, 0));
+    let parked = memory.parked("projection/card~1", "account/kim", 0, 9).await.expect("the storage responds");
+    assert_eq!(parked[0].error, LEFT_TO_NEWER_PROGRAM);
+    let refused = app.rebuild("card").run().await.expect_err("a newer program has started");
+    assert!(matches!(refused, RebuildError::NotNewest), "{refused}");
+    assert_eq!(balance(&app, "kim").await, Some(120));
+}
+
 #[cfg(feature = "operations")]
 async fn by_command() {
-    use cqrs_core::{operations::ViewsCommand, serde_json::json};
+    use cqrs_core::operations::ViewsCommand;
     let app = bank(Memory::new()).build().expect("the app builds");
     opened(&app, "kim").await;
     applied(&app).await;

@@ -406,6 +406,10 @@ impl<'a> Copying<'a> {
         if !self.app.is_newest_started().await? {
             return Err(RebuildError::NotNewest);
         }
+        // Another program may have written some values, without the entries of an index that this one has added.
+        while !self.is_stopped() && self.app.fill_copy(self.view, self.to).await? {
+            self.lease.keep().await?;
+        }
         self.log.iter_mut().for_each(|(_, follower)| follower.read_up_to(None));
         while !self.is_stopped() {
             if self.has_caught_up().await? {

@@ -51,7 +51,11 @@ struct ToRebuild {
     restart: bool,
 }
 
-async fn all(State(api): State<OperatorApi>, request: Parts, Query(of): Query<OfService>) -> Result<Json<Value>, Refused> {
+async fn all(
+    State(api): State<OperatorApi>,
+    request: Parts,
+    Query(of): Query<OfService>,
+) -> Result<Json<Value>, Refused> {
     api.operator(&request)?;
     Ok(Json(list(api.app(of.service.as_deref())?).await?))
 }
@@ -99,7 +103,12 @@ async fn drop_old(
 ) -> Result<Json<Value>, Refused> {
     let by = api.operator(&request)?;
     let app = api.app(of.service.as_deref())?;
-    tracing::warn!(service = app.service(), view = of.view, operator = by.caller, "dropping a copy of a view over HTTP");
+    tracing::warn!(
+        service = app.service(),
+        view = of.view,
+        operator = by.caller,
+        "dropping a copy of a view over HTTP"
+    );
     let removed = app.drop_other_copy(&of.view).await?;
     Ok(Json(json!({ "view": of.view, "removed": removed })))
 }
