@@ -40,7 +40,7 @@ pub use transaction::transaction;
 use super::{
     ArchiveRange, Archived, ComparedValues, Cutoff, DatabaseStats, InboxLookup, Lease, Loaded, OutgoingRange, Parked,
     ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram, StoredRow,
-    StoredValues, StoredView, Tx, ValueReservation,
+    StoredValues, StoredView, Tx, ValueReservation, ViewSwitch,
 };
 use crate::{
     environment::{Environment, system},

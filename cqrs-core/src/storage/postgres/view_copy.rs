@@ -139,7 +139,7 @@ impl Inner {
     }
 
     pub(super) async fn drop_copy(
-        &self,
+        self: &Arc<Self>,
         view: &str,
         copy: u64,
         readers: &[String],
