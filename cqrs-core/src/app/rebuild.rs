@@ -33,7 +33,7 @@ pub struct RebuildProgress {
     pub copy: u64,
     /// The number of events that this run has read.
     pub events: u64,
-    /// The events a second.
+    /// The average number of events a second since this run began.
     pub rate: f64,
     /// The position in the service's own log; `None` if the view is fed by topics alone.
     pub position: Option<Position>,
@@ -117,7 +117,7 @@ pub struct ViewCopies {
 #[non_exhaustive]
 pub enum RebuildError {
     /// The app has no view with this name that a projection updates.
-    #[error("the service has no view `{0}`; its views are {1}")]
+    #[error("the service has no view `{0}` that a projection updates; it has: {1}")]
     UnknownView(String, String),
     /// A projection of the view began with the next event when it was new, so its first position is not the beginning.
     #[error(
@@ -127,12 +127,12 @@ pub enum RebuildError {
     /// Another program of the service has started later, whose values this program would replace.
     #[error("another program of the service was the last one to start: rebuild the view with that program")]
     NotNewest,
-    /// Another process rebuilds or drops a copy of the view, or has ended without a word a moment ago.
+    /// Another process rebuilds or drops a copy of the view, or was killed a moment ago and its lease has not expired yet.
     #[error("another process works on the copies of this view; if it has died, its lease expires soon: try again")]
     Busy,
-    /// There is a copy beside the one that serves, of another use.
+    /// The other copy of the view has another use, which the message names with what to do.
     #[error("copy {0} of the view is {1}: {2}")]
-    InTheWay(u64, &'static str, &'static str),
+    CopyInUse(u64, &'static str, &'static str),
     /// There is no copy beside the one that serves.
     #[error("the view has no other copy")]
     NoOtherCopy,
@@ -276,20 +276,20 @@ impl App {
             (Some((copy, CopyUse::Kept | CopyUse::CatchingUp)), true) => (copy, CopyUse::CatchingUp),
             (None, true) => return Err(RebuildError::NoOtherCopy),
             (Some((copy, CopyUse::Filling)), true) => {
-                return Err(RebuildError::InTheWay(copy, "being filled", "finish the rebuild, or drop the copy"));
+                return Err(RebuildError::CopyInUse(copy, "being filled", "finish the rebuild, or drop the copy"));
             }
             (Some((copy, CopyUse::Kept)), false) => {
-                return Err(RebuildError::InTheWay(copy, "kept from the last switch", "drop it, or switch back to it"));
+                return Err(RebuildError::CopyInUse(copy, "kept from the last switch", "drop it, or switch back to it"));
             }
             (Some((copy, CopyUse::CatchingUp)), false) => {
-                return Err(RebuildError::InTheWay(
+                return Err(RebuildError::CopyInUse(
                     copy,
                     "catching up to serve again",
                     "finish that, or drop the copy",
                 ));
             }
             (Some((copy, CopyUse::Dropping)), _) => {
-                return Err(RebuildError::InTheWay(copy, "being dropped", "drop it to the end"));
+                return Err(RebuildError::CopyInUse(copy, "being dropped", "drop it to the end"));
             }
         };
         note.write(storage, Some(wanted)).await?;

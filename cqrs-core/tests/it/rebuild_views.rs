@@ -222,7 +222,7 @@ async fn refused() {
     opened(&app, "kim").await;
     applied(&app).await;
     let unknown = app.rebuild("profile").run().await.expect_err("there is no such view");
-    assert_eq!(unknown.to_string(), "the service has no view `profile`; its views are `card`");
+    assert_eq!(unknown.to_string(), "the service has no view `profile` that a projection updates; it has: `card`");
     let none = app.rebuild("card").back().run().await.expect_err("there is no other copy");
     assert!(matches!(none, RebuildError::NoOtherCopy), "{none}");
     let other = app.storage().lease("rebuild/card", "another operator", Duration::from_secs(60)).await;
@@ -232,7 +232,7 @@ async fn refused() {
     app.storage().release("rebuild/card", "another operator").await.expect("the lease is released");
     rebuilt(&app).await;
     let kept = app.rebuild("card").run().await.expect_err("the former copy is kept");
-    assert!(matches!(kept, RebuildError::InTheWay(0, ..)), "{kept}");
+    assert!(matches!(kept, RebuildError::CopyInUse(0, ..)), "{kept}");
 }
 
 /// A view of the balance, whose projection panics while the test wants it.

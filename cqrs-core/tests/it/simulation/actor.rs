@@ -314,7 +314,7 @@ async fn rebuild(fixture: &Fixture, process: &Process, app: &App) {
     while done < REBUILDS && !process.is_stopping() {
         let rebuilt = app.rebuild("tally").run().await;
         environment.note(|| format!("{}: the rebuild ends: {rebuilt:?}", process.name));
-        let is_kept = matches!(rebuilt, Err(RebuildError::InTheWay(..)));
+        let is_kept = matches!(rebuilt, Err(RebuildError::CopyInUse(..)));
         if is_kept || rebuilt.is_ok_and(|rebuilt| rebuilt.end == RebuildEnd::Switched) {
             let dropped = app.drop_other_copy("tally").await;
             environment.note(|| format!("{}: the former copy is dropped: {dropped:?}", process.name));
