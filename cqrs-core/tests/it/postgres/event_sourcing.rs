@@ -10,7 +10,7 @@ type Test = fn(Arc<dyn Storage>, StoredAs) -> BoxFuture<'static, ()>;
 
 pub(crate) fn trials() -> Trials {
     let (rows, events, every) = (StoredAs::State, StoredAs::Events, StoredAs::Snapshots(10));
-    let tests: [(&str, Test, &[StoredAs]); 8] = [
+    let tests: [(&str, Test, &[StoredAs]); 10] = [
         (
             "a command on a long stream folds few events",
             |of, stored_as| snapshots::few_events(of, stored_as).boxed(),
