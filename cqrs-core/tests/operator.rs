@@ -135,7 +135,7 @@ async fn over_http(at: SocketAddr, app: &App) -> Result<(), BoxError> {
         ("?error=mail&class=mail", "exclude each other"),
         ("?reader=tried.mail&key=stuck&rate=1", "exclude each other"),
         ("?reader=tried.other", "there is no reader `tried.other`"),
-        ("?reader=tried.other&key=stuck", "there is no reader `tried.other`; the service has: tried.mail"),
+        ("?reader=tried.other&key=stuck", "there is no reader `tried.other`; the service has: projection/member-card, tried.mail"),
         ("?all=true&rate=0", "rate is 0"),
         ("?all=true&after_key=k", "require each other"),
     ] {
@@ -149,7 +149,7 @@ async fn over_http(at: SocketAddr, app: &App) -> Result<(), BoxError> {
         let (status, body) = ask(at, request).await?;
         assert_eq!(
             (status, &body[0]["error"]),
-            (400, &json!("there is no reader `mail`; the service has: tried.mail"))
+            (400, &json!("there is no reader `mail`; the service has: projection/member-card, tried.mail"))
         );
     }
     let (status, dry_run) = ask(at, "POST /parked/redeliver?all=true&dry_run=true").await?;
@@ -200,7 +200,7 @@ async fn views(at: SocketAddr, app: &App) -> Result<(), BoxError> {
     assert_eq!((&last["end"], &last["compared"], &last["different"]), (&json!("switched"), &json!(3), &json!(0)));
     let (_, listed) = ask(at, "GET /views").await?;
     let view = &listed[0]["views"][0];
-    assert_eq!((&view["serving"], &view["other"]), (&json!(1), &json!({ "copy": 0, "use": "kept" })));
+    assert_eq!((&view["serving"], &view["other"]), (&json!(1), &json!({ "copy": 0, "use": "former" })));
     let (_, refused) = ask(at, "POST /views/rebuild?view=member-card").await?;
     assert!(refused[0]["error"].as_str().is_some_and(|error| error.contains("kept")), "{refused:?}");
     let (_, lines) = ask(at, "POST /views/switch-back?view=member-card").await?;

@@ -273,12 +273,12 @@ impl App {
         let wanted = match (note.copies.other, is_back) {
             (Some((copy, CopyUse::Filling)), false) => (copy, CopyUse::Filling),
             (None, false) => (note.copies.last + 1, CopyUse::Filling),
-            (Some((copy, CopyUse::Kept | CopyUse::CatchingUp)), true) => (copy, CopyUse::CatchingUp),
+            (Some((copy, CopyUse::Former | CopyUse::CatchingUp)), true) => (copy, CopyUse::CatchingUp),
             (None, true) => return Err(RebuildError::NoOtherCopy),
             (Some((copy, CopyUse::Filling)), true) => {
                 return Err(RebuildError::CopyInUse(copy, "being filled", "finish the rebuild, or drop the copy"));
             }
-            (Some((copy, CopyUse::Kept)), false) => {
+            (Some((copy, CopyUse::Former)), false) => {
                 return Err(RebuildError::CopyInUse(copy, "kept from the last switch", "drop it, or switch back to it"));
             }
             (Some((copy, CopyUse::CatchingUp)), false) => {
@@ -386,7 +386,7 @@ impl Rebuild {
         let options = Options { throttle, stop, report };
         let mut copying = Copying::begin(&app, &projections, to, note, lease, options).await?;
         let switches = match (self.compares_only, self.accepts_incomplete, self.is_back) {
-            (true, ..) => SwitchIf::Never,
+            (true, ..) => SwitchIf::Unwanted,
             (false, true, _) => SwitchIf::Compared,
             (false, false, true) => SwitchIf::NothingExpired,
             (false, false, false) => SwitchIf::Complete,

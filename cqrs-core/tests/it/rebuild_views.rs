@@ -100,7 +100,7 @@ pub(crate) async fn switched(storage: Arc<dyn Storage>, _: StoredAs) {
     assert_eq!((back.end, back.copy, back.different), (RebuildEnd::Switched, 0, 1));
     assert_eq!(balance(&app, "bob").await, Some(1_000), "the former copy has the payment once");
     let copies = app.view_copies().await.expect("the copies can be read").remove(0);
-    assert_eq!((copies.serving, copies.other), (0, Some((1, CopyUse::Kept))));
+    assert_eq!((copies.serving, copies.other), (0, Some((1, CopyUse::Former))));
     assert!(app.drop_other_copy("card").await.expect("the copy is removed") >= 3);
     assert_eq!(balance(&app, "bob").await, Some(1_000));
     let again = rebuilt(&app).await;
@@ -213,7 +213,7 @@ async fn interrupted() {
         }
     }
     let copies = app.view_copies().await.expect("the copies can be read").remove(0);
-    assert_eq!((copies.serving, copies.other), (1, Some((0, CopyUse::Kept))));
+    assert_eq!((copies.serving, copies.other), (1, Some((0, CopyUse::Former))));
     assert_eq!(balance(&app, "account 19").await, Some(0));
 }
 
@@ -382,9 +382,21 @@ async fn former_program() {
     assert_eq!(balance(&app, "kim").await, Some(5), "the former program has not passed the payment");
 }
 
+/// A database that several processes can open.
+struct Replica(Memory);
+#[async_trait]
+impl StorageLayer for Replica {
+    fn inner(&self) -> &dyn Storage {
+        &self.0
+    }
+    fn is_exclusive(&self) -> bool {
+        false
+    }
+}
+
 async fn newer_program() {
     let memory = Memory::new();
-    let app = bank(memory.clone()).build().expect("the app builds");
+    let app = bank(Replica(memory.clone())).build().expect("the app builds");
     app.migrate().await.expect("the program is declared");
     opened(&app, "kim").await;
     for _ in 0..120 {
@@ -443,7 +455,7 @@ async fn by_command() {
     let (output, done) = rebuild.run(&app).await.expect("the view can be rebuilt");
     assert_eq!((&output["end"], &output["compared"], done), (&json!("switched"), &json!(1), true));
     let (output, _) = ViewsCommand::List.run(&app).await.expect("the copies can be read");
-    assert_eq!(output["views"][0]["other"], json!({ "copy": 0, "use": "kept" }));
+    assert_eq!(output["views"][0]["other"], json!({ "copy": 0, "use": "former" }));
     let (output, _) = ViewsCommand::DropOld { view }.run(&app).await.expect("the copy is removed");
     assert_eq!(output["removed"], json!(1));
 }

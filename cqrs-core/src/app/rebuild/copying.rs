@@ -66,7 +66,8 @@ pub(super) struct Options {
 /// The condition under which the view is switched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SwitchIf {
-    Never,
+    /// The copies are compared only.
+    Unwanted,
     Compared,
     /// The broker still has all events that the copy needs.
     NothingExpired,
@@ -139,7 +140,7 @@ impl<'a> Copying<'a> {
         let compared = self.compare().await?;
         let parked = self.parked().await?;
         let is_incomplete = match switches {
-            SwitchIf::Never | SwitchIf::Compared => false,
+            SwitchIf::Unwanted | SwitchIf::Compared => false,
             SwitchIf::NothingExpired => !self.note.copies.expired.is_empty(),
             SwitchIf::Complete => parked > 0 || !self.note.copies.expired.is_empty(),
         };
@@ -147,7 +148,7 @@ impl<'a> Copying<'a> {
         let end = match (self.is_stopped(), is_incomplete) {
             (true, _) => RebuildEnd::Stopped,
             (false, true) => RebuildEnd::Incomplete,
-            (false, false) if switches == SwitchIf::Never => RebuildEnd::Compared,
+            (false, false) if switches == SwitchIf::Unwanted => RebuildEnd::Compared,
             (false, false) if self.switch().await? => RebuildEnd::Switched,
             (false, false) => RebuildEnd::Stopped,
         };
@@ -438,7 +439,7 @@ impl<'a> Copying<'a> {
     /// Notes that the former copy is kept. If this fails, the next reader of the note finds the switch in the view itself.
     async fn note_switch(&mut self) {
         self.note.copies.serving = self.to;
-        let kept = Some((self.from, CopyUse::Kept));
+        let kept = Some((self.from, CopyUse::Former));
         if let Err(error) = self.note.write(&**self.app.storage(), kept).await {
             let error = describe(&error);
             tracing::debug!(

@@ -13,8 +13,8 @@ const REBUILD: &str = "rebuild/";
 pub enum CopyUse {
     /// A rebuild fills it from the beginning.
     Filling,
-    /// It is kept as it was when another copy took its place, until it is dropped.
-    Kept,
+    /// It served before, and stays as it was when another copy took its place, until it is dropped.
+    Former,
     /// It served before, and catches up to serve again.
     CatchingUp,
     /// It is being dropped.
@@ -52,7 +52,7 @@ impl Note {
         if let Some((copy, CopyUse::Filling | CopyUse::CatchingUp)) = copies.other
             && copy == serving
         {
-            copies.other = Some((copies.serving, CopyUse::Kept));
+            copies.other = Some((copies.serving, CopyUse::Former));
         }
         copies.serving = serving;
         Ok(Note { name, stored, copies })

@@ -41,7 +41,7 @@ async fn list(app: &App) -> Result<Value, Fault> {
         let other = copies.other.map(|(copy, of)| {
             let of = match of {
                 CopyUse::Filling => "filling",
-                CopyUse::Kept => "kept",
+                CopyUse::Former => "former",
                 CopyUse::CatchingUp => "catching up",
                 CopyUse::Dropping => "being dropped",
             };
