@@ -135,7 +135,10 @@ async fn over_http(at: SocketAddr, app: &App) -> Result<(), BoxError> {
         ("?error=mail&class=mail", "exclude each other"),
         ("?reader=tried.mail&key=stuck&rate=1", "exclude each other"),
         ("?reader=tried.other", "there is no reader `tried.other`"),
-        ("?reader=tried.other&key=stuck", "there is no reader `tried.other`; the service has: projection/member-card, tried.mail"),
+        (
+            "?reader=tried.other&key=stuck",
+            "there is no reader `tried.other`; the service has: projection/member-card, tried.mail",
+        ),
         ("?all=true&rate=0", "rate is 0"),
         ("?all=true&after_key=k", "require each other"),
     ] {

@@ -279,7 +279,11 @@ impl App {
                 return Err(RebuildError::CopyInUse(copy, "being filled", "finish the rebuild, or drop the copy"));
             }
             (Some((copy, CopyUse::Former)), false) => {
-                return Err(RebuildError::CopyInUse(copy, "kept from the last switch", "drop it, or switch back to it"));
+                return Err(RebuildError::CopyInUse(
+                    copy,
+                    "kept from the last switch",
+                    "drop it, or switch back to it",
+                ));
             }
             (Some((copy, CopyUse::CatchingUp)), false) => {
                 return Err(RebuildError::CopyInUse(

@@ -160,7 +160,7 @@ impl Data {
                     let is_of_epoch = step.epoch.map_or(!stored.is_fenced, |epoch| epoch == stored.epoch);
                     stored.checkpoint == step.from && is_of_epoch
                 }
-                None => step.from == 0,
+                None => step.may_begin(),
             };
             if !is_expected {
                 return Err(CommitError::Moved(step.reader.clone()));

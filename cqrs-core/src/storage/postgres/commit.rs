@@ -101,7 +101,7 @@ pub(super) struct Listed<'a> {
 
 impl<'a> Split<'a> {
     fn of(batch: &'a Batch) -> Self {
-        let (begun, moved) = batch.checkpoint_moves.iter().partition(|step| step.from == 0);
+        let (begun, moved) = batch.checkpoint_moves.iter().partition(|step| step.may_begin());
         let (created, saved) = batch.rows.iter().partition(|row| row.expected == 0);
         let (taken, released) = batch.reservations.iter().partition(|reservation| reservation.taken);
         let (added, replaced) = batch.views.iter().partition(|view| view.expected == 0);

@@ -56,7 +56,7 @@ const MOVED: Sql = Sql {
 };
 
 /// First checkpoint moves, of readers that may have no row. Of two concurrent moves, the second waits for the first and
-/// is then refused. Only a projection of a view that was switched moves a reader without a row in an epoch other than 0.
+/// is then refused. Only a projection moves a reader without a row in an epoch other than 0: that of a switched view.
 const BEGUN: Sql = Sql {
     columns: &[("reader", "text"), ("upto", "bigint"), ("epoch", "bigint")],
     text: "begun as (insert into cqrs.reader as r (reader, checkpoint, epoch, fence)

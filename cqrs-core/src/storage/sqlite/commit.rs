@@ -97,7 +97,7 @@ async fn advance(connection: &mut SqliteConnection, step: CheckpointMove) -> sql
     if moved.rows_affected() > 0 {
         return Ok(None);
     }
-    if from == 0 {
+    if step.may_begin() {
         let sql = "insert into cqrs_reader (reader, checkpoint, epoch, fence)
             values (?1, ?2, coalesce(?3, 0), case when ?3 > 0 then ?2 end) on conflict do nothing";
         let made = query(sql).bind(step.reader.clone()).bind(to).bind(epoch).execute(&mut *connection).await?;

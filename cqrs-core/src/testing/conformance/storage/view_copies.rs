@@ -112,7 +112,8 @@ pub(super) async fn parked(harness: Box<dyn Harness>) {
         let found = storage.parked(&reader, key, 0, 9).await.expect("parked messages can be read");
         found.into_iter().map(|parked| (parked.number, parked.message.to_string())).collect()
     };
-    commit(storage, of(READER, batch().park("kim", false).park("kim", true))).await;
+    commit(storage, of(READER, batch().park("kim", false))).await;
+    commit(storage, of(READER, batch().park("kim", true))).await;
     commit(storage, of(&reader(1), batch().park("lee", false))).await;
     let message = draft::event("user/kim", 1).id;
     let record = InboxRecord { group: reader(1), message };
