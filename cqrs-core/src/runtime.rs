@@ -10,7 +10,7 @@ use crate::{
     middleware::Middleware,
     policy::{ByteBudget, Retention, RetryPolicy},
     position::{Epoch, Position},
-    storage::{RecentLog, Storage},
+    storage::{RecentLog, ServingCopies, Storage},
     telemetry::metrics::Meter,
     transport::{Decoders, TopicStates, Transport},
     turn::Turns,
@@ -64,6 +64,8 @@ pub struct Runtime {
     pub(crate) newer_programs: NewerPrograms,
     /// The fields whose stored values are being reserved.
     pub(crate) reserving: Reserving,
+    /// The copies of views that serve, as this process knows them.
+    pub(crate) copies: ServingCopies,
     /// Queues of commands for aggregates with conflicts.
     pub(crate) turns: Turns,
     /// Held while a message is tried with which an earlier process may have died.

@@ -15,7 +15,7 @@ use crate::{
         AggregateRegistration, Projection, Projector, Registered, Registration, Role, Subscriber, group_reader, reader,
     },
     runtime::{ReaderProgress, Runtime},
-    storage::{Memory, Storage},
+    storage::{COPY_SEPARATOR, Memory, Storage},
     telemetry::metrics::Meter,
     transport::{Decoder, Decoders, ForeignMessage, InProcess, Received, TopicStates, Transport},
 };
@@ -308,6 +308,7 @@ impl AppBuilder {
                     .collect(),
                 newer_programs: Default::default(),
                 reserving: Default::default(),
+                copies: Default::default(),
                 turns: Default::default(),
                 alone: Default::default(),
                 epoch: Default::default(),
@@ -401,8 +402,11 @@ impl AppBuilder {
             _ => None,
         });
         let views: BTreeSet<_> = views.collect();
+        let names: BTreeSet<_> =
+            views.iter().map(|(name, _)| *name).filter(|name| name.contains(COPY_SEPARATOR)).collect();
+        let copies = names.into_iter().map(|name| format!("the name of view `{name}` contains `{COPY_SEPARATOR}`"));
         let views = duplicates(views.into_iter().map(|(name, _)| name));
-        let views = views.map(|name| format!("two views have the stored name `{name}`"));
+        let views = views.map(|name| format!("two views have the stored name `{name}`")).chain(copies);
         // Registering an aggregate twice is a problem of its own.
         let aggregates: BTreeMap<_, _> =
             self.aggregates.iter().map(|aggregate| (aggregate.name, aggregate.events)).collect();

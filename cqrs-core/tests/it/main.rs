@@ -57,6 +57,7 @@ mod purse; // an aggregate with an end and a history
 mod reads; // a rule over two aggregates
 mod reads_of_deleted; // a rule over aggregates that end and begin again
 mod rebuild_rows; // rows that are made from their events again
+mod rebuild_views; // views that are rebuilt in a second copy
 mod redelivery; // many parked messages are redelivered by reader, error, or all
 mod refused_topic; // a topic that the broker refuses for a time
 mod relay; // integration events reach their subscribers
@@ -153,6 +154,7 @@ fn framework() -> Vec<Trial> {
         deleting::trials,
         history::trials,
         rebuild_rows::trials,
+        rebuild_views::trials,
         snapshots::trials,
         withdrawal::trials,
         simulation::trials,

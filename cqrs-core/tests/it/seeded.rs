@@ -5,9 +5,10 @@ use cqrs_core::{
     Fault, Position, VersionConflict,
     event::Entry,
     storage::{
-        ArchiveRange, Archived, Batch, CommitError, Cutoff, LEFT_TO_NEWER_PROGRAM, Lease, Loaded, Memory, ParkedKey,
-        ParkedPage, ReadLimit, Row, Scan, Scanned, Snapshot, SnapshotAndEvents, Storage, StoredData, StoredResponse,
-        StoredRow, StoredSnapshot, StoredValues, StoredView, Tx, ValueReservation,
+        ArchiveRange, Archived, Batch, CheckpointMove, CommitError, ComparedValues, Cutoff, LEFT_TO_NEWER_PROGRAM,
+        Lease, Loaded, Memory, ParkedKey, ParkedPage, ReadLimit, Row, Scan, Scanned, Snapshot, SnapshotAndEvents,
+        Storage, StoredData, StoredResponse, StoredRow, StoredSnapshot, StoredValues, StoredView, Tx, ValueReservation,
+        ViewSwitch,
     },
     testing::StorageLayer,
     testing::conformance::storage::{Harness, cases},
@@ -123,10 +124,31 @@ enum Bug {
     ArchivedUnpublished,
     /// A step of archiving looks at the whole range.
     ArchivedAtOnce,
+    /// A view is switched to a copy that is behind.
+    SwitchedBehind,
+    /// Parked messages and inbox records stay with their readers in a switch.
+    ParkedNotSwitched,
+    /// A batch that writes views is committed whatever copy serves.
+    CopyUnfenced,
+    /// A comparison of copies misses the keys that only the second one has.
+    ComparedOneSided,
+    /// The copy that serves is dropped without an error.
+    ServingDropped,
+    /// A dropped copy keeps the checkpoints of its readers.
+    DroppedKeepsPlace,
+    /// A move without an epoch is accepted after a switch.
+    CopyUnnamed,
 }
 
 /// Each bug with the case that must find it. Other cases may find it as well.
-const SEEDED: [(Bug, &str); 50] = [
+const SEEDED: [(Bug, &str); 57] = [
+    (Bug::DroppedKeepsPlace, "a copy that does not serve is dropped in steps"),
+    (Bug::CopyUnnamed, "after a switch a batch for the former copy is refused, also at the same position"),
+    (Bug::SwitchedBehind, "a switch to a copy that is behind, or from another copy, changes nothing"),
+    (Bug::ParkedNotSwitched, "parked messages and inbox records move with a switch, and get new numbers"),
+    (Bug::CopyUnfenced, "after a switch a batch for the former copy is refused, also at the same position"),
+    (Bug::ComparedOneSided, "two copies are compared by pages, in the order of their keys"),
+    (Bug::ServingDropped, "a copy that does not serve is dropped in steps"),
     (Bug::HighWaterMarkAhead, "a reader that follows the high-water mark misses no concurrent event"),
     (Bug::LogSkips, "a reader that follows the high-water mark misses no concurrent event"),
     (Bug::EpochIgnored, "a checkpoint move requires the epoch of the lease"),
@@ -312,6 +334,46 @@ impl StorageLayer for SeededStorage {
                 Ok(archived)
             }
         }
+    }
+    async fn switch_view(&self, switch: &ViewSwitch) -> Result<bool, Fault> {
+        let mut switch = switch.clone();
+        match self.bug {
+            Bug::SwitchedBehind => {
+                for of in &switch.checkpoints {
+                    let readers = [of.live.clone(), of.filled.clone()];
+                    let at = self.memory.checkpoints(&readers).await?;
+                    let (reader, from, to) = (of.filled.clone(), at[1], at[0].max(at[1]));
+                    let moved = CheckpointMove { reader, from, to, epoch: None };
+                    let _ = self.memory.commit(Batch { checkpoint_moves: vec![moved], ..Batch::default() }).await;
+                }
+            }
+            Bug::ParkedNotSwitched => switch.readers.clear(),
+            _ => {}
+        }
+        self.memory.switch_view(&switch).await
+    }
+    async fn compare_copies(
+        &self,
+        copies: [&str; 2],
+        readers: [&[String]; 2],
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<ComparedValues, Fault> {
+        let mut compared = self.memory.compare_copies(copies, readers, after, limit).await?;
+        if self.bug == Bug::ComparedOneSided {
+            compared.different.retain(|(_, first, _)| first.is_some());
+        }
+        Ok(compared)
+    }
+    async fn drop_copy(&self, view: &str, copy: u64, readers: &[String], limit: usize) -> Result<u64, Fault> {
+        let before = self.memory.checkpoints(readers).await?;
+        let dropped = self.memory.drop_copy(view, copy, readers, limit).await;
+        if self.bug == Bug::DroppedKeepsPlace {
+            let back = readers.iter().zip(before).filter(|(_, at)| *at > 0);
+            let back = back.map(|(reader, to)| CheckpointMove { reader: reader.clone(), from: 0, to, epoch: None });
+            let _ = self.memory.commit(Batch { checkpoint_moves: back.collect(), ..Batch::default() }).await;
+        }
+        if self.bug == Bug::ServingDropped { Ok(dropped.unwrap_or(0)) } else { dropped }
     }
     async fn response(&self, key: &str) -> Result<Option<StoredResponse>, Fault> {
         let mut found = self.memory.response(key).await?;
@@ -526,6 +588,16 @@ impl StorageLayer for SeededStorage {
                 let position = self.memory.commit(batch).await?;
                 let _ = self.memory.commit(Batch { inbox_records: records, ..Batch::default() }).await;
                 return Ok(position);
+            }
+            Bug::CopyUnfenced if !batch.views.is_empty() => {
+                let serving = self.memory.serving_copy("card").await?;
+                let moves = batch.checkpoint_moves.iter_mut().filter(|step| step.reader == "projection/card");
+                moves.for_each(|step| step.epoch = Some(serving));
+            }
+            Bug::CopyUnnamed => {
+                let serving = self.memory.serving_copy("card").await?;
+                let unnamed = batch.checkpoint_moves.iter_mut().filter(|step| step.epoch.is_none());
+                unnamed.filter(|step| step.reader == "projection/card").for_each(|step| step.epoch = Some(serving));
             }
             Bug::ReadsIgnored => batch.reads.clear(),
             Bug::ArchivedUncompared if *lock(&self.archived) > Position(0) => batch.reads.clear(),
