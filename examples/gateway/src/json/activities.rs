@@ -135,6 +135,6 @@ mod tests {
     fn data_is_the_same_after_both_conversions() {
         let data = json!({ "a": null, "b": true, "c": 1.5, "d": "글", "e": [1, -2, { "f": [] }], "h": 1e300, "g": {} });
         let Value::Object(fields) = data.clone() else { unreachable!() };
-        assert_eq!(Value::Object(of_proto(to_proto(fields))), data);
+        assert_eq!(Value::Object(of_proto(to_proto(fields, 4).unwrap())), data);
     }
 }
