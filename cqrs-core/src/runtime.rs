@@ -70,6 +70,10 @@ pub struct Runtime {
     pub(crate) alone: Arc<AsyncMutex<()>>,
     /// The epoch of the database, once it is known.
     pub(crate) epoch: Mutex<Option<Epoch>>,
+    /// The views with a projection of a topic, whose changes no position of this log shows.
+    pub(crate) topic_views: Vec<&'static str>,
+    /// Set while the app stops, so that live queries end.
+    pub(crate) stopping: watch::Sender<bool>,
 }
 impl Runtime {
     pub(crate) fn epoch(&self) -> Option<Epoch> {
@@ -175,12 +179,17 @@ pub(crate) struct ReaderProgress {
     /// The number of times that messages of the reader may have been parked, and the number at which there were none.
     parks: AtomicU64,
     none_parked: AtomicU64,
+    /// The number of times that the view may have changed, as far as this process knows.
+    changes: watch::Sender<u64>,
+    /// The uptime of the last poll for live queries.
+    polled_at: Mutex<Option<Duration>>,
 }
 impl ReaderProgress {
     pub(crate) fn new(name: String, view: Option<(&'static str, Source)>) -> Self {
         let (seen, waiting) = (watch::Sender::new(0), watch::Sender::new(0));
         let (committed, parks, none_parked) = (AtomicU64::new(0), AtomicU64::new(1), AtomicU64::new(0));
-        ReaderProgress { name, view, seen, waiting, poll: AsyncMutex::new(()), committed, parks, none_parked }
+        let (poll, changes, polled_at) = (AsyncMutex::new(()), watch::Sender::new(0), Mutex::new(None));
+        ReaderProgress { name, view, seen, waiting, poll, committed, parks, none_parked, changes, polled_at }
     }
     /// Records that this process has committed an event that the reader handles.
     pub(crate) fn committed(&self, position: Position) {
@@ -206,7 +215,30 @@ impl ReaderProgress {
         if position > self.seen() {
             self.may_have_parked();
             self.saw(position);
+            self.changed();
         }
+    }
+    /// Wakes the live queries: the view may have changed.
+    pub(crate) fn changed(&self) {
+        self.changes.send_modify(|changes| *changes += 1);
+    }
+    /// Returns a number for [`changed_after`](ReaderProgress::changed_after), before the view is read.
+    pub(crate) fn changes(&self) -> u64 {
+        *self.changes.borrow()
+    }
+    /// Waits until the view may have changed more often than this. The follower hurries for it.
+    pub(crate) async fn changed_after(&self, changes: u64) {
+        let _waiting = Waiting::begin(&self.waiting);
+        let _ = self.changes.subscribe().wait_for(|now| *now > changes).await;
+    }
+    /// Returns whether the caller has to read the stored checkpoint, because no live query has done so for `interval`.
+    pub(crate) fn begins_poll(&self, uptime: Duration, interval: Duration) -> bool {
+        let mut polled_at = self.polled_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = polled_at.is_none_or(|at| uptime.saturating_sub(at) >= interval);
+        if is_due {
+            *polled_at = Some(uptime);
+        }
+        is_due
     }
     pub(crate) fn may_have_parked(&self) {
         self.parks.fetch_add(1, Ordering::SeqCst);

@@ -250,13 +250,14 @@ impl AppBuilder {
             discovered[slot / 64] |= 1 << (slot % 64);
         }
         let mut publishers: HashMap<TypeId, Vec<Publisher>> = HashMap::new();
-        let mut readers = Vec::new();
+        let (mut readers, mut topic_views) = (Vec::new(), Vec::new());
         for registration in &registrations {
             match &registration.role {
                 Role::Publisher(publisher) => publishers.entry((publisher.event)()).or_default().push(*publisher),
                 Role::Projection(Projection { name, view, source: source @ Source::Log(_), .. }) => {
                     readers.push(Arc::new(ReaderProgress::new(reader(name), Some((view, *source)))));
                 }
+                Role::Projection(Projection { view, .. }) => topic_views.push(*view),
                 Role::Projector(Projector { name, source: Source::Log(_), .. }) => {
                     readers.push(Arc::new(ReaderProgress::new(reader(name), None)));
                 }
@@ -305,6 +306,8 @@ impl AppBuilder {
                 turns: Default::default(),
                 alone: Default::default(),
                 epoch: Default::default(),
+                topic_views,
+                stopping: Default::default(),
             },
             registrations,
             self.aggregates,

@@ -327,6 +327,8 @@ impl App {
             ended = &mut serving => Some(ended),
             () = shutdown => None,
         };
+        // A stream that stays open would keep the server from ending.
+        self.runtime.stopping.send_replace(true);
         stop.send_replace(true);
         // Serving and the jobs share one deadline. The jobs keep a fifth of it, so that they can always release what
         // they hold, such as leases.

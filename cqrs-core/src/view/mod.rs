@@ -1,12 +1,18 @@
 //! Views (read models): values under a key with indexes. Projections change them, and queries read them.
+mod answers;
 mod change;
 mod index;
+mod live;
 mod page;
+mod resume_token;
 mod views;
 
+pub use answers::Answers;
 pub use change::{Change, ErasedChange};
 pub use index::IndexKey;
+pub use live::{Live, LivePage, Update};
 pub use page::{Cursor, InvalidCursor, Page, Range};
+pub use resume_token::{InvalidResumeToken, ResumeToken};
 pub use views::{PAGE_LIMIT, Views};
 
 /// The index entries of a value: the name of each index, and bytes that sort as the indexed values do.

@@ -109,6 +109,18 @@ impl<V: View> Views<V> {
         let range = range.into();
         self.caught_up().await?;
         self.complete(None).await?;
+        let (found, next) = self.scanned(&range, after, limit).await?;
+        let items = found.iter().map(|entry| serde_json::from_slice(&entry.value)).collect::<Result<_, _>>()?;
+        Ok(Page { items, next })
+    }
+
+    /// Reads one page of a range without waiting: its entries, and the cursor for the next page.
+    pub(super) async fn scanned(
+        &self,
+        range: &Range<V>,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<(Vec<Scanned>, Option<Cursor>), Fault> {
         // A newer program may write values without the entries of this index. An idle process has not looked for it.
         self.runtime.refresh_newer_programs().await?;
         let limit = limit.clamp(1, PAGE_LIMIT);
@@ -125,15 +137,10 @@ impl<V: View> Views<V> {
         };
         let more = found.len() > limit;
         found.truncate(limit);
-        let next = if more {
-            found.last().map(|last| Cursor { entry: last.entry.clone(), key: last.key.clone() })
-        } else {
-            None
-        };
-        let items = found.iter().map(|entry| serde_json::from_slice(&entry.value)).collect::<Result<_, _>>()?;
-        Ok(Page { items, next })
+        let last = found.last().filter(|_| more);
+        let next = last.map(|last| Cursor { entry: last.entry.clone(), key: last.key.clone() });
+        Ok((found, next))
     }
-
     /// Scans an index while another program writes values without it. The values without entries are added where they
     /// belong, so that a page is complete and in order. `complete` has the index sets of the values with entries.
     ///
@@ -185,7 +192,7 @@ impl<V: View> Views<V> {
     /// Which values an event changes is known only to the projection. A read is refused when events are parked of the
     /// aggregate whose id is the key, or of the aggregate whose event is at the position of the caller's token. Only
     /// these are looked up, so the cost does not grow with the number of parked messages.
-    async fn complete(&self, key: Option<&str>) -> Result<(), Fault> {
+    pub(super) async fn complete(&self, key: Option<&str>) -> Result<(), Fault> {
         let Some(token) = &self.sees else { return Ok(()) };
         let (storage, seen_by_caller) = (&*self.runtime.storage, token.of(&self.runtime.service));
         for reader in self.runtime.readers_of(V::NAME).filter(|reader| reader.has_parked()) {
@@ -217,7 +224,7 @@ impl<V: View> Views<V> {
         Ok(())
     }
 
-    async fn caught_up(&self) -> Result<(), Fault> {
+    pub(super) async fn caught_up(&self) -> Result<(), Fault> {
         let Some(token) = &self.sees else { return Ok(()) };
         let runtime = &self.runtime;
         if let (Some(of_token), Some(current)) = (token.epoch(&runtime.service), runtime.epoch())

@@ -115,6 +115,8 @@ pub(crate) struct Verified<T> {
     pub(crate) claims: T,
     /// The id of the token.
     pub(crate) id: Uuid,
+    /// The time of expiry, in Unix seconds.
+    pub(crate) expires: i64,
 }
 
 /// The reason why a token is refused.
@@ -178,9 +180,9 @@ impl Tokens {
             ErrorKind::ExpiredSignature => TokenError::Expired,
             _ => TokenError::Invalid,
         })?;
-        let Signed { claims, jti, .. } =
+        let Signed { claims, jti, exp, .. } =
             Some(signed).filter(|signed| signed.typ == T::TYPE).ok_or(TokenError::Invalid)?;
-        Ok(Verified { claims, id: jti })
+        Ok(Verified { claims, id: jti, expires: exp })
     }
 }
 

@@ -74,6 +74,7 @@ async fn before(
     Ok(MessagePage { items: page.items.into_iter().rev().collect(), next, previous: page.next })
 }
 
-fn descending(counsel: CounselId) -> Range<MessageEntry> {
+/// Returns the messages of a counsel, the newest first.
+pub(super) fn descending(counsel: CounselId) -> Range<MessageEntry> {
     MessageEntry::latest().counsel(counsel).into()
 }
