@@ -14,7 +14,7 @@ use crate::{
     registry::{
         AggregateRegistration, Projection, Projector, Registered, Registration, Role, Subscriber, group_reader, reader,
     },
-    runtime::{ReaderProgress, Runtime},
+    runtime::{ReaderProgress, Runtime, ViewChanges},
     storage::{Memory, Storage},
     telemetry::metrics::Meter,
     transport::{Decoder, Decoders, ForeignMessage, InProcess, Received, TopicStates, Transport},
@@ -26,8 +26,12 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+use tokio::sync::Semaphore;
 
 const LEASE: Duration = Duration::from_secs(10);
+
+/// The largest number of connections with which live queries read their answers again, so that commands have the others.
+const LIVE_READS: usize = 4;
 
 /// A builder of an [`App`]: collects the discovered functions, the dependencies, the storage and the transport.
 ///
@@ -250,21 +254,22 @@ impl AppBuilder {
             discovered[slot / 64] |= 1 << (slot % 64);
         }
         let mut publishers: HashMap<TypeId, Vec<Publisher>> = HashMap::new();
-        let (mut readers, mut topic_views) = (Vec::new(), Vec::new());
+        let view_changes = view_changes(&registrations);
+        let mut readers = Vec::new();
         for registration in &registrations {
             match &registration.role {
                 Role::Publisher(publisher) => publishers.entry((publisher.event)()).or_default().push(*publisher),
                 Role::Projection(Projection { name, view, source: source @ Source::Log(_), .. }) => {
-                    readers.push(Arc::new(ReaderProgress::new(reader(name), Some((view, *source)))));
+                    let changes = view_changes[view].clone();
+                    readers.push(Arc::new(ReaderProgress::of_view(reader(name), (view, *source), changes)));
                 }
-                Role::Projection(Projection { view, .. }) => topic_views.push(*view),
                 Role::Projector(Projector { name, source: Source::Log(_), .. }) => {
-                    readers.push(Arc::new(ReaderProgress::new(reader(name), None)));
+                    readers.push(Arc::new(ReaderProgress::new(reader(name))));
                 }
                 Role::Subscriber(Subscriber { group, source: Source::Log(_), .. }) => {
                     let name = group_reader(group);
                     if readers.iter().all(|reader| reader.name != name) {
-                        readers.push(Arc::new(ReaderProgress::new(name, None)));
+                        readers.push(Arc::new(ReaderProgress::new(name)));
                     }
                 }
                 _ => (),
@@ -306,8 +311,9 @@ impl AppBuilder {
                 turns: Default::default(),
                 alone: Default::default(),
                 epoch: Default::default(),
-                topic_views,
+                view_changes,
                 stopping: Default::default(),
+                live_reads: Semaphore::new(LIVE_READS),
             },
             registrations,
             self.aggregates,
@@ -469,6 +475,16 @@ impl AppBuilder {
 /// Returns every registration of the process.
 fn registered() -> impl Iterator<Item = &'static Registration> {
     inventory::iter::<Registered>.into_iter().map(|registered| registered.0)
+}
+/// Returns the signs of changes of each view that a projection updates.
+fn view_changes(registrations: &[&Registration]) -> HashMap<&'static str, Arc<ViewChanges>> {
+    let mut is_of_topic = BTreeMap::new();
+    for registration in registrations {
+        if let Role::Projection(Projection { view, source, .. }) = &registration.role {
+            *is_of_topic.entry(*view).or_default() |= matches!(source, Source::Topic { .. });
+        }
+    }
+    is_of_topic.into_iter().map(|(view, is_of_topic)| (view, Arc::new(ViewChanges::new(is_of_topic)))).collect()
 }
 fn duplicates<T: Ord + Copy>(all: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
     let mut seen = BTreeSet::new();

@@ -79,7 +79,12 @@ impl Follower {
         let (name, done) = match self {
             Follower::View(projection) => {
                 let span = spans::project(projection.name, &handled);
-                (projection.name, project(runtime, projection, handled, base).instrument(span).await)
+                let done = project(runtime, projection, handled, base).instrument(span).await;
+                if count > 0 {
+                    // Also after an error: the batch may have been committed all the same.
+                    runtime.view_changed(projection.view);
+                }
+                (projection.name, done)
             }
             Follower::Sql(projector) => {
                 let span = spans::project(projector.name, &handled);

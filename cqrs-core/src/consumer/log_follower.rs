@@ -272,9 +272,6 @@ impl LogFollower {
                     if self.filter.has_parked() { progress.may_have_parked() } else { progress.none_parked(parks) }
                 }
                 self.reached(Checkpoint { stored: to, reached: to, since: Duration::ZERO });
-                if let Some(progress) = self.progress.as_ref().filter(|_| count > 0) {
-                    progress.changed();
-                }
                 Ok(Step::Did(count))
             }
             // Another process follows with the same checkpoint and was faster, or has handled this message.

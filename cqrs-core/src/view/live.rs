@@ -2,14 +2,19 @@
 use crate::{
     error::Fault,
     position::Position,
+    runtime::ViewChanges,
+    storage::ParkedPage,
     view::{
         Answers, View, Views,
         page::{Cursor, Page, Range},
         resume_token::{ResumeToken, digest_of},
     },
 };
-use futures_util::{StreamExt, stream::FuturesUnordered};
-use std::{collections::HashMap, future::pending, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::sync::{oneshot, watch};
 
 /// The answers of a live query: the first one, and then an update whenever the answer has changed.
@@ -49,16 +54,18 @@ pub struct LivePage<V> {
     pub removed: Vec<String>,
 }
 
-/// The interval in which all live queries of a process on one projection read its stored checkpoint once, since another
-/// process may run the projection.
+/// The interval in which one live query of a process on a view reads the stored checkpoints for all of them, since another
+/// process may run the projections.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The time after which an answer is read again without a sign of a change. It finds changes that no position shows, such as
-/// the redelivery of a parked event by another process.
+/// The same where this process is the only one. Its own projections wake the live queries, so it is only a safety net.
+const EXCLUSIVE_POLL_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The interval of the search for changes that no position shows: the redelivery of a parked event by another process.
 const RECHECK: Duration = Duration::from_secs(5);
 
-/// The same for a view that is fed by a topic: no position of the own log shows what has arrived.
-const RECHECK_OF_TOPIC: Duration = Duration::from_millis(250);
+/// The same for a view that a topic updates: no position of the own log shows what another process has applied.
+const RECHECK_OF_TOPIC: Duration = Duration::from_secs(1);
 
 /// The subject of a live query.
 enum Subject<V> {
@@ -85,9 +92,9 @@ impl<V: View> Views<V> {
     /// before it. A subscriber that is slow gets the newest answer and the number of those that it has
     /// [skipped](Update::skipped), so a live query holds two answers at most.
     ///
-    /// A change reaches subscribers in the process that commits it at once, and those of other processes within 50 ms of the
-    /// projection's commit. The stream ends with the fault when the database fails, and without one when the app stops: then
-    /// the subscriber resumes, here or in another process.
+    /// A change reaches the subscribers of the process whose projection commits it at once, and those of other processes 50 ms
+    /// later, or one second later if the projection is one of a topic. The stream ends with the fault when the database fails,
+    /// and without one when the app stops: then the subscriber resumes, here or in another process.
     ///
     /// ```
     /// use cqrs_core::{HandlerResult, Live, Query, ResumeToken, View, Views, handler};
@@ -193,8 +200,9 @@ impl<V: View> Views<V> {
         resume: Option<&ResumeToken>,
         decode: impl Fn(&Snapshot, Option<&Snapshot>) -> Result<T, Fault> + Send + Sync + 'static,
     ) -> Result<Live<T>, Fault> {
-        // Before the first read: a change during it is read again.
         let changes = self.changes();
+        // Before the first read: a change during it is read again.
+        let count = changes.count();
         let first = Arc::new(self.snapshot(&subject).await?);
         let is_known = resume.is_some_and(|resume| resume.digest == first.resume.digest);
         let (newest, mut feed) = watch::channel((0, first.clone()));
@@ -204,7 +212,7 @@ impl<V: View> Views<V> {
         let (end, ended) = oneshot::channel();
         let (views, environment) = (self.clone(), self.runtime.environment.clone());
         // The reads are in a task of their own: a subscriber that is not polled must hold no connection of the database.
-        environment.spawn(Box::pin(async move { views.follow(subject, changes, newest, end).await }));
+        environment.spawn(Box::pin(async move { views.follow(subject, &changes, count, newest, end).await }));
         let (decode, read) = (Arc::new(decode), is_known.then_some((0, first)));
         Ok(Answers::unfold(Subscriber { feed, ended, read }, move |mut subscriber| {
             let decode = decode.clone();
@@ -218,16 +226,23 @@ impl<V: View> Views<V> {
     async fn follow(
         &self,
         subject: Subject<V>,
-        mut changes: Vec<u64>,
+        changes: &ViewChanges,
+        mut count: u64,
         newest: watch::Sender<Newest>,
         end: oneshot::Sender<Fault>,
     ) {
+        let runtime = &self.runtime;
+        let _hurried: Vec<_> = runtime.readers_of(V::NAME).map(|reader| reader.hurried()).collect();
         let following = async {
             loop {
-                if let Err(fault) = self.changed(&changes).await {
-                    return fault;
+                tokio::select! {
+                    biased;
+                    () = changes.after(count) => (),
+                    fault = self.look_for_changes(changes) => return fault,
                 }
-                changes = self.changes();
+                // Further changes while the read waits for its turn need no read of their own.
+                let _turn = runtime.live_reads.acquire().await;
+                count = changes.count();
                 let now = match self.snapshot(&subject).await {
                     Ok(now) => now,
                     Err(fault) => return fault,
@@ -241,7 +256,7 @@ impl<V: View> Views<V> {
                 });
             }
         };
-        let mut stopping = self.runtime.stopping.subscribe();
+        let mut stopping = runtime.stopping.subscribe();
         let fault = tokio::select! {
             biased;
             () = newest.closed() => return,
@@ -269,47 +284,56 @@ impl<V: View> Views<V> {
         let digest = digest_of(parts.chain([has_next]));
         Ok(Snapshot { values, next, resume: ResumeToken { position, digest } })
     }
-    /// Returns how often the view may have changed by each of its projections.
-    fn changes(&self) -> Vec<u64> {
-        self.runtime.readers_of(V::NAME).map(|reader| reader.changes()).collect()
+    /// Returns the signs of changes of the view.
+    fn changes(&self) -> Arc<ViewChanges> {
+        let known = self.runtime.view_changes.get(V::NAME).cloned();
+        // Without a projection in this app, no position shows a change.
+        known.unwrap_or_else(|| Arc::new(ViewChanges::new(true)))
     }
-    /// Waits until the answer may have changed.
-    async fn changed(&self, changes: &[u64]) -> Result<(), Fault> {
-        let runtime = &self.runtime;
-        let readers = runtime.readers_of(V::NAME).zip(changes);
-        let mut moved: FuturesUnordered<_> = readers.map(|(reader, changes)| reader.changed_after(*changes)).collect();
-        let moved = async {
-            if moved.next().await.is_none() {
-                pending::<()>().await;
-            }
-        };
-        let is_of_topic = runtime.topic_views.contains(&V::NAME);
-        let recheck = if is_of_topic { RECHECK_OF_TOPIC } else { RECHECK };
-        tokio::select! {
-            biased;
-            () = moved => Ok(()),
-            fault = self.poll_checkpoints() => Err(fault),
-            () = runtime.environment.sleep(recheck) => Ok(()),
-        }
-    }
-    /// Reads the stored checkpoints again and again, which wakes the live queries once they have moved. Returns a fault.
-    async fn poll_checkpoints(&self) -> Fault {
-        let runtime = &self.runtime;
+    /// Looks for changes by other processes until a read fails. One live query of this process does it for all of the view.
+    async fn look_for_changes(&self, changes: &ViewChanges) -> Fault {
+        let _poll = changes.poll.lock().await;
+        let (environment, is_exclusive) = (&self.runtime.environment, self.runtime.storage.is_exclusive());
+        let interval = if is_exclusive { EXCLUSIVE_POLL_INTERVAL } else { POLL_INTERVAL };
+        let recheck = if changes.is_of_topic { RECHECK_OF_TOPIC } else { RECHECK };
+        let mut rechecked = environment.uptime();
         loop {
-            runtime.environment.sleep(POLL_INTERVAL).await;
-            let now = runtime.environment.uptime();
-            // Timers are late by a little, and a query must not find its own last poll too recent.
-            let readers = runtime.readers_of(V::NAME).filter(|reader| reader.begins_poll(now, POLL_INTERVAL * 9 / 10));
-            let readers: Vec<_> = readers.collect();
-            if readers.is_empty() {
-                continue;
+            environment.sleep(interval).await;
+            let mut looked = self.read_checkpoints().await;
+            if looked.is_ok() && environment.uptime().saturating_sub(rechecked) >= recheck {
+                rechecked = environment.uptime();
+                looked = self.look_beyond_checkpoints(changes).await;
             }
-            let names: Vec<_> = readers.iter().map(|reader| reader.name.clone()).collect();
-            match runtime.storage.checkpoints(&names).await {
-                Ok(stored) => readers.iter().zip(stored).for_each(|(reader, at)| reader.saw_stored(Position(at))),
-                Err(fault) => return fault,
+            if let Err(fault) = looked {
+                return fault;
             }
         }
+    }
+    /// Wakes the live queries if another process has moved a checkpoint of the projections.
+    async fn read_checkpoints(&self) -> Result<(), Fault> {
+        let readers: Vec<_> = self.runtime.readers_of(V::NAME).collect();
+        let names: Vec<_> = readers.iter().map(|reader| reader.name.clone()).collect();
+        if !names.is_empty() {
+            let stored = self.runtime.storage.checkpoints(&names).await?;
+            readers.iter().zip(stored).for_each(|(reader, stored)| reader.saw_stored(Position(stored)));
+        }
+        Ok(())
+    }
+    /// Wakes the live queries if there may be changes that no checkpoint shows.
+    async fn look_beyond_checkpoints(&self, changes: &ViewChanges) -> Result<(), Fault> {
+        if changes.is_of_topic {
+            changes.add();
+        }
+        for reader in self.runtime.readers_of(V::NAME).filter(|reader| reader.has_parked()) {
+            let parks = reader.parks();
+            let first = ParkedPage { reader: Some(&reader.name), after: None, limit: 1, count_up_to: 0 };
+            if self.runtime.storage.parked_keys(&first).await?.is_empty() {
+                reader.none_parked(parks);
+            } else {
+                changes.add();
+            }
+        }
+        Ok(())
     }
 }
 
@@ -353,16 +377,17 @@ fn value_of<V: View>(now: &Snapshot, _: Option<&Snapshot>) -> Result<Option<V>, 
 impl<V: View> LivePage<V> {
     fn of(now: &Snapshot, before: Option<&Snapshot>) -> Result<Self, Fault> {
         let before = before.map_or(&[][..], |before| &before.values[..]);
-        let mut before: HashMap<&str, &[u8]> =
-            before.iter().map(|(key, value)| (key.as_str(), value.as_slice())).collect();
+        let before: HashMap<&str, &[u8]> = before.iter().map(|(key, value)| (key.as_str(), value.as_slice())).collect();
         let (mut items, mut changed) = (Vec::with_capacity(now.values.len()), Vec::new());
         for (index, (key, value)) in now.values.iter().enumerate() {
             items.push(serde_json::from_slice(value)?);
-            if before.remove(key.as_str()) != Some(value.as_slice()) {
+            if before.get(key.as_str()) != Some(&value.as_slice()) {
                 changed.push(index);
             }
         }
-        let mut removed: Vec<_> = before.into_keys().map(str::to_owned).collect();
+        let keys: HashSet<&str> = now.values.iter().map(|(key, _)| key.as_str()).collect();
+        let removed = before.into_keys().filter(|key| !keys.contains(key));
+        let mut removed: Vec<_> = removed.map(str::to_owned).collect();
         removed.sort_unstable();
         Ok(LivePage { page: Page { items, next: now.next.clone() }, changed, removed })
     }

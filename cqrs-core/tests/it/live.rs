@@ -1,12 +1,14 @@
 //! Live queries: the first answer, then every change once; and lists as streams of pages.
 use crate::{
-    bank::{AccountEvent, Card, bank, on_each, opened, paid_in},
+    bank::{AccountEvent, Card, PaymentMade, bank, on_each, opened, paid_in},
     trials::trial,
 };
 use async_trait::async_trait;
 use cqrs_core::{
     Answers, App, AppBuilder, Change, Fault, HandlerResult, Infallible, Live, LivePage, Metadata, Page, Query,
-    Recorded, ResumeToken, RetryPolicy, Update, View, Views, handler, projection,
+    Recorded, ResumeToken, RetryPolicy, Update, View, Views,
+    app::DRAIN,
+    handler, projection,
     storage::{Memory, Scan, Scanned, Storage, StoredView},
     testing::{StorageLayer, TestApp},
 };
@@ -14,10 +16,10 @@ use libtest_mimic::Trial;
 use serde::{Deserialize, Serialize};
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::Notify;
 
@@ -26,7 +28,11 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("live: a change during the first read follows the first answer", change_during_the_first_read),
         trial("live: a change by another process reaches the subscriber", other_process),
         trial("live: an event that was parked is an update once it is redelivered", redelivered),
+        trial("live: an event that another process redelivers is an update", redelivered_elsewhere),
+        trial("live: a change of a view that a topic updates is an update", of_topic),
+        trial("live: the live queries of a process look for changes by other processes as one", one_poll),
         trial("live: the stream ends when the app stops", stop),
+        trial("live: the streams end before a server that waits for them", ended),
         trial("live: a fault of the database ends the stream", fault),
         trial("live: a long list is read page by page, each when it is asked for", long_list),
     ];
@@ -175,10 +181,12 @@ async fn slow(app: AppBuilder) {
     assert!(app.stop().await);
 }
 
-/// A storage whose reads of views a test holds, counts or refuses.
+/// A storage that other processes use as well, and whose reads a test holds, counts or refuses.
 #[derive(Clone, Default)]
 struct Probed {
     memory: Memory,
+    checkpoints: Arc<AtomicUsize>,
+    values: Arc<AtomicUsize>,
     holds_next: Arc<AtomicBool>,
     is_held: Arc<Notify>,
     goes_on: Arc<Notify>,
@@ -191,7 +199,15 @@ impl StorageLayer for Probed {
     fn inner(&self) -> &dyn Storage {
         &self.memory
     }
+    fn is_exclusive(&self) -> bool {
+        false
+    }
+    async fn checkpoints(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
+        self.checkpoints.fetch_add(1, Ordering::SeqCst);
+        self.memory.checkpoints(readers).await
+    }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
+        self.values.fetch_add(1, Ordering::SeqCst);
         let found = self.memory.views(view, keys).await;
         if self.holds_next.swap(false, Ordering::SeqCst) {
             self.is_held.notify_one();
@@ -235,9 +251,9 @@ async fn change_during_the_first_read() {
 
 /// Simulates two processes on one database. Only the stored checkpoint shows the progress of the other one.
 async fn other_process() {
-    let memory = Memory::new();
-    let writer = bank(memory.clone()).build().expect("the app builds");
-    let reader = discovered(bank(memory)).build().expect("the app builds");
+    let storage = Probed::default();
+    let writer = bank(storage.memory.clone()).build().expect("the app builds");
+    let reader = discovered(bank(storage)).build().expect("the app builds");
     opened(&writer, "kim").await;
     let mut live = watch(&reader, "kim", None).await;
     assert_eq!(balance(&next(&mut live).await), None);
@@ -272,8 +288,8 @@ pub(crate) async fn in_two_processes(one: impl Storage, other: impl Storage) {
     assert!(one.stop().await && other.stop().await);
 }
 
-/// Whether the projection refuses a payment of 13.
-static UNLUCKY: AtomicBool = AtomicBool::new(true);
+/// The accounts whose payments of 13 the projection accepts.
+static LUCKY: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, View)]
 #[view(name = "newest-payment", key = String)]
@@ -283,13 +299,14 @@ struct NewestPayment {
 
 mod newest_payments {
     use super::{
-        AccountEvent, Change, HandlerResult, Infallible, Live, NewestPayment, Ordering, Query, Recorded, UNLUCKY, View,
-        Views, handler, projection,
+        AccountEvent, Change, HandlerResult, Infallible, LUCKY, Live, NewestPayment, Query, Recorded, View, Views,
+        handler, projection,
     };
     #[projection(name = "newest-payment")]
     fn newest_payment(event: &Recorded<AccountEvent>) -> Change<NewestPayment> {
         let AccountEvent::Paid { amount } = event.event else { return Change::none() };
-        assert!(amount != 13 || !UNLUCKY.load(Ordering::SeqCst), "seeded: 13");
+        let is_lucky = LUCKY.lock().is_ok_and(|lucky| lucky.contains(&event.aggregate_id));
+        assert!(amount != 13 || is_lucky, "seeded: 13");
         NewestPayment { amount }.put(event.aggregate_id.clone())
     }
     #[derive(Clone, Query)]
@@ -303,25 +320,106 @@ mod newest_payments {
     }
 }
 
-async fn redelivered() {
+fn newest_payments(storage: impl Storage) -> AppBuilder {
     let mut retry_policy = RetryPolicy::default();
     retry_policy.attempts = 3;
     (retry_policy.first, retry_policy.longest) = (Duration::from_millis(1), Duration::from_millis(2));
-    let app = bank(Memory::new()).retry_policy(retry_policy).discover_part("it::live::newest_payments");
-    let app = started(app).await;
+    bank(storage).retry_policy(retry_policy).discover_part("it::live::newest_payments")
+}
+/// Pays 13 into the account of `app`, which parks the event, and redelivers it there. `live` gets it after the redelivery.
+async fn park_and_redeliver(app: &TestApp, id: &str, live: &mut Live<Option<NewestPayment>>) {
+    assert_eq!(next(live).await.answer, Some(NewestPayment { amount: 1 }));
+    paid_in(app, id, 13).await;
+    app.settle().await;
+    assert!(is_quiet(live).await, "the event is parked");
+    LUCKY.lock().expect("no test panics with the lock").push(id.to_owned());
+    let by = Metadata::default().caller("kim, on call");
+    let done = app.parked().redeliver("projection/newest-payment", &format!("account/{id}"), &by).await;
+    assert_eq!(done.expect("the redelivery runs").done.len(), 1);
+}
+
+async fn redelivered() {
+    let app = started(newest_payments(Memory::new())).await;
     opened(&app, "kim").await;
     paid_in(&app, "kim", 1).await;
     let mut live = app.send(newest_payments::WatchNewest("kim".into())).await.expect("the live query begins");
-    assert_eq!(next(&mut live).await.answer, Some(NewestPayment { amount: 1 }));
-    paid_in(&app, "kim", 13).await;
-    app.settle().await;
-    assert!(is_quiet(&mut live).await, "the event is parked");
-    UNLUCKY.store(false, Ordering::SeqCst);
-    let by = Metadata::default().caller("kim, on call");
-    let done = app.parked().redeliver("projection/newest-payment", "account/kim", &by).await;
-    assert_eq!(done.expect("the redelivery runs").done.len(), 1);
+    park_and_redeliver(&app, "kim", &mut live).await;
     assert_eq!(next(&mut live).await.answer, Some(NewestPayment { amount: 13 }));
     assert!(app.stop().await);
+}
+
+/// No checkpoint shows the redelivery to the process of the subscriber, so this takes five seconds.
+async fn redelivered_elsewhere() {
+    let storage = Probed::default();
+    let app = started(newest_payments(storage.memory.clone())).await;
+    let other = newest_payments(storage).build().expect("the app builds");
+    opened(&app, "lee").await;
+    paid_in(&app, "lee", 1).await;
+    app.settle().await;
+    let mut live = other.send(newest_payments::WatchNewest("lee".into())).await.expect("the live query begins");
+    park_and_redeliver(&app, "lee", &mut live).await;
+    let update = tokio::time::timeout(Duration::from_secs(30), live.next()).await.expect("an update comes");
+    let update = update.expect("the stream goes on").expect("the update is no fault");
+    assert_eq!(update.answer, Some(NewestPayment { amount: 13 }));
+    assert!(app.stop().await);
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, View)]
+#[view(name = "till", key = String)]
+struct Till {
+    last: i64,
+}
+
+mod tills {
+    use super::{
+        Change, HandlerResult, Infallible, Live, PaymentMade, Query, Recorded, Till, View, Views, handler, projection,
+    };
+    #[projection(name = "till")]
+    fn till(event: &Recorded<PaymentMade>) -> Change<Till> {
+        Till { last: event.event.amount }.put(event.event.id.clone())
+    }
+    #[derive(Clone, Query)]
+    pub(super) struct WatchTill(pub(super) String);
+    #[handler]
+    async fn watch_till(query: WatchTill, tills: Views<Till>) -> HandlerResult<Live<Option<Till>>, Infallible> {
+        Ok(tills.watch(&query.0, None).await?)
+    }
+}
+
+async fn of_topic() {
+    let shop = App::builder("shop").discover_part("it::live::tills");
+    let [bank, shop] = TestApp::start_all([bank(Memory::new()), shop]).await.expect("the apps start");
+    let mut live = shop.send(tills::WatchTill("kim".into())).await.expect("the live query begins");
+    assert_eq!(next(&mut live).await.answer, None);
+    opened(&bank, "kim").await;
+    for amount in [7, 9] {
+        paid_in(&bank, "kim", amount).await;
+        assert_eq!(next(&mut live).await.answer, Some(Till { last: amount }));
+    }
+    assert!(bank.stop().await && shop.stop().await);
+}
+
+/// An idle live query costs nothing: of fifty, one reads the checkpoint, twenty times a second, and none reads its answer.
+async fn one_poll() {
+    let storage = Probed::default();
+    let app = discovered(bank(storage.clone())).build().expect("the app builds");
+    let mut all = Vec::new();
+    for number in 0..50 {
+        let mut live = watch(&app, &number.to_string(), None).await;
+        assert!(next(&mut live).await.is_first);
+        all.push(live);
+    }
+    assert_eq!(storage.values.load(Ordering::SeqCst), 50);
+    let before = storage.checkpoints.load(Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let polls = storage.checkpoints.load(Ordering::SeqCst) - before;
+    assert!((2..=25).contains(&polls), "{polls} polls");
+    assert_eq!(storage.values.load(Ordering::SeqCst), 50, "no answer is read again");
+    // The one that polls may be the first to go.
+    drop(all.drain(..49));
+    let before = storage.checkpoints.load(Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(storage.checkpoints.load(Ordering::SeqCst) > before, "another one polls now");
 }
 
 async fn stop() {
@@ -331,6 +429,24 @@ async fn stop() {
     assert!(app.stop().await);
     let end = tokio::time::timeout(SOON, live.next()).await.expect("the stream ends soon");
     assert!(end.is_none(), "{end:?}");
+}
+
+/// A gRPC server finishes its open calls, so it ends only once its streams have.
+async fn ended() {
+    let app = discovered(bank(Memory::new())).build().expect("the app builds");
+    let serve = |stop| {
+        let app = app.clone();
+        async move {
+            let mut live = watch(&app, "kim", None).await;
+            assert!(next(&mut live).await.is_first);
+            stop.await;
+            while live.next().await.is_some() {}
+            Ok::<(), Infallible>(())
+        }
+    };
+    let began = Instant::now();
+    app.run(serve, tokio::time::sleep(Duration::from_millis(300))).await.expect("the app ends");
+    assert!(began.elapsed() < DRAIN - DRAIN / 5, "the server was cancelled");
 }
 
 async fn fault() {

@@ -11,8 +11,9 @@ const DISLIKE = "COUNSEL_MESSAGE_REACTION_DISLIKE";
 const UP = "M7 11v9H4v-9h3zm2 9V10l4-7c1.5 0 2.5 1 2.5 2.5L15 9h4.5c1 0 1.7.9 1.5 1.9l-1.4 7.6c-.2.9-.9 1.5-1.8 1.5H9z";
 const DOWN = "M7 13V4H4v9h3zm2-9v10l4 7c1.5 0 2.5-1 2.5-2.5L15 15h4.5c1 0 1.7-.9 1.5-1.9l-1.4-7.6C19.4 4.6 18.7 4 17.8 4H9z";
 
-/** The time before the messages are watched again after the gateway has refused it. */
-const PAUSE = 3_000;
+/** The times before the messages are watched again after the gateway has refused it: the first doubles up to the longest. */
+const FIRST_PAUSE = 1_000;
+const LONGEST_PAUSE = 60_000;
 
 /** The shown counsel: its path, whether it is still shown, the callback for changed tokens, the pending message and its events. */
 let chat = null;
@@ -20,7 +21,7 @@ let chat = null;
 export async function showChat(counselorId, counselId, current, tokensChanged) {
   const path = `/v1/counselors/${encodeURIComponent(counselorId)}/counsels/${encodeURIComponent(counselId)}`;
   chat?.events?.close();
-  chat = { path, current, tokensChanged, pending: null, slot: `pending:${counselId}`, events: null };
+  chat = { path, current, tokensChanged, pending: null, slot: `pending:${counselId}`, events: undefined, pause: FIRST_PAUSE };
   byId("chat-name").textContent = "";
   byId("messages").replaceChildren();
   byId("messages").dataset.live = "false";
@@ -44,24 +45,42 @@ export async function showChat(counselorId, counselId, current, tokensChanged) {
 
 /** Shows messages as they come. A browser connects again by itself, with the id of the last event, unless it was refused. */
 function watch(here) {
+  here.events?.close();
+  here.events = null;
+  // A browser has few connections to a host, so no tab that is not seen has one.
+  if (document.hidden) return;
   const events = new EventSource(`${here.path}/messages/events`);
   here.events = events;
-  events.addEventListener("open", () => { byId("messages").dataset.live = "true"; });
+  events.addEventListener("open", () => {
+    here.pause = FIRST_PAUSE;
+    byId("messages").dataset.live = "true";
+  });
   events.addEventListener("messages", (event) => {
     if (here.current()) received(here, JSON.parse(event.data));
   });
   events.addEventListener("error", () => {
-    if (!here.current()) return;
+    if (here.events !== events || !here.current()) {
+      events.close();
+      return;
+    }
     byId("messages").dataset.live = "false";
-    if (events.readyState === EventSource.CLOSED) setTimeout(() => watchAgain(here), PAUSE);
+    if (events.readyState === EventSource.CLOSED) setTimeout(() => watchAgain(here, events), pauseOf(here));
   });
 }
 
+/** Returns the next pause. Half of it is random, so that the clients of a restarted gateway do not come all at once. */
+function pauseOf(here) {
+  const pause = here.pause;
+  here.pause = Math.min(pause * 2, LONGEST_PAUSE);
+  return pause / 2 + Math.random() * pause / 2;
+}
+
 /** A request renews a session that has expired. A new connection begins with the newest messages, so nothing is missed. */
-async function watchAgain(here) {
-  if (!here.current()) return;
+async function watchAgain(here, refused) {
+  const isWanted = () => here.current() && here.events === refused;
+  if (!isWanted()) return;
   await api("GET", here.path).catch(() => {});
-  if (here.current()) watch(here);
+  if (isWanted()) watch(here);
 }
 
 const shown = (id) => byId("messages").querySelector(`[data-message-id="${CSS.escape(id)}"]`);
@@ -262,9 +281,13 @@ function toEnd() {
 }
 
 export function listen() {
-  // A browser has few connections to a host, so none stays open for a counsel that is not shown.
   window.addEventListener("hashchange", () => {
     if (chat && !chat.current()) chat.events?.close();
+  });
+  document.addEventListener("visibilitychange", () => {
+    if (!chat?.current() || chat.events === undefined) return;
+    byId("messages").dataset.live = "false";
+    watch(chat);
   });
   const input = byId("message-input");
   input.addEventListener("input", update);

@@ -108,9 +108,6 @@ impl ParkedMessages {
                 Ok(name) => {
                     result.add(&parked, &name);
                     after = parked.number;
-                    // No position shows that the view has changed.
-                    let readers = self.app.runtime.readers.iter();
-                    readers.filter(|progress| progress.name == reader).for_each(|progress| progress.changed());
                 }
                 Err(CommitError::Fault(fault)) if fault.is_transient() => return Err(fault),
                 Err(rejected) => {
