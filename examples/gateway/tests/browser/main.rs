@@ -97,6 +97,12 @@ impl Page {
         self.click("#consent-agree").await?;
         self.see("!document.getElementById('consent').open").await
     }
+    /// Waits until the page has no connection for messages.
+    async fn no_stream(&self) {
+        while self.services.streams() > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
     fn exchanges(&self) -> Vec<String> {
         let calls = self.services.calls().into_iter().filter(|call| call.method == "CreateMessage");
         calls.map(|call| call.message.split("exchange_id: ").nth(1).unwrap().to_owned()).collect()
@@ -257,11 +263,20 @@ async fn a_reply_is_shown_as_it_comes(browser: Browser) -> Result<()> {
     page.see("document.getElementById('typing').hidden").await?;
     assert_eq!(page.texts().await?.as_array().map(Vec::len), Some(7), "each is shown once");
 
+    // A tab that is not seen has no connection, and shows what it has missed once it is seen again.
+    let turn = |hidden: bool| {
+        let hidden = format!("Object.defineProperty(document, 'hidden', {{ value: {hidden}, configurable: true }})");
+        format!("{hidden}; document.dispatchEvent(new Event('visibilitychange'))")
+    };
+    page.browser.eval(&turn(true)).await?;
+    page.no_stream().await;
+    page.services.add_message("m6", "어디 갔어요?", false);
+    page.browser.eval(&turn(false)).await?;
+    page.see("document.querySelectorAll('[data-testid=message]').length === 8").await?;
+
     page.click("#home").await?;
     page.see("!document.getElementById('view-home').hidden").await?;
-    while page.services.streams() > 0 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    page.no_stream().await;
     Ok(())
 }
 

@@ -7,9 +7,15 @@ use axum::{
     body::{Body, BodyDataStream},
     http::Request,
 };
+use cqrs_core::app::DRAIN;
 use futures_util::StreamExt;
 use serde_json::json;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+};
 
 fn path() -> String {
     format!("/v1/counselors/{COUNSELOR}/counsels/{COUNSEL}/messages/events")
@@ -131,4 +137,33 @@ async fn a_stream_ends_with_that_of_the_service() {
     events.up_to(1).await;
     fixture.services.end_streams();
     events.ended().await;
+}
+
+#[tokio::test]
+async fn a_stream_does_not_hold_up_the_end_of_the_gateway() {
+    let fixture = Fixture::patient().await;
+    fixture.services.keep_streams();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = gateway::serve(listener, fixture.gateway.clone(), async { drop(stopped.await) });
+    let serving = tokio::spawn(serving);
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    let token = token(&claims());
+    let head = format!("GET {} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n", path());
+    connection.write_all(head.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    while !text.contains("event: messages") {
+        let mut part = [0; 4096];
+        let length = connection.read(&mut part).await.unwrap();
+        assert_ne!(length, 0, "the stream goes on: {text}");
+        text += &String::from_utf8_lossy(&part[..length]);
+    }
+    let began = Instant::now();
+    stop.send(()).unwrap();
+    serving.await.unwrap().unwrap();
+    assert!(began.elapsed() < DRAIN, "the stream was cancelled");
+    let mut rest = Vec::new();
+    connection.read_to_end(&mut rest).await.unwrap();
+    assert!(rest.ends_with(b"0\r\n\r\n"), "the response is complete: {}", String::from_utf8_lossy(&rest));
 }

@@ -42,7 +42,8 @@ impl Fixture {
         let mut fixture = Fixture::new().await;
         let url = format!("http://{}", fixture.address);
         let config = Config::new(url.clone(), url, Keys::parse(SECRET).unwrap(), proof());
-        fixture.router = router(Gateway::new(config).unwrap());
+        fixture.gateway = Gateway::new(config).unwrap();
+        fixture.router = router(fixture.gateway.clone());
         fixture
     }
     /// Starts a gateway with these images.
