@@ -283,6 +283,7 @@ mod tests {
             (Fault::unavailable("down"), Code::Unavailable, "UNAVAILABLE", true),
             (Fault::outcome_unknown("lost"), Code::Unknown, "OUTCOME_UNKNOWN", false),
             (Fault::invalid("NUL"), Code::InvalidArgument, "INVALID", false),
+            (Fault::cursor_of_another_range(), Code::InvalidArgument, "CURSOR_OF_ANOTHER_RANGE", false),
             (Fault::internal("bug"), Code::Internal, "INTERNAL", false),
         ] {
             let status = Status::from(fault);

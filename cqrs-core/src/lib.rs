@@ -183,8 +183,8 @@ pub use view::{
 
 #[cfg(feature = "macros")]
 pub use cqrs_macros::{
-    Aggregate, Command, DomainError, Event, FromContext, IntegrationEvent, Query, View, handler, projection, projector,
-    publish, subscriber,
+    Aggregate, Command, DomainError, Event, FromContext, IndexKey, IntegrationEvent, Query, View, handler, projection,
+    projector, publish, subscriber,
 };
 
 // The crates whose types are part of this API, so that a program uses the same versions.

@@ -103,8 +103,11 @@ impl Runtime {
     }
     /// Returns the progress of the projections that handle one of these events, for the note after their commit.
     pub(crate) fn projections_of(&self, events: &[NewEntry]) -> Vec<Arc<ReaderProgress>> {
-        let handles = |source: Source| events.iter().any(|event| source.handles(event.name));
-        self.readers.iter().filter(|reader| reader.view.is_some_and(|(_, source)| handles(source))).cloned().collect()
+        let handles = |source: &Source| events.iter().any(|event| source.handles(event.name));
+        let is_of = |reader: &&Arc<ReaderProgress>| {
+            reader.view.as_ref().is_some_and(|(_, sources)| sources.iter().any(handles))
+        };
+        self.readers.iter().filter(is_of).cloned().collect()
     }
     /// Wakes the live queries on a view of this app: it may have changed.
     pub(crate) fn view_changed(&self, view: &str) {
@@ -113,7 +116,7 @@ impl Runtime {
         }
     }
     pub(crate) fn readers_of<'a>(&'a self, view: &'a str) -> impl Iterator<Item = &'a Arc<ReaderProgress>> {
-        self.readers.iter().filter(move |reader| reader.view.is_some_and(|(name, _)| name == view))
+        self.readers.iter().filter(move |reader| reader.view.as_ref().is_some_and(|(name, _)| *name == view))
     }
 }
 impl fmt::Debug for Runtime {
@@ -176,7 +179,7 @@ impl Jobs {
 pub(crate) struct ReaderProgress {
     pub(crate) name: String,
     /// The view of a projection and its events; `None` for a projector and for a group of subscribers.
-    view: Option<(&'static str, Source)>,
+    view: Option<(&'static str, Vec<Source>)>,
     seen: watch::Sender<u64>,
     /// The number of reads that wait for the reader.
     waiting: watch::Sender<usize>,
@@ -195,11 +198,11 @@ impl ReaderProgress {
     pub(crate) fn new(name: String) -> Self {
         ReaderProgress::with(name, None, Arc::new(ViewChanges::new(false)))
     }
-    /// Creates the progress of a projection.
-    pub(crate) fn of_view(name: String, view: (&'static str, Source), changes: Arc<ViewChanges>) -> Self {
+    /// Creates the progress of a projection, with its view and the sources of its functions.
+    pub(crate) fn of_view(name: String, view: (&'static str, Vec<Source>), changes: Arc<ViewChanges>) -> Self {
         ReaderProgress::with(name, Some(view), changes)
     }
-    fn with(name: String, view: Option<(&'static str, Source)>, changes: Arc<ViewChanges>) -> Self {
+    fn with(name: String, view: Option<(&'static str, Vec<Source>)>, changes: Arc<ViewChanges>) -> Self {
         let (seen, waiting) = (watch::Sender::new(0), watch::Sender::new(0));
         let (committed, parks, none_parked) = (AtomicU64::new(0), AtomicU64::new(1), AtomicU64::new(0));
         let poll = AsyncMutex::new(());

@@ -256,12 +256,12 @@ impl AppBuilder {
         let mut publishers: HashMap<TypeId, Vec<Publisher>> = HashMap::new();
         let view_changes = view_changes(&registrations);
         let mut readers = Vec::new();
+        let mut projections: BTreeMap<&str, (&'static str, Vec<Source>)> = BTreeMap::new();
         for registration in &registrations {
             match &registration.role {
                 Role::Publisher(publisher) => publishers.entry((publisher.event)()).or_default().push(*publisher),
                 Role::Projection(Projection { name, view, source: source @ Source::Log(_), .. }) => {
-                    let changes = view_changes[view].clone();
-                    readers.push(Arc::new(ReaderProgress::of_view(reader(name), (view, *source), changes)));
+                    projections.entry(*name).or_insert_with(|| (*view, Vec::new())).1.push(*source);
                 }
                 Role::Projector(Projector { name, source: Source::Log(_), .. }) => {
                     readers.push(Arc::new(ReaderProgress::new(reader(name))));
@@ -275,6 +275,11 @@ impl AppBuilder {
                 _ => (),
             }
         }
+        let projection = |(name, view): (&str, (&'static str, Vec<Source>))| {
+            let changes = view_changes[view.0].clone();
+            Arc::new(ReaderProgress::of_view(reader(name), view, changes))
+        };
+        readers.extend(projections.into_iter().map(projection));
         let (environment, topics) = (self.environment, Arc::<TopicStates>::default());
         Ok(App::new(
             Runtime {
@@ -337,12 +342,7 @@ impl AppBuilder {
             let unmet = registration.needs().unmet(&self.provided, &views, runs_in);
             problems.extend(unmet.into_iter().map(|need| format!("{name} needs {need}")));
         }
-        let names = all().filter_map(|entry| match &entry.role {
-            Role::Projection(p) => Some(p.name),
-            Role::Projector(p) => Some(p.name),
-            _ => None,
-        });
-        problems.extend(duplicates(names).map(|name| format!("two projections are named `{name}`")));
+        problems.extend(self.unfit_projections());
         problems.extend(self.shared_names());
         let sources = all().filter_map(|entry| match &entry.role {
             Role::Subscriber(subscriber) => Some((subscriber.group, subscriber.source)),
@@ -433,6 +433,44 @@ impl AppBuilder {
         let unused = foreign().filter(|topic| !topics.contains(topic)).collect::<BTreeSet<_>>().into_iter();
         let unused = unused.map(|topic| format!("no subscriber or projection handles the foreign topic `{topic}`"));
         unused.chain(duplicates(foreign()).map(|topic| format!("topic `{topic}` has two decoders"))).collect()
+    }
+    /// Finds functions with one projection name that cannot be one projection: they change different views, read different
+    /// sources, begin at different events, or handle the same event.
+    fn unfit_projections(&self) -> Vec<String> {
+        let roles = || self.registrations.values().map(|registration| &registration.role);
+        let projectors = roles().filter_map(|role| if let Role::Projector(p) = role { Some(p.name) } else { None });
+        let mut functions: BTreeMap<&str, Vec<Projection>> = BTreeMap::new();
+        for role in roles() {
+            if let Role::Projection(projection) = role {
+                functions.entry(projection.name).or_default().push(*projection);
+            }
+        }
+        let names: Vec<_> = functions.keys().copied().chain(projectors).collect();
+        let mut problems: Vec<_> =
+            duplicates(names.into_iter()).map(|name| format!("two projections are named `{name}`")).collect();
+        for (name, functions) in functions {
+            let differ = |differ: fn(&Projection, &Projection) -> bool| {
+                functions.windows(2).any(|pair| differ(&pair[0], &pair[1]))
+            };
+            let events = functions.iter().flat_map(|function| function.source.names()).copied();
+            if differ(|a, b| a.view != b.view) {
+                problems.push(format!("two projections are named `{name}`, of different views"));
+            } else if differ(|a, b| a.source.topic() != b.source.topic()) {
+                problems.push(format!(
+                    "the functions of projection `{name}` read different sources, each of which has a checkpoint of its \
+                     own: give those on a topic another name"
+                ));
+            } else if differ(|a, b| a.from != b.from) {
+                problems.push(format!(
+                    "the functions of projection `{name}` share one checkpoint: write the same `from` in each, or give \
+                     one of them another name"
+                ));
+            }
+            let twice = duplicates(events);
+            problems
+                .extend(twice.map(|event| format!("two functions of projection `{name}` handle the event `{event}`")));
+        }
+        problems
     }
     /// Finds groups whose subscribers to the own log disagree about the first event. They share one checkpoint.
     fn different_first_events(&self) -> Vec<String> {

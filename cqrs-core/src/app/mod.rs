@@ -9,7 +9,7 @@ use crate::{
     event::Source,
     metadata::{ConsistencyToken, Metadata},
     position::Position,
-    registry::{AggregateRegistration, Registration, Role, Subscriber},
+    registry::{AggregateRegistration, Projection, Registration, Role, Subscriber},
     relay::Relay,
     runtime::Runtime,
     transport::{Audience, TransportError},
@@ -225,11 +225,23 @@ impl App {
         topics.into_iter().collect()
     }
     pub(crate) fn followers(&self) -> impl Iterator<Item = (Source, Follower)> {
-        self.registrations.iter().filter_map(|registration| match &registration.role {
-            Role::Projection(projection) => Some((projection.source, Follower::View(*projection))),
+        let roles = || self.registrations.iter().map(|registration| &registration.role);
+        let mut projections: BTreeMap<&'static str, Vec<Projection>> = BTreeMap::new();
+        for role in roles() {
+            if let Role::Projection(projection) = role {
+                projections.entry(projection.name).or_default().push(*projection);
+            }
+        }
+        // The functions of a projection read one source, which `build` has checked.
+        let views = projections.into_iter().filter_map(|(name, functions)| {
+            let source = functions.first()?.source;
+            Some((source, Follower::View(name, functions.into())))
+        });
+        let projectors = roles().filter_map(|role| match role {
             Role::Projector(projector) => Some((projector.source, Follower::Sql(*projector))),
             _ => None,
-        })
+        });
+        views.chain(projectors)
     }
     pub(crate) fn subscribers(&self) -> impl Iterator<Item = Subscriber> {
         self.registrations.iter().filter_map(|registration| match &registration.role {

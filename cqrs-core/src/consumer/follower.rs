@@ -16,7 +16,9 @@ use uuid::Uuid;
 /// A reader of events with its own checkpoint.
 #[derive(Clone)]
 pub(crate) enum Follower {
-    View(Projection),
+    /// The functions of one projection. They change one view and share one checkpoint and one batch; each event is handled by
+    /// one of them.
+    View(&'static str, Arc<[Projection]>),
     Sql(Projector),
     /// The subscribers of one group to the service's own log. They share one checkpoint and commit one batch per event.
     Group(&'static str, Arc<[Subscriber]>),
@@ -26,7 +28,7 @@ impl Follower {
     /// Returns whether the follower handles events of this name.
     pub(crate) fn handles(&self, name: &str) -> bool {
         match self {
-            Follower::View(projection) => projection.source.handles(name),
+            Follower::View(_, functions) => functions.iter().any(|function| function.source.handles(name)),
             Follower::Sql(projector) => projector.source.handles(name),
             Follower::Group(_, subscribers) => subscribers.iter().any(|subscriber| subscriber.source.handles(name)),
         }
@@ -34,7 +36,9 @@ impl Follower {
     /// Returns the names of the events of the service's own log that the follower handles.
     pub(crate) fn names(&self) -> Vec<&'static str> {
         match self {
-            Follower::View(projection) => projection.source.names_on_log().to_vec(),
+            Follower::View(_, functions) => {
+                functions.iter().flat_map(|function| function.source.names_on_log()).copied().collect()
+            }
             Follower::Sql(projector) => projector.source.names_on_log().to_vec(),
             Follower::Group(_, subscribers) => {
                 subscribers.iter().flat_map(|subscriber| subscriber.source.names_on_log()).copied().collect()
@@ -47,7 +51,7 @@ impl Follower {
     }
     pub(crate) fn reader(&self) -> String {
         match self {
-            Follower::View(projection) => reader(projection.name),
+            Follower::View(name, _) => reader(name),
             Follower::Sql(projector) => reader(projector.name),
             Follower::Group(group, _) => group_reader(group),
         }
@@ -55,7 +59,7 @@ impl Follower {
     /// Returns the consumer group that the follower joins when it follows a topic.
     pub(crate) fn group(&self, service: &str) -> String {
         match self {
-            Follower::View(projection) => format!("{service}.{}", projection.name),
+            Follower::View(name, _) => format!("{service}.{name}"),
             Follower::Sql(projector) => format!("{service}.{}", projector.name),
             Follower::Group(group, _) => (*group).to_owned(),
         }
@@ -63,7 +67,7 @@ impl Follower {
     /// Returns the largest number of events in one batch. A subscriber's batch holds the effect of a single event.
     pub(crate) fn batch_size(&self) -> usize {
         match self {
-            Follower::View(_) | Follower::Sql(_) => 500,
+            Follower::View(..) | Follower::Sql(_) => 500,
             Follower::Group(..) => 1,
         }
     }
@@ -77,14 +81,14 @@ impl Follower {
         let handled: Vec<_> = events.into_iter().filter(|event| self.handles(&event.name)).collect();
         let count = handled.len();
         let (name, done) = match self {
-            Follower::View(projection) => {
-                let span = spans::project(projection.name, &handled);
-                let done = project(runtime, projection, handled, base).instrument(span).await;
-                if count > 0 {
+            Follower::View(name, functions) => {
+                let span = spans::project(name, &handled);
+                let done = project(runtime, functions, handled, base).instrument(span).await;
+                if let Some(first) = functions.first().filter(|_| count > 0) {
                     // Also after an error: the batch may have been committed all the same.
-                    runtime.view_changed(projection.view);
+                    runtime.view_changed(first.view);
                 }
-                (projection.name, done)
+                (*name, done)
             }
             Follower::Sql(projector) => {
                 let span = spans::project(projector.name, &handled);

@@ -294,7 +294,7 @@ impl LogFollower {
                 self.crashes.claim(&self.runtime, std::slice::from_ref(&self.reader)).await?;
                 true
             }
-            Follower::View(_) | Follower::Sql(_) => self.crashes.claim_shared(&self.runtime, &self.reader).await?,
+            Follower::View(..) | Follower::Sql(_) => self.crashes.claim_shared(&self.runtime, &self.reader).await?,
         };
         Ok(self.is_claimed)
     }

@@ -21,7 +21,6 @@ use data::Data;
 use std::{
     any::Any,
     fmt,
-    ops::Bound::{Excluded, Included, Unbounded},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -165,22 +164,16 @@ impl Storage for Memory {
     }
     async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
         check::range(scan)?;
-        let whole =
-            |entry: &[u8], key: &str| (scan.view.to_owned(), scan.index.to_owned(), entry.to_vec(), key.to_owned());
-        let start = match scan.after {
-            Some((entry, key)) if entry >= scan.prefix => Excluded(whole(entry, key)),
-            _ => Included(whole(scan.prefix, "")),
-        };
         let data = self.data();
-        let found = data.entries.range((start, Unbounded));
-        let wanted = found.take_while(|(view, index, entry, _)| {
-            view == scan.view && index == scan.index && entry.starts_with(scan.prefix)
-        });
         let scanned = |(view, _, entry, key): &data::IndexEntry| {
             let value = data.views.get(&(view.clone(), key.clone()))?.value.clone()?;
             Some(Scanned { entry: entry.clone(), key: key.clone(), value })
         };
-        Ok(wanted.filter_map(scanned).take(scan.limit).collect())
+        Ok(data.scan(scan).into_iter().filter_map(scanned).collect())
+    }
+    async fn count_entries(&self, scan: &Scan<'_>) -> Result<u64, Fault> {
+        check::range(scan)?;
+        Ok(self.data().scan(scan).len() as u64)
     }
     async fn checkpoints(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
         let data = self.data();

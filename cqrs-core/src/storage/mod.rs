@@ -103,8 +103,10 @@ pub trait Storage: Send + Sync + 'static {
         index_sets: &[i64],
         limit: usize,
     ) -> Result<Vec<StoredView>, Fault>;
-    /// Returns a range of one index, in order, with the values.
+    /// Returns a range of one index in its order, or from its end on, with the values.
     async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault>;
+    /// Returns the number of entries that [`scan`](Storage::scan) returns, without reading their values.
+    async fn count_entries(&self, scan: &Scan<'_>) -> Result<u64, Fault>;
     /// Returns the checkpoints of these readers, in this order; 0 for a reader that never moved.
     async fn checkpoints(&self, readers: &[String]) -> Result<Vec<u64>, Fault>;
     /// Returns the high-water mark: the position up to which the log is safe to read. Everything committed before this
@@ -300,17 +302,20 @@ pub struct StoredView {
     pub value: Option<Vec<u8>>,
 }
 
-/// A range of one index of one view: the entries that start with `prefix`, and come after `after` if it is given.
+/// A range of one index of one view. An index is sorted by the bytes of its entries, and equal entries by their keys.
 #[derive(Debug, Clone, Copy)]
 pub struct Scan<'a> {
     /// The view's name.
     pub view: &'a str,
     /// The index's name.
     pub index: &'a str,
-    /// The bytes with which every entry of the range starts.
-    pub prefix: &'a [u8],
-    /// The entry and key after which the range begins.
-    pub after: Option<(&'a [u8], &'a str)>,
+    /// The first entry and key of the range. It need not exist.
+    pub from: (&'a [u8], &'a str),
+    /// The entry and key before which the range ends; `None` at the end of the index. A range that ends before it begins
+    /// is empty.
+    pub until: Option<(&'a [u8], &'a str)>,
+    /// Whether the range is read from its end on.
+    pub reversed: bool,
     /// The maximum number of entries.
     pub limit: usize,
 }

@@ -98,6 +98,9 @@ pub trait StorageLayer: Send + Sync + 'static {
     async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
         self.inner().scan(scan).await
     }
+    async fn count_entries(&self, scan: &Scan<'_>) -> Result<u64, Fault> {
+        self.inner().count_entries(scan).await
+    }
     async fn checkpoints(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
         self.inner().checkpoints(readers).await
     }
@@ -244,6 +247,9 @@ impl<L: StorageLayer> Storage for L {
     }
     async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
         StorageLayer::scan(self, scan).await
+    }
+    async fn count_entries(&self, scan: &Scan<'_>) -> Result<u64, Fault> {
+        StorageLayer::count_entries(self, scan).await
     }
     async fn checkpoints(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
         StorageLayer::checkpoints(self, readers).await

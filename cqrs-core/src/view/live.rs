@@ -5,8 +5,8 @@ use crate::{
     runtime::ViewChanges,
     storage::ParkedPage,
     view::{
-        Answers, View, Views,
-        page::{Cursor, Page, Range},
+        Answers, Range, View, Views,
+        page::{Cursor, Page},
         resume_token::{ResumeToken, digest_of},
     },
 };
@@ -116,7 +116,7 @@ impl<V: View> Views<V> {
     pub async fn watch(&self, key: &V::Key, resume: Option<&ResumeToken>) -> Result<Live<Option<V>>, Fault> {
         let key = key.to_string();
         self.caught_up().await?;
-        self.complete(Some(&key)).await?;
+        self.complete(std::slice::from_ref(&key)).await?;
         self.live(Subject::Key(key), resume, value_of).await
     }
     /// Returns the first `limit` values of a range (at most [`PAGE_LIMIT`](crate::PAGE_LIMIT)), and an update whenever one of
@@ -149,7 +149,7 @@ impl<V: View> Views<V> {
     ) -> Result<Live<LivePage<V>>, Fault> {
         let range = range.into();
         self.caught_up().await?;
-        self.complete(None).await?;
+        self.complete(&[]).await?;
         self.live(Subject::Page(range, limit), resume, LivePage::of).await
     }
     /// Returns all values of a range as a stream of pages of at most `limit` values. Each page is read when it is asked for,
@@ -182,12 +182,12 @@ impl<V: View> Views<V> {
                 let Some((views, after)) = state else { return Ok(None) };
                 if after.is_none() {
                     views.caught_up().await?;
-                    views.complete(None).await?;
+                    views.complete(&[]).await?;
                 }
-                let (found, next) = views.scanned(&range, after.as_ref(), limit).await?;
-                let items = found.iter().map(|entry| serde_json::from_slice(&entry.value)).collect::<Result<_, _>>()?;
-                let following = next.clone().map(|next| (views, Some(next)));
-                Ok(Some((Page { items, next }, following)))
+                let place = after.as_ref().map(|cursor| &cursor.place);
+                let page = views.scanned(&range, place, false, limit).await?.decoded()?;
+                let following = page.next.clone().map(|next| (views, Some(next)));
+                Ok(Some((page, following)))
             }
         })
     }
@@ -275,8 +275,8 @@ impl<V: View> Views<V> {
                 (found.into_iter().filter_map(|stored| Some((stored.key, stored.value?))).collect(), None)
             }
             Subject::Page(range, limit) => {
-                let (found, next) = self.scanned(range, None, *limit).await?;
-                (found.into_iter().map(|entry| (entry.key, entry.value)).collect(), next)
+                let page = self.scanned(range, None, false, *limit).await?;
+                (page.items.into_iter().map(|entry| (entry.key, entry.value)).collect(), page.next)
             }
         };
         let has_next: &[u8] = if next.is_some() { &[1] } else { &[0] };
@@ -389,6 +389,6 @@ impl<V: View> LivePage<V> {
         let removed = before.into_keys().filter(|key| !keys.contains(key));
         let mut removed: Vec<_> = removed.map(str::to_owned).collect();
         removed.sort_unstable();
-        Ok(LivePage { page: Page { items, next: now.next.clone() }, changed, removed })
+        Ok(LivePage { page: Page { items, previous: None, next: now.next.clone() }, changed, removed })
     }
 }

@@ -49,6 +49,7 @@ mod parking; // messages that cannot be handled are parked
 mod persistence; // state-stored and event-sourced aggregates behave the same
 #[cfg(feature = "postgres")]
 mod postgres; // PostgreSQL's own guarantees, and the storage suite on it
+mod projections; // projections that find values by an index, and those of several functions
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod projector; // a projector in two processes on one database
 mod purse; // an aggregate with an end and a history
@@ -135,6 +136,7 @@ fn framework() -> Vec<Trial> {
         waiting_topic_steps::trials,
         follower_steps::trials,
         first_load::trials,
+        projections::trials,
         describe::trials,
         late_broker::trials,
         metrics::trials,

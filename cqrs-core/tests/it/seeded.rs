@@ -41,6 +41,12 @@ enum Bug {
     ResponseLate,
     /// A page starts with the last entry of the previous page.
     ScanRepeats,
+    /// A range is read backwards from the entry that the limit reaches forwards.
+    ReversedAfterLimit,
+    /// A range includes the entry before which it ends.
+    EndIncluded,
+    /// A count goes on to the end of the index.
+    CountedToTheEnd,
     /// All relay shards share one limit.
     LimitShared,
     /// A read of the log ends by the number of entries alone.
@@ -108,7 +114,7 @@ enum Bug {
 }
 
 /// Each bug with the case that must find it. Other cases may find it as well.
-const SEEDED: [(Bug, &str); 41] = [
+const SEEDED: [(Bug, &str); 44] = [
     (Bug::HighWaterMarkAhead, "a reader that follows the high-water mark misses no concurrent event"),
     (Bug::LogSkips, "a reader that follows the high-water mark misses no concurrent event"),
     (Bug::EpochIgnored, "a checkpoint move requires the epoch of the lease"),
@@ -118,6 +124,9 @@ const SEEDED: [(Bug, &str); 41] = [
     (Bug::ViewUnversioned, "a view is written only over the expected version"),
     (Bug::ResponseLate, "of concurrent commands with one idempotency key one is committed"),
     (Bug::ScanRepeats, "pages of a scan return every entry once, whatever the bytes"),
+    (Bug::ReversedAfterLimit, "ranges are read and counted exactly, in both directions"),
+    (Bug::EndIncluded, "ranges are read and counted exactly, in both directions"),
+    (Bug::CountedToTheEnd, "ranges are read and counted exactly, in both directions"),
     (Bug::LimitShared, "each relay shard has its own limit"),
     (Bug::SizeIgnored, "a read of the log ends with the entry that reaches its size"),
     (Bug::GivenByAnybody, "a value is released only by its owner"),
@@ -302,10 +311,22 @@ impl StorageLayer for SeededStorage {
     }
     async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
         let mut scan = *scan;
-        if self.bug == Bug::ScanRepeats {
-            scan.after = scan.after.map(|(entry, _)| (entry, ""));
+        let included = scan.until.map(|(entry, key)| (entry, format!("{key}\u{1}")));
+        match self.bug {
+            Bug::ScanRepeats => scan.from.1 = "",
+            Bug::EndIncluded => scan.until = included.as_ref().map(|(entry, key)| (*entry, &**key)),
+            Bug::ReversedAfterLimit if scan.reversed => {
+                let mut found = self.memory.scan(&Scan { reversed: false, ..scan }).await?;
+                found.reverse();
+                return Ok(found);
+            }
+            _ => {}
         }
         self.memory.scan(&scan).await
+    }
+    async fn count_entries(&self, scan: &Scan<'_>) -> Result<u64, Fault> {
+        let until = if self.bug == Bug::CountedToTheEnd { None } else { scan.until };
+        self.memory.count_entries(&Scan { until, ..*scan }).await
     }
     async fn parked_keys(&self, page: &ParkedPage<'_>) -> Result<Vec<ParkedKey>, Fault> {
         let mut found = self.memory.parked_keys(page).await?;

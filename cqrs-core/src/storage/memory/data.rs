@@ -6,7 +6,7 @@ use crate::{
     metadata::Metadata,
     position::Position,
     storage::{
-        ArchiveRange, Archived, Batch, CommitError, Snapshot, SnapshotAndEvents, StoredResponse, StoredRow,
+        ArchiveRange, Archived, Batch, CommitError, Scan, Snapshot, SnapshotAndEvents, StoredResponse, StoredRow,
         StoredSnapshot,
     },
 };
@@ -113,6 +113,20 @@ impl Data {
 
     pub(super) fn checkpoint(&self, reader: &str) -> u64 {
         self.readers.get(reader).map_or(0, |stored| stored.checkpoint)
+    }
+
+    /// Returns the entries of a range of an index.
+    pub(super) fn scan(&self, scan: &Scan<'_>) -> Vec<&IndexEntry> {
+        let whole =
+            |(entry, key): (&[u8], &str)| (scan.view.to_owned(), scan.index.to_owned(), entry.to_vec(), key.to_owned());
+        // No name of an index has a NUL character, so this one sorts after the index and before the next.
+        let next_index = || (scan.view.to_owned(), format!("{}\0", scan.index), Vec::new(), String::new());
+        let (from, until) = (whole(scan.from), scan.until.map_or_else(next_index, whole));
+        if until < from {
+            return Vec::new();
+        }
+        let found = self.entries.range(from..until);
+        if scan.reversed { found.rev().take(scan.limit).collect() } else { found.take(scan.limit).collect() }
     }
 
     /// Checks the batch without changing anything. Refusals are reported in the order response exists, already handled,

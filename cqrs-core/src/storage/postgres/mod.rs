@@ -31,7 +31,7 @@ pub use program::LEFT as LEFT_TO_NEWER_PROGRAM;
 #[doc(hidden)]
 pub use purge::OUTGOING as PURGE_OF_OUTGOING;
 #[doc(hidden)]
-pub use read::{FIRST_PARKED, PARKED, PARKED_COUNTS, PARKED_KEYS, READS_OF_SEVERAL};
+pub use read::{FIRST_PARKED, PARKED, PARKED_COUNTS, PARKED_KEYS, RANGES_OF_INDEX, READS_OF_SEVERAL};
 #[doc(hidden)]
 pub use statement::every_statement;
 pub use transaction::transaction;
@@ -330,6 +330,10 @@ impl Storage for Postgres {
     async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
         check::range(scan)?;
         self.0.scan(scan).await
+    }
+    async fn count_entries(&self, scan: &Scan<'_>) -> Result<u64, Fault> {
+        check::range(scan)?;
+        self.0.count_entries(scan).await
     }
     async fn checkpoints(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
         self.0.checkpoints(readers).await

@@ -36,6 +36,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 use writer::{Job, Loan, Lock};
 
+#[doc(hidden)]
+pub use read::RANGES_OF_INDEX;
+
 /// The number of read connections. Reads in SQLite are short and run in this process, so a few are enough.
 const READERS: u32 = 4;
 /// The number of queued commits from which callers wait for a place in the queue.
@@ -198,6 +201,10 @@ impl Storage for Sqlite {
     async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
         check::range(scan)?;
         read::scan(&self.reads, scan).await.map_err(fault)
+    }
+    async fn count_entries(&self, scan: &Scan<'_>) -> Result<u64, Fault> {
+        check::range(scan)?;
+        read::count_entries(&self.reads, scan).await.map_err(fault)
     }
     async fn checkpoints(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
         read::checkpoints(&self.reads, readers).await.map_err(fault)

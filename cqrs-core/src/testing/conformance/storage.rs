@@ -157,6 +157,7 @@ pub fn cases() -> Vec<Case> {
         "index entries are replaced together with their view": views::replaced,
         "values that were written with another set of indexes are found": views::other_index_sets,
         "a scan returns a range of one index in order": views::range,
+        "ranges are read and counted exactly, in both directions": views::ranges,
         "pages of a scan return every entry once, whatever the bytes": views::pages,
         "the log is read after one position up to another": log::bounds,
         "a reader that follows the high-water mark misses no concurrent event": log::gaps,

@@ -173,11 +173,12 @@ impl Audit {
     pub(crate) fn effects(&self) -> u64 {
         lock(&self.facts).effects.values().sum()
     }
-    /// Checks the pages of each index of the tallies, once everything has arrived: each value is there once, in order.
+    /// Checks the pages of each index of the tallies, once everything has arrived: each value is there once, in order, in both
+    /// directions, and counted.
     pub(crate) fn pages_read(&self, process: &Process, all: &[IndexPages]) {
         let facts = lock(&self.facts);
         let mut details = None;
-        for IndexPages { index, values } in all {
+        for IndexPages { index, values, backwards, count } in all {
             let in_order = values.is_sorted_by(|a, b| (a.column, &a.key) <= (b.column, &b.key));
             let complete = facts.committed.keys().all(|key| {
                 let mut of_key = values.iter().filter(|value| value.key == *key);
@@ -185,8 +186,10 @@ impl Audit {
                 let found = of_key.next().map_or(0, |IndexedTally { numbers, .. }| numbers.len() as u64);
                 found == done && of_key.next().is_none()
             });
-            if !in_order || !complete {
-                details = Some(format!("{}: {index} has {values:?}", process.name));
+            let both_ways = values.iter().map(|value| &value.key).eq(backwards.iter().rev());
+            if !in_order || !complete || !both_ways || *count != values.len() as u64 {
+                let name = &process.name;
+                details = Some(format!("{name}: {index} has {values:?}, {backwards:?} backwards, and {count} in all"));
             }
         }
         drop(facts);

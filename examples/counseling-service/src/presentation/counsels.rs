@@ -10,9 +10,7 @@ use crate::{
         },
         processes::{OpenCounsel, Requested, open_counsel, send_message},
         projections::MessageEntry,
-        queries::{
-            FindConsents, FindCounselById, FindCounsels, FindMessages, MessagePage, MessagePart, Part, WatchMessages,
-        },
+        queries::{FindConsents, FindCounselById, FindCounsels, FindMessages, Part, WatchMessages},
     },
     domain::{
         consent::{Birthday, ConsentId, ConsentKind},
@@ -24,7 +22,7 @@ use contracts::v1::{
     model::{self, CounselMessageReaction},
     service as rpc,
 };
-use cqrs_core::{DomainError, Page, ResumeToken, Update, grpc};
+use cqrs_core::{Cursor, DomainError, Page, ResumeToken, Update, grpc};
 use service_edge::{
     Call, Endpoint, Rejection, RpcResult,
     parse::{self, id, optional_id},
@@ -91,10 +89,10 @@ impl rpc::counsel_service_server::CounselService for Counsels {
         let (call, message) = Call::read(request)?;
         let (user, counsel) = (call.person()?, id("counsel_id", &message.counsel_id)?);
         let query = FindMessages { counsel, user, part: message_part(&message)? };
-        let respond = |MessagePage { items, next, previous }: MessagePage| rpc::FindMessagesResponse {
+        let respond = |Page { items, previous, next }: Page<_>| rpc::FindMessagesResponse {
             counsel_messages: each(items),
             next: text(next),
-            previous: text(previous).map(|cursor| format!("{BEFORE}{cursor}")),
+            previous: text(previous),
         };
         self.0.send(call, query, respond).await
     }
@@ -153,9 +151,6 @@ impl rpc::counsel_service_server::CounselService for Counsels {
     }
 }
 
-/// The beginning of a `previous` cursor. The two orders have different cursors, so one of the other is refused.
-const BEFORE: &str = "b.";
-
 /// The error of fields that contradict each other, or of a value that only this service knows.
 #[derive(Debug, PartialEq, Eq, thiserror::Error, DomainError)]
 #[kind(invalid)]
@@ -210,20 +205,22 @@ fn requested(exchange: Option<&str>, attempt: Option<i32>) -> Result<Requested, 
     Ok(Requested { exchange, attempt: attempt.map(number).transpose()? })
 }
 
-/// Parses the part of a counsel's messages: the newest ones, a page after another, or a page before another.
-fn message_part(message: &rpc::FindMessagesRequest) -> Result<MessagePart, Rejection> {
+/// Parses the part of a counsel's messages: a page after another, a page before another, or none for the newest ones.
+fn message_part(message: &rpc::FindMessagesRequest) -> Result<Option<Part>, Rejection> {
     let rpc::FindMessagesRequest { after, limit, before, .. } = message;
     let Some(before) = before else {
-        return Ok(match (after, limit) {
-            (None, None) => MessagePart::Newest,
-            _ => MessagePart::Forwards(part(after.as_deref(), *limit)?),
-        });
+        return match (after, limit) {
+            (None, None) => Ok(None),
+            _ => Ok(Some(part(after.as_deref(), *limit)?)),
+        };
     };
-    let cursor = before.strip_prefix(BEFORE).filter(|_| after.is_none()).ok_or(BadCounsel::Before)?;
-    let cursor = cursor.parse().map_err(|_| BadCounsel::Before)?;
+    let cursor: Cursor = before.parse().map_err(|_| BadCounsel::Before)?;
+    if !cursor.is_backwards() || after.is_some() {
+        return Err(BadCounsel::Before.into());
+    }
     // The page before another one is as long as the page after one.
     let (_, limit) = parse::page(None, Some(limit.unwrap_or(100)))?;
-    Ok(MessagePart::Backwards(Part { after: Some(cursor), limit }))
+    Ok(Some(Part { after: Some(cursor), limit }))
 }
 
 /// Parses the place from which a client resumes.

@@ -223,15 +223,12 @@ impl Storage for Connection {
         .await
     }
     async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
-        let (view, index, prefix) = (scan.view.to_owned(), scan.index.to_owned(), scan.prefix.to_vec());
-        let after = scan.after.map(|(entry, key)| (entry.to_vec(), key.to_owned()));
-        let limit = scan.limit;
-        self.read("scan", move |database| {
-            let after = after.as_ref().map(|(entry, key)| (&**entry, &**key));
-            let scan = Scan { view: &view, index: &index, prefix: &prefix, after, limit };
-            at_once(database.memory.scan(&scan))
-        })
-        .await
+        let range = Range::of(scan);
+        self.read("scan", move |database| at_once(database.memory.scan(&range.scan()))).await
+    }
+    async fn count_entries(&self, scan: &Scan<'_>) -> Result<u64, Fault> {
+        let range = Range::of(scan);
+        self.read("count of entries", move |database| at_once(database.memory.count_entries(&range.scan()))).await
     }
     async fn checkpoints(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
         let readers = readers.to_vec();
@@ -355,5 +352,33 @@ impl Tx for Transaction {
     }
     async fn commit(self: Box<Self>, batch: Batch) -> Result<Position, CommitError> {
         self.0.commit(batch).await
+    }
+}
+
+/// A range of an index that a read owns.
+struct Range {
+    view: String,
+    index: String,
+    from: (Vec<u8>, String),
+    until: Option<(Vec<u8>, String)>,
+    reversed: bool,
+    limit: usize,
+}
+impl Range {
+    fn of(scan: &Scan<'_>) -> Self {
+        let owned = |(entry, key): (&[u8], &str)| (entry.to_vec(), key.to_owned());
+        let (view, index) = (scan.view.to_owned(), scan.index.to_owned());
+        let (from, until) = (owned(scan.from), scan.until.map(owned));
+        Range { view, index, from, until, reversed: scan.reversed, limit: scan.limit }
+    }
+    fn scan(&self) -> Scan<'_> {
+        Scan {
+            view: &self.view,
+            index: &self.index,
+            from: (&self.from.0, &self.from.1),
+            until: self.until.as_ref().map(|(entry, key)| (&**entry, &**key)),
+            reversed: self.reversed,
+            limit: self.limit,
+        }
     }
 }

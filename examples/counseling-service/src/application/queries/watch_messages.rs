@@ -1,5 +1,4 @@
 //! The live query for the messages of a counsel.
-use super::find_messages::descending;
 use crate::{
     application::{
         not_found,
@@ -29,7 +28,8 @@ async fn watch_messages(
 ) -> HandlerResult<Live<Vec<MessageEntry>>, Infallible> {
     let counsel = counsels.find(&query.counsel).await?.filter(|counsel| counsel.user == query.user);
     counsel.ok_or_else(|| not_found("counsel", query.counsel))?;
-    let live = messages.watch_page(descending(query.counsel), NEWEST, query.resume.as_ref()).await?;
+    let newest_first = MessageEntry::by_counsel().counsel(query.counsel).reversed();
+    let live = messages.watch_page(newest_first, NEWEST, query.resume.as_ref()).await?;
     Ok(live.map(|update| update.map(changed)))
 }
 
