@@ -3,9 +3,8 @@ use crate::{
     Timestamp,
     error::{DomainError, Error, ErrorKind, Fault, describe},
     metadata::{ConsistencyToken, Metadata, is_traceparent, is_tracestate},
-    view::Answers,
 };
-use futures_util::{StreamExt, stream::BoxStream};
+use futures_util::{Stream, StreamExt, stream::BoxStream};
 use std::time::Duration;
 use tonic::{
     Code, Status,
@@ -98,7 +97,7 @@ pub fn consistency_token(headers: &MetadataMap) -> ConsistencyToken {
     headers.get(header::CONSISTENCY_TOKEN).and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or_default()
 }
 
-/// Returns the response stream of a server-streaming method: a fault of the answers ends it with its status.
+/// Returns the response stream of a server-streaming method from [`Answers`](crate::Answers): a fault ends it with its status.
 ///
 /// gRPC stops reading it while the client does not take what was sent, so a slow client of a live query skips answers.
 ///
@@ -114,8 +113,10 @@ pub fn consistency_token(headers: &MetadataMap) -> ConsistencyToken {
 ///     }))
 /// }
 /// ```
-pub fn stream<T: Send + 'static>(answers: Answers<T>) -> BoxStream<'static, Result<T, Status>> {
-    StreamExt::map(answers, |answer| answer.map_err(Status::from)).boxed()
+pub fn stream<T: 'static>(
+    answers: impl Stream<Item = Result<T, Fault>> + Send + 'static,
+) -> BoxStream<'static, Result<T, Status>> {
+    answers.map(|answer| answer.map_err(Status::from)).boxed()
 }
 
 fn bad(name: &'static str) -> Status {

@@ -12,6 +12,7 @@ use cqrs_core::{
     storage::{Memory, Scan, Scanned, Storage, StoredView},
     testing::{StorageLayer, TestApp},
 };
+use futures_util::future::BoxFuture;
 use libtest_mimic::Trial;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -434,7 +435,7 @@ async fn stop() {
 /// A gRPC server finishes its open calls, so it ends only once its streams have.
 async fn ended() {
     let app = discovered(bank(Memory::new())).build().expect("the app builds");
-    let serve = |stop| {
+    let serve = |stop: BoxFuture<'static, ()>| {
         let app = app.clone();
         async move {
             let mut live = watch(&app, "kim", None).await;

@@ -26,6 +26,8 @@ use uuid::Uuid;
 
 /// The header with which a browser resumes.
 const LAST_EVENT_ID: &str = "last-event-id";
+/// Lets nginx, and proxies that follow it, pass each event on at once.
+const UNBUFFERED: (&str, &str) = ("x-accel-buffering", "no");
 /// The longest accepted id of an event, in bytes.
 const LONGEST_ID: usize = 100;
 /// The interval of comments, so that proxies keep the connection and a broken one is noticed.
@@ -87,7 +89,8 @@ fn events(updates: Streaming<rpc::WatchMessagesResponse>, open: StreamPermit, lo
         update.map(|update| (Ok::<_, Infallible>(event(update)), (updates, open)))
     });
     let first = stream::once(ready(Ok(Event::default().retry(RETRY))));
-    Sse::new(first.chain(updates)).keep_alive(KeepAlive::new().interval(HEARTBEAT)).into_response()
+    let events = Sse::new(first.chain(updates)).keep_alive(KeepAlive::new().interval(HEARTBEAT));
+    ([UNBUFFERED], events).into_response()
 }
 
 fn event(update: rpc::WatchMessagesResponse) -> Event {
