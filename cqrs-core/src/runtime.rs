@@ -101,16 +101,16 @@ impl Runtime {
     pub(crate) fn publishers_of(&self, event: TypeId) -> Arc<[Publisher]> {
         self.publishers.get(&event).unwrap_or(&self.no_publishers).clone()
     }
-    /// Returns the progress of the projections that handle one of these events, for the note after their commit.
-    pub(crate) fn projections_of(&self, events: &[NewEntry]) -> Vec<Arc<ReaderProgress>> {
-        let handles = |source: Source| events.iter().any(|event| source.handles(event.name));
-        self.readers.iter().filter(|reader| reader.view.is_some_and(|(_, source)| handles(source))).cloned().collect()
-    }
     /// Wakes the live queries on a view of this app: it may have changed.
     pub(crate) fn view_changed(&self, view: &str) {
         if let Some(changes) = self.view_changes.get(view) {
             changes.add();
         }
+    }
+    /// Returns the progress of the projections that handle one of these events, for the note after their commit.
+    pub(crate) fn projections_of(&self, events: &[NewEntry]) -> Vec<Arc<ReaderProgress>> {
+        let handles = |source: Source| events.iter().any(|event| source.handles(event.name));
+        self.readers.iter().filter(|reader| reader.view.is_some_and(|(_, source)| handles(source))).cloned().collect()
     }
     pub(crate) fn readers_of<'a>(&'a self, view: &'a str) -> impl Iterator<Item = &'a Arc<ReaderProgress>> {
         self.readers.iter().filter(move |reader| reader.view.is_some_and(|(name, _)| name == view))
