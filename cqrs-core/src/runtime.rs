@@ -101,6 +101,12 @@ impl Runtime {
     pub(crate) fn publishers_of(&self, event: TypeId) -> Arc<[Publisher]> {
         self.publishers.get(&event).unwrap_or(&self.no_publishers).clone()
     }
+    /// Wakes the live queries on a view of this app: it may have changed.
+    pub(crate) fn view_changed(&self, view: &str) {
+        if let Some(changes) = self.view_changes.get(view) {
+            changes.add();
+        }
+    }
     /// Returns the progress of the projections that handle one of these events, for the note after their commit.
     pub(crate) fn projections_of(&self, events: &[NewEntry]) -> Vec<Arc<ReaderProgress>> {
         let handles = |source: &Source| events.iter().any(|event| source.handles(event.name));
@@ -108,12 +114,6 @@ impl Runtime {
             reader.view.as_ref().is_some_and(|(_, sources)| sources.iter().any(handles))
         };
         self.readers.iter().filter(is_of).cloned().collect()
-    }
-    /// Wakes the live queries on a view of this app: it may have changed.
-    pub(crate) fn view_changed(&self, view: &str) {
-        if let Some(changes) = self.view_changes.get(view) {
-            changes.add();
-        }
     }
     pub(crate) fn readers_of<'a>(&'a self, view: &'a str) -> impl Iterator<Item = &'a Arc<ReaderProgress>> {
         self.readers.iter().filter(move |reader| reader.view.as_ref().is_some_and(|(name, _)| *name == view))

@@ -5,7 +5,7 @@ use crate::{
     growth,
     header::Header,
     report::Report,
-    twin,
+    system, twin,
 };
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
@@ -27,6 +27,9 @@ pub(crate) struct Args {
     /// Measure how costs grow with sizes, instead of the rows beside programs written by hand.
     #[arg(long)]
     growth: bool,
+    /// Measure how long each program takes until it is ready, and its memory when idle. `--runs` is the number of starts.
+    #[arg(long, conflicts_with_all = ["growth", "list", "only"])]
+    start: bool,
     /// List the rows and measure nothing.
     #[arg(long)]
     list: bool,
@@ -54,6 +57,14 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     if args.growth {
         return growth::run(&args.only, args.list, args.out.as_deref(), Header::of_machine(&checkout)).await;
     }
+    if args.start {
+        let text = system::start::measure(&checkout, args.runs).await?;
+        println!("{text}");
+        return match &args.out {
+            Some(folder) => write(folder, "start.md", &text),
+            None => Ok(()),
+        };
+    }
     let chosen = |row: &Row| args.only.is_empty() || args.only.iter().any(|text| row.name().contains(text.as_str()));
     let rows: Vec<Row> = catalogue::rows().into_iter().filter(chosen).collect();
     ensure!(!rows.is_empty(), "no row has such a name; --list shows all");
@@ -71,12 +82,17 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let markdown = report.markdown();
     println!("{markdown}");
     if let Some(folder) = args.out {
-        fs::create_dir_all(&folder).with_context(|| format!("--out {}", folder.display()))?;
-        fs::write(folder.join("results.md"), markdown)?;
-        fs::write(folder.join("results.csv"), report.csv())?;
+        write(&folder, "results.md", &markdown)?;
+        write(&folder, "results.csv", &report.csv())?;
     }
     outcome?;
     let failures = report.failed_calls();
     ensure!(failures == 0, "{failures} calls failed or had a wrong response; the report lists the first of each row");
     Ok(())
+}
+
+/// Writes a file of results. The folder is made if it does not exist.
+fn write(folder: &Path, name: &str, text: &str) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("--out {}", folder.display()))?;
+    fs::write(folder.join(name), text).with_context(|| format!("writing {name}"))
 }

@@ -61,7 +61,7 @@ impl Subject for Rest {
             Operation::Read => person.read().await?,
             Operation::Update => person.update().await?,
             Operation::Message => {
-                person.consent().await;
+                person.consent().await?;
                 person.open_counsel().await?;
                 person.send_message().await?
             }
@@ -88,6 +88,7 @@ impl RestCaller {
         for _ in 0..people {
             let mut person = Person::visit(api).await?;
             if operation == Operation::Message {
+                person.consent().await?;
                 person.open_counsel().await?;
             }
             caller.people.push(person);

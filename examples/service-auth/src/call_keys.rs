@@ -10,7 +10,12 @@ use ring::{
     signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey},
 };
 use sha2::{Digest, Sha256};
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{
+    collections::HashSet,
+    fmt,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// The length of a private and of a public key in bytes.
 const LENGTH: usize = 32;
@@ -20,6 +25,9 @@ const PRIVATE: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70,
 const PUBLIC: [u8; 12] = [0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0];
 /// The longest name of a caller, in bytes.
 const LONGEST_NAME: usize = 64;
+/// The number of signatures that are remembered as valid, 32 bytes each. A caller signs a token once for several calls of a
+/// person, and a verification takes longer than the rest of what a service does for a small read.
+const REMEMBERED: usize = 8192;
 
 /// A private key that signs calls. It prints as `***`.
 #[derive(Clone)]
@@ -141,7 +149,38 @@ impl fmt::Debug for CallKeys {
 ///
 /// Who has the private key of one caller cannot call in the name of another.
 #[derive(Clone)]
-pub struct CallerKeys(Arc<Reloaded<Vec<CallerKey>>>);
+pub struct CallerKeys(Arc<Reloaded<Callers>>);
+/// The keys of one reading, with the signatures that they have verified: those of a removed key are forgotten with it.
+struct Callers {
+    keys: Vec<CallerKey>,
+    /// The hashes of a key id, a message and its signature.
+    valid: Mutex<HashSet<[u8; 32]>>,
+}
+impl Callers {
+    fn new(keys: Vec<CallerKey>) -> Self {
+        Callers { keys, valid: Mutex::default() }
+    }
+    /// Verifies a signature, unless the same signature of the same message was verified before. Only valid ones are remembered,
+    /// so nobody without a key can fill the memory.
+    fn verify(&self, key: &CallerKey, message: &[u8], signature: &[u8]) -> bool {
+        // The lengths are fixed or included, so that no other division of the bytes has the same hash.
+        let hash = Sha256::new().chain_update(&key.id).chain_update((message.len() as u64).to_be_bytes());
+        let hash = hash.chain_update(message).chain_update(signature).finalize().into();
+        let valid = || self.valid.lock().unwrap_or_else(PoisonError::into_inner);
+        if valid().contains(&hash) {
+            return true;
+        }
+        if key.key.verify(message, signature).is_err() {
+            return false;
+        }
+        let mut valid = valid();
+        if valid.len() >= REMEMBERED {
+            valid.clear();
+        }
+        valid.insert(hash);
+        true
+    }
+}
 struct CallerKey {
     caller: Arc<str>,
     id: String,
@@ -182,17 +221,18 @@ impl CallerKeys {
         let public = key.0.pair.public_key().as_ref();
         let public: [u8; LENGTH] = public.try_into().expect("a public key has 32 bytes");
         let callers = [GATEWAY, USER_SERVICE, COUNSELING_SERVICE];
-        CallerKeys(Reloaded::new(callers.map(|caller| CallerKey::new(caller, public)).into()))
+        let keys = callers.map(|caller| CallerKey::new(caller, public)).into();
+        CallerKeys(Reloaded::new(Callers::new(keys)))
     }
     /// Verifies a signature with the key that has this id, and returns the callers whose key it is.
     pub(crate) fn verify(&self, id: &str, message: &[u8], signature: &[u8]) -> Option<Vec<Arc<str>>> {
-        let keys = self.0.current();
-        let mut named = keys.iter().filter(|key| key.id == id).peekable();
-        named.peek()?.key.verify(message, signature).ok()?;
+        let callers = self.0.current();
+        let mut named = callers.keys.iter().filter(|key| key.id == id).peekable();
+        callers.verify(named.peek()?, message, signature).then_some(())?;
         Some(named.map(|key| key.caller.clone()).collect())
     }
 }
-impl KeySet for Vec<CallerKey> {
+impl KeySet for Callers {
     const NAME: &'static str = "public keys of callers";
 
     fn parse(text: &str) -> Result<Self, BadKeys> {
@@ -202,16 +242,16 @@ impl KeySet for Vec<CallerKey> {
                 keys.push(CallerKey::parse(line).ok_or(BadKeys::NotPublic(number))?);
             }
         }
-        counted(keys)
+        counted(keys).map(Callers::new)
     }
     fn ids(&self) -> Vec<&str> {
-        self.iter().flat_map(|key| [&*key.caller, &key.id]).collect()
+        self.keys.iter().flat_map(|key| [&*key.caller, &key.id]).collect()
     }
 }
 impl fmt::Debug for CallerKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let keys = self.0.current();
-        f.debug_map().entries(keys.iter().map(|key| (&key.caller, &key.id))).finish()
+        let callers = self.0.current();
+        f.debug_map().entries(callers.keys.iter().map(|key| (&key.caller, &key.id))).finish()
     }
 }
 

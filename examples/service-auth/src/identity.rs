@@ -5,7 +5,7 @@ use tonic::Request;
 use uuid::Uuid;
 
 /// A person and their permissions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Person {
     pub id: Uuid,
     pub authority: Authority,

@@ -56,6 +56,16 @@ impl Child {
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(10)..].join("\n")
     }
+    /// Kills the program and waits for its end, so that its addresses are free.
+    pub(crate) async fn kill(mut self) -> Result<()> {
+        Ok(self.process.kill().await?)
+    }
+    /// Returns the memory that it holds (`VmRSS`) in KiB, or `None` where there is no `/proc`.
+    pub(crate) fn resident(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()?)).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.split_whitespace().next()?.parse().ok()
+    }
     /// Returns the processor time that it has used, in milliseconds, or `None` where there is no `/proc`.
     pub(crate) fn cpu(&self) -> Option<u64> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id()?)).ok()?;

@@ -4,6 +4,7 @@ mod child;
 mod deployed;
 mod embedded;
 mod server;
+pub(crate) mod start;
 mod twin;
 
 pub(crate) use binaries::Binaries;

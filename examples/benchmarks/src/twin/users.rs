@@ -186,7 +186,12 @@ impl UserService for Users {
         if written.rows_affected() == 0 {
             return Err(Status::aborted("somebody else has changed this person"));
         }
-        let event = UserUpdated { user_id: id.to_string(), auth_channel: 0, occurred_at: iso(at), nickname: Some(row.nickname.clone()) };
+        let event = UserUpdated {
+            user_id: id.to_string(),
+            auth_channel: 0,
+            occurred_at: iso(at),
+            nickname: Some(row.nickname.clone()),
+        };
         publish(&mut tx, TOPIC, id, "com.hearlers.v1.user.updated", &event, at).await.map_err(failed)?;
         tx.commit().await.map_err(failed)?;
         Ok(Response::new(UpdateUserResponse { user: Some(row.into()) }))

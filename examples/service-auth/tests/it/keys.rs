@@ -29,7 +29,7 @@ fn id(token: &str) -> String {
     decode_header(token).unwrap().kid.unwrap()
 }
 /// Waits until a changed file has been read again, with this effect.
-fn until(case: &str, has_effect: impl Fn() -> bool) {
+fn until(case: &str, mut has_effect: impl FnMut() -> bool) {
     let began = Instant::now();
     while !has_effect() {
         assert!(began.elapsed() < Duration::from_secs(60), "the file was not read again: {case}");
@@ -114,11 +114,16 @@ fn a_file_that_cannot_be_used_leaves_the_former_keys_in_use() {
 
 /// Makes a call as the gateway with one private key, and verifies it as a service with these public keys.
 fn is_accepted(private: &CallKeys, public: &CallerKeys) -> bool {
-    let of_gateway = Proof::of(Some(private.clone()), None, None).unwrap();
+    is_accepted_of(&mut signer(private), public)
+}
+fn signer(private: &CallKeys) -> CallSigner {
+    CallSigner::new(GATEWAY, USER_SERVICE, &Proof::of(Some(private.clone()), None, None).unwrap())
+}
+fn is_accepted_of(signer: &mut CallSigner, public: &CallerKeys) -> bool {
     let of_service = Proof::of(None, Some(public.clone()), None).unwrap();
     let mut request = Request::new(());
     request.extensions_mut().insert(GrpcMethod::new("com.hearlers.v1.service.UserService", "InitializeUser"));
-    let sent = CallSigner::new(GATEWAY, USER_SERVICE, &of_gateway).call(request).unwrap();
+    let sent = signer.call(request).unwrap();
     let method = "/com.hearlers.v1.service.UserService/InitializeUser";
     let verified = AuthInterceptor::new(USER_SERVICE, &of_service).verify(method, sent);
     verified.is_ok_and(|verified| &*Identity::of(&verified).unwrap().caller == GATEWAY)
@@ -150,6 +155,20 @@ fn a_call_key_is_replaced_and_no_call_is_refused_before_its_public_key_is_remove
     fs::write(&public, "gateway=nonsense").unwrap();
     wait();
     assert!(is_accepted(&signs, &verifies), "a file that cannot be used changes nothing");
+}
+
+/// A service remembers the signatures that it has verified. A key that was stolen must have no effect once it is removed.
+#[test]
+fn a_token_that_was_accepted_is_refused_once_its_public_key_is_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let public = folder.path().join("callers");
+    let (old, new) = (CallKey::generate_text().unwrap(), CallKey::generate_text().unwrap());
+    fs::write(&public, format!("gateway={}\ngateway={}\n", new.1, old.1)).unwrap();
+    let verifies = CallerKeys::of_file(&public).unwrap();
+    let mut signs = signer(&CallKeys::parse(&old.0).unwrap()); // it sends the same token each time
+    assert!(is_accepted_of(&mut signs, &verifies) && is_accepted_of(&mut signs, &verifies));
+    fs::write(&public, format!("gateway={}", new.1)).unwrap();
+    until("the public key was removed", || !is_accepted_of(&mut signs, &verifies));
 }
 
 #[test]

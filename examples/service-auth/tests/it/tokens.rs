@@ -109,6 +109,19 @@ fn a_signed_call_is_accepted_and_its_metadata_removed() {
     assert_eq!(Identity::of(&verified(hand_made).unwrap()).unwrap().person, Some(Person::user(KIM)));
 }
 
+/// The service remembers the signatures that it has verified, each for its own message.
+#[test]
+fn a_forged_token_is_refused_after_the_valid_one_was_accepted() {
+    let interceptor = interceptor();
+    let verify = |token: &str| interceptor.verify(UPDATE_USER, with(&[(TOKEN_METADATA, token)]));
+    let valid = token(&header(), &claims(), KEY);
+    assert!(verify(&valid).is_ok() && verify(&valid).is_ok());
+    let (_, signature) = valid.rsplit_once('.').unwrap();
+    let forged = format!("{}.{}.{signature}", part(&header()), part(&changed("sub", json!(Uuid::from_u128(2)))));
+    assert_eq!(verify(&forged).unwrap_err().code(), Code::Unauthenticated);
+    assert!(verify(&valid).is_ok());
+}
+
 #[test]
 fn a_call_without_a_token_is_unauthenticated_on_every_method() {
     for (method, _) in contracts::rpcs().chain([("/com.hearlers.v1.service.UserService/Unknown", Default::default())]) {
