@@ -88,9 +88,9 @@ impl<V: View> Views<V> {
     /// Returns the value under this key, and an update whenever it has changed.
     ///
     /// The first answer waits as [`find`](Views::find) does; with the token of an earlier update, it is left out if the
-    /// subscriber has it already. Between two updates there is no change that is lost, and no update repeats the answer
-    /// before it. A subscriber that is slow gets the newest answer and the number of those that it has
-    /// [skipped](Update::skipped), so a live query holds two answers at most.
+    /// subscriber has it already. No change between two updates is lost, and no update repeats the answer before it. A
+    /// subscriber that is slow gets the newest answer and the number of those that it has [skipped](Update::skipped), so a
+    /// live query holds no more than the newest answer and the one that the subscriber has read.
     ///
     /// A change reaches the subscribers of the process whose projection commits it at once, and those of other processes 50 ms
     /// later, or one second later if the projection is one of a topic. The stream ends with the fault when the database fails,
