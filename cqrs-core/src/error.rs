@@ -1,7 +1,10 @@
 //! Errors: a domain error or a rejection is for the caller, a fault is for the operator of the service.
+mod conflict;
 mod mark;
 mod text;
 
+pub use conflict::VersionConflict;
+pub(crate) use conflict::described;
 pub use mark::{Permanent, Transient, permanent, transient};
 pub(crate) use text::{causes, describe};
 
@@ -246,6 +249,9 @@ pub enum Error<E> {
     Conflict {
         /// The aggregate's name and id.
         what: String,
+        /// The version that the last attempt relied on, the one that was stored, and the request that wrote it; `None`
+        /// if the storage does not know them.
+        versions: Option<VersionConflict>,
     },
     /// A unique value is reserved by another aggregate.
     Taken {
@@ -325,7 +331,10 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
             Error::Domain(error) => error.fmt(f),
             Error::NotFound { kind, id } => write!(f, "{kind} {id} not found"),
             Error::Exists { what } => write!(f, "{what} already exists"),
-            Error::Conflict { what } => write!(f, "{what} was changed by another request at the same time; try again"),
+            Error::Conflict { what, versions } => {
+                let versions = described(versions.as_ref());
+                write!(f, "{what} was changed by another request at the same time{versions}; try again")
+            }
             Error::Taken { index, value } => write!(f, "{index} {value} is taken"),
             Error::KeyReused => f.write_str("the idempotency key was already used with other content; send a new key"),
             Error::ResponseUnreadable => f.write_str(

@@ -141,8 +141,8 @@ pub mod view;
 
 #[cfg(feature = "runtime")]
 pub use aggregate::{
-    Aggregate, Decision, EventSourced, Evolve, History, HistoryEntry, IntoEvents, Persistence, Repo, StateStored,
-    replay,
+    Aggregate, Decision, EventSourced, Evolve, Foreign, ForeignTable, History, HistoryEntry, IntoEvents, Mapped,
+    Mapping, Persistence, Repo, RowLock, StateStored, replay,
 };
 #[cfg(feature = "runtime")]
 pub use app::{App, AppBuilder, BuildError, Committed};
@@ -156,7 +156,9 @@ pub use consumer::{
 #[cfg(feature = "runtime")]
 pub use context::{Clock, Context, Dep, FromContext, Needs, NeedsOf};
 #[cfg(feature = "runtime")]
-pub use error::{BoxError, DomainError, Error, ErrorKind, Fault, HandlerResult, HandlerReturn, Rejection};
+pub use error::{
+    BoxError, DomainError, Error, ErrorKind, Fault, HandlerResult, HandlerReturn, Rejection, VersionConflict,
+};
 #[cfg(feature = "runtime")]
 pub use event::{AggregateEvent, Event, IntegrationEvent, Recorded, Source, Subscribable};
 #[cfg(feature = "runtime")]

@@ -88,6 +88,8 @@ pub(crate) struct AggregateRegistration {
     /// The version of the events that it stores.
     pub(crate) version: u32,
     pub(crate) is_state_stored: bool,
+    /// The state is in a table of one's own.
+    pub(crate) is_mapped: bool,
     /// The number of events between two snapshots.
     pub(crate) snapshot_every: Option<u32>,
     /// The unique fields.

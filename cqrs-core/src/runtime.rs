@@ -10,7 +10,7 @@ use crate::{
     middleware::Middleware,
     policy::{ByteBudget, Retention, RetryPolicy},
     position::{Epoch, Position},
-    storage::{RecentLog, Storage},
+    storage::{RecentLog, ServingCopies, Storage},
     telemetry::metrics::Meter,
     transport::{Decoders, TopicStates, Transport},
     turn::Turns,
@@ -64,6 +64,8 @@ pub struct Runtime {
     pub(crate) newer_programs: NewerPrograms,
     /// The fields whose stored values are being reserved.
     pub(crate) reserving: Reserving,
+    /// The copies of views that serve, as this process knows them.
+    pub(crate) copies: ServingCopies,
     /// Queues of commands for aggregates with conflicts.
     pub(crate) turns: Turns,
     /// Held while a message is tried with which an earlier process may have died.
@@ -291,14 +293,23 @@ pub(crate) struct ViewChanges {
     pub(crate) is_of_topic: bool,
     /// Held by the one live query that looks for changes by other processes, for all of them.
     pub(crate) poll: AsyncMutex<()>,
+    /// The copy of the view that served when it was last read.
+    serving: AtomicU64,
 }
 impl ViewChanges {
     pub(crate) fn new(is_of_topic: bool) -> Self {
-        ViewChanges { count: watch::Sender::new(0), is_of_topic, poll: AsyncMutex::new(()) }
+        let (count, poll, serving) = (watch::Sender::new(0), AsyncMutex::new(()), AtomicU64::new(u64::MAX));
+        ViewChanges { count, is_of_topic, poll, serving }
     }
     /// Wakes the live queries.
     pub(crate) fn add(&self) {
         self.count.send_modify(|count| *count += 1);
+    }
+    /// Wakes the live queries if another copy of the view serves than before.
+    pub(crate) fn serves(&self, copy: u64) {
+        if self.serving.swap(copy, Ordering::Relaxed) != copy {
+            self.add();
+        }
     }
     /// Returns the number of signs. A live query takes it before it reads, so that a change during the read is a later sign.
     pub(crate) fn count(&self) -> u64 {

@@ -1,6 +1,7 @@
 //! Aggregates: they decide with `&self` and change only through `apply`.
 mod decision;
 mod history;
+pub(crate) mod mapped;
 mod mark;
 mod persistence;
 mod repository;
@@ -10,6 +11,7 @@ mod untyped;
 
 pub use decision::{Decision, IntoEvents};
 pub use history::{History, HistoryEntry, HistoryMark};
+pub use mapped::{Foreign, ForeignTable, Mapped, Mapping, RowLock};
 pub(crate) use mark::{PAYLOAD, ROW_REBUILT, reserved};
 #[doc(hidden)]
 pub use persistence::PersistenceOptions;

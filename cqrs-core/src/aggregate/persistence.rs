@@ -1,27 +1,29 @@
 //! Persistence of aggregates: as state beside their events, or as events alone.
 use crate::{
-    aggregate::{Aggregate, snapshot::SnapshotPolicy},
+    aggregate::{Aggregate, mapped::Table, snapshot::SnapshotPolicy},
     event::Event,
 };
-use std::marker::PhantomData;
+use std::{marker::PhantomData, sync::Arc};
 
 /// The persistence that the wiring chose for one kind of aggregates.
 pub(crate) struct Persisted<A> {
     pub(crate) stored_as: StoredAs,
-    of: PhantomData<fn() -> A>,
+    /// The table of one's own in which the aggregates are.
+    pub(crate) table: Option<Arc<dyn Table<A>>>,
 }
 
 /// The persistence of one kind of aggregates, without its type.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StoredAs {
-    /// Is `true` if the state is stored beside the events.
+    /// Is `true` if the state is stored beside the events, or in a table of one's own.
     pub(crate) row: bool,
     pub(crate) snapshots: Option<SnapshotPolicy>,
     /// Is `true` if the id of a deleted aggregate can be used again.
     pub(crate) reuses_ids: bool,
 }
 
-/// The persistence of one kind of aggregates: [`StateStored`] or [`EventSourced`]. The aggregate does not depend on it.
+/// The persistence of one kind of aggregates: [`StateStored`], [`EventSourced`] or [`Mapped`](crate::Mapped). The aggregate
+/// does not depend on it.
 pub trait Persistence {
     /// The type of the aggregate.
     type Aggregate: Aggregate;
@@ -31,6 +33,14 @@ pub trait Persistence {
     #[doc(hidden)]
     fn options(&self) -> PersistenceOptions {
         PersistenceOptions::default()
+    }
+    /// Returns the table of one's own in which the aggregates are.
+    #[doc(hidden)]
+    fn into_table(self) -> Option<Arc<dyn Table<Self::Aggregate>>>
+    where
+        Self: Sized,
+    {
+        None
     }
 }
 
@@ -43,14 +53,14 @@ pub struct PersistenceOptions {
     pub(crate) reuses_ids: bool,
 }
 
-pub(crate) fn persisted<K: Persistence>(persistence: &K) -> Persisted<K::Aggregate> {
+pub(crate) fn persisted<K: Persistence>(persistence: K) -> Persisted<K::Aggregate> {
     let PersistenceOptions { snapshot_every, snapshot_mark, reuses_ids } = persistence.options();
     let form = || {
         let state = K::Aggregate::stored_form().checked::<K::Aggregate>();
         SnapshotPolicy::form(&state, <K::Aggregate as Aggregate>::Event::VERSION, snapshot_mark)
     };
     let snapshots = snapshot_every.map(|every| SnapshotPolicy { every: every.into(), form: form() });
-    Persisted { stored_as: StoredAs { row: K::ROW, snapshots, reuses_ids }, of: PhantomData }
+    Persisted { stored_as: StoredAs { row: K::ROW, snapshots, reuses_ids }, table: persistence.into_table() }
 }
 
 /// State-stored persistence: one row per aggregate with its state and version, and its events in the log.

@@ -1,7 +1,7 @@
 //! The repository: loading, deciding and staging are one call, so that a handler cannot forget a step.
 use crate::{
     aggregate::unit_of_work::UnitOfWork,
-    aggregate::{Aggregate, Decision, IntoEvents, StoredAs, mark, replay, snapshot},
+    aggregate::{Aggregate, Decision, IntoEvents, StoredAs, mapped::Table, mark, replay, snapshot},
     error::{Error, Fault},
     event::{Entry, Publisher, decode_stored, parse_id, stream_of},
     runtime::Runtime,
@@ -37,6 +37,7 @@ use std::{any::TypeId, fmt, marker::PhantomData, sync::Arc};
 /// ```
 pub struct Repo<A> {
     pub(crate) stored_as: StoredAs,
+    pub(crate) table: Option<Arc<dyn Table<A>>>,
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) unit: UnitOfWork,
     pub(crate) of: PhantomData<fn() -> A>,
@@ -61,6 +62,59 @@ impl<A: Aggregate> Repo<A> {
         self.find(id).await?.ok_or_else(|| Error::NotFound { kind: A::NAME, id: id.to_string() })
     }
 
+    /// Loads the aggregate with this id for a decision about another one. The commit checks that it still has the version
+    /// that was loaded, although it is not changed.
+    ///
+    /// A rule over two aggregates needs it. With [`get`](Repo::get), two commands that each read what the other one
+    /// changes can both be committed, and the rule is broken (write skew). With `read`, one of them meets a conflict and
+    /// is decided again. A command that changes nothing checks nothing.
+    ///
+    /// ```
+    /// # use cqrs_core::*;
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Debug, Clone, Serialize, Deserialize, Aggregate)]
+    /// # #[aggregate(name = "doctor", event = DoctorEvent)]
+    /// # pub struct Doctor { #[id] id: u64, on_call: bool }
+    /// # #[derive(Debug, Clone, Serialize, Deserialize, Event)]
+    /// # #[event(name = "doctor", version = 1)]
+    /// # pub enum DoctorEvent { Hired, LeftCall }
+    /// # impl Evolve<DoctorEvent> for Doctor {
+    /// #     fn create(id: u64, _: &DoctorEvent) -> Option<Self> { Some(Doctor { id, on_call: true }) }
+    /// #     fn apply(&mut self, _: &DoctorEvent) { self.on_call = false }
+    /// # }
+    /// # #[derive(Debug, thiserror::Error, DomainError)]
+    /// # pub enum DoctorError { #[error("no other doctor is on call")] #[kind(precondition)] LastOnCall }
+    /// #[derive(Clone, Serialize, Deserialize, Command)]
+    /// struct LeaveCall { id: u64, colleague: u64 }
+    ///
+    /// /// One of two doctors stays on call.
+    /// #[handler]
+    /// async fn leave_call(command: LeaveCall, doctors: Repo<Doctor>) -> HandlerResult<(), DoctorError> {
+    ///     let colleague = doctors.read(&command.colleague).await?;
+    ///     let leave = |_: &Doctor| if colleague.on_call { Ok(DoctorEvent::LeftCall) } else { Err(DoctorError::LastOnCall) };
+    ///     doctors.update(&command.id, leave).await?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// Returns [`Error::NotFound`] when there is none, and faults as [`find`](Repo::find) does.
+    pub async fn read<E>(&self, id: &A::Id) -> Result<A, Error<E>> {
+        self.read_or_none(id).await?.ok_or_else(|| Error::NotFound { kind: A::NAME, id: id.to_string() })
+    }
+
+    /// Loads the aggregate with this id, if there is one, as [`read`](Repo::read) does. The commit checks the absence, too:
+    /// a command that relied on it meets a conflict if the aggregate was created meanwhile, also under the id of a deleted
+    /// one.
+    ///
+    /// # Errors
+    /// Returns faults as [`find`](Repo::find) does.
+    pub async fn read_or_none(&self, id: &A::Id) -> Result<Option<A>, Fault> {
+        let found = self.load(id).await?;
+        self.unit.read::<A>(&id.to_string(), self.stored_as.row);
+        Ok(found.map(|found| A::clone(&found)))
+    }
+
     /// Stages a new aggregate with this id that its first event creates. The commit checks that the id is free
     /// ([`Error::Exists`]). The id of a deleted aggregate is not free, unless the wiring says so
     /// ([`StateStored::reuses_ids`](crate::StateStored::reuses_ids), and the same for
@@ -80,6 +134,9 @@ impl<A: Aggregate> Repo<A> {
             return Err(Fault::internal(format!("{name} {key} was created with the id {}", state.id())));
         }
         self.unit.created(&key, Arc::new(state.clone()), self.stored_as)?;
+        if let Some(table) = &self.table {
+            self.unit.uses_table(name, &key, None, table.absent(&id));
+        }
         self.unit.stage(&key, Arc::new(state.clone()), events, &self.publishers())?;
         Ok(state)
     }
@@ -172,7 +229,13 @@ impl<A: Aggregate> Repo<A> {
             return Ok(known);
         }
         let response = self.unit.response_key();
-        let (folded, stored) = if self.stored_as.row {
+        let (folded, stored) = if let Some(table) = &self.table {
+            let loaded = self.runtime.storage.row(A::NAME, &key, response.as_deref()).await?;
+            let (version, response) = (loaded.found.version, loaded.response);
+            let state = if response.is_none() { self.load_from(&**table, id).await? } else { None };
+            let is_deleted = version > 0 && loaded.found.state.is_none() && state.is_none();
+            (LoadedAggregate { state, version, is_deleted, events: 0, response }, None)
+        } else if self.stored_as.row {
             let loaded = self.runtime.storage.row(A::NAME, &key, response.as_deref()).await?;
             let state = loaded.found.state.as_deref().map(serde_json::from_slice::<A>).transpose()?;
             let (version, response) = (loaded.found.version, loaded.response);
@@ -186,10 +249,10 @@ impl<A: Aggregate> Repo<A> {
             self.unit.set_stored_response(response);
             return Err(Fault::internal("a response is stored under this idempotency key; the bus returns it"));
         }
-        if is_deleted {
-            self.unit.note_deleted(A::NAME, &key, version);
-        }
-        let Some(found) = state.map(Arc::new) else { return Ok(None) };
+        let Some(found) = state.map(Arc::new) else {
+            self.unit.not_found(A::NAME, &key, version, is_deleted);
+            return Ok(None);
+        };
         Ok(self.unit.loaded(&key, found, version, self.stored_as, stored, events))
     }
     /// Loads the snapshot and folds the events after it, or folds all events. A snapshot that cannot be used costs a second
@@ -212,6 +275,14 @@ impl<A: Aggregate> Repo<A> {
         }
         let loaded = storage.stream(&stream_of(A::NAME, key), 0, response).await?;
         LoadedAggregate::from(id, None, 0, &loaded.found, loaded.response)
+    }
+
+    /// Loads the aggregate from its table. The transaction ends at once, so a handler holds no connection.
+    async fn load_from(&self, table: &dyn Table<A>, id: &A::Id) -> Result<Option<A>, Fault> {
+        let mut tx = self.runtime.storage.begin().await?;
+        let (found, row) = table.load(&mut *tx, id).await?;
+        self.unit.uses_table(A::NAME, &id.to_string(), None, row);
+        Ok(found)
     }
 
     fn publishers(&self) -> Arc<[Publisher]> {

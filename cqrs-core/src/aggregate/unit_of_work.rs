@@ -1,6 +1,7 @@
 //! The unit of work: everything that one command loaded and staged. It holds no transaction and becomes one `Batch`.
 use crate::{
     Timestamp,
+    aggregate::mapped::{FoundRow, RowChange, TableChange},
     aggregate::mark::{DELETED, PAYLOAD, deleted_at},
     aggregate::{Aggregate, StoredAs},
     codec::{self, NewerFields},
@@ -8,12 +9,12 @@ use crate::{
     error::Fault,
     event::{Event, NewEntry, Publisher, stream_of},
     metadata::Metadata,
-    storage::{Batch, InboxRecord, Reservation, Row, Snapshot, Storage, StoredResponse},
+    storage::{Batch, InboxRecord, ReadVersion, Reservation, Row, Snapshot, Storage, StoredResponse},
     telemetry::trace,
 };
 use std::{
     any::Any,
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -30,8 +31,12 @@ struct Held {
     /// Keys of `known` in order of their first use, because the order of a batch must not depend on a hash.
     order: Vec<(&'static str, String)>,
     events: Vec<Staged>,
-    /// The versions at which aggregates of an earlier load were deleted.
-    deleted: HashMap<(&'static str, String), u64>,
+    /// The aggregates that were looked for and do not exist.
+    absent: HashMap<(&'static str, String), Absent>,
+    /// The aggregates that were read for the decision, with the version on which it relied.
+    reads: Vec<ReadVersion>,
+    /// The rows in tables of one's own, as the decision found them, in the order in which a commit locks them.
+    tables: BTreeMap<TableRow, Arc<dyn FoundRow>>,
     /// The idempotency key, until the first load looks its response up in the same round trip.
     response_key: Option<String>,
     stored_response: Option<StoredResponse>,
@@ -40,6 +45,17 @@ struct Held {
     /// A component was down or busy, so a failure of the handler after that may pass by itself.
     transient_failure: bool,
 }
+
+/// An aggregate that was looked for and does not exist.
+#[derive(Debug, Clone, Copy)]
+struct Absent {
+    /// The version of its stream or row: 0, or that of its end.
+    version: u64,
+    is_deleted: bool,
+}
+
+/// A row in a table of one's own: the name and the key, and the type of the table if it is a foreign one.
+type TableRow = (&'static str, String, Option<&'static str>);
 
 /// The message that a subscriber handles.
 #[derive(Debug, Clone)]
@@ -61,6 +77,8 @@ struct Tracked {
     before: Vec<(&'static str, String)>,
     after: Vec<(&'static str, String)>,
     stored_as: StoredAs,
+    /// Is `true` if this unit of work has created it.
+    is_new: bool,
     /// The number of events that the load has folded.
     folded: usize,
     is_deleted: bool,
@@ -127,9 +145,9 @@ impl UnitOfWork {
         let tracked = held.known.get(&(A::NAME, id.to_owned()))?;
         Some(if tracked.is_deleted { None } else { tracked.aggregate.clone().downcast().ok() })
     }
-    /// Records that the aggregate with this id was deleted at this version.
-    pub(crate) fn note_deleted(&self, kind: &'static str, id: &str, version: u64) {
-        self.held().deleted.insert((kind, id.to_owned()), version);
+    /// Notes the version of an aggregate that does not exist: 0, or that of its end.
+    pub(crate) fn not_found(&self, kind: &'static str, id: &str, version: u64, is_deleted: bool) {
+        self.held().absent.insert((kind, id.to_owned()), Absent { version, is_deleted });
     }
     /// Adds a loaded aggregate to the identity map and returns the one in the map, or `None` if this unit of work has
     /// deleted it.
@@ -153,6 +171,7 @@ impl UnitOfWork {
             after: before.clone(),
             before,
             stored_as,
+            is_new: false,
             folded,
             is_deleted: false,
             stored,
@@ -161,13 +180,65 @@ impl UnitOfWork {
         self.held().track((A::NAME, id.to_owned()), tracked);
         self.find(id).unwrap_or(Some(found))
     }
+    /// Notes that the decision relies on the version of this aggregate, which was loaded or looked for before.
+    pub(crate) fn read<A: Aggregate>(&self, id: &str, is_row: bool) {
+        let mut held = self.held();
+        let key = (A::NAME, id.to_owned());
+        let loaded = held.known.get(&key).map(|tracked| tracked.loaded);
+        let version = loaded.or_else(|| held.absent.get(&key).map(|absent| absent.version)).unwrap_or(0);
+        let read = ReadVersion { kind: A::NAME, id: key.1, version, is_row };
+        if !held.reads.contains(&read) {
+            held.reads.push(read);
+        }
+    }
+    /// Notes a row in a table of one's own, as the decision found it: the row of an aggregate, or of a foreign table with
+    /// this type. The first one counts, since a later one may be another.
+    pub(crate) fn uses_table(
+        &self,
+        name: &'static str,
+        key: &str,
+        foreign: Option<&'static str>,
+        row: Arc<dyn FoundRow>,
+    ) {
+        self.held().tables.entry((name, key.to_owned(), foreign)).or_insert(row);
+    }
+    /// Passes a fault on, and notes a transient one.
+    pub(crate) fn failed(&self, fault: Fault) -> Fault {
+        if fault.is_transient() {
+            self.note_transient();
+        }
+        fault
+    }
+    /// Returns the rows in tables of one's own that the commit has to compare or change, before the unit is taken.
+    pub(crate) fn table_changes(&self) -> Vec<TableChange> {
+        let held = self.held();
+        if held.events.is_empty() {
+            return Vec::new();
+        }
+        let mut changes = Vec::new();
+        for ((name, key, foreign), row) in &held.tables {
+            let tracked = held.known.get(&(*name, key.clone())).filter(|_| foreign.is_none());
+            let changed = tracked.filter(|tracked| tracked.version != tracked.loaded);
+            let is_read = foreign.is_some() || held.reads.iter().any(|read| read.kind == *name && read.id == *key);
+            let change = match changed {
+                Some(tracked) if tracked.is_deleted => RowChange::Delete,
+                Some(tracked) => RowChange::Save(tracked.aggregate.clone()),
+                None if is_read => RowChange::None,
+                None => continue,
+            };
+            let is_new = changed.is_some_and(|tracked| tracked.is_new);
+            changes.push(TableChange { stream: stream_of(name, key), row: row.clone(), change, is_new });
+        }
+        changes
+    }
     /// Adds a new aggregate to the identity map. The commit expects that it does not exist yet, or that it was deleted if
     /// its id can be used again.
     pub(crate) fn created<A: Aggregate>(&self, id: &str, aggregate: Arc<A>, stored_as: StoredAs) -> Result<(), Fault> {
         let after = aggregate.unique();
         let mut held = self.held();
-        let deleted = held.deleted.get(&(A::NAME, id.to_owned())).filter(|_| stored_as.reuses_ids);
-        let version = deleted.copied().unwrap_or(0);
+        let absent = held.absent.get(&(A::NAME, id.to_owned()));
+        let deleted = absent.filter(|absent| absent.is_deleted && stored_as.reuses_ids);
+        let version = deleted.map_or(0, |deleted| deleted.version);
         let (before, encode) = (vec![], encode::<A> as EncodeState);
         let (folded, is_deleted, stored) = (0, false, None);
         let tracked = Tracked {
@@ -177,6 +248,7 @@ impl UnitOfWork {
             before,
             after,
             stored_as,
+            is_new: true,
             folded,
             is_deleted,
             stored,
@@ -247,6 +319,11 @@ impl UnitOfWork {
         for ((kind, id), row) in held {
             let Some(version) = deleted_at(storage, kind, &id, row).await? else { continue };
             let (mut held, stream) = (self.held(), stream_of(kind, &id));
+            let is_absent = held.absent.contains_key(&(kind, id.clone()));
+            // A read of the aggregate after its creation relies on the same version. One before it found no aggregate, and
+            // the commit compares what it found.
+            let own_reads = held.reads.iter_mut().filter(|read| !is_absent && read.kind == kind && read.id == id);
+            own_reads.for_each(|read| read.version += version);
             held.events
                 .iter_mut()
                 .filter(|staged| staged.stream == stream)
@@ -285,12 +362,15 @@ impl UnitOfWork {
         for staged in held.events {
             batch.events.push(staged.entry(environment.id(), occurred_at, service, &metadata)?);
         }
+        batch.reads = held.reads;
         for key in held.order {
             let Some(tracked) = held.known.remove(&key) else { continue };
             if tracked.version == tracked.loaded {
                 continue;
             }
             let (kind, id) = key;
+            // The write checks the same version.
+            batch.reads.retain(|read| (read.kind, &read.id, read.version) != (kind, &id, tracked.loaded));
             let owner = stream_of(kind, &id);
             let reservation = |(field, value): &(&str, String), taken| Reservation {
                 index: format!("{kind}.{field}"),
@@ -303,9 +383,12 @@ impl UnitOfWork {
             let taken = tracked.after.iter().filter(|unique| !tracked.before.contains(unique));
             batch.reservations.extend(taken.map(|unique| reservation(unique, true)));
             if tracked.stored_as.row {
-                let state = match tracked.is_deleted {
-                    true => None,
-                    false => Some((tracked.encode)(&*tracked.aggregate, tracked.stored.as_ref(), is_newest)?),
+                // A row of one's own has the state, and only the version is stored beside the events.
+                let is_mapped = held.tables.contains_key(&(kind, id.clone(), None));
+                let state = match (tracked.is_deleted, is_mapped) {
+                    (true, _) => None,
+                    (false, true) => Some(Vec::new()),
+                    (false, false) => Some((tracked.encode)(&*tracked.aggregate, tracked.stored.as_ref(), is_newest)?),
                 };
                 batch.rows.push(Row { kind, id, expected: tracked.loaded, version: tracked.version, state });
             } else if let Some((form, state)) = tracked.snapshot()

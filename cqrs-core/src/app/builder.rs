@@ -15,7 +15,7 @@ use crate::{
         AggregateRegistration, Projection, Projector, Registered, Registration, Role, Subscriber, group_reader, reader,
     },
     runtime::{ReaderProgress, Runtime, ViewChanges},
-    storage::{Memory, Storage},
+    storage::{COPY_SEPARATOR, Memory, Storage},
     telemetry::metrics::Meter,
     transport::{Decoder, Decoders, ForeignMessage, InProcess, Received, TopicStates, Transport},
 };
@@ -134,15 +134,18 @@ impl AppBuilder {
         self.registrations.extend(found);
         self
     }
-    /// Registers an aggregate with its persistence: [`StateStored`](crate::StateStored) or
-    /// [`EventSourced`](crate::EventSourced).
+    /// Registers an aggregate with its persistence: [`StateStored`](crate::StateStored),
+    /// [`EventSourced`](crate::EventSourced) or [`Mapped`](crate::Mapped).
     pub fn aggregate<K: Persistence>(mut self, persistence: K) -> Self {
+        let snapshot_every = persistence.options().snapshot_every;
+        let persisted = persisted(persistence);
         self.aggregates.push(AggregateRegistration {
             name: K::Aggregate::NAME,
             events: <K::Aggregate as Aggregate>::Event::NAMES,
             version: <K::Aggregate as Aggregate>::Event::VERSION,
-            is_state_stored: K::ROW,
-            snapshot_every: persistence.options().snapshot_every,
+            is_state_stored: K::ROW && persisted.table.is_none(),
+            is_mapped: persisted.table.is_some(),
+            snapshot_every,
             unique: K::Aggregate::UNIQUE,
             untyped: UntypedReader::of::<K::Aggregate>(),
             event_form: || {
@@ -151,7 +154,7 @@ impl AppBuilder {
             },
             state_form: || K::Aggregate::stored_form().checked::<K::Aggregate>(),
         });
-        self.provided.insert(Arc::new(persisted(&persistence)));
+        self.provided.insert(Arc::new(persisted));
         self
     }
     /// Provides a dependency, which handlers take as [`Dep<T>`](crate::Dep).
@@ -313,6 +316,7 @@ impl AppBuilder {
                     .collect(),
                 newer_programs: Default::default(),
                 reserving: Default::default(),
+                copies: Default::default(),
                 turns: Default::default(),
                 alone: Default::default(),
                 epoch: Default::default(),
@@ -330,6 +334,14 @@ impl AppBuilder {
         let empty = |module: &&str| format!("module `{module}` has no function with a cqrs attribute");
         let mut problems: Vec<String> = self.empty.iter().map(empty).collect();
         problems.extend(self.left_out());
+        let reserving = self.aggregates.iter().filter(|aggregate| aggregate.is_mapped && !aggregate.unique.is_empty());
+        problems.extend(reserving.map(|aggregate| {
+            let (name, fields) = (aggregate.name, aggregate.unique.join(", "));
+            format!(
+                "aggregate `{name}` is in a table of its own, where other software reserves no values: replace `#[unique]` on \
+                 {fields} by a unique index of the table"
+            )
+        }));
         let views: Vec<_> =
             all().filter_map(|entry| if let Role::Projection(p) = &entry.role { Some(p.view) } else { None }).collect();
         for registration in all() {
@@ -401,8 +413,11 @@ impl AppBuilder {
             _ => None,
         });
         let views: BTreeSet<_> = views.collect();
+        let names: BTreeSet<_> =
+            views.iter().map(|(name, _)| *name).filter(|name| name.contains(COPY_SEPARATOR)).collect();
+        let copies = names.into_iter().map(|name| format!("the name of view `{name}` contains `{COPY_SEPARATOR}`"));
         let views = duplicates(views.into_iter().map(|(name, _)| name));
-        let views = views.map(|name| format!("two views have the stored name `{name}`"));
+        let views = views.map(|name| format!("two views have the stored name `{name}`")).chain(copies);
         // Registering an aggregate twice is a problem of its own.
         let aggregates: BTreeMap<_, _> =
             self.aggregates.iter().map(|aggregate| (aggregate.name, aggregate.events)).collect();

@@ -76,8 +76,17 @@ impl App {
         let mut declaration = Declaration { service: self.service().to_owned(), ..Declaration::default() };
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let forms = &mut declaration.stored_forms;
-        for AggregateRegistration { name, events, version, is_state_stored, unique, event_form, state_form, .. } in
-            &*self.aggregates
+        for AggregateRegistration {
+            name,
+            events,
+            version,
+            is_state_stored,
+            is_mapped,
+            unique,
+            event_form,
+            state_form,
+            ..
+        } in &*self.aggregates
         {
             forms.events.insert((*name).to_owned(), event_form());
             if *is_state_stored {
@@ -86,6 +95,7 @@ impl App {
             let aggregate = AggregateDeclaration {
                 version: *version,
                 is_state_stored: *is_state_stored,
+                is_mapped: *is_mapped,
                 events: owned(events),
                 unique: owned(unique),
             };

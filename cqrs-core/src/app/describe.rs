@@ -55,8 +55,12 @@ impl App {
                 }
             }
         }
-        for AggregateRegistration { name, events, is_state_stored, .. } in &*self.aggregates {
-            let persistence = if *is_state_stored { "state-stored" } else { "event-sourced" };
+        for AggregateRegistration { name, events, is_state_stored, is_mapped, .. } in &*self.aggregates {
+            let persistence = match (is_mapped, is_state_stored) {
+                (true, _) => "in a table of its own",
+                (false, true) => "state-stored",
+                (false, false) => "event-sourced",
+            };
             add("3 aggregates", format!("{name}  {persistence}  {}", events.join(", ")));
         }
         let mut text = self.runtime.service.clone();

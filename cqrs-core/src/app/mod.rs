@@ -12,6 +12,7 @@ use crate::{
     registry::{AggregateRegistration, Projection, Registration, Role, Subscriber},
     relay::Relay,
     runtime::Runtime,
+    storage::split_copy,
     transport::{Audience, TransportError},
 };
 mod archive;
@@ -28,6 +29,7 @@ mod new_readers;
 mod parked;
 mod programs;
 mod purge;
+mod rebuild;
 mod rebuild_rows;
 mod topics;
 mod unique_values;
@@ -48,6 +50,7 @@ pub use parked::{
 };
 pub use programs::{DeclaredProgram, Programs, ReleasedKey, Withdrawal, WithdrawalError};
 pub use purge::Purge;
+pub use rebuild::{CopyUse, Difference, Rebuild, RebuildEnd, RebuildError, RebuildProgress, Rebuilt, ViewCopies};
 pub use rebuild_rows::{FailedRow, RebuiltRows, RowRebuild, RowRebuildError};
 
 use futures_util::future::BoxFuture;
@@ -242,6 +245,15 @@ impl App {
             _ => None,
         });
         views.chain(projectors)
+    }
+    /// Returns the projection or projector with this reader; that of one copy of a view writes to this copy.
+    pub(crate) fn follower_of(&self, reader: &str) -> Option<Follower> {
+        let (declared, copy) = split_copy(reader);
+        let found = self.followers().map(|(_, follower)| follower).find(|follower| follower.reader() == declared)?;
+        match (copy, found) {
+            (None, follower) => Some(follower),
+            (Some(copy), follower) => follower.of_copy(copy),
+        }
     }
     pub(crate) fn subscribers(&self) -> impl Iterator<Item = Subscriber> {
         self.registrations.iter().filter_map(|registration| match &registration.role {

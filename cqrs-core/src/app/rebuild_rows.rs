@@ -62,8 +62,11 @@ pub enum RowRebuildError {
     /// The app has no aggregate with this name.
     #[error("the service has no aggregate `{0}`; its aggregates are {1}")]
     UnknownAggregate(String, String),
-    /// The aggregate is event-sourced.
-    #[error("aggregate `{0}` is event-sourced and has no rows; its snapshots are replaced by commands")]
+    /// The aggregate is event-sourced, or in a table of one's own.
+    #[error(
+        "aggregate `{0}` is not state-stored: the snapshots of an event-sourced one are replaced by commands, and the rows of a \
+         mapped one belong to its own table"
+    )]
     NotStateStored(String),
     /// Another program of the service has started later, whose fields this program would remove, or this one has not started
     /// yet.
@@ -134,7 +137,7 @@ impl App {
     }
     /// Returns whether this program, or none, was the last one of the service to start for the first time. It need not have
     /// started in this process.
-    async fn is_newest_started(&self) -> Result<bool, Fault> {
+    pub(super) async fn is_newest_started(&self) -> Result<bool, Fault> {
         let catalogue = Catalogue::of(&self.storage().programs(0).await?);
         let this = catalogue.declared_now(self.declaration());
         let started = catalogue

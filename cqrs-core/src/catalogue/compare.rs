@@ -1,5 +1,5 @@
 //! The comparison of a program's declaration with those of earlier programs.
-use super::{Declaration, stored_forms};
+use super::{AggregateDeclaration, Declaration, stored_forms};
 use crate::storage::StoredData;
 
 /// A difference to an earlier program, which is a mistake if the database has such data.
@@ -18,11 +18,8 @@ pub(crate) fn compare(program: &Declaration, earlier: &[Declaration]) -> Vec<Mis
         let known = || earlier.iter().rev().filter_map(|earlier| earlier.aggregates.get(name));
         let Some(last) = known().next() else { continue };
         let data = || StoredData::Aggregate(name.clone());
-        if last.is_state_stored != aggregate.is_state_stored {
-            let (stored, now) = match last.is_state_stored {
-                true => ("StateStored", "EventSourced"),
-                false => ("EventSourced", "StateStored"),
-            };
+        let (stored, now) = (persistence(last), persistence(aggregate));
+        if stored != now {
             add(
                 data(),
                 format!(
@@ -74,15 +71,22 @@ pub(crate) fn compare(program: &Declaration, earlier: &[Declaration]) -> Vec<Mis
     misfits
 }
 
+fn persistence(aggregate: &AggregateDeclaration) -> &'static str {
+    match (aggregate.is_mapped, aggregate.is_state_stored) {
+        (true, _) => "Mapped",
+        (false, true) => "StateStored",
+        (false, false) => "EventSourced",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalogue::AggregateDeclaration;
 
     fn program(events: &[&str], unique: &[&str], is_state_stored: bool, index: &str) -> Declaration {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        let aggregate =
-            AggregateDeclaration { version: 1, is_state_stored, events: owned(events), unique: owned(unique) };
+        let (events, unique) = (owned(events), owned(unique));
+        let aggregate = AggregateDeclaration { version: 1, is_state_stored, is_mapped: false, events, unique };
         Declaration {
             service: "bank".into(),
             aggregates: [("account".to_owned(), aggregate)].into(),
@@ -106,7 +110,14 @@ mod tests {
         let first = [program(&["opened"], &[], true, "owner")];
         let (account, balance) = (StoredData::Aggregate("account".into()), StoredData::View("balance".into()));
         assert_eq!(data(&program(&["opened"], &["iban"], true, "owner"), &first), []);
-        assert_eq!(data(&program(&["opened"], &[], false, "owner"), &first), [account]);
+        assert_eq!(data(&program(&["opened"], &[], false, "owner"), &first), std::slice::from_ref(&account));
+        for is_state_stored in [true, false] {
+            let before = [program(&["opened"], &[], is_state_stored, "owner")];
+            let mut mapped = program(&["opened"], &[], false, "owner");
+            mapped.aggregates.get_mut("account").expect("it was added").is_mapped = true;
+            assert_eq!(data(&mapped, &before), std::slice::from_ref(&account));
+            assert_eq!(data(&before[0], &[mapped]), std::slice::from_ref(&account));
+        }
         assert_eq!(data(&program(&["opened"], &[], true, "-owner"), &first), [balance]);
         assert_eq!(data(&program(&[], &[], true, "owner"), &first), [StoredData::Event("opened".into())]);
     }

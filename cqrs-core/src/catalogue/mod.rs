@@ -48,6 +48,9 @@ pub(crate) struct AggregateDeclaration {
     /// The version of the events that are stored.
     pub(crate) version: u32,
     pub(crate) is_state_stored: bool,
+    /// The state is in a table of one's own.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_mapped: bool,
     pub(crate) events: BTreeSet<String>,
     pub(crate) unique: BTreeSet<String>,
 }

@@ -1,13 +1,14 @@
 //! `send`: span, deadline, idempotency key, handler, commit, and a retry after a conflict.
 use crate::{
     Timestamp,
+    aggregate::mapped::{self, TableChange},
     aggregate::unit_of_work::UnitOfWork,
     codec::WrittenByNewerProgram,
     command::handler::Handled,
     command::idempotency::IdempotencyKey,
     context::Context,
     environment::{backoff, to_its_end, within},
-    error::{Error, Fault},
+    error::{Error, Fault, VersionConflict},
     message::{AsCommand, AsQuery, RequestKind, Stored},
     metadata::Metadata,
     middleware::{Call, Next, Outcome},
@@ -102,13 +103,22 @@ where
         loop {
             match attempt_once(runtime, request.clone(), metadata, key.as_ref(), is_newest).await {
                 Ok(done) => return Ok(done),
-                Err(AttemptError::Conflict(what)) => {
+                Err(AttemptError::Conflict(what, versions)) => {
                     attempt += 1;
                     if attempt == ATTEMPTS {
-                        return stored_response_or::<R>(runtime, key.as_ref(), Error::Conflict { what }).await;
+                        return stored_response_or::<R>(runtime, key.as_ref(), Error::Conflict { what, versions })
+                            .await;
                     }
                     runtime.meter.decides_again(R::NAME);
-                    tracing::debug!(what, attempt, "the commit found a conflict; the handler runs again");
+                    let on = versions.as_ref();
+                    tracing::debug!(
+                        what,
+                        attempt,
+                        expected = on.map(|on| on.expected),
+                        found = on.map(|on| on.found),
+                        winner = on.and_then(|on| on.winner).map(tracing::field::display),
+                        "the commit found a conflict; the handler runs again"
+                    );
                     if !turn.as_ref().is_some_and(|turn| turn.has_come_for(&what)) {
                         // The place before is given up first: no command waits in one queue and blocks another.
                         drop(turn.take());
@@ -146,7 +156,7 @@ async fn queued<'a>(runtime: &'a Runtime, metadata: &Metadata, what: &str) -> Tu
 
 enum AttemptError<E> {
     /// Another command changed the aggregate; the command is tried again.
-    Conflict(String),
+    Conflict(String, Option<VersionConflict>),
     /// The command changes a stored value whose fields this program would lose.
     WrittenByNewerProgram(Fault),
     Final(Error<E>),
@@ -170,6 +180,7 @@ where
         None => request.handle(&context).await,
         Some(deadline) => Box::pin(until(runtime, deadline, request.handle(&context))).await,
     };
+    let tables = unit.table_changes();
     if let (Some(key), Some(response)) = (key, unit.stored_response()) {
         runtime.meter.repeats(R::NAME);
         return key.read(&response).map_err(AttemptError::Final);
@@ -188,10 +199,10 @@ where
     if batch.is_empty() {
         return Ok((output, Position(0)));
     }
-    match to_its_end(&runtime.environment, commit(runtime.clone(), R::NAME, batch)).await {
+    match to_its_end(&runtime.environment, commit(runtime.clone(), R::NAME, batch, tables)).await {
         Ok(position) => Ok((output, position)),
-        Err(CommitError::Conflict { what, exists: false }) => Err(AttemptError::Conflict(what)),
-        Err(CommitError::Conflict { what, exists: true }) => Err(AttemptError::Final(Error::Exists { what })),
+        Err(CommitError::Conflict { what, exists: false, versions }) => Err(AttemptError::Conflict(what, versions)),
+        Err(CommitError::Conflict { what, exists: true, .. }) => Err(AttemptError::Final(Error::Exists { what })),
         Err(CommitError::Taken { index, value }) => Err(AttemptError::Final(Error::Taken { index, value })),
         // The look-up after every refusal normally finds this response, so the caller does not see this fault.
         Err(CommitError::ResponseExists) => {
@@ -205,10 +216,15 @@ where
 }
 
 /// Commits the batch of a command, and notes the commit for the metrics and for reads that wait for it.
-async fn commit(runtime: Arc<Runtime>, command: &'static str, batch: Batch) -> Result<Position, CommitError> {
+async fn commit(
+    runtime: Arc<Runtime>,
+    command: &'static str,
+    batch: Batch,
+    tables: Vec<TableChange>,
+) -> Result<Position, CommitError> {
     let projections = runtime.projections_of(&batch.events);
     let began = runtime.environment.uptime();
-    let committed = runtime.storage.commit(batch).await;
+    let committed = mapped::commit(&*runtime.storage, batch, &tables).await;
     runtime.meter.committed(command, runtime.environment.uptime().saturating_sub(began), &committed);
     if let Ok(position) = &committed {
         projections.iter().for_each(|reader| reader.committed(*position));

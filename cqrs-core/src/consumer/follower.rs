@@ -6,7 +6,7 @@ use crate::{
     event::RawEvent,
     registry::{Projection, Projector, Subscriber, group_reader, reader},
     runtime::Runtime,
-    storage::{Batch, CommitError},
+    storage::{Batch, CommitError, copy_of, split_copy},
     telemetry::spans,
 };
 use std::{sync::Arc, time::Duration};
@@ -49,11 +49,29 @@ impl Follower {
     pub(crate) fn breaker_of<'a>(&self, event: &'a str) -> &'a str {
         if let Follower::Group(..) = self { event } else { "" }
     }
+    /// Returns the follower of the same projection that fills one copy of its view; `None` if it is no projection.
+    pub(crate) fn of_copy(&self, copy: u64) -> Option<Follower> {
+        let Follower::View(name, functions) = self else { return None };
+        let of_copy = |function: &Projection| {
+            let view = copy_of(function.view, copy);
+            Projection { name: copy_of(name, copy), view, ..*function }
+        };
+        Some(Follower::View(copy_of(name, copy), functions.iter().map(of_copy).collect()))
+    }
     pub(crate) fn reader(&self) -> String {
         match self {
             Follower::View(name, _) => reader(name),
             Follower::Sql(projector) => reader(projector.name),
             Follower::Group(group, _) => group_reader(group),
+        }
+    }
+    /// Returns the reader under which programs declare the events that the follower handles. The follower of a rebuild has
+    /// that of the view.
+    pub(crate) fn declared_reader(&self) -> String {
+        let reader = self.reader();
+        match split_copy(&reader) {
+            (of, Some(_)) => of.to_owned(),
+            (_, None) => reader,
         }
     }
     /// Returns the consumer group that the follower joins when it follows a topic.

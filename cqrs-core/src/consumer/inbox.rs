@@ -87,7 +87,7 @@ async fn commit(storage: &dyn Storage, all: Vec<Batch>) -> Vec<Result<Position, 
                 touched.extend(&batch);
                 joint.push((place, batch));
             } else {
-                // It writes the same data as a batch before it, so it must be committed after that one.
+                // It writes or reads the same data as a batch before it, so it must be committed after that one.
                 later.push((place, batch));
             }
         }
@@ -114,16 +114,25 @@ async fn commit_together(
     join_all(batches.into_iter().map(|(place, batch)| async move { (place, storage.commit(batch).await) })).await
 }
 
-/// The names of everything that some batches write. Two batches that write the same data must not be committed as one.
+/// The names of everything that some batches write and read. Two batches that write the same data, or of which one reads what
+/// the other one writes, must not be committed as one.
 #[derive(Debug, Default)]
-struct Touched(HashSet<String>);
+struct Touched {
+    written: HashSet<String>,
+    read: HashSet<String>,
+}
 impl Touched {
     fn is_free_of(&self, batch: &Batch) -> bool {
-        names(batch).all(|name| !self.0.contains(&name))
+        names(batch).chain(reads(batch)).all(|name| !self.written.contains(&name))
+            && names(batch).all(|name| !self.read.contains(&name))
     }
     fn extend(&mut self, batch: &Batch) {
-        self.0.extend(names(batch));
+        self.written.extend(names(batch));
+        self.read.extend(reads(batch));
     }
+}
+fn reads(batch: &Batch) -> impl Iterator<Item = String> {
+    batch.reads.iter().map(|read| stream_of(read.kind, &read.id))
 }
 fn names(batch: &Batch) -> impl Iterator<Item = String> {
     let streams = batch.events.iter().map(|event| event.stream.clone());
@@ -132,4 +141,30 @@ fn names(batch: &Batch) -> impl Iterator<Item = String> {
     let views = batch.views.iter().map(|write| format!("view {} {}", write.view, write.key));
     let inbox_records = batch.inbox_records.iter().map(|record| format!("inbox {} {}", record.group, record.message));
     streams.chain(rows).chain(reservations).chain(views).chain(inbox_records)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Inbox;
+    use crate::storage::{Batch, CommitError, Memory, ReadVersion, Row, Storage};
+
+    fn row(id: &str, expected: u64) -> Row {
+        Row { kind: "doctor", id: id.into(), expected, version: expected + 1, state: Some(Vec::new()) }
+    }
+
+    #[tokio::test]
+    async fn batches_that_read_each_others_aggregates_are_not_committed_as_one() {
+        let (inbox, memory) = (Inbox::new("group"), Memory::new());
+        let both = Batch { rows: vec![row("kim", 0), row("lee", 0)], ..Batch::default() };
+        memory.commit(both).await.expect("both are new");
+        let batch = |written: &str, read: &str| Batch {
+            reads: vec![ReadVersion { kind: "doctor", id: read.into(), version: 1, is_row: true }],
+            rows: vec![row(written, 1)],
+            ..Batch::default()
+        };
+        let commit = |batch| inbox.commit(&memory, batch);
+        let (first, second) = tokio::join!(commit(batch("kim", "lee")), commit(batch("lee", "kim")));
+        assert!(first.is_ok(), "{first:?}");
+        assert!(matches!(second, Err(CommitError::Conflict { .. })), "{second:?}");
+    }
 }

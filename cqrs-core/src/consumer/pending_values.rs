@@ -5,7 +5,7 @@ use crate::{
     error::Fault,
     registry::Projection,
     runtime::Runtime,
-    storage::{Scan, ViewWrite},
+    storage::{Scan, ViewWrite, stored_as},
     view::{IndexEntries, IndexReader, Range, Written},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,7 +30,7 @@ struct Pending {
 }
 
 impl<'a> PendingValues<'a> {
-    /// `has_ranges` says whether the batch looks for values by an index.
+    /// The projection's view is the copy that is read and written. `has_ranges` says whether the batch looks for values by an index.
     pub(super) fn new(runtime: &'a Runtime, projection: &Projection, has_ranges: bool) -> Self {
         let Projection { view, indexes, index_entries, .. } = *projection;
         let index = IndexReader { runtime, view, indexes, entries_of: index_entries };
@@ -110,7 +110,7 @@ impl<'a> PendingValues<'a> {
     }
     /// Returns the writes of the changed values.
     pub(super) fn into_writes(self) -> Vec<ViewWrite> {
-        let (view, index_set) = (self.index.view, index_set(self.index.indexes.iter().copied()));
+        let (view, index_set) = (stored_as(self.index.view), index_set(self.index.indexes.iter().copied()));
         let changed =
             |(_, pending): &(String, Pending)| pending.is_changed && (pending.expected > 0 || pending.value.is_some());
         let write = |(key, Pending { expected, value, entries, .. }): (String, Pending)| ViewWrite {

@@ -1,4 +1,7 @@
 //! Runs a projection: commits the changed views and the checkpoint in one batch, so no event is applied twice.
+//!
+//! The batch names the copy of the view for which it was computed, as the epoch of its checkpoint moves. After a switch to
+//! another copy it is refused.
 use crate::{
     codec::WrittenByNewerProgram,
     consumer::follower::{FailedEvent, retry_after_conflict},
@@ -8,7 +11,7 @@ use crate::{
     event::RawEvent,
     registry::Projection,
     runtime::Runtime,
-    storage::{Batch, CommitError, ViewWrite},
+    storage::{Batch, CommitError, ViewWrite, is_copy},
     view::ErasedStep,
 };
 use std::{panic::AssertUnwindSafe, sync::Arc};
@@ -23,7 +26,10 @@ pub(super) async fn project(
     let (mut attempt, mut is_newest) = (0, false);
     loop {
         let mut batch = base.clone();
-        batch.views = match changed(runtime, functions, &events, is_newest).await {
+        // All functions have the view and the name of the first.
+        let Some(projection) = functions.first() else { return Ok(()) };
+        let copy = target(runtime, projection, &mut batch).await?;
+        batch.views = match changed(runtime, functions, copy, &events, is_newest).await {
             Err(fault) if !is_newest && WrittenByNewerProgram::is_cause_of(&fault) => {
                 is_newest = runtime.is_newest_program().await?;
                 if !is_newest {
@@ -35,6 +41,9 @@ pub(super) async fn project(
         };
         batch.sort();
         let done = runtime.storage.commit(batch).await.map(|_| ());
+        if let Err(CommitError::Moved(_)) = done {
+            runtime.copies.forget(projection.view);
+        }
         // On a conflict another projection of the same view was faster, so compute the changes again from the current
         // values.
         if !retry_after_conflict(runtime, &done, &mut attempt).await {
@@ -43,9 +52,28 @@ pub(super) async fn project(
     }
 }
 
+/// Returns the name of the copy to which the projection writes, and lets the batch be refused if another copy serves. The
+/// projection of a rebuild writes to its own copy.
+///
+/// A redelivery moves no checkpoint. The switch gives its messages new numbers, so it is refused as well if it has read them
+/// before; hence it reads the copy afterwards.
+async fn target(runtime: &Runtime, projection: &Projection, batch: &mut Batch) -> Result<&'static str, Fault> {
+    if is_copy(projection.view) {
+        return Ok(projection.view);
+    }
+    let (storage, view) = (&*runtime.storage, projection.view);
+    if batch.checkpoint_moves.is_empty() {
+        return Ok(runtime.copies.read(storage, view).await?.name);
+    }
+    let copy = runtime.copies.of(storage, view).await?;
+    batch.checkpoint_moves.iter_mut().for_each(|moved| moved.epoch = Some(copy.number));
+    Ok(copy.name)
+}
+
 async fn changed(
     runtime: &Arc<Runtime>,
     functions: &[Projection],
+    copy: &'static str,
     events: &[RawEvent],
     is_newest: bool,
 ) -> Result<Vec<ViewWrite>, Fault> {
@@ -63,7 +91,7 @@ async fn changed(
         steps.extend(change.0.into_iter().map(|step| (event.id, step)));
     }
     let has_ranges = steps.iter().any(|(_, step)| matches!(step, ErasedStep::Range(..)));
-    let mut values = PendingValues::new(runtime, projection, has_ranges);
+    let mut values = PendingValues::new(runtime, &Projection { view: copy, ..*projection }, has_ranges);
     let key = |(_, step): &(Uuid, ErasedStep)| match step {
         ErasedStep::Key(key, _) => Some(key.clone()),
         ErasedStep::Range(..) => None,

@@ -1,5 +1,6 @@
 //! Runs a subscriber: commits the effect of one message and its inbox record in one batch.
 use crate::{
+    aggregate::mapped,
     aggregate::unit_of_work::UnitOfWork,
     consumer::{follower::retry_after_conflict, inbox::Inbox},
     context::Context,
@@ -89,6 +90,7 @@ async fn run_and_commit(
     if unit.may_reuse_ids() {
         unit.reuse_ids(&*runtime.storage).await?;
     }
+    let tables = unit.table_changes();
     // Publishers and `Serialize` are the application's, too.
     let is_newest = runtime.newer_programs.is_declared_newest();
     let taken = || unit.take(&*runtime.environment, &runtime.service, &metadata, is_newest);
@@ -103,8 +105,8 @@ async fn run_and_commit(
     (batch.checkpoint_moves, batch.parks, batch.unparks) = (checkpoint_moves, parks, unparks);
     let projections = runtime.projections_of(&batch.events);
     let position = match inbox {
-        Some(inbox) => inbox.commit(&*runtime.storage, batch).await?,
-        None => runtime.storage.commit(batch).await?,
+        Some(inbox) if tables.is_empty() => inbox.commit(&*runtime.storage, batch).await?,
+        _ => mapped::commit(&*runtime.storage, batch, &tables).await?,
     };
     projections.iter().for_each(|reader| reader.committed(position));
     Ok(())

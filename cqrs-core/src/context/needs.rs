@@ -39,6 +39,10 @@ impl Needs {
         self.history::<K>(name);
         self.0.push(Need::UnitOfWork);
     }
+    pub(crate) fn foreign<T: 'static>(&mut self) {
+        self.dependency::<T>();
+        self.0.push(Need::UnitOfWork);
+    }
     pub(crate) fn view(&mut self, name: &'static str) {
         self.0.push(Need::View(name));
     }

@@ -1,6 +1,6 @@
 //! Repositories and views as a handler's parameters.
 use crate::{
-    aggregate::{Aggregate, History, Persisted, Repo},
+    aggregate::{Aggregate, Foreign, ForeignTable, History, Persisted, Repo},
     context::needs::Needs,
     context::{Context, FromContext},
     error::Rejection,
@@ -15,7 +15,8 @@ impl<A: Aggregate> FromContext for Repo<A> {
         let unit = context.unit.cloned();
         let unit =
             unit.ok_or_else(|| Rejection::missing("a unit of work (only commands and subscribers change aggregates)"))?;
-        Ok(Repo { stored_as: persisted.stored_as, runtime: context.runtime.clone(), unit, of: PhantomData })
+        let (stored_as, table) = (persisted.stored_as, persisted.table.clone());
+        Ok(Repo { stored_as, table, runtime: context.runtime.clone(), unit, of: PhantomData })
     }
     fn needs(needs: &mut Needs) {
         needs.aggregate::<Persisted<A>>(A::NAME);
@@ -28,6 +29,17 @@ impl<A: Aggregate> FromContext for History<A> {
     }
     fn needs(needs: &mut Needs) {
         needs.history::<Persisted<A>>(A::NAME);
+    }
+}
+
+impl<T: ForeignTable> FromContext for Foreign<T> {
+    fn from_context(context: &Context) -> Result<Self, Rejection> {
+        let unit = context.unit.cloned();
+        let unit = unit.ok_or_else(|| Rejection::missing("a unit of work (only commands and subscribers have one)"))?;
+        Ok(Foreign { table: context.get::<T>()?, runtime: context.runtime.clone(), unit })
+    }
+    fn needs(needs: &mut Needs) {
+        needs.foreign::<T>();
     }
 }
 

@@ -14,6 +14,8 @@ pub use integration::IntegrationEvent;
 pub(crate) use publish::Publisher;
 pub use publish::{RunPublisher, outgoing_message};
 pub use recorded::Recorded;
+#[cfg(feature = "postgres")]
+pub(crate) use shard::murmur2;
 pub use shard::{RELAY_SHARDS, shard_of};
 pub(crate) use stream::{SEPARATOR, kind_of, parse_id, stream_of};
 pub use subscribable::{RawEvent, Source, Subscribable, UpcastError, Upcaster, decode, decode_stored};

@@ -14,7 +14,7 @@ pub fn shard_of(key: &str) -> u16 {
 }
 
 /// MurmurHash2 with the seed that Kafka's default partitioner uses (org.apache.kafka.common.utils.Utils.murmur2).
-fn murmur2(data: &[u8]) -> u32 {
+pub(crate) fn murmur2(data: &[u8]) -> u32 {
     const M: u32 = 0x5bd1_e995;
     let mut hash = 0x9747_b28c_u32 ^ data.len() as u32;
     let mut chunks = data.chunks_exact(4);

@@ -1,6 +1,6 @@
 //! The batch: changes that are committed together, as data. Every write of the framework is a batch.
 use crate::{
-    error::{BoxError, Fault},
+    error::{BoxError, Fault, VersionConflict, described},
     event::NewEntry,
     position::Position,
     transport::Received,
@@ -15,6 +15,8 @@ use uuid::Uuid;
 /// record is given once.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Batch {
+    /// Versions of aggregates on which the decisions relied without changing them.
+    pub reads: Vec<ReadVersion>,
     /// New states of state-stored aggregates, each replacing the version on which the decision was made.
     pub rows: Vec<Row>,
     /// Snapshots of event-sourced aggregates, each replacing the former one. The events of this batch guard them.
@@ -39,7 +41,8 @@ pub struct Batch {
 impl Batch {
     /// Returns true if there is nothing to commit.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.reads.is_empty()
+            && self.rows.is_empty()
             && self.snapshots.is_empty()
             && self.events.is_empty()
             && self.reservations.is_empty()
@@ -51,9 +54,10 @@ impl Batch {
             && self.response.is_none()
     }
     /// Adds the changes of another batch. The two must not write the same row, stream, reservation, view key, reader or
-    /// inbox record.
+    /// inbox record, and neither may read an aggregate that the other one writes.
     pub(crate) fn extend(&mut self, other: Batch) {
         let Batch {
+            reads,
             rows,
             snapshots,
             events,
@@ -65,6 +69,7 @@ impl Batch {
             unparks,
             response,
         } = other;
+        self.reads.extend(reads);
         self.rows.extend(rows);
         self.snapshots.extend(snapshots);
         self.events.extend(events);
@@ -79,6 +84,7 @@ impl Batch {
     /// Sorts everything but events and messages to park, so that two concurrent batches lock in the same order and
     /// cannot deadlock.
     pub fn sort(&mut self) {
+        self.reads.sort_by(|a, b| (a.kind, &a.id).cmp(&(b.kind, &b.id)));
         self.rows.sort_by(|a, b| (a.kind, &a.id).cmp(&(b.kind, &b.id)));
         self.snapshots.sort_by(|a, b| (a.kind, &a.id).cmp(&(b.kind, &b.id)));
         self.reservations.sort_by(|a, b| (&a.index, &a.value, a.taken).cmp(&(&b.index, &b.value, b.taken)));
@@ -88,6 +94,20 @@ impl Batch {
         // Messages to park keep the order in which they were received.
         self.unparks.sort_unstable();
     }
+}
+
+/// The version of an aggregate on which a decision relied without changing it. The commit refuses the batch if the
+/// aggregate has another version, and no batch with reads can change it until this one is committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadVersion {
+    /// The name of the aggregate type.
+    pub kind: &'static str,
+    /// The aggregate's id.
+    pub id: String,
+    /// The version that was read; 0 when there was no aggregate.
+    pub version: u64,
+    /// True if the aggregate is stored as a row, false if its stream alone is stored.
+    pub is_row: bool,
 }
 
 /// The new state of a state-stored aggregate, written if the stored version is the expected one.
@@ -163,8 +183,16 @@ pub struct CheckpointMove {
     pub from: u64,
     /// The new checkpoint.
     pub to: u64,
-    /// The epoch of the lease, for leased readers. The batch is refused if the lease has another epoch.
+    /// The epoch that the reader must have: that of its lease, or the number of the copy for which a projection has computed
+    /// the batch. `None` is refused for the readers of a view that was switched. A projection's reader that never moved gets the
+    /// epoch, for example that of a partition without records before the switch.
     pub epoch: Option<u64>,
+}
+impl CheckpointMove {
+    /// Returns whether the reader may have no checkpoint yet. One with a lease has the row of the lease.
+    pub(crate) fn may_begin(&self) -> bool {
+        self.from == 0 && (self.epoch.unwrap_or(0) == 0 || self.reader.starts_with("projection/"))
+    }
 }
 
 /// A record that a consumer group has handled a message.
@@ -218,12 +246,14 @@ pub struct StoredResponse {
 pub enum CommitError {
     /// A row, stream or view does not have the expected version (optimistic concurrency). The caller loads it again and
     /// decides again.
-    #[error("{what} was changed concurrently")]
+    #[error("{what} was changed concurrently{}", described(versions.as_ref()))]
     Conflict {
         /// The row or view (`kind/id`) or the stream, or the part of the batch if the storage does not know more.
         what: String,
         /// True if the batch was to create it and it exists, so that trying again cannot help.
         exists: bool,
+        /// The versions of the aggregate and the winner. `None` for a view, and if the storage does not know them.
+        versions: Option<VersionConflict>,
     },
     /// A unique value is reserved by another owner.
     #[error("a value of {index} is taken")]

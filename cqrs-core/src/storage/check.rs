@@ -45,6 +45,11 @@ pub fn check(batch: &Batch) -> Result<(), Fault> {
         let checked = i64::try_from(number).map(drop);
         checked.map_err(|_| Fault::internal(format!("{what} {number} is greater than {}", i64::MAX)))
     };
+    for read in &batch.reads {
+        text("the read aggregate's kind", read.kind)?;
+        text("the read aggregate's id", &read.id)?;
+        number("the read aggregate's version", read.version)?;
+    }
     for row in &batch.rows {
         text("the row's kind", row.kind)?;
         text("the row's id", &row.id)?;

@@ -2,7 +2,7 @@
 use crate::{
     error::Fault,
     runtime::Runtime,
-    storage::{Scan, Scanned},
+    storage::{Scan, Scanned, split_copy},
     view::{EntriesOf, View},
 };
 use std::collections::BTreeMap;
@@ -19,6 +19,7 @@ const COUNTED: usize = 1000;
 /// The reader of the indexes of one view.
 pub(crate) struct IndexReader<'a> {
     pub(crate) runtime: &'a Runtime,
+    /// The name of the view, or of one of its copies.
     pub(crate) view: &'static str,
     /// The indexes of the view, each with its columns.
     pub(crate) indexes: &'static [(&'static str, &'static str)],
@@ -60,7 +61,7 @@ impl<'a> IndexReader<'a> {
         // A newer program may write values without the entries of this index. An idle process has not looked for it.
         self.runtime.refresh_newer_programs().await?;
         let columns: Vec<_> = self.indexes.iter().filter(|(name, _)| *name == index).copied().collect();
-        Ok(self.runtime.newer_programs.index_sets_with(self.view, &columns))
+        Ok(self.runtime.newer_programs.index_sets_with(split_copy(self.view).0, &columns))
     }
     /// Scans an index while another program writes values without it. The values without entries are added where they
     /// belong, so that the result is complete and in order. `complete` has the index sets of the values with entries.

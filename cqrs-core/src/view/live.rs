@@ -61,7 +61,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// The same where this process is the only one. Its own projections wake the live queries, so it is only a safety net.
 const EXCLUSIVE_POLL_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The interval of the search for changes that no position shows: the redelivery of a parked event by another process.
+/// The interval of the search for changes that no position shows: another process has redelivered a parked event, or switched
+/// the view to a rebuilt copy.
 const RECHECK: Duration = Duration::from_secs(5);
 
 /// The same for a view that a topic updates: no position of the own log shows what another process has applied.
@@ -324,6 +325,7 @@ impl<V: View> Views<V> {
         if changes.is_of_topic {
             changes.add();
         }
+        changes.serves(self.runtime.storage.serving_copy(V::NAME).await?);
         for reader in self.runtime.readers_of(V::NAME).filter(|reader| reader.has_parked()) {
             let parks = reader.parks();
             let first = ParkedPage { reader: Some(&reader.name), after: None, limit: 1, count_up_to: 0 };

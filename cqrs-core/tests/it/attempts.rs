@@ -56,7 +56,7 @@ impl StorageLayer for Refusing {
             batch.parks.is_empty() && left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok()
         };
         if takes(&self.conflicts) {
-            return Err(CommitError::Conflict { what: "seeded".into(), exists: false });
+            return Err(CommitError::Conflict { what: "seeded".into(), exists: false, versions: None });
         }
         if takes(&self.outages) {
             return Err(Fault::unavailable("seeded: the database is down").into());

@@ -115,7 +115,7 @@ impl StorageLayer for Observed {
         }
         lock(&self.commits).push(batch.views.len());
         if self.conflicts.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok() {
-            return Err(CommitError::Conflict { what: "seeded".into(), exists: false });
+            return Err(CommitError::Conflict { what: "seeded".into(), exists: false, versions: None });
         }
         if batch.views.len() > self.largest.load(SeqCst) {
             return Err(Fault::internal("seeded: the batch is too large").into());

@@ -66,7 +66,7 @@ impl StorageLayer for Handle {
         if let Mood::Refuses(message) = mood
             && inbox_records.contains(&message)
         {
-            return Err(CommitError::Conflict { what: "seeded".into(), exists: false });
+            return Err(CommitError::Conflict { what: "seeded".into(), exists: false, versions: None });
         }
         let position = self.0.memory.commit(batch).await?;
         lock(&self.0.committed).push(inbox_records.len());

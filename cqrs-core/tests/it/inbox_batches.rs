@@ -63,7 +63,7 @@ impl StorageLayer for Slow {
         lock(&self.committed).push((messages, streams));
         tokio::time::sleep(Duration::from_millis(10)).await;
         match is_refused {
-            true => Err(CommitError::Conflict { what: "seeded".into(), exists: false }),
+            true => Err(CommitError::Conflict { what: "seeded".into(), exists: false, versions: None }),
             false => self.memory.commit(batch).await,
         }
     }

@@ -30,6 +30,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("live: a change by another process reaches the subscriber", other_process),
         trial("live: an event that was parked is an update once it is redelivered", redelivered),
         trial("live: an event that another process redelivers is an update", redelivered_elsewhere),
+        trial("live: a view that is rebuilt, here or by another process, is an update", rebuilt),
         trial("live: a change of a view that a topic updates is an update", of_topic),
         trial("live: the live queries of a process look for changes by other processes as one", one_poll),
         trial("live: the stream ends when the app stops", stop),
@@ -291,6 +292,8 @@ pub(crate) async fn in_two_processes(one: impl Storage, other: impl Storage) {
 
 /// The accounts whose payments of 13 the projection accepts.
 static LUCKY: Mutex<Vec<String>> = Mutex::new(Vec::new());
+/// Whether the projection has another form for the account `park`.
+static REBUILT: AtomicBool = AtomicBool::new(false);
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, View)]
 #[view(name = "newest-payment", key = String)]
@@ -300,12 +303,13 @@ struct NewestPayment {
 
 mod newest_payments {
     use super::{
-        AccountEvent, Change, HandlerResult, Infallible, LUCKY, Live, NewestPayment, Query, Recorded, View, Views,
-        handler, projection,
+        AccountEvent, Change, HandlerResult, Infallible, LUCKY, Live, NewestPayment, Ordering, Query, REBUILT,
+        Recorded, View, Views, handler, projection,
     };
     #[projection(name = "newest-payment")]
     fn newest_payment(event: &Recorded<AccountEvent>) -> Change<NewestPayment> {
         let AccountEvent::Paid { amount } = event.event else { return Change::none() };
+        let amount = if REBUILT.load(Ordering::SeqCst) && event.aggregate_id == "park" { -amount } else { amount };
         let is_lucky = LUCKY.lock().is_ok_and(|lucky| lucky.contains(&event.aggregate_id));
         assert!(amount != 13 || is_lucky, "seeded: 13");
         NewestPayment { amount }.put(event.aggregate_id.clone())
@@ -363,6 +367,30 @@ async fn redelivered_elsewhere() {
     let update = tokio::time::timeout(Duration::from_secs(30), live.next()).await.expect("an update comes");
     let update = update.expect("the stream goes on").expect("the update is no fault");
     assert_eq!(update.answer, Some(NewestPayment { amount: 13 }));
+    assert!(app.stop().await && other.stop().await);
+}
+
+/// The other process learns of the switch within five seconds.
+async fn rebuilt() {
+    let storage = Probed::default();
+    let app = started(newest_payments(storage.memory.clone())).await;
+    let other = started(newest_payments(storage)).await;
+    opened(&app, "park").await;
+    paid_in(&app, "park", 1).await;
+    app.settle().await;
+    let query = newest_payments::WatchNewest("park".into());
+    let mut all = [app.send(query.clone()).await, other.send(query).await].map(|live| live.expect("it begins"));
+    for live in &mut all {
+        assert_eq!(next(live).await.answer, Some(NewestPayment { amount: 1 }));
+    }
+    REBUILT.store(true, Ordering::SeqCst);
+    let rebuilt = app.rebuild("newest-payment").run().await.expect("the view is rebuilt");
+    assert_eq!(rebuilt.different, 1);
+    let [here, elsewhere] = &mut all;
+    assert_eq!(next(here).await.answer, Some(NewestPayment { amount: -1 }));
+    let update = tokio::time::timeout(Duration::from_secs(30), elsewhere.next()).await.expect("an update comes");
+    let update = update.expect("the stream goes on").expect("the update is no fault");
+    assert_eq!(update.answer, Some(NewestPayment { amount: -1 }));
     assert!(app.stop().await && other.stop().await);
 }
 

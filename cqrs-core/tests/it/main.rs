@@ -41,6 +41,8 @@ mod late_broker; // a broker that is down at the start
 mod listener; // a subscriber and a transport controlled by the test
 mod live; // live queries, and lists as streams of pages
 mod logs; // the log lines of a test
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod mapped; // a table of other software
 mod metrics; // the metrics of an app
 mod needs; // wiring errors found at build time
 mod newer_fields; // fields that only a newer program knows
@@ -53,12 +55,17 @@ mod projections; // projections that find values by an index, and those of sever
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod projector; // a projector in two processes on one database
 mod purse; // an aggregate with an end and a history
+mod reads; // a rule over two aggregates
+mod reads_of_deleted; // a rule over aggregates that end and begin again
 mod rebuild_rows; // rows that are made from their events again
+mod rebuild_views; // views that are rebuilt in a second copy
 mod redelivery; // many parked messages are redelivered by reader, error, or all
 mod refused_topic; // a topic that the broker refuses for a time
 mod relay; // integration events reach their subscribers
 mod relay_shutdown; // the shutdown of a relay
 mod relay_steps; // leases, shares, publishes and checkpoints of a relay, on a clock of the test
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod reports; // the reports of the guide
 mod retries; // conflicts of commands, and the stored form of their keys
 mod seeded; // the storage suite finds seeded bugs
 mod seeded_transport; // the transport suite finds seeded bugs
@@ -117,6 +124,8 @@ fn framework() -> Vec<Trial> {
         idempotency::trials,
         parking::trials,
         refused_topic::trials,
+        reads::trials,
+        reads_of_deleted::trials,
         redelivery::trials,
         blame::trials,
         newer_fields::trials,
@@ -147,6 +156,7 @@ fn framework() -> Vec<Trial> {
         deleting::trials,
         history::trials,
         rebuild_rows::trials,
+        rebuild_views::trials,
         snapshots::trials,
         withdrawal::trials,
         simulation::trials,
@@ -173,6 +183,10 @@ fn main() -> ExitCode {
     trials.extend(crashes::trials());
     #[cfg(feature = "sqlite")]
     trials.extend(projector::trials());
+    #[cfg(feature = "sqlite")]
+    trials.extend(reports::trials());
+    #[cfg(feature = "sqlite")]
+    trials.extend(mapped::trials());
     trials.extend(seeded::trials());
     trials.extend(seeded_transport::trials());
     trials.extend(transport::trials());

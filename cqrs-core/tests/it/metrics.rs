@@ -79,7 +79,7 @@ impl StorageLayer for Busy {
     }
     async fn commit(&self, batch: Batch) -> Result<Position, CommitError> {
         match self.1.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)) {
-            Ok(_) => Err(CommitError::Conflict { what: "seeded".into(), exists: false }),
+            Ok(_) => Err(CommitError::Conflict { what: "seeded".into(), exists: false, versions: None }),
             Err(_) => self.0.commit(batch).await,
         }
     }

@@ -6,6 +6,7 @@ use crate::{
 use cqrs_core::{App, AppBuilder, BuildError, StateStored};
 use expect_test::{Expect, expect};
 use libtest_mimic::Trial;
+use std::sync::Arc;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -21,10 +22,14 @@ pub(crate) fn trials() -> Vec<Trial> {
         }),
         trial("needs: only commands and subscribers can need a unit of work, and only subscribers a bus", async || {
             fails_to_build(
-                App::builder("wrong").discover_part("it::needs::wrong").aggregate(StateStored::<Account>::new()),
+                App::builder("wrong")
+                    .discover_part("it::needs::wrong")
+                    .aggregate(StateStored::<Account>::new())
+                    .provide(Arc::new(wrong::Customers)),
                 &expect![[r#"
                     wrong cannot be built:
                     - Ask needs a unit of work: only commands and subscribers change aggregates
+                    - AskCustomer needs a unit of work: only commands and subscribers change aggregates
                     - keep needs a unit of work: only commands and subscribers change aggregates
                     - Send needs a message: only subscribers have a `Bus`"#]],
             );
@@ -153,8 +158,8 @@ mod poor {
 mod wrong {
     use super::{Account, AccountEvent};
     use cqrs_core::{
-        BoxError, Bus, Command, HandlerResult, Infallible, Query, Recorded, Repo, handler, projector, storage::Tx,
-        subscriber,
+        BoxError, Bus, Command, Foreign, ForeignTable, HandlerResult, Infallible, Query, Recorded, Repo, RowLock,
+        handler, projector, storage::Tx, subscriber,
     };
     use serde::{Deserialize, Serialize};
 
@@ -162,6 +167,21 @@ mod wrong {
     struct Ask;
     #[handler]
     async fn ask(_: Ask, _: Repo<Account>) -> HandlerResult<(), Infallible> {
+        Ok(())
+    }
+    pub(crate) struct Customers;
+    impl ForeignTable for Customers {
+        type Key = String;
+        type Row = ();
+        const NAME: &'static str = "customer";
+        async fn load(&self, _: &mut dyn Tx, _: &String, _: RowLock) -> Result<Option<()>, BoxError> {
+            Ok(None)
+        }
+    }
+    #[derive(Clone, Query)]
+    struct AskCustomer;
+    #[handler]
+    async fn ask_customer(_: AskCustomer, _: Foreign<Customers>) -> HandlerResult<(), Infallible> {
         Ok(())
     }
     #[derive(Clone, Serialize, Deserialize, Command)]

@@ -8,10 +8,13 @@ mod first_event;
 mod high_water_mark;
 mod indexes;
 mod live;
+mod mapped;
 mod password;
 mod pooler;
 mod projector;
+mod reads;
 mod relay_shards;
+mod reports;
 mod round_trips;
 mod schema;
 mod statement;
@@ -48,7 +51,9 @@ pub(crate) fn trials() -> Trials {
         .group("contention", contention::trials())
         .group("crashes", crashes::trials())
         .group("projector", projector::trials())
+        .group("reads", reads::trials())
         .group("relay shards", relay_shards::trials())
+        .group("reports", reports::trials())
         .group("round trips", round_trips::trials())
         .group("deploys", deploys::trials())
         .group("event sourcing", event_sourcing::trials())
@@ -56,6 +61,7 @@ pub(crate) fn trials() -> Trials {
         .group("indexes", indexes::trials())
         .group("live", live::trials())
         .group("unique", unique::trials())
+        .group("mapped", mapped::trials())
         .group("password", password::trials())
         .group("pooler", pooler::trials())
         .group("withdrawal", withdrawal::trials())

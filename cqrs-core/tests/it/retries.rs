@@ -47,7 +47,7 @@ impl StorageLayer for Refusing {
         self.commits.fetch_add(1, SeqCst);
         lock(&self.keys).extend(batch.response.as_ref().map(|response| response.key.clone()));
         match self.refuses.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)) {
-            Ok(_) => Err(CommitError::Conflict { what: "account kim".into(), exists: false }),
+            Ok(_) => Err(CommitError::Conflict { what: "account kim".into(), exists: false, versions: None }),
             Err(_) => self.memory.commit(batch).await,
         }
     }

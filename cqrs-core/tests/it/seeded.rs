@@ -2,12 +2,13 @@
 use crate::{listener::lock, trials::runtime};
 use async_trait::async_trait;
 use cqrs_core::{
-    Fault, Position,
+    Fault, Position, VersionConflict,
     event::Entry,
     storage::{
-        ArchiveRange, Archived, Batch, CommitError, Cutoff, LEFT_TO_NEWER_PROGRAM, Lease, Loaded, Memory, ParkedKey,
-        ParkedPage, ReadLimit, Scan, Scanned, Snapshot, SnapshotAndEvents, Storage, StoredData, StoredResponse,
-        StoredRow, StoredSnapshot, StoredValues, StoredView, Tx, ValueReservation,
+        ArchiveRange, Archived, Batch, CheckpointMove, CommitError, ComparedValues, Cutoff, LEFT_TO_NEWER_PROGRAM,
+        Lease, Loaded, Memory, ParkedKey, ParkedPage, ReadLimit, Row, Scan, Scanned, Snapshot, SnapshotAndEvents,
+        Storage, StoredData, StoredResponse, StoredRow, StoredSnapshot, StoredValues, StoredView, Tx, ValueReservation,
+        ViewSwitch,
     },
     testing::StorageLayer,
     testing::conformance::storage::{Harness, cases},
@@ -93,6 +94,18 @@ enum Bug {
     InboxRecordLate,
     /// A response loses the position of its commit.
     PositionLost,
+    /// The reads of a batch are not compared.
+    ReadsIgnored,
+    /// Reads are not compared once events were archived.
+    ArchivedUncompared,
+    /// A deleted row counts as one that was never stored.
+    DeletedAsNeverStored,
+    /// The reads are compared first, and the batch is written a while later.
+    ReadsComparedEarly,
+    /// A batch holds up every other one that reads the same aggregate, as if it were written.
+    ReadsExclusive,
+    /// A conflict does not say who won.
+    WinnerForgotten,
     /// NUL is removed from the ids of rows.
     NulRemoved,
     /// A number that the database cannot store becomes the highest one.
@@ -111,10 +124,31 @@ enum Bug {
     ArchivedUnpublished,
     /// A step of archiving looks at the whole range.
     ArchivedAtOnce,
+    /// A view is switched to a copy that is behind.
+    SwitchedBehind,
+    /// Parked messages and inbox records stay with their readers in a switch.
+    ParkedNotSwitched,
+    /// A batch that writes views is committed whatever copy serves.
+    CopyUnfenced,
+    /// A comparison of copies misses the keys that only the second one has.
+    ComparedOneSided,
+    /// The copy that serves is dropped without an error.
+    ServingDropped,
+    /// A dropped copy keeps the checkpoints of its readers.
+    DroppedKeepsPlace,
+    /// A move without an epoch is accepted after a switch.
+    CopyUnnamed,
 }
 
 /// Each bug with the case that must find it. Other cases may find it as well.
-const SEEDED: [(Bug, &str); 44] = [
+const SEEDED: [(Bug, &str); 57] = [
+    (Bug::DroppedKeepsPlace, "a copy that does not serve is dropped in steps"),
+    (Bug::CopyUnnamed, "after a switch a batch for the former copy is refused, also at the same position"),
+    (Bug::SwitchedBehind, "a switch to a copy that is behind, or from another copy, changes nothing"),
+    (Bug::ParkedNotSwitched, "parked messages and inbox records move with a switch, and get new numbers"),
+    (Bug::CopyUnfenced, "after a switch a batch for the former copy is refused, also at the same position"),
+    (Bug::ComparedOneSided, "two copies are compared by pages, in the order of their keys"),
+    (Bug::ServingDropped, "a copy that does not serve is dropped in steps"),
     (Bug::HighWaterMarkAhead, "a reader that follows the high-water mark misses no concurrent event"),
     (Bug::LogSkips, "a reader that follows the high-water mark misses no concurrent event"),
     (Bug::EpochIgnored, "a checkpoint move requires the epoch of the lease"),
@@ -150,6 +184,12 @@ const SEEDED: [(Bug, &str); 44] = [
     (Bug::OutgoingReversed, "a relay shard returns its outgoing messages in order"),
     (Bug::InboxRecordLate, "of concurrent handlers of one message one succeeds"),
     (Bug::PositionLost, "a response is stored with its position"),
+    (Bug::ReadsIgnored, "each refusal reports its reason"),
+    (Bug::ArchivedUncompared, "a stream with archived events is compared, and a conflict on it names the winner"),
+    (Bug::DeletedAsNeverStored, "each refusal reports its reason"),
+    (Bug::ReadsComparedEarly, "of two concurrent batches, each with a read of the other one's write, one is committed"),
+    (Bug::ReadsExclusive, "batches that read one aggregate do not refuse each other"),
+    (Bug::WinnerForgotten, "a conflict names both versions and the request that won"),
     (Bug::NulRemoved, "text with NUL is refused before anything is written"),
     (Bug::FormIgnored, "a snapshot of another form is not loaded"),
     (Bug::SnapshotOfTheFuture, "a snapshot that does not belong to the stream is not loaded"),
@@ -294,6 +334,46 @@ impl StorageLayer for SeededStorage {
                 Ok(archived)
             }
         }
+    }
+    async fn switch_view(&self, switch: &ViewSwitch) -> Result<bool, Fault> {
+        let mut switch = switch.clone();
+        match self.bug {
+            Bug::SwitchedBehind => {
+                for of in &switch.checkpoints {
+                    let readers = [of.live.clone(), of.filled.clone()];
+                    let at = self.memory.checkpoints(&readers).await?;
+                    let (reader, from, to) = (of.filled.clone(), at[1], at[0].max(at[1]));
+                    let moved = CheckpointMove { reader, from, to, epoch: None };
+                    let _ = self.memory.commit(Batch { checkpoint_moves: vec![moved], ..Batch::default() }).await;
+                }
+            }
+            Bug::ParkedNotSwitched => switch.readers.clear(),
+            _ => {}
+        }
+        self.memory.switch_view(&switch).await
+    }
+    async fn compare_copies(
+        &self,
+        copies: [&str; 2],
+        readers: [&[String]; 2],
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<ComparedValues, Fault> {
+        let mut compared = self.memory.compare_copies(copies, readers, after, limit).await?;
+        if self.bug == Bug::ComparedOneSided {
+            compared.different.retain(|(_, first, _)| first.is_some());
+        }
+        Ok(compared)
+    }
+    async fn drop_copy(&self, view: &str, copy: u64, readers: &[String], limit: usize) -> Result<u64, Fault> {
+        let before = self.memory.checkpoints(readers).await?;
+        let dropped = self.memory.drop_copy(view, copy, readers, limit).await;
+        if self.bug == Bug::DroppedKeepsPlace {
+            let back = readers.iter().zip(before).filter(|(_, at)| *at > 0);
+            let back = back.map(|(reader, to)| CheckpointMove { reader: reader.clone(), from: 0, to, epoch: None });
+            let _ = self.memory.commit(Batch { checkpoint_moves: back.collect(), ..Batch::default() }).await;
+        }
+        if self.bug == Bug::ServingDropped { Ok(dropped.unwrap_or(0)) } else { dropped }
     }
     async fn response(&self, key: &str) -> Result<Option<StoredResponse>, Fault> {
         let mut found = self.memory.response(key).await?;
@@ -508,6 +588,47 @@ impl StorageLayer for SeededStorage {
                 let position = self.memory.commit(batch).await?;
                 let _ = self.memory.commit(Batch { inbox_records: records, ..Batch::default() }).await;
                 return Ok(position);
+            }
+            Bug::CopyUnfenced if !batch.views.is_empty() => {
+                let serving = self.memory.serving_copy("card").await?;
+                let moves = batch.checkpoint_moves.iter_mut().filter(|step| step.reader == "projection/card");
+                moves.for_each(|step| step.epoch = Some(serving));
+            }
+            Bug::CopyUnnamed => {
+                let serving = self.memory.serving_copy("card").await?;
+                let unnamed = batch.checkpoint_moves.iter_mut().filter(|step| step.epoch.is_none());
+                unnamed.filter(|step| step.reader == "projection/card").for_each(|step| step.epoch = Some(serving));
+            }
+            Bug::ReadsIgnored => batch.reads.clear(),
+            Bug::ArchivedUncompared if *lock(&self.archived) > Position(0) => batch.reads.clear(),
+            Bug::DeletedAsNeverStored => {
+                for read in batch.reads.iter_mut().filter(|read| read.is_row && read.version == 0) {
+                    let row = self.memory.row(read.kind, &read.id, None).await?.found;
+                    read.version = if row.state.is_none() { row.version } else { 0 };
+                }
+            }
+            Bug::ReadsComparedEarly if !batch.events.is_empty() => {
+                let reads = std::mem::take(&mut batch.reads);
+                self.memory.commit(Batch { reads, ..Batch::default() }).await?;
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            Bug::ReadsExclusive => {
+                for read in batch.reads.iter().filter(|read| read.is_row && read.version > 0) {
+                    if batch.rows.iter().all(|row| row.id != read.id) {
+                        let (kind, id, state) = (read.kind, read.id.clone(), Some(Vec::new()));
+                        batch.rows.push(Row { kind, id, expected: read.version, version: read.version + 1, state });
+                    }
+                }
+            }
+            Bug::WinnerForgotten => {
+                return self.memory.commit(batch).await.map_err(|refused| match refused {
+                    CommitError::Conflict { what, exists, versions: Some(versions) } => CommitError::Conflict {
+                        versions: Some(VersionConflict { winner: None, ..versions }),
+                        what,
+                        exists,
+                    },
+                    refused => refused,
+                });
             }
             Bug::NulRemoved => batch.rows.iter_mut().for_each(|row| row.id = row.id.replace('\0', "")),
             Bug::NumberLimited => {

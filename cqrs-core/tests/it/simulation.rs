@@ -16,6 +16,7 @@ mod fleet; // deploys and rollbacks of two programs
 mod process; // crashes, freezes and stops as one
 mod programs; // the programs of a mixed fleet
 mod random; // the source of every choice
+mod rule; // a rule over several aggregates
 mod search; // many schedules, and the simplification of one
 mod seeded; // bugs that must be found
 mod service; // commands, subscribers, projections
@@ -48,6 +49,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::test("simulation: schedules that once found a bug keep every invariant", found_before),
         Trial::test("simulation: a seed always gives the same schedule", one_seed_twice),
     ];
+    trials.extend(rule::trials());
     for (bug, invariant) in SEEDED {
         let name = format!("simulation: seeded: {bug:?} is caught by \"{invariant}\"");
         trials.push(Trial::test(name, move || is_caught(bug, Programs::One, invariant)));

@@ -210,7 +210,7 @@ fn program(version: u32, is_state_stored: bool, event: &str, state: &str, view: 
     let fields = |ty| StoredContent::fields(vec![StoredField::new("a", ty)], false, false);
     let variant = StoredVariant::new("opened", "Opened", &["Opened"], fields(event));
     let events = ["opened".to_owned()].into();
-    let aggregate = AggregateDeclaration { version, is_state_stored, events, unique: [].into() };
+    let aggregate = AggregateDeclaration { version, is_state_stored, is_mapped: false, events, unique: [].into() };
     Declaration {
         service: "bank".into(),
         aggregates: [("account".to_owned(), aggregate)].into(),

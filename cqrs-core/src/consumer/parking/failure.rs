@@ -126,7 +126,8 @@ fn is_transient_of_database(_: &(dyn Error + 'static)) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{BoxError, permanent, transient};
+    use crate::error::{BoxError, VersionConflict, permanent, transient};
+    use uuid::Uuid;
 
     /// An error of an HTTP client, whose cause is an error of the system.
     #[derive(Debug, thiserror::Error)]
@@ -239,8 +240,15 @@ mod tests {
         let projection = Fault::internal("projection card cannot apply event 17").because(projection);
         assert_eq!(class(projection), "the amount of * is too large");
         assert_eq!(class(Fault::internal("the row of kim is broken")), "the row of * is broken");
-        let conflict = class_of(&CommitError::Conflict { what: "account kim".into(), exists: true }, "kim");
+        let conflict =
+            class_of(&CommitError::Conflict { what: "account kim".into(), exists: true, versions: None }, "kim");
         assert!(!conflict.is_empty() && !conflict.contains("kim"), "{conflict}");
+        let conflict = |expected, winner| {
+            let versions =
+                Some(VersionConflict { expected, found: expected + 1, winner: Some(Uuid::from_u128(winner)) });
+            class_of(&CommitError::Conflict { what: "account kim".into(), exists: true, versions }, "kim")
+        };
+        assert_eq!(conflict(1, 1), conflict(16, u128::MAX), "the versions and the winner are left out");
     }
     #[test]
     fn a_failure_has_the_kind_of_its_first_known_cause() {
@@ -252,7 +260,7 @@ mod tests {
         let unreadable = Fault::internal("it").because(SubscriberError::Unreadable("bytes".into()));
         assert_eq!(failure_kind(&CommitError::Fault(unreadable)), FailureKind::Permanent);
         assert_eq!(
-            failure_kind(&CommitError::Conflict { what: "row".into(), exists: true }),
+            failure_kind(&CommitError::Conflict { what: "row".into(), exists: true, versions: None }),
             FailureKind::Unclassified
         );
     }

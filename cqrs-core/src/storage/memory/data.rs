@@ -2,12 +2,13 @@
 use super::parked::ParkedEntry;
 use crate::{
     Timestamp,
+    error::VersionConflict,
     event::{Entry, NewEntry, SEPARATOR, stream_of},
     metadata::Metadata,
     position::Position,
     storage::{
         ArchiveRange, Archived, Batch, CommitError, Scan, Snapshot, SnapshotAndEvents, StoredResponse, StoredRow,
-        StoredSnapshot,
+        StoredSnapshot, stored_as,
     },
 };
 use chrono::SubsecRound;
@@ -33,6 +34,8 @@ pub(super) struct Data {
     /// The aggregates whose values are not reserved, each as index and stream.
     pub(super) unreserved: BTreeSet<(String, String)>,
     pub(super) views: HashMap<(String, String), View>,
+    /// The copies of views that serve, where it is not copy 0.
+    pub(super) serving: BTreeMap<String, u64>,
     pub(super) entries: BTreeSet<IndexEntry>,
     pub(super) readers: HashMap<String, Reader>,
     /// The handled messages, with the time.
@@ -55,13 +58,15 @@ pub(super) struct View {
     pub(super) version: u64,
     pub(super) value: Option<Vec<u8>>,
     pub(super) index_set: i64,
-    entries: Vec<IndexEntry>,
+    pub(super) entries: Vec<IndexEntry>,
 }
 
 #[derive(Default)]
 pub(super) struct Reader {
     pub(super) checkpoint: u64,
     pub(super) epoch: u64,
+    /// Set when the reader's view was switched to another copy, so that each move has to name the copy.
+    pub(super) is_fenced: bool,
     /// The holder of the lease, and the time until which it is held.
     pub(super) lease: Option<(String, crate::Timestamp)>,
 }
@@ -111,16 +116,27 @@ impl Data {
         entry.occurred_at < range.before && entry.outgoing.is_none() && !is_last && !is_needed
     }
 
+    /// Returns the version of a stream's last event.
+    fn head(&self, stream: &str) -> u64 {
+        self.streams.get(stream).map_or(0, |stream| stream.len() as u64)
+    }
+    /// Returns the conflict on an aggregate, with the winner from its last event.
+    fn conflict(&self, what: String, exists: bool, expected: u64, found: u64) -> CommitError {
+        let last = self.streams.get(&what).and_then(|stream| self.log.get(*stream.last()?));
+        let winner = last.filter(|last| last.version == found).and_then(|last| last.metadata.correlation);
+        CommitError::Conflict { what, exists, versions: Some(VersionConflict { expected, found, winner }) }
+    }
+
     pub(super) fn checkpoint(&self, reader: &str) -> u64 {
         self.readers.get(reader).map_or(0, |stored| stored.checkpoint)
     }
 
     /// Returns the entries of a range of an index.
     pub(super) fn scan(&self, scan: &Scan<'_>) -> Vec<&IndexEntry> {
-        let whole =
-            |(entry, key): (&[u8], &str)| (scan.view.to_owned(), scan.index.to_owned(), entry.to_vec(), key.to_owned());
+        let view = self.read_as(scan.view);
+        let whole = |(entry, key): (&[u8], &str)| (view.clone(), scan.index.to_owned(), entry.to_vec(), key.to_owned());
         // No name of an index has a NUL character, so this one sorts after the index and before the next.
-        let next_index = || (scan.view.to_owned(), format!("{}\0", scan.index), Vec::new(), String::new());
+        let next_index = || (view.clone(), format!("{}\0", scan.index), Vec::new(), String::new());
         let (from, until) = (whole(scan.from), scan.until.map_or_else(next_index, whole));
         if until < from {
             return Vec::new();
@@ -139,30 +155,46 @@ impl Data {
             return Err(CommitError::AlreadyHandled);
         }
         for step in &batch.checkpoint_moves {
-            let epoch = self.readers.get(&step.reader).map_or(0, |stored| stored.epoch);
-            if self.checkpoint(&step.reader) != step.from || step.epoch.is_some_and(|expected| expected != epoch) {
+            let is_expected = match self.readers.get(&step.reader) {
+                Some(stored) => {
+                    let is_of_epoch = step.epoch.map_or(!stored.is_fenced, |epoch| epoch == stored.epoch);
+                    stored.checkpoint == step.from && is_of_epoch
+                }
+                None => step.may_begin(),
+            };
+            if !is_expected {
                 return Err(CommitError::Moved(step.reader.clone()));
             }
         }
         self.refuse_parked(batch)?;
+        for read in &batch.reads {
+            let stream = stream_of(read.kind, &read.id);
+            let found = if read.is_row { self.row(read.kind, &read.id).version } else { self.head(&stream) };
+            if found != read.version {
+                return Err(self.conflict(stream, false, read.version, found));
+            }
+        }
         for row in &batch.rows {
-            if self.row(row.kind, &row.id).version != row.expected {
-                return Err(conflict(format!("{}/{}", row.kind, row.id), row.expected == 0));
+            let found = self.row(row.kind, &row.id).version;
+            if found != row.expected {
+                return Err(self.conflict(stream_of(row.kind, &row.id), row.expected == 0, row.expected, found));
             }
         }
         let mut heads = HashMap::<&str, u64>::new();
         for event in &batch.events {
-            let stored = || self.streams.get(&event.stream).map_or(0, |stream| stream.len() as u64);
-            let head = heads.entry(&event.stream).or_insert_with(stored);
+            let head = heads.entry(&event.stream).or_insert_with(|| self.head(&event.stream));
             if event.version != *head + 1 {
-                return Err(conflict(event.stream.clone(), event.version == 1));
+                let (expected, found) = (event.version.saturating_sub(1), self.head(&event.stream));
+                return Err(self.conflict(event.stream.clone(), event.version == 1, expected, found));
             }
             *head += 1;
         }
         for write in &batch.views {
-            let stored = self.views.get(&(write.view.to_owned(), write.key.clone())).map_or(0, |view| view.version);
+            let place = (stored_as(write.view).to_owned(), write.key.clone());
+            let stored = self.views.get(&place).map_or(0, |view| view.version);
             if stored != write.expected {
-                return Err(conflict(format!("{}/{}", write.view, write.key), false));
+                let what = format!("{}/{}", write.view, write.key);
+                return Err(CommitError::Conflict { what, exists: false, versions: None });
             }
         }
         let mut owners = HashMap::<(String, String), Option<&str>>::new();
@@ -195,7 +227,9 @@ impl Data {
         );
         self.park(batch.parks, &batch.unparks, now);
         for step in batch.checkpoint_moves {
-            self.readers.entry(step.reader).or_default().checkpoint = step.to;
+            let epoch = step.epoch.unwrap_or(0);
+            let first = || Reader { epoch, is_fenced: epoch > 0, ..Reader::default() };
+            self.readers.entry(step.reader).or_insert_with(first).checkpoint = step.to;
         }
         for row in batch.rows {
             self.rows.insert((row.kind.to_owned(), row.id), StoredRow { version: row.version, state: row.state });
@@ -212,13 +246,13 @@ impl Data {
         }
         self.reservations.extend(taken.into_iter().map(|entry| ((entry.index, entry.value), entry.owner)));
         for write in batch.views {
-            let view = self.views.entry((write.view.to_owned(), write.key.clone())).or_default();
+            let name = stored_as(write.view);
+            let view = self.views.entry((name.to_owned(), write.key.clone())).or_default();
             for old in view.entries.drain(..) {
                 self.entries.remove(&old);
             }
             if write.value.is_some() {
-                let whole =
-                    |(index, entry): (&str, _)| (write.view.to_owned(), index.to_owned(), entry, write.key.clone());
+                let whole = |(index, entry): (&str, _)| (name.to_owned(), index.to_owned(), entry, write.key.clone());
                 view.entries.extend(write.entries.into_iter().map(whole));
                 self.entries.extend(view.entries.iter().cloned());
             }
@@ -246,8 +280,4 @@ fn stored(event: NewEntry, position: Position) -> Entry {
     let metadata = Metadata { correlation, causation, caller, traceparent, tracestate, ..Metadata::NONE };
     let (name, occurred_at) = (name.to_owned(), occurred_at.trunc_subsecs(6));
     Entry { position, stream, version, id, name, schema, payload, metadata, occurred_at, outgoing }
-}
-
-fn conflict(what: String, exists: bool) -> CommitError {
-    CommitError::Conflict { what, exists }
 }

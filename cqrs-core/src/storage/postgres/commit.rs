@@ -3,17 +3,18 @@ use super::statement::{BatchPart, Shape};
 use super::{Inner, errors};
 use crate::{
     environment::backoff,
-    error::Fault,
-    event::{NewEntry, stream_of},
+    error::{Fault, VersionConflict},
+    event::{NewEntry, SEPARATOR, murmur2, stream_of},
+    metadata::Metadata,
     position::Position,
     storage::parked::encode_headers,
     storage::{
-        Batch, CheckpointMove, CommitError, InboxRecord, Park, Reservation, Row, Snapshot, StoredResponse, ViewWrite,
-        check,
+        Batch, CheckpointMove, CommitError, InboxRecord, Park, ReadVersion, Reservation, Row, Snapshot, StoredResponse,
+        ViewWrite, check, stored_as,
     },
 };
 use sqlx::{
-    Arguments, AssertSqlSafe, Encode, PgConnection, Postgres, Row as _, SqlSafeStr, Type, postgres::PgArguments,
+    Arguments, AssertSqlSafe, Encode, PgConnection, Postgres, Row as _, SqlSafeStr, SqlStr, Type, postgres::PgArguments,
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -24,6 +25,11 @@ use uuid::Uuid;
 /// The number of times a batch is run again after a deadlock. Batches lock in one order, so deadlocks are rare.
 const RUNS: u32 = 8;
 
+/// The version of an aggregate's row, and that of its last event with its metadata. The last event is never archived.
+const WINNER: &str = "select coalesce(s.version, 0), coalesce(l.version, 0), l.metadata from (select) one \
+    left join cqrs.state s on s.kind = $1 and s.id = $2 left join lateral (select version, metadata::text as metadata \
+    from cqrs.log where stream = $3 order by version desc limit 1) l on true";
+
 /// A batch, split into the parts of its statement.
 pub(super) struct Split<'a> {
     pub(super) handled: Vec<&'a InboxRecord>,
@@ -31,6 +37,7 @@ pub(super) struct Split<'a> {
     pub(super) begun: Vec<&'a CheckpointMove>,
     pub(super) unparked: Vec<&'a u64>,
     pub(super) parked: Vec<&'a Park>,
+    pub(super) read: Vec<Locked<'a>>,
     pub(super) saved: Vec<&'a Row>,
     pub(super) created: Vec<&'a Row>,
     pub(super) heads: Vec<Head<'a>>,
@@ -42,6 +49,40 @@ pub(super) struct Split<'a> {
     pub(super) listed: Vec<Listed<'a>>,
     pub(super) logged: Vec<&'a NewEntry>,
     pub(super) response: Vec<&'a StoredResponse>,
+}
+
+/// The number of advisory locks for batches with reads. Each aggregate has one of them by its hash, so that a large batch
+/// takes a limited number.
+const SLOTS: u32 = 1024;
+
+/// The lock of an aggregate that a batch with reads reads or writes, and the read itself.
+pub(super) struct Locked<'a> {
+    slot: i32,
+    is_written: bool,
+    stream: String,
+    pub(super) read: Option<&'a ReadVersion>,
+}
+impl<'a> Locked<'a> {
+    fn of(stream: String, read: Option<&'a ReadVersion>) -> Self {
+        let slot = (murmur2(stream.as_bytes()) % SLOTS) as i32;
+        Locked { slot, is_written: read.is_none(), stream, read }
+    }
+}
+
+/// Returns the locks of a batch with reads in the order in which all batches take them: by slot, the exclusive one first,
+/// since a lock that is raised from shared to exclusive could meet another one that is.
+fn locked(batch: &Batch) -> Vec<Locked<'_>> {
+    if batch.reads.is_empty() {
+        return Vec::new();
+    }
+    let rows = batch.rows.iter().map(|row| stream_of(row.kind, &row.id));
+    let written = rows.chain(batch.events.iter().map(|event| event.stream.clone())).map(|of| Locked::of(of, None));
+    let mut locked: Vec<_> = written.collect();
+    locked.sort_by_key(|lock| lock.slot);
+    locked.dedup_by_key(|lock| lock.slot);
+    locked.extend(batch.reads.iter().map(|read| Locked::of(stream_of(read.kind, &read.id), Some(read))));
+    locked.sort_by_key(|lock| (lock.slot, !lock.is_written));
+    locked
 }
 
 /// The first new version of a stream. The version before it must exist, and it must not exist itself.
@@ -60,12 +101,12 @@ pub(super) struct Listed<'a> {
 
 impl<'a> Split<'a> {
     fn of(batch: &'a Batch) -> Self {
-        let (begun, moved) = batch.checkpoint_moves.iter().partition(|step| step.from == 0 && step.epoch.is_none());
+        let (begun, moved) = batch.checkpoint_moves.iter().partition(|step| step.may_begin());
         let (created, saved) = batch.rows.iter().partition(|row| row.expected == 0);
         let (taken, released) = batch.reservations.iter().partition(|reservation| reservation.taken);
         let (added, replaced) = batch.views.iter().partition(|view| view.expected == 0);
         let listed = batch.views.iter().filter(|view| view.value.is_some()).flat_map(|view| {
-            let listed = |(index, entry)| Listed { view: view.view, index, entry, key: &view.key };
+            let listed = |(index, entry)| Listed { view: stored_as(view.view), index, entry, key: &view.key };
             view.entries.iter().map(move |(index, entry)| listed((*index, entry.as_slice())))
         });
         Split {
@@ -74,6 +115,7 @@ impl<'a> Split<'a> {
             begun,
             unparked: batch.unparks.iter().collect(),
             parked: batch.parks.iter().collect(),
+            read: locked(batch),
             saved,
             created,
             heads: heads(batch),
@@ -102,7 +144,10 @@ impl<'a> Split<'a> {
             .column(|step| int(step.from))?
             .column(|step| int(step.to))?
             .column(|step| step.epoch.map(int))?;
-        to.part(BatchPart::Begun, &self.begun)?.column(|step| step.reader.as_str())?.column(|step| int(step.to))?;
+        to.part(BatchPart::Begun, &self.begun)?
+            .column(|step| step.reader.as_str())?
+            .column(|step| int(step.to))?
+            .column(|step| step.epoch.map(int))?;
         to.part(BatchPart::Unparked, &self.unparked)?.column(|number| int(**number))?;
         let headers = self.parked.iter().map(|park| headers(park)).collect::<Result<Vec<_>, Fault>>()?;
         let parked: Vec<_> = self.parked.iter().zip(&headers).collect();
@@ -120,6 +165,13 @@ impl<'a> Split<'a> {
             .column(|(park, _)| park.record.as_ref().and_then(|record| record.timestamp))?
             .column(|(park, _)| park.error.as_str())?
             .column(|(park, _)| park.attempts as i32)?;
+        to.part(BatchPart::Read, &self.read)?
+            .column(|lock| lock.slot)?
+            .column(|lock| lock.is_written)?
+            .column(|lock| lock.read.filter(|read| read.is_row).map(|read| read.kind))?
+            .column(|lock| lock.read.map(|read| read.id.as_str()))?
+            .column(|lock| lock.stream.as_str())?
+            .column(|lock| lock.read.map(|read| int(read.version)))?;
         to.part(BatchPart::Saved, &self.saved)?
             .column(|row| row.kind)?
             .column(|row| row.id.as_str())?
@@ -140,13 +192,13 @@ impl<'a> Split<'a> {
             .column(|snapshot| snapshot.form)?
             .column(|snapshot| snapshot.state.as_deref())?;
         to.part(BatchPart::Replaced, &self.replaced)?
-            .column(|view| view.view)?
+            .column(|view| stored_as(view.view))?
             .column(|view| view.key.as_str())?
             .column(|view| int(view.expected))?
             .column(|view| view.value.as_deref())?
             .column(|view| view.index_set)?;
         to.part(BatchPart::Added, &self.added)?
-            .column(|view| view.view)?
+            .column(|view| stored_as(view.view))?
             .column(|view| view.key.as_str())?
             .column(|view| view.value.as_deref())?
             .column(|view| view.index_set)?;
@@ -268,7 +320,10 @@ impl Inner {
                 }
                 Err(error) => {
                     connection.close_if_lost(&error);
-                    return Err(self.refused(error, &split));
+                    return Err(match self.refused(error, &split) {
+                        refused @ CommitError::Conflict { .. } => self.with_winner(&mut connection, refused).await,
+                        refused => refused,
+                    });
                 }
             }
         }
@@ -284,7 +339,7 @@ impl Inner {
         batch.sort();
         let split = Split::of(&batch);
         self.run(connection, &split, true).await?.map_err(|error| match errors::is_deadlock(&error) {
-            true => CommitError::Conflict { what: "a transaction".into(), exists: false },
+            true => CommitError::Conflict { what: "a transaction".into(), exists: false, versions: None },
             false => self.refused(error, &split),
         })
     }
@@ -304,6 +359,28 @@ impl Inner {
         let row = rows.and_then(|(rows, _)| rows.into_iter().next().ok_or(sqlx::Error::RowNotFound));
         // A batch without events has no position.
         Ok(row.and_then(|row| row.try_get::<Option<i64>, _>(0)).map(|at| Position(at.unwrap_or(0) as u64)))
+    }
+
+    /// Looks up the found version and the winner of a conflict. If that fails, the conflict has no versions.
+    pub(super) async fn with_winner(&self, on: &mut PgConnection, refused: CommitError) -> CommitError {
+        let CommitError::Conflict { what, exists, versions: Some(VersionConflict { expected, .. }) } = refused else {
+            return refused;
+        };
+        let (kind, id) = what.split_once(SEPARATOR).unwrap_or((&what, ""));
+        let mut with = PgArguments::default();
+        let added = [kind, id, &what].into_iter().try_for_each(|text| with.add(text));
+        let rows = match added {
+            Ok(()) => self.query(on, SqlStr::from_static(WINNER), with).await,
+            Err(error) => Err(sqlx::Error::Encode(error)),
+        };
+        let versions = rows.ok().and_then(|(rows, _)| {
+            let row = rows.into_iter().next()?;
+            let (stored, last) = (row.try_get::<i64, _>(0).ok()? as u64, row.try_get::<i64, _>(1).ok()? as u64);
+            let metadata = row.try_get::<Option<String>, _>(2).ok()?.filter(|_| last >= stored);
+            let winner = metadata.and_then(|metadata| serde_json::from_str::<Metadata>(&metadata).ok()?.correlation);
+            Some(VersionConflict { expected, found: stored.max(last), winner })
+        });
+        CommitError::Conflict { what, exists, versions }
     }
 
     fn refused(&self, error: sqlx::Error, split: &Split<'_>) -> CommitError {

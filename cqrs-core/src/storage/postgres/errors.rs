@@ -1,8 +1,9 @@
 //! Maps the driver's errors to faults and to refusals of a batch.
 use super::commit::Split;
 use crate::{
-    error::Fault,
-    storage::{CommitError, Reservation},
+    error::{Fault, VersionConflict},
+    event::stream_of,
+    storage::{CommitError, ReadVersion, Reservation, Row},
 };
 use sqlx::postgres::PgDatabaseError;
 use std::{collections::HashSet, io, sync::Arc};
@@ -99,16 +100,27 @@ pub(super) fn refusal(error: sqlx::Error, split: &Split<'_>) -> CommitError {
     let passed: HashSet<usize> =
         detail.trim_matches(['{', '}']).split(',').filter_map(|ordinal| ordinal.parse().ok()).collect();
     let culprit = (1..).find(|ordinal| !passed.contains(ordinal)).unwrap_or(1) - 1;
-    let conflict = |what: Option<String>| CommitError::Conflict {
-        what: what.unwrap_or_else(|| refused.message().to_owned()),
-        exists: false,
+    let unknown = || refused.message().to_owned();
+    let conflict = |what: Option<String>| {
+        let (what, exists, versions) = (what.unwrap_or_else(unknown), false, None);
+        CommitError::Conflict { what, exists, versions }
     };
+    // A conflict on an aggregate: its name, and the version that the batch relied on.
+    let on_aggregate = |found: Option<(String, u64)>, exists| match found {
+        Some((what, expected)) => {
+            CommitError::Conflict { what, exists, versions: Some(VersionConflict::expecting(expected)) }
+        }
+        None => CommitError::Conflict { what: unknown(), exists, versions: None },
+    };
+    let of_row = |row: &&Row| (stream_of(row.kind, &row.id), row.expected);
+    let of_read = |read: &ReadVersion| (stream_of(read.kind, &read.id), read.version);
     match (refused.code(), refused.message(), refused.constraint()) {
-        ("QC001", "rows", _) => conflict(split.saved.get(culprit).map(|row| format!("{}/{}", row.kind, row.id))),
-        ("QC001", "streams", _) => CommitError::Conflict {
-            what: split.heads.get(culprit).map_or_else(|| "streams".into(), |head| head.stream.to_owned()),
-            exists: split.heads.get(culprit).is_some_and(|head| head.version == 1),
-        },
+        ("QC001", "reads", _) => on_aggregate(split.read.get(culprit).and_then(|lock| lock.read).map(of_read), false),
+        ("QC001", "rows", _) => on_aggregate(split.saved.get(culprit).map(of_row), false),
+        ("QC001", "streams", _) => {
+            let head = split.heads.get(culprit).map(|head| (head.stream.to_owned(), head.version.saturating_sub(1)));
+            on_aggregate(head, split.heads.get(culprit).is_some_and(|head| head.version == 1))
+        }
         ("QC001", "views", _) => {
             conflict(split.replaced.get(culprit).map(|view| format!("{}/{}", view.view, view.key)))
         }
@@ -134,17 +146,14 @@ pub(super) fn refusal(error: sqlx::Error, split: &Split<'_>) -> CommitError {
         ("23505", _, Some("state_pkey")) => {
             // The detail names the key in a text for people, so it is searched for known keys and not parsed.
             let row = split.created.iter().find(|row| detail.contains(&format!("=({}, {})", row.kind, row.id)));
-            let what = row.or(split.created.first()).map(|row| format!("{}/{}", row.kind, row.id));
-            CommitError::Conflict { what: what.unwrap_or_else(|| "rows".into()), exists: true }
+            on_aggregate(row.or(split.created.first()).map(of_row), true)
         }
         ("23505", _, Some("log_stream_version_key")) => {
             let mut events = split.logged.iter();
             let event = events.find(|event| detail.contains(&format!("=({}, {})", event.stream, event.version)));
             let event = event.or(split.logged.first());
-            CommitError::Conflict {
-                what: event.map_or_else(|| "events".into(), |event| event.stream.clone()),
-                exists: event.is_some_and(|event| event.version == 1),
-            }
+            let exists = event.is_some_and(|event| event.version == 1);
+            on_aggregate(event.map(|event| (event.stream.clone(), event.version.saturating_sub(1))), exists)
         }
         // A serialization failure, from a server with another default isolation level.
         ("40001", ..) => conflict(None),

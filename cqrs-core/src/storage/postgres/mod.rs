@@ -21,6 +21,7 @@ mod statement;
 mod stats;
 mod transaction;
 mod unique;
+mod view_copy;
 
 #[doc(hidden)]
 pub use archive::ARCHIVE;
@@ -37,9 +38,9 @@ pub use statement::every_statement;
 pub use transaction::transaction;
 
 use super::{
-    ArchiveRange, Archived, Cutoff, DatabaseStats, InboxLookup, Lease, Loaded, OutgoingRange, Parked, ParkedKey,
-    ParkedPage, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram, StoredRow,
-    StoredValues, StoredView, Tx, ValueReservation,
+    ArchiveRange, Archived, ComparedValues, Cutoff, DatabaseStats, InboxLookup, Lease, Loaded, OutgoingRange, Parked,
+    ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram, StoredRow,
+    StoredValues, StoredView, Tx, ValueReservation, ViewSwitch,
 };
 use crate::{
     environment::{Environment, system},
@@ -314,6 +315,27 @@ impl Storage for Postgres {
     }
     async fn archive(&self, range: &ArchiveRange, limit: usize) -> Result<Archived, Fault> {
         self.0.archive(range, limit).await
+    }
+    async fn checkpoints_below(&self, prefix: &str) -> Result<Vec<(String, u64)>, Fault> {
+        self.0.checkpoints_below(prefix).await
+    }
+    async fn serving_copy(&self, view: &str) -> Result<u64, Fault> {
+        self.0.serving_copy(view).await
+    }
+    async fn switch_view(&self, switch: &ViewSwitch) -> Result<bool, Fault> {
+        self.0.switch_view(switch).await
+    }
+    async fn compare_copies(
+        &self,
+        copies: [&str; 2],
+        readers: [&[String]; 2],
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<ComparedValues, Fault> {
+        self.0.compare_copies(copies, readers, after, limit).await
+    }
+    async fn drop_copy(&self, view: &str, copy: u64, readers: &[String], limit: usize) -> Result<u64, Fault> {
+        self.0.drop_copy(view, copy, readers, limit).await
     }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
         check::keys(keys)?;

@@ -23,9 +23,9 @@ pub(super) struct Sql {
 ///
 /// Positions are drawn after all waits, so they agree with the order in which reserved values changed owners. One order
 /// for all batches prevents deadlocks between tables.
-pub(super) const PARTS: [Sql; 16] = [
-    RESPONSE, HANDLED, MOVED, BEGUN, UNPARKED, PARKED, SAVED, CREATED, HEADS, SNAPSHOTS, REPLACED, ADDED, RELEASED,
-    TAKEN, ENTRIES, LOGGED,
+pub(super) const PARTS: [Sql; 17] = [
+    RESPONSE, HANDLED, MOVED, BEGUN, UNPARKED, PARKED, READ, SAVED, CREATED, HEADS, SNAPSHOTS, REPLACED, ADDED,
+    RELEASED, TAKEN, ENTRIES, LOGGED,
 ];
 
 /// The check that no response is stored yet. It runs first, so a repeated command is refused as a repetition and not
@@ -47,18 +47,24 @@ const HANDLED: Sql = Sql {
 /// Checkpoint moves of readers that have a row.
 const MOVED: Sql = Sql {
     columns: &[("reader", "text"), ("since", "bigint"), ("upto", "bigint"), ("epoch", "bigint")],
-    text: "moved as (update cqrs.reader r set checkpoint = u.upto from {p}, {u}
-  where r.reader = u.reader and r.checkpoint = u.since and (u.epoch is null or r.epoch = u.epoch) returning u.o),
+    text:
+        "moved as (update cqrs.reader r set checkpoint = u.upto, fence = case when r.fence is not null then u.upto end
+  from {p}, {u} where r.reader = u.reader and r.checkpoint = u.since
+  and (r.epoch = u.epoch or u.epoch is null and r.fence is null) returning u.o),
 {g} as materialized (select case when count(o) = {n} then 1 else cqrs.reject('QC002', 'readers', array_agg(o)) end
   from {p} left join moved on true)",
 };
 
 /// First checkpoint moves, of readers that may have no row. Of two concurrent moves, the second waits for the first and
-/// is then refused.
+/// is then refused. Only a projection moves a reader without a row in an epoch other than 0: that of a switched view.
 const BEGUN: Sql = Sql {
-    columns: &[("reader", "text"), ("upto", "bigint")],
-    text: "begun as (insert into cqrs.reader as r (reader, checkpoint) select u.reader, u.upto from {p}, {u}
-  on conflict (reader) do update set checkpoint = excluded.checkpoint where r.checkpoint = 0 returning r.reader),
+    columns: &[("reader", "text"), ("upto", "bigint"), ("epoch", "bigint")],
+    text: "begun as (insert into cqrs.reader as r (reader, checkpoint, epoch, fence)
+  select u.reader, u.upto, coalesce(u.epoch, 0), case when u.epoch > 0 then u.upto end from {p}, {u}
+  on conflict (reader) do update set checkpoint = excluded.checkpoint,
+    fence = case when r.fence is not null then excluded.checkpoint end
+  where r.checkpoint = 0 and exists (select from {u}
+    where u.reader = r.reader and (r.epoch = u.epoch or u.epoch is null and r.fence is null)) returning r.reader),
 {g} as materialized (select case when count(x.reader) = {n} then 1
     else (select cqrs.reject('QC002', 'begun', array_agg(o)) from (select max(y.o) as o from
       (select u.reader, u.o from {u} union all select reader, null from begun) y
@@ -104,6 +110,29 @@ parked as (insert into cqrs.parked
     u.error, u.attempts
   from {g}b, {u} order by u.o returning 1),
 {g} as materialized (select count(*) from {g}b left join parked on true)",
+};
+
+/// Versions that a decision relied on, with the advisory locks of all aggregates that the batch reads and writes. The
+/// function takes the locks in the order of the input, and then compares each version that is given.
+///
+/// Two batches that each read an aggregate of the other one's writes would both pass a comparison with the committed
+/// versions. So a read takes a shared lock and a write an exclusive one: the second batch waits here, and compares after the
+/// first one has ended. The locks are sorted and come before the rows of all aggregates, so they cause no deadlock. A batch
+/// without reads takes none: it can be put after every batch with reads that has not seen it.
+const READ: Sql = Sql {
+    columns: &[
+        ("slot", "int"),
+        ("written", "boolean"),
+        ("kind", "text"),
+        ("id", "text"),
+        ("stream", "text"),
+        ("version", "bigint"),
+    ],
+    text: "read as materialized (select cqrs.lock_and_compare(array_agg(u.slot order by u.o),
+    array_agg(u.written order by u.o), array_agg(u.kind order by u.o), array_agg(u.id order by u.o),
+    array_agg(u.stream order by u.o), array_agg(u.version order by u.o)) as passed from {p} left join {u} on true),
+{g} as materialized (select case when cardinality(passed) = {n} then 1 else cqrs.reject('QC001', 'reads', passed) end
+  from read)",
 };
 
 /// Rows that exist. A row without a value is deleted and keeps its version.

@@ -58,17 +58,34 @@ pub const PARKED_COUNTS: &str = "with recursive readers(reader) as ((select read
 #[doc(hidden)]
 pub const PARKED: &str = "select seq, message, at, topic, part, record_key, headers::text, body, error, attempts, since, record_time \
     from cqrs.parked where reader = $1 and key = $2 and seq > $3 order by seq limit $4";
+/// The name under which a read of the view `$1`, or of one of its copies, finds the values. It is found once per statement, and
+/// plans treat it as a parameter.
+macro_rules! serving {
+    () => {
+        "coalesce((select c.stored from cqrs.view_copy c where c.view = $1::text), \
+         case when $1::text like '%~0' then left($1::text, -2) else $1::text end)"
+    };
+}
 /// One index lookup for each key, as in [`INBOX`].
-const VIEWS: &str = "select v.key, v.version, v.value from unnest($2::text[]) u(key) cross join lateral \
-    (select v.key, v.version, v.value from cqrs.view v where v.view = $1 and v.key = u.key limit 1) v";
+const VIEWS: &str = concat!(
+    "select v.key, v.version, v.value from unnest($2::text[]) u(key) cross join lateral \
+     (select v.key, v.version, v.value from cqrs.view v where v.view = ",
+    serving!(),
+    " and v.key = u.key limit 1) v"
+);
 /// Finds each next set of indexes through the index on the sets, and the values of those that are not given.
-const VIEWS_OF_OTHER_INDEX_SETS: &str = "with recursive sets(index_set) as \
-    ((select index_set from cqrs.view where view = $1 order by index_set limit 1) union all \
-    select (select v.index_set from cqrs.view v where v.view = $1 and v.index_set > s.index_set order by v.index_set limit 1) \
-    from sets s where s.index_set is not null) \
-    select v.key, v.version, v.value from sets s cross join lateral (select v.key, v.version, v.value from cqrs.view v \
-    where v.view = $1 and v.index_set = s.index_set limit $3) v \
-    where s.index_set is not null and s.index_set <> all($2) limit $3";
+const VIEWS_OF_OTHER_INDEX_SETS: &str = concat!(
+    "with recursive sets(index_set) as ((select index_set from cqrs.view where view = ",
+    serving!(),
+    " order by index_set limit 1) union all select (select v.index_set from cqrs.view v where v.view = ",
+    serving!(),
+    " and v.index_set > s.index_set order by v.index_set limit 1) from sets s where s.index_set is not null) \
+     select v.key, v.version, v.value from sets s cross join lateral (select v.key, v.version, v.value from cqrs.view v \
+     where v.view = ",
+    serving!(),
+    " and v.index_set = s.index_set limit $3) v \
+     where s.index_set is not null and s.index_set <> all($2) limit $3"
+);
 /// Reads of several keys at once, with the number of their parameters, for the test of their plans.
 #[doc(hidden)]
 pub const READS_OF_SEVERAL: [(&str, usize); 3] = [(INBOX, 3), (VIEWS, 2), (FIRST_PARKED, 2)];
@@ -219,13 +236,15 @@ const OUTGOING_OF: &str = concat!(
 macro_rules! scan {
     ($until:literal, $order:literal) => {
         concat!(
-            "select e.entry, e.key, v.value from (select e.entry, e.key from cqrs.view_index e \
-             where e.view = $1 and e.name = $2 and (e.entry, e.key) >= ($3, $4)",
+            "select e.entry, e.key, v.value from (select e.view, e.entry, e.key from cqrs.view_index e \
+             where e.view = ",
+            serving!(),
+            " and e.name = $2 and (e.entry, e.key) >= ($3, $4)",
             $until,
             " order by ",
             $order,
             " limit $5) e cross join lateral \
-             (select v.value from cqrs.view v where v.view = $1 and v.key = e.key limit 1) v order by ",
+             (select v.value from cqrs.view v where v.view = e.view and v.key = e.key limit 1) v order by ",
             $order
         )
     };
@@ -234,7 +253,9 @@ macro_rules! count_entries {
     ($until:literal) => {
         concat!(
             "select count(*) from (select from cqrs.view_index e \
-             where e.view = $1 and e.name = $2 and (e.entry, e.key) >= ($3, $4)",
+             where e.view = ",
+            serving!(),
+            " and e.name = $2 and (e.entry, e.key) >= ($3, $4)",
             $until,
             " order by e.entry, e.key limit $5) counted"
         )

@@ -63,7 +63,15 @@ impl Tx for Open {
             let set = inner.limited(sqlx::raw_sql(FOR_THE_BATCH).execute(&mut *transaction)).await;
             set.map_err(|error| inner.fault(error))?;
         }
-        let position = inner.apply(&mut transaction, batch).await?;
+        let position = match inner.apply(&mut transaction, batch).await {
+            Ok(position) => position,
+            Err(refused @ CommitError::Conflict { versions: Some(_), .. }) => {
+                drop(transaction);
+                let mut connection = inner.connection().await.map_err(|error| inner.fault(error))?;
+                return Err(inner.with_winner(&mut connection, refused).await);
+            }
+            Err(refused) => return Err(refused),
+        };
         inner.count();
         inner.limited(transaction.commit()).await.map_err(|error| {
             inner.notice(&error);

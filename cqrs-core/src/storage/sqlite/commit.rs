@@ -1,10 +1,15 @@
 //! Applies a batch statement by statement. A refusal shows as a row count of 0, so no error message is parsed.
-use super::writer::CommitResult;
+use super::{number, writer::CommitResult};
 use crate::{
-    event::{NewEntry, stream_of},
+    error::VersionConflict,
+    event::{NewEntry, SEPARATOR, stream_of},
+    metadata::Metadata,
     position::Position,
     storage::parked::encode_headers,
-    storage::{Batch, CheckpointMove, CommitError, Park, Reservation, Row, Snapshot, StoredResponse, ViewWrite},
+    storage::{
+        Batch, CheckpointMove, CommitError, Park, ReadVersion, Reservation, Row, Snapshot, StoredResponse, ViewWrite,
+        stored_as,
+    },
 };
 use sqlx::{Row as _, SqliteConnection, query};
 use std::collections::HashMap;
@@ -47,6 +52,9 @@ pub(super) async fn apply(connection: &mut SqliteConnection, batch: Batch) -> sq
     for parked in batch.parks {
         park(connection, parked).await?;
     }
+    for read in &batch.reads {
+        pass!(check_read(connection, read).await?);
+    }
     // A row's version proves the version of its stream, even when retention has removed old entries.
     let mut heads: HashMap<String, u64> =
         batch.rows.iter().map(|row| (stream_of(row.kind, &row.id), row.expected)).collect();
@@ -82,16 +90,17 @@ pub(super) async fn apply(connection: &mut SqliteConnection, batch: Batch) -> sq
 }
 
 async fn advance(connection: &mut SqliteConnection, step: CheckpointMove) -> sqlx::Result<Refused> {
-    let sql = "update cqrs_reader set checkpoint = ?3
-        where reader = ?1 and checkpoint = ?2 and epoch = coalesce(?4, epoch)";
+    let sql = "update cqrs_reader set checkpoint = ?3, fence = case when fence is not null then ?3 end
+        where reader = ?1 and checkpoint = ?2 and (epoch = ?4 or ?4 is null and fence is null)";
     let (from, to, epoch) = (step.from as i64, step.to as i64, step.epoch.map(|epoch| epoch as i64));
     let moved = query(sql).bind(step.reader.clone()).bind(from).bind(to).bind(epoch).execute(&mut *connection).await?;
     if moved.rows_affected() > 0 {
         return Ok(None);
     }
-    if from == 0 && epoch.unwrap_or(0) == 0 {
-        let sql = "insert into cqrs_reader (reader, checkpoint) values (?, ?) on conflict do nothing";
-        let made = query(sql).bind(step.reader.clone()).bind(to).execute(&mut *connection).await?;
+    if step.may_begin() {
+        let sql = "insert into cqrs_reader (reader, checkpoint, epoch, fence)
+            values (?1, ?2, coalesce(?3, 0), case when ?3 > 0 then ?2 end) on conflict do nothing";
+        let made = query(sql).bind(step.reader.clone()).bind(to).bind(epoch).execute(&mut *connection).await?;
         if made.rows_affected() > 0 {
             return Ok(None);
         }
@@ -132,8 +141,40 @@ async fn replace(connection: &mut SqliteConnection, row: Row) -> sqlx::Result<Re
         statement = statement.bind(row.expected as i64);
     }
     let done = statement.execute(connection).await?;
-    let what = || format!("{}/{}", row.kind, row.id);
-    Ok((done.rows_affected() == 0).then(|| CommitError::Conflict { what: what(), exists }))
+    Ok((done.rows_affected() == 0).then(|| conflict(stream_of(row.kind, &row.id), exists, row.expected)))
+}
+
+async fn check_read(connection: &mut SqliteConnection, read: &ReadVersion) -> sqlx::Result<Refused> {
+    let stream = stream_of(read.kind, &read.id);
+    let found = match read.is_row {
+        true => query("select version from cqrs_state where kind = ? and id = ?").bind(read.kind).bind(read.id.clone()),
+        false => query("select max(version) from cqrs_log where stream = ? having count(*) > 0").bind(stream.clone()),
+    };
+    let found = found.fetch_optional(connection).await?.map_or(Ok(0), |row| number(&row, 0))?;
+    Ok((found != read.version).then(|| conflict(stream, false, read.version)))
+}
+
+fn conflict(what: String, exists: bool, expected: u64) -> CommitError {
+    CommitError::Conflict { what, exists, versions: Some(VersionConflict::expecting(expected)) }
+}
+
+/// Looks up the found version and the winner of a conflict, once the refused batch is rolled back. The last event of a stream
+/// is never archived.
+pub(super) async fn look_up_winner(connection: &mut SqliteConnection, refused: &mut CommitError) -> sqlx::Result<()> {
+    let CommitError::Conflict { what, versions: Some(versions), .. } = refused else { return Ok(()) };
+    let (kind, id) = what.split_once(SEPARATOR).unwrap_or((what, ""));
+    let row = query("select version from cqrs_state where kind = ? and id = ?").bind(kind.to_owned());
+    let row = row.bind(id.to_owned()).fetch_optional(&mut *connection).await?;
+    versions.found = row.map_or(Ok(0), |row| number(&row, 0))?;
+    let last = query("select version, metadata from cqrs_log where stream = ? order by version desc limit 1");
+    let Some(last) = last.bind(what.clone()).fetch_optional(connection).await? else { return Ok(()) };
+    let last_version = number(&last, 0)?;
+    versions.found = versions.found.max(last_version);
+    if versions.found == last_version {
+        let metadata = serde_json::from_str::<Metadata>(last.try_get(1)?);
+        versions.winner = metadata.ok().and_then(|metadata| metadata.correlation);
+    }
+    Ok(())
 }
 
 async fn replace_snapshot(connection: &mut SqliteConnection, snapshot: Snapshot) -> sqlx::Result<()> {
@@ -151,8 +192,8 @@ async fn append(
     event: NewEntry,
     heads: &mut HashMap<String, u64>,
 ) -> sqlx::Result<CommitResult> {
-    let conflict = |stream, exists| Ok(Err(CommitError::Conflict { what: stream, exists }));
-    let before = event.version.wrapping_sub(1);
+    let before = event.version.saturating_sub(1);
+    let conflict = |stream, exists| Ok(Err(conflict(stream, exists, before)));
     if event.version == 0 {
         return conflict(event.stream, false);
     }
@@ -204,6 +245,7 @@ async fn append(
 
 async fn put(connection: &mut SqliteConnection, write: ViewWrite) -> sqlx::Result<Refused> {
     let ViewWrite { view, key, expected, value, entries, index_set } = write;
+    let view = stored_as(view);
     let removed = value.is_none();
     let sql = match expected {
         0 => {
@@ -217,7 +259,8 @@ async fn put(connection: &mut SqliteConnection, write: ViewWrite) -> sqlx::Resul
     };
     let statement = query(sql).bind(view).bind(key.clone()).bind(expected as i64).bind(value).bind(index_set);
     if statement.execute(&mut *connection).await?.rows_affected() == 0 {
-        return Ok(Some(CommitError::Conflict { what: format!("{view}/{key}"), exists: false }));
+        let what = format!("{view}/{key}");
+        return Ok(Some(CommitError::Conflict { what, exists: false, versions: None }));
     }
     if expected > 0 {
         let unlisted = query("delete from cqrs_view_index where view = ? and key = ?").bind(view).bind(key.clone());

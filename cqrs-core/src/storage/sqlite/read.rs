@@ -235,6 +235,14 @@ pub(super) async fn left_to_newer_program(pool: &SqlitePool, most: usize) -> sql
         .collect()
 }
 
+/// The name under which a read of the view `?1`, or of one of its copies, finds the values.
+macro_rules! serving {
+    () => {
+        "coalesce((select c.stored from cqrs_view_copy c where c.view = ?1),
+        case when ?1 like '%~0' then substr(?1, 1, length(?1) - 2) else ?1 end)"
+    };
+}
+
 pub(super) async fn holds(pool: &SqlitePool, data: &StoredData) -> sqlx::Result<bool> {
     let (sql, name) = match data {
         StoredData::Aggregate(name) => (
@@ -247,9 +255,10 @@ pub(super) async fn holds(pool: &SqlitePool, data: &StoredData) -> sqlx::Result<
                 or exists (select 1 from cqrs_archived_log where name = ?1)",
             name,
         ),
-        StoredData::View(name) => {
-            ("select exists (select 1 from cqrs_view where view = ?1 and value is not null)", name)
-        }
+        StoredData::View(name) => (
+            concat!("select exists (select 1 from cqrs_view where view = ", serving!(), " and value is not null)"),
+            name,
+        ),
     };
     query(sql).bind(name).fetch_one(pool).await?.try_get(0)
 }
@@ -261,11 +270,16 @@ pub(super) async fn views_of_other_index_sets(
     index_sets: &[i64],
     most: usize,
 ) -> sqlx::Result<Vec<StoredView>> {
-    let sql = "with recursive sets(index_set) as (select min(index_set) from cqrs_view where view = ?1
-        union all select (select min(v.index_set) from cqrs_view v where v.view = ?1 and v.index_set > s.index_set)
-        from sets s where s.index_set is not null)
-        select v.key, v.version, v.value from sets s cross join cqrs_view v
-        where v.view = ?1 and v.index_set = s.index_set and s.index_set not in (select value from json_each(?2)) limit ?3";
+    let sql = concat!(
+        "with recursive sets(index_set) as (select min(index_set) from cqrs_view where view = ",
+        serving!(),
+        " union all select (select min(v.index_set) from cqrs_view v where v.view = ",
+        serving!(),
+        " and v.index_set > s.index_set) from sets s where s.index_set is not null)
+        select v.key, v.version, v.value from sets s cross join cqrs_view v where v.view = ",
+        serving!(),
+        " and v.index_set = s.index_set and s.index_set not in (select value from json_each(?2)) limit ?3"
+    );
     let index_sets = serde_json::to_string(index_sets).map_err(|error| sqlx::Error::Encode(error.into()))?;
     let rows = query(sql).bind(view).bind(index_sets).bind(limit(most)).fetch_all(pool).await?;
     let stored =
@@ -363,7 +377,11 @@ fn time(row: &SqliteRow, column: usize) -> sqlx::Result<Timestamp> {
 }
 
 pub(super) async fn views(pool: &SqlitePool, view: &str, keys: &[String]) -> sqlx::Result<Vec<StoredView>> {
-    let sql = "select key, version, value from cqrs_view where view = ? and key in (select value from json_each(?))";
+    let sql = concat!(
+        "select key, version, value from cqrs_view where view = ",
+        serving!(),
+        " and key in (select value from json_each(?2))"
+    );
     let rows = query(sql).bind(view).bind(list(keys)?).fetch_all(pool).await?;
     let stored =
         |row: &SqliteRow| Ok(StoredView { key: row.try_get(0)?, version: number(row, 1)?, value: row.try_get(2)? });
@@ -375,7 +393,9 @@ macro_rules! index_range {
     ($before:literal, $until:literal, $order:literal, $after:literal) => {
         concat!(
             $before,
-            "(select e.entry, e.key from cqrs_view_index e where e.view = ?1 and e.name = ?2 and (e.entry, e.key) >= (?3, ?4)",
+            "(select e.view, e.entry, e.key from cqrs_view_index e where e.view = ",
+            serving!(),
+            " and e.name = ?2 and (e.entry, e.key) >= (?3, ?4)",
             $until,
             " order by ",
             $order,
@@ -390,7 +410,7 @@ macro_rules! scan {
             "select e.entry, e.key, v.value from ",
             $until,
             $order,
-            " cross join cqrs_view v on v.view = ?1 and v.key = e.key"
+            " cross join cqrs_view v on v.view = e.view and v.key = e.key"
         )
     };
 }

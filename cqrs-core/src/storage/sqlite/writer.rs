@@ -116,9 +116,10 @@ impl Writer {
             query("begin immediate").execute(&mut *connection).await?;
             for batch in batches {
                 query("savepoint batch").execute(&mut *connection).await?;
-                let result = commit::apply(connection, batch).await?;
-                if result.is_err() {
+                let mut result = commit::apply(connection, batch).await?;
+                if let Err(refused) = &mut result {
                     query("rollback to batch").execute(&mut *connection).await?;
+                    commit::look_up_winner(connection, refused).await?;
                 }
                 query("release batch").execute(&mut *connection).await?;
                 results.push(result);
@@ -155,9 +156,12 @@ impl Writer {
                 self.announce(Some(&position));
                 drop(reply.send(Ok(position)));
             }
-            Some((Ok(refused), reply)) => {
+            Some((Ok(Err(mut refused)), reply)) => {
                 self.roll_back().await;
-                drop(reply.send(refused));
+                if let Some(connection) = &mut self.connection {
+                    let _ = commit::look_up_winner(connection, &mut refused).await;
+                }
+                drop(reply.send(Err(refused)));
             }
             Some((Err(broken), reply)) => {
                 self.reset().await;

@@ -16,6 +16,7 @@ mod snapshots;
 mod streams;
 mod unique;
 mod values;
+mod view_copies;
 mod views;
 
 use crate::{
@@ -137,11 +138,13 @@ pub fn cases() -> Vec<Case> {
         "events that a load, a reader or a relay needs are not archived": archive::kept,
         "a step of archiving looks at no more entries than its limit": archive::steps,
         "a stream with archived events goes on after its last version": archive::appended,
+        "a stream with archived events is compared, and a conflict on it names the winner": archive::compared,
         "an event is returned unchanged": streams::event,
         "metadata of the request alone is not stored with an event": streams::unstored,
         "nothing of a refused batch is stored, whatever the reason": refusals::nothing_stays,
         "each refusal reports its reason": refusals::reason,
         "of several reasons for a refusal the first in order is reported": refusals::order,
+        "a conflict names both versions and the request that won": refusals::winner,
         "a stale stream or view is reported before a taken value": refusals::stale_first,
         "a value is reserved by one owner": reservations::one_owner,
         "a value is released only by its owner": reservations::owner_alone,
@@ -156,6 +159,13 @@ pub fn cases() -> Vec<Case> {
         "a removed view keeps its version": views::removed,
         "index entries are replaced together with their view": views::replaced,
         "values that were written with another set of indexes are found": views::other_index_sets,
+        "reads of a view see the copy that serves, and each copy has a name": view_copies::switched,
+        "after a switch a batch for the former copy is refused, also at the same position": view_copies::fenced,
+        "a switch to a copy that is behind, or from another copy, changes nothing": view_copies::refused,
+        "parked messages and inbox records move with a switch, and get new numbers": view_copies::parked,
+        "two copies are compared by pages, in the order of their keys": view_copies::compared,
+        "a copy that does not serve is dropped in steps": view_copies::dropped,
+        "of concurrent switches and batches no event is lost or applied twice": view_copies::raced,
         "a scan returns a range of one index in order": views::range,
         "ranges are read and counted exactly, in both directions": views::ranges,
         "pages of a scan return every entry once, whatever the bytes": views::pages,
@@ -173,6 +183,8 @@ pub fn cases() -> Vec<Case> {
         "a released lease is free at once": leases::released,
         "a checkpoint move requires the epoch of the lease": leases::fenced,
         "a lease keeps the checkpoint, and a checkpoint move keeps the lease": leases::beside,
+        "of two concurrent batches, each with a read of the other one's write, one is committed": races::skew,
+        "batches that read one aggregate do not refuse each other": races::shared_read,
         "concurrent increments are all counted": races::increments,
         "of concurrent commands with one idempotency key one is committed": races::responses,
         "of concurrent reservations of one value one succeeds": races::takes,

@@ -75,7 +75,7 @@ fn writers(fresh: &Fresh, stop: &Arc<AtomicBool>, slow: bool) -> Vec<JoinHandle<
                         // The log itself refuses the batch, so that positions are drawn and never used.
                         let batch = Batch { rows: vec![row("taken", 0)], ..events("user/taken", 1..=1) };
                         match storage.commit(batch).await {
-                            Err(CommitError::Conflict { what, exists: true }) if what == "user/taken" => {}
+                            Err(CommitError::Conflict { what, exists: true, .. }) if what == "user/taken" => {}
                             other => anyhow::bail!("{other:?}"),
                         }
                     } else {

@@ -436,7 +436,7 @@ async fn defaults(server: Server) -> Tried {
                     let rows: Vec<Row> = vec![row("kim", found.version)];
                     match storage.commit(Batch { rows, ..Batch::default() }).await {
                         Ok(_) => break,
-                        Err(CommitError::Conflict { what, exists: false }) if what == "user/kim" => {}
+                        Err(CommitError::Conflict { what, exists: false, .. }) if what == "user/kim" => {}
                         Err(other) => anyhow::bail!("{other}"),
                     }
                 }

@@ -17,7 +17,7 @@ use crate::listener::lock;
 use cqrs_core::{
     Fault, Position,
     event::{Entry, shard_of},
-    storage::{Batch, CommitError, Lease, Memory, ReadLimit, Storage, StoredResponse},
+    storage::{Batch, CommitError, Lease, Memory, ReadLimit, Storage, StoredResponse, ViewSwitch},
 };
 use futures_util::FutureExt;
 use std::{
@@ -113,6 +113,11 @@ impl Database {
     pub(crate) fn end(&self) -> u64 {
         lock(&self.server).log.last_key_value().map_or(0, |(at, _)| *at)
     }
+    /// Returns all entries in the order of their commits.
+    pub(crate) fn committed(&self) -> Vec<Entry> {
+        let all = self.memory.log(Position(0), Position(u64::MAX), ReadLimit::entries(usize::MAX));
+        at_once(all).expect("memory responds")
+    }
     fn place(&self, found: &mut Entry) {
         found.position = self.placed(found.position);
     }
@@ -183,6 +188,13 @@ impl Database {
         let now = self.environment.now();
         let first = *lock(&self.server).declared_at.entry(declaration.to_owned()).or_insert(now);
         Ok((number, Duration::from_micros(now - first)))
+    }
+    fn switch(&self, switch: &ViewSwitch) -> Result<bool, Fault> {
+        let is_switched = at_once(self.memory.switch_view(switch))?;
+        if is_switched {
+            self.audit.switched(self, switch);
+        }
+        Ok(is_switched)
     }
     fn lease(&self, reader: &str, process: &Process, owner: &str, ttl: Duration) -> Option<Lease> {
         let lease = at_once(self.memory.lease(reader, owner, ttl)).ok().flatten();

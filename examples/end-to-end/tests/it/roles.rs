@@ -21,11 +21,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) async fn a_service_cannot_change_its_audit(postgres: &'static Postgres) -> Result<()> {
     let database = postgres.create_database("roles")?;
-    let (migration, service) = (format!("{}_migration", database.name()), format!("{}_service", database.name()));
+    let role = |of: &str| format!("{}_{of}", database.name());
+    let (migration, service, reader) = (role("migration"), role("service"), role("reader"));
     let admin = PgPool::connect(database.url()).await?;
     for statement in [
         format!("create role \"{migration}\" login"),
         format!("create role \"{service}\" login"),
+        format!("create role \"{reader}\" nologin"),
         format!("alter database \"{}\" owner to \"{migration}\"", database.name()),
     ] {
         sqlx::raw_sql(AssertSqlSafe(statement)).execute(&admin).await?;
@@ -58,6 +60,7 @@ pub(crate) async fn a_service_cannot_change_its_audit(postgres: &'static Postgre
     );
     let owner = PgPool::connect(&url(&migration)).await?;
     let grants = GRANTS.replace(":\"service\"", &format!("\"{service}\""));
+    let grants = grants.replace(":\"reader\"", &format!("\"{reader}\""));
     sqlx::raw_sql(AssertSqlSafe(grants)).execute(&owner).await?;
 
     let mut program = run(&service, &[], "service")?;

@@ -165,6 +165,12 @@ impl Services {
     pub(crate) fn sessions(&self) -> usize {
         self.script().refresh_tokens.values().filter(|token| !token.is_used).count()
     }
+    /// Begins another session of a person, as a login on another device does.
+    #[allow(dead_code, reason = "only one of the two test programs uses it")]
+    pub(crate) fn begin_session(&self, user: &str, token: &str) {
+        let session = Refresh { user: user.to_owned(), session: token.to_owned(), is_used: false };
+        self.script().refresh_tokens.insert(token.to_owned(), session);
+    }
     /// Ends all sessions, as a logout of all devices elsewhere does. For the tests in the browser.
     #[allow(dead_code, reason = "only one of the two test programs uses it")]
     pub(crate) fn end_sessions(&self) {

@@ -2,6 +2,7 @@
 use super::Harness;
 use super::draft::{self, Draft, KIND, at, batch, commit};
 use crate::{
+    environment::{Environment, SystemEnvironment},
     event::Entry,
     position::Position,
     storage::{ArchiveRange, Archived, CommitError, ReadLimit, Storage, StoredData},
@@ -148,4 +149,32 @@ pub(super) async fn appended(harness: Box<dyn Harness>) {
     }
     commit(storage, batch().event("user/kim", 7).row("row", 6, Some(b"{}")).event("user/row", 7)).await;
     assert_eq!(draft::stream(storage, "user/kim").await.len(), 7);
+}
+
+/// Reads of a stream and of a row with archived events, and the winner of a conflict on them.
+pub(super) async fn compared(harness: Box<dyn Harness>) {
+    let storage = &*harness.storage();
+    fill(storage).await;
+    let winner = SystemEnvironment.id();
+    let mut last = batch().event("user/kim", 7).row("row", 6, Some(b"{}")).event("user/row", 7);
+    last.events.iter_mut().for_each(|event| event.metadata.correlation = Some(winner));
+    commit(storage, last).await;
+    assert_eq!(archive_all(storage).await, 9);
+    let current = batch().read("kim", 7, false).read("row", 7, true).read("lee", 6, false);
+    commit(storage, current.event("user/new", 1)).await;
+    for (name, bad, what, expected) in [
+        ("a read of a stream", batch().read("kim", 6, false), "user/kim", 6),
+        ("a read of a stream as absent", batch().read("kim", 0, false), "user/kim", 0),
+        ("a read of a stream at an archived version", batch().read("kim", 2, false), "user/kim", 2),
+        ("a read of a row", batch().read("row", 6, true), "user/row", 6),
+        ("a read of a row as absent", batch().read("row", 0, true), "user/row", 0),
+        ("an event", batch().event("user/kim", 3), "user/kim", 2),
+        ("a row", batch().row("row", 3, Some(b"{}")), "user/row", 3),
+    ] {
+        let refused = draft::refused(storage, bad.event("user/other", 1)).await;
+        let CommitError::Conflict { what: on, versions: Some(found), .. } = &refused else {
+            panic!("{name}: {refused:?}")
+        };
+        assert_eq!((&**on, found.expected, found.found, found.winner), (what, expected, 7, Some(winner)), "{name}");
+    }
 }

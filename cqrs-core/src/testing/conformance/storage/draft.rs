@@ -6,8 +6,8 @@ use crate::{
     metadata::Metadata,
     position::Position,
     storage::{
-        Batch, CheckpointMove, CommitError, InboxRecord, Park, Parked, ReadLimit, Reservation, Row, Scan, Snapshot,
-        Storage, StoredResponse, StoredRow, StoredView, ViewWrite,
+        Batch, CheckpointMove, CommitError, InboxRecord, Park, Parked, ReadLimit, ReadVersion, Reservation, Row, Scan,
+        Snapshot, Storage, StoredResponse, StoredRow, StoredView, ViewWrite,
     },
     transport::{Partition, Received},
 };
@@ -36,6 +36,8 @@ pub(super) trait Draft: Sized {
     fn unpark(self, number: u64) -> Self;
     /// Adds a snapshot after the event of this version in the batch.
     fn snapshot(self, id: &str, version: u64, form: i64, state: Option<&[u8]>) -> Self;
+    /// Adds the version of an aggregate on which the decision relies, of a row or of a stream alone.
+    fn read(self, id: &str, version: u64, is_row: bool) -> Self;
     fn response(self, key: &str) -> Self;
 }
 impl Draft for Batch {
@@ -122,6 +124,10 @@ impl Draft for Batch {
         let event = event.expect("the batch has the event").id;
         let state = state.map(<[u8]>::to_vec);
         self.snapshots.push(Snapshot { kind: KIND, id: id.to_owned(), version, event, form, state });
+        self
+    }
+    fn read(mut self, id: &str, version: u64, is_row: bool) -> Self {
+        self.reads.push(ReadVersion { kind: KIND, id: id.to_owned(), version, is_row });
         self
     }
     fn response(mut self, key: &str) -> Self {

@@ -117,3 +117,56 @@ pub(super) async fn each_for_itself(harness: Box<dyn Harness>) {
     }
     assert_eq!(draft::log(&*storage).await.len(), 20);
 }
+
+/// Write skew: of two batches that each read an aggregate which the other one writes, one is committed. The aggregates are
+/// rows and streams, existing and new ones.
+pub(super) async fn skew(harness: Box<dyn Harness>) {
+    let storage = harness.storage();
+    for round in 0..24_u64 {
+        let (is_row, is_new) = (round % 2 == 0, round % 4 < 2);
+        let ids = [format!("one {round}"), format!("two {round}")];
+        let write = |batch: Batch, id: &str, expected: u64| match is_row {
+            true => batch.row(id, expected, Some(b"")).event(&format!("user/{id}"), expected + 1),
+            false => batch.event(&format!("user/{id}"), expected + 1),
+        };
+        let expected = u64::from(!is_new);
+        if !is_new {
+            draft::commit(&*storage, write(write(batch(), &ids[0], 0), &ids[1], 0)).await;
+        }
+        let won = Arc::new(AtomicUsize::new(0));
+        concurrently([[0, 1], [1, 0]].map(|[written, read]| {
+            let all = write(batch().read(&ids[read], expected, is_row), &ids[written], expected);
+            let (storage, won) = (storage.clone(), won.clone());
+            let task: BoxFuture<'static, ()> = Box::pin(async move {
+                match storage.commit(all).await {
+                    Ok(_) => drop(won.fetch_add(1, Ordering::SeqCst)),
+                    Err(CommitError::Conflict { exists: false, .. }) => {}
+                    Err(other) => panic!("the loser was refused with {other:?}"),
+                }
+            });
+            task
+        }))
+        .await;
+        assert_eq!(won.load(Ordering::SeqCst), 1, "not exactly one of two commits that read each other succeeded");
+    }
+}
+
+/// Readers of one aggregate do not refuse each other, and a read aggregate can be written by the same batch.
+pub(super) async fn shared_read(harness: Box<dyn Harness>) {
+    let storage = harness.storage();
+    draft::commit(&*storage, batch().row("policy", 0, Some(b"")).event("user/policy", 1)).await;
+    concurrently((0..30).map(|n| {
+        let storage = storage.clone();
+        let task: BoxFuture<'static, ()> = Box::pin(async move {
+            let all = batch().read("policy", 1, true).event(&format!("user/{n}"), 1);
+            storage.commit(all).await.expect("no other batch changes what this one reads");
+        });
+        task
+    }))
+    .await;
+    let both = batch().read("policy", 1, true).row("policy", 1, Some(b"new")).event("user/policy", 2);
+    draft::commit(&*storage, both).await;
+    let only = storage.commit(batch().read("policy", 1, true)).await;
+    assert!(matches!(only, Err(CommitError::Conflict { exists: false, .. })), "{only:?}");
+    assert_eq!(storage.commit(batch().read("policy", 2, true)).await.expect("the read is current").0, 0);
+}

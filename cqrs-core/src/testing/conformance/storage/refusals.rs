@@ -21,6 +21,10 @@ async fn before(storage: &dyn Storage, message: Uuid) {
         .inbox_record(message)
         .response("old");
     commit(storage, all).await;
+    commit(storage, batch().row("ann", 0, Some(b"ann")).event("user/bob", 1)).await;
+    commit(storage, batch().row("ann", 1, Some(b"ann")).event("user/bob", 2)).await;
+    commit(storage, batch().row("gone", 0, Some(b"gone"))).await;
+    commit(storage, batch().row("gone", 1, None)).await;
     storage
         .lease("shard-0", "me", Duration::from_secs(600))
         .await
@@ -31,6 +35,11 @@ async fn before(storage: &dyn Storage, message: Uuid) {
 /// Returns a batch that changes all existing data and adds something new of each kind.
 fn good() -> Batch {
     batch()
+        .read("ann", 2, true)
+        .read("bob", 2, false)
+        .read("gone", 2, true)
+        .read("nobody", 0, true)
+        .read("nobody else", 0, false)
         .row("kim", 1, Some(b"changed"))
         .row("new", 0, Some(b"new"))
         .outgoing("user/kim", 3, 0)
@@ -128,6 +137,25 @@ fn poisons(message: Uuid) -> Vec<(&'static str, Why, Poison)> {
             "a view that does not exist",
             Why::Conflict { exists: false },
             Box::new(|batch| batch.view("lee", 3, None, &[])),
+        ),
+        ("a stale read of a row", Why::Conflict { exists: false }, Box::new(|batch| batch.read("ann", 1, true))),
+        ("a stale read of a stream", Why::Conflict { exists: false }, Box::new(|batch| batch.read("bob", 1, false))),
+        ("an absent row that exists", Why::Conflict { exists: false }, Box::new(|batch| batch.read("ann", 0, true))),
+        (
+            "an absent stream that exists",
+            Why::Conflict { exists: false },
+            Box::new(|batch| batch.read("bob", 0, false)),
+        ),
+        (
+            "a deleted row as never stored",
+            Why::Conflict { exists: false },
+            Box::new(|batch| batch.read("gone", 0, true)),
+        ),
+        ("a row before it was deleted", Why::Conflict { exists: false }, Box::new(|batch| batch.read("gone", 1, true))),
+        (
+            "a row that is read and does not exist",
+            Why::Conflict { exists: false },
+            Box::new(|b| b.read("lee", 1, true)),
         ),
         (
             "a taken value",
@@ -249,5 +277,39 @@ pub(super) async fn stale_first(harness: Box<dyn Harness>) {
     ] {
         let rejected = draft::refused(storage, bad.clone().take("Kim", "user/lee")).await;
         assert_eq!(why(&rejected), Why::Conflict { exists }, "{bad:?}");
+    }
+}
+
+/// A conflict names the request that won, so that an operator can find it.
+pub(super) async fn winner(harness: Box<dyn Harness>) {
+    let storage = &*harness.storage();
+    let by = |batch: Batch, correlation: Option<Uuid>| {
+        let mut batch = batch;
+        batch.events.iter_mut().for_each(|event| event.metadata.correlation = correlation);
+        batch
+    };
+    let (loser, winner) = (SystemEnvironment.id(), SystemEnvironment.id());
+    let first = batch().row("ann", 0, Some(b"1")).event("user/ann", 1).event("user/bob", 1);
+    commit(storage, by(first, Some(loser))).await;
+    let second = batch().row("ann", 1, Some(b"2")).event("user/ann", 2).event("user/bob", 2).event("user/bob", 3);
+    commit(storage, by(second, Some(winner))).await;
+    commit(storage, batch().row("without events", 0, None)).await;
+    let known = Some(winner);
+    for (name, bad, what, expected) in [
+        ("a row", batch().row("ann", 1, None).event("user/ann", 2), "user/ann", (1, 2, known)),
+        ("a new row", batch().row("ann", 0, None), "user/ann", (0, 2, known)),
+        ("a stream", batch().event("user/bob", 2), "user/bob", (1, 3, known)),
+        ("a new stream", batch().event("user/bob", 1), "user/bob", (0, 3, known)),
+        ("a gap", batch().event("user/bob", 4).event("user/bob", 6), "user/bob", (5, 3, known)),
+        ("a read row", batch().read("ann", 1, true).event("user/new", 1), "user/ann", (1, 2, known)),
+        ("a read stream", batch().read("bob", 0, false).event("user/new", 1), "user/bob", (0, 3, known)),
+        ("a row without events", batch().row("without events", 0, None), "user/without events", (0, 1, None)),
+        ("nothing", batch().row("nobody", 7, None), "user/nobody", (7, 0, None)),
+    ] {
+        let refused = draft::refused(storage, bad).await;
+        let CommitError::Conflict { what: on, versions: Some(found), .. } = &refused else {
+            panic!("{name}: {refused:?}")
+        };
+        assert_eq!((&**on, (found.expected, found.found, found.winner)), (what, expected), "{name}");
     }
 }

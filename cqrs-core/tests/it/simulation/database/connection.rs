@@ -6,9 +6,9 @@ use cqrs_core::{
     Fault, Position,
     event::Entry,
     storage::{
-        ArchiveRange, Archived, Batch, CommitError, Cutoff, InboxLookup, Lease, Loaded, Parked, ParkedKey, ParkedPage,
-        ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram, StoredResponse, StoredRow,
-        StoredValues, StoredView, Tx, ValueReservation,
+        ArchiveRange, Archived, Batch, CommitError, ComparedValues, Cutoff, InboxLookup, Lease, Loaded, Parked,
+        ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram,
+        StoredResponse, StoredRow, StoredValues, StoredView, Tx, ValueReservation, ViewSwitch,
     },
 };
 use std::{any::Any, sync::Arc, time::Duration};
@@ -205,6 +205,38 @@ impl Storage for Connection {
     }
     async fn archive(&self, _: &ArchiveRange, _: usize) -> Result<Archived, Fault> {
         Err(Fault::internal("no engine archives"))
+    }
+    async fn checkpoints_below(&self, prefix: &str) -> Result<Vec<(String, u64)>, Fault> {
+        let prefix = prefix.to_owned();
+        self.read("checkpoints", move |database| at_once(database.memory.checkpoints_below(&prefix))).await
+    }
+    async fn serving_copy(&self, view: &str) -> Result<u64, Fault> {
+        let view = view.to_owned();
+        self.read("copy", move |database| at_once(database.memory.serving_copy(&view))).await
+    }
+    async fn switch_view(&self, switch: &ViewSwitch) -> Result<bool, Fault> {
+        let switch = switch.clone();
+        self.read("switch", move |database| database.switch(&switch)).await
+    }
+    async fn compare_copies(
+        &self,
+        copies: [&str; 2],
+        readers: [&[String]; 2],
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<ComparedValues, Fault> {
+        let (copies, readers) = (copies.map(str::to_owned), readers.map(<[String]>::to_vec));
+        let after = after.map(str::to_owned);
+        let compare = move |database: &Database| {
+            let ([first, second], [of_first, of_second]) = (&copies, &readers);
+            at_once(database.memory.compare_copies([first, second], [of_first, of_second], after.as_deref(), limit))
+        };
+        self.read("comparison", compare).await
+    }
+    async fn drop_copy(&self, view: &str, copy: u64, readers: &[String], limit: usize) -> Result<u64, Fault> {
+        let (view, readers) = (view.to_owned(), readers.to_vec());
+        self.read("dropped copy", move |database| at_once(database.memory.drop_copy(&view, copy, &readers, limit)))
+            .await
     }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
         let (view, keys) = (view.to_owned(), keys.to_vec());
