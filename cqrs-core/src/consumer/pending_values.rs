@@ -52,8 +52,7 @@ impl<'a> PendingValues<'a> {
             let mut entries = Vec::new();
             if let (Some(all), Some(value)) = (&mut self.entries, &stored.value) {
                 entries = (self.index.entries_of)(value).map_err(|fault| {
-                    let message =
-                        format!("the value of view {} under key {} cannot be read", self.view(), stored.key);
+                    let message = format!("the value of view {} under key {} cannot be read", self.view(), stored.key);
                     Fault::internal(message).because(permanent(fault))
                 })?;
                 all.extend(entries.iter().map(|(index, entry)| (*index, entry.clone(), stored.key.clone())));
