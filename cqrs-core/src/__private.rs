@@ -5,7 +5,7 @@ use crate::{
     context::NeedsOf,
     error::{BoxError, Fault},
     event::{IntegrationEvent, Recorded, Subscribable},
-    view::{Change, IndexEntries, Range, View},
+    view::{Change, IndexEntries, IndexKey, Range, View},
 };
 pub use crate::{
     event::{
@@ -20,6 +20,7 @@ pub use crate::{
 pub use futures_util::future::BoxFuture;
 pub use inventory;
 pub use serde;
+use std::ops::Bound;
 pub use uuid::{Error as UuidError, Uuid};
 
 /// The parameter of a projection or publisher: a reference to the event, or to the event with its metadata.
@@ -169,7 +170,18 @@ pub fn decode_json<E: JsonPayload>(bytes: &[u8]) -> Result<E, BoxError> {
 
 /// Returns the range of all entries of `index` whose leading columns are encoded as `prefix`.
 pub fn range<V>(index: &'static str, prefix: Vec<u8>) -> Range<V> {
-    Range::new(index, prefix)
+    Range::of_prefix(index, prefix)
+}
+
+/// Returns the range of the entries of `index` whose leading columns are encoded as `prefix`, and whose next column is between
+/// these bounds.
+pub fn range_of_values<V, T: IndexKey + ?Sized>(
+    index: &'static str,
+    prefix: Vec<u8>,
+    bounds: (Bound<&T>, Bound<&T>),
+    descending: bool,
+) -> Range<V> {
+    Range::of_values(index, prefix, bounds, descending)
 }
 
 /// Creates the registration of a handler.

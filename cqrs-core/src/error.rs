@@ -120,6 +120,13 @@ impl Fault {
         );
         Fault { kind: ErrorKind::Precondition, message: message.into(), source: None }
     }
+    /// Creates a fault for a cursor of another range. Towards the caller it is [`Error::CursorOfAnotherRange`].
+    pub(crate) fn cursor_of_another_range() -> Self {
+        Fault::invalid(CursorOfAnotherRange.to_string()).because(CursorOfAnotherRange)
+    }
+    fn is_cursor_of_another_range(&self) -> bool {
+        self.source.as_ref().is_some_and(|source| source.is::<CursorOfAnotherRange>())
+    }
     /// Creates a fault for a consistency token with a position that the log has not reached. A caller can make one up, so it
     /// is no error of this service.
     pub(crate) fn beyond_the_log(position: u64, end: u64) -> Self {
@@ -147,6 +154,10 @@ impl Fault {
         !matches!(self.kind, ErrorKind::Internal | ErrorKind::Precondition | ErrorKind::Invalid)
     }
 }
+/// Marks the fault of a cursor that a page of another range returned.
+#[derive(Debug, thiserror::Error)]
+#[error("the cursor belongs to another list: begin at the first page")]
+struct CursorOfAnotherRange;
 /// Marks the fault of a consistency token with a position that the log has not reached.
 #[derive(Debug)]
 struct BeyondTheLog;
@@ -260,6 +271,9 @@ pub enum Error<E> {
     /// The caller's consistency token is from another epoch of the service's database, such as from before a restore. Its
     /// positions mean nothing here. The request succeeds without the token.
     OutdatedToken(Fault),
+    /// A cursor belongs to a page of another range: another index, other values of its columns, or the other direction. The
+    /// caller begins at the first page.
+    CursorOfAnotherRange(Fault),
     /// It is not known whether the command took effect, and it had no idempotency key under which that could be looked up.
     /// A retry may carry it out twice.
     OutcomeUnknown(Fault),
@@ -280,6 +294,7 @@ impl<E: DomainError> Error<E> {
             Error::Conflict { .. } => ErrorKind::Conflict,
             Error::Rejected(rejection) => rejection.kind,
             Error::OutdatedToken(_) => ErrorKind::Precondition,
+            Error::CursorOfAnotherRange(_) => ErrorKind::Invalid,
             Error::OutcomeUnknown(_) => ErrorKind::OutcomeUnknown,
             Error::Fault(fault) => fault.kind(),
         }
@@ -300,6 +315,7 @@ impl<E: DomainError> Error<E> {
                 _ => "INVALID".into(),
             },
             Error::OutdatedToken(_) => "CONSISTENCY_TOKEN_OUTDATED".into(),
+            Error::CursorOfAnotherRange(_) => "CURSOR_OF_ANOTHER_RANGE".into(),
             Error::OutcomeUnknown(_) => "OUTCOME_UNKNOWN".into(),
             Error::Fault(fault) => match fault.kind() {
                 ErrorKind::Unavailable => "UNAVAILABLE".into(),
@@ -328,7 +344,7 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
             Error::OutcomeUnknown(_) => f.write_str(
                 "the connection to the database was lost during the commit, so it is not known whether the request took effect",
             ),
-            Error::OutdatedToken(fault) | Error::Fault(fault) => fault.fmt(f),
+            Error::OutdatedToken(fault) | Error::CursorOfAnotherRange(fault) | Error::Fault(fault) => fault.fmt(f),
         }
     }
 }
@@ -350,6 +366,7 @@ impl<E: DomainError> From<E> for Error<E> {
 impl<E> From<Fault> for Error<E> {
     fn from(fault: Fault) -> Self {
         match fault.kind {
+            ErrorKind::Invalid if fault.is_cursor_of_another_range() => Error::CursorOfAnotherRange(fault),
             ErrorKind::Invalid => Error::Rejected(Rejection { kind: fault.kind, message: fault.message }),
             ErrorKind::OutcomeUnknown => Error::OutcomeUnknown(fault),
             ErrorKind::Precondition => Error::OutdatedToken(fault),

@@ -178,12 +178,15 @@ pub use secret::Secret;
 #[cfg(feature = "runtime")]
 pub use std::convert::Infallible;
 #[cfg(feature = "runtime")]
-pub use view::{Change, Cursor, IndexKey, InvalidCursor, PAGE_LIMIT, Page, Range, View, Views};
+pub use view::{
+    Answers, Change, Cursor, IndexKey, InvalidCursor, InvalidResumeToken, Live, LivePage, PAGE_LIMIT, Page, Range,
+    ResumeToken, Update, View, Views,
+};
 
 #[cfg(feature = "macros")]
 pub use cqrs_macros::{
-    Aggregate, Command, DomainError, Event, FromContext, IntegrationEvent, Query, View, handler, projection, projector,
-    publish, subscriber,
+    Aggregate, Command, DomainError, Event, FromContext, IndexKey, IntegrationEvent, Query, View, handler, projection,
+    projector, publish, subscriber,
 };
 
 // The crates whose types are part of this API, so that a program uses the same versions.

@@ -2,12 +2,12 @@
 use crate::{
     aggregate::UntypedReader,
     context::{Context, Needs, NeedsOf},
-    error::{BoxError, Fault},
+    error::BoxError,
     event::{FirstEvent, Publisher, RawEvent, RunPublisher, Source},
     message::RequestKind,
     storage::Tx,
     stored_form::StoredForm,
-    view::{ErasedChange, IndexEntries},
+    view::{EntriesOf, ErasedChange},
 };
 use futures_util::future::BoxFuture;
 use std::{
@@ -54,7 +54,7 @@ pub(crate) struct Projection {
     pub(crate) indexes: &'static [(&'static str, &'static str)],
     pub(crate) view_type: fn() -> TypeId,
     /// Returns the index entries of a stored value.
-    pub(crate) index_entries: RunIndexEntries,
+    pub(crate) index_entries: EntriesOf,
     pub(crate) stored_form: fn() -> StoredForm,
     pub(crate) source: Source,
     pub(crate) from: FirstEvent,
@@ -63,9 +63,7 @@ pub(crate) struct Projection {
 /// The view that a projection updates: its name, its indexes with their columns, its type, its index entries, and its
 /// stored form.
 pub(crate) type ViewOf =
-    (&'static str, &'static [(&'static str, &'static str)], fn() -> TypeId, RunIndexEntries, fn() -> StoredForm);
-/// A function that returns the index entries of a stored value.
-pub(crate) type RunIndexEntries = fn(&[u8]) -> Result<IndexEntries, Fault>;
+    (&'static str, &'static [(&'static str, &'static str)], fn() -> TypeId, EntriesOf, fn() -> StoredForm);
 /// A function that calls a projection.
 pub(crate) type RunProjection = fn(RawEvent) -> Result<ErasedChange, BoxError>;
 

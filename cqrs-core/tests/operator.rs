@@ -1,8 +1,11 @@
 //! The operator API for many parked messages, over HTTP and as a subcommand. A binary of its own: it sends the signal to
 //! itself.
 use cqrs_core::{
-    App, BoxError, IntegrationEvent, Position, Recorded,
+    Aggregate, App, BoxError, Change, Command as CommandOf, Event, Evolve, HandlerResult, Infallible, IntegrationEvent,
+    Position, Recorded, Repo, StateStored, View, handler,
+    job::Step,
     operations::{ParkedCommand, Program, ProgramsCommand},
+    projection,
     serde_json::{Value, json},
     storage::{Batch, Memory, Park, ParkedPage, ReadLimit},
     subscriber,
@@ -24,6 +27,42 @@ struct Paid {
 #[subscriber(group = "tried.mail")]
 async fn mail(event: Recorded<Paid>) -> Result<(), BoxError> {
     if event.event.id == "stuck" { Err("the mailbox is full".into()) } else { Ok(()) }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, Event)]
+#[event(name = "member.joined", version = 1)]
+struct Joined {
+    name: String,
+}
+#[derive(Debug, Clone, Serialize, Deserialize, Aggregate)]
+#[aggregate(name = "member", event = Joined)]
+struct Member {
+    #[id]
+    id: String,
+}
+impl Evolve<Joined> for Member {
+    fn create(id: String, _: &Joined) -> Option<Self> {
+        Some(Member { id })
+    }
+    fn apply(&mut self, _: &Joined) {}
+}
+#[derive(Debug, Clone, Serialize, Deserialize, CommandOf)]
+struct Join {
+    id: String,
+}
+#[handler]
+async fn join(command: Join, members: Repo<Member>) -> HandlerResult<(), Infallible> {
+    members.create(command.id.clone(), Joined { name: command.id })?;
+    Ok(())
+}
+#[derive(Debug, Clone, Serialize, Deserialize, View)]
+#[view(name = "member-card", key = String)]
+struct MemberCard {
+    name: String,
+}
+#[projection(name = "member-card")]
+fn member_card(event: &Recorded<Joined>) -> Change<MemberCard> {
+    MemberCard { name: event.name.clone() }.put(event.aggregate_id.clone())
 }
 
 async fn park(app: &App, keys: impl Iterator<Item = String>) -> Result<(), BoxError> {
@@ -65,7 +104,8 @@ async fn ask(at: SocketAddr, request: &str) -> Result<(u16, Vec<Value>), BoxErro
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_redelivers_many_messages_over_http_and_by_the_command() -> Result<(), BoxError> {
     let program = Program::start("tried", "error");
-    let app = App::builder("tried").discover_part(module_path!()).storage(Memory::new()).build()?;
+    let app = App::builder("tried").discover_part(module_path!()).storage(Memory::new());
+    let app = app.aggregate(StateStored::<Member>::new()).build()?;
     let program = program.operator_api([app.clone()], |_| Ok("kim".to_owned()));
     let at = program.listen(Some("127.0.0.1:0".parse()?)).await?.ok_or("the operations endpoint does not listen")?;
     // The database may belong to another service until the start has looked.
@@ -80,6 +120,7 @@ async fn an_operator_redelivers_many_messages_over_http_and_by_the_command() -> 
     over_http(at, &app).await?;
     park(&app, keys()).await?;
     by_the_command(&app).await?;
+    views(at, &app).await?;
     programs(at, &app).await?;
     drop(program);
     Ok(())
@@ -94,7 +135,10 @@ async fn over_http(at: SocketAddr, app: &App) -> Result<(), BoxError> {
         ("?error=mail&class=mail", "exclude each other"),
         ("?reader=tried.mail&key=stuck&rate=1", "exclude each other"),
         ("?reader=tried.other", "there is no reader `tried.other`"),
-        ("?reader=tried.other&key=stuck", "there is no reader `tried.other`; the service has: tried.mail"),
+        (
+            "?reader=tried.other&key=stuck",
+            "there is no reader `tried.other`; the service has: projection/member-card, tried.mail",
+        ),
         ("?all=true&rate=0", "rate is 0"),
         ("?all=true&after_key=k", "require each other"),
     ] {
@@ -108,7 +152,7 @@ async fn over_http(at: SocketAddr, app: &App) -> Result<(), BoxError> {
         let (status, body) = ask(at, request).await?;
         assert_eq!(
             (status, &body[0]["error"]),
-            (400, &json!("there is no reader `mail`; the service has: tried.mail"))
+            (400, &json!("there is no reader `mail`; the service has: projection/member-card, tried.mail"))
         );
     }
     let (status, dry_run) = ask(at, "POST /parked/redeliver?all=true&dry_run=true").await?;
@@ -136,6 +180,36 @@ async fn over_http(at: SocketAddr, app: &App) -> Result<(), BoxError> {
     assert_eq!(last["done"], json!(left - 1));
     assert_eq!(last["after"], json!({ "reader": "tried.mail", "key": "stuck" }));
     assert_eq!(parked(app).await?, 1);
+    Ok(())
+}
+
+/// Rebuilds a view over HTTP, switches back, and drops the other copy.
+async fn views(at: SocketAddr, app: &App) -> Result<(), BoxError> {
+    for id in ["ann", "bob", "kim"] {
+        app.send(Join { id: id.to_owned() }).await?;
+    }
+    for mut follower in app.log_followers() {
+        while let Step::Did(_) = follower.step().await? {}
+        follower.release().await;
+    }
+    for (query, error) in [("?view=card", "has no view `card`"), ("?view=member-card&throttle=0", "at least 1")] {
+        let (status, body) = ask(at, &format!("POST /views/rebuild{query}")).await?;
+        let text = body[0]["error"].as_str().unwrap_or_default();
+        assert!(status == 400 && text.contains(error), "{query}: {status} {text}");
+    }
+    let (status, lines) = ask(at, "POST /views/rebuild?view=member-card&throttle=1000").await?;
+    let (progress, last) = (&lines[0], lines.last().ok_or("no report")?);
+    assert_eq!((status, &progress["view"], &progress["copy"]), (200, &json!("member-card"), &json!(1)));
+    assert_eq!((&last["end"], &last["compared"], &last["different"]), (&json!("switched"), &json!(3), &json!(0)));
+    let (_, listed) = ask(at, "GET /views").await?;
+    let view = &listed[0]["views"][0];
+    assert_eq!((&view["serving"], &view["other"]), (&json!(1), &json!({ "copy": 0, "use": "former" })));
+    let (_, refused) = ask(at, "POST /views/rebuild?view=member-card").await?;
+    assert!(refused[0]["error"].as_str().is_some_and(|error| error.contains("kept")), "{refused:?}");
+    let (_, lines) = ask(at, "POST /views/switch-back?view=member-card").await?;
+    assert_eq!(lines.last().ok_or("no report")?["end"], json!("switched"));
+    let (status, dropped) = ask(at, "POST /views/drop-old?view=member-card").await?;
+    assert_eq!((status, &dropped[0]), (200, &json!({ "view": "member-card", "removed": 3 })));
     Ok(())
 }
 

@@ -32,7 +32,7 @@ pub use cqrs_core::Secret;
 pub use rdkafka;
 
 use async_trait::async_trait;
-use cqrs_core::transport::{Audience, Published, Record, Subscription, Transport, TransportError};
+use cqrs_core::transport::{Audience, Partition, Published, Record, Subscription, Transport, TransportError};
 use credentials::Credentials;
 use publisher::Publisher;
 use std::sync::Arc;
@@ -88,6 +88,9 @@ impl Transport for Kafka {
     }
     async fn topic_identities(&self, topics: &[&str]) -> Result<Vec<Option<String>>, TransportError> {
         topics::ids(self.config(), &self.publisher, topics).await
+    }
+    async fn first_offsets(&self, partitions: &[Partition]) -> Result<Vec<u64>, TransportError> {
+        topics::first_offsets(self.config(), &self.publisher, partitions).await
     }
     async fn rewind(&self, group: &str, topic: &str) -> Result<(), TransportError> {
         topics::rewind(&self.credentials, group, topic).await

@@ -9,7 +9,7 @@ use crate::{
     publisher::Publisher,
     topic_id::topic_ids,
 };
-use cqrs_core::transport::TransportError;
+use cqrs_core::transport::{Partition, TransportError};
 use rdkafka::{
     Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
@@ -118,6 +118,26 @@ pub(crate) async fn missing(
             }
         }
         Ok(missing)
+    })
+    .await
+}
+
+/// Returns the offset of the first record that the broker still has of each partition, in this order.
+pub(crate) async fn first_offsets(
+    config: &KafkaConfig,
+    publisher: &Publisher,
+    partitions: &[Partition],
+) -> Result<Vec<u64>, TransportError> {
+    let names = config.names();
+    let producer = publisher.current().await?;
+    let asked: Vec<_> = partitions.iter().map(|of| (names.topic(&of.topic), of.part.parse().unwrap_or(-1))).collect();
+    blocking(move || {
+        let first = |(topic, number): &(String, i32)| {
+            let found = producer.client().fetch_watermarks(topic, *number, TIMEOUT);
+            let (low, _) = found.map_err(|error| error::from_kafka(&format!("topic {topic}"), &error))?;
+            Ok::<_, TransportError>(u64::try_from(low).unwrap_or(0))
+        };
+        asked.iter().map(first).collect()
     })
     .await
 }

@@ -95,3 +95,12 @@ pub(crate) fn domain_error(input: &DeriveInput) -> TokenStream {
         }
     }
 }
+
+pub(crate) fn index_key(input: &DeriveInput) -> TokenStream {
+    let ident = &input.ident;
+    quote! {
+        impl ::cqrs_core::IndexKey for #ident {
+            fn put(&self, _: &mut ::std::vec::Vec<u8>) { ::core::unreachable!() }
+        }
+    }
+}

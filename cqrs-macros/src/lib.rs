@@ -12,6 +12,7 @@ mod fallback;
 mod from_context;
 mod function;
 mod handler;
+mod index_key;
 mod integration_event;
 mod message;
 mod publish;
@@ -141,7 +142,8 @@ pub fn aggregate(input: TokenStream) -> TokenStream {
 ///
 /// Each index becomes a function of the type, which returns the range of all its entries, to be read with `Views::page`.
 /// A method for each column makes the range smaller. A reader calls those of any number of leading columns, from none to
-/// all. The other columns order the result, a column with `-` in descending order.
+/// all. The other columns order the result, a column with `-` in descending order. The method `column_in` takes bounds
+/// (`a..b`, `a..=b`, `..b`) for the next column, and `reversed` reads the range from its end on.
 ///
 /// ```
 /// use cqrs_core::View;
@@ -154,10 +156,30 @@ pub fn aggregate(input: TokenStream) -> TokenStream {
 /// pub struct AccountSummary { owner: String, opened: i64 }
 ///
 /// let (of_kim, all) = (AccountSummary::by_owner().owner("kim"), AccountSummary::newest());
+/// let of_a_day = AccountSummary::newest().opened_in(20..21).reversed();
 /// ```
 #[proc_macro_derive(View, attributes(view, index, stored))]
 pub fn view(input: TokenStream) -> TokenStream {
     derive(input, "a view", view::expand, fallback::view)
+}
+
+/// Derives `IndexKey`, so that a type can be a column of an index: for an enum without fields, and for a struct with one
+/// field.
+///
+/// A variant is stored as its number, which has to be written in the source. It sorts by that number, whatever the order of
+/// the variants is. A struct is stored as its field.
+///
+/// ```
+/// use cqrs_core::IndexKey;
+///
+/// #[derive(Clone, Copy, IndexKey)]
+/// pub enum Priority { High = 1, Normal = 2, Low = 3 }
+/// #[derive(Clone, Copy, IndexKey)]
+/// pub struct Cents(i64);
+/// ```
+#[proc_macro_derive(IndexKey)]
+pub fn index_key(input: TokenStream) -> TokenStream {
+    derive(input, "an index key", index_key::expand, fallback::index_key)
 }
 
 /// Derives a domain error for an enum.

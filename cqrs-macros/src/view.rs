@@ -113,8 +113,8 @@ fn entry(index: &Index, fields: &[&Field]) -> Result<TokenStream> {
 
 /// Writes the function that starts a range of the index, and the type that takes one column after the other.
 ///
-/// The type counts the columns that have a value. Each column has a method with its name, and only the type at the right
-/// count has it, so the columns are given in their order and with their types.
+/// The type counts the columns that have a value. Each column has a method with its name and one for bounds, and only the type
+/// at the right count has them, so the columns are given in their order and with their types.
 fn range(view: &Ident, index: &Index, fields: &[&Field]) -> Result<TokenStream> {
     if index.columns.is_empty() {
         return Err(Error::new(index.name.span(), "an index must have at least one column"));
@@ -131,7 +131,16 @@ fn range(view: &Ident, index: &Index, fields: &[&Field]) -> Result<TokenStream> 
             let borrow = quote!(::core::borrow::Borrow<#field_type>);
             (quote!(impl #borrow), quote!(<_ as #borrow>::borrow(&value)))
         };
+        let (column_in, descending) = (format_ident!("{column_name}_in"), column.descending);
+        // Bounds of a text are of any type that is one, since those of `"a".."b"` are not of `String`.
+        let (generics, bound, as_value) = if is_string(field_type) {
+            let text = quote!(::core::convert::AsRef<str>);
+            (quote!(<__Text: #text>), quote!(__Text), quote!(<__Text as #text>::as_ref))
+        } else {
+            (quote!(), quote!(#field_type), quote!(::core::convert::identity))
+        };
         let doc = format!("Takes the entries whose column `{column_name}` has this value.");
+        let doc_in = format!("Takes the entries whose column `{column_name}` has a value in these bounds.");
         steps.push(quote! {
             impl #ty<#given> {
                 #[doc = #doc]
@@ -141,6 +150,15 @@ fn range(view: &Ident, index: &Index, fields: &[&Field]) -> Result<TokenStream> 
                     ::cqrs_core::IndexKey::#put(#value, &mut prefix);
                     #ty { prefix }
                 }
+                #[doc = #doc_in]
+                #[allow(dead_code)]
+                pub fn #column_in #generics(
+                    self,
+                    values: impl ::core::ops::RangeBounds<#bound>,
+                ) -> ::cqrs_core::Range<#view> {
+                    let bounds = (values.start_bound().map(#as_value), values.end_bound().map(#as_value));
+                    ::cqrs_core::__private::range_of_values(#text, self.prefix, bounds, #descending)
+                }
             }
         });
     }
@@ -149,6 +167,18 @@ fn range(view: &Ident, index: &Index, fields: &[&Field]) -> Result<TokenStream> 
         "Returns the range of all entries of the index `{text}`, for `Views::page`. Values for its leading columns \
          ({columns}) make it smaller."
     );
+    // A column with this name has the step instead.
+    let reversed = index.columns.iter().all(|column| column.field != "reversed").then(|| {
+        quote! {
+            impl<const GIVEN: usize> #ty<GIVEN> {
+                #[doc = "Returns the same entries in the opposite order."]
+                #[allow(dead_code)]
+                pub fn reversed(self) -> ::cqrs_core::Range<#view> {
+                    ::cqrs_core::Range::from(self).reversed()
+                }
+            }
+        }
+    });
     let type_doc = format!("A range of the index `{text}`, with values for its first `GIVEN` columns.");
     Ok(quote! {
         const _: () = {
@@ -165,6 +195,7 @@ fn range(view: &Ident, index: &Index, fields: &[&Field]) -> Result<TokenStream> 
                 }
             }
             #(#steps)*
+            #reversed
             impl<const GIVEN: usize> ::core::convert::From<#ty<GIVEN>> for ::cqrs_core::Range<#view> {
                 fn from(range: #ty<GIVEN>) -> Self {
                     ::cqrs_core::__private::range(#text, range.prefix)

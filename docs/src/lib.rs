@@ -186,6 +186,30 @@ macro_rules! user {
     };
 }
 
+/// A second aggregate, for chapter 5.
+#[macro_export]
+macro_rules! orders {
+    () => {
+        #[derive(Clone, serde::Serialize, serde::Deserialize, cqrs_core::Aggregate)]
+        #[aggregate(name = "order", event = OrderEvent)]
+        pub struct Order {
+            #[id]
+            id: u64,
+        }
+        #[derive(Clone, serde::Serialize, serde::Deserialize, cqrs_core::Event)]
+        #[event(name = "order", version = 1)]
+        pub enum OrderEvent {
+            Placed { by: UserId },
+            Cancelled,
+        }
+        impl cqrs_core::Evolve<OrderEvent> for Order {
+            fn create(id: u64, _: &OrderEvent) -> Option<Self> {
+                Some(Order { id })
+            }
+            fn apply(&mut self, _: &OrderEvent) {}
+        }
+    };
+}
 /// The commands of chapter 1: registering and renaming.
 #[macro_export]
 macro_rules! commands {

@@ -14,8 +14,8 @@ use crate::{
     registry::{
         AggregateRegistration, Projection, Projector, Registered, Registration, Role, Subscriber, group_reader, reader,
     },
-    runtime::{ReaderProgress, Runtime},
-    storage::{Memory, Storage},
+    runtime::{ReaderProgress, Runtime, ViewChanges},
+    storage::{COPY_SEPARATOR, Memory, Storage},
     telemetry::metrics::Meter,
     transport::{Decoder, Decoders, ForeignMessage, InProcess, Received, TopicStates, Transport},
 };
@@ -26,8 +26,12 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+use tokio::sync::Semaphore;
 
 const LEASE: Duration = Duration::from_secs(10);
+
+/// The largest number of connections with which live queries read their answers again, so that commands have the others.
+const LIVE_READS: usize = 4;
 
 /// A builder of an [`App`]: collects the discovered functions, the dependencies, the storage and the transport.
 ///
@@ -253,25 +257,32 @@ impl AppBuilder {
             discovered[slot / 64] |= 1 << (slot % 64);
         }
         let mut publishers: HashMap<TypeId, Vec<Publisher>> = HashMap::new();
+        let view_changes = view_changes(&registrations);
         let mut readers = Vec::new();
+        let mut projections: BTreeMap<&str, (&'static str, Vec<Source>)> = BTreeMap::new();
         for registration in &registrations {
             match &registration.role {
                 Role::Publisher(publisher) => publishers.entry((publisher.event)()).or_default().push(*publisher),
                 Role::Projection(Projection { name, view, source: source @ Source::Log(_), .. }) => {
-                    readers.push(Arc::new(ReaderProgress::new(reader(name), Some((view, *source)))));
+                    projections.entry(*name).or_insert_with(|| (*view, Vec::new())).1.push(*source);
                 }
                 Role::Projector(Projector { name, source: Source::Log(_), .. }) => {
-                    readers.push(Arc::new(ReaderProgress::new(reader(name), None)));
+                    readers.push(Arc::new(ReaderProgress::new(reader(name))));
                 }
                 Role::Subscriber(Subscriber { group, source: Source::Log(_), .. }) => {
                     let name = group_reader(group);
                     if readers.iter().all(|reader| reader.name != name) {
-                        readers.push(Arc::new(ReaderProgress::new(name, None)));
+                        readers.push(Arc::new(ReaderProgress::new(name)));
                     }
                 }
                 _ => (),
             }
         }
+        let projection = |(name, view): (&str, (&'static str, Vec<Source>))| {
+            let changes = view_changes[view.0].clone();
+            Arc::new(ReaderProgress::of_view(reader(name), view, changes))
+        };
+        readers.extend(projections.into_iter().map(projection));
         let (environment, topics) = (self.environment, Arc::<TopicStates>::default());
         Ok(App::new(
             Runtime {
@@ -305,9 +316,13 @@ impl AppBuilder {
                     .collect(),
                 newer_programs: Default::default(),
                 reserving: Default::default(),
+                copies: Default::default(),
                 turns: Default::default(),
                 alone: Default::default(),
                 epoch: Default::default(),
+                view_changes,
+                stopping: Default::default(),
+                live_reads: Semaphore::new(LIVE_READS),
             },
             registrations,
             self.aggregates,
@@ -339,12 +354,7 @@ impl AppBuilder {
             let unmet = registration.needs().unmet(&self.provided, &views, runs_in);
             problems.extend(unmet.into_iter().map(|need| format!("{name} needs {need}")));
         }
-        let names = all().filter_map(|entry| match &entry.role {
-            Role::Projection(p) => Some(p.name),
-            Role::Projector(p) => Some(p.name),
-            _ => None,
-        });
-        problems.extend(duplicates(names).map(|name| format!("two projections are named `{name}`")));
+        problems.extend(self.unfit_projections());
         problems.extend(self.shared_names());
         let sources = all().filter_map(|entry| match &entry.role {
             Role::Subscriber(subscriber) => Some((subscriber.group, subscriber.source)),
@@ -403,8 +413,11 @@ impl AppBuilder {
             _ => None,
         });
         let views: BTreeSet<_> = views.collect();
+        let names: BTreeSet<_> =
+            views.iter().map(|(name, _)| *name).filter(|name| name.contains(COPY_SEPARATOR)).collect();
+        let copies = names.into_iter().map(|name| format!("the name of view `{name}` contains `{COPY_SEPARATOR}`"));
         let views = duplicates(views.into_iter().map(|(name, _)| name));
-        let views = views.map(|name| format!("two views have the stored name `{name}`"));
+        let views = views.map(|name| format!("two views have the stored name `{name}`")).chain(copies);
         // Registering an aggregate twice is a problem of its own.
         let aggregates: BTreeMap<_, _> =
             self.aggregates.iter().map(|aggregate| (aggregate.name, aggregate.events)).collect();
@@ -435,6 +448,44 @@ impl AppBuilder {
         let unused = foreign().filter(|topic| !topics.contains(topic)).collect::<BTreeSet<_>>().into_iter();
         let unused = unused.map(|topic| format!("no subscriber or projection handles the foreign topic `{topic}`"));
         unused.chain(duplicates(foreign()).map(|topic| format!("topic `{topic}` has two decoders"))).collect()
+    }
+    /// Finds functions with one projection name that cannot be one projection: they change different views, read different
+    /// sources, begin at different events, or handle the same event.
+    fn unfit_projections(&self) -> Vec<String> {
+        let roles = || self.registrations.values().map(|registration| &registration.role);
+        let projectors = roles().filter_map(|role| if let Role::Projector(p) = role { Some(p.name) } else { None });
+        let mut functions: BTreeMap<&str, Vec<Projection>> = BTreeMap::new();
+        for role in roles() {
+            if let Role::Projection(projection) = role {
+                functions.entry(projection.name).or_default().push(*projection);
+            }
+        }
+        let names: Vec<_> = functions.keys().copied().chain(projectors).collect();
+        let mut problems: Vec<_> =
+            duplicates(names.into_iter()).map(|name| format!("two projections are named `{name}`")).collect();
+        for (name, functions) in functions {
+            let differ = |differ: fn(&Projection, &Projection) -> bool| {
+                functions.windows(2).any(|pair| differ(&pair[0], &pair[1]))
+            };
+            let events = functions.iter().flat_map(|function| function.source.names()).copied();
+            if differ(|a, b| a.view != b.view) {
+                problems.push(format!("two projections are named `{name}`, of different views"));
+            } else if differ(|a, b| a.source.topic() != b.source.topic()) {
+                problems.push(format!(
+                    "the functions of projection `{name}` read different sources, each of which has a checkpoint of its \
+                     own: give those on a topic another name"
+                ));
+            } else if differ(|a, b| a.from != b.from) {
+                problems.push(format!(
+                    "the functions of projection `{name}` share one checkpoint: write the same `from` in each, or give \
+                     one of them another name"
+                ));
+            }
+            let twice = duplicates(events);
+            problems
+                .extend(twice.map(|event| format!("two functions of projection `{name}` handle the event `{event}`")));
+        }
+        problems
     }
     /// Finds groups whose subscribers to the own log disagree about the first event. They share one checkpoint.
     fn different_first_events(&self) -> Vec<String> {
@@ -477,6 +528,16 @@ impl AppBuilder {
 /// Returns every registration of the process.
 fn registered() -> impl Iterator<Item = &'static Registration> {
     inventory::iter::<Registered>.into_iter().map(|registered| registered.0)
+}
+/// Returns the signs of changes of each view that a projection updates.
+fn view_changes(registrations: &[&Registration]) -> HashMap<&'static str, Arc<ViewChanges>> {
+    let mut is_of_topic = BTreeMap::new();
+    for registration in registrations {
+        if let Role::Projection(Projection { view, source, .. }) = &registration.role {
+            *is_of_topic.entry(*view).or_default() |= matches!(source, Source::Topic { .. });
+        }
+    }
+    is_of_topic.into_iter().map(|(view, is_of_topic)| (view, Arc::new(ViewChanges::new(is_of_topic)))).collect()
 }
 fn duplicates<T: Ord + Copy>(all: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
     let mut seen = BTreeSet::new();

@@ -9,7 +9,7 @@ use crate::{
     error::Fault,
     job::Step,
     registry::{Projection, Role},
-    storage::{Batch, CommitError, ViewWrite},
+    storage::{Batch, CommitError, ViewWrite, copy_of, stored_as},
 };
 use std::{
     collections::{BTreeMap, HashSet},
@@ -103,16 +103,37 @@ impl App {
     }
     /// Writes up to `limit` values again that have entries for none of these sets of indexes.
     async fn fill_all_but(&self, projection: &Projection, complete: &[i64], limit: usize) -> Result<Filled, Fault> {
+        // Read and written by the name of the copy, so that a switch in between cannot bring its values into the other one.
+        let copy = copy_of(projection.view, self.storage().serving_copy(projection.view).await?);
+        self.fill_values(projection, copy, complete, limit).await
+    }
+    /// Writes some values of one copy of a view again, if they have entries of another set of indexes than this program's.
+    /// Returns whether there were some.
+    pub(super) async fn fill_copy(&self, view: &str, copy: u64) -> Result<bool, Fault> {
+        let Some(projection) = self.indexed_views().into_iter().find(|projection| projection.view == view) else {
+            return Ok(false);
+        };
+        let own = [index_set(projection.indexes.iter().copied())];
+        let filled = self.fill_values(&projection, copy_of(projection.view, copy), &own, VALUES).await?;
+        Ok(!matches!(filled, Filled::Nothing))
+    }
+    async fn fill_values(
+        &self,
+        projection: &Projection,
+        copy: &'static str,
+        complete: &[i64],
+        limit: usize,
+    ) -> Result<Filled, Fault> {
         let (view, storage) = (projection.view, self.storage());
         let mut batch = Batch::default();
-        for stored in storage.views_of_other_index_sets(view, complete, limit).await? {
+        for stored in storage.views_of_other_index_sets(copy, complete, limit).await? {
             let key = stored.key;
             let entries = stored.value.as_deref().map(projection.index_entries).transpose();
             let entries = entries.map_err(|fault| {
                 Fault::internal(format!("the value of view {view} under key {key} cannot be read")).because(fault)
             })?;
             batch.views.push(ViewWrite {
-                view,
+                view: stored_as(copy),
                 key,
                 expected: stored.version,
                 value: stored.value,

@@ -9,9 +9,10 @@ use crate::{
     event::Source,
     metadata::{ConsistencyToken, Metadata},
     position::Position,
-    registry::{AggregateRegistration, Registration, Role, Subscriber},
+    registry::{AggregateRegistration, Projection, Registration, Role, Subscriber},
     relay::Relay,
     runtime::Runtime,
+    storage::split_copy,
     transport::{Audience, TransportError},
 };
 mod archive;
@@ -28,6 +29,7 @@ mod new_readers;
 mod parked;
 mod programs;
 mod purge;
+mod rebuild;
 mod rebuild_rows;
 mod topics;
 mod unique_values;
@@ -48,6 +50,7 @@ pub use parked::{
 };
 pub use programs::{DeclaredProgram, Programs, ReleasedKey, Withdrawal, WithdrawalError};
 pub use purge::Purge;
+pub use rebuild::{CopyUse, Difference, Rebuild, RebuildEnd, RebuildError, RebuildProgress, Rebuilt, ViewCopies};
 pub use rebuild_rows::{FailedRow, RebuiltRows, RowRebuild, RowRebuildError};
 
 use futures_util::future::BoxFuture;
@@ -225,11 +228,32 @@ impl App {
         topics.into_iter().collect()
     }
     pub(crate) fn followers(&self) -> impl Iterator<Item = (Source, Follower)> {
-        self.registrations.iter().filter_map(|registration| match &registration.role {
-            Role::Projection(projection) => Some((projection.source, Follower::View(*projection))),
+        let roles = || self.registrations.iter().map(|registration| &registration.role);
+        let mut projections: BTreeMap<&'static str, Vec<Projection>> = BTreeMap::new();
+        for role in roles() {
+            if let Role::Projection(projection) = role {
+                projections.entry(projection.name).or_default().push(*projection);
+            }
+        }
+        // The functions of a projection read one source, which `build` has checked.
+        let views = projections.into_iter().filter_map(|(name, functions)| {
+            let source = functions.first()?.source;
+            Some((source, Follower::View(name, functions.into())))
+        });
+        let projectors = roles().filter_map(|role| match role {
             Role::Projector(projector) => Some((projector.source, Follower::Sql(*projector))),
             _ => None,
-        })
+        });
+        views.chain(projectors)
+    }
+    /// Returns the projection or projector with this reader; that of one copy of a view writes to this copy.
+    pub(crate) fn follower_of(&self, reader: &str) -> Option<Follower> {
+        let (declared, copy) = split_copy(reader);
+        let found = self.followers().map(|(_, follower)| follower).find(|follower| follower.reader() == declared)?;
+        match (copy, found) {
+            (None, follower) => Some(follower),
+            (Some(copy), follower) => follower.of_copy(copy),
+        }
     }
     pub(crate) fn subscribers(&self) -> impl Iterator<Item = Subscriber> {
         self.registrations.iter().filter_map(|registration| match &registration.role {
@@ -304,6 +328,12 @@ impl App {
         let reserver = self.value_reserver().map(|reserver| Box::new(reserver) as Box<dyn Job>);
         followers.chain(others).chain(filler).chain(reserver).collect()
     }
+    /// Ends the live queries of this process; a new one ends after its first answer. [`run`](App::run) and
+    /// [`Background::stop`] do the same. Call it before a server of your own stops, because a server that finishes its open
+    /// calls waits for the streams. Starting the app again allows live queries again.
+    pub fn end_live_queries(&self) {
+        self.runtime.stopping.send_replace(true);
+    }
     /// Runs the background jobs and `serve` until `shutdown` completes. Then work in progress has [`DRAIN`] to finish.
     ///
     /// `serve` receives a future that completes when serving has to stop.
@@ -327,6 +357,8 @@ impl App {
             ended = &mut serving => Some(ended),
             () = shutdown => None,
         };
+        // A stream that stays open would keep the server from ending.
+        self.end_live_queries();
         stop.send_replace(true);
         // Serving and the jobs share one deadline. The jobs keep a fifth of it, so that they can always release what
         // they hold, such as leases.

@@ -137,7 +137,7 @@ impl App {
     }
     /// Returns whether this program, or none, was the last one of the service to start for the first time. It need not have
     /// started in this process.
-    async fn is_newest_started(&self) -> Result<bool, Fault> {
+    pub(super) async fn is_newest_started(&self) -> Result<bool, Fault> {
         let catalogue = Catalogue::of(&self.storage().programs(0).await?);
         let this = catalogue.declared_now(self.declaration());
         let started = catalogue

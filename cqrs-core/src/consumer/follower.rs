@@ -6,7 +6,7 @@ use crate::{
     event::RawEvent,
     registry::{Projection, Projector, Subscriber, group_reader, reader},
     runtime::Runtime,
-    storage::{Batch, CommitError},
+    storage::{Batch, CommitError, copy_of, split_copy},
     telemetry::spans,
 };
 use std::{sync::Arc, time::Duration};
@@ -16,7 +16,9 @@ use uuid::Uuid;
 /// A reader of events with its own checkpoint.
 #[derive(Clone)]
 pub(crate) enum Follower {
-    View(Projection),
+    /// The functions of one projection. They change one view and share one checkpoint and one batch; each event is handled by
+    /// one of them.
+    View(&'static str, Arc<[Projection]>),
     Sql(Projector),
     /// The subscribers of one group to the service's own log. They share one checkpoint and commit one batch per event.
     Group(&'static str, Arc<[Subscriber]>),
@@ -26,7 +28,7 @@ impl Follower {
     /// Returns whether the follower handles events of this name.
     pub(crate) fn handles(&self, name: &str) -> bool {
         match self {
-            Follower::View(projection) => projection.source.handles(name),
+            Follower::View(_, functions) => functions.iter().any(|function| function.source.handles(name)),
             Follower::Sql(projector) => projector.source.handles(name),
             Follower::Group(_, subscribers) => subscribers.iter().any(|subscriber| subscriber.source.handles(name)),
         }
@@ -34,7 +36,9 @@ impl Follower {
     /// Returns the names of the events of the service's own log that the follower handles.
     pub(crate) fn names(&self) -> Vec<&'static str> {
         match self {
-            Follower::View(projection) => projection.source.names_on_log().to_vec(),
+            Follower::View(_, functions) => {
+                functions.iter().flat_map(|function| function.source.names_on_log()).copied().collect()
+            }
             Follower::Sql(projector) => projector.source.names_on_log().to_vec(),
             Follower::Group(_, subscribers) => {
                 subscribers.iter().flat_map(|subscriber| subscriber.source.names_on_log()).copied().collect()
@@ -45,17 +49,35 @@ impl Follower {
     pub(crate) fn breaker_of<'a>(&self, event: &'a str) -> &'a str {
         if let Follower::Group(..) = self { event } else { "" }
     }
+    /// Returns the follower of the same projection that fills one copy of its view; `None` if it is no projection.
+    pub(crate) fn of_copy(&self, copy: u64) -> Option<Follower> {
+        let Follower::View(name, functions) = self else { return None };
+        let of_copy = |function: &Projection| {
+            let view = copy_of(function.view, copy);
+            Projection { name: copy_of(name, copy), view, ..*function }
+        };
+        Some(Follower::View(copy_of(name, copy), functions.iter().map(of_copy).collect()))
+    }
     pub(crate) fn reader(&self) -> String {
         match self {
-            Follower::View(projection) => reader(projection.name),
+            Follower::View(name, _) => reader(name),
             Follower::Sql(projector) => reader(projector.name),
             Follower::Group(group, _) => group_reader(group),
+        }
+    }
+    /// Returns the reader under which programs declare the events that the follower handles. The follower of a rebuild has
+    /// that of the view.
+    pub(crate) fn declared_reader(&self) -> String {
+        let reader = self.reader();
+        match split_copy(&reader) {
+            (of, Some(_)) => of.to_owned(),
+            (_, None) => reader,
         }
     }
     /// Returns the consumer group that the follower joins when it follows a topic.
     pub(crate) fn group(&self, service: &str) -> String {
         match self {
-            Follower::View(projection) => format!("{service}.{}", projection.name),
+            Follower::View(name, _) => format!("{service}.{name}"),
             Follower::Sql(projector) => format!("{service}.{}", projector.name),
             Follower::Group(group, _) => (*group).to_owned(),
         }
@@ -63,7 +85,7 @@ impl Follower {
     /// Returns the largest number of events in one batch. A subscriber's batch holds the effect of a single event.
     pub(crate) fn batch_size(&self) -> usize {
         match self {
-            Follower::View(_) | Follower::Sql(_) => 500,
+            Follower::View(..) | Follower::Sql(_) => 500,
             Follower::Group(..) => 1,
         }
     }
@@ -77,9 +99,14 @@ impl Follower {
         let handled: Vec<_> = events.into_iter().filter(|event| self.handles(&event.name)).collect();
         let count = handled.len();
         let (name, done) = match self {
-            Follower::View(projection) => {
-                let span = spans::project(projection.name, &handled);
-                (projection.name, project(runtime, projection, handled, base).instrument(span).await)
+            Follower::View(name, functions) => {
+                let span = spans::project(name, &handled);
+                let done = project(runtime, functions, handled, base).instrument(span).await;
+                if let Some(first) = functions.first().filter(|_| count > 0) {
+                    // Also after an error: the batch may have been committed all the same.
+                    runtime.view_changed(first.view);
+                }
+                (*name, done)
             }
             Follower::Sql(projector) => {
                 let span = spans::project(projector.name, &handled);

@@ -20,6 +20,10 @@ pub struct LogFollower {
     runtime: Arc<Runtime>,
     follower: Follower,
     reader: String,
+    /// The name under which programs declare what they handle.
+    declared: String,
+    /// The last position that the follower reads; `None` is the end of the log.
+    upto: Option<Position>,
     /// Receives the position up to which the follower has handled everything, so that queries can wait for it.
     progress: Option<Arc<ReaderProgress>>,
     /// The lease of a group; `None` for a projection, and where only one process can open the database.
@@ -63,8 +67,10 @@ impl LogFollower {
         let lease = (is_group && !runtime.storage.is_exclusive()).then(|| GroupLease::new(&runtime));
         LogFollower {
             runtime,
+            declared: follower.declared_reader(),
             follower,
             reader,
+            upto: None,
             progress,
             lease,
             crashes,
@@ -127,10 +133,14 @@ impl LogFollower {
         let (from, just_read) = (Position(checkpoint.reached), std::mem::take(&mut self.just_read));
         let runtime = &self.runtime;
         let last_program = runtime.newer_programs.last();
-        let newer = runtime.newer_programs.handled_by(&self.reader);
+        let newer = runtime.newer_programs.handled_by(&self.declared);
         let mut names = self.follower.names();
         names.extend(newer.iter().map(String::as_str));
-        let Reading { mut entries, mut to, is_full } = log.read(&*storage, from, just_read, limit, &names).await?;
+        let Reading { mut entries, mut to, mut is_full } = log.read(&*storage, from, just_read, limit, &names).await?;
+        if let Some(upto) = self.upto.filter(|upto| *upto < to) {
+            entries.retain(|entry| entry.position <= upto);
+            (to, is_full) = (upto.max(from), false);
+        }
         // After the read, so that a program is known which was declared a while before one of these entries. If this or
         // another follower has learned of one meanwhile, its entries may have been left out, so they are read again.
         runtime.refresh_newer_programs().await?;
@@ -199,13 +209,26 @@ impl LogFollower {
             lease.release(&self.runtime, &self.reader).await;
         }
     }
-    async fn store_checkpoint(&mut self) {
+    /// Stores the position that the follower has reached. A rebuild compares it with that of the copy that serves.
+    pub(crate) async fn store_checkpoint(&mut self) {
         if let Some(checkpoint) = self.checkpoint.filter(|checkpoint| checkpoint.reached > checkpoint.stored)
             && let Err(error) = self.commit(checkpoint, checkpoint.reached, Vec::new()).await
         {
             let error = describe(&error);
             tracing::debug!(reader = self.reader, error, "the checkpoint was not stored; it is reached again");
         }
+    }
+    /// Lets the follower read up to a position only: that of the copy that serves, with which a rebuild compares.
+    pub(crate) fn read_up_to(&mut self, upto: Option<Position>) {
+        self.upto = upto;
+    }
+    /// Returns whether the follower has reached the position up to which it reads.
+    pub(crate) fn has_reached(&self) -> bool {
+        self.upto.is_none_or(|upto| self.position() >= upto)
+    }
+    /// Returns the position that the follower has reached; 0 before its first step.
+    pub(crate) fn position(&self) -> Position {
+        Position(self.checkpoint.map_or(0, |checkpoint| checkpoint.reached))
     }
     /// Forgets everything that is not stored, after a panic in the middle of a step.
     pub(crate) fn reset(&mut self) {
@@ -241,7 +264,7 @@ impl LogFollower {
         let item = |entry: Entry| {
             let park = park_entry(&self.reader, entry.stream.clone(), entry.id, entry.position.0);
             let handles = self.follower.handles(&entry.name);
-            let left = self.runtime.left_to_newer(&self.reader, handles, &entry.name, entry.schema);
+            let left = self.runtime.left_to_newer(&self.declared, handles, &entry.name, entry.schema);
             Item { event: left.map(|()| from_log(entry)), park }
         };
         let mut items: Vec<_> = entries.into_iter().map(item).collect();
@@ -277,6 +300,8 @@ impl LogFollower {
             // Another process follows with the same checkpoint and was faster, or has handled this message.
             Err(CommitError::Moved(_) | CommitError::AlreadyHandled) => {
                 self.checkpoint = None;
+                // After a switch of the view, the messages that were parked for the new copy are this reader's.
+                self.progress.iter().for_each(|progress| progress.may_have_parked());
                 self.lease.iter_mut().for_each(GroupLease::is_doubtful);
                 Ok(Step::Did(0))
             }
@@ -294,7 +319,7 @@ impl LogFollower {
                 self.crashes.claim(&self.runtime, std::slice::from_ref(&self.reader)).await?;
                 true
             }
-            Follower::View(_) | Follower::Sql(_) => self.crashes.claim_shared(&self.runtime, &self.reader).await?,
+            Follower::View(..) | Follower::Sql(_) => self.crashes.claim_shared(&self.runtime, &self.reader).await?,
         };
         Ok(self.is_claimed)
     }

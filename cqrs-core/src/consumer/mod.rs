@@ -9,6 +9,7 @@ mod lease;
 mod log_follower;
 mod newer_program;
 pub mod parking;
+mod pending_values;
 mod projection;
 mod projector;
 mod subscriber;

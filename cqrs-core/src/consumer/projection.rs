@@ -1,32 +1,35 @@
 //! Runs a projection: commits the changed views and the checkpoint in one batch, so no event is applied twice.
+//!
+//! The batch names the copy of the view for which it was computed, as the epoch of its checkpoint moves. After a switch to
+//! another copy it is refused.
 use crate::{
-    catalogue::index_set,
     codec::WrittenByNewerProgram,
     consumer::follower::{FailedEvent, retry_after_conflict},
     consumer::parking::permanent,
+    consumer::pending_values::PendingValues,
     error::{BoxError, Fault},
     event::RawEvent,
     registry::Projection,
     runtime::Runtime,
-    storage::{Batch, CommitError, StoredView, ViewWrite},
+    storage::{Batch, CommitError, ViewWrite, is_copy},
+    view::ErasedStep,
 };
-use std::{
-    collections::{BTreeMap, HashMap},
-    panic::AssertUnwindSafe,
-    sync::Arc,
-};
+use std::{panic::AssertUnwindSafe, sync::Arc};
 use uuid::Uuid;
 
 pub(super) async fn project(
     runtime: &Arc<Runtime>,
-    projection: &Projection,
+    functions: &[Projection],
     events: Vec<RawEvent>,
     base: Batch,
 ) -> Result<(), CommitError> {
     let (mut attempt, mut is_newest) = (0, false);
     loop {
         let mut batch = base.clone();
-        batch.views = match changed(runtime, projection, &events, is_newest).await {
+        // All functions have the view and the name of the first.
+        let Some(projection) = functions.first() else { return Ok(()) };
+        let copy = target(runtime, projection, &mut batch).await?;
+        batch.views = match changed(runtime, functions, copy, &events, is_newest).await {
             Err(fault) if !is_newest && WrittenByNewerProgram::is_cause_of(&fault) => {
                 is_newest = runtime.is_newest_program().await?;
                 if !is_newest {
@@ -38,6 +41,9 @@ pub(super) async fn project(
         };
         batch.sort();
         let done = runtime.storage.commit(batch).await.map(|_| ());
+        if let Err(CommitError::Moved(_)) = done {
+            runtime.copies.forget(projection.view);
+        }
         // On a conflict another projection of the same view was faster, so compute the changes again from the current
         // values.
         if !retry_after_conflict(runtime, &done, &mut attempt).await {
@@ -46,58 +52,74 @@ pub(super) async fn project(
     }
 }
 
-/// The value of a key while the events of a batch are applied to it.
-struct PendingWrite {
-    expected: u64,
-    value: Option<Vec<u8>>,
-    entries: Vec<(&'static str, Vec<u8>)>,
+/// Returns the name of the copy to which the projection writes, and lets the batch be refused if another copy serves. The
+/// projection of a rebuild writes to its own copy.
+///
+/// A redelivery moves no checkpoint. The switch gives its messages new numbers, so it is refused as well if it has read them
+/// before; hence it reads the copy afterwards.
+async fn target(runtime: &Runtime, projection: &Projection, batch: &mut Batch) -> Result<&'static str, Fault> {
+    if is_copy(projection.view) {
+        return Ok(projection.view);
+    }
+    let (storage, view) = (&*runtime.storage, projection.view);
+    if batch.checkpoint_moves.is_empty() {
+        return Ok(runtime.copies.read(storage, view).await?.name);
+    }
+    let copy = runtime.copies.of(storage, view).await?;
+    batch.checkpoint_moves.iter_mut().for_each(|moved| moved.epoch = Some(copy.number));
+    Ok(copy.name)
 }
 
 async fn changed(
     runtime: &Arc<Runtime>,
-    projection: &Projection,
+    functions: &[Projection],
+    copy: &'static str,
     events: &[RawEvent],
     is_newest: bool,
 ) -> Result<Vec<ViewWrite>, Fault> {
+    // All functions have the view and the name of the first.
+    let Some(projection) = functions.first() else { return Ok(Vec::new()) };
     let cannot = |id: Uuid, error: BoxError| {
         let error = FailedEvent { event: id, source: error };
         Fault::internal(format!("projection {} cannot apply event {id}", projection.name)).because(error)
     };
-    let mut alters = Vec::new();
+    let mut steps = Vec::new();
     for event in events {
-        let change = unless_it_panics(|| (projection.project)(event.clone())).map_err(|e| cannot(event.id, e))?;
-        alters.extend(change.0.into_iter().map(|(key, alter)| (event.id, key, alter)));
+        let function = functions.iter().find(|function| function.source.handles(&event.name));
+        let Some(function) = function else { continue };
+        let change = unless_it_panics(|| (function.project)(event.clone())).map_err(|e| cannot(event.id, e))?;
+        steps.extend(change.0.into_iter().map(|step| (event.id, step)));
     }
-    let mut keys: Vec<_> = alters.iter().map(|(_, key, _)| key.clone()).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    if keys.is_empty() {
-        return Ok(Vec::new());
-    }
-    let stored = runtime.storage.views(projection.view, &keys).await?;
-    let mut stored: HashMap<String, StoredView> = stored.into_iter().map(|view| (view.key.clone(), view)).collect();
-    let mut pending: BTreeMap<String, PendingWrite> = BTreeMap::new();
-    for (id, key, alter) in alters {
-        let write = pending.entry(key).or_insert_with_key(|key| {
-            let found = stored.remove(key);
-            let (expected, value) = found.map_or((0, None), |view| (view.version, view.value));
-            PendingWrite { expected, value, entries: Vec::new() }
-        });
-        let value = write.value.as_deref();
-        let next = unless_it_panics(|| Ok(alter(value, is_newest)?)).map_err(|e| cannot(id, e))?;
-        (write.value, write.entries) = next.map_or((None, Vec::new()), |next| (Some(next.value), next.entries));
-    }
-    let index_set = index_set(projection.indexes.iter().copied());
-    let written = pending.into_iter().filter(|(_, write)| write.expected > 0 || write.value.is_some());
-    let write = |(key, write): (String, PendingWrite)| ViewWrite {
-        view: projection.view,
-        key,
-        expected: write.expected,
-        value: write.value,
-        entries: write.entries,
-        index_set,
+    let has_ranges = steps.iter().any(|(_, step)| matches!(step, ErasedStep::Range(..)));
+    let mut values = PendingValues::new(runtime, &Projection { view: copy, ..*projection }, has_ranges);
+    let key = |(_, step): &(Uuid, ErasedStep)| match step {
+        ErasedStep::Key(key, _) => Some(key.clone()),
+        ErasedStep::Range(..) => None,
     };
-    Ok(written.map(write).collect())
+    let keys = steps.iter().filter_map(key).collect();
+    values.read(keys).await?;
+    for (id, step) in steps {
+        match step {
+            ErasedStep::Key(key, alter) => {
+                let value = values.value(&key);
+                let next = unless_it_panics(|| Ok(alter(value, is_newest)?)).map_err(|e| cannot(id, e))?;
+                values.set(&key, next);
+            }
+            ErasedStep::Range(range, alter) => {
+                // A range that is too large, or has a value that cannot be read, is this event's failure alone.
+                let keys = values.keys_in(&range).await.map_err(|fault| match fault.is_transient() {
+                    true => fault,
+                    false => cannot(id, permanent(fault)),
+                })?;
+                for key in keys {
+                    let Some(value) = values.value(&key) else { continue };
+                    let next = unless_it_panics(|| Ok(alter(value, is_newest)?)).map_err(|e| cannot(id, e))?;
+                    values.set(&key, next);
+                }
+            }
+        }
+    }
+    Ok(values.into_writes())
 }
 
 /// Runs a projection and marks its error as permanent, because it is a function of the event alone. A panic can have

@@ -8,10 +8,11 @@ use crate::{
     consumer::newer_program::LeftToNewerProgram,
     consumer::parking::{Item, ParkingFilter, park},
     consumer::topics::{compare_topics, record_loss},
+    environment::within,
     error::{Fault, describe},
     job::Step,
     runtime::Runtime,
-    storage::{Batch, CheckpointMove, CommitError, InboxRecord},
+    storage::{Batch, CheckpointMove, CommitError, InboxRecord, is_copy},
     transport::{Drained, Incoming, Partition, Received, Signal, Subscription},
 };
 use futures_util::FutureExt;
@@ -33,6 +34,8 @@ pub struct TopicFollower {
     runtime: Arc<Runtime>,
     follower: Follower,
     topic: &'static str,
+    /// The longest wait of a step for a signal; `None` is no limit.
+    longest_wait: Option<Duration>,
     /// The generation of the topic to which the checkpoints below belong.
     generation: u64,
     subscription: Box<dyn Subscription>,
@@ -41,6 +44,8 @@ pub struct TopicFollower {
     assigned: BTreeSet<Partition>,
     /// Lost records that are not recorded yet.
     lost: Vec<(Partition, Range<u64>)>,
+    /// The records that the broker has no more, of a projection that fills a copy of a view.
+    expired: Vec<(Partition, Range<u64>)>,
     /// Assigned partitions that have not been set to their checkpoints yet.
     unplaced: Vec<Partition>,
     /// Records that were received and not applied yet.
@@ -71,11 +76,13 @@ impl TopicFollower {
             runtime,
             follower,
             topic,
+            longest_wait: None,
             generation: 0,
             subscription,
             next: HashMap::new(),
             assigned: BTreeSet::new(),
             lost: Vec::new(),
+            expired: Vec::new(),
             unplaced: Vec::new(),
             pending: BTreeMap::new(),
             last: None,
@@ -86,12 +93,27 @@ impl TopicFollower {
     pub fn name(&self) -> String {
         self.follower.reader()
     }
+    /// Lets a step wait no longer than this for a signal. A rebuild looks at the copy that serves meanwhile.
+    pub(crate) fn wait_at_most(&mut self, time: Duration) {
+        self.longest_wait = Some(time);
+    }
     /// Returns whether the next step applies records instead of waiting for them.
     pub(crate) fn has_received(&self) -> bool {
         !self.pending.is_empty()
     }
+    /// Returns the stored names of the checkpoints that this reader has for the assigned partitions.
+    pub(crate) fn checkpoints_of(&self, reader: &str) -> Vec<String> {
+        self.assigned.iter().map(|partition| self.checkpoint_of(reader, partition)).collect()
+    }
+    /// Returns the records that the broker has no more, of a projection that fills a copy of a view.
+    pub(crate) fn expired(&self) -> &[(Partition, Range<u64>)] {
+        &self.expired
+    }
     fn reader(&self, partition: &Partition) -> String {
-        let reader = format!("{}/{partition}", self.follower.reader());
+        self.checkpoint_of(&self.follower.reader(), partition)
+    }
+    fn checkpoint_of(&self, reader: &str, partition: &Partition) -> String {
+        let reader = format!("{reader}/{partition}");
         match self.generation {
             0 => reader,
             generation => format!("{reader}#{generation}"),
@@ -104,8 +126,14 @@ impl TopicFollower {
     /// call it again. An event that fails on every attempt is parked, with the later events of its key. A batch that the
     /// database refuses as a whole is halved until one event is to blame.
     pub async fn step(&mut self) -> Result<Step, Fault> {
-        while let Some((partition, offsets)) = self.lost.last() {
-            record_loss(&self.runtime, &self.follower.group(&self.runtime.service), partition, offsets).await?;
+        while let Some((partition, offsets)) = self.lost.last().cloned() {
+            if is_copy(&self.follower.reader()) {
+                // The broker has removed them since the copy began, which is no loss of the view that serves.
+                self.pass_expired(&partition, offsets.end).await?;
+                self.expired.push((partition, offsets));
+            } else {
+                record_loss(&self.runtime, &self.follower.group(&self.runtime.service), &partition, &offsets).await?;
+            }
             self.lost.pop();
         }
         self.give_up_revoked().await;
@@ -125,6 +153,18 @@ impl TopicFollower {
             self.pending.insert(partition, records);
         }
         done.map(|_| Step::Did(count))
+    }
+    /// Moves the checkpoint of a copy past records that the broker has no more.
+    async fn pass_expired(&mut self, partition: &Partition, end: u64) -> Result<(), Fault> {
+        let reader = self.reader(partition);
+        let from = stored(&self.runtime, reader.clone()).await?;
+        if from < end {
+            let moved = CheckpointMove { reader, from, to: end, epoch: None };
+            let passed = self.runtime.storage.commit(Batch { checkpoint_moves: vec![moved], ..Batch::default() }).await;
+            passed.map_err(|error| Fault::unavailable("a checkpoint could not be moved").because(error))?;
+            self.next.insert(partition.clone(), end);
+        }
+        Ok(())
     }
     /// Stores that revoked partitions are given up, before another member gets them.
     async fn give_up_revoked(&mut self) {
@@ -169,15 +209,34 @@ impl TopicFollower {
             self.crashes.claim(&self.runtime, &names(&self.unclaimed)).await?;
             self.unclaimed.clear();
         }
-        while let Some(partition) = self.unplaced.last() {
-            let next = stored(&self.runtime, self.reader(partition)).await?;
-            self.subscription.seek(partition, next);
+        while let Some(partition) = self.unplaced.last().cloned() {
+            let mut next = stored(&self.runtime, self.reader(&partition)).await?;
+            if next == 0 && is_copy(&self.follower.reader()) {
+                next = self.pass_removed(&partition).await?;
+            }
+            self.subscription.seek(&partition, next);
             self.next.extend(self.unplaced.pop().map(|partition| (partition, next)));
         }
         Ok(())
     }
+    /// Begins a copy at the first record that the broker still has, which is no loss of the view that serves. Otherwise the copy
+    /// would never reach the checkpoint of that view in a partition without records.
+    async fn pass_removed(&mut self, partition: &Partition) -> Result<u64, Fault> {
+        let found = self.runtime.transport.first_offsets(std::slice::from_ref(partition)).await;
+        let found = found.map_err(|error| Fault::unavailable("the broker cannot be reached").because(error))?;
+        let first = found.first().copied().unwrap_or(0);
+        if first > 0 {
+            self.pass_expired(partition, first).await?;
+            self.expired.push((partition.clone(), 0..first));
+        }
+        Ok(first)
+    }
     async fn receive(&mut self) -> Result<Step, Fault> {
-        let signal = self.subscription.next().await;
+        let signal = match self.longest_wait {
+            Some(time) => within(&*self.runtime.environment, time, self.subscription.next()).await,
+            None => Some(self.subscription.next().await),
+        };
+        let Some(signal) = signal else { return Ok(Step::Did(0)) };
         match signal.map_err(|e| Fault::unavailable("the broker cannot be reached").because(e))? {
             Signal::Assigned(partitions) => {
                 self.assigned.extend(partitions.iter().cloned());
@@ -253,12 +312,12 @@ impl TopicFollower {
         }
         let decoding = begun(&self.runtime, &self.crashes, suspect).await?;
         let last = batch.last().map_or(end, |record| record.offset);
-        let reader = self.follower.reader();
+        let (reader, declared) = (self.follower.reader(), self.follower.declared_reader());
         let item = |record: &Received| {
             let Incoming { id, key, message } = self.runtime.decoders.read(record);
             let event = message.transpose()?.and_then(|event| {
                 let handles = self.follower.handles(&event.name);
-                let left = !handles && self.runtime.newer_programs.handle(&reader, &event.name);
+                let left = !handles && self.runtime.newer_programs.handle(&declared, &event.name);
                 if left { Err(LeftToNewerProgram.into()) } else { Ok(event) }
             });
             Some(Item { event, park: park(&reader, key, id, record) })

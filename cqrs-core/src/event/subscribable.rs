@@ -32,6 +32,20 @@ impl Source {
             Source::Topic { name, .. } => *name == found,
         }
     }
+    /// Returns the names of the events.
+    pub(crate) fn names(&self) -> &[&'static str] {
+        match self {
+            Source::Log(names) => names,
+            Source::Topic { name, .. } => std::slice::from_ref(name),
+        }
+    }
+    /// Returns the topic; `None` for the service's own log.
+    pub(crate) fn topic(&self) -> Option<&'static str> {
+        match self {
+            Source::Log(_) => None,
+            Source::Topic { topic, .. } => Some(topic),
+        }
+    }
     /// Returns the names of the events of the service's own log; empty for a topic.
     pub(crate) fn names_on_log(&self) -> &'static [&'static str] {
         match self {

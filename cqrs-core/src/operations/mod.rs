@@ -28,6 +28,7 @@ mod readiness;
 mod recorder;
 mod signals;
 mod topics;
+mod views;
 
 pub use crate::app::{Component, DRAIN, Health, HealthCheck};
 pub use aggregates::AggregatesCommand;
@@ -36,6 +37,7 @@ pub use parked::{Operators, ParkedCommand};
 pub use programs::ProgramsCommand;
 pub use signals::EXIT;
 pub use topics::TopicsCommand;
+pub use views::ViewsCommand;
 
 use crate::{
     app::App,
@@ -106,8 +108,8 @@ impl Program {
         let _ = self.pause.set(pause);
         self
     }
-    /// Lets operators list, redeliver and discard the parked messages of these apps, and withdraw programs, at the address
-    /// of [`listen`](Program::listen).
+    /// Lets operators list, redeliver and discard the parked messages of these apps, withdraw programs, and rebuild views, at the
+    /// address of [`listen`](Program::listen).
     ///
     /// The routes are `GET /parked`, `GET /parked/messages`, `POST /parked/redeliver` and `POST /parked/discard`. Their
     /// query parameters are `service` (required where the process has several), `reader`, `key`, `after` and `limit` (a
@@ -119,6 +121,11 @@ impl Program {
     ///
     /// `GET /programs` lists the programs of a service, and `POST /programs/withdraw` withdraws the one with this `number`
     /// (`dry_run=true` lists the keys that would be released).
+    ///
+    /// `GET /views` lists the copies of a service's views. `POST /views/rebuild` rebuilds the one with this name in `view`, with the
+    /// options `throttle`, `compare_only`, `accept_incomplete` and `restart`, as [`ViewsCommand`] does. Its response is one line of
+    /// JSON with the progress for each second, and then the report; closing the connection stops it. `POST /views/switch-back`
+    /// lets the former copy serve again, and `POST /views/drop-old` removes the copy that does not serve.
     ///
     /// `operators` returns the operator's name from the request headers, or the reason for a refusal, which is logged with the
     /// client's address (target `security`). Every redelivered and every discarded message, and every one whose data is seen,
@@ -145,7 +152,10 @@ impl Program {
         let mut routes = endpoints::health(self.readiness()).merge(metrics);
         if let Some((apps, operators)) = &self.operator_api {
             let api = parked::OperatorApi::new(apps.clone(), operators.clone());
-            routes = routes.merge(parked::routes(api.clone())).merge(programs::routes(api));
+            routes = routes
+                .merge(parked::routes(api.clone()))
+                .merge(programs::routes(api.clone()))
+                .merge(views::routes(api));
         }
         signals::spawn(net::serve_http(listener, routes, std::future::pending()));
         tracing::info!(program = self.name, listen = %at, "serving health and metrics");

@@ -183,8 +183,16 @@ pub struct CheckpointMove {
     pub from: u64,
     /// The new checkpoint.
     pub to: u64,
-    /// The epoch of the lease, for leased readers. The batch is refused if the lease has another epoch.
+    /// The epoch that the reader must have: that of its lease, or the number of the copy for which a projection has computed
+    /// the batch. `None` is refused for the readers of a view that was switched. A projection's reader that never moved gets the
+    /// epoch, for example that of a partition without records before the switch.
     pub epoch: Option<u64>,
+}
+impl CheckpointMove {
+    /// Returns whether the reader may have no checkpoint yet. One with a lease has the row of the lease.
+    pub(crate) fn may_begin(&self) -> bool {
+        self.from == 0 && (self.epoch.unwrap_or(0) == 0 || self.reader.starts_with("projection/"))
+    }
 }
 
 /// A record that a consumer group has handled a message.

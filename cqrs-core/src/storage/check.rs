@@ -128,7 +128,8 @@ pub(super) fn key(key: &str, response: Option<&str>) -> Result<(), Fault> {
 }
 /// Checks the texts of a range of an index.
 pub(super) fn range(scan: &Scan<'_>) -> Result<(), Fault> {
-    text("the cursor's key", scan.after.map_or("", |(_, key)| key))
+    text("the cursor's key", scan.from.1)?;
+    text("the cursor's key", scan.until.map_or("", |(_, key)| key))
 }
 /// Checks the texts of a page of parked keys.
 pub(super) fn page(page: &ParkedPage<'_>) -> Result<(), Fault> {

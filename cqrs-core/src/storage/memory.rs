@@ -2,6 +2,7 @@
 mod data;
 mod parked;
 mod unique;
+mod view_copy;
 
 use crate::{
     environment::{Environment, system},
@@ -12,8 +13,8 @@ use crate::{
     storage::check::{self, check},
     storage::parked::{Cutoff, InboxLookup, LEFT_TO_NEWER_PROGRAM, Parked, ParkedKey, ParkedPage},
     storage::{
-        ArchiveRange, Archived, Lease, Loaded, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData,
-        StoredProgram, StoredRow, StoredValues, StoredView, Tx, ValueReservation,
+        ArchiveRange, Archived, ComparedValues, Lease, Loaded, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage,
+        StoredData, StoredProgram, StoredRow, StoredValues, StoredView, Tx, ValueReservation, ViewSwitch,
     },
 };
 use async_trait::async_trait;
@@ -21,7 +22,6 @@ use data::Data;
 use std::{
     any::Any,
     fmt,
-    ops::Bound::{Excluded, Included, Unbounded},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -137,11 +137,37 @@ impl Storage for Memory {
     async fn archive(&self, range: &ArchiveRange, limit: usize) -> Result<Archived, Fault> {
         Ok(self.data().archive(range, limit))
     }
+    async fn checkpoints_below(&self, prefix: &str) -> Result<Vec<(String, u64)>, Fault> {
+        let data = self.data();
+        let below = data.readers.iter().filter(|(reader, _)| reader.starts_with(prefix));
+        let mut below: Vec<_> = below.map(|(reader, stored)| (reader.clone(), stored.checkpoint)).collect();
+        below.sort_unstable();
+        Ok(below)
+    }
+    async fn serving_copy(&self, view: &str) -> Result<u64, Fault> {
+        Ok(self.data().serving_copy(view))
+    }
+    async fn switch_view(&self, switch: &ViewSwitch) -> Result<bool, Fault> {
+        Ok(self.data().switch_view(switch))
+    }
+    async fn compare_copies(
+        &self,
+        copies: [&str; 2],
+        readers: [&[String]; 2],
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<ComparedValues, Fault> {
+        Ok(self.data().compare_copies(copies, readers, after, limit))
+    }
+    async fn drop_copy(&self, view: &str, copy: u64, readers: &[String], limit: usize) -> Result<u64, Fault> {
+        self.data().drop_copy(view, copy, readers, limit)
+    }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
         check::keys(keys)?;
         let data = self.data();
+        let view = data.read_as(view);
         let stored = |key: &String| {
-            let found = data.views.get(&(view.to_owned(), key.clone()))?;
+            let found = data.views.get(&(view.clone(), key.clone()))?;
             Some(StoredView { key: key.clone(), version: found.version, value: found.value.clone() })
         };
         Ok(keys.iter().filter_map(stored).collect())
@@ -153,8 +179,9 @@ impl Storage for Memory {
         limit: usize,
     ) -> Result<Vec<StoredView>, Fault> {
         let data = self.data();
+        let view = data.read_as(view);
         let others = data.views.iter().filter(|((name, _), stored)| {
-            name == view && stored.version > 0 && !index_sets.contains(&stored.index_set)
+            *name == view && stored.version > 0 && !index_sets.contains(&stored.index_set)
         });
         let stored = others.map(|((_, key), stored)| StoredView {
             key: key.clone(),
@@ -165,22 +192,16 @@ impl Storage for Memory {
     }
     async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
         check::range(scan)?;
-        let whole =
-            |entry: &[u8], key: &str| (scan.view.to_owned(), scan.index.to_owned(), entry.to_vec(), key.to_owned());
-        let start = match scan.after {
-            Some((entry, key)) if entry >= scan.prefix => Excluded(whole(entry, key)),
-            _ => Included(whole(scan.prefix, "")),
-        };
         let data = self.data();
-        let found = data.entries.range((start, Unbounded));
-        let wanted = found.take_while(|(view, index, entry, _)| {
-            view == scan.view && index == scan.index && entry.starts_with(scan.prefix)
-        });
         let scanned = |(view, _, entry, key): &data::IndexEntry| {
             let value = data.views.get(&(view.clone(), key.clone()))?.value.clone()?;
             Some(Scanned { entry: entry.clone(), key: key.clone(), value })
         };
-        Ok(wanted.filter_map(scanned).take(scan.limit).collect())
+        Ok(data.scan(scan).into_iter().filter_map(scanned).collect())
+    }
+    async fn count_entries(&self, scan: &Scan<'_>) -> Result<u64, Fault> {
+        check::range(scan)?;
+        Ok(self.data().scan(scan).len() as u64)
     }
     async fn checkpoints(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
         let data = self.data();
@@ -266,7 +287,8 @@ impl Storage for Memory {
             }
             StoredData::Event(name) => data.log.iter().any(|entry| entry.name == *name),
             StoredData::View(name) => {
-                data.views.iter().any(|((view, _), stored)| view == name && stored.value.is_some())
+                let serving = data.read_as(name);
+                data.views.iter().any(|((view, _), stored)| *view == serving && stored.value.is_some())
             }
         })
     }

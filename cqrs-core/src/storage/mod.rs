@@ -9,10 +9,12 @@ mod parked;
 pub mod postgres;
 mod program;
 mod recent_log;
+mod serving_copies;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod stats;
 mod unique;
+mod view_copy;
 
 pub use archive::{ArchiveRange, Archived};
 pub use batch::{
@@ -28,10 +30,13 @@ pub use parked::{Cutoff, InboxLookup, LEFT_TO_NEWER_PROGRAM, Parked, ParkedKey, 
 pub use postgres::Postgres;
 pub use program::{StoredData, StoredProgram};
 pub(crate) use recent_log::{Reading, RecentLog};
+pub(crate) use serving_copies::ServingCopies;
 #[cfg(feature = "sqlite")]
 pub use sqlite::Sqlite;
 pub use stats::{Connections, DatabaseStats, OldestWriter};
 pub use unique::{StoredValues, ValueOwner, ValueReservation};
+pub use view_copy::{ComparedValues, DifferentValues, SwitchedReader, ViewSwitch};
+pub(crate) use view_copy::{SEPARATOR as COPY_SEPARATOR, copy_of, is_copy, split_copy, stored_as};
 
 use crate::{error::Fault, event::Entry, position::Position};
 use async_trait::async_trait;
@@ -93,6 +98,35 @@ pub trait Storage: Send + Sync + 'static {
     /// An event is moved if it is from before the time and has no outgoing message, if its stream has a later event, and if
     /// no load needs it: its aggregate has a row, or a snapshot with a higher version.
     async fn archive(&self, range: &ArchiveRange, limit: usize) -> Result<Archived, Fault>;
+    /// Returns the number of the copy of a view that serves its reads; 0 before the first switch.
+    ///
+    /// Reads of a view by its own name resolve the copy in the same snapshot. `view~2` names copy 2, whichever serves.
+    async fn serving_copy(&self, view: &str) -> Result<u64, Fault>;
+    /// Switches a view to another copy, in one transaction. Returns `false`, and changes nothing, if another copy serves than
+    /// the expected one, or if a filled checkpoint is behind the live one.
+    ///
+    /// Each live checkpoint becomes the filled one, its epoch becomes the number of the copy, and the kept reader gets the
+    /// former place. So a batch for the former copy, which names its epoch, is refused from then on, and so is a move without
+    /// an epoch, of a program that knows no copies. Parked messages move
+    /// with their readers and get new numbers, in order, so a redelivery that has read them before the switch is refused.
+    /// The live reader also gets the inbox records of the filled one.
+    async fn switch_view(&self, switch: &ViewSwitch) -> Result<bool, Fault>;
+    /// Returns the values of two copies of a view under the next `limit` keys after a key, and the checkpoints of their
+    /// readers, all in one snapshot. The copies have names as `view~2`. Keys whose values are removed count.
+    async fn compare_copies(
+        &self,
+        copies: [&str; 2],
+        readers: [&[String]; 2],
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<ComparedValues, Fault>;
+    /// Removes up to `limit` values of a copy of a view, with their index entries, and as many parked messages and inbox records
+    /// of its readers. Returns how much was removed; 0 when nothing is left. The checkpoints of the readers, also those of
+    /// partitions, are 0 afterwards, so that a late switch to the copy is refused.
+    ///
+    /// # Errors
+    /// Fails if the copy serves.
+    async fn drop_copy(&self, view: &str, copy: u64, readers: &[String], limit: usize) -> Result<u64, Fault>;
     /// Returns the values of one view under these keys, in any order. Absent keys are left out, and removed ones have
     /// no value.
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault>;
@@ -104,10 +138,14 @@ pub trait Storage: Send + Sync + 'static {
         index_sets: &[i64],
         limit: usize,
     ) -> Result<Vec<StoredView>, Fault>;
-    /// Returns a range of one index, in order, with the values.
+    /// Returns a range of one index in its order, or from its end on, with the values.
     async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault>;
+    /// Returns the number of entries that [`scan`](Storage::scan) returns, without reading their values.
+    async fn count_entries(&self, scan: &Scan<'_>) -> Result<u64, Fault>;
     /// Returns the checkpoints of these readers, in this order; 0 for a reader that never moved.
     async fn checkpoints(&self, readers: &[String]) -> Result<Vec<u64>, Fault>;
+    /// Returns the readers whose names begin with `prefix`, each with its checkpoint, in the order of their names.
+    async fn checkpoints_below(&self, prefix: &str) -> Result<Vec<(String, u64)>, Fault>;
     /// Returns the high-water mark: the position up to which the log is safe to read. Everything committed before this
     /// call is at or below it.
     async fn high_water_mark(&self) -> Result<Position, Fault>;
@@ -301,17 +339,20 @@ pub struct StoredView {
     pub value: Option<Vec<u8>>,
 }
 
-/// A range of one index of one view: the entries that start with `prefix`, and come after `after` if it is given.
+/// A range of one index of one view. An index is sorted by the bytes of its entries, and equal entries by their keys.
 #[derive(Debug, Clone, Copy)]
 pub struct Scan<'a> {
     /// The view's name.
     pub view: &'a str,
     /// The index's name.
     pub index: &'a str,
-    /// The bytes with which every entry of the range starts.
-    pub prefix: &'a [u8],
-    /// The entry and key after which the range begins.
-    pub after: Option<(&'a [u8], &'a str)>,
+    /// The first entry and key of the range. It need not exist.
+    pub from: (&'a [u8], &'a str),
+    /// The entry and key before which the range ends; `None` at the end of the index. A range that ends before it begins
+    /// is empty.
+    pub until: Option<(&'a [u8], &'a str)>,
+    /// Whether the range is read from its end on.
+    pub reversed: bool,
     /// The maximum number of entries.
     pub limit: usize,
 }

@@ -7,11 +7,11 @@ use crate::{
     event::Entry,
     position::Position,
     storage::{
-        ArchiveRange, Archived, Batch, CommitError, Cutoff, DatabaseStats, InboxLookup, Lease, Loaded, Parked,
-        ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram,
-        StoredResponse, StoredRow, StoredValues, StoredView, Tx, ValueReservation,
+        ArchiveRange, Archived, Batch, CommitError, ComparedValues, Cutoff, DatabaseStats, InboxLookup, Lease, Loaded,
+        Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram,
+        StoredResponse, StoredRow, StoredValues, StoredView, Tx, ValueReservation, ViewSwitch,
     },
-    transport::{Audience, Published, Record, Subscription, Transport, TransportError},
+    transport::{Audience, Partition, Published, Record, Subscription, Transport, TransportError},
 };
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
@@ -84,6 +84,27 @@ pub trait StorageLayer: Send + Sync + 'static {
     async fn archive(&self, range: &ArchiveRange, limit: usize) -> Result<Archived, Fault> {
         self.inner().archive(range, limit).await
     }
+    async fn checkpoints_below(&self, prefix: &str) -> Result<Vec<(String, u64)>, Fault> {
+        self.inner().checkpoints_below(prefix).await
+    }
+    async fn serving_copy(&self, view: &str) -> Result<u64, Fault> {
+        self.inner().serving_copy(view).await
+    }
+    async fn switch_view(&self, switch: &ViewSwitch) -> Result<bool, Fault> {
+        self.inner().switch_view(switch).await
+    }
+    async fn compare_copies(
+        &self,
+        copies: [&str; 2],
+        readers: [&[String]; 2],
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<ComparedValues, Fault> {
+        self.inner().compare_copies(copies, readers, after, limit).await
+    }
+    async fn drop_copy(&self, view: &str, copy: u64, readers: &[String], limit: usize) -> Result<u64, Fault> {
+        self.inner().drop_copy(view, copy, readers, limit).await
+    }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
         self.inner().views(view, keys).await
     }
@@ -97,6 +118,9 @@ pub trait StorageLayer: Send + Sync + 'static {
     }
     async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
         self.inner().scan(scan).await
+    }
+    async fn count_entries(&self, scan: &Scan<'_>) -> Result<u64, Fault> {
+        self.inner().count_entries(scan).await
     }
     async fn checkpoints(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
         self.inner().checkpoints(readers).await
@@ -231,6 +255,27 @@ impl<L: StorageLayer> Storage for L {
     async fn archive(&self, range: &ArchiveRange, limit: usize) -> Result<Archived, Fault> {
         StorageLayer::archive(self, range, limit).await
     }
+    async fn checkpoints_below(&self, prefix: &str) -> Result<Vec<(String, u64)>, Fault> {
+        StorageLayer::checkpoints_below(self, prefix).await
+    }
+    async fn serving_copy(&self, view: &str) -> Result<u64, Fault> {
+        StorageLayer::serving_copy(self, view).await
+    }
+    async fn switch_view(&self, switch: &ViewSwitch) -> Result<bool, Fault> {
+        StorageLayer::switch_view(self, switch).await
+    }
+    async fn compare_copies(
+        &self,
+        copies: [&str; 2],
+        readers: [&[String]; 2],
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<ComparedValues, Fault> {
+        StorageLayer::compare_copies(self, copies, readers, after, limit).await
+    }
+    async fn drop_copy(&self, view: &str, copy: u64, readers: &[String], limit: usize) -> Result<u64, Fault> {
+        StorageLayer::drop_copy(self, view, copy, readers, limit).await
+    }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
         StorageLayer::views(self, view, keys).await
     }
@@ -244,6 +289,9 @@ impl<L: StorageLayer> Storage for L {
     }
     async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
         StorageLayer::scan(self, scan).await
+    }
+    async fn count_entries(&self, scan: &Scan<'_>) -> Result<u64, Fault> {
+        StorageLayer::count_entries(self, scan).await
     }
     async fn checkpoints(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
         StorageLayer::checkpoints(self, readers).await
@@ -361,6 +409,9 @@ pub trait TransportLayer: Send + Sync + 'static {
     async fn topic_identities(&self, topics: &[&str]) -> Result<Vec<Option<String>>, TransportError> {
         self.inner().topic_identities(topics).await
     }
+    async fn first_offsets(&self, partitions: &[Partition]) -> Result<Vec<u64>, TransportError> {
+        self.inner().first_offsets(partitions).await
+    }
     async fn rewind(&self, group: &str, topic: &str) -> Result<(), TransportError> {
         self.inner().rewind(group, topic).await
     }
@@ -394,6 +445,9 @@ impl<L: TransportLayer> Transport for L {
     }
     async fn topic_identities(&self, topics: &[&str]) -> Result<Vec<Option<String>>, TransportError> {
         TransportLayer::topic_identities(self, topics).await
+    }
+    async fn first_offsets(&self, partitions: &[Partition]) -> Result<Vec<u64>, TransportError> {
+        TransportLayer::first_offsets(self, partitions).await
     }
     async fn rewind(&self, group: &str, topic: &str) -> Result<(), TransportError> {
         TransportLayer::rewind(self, group, topic).await

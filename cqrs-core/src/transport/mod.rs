@@ -79,6 +79,14 @@ pub trait Transport: Send + Sync + 'static {
     async fn topic_identities(&self, topics: &[&str]) -> Result<Vec<Option<String>>, TransportError> {
         Ok(vec![None; topics.len()])
     }
+    /// Returns the offset of the first record that the broker still has of each of these partitions, in this order: 0 if it has
+    /// removed none, and the next offset if it has removed all.
+    ///
+    /// # Errors
+    /// Fails when the broker cannot be reached.
+    async fn first_offsets(&self, partitions: &[Partition]) -> Result<Vec<u64>, TransportError> {
+        Ok(vec![0; partitions.len()])
+    }
     /// Sets a group back to the first record of a topic. It does nothing where the sender stores the records.
     ///
     /// # Errors

@@ -6,12 +6,13 @@ use crate::{
     metadata::ConsistencyToken,
     position::Position,
     runtime::{ReaderProgress, Runtime},
-    storage::{ParkedPage, ReadLimit, Scan, Scanned, Storage},
-    view::View,
-    view::page::{Cursor, Page, Range},
+    storage::{ParkedPage, ReadLimit, Scanned, Storage},
+    view::index_reader::IndexReader,
+    view::page::{Cursor, Page, Place},
+    view::{Range, View},
 };
 use futures_util::FutureExt;
-use std::{collections::BTreeMap, fmt, marker::PhantomData, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 /// The reader of one view.
 ///
@@ -51,12 +52,6 @@ pub struct Views<V> {
 /// The largest number of values in a page.
 pub const PAGE_LIMIT: usize = 1000;
 
-/// The number of values without index entries from which a page is refused.
-const UNINDEXED_LIMIT: usize = 1000;
-
-/// The number of scans in which a page looks for a moment without a new value that lacks entries.
-const SCANS: usize = 10;
-
 /// The longest wait of a read for the view to catch up.
 const MAX_WAIT: Duration = Duration::from_secs(1);
 
@@ -83,8 +78,9 @@ impl<V: View> Views<V> {
     pub async fn find(&self, key: &V::Key) -> Result<Option<V>, Fault> {
         let key = key.to_string();
         self.caught_up().await?;
-        self.complete(Some(&key)).await?;
-        let found = self.runtime.storage.views(V::NAME, &[key]).await?;
+        let keys = [key];
+        self.complete(&keys).await?;
+        let found = self.runtime.storage.views(V::NAME, &keys).await?;
         let value = found.into_iter().next().and_then(|stored| stored.value);
         Ok(value.map(|bytes| serde_json::from_slice(&bytes)).transpose()?)
     }
@@ -95,84 +91,125 @@ impl<V: View> Views<V> {
     pub async fn get<E>(&self, key: &V::Key) -> Result<V, Error<E>> {
         self.find(key).await?.ok_or_else(|| Error::NotFound { kind: V::NAME, id: key.to_string() })
     }
-    /// Returns one page of a range: at most `limit` values (and at most [`PAGE_LIMIT`]), after the cursor of the
-    /// previous page.
+    /// Returns the values under these keys, in the order of the keys, in one round trip. `None` stands for a key without a
+    /// value. The cost grows with the number of keys, so a number that a client chooses needs a limit at the edge.
+    ///
+    /// ```
+    /// # use cqrs_core::{HandlerResult, Query, View, Views, handler};
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Debug, Clone, Serialize, Deserialize, View)]
+    /// # #[view(name = "product", key = u64)]
+    /// # pub struct Product { title: String }
+    /// #[derive(Clone, Query)]
+    /// struct TitlesOf(Vec<u64>);
+    ///
+    /// #[handler]
+    /// async fn titles_of(query: TitlesOf, products: Views<Product>) -> HandlerResult<Vec<String>> {
+    ///     let found = products.find_all(&query.0).await?;
+    ///     Ok(found.into_iter().flatten().map(|product| product.title).collect())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// Returns faults as [`find`](Views::find) does. One value that cannot be read fails the whole read.
+    pub async fn find_all(&self, keys: &[V::Key]) -> Result<Vec<Option<V>>, Fault> {
+        let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.caught_up().await?;
+        self.complete(&keys).await?;
+        let found = self.runtime.storage.views(V::NAME, &keys).await?;
+        let values: HashMap<_, _> = found.into_iter().filter_map(|stored| Some((stored.key, stored.value?))).collect();
+        let value = |key| values.get(key).map(|bytes| serde_json::from_slice(bytes)).transpose();
+        Ok(keys.iter().map(value).collect::<Result<_, _>>()?)
+    }
+    /// Returns one page of a range: at most `limit` values (and at least one and at most [`PAGE_LIMIT`]). Without a cursor
+    /// it is the first page; the `next` and `previous` of a page lead to those beside it.
+    ///
+    /// A page is a scan of the index and no snapshot: a value that changes its place between two pages can be in both or in
+    /// neither. The values that stay are in exactly one page, in either direction.
+    ///
+    /// # Errors
+    /// Returns faults as [`find`](Views::find) does, and refuses a cursor of another range
+    /// ([`Error::CursorOfAnotherRange`]).
+    pub async fn page(&self, range: impl Into<Range<V>>, at: Option<&Cursor>, limit: usize) -> Result<Page<V>, Fault> {
+        let range = range.into();
+        if let Some(cursor) = at {
+            range.check(cursor)?;
+        }
+        self.part(&range, at.map(|cursor| &cursor.place), at.is_some_and(|cursor| cursor.is_backwards), limit).await
+    }
+    /// Returns the last page of a range, in the order of the range, such as the newest messages of a conversation. Its
+    /// `previous` leads to the page before.
     ///
     /// # Errors
     /// Returns faults as [`find`](Views::find) does.
-    pub async fn page(
-        &self,
-        range: impl Into<Range<V>>,
-        after: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<Page<V>, Fault> {
-        let range = range.into();
-        self.caught_up().await?;
-        self.complete(None).await?;
-        // A newer program may write values without the entries of this index. An idle process has not looked for it.
-        self.runtime.refresh_newer_programs().await?;
-        let limit = limit.clamp(1, PAGE_LIMIT);
-        let scan = Scan {
-            view: V::NAME,
-            index: range.index,
-            prefix: &range.prefix,
-            after: after.map(|cursor| (&*cursor.entry, &*cursor.key)),
-            limit: limit + 1,
-        };
-        let mut found = match self.runtime.newer_programs.index_sets_with(V::NAME, &columns_of::<V>(range.index)) {
-            Some(complete) => self.scan_with_unindexed(scan, &complete).await?,
-            None => self.runtime.storage.scan(&scan).await?,
-        };
-        let more = found.len() > limit;
-        found.truncate(limit);
-        let next = if more {
-            found.last().map(|last| Cursor { entry: last.entry.clone(), key: last.key.clone() })
-        } else {
-            None
-        };
-        let items = found.iter().map(|entry| serde_json::from_slice(&entry.value)).collect::<Result<_, _>>()?;
-        Ok(Page { items, next })
+    pub async fn last_page(&self, range: impl Into<Range<V>>, limit: usize) -> Result<Page<V>, Fault> {
+        self.part(&range.into(), None, true, limit).await
     }
-
-    /// Scans an index while another program writes values without it. The values without entries are added where they
-    /// belong, so that a page is complete and in order. `complete` has the index sets of the values with entries.
+    /// Returns the exact number of values in a range.
+    ///
+    /// The cost grows with that number: the database reads each entry of the index, though no value. A hundred thousand
+    /// entries take some ten milliseconds. [`count_up_to`](Views::count_up_to) has a limit.
     ///
     /// # Errors
-    /// Fails as unavailable when too many values have no entries.
-    async fn scan_with_unindexed(&self, scan: Scan<'_>, complete: &[i64]) -> Result<Vec<Scanned>, Fault> {
-        let mut before = self.unindexed(scan.index, complete).await?;
-        for _ in 0..SCANS {
-            // At most these values are replaced below, so a full scan still fills the page.
-            let wider = Scan { limit: scan.limit + before.len(), ..scan };
-            let mut found = self.runtime.storage.scan(&wider).await?;
-            let unindexed = self.unindexed(scan.index, complete).await?;
-            // The scan may have missed a value that lost its entries after the first read.
-            if !unindexed.keys().all(|key| before.contains_key(key)) {
-                before = unindexed;
-                continue;
-            }
-            found.retain(|scanned| !unindexed.contains_key(&scanned.key));
-            // Entries of a value that got them meanwhile are in the scan, or the scan was before that.
-            before.retain(|key, _| !unindexed.contains_key(key) && found.iter().all(|scanned| scanned.key != *key));
-            for (key, value) in before.into_iter().chain(unindexed) {
-                let entries = serde_json::from_slice::<V>(&value)?.entries().into_iter();
-                let entries = entries.filter(|(index, entry)| *index == scan.index && entry.starts_with(scan.prefix));
-                let entries = entries.filter(|(_, entry)| scan.after.is_none_or(|after| (&**entry, &*key) > after));
-                found.extend(entries.map(|(_, entry)| Scanned { entry, key: key.clone(), value: value.clone() }));
-            }
-            found.sort_by(|a, b| (&a.entry, &a.key).cmp(&(&b.entry, &b.key)));
-            found.truncate(scan.limit);
-            return Ok(found);
-        }
-        Err(unfilled::<V>(scan.index))
+    /// Returns faults as [`find`](Views::find) does.
+    pub async fn count(&self, range: impl Into<Range<V>>) -> Result<u64, Fault> {
+        self.count_up_to(range, usize::MAX).await
     }
-    /// Returns the values that may lack entries of the index, by key.
-    async fn unindexed(&self, index: &str, complete: &[i64]) -> Result<BTreeMap<String, Vec<u8>>, Fault> {
-        let found = self.runtime.storage.views_of_other_index_sets(V::NAME, complete, UNINDEXED_LIMIT).await?;
-        if found.len() == UNINDEXED_LIMIT {
-            return Err(unfilled::<V>(index));
+    /// Returns the number of values in a range, and reads no more than `limit` entries. The number is exact if it is lower
+    /// than `limit`; otherwise there are at least `limit` values.
+    ///
+    /// # Errors
+    /// Returns faults as [`find`](Views::find) does.
+    pub async fn count_up_to(&self, range: impl Into<Range<V>>, limit: usize) -> Result<u64, Fault> {
+        let range = range.into();
+        self.caught_up().await?;
+        self.complete(&[]).await?;
+        IndexReader::of::<V>(&self.runtime).count(range.scan(None, false, limit)).await
+    }
+    /// Returns the page on one side of a place in the range, or at one end of it.
+    async fn part(
+        &self,
+        range: &Range<V>,
+        place: Option<&Place>,
+        is_backwards: bool,
+        limit: usize,
+    ) -> Result<Page<V>, Fault> {
+        self.caught_up().await?;
+        self.complete(&[]).await?;
+        self.scanned(range, place, is_backwards, limit).await?.decoded()
+    }
+    /// Reads the page on one side of a place in the range, or at one end of it, without waiting.
+    pub(super) async fn scanned(
+        &self,
+        range: &Range<V>,
+        place: Option<&Place>,
+        is_backwards: bool,
+        limit: usize,
+    ) -> Result<Page<Scanned>, Fault> {
+        let limit = limit.clamp(1, PAGE_LIMIT);
+        let scan = range.scan(place, is_backwards, limit + 1);
+        let mut found = IndexReader::of::<V>(&self.runtime).scan(scan).await?;
+        let has_more = found.len() > limit;
+        found.truncate(limit);
+        // The places before the first and after the last value that was read, in the direction of the scan.
+        let before = |Scanned { entry, key, .. }: &Scanned| {
+            if scan.reversed { Place::after(entry, key) } else { Place::before(entry, key) }
+        };
+        let after = |Scanned { entry, key, .. }: &Scanned| {
+            if scan.reversed { Place::before(entry, key) } else { Place::after(entry, key) }
+        };
+        let start = place.map(|place| found.first().map_or_else(|| place.clone(), before));
+        let end = found.last().filter(|_| has_more).map(after);
+        let (mut previous, mut next) = (start, end);
+        if is_backwards {
+            found.reverse();
+            std::mem::swap(&mut previous, &mut next);
         }
-        Ok(found.into_iter().filter_map(|stored| Some((stored.key, stored.value?))).collect())
+        let cursor = |place: Option<Place>, is_backwards| place.map(|place| range.cursor_at(place, is_backwards));
+        Ok(Page { items: found, previous: cursor(previous, true), next: cursor(next, false) })
     }
     /// Returns the position that a read waits for. Events of this process that the projection does not handle change
     /// nothing in the view.
@@ -183,9 +220,9 @@ impl<V: View> Views<V> {
     /// alone does not show it.
     ///
     /// Which values an event changes is known only to the projection. A read is refused when events are parked of the
-    /// aggregate whose id is the key, or of the aggregate whose event is at the position of the caller's token. Only
+    /// aggregate whose id is one of the keys, or of the aggregate whose event is at the position of the caller's token. Only
     /// these are looked up, so the cost does not grow with the number of parked messages.
-    async fn complete(&self, key: Option<&str>) -> Result<(), Fault> {
+    pub(super) async fn complete(&self, keys: &[String]) -> Result<(), Fault> {
         let Some(token) = &self.sees else { return Ok(()) };
         let (storage, seen_by_caller) = (&*self.runtime.storage, token.of(&self.runtime.service));
         for reader in self.runtime.readers_of(V::NAME).filter(|reader| reader.has_parked()) {
@@ -194,7 +231,7 @@ impl<V: View> Views<V> {
                 continue;
             }
             let parks = reader.parks();
-            let Some(of_key) = parked_streams(storage, &reader.name, key).await? else {
+            let Some(of_key) = parked_streams(storage, &reader.name, keys).await? else {
                 reader.none_parked(parks);
                 continue;
             };
@@ -217,7 +254,7 @@ impl<V: View> Views<V> {
         Ok(())
     }
 
-    async fn caught_up(&self) -> Result<(), Fault> {
+    pub(super) async fn caught_up(&self) -> Result<(), Fault> {
         let Some(token) = &self.sees else { return Ok(()) };
         let runtime = &self.runtime;
         if let (Some(of_token), Some(current)) = (token.epoch(&runtime.service), runtime.epoch())
@@ -282,9 +319,9 @@ impl<V: View> Views<V> {
     }
 }
 
-/// Returns the streams with this id of each kind of aggregate of which the reader has parked events, or `None` when it has
+/// Returns the streams with these ids of each kind of aggregate of which the reader has parked events, or `None` when it has
 /// none at all. Each read finds the first parked key of the next kind, so there are as many reads as kinds.
-async fn parked_streams(storage: &dyn Storage, reader: &str, id: Option<&str>) -> Result<Option<Vec<String>>, Fault> {
+async fn parked_streams(storage: &dyn Storage, reader: &str, ids: &[String]) -> Result<Option<Vec<String>>, Fault> {
     let mut streams: Option<Vec<String>> = None;
     let mut after: Option<String> = None;
     loop {
@@ -293,19 +330,12 @@ async fn parked_streams(storage: &dyn Storage, reader: &str, id: Option<&str>) -
         let Some(first) = storage.parked_keys(&page).await?.pop() else { return Ok(streams) };
         let (kind, end) = kind_of(&first.key);
         let streams = streams.get_or_insert_default();
-        let Some(id) = id else { return Ok(Some(Vec::new())) };
-        streams.push(stream_of(kind, id));
+        if ids.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        streams.extend(ids.iter().map(|id| stream_of(kind, id)));
         after = Some(end);
     }
-}
-
-/// Returns the index with its columns, as the view declares them.
-fn columns_of<V: View>(index: &str) -> Vec<(&'static str, &'static str)> {
-    V::INDEXES.iter().filter(|(name, _)| *name == index).copied().collect()
-}
-
-fn unfilled<V: View>(index: &str) -> Fault {
-    Fault::unavailable(format!("index {index} of view {} is being filled in", V::NAME))
 }
 
 impl<V> Clone for Views<V> {

@@ -137,8 +137,14 @@ mod queries {
         let badges = if query.eventually { badges.eventually() } else { badges };
         Ok(badges.find(&query.key).await?)
     }
+    #[derive(Clone, Query)]
+    pub(super) struct FindBadges(pub(super) [&'static str; 2]);
+    #[handler]
+    async fn find_badges(query: FindBadges, badges: Views<Badge>) -> HandlerResult<usize, Infallible> {
+        Ok(badges.find_all(&query.0.map(str::to_owned)).await?.into_iter().flatten().count())
+    }
 }
-use queries::FindBadge;
+use queries::{FindBadge, FindBadges};
 
 /// One process writes and projects, and another one reads with the token of the write.
 async fn parked_read() {
@@ -173,6 +179,12 @@ async fn parked_read() {
         );
         assert_eq!(find(app, "lee", &parked, false).await, unavailable, "the caller may have written any key");
         assert_eq!(find(app, "lee", &later, false).await, Ok(Some(6)));
+        let several = async |keys| {
+            let found = app.with(Metadata::default().token(later.clone())).send(FindBadges(keys)).await;
+            found.map_err(|error| error.kind())
+        };
+        assert_eq!(several(["lee", "kim"]).await, Err(ErrorKind::Unavailable), "one of the values lacks an event");
+        assert_eq!(several(["lee", "unknown"]).await, Ok(1));
         assert_eq!(find(app, "kim", &later, true).await, Ok(Some(5)));
     }
     assert_eq!(find(&reader, "kim", &fine, false).await, Ok(Some(5)), "the parked event is after the token");

@@ -32,9 +32,10 @@ async fn on_sqlite<F: Future<Output = ()>>(test: fn(cqrs_core::storage::Sqlite) 
     test(storage.expect("a new database opens")).await;
 }
 
-/// Writes a program of the shop, whose view has these indexes. Each has a query that reads a page.
+/// Writes a program of the shop, whose view has these indexes. One query reads a page of a range, and another one all of it
+/// backwards.
 macro_rules! shop {
-    ($module:ident, $view:item, $($query:ident($handler:ident) = $range:expr),*) => {
+    ($module:ident, $view:item, $query:ident($handler:ident) = $range:expr) => {
         pub(crate) mod $module {
             use cqrs_core::*;
             use serde::{Deserialize, Serialize};
@@ -73,15 +74,35 @@ macro_rules! shop {
                 }
                 Ok(())
             }
-            $(
-                #[derive(Clone, Query)]
-                pub(crate) struct $query(pub(crate) Option<Cursor>, pub(crate) usize);
-                #[handler]
-                async fn $handler(query: $query, shelf: Views<Shelf>) -> HandlerResult<(Vec<String>, Option<Cursor>)> {
-                    let page = shelf.eventually().page($range, query.0.as_ref(), query.1).await?;
-                    Ok((page.items.into_iter().map(|item| format!("{} {}", item.name, item.price)).collect(), page.next))
+            #[derive(Clone, Query)]
+            pub(crate) struct $query(pub(crate) Option<Cursor>, pub(crate) usize);
+            #[handler]
+            async fn $handler(query: $query, shelf: Views<Shelf>) -> HandlerResult<(Vec<String>, Option<Cursor>)> {
+                let page = shelf.eventually().page($range, query.0.as_ref(), query.1).await?;
+                Ok((page.items.iter().map(text).collect(), page.next))
+            }
+            fn text(item: &Shelf) -> String {
+                format!("{} {}", item.name, item.price)
+            }
+            /// Returns the count of the range, the values read by `previous` from the last page, and those of the
+            /// reversed range.
+            #[derive(Clone, Query)]
+            pub(crate) struct Backwards(pub(crate) usize);
+            #[handler]
+            async fn backwards(
+                query: Backwards,
+                shelf: Views<Shelf>,
+            ) -> HandlerResult<(u64, Vec<String>, Vec<String>)> {
+                let (shelf, mut found) = (shelf.eventually(), Vec::new());
+                let mut page = shelf.last_page($range, query.0).await?;
+                loop {
+                    found.extend(page.items.iter().rev().map(text));
+                    let Some(previous) = page.previous else { break };
+                    page = shelf.page($range, Some(&previous), query.0).await?;
                 }
-            )*
+                let reversed = shelf.page($range.reversed(), None, PAGE_LIMIT).await?;
+                Ok((shelf.count($range).await?, found, reversed.items.iter().map(text).collect()))
+            }
         }
     };
 }

@@ -39,6 +39,7 @@ mod inbox_batches; // batches that touch the same data, and look-ups that fail
 mod indexes; // an index that a program adds to a stored view
 mod late_broker; // a broker that is down at the start
 mod listener; // a subscriber and a transport controlled by the test
+mod live; // live queries, and lists as streams of pages
 mod logs; // the log lines of a test
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod mapped; // a table of other software
@@ -50,12 +51,14 @@ mod parking; // messages that cannot be handled are parked
 mod persistence; // state-stored and event-sourced aggregates behave the same
 #[cfg(feature = "postgres")]
 mod postgres; // PostgreSQL's own guarantees, and the storage suite on it
+mod projections; // projections that find values by an index, and those of several functions
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod projector; // a projector in two processes on one database
 mod purse; // an aggregate with an end and a history
 mod reads; // a rule over two aggregates
 mod reads_of_deleted; // a rule over aggregates that end and begin again
 mod rebuild_rows; // rows that are made from their events again
+mod rebuild_views; // views that are rebuilt in a second copy
 mod redelivery; // many parked messages are redelivered by reader, error, or all
 mod refused_topic; // a topic that the broker refuses for a time
 mod relay; // integration events reach their subscribers
@@ -117,6 +120,7 @@ fn framework() -> Vec<Trial> {
         identity::trials,
         idle::trials,
         ids::trials,
+        live::trials,
         idempotency::trials,
         parking::trials,
         refused_topic::trials,
@@ -141,6 +145,7 @@ fn framework() -> Vec<Trial> {
         waiting_topic_steps::trials,
         follower_steps::trials,
         first_load::trials,
+        projections::trials,
         describe::trials,
         late_broker::trials,
         metrics::trials,
@@ -151,6 +156,7 @@ fn framework() -> Vec<Trial> {
         deleting::trials,
         history::trials,
         rebuild_rows::trials,
+        rebuild_views::trials,
         snapshots::trials,
         withdrawal::trials,
         simulation::trials,

@@ -51,6 +51,20 @@ pub(crate) fn trials() -> Vec<Trial> {
                     - aggregate `account` is registered twice"#]],
             );
         }),
+        trial("needs: functions of one projection name that are not one projection are an error", async || {
+            fails_to_build(
+                App::builder("unfit").discover_part("it::needs::unfit").aggregate(StateStored::<Account>::new()),
+                &expect![[r#"
+                    unfit cannot be built:
+                    - two functions of projection `same-events` handle the event `com.example.bank.paid.v1`
+                    - the functions of projection `two-beginnings` share one checkpoint: write the same `from` in each, or give one of them another name
+                    - two functions of projection `two-beginnings` handle the event `account.opened`
+                    - two functions of projection `two-beginnings` handle the event `account.paid`
+                    - two functions of projection `two-beginnings` handle the event `account.renamed`
+                    - the functions of projection `two-sources` read different sources, each of which has a checkpoint of its own: give those on a topic another name
+                    - two projections are named `two-views`, of different views"#]],
+            );
+        }),
         trial("needs: two commands, views or events of one name are an error", async || {
             fails_to_build(
                 App::builder("shared")
@@ -222,6 +236,49 @@ mod twice {
     #[subscriber(group = "twice.payments")]
     async fn beside(_: Recorded<PaymentMade>) -> Result<(), BoxError> {
         Ok(())
+    }
+}
+
+mod unfit {
+    use super::{AccountEvent, Card, PaymentMade};
+    use cqrs_core::{Change, View, projection};
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Clone, Serialize, Deserialize, View)]
+    #[view(name = "note", key = String)]
+    struct Note(String);
+
+    #[projection(name = "same-events")]
+    fn first(_: &PaymentMade) -> Change<Card> {
+        Change::none()
+    }
+    #[projection(name = "same-events")]
+    fn second(_: &PaymentMade) -> Change<Card> {
+        Change::none()
+    }
+    #[projection(name = "two-sources")]
+    fn log(_: &AccountEvent) -> Change<Card> {
+        Change::none()
+    }
+    #[projection(name = "two-sources")]
+    fn topic(_: &PaymentMade) -> Change<Card> {
+        Change::none()
+    }
+    #[projection(name = "two-views")]
+    fn card(_: &PaymentMade) -> Change<Card> {
+        Change::none()
+    }
+    #[projection(name = "two-views")]
+    fn note(_: &AccountEvent) -> Change<Note> {
+        Note(String::new()).put("kim")
+    }
+    #[projection(name = "two-beginnings")]
+    fn beginning(_: &AccountEvent) -> Change<Card> {
+        Change::none()
+    }
+    #[projection(name = "two-beginnings", from = "now")]
+    fn now(_: &AccountEvent) -> Change<Card> {
+        Change::none()
     }
 }
 

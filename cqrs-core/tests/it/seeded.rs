@@ -5,9 +5,10 @@ use cqrs_core::{
     Fault, Position, VersionConflict,
     event::Entry,
     storage::{
-        ArchiveRange, Archived, Batch, CommitError, Cutoff, LEFT_TO_NEWER_PROGRAM, Lease, Loaded, Memory, ParkedKey,
-        ParkedPage, ReadLimit, Row, Scan, Scanned, Snapshot, SnapshotAndEvents, Storage, StoredData, StoredResponse,
-        StoredRow, StoredSnapshot, StoredValues, StoredView, Tx, ValueReservation,
+        ArchiveRange, Archived, Batch, CheckpointMove, CommitError, ComparedValues, Cutoff, LEFT_TO_NEWER_PROGRAM,
+        Lease, Loaded, Memory, ParkedKey, ParkedPage, ReadLimit, Row, Scan, Scanned, Snapshot, SnapshotAndEvents,
+        Storage, StoredData, StoredResponse, StoredRow, StoredSnapshot, StoredValues, StoredView, Tx, ValueReservation,
+        ViewSwitch,
     },
     testing::StorageLayer,
     testing::conformance::storage::{Harness, cases},
@@ -41,6 +42,12 @@ enum Bug {
     ResponseLate,
     /// A page starts with the last entry of the previous page.
     ScanRepeats,
+    /// A range is read backwards from the entry that the limit reaches forwards.
+    ReversedAfterLimit,
+    /// A range includes the entry before which it ends.
+    EndIncluded,
+    /// A count goes on to the end of the index.
+    CountedToTheEnd,
     /// All relay shards share one limit.
     LimitShared,
     /// A read of the log ends by the number of entries alone.
@@ -117,10 +124,31 @@ enum Bug {
     ArchivedUnpublished,
     /// A step of archiving looks at the whole range.
     ArchivedAtOnce,
+    /// A view is switched to a copy that is behind.
+    SwitchedBehind,
+    /// Parked messages and inbox records stay with their readers in a switch.
+    ParkedNotSwitched,
+    /// A batch that writes views is committed whatever copy serves.
+    CopyUnfenced,
+    /// A comparison of copies misses the keys that only the second one has.
+    ComparedOneSided,
+    /// The copy that serves is dropped without an error.
+    ServingDropped,
+    /// A dropped copy keeps the checkpoints of its readers.
+    DroppedKeepsPlace,
+    /// A move without an epoch is accepted after a switch.
+    CopyUnnamed,
 }
 
 /// Each bug with the case that must find it. Other cases may find it as well.
-const SEEDED: [(Bug, &str); 47] = [
+const SEEDED: [(Bug, &str); 57] = [
+    (Bug::DroppedKeepsPlace, "a copy that does not serve is dropped in steps"),
+    (Bug::CopyUnnamed, "after a switch a batch for the former copy is refused, also at the same position"),
+    (Bug::SwitchedBehind, "a switch to a copy that is behind, or from another copy, changes nothing"),
+    (Bug::ParkedNotSwitched, "parked messages and inbox records move with a switch, and get new numbers"),
+    (Bug::CopyUnfenced, "after a switch a batch for the former copy is refused, also at the same position"),
+    (Bug::ComparedOneSided, "two copies are compared by pages, in the order of their keys"),
+    (Bug::ServingDropped, "a copy that does not serve is dropped in steps"),
     (Bug::HighWaterMarkAhead, "a reader that follows the high-water mark misses no concurrent event"),
     (Bug::LogSkips, "a reader that follows the high-water mark misses no concurrent event"),
     (Bug::EpochIgnored, "a checkpoint move requires the epoch of the lease"),
@@ -130,6 +158,9 @@ const SEEDED: [(Bug, &str); 47] = [
     (Bug::ViewUnversioned, "a view is written only over the expected version"),
     (Bug::ResponseLate, "of concurrent commands with one idempotency key one is committed"),
     (Bug::ScanRepeats, "pages of a scan return every entry once, whatever the bytes"),
+    (Bug::ReversedAfterLimit, "ranges are read and counted exactly, in both directions"),
+    (Bug::EndIncluded, "ranges are read and counted exactly, in both directions"),
+    (Bug::CountedToTheEnd, "ranges are read and counted exactly, in both directions"),
     (Bug::LimitShared, "each relay shard has its own limit"),
     (Bug::SizeIgnored, "a read of the log ends with the entry that reaches its size"),
     (Bug::GivenByAnybody, "a value is released only by its owner"),
@@ -304,6 +335,46 @@ impl StorageLayer for SeededStorage {
             }
         }
     }
+    async fn switch_view(&self, switch: &ViewSwitch) -> Result<bool, Fault> {
+        let mut switch = switch.clone();
+        match self.bug {
+            Bug::SwitchedBehind => {
+                for of in &switch.checkpoints {
+                    let readers = [of.live.clone(), of.filled.clone()];
+                    let at = self.memory.checkpoints(&readers).await?;
+                    let (reader, from, to) = (of.filled.clone(), at[1], at[0].max(at[1]));
+                    let moved = CheckpointMove { reader, from, to, epoch: None };
+                    let _ = self.memory.commit(Batch { checkpoint_moves: vec![moved], ..Batch::default() }).await;
+                }
+            }
+            Bug::ParkedNotSwitched => switch.readers.clear(),
+            _ => {}
+        }
+        self.memory.switch_view(&switch).await
+    }
+    async fn compare_copies(
+        &self,
+        copies: [&str; 2],
+        readers: [&[String]; 2],
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<ComparedValues, Fault> {
+        let mut compared = self.memory.compare_copies(copies, readers, after, limit).await?;
+        if self.bug == Bug::ComparedOneSided {
+            compared.different.retain(|(_, first, _)| first.is_some());
+        }
+        Ok(compared)
+    }
+    async fn drop_copy(&self, view: &str, copy: u64, readers: &[String], limit: usize) -> Result<u64, Fault> {
+        let before = self.memory.checkpoints(readers).await?;
+        let dropped = self.memory.drop_copy(view, copy, readers, limit).await;
+        if self.bug == Bug::DroppedKeepsPlace {
+            let back = readers.iter().zip(before).filter(|(_, at)| *at > 0);
+            let back = back.map(|(reader, to)| CheckpointMove { reader: reader.clone(), from: 0, to, epoch: None });
+            let _ = self.memory.commit(Batch { checkpoint_moves: back.collect(), ..Batch::default() }).await;
+        }
+        if self.bug == Bug::ServingDropped { Ok(dropped.unwrap_or(0)) } else { dropped }
+    }
     async fn response(&self, key: &str) -> Result<Option<StoredResponse>, Fault> {
         let mut found = self.memory.response(key).await?;
         if let (Bug::PositionLost, Some(response)) = (self.bug, &mut found) {
@@ -320,10 +391,22 @@ impl StorageLayer for SeededStorage {
     }
     async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
         let mut scan = *scan;
-        if self.bug == Bug::ScanRepeats {
-            scan.after = scan.after.map(|(entry, _)| (entry, ""));
+        let included = scan.until.map(|(entry, key)| (entry, format!("{key}\u{1}")));
+        match self.bug {
+            Bug::ScanRepeats => scan.from.1 = "",
+            Bug::EndIncluded => scan.until = included.as_ref().map(|(entry, key)| (*entry, &**key)),
+            Bug::ReversedAfterLimit if scan.reversed => {
+                let mut found = self.memory.scan(&Scan { reversed: false, ..scan }).await?;
+                found.reverse();
+                return Ok(found);
+            }
+            _ => {}
         }
         self.memory.scan(&scan).await
+    }
+    async fn count_entries(&self, scan: &Scan<'_>) -> Result<u64, Fault> {
+        let until = if self.bug == Bug::CountedToTheEnd { None } else { scan.until };
+        self.memory.count_entries(&Scan { until, ..*scan }).await
     }
     async fn parked_keys(&self, page: &ParkedPage<'_>) -> Result<Vec<ParkedKey>, Fault> {
         let mut found = self.memory.parked_keys(page).await?;
@@ -505,6 +588,16 @@ impl StorageLayer for SeededStorage {
                 let position = self.memory.commit(batch).await?;
                 let _ = self.memory.commit(Batch { inbox_records: records, ..Batch::default() }).await;
                 return Ok(position);
+            }
+            Bug::CopyUnfenced if !batch.views.is_empty() => {
+                let serving = self.memory.serving_copy("card").await?;
+                let moves = batch.checkpoint_moves.iter_mut().filter(|step| step.reader == "projection/card");
+                moves.for_each(|step| step.epoch = Some(serving));
+            }
+            Bug::CopyUnnamed => {
+                let serving = self.memory.serving_copy("card").await?;
+                let unnamed = batch.checkpoint_moves.iter_mut().filter(|step| step.epoch.is_none());
+                unnamed.filter(|step| step.reader == "projection/card").for_each(|step| step.epoch = Some(serving));
             }
             Bug::ReadsIgnored => batch.reads.clear(),
             Bug::ArchivedUncompared if *lock(&self.archived) > Position(0) => batch.reads.clear(),

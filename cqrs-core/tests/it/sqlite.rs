@@ -2,11 +2,11 @@
 use crate::trials::{runtime, trial};
 use cqrs_core::{
     ErrorKind, Fault,
-    storage::sqlite::{Sqlite, transaction},
+    storage::sqlite::{RANGES_OF_INDEX, Sqlite, transaction},
     storage::{Batch, CommitError, Row, Storage},
 };
 use libtest_mimic::Trial;
-use sqlx::{Connection, Row as _, SqliteConnection, query};
+use sqlx::{AssertSqlSafe, Connection, Row as _, SqliteConnection, query};
 use std::path::Path;
 use tempfile::tempdir;
 
@@ -23,6 +23,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("sqlite: commits that wait for a transaction are made after it", lent),
         trial("sqlite: a full disk fails the commit, and later commits succeed", full),
         trial("sqlite: a closed database is unavailable", closed),
+        trial("sqlite: a range of an index is a search of the primary key, without a sort", range_plans),
         Trial::test("sqlite: calls fail when the runtime of the database is gone", || {
             gone();
             Ok(())
@@ -96,7 +97,7 @@ async fn newer() {
     open(&path).await.close().await;
     let mut other =
         SqliteConnection::connect(path.to_str().expect("a path in UTF-8")).await.expect("the database opens");
-    query("insert into _cqrs_migrations (version, name) values (9, 'later')")
+    query("insert into _cqrs_migrations (version, name) values (10, 'later')")
         .execute(&mut other)
         .await
         .expect("the row is inserted");
@@ -104,7 +105,7 @@ async fn newer() {
     let storage = Sqlite::open(&path).await.expect("the database opens");
     let fault = storage.migrate().await.expect_err("the schema is newer than the program");
     assert!(
-        fault.to_string().starts_with("the schema has version 9, and this program knows versions up to 8: "),
+        fault.to_string().starts_with("the schema has version 10, and this program knows versions up to 9: "),
         "{fault}"
     );
     assert_eq!(fault.kind(), ErrorKind::Internal);
@@ -219,4 +220,27 @@ fn gone() {
         assert_eq!(fault.kind(), ErrorKind::Unavailable);
         open(&path).await.commit(row("kim")).await.expect("the lock was released with the runtime");
     });
+}
+
+/// Each statement searches the entries by the primary key, and looks the values up one by one.
+async fn range_plans() {
+    let temp = tempdir().expect("a temporary directory");
+    let path = temp.path().join("service.db");
+    open(&path).await.close().await;
+    let mut connection =
+        SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.expect("the file opens");
+    for sql in RANGES_OF_INDEX {
+        let plan = query(AssertSqlSafe(format!("explain query plan {sql}"))).fetch_all(&mut connection).await;
+        let plan: Vec<String> = plan.expect("the plan").iter().map(|row| row.get("detail")).collect();
+        let until = if sql.contains("?6") { " AND (entry,key)<(?,?)" } else { "" };
+        let mut expected = vec![
+            "CO-ROUTINE e".to_owned(),
+            format!("SEARCH e USING PRIMARY KEY (view=? AND name=? AND (entry,key)>(?,?){until})"),
+            "SCAN e".to_owned(),
+        ];
+        if sql.contains("cqrs_view v") {
+            expected.push("SEARCH v USING INDEX sqlite_autoindex_cqrs_view_1 (view=? AND key=?)".to_owned());
+        }
+        assert_eq!(plan, expected, "{sql}");
+    }
 }

@@ -5,13 +5,14 @@ use crate::{
 };
 use cqrs_core::{
     App, AppBuilder, Change, ConsistencyToken, Cursor, ErrorKind, Fault, HandlerResult, Infallible, Metadata, Page,
-    Position, Query, Recorded, View, Views, handler, projection,
+    Position, Query, Range, Recorded, View, Views, handler, projection,
     storage::{Memory, Storage},
     testing::{StorageLayer, TestApp},
 };
 use libtest_mimic::Trial;
 use serde::{Deserialize, Serialize};
 use std::{
+    ops::Bound,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -33,6 +34,10 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.extend(on_each("views: a query reads the writes of its own process", own_writes));
     trials.extend(on_each("views: a range holds the entries of any number of leading columns", columns));
     trials.extend(on_each("views: pages follow each other without gaps or repetitions", pages));
+    trials.extend(on_each("views: pages lead there and back through every range, and counts are exact", walks));
+    trials.extend(on_each("views: cursors stay valid when values come and go", changing));
+    trials.extend(on_each("views: a cursor of another range is refused", other_cursors));
+    trials.extend(on_each("views: several values are read in the order of their keys", several));
     trials
 }
 fn card(name: &str, balance: i64) -> Card {
@@ -310,6 +315,236 @@ async fn columns(app: AppBuilder) {
     let first = app.send(Addresses { limit: 3, ..a.clone() }).await.expect("the query succeeds");
     let rest = app.send(Addresses { limit: 3, after: first.next, ..a }).await.expect("the query succeeds");
     assert_eq!((rest.items[0].number, rest.items.len(), rest.next), (1, 1, None));
+    assert!(app.stop().await);
+}
+
+pub(crate) mod tickets {
+    use super::{AccountEvent, Change, Deserialize, HandlerResult, Query, Recorded, Serialize, View, Views};
+    use cqrs_core::{Cursor, Page, Range, handler, projection};
+
+    /// The parts of an account's name, which has the form `owner|open|opened|id`.
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, View)]
+    #[view(name = "ticket", key = String)]
+    #[index(by_owner(owner, open, -opened))]
+    #[index(newest(-opened))]
+    pub(crate) struct Ticket {
+        pub(crate) owner: String,
+        pub(crate) open: bool,
+        pub(crate) opened: i64,
+        pub(crate) id: String,
+    }
+    #[projection(name = "ticket")]
+    fn ticket(event: &Recorded<AccountEvent>) -> Change<Ticket> {
+        let id = event.aggregate_id.clone();
+        match &event.event {
+            AccountEvent::Opened { name } => {
+                let [owner, open, opened, _] = name.split('|').collect::<Vec<_>>()[..] else { return Change::none() };
+                let opened = opened.parse().expect("the test writes numbers");
+                Ticket { owner: owner.into(), open: open == "true", opened, id: id.clone() }.put(id)
+            }
+            AccountEvent::Paid { .. } => Ticket::remove(id),
+            AccountEvent::Renamed { .. } => Change::none(),
+        }
+    }
+    #[derive(Clone, Query)]
+    pub(crate) struct FindTickets(pub(crate) Range<Ticket>, pub(crate) Option<Cursor>, pub(crate) usize);
+    #[handler]
+    async fn find_tickets(query: FindTickets, tickets: Views<Ticket>) -> HandlerResult<Page<Ticket>> {
+        Ok(tickets.page(query.0, query.1.as_ref(), query.2).await?)
+    }
+    #[derive(Clone, Query)]
+    pub(crate) struct LastTickets(pub(crate) Range<Ticket>, pub(crate) usize);
+    #[handler]
+    async fn last_tickets(query: LastTickets, tickets: Views<Ticket>) -> HandlerResult<Page<Ticket>> {
+        Ok(tickets.last_page(query.0, query.1).await?)
+    }
+    #[derive(Clone, Query)]
+    pub(crate) struct CountTickets(pub(crate) Range<Ticket>);
+    /// Returns the count, and the count up to five.
+    #[handler]
+    async fn count_tickets(query: CountTickets, tickets: Views<Ticket>) -> HandlerResult<(u64, u64)> {
+        Ok((tickets.count(query.0.clone()).await?, tickets.count_up_to(query.0, 5).await?))
+    }
+    #[derive(Clone, Query)]
+    pub(crate) struct TicketsOf(pub(crate) Vec<String>);
+    #[handler]
+    async fn tickets_of(query: TicketsOf, tickets: Views<Ticket>) -> HandlerResult<Vec<Option<Ticket>>> {
+        Ok(tickets.find_all(&query.0).await?)
+    }
+}
+use tickets::{CountTickets, FindTickets, LastTickets, Ticket, TicketsOf};
+
+async fn open_ticket(app: &App, id: &str, owner: &str, open: bool, opened: i64) {
+    let open = crate::bank::Open { id: id.into(), name: format!("{owner}|{open}|{opened}|{id}") };
+    app.send(open).await.expect("the account opens");
+}
+/// Opens random tickets, many with equal columns, and returns them in the order of the index `by_owner`.
+async fn open_tickets(app: &App, count: usize) -> Vec<Ticket> {
+    let mut random = fastrand::Rng::with_seed(12);
+    let mut all = Vec::new();
+    for number in 0..count {
+        let (id, owner) = (format!("{:02}", (number * 37) % count), ["", "kim", "kima", "lee"][random.usize(..4)]);
+        let ticket = Ticket { owner: owner.into(), open: random.bool(), opened: random.i64(-3..6), id };
+        open_ticket(app, &ticket.id, owner, ticket.open, ticket.opened).await;
+        all.push(ticket);
+    }
+    all.sort_by(|a, b| (&a.owner, a.open, -a.opened, &a.id).cmp(&(&b.owner, b.open, -b.opened, &b.id)));
+    all
+}
+async fn tickets_page(app: &App, range: &Range<Ticket>, at: Option<&Cursor>, limit: usize) -> Page<Ticket> {
+    // A client sends the cursor back as text.
+    let at = at.map(|cursor| cursor.to_string().parse().expect("the cursor can be parsed"));
+    app.send(FindTickets(range.clone(), at, limit)).await.expect("the query succeeds")
+}
+/// Reads all pages in one direction, and returns the values in the order of the range and the last page.
+async fn walk(
+    app: &App,
+    range: &Range<Ticket>,
+    mut page: Page<Ticket>,
+    limit: usize,
+    is_backwards: bool,
+) -> (Vec<Ticket>, Page<Ticket>) {
+    let mut all = page.items.clone();
+    loop {
+        let Some(at) = (if is_backwards { &page.previous } else { &page.next }) else { return (all, page) };
+        page = tickets_page(app, range, Some(at), limit).await;
+        let is_last = (if is_backwards { &page.previous } else { &page.next }).is_none();
+        assert!(is_last || page.items.len() == limit, "a page before the last one is full");
+        let place = if is_backwards { 0..0 } else { all.len()..all.len() };
+        all.splice(place, page.items.clone());
+    }
+}
+
+/// Walks through random tickets by every kind of range, and compares each walk with the tickets that Rust selects.
+async fn walks(app: AppBuilder) {
+    type Selected = fn(&Ticket) -> bool;
+    let app = started(app.discover_part("it::views::tickets")).await;
+    let all = open_tickets(&app, 60).await;
+    let of_kim = || Ticket::by_owner().owner("kim");
+    let ranges: [(Range<Ticket>, Selected); 12] = [
+        (Ticket::by_owner().into(), |_| true),
+        (of_kim().into(), |ticket| ticket.owner == "kim"),
+        (Ticket::by_owner().owner_in("kim"..), |ticket| &*ticket.owner >= "kim"),
+        (Ticket::by_owner().owner_in("".."kima"), |ticket| &*ticket.owner < "kima"),
+        (Ticket::by_owner().owner_in(..="kima"), |ticket| &*ticket.owner <= "kima"),
+        (of_kim().open_in(true..), |ticket| ticket.owner == "kim" && ticket.open),
+        (of_kim().open(true).opened_in(-1..3), |t| t.owner == "kim" && t.open && (-1..3).contains(&t.opened)),
+        (of_kim().open(false).opened_in(0..=3), |t| t.owner == "kim" && !t.open && (0..=3).contains(&t.opened)),
+        (of_kim().open(false).opened(2).into(), |t| t.owner == "kim" && !t.open && t.opened == 2),
+        (of_kim().open(false).opened_in(..2), |t| t.owner == "kim" && !t.open && t.opened < 2),
+        (of_kim().open(true).opened_in((Bound::Included(3), Bound::Excluded(-1))), |_| false),
+        (Ticket::by_owner().owner("nobody").into(), |_| false),
+    ];
+    for (number, (range, selected)) in ranges.into_iter().enumerate() {
+        let mut expected: Vec<_> = all.iter().filter(|ticket| selected(ticket)).cloned().collect();
+        let count = expected.len() as u64;
+        for range in [range.clone(), range.reversed()] {
+            let counts = app.send(CountTickets(range.clone())).await.expect("the query succeeds");
+            assert_eq!(counts, (count, count.min(5)), "range {number}");
+            for limit in [1, 3, 7, 60, 100] {
+                let first = tickets_page(&app, &range, None, limit).await;
+                assert_eq!(first.previous, None, "range {number}");
+                let (found, last) = walk(&app, &range, first.clone(), limit, false).await;
+                assert_eq!(found, expected, "range {number}, pages of {limit}");
+                let (before, again) = walk(&app, &range, last.clone(), limit, true).await;
+                assert_eq!(before, expected, "range {number}, back from the end by pages of {limit}");
+                assert_eq!(again.previous, None, "range {number}");
+                let last = app.send(LastTickets(range.clone(), limit)).await.expect("the query succeeds");
+                assert_eq!(last.next, None, "range {number}");
+                let (found, _) = walk(&app, &range, last, limit, true).await;
+                assert_eq!(found, expected, "range {number}, from the last page of {limit}");
+            }
+            expected.reverse();
+        }
+    }
+    assert!(app.stop().await);
+}
+
+async fn changing(app: AppBuilder) {
+    let app = started(app.discover_part("it::views::tickets")).await;
+    for opened in (0..100).step_by(10) {
+        open_ticket(&app, &format!("t{opened:02}"), "kim", true, opened).await;
+    }
+    let range: Range<Ticket> = Ticket::newest().reversed();
+    let opened = |page: &Page<Ticket>| page.items.iter().map(|ticket| ticket.opened).collect::<Vec<_>>();
+    let first = tickets_page(&app, &range, None, 3).await;
+    assert_eq!(opened(&first), [0, 10, 20]);
+    // The value at the cursor goes, and others come before and after it.
+    paid_in(&app, "t20", 1).await;
+    open_ticket(&app, "t15", "kim", true, 15).await;
+    open_ticket(&app, "t25", "kim", true, 25).await;
+    let second = tickets_page(&app, &range, first.next.as_ref(), 3).await;
+    assert_eq!(opened(&second), [25, 30, 40]);
+    open_ticket(&app, "t24", "kim", true, 24).await;
+    let back = tickets_page(&app, &range, second.previous.as_ref(), 3).await;
+    assert_eq!(opened(&back), [10, 15, 24], "what came before the page is before it");
+    let again = tickets_page(&app, &range, back.next.as_ref(), 3).await;
+    assert_eq!(opened(&again), [25, 30, 40]);
+    // A page of which nothing is left leads to what is beside it, in both directions.
+    for id in ["t50", "t60", "t70", "t80", "t90"] {
+        paid_in(&app, id, 1).await;
+    }
+    let empty = tickets_page(&app, &range, again.next.as_ref(), 3).await;
+    assert_eq!((opened(&empty), &empty.next), (vec![], &None));
+    assert_eq!(opened(&tickets_page(&app, &range, empty.previous.as_ref(), 3).await), [25, 30, 40]);
+    let first = tickets_page(&app, &range, back.previous.as_ref(), 3).await;
+    assert_eq!((opened(&first), &first.previous), (vec![0], &None));
+    paid_in(&app, "t00", 1).await;
+    let empty = tickets_page(&app, &range, back.previous.as_ref(), 3).await;
+    assert_eq!((opened(&empty), &empty.previous), (vec![], &None));
+    assert_eq!(opened(&tickets_page(&app, &range, empty.next.as_ref(), 3).await), [10, 15, 24]);
+    assert!(app.stop().await);
+}
+
+async fn other_cursors(app: AppBuilder) {
+    let app = started(app.discover_part("it::views::tickets").discover_part("it::views::queries")).await;
+    let _ = open_tickets(&app, 30).await;
+    let of_kim = || Ticket::by_owner().owner("kim");
+    let ranges: [Range<Ticket>; 9] = [
+        Ticket::by_owner().into(),
+        Ticket::by_owner().reversed(),
+        Ticket::newest().into(),
+        of_kim().into(),
+        Ticket::by_owner().owner("lee").into(),
+        of_kim().open_in(..),
+        of_kim().open_in(false..),
+        of_kim().open(true).into(),
+        Ticket::by_owner().owner_in("kim"..),
+    ];
+    for (from, range) in ranges.iter().enumerate() {
+        let Some(cursor) = tickets_page(&app, range, None, 1).await.next else { panic!("range {from} has one page") };
+        for (to, other) in ranges.iter().enumerate() {
+            let found = app.send(FindTickets(other.clone(), Some(cursor.clone()), 1)).await;
+            // Bounds without a limit are the range of the columns before.
+            if from == to || [from, to].iter().all(|place| [3, 5].contains(place)) {
+                assert_eq!(found.expect("the cursor belongs to the range").items.len(), 1);
+                continue;
+            }
+            let refused = found.expect_err("the cursor belongs to another range");
+            assert!(matches!(refused, cqrs_core::Error::CursorOfAnotherRange(_)), "{from} to {to}: {refused:?}");
+            assert_eq!((refused.kind(), &*refused.reason()), (ErrorKind::Invalid, "CURSOR_OF_ANOTHER_RANGE"));
+        }
+        // A view of another name.
+        let refused = app.send(queries::Richest(Some(cursor), 1)).await;
+        assert!(matches!(refused, Err(cqrs_core::Error::CursorOfAnotherRange(_))), "{refused:?}");
+    }
+    assert!(app.stop().await);
+}
+
+async fn several(app: AppBuilder) {
+    let app = started(app.discover_part("it::views::tickets")).await;
+    for id in ["a", "b", "c"] {
+        open_ticket(&app, id, "kim", true, 1).await;
+    }
+    paid_in(&app, "b", 1).await;
+    let found = async |ids: &[&str]| {
+        let query = TicketsOf(ids.iter().map(|id| (*id).to_owned()).collect());
+        let found = app.send(query).await.expect("the query succeeds");
+        found.into_iter().map(|ticket| ticket.map(|ticket| ticket.id)).collect::<Vec<_>>()
+    };
+    let some = |id: &str| Some(id.to_owned());
+    assert_eq!(found(&["c", "b", "unknown", "a", "c"]).await, [some("c"), None, None, some("a"), some("c")]);
+    assert_eq!(found(&[]).await, []);
     assert!(app.stop().await);
 }
 

@@ -4,7 +4,7 @@ use cqrs_core::{
     App, BoxError, Dep, IntegrationEvent, Recorded,
     storage::Memory,
     subscriber,
-    transport::{Record, Signal, Transport},
+    transport::{Partition, Record, Signal, Transport},
 };
 use cqrs_kafka::Kafka;
 use rdkafka::{
@@ -141,6 +141,13 @@ async fn dropped(broker: &'static Broker) {
             Signal::Assigned(_) | Signal::Revoked(..) => {}
         }
     };
+    let other = Partition { part: if partition.part == "0" { "1" } else { "0" }.into(), ..partition.clone() };
+    let of = [partition.clone(), other];
+    assert_eq!(
+        kafka.first_offsets(&of).await.unwrap(),
+        [7, 0],
+        "of a partition with removed records, and of another one"
+    );
     assert_eq!((lost, first), (Some((partition, 3..7)), 7));
     // A group that has read nothing has lost nothing.
     let mut late = kafka.subscribe(&format!("{topic}-late"), &[&topic]).await.unwrap();

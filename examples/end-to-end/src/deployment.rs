@@ -135,6 +135,14 @@ impl Deployment {
     pub fn database(&self, name: &str) -> Option<&str> {
         self.services.iter().find(|service| service.name == name)?.database.as_deref()
     }
+    /// Returns the address of the operations endpoint of a process.
+    ///
+    /// # Errors
+    /// Fails when no process has this name.
+    pub fn operations(&self, name: &str) -> Result<&str> {
+        let found = self.services.iter().find(|service| service.name == name);
+        found.map(|service| &*service.operations).with_context(|| format!("no process {name}"))
+    }
     /// Kills a process with SIGKILL.
     ///
     /// # Errors

@@ -195,6 +195,12 @@ impl Error {
         self.details.push(Detail::parse(detail.as_ref()));
         self
     }
+    /// Gives a field another name in the details: the JSON of one endpoint can have other fields than the service.
+    pub(crate) fn renaming(mut self, field: &str, name: &str) -> Self {
+        let named = self.details.iter_mut().filter(|detail| detail.field.as_deref() == Some(field));
+        named.for_each(|detail| detail.field = Some(name.to_owned()));
+        self
+    }
     /// Removes the advice to try again.
     pub(crate) fn without_retry(self) -> Self {
         Error { retry_after: None, ..self }
@@ -379,9 +385,6 @@ fn explains(code: Code) -> bool {
 
 /// Converts the name of a field in `proto/` to its JSON name.
 fn in_json(field: &str) -> String {
-    if field == "birthday" {
-        return "birthYear".to_owned();
-    }
     let mut words = field.split('_');
     let first = words.next().unwrap_or_default().to_owned();
     words.fold(first, |name, word| {
@@ -439,7 +442,6 @@ mod tests {
     fn proto_field_names_become_json_names() {
         assert_eq!(super::in_json("response_option_no"), "responseOptionNo");
         assert_eq!(super::in_json("message"), "message");
-        assert_eq!(super::in_json("birthday"), "birthYear");
         assert_eq!(super::in_json(""), "");
     }
 }

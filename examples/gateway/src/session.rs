@@ -55,12 +55,12 @@ impl Issued {
     /// Returns the cookies, which live as long as their tokens.
     pub(crate) fn cookies(&self, cookies: Cookies) -> CookieJar {
         let jar = CookieJar::new()
-            .add(cookies.set(ACCESS_TOKEN, self.access.text.clone(), Access::LIFETIME))
-            .add(cookies.set(ACCESS_TOKEN_EXPIRES_AT, iso(self.access.expires), Access::LIFETIME));
+            .add(cookies.set(ACCESS_TOKEN, self.access.text.clone(), self.access.lifetime))
+            .add(cookies.set(ACCESS_TOKEN_EXPIRES_AT, iso(self.access.expires), self.access.lifetime));
         match &self.refresh {
             Some(refresh) => jar
-                .add(cookies.set(REFRESH_TOKEN, refresh.text.clone(), Refresh::LIFETIME))
-                .add(cookies.set(REFRESH_TOKEN_EXPIRES_AT, iso(refresh.expires), Refresh::LIFETIME)),
+                .add(cookies.set(REFRESH_TOKEN, refresh.text.clone(), refresh.lifetime))
+                .add(cookies.set(REFRESH_TOKEN_EXPIRES_AT, iso(refresh.expires), refresh.lifetime)),
             None => jar,
         }
     }
@@ -111,10 +111,12 @@ impl<'a> Sessions<'a> {
         let found = found.map_err(|error| if error.is_unknown_id() { Error::bad_token() } else { error })?;
         found.auth_user.ok_or_else(Error::bad_token)
     }
-    /// Makes a new access token for a session that keeps its refresh token.
-    pub(crate) async fn renew(self, id: Uuid) -> Result<Issued, Error> {
-        let auth = self.credentials(id).await?;
-        Ok(Issued { access: self.access(&auth)?, refresh: None })
+    /// Makes an access token with the current permissions in place of another one, until that one would expire. It needs no
+    /// session, which may have ended: only a refresh token prolongs a session.
+    pub(crate) async fn renew(self, sent: &Verified<Access>) -> Result<Issued, Error> {
+        let auth = self.credentials(sent.claims.id).await?;
+        let access = self.gateway.tokens().sign_in_place_of(sent, claims(&auth)?).map_err(|_| Error::broken())?;
+        Ok(Issued { access, refresh: None })
     }
     /// Replaces the refresh token of a session. The permissions are those that the user service has now.
     pub(crate) async fn rotate(self, token: String, verified: &Verified<Refresh>) -> Result<(Uuid, Issued), Error> {
@@ -161,15 +163,18 @@ impl<'a> Sessions<'a> {
         self.gateway.upstream().users.ask(&call, method, message).await
     }
     fn access(self, auth: &AuthUser) -> Result<Token, Error> {
-        let (auth_channel, authority) = (auth.auth_channel().as_str_name(), auth.authority().as_str_name());
-        let (auth_channel, authority) = (auth_channel.to_owned(), authority.to_owned());
-        self.sign(Access { id: person(auth)?, auth_channel, authority })
+        self.sign(claims(auth)?)
     }
     fn sign(self, claims: impl Claims) -> Result<Token, Error> {
         self.gateway.tokens().sign(claims).map_err(|_| Error::broken())
     }
 }
 
+/// Returns the claims of an access token for these credentials.
+fn claims(auth: &AuthUser) -> Result<Access, Error> {
+    let (auth_channel, authority) = (auth.auth_channel().as_str_name(), auth.authority().as_str_name());
+    Ok(Access { id: person(auth)?, auth_channel: auth_channel.to_owned(), authority: authority.to_owned() })
+}
 /// Returns the person of credentials.
 pub(crate) fn person(auth: &AuthUser) -> Result<Uuid, Error> {
     Uuid::try_parse(&auth.user_id).map_err(|_| Error::broken())

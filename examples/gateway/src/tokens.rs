@@ -107,6 +107,8 @@ struct Signed<T> {
 pub(crate) struct Token {
     pub(crate) text: String,
     pub(crate) expires: i64,
+    /// The time from its signing to its expiry.
+    pub(crate) lifetime: Duration,
 }
 
 /// The verified content of a token.
@@ -115,6 +117,8 @@ pub(crate) struct Verified<T> {
     pub(crate) claims: T,
     /// The id of the token.
     pub(crate) id: Uuid,
+    /// The time of expiry, in Unix seconds.
+    pub(crate) expires: i64,
 }
 
 /// The reason why a token is refused.
@@ -148,7 +152,20 @@ impl Tokens {
     /// Fails when the claims cannot be serialized.
     pub(crate) fn sign<T: Claims>(&self, claims: T) -> Result<Token, jsonwebtoken::errors::Error> {
         let now = chrono::Utc::now().timestamp();
-        let expires = now + T::LIFETIME.as_secs().cast_signed();
+        self.sign_until(claims, now, now + T::LIFETIME.as_secs().cast_signed())
+    }
+    /// Makes a token in place of another one, whose expiry it keeps: no token prolongs itself.
+    ///
+    /// # Errors
+    /// Fails when the claims cannot be serialized.
+    pub(crate) fn sign_in_place_of<T: Claims>(
+        &self,
+        old: &Verified<T>,
+        claims: T,
+    ) -> Result<Token, jsonwebtoken::errors::Error> {
+        self.sign_until(claims, chrono::Utc::now().timestamp(), old.expires)
+    }
+    fn sign_until<T: Claims>(&self, claims: T, now: i64, expires: i64) -> Result<Token, jsonwebtoken::errors::Error> {
         let signed = Signed {
             claims,
             typ: T::TYPE.to_owned(),
@@ -158,7 +175,8 @@ impl Tokens {
             iat: now,
             exp: expires,
         };
-        Ok(Token { text: self.keys.sign(&signed)?, expires })
+        let lifetime = Duration::from_secs(u64::try_from(expires - now).unwrap_or(0));
+        Ok(Token { text: self.keys.sign(&signed)?, expires, lifetime })
     }
     /// Verifies a token of this type.
     pub(crate) fn check<T: Claims>(&self, token: &str) -> Result<Verified<T>, TokenError> {
@@ -178,9 +196,9 @@ impl Tokens {
             ErrorKind::ExpiredSignature => TokenError::Expired,
             _ => TokenError::Invalid,
         })?;
-        let Signed { claims, jti, .. } =
+        let Signed { claims, jti, exp, .. } =
             Some(signed).filter(|signed| signed.typ == T::TYPE).ok_or(TokenError::Invalid)?;
-        Ok(Verified { claims, id: jti })
+        Ok(Verified { claims, id: jti, expires: exp })
     }
 }
 

@@ -58,18 +58,26 @@ impl Images {
     pub fn new(directory: Directory, tokens: UploadTokens) -> Self {
         Images { directory, tokens }
     }
+    /// Checks everything of an upload but its body, so that the body of a stranger need not be read.
+    ///
+    /// # Errors
+    /// Fails when the token does not allow it, and when the type is not that of the image.
+    pub fn check(&self, path: &str, token: &str, content_type: &str, now: DateTime<Utc>) -> Result<ImagePath, Refused> {
+        let path: ImagePath = path.parse()?;
+        self.tokens.verify(token, &path, now)?;
+        let expected = path.format().content_type();
+        let is_expected = content_type.trim().eq_ignore_ascii_case(expected);
+        if is_expected { Ok(path) } else { Err(Refused::ContentType(expected)) }
+    }
     /// Checks an upload and stores it. The same URL accepts one image, which may be uploaded again.
     ///
     /// # Errors
     /// Fails when the token does not allow it, when type, size or contents are not those of an image, when there is
     /// another image already, and when the file system fails.
     pub async fn accept(&self, upload: Upload<'_>, now: DateTime<Utc>) -> Result<(), Refused> {
-        let path: ImagePath = upload.path.parse()?;
-        self.tokens.verify(upload.token, &path, now)?;
+        let Upload { path, token, content_type, body: _ } = upload;
+        let path = self.check(path, token, content_type, now)?;
         let (format, content_type) = (path.format(), path.format().content_type());
-        if !upload.content_type.trim().eq_ignore_ascii_case(content_type) {
-            return Err(Refused::ContentType(content_type));
-        }
         if upload.body.len() > LARGEST {
             return Err(Refused::TooLarge);
         }

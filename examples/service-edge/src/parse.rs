@@ -85,9 +85,12 @@ pub fn value<T: TryFrom<i32>>(field: &'static str, number: i32) -> Result<T, Bad
 /// original expects the whole list.
 ///
 /// # Errors
-/// Fails when `after` is not a cursor, and when `limit` is not 1 to 100.
+/// Fails when `after` is not the `next` of a page, and when `limit` is not 1 to 100.
 pub fn page(after: Option<&str>, limit: Option<i32>) -> Result<(Option<Cursor>, usize), BadRequest> {
     let after: Option<Cursor> = after.map(|text| text.parse().map_err(|_| BadRequest::After)).transpose()?;
+    if after.as_ref().is_some_and(Cursor::is_backwards) {
+        return Err(BadRequest::After);
+    }
     let limit = match (&after, limit) {
         (None, None) => PAGE_LIMIT,
         (Some(_), None) => LONGEST,

@@ -200,7 +200,7 @@ impl ParkedMessages {
                 envelope::from_log(entry)
             }
         };
-        let follower = self.app.followers().map(|(_, follower)| follower).find(|follower| follower.reader() == reader);
+        let follower = self.app.follower_of(reader);
         let subscribers: Vec<_> =
             self.app.subscribers().filter(|subscriber| is_reader_of(subscriber.group, reader)).collect();
         let group = subscribers.first().map(|first| Follower::Group(first.group, subscribers.clone().into()));

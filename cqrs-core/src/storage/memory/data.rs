@@ -7,8 +7,8 @@ use crate::{
     metadata::Metadata,
     position::Position,
     storage::{
-        ArchiveRange, Archived, Batch, CommitError, Snapshot, SnapshotAndEvents, StoredResponse, StoredRow,
-        StoredSnapshot,
+        ArchiveRange, Archived, Batch, CommitError, Scan, Snapshot, SnapshotAndEvents, StoredResponse, StoredRow,
+        StoredSnapshot, stored_as,
     },
 };
 use chrono::SubsecRound;
@@ -34,6 +34,8 @@ pub(super) struct Data {
     /// The aggregates whose values are not reserved, each as index and stream.
     pub(super) unreserved: BTreeSet<(String, String)>,
     pub(super) views: HashMap<(String, String), View>,
+    /// The copies of views that serve, where it is not copy 0.
+    pub(super) serving: BTreeMap<String, u64>,
     pub(super) entries: BTreeSet<IndexEntry>,
     pub(super) readers: HashMap<String, Reader>,
     /// The handled messages, with the time.
@@ -56,13 +58,15 @@ pub(super) struct View {
     pub(super) version: u64,
     pub(super) value: Option<Vec<u8>>,
     pub(super) index_set: i64,
-    entries: Vec<IndexEntry>,
+    pub(super) entries: Vec<IndexEntry>,
 }
 
 #[derive(Default)]
 pub(super) struct Reader {
     pub(super) checkpoint: u64,
     pub(super) epoch: u64,
+    /// Set when the reader's view was switched to another copy, so that each move has to name the copy.
+    pub(super) is_fenced: bool,
     /// The holder of the lease, and the time until which it is held.
     pub(super) lease: Option<(String, crate::Timestamp)>,
 }
@@ -127,6 +131,20 @@ impl Data {
         self.readers.get(reader).map_or(0, |stored| stored.checkpoint)
     }
 
+    /// Returns the entries of a range of an index.
+    pub(super) fn scan(&self, scan: &Scan<'_>) -> Vec<&IndexEntry> {
+        let view = self.read_as(scan.view);
+        let whole = |(entry, key): (&[u8], &str)| (view.clone(), scan.index.to_owned(), entry.to_vec(), key.to_owned());
+        // No name of an index has a NUL character, so this one sorts after the index and before the next.
+        let next_index = || (view.clone(), format!("{}\0", scan.index), Vec::new(), String::new());
+        let (from, until) = (whole(scan.from), scan.until.map_or_else(next_index, whole));
+        if until < from {
+            return Vec::new();
+        }
+        let found = self.entries.range(from..until);
+        if scan.reversed { found.rev().take(scan.limit).collect() } else { found.take(scan.limit).collect() }
+    }
+
     /// Checks the batch without changing anything. Refusals are reported in the order response exists, already handled,
     /// moved, conflict, taken.
     pub(super) fn refuse(&self, batch: &Batch) -> Result<(), CommitError> {
@@ -137,8 +155,14 @@ impl Data {
             return Err(CommitError::AlreadyHandled);
         }
         for step in &batch.checkpoint_moves {
-            let epoch = self.readers.get(&step.reader).map_or(0, |stored| stored.epoch);
-            if self.checkpoint(&step.reader) != step.from || step.epoch.is_some_and(|expected| expected != epoch) {
+            let is_expected = match self.readers.get(&step.reader) {
+                Some(stored) => {
+                    let is_of_epoch = step.epoch.map_or(!stored.is_fenced, |epoch| epoch == stored.epoch);
+                    stored.checkpoint == step.from && is_of_epoch
+                }
+                None => step.may_begin(),
+            };
+            if !is_expected {
                 return Err(CommitError::Moved(step.reader.clone()));
             }
         }
@@ -166,7 +190,8 @@ impl Data {
             *head += 1;
         }
         for write in &batch.views {
-            let stored = self.views.get(&(write.view.to_owned(), write.key.clone())).map_or(0, |view| view.version);
+            let place = (stored_as(write.view).to_owned(), write.key.clone());
+            let stored = self.views.get(&place).map_or(0, |view| view.version);
             if stored != write.expected {
                 let what = format!("{}/{}", write.view, write.key);
                 return Err(CommitError::Conflict { what, exists: false, versions: None });
@@ -202,7 +227,9 @@ impl Data {
         );
         self.park(batch.parks, &batch.unparks, now);
         for step in batch.checkpoint_moves {
-            self.readers.entry(step.reader).or_default().checkpoint = step.to;
+            let epoch = step.epoch.unwrap_or(0);
+            let first = || Reader { epoch, is_fenced: epoch > 0, ..Reader::default() };
+            self.readers.entry(step.reader).or_insert_with(first).checkpoint = step.to;
         }
         for row in batch.rows {
             self.rows.insert((row.kind.to_owned(), row.id), StoredRow { version: row.version, state: row.state });
@@ -219,13 +246,13 @@ impl Data {
         }
         self.reservations.extend(taken.into_iter().map(|entry| ((entry.index, entry.value), entry.owner)));
         for write in batch.views {
-            let view = self.views.entry((write.view.to_owned(), write.key.clone())).or_default();
+            let name = stored_as(write.view);
+            let view = self.views.entry((name.to_owned(), write.key.clone())).or_default();
             for old in view.entries.drain(..) {
                 self.entries.remove(&old);
             }
             if write.value.is_some() {
-                let whole =
-                    |(index, entry): (&str, _)| (write.view.to_owned(), index.to_owned(), entry, write.key.clone());
+                let whole = |(index, entry): (&str, _)| (name.to_owned(), index.to_owned(), entry, write.key.clone());
                 view.entries.extend(write.entries.into_iter().map(whole));
                 self.entries.extend(view.entries.iter().cloned());
             }

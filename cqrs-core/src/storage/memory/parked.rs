@@ -93,6 +93,27 @@ impl Data {
             self.parked.insert(number, ParkedEntry { reader, key, message });
         }
     }
+    /// Gives the parked messages of a reader to another one, with new numbers.
+    pub(super) fn pass_parked(&mut self, from: &str, to: &str) {
+        let numbers: Vec<_> =
+            self.parked.iter().filter(|(_, entry)| entry.reader == from).map(|(number, _)| *number).collect();
+        self.parked_by_key.retain(|(reader, _), _| reader != from);
+        for number in numbers {
+            let Some(mut entry) = self.parked.remove(&number) else { continue };
+            self.parked_last += 1;
+            entry.message.number = self.parked_last;
+            to.clone_into(&mut entry.reader);
+            self.parked_by_key.entry((to.to_owned(), entry.key.clone())).or_default().insert(self.parked_last);
+            self.parked.insert(self.parked_last, entry);
+        }
+    }
+    /// Removes up to `limit` parked messages of a reader, and returns their number.
+    pub(super) fn drop_parked(&mut self, of: &str, limit: usize) -> u64 {
+        let entries = self.parked.iter().filter(|(_, entry)| entry.reader == of).map(|(number, _)| *number);
+        let numbers: Vec<_> = entries.take(limit).collect();
+        self.park(Vec::new(), &numbers, Timestamp::default());
+        numbers.len() as u64
+    }
     pub(super) fn purge(&mut self, old: &Cutoff, now: Timestamp, limit: usize) -> u64 {
         let before = |age: Duration| {
             let age = chrono::TimeDelta::from_std(age).unwrap_or(chrono::TimeDelta::MAX);

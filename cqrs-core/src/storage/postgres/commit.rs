@@ -10,7 +10,7 @@ use crate::{
     storage::parked::encode_headers,
     storage::{
         Batch, CheckpointMove, CommitError, InboxRecord, Park, ReadVersion, Reservation, Row, Snapshot, StoredResponse,
-        ViewWrite, check,
+        ViewWrite, check, stored_as,
     },
 };
 use sqlx::{
@@ -101,12 +101,12 @@ pub(super) struct Listed<'a> {
 
 impl<'a> Split<'a> {
     fn of(batch: &'a Batch) -> Self {
-        let (begun, moved) = batch.checkpoint_moves.iter().partition(|step| step.from == 0 && step.epoch.is_none());
+        let (begun, moved) = batch.checkpoint_moves.iter().partition(|step| step.may_begin());
         let (created, saved) = batch.rows.iter().partition(|row| row.expected == 0);
         let (taken, released) = batch.reservations.iter().partition(|reservation| reservation.taken);
         let (added, replaced) = batch.views.iter().partition(|view| view.expected == 0);
         let listed = batch.views.iter().filter(|view| view.value.is_some()).flat_map(|view| {
-            let listed = |(index, entry)| Listed { view: view.view, index, entry, key: &view.key };
+            let listed = |(index, entry)| Listed { view: stored_as(view.view), index, entry, key: &view.key };
             view.entries.iter().map(move |(index, entry)| listed((*index, entry.as_slice())))
         });
         Split {
@@ -144,7 +144,10 @@ impl<'a> Split<'a> {
             .column(|step| int(step.from))?
             .column(|step| int(step.to))?
             .column(|step| step.epoch.map(int))?;
-        to.part(BatchPart::Begun, &self.begun)?.column(|step| step.reader.as_str())?.column(|step| int(step.to))?;
+        to.part(BatchPart::Begun, &self.begun)?
+            .column(|step| step.reader.as_str())?
+            .column(|step| int(step.to))?
+            .column(|step| step.epoch.map(int))?;
         to.part(BatchPart::Unparked, &self.unparked)?.column(|number| int(**number))?;
         let headers = self.parked.iter().map(|park| headers(park)).collect::<Result<Vec<_>, Fault>>()?;
         let parked: Vec<_> = self.parked.iter().zip(&headers).collect();
@@ -189,13 +192,13 @@ impl<'a> Split<'a> {
             .column(|snapshot| snapshot.form)?
             .column(|snapshot| snapshot.state.as_deref())?;
         to.part(BatchPart::Replaced, &self.replaced)?
-            .column(|view| view.view)?
+            .column(|view| stored_as(view.view))?
             .column(|view| view.key.as_str())?
             .column(|view| int(view.expected))?
             .column(|view| view.value.as_deref())?
             .column(|view| view.index_set)?;
         to.part(BatchPart::Added, &self.added)?
-            .column(|view| view.view)?
+            .column(|view| stored_as(view.view))?
             .column(|view| view.key.as_str())?
             .column(|view| view.value.as_deref())?
             .column(|view| view.index_set)?;

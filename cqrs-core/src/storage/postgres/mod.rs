@@ -21,6 +21,7 @@ mod statement;
 mod stats;
 mod transaction;
 mod unique;
+mod view_copy;
 
 #[doc(hidden)]
 pub use archive::ARCHIVE;
@@ -31,15 +32,15 @@ pub use program::LEFT as LEFT_TO_NEWER_PROGRAM;
 #[doc(hidden)]
 pub use purge::OUTGOING as PURGE_OF_OUTGOING;
 #[doc(hidden)]
-pub use read::{FIRST_PARKED, PARKED, PARKED_COUNTS, PARKED_KEYS, READS_OF_SEVERAL};
+pub use read::{FIRST_PARKED, PARKED, PARKED_COUNTS, PARKED_KEYS, RANGES_OF_INDEX, READS_OF_SEVERAL};
 #[doc(hidden)]
 pub use statement::every_statement;
 pub use transaction::transaction;
 
 use super::{
-    ArchiveRange, Archived, Cutoff, DatabaseStats, InboxLookup, Lease, Loaded, OutgoingRange, Parked, ParkedKey,
-    ParkedPage, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram, StoredRow,
-    StoredValues, StoredView, Tx, ValueReservation,
+    ArchiveRange, Archived, ComparedValues, Cutoff, DatabaseStats, InboxLookup, Lease, Loaded, OutgoingRange, Parked,
+    ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram, StoredRow,
+    StoredValues, StoredView, Tx, ValueReservation, ViewSwitch,
 };
 use crate::{
     environment::{Environment, system},
@@ -315,6 +316,27 @@ impl Storage for Postgres {
     async fn archive(&self, range: &ArchiveRange, limit: usize) -> Result<Archived, Fault> {
         self.0.archive(range, limit).await
     }
+    async fn checkpoints_below(&self, prefix: &str) -> Result<Vec<(String, u64)>, Fault> {
+        self.0.checkpoints_below(prefix).await
+    }
+    async fn serving_copy(&self, view: &str) -> Result<u64, Fault> {
+        self.0.serving_copy(view).await
+    }
+    async fn switch_view(&self, switch: &ViewSwitch) -> Result<bool, Fault> {
+        self.0.switch_view(switch).await
+    }
+    async fn compare_copies(
+        &self,
+        copies: [&str; 2],
+        readers: [&[String]; 2],
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<ComparedValues, Fault> {
+        self.0.compare_copies(copies, readers, after, limit).await
+    }
+    async fn drop_copy(&self, view: &str, copy: u64, readers: &[String], limit: usize) -> Result<u64, Fault> {
+        self.0.drop_copy(view, copy, readers, limit).await
+    }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
         check::keys(keys)?;
         self.0.views(view, keys).await
@@ -330,6 +352,10 @@ impl Storage for Postgres {
     async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
         check::range(scan)?;
         self.0.scan(scan).await
+    }
+    async fn count_entries(&self, scan: &Scan<'_>) -> Result<u64, Fault> {
+        check::range(scan)?;
+        self.0.count_entries(scan).await
     }
     async fn checkpoints(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
         self.0.checkpoints(readers).await

@@ -47,18 +47,24 @@ const HANDLED: Sql = Sql {
 /// Checkpoint moves of readers that have a row.
 const MOVED: Sql = Sql {
     columns: &[("reader", "text"), ("since", "bigint"), ("upto", "bigint"), ("epoch", "bigint")],
-    text: "moved as (update cqrs.reader r set checkpoint = u.upto from {p}, {u}
-  where r.reader = u.reader and r.checkpoint = u.since and (u.epoch is null or r.epoch = u.epoch) returning u.o),
+    text:
+        "moved as (update cqrs.reader r set checkpoint = u.upto, fence = case when r.fence is not null then u.upto end
+  from {p}, {u} where r.reader = u.reader and r.checkpoint = u.since
+  and (r.epoch = u.epoch or u.epoch is null and r.fence is null) returning u.o),
 {g} as materialized (select case when count(o) = {n} then 1 else cqrs.reject('QC002', 'readers', array_agg(o)) end
   from {p} left join moved on true)",
 };
 
 /// First checkpoint moves, of readers that may have no row. Of two concurrent moves, the second waits for the first and
-/// is then refused.
+/// is then refused. Only a projection moves a reader without a row in an epoch other than 0: that of a switched view.
 const BEGUN: Sql = Sql {
-    columns: &[("reader", "text"), ("upto", "bigint")],
-    text: "begun as (insert into cqrs.reader as r (reader, checkpoint) select u.reader, u.upto from {p}, {u}
-  on conflict (reader) do update set checkpoint = excluded.checkpoint where r.checkpoint = 0 returning r.reader),
+    columns: &[("reader", "text"), ("upto", "bigint"), ("epoch", "bigint")],
+    text: "begun as (insert into cqrs.reader as r (reader, checkpoint, epoch, fence)
+  select u.reader, u.upto, coalesce(u.epoch, 0), case when u.epoch > 0 then u.upto end from {p}, {u}
+  on conflict (reader) do update set checkpoint = excluded.checkpoint,
+    fence = case when r.fence is not null then excluded.checkpoint end
+  where r.checkpoint = 0 and exists (select from {u}
+    where u.reader = r.reader and (r.epoch = u.epoch or u.epoch is null and r.fence is null)) returning r.reader),
 {g} as materialized (select case when count(x.reader) = {n} then 1
     else (select cqrs.reject('QC002', 'begun', array_agg(o)) from (select max(y.o) as o from
       (select u.reader, u.o from {u} union all select reader, null from begun) y

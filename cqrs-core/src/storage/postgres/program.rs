@@ -33,7 +33,8 @@ const HAS_AGGREGATE: &str = "select exists (select from cqrs.state where kind = 
     or exists (select from cqrs.log where stream >= $1 || '/' and stream < $1 || '0')";
 const HAS_EVENT: &str = "select exists (select from cqrs.log where name = $1) \
     or exists (select from cqrs.archived_log where name = $1)";
-const HAS_VIEW: &str = "select exists (select from cqrs.view where view = $1 and value is not null)";
+const HAS_VIEW: &str = "select exists (select from cqrs.view where view = \
+    coalesce((select c.stored from cqrs.view_copy c where c.view = $1), $1) and value is not null)";
 
 impl Inner {
     pub(super) async fn declare_program(&self, declaration: &str) -> Result<(u64, Duration), Fault> {

@@ -58,17 +58,34 @@ pub const PARKED_COUNTS: &str = "with recursive readers(reader) as ((select read
 #[doc(hidden)]
 pub const PARKED: &str = "select seq, message, at, topic, part, record_key, headers::text, body, error, attempts, since, record_time \
     from cqrs.parked where reader = $1 and key = $2 and seq > $3 order by seq limit $4";
+/// The name under which a read of the view `$1`, or of one of its copies, finds the values. It is found once per statement, and
+/// plans treat it as a parameter.
+macro_rules! serving {
+    () => {
+        "coalesce((select c.stored from cqrs.view_copy c where c.view = $1::text), \
+         case when $1::text like '%~0' then left($1::text, -2) else $1::text end)"
+    };
+}
 /// One index lookup for each key, as in [`INBOX`].
-const VIEWS: &str = "select v.key, v.version, v.value from unnest($2::text[]) u(key) cross join lateral \
-    (select v.key, v.version, v.value from cqrs.view v where v.view = $1 and v.key = u.key limit 1) v";
+const VIEWS: &str = concat!(
+    "select v.key, v.version, v.value from unnest($2::text[]) u(key) cross join lateral \
+     (select v.key, v.version, v.value from cqrs.view v where v.view = ",
+    serving!(),
+    " and v.key = u.key limit 1) v"
+);
 /// Finds each next set of indexes through the index on the sets, and the values of those that are not given.
-const VIEWS_OF_OTHER_INDEX_SETS: &str = "with recursive sets(index_set) as \
-    ((select index_set from cqrs.view where view = $1 order by index_set limit 1) union all \
-    select (select v.index_set from cqrs.view v where v.view = $1 and v.index_set > s.index_set order by v.index_set limit 1) \
-    from sets s where s.index_set is not null) \
-    select v.key, v.version, v.value from sets s cross join lateral (select v.key, v.version, v.value from cqrs.view v \
-    where v.view = $1 and v.index_set = s.index_set limit $3) v \
-    where s.index_set is not null and s.index_set <> all($2) limit $3";
+const VIEWS_OF_OTHER_INDEX_SETS: &str = concat!(
+    "with recursive sets(index_set) as ((select index_set from cqrs.view where view = ",
+    serving!(),
+    " order by index_set limit 1) union all select (select v.index_set from cqrs.view v where v.view = ",
+    serving!(),
+    " and v.index_set > s.index_set order by v.index_set limit 1) from sets s where s.index_set is not null) \
+     select v.key, v.version, v.value from sets s cross join lateral (select v.key, v.version, v.value from cqrs.view v \
+     where v.view = ",
+    serving!(),
+    " and v.index_set = s.index_set limit $3) v \
+     where s.index_set is not null and s.index_set <> all($2) limit $3"
+);
 /// Reads of several keys at once, with the number of their parameters, for the test of their plans.
 #[doc(hidden)]
 pub const READS_OF_SEVERAL: [(&str, usize); 3] = [(INBOX, 3), (VIEWS, 2), (FIRST_PARKED, 2)];
@@ -214,21 +231,46 @@ const OUTGOING_OF: &str = concat!(
      where l.bytes_before < $6 order by w.o, l.pos"
 );
 
-/// Four texts instead of one with `or ... is null`, so that each reads one range of the primary key.
+/// Texts for each end and direction instead of one with `or ... is null`, so that each reads one range of the primary key
+/// in its order. The values are looked up afterwards, one by one.
 macro_rules! scan {
-    ($range:literal) => {
+    ($until:literal, $order:literal) => {
         concat!(
-            "select e.entry, e.key, v.value from cqrs.view_index e join cqrs.view v on v.view = e.view and v.key = e.key \
-             where e.view = $1 and e.name = $2 and v.value is not null and e.entry >= $3",
-            $range,
-            " order by e.entry, e.key limit $4"
+            "select e.entry, e.key, v.value from (select e.view, e.entry, e.key from cqrs.view_index e \
+             where e.view = ",
+            serving!(),
+            " and e.name = $2 and (e.entry, e.key) >= ($3, $4)",
+            $until,
+            " order by ",
+            $order,
+            " limit $5) e cross join lateral \
+             (select v.value from cqrs.view v where v.view = e.view and v.key = e.key limit 1) v order by ",
+            $order
         )
     };
 }
-const SCAN: &str = scan!("");
-const SCAN_UPTO: &str = scan!(" and e.entry < $5");
-const SCAN_AFTER: &str = scan!(" and (e.entry, e.key) > ($5, $6)");
-const SCAN_AFTER_UPTO: &str = scan!(" and (e.entry, e.key) > ($5, $6) and e.entry < $7");
+macro_rules! count_entries {
+    ($until:literal) => {
+        concat!(
+            "select count(*) from (select from cqrs.view_index e \
+             where e.view = ",
+            serving!(),
+            " and e.name = $2 and (e.entry, e.key) >= ($3, $4)",
+            $until,
+            " order by e.entry, e.key limit $5) counted"
+        )
+    };
+}
+const SCAN: &str = scan!("", "e.entry, e.key");
+const SCAN_REVERSED: &str = scan!("", "e.entry desc, e.key desc");
+const SCAN_UNTIL: &str = scan!(" and (e.entry, e.key) < ($6, $7)", "e.entry, e.key");
+const SCAN_UNTIL_REVERSED: &str = scan!(" and (e.entry, e.key) < ($6, $7)", "e.entry desc, e.key desc");
+const COUNT_ENTRIES: &str = count_entries!("");
+const COUNT_ENTRIES_UNTIL: &str = count_entries!(" and (e.entry, e.key) < ($6, $7)");
+/// The reads of a range of an index: those without an end first. For the test of their plans.
+#[doc(hidden)]
+pub const RANGES_OF_INDEX: [&str; 6] =
+    [SCAN, SCAN_REVERSED, COUNT_ENTRIES, SCAN_UNTIL, SCAN_UNTIL_REVERSED, COUNT_ENTRIES_UNTIL];
 
 /// The parameters of a read, added one by one.
 #[derive(Clone, Default)]
@@ -390,15 +432,21 @@ impl Inner {
     }
 
     pub(super) async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
-        let with = Parameters::default().and(scan.view)?.and(scan.index)?.and(scan.prefix)?.and(limit(scan.limit))?;
-        let (sql, with) = match (scan.after, successor(scan.prefix)) {
-            (None, None) => (SCAN, with),
-            (None, Some(upto)) => (SCAN_UPTO, with.and(upto)?),
-            (Some((entry, key)), None) => (SCAN_AFTER, with.and(entry)?.and(key)?),
-            (Some((entry, key)), Some(upto)) => (SCAN_AFTER_UPTO, with.and(entry)?.and(key)?.and(upto)?),
+        let sql = match (scan.until, scan.reversed) {
+            (None, false) => SCAN,
+            (None, true) => SCAN_REVERSED,
+            (Some(_), false) => SCAN_UNTIL,
+            (Some(_), true) => SCAN_UNTIL_REVERSED,
         };
-        let rows = self.read(sql, with).await?;
+        let rows = self.read(sql, range(scan)?).await?;
         rows.iter().map(|row| Ok(Scanned { entry: get(row, 0)?, key: get(row, 1)?, value: get(row, 2)? })).collect()
+    }
+
+    pub(super) async fn count_entries(&self, scan: &Scan<'_>) -> Result<u64, Fault> {
+        let sql = if scan.until.is_some() { COUNT_ENTRIES_UNTIL } else { COUNT_ENTRIES };
+        let rows = self.read(sql, range(scan)?).await?;
+        let count = rows.first().map(|row| get::<i64>(row, 0)).transpose()?;
+        count.map(|count| count as u64).ok_or_else(|| Fault::internal("the statement that counts returned nothing"))
     }
 
     pub(super) async fn checkpoints(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
@@ -551,21 +599,12 @@ fn limit(most: usize) -> i64 {
     i64::try_from(most).unwrap_or(i64::MAX)
 }
 
-/// Returns the smallest bytes that sort after everything with this prefix, or `None` when there are none.
-fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
-    let last = prefix.iter().rposition(|byte| *byte < u8::MAX)?;
-    let mut next = prefix[..=last].to_vec();
-    next[last] += 1;
-    Some(next)
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_successor_of_a_prefix_sorts_after_everything_that_starts_with_it() {
-        assert_eq!(super::successor(b"ab"), Some(b"ac".to_vec()));
-        assert_eq!(super::successor(&[1, 255, 255]), Some(vec![2]));
-        assert_eq!(super::successor(&[255]), None);
-        assert_eq!(super::successor(b""), None);
+/// Returns the parameters of a read of a range of an index.
+fn range(scan: &Scan<'_>) -> Result<Parameters, Fault> {
+    let (entry, key) = scan.from;
+    let with = Parameters::default().and(scan.view)?.and(scan.index)?.and(entry)?.and(key)?.and(limit(scan.limit))?;
+    match scan.until {
+        Some((entry, key)) => with.and(entry)?.and(key),
+        None => Ok(with),
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     storage::parked::encode_headers,
     storage::{
         Batch, CheckpointMove, CommitError, Park, ReadVersion, Reservation, Row, Snapshot, StoredResponse, ViewWrite,
+        stored_as,
     },
 };
 use sqlx::{Row as _, SqliteConnection, query};
@@ -89,16 +90,17 @@ pub(super) async fn apply(connection: &mut SqliteConnection, batch: Batch) -> sq
 }
 
 async fn advance(connection: &mut SqliteConnection, step: CheckpointMove) -> sqlx::Result<Refused> {
-    let sql = "update cqrs_reader set checkpoint = ?3
-        where reader = ?1 and checkpoint = ?2 and epoch = coalesce(?4, epoch)";
+    let sql = "update cqrs_reader set checkpoint = ?3, fence = case when fence is not null then ?3 end
+        where reader = ?1 and checkpoint = ?2 and (epoch = ?4 or ?4 is null and fence is null)";
     let (from, to, epoch) = (step.from as i64, step.to as i64, step.epoch.map(|epoch| epoch as i64));
     let moved = query(sql).bind(step.reader.clone()).bind(from).bind(to).bind(epoch).execute(&mut *connection).await?;
     if moved.rows_affected() > 0 {
         return Ok(None);
     }
-    if from == 0 && epoch.unwrap_or(0) == 0 {
-        let sql = "insert into cqrs_reader (reader, checkpoint) values (?, ?) on conflict do nothing";
-        let made = query(sql).bind(step.reader.clone()).bind(to).execute(&mut *connection).await?;
+    if step.may_begin() {
+        let sql = "insert into cqrs_reader (reader, checkpoint, epoch, fence)
+            values (?1, ?2, coalesce(?3, 0), case when ?3 > 0 then ?2 end) on conflict do nothing";
+        let made = query(sql).bind(step.reader.clone()).bind(to).bind(epoch).execute(&mut *connection).await?;
         if made.rows_affected() > 0 {
             return Ok(None);
         }
@@ -243,6 +245,7 @@ async fn append(
 
 async fn put(connection: &mut SqliteConnection, write: ViewWrite) -> sqlx::Result<Refused> {
     let ViewWrite { view, key, expected, value, entries, index_set } = write;
+    let view = stored_as(view);
     let removed = value.is_none();
     let sql = match expected {
         0 => {

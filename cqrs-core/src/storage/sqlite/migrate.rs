@@ -4,7 +4,7 @@ use crate::error::Fault;
 use sqlx::{Row, SqliteConnection, query, raw_sql};
 
 /// All migrations, in order. Each is applied once; one that was released must not be changed.
-const STEPS: [(&str, &str); 8] = [
+const STEPS: [(&str, &str); 9] = [
     ("storage", include_str!("../../../migrations/sqlite/0001_storage.sql")),
     ("parked", include_str!("../../../migrations/sqlite/0002_parked.sql")),
     ("program", include_str!("../../../migrations/sqlite/0003_program.sql")),
@@ -13,6 +13,7 @@ const STEPS: [(&str, &str); 8] = [
     ("unreserved", include_str!("../../../migrations/sqlite/0006_unreserved.sql")),
     ("snapshot", include_str!("../../../migrations/sqlite/0007_snapshot.sql")),
     ("read", include_str!("../../../migrations/sqlite/0008_read.sql")),
+    ("view copy", include_str!("../../../migrations/sqlite/0010_view_copy.sql")),
 ];
 
 /// Applies the missing migrations, on a connection that is in a transaction.

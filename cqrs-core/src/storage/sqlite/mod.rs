@@ -6,6 +6,7 @@ mod private;
 mod purge;
 mod read;
 mod unique;
+mod view_copy;
 mod writer;
 
 use crate::{
@@ -17,8 +18,9 @@ use crate::{
     storage::check::{self, check},
     storage::parked::{Cutoff, InboxLookup, Parked, ParkedKey, ParkedPage},
     storage::{
-        ArchiveRange, Archived, Lease, Loaded, OutgoingRange, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage,
-        StoredData, StoredProgram, StoredRow, StoredValues, StoredView, Tx, ValueReservation,
+        ArchiveRange, Archived, ComparedValues, Lease, Loaded, OutgoingRange, ReadLimit, Scan, Scanned,
+        SnapshotAndEvents, Storage, StoredData, StoredProgram, StoredRow, StoredValues, StoredView, Tx,
+        ValueReservation, ViewSwitch,
     },
 };
 use async_trait::async_trait;
@@ -35,6 +37,9 @@ use std::{
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 use writer::{Job, Loan, Lock};
+
+#[doc(hidden)]
+pub use read::RANGES_OF_INDEX;
 
 /// The number of read connections. Reads in SQLite are short and run in this process, so a few are enough.
 const READERS: u32 = 4;
@@ -183,6 +188,34 @@ impl Storage for Sqlite {
         loan.finish(Batch::default()).await.map_err(unrejected)?;
         Ok(archived)
     }
+    async fn checkpoints_below(&self, prefix: &str) -> Result<Vec<(String, u64)>, Fault> {
+        view_copy::checkpoints_below(&self.reads, prefix).await.map_err(fault)
+    }
+    async fn serving_copy(&self, view: &str) -> Result<u64, Fault> {
+        view_copy::serving(&self.reads, view).await.map_err(fault)
+    }
+    async fn switch_view(&self, switch: &ViewSwitch) -> Result<bool, Fault> {
+        let mut loan = self.lend().await?;
+        // A refused switch has changed nothing.
+        let switched = view_copy::switch(loan.connection(), switch).await.map_err(fault)?;
+        loan.finish(Batch::default()).await.map_err(unrejected)?;
+        Ok(switched)
+    }
+    async fn compare_copies(
+        &self,
+        copies: [&str; 2],
+        readers: [&[String]; 2],
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<ComparedValues, Fault> {
+        view_copy::compare(&self.reads, copies, readers, after, limit).await.map_err(fault)
+    }
+    async fn drop_copy(&self, view: &str, copy: u64, readers: &[String], limit: usize) -> Result<u64, Fault> {
+        let mut loan = self.lend().await?;
+        let dropped = view_copy::drop_some(loan.connection(), view, copy, readers, limit).await.map_err(fault)?;
+        loan.finish(Batch::default()).await.map_err(unrejected)?;
+        dropped.ok_or_else(|| Fault::internal(format!("copy {copy} of view {view} serves, and cannot be dropped")))
+    }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
         check::keys(keys)?;
         read::views(&self.reads, view, keys).await.map_err(fault)
@@ -198,6 +231,10 @@ impl Storage for Sqlite {
     async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
         check::range(scan)?;
         read::scan(&self.reads, scan).await.map_err(fault)
+    }
+    async fn count_entries(&self, scan: &Scan<'_>) -> Result<u64, Fault> {
+        check::range(scan)?;
+        read::count_entries(&self.reads, scan).await.map_err(fault)
     }
     async fn checkpoints(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
         read::checkpoints(&self.reads, readers).await.map_err(fault)

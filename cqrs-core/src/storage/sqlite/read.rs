@@ -16,8 +16,11 @@ use crate::{
     transport::{Partition, Received},
 };
 use chrono::DateTime;
-use futures_util::TryStreamExt;
-use sqlx::{Row, SqlitePool, query, sqlite::SqliteRow};
+use sqlx::{
+    Row, Sqlite, SqlitePool, query,
+    query::Query,
+    sqlite::{SqliteArguments, SqliteRow},
+};
 use uuid::Uuid;
 
 /// The columns of an entry, in the order in which `entry` takes them.
@@ -232,6 +235,14 @@ pub(super) async fn left_to_newer_program(pool: &SqlitePool, most: usize) -> sql
         .collect()
 }
 
+/// The name under which a read of the view `?1`, or of one of its copies, finds the values.
+macro_rules! serving {
+    () => {
+        "coalesce((select c.stored from cqrs_view_copy c where c.view = ?1),
+        case when ?1 like '%~0' then substr(?1, 1, length(?1) - 2) else ?1 end)"
+    };
+}
+
 pub(super) async fn holds(pool: &SqlitePool, data: &StoredData) -> sqlx::Result<bool> {
     let (sql, name) = match data {
         StoredData::Aggregate(name) => (
@@ -244,9 +255,10 @@ pub(super) async fn holds(pool: &SqlitePool, data: &StoredData) -> sqlx::Result<
                 or exists (select 1 from cqrs_archived_log where name = ?1)",
             name,
         ),
-        StoredData::View(name) => {
-            ("select exists (select 1 from cqrs_view where view = ?1 and value is not null)", name)
-        }
+        StoredData::View(name) => (
+            concat!("select exists (select 1 from cqrs_view where view = ", serving!(), " and value is not null)"),
+            name,
+        ),
     };
     query(sql).bind(name).fetch_one(pool).await?.try_get(0)
 }
@@ -258,11 +270,16 @@ pub(super) async fn views_of_other_index_sets(
     index_sets: &[i64],
     most: usize,
 ) -> sqlx::Result<Vec<StoredView>> {
-    let sql = "with recursive sets(index_set) as (select min(index_set) from cqrs_view where view = ?1
-        union all select (select min(v.index_set) from cqrs_view v where v.view = ?1 and v.index_set > s.index_set)
-        from sets s where s.index_set is not null)
-        select v.key, v.version, v.value from sets s cross join cqrs_view v
-        where v.view = ?1 and v.index_set = s.index_set and s.index_set not in (select value from json_each(?2)) limit ?3";
+    let sql = concat!(
+        "with recursive sets(index_set) as (select min(index_set) from cqrs_view where view = ",
+        serving!(),
+        " union all select (select min(v.index_set) from cqrs_view v where v.view = ",
+        serving!(),
+        " and v.index_set > s.index_set) from sets s where s.index_set is not null)
+        select v.key, v.version, v.value from sets s cross join cqrs_view v where v.view = ",
+        serving!(),
+        " and v.index_set = s.index_set and s.index_set not in (select value from json_each(?2)) limit ?3"
+    );
     let index_sets = serde_json::to_string(index_sets).map_err(|error| sqlx::Error::Encode(error.into()))?;
     let rows = query(sql).bind(view).bind(index_sets).bind(limit(most)).fetch_all(pool).await?;
     let stored =
@@ -360,40 +377,85 @@ fn time(row: &SqliteRow, column: usize) -> sqlx::Result<Timestamp> {
 }
 
 pub(super) async fn views(pool: &SqlitePool, view: &str, keys: &[String]) -> sqlx::Result<Vec<StoredView>> {
-    let sql = "select key, version, value from cqrs_view where view = ? and key in (select value from json_each(?))";
+    let sql = concat!(
+        "select key, version, value from cqrs_view where view = ",
+        serving!(),
+        " and key in (select value from json_each(?2))"
+    );
     let rows = query(sql).bind(view).bind(list(keys)?).fetch_all(pool).await?;
     let stored =
         |row: &SqliteRow| Ok(StoredView { key: row.try_get(0)?, version: number(row, 1)?, value: row.try_get(2)? });
     rows.iter().map(stored).collect()
 }
 
-pub(super) async fn scan(pool: &SqlitePool, scan: &Scan<'_>) -> sqlx::Result<Vec<Scanned>> {
-    // The range starts at the prefix, or after an entry in it.
-    macro_rules! scan {
-        ($start:literal) => {
-            concat!(
-                "select e.entry, e.key, v.value from cqrs_view_index e join cqrs_view v on v.view = e.view and v.key = e.key
-                where e.view = ? and e.name = ? and (e.entry, e.key) ",
-                $start,
-                " (?, ?) order by e.entry, e.key limit ?"
-            )
-        };
-    }
-    let (sql, entry, key) = match scan.after {
-        Some((entry, key)) if entry >= scan.prefix => (scan!(">"), entry, key),
-        _ => (scan!(">="), scan.prefix, ""),
+/// A range of an index. The comparisons of rows read a range of the primary key.
+macro_rules! index_range {
+    ($before:literal, $until:literal, $order:literal, $after:literal) => {
+        concat!(
+            $before,
+            "(select e.view, e.entry, e.key from cqrs_view_index e where e.view = ",
+            serving!(),
+            " and e.name = ?2 and (e.entry, e.key) >= (?3, ?4)",
+            $until,
+            " order by ",
+            $order,
+            " limit ?5) e",
+            $after
+        )
     };
-    let rows = query(sql).bind(scan.view).bind(scan.index).bind(entry).bind(key).bind(limit(scan.limit));
-    let mut rows = rows.fetch(pool);
-    let mut found = Vec::new();
-    while let Some(row) = rows.try_next().await? {
-        let entry: Vec<u8> = row.try_get(0)?;
-        if !entry.starts_with(scan.prefix) {
-            break;
-        }
-        found.push(Scanned { entry, key: row.try_get(1)?, value: row.try_get(2)? });
+}
+macro_rules! scan {
+    ($until:literal, $order:literal) => {
+        index_range!(
+            "select e.entry, e.key, v.value from ",
+            $until,
+            $order,
+            " cross join cqrs_view v on v.view = e.view and v.key = e.key"
+        )
+    };
+}
+macro_rules! count_entries {
+    ($until:literal) => {
+        index_range!("select count(*) from ", $until, "e.entry, e.key", "")
+    };
+}
+const SCAN: &str = scan!("", "e.entry, e.key");
+const SCAN_REVERSED: &str = scan!("", "e.entry desc, e.key desc");
+const SCAN_UNTIL: &str = scan!(" and (e.entry, e.key) < (?6, ?7)", "e.entry, e.key");
+const SCAN_UNTIL_REVERSED: &str = scan!(" and (e.entry, e.key) < (?6, ?7)", "e.entry desc, e.key desc");
+const COUNT_ENTRIES: &str = count_entries!("");
+const COUNT_ENTRIES_UNTIL: &str = count_entries!(" and (e.entry, e.key) < (?6, ?7)");
+/// The reads of a range of an index. For the test of their plans.
+#[doc(hidden)]
+pub const RANGES_OF_INDEX: [&str; 6] =
+    [SCAN, SCAN_REVERSED, COUNT_ENTRIES, SCAN_UNTIL, SCAN_UNTIL_REVERSED, COUNT_ENTRIES_UNTIL];
+
+pub(super) async fn scan(pool: &SqlitePool, scan: &Scan<'_>) -> sqlx::Result<Vec<Scanned>> {
+    let sql = match (scan.until, scan.reversed) {
+        (None, false) => SCAN,
+        (None, true) => SCAN_REVERSED,
+        (Some(_), false) => SCAN_UNTIL,
+        (Some(_), true) => SCAN_UNTIL_REVERSED,
+    };
+    let rows = range(sql, scan).fetch_all(pool).await?;
+    rows.iter()
+        .map(|row| Ok(Scanned { entry: row.try_get(0)?, key: row.try_get(1)?, value: row.try_get(2)? }))
+        .collect()
+}
+
+pub(super) async fn count_entries(pool: &SqlitePool, scan: &Scan<'_>) -> sqlx::Result<u64> {
+    let sql = if scan.until.is_some() { COUNT_ENTRIES_UNTIL } else { COUNT_ENTRIES };
+    number(&range(sql, scan).fetch_one(pool).await?, 0)
+}
+
+/// Adds the parameters of a range of an index to a statement.
+fn range(sql: &'static str, scan: &Scan<'_>) -> Query<'static, Sqlite, SqliteArguments> {
+    let (entry, key) = scan.from;
+    let statement = query(sql).bind(scan.view).bind(scan.index).bind(entry).bind(key).bind(limit(scan.limit));
+    match scan.until {
+        Some((entry, key)) => statement.bind(entry).bind(key),
+        None => statement,
     }
-    Ok(found)
 }
 
 pub(super) async fn checkpoints(pool: &SqlitePool, readers: &[String]) -> sqlx::Result<Vec<u64>> {

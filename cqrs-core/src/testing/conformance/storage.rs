@@ -16,6 +16,7 @@ mod snapshots;
 mod streams;
 mod unique;
 mod values;
+mod view_copies;
 mod views;
 
 use crate::{
@@ -158,7 +159,15 @@ pub fn cases() -> Vec<Case> {
         "a removed view keeps its version": views::removed,
         "index entries are replaced together with their view": views::replaced,
         "values that were written with another set of indexes are found": views::other_index_sets,
+        "reads of a view see the copy that serves, and each copy has a name": view_copies::switched,
+        "after a switch a batch for the former copy is refused, also at the same position": view_copies::fenced,
+        "a switch to a copy that is behind, or from another copy, changes nothing": view_copies::refused,
+        "parked messages and inbox records move with a switch, and get new numbers": view_copies::parked,
+        "two copies are compared by pages, in the order of their keys": view_copies::compared,
+        "a copy that does not serve is dropped in steps": view_copies::dropped,
+        "of concurrent switches and batches no event is lost or applied twice": view_copies::raced,
         "a scan returns a range of one index in order": views::range,
+        "ranges are read and counted exactly, in both directions": views::ranges,
         "pages of a scan return every entry once, whatever the bytes": views::pages,
         "the log is read after one position up to another": log::bounds,
         "a reader that follows the high-water mark misses no concurrent event": log::gaps,

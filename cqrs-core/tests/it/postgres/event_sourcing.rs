@@ -1,7 +1,7 @@
 //! Snapshots, the end and the history of aggregates, their rows and the archive on PostgreSQL.
 use super::{Server, Trials, Tried, fresh};
-use crate::{archiving, deleting, history, purse::StoredAs, reads_of_deleted, rebuild_rows, snapshots};
-use cqrs_core::storage::{Storage, postgres::ARCHIVE};
+use crate::{archiving, deleting, history, purse::StoredAs, reads_of_deleted, rebuild_rows, rebuild_views, snapshots};
+use cqrs_core::storage::{Batch, CheckpointMove, Storage, SwitchedReader, ViewSwitch, postgres::ARCHIVE};
 use futures_util::{FutureExt, future::BoxFuture};
 use sqlx::AssertSqlSafe;
 use std::{sync::Arc, time::Duration};
@@ -10,7 +10,7 @@ type Test = fn(Arc<dyn Storage>, StoredAs) -> BoxFuture<'static, ()>;
 
 pub(crate) fn trials() -> Trials {
     let (rows, events, every) = (StoredAs::State, StoredAs::Events, StoredAs::Snapshots(10));
-    let tests: [(&str, Test, &[StoredAs]); 8] = [
+    let tests: [(&str, Test, &[StoredAs]); 10] = [
         (
             "a command on a long stream folds few events",
             |of, stored_as| snapshots::few_events(of, stored_as).boxed(),
@@ -34,6 +34,12 @@ pub(crate) fn trials() -> Trials {
         ),
         ("the past of an aggregate is found", |of, stored_as| history::past(of, stored_as).boxed(), &[rows, every]),
         ("rows are rebuilt", |of, stored_as| rebuild_rows::rebuilt(of, stored_as).boxed(), &[rows]),
+        ("a view is rebuilt and switched", |of, stored_as| rebuild_views::switched(of, stored_as).boxed(), &[rows]),
+        (
+            "a view is rebuilt beside commands",
+            |of, stored_as| rebuild_views::under_load(of, stored_as).boxed(),
+            &[rows],
+        ),
         ("archived events are found", |of, stored_as| archiving::found(of, stored_as).boxed(), &[rows, every]),
     ];
     let mut trials = Trials::new();
@@ -46,7 +52,34 @@ pub(crate) fn trials() -> Trials {
             });
         }
     }
+    let trials = trials.test("a batch of a former version is refused after a switch", former_version);
     trials.test("a step of archiving scans no table", planned).within(Duration::from_secs(60))
+}
+
+/// Runs the statements with which the versions before copies moved a checkpoint.
+async fn former_version(server: Server) -> Tried {
+    let fresh = fresh(server, "former_version").await?;
+    let storage: &dyn Storage = &fresh.storage;
+    let reader = |copy: &str| format!("projection/card{copy}");
+    for copy in ["", "~1"] {
+        let moved = CheckpointMove { reader: reader(copy), from: 0, to: 5, epoch: None };
+        storage.commit(Batch { checkpoint_moves: vec![moved], ..Batch::default() }).await?;
+    }
+    let statements = [
+        "update cqrs.reader set checkpoint = 6 where reader = 'projection/card' and checkpoint = 5",
+        "insert into cqrs.reader as r (reader, checkpoint) values ('projection/card', 6)
+            on conflict (reader) do update set checkpoint = excluded.checkpoint where r.checkpoint = 5",
+    ];
+    let moved = sqlx::query("update cqrs.reader set checkpoint = 5 where reader = 'projection/card'");
+    moved.execute(&fresh.plain).await?;
+    let of = SwitchedReader { live: reader(""), filled: reader("~1"), kept: reader("~0") };
+    let (view, checkpoints, readers) = ("card".to_owned(), vec![of.clone()], vec![of]);
+    anyhow::ensure!(storage.switch_view(&ViewSwitch { view, from: 0, to: 1, checkpoints, readers }).await?);
+    for statement in statements {
+        let refused = sqlx::query(statement).execute(&fresh.plain).await.expect_err("a former version is refused");
+        anyhow::ensure!(refused.to_string().contains("reader_fence"), "{refused}");
+    }
+    Ok(())
 }
 
 async fn planned(server: Server) -> Tried {

@@ -53,6 +53,11 @@ async fn added(server: Server) -> Tried {
     for limit in [1, 2, 3, 7, 20, 21, 100] {
         let found = all!(new, new::Dearest, limit);
         assert!(expected(&found), "{limit}: {found:?}");
+        let (count, mut backwards, mut reversed) = new.send(new::Backwards(limit)).await?;
+        backwards.reverse();
+        reversed.reverse();
+        assert_eq!((count, backwards), (21, found.clone()), "{limit}: counted and read backwards");
+        assert_eq!(reversed, found, "{limit}: reversed");
     }
     // The newest program fills them in, and goes on serving.
     let running = joined.start();

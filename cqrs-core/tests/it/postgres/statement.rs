@@ -3,8 +3,8 @@ use super::{Batch, LOCK, Row, Server, Storage, Trials, Tried, drawn, event, even
 use cqrs_core::{
     ErrorKind, Position,
     storage::postgres::{
-        FIRST_PARKED, LEFT_TO_NEWER_PROGRAM, PARKED, PARKED_COUNTS, PARKED_KEYS, PURGE_OF_OUTGOING, READS_OF_SEVERAL,
-        SETTINGS, every_statement, transaction,
+        FIRST_PARKED, LEFT_TO_NEWER_PROGRAM, PARKED, PARKED_COUNTS, PARKED_KEYS, PURGE_OF_OUTGOING, RANGES_OF_INDEX,
+        READS_OF_SEVERAL, SETTINGS, every_statement, transaction,
     },
     storage::{CheckpointMove, CommitError, Reservation, StoredResponse, ViewWrite},
 };
@@ -28,6 +28,7 @@ pub(crate) fn trials() -> Trials {
         .within(Duration::from_secs(120))
         .test("retention reads no more entries of a shard than it may remove", purge_reads_few)
         .test("a count of parked messages reads no more of a reader than its limit", count_reads_few)
+        .test("a range of an index reads no more entries than its limit, in both directions", range_reads_few)
         .test("a page of parked keys reads no more keys than its limit", page_reads_few)
         .test("reads beside 200,000 parked messages read no more of them than they return", parked_reads_few)
         .within(Duration::from_secs(120))
@@ -258,6 +259,35 @@ async fn count_reads_few(server: Server) -> Tried {
         let rows = |line: &str| line.split("rows=").nth(1)?.split(' ').next()?.parse::<f64>().ok();
         let most = plan.iter().filter_map(|line| rows(line)).fold(0.0, f64::max);
         anyhow::ensure!(most <= 100.0 && !plan.iter().any(|line| line.contains("Seq Scan")), "{}", plan.join("\n"));
+    }
+    Ok(())
+}
+
+/// The range is in the middle of an index of 20,000 entries, between two other indexes and two other views.
+async fn range_reads_few(server: Server) -> Tried {
+    let fresh = fresh(server, "ranges").await?;
+    let options: PgConnectOptions = fresh.database.url().parse()?;
+    let mut connection = options.options(SETTINGS).connect().await?;
+    let fill = "insert into cqrs.view select view, 'key-' || n, 1, 'x' from generate_series(1, 20000) n, \
+        unnest(array['a', 'b', 'c']) view; \
+        insert into cqrs.view_index select view, name, int4send(n % 200), 'key-' || n from generate_series(1, 20000) n, \
+        unnest(array['a', 'b', 'c']) view, unnest(array['x', 'y', 'z']) name where view = 'b' or name = 'y'";
+    sqlx::raw_sql(fill).execute(&mut connection).await?;
+    for analyze in ["select 1", "analyze"] {
+        sqlx::raw_sql(analyze).execute(&mut connection).await?;
+        for (number, sql) in RANGES_OF_INDEX.into_iter().enumerate() {
+            let until = if number < 3 { "" } else { ", int4send(190), 'key-500'" };
+            let parameters = format!("'b', 'y', int4send(10), 'key-500', 50{until}");
+            let plan = explained(&mut connection, sql, &parameters).await?;
+            let number = |text: &str, mark| {
+                let digits = text.split(mark).nth(1)?.trim_start();
+                digits.split([' ', ')']).next()?.parse::<f64>().ok()
+            };
+            let rows = |line: &str| number(line, "actual rows=").or(number(line, "Removed by Filter:"));
+            let most = plan.iter().filter_map(|line| rows(line)).fold(0.0, f64::max);
+            let scan = plan.iter().any(|line| line.contains("Seq Scan") || line.contains("Bitmap"));
+            anyhow::ensure!(most <= 50.0 && !scan, "{}\n{sql}", plan.join("\n"));
+        }
     }
     Ok(())
 }

@@ -12,7 +12,10 @@ use super::{
     service::{Account, InjectedFailures, Ledger, Notes, Trail, shop::Credit},
 };
 use crate::listener::lock;
-use cqrs_core::{App, Error, EventSourced, Metadata, RetryPolicy, StateStored, app::AppBuilder};
+use cqrs_core::{
+    App, Error, EventSourced, Metadata, RetryPolicy, StateStored,
+    app::{AppBuilder, RebuildEnd, RebuildError},
+};
 use futures_util::future::{BoxFuture, join_all};
 use std::{sync::Arc, time::Duration};
 
@@ -37,12 +40,14 @@ pub(crate) enum Role {
     Bank,
     /// Redelivers parked messages once the cause of their failure is gone.
     Operator,
+    /// Rebuilds the view of the shop's own log in a second copy, and switches.
+    Rebuild,
 }
 impl Role {
     /// Returns the name of its effect in the audit.
     pub(crate) fn effect(self) -> Option<&'static str> {
         match self {
-            Role::Client(_) | Role::Relay | Role::Operator | Role::Shop | Role::Bank => None,
+            Role::Client(_) | Role::Relay | Role::Operator | Role::Rebuild | Role::Shop | Role::Bank => None,
             Role::Book => Some("bank.book"),
             Role::Note => Some("bank.note"),
             Role::Mirror => Some("bank.mirror"),
@@ -56,7 +61,7 @@ impl Role {
             Role::Book => &["it::simulation::service::book"],
             Role::Note => &["it::simulation::service::note"],
             Role::Mirror => &["it::simulation::service::mirror"],
-            Role::Tally => &["it::simulation::service::tally"],
+            Role::Tally | Role::Rebuild => &["it::simulation::service::tally"],
             Role::Trail => &["it::simulation::service::trail"],
             Role::Operator => &["it::simulation::service"],
             Role::Shop | Role::Bank => &[],
@@ -83,6 +88,7 @@ pub(crate) fn life(fixture: Arc<Fixture>, index: usize, process: Arc<Process>) -
                 let bank = self::app(&fixture, index, &process, &fixture.bank);
                 return redeliver_all(&fixture, &[app, bank]).await;
             }
+            Role::Rebuild => return rebuild(&fixture, &process, &app).await,
             _ => (),
         }
         if role == Role::Relay && fixture.embedded {
@@ -123,6 +129,14 @@ async fn replica(
         return redeliver_all(fixture, &apps).await;
     }
     let (bank, release) = (role.is_bank(), process.release);
+    if role == Role::Rebuild {
+        while !fleet.is_declared(false, release) {
+            fixture.environment.sleep(100 * MILLI).await;
+        }
+        let app = builder(fixture, process, database, &fleet.modules(false, release));
+        let app = fleet.program(false, release).with_accounts(app, fixture.state_stored);
+        return rebuild(fixture, process, &app.build().expect("the app builds")).await;
+    }
     let program = fleet.program(bank, release);
     let app = builder(fixture, process, database, &fleet.modules(bank, release));
     let app = program.with_accounts(app, fixture.state_stored).build().expect("the app builds");
@@ -287,6 +301,26 @@ async fn send(fixture: &Arc<Fixture>, app: &App, order: &Order, program: Option<
             return;
         }
         fixture.environment.sleep(20 * MILLI).await;
+    }
+}
+
+/// The number of times that a process rebuilds the view.
+const REBUILDS: usize = 2;
+
+/// Rebuilds the view, and drops the former copy.
+async fn rebuild(fixture: &Fixture, process: &Process, app: &App) {
+    let environment = &fixture.environment;
+    let mut done = 0;
+    while done < REBUILDS && !process.is_stopping() {
+        let rebuilt = app.rebuild("tally").run().await;
+        environment.note(|| format!("{}: the rebuild ends: {rebuilt:?}", process.name));
+        let is_kept = matches!(rebuilt, Err(RebuildError::CopyInUse(..)));
+        if is_kept || rebuilt.is_ok_and(|rebuilt| rebuilt.end == RebuildEnd::Switched) {
+            let dropped = app.drop_other_copy("tally").await;
+            environment.note(|| format!("{}: the former copy is dropped: {dropped:?}", process.name));
+            done += 1;
+        }
+        environment.sleep(environment.one_of(&[100 * MILLI, SECOND])).await;
     }
 }
 

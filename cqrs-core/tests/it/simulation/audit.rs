@@ -14,7 +14,7 @@ use super::{
 use crate::listener::lock;
 use cqrs_core::{
     event::{Entry, shard_of},
-    storage::{CheckpointMove, LEFT_TO_NEWER_PROGRAM, Park},
+    storage::{CheckpointMove, LEFT_TO_NEWER_PROGRAM, Park, ViewSwitch},
     transport::Partition,
 };
 use facts::{Facts, OutgoingEntry, ParkedMessage, Shard, effect_of, in_words, reader_of};
@@ -173,11 +173,12 @@ impl Audit {
     pub(crate) fn effects(&self) -> u64 {
         lock(&self.facts).effects.values().sum()
     }
-    /// Checks the pages of each index of the tallies, once everything has arrived: each value is there once, in order.
+    /// Checks the pages of each index of the tallies, once everything has arrived: each value is there once, in order, in both
+    /// directions, and counted.
     pub(crate) fn pages_read(&self, process: &Process, all: &[IndexPages]) {
         let facts = lock(&self.facts);
         let mut details = None;
-        for IndexPages { index, values } in all {
+        for IndexPages { index, values, backwards, count } in all {
             let in_order = values.is_sorted_by(|a, b| (a.column, &a.key) <= (b.column, &b.key));
             let complete = facts.committed.keys().all(|key| {
                 let mut of_key = values.iter().filter(|value| value.key == *key);
@@ -185,8 +186,10 @@ impl Audit {
                 let found = of_key.next().map_or(0, |IndexedTally { numbers, .. }| numbers.len() as u64);
                 found == done && of_key.next().is_none()
             });
-            if !in_order || !complete {
-                details = Some(format!("{}: {index} has {values:?}", process.name));
+            let both_ways = values.iter().map(|value| &value.key).eq(backwards.iter().rev());
+            if !in_order || !complete || !both_ways || *count != values.len() as u64 {
+                let name = &process.name;
+                details = Some(format!("{name}: {index} has {values:?}, {backwards:?} backwards, and {count} in all"));
             }
         }
         drop(facts);
@@ -316,11 +319,7 @@ impl Audit {
                 _ => (),
             }
         } else if let Some(effect) = effect_of(&step.reader) {
-            let passed = facts.entries.iter().filter(|entry| entry.at <= step.to);
-            let is_seen = |entry: &&OutgoingEntry| {
-                facts.has_effect(effect, &entry.key) >= entry.place || facts.is_parked(&step.reader, entry.id)
-            };
-            if let Some(OutgoingEntry { at, key, place, .. }) = passed.into_iter().find(|entry| !is_seen(entry)) {
+            if let Some(OutgoingEntry { at, key, place, .. }) = facts.unseen(&step.reader, effect, step.to) {
                 let passed = format!("{} is moved to {}", step.reader, step.to);
                 violation = Some((NOT_UNSEEN, format!("{passed} by {}, past {key} {place} at {at}", process.name)));
             }
@@ -329,6 +328,33 @@ impl Audit {
         if let Some((invariant, details)) = violation {
             self.report(invariant, details);
         }
+    }
+    /// Checks a switch of a view to another copy: each event up to the checkpoint is in the new copy, or parked.
+    pub(crate) fn switched(&self, database: &Database, switch: &ViewSwitch) {
+        self.environment.note(|| format!("{}: view {} is switched to copy {}", database.name, switch.view, switch.to));
+        let mut facts = lock(&self.facts);
+        facts.serving.insert(switch.view.clone(), switch.to);
+        for of in &switch.readers {
+            facts.pass_parked(database.name, &of.live, &of.kept);
+            facts.pass_parked(database.name, &of.filled, &of.live);
+        }
+        let mut lost = None;
+        for of in &switch.checkpoints {
+            let reached = facts.positions.get(&of.filled).copied().unwrap_or_default();
+            let live = facts.positions.get(&of.live).copied().unwrap_or_default();
+            let effect = effect_of(&of.live).unwrap_or_default();
+            if let Some(OutgoingEntry { at, key, place, .. }) = facts.unseen(&of.live, effect, live.max(reached)) {
+                lost = Some(format!("copy {} of {} lacks {key} {place} at {at}", switch.to, switch.view));
+            }
+        }
+        drop(facts);
+        if let Some(details) = lost {
+            self.report(NOT_UNSEEN, details);
+        }
+    }
+    /// Returns whether the view was switched to another copy.
+    pub(crate) fn has_switched(&self, view: &str) -> bool {
+        lock(&self.facts).serving.contains_key(view)
     }
     pub(crate) fn leased(&self, database: &Database, reader: &str, process: &Process, epoch: u64) {
         let before = lock(&self.facts).lessees.insert(reader.to_owned(), (process.id, epoch));

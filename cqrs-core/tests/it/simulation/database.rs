@@ -17,7 +17,7 @@ use crate::listener::lock;
 use cqrs_core::{
     Fault, Position,
     event::{Entry, shard_of},
-    storage::{Batch, CommitError, Lease, Memory, ReadLimit, Storage, StoredResponse},
+    storage::{Batch, CommitError, Lease, Memory, ReadLimit, Storage, StoredResponse, ViewSwitch},
 };
 use futures_util::FutureExt;
 use std::{
@@ -188,6 +188,13 @@ impl Database {
         let now = self.environment.now();
         let first = *lock(&self.server).declared_at.entry(declaration.to_owned()).or_insert(now);
         Ok((number, Duration::from_micros(now - first)))
+    }
+    fn switch(&self, switch: &ViewSwitch) -> Result<bool, Fault> {
+        let is_switched = at_once(self.memory.switch_view(switch))?;
+        if is_switched {
+            self.audit.switched(self, switch);
+        }
+        Ok(is_switched)
     }
     fn lease(&self, reader: &str, process: &Process, owner: &str, ttl: Duration) -> Option<Lease> {
         let lease = at_once(self.memory.lease(reader, owner, ttl)).ok().flatten();

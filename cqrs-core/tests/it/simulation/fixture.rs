@@ -135,11 +135,22 @@ impl Fixture {
             roles.push(Role::Operator);
             audit.may_park();
         }
+        // No choice of its own, so that the schedules without a rebuild stay as they are.
+        let has_tally = match &fleet {
+            None => roles.contains(&Role::Tally),
+            Some(fleet) => fleet.readers.contains(&Role::Tally) && fleet.course == Course::Deploy,
+        };
+        if has_tally && number % 2 == 0 {
+            roles.push(Role::Rebuild);
+        }
         let actor = |role| Actor {
             role,
             skew: environment.one_of(&[0, 0, 0, 3600, -3600]),
-            // The operator of a mixed fleet has the newer program.
-            release: Mutex::new(if role == Role::Operator { Release::Newer } else { Release::Former }),
+            // Operators of a mixed fleet have the newer program.
+            release: Mutex::new(match role {
+                Role::Operator | Role::Rebuild => Release::Newer,
+                _ => Release::Former,
+            }),
             starts_at: environment.one_of(&[0, 0, 0, 0, 50 * MILLI, 3 * SECOND, 9 * SECOND]),
             process: Mutex::default(),
         };
@@ -258,7 +269,11 @@ impl Fixture {
             Some(fleet) => self.effects_of(fleet),
         };
         let missing = self.audit.missing(&effects, !self.embedded).or_else(|| self.broker.behind("bank.mirror"));
-        missing.or_else(|| self.unread_pages())
+        missing.or_else(|| self.not_rebuilt()).or_else(|| self.unread_pages())
+    }
+    fn not_rebuilt(&self) -> Option<String> {
+        let is_wanted = self.actors.iter().any(|actor| actor.role == Role::Rebuild);
+        (is_wanted && !self.audit.has_switched("tally")).then(|| "the view is not rebuilt".to_owned())
     }
     /// Returns a description of a replica that has not read its pages since everything has arrived.
     fn unread_pages(&self) -> Option<String> {
@@ -278,7 +293,7 @@ impl Fixture {
     }
     /// Returns whether a replica of the newer program runs.
     fn runs_newer_replica(&self) -> bool {
-        let replicas = self.actors.iter().filter(|actor| actor.role != Role::Operator);
+        let replicas = self.actors.iter().filter(|actor| !matches!(actor.role, Role::Operator | Role::Rebuild));
         replicas.into_iter().any(|actor| {
             let process = lock(&actor.process);
             process.as_ref().is_some_and(|process| process.is_alive() && process.release == Release::Newer)

@@ -132,6 +132,10 @@ impl Fleet {
     pub(crate) fn declared(&self, bank: bool, release: Release) {
         lock(&self.declared).insert((bank, release));
     }
+    /// Returns whether a release of the shop or of the bank has started.
+    pub(crate) fn is_declared(&self, bank: bool, release: Release) -> bool {
+        lock(&self.declared).contains(&(bank, release))
+    }
     /// Returns whether a replica may be replaced: the former program has run before, and a program that handles more is
     /// deployed before the one that publishes it.
     pub(crate) fn may_start(&self, bank: bool, release: Release) -> bool {
@@ -153,7 +157,7 @@ impl Fleet {
                 true => order.into_iter().rev().collect(),
                 false => order,
             };
-            for actor in order.into_iter().filter(|actor| !matches!(roles[*actor], Role::Operator)) {
+            for actor in order.into_iter().filter(|actor| !matches!(roles[*actor], Role::Operator | Role::Rebuild)) {
                 if partly && !firsts.contains(&Some(actor)) && environment.choose(2) == 0 {
                     continue;
                 }

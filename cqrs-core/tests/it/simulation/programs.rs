@@ -98,11 +98,14 @@ impl Program {
     }
 }
 
-/// The values of a view in the order of one index, from all of its pages.
+/// The values of a view in the order of one index, from all of its pages, and the same index read backwards and counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct IndexPages {
     pub(crate) index: &'static str,
     pub(crate) values: Vec<IndexedTally>,
+    /// The keys of the values, read by `previous` from the last page to the first.
+    pub(crate) backwards: Vec<String>,
+    pub(crate) count: u64,
 }
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct IndexedTally {
@@ -208,7 +211,7 @@ macro_rules! program {
                         Some(tally)
                     })
                 }
-                /// Reads all pages of each index, a value at a time.
+                /// Reads all pages of each index in both directions, a value at a time, and counts its values.
                 #[derive(Clone, Query)]
                 pub(crate) struct ReadPages;
                 #[handler]
@@ -228,7 +231,14 @@ macro_rules! program {
                                 break;
                             }
                         }
-                        all.push(IndexPages { index: stringify!($index), values });
+                        let (mut backwards, mut page) = (Vec::new(), tallies.last_page(Tally::$index(), 1).await?);
+                        loop {
+                            backwards.extend(page.items.into_iter().map(|tally| tally.key));
+                            let Some(previous) = page.previous else { break };
+                            page = tallies.page(Tally::$index(), Some(&previous), 1).await?;
+                        }
+                        let count = tallies.count(Tally::$index()).await?;
+                        all.push(IndexPages { index: stringify!($index), values, backwards, count });
                     )+
                     Ok(all)
                 }

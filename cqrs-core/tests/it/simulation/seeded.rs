@@ -66,6 +66,10 @@ pub(crate) enum Bug {
     WithdrawnUnread,
     /// A released message that no program handles keeps the reason that it is left to a newer one.
     ReleasedWithoutReason,
+    /// A projection's batch is committed whatever copy of its view serves.
+    CopyUnfenced,
+    /// A view is switched to a copy that is behind.
+    SwitchedBehind,
 }
 
 /// Each bug that needs two programs, and the invariant that must find it.
@@ -85,7 +89,9 @@ pub(crate) const SEEDED_IN_FLEETS: [(Bug, &str); 12] = [
 ];
 
 /// Each bug, and the invariant that must find it.
-pub(crate) const SEEDED: [(Bug, &str); 15] = [
+pub(crate) const SEEDED: [(Bug, &str); 17] = [
+    (Bug::CopyUnfenced, NOT_UNSEEN),
+    (Bug::SwitchedBehind, NOT_UNSEEN),
     (Bug::NaiveCursor, NO_LOSS),
     (Bug::LeaseToEverybody, NO_NEEDLESS),
     (Bug::SkipLocked, IN_ORDER),

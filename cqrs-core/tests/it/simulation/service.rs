@@ -182,19 +182,24 @@ pub(crate) mod aside {
     }
 }
 
-/// A projection of the shop's own log.
+/// A projection of the shop's own log. It finds the value of every event but the first by an index.
 pub(crate) mod tally {
     use super::{Change, Credited, Deserialize, Recorded, Serialize, View, projection};
     #[derive(Debug, Clone, Default, Serialize, Deserialize, View)]
     #[view(name = "tally", key = String)]
+    #[index(by_account(account))]
     pub(crate) struct Tally {
+        account: String,
         numbers: Vec<u32>,
     }
     #[projection(name = "tally")]
     fn tally(event: &Recorded<Credited>) -> Change<Tally> {
-        let number = event.number;
-        Change::none().and(event.aggregate_id.clone(), move |found: Option<Tally>| {
-            let mut tally = found.unwrap_or_default();
+        let (account, number) = (event.aggregate_id.clone(), event.number);
+        if event.version > 1 {
+            return Tally::update_where(Tally::by_account().account(&account), move |tally| tally.numbers.push(number));
+        }
+        Change::none().and(account.clone(), move |found: Option<Tally>| {
+            let mut tally = found.unwrap_or(Tally { account, numbers: Vec::new() });
             tally.numbers.push(number);
             Some(tally)
         })

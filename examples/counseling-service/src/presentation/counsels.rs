@@ -9,7 +9,8 @@ use crate::{
             BubbleAnswer, ChosenCounselor, CreateCounsel, GiveConsent, NewMessage, ReactMessage, WithdrawConsent,
         },
         processes::{OpenCounsel, Requested, open_counsel, send_message},
-        queries::{FindConsents, FindCounselById, FindCounsels, FindMessages, MessagePage, MessagePart, Part},
+        projections::MessageEntry,
+        queries::{FindConsents, FindCounselById, FindCounsels, FindMessages, Part, WatchMessages},
     },
     domain::{
         consent::{Birthday, ConsentId, ConsentKind},
@@ -21,13 +22,13 @@ use contracts::v1::{
     model::{self, CounselMessageReaction},
     service as rpc,
 };
-use cqrs_core::{DomainError, Page};
+use cqrs_core::{Cursor, DomainError, Page, ResumeToken, Update, grpc};
 use service_edge::{
     Call, Endpoint, Rejection, RpcResult,
     parse::{self, id, optional_id},
     run_to_completion,
 };
-use tonic::Request;
+use tonic::{Request, codegen::BoxStream};
 
 pub(super) struct Counsels(pub(super) Endpoint);
 
@@ -88,12 +89,21 @@ impl rpc::counsel_service_server::CounselService for Counsels {
         let (call, message) = Call::read(request)?;
         let (user, counsel) = (call.person()?, id("counsel_id", &message.counsel_id)?);
         let query = FindMessages { counsel, user, part: message_part(&message)? };
-        let respond = |MessagePage { items, next, previous }: MessagePage| rpc::FindMessagesResponse {
+        let respond = |Page { items, previous, next }: Page<_>| rpc::FindMessagesResponse {
             counsel_messages: each(items),
             next: text(next),
-            previous: text(previous).map(|cursor| format!("{BEFORE}{cursor}")),
+            previous: text(previous),
         };
         self.0.send(call, query, respond).await
+    }
+    async fn watch_messages(
+        &self,
+        request: Request<rpc::WatchMessagesRequest>,
+    ) -> RpcResult<BoxStream<rpc::WatchMessagesResponse>> {
+        let (call, message) = Call::read(request)?;
+        let (user, counsel) = (call.person()?, id("counsel_id", &message.counsel_id)?);
+        let query = WatchMessages { counsel, user, resume: resume(message.resume.as_deref())? };
+        self.0.send(call, query, |live| grpc::stream(live.map(changes))).await
     }
     async fn react_message(&self, request: Request<rpc::ReactMessageRequest>) -> RpcResult<rpc::ReactMessageResponse> {
         let (call, message) = Call::read(request)?;
@@ -141,9 +151,6 @@ impl rpc::counsel_service_server::CounselService for Counsels {
     }
 }
 
-/// The beginning of a `previous` cursor. The two orders have different cursors, so one of the other is refused.
-const BEFORE: &str = "b.";
-
 /// The error of fields that contradict each other, or of a value that only this service knows.
 #[derive(Debug, PartialEq, Eq, thiserror::Error, DomainError)]
 #[kind(invalid)]
@@ -166,6 +173,9 @@ enum BadCounsel {
     #[error("sensitive data or foreign model")]
     #[field("kind")]
     Kind,
+    #[error("the `resume` of another response")]
+    #[field("resume")]
+    Resume,
 }
 
 /// Parses the way in which a counsel is opened: with a bubble and a choice, or with neither.
@@ -195,20 +205,36 @@ fn requested(exchange: Option<&str>, attempt: Option<i32>) -> Result<Requested, 
     Ok(Requested { exchange, attempt: attempt.map(number).transpose()? })
 }
 
-/// Parses the part of a counsel's messages: the newest ones, a page after another, or a page before another.
-fn message_part(message: &rpc::FindMessagesRequest) -> Result<MessagePart, Rejection> {
+/// Parses the part of a counsel's messages: a page after another, a page before another, or none for the newest ones.
+fn message_part(message: &rpc::FindMessagesRequest) -> Result<Option<Part>, Rejection> {
     let rpc::FindMessagesRequest { after, limit, before, .. } = message;
     let Some(before) = before else {
-        return Ok(match (after, limit) {
-            (None, None) => MessagePart::Newest,
-            _ => MessagePart::Forwards(part(after.as_deref(), *limit)?),
-        });
+        return match (after, limit) {
+            (None, None) => Ok(None),
+            _ => Ok(Some(part(after.as_deref(), *limit)?)),
+        };
     };
-    let cursor = before.strip_prefix(BEFORE).filter(|_| after.is_none()).ok_or(BadCounsel::Before)?;
-    let cursor = cursor.parse().map_err(|_| BadCounsel::Before)?;
+    let cursor: Cursor = before.parse().map_err(|_| BadCounsel::Before)?;
+    if !cursor.is_backwards() || after.is_some() {
+        return Err(BadCounsel::Before.into());
+    }
     // The page before another one is as long as the page after one.
     let (_, limit) = parse::page(None, Some(limit.unwrap_or(100)))?;
-    Ok(MessagePart::Backwards(Part { after: Some(cursor), limit }))
+    Ok(Some(Part { after: Some(cursor), limit }))
+}
+
+/// Parses the place from which a client resumes.
+fn resume(text: Option<&str>) -> Result<Option<ResumeToken>, Rejection> {
+    Ok(text.map(|text| text.parse().map_err(|_| BadCounsel::Resume)).transpose()?)
+}
+
+fn changes(update: Update<Vec<MessageEntry>>) -> rpc::WatchMessagesResponse {
+    rpc::WatchMessagesResponse {
+        counsel_messages: each(update.answer),
+        is_first: update.is_first,
+        skipped: update.skipped,
+        resume: update.resume.to_string(),
+    }
 }
 
 fn kind(number: i32) -> Result<ConsentKind, Rejection> {

@@ -194,7 +194,7 @@ async fn messages_are_paged_backwards(fixture: Fixture) -> anyhow::Result<()> {
     // A cursor of the other direction, of both, or of neither is refused.
     for (after, before) in [
         (None, first.next.clone()),
-        (first.next, last.previous.clone()),
+        (first.next.clone(), last.previous.clone()),
         (None, Some("b.somewhere".to_owned())),
         (None, Some(String::new())),
     ] {
@@ -203,6 +203,11 @@ async fn messages_are_paged_backwards(fixture: Fixture) -> anyhow::Result<()> {
     }
     let refused = find(last.previous, None, None).await.unwrap_err();
     assert_eq!((refused.code(), details(&refused).fields[0].0.as_str()), (Code::InvalidArgument, "after"));
+    // So is one of another counsel.
+    let request = FindMessagesRequest { counsel_id: fixture.opened().await?, after: first.next, ..Default::default() };
+    let refused = fixture.counsels.clone().find_messages(by(KIM, request)).await.unwrap_err();
+    let reason = details(&refused).reason;
+    assert_eq!((refused.code(), reason.as_deref()), (Code::InvalidArgument, Some("CURSOR_OF_ANOTHER_RANGE")));
     Ok(())
 }
 

@@ -7,6 +7,7 @@ mod fault_suite; // the checker, the command line, and one fault and one seeded 
 mod flows; // F1 to F8, embedded, and deployed while the services are killed
 mod operator_api; // health and metrics
 mod parked; // an unreadable record and an operator
+mod rebuild; // a view is rebuilt under load
 mod roles; // the databases' roles of `examples/deploy`
 mod scenario; // from the first visit to the wallet
 mod traces; // one trace from HTTP to the last command
@@ -82,6 +83,15 @@ fn main() -> ExitCode {
         .test(
             "parked: an operator lists, redelivers and discards an unreadable record",
             parked::is_listed_and_discarded,
+        )
+        .within(LIMIT)
+        .test("rebuild: a view is rebuilt over the operator API while users send messages", rebuild::over_http)
+        .within(LIMIT)
+        .test(
+            "rebuild: a view is rebuilt from the command line while users send messages, also after a kill",
+            async |postgres: &'static Postgres, kafka: Kafka| {
+                rebuild::by_command(&Deployment::processes(postgres, &kafka).await?).await
+            },
         )
         .within(LIMIT)
         .test("secrets: no program writes a secret at work", canary::no_secret_is_written_at_work)

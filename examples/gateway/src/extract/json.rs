@@ -19,15 +19,15 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
         // A form of another site can be empty, so its type counts also without a body.
         let kind = kind(request.headers());
-        let body = timeout(PATIENCE, Bytes::from_request(request, state)).await.map_err(|_| Error::body_timeout())?;
-        let body = body.map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Error::too_large(),
-            _ => Error::body_timeout(), // when the connection breaks, the client gets no response anyway
-        })?;
+        let body = body(request, state).await?;
         if kind == Kind::Other || (kind == Kind::Absent && !body.is_empty()) {
             return Err(Error::not_json());
         }
         let body: &[u8] = if body.is_empty() { b"{}" } else { &body };
+        // serde reads the fields of a struct from a list too.
+        if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+            return Err(Error::invalid("body: a JSON object"));
+        }
         let mut json = serde_json::Deserializer::from_slice(body);
         let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let path = error.path().to_string();
@@ -37,6 +37,18 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         json.end().map_err(|error| Error::invalid(format!("body: {error}")))?;
         Ok(Json(value))
     }
+}
+
+/// Reads a whole body.
+///
+/// # Errors
+/// Fails when it is too large, and when it does not arrive in time.
+pub(crate) async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Error> {
+    let body = timeout(PATIENCE, Bytes::from_request(request, state)).await.map_err(|_| Error::body_timeout())?;
+    body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Error::too_large(),
+        _ => Error::body_timeout(), // when the connection breaks, the client gets no response anyway
+    })
 }
 
 #[derive(PartialEq, Eq)]

@@ -52,6 +52,10 @@ fn check(gateway: &Gateway, call: &Call, session: &Session, route: &str, request
     if let Some(person) = person {
         gateway.counters().request_by(person).inspect_err(|_| refused("rate limit of a person"))?;
     }
+    // axum answers HEAD with the handler of GET. Those of sessions change something: a check of a link would use it up.
+    if request.method() == Method::HEAD && route.starts_with(SESSIONS) {
+        return Err(Error::wrong_method());
+    }
     // A write without a session is refused by its handler; but a session must not begin or end unasked either.
     let uses_cookies = session.has_cookies() || route.starts_with(SESSIONS);
     if !request.method().is_safe() && uses_cookies && !session.is_bearer() {

@@ -2,13 +2,12 @@
 use crate::{
     envelope::{Answer, created},
     error::Error,
-    extract::{Ids, Params},
+    extract::{Ids, Params, body},
     http::Gateway,
     json::Nothing,
 };
 use axum::{
-    body::Bytes,
-    extract::{FromRequest, Request, State},
+    extract::{Request, State},
     http::header::{CACHE_CONTROL, CONTENT_TYPE},
     response::IntoResponse,
 };
@@ -68,10 +67,11 @@ async fn accept(
 ) -> Answer<Nothing> {
     let content_type = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let content_type = content_type.unwrap_or_default().to_owned();
-    // When the connection breaks, the client gets no response anyway, so the limit is the only cause that matters.
-    let body = Bytes::from_request(request, &gateway).await.map_err(|_| Error::too_large())?;
+    let images = images(&gateway)?;
+    images.check(&path, &signed.token, &content_type, Utc::now())?;
+    let body = body(request, &gateway).await?;
     let upload = Upload { path: &path, token: &signed.token, content_type: &content_type, body: &body };
-    images(&gateway)?.accept(upload, Utc::now()).await?;
+    images.accept(upload, Utc::now()).await?;
     Ok(created("이미지를 업로드했습니다.", Nothing {}))
 }
 

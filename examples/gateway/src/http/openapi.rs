@@ -104,6 +104,7 @@ fn describe(path: &str, method: &str, operation: &mut Value, schemas: &Value) {
     parameters.push(json!({ "$ref": "#/components/parameters/CorrelationId" }));
     if writes {
         parameters.push(json!({ "$ref": "#/components/parameters/IdempotencyKey" }));
+        parameters.push(json!({ "$ref": "#/components/parameters/RequestedWith" }));
     }
     operation["parameters"] = parameters.into();
 
@@ -127,7 +128,9 @@ fn describe(path: &str, method: &str, operation: &mut Value, schemas: &Value) {
         });
     }
     for (status, _, only_writes) in ERRORS {
-        if writes || !only_writes {
+        // A login changes something by GET: the browser comes from the provider.
+        let may_conflict = status == "409" && path.starts_with("/v1/auth/");
+        if writes || !only_writes || may_conflict {
             let reference = json!({ "$ref": format!("#/components/responses/{status}") });
             responses.entry(status).or_insert(reference);
         }
@@ -179,6 +182,12 @@ fn components() -> Value {
                 "name": "Idempotency-Key", "in": "header",
                 "description": "Identifies one request across its retries.",
                 "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]{1,255}$" },
+            },
+            "RequestedWith": {
+                "name": "X-Requested-With", "in": "header",
+                "description": "Any value, such as the client's name. Needed for a write with cookies, and for the beginning of \
+                    a session, if the request has neither a JSON body nor `X-Session`: pages of other sites cannot send it.",
+                "schema": { "type": "string" },
             },
             "ConsistencyToken": {
                 "name": "Hearlers-Consistency-Token", "in": "header",

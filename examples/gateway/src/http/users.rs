@@ -41,7 +41,8 @@ async fn me(caller: Caller) -> Answer<Me> {
 #[utoipa::path(put, path = "/v1/users/me", responses((status = 200, body = Me)))]
 async fn update(caller: Caller, key: IdempotencyKey, Json(update): Json<UserUpdate>) -> Answer<Me> {
     let request = update.of(caller.id())?;
-    let updated = caller.keyed(&key).users(Users::update_user, request).await?;
+    let updated = caller.keyed(&key).users(Users::update_user, request).await;
+    let updated = updated.map_err(|error| error.renaming("birthday", "birthYear"))?;
     Ok(ok("유저 정보를 수정했습니다.", Me { user: changed(updated.user)?, message_tokens: None }))
 }
 
@@ -98,7 +99,7 @@ async fn record(
     Json(new): Json<NewActivity>,
 ) -> Answer<OneActivity> {
     let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
-    let request = new.of(agent.chars().take(LONGEST_AGENT).collect());
+    let request = new.of(agent.chars().take(LONGEST_AGENT).collect())?;
     let recorded = caller.keyed(&key).users(Users::create_activity, request).await?;
     Ok(created("유저 활동을 기록했습니다.", changed(recorded.user_activity)?))
 }

@@ -3,11 +3,16 @@ use super::{
     names::{ActivityType, DevicePlatform},
     shown::{Shown, answers, shown},
 };
+use crate::error::Error;
 use contracts::v1::service as rpc;
 use prost_types::{ListValue, Struct, Value as ProtoValue, value::Kind};
 use serde::Deserialize;
 use serde_json::{Map, Number, Value};
 use utoipa::ToSchema;
+
+/// The most levels of objects and lists in the data of an activity. A level takes three of the hundred levels that a protobuf
+/// message may have.
+const DEEPEST: usize = 16;
 
 shown! {
     /// The parts of the app that a person has seen.
@@ -55,15 +60,20 @@ pub(crate) struct NewActivity {
 }
 impl NewActivity {
     /// Builds the request. The address is not stored: no statistic needs it.
-    pub(crate) fn of(self, user_agent: String) -> rpc::CreateActivityRequest {
-        rpc::CreateActivityRequest {
+    ///
+    /// # Errors
+    /// Fails when the data is nested too deeply: a protobuf message has a limit of its own.
+    pub(crate) fn of(self, user_agent: String) -> Result<rpc::CreateActivityRequest, Error> {
+        let too_deep = || Error::invalid(format!("activityData: at most {DEEPEST} levels"));
+        let data = self.activity_data.map(|data| to_proto(data, DEEPEST).ok_or_else(too_deep)).transpose()?;
+        Ok(rpc::CreateActivityRequest {
             activity_type: self.activity_type.into(),
-            activity_data: self.activity_data.map(to_proto),
+            activity_data: data,
             platform: self.platform.into(),
             ip_address: String::new(),
             user_agent,
             duration_seconds: self.duration_seconds,
-        }
+        })
     }
 }
 
@@ -94,19 +104,26 @@ fn number_of_proto(value: f64) -> Value {
     }
     Number::from_f64(value).map_or(Value::Null, Value::Number)
 }
-fn to_proto(data: Map<String, Value>) -> Struct {
-    Struct { fields: data.into_iter().map(|(name, value)| (name, value_to_proto(value))).collect() }
+/// Converts data of at most this many levels. `None` when it has more.
+fn to_proto(data: Map<String, Value>, levels: usize) -> Option<Struct> {
+    let levels = levels.checked_sub(1)?;
+    let fields = data.into_iter().map(|(name, value)| Some((name, value_to_proto(value, levels)?)));
+    Some(Struct { fields: fields.collect::<Option<_>>()? })
 }
-fn value_to_proto(value: Value) -> ProtoValue {
+fn value_to_proto(value: Value, levels: usize) -> Option<ProtoValue> {
     let kind = match value {
         Value::Null => Kind::NullValue(0),
         Value::Bool(value) => Kind::BoolValue(value),
         Value::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or_default()),
         Value::String(text) => Kind::StringValue(text),
-        Value::Array(items) => Kind::ListValue(ListValue { values: items.into_iter().map(value_to_proto).collect() }),
-        Value::Object(fields) => Kind::StructValue(to_proto(fields)),
+        Value::Array(items) => {
+            let levels = levels.checked_sub(1)?;
+            let values = items.into_iter().map(|item| value_to_proto(item, levels)).collect::<Option<_>>()?;
+            Kind::ListValue(ListValue { values })
+        }
+        Value::Object(fields) => Kind::StructValue(to_proto(fields, levels)?),
     };
-    ProtoValue { kind: Some(kind) }
+    Some(ProtoValue { kind: Some(kind) })
 }
 
 #[cfg(test)]
@@ -118,6 +135,6 @@ mod tests {
     fn data_is_the_same_after_both_conversions() {
         let data = json!({ "a": null, "b": true, "c": 1.5, "d": "글", "e": [1, -2, { "f": [] }], "h": 1e300, "g": {} });
         let Value::Object(fields) = data.clone() else { unreachable!() };
-        assert_eq!(Value::Object(of_proto(to_proto(fields))), data);
+        assert_eq!(Value::Object(of_proto(to_proto(fields, 4).unwrap())), data);
     }
 }

@@ -5,6 +5,8 @@ use crate::{
 };
 use axum::body::Body;
 use serde_json::{Value, json};
+use tonic::Status;
+use tonic_types::{ErrorDetails, StatusExt};
 
 fn messages() -> String {
     format!("/v1/counselors/{COUNSELOR}/counsels/{COUNSEL}/messages")
@@ -115,6 +117,54 @@ async fn an_invalid_field_is_named_with_the_accepted_values() {
         assert_eq!(fixture.get(&format!("/v1/tones?{bad}")).await.error(), error(400, "HTTP_INVALID_INPUT"), "{bad}");
     }
     assert!(fixture.services.methods().is_empty());
+}
+
+/// serde takes the fields of a struct from a list too, in their order.
+#[tokio::test]
+async fn a_body_must_be_an_object() {
+    let fixture = Fixture::new().await;
+    for bad in [json!(["안녕"]), json!("안녕"), json!(1), Value::Null] {
+        let answer = fixture.post(&messages(), bad.clone()).await;
+        assert_eq!(answer.error(), error(400, "HTTP_INVALID_INPUT"), "{bad}");
+        assert!(answer.json()["details"][0].as_str().unwrap().starts_with("body:"), "{answer:?}");
+    }
+    assert!(fixture.services.methods().is_empty());
+}
+
+/// A protobuf message may have a hundred levels, and JSON more. A message with too many could not be decoded by the service.
+#[tokio::test]
+async fn the_data_of_an_activity_has_a_limit_of_levels() {
+    let fixture = Fixture::new().await;
+    let activity = |data: Value| json!({ "activityType": "ACTIVITY_TYPE_ONBOARDING_END", "activityData": data, "platform": "DEVICE_PLATFORM_WEB" });
+    let objects = |levels| (1..levels).fold(json!({}), |data, _| json!({ "a": data }));
+    let lists = |levels| json!({ "a": (2..levels).fold(json!([]), |data, _| json!([data])) });
+    for nested in [objects(16), lists(16)] {
+        let accepted = fixture.post("/v1/users/me/activities", activity(nested.clone())).await;
+        assert_eq!(accepted.status, 201, "{nested}: {accepted:?}");
+    }
+    fixture.services.forget();
+    for nested in [objects(17), lists(17), objects(100), lists(100)] {
+        let refused = fixture.post("/v1/users/me/activities", activity(nested.clone())).await;
+        assert_eq!(refused.error(), error(400, "HTTP_INVALID_INPUT"), "{nested}");
+        assert!(refused.json()["details"][0].as_str().unwrap().starts_with("activityData:"), "{refused:?}");
+    }
+    assert!(fixture.services.methods().is_empty());
+}
+
+/// The field has another name in the profile, where it is a year, than in a consent, where it is a day.
+#[tokio::test]
+async fn a_refused_birthday_has_the_name_of_its_endpoint() {
+    let fixture = Fixture::new().await;
+    let mut details = ErrorDetails::new();
+    details.add_bad_request_violation("birthday", "a day from 1900 on");
+    let refused = Status::with_error_details(tonic::Code::InvalidArgument, "not valid", details);
+    fixture.services.fail("UpdateUser", refused.clone());
+    fixture.services.fail("GiveConsent", refused);
+    let profile = fixture.send(with_json(as_user("PUT", "/v1/users/me"), &json!({ "birthYear": 1850 }))).await;
+    assert!(profile.json()["details"][0].as_str().unwrap().starts_with("birthYear:"), "{profile:?}");
+    let consent = json!({ "kind": "CONSENT_KIND_SENSITIVE_DATA", "textVersion": "1", "birthday": "1850-01-01" });
+    let consent = fixture.post("/v1/users/me/consents", consent).await;
+    assert!(consent.json()["details"][0].as_str().unwrap().starts_with("birthday:"), "{consent:?}");
 }
 
 #[tokio::test]

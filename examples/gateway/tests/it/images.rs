@@ -58,6 +58,22 @@ async fn an_uploaded_image_is_delivered_to_everybody_and_kept_by_caches() {
     check(&api, &endpoint["get"], &image);
 }
 
+/// Nobody without a right makes the gateway read a body.
+#[tokio::test]
+async fn an_upload_without_a_right_is_refused_before_its_body_is_read() {
+    let uploads = Uploads::new();
+    for (token, kind, expected) in [
+        ("made-up".to_owned(), "image/png", error(403, "E40301")),
+        (uploads.token(PATH), "image/gif", error(400, "HTTP_INVALID_INPUT")),
+    ] {
+        let request = Request::put(format!("/v1/images/{PATH}?token={token}")).header("Content-Type", kind);
+        let body = Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, std::convert::Infallible>>());
+        let request = request.header("Content-Length", 5_000_000).body(body).unwrap();
+        let answer = tokio::time::timeout(std::time::Duration::from_secs(5), uploads.fixture.send(request)).await;
+        assert_eq!(answer.expect("the body is waited for").error(), expected);
+    }
+}
+
 #[tokio::test]
 async fn an_upload_without_a_right_of_another_type_or_of_a_second_image_is_refused() {
     let uploads = Uploads::new();

@@ -441,6 +441,9 @@ async fn the_admin_link_makes_one_administrator() {
     let get = |path: String| fixture.send(Request::get(path).body(Body::empty()).unwrap());
     assert_eq!(get("/v1/auth/admin?token=guessed".into()).await.error(), error(401, "ADMIN_LINK_INVALID"));
     assert_eq!(get("/v1/auth/admin".into()).await.error(), error(400, "HTTP_MISSING_REQUEST_PARAMETER"));
+    // A check of the link, as mail programs and chats do it.
+    let head = Request::head(link.path()).body(Body::empty()).unwrap();
+    assert_eq!(fixture.send(head).await.status, 405);
     fixture.services.fail("UpdateAuthority", Status::unavailable("restarting"));
     assert_eq!(get(link.path()).await.error(), error(503, "E50301"));
     assert_eq!(used.load(Ordering::Relaxed), 0, "an outage does not use it up");

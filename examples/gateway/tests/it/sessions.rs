@@ -33,6 +33,12 @@ async fn begin(fixture: &Fixture) -> (String, String) {
     let session = initiate(fixture, &[("X-Session", "bearer")]).await.data();
     ["accessToken", "refreshToken"].map(|name| session[name].as_str().unwrap().to_owned()).into()
 }
+/// Signs a refresh token of a person.
+fn refresh_token(user: &str) -> String {
+    let mut claims = claims();
+    (claims["typ"], claims["id"]) = (json!("refresh"), json!(user));
+    token(&claims)
+}
 fn changed(name: &str, value: Value) -> String {
     let mut claims = claims();
     claims[name] = value;
@@ -167,8 +173,34 @@ async fn a_valid_session_is_renewed_for_the_same_person() {
 
     let bearer = initiate(&fixture, &[("Authorization", &format!("Bearer {access}"))]).await.data();
     assert_eq!(content(bearer["accessToken"].as_str().unwrap())["id"], USER);
-    assert!(bearer["refreshToken"].is_string());
     assert_eq!(fixture.services.registered(), 1);
+}
+
+/// S4: an access token lives for up to an hour after a logout, and nothing makes more of it.
+#[tokio::test]
+async fn an_access_token_begins_no_session_and_is_not_prolonged() {
+    let fixture = Fixture::new().await;
+    let (_, refresh) = begin(&fixture).await;
+    let expiry = chrono::Utc::now().timestamp() + 600;
+    let access = changed("exp", json!(expiry));
+    fixture.services.authorize(USER, Authority::Admin);
+    fixture.services.end_sessions();
+    for (header, value) in [
+        ("Authorization", format!("Bearer {access}")),
+        ("Cookie", format!("accessToken={access}")),
+        ("Cookie", format!("accessToken={access}; refreshToken={refresh}")),
+    ] {
+        let renewed = initiate(&fixture, &[(header, &value), ("X-Session", "bearer")]).await.data();
+        let claims = content(renewed["accessToken"].as_str().unwrap());
+        assert_eq!(claims["exp"], expiry, "{header}: {value}");
+        assert_eq!(claims["authority"], "AUTHORITY_ADMIN", "the permissions are those of now");
+        assert!(renewed.get("refreshToken").is_none_or(Value::is_null), "{header}: {value}");
+        assert_eq!(fixture.services.sessions(), 0, "{header}: {value}");
+    }
+    let cookies = initiate(&fixture, &[("Cookie", &format!("accessToken={access}"))]).await;
+    let cookie = cookies.cookie("accessToken").unwrap();
+    let seconds: u64 = cookie.split("Max-Age=").nth(1).unwrap().split(';').next().unwrap().parse().unwrap();
+    assert!((540..=600).contains(&seconds), "{cookie}");
 }
 
 #[tokio::test]
@@ -328,8 +360,8 @@ async fn a_logout_ends_the_session_of_this_device_only() {
     let fixture = Fixture::new().await;
     let here = initiate(&fixture, &[]).await;
     let access = here.cookie_value("accessToken");
-    let there = initiate(&fixture, &[("Authorization", &format!("Bearer {access}"))]).await.data();
-    let there = there["refreshToken"].as_str().unwrap();
+    let there = &refresh_token(USER);
+    fixture.services.begin_session(USER, there);
     let token = here.cookie_value("refreshToken");
     let cookies = format!("accessToken={access}; refreshToken={token}");
 
@@ -368,7 +400,7 @@ async fn a_logout_of_all_devices_ends_every_session_of_the_person() {
     let fixture = Fixture::new().await;
     let (access, first) = begin(&fixture).await;
     let bearer = format!("Bearer {access}");
-    initiate(&fixture, &[("Authorization", &bearer)]).await.data();
+    fixture.services.begin_session(USER, &refresh_token(USER));
     let (_, stranger) = begin(&fixture).await;
     assert_eq!(fixture.services.sessions(), 3);
     assert_eq!(post(&fixture, "/v1/auth/logout-all", &[]).await.error(), error(401, "COOKIE_NOT_FOUND"));

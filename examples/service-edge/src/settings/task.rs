@@ -2,7 +2,7 @@
 use clap::Subcommand;
 use cqrs_core::{
     App, BoxError,
-    operations::{AggregatesCommand, EpochCommand, ParkedCommand, ProgramsCommand, TopicsCommand},
+    operations::{AggregatesCommand, EpochCommand, ParkedCommand, ProgramsCommand, TopicsCommand, ViewsCommand},
 };
 use std::process::ExitCode;
 
@@ -34,6 +34,9 @@ pub enum Task {
     /// Rebuild the stored rows of aggregates from their events, or archive old events.
     #[command(subcommand)]
     Aggregates(AggregatesCommand),
+    /// Rebuild a view beside the copy that serves, switch back, or list the copies of views.
+    #[command(subcommand)]
+    Views(ViewsCommand),
 }
 impl RunTask for Task {
     async fn run(&self, app: &App) -> Result<ExitCode, BoxError> {
@@ -43,6 +46,7 @@ impl RunTask for Task {
             Task::Epoch(command) => command.print(app).await,
             Task::Programs(command) => command.print(app).await,
             Task::Aggregates(command) => command.print(app).await,
+            Task::Views(command) => command.print(app).await,
         }
     }
 }

@@ -189,9 +189,24 @@ pub(super) async fn scan(
     after: Option<(&[u8], &str)>,
     limit: usize,
 ) -> Vec<(Vec<u8>, String)> {
-    let scan = Scan { view: VIEW, index: BY, prefix, after, limit };
-    let found = storage.scan(&scan).await.expect("an index can be read");
+    let (until, next) = (end_of(prefix), after.map(|(entry, key)| (entry, format!("{key}\u{1}"))));
+    let from = next.as_ref().map_or((prefix, ""), |(entry, key)| (*entry, &**key)).max((prefix, ""));
+    let until = until.as_deref().map(|until| (until, ""));
+    pairs(storage, &Scan { view: VIEW, index: BY, from, until, reversed: false, limit }).await
+}
+
+/// Returns the pairs of entry and key in a range.
+pub(super) async fn pairs(storage: &dyn Storage, scan: &Scan<'_>) -> Vec<(Vec<u8>, String)> {
+    let found = storage.scan(scan).await.expect("an index can be read");
     found.into_iter().map(|scanned| (scanned.entry, scanned.key)).collect()
+}
+
+/// Returns the bytes before which all bytes with this prefix sort.
+pub(super) fn end_of(prefix: &[u8]) -> Option<Vec<u8>> {
+    let mut end = prefix.to_vec();
+    while end.pop_if(|last| *last == u8::MAX).is_some() {}
+    *end.last_mut()? += 1;
+    Some(end)
 }
 
 pub(super) async fn position(storage: &dyn Storage, reader: &str) -> u64 {

@@ -89,12 +89,15 @@ pub(super) async fn table(harness: Box<dyn Harness>) {
         let beside = storage.row(draft::KIND, "kim", Some(text)).await;
         let stream = storage.stream(text, 0, Some("absent")).await;
         let (views, response) = (storage.views(VIEW, &[text.to_owned()]).await, storage.response(text).await);
-        let scan = Scan { view: VIEW, index: BY, prefix: b"", after: Some((b"", text)), limit: 99 };
-        let scan = storage.scan(&scan).await;
+        let from = Scan { view: VIEW, index: BY, from: (b"", text), until: None, reversed: false, limit: 99 };
+        let until = Scan { from: (b"", ""), until: Some((b"~", text)), reversed: true, ..from };
+        let (scan, count) = (storage.scan(&from).await, storage.count_entries(&until).await);
+        let reversed = storage.scan(&until).await;
         if text.contains('\0') {
             let invalid = [is_invalid(row), is_invalid(beside), is_invalid(stream), is_invalid(views)];
             assert_eq!(invalid, [true; 4], "{name} in a read");
             assert!(is_invalid(response) && is_invalid(scan), "{name} in a read");
+            assert!(is_invalid(count) && is_invalid(reversed), "{name} in a read");
         } else {
             let state = row.expect("a row can be read").found.state;
             assert_eq!(state.is_some(), is_key, "{name}: the row");
@@ -103,7 +106,8 @@ pub(super) async fn table(harness: Box<dyn Harness>) {
             let response = response.expect("a response can be read");
             assert_eq!(response, beside.expect("a row can be read").response, "{name}: the response beside a row");
             assert_eq!(response.is_some(), is_key, "{name}: the response");
-            scan.expect("a cursor may have any key");
+            scan.and(reversed).expect("a cursor may have any key");
+            count.expect("a cursor may have any key");
         }
     }
 }

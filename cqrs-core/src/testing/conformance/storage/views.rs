@@ -4,6 +4,9 @@ use super::{Dice, Harness};
 use crate::storage::{CommitError, Scan, StoredView};
 use std::collections::BTreeSet;
 
+/// The whole index.
+const ALL: Scan<'_> = Scan { view: VIEW, index: BY, from: (b"", ""), until: None, reversed: false, limit: usize::MAX };
+
 pub(super) async fn versioned(harness: Box<dyn Harness>) {
     let storage = &*harness.storage();
     assert_eq!(draft::view(storage, "kim").await, None);
@@ -44,7 +47,7 @@ pub(super) async fn replaced(harness: Box<dyn Harness>) {
     assert_eq!(scan(storage, b"", None, 9).await, [pair(b"a", "kim"), pair(b"a", "lee"), pair(b"b", "kim")]);
     commit(storage, batch().view("kim", 1, Some(b"k"), &[b"b", b"c", b"c"])).await;
     assert_eq!(scan(storage, b"", None, 9).await, [pair(b"a", "lee"), pair(b"b", "kim"), pair(b"c", "kim")]);
-    let values = storage.scan(&Scan { view: VIEW, index: BY, prefix: b"", after: None, limit: 9 }).await;
+    let values = storage.scan(&Scan { limit: 9, ..ALL }).await;
     let values: Vec<_> = values.expect("an index can be read").into_iter().map(|scanned| scanned.value).collect();
     assert_eq!(values, [b"l", b"k", b"k"], "each entry has the value of its view");
     commit(storage, batch().view("kim", 2, Some(b"k"), &[]).event("kim", 1)).await;
@@ -103,6 +106,51 @@ pub(super) async fn range(harness: Box<dyn Harness>) {
     assert_eq!(scan(storage, b"m", Some((b"n", "")), 9).await, [], "`after` may lie behind the prefix");
     assert_eq!(scan(storage, b"ma", None, 9).await, [z], "a longer prefix");
     assert_eq!(scan(storage, b"q", None, 9).await, []);
+}
+
+/// Random ranges in both directions, and their counts, compared with a sorted set. Other views and indexes stand beside
+/// the range.
+pub(super) async fn ranges(harness: Box<dyn Harness>) {
+    let storage = &*harness.storage();
+    let mut dice = Dice(7);
+    let mut place = |most: u64| -> (Vec<u8>, String) {
+        let length = dice.below(most + 1);
+        let entry = (0..length).map(|_| [0x00, 0x01, 0x7f, 0xff][dice.below(4) as usize]).collect();
+        (entry, format!("key {}", dice.below(20)))
+    };
+    let (mut model, mut all) = (BTreeSet::new(), batch());
+    for i in 0..40 {
+        let (key, (entry, _)) = (format!("key {i}"), place(3));
+        all = all.view(&key, 0, Some(b"x"), &[&entry]);
+        let write = all.views.last_mut().expect("the view was added");
+        write.entries.extend([("0-before", entry.clone()), ("~after", entry.clone())]);
+        let mut other = write.clone();
+        (other.view, other.key) = (if i % 2 == 0 { "0-before" } else { "~after" }, key.clone());
+        all.views.push(other);
+        model.insert((entry, key));
+    }
+    commit(storage, all).await;
+    for turn in 0..300 {
+        let (from, until) = (place(3), (turn % 4 > 0).then(|| place(3)));
+        let from_text = if turn % 3 == 0 { "" } else { &*from.1 };
+        let in_range = |pair: &&(Vec<u8>, String)| {
+            (&*pair.0, &*pair.1) >= (&*from.0, from_text) && until.as_ref().is_none_or(|until| *pair < until)
+        };
+        let mut expected: Vec<_> = model.iter().filter(in_range).cloned().collect();
+        let whole =
+            Scan { from: (&from.0, from_text), until: until.as_ref().map(|(entry, key)| (&**entry, &**key)), ..ALL };
+        let limit = [1, 3, 99][turn % 3];
+        let counted = storage.count_entries(&whole).await.expect("an index can be counted");
+        assert_eq!(counted, expected.len() as u64, "the count of {whole:?}");
+        let counted = storage.count_entries(&Scan { limit, ..whole }).await.expect("an index can be counted");
+        assert_eq!(counted, expected.len().min(limit) as u64, "the count of {whole:?} up to {limit}");
+        for reversed in [false, true] {
+            let scan = Scan { reversed, limit, ..whole };
+            let found = draft::pairs(storage, &scan).await;
+            assert_eq!(found, expected[..expected.len().min(limit)], "{scan:?}");
+            expected.reverse();
+        }
+    }
 }
 
 /// Compares scans with a sorted set, for entries of the bytes that sort first and last.

@@ -51,6 +51,8 @@ pub(super) struct Facts {
     pub(super) newer_fields: BTreeMap<(String, String), u64>,
     /// Whether the newer program of the shop was withdrawn.
     pub(super) withdrawn: bool,
+    /// The copy of each view that serves, after the first switch.
+    pub(super) serving: BTreeMap<String, u64>,
 }
 /// A log entry with an integration event.
 pub(super) struct OutgoingEntry {
@@ -83,7 +85,33 @@ impl<'a> Shard<'a> {
 }
 impl Facts {
     pub(super) fn has_effect(&self, effect: &str, key: &str) -> u64 {
-        self.effects.get(&(effect.to_owned(), key.to_owned())).copied().unwrap_or_default()
+        let of_copy = match self.serving.get(effect) {
+            Some(copy) => format!("{effect}~{copy}"),
+            None => effect.to_owned(),
+        };
+        // The first copy has the name of the view.
+        let stored = of_copy.strip_suffix("~0").unwrap_or(&of_copy);
+        self.effects.get(&(stored.to_owned(), key.to_owned())).copied().unwrap_or_default()
+    }
+    /// Gives the parked messages of a reader to another one, with new numbers.
+    pub(super) fn pass_parked(&mut self, database: &'static str, from: &str, to: &str) {
+        let of_reader = |((of, _), parked): &(&(&str, u64), &ParkedMessage)| *of == database && parked.reader == from;
+        let numbers: Vec<_> = self.parked_now.iter().filter(of_reader).map(|(number, _)| *number).collect();
+        for number in numbers {
+            let Some(mut message) = self.parked_now.remove(&number) else { continue };
+            to.clone_into(&mut message.reader);
+            self.parked.insert((to.to_owned(), message.message));
+            let last = self.last_parked.entry(database).or_default();
+            *last += 1;
+            self.parked_now.insert((database, *last), message);
+        }
+    }
+    /// Returns an event that the reader of the effect has neither handled nor parked, up to a position.
+    pub(super) fn unseen(&self, reader: &str, effect: &str, upto: u64) -> Option<&OutgoingEntry> {
+        let is_seen = |entry: &OutgoingEntry| {
+            self.has_effect(effect, &entry.key) >= entry.place || self.is_parked(reader, entry.id)
+        };
+        self.entries.iter().find(|entry| entry.at <= upto && !is_seen(entry))
     }
     /// Returns whether a message of this reader that is parked now, and was left to a newer program, makes the later ones of
     /// its key wait.

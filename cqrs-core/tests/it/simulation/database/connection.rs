@@ -6,9 +6,9 @@ use cqrs_core::{
     Fault, Position,
     event::Entry,
     storage::{
-        ArchiveRange, Archived, Batch, CommitError, Cutoff, InboxLookup, Lease, Loaded, Parked, ParkedKey, ParkedPage,
-        ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram, StoredResponse, StoredRow,
-        StoredValues, StoredView, Tx, ValueReservation,
+        ArchiveRange, Archived, Batch, CommitError, ComparedValues, Cutoff, InboxLookup, Lease, Loaded, Parked,
+        ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram,
+        StoredResponse, StoredRow, StoredValues, StoredView, Tx, ValueReservation, ViewSwitch,
     },
 };
 use std::{any::Any, sync::Arc, time::Duration};
@@ -206,6 +206,38 @@ impl Storage for Connection {
     async fn archive(&self, _: &ArchiveRange, _: usize) -> Result<Archived, Fault> {
         Err(Fault::internal("no engine archives"))
     }
+    async fn checkpoints_below(&self, prefix: &str) -> Result<Vec<(String, u64)>, Fault> {
+        let prefix = prefix.to_owned();
+        self.read("checkpoints", move |database| at_once(database.memory.checkpoints_below(&prefix))).await
+    }
+    async fn serving_copy(&self, view: &str) -> Result<u64, Fault> {
+        let view = view.to_owned();
+        self.read("copy", move |database| at_once(database.memory.serving_copy(&view))).await
+    }
+    async fn switch_view(&self, switch: &ViewSwitch) -> Result<bool, Fault> {
+        let switch = switch.clone();
+        self.read("switch", move |database| database.switch(&switch)).await
+    }
+    async fn compare_copies(
+        &self,
+        copies: [&str; 2],
+        readers: [&[String]; 2],
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<ComparedValues, Fault> {
+        let (copies, readers) = (copies.map(str::to_owned), readers.map(<[String]>::to_vec));
+        let after = after.map(str::to_owned);
+        let compare = move |database: &Database| {
+            let ([first, second], [of_first, of_second]) = (&copies, &readers);
+            at_once(database.memory.compare_copies([first, second], [of_first, of_second], after.as_deref(), limit))
+        };
+        self.read("comparison", compare).await
+    }
+    async fn drop_copy(&self, view: &str, copy: u64, readers: &[String], limit: usize) -> Result<u64, Fault> {
+        let (view, readers) = (view.to_owned(), readers.to_vec());
+        self.read("dropped copy", move |database| at_once(database.memory.drop_copy(&view, copy, &readers, limit)))
+            .await
+    }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
         let (view, keys) = (view.to_owned(), keys.to_vec());
         self.read("views", move |database| at_once(database.memory.views(&view, &keys))).await
@@ -223,15 +255,12 @@ impl Storage for Connection {
         .await
     }
     async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
-        let (view, index, prefix) = (scan.view.to_owned(), scan.index.to_owned(), scan.prefix.to_vec());
-        let after = scan.after.map(|(entry, key)| (entry.to_vec(), key.to_owned()));
-        let limit = scan.limit;
-        self.read("scan", move |database| {
-            let after = after.as_ref().map(|(entry, key)| (&**entry, &**key));
-            let scan = Scan { view: &view, index: &index, prefix: &prefix, after, limit };
-            at_once(database.memory.scan(&scan))
-        })
-        .await
+        let range = Range::of(scan);
+        self.read("scan", move |database| at_once(database.memory.scan(&range.scan()))).await
+    }
+    async fn count_entries(&self, scan: &Scan<'_>) -> Result<u64, Fault> {
+        let range = Range::of(scan);
+        self.read("count of entries", move |database| at_once(database.memory.count_entries(&range.scan()))).await
     }
     async fn checkpoints(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
         let readers = readers.to_vec();
@@ -355,5 +384,33 @@ impl Tx for Transaction {
     }
     async fn commit(self: Box<Self>, batch: Batch) -> Result<Position, CommitError> {
         self.0.commit(batch).await
+    }
+}
+
+/// A range of an index that a read owns.
+struct Range {
+    view: String,
+    index: String,
+    from: (Vec<u8>, String),
+    until: Option<(Vec<u8>, String)>,
+    reversed: bool,
+    limit: usize,
+}
+impl Range {
+    fn of(scan: &Scan<'_>) -> Self {
+        let owned = |(entry, key): (&[u8], &str)| (entry.to_vec(), key.to_owned());
+        let (view, index) = (scan.view.to_owned(), scan.index.to_owned());
+        let (from, until) = (owned(scan.from), scan.until.map(owned));
+        Range { view, index, from, until, reversed: scan.reversed, limit: scan.limit }
+    }
+    fn scan(&self) -> Scan<'_> {
+        Scan {
+            view: &self.view,
+            index: &self.index,
+            from: (&self.from.0, &self.from.1),
+            until: self.until.as_ref().map(|(entry, key)| (&**entry, &**key)),
+            reversed: self.reversed,
+            limit: self.limit,
+        }
     }
 }

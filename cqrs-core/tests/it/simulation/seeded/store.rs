@@ -10,7 +10,7 @@ use cqrs_core::{
     event::Entry,
     storage::{
         Batch, CheckpointMove, CommitError, InboxLookup, LEFT_TO_NEWER_PROGRAM, Lease, ParkedKey, ParkedPage,
-        ReadLimit, Storage, StoredProgram, StoredView, ViewWrite,
+        ReadLimit, Storage, StoredProgram, StoredView, ViewSwitch, ViewWrite,
     },
     testing::StorageLayer,
 };
@@ -163,6 +163,18 @@ impl StorageLayer for SeededStorage {
         }
         self.connection.lease(reader, owner, ttl).await
     }
+    async fn switch_view(&self, switch: &ViewSwitch) -> Result<bool, Fault> {
+        let mut switch = switch.clone();
+        if self.bug == Bug::SwitchedBehind {
+            for of in &mut switch.checkpoints {
+                let at = self.connection.checkpoints(&[of.live.clone(), of.filled.clone()]).await?;
+                if at[1] < at[0] {
+                    of.filled.clone_from(&of.live);
+                }
+            }
+        }
+        self.connection.switch_view(&switch).await
+    }
     async fn commit(&self, mut batch: Batch) -> Result<Position, CommitError> {
         match self.bug {
             Bug::LeaseWithoutEpoch => batch.checkpoint_moves.iter_mut().for_each(|step| step.epoch = None),
@@ -178,6 +190,11 @@ impl StorageLayer for SeededStorage {
                 if !inbox_records.is_empty() {
                     self.connection.commit(Batch { inbox_records, ..Batch::default() }).await?;
                 }
+            }
+            Bug::CopyUnfenced => {
+                let serving = self.connection.serving_copy("tally").await?;
+                let moves = batch.checkpoint_moves.iter_mut().filter(|step| step.reader == "projection/tally");
+                moves.for_each(|step| step.epoch = Some(serving));
             }
             Bug::NoInbox => batch.inbox_records.clear(),
             Bug::LeftIsPassed => batch.parks.retain(|park| park.error != LEFT_TO_NEWER_PROGRAM),

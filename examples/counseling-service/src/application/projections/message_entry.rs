@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, View)]
 #[view(name = "message-entry", key = MessageId)]
 #[index(by_counsel(counsel, number))]
-#[index(latest(counsel, -number))]
 pub struct MessageEntry {
     pub counsel: CounselId,
     /// The position in the counsel, from 1.

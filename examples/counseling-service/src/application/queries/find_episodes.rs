@@ -28,6 +28,6 @@ async fn find_episodes(
         false => EpisodeEntry::by_counselor_and_draft().counselor(counselor).is_draft(false).into(),
     };
     let rapport = reader.rapport(counselor, &relationships).await?;
-    let Page { items, next } = episodes.page(range, part.after.as_ref(), part.limit).await?;
-    Ok(Page { items: items.into_iter().map(|entry| ReadableEpisode::of(entry, rapport)).collect(), next })
+    let page = episodes.page(range, part.after.as_ref(), part.limit).await?;
+    Ok(page.map(|entry| ReadableEpisode::of(entry, rapport)))
 }

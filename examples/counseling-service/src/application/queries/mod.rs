@@ -20,6 +20,7 @@ mod prepare_prompt;
 mod prompt_views;
 mod prompts;
 mod readable;
+mod watch_messages;
 
 pub use find_bubble::FindBubbleById;
 pub use find_bubbles::FindBubbles;
@@ -31,7 +32,7 @@ pub use find_counsels::FindCounsels;
 pub use find_crisis_notice::FindCrisisNotice;
 pub use find_episode::FindEpisodeById;
 pub use find_episodes::FindEpisodes;
-pub use find_messages::{FindMessages, MessagePage, MessagePart};
+pub use find_messages::FindMessages;
 pub use find_random_bubble::FindRandomBubble;
 pub use find_relationship::FindRelationshipById;
 pub use find_relationship_with::FindRelationshipWith;
@@ -46,13 +47,14 @@ pub use prompts::{
     FindTonePrompts, FindTransitionRuleById, FindTransitionRules,
 };
 pub use readable::{ReadableEpisode, Reader};
+pub use watch_messages::WatchMessages;
 
 use cqrs_core::Cursor;
 
 /// A part of a list.
 #[derive(Debug, Clone)]
 pub struct Part {
-    /// The cursor at which the previous part ended; absent for the first part.
+    /// The cursor of another part, at which this one begins or, with a `previous`, ends; absent for the first part.
     pub after: Option<Cursor>,
     /// The maximum number of items.
     pub limit: usize,

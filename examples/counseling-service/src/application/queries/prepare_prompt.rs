@@ -8,7 +8,7 @@ use crate::{
     },
     domain::crisis::Crisis,
 };
-use cqrs_core::{Fault, HandlerResult, Infallible, Query, Range, Views, handler};
+use cqrs_core::{Fault, HandlerResult, Infallible, Query, Views, handler};
 
 /// The number of earlier messages that a responder receives.
 const HISTORY: usize = 30;
@@ -63,11 +63,10 @@ async fn history(messages: Views<MessageEntry>, question: &MessageEntry) -> Resu
     if question.number == 1 {
         return Ok(Vec::new());
     }
-    let latest: Range<MessageEntry> = MessageEntry::latest().counsel(question.counsel).into();
+    let latest = MessageEntry::by_counsel().counsel(question.counsel).reversed();
     let from = latest.cursor(question, &question.sent.id);
     let page = async |messages: Views<MessageEntry>| {
-        let latest = MessageEntry::latest().counsel(question.counsel);
-        Ok::<_, Fault>(messages.page(latest, from.as_ref(), HISTORY).await?.items)
+        Ok::<_, Fault>(messages.page(latest.clone(), from.as_ref(), HISTORY).await?.items)
     };
     // The view need not show the question. It is waited for only when the message before is missing.
     let mut found = page(messages.clone().seen_by_caller()).await?;

@@ -2,7 +2,7 @@
 use async_trait::async_trait;
 use cqrs_core::{
     testing::TransportLayer,
-    transport::{Audience, Published, Record, Subscription, Transport, TransportError},
+    transport::{Audience, Partition, Published, Record, Subscription, Transport, TransportError},
 };
 use std::{fmt, sync::Arc};
 
@@ -55,6 +55,10 @@ impl TransportLayer for Scoped {
     async fn topic_identities(&self, topics: &[&str]) -> Result<Vec<Option<String>>, TransportError> {
         let names = self.names(topics);
         self.inner.topic_identities(&names.iter().map(String::as_str).collect::<Vec<_>>()).await
+    }
+    async fn first_offsets(&self, partitions: &[Partition]) -> Result<Vec<u64>, TransportError> {
+        let scoped = |of: &Partition| Partition { topic: Scoped::name(&of.topic, &self.scope), part: of.part.clone() };
+        self.inner.first_offsets(&partitions.iter().map(scoped).collect::<Vec<_>>()).await
     }
     async fn rewind(&self, group: &str, topic: &str) -> Result<(), TransportError> {
         self.inner.rewind(&Scoped::name(group, &self.scope), &Scoped::name(topic, &self.scope)).await

@@ -17,6 +17,7 @@ type Started = Result<(CookieJar, Success<SessionBody>), Error>;
 
 /// Renews the session of a known person, or registers a new person.
 ///
+/// An access token is replaced by one with the current permissions and the same expiry. Without one, the refresh token is used.
 /// The tokens are cookies; with the header `X-Session: bearer` they are in the body. A token that is refused is never replaced by a new
 /// person, whose cookies would overwrite those of the old one.
 #[utoipa::path(
@@ -32,8 +33,7 @@ pub(super) async fn initiate(
     let sessions = Sessions::new(&gateway, &call);
     let issued = match (session.sent_access()?, session.refresh_cookie(&gateway)?) {
         (Some(access), Some((_, refresh))) if access.claims.id != refresh.claims.id => return Err(Error::bad_token()),
-        (Some(access), Some(_)) => sessions.renew(access.claims.id).await?,
-        (Some(access), None) => sessions.begin(&sessions.credentials(access.claims.id).await?).await?,
+        (Some(access), _) => sessions.renew(access).await?,
         (None, Some((token, refresh))) => sessions.rotate(token, &refresh).await?.1,
         (None, None) => first_visit(&call, sessions).await?,
     };
@@ -83,6 +83,8 @@ pub(super) async fn logout(
         Some((verified, token)) => {
             let id = verified.claims.id;
             Sessions::new(&gateway, &call).end(id, Some(token)).await?;
+            // Those of the person's other devices connect again.
+            gateway.streams().end(id);
             security_log::session(&call, "logout", id);
         }
         // A client that keeps its tokens itself must learn that nothing was ended.
@@ -100,6 +102,7 @@ pub(super) async fn logout_all(
     caller: Caller,
 ) -> Result<(CookieJar, Success<()>), Error> {
     Sessions::new(&gateway, &call).end(caller.id(), None).await?;
+    gateway.streams().end(caller.id());
     security_log::session(&call, "logout of all devices", caller.id());
     Ok((no_cookies(call.cookies()), ok("모든 기기에서 로그아웃했습니다.", ())))
 }

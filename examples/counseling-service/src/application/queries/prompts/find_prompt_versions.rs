@@ -18,14 +18,12 @@ async fn find_prompt_versions(
     versions: Views<VersionSummary>,
 ) -> HandlerResult<Page<VersionSummary>, Infallible> {
     let FindPromptVersions { name, bookmarked, part } = query;
-    let range = || -> Range<VersionSummary> {
-        match bookmarked {
-            None => VersionSummary::newest().deleted_at(None).into(),
-            Some(bookmarked) => VersionSummary::by_bookmark().deleted_at(None).bookmarked(bookmarked).into(),
-        }
+    let range: Range<VersionSummary> = match bookmarked {
+        None => VersionSummary::newest().deleted_at(None).into(),
+        Some(bookmarked) => VersionSummary::by_bookmark().deleted_at(None).bookmarked(bookmarked).into(),
     };
     match name {
-        None => Ok(versions.page(range(), part.after.as_ref(), part.limit).await?),
+        None => Ok(versions.page(range, part.after.as_ref(), part.limit).await?),
         Some(name) => Ok(named(&versions, range, &name, part).await?),
     }
 }
@@ -33,29 +31,24 @@ async fn find_prompt_versions(
 /// Reads versions until a page is full. No index finds a part of a name, and there are few versions.
 async fn named(
     versions: &Views<VersionSummary>,
-    range: impl Fn() -> Range<VersionSummary>,
+    range: Range<VersionSummary>,
     name: &str,
     part: Part,
 ) -> Result<Page<VersionSummary>, Fault> {
     let Part { mut after, limit } = part;
-    let (mut found, mut last) = (Vec::new(), None);
+    let mut found: Vec<VersionSummary> = Vec::new();
     loop {
-        let read = versions.page(range(), after.as_ref(), PAGE_LIMIT).await?;
-        for (place, version) in (1..).zip(read.items) {
-            if !version.details.name.contains(name) {
-                continue;
-            }
+        let read = versions.page(range.clone(), after.as_ref(), PAGE_LIMIT).await?;
+        for version in read.items.into_iter().filter(|version| version.details.name.contains(name)) {
             if found.len() == limit {
-                // There is another page. Its cursor is that of the last version of this one.
-                let Some((after, place)) = last else { break };
-                let next = versions.page(range(), Option::as_ref(&after), place).await?.next;
-                return Ok(Page { items: found, next });
+                // There is another page.
+                let next = found.last().and_then(|last| range.cursor(last, &last.id));
+                return Ok(Page { items: found, previous: None, next });
             }
             found.push(version);
-            last = Some((after.clone(), place));
         }
         match read.next {
-            None => return Ok(Page { items: found, next: None }),
+            None => return Ok(Page { items: found, previous: None, next: None }),
             next => after = next,
         }
     }

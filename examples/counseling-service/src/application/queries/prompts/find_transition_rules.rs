@@ -33,7 +33,7 @@ async fn find_transition_rules(
     let mut page = rules.page(range, part.after.as_ref(), part.limit).await?;
     // A technique and all its rules are in one version, so with a technique this keeps all of them or none.
     if version.is_some_and(|version| page.items.first().is_some_and(|rule| rule.version != version)) {
-        page = Page { items: Vec::new(), next: None };
+        page = Page { items: Vec::new(), previous: None, next: None };
     }
     Ok(page)
 }
