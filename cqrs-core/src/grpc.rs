@@ -4,6 +4,7 @@ use crate::{
     error::{DomainError, Error, ErrorKind, Fault, describe},
     metadata::{ConsistencyToken, Metadata, is_traceparent, is_tracestate},
 };
+use futures_util::{Stream, StreamExt, stream::BoxStream};
 use std::time::Duration;
 use tonic::{
     Code, Status,
@@ -94,6 +95,28 @@ pub fn write(metadata: &Metadata, headers: &mut MetadataMap) {
 /// Returns the consistency token of a response. It is empty if the response carries none.
 pub fn consistency_token(headers: &MetadataMap) -> ConsistencyToken {
     headers.get(header::CONSISTENCY_TOKEN).and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or_default()
+}
+
+/// Returns the response stream of a server-streaming method from [`Answers`](crate::Answers): a fault ends it with its status.
+///
+/// gRPC stops reading it while the client does not take what was sent, so a slow client of a live query skips answers.
+///
+/// ```
+/// use cqrs_core::{Live, grpc};
+///
+/// struct Balance { amount: i64, resume: String }
+///
+/// fn balances(live: Live<Option<i64>>) -> impl futures_util::Stream<Item = Result<Balance, tonic::Status>> {
+///     grpc::stream(live.map(|update| Balance {
+///         amount: update.answer.unwrap_or_default(),
+///         resume: update.resume.to_string(),
+///     }))
+/// }
+/// ```
+pub fn stream<T: 'static>(
+    answers: impl Stream<Item = Result<T, Fault>> + Send + 'static,
+) -> BoxStream<'static, Result<T, Status>> {
+    answers.map(|answer| answer.map_err(Status::from)).boxed()
 }
 
 fn bad(name: &'static str) -> Status {

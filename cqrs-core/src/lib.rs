@@ -178,7 +178,10 @@ pub use secret::Secret;
 #[cfg(feature = "runtime")]
 pub use std::convert::Infallible;
 #[cfg(feature = "runtime")]
-pub use view::{Change, Cursor, IndexKey, InvalidCursor, PAGE_LIMIT, Page, Range, View, Views};
+pub use view::{
+    Answers, Change, Cursor, IndexKey, InvalidCursor, InvalidResumeToken, Live, LivePage, PAGE_LIMIT, Page, Range,
+    ResumeToken, Update, View, Views,
+};
 
 #[cfg(feature = "macros")]
 pub use cqrs_macros::{

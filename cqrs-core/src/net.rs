@@ -208,9 +208,12 @@ impl axum::serve::Listener for Listener {
 /// The longest time in which a client may send the headers of a request. A connection that is idle for as long is closed.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The longest time in which a client takes nothing of a response that is ready for it. Its connection is closed then.
+pub const SEND_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Serves a router over HTTP/1.1 until `shutdown` completes, and then finishes open requests. Unlike `axum::serve`, it closes a
-/// connection on which no request arrives within [`HEADER_TIMEOUT`]: otherwise clients that send nothing could hold every
-/// connection that the process may have. At most [`connection_limit`] are open at once. Each request has an extension
+/// connection on which no request arrives within [`HEADER_TIMEOUT`], and one whose client takes nothing of a response for
+/// [`SEND_TIMEOUT`]: otherwise such clients could hold every connection that the process may have. At most [`connection_limit`] are open at once. Each request has an extension
 /// [`ConnectInfo`] with the address of its client.
 ///
 /// ```
@@ -223,11 +226,11 @@ pub const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// # Ok(()) }
 /// ```
 pub async fn serve_http(listener: Listener, router: Router, shutdown: impl Future<Output = ()>) {
-    serve_within(HEADER_TIMEOUT, connection_limit(), listener, router, shutdown).await;
+    serve_within((HEADER_TIMEOUT, SEND_TIMEOUT), connection_limit(), listener, router, shutdown).await;
 }
 
 async fn serve_within(
-    limit: Duration,
+    (limit, send_limit): (Duration, Duration),
     connections: usize,
     mut listener: Listener,
     router: Router,
@@ -251,6 +254,7 @@ async fn serve_within(
         let requested = Arc::new(AtomicBool::new(false));
         let service = Noticing { router: router.clone(), peer, requested: requested.clone() };
         let service = TowerToHyperService::new(service);
+        let connection = Sending { socket: connection, limit: send_limit, blocked: None };
         let serving = server.serve_connection(TokioIo::new(connection), service).into_owned();
         let serving = open.watch(serving);
         // A connection without a first request is ended here, whatever the server's own limit begins with.
@@ -272,6 +276,53 @@ async fn serve_within(
     }
     drop(listener);
     open.shutdown().await;
+}
+
+/// A connection that ends when its client takes nothing for too long.
+struct Sending {
+    socket: TcpStream,
+    limit: Duration,
+    /// The timer since the client took something; absent while it takes everything.
+    blocked: Option<BoxFuture<'static, ()>>,
+}
+impl Sending {
+    fn limited(&mut self, written: Poll<io::Result<usize>>, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.blocked = None;
+            return written;
+        }
+        let timer = self.blocked.get_or_insert_with(|| SystemEnvironment.sleep(self.limit));
+        let timed_out = || io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing of the response");
+        timer.as_mut().poll(context).map(|()| Err(timed_out()))
+    }
+}
+impl AsyncRead for Sending {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_read(context, into)
+    }
+}
+impl AsyncWrite for Sending {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.socket).poll_write(context, from);
+        self.limited(written, context)
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(context)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(context)
+    }
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        from: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.socket).poll_write_vectored(context, from);
+        self.limited(written, context)
+    }
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
 }
 
 /// A router that notes the first request of its connection, and adds the client's address to each.
@@ -380,7 +431,7 @@ mod tests {
         let shown = async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.to_string();
         let router = Router::new().route("/", axum::routing::get(shown));
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let server = tokio::spawn(serve_within(LIMIT, 8, listener, router, async { drop(stopped.await) }));
+        let server = tokio::spawn(serve_within((LIMIT, PATIENCE), 8, listener, router, async { drop(stopped.await) }));
         for sent in ["", "P", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET / HTTP/1.1\r\nhost: it\r\n"] {
             let mut connection = dial(&uri).await.unwrap();
             connection.write_all(sent.as_bytes()).await.unwrap();
@@ -407,10 +458,27 @@ mod tests {
         assert!(dial(&uri).await.is_err(), "the listener is closed");
     }
     #[tokio::test]
+    async fn a_connection_whose_client_takes_nothing_of_a_response_is_closed() {
+        const LENGTH: usize = 32 << 20;
+        let (listener, uri) = listener().await;
+        let router = Router::new().route("/", axum::routing::get(|| async { vec![b'x'; LENGTH] }));
+        drop(tokio::spawn(serve_within((PATIENCE, LIMIT), 8, listener, router, std::future::pending())));
+        let asked = async || {
+            let mut connection = dial(&uri).await.unwrap();
+            connection.write_all(b"GET / HTTP/1.1\r\nhost: it\r\nconnection: close\r\n\r\n").await.unwrap();
+            connection
+        };
+        assert!(ends("a client that reads", &mut asked().await).await.len() > LENGTH);
+        let mut idle = asked().await;
+        tokio::time::sleep(LIMIT * 4).await;
+        let read = ends("a client that reads too late", &mut idle).await.len();
+        assert!(read < LENGTH, "{read} bytes");
+    }
+    #[tokio::test]
     async fn a_client_beyond_the_limit_of_connections_waits_until_one_is_closed() {
         let (listener, uri) = listener().await;
         let router = Router::new().route("/", axum::routing::get(|| async { "served" }));
-        drop(tokio::spawn(serve_within(PATIENCE, 2, listener, router, std::future::pending())));
+        drop(tokio::spawn(serve_within((PATIENCE, PATIENCE), 2, listener, router, std::future::pending())));
         let held = [dial(&uri).await.unwrap(), dial(&uri).await.unwrap()];
         let mut third = dial(&uri).await.unwrap();
         third.write_all(b"GET / HTTP/1.1\r\nhost: it\r\n\r\n").await.unwrap();

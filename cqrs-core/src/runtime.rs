@@ -25,7 +25,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::{Mutex as AsyncMutex, watch};
+use tokio::sync::{Mutex as AsyncMutex, Semaphore, watch};
 
 /// The state that all components of a running app share.
 pub struct Runtime {
@@ -72,6 +72,12 @@ pub struct Runtime {
     pub(crate) alone: Arc<AsyncMutex<()>>,
     /// The epoch of the database, once it is known.
     pub(crate) epoch: Mutex<Option<Epoch>>,
+    /// The signs of changes of each view that a projection of this app updates.
+    pub(crate) view_changes: HashMap<&'static str, Arc<ViewChanges>>,
+    /// Set while the app stops, so that live queries end.
+    pub(crate) stopping: watch::Sender<bool>,
+    /// The permits with which live queries read their answers again.
+    pub(crate) live_reads: Semaphore,
 }
 impl Runtime {
     pub(crate) fn epoch(&self) -> Option<Epoch> {
@@ -96,6 +102,12 @@ impl Runtime {
     }
     pub(crate) fn publishers_of(&self, event: TypeId) -> Arc<[Publisher]> {
         self.publishers.get(&event).unwrap_or(&self.no_publishers).clone()
+    }
+    /// Wakes the live queries on a view of this app: it may have changed.
+    pub(crate) fn view_changed(&self, view: &str) {
+        if let Some(changes) = self.view_changes.get(view) {
+            changes.add();
+        }
     }
     /// Returns the progress of the projections that handle one of these events, for the note after their commit.
     pub(crate) fn projections_of(&self, events: &[NewEntry]) -> Vec<Arc<ReaderProgress>> {
@@ -180,12 +192,23 @@ pub(crate) struct ReaderProgress {
     /// The number of times that messages of the reader may have been parked, and the number at which there were none.
     parks: AtomicU64,
     none_parked: AtomicU64,
+    /// The signs of changes of the view.
+    changes: Arc<ViewChanges>,
 }
 impl ReaderProgress {
-    pub(crate) fn new(name: String, view: Option<(&'static str, Vec<Source>)>) -> Self {
+    /// Creates the progress of a projector or of a group of subscribers.
+    pub(crate) fn new(name: String) -> Self {
+        ReaderProgress::with(name, None, Arc::new(ViewChanges::new(false)))
+    }
+    /// Creates the progress of a projection, with its view and the sources of its functions.
+    pub(crate) fn of_view(name: String, view: (&'static str, Vec<Source>), changes: Arc<ViewChanges>) -> Self {
+        ReaderProgress::with(name, Some(view), changes)
+    }
+    fn with(name: String, view: Option<(&'static str, Vec<Source>)>, changes: Arc<ViewChanges>) -> Self {
         let (seen, waiting) = (watch::Sender::new(0), watch::Sender::new(0));
         let (committed, parks, none_parked) = (AtomicU64::new(0), AtomicU64::new(1), AtomicU64::new(0));
-        ReaderProgress { name, view, seen, waiting, poll: AsyncMutex::new(()), committed, parks, none_parked }
+        let poll = AsyncMutex::new(());
+        ReaderProgress { name, view, seen, waiting, poll, committed, parks, none_parked, changes }
     }
     /// Records that this process has committed an event that the reader handles.
     pub(crate) fn committed(&self, position: Position) {
@@ -211,6 +234,7 @@ impl ReaderProgress {
         if position > self.seen() {
             self.may_have_parked();
             self.saw(position);
+            self.changes.add();
         }
     }
     pub(crate) fn may_have_parked(&self) {
@@ -220,9 +244,11 @@ impl ReaderProgress {
     pub(crate) fn parks(&self) -> u64 {
         self.parks.load(Ordering::SeqCst)
     }
-    /// Records that the reader had no parked messages.
+    /// Records that the reader had no parked messages. If it may have had some before, they may have been applied.
     pub(crate) fn none_parked(&self, parks: u64) {
-        self.none_parked.store(parks, Ordering::SeqCst);
+        if self.none_parked.swap(parks, Ordering::SeqCst) != parks {
+            self.changes.add();
+        }
     }
     /// Returns whether the reader may have parked messages up to the known checkpoint.
     pub(crate) fn has_parked(&self) -> bool {
@@ -230,9 +256,13 @@ impl ReaderProgress {
     }
     /// Waits until the known checkpoint has reached `position`. The follower hurries for it.
     pub(crate) async fn moved_to(&self, position: Position) {
-        let _waiting = Waiting::begin(&self.waiting);
+        let _waiting = self.hurried();
         // The sender lives as long as this borrow, so the wait cannot fail.
         let _ = self.seen.subscribe().wait_for(|seen| *seen >= position.0).await;
+    }
+    /// Lets the follower hurry until the result is dropped.
+    pub(crate) fn hurried(&self) -> Waiting<'_> {
+        Waiting::begin(&self.waiting)
     }
     /// Waits until a read waits for the reader.
     pub(crate) async fn awaited(&self) {
@@ -241,7 +271,8 @@ impl ReaderProgress {
 }
 
 /// One read that waits, counted while it exists.
-struct Waiting<'a>(&'a watch::Sender<usize>);
+#[must_use = "the follower does not hurry once it is dropped"]
+pub(crate) struct Waiting<'a>(&'a watch::Sender<usize>);
 impl<'a> Waiting<'a> {
     fn begin(count: &'a watch::Sender<usize>) -> Self {
         count.send_modify(|count| *count += 1);
@@ -251,5 +282,42 @@ impl<'a> Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.send_modify(|count| *count -= 1);
+    }
+}
+
+/// The signs that a view may have changed, for the live queries of this process on it.
+#[derive(Debug)]
+pub(crate) struct ViewChanges {
+    count: watch::Sender<u64>,
+    /// Set if a projection of a topic updates the view: no position of this service's log shows what it changes.
+    pub(crate) is_of_topic: bool,
+    /// Held by the one live query that looks for changes by other processes, for all of them.
+    pub(crate) poll: AsyncMutex<()>,
+    /// The copy of the view that served when it was last read.
+    serving: AtomicU64,
+}
+impl ViewChanges {
+    pub(crate) fn new(is_of_topic: bool) -> Self {
+        let (count, poll, serving) = (watch::Sender::new(0), AsyncMutex::new(()), AtomicU64::new(u64::MAX));
+        ViewChanges { count, is_of_topic, poll, serving }
+    }
+    /// Wakes the live queries.
+    pub(crate) fn add(&self) {
+        self.count.send_modify(|count| *count += 1);
+    }
+    /// Wakes the live queries if another copy of the view serves than before.
+    pub(crate) fn serves(&self, copy: u64) {
+        if self.serving.swap(copy, Ordering::Relaxed) != copy {
+            self.add();
+        }
+    }
+    /// Returns the number of signs. A live query takes it before it reads, so that a change during the read is a later sign.
+    pub(crate) fn count(&self) -> u64 {
+        *self.count.borrow()
+    }
+    /// Waits until there are more signs than this.
+    pub(crate) async fn after(&self, count: u64) {
+        // The sender lives as long as this borrow, so the wait cannot fail.
+        let _ = self.count.subscribe().wait_for(|now| *now > count).await;
     }
 }

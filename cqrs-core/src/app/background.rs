@@ -58,6 +58,7 @@ pub struct Background {
 }
 impl Background {
     pub(super) fn new(runtime: Arc<Runtime>) -> Self {
+        runtime.stopping.send_replace(false);
         Background { stop: watch::Sender::new(false), tasks: Vec::new(), runtime }
     }
     pub(super) fn with(mut self, jobs: Vec<Box<dyn Job>>) -> Self {
@@ -87,6 +88,7 @@ impl Background {
     ///
     /// Returns `true` when every job finished in time.
     pub async fn stop(mut self, timeout: Duration) -> bool {
+        self.runtime.stopping.send_replace(true);
         self.stop.send_replace(true);
         let environment = self.runtime.environment.clone();
         let tasks = std::mem::take(&mut self.tasks);
@@ -108,6 +110,7 @@ impl Background {
 }
 impl Drop for Background {
     fn drop(&mut self) {
+        self.runtime.stopping.send_replace(true);
         self.stop.send_replace(true);
         self.tasks.iter().for_each(Task::abort);
     }

@@ -14,7 +14,7 @@ use crate::{
     registry::{
         AggregateRegistration, Projection, Projector, Registered, Registration, Role, Subscriber, group_reader, reader,
     },
-    runtime::{ReaderProgress, Runtime},
+    runtime::{ReaderProgress, Runtime, ViewChanges},
     storage::{COPY_SEPARATOR, Memory, Storage},
     telemetry::metrics::Meter,
     transport::{Decoder, Decoders, ForeignMessage, InProcess, Received, TopicStates, Transport},
@@ -26,8 +26,12 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+use tokio::sync::Semaphore;
 
 const LEASE: Duration = Duration::from_secs(10);
+
+/// The largest number of connections with which live queries read their answers again, so that commands have the others.
+const LIVE_READS: usize = 4;
 
 /// A builder of an [`App`]: collects the discovered functions, the dependencies, the storage and the transport.
 ///
@@ -253,6 +257,7 @@ impl AppBuilder {
             discovered[slot / 64] |= 1 << (slot % 64);
         }
         let mut publishers: HashMap<TypeId, Vec<Publisher>> = HashMap::new();
+        let view_changes = view_changes(&registrations);
         let mut readers = Vec::new();
         let mut projections: BTreeMap<&str, (&'static str, Vec<Source>)> = BTreeMap::new();
         for registration in &registrations {
@@ -262,18 +267,21 @@ impl AppBuilder {
                     projections.entry(*name).or_insert_with(|| (*view, Vec::new())).1.push(*source);
                 }
                 Role::Projector(Projector { name, source: Source::Log(_), .. }) => {
-                    readers.push(Arc::new(ReaderProgress::new(reader(name), None)));
+                    readers.push(Arc::new(ReaderProgress::new(reader(name))));
                 }
                 Role::Subscriber(Subscriber { group, source: Source::Log(_), .. }) => {
                     let name = group_reader(group);
                     if readers.iter().all(|reader| reader.name != name) {
-                        readers.push(Arc::new(ReaderProgress::new(name, None)));
+                        readers.push(Arc::new(ReaderProgress::new(name)));
                     }
                 }
                 _ => (),
             }
         }
-        let projection = |(name, view)| Arc::new(ReaderProgress::new(reader(name), Some(view)));
+        let projection = |(name, view): (&str, (&'static str, Vec<Source>))| {
+            let changes = view_changes[view.0].clone();
+            Arc::new(ReaderProgress::of_view(reader(name), view, changes))
+        };
         readers.extend(projections.into_iter().map(projection));
         let (environment, topics) = (self.environment, Arc::<TopicStates>::default());
         Ok(App::new(
@@ -312,6 +320,9 @@ impl AppBuilder {
                 turns: Default::default(),
                 alone: Default::default(),
                 epoch: Default::default(),
+                view_changes,
+                stopping: Default::default(),
+                live_reads: Semaphore::new(LIVE_READS),
             },
             registrations,
             self.aggregates,
@@ -517,6 +528,16 @@ impl AppBuilder {
 /// Returns every registration of the process.
 fn registered() -> impl Iterator<Item = &'static Registration> {
     inventory::iter::<Registered>.into_iter().map(|registered| registered.0)
+}
+/// Returns the signs of changes of each view that a projection updates.
+fn view_changes(registrations: &[&Registration]) -> HashMap<&'static str, Arc<ViewChanges>> {
+    let mut is_of_topic = BTreeMap::new();
+    for registration in registrations {
+        if let Role::Projection(Projection { view, source, .. }) = &registration.role {
+            *is_of_topic.entry(*view).or_default() |= matches!(source, Source::Topic { .. });
+        }
+    }
+    is_of_topic.into_iter().map(|(view, is_of_topic)| (view, Arc::new(ViewChanges::new(is_of_topic)))).collect()
 }
 fn duplicates<T: Ord + Copy>(all: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
     let mut seen = BTreeSet::new();

@@ -328,6 +328,12 @@ impl App {
         let reserver = self.value_reserver().map(|reserver| Box::new(reserver) as Box<dyn Job>);
         followers.chain(others).chain(filler).chain(reserver).collect()
     }
+    /// Ends the live queries of this process; a new one ends after its first answer. [`run`](App::run) and
+    /// [`Background::stop`] do the same. Call it before a server of your own stops, because a server that finishes its open
+    /// calls waits for the streams. Starting the app again allows live queries again.
+    pub fn end_live_queries(&self) {
+        self.runtime.stopping.send_replace(true);
+    }
     /// Runs the background jobs and `serve` until `shutdown` completes. Then work in progress has [`DRAIN`] to finish.
     ///
     /// `serve` receives a future that completes when serving has to stop.
@@ -351,6 +357,8 @@ impl App {
             ended = &mut serving => Some(ended),
             () = shutdown => None,
         };
+        // A stream that stays open would keep the server from ending.
+        self.end_live_queries();
         stop.send_replace(true);
         // Serving and the jobs share one deadline. The jobs keep a fifth of it, so that they can always release what
         // they hold, such as leases.

@@ -101,7 +101,12 @@ impl Follower {
         let (name, done) = match self {
             Follower::View(name, functions) => {
                 let span = spans::project(name, &handled);
-                (*name, project(runtime, functions, handled, base).instrument(span).await)
+                let done = project(runtime, functions, handled, base).instrument(span).await;
+                if let Some(first) = functions.first().filter(|_| count > 0) {
+                    // Also after an error: the batch may have been committed all the same.
+                    runtime.view_changed(first.view);
+                }
+                (*name, done)
             }
             Follower::Sql(projector) => {
                 let span = spans::project(projector.name, &handled);

@@ -108,6 +108,6 @@ impl<'a> IndexReader<'a> {
         Ok(found.into_iter().filter_map(|stored| Some((stored.key, stored.value?))).collect())
     }
     fn unfilled(&self, index: &str) -> Fault {
-        Fault::unavailable(format!("index {index} of view {} is being filled in", self.view))
+        Fault::unavailable(format!("index {index} of view {} is being filled in", split_copy(self.view).0))
     }
 }

@@ -1,17 +1,23 @@
 //! Views (read models): values under a key with indexes. Projections change them, and queries read them.
+mod answers;
 mod change;
 mod index;
 mod index_reader;
+mod live;
 mod page;
 mod range;
+mod resume_token;
 mod views;
 
+pub use answers::Answers;
 pub use change::{Change, ErasedChange};
 pub(crate) use change::{ErasedStep, Written};
 pub use index::IndexKey;
 pub(crate) use index_reader::IndexReader;
+pub use live::{Live, LivePage, Update};
 pub use page::{Cursor, InvalidCursor, Page};
 pub use range::Range;
+pub use resume_token::{InvalidResumeToken, ResumeToken};
 pub use views::{PAGE_LIMIT, Views};
 
 /// The index entries of a value: the name of each index, and bytes that sort as the indexed values do.

@@ -179,6 +179,16 @@ impl<V: View> Views<V> {
     ) -> Result<Page<V>, Fault> {
         self.caught_up().await?;
         self.complete(&[]).await?;
+        self.scanned(range, place, is_backwards, limit).await?.decoded()
+    }
+    /// Reads the page on one side of a place in the range, or at one end of it, without waiting.
+    pub(super) async fn scanned(
+        &self,
+        range: &Range<V>,
+        place: Option<&Place>,
+        is_backwards: bool,
+        limit: usize,
+    ) -> Result<Page<Scanned>, Fault> {
         let limit = limit.clamp(1, PAGE_LIMIT);
         let scan = range.scan(place, is_backwards, limit + 1);
         let mut found = IndexReader::of::<V>(&self.runtime).scan(scan).await?;
@@ -193,15 +203,13 @@ impl<V: View> Views<V> {
         };
         let start = place.map(|place| found.first().map_or_else(|| place.clone(), before));
         let end = found.last().filter(|_| has_more).map(after);
-        let items = found.iter().map(|entry| serde_json::from_slice(&entry.value));
-        let mut items = items.collect::<Result<Vec<V>, _>>()?;
         let (mut previous, mut next) = (start, end);
         if is_backwards {
-            items.reverse();
+            found.reverse();
             std::mem::swap(&mut previous, &mut next);
         }
         let cursor = |place: Option<Place>, is_backwards| place.map(|place| range.cursor_at(place, is_backwards));
-        Ok(Page { items, previous: cursor(previous, true), next: cursor(next, false) })
+        Ok(Page { items: found, previous: cursor(previous, true), next: cursor(next, false) })
     }
     /// Returns the position that a read waits for. Events of this process that the projection does not handle change
     /// nothing in the view.
@@ -214,7 +222,7 @@ impl<V: View> Views<V> {
     /// Which values an event changes is known only to the projection. A read is refused when events are parked of the
     /// aggregate whose id is one of the keys, or of the aggregate whose event is at the position of the caller's token. Only
     /// these are looked up, so the cost does not grow with the number of parked messages.
-    async fn complete(&self, keys: &[String]) -> Result<(), Fault> {
+    pub(super) async fn complete(&self, keys: &[String]) -> Result<(), Fault> {
         let Some(token) = &self.sees else { return Ok(()) };
         let (storage, seen_by_caller) = (&*self.runtime.storage, token.of(&self.runtime.service));
         for reader in self.runtime.readers_of(V::NAME).filter(|reader| reader.has_parked()) {
@@ -246,7 +254,7 @@ impl<V: View> Views<V> {
         Ok(())
     }
 
-    async fn caught_up(&self) -> Result<(), Fault> {
+    pub(super) async fn caught_up(&self) -> Result<(), Fault> {
         let Some(token) = &self.sees else { return Ok(()) };
         let runtime = &self.runtime;
         if let (Some(of_token), Some(current)) = (token.epoch(&runtime.service), runtime.epoch())

@@ -39,6 +39,7 @@ mod inbox_batches; // batches that touch the same data, and look-ups that fail
 mod indexes; // an index that a program adds to a stored view
 mod late_broker; // a broker that is down at the start
 mod listener; // a subscriber and a transport controlled by the test
+mod live; // live queries, and lists as streams of pages
 mod logs; // the log lines of a test
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod mapped; // a table of other software
@@ -119,6 +120,7 @@ fn framework() -> Vec<Trial> {
         identity::trials,
         idle::trials,
         ids::trials,
+        live::trials,
         idempotency::trials,
         parking::trials,
         refused_topic::trials,

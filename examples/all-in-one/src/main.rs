@@ -171,6 +171,8 @@ async fn run(config: Config) -> Result<()> {
     let end = Instant::now() + DRAIN;
     stop_rest.send_replace(true);
     let _ = timeout_at(end - DRAIN / 5 * 2, gateway).await;
+    users.end_live_queries();
+    counseling.end_live_queries();
     stop_grpc.send_replace(true);
     let _ = timeout_at(end - DRAIN / 5, services).await;
     let left = end.saturating_duration_since(Instant::now());

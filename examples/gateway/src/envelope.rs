@@ -42,7 +42,7 @@ impl<T: Serialize> IntoResponse for Success<T> {
 }
 
 /// Removes nulls from the data, so that no field needs an attribute for it.
-fn without_nulls(value: Value) -> Value {
+pub(crate) fn without_nulls(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
             let present = fields.into_iter().filter(|(_, value)| !value.is_null());

@@ -25,6 +25,7 @@ mod limits;
 mod oauth;
 mod security_log;
 mod session;
+mod streams;
 mod tokens;
 mod upstream;
 

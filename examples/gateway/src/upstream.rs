@@ -40,6 +40,8 @@ pub(crate) struct Upstream {
     pub(crate) prompts: Client<Prompts>,
     /// Counsels, with the time limit of calls that wait for a reply.
     pub(crate) replies: Client<Counsels>,
+    /// Counsels, on a connection of its own for streams, so that they take no places of the calls.
+    pub(crate) streams: Client<Counsels>,
 }
 impl Upstream {
     /// Creates the clients without connecting: the gateway may start before the services and outlives their restarts.
@@ -48,12 +50,14 @@ impl Upstream {
         let users = connect(&config.user_service, USER_SERVICE, &config.proof)?;
         let counseling = connect(&config.counseling_service, COUNSELING_SERVICE, &config.proof)?;
         let counsels = CounselServiceClient::new(counseling.clone());
+        let streams = connect(&config.counseling_service, COUNSELING_SERVICE, &config.proof)?;
         Ok(Upstream {
             users: Client { client: UserServiceClient::new(users), deadline },
             counsels: Client { client: counsels.clone(), deadline },
             counselors: Client { client: CounselorServiceClient::new(counseling.clone()), deadline },
             prompts: Client { client: CounselPromptServiceClient::new(counseling), deadline },
             replies: Client { client: counsels, deadline: config.reply_deadline },
+            streams: Client { client: CounselServiceClient::new(streams), deadline },
         })
     }
 }

@@ -431,6 +431,7 @@ impl<'a> Copying<'a> {
                 };
                 if switched {
                     self.app.runtime.copies.forget(self.view);
+                    self.app.runtime.view_changed(self.view);
                     self.note_switch().await;
                     return Ok(true);
                 }

@@ -6,6 +6,7 @@ mod curve;
 mod fill;
 mod idle;
 mod large;
+mod live;
 mod model;
 mod parked;
 mod rebuild;
@@ -28,7 +29,7 @@ struct Row {
 }
 
 /// Memory comes first, since later rows leave free memory that the process keeps.
-const ROWS: [Row; 10] = [
+const ROWS: [Row; 11] = [
     Row { name: "large", what: "memory for a projection over events of 2 MB" },
     Row { name: "idle", what: "statements and log bytes of idle replicas, by projections" },
     Row { name: "catch-up", what: "a new subscriber to the own log, over entries of other events" },
@@ -39,6 +40,7 @@ const ROWS: [Row; 10] = [
         what: "a read with a token, a scrape, a new message and a redelivery beside parked messages",
     },
     Row { name: "waiting", what: "reads that wait for a projection" },
+    Row { name: "live", what: "the time to the update of a live query, over live queries on the same view" },
     Row { name: "wide", what: "one event that changes many keys of a view" },
     Row { name: "staged", what: "one command that creates many aggregates" },
     Row { name: "callers", what: "concurrent commands on one aggregate, and the same one after the other" },
@@ -69,6 +71,7 @@ pub(crate) async fn run(only: &[String], list: bool, out: Option<&Path>, header:
             "retention" => retention::measure(&server).await,
             "parked" => parked::measure(&server).await,
             "waiting" => waiting::measure(&server).await,
+            "live" => live::measure(&server).await,
             "wide" => wide::measure(&server).await,
             "staged" => staged::measure(&server).await,
             _ => callers::measure(&server).await,

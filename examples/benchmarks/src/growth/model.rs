@@ -79,6 +79,7 @@ pub(crate) mod counts {
         Change, CounterEvent, Deserialize, HandlerResult, Infallible, Query, Recorded, Serialize, View, Views, handler,
         projection,
     };
+    use cqrs_core::Live;
 
     pub(crate) const MODULE: &str = module_path!();
 
@@ -100,6 +101,13 @@ pub(crate) mod counts {
     #[handler]
     async fn find_count(query: FindCount, counts: Views<Count>) -> HandlerResult<Option<Count>, Infallible> {
         Ok(counts.find(&query.0).await?)
+    }
+
+    #[derive(Debug, Clone, Query)]
+    pub(crate) struct WatchCount(pub(crate) String);
+    #[handler]
+    async fn watch_count(query: WatchCount, counts: Views<Count>) -> HandlerResult<Live<Option<Count>>, Infallible> {
+        Ok(counts.watch(&query.0, None).await?)
     }
 }
 

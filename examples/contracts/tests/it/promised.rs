@@ -45,7 +45,8 @@ fn values(of: EnumDescriptor) -> Vec<String> {
 
 fn rpcs(service: ServiceDescriptor) -> Vec<String> {
     let line = |rpc: MethodDescriptor| {
-        format!("{}({}) {}", rpc.full_name(), rpc.input().full_name(), rpc.output().full_name())
+        let stream = if rpc.is_server_streaming() { "stream " } else { "" };
+        format!("{}({}) {stream}{}", rpc.full_name(), rpc.input().full_name(), rpc.output().full_name())
     };
     service.methods().map(line).collect()
 }

@@ -9,7 +9,8 @@ use crate::{
             BubbleAnswer, ChosenCounselor, CreateCounsel, GiveConsent, NewMessage, ReactMessage, WithdrawConsent,
         },
         processes::{OpenCounsel, Requested, open_counsel, send_message},
-        queries::{FindConsents, FindCounselById, FindCounsels, FindMessages, Part},
+        projections::MessageEntry,
+        queries::{FindConsents, FindCounselById, FindCounsels, FindMessages, Part, WatchMessages},
     },
     domain::{
         consent::{Birthday, ConsentId, ConsentKind},
@@ -21,13 +22,13 @@ use contracts::v1::{
     model::{self, CounselMessageReaction},
     service as rpc,
 };
-use cqrs_core::{Cursor, DomainError, Page};
+use cqrs_core::{Cursor, DomainError, Page, ResumeToken, Update, grpc};
 use service_edge::{
     Call, Endpoint, Rejection, RpcResult,
     parse::{self, id, optional_id},
     run_to_completion,
 };
-use tonic::Request;
+use tonic::{Request, codegen::BoxStream};
 
 pub(super) struct Counsels(pub(super) Endpoint);
 
@@ -94,6 +95,15 @@ impl rpc::counsel_service_server::CounselService for Counsels {
             previous: text(previous),
         };
         self.0.send(call, query, respond).await
+    }
+    async fn watch_messages(
+        &self,
+        request: Request<rpc::WatchMessagesRequest>,
+    ) -> RpcResult<BoxStream<rpc::WatchMessagesResponse>> {
+        let (call, message) = Call::read(request)?;
+        let (user, counsel) = (call.person()?, id("counsel_id", &message.counsel_id)?);
+        let query = WatchMessages { counsel, user, resume: resume(message.resume.as_deref())? };
+        self.0.send(call, query, |live| grpc::stream(live.map(changes))).await
     }
     async fn react_message(&self, request: Request<rpc::ReactMessageRequest>) -> RpcResult<rpc::ReactMessageResponse> {
         let (call, message) = Call::read(request)?;
@@ -163,6 +173,9 @@ enum BadCounsel {
     #[error("sensitive data or foreign model")]
     #[field("kind")]
     Kind,
+    #[error("the `resume` of another response")]
+    #[field("resume")]
+    Resume,
 }
 
 /// Parses the way in which a counsel is opened: with a bubble and a choice, or with neither.
@@ -208,6 +221,20 @@ fn message_part(message: &rpc::FindMessagesRequest) -> Result<Option<Part>, Reje
     // The page before another one is as long as the page after one.
     let (_, limit) = parse::page(None, Some(limit.unwrap_or(100)))?;
     Ok(Some(Part { after: Some(cursor), limit }))
+}
+
+/// Parses the place from which a client resumes.
+fn resume(text: Option<&str>) -> Result<Option<ResumeToken>, Rejection> {
+    Ok(text.map(|text| text.parse().map_err(|_| BadCounsel::Resume)).transpose()?)
+}
+
+fn changes(update: Update<Vec<MessageEntry>>) -> rpc::WatchMessagesResponse {
+    rpc::WatchMessagesResponse {
+        counsel_messages: each(update.answer),
+        is_first: update.is_first,
+        skipped: update.skipped,
+        resume: update.resume.to_string(),
+    }
 }
 
 fn kind(number: i32) -> Result<ConsentKind, Rejection> {

@@ -8,6 +8,7 @@ mod episodes; // episodes: cut scenes, locks and drafts
 mod fixture; // the service with its database, its port and its clock
 mod images; // uploads of pictures
 mod lists; // order and pages of lists, and the seeds
+mod live; // the messages of a counsel as they come
 mod messages; // sending a message and getting a reply
 mod model; // a language model: its consent and its budget
 mod neighbour; // a service that records the events it receives
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         ("messages", messages::CASES),
         ("ownership", ownership::CASES),
         ("lists", lists::CASES),
+        ("live", live::CASES),
         ("catalogue", catalogue::CASES),
         ("episodes", episodes::CASES),
         ("images", images::CASES),

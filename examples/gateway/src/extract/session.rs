@@ -13,7 +13,7 @@ use axum::{
 };
 use contracts::v1::model::Authority;
 use service_auth::Person;
-use std::{convert::Infallible, ops::Deref};
+use std::{convert::Infallible, ops::Deref, time::Duration};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
@@ -119,12 +119,19 @@ impl<S: Sync> FromRequestParts<S> for SessionForm {
 #[derive(Clone)]
 pub(crate) struct Caller {
     person: Person,
+    /// The expiry of the access token, in Unix seconds.
+    expires: i64,
     call: Call,
     gateway: Gateway,
 }
 impl Caller {
     pub(crate) fn id(&self) -> Uuid {
         self.person.id
+    }
+    /// Returns the time until the access token expires.
+    pub(crate) fn session_left(&self) -> Duration {
+        let seconds = self.expires.saturating_sub(chrono::Utc::now().timestamp());
+        Duration::from_secs(seconds.try_into().unwrap_or_default())
     }
     /// Returns whether the person is an administrator.
     pub(crate) fn is_admin(&self) -> bool {
@@ -145,6 +152,14 @@ impl Caller {
         message: Q,
     ) -> Result<A, Error> {
         self.gateway.upstream().counsels.ask(self, method, message).await
+    }
+    /// Calls a method of the counseling service that streams its responses, on this person's behalf.
+    pub(crate) async fn streams<Q, A>(
+        &self,
+        method: impl AsyncFnOnce(&mut Counsels, Request<Q>) -> Result<Response<A>, Status>,
+        message: Q,
+    ) -> Result<A, Error> {
+        self.gateway.upstream().streams.ask(self, method, message).await
     }
     /// Calls the counseling service for a counsel on this person's behalf, and waits for a counsellor's reply.
     pub(crate) async fn replies<Q, A>(
@@ -186,8 +201,9 @@ impl FromRequestParts<Gateway> for Caller {
     type Rejection = Error;
     async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Error> {
         let Ok(session) = Session::from_request_parts(parts, gateway).await;
-        let person = session.access()?.claims.person().ok_or_else(Error::bad_token)?;
+        let access = session.access()?;
+        let (person, expires) = (access.claims.person().ok_or_else(Error::bad_token)?, access.expires);
         let Ok(call) = Call::from_request_parts(parts, gateway).await;
-        Ok(Caller { person, call: call.of(person), gateway: gateway.clone() })
+        Ok(Caller { person, expires, call: call.of(person), gateway: gateway.clone() })
     }
 }

@@ -23,6 +23,7 @@ pub(super) fn routes() -> OpenApiRouter<Gateway> {
     shared_routes()
         .routes(routes!(open))
         .routes(routes!(messages, send))
+        .merge(super::events::routes())
         .routes(routes!(react))
         .routes(routes!(relationships))
 }
@@ -290,7 +291,7 @@ async fn relationships(caller: Caller, Ids(counselor): Ids<Uuid>) -> Answer<Rela
 }
 
 /// Loads a counsel of this person with this counsellor. The service checks the owner as well.
-async fn owned(caller: &Caller, counselor: Uuid, counsel: Uuid) -> Result<model::Counsel, Error> {
+pub(super) async fn owned(caller: &Caller, counselor: Uuid, counsel: Uuid) -> Result<model::Counsel, Error> {
     let request = rpc::FindCounselByIdRequest { counsel_id: counsel.to_string() };
     let read = caller.counsels(upstream::Counsels::find_counsel_by_id, request).await?;
     let (user, counselor) = (caller.id().to_string(), counselor.to_string());

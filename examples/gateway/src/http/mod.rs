@@ -6,6 +6,7 @@ use crate::{
     extract::follow,
     limits::Counters,
     oauth::{Logins, Providers},
+    streams::OpenStreams,
     tokens::{Seen, TokenError, Tokens},
     upstream::Upstream,
 };
@@ -23,6 +24,7 @@ mod auth;
 mod counselors;
 mod counsels;
 mod cross_origin;
+mod events;
 mod guard;
 mod health;
 mod images;
@@ -44,6 +46,7 @@ struct Shared {
     logins: Logins,
     health: health::LastHealth,
     images: Option<Images>,
+    streams: OpenStreams,
     stopping: AtomicBool,
 }
 impl Gateway {
@@ -64,12 +67,15 @@ impl Gateway {
             health: health::LastHealth::default(),
             edge: config.edge,
             images: config.images,
+            streams: OpenStreams::new(),
             stopping: AtomicBool::new(false),
         })))
     }
     /// Makes the readiness endpoint report a shutdown, also on existing connections.
     pub(crate) fn begin_shutdown(&self) {
         self.0.stopping.store(true, Ordering::Relaxed);
+        // A stream that stays open would keep the server from ending.
+        self.0.streams.end_all();
     }
     pub(crate) fn is_stopping(&self) -> bool {
         self.0.stopping.load(Ordering::Relaxed)
@@ -88,6 +94,9 @@ impl Gateway {
     }
     pub(crate) fn providers(&self) -> &Providers {
         &self.0.providers
+    }
+    pub(crate) fn streams(&self) -> &OpenStreams {
+        &self.0.streams
     }
     fn last_health(&self) -> &health::LastHealth {
         &self.0.health

@@ -92,6 +92,24 @@ pub(crate) struct Relationships {
     pub(crate) counselor_user_relationships: Vec<CounselorUserRelationship>,
 }
 
+/// Messages that are new or have changed: the data of a server-sent event.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MessageChanges {
+    /// In the order of the counsel.
+    counsel_messages: Vec<CounselMessage>,
+    /// True for the newest messages as a whole, at most 100. Older ones can be missing.
+    is_first: bool,
+    /// The number of events that were left out because the client was too slow. This one has their messages.
+    skipped: u64,
+}
+impl From<rpc::WatchMessagesResponse> for MessageChanges {
+    fn from(update: rpc::WatchMessagesResponse) -> Self {
+        let rpc::WatchMessagesResponse { counsel_messages, is_first, skipped, .. } = update;
+        MessageChanges { counsel_messages: each(counsel_messages), is_first, skipped }
+    }
+}
+
 /// Defines the answers that contain messages, for one kind of message.
 macro_rules! conversations {
     ($message:ident: $opened:ident, $messages:ident, $exchange:ident) => {

@@ -17,8 +17,8 @@ pub(crate) use counselors::{
     OnePresignedUrl, OneTone, ToneEdit, Tones, Upload,
 };
 pub(crate) use counsels::{
-    AdminExchange, AdminMessages, AdminOpened, Counsels, Exchange, Messages, OneAdminMessage, OneCounsel, OneMessage,
-    Opened, RelationshipPage, Relationships,
+    AdminExchange, AdminMessages, AdminOpened, Counsels, Exchange, MessageChanges, Messages, OneAdminMessage,
+    OneCounsel, OneMessage, Opened, RelationshipPage, Relationships,
 };
 pub(crate) use episodes::{EpisodeEdit, Episodes, NewEpisode, OneEpisode};
 pub(crate) use names::{ConsentKind, CounselMessageReaction};

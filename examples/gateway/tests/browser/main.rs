@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         .test("a message in danger shows where to find help", a_message_in_danger_shows_where_to_find_help)
         .test("an answer to a bubble in danger shows where to find help", an_answer_in_danger_shows_where_to_find_help)
         .test("a failed message is sent again with the same key", a_failed_message_is_sent_again_with_the_same_key)
+        .test("a reply is shown without another request and after a reconnect", a_reply_is_shown_as_it_comes)
         .test("an expired session is refreshed and the request sent again", an_expired_session_is_refreshed)
         .test("a session that has ended is replaced only when the person says so", an_ended_session_is_not_replaced)
         .test("an address that cannot be decoded opens the page", an_address_that_cannot_be_decoded_opens_the_page)
@@ -47,6 +48,7 @@ impl Page {
         Page::open_with(services, browser, path).await
     }
     async fn open_with(services: Services, browser: Browser, path: &str) -> Result<Self> {
+        services.keep_streams();
         let (address, server) = services.start();
         let upstream = format!("http://{address}");
         let secret = Key::new("a secret for tests, 32 bytes long").unwrap();
@@ -94,6 +96,12 @@ impl Page {
             .await?;
         self.click("#consent-agree").await?;
         self.see("!document.getElementById('consent').open").await
+    }
+    /// Waits until the page has no connection for messages.
+    async fn no_stream(&self) {
+        while self.services.streams() > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
     fn exchanges(&self) -> Vec<String> {
         let calls = self.services.calls().into_iter().filter(|call| call.method == "CreateMessage");
@@ -216,6 +224,59 @@ async fn a_failed_message_is_sent_again_with_the_same_key(browser: Browser) -> R
     page.click("#message-send").await?;
     page.see("document.querySelectorAll('[data-state=sent]').length === 5").await?;
     assert_ne!(page.exchanges()[3], exchanges[0]);
+    Ok(())
+}
+
+async fn a_reply_is_shown_as_it_comes(browser: Browser) -> Result<()> {
+    let page = Page::open(browser, &chat()).await?;
+    page.see("document.getElementById('messages').dataset.live === 'true'").await?;
+    let lists = || page.services.methods().into_iter().filter(|method| *method == "FindMessages").count();
+    let before = lists();
+    page.services.add_message("m2", "거기 있어요?", true);
+    page.services.add_message("m3", "네, 듣고 있어요", false);
+    page.see("document.querySelectorAll('[data-testid=message]').length === 3").await?;
+    assert_eq!(page.texts().await?, json!(["안녕하세요", "거기 있어요?", "네, 듣고 있어요"]));
+
+    // The connection is lost, and a message comes before the browser has connected again.
+    page.services.end_streams();
+    page.services.add_message("m4", "돌아왔네요", false);
+    page.see("document.querySelectorAll('[data-testid=message]').length === 4").await?;
+    page.see("document.getElementById('messages').dataset.live === 'true'").await?;
+    page.services.add_message("m5", "다행이에요", false);
+    page.see("document.querySelectorAll('[data-testid=message]').length === 5").await?;
+    let expected = json!(["안녕하세요", "거기 있어요?", "네, 듣고 있어요", "돌아왔네요", "다행이에요"]);
+    assert_eq!(page.texts().await?, expected, "no message is missing, and none is shown twice");
+    assert!(page.services.last("WatchMessages").message.contains("resume: Some("), "the browser has resumed");
+    assert_eq!(lists(), before, "the page has not asked for the list again");
+
+    // A message that was sent here comes both as the response and as an event.
+    page.services.delay("CreateMessage", Duration::from_secs(1));
+    page.write("또 왔어요").await?;
+    page.press_enter().await?;
+    while page.exchanges().is_empty() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let exchange = page.exchanges()[0].split('"').nth(1).unwrap().to_owned();
+    page.services.add_message(&exchange, "또 왔어요", true);
+    page.services.add_message(&format!("{exchange}-reply"), "그랬군요", false);
+    page.see("document.querySelectorAll('[data-testid=message][data-state=sent]').length === 7").await?;
+    page.see("document.getElementById('typing').hidden").await?;
+    assert_eq!(page.texts().await?.as_array().map(Vec::len), Some(7), "each is shown once");
+
+    // A tab that is not seen has no connection, and shows what it has missed once it is seen again.
+    let turn = |hidden: bool| {
+        let hidden = format!("Object.defineProperty(document, 'hidden', {{ value: {hidden}, configurable: true }})");
+        format!("{hidden}; document.dispatchEvent(new Event('visibilitychange'))")
+    };
+    page.browser.eval(&turn(true)).await?;
+    page.no_stream().await;
+    page.services.add_message("m6", "어디 갔어요?", false);
+    page.browser.eval(&turn(false)).await?;
+    page.see("document.querySelectorAll('[data-testid=message]').length === 8").await?;
+
+    page.click("#home").await?;
+    page.see("!document.getElementById('view-home').hidden").await?;
+    page.no_stream().await;
     Ok(())
 }
 

@@ -142,8 +142,15 @@ pub(crate) fn check(api: &Value, operation: &Value, answer: &Answer) {
         return;
     }
     let schema = &content[kind]["schema"];
-    if let Err(at) = conforms(api, schema, &answer.json()) {
-        panic!("{at}: {}", context());
+    let bodies = match kind {
+        "text/event-stream" => answer.events().into_iter().map(|event| event.data).collect(),
+        _ => vec![answer.json()],
+    };
+    assert!(!bodies.is_empty(), "no event: {}", context());
+    for body in bodies {
+        if let Err(at) = conforms(api, schema, &body) {
+            panic!("{at}: {}", context());
+        }
     }
 }
 

@@ -42,7 +42,8 @@ impl Fixture {
         let mut fixture = Fixture::new().await;
         let url = format!("http://{}", fixture.address);
         let config = Config::new(url.clone(), url, Keys::parse(SECRET).unwrap(), proof());
-        fixture.router = router(Gateway::new(config).unwrap());
+        fixture.gateway = Gateway::new(config).unwrap();
+        fixture.router = router(fixture.gateway.clone());
         fixture
     }
     /// Starts a gateway with these images.
@@ -89,6 +90,11 @@ impl Fixture {
         let peer = SocketAddr::new(peer.parse().unwrap(), 50_000);
         request.extensions_mut().insert(ConnectInfo(peer));
         self.send(request).await
+    }
+    /// Sends a request and returns the response with its body as it comes.
+    pub(crate) async fn open(&self, mut request: Request<Body>) -> axum::response::Response {
+        request.headers_mut().entry("host").or_insert(HeaderValue::from_static(HOST));
+        self.router.clone().oneshot(request).await.unwrap()
     }
     /// Sends a GET request as the scripted person in the background.
     pub(crate) fn get_in_background(&self, path: &str) -> JoinHandle<Answer> {
@@ -175,7 +181,26 @@ pub(crate) struct Answer {
     /// The body as it was sent; `text` replaces bytes that are not UTF-8.
     pub(crate) bytes: Vec<u8>,
 }
+/// A server-sent event.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SentEvent {
+    pub(crate) id: String,
+    pub(crate) data: Value,
+}
+/// Returns the events in the text of a stream.
+pub(crate) fn events_in(text: &str) -> Vec<SentEvent> {
+    let field = |event: &str, name: &str| event.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+    let event = |event: &str| {
+        let data = field(event, "data: ")?;
+        Some(SentEvent { id: field(event, "id: ").unwrap(), data: serde_json::from_str(&data).unwrap() })
+    };
+    text.split("\n\n").filter_map(event).collect()
+}
 impl Answer {
+    /// Returns the server-sent events.
+    pub(crate) fn events(&self) -> Vec<SentEvent> {
+        events_in(&self.text)
+    }
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
     }

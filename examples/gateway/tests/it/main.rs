@@ -7,6 +7,7 @@ mod contract; // the table of the whole contract
 mod description; // every answer against the OpenAPI description
 mod edge; // writes of other sites, CORS, limits, and the headers of every response
 mod errors; // the services' errors as HTTP
+mod events; // the messages of a counsel as they come
 mod exchanges; // sending a message, opening a counsel
 mod fixture; // the gateway and its responses
 mod images; // uploads and their delivery

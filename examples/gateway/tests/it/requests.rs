@@ -88,6 +88,7 @@ fn counsels() -> Vec<Call> {
         ),
         get("GET /v1/counselors/{counselorId}/counsels/{counselId}", ""),
         get("GET /v1/counselors/{counselorId}/counsels/{counselId}/messages", "?limit=2&before=b"),
+        get("GET /v1/counselors/{counselorId}/counsels/{counselId}/messages/events", ""),
         call("POST /v1/counselors/{counselorId}/counsels/{counselId}/messages", "", Some(json!({ "message": "안녕" }))),
         call("POST /v1/counselors/{counselorId}/counsels/{counselId}/messages/{messageId}/react", "", Some(reaction)),
         get("GET /v1/counselors/{counselorId}/relationships", ""),

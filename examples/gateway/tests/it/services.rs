@@ -1,5 +1,6 @@
 //! Scripted services: they record the calls and respond at once, late or with an error, as a test sets them up.
 use contracts::v1::{common, model, service as rpc};
+use futures_util::{StreamExt, stream};
 use std::{
     collections::{BTreeSet, HashMap},
     net::SocketAddr,
@@ -9,8 +10,9 @@ use std::{
 use tokio::{
     net::TcpListener,
     runtime::{Builder, Runtime},
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
 };
-use tonic::{Code, Request, Response, Status, metadata::MetadataMap};
+use tonic::{Code, Request, Response, Status, codegen::BoxStream, metadata::MetadataMap};
 use tonic_types::{ErrorDetails, StatusExt};
 
 pub(crate) const USER: &str = "0198c0de-0000-7000-8000-000000000001";
@@ -55,6 +57,11 @@ struct Script {
     /// The administrators that the configuration has made.
     configured: BTreeSet<String>,
     refresh_tokens: HashMap<String, Refresh>,
+    /// The messages after the first one, which a test adds.
+    added: Vec<model::CounselMessage>,
+    /// Whether streams stay open after their first response.
+    keeps_streams: bool,
+    watchers: Vec<UnboundedSender<rpc::WatchMessagesResponse>>,
 }
 /// A stored refresh token.
 struct Refresh {
@@ -180,6 +187,52 @@ impl Services {
         let mut response = Response::new(change(&mut self.script())?);
         response.metadata_mut().insert("cqrs-consistency-token", "user=3".parse().unwrap());
         Ok(response)
+    }
+    /// Keeps streams open after their first response.
+    pub(crate) fn keep_streams(&self) {
+        self.script().keeps_streams = true;
+    }
+    /// Adds a message to the counsel, and sends it to the open streams.
+    pub(crate) fn add_message(&self, id: &str, text: &str, is_user_message: bool) {
+        let mut script = self.script();
+        let message = message(id, text, is_user_message);
+        script.added.push(message.clone());
+        let resume = script.added.len().to_string();
+        let update = rpc::WatchMessagesResponse { counsel_messages: vec![message], resume, ..Default::default() };
+        script.watchers.retain(|watcher| watcher.send(update.clone()).is_ok());
+    }
+    /// Ends the open streams, as a restart of the service does.
+    pub(crate) fn end_streams(&self) {
+        self.script().watchers.clear();
+    }
+    /// Returns the number of open streams.
+    pub(crate) fn streams(&self) -> usize {
+        let mut script = self.script();
+        script.watchers.retain(|watcher| !watcher.is_closed());
+        script.watchers.len()
+    }
+    /// Returns all messages of the counsel.
+    fn messages(&self) -> Vec<model::CounselMessage> {
+        let first = message(MESSAGE, "안녕하세요", false);
+        std::iter::once(first).chain(self.script().added.clone()).collect()
+    }
+    /// Returns the stream of a call that watches the messages.
+    fn watched(&self, sent: &rpc::WatchMessagesRequest) -> BoxStream<rpc::WatchMessagesResponse> {
+        let counsel_messages = self.messages();
+        let mut script = self.script();
+        let resume = script.added.len().to_string();
+        let is_known = sent.resume.as_deref() == Some(&*resume);
+        let first = rpc::WatchMessagesResponse { counsel_messages, is_first: true, skipped: 0, resume };
+        let first = stream::iter((!is_known).then_some(first));
+        let (sender, receiver) = unbounded_channel();
+        if script.keeps_streams {
+            script.watchers.push(sender);
+        }
+        let next = stream::unfold(receiver, |mut receiver: UnboundedReceiver<rpc::WatchMessagesResponse>| async move {
+            let update = receiver.recv().await?;
+            Some((update, receiver))
+        });
+        first.chain(next).map(Ok).boxed()
     }
     fn script(&self) -> MutexGuard<'_, Script> {
         self.0.lock().unwrap()
@@ -604,7 +657,15 @@ scripted! {
 }
 
 scripted! {
-    rpc::counsel_service_server::CounselService {}
+    rpc::counsel_service_server::CounselService {
+        async fn watch_messages(
+            &self,
+            request: Request<rpc::WatchMessagesRequest>,
+        ) -> Result<Response<BoxStream<rpc::WatchMessagesResponse>>, Status> {
+            let stream = self.watched(request.get_ref());
+            self.answer("WatchMessages", "counseling=4", &request, stream).await
+        }
+    }
     create_counsel(services, sent: CreateCounselRequest) -> CreateCounselResponse at "counseling=4" {
         let counsel_messages = vec![message(MESSAGE, "안녕하세요", false)];
         let crisis = (sent.response_option_no == Some(1)).then(crisis);
@@ -633,8 +694,7 @@ scripted! {
         }
     }
     find_messages(services, sent: FindMessagesRequest) -> FindMessagesResponse at "counseling=4" {
-        let counsel_messages = vec![message(MESSAGE, "안녕하세요", false)];
-        rpc::FindMessagesResponse { counsel_messages, next: None, previous: None }
+        rpc::FindMessagesResponse { counsel_messages: services.messages(), next: None, previous: None }
     }
     react_message(services, sent: ReactMessageRequest) -> ReactMessageResponse at "counseling=6" {
         let mut message = message(&sent.message_id, "안녕하세요", false);

@@ -20,6 +20,7 @@ mod prepare_prompt;
 mod prompt_views;
 mod prompts;
 mod readable;
+mod watch_messages;
 
 pub use find_bubble::FindBubbleById;
 pub use find_bubbles::FindBubbles;
@@ -46,6 +47,7 @@ pub use prompts::{
     FindTonePrompts, FindTransitionRuleById, FindTransitionRules,
 };
 pub use readable::{ReadableEpisode, Reader};
+pub use watch_messages::WatchMessages;
 
 use cqrs_core::Cursor;
 

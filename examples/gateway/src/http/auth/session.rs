@@ -83,6 +83,8 @@ pub(super) async fn logout(
         Some((verified, token)) => {
             let id = verified.claims.id;
             Sessions::new(&gateway, &call).end(id, Some(token)).await?;
+            // Those of the person's other devices connect again.
+            gateway.streams().end(id);
             security_log::session(&call, "logout", id);
         }
         // A client that keeps its tokens itself must learn that nothing was ended.
@@ -100,6 +102,7 @@ pub(super) async fn logout_all(
     caller: Caller,
 ) -> Result<(CookieJar, Success<()>), Error> {
     Sessions::new(&gateway, &call).end(caller.id(), None).await?;
+    gateway.streams().end(caller.id());
     security_log::session(&call, "logout of all devices", caller.id());
     Ok((no_cookies(call.cookies()), ok("모든 기기에서 로그아웃했습니다.", ())))
 }
