@@ -48,11 +48,12 @@ impl<'a> PendingValues<'a> {
             let absent = Pending { expected: 0, value: None, entries: Vec::new(), is_changed: false };
             self.read.insert(key, absent);
         }
+        let view = self.view();
         for stored in stored {
             let mut entries = Vec::new();
             if let (Some(all), Some(value)) = (&mut self.entries, &stored.value) {
                 entries = (self.index.entries_of)(value).map_err(|fault| {
-                    let message = format!("the value of view {} under key {} cannot be read", self.view(), stored.key);
+                    let message = format!("the value of view {view} under key {} cannot be read", stored.key);
                     Fault::internal(message).because(permanent(fault))
                 })?;
                 all.extend(entries.iter().map(|(index, entry)| (*index, entry.clone(), stored.key.clone())));
@@ -85,7 +86,7 @@ impl<'a> PendingValues<'a> {
         Ok(keys)
     }
     /// Returns the name that people know, which is not that of a copy.
-    fn view(&self) -> &str {
+    fn view(&self) -> &'static str {
         split_copy(self.index.view).0
     }
     fn too_many(&self, index: &str) -> Fault {

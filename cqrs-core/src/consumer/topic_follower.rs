@@ -349,6 +349,11 @@ impl TopicFollower {
                 self.subscription.acknowledge(partition, last);
                 Ok(last + 1)
             }
+            // Another run of the rebuild fills the copy, or has switched to it, which the caller looks for.
+            Err(CommitError::Moved(_) | CommitError::AlreadyHandled) if is_copy(&self.follower.reader()) => {
+                self.next.remove(partition);
+                Err(Fault::unavailable("the checkpoint of a copy was moved by another run of the rebuild"))
+            }
             // Another member had this partition meanwhile, so read the checkpoint again and skip the records before it.
             Err(CommitError::Moved(_) | CommitError::AlreadyHandled) => {
                 self.next.remove(partition);

@@ -109,7 +109,8 @@ pub trait Storage: Send + Sync + 'static {
     /// former place. So a batch for the former copy, which names its epoch, is refused from then on, and so is a move without
     /// an epoch, of a program that knows no copies. Parked messages move
     /// with their readers and get new numbers, in order, so a redelivery that has read them before the switch is refused.
-    /// The live reader also gets the inbox records of the filled one.
+    /// The live reader also gets the inbox records of the filled one. A move of the filled reader is refused until the copy is a
+    /// kept one, because the live reader moves on in its place.
     async fn switch_view(&self, switch: &ViewSwitch) -> Result<bool, Fault>;
     /// Returns the values of two copies of a view under the next `limit` keys after a key, and the checkpoints of their
     /// readers, all in one snapshot. The copies have names as `view~2`. Keys whose values are removed count.

@@ -138,10 +138,13 @@ enum Bug {
     DroppedKeepsPlace,
     /// A move without an epoch is accepted after a switch.
     CopyUnnamed,
+    /// A rebuild can go on to fill a copy that serves.
+    FilledUnfenced,
 }
 
 /// Each bug with the case that must find it. Other cases may find it as well.
-const SEEDED: [(Bug, &str); 57] = [
+const SEEDED: [(Bug, &str); 58] = [
+    (Bug::FilledUnfenced, "after a switch a batch for the former copy is refused, also at the same position"),
     (Bug::DroppedKeepsPlace, "a copy that does not serve is dropped in steps"),
     (Bug::CopyUnnamed, "after a switch a batch for the former copy is refused, also at the same position"),
     (Bug::SwitchedBehind, "a switch to a copy that is behind, or from another copy, changes nothing"),
@@ -593,6 +596,11 @@ impl StorageLayer for SeededStorage {
                 let serving = self.memory.serving_copy("card").await?;
                 let moves = batch.checkpoint_moves.iter_mut().filter(|step| step.reader == "projection/card");
                 moves.for_each(|step| step.epoch = Some(serving));
+            }
+            Bug::FilledUnfenced => {
+                let filled =
+                    batch.checkpoint_moves.iter_mut().filter(|step| step.reader.starts_with("projection/card~"));
+                filled.for_each(|step| step.epoch = Some(0));
             }
             Bug::CopyUnnamed => {
                 let serving = self.memory.serving_copy("card").await?;

@@ -4,7 +4,8 @@
 //! seed, and the seed reproduces the failure.
 //!
 //! `CQRS_SIMULATION_SCHEDULES` sets the number of schedules. `CQRS_SIMULATION_SEED` runs one schedule and prints its
-//! trace. `CQRS_SIMULATION_STORY` prints how each seeded bug was found.
+//! trace. `CQRS_SIMULATION_STORY` prints how each seeded bug was found. `CQRS_SIMULATION_WHOLE` looks for no shorter schedule
+//! of a violation, which takes a while if the schedule is long.
 mod actor; // engines and clients
 mod audit; // invariants
 mod broker; // topics and groups

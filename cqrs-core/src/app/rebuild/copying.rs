@@ -193,6 +193,10 @@ impl<'a> Copying<'a> {
     /// Runs one step of each follower. Returns whether none of them had many events.
     async fn pass(&mut self) -> Result<bool, RebuildError> {
         self.lease.keep().await?;
+        // A switch of an earlier run may come late, after its connection was lost.
+        if self.app.storage().serving_copy(self.view).await? != self.from {
+            return Err(RebuildError::Busy);
+        }
         let environment = self.app.runtime.environment.clone();
         let (mut is_near, mut pause) = (true, None);
         let mut steps = Vec::new();

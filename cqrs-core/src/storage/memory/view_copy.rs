@@ -23,7 +23,9 @@ impl Data {
         self.serving.insert(switch.view.clone(), switch.to);
         for of in &switch.checkpoints {
             let (live, filled) = (self.checkpoint(&of.live), self.checkpoint(&of.filled));
-            self.readers.entry(of.kept.clone()).or_default().checkpoint = live;
+            let kept = self.readers.entry(of.kept.clone()).or_default();
+            (kept.checkpoint, kept.is_fenced) = (live, false);
+            self.readers.entry(of.filled.clone()).or_default().is_fenced = true;
             let Reader { checkpoint, epoch, is_fenced, .. } = self.readers.entry(of.live.clone()).or_default();
             (*checkpoint, *epoch, *is_fenced) = (filled, switch.to, true);
         }
@@ -67,7 +69,7 @@ impl Data {
         let partitions: Vec<_> = readers.iter().map(|reader| format!("{reader}/")).collect();
         for (name, stored) in &mut self.readers {
             if readers.contains(name) || partitions.iter().any(|reader| name.starts_with(reader)) {
-                stored.checkpoint = 0;
+                (stored.checkpoint, stored.is_fenced) = (0, false);
             }
         }
         let name = stored_as(copy_of(view, copy));

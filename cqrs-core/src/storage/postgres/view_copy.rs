@@ -22,8 +22,7 @@ const CREATE: &str = "insert into cqrs.reader (reader) select u.reader from unne
 const CREATE_COPY: &str =
     "insert into cqrs.view_copy (view, copy, stored) values ($1, 0, $1) on conflict (view) do nothing";
 const LOCK_COPY: &str = "select copy from cqrs.view_copy where view = $1 for update";
-const BEGIN_AGAIN: &str =
-    "update cqrs.reader set checkpoint = 0 where reader = $1 or starts_with(reader, $1 || '/') and reader > $1";
+const BEGIN_AGAIN: &str = "update cqrs.reader set checkpoint = 0, fence = null where reader = $1 or starts_with(reader, $1 || '/') and reader > $1";
 const SWITCH: &str = "with input as materialized (select u.* from unnest($1::text[], $2::text[], $3::text[]) \
     u(live, filled, kept)), \
     names as materialized (select live as reader from input union select filled from input union select kept from input), \
@@ -31,12 +30,14 @@ const SWITCH: &str = "with input as materialized (select u.* from unnest($1::tex
     locked as materialized (select r.reader, r.checkpoint from serving cross join lateral \
     (select r.reader, r.checkpoint from cqrs.reader r where r.reader in (select n.reader from names n) \
     order by r.reader for update) r), \
-    moves as materialized (select i.live, i.kept, l.checkpoint as live_at, f.checkpoint as filled_at from input i \
+    moves as materialized (select i.live, i.filled, i.kept, l.checkpoint as live_at, f.checkpoint as filled_at from input i \
     join locked l on l.reader = i.live join locked f on f.reader = i.filled), \
     allowed as materialized (select from serving s where s.copy = $5 \
     and (select count(*) from moves) = (select count(*) from input) \
     and not exists (select from moves m where m.filled_at < m.live_at)), \
-    kept as (update cqrs.reader r set checkpoint = m.live_at from moves m, allowed where r.reader = m.kept returning 1), \
+    kept as (update cqrs.reader r set checkpoint = m.live_at, fence = null from moves m, allowed \
+    where r.reader = m.kept returning 1), \
+    filled as (update cqrs.reader r set fence = m.filled_at from moves m, allowed where r.reader = m.filled returning 1), \
     live as (update cqrs.reader r set checkpoint = m.filled_at, epoch = $6, fence = m.filled_at from moves m, allowed \
     where r.reader = m.live returning 1), \
     served as (update cqrs.view_copy c set copy = $6, stored = $7 from allowed where c.view = $4 returning 1) \

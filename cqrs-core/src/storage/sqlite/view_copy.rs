@@ -36,13 +36,16 @@ pub(super) async fn switch(connection: &mut SqliteConnection, switch: &ViewSwitc
     }
     for (of, live, filled) in moves {
         let keep = "insert into cqrs_reader (reader, checkpoint) values (?, ?)
-            on conflict (reader) do update set checkpoint = excluded.checkpoint";
+            on conflict (reader) do update set checkpoint = excluded.checkpoint, fence = null";
         query(keep).bind(of.kept.clone()).bind(live).execute(&mut *connection).await?;
         let step =
             "insert into cqrs_reader (reader, checkpoint, epoch, fence) values (?1, ?2, ?3, ?2) on conflict (reader)
             do update set checkpoint = excluded.checkpoint, epoch = excluded.epoch, fence = excluded.fence";
         let step = query(step).bind(of.live.clone()).bind(filled).bind(switch.to as i64);
         step.execute(&mut *connection).await?;
+        let end = "insert into cqrs_reader (reader, checkpoint, fence) values (?1, ?2, ?2)
+            on conflict (reader) do update set fence = excluded.fence";
+        query(end).bind(of.filled.clone()).bind(filled).execute(&mut *connection).await?;
     }
     for of in &switch.readers {
         pass_parked(connection, &of.live, &of.kept).await?;
@@ -134,8 +137,7 @@ pub(super) async fn drop_some(
     }
     let (name, most) = (stored_as(copy_of(view, copy)), limit(most));
     for reader in readers {
-        let again =
-            "update cqrs_reader set checkpoint = 0 where reader = ?1 or substr(reader, 1, length(?1) + 1) = ?1 || '/'";
+        let again = "update cqrs_reader set checkpoint = 0, fence = null where reader = ?1 or substr(reader, 1, length(?1) + 1) = ?1 || '/'";
         query(again).bind(reader.clone()).execute(&mut *connection).await?;
     }
     let some = "select key from cqrs_view where view = ?1 order by key limit ?2";

@@ -41,6 +41,9 @@ pub(crate) fn trace_of(seed: u64, programs: Programs, bug: Bug) -> String {
     let Some(violation) = violation else {
         return format!("seed {seed}: every invariant holds\n{}", trace::lines(&whole));
     };
+    if std::env::var_os("CQRS_SIMULATION_WHOLE").is_some() {
+        return format!("seed {seed}: {violation}\n{}", trace::lines(&whole));
+    }
     let simple = simpler(choices, |choices| {
         let found = run(Random::from_list(choices), programs, bug, false).violation;
         found.is_some_and(|found| found.invariant == violation.invariant)

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, ensure};
 use end_to_end::{Deployment, Person, Program, Variables};
 use futures_util::future::try_join_all;
 use serde_json::Value;
+use service_auth::CallKey;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
@@ -73,8 +74,11 @@ pub(crate) async fn over_http() -> Result<()> {
 pub(crate) async fn by_command(system: &Deployment) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let database = system.database("user-service").context("the service has a database")?.to_owned();
+    let (_, public) = CallKey::generate_text().context("the system has no random numbers")?;
+    let callers = format!("gateway={public}");
     // The view is on the service's own log, so no broker is needed.
-    let variables = [("HEARLERS_DATABASE", &*database), ("HEARLERS_KAFKA", "127.0.0.1:1")];
+    let variables =
+        [("HEARLERS_DATABASE", &*database), ("HEARLERS_KAFKA", "127.0.0.1:1"), ("HEARLERS_CALLER_KEYS", &callers)];
     let run = |arguments: &[&str], log: &str| {
         let arguments: Vec<_> = ["views"].iter().chain(arguments).map(|&argument| argument.to_owned()).collect();
         Program::start_with("user-service", &arguments, &variables, &folder.path().join(log))

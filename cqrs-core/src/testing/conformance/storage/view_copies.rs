@@ -68,6 +68,8 @@ pub(super) async fn fenced(harness: Box<dyn Harness>) {
     assert!(matches!(rejected, CommitError::Moved(_)), "{rejected:?}");
     let unnamed = draft::refused(storage, batch().step(READER, 0, 5, None)).await;
     assert!(matches!(unnamed, CommitError::Moved(_)), "a program that knows no copies has moved it: {unnamed:?}");
+    let filling = draft::refused(storage, batch().step(&reader(1), 0, 5, None)).await;
+    assert!(matches!(filling, CommitError::Moved(_)), "a rebuild goes on after a late switch: {filling:?}");
     commit(storage, write(1, "kim", 0, b"kept").step(READER, 0, 5, Some(1))).await;
     commit(storage, write(2, "kim", 0, b"next").step(&reader(2), 0, 5, None)).await;
     assert!(switches(storage, 1, 2).await);
