@@ -77,7 +77,7 @@ impl EnvironmentLayer for Standing {
 }
 
 /// Fills a database with the data of the chapter: three accounts, a card that is behind, a parked message, unsent messages, a
-/// value that is not JSON, and an archived event, which is the one of the parked message.
+/// value that is not JSON, and archived events, of which one is that of the parked message.
 pub(crate) async fn fill(storage: impl Storage + Clone) {
     let app = bank(storage.clone()).environment(Arc::new(Standing)).build().expect("the app builds");
     app.migrate().await.expect("the program is declared");
@@ -123,7 +123,7 @@ pub(crate) async fn fill(storage: impl Storage + Clone) {
     assert_eq!(upto, Position(7));
     let before = Environment::now(&Standing) + Duration::from_secs(1);
     let archived = storage.archive(&ArchiveRange { after: Position(0), upto, before }, 99).await;
-    assert_eq!(archived.expect("the database responds").moved, 1, "the opening of kim's account");
+    assert_eq!(archived.expect("the database responds").moved, 2, "the openings of kim and lee");
 }
 
 #[cfg(feature = "sqlite")]

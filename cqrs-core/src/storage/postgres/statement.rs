@@ -71,7 +71,7 @@ pub fn every_statement(one: bool) -> impl Iterator<Item = String> {
     };
     let rare = [BatchPart::Unparked, BatchPart::Parked, BatchPart::Snapshots, BatchPart::Read];
     let rare = rare.into_iter().fold(0, |rare, part| rare | 1 << part as u32);
-    let made = move |parts: &u32| parts & rare == 0 || parts.count_ones() <= 4 || parts % 101 < 2;
+    let made = move |parts: &u32| parts & rare == 0 || parts.count_ones() <= 4 || parts % 211 < 2;
     (1..1 << PARTS.len()).filter(made).map(move |parts| text(shape(parts), HighWaterMarkMode::WaitOut))
 }
 
