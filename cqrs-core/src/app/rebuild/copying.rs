@@ -34,6 +34,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 const TOPIC_WAIT: Duration = Duration::from_millis(100);
 /// The time between two reports of the progress.
 const REPORTED: Duration = Duration::from_secs(1);
+/// The shortest part of a wait.
+const TICK: Duration = Duration::from_millis(1);
 /// The wait between two attempts to meet the copy that serves.
 const MEETING: Duration = Duration::from_millis(5);
 
@@ -243,7 +245,9 @@ impl<'a> Copying<'a> {
             if left.is_zero() {
                 break;
             }
-            environment.sleep(left.min(self.app.runtime.lease / 3).min(REPORTED)).await;
+            // A clock may count microseconds, so a wait for the rest of one would never end.
+            let part = left.min(self.app.runtime.lease / 3).min(REPORTED).max(TICK);
+            environment.sleep(part).await;
             self.lease.keep().await?;
         }
         Ok(())
