@@ -214,12 +214,14 @@ async fn an_empty_reply_fails_the_attempt(fixture: Fixture) -> anyhow::Result<()
 
 async fn defect_11_a_message_must_have_1_to_80_characters(fixture: Fixture) -> anyhow::Result<()> {
     let counsel = fixture.opened().await?;
-    for bad in ["", " \t\n", &"가".repeat(81)] {
+    let hidden = ["\u{200B}\u{200B}", "\u{FEFF}", "\u{3164}", "\u{E0041}", "나\u{202E}ㅋ", "안녕\u{7}", "안\u{0}녕"];
+    for bad in hidden.into_iter().chain(["", " \t\n", "\u{FE0F}", &"가".repeat(81)]) {
         let refused = fixture.send(&counsel, Uuid::now_v7(), bad).await.unwrap_err();
         assert_eq!(refused.code(), Code::InvalidArgument, "{bad:?}");
         assert_eq!(details(&refused).fields[0].0, "message");
     }
     assert_eq!(fixture.messages(&counsel).await?.len(), 1);
+    fixture.send(&counsel, Uuid::now_v7(), "👩\u{200D}👩\u{200D}👧 덕분에\n웃었어요 ❤\u{FE0F}").await?;
     fixture.send(&counsel, Uuid::now_v7(), &"👩".repeat(80)).await?;
     Ok(())
 }

@@ -10,6 +10,7 @@ pub(super) fn korean(phrase: &str) -> String {
 /// Phrases without variable parts.
 const PHRASES: &[(&str, &str)] = &[
     ("must not be empty", "비워 둘 수 없습니다"),
+    ("visible characters only", "보이지 않는 문자나 제어 문자는 쓸 수 없습니다"),
     ("required", "꼭 필요한 값입니다"),
     ("a UUID", "UUID여야 합니다"),
     ("one of the contract's values", "정해진 값 가운데 하나여야 합니다"),

@@ -15,6 +15,11 @@ pub enum CounselError {
     #[kind(invalid)]
     #[field("message")]
     MessageTooLong,
+    /// The message has a control character, or one that a reader cannot see.
+    #[error("visible characters only")]
+    #[kind(invalid)]
+    #[field("message")]
+    MessageHidden,
     /// Another exchange of the counsel is waiting for its reply.
     #[error("the counsellor is still answering another message of this counsel")]
     #[kind(exhausted)]
