@@ -57,7 +57,9 @@ mod tests {
     }
     #[test]
     fn control_and_invisible_characters_are_refused() {
-        for bad in ["a\0b", "\u{7}", "a\u{1b}[31m", "\u{85}a\u{9f}b", "\u{200B}", "\u{FEFF}하늘", "\u{3164}", "\u{E0041}"] {
+        for bad in
+            ["a\0b", "\u{7}", "a\u{1b}[31m", "\u{85}a\u{9f}b", "\u{200B}", "\u{FEFF}하늘", "\u{3164}", "\u{E0041}"]
+        {
             assert_eq!(normalised(bad, 10), None, "{bad:?}");
         }
     }

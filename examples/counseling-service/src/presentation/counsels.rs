@@ -1,5 +1,6 @@
 //! `CounselService`: each method parses its request and sends one command, query or process.
 use super::{
+    crisis::language,
     mapping::{each, text},
     part, relationships,
 };
@@ -13,7 +14,7 @@ use crate::{
     },
     domain::{
         consent::{Birthday, ConsentId, ConsentKind},
-        counsel::{MessageText, Reaction},
+        counsel::{CounselError, MessageText, Reaction},
         counselor::Choice,
     },
 };
@@ -21,13 +22,13 @@ use contracts::v1::{
     model::{self, CounselMessageReaction},
     service as rpc,
 };
-use cqrs_core::{DomainError, Page};
+use cqrs_core::{DomainError, Error, Page, grpc};
 use service_edge::{
     Call, Endpoint, Rejection, RpcResult,
     parse::{self, id, optional_id},
     run_to_completion,
 };
-use tonic::Request;
+use tonic::{Request, Status};
 
 pub(super) struct Counsels(pub(super) Endpoint);
 
@@ -39,11 +40,13 @@ impl rpc::counsel_service_server::CounselService for Counsels {
     ) -> RpcResult<rpc::CreateCounselResponse> {
         let (call, message) = Call::read(request)?;
         let how = opening(&call, &message)?;
+        let language = language(&call);
         let app = match &how {
             OpenCounsel::Greeted(_) => call.single(self.0.app()),
             OpenCounsel::FromBubble(..) => call.process(self.0.app()),
         };
-        let opened = run_to_completion(async move { open_counsel(&app, how).await }).await??;
+        let opened =
+            run_to_completion(async move { open_counsel(&app, how, language).await }).await?.map_err(refused)?;
         let message = rpc::CreateCounselResponse {
             counsel: Some(opened.counsel.into()),
             counsel_messages: each(opened.messages),
@@ -75,8 +78,10 @@ impl rpc::counsel_service_server::CounselService for Counsels {
         let (user, counsel) = (call.person()?, id("counsel_id", &message.counsel_id)?);
         let requested = requested(message.exchange_id.as_deref(), message.attempt)?;
         let text = MessageText::parse(&message.message).map_err(Rejection::from)?;
+        let language = language(&call);
         let (app, message) = (call.process(self.0.app()), NewMessage { counsel, user, text });
-        let sent = run_to_completion(async move { send_message(&app, message, requested).await }).await??;
+        let sent = run_to_completion(async move { send_message(&app, message, requested, language).await }).await?;
+        let sent = sent.map_err(refused)?;
         let message = rpc::CreateMessageResponse {
             created_counsel_message: Some(sent.question.into()),
             counselor_response_message: Some(sent.reply.into()),
@@ -141,6 +146,13 @@ impl rpc::counsel_service_server::CounselService for Counsels {
     }
 }
 
+/// Returns the status of a refusal, with the time after which the same request can succeed where it is known.
+fn refused(error: Error<CounselError>) -> Status {
+    let wait = if let Error::Domain(refusal) = &error { refusal.wait() } else { None };
+    let status = Status::from(error);
+    wait.map_or(status.clone(), |wait| grpc::retry_after(status, wait))
+}
+
 /// The beginning of a `previous` cursor. The two orders have different cursors, so one of the other is refused.
 const BEFORE: &str = "b.";
 
@@ -174,8 +186,9 @@ fn opening(call: &Call, message: &rpc::CreateCounselRequest) -> Result<OpenCouns
     let prompt_version = optional_id("prompt_version_id", message.prompt_version_id.as_deref())?;
     let chosen = ChosenCounselor { user, counselor, prompt_version };
     let Some(bubble) = optional_id("bubble_id", message.bubble_id.as_deref())? else {
+        let key = optional_id("exchange_id", message.exchange_id.as_deref())?;
         return match message.response_option_no {
-            None => Ok(OpenCounsel::Greeted(CreateCounsel { chosen })),
+            None => Ok(OpenCounsel::Greeted(CreateCounsel { chosen, key })),
             Some(_) => Err(BadCounsel::NoBubble.into()),
         };
     };

@@ -157,9 +157,12 @@ async fn a_second_message_is_refused_while_the_first_waits_for_its_reply(fixture
             tokio::task::yield_now().await;
         }
         let second = fixture.send(&counsel, Uuid::now_v7(), "여보세요").await.unwrap_err();
-        assert_eq!(second.code(), Code::ResourceExhausted);
+        assert_eq!((second.code(), details(&second).reason.as_deref()), (Code::Aborted, Some("COUNSEL_BUSY")));
         let same = fixture.send(&counsel, exchange, "안녕").await.unwrap_err();
         assert_eq!(same.code(), Code::Unavailable);
+        let reused = fixture.send(&counsel, exchange, "여보세요").await.unwrap_err();
+        assert_eq!(reused.code(), Code::AlreadyExists, "with another text, as after the reply");
+        assert_eq!(details(&reused).reason.as_deref(), Some("EXCHANGE_REUSED"));
         let elsewhere = fixture.send(&other, Uuid::now_v7(), "여보세요").await;
         speak.send("기다렸지요?").unwrap();
         elsewhere
@@ -175,8 +178,14 @@ async fn a_second_message_is_refused_while_the_first_waits_for_its_reply(fixture
 async fn an_overdue_exchange_is_given_up_for_another_message(fixture: Fixture) -> anyhow::Result<()> {
     let (counsel, crashed, next) = (fixture.opened().await?, Uuid::now_v7(), Uuid::now_v7());
     ask_and_crash(&fixture, &counsel, crashed, "안녕").await?;
-    assert_eq!(fixture.send(&counsel, next, "여보세요").await.unwrap_err().code(), Code::ResourceExhausted);
-    fixture.environment.pass(31);
+    fixture.environment.pass(10);
+    for (exchange, text, code) in [(next, "여보세요", Code::Aborted), (crashed, "안녕", Code::Unavailable)] {
+        let refused = fixture.send(&counsel, exchange, text).await.unwrap_err();
+        assert_eq!(refused.code(), code);
+        let wait = details(&refused).retry_after.unwrap();
+        assert!((15..=20).contains(&wait.as_secs()), "the rest of 30 seconds: {wait:?}");
+    }
+    fixture.environment.pass(21);
     fixture.send(&counsel, next, "여보세요").await?;
     let events = fixture.events().await;
     assert!(events.contains(&format!("failed {crashed} attempt 1: no reply within the time limit")), "{events:?}");

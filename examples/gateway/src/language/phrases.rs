@@ -27,6 +27,7 @@ const PHRASES: &[(&str, &str)] = &[
     ("there is a reaction already", "이미 반응을 남긴 메시지입니다"),
     ("only the counsellor's messages can be reacted to", "상담사의 메시지에만 반응할 수 있습니다"),
     ("this exchange id was used for another message", "같은 키로 이미 다른 메시지를 보냈습니다"),
+    ("this key was used for another opening", "같은 키로 이미 다른 상담을 시작했습니다"),
     ("the counsellor is still answering another message of this counsel", "상담사가 앞선 메시지에 답하고 있습니다"),
     (
         "this message is being answered; the same request will get the reply",
