@@ -103,6 +103,22 @@ async fn the_same_idempotency_key_gives_the_same_exchange() {
     assert_ne!(exchanges[3], exchanges[4]);
 }
 
+/// Otherwise the same key would open a second counsel in the other way.
+#[tokio::test]
+async fn a_key_gives_the_same_id_to_an_opening_with_and_without_a_bubble() {
+    let fixture = Fixture::new().await;
+    let opening = json!({ "bubbleId": BUBBLE, "responseOptionNo": 2 });
+    let mut ids = Vec::new();
+    for (key, body) in [("k-1", json!({})), ("k-1", opening), ("k-2", json!({}))] {
+        fixture.post_keyed(&counsels(), key, body).await.data();
+        ids.push(id_in(&fixture.services.last("CreateCounsel"), "exchange_id"));
+    }
+    assert_eq!(ids[0], ids[1]);
+    assert_ne!(ids[0], ids[2]);
+    fixture.post(&counsels(), json!({})).await.data();
+    assert!(fixture.services.last("CreateCounsel").message.contains("exchange_id: None"));
+}
+
 #[tokio::test]
 async fn only_an_empty_wallet_gives_403() {
     let fixture = Fixture::new().await;

@@ -30,9 +30,9 @@ pub(super) struct CounselOpener {
 }
 
 impl CounselOpener {
-    /// Returns the properties of the new counsel, which counts towards the ceiling. `key` is the exchange of the request, which
-    /// opens one counsel. Fails when there is no active prompt version or no start technique for
-    /// the tone, and when the person has opened too many counsels.
+    /// Returns the properties of the new counsel, and counts it towards the ceiling. `key` is the exchange of the request,
+    /// which opens one counsel. Fails when there is no active prompt version or no start technique for the tone, and when
+    /// the person has opened too many counsels.
     pub(super) async fn prepare(
         &self,
         chosen: ChosenCounselor,
