@@ -171,6 +171,20 @@ pub fn status_of<E: DomainError>(error: &E) -> Status {
     }
     with_retry(error.kind(), error.to_string(), details)
 }
+/// Returns the status with the time after which the same call can succeed (`google.rpc.RetryInfo`). The other details stay.
+///
+/// ```
+/// use cqrs_core::grpc::{details, retry_after};
+/// use std::time::Duration;
+///
+/// let status = retry_after(tonic::Status::aborted("busy"), Duration::from_secs(20));
+/// assert_eq!(details(&status).retry_after, Some(Duration::from_secs(20)));
+/// ```
+pub fn retry_after(status: Status, wait: Duration) -> Status {
+    let mut details = status.get_error_details();
+    details.set_retry_info(Some(wait));
+    Status::with_error_details(status.code(), status.message(), details)
+}
 fn with_retry(kind: ErrorKind, message: String, mut details: ErrorDetails) -> Status {
     if kind == ErrorKind::Unavailable {
         details.set_retry_info(Some(RETRY_AFTER));

@@ -11,6 +11,7 @@ const NEVER: &[(&str, &[&str])] = &[
     ("gateway", &["user-service", "counseling-service", "service-edge", "cqrs-kafka", "rdkafka"]),
     ("service-edge", &["gateway", "user-service", "counseling-service"]),
     ("image-store", &["gateway", "user-service", "counseling-service", "service-edge", "rdkafka"]),
+    ("visible-text", &["cqrs-core", "gateway", "user-service", "counseling-service", "service-edge"]),
     ("user-service", &["counseling-service", "gateway"]),
     ("counseling-service", &["user-service", "gateway"]),
 ];

@@ -15,9 +15,9 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
             "sha2",
             "thiserror",
             "unicode_normalization",
-            "unicode_properties",
             "url",
             "uuid",
+            "visible_text",
         ],
     ),
     (

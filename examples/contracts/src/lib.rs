@@ -55,6 +55,10 @@ pub const AUTHORITY_METADATA: &str = "hearlers-authority";
 /// The request metadata with the signed token of the caller and the person, valid for one service and one minute.
 pub const TOKEN_METADATA: &str = "hearlers-token";
 
+/// The request metadata with the language of the person, `ko` or `en`. A service writes to the person in it; Korean is the
+/// default.
+pub const LANGUAGE_METADATA: &str = "hearlers-language";
+
 /// The `reason` in the error details of `ReserveTokens` when no token is left.
 pub const NO_REMAINING_TOKENS: &str = "NO_REMAINING_TOKENS";
 

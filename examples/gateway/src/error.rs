@@ -36,6 +36,20 @@ const NO_REPLY: (&str, &str) = (
      119 or 112.",
 );
 
+/// The refusals of a message for want of a consent, and because of the age. The message may have spoken of a danger.
+const NO_CONSENT: (&str, &str) = (
+    "먼저 개인정보 처리에 동의해 주세요. 혹시 지금 많이 힘들거나 죽고 싶은 마음이 든다면 동의하지 않아도 괜찮으니 자살예방 상담전화 109(24시간)로 \
+     전화해 주세요. 위급할 때는 119나 112로 연락해 주세요.",
+    "Give your consent to the processing of your data first. If you are in distress or think about ending your life, you need \
+     no consent to get help: call the suicide prevention line 109 in Korea, at any hour. In an emergency call 119 or 112.",
+);
+const UNDER_AGE: (&str, &str) = (
+    "만 14세 이상만 이용할 수 있습니다. 혹시 지금 많이 힘들거나 죽고 싶은 마음이 든다면 나이와 상관없이 자살예방 상담전화 109(24시간)로 \
+     전화해 주세요. 위급할 때는 119나 112로 연락해 주세요.",
+    "You must be 14 years or older. If you are in distress or think about ending your life, you get help at any age: call the \
+     suicide prevention line 109 in Korea, at any hour. In an emergency call 119 or 112.",
+);
+
 /// An error response with its own envelope.
 #[derive(Debug, Clone)]
 pub(crate) struct Error {
@@ -209,6 +223,10 @@ impl Error {
     pub(crate) fn is_refusal(&self) -> bool {
         self.status.is_client_error()
     }
+    /// Returns whether the person has no token left.
+    pub(crate) fn is_without_tokens(&self) -> bool {
+        self.code == NO_REMAINING_TOKENS
+    }
     pub(crate) fn is_unknown_id(&self) -> bool {
         self.code == "E40401"
     }
@@ -239,15 +257,8 @@ impl Error {
         const TOO_MANY: StatusCode = StatusCode::TOO_MANY_REQUESTS;
         Some(match reason {
             NO_REMAINING_TOKENS => Error::new(FORBIDDEN, NO_REMAINING_TOKENS, NO_TOKENS),
-            "CONSENT_REQUIRED" => {
-                let text =
-                    ("먼저 개인정보 처리에 동의해 주세요.", "Give your consent to the processing of your data first.");
-                Error::new(FORBIDDEN, "CONSENT_REQUIRED", text)
-            }
-            "UNDER_AGE" => {
-                let text = ("만 14세 이상만 이용할 수 있습니다.", "You must be 14 years or older.");
-                Error::new(FORBIDDEN, "UNDER_AGE", text)
-            }
+            "CONSENT_REQUIRED" => Error::new(FORBIDDEN, "CONSENT_REQUIRED", NO_CONSENT),
+            "UNDER_AGE" => Error::new(FORBIDDEN, "UNDER_AGE", UNDER_AGE),
             "EPISODE_LOCKED" => {
                 let text = ("아직 열리지 않은 에피소드입니다.", "This episode is still locked.");
                 Error::new(FORBIDDEN, "EPISODE_LOCKED", text)
@@ -255,6 +266,13 @@ impl Error {
             "TOO_MANY_COUNSELS" => {
                 let text = ("열어 둔 상담이 너무 많습니다.", "You have too many open counsels.");
                 Error::new(TOO_MANY, "TOO_MANY_COUNSELS", text)
+            }
+            "COUNSEL_BUSY" => {
+                let text = (
+                    "상담사가 앞선 메시지에 답하고 있습니다. 답을 받은 뒤에 다시 보내 주세요.",
+                    "The counsellor is still answering another message. Send this one again after the reply.",
+                );
+                Error::new(StatusCode::CONFLICT, "COUNSEL_BUSY", text)
             }
             "MODEL_BUDGET_USED_UP" => Error::new(TOO_MANY, "MODEL_BUDGET_USED_UP", NO_REPLY),
             _ => return None,

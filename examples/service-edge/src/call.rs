@@ -1,6 +1,6 @@
 //! One gRPC call: the caller and the request metadata.
 use crate::{Rejection, parse};
-use contracts::v1::model::Authority;
+use contracts::{LANGUAGE_METADATA, v1::model::Authority};
 use cqrs_core::{
     App, Metadata,
     app::WithMetadata,
@@ -16,10 +16,11 @@ use tonic::{Request, Status};
 use tracing::Instrument;
 use uuid::Uuid;
 
-/// One call, as read from its headers: person, idempotency key, deadline, consistency token and trace.
+/// One call, as read from its headers: person, language, idempotency key, deadline, consistency token and trace.
 pub struct Call {
     metadata: Metadata,
     person: Option<Person>,
+    prefers_english: bool,
 }
 impl Call {
     /// Reads the headers of a request and returns the call with its message. The caller is the person that the auth
@@ -31,7 +32,8 @@ impl Call {
         let metadata = grpc::read(request.metadata(), SystemTime::now().into())?;
         let person = Identity::of(&request).and_then(|identity| identity.person);
         let metadata = Metadata { caller: person.map(|person| person.id.to_string()), ..metadata };
-        Ok((Call { metadata, person }, request.into_inner()))
+        let prefers_english = request.metadata().get(LANGUAGE_METADATA).is_some_and(|language| language == "en");
+        Ok((Call { metadata, person, prefers_english }, request.into_inner()))
     }
     /// Returns the person on whose behalf the call is made.
     ///
@@ -43,6 +45,10 @@ impl Call {
     /// Returns whether the call is made on behalf of an administrator.
     pub fn is_admin(&self) -> bool {
         self.person.is_some_and(|person| person.authority == Authority::Admin)
+    }
+    /// Returns whether the person reads English. Korean is the default.
+    pub fn prefers_english(&self) -> bool {
+        self.prefers_english
     }
     /// Returns the person in the field `user_id`, who must be the caller.
     ///

@@ -1,13 +1,11 @@
 //! Validated texts of the catalogue: a macro that defines one, and the rules that all of them share.
 use unicode_normalization::UnicodeNormalization;
 
-/// Returns the text in the normal form NFC and without surrounding white space, when it has 1 to `longest` Unicode scalar
-/// values. Line breaks and tabs are the only control characters that a text may have.
+/// Returns the text in the normal form NFC and without surrounding white space, when it can be read and has at most `longest`
+/// Unicode scalar values.
 pub(super) fn normalised(text: &str, longest: usize) -> Option<String> {
-    let text: String = text.nfc().collect();
-    let text = text.trim();
-    let forbidden = |c: char| c.is_control() && !['\n', '\r', '\t'].contains(&c);
-    ((1..=longest).contains(&text.chars().count()) && !text.contains(forbidden)).then(|| text.to_owned())
+    let text: String = text.trim().nfc().collect();
+    (text.chars().count() <= longest && visible_text::check(&text).is_ok()).then_some(text)
 }
 
 /// Defines a validated text: its doc comment, its name, its largest length in characters, and the error of another text.
@@ -23,7 +21,7 @@ macro_rules! text {
             /// Normalises and validates a text.
             ///
             /// # Errors
-            /// Fails when the text is empty, white space only, or too long.
+            /// Fails when the text is too long, and when it cannot be read: it is empty, or has invisible characters.
             pub fn parse(text: &str) -> Result<Self, $error> {
                 $crate::domain::text::normalised(text, Self::LONGEST).map($name).ok_or($error::$variant)
             }
@@ -58,8 +56,10 @@ mod tests {
         }
     }
     #[test]
-    fn control_characters_are_refused() {
-        for bad in ["a\0b", "\u{7}", "a\u{1b}[31m", "\u{85}a\u{9f}b"] {
+    fn control_and_invisible_characters_are_refused() {
+        for bad in
+            ["a\0b", "\u{7}", "a\u{1b}[31m", "\u{85}a\u{9f}b", "\u{200B}", "\u{FEFF}하늘", "\u{3164}", "\u{E0041}"]
+        {
             assert_eq!(normalised(bad, 10), None, "{bad:?}");
         }
     }

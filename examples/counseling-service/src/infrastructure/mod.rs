@@ -22,7 +22,7 @@ use crate::{
     application::ports::{ImageStore, ModelBudget, Reservations, Responder},
     domain::{
         consent::{Consent, ConsentPolicy},
-        counsel::{Counsel, CounselMessage, Exchange},
+        counsel::{Counsel, CounselMessage, Exchange, Openings},
         counselor::{Bubble, Counselor, Tone},
         crisis::CrisisRecord,
         episode::Episode,
@@ -65,6 +65,7 @@ pub fn provide(app: AppBuilder, ports: Ports) -> AppBuilder {
         .aggregate(StateStored::<Counsel>::new())
         .aggregate(StateStored::<CounselMessage>::new())
         .aggregate(StateStored::<Exchange>::new())
+        .aggregate(StateStored::<Openings>::new())
         .aggregate(StateStored::<CrisisRecord>::new())
         .aggregate(StateStored::<Counselor>::new())
         .aggregate(StateStored::<Bubble>::new())

@@ -1,5 +1,6 @@
 //! `CounselService`: each method parses its request and sends one command, query or process.
 use super::{
+    crisis::language,
     mapping::{each, text},
     part, relationships,
 };
@@ -14,7 +15,7 @@ use crate::{
     },
     domain::{
         consent::{Birthday, ConsentId, ConsentKind},
-        counsel::{MessageText, Reaction},
+        counsel::{CounselError, MessageText, Reaction},
         counselor::Choice,
     },
 };
@@ -22,13 +23,13 @@ use contracts::v1::{
     model::{self, CounselMessageReaction},
     service as rpc,
 };
-use cqrs_core::{Cursor, DomainError, Page, ResumeToken, Update, grpc};
+use cqrs_core::{Cursor, DomainError, Error, Page, ResumeToken, Update, grpc};
 use service_edge::{
     Call, Endpoint, Rejection, RpcResult,
     parse::{self, id, optional_id},
     run_to_completion,
 };
-use tonic::{Request, codegen::BoxStream};
+use tonic::{Request, Status, codegen::BoxStream};
 
 pub(super) struct Counsels(pub(super) Endpoint);
 
@@ -40,11 +41,13 @@ impl rpc::counsel_service_server::CounselService for Counsels {
     ) -> RpcResult<rpc::CreateCounselResponse> {
         let (call, message) = Call::read(request)?;
         let how = opening(&call, &message)?;
+        let language = language(&call);
         let app = match &how {
             OpenCounsel::Greeted(_) => call.single(self.0.app()),
             OpenCounsel::FromBubble(..) => call.process(self.0.app()),
         };
-        let opened = run_to_completion(async move { open_counsel(&app, how).await }).await??;
+        let opened =
+            run_to_completion(async move { open_counsel(&app, how, language).await }).await?.map_err(refused)?;
         let message = rpc::CreateCounselResponse {
             counsel: Some(opened.counsel.into()),
             counsel_messages: each(opened.messages),
@@ -76,8 +79,10 @@ impl rpc::counsel_service_server::CounselService for Counsels {
         let (user, counsel) = (call.person()?, id("counsel_id", &message.counsel_id)?);
         let requested = requested(message.exchange_id.as_deref(), message.attempt)?;
         let text = MessageText::parse(&message.message).map_err(Rejection::from)?;
+        let language = language(&call);
         let (app, message) = (call.process(self.0.app()), NewMessage { counsel, user, text });
-        let sent = run_to_completion(async move { send_message(&app, message, requested).await }).await??;
+        let sent = run_to_completion(async move { send_message(&app, message, requested, language).await }).await?;
+        let sent = sent.map_err(refused)?;
         let message = rpc::CreateMessageResponse {
             created_counsel_message: Some(sent.question.into()),
             counselor_response_message: Some(sent.reply.into()),
@@ -151,6 +156,13 @@ impl rpc::counsel_service_server::CounselService for Counsels {
     }
 }
 
+/// Returns the status of a refusal, with the time after which the same request can succeed where it is known.
+fn refused(error: Error<CounselError>) -> Status {
+    let wait = if let Error::Domain(refusal) = &error { refusal.wait() } else { None };
+    let status = Status::from(error);
+    wait.map_or(status.clone(), |wait| grpc::retry_after(status, wait))
+}
+
 /// The error of fields that contradict each other, or of a value that only this service knows.
 #[derive(Debug, PartialEq, Eq, thiserror::Error, DomainError)]
 #[kind(invalid)]
@@ -184,8 +196,9 @@ fn opening(call: &Call, message: &rpc::CreateCounselRequest) -> Result<OpenCouns
     let prompt_version = optional_id("prompt_version_id", message.prompt_version_id.as_deref())?;
     let chosen = ChosenCounselor { user, counselor, prompt_version };
     let Some(bubble) = optional_id("bubble_id", message.bubble_id.as_deref())? else {
+        let key = optional_id("exchange_id", message.exchange_id.as_deref())?;
         return match message.response_option_no {
-            None => Ok(OpenCounsel::Greeted(CreateCounsel { chosen })),
+            None => Ok(OpenCounsel::Greeted(CreateCounsel { chosen, key })),
             Some(_) => Err(BadCounsel::NoBubble.into()),
         };
     };

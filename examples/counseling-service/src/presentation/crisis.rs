@@ -1,6 +1,12 @@
-//! The conversion of a crisis notice to its message of the contract.
-use crate::domain::crisis::{Crisis, Notice};
+//! The conversion of a crisis notice to its message of the contract, and its language.
+use crate::domain::crisis::{Crisis, Language, Notice};
 use contracts::v1::model::{CrisisNotice, RiskKind};
+use service_edge::Call;
+
+/// Returns the language in which the caller reads a notice.
+pub(super) fn language(call: &Call) -> Language {
+    if call.prefers_english() { Language::English } else { Language::Korean }
+}
 
 impl From<Notice> for CrisisNotice {
     fn from(Notice { crisis, text, numbers }: Notice) -> Self {

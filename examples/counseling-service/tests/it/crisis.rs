@@ -3,11 +3,18 @@ use crate::{
     fixture::{Fixture, KIM},
     responder::Step,
 };
-use contracts::v1::{
-    model::{CrisisNotice, RiskKind},
-    service::{CreateBubbleRequest, CreateCounselRequest, CreateMessageResponse, FindCounselorsRequest},
+use contracts::{
+    LANGUAGE_METADATA,
+    v1::{
+        model::{CrisisNotice, RiskKind},
+        service::{
+            CreateBubbleRequest, CreateCounselRequest, CreateMessageRequest, CreateMessageResponse,
+            FindCounselorsRequest,
+        },
+    },
 };
-use service_edge::testing::by_admin;
+use counseling_service::application::ports::NotConfirmed;
+use service_edge::testing::{by, by_admin};
 use uuid::Uuid;
 
 service_edge::cases![
@@ -15,6 +22,8 @@ service_edge::cases![
     the_stored_event_has_the_kind_and_no_words,
     an_exchange_in_a_crisis_is_free,
     a_message_in_a_crisis_is_answered_when_the_responder_fails,
+    a_notice_is_in_the_language_of_the_request,
+    a_message_in_a_crisis_needs_no_token,
     a_casual_counsellor_greets_and_warns_in_casual_speech,
     an_answer_to_a_bubble_in_a_crisis_gets_a_notice,
 ];
@@ -85,6 +94,46 @@ async fn a_message_in_a_crisis_is_answered_when_the_responder_fails(fixture: Fix
     let answer = fixture.send(&counsel, Uuid::now_v7(), "유서를 썼어요").await?;
     assert_eq!(answer.counselor_response_message.as_ref().unwrap().message, notice(&answer).text);
     assert!(!fixture.events().await.iter().any(|event| event.starts_with("failed")));
+    Ok(())
+}
+
+async fn a_notice_is_in_the_language_of_the_request(fixture: Fixture) -> anyhow::Result<()> {
+    let (counsel_id, exchange_id) = (fixture.opened().await?, Some(Uuid::now_v7().to_string()));
+    let mut texts = Vec::new();
+    for language in ["en", "ko", "fr"] {
+        let (counsel_id, exchange_id) = (counsel_id.clone(), exchange_id.clone());
+        let message = "I will hang myself tonight".to_owned();
+        let mut request = by(KIM, CreateMessageRequest { counsel_id, message, exchange_id, attempt: None });
+        request.metadata_mut().insert(LANGUAGE_METADATA, language.parse()?);
+        let answer = fixture.counsels.clone().create_message(request).await?.into_inner();
+        assert_eq!(notice(&answer).numbers, ["109", "119", "112"]);
+        texts.push(notice(&answer).text.clone());
+    }
+    assert!(texts[0].is_ascii() && texts[0].contains("109"), "{texts:?}");
+    assert!(!texts[1].is_ascii() && texts[1] == texts[2], "{texts:?}");
+    // Without a reply of the model, the notice is the reply, in the same language.
+    fixture.responder.then(Step::Fail);
+    let (message, exchange_id) = ("I took an overdose".to_owned(), Some(Uuid::now_v7().to_string()));
+    let mut request = by(KIM, CreateMessageRequest { counsel_id, message, exchange_id, attempt: None });
+    request.metadata_mut().insert(LANGUAGE_METADATA, "en".parse()?);
+    let answer = fixture.counsels.clone().create_message(request).await?.into_inner();
+    assert_eq!(answer.counselor_response_message.as_ref().unwrap().message, texts[0]);
+    Ok(())
+}
+
+/// The wallet is empty, or its service is away: the message is free, so it needs no hold.
+async fn a_message_in_a_crisis_needs_no_token(fixture: Fixture) -> anyhow::Result<()> {
+    let counsel = fixture.opened().await?;
+    for refusal in [NotConfirmed::NoHold, NotConfirmed::Unavailable("it is down".into())] {
+        fixture.wallets.refuse(refusal);
+        let (danger, failed) = (Uuid::now_v7(), Uuid::now_v7());
+        let answer = fixture.send(&counsel, danger, "죽고 싶어요").await?;
+        assert_eq!(notice(&answer).numbers, ["109", "119", "112"]);
+        assert_eq!(fixture.send(&counsel, danger, "죽고 싶어요").await?, answer, "a repetition has the same reply");
+        fixture.send(&counsel, failed, "안녕").await.unwrap_err();
+        let events = fixture.events().await;
+        assert!(events.contains(&format!("replied {danger} free of attempt 0")), "{events:?}");
+    }
     Ok(())
 }
 

@@ -157,9 +157,12 @@ async fn a_second_message_is_refused_while_the_first_waits_for_its_reply(fixture
             tokio::task::yield_now().await;
         }
         let second = fixture.send(&counsel, Uuid::now_v7(), "여보세요").await.unwrap_err();
-        assert_eq!(second.code(), Code::ResourceExhausted);
+        assert_eq!((second.code(), details(&second).reason.as_deref()), (Code::Aborted, Some("COUNSEL_BUSY")));
         let same = fixture.send(&counsel, exchange, "안녕").await.unwrap_err();
         assert_eq!(same.code(), Code::Unavailable);
+        let reused = fixture.send(&counsel, exchange, "여보세요").await.unwrap_err();
+        assert_eq!(reused.code(), Code::AlreadyExists, "with another text, as after the reply");
+        assert_eq!(details(&reused).reason.as_deref(), Some("EXCHANGE_REUSED"));
         let elsewhere = fixture.send(&other, Uuid::now_v7(), "여보세요").await;
         speak.send("기다렸지요?").unwrap();
         elsewhere
@@ -175,8 +178,14 @@ async fn a_second_message_is_refused_while_the_first_waits_for_its_reply(fixture
 async fn an_overdue_exchange_is_given_up_for_another_message(fixture: Fixture) -> anyhow::Result<()> {
     let (counsel, crashed, next) = (fixture.opened().await?, Uuid::now_v7(), Uuid::now_v7());
     ask_and_crash(&fixture, &counsel, crashed, "안녕").await?;
-    assert_eq!(fixture.send(&counsel, next, "여보세요").await.unwrap_err().code(), Code::ResourceExhausted);
-    fixture.environment.pass(31);
+    fixture.environment.pass(10);
+    for (exchange, text, code) in [(next, "여보세요", Code::Aborted), (crashed, "안녕", Code::Unavailable)] {
+        let refused = fixture.send(&counsel, exchange, text).await.unwrap_err();
+        assert_eq!(refused.code(), code);
+        let wait = details(&refused).retry_after.unwrap();
+        assert!((15..=20).contains(&wait.as_secs()), "the rest of 30 seconds: {wait:?}");
+    }
+    fixture.environment.pass(21);
     fixture.send(&counsel, next, "여보세요").await?;
     let events = fixture.events().await;
     assert!(events.contains(&format!("failed {crashed} attempt 1: no reply within the time limit")), "{events:?}");
@@ -214,12 +223,14 @@ async fn an_empty_reply_fails_the_attempt(fixture: Fixture) -> anyhow::Result<()
 
 async fn defect_11_a_message_must_have_1_to_80_characters(fixture: Fixture) -> anyhow::Result<()> {
     let counsel = fixture.opened().await?;
-    for bad in ["", " \t\n", &"가".repeat(81)] {
+    let hidden = ["\u{200B}\u{200B}", "\u{FEFF}", "\u{3164}", "\u{E0041}", "나\u{202E}ㅋ", "안녕\u{7}", "안\u{0}녕"];
+    for bad in hidden.into_iter().chain(["", " \t\n", "\u{FE0F}", &"가".repeat(81)]) {
         let refused = fixture.send(&counsel, Uuid::now_v7(), bad).await.unwrap_err();
         assert_eq!(refused.code(), Code::InvalidArgument, "{bad:?}");
         assert_eq!(details(&refused).fields[0].0, "message");
     }
     assert_eq!(fixture.messages(&counsel).await?.len(), 1);
+    fixture.send(&counsel, Uuid::now_v7(), "👩\u{200D}👩\u{200D}👧 덕분에\n웃었어요 ❤\u{FE0F}").await?;
     fixture.send(&counsel, Uuid::now_v7(), &"👩".repeat(80)).await?;
     Ok(())
 }

@@ -19,6 +19,8 @@ service_edge::cases![
     the_same_exchange_opens_the_same_counsel,
     an_opening_without_a_reply_is_completed_by_a_retry,
     the_same_key_opens_one_counsel,
+    a_key_that_has_opened_a_counsel_is_refused_for_another_opening,
+    concurrent_openings_do_not_exceed_the_ceiling,
     defect_04_a_bubble_calls_the_responder_only_while_a_token_is_held,
     a_person_opens_at_most_a_hundred_counsels_in_thirty_days,
     an_invalid_opening_is_refused_and_stores_nothing,
@@ -150,6 +152,48 @@ async fn the_same_key_opens_one_counsel(fixture: Fixture) -> anyhow::Result<()> 
     let lees = CreateCounselRequest { user_id: LEE.to_string(), ..request };
     let lees = fixture.counsels.clone().create_counsel(keyed(lees)).await?.into_inner();
     assert_ne!(lees.counsel.unwrap().id, first.counsel.unwrap().id);
+    Ok(())
+}
+
+async fn a_key_that_has_opened_a_counsel_is_refused_for_another_opening(fixture: Fixture) -> anyhow::Result<()> {
+    let bubble_first = from_bubble(&fixture, Uuid::now_v7()).await?.0;
+    let greeted =
+        |of: &CreateCounselRequest| CreateCounselRequest { bubble_id: None, response_option_no: None, ..of.clone() };
+    let reused = |refused: tonic::Status, reason: &str| {
+        assert_eq!((refused.code(), details(&refused).reason.as_deref()), (Code::AlreadyExists, Some(reason)));
+    };
+    let mut client = fixture.counsels.clone();
+    let first = fixture.open(bubble_first.clone()).await?;
+    reused(fixture.open(greeted(&bubble_first)).await.unwrap_err(), "OPENING_REUSED");
+    let other = CreateCounselRequest { response_option_no: Some(1), ..bubble_first.clone() };
+    reused(fixture.open(other).await.unwrap_err(), "EXCHANGE_REUSED");
+    let version = Some(Uuid::now_v7().to_string());
+    let other = CreateCounselRequest { prompt_version_id: version, ..bubble_first.clone() };
+    reused(fixture.open(other).await.unwrap_err(), "EXCHANGE_REUSED");
+    assert_eq!(fixture.open(bubble_first).await?, first);
+
+    let bubble_second = from_bubble(&fixture, Uuid::now_v7()).await?.0;
+    let first = client.create_counsel(keyed(greeted(&bubble_second))).await?.into_inner();
+    reused(fixture.open(bubble_second.clone()).await.unwrap_err(), "OPENING_REUSED");
+    assert_eq!(client.create_counsel(keyed(greeted(&bubble_second))).await?.into_inner(), first);
+    assert_eq!(fixture.events().await.iter().filter(|event| event.starts_with("created")).count(), 2);
+    Ok(())
+}
+
+async fn concurrent_openings_do_not_exceed_the_ceiling(fixture: Fixture) -> anyhow::Result<()> {
+    for _ in 0..95 {
+        fixture.opened().await?;
+    }
+    let mut opened = 95;
+    // A conflict with the others leads to a refusal after some tries, and never to another counsel.
+    for _ in 0..4 {
+        let round = futures_util::future::join_all((0..10).map(|_| fixture.opened())).await;
+        opened += round.iter().filter(|outcome| outcome.is_ok()).count();
+        for refused in round.into_iter().filter_map(Result::err) {
+            assert!(matches!(refused.code(), Code::Aborted | Code::ResourceExhausted), "{refused:?}");
+        }
+    }
+    assert_eq!(opened, 100);
     Ok(())
 }
 

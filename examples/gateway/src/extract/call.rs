@@ -15,6 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use axum_extra::extract::{CookieJar, cookie::Cookie};
+use contracts::LANGUAGE_METADATA;
 use cqrs_core::{ConsistencyToken, Metadata, grpc, telemetry::trace};
 use service_auth::Person;
 use std::{
@@ -22,6 +23,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
+use tonic::metadata::MetadataValue;
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -35,6 +37,7 @@ const CONSISTENCY_COOKIE: &str = "hearlers_consistency_token";
 pub(crate) struct Call {
     metadata: Metadata,
     person: Option<Person>,
+    language: Language,
     /// Shared by all calls of one request, so that each call sees the writes of the previous ones.
     seen: Arc<Mutex<ConsistencyToken>>,
     /// The client; absent for a call of the gateway itself.
@@ -62,11 +65,19 @@ impl Call {
             }
         }
         let (seen, client) = (Arc::new(Mutex::new(seen)), Some(Arc::new(client)));
-        (Call { metadata, person: None, seen, client, is_repeatable: true }, outcome)
+        let language = Language::of(headers);
+        (Call { metadata, person: None, language, seen, client, is_repeatable: true }, outcome)
     }
     /// Creates the metadata of a call that the gateway makes on its own behalf.
     pub(crate) fn own() -> Self {
-        Call { metadata: Metadata::default(), person: None, seen: Arc::default(), client: None, is_repeatable: true }
+        Call {
+            metadata: Metadata::default(),
+            person: None,
+            language: Language::Korean,
+            seen: Arc::default(),
+            client: None,
+            is_repeatable: true,
+        }
     }
     /// Makes the call on behalf of this person.
     pub(crate) fn of(mut self, person: Person) -> Self {
@@ -86,6 +97,7 @@ impl Call {
         let traceparent = trace::current().or_else(|| self.metadata.traceparent.clone());
         let metadata = Metadata { token: self.seen(), traceparent, ..self.metadata.clone() };
         grpc::write(&metadata, request.metadata_mut());
+        request.metadata_mut().insert(LANGUAGE_METADATA, MetadataValue::from_static(self.language.code()));
         if let Some(person) = self.person {
             request.extensions_mut().insert(person); // the client's interceptor signs it
         }

@@ -87,15 +87,18 @@ pub(super) async fn open_counsel<J: TryFrom<rpc::CreateCounselResponse, Error = 
     prompt_version: Option<Uuid>,
 ) -> Answer<J> {
     let mut held = None;
+    let exchange = exchange::of_counsel(caller.id(), counselor, key.given());
     let mut request = rpc::CreateCounselRequest {
         user_id: caller.id().to_string(),
         counselor_id: counselor.to_string(),
         prompt_version_id: prompt_version.map(|id| id.to_string()),
+        // Without a bubble it only marks the key as used, so that the same key does not open a second counsel with one.
+        exchange_id: key.given().map(|_| exchange.to_string()),
         ..Default::default()
     };
     if let Some((bubble, option)) = opening.check()? {
         find_bubble(caller, counselor, bubble).await?; // checked first: a bubble of another counsellor must not reserve a token
-        let hold = reserve(caller, exchange::of_counsel(caller.id(), counselor, key.given())).await?;
+        let hold = reserve(caller, exchange).await?;
         request.bubble_id = Some(bubble.to_string());
         request.response_option_no = Some(option);
         (request.exchange_id, request.attempt) = (Some(hold.exchange.to_string()), hold.attempt);
@@ -205,7 +208,7 @@ pub(super) async fn find_messages<J: From<rpc::FindMessagesResponse> + Serialize
     Ok(ok("상담 메시지 목록을 조회했습니다.", J::from(found)))
 }
 
-/// Sends a message and waits for the reply. Consumes one token. With the same key it resumes where it stopped.
+/// Sends a message and waits for the reply. Consumes one token; a message that speaks of a danger needs and consumes none. With the same key it resumes where it stopped.
 #[utoipa::path(
     post,
     path = "/counselors/{counselorId}/counsels/{counselId}/messages",
@@ -229,11 +232,17 @@ pub(super) async fn send_message<J: TryFrom<rpc::CreateMessageResponse, Error = 
 ) -> Answer<J> {
     let message = new.check()?;
     owned(caller, counselor, counsel).await?;
-    let hold = reserve(caller, exchange::of_message(caller.id(), counsel, key.given())).await?;
-    let (counsel_id, exchange_id) = (counsel.to_string(), Some(hold.exchange.to_string()));
+    let exchange = exchange::of_message(caller.id(), counsel, key.given());
+    let (hold, without_tokens) = match reserve(caller, exchange).await {
+        // The counseling service answers a message that speaks of a danger without a hold, and refuses every other one.
+        Err(error) if error.is_without_tokens() => (Hold { exchange, attempt: None }, Some(error)),
+        reserved => (reserved?, None),
+    };
+    let (counsel_id, exchange_id) = (counsel.to_string(), Some(exchange.to_string()));
     // Without an idempotency key: an exchange can be resumed, a stored response cannot.
     let request = rpc::CreateMessageRequest { counsel_id, message, exchange_id, attempt: hold.attempt };
     let sent = caller.replies(upstream::Counsels::create_message, request).await;
+    let sent = sent.map_err(|error| without_tokens.filter(|_| error.is_refusal()).unwrap_or(error));
     let sent = unless_refused(caller, Some(hold), sent).await?;
     Ok(created("메시지를 보냈습니다.", J::try_from(sent)?))
 }

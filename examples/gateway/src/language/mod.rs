@@ -1,15 +1,22 @@
-//! The language of an error: Korean, or English when the client prefers it.
+//! The language of errors and crisis notices: Korean, or English when the client prefers it.
 mod phrases;
 
 use axum::http::{HeaderMap, header::ACCEPT_LANGUAGE};
 
-/// A language in which the gateway explains errors.
+/// A language in which the gateway explains errors, and a service writes a crisis notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Language {
     Korean,
     English,
 }
 impl Language {
+    /// Returns the code of the language, for the services.
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Language::Korean => "ko",
+            Language::English => "en",
+        }
+    }
     /// Returns the language that the client prefers. It is Korean unless the client prefers English.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let ranges = headers.get_all(ACCEPT_LANGUAGE).iter().filter_map(|value| value.to_str().ok());

@@ -10,6 +10,7 @@ pub(super) fn korean(phrase: &str) -> String {
 /// Phrases without variable parts.
 const PHRASES: &[(&str, &str)] = &[
     ("must not be empty", "비워 둘 수 없습니다"),
+    ("visible characters only", "보이지 않는 문자나 제어 문자는 쓸 수 없습니다"),
     ("required", "꼭 필요한 값입니다"),
     ("a UUID", "UUID여야 합니다"),
     ("one of the contract's values", "정해진 값 가운데 하나여야 합니다"),
@@ -26,6 +27,7 @@ const PHRASES: &[(&str, &str)] = &[
     ("there is a reaction already", "이미 반응을 남긴 메시지입니다"),
     ("only the counsellor's messages can be reacted to", "상담사의 메시지에만 반응할 수 있습니다"),
     ("this exchange id was used for another message", "같은 키로 이미 다른 메시지를 보냈습니다"),
+    ("this key was used for another opening", "같은 키로 이미 다른 상담을 시작했습니다"),
     ("the counsellor is still answering another message of this counsel", "상담사가 앞선 메시지에 답하고 있습니다"),
     (
         "this message is being answered; the same request will get the reply",

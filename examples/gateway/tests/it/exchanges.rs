@@ -3,7 +3,7 @@ use crate::{
     fixture::{Fixture, error},
     services::{BUBBLE, COUNSEL, COUNSELOR, Call, FOREIGN_COUNSEL, MESSAGE, USER},
 };
-use contracts::NO_REMAINING_TOKENS;
+use contracts::{NO_REMAINING_TOKENS, NO_RESERVATION};
 use serde_json::json;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -103,14 +103,36 @@ async fn the_same_idempotency_key_gives_the_same_exchange() {
     assert_ne!(exchanges[3], exchanges[4]);
 }
 
+/// Otherwise the same key would open a second counsel in the other way.
+#[tokio::test]
+async fn a_key_gives_the_same_id_to_an_opening_with_and_without_a_bubble() {
+    let fixture = Fixture::new().await;
+    let opening = json!({ "bubbleId": BUBBLE, "responseOptionNo": 2 });
+    let mut ids = Vec::new();
+    for (key, body) in [("k-1", json!({})), ("k-1", opening), ("k-2", json!({}))] {
+        fixture.post_keyed(&counsels(), key, body).await.data();
+        ids.push(id_in(&fixture.services.last("CreateCounsel"), "exchange_id"));
+    }
+    assert_eq!(ids[0], ids[1]);
+    assert_ne!(ids[0], ids[2]);
+    fixture.post(&counsels(), json!({})).await.data();
+    assert!(fixture.services.last("CreateCounsel").message.contains("exchange_id: None"));
+}
+
 #[tokio::test]
 async fn only_an_empty_wallet_gives_403() {
     let fixture = Fixture::new().await;
     fixture.services.fail("ReserveTokens", refused());
+    let details = ErrorDetails::with_error_info(NO_RESERVATION, "cqrs", []);
+    let no_hold = Status::with_error_details(Code::FailedPrecondition, "no hold", details);
+    fixture.services.fail("CreateMessage", no_hold);
     let answer = fixture.post(&messages(), json!({ "message": "안녕" })).await;
     assert_eq!(answer.error(), error(403, NO_REMAINING_TOKENS));
     assert_eq!(answer.json()["status"], "FORBIDDEN");
-    assert_eq!(fixture.services.methods(), ["FindCounselById", "ReserveTokens"]);
+    assert_eq!(fixture.services.methods(), ["FindCounselById", "ReserveTokens", "CreateMessage"]);
+    assert!(fixture.services.last("CreateMessage").message.contains("attempt: None"));
+    fixture.services.heal();
+    fixture.services.forget();
 
     for (status, expected) in [
         (Status::unavailable("database"), error(503, "E50301")),
@@ -121,6 +143,19 @@ async fn only_an_empty_wallet_gives_403() {
         assert_eq!(fixture.post(&messages(), json!({ "message": "안녕" })).await.error(), expected);
     }
     assert!(!fixture.services.methods().contains(&"CreateMessage"));
+}
+
+/// The counseling service answers a message that speaks of a danger, because it is free.
+#[tokio::test]
+async fn a_message_that_needs_no_token_is_answered_with_an_empty_wallet() {
+    let fixture = Fixture::new().await;
+    fixture.services.fail("ReserveTokens", refused());
+    let answer = fixture.post(&messages(), json!({ "message": "죽고 싶어요" })).await;
+    assert_eq!(answer.data()["counselorResponseMessage"]["message"], "그랬군요");
+    assert_eq!(fixture.services.methods(), ["FindCounselById", "ReserveTokens", "CreateMessage"]);
+    // An outage may hide that it is answered, so it is no refusal.
+    fixture.services.fail("CreateMessage", Status::unavailable("model"));
+    assert_eq!(fixture.post(&messages(), json!({ "message": "죽고 싶어요" })).await.error(), error(503, "E50301"));
 }
 
 #[tokio::test]

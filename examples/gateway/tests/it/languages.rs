@@ -57,6 +57,33 @@ async fn a_refusal_without_tokens_names_help_in_both_languages() {
     }
 }
 
+/// A message that speaks of a danger may be refused for want of a consent, or because of the age.
+#[tokio::test]
+async fn a_refusal_for_consent_or_age_names_help_in_both_languages() {
+    let fixture = Fixture::new().await;
+    for reason in ["CONSENT_REQUIRED", "UNDER_AGE"] {
+        let details = ErrorDetails::with_error_info(reason, "cqrs", []);
+        fixture.services.fail("FindTones", Status::with_error_details(Code::FailedPrecondition, "refused", details));
+        for language in ["ko", "en"] {
+            let answer = get(&fixture, "/v1/tones", language).await.json();
+            assert_eq!(answer["code"], reason);
+            for number in ["109", "119", "112"] {
+                assert!(answer["message"].as_str().unwrap().contains(number), "{answer}");
+            }
+            assert_eq!(is_korean(&answer["message"]), language == "ko");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_services_get_the_language_of_the_request() {
+    let fixture = Fixture::new().await;
+    for (header, language) in [("en-US,en;q=0.9", "en"), ("ko", "ko"), ("fr", "ko")] {
+        get(&fixture, "/v1/tones", header).await;
+        assert_eq!(fixture.services.last("FindTones").header("hearlers-language"), Some(language), "{header}");
+    }
+}
+
 #[tokio::test]
 async fn a_reason_of_a_service_becomes_its_code() {
     let fixture = Fixture::new().await;
@@ -64,6 +91,7 @@ async fn a_reason_of_a_service_becomes_its_code() {
         (Code::FailedPrecondition, "CONSENT_REQUIRED", 403),
         (Code::FailedPrecondition, "UNDER_AGE", 403),
         (Code::PermissionDenied, "EPISODE_LOCKED", 403),
+        (Code::Aborted, "COUNSEL_BUSY", 409),
         (Code::ResourceExhausted, "TOO_MANY_COUNSELS", 429),
         (Code::ResourceExhausted, "MODEL_BUDGET_USED_UP", 429),
     ] {

@@ -28,10 +28,7 @@ async fn ask_counselor(command: AskCounselor, exchanges: Exchanges) -> HandlerRe
     let owned = exchanges.transcript.owned(counsel, user);
     let (owned, known) = futures_util::try_join!(owned, exchanges.find(attempt.exchange))?;
     let Some((known, question)) = known else { return exchanges.start(&owned, attempt, &text).await };
-    // A refusal because of the text would release the token of an attempt that is still waiting for its reply.
-    if known.user() == user && known.is_open(exchanges.transcript.clock.now()) {
-        return Err(CounselError::BeingAnswered.into());
-    }
     known.is_for(counsel, &question, &text)?;
+    known.is_not_being_answered(exchanges.transcript.clock.now())?;
     exchanges.resume((known, question), attempt).await
 }

@@ -1,11 +1,8 @@
 //! Chooses the prompt version and the start technique of a new counsel; shared by the two opening commands.
 use crate::{
-    application::{
-        projections::{CounselSummary, ToneSummary},
-        queries::PromptViews,
-    },
+    application::{projections::ToneSummary, queries::PromptViews},
     domain::{
-        counsel::{Counsel, CounselError, MOST_COUNSELS, NewCounsel, UserId},
+        counsel::{CounselError, ExchangeId, NewCounsel, Openings, UserId},
         counselor::{Counselor, CounselorId},
         manner::Manner,
         prompt::PromptVersionId,
@@ -23,21 +20,23 @@ pub struct ChosenCounselor {
     pub prompt_version: Option<PromptVersionId>,
 }
 
-/// The counsellors, the prompts, and the counsels that a person has opened.
+/// The counsellors, the prompts, and the number of counsels that a person has opened.
 #[derive(FromContext)]
 pub(super) struct CounselOpener {
     counselors: Repo<Counselor>,
     tones: Views<ToneSummary>,
     prompts: PromptViews,
-    counsels: Views<CounselSummary>,
+    openings: Repo<Openings>,
 }
 
 impl CounselOpener {
-    /// Returns the properties of the new counsel. Fails when there is no active prompt version or no start technique for
-    /// the tone, and when the person has opened too many counsels.
+    /// Returns the properties of the new counsel, and counts it towards the ceiling. `key` is the exchange of the request,
+    /// which opens one counsel. Fails when there is no active prompt version or no start technique for the tone, and when
+    /// the person has opened too many counsels.
     pub(super) async fn prepare(
         &self,
         chosen: ChosenCounselor,
+        key: Option<ExchangeId>,
         now: Timestamp,
     ) -> HandlerResult<NewCounsel, CounselError> {
         let ChosenCounselor { user, counselor, prompt_version } = chosen;
@@ -48,8 +47,8 @@ impl CounselOpener {
         };
         let technique = self.prompts.start_technique(prompt_version, tone).await?;
         let technique = technique.ok_or(CounselError::NoStartTechnique)?;
-        Counsel::may_open(self.oldest_at_the_ceiling(user).await?, now)?;
-        Ok(NewCounsel { user, counselor, prompt_version, technique })
+        self.count(user, now).await?;
+        Ok(NewCounsel { user, counselor, prompt_version, technique, key })
     }
 
     /// Returns the manner in which the counsellor speaks, as the name and the description of its tone say.
@@ -59,11 +58,14 @@ impl CounselOpener {
         Ok(tone.map_or(Manner::Polite, |tone| Manner::of(&format!("{} {}", tone.name, tone.description))))
     }
 
-    /// Returns the opening time of the counsel with which the ceiling is reached. The view may lag by moments, in which a
-    /// few more can be opened: the ceiling limits costs, and no rule depends on the exact number.
-    async fn oldest_at_the_ceiling(&self, user: UserId) -> HandlerResult<Option<Timestamp>, CounselError> {
-        let newest_first = CounselSummary::by_user().user(user);
-        let newest = self.counsels.clone().eventually().page(newest_first, None, MOST_COUNSELS).await?.items;
-        Ok(newest.get(MOST_COUNSELS - 1).map(|counsel| counsel.opened_at))
+    /// Counts an opening towards the ceiling. The count is committed with the counsel, so two openings at once conflict and
+    /// the later one is counted anew.
+    async fn count(&self, user: UserId, now: Timestamp) -> HandlerResult<(), CounselError> {
+        if self.openings.find(&user).await?.is_none() {
+            self.openings.create(user, Openings::first(now))?;
+            return Ok(());
+        }
+        self.openings.update(&user, |openings| openings.count(now)).await?;
+        Ok(())
     }
 }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     application::projections::{CounselSummary, MessageEntry},
-    domain::counsel::CounselError,
+    domain::counsel::{CounselError, ExchangeId},
 };
 use cqrs_core::{Aggregate, Command, HandlerResult, handler};
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize, Command)]
 pub struct CreateCounsel {
     pub chosen: ChosenCounselor,
+    /// The exchange of the same request with a bubble, when the request has a key. The key opens one counsel.
+    pub key: Option<ExchangeId>,
 }
 
 /// An open counsel and the messages stored in it so far.
@@ -33,7 +35,7 @@ async fn create_counsel(
     transcript: Transcript,
     opener: CounselOpener,
 ) -> HandlerResult<CreateCounselResult, CounselError> {
-    let new = opener.prepare(command.chosen, transcript.clock.now()).await?;
+    let new = opener.prepare(command.chosen, command.key, transcript.clock.now()).await?;
     let manner = opener.manner_of(new.counselor).await?;
     let (counsel, greeting) = transcript.open(new, manner.greeting())?;
     let counsel = transcript.summary(*counsel.id()).await?;

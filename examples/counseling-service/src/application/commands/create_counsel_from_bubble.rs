@@ -51,7 +51,7 @@ async fn create_counsel_from_bubble(
         return Err(not_found("bubble", id));
     }
     let transcript = &exchanges.transcript;
-    let new = opener.prepare(chosen, transcript.clock.now()).await?;
+    let new = opener.prepare(chosen, Some(attempt.exchange), transcript.clock.now()).await?;
     let (counsel, question) = transcript.open(new, bubble.question())?;
     let first_exchange = Some(exchanges.start(&counsel, attempt, bubble.option(choice)).await?);
     let counsel = transcript.summary(*counsel.id()).await?;
@@ -69,14 +69,13 @@ async fn reopen(
     let transcript = &exchanges.transcript;
     let counsel = transcript.counsel(known.counsel()).await?;
     let opening = transcript.message(counsel.opening()).await?;
-    if counsel.belongs_to(chosen.user) && known.is_open(transcript.clock.now()) {
-        return Err(CounselError::BeingAnswered.into());
-    }
     known.is_for(*counsel.id(), &answer, bubble.option(choice))?;
     let same_people = counsel.belongs_to(chosen.user) && counsel.counselor() == chosen.counselor;
-    if !same_people || opening.sent().text != bubble.question() {
+    let same_version = chosen.prompt_version.is_none_or(|version| version == counsel.prompt_version());
+    if !same_people || !same_version || opening.sent().text != bubble.question() {
         return Err(CounselError::ExchangeReused.into());
     }
+    known.is_not_being_answered(transcript.clock.now())?;
     let first_exchange = Some(exchanges.resume((known, answer), attempt).await?);
     let counsel = transcript.summary(*counsel.id()).await?;
     Ok(CreateCounselResult { counsel, opening: opening.into(), first_exchange })

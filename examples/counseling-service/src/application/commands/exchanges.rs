@@ -28,16 +28,24 @@ pub struct AskCounselorResult {
     pub reply: Option<MessageEntry>,
 }
 
+/// The number of an attempt without a hold. The wallet counts from 1, so it releases nothing.
+const WITHOUT_A_HOLD: u32 = 0;
+
 /// An attempt that a command wants to begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
     pub exchange: ExchangeId,
-    /// The wallet's number of the attempt; absent when no hold was confirmed. Then only a stored reply is returned.
+    /// The wallet's number of the attempt; absent when no hold was confirmed. Then a stored reply is returned, and a
+    /// message in a crisis is answered.
     pub number: Option<u32>,
 }
 impl Attempt {
     fn confirmed(self) -> Result<u32, CounselError> {
         self.number.ok_or(CounselError::NoReservation)
+    }
+    /// Returns the number of the hold. An attempt at a message in a crisis is free, so it begins without one too.
+    fn paid_or_free(self, crisis: Option<Crisis>) -> Result<u32, CounselError> {
+        if crisis.is_some() { Ok(self.number.unwrap_or(WITHOUT_A_HOLD)) } else { self.confirmed() }
     }
 }
 
@@ -77,7 +85,7 @@ impl Exchanges {
         let (Attempt { exchange, .. }, now) = (attempt, self.transcript.clock.now());
         let crisis = detect(text.as_str());
         self.may_be_processed(counsel.user(), crisis).await?;
-        let attempt = attempt.confirmed()?;
+        let attempt = attempt.paid_or_free(crisis)?;
         self.begin(counsel, exchange, now).await?;
         let question = self.transcript.append(*counsel.id(), Speaker::Person, text.as_str()).await?;
         self.exchanges.create(exchange, Exchange::start(&question, crisis, attempt))?;
@@ -100,7 +108,7 @@ impl Exchanges {
             return Ok(AskCounselorResult { exchange, attempt, asked_at: now, question, crisis, reply });
         }
         self.may_be_processed(known.user(), crisis).await?;
-        let attempt = attempt.confirmed()?;
+        let attempt = attempt.paid_or_free(crisis)?;
         let retried = self.exchanges.update(&exchange, |stored| stored.retry(attempt, now)).await?;
         self.begin(&self.transcript.counsel(retried.counsel()).await?, exchange, now).await?;
         Ok(AskCounselorResult { exchange, attempt, asked_at: now, question, crisis, reply: None })

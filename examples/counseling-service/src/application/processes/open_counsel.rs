@@ -8,9 +8,12 @@ use crate::{
         commands::{BubbleAnswer, CreateCounsel, CreateCounselFromBubble, CreateCounselResult},
         projections::{CounselSummary, MessageEntry},
     },
-    domain::{counsel::CounselError, crisis::Notice},
+    domain::{
+        counsel::CounselError,
+        crisis::{Language, Notice},
+    },
 };
-use cqrs_core::{Committed, Error, HandlerResult, Position, app::WithMetadata};
+use cqrs_core::{Committed, Dispatch, Error, Handled, HandlerResult, Position, app::WithMetadata};
 
 /// The two ways to open a counsel.
 #[derive(Debug, Clone)]
@@ -33,22 +36,22 @@ pub struct OpenCounselResult {
     pub position: Option<Position>,
 }
 
-/// Opens the counsel and, when the person answered a bubble, gets the reply.
+/// Opens the counsel and, when the person answered a bubble, gets the reply. A notice is in this language.
 ///
 /// # Errors
 /// Returns the refusal of a command, a refusal when no token is held for the answer, or unavailable when there is no reply;
 /// the same exchange may then be tried again.
-pub async fn open_counsel(app: &WithMetadata, how: OpenCounsel) -> HandlerResult<OpenCounselResult, CounselError> {
+pub async fn open_counsel(
+    app: &WithMetadata,
+    how: OpenCounsel,
+    language: Language,
+) -> HandlerResult<OpenCounselResult, CounselError> {
     let opened = match how {
-        OpenCounsel::Greeted(command) => app.send_committed(command).await?,
+        OpenCounsel::Greeted(command) => open_once(app, command).await?,
         OpenCounsel::FromBubble(answer, requested) => {
             let confirmed = confirm(app, answer.chosen.user, requested).await?;
             let command = CreateCounselFromBubble { answer, attempt: confirmed.attempt() };
-            let opened = match app.send_committed(command.clone()).await {
-                // A concurrent request with the same exchange has opened the counsel; the second try returns it.
-                Err(Error::Exists { .. }) => app.send_committed(command).await,
-                opened => opened,
-            };
+            let opened = open_once(app, command).await;
             confirmed.conclude(app, opened).await?
         }
     };
@@ -56,9 +59,25 @@ pub async fn open_counsel(app: &WithMetadata, how: OpenCounsel) -> HandlerResult
     let Some(exchange) = first_exchange else {
         return Ok(OpenCounselResult { counsel, messages: vec![opening], notice: None, position });
     };
-    let ExchangeResult { question, reply, notice, position } = reply(app, exchange, position).await?;
+    let ExchangeResult { question, reply, notice, position } = reply(app, exchange, language, position).await?;
     if counsel.last_chated_at < reply.sent.at {
         counsel.show(&reply.sent);
     }
     Ok(OpenCounselResult { counsel, messages: vec![opening, question, reply], notice, position })
+}
+
+/// Sends the command that opens a counsel. When a concurrent request has opened the counsel of the same key, or the person's
+/// first one, the second try sees it.
+async fn open_once<C>(app: &WithMetadata, command: C) -> HandlerResult<Committed<CreateCounselResult>, CounselError>
+where
+    C: Handled<Output = CreateCounselResult, Error = CounselError> + Clone,
+    C::Sent: Dispatch<C>,
+{
+    let opened = match app.send_committed(command.clone()).await {
+        Err(Error::Exists { .. } | Error::Taken { .. }) => app.send_committed(command).await,
+        opened => opened,
+    };
+    // The counsel of this key was opened in the other way.
+    opened
+        .map_err(|error| if matches!(error, Error::Taken { .. }) { CounselError::OpeningReused.into() } else { error })
 }

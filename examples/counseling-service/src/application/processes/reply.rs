@@ -6,7 +6,11 @@ use crate::{
         projections::MessageEntry,
         queries::{FindCrisisNotice, PreparePrompt},
     },
-    domain::{counsel::CounselError, crisis::Notice, manner::Manner},
+    domain::{
+        counsel::CounselError,
+        crisis::{Language, Notice},
+        manner::Manner,
+    },
 };
 use cqrs_core::{Committed, Error, Fault, HandlerResult, Position, app::WithMetadata};
 
@@ -24,16 +28,18 @@ pub struct ExchangeResult {
     pub position: Option<Position>,
 }
 
-/// Gets and stores the reply unless there is one already. `since` is the position of the question.
+/// Gets and stores the reply unless there is one already. `language` is that of a notice, `since` the position of the
+/// question.
 ///
 /// A failed attempt is recorded with [`FailReply`], which releases its token. A message in a crisis has no failed attempt:
 /// its notice takes the place of a reply that is not there.
 pub(super) async fn reply(
     app: &WithMetadata,
     request: AskCounselorResult,
+    language: Language,
     since: Option<Position>,
 ) -> HandlerResult<ExchangeResult, CounselError> {
-    let notice = notice(app, &request).await;
+    let notice = notice(app, &request, language).await;
     if let Some(reply) = request.reply {
         return Ok(ExchangeResult { question: request.question, reply, notice, position: since });
     }
@@ -92,10 +98,10 @@ impl From<Unanswered> for Error<CounselError> {
 }
 
 /// Finds the notice for a message in a crisis. The polite one is used when the counsellor's manner cannot be read.
-async fn notice(app: &WithMetadata, request: &AskCounselorResult) -> Option<Notice> {
+async fn notice(app: &WithMetadata, request: &AskCounselorResult, language: Language) -> Option<Notice> {
     let crisis = request.crisis?;
-    let found = app.send(FindCrisisNotice { crisis, counselor: request.question.sent.counselor }).await;
-    Some(found.unwrap_or_else(|_| crisis.notice(Manner::Polite)))
+    let find = FindCrisisNotice { crisis, counselor: request.question.sent.counselor, language };
+    Some(app.send(find).await.unwrap_or_else(|_| crisis.notice(language, Manner::Polite)))
 }
 
 /// Gathers the prompt and calls the responder once. The call counts whether it succeeds or not.

@@ -1,9 +1,9 @@
-//! The query that returns the notice for a crisis in the manner of the counsellor.
+//! The query that returns the notice for a crisis in the language of the person and the manner of the counsellor.
 use crate::{
     application::projections::{CounselorProfile, ToneSummary},
     domain::{
         counselor::CounselorId,
-        crisis::{Crisis, Notice},
+        crisis::{Crisis, Language, Notice},
         manner::Manner,
     },
 };
@@ -14,6 +14,7 @@ use cqrs_core::{HandlerResult, Infallible, Query, Views, handler};
 pub struct FindCrisisNotice {
     pub crisis: Crisis,
     pub counselor: CounselorId,
+    pub language: Language,
 }
 
 #[handler]
@@ -27,5 +28,5 @@ async fn find_crisis_notice(
         None => None,
     };
     let manner = tone.map_or(Manner::Polite, |tone| Manner::of(&format!("{} {}", tone.name, tone.description)));
-    Ok(query.crisis.notice(manner))
+    Ok(query.crisis.notice(query.language, manner))
 }

@@ -1,6 +1,7 @@
 //! The domain errors of counsels, messages and exchanges.
 use crate::domain::consent::ConsentError;
 use cqrs_core::DomainError;
+use std::time::Duration;
 
 /// A refusal of a counsel, a message or an exchange.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, DomainError)]
@@ -15,14 +16,20 @@ pub enum CounselError {
     #[kind(invalid)]
     #[field("message")]
     MessageTooLong,
-    /// Another exchange of the counsel is waiting for its reply.
+    /// The message has a control character, or one that a reader cannot see.
+    #[error("visible characters only")]
+    #[kind(invalid)]
+    #[field("message")]
+    MessageHidden,
+    /// Another exchange of the counsel is waiting for its reply, at most for the time `wait`.
     #[error("the counsellor is still answering another message of this counsel")]
-    #[kind(exhausted)]
-    Busy,
-    /// This exchange is waiting for its reply; the same request returns it later.
+    #[kind(conflict)]
+    #[reason("COUNSEL_BUSY")]
+    Busy { wait: Duration },
+    /// This exchange is waiting for its reply, at most for the time `wait`; the same request returns it later.
     #[error("this message is being answered; the same request will get the reply")]
     #[kind(unavailable)]
-    BeingAnswered,
+    BeingAnswered { wait: Duration },
     /// The exchange id belongs to another message or another counsel.
     #[error("this exchange id was used for another message")]
     #[kind(already_exists)]
@@ -31,6 +38,11 @@ pub enum CounselError {
     #[error("the exchange has ended meanwhile")]
     #[kind(conflict)]
     ExchangeEnded,
+    /// The key of the request has opened a counsel in another way.
+    #[error("this key was used for another opening")]
+    #[kind(already_exists)]
+    #[reason("OPENING_REUSED")]
+    OpeningReused,
     /// The wallet holds no token for the exchange.
     #[error("no token is held for this message: reserve one first")]
     #[kind(precondition)]
@@ -63,4 +75,14 @@ pub enum CounselError {
     #[error("the prompt version has no start technique for this counsellor")]
     #[kind(not_found)]
     NoStartTechnique,
+}
+
+impl CounselError {
+    /// Returns the time after which the same request can succeed, where it is known.
+    pub fn wait(&self) -> Option<Duration> {
+        match self {
+            CounselError::Busy { wait } | CounselError::BeingAnswered { wait } => Some(*wait),
+            _ => None,
+        }
+    }
 }

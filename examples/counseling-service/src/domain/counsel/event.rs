@@ -18,6 +18,8 @@ pub enum CounselEvent {
         prompt_version: PromptVersionId,
         technique: TechniqueId,
         opening: MessageId,
+        #[serde(default)]
+        key: Option<ExchangeId>,
         at: Timestamp,
     },
     /// A message was appended under the next number.

@@ -91,8 +91,10 @@ impl Exchange {
     pub fn retry(&self, attempt: u32, now: Timestamp) -> Result<ExchangeEvent, CounselError> {
         match self.progress {
             Progress::Replied(_) => Err(CounselError::ExchangeEnded),
-            Progress::Pending if self.is_open(now) => Err(CounselError::BeingAnswered),
-            Progress::Pending | Progress::Failed => Ok(ExchangeEvent::Retried { attempt, at: now }),
+            Progress::Pending | Progress::Failed => {
+                self.is_not_being_answered(now)?;
+                Ok(ExchangeEvent::Retried { attempt, at: now })
+            }
         }
     }
 
@@ -102,8 +104,8 @@ impl Exchange {
     /// # Errors
     /// Fails while this exchange is waiting for its reply.
     pub fn make_room(&self, now: Timestamp) -> Result<Option<ExchangeEvent>, CounselError> {
-        if self.is_open(now) {
-            return Err(CounselError::Busy);
+        if let Some(wait) = self.open_for(now) {
+            return Err(CounselError::Busy { wait });
         }
         Ok(self.fail(self.attempt, "no reply within the time limit"))
     }
@@ -129,9 +131,19 @@ impl Exchange {
         current.then(|| ExchangeEvent::Failed { counsel, user, attempt, reason: reason.into() })
     }
 
-    /// Returns whether an attempt is waiting for its reply.
-    pub fn is_open(&self, now: Timestamp) -> bool {
-        self.progress == Progress::Pending && now < self.attempt_started_at + ANSWERED_WITHIN
+    /// Checks that no attempt is waiting for its reply.
+    ///
+    /// # Errors
+    /// Fails while one is waiting: the same request returns its reply later.
+    pub fn is_not_being_answered(&self, now: Timestamp) -> Result<(), CounselError> {
+        self.open_for(now).map_or(Ok(()), |wait| Err(CounselError::BeingAnswered { wait }))
+    }
+    /// Returns the time for which the current attempt may still wait for its reply. A process that has crashed keeps it
+    /// open so long.
+    fn open_for(&self, now: Timestamp) -> Option<Duration> {
+        let overdue_at = self.attempt_started_at + ANSWERED_WITHIN;
+        let is_open = self.progress == Progress::Pending && now < overdue_at;
+        is_open.then(|| (overdue_at - now).to_std().unwrap_or_default())
     }
     pub fn progress(&self) -> Progress {
         self.progress

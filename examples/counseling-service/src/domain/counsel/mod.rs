@@ -4,6 +4,7 @@ mod event;
 mod exchange;
 mod message;
 mod message_text;
+mod openings;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +13,7 @@ pub use event::{Appended, CounselEvent, MessageSent, Speaker};
 pub use exchange::{ANSWERED_WITHIN, Exchange, ExchangeEvent, ExchangeId, Progress};
 pub use message::{CounselMessage, MessageEvent, MessageId, Reaction};
 pub use message_text::{LONGEST, MessageText};
+pub use openings::{CEILING_PERIOD, MOST_COUNSELS, Openings, OpeningsEvent};
 
 use crate::domain::{
     counselor::CounselorId,
@@ -19,7 +21,6 @@ use crate::domain::{
 };
 use cqrs_core::{Aggregate, Evolve, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
 
 cqrs_core::id!(
     /// Identifies a counsel.
@@ -29,11 +30,6 @@ cqrs_core::id!(
     /// Identifies the owner of a counsel. People belong to the user service; this context knows only their id.
     pub UserId
 );
-
-/// The number of counsels that a person may open within [`CEILING_PERIOD`].
-pub const MOST_COUNSELS: usize = 100;
-/// The time for which a counsel counts towards [`MOST_COUNSELS`] after its opening.
-pub const CEILING_PERIOD: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// One chat of a person with a counsellor. Messages are separate aggregates, so a long counsel stays small.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Aggregate)]
@@ -46,6 +42,10 @@ pub struct Counsel {
     prompt_version: PromptVersionId,
     technique: TechniqueId,
     opening: MessageId,
+    /// The exchange of the request that opened it, with a bubble or not.
+    #[unique]
+    #[serde(default)]
+    key: Option<ExchangeId>,
     /// The message with the highest number.
     latest: Appended,
     /// The exchange of the latest attempt to reply. The exchange knows whether it is still waiting.
@@ -62,25 +62,15 @@ pub struct NewCounsel {
     pub prompt_version: PromptVersionId,
     /// The technique that the counsel starts with.
     pub technique: TechniqueId,
+    /// The exchange of the request that opens it. It opens no second one.
+    pub key: Option<ExchangeId>,
 }
 
 impl Counsel {
     /// Opens a counsel with a message of the counsellor, which gets the number 1.
     pub fn open(new: NewCounsel, opening: MessageId, at: Timestamp) -> CounselEvent {
-        let NewCounsel { user, counselor, prompt_version, technique } = new;
-        CounselEvent::Opened { user, counselor, prompt_version, technique, opening, at }
-    }
-
-    /// Refuses another counsel of a person while too many count towards the ceiling. `oldest` is the opening time of the
-    /// counsel with which the ceiling is reached, if there are so many.
-    ///
-    /// # Errors
-    /// Fails when that counsel was opened within the period.
-    pub fn may_open(oldest: Option<Timestamp>, now: Timestamp) -> Result<(), CounselError> {
-        match oldest {
-            Some(oldest) if now < oldest + CEILING_PERIOD => Err(CounselError::TooManyCounsels),
-            _ => Ok(()),
-        }
+        let NewCounsel { user, counselor, prompt_version, technique, key } = new;
+        CounselEvent::Opened { user, counselor, prompt_version, technique, opening, key, at }
     }
 
     /// Appends a message under the next number.
@@ -133,12 +123,12 @@ impl Counsel {
 
 impl Evolve<CounselEvent> for Counsel {
     fn create(id: CounselId, event: &CounselEvent) -> Option<Self> {
-        let CounselEvent::Opened { user, counselor, prompt_version, technique, opening, at } = *event else {
+        let CounselEvent::Opened { user, counselor, prompt_version, technique, opening, key, at } = *event else {
             return None;
         };
         let latest = Appended { message: opening, number: 1, by: Speaker::Counselor, at };
         let (exchange, opened_at) = (None, at);
-        Some(Counsel { id, user, counselor, prompt_version, technique, opening, latest, exchange, opened_at })
+        Some(Counsel { id, user, counselor, prompt_version, technique, opening, key, latest, exchange, opened_at })
     }
 
     fn apply(&mut self, event: &CounselEvent) {

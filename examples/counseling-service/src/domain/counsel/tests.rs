@@ -1,12 +1,13 @@
 //! Tests of the decisions of counsels, exchanges and messages: given, when, then.
 use super::{
     ANSWERED_WITHIN, Appended, CEILING_PERIOD, Counsel, CounselError, CounselEvent, CounselId, CounselMessage,
-    Exchange, ExchangeEvent, MessageEvent, MessageId, MessageSent, MessageText, NewCounsel, Progress, Reaction,
-    Speaker,
+    Exchange, ExchangeEvent, MOST_COUNSELS, MessageEvent, MessageId, MessageSent, MessageText, NewCounsel, Openings,
+    OpeningsEvent, Progress, Reaction, Speaker,
 };
 use crate::domain::crisis::Crisis;
 use cqrs_core::{Evolve, Timestamp, replay, testing::given};
 use proptest::prelude::*;
+use std::time::Duration;
 use uuid::Uuid;
 
 fn id<T: From<Uuid>>(number: u128) -> T {
@@ -19,7 +20,7 @@ fn text() -> MessageText {
     MessageText::parse("잠이 안 와요").unwrap()
 }
 fn opened() -> CounselEvent {
-    let new = NewCounsel { user: id(2), counselor: id(3), prompt_version: id(4), technique: id(5) };
+    let new = NewCounsel { user: id(2), counselor: id(3), prompt_version: id(4), technique: id(5), key: None };
     Counsel::open(new, id(6), at(0))
 }
 fn appended(message: u128, number: u32, by: Speaker) -> CounselEvent {
@@ -95,16 +96,24 @@ proptest! {
 #[test]
 fn the_ceiling_counts_counsels_of_the_last_thirty_days() {
     let period = i64::try_from(CEILING_PERIOD.as_secs()).unwrap();
-    assert_eq!(Counsel::may_open(None, at(0)), Ok(()));
-    assert_eq!(Counsel::may_open(Some(at(0)), at(period - 1)), Err(CounselError::TooManyCounsels));
-    assert_eq!(Counsel::may_open(Some(at(0)), at(period)), Ok(()));
+    let opened = |times: usize| (0..times).map(|time| OpeningsEvent::Counted { at: at(i64::try_from(time).unwrap()) });
+    let count = |seconds| move |openings: &Openings| openings.count(at(seconds));
+    let counted = |seconds| [OpeningsEvent::Counted { at: at(seconds) }];
+    given::<Openings>(id(2), opened(MOST_COUNSELS - 1)).when(count(period - 1)).then(counted(period - 1));
+    let refused = given::<Openings>(id(2), opened(MOST_COUNSELS)).when(count(period - 1));
+    refused.then_rejected(CounselError::TooManyCounsels);
+    given::<Openings>(id(2), opened(MOST_COUNSELS)).when(count(period)).then(counted(period));
+    // The state stays small.
+    given::<Openings>(id(2), opened(3 * MOST_COUNSELS)).when(count(10 * period)).then(counted(10 * period));
 }
 
 #[test]
 fn another_exchange_waits_until_the_one_before_has_ended_or_is_overdue() {
     let make_room = |seconds| move |exchange: &Exchange| exchange.make_room(at(seconds));
     let limit = i64::try_from(ANSWERED_WITHIN.as_secs()).unwrap();
-    given::<Exchange>(id(9), [started(1)]).when(make_room(limit - 1)).then_rejected(CounselError::Busy);
+    given::<Exchange>(id(9), [started(1)])
+        .when(make_room(limit - 1))
+        .then_rejected(CounselError::Busy { wait: Duration::from_secs(1) });
     let reason = "no reply within the time limit".into();
     let overdue = ExchangeEvent::Failed { counsel: id(1), user: id(2), attempt: 1, reason };
     given::<Exchange>(id(9), [started(1)]).when(make_room(limit)).then([overdue]);
@@ -126,7 +135,9 @@ fn a_retry_takes_its_number_from_the_wallet_and_waits_for_the_attempt_before() {
     let again = |attempt, seconds| move |exchange: &Exchange| exchange.retry(attempt, at(seconds));
     let retried = |attempt, seconds| ExchangeEvent::Retried { attempt, at: at(seconds) };
     given::<Exchange>(id(9), [started(1), failed(1)]).when(again(2, 1)).then([retried(2, 1)]);
-    given::<Exchange>(id(9), [started(1)]).when(again(1, 29)).then_rejected(CounselError::BeingAnswered);
+    given::<Exchange>(id(9), [started(1)])
+        .when(again(1, 29))
+        .then_rejected(CounselError::BeingAnswered { wait: Duration::from_secs(1) });
     // The process of the first attempt has crashed, and its token is still held.
     given::<Exchange>(id(9), [started(1)]).when(again(1, 30)).then([retried(1, 30)]);
     given::<Exchange>(id(9), [started(1), retried(1, 59)]).when(again(2, 100)).then([retried(2, 100)]);

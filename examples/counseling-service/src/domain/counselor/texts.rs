@@ -1,7 +1,6 @@
 //! The texts of counsellors, tones and bubbles.
 use super::CounselorError;
 use crate::domain::{counsel::MessageText, text::text};
-use unicode_normalization::UnicodeNormalization;
 
 text!(
     /// The name of a counsellor.
@@ -49,5 +48,5 @@ pub fn response_option2(text: &str) -> Result<MessageText, CounselorError> {
     option(text).ok_or(CounselorError::ResponseOption2)
 }
 fn option(text: &str) -> Option<MessageText> {
-    MessageText::parse(&text.nfc().collect::<String>()).ok()
+    MessageText::parse(text).ok()
 }

@@ -8,7 +8,7 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
-pub use notice::Notice;
+pub use notice::{Language, Notice};
 pub use record::{CrisisEvent, CrisisRecord};
 
 use super::korean::Text;

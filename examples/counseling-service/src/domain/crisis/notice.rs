@@ -1,6 +1,15 @@
 //! The notice for a person in a crisis, and the line for a language model.
 use super::Crisis;
 use crate::domain::manner::Manner;
+use serde::{Deserialize, Serialize};
+
+/// The language in which a person reads a notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Language {
+    #[default]
+    Korean,
+    English,
+}
 
 /// A text that names help, with the telephone numbers in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,10 +21,14 @@ pub struct Notice {
 }
 
 impl Crisis {
-    /// Returns the notice in the counsellor's manner of speech.
-    pub fn notice(self, manner: Manner) -> Notice {
+    /// Returns the notice in this language. In Korean it has the counsellor's manner of speech.
+    pub fn notice(self, language: Language, manner: Manner) -> Notice {
         let (polite, casual) = self.texts();
-        let text = if manner == Manner::Casual { casual } else { polite };
+        let text = match (language, manner) {
+            (Language::English, _) => self.english(),
+            (Language::Korean, Manner::Casual) => casual,
+            (Language::Korean, Manner::Polite) => polite,
+        };
         Notice { crisis: self, text, numbers: self.numbers() }
     }
 
@@ -28,7 +41,7 @@ impl Crisis {
         }
     }
 
-    /// Returns the text in polite and in casual speech. Each ends with one question, so that the counsel goes on.
+    /// Returns the Korean text in polite and in casual speech. Each ends with one question, so that the counsel goes on.
     fn texts(self) -> (&'static str, &'static str) {
         match self {
             Crisis::SelfHarm => (
@@ -63,6 +76,32 @@ impl Crisis {
                  여성긴급전화 1366에서 24시간 상담하고 머물 곳도 찾아 줘. 112에는 누구나 신고할 수 있고, \
                  전화하기 어려우면 문자로 보내도 돼. 지금 안전한 곳에 있어?",
             ),
+        }
+    }
+
+    /// Returns the English text. It ends with one question as well.
+    fn english(self) -> &'static str {
+        match self {
+            Crisis::SelfHarm => {
+                "It must hurt a lot to have thoughts like that. Thank you for telling me. I hope you are not alone right now. \
+                 In Korea the suicide prevention line 109 listens at any hour. If you are in danger now, please call 119 or 112 \
+                 at once. Are you in a safe place?"
+            }
+            Crisis::PossibleSelfHarm => {
+                "It sounds as if things are very hard for you, and I care about that. When it feels like this, please do not \
+                 bear it alone: in Korea you can call the suicide prevention line 109 at any hour. May I ask you carefully: \
+                 do you think about dying, or about hurting yourself?"
+            }
+            Crisis::HarmToOthers => {
+                "Something must have made you this angry, and it must be hard to bear. Thank you for telling me before you act. \
+                 Please breathe somewhere away from that person, and put dangerous things out of reach. If somebody may get \
+                 hurt, do not hesitate to call 112. Are you away from that person now?"
+            }
+            Crisis::Abuse => {
+                "That must have been frightening and painful. Thank you for telling me. What happened to you is not your fault. \
+                 In Korea the emergency line for women 1366 gives advice at any hour and finds a place to stay. Everybody can \
+                 report it to 112, by text message as well. Are you in a safe place now?"
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! The detector on its labelled sentences, and the texts of its notices.
 use super::{
     Crisis::{self, Abuse, HarmToOthers, PossibleSelfHarm, SelfHarm},
-    detect,
+    Language, detect,
 };
 use crate::domain::manner::Manner;
 use std::collections::BTreeSet;
@@ -161,7 +161,7 @@ fn any_text_is_judged_without_a_panic() {
 fn a_notice_names_its_numbers_in_the_manner_of_the_counsellor() {
     for (crisis, first) in [(SelfHarm, "109"), (PossibleSelfHarm, "109"), (HarmToOthers, "112"), (Abuse, "1366")] {
         for manner in [Manner::Polite, Manner::Casual] {
-            let notice = crisis.notice(manner);
+            let notice = crisis.notice(Language::Korean, manner);
             assert_eq!(notice.numbers[0], first);
             let in_text: BTreeSet<&str> = notice
                 .text
@@ -173,5 +173,33 @@ fn a_notice_names_its_numbers_in_the_manner_of_the_counsellor() {
             assert_eq!(notice.text.contains("요."), manner == Manner::Polite, "{}", notice.text);
             assert!(crisis.instruction().contains(first));
         }
+    }
+}
+
+#[test]
+fn an_english_notice_names_the_same_numbers_and_has_no_korean() {
+    for crisis in [SelfHarm, PossibleSelfHarm, HarmToOthers, Abuse] {
+        for manner in [Manner::Polite, Manner::Casual] {
+            let notice = crisis.notice(Language::English, manner);
+            assert_eq!(notice.numbers, crisis.notice(Language::Korean, manner).numbers);
+            assert!(notice.numbers.iter().all(|number| notice.text.contains(number)), "{}", notice.text);
+            assert!(notice.text.is_ascii() && notice.text.ends_with('?'), "{}", notice.text);
+        }
+    }
+}
+
+#[test]
+fn what_an_outside_tester_wrote_is_found() {
+    for (message, crisis) in [
+        ("I will hang myself tonight", SelfHarm),
+        ("I took an overdose", SelfHarm),
+        ("I will jump off a bridge", SelfHarm),
+        ("I have pills and I am going to take them all", SelfHarm),
+        ("I have been hurting myself", SelfHarm),
+        ("life is not worth living", SelfHarm),
+        ("I want to disappear", PossibleSelfHarm),
+        ("ㅈㅅ하고싶다", SelfHarm),
+    ] {
+        assert_eq!(detect(message), Some(crisis), "{message}");
     }
 }

@@ -5,8 +5,8 @@ use cqrs_core::DomainError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, DomainError)]
 #[kind(invalid)]
 pub enum EpisodeError {
-    /// The title is empty or too long.
-    #[error("1 to 100 characters")]
+    /// The title is empty, too long, or has invisible characters.
+    #[error("1 to 100 visible characters")]
     #[field("title")]
     Title,
     /// The threshold is negative.
@@ -33,8 +33,8 @@ pub enum EpisodeError {
     #[error("the counsellor or the user")]
     #[field("cut_scenes.speaker")]
     Speaker,
-    /// The content of a cut scene is empty or too long.
-    #[error("1 to 1,000 characters")]
+    /// The content of a cut scene is empty, too long, or has invisible characters.
+    #[error("1 to 1,000 visible characters")]
     #[field("cut_scenes.content")]
     Content,
     /// The picture of a cut scene is not one that was uploaded.

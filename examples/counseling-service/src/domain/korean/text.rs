@@ -50,6 +50,22 @@ const SPELLINGS: &[(&str, &str)] = &[
     ("ㅈr살", "자살"),
     ("자쌀", "자살"),
     ("ㅈ해", "자해"),
+    // Initials alone. ㅈㅅ also is 죄송, so it stands for 자살 only before what is done with it. ㅎ is dropped as laughter.
+    ("ㅈᄉ하고싶", "자살하고싶"),
+    ("ㅈᄉ하고십", "자살하고싶"),
+    ("ㅈᄉ할", "자살할"),
+    ("ㅈᄉ하려", "자살하려"),
+    ("ㅈᄉ하자", "자살하자"),
+    ("ㅈᄉ충동", "자살충동"),
+    ("ㅈᄉ생각", "자살생각"),
+    ("ㅈᄉ시도", "자살시도"),
+    ("ㅈᄉ방법", "자살방법"),
+    ("ㅈᄉ마려", "자살마려"),
+    ("ㅈᄉ각", "자살각"),
+    ("ㅈ하고싶", "자해하고싶"),
+    ("ㅈᄀ고싶", "죽고싶"),
+    ("ㅈᄀ싶", "죽고싶"),
+    ("ㅈᄀᄉᄃ", "죽고싶다"),
 ];
 
 /// One letter of a normalised text: a conjoining jamo, or another character.

@@ -8,6 +8,9 @@ pub enum InvalidField {
     /// The text is empty, or white space only.
     #[error("must not be empty")]
     Empty { field: &'static str },
+    /// The text has a control character, or one that a reader cannot see.
+    #[error("visible characters only")]
+    Hidden { field: &'static str },
     /// The text is too long, counted in Unicode scalar values.
     #[error("at most {longest} characters")]
     TooLong { field: &'static str, longest: usize },
@@ -31,6 +34,7 @@ impl DomainError for InvalidField {
     fn reason(&self) -> Cow<'static, str> {
         match self {
             InvalidField::Empty { .. } => "EMPTY",
+            InvalidField::Hidden { .. } => "HIDDEN",
             InvalidField::TooLong { .. } => "TOO_LONG",
             InvalidField::OutOfRange { .. } => "OUT_OF_RANGE",
             InvalidField::BelowMinimum { .. } => "BELOW_MINIMUM",
@@ -42,6 +46,7 @@ impl DomainError for InvalidField {
     fn field(&self) -> Option<&'static str> {
         match self {
             InvalidField::Empty { field }
+            | InvalidField::Hidden { field }
             | InvalidField::TooLong { field, .. }
             | InvalidField::OutOfRange { field, .. }
             | InvalidField::BelowMinimum { field, .. }

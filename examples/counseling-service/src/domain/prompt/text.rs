@@ -7,6 +7,7 @@
 use super::InvalidField;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
+use visible_text::Unreadable;
 
 /// Defines a text with a maximum length; a required one has at least one character.
 macro_rules! text {
@@ -20,12 +21,15 @@ macro_rules! text {
             /// Normalizes and validates the text of a request's field.
             ///
             /// # Errors
-            /// Fails when the text is too long, and when a required one is empty.
+            /// Fails when the text is too long or has invisible characters, and when a required one is empty.
             pub fn parse(field: &'static str, text: &str) -> Result<Self, InvalidField> {
                 let text: String = text.trim().nfc().collect();
-                match text.chars().count() {
-                    0 if $required => Err(InvalidField::Empty { field }),
-                    length if length > $longest => Err(InvalidField::TooLong { field, longest: $longest }),
+                if text.chars().count() > $longest {
+                    return Err(InvalidField::TooLong { field, longest: $longest });
+                }
+                match visible_text::check(&text) {
+                    Err(Unreadable::Hidden) => Err(InvalidField::Hidden { field }),
+                    Err(Unreadable::Empty) if $required || !text.is_empty() => Err(InvalidField::Empty { field }),
                     _ => Ok($name(text)),
                 }
             }
@@ -87,6 +91,11 @@ mod tests {
         assert_eq!(Description::parse("description", " ").unwrap().as_str(), "");
         assert!(PromptBody::parse("body", &"가".repeat(20_000)).is_ok());
         assert!(PromptBody::parse("body", &"가".repeat(20_001)).is_err());
+        for hidden in ["\u{200B}", "역할\u{202E}", "\u{7}", "\u{E0041}"] {
+            assert_eq!(PromptBody::parse("body", hidden), Err(InvalidField::Hidden { field: "body" }), "{hidden:?}");
+            let refused = Description::parse("description", hidden);
+            assert_eq!(refused, Err(InvalidField::Hidden { field: "description" }), "{hidden:?}");
+        }
     }
     #[test]
     fn a_part_of_a_name_is_found_regardless_of_case() {

@@ -7,7 +7,11 @@ mod topic;
 
 use crate::{
     application::ports::{NoReply, Prompt, Responder},
-    domain::{counsel::Speaker, crisis, manner::Manner},
+    domain::{
+        counsel::Speaker,
+        crisis::{self, Language},
+        manner::Manner,
+    },
 };
 use async_trait::async_trait;
 use persona::{Temper, introduction};
@@ -58,7 +62,7 @@ impl Style {
 
 fn reply(prompt: &Prompt) -> String {
     if let Some(crisis) = crisis::detect(&prompt.message) {
-        return crisis.notice(Manner::of(&prompt.tone)).text.to_owned();
+        return crisis.notice(Language::default(), Manner::of(&prompt.tone)).text.to_owned();
     }
     let style = Style::of(&prompt.tone);
     let topic = Topic::of(&prompt.message);

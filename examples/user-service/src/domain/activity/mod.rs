@@ -11,13 +11,14 @@ mod tests;
 pub use error::ActivityError;
 pub use kind::{ActivityKind, Platform};
 
-use super::{invisible::is_invisible, user::UserId};
+use super::user::UserId;
 use cqrs_core::{
     Aggregate, Event, Evolve, Timestamp,
     serde_json::{self, Map, Value},
 };
 use serde::{Deserialize, Serialize};
 use std::{fmt, net::IpAddr, time::Duration};
+use visible_text::is_invisible;
 
 cqrs_core::id!(
     /// Identifies an activity.

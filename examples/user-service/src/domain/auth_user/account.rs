@@ -1,9 +1,9 @@
 //! A person's account with an OAuth provider.
 use super::AuthUserError;
-use crate::domain::invisible::is_invisible;
 use cqrs_core::IndexKey;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use visible_text::is_invisible;
 
 pub(super) const LONGEST: usize = 255;
 

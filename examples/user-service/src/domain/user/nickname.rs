@@ -1,11 +1,11 @@
 //! A person's unique nickname, chosen or generated.
 use super::UserError;
-use crate::domain::invisible::is_invisible;
 use cqrs_core::IndexKey;
 use icu_casemap::CaseMapper;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use unicode_normalization::UnicodeNormalization;
+use visible_text::{is_drawn, is_invisible};
 
 pub(super) const LONGEST: usize = 20;
 
@@ -25,7 +25,7 @@ impl Nickname {
     /// Trims, normalises and validates a nickname.
     pub fn parse(text: &str) -> Result<Self, UserError> {
         let text: String = text.trim().nfc().collect();
-        let fits = (1..=LONGEST).contains(&text.chars().count()) && !text.contains(is_invisible);
+        let fits = text.chars().count() <= LONGEST && !text.contains(is_invisible) && is_drawn(&text);
         fits.then_some(Nickname(text)).ok_or(UserError::Nickname)
     }
     /// Returns the form in which nicknames are compared.

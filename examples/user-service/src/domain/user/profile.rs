@@ -1,11 +1,11 @@
 //! A person's profile. Its values are validated when they are parsed.
 use super::UserError;
-use crate::domain::invisible::is_invisible;
 use cqrs_core::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{fmt, time::Duration};
 use unicode_normalization::UnicodeNormalization;
 use url::Url;
+use visible_text::is_invisible;
 
 /// The first day that is accepted as a birthday.
 const FIRST_BIRTHDAY: &str = "1900-01-01";
@@ -92,10 +92,9 @@ text!(
     /// A person's introduction of 1 to 500 characters in Unicode's form NFC, not of white space alone. It can have line
     /// breaks, and emoji that a zero-width joiner connects.
     Introduction, Introduction, |text| {
-        let forbidden = |c: char| is_invisible(c) && !['\n', '\r', '\t', '\u{200D}'].contains(&c);
         let text: String = text.nfc().collect();
-        let fits = text.chars().count() <= LONGEST_INTRODUCTION && !text.trim().is_empty();
-        (fits && !text.contains(forbidden)).then_some(text)
+        let fits = text.chars().count() <= LONGEST_INTRODUCTION;
+        (fits && visible_text::check(&text).is_ok()).then_some(text)
     }
 );
 text!(

@@ -101,6 +101,11 @@ fn a_birthday_after_today_is_refused() {
 #[test]
 fn invisible_characters_are_refused() {
     let (zero_width_space, right_to_left, hangul_filler) = ("\u{200B}\u{200B}", "\u{202E}nimda", "\u{3164}");
+    let (joiners, mark) = ("\u{200D}\u{200D}", "\u{FE0F}");
+    for text in [joiners, mark, " \u{301}"] {
+        assert_eq!(Nickname::parse(text), Err(UserError::Nickname), "{text:?}");
+        assert_eq!(Introduction::parse(text), Err(UserError::Introduction), "{text:?}");
+    }
     for text in [zero_width_space, right_to_left, hangul_filler, "a\u{FEFF}", "a\u{2028}b"] {
         assert_eq!(Nickname::parse(text), Err(UserError::Nickname), "{text:?}");
         assert_eq!(Introduction::parse(text), Err(UserError::Introduction), "{text:?}");

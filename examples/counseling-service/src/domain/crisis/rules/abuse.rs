@@ -165,8 +165,4 @@ pub(super) const RULES: &[Rule] = &[
         "(때려|때리|때렸|때린)(서|고|요|는|면|니|게|다|어|)*(무서|도망|신고|멍|아프|아파|피가|병원|집을나|가출|숨)",
         &[HARMLESS_HITS, "{media}", "(내가|제가)*때", "때리{want}", "때릴까봐"],
     ),
-    (
-        "(beatsme|hitsme|hitme|beatme|abusesme|abusedme|abusingme|rapedme|wasraped|gotraped|molested|stalkingme|stalksme|chokedme)",
-        &["(movie|film|drama|novel|news|it|this)(just|really)hit"],
-    ),
 ];

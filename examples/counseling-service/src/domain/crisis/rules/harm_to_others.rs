@@ -160,8 +160,4 @@ pub(super) const RULES: &[Rule] = &[
         &["{media}"],
     ),
     ("(교통사고|사고)(를|)(내서|내고)(다|)죽이", &["{media}"]),
-    (
-        "(killhim|killher|killthem|killmyboss|killmymom|killmydad|killsomeone|killpeople|hurtsomeone|stabhim|stabher|murder)",
-        &["(movie|film|drama|novel|news|mystery)"],
-    ),
 ];

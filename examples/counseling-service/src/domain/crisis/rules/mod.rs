@@ -1,5 +1,6 @@
 //! The rules of the detector: patterns for each danger, and for the harmless uses of the same words.
 mod abuse;
+mod english;
 mod harm_to_others;
 mod self_harm;
 mod vocabulary;
@@ -12,11 +13,15 @@ use std::sync::LazyLock;
 type Rule = (&'static str, &'static [&'static str]);
 
 /// The groups of rules, the most urgent danger first: the first group with a match decides.
-const GROUPS: [(Crisis, &[Rule]); 4] = [
+const GROUPS: [(Crisis, &[Rule]); 8] = [
     (Crisis::SelfHarm, self_harm::CERTAIN),
+    (Crisis::SelfHarm, english::SELF_HARM),
     (Crisis::Abuse, abuse::RULES),
+    (Crisis::Abuse, english::ABUSE),
     (Crisis::HarmToOthers, harm_to_others::RULES),
+    (Crisis::HarmToOthers, english::HARM_TO_OTHERS),
     (Crisis::PossibleSelfHarm, self_harm::POSSIBLE),
+    (Crisis::PossibleSelfHarm, english::POSSIBLE),
 ];
 
 /// A negation that follows a match: "I do not want to", "I have no thought of".

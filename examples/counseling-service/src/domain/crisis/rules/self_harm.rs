@@ -347,11 +347,6 @@ pub(super) const CERTAIN: &[Rule] = &[
     ("(영원히|영영|평생|이대로계속|이대로쭉)(그냥|푹|)(잠들|자{want}|잠자|잠만|잠을자|쉬고싶|쉴래|눈감)", &["{media}"]),
     ("태어나(고싶|)지(를|)(말|않|안)", &["{media}"]),
     ("태어난(게|것|것이|거|건)(자체가|)*(죄|잘못|후회|실수|싫|원망|저주)", &["{media}"]),
-    // Somebody's words in other languages.
-    (
-        "(wanttodie|wannadie|killmyself|kms$|suicid|endmylife|endingmylife|hurtmyself|cutmyself|selfharm|(not|dont|nolonger)wanttolive|(not|dont)wannalive|betteroffdead|wishiwasdead|wishiweredead)",
-        &["(movie|film|drama|novel|prevention|news)"],
-    ),
 ];
 
 /// Words that may mean a danger: the person is asked.
