@@ -193,7 +193,7 @@ async fn opening_a_counsel_with_a_greeting_reserves_no_token() {
     assert_eq!(fixture.services.methods(), ["CreateCounsel"]);
     let call = fixture.services.last("CreateCounsel");
     assert_eq!(call.header("cqrs-idempotency-key"), Some("k"));
-    assert!(call.message.contains("exchange_id: None"), "{call:?}");
+    assert!(call.message.contains("attempt: None"), "{call:?}");
 }
 
 #[tokio::test]
