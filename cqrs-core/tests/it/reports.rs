@@ -157,6 +157,8 @@ async fn sqlite() {
     for indexed in INDEXED.map(|sql| sql.replace("cqrs_read.", "cqrs_read_")) {
         let plan = sqlx::query(AssertSqlSafe(format!("explain query plan {indexed}"))).fetch_all(&reader).await;
         let plan: Vec<String> = plan.expect("it is planned").iter().map(|row| row.get("detail")).collect();
-        assert!(!plan.iter().any(|step| step.starts_with("SCAN")), "{indexed}: {plan:#?}");
+        // The result of a subquery is read as a whole; what matters is how it finds its rows.
+        let is_scan = |step: &String| step.starts_with("SCAN") && !step.starts_with("SCAN (subquery");
+        assert!(!plan.iter().any(is_scan), "{indexed}: {plan:#?}");
     }
 }

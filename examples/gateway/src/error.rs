@@ -272,7 +272,7 @@ impl Error {
                     "상담사가 앞선 메시지에 답하고 있습니다. 답을 받은 뒤에 다시 보내 주세요.",
                     "The counsellor is still answering another message. Send this one again after the reply.",
                 );
-                Error::new(StatusCode::CONFLICT, "COUNSEL_BUSY", text)
+                Error::new(TOO_MANY, "COUNSEL_BUSY", text)
             }
             "MODEL_BUDGET_USED_UP" => Error::new(TOO_MANY, "MODEL_BUDGET_USED_UP", NO_REPLY),
             _ => return None,

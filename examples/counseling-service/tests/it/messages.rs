@@ -157,7 +157,10 @@ async fn a_second_message_is_refused_while_the_first_waits_for_its_reply(fixture
             tokio::task::yield_now().await;
         }
         let second = fixture.send(&counsel, Uuid::now_v7(), "여보세요").await.unwrap_err();
-        assert_eq!((second.code(), details(&second).reason.as_deref()), (Code::Aborted, Some("COUNSEL_BUSY")));
+        assert_eq!(
+            (second.code(), details(&second).reason.as_deref()),
+            (Code::ResourceExhausted, Some("COUNSEL_BUSY"))
+        );
         let same = fixture.send(&counsel, exchange, "안녕").await.unwrap_err();
         assert_eq!(same.code(), Code::Unavailable);
         let reused = fixture.send(&counsel, exchange, "여보세요").await.unwrap_err();

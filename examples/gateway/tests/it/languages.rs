@@ -91,7 +91,7 @@ async fn a_reason_of_a_service_becomes_its_code() {
         (Code::FailedPrecondition, "CONSENT_REQUIRED", 403),
         (Code::FailedPrecondition, "UNDER_AGE", 403),
         (Code::PermissionDenied, "EPISODE_LOCKED", 403),
-        (Code::Aborted, "COUNSEL_BUSY", 409),
+        (Code::ResourceExhausted, "COUNSEL_BUSY", 429),
         (Code::ResourceExhausted, "TOO_MANY_COUNSELS", 429),
         (Code::ResourceExhausted, "MODEL_BUDGET_USED_UP", 429),
     ] {

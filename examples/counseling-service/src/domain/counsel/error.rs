@@ -23,7 +23,7 @@ pub enum CounselError {
     MessageHidden,
     /// Another exchange of the counsel is waiting for its reply, at most for the time `wait`.
     #[error("the counsellor is still answering another message of this counsel")]
-    #[kind(conflict)]
+    #[kind(exhausted)]
     #[reason("COUNSEL_BUSY")]
     Busy { wait: Duration },
     /// This exchange is waiting for its reply, at most for the time `wait`; the same request returns it later.
