@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 pub(crate) fn trials() -> Vec<Trial> {
+    #[cfg_attr(not(feature = "sqlite"), allow(unused_mut, reason = "memory alone is one list"))]
     let mut trials = vec![
         trial("projections: values found by an index are those of the model, event by event: memory", || {
             by_index(Memory::new(), 1)

@@ -15,6 +15,7 @@ use tokio::sync::Barrier;
 use uuid::Uuid;
 
 pub(crate) fn trials() -> Vec<Trial> {
+    #[cfg_attr(not(feature = "sqlite"), allow(unused_mut, reason = "memory alone is one list"))]
     let mut trials = vec![
         trial("reads: memory: a rule over two aggregates holds", async || on(Memory::new).await),
         trial("reads: a conflict that lasts names the versions and the winner", lasting_conflict),

@@ -1,9 +1,8 @@
 //! The reports of the guide's chapter 10: every SQL block runs on its database over real data and returns the table below it,
 //! and the views have the columns that the chapter promises.
-use crate::{
-    bank::{Pay, bank, opened},
-    trials::trial,
-};
+use crate::bank::{Pay, bank, opened};
+#[cfg(feature = "sqlite")]
+use crate::trials::trial;
 use cqrs_core::{
     Metadata, Position, Timestamp,
     environment::{Environment, SystemEnvironment},
@@ -12,6 +11,7 @@ use cqrs_core::{
     storage::{ArchiveRange, Batch, Park, Row, Storage},
     testing::EnvironmentLayer,
 };
+#[cfg(feature = "sqlite")]
 use libtest_mimic::Trial;
 use std::{sync::Arc, time::Duration};
 use uuid::Uuid;

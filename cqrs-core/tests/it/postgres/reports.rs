@@ -61,7 +61,8 @@ async fn all(server: Server) -> Tried {
         let result = sqlx::raw_sql(refused).execute(&reader).await;
         let code =
             result.as_ref().err().and_then(|error| error.as_database_error()?.code().map(|code| code.into_owned()));
-        anyhow::ensure!(code.as_deref() == Some("42501"), "{refused}: {result:?}");
+        // Without the right (42501), or nobody has it: a view over several tables takes no rows (55000).
+        anyhow::ensure!(matches!(code.as_deref(), Some("42501" | "55000")), "{refused}: {result:?}");
     }
     Ok(())
 }

@@ -318,11 +318,11 @@ impl Audit {
                 }
                 _ => (),
             }
-        } else if let Some(effect) = effect_of(&step.reader) {
-            if let Some(OutgoingEntry { at, key, place, .. }) = facts.unseen(&step.reader, effect, step.to) {
-                let passed = format!("{} is moved to {}", step.reader, step.to);
-                violation = Some((NOT_UNSEEN, format!("{passed} by {}, past {key} {place} at {at}", process.name)));
-            }
+        } else if let Some(effect) = effect_of(&step.reader)
+            && let Some(OutgoingEntry { at, key, place, .. }) = facts.unseen(&step.reader, effect, step.to)
+        {
+            let passed = format!("{} is moved to {}", step.reader, step.to);
+            violation = Some((NOT_UNSEEN, format!("{passed} by {}, past {key} {place} at {at}", process.name)));
         }
         drop(facts);
         if let Some((invariant, details)) = violation {
