@@ -22,6 +22,8 @@ pub(crate) use follower::Follower;
 pub use group::Consumer;
 pub use log_follower::LogFollower;
 pub(crate) use newer_program::is_left;
+#[cfg(feature = "testing")]
+pub(crate) use projection::project;
 pub(crate) use subscriber::handle;
 pub use topic_follower::TopicFollower;
 pub use topics::AcceptedTopic;

@@ -17,7 +17,7 @@ use crate::{
 use std::{panic::AssertUnwindSafe, sync::Arc};
 use uuid::Uuid;
 
-pub(super) async fn project(
+pub(crate) async fn project(
     runtime: &Arc<Runtime>,
     functions: &[Projection],
     events: Vec<RawEvent>,

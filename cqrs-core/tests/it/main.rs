@@ -25,6 +25,7 @@ mod flaky; // a database that fails on request
 mod follower_steps; // batches, parked keys and newer programs of a follower, on a clock of the test
 mod followers; // events that a follower does not handle
 mod foreign; // topics of other producers, read by a decoder of the app
+mod given_views; // given-when-then tests of projections
 mod group_lease; // the lease of a group of subscribers, on a clock of the test
 #[cfg(feature = "tonic")]
 mod grpc; // the gRPC status of an error
@@ -84,6 +85,7 @@ mod unique; // a field that becomes unique on stored aggregates
 mod unit; // the unit of work of one command
 mod upcast; // events of former versions
 mod views; // views as queries read them
+mod virtual_time; // retries and leases on a clock that jumps
 mod waiting_topic_steps; // a topic that the broker refuses, on a clock of the test
 mod withdrawal; // a program that does not come back
 
@@ -116,6 +118,7 @@ fn framework() -> Vec<Trial> {
         subscriber::trials,
         inbox::trials,
         indexes::trials,
+        virtual_time::trials,
         unique::trials,
         identity::trials,
         idle::trials,
@@ -137,6 +140,7 @@ fn framework() -> Vec<Trial> {
         shutdown::trials,
         first_event::trials,
         flaky::trials,
+        given_views::trials,
         group_lease::trials,
         inbox_batches::trials,
         retries::trials,
