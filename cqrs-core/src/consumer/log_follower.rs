@@ -146,6 +146,7 @@ impl LogFollower {
         if runtime.newer_programs.last() != last_program {
             return Ok(Step::Did(0));
         }
+        entries.retain(|entry| !self.follower.has_applied(entry));
         self.is_behind = is_full;
         let mut count = self.filter.size.next(entries.len());
         if self.crashes.is_watching() {

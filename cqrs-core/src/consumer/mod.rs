@@ -5,6 +5,7 @@ mod crashes;
 mod follower;
 mod group;
 mod inbox;
+mod inline;
 mod lease;
 mod log_follower;
 mod newer_program;
@@ -20,6 +21,7 @@ pub use command_bus::Bus;
 pub(crate) use crashes::{Crashes, Trying};
 pub(crate) use follower::Follower;
 pub use group::Consumer;
+pub(crate) use inline::Inline;
 pub use log_follower::LogFollower;
 pub(crate) use newer_program::is_left;
 #[cfg(feature = "testing")]

@@ -38,6 +38,7 @@ mod ids; // the id of an aggregate
 mod inbox; // messages that are committed together
 mod inbox_batches; // batches that touch the same data, and look-ups that fail
 mod indexes; // an index that a program adds to a stored view
+mod inline; // views in the commit of the command
 mod late_broker; // a broker that is down at the start
 mod listener; // a subscriber and a transport controlled by the test
 mod live; // live queries, and lists as streams of pages
@@ -118,6 +119,7 @@ fn framework() -> Vec<Trial> {
         subscriber::trials,
         inbox::trials,
         indexes::trials,
+        inline::trials,
         virtual_time::trials,
         unique::trials,
         identity::trials,

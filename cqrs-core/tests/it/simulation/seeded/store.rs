@@ -191,6 +191,12 @@ impl StorageLayer for SeededStorage {
                     self.connection.commit(Batch { inbox_records, ..Batch::default() }).await?;
                 }
             }
+            Bug::InlineChangesApart if !batch.events.is_empty() && !batch.views.is_empty() => {
+                let views = std::mem::take(&mut batch.views);
+                let position = self.connection.commit(batch).await?;
+                self.connection.commit(Batch { views, ..Batch::default() }).await?;
+                return Ok(position);
+            }
             Bug::CopyUnfenced => {
                 let serving = self.connection.serving_copy("tally").await?;
                 let moves = batch.checkpoint_moves.iter_mut().filter(|step| step.reader == "projection/tally");
