@@ -50,11 +50,7 @@ impl App {
         let storage = &self.runtime.storage;
         let end = storage.high_water_mark().await?;
         let mut all = Vec::new();
-        let followers = self.log_followers();
-        let readers: Vec<_> = followers.iter().map(|follower| follower.name().to_owned()).collect();
-        let checkpoints = storage.checkpoints(&readers).await?;
-        for ((follower, reader), stored) in followers.iter().zip(&readers).zip(checkpoints) {
-            let checkpoint = follower.seen().0.max(stored);
+        for (kind, reader, checkpoint) in self.reached().await? {
             let positions = end.0.saturating_sub(checkpoint);
             let since = match positions {
                 0 => None,
@@ -64,7 +60,7 @@ impl App {
                     .first()
                     .map(|entry| entry.occurred_at),
             };
-            all.push(ReaderLag { kind: follower.kind(), reader: reader.clone(), positions, since });
+            all.push(ReaderLag { kind, reader, positions, since });
         }
         for relay in self.relays() {
             let readers: Vec<_> = (0..RELAY_SHARDS).map(|shard| relay.reader(shard)).collect();
@@ -86,8 +82,29 @@ impl App {
         }
         Ok(all)
     }
+    /// Returns the followers of the log, each with its kind, its name and the position that it has reached.
+    async fn reached(&self) -> Result<Vec<(&'static str, String, u64)>, Fault> {
+        let mut reached = Vec::new();
+        if let Some(side) = &self.runtime.query_side {
+            for follower in self.query_followers() {
+                let checkpoint = side.checkpoint(&self.runtime, follower.view(), follower.name()).await?;
+                reached.push(("projection", follower.name().to_owned(), checkpoint));
+            }
+            return Ok(reached);
+        }
+        let followers = self.log_followers();
+        let readers: Vec<_> = followers.iter().map(|follower| follower.name().to_owned()).collect();
+        let checkpoints = self.runtime.storage.checkpoints(&readers).await?;
+        for ((follower, reader), stored) in followers.iter().zip(readers).zip(checkpoints) {
+            reached.push((follower.kind(), reader, follower.seen().0.max(stored)));
+        }
+        Ok(reached)
+    }
     /// Returns the name of every reader that can park messages.
     pub(in crate::app) fn parking_readers(&self) -> Vec<String> {
+        if self.runtime.query_side.is_some() {
+            return Vec::new();
+        }
         let group = |subscriber: Subscriber| match subscriber.source {
             Source::Topic { .. } => subscriber.group.to_owned(),
             Source::Log(_) => group_reader(subscriber.group),
@@ -125,7 +142,9 @@ impl App {
             meter.connections(connections.used, connections.idle, connections.limit);
         }
         let mut parked: BTreeMap<String, u64> = self.parking_readers().into_iter().map(|reader| (reader, 0)).collect();
-        parked.extend(self.runtime.storage.parked_counts(MAX_PARKED).await?);
+        if self.runtime.query_side.is_none() {
+            parked.extend(self.runtime.storage.parked_counts(MAX_PARKED).await?);
+        }
         parked.iter().for_each(|(reader, count)| meter.parked(reader, *count));
         for lag in self.reader_lags().await? {
             let age = lag.since.map_or(Duration::ZERO, |since| age(since, environment));

@@ -43,7 +43,8 @@ pub(super) async fn project(
     }
 }
 
-async fn changed(
+/// Returns the writes of the values that these events change.
+pub(super) async fn changed(
     runtime: &Arc<Runtime>,
     functions: &[Projection],
     events: &[RawEvent],

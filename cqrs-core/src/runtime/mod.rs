@@ -1,4 +1,8 @@
 //! The runtime: the state that all components of a running app share.
+mod query_side;
+
+pub(crate) use query_side::{CopiedProjection, Names, QuerySide, Wanted, filled_mark};
+
 use crate::{
     breaker::Breakers,
     catalogue::{NewerPrograms, Reserving},
@@ -70,6 +74,8 @@ pub struct Runtime {
     pub(crate) alone: Arc<AsyncMutex<()>>,
     /// The epoch of the database, once it is known.
     pub(crate) epoch: Mutex<Option<Epoch>>,
+    /// The store of the views, if this app serves only queries.
+    pub(crate) query_side: Option<QuerySide>,
 }
 impl Runtime {
     pub(crate) fn epoch(&self) -> Option<Epoch> {
@@ -210,6 +216,14 @@ impl ReaderProgress {
             self.may_have_parked();
             self.saw(position);
         }
+    }
+    /// Lowers the known checkpoint to a stored one, because the store has lost changes.
+    pub(crate) fn lost(&self, position: Position) {
+        self.seen.send_if_modified(|seen| {
+            let is_behind = position.0 < *seen;
+            *seen = position.0.min(*seen);
+            is_behind
+        });
     }
     pub(crate) fn may_have_parked(&self) {
         self.parks.fetch_add(1, Ordering::SeqCst);
