@@ -239,7 +239,7 @@ async fn range_plans() {
             "SCAN e".to_owned(),
         ];
         if sql.contains("cqrs_view v") {
-            expected.push("SEARCH v USING PRIMARY KEY (view=? AND key=?)".to_owned());
+            expected.push("SEARCH v USING INDEX sqlite_autoindex_cqrs_view_1 (view=? AND key=?)".to_owned());
         }
         assert_eq!(plan, expected, "{sql}");
     }
