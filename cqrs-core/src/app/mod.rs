@@ -2,7 +2,7 @@
 use crate::{
     app::background::{Job, broker, stopped},
     command::{Dispatch, Handled, bus},
-    consumer::{Consumer, Follower, LogFollower, TopicFollower},
+    consumer::{Consumer, Follower, LogFollower, QueryFollower, TopicFollower},
     dependencies::short_name,
     environment::within,
     error::{Error, Fault, Rejection, describe},
@@ -33,7 +33,6 @@ mod topics;
 mod unique_values;
 
 pub use crate::consumer::AcceptedTopic;
-pub use crate::consumer::QueryFollower;
 pub use archive::Archive;
 pub use background::{Background, Joined};
 pub use builder::{AppBuilder, BuildError};
