@@ -114,6 +114,9 @@ impl ViewStore for Redis {
     }
     async fn find(&self, view: &str, keys: &[String], readers: &[String]) -> Result<ViewRead<Vec<StoredView>>, Fault> {
         check_keys(keys)?;
+        if keys.is_empty() && readers.is_empty() {
+            return Ok(ViewRead { found: Vec::new(), checkpoints: Vec::new() });
+        }
         let mut pipeline = pipe();
         // One snapshot, unless only the values are read.
         if !readers.is_empty() && !keys.is_empty() {
@@ -140,7 +143,7 @@ impl ViewStore for Redis {
         call.key(self.index(scan.view, scan.index)).key(self.values(scan.view)).key(self.checkpoints());
         call.arg(from)
             .arg(until)
-            .arg(u8::from(scan.reversed))
+            .arg(i32::from(scan.reversed))
             .arg(i64::try_from(scan.limit).unwrap_or(i64::MAX))
             .arg(readers);
         let mut connection = self.0.connection.get().await?;
