@@ -9,7 +9,7 @@
 //! assert_eq!(check("\u{200B}\u{3164}"), Err(Unreadable::Hidden));
 //! ```
 use std::ops::RangeInclusive;
-use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
+use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
 /// The fault of a text that people cannot read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -50,7 +50,13 @@ pub fn is_invisible(c: char) -> bool {
 
 /// Returns whether the text has a character that is drawn by itself. A mark needs a letter before it.
 pub fn is_drawn(text: &str) -> bool {
-    let is_mark = |c: char| c.general_category_group() == GeneralCategoryGroup::Mark;
+    let is_mark = |c: char| {
+        let category = c.general_category();
+        matches!(
+            category,
+            GeneralCategory::NonspacingMark | GeneralCategory::SpacingMark | GeneralCategory::EnclosingMark
+        )
+    };
     text.chars().any(|c| !c.is_whitespace() && !is_invisible(c) && !is_mark(c))
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[view(name = "offer", key = u64)]
 #[index(cheapest(price))]
 struct Offer {
-    price: f64,
+    price: Vec<f64>,
 }
 
 fn main() {}

@@ -182,7 +182,8 @@ async fn an_overdue_exchange_is_given_up_for_another_message(fixture: Fixture) -
     let (counsel, crashed, next) = (fixture.opened().await?, Uuid::now_v7(), Uuid::now_v7());
     ask_and_crash(&fixture, &counsel, crashed, "안녕").await?;
     fixture.environment.pass(10);
-    for (exchange, text, code) in [(next, "여보세요", Code::Aborted), (crashed, "안녕", Code::Unavailable)] {
+    for (exchange, text, code) in [(next, "여보세요", Code::ResourceExhausted), (crashed, "안녕", Code::Unavailable)]
+    {
         let refused = fixture.send(&counsel, exchange, text).await.unwrap_err();
         assert_eq!(refused.code(), code);
         let wait = details(&refused).retry_after.unwrap();

@@ -86,7 +86,7 @@ pub(crate) async fn by_command(system: &Deployment) -> Result<()> {
     let log = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap_or_default();
     let talks = talks(system).await?;
     // A command that is killed is continued by the next one, once its lease has expired.
-    let killed = run(&["rebuild", "user-wallet", "--throttle", "5"], "killed")?;
+    let killed = run(&["rebuild", "user-wallet", "--throttle", "1"], "killed")?;
     tokio::time::sleep(Duration::from_secs(2)).await;
     killed.kill().await?;
     for round in 0..REBUILDS {

@@ -4,7 +4,7 @@
 mod services;
 
 use anyhow::Result;
-use contracts::NO_REMAINING_TOKENS;
+use contracts::{NO_REMAINING_TOKENS, NO_RESERVATION};
 use gateway::{Config, Gateway};
 use serde_json::{Value, json};
 use service_auth::{Key, Proof};
@@ -312,6 +312,10 @@ async fn a_message_that_cannot_be_sent_shows_the_reason(browser: Browser) -> Res
     let details = ErrorDetails::with_error_info(NO_REMAINING_TOKENS, "cqrs", []);
     let refused = Status::with_error_details(Code::ResourceExhausted, "none left", details);
     page.services.fail("ReserveTokens", refused);
+    // The message is sent all the same, since one that speaks of a danger needs no token.
+    let details = ErrorDetails::with_error_info(NO_RESERVATION, "cqrs", []);
+    let no_hold = Status::with_error_details(Code::FailedPrecondition, "no hold", details);
+    page.services.fail("CreateMessage", no_hold);
     page.press_enter().await?;
     page.see("document.getElementById('notice').dataset.code === 'NO_REMAINING_TOKENS'").await?;
     page.see("!document.getElementById('notice').hidden").await?;

@@ -6,6 +6,8 @@ use reqwest::Method;
 
 const REFRESH: &str = "/v1/auth/refresh";
 const TOKEN: &str = "refreshToken";
+/// The account of the person at the provider.
+const ACCOUNT: &str = "refreshed-account";
 
 /// The outcome of a refresh whose token was valid.
 #[derive(Debug, PartialEq)]
@@ -17,6 +19,8 @@ enum Refreshed {
 
 pub(crate) async fn refresh_and_logout(fixture: &Fixture) -> Result<()> {
     let kim = Visitor::visit(&fixture.base).await?;
+    // A person with an account can begin another session.
+    kim.log_in(&fixture.naver, ACCOUNT).await?;
     let id = kim.id().await?;
     let first = token(&kim)?;
     let outcome = fixture.during_kill(USERS, refresh(&kim)).await?;
@@ -25,25 +29,25 @@ pub(crate) async fn refresh_and_logout(fixture: &Fixture) -> Result<()> {
         // The check has used the first token again, as a thief would.
         ensure!(ask(&kim).await?.status == 401, "the session outlived the second use of its first token");
     }
-    // In both cases the person is known by their access token, and begins another session.
-    begin_another(&kim).await?;
+    // In both cases the session has ended, and the person logs in again.
+    begin_another(fixture, &kim).await?;
     ensure!(kim.id().await? == id, "the new session belongs to another person");
 
-    let (old, new) = rotate(&kim).await?;
+    let (old, new) = rotate(fixture, &kim).await?;
     ensure!(old != new && kim.id().await? == id);
-    let phone = device_of(fixture, &kim).await?;
+    let phone = device_of(fixture).await?;
     check_refused(fixture, &old).await?;
     check_refused(fixture, &new).await?;
-    rotate(&phone).await.context("the session of another device has ended too")?;
+    rotate(fixture, &phone).await.context("the session of another device has ended too")?;
 
-    begin_another(&kim).await?;
+    begin_another(fixture, &kim).await?;
     let last = token(&kim)?;
     let ended = fixture.during_kill(GATEWAY, kim.ask(Method::POST, "/v1/auth/logout", None, None)).await?;
     ended.data()?;
     ensure!(kim.cookie(TOKEN).is_none() && kim.cookie("accessToken").is_none(), "the logout kept a cookie");
     check_refused(fixture, &last).await?;
 
-    let laptop = device_of(fixture, &phone).await?;
+    let laptop = device_of(fixture).await?;
     let tokens = [token(&phone)?, token(&laptop)?];
     phone.ask(Method::POST, "/v1/auth/logout-all", None, None).await?.data()?;
     for token in tokens {
@@ -74,26 +78,25 @@ async fn refresh(visitor: &Visitor) -> Result<Refreshed> {
     }
 }
 /// Refreshes until an answer arrives, and returns the token before and the one after it.
-async fn rotate(visitor: &Visitor) -> Result<(String, String)> {
+async fn rotate(fixture: &Fixture, visitor: &Visitor) -> Result<(String, String)> {
     for _ in 0..10 {
         let old = token(visitor)?;
         if refresh(visitor).await? == Refreshed::Rotated {
             return Ok((old, token(visitor)?));
         }
-        begin_another(visitor).await?;
+        begin_another(fixture, visitor).await?;
     }
     bail!("every answer was lost")
 }
-/// Begins another session of the person of the access token.
-async fn begin_another(visitor: &Visitor) -> Result<()> {
+/// Begins another session of the person, by a login.
+async fn begin_another(fixture: &Fixture, visitor: &Visitor) -> Result<()> {
     visitor.remove_cookie(TOKEN);
-    visitor.begin_session().await
+    visitor.log_in(&fixture.naver, ACCOUNT).await.map(drop)
 }
 /// Returns another browser with a session of the same person.
-async fn device_of(fixture: &Fixture, visitor: &Visitor) -> Result<Visitor> {
+async fn device_of(fixture: &Fixture) -> Result<Visitor> {
     let device = Visitor::new(&fixture.base)?;
-    device.set_cookie("accessToken", &visitor.cookie("accessToken").context("no access token")?);
-    device.begin_session().await?;
+    device.log_in(&fixture.naver, ACCOUNT).await?;
     Ok(device)
 }
 /// Uses a refresh token and checks that it is refused.
