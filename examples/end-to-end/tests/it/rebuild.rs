@@ -92,6 +92,11 @@ pub(crate) async fn by_command(system: &Deployment) -> Result<()> {
     for round in 0..REBUILDS {
         let name = format!("rebuild {round}");
         while run(&["rebuild", "user-wallet"], &name)?.ends(PATIENCE).await? != Some(0) {
+            // The view is small: the command may have switched it before it was killed, and says what to do then.
+            if log(&name).contains("is kept from the last switch: drop it") {
+                ensure!(run(&["drop-old", "user-wallet"], "drop")?.ends(PATIENCE).await? == Some(0), "{}", log("drop"));
+                continue;
+            }
             ensure!(log(&name).contains("its lease expires soon"), "{}", log(&name));
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
