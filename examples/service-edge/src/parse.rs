@@ -126,6 +126,11 @@ mod tests {
     fn a_list_is_whole_unless_the_request_asks_for_a_page() {
         assert_eq!(page(None, None), Ok((None, PAGE_LIMIT)));
         assert_eq!(page(None, Some(100)), Ok((None, 100)));
+        // A direction, a range of eight bytes, the length of an entry without bytes, and the key "key".
+        let (next, previous) = ("AAAAAAAAAAAAAAAAAGtleQ", "AQAAAAAAAAAAAAAAAGtleQ");
+        assert_eq!(page(Some(next), None), Ok((Some(next.parse().unwrap()), 100)));
+        assert_eq!(page(Some(next), Some(7)), Ok((Some(next.parse().unwrap()), 7)));
+        assert_eq!(page(Some(previous), None), Err(BadRequest::After), "a page before another one is no list");
         for limit in [i32::MIN, 0, 101] {
             assert_eq!(page(None, Some(limit)), Err(BadRequest::Limit), "{limit}");
         }
