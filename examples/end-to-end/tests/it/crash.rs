@@ -1,6 +1,6 @@
 //! A process is killed or terminated while users send messages. Every acknowledged message is stored once, the others
 //! can be sent again, and the wallets are correct.
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use end_to_end::{Deployment, Person};
 use futures_util::future::try_join_all;
 use std::{
@@ -63,7 +63,7 @@ pub(crate) async fn loses_nothing(system: &mut Deployment, victim: &str, end: En
         talk?;
     }
     for (person, counsel) in &people {
-        let messages = person.messages(counsel).await?;
+        let messages = person.messages(counsel).await.with_context(|| warnings(system, victim))?;
         ensure!(
             messages.len() == 1 + 2 * EACH,
             "expected the greeting, and each message and its reply once: {messages:?}"
@@ -75,6 +75,13 @@ pub(crate) async fn loses_nothing(system: &mut Deployment, victim: &str, end: En
         person.has_tokens((7 - EACH) as i64, PATIENCE).await?;
     }
     Ok(())
+}
+
+/// Returns the warnings and errors that the gateway and a service have logged.
+fn warnings(system: &Deployment, service: &str) -> String {
+    let logs = ["gateway", service].map(|name| system.log(name).unwrap_or_default());
+    let lines = logs.iter().flat_map(|log| log.lines()).filter(|line| line.contains("WARN") || line.contains("ERROR"));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 pub(crate) async fn ends_on_sigterm(system: &mut Deployment) -> Result<()> {
