@@ -10,7 +10,7 @@ use crate::{
 pub use crate::{
     event::{
         NewEntry, OutgoingMessage, RawEvent, decode,
-        first_event::{FirstEvent, projection_from, subscriber_from},
+        first_event::{FirstEvent, projection_from, projection_inline, subscriber_from},
         outgoing_message,
     },
     registry::{Registered, Registration, SubscriberError},

@@ -71,6 +71,7 @@ pub fn read(headers: &MetadataMap, now: Timestamp) -> Result<Metadata, Status> {
         caller: None,
         traceparent: traceparent.map(str::to_owned),
         tracestate: tracestate.map(str::to_owned),
+        applied_by: Vec::new(),
         key: text(header::IDEMPOTENCY_KEY)?.map(str::to_owned),
         deadline: waits.and_then(|time| now.checked_add_signed(chrono::TimeDelta::from_std(time).ok()?)),
         token,

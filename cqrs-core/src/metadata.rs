@@ -32,6 +32,11 @@ pub struct Metadata {
     /// The W3C `tracestate` that arrived with the `traceparent`: vendor data of tracing systems, passed on unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tracestate: Option<String>,
+    /// The inline projections that have applied the event in the batch which appended it. The framework writes it, and leaves out
+    /// what a caller gives.
+    #[doc(hidden)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub applied_by: Vec<String>,
     /// The caller's idempotency key. Not stored with events.
     #[serde(skip)]
     pub key: Option<String>,
@@ -50,6 +55,7 @@ impl Metadata {
         caller: None,
         traceparent: None,
         tracestate: None,
+        applied_by: Vec::new(),
         key: None,
         deadline: None,
         token: ConsistencyToken(BTreeMap::new()),

@@ -58,6 +58,8 @@ pub(crate) struct Projection {
     pub(crate) stored_form: fn() -> StoredForm,
     pub(crate) source: Source,
     pub(crate) from: FirstEvent,
+    /// The changes are part of the commit of the command.
+    pub(crate) is_inline: bool,
     pub(crate) project: RunProjection,
 }
 /// The view that a projection updates: its name, its indexes with their columns, its type, its index entries, and its
@@ -151,12 +153,12 @@ impl Registration {
         name: &'static str,
         view: ViewOf,
         source: Source,
-        from: FirstEvent,
+        (from, is_inline): (FirstEvent, bool),
         project: RunProjection,
     ) -> Self {
         let (view, indexes, view_type, index_entries, stored_form) = view;
         let projection =
-            Projection { name, view, indexes, view_type, index_entries, stored_form, source, from, project };
+            Projection { name, view, indexes, view_type, index_entries, stored_form, source, from, is_inline, project };
         Registration::new(module, function, Role::Projection(projection))
     }
     /// Creates the registration for `#[projector]`.

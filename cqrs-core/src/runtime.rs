@@ -10,11 +10,12 @@ use crate::{
     middleware::Middleware,
     policy::{ByteBudget, Retention, RetryPolicy},
     position::{Epoch, Position},
-    storage::{RecentLog, ServingCopies, Storage},
+    storage::{Batch, RecentLog, ServingCopies, Storage},
     telemetry::metrics::Meter,
     transport::{Decoders, TopicStates, Transport},
     turn::Turns,
 };
+use async_trait::async_trait;
 use std::{
     any::TypeId,
     collections::{BTreeMap, HashMap},
@@ -47,6 +48,8 @@ pub struct Runtime {
     /// One bit per registration, set if this app discovered it.
     pub(crate) discovered: Vec<u64>,
     pub(crate) publishers: HashMap<TypeId, Arc<[Publisher]>>,
+    /// The inline projections; `None` if there are none.
+    pub(crate) inline: Option<Arc<dyn InlineProjections>>,
     /// Progress of the followers of this service's log.
     pub(crate) readers: Vec<Arc<ReaderProgress>>,
     /// The metadata of a `send` without metadata.
@@ -100,6 +103,13 @@ impl Runtime {
     pub(crate) async fn is_newest_program(&self) -> Result<bool, Fault> {
         self.newer_programs.read(&*self.storage, &*self.environment).await
     }
+    /// Adds the changes of the inline projections to the batch of a command or a subscriber.
+    pub(crate) async fn apply_inline(self: &Arc<Self>, batch: &mut Batch, is_newest: bool) -> Result<(), Fault> {
+        match &self.inline {
+            Some(inline) if !batch.events.is_empty() => inline.apply(self, batch, is_newest).await,
+            _ => Ok(()),
+        }
+    }
     pub(crate) fn publishers_of(&self, event: TypeId) -> Arc<[Publisher]> {
         self.publishers.get(&event).unwrap_or(&self.no_publishers).clone()
     }
@@ -117,6 +127,10 @@ impl Runtime {
         };
         self.readers.iter().filter(is_of).cloned().collect()
     }
+    /// Returns the readers of the view that a query waits for. The changes of an inline projection are committed with the events.
+    pub(crate) fn awaited_readers_of<'a>(&'a self, view: &'a str) -> impl Iterator<Item = &'a Arc<ReaderProgress>> {
+        self.readers_of(view).filter(|reader| !reader.is_inline)
+    }
     pub(crate) fn readers_of<'a>(&'a self, view: &'a str) -> impl Iterator<Item = &'a Arc<ReaderProgress>> {
         self.readers.iter().filter(move |reader| reader.view.as_ref().is_some_and(|(name, _)| *name == view))
     }
@@ -125,6 +139,13 @@ impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Runtime").field("service", &self.service).finish_non_exhaustive()
     }
+}
+
+/// The inline projections of an app. They are a trait because commands are below projections.
+#[async_trait]
+pub(crate) trait InlineProjections: Send + Sync {
+    /// Adds the changes that the events of the batch make, and marks the events as applied.
+    async fn apply(&self, runtime: &Arc<Runtime>, batch: &mut Batch, is_newest: bool) -> Result<(), Fault>;
 }
 
 /// The state of the connection to the broker, as this process knows it.
@@ -182,6 +203,7 @@ pub(crate) struct ReaderProgress {
     pub(crate) name: String,
     /// The view of a projection and its events; `None` for a projector and for a group of subscribers.
     view: Option<(&'static str, Vec<Source>)>,
+    is_inline: bool,
     seen: watch::Sender<u64>,
     /// The number of reads that wait for the reader.
     waiting: watch::Sender<usize>,
@@ -208,11 +230,18 @@ impl ReaderProgress {
         let (seen, waiting) = (watch::Sender::new(0), watch::Sender::new(0));
         let (committed, parks, none_parked) = (AtomicU64::new(0), AtomicU64::new(1), AtomicU64::new(0));
         let poll = AsyncMutex::new(());
-        ReaderProgress { name, view, seen, waiting, poll, committed, parks, none_parked, changes }
+        ReaderProgress { name, view, is_inline: false, seen, waiting, poll, committed, parks, none_parked, changes }
     }
-    /// Records that this process has committed an event that the reader handles.
+    pub(crate) fn inline(mut self, is_inline: bool) -> Self {
+        self.is_inline = is_inline;
+        self
+    }
+    /// Records that this process has committed an event that the reader handles. If the reader is inline, the view has changed.
     pub(crate) fn committed(&self, position: Position) {
         self.committed.fetch_max(position.0, Ordering::Relaxed);
+        if self.is_inline {
+            self.changes.add();
+        }
     }
     /// Returns the position of the last event of this process that the reader handles.
     pub(crate) fn last_committed(&self) -> Position {

@@ -2,7 +2,9 @@
 //! itself.
 use cqrs_core::{
     Aggregate, App, BoxError, Change, Command as CommandOf, Event, Evolve, HandlerResult, Infallible, IntegrationEvent,
-    Position, Recorded, Repo, StateStored, View, handler,
+    Metadata, Position, Recorded, Repo, StateStored, Timestamp, View,
+    event::NewEntry,
+    handler,
     job::Step,
     operations::{ParkedCommand, Program, ProgramsCommand},
     projection,
@@ -109,7 +111,7 @@ async fn an_operator_redelivers_many_messages_over_http_and_by_the_command() -> 
     let program = program.operator_api([app.clone()], |_| Ok("kim".to_owned()));
     let at = program.listen(Some("127.0.0.1:0".parse()?)).await?.ok_or("the operations endpoint does not listen")?;
     // The database may belong to another service until the start has looked.
-    for request in ["GET /parked", "GET /programs", "POST /parked/redeliver?all=true"] {
+    for request in ["GET /parked", "GET /programs", "GET /readers", "POST /parked/redeliver?all=true"] {
         let (status, body) = ask(at, request).await?;
         assert_eq!((status, &body[0]["error"]), (503, &json!("service tried has not checked its database yet")));
     }
@@ -122,6 +124,7 @@ async fn an_operator_redelivers_many_messages_over_http_and_by_the_command() -> 
     by_the_command(&app).await?;
     views(at, &app).await?;
     programs(at, &app).await?;
+    readers(at, &app).await?;
     drop(program);
     Ok(())
 }
@@ -180,6 +183,34 @@ async fn over_http(at: SocketAddr, app: &App) -> Result<(), BoxError> {
     assert_eq!(last["done"], json!(left - 1));
     assert_eq!(last["after"], json!({ "reader": "tried.mail", "key": "stuck" }));
     assert_eq!(parked(app).await?, 1);
+    Ok(())
+}
+
+/// Lists the readers of the log, with the events that each has to handle.
+async fn readers(at: SocketAddr, app: &App) -> Result<(), BoxError> {
+    let events = [("member.joined", 1), ("other", 2), ("member.joined", 3)].map(|(name, version)| NewEntry {
+        stream: "member/lee".into(),
+        version,
+        id: cqrs_core::uuid::Uuid::now_v7(),
+        name,
+        schema: 1,
+        payload: br#"{"name":"kim"}"#.to_vec(),
+        metadata: Metadata::default(),
+        occurred_at: Timestamp::UNIX_EPOCH,
+        outgoing: None,
+    });
+    let end = app.storage().commit(Batch { events: events.into(), ..Batch::default() }).await?;
+    let (status, listed) = ask(at, "GET /readers").await?;
+    let [reader] = listed[0].as_array().ok_or("no list")?.as_slice() else { return Err(format!("{listed:?}").into()) };
+    assert_eq!(
+        (status, &reader["reader"], &reader["kind"]),
+        (200, &json!("projection/member-card"), &json!("projection"))
+    );
+    assert_eq!(&reader["events"], &json!(2));
+    assert!(reader["positions"].as_u64().is_some_and(|positions| (3..=end.0).contains(&positions)), "{reader}");
+    assert!(reader["since"].is_string(), "{reader}");
+    let (status, body) = ask(at, "GET /readers?service=other").await?;
+    assert_eq!(status, 400, "{body:?}");
     Ok(())
 }
 

@@ -18,6 +18,8 @@ pub(crate) struct Keys {
     pub(crate) topic: Option<LitStr>,
     pub(crate) encoding: Option<LitStr>,
     pub(crate) upcast: Option<Vec<Upcast>>,
+    /// The word `inline`.
+    pub(crate) inline: bool,
 }
 
 /// The event with which a new reader of the service's own log begins: `from = "now"` or `from = "beginning"`.
@@ -73,6 +75,7 @@ impl Keys {
             "name" if allowed.contains(&"topic") => self.name = Some(wire_name(meta.value()?.parse()?)?),
             "name" => self.name = Some(stored_name(meta.value()?.parse()?)?),
             "group" => self.group = Some(stored_name(meta.value()?.parse()?)?),
+            "inline" => self.inline = true,
             "from" => self.from = Some(meta.value()?.parse()?),
             "version" => self.version = Some(meta.value()?.parse()?),
             "topic" => self.topic = Some(wire_name(meta.value()?.parse()?)?),

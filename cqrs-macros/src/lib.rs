@@ -296,6 +296,9 @@ pub fn subscriber(args: TokenStream, item: TokenStream) -> TokenStream {
 /// first event; with `from = "now"` it begins with the first event that is committed after the first start with it, as
 /// for [`macro@subscriber`].
 ///
+/// With `inline` the changes are part of the commit of the command that has decided the events, so a query of the view never
+/// waits. Such a projection reads the service's own log, and changes values by their keys.
+///
 /// ```
 /// use cqrs_core::{Change, Recorded, View, projection};
 /// # use cqrs_core::{Aggregate, Event, Evolve};

@@ -44,7 +44,8 @@ pub(crate) fn subscriber(args: TokenStream, item: &ItemFn) -> Result<TokenStream
 }
 
 pub(crate) fn projector(args: TokenStream, item: &ItemFn) -> Result<TokenStream> {
-    let (name, from) = checkpoint_name(args, item, "projector")?;
+    let Keys { name, from, .. } = Keys::parse(args, &["name", "from"])?;
+    let name = checkpoint_name(name, item, "projector")?;
     let mut function = Function::parse(item, "a projector", "`Recorded<Event>`", "Result<(), BoxError>", true)?;
     if !matches!(function.needs.pop(), Some(Type::Reference(_))) {
         return Err(Error::new(item.sig.inputs.span(), "the last parameter of a projector must be `tx: &mut dyn Tx`"));
@@ -83,7 +84,8 @@ pub(crate) fn projector(args: TokenStream, item: &ItemFn) -> Result<TokenStream>
 }
 
 pub(crate) fn projection(args: TokenStream, item: &ItemFn) -> Result<TokenStream> {
-    let (name, from) = checkpoint_name(args, item, "projection")?;
+    let Keys { name, from, inline, .. } = Keys::parse(args, &["name", "from", "inline"])?;
+    let name = checkpoint_name(name, item, "projection")?;
     let function = Function::parse(item, "a projection", "`&Event`", "Change<View>", false)?;
     if let Some(need) = function.needs.first() {
         return Err(Error::new_spanned(need, "a projection is a pure function: its only parameter is the event"));
@@ -104,14 +106,16 @@ pub(crate) fn projection(args: TokenStream, item: &ItemFn) -> Result<TokenStream
                 ::cqrs_core::__private::index_entries::<#view>,
                 ::cqrs_core::__private::view_form::<#view>,
             ),
-            SOURCE, FROM, project,
+            SOURCE, (FROM, INLINE), project,
         )
     });
     let from = first_event(from.as_ref(), "projection_from", ident);
+    let inline = quote_spanned!(ident.span()=> ::cqrs_core::__private::projection_inline(SOURCE, #inline));
     Ok(quote! {
         const _: () = {
             const SOURCE: ::cqrs_core::Source = <#event as ::cqrs_core::Subscribable>::SOURCE;
             #from
+            const INLINE: bool = #inline;
             fn project(raw: ::cqrs_core::__private::RawEvent)
                 -> ::core::result::Result<::cqrs_core::__private::ErasedChange, ::cqrs_core::BoxError>
             {
@@ -123,11 +127,10 @@ pub(crate) fn projection(args: TokenStream, item: &ItemFn) -> Result<TokenStream
     })
 }
 
-/// Parses the name under which the checkpoint of a projection or projector is stored, and the event with which it begins.
-fn checkpoint_name(args: TokenStream, item: &ItemFn, attribute: &str) -> Result<(LitStr, Option<FirstEvent>)> {
+/// Returns the name under which the checkpoint of a projection or projector is stored.
+fn checkpoint_name(name: Option<LitStr>, item: &ItemFn, attribute: &str) -> Result<LitStr> {
     let message = format!("a {attribute} stores its checkpoint under a name: write `#[{attribute}(name = \"...\")]`");
-    let keys = Keys::parse(args, &["name", "from"])?;
-    Ok((required(keys.name, item.sig.ident.span(), &message)?, keys.from))
+    required(name, item.sig.ident.span(), &message)
 }
 
 /// Returns the constant `FROM`. Whether the event belongs to the service's own log is known to its type alone, so

@@ -357,6 +357,8 @@ impl UnitOfWork {
         }
         let occurred_at = whole_micros(environment.now());
         let mut metadata = metadata.clone();
+        // A caller may pass on the metadata of another event.
+        metadata.applied_by.clear();
         metadata.correlation.get_or_insert_with(|| environment.id());
         metadata.traceparent = trace::current().or(metadata.traceparent);
         for staged in held.events {

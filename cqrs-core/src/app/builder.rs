@@ -2,6 +2,7 @@
 use crate::{
     aggregate::{Aggregate, Persistence, UntypedReader, persisted, reserved},
     app::App,
+    consumer::Inline,
     context::RunsIn,
     dependencies::Provided,
     environment::{Environment, system},
@@ -14,7 +15,7 @@ use crate::{
     registry::{
         AggregateRegistration, Projection, Projector, Registered, Registration, Role, Subscriber, group_reader, reader,
     },
-    runtime::{ReaderProgress, Runtime, ViewChanges},
+    runtime::{InlineProjections, ReaderProgress, Runtime, ViewChanges},
     storage::{COPY_SEPARATOR, Memory, Storage},
     telemetry::metrics::Meter,
     transport::{Decoder, Decoders, ForeignMessage, InProcess, Received, TopicStates, Transport},
@@ -260,10 +261,14 @@ impl AppBuilder {
         let view_changes = view_changes(&registrations);
         let mut readers = Vec::new();
         let mut projections: BTreeMap<&str, (&'static str, Vec<Source>)> = BTreeMap::new();
+        let mut inline: BTreeMap<&'static str, Vec<Projection>> = BTreeMap::new();
         for registration in &registrations {
             match &registration.role {
                 Role::Publisher(publisher) => publishers.entry((publisher.event)()).or_default().push(*publisher),
-                Role::Projection(Projection { name, view, source: source @ Source::Log(_), .. }) => {
+                Role::Projection(projection @ Projection { name, view, source: source @ Source::Log(_), .. }) => {
+                    if projection.is_inline {
+                        inline.entry(*name).or_default().push(*projection);
+                    }
                     projections.entry(*name).or_insert_with(|| (*view, Vec::new())).1.push(*source);
                 }
                 Role::Projector(Projector { name, source: Source::Log(_), .. }) => {
@@ -280,7 +285,7 @@ impl AppBuilder {
         }
         let projection = |(name, view): (&str, (&'static str, Vec<Source>))| {
             let changes = view_changes[view.0].clone();
-            Arc::new(ReaderProgress::of_view(reader(name), view, changes))
+            Arc::new(ReaderProgress::of_view(reader(name), view, changes).inline(inline.contains_key(name)))
         };
         readers.extend(projections.into_iter().map(projection));
         let (environment, topics) = (self.environment, Arc::<TopicStates>::default());
@@ -302,6 +307,8 @@ impl AppBuilder {
                 middleware: self.middleware,
                 discovered,
                 publishers: publishers.into_iter().map(|(event, all)| (event, all.into())).collect(),
+                inline: (!inline.is_empty())
+                    .then(|| Arc::new(Inline(inline.into_iter().collect())) as Arc<dyn InlineProjections>),
                 readers,
                 no_metadata: Arc::new(Metadata::NONE),
                 no_publishers: Arc::new([]),
@@ -463,6 +470,7 @@ impl AppBuilder {
         let names: Vec<_> = functions.keys().copied().chain(projectors).collect();
         let mut problems: Vec<_> =
             duplicates(names.into_iter()).map(|name| format!("two projections are named `{name}`")).collect();
+        let mut inline = Vec::new();
         for (name, functions) in functions {
             let differ = |differ: fn(&Projection, &Projection) -> bool| {
                 functions.windows(2).any(|pair| differ(&pair[0], &pair[1]))
@@ -481,10 +489,22 @@ impl AppBuilder {
                      one of them another name"
                 ));
             }
+            if differ(|a, b| a.is_inline != b.is_inline) {
+                problems.push(format!(
+                    "the functions of projection `{name}` share one view and one order: write `inline` in each, or in none"
+                ));
+            }
+            if let Some(Projection { view, is_inline: true, .. }) = functions.first() {
+                inline.push(*view);
+            }
             let twice = duplicates(events);
             problems
                 .extend(twice.map(|event| format!("two functions of projection `{name}` handle the event `{event}`")));
         }
+        let inline = duplicates(inline.into_iter());
+        problems.extend(inline.map(|view| {
+            format!("view `{view}` has two inline projections: give their functions one name, so that they are one projection")
+        }));
         problems
     }
     /// Finds groups whose subscribers to the own log disagree about the first event. They share one checkpoint.

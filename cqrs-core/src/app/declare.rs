@@ -50,7 +50,8 @@ impl App {
             environment.sleep(NOTICED_AFTER - age).await;
         }
         self.reserve_stored_values().await?;
-        self.fill_indexes().await
+        self.fill_indexes().await?;
+        self.catch_up_inline().await
     }
     /// Stores the declaration, and reads which programs are newer. Returns the time since its first declaration.
     async fn declare_as(&self, text: &str) -> Result<Duration, Fault> {

@@ -44,7 +44,9 @@ impl App {
                 }
                 Role::Projection(projection) => {
                     let events = events(projection.source);
-                    add("6 projections", format!("{}  view {}  handles {events}", projection.name, projection.view));
+                    let inline = if projection.is_inline { "  inline" } else { "" };
+                    let (name, view) = (projection.name, projection.view);
+                    add("6 projections", format!("{name}  view {view}{inline}  handles {events}"));
                 }
                 Role::Projector(projector) => {
                     let events = events(projector.source);

@@ -7,13 +7,16 @@ use crate::{
     position::Position,
     registry::{Subscriber, group_reader},
     relay::Relay,
-    storage::ReadLimit,
+    storage::{CountedEntries, ReadLimit},
     telemetry::metrics::age,
 };
 use std::{collections::BTreeMap, time::Duration};
 
 /// The number up to which the parked messages of a reader are counted for its gauge.
 const MAX_PARKED: usize = 10_000;
+
+/// The number of entries after a checkpoint among which those that a reader has to handle are counted.
+const COUNTED: usize = 10_000;
 
 /// The distance of one reader's checkpoint from the end of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +29,9 @@ pub struct ReaderLag {
     /// Positions between the reader and the end of the log; 0 when it has caught up. In the process that runs the
     /// reader, the position that it has reached counts, which is up to 200 ms ahead of its stored checkpoint.
     pub positions: u64,
+    /// The events that the reader has to handle, or the outgoing messages of a relay shard, among the next 10,000 entries
+    /// after its checkpoint. Other entries count as positions only, and so do numbers that no entry has.
+    pub events: u64,
     /// Commit time of the first entry after the checkpoint; `None` when the reader has caught up.
     pub since: Option<Timestamp>,
 }
@@ -64,22 +70,36 @@ impl App {
                     .first()
                     .map(|entry| entry.occurred_at),
             };
-            all.push(ReaderLag { kind: follower.kind(), reader: reader.clone(), positions, since });
+            let names = follower.handled_names();
+            let names: Vec<_> = names.iter().map(|name| &**name).collect();
+            let events = match positions {
+                0 => 0,
+                _ => {
+                    let counted = CountedEntries::Events(&names);
+                    storage.count_log(counted, Position(checkpoint), end, COUNTED).await?
+                }
+            };
+            all.push(ReaderLag { kind: follower.kind(), reader: reader.clone(), positions, events, since });
         }
         for relay in self.relays() {
             let readers: Vec<_> = (0..RELAY_SHARDS).map(|shard| relay.reader(shard)).collect();
             let shards: Vec<_> =
                 (0..RELAY_SHARDS).zip(storage.checkpoints(&readers).await?.into_iter().map(Position)).collect();
             let firsts = storage.outgoing_entries(&shards, end, ReadLimit::entries(1)).await?;
-            for (shard, reader) in (0..RELAY_SHARDS).zip(readers) {
+            for ((shard, checkpoint), reader) in shards.into_iter().zip(readers) {
                 // A shard has caught up when no outgoing event is left, even if later entries of other kinds exist.
                 let first =
                     firsts.iter().find(|entry| entry.outgoing.as_ref().is_some_and(|outgoing| outgoing.shard == shard));
                 let positions = first.map_or(0, |first| end.0 + 1 - first.position.0);
+                let events = match first {
+                    None => 0,
+                    Some(_) => storage.count_log(CountedEntries::Outgoing(shard), checkpoint, end, COUNTED).await?,
+                };
                 all.push(ReaderLag {
                     kind: "relay_shard",
                     reader,
                     positions,
+                    events,
                     since: first.map(|entry| entry.occurred_at),
                 });
             }
@@ -129,7 +149,7 @@ impl App {
         parked.iter().for_each(|(reader, count)| meter.parked(reader, *count));
         for lag in self.reader_lags().await? {
             let age = lag.since.map_or(Duration::ZERO, |since| age(since, environment));
-            meter.lag(lag.kind, &lag.reader, lag.positions, age);
+            meter.lag(lag.kind, &lag.reader, lag.positions, lag.events, age);
         }
         Ok(())
     }

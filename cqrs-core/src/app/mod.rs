@@ -23,6 +23,7 @@ mod describe;
 mod health;
 mod identity;
 mod indexes;
+mod inline;
 mod lag;
 mod left_messages;
 mod new_readers;

@@ -124,6 +124,9 @@ pub enum RebuildError {
         "projection `{0}` began with the next event (`from = \"now\"`), so the view cannot be rebuilt from the beginning"
     )]
     BeginsNow(String),
+    /// A projection of the view is inline, and commands do not notice a switch.
+    #[error("projection `{0}` is inline: rebuild the view with a program in which it is not")]
+    Inline(String),
     /// Another program of the service has started later, whose values this program would replace.
     #[error("another program of the service was the last one to start: rebuild the view with that program")]
     NotNewest,
@@ -373,6 +376,9 @@ impl Rebuild {
         let projections = self.app.rebuilt_projections(&self.view)?;
         if let Some(now) = projections.iter().find(|projection| projection.from == FirstEvent::Now) {
             return Err(RebuildError::BeginsNow(now.name.to_owned()));
+        }
+        if let Some(inline) = projections.iter().find(|projection| projection.follower.is_inline()) {
+            return Err(RebuildError::Inline(inline.name.to_owned()));
         }
         if !self.app.is_newest_started().await? {
             return Err(RebuildError::NotNewest);

@@ -191,10 +191,14 @@ where
         Box::pin(unit.reuse_ids(&*runtime.storage)).await.map_err(fault)?;
     }
     let taken = unit.take(&*runtime.environment, &runtime.service, metadata, is_newest);
-    let mut batch = taken.map_err(|taken| match WrittenByNewerProgram::is_cause_of(&taken) {
-        true => AttemptError::WrittenByNewerProgram(taken),
-        false => fault(taken),
-    })?;
+    let cannot = |error: Fault| match WrittenByNewerProgram::is_cause_of(&error) {
+        true => AttemptError::WrittenByNewerProgram(error),
+        false => fault(error),
+    };
+    let mut batch = taken.map_err(cannot)?;
+    if runtime.inline.is_some() {
+        Box::pin(runtime.apply_inline(&mut batch, is_newest)).await.map_err(cannot)?;
+    }
     batch.response = key.map(|key| key.response(&output)).transpose().map_err(fault)?;
     if batch.is_empty() {
         return Ok((output, Position(0)));

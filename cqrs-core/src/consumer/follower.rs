@@ -3,7 +3,7 @@ use crate::{
     consumer::{projection::project, projector::run_sql, subscriber::subscribe},
     environment::backoff,
     error::BoxError,
-    event::RawEvent,
+    event::{Entry, RawEvent},
     registry::{Projection, Projector, Subscriber, group_reader, reader},
     runtime::Runtime,
     storage::{Batch, CommitError, copy_of, split_copy},
@@ -32,6 +32,14 @@ impl Follower {
             Follower::Sql(projector) => projector.source.handles(name),
             Follower::Group(_, subscribers) => subscribers.iter().any(|subscriber| subscriber.source.handles(name)),
         }
+    }
+    /// Returns whether the batch that appended the entry has applied it.
+    pub(crate) fn has_applied(&self, entry: &Entry) -> bool {
+        matches!(self, Follower::View(name, _) if entry.metadata.applied_by.iter().any(|applied| applied == name))
+    }
+    /// Returns whether the changes are part of the batches of commands.
+    pub(crate) fn is_inline(&self) -> bool {
+        matches!(self, Follower::View(_, functions) if functions.iter().any(|function| function.is_inline))
     }
     /// Returns the names of the events of the service's own log that the follower handles.
     pub(crate) fn names(&self) -> Vec<&'static str> {

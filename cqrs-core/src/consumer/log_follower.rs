@@ -12,7 +12,7 @@ use crate::{
     storage::{Batch, CheckpointMove, CommitError, ReadLimit, Reading},
     transport::envelope::from_log,
 };
-use std::{fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 /// A projection, or a group of subscribers, that follows the service's own log.
 #[must_use = "it does nothing unless `step` is called"]
@@ -133,9 +133,8 @@ impl LogFollower {
         let (from, just_read) = (Position(checkpoint.reached), std::mem::take(&mut self.just_read));
         let runtime = &self.runtime;
         let last_program = runtime.newer_programs.last();
-        let newer = runtime.newer_programs.handled_by(&self.declared);
-        let mut names = self.follower.names();
-        names.extend(newer.iter().map(String::as_str));
+        let names = self.handled_names();
+        let names: Vec<_> = names.iter().map(|name| &**name).collect();
         let Reading { mut entries, mut to, mut is_full } = log.read(&*storage, from, just_read, limit, &names).await?;
         if let Some(upto) = self.upto.filter(|upto| *upto < to) {
             entries.retain(|entry| entry.position <= upto);
@@ -147,6 +146,7 @@ impl LogFollower {
         if runtime.newer_programs.last() != last_program {
             return Ok(Step::Did(0));
         }
+        entries.retain(|entry| !self.follower.has_applied(entry));
         self.is_behind = is_full;
         let mut count = self.filter.size.next(entries.len());
         if self.crashes.is_watching() {
@@ -182,6 +182,11 @@ impl LogFollower {
             return Ok(Step::Did(0));
         }
         self.commit(checkpoint, to.0, entries).await
+    }
+    /// Returns the names of the events that the follower handles, or leaves to a newer program.
+    pub(crate) fn handled_names(&self) -> Vec<Cow<'static, str>> {
+        let newer = self.runtime.newer_programs.handled_by(&self.declared);
+        self.follower.names().into_iter().map(Cow::Borrowed).chain(newer.into_iter().map(Cow::Owned)).collect()
     }
     /// Returns the limit of a batch. The followers of the log share the budget equally.
     fn batch_limit(&self) -> ReadLimit {

@@ -17,7 +17,7 @@ use crate::{
 use std::{panic::AssertUnwindSafe, sync::Arc};
 use uuid::Uuid;
 
-pub(super) async fn project(
+pub(crate) async fn project(
     runtime: &Arc<Runtime>,
     functions: &[Projection],
     events: Vec<RawEvent>,
@@ -70,7 +70,8 @@ async fn target(runtime: &Runtime, projection: &Projection, batch: &mut Batch) -
     Ok(copy.name)
 }
 
-async fn changed(
+/// Returns the writes to a copy of the view that the events make.
+pub(super) async fn changed(
     runtime: &Arc<Runtime>,
     functions: &[Projection],
     copy: &'static str,
@@ -88,6 +89,9 @@ async fn changed(
         let function = functions.iter().find(|function| function.source.handles(&event.name));
         let Some(function) = function else { continue };
         let change = unless_it_panics(|| (function.project)(event.clone())).map_err(|e| cannot(event.id, e))?;
+        if projection.is_inline && change.0.iter().any(|step| matches!(step, ErasedStep::Range(..))) {
+            return Err(cannot(event.id, permanent(RangeOfInline)));
+        }
         steps.extend(change.0.into_iter().map(|step| (event.id, step)));
     }
     let has_ranges = steps.iter().any(|(_, step)| matches!(step, ErasedStep::Range(..)));
@@ -130,3 +134,11 @@ fn unless_it_panics<T>(run: impl FnOnce() -> Result<T, BoxError>) -> Result<T, B
         Err(_) => Err("the projection panicked".into()),
     }
 }
+
+/// The error of an inline projection that changes the values of a range.
+///
+/// Concurrent commands would each read the range without the changes of the other. The values that a command changes by
+/// their keys are compared at its commit.
+#[derive(Debug, thiserror::Error)]
+#[error("an inline projection changes values by their keys, not by a range of an index: leave `inline` out")]
+struct RangeOfInline;

@@ -97,6 +97,7 @@ async fn run_and_commit(
     let taken = catch_unwind(AssertUnwindSafe(taken));
     let panicked = |_| Err(Fault::internal(format!("a publisher or an event of group {} panicked", subscriber.group)));
     let mut batch = taken.unwrap_or_else(panicked)?;
+    runtime.apply_inline(&mut batch, is_newest).await?;
     if !base.unparks.is_empty() {
         batch.inbox_records.clear();
     }

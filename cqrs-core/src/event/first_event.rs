@@ -1,4 +1,4 @@
-//! The event with which a new reader of the service's own log begins.
+//! The event with which a new reader of the service's own log begins, and whether a projection is inline.
 use crate::event::Source;
 
 /// The event with which a new reader of the service's own log begins.
@@ -35,4 +35,16 @@ pub const fn projection_from(source: Source, from: Option<FirstEvent>) -> FirstE
         (_, Some(from)) => from,
         (_, None) => FirstEvent::Beginning,
     }
+}
+
+/// Checks `inline` of a projection at compile time. The events of a topic are committed by other services.
+#[track_caller]
+pub const fn projection_inline(source: Source, inline: bool) -> bool {
+    if let (Source::Topic { .. }, true) = (source, inline) {
+        panic!(
+            "an inline projection changes its view in the commit of the command that has decided the event, and the events of \
+             a topic are committed by another service: leave `inline` out"
+        )
+    }
+    inline
 }

@@ -24,6 +24,7 @@ mod grpc;
 mod logging;
 mod parked;
 mod programs;
+mod readers;
 mod readiness;
 mod recorder;
 mod signals;
@@ -119,6 +120,9 @@ impl Program {
     /// text), `class` (of errors) or `all=true`, at most `rate` messages per second, after `after_reader` and
     /// `after_key`. Its response is one line of JSON with the progress for each second; closing the connection stops it.
     ///
+    /// `GET /readers` lists the readers of a service's log with their lag, in positions and in events that they have to handle, and the
+    /// time since which the first of them waits.
+    ///
     /// `GET /programs` lists the programs of a service, and `POST /programs/withdraw` withdraws the one with this `number`
     /// (`dry_run=true` lists the keys that would be released).
     ///
@@ -154,6 +158,7 @@ impl Program {
             let api = parked::OperatorApi::new(apps.clone(), operators.clone());
             routes = routes
                 .merge(parked::routes(api.clone()))
+                .merge(readers::routes(api.clone()))
                 .merge(programs::routes(api.clone()))
                 .merge(views::routes(api));
         }

@@ -13,8 +13,9 @@ use crate::{
     storage::check::{self, check},
     storage::parked::{Cutoff, InboxLookup, LEFT_TO_NEWER_PROGRAM, Parked, ParkedKey, ParkedPage},
     storage::{
-        ArchiveRange, Archived, ComparedValues, Lease, Loaded, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage,
-        StoredData, StoredProgram, StoredRow, StoredValues, StoredView, Tx, ValueReservation, ViewSwitch,
+        ArchiveRange, Archived, ComparedValues, CountedEntries, Lease, Loaded, ReadLimit, Scan, Scanned,
+        SnapshotAndEvents, Storage, StoredData, StoredProgram, StoredRow, StoredValues, StoredView, Tx,
+        ValueReservation, ViewSwitch,
     },
 };
 use async_trait::async_trait;
@@ -214,6 +215,19 @@ impl Storage for Memory {
         let data = self.data();
         let from = data.log.iter().skip(after.0 as usize);
         Ok(limit.take(from.take_while(|entry| entry.position <= upto).cloned()))
+    }
+    async fn count_log(
+        &self,
+        counted: CountedEntries<'_>,
+        after: Position,
+        upto: Position,
+        limit: usize,
+    ) -> Result<u64, Fault> {
+        let data = self.data();
+        let from = data.log.iter().skip(after.0 as usize);
+        let range = from.take_while(|entry| entry.position <= upto).take(limit);
+        let shard = |entry: &Entry| entry.outgoing.as_ref().map(|outgoing| outgoing.shard);
+        Ok(range.filter(|entry| counted.contains(&entry.name, shard(entry))).count() as u64)
     }
     async fn outgoing_entries(
         &self,

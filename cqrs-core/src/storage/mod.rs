@@ -173,6 +173,14 @@ pub trait Storage: Send + Sync + 'static {
         }
         Ok(limit.take(found))
     }
+    /// Returns how many of the next `limit` entries after a position and up to `upto` are of this kind. It reads no payload.
+    async fn count_log(
+        &self,
+        counted: CountedEntries<'_>,
+        after: Position,
+        upto: Position,
+        limit: usize,
+    ) -> Result<u64, Fault>;
     /// Returns entries with an outgoing message, without their payload. For each relay shard and the position after which
     /// to read, there are entries up to the limit, in order, up to the position `upto`.
     async fn outgoing_entries(
@@ -356,6 +364,32 @@ pub struct Scan<'a> {
     pub reversed: bool,
     /// The maximum number of entries.
     pub limit: usize,
+}
+
+/// The entries of the log that a reader has to handle, for a count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CountedEntries<'a> {
+    /// Events with these names.
+    Events(&'a [&'a str]),
+    /// Entries with an outgoing message of this relay shard.
+    Outgoing(u16),
+}
+impl CountedEntries<'_> {
+    /// Returns whether an entry with this name, and with an outgoing message of this shard, is counted.
+    pub(crate) fn contains(&self, name: &str, shard: Option<u16>) -> bool {
+        match self {
+            CountedEntries::Events(names) => names.contains(&name),
+            CountedEntries::Outgoing(counted) => shard == Some(*counted),
+        }
+    }
+    /// Returns the names and the shard as parameters of a statement.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) fn parameters(&self) -> (&[&str], Option<i16>) {
+        match self {
+            CountedEntries::Events(names) => (names, None),
+            CountedEntries::Outgoing(shard) => (&[], Some(*shard as i16)),
+        }
+    }
 }
 
 /// The outgoing messages of one relay shard to one topic, in a range of the log.

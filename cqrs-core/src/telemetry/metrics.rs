@@ -21,7 +21,7 @@
 //! | [`JOB_FAILURES`] | counter | `job` | failed steps of background jobs, which are retried |
 //! | [`JOB_UP`] | gauge | `job` | 1 while the steps of a background job succeed; 0 while they fail or panic |
 //! | [`BREAKER_OPEN`] | gauge | `reader` | 1 while a circuit breaker of the reader is open, so that it is paused; 0 otherwise |
-//! | [`LAG`], [`LAG_SECONDS`] | gauge | `kind`, `reader` | distance of a reader's checkpoint from the end of the log, and the age of the first entry after it |
+//! | [`LAG`], [`LAG_EVENTS`], [`LAG_SECONDS`] | gauge | `kind`, `reader` | distance of a reader's checkpoint from the end of the log in positions, the events or messages among them that the reader has to handle (of the next 10,000 entries), and the age of the first entry after the checkpoint |
 //! | [`GROUP_LAG`] | gauge | `group`, `topic` (and no `service`) | records on the broker that a group has not consumed, in the partitions assigned to this process |
 //! | [`LOST_RECORDS`] | counter | `group`, `topic` | records that the broker dropped before the group has read them |
 //! | [`HIGH_WATER_MARK_SECONDS`] | gauge | | how long the oldest open write transaction has blocked the high-water mark |
@@ -66,6 +66,8 @@ pub const JOB_UP: &str = "cqrs_job_up";
 pub const BREAKER_OPEN: &str = "cqrs_circuit_breaker_open";
 /// Positions between a reader's checkpoint and the end of the log.
 pub const LAG: &str = "cqrs_lag_positions";
+/// The events after a reader's checkpoint that the reader has to handle, among the next 10,000 entries.
+pub const LAG_EVENTS: &str = "cqrs_lag_events";
 /// The age in seconds of the first entry after a reader's checkpoint.
 pub const LAG_SECONDS: &str = "cqrs_lag_seconds";
 /// Records on the broker that a group has not consumed.
@@ -118,6 +120,11 @@ pub fn describe() {
     describe_gauge!(JOB_UP, "1 while the steps of a background job succeed, else 0");
     describe_gauge!(BREAKER_OPEN, "1 while a circuit breaker of the reader is open, else 0");
     describe_gauge!(LAG, Unit::Count, "Positions between a reader's checkpoint and the end of the log");
+    describe_gauge!(
+        LAG_EVENTS,
+        Unit::Count,
+        "Events or messages after a reader's checkpoint that it has to handle, among the next 10,000 entries"
+    );
     describe_gauge!(LAG_SECONDS, Unit::Seconds, "Age of the first entry after a reader's checkpoint");
     describe_gauge!(GROUP_LAG, Unit::Count, "Records on the broker that a group has not consumed");
     describe_counter!(LOST_RECORDS, Unit::Count, "Records that the broker dropped before a group has read them");
@@ -221,9 +228,10 @@ impl Meter {
     pub(crate) fn breaker_open(&self, reader: &str, open: bool) {
         gauge!(BREAKER_OPEN, "service" => self.service(), "reader" => reader.to_owned()).set(u8::from(open));
     }
-    pub(crate) fn lag(&self, kind: &'static str, reader: &str, positions: u64, age: Duration) {
+    pub(crate) fn lag(&self, kind: &'static str, reader: &str, positions: u64, events: u64, age: Duration) {
         let labels = [("service", self.service()), ("kind", kind.into()), ("reader", reader.to_owned().into())];
         gauge!(LAG, &labels).set(positions as f64);
+        gauge!(LAG_EVENTS, &labels).set(events as f64);
         gauge!(LAG_SECONDS, &labels).set(age);
     }
     pub(crate) fn high_water_mark(&self, pid: u32, held: Duration) {

@@ -7,9 +7,9 @@ use crate::{
     event::Entry,
     position::Position,
     storage::{
-        ArchiveRange, Archived, Batch, CommitError, ComparedValues, Cutoff, DatabaseStats, InboxLookup, Lease, Loaded,
-        Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram,
-        StoredResponse, StoredRow, StoredValues, StoredView, Tx, ValueReservation, ViewSwitch,
+        ArchiveRange, Archived, Batch, CommitError, ComparedValues, CountedEntries, Cutoff, DatabaseStats, InboxLookup,
+        Lease, Loaded, Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData,
+        StoredProgram, StoredResponse, StoredRow, StoredValues, StoredView, Tx, ValueReservation, ViewSwitch,
     },
     transport::{Audience, Partition, Published, Record, Subscription, Transport, TransportError},
 };
@@ -130,6 +130,15 @@ pub trait StorageLayer: Send + Sync + 'static {
     }
     async fn log(&self, after: Position, upto: Position, limit: ReadLimit) -> Result<Vec<Entry>, Fault> {
         self.inner().log(after, upto, limit).await
+    }
+    async fn count_log(
+        &self,
+        counted: CountedEntries<'_>,
+        after: Position,
+        upto: Position,
+        limit: usize,
+    ) -> Result<u64, Fault> {
+        self.inner().count_log(counted, after, upto, limit).await
     }
     async fn outgoing_entries(
         &self,
@@ -301,6 +310,15 @@ impl<L: StorageLayer> Storage for L {
     }
     async fn log(&self, after: Position, upto: Position, limit: ReadLimit) -> Result<Vec<Entry>, Fault> {
         StorageLayer::log(self, after, upto, limit).await
+    }
+    async fn count_log(
+        &self,
+        counted: CountedEntries<'_>,
+        after: Position,
+        upto: Position,
+        limit: usize,
+    ) -> Result<u64, Fault> {
+        StorageLayer::count_log(self, counted, after, upto, limit).await
     }
     async fn outgoing_entries(
         &self,

@@ -1,7 +1,7 @@
 //! Whole services in a test, and waiting until all their background work is done.
 use crate::{
     app::{App, AppBuilder, Background, Joined},
-    environment::within,
+    environment::{Environment, SystemEnvironment, within},
     error::{BoxError, Fault},
     position::Position,
     storage::ParkedPage,
@@ -134,7 +134,8 @@ pub async fn settled_within(apps: &[&App], timeout: Duration) -> Result<(), BoxE
                 return Ok(());
             }
             before = now;
-            environment.sleep(POLL_INTERVAL).await;
+            // In real time, since a timer of virtual time would be one more on the way.
+            SystemEnvironment.sleep(POLL_INTERVAL).await;
         }
     };
     match within(&*environment, timeout, idle).await {

@@ -264,12 +264,12 @@ impl<V: View> Views<V> {
         }
         let seen_by_caller = token.of(&runtime.service);
         let wanted = |reader: &ReaderProgress| self.wanted(reader, seen_by_caller);
-        if runtime.readers_of(V::NAME).all(|reader| reader.seen() >= wanted(reader)) {
+        if runtime.awaited_readers_of(V::NAME).all(|reader| reader.seen() >= wanted(reader)) {
             return Ok(());
         }
         let catching_up = async {
             self.refuse_beyond_the_log(seen_by_caller).await?;
-            for reader in runtime.readers_of(V::NAME) {
+            for reader in runtime.awaited_readers_of(V::NAME) {
                 let wanted = wanted(reader);
                 if reader.seen() < wanted {
                     tokio::select! {
@@ -282,7 +282,7 @@ impl<V: View> Views<V> {
             Ok(())
         };
         let late = || {
-            let behind = runtime.readers_of(V::NAME).find(|reader| reader.seen() < wanted(reader));
+            let behind = runtime.awaited_readers_of(V::NAME).find(|reader| reader.seen() < wanted(reader));
             let wanted = behind.map_or(seen_by_caller, |reader| wanted(reader));
             Fault::unavailable(format!("view {} has not reached position {} yet", V::NAME, wanted.0))
         };

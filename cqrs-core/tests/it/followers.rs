@@ -34,6 +34,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("followers: events of other aggregates move the checkpoint without a commit of their own", no_commit),
         trial("followers: a checkpoint that no handled event moves is stored after 200 ms", stored_later),
         trial("followers: a follower that stops stores the position that it has reached, once", stored_at_the_end),
+        trial("followers: the lag counts the events that a reader handles", lag),
         trial("followers: all followers at the end of the log share one read of it", one_read),
         trial("followers: a follower that is far behind passes over the events of others in one step", far_behind),
         trial("followers: a query does not wait for events that its projection does not handle", no_wait),
@@ -141,6 +142,26 @@ async fn no_commit() {
     assert_eq!(notes.step().await.expect("the step succeeds"), Step::Did(1));
     assert_eq!((storage.moves.load(SeqCst), stored(&storage).await), (1, 52));
     assert!(app.send(FindNote(7)).await.expect("the view has caught up").is_some());
+}
+
+async fn lag() {
+    let app = app(Counted::default(), Clock::default());
+    opened(&app, "kim").await;
+    for amount in 1..=3 {
+        paid_in(&app, "kim", amount).await;
+    }
+    app.send(WriteNote(7)).await.expect("the note is new");
+    let lag = async |reader: &str| {
+        let lags = app.reader_lags().await.expect("the memory answers");
+        let lag = lags.into_iter().find(|lag| lag.reader == reader).expect("a reader of the app");
+        (lag.positions, lag.events)
+    };
+    assert_eq!((lag(NOTES).await, lag("projection/card").await), ((5, 1), (5, 4)));
+    let mut followers = app.log_followers();
+    for follower in &mut followers {
+        follower.step().await.expect("the step succeeds");
+    }
+    assert_eq!((lag(NOTES).await, lag("projection/card").await), ((0, 0), (0, 0)));
 }
 
 async fn stored_later() {

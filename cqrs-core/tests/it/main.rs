@@ -25,6 +25,7 @@ mod flaky; // a database that fails on request
 mod follower_steps; // batches, parked keys and newer programs of a follower, on a clock of the test
 mod followers; // events that a follower does not handle
 mod foreign; // topics of other producers, read by a decoder of the app
+mod given_views; // given-when-then tests of projections
 mod group_lease; // the lease of a group of subscribers, on a clock of the test
 #[cfg(feature = "tonic")]
 mod grpc; // the gRPC status of an error
@@ -37,6 +38,7 @@ mod ids; // the id of an aggregate
 mod inbox; // messages that are committed together
 mod inbox_batches; // batches that touch the same data, and look-ups that fail
 mod indexes; // an index that a program adds to a stored view
+mod inline; // views in the commit of the command
 mod late_broker; // a broker that is down at the start
 mod listener; // a subscriber and a transport controlled by the test
 mod live; // live queries, and lists as streams of pages
@@ -84,6 +86,7 @@ mod unique; // a field that becomes unique on stored aggregates
 mod unit; // the unit of work of one command
 mod upcast; // events of former versions
 mod views; // views as queries read them
+mod virtual_time; // retries and leases on a clock that jumps
 mod waiting_topic_steps; // a topic that the broker refuses, on a clock of the test
 mod withdrawal; // a program that does not come back
 
@@ -116,6 +119,8 @@ fn framework() -> Vec<Trial> {
         subscriber::trials,
         inbox::trials,
         indexes::trials,
+        inline::trials,
+        virtual_time::trials,
         unique::trials,
         identity::trials,
         idle::trials,
@@ -137,6 +142,7 @@ fn framework() -> Vec<Trial> {
         shutdown::trials,
         first_event::trials,
         flaky::trials,
+        given_views::trials,
         group_lease::trials,
         inbox_batches::trials,
         retries::trials,

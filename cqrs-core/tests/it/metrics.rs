@@ -148,6 +148,7 @@ async fn lag() {
     app.measure().await.expect("the gauges can be measured");
     let card = ["kind=\"projection\"", "reader=\"projection/card\""];
     assert_eq!(value("cqrs_lag_positions", "lag", &card), Some(2.0));
+    assert_eq!(value("cqrs_lag_events", "lag", &card), Some(2.0));
     assert!(value("cqrs_lag_seconds", "lag", &card).is_some_and(|seconds| seconds > 0.0), "the first event has waited");
     for mut follower in app.log_followers() {
         follower.step().await.expect("the step succeeds");
@@ -158,6 +159,7 @@ async fn lag() {
         Some(0.0),
         "the gauge is 0 and not absent for a reader without lag"
     );
+    assert_eq!(value("cqrs_lag_events", "lag", &card), Some(0.0));
     assert_eq!(value("cqrs_lag_seconds", "lag", &card), Some(0.0));
 }
 

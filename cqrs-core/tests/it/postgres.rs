@@ -7,6 +7,7 @@ mod event_sourcing;
 mod first_event;
 mod high_water_mark;
 mod indexes;
+mod inline;
 mod live;
 mod mapped;
 mod password;
@@ -59,6 +60,7 @@ pub(crate) fn trials() -> Trials {
         .group("event sourcing", event_sourcing::trials())
         .group("first event", first_event::trials())
         .group("indexes", indexes::trials())
+        .group("inline", inline::trials())
         .group("live", live::trials())
         .group("unique", unique::trials())
         .group("mapped", mapped::trials())

@@ -5,10 +5,10 @@ use cqrs_core::{
     Fault, Position, VersionConflict,
     event::Entry,
     storage::{
-        ArchiveRange, Archived, Batch, CheckpointMove, CommitError, ComparedValues, Cutoff, LEFT_TO_NEWER_PROGRAM,
-        Lease, Loaded, Memory, ParkedKey, ParkedPage, ReadLimit, Row, Scan, Scanned, Snapshot, SnapshotAndEvents,
-        Storage, StoredData, StoredResponse, StoredRow, StoredSnapshot, StoredValues, StoredView, Tx, ValueReservation,
-        ViewSwitch,
+        ArchiveRange, Archived, Batch, CheckpointMove, CommitError, ComparedValues, CountedEntries, Cutoff,
+        LEFT_TO_NEWER_PROGRAM, Lease, Loaded, Memory, ParkedKey, ParkedPage, ReadLimit, Row, Scan, Scanned, Snapshot,
+        SnapshotAndEvents, Storage, StoredData, StoredResponse, StoredRow, StoredSnapshot, StoredValues, StoredView,
+        Tx, ValueReservation, ViewSwitch,
     },
     testing::StorageLayer,
     testing::conformance::storage::{Harness, cases},
@@ -48,6 +48,8 @@ enum Bug {
     EndIncluded,
     /// A count goes on to the end of the index.
     CountedToTheEnd,
+    /// A count of the log includes entries of every kind.
+    EveryEntryCounted,
     /// All relay shards share one limit.
     LimitShared,
     /// A read of the log ends by the number of entries alone.
@@ -143,7 +145,7 @@ enum Bug {
 }
 
 /// Each bug with the case that must find it. Other cases may find it as well.
-const SEEDED: [(Bug, &str); 58] = [
+const SEEDED: [(Bug, &str); 59] = [
     (Bug::FilledUnfenced, "after a switch a batch for the former copy is refused, also at the same position"),
     (Bug::DroppedKeepsPlace, "a copy that does not serve is dropped in steps"),
     (Bug::CopyUnnamed, "after a switch a batch for the former copy is refused, also at the same position"),
@@ -164,6 +166,7 @@ const SEEDED: [(Bug, &str); 58] = [
     (Bug::ReversedAfterLimit, "ranges are read and counted exactly, in both directions"),
     (Bug::EndIncluded, "ranges are read and counted exactly, in both directions"),
     (Bug::CountedToTheEnd, "ranges are read and counted exactly, in both directions"),
+    (Bug::EveryEntryCounted, "entries are counted by name and by relay shard, among the next ones"),
     (Bug::LimitShared, "each relay shard has its own limit"),
     (Bug::SizeIgnored, "a read of the log ends with the entry that reaches its size"),
     (Bug::GivenByAnybody, "a value is released only by its owner"),
@@ -410,6 +413,18 @@ impl StorageLayer for SeededStorage {
     async fn count_entries(&self, scan: &Scan<'_>) -> Result<u64, Fault> {
         let until = if self.bug == Bug::CountedToTheEnd { None } else { scan.until };
         self.memory.count_entries(&Scan { until, ..*scan }).await
+    }
+    async fn count_log(
+        &self,
+        counted: CountedEntries<'_>,
+        after: Position,
+        upto: Position,
+        limit: usize,
+    ) -> Result<u64, Fault> {
+        if self.bug == Bug::EveryEntryCounted {
+            return Ok(self.memory.log(after, upto, ReadLimit::entries(limit)).await?.len() as u64);
+        }
+        self.memory.count_log(counted, after, upto, limit).await
     }
     async fn parked_keys(&self, page: &ParkedPage<'_>) -> Result<Vec<ParkedKey>, Fault> {
         let mut found = self.memory.parked_keys(page).await?;

@@ -179,6 +179,19 @@ impl Person {
     pub async fn messages(&self, counsel: &str) -> Result<Vec<(bool, String)>> {
         messages_in(&self.get(&format!("{counsel}/messages")).await?["counselMessages"])
     }
+    /// Reads the messages of a counsel as [`messages`](Person::messages) does, again and again until the read succeeds.
+    ///
+    /// # Errors
+    /// Fails when no read succeeds within `patience`.
+    pub async fn messages_within(&self, counsel: &str, patience: Duration) -> Result<Vec<(bool, String)>> {
+        let began = Instant::now();
+        loop {
+            match self.messages(counsel).await {
+                Err(_) if began.elapsed() < patience => tokio::time::sleep(Duration::from_millis(100)).await,
+                read => return read,
+            }
+        }
+    }
     /// Waits until the wallet shows this number of tokens and no reservation.
     ///
     /// # Errors

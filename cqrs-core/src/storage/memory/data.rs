@@ -276,8 +276,8 @@ impl Data {
 /// stored.
 fn stored(event: NewEntry, position: Position) -> Entry {
     let NewEntry { stream, version, id, name, schema, payload, metadata, occurred_at, outgoing } = event;
-    let Metadata { correlation, causation, caller, traceparent, tracestate, .. } = metadata;
-    let metadata = Metadata { correlation, causation, caller, traceparent, tracestate, ..Metadata::NONE };
+    let Metadata { correlation, causation, caller, traceparent, tracestate, applied_by, .. } = metadata;
+    let metadata = Metadata { correlation, causation, caller, traceparent, tracestate, applied_by, ..Metadata::NONE };
     let (name, occurred_at) = (name.to_owned(), occurred_at.trunc_subsecs(6));
     Entry { position, stream, version, id, name, schema, payload, metadata, occurred_at, outgoing }
 }

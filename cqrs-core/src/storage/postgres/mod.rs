@@ -32,15 +32,15 @@ pub use program::LEFT as LEFT_TO_NEWER_PROGRAM;
 #[doc(hidden)]
 pub use purge::OUTGOING as PURGE_OF_OUTGOING;
 #[doc(hidden)]
-pub use read::{FIRST_PARKED, PARKED, PARKED_COUNTS, PARKED_KEYS, RANGES_OF_INDEX, READS_OF_SEVERAL};
+pub use read::{COUNT_LOG, FIRST_PARKED, PARKED, PARKED_COUNTS, PARKED_KEYS, RANGES_OF_INDEX, READS_OF_SEVERAL};
 #[doc(hidden)]
 pub use statement::every_statement;
 pub use transaction::transaction;
 
 use super::{
-    ArchiveRange, Archived, ComparedValues, Cutoff, DatabaseStats, InboxLookup, Lease, Loaded, OutgoingRange, Parked,
-    ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram, StoredRow,
-    StoredValues, StoredView, Tx, ValueReservation, ViewSwitch,
+    ArchiveRange, Archived, ComparedValues, CountedEntries, Cutoff, DatabaseStats, InboxLookup, Lease, Loaded,
+    OutgoingRange, Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData,
+    StoredProgram, StoredRow, StoredValues, StoredView, Tx, ValueReservation, ViewSwitch,
 };
 use crate::{
     environment::{Environment, system},
@@ -374,6 +374,15 @@ impl Storage for Postgres {
         limit: ReadLimit,
     ) -> Result<Vec<Entry>, Fault> {
         self.0.log_of(names, after, upto, limit).await
+    }
+    async fn count_log(
+        &self,
+        counted: CountedEntries<'_>,
+        after: Position,
+        upto: Position,
+        limit: usize,
+    ) -> Result<u64, Fault> {
+        self.0.count_log(counted, after, upto, limit).await
     }
     async fn outgoing_entries(
         &self,

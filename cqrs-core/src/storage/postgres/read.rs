@@ -8,8 +8,8 @@ use crate::{
     storage::archive::is_contiguous,
     storage::parked::decode_headers,
     storage::{
-        InboxLookup, Lease, Loaded, OutgoingRange, Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned,
-        SnapshotAndEvents, StoredResponse, StoredRow, StoredSnapshot, StoredView,
+        CountedEntries, InboxLookup, Lease, Loaded, OutgoingRange, Parked, ParkedKey, ParkedPage, ReadLimit, Scan,
+        Scanned, SnapshotAndEvents, StoredResponse, StoredRow, StoredSnapshot, StoredView,
     },
     transport::{Partition, Received},
 };
@@ -166,6 +166,12 @@ const LOG_OF: &str = concat!(
      (select * from (select * from cqrs.archived_log where pos > $1 and pos <= $2 order by pos offset 0) n \
      where n.name = any($3) limit $4)) w order by pos limit $4) p) l where l.bytes_before < $5 order by l.pos"
 );
+/// Reads the next entries by the primary key, and filters them afterwards, so that the limit bounds what is read.
+#[doc(hidden)]
+pub const COUNT_LOG: &str = "select count(*) from (select w.* from (\
+    (select pos, name, shard from cqrs.log where pos > $1 and pos <= $2 order by pos limit $3) union all \
+    (select pos, name, shard from cqrs.archived_log where pos > $1 and pos <= $2 order by pos limit $3)) w \
+    order by pos limit $3) n where n.name = any($4) or n.shard = $5";
 /// The events of one kind of aggregates in the order of their streams.
 pub(super) const STREAMS_AFTER: &str = concat!(
     entries!("", " from (select p.*, "),
@@ -444,7 +450,11 @@ impl Inner {
 
     pub(super) async fn count_entries(&self, scan: &Scan<'_>) -> Result<u64, Fault> {
         let sql = if scan.until.is_some() { COUNT_ENTRIES_UNTIL } else { COUNT_ENTRIES };
-        let rows = self.read(sql, range(scan)?).await?;
+        self.number(sql, range(scan)?).await
+    }
+    /// Runs a statement that returns a count.
+    async fn number(&self, sql: &'static str, with: Parameters) -> Result<u64, Fault> {
+        let rows = self.read(sql, with).await?;
         let count = rows.first().map(|row| get::<i64>(row, 0)).transpose()?;
         count.map(|count| count as u64).ok_or_else(|| Fault::internal("the statement that counts returned nothing"))
     }
@@ -479,6 +489,19 @@ impl Inner {
             .and(limit(most.entries))?
             .and(limit(most.bytes))?;
         self.read(LOG_OF, with).await?.into_iter().map(|row| entry(&row)).collect()
+    }
+
+    pub(super) async fn count_log(
+        &self,
+        counted: CountedEntries<'_>,
+        after: Position,
+        upto: Position,
+        most: usize,
+    ) -> Result<u64, Fault> {
+        let (names, shard) = counted.parameters();
+        let with =
+            Parameters::default().and(int(after.0))?.and(int(upto.0))?.and(limit(most))?.and(names)?.and(shard)?;
+        self.number(COUNT_LOG, with).await
     }
 
     pub(super) async fn outgoing_entries(

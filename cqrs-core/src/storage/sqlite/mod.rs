@@ -18,7 +18,7 @@ use crate::{
     storage::check::{self, check},
     storage::parked::{Cutoff, InboxLookup, Parked, ParkedKey, ParkedPage},
     storage::{
-        ArchiveRange, Archived, ComparedValues, Lease, Loaded, OutgoingRange, ReadLimit, Scan, Scanned,
+        ArchiveRange, Archived, ComparedValues, CountedEntries, Lease, Loaded, OutgoingRange, ReadLimit, Scan, Scanned,
         SnapshotAndEvents, Storage, StoredData, StoredProgram, StoredRow, StoredValues, StoredView, Tx,
         ValueReservation, ViewSwitch,
     },
@@ -253,6 +253,15 @@ impl Storage for Sqlite {
         limit: ReadLimit,
     ) -> Result<Vec<Entry>, Fault> {
         read::log_of(&self.reads, names, after, upto, limit).await.map_err(fault)
+    }
+    async fn count_log(
+        &self,
+        counted: CountedEntries<'_>,
+        after: Position,
+        upto: Position,
+        limit: usize,
+    ) -> Result<u64, Fault> {
+        read::count_log(&self.reads, counted, after, upto, limit).await.map_err(fault)
     }
     async fn outgoing_entries(
         &self,

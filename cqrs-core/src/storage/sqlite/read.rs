@@ -10,8 +10,8 @@ use crate::{
     storage::archive::is_contiguous,
     storage::parked::decode_headers,
     storage::{
-        InboxLookup, Loaded, OutgoingRange, Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, SnapshotAndEvents,
-        StoredData, StoredProgram, StoredResponse, StoredRow, StoredSnapshot, StoredView,
+        CountedEntries, InboxLookup, Loaded, OutgoingRange, Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned,
+        SnapshotAndEvents, StoredData, StoredProgram, StoredResponse, StoredRow, StoredSnapshot, StoredView,
     },
     transport::{Partition, Received},
 };
@@ -502,6 +502,25 @@ pub(super) async fn log_of(
         *found = rows.fetch_all(pool).await?.iter().map(entry).collect::<Result<_, _>>()?;
     }
     Ok(joined(found, most, |entry| entry.position))
+}
+
+pub(super) async fn count_log(
+    pool: &SqlitePool,
+    counted: CountedEntries<'_>,
+    after: Position,
+    upto: Position,
+    most: usize,
+) -> sqlx::Result<u64> {
+    let sql = "select count(*) from (select * from (
+            select * from (select pos, name, shard from cqrs_log where pos > ?1 and pos <= ?2 order by pos limit ?3)
+            union all select * from
+            (select pos, name, shard from cqrs_archived_log where pos > ?1 and pos <= ?2 order by pos limit ?3))
+            order by pos limit ?3)
+        where name in (select value from json_each(?4)) or shard = ?5";
+    let (names, shard) = counted.parameters();
+    let names = serde_json::to_string(names).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    let row = query(sql).bind(signed(after.0)).bind(signed(upto.0)).bind(limit(most)).bind(names).bind(shard);
+    number(&row.fetch_one(pool).await?, 0)
 }
 
 pub(super) async fn outgoing_entries(

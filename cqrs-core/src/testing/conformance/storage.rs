@@ -172,6 +172,7 @@ pub fn cases() -> Vec<Case> {
         "the log is read after one position up to another": log::bounds,
         "a reader that follows the high-water mark misses no concurrent event": log::gaps,
         "the log is read by the names of the events": log::by_name,
+        "entries are counted by name and by relay shard, among the next ones": log::counted,
         "a relay shard returns its outgoing messages in order": log::shards,
         "each relay shard has its own limit": log::shard_limits,
         "the outgoing messages of one topic are read from a relay shard": log::of_topics,

@@ -34,7 +34,7 @@ pub(super) struct Counter {
 }
 #[derive(Clone, Serialize, Deserialize, Event)]
 #[event(name = "counted", version = 1)]
-pub(super) enum Counted {
+pub(crate) enum Counted {
     Started,
     Up,
 }

@@ -3,8 +3,8 @@ use super::{Batch, LOCK, Row, Server, Storage, Trials, Tried, drawn, event, even
 use cqrs_core::{
     ErrorKind, Position,
     storage::postgres::{
-        FIRST_PARKED, LEFT_TO_NEWER_PROGRAM, PARKED, PARKED_COUNTS, PARKED_KEYS, PURGE_OF_OUTGOING, RANGES_OF_INDEX,
-        READS_OF_SEVERAL, SETTINGS, every_statement, transaction,
+        COUNT_LOG, FIRST_PARKED, LEFT_TO_NEWER_PROGRAM, PARKED, PARKED_COUNTS, PARKED_KEYS, PURGE_OF_OUTGOING,
+        RANGES_OF_INDEX, READS_OF_SEVERAL, SETTINGS, every_statement, transaction,
     },
     storage::{CheckpointMove, CommitError, Reservation, StoredResponse, ViewWrite},
 };
@@ -29,6 +29,7 @@ pub(crate) fn trials() -> Trials {
         .test("retention reads no more entries of a shard than it may remove", purge_reads_few)
         .test("a count of parked messages reads no more of a reader than its limit", count_reads_few)
         .test("a range of an index reads no more entries than its limit, in both directions", range_reads_few)
+        .test("a count of the log reads no more entries than its limit", log_count_reads_few)
         .test("a page of parked keys reads no more keys than its limit", page_reads_few)
         .test("reads beside 200,000 parked messages read no more of them than they return", parked_reads_few)
         .within(Duration::from_secs(120))
@@ -288,6 +289,28 @@ async fn range_reads_few(server: Server) -> Tried {
             let scan = plan.iter().any(|line| line.contains("Seq Scan") || line.contains("Bitmap"));
             anyhow::ensure!(most <= 50.0 && !scan, "{}\n{sql}", plan.join("\n"));
         }
+    }
+    Ok(())
+}
+
+async fn log_count_reads_few(server: Server) -> Tried {
+    let fresh = fresh(server, "log_count").await?;
+    let options: PgConnectOptions = fresh.database.url().parse()?;
+    let mut connection = options.options(SETTINGS).connect().await?;
+    let fill = "insert into cqrs.log (stream, version, id, name, schema, payload, metadata, occurred_at) \
+        select 'stream/' || n, 1, gen_random_uuid(), 'name-' || n % 3, 1, '{}', '{}', now() from generate_series(1, 20000) n; \
+        insert into cqrs.archived_log select * from cqrs.log where pos % 2 = 0; delete from cqrs.log where pos % 2 = 0";
+    sqlx::raw_sql(fill).execute(&mut connection).await?;
+    for analyze in ["select 1", "analyze"] {
+        sqlx::raw_sql(analyze).execute(&mut connection).await?;
+        let plan = explained(&mut connection, COUNT_LOG, "10, 15000, 50, array['name-1'], null").await?;
+        let rows = |line: &str| {
+            let digits = line.split("actual rows=").nth(1)?;
+            digits.split([' ', ')']).next()?.parse::<f64>().ok()
+        };
+        let most = plan.iter().filter_map(|line| rows(line)).fold(0.0, f64::max);
+        let scan = plan.iter().any(|line| line.contains("Seq Scan") || line.contains("Bitmap"));
+        anyhow::ensure!(most <= 100.0 && !scan, "{}", plan.join("\n"));
     }
     Ok(())
 }

@@ -47,7 +47,8 @@ impl Role {
     /// Returns the name of its effect in the audit.
     pub(crate) fn effect(self) -> Option<&'static str> {
         match self {
-            Role::Client(_) | Role::Relay | Role::Operator | Role::Rebuild | Role::Shop | Role::Bank => None,
+            Role::Client(_) => Some("current"),
+            Role::Relay | Role::Operator | Role::Rebuild | Role::Shop | Role::Bank => None,
             Role::Book => Some("bank.book"),
             Role::Note => Some("bank.note"),
             Role::Mirror => Some("bank.mirror"),
@@ -57,7 +58,10 @@ impl Role {
     }
     pub(crate) fn modules(self) -> &'static [&'static str] {
         match self {
-            Role::Client(_) | Role::Relay => &["it::simulation::service::shop", "it::simulation::service::aside"],
+            Role::Client(_) => {
+                &["it::simulation::service::shop", "it::simulation::service::aside", "it::simulation::service::current"]
+            }
+            Role::Relay => &["it::simulation::service::shop", "it::simulation::service::aside"],
             Role::Book => &["it::simulation::service::book"],
             Role::Note => &["it::simulation::service::note"],
             Role::Mirror => &["it::simulation::service::mirror"],

@@ -37,6 +37,7 @@ pub(crate) const NOT_UNSEEN: &str = "nothing is passed that is neither handled n
 pub(crate) const KEPT: &str = "a parked message is removed only with its effect";
 pub(crate) const FIELDS_KEPT: &str = "fields of a newer program are kept";
 pub(crate) const PAGES_COMPLETE: &str = "pages by every index return every value";
+pub(crate) const INLINE: &str = "an inline view is as new as each commit";
 pub(crate) const DRAINS: &str = "drains";
 
 pub(crate) struct Audit {
@@ -92,6 +93,7 @@ impl Audit {
                 self.view_written(view.view, &view.key, value);
             }
         }
+        entries.iter().for_each(|entry| self.applied_inline(entry));
         for row in &written.rows {
             if let Some(state) = &row.state {
                 self.field_written(process, row.kind, &row.id, state);
@@ -100,6 +102,17 @@ impl Audit {
         removed.iter().for_each(|message| self.removed(message));
         if database.name == "shop" {
             written.checkpoint_moves.iter().for_each(|step| self.moved(process, step));
+        }
+    }
+    /// Checks that an event which names an inline projection is in its view.
+    fn applied_inline(&self, entry: &Entry) {
+        let Some((_, key)) = entry.stream.split_once('/') else { return };
+        for projection in &entry.metadata.applied_by {
+            let seen = lock(&self.facts).has_effect(projection, key);
+            if seen < entry.version {
+                let details = format!("{projection}: {key} is at {seen} when event {} is committed", entry.version);
+                self.report(INLINE, details);
+            }
         }
     }
     /// Checks a message that is parked: it fails, or only a newer program handles it, or it waits behind another one.

@@ -6,8 +6,8 @@ pub(crate) use store::{BugState, SeededStorage, WITHDRAWING};
 pub(crate) use wire::SeededTransport;
 
 use super::audit::{
-    CONTIGUOUS, DRAINS, FENCED, FIELDS_KEPT, IN_ORDER, NO_LOSS, NO_NEEDLESS, NO_NEEDLESS_PARKING, NOT_UNSEEN, ONCE,
-    PAGES_COMPLETE,
+    CONTIGUOUS, DRAINS, FENCED, FIELDS_KEPT, IN_ORDER, INLINE, NO_LOSS, NO_NEEDLESS, NO_NEEDLESS_PARKING, NOT_UNSEEN,
+    ONCE, PAGES_COMPLETE,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub(crate) enum Bug {
     AcknowledgedOnReceipt,
     /// The inbox record is committed before the effect.
     InboxRecordApart,
+    /// The changes of an inline projection are committed after the events.
+    InlineChangesApart,
     /// No inbox record is stored.
     NoInbox,
     /// A projection's checkpoint is overwritten without a comparison.
@@ -89,7 +91,7 @@ pub(crate) const SEEDED_IN_FLEETS: [(Bug, &str); 12] = [
 ];
 
 /// Each bug, and the invariant that must find it.
-pub(crate) const SEEDED: [(Bug, &str); 17] = [
+pub(crate) const SEEDED: [(Bug, &str); 18] = [
     (Bug::CopyUnfenced, NOT_UNSEEN),
     (Bug::SwitchedBehind, NOT_UNSEEN),
     (Bug::NaiveCursor, NO_LOSS),
@@ -101,6 +103,7 @@ pub(crate) const SEEDED: [(Bug, &str); 17] = [
     (Bug::WaitingPassed, NO_LOSS),
     (Bug::AcknowledgedOnReceipt, CONTIGUOUS),
     (Bug::InboxRecordApart, CONTIGUOUS),
+    (Bug::InlineChangesApart, INLINE),
     (Bug::NoInbox, ONCE),
     (Bug::PositionNotCompared, ONCE),
     (Bug::HighestAcknowledged, CONTIGUOUS),

@@ -182,6 +182,24 @@ pub(crate) mod aside {
     }
 }
 
+/// An inline projection: each command on an account changes its value.
+pub(crate) mod current {
+    use super::{Change, Credited, Deserialize, Recorded, Serialize, View, projection};
+    #[derive(Debug, Clone, Default, Serialize, Deserialize, View)]
+    #[view(name = "current", key = String)]
+    pub(crate) struct Current {
+        numbers: Vec<u32>,
+    }
+    #[projection(name = "current", inline)]
+    fn current(event: &Recorded<Credited>) -> Change<Current> {
+        let number = event.number;
+        Change::none().and(event.aggregate_id.clone(), move |found: Option<Current>| {
+            let mut current = found.unwrap_or_default();
+            current.numbers.push(number);
+            Some(current)
+        })
+    }
+}
 /// A projection of the shop's own log. It finds the value of every event but the first by an index.
 pub(crate) mod tally {
     use super::{Change, Credited, Deserialize, Recorded, Serialize, View, projection};

@@ -63,7 +63,8 @@ pub(crate) async fn loses_nothing(system: &mut Deployment, victim: &str, end: En
         talk?;
     }
     for (person, counsel) in &people {
-        let messages = person.messages(counsel).await.with_context(|| warnings(system, victim))?;
+        // A view may be behind for longer than a read waits while the process that was just started catches up.
+        let messages = person.messages_within(counsel, PATIENCE).await.with_context(|| warnings(system, victim))?;
         ensure!(
             messages.len() == 1 + 2 * EACH,
             "expected the greeting, and each message and its reply once: {messages:?}"

@@ -4,7 +4,7 @@ use super::{Dice, Harness, concurrently, sleep};
 use crate::{
     event::Entry,
     position::Position,
-    storage::{Batch, CommitError, OutgoingRange, ReadLimit, Storage},
+    storage::{Batch, CommitError, CountedEntries, OutgoingRange, ReadLimit, Storage},
 };
 use futures_util::future::BoxFuture;
 use std::{
@@ -192,6 +192,34 @@ pub(super) async fn by_name(harness: Box<dyn Harness>) {
     assert_eq!(versions(&read(&["OPENED", "open"], start, upto, 99).await), [0; 0]);
     assert_eq!(versions(&read(&[], start, upto, 99).await), [0; 0]);
     assert_eq!(versions(&read(&["opened"], start, upto, 0).await), [0; 0]);
+}
+
+pub(super) async fn counted(harness: Box<dyn Harness>) {
+    let storage = &*harness.storage();
+    let mut positions = Vec::new();
+    for version in 1..=9 {
+        let mut all = match version % 3 {
+            0 => batch().outgoing("user/kim", version, 3),
+            _ => batch().event("user/kim", version),
+        };
+        all.events[0].name = if version % 2 == 0 { "opened" } else { "deposited" };
+        positions.push(commit(storage, all).await);
+    }
+    let (start, upto) = (Position(0), storage.high_water_mark().await.expect("the high-water mark can be read"));
+    let count = async |counted: CountedEntries<'_>, after, upto, limit| {
+        storage.count_log(counted, after, upto, limit).await.expect("the log can be counted")
+    };
+    let (opened, both) = (CountedEntries::Events(&["opened"]), CountedEntries::Events(&["opened", "deposited"]));
+    assert_eq!(count(opened, start, upto, 99).await, 4);
+    assert_eq!(count(both, start, upto, 99).await, 9);
+    assert_eq!(count(opened, positions[1], upto, 99).await, 3, "after the position");
+    assert_eq!(count(opened, start, positions[3], 99).await, 2, "up to the position");
+    assert_eq!(count(opened, start, upto, 5).await, 2, "two of the first five entries");
+    assert_eq!(count(CountedEntries::Events(&[]), start, upto, 99).await, 0);
+    assert_eq!(count(CountedEntries::Events(&["OPENED"]), start, upto, 99).await, 0);
+    assert_eq!(count(CountedEntries::Outgoing(3), start, upto, 99).await, 3);
+    assert_eq!(count(CountedEntries::Outgoing(3), positions[2], upto, 99).await, 2);
+    assert_eq!(count(CountedEntries::Outgoing(4), start, upto, 99).await, 0);
 }
 
 pub(super) async fn shard_limits(harness: Box<dyn Harness>) {

@@ -6,8 +6,8 @@ use cqrs_core::{
     Fault, Position,
     event::Entry,
     storage::{
-        ArchiveRange, Archived, Batch, CommitError, ComparedValues, Cutoff, InboxLookup, Lease, Loaded, Parked,
-        ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram,
+        ArchiveRange, Archived, Batch, CommitError, ComparedValues, CountedEntries, Cutoff, InboxLookup, Lease, Loaded,
+        Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram,
         StoredResponse, StoredRow, StoredValues, StoredView, Tx, ValueReservation, ViewSwitch,
     },
 };
@@ -283,6 +283,20 @@ impl Storage for Connection {
             Ok(limit.take(found.map(|(_, entry)| entry.clone())))
         };
         self.read("log", log).await
+    }
+    async fn count_log(
+        &self,
+        counted: CountedEntries<'_>,
+        after: Position,
+        upto: Position,
+        limit: usize,
+    ) -> Result<u64, Fault> {
+        let entries = self.log(after, upto, ReadLimit::entries(limit)).await?;
+        let is_counted = |entry: &&Entry| match counted {
+            CountedEntries::Events(names) => names.contains(&&*entry.name),
+            CountedEntries::Outgoing(shard) => entry.outgoing.as_ref().is_some_and(|outgoing| outgoing.shard == shard),
+        };
+        Ok(entries.iter().filter(is_counted).count() as u64)
     }
     async fn outgoing_entries(
         &self,
