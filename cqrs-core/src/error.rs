@@ -211,6 +211,13 @@ impl Rejection {
     pub fn missing(dependency: impl fmt::Display) -> Self {
         Rejection { kind: ErrorKind::Internal, message: format!("nothing provides `{dependency}`").into() }
     }
+    /// Refuses a command that was sent to the query side of a service.
+    pub(crate) fn query_side() -> Self {
+        Rejection {
+            kind: ErrorKind::Precondition,
+            message: "this process serves only queries: send the command to the service itself".into(),
+        }
+    }
     /// Returns the kind, which decides the status that the caller gets.
     pub fn kind(&self) -> ErrorKind {
         self.kind
@@ -312,6 +319,7 @@ impl<E: DomainError> Error<E> {
             Error::Rejected(rejection) => match rejection.kind {
                 ErrorKind::Unauthenticated => "UNAUTHENTICATED".into(),
                 ErrorKind::Forbidden => "FORBIDDEN".into(),
+                ErrorKind::Precondition => "QUERIES_ONLY".into(),
                 _ => "INVALID".into(),
             },
             Error::OutdatedToken(_) => "CONSISTENCY_TOKEN_OUTDATED".into(),

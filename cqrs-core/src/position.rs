@@ -29,6 +29,14 @@ impl Epoch {
         let epoch = (seconds << 32) | (environment.random() >> 32);
         Epoch(last.map_or(epoch, |last| epoch.max(last.0.saturating_add(1))))
     }
+    /// Returns the two halves, each of which fits into a checkpoint.
+    pub(crate) fn halves(self) -> [u64; 2] {
+        [self.0 >> 32, self.0 & u64::from(u32::MAX)]
+    }
+    /// Returns the epoch of two halves, or `None` if both are 0.
+    pub(crate) fn of_halves([high, low]: [u64; 2]) -> Option<Self> {
+        (high > 0 || low > 0).then_some(Epoch(high << 32 | low))
+    }
 }
 impl fmt::Display for Epoch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

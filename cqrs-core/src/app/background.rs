@@ -2,7 +2,7 @@
 use crate::{
     app::App,
     app::purge::Purge,
-    consumer::{Consumer, LogFollower, TopicFollower},
+    consumer::{Consumer, LogFollower, QueryFollower, TopicFollower},
     environment::{Task, backoff, within},
     error::{Fault, describe},
     job::Step,
@@ -151,6 +151,24 @@ impl Job for LogFollower {
     }
     fn reset(&mut self) {
         LogFollower::reset(self);
+    }
+}
+#[async_trait::async_trait]
+impl Job for QueryFollower {
+    fn name(&self) -> String {
+        QueryFollower::name(self).to_owned()
+    }
+    async fn step(&mut self) -> Result<Step, crate::BoxError> {
+        Ok(QueryFollower::step(self).await?)
+    }
+    fn works(&self) -> bool {
+        true
+    }
+    async fn due(&mut self) {
+        QueryFollower::due(self).await;
+    }
+    fn reset(&mut self) {
+        QueryFollower::reset(self);
     }
 }
 #[async_trait::async_trait]

@@ -15,8 +15,8 @@ use crate::{
     registry::{
         AggregateRegistration, Projection, Projector, Registered, Registration, Role, Subscriber, group_reader, reader,
     },
-    runtime::{InlineProjections, ReaderProgress, Runtime, ViewChanges},
-    storage::{COPY_SEPARATOR, Memory, Storage},
+    runtime::{CopiedProjection, InlineProjections, QuerySide, ReaderProgress, Runtime, ViewChanges},
+    storage::{COPY_SEPARATOR, Memory, Storage, ViewStore},
     telemetry::metrics::Meter,
     transport::{Decoder, Decoders, ForeignMessage, InProcess, Received, TopicStates, Transport},
 };
@@ -56,6 +56,7 @@ pub struct AppBuilder {
     service: String,
     provided: Provided,
     storage: Option<Arc<dyn Storage>>,
+    view_store: Option<Arc<dyn ViewStore>>,
     transport: Option<Arc<dyn Transport>>,
     decoders: Vec<(String, Decoder)>,
     environment: Arc<dyn Environment>,
@@ -80,6 +81,7 @@ impl AppBuilder {
             service: service.into(),
             provided: Provided::default(),
             storage: None,
+            view_store: None,
             transport: None,
             decoders: Vec::new(),
             environment: system(),
@@ -168,6 +170,28 @@ impl AppBuilder {
         self.storage = Some(Arc::new(storage));
         self
     }
+    /// Makes this app the query side of the service: it serves queries from the views in this store and refuses commands.
+    ///
+    /// Its projections read the log in the service's database ([`storage`](AppBuilder::storage)), which the query side does not
+    /// change. Several processes may share a store. Queries are answered while the database is down, and commands are refused
+    /// with [`ErrorKind::Precondition`](crate::ErrorKind::Precondition). It has no subscribers, no projectors and no views that a
+    /// projection on a topic fills.
+    ///
+    /// A read with a consistency token waits as on the service itself. A view that is being filled, or that its store has lost, is
+    /// unavailable until it has reached the end that the log had.
+    ///
+    /// ```
+    /// use cqrs_core::{App, storage::Memory};
+    ///
+    /// let database = Memory::new();
+    /// let service = || App::builder("shop").storage(database.clone());
+    /// let commands = service().build().unwrap();
+    /// let queries = service().query_side(Memory::new()).build().unwrap();
+    /// ```
+    pub fn query_side(mut self, store: impl ViewStore) -> Self {
+        self.view_store = Some(Arc::new(store));
+        self
+    }
     /// Sets the transport between services. Default: in process.
     pub fn transport(mut self, transport: impl Transport) -> Self {
         self.transport = Some(Arc::new(transport));
@@ -251,12 +275,16 @@ impl AppBuilder {
         if !problems.is_empty() {
             return Err(BuildError { service: self.service, problems });
         }
-        let registrations: Vec<_> = self.registrations.into_values().collect();
+        let mut registrations: Vec<_> = self.registrations.into_values().collect();
         let mut discovered = Vec::new();
         for slot in registrations.iter().map(|registration| registration.take_slot() as usize) {
             discovered.resize(discovered.len().max(slot / 64 + 1), 0u64);
             discovered[slot / 64] |= 1 << (slot % 64);
         }
+        let query_side = self.view_store.map(|store| {
+            let projections = query_side_registrations(&mut registrations);
+            QuerySide::new(store, &self.service, &projections)
+        });
         let mut publishers: HashMap<TypeId, Vec<Publisher>> = HashMap::new();
         let view_changes = view_changes(&registrations);
         let mut readers = Vec::new();
@@ -266,7 +294,8 @@ impl AppBuilder {
             match &registration.role {
                 Role::Publisher(publisher) => publishers.entry((publisher.event)()).or_default().push(*publisher),
                 Role::Projection(projection @ Projection { name, view, source: source @ Source::Log(_), .. }) => {
-                    if projection.is_inline {
+                    // The query side writes nothing to the database of the commands, so its projections follow the log.
+                    if projection.is_inline && query_side.is_none() {
                         inline.entry(*name).or_default().push(*projection);
                     }
                     projections.entry(*name).or_insert_with(|| (*view, Vec::new())).1.push(*source);
@@ -330,6 +359,7 @@ impl AppBuilder {
                 view_changes,
                 stopping: Default::default(),
                 live_reads: Semaphore::new(LIVE_READS),
+                query_side,
             },
             registrations,
             self.aggregates,
@@ -543,6 +573,36 @@ impl AppBuilder {
         let shared = on_topic.filter(|(name, _)| groups.contains(&*group(name)));
         shared.map(|(name, _)| format!("group `{}` is also the group of projection `{name}`", group(name))).collect()
     }
+}
+
+/// Removes what a query side does not run, and returns the projections that it runs. A view that a projection on a topic fills, alone
+/// or beside others, is left out: a topic does not have all events.
+fn query_side_registrations(registrations: &mut Vec<&'static Registration>) -> Vec<CopiedProjection> {
+    let roles = registrations.iter().map(|registration| &registration.role);
+    let on_topic = roles.filter_map(|role| match role {
+        Role::Projection(Projection { view, source: Source::Topic { .. }, .. }) => Some(*view),
+        _ => None,
+    });
+    let on_topic: BTreeSet<_> = on_topic.collect();
+    registrations.retain(|registration| match &registration.role {
+        Role::Handler { .. } => true,
+        Role::Projection(projection) => !on_topic.contains(projection.view),
+        Role::Subscriber(_) | Role::Projector(_) | Role::Publisher(_) => false,
+    });
+    let roles = registrations.iter().map(|registration| &registration.role);
+    let copied = |role: &Role| match role {
+        Role::Projection(projection) => Some(CopiedProjection {
+            view: projection.view,
+            reader: reader(projection.name),
+            indexes: projection.indexes.to_vec(),
+            // A stored form can always be written as JSON.
+            stored_form: serde_json::to_string(&(projection.stored_form)()).unwrap_or_default(),
+            events: projection.source.names_on_log(),
+            from: projection.from,
+        }),
+        _ => None,
+    };
+    roles.filter_map(copied).collect()
 }
 
 /// Returns every registration of the process.

@@ -1,5 +1,5 @@
 //! The health of an app, component by component.
-use crate::{app::App, environment::within};
+use crate::{app::App, environment::within, runtime::QuerySide};
 use async_trait::async_trait;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ impl Health {
 pub struct Component {
     /// The name of the service that uses the component.
     pub service: String,
-    /// The kind of component: `database`, `broker`, `jobs`, `circuit_breakers`, `topics` or `unique_values` for
+    /// The kind of component: `database`, `broker`, `jobs`, `circuit_breakers`, `topics`, `unique_values`, or `views` for
     /// an app.
     pub name: &'static str,
     /// Set when requests need the component. The broker is not required: outgoing events stay in the outbox while it is
@@ -60,17 +60,41 @@ impl App {
             Some(Err(fault)) => Some(fault.to_string()),
             Some(Ok(())) => None,
         };
+        let is_query_side = runtime.query_side.is_some();
         let component = |name, required, error| Component { service: self.service().to_owned(), name, required, error };
         let broker = runtime.broker.error().map(str::to_owned);
         let components = vec![
-            component("database", true, database),
+            component("database", !is_query_side, database),
             component("broker", false, broker),
             component("jobs", false, runtime.jobs.error()),
             component("circuit_breakers", false, runtime.breakers.error()),
             component("topics", false, runtime.topics.error()),
             component("unique_values", false, runtime.reserving.error()),
         ];
-        Health { components }
+        let mut health = Health { components };
+        if let Some(side) = &runtime.query_side {
+            let checked = within(&*runtime.environment, TIMEOUT, self.views_error(side)).await;
+            let error =
+                checked.unwrap_or_else(|| Some(format!("the store did not respond within {} s", TIMEOUT.as_secs())));
+            health.components.push(component("views", true, error));
+        }
+        health
+    }
+    /// Returns why the views of a query side cannot be read, if they cannot.
+    async fn views_error(&self, side: &QuerySide) -> Option<String> {
+        let unfilled = async {
+            side.store.respond().await?;
+            side.unfilled(&self.runtime).await
+        };
+        match unfilled.await {
+            Err(fault) => Some(fault.to_string()),
+            Ok(unfilled) if unfilled.is_empty() => None,
+            Ok(unfilled) => {
+                let readers: Vec<_> =
+                    unfilled.iter().map(|(reader, position)| format!("{reader} (position {position})")).collect();
+                Some(format!("views are being filled by {}", readers.join(", ")))
+            }
+        }
     }
 }
 #[async_trait]

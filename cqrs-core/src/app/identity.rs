@@ -1,11 +1,15 @@
 //! The identity of a database: the service that it belongs to, and its epoch.
-use crate::{app::App, catalogue::Declaration, error::Fault, position::Epoch, storage::Storage};
-use std::fmt;
-
-/// The note with the service's name.
-const SERVICE: &str = "database/service";
-/// The note with the epoch.
-const EPOCH: &str = "database/epoch";
+pub use crate::storage::ForeignDatabase;
+use crate::{
+    app::App,
+    catalogue::Declaration,
+    error::Fault,
+    position::Epoch,
+    storage::{
+        Storage,
+        identity::{EPOCH, SERVICE, foreign, note, parsed},
+    },
+};
 
 impl App {
     /// Refuses the database of another service. `services` are the services of the programs that have used it, which
@@ -88,41 +92,9 @@ impl App {
     }
 }
 
-/// The error of a start, or of an operator's command, on the database of another service. Nothing was changed.
-///
-/// It is the source of the fault that [`App::start`] or the command returns.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ForeignDatabase {
-    /// The name of the service that was started.
-    pub service: String,
-    /// The name of the service that the database belongs to.
-    pub owner: String,
-}
-impl fmt::Display for ForeignDatabase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ForeignDatabase { service, owner } = self;
-        write!(
-            f,
-            "the database belongs to service {owner}, and service {service} was started: give each service its own"
-        )
-    }
-}
-impl std::error::Error for ForeignDatabase {}
-
-fn foreign(service: &str, owner: &str) -> Fault {
-    let source = ForeignDatabase { service: service.to_owned(), owner: owner.to_owned() };
-    Fault::internal("the database belongs to another service").because(source)
-}
-
 #[cfg(feature = "operations")]
 fn is_foreign(fault: &Fault) -> bool {
     std::error::Error::source(fault).is_some_and(|source| source.is::<ForeignDatabase>())
-}
-
-async fn note(storage: &dyn Storage, name: &str) -> Result<Option<String>, Fault> {
-    let notes = storage.notes(name).await?;
-    Ok(notes.into_iter().find(|(known, _)| known == name).map(|(_, value)| value))
 }
 
 /// Stores a note unless there is one, and returns the stored value.
@@ -135,8 +107,4 @@ async fn kept(storage: &dyn Storage, name: &str, value: &str) -> Result<String, 
             return Ok(value.to_owned());
         }
     }
-}
-
-fn parsed(epoch: &str) -> Result<Epoch, Fault> {
-    epoch.parse().map_err(|error| Fault::internal("the stored epoch cannot be read").because(error))
 }

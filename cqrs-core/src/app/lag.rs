@@ -10,7 +10,7 @@ use crate::{
     storage::{CountedEntries, ReadLimit},
     telemetry::metrics::age,
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 /// The number up to which the parked messages of a reader are counted for its gauge.
 const MAX_PARKED: usize = 10_000;
@@ -36,6 +36,14 @@ pub struct ReaderLag {
     pub since: Option<Timestamp>,
 }
 
+/// A follower of the log with the position that it has reached, and the names of the events that it handles.
+struct Reached {
+    kind: &'static str,
+    reader: String,
+    checkpoint: u64,
+    names: Vec<Cow<'static, str>>,
+}
+
 impl App {
     /// Returns the lag of every reader of the log that has not caught up, in positions by the reader's stored name.
     ///
@@ -56,11 +64,7 @@ impl App {
         let storage = &self.runtime.storage;
         let end = storage.high_water_mark().await?;
         let mut all = Vec::new();
-        let followers = self.log_followers();
-        let readers: Vec<_> = followers.iter().map(|follower| follower.name().to_owned()).collect();
-        let checkpoints = storage.checkpoints(&readers).await?;
-        for ((follower, reader), stored) in followers.iter().zip(&readers).zip(checkpoints) {
-            let checkpoint = follower.seen().0.max(stored);
+        for Reached { kind, reader, checkpoint, names } in self.reached().await? {
             let positions = end.0.saturating_sub(checkpoint);
             let since = match positions {
                 0 => None,
@@ -70,7 +74,6 @@ impl App {
                     .first()
                     .map(|entry| entry.occurred_at),
             };
-            let names = follower.handled_names();
             let names: Vec<_> = names.iter().map(|name| &**name).collect();
             let events = match positions {
                 0 => 0,
@@ -79,7 +82,7 @@ impl App {
                     storage.count_log(counted, Position(checkpoint), end, COUNTED).await?
                 }
             };
-            all.push(ReaderLag { kind: follower.kind(), reader: reader.clone(), positions, events, since });
+            all.push(ReaderLag { kind, reader, positions, events, since });
         }
         for relay in self.relays() {
             let readers: Vec<_> = (0..RELAY_SHARDS).map(|shard| relay.reader(shard)).collect();
@@ -106,8 +109,31 @@ impl App {
         }
         Ok(all)
     }
+    /// Returns the followers of the log, each with the position that it has reached.
+    async fn reached(&self) -> Result<Vec<Reached>, Fault> {
+        let mut reached = Vec::new();
+        if let Some(side) = &self.runtime.query_side {
+            for follower in self.query_followers() {
+                let checkpoint = side.checkpoint(&self.runtime, follower.view(), follower.name()).await?;
+                let (reader, names) = (follower.name().to_owned(), follower.handled_names());
+                reached.push(Reached { kind: "projection", reader, checkpoint, names });
+            }
+            return Ok(reached);
+        }
+        let followers = self.log_followers();
+        let readers: Vec<_> = followers.iter().map(|follower| follower.name().to_owned()).collect();
+        let checkpoints = self.runtime.storage.checkpoints(&readers).await?;
+        for ((follower, reader), stored) in followers.iter().zip(readers).zip(checkpoints) {
+            let (checkpoint, names) = (follower.seen().0.max(stored), follower.handled_names());
+            reached.push(Reached { kind: follower.kind(), reader, checkpoint, names });
+        }
+        Ok(reached)
+    }
     /// Returns the name of every reader that can park messages.
     pub(in crate::app) fn parking_readers(&self) -> Vec<String> {
+        if self.runtime.query_side.is_some() {
+            return Vec::new();
+        }
         let group = |subscriber: Subscriber| match subscriber.source {
             Source::Topic { .. } => subscriber.group.to_owned(),
             Source::Log(_) => group_reader(subscriber.group),
@@ -145,7 +171,9 @@ impl App {
             meter.connections(connections.used, connections.idle, connections.limit);
         }
         let mut parked: BTreeMap<String, u64> = self.parking_readers().into_iter().map(|reader| (reader, 0)).collect();
-        parked.extend(self.runtime.storage.parked_counts(MAX_PARKED).await?);
+        if self.runtime.query_side.is_none() {
+            parked.extend(self.runtime.storage.parked_counts(MAX_PARKED).await?);
+        }
         parked.iter().for_each(|(reader, count)| meter.parked(reader, *count));
         for lag in self.reader_lags().await? {
             let age = lag.since.map_or(Duration::ZERO, |since| age(since, environment));

@@ -2,7 +2,7 @@
 use crate::{
     app::background::{Job, broker, stopped},
     command::{Dispatch, Handled, bus},
-    consumer::{Consumer, Follower, LogFollower, TopicFollower},
+    consumer::{Consumer, Follower, LogFollower, QueryFollower, TopicFollower},
     dependencies::short_name,
     environment::within,
     error::{Error, Fault, Rejection, describe},
@@ -153,6 +153,9 @@ impl App {
     /// when the database belongs to another service. It has changed nothing then, except that values may be reserved for a
     /// field which no declared program has as a unique one.
     pub async fn migrate(&self) -> Result<(), Fault> {
+        if let Some(side) = &self.runtime.query_side {
+            return side.open(&self.runtime).await;
+        }
         self.runtime.storage.migrate().await?;
         self.declare().await
     }
@@ -161,6 +164,9 @@ impl App {
     /// steps, after [`migrate`](App::migrate) or [`join`](App::join): without it, a new reader with `from = "now"` begins
     /// with the first event.
     pub fn log_followers(&self) -> Vec<LogFollower> {
+        if self.runtime.query_side.is_some() {
+            return Vec::new();
+        }
         let views = self.followers().filter(|(source, _)| matches!(source, Source::Log(_)));
         let mut groups: BTreeMap<&'static str, Vec<Subscriber>> = BTreeMap::new();
         for subscriber in self.subscribers().filter(|subscriber| matches!(subscriber.source, Source::Log(_))) {
@@ -169,6 +175,29 @@ impl App {
         let groups = groups.into_iter().map(|(group, subscribers)| Follower::Group(group, subscribers.into()));
         let followers = views.map(|(_, follower)| follower).chain(groups);
         followers.map(|follower| LogFollower::new(self.runtime.clone(), follower)).collect()
+    }
+    /// Returns a follower for every projection of a query side ([`AppBuilder::query_side`]); nothing for another app. The caller runs
+    /// their steps, after [`migrate`](App::migrate).
+    pub fn query_followers(&self) -> Vec<QueryFollower> {
+        if self.runtime.query_side.is_none() {
+            return Vec::new();
+        }
+        let follower = |(_, follower)| match follower {
+            Follower::View(_, functions) => QueryFollower::new(self.runtime.clone(), functions.to_vec()),
+            Follower::Sql(_) | Follower::Group(..) => None,
+        };
+        self.followers().filter_map(follower).collect()
+    }
+    /// Removes the views of a query side from its store, so that its projections fill them again from the first event. Reads are
+    /// refused as unavailable meanwhile. It does nothing for another app.
+    ///
+    /// # Errors
+    /// Fails when the store fails. Some of the views are removed then; call it again.
+    pub async fn clear_query_side(&self) -> Result<(), Fault> {
+        match &self.runtime.query_side {
+            Some(side) => side.clear(&self.runtime).await,
+            None => Ok(()),
+        }
     }
     /// Joins the consumer group of every projection on a topic.
     ///
@@ -309,6 +338,10 @@ impl App {
     async fn join_groups(&self) -> Result<Joined, TransportError> {
         let (subscribed, published) = (self.subscribed_topics(), self.published_topics());
         let all: Vec<_> = subscribed.into_iter().chain(published.iter().copied()).collect();
+        if all.is_empty() {
+            self.runtime.broker.joined();
+            return Ok(Joined { app: self.clone(), consumers: Vec::new(), followers: Vec::new() });
+        }
         self.runtime.transport.check_topics(&all)?;
         // A topic that is only subscribed to belongs to its publisher, which creates it with the number of partitions of
         // its choice.
@@ -322,6 +355,9 @@ impl App {
     }
     /// Returns the jobs that run without a broker.
     fn own_jobs(&self) -> Vec<Box<dyn Job>> {
+        if self.runtime.query_side.is_some() {
+            return self.query_followers().into_iter().map(|follower| Box::new(follower) as Box<dyn Job>).collect();
+        }
         let followers = self.log_followers().into_iter().map(|follower| Box::new(follower) as Box<dyn Job>);
         let others = [Box::new(self.purge()) as Box<dyn Job>, Box::new(self.left_messages())];
         // Without other processes there are no values to fill in after the start.

@@ -8,7 +8,7 @@ use crate::{
     command::idempotency::IdempotencyKey,
     context::Context,
     environment::{backoff, to_its_end, within},
-    error::{Error, Fault, VersionConflict},
+    error::{Error, Fault, Rejection, VersionConflict},
     message::{AsCommand, AsQuery, RequestKind, Stored},
     metadata::Metadata,
     middleware::{Call, Next, Outcome},
@@ -97,6 +97,9 @@ where
         request: R,
         metadata: &Arc<Metadata>,
     ) -> Result<(R::Output, Position), Error<R::Error>> {
+        if runtime.query_side.is_some() {
+            return Err(Error::Rejected(Rejection::query_side()));
+        }
         let key = IdempotencyKey::of(&request, metadata)?;
         let (mut attempt, mut is_newest) = (0, false);
         let mut turn: Option<Turn<'_>> = None;

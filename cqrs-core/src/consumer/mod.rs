@@ -13,6 +13,7 @@ pub mod parking;
 mod pending_values;
 mod projection;
 mod projector;
+mod query_follower;
 mod subscriber;
 mod topic_follower;
 mod topics;
@@ -26,6 +27,7 @@ pub use log_follower::LogFollower;
 pub(crate) use newer_program::is_left;
 #[cfg(feature = "testing")]
 pub(crate) use projection::project;
+pub use query_follower::QueryFollower;
 pub(crate) use subscriber::handle;
 pub use topic_follower::TopicFollower;
 pub use topics::AcceptedTopic;

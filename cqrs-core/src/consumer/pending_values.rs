@@ -4,7 +4,7 @@ use crate::{
     consumer::parking::permanent,
     error::Fault,
     registry::Projection,
-    runtime::Runtime,
+    runtime::{Runtime, Wanted},
     storage::{Scan, ViewWrite, split_copy, stored_as},
     view::{IndexEntries, IndexReader, Range, Written},
 };
@@ -43,7 +43,11 @@ impl<'a> PendingValues<'a> {
         if keys.is_empty() {
             return Ok(());
         }
-        let stored = self.index.runtime.storage.views(self.index.view, &keys).await?;
+        let (runtime, view) = (self.index.runtime, self.index.view);
+        let stored = match &runtime.query_side {
+            Some(side) => side.find(runtime, view, &keys, Wanted::Anything).await?,
+            None => runtime.storage.views(view, &keys).await?,
+        };
         for key in keys {
             let absent = Pending { expected: 0, value: None, entries: Vec::new(), is_changed: false };
             self.read.insert(key, absent);
@@ -70,7 +74,10 @@ impl<'a> PendingValues<'a> {
         let until = range.until.as_deref().map(|until| (until, ""));
         let (view, index) = (self.index.view, range.index);
         let scan = Scan { view, index, from: (&range.from, ""), until, reversed: false, limit };
-        let stored = self.index.scan(scan).await?;
+        let stored = match &self.index.runtime.query_side {
+            Some(side) => side.range(self.index.runtime, view, scan, Wanted::Anything).await?,
+            None => self.index.scan(scan).await?,
+        };
         if stored.len() == limit {
             return Err(self.too_many(index));
         }

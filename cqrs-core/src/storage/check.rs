@@ -1,4 +1,6 @@
 //! Checks of a batch before anything is written, so that all storages refuse the same batches.
+#[cfg(feature = "redis")]
+use crate::storage::ViewBatch;
 use crate::{
     error::Fault,
     storage::{ParkedPage, Scan, batch::Batch},
@@ -113,6 +115,21 @@ pub fn check(batch: &Batch) -> Result<(), Fault> {
         text("the stored response's key", &response.key)?;
         size("the stored response's key", &[response.key.as_bytes()])
     })
+}
+
+/// Checks that every store can apply the batch, with the same limits as [`check`].
+#[cfg(feature = "redis")]
+pub(super) fn view_batch(batch: &ViewBatch) -> Result<(), Fault> {
+    text("the view", &batch.view)?;
+    for write in &batch.writes {
+        text("the view's key", &write.key)?;
+        size("the view's key", &[batch.view.as_bytes(), write.key.as_bytes()])?;
+        for (index, entry) in &write.entries {
+            text("the view's index", index)?;
+            size("the index entry", &[batch.view.as_bytes(), index.as_bytes(), entry, write.key.as_bytes()])?;
+        }
+    }
+    batch.moves.iter().try_for_each(|step| text("the reader", &step.reader))
 }
 
 /// Checks that a unique value can be reserved.

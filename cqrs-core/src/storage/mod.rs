@@ -2,6 +2,7 @@
 mod archive;
 pub(crate) mod batch;
 mod check;
+pub(crate) mod identity;
 mod limit;
 mod memory;
 mod parked;
@@ -9,12 +10,15 @@ mod parked;
 pub mod postgres;
 mod program;
 mod recent_log;
+#[cfg(feature = "redis")]
+mod redis;
 mod serving_copies;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod stats;
 mod unique;
 mod view_copy;
+mod view_store;
 
 pub use archive::{ArchiveRange, Archived};
 pub use batch::{
@@ -23,6 +27,8 @@ pub use batch::{
 };
 pub use check::check;
 pub(crate) use check::value as check_value;
+pub use identity::ForeignDatabase;
+pub(crate) use identity::database_epoch;
 pub use limit::ReadLimit;
 pub use memory::Memory;
 pub use parked::{Cutoff, InboxLookup, LEFT_TO_NEWER_PROGRAM, Parked, ParkedKey, ParkedPage};
@@ -30,6 +36,8 @@ pub use parked::{Cutoff, InboxLookup, LEFT_TO_NEWER_PROGRAM, Parked, ParkedKey, 
 pub use postgres::Postgres;
 pub use program::{StoredData, StoredProgram};
 pub(crate) use recent_log::{Reading, RecentLog};
+#[cfg(feature = "redis")]
+pub use redis::Redis;
 pub(crate) use serving_copies::ServingCopies;
 #[cfg(feature = "sqlite")]
 pub use sqlite::Sqlite;
@@ -37,6 +45,7 @@ pub use stats::{Connections, DatabaseStats, OldestWriter};
 pub use unique::{StoredValues, ValueOwner, ValueReservation};
 pub use view_copy::{ComparedValues, DifferentValues, SwitchedReader, ViewSwitch};
 pub(crate) use view_copy::{SEPARATOR as COPY_SEPARATOR, copy_of, is_copy, split_copy, stored_as};
+pub use view_store::{ViewBatch, ViewChange, ViewRead, ViewStore};
 
 use crate::{error::Fault, event::Entry, position::Position};
 use async_trait::async_trait;

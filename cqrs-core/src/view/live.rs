@@ -272,7 +272,7 @@ impl<V: View> Views<V> {
         let position = self.runtime.readers_of(V::NAME).map(|reader| reader.seen()).min().unwrap_or(Position(0));
         let (values, next): (Vec<_>, _) = match subject {
             Subject::Key(key) => {
-                let found = self.runtime.storage.views(V::NAME, std::slice::from_ref(key)).await?;
+                let found = self.stored(std::slice::from_ref(key)).await?;
                 (found.into_iter().filter_map(|stored| Some((stored.key, stored.value?))).collect(), None)
             }
             Subject::Page(range, limit) => {
@@ -293,6 +293,10 @@ impl<V: View> Views<V> {
     }
     /// Looks for changes by other processes until a read fails. One live query of this process does it for all of the view.
     async fn look_for_changes(&self, changes: &ViewChanges) -> Fault {
+        if self.runtime.query_side.is_some() {
+            // A projection of a query side runs in each of its processes, and tells what the others have applied.
+            return std::future::pending().await;
+        }
         let _poll = changes.poll.lock().await;
         let (environment, is_exclusive) = (&self.runtime.environment, self.runtime.storage.is_exclusive());
         let interval = if is_exclusive { EXCLUSIVE_POLL_INTERVAL } else { POLL_INTERVAL };

@@ -5,8 +5,8 @@ use crate::{
     event::{kind_of, stream_of},
     metadata::ConsistencyToken,
     position::Position,
-    runtime::{ReaderProgress, Runtime},
-    storage::{ParkedPage, ReadLimit, Scanned, Storage},
+    runtime::{ReaderProgress, Runtime, Wanted},
+    storage::{ParkedPage, ReadLimit, Scanned, Storage, StoredView},
     view::index_reader::IndexReader,
     view::page::{Cursor, Page, Place},
     view::{Range, View},
@@ -80,7 +80,7 @@ impl<V: View> Views<V> {
         self.caught_up().await?;
         let keys = [key];
         self.complete(&keys).await?;
-        let found = self.runtime.storage.views(V::NAME, &keys).await?;
+        let found = self.stored(&keys).await?;
         let value = found.into_iter().next().and_then(|stored| stored.value);
         Ok(value.map(|bytes| serde_json::from_slice(&bytes)).transpose()?)
     }
@@ -119,7 +119,7 @@ impl<V: View> Views<V> {
         }
         self.caught_up().await?;
         self.complete(&keys).await?;
-        let found = self.runtime.storage.views(V::NAME, &keys).await?;
+        let found = self.stored(&keys).await?;
         let values: HashMap<_, _> = found.into_iter().filter_map(|stored| Some((stored.key, stored.value?))).collect();
         let value = |key| values.get(key).map(|bytes| serde_json::from_slice(bytes)).transpose();
         Ok(keys.iter().map(value).collect::<Result<_, _>>()?)
@@ -167,7 +167,22 @@ impl<V: View> Views<V> {
         let range = range.into();
         self.caught_up().await?;
         self.complete(&[]).await?;
-        IndexReader::of::<V>(&self.runtime).count(range.scan(None, false, limit)).await
+        let scan = range.scan(None, false, limit);
+        match &self.runtime.query_side {
+            Some(side) => side.count(&self.runtime, V::NAME, scan, self.of_query_side()).await,
+            None => IndexReader::of::<V>(&self.runtime).count(scan).await,
+        }
+    }
+    /// Returns the stored values under these keys.
+    pub(super) async fn stored(&self, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
+        match &self.runtime.query_side {
+            Some(side) => side.find(&self.runtime, V::NAME, keys, self.of_query_side()).await,
+            None => self.runtime.storage.views(V::NAME, keys).await,
+        }
+    }
+    /// Returns what a read of a query side must include.
+    fn of_query_side(&self) -> Wanted {
+        Wanted::Readers(self.sees.as_ref().map_or(Position(0), |token| token.of(&self.runtime.service)))
     }
     /// Returns the page on one side of a place in the range, or at one end of it.
     async fn part(
@@ -191,7 +206,10 @@ impl<V: View> Views<V> {
     ) -> Result<Page<Scanned>, Fault> {
         let limit = limit.clamp(1, PAGE_LIMIT);
         let scan = range.scan(place, is_backwards, limit + 1);
-        let mut found = IndexReader::of::<V>(&self.runtime).scan(scan).await?;
+        let mut found = match &self.runtime.query_side {
+            Some(side) => side.range(&self.runtime, V::NAME, scan, self.of_query_side()).await?,
+            None => IndexReader::of::<V>(&self.runtime).scan(scan).await?,
+        };
         let has_more = found.len() > limit;
         found.truncate(limit);
         // The places before the first and after the last value that was read, in the direction of the scan.
@@ -223,7 +241,10 @@ impl<V: View> Views<V> {
     /// aggregate whose id is one of the keys, or of the aggregate whose event is at the position of the caller's token. Only
     /// these are looked up, so the cost does not grow with the number of parked messages.
     pub(super) async fn complete(&self, keys: &[String]) -> Result<(), Fault> {
-        let Some(token) = &self.sees else { return Ok(()) };
+        let Some(token) = self.sees.as_ref().filter(|_| self.runtime.query_side.is_none()) else {
+            // A projection of a query side waits at an event that it cannot apply, so its position shows it.
+            return Ok(());
+        };
         let (storage, seen_by_caller) = (&*self.runtime.storage, token.of(&self.runtime.service));
         for reader in self.runtime.readers_of(V::NAME).filter(|reader| reader.has_parked()) {
             let wanted = self.wanted(reader, seen_by_caller);
@@ -312,6 +333,10 @@ impl<V: View> Views<V> {
             self.runtime.environment.sleep(POLL_INTERVAL).await;
             if reader.seen() >= wanted {
                 return Ok(());
+            }
+            if let Some(side) = &self.runtime.query_side {
+                reader.saw(Position(side.checkpoint(&self.runtime, V::NAME, &reader.name).await?));
+                continue;
             }
             let stored = self.runtime.storage.checkpoints(std::slice::from_ref(&reader.name)).await?;
             reader.saw_stored(Position(stored.first().copied().unwrap_or(0)));

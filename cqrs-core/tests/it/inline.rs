@@ -321,7 +321,8 @@ mod subscribed {
     }
 }
 async fn by_subscribers() {
-    let app = without_projection(Memory::new()).discover_part("it::inline::inline");
+    let app = without_projection(Memory::new()).discover_part("it::inline::queries");
+    let app = app.discover_part("it::inline::inline");
     let app = TestApp::start(app.discover_part("it::inline::subscribed")).await.expect("the app starts");
     for player in ["kim", "lee", "kim"] {
         score(&app, player, &[("red", 1)]).await;

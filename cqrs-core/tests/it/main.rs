@@ -57,11 +57,14 @@ mod projections; // projections that find values by an index, and those of sever
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod projector; // a projector in two processes on one database
 mod purse; // an aggregate with an end and a history
+mod query_side; // views in a store of their own, served by another process
 mod reads; // a rule over two aggregates
 mod reads_of_deleted; // a rule over aggregates that end and begin again
 mod rebuild_rows; // rows that are made from their events again
 mod rebuild_views; // views that are rebuilt in a second copy
 mod redelivery; // many parked messages are redelivered by reader, error, or all
+#[cfg(feature = "redis")]
+mod redis; // the store of a query side in Redis
 mod refused_topic; // a topic that the broker refuses for a time
 mod relay; // integration events reach their subscribers
 mod relay_shutdown; // the shutdown of a relay
@@ -85,6 +88,7 @@ mod trials; // async tests for libtest-mimic
 mod unique; // a field that becomes unique on stored aggregates
 mod unit; // the unit of work of one command
 mod upcast; // events of former versions
+mod view_stores; // the suite for view stores, and its seeded bugs
 mod views; // views as queries read them
 mod virtual_time; // retries and leases on a clock that jumps
 mod waiting_topic_steps; // a topic that the broker refuses, on a clock of the test
@@ -159,6 +163,8 @@ fn framework() -> Vec<Trial> {
         topics::trials,
         stored_form::trials,
         archiving::trials,
+        query_side::trials,
+        view_stores::trials,
         deleting::trials,
         history::trials,
         rebuild_rows::trials,
@@ -206,5 +212,10 @@ fn main() -> ExitCode {
     let on_servers = test_support::Trials::new().group("postgres", postgres::trials()).run();
     #[cfg(not(feature = "postgres"))]
     let on_servers = ExitCode::SUCCESS;
-    if conclusion.has_failed() { conclusion.exit_code() } else { on_servers }
+    #[cfg(feature = "redis")]
+    let on_redis = test_support::Trials::new().group("redis", redis::trials()).run();
+    #[cfg(not(feature = "redis"))]
+    let on_redis = ExitCode::SUCCESS;
+    let all = [conclusion.exit_code(), on_servers, on_redis];
+    all.into_iter().find(|code| *code != ExitCode::SUCCESS).unwrap_or(ExitCode::SUCCESS)
 }

@@ -69,6 +69,7 @@ pub(crate) fn trials() -> Trials {
         .group("withdrawal", withdrawal::trials())
         .group("storage through a pooler", suite::trials_through_pooler())
         .group("storage", suite::trials(HighWaterMarkMode::WaitOut))
+        .group("view store", suite::trials_of_view_store())
         .group("storage, serial", suite::trials(HighWaterMarkMode::Serial));
     #[cfg(feature = "postgres-tls")]
     let trials = trials.group("tls", tls::trials());

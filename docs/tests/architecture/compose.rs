@@ -32,6 +32,8 @@ const LEFT_OUT: &[(&str, &str, &str)] = &[
     ("", "HEARLERS_KAFKA_KEY", "a user of the broker has a password"),
     ("", "HEARLERS_KAFKA_KEY_PASSWORD", "a user of the broker has a password"),
     ("", "HEARLERS_KAFKA_FOREIGN_TOPICS", "no topic of another deployment is read"),
+    ("", "HEARLERS_VIEWS", "the query side alone has a store of views"),
+    ("", "HEARLERS_VIEWS_ALLOW_PLAINTEXT", "the query side alone has a store of views"),
     ("", "HEARLERS_SHUTDOWN_PAUSE", "each service has one container, so that no load balancer has to notice its end"),
     ("gateway", "HEARLERS_SECURE_COOKIES", "a browser that does not use loopback gets secure cookies anyway"),
     ("gateway", "HEARLERS_KAKAO_LOGIN_URL", "for a provider of a test"),
@@ -286,7 +288,7 @@ fn full() -> Shell {
 async fn every_program_accepts_the_settings_of_the_compose_file() {
     let Some(folder) = made_secrets() else { return };
     let containers = Container::all(&compose());
-    assert_eq!(containers.len(), PROGRAMS.len() + 2, "the three programs, and the migrations of two");
+    assert_eq!(containers.len(), PROGRAMS.len() + 3, "the three programs, the migrations of two, and a query side");
     // A secret that another company gives out is an empty file at first.
     fs::write(folder.path().join("secrets/images_s3_secret"), "the-secret-of-the-object-store").expect("it is written");
     for shell in [Shell::new(), full()] {
@@ -309,6 +311,7 @@ async fn a_setting_that_a_program_needs_and_does_not_get_is_found() {
         ("user-service", "HEARLERS_TLS_KEY"),
         ("counseling-service", "HEARLERS_USER_SERVICE"),
         ("counseling-service", "HEARLERS_IMAGES_SECRET_FILE"),
+        ("counseling-queries", "HEARLERS_VIEWS_FILE"),
         ("gateway", "HEARLERS_COUNSELING_SERVICE"),
         ("gateway", "HEARLERS_JWT_SECRET_FILE"),
         ("gateway", "HEARLERS_IMAGES_SECRET_FILE"),
@@ -428,7 +431,7 @@ fn every_container_is_hardened_and_has_its_networks() {
     for setting in ["read_only: true", "cap_drop: [ALL]", "no-new-privileges:true", "pids_limit", "mem_limit", "cpus"] {
         assert!(hardened.contains(setting), "no {setting}");
     }
-    for closed in ["calls", "data"] {
+    for closed in ["calls", "data", "views"] {
         assert!(section(&text, "networks")[closed].contains("internal: true"), "{closed} has a way out");
     }
 }

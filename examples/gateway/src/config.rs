@@ -7,7 +7,7 @@ use clap::Parser;
 use image_store::{Images, settings::ImageFolderArgs};
 use service_auth::{
     Key, Keys, Proof,
-    secrets::{self, Name},
+    secrets::{self, Name, given},
     settings::{self, OperationsArgs, ProofArgs},
 };
 use std::{net::SocketAddr, time::Duration};
@@ -28,6 +28,10 @@ pub struct Args {
     /// URL of the counseling service, for example http://127.0.0.1:50052.
     #[arg(long, env = "HEARLERS_COUNSELING_SERVICE", value_name = "URL")]
     counseling_service: Option<String>,
+    /// URL of a query side of the counseling service, which answers for lists of counsels and for messages. Without one, or while it
+    /// is unavailable, the counseling service does.
+    #[arg(long, env = "HEARLERS_COUNSELING_QUERIES", value_name = "URL")]
+    counseling_queries: Option<String>,
     /// Secret that signs access tokens: at least 32 bytes, the same for all gateways. Further lines are further secrets: the
     /// first one signs, and all are accepted.
     #[arg(long, env = "HEARLERS_JWT_SECRET", hide_env_values = true, value_name = "SECRET")]
@@ -66,8 +70,13 @@ impl Args {
                 wrong.push(format!("{name} ({flag}): a URL {scheme}://HOST:PORT"));
             }
         }
-        let hosts =
-            [&self.user_service, &self.counseling_service].map(|url| url.as_deref().unwrap_or_default().parse::<Uri>());
+        let queries = given(self.counseling_queries.as_deref());
+        if queries.is_some_and(|url| !is_service(url, scheme)) {
+            wrong.push(format!("HEARLERS_COUNSELING_QUERIES (--counseling-queries): a URL {scheme}://HOST:PORT"));
+        }
+        let counseling_queries = queries.map(str::to_owned);
+        let hosts = [&self.user_service, &self.counseling_service, &self.counseling_queries]
+            .map(|url| url.as_deref().unwrap_or_default().parse::<Uri>());
         let hosts: Vec<_> = hosts.iter().filter_map(|url| url.as_ref().ok()?.host()).collect();
         self.proof.check_hosts(hosts, wrong);
         let before = wrong.len();
@@ -80,7 +89,7 @@ impl Args {
         let images = self.images.check(wrong).map(|(directory, tokens)| Images::new(directory, tokens));
         let config = Config::new(self.user_service?, self.counseling_service?, keys?, proof?);
         let (operations, shutdown_pause) = operations?;
-        Some((listen?, Config { operations, shutdown_pause, edge: edge?, images, ..config }))
+        Some((listen?, Config { counseling_queries, operations, shutdown_pause, edge: edge?, images, ..config }))
     }
 }
 
@@ -98,6 +107,8 @@ pub struct Config {
     pub user_service: String,
     /// URL of the counseling service.
     pub counseling_service: String,
+    /// URL of a query side of the counseling service.
+    pub counseling_queries: Option<String>,
     /// The keys of access tokens.
     pub jwt_keys: Keys,
     /// The proof with which the gateway authenticates to the services.
@@ -126,6 +137,7 @@ impl Config {
         Config {
             user_service: user_service.into(),
             counseling_service: counseling_service.into(),
+            counseling_queries: None,
             jwt_keys: jwt_keys.into(),
             proof,
             operations: None,
@@ -139,8 +151,9 @@ impl Config {
     /// Validates the URLs of a configuration that was not built from flags.
     pub(crate) fn check(&self) -> Result<(), Wrong> {
         let services = [("user_service", &self.user_service), ("counseling_service", &self.counseling_service)];
+        let queries = self.counseling_queries.as_ref().map(|url| ("counseling_queries", url));
         let scheme = if self.proof.certificates().is_some() { "https" } else { "http" };
-        let wrong = services.into_iter().filter(|(_, url)| !is_service(url, scheme));
+        let wrong = services.into_iter().chain(queries).filter(|(_, url)| !is_service(url, scheme));
         let wrong: Vec<_> = wrong.map(|(name, _)| format!("{name}: a URL {scheme}://HOST:PORT")).collect();
         if wrong.is_empty() { Ok(()) } else { Err(Wrong(wrong)) }
     }

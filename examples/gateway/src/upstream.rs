@@ -36,6 +36,8 @@ pub(crate) type Prompts = CounselPromptServiceClient<SignedChannel>;
 pub(crate) struct Upstream {
     pub(crate) users: Client<Users>,
     pub(crate) counsels: Client<Counsels>,
+    /// Counsels, from the query side.
+    pub(crate) counsel_queries: Option<Client<Counsels>>,
     pub(crate) counselors: Client<Counselors>,
     pub(crate) prompts: Client<Prompts>,
     /// Counsels, with the time limit of calls that wait for a reply.
@@ -51,9 +53,12 @@ impl Upstream {
         let counseling = connect(&config.counseling_service, COUNSELING_SERVICE, &config.proof)?;
         let counsels = CounselServiceClient::new(counseling.clone());
         let streams = connect(&config.counseling_service, COUNSELING_SERVICE, &config.proof)?;
+        let queries = config.counseling_queries.as_deref();
+        let queries = queries.map(|url| connect(url, COUNSELING_SERVICE, &config.proof)).transpose()?;
         Ok(Upstream {
             users: Client { client: UserServiceClient::new(users), deadline },
             counsels: Client { client: counsels.clone(), deadline },
+            counsel_queries: queries.map(|channel| Client { client: CounselServiceClient::new(channel), deadline }),
             counselors: Client { client: CounselorServiceClient::new(counseling.clone()), deadline },
             prompts: Client { client: CounselPromptServiceClient::new(counseling), deadline },
             replies: Client { client: counsels, deadline: config.reply_deadline },

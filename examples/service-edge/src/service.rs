@@ -20,7 +20,7 @@ pub struct Service {
 mod program {
     use super::Service;
     use crate::settings::{Config, Database, RunTask};
-    use anyhow::Error;
+    use anyhow::{Context, Error};
     use cqrs_core::{
         App, AppBuilder, BoxError, ErrorKind, Fault,
         app::{ForeignDatabase, IncompatibleProgram},
@@ -66,6 +66,18 @@ mod program {
             prepare: impl AsyncFnOnce(&App) -> Result<(), BoxError>,
         ) -> anyhow::Result<ExitCode> {
             let program = Program::start(self.name, "info");
+            if let Some(views) = &config.views {
+                let log = config.database.open_later().await?;
+                let opening = waited_for("the store of the views", config.database.start_timeout, async || {
+                    views.add_to(App::builder(self.app).storage(log.clone()), self.app).await
+                });
+                let app = tokio::select! {
+                    opened = opening => wire(opened?).build()?,
+                    () = program.shutdown_signal() => return Ok(ExitCode::SUCCESS),
+                };
+                // The operator API belongs to the service: a query side parks nothing.
+                return self.listen(program.watch(app.clone()), &app, &config, async |_| Ok(())).await;
+            }
             let storage = match config.task {
                 Some(_) => config.database.connect().await?,
                 None => tokio::select! {
@@ -73,24 +85,36 @@ mod program {
                     () = program.shutdown_signal() => return Ok(ExitCode::SUCCESS),
                 },
             };
-            let app = App::builder(self.app).storage(storage).transport(Kafka::connect(config.kafka)?);
+            let kafka = config.kafka.clone().context("the settings have no brokers")?;
+            let app = App::builder(self.app).storage(storage).transport(Kafka::connect(kafka)?);
             let app = wire(app).build()?;
-            if let Some(task) = config.task {
+            if let Some(task) = &config.task {
                 return task.run(&app).await.map_err(Error::from_boxed);
             }
-            let program = program.watch(app.clone()).operator_api([app.clone()], config.operators.authenticator());
+            let operators = config.operators.clone().authenticator();
+            let program = program.watch(app.clone()).operator_api([app.clone()], operators);
+            self.listen(program, &app, &config, prepare).await
+        }
+        /// Serves calls until the process is asked to end.
+        async fn listen(
+            &self,
+            program: Program,
+            app: &App,
+            config: &Config<impl RunTask>,
+            prepare: impl AsyncFnOnce(&App) -> Result<(), BoxError>,
+        ) -> anyhow::Result<ExitCode> {
             let program = program.shutdown_pause(config.shutdown_pause);
             program.listen(config.operations).await.map_err(Error::from_boxed)?;
-            prepare(&app).await.map_err(Error::from_boxed)?;
+            prepare(app).await.map_err(Error::from_boxed)?;
             let mut routes = RoutesBuilder::default();
-            (self.routes)(&app, &config.proof, &mut routes);
+            (self.routes)(app, &config.proof, &mut routes);
             let server = limits::limited(operations::server());
             let served = match config.proof.certificates() {
                 Some(certificates) => {
                     let accept = |incoming| certificates.accept(incoming);
-                    program.serve_accepted(server, &app, config.listen, routes, self.grpc, accept).await
+                    program.serve_accepted(server, app, config.listen, routes, self.grpc, accept).await
                 }
-                None => program.serve_with(server, &app, config.listen, routes, self.grpc).await,
+                None => program.serve_with(server, app, config.listen, routes, self.grpc).await,
             };
             served.map_err(Error::from_boxed)?;
             Ok(ExitCode::SUCCESS)
@@ -100,14 +124,22 @@ mod program {
     /// Connects to the database, and waits for one that is starting or busy: after an outage of everything, the programs
     /// may start before their databases.
     async fn connect(database: &Database) -> Result<Postgres, Fault> {
+        waited_for("the database", database.start_timeout, async || database.connect().await).await
+    }
+    /// Opens a server, and waits for one that cannot be reached yet.
+    async fn waited_for<T>(what: &str, limit: Duration, open: impl AsyncFn() -> Result<T, Fault>) -> Result<T, Fault> {
         let began = Instant::now();
         loop {
-            match database.connect().await {
-                Err(fault) if fault.kind() == ErrorKind::Unavailable && began.elapsed() < database.start_timeout => {
-                    tracing::warn!(error = fault.to_string(), "the database cannot be reached; the start waits for it");
+            match open().await {
+                Err(fault) if fault.kind() == ErrorKind::Unavailable && began.elapsed() < limit => {
+                    tracing::warn!(
+                        what,
+                        error = fault.to_string(),
+                        "a server cannot be reached; the start waits for it"
+                    );
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
-                connected => return connected,
+                opened => return opened,
             }
         }
     }

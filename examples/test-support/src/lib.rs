@@ -34,13 +34,15 @@
 //! | `Kafka` | a separate node, which the test may kill and freeze | Java and the jars: `CQRS_TEST_KAFKA_LIBS=<folder>`, or the jars that `examples/deploy/kafka-jars` fetched |
 //! | `DeployedKafka` | a separate node with the passwords and rights of `examples/deploy/compose.yaml` | as for `Kafka`, and `openssl` |
 //! | `PgBouncer` | a pooler of its own in front of the shared PostgreSQL, in transaction mode | the PgBouncer installed |
+//! | `&'static Redis` | the Redis that the test binary shares | the Redis installed |
+//! | `Redis` | a separate Redis, which the test may kill, freeze and fill | the Redis installed |
 //! | `Browser` | a headless Chromium with an empty page | `CQRS_TEST_CHROMIUM=<path>`, or the `PATH` |
 //!
 //! With the feature `web` a test can also start servers inside its own process: [`LoginProvider`] speaks the login protocols
 //! of Kakao and Naver, and [`LanguageModel`] the API of OpenAI. Both fail as a test wants.
 //!
 //! A test whose server is not installed is ignored with the reason. With
-//! `CQRS_TEST_REQUIRE=postgres,kafka,chromium,pgbouncer` it fails instead. A server that is installed but does not start always fails the test. So `cargo test` passes on a bare
+//! `CQRS_TEST_REQUIRE=postgres,kafka,chromium,pgbouncer,redis` it fails instead. A server that is installed but does not start always fails the test. So `cargo test` passes on a bare
 //! machine, and
 //! CI skips no test.
 //!
@@ -65,6 +67,7 @@ mod pgbouncer;
 mod postgres;
 mod process;
 mod proxy;
+mod redis;
 mod rights;
 mod trials;
 
@@ -83,5 +86,6 @@ pub use part::{Part, Unavailable};
 pub use pgbouncer::PgBouncer;
 pub use postgres::{Database, Postgres};
 pub use proxy::Proxy;
+pub use redis::Redis;
 pub use rights::{Operation, Resource, Right};
 pub use trials::{Needed, Outcome, TestFn, Trials};

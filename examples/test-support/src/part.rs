@@ -9,10 +9,11 @@ pub enum Part {
     Kafka,
     Chromium,
     PgBouncer,
+    Redis,
 }
 
 impl Part {
-    const ALL: [Part; 4] = [Part::Postgres, Part::Kafka, Part::Chromium, Part::PgBouncer];
+    const ALL: [Part; 5] = [Part::Postgres, Part::Kafka, Part::Chromium, Part::PgBouncer, Part::Redis];
 
     /// Returns the parts listed in `CQRS_TEST_REQUIRE`, which must be available in this run.
     ///
@@ -34,7 +35,9 @@ impl Part {
             .map(|word| Part::ALL.into_iter().find(|part| part.name() == word).ok_or(word))
             .collect::<Result<_, _>>()
             .map_err(|word| {
-                format!("CQRS_TEST_REQUIRE names {word:?}; the parts are postgres, kafka, chromium and pgbouncer")
+                format!(
+                    "CQRS_TEST_REQUIRE names {word:?}; the parts are postgres, kafka, chromium, pgbouncer and redis"
+                )
             })
     }
 
@@ -44,6 +47,7 @@ impl Part {
             Part::Kafka => "kafka",
             Part::Chromium => "chromium",
             Part::PgBouncer => "pgbouncer",
+            Part::Redis => "redis",
         }
     }
 

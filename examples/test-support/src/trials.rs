@@ -20,6 +20,7 @@ use crate::kafka::Kafka;
 use crate::part::{Part, Unavailable};
 use crate::pgbouncer::PgBouncer;
 use crate::postgres::Postgres;
+use crate::redis::Redis;
 
 /// The default time limit of a test; [`Trials::within`] sets another one.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -137,6 +138,7 @@ impl Trials {
         let conclusion = libtest_mimic::run(&arguments, trials.collect());
         Postgres::end_shared();
         Kafka::end_shared();
+        Redis::end_shared();
         conclusion.exit_code()
     }
 }
@@ -296,6 +298,30 @@ impl Needed for PgBouncer {
 
     async fn bring() -> anyhow::Result<Self> {
         PgBouncer::start(Postgres::shared()?, &[])
+    }
+}
+
+impl Needed for &'static Redis {
+    const PARTS: &'static [Part] = &[Part::Redis];
+
+    fn find() -> Result<(), Unavailable> {
+        Redis::find()
+    }
+
+    async fn bring() -> anyhow::Result<Self> {
+        Ok(Redis::shared()?)
+    }
+}
+
+impl Needed for Redis {
+    const PARTS: &'static [Part] = &[Part::Redis];
+
+    fn find() -> Result<(), Unavailable> {
+        Redis::find()
+    }
+
+    async fn bring() -> anyhow::Result<Self> {
+        Ok(Redis::start()?)
     }
 }
 

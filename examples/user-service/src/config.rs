@@ -53,6 +53,9 @@ impl Person {
     }
 }
 impl RunTask for UserTask {
+    fn serves_queries(&self) -> bool {
+        matches!(self, UserTask::Service(task) if task.serves_queries())
+    }
     async fn run(&self, app: &App) -> Result<ExitCode, BoxError> {
         match self {
             UserTask::Service(task) => task.run(app).await,

@@ -151,6 +151,19 @@ impl Postgres {
 
     /// Connects as configured. If the server is starting, this waits for it up to the acquire time-out.
     pub async fn open(config: &Config, options: Options) -> Result<Self, Fault> {
+        Postgres::made(config, options, true).await
+    }
+
+    /// Opens the database as configured, and connects at the first call. The log of a query side is opened so, because the query
+    /// side starts while the database is down.
+    ///
+    /// # Errors
+    /// Fails when a file of the configuration cannot be read.
+    pub async fn open_later(config: &Config, options: Options) -> Result<Self, Fault> {
+        Postgres::made(config, options, false).await
+    }
+
+    async fn made(config: &Config, options: Options, connects: bool) -> Result<Self, Fault> {
         let password = config.password().map_err(refused)?;
         let connect = config.connect(password.as_ref()).map_err(refused)?;
         let suspects = Arc::new(AtomicU32::new(0));
@@ -158,7 +171,7 @@ impl Postgres {
         let (tested, environment) = (suspects.clone(), options.environment.clone());
         let (left, released_in) = (unanswered.clone(), options.environment.clone());
         let limit = config.statement_timeout + connection::GRACE;
-        let pool = PgPoolOptions::new()
+        let pool_options = PgPoolOptions::new()
             .max_connections(options.max_connections)
             .acquire_timeout(options.acquire_timeout)
             // Testing a connection costs a round trip, so only suspects are tested before use.
@@ -177,10 +190,11 @@ impl Postgres {
             .after_release(move |connection, _| {
                 let (left, environment) = (left.clone(), released_in.clone());
                 Box::pin(async move { connection::release(connection, &left, &*environment, limit).await })
-            })
-            .connect_with(connect)
-            .await
-            .map_err(errors::start)?;
+            });
+        let pool = match connects {
+            true => pool_options.connect_with(connect).await.map_err(errors::start)?,
+            false => pool_options.connect_lazy_with(connect),
+        };
         Ok(Postgres(Arc::new(Inner {
             pool,
             readiness: Mutex::new(None),

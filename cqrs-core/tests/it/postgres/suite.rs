@@ -2,8 +2,10 @@
 use super::{Postgres, Server, Storage, Trials, fresh};
 use async_trait::async_trait;
 use cqrs_core::{
+    storage::ViewStore,
     storage::postgres::{HighWaterMarkMode, Options},
     testing::conformance::storage::{Harness, cases},
+    testing::conformance::view_store,
 };
 use std::sync::Arc;
 use test_support::PgBouncer;
@@ -30,6 +32,16 @@ pub(crate) fn trials(high_water_mark: HighWaterMarkMode) -> Trials {
     })
 }
 
+/// The suite for the stores of query sides.
+pub(crate) fn trials_of_view_store() -> Trials {
+    view_store::cases().into_iter().fold(Trials::new(), |trials, case| {
+        trials.test(case.name, move |server: Server| async move {
+            case.run(Box::new(OnServer::open(server, HighWaterMarkMode::WaitOut).await?)).await;
+            anyhow::Ok(())
+        })
+    })
+}
+
 struct OnServer {
     url: String,
     high_water_mark: HighWaterMarkMode,
@@ -40,7 +52,7 @@ impl OnServer {
         let fresh = fresh(server, "suite").await?;
         let url = fresh.database.url().to_owned();
         let mut harness = OnServer { url, high_water_mark, storage: fresh.storage };
-        harness.reopen().await;
+        Harness::reopen(&mut harness).await;
         Ok(harness)
     }
     async fn through(url: String) -> anyhow::Result<Self> {
@@ -60,5 +72,15 @@ impl Harness for OnServer {
         options.high_water_mark = self.high_water_mark;
         self.storage = Postgres::connect_with(&self.url, options).await.expect("the database can be opened");
         self.storage()
+    }
+}
+#[async_trait]
+impl view_store::Harness for OnServer {
+    fn store(&self) -> Arc<dyn ViewStore> {
+        Arc::new(self.storage.clone())
+    }
+    async fn reopen(&mut self) -> Arc<dyn ViewStore> {
+        Harness::reopen(self).await;
+        self.store()
     }
 }

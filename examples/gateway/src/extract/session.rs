@@ -161,6 +161,21 @@ impl Caller {
     ) -> Result<A, Error> {
         self.gateway.upstream().streams.ask(self, method, message).await
     }
+    /// Reads a counsel on this person's behalf from the query side of the counseling service, or from the service itself when there is
+    /// no query side or it is unavailable.
+    pub(crate) async fn counsel_queries<Q: Clone, A>(
+        &self,
+        method: impl AsyncFnOnce(&mut Counsels, Request<Q>) -> Result<Response<A>, Status> + Copy,
+        message: Q,
+    ) -> Result<A, Error> {
+        if let Some(queries) = &self.gateway.upstream().counsel_queries {
+            match queries.ask(self, method, message.clone()).await {
+                Err(error) if error.is_outage() => {}
+                answered => return answered,
+            }
+        }
+        self.gateway.upstream().counsels.ask(self, method, message).await
+    }
     /// Calls the counseling service for a counsel on this person's behalf, and waits for a counsellor's reply.
     pub(crate) async fn replies<Q, A>(
         &self,

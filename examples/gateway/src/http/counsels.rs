@@ -169,7 +169,7 @@ async fn list(caller: Caller, Ids(counselor): Ids<String>, Params(page): Params<
     let Page { after, limit } = page.check()?;
     let (user_id, counselor_id) = (caller.id().to_string(), counselor.map(|id| id.to_string()));
     let request = rpc::FindCounselsRequest { user_id, counselor_id, after, limit };
-    let found = caller.counsels(upstream::Counsels::find_counsels, request).await?;
+    let found = caller.counsel_queries(upstream::Counsels::find_counsels, request).await?;
     Ok(ok("상담 목록을 조회했습니다.", found.into()))
 }
 
@@ -203,7 +203,7 @@ pub(super) async fn find_messages<J: From<rpc::FindMessagesResponse> + Serialize
 ) -> Answer<J> {
     let Page { after, limit } = page.check()?;
     let request = rpc::FindMessagesRequest { counsel_id: counsel.to_string(), after, limit, before };
-    let messages = caller.counsels(upstream::Counsels::find_messages, request);
+    let messages = caller.counsel_queries(upstream::Counsels::find_messages, request);
     let (_, found) = tokio::try_join!(owned(caller, counselor, counsel), messages)?;
     Ok(ok("상담 메시지 목록을 조회했습니다.", J::from(found)))
 }
@@ -302,7 +302,7 @@ async fn relationships(caller: Caller, Ids(counselor): Ids<Uuid>) -> Answer<Rela
 /// Loads a counsel of this person with this counsellor. The service checks the owner as well.
 pub(super) async fn owned(caller: &Caller, counselor: Uuid, counsel: Uuid) -> Result<model::Counsel, Error> {
     let request = rpc::FindCounselByIdRequest { counsel_id: counsel.to_string() };
-    let read = caller.counsels(upstream::Counsels::find_counsel_by_id, request).await?;
+    let read = caller.counsel_queries(upstream::Counsels::find_counsel_by_id, request).await?;
     let (user, counselor) = (caller.id().to_string(), counselor.to_string());
     let counsel = read.counsel.filter(|counsel| counsel.user_id == user && counsel.counselor_id == counselor);
     counsel.ok_or_else(Error::unknown_id)

@@ -87,9 +87,19 @@ impl Database {
     /// # Errors
     /// Fails when the database cannot be reached.
     pub async fn connect(&self) -> Result<Postgres, Fault> {
+        Postgres::open(&self.config, self.options()).await
+    }
+    /// Opens the database, and connects at the first call.
+    ///
+    /// # Errors
+    /// Fails when a file of the settings cannot be read.
+    pub async fn open_later(&self) -> Result<Postgres, Fault> {
+        Postgres::open_later(&self.config, self.options()).await
+    }
+    fn options(&self) -> Options {
         let mut options = Options::default();
         (options.max_connections, options.acquire_timeout) = (self.connections, self.acquire_timeout);
-        Postgres::open(&self.config, options).await
+        options
     }
 }
 

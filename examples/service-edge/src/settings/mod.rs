@@ -4,12 +4,14 @@
 //! Nothing is passed through to a driver: every setting has a name here.
 mod database;
 mod kafka;
+mod query;
 mod task;
 #[cfg(test)]
 mod tests;
 
 pub use database::{Database, DatabaseArgs};
 pub use kafka::KafkaArgs;
+pub use query::{Views, ViewsArgs};
 pub use service_auth::settings::Wrong;
 pub use task::{RunTask, Task};
 
@@ -55,6 +57,8 @@ pub struct EdgeArgs<T: Subcommand = Task> {
     #[command(flatten)]
     kafka: KafkaArgs,
     #[command(flatten)]
+    views: ViewsArgs,
+    #[command(flatten)]
     service_auth: ServiceArgs,
     #[command(flatten)]
     operations: OperationsArgs,
@@ -72,14 +76,17 @@ pub struct Config<T = Task> {
     /// The time between the end of readiness and that of the server.
     pub shutdown_pause: Duration,
     pub database: Database,
-    pub kafka: KafkaConfig,
+    /// The brokers; absent in a process that serves only queries, which needs none.
+    pub kafka: Option<KafkaConfig>,
+    /// The store of the views of a process that serves only queries.
+    pub views: Option<Views>,
     /// The way in which callers authenticate.
     pub proof: Proof,
     /// The people who may use the operator endpoints.
     pub operators: Operators,
 }
 
-impl<T: Subcommand> EdgeArgs<T> {
+impl<T: Subcommand + RunTask> EdgeArgs<T> {
     /// Validates the settings of a service that has no others; `service` is the program's name.
     ///
     /// # Errors
@@ -92,16 +99,21 @@ impl<T: Subcommand> EdgeArgs<T> {
         let listen = settings::address(settings::LISTEN, "127.0.0.1:50051", &self.listen, wrong);
         let operations = self.operations.check(wrong);
         let database = self.database.check(service, wrong);
-        let kafka = self.kafka.check(service, wrong);
+        let (views, kafka) = match self.task.as_ref().is_some_and(RunTask::serves_queries) {
+            true => (self.views.check(wrong), None),
+            false => (None, self.kafka.check(service, wrong)),
+        };
         let (proof, operators) = self.service_auth.check(listen, wrong)?;
         let (operations, shutdown_pause) = operations?;
+        (views.is_some() || kafka.is_some()).then_some(())?;
         Some(Config {
             task: self.task,
             listen: listen?,
             operations,
             shutdown_pause,
             database: database?,
-            kafka: kafka?,
+            kafka,
+            views,
             proof,
             operators,
         })

@@ -9,6 +9,10 @@ use std::process::ExitCode;
 /// A task that a program runs instead of serving. A service with tasks of its own has an enum of them, with [`Task`]
 /// flattened into it.
 pub trait RunTask {
+    /// Returns whether the task is to serve only queries.
+    fn serves_queries(&self) -> bool {
+        false
+    }
     /// Runs the task and prints its output.
     ///
     /// # Errors
@@ -37,8 +41,14 @@ pub enum Task {
     /// Rebuild a view beside the copy that serves, switch back, or list the copies of views.
     #[command(subcommand)]
     Views(ViewsCommand),
+    /// Serve only queries, from views in a store of their own, also while the service and its database are down. Any number of
+    /// such processes may share a store.
+    Query,
 }
 impl RunTask for Task {
+    fn serves_queries(&self) -> bool {
+        matches!(self, Task::Query)
+    }
     async fn run(&self, app: &App) -> Result<ExitCode, BoxError> {
         match self {
             Task::Parked(command) => command.print(app).await,
@@ -47,6 +57,8 @@ impl RunTask for Task {
             Task::Programs(command) => command.print(app).await,
             Task::Aggregates(command) => command.print(app).await,
             Task::Views(command) => command.print(app).await,
+            // The program serves queries before it would run a task.
+            Task::Query => Ok(ExitCode::SUCCESS),
         }
     }
 }

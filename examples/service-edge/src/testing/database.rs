@@ -29,7 +29,7 @@ impl TestDatabase {
     ///
     /// # Errors
     /// Fails when the server fails.
-    pub async fn postgres(server: &'static Postgres, name: &str) -> anyhow::Result<Self> {
+    pub async fn postgres(server: &Postgres, name: &str) -> anyhow::Result<Self> {
         let database = server.create_database(name)?;
         Ok(TestDatabase::Postgres(postgres::Postgres::connect(database.url()).await?, database))
     }

@@ -7,7 +7,7 @@ use std::{
     process::{Child, Command, Stdio},
     time::Duration,
 };
-use test_support::{Kafka, Postgres};
+use test_support::{Kafka, Postgres, Redis};
 use tokio::time::{sleep, timeout};
 use tonic::{service::interceptor::InterceptedService, transport::Endpoint};
 
@@ -28,7 +28,23 @@ impl ProgramUnderTest {
     /// # Errors
     /// Fails when it does not.
     pub fn refuses(self, variables: &[(&str, &str)], names: &[&str], secrets: &[&str]) -> anyhow::Result<()> {
-        let ended = self.command().envs(variables.iter().copied()).output()?;
+        self.refuses_output(self.command().envs(variables.iter().copied()), names, secrets)
+    }
+    /// Checks the same for a task of the program.
+    ///
+    /// # Errors
+    /// Fails when it does not.
+    pub fn refuses_task(
+        self,
+        task: &str,
+        variables: &[(&str, &str)],
+        names: &[&str],
+        secrets: &[&str],
+    ) -> anyhow::Result<()> {
+        self.refuses_output(self.command().arg(task).envs(variables.iter().copied()), names, secrets)
+    }
+    fn refuses_output(self, command: &mut Command, names: &[&str], secrets: &[&str]) -> anyhow::Result<()> {
+        let ended = command.output()?;
         let printed = String::from_utf8(ended.stderr)?;
         ensure!(ended.status.code() == Some(2), "{:?}: {printed}", ended.status);
         ensure!(names.iter().all(|name| printed.contains(name)), "not all of {names:?} in {printed}");
@@ -81,6 +97,75 @@ impl ProgramUnderTest {
         let ended = timeout(PATIENCE, async {
             loop {
                 match running.0.try_wait() {
+                    Ok(None) => sleep(POLL).await,
+                    ended => break ended,
+                }
+            }
+        });
+        let code = ended.await??.and_then(|status| status.code());
+        ensure!(code == Some(0), "a shutdown signal ends the program with status 0, not {code:?}");
+        Ok(())
+    }
+}
+
+impl ProgramUnderTest {
+    /// Checks that the program's task `query` answers from Redis: while the database runs, while it is stopped, and in a process that
+    /// starts meanwhile. `visit` makes a call as the gateway and fails for a wrong answer; a process that is not filled yet may refuse it.
+    ///
+    /// # Errors
+    /// Fails when it does not.
+    pub async fn serves_queries(
+        self,
+        (postgres, url): (&Postgres, &str),
+        redis: &Redis,
+        service: &'static str,
+        visit: impl AsyncFn(Signed) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let callers = format!("{GATEWAY}={}", call_key().public());
+        let start = || {
+            let free = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+            let mut command = self.command();
+            command
+                .env("HEARLERS_DATABASE", url)
+                .env("HEARLERS_CALLER_KEYS", &callers)
+                .env("HEARLERS_VIEWS", redis.url());
+            anyhow::Ok((Running(command.args(["--listen", &free, "query"]).spawn()?), free))
+        };
+        let answers = async |address: &str| {
+            let endpoint = Endpoint::from_shared(format!("http://{address}"))?;
+            let answered = async {
+                loop {
+                    if let Ok(channel) = endpoint.connect().await {
+                        let signed = InterceptedService::new(channel, CallSigner::new(GATEWAY, service, &proof()));
+                        match visit(signed).await {
+                            Ok(()) => break,
+                            Err(error) => tracing::info!(error = format!("{error:#}"), "not answered yet"),
+                        }
+                    }
+                    sleep(POLL).await;
+                }
+            };
+            timeout(PATIENCE, answered).await.context("the query side does not answer")
+        };
+        let (mut first, address) = start()?;
+        answers(&address).await?;
+        postgres.stop_immediate()?;
+        for _ in 0..10 {
+            answers(&address).await?;
+            sleep(POLL).await;
+        }
+        let (_second, other) = start()?;
+        answers(&other).await.context("a process that was started while the database is stopped")?;
+        // The memory of a Redis that starts again is lost, and only the log can fill it.
+        redis.kill()?;
+        redis.start_again()?;
+        postgres.start_again()?;
+        answers(&address).await?;
+        answers(&other).await?;
+        Command::new("kill").arg(first.0.id().to_string()).status()?;
+        let ended = timeout(PATIENCE, async {
+            loop {
+                match first.0.try_wait() {
                     Ok(None) => sleep(POLL).await,
                     ended => break ended,
                 }

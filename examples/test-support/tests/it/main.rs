@@ -5,6 +5,7 @@ mod kafka;
 mod killed;
 mod pgbouncer;
 mod postgres;
+mod redis;
 
 use std::process::ExitCode;
 
@@ -17,6 +18,7 @@ fn main() -> ExitCode {
     Trials::new()
         .group("postgres", postgres::trials())
         .group("pgbouncer", pgbouncer::trials())
+        .group("redis", redis::trials())
         .group("kafka", kafka::trials())
         .group("browser", browser::trials())
         .group("killed", killed::trials())

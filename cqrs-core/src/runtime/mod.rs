@@ -1,4 +1,8 @@
 //! The runtime: the state that all components of a running app share.
+mod query_side;
+
+pub(crate) use query_side::{CopiedProjection, Names, QuerySide, Wanted, filled_mark};
+
 use crate::{
     breaker::Breakers,
     catalogue::{NewerPrograms, Reserving},
@@ -81,6 +85,8 @@ pub struct Runtime {
     pub(crate) stopping: watch::Sender<bool>,
     /// The permits with which live queries read their answers again.
     pub(crate) live_reads: Semaphore,
+    /// The store of the views, if this app serves only queries.
+    pub(crate) query_side: Option<QuerySide>,
 }
 impl Runtime {
     pub(crate) fn epoch(&self) -> Option<Epoch> {
@@ -265,6 +271,14 @@ impl ReaderProgress {
             self.saw(position);
             self.changes.add();
         }
+    }
+    /// Lowers the known checkpoint to a stored one, because the store has lost changes.
+    pub(crate) fn lost(&self, position: Position) {
+        self.seen.send_if_modified(|seen| {
+            let is_behind = position.0 < *seen;
+            *seen = position.0.min(*seen);
+            is_behind
+        });
     }
     pub(crate) fn may_have_parked(&self) {
         self.parks.fetch_add(1, Ordering::SeqCst);
