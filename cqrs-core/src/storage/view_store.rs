@@ -164,7 +164,7 @@ fn interned(name: &str) -> &'static str {
     static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
     let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = names.get(name) {
-        return *known;
+        return known;
     }
     let name: &'static str = Box::leak(name.to_owned().into_boxed_str());
     names.insert(name);

@@ -127,7 +127,7 @@ mod queries {
         Ok(teams.page(Team::best(), None, 10).await?.items)
     }
 }
-mod inline {
+mod in_commit {
     use super::{Change, PlayerEvent, Team, projection, scored};
 
     #[projection(name = "team", inline)]
@@ -157,7 +157,7 @@ fn with(part: &'static str, storage: impl Storage) -> App {
         .expect("the app builds")
 }
 fn inline(storage: impl Storage) -> App {
-    with("it::inline::inline", storage)
+    with("it::inline::in_commit", storage)
 }
 async fn score(app: &App, player: &str, points: &[(&str, i64)]) {
     let points = points.iter().map(|(team, points)| ((*team).to_owned(), *points)).collect();
@@ -322,7 +322,7 @@ mod subscribed {
 }
 async fn by_subscribers() {
     let app = without_projection(Memory::new()).discover_part("it::inline::queries");
-    let app = app.discover_part("it::inline::inline");
+    let app = app.discover_part("it::inline::in_commit");
     let app = TestApp::start(app.discover_part("it::inline::subscribed")).await.expect("the app starts");
     for player in ["kim", "lee", "kim"] {
         score(&app, player, &[("red", 1)]).await;
@@ -369,7 +369,7 @@ mod unfit_parts {
     struct Half;
 }
 async fn unfit() {
-    let app = without_projection(Memory::new()).discover_part("it::inline::inline");
+    let app = without_projection(Memory::new()).discover_part("it::inline::in_commit");
     let error = app.discover_part("it::inline::unfit_parts").build().expect_err("the app is not built");
     assert_eq!(
         error.problems,

@@ -52,6 +52,13 @@ impl Program {
         }
         Ok(())
     }
+    /// Returns the exit status of the program, or `None` while it runs.
+    ///
+    /// # Errors
+    /// Fails when the system does not know the program.
+    pub fn has_ended(&mut self) -> Result<Option<std::process::ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
     /// Waits until the program ends by itself and returns its exit code, or `None` if a signal ended it.
     ///
     /// # Errors

@@ -251,6 +251,11 @@ impl Error {
         self.unauthenticated || matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)
     }
 
+    /// Returns whether the service does not know what was asked for.
+    pub(crate) fn is_absence(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND
+    }
+
     /// Returns the error of a reason that has a name of its own towards clients.
     fn named(reason: &str) -> Option<Self> {
         const FORBIDDEN: StatusCode = StatusCode::FORBIDDEN;

@@ -65,7 +65,9 @@ pub(crate) async fn a_service_cannot_change_its_audit(postgres: &'static Postgre
 
     let mut program = run(&service, &[], "service")?;
     program.listens(&listen).await.with_context(|| log("service"))?;
-    works(&listen, &private).await.with_context(|| log("service"))?;
+    works(&listen, &private)
+        .await
+        .with_context(|| format!("the service has ended: {:?}\n{}", program.has_ended(), log("service")))?;
     program.terminate(Duration::from_secs(10)).await?;
 
     let as_service = PgPool::connect(&url(&service)).await?;

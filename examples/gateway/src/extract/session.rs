@@ -161,8 +161,9 @@ impl Caller {
     ) -> Result<A, Error> {
         self.gateway.upstream().streams.ask(self, method, message).await
     }
-    /// Reads a counsel on this person's behalf from the query side of the counseling service, or from the service itself when there is
-    /// no query side or it is unavailable.
+    /// Reads a counsel on this person's behalf from the query side of the counseling service. The service itself answers when
+    /// there is no query side, when it is unavailable, and when it does not know the counsel: a client that sends no
+    /// consistency token may ask for a counsel that it has just opened.
     pub(crate) async fn counsel_queries<Q: Clone, A>(
         &self,
         method: impl AsyncFnOnce(&mut Counsels, Request<Q>) -> Result<Response<A>, Status> + Copy,
@@ -170,7 +171,7 @@ impl Caller {
     ) -> Result<A, Error> {
         if let Some(queries) = &self.gateway.upstream().counsel_queries {
             match queries.ask(self, method, message.clone()).await {
-                Err(error) if error.is_outage() => {}
+                Err(error) if error.is_outage() || error.is_absence() => {}
                 answered => return answered,
             }
         }

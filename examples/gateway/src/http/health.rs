@@ -4,7 +4,7 @@ use crate::{
     error::Error,
     extract::Call,
     http::Gateway,
-    upstream::{Counselors, Users},
+    upstream::{Counselors, Counsels, Users},
 };
 use axum::extract::State;
 use contracts::v1::service as rpc;
@@ -37,8 +37,8 @@ async fn ready(State(gateway): State<Gateway>) -> Answer<()> {
         return Err(Error::down(vec!["gateway: it is shutting down".to_owned()]));
     }
     let components = gateway.health().await.components;
-    let failing =
-        components.iter().filter_map(|component| Some(format!("{}: {}", component.name, component.error.as_ref()?)));
+    let required = components.iter().filter(|component| component.required);
+    let failing = required.filter_map(|component| Some(format!("{}: {}", component.name, component.error.as_ref()?)));
     let failing: Vec<_> = failing.collect();
     if failing.is_empty() {
         Ok(ok("요청을 받을 준비가 되었습니다.", ()))
@@ -66,21 +66,39 @@ impl HealthCheck for Gateway {
     }
 }
 impl Gateway {
-    /// Makes a cheap call to each service. Any response counts as healthy, except a refusal of the gateway's proof.
+    /// Makes a cheap call to each service. Any response counts as healthy, except a refusal of the gateway's proof. One of the
+    /// counseling service and its query side is enough: the requests that the other one would answer are refused.
     async fn check_services(&self) -> Health {
         let (call, upstream) = (Call::own().of(Person::user(Uuid::nil())), self.upstream());
-        let person = rpc::FindUserByUserIdRequest { user_id: Uuid::nil().to_string() };
-        let tones = rpc::FindTonesRequest { limit: Some(1), ..Default::default() };
-        let (users, counseling) = tokio::join!(
-            tokio::time::timeout(PATIENCE, upstream.users.ask(&call, Users::find_user_by_user_id, person)),
-            tokio::time::timeout(PATIENCE, upstream.counselors.ask(&call, Counselors::find_tones, tones)),
-        );
-        let users = users.is_ok_and(|result| result.err().is_none_or(|error| !error.is_outage()));
-        let counseling = counseling.is_ok_and(|result| result.err().is_none_or(|error| !error.is_outage()));
-        let component = |name, answers: bool| {
-            let error = (!answers).then(|| "does not answer".to_owned());
-            Component { service: "gateway".to_owned(), name, required: true, error }
+        let users = async {
+            let person = rpc::FindUserByUserIdRequest { user_id: Uuid::nil().to_string() };
+            upstream.users.ask(&call, Users::find_user_by_user_id, person).await.map(drop)
         };
-        Health { components: vec![component("user-service", users), component("counseling-service", counseling)] }
+        let counseling = async {
+            let tones = rpc::FindTonesRequest { limit: Some(1), ..Default::default() };
+            upstream.counselors.ask(&call, Counselors::find_tones, tones).await.map(drop)
+        };
+        let queries = async {
+            let Some(queries) = &upstream.counsel_queries else { return Err(Error::down(Vec::new())) };
+            let counsel = rpc::FindCounselByIdRequest { counsel_id: Uuid::nil().to_string() };
+            queries.ask(&call, Counsels::find_counsel_by_id, counsel).await.map(drop)
+        };
+        let (users, counseling, queries) = tokio::join!(answers(users), answers(counseling), answers(queries));
+        let component = |name, answers: bool, required| {
+            let error = (!answers).then(|| "does not answer".to_owned());
+            Component { service: "gateway".to_owned(), name, required, error }
+        };
+        let mut components =
+            vec![component("user-service", users, true), component("counseling-service", counseling, !queries)];
+        if upstream.counsel_queries.is_some() {
+            components.push(component("counseling-queries", queries, !counseling));
+        }
+        Health { components }
     }
+}
+
+/// Returns whether a service responds in time.
+async fn answers(asked: impl Future<Output = Result<(), Error>>) -> bool {
+    let result = tokio::time::timeout(PATIENCE, asked).await;
+    result.is_ok_and(|result| result.err().is_none_or(|error| !error.is_outage()))
 }
