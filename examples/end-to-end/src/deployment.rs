@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use service_auth::CallKey;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
-use test_support::{Authority, Issued, Kafka, Postgres};
+use test_support::{Authority, Issued, Kafka, Postgres, Redis};
 
 /// A running system whose processes can be killed and started again.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub type Variables = Vec<(&'static str, String)>;
 #[derive(Debug)]
 struct Service {
     name: &'static str,
+    /// The name of the program. Several processes may have one program.
+    binary: &'static str,
     arguments: Vec<String>,
     address: String,
     /// The address of health and metrics.
@@ -60,6 +62,23 @@ impl Deployment {
     /// # Errors
     /// Fails when a process does not start.
     pub async fn processes_with(postgres: &Postgres, kafka: &Kafka, variables: Variables) -> Result<Deployment> {
+        Self::signed(postgres, kafka, None, variables).await
+    }
+    /// Starts three processes as [`processes`](Deployment::processes) does, two query servers of the counseling service that share
+    /// the views in a Redis, and a second gateway. The gateway `gateway` reads counsels from `counseling-queries`, and `gateway-2`
+    /// from `counseling-queries-2`.
+    ///
+    /// # Errors
+    /// Fails when a process does not start.
+    pub async fn with_queries(postgres: &Postgres, kafka: &Kafka, redis: &Redis) -> Result<Deployment> {
+        Self::signed(postgres, kafka, Some(redis.url()), Variables::new()).await
+    }
+    async fn signed(
+        postgres: &Postgres,
+        kafka: &Kafka,
+        views: Option<String>,
+        variables: Variables,
+    ) -> Result<Deployment> {
         let callers = ["gateway", "counseling-service"];
         let keys = callers.map(|caller| CallKey::generate_text().map(|(private, public)| (caller, private, public)));
         let keys: Vec<_> = keys.into_iter().collect::<Option<_>>().context("the system has no random numbers")?;
@@ -71,7 +90,7 @@ impl Deployment {
             let accepted = (name != "gateway").then(|| ["--caller-keys".to_owned(), public.clone()]);
             Ok(own.into_iter().chain(accepted).flatten().collect())
         };
-        Self::deployed(postgres, kafka, "http://127.0.0.1", proof, variables).await
+        Self::deployed(postgres, kafka, "http://127.0.0.1", proof, views, variables).await
     }
     /// Starts three processes whose calls are not signed: the TLS certificate alone identifies the caller.
     ///
@@ -83,16 +102,17 @@ impl Deployment {
             let files = [("--tls-certificate", certificate), ("--tls-key", key), ("--tls-ca", authority.file())];
             Ok(files.into_iter().flat_map(|(flag, file)| [flag.to_owned(), file.display().to_string()]).collect())
         };
-        Self::deployed(postgres, kafka, "https://localhost", proof, Variables::new()).await
+        Self::deployed(postgres, kafka, "https://localhost", proof, None, Variables::new()).await
     }
     async fn deployed(
         postgres: &Postgres,
         kafka: &Kafka,
         origin: &str,
         proof: impl Fn(&str) -> Result<Vec<String>>,
+        views: Option<String>,
         variables: Variables,
     ) -> Result<Deployment> {
-        let (users, counseling, gateway) = (free_address()?, free_address()?, free_address()?);
+        let (users, counseling) = (free_address()?, free_address()?);
         let service = |name, address: &String, others: &[&str]| -> Result<Service> {
             let database = postgres.create_database(name)?;
             let arguments = ["--listen", address, "--database", database.url(), "--kafka", kafka.bootstrap()];
@@ -103,16 +123,42 @@ impl Deployment {
         let url = |address: &str| format!("{origin}:{}", address.rsplit(':').next().unwrap_or_default());
         let (users_url, counseling_url) = (url(&users), url(&counseling));
         let secret = uuid::Uuid::now_v7().to_string();
-        let arguments = [
-            ["--listen", &gateway],
-            ["--user-service", &users_url],
-            ["--counseling-service", &counseling_url],
-            ["--jwt-secret", &secret],
-        ];
-        let arguments = arguments.concat().into_iter().map(str::to_owned).chain(proof("gateway")?).collect();
-        let gateway = Service::new("gateway", arguments, gateway)?;
+        let gateway = |name, queries: Option<&str>| -> Result<Service> {
+            let address = free_address()?;
+            let arguments = [
+                ["--listen", &address],
+                ["--user-service", &users_url],
+                ["--counseling-service", &counseling_url],
+                ["--jwt-secret", &secret],
+            ];
+            let queries = queries.map(|address| ["--counseling-queries".to_owned(), url(address)]);
+            let arguments = arguments.concat().into_iter().map(str::to_owned).chain(queries.into_iter().flatten());
+            let arguments = arguments.chain(proof("gateway")?).collect();
+            Ok(Service { binary: "gateway", ..Service::new(name, arguments, address)? })
+        };
         let counseling = service("counseling-service", &counseling, &["--user-service", &users_url])?;
-        let services = vec![service("user-service", &users, &[])?, counseling, gateway];
+        let query_server = |name, views: &str| -> Result<Service> {
+            let (address, database) = (free_address()?, counseling.database.as_deref().unwrap_or_default());
+            let arguments = ["--listen", &address, "--database", database, "--views", views].map(str::to_owned);
+            let mut service = Service::new(name, arguments.into_iter().chain(proof(name)?).collect(), address)?;
+            service.binary = "counseling-service";
+            service.arguments.push("query".to_owned()); // after the settings, because it is the task
+            Ok(service)
+        };
+        let mut queries = Vec::new();
+        if let Some(views) = &views {
+            queries.push(query_server("counseling-queries", views)?);
+            queries.push(query_server("counseling-queries-2", views)?);
+        }
+        let read_from = |number: usize| queries.get(number).map(|service| service.address.as_str());
+        // The first gateway is the last process, which gives the system its address.
+        let mut gateways = vec![gateway("gateway", read_from(0))?];
+        if let Some(second) = read_from(1) {
+            gateways.insert(0, gateway("gateway-2", Some(second))?);
+        }
+        let mut services = vec![service("user-service", &users, &[])?, counseling];
+        services.extend(queries);
+        services.extend(gateways);
         Self::start(tempfile::tempdir()?, services, variables).await
     }
     async fn start(folder: TempDir, mut services: Vec<Service>, mut variables: Variables) -> Result<Deployment> {
@@ -126,6 +172,14 @@ impl Deployment {
     /// Returns the base URL of the REST API and the page.
     pub fn base(&self) -> &str {
         &self.base
+    }
+    /// Returns the base URL of the REST API of a gateway.
+    ///
+    /// # Errors
+    /// Fails when no process has this name.
+    pub fn base_of(&self, name: &str) -> Result<String> {
+        let found = self.services.iter().find(|service| service.name == name);
+        found.map(|service| format!("http://{}", service.address)).with_context(|| format!("no process {name}"))
     }
     /// Returns the folder with the databases of an embedded process.
     pub fn data(&self) -> PathBuf {
@@ -191,13 +245,13 @@ impl Service {
     fn new(name: &'static str, mut arguments: Vec<String>, address: String) -> Result<Service> {
         let operations = free_address()?;
         arguments.extend(["--operations".to_owned(), operations.clone()]);
-        Ok(Service { name, arguments, address, operations, database: None, program: None })
+        Ok(Service { name, binary: name, arguments, address, operations, database: None, program: None })
     }
     async fn run(&mut self, folder: &Path, variables: &Variables) -> Result<()> {
         let file = log(folder, self.name);
         let variables = variables.iter().map(|(name, value)| (*name, value.as_str()));
         let variables: Vec<_> = variables.chain([("RUST_LOG", "info")]).collect();
-        let mut program = Program::start_with(self.name, &self.arguments, &variables, &file)?;
+        let mut program = Program::start_with(self.binary, &self.arguments, &variables, &file)?;
         let output = || std::fs::read_to_string(&file).unwrap_or_default();
         program.listens(&self.address).await.with_context(output)?;
         self.program = Some(program);

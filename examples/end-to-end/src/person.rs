@@ -1,9 +1,18 @@
 //! A user of Hearlers, as an HTTP client.
 use anyhow::{Context, Result, ensure};
 use contracts::CONSENT_TEXT_VERSION;
-use reqwest::{Client, Method, Response, StatusCode, header::LOCATION};
+use reqwest::{
+    Client, Method, Response, StatusCode,
+    header::{LOCATION, RETRY_AFTER},
+};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// The header with which the gateway returns the consistency token, and in which a client sends it back.
+const CONSISTENCY_TOKEN: &str = "hearlers-consistency-token";
 
 /// A user with a session.
 #[derive(Debug, Clone)]
@@ -11,6 +20,8 @@ pub struct Person {
     http: Client,
     base: String,
     token: String,
+    /// The consistency token of the last response, for a user who reads their own writes.
+    seen: Option<Arc<Mutex<Option<String>>>>,
 }
 /// The response to a request.
 #[derive(Debug, Clone)]
@@ -18,6 +29,8 @@ pub struct Reply {
     pub status: StatusCode,
     /// The target of a redirect.
     pub location: Option<String>,
+    /// The header `Retry-After` of an error that passes.
+    pub retry_after: Option<String>,
     /// The JSON envelope; null when the body is empty.
     pub body: Value,
 }
@@ -25,13 +38,14 @@ impl Reply {
     /// Reads a response.
     pub(crate) async fn read(response: Response) -> Result<Reply> {
         let status = response.status();
-        let location = response.headers().get(LOCATION).and_then(|target| target.to_str().ok()).map(str::to_owned);
+        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let (location, retry_after) = (header(LOCATION), header(RETRY_AFTER));
         let text = response.text().await?;
         let body = match text.as_str() {
             "" => Value::Null,
             text => serde_json::from_str(text).with_context(|| format!("{status}: {text}"))?,
         };
-        Ok(Reply { status, location, body })
+        Ok(Reply { status, location, retry_after, body })
     }
     /// Returns the `data` of the envelope.
     ///
@@ -82,11 +96,15 @@ impl Person {
         // The client requires a TLS provider although it sends only plain HTTP here.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = Client::builder().timeout(Duration::from_secs(60)).build()?;
-        let mut person = Person { http, base: base.to_owned(), token: String::new() };
+        let mut person = Person { http, base: base.to_owned(), token: String::new(), seen: None };
         let reply = person.ask(Method::POST, "/v1/auth/initiate", None, None).await?;
         person.token = reply.data()?["accessToken"].as_str().context("no access token")?.to_owned();
         person.consent().await?;
         Ok(person)
+    }
+    /// Returns the same user, who from now on sends the consistency token of the last response with each request, as the page does.
+    pub fn reading_own_writes(self) -> Person {
+        Person { seen: Some(Arc::default()), ..self }
     }
     /// Consents to the processing of messages, also by a language model.
     ///
@@ -117,7 +135,16 @@ impl Person {
         if let Some(body) = body {
             request = request.json(&body);
         }
-        Reply::read(request.send().await?).await
+        let Some(seen) = &self.seen else { return Reply::read(request.send().await?).await };
+        let known = seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(known) = known {
+            request = request.header(CONSISTENCY_TOKEN, known);
+        }
+        let response = request.send().await?;
+        if let Some(token) = response.headers().get(CONSISTENCY_TOKEN).and_then(|token| token.to_str().ok()) {
+            *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(token.to_owned());
+        }
+        Reply::read(response).await
     }
     /// Sends a GET request and returns the `data` of its envelope.
     ///

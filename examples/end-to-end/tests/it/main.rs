@@ -7,6 +7,7 @@ mod fault_suite; // the checker, the command line, and one fault and one seeded 
 mod flows; // F1 to F8, embedded, and deployed while the services are killed
 mod operator_api; // health and metrics
 mod parked; // an unreadable record and an operator
+mod query_side; // query servers on one Redis, without the service, and killed
 mod rebuild; // a view is rebuilt under load
 mod roles; // the databases' roles of `examples/deploy`
 mod scenario; // from the first visit to the wallet
@@ -92,6 +93,21 @@ fn main() -> ExitCode {
             async |postgres: &'static Postgres, kafka: Kafka| {
                 rebuild::by_command(&Deployment::processes(postgres, &kafka).await?).await
             },
+        )
+        .within(LIMIT)
+        .test(
+            "query side: reads are answered while the counseling service is down, and commands are refused",
+            query_side::answers_without_the_service,
+        )
+        .within(LIMIT)
+        .test(
+            "query side: nothing is lost or doubled when two query servers on one Redis are killed during sends",
+            query_side::loses_nothing,
+        )
+        .within(LIMIT)
+        .test(
+            "query side: reads go on while Redis is killed, and one that starts empty is filled again",
+            query_side::fills_redis_again,
         )
         .within(LIMIT)
         .test("secrets: no program writes a secret at work", canary::no_secret_is_written_at_work)
