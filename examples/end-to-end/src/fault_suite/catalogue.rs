@@ -1,9 +1,9 @@
 //! The catalogue of every fault and every seeded bug, with the expected result of each.
 use super::{
-    check::Invariant::{self, I1, I2, I3, I4, I5, I6, I7, I9, I10, I11},
+    check::Invariant::{self, I1, I2, I3, I4, I5, I6, I7, I9, I10, I11, I12},
     faults::{
-        broker, consumer, database, deploy, fatal, mock, network, pace, parked, poison, pooler, relay, shutdown,
-        third_party, topic,
+        broker, consumer, database, deploy, fatal, mock, network, pace, parked, poison, pooler, query_side, rebuild,
+        relay, shutdown, third_party, topic,
     },
     fixture::{Fixture, Needs},
     layers::SeededBug,
@@ -76,11 +76,12 @@ impl std::fmt::Display for Name {
     }
 }
 
-const NONE: Needs = Needs { postgres: false, kafka: false, rights: false, pooler: false, mock: 0 };
+const NONE: Needs = Needs { postgres: false, kafka: false, rights: false, pooler: false, redis: false, mock: 0 };
 const POOLER: Needs = Needs { postgres: true, pooler: true, ..NONE };
 const POSTGRES: Needs = Needs { postgres: true, ..NONE };
 const KAFKA: Needs = Needs { kafka: true, ..NONE };
 const RIGHTS: Needs = Needs { rights: true, ..NONE };
+const REDIS: Needs = Needs { redis: true, ..NONE };
 const MOCK: Needs = Needs { mock: 1, ..NONE };
 const MOCKS: Needs = Needs { mock: 3, ..NONE };
 use Expect::{Holds, Reports};
@@ -408,6 +409,33 @@ pub(super) const FAULTS: &[Scenario] = &[
         parked::a_million,
         Bugs(&["stays-parked"])
     ),
+    fault!(
+        38,
+        "kill -9 of a rebuild of a view at any moment, before and after a batch, and before and after the switch",
+        Holds,
+        NONE,
+        true,
+        rebuild::killed,
+        Bugs(&["copy-checkpoint-apart", "switched-behind"])
+    ),
+    fault!(
+        39,
+        "two query servers on one Redis are killed, frozen and terminated at any moment",
+        Holds,
+        REDIS,
+        false,
+        query_side::killed,
+        Bugs(&["views-before-checkpoint"])
+    ),
+    fault!(
+        40,
+        "Redis is killed and starts empty, is frozen, and is emptied, while query servers answer from it",
+        Holds,
+        REDIS,
+        false,
+        query_side::redis_lost,
+        Bugs(&["checkpoints-remembered"])
+    ),
 ];
 
 /// Every seeded bug.
@@ -638,6 +666,42 @@ pub(super) const SEEDED_BUGS: &[Scenario] = &[
         pooler::killed_and_paused
     ),
     seeded_bug!("stays-parked", StaysParked, "a redelivered message stays parked", I4, NONE, false, parked::a_million),
+    seeded_bug!(
+        "copy-checkpoint-apart",
+        CopyCheckpointApart,
+        "a rebuild stores the checkpoint of its copy after the changes",
+        I4,
+        NONE,
+        false,
+        rebuild::killed
+    ),
+    seeded_bug!(
+        "switched-behind",
+        SwitchedBehind,
+        "a view is switched to a copy that is behind",
+        I1,
+        NONE,
+        false,
+        rebuild::killed
+    ),
+    seeded_bug!(
+        "views-before-checkpoint",
+        ViewsBeforeCheckpoint,
+        "a query server stores the checkpoint of a view after the changes",
+        I4,
+        REDIS,
+        false,
+        query_side::killed
+    ),
+    seeded_bug!(
+        "checkpoints-remembered",
+        CheckpointsRemembered,
+        "a query server trusts the checkpoints that it remembers",
+        I12,
+        REDIS,
+        false,
+        query_side::redis_lost
+    ),
 ];
 
 /// Returns every fault and every seeded bug.

@@ -12,7 +12,7 @@ use std::{
     process::ExitCode,
     time::{Duration, Instant},
 };
-use test_support::PgBouncer;
+use test_support::{PgBouncer, Redis};
 
 /// The scenarios to run, and the way to run them.
 pub(super) struct Options {
@@ -63,6 +63,12 @@ pub(super) fn run(options: &Options) -> ExitCode {
     };
     if options.scenarios.iter().any(|scenario| scenario.needs.pooler)
         && let Err(missing) = PgBouncer::find()
+    {
+        eprintln!("{missing}");
+        return ExitCode::from(2);
+    }
+    if options.scenarios.iter().any(|scenario| scenario.needs.redis)
+        && let Err(missing) = Redis::find()
     {
         eprintln!("{missing}");
         return ExitCode::from(2);

@@ -35,6 +35,7 @@ pub(super) fn print(seed: u64, rows: &[Row]) {
         ("drain s", "the work in flight at SIGTERM was finished within"),
         ("exit s", "the process had ended within"),
         ("answered s", "commands succeeded again after the server had resumed within"),
+        ("read again s", "query servers answered again after Redis had been lost within"),
         ("drained s", "after the fault every event had arrived within"),
     ] {
         if let Some(highest) = highest(name) {

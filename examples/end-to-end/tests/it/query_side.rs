@@ -26,6 +26,7 @@ pub(crate) async fn answers_without_the_service(
 ) -> Result<()> {
     let mut system = started(postgres, &kafka, &redis).await?;
     let (kim, counsel) = conversation(&system, GATEWAYS[0]).await?;
+    let lee = Person::visit(system.base()).await?.reading_own_writes();
     for n in 0..3 {
         kim.send_message(&counsel, &format!("말 {n}"), &format!("key-{n}")).await?.data()?;
         ensure!(kim.messages(&counsel).await?.len() == 3 + 2 * n, "a read after the write does not return it");
@@ -43,7 +44,6 @@ pub(crate) async fn answers_without_the_service(
         let one = kim.get(&counsel).await?;
         ensure!(one["counsel"]["id"] == id_of(&counsel).as_str(), "{gateway}: {one}");
     }
-    let lee = Person::visit(system.base()).await?.reading_own_writes();
     let foreign = lee.ask(Method::GET, &format!("{counsel}/messages"), None, None).await?;
     ensure!(foreign.status == 404, "another user's counsel must not be found: {foreign:?}");
     let refused = kim.send_message(&counsel, "말 4", "key-4").await?;

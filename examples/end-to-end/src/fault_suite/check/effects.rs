@@ -11,8 +11,8 @@ pub(super) fn check(seen: &Seen, notes: &mut Notes) {
     if let Some(tallies) = &seen.tallies {
         projection(seen, |id| sent.contains(&id), tallies, notes);
     }
-    if let Some(ledger) = &seen.ledger {
-        projection(seen, |_| true, ledger, notes);
+    for views in [&seen.ledger, &seen.query_side].into_iter().flatten() {
+        projection(seen, |_| true, views, notes);
     }
 }
 

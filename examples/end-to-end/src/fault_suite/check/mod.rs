@@ -1,10 +1,11 @@
 //! The checker: evaluates the observations of a run and reports the broken invariants.
+mod answers;
 mod effects;
 mod log;
 mod seen;
 mod topic;
 
-pub use seen::{Command, Copied, Crash, Outcome, Posting, Seen};
+pub use seen::{Answer, Command, Copied, Crash, Outcome, Posting, Seen};
 
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt};
@@ -35,6 +36,8 @@ pub enum Invariant {
     I10,
     /// Nothing is parked without a cause, and nothing stays parked when the cause is gone.
     I11,
+    /// An answer of the query side has every credit that its caller has seen, each once, and never a part of a view.
+    I12,
 }
 impl fmt::Display for Invariant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -55,7 +58,7 @@ pub struct Broken {
 /// The result of a check.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Findings {
-    /// The broken invariants, from I1 to I11.
+    /// The broken invariants, from I1 to I12.
     pub broken: Vec<Broken>,
     /// The number of events in the log.
     pub events: u64,
@@ -81,6 +84,7 @@ pub fn check(seen: &Seen) -> Findings {
     log::check(seen, &mut notes);
     topic::check(seen, &mut notes);
     effects::check(seen, &mut notes);
+    answers::check(seen, &mut notes);
     for (invariant, problems) in [(Invariant::I9, &seen.left), (Invariant::I11, &seen.stuck)] {
         for problem in problems {
             notes.broken(invariant, 1, || problem.clone());

@@ -19,6 +19,10 @@ pub struct Seen {
     pub tallies: Option<BTreeMap<String, Tally>>,
     /// The views of the writers' own log by account, if a projection on that log ran.
     pub ledger: Option<BTreeMap<String, Tally>>,
+    /// The views of the query side by account, if query servers ran.
+    pub query_side: Option<BTreeMap<String, Tally>>,
+    /// The answers of the query servers.
+    pub answers: Vec<Answer>,
     /// The credits that the subscriber applied, in the order of its commits, if one ran.
     pub applied: Option<Vec<Posting>>,
     /// The number of the subscriber's inbox records, if one ran.
@@ -74,6 +78,17 @@ pub struct Posting {
     pub amount: i64,
     /// The id of the credit.
     pub id: u64,
+}
+
+/// An answer of a query server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The account.
+    pub key: String,
+    /// The position of the token that the caller has sent.
+    pub at: u64,
+    /// The view of the account, if it was found.
+    pub tally: Option<Tally>,
 }
 
 /// A copy of a credit on the broker.

@@ -5,6 +5,7 @@
 pub mod new;
 pub mod new_consumer;
 pub mod old;
+pub mod query;
 
 use super::tally::Tally;
 use cqrs_core::View;

@@ -11,6 +11,8 @@ pub(super) mod pace;
 pub(super) mod parked;
 pub(super) mod poison;
 pub(super) mod pooler;
+pub(super) mod query_side;
+pub(super) mod rebuild;
 pub(super) mod relay;
 pub(super) mod shutdown;
 pub(super) mod third_party;

@@ -1,8 +1,8 @@
 //! Crash points: places between two steps at which the process sends itself SIGKILL.
 use async_trait::async_trait;
 use cqrs_core::{
-    Position,
-    storage::{Batch, CommitError, Storage},
+    Fault, Position,
+    storage::{Batch, CommitError, Storage, ViewSwitch},
     testing::{StorageLayer, TransportLayer},
     transport::{Audience, Published, Record, Transport},
 };
@@ -25,6 +25,10 @@ pub enum Point {
     BeforeCommit,
     /// The effect and the inbox record are committed, and the offset is not stored.
     AfterCommit,
+    /// The rebuilt copy of a view has caught up, and the view is not switched to it.
+    BeforeSwitch,
+    /// The view is switched to the rebuilt copy, and the note about the former one is not stored.
+    AfterSwitch,
 }
 
 /// A crash point: the process dies at the nth pass.
@@ -83,6 +87,14 @@ impl StorageLayer for FailingStorage {
             self.fail.pass(Point::AfterCommit);
         }
         done
+    }
+    async fn switch_view(&self, switch: &ViewSwitch) -> Result<bool, Fault> {
+        self.fail.pass(Point::BeforeSwitch);
+        let switched = self.inner.switch_view(switch).await?;
+        if switched {
+            self.fail.pass(Point::AfterSwitch);
+        }
+        Ok(switched)
     }
 }
 

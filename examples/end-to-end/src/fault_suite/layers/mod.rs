@@ -6,6 +6,7 @@ mod scoped;
 mod seeded;
 mod shared;
 mod subscription;
+mod views;
 
 pub use fail::{Fail, Point};
 pub use plain::Plain;
@@ -13,6 +14,7 @@ pub use scoped::Scoped;
 pub use seeded::SeededBug;
 pub use shared::Shared;
 pub use subscription::{OverSubscription, SubscriptionLayer};
+pub use views::SeededViews;
 
 pub(crate) use fail::{FailingStorage, FailingTransport, die};
 pub(crate) use seeded::{seeded_storage, seeded_transport};

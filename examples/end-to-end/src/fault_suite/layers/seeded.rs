@@ -1,4 +1,5 @@
 //! Seeded bugs: each removes one safeguard, as self-written outbox code often lacks it, and an invariant must break.
+mod copy;
 mod ghost;
 mod parking;
 mod received;
@@ -64,6 +65,14 @@ pub enum SeededBug {
     EndsForgotten,
     /// A redelivered message stays parked.
     StaysParked,
+    /// A rebuild stores the checkpoint of its copy after the changes.
+    CopyCheckpointApart,
+    /// A view is switched to a copy that is behind.
+    SwitchedBehind,
+    /// A query server stores the checkpoint of a view after the changes.
+    ViewsBeforeCheckpoint,
+    /// A query server trusts the checkpoints that it remembers, and not those of the store.
+    CheckpointsRemembered,
 }
 
 /// Returns the storage with the bug, if the bug concerns the storage.
@@ -87,6 +96,8 @@ pub(crate) fn seeded_storage(
         Some(SeededBug::CommitUnnoticed) => Arc::new(parking::CommitUnnoticed(inner)),
         Some(SeededBug::EndsForgotten) => Arc::new(parking::EndsForgotten { inner, forgotten: Memory::new() }),
         Some(SeededBug::StaysParked) => Arc::new(parking::StaysParked(inner)),
+        Some(SeededBug::CopyCheckpointApart) => Arc::new(copy::CopyCheckpointApart(inner)),
+        Some(SeededBug::SwitchedBehind) => Arc::new(copy::SwitchedBehind { inner, pool }),
         _ => storage,
     }
 }

@@ -2,8 +2,10 @@
 use super::{Config, Role, clock::Skewed};
 use crate::fault_suite::{
     account::{ACCOUNT, Account},
-    deploy::{Program, new, new_consumer::NEW_CONSUMER, old},
-    layers::{FailingStorage, FailingTransport, Plain, Scoped, SeededBug, Shared, seeded_storage, seeded_transport},
+    deploy::{Program, new, new_consumer::NEW_CONSUMER, old, query::QUERIES},
+    layers::{
+        FailingStorage, FailingTransport, Plain, Scoped, SeededBug, SeededViews, Shared, seeded_storage, seeded_transport,
+    },
     mirror::{MIRROR, Mirror},
     tally::TALLY,
 };
@@ -12,7 +14,7 @@ use cqrs_core::{
     App, Fault, RetryPolicy, StateStored,
     environment::Environment,
     storage::postgres::{self, Options},
-    storage::{Postgres, Storage},
+    storage::{Postgres, Redis, Storage},
     transport::Transport,
 };
 use cqrs_kafka::{Kafka, KafkaConfig};
@@ -34,7 +36,7 @@ pub(super) async fn app(config: &Config) -> Result<App> {
     let service = match config.role {
         Role::Consumer => "mirror",
         Role::Projection => "tally",
-        Role::Writer | Role::Relay | Role::Reader => "faults",
+        Role::Writer | Role::Relay | Role::Reader | Role::Queries | Role::Rebuild => "faults",
     };
     let storage: Arc<dyn Storage> = Arc::new(Shared { inner: storage(config, &transport).await?, service });
     let app = App::builder(service);
@@ -44,13 +46,17 @@ pub(super) async fn app(config: &Config) -> Result<App> {
             if config.program == Some(Program::After) { mirror.discover_part(NEW_CONSUMER) } else { mirror }
         }
         Role::Projection => app.discover_part(TALLY),
-        Role::Writer | Role::Relay | Role::Reader => match config.program {
+        Role::Writer | Role::Relay | Role::Reader | Role::Queries | Role::Rebuild => match config.program {
             None => app.discover_part(ACCOUNT).aggregate(StateStored::<Account>::new()),
             Some(Program::Before) => {
                 app.discover_part(ACCOUNT).discover_part(old::OLD).aggregate(StateStored::<Account>::new())
             }
             Some(Program::After) => app.discover_part(new::NEW).aggregate(StateStored::<new::Account>::new()),
         },
+    };
+    let service = match config.role {
+        Role::Queries => service.discover_part(QUERIES).query_side(views(config)?),
+        _ => service,
     };
     let service = match config.skew {
         0 => service,
@@ -65,6 +71,13 @@ pub(super) async fn app(config: &Config) -> Result<App> {
     }
     let service = service.retry_policy(retry_policy);
     Ok(service.storage(Plain(storage)).transport(Plain(transport)).build()?)
+}
+
+/// Returns the views of a query server, in a Redis that the query servers of the scenario share.
+fn views(config: &Config) -> Result<SeededViews> {
+    let url = config.views.as_deref().context("the scenario has no Redis")?;
+    let redis = Redis::open(url, &config.scope).map_err(anyhow::Error::new)?;
+    Ok(SeededViews::new(Arc::new(redis), config.seeded_bug))
 }
 
 fn transport(config: &Config) -> Result<Arc<dyn Transport>> {

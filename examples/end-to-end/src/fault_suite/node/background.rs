@@ -1,5 +1,5 @@
-//! Relay, subscriber and projection: runs the framework's background jobs until SIGTERM.
-use super::{Config, REFUSED, ShutdownReport, app, health, operations};
+//! Relay, subscriber, projection and query server: runs the framework's background jobs until SIGTERM.
+use super::{Config, REFUSED, Role, ShutdownReport, app, health, operations, queries};
 use crate::fault_suite::layers::SeededBug;
 use anyhow::Result;
 use cqrs_core::app::DRAIN;
@@ -29,7 +29,11 @@ pub(super) async fn run(config: Config, stop: impl Future<Output = ()>) -> Resul
         }
     };
     program.iter().for_each(cqrs_core::operations::Program::mark_ready);
+    let reading = (config.role == Role::Queries).then(|| tokio::spawn(queries::read(app.clone(), config.clone())));
     stop.await;
+    if let Some(reading) = reading {
+        reading.abort();
+    }
     let began = Instant::now();
     let drained = match config.seeded_bug {
         Some(SeededBug::ExitAtOnce) => {

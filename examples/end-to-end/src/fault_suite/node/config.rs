@@ -20,6 +20,10 @@ pub enum Role {
     Projection,
     /// Reads the log while the writers append to it.
     Reader,
+    /// Serves queries of the writers' views from a Redis, as a query server does.
+    Queries,
+    /// Rebuilds the view of the writers' own log and ends, as `views rebuild` does.
+    Rebuild,
 }
 
 /// The configuration of a node.
@@ -30,6 +34,8 @@ pub struct Config {
     pub database: String,
     /// `bootstrap.servers` of the broker.
     pub kafka: String,
+    /// URL of the Redis with the views of a query server, in a scenario with one.
+    pub views: Option<String>,
     /// The scenario's suffix of topic and group names.
     pub scope: String,
     /// The folder of the node's files.

@@ -7,11 +7,14 @@ mod clock;
 mod config;
 mod health;
 mod operations;
+mod queries;
 mod reader;
+mod rebuild;
 mod writer;
 
 pub use behaviour::{AGREES, HandlerBehaviour, REFUSAL};
 pub use config::{Config, Role, Writing};
+pub use rebuild::CopyReport;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -59,7 +62,8 @@ fn started(config: &str) -> Result<ExitCode> {
         match config.role {
             Role::Writer => writer::run(config, stop).await,
             Role::Reader => reader::run(config, stop).await,
-            Role::Relay | Role::Consumer | Role::Projection => background::run(config, stop).await,
+            Role::Rebuild => rebuild::run(config).await,
+            Role::Relay | Role::Consumer | Role::Projection | Role::Queries => background::run(config, stop).await,
         }
     });
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));

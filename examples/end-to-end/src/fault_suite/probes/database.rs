@@ -49,12 +49,15 @@ pub async fn applied(pool: &PgPool) -> Result<Vec<Posting>> {
     payloads(pool).await?.into_iter().map(read).collect()
 }
 
-/// Returns a projection's views by account.
+/// Returns a projection's views by account, of the copy that serves.
 ///
 /// # Errors
 /// Fails when the database cannot be read.
 pub async fn tallies(pool: &PgPool, view: &str) -> Result<BTreeMap<String, Tally>> {
-    let rows = sqlx::query_as::<_, (String, Vec<u8>)>("select key, value from cqrs.view where view = $1");
+    let rows = sqlx::query_as::<_, (String, Vec<u8>)>(
+        "select key, value from cqrs.view \
+        where view = coalesce((select stored from cqrs.view_copy where view = $1), $1)",
+    );
     let rows = rows.bind(view).fetch_all(pool).await?;
     rows.into_iter().map(|(key, value)| Ok((key, serde_json::from_slice(&value)?))).collect()
 }

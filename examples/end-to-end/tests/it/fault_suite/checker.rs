@@ -3,8 +3,8 @@ use anyhow::{Result, ensure};
 use end_to_end::fault_suite::{
     account::{Posted, id_of},
     check::{
-        Command, Copied, Crash,
-        Invariant::{self, I1, I2, I3, I4, I5, I6, I7, I8, I9, I10, I11},
+        Answer, Command, Copied, Crash,
+        Invariant::{self, I1, I2, I3, I4, I5, I6, I7, I8, I9, I10, I11, I12},
         Outcome, Posting, Seen, check,
     },
     tally::Tally,
@@ -24,6 +24,8 @@ const CHANGES: &[(&str, Invariant, Change)] = &[
         seen.ledger = seen.tallies.clone();
         seen.ledger.get_or_insert_default().get_mut("kim").into_iter().for_each(|tally| tally.count -= 1);
     }),
+    ("a credit was not applied on the query side", I1, |seen| query_side(seen, |tally| tally.count -= 1)),
+    ("an account is not on the query side", I1, |seen| drop(seen.query_side.as_mut().map(BTreeMap::pop_first))),
     ("an account is not in the projection", I1, |seen| drop(seen.tallies.as_mut().map(BTreeMap::pop_first))),
     ("a credit is on the broker and not in the log", I2, |seen| {
         let ghost = Copied { offset: 9, seq: 9, id: id_of(9, 0), ..seen.topic[0].clone() };
@@ -57,6 +59,9 @@ const CHANGES: &[(&str, Invariant, Change)] = &[
     ("a credit was applied twice by the projection", I4, |seen| {
         tally(seen, |tally| (tally.count, tally.repeats) = (tally.count + 1, 1));
     }),
+    ("a credit was applied twice on the query side", I4, |seen| {
+        query_side(seen, |tally| (tally.count, tally.repeats) = (tally.count + 1, 1));
+    }),
     ("the projection's sum is wrong", I4, |seen| tally(seen, |tally| tally.sum += 1)),
     ("a key is in two partitions", I5, |seen| seen.topic.last_mut().into_iter().for_each(|copy| copy.partition = 1)),
     ("there are more duplicates than the faults explain", I6, |seen| {
@@ -86,6 +91,18 @@ const CHANGES: &[(&str, Invariant, Change)] = &[
         let ghost = Posting { at: 9, ..seen.log[0].clone() };
         seen.log_reads[0].push(ghost);
     }),
+    ("an answer lacks a credit that its caller has seen", I12, |seen| seen.answers[1].at = 3),
+    ("an answer has no account that its caller has seen", I12, |seen| seen.answers[1].tally = None),
+    ("an answer has a credit twice", I12, |seen| {
+        let posted = Posted { key: "kim".into(), seq: 2, amount: 10, id: id_of(1, 1) };
+        seen.answers[1].tally.get_or_insert_default().post(&posted);
+    }),
+    ("an answer has a credit that is not in the log", I12, |seen| {
+        let posted = Posted { key: "lee".into(), seq: 1, amount: 10, id: id_of(9, 0) };
+        let mut tally = Tally::default();
+        tally.post(&posted);
+        seen.answers[0].tally = Some(tally);
+    }),
 ];
 
 pub(crate) fn trials() -> Trials {
@@ -112,7 +129,7 @@ fn holds(seen: &Seen) -> Result<()> {
 }
 
 async fn every_invariant() -> Result<()> {
-    for invariant in [I1, I2, I3, I4, I5, I6, I7, I8, I9, I10, I11] {
+    for invariant in [I1, I2, I3, I4, I5, I6, I7, I8, I9, I10, I11, I12] {
         ensure!(CHANGES.iter().any(|(_, broken, _)| *broken == invariant), "no change breaks {invariant}");
     }
     Ok(())
@@ -132,6 +149,14 @@ fn run() -> Seen {
             seen.tallies.get_or_insert_default().entry(key.into()).or_default().post(&posted);
         }
     }
+    seen.query_side = seen.tallies.clone();
+    // A caller who has seen the first two credits of Kim; and one who has seen nothing of Lee, whose first credit is there later.
+    let mut kim = Tally::default();
+    for posting in &seen.log[..2] {
+        kim.post(&Posted { key: "kim".into(), seq: posting.seq, amount: posting.amount, id: posting.id });
+    }
+    let unseen = Answer { key: "lee".into(), at: 4, tally: None };
+    seen.answers = vec![unseen, Answer { key: "kim".into(), at: 2, tally: Some(kim) }];
     seen.applied = Some(seen.log.clone());
     seen.inbox_records = Some(6);
     seen.log_reads = vec![seen.log.clone()];
@@ -154,6 +179,9 @@ fn excused() -> Seen {
     seen
 }
 
+fn query_side(seen: &mut Seen, change: fn(&mut Tally)) {
+    seen.query_side.get_or_insert_default().get_mut("kim").into_iter().for_each(change);
+}
 fn tally(seen: &mut Seen, change: fn(&mut Tally)) {
     seen.tallies.get_or_insert_default().get_mut("kim").into_iter().for_each(change);
 }
