@@ -64,9 +64,9 @@ impl Deployment {
     pub async fn processes_with(postgres: &Postgres, kafka: &Kafka, variables: Variables) -> Result<Deployment> {
         Self::signed(postgres, kafka, None, variables).await
     }
-    /// Starts three processes as [`processes`](Deployment::processes) does, two query servers of the counseling service that share
-    /// the views in a Redis, and a second gateway. The gateway `gateway` reads counsels from `counseling-queries`, and `gateway-2`
-    /// from `counseling-queries-2`.
+    /// Starts three processes as [`processes`](Deployment::processes) does, two query servers of the counseling service
+    /// that share the views in a Redis, and a second gateway. The gateway `gateway` reads counsels from
+    /// `counseling-queries`, and `gateway-2` from `counseling-queries-2`.
     ///
     /// # Errors
     /// Fails when a process does not start.

@@ -102,7 +102,8 @@ impl Person {
         person.consent().await?;
         Ok(person)
     }
-    /// Returns the same user, who from now on sends the consistency token of the last response with each request, as the page does.
+    /// Returns the same user, who from now on sends the consistency token of the last response with each request, as the
+    /// page does.
     pub fn reading_own_writes(self) -> Person {
         Person { seen: Some(Arc::default()), ..self }
     }

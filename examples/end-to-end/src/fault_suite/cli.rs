@@ -7,7 +7,7 @@ use super::{
 use clap::{Parser, Subcommand};
 use std::{process::ExitCode, time::Duration};
 
-/// Breaks a running system in every way of a catalogue, on real PostgreSQL and real Apache Kafka, and checks that
+/// Breaks a running system in every way of a catalogue, on real PostgreSQL, Apache Kafka and Redis, and checks that
 /// nothing is lost, doubled or out of order.
 ///
 /// Without --fault and --seeded-bug it runs the whole catalogue.
@@ -49,7 +49,7 @@ enum Role {
 const EXIT_CODES: &str = "Exit codes:
   0  every scenario ended as declared
   1  an invariant broke that should hold, or a declared one did not; after --seeded-bug: an invariant broke, as it should
-  2  the suite could not run: a wrong flag, or a server, such as PostgreSQL or Kafka, is not installed
+  2  the suite could not run: a wrong flag, or a server that it needs is not installed
   3  after --seeded-bug: no invariant broke, the seeded bug was not caught";
 
 fn fault(number: &str) -> Result<&'static Scenario, String> {

@@ -1,4 +1,4 @@
-//! Counsels and messages are read from query servers on one Redis, while the service, a query server or Redis is killed.
+//! Counsels are read from query servers on one Redis, while the service, a query server or Redis is killed.
 use anyhow::{Context, Result, ensure};
 use end_to_end::{Deployment, Person, Reply};
 use futures_util::future::try_join_all;
@@ -19,11 +19,7 @@ const EACH: usize = 6;
 const KILLS: usize = 6;
 const PATIENCE: Duration = Duration::from_secs(120);
 
-pub(crate) async fn answers_without_the_service(
-    postgres: &'static Postgres,
-    kafka: Kafka,
-    redis: Redis,
-) -> Result<()> {
+pub(crate) async fn answers_without_the_service(postgres: &'static Postgres, kafka: Kafka, redis: Redis) -> Result<()> {
     let mut system = started(postgres, &kafka, &redis).await?;
     let (kim, counsel) = conversation(&system, GATEWAYS[0]).await?;
     let lee = Person::visit(system.base()).await?.reading_own_writes();

@@ -3,8 +3,8 @@ use super::{Answer, Invariant, Notes, Posting, Seen};
 use crate::fault_suite::{account::Posted, tally::Tally};
 use std::collections::HashMap;
 
-/// Checks that each answer is the fold of the first credits of its account: of all up to the position of its token, and perhaps
-/// of later ones.
+/// Checks that each answer is the fold of the first credits of its account: of all up to the position of its token, and
+/// perhaps of later ones.
 pub(super) fn check(seen: &Seen, notes: &mut Notes) {
     let mut accounts: HashMap<&str, Vec<&Posting>> = HashMap::new();
     for posting in &seen.log {
@@ -17,7 +17,9 @@ pub(super) fn check(seen: &Seen, notes: &mut Notes) {
         if found.count < wanted as u64 {
             let count = found.count;
             notes.broken(Invariant::I12, 1, || {
-                format!("{key}: an answer has {count} of the {wanted} credits up to position {at}, which its caller has seen")
+                format!(
+                    "{key}: an answer has {count} of the {wanted} credits that its caller has seen at position {at}"
+                )
             });
             continue;
         }

@@ -20,7 +20,7 @@ pub enum Invariant {
     I2,
     /// Order: first occurrences of a key are 1, 2, 3, on the broker and in every consumer.
     I3,
-    /// No double effect: nothing is in the log, the projection or the subscriber's log twice.
+    /// No double effect: nothing is in the log, a projection, the query side or the subscriber's log twice.
     I4,
     /// One partition per key.
     I5,

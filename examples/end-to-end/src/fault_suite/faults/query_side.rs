@@ -52,8 +52,8 @@ pub(in crate::fault_suite) async fn killed(fixture: &mut Fixture) -> Result<()> 
     Ok(())
 }
 
-/// Redis is killed and starts empty several times. Then it is frozen for longer than the time limit of a call, and an operator
-/// empties it.
+/// Redis is killed and starts empty several times. Then it is frozen for longer than the time limit of a call, and an
+/// operator empties it.
 pub(in crate::fault_suite) async fn redis_lost(fixture: &mut Fixture) -> Result<()> {
     started(fixture).await?;
     let redis = fixture.servers.redis()?;

@@ -17,9 +17,9 @@ const ENDS_WITHIN: Duration = Duration::from_secs(90);
 /// The number of rebuilds that are killed several times and then run to their end.
 const REBUILDS: f64 = 2.0;
 
-/// The process that rebuilds a view is killed at a random moment, before and after a batch of its copy, and before and after the
-/// switch. Another one goes on each time, and the last one switches. The relay, which updates the copy that serves, is killed as
-/// well.
+/// The process that rebuilds a view is killed at a random moment, before and after a batch of its copy, and before and
+/// after the switch. Another one goes on each time, and the last one switches. The relay, which updates the copy that
+/// serves, is killed as well.
 pub(in crate::fault_suite) async fn killed(fixture: &mut Fixture) -> Result<()> {
     fixture.template.program = Some(Program::Before);
     fixture.start("relay", Role::Relay)?;

@@ -4,7 +4,8 @@ use crate::fault_suite::{
     account::{ACCOUNT, Account},
     deploy::{Program, new, new_consumer::NEW_CONSUMER, old, query::QUERIES},
     layers::{
-        FailingStorage, FailingTransport, Plain, Scoped, SeededBug, SeededViews, Shared, seeded_storage, seeded_transport,
+        FailingStorage, FailingTransport, Plain, Scoped, SeededBug, SeededViews, Shared, seeded_storage,
+        seeded_transport,
     },
     mirror::{MIRROR, Mirror},
     tally::TALLY,

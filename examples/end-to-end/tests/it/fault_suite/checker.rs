@@ -150,7 +150,7 @@ fn run() -> Seen {
         }
     }
     seen.query_side = seen.tallies.clone();
-    // A caller who has seen the first two credits of Kim; and one who has seen nothing of Lee, whose first credit is there later.
+    // A caller who has seen the first two credits of Kim, and one who has seen nothing of Lee.
     let mut kim = Tally::default();
     for posting in &seen.log[..2] {
         kim.post(&Posted { key: "kim".into(), seq: posting.seq, amount: posting.amount, id: posting.id });
