@@ -414,7 +414,7 @@ pub(super) const FAULTS: &[Scenario] = &[
         "kill -9 of a rebuild of a view at any moment, before and after a batch, and before and after the switch",
         Holds,
         NONE,
-        true,
+        false,
         rebuild::killed,
         Bugs(&["copy-checkpoint-apart", "switched-behind"])
     ),

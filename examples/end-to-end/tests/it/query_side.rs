@@ -24,11 +24,12 @@ pub(crate) async fn answers_without_the_service(postgres: &'static Postgres, kaf
     let (kim, counsel) = conversation(&system, GATEWAYS[0]).await?;
     let lee = Person::visit(system.base()).await?.reading_own_writes();
     for n in 0..3 {
-        kim.send_message(&counsel, &format!("말 {n}"), &format!("key-{n}")).await?.data()?;
-        ensure!(kim.messages(&counsel).await?.len() == 3 + 2 * n, "a read after the write does not return it");
+        kim.send_message_until_accepted(&counsel, &format!("말 {n}"), &format!("key-{n}"), PATIENCE).await?;
+        let read = kim.messages_within(&counsel, PATIENCE).await?;
+        ensure!(read.len() == 3 + 2 * n, "a read after the write does not return it: {read:?}");
     }
-    let before = kim.messages(&counsel).await?;
-    kim.send_message(&counsel, "말 3", "key-3").await?.data()?;
+    let before = kim.messages_within(&counsel, PATIENCE).await?;
+    kim.send_message_until_accepted(&counsel, "말 3", "key-3", PATIENCE).await?;
     system.kill(SERVICE).await?;
     // Only a query server can answer now. It may wait for the last message, and it may not leave it out.
     for gateway in GATEWAYS {
@@ -72,7 +73,7 @@ pub(crate) async fn loses_nothing(postgres: &'static Postgres, kafka: Kafka, red
     for (person, _) in &people {
         person.has_tokens((7 - EACH) as i64, PATIENCE).await?;
     }
-    // What the service has stored is what each query server shows, without the service.
+    // Each query server alone shows the same as before, with every message and reply in its place.
     let mut stored = Vec::new();
     for (person, counsel) in &people {
         stored.push(person.messages_within(counsel, PATIENCE).await?);
@@ -95,12 +96,12 @@ pub(crate) async fn fills_redis_again(postgres: &'static Postgres, kafka: Kafka,
     let mut system = started(postgres, &kafka, &redis).await?;
     let (kim, counsel) = conversation(&system, GATEWAYS[0]).await?;
     for n in 0..2 {
-        kim.send_message(&counsel, &format!("말 {n}"), &format!("key-{n}")).await?.data()?;
+        kim.send_message_until_accepted(&counsel, &format!("말 {n}"), &format!("key-{n}"), PATIENCE).await?;
     }
     redis.kill()?;
-    let read = kim.messages(&counsel).await.context("a read without Redis does not fall back to the service")?;
+    let read = kim.messages_within(&counsel, PATIENCE).await.context("reads without Redis do not fall back")?;
     ensure!(read.len() == 5, "{read:?}");
-    kim.send_message(&counsel, "말 2", "key-2").await?.data()?;
+    kim.send_message_until_accepted(&counsel, "말 2", "key-2", PATIENCE).await?;
     system.kill(SERVICE).await?;
     let refused = kim.ask(Method::GET, &format!("{counsel}/messages"), None, None).await?;
     ensure!(is_put_off(&refused), "a read without Redis and without the service: {refused:?}");

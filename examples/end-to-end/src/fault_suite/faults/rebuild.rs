@@ -1,5 +1,5 @@
 //! A rebuild of a view whose process is killed.
-use super::{consumer::GENTLE, relay::wait_for_leases};
+use super::{consumer::CALM, relay::wait_for_leases};
 use crate::fault_suite::{
     check::Invariant::I1,
     deploy::Program,
@@ -12,7 +12,8 @@ use std::time::Duration;
 
 /// The process that rebuilds the view of the writers' own log.
 const OPERATOR: &str = "operator";
-/// The time in which a rebuild ends, or dies at its crash point.
+/// The time in which a rebuild ends, or dies at its crash point. After a kill, the events of the last batch are tried one
+/// by one, because each of them may have ended the process.
 const ENDS_WITHIN: Duration = Duration::from_secs(90);
 /// The number of rebuilds that are killed several times and then run to their end.
 const REBUILDS: f64 = 2.0;
@@ -24,7 +25,7 @@ pub(in crate::fault_suite) async fn killed(fixture: &mut Fixture) -> Result<()> 
     fixture.template.program = Some(Program::Before);
     fixture.start("relay", Role::Relay)?;
     wait_for_leases(fixture).await?;
-    fixture.start_with("writer", Role::Writer, |config| config.writing.rate = GENTLE)?;
+    fixture.start_with("writer", Role::Writer, |config| config.writing.rate = CALM)?;
     let time = fixture.time(3.0);
     fixture.wait(time).await;
     let mut kills = 0;
