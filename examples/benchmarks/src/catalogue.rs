@@ -1,5 +1,10 @@
 //! The rows of the table: a subject, its baseline, and the number of callers.
-use crate::{in_process::Dispatched, measure::Limit, person::MESSAGES, rest::Operation};
+use crate::{
+    in_process::{Backend, Dispatched, ViewTarget},
+    measure::Limit,
+    person::MESSAGES,
+    rest::Operation,
+};
 use std::time::Duration;
 
 /// The subject of a row and its baseline.
@@ -14,6 +19,17 @@ pub(crate) enum Kind {
     /// A command on an event-sourced aggregate with a past of this many events and with snapshots, beside the same command on a
     /// state-stored one.
     EventSourced(usize),
+    /// Whole rebuilds of a view, without a baseline.
+    Rebuild(Backend),
+    /// A command while a view is rebuilt, beside the same command on the same service without the rebuild.
+    BesideRebuild(Backend),
+    /// A query by key on a query side, beside the bare client of its store.
+    Query(ViewTarget),
+    /// The time from a command's commit to the update of a live query in this process, without a baseline.
+    Live(Backend),
+    /// The time from a request to the server-sent event about its change, across the gateway of the deployed services, without a
+    /// baseline.
+    LiveEvents,
     /// A message in memory through the framework, beside a call of its function.
     Dispatch(Dispatched),
 }
@@ -31,6 +47,11 @@ impl Row {
             Kind::Embedded(operation) => format!("embedded/{}", operation.name()),
             Kind::Command => "command".to_owned(),
             Kind::EventSourced(past) => format!("event-sourced/{past}"),
+            Kind::Rebuild(backend) => format!("rebuild/{}", backend.name()),
+            Kind::BesideRebuild(backend) => format!("beside-rebuild/{}", backend.name()),
+            Kind::Query(target) => format!("query/{}", target.name()),
+            Kind::Live(backend) => format!("live/{}", backend.name()),
+            Kind::LiveEvents => "live/gateway".to_owned(),
             Kind::Dispatch(dispatched) => format!("dispatch/{}", dispatched.name()),
         };
         format!("{what}/{}", self.callers)
@@ -41,6 +62,11 @@ impl Row {
             Kind::Embedded(_) => "REST, gateway, gRPC, service, SQLite; beside the twin on PostgreSQL",
             Kind::Command => "a command on PostgreSQL; beside the same transaction with sqlx",
             Kind::EventSourced(_) => "a command after a number of events, with snapshots; beside the state-stored one",
+            Kind::Rebuild(_) => "a whole rebuild of a view, in events; alone",
+            Kind::BesideRebuild(_) => "a command while a view is rebuilt; beside the same one without a rebuild",
+            Kind::Query(_) => "a query by key on a query side; beside the bare client of its store",
+            Kind::Live(_) => "from a command's commit to the update of a live query; alone",
+            Kind::LiveEvents => "from a request to the server-sent event of its change, deployed; alone",
             Kind::Dispatch(_) => "a message in memory; beside a call of its function",
         };
         format!("{what}; {} at a time", self.callers)
@@ -48,8 +74,10 @@ impl Row {
     /// Returns the limit of one run.
     pub(crate) fn limit(&self, time: Duration) -> Limit {
         let calls = match self.kind {
-            Kind::Deployed(Operation::Message) | Kind::Embedded(Operation::Message) => {
-                // Wallets are prepared before a run, which takes time; a few people for each caller are enough for a median.
+            // One rebuild, however long it takes.
+            Kind::Rebuild(_) => 1,
+            Kind::Deployed(Operation::Message) | Kind::Embedded(Operation::Message) | Kind::LiveEvents => {
+                // Messages are prepared before a run, which takes time; a few people for each caller are enough for a median.
                 let people = if self.callers == 1 { 8 } else { 2 };
                 people * MESSAGES
             }
@@ -69,6 +97,15 @@ pub(crate) fn rows() -> Vec<Row> {
     }
     rows.extend([1, 16, 64].map(|callers| Row { kind: Kind::Command, callers }));
     rows.extend([10, 1_000, 10_000].map(|past| Row { kind: Kind::EventSourced(past), callers: 1 }));
+    for backend in Backend::ALL {
+        rows.push(Row { kind: Kind::Rebuild(backend), callers: 1 });
+        rows.extend([1, 16].map(|callers| Row { kind: Kind::BesideRebuild(backend), callers }));
+    }
+    for target in ViewTarget::ALL {
+        rows.extend([1, 16].map(|callers| Row { kind: Kind::Query(target), callers }));
+    }
+    rows.extend(Backend::ALL.map(|backend| Row { kind: Kind::Live(backend), callers: 1 }));
+    rows.push(Row { kind: Kind::LiveEvents, callers: 1 });
     rows.extend(Dispatched::ALL.map(|dispatched| Row { kind: Kind::Dispatch(dispatched), callers: 1 }));
     rows
 }

@@ -1,7 +1,8 @@
 //! The command line, and the run of the whole program.
 use crate::{
     catalogue::{self, Row},
-    compare::{self, Comparison, Plan},
+    compare::Plan,
+    groups::{self, Measured},
     growth,
     header::Header,
     report::Report,
@@ -17,8 +18,8 @@ use std::{
 
 /// Measures the framework and the Hearlers services beside programs written by hand, in pairs of runs that take turns.
 ///
-/// A slow result never fails the program. It fails when a part cannot be built or started, or when a call fails or
-/// has a wrong response.
+/// A slow result never fails the program. It fails when a part is missing, cannot be built or started, or when a call
+/// fails or has a wrong response.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "benchmarks")]
 pub(crate) struct Args {
@@ -78,7 +79,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let header = Header::read(&checkout, &plan);
     let mut report = Report::new(header);
     // Rows that were measured before a failure are reported as well.
-    let outcome = compare::all(&rows, &checkout, &plan, &mut |comparison: Comparison| report.add(comparison)).await;
+    let outcome = groups::all(&rows, &checkout, &plan, &mut |measured: Measured| report.add(measured)).await;
     let markdown = report.markdown();
     println!("{markdown}");
     if let Some(folder) = args.out {
@@ -88,6 +89,8 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     outcome?;
     let failures = report.failed_calls();
     ensure!(failures == 0, "{failures} calls failed or had a wrong response; the report lists the first of each row");
+    let unmeasured = report.unmeasured();
+    ensure!(unmeasured == 0, "{unmeasured} rows were not measured; the report lists what is missing");
     Ok(())
 }
 

@@ -1,15 +1,12 @@
 //! Pairs of runs: both sides of a row take turns, so that other load on the machine affects both.
 use crate::{
-    catalogue::{Kind, Row},
-    in_process::{ByHand, DirectCall, FrameworkCommand, FrameworkDispatch},
+    catalogue::Row,
     measure::{self, Sample},
-    rest::Rest,
+    statistics::Spread,
     subject::{Payload, Subject},
-    system::{Binaries, Server, System},
 };
 use anyhow::Result;
-use std::{path::Path, sync::Arc, time::Duration};
-use test_support::Kafka;
+use std::time::Duration;
 
 /// The number of measured runs and their length.
 #[derive(Debug, Clone, Copy)]
@@ -24,100 +21,75 @@ pub(crate) struct Side {
     pub(crate) payload: Option<Payload>,
     pub(crate) samples: Vec<Sample>,
 }
+impl Side {
+    async fn of(subject: &dyn Subject) -> Result<Side> {
+        Ok(Side { name: subject.name(), payload: subject.payload().await?, samples: Vec::new() })
+    }
+}
 /// A measured row: the subject and its baseline, run by run.
 pub(crate) struct Comparison {
     pub(crate) row: Row,
     pub(crate) subject: Side,
-    pub(crate) baseline: Side,
+    /// `None` for a row that is held against a figure and not against another program.
+    pub(crate) baseline: Option<Side>,
     /// The header's line about the database, if one was used.
     pub(crate) database: Option<String>,
 }
-
-/// Measures all rows, group by group. Each group starts the systems that its rows need and ends them afterwards.
-pub(crate) async fn all(rows: &[Row], checkout: &Path, plan: &Plan, done: &mut impl FnMut(Comparison)) -> Result<()> {
-    let of = |wanted: fn(&Kind) -> bool| rows.iter().copied().filter(move |row| wanted(&row.kind)).collect::<Vec<_>>();
-    let deployed = of(|kind| matches!(kind, Kind::Deployed(_)));
-    if !deployed.is_empty() {
-        let binaries = Binaries::build(checkout)?;
-        let (server, kafka) = (Server::start().await?, Kafka::start()?);
-        let subject = Arc::new(System::deployed(&binaries, &server, &kafka).await?);
-        rest(&deployed, subject, &server, plan, done).await?;
+impl Comparison {
+    /// Returns the sides that were measured.
+    pub(crate) fn sides(&self) -> impl Iterator<Item = &Side> {
+        std::iter::once(&self.subject).chain(&self.baseline)
     }
-    let embedded = of(|kind| matches!(kind, Kind::Embedded(_)));
-    if !embedded.is_empty() {
-        let binaries = Binaries::build(checkout)?;
-        let server = Server::start().await?;
-        let subject = Arc::new(System::embedded(&binaries).await?);
-        rest(&embedded, subject, &server, plan, done).await?;
+    /// Returns the spread of the ratios of the pairs of runs, or `None` without a baseline.
+    pub(crate) fn ratio(&self, value: impl Fn(&Sample) -> f64) -> Option<Spread> {
+        let pairs = self.subject.samples.iter().zip(&self.baseline.as_ref()?.samples);
+        Spread::of(pairs.map(|(subject, baseline)| value(subject) / value(baseline)))
     }
-    let commands = of(|kind| matches!(kind, Kind::Command));
-    if !commands.is_empty() {
-        let server = Server::start().await?;
-        let (subject, baseline) = (FrameworkCommand::start(&server).await?, ByHand::start(&server).await?);
-        for row in commands {
-            let database = Some(server.describe().await?);
-            done(Comparison { database, ..compare(row, &subject, &baseline, plan).await? });
-        }
-    }
-    for row in rows {
-        if let Kind::EventSourced(past) = row.kind {
-            let server = Server::start().await?;
-            let subject = FrameworkCommand::event_sourced(&server, past).await?;
-            let baseline = FrameworkCommand::state_stored(&server, past).await?;
-            let database = Some(server.describe().await?);
-            done(Comparison { database, ..compare(*row, &subject, &baseline, plan).await? });
-        }
-    }
-    for row in rows {
-        if let Kind::Dispatch(dispatched) = row.kind {
-            let subject = FrameworkDispatch::new(dispatched)?;
-            done(compare(*row, &subject, &DirectCall(dispatched), plan).await?);
-        }
-    }
-    Ok(())
+}
+/// A row that could not be measured on this machine.
+pub(crate) struct Unmeasured {
+    pub(crate) row: Row,
+    /// The missing program, and the command that installs it.
+    pub(crate) reason: String,
 }
 
-async fn rest(
-    rows: &[Row],
-    subject: Arc<System>,
-    server: &Server,
+/// Measures a subject and its baseline in turns.
+pub(crate) async fn compare(
+    row: Row,
+    subject: &dyn Subject,
+    baseline: &dyn Subject,
     plan: &Plan,
-    done: &mut impl FnMut(Comparison),
-) -> Result<()> {
-    let twin = Arc::new(System::twin(server).await?);
-    for row in rows {
-        let (Kind::Deployed(operation) | Kind::Embedded(operation)) = row.kind else { continue };
-        let subject = Rest { system: subject.clone(), operation };
-        let baseline = Rest { system: twin.clone(), operation };
-        let database = Some(server.describe().await?);
-        done(Comparison { database, ..compare(*row, &subject, &baseline, plan).await? });
-    }
-    Ok(())
-}
-
-async fn compare(row: Row, subject: &dyn Subject, baseline: &dyn Subject, plan: &Plan) -> Result<Comparison> {
+) -> Result<Comparison> {
     let limit = row.limit(plan.time);
     eprint!("{}: warm-up", row.name());
-    let side = |subject: &dyn Subject, payload| Side { name: subject.name(), payload, samples: Vec::new() };
-    let mut comparison = Comparison {
-        row,
-        subject: side(subject, subject.payload().await?),
-        baseline: side(baseline, baseline.payload().await?),
-        database: None,
-    };
+    let (mut of_subject, mut of_baseline) = (Side::of(subject).await?, Side::of(baseline).await?);
     measure::run(subject, row.callers, limit).await?;
     measure::run(baseline, row.callers, limit).await?;
     for run in 1..=plan.runs {
         eprint!(", {run}");
         // The order changes with each pair, so that neither side always runs after the other.
         if run % 2 == 1 {
-            comparison.subject.samples.push(measure::run(subject, row.callers, limit).await?);
+            of_subject.samples.push(measure::run(subject, row.callers, limit).await?);
         }
-        comparison.baseline.samples.push(measure::run(baseline, row.callers, limit).await?);
+        of_baseline.samples.push(measure::run(baseline, row.callers, limit).await?);
         if run % 2 == 0 {
-            comparison.subject.samples.push(measure::run(subject, row.callers, limit).await?);
+            of_subject.samples.push(measure::run(subject, row.callers, limit).await?);
         }
     }
     eprintln!();
-    Ok(comparison)
+    Ok(Comparison { row, subject: of_subject, baseline: Some(of_baseline), database: None })
+}
+
+/// Measures a subject that has no baseline.
+pub(crate) async fn alone(row: Row, subject: &dyn Subject, plan: &Plan) -> Result<Comparison> {
+    let limit = row.limit(plan.time);
+    eprint!("{}: warm-up", row.name());
+    let mut of_subject = Side::of(subject).await?;
+    measure::run(subject, row.callers, limit).await?;
+    for run in 1..=plan.runs {
+        eprint!(", {run}");
+        of_subject.samples.push(measure::run(subject, row.callers, limit).await?);
+    }
+    eprintln!();
+    Ok(Comparison { row, subject: of_subject, baseline: None, database: None })
 }

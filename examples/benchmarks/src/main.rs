@@ -2,10 +2,14 @@
 mod catalogue;
 mod cli;
 mod compare;
+mod events;
+mod goals;
+mod groups;
 mod growth;
 mod header;
 mod in_process;
 mod jar;
+mod live_events;
 mod measure;
 mod person;
 mod report;

@@ -64,7 +64,8 @@ async fn repeat(mut caller: Box<dyn Caller>, limit: Limit, barrier: Arc<Barrier>
     while calls < limit.calls && began.elapsed() < limit.time {
         let sent = Instant::now();
         let result = caller.call().await;
-        tally.note(sent.elapsed(), operations, result)?;
+        let whole = sent.elapsed();
+        tally.note(caller.measured().unwrap_or(whole), operations, result)?;
         calls += 1;
     }
     Ok(tally)

@@ -1,8 +1,8 @@
 //! A person who uses the REST API as a browser does, with cookies and on kept connections, and checks each response.
-use crate::jar::CookieJar;
+use crate::{events::Events, jar::CookieJar};
 use anyhow::{Context, Result, ensure};
 use reqwest::{
-    Client, Method,
+    Client, Method, RequestBuilder,
     header::{CONTENT_TYPE, COOKIE},
 };
 use serde_json::{Value, json};
@@ -14,6 +14,11 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) const MESSAGES: u64 = 7;
 /// The text of each message. The offline responder has replies to its topic.
 const TEXT: &str = "요즘 회사 일이 너무 많아서 잠을 잘 못 자고 있어요. 어떻게 하면 좋을까요?";
+
+/// The reaction to a reply.
+pub(crate) const LIKE: &str = "COUNSEL_MESSAGE_REACTION_LIKE";
+/// The time limit of a stream of events, longer than any run.
+const LONGEST_STREAM: Duration = Duration::from_secs(3600);
 
 /// The address of a REST API and the connections to it.
 #[derive(Debug, Clone)]
@@ -126,17 +131,38 @@ impl Person {
         reply.expect(answered && answer["isUserMessage"] == false, "a message of the counsellor")?;
         Ok(reply)
     }
+    /// Reacts to a reply in the open counsel. A reply has one reaction at most.
+    pub(crate) async fn react(&mut self, message: &str) -> Result<Reply> {
+        let path = format!("{}/{message}/react", self.messages.as_ref().context("no counsel is open")?);
+        let reply = self.ask(Method::POST, &path, Some(json!({ "reaction": LIKE }))).await?;
+        reply.expect(reply.data["counselMessage"]["reaction"] == LIKE, "the message with the reaction")?;
+        Ok(reply)
+    }
+    /// Opens the stream of the open counsel's messages.
+    pub(crate) async fn watch_messages(&mut self) -> Result<Events> {
+        let path = format!("{}/events", self.messages.as_ref().context("no counsel is open")?);
+        let response = self.request(Method::GET, &path).timeout(LONGEST_STREAM).send().await?;
+        let status = response.status();
+        self.cookies.keep(response.headers())?;
+        ensure!(status.is_success(), "{path}: {status}");
+        Ok(Events::of(response))
+    }
     async fn a_counselor(&mut self) -> Result<String> {
         let found = self.ask(Method::GET, "/v1/counselors", None).await?;
         Ok(found.data["counselors"][0]["id"].as_str().context("there is no counsellor")?.to_owned())
     }
-    async fn ask(&mut self, method: Method, path: &str, body: Option<Value>) -> Result<Reply> {
-        let mut request = self.api.client.request(method, format!("{}{path}", self.api.base));
+    /// Begins a request with the cookies.
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.api.client.request(method, format!("{}{path}", self.api.base));
         // Pages of other sites cannot send it, so a write without a body is accepted with it.
-        request = request.header("X-Requested-With", "benchmarks");
-        if let Some(cookies) = self.cookies.header() {
-            request = request.header(COOKIE, cookies);
+        let request = request.header("X-Requested-With", "benchmarks");
+        match self.cookies.header() {
+            Some(cookies) => request.header(COOKIE, cookies),
+            None => request,
         }
+    }
+    async fn ask(&mut self, method: Method, path: &str, body: Option<Value>) -> Result<Reply> {
+        let mut request = self.request(method, path);
         let body = body.map(|body| serde_json::to_vec(&body)).transpose()?.unwrap_or_default();
         let sent = body.len();
         if sent > 0 {

@@ -1,10 +1,10 @@
 //! The results as Markdown tables and as CSV.
 use crate::{
-    catalogue::Kind,
-    compare::{Comparison, Side},
+    compare::{Comparison, Side, Unmeasured},
+    goals::Goal,
+    groups::Measured,
     header::Header,
     measure::Sample,
-    rest::Operation,
     statistics::Spread,
 };
 use std::fmt::Write;
@@ -13,12 +13,17 @@ use std::fmt::Write;
 pub(crate) struct Report {
     header: Header,
     comparisons: Vec<Comparison>,
+    unmeasured: Vec<Unmeasured>,
 }
 impl Report {
     pub(crate) fn new(header: Header) -> Report {
-        Report { header, comparisons: Vec::new() }
+        Report { header, comparisons: Vec::new(), unmeasured: Vec::new() }
     }
-    pub(crate) fn add(&mut self, comparison: Comparison) {
+    pub(crate) fn add(&mut self, measured: Measured) {
+        let comparison = match measured {
+            Ok(comparison) => comparison,
+            Err(unmeasured) => return self.unmeasured.push(unmeasured),
+        };
         if let Some(database) = &comparison.database {
             self.header.add("database", database.clone());
         }
@@ -31,18 +36,20 @@ impl Report {
         text += "## Latency\n\n| row | subject | p50 | p99 | baseline | p50 | p99 | ratio of p50 |\n\
                  |---|---|--:|--:|---|--:|--:|--:|\n";
         for comparison in &self.comparisons {
-            let (subject, baseline) = (&comparison.subject, &comparison.baseline);
+            let (subject, baseline) = (Some(&comparison.subject), comparison.baseline.as_ref());
+            let p50 = |side: Option<&Side>| time(side.and_then(|side| spread(side, |sample| sample.p50)));
+            let p99 = |side: Option<&Side>| time(side.and_then(|side| spread(side, |sample| sample.p99)));
             let _ = writeln!(
                 text,
                 "| {} | {} | {} | {} | {} | {} | {} | {} |",
                 comparison.row.name(),
-                subject.name,
-                time(spread(subject, |sample| sample.p50)),
-                time(spread(subject, |sample| sample.p99)),
-                baseline.name,
-                time(spread(baseline, |sample| sample.p50)),
-                time(spread(baseline, |sample| sample.p99)),
-                number(ratio(comparison, |sample| sample.p50)),
+                comparison.subject.name,
+                p50(subject),
+                p99(subject),
+                baseline.map_or("-", |baseline| baseline.name),
+                p50(baseline),
+                p99(baseline),
+                number(comparison.ratio(|sample| sample.p50)),
             );
         }
         text += "\n## Throughput\n\n| row | subject, per second | baseline, per second | ratio |\n|---|--:|--:|--:|\n";
@@ -52,13 +59,14 @@ impl Report {
                 "| {} | {} | {} | {} |",
                 comparison.row.name(),
                 number(spread(&comparison.subject, |sample| sample.per_second)),
-                number(spread(&comparison.baseline, |sample| sample.per_second)),
-                number(ratio(comparison, |sample| sample.per_second)),
+                number(comparison.baseline.as_ref().and_then(|side| spread(side, |sample| sample.per_second))),
+                number(comparison.ratio(|sample| sample.per_second)),
             );
         }
         text += &self.costs();
         text += &self.goals();
         text += &self.failures();
+        text += &self.missing();
         text
     }
     /// Writes the table of costs other than time.
@@ -69,9 +77,10 @@ impl Report {
                         | row | side | writing transactions | log, bytes | processor, ms | request, bytes | response, bytes |\n\
                         |---|---|--:|--:|--:|--:|--:|\n"
             .to_owned();
-        for comparison in self.comparisons.iter().filter(|comparison| !matches!(comparison.row.kind, Kind::Dispatch(_)))
-        {
-            for side in [&comparison.subject, &comparison.baseline] {
+        let has_costs =
+            |side: &&Side| side.payload.is_some() || side.samples.iter().any(|sample| sample.counters.are_known());
+        for comparison in &self.comparisons {
+            for side in comparison.sides().filter(has_costs) {
                 let size = |size: Option<usize>| size.map_or_else(|| "-".to_owned(), |size| size.to_string());
                 let _ = writeln!(
                     text,
@@ -93,31 +102,22 @@ impl Report {
         let mut text = "\n## Goals\n\n| row | goal | measured | reached |\n|---|---|--:|---|\n".to_owned();
         let before = text.len();
         for comparison in self.comparisons.iter().filter(|comparison| comparison.row.callers == 1) {
-            let p50 = spread(&comparison.subject, |sample| sample.p50).map(|spread| spread.times(1e-6).median);
-            let (goal, measured, most) = match comparison.row.kind {
-                Kind::Deployed(Operation::Read | Operation::Update) => {
-                    let ratio = ratio(comparison, |sample| sample.p50).map(|ratio| ratio.median);
-                    ("p50 at most 1.3 times the twin's", ratio, 1.3)
-                }
-                Kind::Deployed(Operation::Message) => ("p50 at most 8 ms", p50, 8.0),
-                Kind::Embedded(Operation::Message) => ("p50 at most 6 ms", p50, 6.0),
-                _ => continue,
-            };
-            let Some(measured) = measured else { continue };
-            let reached = if measured <= most { "yes" } else { "no" };
-            let _ = writeln!(text, "| {} | {goal} | {measured:.2} | {reached} |", comparison.row.name());
+            let Some(goal) = Goal::of(comparison.row.kind) else { continue };
+            let Some(measured) = goal.measured(comparison) else { continue };
+            let reached = if goal.is_reached(measured) { "yes" } else { "no" };
+            let _ = writeln!(text, "| {} | {} | {} | {reached} |", comparison.row.name(), goal.text, digits(measured));
         }
         if text.len() == before { String::new() } else { text }
     }
     /// Returns the number of calls that failed in measured runs.
     pub(crate) fn failed_calls(&self) -> u64 {
-        let sides = self.comparisons.iter().flat_map(|comparison| [&comparison.subject, &comparison.baseline]);
+        let sides = self.comparisons.iter().flat_map(Comparison::sides);
         sides.flat_map(|side| &side.samples).map(|sample| sample.failures).sum()
     }
     fn failures(&self) -> String {
         let mut text = String::new();
         for comparison in &self.comparisons {
-            for side in [&comparison.subject, &comparison.baseline] {
+            for side in comparison.sides() {
                 let failed: u64 = side.samples.iter().map(|sample| sample.failures).sum();
                 let first = side.samples.iter().find_map(|sample| sample.first_error.as_deref());
                 if let Some(first) = first {
@@ -128,12 +128,21 @@ impl Report {
         }
         if text.is_empty() { text } else { format!("\n## Failed calls\n\n{text}") }
     }
+    /// Returns the number of rows that could not be measured on this machine.
+    pub(crate) fn unmeasured(&self) -> usize {
+        self.unmeasured.len()
+    }
+    fn missing(&self) -> String {
+        let line = |Unmeasured { row, reason }: &Unmeasured| format!("- {}: {reason}\n", row.name());
+        let text: String = self.unmeasured.iter().map(line).collect();
+        if text.is_empty() { text } else { format!("\n## Not measured\n\n{text}") }
+    }
     /// Writes one line of CSV for each run of each side.
     pub(crate) fn csv(&self) -> String {
         let mut text =
             "row,callers,side,run,operations,failures,p50_ns,p99_ns,per_second,writes,wal_bytes,cpu_ms\n".to_owned();
         for comparison in &self.comparisons {
-            for side in [&comparison.subject, &comparison.baseline] {
+            for side in comparison.sides() {
                 for (run, sample) in (1..).zip(&side.samples) {
                     let count = |count: Option<u64>| count.map(|count| count.to_string()).unwrap_or_default();
                     let _ = writeln!(
@@ -160,11 +169,6 @@ impl Report {
 
 fn spread(side: &Side, value: impl Fn(&Sample) -> f64) -> Option<Spread> {
     Spread::of(side.samples.iter().map(value))
-}
-/// Returns the spread of the ratios of the pairs of runs.
-fn ratio(comparison: &Comparison, value: impl Fn(&Sample) -> f64) -> Option<Spread> {
-    let pairs = comparison.subject.samples.iter().zip(&comparison.baseline.samples);
-    Spread::of(pairs.map(|(subject, baseline)| value(subject) / value(baseline)))
 }
 fn per_call(side: &Side, count: impl Fn(&Sample) -> Option<u64>) -> Option<Spread> {
     let per_call = |sample: &Sample| Some(count(sample)? as f64 / sample.operations as f64);

@@ -1,6 +1,7 @@
 //! The interface of everything that is measured: a subject makes callers, and a caller repeats one call.
 use anyhow::Result;
 use async_trait::async_trait;
+use std::time::Duration;
 
 /// One side of a comparison.
 #[async_trait]
@@ -28,6 +29,10 @@ pub(crate) trait Caller: Send {
     fn operations(&self) -> u64 {
         1
     }
+    /// The part of the last call that is measured. `None` measures the whole call.
+    fn measured(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// Counters that only grow. The difference of two readings belongs to the time between them.
@@ -41,6 +46,10 @@ pub(crate) struct Counters {
     pub(crate) cpu: Option<u64>,
 }
 impl Counters {
+    /// Returns whether any of them could be read.
+    pub(crate) fn are_known(&self) -> bool {
+        self.writes.is_some() || self.wal.is_some() || self.cpu.is_some()
+    }
     /// Returns the difference to an earlier reading.
     pub(crate) fn since(self, before: Counters) -> Counters {
         let difference = |now: Option<u64>, then: Option<u64>| Some(now?.saturating_sub(then?));

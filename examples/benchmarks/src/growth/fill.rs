@@ -1,5 +1,6 @@
-//! Fills the log and the outbox with many rows, as fast as PostgreSQL writes them.
+//! Fills the log and the outbox with many rows, as fast as the database writes them.
 use anyhow::Result;
+use cqrs_core::storage::{Batch, Storage, sqlite};
 use sqlx::{Connection, PgConnection};
 
 const INSERT: &str = "insert into cqrs.log (stream, version, id, name, schema, payload, metadata, occurred_at";
@@ -23,6 +24,19 @@ pub(crate) async fn counted(url: &str, events: u64, keys: u64) -> Result<()> {
          convert_to('{{\"Counted\":{{\"by\":1}}}}', 'UTF8'), {METADATA}, now() from generate_series(0, $1 - 1) n"
     );
     execute(url, &sql, events as i64).await
+}
+
+/// Appends the same events to the log in an SQLite file.
+pub(crate) async fn counted_in_sqlite(storage: &dyn Storage, events: u64, keys: u64) -> Result<()> {
+    let sql = "with recursive numbers (n) as (select 0 union all select n + 1 from numbers where n + 1 < ?1) \
+        insert into cqrs_log (stream, version, id, name, schema, payload, metadata, occurred_at) \
+        select 'counter/' || (n % ?2), 1 + n / ?2, randomblob(16), 'counter.counted', 1, \
+        cast('{\"Counted\":{\"by\":1}}' as blob), '{}', cast(unixepoch('subsec') * 1000000 as integer) from numbers";
+    let mut transaction = storage.begin().await?;
+    let insert = sqlx::query(sql).bind(events as i64).bind(keys as i64);
+    insert.execute(sqlite::transaction(&mut *transaction)).await?;
+    transaction.commit(Batch::default()).await?;
+    Ok(())
 }
 
 /// Appends entries whose outgoing messages every audience has received, a second ago.

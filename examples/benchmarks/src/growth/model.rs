@@ -2,7 +2,8 @@
 use anyhow::Result;
 use cqrs_core::{
     Aggregate, App, AppBuilder, Change, Command, Event, Evolve, HandlerResult, Infallible, Query, Recorded, Repo,
-    StateStored, View, Views, handler, projection, storage::postgres::Postgres,
+    StateStored, View, Views, handler, projection,
+    storage::{Postgres, Storage},
 };
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
@@ -111,13 +112,16 @@ pub(crate) mod counts {
     }
 }
 
-/// Returns a builder of an app on a database, with the counter and its commands.
+/// Returns a builder of an app on a PostgreSQL database, with the counter and its commands.
 pub(crate) async fn builder(url: &str) -> Result<AppBuilder> {
-    let storage = Postgres::connect(url).await?;
-    Ok(App::builder("growth")
+    Ok(builder_on(Postgres::connect(url).await?))
+}
+/// Returns a builder of an app on any database, with the counter and its commands.
+pub(crate) fn builder_on(storage: impl Storage) -> AppBuilder {
+    App::builder("growth")
         .discover_part(concat!(module_path!(), "::commands"))
         .aggregate(StateStored::<Counter>::new())
-        .storage(storage))
+        .storage(storage)
 }
 
 /// Waits until a reader has handled the whole log, and returns the time that it took.

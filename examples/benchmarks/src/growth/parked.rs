@@ -42,7 +42,8 @@ pub(super) async fn measure(server: &Server) -> Result<Vec<Curve>> {
             times[1].push(timed(async { Ok(app.measure().await?) }).await?);
             let by = Metadata::default().caller("a benchmark");
             let (parked, selection) = (app.parked(), ParkedSelection::default());
-            times[3].push(timed(async { Ok(parked.redeliver_selected(selection, Some(1), &by).await.map(drop)?) }).await?);
+            times[3]
+                .push(timed(async { Ok(parked.redeliver_selected(selection, Some(1), &by).await.map(drop)?) }).await?);
         }
         find(&app, token).await?;
         for ((_, points), mut times) in all.iter_mut().zip(times) {

@@ -4,7 +4,7 @@ use crate::{
     subject::{Caller, Counters, Subject},
     system::Server,
 };
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use async_trait::async_trait;
 use cqrs_core::{
     Aggregate, App, AppBuilder, Command, Event, EventSourced, Evolve, HandlerResult, Infallible, Repo, StateStored,
@@ -80,6 +80,16 @@ async fn deposit_often(command: DepositOften, accounts: Repo<Account>) -> Handle
 /// The number of events between two snapshots.
 const SNAPSHOT_EVERY: u32 = 100;
 
+/// Returns the number of accounts of each caller, which take turns so that a run does not lengthen their pasts much.
+fn accounts_with(past: usize) -> usize {
+    match past {
+        0 => 1,
+        1..100 => 200,
+        100..5_000 => 20,
+        5_000.. => 5,
+    }
+}
+
 /// An app on a database of its own. It runs no background job, so that the row shows the command alone.
 pub(crate) struct FrameworkCommand {
     name: &'static str,
@@ -113,6 +123,15 @@ impl FrameworkCommand {
         app.migrate().await?;
         Ok(FrameworkCommand { name, app, server: server.clone(), past })
     }
+    /// Opens an account and gives it its past.
+    async fn open_account(&self) -> Result<OpenedAccount> {
+        let id = Uuid::now_v7().to_string();
+        self.app.send(OpenAccount { id: id.clone(), owner: "Kim".to_owned() }).await?;
+        if self.past > 0 {
+            self.app.send(DepositOften { account: id.clone(), events: self.past }).await?;
+        }
+        Ok(OpenedAccount { id, balance: self.past as u64 * DEPOSIT })
+    }
 }
 #[async_trait]
 impl Subject for FrameworkCommand {
@@ -122,12 +141,11 @@ impl Subject for FrameworkCommand {
     async fn callers(&self, count: usize, _calls: u64) -> Result<Vec<Box<dyn Caller>>> {
         let mut callers: Vec<Box<dyn Caller>> = Vec::new();
         for _ in 0..count {
-            let account = Uuid::now_v7().to_string();
-            self.app.send(OpenAccount { id: account.clone(), owner: "Kim".to_owned() }).await?;
-            if self.past > 0 {
-                self.app.send(DepositOften { account: account.clone(), events: self.past }).await?;
+            let mut accounts = Vec::new();
+            for _ in 0..accounts_with(self.past) {
+                accounts.push(self.open_account().await?);
             }
-            callers.push(Box::new(Depositor { app: self.app.clone(), account }));
+            callers.push(Box::new(Depositor { app: self.app.clone(), accounts, calls: 0 }));
         }
         Ok(callers)
     }
@@ -136,14 +154,24 @@ impl Subject for FrameworkCommand {
     }
 }
 
+struct OpenedAccount {
+    id: String,
+    balance: u64,
+}
 struct Depositor {
     app: App,
-    account: String,
+    accounts: Vec<OpenedAccount>,
+    calls: usize,
 }
 #[async_trait]
 impl Caller for Depositor {
     async fn call(&mut self) -> Result<()> {
-        self.app.send(Deposit { account: self.account.clone(), amount: DEPOSIT }).await?;
+        let number = self.calls % self.accounts.len().max(1);
+        self.calls += 1;
+        let account = self.accounts.get_mut(number).context("no account was opened")?;
+        let balance = self.app.send(Deposit { account: account.id.clone(), amount: DEPOSIT }).await?;
+        account.balance += DEPOSIT;
+        ensure!(balance == account.balance, "expected a balance of {}, received {balance}", account.balance);
         Ok(())
     }
 }
