@@ -1,6 +1,7 @@
 //! The rows of the table: a subject, its baseline, and the number of callers.
 use crate::{
     in_process::{Backend, Dispatched, ViewTarget},
+    live_events::Since,
     measure::Limit,
     person::MESSAGES,
     rest::Operation,
@@ -27,9 +28,9 @@ pub(crate) enum Kind {
     Query(ViewTarget),
     /// The time from a command's commit to the update of a live query in this process, without a baseline.
     Live(Backend),
-    /// The time from a request to the server-sent event about its change, across the gateway of the deployed services, without a
-    /// baseline.
-    LiveEvents,
+    /// The time from a request, or from its response, to the server-sent event about its change, across the gateway of the deployed
+    /// services, without a baseline.
+    LiveEvents(Since),
     /// A message in memory through the framework, beside a call of its function.
     Dispatch(Dispatched),
 }
@@ -48,10 +49,11 @@ impl Row {
             Kind::Command => "command".to_owned(),
             Kind::EventSourced(past) => format!("event-sourced/{past}"),
             Kind::Rebuild(backend) => format!("rebuild/{}", backend.name()),
-            Kind::BesideRebuild(backend) => format!("beside-rebuild/{}", backend.name()),
-            Kind::Query(target) => format!("query/{}", target.name()),
+            Kind::BesideRebuild(backend) => format!("rebuilding/{}", backend.name()),
+            Kind::Query(target) => format!("query-side/{}", target.name()),
             Kind::Live(backend) => format!("live/{}", backend.name()),
-            Kind::LiveEvents => "live/gateway".to_owned(),
+            Kind::LiveEvents(Since::Request) => "live/gateway".to_owned(),
+            Kind::LiveEvents(Since::Response) => "live/gateway-response".to_owned(),
             Kind::Dispatch(dispatched) => format!("dispatch/{}", dispatched.name()),
         };
         format!("{what}/{}", self.callers)
@@ -66,7 +68,10 @@ impl Row {
             Kind::BesideRebuild(_) => "a command while a view is rebuilt; beside the same one without a rebuild",
             Kind::Query(_) => "a query by key on a query side; beside the bare client of its store",
             Kind::Live(_) => "from a command's commit to the update of a live query; alone",
-            Kind::LiveEvents => "from a request to the server-sent event of its change, deployed; alone",
+            Kind::LiveEvents(Since::Request) => {
+                "from a request to the server-sent event of its change, deployed; alone"
+            }
+            Kind::LiveEvents(Since::Response) => "the same, from the response of the request; alone",
             Kind::Dispatch(_) => "a message in memory; beside a call of its function",
         };
         format!("{what}; {} at a time", self.callers)
@@ -76,7 +81,7 @@ impl Row {
         let calls = match self.kind {
             // One rebuild, however long it takes.
             Kind::Rebuild(_) => 1,
-            Kind::Deployed(Operation::Message) | Kind::Embedded(Operation::Message) | Kind::LiveEvents => {
+            Kind::Deployed(Operation::Message) | Kind::Embedded(Operation::Message) | Kind::LiveEvents(_) => {
                 // Messages are prepared before a run, which takes time; a few people for each caller are enough for a median.
                 let people = if self.callers == 1 { 8 } else { 2 };
                 people * MESSAGES
@@ -105,7 +110,7 @@ pub(crate) fn rows() -> Vec<Row> {
         rows.extend([1, 16].map(|callers| Row { kind: Kind::Query(target), callers }));
     }
     rows.extend(Backend::ALL.map(|backend| Row { kind: Kind::Live(backend), callers: 1 }));
-    rows.push(Row { kind: Kind::LiveEvents, callers: 1 });
+    rows.extend(Since::ALL.map(|since| Row { kind: Kind::LiveEvents(since), callers: 1 }));
     rows.extend(Dispatched::ALL.map(|dispatched| Row { kind: Kind::Dispatch(dispatched), callers: 1 }));
     rows
 }

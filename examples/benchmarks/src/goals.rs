@@ -1,5 +1,7 @@
 //! The goals that rows are held against.
-use crate::{catalogue::Kind, compare::Comparison, measure::Sample, rest::Operation, statistics::Spread};
+use crate::{
+    catalogue::Kind, compare::Comparison, live_events::Since, measure::Sample, rest::Operation, statistics::Spread,
+};
 
 /// A goal of a row, and the figure of the row that it is about.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,7 +49,7 @@ impl Goal {
                 ("at least 0.85 of the bare client's reads a second", Figure::RatioOfRates, Limit::AtLeast(0.85))
             }
             Kind::Live(_) => ("p50 at most 5 ms", Figure::Milliseconds, Limit::AtMost(5.0)),
-            Kind::LiveEvents => ("p50 at most 15 ms", Figure::Milliseconds, Limit::AtMost(15.0)),
+            Kind::LiveEvents(Since::Request) => ("p50 at most 15 ms", Figure::Milliseconds, Limit::AtMost(15.0)),
             _ => return None,
         };
         Some(Goal { text, figure, limit })

@@ -20,18 +20,21 @@ pub(crate) type Measured = Result<Comparison, Unmeasured>;
 /// Measures all rows, group by group.
 pub(crate) async fn all(rows: &[Row], checkout: &Path, plan: &Plan, done: &mut impl FnMut(Measured)) -> Result<()> {
     let of = |wanted: fn(&Kind) -> bool| rows.iter().copied().filter(move |row| wanted(&row.kind)).collect::<Vec<_>>();
-    let deployed = of(|kind| matches!(kind, Kind::Deployed(_) | Kind::LiveEvents));
+    let deployed = of(|kind| matches!(kind, Kind::Deployed(_) | Kind::LiveEvents(_)));
     if !deployed.is_empty() {
         let binaries = Binaries::build(checkout)?;
         let (server, kafka) = (Server::start().await?, Kafka::start()?);
         let subject = Arc::new(System::deployed(&binaries, &server, &kafka).await?);
-        let (live, rest): (Vec<_>, Vec<_>) = deployed.into_iter().partition(|row| row.kind == Kind::LiveEvents);
+        let (rest, live): (Vec<_>, Vec<_>) =
+            deployed.into_iter().partition(|row| matches!(row.kind, Kind::Deployed(_)));
         if !rest.is_empty() {
             measure_rest(&rest, subject.clone(), &server, plan, done).await?;
         }
         for row in live {
+            let Kind::LiveEvents(since) = row.kind else { continue };
+            let subject = LiveEvents { system: subject.clone(), since };
             let database = Some(server.describe().await?);
-            done(Ok(Comparison { database, ..alone(row, &LiveEvents(subject.clone()), plan).await? }));
+            done(Ok(Comparison { database, ..alone(row, &subject, plan).await? }));
         }
     }
     let embedded = of(|kind| matches!(kind, Kind::Embedded(_)));

@@ -15,7 +15,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{
     sync::{Mutex, oneshot, watch},
@@ -64,6 +64,7 @@ impl Caller for Rebuilder {
 pub(crate) struct RebuildBeside(Mutex<Option<Running>>);
 
 struct Running {
+    begun: Instant,
     stop: oneshot::Sender<()>,
     task: JoinHandle<Result<Rebuilt, RebuildError>>,
 }
@@ -78,6 +79,7 @@ impl RebuildBeside {
         let rebuild = rebuild.on_progress(move |progress| {
             begun.send_replace(progress.events > 0);
         });
+        let started = Instant::now();
         let sets = has_ended.clone();
         let task = tokio::spawn(async move {
             let ended = rebuild.run().await;
@@ -89,16 +91,18 @@ impl RebuildBeside {
             let ended = task.await??;
             bail!("the rebuild has ended before its first step: {ended:?}");
         }
-        *self.0.lock().await = Some(Running { stop, task });
+        *self.0.lock().await = Some(Running { begun: started, stop, task });
         Ok(has_ended)
     }
-    /// Stops the rebuild and waits for its end. It does nothing when no rebuild runs.
+    /// Stops the rebuild, waits for its end, and prints its speed: commands beside a slow rebuild are not slowed down much. It does
+    /// nothing when no rebuild runs.
     pub(crate) async fn end(&self) -> Result<()> {
-        let Some(Running { stop, task }) = self.0.lock().await.take() else { return Ok(()) };
+        let Some(Running { begun, stop, task }) = self.0.lock().await.take() else { return Ok(()) };
         // The rebuild may have ended by itself.
         let _ = stop.send(());
         let rebuilt = task.await??;
         ensure!(rebuilt.different == 0 && rebuilt.parked == 0, "a wrong rebuild: {rebuilt:?}");
+        eprint!(" (rebuild: {:.0} events a second)", rebuilt.events as f64 / begun.elapsed().as_secs_f64());
         Ok(())
     }
 }
