@@ -77,6 +77,7 @@ impl Report {
                         | row | side | writing transactions | log, bytes | processor, ms | request, bytes | response, bytes |\n\
                         |---|---|--:|--:|--:|--:|--:|\n"
             .to_owned();
+        let before = text.len();
         let has_costs =
             |side: &&Side| side.payload.is_some() || side.samples.iter().any(|sample| sample.counters.are_known());
         for comparison in &self.comparisons {
@@ -95,7 +96,7 @@ impl Report {
                 );
             }
         }
-        text
+        if text.len() == before { String::new() } else { text }
     }
     /// Writes the table of the goals that belong to these rows.
     fn goals(&self) -> String {
