@@ -140,6 +140,18 @@ pub trait Storage: Send + Sync + 'static {
     /// Returns the values of one view under these keys, in any order. Absent keys are left out, and removed ones have
     /// no value.
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault>;
+    /// Returns the values of one view under these keys as [`views`](Storage::views) does, with the checkpoints of these readers
+    /// as [`checkpoints`](Storage::checkpoints) does. The values are at least as new as the checkpoints.
+    async fn views_and_checkpoints(
+        &self,
+        view: &str,
+        keys: &[String],
+        readers: &[String],
+    ) -> Result<(Vec<StoredView>, Vec<u64>), Fault> {
+        // A database loses nothing that it has committed, so the values are at least as new as the checkpoints before them.
+        let checkpoints = self.checkpoints(readers).await?;
+        Ok((self.views(view, keys).await?, checkpoints))
+    }
     /// Returns up to `limit` values of one view that were written with another set of indexes than these, removed ones
     /// included. The cost does not grow with the number of other values.
     async fn views_of_other_index_sets(

@@ -108,11 +108,14 @@ impl<S: Storage> ViewStore for S {
         self.migrate().await
     }
     async fn find(&self, view: &str, keys: &[String], readers: &[String]) -> Result<ViewRead<Vec<StoredView>>, Fault> {
-        // A database loses nothing that it has committed, so the values are at least as new as the checkpoints before them.
-        let checkpoints = known_positions(self, readers).await?;
-        Ok(ViewRead { found: self.views(view, keys).await?, checkpoints })
+        if readers.is_empty() {
+            return Ok(ViewRead { found: self.views(view, keys).await?, checkpoints: Vec::new() });
+        }
+        let (found, checkpoints) = self.views_and_checkpoints(view, keys, readers).await?;
+        Ok(ViewRead { found, checkpoints })
     }
     async fn range(&self, scan: &Scan<'_>, readers: &[String]) -> Result<ViewRead<Vec<Scanned>>, Fault> {
+        // A database loses nothing that it has committed, so the entries are at least as new as the checkpoints before them.
         let checkpoints = known_positions(self, readers).await?;
         Ok(ViewRead { found: Storage::scan(self, scan).await?, checkpoints })
     }

@@ -226,6 +226,8 @@ impl Deployment {
     /// # Errors
     /// Fails when the process does not respond.
     pub async fn ask(&mut self, name: &str, path: &str) -> Result<(u16, String)> {
+        // The client requires a TLS provider although it sends only plain HTTP here.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let url = format!("http://{}{path}", self.service(name)?.operations);
         let response = reqwest::get(url).await?;
         Ok((response.status().as_u16(), response.text().await?))

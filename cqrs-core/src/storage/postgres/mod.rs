@@ -355,6 +355,14 @@ impl Storage for Postgres {
         check::keys(keys)?;
         self.0.views(view, keys).await
     }
+    async fn views_and_checkpoints(
+        &self,
+        view: &str,
+        keys: &[String],
+        readers: &[String],
+    ) -> Result<(Vec<StoredView>, Vec<u64>), Fault> {
+        self.0.views_and_checkpoints(view, keys, readers).await
+    }
     async fn views_of_other_index_sets(
         &self,
         view: &str,

@@ -73,6 +73,13 @@ const VIEWS: &str = concat!(
     serving!(),
     " and v.key = u.key limit 1) v"
 );
+/// The values as [`VIEWS`] finds them, and the checkpoints of readers, in one snapshot.
+const VIEWS_AND_CHECKPOINTS: &str = concat!(
+    "select v.key, v.version, v.value, false from unnest($2::text[]) u(key) cross join lateral \
+     (select v.key, v.version, v.value from cqrs.view v where v.view = ",
+    serving!(),
+    " and v.key = u.key limit 1) v union all select reader, checkpoint, null, true from cqrs.reader where reader = any($3)"
+);
 /// Finds each next set of indexes through the index on the sets, and the values of those that are not given.
 const VIEWS_OF_OTHER_INDEX_SETS: &str = concat!(
     "with recursive sets(index_set) as ((select index_set from cqrs.view where view = ",
@@ -425,6 +432,25 @@ impl Inner {
         rows.iter().map(view).collect()
     }
 
+    pub(super) async fn views_and_checkpoints(
+        &self,
+        view: &str,
+        keys: &[String],
+        readers: &[String],
+    ) -> Result<(Vec<StoredView>, Vec<u64>), Fault> {
+        let rows = self.read(VIEWS_AND_CHECKPOINTS, Parameters::default().and(view)?.and(keys)?.and(readers)?).await?;
+        let (mut found, mut checkpoints) = (Vec::new(), HashMap::new());
+        for row in &rows {
+            let (name, number) = (get::<String>(row, 0)?, get::<i64>(row, 1)? as u64);
+            if get(row, 3)? {
+                checkpoints.insert(name, number);
+            } else {
+                found.push(StoredView { key: name, version: number, value: get(row, 2)? });
+            }
+        }
+        let checkpoints = readers.iter().map(|reader| checkpoints.get(reader).copied().unwrap_or(0)).collect();
+        Ok((found, checkpoints))
+    }
     pub(super) async fn views_of_other_index_sets(
         &self,
         view: &str,

@@ -28,6 +28,12 @@ pub(crate) async fn answers_without_the_service(postgres: &'static Postgres, kaf
         let read = kim.messages_within(&counsel, PATIENCE).await?;
         ensure!(read.len() == 3 + 2 * n, "a read after the write does not return it: {read:?}");
     }
+    // A client that sends no token may ask for what it has just made: the service answers for what the query side lacks.
+    let park = Person::visit(system.base()).await?;
+    let opened = park.open_counsel(&park.a_counselor().await?).await?;
+    park.get(&opened).await?;
+    park.send_message(&opened, "안녕하세요", "hello").await?.data()?;
+
     let before = kim.messages_within(&counsel, PATIENCE).await?;
     kim.send_message_until_accepted(&counsel, "말 3", "key-3", PATIENCE).await?;
     system.kill(SERVICE).await?;

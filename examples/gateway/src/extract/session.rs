@@ -169,13 +169,18 @@ impl Caller {
         method: impl AsyncFnOnce(&mut Counsels, Request<Q>) -> Result<Response<A>, Status> + Copy,
         message: Q,
     ) -> Result<A, Error> {
-        if let Some(queries) = &self.gateway.upstream().counsel_queries {
-            match queries.ask(self, method, message.clone()).await {
-                Err(error) if error.is_outage() || error.is_absence() => {}
-                answered => return answered,
-            }
+        let upstream = self.gateway.upstream();
+        let Some(queries) = &upstream.counsel_queries else {
+            return upstream.counsels.ask(self, method, message).await;
+        };
+        let unread = match queries.ask(self, method, message.clone()).await {
+            Err(error) if error.is_outage() || error.is_absence() => error,
+            answered => return answered,
+        };
+        match upstream.counsels.ask(self, method, message).await {
+            Err(error) if error.is_outage() => Err(unread),
+            answered => answered,
         }
-        self.gateway.upstream().counsels.ask(self, method, message).await
     }
     /// Calls the counseling service for a counsel on this person's behalf, and waits for a counsellor's reply.
     pub(crate) async fn replies<Q, A>(
