@@ -133,6 +133,16 @@ impl Fault {
         Fault::unavailable(format!("the consistency token has position {position}, and the log ends at {end}"))
             .because(BeyondTheLog)
     }
+    /// Creates a fault for an operation on the query side of an app that is none.
+    pub(crate) fn no_query_side() -> Self {
+        let message = "this app is no query side: call it in a process that serves only queries";
+        Fault { kind: ErrorKind::Precondition, message: message.into(), source: None }
+    }
+    /// Creates a fault for an operation that an app refuses because it is the query side of a service.
+    pub(crate) fn query_side() -> Self {
+        let message = "this process serves only queries: call it in a process of the service itself";
+        Fault { kind: ErrorKind::Precondition, message: message.into(), source: None }
+    }
     /// Returns `true` for a consistency token with a position that the log has not reached.
     #[cfg(feature = "tonic")]
     pub(crate) fn is_beyond_the_log(&self) -> bool {

@@ -60,6 +60,7 @@
 //! | `sqlite` | `storage::Sqlite`: one file, one process |
 //! | `postgres` | `storage::Postgres`: one statement per commit, any number of processes |
 //! | `postgres-tls` | TLS for `storage::Postgres` |
+//! | `redis` | `storage::Redis`: the views of a query side (without TLS) |
 //! | `tonic` | `grpc`: errors as gRPC statuses, metadata as gRPC headers |
 //! | `operations` | `operations`: health, Prometheus metrics, logging and signals of a process; `net`: TCP connections |
 //! | `calendar` | `schedule::Calendar`: timers that recur by a cron pattern in a time zone |

@@ -44,6 +44,7 @@ impl App {
     /// # Errors
     /// Fails with an invalid [`Fault`] when the age is less than an hour, and when the database fails.
     pub async fn archive(&self, older_than: Duration) -> Result<Archive, Fault> {
+        self.refuse_on_query_side()?;
         if older_than < SHORTEST_AGE {
             return Err(Fault::invalid("events are archived when they are at least an hour old"));
         }

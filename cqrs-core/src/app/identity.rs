@@ -73,6 +73,7 @@ impl App {
     /// # Errors
     /// Fails when the database fails, or with a [`ForeignDatabase`] as the source when it belongs to another service.
     pub async fn renew_epoch(&self) -> Result<Epoch, Fault> {
+        self.refuse_on_query_side()?;
         let (storage, environment) = (&**self.storage(), &*self.runtime.environment);
         self.refuse_database_of_others().await?;
         let owner = kept(storage, SERVICE, self.service()).await?;

@@ -198,15 +198,19 @@ impl App {
         self.followers().filter_map(follower).collect()
     }
     /// Removes the views of a query side from its store, so that its projections fill them again from the first event. Reads are
-    /// refused as unavailable meanwhile. It does nothing for another app.
+    /// refused as unavailable meanwhile.
     ///
     /// # Errors
-    /// Fails when the store fails. Some of the views are removed then; call it again.
+    /// Fails with [`Precondition`](crate::ErrorKind::Precondition) when the app is no query side, and when the store fails. Some of the views are removed then; call it again.
     pub async fn clear_query_side(&self) -> Result<(), Fault> {
         match &self.runtime.query_side {
             Some(side) => side.clear(&self.runtime).await,
-            None => Ok(()),
+            None => Err(Fault::no_query_side()),
         }
+    }
+    /// Refuses an operation that changes the database of the service, if this app is its query side.
+    pub(in crate::app) fn refuse_on_query_side(&self) -> Result<(), Fault> {
+        if self.runtime.query_side.is_some() { Err(Fault::query_side()) } else { Ok(()) }
     }
     /// Joins the consumer group of every projection on a topic.
     ///

@@ -323,6 +323,7 @@ impl App {
         self.rebuilt_projections(view).map(drop)
     }
     fn rebuilt_projections(&self, view: &str) -> Result<Vec<ViewProjection>, RebuildError> {
+        self.refuse_on_query_side()?;
         let found = self.projections_of(view);
         if found.is_empty() {
             let known: BTreeSet<_> = self.view_projections().iter().map(|known| format!("`{}`", known.view)).collect();

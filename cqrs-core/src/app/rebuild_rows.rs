@@ -99,6 +99,7 @@ impl App {
         options: &RowRebuild,
         by: &Metadata,
     ) -> Result<RebuiltRows, RowRebuildError> {
+        self.refuse_on_query_side()?;
         let Some(found) = self.aggregates.iter().find(|known| known.name == aggregate) else {
             let known: Vec<_> = self.aggregates.iter().map(|known| format!("`{}`", known.name)).collect();
             return Err(RowRebuildError::UnknownAggregate(aggregate.to_owned(), known.join(", ")));

@@ -23,6 +23,7 @@ impl App {
     /// Fails when the service reads no such topic, when the broker or the database fails, or while a group has members.
     /// Nothing is accepted then; try again.
     pub async fn accept_topic(&self, topic: &str) -> Result<AcceptedTopic, Fault> {
+        self.refuse_on_query_side()?;
         if !self.subscribed_topics().contains(topic) {
             return Err(Fault::internal(format!("{} reads no topic {topic}", self.service())));
         }

@@ -78,7 +78,7 @@ impl QueryFollower {
             },
         };
         if let Some(progress) = &self.progress {
-            progress.saw(Position(from));
+            progress.saw_stored(Position(from));
         }
         let (log, just_read) = (&runtime.recent_log, std::mem::take(&mut self.just_read));
         let names_on_log = self.handled_names();
@@ -97,7 +97,7 @@ impl QueryFollower {
         let applied = self.apply(&names, from, to.0, entries).await?;
         self.checkpoint = applied;
         if let (Some(progress), Some(applied)) = (&self.progress, applied) {
-            progress.saw(Position(applied));
+            progress.saw_stored(Position(applied));
         }
         self.just_read = applied == Some(to.0);
         Ok(Step::Did(count))

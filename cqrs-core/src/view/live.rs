@@ -2,7 +2,7 @@
 use crate::{
     error::Fault,
     position::Position,
-    runtime::ViewChanges,
+    runtime::{QuerySide, ViewChanges},
     storage::ParkedPage,
     view::{
         Answers, Range, View, Views,
@@ -293,11 +293,10 @@ impl<V: View> Views<V> {
     }
     /// Looks for changes by other processes until a read fails. One live query of this process does it for all of the view.
     async fn look_for_changes(&self, changes: &ViewChanges) -> Fault {
-        if self.runtime.query_side.is_some() {
-            // A projection of a query side runs in each of its processes, and tells what the others have applied.
-            return std::future::pending().await;
-        }
         let _poll = changes.poll.lock().await;
+        if let Some(side) = &self.runtime.query_side {
+            return self.look_at_store(side).await;
+        }
         let (environment, is_exclusive) = (&self.runtime.environment, self.runtime.storage.is_exclusive());
         let interval = if is_exclusive { EXCLUSIVE_POLL_INTERVAL } else { POLL_INTERVAL };
         let recheck = if changes.is_of_topic { RECHECK_OF_TOPIC } else { RECHECK };
@@ -311,6 +310,19 @@ impl<V: View> Views<V> {
             }
             if let Err(fault) = looked {
                 return fault;
+            }
+        }
+    }
+    /// Looks for changes in the store of a query side until it fails. The projection runs in this process, and wakes the live
+    /// queries itself; it tries again when the store fails, which ends them.
+    async fn look_at_store(&self, side: &QuerySide) -> Fault {
+        loop {
+            self.runtime.environment.sleep(RECHECK_OF_TOPIC).await;
+            for reader in self.runtime.readers_of(V::NAME) {
+                match side.checkpoint(&self.runtime, V::NAME, &reader.name).await {
+                    Ok(checkpoint) => reader.saw_stored(Position(checkpoint)),
+                    Err(fault) => return fault,
+                }
             }
         }
     }

@@ -6,7 +6,9 @@ use crate::{
 use async_trait::async_trait;
 use cqrs_core::{
     App, AppBuilder, Change, ErrorKind, Fault, HandlerResult, Infallible, Metadata, Page, Position, Query, Recorded,
-    StateStored, View, Views, handler, projection,
+    StateStored, View, Views,
+    app::RebuildError,
+    handler, projection,
     storage::{
         CommitError, Memory, ParkedPage, ReadLimit, Scan, Scanned, Storage, StoredView, ViewBatch, ViewRead, ViewStore,
     },
@@ -29,6 +31,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         }),
         trial("query side: a read waits for the position of a consistency token", || token(Arc::new(Memory::new()))),
         trial("query side: a command is refused and changes nothing", refused),
+        trial("query side: what changes the database of the service is refused", operations_refused),
+        trial("query side: a live query gets every change, and ends when the store fails", live),
         trial("query side: several processes apply each event once", || once(Arc::new(Memory::new()))),
         trial("query side: it answers while the database is down, and goes on when it is back", || {
             database_down(Arc::new(Memory::new()))
@@ -51,7 +55,13 @@ pub(crate) fn trials() -> Vec<Trial> {
 mod queries {
     use super::{HandlerResult, Infallible, Page, Query, Views, handler};
     use crate::bank::Card;
-    use cqrs_core::Cursor;
+    use cqrs_core::{Cursor, Live};
+    #[derive(Clone, Query)]
+    pub(crate) struct FollowCard(pub(crate) String);
+    #[handler]
+    async fn follow_card(query: FollowCard, cards: Views<Card>) -> HandlerResult<Live<Option<Card>>, Infallible> {
+        Ok(cards.watch(&query.0, None).await?)
+    }
     #[derive(Clone, Query)]
     pub(crate) struct RichestCards(pub(crate) Option<Cursor>, pub(crate) usize);
     #[handler]
@@ -65,7 +75,7 @@ mod queries {
         Ok(cards.count(Card::richest()).await?)
     }
 }
-use queries::{CountCards, RichestCards};
+use queries::{CountCards, FollowCard, RichestCards};
 
 /// A database that can be down, and a store that can be down, be full and lose its content.
 #[derive(Clone, Default)]
@@ -104,16 +114,22 @@ impl StorageLayer for Database {
         self.memory.notes(prefix).await
     }
 }
-/// A store that can be full, and lose its content.
+/// A store that can be full or down, and lose its content.
 #[derive(Clone)]
 struct Store {
     inner: Arc<Mutex<Arc<dyn ViewStore>>>,
     is_full: Arc<AtomicBool>,
+    is_down: Arc<AtomicBool>,
     applied: Arc<AtomicUsize>,
 }
 impl Store {
     fn new(inner: Arc<dyn ViewStore>) -> Self {
-        Store { inner: Arc::new(Mutex::new(inner)), is_full: Arc::default(), applied: Arc::default() }
+        Store {
+            inner: Arc::new(Mutex::new(inner)),
+            is_full: Arc::default(),
+            is_down: Arc::default(),
+            applied: Arc::default(),
+        }
     }
     fn inner(&self) -> Arc<dyn ViewStore> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -137,6 +153,9 @@ impl ViewStore for Store {
         self.inner().count(scan, readers).await
     }
     async fn positions(&self, readers: &[String]) -> Result<Vec<u64>, Fault> {
+        if self.is_down.load(SeqCst) {
+            return Err(Fault::unavailable("seeded: the store is down"));
+        }
         self.inner().positions(readers).await
     }
     async fn apply(&self, batch: ViewBatch) -> Result<(), CommitError> {
@@ -229,6 +248,53 @@ async fn refused() {
     assert_eq!((error.kind(), &*error.reason()), (ErrorKind::Precondition, "QUERIES_ONLY"));
     assert_eq!(error.to_string(), "this process serves only queries: send the command to the service itself");
     assert_eq!(commands.storage().high_water_mark().await.expect("the log can be read"), Position(1));
+}
+
+async fn operations_refused() {
+    let (database, store) = (Database::default(), Store::new(Arc::new(Memory::new())));
+    let (commands, queries) = both(&database, &store).await;
+    opened(&commands, "kim").await;
+    settle(&[&commands, &queries]).await;
+    let refused = |fault: Option<Fault>| {
+        assert_eq!(fault.map(|fault| fault.kind()), Some(ErrorKind::Precondition));
+    };
+    let notes = commands.storage().notes("").await.expect("the notes can be read");
+    let rebuilt = queries.rebuild("card").run().await;
+    assert!(
+        matches!(&rebuilt, Err(RebuildError::Fault(fault)) if fault.kind() == ErrorKind::Precondition),
+        "{rebuilt:?}"
+    );
+    let dropped = queries.drop_other_copy("card").await;
+    assert!(
+        matches!(&dropped, Err(RebuildError::Fault(fault)) if fault.kind() == ErrorKind::Precondition),
+        "{dropped:?}"
+    );
+    refused(queries.archive(Duration::from_secs(3600)).await.err());
+    refused(queries.renew_epoch().await.err());
+    refused(queries.accept_topic("payments.v1").await.err());
+    refused(commands.clear_query_side().await.err());
+    assert_eq!(commands.storage().notes("").await.expect("the notes can be read"), notes);
+}
+
+async fn live() {
+    let (database, store) = (Database::default(), Store::new(Arc::new(Memory::new())));
+    let (commands, queries) = both(&database, &store).await;
+    opened(&commands, "kim").await;
+    settle(&[&commands, &queries]).await;
+    let mut live = queries.send(FollowCard("kim".into())).await.expect("the view is filled");
+    let mut balances = Vec::new();
+    for amount in [0, 5, 6] {
+        if amount > 0 {
+            paid_in(&commands, "kim", amount).await;
+        }
+        let next = tokio::time::timeout(Duration::from_secs(30), live.next()).await.expect("an update comes");
+        balances.push(next.expect("it goes on").expect("the store works").answer.map(|card| card.balance));
+    }
+    assert_eq!(balances, [Some(0), Some(5), Some(11)]);
+    store.is_down.store(true, SeqCst);
+    let ended = tokio::time::timeout(Duration::from_secs(30), live.next()).await.expect("it ends");
+    let fault = ended.expect("an error comes").expect_err("the store is down");
+    assert_eq!(fault.kind(), ErrorKind::Unavailable);
 }
 
 pub(crate) async fn once(store: Arc<dyn ViewStore>) {

@@ -22,7 +22,7 @@ use crate::{
 use async_trait::async_trait;
 use connection::Connection;
 use member::{bounds, member, parts};
-use redis::{Pipeline, Script, Value, pipe};
+use redis::{Pipeline, Script, ScriptInvocation, Value, pipe};
 use std::{fmt, sync::Arc};
 
 /// The store of a query side in Redis 6.2 or later. Cloning shares its connection.
@@ -47,6 +47,8 @@ struct Inner {
     connection: Connection,
     prefix: String,
     apply: Script,
+    find: Script,
+    count: Script,
     range: Script,
     clear: Script,
 }
@@ -64,6 +66,8 @@ impl Redis {
             connection: Connection::new(url)?,
             prefix: format!("{{{prefix}}}"),
             apply: Script::new(include_str!("apply.lua")),
+            find: Script::new(include_str!("find.lua")),
+            count: Script::new(include_str!("count.lua")),
             range: Script::new(include_str!("range.lua")),
             clear: Script::new(include_str!("clear.lua")),
         })))
@@ -78,11 +82,11 @@ impl Redis {
         // The length keeps the indexes of two views apart, whatever characters their names have.
         format!("{}:index:{}:{view}:{index}", self.0.prefix, view.len())
     }
-    /// Adds the read of the checkpoints, if there are any to read.
-    fn read_checkpoints(&self, pipeline: &mut Pipeline, readers: &[String]) {
-        if !readers.is_empty() {
-            pipeline.cmd("HMGET").arg(self.checkpoints()).arg(readers);
-        }
+    /// Runs a script that returns several answers.
+    async fn call(&self, call: &ScriptInvocation<'_>) -> Result<std::vec::IntoIter<Value>, Fault> {
+        let mut connection = self.0.connection.get().await?;
+        let answers = call.invoke_async::<Vec<Value>>(&mut connection).await;
+        Ok(self.0.connection.checked(answers).await?.into_iter())
     }
     async fn run(&self, pipeline: &Pipeline) -> Result<Vec<Value>, Fault> {
         let mut connection = self.0.connection.get().await?;
@@ -99,35 +103,18 @@ impl fmt::Debug for Redis {
 #[async_trait]
 impl ViewStore for Redis {
     async fn prepare(&self) -> Result<(), Fault> {
-        let mut pipeline = pipe();
-        pipeline.cmd("INFO").arg("memory");
-        let answer = self.run(&pipeline).await?;
-        let text = answer.into_iter().next().map_or_else(String::new, |value| lossy(&bytes(value).unwrap_or_default()));
-        let policy = text.lines().find_map(|line| line.strip_prefix("maxmemory_policy:")).unwrap_or("unknown").trim();
-        match policy {
-            "noeviction" => Ok(()),
-            other => Err(Fault::internal(format!(
-                "Redis removes keys when it is full (maxmemory-policy {other}), which would lose parts of views: set it to \
-                 noeviction"
-            ))),
-        }
+        // Each new connection checks the configuration of its server.
+        self.respond().await
     }
     async fn find(&self, view: &str, keys: &[String], readers: &[String]) -> Result<ViewRead<Vec<StoredView>>, Fault> {
         check_keys(keys)?;
         if keys.is_empty() && readers.is_empty() {
             return Ok(ViewRead { found: Vec::new(), checkpoints: Vec::new() });
         }
-        let mut pipeline = pipe();
-        // One snapshot, unless only the values are read.
-        if !readers.is_empty() && !keys.is_empty() {
-            pipeline.atomic();
-        }
-        self.read_checkpoints(&mut pipeline, readers);
-        if !keys.is_empty() {
-            pipeline.cmd("HMGET").arg(self.values(view)).arg(keys);
-        }
-        let mut answers = self.run(&pipeline).await?.into_iter();
-        let checkpoints = if readers.is_empty() { Vec::new() } else { numbers(answers.next())? };
+        let mut call = self.0.find.prepare_invoke();
+        call.key(self.checkpoints()).key(self.values(view)).arg(readers.len()).arg(readers).arg(keys);
+        let mut answers = self.call(&call).await?;
+        let checkpoints = numbers(answers.next())?;
         let mut found = Vec::new();
         for (key, value) in keys.iter().zip(array(answers.next())) {
             if let Some(stored) = bytes(value) {
@@ -146,10 +133,7 @@ impl ViewStore for Redis {
             .arg(i32::from(scan.reversed))
             .arg(i64::try_from(scan.limit).unwrap_or(i64::MAX))
             .arg(readers);
-        let mut connection = self.0.connection.get().await?;
-        let answer = call.invoke_async::<Vec<Value>>(&mut connection).await;
-        let answer = self.0.connection.checked(answer).await?;
-        let mut answers = answer.into_iter();
+        let mut answers = self.call(&call).await?;
         let checkpoints = numbers(answers.next())?;
         let (members, values) = (array(answers.next()), array(answers.next()));
         let mut found = Vec::with_capacity(members.len());
@@ -165,16 +149,11 @@ impl ViewStore for Redis {
     }
     async fn count(&self, scan: &Scan<'_>, readers: &[String]) -> Result<ViewRead<u64>, Fault> {
         check_range(scan)?;
-        let mut pipeline = pipe();
-        if !readers.is_empty() {
-            pipeline.atomic();
-        }
-        self.read_checkpoints(&mut pipeline, readers);
-        let index = self.index(scan.view, scan.index);
         let (from, until) = bounds(scan.from, scan.until);
-        pipeline.cmd("ZLEXCOUNT").arg(index).arg(from).arg(until);
-        let mut answers = self.run(&pipeline).await?.into_iter();
-        let checkpoints = if readers.is_empty() { Vec::new() } else { numbers(answers.next())? };
+        let mut call = self.0.count.prepare_invoke();
+        call.key(self.index(scan.view, scan.index)).key(self.checkpoints()).arg(from).arg(until).arg(readers);
+        let mut answers = self.call(&call).await?;
+        let checkpoints = numbers(answers.next())?;
         let Some(Value::Int(count)) = answers.next() else { return Err(unreadable("a count")) };
         Ok(ViewRead { found: u64::try_from(count).unwrap_or(0).min(scan.limit as u64), checkpoints })
     }
@@ -183,7 +162,7 @@ impl ViewStore for Redis {
             return Ok(Vec::new());
         }
         let mut pipeline = pipe();
-        self.read_checkpoints(&mut pipeline, readers);
+        pipeline.cmd("HMGET").arg(self.checkpoints()).arg(readers);
         numbers(self.run(&pipeline).await?.into_iter().next())
     }
     async fn apply(&self, batch: ViewBatch) -> Result<(), CommitError> {

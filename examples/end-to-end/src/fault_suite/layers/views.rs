@@ -47,7 +47,7 @@ impl SeededViews {
         self.inner.apply(ViewBatch { view, writes: Vec::new(), moves }).await
     }
     /// Applies a batch also to a store that has lost the checkpoint.
-    async fn from_remembered(&self, mut batch: ViewBatch) -> Result<(), CommitError> {
+    async fn at_remembered(&self, mut batch: ViewBatch) -> Result<(), CommitError> {
         let readers: Vec<_> = batch.moves.iter().map(|step| step.reader.clone()).collect();
         let stored = self.inner.positions(&readers).await?;
         batch.moves.iter_mut().zip(stored).for_each(|(step, stored)| step.from = step.from.min(stored));
@@ -86,7 +86,7 @@ impl ViewStore for SeededViews {
     async fn apply(&self, batch: ViewBatch) -> Result<(), CommitError> {
         match self.seeded {
             Some(SeededBug::ViewsBeforeCheckpoint) => self.checkpoint_last(batch).await,
-            Some(SeededBug::CheckpointsRemembered) => self.from_remembered(batch).await,
+            Some(SeededBug::CheckpointsRemembered) => self.at_remembered(batch).await,
             _ => self.inner.apply(batch).await,
         }
     }
