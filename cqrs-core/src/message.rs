@@ -16,6 +16,12 @@ pub trait Message: Send + Sync + 'static {
 pub trait Request: Message + Clone {
     /// The way of dispatch: [`AsCommand`] or [`AsQuery`].
     type Sent;
+    /// Returns the subject of the command's personal values: its stored response is encrypted with the subject's key.
+    /// `#[personal]` writes this method.
+    #[doc(hidden)]
+    fn personal_subject(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Marks a request that may change aggregates. It runs in a unit of work with a commit and a retry on conflict.

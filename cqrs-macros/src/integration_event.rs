@@ -2,6 +2,7 @@
 use crate::{
     aggregate::named_fields,
     attr::{Keys, required},
+    personal::{Personal, is_personal},
 };
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -22,13 +23,26 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let message = "an integration event needs the field whose value keeps its order: \
         write `#[integration_event(..., key = field)]`";
     let key = key_field(required(keys.key, ident.span(), message)?, &fields)?;
+    if fields.iter().any(|field| field.ident.as_ref() == Some(&key) && is_personal(field)) {
+        return Err(Error::new(key.span(), "the key of an integration event cannot be personal: brokers read it"));
+    }
+    let personal = Personal::of(input)?;
+    let (constant, checks) = (personal.constant(), personal.checks());
     // Errors point at the type's name or the key, but the identifiers resolve here: a name that comes from a
     // `macro_rules!` has another hygiene context, in which `bytes` does not exist.
     let span = ident.span().resolved_at(Span::call_site());
-    let (content_type, encode, decode) = match Encoding::parse(keys.encoding)? {
+    let encoding = Encoding::parse(keys.encoding)?;
+    if matches!(encoding, Encoding::Protobuf) && !personal.is_empty() {
+        let message = "an integration event with personal fields is encoded as JSON: protobuf has no place for a value \
+            that is encrypted alone";
+        return Err(Error::new(ident.span(), message));
+    }
+    let (content_type, encode, decode) = match encoding {
         Encoding::Json => (
             "application/json",
-            quote_spanned!(span=> ::cqrs_core::__private::encode_json(self)),
+            quote_spanned!(span=>
+                ::cqrs_core::__private::encode_json(self, <Self as ::cqrs_core::IntegrationEvent>::PERSONAL)
+            ),
             quote_spanned!(span=> ::cqrs_core::__private::decode_json(bytes)),
         ),
         Encoding::Protobuf => (
@@ -44,6 +58,7 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
             const NAME: &'static str = #name;
             const TOPIC: &'static str = #topic;
             const CONTENT_TYPE: &'static str = #content_type;
+            #constant
             fn key(&self) -> ::std::string::String { #key }
             fn encode(&self) -> ::core::result::Result<::std::vec::Vec<u8>, ::cqrs_core::BoxError> { #encode }
             fn decode(bytes: &[u8]) -> ::core::result::Result<Self, ::cqrs_core::BoxError> { #decode }
@@ -62,6 +77,7 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
                 <Self as ::cqrs_core::IntegrationEvent>::decode(bytes)
             }
         }
+        #checks
     })
 }
 

@@ -293,7 +293,8 @@ impl UnitOfWork {
         events: Vec<A::Event>,
         publishers: &Arc<[Publisher]>,
     ) -> Result<(), Fault> {
-        let encoded = events.iter().map(codec::encode).collect::<Result<Vec<_>, _>>()?;
+        let encode = |event: &A::Event| codec::encode_marked(event, A::Event::PERSONAL);
+        let encoded = events.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
         let mut held = self.held();
         let Some(tracked) = held.known.get_mut(&(A::NAME, id.to_owned())) else {
             return Err(Fault::internal(format!("{} {id} was staged before it was loaded", A::NAME)));
@@ -513,8 +514,9 @@ fn encode<A: Aggregate>(
     is_newest: bool,
 ) -> Result<Vec<u8>, Fault> {
     let state = state.downcast_ref::<A>().ok_or_else(|| Fault::internal("an aggregate changed its type"))?;
-    let newer_fields = stored.and_then(|(before, bytes)| NewerFields::of(before.downcast_ref::<A>()?, bytes));
-    NewerFields::encode(newer_fields.as_ref(), state, is_newest)
+    let newer_fields =
+        stored.and_then(|(before, bytes)| NewerFields::of(before.downcast_ref::<A>()?, bytes, A::PERSONAL));
+    NewerFields::encode(newer_fields.as_ref(), state, is_newest, A::PERSONAL)
 }
 
 /// Truncates a time to microseconds, the precision of the databases, so that it equals the stored one.

@@ -106,7 +106,11 @@ where
         if runtime.query_side.is_some() {
             return Err(Error::Rejected(Rejection::query_side()));
         }
-        let key = IdempotencyKey::of(&request, metadata)?;
+        let personal = match request.personal_subject().filter(|_| metadata.key.is_some()) {
+            Some(subject) => Some((subject, runtime.hash_key().await?)),
+            None => None,
+        };
+        let key = IdempotencyKey::of(&request, metadata, personal)?;
         let (mut attempt, mut is_newest) = (0, false);
         let mut turn: Option<Turn<'_>> = None;
         loop {
