@@ -152,7 +152,7 @@ pub use aggregate::{
 #[cfg(feature = "runtime")]
 pub use app::{App, AppBuilder, BuildError, Committed};
 #[cfg(feature = "runtime")]
-pub use command::{Dispatch, Handled};
+pub use command::{Dispatch, Handled, Remote};
 #[cfg(feature = "runtime")]
 pub use consumer::{
     Bus,
@@ -165,7 +165,7 @@ pub use error::{
     BoxError, DomainError, Error, ErrorKind, Fault, HandlerResult, HandlerReturn, Rejection, VersionConflict,
 };
 #[cfg(feature = "runtime")]
-pub use event::{AggregateEvent, Event, IntegrationEvent, Recorded, Source, Subscribable};
+pub use event::{AggregateEvent, Event, IntegrationEvent, Recorded, RemoteCommand, Source, Subscribable};
 #[cfg(feature = "runtime")]
 pub use id::AggregateId;
 #[cfg(feature = "runtime")]
@@ -194,8 +194,8 @@ pub use view::{
 
 #[cfg(feature = "macros")]
 pub use cqrs_macros::{
-    Aggregate, Command, DomainError, Event, FromContext, IndexKey, IntegrationEvent, Process, Query, View, handler,
-    process, projection, projector, publish, subscriber,
+    Aggregate, Command, DomainError, Event, FromContext, IndexKey, IntegrationEvent, Process, Query, RemoteCommand, View,
+    handler, process, projection, projector, publish, receive, subscriber,
 };
 
 // The crates whose types are part of this API, so that a program uses the same versions.

@@ -274,19 +274,28 @@ where
             StoredCommandError::Unreadable(format!("{kind:?} error at line {line} column {column}").into())
         };
         let request: R = serde_json::from_slice(body).map_err(unreadable)?;
-        match send::<R, AsCommand>(context.runtime, request, context.metadata).await {
-            // The command was carried out before under its key, by a program that stored its response in another form.
-            Ok(_) | Err(Error::ResponseUnreadable) => Ok(()),
-            Err(Error::Fault(fault)) if is_gone(&fault) => Err(StoredCommandError::Gone),
-            Err(Error::Fault(fault) | Error::OutcomeUnknown(fault)) if fault.is_transient() => {
-                Err(StoredCommandError::Transient(fault.into()))
-            }
-            Err(Error::Fault(fault) | Error::OutdatedToken(fault)) => Err(StoredCommandError::Failed(fault.into())),
-            Err(conflict @ Error::Conflict { .. }) => Err(StoredCommandError::Transient(conflict.to_string().into())),
-            // The text of a domain error may hold personal data, and its reason is a code.
-            Err(refused) => Err(StoredCommandError::Refused(refused.reason().into_owned())),
-        }
+        carry_out::<R, AsCommand>(context.runtime, request, context.metadata).await
     })
+}
+
+/// Sends a command that no caller waits for, and returns whether it is done.
+pub(crate) async fn carry_out<R: Handled, D: Dispatch<R>>(
+    runtime: &Arc<Runtime>,
+    request: R,
+    metadata: &Arc<Metadata>,
+) -> Result<(), StoredCommandError> {
+    match send::<R, D>(runtime, request, metadata).await {
+        // The command was carried out before under its key, by a program that stored its response in another form.
+        Ok(_) | Err(Error::ResponseUnreadable) => Ok(()),
+        Err(Error::Fault(fault)) if is_gone(&fault) => Err(StoredCommandError::Gone),
+        Err(Error::Fault(fault) | Error::OutcomeUnknown(fault)) if fault.is_transient() => {
+            Err(StoredCommandError::Transient(fault.into()))
+        }
+        Err(Error::Fault(fault) | Error::OutdatedToken(fault)) => Err(StoredCommandError::Failed(fault.into())),
+        Err(conflict @ Error::Conflict { .. }) => Err(StoredCommandError::Transient(conflict.to_string().into())),
+        // The text of a domain error may hold personal data, and its reason is a code.
+        Err(refused) => Err(StoredCommandError::Refused(refused.reason().into_owned())),
+    }
 }
 
 /// Returns whether the batch was refused because its timer was ended by another one.

@@ -14,6 +14,7 @@ mod pending_values;
 mod projection;
 mod projector;
 mod query_follower;
+mod receive;
 mod subscriber;
 mod topic_follower;
 mod topics;
@@ -28,6 +29,7 @@ pub(crate) use newer_program::{LeftToNewerProgram, is_left};
 #[cfg(feature = "testing")]
 pub(crate) use projection::project;
 pub use query_follower::QueryFollower;
+pub use receive::receive;
 pub(crate) use subscriber::handle;
 pub use topic_follower::TopicFollower;
 pub use topics::AcceptedTopic;

@@ -92,7 +92,7 @@ pub(crate) fn stage(
     version: u64,
     change: Change,
 ) -> Result<(), Fault> {
-    let Change { instance, from, cause, withdrawn, sent, timers, deadline } = change;
+    let Change { instance, from, cause, withdrawn, sent, remote, timers, deadline } = change;
     let line = format!("process/{}/{key}", definition.name);
     let set = |name: String, of_key: &str, due: DueTime, SentCommand { command, body }: SentCommand| {
         let (id, set_by) = (runtime.environment.id(), definition.name.to_owned());
@@ -108,7 +108,7 @@ pub(crate) fn stage(
         to: if instance.status == Status::Running { &instance.state } else { "end" },
         cause: &cause,
         status: instance.status,
-        sent: sent.iter().map(|sent| &*sent.command).collect(),
+        sent: sent.iter().map(|sent| &*sent.command).chain(remote.iter().map(|sent| &*sent.name)).collect(),
     };
     let payload = serde_json::to_vec(&payload)?;
     // The names sort in the order of the commands, which are due at one time.
@@ -119,6 +119,7 @@ pub(crate) fn stage(
     for (number, command) in sent.into_iter().enumerate() {
         set(name_of(instance.steps, number), &line, DueTime::After(Duration::ZERO), command);
     }
+    remote.into_iter().for_each(|command| unit.send_remote(command));
     for (name, timer) in timers {
         let name = format!("{line}/timer/{name}");
         match timer {

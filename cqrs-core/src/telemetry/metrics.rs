@@ -9,7 +9,7 @@
 //! | [`COMMIT_SECONDS`] | histogram | `command`, `outcome` | time the database takes to commit a command's batch |
 //! | [`COMMAND_RETRIES`] | counter | `command` | commands decided again after a conflict with a concurrent change |
 //! | [`COMMAND_REPEATS`] | counter | `command` | commands answered with the stored response of their idempotency key |
-//! | [`MESSAGES`] | counter | `group`, `outcome` | attempts of a group's subscribers: `handled`, `known` (handled before), `conflict`, `failed`; `timed_out` for each that failed by the time limit; and messages `parked` |
+//! | [`MESSAGES`] | counter | `group`, `outcome` | attempts of a group's subscribers: `handled`, `known` (handled before), `conflict`, `failed`; `timed_out` for each that failed by the time limit; `refused` for each command of another service that the domain refused; and messages `parked` |
 //! | [`MESSAGE_AGE_SECONDS`] | histogram | `group` | time from the commit of an event to the commit of its effect |
 //! | [`PARKED`] | gauge | `reader` | parked messages that wait for an operator, counted up to 10,000 |
 //! | [`TIMERS`] | gauge | `state`: `waiting`, `overdue`, `failed` | timers, counted up to 10,000; a failed one waits for an operator |
