@@ -141,9 +141,8 @@ impl<E: Subscribable> RecordedEvent for Recorded<E> {
 }
 
 pub use crate::process::{
-    begin as begin_process, definition as process_definition, go_on as continue_process,
-    irreversible_remote_step, irreversible_step as irreversible_process_step, key_of as process_key, remote_step,
-    step as process_step,
+    begin as begin_process, definition as process_definition, go_on as continue_process, irreversible_remote_step,
+    irreversible_step as irreversible_process_step, key_of as process_key, remote_step, step as process_step,
 };
 
 /// The return type of a function of a process.

@@ -194,8 +194,8 @@ pub use view::{
 
 #[cfg(feature = "macros")]
 pub use cqrs_macros::{
-    Aggregate, Command, DomainError, Event, FromContext, IndexKey, IntegrationEvent, Process, Query, RemoteCommand, View,
-    handler, process, projection, projector, publish, receive, subscriber,
+    Aggregate, Command, DomainError, Event, FromContext, IndexKey, IntegrationEvent, Process, Query, RemoteCommand,
+    View, handler, process, projection, projector, publish, receive, subscriber,
 };
 
 // The crates whose types are part of this API, so that a program uses the same versions.

@@ -2,8 +2,8 @@
 mod process;
 
 pub use process::{
-    EncodedCommand, NextState, Output, ProcessDefinition, ProcessFunction, ProcessState, Reacted,
-    RemoteStepDefinition, StepDefinition, Unexpected,
+    EncodedCommand, NextState, Output, ProcessDefinition, ProcessFunction, ProcessState, Reacted, RemoteStepDefinition,
+    StepDefinition, Unexpected,
 };
 
 use crate::{

@@ -70,6 +70,7 @@ mod refused_topic; // a topic that the broker refuses for a time
 mod relay; // integration events reach their subscribers
 mod relay_shutdown; // the shutdown of a relay
 mod relay_steps; // leases, shares, publishes and checkpoints of a relay, on a clock of the test
+mod remote; // commands to other services
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod reports; // the reports of the guide
 mod retries; // conflicts of commands, and the stored form of their keys
@@ -128,6 +129,7 @@ fn framework() -> Vec<Trial> {
         inline::trials,
         timers::trials,
         processes::trials,
+        remote::trials,
         virtual_time::trials,
         unique::trials,
         identity::trials,
