@@ -104,6 +104,8 @@ mod id;
 #[cfg(feature = "runtime")]
 pub mod job;
 #[cfg(feature = "runtime")]
+mod limit;
+#[cfg(feature = "runtime")]
 mod message;
 #[cfg(feature = "runtime")]
 mod metadata;
@@ -168,6 +170,8 @@ pub use error::{
 pub use event::{AggregateEvent, Event, IntegrationEvent, Recorded, RemoteCommand, Source, Subscribable};
 #[cfg(feature = "runtime")]
 pub use id::AggregateId;
+#[cfg(feature = "runtime")]
+pub use limit::Limit;
 #[cfg(feature = "runtime")]
 pub use message::{AsCommand, AsQuery, Message, Request, RequestKind, Stored};
 #[cfg(feature = "runtime")]

@@ -288,7 +288,10 @@ pub fn handler(args: TokenStream, item: TokenStream) -> TokenStream {
 ///   position before it ends, so no later event is missed, even if the process dies before it handles one.
 /// - `"beginning"`: with the first event of the log, however old it is.
 ///
-/// It counts once, for a name without a checkpoint. A change of `from` moves no group that has begun, and a
+/// With `limit = "name"` the attempts use a limit of the app, and `limit = "name", 8` declares it: at most eight at the same time, over
+/// all replicas of the service.
+///
+/// `from` counts once, for a name without a checkpoint. A change of `from` moves no group that has begun, and a
 /// subscriber that is added to a group begins at the group's checkpoint. On a topic a new group begins with the first
 /// record that the broker still has, and `from` is a compile error.
 ///

@@ -1,6 +1,6 @@
 //! `derive(RemoteCommand)` and `#[receive]`: a command to another service, and the function that receives one.
 use crate::{
-    attr::{Keys, required},
+    attr::{Keys, Limit, required},
     function::{Function, submit},
     integration_event::{Contract, Words, contract},
     subscriptions::first_event,
@@ -16,7 +16,7 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
 }
 
 pub(crate) fn receive(args: TokenStream, item: &ItemFn) -> Result<TokenStream> {
-    let keys = Keys::parse(args, &["group"])?;
+    let keys = Keys::parse(args, &["group", "limit"])?;
     let message = "a receiver of commands needs an explicit consumer group: write `#[receive(group = \"...\")]`";
     let group = required(keys.group, item.sig.ident.span(), message)?;
     let function =
@@ -30,12 +30,13 @@ pub(crate) fn receive(args: TokenStream, item: &ItemFn) -> Result<TokenStream> {
     let into_result = quote_spanned!(returns.span()=> ::cqrs_core::__private::ReceivedCommand::into_result);
     let command = quote_spanned!(returns.span()=> <#returns as ::cqrs_core::__private::ReceivedCommand>::Command);
     let contract = quote_spanned!(contract.span()=> #contract);
+    let limited = Limit::call(keys.limit.as_ref());
     let from = first_event(None, "subscriber_from", ident);
     let submit = submit(quote! {
         ::cqrs_core::__private::Registration::subscriber(
             ::core::module_path!(), #function_name, #group, SOURCE, FROM,
             ::cqrs_core::__private::receiver_needs, run,
-        )
+        ) #limited
     });
     Ok(quote! {
         const _: () = {

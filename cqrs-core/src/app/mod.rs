@@ -264,6 +264,9 @@ impl App {
         let mut topics: BTreeSet<_> = roles
             .filter_map(|role| if let Role::Publisher(publisher) = role { Some(publisher.topic) } else { None })
             .collect();
+        if self.runtime.query_side.is_some() {
+            return topics.into_iter().collect();
+        }
         // Commands to other services are sent like integration events.
         for registration in &*self.registrations {
             topics.extend(registration.needs().remote_topics());

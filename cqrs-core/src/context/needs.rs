@@ -89,10 +89,9 @@ impl Needs {
             Need::View(name) if !views.contains(name) => {
                 Some(format!("view `{name}`: a `#[projection]` that updates it"))
             }
-            Need::UnitOfWork if runs_in < RunsIn::UnitOfWork => Some(
-                "a unit of work: only commands and subscribers change aggregates or timers, or send to another service"
-                    .into(),
-            ),
+            Need::UnitOfWork if runs_in < RunsIn::UnitOfWork => {
+                Some("a unit of work: only commands and subscribers change aggregates or timers".into())
+            }
             Need::Message if runs_in < RunsIn::Message => Some("a message: only subscribers have a `Bus`".into()),
             _ => None,
         };
