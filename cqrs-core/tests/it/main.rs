@@ -40,6 +40,7 @@ mod inbox_batches; // batches that touch the same data, and look-ups that fail
 mod indexes; // an index that a program adds to a stored view
 mod inline; // views in the commit of the command
 mod late_broker; // a broker that is down at the start
+mod limits; // limits of resources and groups, in virtual time
 mod listener; // a subscriber and a transport controlled by the test
 mod live; // live queries, and lists as streams of pages
 mod logs; // the log lines of a test
@@ -130,6 +131,7 @@ fn framework() -> Vec<Trial> {
         timers::trials,
         processes::trials,
         remote::trials,
+        limits::trials,
         virtual_time::trials,
         unique::trials,
         identity::trials,
