@@ -168,11 +168,11 @@ impl Permits {
     /// # Errors
     /// Fails as unavailable when a permit cannot be renewed. The work is dropped before another process can take the permit.
     pub(crate) async fn hold<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Fault> {
-        let mut slots: Vec<&mut Slot> = self.0.iter_mut().filter_map(|permit| permit.slot.as_mut()).collect();
+        let slots: Vec<&mut Slot> = self.0.iter_mut().filter_map(|permit| permit.slot.as_mut()).collect();
         if slots.is_empty() {
             return Ok(work.await);
         }
-        let lost = select_all(slots.iter_mut().map(|slot| Box::pin(slot.keep())));
+        let lost = select_all(slots.into_iter().map(|slot| Box::pin(slot.keep())));
         tokio::select! {
             biased;
             done = work => Ok(done),
