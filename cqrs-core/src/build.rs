@@ -132,9 +132,9 @@ impl Protos {
     pub fn encoded_descriptors(&self) -> &[u8] {
         &self.encoded
     }
-    /// Writes the impls of `IntegrationEvent` and `Subscribable` for all integration events, the impls of `RemoteCommand` for all
-    /// commands to other services, and the lists `TOPICS` and `COMMAND_TOPICS` of their topics, to a file
-    /// `<package>.events.rs` in `OUT_DIR` for each package.
+    /// Writes the impls of `IntegrationEvent` and `Subscribable` for all integration events, the impls of
+    /// `RemoteCommand` for all commands to other services, and the lists `TOPICS` and `COMMAND_TOPICS` of their topics,
+    /// to a file `<package>.events.rs` in `OUT_DIR` for each package.
     ///
     /// # Errors
     /// Fails as [`integration_events`](Self::integration_events) does, and when a file cannot be written.
@@ -146,12 +146,12 @@ impl Protos {
         }
         Ok(())
     }
-    /// Generates the code of the integration events and remote commands of each package. The crate that contains it needs
-    /// `cqrs-core` and `prost`.
+    /// Generates the code of the integration events and remote commands of each package. The crate that contains it
+    /// needs `cqrs-core` and `prost`.
     ///
     /// # Errors
-    /// Fails when an integration event or a command has no topic, name or key, when its key is not a string field, when another
-    /// one has its name, and when a message is both.
+    /// Fails when an integration event or a command has no topic, name or key, when its key is not a string field, when
+    /// another one has its name, and when a message is both.
     pub fn integration_events(&self) -> Result<BTreeMap<String, String>, ProtoError> {
         let option = |name| self.pool.get_extension_by_name(name);
         // Without a file that imports the options there are no integration events and no commands.
@@ -287,7 +287,8 @@ impl ::cqrs_core::Subscribable for {ty} {{
         let (ty, members) = (message.to_upper_camel_case(), self.members());
         format!("\nimpl ::cqrs_core::RemoteCommand for {ty} {{{members}}}\n")
     }
-    /// Writes what both have in common. Type and field have the names that prost gives them; `r#` makes a keyword a name.
+    /// Writes what both have in common. Type and field have the names that prost gives them; `r#` makes a keyword a
+    /// name.
     fn members(&self) -> String {
         let (Options { topic, name, .. }, key) = (self, self.key.to_snake_case());
         format!(

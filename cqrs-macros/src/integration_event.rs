@@ -12,7 +12,7 @@ pub(crate) const KEYS: &[&str] = &["name", "topic", "key", "encoding"];
 
 pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let words = Words { subject: "an integration event", attribute: "integration_event", sent: "published" };
-    let Contract { ident, name, topic, content_type, members } = contract(input, &words)?;
+    let Declaration { ident, name, topic, content_type, members } = contract(input, &words)?;
     Ok(quote! {
         impl ::cqrs_core::IntegrationEvent for #ident { #members }
         impl ::cqrs_core::Subscribable for #ident {
@@ -41,7 +41,7 @@ pub(crate) struct Words {
 }
 
 /// The contract of a message to or from another service, as its derive declares it.
-pub(crate) struct Contract<'a> {
+pub(crate) struct Declaration<'a> {
     pub(crate) ident: &'a Ident,
     pub(crate) name: LitStr,
     pub(crate) topic: LitStr,
@@ -50,7 +50,7 @@ pub(crate) struct Contract<'a> {
     pub(crate) members: TokenStream,
 }
 
-pub(crate) fn contract<'a>(input: &'a DeriveInput, words: &Words) -> Result<Contract<'a>> {
+pub(crate) fn contract<'a>(input: &'a DeriveInput, words: &Words) -> Result<Declaration<'a>> {
     let ident = &input.ident;
     let Words { subject, attribute, sent } = words;
     let fields = named_fields(input, &format!("{subject} must be a struct with named fields"))?;
@@ -92,7 +92,7 @@ pub(crate) fn contract<'a>(input: &'a DeriveInput, words: &Words) -> Result<Cont
         fn encode(&self) -> ::core::result::Result<::std::vec::Vec<u8>, ::cqrs_core::BoxError> { #encode }
         fn decode(bytes: &[u8]) -> ::core::result::Result<Self, ::cqrs_core::BoxError> { #decode }
     };
-    Ok(Contract { ident, name, topic, content_type, members })
+    Ok(Declaration { ident, name, topic, content_type, members })
 }
 
 /// The encoding of the payload: JSON through serde, or protobuf through prost.

@@ -105,8 +105,9 @@ pub fn integration_event(input: TokenStream) -> TokenStream {
     derive(input, "an integration event", integration_event::expand, fallback::integration_event)
 }
 
-/// Derives a command to another service for a struct, from its name, the topic of that service and the field that is its key. The
-/// keys are those of [`derive(IntegrationEvent)`](macro@IntegrationEvent). All commands with the same key are carried out in order.
+/// Derives a command to another service for a struct, from its name, the topic of that service and the field that is
+/// its key. The keys are those of [`derive(IntegrationEvent)`](macro@IntegrationEvent). All commands with the same key
+/// are carried out in order.
 ///
 /// ```
 /// use cqrs_core::RemoteCommand;
@@ -288,8 +289,8 @@ pub fn handler(args: TokenStream, item: TokenStream) -> TokenStream {
 ///   position before it ends, so no later event is missed, even if the process dies before it handles one.
 /// - `"beginning"`: with the first event of the log, however old it is.
 ///
-/// With `limit = "name"` the attempts use a limit of the app, and `limit = "name", 8` declares it: at most eight at the same time, over
-/// all replicas of the service.
+/// With `limit = "name"` the attempts use a limit of the app, and `limit = "name", 8` declares it: at most eight at the
+/// same time, over all replicas of the service.
 ///
 /// `from` counts once, for a name without a checkpoint. A change of `from` moves no group that has begun, and a
 /// subscriber that is added to a group begins at the group's checkpoint. On a topic a new group begins with the first
@@ -440,11 +441,11 @@ pub fn publish(args: TokenStream, item: TokenStream) -> TokenStream {
     attribute(args, item, publish::expand)
 }
 
-/// Receives the commands of a contract that other services send: a pure function from the contract to a command of this service,
-/// `fn(Contract) -> Result<Command, BoxError>`, in a consumer group.
+/// Receives the commands of a contract that other services send: a pure function from the contract to a command of this
+/// service, `fn(ReserveGoods) -> Result<Reserve, BoxError>`, in a consumer group.
 ///
-/// Each message is carried out once, in the order of its key: its id is the command's idempotency key. A message that the
-/// function refuses is parked. A command that the domain refuses is done.
+/// Each message is carried out once, in the order of its key: its id is the command's idempotency key. A message that
+/// the function refuses is parked. A command that the domain refuses is done.
 ///
 /// ```
 /// use cqrs_core::{BoxError, Command, HandlerResult, RemoteCommand, handler, receive};

@@ -2,7 +2,7 @@
 use crate::{
     attr::{Keys, Limit, required},
     function::{Function, submit},
-    integration_event::{Contract, Words, contract},
+    integration_event::{Declaration, Words, contract},
     subscriptions::first_event,
 };
 use proc_macro2::TokenStream;
@@ -11,7 +11,7 @@ use syn::{DeriveInput, Error, ItemFn, Result, spanned::Spanned};
 
 pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let words = Words { subject: "a remote command", attribute: "remote_command", sent: "sent" };
-    let Contract { ident, members, .. } = contract(input, &words)?;
+    let Declaration { ident, members, .. } = contract(input, &words)?;
     Ok(quote!(impl ::cqrs_core::RemoteCommand for #ident { #members }))
 }
 

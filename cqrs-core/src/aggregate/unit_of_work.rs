@@ -521,8 +521,8 @@ impl Staged {
     }
 }
 
-/// Creates the event that carries a command to another service, schema version 1. Each has a stream of its own, so that no two
-/// ever conflict. The event's id is the command's idempotency key.
+/// Creates the event that carries a command to another service, schema version 1. Each has a stream of its own, so that
+/// no two ever conflict. The event's id is the command's idempotency key.
 fn command_sent(
     id: Uuid,
     occurred_at: Timestamp,

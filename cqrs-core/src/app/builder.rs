@@ -260,8 +260,8 @@ impl AppBuilder {
         self.retention = retention;
         self
     }
-    /// Declares the limit of a resource or of a consumer group, which holds over all replicas. It replaces the number that the
-    /// attributes of functions give (`limit = "llm", 8`).
+    /// Declares the limit of a resource or of a consumer group, which holds over all replicas. It replaces the number
+    /// that the attributes of functions give (`limit = "llm", 8`).
     ///
     /// ```
     /// use cqrs_core::{App, Limit};

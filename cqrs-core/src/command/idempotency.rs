@@ -43,8 +43,8 @@ pub(crate) fn subscriber_key(group: &str, message: Uuid, number: u32) -> String 
 
 /// Returns the key of a command that another service has sent in this message.
 ///
-/// The message's id is the command's idempotency key. The content is not compared: a later program may map the same message to
-/// another command.
+/// The message's id is the command's idempotency key. The content is not compared: a later program may map the same
+/// message to another command.
 pub(crate) fn remote_key(message: Uuid) -> String {
     format!("{OF_OTHER_SERVICES}{message}")
 }

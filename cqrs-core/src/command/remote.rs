@@ -9,10 +9,10 @@ use std::{fmt, marker::PhantomData};
 
 /// Sends commands of one contract to another service, as the parameter of a command's handler or of a subscriber.
 ///
-/// The command is a row of the log in the batch of everything else that the handler stages, and the relay sends it from there: it
-/// is sent if the handler commits, and not otherwise. It arrives at least once, in the order of its key. Its idempotency key
-/// is the id of its row, so the other service carries it out once (`#[receive]`). The sender does not wait. An answer is an
-/// integration event of the other service, and a process that waits for it says how long
+/// The command is a row of the log in the batch of everything else that the handler stages, and the relay sends it from
+/// there: it is sent if the handler commits, and not otherwise. It arrives at least once, in the order of its key. Its
+/// idempotency key is the id of its row, so the other service carries it out once (`#[receive]`). The sender does not
+/// wait. An answer is an integration event of the other service, and a process that waits for it says how long
 /// ([`Reaction::send_remote`](crate::Reaction::send_remote)).
 ///
 /// If no service receives the command, it stays in its topic.

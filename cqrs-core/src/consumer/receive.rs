@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 /// Carries out the command of a message. The message's id is its idempotency key, so it is carried out once.
 ///
-/// A command that the domain refuses is done, since another attempt would be refused again. The sender learns of it by an event
-/// that the handler appends, or by the end of its patience.
+/// A command that the domain refuses is done, since another attempt would be refused again. The sender learns of it by
+/// an event that the handler appends, or by the end of its patience.
 #[doc(hidden)]
 pub fn receive<'a, C, R>(
     context: &'a Context<'a>,

@@ -8,12 +8,13 @@ use crate::{
     },
 };
 
-/// A command that a service sends to another one: a name, the topic of the service that carries it out, a key that keeps order,
-/// and bytes.
+/// A command that a service sends to another one: a name, the topic of the service that carries it out, a key that
+/// keeps order, and bytes.
 ///
 /// The trait is derived, or generated from a protobuf contract. A handler or a subscriber sends it with
-/// [`Remote`](crate::Remote), and a process with [`Reaction::send_remote`](crate::Reaction::send_remote). The other service
-/// carries it out with `#[receive]`. It is no integration event, so it can be neither published nor subscribed to.
+/// [`Remote`](crate::Remote), and a process with [`Reaction::send_remote`](crate::Reaction::send_remote). The other
+/// service carries it out with `#[receive]`. It is no integration event, so it can be neither published nor subscribed
+/// to.
 ///
 /// ```
 /// use cqrs_core::RemoteCommand;

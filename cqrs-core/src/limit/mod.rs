@@ -9,15 +9,16 @@ use pace::Pace;
 use permits::Slots;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-/// The largest number of attempts at the same time that a limit can allow. Each is a lease, and looking for a free one reads them.
+/// The largest number of attempts at the same time that a limit can allow. Each is a lease, and looking for a free one
+/// reads them.
 const MOST_PERMITS: u32 = 256;
 /// The start of the names of leases and notes of limits.
 const PREFIX: &str = "limit/";
 /// The start of the names of limits of consumer groups. No other limit has it, since a name contains no slash.
 const OF_GROUP: &str = "group/";
 
-/// A limit of a named resource, such as a language model or a mail server, or of a consumer group. It holds over all replicas of the
-/// service together.
+/// A limit of a named resource, such as a language model or a mail server, or of a consumer group. It holds over all
+/// replicas of the service together.
 ///
 /// A function uses it with `limit = "name"` in its attribute. There is one declaration for all functions that use it:
 ///
@@ -33,14 +34,14 @@ const OF_GROUP: &str = "group/";
 /// ```
 ///
 /// - **Concurrency.** Each attempt holds a permit, which is a lease in the database: it expires with its process, after
-///   [`AppBuilder::lease`](crate::AppBuilder::lease) by the database's clock. An attempt that cannot renew its permit is given up before
-///   another replica can take it.
-/// - **Rate.** The starts of attempts are evenly spaced: at most one in each `per / times`, so never more than `times` in any
-///   time of the length `per`. The next start is stored, so a restart begins no burst.
+///   [`AppBuilder::lease`](crate::AppBuilder::lease) by the database's clock. An attempt that cannot renew its permit
+///   is given up before another replica can take it.
+/// - **Rate.** The starts of attempts are evenly spaced: at most one in each `per / times`, so never more than `times`
+///   in any time of the length `per`. The next start is stored, so a restart begins no burst.
 ///
-/// What waits for a permit is not tried: it counts as no attempt, has no time limit, and is parked by no failure. Messages of other
-/// functions go on, except those behind a waiting one of the same key, and those of a group on the service's own log, which
-/// handles one message at a time.
+/// What waits for a permit is not tried: it counts as no attempt, has no time limit, and is parked by no failure.
+/// Messages of other functions go on, except those behind a waiting one of the same key, and those of a group on the
+/// service's own log, which handles one message at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limit {
     name: String,
@@ -134,8 +135,8 @@ impl Limits {
         };
         Limits(limits.into_iter().map(limiter).collect())
     }
-    /// Returns the limits of a function of this group that uses this limit. That of the group is always the first, so that no two
-    /// attempts wait for each other.
+    /// Returns the limits of a function of this group that uses this limit. That of the group is always the first, so
+    /// that no two attempts wait for each other.
     pub(crate) fn of(&self, group: Option<&str>, used: Option<&str>) -> Vec<Arc<Limiter>> {
         if self.is_empty() {
             return Vec::new();

@@ -1,4 +1,5 @@
-//! The pace of a limit: the time of the next start is a note in the database, which each start moves on by compare-and-set.
+//! The pace of a limit: the time of the next start is a note in the database, which each start moves on by
+//! compare-and-set.
 use super::Parts;
 use crate::{Timestamp, error::Fault};
 use chrono::TimeDelta;
@@ -9,7 +10,8 @@ use tokio::sync::Mutex;
 const AHEAD: Duration = Duration::from_secs(1);
 /// The time after which the database's clock is read again.
 const CLOCK_AGE: Duration = Duration::from_secs(60);
-/// A next start further ahead than any reservation, by more than this, was stored before the database's clock was set back.
+/// A next start further ahead than any reservation, by more than this, was stored before the database's clock was set
+/// back.
 const CLOCK_WAS_SET: Duration = Duration::from_secs(5);
 
 /// The pace of a limit, as this process knows it.

@@ -66,8 +66,8 @@ struct Slot {
     is_asked: bool,
 }
 
-/// Waits for the permits of an attempt: of each limit first for the concurrency, then for the rate. While the database is down it
-/// waits as well. Dropping the future gives everything back.
+/// Waits for the permits of an attempt: of each limit first for the concurrency, then for the rate. While the database
+/// is down it waits as well. Dropping the future gives everything back.
 pub(crate) async fn acquire(limiters: Vec<Arc<Limiter>>) -> Permits {
     loop {
         // A permit that was lost while the next one was awaited may be another replica's by now.
@@ -166,7 +166,8 @@ impl Permits {
     /// Runs work that the permits allow, and renews them meanwhile.
     ///
     /// # Errors
-    /// Fails as unavailable when a permit cannot be renewed. The work is dropped before another process can take the permit.
+    /// Fails as unavailable when a permit cannot be renewed. The work is dropped before another process can take the
+    /// permit.
     pub(crate) async fn hold<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Fault> {
         let slots: Vec<&mut Slot> = self.0.iter_mut().filter_map(|permit| permit.slot.as_mut()).collect();
         if slots.is_empty() {
@@ -232,7 +233,8 @@ impl Drop for Slot {
             let limiter = limiter.clone();
             async move {
                 let Some(slots) = &limiter.slots else { return };
-                // It expires by itself, too. The slot is ours until then, so that the release ends no later lease of ours.
+                // It expires by itself, too. The slot is ours until then, so that the release ends no later lease of
+                // ours.
                 let _ = limiter.parts.storage.release(&reader, &slots.owner).await;
                 slots.taken().remove(&number);
                 slots.freed.notify_one();

@@ -34,8 +34,8 @@ use std::any::TypeId;
 /// - `#[deadline(secs = n, then = function)]` on a variant: `fn(State) -> Reaction<State>`, which is called if the process is still in
 ///   this state after that time. `#[waits_for_ever]` instead, if it may.
 /// - `#[step(Command, undone_by = Other)]` or `#[step(Command, irreversible)]` on the enum.
-/// - `#[remote_step(Command, undone_by = Other)]` or `#[remote_step(Command, irreversible)]` for a [`RemoteCommand`], which another
-///   service carries out.
+/// - `#[remote_step(Command, undone_by = Other)]` or `#[remote_step(Command, irreversible)]` for a [`RemoteCommand`],
+///   which another service carries out.
 ///
 /// The functions with `#[process(...)]` are pure. Each handles one kind of events, names the instance by a field of the event, and
 /// returns a [`Reaction`]:

@@ -68,9 +68,9 @@ impl<P: Process> Reaction<P> {
     }
     /// Sends a command to another service, and notes the one that undoes it for [`compensate`](Reaction::compensate).
     ///
-    /// The command is a row of the log in the batch of the reaction. It arrives at least once, in the order of its key, and
-    /// the other service carries it out once. Its answer is an integration event of that service; the deadline of the next
-    /// state says how long the process waits for it.
+    /// The command is a row of the log in the batch of the reaction. It arrives at least once, in the order of its key,
+    /// and the other service carries it out once. Its answer is an integration event of that service; the deadline of
+    /// the next state says how long the process waits for it.
     pub fn remote_step<C: RemoteCommand>(mut self, command: C, undo: <P as SendsRemote<C>>::Undo) -> Self
     where
         P: SendsRemote<C>,
@@ -109,7 +109,8 @@ impl<P: Process> Reaction<P> {
     }
     /// Sends the commands that undo the steps of this instance so far, the last step first. Each is sent once. Commands of earlier
     /// reactions that were not carried out yet are withdrawn, so a command that undoes a step has to cope with a step that was not
-    /// done. A command to another service cannot be withdrawn. If it has the key of the command that undoes it, it arrives before.
+    /// done. A command to another service cannot be withdrawn. If it has the key of the command that undoes it, it
+    /// arrives before.
     pub fn compensate(mut self) -> Self {
         self.outputs.push(Output::Compensate);
         self

@@ -218,7 +218,8 @@ impl Fixture {
         assert_eq!(*lock(&self.model.running), 0);
         *lock(&self.model.most)
     }
-    /// Lets two replicas ask five times each at once, and then a third one. Returns the shortest time between two starts.
+    /// Lets two replicas ask five times each at once, and then a third one. Returns the shortest time between two
+    /// starts.
     async fn shortest_interval(&self) -> Duration {
         let (one, two) = (self.replica().await, self.replica().await);
         let asked = (0..5).flat_map(|_| [&one, &two]).map(|app| app.send(AskInPace));
@@ -363,11 +364,11 @@ async fn shutdown() {
 
 async fn built() {
     let _ = (unfit::AskOne, unfit::AskTwo, unfit::AskUndeclared);
-    let app = App::builder("unfit").discover_part(unfit::MODULE).limit(Limit::of_group("nobody").concurrency(1));
+    let app = App::builder("unfit").discover_part(unfit::MODULE).limit(Limit::of_group("absent").concurrency(1));
     let problems = app.limit(Limit::new("idle")).build().expect_err("the limits do not fit").problems;
     for expected in [
         "the limit `idle` limits nothing",
-        "no subscriber is in the group `nobody`",
+        "no subscriber is in the group `absent`",
         "`ask_undeclared` uses the limit `undeclared`, which is not declared",
         "the functions that use the limit `shared` give it different numbers: 1, 2",
     ] {

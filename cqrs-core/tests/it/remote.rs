@@ -116,7 +116,7 @@ mod shop {
         Ok(())
     }
 
-    /// Reserves goods without a process: nobody waits for the answer.
+    /// Reserves goods without a process, and waits for no answer.
     #[derive(Debug, Clone, Serialize, Deserialize, Command)]
     pub(super) struct Reorder {
         pub(super) order: String,
