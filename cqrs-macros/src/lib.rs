@@ -106,7 +106,7 @@ pub fn integration_event(input: TokenStream) -> TokenStream {
 }
 
 /// Derives a command to another service for a struct, from its name, the topic of that service and the field that is
-/// its key. The keys are those of [`derive(IntegrationEvent)`](macro@IntegrationEvent). All commands with the same key
+/// its key. The keys are those of [`derive(IntegrationEvent)`](derive@IntegrationEvent). All commands with the same key
 /// are carried out in order.
 ///
 /// ```
