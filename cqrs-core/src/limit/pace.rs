@@ -4,7 +4,7 @@ use super::Parts;
 use crate::{Timestamp, error::Fault};
 use chrono::TimeDelta;
 use std::time::Duration;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 /// How far ahead a start is reserved. A process that ends before it leaves a gap of at most this time.
 const AHEAD: Duration = Duration::from_secs(1);
@@ -17,6 +17,8 @@ const CLOCK_WAS_SET: Duration = Duration::from_secs(5);
 /// The pace of a limit, as this process knows it.
 pub(super) struct Pace {
     interval: Duration,
+    /// Held by the one attempt of this process that asks for a start.
+    turn: Mutex<()>,
     known: Mutex<Known>,
 }
 #[derive(Default)]
@@ -38,7 +40,12 @@ pub(super) enum Start {
 
 impl Pace {
     pub(super) fn new(interval: Duration) -> Self {
-        Pace { interval, known: Mutex::default() }
+        Pace { interval, turn: Mutex::default(), known: Mutex::default() }
+    }
+    /// Waits for the turn to ask for a start, which the caller keeps until it has one. So thousands of waiting attempts ask
+    /// the database as one does.
+    pub(super) async fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().await
     }
     /// Reserves the next start, if it is near. The note of this name is shared by all replicas.
     pub(super) async fn reserve(&self, parts: &Parts, note: &str) -> Result<Start, Fault> {

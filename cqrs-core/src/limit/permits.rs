@@ -144,10 +144,11 @@ async fn take(limiter: &Arc<Limiter>, slots: &Slots, number: u32) -> Result<Opti
 /// Waits until the rate of the limit allows a start.
 async fn starts(limiter: &Arc<Limiter>) {
     let (parts, Some(pace)) = (&limiter.parts, &limiter.pace) else { return };
-    let mut attempt = 0;
+    let (turn, mut attempt) = (pace.turn().await, 0);
     loop {
         match pace.reserve(parts, &format!("{PREFIX}{}", limiter.name)).await {
             Ok(Start::In(wait)) => {
+                drop(turn);
                 parts.environment.sleep(wait).await;
                 return;
             }
