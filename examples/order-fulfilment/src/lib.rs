@@ -1,6 +1,6 @@
 //! A flow over two services. The `orders` service places an order, asks the `inventory` service for the goods, rejects the
 //! order if they are sold out or if there is no answer within five seconds, and reminds the buyer after an hour. The flow is
-//! one file: `orders/fulfilment.rs`. This file has what the services say to each other.
+//! one file: `orders/fulfilment.rs`. This file has the events that the services exchange.
 pub mod inventory;
 pub mod orders;
 

@@ -18,7 +18,7 @@ const REQUESTED: &str = "order.goods_requested";
 const CONFIRMED: &str = "order.confirmed";
 const REJECTED: &str = "order.rejected";
 
-/// What is known of one order.
+/// The observations of one order.
 #[derive(Default)]
 struct Order<'a> {
     events: Vec<&'a str>,

@@ -55,7 +55,7 @@ impl Seen {
     }
 }
 
-/// Alarms and what became of them.
+/// Alarms and their effects.
 #[derive(Debug, Clone, Default)]
 pub struct Alarms {
     /// The number of alarms that were due; their numbers begin at 0.
@@ -75,7 +75,7 @@ pub struct Ring {
     pub number: u64,
 }
 
-/// Orders and what became of them.
+/// Orders, their process manager and their goods.
 #[derive(Debug, Clone, Default)]
 pub struct Orders {
     /// The orders whose callers have a response.

@@ -1,4 +1,4 @@
-//! Reads by SQL what alarms have rung and what has become of orders.
+//! Reads the effects of alarms, and the progress of orders, by SQL.
 use crate::fault_suite::{
     account::account_of,
     alarms::Rung,

@@ -120,7 +120,7 @@ const CHANGES: &[(&str, Invariant, Change)] = &[
     ("an alarm has rung, and its timer is still there", I13, |seen| {
         alarms(seen).waiting.insert("alarm/0".into(), true);
     }),
-    ("a placed order is not in the log", I1, |seen| orders(seen).placed.push("nobody".into())),
+    ("a placed order is not in the log", I1, |seen| orders(seen).placed.push("max".into())),
     ("a command of a process was carried out without its reaction", I14, |seen| {
         orders(seen).moved[0].sent.clear();
     }),
