@@ -22,7 +22,7 @@ use crate::{
 use async_trait::async_trait;
 use connection::Connection;
 use member::{bounds, member, parts};
-use redis::{Pipeline, Script, ScriptInvocation, Value, pipe};
+use redis::{FromRedisValue, Pipeline, Script, ScriptInvocation, Value, pipe};
 use std::{fmt, sync::Arc};
 
 /// The store of a query side in Redis 6.2 or later. Cloning shares its connection.
@@ -82,11 +82,11 @@ impl Redis {
         // The length keeps the indexes of two views apart, whatever characters their names have.
         format!("{}:index:{}:{view}:{index}", self.0.prefix, view.len())
     }
-    /// Runs a script that returns several answers.
-    async fn call(&self, call: &ScriptInvocation<'_>) -> Result<std::vec::IntoIter<Value>, Fault> {
+    /// Runs a script.
+    async fn call<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, Fault> {
         let mut connection = self.0.connection.get().await?;
-        let answers = call.invoke_async::<Vec<Value>>(&mut connection).await;
-        Ok(self.0.connection.checked(answers).await?.into_iter())
+        let answer = call.invoke_async(&mut connection).await;
+        self.0.connection.checked(answer).await
     }
     async fn run(&self, pipeline: &Pipeline) -> Result<Vec<Value>, Fault> {
         let mut connection = self.0.connection.get().await?;
@@ -113,7 +113,7 @@ impl ViewStore for Redis {
         }
         let mut call = self.0.find.prepare_invoke();
         call.key(self.checkpoints()).key(self.values(view)).arg(readers.len()).arg(readers).arg(keys);
-        let mut answers = self.call(&call).await?;
+        let mut answers = self.call::<Vec<Value>>(&call).await?.into_iter();
         let checkpoints = numbers(answers.next())?;
         let mut found = Vec::new();
         for (key, value) in keys.iter().zip(array(answers.next())) {
@@ -133,7 +133,7 @@ impl ViewStore for Redis {
             .arg(i32::from(scan.reversed))
             .arg(i64::try_from(scan.limit).unwrap_or(i64::MAX))
             .arg(readers);
-        let mut answers = self.call(&call).await?;
+        let mut answers = self.call::<Vec<Value>>(&call).await?.into_iter();
         let checkpoints = numbers(answers.next())?;
         let (members, values) = (array(answers.next()), array(answers.next()));
         let mut found = Vec::with_capacity(members.len());
@@ -152,7 +152,7 @@ impl ViewStore for Redis {
         let (from, until) = bounds(scan.from, scan.until);
         let mut call = self.0.count.prepare_invoke();
         call.key(self.index(scan.view, scan.index)).key(self.checkpoints()).arg(from).arg(until).arg(readers);
-        let mut answers = self.call(&call).await?;
+        let mut answers = self.call::<Vec<Value>>(&call).await?.into_iter();
         let checkpoints = numbers(answers.next())?;
         let Some(Value::Int(count)) = answers.next() else { return Err(unreadable("a count")) };
         Ok(ViewRead { found: u64::try_from(count).unwrap_or(0).min(scan.limit as u64), checkpoints })
@@ -185,9 +185,7 @@ impl ViewStore for Redis {
                 call.arg(*index).arg(member(entry, &write.key));
             }
         }
-        let mut connection = self.0.connection.get().await?;
-        let refused = call.invoke_async::<Vec<String>>(&mut connection).await;
-        let refused = self.0.connection.checked(refused).await?;
+        let refused: Vec<String> = self.call(&call).await?;
         match &refused[..] {
             [] => Ok(()),
             [kind, reader] if kind == "moved" => Err(CommitError::Moved(reader.clone())),
@@ -201,9 +199,7 @@ impl ViewStore for Redis {
         let mut call = self.0.clear.prepare_invoke();
         call.key(self.checkpoints()).key(self.values(view)).key(format!("{}:entries:{view}", self.0.prefix));
         call.arg(self.index(view, "")).arg(readers);
-        let mut connection = self.0.connection.get().await?;
-        let cleared = call.invoke_async::<Value>(&mut connection).await;
-        self.0.connection.checked(cleared).await.map(drop)
+        self.call::<Value>(&call).await.map(drop)
     }
     async fn respond(&self) -> Result<(), Fault> {
         let mut pipeline = pipe();
