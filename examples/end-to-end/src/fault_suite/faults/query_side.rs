@@ -30,23 +30,7 @@ pub(in crate::fault_suite) async fn killed(fixture: &mut Fixture) -> Result<()> 
     let until = Instant::now() + fixture.time(15.0);
     while Instant::now() < until {
         let name = SERVERS[fixture.random.usize(0..SERVERS.len())];
-        let pause = Duration::from_millis(fixture.random.u64(100..1_500));
-        match fixture.random.u8(0..3) {
-            0 => {
-                fixture.kill(name).await?;
-                fixture.restart(name, None)?;
-            }
-            1 => {
-                fixture.freeze(name)?;
-                fixture.wait(pause).await;
-                fixture.thaw(name)?;
-            }
-            _ => {
-                fixture.end(name).await?;
-                fixture.restart(name, None)?;
-            }
-        }
-        fixture.wait(pause).await;
+        fixture.kill_freeze_or_end(name).await?;
     }
     fixture.wait_for_answer(ANSWERS_WITHIN).await?;
     Ok(())
