@@ -1,6 +1,7 @@
 //! Rebuilds a view beside the copy that serves, compares the two, and switches.
 mod copying;
 mod note;
+mod pace;
 mod view_lease;
 
 pub use note::CopyUse;
@@ -159,6 +160,7 @@ pub struct Rebuild {
     app: App,
     view: String,
     throttle: Option<u32>,
+    is_at_full_speed: bool,
     compares_only: bool,
     accepts_incomplete: bool,
     restarts: bool,
@@ -198,6 +200,7 @@ impl App {
             app: self.clone(),
             view: view.into(),
             throttle: None,
+            is_at_full_speed: false,
             compares_only: false,
             accepts_incomplete: false,
             restarts: false,
@@ -332,10 +335,16 @@ impl App {
 }
 
 impl Rebuild {
-    /// Applies at most this many events a second on average, in batches of up to 500, so that commands beside it are not slowed
-    /// down.
+    /// Applies at most this many events a second on average, in batches of up to 2,000. It replaces the pauses that the rebuild
+    /// makes by itself while commands run.
     pub fn throttle(mut self, events_per_second: u32) -> Self {
         self.throttle = Some(events_per_second);
+        self
+    }
+    /// Makes no pauses. Without it, the rebuild applies short batches and pauses after each while commands run beside it, unless
+    /// it falls behind them.
+    pub fn at_full_speed(mut self) -> Self {
+        self.is_at_full_speed = true;
         self
     }
     /// Fills and compares, and does not switch. The next run without it switches.
@@ -393,8 +402,8 @@ impl Rebuild {
                 return Err(error);
             }
         };
-        let Rebuild { app, throttle, stop, report, .. } = self;
-        let options = Options { throttle, stop, report };
+        let Rebuild { app, throttle, is_at_full_speed, stop, report, .. } = self;
+        let options = Options { throttle, is_at_full_speed, stop, report };
         let mut copying = Copying::begin(&app, &projections, to, note, lease, options).await?;
         let switches = match (self.compares_only, self.accepts_incomplete, self.is_back) {
             (true, ..) => SwitchIf::Unwanted,

@@ -24,6 +24,8 @@ pub struct LogFollower {
     declared: String,
     /// The last position that the follower reads; `None` is the end of the log.
     upto: Option<Position>,
+    /// The largest number of events of a batch, if it is not the follower's own.
+    batch: Option<usize>,
     /// Receives the position up to which the follower has handled everything, so that queries can wait for it.
     progress: Option<Arc<ReaderProgress>>,
     /// The lease of a group; `None` for a projection, and where only one process can open the database.
@@ -71,6 +73,7 @@ impl LogFollower {
             follower,
             reader,
             upto: None,
+            batch: None,
             progress,
             lease,
             crashes,
@@ -188,10 +191,14 @@ impl LogFollower {
         let newer = self.runtime.newer_programs.handled_by(&self.declared);
         self.follower.names().into_iter().map(Cow::Borrowed).chain(newer.into_iter().map(Cow::Owned)).collect()
     }
+    /// Limits the events of a batch, of a follower whose batches are one transaction.
+    pub(crate) fn limit_batch(&mut self, events: usize) {
+        self.batch = Some(events);
+    }
     /// Returns the limit of a batch. The followers of the log share the budget equally.
     fn batch_limit(&self) -> ReadLimit {
         let bytes = self.runtime.byte_budget.log / self.runtime.readers.len().max(1);
-        ReadLimit { entries: self.follower.batch_size(), bytes: bytes.max(1) }
+        ReadLimit { entries: self.batch.unwrap_or_else(|| self.follower.batch_size()), bytes: bytes.max(1) }
     }
     /// Waits until the next batch is due: at the next tick, or at once when a read waits for the follower.
     ///

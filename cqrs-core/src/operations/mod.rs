@@ -127,7 +127,7 @@ impl Program {
     /// (`dry_run=true` lists the keys that would be released).
     ///
     /// `GET /views` lists the copies of a service's views. `POST /views/rebuild` rebuilds the one with this name in `view`, with the
-    /// options `throttle`, `compare_only`, `accept_incomplete` and `restart`, as [`ViewsCommand`] does. Its response is one line of
+    /// options `throttle`, `full_speed`, `compare_only`, `accept_incomplete` and `restart`, as [`ViewsCommand`] does. Its response is one line of
     /// JSON with the progress for each second, and then the report; closing the connection stops it. `POST /views/switch-back`
     /// lets the former copy serve again, and `POST /views/drop-old` removes the copy that does not serve.
     ///

@@ -448,6 +448,7 @@ async fn by_command() {
     let rebuild = ViewsCommand::Rebuild {
         view: view.clone(),
         throttle: None,
+        full_speed: false,
         compare_only: false,
         accept_incomplete: false,
         restart: false,

@@ -1,6 +1,6 @@
 //! Fills a copy of a view with the projections of the view, compares it with the copy that serves, and switches.
 use super::{
-    CopyUse, Difference, RebuildEnd, RebuildError, RebuildProgress, Rebuilt, ViewProjection, note::Note,
+    CopyUse, Difference, RebuildEnd, RebuildError, RebuildProgress, Rebuilt, ViewProjection, note::Note, pace::Pace,
     view_lease::ViewLease,
 };
 use crate::{
@@ -55,6 +55,7 @@ pub(super) struct Copying<'a> {
     started: Duration,
     reported: Option<Duration>,
     first_position: Option<u64>,
+    pace: Pace,
     /// The uptime at which the throttle allows the next events.
     allowed: Duration,
     failures: u32,
@@ -62,6 +63,7 @@ pub(super) struct Copying<'a> {
 }
 pub(super) struct Options {
     pub(super) throttle: Option<u32>,
+    pub(super) is_at_full_speed: bool,
     pub(super) stop: BoxFuture<'static, ()>,
     pub(super) report: Box<dyn FnMut(&RebuildProgress) + Send>,
 }
@@ -117,6 +119,8 @@ impl<'a> Copying<'a> {
             }
         }
         let started = app.runtime.environment.uptime();
+        // A throttle is the caller's own choice of a pace.
+        let pace = Pace::new(options.is_at_full_speed || options.throttle.is_some());
         Ok(Copying {
             app,
             view: projections.first().map_or("", |projection| projection.view),
@@ -131,6 +135,7 @@ impl<'a> Copying<'a> {
             started,
             reported: None,
             first_position: None,
+            pace,
             allowed: started,
             failures: 0,
             events: 0,
@@ -166,7 +171,7 @@ impl<'a> Copying<'a> {
     /// Applies events until the copy has reached the one that serves, or until the rebuild is stopped.
     async fn fill(&mut self) -> Result<(), RebuildError> {
         while !self.is_stopped() {
-            let before = self.events;
+            let (before, began) = (self.events, self.app.runtime.environment.uptime());
             let is_near = self.pass_up_to_live().await?;
             let has_reached = is_near && self.log.iter().all(|(_, follower)| follower.has_reached());
             if has_reached && self.has_caught_up_on_topics().await? {
@@ -175,7 +180,10 @@ impl<'a> Copying<'a> {
             self.progress().await?;
             match self.events - before {
                 0 => self.wait(MEETING).await?,
-                events => self.hold_back(events).await?,
+                events => {
+                    self.hold_back(events).await?;
+                    self.give_way(began).await?;
+                }
             }
         }
         self.store_checkpoints().await;
@@ -187,8 +195,14 @@ impl<'a> Copying<'a> {
     async fn pass_up_to_live(&mut self) -> Result<bool, RebuildError> {
         let live: Vec<_> = self.log.iter().map(|(name, _)| reader(name)).collect();
         let live = self.app.storage().checkpoints(&live).await?;
+        let now = self.app.runtime.environment.uptime();
+        let filled = self.log.iter().map(|(_, follower)| follower.position().0).min();
+        if let (Some(live), Some(filled)) = (live.iter().copied().max(), filled) {
+            self.pace.saw(now, live, filled);
+        }
         for ((_, follower), live) in self.log.iter_mut().zip(live) {
             follower.read_up_to(Some(Position(live)));
+            follower.limit_batch(self.pace.step(now));
         }
         self.pass().await
     }
@@ -251,6 +265,14 @@ impl<'a> Copying<'a> {
             self.lease.keep().await?;
         }
         Ok(())
+    }
+    /// Pauses after a step, so that commands beside the rebuild are not slowed down.
+    async fn give_way(&mut self, began: Duration) -> Result<(), RebuildError> {
+        let now = self.app.runtime.environment.uptime();
+        match self.pace.pause(now, now.saturating_sub(began)) {
+            Duration::ZERO => Ok(()),
+            pause => self.wait(pause).await,
+        }
     }
     /// Waits until the throttle allows the next events.
     async fn hold_back(&mut self, events: u64) -> Result<(), RebuildError> {

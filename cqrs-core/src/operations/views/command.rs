@@ -27,6 +27,9 @@ pub enum ViewsCommand {
         /// The largest number of events a second.
         #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
         throttle: Option<u32>,
+        /// Make no pauses while commands run.
+        #[arg(long, conflicts_with = "throttle")]
+        full_speed: bool,
         /// Fill and compare only. The next run without it switches.
         #[arg(long, visible_alias = "dry-run")]
         compare_only: bool,
@@ -61,10 +64,13 @@ impl ViewsCommand {
     async fn run_until(&self, app: &App, stop: Shared<BoxFuture<'static, ()>>) -> Result<(Value, bool), BoxError> {
         match self {
             ViewsCommand::List => Ok((list(app).await?, true)),
-            ViewsCommand::Rebuild { view, throttle, compare_only, accept_incomplete, restart } => {
+            ViewsCommand::Rebuild { view, throttle, full_speed, compare_only, accept_incomplete, restart } => {
                 let mut rebuild = app.rebuild(view).until(stop).on_progress(show);
                 if let Some(throttle) = throttle {
                     rebuild = rebuild.throttle(*throttle);
+                }
+                if *full_speed {
+                    rebuild = rebuild.at_full_speed();
                 }
                 if *compare_only {
                     rebuild = rebuild.compare_only();
@@ -127,5 +133,7 @@ mod tests {
         assert!(is_accepted("p list") && is_accepted("p rebuild profile --throttle 100 --accept-incomplete"));
         assert!(is_accepted("p switch-back profile") && is_accepted("p drop-old profile"));
         assert!(!is_accepted("p rebuild") && !is_accepted("p rebuild profile --throttle 0"));
+        assert!(is_accepted("p rebuild profile --full-speed"));
+        assert!(!is_accepted("p rebuild profile --full-speed --throttle 100"));
     }
 }

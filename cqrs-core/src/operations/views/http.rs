@@ -44,6 +44,8 @@ struct ToRebuild {
     view: String,
     throttle: Option<u32>,
     #[serde(default)]
+    full_speed: bool,
+    #[serde(default)]
     compare_only: bool,
     #[serde(default)]
     accept_incomplete: bool,
@@ -72,6 +74,12 @@ async fn rebuild(
             return Err(bad_request("parameter `throttle` must be at least 1"));
         }
         rebuild = rebuild.throttle(throttle);
+    }
+    if of.full_speed {
+        if of.throttle.is_some() {
+            return Err(bad_request("parameters `full_speed` and `throttle` exclude each other"));
+        }
+        rebuild = rebuild.at_full_speed();
     }
     if of.compare_only {
         rebuild = rebuild.compare_only();
