@@ -2,9 +2,9 @@
 use crate::{
     Timestamp,
     aggregate::mark::{DELETED, reserved},
-    aggregate::{Aggregate, repository::apply_entry},
+    aggregate::{Aggregate, repository::apply_event},
     error::Fault,
-    event::{Entry, Recorded, Subscribable, decode, stream_of},
+    event::{Entry, Recorded, StreamEvent, Subscribable, decode, stream_of},
     metadata::Metadata,
     runtime::Runtime,
     storage::ReadLimit,
@@ -151,14 +151,16 @@ impl<A: Aggregate> History<A> {
         let (stream, mut state, mut last) = (stream_of(A::NAME, id), None, 0);
         loop {
             let page = self.runtime.storage.stream_page(&stream, last, PAGE).await?;
-            for entry in &page {
-                if !includes(entry) {
+            let is_last = !PAGE.is_reached_by(&page);
+            for entry in page {
+                if !includes(&entry) {
                     return Ok((state, last));
                 }
-                apply_entry(id, &mut state, entry)?;
-                last = entry.version;
+                let event = StreamEvent::from(entry);
+                apply_event(id, &mut state, &event)?;
+                last = event.version;
             }
-            if !PAGE.is_reached_by(&page) {
+            if is_last {
                 return Ok((state, last));
             }
         }

@@ -1,5 +1,5 @@
 //! Marks: entries of a stream that the framework writes beside the aggregate's own events.
-use crate::{error::Fault, event::Entry, storage::Storage};
+use crate::{error::Fault, event::StreamEvent, storage::Storage};
 
 /// The name of the entry with which the stream of a deleted aggregate ends. A fold begins anew after it.
 pub(crate) const DELETED: &str = "cqrs.deleted";
@@ -21,7 +21,7 @@ pub(super) async fn deleted_at(storage: &dyn Storage, kind: &str, id: &str, row:
     }
     // A deletion leaves a snapshot, which has every form.
     let found = storage.snapshot(kind, id, 0, None).await?.found;
-    let is_deletion = |last: &Entry| last.name == DELETED;
+    let is_deletion = |last: &StreamEvent| last.name == DELETED;
     let is_deleted = match (found.events.last(), &found.snapshot) {
         (Some(last), _) => is_deletion(last),
         (None, Some(snapshot)) => snapshot.state.is_none(),

@@ -3,7 +3,7 @@ use crate::{
     aggregate::unit_of_work::UnitOfWork,
     aggregate::{Aggregate, Decision, IntoEvents, StoredAs, mapped::Table, mark, replay, snapshot},
     error::{Error, Fault},
-    event::{Entry, Publisher, decode_stored, parse_id, stream_of},
+    event::{Publisher, StreamEvent, decode_stored, parse_id, stream_of},
     runtime::Runtime,
     storage::{SnapshotAndEvents, StoredResponse, StoredSnapshot},
 };
@@ -306,10 +306,10 @@ impl<A: Aggregate> LoadedAggregate<A> {
         id: &A::Id,
         mut state: Option<A>,
         version: u64,
-        events: &[Entry],
+        events: &[StreamEvent],
         response: Option<StoredResponse>,
     ) -> Result<Self, Fault> {
-        events.iter().try_for_each(|entry| apply_entry(id, &mut state, entry))?;
+        events.iter().try_for_each(|event| apply_event(id, &mut state, event))?;
         // A snapshot without a state is that of a deletion.
         let is_deleted = events.last().map_or(version > 0 && state.is_none(), |last| last.name == mark::DELETED);
         let version = events.last().map_or(version, |last| last.version);
@@ -318,15 +318,17 @@ impl<A: Aggregate> LoadedAggregate<A> {
 }
 
 /// Applies the next event of a stream to the state so far.
-pub(crate) fn apply_entry<A: Aggregate>(id: &A::Id, state: &mut Option<A>, entry: &Entry) -> Result<(), Fault> {
-    if let Some(mark) = mark::reserved(&entry.name) {
+pub(crate) fn apply_event<A: Aggregate>(id: &A::Id, state: &mut Option<A>, next: &StreamEvent) -> Result<(), Fault> {
+    if let Some(mark) = mark::reserved(&next.name) {
         if mark == mark::DELETED {
             *state = None;
         }
         return Ok(());
     }
-    let event: A::Event = decode_stored(entry.schema, &entry.payload)
-        .map_err(|e| Fault::internal(format!("{} {} cannot be read", entry.stream, entry.version)).because(e))?;
+    let event: A::Event = decode_stored(next.schema, &next.payload).map_err(|error| {
+        let stream = stream_of(A::NAME, id);
+        Fault::internal(format!("{stream} {} cannot be read", next.version)).because(error)
+    })?;
     match state {
         None => *state = A::create(id.clone(), &event),
         Some(state) => state.apply(&event),

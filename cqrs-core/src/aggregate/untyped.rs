@@ -1,9 +1,9 @@
 //! Stored aggregates, read without the aggregate's type: their state and their unique values.
 use crate::{
-    aggregate::{Aggregate, mark::ROW_REBUILT, repository::apply_entry},
+    aggregate::{Aggregate, mark::ROW_REBUILT, repository::apply_event},
     codec,
     error::Fault,
-    event::{Entry, parse_id},
+    event::{StreamEvent, parse_id},
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -35,29 +35,29 @@ impl UntypedReader {
 
 /// A fold of the events of one aggregate, of which no event is kept.
 pub(crate) trait UntypedFold: Send + Sync {
-    fn apply(&mut self, entry: &Entry) -> Result<(), Fault>;
+    fn apply(&mut self, event: &StreamEvent) -> Result<(), Fault>;
     /// Returns the unique values after the last event.
     fn values(&self) -> Result<UniqueValues, Fault>;
     /// Returns the encoded state after the last event, or `None` if there is no aggregate.
     fn state(&self) -> Result<Option<Vec<u8>>, Fault>;
 }
-/// The fold of one stream, whose entries come page by page.
+/// The fold of one stream, whose events come page by page.
 pub(crate) struct Folding {
     pub(crate) id: String,
-    /// The version of the last entry.
+    /// The version of the last event.
     pub(crate) version: u64,
-    /// Set when the last entry is the mark of a rebuilt row.
+    /// Set when the last event is the mark of a rebuilt row.
     pub(crate) is_rebuilt: bool,
-    /// The fold, or the error of the first entry that cannot be applied.
+    /// The fold, or the error of the first event that cannot be applied.
     pub(crate) fold: Result<Box<dyn UntypedFold>, Fault>,
 }
 impl Folding {
     pub(crate) fn new(reader: UntypedReader, id: &str) -> Self {
         Folding { id: id.to_owned(), version: 0, is_rebuilt: false, fold: (reader.fold)(id) }
     }
-    pub(crate) fn apply(&mut self, entry: &Entry) {
-        (self.version, self.is_rebuilt) = (entry.version, entry.name == ROW_REBUILT);
-        let applied = self.fold.as_mut().map_or(Ok(()), |fold| fold.apply(entry));
+    pub(crate) fn apply(&mut self, event: &StreamEvent) {
+        (self.version, self.is_rebuilt) = (event.version, event.name == ROW_REBUILT);
+        let applied = self.fold.as_mut().map_or(Ok(()), |fold| fold.apply(event));
         if let Err(fault) = applied {
             self.fold = Err(fault);
         }
@@ -68,8 +68,8 @@ struct Fold<A: Aggregate> {
     state: Option<A>,
 }
 impl<A: Aggregate> UntypedFold for Fold<A> {
-    fn apply(&mut self, entry: &Entry) -> Result<(), Fault> {
-        unless_it_panics(|| apply_entry(&self.id, &mut self.state, entry))
+    fn apply(&mut self, event: &StreamEvent) -> Result<(), Fault> {
+        unless_it_panics(|| apply_event(&self.id, &mut self.state, event))
     }
     fn values(&self) -> Result<UniqueValues, Fault> {
         unless_it_panics(|| Ok(self.state.as_ref().map(Aggregate::unique).unwrap_or_default()))

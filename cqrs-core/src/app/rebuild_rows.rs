@@ -5,7 +5,7 @@ use crate::{
     app::App,
     catalogue::Catalogue,
     error::{Fault, describe},
-    event::{NewEntry, stream_of},
+    event::{NewEntry, StreamEvent, stream_of},
     metadata::Metadata,
     registry::AggregateRegistration,
     storage::{Batch, CommitError, ReadLimit, Row, StoredRow, ValueReservation},
@@ -117,17 +117,19 @@ impl App {
         loop {
             let from = place.as_ref().map(|(stream, version)| (&**stream, *version));
             let page = self.storage().streams_after(found.name, from, PAGE).await?;
-            for entry in &page {
+            let is_last = !PAGE.is_reached_by(&page);
+            place = page.last().map(|last| (last.stream.clone(), last.version));
+            for entry in page {
                 let Some(id) = entry.stream.strip_prefix(&prefix) else { continue };
                 if open.as_ref().is_none_or(|open| open.id != id)
                     && let Some(whole) = open.replace(Folding::new(found.untyped, id))
                 {
                     rebuild.compare(whole).await?;
                 }
-                open.iter_mut().for_each(|open| open.apply(entry));
+                let event = StreamEvent::from(entry);
+                open.iter_mut().for_each(|open| open.apply(&event));
             }
-            place = page.last().map(|last| (last.stream.clone(), last.version));
-            if !PAGE.is_reached_by(&page) {
+            if is_last {
                 break;
             }
         }
@@ -264,8 +266,9 @@ impl Rebuild<'_> {
         let stream = stream_of(self.aggregate.name, &folding.id);
         loop {
             let page = self.app.storage().stream_page(&stream, folding.version, PAGE).await?;
-            page.iter().for_each(|entry| folding.apply(entry));
-            if !PAGE.is_reached_by(&page) {
+            let is_last = !PAGE.is_reached_by(&page);
+            page.into_iter().map(StreamEvent::from).for_each(|event| folding.apply(&event));
+            if is_last {
                 return Ok(());
             }
         }

@@ -10,7 +10,7 @@ use crate::{
     app::background::Job,
     catalogue::{Declaration, NAMED, UniqueFields},
     error::{Fault, describe},
-    event::stream_of,
+    event::{StreamEvent, stream_of},
     job::Step,
     position::Position,
     registry::AggregateRegistration,
@@ -249,13 +249,15 @@ impl App {
             let from = place.as_ref().map(|(stream, version)| (&**stream, *version));
             let page = self.storage().streams_after(kind, from, STREAMS).await?;
             let is_last = !STREAMS.is_reached_by(&page);
-            for entry in &page {
+            place = page.last().map(|last| (last.stream.clone(), last.version));
+            for entry in page {
                 let Some(id) = field.id_of(&entry.stream) else { continue };
                 if open.as_ref().is_none_or(|open| open.id != id) {
                     let next = Folding::new(field.aggregate.untyped, id);
                     owners.extend(open.replace(next).map(|whole| field.folded(whole)));
                 }
-                open.iter_mut().for_each(|open| open.apply(entry));
+                let event = StreamEvent::from(entry);
+                open.iter_mut().for_each(|open| open.apply(&event));
             }
             if is_last {
                 owners.extend(open.take().map(|whole| field.folded(whole)));
@@ -265,7 +267,6 @@ impl App {
             if !owners.is_empty() {
                 return Ok((owners, false));
             }
-            place = page.last().map(|last| (last.stream.clone(), last.version));
         }
     }
 
@@ -346,9 +347,9 @@ impl App {
             let values = row.state.as_deref().map_or_else(|| Ok(Vec::new()), reader.of_state);
             return Ok(field.owner(id, row.version, values));
         }
-        let entries = storage.stream(&stream_of(field.aggregate.name, &id), 0, None).await?.found;
+        let events = storage.stream(&stream_of(field.aggregate.name, &id), 0, None).await?.found;
         let mut folding = Folding::new(reader, &id);
-        entries.iter().for_each(|entry| folding.apply(entry));
+        events.iter().for_each(|event| folding.apply(event));
         Ok(field.folded(folding))
     }
     async fn reserve(

@@ -6,6 +6,7 @@ mod publish;
 mod recorded;
 mod shard;
 mod stream;
+mod stream_event;
 mod subscribable;
 
 pub use entry::{Entry, NewEntry, OutgoingMessage};
@@ -18,6 +19,7 @@ pub use recorded::Recorded;
 pub(crate) use shard::murmur2;
 pub use shard::{RELAY_SHARDS, shard_of};
 pub(crate) use stream::{SEPARATOR, kind_of, parse_id, stream_of};
+pub use stream_event::StreamEvent;
 pub use subscribable::{RawEvent, Source, Subscribable, UpcastError, Upcaster, decode, decode_stored};
 
 use crate::{id::AggregateId, message::Stored, stored_form::StoredForm};

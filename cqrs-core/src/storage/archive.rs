@@ -24,7 +24,7 @@ pub struct Archived {
 /// Returns whether these are all events of a stream after a version, with none of them in the archive. The last event of a
 /// stream is never archived.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub(super) fn is_contiguous(after: u64, found: &[crate::event::Entry]) -> bool {
+pub(super) fn is_contiguous(after: u64, found: &[crate::event::StreamEvent]) -> bool {
     let versions = found.first().zip(found.last());
     versions.is_none_or(|(first, last)| {
         first.version == after.saturating_add(1) && last.version - first.version + 1 == found.len() as u64

@@ -7,7 +7,7 @@ mod view_copy;
 use crate::{
     environment::{Environment, system},
     error::Fault,
-    event::{Entry, stream_of},
+    event::{Entry, StreamEvent, stream_of},
     position::Position,
     storage::batch::{Batch, CommitError, StoredResponse},
     storage::check::{self, check},
@@ -84,10 +84,15 @@ impl Storage for Memory {
         let data = self.data();
         Ok(Loaded { found: data.row(kind, id), response: response.and_then(|key| data.responses.get(key).cloned()) })
     }
-    async fn stream(&self, stream: &str, after: u64, response: Option<&str>) -> Result<Loaded<Vec<Entry>>, Fault> {
+    async fn stream(
+        &self,
+        stream: &str,
+        after: u64,
+        response: Option<&str>,
+    ) -> Result<Loaded<Vec<StreamEvent>>, Fault> {
         check::key(stream, response)?;
         let data = self.data();
-        let found = data.events(stream, after).cloned().collect();
+        let found = data.events(stream, after).map(StreamEvent::from).collect();
         Ok(Loaded { found, response: response.and_then(|key| data.responses.get(key).cloned()) })
     }
     async fn snapshot(

@@ -47,7 +47,11 @@ pub use view_copy::{ComparedValues, DifferentValues, SwitchedReader, ViewSwitch}
 pub(crate) use view_copy::{SEPARATOR as COPY_SEPARATOR, copy_of, is_copy, split_copy, stored_as};
 pub use view_store::{ViewBatch, ViewChange, ViewRead, ViewStore};
 
-use crate::{error::Fault, event::Entry, position::Position};
+use crate::{
+    error::Fault,
+    event::{Entry, StreamEvent},
+    position::Position,
+};
 use async_trait::async_trait;
 use std::{any::Any, time::Duration};
 use uuid::Uuid;
@@ -63,7 +67,8 @@ pub trait Storage: Send + Sync + 'static {
     async fn row(&self, kind: &str, id: &str, response: Option<&str>) -> Result<Loaded<StoredRow>, Fault>;
     /// Loads the events of one stream after a version, in order, and in the same round trip the response stored under
     /// an idempotency key.
-    async fn stream(&self, stream: &str, after: u64, response: Option<&str>) -> Result<Loaded<Vec<Entry>>, Fault>;
+    async fn stream(&self, stream: &str, after: u64, response: Option<&str>)
+    -> Result<Loaded<Vec<StreamEvent>>, Fault>;
     /// Loads the snapshot of one event-sourced aggregate and the events after it, in order, and in the same round trip the
     /// response stored under an idempotency key.
     ///
@@ -76,7 +81,7 @@ pub trait Storage: Send + Sync + 'static {
         form: i64,
         response: Option<&str>,
     ) -> Result<Loaded<SnapshotAndEvents>, Fault>;
-    /// Returns the events of one stream after a version, in order, up to the limit.
+    /// Returns the whole entries of one stream after a version, in order, up to the limit.
     async fn stream_page(&self, stream: &str, after: u64, limit: ReadLimit) -> Result<Vec<Entry>, Fault>;
     /// Returns the response stored under an idempotency key.
     async fn response(&self, key: &str) -> Result<Option<StoredResponse>, Fault>;
@@ -339,7 +344,7 @@ pub struct SnapshotAndEvents {
     /// The snapshot, if there is one.
     pub snapshot: Option<StoredSnapshot>,
     /// The events after the snapshot's version, or all events, in order.
-    pub events: Vec<Entry>,
+    pub events: Vec<StreamEvent>,
 }
 impl SnapshotAndEvents {
     /// Returns the version of the stream; 0 if it has no event.

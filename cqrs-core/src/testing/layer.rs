@@ -4,7 +4,7 @@ use crate::{
     Timestamp,
     environment::{Environment, SystemEnvironment, Task},
     error::Fault,
-    event::Entry,
+    event::{Entry, StreamEvent},
     position::Position,
     storage::{
         ArchiveRange, Archived, Batch, CommitError, ComparedValues, CountedEntries, Cutoff, DatabaseStats, InboxLookup,
@@ -45,7 +45,12 @@ pub trait StorageLayer: Send + Sync + 'static {
     async fn row(&self, kind: &str, id: &str, response: Option<&str>) -> Result<Loaded<StoredRow>, Fault> {
         self.inner().row(kind, id, response).await
     }
-    async fn stream(&self, stream: &str, after: u64, response: Option<&str>) -> Result<Loaded<Vec<Entry>>, Fault> {
+    async fn stream(
+        &self,
+        stream: &str,
+        after: u64,
+        response: Option<&str>,
+    ) -> Result<Loaded<Vec<StreamEvent>>, Fault> {
         self.inner().stream(stream, after, response).await
     }
     async fn snapshot(
@@ -225,7 +230,12 @@ impl<L: StorageLayer> Storage for L {
     async fn row(&self, kind: &str, id: &str, response: Option<&str>) -> Result<Loaded<StoredRow>, Fault> {
         StorageLayer::row(self, kind, id, response).await
     }
-    async fn stream(&self, stream: &str, after: u64, response: Option<&str>) -> Result<Loaded<Vec<Entry>>, Fault> {
+    async fn stream(
+        &self,
+        stream: &str,
+        after: u64,
+        response: Option<&str>,
+    ) -> Result<Loaded<Vec<StreamEvent>>, Fault> {
         StorageLayer::stream(self, stream, after, response).await
     }
     async fn snapshot(

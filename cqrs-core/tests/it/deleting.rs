@@ -46,7 +46,7 @@ pub(crate) async fn ends(storage: Arc<dyn Storage>, stored_as: StoredAs) {
     heir.name = "name of kim".into();
     app.send(heir).await.expect("the unique value is free");
     let stream = storage.stream("purse/kim", 0, None).await.expect("the stream can be read").found;
-    let names: Vec<_> = stream.iter().map(|entry| &*entry.name).collect();
+    let names: Vec<_> = stream.iter().map(|event| &*event.name).collect();
     assert_eq!(names, ["purse.opened", "purse.added", "purse.added", "purse.closed", "cqrs.deleted"]);
 }
 
@@ -64,7 +64,7 @@ pub(crate) async fn begins_anew(storage: Arc<dyn Storage>, stored_as: StoredAs) 
         assert_eq!(app.send(Find("kim".into())).await.expect("the database responds"), None);
     }
     let stream = storage.stream("purse/kim", 0, None).await.expect("the stream can be read").found;
-    let versions: Vec<_> = stream.iter().map(|entry| entry.version).collect();
+    let versions: Vec<_> = stream.iter().map(|event| event.version).collect();
     assert_eq!(versions, (1..=24).collect::<Vec<_>>());
     // Two at once: one creates it, and the other is refused.
     let both = tokio::join!(app.send(open("kim", false)), app.send(open("kim", false)));

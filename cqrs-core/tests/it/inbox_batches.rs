@@ -104,7 +104,7 @@ async fn one_aggregate() {
     send(&broker, 20).await.expect("all are acknowledged");
     let stream = slow.memory.stream("account/till", 0, None).await.expect("the memory answers").found;
     assert_eq!(stream.len(), 21, "the account is opened once, and every payment counts");
-    let versions: Vec<_> = stream.iter().map(|entry| entry.version).collect();
+    let versions: Vec<_> = stream.iter().map(|event| event.version).collect();
     assert_eq!(versions, (1..=21).collect::<Vec<_>>());
     let row = slow.memory.row("account", "till", None).await.expect("the memory answers").found;
     assert_eq!(row.version, 21);

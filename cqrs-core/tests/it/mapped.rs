@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use cqrs_core::{
     Aggregate, App, AppBuilder, BoxError, Command, Dep, DomainError, Error, Event, Evolve, Foreign, ForeignTable,
     HandlerResult, IntegrationEvent, Mapped, Mapping, Metadata, Recorded, Repo, RowLock, StateStored, handler, publish,
-    storage::{Storage, Tx},
+    storage::{ReadLimit, Storage, Tx},
 };
 use serde::{Deserialize, Serialize};
 use std::sync::{
@@ -308,7 +308,7 @@ pub(crate) async fn on(storage: impl Storage + Clone, sql: Database) {
     assert_eq!(keyed().send(pay(1, 10)).await.expect("the stored response"), 10);
     assert_eq!(sql.number("select paid * 100 + row_version from invoice where number = 1").await, 1002);
     assert_eq!(sql.number("select count(*) from invoice where note = 'from the shop'").await, 1, "its column stays");
-    let stream = storage.stream("invoice/1", 0, None).await.expect("the database responds").found;
+    let stream = storage.stream_page("invoice/1", 0, ReadLimit::entries(9)).await.expect("the database responds");
     let entries: Vec<_> = stream.iter().map(|entry| (entry.version, &*entry.name, entry.outgoing.is_some())).collect();
     assert_eq!(entries, [(1, "invoice.paid", true)]);
 
@@ -391,7 +391,7 @@ async fn deleted(storage: &(impl Storage + Clone), sql: &Database) {
     let issue = |number| Issue { number, customer: "kim".into(), amount: 50 };
     let events = async |number: i64| {
         let stream = storage.stream(&format!("invoice/{number}"), 0, None).await.expect("the database responds").found;
-        stream.into_iter().map(|entry| entry.name).collect::<Vec<_>>()
+        stream.into_iter().map(|event| event.name).collect::<Vec<_>>()
     };
 
     plain.send(issue(8)).await.expect("the number is free");

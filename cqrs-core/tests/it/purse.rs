@@ -1,7 +1,7 @@
 //! An aggregate with an end and a history, for the tests of event sourcing.
 use crate::trials::trial;
 use async_trait::async_trait;
-use cqrs_core::event::Entry;
+use cqrs_core::event::StreamEvent;
 use cqrs_core::{
     Aggregate, App, AppBuilder, Command, DomainError, Event, EventSourced, Evolve, Fault, HandlerResult, History,
     HistoryEntry, Query, Repo, StateStored, Timestamp, handler,
@@ -150,7 +150,12 @@ impl StorageLayer for Counting {
     fn inner(&self) -> &dyn Storage {
         &*self.0
     }
-    async fn stream(&self, stream: &str, after: u64, response: Option<&str>) -> Result<Loaded<Vec<Entry>>, Fault> {
+    async fn stream(
+        &self,
+        stream: &str,
+        after: u64,
+        response: Option<&str>,
+    ) -> Result<Loaded<Vec<StreamEvent>>, Fault> {
         let loaded = self.0.stream(stream, after, response).await?;
         self.1.fetch_add(loaded.found.len(), SeqCst);
         Ok(loaded)

@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use cqrs_core::{
     App, Error, Fault, HistoryEntry, Metadata,
     app::{RowRebuild, RowRebuildError},
-    storage::{Batch, Loaded, Memory, Row, Storage, StoredRow},
+    event::{Entry, NewEntry},
+    storage::{Batch, Loaded, Memory, ReadLimit, Row, Storage, StoredRow},
     testing::StorageLayer,
 };
 use libtest_mimic::Trial;
@@ -74,6 +75,10 @@ pub(crate) async fn rebuilt(storage: Arc<dyn Storage>, stored_as: StoredAs) {
     assert_eq!((rest.checked, rest.last.as_deref()), (2, Some("lee")));
 }
 
+async fn first_entry(storage: &dyn Storage, stream: &str) -> Entry {
+    storage.stream_page(stream, 0, ReadLimit::entries(1)).await.expect("the stream can be read").remove(0)
+}
+
 /// Also run on PostgreSQL.
 pub(crate) async fn unreadable(storage: Arc<dyn Storage>, stored_as: StoredAs) {
     let app = purses(shared(&storage), stored_as, false).build().expect("the app builds");
@@ -82,9 +87,9 @@ pub(crate) async fn unreadable(storage: Arc<dyn Storage>, stored_as: StoredAs) {
     }
     damage(&*storage, "lee", b"{}").await;
     let row = storage.row("purse", "kim", None).await.expect("the row can be read").found;
-    let mut entry = storage.stream("purse/kim", 0, None).await.expect("the stream can be read").found.remove(0);
+    let mut entry = first_entry(&*storage, "purse/kim").await;
     entry.metadata = Metadata::default();
-    let broken = cqrs_core::event::NewEntry {
+    let broken = NewEntry {
         stream: entry.stream,
         version: 2,
         id: cqrs_core::uuid::Uuid::now_v7(),
@@ -109,9 +114,9 @@ pub(crate) async fn unreadable(storage: Arc<dyn Storage>, stored_as: StoredAs) {
 async fn held_value(storage: Arc<dyn Storage>, stored_as: StoredAs) {
     let app = purses(shared(&storage), stored_as, false).build().expect("the app builds");
     opened(&app, "kim").await;
-    let first = storage.stream("purse/kim", 0, None).await.expect("the stream can be read").found.remove(0);
+    let first = first_entry(&*storage, "purse/kim").await;
     // Another purse of the same name, without a row and a reservation.
-    let event = cqrs_core::event::NewEntry {
+    let event = NewEntry {
         stream: "purse/mia".into(),
         version: 1,
         id: cqrs_core::uuid::Uuid::now_v7(),

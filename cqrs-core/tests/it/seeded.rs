@@ -315,7 +315,7 @@ impl StorageLayer for SeededStorage {
             _ => false,
         });
         if let Some(wrong) = wrong {
-            loaded.found.events.retain(|entry| entry.version > wrong.version);
+            loaded.found.events.retain(|event| event.version > wrong.version);
             loaded.found.snapshot = Some(StoredSnapshot { version: wrong.version, state: wrong.state });
         }
         if self.bug == Bug::EndForgotten && form != 0 {

@@ -3,7 +3,7 @@ use super::parked::ParkedEntry;
 use crate::{
     Timestamp,
     error::VersionConflict,
-    event::{Entry, NewEntry, SEPARATOR, stream_of},
+    event::{Entry, NewEntry, SEPARATOR, StreamEvent, stream_of},
     metadata::Metadata,
     position::Position,
     storage::{
@@ -92,7 +92,7 @@ impl Data {
         });
         let snapshot = usable.map(|usable| StoredSnapshot { version: usable.version, state: usable.state.clone() });
         let after = snapshot.as_ref().map_or(0, |snapshot| snapshot.version);
-        SnapshotAndEvents { events: self.events(&stream, after).cloned().collect(), snapshot }
+        SnapshotAndEvents { events: self.events(&stream, after).map(StreamEvent::from).collect(), snapshot }
     }
 
     pub(super) fn archive(&mut self, range: &ArchiveRange, limit: usize) -> Archived {

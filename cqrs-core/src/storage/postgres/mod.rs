@@ -45,7 +45,7 @@ use super::{
 use crate::{
     environment::{Environment, system},
     error::Fault,
-    event::Entry,
+    event::{Entry, StreamEvent},
     position::Position,
     storage::batch::{Batch, CommitError, StoredResponse},
     storage::check,
@@ -286,7 +286,12 @@ impl Storage for Postgres {
         check::key(id, response)?;
         self.0.row(kind, id, response).await
     }
-    async fn stream(&self, stream: &str, after: u64, response: Option<&str>) -> Result<Loaded<Vec<Entry>>, Fault> {
+    async fn stream(
+        &self,
+        stream: &str,
+        after: u64,
+        response: Option<&str>,
+    ) -> Result<Loaded<Vec<StreamEvent>>, Fault> {
         check::key(stream, response)?;
         self.0.stream(stream, after, response).await
     }

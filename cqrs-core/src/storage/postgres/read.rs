@@ -3,7 +3,7 @@ use super::commit::int;
 use super::{Inner, errors};
 use crate::{
     error::Fault,
-    event::{Entry, OutgoingMessage, stream_of},
+    event::{Entry, OutgoingMessage, StreamEvent, stream_of},
     position::Position,
     storage::archive::is_contiguous,
     storage::parked::decode_headers,
@@ -194,30 +194,37 @@ const STREAM_PAGE: &str = concat!(
     whole_log!("stream = $1 and version > $2", "version", "$3"),
     " p) l where l.bytes_before < $4 order by l.version"
 );
-/// The snapshot is a row without a stream, and the response is one without a version.
-const SNAPSHOT: &str = entries!(
+/// The columns of a loaded event, in the order in which `event` takes them.
+///
+/// Loads leave the order to [`in_order`]. Beside a snapshot or a response, and for a long stream, PostgreSQL would sort the
+/// rows, although it almost always finds them in their order.
+macro_rules! events {
+    ($rest:literal) => {
+        concat!("select l.version, l.name, l.schema, l.payload", $rest)
+    };
+}
+/// The snapshot is a row without a name. The response is one with a fingerprint, and with its position as the version.
+const SNAPSHOT: &str = concat!(
     "with s as materialized (select s.version, s.value from cqrs.snapshot s where s.kind = $1 and s.id = $2 \
      and (s.form = $3 or s.value is null) and exists (select from cqrs.log h where h.stream = $4 \
      and h.version = s.version and h.id = s.event)) ",
-    ", null::bigint as fingerprint from cqrs.log l \
-     where l.stream = $4 and l.version > coalesce((select s.version from s), 0) \
-     union all select null, null, s.version, null, null, null, s.value, null, null, null, null, null, null, null, null, \
-     null from s \
-     union all select r.pos, r.key, null, null, null, null, r.body, null, null, null, null, null, null, null, null, \
-     r.fingerprint from cqrs.stored_response r where r.key = $5 order by version"
+    events!(
+        ", null::bigint as fingerprint from cqrs.log l \
+         where l.stream = $4 and l.version > coalesce((select s.version from s), 0) \
+         union all select s.version, null, null, s.value, null from s \
+         union all select r.pos, r.key, null, r.body, r.fingerprint from cqrs.stored_response r where r.key = $5"
+    )
 );
-const STREAM: &str = entries!("", " from cqrs.log l where l.stream = $1 and l.version > $2 order by l.version");
+const STREAM: &str = events!(" from cqrs.log l where l.stream = $1 and l.version > $2");
 /// All events of a stream after a version, those of the archive as well.
 const WHOLE_STREAM: &str = concat!(
-    entries!("", " from (select * from cqrs.log where stream = $1 and version > $2 union all "),
-    "select * from cqrs.archived_log where stream = $1 and version > $2) l order by l.version"
+    events!(" from cqrs.log l where l.stream = $1 and l.version > $2 union all "),
+    events!(" from cqrs.archived_log l where l.stream = $1 and l.version > $2")
 );
-/// The response is a row of its own, the one without a version.
-const STREAM_AND_RESPONSE: &str = entries!(
-    "",
+/// The response is a row as in [`SNAPSHOT`].
+const STREAM_AND_RESPONSE: &str = events!(
     ", null::bigint as fingerprint from cqrs.log l where l.stream = $1 and l.version > $2 \
-     union all select r.pos, r.key, null, null, null, null, r.body, null, null, null, null, null, null, null, null, \
-     r.fingerprint from cqrs.stored_response r where r.key = $3 order by version"
+     union all select r.pos, r.key, null, r.body, r.fingerprint from cqrs.stored_response r where r.key = $3"
 );
 const OUTGOING: &str = concat!(
     entries!(
@@ -320,31 +327,29 @@ impl Inner {
         stream: &str,
         after: u64,
         key: Option<&str>,
-    ) -> Result<Loaded<Vec<Entry>>, Fault> {
+    ) -> Result<Loaded<Vec<StreamEvent>>, Fault> {
         let with = Parameters::default().and(stream)?.and(int(after))?;
-        let Some(key) = key else {
-            let rows = self.read(STREAM, with).await?;
-            let found = rows.iter().map(entry).collect::<Result<_, _>>()?;
-            return Ok(Loaded { found: self.with_archived(stream, after, found).await?, response: None });
+        let (found, response) = match key {
+            None => (events(&self.read(STREAM, with).await?)?, None),
+            Some(key) => {
+                let Loaded { found, response } = loaded(&self.read(STREAM_AND_RESPONSE, with.and(key)?).await?)?;
+                (found.events, response)
+            }
         };
-        let mut rows = self.read(STREAM_AND_RESPONSE, with.and(key)?).await?;
-        // The rows are sorted by version, so the row without one is the last.
-        let response = match rows.last() {
-            Some(row) if get::<Option<i64>>(row, 15)?.is_some() => Some(response(row, [1, 15, 6, 0])?),
-            _ => None,
-        };
-        rows.truncate(rows.len() - usize::from(response.is_some()));
-        let found = rows.iter().map(entry).collect::<Result<_, _>>()?;
         Ok(Loaded { found: self.with_archived(stream, after, found).await?, response })
     }
     /// Reads the stream again if its first events are in the archive. The last one never is, so the events that were found
     /// show it.
-    async fn with_archived(&self, stream: &str, after: u64, found: Vec<Entry>) -> Result<Vec<Entry>, Fault> {
+    async fn with_archived(
+        &self,
+        stream: &str,
+        after: u64,
+        found: Vec<StreamEvent>,
+    ) -> Result<Vec<StreamEvent>, Fault> {
         if is_contiguous(after, &found) {
             return Ok(found);
         }
-        let rows = self.read(WHOLE_STREAM, Parameters::default().and(stream)?.and(int(after))?).await?;
-        rows.iter().map(entry).collect()
+        events(&self.read(WHOLE_STREAM, Parameters::default().and(stream)?.and(int(after))?).await?)
     }
 
     pub(super) async fn stream_page(&self, stream: &str, after: u64, most: ReadLimit) -> Result<Vec<Entry>, Fault> {
@@ -362,20 +367,10 @@ impl Inner {
     ) -> Result<Loaded<SnapshotAndEvents>, Fault> {
         let stream = stream_of(kind, id);
         let with = Parameters::default().and(kind)?.and(id)?.and(form)?.and(&*stream)?.and(key)?;
-        let (mut found, mut stored_response) = (SnapshotAndEvents::default(), None);
-        for row in self.read(SNAPSHOT, with).await? {
-            if get::<Option<i64>>(&row, 15)?.is_some() {
-                stored_response = Some(response(&row, [1, 15, 6, 0])?);
-            } else if get::<Option<i64>>(&row, 0)?.is_none() {
-                let version = get::<i64>(&row, 2)? as u64;
-                found.snapshot = Some(StoredSnapshot { version, state: get(&row, 6)? });
-            } else {
-                found.events.push(entry(&row)?);
-            }
-        }
+        let Loaded { mut found, response } = loaded(&self.read(SNAPSHOT, with).await?)?;
         let after = found.snapshot.as_ref().map_or(0, |snapshot| snapshot.version);
         found.events = self.with_archived(&stream, after, found.events).await?;
-        Ok(Loaded { found, response: stored_response })
+        Ok(Loaded { found, response })
     }
 
     pub(super) async fn response(&self, key: &str) -> Result<Option<StoredResponse>, Fault> {
@@ -592,6 +587,37 @@ fn response(row: &PgRow, [key, fingerprint, body, position]: [usize; 4]) -> Resu
         body: get(row, body)?,
         position: Position(get::<i64>(row, position)? as u64),
     })
+}
+
+/// Decodes the rows of a load: the snapshot, the events in their order, and the response beside them.
+fn loaded(rows: &[PgRow]) -> Result<Loaded<SnapshotAndEvents>, Fault> {
+    let (mut snapshot, mut events, mut stored_response) = (None, Vec::with_capacity(rows.len()), None);
+    for row in rows {
+        if get::<Option<i64>>(row, 4)?.is_some() {
+            stored_response = Some(response(row, [1, 4, 3, 0])?);
+        } else if get::<Option<&str>>(row, 1)?.is_none() {
+            snapshot = Some(StoredSnapshot { version: get::<i64>(row, 0)? as u64, state: get(row, 3)? });
+        } else {
+            events.push(event(row)?);
+        }
+    }
+    Ok(Loaded { found: SnapshotAndEvents { snapshot, events: in_order(events) }, response: stored_response })
+}
+
+/// Decodes the rows of a load that has events alone, in their order.
+fn events(rows: &[PgRow]) -> Result<Vec<StreamEvent>, Fault> {
+    rows.iter().map(event).collect::<Result<_, _>>().map(in_order)
+}
+
+fn event(row: &PgRow) -> Result<StreamEvent, Fault> {
+    let (name, schema) = (get(row, 1)?, get::<i32>(row, 2)? as u32);
+    Ok(StreamEvent { version: get::<i64>(row, 0)? as u64, name, schema, payload: get(row, 3)? })
+}
+
+/// Sorts events by their versions. Rows that are in order already cost one comparison each.
+fn in_order(mut events: Vec<StreamEvent>) -> Vec<StreamEvent> {
+    events.sort_unstable_by_key(|event| event.version);
+    events
 }
 
 pub(super) fn entry(row: &PgRow) -> Result<Entry, Fault> {

@@ -12,7 +12,7 @@ mod writer;
 use crate::{
     environment::{Environment, system},
     error::Fault,
-    event::Entry,
+    event::{Entry, StreamEvent},
     position::Position,
     storage::batch::{Batch, CommitError, StoredResponse},
     storage::check::{self, check},
@@ -138,7 +138,12 @@ impl Storage for Sqlite {
         check::key(id, response)?;
         read::row(&self.reads, kind, id, response).await.map_err(fault)
     }
-    async fn stream(&self, stream: &str, after: u64, response: Option<&str>) -> Result<Loaded<Vec<Entry>>, Fault> {
+    async fn stream(
+        &self,
+        stream: &str,
+        after: u64,
+        response: Option<&str>,
+    ) -> Result<Loaded<Vec<StreamEvent>>, Fault> {
         check::key(stream, response)?;
         read::stream(&self.reads, stream, after, response).await.map_err(fault)
     }

@@ -5,7 +5,7 @@ mod tests;
 use super::number;
 use crate::{
     Timestamp,
-    event::{Entry, OutgoingMessage, stream_of},
+    event::{Entry, OutgoingMessage, StreamEvent, stream_of},
     position::Position,
     storage::archive::is_contiguous,
     storage::parked::decode_headers,
@@ -23,16 +23,6 @@ use sqlx::{
 };
 use uuid::Uuid;
 
-/// The columns of an entry, in the order in which `entry` takes them.
-macro_rules! entries {
-    ($rest:literal) => {
-        concat!(
-            "select pos, stream, version, id, name, schema, payload, metadata, occurred_at, \
-             topic, message_key, shard, message_type, content_type, message_body from cqrs_log ",
-            $rest
-        )
-    };
-}
 /// Selects the entries up to a limit of their number and of their bytes, the last two parameters. The sizes are read
 /// first, since the window function would copy the payloads.
 macro_rules! limited_entries {
@@ -93,23 +83,33 @@ pub(super) async fn row(pool: &SqlitePool, kind: &str, id: &str, key: Option<&st
     Ok(Loaded { found, response: beside(pool, key).await? })
 }
 
+const STREAM: &str =
+    "select version, name, schema, payload from cqrs_log where stream = ? and version > ? order by version";
+const ARCHIVED_STREAM: &str =
+    "select version, name, schema, payload from cqrs_archived_log where stream = ? and version > ? order by version";
+
 pub(super) async fn stream(
     pool: &SqlitePool,
     stream: &str,
     after: u64,
     key: Option<&str>,
-) -> sqlx::Result<Loaded<Vec<Entry>>> {
-    let rows = query(entries!("where stream = ? and version > ? order by version")).bind(stream).bind(signed(after));
-    let mut found = rows.fetch_all(pool).await?.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
+) -> sqlx::Result<Loaded<Vec<StreamEvent>>> {
+    let mut found = events(pool, STREAM, stream, after).await?;
     if !is_contiguous(after, &found) {
-        let archived = "select pos, stream, version, id, name, schema, payload, metadata, occurred_at,
-            topic, message_key, shard, message_type, content_type, message_body
-            from cqrs_archived_log where stream = ? and version > ?";
-        let rows = query(archived).bind(stream).bind(signed(after)).fetch_all(pool).await?;
-        let archived = rows.iter().map(entry).collect::<Result<_, _>>()?;
-        found = joined([found, archived], ReadLimit::entries(usize::MAX), |entry| entry.version);
+        found.extend(events(pool, ARCHIVED_STREAM, stream, after).await?);
+        found.sort_by_key(|event| event.version);
+        // An event that was archived between the two reads is in both.
+        found.dedup_by_key(|event| event.version);
     }
     Ok(Loaded { found, response: beside(pool, key).await? })
+}
+
+async fn events(pool: &SqlitePool, sql: &'static str, stream: &str, after: u64) -> sqlx::Result<Vec<StreamEvent>> {
+    let event = |row: &SqliteRow| {
+        let (name, schema, payload) = (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
+        Ok(StreamEvent { version: number(row, 0)?, name, schema, payload })
+    };
+    query(sql).bind(stream).bind(signed(after)).fetch_all(pool).await?.iter().map(event).collect()
 }
 
 pub(super) async fn stream_page(

@@ -14,6 +14,7 @@ use contracts::{
     },
 };
 use counseling_service::application::ports::NotConfirmed;
+use cqrs_core::storage::ReadLimit;
 use service_edge::testing::{by, by_admin};
 use uuid::Uuid;
 
@@ -65,7 +66,7 @@ async fn the_stored_event_has_the_kind_and_no_words(fixture: Fixture) -> anyhow:
     let stored = async |message: &str| {
         let answer = fixture.send(&counsel, Uuid::now_v7(), message).await?;
         let stream = format!("crisis/{}", answer.created_counsel_message.unwrap().id);
-        anyhow::Ok(fixture.app.storage().stream(&stream, 0, None).await?.found)
+        anyhow::Ok(fixture.app.storage().stream_page(&stream, 0, ReadLimit::entries(9)).await?)
     };
     let events = stored(THREAT).await?;
     assert_eq!(events.iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>(), ["crisis.crisis_detected"]);

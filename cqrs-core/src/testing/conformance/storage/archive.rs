@@ -3,7 +3,7 @@ use super::Harness;
 use super::draft::{self, Draft, KIND, at, batch, commit};
 use crate::{
     environment::{Environment, SystemEnvironment},
-    event::Entry,
+    event::{Entry, StreamEvent},
     position::Position,
     storage::{ArchiveRange, Archived, CommitError, ReadLimit, Storage, StoredData},
 };
@@ -33,8 +33,8 @@ struct Reads {
     log: Vec<Entry>,
     by_name: Vec<Entry>,
     pages: Vec<Vec<Entry>>,
-    streams: Vec<Vec<Entry>>,
-    after_two: Vec<Entry>,
+    streams: Vec<Vec<StreamEvent>>,
+    after_two: Vec<StreamEvent>,
     page_of_stream: Vec<Entry>,
     of_kind: Vec<Entry>,
     holds: bool,

@@ -2,7 +2,7 @@
 use crate::{
     Timestamp,
     environment::{Environment, SystemEnvironment},
-    event::{Entry, NewEntry, OutgoingMessage},
+    event::{Entry, NewEntry, OutgoingMessage, StreamEvent},
     metadata::Metadata,
     position::Position,
     storage::{
@@ -174,8 +174,13 @@ pub(super) async fn row(storage: &dyn Storage, id: &str) -> StoredRow {
     storage.row(KIND, id, None).await.expect("a row can be read").found
 }
 
-pub(super) async fn stream(storage: &dyn Storage, stream: &str) -> Vec<Entry> {
+pub(super) async fn stream(storage: &dyn Storage, stream: &str) -> Vec<StreamEvent> {
     storage.stream(stream, 0, None).await.expect("a stream can be read").found
+}
+
+/// Returns the whole entries of a stream.
+pub(super) async fn entries(storage: &dyn Storage, stream: &str) -> Vec<Entry> {
+    storage.stream_page(stream, 0, ReadLimit::entries(usize::MAX)).await.expect("a stream can be read")
 }
 
 pub(super) async fn view(storage: &dyn Storage, key: &str) -> Option<StoredView> {

@@ -114,7 +114,7 @@ pub(super) async fn gaps(harness: Box<dyn Harness>) {
 async fn write(storage: &dyn Storage, dice: &mut Dice, n: usize) -> (Position, Vec<Uuid>) {
     let stream = format!("user/{}", dice.below(12));
     loop {
-        let last = draft::stream(storage, &stream).await.last().map_or(0, |entry| entry.version);
+        let last = draft::stream(storage, &stream).await.last().map_or(0, |event| event.version);
         let all: Batch = (1..=1 + dice.below(3)).fold(batch(), |all, i| all.event(&stream, last + i));
         let ids = all.events.iter().map(|event| event.id).collect();
         if dice.below(6) == 0 {

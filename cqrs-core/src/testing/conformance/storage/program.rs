@@ -32,9 +32,9 @@ pub(super) async fn holds(harness: Box<dyn Harness>) {
     // A stream alone counts as well, and the stream of another name does not.
     commit(storage, batch().event("userx/kim", 1).event("order/kim", 1)).await;
     assert!(holds(aggregate("order")).await && !holds(aggregate("orde")).await && !holds(aggregate("use")).await);
-    let entry = storage.stream("order/kim", 0, None).await.expect("the stream can be read").found.remove(0);
-    assert!(holds(StoredData::Event(entry.name.clone())).await);
-    assert!(!holds(StoredData::Event(format!("{}x", entry.name))).await);
+    let event = storage.stream("order/kim", 0, None).await.expect("the stream can be read").found.remove(0);
+    assert!(holds(StoredData::Event(event.name.clone())).await);
+    assert!(!holds(StoredData::Event(format!("{}x", event.name))).await);
     commit(storage, batch().view("kim", 1, None, &[])).await;
     assert!(!holds(view(VIEW)).await, "a removed value is no data");
 }

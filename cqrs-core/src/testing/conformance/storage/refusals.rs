@@ -3,7 +3,7 @@ use super::Harness;
 use super::draft::{self, Draft, INDEX, batch, commit};
 use crate::{
     environment::{Environment, SystemEnvironment},
-    event::Entry,
+    event::{Entry, StreamEvent},
     storage::{Batch, CommitError, ParkedPage, Storage, StoredRow, StoredView},
 };
 use std::time::Duration;
@@ -173,7 +173,7 @@ fn poisons(message: Uuid) -> Vec<(&'static str, Why, Poison)> {
 struct Everything {
     rows: Vec<StoredRow>,
     log: Vec<Entry>,
-    streams: Vec<Vec<Entry>>,
+    streams: Vec<Vec<StreamEvent>>,
     views: Vec<Option<StoredView>>,
     scan: Vec<(Vec<u8>, String)>,
     checkpoints: Vec<u64>,

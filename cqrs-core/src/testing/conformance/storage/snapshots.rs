@@ -3,7 +3,7 @@ use super::Harness;
 use super::draft::{self, Draft, KIND, batch, commit};
 use crate::{
     environment::{Environment, SystemEnvironment},
-    event::Entry,
+    event::StreamEvent,
     storage::{ReadLimit, SnapshotAndEvents, Storage, StoredSnapshot},
 };
 
@@ -12,8 +12,8 @@ const FORM: i64 = -7;
 async fn load(storage: &dyn Storage, id: &str, form: i64) -> SnapshotAndEvents {
     storage.snapshot(KIND, id, form, None).await.expect("a snapshot can be read").found
 }
-fn versions(events: &[Entry]) -> Vec<u64> {
-    events.iter().map(|entry| entry.version).collect()
+fn versions(events: &[StreamEvent]) -> Vec<u64> {
+    events.iter().map(|event| event.version).collect()
 }
 fn snapshot(version: u64, state: &[u8]) -> Option<StoredSnapshot> {
     Some(StoredSnapshot { version, state: Some(state.to_vec()) })
@@ -98,7 +98,7 @@ pub(super) async fn pages(harness: Box<dyn Harness>) {
     commit(storage, (1..=9).fold(batch().event("user/kima", 1), |all, version| all.event("user/kim", version))).await;
     let page = async |after, limit| {
         let found = storage.stream_page("user/kim", after, limit).await.expect("a page can be read");
-        versions(&found)
+        found.iter().map(|entry| entry.version).collect::<Vec<_>>()
     };
     assert_eq!(page(0, ReadLimit::entries(4)).await, [1, 2, 3, 4]);
     assert_eq!(page(4, ReadLimit::entries(99)).await, [5, 6, 7, 8, 9]);

@@ -3,7 +3,7 @@ use super::Harness;
 use super::draft::{self, Draft, at, batch, commit};
 use crate::{
     environment::{Environment, SystemEnvironment},
-    event::Entry,
+    event::{Entry, StreamEvent},
     metadata::{ConsistencyToken, Metadata},
     position::Position,
     storage::{CommitError, ReadLimit},
@@ -15,7 +15,7 @@ pub(super) async fn read(harness: Box<dyn Harness>) {
     commit(storage, batch().event("user/kim", 3)).await;
     let versions = async |after| {
         let found = storage.stream("user/kim", after, None).await.expect("a stream can be read").found;
-        found.into_iter().map(|entry| entry.version).collect::<Vec<_>>()
+        found.into_iter().map(|event| event.version).collect::<Vec<_>>()
     };
     assert_eq!(versions(0).await, [1, 2, 3]);
     assert_eq!(versions(2).await, [3]);
@@ -63,7 +63,7 @@ pub(super) async fn event(harness: Box<dyn Harness>) {
     all.events[0].metadata.tracestate = Some("vendor=1,other=a b".into());
     let given = all.events.clone();
     let last = commit(storage, all).await;
-    let found = draft::stream(storage, "user/kim").await;
+    let found = draft::entries(storage, "user/kim").await;
     assert_eq!(found[1].position, last);
     let expected: Vec<_> = given
         .into_iter()
@@ -82,6 +82,8 @@ pub(super) async fn event(harness: Box<dyn Harness>) {
         })
         .collect();
     assert_eq!(found, expected, "read by its stream");
+    let loaded: Vec<_> = expected.iter().map(StreamEvent::from).collect();
+    assert_eq!(draft::stream(storage, "user/kim").await, loaded, "loaded for a fold");
     assert_eq!(draft::log(storage).await, expected, "read from the log");
     let high_water_mark = storage.high_water_mark().await.expect("the high-water mark can be read");
     let outgoing = storage
@@ -100,7 +102,7 @@ pub(super) async fn unstored(harness: Box<dyn Harness>) {
     all.events[0].occurred_at = at(123_456_789);
     all.events[0].metadata = Metadata::default().caller("kim").key("secret").deadline(at(0)).token(token);
     commit(storage, all).await;
-    let found = draft::stream(storage, "user/kim").await.remove(0);
+    let found = draft::entries(storage, "user/kim").await.remove(0);
     assert_eq!(
         found.metadata,
         Metadata::default().caller("kim"),

@@ -39,8 +39,9 @@ pub(super) async fn big(harness: Box<dyn Harness>) {
     all.response = Some(StoredResponse { key: "key".into(), fingerprint: 1, body: big.clone(), position: Position(0) });
     commit(storage, all).await;
     assert!(draft::row(storage, "kim").await.state.as_ref() == Some(&big), "the row's state");
-    let entry = draft::stream(storage, "user/kim").await.remove(0);
-    assert!(entry.payload == big, "the event's payload");
+    assert!(draft::stream(storage, "user/kim").await[0].payload == big, "the event's payload");
+    let entry = draft::entries(storage, "user/kim").await.remove(0);
+    assert!(entry.payload == big, "the payload of the whole entry");
     assert!(entry.outgoing.expect("it has an outgoing message").body == big, "the outgoing message");
     assert!(draft::view(storage, "kim").await.and_then(|view| view.value) == Some(big.clone()), "the view's value");
     let response = storage.response("key").await.expect("a response can be read").expect("the response is stored");
@@ -55,7 +56,8 @@ pub(super) async fn empty(harness: Box<dyn Harness>) {
     all.events[0].outgoing.as_mut().expect("it has an outgoing message").body = Vec::new();
     commit(storage, all).await;
     assert_eq!(draft::row(storage, "").await, StoredRow { version: 1, state: Some(Vec::new()) });
-    let entry = draft::stream(storage, "").await.remove(0);
+    assert_eq!(draft::stream(storage, "").await[0].payload, b"");
+    let entry = draft::entries(storage, "").await.remove(0);
     assert_eq!((entry.payload, entry.outgoing.map(|outgoing| outgoing.body)), (Vec::new(), Some(Vec::new())));
     assert_eq!(
         draft::view(storage, "").await.and_then(|view| view.value),
@@ -79,7 +81,8 @@ pub(super) async fn texts(harness: Box<dyn Harness>) {
     }
     for (i, text) in texts.into_iter().enumerate() {
         assert_eq!(draft::row(storage, text).await.state, Some(vec![i as u8]), "{text:?}");
-        assert_eq!(draft::stream(storage, text).await[0].stream, text);
+        assert_eq!(draft::stream(storage, text).await.len(), 1, "{text:?}");
+        assert_eq!(draft::entries(storage, text).await[0].stream, text);
         assert_eq!(draft::view(storage, text).await.and_then(|view| view.value), Some(vec![i as u8]), "{text:?}");
         assert_eq!(draft::position(storage, text).await, i as u64 + 1, "{text:?}");
         let response = storage.response(text).await.expect("a response can be read").expect("the response is stored");

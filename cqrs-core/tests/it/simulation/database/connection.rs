@@ -4,7 +4,7 @@ use crate::{listener::lock, simulation::process::Process};
 use async_trait::async_trait;
 use cqrs_core::{
     Fault, Position,
-    event::Entry,
+    event::{Entry, StreamEvent},
     storage::{
         ArchiveRange, Archived, Batch, CommitError, ComparedValues, CountedEntries, Cutoff, InboxLookup, Lease, Loaded,
         Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram,
@@ -101,11 +101,15 @@ impl Storage for Connection {
         };
         self.read("row", row).await
     }
-    async fn stream(&self, stream: &str, after: u64, response: Option<&str>) -> Result<Loaded<Vec<Entry>>, Fault> {
+    async fn stream(
+        &self,
+        stream: &str,
+        after: u64,
+        response: Option<&str>,
+    ) -> Result<Loaded<Vec<StreamEvent>>, Fault> {
         let (stream, key) = (stream.to_owned(), response.map(str::to_owned));
         let load = move |database: &Database| {
-            let Loaded { mut found, response } = at_once(database.memory.stream(&stream, after, key.as_deref()))?;
-            found.iter_mut().for_each(|entry| database.place(entry));
+            let Loaded { found, response } = at_once(database.memory.stream(&stream, after, key.as_deref()))?;
             Ok(Loaded { found, response: database.place_response(response) })
         };
         self.read("stream", load).await
@@ -119,8 +123,7 @@ impl Storage for Connection {
     ) -> Result<Loaded<SnapshotAndEvents>, Fault> {
         let (kind, id, key) = (kind.to_owned(), id.to_owned(), response.map(str::to_owned));
         let load = move |database: &Database| {
-            let Loaded { mut found, response } = at_once(database.memory.snapshot(&kind, &id, form, key.as_deref()))?;
-            found.events.iter_mut().for_each(|entry| database.place(entry));
+            let Loaded { found, response } = at_once(database.memory.snapshot(&kind, &id, form, key.as_deref()))?;
             Ok(Loaded { found, response: database.place_response(response) })
         };
         self.read("snapshot", load).await

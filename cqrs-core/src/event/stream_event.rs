@@ -1,0 +1,32 @@
+//! The part of a log entry that a load of an aggregate reads.
+use crate::event::Entry;
+
+/// An event of one stream, as a load of its aggregate reads it: the fields of an [`Entry`] that folding needs.
+///
+/// The other fields are left out because a load reads many events, and would decode their metadata and their outgoing
+/// messages for nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamEvent {
+    /// The number of the event in its stream, from 1 without gaps.
+    pub version: u64,
+    /// The stored name, such as `user.registered`.
+    pub name: String,
+    /// The version of the stored form.
+    pub schema: u32,
+    /// The event in its stored form (JSON).
+    pub payload: Vec<u8>,
+}
+
+impl From<Entry> for StreamEvent {
+    fn from(entry: Entry) -> Self {
+        let Entry { version, name, schema, payload, .. } = entry;
+        StreamEvent { version, name, schema, payload }
+    }
+}
+impl From<&Entry> for StreamEvent {
+    /// Copies the four fields and nothing else of the entry.
+    fn from(entry: &Entry) -> Self {
+        let Entry { version, name, schema, payload, .. } = entry;
+        StreamEvent { version: *version, name: name.clone(), schema: *schema, payload: payload.clone() }
+    }
+}
