@@ -196,8 +196,8 @@ const STREAM_PAGE: &str = concat!(
 );
 /// The columns of a loaded event, in the order in which `event` takes them.
 ///
-/// Loads leave the order to [`in_order`]. Beside a snapshot or a response, and for a long stream, PostgreSQL would sort the
-/// rows, although it almost always finds them in their order.
+/// Loads leave the order to [`in_order`]. Beside a snapshot or a response, and for a long stream, PostgreSQL would sort
+/// the rows, although it almost always finds them in their order.
 macro_rules! events {
     ($rest:literal) => {
         concat!("select l.version, l.name, l.schema, l.payload", $rest)
