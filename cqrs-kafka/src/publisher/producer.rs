@@ -38,6 +38,8 @@ impl Producer {
         settings
             .set("enable.idempotence", "true") // acks=all, unlimited retries, in order
             .set("enable.gapless.guarantee", gapless.to_string())
+            // With a second request in flight, a refused record of a new partition counts as delivered (decision 50).
+            .set("max.in.flight.requests.per.connection", "1")
             .set("message.timeout.ms", "0") // no time limit: a message that times out leaves a gap
             .set("partitioner", "murmur2_random") // the same partition for a key as Java clients
             .set("compression.type", "lz4")
