@@ -4,6 +4,7 @@ use crate::{
     consumer::follower::Follower,
     consumer::lease::GroupLease,
     consumer::parking::{Item, ParkingFilter, park_entry},
+    consumer::read_ahead::{NextRead, ReadBatch},
     error::{Fault, describe},
     event::Entry,
     job::{Step, next_tick},
@@ -41,6 +42,10 @@ pub struct LogFollower {
     filter: ParkingFilter,
     /// Set when the last batch was full, so that more events are waiting.
     is_behind: bool,
+    /// Set when the next batch is read while one is written.
+    reads_ahead: bool,
+    /// The batch that was read while the last one was written.
+    read_ahead: Option<ReadBatch>,
 }
 /// The stored checkpoint, and the position that the follower has reached beyond it.
 ///
@@ -82,6 +87,8 @@ impl LogFollower {
             just_read: false,
             filter: ParkingFilter::default(),
             is_behind: false,
+            reads_ahead: false,
+            read_ahead: None,
         }
     }
     /// Returns the stored name of the checkpoint.
@@ -132,13 +139,14 @@ impl LogFollower {
             }
         };
         self.reached(checkpoint);
-        let (log, limit) = (&self.runtime.recent_log, self.batch_limit());
         let (from, just_read) = (Position(checkpoint.reached), std::mem::take(&mut self.just_read));
+        let limit = self.batch_limit();
+        let batch = match self.read_ahead.take().filter(|batch| batch.is_next(from, limit)) {
+            Some(batch) => batch,
+            None => self.next_read(from, just_read).run().await?,
+        };
         let runtime = &self.runtime;
-        let last_program = runtime.newer_programs.last();
-        let names = self.handled_names();
-        let names: Vec<_> = names.iter().map(|name| &**name).collect();
-        let Reading { mut entries, mut to, mut is_full } = log.read(&*storage, from, just_read, limit, &names).await?;
+        let ReadBatch { last_program, reading: Reading { mut entries, mut to, mut is_full }, .. } = batch;
         if let Some(upto) = self.upto.filter(|upto| *upto < to) {
             entries.retain(|entry| entry.position <= upto);
             (to, is_full) = (upto.max(from), false);
@@ -186,6 +194,13 @@ impl LogFollower {
         }
         self.commit(checkpoint, to.0, entries).await
     }
+    /// Returns the read of the next batch after a position.
+    fn next_read(&self, from: Position, just_read: bool) -> NextRead {
+        // Before the names, so that a program that is learned of meanwhile counts as one that they lack.
+        let last_program = self.runtime.newer_programs.last();
+        let (runtime, limit, names) = (self.runtime.clone(), self.batch_limit(), self.handled_names());
+        NextRead { runtime, from, just_read, limit, names, last_program }
+    }
     /// Returns the names of the events that the follower handles, or leaves to a newer program.
     pub(crate) fn handled_names(&self) -> Vec<Cow<'static, str>> {
         let newer = self.runtime.newer_programs.handled_by(&self.declared);
@@ -195,9 +210,14 @@ impl LogFollower {
     pub(crate) fn limit_batch(&mut self, events: usize) {
         self.batch = Some(events);
     }
+    /// Reads each next batch while one is written. A batch has half of the follower's share of the budget then.
+    pub(crate) fn read_ahead(&mut self) {
+        self.reads_ahead = true;
+    }
     /// Returns the limit of a batch. The followers of the log share the budget equally.
     fn batch_limit(&self) -> ReadLimit {
-        let bytes = self.runtime.byte_budget.log / self.runtime.readers.len().max(1);
+        let held = if self.reads_ahead { 2 } else { 1 };
+        let bytes = self.runtime.byte_budget.log / self.runtime.readers.len().max(1) / held;
         ReadLimit { entries: self.batch.unwrap_or_else(|| self.follower.batch_size()), bytes: bytes.max(1) }
     }
     /// Waits until the next batch is due: at the next tick, or at once when a read waits for the follower.
@@ -245,6 +265,7 @@ impl LogFollower {
     /// Forgets everything that is not stored, after a panic in the middle of a step.
     pub(crate) fn reset(&mut self) {
         (self.checkpoint, self.just_read, self.filter) = (None, false, ParkingFilter::default());
+        self.read_ahead = None;
         self.runtime.breakers.forget(&self.reader);
     }
     /// Returns the time until the checkpoint has to be stored, or `None` when it is.
@@ -284,13 +305,17 @@ impl LogFollower {
             item.event = Err(ended);
         }
         let base = Batch { checkpoint_moves: vec![moved], ..Batch::default() };
+        let ahead = (self.reads_ahead && self.is_behind && count > 0).then(|| self.next_read(Position(to), true));
         let parks = self.progress.as_ref().map(|progress| progress.parks());
         let passing = self.filter.pass(&self.runtime, &self.follower, items, count, base);
+        let passing = NextRead::beside(ahead, passing);
         let passed = match (&self.lease, &trying) {
             (Some(lease), _) => lease.held_during(&self.runtime, &self.reader, passing).await,
             (None, Some(trying)) => trying.kept_alive(passing).await,
             (None, None) => passing.await,
         };
+        let (passed, ahead) = passed;
+        self.read_ahead = ahead;
         drop(trying);
         if passed.is_err() && !messages.is_empty() {
             self.crashes.no_longer_tried(&self.runtime).await;

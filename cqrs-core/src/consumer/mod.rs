@@ -14,6 +14,7 @@ mod pending_values;
 mod projection;
 mod projector;
 mod query_follower;
+mod read_ahead;
 mod subscriber;
 mod topic_follower;
 mod topics;

@@ -60,6 +60,7 @@ mod purse; // an aggregate with an end and a history
 mod query_side; // views in a store of their own, served by another process
 mod reads; // a rule over two aggregates
 mod reads_of_deleted; // a rule over aggregates that end and begin again
+mod rebuild_ahead; // a rebuild reads while it writes
 mod rebuild_rows; // rows that are made from their events again
 mod rebuild_views; // views that are rebuilt in a second copy
 mod redelivery; // many parked messages are redelivered by reader, error, or all
@@ -167,6 +168,7 @@ fn framework() -> Vec<Trial> {
         view_stores::trials,
         deleting::trials,
         history::trials,
+        rebuild_ahead::trials,
         rebuild_rows::trials,
         rebuild_views::trials,
         snapshots::trials,

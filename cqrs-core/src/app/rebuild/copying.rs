@@ -101,7 +101,11 @@ impl<'a> Copying<'a> {
         for projection in projections {
             let Some(follower) = projection.follower.of_copy(to) else { continue };
             match projection.source {
-                Source::Log(_) => log.push((projection.name, LogFollower::new(app.runtime.clone(), follower))),
+                Source::Log(_) => {
+                    let mut follower = LogFollower::new(app.runtime.clone(), follower);
+                    follower.read_ahead();
+                    log.push((projection.name, follower));
+                }
                 Source::Topic { topic, .. } => {
                     let group = follower.group(app.service());
                     let subscribed = app.runtime.transport.subscribe(&group, &[topic]).await;
