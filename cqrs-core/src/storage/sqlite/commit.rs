@@ -1,15 +1,12 @@
 //! Applies a batch statement by statement. A refusal shows as a row count of 0, so no error message is parsed.
-use super::{number, writer::CommitResult};
+use super::{number, view_write::put_all, writer::CommitResult};
 use crate::{
     error::VersionConflict,
     event::{NewEntry, SEPARATOR, stream_of},
     metadata::Metadata,
     position::Position,
     storage::parked::encode_headers,
-    storage::{
-        Batch, CheckpointMove, CommitError, Park, ReadVersion, Reservation, Row, Snapshot, StoredResponse, ViewWrite,
-        stored_as,
-    },
+    storage::{Batch, CheckpointMove, CommitError, Park, ReadVersion, Reservation, Row, Snapshot, StoredResponse},
 };
 use sqlx::{Row as _, SqliteConnection, query};
 use std::collections::HashMap;
@@ -71,9 +68,7 @@ pub(super) async fn apply(connection: &mut SqliteConnection, batch: Batch) -> sq
     for snapshot in batch.snapshots {
         replace_snapshot(connection, snapshot).await?;
     }
-    for write in batch.views {
-        pass!(put(connection, write).await?);
-    }
+    pass!(put_all(connection, batch.views).await?);
     let (taken, released): (Vec<_>, Vec<_>) = batch.reservations.into_iter().partition(|entry| entry.taken);
     for reservation in released {
         let gone = query("delete from cqrs_reservation where name = ? and value = ? and owner = ?");
@@ -241,36 +236,6 @@ async fn append(
     }
     heads.insert(event.stream, event.version);
     Ok(Ok(Position(done.last_insert_rowid() as u64)))
-}
-
-async fn put(connection: &mut SqliteConnection, write: ViewWrite) -> sqlx::Result<Refused> {
-    let ViewWrite { view, key, expected, value, entries, index_set } = write;
-    let view = stored_as(view);
-    let removed = value.is_none();
-    let sql = match expected {
-        0 => {
-            "insert into cqrs_view (view, key, version, value, index_set) values (?1, ?2, ?3 + 1, ?4, ?5)
-                on conflict do nothing"
-        }
-        _ => {
-            "update cqrs_view set version = ?3 + 1, value = ?4, index_set = ?5
-                where view = ?1 and key = ?2 and version = ?3"
-        }
-    };
-    let statement = query(sql).bind(view).bind(key.clone()).bind(expected as i64).bind(value).bind(index_set);
-    if statement.execute(&mut *connection).await?.rows_affected() == 0 {
-        let what = format!("{view}/{key}");
-        return Ok(Some(CommitError::Conflict { what, exists: false, versions: None }));
-    }
-    if expected > 0 {
-        let unlisted = query("delete from cqrs_view_index where view = ? and key = ?").bind(view).bind(key.clone());
-        unlisted.execute(&mut *connection).await?;
-    }
-    for (index, entry) in entries.into_iter().filter(|_| !removed) {
-        let sql = "insert into cqrs_view_index (view, name, entry, key) values (?, ?, ?, ?) on conflict do nothing";
-        query(sql).bind(view).bind(index).bind(entry).bind(key.clone()).execute(&mut *connection).await?;
-    }
-    Ok(None)
 }
 
 async fn take(connection: &mut SqliteConnection, reservation: Reservation) -> sqlx::Result<Refused> {

@@ -7,6 +7,7 @@ mod purge;
 mod read;
 mod unique;
 mod view_copy;
+mod view_write;
 mod writer;
 
 use crate::{

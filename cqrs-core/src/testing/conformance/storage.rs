@@ -158,6 +158,7 @@ pub fn cases() -> Vec<Case> {
         "a view is written only over the expected version": views::versioned,
         "a removed view keeps its version": views::removed,
         "index entries are replaced together with their view": views::replaced,
+        "many values are written together, or none": views::many,
         "values that were written with another set of indexes are found": views::other_index_sets,
         "reads of a view see the copy that serves, and each copy has a name": view_copies::switched,
         "after a switch a batch for the former copy is refused, also at the same position": view_copies::fenced,

@@ -54,6 +54,43 @@ pub(super) async fn replaced(harness: Box<dyn Harness>) {
     assert_eq!(scan(storage, b"", None, 9).await, [pair(b"a", "lee")]);
 }
 
+/// A storage may write many values by other statements than a few.
+pub(super) async fn many(harness: Box<dyn Harness>) {
+    const KEYS: u64 = 700;
+    let storage = &*harness.storage();
+    let key = |n: u64| format!("key {n:03}");
+    let written = |n: u64, expected: u64| (key(n), expected, format!("value {}", expected + 1).into_bytes());
+    let batch_of = |writes: Vec<(String, u64, Vec<u8>)>| {
+        writes.iter().fold(batch(), |all, (key, expected, value)| all.view(key, *expected, Some(value), &[value]))
+    };
+    let versions = async || {
+        let keys: Vec<_> = (0..KEYS).map(key).collect();
+        let mut found = storage.views(VIEW, &keys).await.expect("views can be read");
+        found.sort_by(|a, b| a.key.cmp(&b.key));
+        found
+    };
+    commit(storage, batch_of((0..KEYS - 50).map(|n| written(n, 0)).collect())).await;
+    // Values that exist and new ones, and one of another version among them.
+    let next = |n: u64| written(n, u64::from(n < KEYS - 50));
+    let (before, stale) = (versions().await, 640);
+    let other = |n: u64| if n == stale { written(n, 2) } else { next(n) };
+    match draft::refused(storage, batch_of((0..KEYS).map(other).collect())).await {
+        CommitError::Conflict { what, exists: false, .. } => assert_eq!(what, format!("{VIEW}/{}", key(stale))),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(versions().await, before, "a refused batch has written values");
+    commit(storage, batch_of((0..KEYS).map(next).collect())).await;
+    let expected = |n: u64| {
+        let (key, expected, value) = next(n);
+        StoredView { key, version: expected + 1, value: Some(value) }
+    };
+    assert_eq!(versions().await, (0..KEYS).map(expected).collect::<Vec<_>>());
+    assert_eq!(scan(storage, b"value 1", None, 999).await.len(), 50, "the former entries are removed");
+    assert_eq!(scan(storage, b"value 2", None, 999).await.len() as u64, KEYS - 50);
+    commit(storage, (0..KEYS).fold(batch(), |all, n| all.view(&key(n), next(n).1 + 1, None, &[b"value 3"]))).await;
+    assert_eq!(scan(storage, b"value", None, 999).await, [], "removed values have index entries");
+}
+
 pub(super) async fn other_index_sets(harness: Box<dyn Harness>) {
     let storage = &*harness.storage();
     let others = async |index_sets: &[i64], limit| {
