@@ -44,6 +44,9 @@ pub use read::RANGES_OF_INDEX;
 
 /// The number of read connections. Reads in SQLite are short and run in this process, so a few are enough.
 const READERS: u32 = 4;
+/// The number of rows that the thread of a read connection reads ahead of the caller. With fewer, a large read would switch between
+/// the threads again and again. A caller collects all rows of a read, so they take no more memory.
+const ROWS_AHEAD: usize = 1024;
 /// The number of queued commits from which callers wait for a place in the queue.
 const QUEUE: usize = 1024;
 /// The time to wait for another holder of SQLite's own lock, such as a backup or the shell.
@@ -94,7 +97,13 @@ impl Sqlite {
             .test_before_acquire(false)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_lazy_with(SqliteConnectOptions::new().filename(&path).read_only(true).busy_timeout(BUSY));
+            .connect_lazy_with(
+                SqliteConnectOptions::new()
+                    .filename(&path)
+                    .read_only(true)
+                    .busy_timeout(BUSY)
+                    .row_buffer_size(ROWS_AHEAD),
+            );
         Ok(Sqlite { path, reads, writes, last })
     }
     /// Closes the file for every handle. Queued batches are committed first, and later calls are refused.
