@@ -183,7 +183,7 @@ impl App {
             return Vec::new();
         }
         let follower = |(_, follower)| match follower {
-            Follower::View(_, functions) => QueryFollower::new(self.runtime.clone(), functions.to_vec()),
+            Follower::View(_, functions, _) => QueryFollower::new(self.runtime.clone(), functions.to_vec()),
             Follower::Sql(_) | Follower::Group(..) => None,
         };
         self.followers().filter_map(follower).collect()
@@ -272,7 +272,7 @@ impl App {
         // The functions of a projection read one source, which `build` has checked.
         let views = projections.into_iter().filter_map(|(name, functions)| {
             let source = functions.first()?.source;
-            Some((source, Follower::View(name, functions.into())))
+            Some((source, Follower::View(name, functions.into(), None)))
         });
         let projectors = roles().filter_map(|role| match role {
             Role::Projector(projector) => Some((projector.source, Follower::Sql(*projector))),

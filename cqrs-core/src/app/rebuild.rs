@@ -307,7 +307,7 @@ impl App {
     }
     fn view_projections(&self) -> Vec<ViewProjection> {
         let projections = self.followers().filter_map(|(source, follower)| {
-            let Follower::View(name, functions) = &follower else { return None };
+            let Follower::View(name, functions, _) = &follower else { return None };
             let first = functions.first()?;
             let (view, from) = (first.view, first.from);
             Some(ViewProjection { name, view, from, source, follower })

@@ -1,6 +1,6 @@
 //! Followers: projections, projectors and subscribers to the service's own log, each with its own checkpoint.
 use crate::{
-    consumer::{projection::project, projector::run_sql, subscriber::subscribe},
+    consumer::{projection::project, projector::run_sql, subscriber::subscribe, written_values::WrittenValues},
     environment::backoff,
     error::BoxError,
     event::{Entry, RawEvent},
@@ -17,8 +17,8 @@ use uuid::Uuid;
 #[derive(Clone)]
 pub(crate) enum Follower {
     /// The functions of one projection. They change one view and share one checkpoint and one batch; each event is handled by
-    /// one of them.
-    View(&'static str, Arc<[Projection]>),
+    /// one of them. That of a rebuild keeps the values that it has written.
+    View(&'static str, Arc<[Projection]>, Option<Arc<WrittenValues>>),
     Sql(Projector),
     /// The subscribers of one group to the service's own log. They share one checkpoint and commit one batch per event.
     Group(&'static str, Arc<[Subscriber]>),
@@ -28,23 +28,23 @@ impl Follower {
     /// Returns whether the follower handles events of this name.
     pub(crate) fn handles(&self, name: &str) -> bool {
         match self {
-            Follower::View(_, functions) => functions.iter().any(|function| function.source.handles(name)),
+            Follower::View(_, functions, _) => functions.iter().any(|function| function.source.handles(name)),
             Follower::Sql(projector) => projector.source.handles(name),
             Follower::Group(_, subscribers) => subscribers.iter().any(|subscriber| subscriber.source.handles(name)),
         }
     }
     /// Returns whether the batch that appended the entry has applied it.
     pub(crate) fn has_applied(&self, entry: &Entry) -> bool {
-        matches!(self, Follower::View(name, _) if entry.metadata.applied_by.iter().any(|applied| applied == name))
+        matches!(self, Follower::View(name, ..) if entry.metadata.applied_by.iter().any(|applied| applied == name))
     }
     /// Returns whether the changes are part of the batches of commands.
     pub(crate) fn is_inline(&self) -> bool {
-        matches!(self, Follower::View(_, functions) if functions.iter().any(|function| function.is_inline))
+        matches!(self, Follower::View(_, functions, _) if functions.iter().any(|function| function.is_inline))
     }
     /// Returns the names of the events of the service's own log that the follower handles.
     pub(crate) fn names(&self) -> Vec<&'static str> {
         match self {
-            Follower::View(_, functions) => {
+            Follower::View(_, functions, _) => {
                 functions.iter().flat_map(|function| function.source.names_on_log()).copied().collect()
             }
             Follower::Sql(projector) => projector.source.names_on_log().to_vec(),
@@ -59,16 +59,16 @@ impl Follower {
     }
     /// Returns the follower of the same projection that fills one copy of its view; `None` if it is no projection.
     pub(crate) fn of_copy(&self, copy: u64) -> Option<Follower> {
-        let Follower::View(name, functions) = self else { return None };
+        let Follower::View(name, functions, _) = self else { return None };
         let of_copy = |function: &Projection| {
             let view = copy_of(function.view, copy);
             Projection { name: copy_of(name, copy), view, ..*function }
         };
-        Some(Follower::View(copy_of(name, copy), functions.iter().map(of_copy).collect()))
+        Some(Follower::View(copy_of(name, copy), functions.iter().map(of_copy).collect(), Some(Arc::default())))
     }
     pub(crate) fn reader(&self) -> String {
         match self {
-            Follower::View(name, _) => reader(name),
+            Follower::View(name, ..) => reader(name),
             Follower::Sql(projector) => reader(projector.name),
             Follower::Group(group, _) => group_reader(group),
         }
@@ -85,7 +85,7 @@ impl Follower {
     /// Returns the consumer group that the follower joins when it follows a topic.
     pub(crate) fn group(&self, service: &str) -> String {
         match self {
-            Follower::View(name, _) => format!("{service}.{name}"),
+            Follower::View(name, ..) => format!("{service}.{name}"),
             Follower::Sql(projector) => format!("{service}.{}", projector.name),
             Follower::Group(group, _) => (*group).to_owned(),
         }
@@ -107,9 +107,9 @@ impl Follower {
         let handled: Vec<_> = events.into_iter().filter(|event| self.handles(&event.name)).collect();
         let count = handled.len();
         let (name, done) = match self {
-            Follower::View(name, functions) => {
+            Follower::View(name, functions, written) => {
                 let span = spans::project(name, &handled);
-                let done = project(runtime, functions, handled, base).instrument(span).await;
+                let done = project(runtime, functions, handled, base, written.as_deref()).instrument(span).await;
                 if let Some(first) = functions.first().filter(|_| count > 0) {
                     // Also after an error: the batch may have been committed all the same.
                     runtime.view_changed(first.view);

@@ -30,7 +30,7 @@ impl InlineProjections for Inline {
             let copy = runtime.copies.of(&*runtime.storage, view).await?.name;
             // The commit compares the versions of the values that are read here. If another command has changed one, this one
             // is decided again.
-            batch.views.extend(changed(runtime, functions, copy, &events, is_newest).await?);
+            batch.views.extend(changed(runtime, functions, copy, &events, is_newest, None).await?);
             let applied = batch.events.iter_mut().filter(|event| handles(event));
             applied.for_each(|event| event.metadata.applied_by.push((*name).to_owned()));
         }

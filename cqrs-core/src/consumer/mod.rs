@@ -18,6 +18,7 @@ mod read_ahead;
 mod subscriber;
 mod topic_follower;
 mod topics;
+mod written_values;
 
 pub use command_bus::Bus;
 pub(crate) use crashes::{Crashes, Trying};

@@ -2,6 +2,7 @@
 use crate::{
     catalogue::index_set,
     consumer::parking::permanent,
+    consumer::written_values::WrittenValues,
     error::Fault,
     registry::Projection,
     runtime::{Runtime, Wanted},
@@ -35,6 +36,17 @@ impl<'a> PendingValues<'a> {
         let Projection { view, indexes, index_entries, .. } = *projection;
         let index = IndexReader { runtime, view, indexes, entries_of: index_entries };
         PendingValues { index, read: BTreeMap::new(), entries: has_ranges.then(BTreeSet::new) }
+    }
+    /// Takes the values under these keys that were written before. A step for each of them has to follow, so that it is written
+    /// again and its version compared.
+    pub(super) fn take(&mut self, keys: &[String], written: &WrittenValues) {
+        for key in keys {
+            if let Some(known) = written.take(key) {
+                let (expected, value) = (known.version, known.value);
+                let pending = Pending { expected, value, entries: Vec::new(), is_changed: false };
+                self.read.insert(key.clone(), pending);
+            }
+        }
     }
     /// Reads the values under these keys that were not read before, in one round trip.
     pub(super) async fn read(&mut self, keys: Vec<String>) -> Result<(), Fault> {

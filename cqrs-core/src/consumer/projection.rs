@@ -7,6 +7,7 @@ use crate::{
     consumer::follower::{FailedEvent, retry_after_conflict},
     consumer::parking::permanent,
     consumer::pending_values::PendingValues,
+    consumer::written_values::{self, WrittenValues},
     error::{BoxError, Fault},
     event::RawEvent,
     registry::Projection,
@@ -17,11 +18,13 @@ use crate::{
 use std::{panic::AssertUnwindSafe, sync::Arc};
 use uuid::Uuid;
 
+/// Commits the changes that the events make. With the values that were written before, those are not read again.
 pub(crate) async fn project(
     runtime: &Arc<Runtime>,
     functions: &[Projection],
     events: Vec<RawEvent>,
     base: Batch,
+    mut written: Option<&WrittenValues>,
 ) -> Result<(), CommitError> {
     let (mut attempt, mut is_newest) = (0, false);
     loop {
@@ -29,7 +32,7 @@ pub(crate) async fn project(
         // All functions have the view and the name of the first.
         let Some(projection) = functions.first() else { return Ok(()) };
         let copy = target(runtime, projection, &mut batch).await?;
-        batch.views = match changed(runtime, functions, copy, &events, is_newest).await {
+        batch.views = match changed(runtime, functions, copy, &events, is_newest, written).await {
             Err(fault) if !is_newest && WrittenByNewerProgram::is_cause_of(&fault) => {
                 is_newest = runtime.is_newest_program().await?;
                 if !is_newest {
@@ -37,10 +40,19 @@ pub(crate) async fn project(
                 }
                 continue;
             }
+            // A value that was written before may not be the newest one, and the event failed on it alone.
+            Err(_) if let Some(former) = written.take() => {
+                former.forget();
+                continue;
+            }
             changed => changed?,
         };
         batch.sort();
+        let values = written.map(|_| written_values::written(&batch.views)).unwrap_or_default();
         let done = runtime.storage.commit(batch).await.map(|_| ());
+        if let Some(written) = written {
+            if done.is_ok() { written.keep(values) } else { written.forget() }
+        }
         if let Err(CommitError::Moved(_)) = done {
             runtime.copies.forget(projection.view);
         }
@@ -77,6 +89,7 @@ pub(super) async fn changed(
     copy: &'static str,
     events: &[RawEvent],
     is_newest: bool,
+    written: Option<&WrittenValues>,
 ) -> Result<Vec<ViewWrite>, Fault> {
     // All functions have the view and the name of the first.
     let Some(projection) = functions.first() else { return Ok(Vec::new()) };
@@ -100,7 +113,11 @@ pub(super) async fn changed(
         ErasedStep::Key(key, _) => Some(key.clone()),
         ErasedStep::Range(..) => None,
     };
-    let keys = steps.iter().filter_map(key).collect();
+    let keys: Vec<_> = steps.iter().filter_map(key).collect();
+    // A range also finds values by their entries, which are not kept.
+    if let Some(written) = written.filter(|_| !has_ranges) {
+        values.take(&keys, written);
+    }
     values.read(keys).await?;
     for (id, step) in steps {
         match step {

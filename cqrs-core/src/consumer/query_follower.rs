@@ -148,7 +148,7 @@ impl QueryFollower {
         loop {
             let events: Vec<_> = entries.iter().cloned().map(from_log).collect();
             let count = events.len();
-            let writes = match changed(runtime, &self.functions, self.view(), &events, true).await {
+            let writes = match changed(runtime, &self.functions, self.view(), &events, true, None).await {
                 Ok(writes) => writes,
                 Err(fault) => {
                     let failed = failed_event(&fault);

@@ -188,7 +188,7 @@ impl<V: View> Projections<V> {
         for functions in self.projections.iter().filter(|functions| functions.iter().any(handles)) {
             is_handled = true;
             let functions: Vec<_> = functions.iter().filter(|function| handles(function)).copied().collect();
-            let projected = project(&self.app.runtime, &functions, vec![event.clone()], Batch::default());
+            let projected = project(&self.app.runtime, &functions, vec![event.clone()], Batch::default(), None);
             if let Err(error) = at_once(projected) {
                 panic!("{}", describe(&error));
             }

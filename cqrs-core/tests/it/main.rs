@@ -62,6 +62,7 @@ mod reads; // a rule over two aggregates
 mod reads_of_deleted; // a rule over aggregates that end and begin again
 mod rebuild_ahead; // a rebuild reads while it writes
 mod rebuild_rows; // rows that are made from their events again
+mod rebuild_values; // a rebuild reads no value twice
 mod rebuild_views; // views that are rebuilt in a second copy
 mod redelivery; // many parked messages are redelivered by reader, error, or all
 #[cfg(feature = "redis")]
@@ -170,6 +171,7 @@ fn framework() -> Vec<Trial> {
         history::trials,
         rebuild_ahead::trials,
         rebuild_rows::trials,
+        rebuild_values::trials,
         rebuild_views::trials,
         snapshots::trials,
         withdrawal::trials,
