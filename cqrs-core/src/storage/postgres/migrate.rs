@@ -4,7 +4,7 @@ use crate::error::Fault;
 use sqlx::{PgConnection, Row};
 
 /// All migrations, in order. The index counted from 1 is the version.
-pub(super) const MIGRATIONS: [(&str, &str); 9] = [
+pub(super) const MIGRATIONS: [(&str, &str); 10] = [
     ("initial", include_str!("../../../migrations/postgres/0001_initial.sql")),
     ("parked", include_str!("../../../migrations/postgres/0002_parked.sql")),
     ("program", include_str!("../../../migrations/postgres/0003_program.sql")),
@@ -14,6 +14,7 @@ pub(super) const MIGRATIONS: [(&str, &str); 9] = [
     ("snapshot", include_str!("../../../migrations/postgres/0007_snapshot.sql")),
     ("read", include_str!("../../../migrations/postgres/0008_read.sql")),
     ("view copy", include_str!("../../../migrations/postgres/0010_view_copy.sql")),
+    ("view room", include_str!("../../../migrations/postgres/0011_view_room.sql")),
 ];
 
 /// The migrations' advisory lock, "cqrsmig" in ASCII. Migrations run without a statement time-out.

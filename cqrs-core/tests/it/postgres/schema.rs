@@ -1,5 +1,6 @@
 //! The schema: created once by the first of several replicas, and refused when writing to it would be unsafe.
 use super::{Postgres, Server, Storage, Trials, Tried, events, fresh};
+use cqrs_core::storage::{Batch, ViewWrite};
 use futures_util::future::try_join_all;
 
 pub(crate) fn trials() -> Trials {
@@ -18,6 +19,7 @@ pub(crate) fn trials() -> Trials {
             anyhow::Ok(())
         })
         .test("without a schema every call fails and names `migrate`", unmigrated)
+        .test("a batch that changes every value of a page leaves them there", room)
 }
 
 async fn at_once(server: Server) -> Tried {
@@ -26,7 +28,7 @@ async fn at_once(server: Server) -> Tried {
     try_join_all(replicas.iter().map(|replica| replica.migrate())).await?;
     let plain = sqlx::PgPool::connect(database.url()).await?;
     let applied: i64 = sqlx::query_scalar("select count(*) from cqrs._cqrs_migrations").fetch_one(&plain).await?;
-    anyhow::ensure!(applied == 9, "{applied} migrations");
+    anyhow::ensure!(applied == 10, "{applied} migrations");
     Ok(())
 }
 
@@ -35,7 +37,7 @@ async fn newer(server: Server) -> Tried {
     fresh.storage.ready().await?;
     sqlx::query("insert into cqrs._cqrs_migrations values (99, 'later')").execute(&fresh.plain).await?;
     let refused = fresh.storage.migrate().await.expect_err("a newer schema").to_string();
-    anyhow::ensure!(refused.contains("version 99") && refused.contains("up to 9"), "{refused}");
+    anyhow::ensure!(refused.contains("version 99") && refused.contains("up to 10"), "{refused}");
     fresh.storage.ready().await?; // a running program goes on while a newer one takes over
     Ok(())
 }
@@ -83,5 +85,30 @@ async fn unmigrated(server: Server) -> Tried {
         [&read, &written, &high_water_mark].iter().all(|error| error.contains("`migrate`")),
         "{read} {written} {high_water_mark}"
     );
+    Ok(())
+}
+
+/// Values that leave their page need new entries in two indexes.
+async fn room(server: Server) -> Tried {
+    const VALUES: usize = 1_000;
+    const PAGES: &str = "select array_agg((ctid::text::point)[0]::bigint order by key) from cqrs.view";
+    let fresh = fresh(server, "room").await?;
+    let batch = |expected: u64| {
+        let write = |n: usize| ViewWrite {
+            view: "card",
+            key: format!("{n:04}"),
+            expected,
+            value: Some(br#"{"balance":5}"#.to_vec()),
+            entries: Vec::new(),
+            index_set: 0,
+        };
+        Batch { views: (0..VALUES).map(write).collect(), ..Batch::default() }
+    };
+    fresh.storage.commit(batch(0)).await?;
+    let before: Vec<i64> = sqlx::query_scalar(PAGES).fetch_one(&fresh.plain).await?;
+    fresh.storage.commit(batch(1)).await?;
+    let after: Vec<i64> = sqlx::query_scalar(PAGES).fetch_one(&fresh.plain).await?;
+    let moved = before.iter().zip(&after).filter(|(before, after)| before != after).count();
+    anyhow::ensure!(before.len() == VALUES && moved < VALUES / 10, "{moved} of {} values moved", before.len());
     Ok(())
 }
