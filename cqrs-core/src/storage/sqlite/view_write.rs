@@ -14,8 +14,16 @@ const ROWS: [usize; 3] = [256, 16, 1];
 /// The number of values from which they are written together.
 const MANY: usize = 16;
 
-/// Replaces values, each if it has the expected version.
+/// Replaces values, each if it has the expected version and keeps its set of indexes. SQLite writes the entries of an index again
+/// when a column of it is set, to the same value as well.
 static REPLACE: LazyLock<[Arc<str>; 3]> = LazyLock::new(|| {
+    let rest = "update cqrs_view set version = u.expected + 1, value = u.value from u
+        where cqrs_view.view = u.view and cqrs_view.key = u.key and cqrs_view.version = u.expected
+        and cqrs_view.index_set = u.index_set";
+    texts(5, |rows| format!("with u(view, key, expected, value, index_set) as (values {rows}) {rest}"))
+});
+/// Replaces values, each if it has the expected version, and their sets of indexes.
+static REPLACE_WITH_SET: LazyLock<[Arc<str>; 3]> = LazyLock::new(|| {
     let rest = "update cqrs_view set version = u.expected + 1, value = u.value, index_set = u.index_set from u
         where cqrs_view.view = u.view and cqrs_view.key = u.key and cqrs_view.version = u.expected";
     texts(5, |rows| format!("with u(view, key, expected, value, index_set) as (values {rows}) {rest}"))
@@ -73,12 +81,19 @@ pub(super) async fn put_all(connection: &mut SqliteConnection, writes: Vec<ViewW
 /// Returns `false` if a value has another version than the expected one. Some values are written then.
 async fn put_together(connection: &mut SqliteConnection, writes: &[ViewWrite]) -> sqlx::Result<bool> {
     let (added, replaced): (Vec<_>, Vec<_>) = writes.iter().partition(|write| write.expected == 0);
-    for (texts, writes) in [(&*REPLACE, &replaced), (&*ADD, &added)] {
-        for (place, part) in parts(writes) {
-            let statement = part.iter().fold(begun(&texts[place]), |statement, write| bind(statement, write));
-            if statement.execute(&mut *connection).await?.rows_affected() != part.len() as u64 {
-                return Ok(false);
-            }
+    for (place, part) in parts(&replaced) {
+        let mut written = write_part(connection, &REPLACE[place], part).await?;
+        if written < part.len() as u64 {
+            // Those that were replaced have another version now.
+            written += write_part(connection, &REPLACE_WITH_SET[place], part).await?;
+        }
+        if written != part.len() as u64 {
+            return Ok(false);
+        }
+    }
+    for (place, part) in parts(&added) {
+        if write_part(connection, &ADD[place], part).await? != part.len() as u64 {
+            return Ok(false);
         }
     }
     unlist(connection, &replaced).await?;
@@ -96,6 +111,11 @@ type Statement = Query<'static, Sqlite, SqliteArguments>;
 
 fn begun(text: &Arc<str>) -> Statement {
     query(AssertSqlSafe(text.clone()))
+}
+/// Returns the number of values that were written.
+async fn write_part(connection: &mut SqliteConnection, text: &Arc<str>, part: &[&ViewWrite]) -> sqlx::Result<u64> {
+    let statement = part.iter().fold(begun(text), |statement, write| bind(statement, write));
+    Ok(statement.execute(connection).await?.rows_affected())
 }
 fn bind(to: Statement, write: &ViewWrite) -> Statement {
     let to = to.bind(stored_as(write.view)).bind(write.key.clone()).bind(write.expected as i64);

@@ -87,7 +87,11 @@ pub(super) async fn many(harness: Box<dyn Harness>) {
     assert_eq!(versions().await, (0..KEYS).map(expected).collect::<Vec<_>>());
     assert_eq!(scan(storage, b"value 1", None, 999).await.len(), 50, "the former entries are removed");
     assert_eq!(scan(storage, b"value 2", None, 999).await.len() as u64, KEYS - 50);
-    commit(storage, (0..KEYS).fold(batch(), |all, n| all.view(&key(n), next(n).1 + 1, None, &[b"value 3"]))).await;
+    let mut removed = (0..KEYS).fold(batch(), |all, n| all.view(&key(n), next(n).1 + 1, None, &[b"value 3"]));
+    removed.views.iter_mut().step_by(7).for_each(|write| write.index_set = 7);
+    commit(storage, removed).await;
+    let moved = storage.views_of_other_index_sets(VIEW, &[0], 999).await.expect("views can be read");
+    assert_eq!(moved.len() as u64, KEYS / 7, "the values of another set of indexes");
     assert_eq!(scan(storage, b"value", None, 999).await, [], "removed values have index entries");
 }
 
