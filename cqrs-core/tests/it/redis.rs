@@ -50,6 +50,7 @@ pub(crate) fn trials() -> Trials {
         .test("a full Redis applies no part of a batch", full_batch)
         .test("a frozen Redis fails a call in seconds, and later calls succeed", frozen)
         .test("a Redis that evicts keys is refused at the start", evicting)
+        .test("a Redis that evicts keys since a restart is refused at the next connection", evicting_later)
         .test("a wrong URL or prefix is refused without the password", wrong)
 }
 
@@ -245,6 +246,20 @@ async fn evicting(server: Server) -> Result<()> {
     let queries = bank(database).query_side(Redis::open(&server.url(), "bank")?).build()?;
     let fault = queries.start().await.expect_err("the start is refused");
     assert!(fault.to_string().contains("maxmemory-policy allkeys-lru"), "{fault}");
+    Ok(())
+}
+
+async fn evicting_later(server: Server) -> Result<()> {
+    let store = Redis::open(&server.url(), "bank")?;
+    store.respond().await?;
+    server.command(&["CONFIG", "SET", "maxmemory-policy", "volatile-lru"])?;
+    server.command(&["CLIENT", "KILL", "TYPE", "normal"])?;
+    until("the new connection is refused", async || {
+        store.respond().await.is_err_and(|fault| fault.to_string().contains("maxmemory-policy volatile-lru"))
+    })
+    .await;
+    server.command(&["CONFIG", "SET", "maxmemory-policy", "noeviction"])?;
+    until("the store responds again", async || store.respond().await.is_ok()).await;
     Ok(())
 }
 

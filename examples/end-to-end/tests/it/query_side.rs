@@ -46,6 +46,8 @@ pub(crate) async fn answers_without_the_service(postgres: &'static Postgres, kaf
         ensure!(counsels(&kim).await? == [id_of(&counsel)].into(), "{gateway} lists other counsels");
         let one = kim.get(&counsel).await?;
         ensure!(one["counsel"]["id"] == id_of(&counsel).as_str(), "{gateway}: {one}");
+        let ready = system.ask(gateway, "/health/ready").await?;
+        ensure!(ready.0 == 200, "{gateway} is not ready although a query server answers: {ready:?}");
     }
     let foreign = lee.ask(Method::GET, &format!("{counsel}/messages"), None, None).await?;
     ensure!(foreign.status == 404, "another user's counsel must not be found: {foreign:?}");
