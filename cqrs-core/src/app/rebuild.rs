@@ -335,7 +335,7 @@ impl App {
 }
 
 impl Rebuild {
-    /// Applies at most this many events a second on average, in batches of up to 2,000. It replaces the pauses that the rebuild
+    /// Applies at most this many events a second on average, in batches of up to 4,000. It replaces the pauses that the rebuild
     /// makes by itself while commands run.
     pub fn throttle(mut self, events_per_second: u32) -> Self {
         self.throttle = Some(events_per_second);

@@ -307,7 +307,8 @@ impl LogFollower {
         let base = Batch { checkpoint_moves: vec![moved], ..Batch::default() };
         let ahead = (self.reads_ahead && self.is_behind && count > 0).then(|| self.next_read(Position(to), true));
         let parks = self.progress.as_ref().map(|progress| progress.parks());
-        let passing = self.filter.pass(&self.runtime, &self.follower, items, count, base);
+        // On the heap, because a build without optimisation copies a future on the stack each time that it is handed over.
+        let passing = Box::pin(self.filter.pass(&self.runtime, &self.follower, items, count, base));
         let passing = NextRead::beside(ahead, passing);
         let passed = match (&self.lease, &trying) {
             (Some(lease), _) => lease.held_during(&self.runtime, &self.reader, passing).await,

@@ -10,7 +10,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 /// The time between two looks at the distance from the copy that serves.
 const LOOKED: Duration = Duration::from_secs(5);
 /// The events of a step while nobody writes, and beside commands. A step of SQLite keeps commands waiting for its whole time.
-const ALONE: usize = 2_000;
+const ALONE: usize = 4_000;
 const BESIDE: usize = 100;
 
 /// Decides how many events the next step applies, and how long the rebuild pauses after it.

@@ -52,7 +52,8 @@ macro_rules! reserve {
              returning r.owner, r.value), \
              shared as materialized (select w.owner, coalesce(t.owner, h.owner) as holder \
              from wanted w join unchanged s on s.owner = w.owner left join taken t on t.value = w.value \
-             left join cqrs.reservation h on h.name = $1 and h.value = w.value \
+             left join lateral (select r.owner from cqrs.reservation r where r.name = $1 and r.value = w.value limit 1) h \
+             on true \
              where t.owner is distinct from w.owner and (t.owner is not null or h.owner is distinct from w.owner)), \
              listed as materialized (select owner from shared union select owner from unchanged where not reservable), \
              added as (insert into cqrs.unreserved (name, owner) select $1, owner from listed order by owner \
@@ -64,7 +65,7 @@ macro_rules! reserve {
     };
 }
 const RESERVE_ROWS: &str =
-    reserve!("exists (select from cqrs.state a where a.kind = $2 and a.id = u.id and a.version = u.version)");
+    reserve!("exists (select from cqrs.state a where a.kind = $2 and a.id = u.id and a.version = u.version offset 0)");
 const RESERVE_STREAMS: &str =
     reserve!("not exists (select from cqrs.log l where l.stream = u.owner and l.version > u.version)");
 

@@ -49,7 +49,8 @@ const PASS_PARKED: &str = "with gone as (delete from cqrs.parked where reader = 
 const PASS_RECORDS: &str = "insert into cqrs.inbox (grp, message, handled_at) \
     select $2, message, handled_at from cqrs.inbox where grp = $1 on conflict (grp, message) do nothing";
 
-/// Two texts, so that each reads one range of the primary key.
+/// Two texts, so that each reads one range of the primary key. Each value is one index look-up, as in the reads of
+/// several keys. Equal values are not sent.
 macro_rules! compare {
     ($range:literal) => {
         concat!(
@@ -59,16 +60,18 @@ macro_rules! compare {
             " order by key limit $5) union (select key from cqrs.view where view = $2",
             $range,
             " order by key limit $5)) k order by key limit $5) \
-             select k.key, a.value, b.value, a.value is distinct from b.value, null::bigint from keys k \
-             left join cqrs.view a on a.view = $1 and a.key = k.key \
-             left join cqrs.view b on b.view = $2 and b.key = k.key \
+             select k.key, case when d.is_different then a.value end, case when d.is_different then b.value end, \
+             d.is_different, null::bigint from keys k \
+             left join lateral (select v.value from cqrs.view v where v.view = $1 and v.key = k.key limit 1) a on true \
+             left join lateral (select v.value from cqrs.view v where v.view = $2 and v.key = k.key limit 1) b on true \
+             cross join lateral (select a.value is distinct from b.value as is_different) d \
              union all select r.reader, null, null, null, r.checkpoint from cqrs.reader r \
              where r.reader = any($3::text[]) or r.reader = any($4::text[])"
         )
     };
 }
-const COMPARE: &str = compare!("");
-const COMPARE_AFTER: &str = compare!(" and key > $6");
+pub(super) const COMPARE: &str = compare!("");
+pub(super) const COMPARE_AFTER: &str = compare!(" and key > $6");
 
 const DROP_ENTRIES: &str = "delete from cqrs.view_index where view = $1 and key = any(array(select key from cqrs.view \
     where view = $1 order by key limit $2))";

@@ -4,7 +4,7 @@ use cqrs_core::{
     ErrorKind, Position,
     storage::postgres::{
         COUNT_LOG, FIRST_PARKED, LEFT_TO_NEWER_PROGRAM, PARKED, PARKED_COUNTS, PARKED_KEYS, PURGE_OF_OUTGOING,
-        RANGES_OF_INDEX, READS_OF_SEVERAL, SETTINGS, every_statement, transaction,
+        RANGES_OF_INDEX, READS_BY_OTHER_ROWS, READS_OF_SEVERAL, SETTINGS, every_statement, transaction,
     },
     storage::{CheckpointMove, CommitError, Reservation, StoredResponse, ViewWrite},
 };
@@ -67,14 +67,16 @@ async fn whole_key(server: Server) -> Tried {
     let mut connection = options.options(SETTINGS).connect().await?;
     let some = "insert into cqrs.inbox (grp, message) select 'all', gen_random_uuid() from generate_series(1, 40); \
         insert into cqrs.view select 'card', n::text, 1, null from generate_series(1, 40) n";
+    let of_several = READS_OF_SEVERAL.map(|read| (read, "Filter:"));
+    let by_other_rows = READS_BY_OTHER_ROWS.map(|read| (read, "Join Filter:"));
     for fill in ["select 1", some, "analyze", some.replace("n::text", "'more-' || n").as_str()] {
         sqlx::raw_sql(AssertSqlSafe(fill.to_owned())).execute(&mut connection).await?;
-        for (text, parameters) in READS_OF_SEVERAL {
+        for ((text, parameters), refused) in of_several.into_iter().chain(by_other_rows) {
             let nulls = vec!["null"; parameters].join(", ");
             let explain = format!("prepare it as {text}; explain execute it({nulls}); deallocate it");
             let plan = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_all(&mut connection).await?;
             let plan: Vec<String> = plan.iter().map(|line| line.get(0)).collect();
-            let wrong = plan.iter().find(|line| line.contains("Filter:") || line.contains("Seq Scan"));
+            let wrong = plan.iter().find(|line| line.contains(refused) || line.contains("Seq Scan"));
             anyhow::ensure!(wrong.is_none(), "after {fill}:\n{}\n{text}", plan.join("\n"));
         }
     }
