@@ -33,14 +33,14 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 /// A storage whose writes of the copy wait for a read of the log, and fail at first as often as the test wants.
 #[derive(Clone, Default)]
-struct Watched {
+struct Observed {
     memory: Memory,
     reads: Arc<AtomicU64>,
     /// The number of writes of the copy during which the log was read.
     writes_with_a_read: Arc<AtomicU64>,
     failures: Arc<AtomicU64>,
 }
-impl Watched {
+impl Observed {
     async fn wait_for_a_read(&self) {
         let before = self.reads.load(SeqCst);
         for _ in 0..100 {
@@ -53,7 +53,7 @@ impl Watched {
     }
 }
 #[async_trait]
-impl StorageLayer for Watched {
+impl StorageLayer for Observed {
     fn inner(&self) -> &dyn Storage {
         &self.memory
     }
@@ -99,14 +99,14 @@ async fn applied(app: &App) {
 }
 
 async fn read_beside_a_write() {
-    let storage = Watched::default();
+    let storage = Observed::default();
     rebuilds(storage.clone()).await;
     let writes_with_a_read = storage.writes_with_a_read.load(SeqCst);
     assert!(writes_with_a_read >= 3, "the log was read during {writes_with_a_read} writes");
 }
 
 async fn failed_write() {
-    let storage = Watched::default();
+    let storage = Observed::default();
     storage.failures.store(2, SeqCst);
     rebuilds(storage.clone()).await;
     assert_eq!(storage.failures.load(SeqCst), 0, "two writes failed");

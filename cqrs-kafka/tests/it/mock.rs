@@ -16,7 +16,10 @@ use tokio::time::{sleep, timeout};
 pub(crate) fn trials() -> Trials {
     Trials::new()
         .test("publish: transient errors are retried until every record is acknowledged", transient_errors_are_retried)
-        .test("publish: a batch that is refused while others follow it is delivered all the same", a_refused_first_batch)
+        .test(
+            "publish: a batch that is refused while others follow it is delivered all the same",
+            a_refused_first_batch,
+        )
         .test("publish: a refused record is a permanent error, and the next record is sent", a_refused_record)
         .test("publish: a record too large for the client is a permanent error", a_record_too_large)
         .test("publish: a missing right on a topic is a transient error, and the records follow later", a_missing_right)
@@ -105,7 +108,8 @@ async fn transient_errors_are_retried() {
 /// A broker that leads a partition only since a moment ago refuses the first batch of a producer and accepts the second.
 async fn a_refused_first_batch() {
     let mock = Mock::new();
-    let records: Vec<_> = records(1..=5).into_iter().map(|record| Record { body: vec![b'x'; BATCH], ..record }).collect();
+    let records: Vec<_> =
+        records(1..=5).into_iter().map(|record| Record { body: vec![b'x'; BATCH], ..record }).collect();
     mock.cluster.broker_round_trip_time(1, Duration::from_millis(100)).unwrap();
     mock.cluster.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION]);
     mock.publish_all(&records).await;

@@ -32,7 +32,9 @@ pub use program::LEFT as LEFT_TO_NEWER_PROGRAM;
 #[doc(hidden)]
 pub use purge::OUTGOING as PURGE_OF_OUTGOING;
 #[doc(hidden)]
-pub use read::{COUNT_LOG, FIRST_PARKED, PARKED, PARKED_COUNTS, PARKED_KEYS, RANGES_OF_INDEX, READS_BY_OTHER_ROWS, READS_OF_SEVERAL};
+pub use read::{
+    COUNT_LOG, FIRST_PARKED, PARKED, PARKED_COUNTS, PARKED_KEYS, RANGES_OF_INDEX, READS_BY_OTHER_ROWS, READS_OF_SEVERAL,
+};
 #[doc(hidden)]
 pub use statement::every_statement;
 pub use transaction::transaction;
