@@ -114,11 +114,14 @@ pub struct ByteBudget {
     /// The size of the messages that the relays have published and that are not acknowledged. The in-process transport
     /// holds the same messages. Default: 16 MiB.
     pub relay: usize,
+    /// The size of the states of event-sourced aggregates that the process keeps, in their stored form, so that the next load
+    /// folds only the events after them. With 0 it keeps none. Default: 16 MiB.
+    pub states: usize,
 }
 
 impl Default for ByteBudget {
     fn default() -> Self {
-        ByteBudget { log: 16 << 20, relay: 16 << 20 }
+        ByteBudget { log: 16 << 20, relay: 16 << 20, states: 16 << 20 }
     }
 }
 

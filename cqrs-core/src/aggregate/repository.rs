@@ -5,7 +5,7 @@ use crate::{
     error::{Error, Fault},
     event::{Publisher, StreamEvent, decode_stored, parse_id, stream_of},
     runtime::Runtime,
-    storage::{SnapshotAndEvents, StoredResponse, StoredSnapshot},
+    storage::{Loaded, SnapshotAndEvents, StoredResponse, StoredSnapshot},
 };
 use std::{any::TypeId, fmt, marker::PhantomData, sync::Arc};
 
@@ -234,13 +234,16 @@ impl<A: Aggregate> Repo<A> {
             let (version, response) = (loaded.found.version, loaded.response);
             let state = if response.is_none() { self.load_from(&**table, id).await? } else { None };
             let is_deleted = version > 0 && loaded.found.state.is_none() && state.is_none();
-            (LoadedAggregate { state, version, is_deleted, events: 0, response }, None)
+            (LoadedAggregate { state: state.map(Arc::new), version, is_deleted, events: 0, response }, None)
         } else if self.stored_as.row {
             let loaded = self.runtime.storage.row(A::NAME, &key, response.as_deref()).await?;
             let state = loaded.found.state.as_deref().map(serde_json::from_slice::<A>).transpose()?;
             let (version, response) = (loaded.found.version, loaded.response);
             let is_deleted = version > 0 && state.is_none();
-            (LoadedAggregate { state, version, is_deleted, events: 0, response }, loaded.found.state)
+            (
+                LoadedAggregate { state: state.map(Arc::new), version, is_deleted, events: 0, response },
+                loaded.found.state,
+            )
         } else {
             (self.load_events(id, &key, response.as_deref()).await?, None)
         };
@@ -249,32 +252,53 @@ impl<A: Aggregate> Repo<A> {
             self.unit.set_stored_response(response);
             return Err(Fault::internal("a response is stored under this idempotency key; the bus returns it"));
         }
-        let Some(found) = state.map(Arc::new) else {
+        let Some(found) = state else {
             self.unit.not_found(A::NAME, &key, version, is_deleted);
             return Ok(None);
         };
         Ok(self.unit.loaded(&key, found, version, self.stored_as, stored, events))
     }
-    /// Loads the snapshot and folds the events after it, or folds all events. A snapshot that cannot be used costs a second
-    /// read.
+    /// Folds the events after the state that this process folded last, or after the snapshot, or all events.
     async fn load_events(&self, id: &A::Id, key: &str, response: Option<&str>) -> Result<LoadedAggregate<A>, Fault> {
+        let stream = stream_of(A::NAME, key);
+        let past = match self.read_after_warm_state(&stream, response).await? {
+            Some(past) => past,
+            None => self.read_past(key, &stream, response).await?,
+        };
+        let last = past.events.last().cloned();
+        let folded = past.fold(id)?;
+        if let (Some(state), Some(last)) = (&folded.state, last) {
+            self.runtime.warm_states.keep(stream, state, &last);
+        }
+        Ok(folded)
+    }
+    /// Reads the events after the state that this process folded last. Returns `None` if there is none, and if it does not belong to
+    /// the stream.
+    async fn read_after_warm_state(&self, stream: &str, response: Option<&str>) -> Result<Option<Past<A>>, Fault> {
+        let Some(warm) = self.runtime.warm_states.find::<A>(stream) else { return Ok(None) };
+        let Loaded { found, response } = self.runtime.storage.stream(stream, warm.before(), response).await?;
+        let past = |events| Past { state: Some(warm.state.clone()), version: warm.version, events, response };
+        Ok(warm.later(found).map(past))
+    }
+    /// Reads the snapshot and the events after it, or all events. A snapshot that cannot be used costs a second read.
+    async fn read_past(&self, key: &str, stream: &str, response: Option<&str>) -> Result<Past<A>, Fault> {
         let storage = &self.runtime.storage;
         if let Some(policy) = self.stored_as.snapshots {
-            let loaded = storage.snapshot(A::NAME, key, policy.form, response).await?;
-            let SnapshotAndEvents { snapshot, events } = loaded.found;
+            let Loaded { found, response } = storage.snapshot(A::NAME, key, policy.form, response).await?;
+            let SnapshotAndEvents { snapshot, events } = found;
             let base = match snapshot {
                 None => Some((None, 0)),
                 Some(StoredSnapshot { version, state: None }) => Some((None, version)),
                 Some(StoredSnapshot { version, state: Some(stored) }) => {
-                    snapshot::decode::<A>(A::NAME, key, &stored).map(|state| (Some(state), version))
+                    snapshot::decode::<A>(A::NAME, key, &stored).map(|state| (Some(Arc::new(state)), version))
                 }
             };
             if let Some((state, version)) = base {
-                return LoadedAggregate::from(id, state, version, &events, loaded.response);
+                return Ok(Past { state, version, events, response });
             }
         }
-        let loaded = storage.stream(&stream_of(A::NAME, key), 0, response).await?;
-        LoadedAggregate::from(id, None, 0, &loaded.found, loaded.response)
+        let Loaded { found: events, response } = storage.stream(stream, 0, response).await?;
+        Ok(Past { state: None, version: 0, events, response })
     }
 
     /// Loads the aggregate from its table. The transaction ends at once, so a handler holds no connection.
@@ -292,7 +316,7 @@ impl<A: Aggregate> Repo<A> {
 
 /// An aggregate as it was loaded: from its row, or folded from its events.
 struct LoadedAggregate<A> {
-    state: Option<A>,
+    state: Option<Arc<A>>,
     version: u64,
     /// Set when the stream ends with a deletion. A stream that creates no aggregate has no state either.
     is_deleted: bool,
@@ -300,16 +324,21 @@ struct LoadedAggregate<A> {
     events: usize,
     response: Option<StoredResponse>,
 }
-impl<A: Aggregate> LoadedAggregate<A> {
-    /// Folds the events after a version into the state at it.
-    fn from(
-        id: &A::Id,
-        mut state: Option<A>,
-        version: u64,
-        events: &[StreamEvent],
-        response: Option<StoredResponse>,
-    ) -> Result<Self, Fault> {
-        events.iter().try_for_each(|event| apply_event(id, &mut state, event))?;
+/// The state of an aggregate at a version, and the events after it.
+struct Past<A> {
+    state: Option<Arc<A>>,
+    version: u64,
+    events: Vec<StreamEvent>,
+    response: Option<StoredResponse>,
+}
+impl<A: Aggregate> Past<A> {
+    fn fold(self, id: &A::Id) -> Result<LoadedAggregate<A>, Fault> {
+        let Past { mut state, version, events, response } = self;
+        if !events.is_empty() {
+            let mut next = state.map(Arc::unwrap_or_clone);
+            events.iter().try_for_each(|event| apply_event(id, &mut next, event))?;
+            state = next.map(Arc::new);
+        }
         // A snapshot without a state is that of a deletion.
         let is_deleted = events.last().map_or(version > 0 && state.is_none(), |last| last.name == mark::DELETED);
         let version = events.last().map_or(version, |last| last.version);

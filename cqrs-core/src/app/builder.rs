@@ -15,7 +15,7 @@ use crate::{
     registry::{
         AggregateRegistration, Projection, Projector, Registered, Registration, Role, Subscriber, group_reader, reader,
     },
-    runtime::{CopiedProjection, InlineProjections, QuerySide, ReaderProgress, Runtime, ViewChanges},
+    runtime::{CopiedProjection, InlineProjections, QuerySide, ReaderProgress, Runtime, ViewChanges, WarmStates},
     storage::{COPY_SEPARATOR, Memory, Storage, ViewStore},
     telemetry::metrics::Meter,
     transport::{Decoder, Decoders, ForeignMessage, InProcess, Received, TopicStates, Transport},
@@ -353,6 +353,7 @@ impl AppBuilder {
                 newer_programs: Default::default(),
                 reserving: Default::default(),
                 copies: Default::default(),
+                warm_states: WarmStates::new(self.byte_budget.states),
                 turns: Default::default(),
                 alone: Default::default(),
                 epoch: Default::default(),

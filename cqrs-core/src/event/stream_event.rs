@@ -1,5 +1,6 @@
 //! The part of a log entry that a load of an aggregate reads.
 use crate::event::Entry;
+use uuid::Uuid;
 
 /// An event of one stream, as a load of its aggregate reads it: the fields of an [`Entry`] that folding needs.
 ///
@@ -9,6 +10,8 @@ use crate::event::Entry;
 pub struct StreamEvent {
     /// The number of the event in its stream, from 1 without gaps.
     pub version: u64,
+    /// The id of the event, which no other event has.
+    pub id: Uuid,
     /// The stored name, such as `user.registered`.
     pub name: String,
     /// The version of the stored form.
@@ -19,14 +22,14 @@ pub struct StreamEvent {
 
 impl From<Entry> for StreamEvent {
     fn from(entry: Entry) -> Self {
-        let Entry { version, name, schema, payload, .. } = entry;
-        StreamEvent { version, name, schema, payload }
+        let Entry { version, id, name, schema, payload, .. } = entry;
+        StreamEvent { version, id, name, schema, payload }
     }
 }
 impl From<&Entry> for StreamEvent {
-    /// Copies the four fields and nothing else of the entry.
+    /// Copies these fields and nothing else of the entry.
     fn from(entry: &Entry) -> Self {
-        let Entry { version, name, schema, payload, .. } = entry;
-        StreamEvent { version: *version, name: name.clone(), schema: *schema, payload: payload.clone() }
+        let Entry { version, id, name, schema, payload, .. } = entry;
+        StreamEvent { version: *version, id: *id, name: name.clone(), schema: *schema, payload: payload.clone() }
     }
 }

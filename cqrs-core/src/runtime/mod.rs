@@ -1,7 +1,11 @@
 //! The runtime: the state that all components of a running app share.
 mod query_side;
+mod recent_values;
+mod warm_states;
 
 pub(crate) use query_side::{CopiedProjection, Names, QuerySide, Wanted, filled_mark};
+pub(crate) use recent_values::RecentValues;
+pub(crate) use warm_states::WarmStates;
 
 use crate::{
     breaker::Breakers,
@@ -73,6 +77,8 @@ pub struct Runtime {
     pub(crate) reserving: Reserving,
     /// The copies of views that serve, as this process knows them.
     pub(crate) copies: ServingCopies,
+    /// The states of event-sourced aggregates that this process has folded last.
+    pub(crate) warm_states: WarmStates,
     /// Queues of commands for aggregates with conflicts.
     pub(crate) turns: Turns,
     /// Held while a message is tried with which an earlier process may have died.

@@ -94,6 +94,7 @@ mod view_stores; // the suite for view stores, and its seeded bugs
 mod views; // views as queries read them
 mod virtual_time; // retries and leases on a clock that jumps
 mod waiting_topic_steps; // a topic that the broker refuses, on a clock of the test
+mod warm_states; // a load folds the events since the last one
 mod withdrawal; // a program that does not come back
 
 use cqrs_core::testing::conformance::storage::{Harness, cases};
@@ -174,6 +175,7 @@ fn framework() -> Vec<Trial> {
         rebuild_values::trials,
         rebuild_views::trials,
         snapshots::trials,
+        warm_states::trials,
         withdrawal::trials,
         simulation::trials,
         environment_is_the_only_place::trials,

@@ -3,8 +3,8 @@ use crate::trials::trial;
 use async_trait::async_trait;
 use cqrs_core::event::StreamEvent;
 use cqrs_core::{
-    Aggregate, App, AppBuilder, Command, DomainError, Event, EventSourced, Evolve, Fault, HandlerResult, History,
-    HistoryEntry, Query, Repo, StateStored, Timestamp, handler,
+    Aggregate, App, AppBuilder, ByteBudget, Command, DomainError, Event, EventSourced, Evolve, Fault, HandlerResult,
+    History, HistoryEntry, Query, Repo, StateStored, Timestamp, handler,
     storage::{Loaded, Memory, SnapshotAndEvents, Storage},
     testing::StorageLayer,
 };
@@ -179,6 +179,13 @@ pub(crate) fn counting(storage: &Arc<dyn Storage>) -> (Counting, Arc<AtomicUsize
 }
 pub(crate) fn shared(storage: &Arc<dyn Storage>) -> Counting {
     counting(storage).0
+}
+
+/// Returns the budget of an app that keeps no states, so that each load begins with a snapshot or with the first event.
+pub(crate) fn no_states() -> ByteBudget {
+    let mut budget = ByteBudget::default();
+    budget.states = 0;
+    budget
 }
 
 /// Builds the purses on a storage.

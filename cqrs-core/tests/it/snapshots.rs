@@ -1,6 +1,6 @@
 //! Snapshots of event-sourced aggregates: a load folds few events, and no snapshot is ever needed.
 use crate::{
-    purse::{Add, Find, StoredAs, counting, emptied, on_each, open, opened, purses, shared},
+    purse::{Add, Find, StoredAs, counting, emptied, no_states, on_each, open, opened, purses, shared},
     trials::trial,
 };
 use async_trait::async_trait;
@@ -30,7 +30,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 /// Also run on PostgreSQL.
 pub(crate) async fn few_events(storage: Arc<dyn Storage>, stored_as: StoredAs) {
     let (storage, events) = counting(&storage);
-    let app = purses(storage.clone(), stored_as, false).build().expect("the app builds");
+    let app = purses(storage.clone(), stored_as, false).byte_budget(no_states()).build().expect("the app builds");
     opened(&app, "kim").await;
     for amount in 1..=57 {
         let before = events.load(SeqCst);
@@ -83,7 +83,7 @@ async fn other_version() {
         let (storage, events) = counting(&storage);
         let purses = EventSourced::<crate::purse::Purse>::new().snapshot_every(5).snapshot_version(version);
         let app = App::builder("purses").discover_part(crate::purse::PURSE).aggregate(purses).storage(storage);
-        (app.build().expect("the app builds"), events)
+        (app.byte_budget(no_states()).build().expect("the app builds"), events)
     };
     let (first, _) = app(0);
     opened(&first, "kim").await;

@@ -204,7 +204,7 @@ const STREAM_PAGE: &str = concat!(
 /// the rows, although it almost always finds them in their order.
 macro_rules! events {
     ($rest:literal) => {
-        concat!("select l.version, l.name, l.schema, l.payload", $rest)
+        concat!("select l.version, l.name, l.schema, l.payload, l.id", $rest)
     };
 }
 /// The snapshot is a row without a name. The response is one with a fingerprint, and with its position as the version.
@@ -217,8 +217,8 @@ const SNAPSHOT: &str = concat!(
     events!(
         ", null::bigint as fingerprint from cqrs.log l \
          where l.stream = $4 and l.version > coalesce((select s.version from s), 0) \
-         union all select s.version, null, null, s.value, null from s \
-         union all select r.pos, r.key, null, r.body, r.fingerprint from cqrs.stored_response r where r.key = $5"
+         union all select s.version, null, null, s.value, null, null from s \
+         union all select r.pos, r.key, null, r.body, null, r.fingerprint from cqrs.stored_response r where r.key = $5"
     )
 );
 const STREAM: &str = events!(" from cqrs.log l where l.stream = $1 and l.version > $2");
@@ -230,7 +230,7 @@ const WHOLE_STREAM: &str = concat!(
 /// The response is a row as in [`SNAPSHOT`].
 const STREAM_AND_RESPONSE: &str = events!(
     ", null::bigint as fingerprint from cqrs.log l where l.stream = $1 and l.version > $2 \
-     union all select r.pos, r.key, null, r.body, r.fingerprint from cqrs.stored_response r where r.key = $3"
+     union all select r.pos, r.key, null, r.body, null, r.fingerprint from cqrs.stored_response r where r.key = $3"
 );
 const OUTGOING: &str = concat!(
     entries!(
@@ -599,8 +599,8 @@ fn response(row: &PgRow, [key, fingerprint, body, position]: [usize; 4]) -> Resu
 fn loaded(rows: &[PgRow]) -> Result<Loaded<SnapshotAndEvents>, Fault> {
     let (mut snapshot, mut events, mut stored_response) = (None, Vec::with_capacity(rows.len()), None);
     for row in rows {
-        if get::<Option<i64>>(row, 4)?.is_some() {
-            stored_response = Some(response(row, [1, 4, 3, 0])?);
+        if get::<Option<i64>>(row, 5)?.is_some() {
+            stored_response = Some(response(row, [1, 5, 3, 0])?);
         } else if get::<Option<&str>>(row, 1)?.is_none() {
             snapshot = Some(StoredSnapshot { version: get::<i64>(row, 0)? as u64, state: get(row, 3)? });
         } else {
@@ -617,7 +617,7 @@ fn events(rows: &[PgRow]) -> Result<Vec<StreamEvent>, Fault> {
 
 fn event(row: &PgRow) -> Result<StreamEvent, Fault> {
     let (name, schema) = (get(row, 1)?, get::<i32>(row, 2)? as u32);
-    Ok(StreamEvent { version: get::<i64>(row, 0)? as u64, name, schema, payload: get(row, 3)? })
+    Ok(StreamEvent { version: get::<i64>(row, 0)? as u64, id: get(row, 4)?, name, schema, payload: get(row, 3)? })
 }
 
 /// Sorts events by their versions. Rows that are in order already cost one comparison each.

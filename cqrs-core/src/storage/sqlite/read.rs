@@ -84,9 +84,8 @@ pub(super) async fn row(pool: &SqlitePool, kind: &str, id: &str, key: Option<&st
 }
 
 const STREAM: &str =
-    "select version, name, schema, payload from cqrs_log where stream = ? and version > ? order by version";
-const ARCHIVED_STREAM: &str =
-    "select version, name, schema, payload from cqrs_archived_log where stream = ? and version > ? order by version";
+    "select version, name, schema, payload, id from cqrs_log where stream = ? and version > ? order by version";
+const ARCHIVED_STREAM: &str = "select version, name, schema, payload, id from cqrs_archived_log where stream = ? and version > ? order by version";
 
 pub(super) async fn stream(
     pool: &SqlitePool,
@@ -107,7 +106,7 @@ pub(super) async fn stream(
 async fn events(pool: &SqlitePool, sql: &'static str, stream: &str, after: u64) -> sqlx::Result<Vec<StreamEvent>> {
     let event = |row: &SqliteRow| {
         let (name, schema, payload) = (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
-        Ok(StreamEvent { version: number(row, 0)?, name, schema, payload })
+        Ok(StreamEvent { version: number(row, 0)?, id: row.try_get(4)?, name, schema, payload })
     };
     query(sql).bind(stream).bind(signed(after)).fetch_all(pool).await?.iter().map(event).collect()
 }

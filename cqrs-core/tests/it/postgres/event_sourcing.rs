@@ -1,6 +1,9 @@
 //! Snapshots, the end and the history of aggregates, their rows and the archive on PostgreSQL.
 use super::{Server, Trials, Tried, fresh};
-use crate::{archiving, deleting, history, purse::StoredAs, reads_of_deleted, rebuild_rows, rebuild_views, snapshots};
+use crate::{
+    archiving, deleting, history, purse::StoredAs, reads_of_deleted, rebuild_rows, rebuild_views, snapshots,
+    warm_states,
+};
 use cqrs_core::storage::{Batch, CheckpointMove, Storage, SwitchedReader, ViewSwitch, postgres::ARCHIVE};
 use futures_util::{FutureExt, future::BoxFuture};
 use sqlx::AssertSqlSafe;
@@ -10,11 +13,26 @@ type Test = fn(Arc<dyn Storage>, StoredAs) -> BoxFuture<'static, ()>;
 
 pub(crate) fn trials() -> Trials {
     let (rows, events, every) = (StoredAs::State, StoredAs::Events, StoredAs::Snapshots(10));
-    let tests: [(&str, Test, &[StoredAs]); 10] = [
+    let tests: [(&str, Test, &[StoredAs]); 13] = [
         (
             "a command on a long stream folds few events",
             |of, stored_as| snapshots::few_events(of, stored_as).boxed(),
             &[every],
+        ),
+        (
+            "a load folds the events since the last one",
+            |of, stored_as| warm_states::last_events(of, stored_as).boxed(),
+            &[events, every],
+        ),
+        (
+            "the events of another process are folded",
+            |of, stored_as| warm_states::two_processes(of, stored_as).boxed(),
+            &[events, every],
+        ),
+        (
+            "an aggregate that ends and begins again is loaded",
+            |of, stored_as| warm_states::deleted(of, stored_as).boxed(),
+            &[events, every],
         ),
         (
             "a deleted aggregate is not found",
