@@ -10,10 +10,10 @@ use uuid::Uuid;
 /// A state is only a base for the events that follow it, so it may be older than the stream. It is used if the stream still has
 /// the event with which it ends. Another database, or one that was restored, has another event there.
 #[derive(Debug)]
-pub(crate) struct WarmStates(RecentValues<Kept>);
+pub(crate) struct WarmStates(RecentValues<StateAtEvent>);
 
 #[derive(Debug, Clone)]
-struct Kept {
+struct StateAtEvent {
     state: Arc<dyn Any + Send + Sync>,
     version: u64,
     last: Uuid,
@@ -32,7 +32,7 @@ impl WarmStates {
     }
     /// Returns the state that was kept last for a stream.
     pub(crate) fn find<A: Send + Sync + 'static>(&self, stream: &str) -> Option<WarmState<A>> {
-        let Kept { state, version, last } = self.0.get(stream)?;
+        let StateAtEvent { state, version, last } = self.0.get(stream)?;
         Some(WarmState { state: state.downcast().ok()?, version, last })
     }
     /// Keeps the state after an event of its stream.
@@ -48,7 +48,7 @@ impl WarmStates {
         let mut size = Size(0);
         // A state that has no stored form is not kept. The commit of its snapshot reports it.
         if serde_json::to_writer(&mut size, &**state).is_ok() {
-            let kept = Kept { state: state.clone(), version: last.version, last: last.id };
+            let kept = StateAtEvent { state: state.clone(), version: last.version, last: last.id };
             self.0.keep([(stream, kept, size.0)]);
         }
     }
