@@ -2,9 +2,10 @@
 use crate::{
     codec,
     command::{Dispatch, Handled},
-    context::NeedsOf,
+    context::{Context, Needs, NeedsOf},
     error::{BoxError, Fault},
     event::{IntegrationEvent, Recorded, Subscribable},
+    process::{self, Process, Reaction},
     view::{Change, IndexEntries, IndexKey, Range, View},
 };
 pub use crate::{
@@ -13,7 +14,10 @@ pub use crate::{
         first_event::{FirstEvent, projection_from, projection_inline, subscriber_from},
         outgoing_message,
     },
-    registry::{Registered, Registration, SubscriberError},
+    registry::{
+        EncodedCommand, NextState, Output, ProcessDefinition, ProcessFunction, ProcessState, Reacted, Registered,
+        Registration, StepDefinition, StoredCommandError, SubscriberError, Unexpected,
+    },
     stored_form::{StoredContent, StoredField, StoredForm, StoredVariant},
     view::ErasedChange,
 };
@@ -135,6 +139,36 @@ impl<E: Subscribable> RecordedEvent for Recorded<E> {
     type Event = E;
 }
 
+pub use crate::process::{
+    begin as begin_process, definition as process_definition, go_on as continue_process,
+    irreversible_step as irreversible_process_step, key_of as process_key, step as process_step,
+};
+
+/// The return type of a function of a process.
+#[diagnostic::on_unimplemented(
+    message = "a function of a process returns `Reaction<State>`, not `{Self}`",
+    note = "write `-> Reaction<YourState>`, where `YourState` derives `Process`"
+)]
+pub trait ProcessReaction {
+    /// The process.
+    type Process: Process;
+}
+impl<P: Process> ProcessReaction for Reaction<P> {
+    type Process = P;
+}
+/// Declares the needs of a function of a process, which sets timers.
+pub fn process_needs(needs: &mut Needs) {
+    needs.timers();
+}
+/// Handles an event with one function of a process.
+pub fn run_process<'a>(
+    context: &'a Context<'a>,
+    raw: RawEvent,
+    function: ProcessFunction,
+) -> BoxFuture<'a, Result<(), SubscriberError>> {
+    process::react(context, raw, function)
+}
+
 /// The key of an integration event: any type with `Display`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the key of an integration event",
@@ -190,5 +224,6 @@ pub const fn handler<R: Handled>(module: &'static str, function: &'static str, n
 where
     R::Sent: Dispatch<R>,
 {
-    Registration::handler(module, function, R::NAME, <R::Sent as Dispatch<R>>::KIND, needs)
+    let (kind, run_stored) = (<R::Sent as Dispatch<R>>::KIND, <R::Sent as Dispatch<R>>::RUN_STORED);
+    Registration::handler(module, function, R::NAME, kind, needs, run_stored)
 }

@@ -75,6 +75,7 @@ pub fn read(headers: &MetadataMap, now: Timestamp) -> Result<Metadata, Status> {
         key: text(header::IDEMPOTENCY_KEY)?.map(str::to_owned),
         deadline: waits.and_then(|time| now.checked_add_signed(chrono::TimeDelta::from_std(time).ok()?)),
         token,
+        timer: None,
     })
 }
 

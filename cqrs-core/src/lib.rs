@@ -63,6 +63,7 @@
 //! | `redis` | `storage::Redis`: the views of a query side (without TLS) |
 //! | `tonic` | `grpc`: errors as gRPC statuses, metadata as gRPC headers |
 //! | `operations` | `operations`: health, Prometheus metrics, logging and signals of a process; `net`: TCP connections |
+//! | `calendar` | `schedule::Calendar`: timers that recur by a cron pattern in a time zone |
 //! | `testing` | `testing`: tests of aggregates and whole services, conformance suites; for `[dev-dependencies]` |
 //! | `otlp` | `telemetry::trace`: OpenTelemetry traces, exported over OTLP |
 #![warn(missing_docs)]
@@ -118,11 +119,15 @@ pub mod policy;
 #[cfg(feature = "runtime")]
 mod position;
 #[cfg(feature = "runtime")]
+pub mod process;
+#[cfg(feature = "runtime")]
 mod registry;
 #[cfg(feature = "runtime")]
 pub mod relay;
 #[cfg(feature = "runtime")]
 mod runtime;
+#[cfg(feature = "runtime")]
+pub mod schedule;
 #[cfg(feature = "runtime")]
 mod secret;
 #[cfg(feature = "runtime")]
@@ -167,13 +172,17 @@ pub use id::AggregateId;
 #[cfg(feature = "runtime")]
 pub use message::{AsCommand, AsQuery, Message, Request, RequestKind, Stored};
 #[cfg(feature = "runtime")]
-pub use metadata::{ConsistencyToken, InvalidToken, Metadata};
+pub use metadata::{ConsistencyToken, FiredTimer, InvalidToken, Metadata};
 #[cfg(feature = "runtime")]
 pub use middleware::{Call, Middleware, Next, Outcome};
 #[cfg(feature = "runtime")]
 pub use policy::{ByteBudget, CircuitBreaker, Retention, RetryPolicy};
 #[cfg(feature = "runtime")]
 pub use position::{Epoch, InvalidEpoch, Position};
+#[cfg(feature = "runtime")]
+pub use process::{Process, Reaction};
+#[cfg(feature = "runtime")]
+pub use schedule::Schedule;
 #[cfg(feature = "runtime")]
 pub use secret::Secret;
 #[cfg(feature = "runtime")]
@@ -186,8 +195,8 @@ pub use view::{
 
 #[cfg(feature = "macros")]
 pub use cqrs_macros::{
-    Aggregate, Command, DomainError, Event, FromContext, IndexKey, IntegrationEvent, Query, View, handler, projection,
-    projector, publish, subscriber,
+    Aggregate, Command, DomainError, Event, FromContext, IndexKey, IntegrationEvent, Process, Query, View, handler,
+    process, projection, projector, publish, subscriber,
 };
 
 // The crates whose types are part of this API, so that a program uses the same versions.

@@ -4,7 +4,7 @@ use crate::{
     position::{Epoch, Position},
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
 use uuid::Uuid;
 
 /// The metadata of a request. The edge creates it once; commands, events and transports carry it on.
@@ -46,6 +46,59 @@ pub struct Metadata {
     /// The positions that a query must have reached (read-your-writes). Not stored with events.
     #[serde(skip)]
     pub token: ConsistencyToken,
+    /// The timer that has sent this command; `None` for any other. Not stored with events, whose causation is the timer's id.
+    #[serde(skip)]
+    pub timer: Option<Box<FiredTimer>>,
+}
+
+/// The timer that has sent a command, with the time at which the command was due.
+///
+/// ```
+/// use cqrs_core::{Command, HandlerResult, Metadata, handler};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Clone, Serialize, Deserialize, Command)]
+/// struct SendReminder;
+///
+/// #[handler]
+/// async fn send_reminder(_: SendReminder, metadata: Metadata) -> HandlerResult<()> {
+///     if metadata.timer.is_some_and(|timer| timer.late > std::time::Duration::from_secs(3_600)) {
+///         return Ok(());   // the service was down, and the reminder comes too late
+///     }
+///     Ok(())
+/// }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FiredTimer {
+    /// The timer's id.
+    pub id: Uuid,
+    /// The timer's name. It is the id for a timer without a name.
+    pub name: String,
+    /// The time at which the command was due.
+    pub due: Timestamp,
+    /// The time between then and the firing, by the database's clock. It is some milliseconds, or as long as the service was down.
+    pub late: Duration,
+    /// Set if the timer became due because the database's clock was set forward, or because its machine was suspended.
+    pub clock_was_set: bool,
+    /// The end of the timer, which is part of the command's batch. Only the framework's own copy of the metadata has it.
+    #[doc(hidden)]
+    pub end: Option<TimerEnd>,
+}
+impl FiredTimer {
+    /// Returns `true` if the command is sent more than a second after it was due.
+    pub fn is_late(&self) -> bool {
+        self.late > Duration::from_secs(1)
+    }
+}
+/// The state of a timer after it was fired.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimerEnd {
+    /// The timer is removed.
+    Removed,
+    /// The timer waits for its next time.
+    Next(Timestamp),
 }
 impl Metadata {
     /// Empty metadata, used by `send` without metadata.
@@ -59,7 +112,16 @@ impl Metadata {
         key: None,
         deadline: None,
         token: ConsistencyToken(BTreeMap::new()),
+        timer: None,
     };
+    /// Returns the metadata as a handler or a caller may pass it on: another command does not end the timer.
+    #[must_use]
+    pub(crate) fn passed_on(mut self) -> Self {
+        if let Some(timer) = &mut self.timer {
+            timer.end = None;
+        }
+        self
+    }
     /// Sets the caller.
     #[must_use]
     pub fn caller(mut self, caller: impl Into<String>) -> Self {

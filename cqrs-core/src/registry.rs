@@ -1,4 +1,11 @@
 //! Registrations: one static per function with an attribute, found by its module.
+mod process;
+
+pub use process::{
+    EncodedCommand, NextState, Output, ProcessDefinition, ProcessFunction, ProcessState, Reacted, StepDefinition,
+    Unexpected,
+};
+
 use crate::{
     aggregate::UntypedReader,
     context::{Context, Needs, NeedsOf},
@@ -28,11 +35,35 @@ pub struct Registration {
     slot: AtomicU32,
 }
 pub(crate) enum Role {
-    Handler { request: &'static str, kind: RequestKind, needs: NeedsOf },
+    Handler { request: &'static str, kind: RequestKind, needs: NeedsOf, run_stored: Option<RunStored> },
     Subscriber(Subscriber),
     Projection(Projection),
     Projector(Projector),
     Publisher(Publisher),
+}
+
+/// A function that decodes a stored command and sends it.
+pub(crate) type RunStored = for<'a> fn(&'a Context<'a>, &'a [u8]) -> BoxFuture<'a, Result<(), StoredCommandError>>;
+
+/// The error of a stored command that was sent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoredCommandError {
+    /// The bytes cannot be decoded. A retry cannot help.
+    #[error("the command cannot be decoded")]
+    Unreadable(#[source] BoxError),
+    /// The handler refused the command, so it is done.
+    #[error("the command was refused: {0}")]
+    Refused(String),
+    /// The timer was fired, replaced or cancelled before the commit. Nothing was changed.
+    #[error("the timer was fired, replaced or cancelled meanwhile")]
+    Gone,
+    /// A component is down, or other commands were faster. A retry may succeed.
+    #[error("the command failed for the time being")]
+    Transient(#[source] BoxError),
+    /// The command failed.
+    #[error("the command failed")]
+    Failed(#[source] BoxError),
 }
 
 #[derive(Clone, Copy)]
@@ -42,6 +73,8 @@ pub(crate) struct Subscriber {
     pub(crate) from: FirstEvent,
     pub(crate) needs: NeedsOf,
     pub(crate) run: RunSubscriber,
+    /// The function of a process manager, if it is one.
+    pub(crate) process: Option<ProcessFunction>,
 }
 /// A function that calls a subscriber.
 pub(crate) type RunSubscriber = for<'a> fn(&'a Context<'a>, RawEvent) -> BoxFuture<'a, Result<(), SubscriberError>>;
@@ -129,8 +162,9 @@ impl Registration {
         request: &'static str,
         kind: RequestKind,
         needs: NeedsOf,
+        run_stored: Option<RunStored>,
     ) -> Self {
-        Registration::new(module, function, Role::Handler { request, kind, needs })
+        Registration::new(module, function, Role::Handler { request, kind, needs, run_stored })
     }
     /// Creates the registration for `#[subscriber]`.
     #[track_caller]
@@ -143,7 +177,24 @@ impl Registration {
         needs: NeedsOf,
         run: RunSubscriber,
     ) -> Self {
-        Registration::new(module, function, Role::Subscriber(Subscriber { group, source, from, needs, run }))
+        let subscriber = Subscriber { group, source, from, needs, run, process: None };
+        Registration::new(module, function, Role::Subscriber(subscriber))
+    }
+    /// Creates the registration for `#[process]`. The process is a consumer group of its name.
+    #[track_caller]
+    #[allow(clippy::too_many_arguments, reason = "the macro writes the call")]
+    pub const fn process(
+        module: &'static str,
+        function: &'static str,
+        group: &'static str,
+        source: Source,
+        from: FirstEvent,
+        needs: NeedsOf,
+        run: RunSubscriber,
+        process: ProcessFunction,
+    ) -> Self {
+        let subscriber = Subscriber { group, source, from, needs, run, process: Some(process) };
+        Registration::new(module, function, Role::Subscriber(subscriber))
     }
     /// Creates the registration for `#[projection]`.
     #[track_caller]

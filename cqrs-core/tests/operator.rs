@@ -6,10 +6,10 @@ use cqrs_core::{
     event::NewEntry,
     handler,
     job::Step,
-    operations::{ParkedCommand, Program, ProgramsCommand},
+    operations::{ListedTimers, ParkedCommand, ProcessesCommand, Program, ProgramsCommand, TimersCommand},
     projection,
     serde_json::{Value, json},
-    storage::{Batch, Memory, Park, ParkedPage, ReadLimit},
+    storage::{Batch, DueTime, Memory, NewTimer, Park, ParkedPage, ReadLimit, TimerChange, TimerPage, TimerWrite},
     subscriber,
     transport::{Partition, Received},
 };
@@ -125,6 +125,8 @@ async fn an_operator_redelivers_many_messages_over_http_and_by_the_command() -> 
     views(at, &app).await?;
     programs(at, &app).await?;
     readers(at, &app).await?;
+    timers(at, &app).await?;
+    processes(at, &app).await?;
     drop(program);
     Ok(())
 }
@@ -187,6 +189,72 @@ async fn over_http(at: SocketAddr, app: &App) -> Result<(), BoxError> {
 }
 
 /// Lists the readers of the log, with the events that each has to handle.
+async fn set_timer(app: &App, name: &str, wait: Duration, error: Option<&str>) -> Result<(), BoxError> {
+    let timer = NewTimer {
+        id: cqrs_core::uuid::Uuid::now_v7(),
+        due: DueTime::After(wait),
+        key: name.to_owned(),
+        command: "Join".to_owned(),
+        body: br#"{"id":"lee"}"#.to_vec(),
+        metadata: Metadata::default().caller("lee"),
+        calendar: None,
+        set_by: "Invite".to_owned(),
+    };
+    let write = |fired, change| TimerWrite { name: name.to_owned(), fired, change };
+    let set = write(None, TimerChange::Set(timer));
+    app.storage().commit(Batch { timers: vec![set], ..Batch::default() }).await?;
+    if let Some(error) = error {
+        let page = TimerPage { name: Some(name), ..TimerPage::default() };
+        let stored = app.timers().list(&page).await?.remove(0);
+        let change = TimerChange::Update { due: stored.due, error: Some(error.to_owned()) };
+        let failed = write(Some(stored.firing()), change);
+        app.storage().commit(Batch { timers: vec![failed], ..Batch::default() }).await?;
+    }
+    Ok(())
+}
+async fn timers(at: SocketAddr, app: &App) -> Result<(), BoxError> {
+    set_timer(app, "invite-lee", Duration::from_secs(3_600), None).await?;
+    set_timer(app, "invite-kim", Duration::ZERO, Some("the van is broken")).await?;
+    let (status, all) = ask(at, "GET /timers").await?;
+    assert_eq!((status, &all[0][0]["name"], &all[0][1]["name"]), (200, &json!("invite-kim"), &json!("invite-lee")));
+    assert_eq!((&all[0][1]["set_by"], &all[0][1]["caller"]), (&json!("Invite"), &json!("lee")));
+    assert!(!all[0].to_string().contains("body"), "the command may be personal: {}", all[0]);
+    let place = format!("after_due={}&after_id={}", all[0][0]["due"], all[0][0]["id"]).replace('"', "");
+    let (_, page) = ask(at, &format!("GET /timers?{}", place.replace(':', "%3A"))).await?;
+    assert_eq!((&page[0][0]["name"], page[0][1].is_null()), (&json!("invite-lee"), true));
+    for query in ["state=late", "after_id=1", "after_due=now&after_id=1"] {
+        assert_eq!(ask(at, &format!("GET /timers?{query}")).await?.0, 400, "{query}");
+    }
+    let (_, failed) = ask(at, "GET /timers?state=failed").await?;
+    assert_eq!(failed[0][0]["error"], json!("the van is broken"));
+    assert_eq!(ask(at, "POST /timers/retry?name=invite-lee").await?.0, 404, "it has not failed");
+    assert_eq!(ask(at, "POST /timers/retry?name=invite-kim").await?.1, [json!({ "retried": true })]);
+    assert_eq!(ask(at, "POST /timers/cancel?name=invite-kim").await?.0, 400, "without a reason");
+    assert_eq!(ask(at, "POST /timers/cancel?name=invite-kim&why=it").await?.1, [json!({ "cancelled": true })]);
+    assert_eq!(ask(at, "POST /timers/cancel?name=invite-kim&why=it").await?.0, 404);
+    let list = TimersCommand::List { state: ListedTimers::All, name: None, after: Vec::new(), limit: 9 };
+    let (listed, _) = list.run(app).await?;
+    assert_eq!((&listed[0]["name"], listed[1].is_null()), (&json!("invite-lee"), true));
+    let cancel = TimersCommand::Cancel { name: "invite-lee".into(), why: "it".into(), by: "kim".into() };
+    assert_eq!(cancel.run(app).await?, (json!({ "cancelled": true }), true));
+    assert_eq!(cancel.run(app).await?, (json!({ "cancelled": false }), false));
+    let end = app.storage().high_water_mark().await?;
+    let log = app.storage().log(Position(0), end, ReadLimit::entries(999)).await?;
+    let acts = log.iter().filter(|entry| entry.name.starts_with("timer."));
+    let acts: Vec<_> = acts.map(|entry| (&*entry.name, entry.metadata.caller.as_deref())).collect();
+    let by_kim = |name| (name, Some("kim"));
+    assert_eq!(acts, ["timer.retried", "timer.cancelled", "timer.cancelled"].map(by_kim));
+    Ok(())
+}
+async fn processes(at: SocketAddr, app: &App) -> Result<(), BoxError> {
+    assert_eq!(ask(at, "GET /processes").await?, (200, vec![json!([])]));
+    assert_eq!(ask(at, "GET /processes?process=none").await?.0, 400);
+    assert_eq!(ask(at, "GET /processes/picture?process=none").await?.0, 404);
+    assert_eq!(ask(at, "POST /processes/cancel?process=none&key=1&why=it").await?.0, 400);
+    let list = ProcessesCommand::List { process: None, after: None, limit: 9 };
+    assert_eq!(list.run(app).await?, (json!([]), true));
+    Ok(())
+}
 async fn readers(at: SocketAddr, app: &App) -> Result<(), BoxError> {
     let events = [("member.joined", 1), ("other", 2), ("member.joined", 3)].map(|(name, version)| NewEntry {
         stream: "member/lee".into(),

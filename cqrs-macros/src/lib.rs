@@ -15,6 +15,7 @@ mod handler;
 mod index_key;
 mod integration_event;
 mod message;
+mod process;
 mod publish;
 mod serde_attributes;
 mod stored_form;
@@ -182,6 +183,16 @@ pub fn index_key(input: TokenStream) -> TokenStream {
     derive(input, "an index key", index_key::expand, fallback::index_key)
 }
 
+/// Derives `Process` for the state of a process manager: an enum with a variant for each state. Its documentation has an example.
+///
+/// - `#[process(name = "...", version = n)]`: the name of the process and of its consumer group, and the version of its state.
+/// - `#[step(Command, undone_by = Other)]` or `#[step(Command, irreversible)]`: a command that the process sends.
+/// - `#[deadline(secs = n, then = function)]` or `#[waits_for_ever]` on each variant.
+#[proc_macro_derive(Process, attributes(process, step, deadline, waits_for_ever))]
+pub fn derive_process(input: TokenStream) -> TokenStream {
+    derive(input, "a process", process::derive, fallback::none)
+}
+
 /// Derives a domain error for an enum.
 ///
 /// - `#[kind(...)]` sets the kind of a variant. On the enum it is the default for variants without one.
@@ -325,6 +336,19 @@ pub fn subscriber(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn projection(args: TokenStream, item: TokenStream) -> TokenStream {
     attribute(args, item, subscriptions::projection)
+}
+
+/// Registers a function of a process manager, which returns the reaction to an event: `fn(&Event) -> Reaction<State>` if the event starts an
+/// instance, and `fn(&Event, State) -> Reaction<State>` otherwise. `&Recorded<Event>` has the id of the aggregate.
+///
+/// - `key = field` names the instance by a field of the event, or by `aggregate_id`.
+/// - `unexpected = "..."` is the meaning of an event for an instance that does not exist, or is in another state: `"starts"` begins an
+///   instance, `"ignored"` changes nothing, and `"error"` parks the message. An event for an instance that has ended changes nothing.
+/// - `when = "A | B"` lists the states in which the function reacts, and `then = "B | end"` those to which it leads.
+/// - `from = "..."` is as for [`macro@subscriber`].
+#[proc_macro_attribute]
+pub fn process(args: TokenStream, item: TokenStream) -> TokenStream {
+    attribute(args, item, process::function)
 }
 
 /// Registers a projector, which maintains a read model with its own SQL:

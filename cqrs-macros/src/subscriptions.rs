@@ -135,7 +135,7 @@ fn checkpoint_name(name: Option<LitStr>, item: &ItemFn, attribute: &str) -> Resu
 
 /// Returns the constant `FROM`. Whether the event belongs to the service's own log is known to its type alone, so
 /// `check`, a constant function, refuses a missing or a meaningless choice at compile time.
-fn first_event(from: Option<&FirstEvent>, check: &str, function: &Ident) -> TokenStream {
+pub(crate) fn first_event(from: Option<&FirstEvent>, check: &str, function: &Ident) -> TokenStream {
     let from = match from {
         None => quote!(::core::option::Option::None),
         Some(FirstEvent::Now) => quote!(::core::option::Option::Some(::cqrs_core::__private::FirstEvent::Now)),

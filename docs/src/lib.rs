@@ -95,6 +95,10 @@ pub mod projections {}
 pub mod subscribers {}
 #[doc = include_str!("../guide/7-testing.md")]
 pub mod testing {}
+#[doc = include_str!("../guide/11-timers.md")]
+pub mod timers {}
+#[doc = include_str!("../guide/12-process-managers.md")]
+pub mod process_managers {}
 #[doc = include_str!("../guide/9-changing-a-running-system.md")]
 mod changing_a_running_system {}
 #[doc = include_str!("../guide/8-going-to-production.md")]

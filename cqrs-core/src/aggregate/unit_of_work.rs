@@ -9,7 +9,9 @@ use crate::{
     error::Fault,
     event::{Event, NewEntry, Publisher, stream_of},
     metadata::Metadata,
-    storage::{Batch, InboxRecord, ReadVersion, Reservation, Row, Snapshot, Storage, StoredResponse},
+    storage::{
+        Batch, InboxRecord, ReadVersion, Reservation, Row, Snapshot, Storage, StoredResponse, TimerChange, TimerWrite,
+    },
     telemetry::trace,
 };
 use std::{
@@ -19,6 +21,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use uuid::Uuid;
+
+/// The name of the event that notes a change of an instance of a process.
+const PROCESS_MOVED: &str = "process.moved";
 
 /// One unit of work, shared by all parameters of one handler call.
 #[derive(Clone, Default)]
@@ -40,6 +45,12 @@ struct Held {
     /// The idempotency key, until the first load looks its response up in the same round trip.
     response_key: Option<String>,
     stored_response: Option<StoredResponse>,
+    /// The changes of timers by their names.
+    timers: BTreeMap<String, TimerChange>,
+    /// The instances of processes that have moved, each with the content of the event that notes it.
+    processes: Vec<(Row, Vec<u8>)>,
+    /// The name of the command, in the unit of work of one.
+    command: &'static str,
     /// The handled message, in the unit of work of a subscriber.
     cause: Option<Cause>,
     /// A component was down or busy, so a failure of the handler after that may pass by itself.
@@ -103,8 +114,8 @@ struct Staged {
 }
 
 impl UnitOfWork {
-    pub(crate) fn with_response_key(key: Option<String>) -> Self {
-        UnitOfWork(Arc::new(Mutex::new(Held { response_key: key, ..Held::default() })))
+    pub(crate) fn of_command(command: &'static str, response_key: Option<String>) -> Self {
+        UnitOfWork(Arc::new(Mutex::new(Held { command, response_key, ..Held::default() })))
     }
     pub(crate) fn caused_by(group: &'static str, message: Uuid) -> Self {
         UnitOfWork(Arc::new(Mutex::new(Held { cause: Some(Cause { group, message, sent: 0 }), ..Held::default() })))
@@ -127,6 +138,19 @@ impl UnitOfWork {
         let cause = held.cause.as_mut()?;
         cause.sent += 1;
         Some(cause.clone())
+    }
+    /// Stages the change of a timer. The last change of a name counts.
+    pub(crate) fn change_timer(&self, name: String, change: TimerChange) {
+        self.held().timers.insert(name, change);
+    }
+    /// Stages a new state of an instance of a process, with the content of the event that notes it.
+    pub(crate) fn move_process(&self, row: Row, payload: Vec<u8>) {
+        self.held().processes.push((row, payload));
+    }
+    /// Returns the name of the command, or the group of the subscriber.
+    pub(crate) fn name(&self) -> &'static str {
+        let held = self.held();
+        held.cause.as_ref().map_or(held.command, |cause| cause.group)
     }
     /// Records a transient failure. The error that a subscriber makes of it may not show that it is transient.
     pub(crate) fn note_transient(&self) {
@@ -352,15 +376,38 @@ impl UnitOfWork {
         if let Some(cause) = held.cause {
             batch.inbox_records.push(InboxRecord { group: cause.group.to_owned(), message: cause.message });
         }
-        if held.events.is_empty() {
+        if held.events.is_empty() && held.timers.is_empty() && held.processes.is_empty() {
             return Ok(batch);
         }
-        let occurred_at = whole_micros(environment.now());
         let mut metadata = metadata.clone();
         // A caller may pass on the metadata of another event.
         metadata.applied_by.clear();
         metadata.correlation.get_or_insert_with(|| environment.id());
         metadata.traceparent = trace::current().or(metadata.traceparent);
+        for (name, mut change) in held.timers {
+            if let TimerChange::Set(new) = &mut change {
+                new.metadata = metadata.clone();
+            }
+            batch.timers.push(TimerWrite { name, fired: None, change });
+        }
+        let occurred_at = whole_micros(environment.now());
+        for (row, payload) in held.processes {
+            let (stream, version, id) = (stream_of(row.kind, &row.id), row.version, environment.id());
+            let (name, metadata) = (PROCESS_MOVED, metadata.clone());
+            let outgoing = None;
+            batch.events.push(NewEntry {
+                stream,
+                version,
+                id,
+                name,
+                schema: 1,
+                payload,
+                metadata,
+                occurred_at,
+                outgoing,
+            });
+            batch.rows.push(row);
+        }
         for staged in held.events {
             batch.events.push(staged.entry(environment.id(), occurred_at, service, &metadata)?);
         }

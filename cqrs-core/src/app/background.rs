@@ -3,7 +3,7 @@ use crate::{
     app::App,
     app::purge::Purge,
     consumer::{Consumer, LogFollower, QueryFollower, TopicFollower},
-    environment::{Task, backoff, within},
+    environment::{Environment, Task, backoff, within},
     error::{Fault, describe},
     job::Step,
     relay::Relay,
@@ -128,6 +128,10 @@ pub(super) trait Job: Send {
     }
     /// Waits until the next step is due, after the job knows that there is something to do.
     async fn due(&mut self) {}
+    /// Waits while the job is paused.
+    async fn paused(&mut self, environment: &dyn Environment, time: Duration) {
+        environment.sleep(time).await;
+    }
     async fn finish(&mut self) {}
     /// Brings the job into a defined state after a panic in the middle of a step.
     fn reset(&mut self) {}
@@ -371,7 +375,7 @@ async fn until_stopped(
                     let _ = within(environment, longest, entry).await;
                     job.due().await;
                 }
-                Ok(Step::Paused(time)) => environment.sleep(time).await,
+                Ok(Step::Paused(time)) => job.paused(environment, time).await,
                 Err(error) => {
                     let (before, error) = (*failures, describe(&*error));
                     failed(runtime, name, failures);

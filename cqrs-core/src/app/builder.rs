@@ -1,7 +1,9 @@
 //! The builder of an app: collects its registrations and dependencies, and checks that they are complete.
+#[cfg(feature = "calendar")]
+use crate::app::recurring::Recurring;
 use crate::{
     aggregate::{Aggregate, Persistence, UntypedReader, persisted, reserved},
-    app::App,
+    app::{App, processes},
     consumer::Inline,
     context::RunsIn,
     dependencies::Provided,
@@ -68,6 +70,8 @@ pub struct AppBuilder {
     /// Keyed by module, function and address.
     registrations: BTreeMap<(&'static str, &'static str, usize), &'static Registration>,
     aggregates: Vec<AggregateRegistration>,
+    #[cfg(feature = "calendar")]
+    recurring: Vec<Recurring>,
     empty: Vec<&'static str>,
     /// The modules whose crates must have no function that is left out.
     whole: Vec<&'static str>,
@@ -92,6 +96,8 @@ impl AppBuilder {
             middleware: Vec::new(),
             registrations: BTreeMap::new(),
             aggregates: Vec::new(),
+            #[cfg(feature = "calendar")]
+            recurring: Vec::new(),
             empty: Vec::new(),
             whole: Vec::new(),
         }
@@ -265,6 +271,13 @@ impl AppBuilder {
         self
     }
 
+    /// Adds a command that is sent by the calendar.
+    #[cfg(feature = "calendar")]
+    pub(super) fn with_recurring(mut self, recurring: Recurring) -> Self {
+        self.recurring.push(recurring);
+        self
+    }
+
     /// Builds the app.
     ///
     /// # Errors
@@ -357,6 +370,11 @@ impl AppBuilder {
                 alone: Default::default(),
                 epoch: Default::default(),
                 view_changes,
+                #[cfg(feature = "calendar")]
+                recurring: self.recurring.into_iter().filter_map(Recurring::named).collect(),
+                #[cfg(not(feature = "calendar"))]
+                recurring: Vec::new(),
+                timers_set: Default::default(),
                 stopping: Default::default(),
                 live_reads: Semaphore::new(LIVE_READS),
                 query_side,
@@ -392,6 +410,11 @@ impl AppBuilder {
             problems.extend(unmet.into_iter().map(|need| format!("{name} needs {need}")));
         }
         problems.extend(self.unfit_projections());
+        problems.extend(processes::problems(&self.registrations.values().copied().collect::<Vec<_>>()));
+        #[cfg(feature = "calendar")]
+        problems.extend(self.recurring.iter().filter_map(|recurring| {
+            recurring.problem(|handler| all().any(|registration| std::ptr::eq(*registration, handler)))
+        }));
         problems.extend(self.shared_names());
         let sources = all().filter_map(|entry| match &entry.role {
             Role::Subscriber(subscriber) => Some((subscriber.group, subscriber.source)),

@@ -18,6 +18,9 @@ const MAX_PARKED: usize = 10_000;
 /// The number of entries after a checkpoint among which those that a reader has to handle are counted.
 const COUNTED: usize = 10_000;
 
+/// The number up to which timers are counted for their gauge.
+const MAX_TIMERS: usize = 10_000;
+
 /// The distance of one reader's checkpoint from the end of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -173,6 +176,8 @@ impl App {
         let mut parked: BTreeMap<String, u64> = self.parking_readers().into_iter().map(|reader| (reader, 0)).collect();
         if self.runtime.query_side.is_none() {
             parked.extend(self.runtime.storage.parked_counts(MAX_PARKED).await?);
+            let timers = self.runtime.storage.timer_counts(MAX_TIMERS).await?;
+            meter.timers(timers.waiting, timers.overdue, timers.failed, timers.overdue_for);
         }
         parked.iter().for_each(|(reader, count)| meter.parked(reader, *count));
         for lag in self.reader_lags().await? {

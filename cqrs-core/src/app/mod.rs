@@ -28,10 +28,14 @@ mod lag;
 mod left_messages;
 mod new_readers;
 mod parked;
+mod processes;
 mod programs;
 mod purge;
 mod rebuild;
 mod rebuild_rows;
+#[cfg(feature = "calendar")]
+mod recurring;
+mod timers;
 mod topics;
 mod unique_values;
 
@@ -49,10 +53,12 @@ pub use left_messages::LeftMessages;
 pub use parked::{
     BulkProgress, BulkRedelivery, ParkedCount, ParkedMessages, ParkedSelection, Redelivered, Redelivery, SelectionError,
 };
+pub use processes::{ProcessInstance, Processes, ShownInstance};
 pub use programs::{DeclaredProgram, Programs, ReleasedKey, Withdrawal, WithdrawalError};
 pub use purge::Purge;
 pub use rebuild::{CopyUse, Difference, Rebuild, RebuildEnd, RebuildError, RebuildProgress, Rebuilt, ViewCopies};
 pub use rebuild_rows::{FailedRow, RebuiltRows, RowRebuild, RowRebuildError};
+pub use timers::{TimerJob, Timers};
 
 use futures_util::future::BoxFuture;
 use std::{
@@ -124,7 +130,7 @@ impl App {
     /// # });
     /// ```
     pub fn with(&self, metadata: Metadata) -> WithMetadata {
-        WithMetadata { runtime: self.runtime.clone(), metadata: Arc::new(metadata) }
+        WithMetadata { runtime: self.runtime.clone(), metadata: Arc::new(metadata.passed_on()) }
     }
     /// Returns the consistency token of `position` in this service's log. A query with the token sees the events up to
     /// there. It has the epoch of the database, once the app has started or migrated.
@@ -157,7 +163,10 @@ impl App {
             return side.open(&self.runtime).await;
         }
         self.runtime.storage.migrate().await?;
-        self.declare().await
+        self.declare().await?;
+        #[cfg(feature = "calendar")]
+        self.set_recurring().await?;
+        Ok(())
     }
 
     /// Returns a follower for every projection and subscriber group on the service's own log. The caller runs their
@@ -363,7 +372,8 @@ impl App {
             return self.query_followers().into_iter().map(|follower| Box::new(follower) as Box<dyn Job>).collect();
         }
         let followers = self.log_followers().into_iter().map(|follower| Box::new(follower) as Box<dyn Job>);
-        let others = [Box::new(self.purge()) as Box<dyn Job>, Box::new(self.left_messages())];
+        let others =
+            [Box::new(self.purge()) as Box<dyn Job>, Box::new(self.left_messages()), Box::new(self.timer_job())];
         // Without other processes there are no values to fill in after the start.
         let filler = (!self.storage().is_exclusive()).then(|| Box::new(self.index_filler()) as Box<dyn Job>);
         let reserver = self.value_reserver().map(|reserver| Box::new(reserver) as Box<dyn Job>);

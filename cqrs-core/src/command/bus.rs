@@ -10,15 +10,17 @@ use crate::{
     environment::{backoff, to_its_end, within},
     error::{Error, Fault, Rejection, VersionConflict},
     message::{AsCommand, AsQuery, RequestKind, Stored},
-    metadata::Metadata,
+    metadata::{Metadata, TimerEnd},
     middleware::{Call, Next, Outcome},
     position::Position,
+    registry::{RunStored, StoredCommandError},
     runtime::Runtime,
-    storage::{Batch, CommitError},
+    storage::{Batch, CommitError, Firing},
     telemetry::spans,
     telemetry::trace::spans_enabled,
     turn::Turn,
 };
+use futures_util::future::BoxFuture;
 use std::{sync::Arc, time::Duration};
 use tracing::Instrument;
 
@@ -40,6 +42,9 @@ const LONGEST_TURN: Duration = Duration::from_secs(10);
 pub trait Dispatch<R: Handled> {
     /// The kind of the request: command or query.
     const KIND: RequestKind;
+    /// Decodes a stored command and sends it; `None` for a query, which is never stored.
+    #[doc(hidden)]
+    const RUN_STORED: Option<RunStored> = None;
     /// Runs the request, inside the middlewares.
     #[doc(hidden)]
     fn dispatch(
@@ -89,6 +94,7 @@ where
     R::Output: Stored + Sync,
 {
     const KIND: RequestKind = RequestKind::Command;
+    const RUN_STORED: Option<RunStored> = Some(run_stored::<R>);
     async fn send(runtime: &Arc<Runtime>, request: R, metadata: &Arc<Metadata>) -> Result<R::Output, Error<R::Error>> {
         Ok(send::<R, Self>(runtime, request, metadata).await?.0)
     }
@@ -177,7 +183,7 @@ where
     R: Handled,
     R::Output: Stored,
 {
-    let unit = UnitOfWork::with_response_key(key.map(|key| key.key.clone()));
+    let unit = UnitOfWork::of_command(R::NAME, key.map(|key| key.key.clone()));
     let context = Context { runtime, unit: Some(&unit), metadata };
     let result = match metadata.deadline {
         None => request.handle(&context).await,
@@ -203,6 +209,7 @@ where
         Box::pin(runtime.apply_inline(&mut batch, is_newest)).await.map_err(cannot)?;
     }
     batch.response = key.map(|key| key.response(&output)).transpose().map_err(fault)?;
+    end_timer(&mut batch, metadata);
     if batch.is_empty() {
         return Ok((output, Position(0)));
     }
@@ -217,7 +224,7 @@ where
         }
         Err(CommitError::Fault(error)) => Err(fault(error)),
         Err(rejected @ (CommitError::AlreadyHandled | CommitError::Moved(_))) => {
-            Err(fault(Fault::internal(rejected.to_string())))
+            Err(fault(Fault::internal("the batch of a command was refused").because(rejected)))
         }
     }
 }
@@ -230,13 +237,62 @@ async fn commit(
     tables: Vec<TableChange>,
 ) -> Result<Position, CommitError> {
     let projections = runtime.projections_of(&batch.events);
+    let sets_timers = batch.sets_timers();
     let began = runtime.environment.uptime();
     let committed = mapped::commit(&*runtime.storage, batch, &tables).await;
     runtime.meter.committed(command, runtime.environment.uptime().saturating_sub(began), &committed);
     if let Ok(position) = &committed {
         projections.iter().for_each(|reader| reader.committed(*position));
+        if sets_timers {
+            runtime.timers_set.notify_one();
+        }
     }
     committed
+}
+
+/// Ends the timer that has sent the command, in the command's own batch.
+pub(crate) fn end_timer(batch: &mut Batch, metadata: &Metadata) {
+    let Some(timer) = &metadata.timer else { return };
+    let Some(end) = timer.end else { return };
+    let next = match end {
+        TimerEnd::Removed => None,
+        TimerEnd::Next(due) => Some(due),
+    };
+    batch.fire(&timer.name, Firing { due: timer.due, id: timer.id }, next);
+}
+
+/// Decodes a stored command and sends it.
+fn run_stored<'a, R>(context: &'a Context<'a>, body: &'a [u8]) -> BoxFuture<'a, Result<(), StoredCommandError>>
+where
+    R: Handled + Stored,
+    R::Output: Stored + Sync,
+{
+    Box::pin(async move {
+        // The error's own text can hold a part of the command.
+        let unreadable = |error: serde_json::Error| {
+            let (kind, line, column) = (error.classify(), error.line(), error.column());
+            StoredCommandError::Unreadable(format!("{kind:?} error at line {line} column {column}").into())
+        };
+        let request: R = serde_json::from_slice(body).map_err(unreadable)?;
+        match send::<R, AsCommand>(context.runtime, request, context.metadata).await {
+            // The command was carried out before under its key, by a program that stored its response in another form.
+            Ok(_) | Err(Error::ResponseUnreadable) => Ok(()),
+            Err(Error::Fault(fault)) if is_gone(&fault) => Err(StoredCommandError::Gone),
+            Err(Error::Fault(fault) | Error::OutcomeUnknown(fault)) if fault.is_transient() => {
+                Err(StoredCommandError::Transient(fault.into()))
+            }
+            Err(Error::Fault(fault) | Error::OutdatedToken(fault)) => Err(StoredCommandError::Failed(fault.into())),
+            Err(conflict @ Error::Conflict { .. }) => Err(StoredCommandError::Transient(conflict.to_string().into())),
+            // The text of a domain error may hold personal data, and its reason is a code.
+            Err(refused) => Err(StoredCommandError::Refused(refused.reason().into_owned())),
+        }
+    })
+}
+
+/// Returns whether the batch was refused because its timer was ended by another one.
+fn is_gone(fault: &Fault) -> bool {
+    let source = std::error::Error::source(fault).and_then(|source| source.downcast_ref::<CommitError>());
+    matches!(source, Some(CommitError::Moved(_)))
 }
 
 /// Returns the stored response of the idempotency key, or `error` if there is none.

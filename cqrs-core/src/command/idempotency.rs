@@ -1,6 +1,6 @@
 //! Idempotency keys: the same command is carried out once, and a repetition returns the stored response.
 use crate::{
-    codec,
+    Timestamp, codec,
     command::{fingerprint::fingerprint, handler::Handled},
     error::{Error, Fault},
     message::Stored,
@@ -23,6 +23,13 @@ pub(crate) struct IdempotencyKey {
 /// The start of the keys that the framework makes for the commands of subscribers. It ends with a space, which no key
 /// in a header can contain.
 const OF_SUBSCRIBERS: &str = "subscriber ";
+/// The start of the keys that the framework makes for the commands of timers.
+const OF_TIMERS: &str = "timer ";
+
+/// Returns the key of the command that a timer sends at one of its times.
+pub(crate) fn timer_key(id: Uuid, due: Timestamp) -> String {
+    format!("{OF_TIMERS}{id}/{}", due.timestamp_micros())
+}
 
 /// Returns the key of the command that a subscriber sends as the `number`-th for a message.
 ///
@@ -39,7 +46,8 @@ impl IdempotencyKey {
         let Some(given) = &metadata.key else { return Ok(None) };
         let caller = metadata.caller.as_deref().unwrap_or("");
         let key = digest(&[caller.as_bytes(), R::NAME.as_bytes(), given.as_bytes()]);
-        let fingerprint = if given.starts_with(OF_SUBSCRIBERS) { None } else { Some(fingerprint(R::NAME, request)?) };
+        let is_of_framework = given.starts_with(OF_SUBSCRIBERS) || given.starts_with(OF_TIMERS);
+        let fingerprint = if is_of_framework { None } else { Some(fingerprint(R::NAME, request)?) };
         Ok(Some(IdempotencyKey { key: hex(&key), fingerprint }))
     }
     pub(crate) fn response<T: Stored>(&self, output: &T) -> Result<StoredResponse, Fault> {

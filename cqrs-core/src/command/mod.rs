@@ -5,5 +5,6 @@ mod handler;
 mod idempotency;
 
 pub use bus::Dispatch;
+pub(crate) use bus::end_timer;
 pub use handler::Handled;
-pub(crate) use idempotency::subscriber_key;
+pub(crate) use idempotency::{subscriber_key, timer_key};

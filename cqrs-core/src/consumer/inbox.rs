@@ -140,7 +140,8 @@ fn names(batch: &Batch) -> impl Iterator<Item = String> {
     let reservations = batch.reservations.iter().map(|entry| format!("reservation {} {}", entry.index, entry.value));
     let views = batch.views.iter().map(|write| format!("view {} {}", write.view, write.key));
     let inbox_records = batch.inbox_records.iter().map(|record| format!("inbox {} {}", record.group, record.message));
-    streams.chain(rows).chain(reservations).chain(views).chain(inbox_records)
+    let timers = batch.timers.iter().map(|write| format!("timer {}", write.name));
+    streams.chain(rows).chain(reservations).chain(views).chain(inbox_records).chain(timers)
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ pub(crate) use follower::Follower;
 pub use group::Consumer;
 pub(crate) use inline::Inline;
 pub use log_follower::LogFollower;
-pub(crate) use newer_program::is_left;
+pub(crate) use newer_program::{LeftToNewerProgram, is_left};
 #[cfg(feature = "testing")]
 pub(crate) use projection::project;
 pub use query_follower::QueryFollower;

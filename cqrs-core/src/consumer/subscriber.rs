@@ -104,12 +104,15 @@ async fn run_and_commit(
     let Batch { events, checkpoint_moves, parks, unparks, .. } = base;
     batch.events.extend(events);
     (batch.checkpoint_moves, batch.parks, batch.unparks) = (checkpoint_moves, parks, unparks);
-    let projections = runtime.projections_of(&batch.events);
+    let (projections, sets_timers) = (runtime.projections_of(&batch.events), batch.sets_timers());
     let position = match inbox {
         Some(inbox) if tables.is_empty() => inbox.commit(&*runtime.storage, batch).await?,
         _ => mapped::commit(&*runtime.storage, batch, &tables).await?,
     };
     projections.iter().for_each(|reader| reader.committed(position));
+    if sets_timers {
+        runtime.timers_set.notify_one();
+    }
     Ok(())
 }
 

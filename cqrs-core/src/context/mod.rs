@@ -70,6 +70,6 @@ pub trait FromContext: Sized {
 }
 impl FromContext for Metadata {
     fn from_context(context: &Context) -> Result<Self, Rejection> {
-        Ok(Metadata::clone(context.metadata))
+        Ok(Metadata::clone(context.metadata).passed_on())
     }
 }

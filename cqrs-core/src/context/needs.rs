@@ -13,6 +13,7 @@ pub(crate) enum Need {
     View(&'static str),
     UnitOfWork,
     Message,
+    Timers,
 }
 
 /// The scope in which a function runs. Each scope includes those before it.
@@ -43,6 +44,14 @@ impl Needs {
         self.dependency::<T>();
         self.0.push(Need::UnitOfWork);
     }
+    /// Declares that the function sets timers.
+    pub(crate) fn timers(&mut self) {
+        self.0.extend([Need::UnitOfWork, Need::Timers]);
+    }
+    /// Returns whether the function sets timers.
+    pub(crate) fn has_timers(&self) -> bool {
+        self.0.contains(&Need::Timers)
+    }
     pub(crate) fn view(&mut self, name: &'static str) {
         self.0.push(Need::View(name));
     }
@@ -55,6 +64,7 @@ impl Needs {
             Need::Dependency(_, name) => Some(name.clone()),
             Need::Aggregate(_, name) => Some(format!("aggregate {name}")),
             Need::View(name) => Some(format!("view {name}")),
+            Need::Timers => Some("timers".to_owned()),
             Need::UnitOfWork | Need::Message => None,
         };
         self.0.iter().filter_map(word).collect()
@@ -70,7 +80,7 @@ impl Needs {
                 Some(format!("view `{name}`: a `#[projection]` that updates it"))
             }
             Need::UnitOfWork if runs_in < RunsIn::UnitOfWork => {
-                Some("a unit of work: only commands and subscribers change aggregates".into())
+                Some("a unit of work: only commands and subscribers change aggregates or timers".into())
             }
             Need::Message if runs_in < RunsIn::Message => Some("a message: only subscribers have a `Bus`".into()),
             _ => None,

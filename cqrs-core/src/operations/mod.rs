@@ -23,11 +23,13 @@ mod epoch;
 mod grpc;
 mod logging;
 mod parked;
+mod processes;
 mod programs;
 mod readers;
 mod readiness;
 mod recorder;
 mod signals;
+mod timers;
 mod topics;
 mod views;
 
@@ -35,8 +37,10 @@ pub use crate::app::{Component, DRAIN, Health, HealthCheck};
 pub use aggregates::AggregatesCommand;
 pub use epoch::EpochCommand;
 pub use parked::{Operators, ParkedCommand};
+pub use processes::ProcessesCommand;
 pub use programs::ProgramsCommand;
 pub use signals::EXIT;
+pub use timers::{ListedTimers, TimersCommand};
 pub use topics::TopicsCommand;
 pub use views::ViewsCommand;
 
@@ -126,6 +130,15 @@ impl Program {
     /// `GET /programs` lists the programs of a service, and `POST /programs/withdraw` withdraws the one with this `number`
     /// (`dry_run=true` lists the keys that would be released).
     ///
+    /// `GET /timers` lists the timers of a service in the order of their times, with the parameters `state` (`all`, `overdue` or
+    /// `failed`), `name`, `after_due` and `after_id`, and `limit`. `POST /timers/cancel` cancels the one with this `name` (it needs
+    /// `why`), and `POST /timers/retry` lets one be fired again whose command could not be handled. Both append an event.
+    ///
+    /// `GET /processes` lists the process managers of a service, and with `process` the instances of one (`after` a key, `limit`).
+    /// `GET /processes/instance` shows the one with this `process` and `key`, and `GET /processes/picture` the states of a process as
+    /// Mermaid text. `POST /processes/retry` lets the failed commands of an instance be tried again, and `POST /processes/cancel` ends an
+    /// instance (it needs `why`; `compensate=true` undoes its steps) and appends an event.
+    ///
     /// `GET /views` lists the copies of a service's views. `POST /views/rebuild` rebuilds the one with this name in `view`, with the
     /// options `throttle`, `full_speed`, `compare_only`, `accept_incomplete` and `restart`, as [`ViewsCommand`] does. Its response is one line of
     /// JSON with the progress for each second, and then the report; closing the connection stops it. `POST /views/switch-back`
@@ -160,6 +173,8 @@ impl Program {
                 .merge(parked::routes(api.clone()))
                 .merge(readers::routes(api.clone()))
                 .merge(programs::routes(api.clone()))
+                .merge(timers::routes(api.clone()))
+                .merge(processes::routes(api.clone()))
                 .merge(views::routes(api));
         }
         signals::spawn(net::serve_http(listener, routes, std::future::pending()));

@@ -41,6 +41,8 @@ pub(super) fn install() -> Result<Recorder, BoxError> {
 fn builder() -> Result<PrometheusBuilder, BoxError> {
     let age = Matcher::Full(metrics::MESSAGE_AGE_SECONDS.to_owned());
     let builder = PrometheusBuilder::new().set_buckets(&metrics::DURATION_BUCKETS)?;
+    let late = Matcher::Full(metrics::TIMER_LATE_SECONDS.to_owned());
+    let builder = builder.set_buckets_for_metric(late, &metrics::AGE_BUCKETS)?;
     Ok(builder.set_buckets_for_metric(age, &metrics::AGE_BUCKETS)?)
 }
 

@@ -14,7 +14,7 @@ use crate::{
     middleware::Middleware,
     policy::{ByteBudget, Retention, RetryPolicy},
     position::{Epoch, Position},
-    storage::{Batch, RecentLog, ServingCopies, Storage},
+    storage::{Batch, NewTimer, RecentLog, ServingCopies, Storage},
     telemetry::metrics::Meter,
     transport::{Decoders, TopicStates, Transport},
     turn::Turns,
@@ -30,7 +30,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::{Mutex as AsyncMutex, Semaphore, watch};
+use tokio::sync::{Mutex as AsyncMutex, Notify, Semaphore, watch};
 
 /// The state that all components of a running app share.
 pub struct Runtime {
@@ -81,6 +81,10 @@ pub struct Runtime {
     pub(crate) epoch: Mutex<Option<Epoch>>,
     /// The signs of changes of each view that a projection of this app updates.
     pub(crate) view_changes: HashMap<&'static str, Arc<ViewChanges>>,
+    /// The timers by the calendar that the program sets at its start, with their names.
+    pub(crate) recurring: Vec<(String, NewTimer)>,
+    /// Notified when this process has set a timer.
+    pub(crate) timers_set: Notify,
     /// Set while the app stops, so that live queries end.
     pub(crate) stopping: watch::Sender<bool>,
     /// The permits with which live queries read their answers again.

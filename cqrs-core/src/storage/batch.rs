@@ -1,8 +1,10 @@
 //! The batch: changes that are committed together, as data. Every write of the framework is a batch.
 use crate::{
+    Timestamp,
     error::{BoxError, Fault, VersionConflict, described},
     event::NewEntry,
     position::Position,
+    storage::timer::{Firing, TimerChange, TimerWrite},
     transport::Received,
 };
 use uuid::Uuid;
@@ -10,7 +12,7 @@ use uuid::Uuid;
 /// Changes that are committed together or not at all. Commands, subscribers, projections and the relay all end in one
 /// [`Storage::commit`](crate::storage::Storage::commit) of a batch.
 ///
-/// A batch must follow three rules. It has at most one entry per row, reservation, view key and reader, which is the
+/// A batch must follow three rules. It has at most one entry per row, reservation, view key, reader and timer, which is the
 /// net change from the loaded to the final value. Expected versions come from committed reads. A response or an inbox
 /// record is given once.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -35,6 +37,8 @@ pub struct Batch {
     pub parks: Vec<Park>,
     /// Numbers of parked messages to remove, because this batch handles or discards them.
     pub unparks: Vec<u64>,
+    /// Timers to set, to cancel, or to end because this batch is their effect.
+    pub timers: Vec<TimerWrite>,
     /// The response to store under the command's idempotency key.
     pub response: Option<StoredResponse>,
 }
@@ -51,10 +55,11 @@ impl Batch {
             && self.inbox_records.is_empty()
             && self.parks.is_empty()
             && self.unparks.is_empty()
+            && self.timers.is_empty()
             && self.response.is_none()
     }
-    /// Adds the changes of another batch. The two must not write the same row, stream, reservation, view key, reader or
-    /// inbox record, and neither may read an aggregate that the other one writes.
+    /// Adds the changes of another batch. The two must not write the same row, stream, reservation, view key, reader, timer
+    /// or inbox record, and neither may read an aggregate that the other one writes.
     pub(crate) fn extend(&mut self, other: Batch) {
         let Batch {
             reads,
@@ -67,6 +72,7 @@ impl Batch {
             inbox_records,
             parks,
             unparks,
+            timers,
             response,
         } = other;
         self.reads.extend(reads);
@@ -79,6 +85,7 @@ impl Batch {
         self.inbox_records.extend(inbox_records);
         self.parks.extend(parks);
         self.unparks.extend(unparks);
+        self.timers.extend(timers);
         self.response = self.response.take().or(response);
     }
     /// Sorts everything but events and messages to park, so that two concurrent batches lock in the same order and
@@ -93,6 +100,25 @@ impl Batch {
         self.inbox_records.sort_by(|a, b| (&a.group, a.message).cmp(&(&b.group, b.message)));
         // Messages to park keep the order in which they were received.
         self.unparks.sort_unstable();
+        self.timers.sort_by(|a, b| a.name.cmp(&b.name));
+    }
+    /// Returns whether the batch sets a timer.
+    pub(crate) fn sets_timers(&self) -> bool {
+        self.timers.iter().any(|write| matches!(write.change, TimerChange::Set(_)))
+    }
+    /// Ends a timer whose firing this batch is the effect of, or gives it its next time. If the batch sets or cancels the timer
+    /// by itself, that counts.
+    pub(crate) fn fire(&mut self, name: &str, fired: Firing, next: Option<Timestamp>) {
+        let fired = Some(fired);
+        if let Some(write) = self.timers.iter_mut().find(|write| write.name == name) {
+            write.fired = fired;
+            return;
+        }
+        let change = match next {
+            Some(due) => TimerChange::Update { due, error: None },
+            None => TimerChange::Remove,
+        };
+        self.timers.push(TimerWrite { name: name.to_owned(), fired, change });
     }
 }
 
@@ -269,7 +295,8 @@ pub enum CommitError {
     /// The consumer group has handled the message already.
     #[error("the message was handled already")]
     AlreadyHandled,
-    /// A checkpoint is not the expected one, the reader's lease is lost, or a parked message does not exist any more.
+    /// A checkpoint is not the expected one, the reader's lease is lost, or a parked message or a fired timer does not exist any
+    /// more.
     #[error("{0} was moved concurrently")]
     Moved(String),
     /// The storage failed. Nothing of the batch was committed, unless the fault's kind is

@@ -2,8 +2,13 @@
 #[cfg(feature = "redis")]
 use crate::storage::ViewBatch;
 use crate::{
+    Timestamp,
     error::Fault,
-    storage::{ParkedPage, Scan, batch::Batch},
+    storage::{
+        ParkedPage, Scan,
+        batch::Batch,
+        timer::{DueTime, NewTimer, TimerChange, TimerPage, TimerWrite},
+    },
 };
 
 /// The largest size of a key together with the names beside it, in bytes. PostgreSQL's B-tree holds no larger ones.
@@ -110,11 +115,58 @@ pub fn check(batch: &Batch) -> Result<(), Fault> {
         }
     }
     batch.unparks.iter().try_for_each(|parked| number("the parked message's number", *parked))?;
+    batch.timers.iter().try_for_each(timer)?;
     batch.inbox_records.iter().try_for_each(|inbox_record| text("the consumer group", &inbox_record.group))?;
     batch.response.iter().try_for_each(|response| {
         text("the stored response's key", &response.key)?;
         size("the stored response's key", &[response.key.as_bytes()])
     })
+}
+
+/// The longest time until a timer is due, in days: a hundred years. A later one is a mistake of units.
+const LONGEST_WAIT: i64 = 36_525;
+
+/// Checks the write of a timer. A time that has passed is accepted: the timer is due at once.
+fn timer(write: &TimerWrite) -> Result<(), Fault> {
+    text("the timer's name", &write.name)?;
+    size("the timer's name", &[write.name.as_bytes()])?;
+    let new = match &write.change {
+        TimerChange::Set(new) => new,
+        TimerChange::Remove => return Ok(()),
+        TimerChange::Update { due, error } => {
+            if write.fired.is_none() {
+                return Err(Fault::internal(format!("timer {} is updated without being fired", write.name)));
+            }
+            in_range(&write.name, DueTime::At(*due))?;
+            return text("the timer's error", error.as_deref().unwrap_or_default());
+        }
+    };
+    let NewTimer { key, command, metadata, calendar, set_by, .. } = new;
+    in_range(&write.name, new.due)?;
+    text("the timer's key", key)?;
+    size("the timer's key", &[key.as_bytes()])?;
+    text("the timer's command", command)?;
+    text("the timer's calendar", calendar.as_deref().unwrap_or_default())?;
+    text("the name of what sets the timer", set_by)?;
+    text("the caller", metadata.caller.as_deref().unwrap_or_default())?;
+    text("the traceparent", metadata.traceparent.as_deref().unwrap_or_default())?;
+    text("the tracestate", metadata.tracestate.as_deref().unwrap_or_default())
+}
+/// Checks that a timer is due within a hundred years. A point in time is compared with a fixed one, since this check has no
+/// clock: the wait may be a few decades longer.
+fn in_range(name: &str, due: DueTime) -> Result<(), Fault> {
+    let is_in_range = match due {
+        DueTime::After(wait) => wait.as_secs() / 86_400 <= LONGEST_WAIT as u64,
+        DueTime::At(at) => (at - Timestamp::UNIX_EPOCH).num_days().abs() <= 2 * LONGEST_WAIT,
+    };
+    match is_in_range {
+        true => Ok(()),
+        false => Err(Fault::invalid(format!("timer {name:?} is due in more than 100 years"))),
+    }
+}
+/// Checks the texts of a page of timers.
+pub(super) fn timers(page: &TimerPage<'_>) -> Result<(), Fault> {
+    text("the timer's name", page.name.unwrap_or_default())
 }
 
 /// Checks that every store can apply the batch, with the same limits as [`check`].

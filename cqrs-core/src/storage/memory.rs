@@ -1,6 +1,7 @@
 //! Storage in memory, behind one mutex, for tests and first steps.
 mod data;
 mod parked;
+mod timer;
 mod unique;
 mod view_copy;
 
@@ -13,9 +14,9 @@ use crate::{
     storage::check::{self, check},
     storage::parked::{Cutoff, InboxLookup, LEFT_TO_NEWER_PROGRAM, Parked, ParkedKey, ParkedPage},
     storage::{
-        ArchiveRange, Archived, ComparedValues, CountedEntries, Lease, Loaded, ReadLimit, Scan, Scanned,
-        SnapshotAndEvents, Storage, StoredData, StoredProgram, StoredRow, StoredValues, StoredView, Tx,
-        ValueReservation, ViewSwitch,
+        ArchiveRange, Archived, ComparedValues, CountedEntries, DueTimers, Firing, Lease, Loaded, ReadLimit, Scan,
+        Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram, StoredRow, StoredValues, StoredView, Timer,
+        TimerCounts, TimerPage, Tx, ValueReservation, ViewSwitch,
     },
 };
 use async_trait::async_trait;
@@ -54,7 +55,7 @@ impl Memory {
     pub fn new() -> Self {
         Memory::with(system())
     }
-    /// Creates an empty storage whose leases use the clock of this environment.
+    /// Creates an empty storage whose leases and timers use the clock of this environment.
     pub fn with(environment: Arc<dyn Environment>) -> Self {
         Memory { data: Arc::default(), last: Arc::new(watch::Sender::new(0)), environment }
     }
@@ -363,6 +364,16 @@ impl Storage for Memory {
         let data = self.data();
         let streams = data.unreserved.iter().filter(|(of, _)| of == index).map(|(_, stream)| stream);
         Ok(streams.filter(|stream| after.is_none_or(|after| &***stream > after)).take(limit).cloned().collect())
+    }
+    async fn due_timers(&self, after: Option<Firing>, limit: usize) -> Result<DueTimers, Fault> {
+        Ok(self.data().timers.due(after, self.environment.now(), limit))
+    }
+    async fn timers(&self, page: &TimerPage<'_>) -> Result<Vec<Timer>, Fault> {
+        check::timers(page)?;
+        Ok(self.data().timers.page(page, self.environment.now()))
+    }
+    async fn timer_counts(&self, limit: usize) -> Result<TimerCounts, Fault> {
+        Ok(self.data().timers.counts(self.environment.now(), limit))
     }
     async fn migrate(&self) -> Result<(), Fault> {
         Ok(())

@@ -16,6 +16,7 @@ mod serving_copies;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod stats;
+pub(crate) mod timer;
 mod unique;
 mod view_copy;
 mod view_store;
@@ -42,6 +43,9 @@ pub(crate) use serving_copies::ServingCopies;
 #[cfg(feature = "sqlite")]
 pub use sqlite::Sqlite;
 pub use stats::{Connections, DatabaseStats, OldestWriter};
+pub use timer::{
+    DueTime, DueTimers, Firing, NewTimer, Timer, TimerChange, TimerCounts, TimerPage, TimerState, TimerWrite,
+};
 pub use unique::{StoredValues, ValueOwner, ValueReservation};
 pub use view_copy::{ComparedValues, DifferentValues, SwitchedReader, ViewSwitch};
 pub(crate) use view_copy::{SEPARATOR as COPY_SEPARATOR, copy_of, is_copy, split_copy, stored_as};
@@ -287,6 +291,13 @@ pub trait Storage: Send + Sync + 'static {
     async fn reserve_stored(&self, values: &StoredValues) -> Result<Vec<ValueReservation>, Fault>;
     /// Returns up to `limit` streams of aggregates after one whose values in this unique index are not reserved, in order.
     async fn unreserved(&self, index: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault>;
+    /// Returns up to `limit` timers that are due by the database's clock, after one of them, and the time of the first one that
+    /// is not due yet. The cost does not grow with the number of timers that wait for their time.
+    async fn due_timers(&self, after: Option<Firing>, limit: usize) -> Result<DueTimers, Fault>;
+    /// Returns a page of the timers.
+    async fn timers(&self, page: &TimerPage<'_>) -> Result<Vec<Timer>, Fault>;
+    /// Returns the numbers of timers, each counted up to `limit`.
+    async fn timer_counts(&self, limit: usize) -> Result<TimerCounts, Fault>;
     /// Migrates the schema to this version of the framework.
     ///
     /// # Errors

@@ -12,6 +12,11 @@
 //! | [`MESSAGES`] | counter | `group`, `outcome` | attempts of a group's subscribers: `handled`, `known` (handled before), `conflict`, `failed`; `timed_out` for each that failed by the time limit; and messages `parked` |
 //! | [`MESSAGE_AGE_SECONDS`] | histogram | `group` | time from the commit of an event to the commit of its effect |
 //! | [`PARKED`] | gauge | `reader` | parked messages that wait for an operator, counted up to 10,000 |
+//! | [`TIMERS`] | gauge | `state`: `waiting`, `overdue`, `failed` | timers, counted up to 10,000; a failed one waits for an operator |
+//! | [`TIMER_OVERDUE_SECONDS`] | gauge | | time for which the first overdue timer is due |
+//! | [`TIMERS_FIRED`] | counter | `command`, `outcome` | attempts to fire a timer: `fired`, `refused` by the domain, `gone` (fired, replaced or cancelled by another one), `unavailable`, `failed` |
+//! | [`TIMER_LATE_SECONDS`] | histogram | `command` | time from a timer's due time to an attempt to fire it |
+//! | [`CLOCK_SET`] | counter | | times that the database's clock was seen to be set by more than 5 s |
 //! | [`PROJECTED`] | counter | `projection` | events applied by a projection |
 //! | [`RESERVED`] | counter | `field` | stored aggregates whose values were reserved after a program made a field unique |
 //! | [`INDEXED`] | counter | `view` | values whose index entries were filled in after a program added an index |
@@ -46,6 +51,16 @@ pub const MESSAGES: &str = "cqrs_messages_total";
 pub const MESSAGE_AGE_SECONDS: &str = "cqrs_message_age_seconds";
 /// Parked messages that wait for an operator.
 pub const PARKED: &str = "cqrs_parked_messages";
+/// Timers by state.
+pub const TIMERS: &str = "cqrs_timers";
+/// The seconds for which the first overdue timer is due.
+pub const TIMER_OVERDUE_SECONDS: &str = "cqrs_timer_overdue_seconds";
+/// Attempts to fire a timer, by outcome.
+pub const TIMERS_FIRED: &str = "cqrs_timers_fired_total";
+/// The seconds from a timer's due time to an attempt to fire it.
+pub const TIMER_LATE_SECONDS: &str = "cqrs_timer_late_seconds";
+/// The number of times that the database's clock was seen to be set.
+pub const CLOCK_SET: &str = "cqrs_database_clock_set_total";
 /// Events applied by a projection.
 pub const PROJECTED: &str = "cqrs_events_projected_total";
 /// Values of a view whose index entries were filled in.
@@ -89,7 +104,7 @@ pub const COMPONENT_UP: &str = "cqrs_component_up";
 /// millisecond, from one that takes up to ten.
 pub const DURATION_BUCKETS: [f64; 17] =
     [1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
-/// Upper bounds in seconds for [`MESSAGE_AGE_SECONDS`]. The highest is a day, for a group that catches up after an
+/// Upper bounds in seconds for [`MESSAGE_AGE_SECONDS`] and [`TIMER_LATE_SECONDS`]. The highest is a day, for a group that catches up after an
 /// outage.
 pub const AGE_BUCKETS: [f64; 14] =
     [1e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 60.0, 600.0, 3600.0, 86400.0];
@@ -106,6 +121,11 @@ pub fn describe() {
     describe_counter!(MESSAGES, Unit::Count, "Attempts to handle a message, by outcome");
     describe_histogram!(MESSAGE_AGE_SECONDS, Unit::Seconds, "Time from the commit of an event to that of its effect");
     describe_gauge!(PARKED, Unit::Count, "Parked messages that wait for an operator");
+    describe_gauge!(TIMERS, Unit::Count, "Timers by state, counted up to 10,000");
+    describe_gauge!(TIMER_OVERDUE_SECONDS, Unit::Seconds, "Time for which the first overdue timer is due");
+    describe_counter!(TIMERS_FIRED, Unit::Count, "Attempts to fire a timer, by outcome");
+    describe_histogram!(TIMER_LATE_SECONDS, Unit::Seconds, "Time from a timer's due time to an attempt to fire it");
+    describe_counter!(CLOCK_SET, Unit::Count, "Times that the database's clock was seen to be set");
     describe_counter!(PROJECTED, Unit::Count, "Events applied by a projection");
     describe_counter!(INDEXED, Unit::Count, "Values of a view whose index entries were filled in");
     describe_counter!(
@@ -194,6 +214,23 @@ impl Meter {
     }
     pub(crate) fn parked(&self, reader: &str, count: u64) {
         gauge!(PARKED, "service" => self.service(), "reader" => reader.to_owned()).set(count as f64);
+    }
+    pub(crate) fn timers(&self, waiting: u64, overdue: u64, failed: u64, overdue_for: Duration) {
+        for (state, count) in [("waiting", waiting), ("overdue", overdue), ("failed", failed)] {
+            gauge!(TIMERS, "service" => self.service(), "state" => state).set(count as f64);
+        }
+        gauge!(TIMER_OVERDUE_SECONDS, "service" => self.service()).set(overdue_for);
+    }
+    pub(crate) fn timer(&self, command: &str, outcome: &'static str) {
+        let labels = [("service", self.service()), ("command", command.to_owned().into()), ("outcome", outcome.into())];
+        counter!(TIMERS_FIRED, &labels).increment(1);
+    }
+    pub(crate) fn timer_late(&self, command: &str, late: Duration) {
+        let labels = [("service", self.service()), ("command", command.to_owned().into())];
+        histogram!(TIMER_LATE_SECONDS, &labels).record(late);
+    }
+    pub(crate) fn clock_was_set(&self) {
+        counter!(CLOCK_SET, "service" => self.service()).increment(1);
     }
     pub(crate) fn projected(&self, projection: &'static str, events: usize) {
         counter!(PROJECTED, "service" => self.service(), "projection" => projection).increment(events as u64);

@@ -7,9 +7,10 @@ use crate::{
     event::{Entry, StreamEvent},
     position::Position,
     storage::{
-        ArchiveRange, Archived, Batch, CommitError, ComparedValues, CountedEntries, Cutoff, DatabaseStats, InboxLookup,
-        Lease, Loaded, Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData,
-        StoredProgram, StoredResponse, StoredRow, StoredValues, StoredView, Tx, ValueReservation, ViewSwitch,
+        ArchiveRange, Archived, Batch, CommitError, ComparedValues, CountedEntries, Cutoff, DatabaseStats, DueTimers,
+        Firing, InboxLookup, Lease, Loaded, Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, SnapshotAndEvents,
+        Storage, StoredData, StoredProgram, StoredResponse, StoredRow, StoredValues, StoredView, Timer, TimerCounts,
+        TimerPage, Tx, ValueReservation, ViewSwitch,
     },
     transport::{Audience, Partition, Published, Record, Subscription, Transport, TransportError},
 };
@@ -205,6 +206,15 @@ pub trait StorageLayer: Send + Sync + 'static {
     async fn unreserved(&self, index: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault> {
         self.inner().unreserved(index, after, limit).await
     }
+    async fn due_timers(&self, after: Option<Firing>, limit: usize) -> Result<DueTimers, Fault> {
+        self.inner().due_timers(after, limit).await
+    }
+    async fn timers(&self, page: &TimerPage<'_>) -> Result<Vec<Timer>, Fault> {
+        self.inner().timers(page).await
+    }
+    async fn timer_counts(&self, limit: usize) -> Result<TimerCounts, Fault> {
+        self.inner().timer_counts(limit).await
+    }
     async fn migrate(&self) -> Result<(), Fault> {
         self.inner().migrate().await
     }
@@ -389,6 +399,15 @@ impl<L: StorageLayer> Storage for L {
     }
     async fn unreserved(&self, index: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault> {
         StorageLayer::unreserved(self, index, after, limit).await
+    }
+    async fn due_timers(&self, after: Option<Firing>, limit: usize) -> Result<DueTimers, Fault> {
+        StorageLayer::due_timers(self, after, limit).await
+    }
+    async fn timers(&self, page: &TimerPage<'_>) -> Result<Vec<Timer>, Fault> {
+        StorageLayer::timers(self, page).await
+    }
+    async fn timer_counts(&self, limit: usize) -> Result<TimerCounts, Fault> {
+        StorageLayer::timer_counts(self, limit).await
     }
     async fn migrate(&self) -> Result<(), Fault> {
         StorageLayer::migrate(self).await

@@ -85,8 +85,8 @@ impl TestApp {
             background: background.next().expect("each app has been started"),
         }))
     }
-    /// Waits until every follower of the log has reached its end and every outgoing message is acknowledged, in all
-    /// apps that were started together.
+    /// Waits until every follower of the log has reached its end, every outgoing message is acknowledged and no timer is due, in
+    /// all apps that were started together.
     ///
     /// # Panics
     /// Panics if this is not reached within ten seconds. The message says which reader of which app is behind.
@@ -149,12 +149,17 @@ async fn idle_at(apps: &[&App]) -> Result<Option<Vec<Position>>, BoxError> {
     let mut ends = Vec::new();
     for app in apps {
         let end = app.storage().high_water_mark().await?;
-        if !app.lag().await?.is_empty() {
+        if !app.lag().await?.is_empty() || has_due_timers(app).await? {
             return Ok(None);
         }
         ends.push(end);
     }
     Ok(Some(ends))
+}
+
+/// Returns whether a timer is due. A query side fires none.
+async fn has_due_timers(app: &App) -> Result<bool, Fault> {
+    Ok(app.runtime.query_side.is_none() && !app.storage().due_timers(None, 1).await?.timers.is_empty())
 }
 
 /// The error of services that still have work after a time-out. It shows, for each service, the end of its log, the
@@ -173,6 +178,9 @@ impl NotSettled {
             let checkpoints = storage.checkpoints(&readers).await?;
             for ((reader, behind), checkpoint) in readers.iter().zip(behind).zip(checkpoints) {
                 lines.push(format!("  - reader `{reader}` is behind by {behind}; its checkpoint is {checkpoint}"));
+            }
+            for timer in storage.due_timers(None, 10).await?.timers {
+                lines.push(format!("  - timer `{}` is due since {} and was not fired", timer.name, timer.due));
             }
             for parked in storage.parked_keys(&ParkedPage::default()).await? {
                 let (reader, key, count, error) = (parked.reader, parked.key, parked.count, parked.error);

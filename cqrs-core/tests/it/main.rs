@@ -53,6 +53,7 @@ mod parking; // messages that cannot be handled are parked
 mod persistence; // state-stored and event-sourced aggregates behave the same
 #[cfg(feature = "postgres")]
 mod postgres; // PostgreSQL's own guarantees, and the storage suite on it
+mod processes; // process managers, in virtual time
 mod projections; // projections that find values by an index, and those of several functions
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod projector; // a projector in two processes on one database
@@ -84,6 +85,7 @@ mod snapshots; // a load folds few events
 mod sqlite; // SQLite's own guarantees
 mod stored_form; // what is stored can be read back
 mod subscriber; // the effects of a message happen once
+mod timers; // scheduled commands, in virtual time
 mod topics; // topics that were created again, and records that were dropped
 mod transport; // the transport suite on the in-process transport
 mod trials; // async tests for libtest-mimic
@@ -126,6 +128,8 @@ fn framework() -> Vec<Trial> {
         inbox::trials,
         indexes::trials,
         inline::trials,
+        timers::trials,
+        processes::trials,
         virtual_time::trials,
         unique::trials,
         identity::trials,

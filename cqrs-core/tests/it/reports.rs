@@ -64,7 +64,7 @@ pub(crate) fn views() -> Vec<(String, Vec<String>)> {
         (names.remove(0), names)
     };
     let views: Vec<_> = rows.map(view).collect();
-    assert_eq!(views.len(), 7);
+    assert_eq!(views.len(), 8);
     views
 }
 

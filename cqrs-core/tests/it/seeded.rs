@@ -5,10 +5,10 @@ use cqrs_core::{
     Fault, Position, VersionConflict,
     event::Entry,
     storage::{
-        ArchiveRange, Archived, Batch, CheckpointMove, CommitError, ComparedValues, CountedEntries, Cutoff,
-        LEFT_TO_NEWER_PROGRAM, Lease, Loaded, Memory, ParkedKey, ParkedPage, ReadLimit, Row, Scan, Scanned, Snapshot,
-        SnapshotAndEvents, Storage, StoredData, StoredResponse, StoredRow, StoredSnapshot, StoredValues, StoredView,
-        Tx, ValueReservation, ViewSwitch,
+        ArchiveRange, Archived, Batch, CheckpointMove, CommitError, ComparedValues, CountedEntries, Cutoff, DueTimers,
+        Firing, LEFT_TO_NEWER_PROGRAM, Lease, Loaded, Memory, ParkedKey, ParkedPage, ReadLimit, Row, Scan, Scanned,
+        Snapshot, SnapshotAndEvents, Storage, StoredData, StoredResponse, StoredRow, StoredSnapshot, StoredValues,
+        StoredView, TimerChange, TimerPage, TimerState, TimerWrite, Tx, ValueReservation, ViewSwitch,
     },
     testing::StorageLayer,
     testing::conformance::storage::{Harness, cases},
@@ -142,10 +142,37 @@ enum Bug {
     CopyUnnamed,
     /// A rebuild can go on to fill a copy that serves.
     FilledUnfenced,
+    /// A firing of a timer is committed whatever became of the timer: it is fired twice.
+    TimerFiredTwice,
+    /// The last due timer of a page is missing: it is never fired.
+    TimerNeverDue,
+    /// A timer is due before its time.
+    TimerDueEarly,
+    /// Timers are set although the batch is refused: they are fired without the commit.
+    TimerOfARefusal,
+    /// A timer does not replace the one of its name.
+    TimerKept,
+    /// A timer is not cancelled.
+    TimerNotCancelled,
+    /// The due timers are returned in the order of their names.
+    TimersUnordered,
+    /// A recurring timer keeps its time.
+    TimerStandsStill,
+    /// A timer whose command cannot be handled does not hold up its key.
+    TimerHoldsNothing,
 }
 
 /// Each bug with the case that must find it. Other cases may find it as well.
-const SEEDED: [(Bug, &str); 59] = [
+const SEEDED: [(Bug, &str); 68] = [
+    (Bug::TimerFiredTwice, "of several firings of a timer one is committed"),
+    (Bug::TimerNeverDue, "timers are due in the order of their times"),
+    (Bug::TimerDueEarly, "a timer waits for a time of the database's clock"),
+    (Bug::TimerOfARefusal, "a refused batch changes no timer"),
+    (Bug::TimerKept, "a timer replaces the former one of its name"),
+    (Bug::TimerNotCancelled, "a cancelled timer is not due"),
+    (Bug::TimersUnordered, "timers are due in the order of their times"),
+    (Bug::TimerStandsStill, "each time of a recurring timer is fired once"),
+    (Bug::TimerHoldsNothing, "a failed timer holds up the later ones of its key"),
     (Bug::FilledUnfenced, "after a switch a batch for the former copy is refused, also at the same position"),
     (Bug::DroppedKeepsPlace, "a copy that does not serve is dropped in steps"),
     (Bug::CopyUnnamed, "after a switch a batch for the former copy is refused, also at the same position"),
@@ -540,10 +567,56 @@ impl StorageLayer for SeededStorage {
         let limit = if self.bug == Bug::SharedForgotten { 0 } else { limit };
         self.memory.unreserved(index, after, limit).await
     }
+    async fn due_timers(&self, after: Option<Firing>, limit: usize) -> Result<DueTimers, Fault> {
+        let mut due = self.memory.due_timers(after, limit).await?;
+        match self.bug {
+            Bug::TimerNeverDue => drop(due.timers.pop()),
+            Bug::TimersUnordered => due.timers.sort_by(|a, b| b.name.cmp(&a.name)),
+            Bug::TimerDueEarly => due.timers = self.memory.timers(&TimerPage { after, ..TimerPage::default() }).await?,
+            Bug::TimerHoldsNothing => {
+                let overdue = TimerPage { state: TimerState::Overdue, after, limit, name: None };
+                due.timers = self.memory.timers(&overdue).await?;
+            }
+            _ => (),
+        }
+        Ok(due)
+    }
     async fn commit(&self, mut batch: Batch) -> Result<Position, CommitError> {
         let given = batch.snapshots.iter().map(|snapshot| (snapshot.id.clone(), snapshot.clone()));
         lock(&self.snapshots).extend(given);
         match self.bug {
+            Bug::TimerFiredTwice => {
+                let is_update = |write: &TimerWrite| matches!(write.change, TimerChange::Update { .. });
+                let fired = batch.timers.iter_mut().filter(|write| !is_update(write));
+                fired.for_each(|write| write.fired = None);
+            }
+            Bug::TimerNotCancelled => {
+                batch.timers.retain(|write| write.fired.is_some() || write.change != TimerChange::Remove);
+            }
+            Bug::TimerKept => {
+                for write in std::mem::take(&mut batch.timers) {
+                    let page = TimerPage { name: Some(&write.name), ..TimerPage::default() };
+                    let is_kept = write.fired.is_none() && !self.memory.timers(&page).await?.is_empty();
+                    if !is_kept {
+                        batch.timers.push(write);
+                    }
+                }
+            }
+            Bug::TimerStandsStill => {
+                for write in &mut batch.timers {
+                    if let (Some(fired), TimerChange::Update { due, .. }) = (write.fired, &mut write.change) {
+                        *due = fired.due;
+                    }
+                }
+            }
+            Bug::TimerOfARefusal => {
+                let timers = batch.timers.clone();
+                let committed = self.memory.commit(batch).await;
+                if committed.is_err() {
+                    let _ = self.memory.commit(Batch { timers, ..Batch::default() }).await;
+                }
+                return committed;
+            }
             Bug::ParkedAlone => batch.parks.iter_mut().for_each(|park| park.behind = false),
             Bug::TakenByTwo => batch.unparks.retain(|number| *number > 1),
             Bug::EpochIgnored => batch.checkpoint_moves.iter_mut().for_each(|moved| moved.epoch = None),

@@ -14,6 +14,7 @@ mod engine; // stepped as a running app does it
 mod environment; // tasks and virtual time
 mod fixture; // one schedule
 mod fleet; // deploys and rollbacks of two programs
+mod flows; // a process manager
 mod process; // crashes, freezes and stops as one
 mod programs; // the programs of a mixed fleet
 mod random; // the source of every choice
@@ -21,6 +22,7 @@ mod rule; // a rule over several aggregates
 mod search; // many schedules, and the simplification of one
 mod seeded; // bugs that must be found
 mod service; // commands, subscribers, projections
+mod timed; // scheduled commands
 mod trace; // readable output
 
 use crate::listener::lock;
@@ -51,6 +53,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::test("simulation: a seed always gives the same schedule", one_seed_twice),
     ];
     trials.extend(rule::trials());
+    trials.extend(timed::trials());
+    trials.extend(flows::trials());
     for (bug, invariant) in SEEDED {
         let name = format!("simulation: seeded: {bug:?} is caught by \"{invariant}\"");
         trials.push(Trial::test(name, move || is_caught(bug, Programs::One, invariant)));

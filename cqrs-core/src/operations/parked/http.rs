@@ -257,6 +257,9 @@ impl Refused {
     pub(in crate::operations) fn unavailable(reason: String) -> Self {
         Refused(StatusCode::SERVICE_UNAVAILABLE, reason)
     }
+    pub(in crate::operations) fn not_found(reason: &str) -> Self {
+        Refused(StatusCode::NOT_FOUND, reason.to_owned())
+    }
 }
 impl From<Fault> for Refused {
     fn from(fault: Fault) -> Self {

@@ -1,5 +1,6 @@
 //! The data in memory and the changes by a batch. Everything is checked first, so nothing has to be rolled back.
 use super::parked::ParkedEntry;
+use super::timer::Timers;
 use crate::{
     Timestamp,
     error::VersionConflict,
@@ -51,6 +52,7 @@ pub(super) struct Data {
     pub(super) programs: Vec<String>,
     /// The notes about the systems around the database, by name.
     pub(super) notes: BTreeMap<String, String>,
+    pub(super) timers: Timers,
 }
 
 #[derive(Default)]
@@ -167,6 +169,7 @@ impl Data {
             }
         }
         self.refuse_parked(batch)?;
+        self.timers.refuse(&batch.timers)?;
         for read in &batch.reads {
             let stream = stream_of(read.kind, &read.id);
             let found = if read.is_row { self.row(read.kind, &read.id).version } else { self.head(&stream) };
@@ -226,6 +229,7 @@ impl Data {
             batch.inbox_records.into_iter().map(|inbox_record| ((inbox_record.group, inbox_record.message), now)),
         );
         self.park(batch.parks, &batch.unparks, now);
+        self.timers.apply(batch.timers, now);
         for step in batch.checkpoint_moves {
             let epoch = step.epoch.unwrap_or(0);
             let first = || Reader { epoch, is_fenced: epoch > 0, ..Reader::default() };

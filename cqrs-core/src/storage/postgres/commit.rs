@@ -2,6 +2,7 @@
 use super::statement::{BatchPart, Shape};
 use super::{Inner, errors};
 use crate::{
+    Timestamp,
     environment::backoff,
     error::{Fault, VersionConflict},
     event::{NewEntry, SEPARATOR, murmur2, stream_of},
@@ -9,8 +10,8 @@ use crate::{
     position::Position,
     storage::parked::encode_headers,
     storage::{
-        Batch, CheckpointMove, CommitError, InboxRecord, Park, ReadVersion, Reservation, Row, Snapshot, StoredResponse,
-        ViewWrite, check, stored_as,
+        Batch, CheckpointMove, CommitError, DueTime, InboxRecord, NewTimer, Park, ReadVersion, Reservation, Row,
+        Snapshot, StoredResponse, TimerChange, TimerWrite, ViewWrite, check, stored_as,
     },
 };
 use sqlx::{
@@ -37,6 +38,7 @@ pub(super) struct Split<'a> {
     pub(super) begun: Vec<&'a CheckpointMove>,
     pub(super) unparked: Vec<&'a u64>,
     pub(super) parked: Vec<&'a Park>,
+    pub(super) timers: Vec<&'a TimerWrite>,
     pub(super) read: Vec<Locked<'a>>,
     pub(super) saved: Vec<&'a Row>,
     pub(super) created: Vec<&'a Row>,
@@ -115,6 +117,7 @@ impl<'a> Split<'a> {
             begun,
             unparked: batch.unparks.iter().collect(),
             parked: batch.parks.iter().collect(),
+            timers: batch.timers.iter().collect(),
             read: locked(batch),
             saved,
             created,
@@ -165,6 +168,22 @@ impl<'a> Split<'a> {
             .column(|(park, _)| park.record.as_ref().and_then(|record| record.timestamp))?
             .column(|(park, _)| park.error.as_str())?
             .column(|(park, _)| park.attempts as i32)?;
+        let timers = self.timers.iter().map(|write| TimerColumns::of(write)).collect::<Result<Vec<_>, Fault>>()?;
+        to.part(BatchPart::Timers, &timers)?
+            .column(|timer| timer.write.name.as_str())?
+            .column(|timer| timer.write.fired.map(|fired| fired.id))?
+            .column(|timer| timer.write.fired.map(|fired| fired.due))?
+            .column(|timer| timer.kind)?
+            .column(|timer| timer.new.map(|new| new.id))?
+            .column(|timer| timer.due)?
+            .column(|timer| timer.wait)?
+            .column(|timer| timer.new.map(|new| new.key.as_str()))?
+            .column(|timer| timer.new.map(|new| new.command.as_str()))?
+            .column(|timer| timer.new.map(|new| new.body.as_slice()))?
+            .column(|timer| timer.metadata.as_deref())?
+            .column(|timer| timer.new.and_then(|new| new.calendar.as_deref()))?
+            .column(|timer| timer.new.map(|new| new.set_by.as_str()))?
+            .column(|timer| timer.error)?;
         to.part(BatchPart::Read, &self.read)?
             .column(|lock| lock.slot)?
             .column(|lock| lock.is_written)?
@@ -282,6 +301,36 @@ impl<'a, E> Columns<'_, 'a, E> {
             many => self.arguments.add(many.iter().map(value).collect::<Vec<T>>()),
         };
         added.map_err(|error| Fault::internal("a batch cannot be encoded").because(error)).map(|()| self)
+    }
+}
+
+/// The write of a timer, in the columns of its part.
+struct TimerColumns<'a> {
+    write: &'a TimerWrite,
+    kind: i16,
+    new: Option<&'a NewTimer>,
+    due: Option<Timestamp>,
+    wait: Option<i64>,
+    metadata: Option<String>,
+    error: Option<&'a str>,
+}
+impl<'a> TimerColumns<'a> {
+    fn of(write: &'a TimerWrite) -> Result<Self, Fault> {
+        let empty = TimerColumns { write, kind: 1, new: None, due: None, wait: None, metadata: None, error: None };
+        Ok(match &write.change {
+            TimerChange::Remove => empty,
+            TimerChange::Update { due, error } => {
+                TimerColumns { kind: 2, due: Some(*due), error: error.as_deref(), ..empty }
+            }
+            TimerChange::Set(new) => {
+                let (due, wait) = match new.due {
+                    DueTime::At(at) => (Some(at), None),
+                    DueTime::After(wait) => (None, Some(i64::try_from(wait.as_micros()).unwrap_or(i64::MAX))),
+                };
+                let metadata = Some(serde_json::to_string(&new.metadata)?);
+                TimerColumns { kind: 0, new: Some(new), due, wait, metadata, ..empty }
+            }
+        })
     }
 }
 

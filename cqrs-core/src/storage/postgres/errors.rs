@@ -131,6 +131,9 @@ pub(super) fn refusal(error: sqlx::Error, split: &Split<'_>) -> CommitError {
         ("QC002", "parked", _) => {
             moved(split.parked.get(culprit).map(|park| format!("{}/{}", park.reader, park.key)).as_ref())
         }
+        ("QC002", "timers", _) => {
+            moved(split.timers.get(culprit).map(|write| format!("timer {}", write.name)).as_ref())
+        }
         ("QC002", "begun", _) => moved(split.begun.get(culprit).map(|step| &step.reader)),
         ("QC002", ..) => moved(split.moved.get(culprit).map(|step| &step.reader)),
         ("QC003", ..) => split.taken.get(culprit).map_or_else(

@@ -4,7 +4,7 @@ use crate::error::Fault;
 use sqlx::{PgConnection, Row};
 
 /// All migrations, in order. The index counted from 1 is the version.
-pub(super) const MIGRATIONS: [(&str, &str); 10] = [
+pub(super) const MIGRATIONS: [(&str, &str); 11] = [
     ("initial", include_str!("../../../migrations/postgres/0001_initial.sql")),
     ("parked", include_str!("../../../migrations/postgres/0002_parked.sql")),
     ("program", include_str!("../../../migrations/postgres/0003_program.sql")),
@@ -15,6 +15,7 @@ pub(super) const MIGRATIONS: [(&str, &str); 10] = [
     ("read", include_str!("../../../migrations/postgres/0008_read.sql")),
     ("view copy", include_str!("../../../migrations/postgres/0010_view_copy.sql")),
     ("view room", include_str!("../../../migrations/postgres/0011_view_room.sql")),
+    ("timer", include_str!("../../../migrations/postgres/0012_timer.sql")),
 ];
 
 /// The migrations' advisory lock, "cqrsmig" in ASCII. Migrations run without a statement time-out.

@@ -19,6 +19,7 @@ mod purge;
 mod read;
 mod statement;
 mod stats;
+mod timer;
 mod transaction;
 mod unique;
 mod view_copy;
@@ -37,12 +38,15 @@ pub use read::{
 };
 #[doc(hidden)]
 pub use statement::every_statement;
+#[doc(hidden)]
+pub use timer::{COUNTS as TIMER_COUNTS, DUE as DUE_TIMERS};
 pub use transaction::transaction;
 
 use super::{
-    ArchiveRange, Archived, ComparedValues, CountedEntries, Cutoff, DatabaseStats, InboxLookup, Lease, Loaded,
-    OutgoingRange, Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData,
-    StoredProgram, StoredRow, StoredValues, StoredView, Tx, ValueReservation, ViewSwitch,
+    ArchiveRange, Archived, ComparedValues, CountedEntries, Cutoff, DatabaseStats, DueTimers, Firing, InboxLookup,
+    Lease, Loaded, OutgoingRange, Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage,
+    StoredData, StoredProgram, StoredRow, StoredValues, StoredView, Timer, TimerCounts, TimerPage, Tx,
+    ValueReservation, ViewSwitch,
 };
 use crate::{
     environment::{Environment, system},
@@ -475,6 +479,16 @@ impl Storage for Postgres {
     }
     async fn unreserved(&self, index: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault> {
         self.0.unreserved(index, after, limit).await
+    }
+    async fn due_timers(&self, after: Option<Firing>, limit: usize) -> Result<DueTimers, Fault> {
+        self.0.due_timers(after, limit).await
+    }
+    async fn timers(&self, page: &TimerPage<'_>) -> Result<Vec<Timer>, Fault> {
+        check::timers(page)?;
+        self.0.timers(page).await
+    }
+    async fn timer_counts(&self, limit: usize) -> Result<TimerCounts, Fault> {
+        self.0.timer_counts(limit).await
     }
     async fn migrate(&self) -> Result<(), Fault> {
         self.0.migrate().await

@@ -23,8 +23,8 @@ pub(super) struct Sql {
 ///
 /// Positions are drawn after all waits, so they agree with the order in which reserved values changed owners. One order
 /// for all batches prevents deadlocks between tables.
-pub(super) const PARTS: [Sql; 17] = [
-    RESPONSE, HANDLED, MOVED, BEGUN, UNPARKED, PARKED, READ, SAVED, CREATED, HEADS, SNAPSHOTS, REPLACED, ADDED,
+pub(super) const PARTS: [Sql; 18] = [
+    RESPONSE, HANDLED, MOVED, BEGUN, UNPARKED, PARKED, TIMERS, READ, SAVED, CREATED, HEADS, SNAPSHOTS, REPLACED, ADDED,
     RELEASED, TAKEN, ENTRIES, LOGGED,
 ];
 
@@ -110,6 +110,46 @@ parked as (insert into cqrs.parked
     u.error, u.attempts
   from {g}b, {u} order by u.o returning 1),
 {g} as materialized (select count(*) from {g}b left join parked on true)",
+};
+
+/// Timers. First the stored ones are locked in the order of their names. A timer that this batch is the effect of is compared as
+/// it is after the wait, so of two firings the second one is refused. Each name is written by one of the three writes, or by none.
+///
+/// `kind` is 0 for a new timer, 1 for one to remove, and 2 for one that was fired and waits again. A wait is added to the time at
+/// which the statement began, so that timers of one batch with one wait are due at one time, and in the order of their ids.
+const TIMERS: Sql = Sql {
+    columns: &[
+        ("name", "text"),
+        ("fired_id", "uuid"),
+        ("fired_due", "timestamptz"),
+        ("kind", "smallint"),
+        ("id", "uuid"),
+        ("due", "timestamptz"),
+        ("wait", "bigint"),
+        ("key", "text"),
+        ("command", "text"),
+        ("body", "bytea"),
+        ("metadata", "text"),
+        ("calendar", "text"),
+        ("set_by", "text"),
+        ("error", "text"),
+    ],
+    text: "fired as (select u.o from {p}, {u} left join lateral
+    (select t.id, t.due from cqrs.timer t where t.name = u.name for update) t on true
+    where u.fired_id is null or (t.id = u.fired_id and t.due = u.fired_due)),
+{g}b as materialized (select case when count(o) = {n} then 1 else cqrs.reject('QC002', 'timers', array_agg(o)) end
+  from {p} left join fired on true),
+timers_removed as (delete from cqrs.timer t using {g}b, {u} where u.kind = 1 and t.name = u.name returning 1),
+timers_updated as (update cqrs.timer t set due = u.due, error = u.error from {g}b, {u}
+  where u.kind = 2 and t.name = u.name returning 1),
+timers_set as (insert into cqrs.timer (name, id, due, key, command, body, metadata, calendar, set_by)
+  select u.name, u.id, coalesce(u.due, statement_timestamp() + u.wait * interval '1 microsecond'), u.key, u.command, u.body,
+    u.metadata::json, u.calendar, u.set_by from {g}b, {u} where u.kind = 0
+  on conflict (name) do update set id = excluded.id, due = excluded.due, key = excluded.key, command = excluded.command,
+    body = excluded.body, metadata = excluded.metadata, calendar = excluded.calendar, set_by = excluded.set_by,
+    set_at = excluded.set_at, error = null returning 1),
+{g} as materialized (select count(*) from {g}b left join
+  (select from timers_removed union all select from timers_updated union all select from timers_set) x on true)",
 };
 
 /// Versions that a decision relied on, with the advisory locks of all aggregates that the batch reads and writes. The

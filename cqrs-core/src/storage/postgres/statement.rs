@@ -16,6 +16,7 @@ pub(super) enum BatchPart {
     Begun,
     Unparked,
     Parked,
+    Timers,
     Read,
     Saved,
     Created,
@@ -61,7 +62,7 @@ impl Texts {
 /// Returns every statement that a batch can become, so that a test can prepare each. `one` selects scalars instead of
 /// arrays.
 ///
-/// Batches that park or unpark do little else, and few batches have snapshots or reads, so of those combinations only the
+/// Batches that park or unpark do little else, and few batches have timers, snapshots or reads, so of those combinations only the
 /// small ones and a few others are composed.
 #[doc(hidden)]
 pub fn every_statement(one: bool) -> impl Iterator<Item = String> {
@@ -69,7 +70,7 @@ pub fn every_statement(one: bool) -> impl Iterator<Item = String> {
         let length = |part: u32| u64::from(parts >> part & 1) * if one { 1 } else { 2 };
         Shape((0..PARTS.len() as u32).map(|part| length(part) << (2 * part)).sum())
     };
-    let rare = [BatchPart::Unparked, BatchPart::Parked, BatchPart::Snapshots, BatchPart::Read];
+    let rare = [BatchPart::Unparked, BatchPart::Parked, BatchPart::Timers, BatchPart::Snapshots, BatchPart::Read];
     let rare = rare.into_iter().fold(0, |rare, part| rare | 1 << part as u32);
     let made = move |parts: &u32| parts & rare == 0 || parts.count_ones() <= 4 || parts % 211 < 2;
     (1..1 << PARTS.len()).filter(made).map(move |parts| text(shape(parts), HighWaterMarkMode::WaitOut))

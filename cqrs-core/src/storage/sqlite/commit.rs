@@ -1,5 +1,5 @@
 //! Applies a batch statement by statement. A refusal shows as a row count of 0, so no error message is parsed.
-use super::{number, view_write::put_all, writer::CommitResult};
+use super::{number, timer, view_write::put_all, writer::CommitResult};
 use crate::{
     error::VersionConflict,
     event::{NewEntry, SEPARATOR, stream_of},
@@ -48,6 +48,9 @@ pub(super) async fn apply(connection: &mut SqliteConnection, batch: Batch) -> sq
     }
     for parked in batch.parks {
         park(connection, parked).await?;
+    }
+    for write in batch.timers {
+        pass!(timer::apply(connection, write).await?);
     }
     for read in &batch.reads {
         pass!(check_read(connection, read).await?);

@@ -5,6 +5,7 @@ mod migrate;
 mod private;
 mod purge;
 mod read;
+mod timer;
 mod unique;
 mod view_copy;
 mod view_write;
@@ -19,9 +20,9 @@ use crate::{
     storage::check::{self, check},
     storage::parked::{Cutoff, InboxLookup, Parked, ParkedKey, ParkedPage},
     storage::{
-        ArchiveRange, Archived, ComparedValues, CountedEntries, Lease, Loaded, OutgoingRange, ReadLimit, Scan, Scanned,
-        SnapshotAndEvents, Storage, StoredData, StoredProgram, StoredRow, StoredValues, StoredView, Tx,
-        ValueReservation, ViewSwitch,
+        ArchiveRange, Archived, ComparedValues, CountedEntries, DueTimers, Firing, Lease, Loaded, OutgoingRange,
+        ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram, StoredRow, StoredValues,
+        StoredView, Timer, TimerCounts, TimerPage, Tx, ValueReservation, ViewSwitch,
     },
 };
 use async_trait::async_trait;
@@ -391,6 +392,16 @@ impl Storage for Sqlite {
     }
     async fn unreserved(&self, index: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault> {
         unique::unreserved(&self.reads, index, after, limit).await.map_err(fault)
+    }
+    async fn due_timers(&self, after: Option<Firing>, limit: usize) -> Result<DueTimers, Fault> {
+        timer::due(&self.reads, after, limit).await.map_err(fault)
+    }
+    async fn timers(&self, page: &TimerPage<'_>) -> Result<Vec<Timer>, Fault> {
+        check::timers(page)?;
+        timer::page(&self.reads, page).await.map_err(fault)
+    }
+    async fn timer_counts(&self, limit: usize) -> Result<TimerCounts, Fault> {
+        timer::counts(&self.reads, limit).await.map_err(fault)
     }
     async fn migrate(&self) -> Result<(), Fault> {
         let mut loan = self.lend().await?;

@@ -14,6 +14,7 @@ mod refusals;
 mod reservations;
 mod snapshots;
 mod streams;
+mod timers;
 mod unique;
 mod values;
 mod view_copies;
@@ -98,6 +99,18 @@ pub fn cases() -> Vec<Case> {
         "a message cannot be parked behind one that is gone": parked::alone,
         "of two concurrent removals of a parked message one succeeds": parked::removed_once,
         "a message is parked behind another, or refused because that one is gone": parked::race,
+        "a timer is returned unchanged after a restart": timers::unchanged,
+        "a timer waits for a time of the database's clock": timers::waits,
+        "a timer replaces the former one of its name": timers::replaced,
+        "a cancelled timer is not due": timers::cancelled,
+        "timers are due in the order of their times": timers::ordered,
+        "of several firings of a timer one is committed": timers::fired_once,
+        "a timer that replaces one which is being fired is not lost": timers::raced,
+        "a refused batch changes no timer": timers::refusal,
+        "each time of a recurring timer is fired once": timers::recurring,
+        "a failed timer holds up the later ones of its key": timers::failed,
+        "timers are listed by pages and counted up to a limit": timers::pages,
+        "a timer in more than a hundred years is refused": timers::bounds,
         "programs are numbered in the order of their first start": program::declared,
         "the database says whether it has data of a name": program::holds,
         "the keys whose first message is left to a newer program are found": program::left,

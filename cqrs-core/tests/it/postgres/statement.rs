@@ -3,8 +3,9 @@ use super::{Batch, LOCK, Row, Server, Storage, Trials, Tried, drawn, event, even
 use cqrs_core::{
     ErrorKind, Position,
     storage::postgres::{
-        COUNT_LOG, FIRST_PARKED, LEFT_TO_NEWER_PROGRAM, PARKED, PARKED_COUNTS, PARKED_KEYS, PURGE_OF_OUTGOING,
-        RANGES_OF_INDEX, READS_BY_OTHER_ROWS, READS_OF_SEVERAL, SETTINGS, every_statement, transaction,
+        COUNT_LOG, DUE_TIMERS, FIRST_PARKED, LEFT_TO_NEWER_PROGRAM, PARKED, PARKED_COUNTS, PARKED_KEYS,
+        PURGE_OF_OUTGOING, RANGES_OF_INDEX, READS_BY_OTHER_ROWS, READS_OF_SEVERAL, SETTINGS, TIMER_COUNTS,
+        every_statement, transaction,
     },
     storage::{CheckpointMove, CommitError, Reservation, StoredResponse, ViewWrite},
 };
@@ -31,6 +32,10 @@ pub(crate) fn trials() -> Trials {
         .test("a range of an index reads no more entries than its limit, in both directions", range_reads_few)
         .test("a count of the log reads no more entries than its limit", log_count_reads_few)
         .test("a page of parked keys reads no more keys than its limit", page_reads_few)
+        .test(
+            "looking for due timers reads none of 20,000 that wait, and counting them no more than its limit",
+            due_read_few,
+        )
         .test("reads beside 200,000 parked messages read no more of them than they return", parked_reads_few)
         .within(Duration::from_secs(120))
         .test("the leases of a relay are one statement, which writes nothing that another owner holds", leases)
@@ -313,6 +318,31 @@ async fn log_count_reads_few(server: Server) -> Tried {
         let most = plan.iter().filter_map(|line| rows(line)).fold(0.0, f64::max);
         let scan = plan.iter().any(|line| line.contains("Seq Scan") || line.contains("Bitmap"));
         anyhow::ensure!(most <= 100.0 && !scan, "{}", plan.join("\n"));
+    }
+    Ok(())
+}
+
+async fn due_read_few(server: Server) -> Tried {
+    let fresh = fresh(server, "due_timers").await?;
+    let options: PgConnectOptions = fresh.database.url().parse()?;
+    let mut connection = options.options(SETTINGS).connect().await?;
+    let fill = "insert into cqrs.timer (name, id, due, key, command, body, metadata, set_by) select 'timer-' || n, \
+        gen_random_uuid(), now() + (n - 30) * interval '1 hour', 'key-' || n, 'Remind', '{}', '{}', 'test' \
+        from generate_series(1, 20000) n; update cqrs.timer set error = 'it failed' where name in ('timer-3', 'timer-7')";
+    sqlx::raw_sql(fill).execute(&mut connection).await?;
+    for analyze in ["select 1", "analyze"] {
+        sqlx::raw_sql(analyze).execute(&mut connection).await?;
+        let place = "'-infinity', '00000000-0000-0000-0000-000000000000'";
+        for (sql, parameters) in [(DUE_TIMERS, &*format!("{place}, 20")), (TIMER_COUNTS, "50")] {
+            let plan = explained(&mut connection, sql, parameters).await?;
+            let rows = |line: &str| {
+                let digits = line.split("actual rows=").nth(1)?;
+                digits.split([' ', ')']).next()?.parse::<f64>().ok()
+            };
+            let most = plan.iter().filter_map(|line| rows(line)).fold(0.0, f64::max);
+            let scan = plan.iter().any(|line| line.contains("Seq Scan"));
+            anyhow::ensure!(most <= 50.0 && !scan, "{}\n{sql}", plan.join("\n"));
+        }
     }
     Ok(())
 }

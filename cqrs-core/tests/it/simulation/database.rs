@@ -113,6 +113,11 @@ impl Database {
     pub(crate) fn end(&self) -> u64 {
         lock(&self.server).log.last_key_value().map_or(0, |(at, _)| *at)
     }
+    /// Returns whether a timer waits, is due or has failed.
+    pub(crate) fn has_timers(&self) -> bool {
+        let counts = at_once(self.memory.timer_counts(1)).expect("memory responds");
+        counts.waiting + counts.overdue + counts.failed > 0
+    }
     /// Returns all entries in the order of their commits.
     pub(crate) fn committed(&self) -> Vec<Entry> {
         let all = self.memory.log(Position(0), Position(u64::MAX), ReadLimit::entries(usize::MAX));

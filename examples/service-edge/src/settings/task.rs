@@ -2,7 +2,10 @@
 use clap::Subcommand;
 use cqrs_core::{
     App, BoxError,
-    operations::{AggregatesCommand, EpochCommand, ParkedCommand, ProgramsCommand, TopicsCommand, ViewsCommand},
+    operations::{
+        AggregatesCommand, EpochCommand, ParkedCommand, ProcessesCommand, ProgramsCommand, TimersCommand,
+        TopicsCommand, ViewsCommand,
+    },
 };
 use std::process::ExitCode;
 
@@ -26,6 +29,12 @@ pub enum Task {
     /// List, show, redeliver or discard parked messages: messages that could not be handled.
     #[command(subcommand)]
     Parked(ParkedCommand),
+    /// List, cancel or retry timers: commands that are sent at a time.
+    #[command(subcommand)]
+    Timers(TimersCommand),
+    /// List, show, retry or cancel the instances of process managers.
+    #[command(subcommand)]
+    Processes(ProcessesCommand),
     /// Accept a topic that was created again, or that records were lost.
     #[command(subcommand)]
     Topics(TopicsCommand),
@@ -52,6 +61,8 @@ impl RunTask for Task {
     async fn run(&self, app: &App) -> Result<ExitCode, BoxError> {
         match self {
             Task::Parked(command) => command.print(app).await,
+            Task::Timers(command) => command.print(app).await,
+            Task::Processes(command) => command.print(app).await,
             Task::Topics(command) => command.print(app).await,
             Task::Epoch(command) => command.print(app).await,
             Task::Programs(command) => command.print(app).await,

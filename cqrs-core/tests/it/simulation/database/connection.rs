@@ -6,9 +6,10 @@ use cqrs_core::{
     Fault, Position,
     event::{Entry, StreamEvent},
     storage::{
-        ArchiveRange, Archived, Batch, CommitError, ComparedValues, CountedEntries, Cutoff, InboxLookup, Lease, Loaded,
-        Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram,
-        StoredResponse, StoredRow, StoredValues, StoredView, Tx, ValueReservation, ViewSwitch,
+        ArchiveRange, Archived, Batch, CommitError, ComparedValues, CountedEntries, Cutoff, DueTimers, Firing,
+        InboxLookup, Lease, Loaded, Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, SnapshotAndEvents,
+        Storage, StoredData, StoredProgram, StoredResponse, StoredRow, StoredValues, StoredView, Timer, TimerCounts,
+        TimerPage, Tx, ValueReservation, ViewSwitch,
     },
 };
 use std::{any::Any, sync::Arc, time::Duration};
@@ -366,6 +367,19 @@ impl Storage for Connection {
         let (index, after) = (index.to_owned(), after.map(str::to_owned));
         self.read("unreserved", move |database| at_once(database.memory.unreserved(&index, after.as_deref(), limit)))
             .await
+    }
+    async fn due_timers(&self, after: Option<Firing>, limit: usize) -> Result<DueTimers, Fault> {
+        self.read("due timers", move |database| at_once(database.memory.due_timers(after, limit))).await
+    }
+    async fn timers(&self, page: &TimerPage<'_>) -> Result<Vec<Timer>, Fault> {
+        let (name, TimerPage { state, after, limit, .. }) = (page.name.map(str::to_owned), *page);
+        let timers = move |database: &Database| {
+            at_once(database.memory.timers(&TimerPage { state, name: name.as_deref(), after, limit }))
+        };
+        self.read("timers", timers).await
+    }
+    async fn timer_counts(&self, limit: usize) -> Result<TimerCounts, Fault> {
+        self.read("timer counts", move |database| at_once(database.memory.timer_counts(limit))).await
     }
     async fn migrate(&self) -> Result<(), Fault> {
         Ok(())
