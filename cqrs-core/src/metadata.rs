@@ -1,6 +1,7 @@
 //! Metadata of requests and events: correlation, caller, trace context, idempotency key, deadline, consistency token.
 use crate::{
     Timestamp,
+    command::passed_on_key,
     position::{Epoch, Position},
 };
 use serde::{Deserialize, Serialize};
@@ -114,11 +115,13 @@ impl Metadata {
         token: ConsistencyToken(BTreeMap::new()),
         timer: None,
     };
-    /// Returns the metadata as a handler or a caller may pass it on: another command does not end the timer.
+    /// Returns the metadata as a handler or a caller may pass it on: another command does not end the timer, and has a key that is not
+    /// the timer's own.
     #[must_use]
     pub(crate) fn passed_on(mut self) -> Self {
         if let Some(timer) = &mut self.timer {
             timer.end = None;
+            self.key = self.key.map(passed_on_key);
         }
         self
     }

@@ -8,7 +8,7 @@ use crate::{
     command::idempotency::IdempotencyKey,
     context::Context,
     environment::{backoff, to_its_end, within},
-    error::{Error, Fault, Rejection, VersionConflict},
+    error::{DomainError, Error, ErrorKind, Fault, Rejection, VersionConflict, permanent},
     message::{AsCommand, AsQuery, RequestKind, Stored},
     metadata::{Metadata, TimerEnd},
     middleware::{Call, Next, Outcome},
@@ -283,10 +283,25 @@ where
             }
             Err(Error::Fault(fault) | Error::OutdatedToken(fault)) => Err(StoredCommandError::Failed(fault.into())),
             Err(conflict @ Error::Conflict { .. }) => Err(StoredCommandError::Transient(conflict.to_string().into())),
-            // The text of a domain error may hold personal data, and its reason is a code.
-            Err(refused) => Err(StoredCommandError::Refused(refused.reason().into_owned())),
+            Err(error) => Err(not_carried_out(&error)),
         }
     })
+}
+
+/// Classifies an error of a stored command that is neither a fault nor a conflict.
+fn not_carried_out<E: DomainError>(error: &Error<E>) -> StoredCommandError {
+    // The text of a domain error may hold personal data, and its reason is a code.
+    let reason = error.reason().into_owned();
+    match (error, error.kind()) {
+        // No rule has decided: a parameter of the handler refused the caller, or a value cannot be stored.
+        (Error::Rejected(rejection), _) => StoredCommandError::Failed(permanent(rejection.clone())),
+        // The handler says that another system is down.
+        (_, ErrorKind::Unavailable | ErrorKind::Deadline | ErrorKind::Conflict | ErrorKind::OutcomeUnknown) => {
+            StoredCommandError::Transient(reason.into())
+        }
+        (_, ErrorKind::Internal) => StoredCommandError::Failed(reason.into()),
+        _ => StoredCommandError::Refused(reason),
+    }
 }
 
 /// Returns whether the batch was refused because its timer was ended by another one.

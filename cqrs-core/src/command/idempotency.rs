@@ -30,6 +30,12 @@ const OF_TIMERS: &str = "timer ";
 pub(crate) fn timer_key(id: Uuid, due: Timestamp) -> String {
     format!("{OF_TIMERS}{id}/{}", due.timestamp_micros())
 }
+/// Returns the key that the command of a timer passes on to others, which is that of the timer in a form that fits into a header.
+///
+/// It is none of the framework's keys, so a second command with it has to be the same as the first one.
+pub(crate) fn passed_on_key(key: String) -> String {
+    key.strip_prefix(OF_TIMERS).map(|timer| format!("timer/{timer}")).unwrap_or(key)
+}
 
 /// Returns the key of the command that a subscriber sends as the `number`-th for a message.
 ///

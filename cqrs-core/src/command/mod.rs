@@ -7,4 +7,4 @@ mod idempotency;
 pub use bus::Dispatch;
 pub(crate) use bus::end_timer;
 pub use handler::Handled;
-pub(crate) use idempotency::{subscriber_key, timer_key};
+pub(crate) use idempotency::{passed_on_key, subscriber_key, timer_key};

@@ -6,14 +6,14 @@ use crate::{
 use async_trait::async_trait;
 use cqrs_core::{
     Aggregate, App, AppBuilder, BoxError, Command, Dep, DomainError, Error, Event, EventSourced, Evolve, Fault,
-    HandlerResult, Metadata, Position, Repo, Schedule, Timestamp,
+    HandlerResult, Metadata, Position, Rejection, Repo, Schedule, Timestamp,
     environment::Environment,
     handler,
     job::Step,
     schedule::Calendar,
     storage::{
-        Batch, CommitError, DueTime, DueTimers, Firing, Lease, Memory, NewTimer, Storage, TimerChange, TimerPage,
-        TimerState, TimerWrite,
+        Batch, CommitError, DueTime, DueTimers, Firing, Lease, Memory, NewTimer, ReadLimit, Storage, TimerChange,
+        TimerPage, TimerState, TimerWrite,
     },
     testing::{EnvironmentLayer, StorageLayer, TestApp, VirtualTime},
 };
@@ -23,6 +23,7 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
+use tokio::sync::Notify;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -48,6 +49,10 @@ pub(crate) fn trials() -> Vec<Trial> {
             failing,
         ),
         trial_on_one_thread("timers: a command that is refused is done", refused_command),
+        trial_on_one_thread("timers: a command whose handler says that a system is down is tried again", down),
+        trial_on_one_thread("timers: a command that no rule has refused waits for an operator", rejected),
+        trial_on_one_thread("timers: a slow command holds up only its key", slow),
+        trial_on_one_thread("timers: a command that this program cannot handle is left to another replica first", left),
         trial_on_one_thread("timers: a command without a handler waits for an operator", unknown),
         trial_on_one_thread("timers: a recurring timer makes up for missed times once", recurring),
         trial_on_one_thread("timers: a program sends a command by the calendar from its first start on", from_start),
@@ -91,6 +96,9 @@ enum OrderError {
     #[error("the order is closed")]
     #[kind(precondition)]
     Closed,
+    #[error("the mail server does not answer")]
+    #[kind(unavailable)]
+    Down,
 }
 
 /// Places an order and schedules a reminder for each of these waits, in seconds, all with the order as their key.
@@ -130,6 +138,13 @@ async fn close(command: CloseTimed, orders: Repo<Order>, schedule: Schedule) -> 
 struct Script {
     /// The texts of reminders that fail.
     failing: Mutex<Vec<String>>,
+    /// The texts of reminders that cannot be sent as long as a system is down.
+    down: Mutex<Vec<String>>,
+    /// The texts of reminders for a caller that is not allowed.
+    forbidden: Mutex<Vec<String>>,
+    /// The texts of reminders that wait for `goes_on`.
+    slow: Mutex<Vec<String>>,
+    goes_on: Notify,
     /// The metadata that the handler got.
     seen: Mutex<Vec<Metadata>>,
 }
@@ -149,6 +164,16 @@ async fn remind(
     lock(&script.seen).push(metadata.clone());
     if lock(&script.failing).contains(&command.text) {
         return Err(Fault::internal("the reminder cannot be sent").into());
+    }
+    if lock(&script.down).contains(&command.text) {
+        return Err(OrderError::Down.into());
+    }
+    if lock(&script.forbidden).contains(&command.text) {
+        return Err(Error::Rejected(Rejection::forbidden("ask the owner")));
+    }
+    let is_slow = lock(&script.slow).contains(&command.text);
+    if is_slow {
+        script.goes_on.notified().await;
     }
     let timer = metadata.timer.as_deref();
     let late = timer.map_or(-1, |timer| timer.late.as_secs() as i64);
@@ -269,8 +294,9 @@ async fn metadata() {
         (fired_by.id, &*fired_by.name, fired_by.due, fired_by.late),
         (timer.id, "kim/60", timer.due, Duration::from_secs(1))
     );
-    let stream = fixture.memory.stream("order-of-timers/kim", 1, None).await.expect("a stream is read").found;
-    assert_eq!(stream[0].metadata.causation, Some(timer.id), "the event names the timer as its cause");
+    let reminded = fixture.memory.stream_page("order-of-timers/kim", 1, ReadLimit::entries(9)).await;
+    let reminded = reminded.expect("a stream is read").remove(0);
+    assert_eq!(reminded.metadata.causation, Some(timer.id), "the event names the timer as its cause");
 }
 fn uuid() -> cqrs_core::uuid::Uuid {
     cqrs_core::environment::SystemEnvironment.id()
@@ -483,7 +509,7 @@ async fn failing() {
     placed(&app, "park", &[10]).await;
     assert!(app.timers().cancel("park/10", "no need", &by).await.expect("the database works"));
     assert!(!app.timers().cancel("park/10", "no need", &by).await.expect("the database works"));
-    let log = fixture.memory.log(Position(0), Position(u64::MAX), cqrs_core::storage::ReadLimit::entries(99)).await;
+    let log = fixture.memory.log(Position(0), Position(u64::MAX), ReadLimit::entries(99)).await;
     let log = log.expect("the log is read");
     let acts: Vec<_> = log.iter().filter(|entry| entry.stream.starts_with("timer-")).collect();
     assert_eq!(acts.iter().map(|entry| &*entry.name).collect::<Vec<_>>(), ["timer.retried", "timer.cancelled"]);
@@ -500,9 +526,66 @@ async fn refused_command() {
     assert!(fixture.timers(TimerState::All).await.is_empty(), "a refused command is sent again");
 }
 
-async fn unknown() {
+async fn down() {
     let fixture = Fixture::new();
     let app = fixture.app();
+    lock(&fixture.script.down).push("10".to_owned());
+    placed(&app, "kim", &[10]).await;
+    let mut job = app.timer_job();
+    for _ in 0..40 {
+        fixture.time.advance(Duration::from_secs(30));
+        job.step().await.expect("the database works");
+    }
+    let attempts = lock(&fixture.script.seen).len();
+    assert!(attempts > 8, "an outage counts as a failure: {attempts} attempts");
+    assert_eq!(fixture.timers(TimerState::Overdue).await, ["kim/10"]);
+    lock(&fixture.script.down).clear();
+    fixture.time.advance(Duration::from_secs(30));
+    assert_eq!(job.step().await.expect("the database works"), Step::Did(1));
+    assert_eq!(fixture.texts("kim").await, ["10"]);
+}
+
+async fn rejected() {
+    let fixture = Fixture::new();
+    let app = fixture.app();
+    lock(&fixture.script.forbidden).push("10".to_owned());
+    placed(&app, "kim", &[10]).await;
+    fixture.time.advance(HOUR);
+    assert_eq!(fired(&app).await, 0);
+    assert_eq!(lock(&fixture.script.seen).len(), 1, "no attempt can succeed");
+    let failed = fixture.memory.timers(&TimerPage { state: TimerState::Failed, ..TimerPage::default() }).await;
+    let failed = failed.expect("timers are read").remove(0);
+    assert!(failed.error.is_some_and(|error| error.contains("ask the owner")));
+}
+
+async fn slow() {
+    let fixture = Fixture::new();
+    let app = fixture.app();
+    lock(&fixture.script.slow).push("10".to_owned());
+    placed(&app, "kim", &[10, 20]).await;
+    placed(&app, "lee", &[15]).await;
+    fixture.time.advance(Duration::from_secs(30));
+    let mut job = app.timer_job();
+    let mut stepped = async |times: usize| {
+        for _ in 0..times {
+            job.step().await.expect("the database works");
+        }
+    };
+    stepped(2).await;
+    assert_eq!(fixture.texts("lee").await, ["15"]);
+    // A timer that becomes due while the slow command runs.
+    placed(&app, "park", &[1]).await;
+    stepped(20).await;
+    assert_eq!(fixture.texts("park").await, ["1"], "a slow command holds up another key");
+    assert!(fixture.texts("kim").await.is_empty(), "a timer has overtaken the slow one of its key");
+    fixture.script.goes_on.notify_one();
+    stepped(10).await;
+    assert_eq!(fixture.texts("kim").await, ["10", "20"]);
+    assert_eq!(lock(&fixture.script.seen).len(), 4, "a command was sent twice");
+}
+
+/// Sets timers that are due at once and whose commands this program cannot handle.
+async fn set_unknown(storage: &dyn Storage) {
     let timer = |command: &str, body: &[u8]| NewTimer {
         id: uuid(),
         due: DueTime::After(Duration::ZERO),
@@ -516,8 +599,37 @@ async fn unknown() {
     for (name, command) in [("a", timer("Unheard", b"{}")), ("b", timer("RemindTimed", b"{\"secret\":1}"))] {
         let write = TimerWrite { name: name.to_owned(), fired: None, change: TimerChange::Set(command) };
         let batch = Batch { timers: vec![write], ..Batch::default() };
-        fixture.memory.commit(batch).await.expect("the timer is set");
+        storage.commit(batch).await.expect("the timer is set");
     }
+}
+async fn left() {
+    let fixture = Fixture::new();
+    let app = fixture.builder(fixture.shared(false, Bug::None)).build().expect("the app builds");
+    app.migrate().await.expect("the app declares itself");
+    set_unknown(&fixture.memory).await;
+    placed(&app, "kim", &[0]).await;
+    let mut job = app.timer_job();
+    for _ in 0..2 {
+        job.step().await.expect("the database works");
+    }
+    assert!(fixture.timers(TimerState::Failed).await.is_empty(), "a command of another program has failed");
+    assert_eq!(fixture.texts("kim").await, ["0"]);
+    assert!(matches!(job.step().await.expect("the database works"), Step::Paused(_)));
+    let lease = fixture.memory.lease("timers", "a newer program", HOUR).await.expect("the lease is read");
+    assert!(lease.is_some(), "the lease is not left to a newer program");
+    // There is none after all.
+    fixture.memory.release("timers", "a newer program").await.expect("the lease is released");
+    for _ in 0..40 {
+        fixture.time.advance(Duration::from_secs(30));
+        job.step().await.expect("the database works");
+    }
+    assert_eq!(fixture.timers(TimerState::Failed).await, ["a", "b"]);
+}
+
+async fn unknown() {
+    let fixture = Fixture::new();
+    let app = fixture.app();
+    set_unknown(&fixture.memory).await;
     app.migrate().await.expect("the app declares itself");
     assert_eq!(fired(&app).await, 0);
     assert_eq!(fixture.timers(TimerState::Failed).await, ["a", "b"]);
@@ -601,6 +713,8 @@ async fn passed_on() {
     lock(&fixture.script.failing).push("60".to_owned());
     app.timer_job().step().await.expect("the database works");
     let seen = lock(&fixture.script.seen).remove(0);
+    let key = seen.key.clone().expect("the command has a key");
+    assert!(!key.contains(' '), "the key does not fit into a header: {key}");
     let place = PlaceTimed { id: "lee".into(), waits: Vec::new() };
     let sent: Result<(), BoxError> = app.with(seen).send(place).await.map_err(Into::into);
     sent.expect("the order is placed");

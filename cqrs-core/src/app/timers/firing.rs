@@ -43,6 +43,8 @@ pub(super) enum Attempt {
     Left(String),
     /// The attempt failed.
     Failed(String),
+    /// This program cannot read the timer, or has no handler of its command. A newer program may.
+    Unreadable(String),
     /// No attempt can succeed.
     Hopeless(String),
 }
@@ -58,7 +60,7 @@ impl Attempt {
             Attempt::Refused => "refused",
             Attempt::Gone => "gone",
             Attempt::Transient(_) | Attempt::Left(_) => "unavailable",
-            Attempt::Failed(_) | Attempt::Hopeless(_) => "failed",
+            Attempt::Failed(_) | Attempt::Unreadable(_) | Attempt::Hopeless(_) => "failed",
         }
     }
 }
@@ -78,7 +80,7 @@ pub(super) struct Clock {
 pub(super) async fn fire(runtime: &Arc<Runtime>, runner: Runner, timer: &Timer, clock: Clock) -> Attempt {
     let next = match next_time(timer, clock.now) {
         Ok(next) => next,
-        Err(fault) => return Attempt::Hopeless(describe(&fault)),
+        Err(fault) => return Attempt::Unreadable(describe(&fault)),
     };
     let metadata = Arc::new(metadata(runtime, timer, clock, next));
     runtime.meter.timer_late(&timer.command, metadata.timer.as_ref().map_or(Duration::ZERO, |fired| fired.late));
@@ -102,7 +104,7 @@ pub(super) async fn fire(runtime: &Arc<Runtime>, runner: Runner, timer: &Timer, 
         }
         Ok(Some(Err(error))) if is_left(&error) => Attempt::Left(describe(&error)),
         Ok(Some(Err(error @ StoredCommandError::Transient(_)))) => Attempt::Transient(describe(&error)),
-        Ok(Some(Err(error @ StoredCommandError::Unreadable(_)))) => Attempt::Hopeless(describe(&error)),
+        Ok(Some(Err(error @ StoredCommandError::Unreadable(_)))) => Attempt::Unreadable(describe(&error)),
         Ok(Some(Err(error @ StoredCommandError::Failed(_)))) => failed(error),
     }
 }

@@ -2,6 +2,7 @@
 mod audit;
 mod firing;
 mod job;
+mod line;
 
 pub use job::TimerJob;
 
