@@ -122,7 +122,10 @@ fn deadline(variant: &Variant) -> Result<Option<Deadline>> {
         }
         Ok(())
     })?;
-    let seconds = required(seconds, attribute.span(), message)?;
+    let seconds: LitInt = required(seconds, attribute.span(), message)?;
+    if seconds.base10_parse::<u64>()? == 0 {
+        return Err(Error::new(seconds.span(), "a state lasts for at least a second: a deadline of 0 passes for ever"));
+    }
     Ok(Some(Deadline { seconds, then: required(then, attribute.span(), message)? }))
 }
 

@@ -6,7 +6,7 @@ use crate::{
     error::Fault,
     event::{Entry, NewEntry, stream_of},
     metadata::Metadata,
-    process::{Instance, Status, Trigger, act, find, picture, stage},
+    process::{Instance, Status, TimerNames, Trigger, act, find, picture, stage},
     registry::{NextState, Output, ProcessDefinition, ProcessFunction, Reacted, Registration, Role, Unexpected},
     storage::{CommitError, Firing, ReadLimit, TimerPage, TimerState},
 };
@@ -61,7 +61,8 @@ pub struct ProcessInstance {
     pub undo: Vec<String>,
     /// The version of the form of the state.
     pub version: u32,
-    /// Set if the instance has been in its state for longer than the deadline allows, so that something holds it up.
+    /// Set if the instance has been in its state for longer than the deadline: something holds it up, or the reaction to the deadline
+    /// stays in the state.
     pub is_overdue: bool,
 }
 
@@ -133,8 +134,8 @@ impl Processes {
         }
         Ok(retried)
     }
-    /// Ends an instance, and undoes its steps if `compensate` is set. Its deadline and its later commands are cancelled; commands that it
-    /// has sent are carried out. Returns `false` if there is no such instance, or if it has ended. It appends the event
+    /// Ends an instance, and undoes its steps if `compensate` is set. Its deadline and its later commands are cancelled. Commands that it
+    /// has sent are carried out, unless they are withdrawn by the compensation. Returns `false` if there is no such instance, or if it has ended. It appends the event
     /// `process.cancelled`.
     ///
     /// # Errors
@@ -157,9 +158,7 @@ impl Processes {
             let trigger = Trigger { cause: "operator", now: runtime.environment.now() };
             let change = act(&definition, Some(instance), reacted, trigger, Status::Cancelled);
             let unit = UnitOfWork::of_command("processes cancel", None);
-            if let Some(change) = change {
-                stage(runtime, &unit, &definition, key, version, change)?;
-            }
+            stage(runtime, &unit, &definition, key, version, change)?;
             let mut batch = unit.take(&*runtime.environment, &runtime.service, by, true)?;
             batch.events.push(self.cancelled(&definition, key, instance, why, by)?);
             match runtime.storage.commit(batch).await {
@@ -197,15 +196,15 @@ impl Processes {
     }
     /// Returns the timers of an instance that have failed, each with its error.
     async fn failed(&self, definition: &ProcessDefinition, key: &str) -> Result<Vec<(String, String)>, Fault> {
-        let line = format!("process/{}/{key}", definition.name);
-        let deadline = format!("{line}/deadline");
+        let names = TimerNames::of(definition.name, key);
+        let deadline = names.deadline();
         let (mut failed, mut after): (_, Option<Firing>) = (Vec::new(), None);
         loop {
             let page = TimerPage { state: TimerState::Failed, name: None, after, limit: PAGE };
             let timers = self.app.storage().timers(&page).await?;
             let is_full = timers.len() == PAGE;
             after = timers.last().map(|timer| timer.firing());
-            let of_instance = timers.into_iter().filter(|timer| timer.key == line || timer.key == deadline);
+            let of_instance = timers.into_iter().filter(|timer| timer.key == names.line() || timer.key == deadline);
             failed.extend(of_instance.map(|timer| (timer.name, timer.error.unwrap_or_default())));
             if !is_full {
                 return Ok(failed);

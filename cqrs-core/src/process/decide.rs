@@ -102,7 +102,28 @@ pub(crate) fn decide(
         let (to, then) = (to.to_owned(), function.then.join(", "));
         return Err(refused(UndeclaredState { process: definition.name, to, then }));
     }
-    Ok(act(definition, running, reacted, trigger, Status::Ended))
+    let changes_nothing = matches!(reacted.next, NextState::Same) && (reacted.outputs.is_empty() || running.is_none());
+    Ok((!changes_nothing).then(|| act(definition, running, reacted, trigger, Status::Ended)))
+}
+/// Decides the reaction to the deadline of a running instance. If it stays in its state, the deadline begins anew, so that no
+/// instance waits without one.
+pub(crate) fn expired(
+    definition: &ProcessDefinition,
+    instance: &Instance,
+    now: Timestamp,
+) -> Result<Change, SubscriberError> {
+    let reacted = (definition.expire)(instance.value.clone())?;
+    let stays = matches!(reacted.next, NextState::Same);
+    let trigger = Trigger { cause: "deadline", now };
+    let mut change = act(definition, Some(instance), reacted, trigger, Status::Ended);
+    if stays {
+        change.deadline = Some(declared_deadline(definition, &instance.state));
+    }
+    Ok(change)
+}
+/// Returns the longest time in a state, or `None` if it may be for ever.
+fn declared_deadline(definition: &ProcessDefinition, state: &str) -> Option<Duration> {
+    definition.states.iter().find(|declared| declared.name == state).and_then(|declared| declared.deadline)
 }
 /// Returns the error of an instance that a newer program has written.
 pub(super) fn newer(definition: &ProcessDefinition, instance: &Instance) -> SubscriberError {
@@ -111,19 +132,15 @@ pub(super) fn newer(definition: &ProcessDefinition, instance: &Instance) -> Subs
     SubscriberError::Failed(LeftToNewerProgram.into())
 }
 
-/// Applies a reaction to an instance. `None` changes nothing.
+/// Applies a reaction to an instance, or to a new one.
 pub(crate) fn act(
     definition: &ProcessDefinition,
     found: Option<&Instance>,
     reacted: Reacted,
     trigger: Trigger<'_>,
     at_end: Status,
-) -> Option<Change> {
+) -> Change {
     let Reacted { next, outputs } = reacted;
-    let changes_nothing = matches!(next, NextState::Same) && (outputs.is_empty() || found.is_none());
-    if changes_nothing {
-        return None;
-    }
     let steps = found.map_or(0, |instance| instance.steps) + 1;
     let mut instance = found.cloned().unwrap_or_else(|| Instance {
         version: definition.version,
@@ -168,19 +185,19 @@ pub(crate) fn act(
         NextState::Entered(state, value) => {
             (instance.state, instance.value) = (state.to_owned(), value);
             (instance.entered, instance.since) = (steps, trigger.now);
-            let declared = definition.states.iter().find(|declared| declared.name == state);
-            Some(declared.and_then(|declared| declared.deadline))
+            Some(declared_deadline(definition, state))
         }
         NextState::End => {
             instance.status = at_end;
             instance.since = trigger.now;
             // A later command that this reaction has set is cancelled, too.
-            timers = std::mem::take(&mut instance.timers).into_iter().map(|name| (name, None)).collect();
+            timers.retain(|(_, timer)| timer.is_none());
+            timers.extend(std::mem::take(&mut instance.timers).into_iter().map(|name| (name, None)));
             Some(None)
         }
     };
     instance.sent.extend((0..sent.len()).map(|number| (steps, number)));
     let surplus = instance.sent.len().saturating_sub(MOST_SENT);
     instance.sent.drain(..surplus);
-    Some(Change { instance, from, cause: trigger.cause.to_owned(), withdrawn, sent, timers, deadline })
+    Change { instance, from, cause: trigger.cause.to_owned(), withdrawn, sent, timers, deadline }
 }

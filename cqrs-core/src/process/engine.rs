@@ -1,7 +1,8 @@
 //! Runs a process: loads the instance, decides, and stages the change in the unit of work of the message or of the deadline.
 use super::{
-    decide::{Change, SentCommand, Trigger, act, decide, newer},
+    decide::{Change, SentCommand, Trigger, decide, expired, newer},
     instance::{Instance, Status},
+    timer_names::TimerNames,
 };
 use crate::{
     aggregate::unit_of_work::UnitOfWork,
@@ -93,7 +94,7 @@ pub(crate) fn stage(
     change: Change,
 ) -> Result<(), Fault> {
     let Change { instance, from, cause, withdrawn, sent, timers, deadline } = change;
-    let line = format!("process/{}/{key}", definition.name);
+    let names = TimerNames::of(definition.name, key);
     let set = |name: String, of_key: &str, due: DueTime, SentCommand { command, body }: SentCommand| {
         let (id, set_by) = (runtime.environment.id(), definition.name.to_owned());
         let (key, body, metadata) = (of_key.to_owned(), body.into_bytes(), Metadata::NONE);
@@ -111,31 +112,27 @@ pub(crate) fn stage(
         sent: sent.iter().map(|sent| &*sent.command).collect(),
     };
     let payload = serde_json::to_vec(&payload)?;
-    // The names sort in the order of the commands, which are due at one time.
-    let name_of = |step: u64, number: usize| format!("{line}/{step:012}/{number:04}");
     for (step, number) in withdrawn {
-        unit.change_timer(name_of(step, number), TimerChange::Remove);
+        unit.change_timer(names.command(step, number), TimerChange::Remove);
     }
+    // The commands of one reaction are due at one time, and are in the order of their ids.
     for (number, command) in sent.into_iter().enumerate() {
-        set(name_of(instance.steps, number), &line, DueTime::After(Duration::ZERO), command);
+        set(names.command(instance.steps, number), names.line(), DueTime::After(Duration::ZERO), command);
     }
     for (name, timer) in timers {
-        let name = format!("{line}/timer/{name}");
         match timer {
-            Some((due, command)) => set(name, &line, due, command),
-            None => unit.change_timer(name, TimerChange::Remove),
+            Some((due, command)) => set(names.later(&name), names.line(), due, command),
+            None => unit.change_timer(names.later(&name), TimerChange::Remove),
         }
     }
-    // A command that fails holds up the line of its instance, and not the deadline.
-    let of_deadline = format!("{line}/deadline");
     match deadline {
         None => (),
-        Some(None) => unit.change_timer(of_deadline, TimerChange::Remove),
+        Some(None) => unit.change_timer(names.deadline(), TimerChange::Remove),
         Some(Some(wait)) => {
             let (process, key) = (definition.name.to_owned(), key.to_owned());
             let body = serde_json::to_string(&Deadline { process, key, entered: instance.entered })?;
             let command = SentCommand { command: DEADLINE.to_owned(), body };
-            set(of_deadline.clone(), &of_deadline, DueTime::After(wait), command);
+            set(names.deadline(), &names.deadline(), DueTime::After(wait), command);
         }
     }
     let (state, id) = (Some(serde_json::to_vec(&instance)?), key.to_owned());
@@ -161,12 +158,9 @@ pub(crate) async fn expire(
         let is_current =
             |instance: &&Instance| instance.status == Status::Running && instance.entered == deadline.entered;
         if let Some(instance) = found.as_ref().filter(is_current) {
-            let reacted = (definition.expire)(instance.value.clone());
-            let reacted = reacted.map_err(|error| StoredCommandError::Failed(error.into()))?;
-            let trigger = Trigger { cause: "deadline", now: runtime.environment.now() };
-            if let Some(change) = act(definition, Some(instance), reacted, trigger, Status::Ended) {
-                stage(runtime, &unit, definition, &deadline.key, version, change).map_err(fault)?;
-            }
+            let change = expired(definition, instance, runtime.environment.now());
+            let change = change.map_err(|error| StoredCommandError::Failed(error.into()))?;
+            stage(runtime, &unit, definition, &deadline.key, version, change).map_err(fault)?;
         }
         let mut batch = unit.take(&*runtime.environment, &runtime.service, metadata, true).map_err(fault)?;
         let sets_timers = batch.sets_timers();

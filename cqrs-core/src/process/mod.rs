@@ -4,15 +4,17 @@ mod engine;
 mod instance;
 mod picture;
 mod reaction;
+mod timer_names;
 
 #[cfg(feature = "testing")]
-pub(crate) use decide::{Change, SentCommand, decide};
+pub(crate) use decide::{Change, SentCommand, decide, expired};
 pub(crate) use decide::{Trigger, act};
 pub(crate) use engine::{DEADLINE, deadline_of, expire, find, react, stage};
 pub(crate) use instance::Instance;
 pub use instance::Status;
 pub(crate) use picture::picture;
 pub use reaction::{Irreversible, Reaction};
+pub(crate) use timer_names::TimerNames;
 
 use crate::{
     codec,

@@ -31,7 +31,8 @@ impl<P: Process> Reaction<P> {
     fn new(next: Next<P>) -> Self {
         Reaction { next, outputs: Vec::new(), fault: None }
     }
-    /// The process stays in its state, and the deadline goes on. As the reaction to a first event, it begins no instance.
+    /// The process stays in its state, and the deadline goes on. As the reaction to a first event, it begins no instance. As the reaction
+    /// to a deadline, it begins the deadline anew.
     pub fn none() -> Self {
         Reaction::new(Next::Same)
     }

@@ -5,7 +5,7 @@ use crate::{
     event::{AggregateEvent, IntegrationEvent, RawEvent, Source, stream_of},
     message::Message,
     metadata::Metadata,
-    process::{Change, Instance, Process, SentCommand, Status, Trigger, act, decide, definition},
+    process::{Change, Instance, Process, SentCommand, Status, Trigger, decide, definition, expired},
     registry::{ProcessDefinition, ProcessFunction, Registered, Role},
     schedule::Schedulable,
     storage::DueTime,
@@ -131,13 +131,8 @@ impl<P: Process> ProcessTest<P> {
                 continue;
             }
             let Some(instance) = self.instances.get(&timer.0).cloned() else { continue };
-            match (self.definition.expire)(instance.value.clone()) {
-                Ok(reacted) => {
-                    let trigger = Trigger { cause: "deadline", now: self.now };
-                    if let Some(change) = act(&self.definition, Some(&instance), reacted, trigger, Status::Ended) {
-                        sent.extend(self.change(timer.0, change));
-                    }
-                }
+            match expired(&self.definition, &instance, self.now) {
+                Ok(change) => sent.extend(self.change(timer.0, change)),
                 Err(error) => refused = Some(describe(&error)),
             }
         }

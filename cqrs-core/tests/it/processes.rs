@@ -18,12 +18,14 @@ use orders::{
     Order, OrderEvent, PlaceGoods, RejectGoods, ReleaseGoods, RemindBuyer, ReserveGoods, Script, ShipGoods, Shipment,
     ShipmentEvent, Stock, StockEvent,
 };
+use patient::Patient;
 use std::{sync::Arc, time::Duration};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial_on_one_thread("processes: given events, a process sends commands and is in a state", decided),
         trial_on_one_thread("processes: a deadline passes, and the steps are undone in reverse order", timed_out),
+        trial_on_one_thread("processes: a deadline whose reaction stays in the state begins anew", patient_one),
         trial_on_one_thread("processes: an event for no instance has its declared meaning", unexpected),
         trial_on_one_thread("processes: a flow over several aggregates runs to its end", fulfilled),
         trial_on_one_thread("processes: a flow runs with background jobs, and its deadline ends it", in_background),
@@ -226,6 +228,43 @@ mod both {
     }
 }
 
+/// A process that sends a reminder every minute, until the goods are shipped.
+mod patient {
+    use super::orders::{OrderEvent, RemindBuyer, ShipmentEvent};
+    use cqrs_core::{Process, Reaction, Recorded, process};
+    use serde::{Deserialize, Serialize};
+    use std::time::Duration;
+
+    pub(super) const MODULE: &str = module_path!();
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Process)]
+    #[process(name = "flow.patient", version = 1)]
+    #[step(RemindBuyer, irreversible)]
+    pub(super) enum Patient {
+        #[deadline(secs = 60, then = reminds)]
+        Waiting { order: String },
+    }
+    #[process(key = aggregate_id, unexpected = "starts", then = "Waiting", from = "beginning")]
+    fn waits(event: &Recorded<OrderEvent>) -> Reaction<Patient> {
+        match event.event {
+            OrderEvent::Placed => {
+                let order = event.aggregate_id.clone();
+                let reminder = RemindBuyer { order: order.clone() };
+                Reaction::to(Patient::Waiting { order }).later("last", Duration::from_secs(3_600), reminder)
+            }
+            OrderEvent::Rejected | OrderEvent::Reminded => Reaction::none(),
+        }
+    }
+    #[process(key = aggregate_id, when = "Waiting", unexpected = "ignored", then = "end", from = "beginning")]
+    fn arrived(_: &Recorded<ShipmentEvent>, _: Patient) -> Reaction<Patient> {
+        Reaction::end().cancel("last")
+    }
+    fn reminds(state: Patient) -> Reaction<Patient> {
+        let Patient::Waiting { order } = state;
+        Reaction::none().send(RemindBuyer { order })
+    }
+}
+
 const NAME: &str = "flow.fulfilment";
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -298,6 +337,44 @@ async fn timed_out() {
         .when_time_passes(SECOND * 3_000)
         .then_sends_nothing()
         .then_is("kim", shipping("kim"));
+}
+
+async fn patient_one() {
+    let waiting = || Patient::Waiting { order: order("kim") };
+    let reminder = || RemindBuyer { order: order("kim") };
+    process_of::<Patient>()
+        .given(order("kim"), OrderEvent::Placed)
+        .when_time_passes(SECOND * 150)
+        .then_sends(reminder())
+        .then_sends(reminder())
+        .then_sends_nothing()
+        .then_is("kim", waiting())
+        .and()
+        .given(order("kim"), ShipmentEvent::Shipped)
+        .when_time_passes(SECOND * 10_000)
+        .then_sends_nothing()
+        .then_has_ended("kim");
+    // The same in a service.
+    let fixture = Fixture::new();
+    let app = App::builder("shop").discover_part(orders::MODULE).discover_part(patient::MODULE);
+    let app = app.aggregate(EventSourced::<Order>::new()).aggregate(EventSourced::<Stock>::new());
+    let app = app.aggregate(EventSourced::<Shipment>::new()).provide(fixture.script.clone());
+    let app = app.environment(Arc::new(fixture.time.clone())).storage(fixture.memory.clone());
+    let app = app.build().expect("the app builds");
+    app.migrate().await.expect("the app declares itself");
+    placed(&app, "kim").await;
+    for minutes in 1..=3 {
+        settled(&app).await;
+        let names = ["deadline", "timer/last"].map(|name| format!("process/flow.patient/kim/{name}"));
+        assert_eq!(fixture.timers().await, names);
+        fixture.time.advance(SECOND * 60);
+        settled(&app).await;
+        let events = fixture.events().await;
+        assert_eq!(events.iter().filter(|event| **event == ".reminded").count(), minutes, "{events:?}");
+    }
+    app.send(ShipGoods { order: order("kim") }).await.expect("the goods are shipped");
+    settled(&app).await;
+    assert!(fixture.timers().await.is_empty(), "an ended instance has timers: {:?}", fixture.timers().await);
 }
 
 async fn unexpected() {
