@@ -188,7 +188,7 @@ async fn over_http(at: SocketAddr, app: &App) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Lists the readers of the log, with the events that each has to handle.
+/// Sets a timer. With an error, it waits for an operator.
 async fn set_timer(app: &App, name: &str, wait: Duration, error: Option<&str>) -> Result<(), BoxError> {
     let timer = NewTimer {
         id: cqrs_core::uuid::Uuid::now_v7(),
@@ -255,6 +255,7 @@ async fn processes(at: SocketAddr, app: &App) -> Result<(), BoxError> {
     assert_eq!(list.run(app).await?, (json!([]), true));
     Ok(())
 }
+/// Lists the readers of the log, with the events that each has to handle.
 async fn readers(at: SocketAddr, app: &App) -> Result<(), BoxError> {
     let events = [("member.joined", 1), ("other", 2), ("member.joined", 3)].map(|(name, version)| NewEntry {
         stream: "member/lee".into(),

@@ -147,8 +147,9 @@ impl App {
     }
     /// Migrates the database to this program's schema, reserves the values of fields that this program makes unique, and
     /// declares this program: its aggregates, its views, and the events that its readers handle. New readers with
-    /// `from = "now"` get their first position. Then it fills in the indexes that this program has added to stored views.
-    /// Other replicas go on meanwhile. An interrupted run continues at the next start.
+    /// `from = "now"` get their first position. Then it fills in the indexes that this program has added to stored views,
+    /// and sets the timers of `AppBuilder::every`. Other replicas go on meanwhile. An interrupted run continues at the next
+    /// start.
     ///
     /// When another program of the service has used the database before, the first call of a new program takes a second.
     /// After it, running programs leave to this one what only this one handles.
