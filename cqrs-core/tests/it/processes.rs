@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use both::Both;
 use cqrs_core::{
     App, AppBuilder, EventSourced, Fault, Metadata, Position, Reaction, Timestamp,
-    environment::Environment,
+    environment::{Environment, SystemEnvironment},
+    event::NewEntry,
     job::Step,
     process::Status,
     storage::{
@@ -32,6 +33,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial_on_one_thread("processes: a command that fails does not hold up the deadline", stuck),
         trial_on_one_thread("processes: an unexpected event is parked, and nothing else", parked),
         trial_on_one_thread("processes: an instance of a newer program is left to it", newer),
+        trial_on_one_thread("processes: an instance of an older program goes on", older),
         trial_on_one_thread("processes: seeded: a reaction without its state is caught", seeded_state),
         trial_on_one_thread("processes: seeded: a reaction without its commands is caught", seeded_commands),
         trial_on_one_thread("processes: an operator lists, retries and cancels instances", operators_acts),
@@ -417,6 +419,28 @@ impl Fixture {
         let of_domain = log.expect("the log is read").into_iter().filter(|entry| !entry.name.starts_with("process."));
         of_domain.map(|entry| entry.name.trim_start_matches(|c| c != '.').to_owned()).collect()
     }
+    /// Changes the stored instance of the order of Kim, as another program would have written it.
+    async fn changes_instance(&self, from: &str, to: &str) {
+        let stored = self.memory.row("process:flow.fulfilment", "kim", None).await.expect("a row is read").found;
+        let text = String::from_utf8(stored.state.expect("it runs")).expect("it is text");
+        assert!(text.contains(from), "{text}");
+        let state = Some(text.replacen(from, to, 1).into_bytes());
+        let (expected, version) = (stored.version, stored.version + 1);
+        let row = Row { kind: "process:flow.fulfilment", id: order("kim"), expected, version, state };
+        let moved = NewEntry {
+            stream: "process:flow.fulfilment/kim".to_owned(),
+            version,
+            id: SystemEnvironment.id(),
+            name: "process.moved",
+            schema: 1,
+            payload: b"{}".to_vec(),
+            metadata: Metadata::default(),
+            occurred_at: Timestamp::UNIX_EPOCH,
+            outgoing: None,
+        };
+        let batch = Batch { rows: vec![row], events: vec![moved], ..Batch::default() };
+        self.memory.commit(batch).await.expect("the row is written");
+    }
     async fn timers(&self) -> Vec<String> {
         let timers = self.memory.timers(&TimerPage::default()).await.expect("timers are read");
         timers.into_iter().map(|timer| timer.name).collect()
@@ -526,16 +550,27 @@ async fn newer() {
     lock(&fixture.script.silent).push(order("kim"));
     placed(&app, "kim").await;
     settled(&app).await;
-    let stored = fixture.memory.row("process:flow.fulfilment", "kim", None).await.expect("a row is read").found;
-    let text = String::from_utf8(stored.state.expect("it runs")).expect("it is text");
-    let state = Some(text.replacen("\"version\":1", "\"version\":2", 1).into_bytes());
-    let (expected, version) = (stored.version, stored.version + 1);
-    let row = Row { kind: "process:flow.fulfilment", id: order("kim"), expected, version, state };
-    fixture.memory.commit(Batch { rows: vec![row], ..Batch::default() }).await.expect("the row is written");
+    fixture.changes_instance("\"version\":1", "\"version\":2").await;
     app.send(ReleaseGoods { order: order("kim") }).await.expect("the goods are released");
     settled(&app).await;
     let keys = fixture.memory.parked_keys(&ParkedPage::default()).await.expect("parked keys are read");
     assert_eq!(keys.iter().map(|key| &*key.error).collect::<Vec<_>>(), [LEFT_TO_NEWER_PROGRAM]);
+}
+
+async fn older() {
+    let fixture = Fixture::new();
+    let app = fixture.app().await;
+    lock(&fixture.script.silent).push(order("kim"));
+    placed(&app, "kim").await;
+    settled(&app).await;
+    fixture.changes_instance("\"version\":1", "\"version\":0").await;
+    let found = app.processes().list(NAME, None, 9).await.expect("instances are read");
+    assert_eq!(found[0].version, 0);
+    fixture.time.advance(SECOND * 5);
+    settled(&app).await;
+    let found = app.processes().list(NAME, None, 9).await.expect("instances are read");
+    assert_eq!((found[0].version, found[0].status), (1, Status::Ended));
+    assert_eq!(fixture.events().await, [".placed", ".released", ".rejected"]);
 }
 
 /// Loses a part of the batches of a process.
