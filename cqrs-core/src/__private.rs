@@ -6,6 +6,7 @@ use crate::{
     error::{BoxError, Fault},
     event::{IntegrationEvent, Recorded, Subscribable},
     process::{self, Process, Reaction},
+    schedule::Schedulable,
     view::{Change, IndexEntries, IndexKey, Range, View},
 };
 pub use crate::{
@@ -16,7 +17,7 @@ pub use crate::{
     },
     registry::{
         EncodedCommand, NextState, Output, ProcessDefinition, ProcessFunction, ProcessState, Reacted, Registered,
-        Registration, StepDefinition, StoredCommandError, SubscriberError, Unexpected,
+        Registration, RemoteStepDefinition, StepDefinition, StoredCommandError, SubscriberError, Unexpected,
     },
     stored_form::{StoredContent, StoredField, StoredForm, StoredVariant},
     view::ErasedChange,
@@ -140,8 +141,8 @@ impl<E: Subscribable> RecordedEvent for Recorded<E> {
 }
 
 pub use crate::process::{
-    begin as begin_process, definition as process_definition, go_on as continue_process,
-    irreversible_step as irreversible_process_step, key_of as process_key, step as process_step,
+    begin as begin_process, definition as process_definition, go_on as continue_process, irreversible_remote_step,
+    irreversible_step as irreversible_process_step, key_of as process_key, remote_step, step as process_step,
 };
 
 /// The return type of a function of a process.
@@ -168,6 +169,28 @@ pub fn run_process<'a>(
 ) -> BoxFuture<'a, Result<(), SubscriberError>> {
     process::react(context, raw, function)
 }
+
+pub use crate::consumer::receive as receive_command;
+
+/// The return type of a function that receives a command of another service.
+#[diagnostic::on_unimplemented(
+    message = "a receiver of commands returns `Result<Command, BoxError>`, not `{Self}`",
+    note = "write `-> Result<YourCommand, BoxError>`, a command of this service with a `#[handler]`"
+)]
+pub trait ReceivedCommand {
+    /// The command of this service.
+    type Command: Schedulable;
+    /// Returns the result with the error type of the framework.
+    fn into_result(self) -> Result<Self::Command, BoxError>;
+}
+impl<R: Schedulable, E: SubscriberFailure> ReceivedCommand for Result<R, E> {
+    type Command = R;
+    fn into_result(self) -> Result<R, BoxError> {
+        self.map_err(Into::into)
+    }
+}
+/// Declares that a receiver of commands needs nothing: it is a pure function.
+pub fn receiver_needs(_: &mut Needs) {}
 
 /// The key of an integration event: any type with `Display`.
 #[diagnostic::on_unimplemented(

@@ -1,4 +1,4 @@
-//! Generates integration events from protobuf contracts, for build scripts.
+//! Generates integration events and commands to other services from protobuf contracts, for build scripts.
 //!
 //! A message becomes an integration event by two options, which the crate ships ([`include`]):
 //!
@@ -10,6 +10,19 @@
 //! message UserRegistered {
 //!   option (cqrs.v1.event) = {name: "com.example.user.registered.v1", key: "user_id"};
 //!   string user_id = 1;
+//! }
+//! ```
+//!
+//! A command to another service has the option `cqrs.v1.command` instead, in a file with the topic of that service:
+//!
+//! ```proto
+//! import "cqrs/v1/integration_event.proto";
+//!
+//! option (cqrs.v1.topic) = "inventory.commands.v1";
+//!
+//! message ReserveGoods {
+//!   option (cqrs.v1.command) = {name: "com.example.inventory.reserve.v1", key: "order_id"};
+//!   string order_id = 1;
 //! }
 //! ```
 //!
@@ -83,6 +96,16 @@ pub enum ProtoError {
         /// The mistake, as the rest of the sentence.
         problem: String,
     },
+    /// The options of a command to another service are incomplete or wrong.
+    #[error("{file}: the remote command {message} {problem}")]
+    Command {
+        /// The file of the message.
+        file: String,
+        /// The full name of the message.
+        message: String,
+        /// The mistake, as the rest of the sentence.
+        problem: String,
+    },
 }
 
 impl Protos {
@@ -109,8 +132,9 @@ impl Protos {
     pub fn encoded_descriptors(&self) -> &[u8] {
         &self.encoded
     }
-    /// Writes the impls of `IntegrationEvent` and `Subscribable` for all integration events, and the list `TOPICS`, to a
-    /// file `<package>.events.rs` in `OUT_DIR` for each package.
+    /// Writes the impls of `IntegrationEvent` and `Subscribable` for all integration events, the impls of
+    /// `RemoteCommand` for all commands to other services, and the lists `TOPICS` and `COMMAND_TOPICS` of their topics,
+    /// to a file `<package>.events.rs` in `OUT_DIR` for each package.
     ///
     /// # Errors
     /// Fails as [`integration_events`](Self::integration_events) does, and when a file cannot be written.
@@ -122,45 +146,78 @@ impl Protos {
         }
         Ok(())
     }
-    /// Generates the code of the integration events of each package. The crate that contains it needs `cqrs-core` and
-    /// `prost`.
+    /// Generates the code of the integration events and remote commands of each package. The crate that contains it
+    /// needs `cqrs-core` and `prost`.
     ///
     /// # Errors
-    /// Fails when an integration event has no topic, name or key, when its key is not a string field, and when another
-    /// one has its name.
+    /// Fails when an integration event or a command has no topic, name or key, when its key is not a string field, when
+    /// another one has its name, and when a message is both.
     pub fn integration_events(&self) -> Result<BTreeMap<String, String>, ProtoError> {
         let option = |name| self.pool.get_extension_by_name(name);
-        // Without a file that imports the options there are no integration events.
-        let (Some(topic), Some(event)) = (option("cqrs.v1.topic"), option("cqrs.v1.event")) else {
+        // Without a file that imports the options there are no integration events and no commands.
+        let (Some(topic), Some(event), Some(command)) =
+            (option("cqrs.v1.topic"), option("cqrs.v1.event"), option("cqrs.v1.command"))
+        else {
             return Ok(BTreeMap::new());
         };
         let mut names: BTreeMap<String, String> = BTreeMap::new();
-        let mut packages: BTreeMap<String, (BTreeSet<String>, String)> = BTreeMap::new();
-        for message in self.pool.all_messages().filter(|message| message.options().has_extension(&event)) {
-            let wrong = |problem: String| ProtoError::Event {
-                file: message.parent_file().name().to_owned(),
-                message: message.full_name().to_owned(),
-                problem,
+        let mut packages: BTreeMap<String, Package> = BTreeMap::new();
+        for message in self.pool.all_messages() {
+            let options = message.options();
+            let (is_event, is_command) = (options.has_extension(&event), options.has_extension(&command));
+            if !is_event && !is_command {
+                continue;
+            }
+            let wrong = |problem: String| {
+                let (file, message) = (message.parent_file().name().to_owned(), message.full_name().to_owned());
+                match is_event {
+                    true => ProtoError::Event { file, message, problem },
+                    false => ProtoError::Command { file, message, problem },
+                }
             };
-            let found = Options::of(&message, &topic, &event).map_err(wrong)?;
+            if is_event && is_command {
+                return Err(wrong("is a command, too: give each a message of its own".into()));
+            }
+            let option = if is_event { &event } else { &command };
+            let found = Options::of(&message, &topic, option).map_err(wrong)?;
             if let Some(other) = names.insert(found.name.clone(), message.full_name().to_owned()) {
                 return Err(wrong(format!("has the name `{}`, which {other} has too", found.name)));
             }
-            let (topics, code) = packages.entry(message.package_name().to_owned()).or_default();
-            code.push_str(&found.implementation(message.name()));
-            topics.insert(found.topic);
+            let package = packages.entry(message.package_name().to_owned()).or_default();
+            if is_event {
+                package.code.push_str(&found.integration_event(message.name()));
+                package.topics.insert(found.topic);
+            } else {
+                package.code.push_str(&found.remote_command(message.name()));
+                package.command_topics.insert(found.topic);
+            }
         }
-        let with_topics = |(package, (topics, code)): (String, (BTreeSet<String>, String))| {
-            let topics: Vec<_> = topics.into_iter().collect();
-            let code =
-                format!("/// The topics of all integration events.\npub const TOPICS: &[&str] = &{topics:?};\n{code}");
-            (package, code)
-        };
-        Ok(packages.into_iter().map(with_topics).collect())
+        Ok(packages.into_iter().map(|(name, package)| (name, package.code())).collect())
     }
 }
 
-/// The options of one integration event.
+/// The topics and the generated code of one package.
+#[derive(Default)]
+struct Package {
+    topics: BTreeSet<String>,
+    command_topics: BTreeSet<String>,
+    code: String,
+}
+impl Package {
+    fn code(self) -> String {
+        let list = |topics: BTreeSet<String>| topics.into_iter().collect::<Vec<_>>();
+        let (topics, commands, code) = (list(self.topics), list(self.command_topics), self.code);
+        let mut all = format!("/// The topics of all integration events.\npub const TOPICS: &[&str] = &{topics:?};\n");
+        if !commands.is_empty() {
+            all.push_str(&format!(
+                "/// The topics of all commands to other services.\npub const COMMAND_TOPICS: &[&str] = &{commands:?};\n"
+            ));
+        }
+        all + &code
+    }
+}
+
+/// The options of one integration event, or of one command.
 struct Options {
     topic: String,
     name: String,
@@ -202,26 +259,12 @@ impl Options {
         }
         Ok(Options { topic, name, key })
     }
-    /// Writes both impls. Type and field have the names that prost gives them; `r#` makes a keyword a name.
-    fn implementation(&self, message: &str) -> String {
-        let (ty, key) = (message.to_upper_camel_case(), self.key.to_snake_case());
-        let Options { topic, name, .. } = self;
+    /// Writes the impls of an integration event.
+    fn integration_event(&self, message: &str) -> String {
+        let (ty, members) = (message.to_upper_camel_case(), self.members());
         format!(
             r#"
-impl ::cqrs_core::IntegrationEvent for {ty} {{
-    const NAME: &'static str = {name:?};
-    const TOPIC: &'static str = {topic:?};
-    const CONTENT_TYPE: &'static str = "application/protobuf";
-    fn key(&self) -> ::std::string::String {{
-        self.r#{key}.clone()
-    }}
-    fn encode(&self) -> ::core::result::Result<::std::vec::Vec<u8>, ::cqrs_core::BoxError> {{
-        ::core::result::Result::Ok(::prost::Message::encode_to_vec(self))
-    }}
-    fn decode(bytes: &[u8]) -> ::core::result::Result<Self, ::cqrs_core::BoxError> {{
-        ::core::result::Result::Ok(::prost::Message::decode(bytes)?)
-    }}
-}}
+impl ::cqrs_core::IntegrationEvent for {ty} {{{members}}}
 impl ::cqrs_core::Subscribable for {ty} {{
     const SOURCE: ::cqrs_core::Source = ::cqrs_core::Source::Topic {{
         topic: <Self as ::cqrs_core::IntegrationEvent>::TOPIC,
@@ -236,6 +279,32 @@ impl ::cqrs_core::Subscribable for {ty} {{
         <Self as ::cqrs_core::IntegrationEvent>::decode(bytes)
     }}
 }}
+"#
+        )
+    }
+    /// Writes the impl of a command.
+    fn remote_command(&self, message: &str) -> String {
+        let (ty, members) = (message.to_upper_camel_case(), self.members());
+        format!("\nimpl ::cqrs_core::RemoteCommand for {ty} {{{members}}}\n")
+    }
+    /// Writes what both have in common. Type and field have the names that prost gives them; `r#` makes a keyword a
+    /// name.
+    fn members(&self) -> String {
+        let (Options { topic, name, .. }, key) = (self, self.key.to_snake_case());
+        format!(
+            r#"
+    const NAME: &'static str = {name:?};
+    const TOPIC: &'static str = {topic:?};
+    const CONTENT_TYPE: &'static str = "application/protobuf";
+    fn key(&self) -> ::std::string::String {{
+        self.r#{key}.clone()
+    }}
+    fn encode(&self) -> ::core::result::Result<::std::vec::Vec<u8>, ::cqrs_core::BoxError> {{
+        ::core::result::Result::Ok(::prost::Message::encode_to_vec(self))
+    }}
+    fn decode(bytes: &[u8]) -> ::core::result::Result<Self, ::cqrs_core::BoxError> {{
+        ::core::result::Result::Ok(::prost::Message::decode(bytes)?)
+    }}
 "#
         )
     }

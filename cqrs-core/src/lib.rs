@@ -105,6 +105,8 @@ mod id;
 #[cfg(feature = "runtime")]
 pub mod job;
 #[cfg(feature = "runtime")]
+mod limit;
+#[cfg(feature = "runtime")]
 mod message;
 #[cfg(feature = "runtime")]
 mod metadata;
@@ -153,7 +155,7 @@ pub use aggregate::{
 #[cfg(feature = "runtime")]
 pub use app::{App, AppBuilder, BuildError, Committed};
 #[cfg(feature = "runtime")]
-pub use command::{Dispatch, Handled};
+pub use command::{Dispatch, Handled, Remote};
 #[cfg(feature = "runtime")]
 pub use consumer::{
     Bus,
@@ -166,9 +168,11 @@ pub use error::{
     BoxError, DomainError, Error, ErrorKind, Fault, HandlerResult, HandlerReturn, Rejection, VersionConflict,
 };
 #[cfg(feature = "runtime")]
-pub use event::{AggregateEvent, Event, IntegrationEvent, Recorded, Source, Subscribable};
+pub use event::{AggregateEvent, Event, IntegrationEvent, Recorded, RemoteCommand, Source, Subscribable};
 #[cfg(feature = "runtime")]
 pub use id::AggregateId;
+#[cfg(feature = "runtime")]
+pub use limit::Limit;
 #[cfg(feature = "runtime")]
 pub use message::{AsCommand, AsQuery, Message, Request, RequestKind, Stored};
 #[cfg(feature = "runtime")]
@@ -195,8 +199,8 @@ pub use view::{
 
 #[cfg(feature = "macros")]
 pub use cqrs_macros::{
-    Aggregate, Command, DomainError, Event, FromContext, IndexKey, IntegrationEvent, Process, Query, View, handler,
-    process, projection, projector, publish, subscriber,
+    Aggregate, Command, DomainError, Event, FromContext, IndexKey, IntegrationEvent, Process, Query, RemoteCommand,
+    View, handler, process, projection, projector, publish, receive, subscriber,
 };
 
 // The crates whose types are part of this API, so that a program uses the same versions.

@@ -115,14 +115,14 @@ impl Metadata {
         token: ConsistencyToken(BTreeMap::new()),
         timer: None,
     };
-    /// Returns the metadata as a handler or a caller may pass it on: another command does not end the timer, and has a key that is not
-    /// the timer's own.
+    /// Returns the metadata as a handler or a caller may pass it on: another command does not end the timer, and has a
+    /// key that is not that of the timer or of the message.
     #[must_use]
     pub(crate) fn passed_on(mut self) -> Self {
         if let Some(timer) = &mut self.timer {
             timer.end = None;
-            self.key = self.key.map(passed_on_key);
         }
+        self.key = self.key.map(passed_on_key);
         self
     }
     /// Sets the caller.

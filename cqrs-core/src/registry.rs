@@ -2,8 +2,8 @@
 mod process;
 
 pub use process::{
-    EncodedCommand, NextState, Output, ProcessDefinition, ProcessFunction, ProcessState, Reacted, StepDefinition,
-    Unexpected,
+    EncodedCommand, NextState, Output, ProcessDefinition, ProcessFunction, ProcessState, Reacted, RemoteStepDefinition,
+    StepDefinition, Unexpected,
 };
 
 use crate::{
@@ -29,6 +29,8 @@ pub struct Registration {
     pub(crate) module: &'static str,
     pub(crate) function: &'static str,
     pub(crate) role: Role,
+    /// The limit that its attempts use.
+    pub(crate) limit: Option<UsedLimit>,
     /// The line of the attribute.
     pub(crate) location: &'static Location<'static>,
     /// Index of this registration in the bit set of discovered functions that each app has.
@@ -40,6 +42,14 @@ pub(crate) enum Role {
     Projection(Projection),
     Projector(Projector),
     Publisher(Publisher),
+}
+
+/// The limit that a function uses, as its attribute names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct UsedLimit {
+    pub(crate) name: &'static str,
+    /// The concurrency, if the attribute declares it.
+    pub(crate) concurrency: Option<u32>,
 }
 
 /// A function that decodes a stored command and sends it.
@@ -75,6 +85,8 @@ pub(crate) struct Subscriber {
     pub(crate) run: RunSubscriber,
     /// The function of a process manager, if it is one.
     pub(crate) process: Option<ProcessFunction>,
+    /// The limit that its attempts use.
+    pub(crate) limit: Option<UsedLimit>,
 }
 /// A function that calls a subscriber.
 pub(crate) type RunSubscriber = for<'a> fn(&'a Context<'a>, RawEvent) -> BoxFuture<'a, Result<(), SubscriberError>>;
@@ -152,7 +164,17 @@ pub enum SubscriberError {
 impl Registration {
     #[track_caller]
     const fn new(module: &'static str, function: &'static str, role: Role) -> Self {
-        Registration { module, function, role, location: Location::caller(), slot: AtomicU32::new(u32::MAX) }
+        let (location, slot) = (Location::caller(), AtomicU32::new(u32::MAX));
+        Registration { module, function, role, limit: None, location, slot }
+    }
+    /// Lets the attempts of the function use a limit. `concurrency` declares it, unless the app does.
+    pub const fn limited(mut self, name: &'static str, concurrency: Option<u32>) -> Self {
+        let used = UsedLimit { name, concurrency };
+        self.limit = Some(used);
+        if let Role::Subscriber(subscriber) = &mut self.role {
+            subscriber.limit = Some(used);
+        }
+        self
     }
     /// Creates the registration for `#[handler]`.
     #[track_caller]
@@ -177,7 +199,7 @@ impl Registration {
         needs: NeedsOf,
         run: RunSubscriber,
     ) -> Self {
-        let subscriber = Subscriber { group, source, from, needs, run, process: None };
+        let subscriber = Subscriber { group, source, from, needs, run, process: None, limit: None };
         Registration::new(module, function, Role::Subscriber(subscriber))
     }
     /// Creates the registration for `#[process]`. The process is a consumer group of its name.
@@ -193,7 +215,7 @@ impl Registration {
         run: RunSubscriber,
         process: ProcessFunction,
     ) -> Self {
-        let subscriber = Subscriber { group, source, from, needs, run, process: Some(process) };
+        let subscriber = Subscriber { group, source, from, needs, run, process: Some(process), limit: None };
         Registration::new(module, function, Role::Subscriber(subscriber))
     }
     /// Creates the registration for `#[projection]`.

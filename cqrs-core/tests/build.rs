@@ -54,6 +54,40 @@ fn each_package_gets_the_code_of_its_integration_events() {
 }
 
 #[test]
+fn each_package_gets_the_code_of_its_commands_to_other_services() {
+    let options = "option (cqrs.v1.command) = {name: \"stock.reserve.v1\", key: \"order_id\"};";
+    let lines = format!(
+        "option (cqrs.v1.topic) = \"stock.commands.v1\";\nmessage ReserveGoods {{ {options} string order_id = 1; }}"
+    );
+    let code = Protos::compile(folder(&lines).path()).expect("the files compile").integration_events();
+    let code = &code.expect("the options are complete")["example.orders"];
+    for expected in [
+        "pub const TOPICS: &[&str] = &[];",
+        "pub const COMMAND_TOPICS: &[&str] = &[\"stock.commands.v1\"];",
+        "impl ::cqrs_core::RemoteCommand for ReserveGoods {",
+        "const NAME: &'static str = \"stock.reserve.v1\";",
+        "self.r#order_id.clone()",
+    ] {
+        assert!(code.contains(expected), "{expected} is missing in {code}");
+    }
+    assert!(!code.contains("Subscribable"), "a command can be subscribed to: {code}");
+}
+
+#[test]
+fn a_command_without_a_key_is_refused() {
+    let lines =
+        format!("{TOPIC}message ReserveGoods {{ option (cqrs.v1.command) = {{name: \"a\"}}; string order_id = 1; }}");
+    let refused = Protos::compile(folder(&lines).path()).expect("the files compile").integration_events();
+    match refused {
+        Err(ProtoError::Command { file, message, problem }) => {
+            assert_eq!((&*file, &*message), (FILE, "example.orders.ReserveGoods"));
+            assert!(problem.starts_with("has no key"), "{problem}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn a_folder_without_integration_events_generates_nothing() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     fs::write(folder.path().join("a.proto"), "syntax = \"proto3\"; message A {}").expect("the file can be written");

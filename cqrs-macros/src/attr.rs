@@ -1,5 +1,6 @@
 //! Parses the keys of attributes, such as `name = "..."`.
-use proc_macro2::Span;
+use proc_macro2::{Span, TokenStream};
+use quote::quote;
 use syn::{
     Attribute, Error, LitInt, LitStr, Path, Result, Token, Type, parenthesized,
     parse::{Parse, ParseStream, Parser},
@@ -20,6 +21,35 @@ pub(crate) struct Keys {
     pub(crate) upcast: Option<Vec<Upcast>>,
     /// The word `inline`.
     pub(crate) inline: bool,
+    pub(crate) limit: Option<Limit>,
+}
+
+/// The limit that a function uses: `limit = "llm"`, or `limit = "llm", 8` with its concurrency.
+pub(crate) struct Limit {
+    name: LitStr,
+    concurrency: Option<LitInt>,
+}
+impl Limit {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let name = stored_name(input.parse()?)?;
+        let concurrency = if input.peek(Token![,]) && input.peek2(LitInt) {
+            input.parse::<Token![,]>()?;
+            Some(input.parse()?)
+        } else {
+            None
+        };
+        Ok(Limit { name, concurrency })
+    }
+    /// Returns the call that adds the limit to a registration; nothing without a limit.
+    pub(crate) fn call(limit: Option<&Self>) -> TokenStream {
+        match limit {
+            None => TokenStream::new(),
+            Some(Limit { name, concurrency: None }) => quote!(.limited(#name, ::core::option::Option::None)),
+            Some(Limit { name, concurrency: Some(permits) }) => {
+                quote!(.limited(#name, ::core::option::Option::Some(#permits)))
+            }
+        }
+    }
 }
 
 /// The event with which a new reader of the service's own log begins: `from = "now"` or `from = "beginning"`.
@@ -60,7 +90,7 @@ impl Keys {
         Ok(keys)
     }
     /// Parses the arguments of an attribute macro.
-    pub(crate) fn parse(args: proc_macro2::TokenStream, allowed: &[&str]) -> Result<Self> {
+    pub(crate) fn parse(args: TokenStream, allowed: &[&str]) -> Result<Self> {
         let mut keys = Keys::default();
         syn::meta::parser(|meta| keys.take(&meta, allowed)).parse2(args)?;
         Ok(keys)
@@ -76,6 +106,7 @@ impl Keys {
             "name" => self.name = Some(stored_name(meta.value()?.parse()?)?),
             "group" => self.group = Some(stored_name(meta.value()?.parse()?)?),
             "inline" => self.inline = true,
+            "limit" => self.limit = Some(Limit::parse(meta.value()?)?),
             "from" => self.from = Some(meta.value()?.parse()?),
             "version" => self.version = Some(meta.value()?.parse()?),
             "topic" => self.topic = Some(wire_name(meta.value()?.parse()?)?),

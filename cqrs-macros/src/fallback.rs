@@ -20,19 +20,15 @@ pub(crate) fn event(input: &DeriveInput) -> TokenStream {
     }
 }
 
+pub(crate) fn remote_command(input: &DeriveInput) -> TokenStream {
+    let (ident, members) = (&input.ident, contract_members());
+    quote!(impl ::cqrs_core::RemoteCommand for #ident { #members })
+}
+
 pub(crate) fn integration_event(input: &DeriveInput) -> TokenStream {
-    let ident = &input.ident;
+    let (ident, members) = (&input.ident, contract_members());
     quote! {
-        impl ::cqrs_core::IntegrationEvent for #ident {
-            const NAME: &'static str = "";
-            const TOPIC: &'static str = "";
-            const CONTENT_TYPE: &'static str = "";
-            fn key(&self) -> ::std::string::String { ::core::unreachable!() }
-            fn encode(&self) -> ::core::result::Result<::std::vec::Vec<u8>, ::cqrs_core::BoxError> {
-                ::core::unreachable!()
-            }
-            fn decode(_: &[u8]) -> ::core::result::Result<Self, ::cqrs_core::BoxError> { ::core::unreachable!() }
-        }
+        impl ::cqrs_core::IntegrationEvent for #ident { #members }
         impl ::cqrs_core::Subscribable for #ident {
             const SOURCE: ::cqrs_core::Source =
                 ::cqrs_core::Source::Topic { topic: "", name: "", content_type: "" };
@@ -42,6 +38,18 @@ pub(crate) fn integration_event(input: &DeriveInput) -> TokenStream {
                 ::core::unreachable!()
             }
         }
+    }
+}
+fn contract_members() -> TokenStream {
+    quote! {
+        const NAME: &'static str = "";
+        const TOPIC: &'static str = "";
+        const CONTENT_TYPE: &'static str = "";
+        fn key(&self) -> ::std::string::String { ::core::unreachable!() }
+        fn encode(&self) -> ::core::result::Result<::std::vec::Vec<u8>, ::cqrs_core::BoxError> {
+            ::core::unreachable!()
+        }
+        fn decode(_: &[u8]) -> ::core::result::Result<Self, ::cqrs_core::BoxError> { ::core::unreachable!() }
     }
 }
 

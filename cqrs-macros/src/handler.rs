@@ -1,13 +1,16 @@
 //! `#[handler]`: implements `Handled` for the request with a call of the function.
-use crate::function::{Function, submit};
+use crate::{
+    attr::{Keys, Limit},
+    function::{Function, submit},
+};
 use proc_macro2::{Delimiter, Group, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{Error, ItemFn, Result, spanned::Spanned};
 
 pub(crate) fn expand(args: TokenStream, item: &ItemFn) -> Result<TokenStream> {
-    if !args.is_empty() {
-        return Err(Error::new_spanned(args, "`#[handler]` takes no arguments"));
-    }
+    let no_limit = Error::new_spanned(&args, "`#[handler]` takes no arguments but `limit = \"...\"`");
+    let keys = if args.is_empty() { Keys::default() } else { Keys::parse(args, &["limit"]).map_err(|_| no_limit)? };
+    let limited = Limit::call(keys.limit.as_ref());
     let result = "cqrs_core::HandlerResult<Output, DomainError>";
     let function = Function::parse(item, "a handler", "its command or query", result, true)?;
     let (ident, request, returns, name) = (function.ident, function.message, function.returns, function.name());
@@ -16,7 +19,7 @@ pub(crate) fn expand(args: TokenStream, item: &ItemFn) -> Result<TokenStream> {
     let output = quote_spanned!(returns.span()=> <#returns as ::cqrs_core::HandlerReturn>::Output);
     let error = quote_spanned!(returns.span()=> <#returns as ::cqrs_core::HandlerReturn>::Error);
     let submit = submit(quote! {
-        ::cqrs_core::__private::handler::<#request>(::core::module_path!(), #name, needs)
+        ::cqrs_core::__private::handler::<#request>(::core::module_path!(), #name, needs) #limited
     });
     // A handler without needs is called directly: an async block around the call would cost more than the dispatch
     // itself.

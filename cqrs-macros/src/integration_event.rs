@@ -11,17 +11,62 @@ use syn::{DeriveInput, Error, Field, Ident, LitStr, Result, Type};
 pub(crate) const KEYS: &[&str] = &["name", "topic", "key", "encoding"];
 
 pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
+    let words = Words { subject: "an integration event", attribute: "integration_event", sent: "published" };
+    let Declaration { ident, name, topic, content_type, members } = contract(input, &words)?;
+    Ok(quote! {
+        impl ::cqrs_core::IntegrationEvent for #ident { #members }
+        impl ::cqrs_core::Subscribable for #ident {
+            const SOURCE: ::cqrs_core::Source = ::cqrs_core::Source::Topic {
+                topic: #topic,
+                name: #name,
+                content_type: #content_type,
+            };
+            type AggregateId = ();
+            fn aggregate_id(_: &str) -> ::core::result::Result<(), ::cqrs_core::BoxError> {
+                ::core::result::Result::Ok(())
+            }
+            fn decode(_: &str, _: u32, bytes: &[u8]) -> ::core::result::Result<Self, ::cqrs_core::BoxError> {
+                <Self as ::cqrs_core::IntegrationEvent>::decode(bytes)
+            }
+        }
+    })
+}
+
+/// The words for a kind of messages in the errors of its derive.
+pub(crate) struct Words {
+    pub(crate) subject: &'static str,
+    pub(crate) attribute: &'static str,
+    /// What a service does with it.
+    pub(crate) sent: &'static str,
+}
+
+/// The contract of a message to or from another service, as its derive declares it.
+pub(crate) struct Declaration<'a> {
+    pub(crate) ident: &'a Ident,
+    pub(crate) name: LitStr,
+    pub(crate) topic: LitStr,
+    pub(crate) content_type: &'static str,
+    /// The constants and functions that an integration event and a remote command have in common.
+    pub(crate) members: TokenStream,
+}
+
+pub(crate) fn contract<'a>(input: &'a DeriveInput, words: &Words) -> Result<Declaration<'a>> {
     let ident = &input.ident;
-    let fields = named_fields(input, "an integration event must be a struct with named fields")?;
-    let keys = Keys::from_attributes(&input.attrs, "integration_event", KEYS)?;
-    let message = "an integration event is published under an explicit name: \
-        write `#[integration_event(name = \"...\", topic = \"...\", key = field)]`";
-    let name = required(keys.name, ident.span(), message)?;
-    let message = "an integration event needs its topic: write `#[integration_event(..., topic = \"...\")]`";
-    let topic = required(keys.topic, ident.span(), message)?;
-    let message = "an integration event needs the field whose value keeps its order: \
-        write `#[integration_event(..., key = field)]`";
-    let key = key_field(required(keys.key, ident.span(), message)?, &fields)?;
+    let Words { subject, attribute, sent } = words;
+    let fields = named_fields(input, &format!("{subject} must be a struct with named fields"))?;
+    let keys = Keys::from_attributes(&input.attrs, attribute, KEYS)?;
+    let message = format!(
+        "{subject} is {sent} under an explicit name: \
+        write `#[{attribute}(name = \"...\", topic = \"...\", key = field)]`"
+    );
+    let name = required(keys.name, ident.span(), &message)?;
+    let message = format!("{subject} needs its topic: write `#[{attribute}(..., topic = \"...\")]`");
+    let topic = required(keys.topic, ident.span(), &message)?;
+    let message = format!(
+        "{subject} needs the field whose value keeps its order: \
+        write `#[{attribute}(..., key = field)]`"
+    );
+    let key = key_field(required(keys.key, ident.span(), &message)?, &fields, subject)?;
     // Errors point at the type's name or the key, but the identifiers resolve here: a name that comes from a
     // `macro_rules!` has another hygiene context, in which `bytes` does not exist.
     let span = ident.span().resolved_at(Span::call_site());
@@ -39,30 +84,15 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     };
     let at = key.span().resolved_at(Span::call_site());
     let key = quote_spanned!(at=> ::cqrs_core::__private::key_text(&self.#key));
-    Ok(quote! {
-        impl ::cqrs_core::IntegrationEvent for #ident {
-            const NAME: &'static str = #name;
-            const TOPIC: &'static str = #topic;
-            const CONTENT_TYPE: &'static str = #content_type;
-            fn key(&self) -> ::std::string::String { #key }
-            fn encode(&self) -> ::core::result::Result<::std::vec::Vec<u8>, ::cqrs_core::BoxError> { #encode }
-            fn decode(bytes: &[u8]) -> ::core::result::Result<Self, ::cqrs_core::BoxError> { #decode }
-        }
-        impl ::cqrs_core::Subscribable for #ident {
-            const SOURCE: ::cqrs_core::Source = ::cqrs_core::Source::Topic {
-                topic: #topic,
-                name: #name,
-                content_type: #content_type,
-            };
-            type AggregateId = ();
-            fn aggregate_id(_: &str) -> ::core::result::Result<(), ::cqrs_core::BoxError> {
-                ::core::result::Result::Ok(())
-            }
-            fn decode(_: &str, _: u32, bytes: &[u8]) -> ::core::result::Result<Self, ::cqrs_core::BoxError> {
-                <Self as ::cqrs_core::IntegrationEvent>::decode(bytes)
-            }
-        }
-    })
+    let members = quote! {
+        const NAME: &'static str = #name;
+        const TOPIC: &'static str = #topic;
+        const CONTENT_TYPE: &'static str = #content_type;
+        fn key(&self) -> ::std::string::String { #key }
+        fn encode(&self) -> ::core::result::Result<::std::vec::Vec<u8>, ::cqrs_core::BoxError> { #encode }
+        fn decode(bytes: &[u8]) -> ::core::result::Result<Self, ::cqrs_core::BoxError> { #decode }
+    };
+    Ok(Declaration { ident, name, topic, content_type, members })
 }
 
 /// The encoding of the payload: JSON through serde, or protobuf through prost.
@@ -82,14 +112,15 @@ impl Encoding {
 }
 
 /// Returns the name of the field that `key = ...` names.
-fn key_field(written: Type, fields: &[&Field]) -> Result<Ident> {
+fn key_field(written: Type, fields: &[&Field], subject: &str) -> Result<Ident> {
     let field = match &written {
         Type::Path(path) => path.path.get_ident().cloned(),
         _ => None,
     };
     let field = field.ok_or_else(|| Error::new_spanned(&written, "the key must be the name of a field"))?;
     if !fields.iter().any(|candidate| candidate.ident.as_ref() == Some(&field)) {
-        return Err(Error::new(field.span(), format!("the integration event has no field `{field}`")));
+        let subject = subject.trim_start_matches("an ").trim_start_matches("a ");
+        return Err(Error::new(field.span(), format!("the {subject} has no field `{field}`")));
     }
     Ok(field)
 }

@@ -17,6 +17,7 @@ mod integration_event;
 mod message;
 mod process;
 mod publish;
+mod remote_command;
 mod serde_attributes;
 mod stored_form;
 mod subscriptions;
@@ -104,6 +105,24 @@ pub fn integration_event(input: TokenStream) -> TokenStream {
     derive(input, "an integration event", integration_event::expand, fallback::integration_event)
 }
 
+/// Derives a command to another service for a struct, from its name, the topic of that service and the field that is
+/// its key. The keys are those of [`derive(IntegrationEvent)`](derive@IntegrationEvent). All commands with the same key
+/// are carried out in order.
+///
+/// ```
+/// use cqrs_core::RemoteCommand;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Clone, Serialize, Deserialize, RemoteCommand)]
+/// #[remote_command(name = "com.example.stock.reserve.v1", topic = "stock.commands.v1", key = order)]
+/// pub struct ReserveGoods { pub order: String }
+/// assert_eq!(ReserveGoods { order: "7".into() }.key(), "7");
+/// ```
+#[proc_macro_derive(RemoteCommand, attributes(remote_command))]
+pub fn remote_command(input: TokenStream) -> TokenStream {
+    derive(input, "a remote command", remote_command::expand, fallback::remote_command)
+}
+
 /// Derives an aggregate from `#[aggregate(name = "...", event = Type)]`, exactly one field `#[id]` and any number of
 /// fields `#[unique]`.
 ///
@@ -188,7 +207,7 @@ pub fn index_key(input: TokenStream) -> TokenStream {
 /// - `#[process(name = "...", version = n)]`: the name of the process and of its consumer group, and the version of its state.
 /// - `#[step(Command, undone_by = Other)]` or `#[step(Command, irreversible)]`: a command that the process sends.
 /// - `#[deadline(secs = n, then = function)]` or `#[waits_for_ever]` on each variant.
-#[proc_macro_derive(Process, attributes(process, step, deadline, waits_for_ever))]
+#[proc_macro_derive(Process, attributes(process, step, remote_step, deadline, waits_for_ever))]
 pub fn derive_process(input: TokenStream) -> TokenStream {
     derive(input, "a process", process::derive, fallback::none)
 }
@@ -270,7 +289,10 @@ pub fn handler(args: TokenStream, item: TokenStream) -> TokenStream {
 ///   position before it ends, so no later event is missed, even if the process dies before it handles one.
 /// - `"beginning"`: with the first event of the log, however old it is.
 ///
-/// It counts once, for a name without a checkpoint. A change of `from` moves no group that has begun, and a
+/// With `limit = "name"` the attempts use a limit of the app, and `limit = "name", 8` declares it: at most eight at the
+/// same time, over all replicas of the service.
+///
+/// `from` counts once, for a name without a checkpoint. A change of `from` moves no group that has begun, and a
 /// subscriber that is added to a group begins at the group's checkpoint. On a topic a new group begins with the first
 /// record that the broker still has, and `from` is a compile error.
 ///
@@ -417,6 +439,37 @@ pub fn projector(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn publish(args: TokenStream, item: TokenStream) -> TokenStream {
     attribute(args, item, publish::expand)
+}
+
+/// Receives the commands of a contract that other services send: a pure function from the contract to a command of this
+/// service, `fn(ReserveGoods) -> Result<Reserve, BoxError>`, in a consumer group.
+///
+/// Each message is carried out once, in the order of its key: its id is the command's idempotency key. A message that
+/// the function refuses is parked. A command that the domain refuses is done.
+///
+/// ```
+/// use cqrs_core::{BoxError, Command, HandlerResult, RemoteCommand, handler, receive};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Clone, Serialize, Deserialize, RemoteCommand)]
+/// #[remote_command(name = "com.example.stock.reserve.v1", topic = "stock.commands.v1", key = order)]
+/// pub struct ReserveGoods { pub order: String }
+///
+/// #[derive(Clone, Serialize, Deserialize, Command)]
+/// pub struct Reserve { pub order: u64 }
+///
+/// #[receive(group = "stock.commands")]
+/// fn reserve_goods(command: ReserveGoods) -> Result<Reserve, BoxError> {
+///     Ok(Reserve { order: command.order.parse()? })
+/// }
+/// #[handler]
+/// async fn reserve(_: Reserve) -> HandlerResult<()> {
+///     Ok(())
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn receive(args: TokenStream, item: TokenStream) -> TokenStream {
+    attribute(args, item, remote_command::receive)
 }
 
 /// Runs a derive. `subject` begins its error messages, such as "a command". After a mistake the fallback impl is

@@ -20,8 +20,8 @@ struct Step {
 impl Parse for Step {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         let command: Type = input.parse()?;
-        let message = "a step names the command that undoes it: write `#[step(Command, undone_by = Other)]`, or \
-            `#[step(Command, irreversible)]`";
+        let message = "a step names the command that undoes it: write `Command, undone_by = Other`, or \
+            `Command, irreversible`";
         if input.is_empty() {
             return Err(Error::new(command.span(), message));
         }
@@ -70,15 +70,23 @@ pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
         };
         states.push(quote!(::cqrs_core::__private::ProcessState { name: #text, deadline: #deadline }));
     }
-    let steps = input.attrs.iter().filter(|attribute| attribute.path().is_ident("step"));
-    let steps = steps.map(Attribute::parse_args::<Step>).collect::<Result<Vec<_>>>()?;
+    let steps = steps(input, "step")?;
     let definitions = steps.iter().map(|Step { command, undo }| match undo {
         Some(undo) => quote!(::cqrs_core::__private::process_step::<#command, #undo>()),
         None => quote!(::cqrs_core::__private::irreversible_process_step::<#command>()),
     });
+    let remote_steps = self::steps(input, "remote_step")?;
+    let remote_definitions = remote_steps.iter().map(|Step { command, undo }| match undo {
+        Some(undo) => quote!(::cqrs_core::__private::remote_step::<#command, #undo>()),
+        None => quote!(::cqrs_core::__private::irreversible_remote_step::<#command>()),
+    });
     let sends = steps.iter().map(|Step { command, undo }| {
-        let undo = undo.as_ref().map_or_else(|| quote!(::cqrs_core::process::Irreversible), |undo| quote!(#undo));
+        let undo = undo_of(undo.as_ref());
         quote!(impl ::cqrs_core::process::Sends<#command> for #ident { type Undo = #undo; })
+    });
+    let sends_remote = remote_steps.iter().map(|Step { command, undo }| {
+        let undo = undo_of(undo.as_ref());
+        quote!(impl ::cqrs_core::process::SendsRemote<#command> for #ident { type Undo = #undo; })
     });
     Ok(quote! {
         impl ::cqrs_core::Process for #ident {
@@ -92,12 +100,26 @@ pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
             fn steps() -> ::std::vec::Vec<::cqrs_core::__private::StepDefinition> {
                 ::std::vec![#(#definitions),*]
             }
+            fn remote_steps() -> ::std::vec::Vec<::cqrs_core::__private::RemoteStepDefinition> {
+                ::std::vec![#(#remote_definitions),*]
+            }
             fn expired(self) -> ::cqrs_core::Reaction<Self> {
                 match self { #(#expired)* }
             }
         }
         #(#sends)*
+        #(#sends_remote)*
     })
+}
+
+/// Returns the steps that attributes of this name declare.
+fn steps(input: &DeriveInput, attribute: &str) -> Result<Vec<Step>> {
+    let attributes = input.attrs.iter().filter(|candidate| candidate.path().is_ident(attribute));
+    attributes.map(Attribute::parse_args::<Step>).collect()
+}
+/// Returns the type of the command that undoes a step.
+fn undo_of(undo: Option<&Type>) -> TokenStream {
+    undo.map_or_else(|| quote!(::cqrs_core::process::Irreversible), |undo| quote!(#undo))
 }
 
 /// Returns the deadline of a state, or `None` if it waits for ever.

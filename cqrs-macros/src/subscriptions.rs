@@ -1,6 +1,6 @@
 //! `#[subscriber]`, `#[projection]` and `#[projector]`: register functions that handle events.
 use crate::{
-    attr::{FirstEvent, Keys, required},
+    attr::{FirstEvent, Keys, Limit, required},
     function::{Function, submit},
 };
 use proc_macro2::TokenStream;
@@ -8,18 +8,18 @@ use quote::{quote, quote_spanned};
 use syn::{Error, Ident, ItemFn, LitStr, Result, Type, TypeReference, spanned::Spanned};
 
 pub(crate) fn subscriber(args: TokenStream, item: &ItemFn) -> Result<TokenStream> {
-    let keys = Keys::parse(args, &["group", "from"])?;
+    let keys = Keys::parse(args, &["group", "from", "limit"])?;
     let message = "a subscriber needs an explicit consumer group: write `#[subscriber(group = \"...\")]`";
     let group = required(keys.group, item.sig.ident.span(), message)?;
     let function = Function::parse(item, "a subscriber", "`Recorded<Event>`", "Result<(), BoxError>", true)?;
     let (event, take, needs) = (subscribed(&function), function.take_needs(), function.declare_needs());
     let (ident, function_name, names) = (function.ident, function.name(), function.need_names());
     let into_result = into_result(&function);
-    let from = first_event(keys.from.as_ref(), "subscriber_from", ident);
+    let (from, limited) = (first_event(keys.from.as_ref(), "subscriber_from", ident), Limit::call(keys.limit.as_ref()));
     let submit = submit(quote! {
         ::cqrs_core::__private::Registration::subscriber(
             ::core::module_path!(), #function_name, #group, SOURCE, FROM, needs, run,
-        )
+        ) #limited
     });
     Ok(quote! {
         const _: () = {

@@ -7,7 +7,7 @@ use crate::{
     codec::{self, NewerFields},
     environment::Environment,
     error::Fault,
-    event::{Event, NewEntry, Publisher, stream_of},
+    event::{Event, NewEntry, OutgoingMessage, Publisher, stream_of},
     metadata::Metadata,
     storage::{
         Batch, InboxRecord, ReadVersion, Reservation, Row, Snapshot, Storage, StoredResponse, TimerChange, TimerWrite,
@@ -24,6 +24,8 @@ use uuid::Uuid;
 
 /// The name of the event that notes a change of an instance of a process.
 const PROCESS_MOVED: &str = "process.moved";
+/// The name of the event that carries a command to another service.
+const COMMAND_SENT: &str = "command.sent";
 
 /// One unit of work, shared by all parameters of one handler call.
 #[derive(Clone, Default)]
@@ -49,6 +51,8 @@ struct Held {
     timers: BTreeMap<String, TimerChange>,
     /// The instances of processes that have moved, each with the content of the event that notes it.
     processes: Vec<(Row, Vec<u8>)>,
+    /// The commands to other services, in order.
+    remote: Vec<OutgoingMessage>,
     /// The name of the command, in the unit of work of one.
     command: &'static str,
     /// The handled message, in the unit of work of a subscriber.
@@ -146,6 +150,10 @@ impl UnitOfWork {
     /// Stages a new state of an instance of a process, with the content of the event that notes it.
     pub(crate) fn move_process(&self, row: Row, payload: Vec<u8>) {
         self.held().processes.push((row, payload));
+    }
+    /// Stages a command to another service.
+    pub(crate) fn send_remote(&self, command: OutgoingMessage) {
+        self.held().remote.push(command);
     }
     /// Returns the name of the command, or the group of the subscriber.
     pub(crate) fn name(&self) -> &'static str {
@@ -376,7 +384,9 @@ impl UnitOfWork {
         if let Some(cause) = held.cause {
             batch.inbox_records.push(InboxRecord { group: cause.group.to_owned(), message: cause.message });
         }
-        if held.events.is_empty() && held.timers.is_empty() && held.processes.is_empty() {
+        let is_empty =
+            held.events.is_empty() && held.timers.is_empty() && held.processes.is_empty() && held.remote.is_empty();
+        if is_empty {
             return Ok(batch);
         }
         let mut metadata = metadata.clone();
@@ -407,6 +417,10 @@ impl UnitOfWork {
                 outgoing,
             });
             batch.rows.push(row);
+        }
+        for outgoing in held.remote {
+            let (id, metadata) = (environment.id(), metadata.clone());
+            batch.events.push(command_sent(id, occurred_at, metadata, outgoing)?);
         }
         for staged in held.events {
             batch.events.push(staged.entry(environment.id(), occurred_at, service, &metadata)?);
@@ -505,6 +519,28 @@ impl Staged {
         }
         Ok(entry)
     }
+}
+
+/// Creates the event that carries a command to another service, schema version 1. Each has a stream of its own, so that
+/// no two ever conflict. The event's id is the command's idempotency key.
+fn command_sent(
+    id: Uuid,
+    occurred_at: Timestamp,
+    metadata: Metadata,
+    outgoing: OutgoingMessage,
+) -> Result<NewEntry, Fault> {
+    let payload = serde_json::json!({ "command": outgoing.name, "topic": outgoing.topic, "key": outgoing.key });
+    Ok(NewEntry {
+        stream: format!("command-{id}"),
+        version: 1,
+        id,
+        name: COMMAND_SENT,
+        schema: 1,
+        payload: serde_json::to_vec(&payload)?,
+        metadata,
+        occurred_at,
+        outgoing: Some(outgoing),
+    })
 }
 
 fn encode<A: Aggregate>(

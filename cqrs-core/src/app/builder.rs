@@ -10,6 +10,7 @@ use crate::{
     environment::{Environment, system},
     error::BoxError,
     event::{Event, FirstEvent, Publisher, SEPARATOR, Source},
+    limit::{Limit, Limits, Parts},
     message::RequestKind,
     metadata::Metadata,
     middleware::Middleware,
@@ -70,6 +71,7 @@ pub struct AppBuilder {
     /// Keyed by module, function and address.
     registrations: BTreeMap<(&'static str, &'static str, usize), &'static Registration>,
     aggregates: Vec<AggregateRegistration>,
+    limits: Vec<Limit>,
     #[cfg(feature = "calendar")]
     recurring: Vec<Recurring>,
     empty: Vec<&'static str>,
@@ -96,6 +98,7 @@ impl AppBuilder {
             middleware: Vec::new(),
             registrations: BTreeMap::new(),
             aggregates: Vec::new(),
+            limits: Vec::new(),
             #[cfg(feature = "calendar")]
             recurring: Vec::new(),
             empty: Vec::new(),
@@ -257,6 +260,20 @@ impl AppBuilder {
         self.retention = retention;
         self
     }
+    /// Declares the limit of a resource or of a consumer group, which holds over all replicas. It replaces the number
+    /// that the attributes of functions give (`limit = "llm", 8`).
+    ///
+    /// ```
+    /// use cqrs_core::{App, Limit};
+    /// use std::time::Duration;
+    ///
+    /// let mail = Limit::new("mail").concurrency(4).rate(100, Duration::from_secs(60));
+    /// assert!(App::builder("shop").limit(mail).build().is_ok());
+    /// ```
+    pub fn limit(mut self, limit: Limit) -> Self {
+        self.limits.push(limit);
+        self
+    }
     /// Sets how many bytes of the log and of outgoing messages this process holds at once.
     pub fn byte_budget(mut self, byte_budget: ByteBudget) -> Self {
         self.byte_budget = byte_budget;
@@ -288,6 +305,7 @@ impl AppBuilder {
         if !problems.is_empty() {
             return Err(BuildError { service: self.service, problems });
         }
+        let limits = self.all_limits();
         let mut registrations: Vec<_> = self.registrations.into_values().collect();
         let mut discovered = Vec::new();
         for slot in registrations.iter().map(|registration| registration.take_slot() as usize) {
@@ -331,12 +349,20 @@ impl AppBuilder {
         };
         readers.extend(projections.into_iter().map(projection));
         let (environment, topics) = (self.environment, Arc::<TopicStates>::default());
+        let meter = Meter::new(&self.service);
+        let storage = self.storage.unwrap_or_else(|| Arc::new(Memory::with(environment.clone())));
+        let parts = Parts {
+            storage: storage.clone(),
+            environment: environment.clone(),
+            meter: meter.clone(),
+            lease: self.lease,
+        };
         Ok(App::new(
             Runtime {
-                meter: Meter::new(&self.service),
+                meter,
                 service: self.service,
                 provided: self.provided,
-                storage: self.storage.unwrap_or_else(|| Arc::new(Memory::with(environment.clone()))),
+                storage,
                 transport: self.transport.unwrap_or_else(|| Arc::new(InProcess::new())),
                 decoders: Decoders::new(self.decoders, topics.clone()),
                 topics,
@@ -357,6 +383,7 @@ impl AppBuilder {
                 broker: Default::default(),
                 jobs: Default::default(),
                 breakers: Default::default(),
+                limits: Limits::new(limits, parts),
                 recent_log: Default::default(),
                 event_versions: self
                     .aggregates
@@ -428,6 +455,7 @@ impl AppBuilder {
         problems.extend(handled.map(|(group, name)| format!("group `{group}` has two subscribers for `{name}`")));
         problems.extend(self.different_first_events());
         problems.extend(self.shared_groups());
+        problems.extend(self.unfit_limits());
         problems.extend(self.unused_decoders());
         let never = self.aggregates.iter().filter(|aggregate| aggregate.snapshot_every == Some(0));
         let never = never.map(|aggregate| {
@@ -557,6 +585,51 @@ impl AppBuilder {
         let inline = duplicates(inline.into_iter());
         problems.extend(inline.map(|view| {
             format!("view `{view}` has two inline projections: give their functions one name, so that they are one projection")
+        }));
+        problems
+    }
+    /// Returns the limits that the app or the attributes of its functions declare.
+    fn all_limits(&self) -> Vec<Limit> {
+        let mut limits = self.limits.clone();
+        for used in self.registrations.values().filter_map(|registration| registration.limit) {
+            if let Some(permits) = used.concurrency
+                && limits.iter().all(|limit| limit.name() != used.name)
+            {
+                limits.push(Limit::new(used.name).concurrency(permits));
+            }
+        }
+        limits
+    }
+    /// Finds limits that are used and not declared, declared twice or in two ways, or that mean nothing.
+    fn unfit_limits(&self) -> Vec<String> {
+        let limits = self.all_limits();
+        let mut problems: Vec<_> = limits.iter().filter_map(Limit::problem).collect();
+        let twice = duplicates(limits.iter().map(Limit::name));
+        problems.extend(twice.map(|name| format!("the limit `{name}` is declared twice")));
+        let groups: BTreeSet<_> = self
+            .registrations
+            .values()
+            .filter_map(|entry| if let Role::Subscriber(s) = &entry.role { Some(s.group) } else { None })
+            .collect();
+        let unused = limits.iter().filter_map(Limit::group).filter(|group| !groups.contains(*group));
+        problems.extend(unused.map(|group| format!("no subscriber is in the group `{group}`, which has a limit")));
+        let mut numbers: BTreeMap<&str, BTreeSet<u32>> = BTreeMap::new();
+        for registration in self.registrations.values() {
+            let Some(used) = registration.limit else { continue };
+            numbers.entry(used.name).or_default().extend(used.concurrency);
+            if limits.iter().all(|limit| limit.name() != used.name) {
+                let (function, name) = (registration.function, used.name);
+                problems.push(format!(
+                    "`{function}` uses the limit `{name}`, which is not declared: call \
+                     `.limit(Limit::new(\"{name}\").concurrency(...))`"
+                ));
+            }
+        }
+        let is_declared = |name: &str| self.limits.iter().any(|limit| limit.name() == name);
+        let differ = numbers.into_iter().filter(|(name, numbers)| numbers.len() > 1 && !is_declared(name));
+        problems.extend(differ.map(|(name, numbers)| {
+            let numbers: Vec<_> = numbers.iter().map(u32::to_string).collect();
+            format!("the functions that use the limit `{name}` give it different numbers: {}", numbers.join(", "))
         }));
         problems
     }

@@ -266,9 +266,17 @@ impl App {
     }
     fn published_topics(&self) -> Vec<&'static str> {
         let roles = self.registrations.iter().map(|registration| &registration.role);
-        let topics: BTreeSet<_> = roles
+        let mut topics: BTreeSet<_> = roles
             .filter_map(|role| if let Role::Publisher(publisher) = role { Some(publisher.topic) } else { None })
             .collect();
+        if self.runtime.query_side.is_some() {
+            return topics.into_iter().collect();
+        }
+        // Commands to other services are sent like integration events.
+        for registration in &*self.registrations {
+            topics.extend(registration.needs().remote_topics());
+        }
+        topics.extend(self.process_definitions().flat_map(|definition| definition.remote_topics()));
         topics.into_iter().collect()
     }
     pub(crate) fn followers(&self) -> impl Iterator<Item = (Source, Follower)> {

@@ -9,6 +9,7 @@ use crate::{
     context::Context,
     environment::{backoff, to_its_end, within},
     error::{DomainError, Error, ErrorKind, Fault, Rejection, VersionConflict, permanent},
+    limit,
     message::{AsCommand, AsQuery, RequestKind, Stored},
     metadata::{Metadata, TimerEnd},
     middleware::{Call, Next, Outcome},
@@ -31,7 +32,7 @@ use tracing::Instrument;
 const ATTEMPTS: u32 = 16;
 const FIRST_WAIT: Duration = Duration::from_millis(1);
 const LONGEST_WAIT: Duration = Duration::from_millis(512);
-/// The longest wait of a command for its turn to change an aggregate.
+/// The longest wait of a command for its turn to change an aggregate, and of a request for a permit of its limit.
 const LONGEST_TURN: Duration = Duration::from_secs(10);
 
 /// The dispatch of one kind of requests. `derive(Command)` or `derive(Query)` chooses it.
@@ -81,6 +82,7 @@ impl<R: Handled> Dispatch<R> for AsQuery {
             || !runtime.middleware.is_empty()
             || spans_enabled()
             || !runtime.has_discovered(R::registration().slot())
+            || R::registration().limit.is_some()
         {
             return Box::pin(async { Ok(send::<R, Self>(runtime, request, metadata).await?.0) }).await;
         }
@@ -274,18 +276,27 @@ where
             StoredCommandError::Unreadable(format!("{kind:?} error at line {line} column {column}").into())
         };
         let request: R = serde_json::from_slice(body).map_err(unreadable)?;
-        match send::<R, AsCommand>(context.runtime, request, context.metadata).await {
-            // The command was carried out before under its key, by a program that stored its response in another form.
-            Ok(_) | Err(Error::ResponseUnreadable) => Ok(()),
-            Err(Error::Fault(fault)) if is_gone(&fault) => Err(StoredCommandError::Gone),
-            Err(Error::Fault(fault) | Error::OutcomeUnknown(fault)) if fault.is_transient() => {
-                Err(StoredCommandError::Transient(fault.into()))
-            }
-            Err(Error::Fault(fault) | Error::OutdatedToken(fault)) => Err(StoredCommandError::Failed(fault.into())),
-            Err(conflict @ Error::Conflict { .. }) => Err(StoredCommandError::Transient(conflict.to_string().into())),
-            Err(error) => Err(not_carried_out(&error)),
-        }
+        carry_out::<R, AsCommand>(context.runtime, request, context.metadata).await
     })
+}
+
+/// Sends a command that no caller waits for, and returns whether it is done.
+pub(crate) async fn carry_out<R: Handled, D: Dispatch<R>>(
+    runtime: &Arc<Runtime>,
+    request: R,
+    metadata: &Arc<Metadata>,
+) -> Result<(), StoredCommandError> {
+    match send::<R, D>(runtime, request, metadata).await {
+        // The command was carried out before under its key, by a program that stored its response in another form.
+        Ok(_) | Err(Error::ResponseUnreadable) => Ok(()),
+        Err(Error::Fault(fault)) if is_gone(&fault) => Err(StoredCommandError::Gone),
+        Err(Error::Fault(fault) | Error::OutcomeUnknown(fault)) if fault.is_transient() => {
+            Err(StoredCommandError::Transient(fault.into()))
+        }
+        Err(Error::Fault(fault) | Error::OutdatedToken(fault)) => Err(StoredCommandError::Failed(fault.into())),
+        Err(conflict @ Error::Conflict { .. }) => Err(StoredCommandError::Transient(conflict.to_string().into())),
+        Err(error) => Err(not_carried_out(&error)),
+    }
 }
 
 /// Classifies an error of a stored command that is neither a fault nor a conflict.
@@ -363,6 +374,11 @@ pub(crate) async fn send<R: Handled, D: Dispatch<R>>(
     if !runtime.has_discovered(R::registration().slot()) {
         return Err(Error::Fault(runtime.not_discovered(R::registration())));
     }
+    if let Some(limit) = R::registration().limit
+        && runtime.query_side.is_none()
+    {
+        return Box::pin(limited::<R, D>(runtime, request, metadata, limit.name)).await;
+    }
     if !runtime.middleware.is_empty() {
         return Box::pin(through_middleware::<R, D>(runtime, request, metadata)).await;
     }
@@ -372,6 +388,26 @@ pub(crate) async fn send<R: Handled, D: Dispatch<R>>(
         return Box::pin(D::dispatch(runtime, request, metadata).instrument(span)).await;
     }
     D::dispatch(runtime, request, metadata).await
+}
+
+/// Sends a request whose handler uses a limit, once it has a permit.
+///
+/// A caller waits, so it waits until its deadline, and not for ever.
+async fn limited<R: Handled, D: Dispatch<R>>(
+    runtime: &Arc<Runtime>,
+    request: R,
+    metadata: &Arc<Metadata>,
+    limit: &str,
+) -> Result<(R::Output, Position), Error<R::Error>> {
+    let left = |deadline: Timestamp| (deadline - runtime.environment.now()).to_std().unwrap_or_default();
+    let longest = metadata.deadline.map_or(LONGEST_TURN, |deadline| left(deadline).min(LONGEST_TURN));
+    let acquiring = limit::acquire(runtime.limits.of(None, Some(limit)));
+    let Some(mut permits) = within(&*runtime.environment, longest, acquiring).await else {
+        return Err(Error::Fault(Fault::unavailable(format!(
+            "the limit {limit} is used up; repeat the request later"
+        ))));
+    };
+    permits.hold(through_middleware::<R, D>(runtime, request, metadata)).await.map_err(Error::Fault)?
 }
 
 async fn through_middleware<R: Handled, D: Dispatch<R>>(

@@ -25,16 +25,20 @@ pub(crate) struct IdempotencyKey {
 const OF_SUBSCRIBERS: &str = "subscriber ";
 /// The start of the keys that the framework makes for the commands of timers.
 const OF_TIMERS: &str = "timer ";
+/// The start of the keys of the commands that other services send.
+const OF_OTHER_SERVICES: &str = "remote ";
 
 /// Returns the key of the command that a timer sends at one of its times.
 pub(crate) fn timer_key(id: Uuid, due: Timestamp) -> String {
     format!("{OF_TIMERS}{id}/{}", due.timestamp_micros())
 }
-/// Returns the key that the command of a timer passes on to others, which is that of the timer in a form that fits into a header.
+/// Returns the key that the command of a timer or of another service passes on, which is its own in a form that fits
+/// into a header.
 ///
 /// It is none of the framework's keys, so a second command with it has to be the same as the first one.
 pub(crate) fn passed_on_key(key: String) -> String {
-    key.strip_prefix(OF_TIMERS).map(|timer| format!("timer/{timer}")).unwrap_or(key)
+    let in_a_header = |of: &str| key.strip_prefix(of).map(|rest| format!("{}/{rest}", of.trim_end()));
+    [OF_TIMERS, OF_OTHER_SERVICES].into_iter().find_map(in_a_header).unwrap_or(key)
 }
 
 /// Returns the key of the command that a subscriber sends as the `number`-th for a message.
@@ -44,6 +48,14 @@ pub(crate) fn passed_on_key(key: String) -> String {
 pub(crate) fn subscriber_key(group: &str, message: Uuid, number: u32) -> String {
     format!("{OF_SUBSCRIBERS}{group}/{message}/{number}")
 }
+
+/// Returns the key of a command that another service has sent in this message.
+///
+/// The message's id is the command's idempotency key. The content is not compared: a later program may map the same
+/// message to another command.
+pub(crate) fn remote_key(message: Uuid) -> String {
+    format!("{OF_OTHER_SERVICES}{message}")
+}
 impl IdempotencyKey {
     /// Returns the key for a request, if its metadata has one.
     ///
@@ -52,7 +64,7 @@ impl IdempotencyKey {
         let Some(given) = &metadata.key else { return Ok(None) };
         let caller = metadata.caller.as_deref().unwrap_or("");
         let key = digest(&[caller.as_bytes(), R::NAME.as_bytes(), given.as_bytes()]);
-        let is_of_framework = given.starts_with(OF_SUBSCRIBERS) || given.starts_with(OF_TIMERS);
+        let is_of_framework = [OF_SUBSCRIBERS, OF_TIMERS, OF_OTHER_SERVICES].iter().any(|of| given.starts_with(of));
         let fingerprint = if is_of_framework { None } else { Some(fingerprint(R::NAME, request)?) };
         Ok(Some(IdempotencyKey { key: hex(&key), fingerprint }))
     }

@@ -15,6 +15,7 @@ mod projection;
 mod projector;
 mod query_follower;
 mod read_ahead;
+mod receive;
 mod subscriber;
 mod topic_follower;
 mod topics;
@@ -30,6 +31,7 @@ pub(crate) use newer_program::{LeftToNewerProgram, is_left};
 #[cfg(feature = "testing")]
 pub(crate) use projection::project;
 pub use query_follower::QueryFollower;
+pub use receive::receive;
 pub(crate) use subscriber::handle;
 pub use topic_follower::TopicFollower;
 pub use topics::AcceptedTopic;

@@ -7,6 +7,7 @@ use crate::{
     environment::within,
     error::Fault,
     event::RawEvent,
+    limit::{self, Permits},
     metadata::Metadata,
     registry::{Subscriber, SubscriberError},
     runtime::Runtime,
@@ -57,13 +58,38 @@ pub(crate) async fn handle(
     base: Batch,
     inbox: Option<&Inbox>,
 ) -> Result<(), CommitError> {
+    // Those of a topic have their permits before a worker.
+    let mut permits = match inbox {
+        Some(_) => Permits::default(),
+        None => permitted(runtime, subscriber).await?,
+    };
     let (at, span) = (
         event.occurred_at,
         spans::process(runtime.transport.system(), &runtime.service, subscriber.group, subscriber.source, &event),
     );
-    let done = run_and_commit(runtime, subscriber, event, base, inbox).instrument(span).await;
+    let done = permits.hold(run_and_commit(runtime, subscriber, event, base, inbox).instrument(span)).await;
+    let done = done.unwrap_or_else(|lost| Err(lost.into()));
     runtime.meter.tried(subscriber.group, at, &*runtime.environment, &done);
     done
+}
+
+/// Waits for the permits of a subscriber. It waits no longer once the app stops.
+async fn permitted(runtime: &Runtime, subscriber: &Subscriber) -> Result<Permits, Fault> {
+    let limiters = runtime.limits.of(Some(subscriber.group), subscriber.limit.map(|limit| limit.name));
+    if limiters.is_empty() {
+        return Ok(Permits::default());
+    }
+    let stops = async {
+        // The sender lives as long as the runtime.
+        let _ = runtime.stopping.subscribe().wait_for(|stopping| *stopping).await;
+    };
+    tokio::select! {
+        biased;
+        permits = limit::acquire(limiters) => Ok(permits),
+        () = stops => {
+            Err(Fault::unavailable("the app stops; the message waits for a permit of its limit"))
+        }
+    }
 }
 
 async fn run_and_commit(

@@ -14,6 +14,7 @@ pub(crate) enum Need {
     UnitOfWork,
     Message,
     Timers,
+    Remote { topic: &'static str, name: &'static str },
 }
 
 /// The scope in which a function runs. Each scope includes those before it.
@@ -52,6 +53,14 @@ impl Needs {
     pub(crate) fn has_timers(&self) -> bool {
         self.0.contains(&Need::Timers)
     }
+    /// Declares that the function sends a command of this name to the topic of another service.
+    pub(crate) fn remote(&mut self, topic: &'static str, name: &'static str) {
+        self.0.extend([Need::UnitOfWork, Need::Remote { topic, name }]);
+    }
+    /// Returns the topics of the services to which the function sends commands.
+    pub(crate) fn remote_topics(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().filter_map(|need| if let Need::Remote { topic, .. } = need { Some(*topic) } else { None })
+    }
     pub(crate) fn view(&mut self, name: &'static str) {
         self.0.push(Need::View(name));
     }
@@ -65,6 +74,7 @@ impl Needs {
             Need::Aggregate(_, name) => Some(format!("aggregate {name}")),
             Need::View(name) => Some(format!("view {name}")),
             Need::Timers => Some("timers".to_owned()),
+            Need::Remote { name, .. } => Some(format!("remote command {name}")),
             Need::UnitOfWork | Need::Message => None,
         };
         self.0.iter().filter_map(word).collect()

@@ -4,6 +4,7 @@ pub(crate) mod first_event;
 mod integration;
 mod publish;
 mod recorded;
+mod remote;
 mod shard;
 mod stream;
 mod stream_event;
@@ -15,6 +16,8 @@ pub use integration::IntegrationEvent;
 pub(crate) use publish::Publisher;
 pub use publish::{RunPublisher, outgoing_message};
 pub use recorded::Recorded;
+pub use remote::RemoteCommand;
+pub(crate) use remote::{outgoing_command, received_command};
 #[cfg(feature = "postgres")]
 pub(crate) use shard::murmur2;
 pub use shard::{RELAY_SHARDS, shard_of};

@@ -1,6 +1,6 @@
 //! Publishers: functions that map a recorded event to an integration event.
 use crate::{
-    error::Fault,
+    error::{BoxError, Fault},
     event::AggregateEvent,
     event::Subscribable,
     event::entry::{NewEntry, OutgoingMessage},
@@ -50,18 +50,25 @@ pub fn outgoing_message<E: AggregateEvent, C: IntegrationEvent>(
         metadata: entry.metadata.clone(),
     };
     let Some(message) = publish(&recorded) else { return Ok(None) };
-    let key = message.key();
+    checked((C::TOPIC, C::NAME, C::CONTENT_TYPE), message.key(), || message.encode()).map(Some)
+}
+
+/// Checks an outgoing message: its topic, name and content type, its key, and its body.
+pub(super) fn checked(
+    (topic, name, content_type): (&str, &str, &str),
+    key: String,
+    encode: impl FnOnce() -> Result<Vec<u8>, BoxError>,
+) -> Result<OutgoingMessage, Fault> {
     if key.is_empty() {
-        return Err(Fault::internal(format!("{} has an empty key; messages without a key have no order", C::NAME)));
+        return Err(Fault::internal(format!("{name} has an empty key; messages without a key have no order")));
     }
-    let body = message.encode();
-    let body = body.map_err(|error| match error.downcast::<Fault>() {
+    let body = encode().map_err(|error| match error.downcast::<Fault>() {
         Ok(fault) => *fault,
-        Err(error) => Fault::internal(format!("{} cannot be encoded", C::NAME)).because(error),
+        Err(error) => Fault::internal(format!("{name} cannot be encoded")).because(error),
     })?;
     if body.len() > MAX_BODY {
-        return Err(Fault::internal(format!("the body of {} is larger than {MAX_BODY} bytes", C::NAME)));
+        return Err(Fault::internal(format!("the body of {name} is larger than {MAX_BODY} bytes")));
     }
-    let (topic, name, content_type) = (C::TOPIC.to_owned(), C::NAME.to_owned(), C::CONTENT_TYPE.to_owned());
-    Ok(Some(OutgoingMessage { topic, shard: shard_of(&key), key, name, content_type, body }))
+    let (topic, name, content_type) = (topic.to_owned(), name.to_owned(), content_type.to_owned());
+    Ok(OutgoingMessage { topic, shard: shard_of(&key), key, name, content_type, body })
 }

@@ -57,7 +57,7 @@ impl Source {
     ///
     /// Parameters and the case of letters make no difference. A record without a content type is accepted, because
     /// CloudEvents leaves the attribute to the producer.
-    fn reads(&self, content_type: Option<&str>) -> Result<(), BoxError> {
+    pub(super) fn reads(&self, content_type: Option<&str>) -> Result<(), BoxError> {
         let (Source::Topic { name, content_type: expected, .. }, Some(found)) = (self, content_type) else {
             return Ok(());
         };

@@ -4,7 +4,7 @@ use crate::{
     Timestamp,
     consumer::{LeftToNewerProgram, parking::permanent},
     error::BoxError,
-    event::RawEvent,
+    event::{OutgoingMessage, RawEvent},
     registry::{NextState, Output, ProcessDefinition, ProcessFunction, Reacted, SubscriberError, Unexpected},
     storage::DueTime,
 };
@@ -33,6 +33,8 @@ pub(crate) struct Change {
     pub(crate) withdrawn: Vec<(u64, usize)>,
     /// The commands to send now, in order.
     pub(crate) sent: Vec<SentCommand>,
+    /// The commands to other services, in order.
+    pub(crate) remote: Vec<OutgoingMessage>,
     /// The later commands to set or to cancel, by their names.
     pub(crate) timers: Vec<(String, Option<(DueTime, SentCommand)>)>,
     /// The deadline to set or to cancel; `None` if it stays as it is.
@@ -156,12 +158,17 @@ pub(crate) fn act(
     });
     (instance.version, instance.steps) = (definition.version, steps);
     let from = instance.state.clone();
-    let (mut sent, mut timers, mut withdrawn) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut sent, mut remote, mut timers, mut withdrawn) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for output in outputs {
         match output {
             Output::Send(command, undo) => {
                 sent.push(SentCommand { command: command.name.to_owned(), body: command.body });
-                instance.undo.extend(undo.map(|undo| Undo { command: undo.name.to_owned(), body: undo.body }));
+                let undo = undo.map(|undo| Undo { command: undo.name.to_owned(), body: undo.body, remote: None });
+                instance.undo.extend(undo);
+            }
+            Output::SendRemote(command, undo) => {
+                remote.push(command);
+                instance.undo.extend(undo.map(Undo::remote));
             }
             Output::Schedule(name, due, command) => {
                 instance.timers.insert(name.clone());
@@ -175,8 +182,12 @@ pub(crate) fn act(
             Output::Compensate => {
                 // A command that cannot be handled would hold up those that undo the others.
                 withdrawn.append(&mut instance.sent);
-                let undone = instance.undo.drain(..).rev();
-                sent.extend(undone.map(|undo| SentCommand { command: undo.command, body: undo.body }));
+                for Undo { command, body, remote: to_other } in instance.undo.drain(..).rev() {
+                    match to_other {
+                        Some(to_other) => remote.push(to_other.message(command)),
+                        None => sent.push(SentCommand { command, body }),
+                    }
+                }
             }
         }
     }
@@ -199,5 +210,5 @@ pub(crate) fn act(
     instance.sent.extend((0..sent.len()).map(|number| (steps, number)));
     let surplus = instance.sent.len().saturating_sub(MOST_SENT);
     instance.sent.drain(..surplus);
-    Change { instance, from, cause: trigger.cause.to_owned(), withdrawn, sent, timers, deadline }
+    Change { instance, from, cause: trigger.cause.to_owned(), withdrawn, sent, remote, timers, deadline }
 }

@@ -93,7 +93,7 @@ pub(crate) fn stage(
     version: u64,
     change: Change,
 ) -> Result<(), Fault> {
-    let Change { instance, from, cause, withdrawn, sent, timers, deadline } = change;
+    let Change { instance, from, cause, withdrawn, sent, remote, timers, deadline } = change;
     let names = TimerNames::of(definition.name, key);
     let set = |name: String, of_key: &str, due: DueTime, SentCommand { command, body }: SentCommand| {
         let (id, set_by) = (runtime.environment.id(), definition.name.to_owned());
@@ -109,7 +109,7 @@ pub(crate) fn stage(
         to: if instance.status == Status::Running { &instance.state } else { "end" },
         cause: &cause,
         status: instance.status,
-        sent: sent.iter().map(|sent| &*sent.command).collect(),
+        sent: sent.iter().map(|sent| &*sent.command).chain(remote.iter().map(|sent| &*sent.name)).collect(),
     };
     let payload = serde_json::to_vec(&payload)?;
     for (step, number) in withdrawn {
@@ -119,6 +119,7 @@ pub(crate) fn stage(
     for (number, command) in sent.into_iter().enumerate() {
         set(names.command(instance.steps, number), names.line(), DueTime::After(Duration::ZERO), command);
     }
+    remote.into_iter().for_each(|command| unit.send_remote(command));
     for (name, timer) in timers {
         match timer {
             Some((due, command)) => set(names.later(&name), names.line(), due, command),

@@ -1,5 +1,8 @@
 //! The stored instance of a process.
-use crate::Timestamp;
+use crate::{
+    Timestamp,
+    event::{OutgoingMessage, shard_of},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -35,7 +38,32 @@ pub(crate) struct Instance {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Undo {
     pub(crate) command: String,
+    /// The encoded command; empty for one to another service.
     pub(crate) body: String,
+    /// The message of a command to another service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) remote: Option<RemoteUndo>,
+}
+impl Undo {
+    pub(crate) fn remote(message: OutgoingMessage) -> Self {
+        let OutgoingMessage { topic, key, name, content_type, body, shard: _ } = message;
+        Undo { command: name, body: String::new(), remote: Some(RemoteUndo { topic, key, content_type, body }) }
+    }
+}
+
+/// A command to another service that undoes a step, beside its name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RemoteUndo {
+    topic: String,
+    key: String,
+    content_type: String,
+    body: Vec<u8>,
+}
+impl RemoteUndo {
+    pub(crate) fn message(self, name: String) -> OutgoingMessage {
+        let RemoteUndo { topic, key, content_type, body } = self;
+        OutgoingMessage { topic, shard: shard_of(&key), key, name, content_type, body }
+    }
 }
 
 /// The status of an instance.

@@ -18,9 +18,9 @@ pub(crate) use timer_names::TimerNames;
 
 use crate::{
     codec,
-    event::{RawEvent, Recorded, Subscribable, decode as decode_event},
+    event::{RawEvent, Recorded, RemoteCommand, Subscribable, decode as decode_event},
     message::{Message, Stored},
-    registry::{ProcessDefinition, ProcessState, Reacted, StepDefinition, SubscriberError},
+    registry::{ProcessDefinition, ProcessState, Reacted, RemoteStepDefinition, StepDefinition, SubscriberError},
     schedule::Schedulable,
 };
 use serde_json::Value;
@@ -36,6 +36,8 @@ use std::any::TypeId;
 /// - `#[deadline(secs = n, then = function)]` on a variant: `fn(State) -> Reaction<State>`, which is called if the process is still in
 ///   this state after that time. `#[waits_for_ever]` instead, if it may.
 /// - `#[step(Command, undone_by = Other)]` or `#[step(Command, irreversible)]` on the enum.
+/// - `#[remote_step(Command, undone_by = Other)]` or `#[remote_step(Command, irreversible)]` for a [`RemoteCommand`],
+///   which another service carries out.
 ///
 /// The functions with `#[process(...)]` are pure. Each handles one kind of events, names the instance by a field of the event, and
 /// returns a [`Reaction`]:
@@ -114,6 +116,11 @@ pub trait Process: Clone + Stored + Send + Sync + 'static {
     /// Returns the steps with what undoes them.
     #[doc(hidden)]
     fn steps() -> Vec<StepDefinition>;
+    /// Returns the steps of other services with what undoes them.
+    #[doc(hidden)]
+    fn remote_steps() -> Vec<RemoteStepDefinition> {
+        Vec::new()
+    }
     /// Reacts to the deadline of this state.
     fn expired(self) -> Reaction<Self>;
 }
@@ -128,6 +135,16 @@ pub trait Sends<C: Schedulable>: Process {
     type Undo;
 }
 
+/// A process that sends a command to another service: the attribute `#[remote_step(...)]` writes the implementation.
+#[diagnostic::on_unimplemented(
+    message = "process `{Self}` does not declare the remote step `{C}`",
+    note = "say what undoes it: `#[remote_step({C}, undone_by = Other)]`, or `#[remote_step({C}, irreversible)]`"
+)]
+pub trait SendsRemote<C: RemoteCommand>: Process {
+    /// The command that undoes it, or [`Irreversible`].
+    type Undo;
+}
+
 /// Returns the definition of a process without its type.
 #[doc(hidden)]
 pub fn definition<P: Process>() -> ProcessDefinition {
@@ -138,6 +155,7 @@ pub fn definition<P: Process>() -> ProcessDefinition {
         type_id: TypeId::of::<P>,
         states: P::STATES,
         steps: P::steps(),
+        remote_steps: P::remote_steps(),
         expire: |value| of_value::<P>(value)?.expired().erase(),
     }
 }
@@ -151,6 +169,17 @@ pub fn step<C: Schedulable, U: Schedulable>() -> StepDefinition {
 #[doc(hidden)]
 pub fn irreversible_step<C: Schedulable>() -> StepDefinition {
     StepDefinition { command: C::registration, name: <C as Message>::NAME, undo: None }
+}
+
+/// Returns the definition of a step of another service.
+#[doc(hidden)]
+pub fn remote_step<C: RemoteCommand, U: RemoteCommand>() -> RemoteStepDefinition {
+    RemoteStepDefinition { command: (C::NAME, C::TOPIC), undo: Some((U::NAME, U::TOPIC)) }
+}
+/// Returns the definition of a step of another service that nothing undoes.
+#[doc(hidden)]
+pub fn irreversible_remote_step<C: RemoteCommand>() -> RemoteStepDefinition {
+    RemoteStepDefinition { command: (C::NAME, C::TOPIC), undo: None }
 }
 
 fn of_value<P: Process>(value: Value) -> Result<P, SubscriberError> {

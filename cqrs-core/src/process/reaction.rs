@@ -2,8 +2,9 @@
 use crate::{
     codec,
     error::Fault,
+    event::{OutgoingMessage, RemoteCommand, outgoing_command},
     message::Message,
-    process::{Process, Sends, to_value},
+    process::{Process, Sends, SendsRemote, to_value},
     registry::{EncodedCommand, NextState, Output, Reacted, SubscriberError},
     schedule::Schedulable,
     storage::DueTime,
@@ -66,6 +67,31 @@ impl<P: Process> Reaction<P> {
         }
         self
     }
+    /// Sends a command to another service, and notes the one that undoes it for [`compensate`](Reaction::compensate).
+    ///
+    /// The command is a row of the log in the batch of the reaction. It arrives at least once, in the order of its key,
+    /// and the other service carries it out once. Its answer is an integration event of that service; the deadline of
+    /// the next state says how long the process waits for it.
+    pub fn remote_step<C: RemoteCommand>(mut self, command: C, undo: <P as SendsRemote<C>>::Undo) -> Self
+    where
+        P: SendsRemote<C>,
+        <P as SendsRemote<C>>::Undo: RemoteCommand,
+    {
+        if let (Some(command), Some(undo)) = (self.outgoing(&command), self.outgoing(&undo)) {
+            self.outputs.push(Output::SendRemote(command, Some(undo)));
+        }
+        self
+    }
+    /// Sends a command that nothing undoes to another service, as [`remote_step`](Reaction::remote_step) does.
+    pub fn send_remote<C: RemoteCommand>(mut self, command: C) -> Self
+    where
+        P: SendsRemote<C, Undo = Irreversible>,
+    {
+        if let Some(command) = self.outgoing(&command) {
+            self.outputs.push(Output::SendRemote(command, None));
+        }
+        self
+    }
     /// Sends a command after this time, unless the instance has ended by then. The name is one of this instance; a later command
     /// replaces the former one of its name.
     pub fn later<C: Schedulable>(mut self, name: impl Into<String>, wait: Duration, command: C) -> Self
@@ -84,10 +110,20 @@ impl<P: Process> Reaction<P> {
     }
     /// Sends the commands that undo the steps of this instance so far, the last step first. Each is sent once. Commands of earlier
     /// reactions that were not carried out yet are withdrawn, so a command that undoes a step has to cope with a step that was not
-    /// done.
+    /// done. A command to another service cannot be withdrawn. If it has the key of the command that undoes it, it
+    /// arrives before.
     pub fn compensate(mut self) -> Self {
         self.outputs.push(Output::Compensate);
         self
+    }
+    fn outgoing<C: RemoteCommand>(&mut self, command: &C) -> Option<OutgoingMessage> {
+        match outgoing_command(command) {
+            Ok(message) => Some(message),
+            Err(fault) => {
+                self.fault.get_or_insert(fault);
+                None
+            }
+        }
     }
     fn encoded<C: Schedulable>(&mut self, command: &C) -> Option<EncodedCommand> {
         let body = codec::encode(command).and_then(|bytes| {

@@ -1,6 +1,6 @@
 //! Process managers without their types, as their functions and the derive register them.
 use crate::{
-    event::RawEvent,
+    event::{OutgoingMessage, RawEvent},
     registry::{Registration, SubscriberError},
     storage::DueTime,
 };
@@ -22,6 +22,8 @@ pub struct ProcessDefinition {
     pub states: &'static [ProcessState],
     /// The commands that it sends.
     pub steps: Vec<StepDefinition>,
+    /// The commands that it sends to other services.
+    pub remote_steps: Vec<RemoteStepDefinition>,
     /// Reacts to the deadline of a state.
     pub expire: fn(Value) -> Result<Reacted, SubscriberError>,
 }
@@ -44,6 +46,23 @@ pub struct StepDefinition {
     pub name: &'static str,
     /// The name and the handler of the command that undoes it; `None` if it is irreversible.
     pub undo: Option<(&'static str, fn() -> &'static Registration)>,
+}
+
+/// A command that a process sends to another service, with the command that undoes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RemoteStepDefinition {
+    /// The name and the topic of the command.
+    pub command: (&'static str, &'static str),
+    /// The name and the topic of the command that undoes it; `None` if it is irreversible.
+    pub undo: Option<(&'static str, &'static str)>,
+}
+
+impl ProcessDefinition {
+    /// Returns the topics of the services to which the process sends commands.
+    pub(crate) fn remote_topics(&self) -> Vec<&'static str> {
+        let commands = self.remote_steps.iter().flat_map(|step| std::iter::once(step.command).chain(step.undo));
+        commands.map(|(_, topic)| topic).collect()
+    }
 }
 
 /// A function of a process, which handles one kind of events.
@@ -99,6 +118,8 @@ pub enum NextState {
 pub enum Output {
     /// Sends a command, and notes the one that undoes it.
     Send(EncodedCommand, Option<EncodedCommand>),
+    /// Sends a command to another service, and notes the one that undoes it.
+    SendRemote(OutgoingMessage, Option<OutgoingMessage>),
     /// Sends a command later, unless it is cancelled or replaced by its name.
     Schedule(String, DueTime, EncodedCommand),
     /// Cancels the later command of this name.

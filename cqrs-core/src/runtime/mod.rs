@@ -10,6 +10,7 @@ use crate::{
     environment::Environment,
     error::Fault,
     event::{NewEntry, Publisher, Source},
+    limit::Limits,
     metadata::Metadata,
     middleware::Middleware,
     policy::{ByteBudget, Retention, RetryPolicy},
@@ -62,6 +63,8 @@ pub struct Runtime {
     pub(crate) broker: Broker,
     pub(crate) jobs: Jobs,
     pub(crate) breakers: Breakers,
+    /// The limits of resources and of consumer groups.
+    pub(crate) limits: Limits,
     pub(crate) topics: Arc<TopicStates>,
     /// The latest entries of the log, shared by the followers.
     pub(crate) recent_log: RecentLog,

@@ -9,7 +9,7 @@
 //! | [`COMMIT_SECONDS`] | histogram | `command`, `outcome` | time the database takes to commit a command's batch |
 //! | [`COMMAND_RETRIES`] | counter | `command` | commands decided again after a conflict with a concurrent change |
 //! | [`COMMAND_REPEATS`] | counter | `command` | commands answered with the stored response of their idempotency key |
-//! | [`MESSAGES`] | counter | `group`, `outcome` | attempts of a group's subscribers: `handled`, `known` (handled before), `conflict`, `failed`; `timed_out` for each that failed by the time limit; and messages `parked` |
+//! | [`MESSAGES`] | counter | `group`, `outcome` | attempts of a group's subscribers: `handled`, `known` (handled before), `conflict`, `failed`; `timed_out` for each that failed by the time limit; `refused` for each command of another service that the domain refused; and messages `parked` |
 //! | [`MESSAGE_AGE_SECONDS`] | histogram | `group` | time from the commit of an event to the commit of its effect |
 //! | [`PARKED`] | gauge | `reader` | parked messages that wait for an operator, counted up to 10,000 |
 //! | [`TIMERS`] | gauge | `state`: `waiting`, `overdue`, `failed` | timers, counted up to 10,000; a failed one waits for an operator |
@@ -17,6 +17,10 @@
 //! | [`TIMERS_FIRED`] | counter | `command`, `outcome` | attempts to fire a timer: `fired`, `refused` by the domain, `gone` (fired, replaced or cancelled by another one), `unavailable`, `failed` |
 //! | [`TIMER_LATE_SECONDS`] | histogram | `command` | time from a timer's due time to an attempt to fire it |
 //! | [`CLOCK_SET`] | counter | | times that the database's clock was seen to be set by more than 5 s |
+//! | [`LIMIT_HELD`] | gauge | `limit` | permits of a limit that attempts of this process hold |
+//! | [`LIMIT_WAITING`] | gauge | `limit` | attempts of this process that wait for a permit of a limit |
+//! | [`LIMIT_WAIT_SECONDS`] | histogram | `limit` | time for which an attempt has waited for a permit, those that were given up included |
+//! | [`LIMIT_LOST`] | counter | `limit` | permits that could not be renewed, so that their attempts were given up |
 //! | [`PROJECTED`] | counter | `projection` | events applied by a projection |
 //! | [`RESERVED`] | counter | `field` | stored aggregates whose values were reserved after a program made a field unique |
 //! | [`INDEXED`] | counter | `view` | values whose index entries were filled in after a program added an index |
@@ -61,6 +65,14 @@ pub const TIMERS_FIRED: &str = "cqrs_timers_fired_total";
 pub const TIMER_LATE_SECONDS: &str = "cqrs_timer_late_seconds";
 /// The number of times that the database's clock was seen to be set.
 pub const CLOCK_SET: &str = "cqrs_database_clock_set_total";
+/// Permits of a limit that attempts of this process hold.
+pub const LIMIT_HELD: &str = "cqrs_limit_held";
+/// Attempts of this process that wait for a permit of a limit.
+pub const LIMIT_WAITING: &str = "cqrs_limit_waiting";
+/// The seconds for which an attempt has waited for a permit of a limit.
+pub const LIMIT_WAIT_SECONDS: &str = "cqrs_limit_wait_seconds";
+/// Permits of a limit that could not be renewed.
+pub const LIMIT_LOST: &str = "cqrs_limit_lost_total";
 /// Events applied by a projection.
 pub const PROJECTED: &str = "cqrs_events_projected_total";
 /// Values of a view whose index entries were filled in.
@@ -126,6 +138,10 @@ pub fn describe() {
     describe_counter!(TIMERS_FIRED, Unit::Count, "Attempts to fire a timer, by outcome");
     describe_histogram!(TIMER_LATE_SECONDS, Unit::Seconds, "Time from a timer's due time to an attempt to fire it");
     describe_counter!(CLOCK_SET, Unit::Count, "Times that the database's clock was seen to be set");
+    describe_gauge!(LIMIT_HELD, Unit::Count, "Permits of a limit that attempts of this process hold");
+    describe_gauge!(LIMIT_WAITING, Unit::Count, "Attempts of this process that wait for a permit of a limit");
+    describe_histogram!(LIMIT_WAIT_SECONDS, Unit::Seconds, "Time for which an attempt has waited for a permit");
+    describe_counter!(LIMIT_LOST, Unit::Count, "Permits of a limit that could not be renewed");
     describe_counter!(PROJECTED, Unit::Count, "Events applied by a projection");
     describe_counter!(INDEXED, Unit::Count, "Values of a view whose index entries were filled in");
     describe_counter!(
@@ -231,6 +247,21 @@ impl Meter {
     }
     pub(crate) fn clock_was_set(&self) {
         counter!(CLOCK_SET, "service" => self.service()).increment(1);
+    }
+    /// Adds to the permits of a limit that this process holds; less than 0 for permits that are given back.
+    pub(crate) fn limit_held(&self, limit: &str, permits: f64) {
+        gauge!(LIMIT_HELD, "service" => self.service(), "limit" => limit.to_owned()).increment(permits);
+    }
+    /// Adds to the attempts that wait for a permit of a limit; less than 0 for those that do not wait any more.
+    pub(crate) fn limit_waiting(&self, limit: &str, attempts: f64) {
+        gauge!(LIMIT_WAITING, "service" => self.service(), "limit" => limit.to_owned()).increment(attempts);
+    }
+    pub(crate) fn limit_waited(&self, limit: &str, waited: Duration) {
+        let labels = [("service", self.service()), ("limit", limit.to_owned().into())];
+        histogram!(LIMIT_WAIT_SECONDS, &labels).record(waited);
+    }
+    pub(crate) fn limit_lost(&self, limit: &str) {
+        counter!(LIMIT_LOST, "service" => self.service(), "limit" => limit.to_owned()).increment(1);
     }
     pub(crate) fn projected(&self, projection: &'static str, events: usize) {
         counter!(PROJECTED, "service" => self.service(), "projection" => projection).increment(events as u64);

@@ -2,7 +2,9 @@
 use crate::{
     Timestamp, codec,
     error::describe,
-    event::{AggregateEvent, IntegrationEvent, RawEvent, Source, stream_of},
+    event::{
+        AggregateEvent, IntegrationEvent, OutgoingMessage, RawEvent, RemoteCommand, Source, outgoing_command, stream_of,
+    },
     message::Message,
     metadata::Metadata,
     process::{Change, Instance, Process, SentCommand, Status, Trigger, decide, definition, expired},
@@ -116,7 +118,7 @@ impl<P: Process> ProcessTest<P> {
     #[must_use = "check the result"]
     pub fn when_time_passes(mut self, time: Duration) -> ProcessTested<P> {
         let end = self.now + TimeDelta::from_std(time).unwrap_or(TimeDelta::MAX);
-        let (mut sent, mut refused) = (VecDeque::new(), None);
+        let (mut sent, mut remote, mut refused) = (VecDeque::new(), VecDeque::new(), None);
         loop {
             let due = self.timers.iter().filter(|(_, (due, _))| *due <= end);
             let Some((timer, due)) =
@@ -132,12 +134,15 @@ impl<P: Process> ProcessTest<P> {
             }
             let Some(instance) = self.instances.get(&timer.0).cloned() else { continue };
             match expired(&self.definition, &instance, self.now) {
-                Ok(change) => sent.extend(self.change(timer.0, change)),
+                Ok(change) => {
+                    remote.extend(change.remote.iter().cloned());
+                    sent.extend(self.change(timer.0, change));
+                }
                 Err(error) => refused = Some(describe(&error)),
             }
         }
         self.now = end;
-        ProcessTested { after: self, sent, refused, is_changed: true }
+        ProcessTested { after: self, sent, remote, refused, is_changed: true }
     }
     fn raw(
         &mut self,
@@ -164,13 +169,17 @@ impl<P: Process> ProcessTest<P> {
         let trigger = Trigger { cause: &raw.name, now: self.now };
         match decide(&self.definition, &function, raw, self.instances.get(&key), trigger) {
             Ok(Some(change)) => {
+                let remote = change.remote.iter().cloned().collect();
                 let sent = self.change(key, change);
-                ProcessTested { after: self, sent, refused: None, is_changed: true }
+                ProcessTested { after: self, sent, remote, refused: None, is_changed: true }
             }
-            Ok(None) => ProcessTested { after: self, sent: VecDeque::new(), refused: None, is_changed: false },
+            Ok(None) => {
+                let (sent, remote) = (VecDeque::new(), VecDeque::new());
+                ProcessTested { after: self, sent, remote, refused: None, is_changed: false }
+            }
             Err(error) => {
-                let refused = Some(describe(&error));
-                ProcessTested { after: self, sent: VecDeque::new(), refused, is_changed: false }
+                let (sent, remote, refused) = (VecDeque::new(), VecDeque::new(), Some(describe(&error)));
+                ProcessTested { after: self, sent, remote, refused, is_changed: false }
             }
         }
     }
@@ -204,6 +213,8 @@ pub struct ProcessTested<P> {
     after: ProcessTest<P>,
     /// The commands that were not checked yet.
     sent: VecDeque<SentCommand>,
+    /// The commands to other services that were not checked yet.
+    remote: VecDeque<OutgoingMessage>,
     refused: Option<String>,
     is_changed: bool,
 }
@@ -226,13 +237,26 @@ impl<P: Process> ProcessTested<P> {
         assert_eq!(self.sent.pop_front(), Some(expected), "the next command of process {}{refused}", P::NAME);
         self
     }
-    /// Checks that no further command is sent.
+    /// Checks that this command is sent next to another service.
+    ///
+    /// # Panics
+    /// Panics if another one is sent, or none.
+    #[track_caller]
+    pub fn then_sends_remote<C: RemoteCommand>(mut self, command: C) -> Self {
+        let expected = outgoing_command(&command).unwrap_or_else(|error| panic!("the command cannot be sent: {error}"));
+        let refused = self.refused.clone().map(|error| format!("; the event was refused: {error}")).unwrap_or_default();
+        let next = "the next command to another service of process";
+        assert_eq!(self.remote.pop_front(), Some(expected), "{next} {}{refused}", P::NAME);
+        self
+    }
+    /// Checks that no further command is sent, here or to another service.
     ///
     /// # Panics
     /// Panics if one is sent.
     #[track_caller]
     pub fn then_sends_nothing(self) -> Self {
         assert!(self.sent.is_empty(), "process {} sends further commands: {:?}", P::NAME, self.sent);
+        assert!(self.remote.is_empty(), "process {} sends further remote commands: {:?}", P::NAME, self.remote);
         self
     }
     /// Checks the state of the instance with this key, which runs.

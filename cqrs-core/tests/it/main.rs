@@ -40,6 +40,7 @@ mod inbox_batches; // batches that touch the same data, and look-ups that fail
 mod indexes; // an index that a program adds to a stored view
 mod inline; // views in the commit of the command
 mod late_broker; // a broker that is down at the start
+mod limits; // limits of resources and groups, in virtual time
 mod listener; // a subscriber and a transport controlled by the test
 mod live; // live queries, and lists as streams of pages
 mod logs; // the log lines of a test
@@ -72,6 +73,7 @@ mod refused_topic; // a topic that the broker refuses for a time
 mod relay; // integration events reach their subscribers
 mod relay_shutdown; // the shutdown of a relay
 mod relay_steps; // leases, shares, publishes and checkpoints of a relay, on a clock of the test
+mod remote; // commands to other services
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod reports; // the reports of the guide
 mod retries; // conflicts of commands, and the stored form of their keys
@@ -130,6 +132,8 @@ fn framework() -> Vec<Trial> {
         inline::trials,
         timers::trials,
         processes::trials,
+        remote::trials,
+        limits::trials,
         virtual_time::trials,
         unique::trials,
         identity::trials,

@@ -26,6 +26,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("metrics: the number of parked messages is reported, including zero", parked),
         trial("metrics: the lag of a reader is reported, including zero", lag),
         trial("metrics: a database that is down is reported by the health check", away),
+        trial("metrics: the permits of a limit and the waits for them are reported", limited),
     ]
 }
 
@@ -179,4 +180,26 @@ async fn away() {
     assert_eq!(components[0], ("database", true, Some("seeded: the database is down")));
     assert_eq!((components[1].0, components[1].1), ("broker", false));
     assert!(app.health().await.is_ready(), "the database is up again");
+}
+
+/// A query that uses a limit, and shows the permits that are held meanwhile.
+mod limited_query {
+    use cqrs_core::{HandlerResult, Infallible, Query, handler};
+
+    pub(super) const MODULE: &str = module_path!();
+
+    #[derive(Clone, Query)]
+    pub(super) struct CountHeld;
+    #[handler(limit = "metered", 2)]
+    async fn count_held(_: CountHeld) -> HandlerResult<Option<f64>, Infallible> {
+        Ok(super::value("cqrs_limit_held", "limited", &["limit=\"metered\""]))
+    }
+}
+async fn limited() {
+    let app = metered("limited").discover_part(limited_query::MODULE).build().expect("the app builds");
+    assert_eq!(app.send(limited_query::CountHeld).await.expect("there is a permit"), Some(1.0));
+    let labels = ["limit=\"metered\""];
+    assert_eq!(value("cqrs_limit_held", "limited", &labels), Some(0.0), "the permit was not given back");
+    assert_eq!(value("cqrs_limit_waiting", "limited", &labels), Some(0.0));
+    assert_eq!(value("cqrs_limit_wait_seconds_count", "limited", &labels), Some(1.0));
 }

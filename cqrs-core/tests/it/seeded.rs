@@ -160,10 +160,16 @@ enum Bug {
     TimerStandsStill,
     /// A timer whose command cannot be handled does not hold up its key.
     TimerHoldsNothing,
+    /// A lease is given to each owner that asks.
+    LeasedTwice,
+    /// The value of a note is compared first, and replaced a while later.
+    NoteComparedEarly,
 }
 
 /// Each bug with the case that must find it. Other cases may find it as well.
-const SEEDED: [(Bug, &str); 68] = [
+const SEEDED: [(Bug, &str); 70] = [
+    (Bug::LeasedTwice, "of many owners that ask for a few leases, no more hold one than there are"),
+    (Bug::NoteComparedEarly, "of concurrent replacements of a note over one value one succeeds"),
     (Bug::TimerFiredTwice, "of several firings of a timer one is committed"),
     (Bug::TimerNeverDue, "timers are due in the order of their times"),
     (Bug::TimerDueEarly, "a timer waits for a time of the database's clock"),
@@ -420,6 +426,9 @@ impl StorageLayer for SeededStorage {
         if let (Bug::EpochReused, Some(lease)) = (self.bug, &mut lease) {
             lease.epoch = 1;
         }
+        if self.bug == Bug::LeasedTwice {
+            return Ok(lease.or(Some(Lease { epoch: 1, position: Position(0) })));
+        }
         Ok(lease)
     }
     async fn scan(&self, scan: &Scan<'_>) -> Result<Vec<Scanned>, Fault> {
@@ -510,9 +519,18 @@ impl StorageLayer for SeededStorage {
         self.memory.views_of_other_index_sets(view, index_sets, limit).await
     }
     async fn replace_note(&self, name: &str, expected: Option<&str>, value: Option<&str>) -> Result<bool, Fault> {
-        if self.bug == Bug::NoteOverwritten {
-            let stored = self.memory.notes(name).await?.into_iter().find(|(known, _)| known == name);
-            return self.memory.replace_note(name, stored.map(|(_, value)| value).as_deref(), value).await;
+        if matches!(self.bug, Bug::NoteOverwritten | Bug::NoteComparedEarly) {
+            let value_of = |notes: Vec<(String, String)>| {
+                notes.into_iter().find(|(known, _)| known == name).map(|(_, value)| value)
+            };
+            if self.bug == Bug::NoteComparedEarly {
+                if value_of(self.memory.notes(name).await?).as_deref() != expected {
+                    return Ok(false);
+                }
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            let stored = value_of(self.memory.notes(name).await?);
+            return self.memory.replace_note(name, stored.as_deref(), value).await;
         }
         self.memory.replace_note(name, expected, value).await
     }

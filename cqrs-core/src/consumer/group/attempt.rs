@@ -8,7 +8,9 @@ use crate::{
     consumer::inbox::Inbox,
     consumer::newer_program::{LeftToNewerProgram, is_left},
     consumer::parking::{FailureKind, admits, behind, class_of, failure_kind, head, park, permanent},
+    environment::within,
     error::{BoxError, Fault, describe},
+    limit::{self, Limiter, Permits},
     registry::Subscriber,
     runtime::Runtime,
     storage::{Batch, CommitError, InboxRecord, Park},
@@ -54,20 +56,28 @@ pub(super) async fn until_handled(
                 }
             }
         }
-        // The permit is released before the wait for the next attempt. The semaphore is never closed, so `acquire`
+        // A message that waits for a permit of its limits keeps no worker from the others.
+        let limiters = limiters(runtime, group, subscribers, record);
+        let permits = match limiters.is_empty() {
+            true => Some(Permits::default()),
+            false => unless_gone(runtime, gone, limit::acquire(limiters)).await,
+        };
+        let Some(mut permits) = permits else { return Completion::Abandoned };
+        // The worker is released before the wait for the next attempt. The semaphore is never closed, so `acquire`
         // cannot fail.
-        let worker = workers.acquire().await;
+        let Ok(worker) = permits.hold(workers.acquire()).await else { continue };
         if gone.load(Ordering::Relaxed) {
             return Completion::Abandoned;
         }
         let suspect = suspect.map(|suspect| (suspect, crashes));
         let tried = once(runtime, inbox, subscribers, record, suspect, std::mem::take(&mut admitted), attempt > 0);
-        let tried = AssertUnwindSafe(tried).catch_unwind().await;
+        let tried = permits.hold(AssertUnwindSafe(tried).catch_unwind()).await;
+        let tried = tried.unwrap_or_else(|lost| Ok(Err(lost.into())));
         let panicked = |_| Err(Fault::internal(format!("the attempt of group {group} panicked")).into());
         let rejected = match tried.unwrap_or_else(panicked) {
             Ok(Attempt::Done) => return Completion::Done,
             Ok(Attempt::Paused { event }) => {
-                drop(worker);
+                drop((worker, permits));
                 admitted = pause(runtime, (group, &event), attempt > 0, gone).await;
                 continue;
             }
@@ -108,9 +118,37 @@ pub(super) async fn until_handled(
                 "a message failed; it is tried again, and its key waits"
             );
         }
-        drop(worker);
+        drop((worker, permits));
         wait(runtime, attempt, gone).await;
         attempt += 1;
+    }
+}
+
+/// Returns the limits of the subscriber that handles a record.
+fn limiters(runtime: &Runtime, group: &str, subscribers: &[Subscriber], record: &Received) -> Vec<Arc<Limiter>> {
+    if runtime.limits.is_empty() {
+        return Vec::new();
+    }
+    let is_foreign = runtime.decoders.has(&record.partition.topic);
+    let name = match record.header("ce_type").filter(|_| !is_foreign) {
+        Some(name) => Some(name.to_owned()),
+        None => runtime.decoders.read(record).message.ok().flatten().map(|message| message.name),
+    };
+    let handles = |name: String| subscribers.iter().find(|subscriber| subscriber.source.handles(&name));
+    let Some(subscriber) = name.and_then(handles) else { return Vec::new() };
+    runtime.limits.of(Some(group), subscriber.limit.map(|limit| limit.name))
+}
+
+/// Waits for something, or returns `None` once the partition was revoked.
+async fn unless_gone<T>(runtime: &Runtime, gone: &AtomicBool, wait: impl Future<Output = T>) -> Option<T> {
+    let mut wait = std::pin::pin!(wait);
+    loop {
+        if let Some(done) = within(&*runtime.environment, PIECE, wait.as_mut()).await {
+            return Some(done);
+        }
+        if gone.load(Ordering::Relaxed) {
+            return None;
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! An argument of `#[handler]`, which takes none.
+//! An argument of `#[handler]`, which takes none but a limit.
 use cqrs_core::{Command, HandlerResult, Infallible, handler};
 use serde::{Deserialize, Serialize};
 

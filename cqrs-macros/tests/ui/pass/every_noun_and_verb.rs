@@ -1,5 +1,5 @@
 //! Each derive and attribute in its simplest form.
-use cqrs_core::{Aggregate, BoxError, Change, Command, DomainError, Event, Evolve, IntegrationEvent, Query, Recorded, View, handler, projection, projector, publish, subscriber, storage::Tx};
+use cqrs_core::{Aggregate, BoxError, Change, Command, DomainError, Event, Evolve, IntegrationEvent, Query, Recorded, RemoteCommand, View, handler, projection, projector, publish, receive, subscriber, storage::Tx};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Serialize, Deserialize, Event)]
@@ -63,6 +63,15 @@ async fn note_of_others(_: Recorded<PingAnnounced>) -> Result<(), BoxError> {
 #[subscriber(group = "notes")]
 async fn note_of_messages(_: Recorded<PongAnnounced>) -> Result<(), BoxError> {
     Ok(())
+}
+#[derive(Clone, Serialize, Deserialize, RemoteCommand)]
+#[remote_command(name = "ping.v1", topic = "pings.commands.v1", key = number)]
+struct PingOthers {
+    number: u64,
+}
+#[receive(group = "notes", limit = "ping", 8)]
+fn ping_for_others(_: PingOthers) -> Result<Ping, BoxError> {
+    Ok(Ping)
 }
 #[projection(name = "ping-count")]
 fn ping_count(_: &Pinged) -> Change<PingCount> {

@@ -1,11 +1,18 @@
 //! Cases for leases: one owner at a time, and an owner that lost its lease cannot move the checkpoint.
 use super::draft::{self, Draft, batch, commit};
-use super::{Harness, sleep};
+use super::{Harness, concurrently, sleep};
 use crate::{
     position::Position,
     storage::{CommitError, Lease, Storage},
 };
-use std::time::Duration;
+use futures_util::future::BoxFuture;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 const LONG: Duration = Duration::from_secs(600);
 const SHORT: Duration = Duration::from_millis(100);
@@ -85,6 +92,41 @@ pub(super) async fn released(harness: Box<dyn Harness>) {
     assert!(second.epoch > first.epoch, "{second:?} after {first:?}");
     release("a").await;
     assert_eq!(lease(storage, "a", LONG).await, None, "a former owner released the lease");
+}
+
+/// The permits of a limit are such leases.
+pub(super) async fn permits(harness: Box<dyn Harness>) {
+    const SLOTS: usize = 3;
+    let storage = harness.storage();
+    let (held, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    concurrently((0..8).map(|owner| {
+        let (storage, held, most) = (storage.clone(), held.clone(), most.clone());
+        let task: BoxFuture<'static, ()> = Box::pin(async move {
+            let (owner, mut done) = (format!("owner-{owner}"), 0);
+            while done < 4 {
+                for slot in 0..SLOTS {
+                    let reader = format!("limit/llm/{slot}");
+                    if lease_of(&*storage, &reader, &owner).await.is_none() {
+                        continue;
+                    }
+                    most.fetch_max(held.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    sleep(2).await;
+                    held.fetch_sub(1, Ordering::SeqCst);
+                    storage.release(&reader, &owner).await.expect("a lease can be given back");
+                    done += 1;
+                    break;
+                }
+                sleep(1).await;
+            }
+        });
+        task
+    }))
+    .await;
+    let most = most.load(Ordering::SeqCst);
+    assert!(most <= SLOTS, "{most} owners had one of {SLOTS} leases at the same time");
+}
+async fn lease_of(storage: &dyn Storage, reader: &str, owner: &str) -> Option<Lease> {
+    storage.lease(reader, owner, LONG).await.expect("a lease can be asked for")
 }
 
 pub(super) async fn fenced(harness: Box<dyn Harness>) {

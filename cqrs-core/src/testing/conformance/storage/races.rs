@@ -91,6 +91,31 @@ pub(super) async fn inbox_records(harness: Box<dyn Harness>) {
 }
 
 /// A storage may commit the batches of several callers as one group. The refusal of one must not affect the others.
+/// The pace of a limit is such a note.
+pub(super) async fn notes(harness: Box<dyn Harness>) {
+    const CALLERS: u64 = 8;
+    const EACH: u64 = 5;
+    let storage = harness.storage();
+    concurrently((0..CALLERS).map(|_| {
+        let storage = storage.clone();
+        let task: BoxFuture<'static, ()> = Box::pin(async move {
+            let mut done = 0;
+            while done < EACH {
+                let notes = storage.notes("limit/llm").await.expect("the database responds");
+                let found = notes.into_iter().next().map(|(_, value)| value);
+                let count = found.as_deref().map_or(0, |value| value.parse::<u64>().expect("it is a number"));
+                let next = (count + 1).to_string();
+                let replaced = storage.replace_note("limit/llm", found.as_deref(), Some(&next)).await;
+                done += u64::from(replaced.expect("the database responds"));
+            }
+        });
+        task
+    }))
+    .await;
+    let notes = storage.notes("limit/llm").await.expect("the database responds");
+    assert_eq!(notes, [("limit/llm".to_owned(), (CALLERS * EACH).to_string())], "a replacement was lost");
+}
+
 pub(super) async fn each_for_itself(harness: Box<dyn Harness>) {
     let storage = harness.storage();
     draft::commit(&*storage, batch().take("Kim", "user/kim").row("kim", 0, Some(b""))).await;
