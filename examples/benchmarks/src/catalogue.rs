@@ -28,6 +28,10 @@ pub(crate) enum Kind {
     Query(ViewTarget),
     /// The time from a command's commit to the update of a live query in this process, without a baseline.
     Live(Backend),
+    /// Steps of a process manager, beside the same commits by hand.
+    ProcessSteps(Backend),
+    /// Timers that are due at once, without a baseline.
+    Timers(Backend),
     /// The time from a request, or from its response, to the server-sent event about its change, across the gateway of the deployed
     /// services, without a baseline.
     LiveEvents(Since),
@@ -52,6 +56,8 @@ impl Row {
             Kind::BesideRebuild(backend) => format!("rebuilding/{}", backend.name()),
             Kind::Query(target) => format!("query-side/{}", target.name()),
             Kind::Live(backend) => format!("live/{}", backend.name()),
+            Kind::ProcessSteps(backend) => format!("process-steps/{}", backend.name()),
+            Kind::Timers(backend) => format!("timers/{}", backend.name()),
             Kind::LiveEvents(Since::Request) => "live/gateway".to_owned(),
             Kind::LiveEvents(Since::Response) => "live/gateway-response".to_owned(),
             Kind::Dispatch(dispatched) => format!("dispatch/{}", dispatched.name()),
@@ -68,6 +74,10 @@ impl Row {
             Kind::BesideRebuild(_) => "a command while a view is rebuilt; beside the same one without a rebuild",
             Kind::Query(_) => "a query by key on a query side; beside the bare client of its store",
             Kind::Live(_) => "from a command's commit to the update of a live query; alone",
+            Kind::ProcessSteps(_) => {
+                "reactions of a process manager with their commands; beside the same commits by hand"
+            }
+            Kind::Timers(_) => "timers that are due at once; alone",
             Kind::LiveEvents(Since::Request) => {
                 "from a request to the server-sent event of its change, deployed; alone"
             }
@@ -79,8 +89,8 @@ impl Row {
     /// Returns the limit of one run.
     pub(crate) fn limit(&self, time: Duration) -> Limit {
         let calls = match self.kind {
-            // One rebuild, however long it takes.
-            Kind::Rebuild(_) => 1,
+            // One rebuild, or the timers that were set before, however long it takes.
+            Kind::Rebuild(_) | Kind::Timers(_) => 1,
             Kind::Deployed(Operation::Message) | Kind::Embedded(Operation::Message) | Kind::LiveEvents(_) => {
                 // Messages are prepared before a run, which takes time; a few people for each caller are enough for a median.
                 let people = if self.callers == 1 { 8 } else { 2 };
@@ -110,6 +120,8 @@ pub(crate) fn rows() -> Vec<Row> {
         rows.extend([1, 16].map(|callers| Row { kind: Kind::Query(target), callers }));
     }
     rows.extend(Backend::ALL.map(|backend| Row { kind: Kind::Live(backend), callers: 1 }));
+    rows.extend(Backend::ALL.map(|backend| Row { kind: Kind::ProcessSteps(backend), callers: 1 }));
+    rows.extend(Backend::ALL.map(|backend| Row { kind: Kind::Timers(backend), callers: 1 }));
     rows.extend(Since::ALL.map(|since| Row { kind: Kind::LiveEvents(since), callers: 1 }));
     rows.extend(Dispatched::ALL.map(|dispatched| Row { kind: Kind::Dispatch(dispatched), callers: 1 }));
     rows

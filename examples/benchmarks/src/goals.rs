@@ -49,6 +49,10 @@ impl Goal {
                 ("at least 0.85 of the bare client's reads a second", Figure::RatioOfRates, Limit::AtLeast(0.85))
             }
             Kind::Live(_) => ("p50 at most 5 ms", Figure::Milliseconds, Limit::AtMost(5.0)),
+            Kind::ProcessSteps(_) => {
+                ("at least 0.8 of the steps a second by hand", Figure::RatioOfRates, Limit::AtLeast(0.8))
+            }
+            Kind::Timers(_) => ("at least 5,000 timers a second", Figure::PerSecond, Limit::AtLeast(5_000.0)),
             Kind::LiveEvents(Since::Request) => ("p50 at most 15 ms", Figure::Milliseconds, Limit::AtMost(15.0)),
             _ => return None,
         };
@@ -114,6 +118,8 @@ mod tests {
         assert_eq!(measured(query, 85.0, Some(100.0)), Some((0.85, true)));
         assert_eq!(measured(query, 80.0, Some(100.0)), Some((0.8, false)));
         assert_eq!(measured(Kind::Rebuild(Backend::Sqlite), 59_999.0, None), Some((59_999.0, false)));
+        assert_eq!(measured(Kind::Timers(Backend::Sqlite), 5_000.0, None), Some((5_000.0, true)));
+        assert_eq!(measured(Kind::ProcessSteps(Backend::Sqlite), 79.0, Some(100.0)), Some((0.79, false)));
     }
     #[test]
     fn a_goal_about_a_time_allows_at_most_its_limit() {

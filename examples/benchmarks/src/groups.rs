@@ -4,7 +4,8 @@ use crate::{
     compare::{Comparison, Plan, Unmeasured, alone, compare},
     in_process::{
         Backend, BareRedis, BareSelect, ByHand, Commands, CounterService, DirectCall, FrameworkCommand,
-        FrameworkDispatch, FrameworkQuery, LiveQuery, RebuildBeside, ViewTarget, WholeRebuild,
+        FrameworkDispatch, FrameworkQuery, LiveQuery, Place, ProcessSteps, RebuildBeside, StepsByHand, TimersFired,
+        ViewTarget, WholeRebuild,
     },
     live_events::LiveEvents,
     rest::Rest,
@@ -50,6 +51,23 @@ pub(crate) async fn all(rows: &[Row], checkout: &Path, plan: &Plan, done: &mut i
         let rebuilds: Vec<_> = rows.iter().filter(wanted).copied().collect();
         if !rebuilds.is_empty() {
             measure_rebuilds(&rebuilds, backend, plan, done).await?;
+        }
+    }
+    for row in rows {
+        match row.kind {
+            Kind::ProcessSteps(backend) => {
+                let place = Place::start(backend).await?;
+                let (subject, baseline) = (ProcessSteps::start(&place).await?, StepsByHand::start(&place).await?);
+                let compared = compare(*row, &subject, &baseline, plan).await?;
+                done(Ok(Comparison { database: place.describe().await?, ..compared }));
+                subject.stop().await;
+            }
+            Kind::Timers(backend) => {
+                let place = Place::start(backend).await?;
+                let measured = alone(*row, &TimersFired::start(&place).await?, plan).await?;
+                done(Ok(Comparison { database: place.describe().await?, ..measured }));
+            }
+            _ => (),
         }
     }
     for row in rows {

@@ -1,5 +1,5 @@
 //! Each derive and attribute in its simplest form.
-use cqrs_core::{Aggregate, BoxError, Change, Command, DomainError, Event, Evolve, IntegrationEvent, Query, Recorded, RemoteCommand, View, handler, projection, projector, publish, receive, subscriber, storage::Tx};
+use cqrs_core::{Aggregate, BoxError, Change, Command, DomainError, Event, Evolve, IntegrationEvent, Process, Query, Reaction, Recorded, RemoteCommand, View, handler, process, projection, projector, publish, receive, subscriber, storage::Tx};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Serialize, Deserialize, Event)]
@@ -84,6 +84,30 @@ async fn table(_: Recorded<Pinged>, _: &mut dyn Tx) -> Result<(), BoxError> {
 #[publish]
 fn pinged(_: &Pinged) -> Option<PingAnnounced> {
     Some(PingAnnounced { number: 1 })
+}
+
+#[derive(Clone, Serialize, Deserialize, Process)]
+#[process(name = "pinging", version = 1)]
+#[step(Ping, irreversible)]
+enum Pinging {
+    #[deadline(secs = 5, then = given_up)]
+    Waiting { count: u64 },
+    #[waits_for_ever]
+    Done(u64),
+}
+#[process(key = aggregate_id, unexpected = "starts", then = "Waiting", from = "now")]
+fn pinging(event: &Recorded<Pinged>) -> Reaction<Pinging> {
+    Reaction::to(Pinging::Waiting { count: event.aggregate_id }).send(Ping)
+}
+#[process(key = number, when = "Waiting | Done", unexpected = "error", then = "Done | end")]
+fn announced(event: &PingAnnounced, state: Pinging) -> Reaction<Pinging> {
+    match state {
+        Pinging::Waiting { count } => Reaction::to(Pinging::Done(count + event.number)),
+        Pinging::Done(_) => Reaction::end(),
+    }
+}
+fn given_up(_: Pinging) -> Reaction<Pinging> {
+    Reaction::end()
 }
 
 fn main() {}

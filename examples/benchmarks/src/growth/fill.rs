@@ -60,6 +60,16 @@ pub(crate) async fn parked(url: &str, reader: &str, messages: u64) -> Result<()>
     execute(url, &sql, messages as i64).await
 }
 
+/// Sets timers that are due in a month, each with a key of its own.
+pub(crate) async fn timers(url: &str, command: &str, timers: u64) -> Result<()> {
+    let sql = format!(
+        "insert into cqrs.timer (name, id, due, key, command, body, metadata, set_by) select 'waiting/' || n, \
+         gen_random_uuid(), clock_timestamp() + interval '30 days' + n * interval '1 millisecond', 'waiting/' || n, \
+         '{command}', convert_to('null', 'UTF8'), {METADATA}, 'a benchmark' from generate_series(1, $1) n"
+    );
+    execute(url, &sql, timers as i64).await
+}
+
 async fn execute(url: &str, sql: &str, count: i64) -> Result<()> {
     let mut connection = PgConnection::connect(url).await?;
     sqlx::query(sqlx::AssertSqlSafe(sql)).bind(count).execute(&mut connection).await?;

@@ -14,6 +14,7 @@ mod report;
 mod retention;
 mod staged;
 mod statements;
+mod timers;
 mod waiting;
 mod wide;
 
@@ -29,7 +30,7 @@ struct Row {
 }
 
 /// Memory comes first, since later rows leave free memory that the process keeps.
-const ROWS: [Row; 11] = [
+const ROWS: [Row; 12] = [
     Row { name: "large", what: "memory for a projection over events of 2 MB" },
     Row { name: "idle", what: "statements and log bytes of idle replicas, by projections" },
     Row { name: "catch-up", what: "a new subscriber to the own log, over entries of other events" },
@@ -38,6 +39,10 @@ const ROWS: [Row; 11] = [
     Row {
         name: "parked",
         what: "a read with a token, a scrape, a new message and a redelivery beside parked messages",
+    },
+    Row {
+        name: "timers",
+        what: "an idle process, a look for due timers, a scrape and a new timer, beside waiting timers",
     },
     Row { name: "waiting", what: "reads that wait for a projection" },
     Row { name: "live", what: "the time to the update of a live query, over live queries on the same view" },
@@ -70,6 +75,7 @@ pub(crate) async fn run(only: &[String], list: bool, out: Option<&Path>, header:
             "rebuild" => rebuild::measure(&server).await,
             "retention" => retention::measure(&server).await,
             "parked" => parked::measure(&server).await,
+            "timers" => timers::measure(&server).await,
             "waiting" => waiting::measure(&server).await,
             "live" => live::measure(&server).await,
             "wide" => wide::measure(&server).await,

@@ -1,9 +1,9 @@
 //! The catalogue of every fault and every seeded bug, with the expected result of each.
 use super::{
-    check::Invariant::{self, I1, I2, I3, I4, I5, I6, I7, I9, I10, I11, I12},
+    check::Invariant::{self, I1, I2, I3, I4, I5, I6, I7, I9, I10, I11, I12, I13, I14},
     faults::{
-        broker, consumer, database, deploy, fatal, mock, network, pace, parked, poison, pooler, query_side, rebuild,
-        relay, shutdown, third_party, topic,
+        broker, consumer, database, deploy, fatal, mock, network, pace, parked, poison, pooler, process, query_side,
+        rebuild, relay, shutdown, third_party, timers, topic,
     },
     fixture::{Fixture, Needs},
     layers::SeededBug,
@@ -436,6 +436,33 @@ pub(super) const FAULTS: &[Scenario] = &[
         query_side::redis_lost,
         Bugs(&["checkpoints-remembered"])
     ),
+    fault!(
+        41,
+        "kill -9 between the steps of a process manager over two services, while orders are placed",
+        Holds,
+        NONE,
+        false,
+        process::killed,
+        Bugs(&["reaction-without-state"])
+    ),
+    fault!(
+        42,
+        "ten thousand timers are due at once, and the replicas that fire them are killed and frozen",
+        Holds,
+        NONE,
+        false,
+        timers::due_at_once,
+        Bugs(&["timer-ended-after", "timer-ended-before"])
+    ),
+    fault!(
+        43,
+        "timers are due while the clocks of the replicas are an hour wrong, and jump",
+        Holds,
+        NONE,
+        false,
+        timers::wrong_clocks,
+        Bugs(&["timers-of-the-process"])
+    ),
 ];
 
 /// Every seeded bug.
@@ -701,6 +728,42 @@ pub(super) const SEEDED_BUGS: &[Scenario] = &[
         REDIS,
         false,
         query_side::redis_lost
+    ),
+    seeded_bug!(
+        "reaction-without-state",
+        ReactionWithoutState,
+        "some reactions of a process manager are committed without their state",
+        I14,
+        NONE,
+        false,
+        process::killed
+    ),
+    seeded_bug!(
+        "timer-ended-after",
+        TimerEndedAfter,
+        "a timer is ended after the commit of its effect",
+        I13,
+        NONE,
+        false,
+        timers::due_at_once
+    ),
+    seeded_bug!(
+        "timer-ended-before",
+        TimerEndedBefore,
+        "a timer is ended before the commit of its effect",
+        I13,
+        NONE,
+        false,
+        timers::due_at_once
+    ),
+    seeded_bug!(
+        "timers-of-the-process",
+        TimersOfTheProcess,
+        "timers go by the clock of the process, which is an hour ahead",
+        I13,
+        NONE,
+        false,
+        timers::wrong_clocks
     ),
 ];
 

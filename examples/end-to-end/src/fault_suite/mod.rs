@@ -4,6 +4,7 @@
 //! process every credit; then a fault occurs. In the end nothing may be lost, doubled or out of order. The checker
 //! verifies this from outside: with the callers' history files, SQL, and the topic read from its beginning.
 pub mod account;
+pub mod alarms;
 mod catalogue;
 pub mod check;
 mod cli;

@@ -1,11 +1,14 @@
 //! The checker: evaluates the observations of a run and reports the broken invariants.
+mod alarms;
 mod answers;
 mod effects;
 mod log;
+mod orders;
 mod seen;
 mod topic;
 
-pub use seen::{Answer, Command, Copied, Crash, Outcome, Posting, Seen};
+pub use orders::have_ended;
+pub use seen::{Alarms, Answer, Command, Copied, Crash, Instance, Moved, Orders, Outcome, Posting, Ring, Seen};
 
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt};
@@ -38,6 +41,11 @@ pub enum Invariant {
     I11,
     /// An answer of the query side has every credit that its caller has seen, each once, and never a part of a view.
     I12,
+    /// A timer is fired once, not before its time, and in the order of its key.
+    I13,
+    /// A reaction of a process manager is whole: its state, its commands and its deadline. Each command is carried out once, and
+    /// each flow comes to one end, with its steps undone if it gives up.
+    I14,
 }
 impl fmt::Display for Invariant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -58,7 +66,7 @@ pub struct Broken {
 /// The result of a check.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Findings {
-    /// The broken invariants, from I1 to I12.
+    /// The broken invariants, from I1 to I14.
     pub broken: Vec<Broken>,
     /// The number of events in the log.
     pub events: u64,
@@ -85,6 +93,8 @@ pub fn check(seen: &Seen) -> Findings {
     topic::check(seen, &mut notes);
     effects::check(seen, &mut notes);
     answers::check(seen, &mut notes);
+    alarms::check(seen, &mut notes);
+    orders::check(seen, &mut notes);
     for (invariant, problems) in [(Invariant::I9, &seen.left), (Invariant::I11, &seen.stuck)] {
         for problem in problems {
             notes.broken(invariant, 1, || problem.clone());
@@ -99,7 +109,7 @@ pub fn check(seen: &Seen) -> Findings {
         }
     }
     let broken = notes.broken.into_iter().map(|(invariant, (times, example))| Broken { invariant, times, example });
-    Findings { broken: broken.collect(), events: seen.log.len() as u64, ..notes.counts }
+    Findings { broken: broken.collect(), events: seen.events() as u64, ..notes.counts }
 }
 
 /// Collects the findings during a check.

@@ -41,6 +41,72 @@ pub struct Seen {
     pub observed: Vec<(Invariant, String)>,
     /// Descriptions of the messages that are parked, or were parked without a cause.
     pub stuck: Vec<String>,
+    /// The alarms, if a service with alarms ran.
+    pub alarms: Option<Alarms>,
+    /// The orders, if the services of the example `order-fulfilment` ran.
+    pub orders: Option<Orders>,
+}
+impl Seen {
+    /// Returns the number of events in the logs.
+    pub(super) fn events(&self) -> usize {
+        let of_alarms = self.alarms.as_ref().map_or(0, |alarms| alarms.rung.len());
+        let of_orders = self.orders.as_ref().map_or(0, |orders| orders.events.len() + orders.stock.len());
+        self.log.len() + of_alarms + of_orders
+    }
+}
+
+/// Alarms and their effects.
+#[derive(Debug, Clone, Default)]
+pub struct Alarms {
+    /// The number of alarms that were due; their numbers begin at 0.
+    pub due: u64,
+    /// The number of alarms with the next numbers, which were not due yet.
+    pub far: u64,
+    /// The rings, in the order of their commits.
+    pub rung: Vec<Ring>,
+    /// The names of the stored timers, with whether each is due.
+    pub waiting: BTreeMap<String, bool>,
+}
+/// A ring of a bell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ring {
+    pub bell: String,
+    /// The number of the alarm.
+    pub number: u64,
+}
+
+/// Orders, their process manager and their goods.
+#[derive(Debug, Clone, Default)]
+pub struct Orders {
+    /// The orders whose callers have a response.
+    pub placed: Vec<String>,
+    /// The order and the name of each event of an order, in the order of the log.
+    pub events: Vec<(String, String)>,
+    /// The noted reactions of the process manager, in the order of the log.
+    pub moved: Vec<Moved>,
+    /// The stored instances of the process manager, by order.
+    pub instances: BTreeMap<String, Instance>,
+    /// The names of the stored timers, with whether each is due.
+    pub timers: BTreeMap<String, bool>,
+    /// The order and the name of each event about its goods in the inventory, in the order of its log.
+    pub stock: Vec<(String, String)>,
+}
+/// A noted reaction.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Moved {
+    pub key: String,
+    pub step: u64,
+    pub from: String,
+    pub to: String,
+    /// The names of the commands that the reaction has sent.
+    pub sent: Vec<String>,
+}
+/// A stored instance.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Instance {
+    pub status: String,
+    pub state: String,
+    pub steps: u64,
 }
 
 /// A command, as its caller knows it.

@@ -25,6 +25,14 @@ pub enum Point {
     BeforeCommit,
     /// The effect and the inbox record are committed, and the offset is not stored.
     AfterCommit,
+    /// A process manager has decided a reaction, which is not committed.
+    BeforeReaction,
+    /// A reaction is committed, and its message is not acknowledged.
+    AfterReaction,
+    /// The command of a timer has decided, and its effect is not committed with the timer's end.
+    BeforeFiring,
+    /// The effect of a timer and its end are committed.
+    AfterFiring,
     /// The rebuilt copy of a view has caught up, and the view is not switched to it.
     BeforeSwitch,
     /// The view is switched to the rebuilt copy, and the note about the former one is not stored.
@@ -75,12 +83,26 @@ impl StorageLayer for FailingStorage {
         let relay = batch.checkpoint_moves.iter().any(|step| step.reader.starts_with("relay/"));
         let consumer = !batch.inbox_records.is_empty()
             || batch.checkpoint_moves.iter().any(|step| step.reader.starts_with("projection/"));
+        let reaction = batch.rows.iter().any(|row| row.kind.starts_with("process:"));
+        let firing = batch.timers.iter().any(|write| write.fired.is_some());
+        if reaction {
+            self.fail.pass(Point::BeforeReaction);
+        }
+        if firing {
+            self.fail.pass(Point::BeforeFiring);
+        }
         if relay {
             self.fail.pass(Point::BeforeCheckpoint);
         } else if consumer {
             self.fail.pass(Point::BeforeCommit);
         }
         let done = self.inner.commit(batch).await;
+        if reaction && done.is_ok() {
+            self.fail.pass(Point::AfterReaction);
+        }
+        if firing && done.is_ok() {
+            self.fail.pass(Point::AfterFiring);
+        }
         if relay && done.is_ok() {
             self.fail.pass(Point::AfterCheckpoint);
         } else if consumer && done.is_ok() {

@@ -4,6 +4,7 @@ mod ghost;
 mod parking;
 mod received;
 mod storage;
+mod timer;
 mod transport;
 
 use cqrs_core::{
@@ -73,6 +74,14 @@ pub enum SeededBug {
     ViewsBeforeCheckpoint,
     /// A query server trusts the checkpoints that it remembers, and not those of the store.
     CheckpointsRemembered,
+    /// A timer is ended after the commit of its effect.
+    TimerEndedAfter,
+    /// A timer is ended before the commit of its effect.
+    TimerEndedBefore,
+    /// Timers go by the clock of the process, which is an hour ahead.
+    TimersOfTheProcess,
+    /// Some reactions of a process manager are committed without their state.
+    ReactionWithoutState,
 }
 
 /// Returns the storage with the bug, if the bug concerns the storage.
@@ -97,6 +106,10 @@ pub(crate) fn seeded_storage(
         Some(SeededBug::EndsForgotten) => Arc::new(parking::EndsForgotten { inner, forgotten: Memory::new() }),
         Some(SeededBug::StaysParked) => Arc::new(parking::StaysParked(inner)),
         Some(SeededBug::CopyCheckpointApart) => Arc::new(copy::CopyCheckpointApart(inner)),
+        Some(SeededBug::TimerEndedAfter) => Arc::new(timer::EndedApart { inner, is_first: false }),
+        Some(SeededBug::TimerEndedBefore) => Arc::new(timer::EndedApart { inner, is_first: true }),
+        Some(SeededBug::TimersOfTheProcess) => Arc::new(timer::ClockOfTheProcess(inner)),
+        Some(SeededBug::ReactionWithoutState) => Arc::new(timer::ReactionWithoutState::new(inner)),
         Some(SeededBug::SwitchedBehind) => Arc::new(copy::SwitchedBehind { inner, pool }),
         _ => storage,
     }

@@ -2,6 +2,7 @@
 use super::{Config, Role, clock::Skewed};
 use crate::fault_suite::{
     account::{ACCOUNT, Account},
+    alarms,
     deploy::{Program, new, new_consumer::NEW_CONSUMER, old, query::QUERIES},
     layers::{
         FailingStorage, FailingTransport, Plain, Scoped, SeededBug, SeededViews, Shared, seeded_storage,
@@ -38,6 +39,9 @@ pub(super) async fn app(config: &Config) -> Result<App> {
         Role::Consumer => "mirror",
         Role::Projection => "tally",
         Role::Writer | Role::Relay | Role::Reader | Role::Queries | Role::Rebuild => "faults",
+        Role::Alarms => "alarms",
+        Role::Orders => "orders",
+        Role::Inventory => "inventory",
     };
     let storage: Arc<dyn Storage> = Arc::new(Shared { inner: storage(config, &transport).await?, service });
     let app = App::builder(service);
@@ -47,6 +51,9 @@ pub(super) async fn app(config: &Config) -> Result<App> {
             if config.program == Some(Program::After) { mirror.discover_part(NEW_CONSUMER) } else { mirror }
         }
         Role::Projection => app.discover_part(TALLY),
+        Role::Alarms => alarms::app(),
+        Role::Orders => order_fulfilment::orders::app(),
+        Role::Inventory => order_fulfilment::inventory::app(),
         Role::Writer | Role::Relay | Role::Reader | Role::Queries | Role::Rebuild => match config.program {
             None => app.discover_part(ACCOUNT).aggregate(StateStored::<Account>::new()),
             Some(Program::Before) => {

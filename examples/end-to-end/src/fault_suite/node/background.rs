@@ -1,4 +1,4 @@
-//! Relay, subscriber, projection and query server: runs the framework's background jobs until SIGTERM.
+//! Relay, subscriber, projection, query server and the services with timers: runs the background jobs until SIGTERM.
 use super::{Config, REFUSED, Role, ShutdownReport, app, health, operations, queries};
 use crate::fault_suite::layers::SeededBug;
 use anyhow::Result;

@@ -24,6 +24,12 @@ pub enum Role {
     Queries,
     /// Rebuilds the view of the writers' own log and ends, as `views rebuild` does.
     Rebuild,
+    /// Fires the timers of alarms.
+    Alarms,
+    /// Runs the service `orders` of the example `order-fulfilment`, with its process manager.
+    Orders,
+    /// Runs the service `inventory` of that example.
+    Inventory,
 }
 
 /// The configuration of a node.

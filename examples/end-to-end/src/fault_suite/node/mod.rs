@@ -63,7 +63,13 @@ fn started(config: &str) -> Result<ExitCode> {
             Role::Writer => writer::run(config, stop).await,
             Role::Reader => reader::run(config, stop).await,
             Role::Rebuild => rebuild::run(config).await,
-            Role::Relay | Role::Consumer | Role::Projection | Role::Queries => background::run(config, stop).await,
+            Role::Relay
+            | Role::Consumer
+            | Role::Projection
+            | Role::Queries
+            | Role::Alarms
+            | Role::Orders
+            | Role::Inventory => background::run(config, stop).await,
         }
     });
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));

@@ -3,9 +3,9 @@ use anyhow::{Result, ensure};
 use end_to_end::fault_suite::{
     account::{Posted, id_of},
     check::{
-        Answer, Command, Copied, Crash,
-        Invariant::{self, I1, I2, I3, I4, I5, I6, I7, I8, I9, I10, I11, I12},
-        Outcome, Posting, Seen, check,
+        Alarms, Answer, Command, Copied, Crash, Instance,
+        Invariant::{self, I1, I2, I3, I4, I5, I6, I7, I8, I9, I10, I11, I12, I13, I14},
+        Moved, Orders, Outcome, Posting, Ring, Seen, check,
     },
     tally::Tally,
 };
@@ -103,6 +103,45 @@ const CHANGES: &[(&str, Invariant, Change)] = &[
         tally.post(&posted);
         seen.answers[0].tally = Some(tally);
     }),
+    ("an alarm has rung twice", I13, |seen| {
+        let again = alarms(seen).rung[0].clone();
+        alarms(seen).rung.push(again);
+    }),
+    ("an alarm has not rung, and its timer is gone", I13, |seen| drop(alarms(seen).rung.pop())),
+    ("an alarm is due and has not rung", I13, |seen| {
+        alarms(seen).rung.pop();
+        alarms(seen).waiting.insert("alarm/1".into(), true);
+    }),
+    ("an alarm has rung before its time", I13, |seen| {
+        alarms(seen).waiting.remove("alarm/2");
+        alarms(seen).rung.push(Ring { bell: "bell-0".into(), number: 2 });
+    }),
+    ("two alarms of a bell have rung in the wrong order", I13, |seen| alarms(seen).rung.swap(0, 1)),
+    ("an alarm has rung, and its timer is still there", I13, |seen| {
+        alarms(seen).waiting.insert("alarm/0".into(), true);
+    }),
+    ("a placed order is not in the log", I1, |seen| orders(seen).placed.push("max".into())),
+    ("a command of a process was carried out without its reaction", I14, |seen| {
+        orders(seen).moved[0].sent.clear();
+    }),
+    ("a command of a process was carried out twice", I14, |seen| {
+        orders(seen).events.insert(1, ("kim".into(), "order.goods_requested".into()));
+    }),
+    ("a command of a process was not carried out", I14, |seen| {
+        orders(seen).events.retain(|(_, name)| name != "order.rejected")
+    }),
+    ("a reaction of a process has no state", I14, |seen| {
+        orders(seen).instances.remove("kim");
+    }),
+    ("a state of a process is older than its reactions", I14, |seen| {
+        orders(seen).instances.values_mut().for_each(|instance| instance.steps -= 1);
+    }),
+    ("a reaction of a process was not noted", I14, |seen| drop(orders(seen).moved.remove(0))),
+    ("a process has no deadline", I14, |seen| orders(seen).timers.clear()),
+    ("a process that has ended has a deadline", I14, |seen| {
+        orders(seen).timers.insert("process/orders.fulfilment/lee/deadline".into(), false);
+    }),
+    ("an order was given up, and its goods are still reserved", I14, |seen| drop(orders(seen).stock.pop())),
 ];
 
 pub(crate) fn trials() -> Trials {
@@ -124,12 +163,12 @@ pub(crate) fn trials() -> Trials {
 fn holds(seen: &Seen) -> Result<()> {
     let findings = check(seen);
     ensure!(findings.broken.is_empty(), "{findings:?}");
-    ensure!(findings.events == 6 && findings.lost + findings.doubled + findings.inverted == 0, "{findings:?}");
+    ensure!(findings.events == 18 && findings.lost + findings.doubled + findings.inverted == 0, "{findings:?}");
     Ok(())
 }
 
 async fn every_invariant() -> Result<()> {
-    for invariant in [I1, I2, I3, I4, I5, I6, I7, I8, I9, I10, I11, I12] {
+    for invariant in [I1, I2, I3, I4, I5, I6, I7, I8, I9, I10, I11, I12, I13, I14] {
         ensure!(CHANGES.iter().any(|(_, broken, _)| *broken == invariant), "no change breaks {invariant}");
     }
     Ok(())
@@ -162,7 +201,45 @@ fn run() -> Seen {
     seen.log_reads = vec![seen.log.clone()];
     let applied: BTreeSet<u64> = seen.log.iter().take(2).map(|posting| posting.id).collect();
     seen.crashes = vec![Crash { committed: [(0, 2)].into(), applied }];
+    (seen.alarms, seen.orders) = (Some(two_alarms()), Some(two_orders()));
     seen
+}
+
+/// Returns two alarms that have rung, and one that is not due yet.
+fn two_alarms() -> Alarms {
+    let rung = [0, 1].map(|number| Ring { bell: "bell-0".into(), number });
+    Alarms { due: 2, far: 1, rung: rung.into(), waiting: [("alarm/2".into(), false)].into() }
+}
+
+/// Returns the order of Kim, which is confirmed, and that of Lee, which was given up after its goods were reserved.
+fn two_orders() -> Orders {
+    let named = |order: &str, names: &[&str]| -> Vec<(String, String)> {
+        names.iter().map(|name| (order.to_owned(), (*name).to_owned())).collect()
+    };
+    let moved = |key: &str, step, [from, to]: [&str; 2], sent: &[&str]| Moved {
+        key: key.into(),
+        step,
+        from: from.into(),
+        to: to.into(),
+        sent: sent.iter().map(|sent| (*sent).to_owned()).collect(),
+    };
+    let instance = |status: &str, state: &str| Instance { status: status.into(), state: state.into(), steps: 2 };
+    let kim = named("kim", &["order.placed", "order.goods_requested", "order.confirmed"]);
+    let lee = ["order.placed", "order.goods_requested", "order.goods_returned", "order.rejected"];
+    Orders {
+        placed: vec!["kim".into(), "lee".into()],
+        events: [kim, named("lee", &lee)].concat(),
+        moved: vec![
+            moved("kim", 1, ["", "Reserving"], &["RequestGoods"]),
+            moved("kim", 2, ["Reserving", "Confirmed"], &["ConfirmOrder"]),
+            moved("lee", 1, ["", "Reserving"], &["RequestGoods"]),
+            moved("lee", 2, ["Reserving", "end"], &["ReturnGoods", "RejectOrder"]),
+        ],
+        instances: [("kim".into(), instance("running", "Confirmed")), ("lee".into(), instance("ended", "Reserving"))]
+            .into(),
+        timers: [("process/orders.fulfilment/kim/deadline".into(), false)].into(),
+        stock: [named("kim", &["stock.reserved"]), named("lee", &["stock.reserved", "stock.released"])].concat(),
+    }
 }
 
 /// Returns a run in which a killed relay sent two records again, two outcomes are unknown, and one command was refused.
@@ -179,6 +256,12 @@ fn excused() -> Seen {
     seen
 }
 
+fn alarms(seen: &mut Seen) -> &mut Alarms {
+    seen.alarms.get_or_insert_default()
+}
+fn orders(seen: &mut Seen) -> &mut Orders {
+    seen.orders.get_or_insert_default()
+}
 fn query_side(seen: &mut Seen, change: fn(&mut Tally)) {
     seen.query_side.get_or_insert_default().get_mut("kim").into_iter().for_each(change);
 }

@@ -1,0 +1,23 @@
+//! A function of a process that does not list the states which follow.
+use cqrs_core::{IntegrationEvent, Process, Reaction, process};
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Serialize, Deserialize, IntegrationEvent)]
+#[integration_event(name = "paid.v1", topic = "payments.v1", key = order)]
+struct Paid {
+    order: String,
+}
+
+#[derive(Clone, Serialize, Deserialize, Process)]
+#[process(name = "purchase", version = 1)]
+enum Purchase {
+    #[waits_for_ever]
+    Paying,
+}
+
+#[process(key = order, when = "Paying", unexpected = "ignored")]
+fn paid(_: &Paid, _: Purchase) -> Reaction<Purchase> {
+    Reaction::end()
+}
+
+fn main() {}
