@@ -1,10 +1,11 @@
 //! Functions and traits for the code that the macros write. Generated code uses nothing else of the library.
 use crate::{
-    codec,
+    codec::{self, PersonalFields},
     command::{Dispatch, Handled},
     context::{Context, Needs, NeedsOf},
     error::{BoxError, Fault},
     event::{IntegrationEvent, Recorded, Subscribable},
+    personal::Redacted,
     process::{self, Process, Reaction},
     schedule::Schedulable,
     view::{Change, IndexEntries, IndexKey, Range, View},
@@ -75,7 +76,7 @@ impl<V: View> ProjectionReturn for Change<V> {
 /// # Errors
 /// Fails when the view cannot read the value.
 pub fn index_entries<V: View>(value: &[u8]) -> Result<IndexEntries, Fault> {
-    Ok(serde_json::from_slice::<V>(value)?.entries())
+    Ok(codec::decode::<V>(value)?.entries())
 }
 
 /// Returns the description of a view's stored form.
@@ -217,12 +218,41 @@ pub trait JsonPayload: serde::Serialize + serde::de::DeserializeOwned {}
 impl<T: serde::Serialize + serde::de::DeserializeOwned> JsonPayload for T {}
 
 /// Encodes an integration event as JSON.
-pub fn encode_json<E: JsonPayload>(event: &E) -> Result<Vec<u8>, BoxError> {
-    Ok(codec::encode(event)?)
+pub fn encode_json<E: JsonPayload>(event: &E, personal: &PersonalFields) -> Result<Vec<u8>, BoxError> {
+    Ok(codec::encode_marked(event, personal)?)
 }
 /// Decodes an integration event from JSON.
 pub fn decode_json<E: JsonPayload>(bytes: &[u8]) -> Result<E, BoxError> {
-    Ok(serde_json::from_slice(bytes)?)
+    Ok(codec::decode(bytes)?)
+}
+
+/// Returns the JSON of the placeholder of a personal field without `erased`: its default.
+///
+/// # Errors
+/// Fails when the default has no JSON form.
+pub fn erased_default<T: serde::Serialize + Default>() -> Result<String, serde_json::Error> {
+    serde_json::to_string(&T::default())
+}
+/// Returns the JSON of the placeholder of a personal field, from the value of `erased`.
+///
+/// # Errors
+/// Fails when it has no JSON form.
+pub fn erased<T: serde::Serialize>(value: impl Into<T>) -> Result<String, serde_json::Error> {
+    serde_json::to_string(&value.into())
+}
+/// Returns the text of the subject in a field of a command, as the marks of stored values have it.
+pub fn subject_text<T: serde::Serialize>(subject: &T) -> Option<String> {
+    let json = serde_json::value::to_raw_value(subject).ok()?;
+    codec::subject_in(&json).ok()?
+}
+/// Returns the text of a unique personal value; `None` for its placeholder, which is not reserved.
+pub fn unique_text<T: serde::Serialize>(
+    value: &T,
+    erased: fn() -> Result<String, serde_json::Error>,
+) -> Option<String> {
+    let json = serde_json::to_string(value).ok()?;
+    let is_no_value = json == "null" || erased().is_ok_and(|erased| erased == json);
+    (!is_no_value).then(|| serde_json::from_str::<String>(&json).unwrap_or(json))
 }
 
 /// Returns the range of all entries of `index` whose leading columns are encoded as `prefix`.
@@ -248,5 +278,8 @@ where
     R::Sent: Dispatch<R>,
 {
     let (kind, run_stored) = (<R::Sent as Dispatch<R>>::KIND, <R::Sent as Dispatch<R>>::RUN_STORED);
-    Registration::handler(module, function, R::NAME, kind, needs, run_stored)
+    Registration::handler(module, function, R::NAME, kind, needs, run_stored, !R::PERSONAL.is_empty())
 }
+
+/// Checks at compile time that the debug output of a personal field does not show its value.
+pub const fn is_redacted<T: Redacted>() {}

@@ -1,7 +1,13 @@
 //! The stored form of values: JSON that is checked to be readable again before it is stored.
 mod newer_fields;
+mod personal_fields;
 
 pub(crate) use newer_fields::{NewerFields, WrittenByNewerProgram, is_written_as};
+pub(crate) use personal_fields::{
+    MARK, MarkedValue, SEALED, decode, decode_value, find, mark, marked, marked_whole, plain, replaced, subject_in,
+    use_marks,
+};
+pub use personal_fields::{PersonalField, PersonalFields, PersonalRule};
 
 use crate::error::Fault;
 use serde::{
@@ -13,6 +19,17 @@ use serde::{
     },
 };
 use std::{any::type_name, fmt};
+
+/// Encodes a value as [`encode`] does, with a mark around each personal value.
+///
+/// # Errors
+/// Fails as [`encode`] does, and when a personal value has no subject.
+pub(crate) fn encode_marked<T: Serialize + DeserializeOwned>(
+    value: &T,
+    fields: &PersonalFields,
+) -> Result<Vec<u8>, Fault> {
+    marked(encode(value)?, fields)
+}
 
 /// Encodes a value, and decodes it again. A stored value that cannot be read would block its stream, view or
 /// idempotency key for ever, and the decoding costs little beside a commit.

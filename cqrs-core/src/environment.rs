@@ -118,6 +118,12 @@ pub(crate) async fn to_its_end<T: Send + 'static>(
     output
 }
 
+/// Fills the bytes with random ones that cannot be guessed, for keys. They always come from the system, also in a
+/// simulation: nothing depends on them. Returns `false` if the system has none.
+pub(crate) fn fill_secretly(bytes: &mut [u8]) -> bool {
+    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), bytes).is_ok()
+}
+
 /// Returns whether the error is that of a time-out of Tokio.
 pub(crate) fn is_time_out(error: &(dyn std::error::Error + 'static)) -> bool {
     error.is::<tokio::time::error::Elapsed>()

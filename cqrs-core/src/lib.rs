@@ -117,6 +117,8 @@ pub mod net;
 #[cfg(feature = "operations")]
 pub mod operations;
 #[cfg(feature = "runtime")]
+pub mod personal;
+#[cfg(feature = "runtime")]
 pub mod policy;
 #[cfg(feature = "runtime")]
 mod position;

@@ -1,4 +1,5 @@
 //! Messages: commands and queries have exactly one handler each, events have any number.
+use crate::codec::PersonalFields;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// A message with a name of its own.
@@ -16,6 +17,16 @@ pub trait Message: Send + Sync + 'static {
 pub trait Request: Message + Clone {
     /// The way of dispatch: [`AsCommand`] or [`AsQuery`].
     type Sent;
+    /// The personal fields of a command, which are encrypted while it waits as a timer. `#[personal]` writes this
+    /// constant.
+    #[doc(hidden)]
+    const PERSONAL: &'static PersonalFields = &PersonalFields::NONE;
+    /// Returns the subject of the command's personal values: its stored response is encrypted with the subject's key.
+    /// `#[personal]` writes this method.
+    #[doc(hidden)]
+    fn personal_subject(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Marks a request that may change aggregates. It runs in a unit of work with a commit and a retry on conflict.

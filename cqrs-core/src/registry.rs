@@ -37,7 +37,14 @@ pub struct Registration {
     slot: AtomicU32,
 }
 pub(crate) enum Role {
-    Handler { request: &'static str, kind: RequestKind, needs: NeedsOf, run_stored: Option<RunStored> },
+    Handler {
+        request: &'static str,
+        kind: RequestKind,
+        needs: NeedsOf,
+        run_stored: Option<RunStored>,
+        /// The command has personal fields.
+        is_personal: bool,
+    },
     Subscriber(Subscriber),
     Projection(Projection),
     Projector(Projector),
@@ -101,16 +108,18 @@ pub(crate) struct Projection {
     /// Returns the index entries of a stored value.
     pub(crate) index_entries: EntriesOf,
     pub(crate) stored_form: fn() -> StoredForm,
+    /// The view has personal fields.
+    pub(crate) is_personal: bool,
     pub(crate) source: Source,
     pub(crate) from: FirstEvent,
     /// The changes are part of the commit of the command.
     pub(crate) is_inline: bool,
     pub(crate) project: RunProjection,
 }
-/// The view that a projection updates: its name, its indexes with their columns, its type, its index entries, and its
-/// stored form.
+/// The view that a projection updates: its name, its indexes with their columns, its type, its index entries, its
+/// stored form, and whether it has personal fields.
 pub(crate) type ViewOf =
-    (&'static str, &'static [(&'static str, &'static str)], fn() -> TypeId, EntriesOf, fn() -> StoredForm);
+    (&'static str, &'static [(&'static str, &'static str)], fn() -> TypeId, EntriesOf, fn() -> StoredForm, bool);
 /// A function that calls a projection.
 pub(crate) type RunProjection = fn(RawEvent) -> Result<ErasedChange, BoxError>;
 
@@ -141,6 +150,12 @@ pub(crate) struct AggregateRegistration {
     pub(crate) snapshot_every: Option<u32>,
     /// The unique fields.
     pub(crate) unique: &'static [&'static str],
+    /// The unique fields that are personal.
+    pub(crate) personal_unique: &'static [&'static str],
+    /// The state has personal fields.
+    pub(crate) has_personal_state: bool,
+    /// The events have personal fields.
+    pub(crate) has_personal_events: bool,
     /// Reads stored aggregates without their type.
     pub(crate) untyped: UntypedReader,
     /// Describes its events.
@@ -185,8 +200,9 @@ impl Registration {
         kind: RequestKind,
         needs: NeedsOf,
         run_stored: Option<RunStored>,
+        is_personal: bool,
     ) -> Self {
-        Registration::new(module, function, Role::Handler { request, kind, needs, run_stored })
+        Registration::new(module, function, Role::Handler { request, kind, needs, run_stored, is_personal })
     }
     /// Creates the registration for `#[subscriber]`.
     #[track_caller]
@@ -229,9 +245,20 @@ impl Registration {
         (from, is_inline): (FirstEvent, bool),
         project: RunProjection,
     ) -> Self {
-        let (view, indexes, view_type, index_entries, stored_form) = view;
-        let projection =
-            Projection { name, view, indexes, view_type, index_entries, stored_form, source, from, is_inline, project };
+        let (view, indexes, view_type, index_entries, stored_form, is_personal) = view;
+        let projection = Projection {
+            name,
+            view,
+            indexes,
+            view_type,
+            index_entries,
+            stored_form,
+            is_personal,
+            source,
+            from,
+            is_inline,
+            project,
+        };
         Registration::new(module, function, Role::Projection(projection))
     }
     /// Creates the registration for `#[projector]`.
@@ -253,11 +280,11 @@ impl Registration {
         module: &'static str,
         function: &'static str,
         event: fn() -> TypeId,
-        contract: &'static str,
+        (contract, is_personal): (&'static str, bool),
         topic: &'static str,
         run: RunPublisher,
     ) -> Self {
-        Registration::new(module, function, Role::Publisher(Publisher { event, contract, topic, run }))
+        Registration::new(module, function, Role::Publisher(Publisher { event, contract, is_personal, topic, run }))
     }
     /// Returns `true` if the function is in this module or below it.
     pub(crate) fn is_in(&self, module: &str) -> bool {

@@ -1,6 +1,7 @@
 //! `derive(Event)`: implements `Event` with the names under which the events are stored.
 use crate::{
     attr::{Keys, Upcast, required, snake},
+    personal::Personal,
     stored_form,
 };
 use proc_macro2::TokenStream;
@@ -34,14 +35,18 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
         Data::Union(_) => return Err(Error::new(ident.span(), "an event must be a struct or an enum")),
     };
     let stored_form = stored_form::method(input, &names)?;
+    let personal = Personal::of(input)?;
+    let (constant, checks) = (personal.constant(), personal.checks());
     Ok(quote! {
         impl ::cqrs_core::Event for #ident {
             const NAMES: &'static [&'static str] = &[#(#names),*];
             const VERSION: u32 = #version;
             #upcasters
+            #constant
             fn name(&self) -> &'static str { #arms }
             #stored_form
         }
+        #checks
     })
 }
 

@@ -112,3 +112,13 @@ pub(crate) fn index_key(input: &DeriveInput) -> TokenStream {
         }
     }
 }
+
+pub(crate) fn personal_fields(input: &DeriveInput) -> TokenStream {
+    let ident = &input.ident;
+    quote! {
+        impl ::cqrs_core::personal::HasPersonalFields for #ident {
+            const PERSONAL: &'static ::cqrs_core::personal::PersonalFields =
+                &::cqrs_core::personal::PersonalFields::NONE;
+        }
+    }
+}

@@ -2,6 +2,7 @@
 use crate::{
     aggregate::named_fields,
     attr::{Keys, required},
+    personal::{Personal, is_personal},
 };
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -12,7 +13,8 @@ pub(crate) const KEYS: &[&str] = &["name", "topic", "key", "encoding"];
 
 pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let words = Words { subject: "an integration event", attribute: "integration_event", sent: "published" };
-    let Declaration { ident, name, topic, content_type, members } = contract(input, &words)?;
+    let trait_path = quote!(::cqrs_core::IntegrationEvent);
+    let Declaration { ident, name, topic, content_type, members, checks } = contract(input, &words, &trait_path)?;
     Ok(quote! {
         impl ::cqrs_core::IntegrationEvent for #ident { #members }
         impl ::cqrs_core::Subscribable for #ident {
@@ -29,6 +31,7 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
                 <Self as ::cqrs_core::IntegrationEvent>::decode(bytes)
             }
         }
+        #checks
     })
 }
 
@@ -48,9 +51,12 @@ pub(crate) struct Declaration<'a> {
     pub(crate) content_type: &'static str,
     /// The constants and functions that an integration event and a remote command have in common.
     pub(crate) members: TokenStream,
+    /// The checks that the debug output of no personal value shows it.
+    pub(crate) checks: TokenStream,
 }
 
-pub(crate) fn contract<'a>(input: &'a DeriveInput, words: &Words) -> Result<Declaration<'a>> {
+/// Parses the contract. Its members are those of the trait with this path.
+pub(crate) fn contract<'a>(input: &'a DeriveInput, words: &Words, trait_path: &TokenStream) -> Result<Declaration<'a>> {
     let ident = &input.ident;
     let Words { subject, attribute, sent } = words;
     let fields = named_fields(input, &format!("{subject} must be a struct with named fields"))?;
@@ -67,13 +73,29 @@ pub(crate) fn contract<'a>(input: &'a DeriveInput, words: &Words) -> Result<Decl
         write `#[{attribute}(..., key = field)]`"
     );
     let key = key_field(required(keys.key, ident.span(), &message)?, &fields, subject)?;
+    if fields.iter().any(|field| field.ident.as_ref() == Some(&key) && is_personal(field)) {
+        let message = format!("the key of {subject} cannot be personal: brokers read it");
+        return Err(Error::new(key.span(), message));
+    }
+    let personal = Personal::of(input)?;
+    let (constant, checks) = (personal.constant(), personal.checks());
     // Errors point at the type's name or the key, but the identifiers resolve here: a name that comes from a
     // `macro_rules!` has another hygiene context, in which `bytes` does not exist.
     let span = ident.span().resolved_at(Span::call_site());
-    let (content_type, encode, decode) = match Encoding::parse(keys.encoding)? {
+    let encoding = Encoding::parse(keys.encoding)?;
+    if matches!(encoding, Encoding::Protobuf) && !personal.is_empty() {
+        let message = format!(
+            "{subject} with personal fields is encoded as JSON: protobuf has no place for a value that is encrypted \
+             alone"
+        );
+        return Err(Error::new(ident.span(), message));
+    }
+    let (content_type, encode, decode) = match encoding {
         Encoding::Json => (
             "application/json",
-            quote_spanned!(span=> ::cqrs_core::__private::encode_json(self)),
+            quote_spanned!(span=>
+                ::cqrs_core::__private::encode_json(self, <Self as #trait_path>::PERSONAL)
+            ),
             quote_spanned!(span=> ::cqrs_core::__private::decode_json(bytes)),
         ),
         Encoding::Protobuf => (
@@ -88,11 +110,12 @@ pub(crate) fn contract<'a>(input: &'a DeriveInput, words: &Words) -> Result<Decl
         const NAME: &'static str = #name;
         const TOPIC: &'static str = #topic;
         const CONTENT_TYPE: &'static str = #content_type;
+        #constant
         fn key(&self) -> ::std::string::String { #key }
         fn encode(&self) -> ::core::result::Result<::std::vec::Vec<u8>, ::cqrs_core::BoxError> { #encode }
         fn decode(bytes: &[u8]) -> ::core::result::Result<Self, ::cqrs_core::BoxError> { #decode }
     };
-    Ok(Declaration { ident, name, topic, content_type, members })
+    Ok(Declaration { ident, name, topic, content_type, members, checks })
 }
 
 /// The encoding of the payload: JSON through serde, or protobuf through prost.

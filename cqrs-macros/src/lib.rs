@@ -15,6 +15,7 @@ mod handler;
 mod index_key;
 mod integration_event;
 mod message;
+mod personal;
 mod process;
 mod publish;
 mod remote_command;
@@ -40,7 +41,10 @@ use syn::{DeriveInput, ItemFn, parse_macro_input};
 ///
 /// The name of the type is part of the command's idempotency keys. A type that is renamed keeps its name with
 /// `#[command(name = "RenameUser")]`; otherwise a request that is repeated across the release is carried out again.
-#[proc_macro_derive(Command, attributes(command))]
+///
+/// `#[personal(subject = field)]` on a field, or on the type, encrypts the stored response with the key of the subject,
+/// and the field while the command waits as a timer. See [`macro@PersonalFields`].
+#[proc_macro_derive(Command, attributes(command, personal))]
 pub fn command(input: TokenStream) -> TokenStream {
     derive(input, "a command", |input| message::expand(input, "AsCommand"), fallback::none)
 }
@@ -75,7 +79,7 @@ pub fn query(input: TokenStream) -> TokenStream {
 /// their types. The first start of a changed program is refused if it could not read what is stored. The derives of
 /// aggregates and views do the same. `#[stored(accepts(Type, ...))]` on a field says that it reads values that were stored
 /// as these types. `#[stored(unchecked)]` on the type leaves it out, for example if its `Deserialize` is written by hand.
-#[proc_macro_derive(Event, attributes(event, stored))]
+#[proc_macro_derive(Event, attributes(event, stored, personal))]
 pub fn event(input: TokenStream) -> TokenStream {
     derive(input, "an event", event::expand, fallback::event)
 }
@@ -100,7 +104,7 @@ pub fn event(input: TokenStream) -> TokenStream {
 /// assert_eq!((placed.key().as_str(), OrderPlaced::CONTENT_TYPE), ("7", "application/json"));
 /// assert_eq!(placed.encode().unwrap(), br#"{"order_id":7,"amount":3}"#);
 /// ```
-#[proc_macro_derive(IntegrationEvent, attributes(integration_event))]
+#[proc_macro_derive(IntegrationEvent, attributes(integration_event, personal))]
 pub fn integration_event(input: TokenStream) -> TokenStream {
     derive(input, "an integration event", integration_event::expand, fallback::integration_event)
 }
@@ -118,7 +122,7 @@ pub fn integration_event(input: TokenStream) -> TokenStream {
 /// pub struct ReserveGoods { pub order: String }
 /// assert_eq!(ReserveGoods { order: "7".into() }.key(), "7");
 /// ```
-#[proc_macro_derive(RemoteCommand, attributes(remote_command))]
+#[proc_macro_derive(RemoteCommand, attributes(remote_command, personal))]
 pub fn remote_command(input: TokenStream) -> TokenStream {
     derive(input, "a remote command", remote_command::expand, fallback::remote_command)
 }
@@ -152,7 +156,7 @@ pub fn remote_command(input: TokenStream) -> TokenStream {
 ///
 /// The value of a `#[unique]` field is reserved for this aggregate. A field of type `Option` reserves nothing while it
 /// is `None`.
-#[proc_macro_derive(Aggregate, attributes(aggregate, id, unique, stored))]
+#[proc_macro_derive(Aggregate, attributes(aggregate, id, unique, stored, personal))]
 pub fn aggregate(input: TokenStream) -> TokenStream {
     derive(input, "an aggregate", aggregate::expand, fallback::aggregate)
 }
@@ -178,9 +182,44 @@ pub fn aggregate(input: TokenStream) -> TokenStream {
 /// let (of_kim, all) = (AccountSummary::by_owner().owner("kim"), AccountSummary::newest());
 /// let of_a_day = AccountSummary::newest().opened_in(20..21).reversed();
 /// ```
-#[proc_macro_derive(View, attributes(view, index, stored))]
+#[proc_macro_derive(View, attributes(view, index, stored, personal))]
 pub fn view(input: TokenStream) -> TokenStream {
     derive(input, "a view", view::expand, fallback::view)
+}
+
+/// Describes the personal fields of a type that is part of an event, a state, a view or an integration event.
+///
+/// `#[personal(subject = field)]` encrypts the value of a field with the key of the subject, which the named field
+/// beside it holds. Once the subject is forgotten, the value reads as its placeholder: `erased = ...`, or the default
+/// of its type. The debug output of the type must not show it, so a text is a `Personal<String>`. `#[personal(fields)]`
+/// is for a field whose type derives `PersonalFields`, and for an `Option`, a `Vec` or a `Box` of it.
+///
+/// The derives of events, aggregates, views, integration events, commands, remote commands and processes read the same
+/// attribute.
+///
+/// ```
+/// use cqrs_core::{Event, personal::{Personal, PersonalFields}};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, PersonalFields)]
+/// pub struct Address {
+///     pub user_id: u64,
+///     #[personal(subject = user_id, erased = "somewhere")]
+///     pub street: Personal<String>,
+/// }
+/// #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Event)]
+/// #[event(name = "order.placed", version = 1)]
+/// pub struct OrderPlaced {
+///     pub user_id: u64,
+///     #[personal(subject = user_id)]
+///     pub note: Option<Personal<String>>,
+///     #[personal(fields)]
+///     pub addresses: Vec<Address>,
+/// }
+/// ```
+#[proc_macro_derive(PersonalFields, attributes(personal))]
+pub fn personal_fields(input: TokenStream) -> TokenStream {
+    derive(input, "a type with personal fields", personal::expand, fallback::personal_fields)
 }
 
 /// Derives `IndexKey`, so that a type can be a column of an index: for an enum without fields, and for a struct with one
@@ -207,7 +246,7 @@ pub fn index_key(input: TokenStream) -> TokenStream {
 /// - `#[process(name = "...", version = n)]`: the name of the process and of its consumer group, and the version of its state.
 /// - `#[step(Command, undone_by = Other)]` or `#[step(Command, irreversible)]`: a command that the process sends.
 /// - `#[deadline(secs = n, then = function)]` or `#[waits_for_ever]` on each variant.
-#[proc_macro_derive(Process, attributes(process, step, remote_step, deadline, waits_for_ever))]
+#[proc_macro_derive(Process, attributes(process, step, remote_step, deadline, waits_for_ever, personal))]
 pub fn derive_process(input: TokenStream) -> TokenStream {
     derive(input, "a process", process::derive, fallback::none)
 }

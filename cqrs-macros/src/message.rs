@@ -1,14 +1,20 @@
 //! `derive(Command)` and `derive(Query)`: implement `Message` and `Request`.
+use crate::personal;
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::{DeriveInput, Error, LitStr, Result};
 
 pub(crate) fn expand(input: &DeriveInput, sent: &str) -> Result<TokenStream> {
     let (name, sent) = (&input.ident, format_ident!("{sent}"));
+    let (personal, checks) = personal::command(input)?;
     let text = own_name(input)?.unwrap_or_else(|| input.ident.to_string());
     Ok(quote! {
         impl ::cqrs_core::Message for #name { const NAME: &'static str = #text; }
-        impl ::cqrs_core::Request for #name { type Sent = ::cqrs_core::#sent; }
+        impl ::cqrs_core::Request for #name {
+            type Sent = ::cqrs_core::#sent;
+            #personal
+        }
+        #checks
     })
 }
 

@@ -2,6 +2,7 @@
 use crate::{
     attr::{FirstEvent, Keys, required},
     function::{Function, submit},
+    personal::Personal,
     subscriptions::{event_argument, first_event},
 };
 use proc_macro2::TokenStream;
@@ -88,12 +89,15 @@ pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
         let undo = undo_of(undo.as_ref());
         quote!(impl ::cqrs_core::process::SendsRemote<#command> for #ident { type Undo = #undo; })
     });
+    let personal = Personal::of(input)?;
+    let (constant, checks) = (personal.constant(), personal.checks());
     Ok(quote! {
         impl ::cqrs_core::Process for #ident {
             const NAME: &'static str = #name;
             const KIND: &'static str = #kind;
             const VERSION: u32 = #version;
             const STATES: &'static [::cqrs_core::__private::ProcessState] = &[#(#states),*];
+            #constant
             fn state(&self) -> &'static str {
                 match self { #(#names)* }
             }
@@ -107,6 +111,7 @@ pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
                 match self { #(#expired)* }
             }
         }
+        #checks
         #(#sends)*
         #(#sends_remote)*
     })

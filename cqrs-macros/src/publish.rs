@@ -24,7 +24,10 @@ pub(crate) fn expand(args: TokenStream, item: &ItemFn) -> Result<TokenStream> {
     let submit = submit(quote! {
         ::cqrs_core::__private::Registration::publisher(
             ::core::module_path!(), #name, ::core::any::TypeId::of::<#event>,
-            <#integration_event as ::cqrs_core::IntegrationEvent>::NAME,
+            (
+                <#integration_event as ::cqrs_core::IntegrationEvent>::NAME,
+                !<#integration_event as ::cqrs_core::IntegrationEvent>::PERSONAL.is_empty(),
+            ),
             <#integration_event as ::cqrs_core::IntegrationEvent>::TOPIC, run_publisher,
         )
     });

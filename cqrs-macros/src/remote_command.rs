@@ -11,8 +11,12 @@ use syn::{DeriveInput, Error, ItemFn, Result, spanned::Spanned};
 
 pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let words = Words { subject: "a remote command", attribute: "remote_command", sent: "sent" };
-    let Declaration { ident, members, .. } = contract(input, &words)?;
-    Ok(quote!(impl ::cqrs_core::RemoteCommand for #ident { #members }))
+    let trait_path = quote!(::cqrs_core::RemoteCommand);
+    let Declaration { ident, members, checks, .. } = contract(input, &words, &trait_path)?;
+    Ok(quote! {
+        impl #trait_path for #ident { #members }
+        #checks
+    })
 }
 
 pub(crate) fn receive(args: TokenStream, item: &ItemFn) -> Result<TokenStream> {

@@ -105,6 +105,7 @@ pub(crate) fn projection(args: TokenStream, item: &ItemFn) -> Result<TokenStream
                 ::core::any::TypeId::of::<#view>,
                 ::cqrs_core::__private::index_entries::<#view>,
                 ::cqrs_core::__private::view_form::<#view>,
+                !<#view as ::cqrs_core::View>::PERSONAL.is_empty(),
             ),
             SOURCE, (FROM, INLINE), project,
         )

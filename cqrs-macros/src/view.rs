@@ -2,6 +2,7 @@
 use crate::{
     aggregate::named_fields,
     attr::{Keys, pascal, required},
+    personal::{Personal, is_personal},
     stored_form,
 };
 use proc_macro2::{Span, TokenStream};
@@ -82,20 +83,31 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
         }
     });
     let stored_form = stored_form::method(input, &[])?;
+    let personal = Personal::of(input)?;
+    let (constant, checks) = (personal.constant(), personal.checks());
     Ok(quote! {
         impl ::cqrs_core::View for #ident {
             const NAME: &'static str = #name;
             type Key = #key;
             #entries
+            #constant
             #stored_form
         }
+        #checks
         #(#ranges)*
     })
 }
 
 fn field<'a>(column: &Column, fields: &[&'a Field]) -> Result<&'a Field> {
     let found = fields.iter().find(|field| field.ident.as_ref() == Some(&column.field)).copied();
-    found.ok_or_else(|| Error::new(column.field.span(), format!("the view has no field `{}`", column.field)))
+    let found =
+        found.ok_or_else(|| Error::new(column.field.span(), format!("the view has no field `{}`", column.field)))?;
+    if is_personal(found) {
+        let message = "an index cannot have a personal column: it would store the value readable, in the order of the \
+            values; make a field with its keyed hash the column (`cqrs_core::personal::KeyedHashes`)";
+        return Err(Error::new(column.field.span(), message));
+    }
+    Ok(found)
 }
 
 fn entry(index: &Index, fields: &[&Field]) -> Result<TokenStream> {

@@ -103,6 +103,8 @@ pub mod process_managers {}
 mod changing_a_running_system {}
 #[doc = include_str!("../guide/8-going-to-production.md")]
 pub mod production {}
+#[doc = include_str!("../guide/13-personal-data.md")]
+mod personal_data {}
 
 /// The aggregate of chapter 3, with its id, value, events and errors.
 #[macro_export]

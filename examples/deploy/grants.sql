@@ -9,7 +9,7 @@ revoke all on all tables in schema cqrs from :"service";
 grant select on all tables in schema cqrs to :"service";
 grant insert on cqrs.log to :"service";
 grant update (topic, message_key, shard, message_type, content_type, message_body) on cqrs.log to :"service";
-grant insert, update on cqrs.snapshot, cqrs.state, cqrs.reader, cqrs.program, cqrs.view_copy to :"service";
+grant insert, update on cqrs.snapshot, cqrs.state, cqrs.reader, cqrs.program, cqrs.subject_key, cqrs.view_copy to :"service";
 grant insert, update, delete on cqrs.inbox, cqrs.note, cqrs.parked, cqrs.reservation, cqrs.stored_response,
   cqrs.timer, cqrs.unreserved, cqrs.view, cqrs.view_index to :"service";
 grant usage, select on all sequences in schema cqrs to :"service";

@@ -312,12 +312,13 @@ pub(crate) struct TableChange {
 /// Commits a batch together with rows in tables of one's own.
 pub(crate) async fn commit(
     storage: &dyn Storage,
-    batch: Batch,
+    mut batch: Batch,
     changes: &[TableChange],
 ) -> Result<Position, CommitError> {
     if changes.is_empty() {
         return storage.commit(batch).await;
     }
+    storage.prepare_keys(&mut batch).await?;
     let mut tx = storage.begin().await?;
     for change in changes {
         change.row.compare_and_change(&mut *tx, &change.change, change.is_new).await?;

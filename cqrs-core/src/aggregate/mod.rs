@@ -20,7 +20,7 @@ pub(crate) use persistence::{Persisted, StoredAs, persisted};
 pub use repository::Repo;
 pub(crate) use untyped::{Folding, UniqueValues, UntypedReader};
 
-use crate::{event::AggregateEvent, id::AggregateId, message::Stored, stored_form::StoredForm};
+use crate::{codec::PersonalFields, event::AggregateEvent, id::AggregateId, message::Stored, stored_form::StoredForm};
 
 /// A consistency boundary: it decides with `&self`, and only its events change it.
 ///
@@ -65,6 +65,13 @@ pub trait Aggregate: Evolve<Self::Event> + Clone + Stored + Send + Sync + 'stati
     type Event: AggregateEvent<Id = Self::Id>;
     /// The unique fields. `#[unique]` writes this constant.
     const UNIQUE: &'static [&'static str] = &[];
+    /// The personal fields. `#[personal]` writes this constant.
+    #[doc(hidden)]
+    const PERSONAL: &'static PersonalFields = &PersonalFields::NONE;
+    /// The unique fields that are personal: their values are reserved as keyed hashes. `#[personal]` writes this
+    /// constant.
+    #[doc(hidden)]
+    const PERSONAL_UNIQUE: &'static [&'static str] = &[];
     /// Returns the id.
     fn id(&self) -> &Self::Id;
     /// Returns the unique values as (field, value): no two aggregates of this kind may share one. `#[unique]` writes

@@ -2,6 +2,7 @@
 use crate::{
     aggregate::unit_of_work::UnitOfWork,
     aggregate::{Aggregate, Decision, IntoEvents, StoredAs, mapped::Table, mark, replay, snapshot},
+    codec,
     error::{Error, Fault},
     event::{Publisher, StreamEvent, decode_stored, parse_id, stream_of},
     runtime::Runtime,
@@ -237,7 +238,7 @@ impl<A: Aggregate> Repo<A> {
             (LoadedAggregate { state, version, is_deleted, events: 0, response }, None)
         } else if self.stored_as.row {
             let loaded = self.runtime.storage.row(A::NAME, &key, response.as_deref()).await?;
-            let state = loaded.found.state.as_deref().map(serde_json::from_slice::<A>).transpose()?;
+            let state = loaded.found.state.as_deref().map(codec::decode::<A>).transpose()?;
             let (version, response) = (loaded.found.version, loaded.response);
             let is_deleted = version > 0 && state.is_none();
             (LoadedAggregate { state, version, is_deleted, events: 0, response }, loaded.found.state)

@@ -31,7 +31,7 @@ impl SnapshotPolicy {
 /// Decodes the state of a snapshot. Returns `None` if this program would write it in another way: it was written by a
 /// program with other fields, maybe of a nested type, which the fingerprint does not have.
 pub(super) fn decode<A: Aggregate>(kind: &str, id: &str, stored: &[u8]) -> Option<A> {
-    let state = serde_json::from_slice::<A>(stored).ok().filter(|state| codec::is_written_as(state, stored));
+    let state = codec::decode::<A>(stored).ok().filter(|state| codec::is_written_as(state, stored));
     if state.is_none() {
         tracing::debug!(kind, id, "a snapshot was written by a program with other fields; the events are folded");
     }

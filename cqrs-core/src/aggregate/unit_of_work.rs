@@ -7,7 +7,7 @@ use crate::{
     codec::{self, NewerFields},
     environment::Environment,
     error::Fault,
-    event::{Event, NewEntry, OutgoingMessage, Publisher, stream_of},
+    event::{COMMAND_SENT, Event, NewEntry, OutgoingMessage, Publisher, stream_of},
     metadata::Metadata,
     storage::{
         Batch, InboxRecord, ReadVersion, Reservation, Row, Snapshot, Storage, StoredResponse, TimerChange, TimerWrite,
@@ -24,8 +24,6 @@ use uuid::Uuid;
 
 /// The name of the event that notes a change of an instance of a process.
 const PROCESS_MOVED: &str = "process.moved";
-/// The name of the event that carries a command to another service.
-const COMMAND_SENT: &str = "command.sent";
 
 /// One unit of work, shared by all parameters of one handler call.
 #[derive(Clone, Default)]
@@ -301,7 +299,8 @@ impl UnitOfWork {
         events: Vec<A::Event>,
         publishers: &Arc<[Publisher]>,
     ) -> Result<(), Fault> {
-        let encoded = events.iter().map(codec::encode).collect::<Result<Vec<_>, _>>()?;
+        let encode = |event: &A::Event| codec::encode_marked(event, A::Event::PERSONAL);
+        let encoded = events.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
         let mut held = self.held();
         let Some(tracked) = held.known.get_mut(&(A::NAME, id.to_owned())) else {
             return Err(Fault::internal(format!("{} {id} was staged before it was loaded", A::NAME)));
@@ -549,8 +548,9 @@ fn encode<A: Aggregate>(
     is_newest: bool,
 ) -> Result<Vec<u8>, Fault> {
     let state = state.downcast_ref::<A>().ok_or_else(|| Fault::internal("an aggregate changed its type"))?;
-    let newer_fields = stored.and_then(|(before, bytes)| NewerFields::of(before.downcast_ref::<A>()?, bytes));
-    NewerFields::encode(newer_fields.as_ref(), state, is_newest)
+    let newer_fields =
+        stored.and_then(|(before, bytes)| NewerFields::of(before.downcast_ref::<A>()?, bytes, A::PERSONAL));
+    NewerFields::encode(newer_fields.as_ref(), state, is_newest, A::PERSONAL)
 }
 
 /// Truncates a time to microseconds, the precision of the databases, so that it equals the stored one.

@@ -21,7 +21,7 @@ pub(crate) struct UntypedReader {
 impl UntypedReader {
     pub(crate) fn of<A: Aggregate>() -> Self {
         let of_state = |state: &[u8]| {
-            let state: A = serde_json::from_slice(state)?;
+            let state: A = codec::decode(state)?;
             unless_it_panics(|| Ok(state.unique()))
         };
         let fold = |id: &str| {
@@ -75,7 +75,8 @@ impl<A: Aggregate> UntypedFold for Fold<A> {
         unless_it_panics(|| Ok(self.state.as_ref().map(Aggregate::unique).unwrap_or_default()))
     }
     fn state(&self) -> Result<Option<Vec<u8>>, Fault> {
-        unless_it_panics(|| self.state.as_ref().map(codec::encode).transpose())
+        let encode = |state| codec::encode_marked(state, A::PERSONAL);
+        unless_it_panics(|| self.state.as_ref().map(encode).transpose())
     }
 }
 

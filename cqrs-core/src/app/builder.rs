@@ -3,7 +3,8 @@
 use crate::app::recurring::Recurring;
 use crate::{
     aggregate::{Aggregate, Persistence, UntypedReader, persisted, reserved},
-    app::{App, processes},
+    app::{App, Erasure, personal::ErasureParts, processes},
+    codec,
     consumer::Inline,
     context::RunsIn,
     dependencies::Provided,
@@ -14,11 +15,12 @@ use crate::{
     message::RequestKind,
     metadata::Metadata,
     middleware::Middleware,
+    personal::{KeyPlace, KeyedHashes, PersonalData, PersonalIndexes, SealedStorage, SubjectKeys},
     policy::{ByteBudget, Retention, RetryPolicy},
     registry::{
         AggregateRegistration, Projection, Projector, Registered, Registration, Role, Subscriber, group_reader, reader,
     },
-    runtime::{CopiedProjection, InlineProjections, QuerySide, ReaderProgress, Runtime, ViewChanges},
+    runtime::{CopiedProjection, InlineProjections, PersonalRuntime, QuerySide, ReaderProgress, Runtime, ViewChanges},
     storage::{COPY_SEPARATOR, Memory, Storage, ViewStore},
     telemetry::metrics::Meter,
     transport::{Decoder, Decoders, ForeignMessage, InProcess, Received, TopicStates, Transport},
@@ -67,6 +69,7 @@ pub struct AppBuilder {
     retry_policy: RetryPolicy,
     retention: Retention,
     byte_budget: ByteBudget,
+    personal: Option<PersonalData>,
     middleware: Vec<Arc<dyn Middleware>>,
     /// Keyed by module, function and address.
     registrations: BTreeMap<(&'static str, &'static str, usize), &'static Registration>,
@@ -95,6 +98,7 @@ impl AppBuilder {
             retry_policy: RetryPolicy::default(),
             retention: Retention::default(),
             byte_budget: ByteBudget::default(),
+            personal: None,
             middleware: Vec::new(),
             registrations: BTreeMap::new(),
             aggregates: Vec::new(),
@@ -159,6 +163,9 @@ impl AppBuilder {
             is_mapped: persisted.table.is_some(),
             snapshot_every,
             unique: K::Aggregate::UNIQUE,
+            personal_unique: K::Aggregate::PERSONAL_UNIQUE,
+            has_personal_state: !K::Aggregate::PERSONAL.is_empty(),
+            has_personal_events: !<K::Aggregate as Aggregate>::Event::PERSONAL.is_empty(),
             untyped: UntypedReader::of::<K::Aggregate>(),
             event_form: || {
                 let form = <K::Aggregate as Aggregate>::Event::stored_form();
@@ -279,6 +286,17 @@ impl AppBuilder {
         self.byte_budget = byte_budget;
         self
     }
+    /// Encrypts the values of fields with `#[personal]` with a key of their subject, so that a subject can be forgotten
+    /// ([`App::forget`]). Default: no personal data, at no cost.
+    ///
+    /// Handlers and subscribers can take `Dep<Erasure>` ([`Erasure`](crate::app::Erasure)) and `Dep<KeyedHashes>`
+    /// ([`KeyedHashes`](crate::personal::KeyedHashes)).
+    pub fn personal_data(mut self, personal: PersonalData) -> Self {
+        self.provided.insert(Arc::new(Erasure::default()));
+        self.provided.insert(Arc::new(KeyedHashes::default()));
+        self.personal = Some(personal);
+        self
+    }
     /// Sets the lease of the relay and of the subscribers to the service's own log: the time after which another process
     /// takes over from a silent one. Default: 10 s.
     ///
@@ -349,15 +367,37 @@ impl AppBuilder {
         };
         readers.extend(projections.into_iter().map(projection));
         let (environment, topics) = (self.environment, Arc::<TopicStates>::default());
-        let meter = Meter::new(&self.service);
         let storage = self.storage.unwrap_or_else(|| Arc::new(Memory::with(environment.clone())));
+        let indexes = self
+            .aggregates
+            .iter()
+            .flat_map(|aggregate| aggregate.personal_unique.iter().map(|field| format!("{}.{field}", aggregate.name)));
+        let indexes = PersonalIndexes(indexes.collect());
+        let personal = self.personal.and_then(|personal| {
+            let (keys, is_own_storage) = match personal.keys {
+                KeyPlace::Shared(keys) => (keys, false),
+                KeyPlace::OwnStorage => (storage.key_store()?, true),
+            };
+            let keys = Arc::new(SubjectKeys::new(keys, personal.masters, environment.clone()));
+            codec::use_marks();
+            if let Some(hashes) = self.provided.get::<KeyedHashes>() {
+                hashes.bind(keys.clone());
+            }
+            Some(PersonalRuntime { keys, raw: storage.clone(), is_own_storage, publishes: personal.publishes })
+        });
+        let storage = match &personal {
+            Some(personal) => Arc::new(SealedStorage::new(storage, personal.keys.clone(), indexes)) as Arc<dyn Storage>,
+            None => storage,
+        };
+        let erasure = self.provided.get::<Erasure>().cloned();
+        let meter = Meter::new(&self.service);
         let parts = Parts {
             storage: storage.clone(),
             environment: environment.clone(),
             meter: meter.clone(),
             lease: self.lease,
         };
-        Ok(App::new(
+        let app = App::new(
             Runtime {
                 meter,
                 service: self.service,
@@ -405,10 +445,19 @@ impl AppBuilder {
                 stopping: Default::default(),
                 live_reads: Semaphore::new(LIVE_READS),
                 query_side,
+                personal,
             },
             registrations,
             self.aggregates,
-        ))
+        );
+        if let Some(erasure) = erasure {
+            erasure.bind(ErasureParts {
+                runtime: Arc::downgrade(&app.runtime),
+                registrations: app.registrations.clone(),
+                aggregates: app.aggregates.clone(),
+            });
+        }
+        Ok(app)
     }
 
     fn problems(&self) -> Vec<String> {
@@ -457,6 +506,7 @@ impl AppBuilder {
         problems.extend(self.shared_groups());
         problems.extend(self.unfit_limits());
         problems.extend(self.unused_decoders());
+        problems.extend(self.unkept_personal_data());
         let never = self.aggregates.iter().filter(|aggregate| aggregate.snapshot_every == Some(0));
         let never = never.map(|aggregate| {
             format!("aggregate `{}` has a snapshot every 0 events: give a number of at least 1", aggregate.name)
@@ -467,6 +517,72 @@ impl AppBuilder {
                 .map(|name| format!("aggregate `{name}` is registered twice")),
         );
         problems
+    }
+    /// Finds personal fields whose values would be stored readable.
+    fn unkept_personal_data(&self) -> Vec<String> {
+        let roles = || self.registrations.values().map(|registration| &registration.role);
+        let views = roles().filter_map(|role| match role {
+            Role::Projection(projection) if projection.is_personal => Some(format!("view `{}`", projection.view)),
+            _ => None,
+        });
+        let views: BTreeSet<_> = views.collect();
+        let mut problems = Vec::new();
+        if self.view_store.is_some() {
+            problems.extend(views.iter().map(|view| {
+                format!(
+                    "{view} has personal fields, which the store of a query side cannot encrypt: serve it from the \
+                     service"
+                )
+            }));
+        }
+        let mapped = self.aggregates.iter().filter(|aggregate| aggregate.is_mapped && aggregate.has_personal_state);
+        problems.extend(mapped.map(|aggregate| {
+            format!(
+                "aggregate `{}` is in a table of its own, whose personal fields the framework cannot encrypt: remove \
+                 `#[personal]` from its state",
+                aggregate.name
+            )
+        }));
+        if self.personal.is_none() {
+            let messages = roles().filter_map(|role| match role {
+                Role::Publisher(publisher) if publisher.is_personal => {
+                    Some(format!("integration event `{}`", publisher.contract))
+                }
+                _ => None,
+            });
+            let aggregates = self.aggregates.iter().filter(|of| of.has_personal_state || of.has_personal_events);
+            let commands = roles().filter_map(|role| match role {
+                Role::Handler { request, is_personal: true, .. } => Some(format!("command `{request}`")),
+                _ => None,
+            });
+            let all = views.into_iter().chain(messages).chain(commands).chain(self.personal_processes());
+            let needed = self.registrations.values().map(|registration| registration.needs());
+            let remote = needed.flat_map(|needs| needs.personal_commands().collect::<Vec<_>>());
+            let all = all.chain(remote.map(|name| format!("remote command `{name}`")));
+            let all: BTreeSet<_> = all.chain(aggregates.map(|of| format!("aggregate `{}`", of.name))).collect();
+            problems.extend(all.into_iter().map(|what| {
+                format!("{what} has personal fields, and there are no keys for them: call `.personal_data(...)`")
+            }));
+        } else if let (Some(PersonalData { keys: KeyPlace::OwnStorage, .. }), Some(storage)) =
+            (&self.personal, &self.storage)
+            && storage.key_store().is_none()
+        {
+            problems
+                .push("the storage has no place for the keys of subjects: call `PersonalData::with_keys`".to_owned());
+        }
+        problems
+    }
+    /// Returns the processes whose states, or whose commands to other services, have personal fields.
+    fn personal_processes(&self) -> impl Iterator<Item = String> {
+        let roles = self.registrations.values().map(|registration| &registration.role);
+        let functions = roles.filter_map(|role| match role {
+            Role::Subscriber(subscriber) => subscriber.process,
+            _ => None,
+        });
+        functions.map(|function| (function.definition)()).filter_map(|process| {
+            let is_personal = process.is_personal || process.remote_steps.iter().any(|step| step.is_personal);
+            is_personal.then(|| format!("process `{}`", process.name))
+        })
     }
     /// Finds the functions that were not discovered although another part of their crate was.
     fn left_out(&self) -> impl Iterator<Item = String> {

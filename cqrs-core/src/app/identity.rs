@@ -49,7 +49,11 @@ impl App {
             Ok(()) | Err(_) => {}
         }
         self.storage().migrate().await?;
-        self.refuse_database_of_others().await
+        self.refuse_database_of_others().await?;
+        match &self.runtime.personal {
+            Some(personal) => personal.keys.open().await,
+            None => Ok(()),
+        }
     }
     /// Gives the database to this service, unless it has one, and reads its epoch. A new database gets one.
     pub(super) async fn identify_database(&self) -> Result<(), Fault> {

@@ -6,8 +6,9 @@ use crate::{
     dependencies::short_name,
     environment::within,
     error::{Error, Fault, Rejection, describe},
-    event::Source,
+    event::{IntegrationEvent, Source},
     metadata::{ConsistencyToken, Metadata},
+    personal::SubjectForgotten,
     position::Position,
     registry::{AggregateRegistration, Projection, Registration, Role, Subscriber},
     relay::Relay,
@@ -28,6 +29,7 @@ mod lag;
 mod left_messages;
 mod new_readers;
 mod parked;
+mod personal;
 mod processes;
 mod programs;
 mod purge;
@@ -53,6 +55,7 @@ pub use left_messages::LeftMessages;
 pub use parked::{
     BulkProgress, BulkRedelivery, ParkedCount, ParkedMessages, ParkedSelection, Redelivered, Redelivery, SelectionError,
 };
+pub use personal::{Erasure, ExportedValue, Forgotten, PersonalError, RewrittenView, SubjectExport};
 pub use processes::{ProcessInstance, Processes, ShownInstance};
 pub use programs::{DeclaredProgram, Programs, ReleasedKey, Withdrawal, WithdrawalError};
 pub use purge::Purge;
@@ -87,12 +90,14 @@ impl App {
         registrations: Vec<&'static Registration>,
         aggregates: Vec<AggregateRegistration>,
     ) -> Self {
-        App {
-            runtime: Arc::new(runtime),
-            registrations: registrations.into(),
-            aggregates: aggregates.into(),
-            redeliveries: Arc::default(),
-        }
+        App::of(Arc::new(runtime), registrations.into(), aggregates.into())
+    }
+    fn of(
+        runtime: Arc<Runtime>,
+        registrations: Arc<[&'static Registration]>,
+        aggregates: Arc<[AggregateRegistration]>,
+    ) -> Self {
+        App { runtime, registrations, aggregates, redeliveries: Arc::default() }
     }
     /// Creates the builder of a service with this name.
     pub fn builder(service: impl Into<String>) -> AppBuilder {
@@ -156,14 +161,18 @@ impl App {
     ///
     /// # Errors
     /// Fails when the database cannot be reached, when its schema is newer than this program, or with an
-    /// [`IncompatibleProgram`] as the source when the program does not fit the stored data, or with a [`ForeignDatabase`]
-    /// when the database belongs to another service. It has changed nothing then, except that values may be reserved for a
-    /// field which no declared program has as a unique one.
+    /// [`IncompatibleProgram`] as the source when the program does not fit the stored data, or with a
+    /// [`ForeignDatabase`] when the database belongs to another service, or with a
+    /// [`MissingMasterKey`](crate::personal::MissingMasterKey) when the settings lack a master key. It has changed
+    /// nothing then, except that values may be reserved for a field which no declared program has as a unique one.
     pub async fn migrate(&self) -> Result<(), Fault> {
         if let Some(side) = &self.runtime.query_side {
             return side.open(&self.runtime).await;
         }
         self.runtime.storage.migrate().await?;
+        if let Some(personal) = &self.runtime.personal {
+            personal.keys.open().await?;
+        }
         self.declare().await?;
         #[cfg(feature = "calendar")]
         self.set_recurring().await?;
@@ -277,6 +286,9 @@ impl App {
             topics.extend(registration.needs().remote_topics());
         }
         topics.extend(self.process_definitions().flat_map(|definition| definition.remote_topics()));
+        if self.runtime.personal.as_ref().is_some_and(|personal| personal.publishes) {
+            topics.insert(<SubjectForgotten as IntegrationEvent>::TOPIC);
+        }
         topics.into_iter().collect()
     }
     pub(crate) fn followers(&self) -> impl Iterator<Item = (Source, Follower)> {
@@ -386,7 +398,8 @@ impl App {
         // Without other processes there are no values to fill in after the start.
         let filler = (!self.storage().is_exclusive()).then(|| Box::new(self.index_filler()) as Box<dyn Job>);
         let reserver = self.value_reserver().map(|reserver| Box::new(reserver) as Box<dyn Job>);
-        followers.chain(others).chain(filler).chain(reserver).collect()
+        let personal = self.personal_job().map(|job| Box::new(job) as Box<dyn Job>);
+        followers.chain(others).chain(filler).chain(reserver).chain(personal).collect()
     }
     /// Ends the live queries of this process; a new one ends after its first answer. [`run`](App::run) and
     /// [`Background::stop`] do the same. Call it before a server of your own stops, because a server that finishes its open

@@ -3,6 +3,7 @@ use crate::{
     Timestamp,
     aggregate::unit_of_work::UnitOfWork,
     app::App,
+    codec,
     error::Fault,
     event::{Entry, NewEntry, stream_of},
     metadata::Metadata,
@@ -118,7 +119,7 @@ impl Processes {
         let after = instance.steps.saturating_sub(limit as u64);
         let history = self.app.storage().stream_page(&stream, after, ReadLimit::entries(limit)).await?;
         let failed = self.failed(&definition, key).await?;
-        let value = instance.value.clone();
+        let value = codec::decode_value(instance.value.clone())?;
         Ok(Some(ShownInstance { instance: self.shown(&definition, key.to_owned(), &instance), value, failed, history }))
     }
     /// Lets the commands of an instance that could not be handled be tried again, and its deadline. Returns how many there were.

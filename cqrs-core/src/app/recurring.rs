@@ -58,7 +58,7 @@ impl AppBuilder {
     /// ```
     pub fn every<R: Schedulable>(self, name: impl Into<String>, calendar: &Calendar, command: &R) -> Self {
         let name = name.into();
-        let timer = codec::encode(command).map(|body| NewTimer {
+        let timer = codec::encode_marked(command, R::PERSONAL).map(|body| NewTimer {
             id: Uuid::nil(),
             due: DueTime::At(Timestamp::UNIX_EPOCH),
             key: name.clone(),

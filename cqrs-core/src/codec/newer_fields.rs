@@ -3,7 +3,7 @@
 //! An older program that changes such a value keeps them. A field counts as ignored if the stored value has it and the
 //! value that was read from it, written again, has not; so fields inside flattened structs and tagged enums count too.
 use crate::{
-    codec::encode,
+    codec::{PersonalFields, decode, encode_marked, marked, plain},
     error::{Fault, causes},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -28,8 +28,8 @@ impl NewerFields {
     /// Returns the fields of `stored` that are lost when `value`, which was read from it, is written again.
     ///
     /// Bytes that this program has written are equal, so the usual value is not parsed a second time.
-    pub(crate) fn of<T: Serialize>(value: &T, stored: &[u8]) -> Option<Self> {
-        let known = serde_json::to_vec(value).ok()?;
+    pub(crate) fn of<T: Serialize>(value: &T, stored: &[u8], personal: &PersonalFields) -> Option<Self> {
+        let known = marked(serde_json::to_vec(value).ok()?, personal).ok()?;
         if known == stored || !lacks(&Tree::parse(stored)?, &Tree::parse(&known)?) {
             return None;
         }
@@ -49,8 +49,9 @@ impl NewerFields {
         fields: Option<&NewerFields>,
         next: &T,
         is_newest: bool,
+        personal: &PersonalFields,
     ) -> Result<Vec<u8>, Fault> {
-        let bytes = encode(next)?;
+        let bytes = encode_marked(next, personal)?;
         let Some(fields) = fields else { return Ok(bytes) };
         let trees = (Tree::parse(&fields.stored), Tree::parse(&fields.known), Tree::parse(&bytes));
         let (Some(stored), Some(known), Some(plain)) = trees else { return Ok(bytes) };
@@ -66,7 +67,8 @@ impl NewerFields {
         };
         // A field that was read under an alias looks ignored; beside the field's own name it would be read twice.
         let ignores = |bytes: &[u8]| {
-            let read = serde_json::from_slice::<T>(bytes).ok().and_then(|value| serde_json::to_vec(&value).ok());
+            let read = decode::<T>(bytes).ok().and_then(|value| serde_json::to_vec(&value).ok());
+            let read = read.and_then(|read| marked(read, personal).ok());
             read.and_then(|read| Some(Tree::parse(&read)?.sorted() == plain.clone().sorted())).unwrap_or(false)
         };
         let (all, fields) = merged(&|_, _| true).map_err(refused)?;
@@ -89,7 +91,8 @@ impl NewerFields {
 /// Returns whether `value`, which was read from `stored`, is written in the same way: with the same fields and values. The
 /// order of fields and of the elements of a list makes no difference.
 pub(crate) fn is_written_as<T: Serialize>(value: &T, stored: &[u8]) -> bool {
-    let Ok(written) = serde_json::to_vec(value) else { return false };
+    let (Ok(written), Ok(stored)) = (serde_json::to_vec(value), plain(stored)) else { return false };
+    let stored = &*stored;
     let sorted = |bytes| Some(Tree::parse(bytes)?.sorted());
     written == stored || sorted(&written).is_some_and(|written| Some(written) == sorted(stored))
 }
@@ -401,9 +404,9 @@ mod tests {
     /// Reads the stored value, changes it and returns the bytes that replace it.
     fn rewritten(stored: &str, is_newest: bool, change: impl FnOnce(&mut Order)) -> Result<serde_json::Value, Fault> {
         let mut order: Order = serde_json::from_str(stored).expect("the old program reads it");
-        let fields = NewerFields::of(&order, stored.as_bytes());
+        let fields = NewerFields::of(&order, stored.as_bytes(), &PersonalFields::NONE);
         change(&mut order);
-        let bytes = NewerFields::encode(fields.as_ref(), &order, is_newest)?;
+        let bytes = NewerFields::encode(fields.as_ref(), &order, is_newest, &PersonalFields::NONE)?;
         assert_eq!(serde_json::from_slice::<Order>(&bytes).expect("it is read back"), order);
         Ok(serde_json::from_slice(&bytes).expect("it is JSON"))
     }
@@ -418,9 +421,9 @@ mod tests {
             "lines":[],"by_name":{"x":{"item":"i","count":1,"price":340282366920938463463374607431768211455}},"set":[],
             "deep":{"a":[{"b":null}]}}"#;
         let mut order: Order = serde_json::from_str(stored).expect("the old program reads it");
-        let fields = NewerFields::of(&order, stored.as_bytes());
+        let fields = NewerFields::of(&order, stored.as_bytes(), &PersonalFields::NONE);
         order.by_name.get_mut("x").expect("it is there").count = 7;
-        let bytes = NewerFields::encode(fields.as_ref(), &order, false).expect("they are kept");
+        let bytes = NewerFields::encode(fields.as_ref(), &order, false, &PersonalFields::NONE).expect("they are kept");
         let text = String::from_utf8(bytes).expect("it is text");
         let kept = [
             r#""zip":"0123""#,
@@ -442,11 +445,11 @@ mod tests {
     fn a_value_without_ignored_fields_is_written_as_before() {
         let order = r#"{"name":"a","city":"seoul","payment":{"kind":"Cash"},"#.to_owned() + LISTS + "}";
         let read: Order = serde_json::from_str(&order).expect("it is read");
-        assert!(NewerFields::of(&read, order.as_bytes()).is_none());
+        assert!(NewerFields::of(&read, order.as_bytes(), &PersonalFields::NONE).is_none());
         // Maps and sets are written in any order, and fields with a default may be new to this program.
         let order = r#"{"city":"seoul","payment":{"kind":"Cash"},"set":[{"item":"a"},{"item":"b"},{"item":"c"}]}"#;
         let read: Order = serde_json::from_str(order).expect("it is read");
-        assert!(NewerFields::of(&read, order.as_bytes()).is_none());
+        assert!(NewerFields::of(&read, order.as_bytes(), &PersonalFields::NONE).is_none());
     }
     #[test]
     fn a_field_that_was_read_under_an_alias_is_not_kept_beside_its_new_name() {
@@ -474,9 +477,9 @@ mod tests {
         let entries: Vec<_> = (0..1_000).map(|i| format!(r#""{i}":{{"title":"a","rank":{i}}}"#)).collect();
         let stored = format!(r#"{{"entries":{{{}}}}}"#, entries.join(","));
         let value: Entries = serde_json::from_str(&stored).expect("the old program reads it");
-        let fields = NewerFields::of(&value, stored.as_bytes());
+        let fields = NewerFields::of(&value, stored.as_bytes(), &PersonalFields::NONE);
         READS.with(|reads| reads.set(0));
-        let bytes = NewerFields::encode(fields.as_ref(), &value, false).expect("they are kept");
+        let bytes = NewerFields::encode(fields.as_ref(), &value, false, &PersonalFields::NONE).expect("they are kept");
         let next: serde_json::Value = serde_json::from_slice(&bytes).expect("it is JSON");
         assert_eq!(next["entries"]["7"], json(r#"{"name":"a","rank":7}"#));
         let reads = READS.with(std::cell::Cell::get);
@@ -500,8 +503,8 @@ mod tests {
         }
         let stored = r#"{"renamed":{"title":"a"},"plain":{"name":"b","title":"c"}}"#;
         let value: Both = serde_json::from_str(stored).expect("the old program reads it");
-        let fields = NewerFields::of(&value, stored.as_bytes());
-        let bytes = NewerFields::encode(fields.as_ref(), &value, false).expect("they are kept");
+        let fields = NewerFields::of(&value, stored.as_bytes(), &PersonalFields::NONE);
+        let bytes = NewerFields::encode(fields.as_ref(), &value, false, &PersonalFields::NONE).expect("they are kept");
         let next: serde_json::Value = serde_json::from_slice(&bytes).expect("it is JSON");
         assert_eq!(next, json(r#"{"renamed":{"name":"a"},"plain":{"name":"b","title":"c"}}"#));
     }

@@ -3,7 +3,7 @@ use crate::{
     Timestamp,
     aggregate::mapped::{self, TableChange},
     aggregate::unit_of_work::UnitOfWork,
-    codec::WrittenByNewerProgram,
+    codec::{self, WrittenByNewerProgram},
     command::handler::Handled,
     command::idempotency::IdempotencyKey,
     context::Context,
@@ -108,7 +108,11 @@ where
         if runtime.query_side.is_some() {
             return Err(Error::Rejected(Rejection::query_side()));
         }
-        let key = IdempotencyKey::of(&request, metadata)?;
+        let personal = match request.personal_subject().filter(|_| metadata.key.is_some()) {
+            Some(subject) => Some((subject, runtime.hash_key().await?)),
+            None => None,
+        };
+        let key = IdempotencyKey::of(&request, metadata, personal)?;
         let (mut attempt, mut is_newest) = (0, false);
         let mut turn: Option<Turn<'_>> = None;
         loop {
@@ -275,7 +279,7 @@ where
             let (kind, line, column) = (error.classify(), error.line(), error.column());
             StoredCommandError::Unreadable(format!("{kind:?} error at line {line} column {column}").into())
         };
-        let request: R = serde_json::from_slice(body).map_err(unreadable)?;
+        let request: R = codec::decode(body).map_err(unreadable)?;
         carry_out::<R, AsCommand>(context.runtime, request, context.metadata).await
     })
 }

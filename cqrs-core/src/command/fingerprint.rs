@@ -3,7 +3,7 @@
 //! It does not depend on the order of map entries, struct fields and sequence elements, because hash maps and hash sets
 //! have none. A field with the default value of its kind (`None`, `false`, 0, an empty text or collection) counts as
 //! absent, so that a program with a new field accepts the repetition of a request from before.
-use crate::error::Fault;
+use crate::{error::Fault, personal::HashKey};
 use serde::{
     Serialize, Serializer,
     ser::{
@@ -18,6 +18,15 @@ pub(super) fn fingerprint<T: Serialize>(name: &str, request: &T) -> Result<i64, 
         .serialize(Canonical)
         .map_err(|error| Fault::internal("the command has no fingerprint for its idempotency key").because(error))?;
     let hash: [u8; 32] = super::idempotency::digest(&[name.as_bytes(), &form.bytes]);
+    Ok(i64::from_be_bytes(hash[..8].try_into().unwrap_or_default()))
+}
+
+/// Returns the fingerprint of a command with personal values: a keyed hash, from which they cannot be guessed.
+pub(super) fn keyed_fingerprint<T: Serialize>(name: &str, request: &T, key: &HashKey) -> Result<i64, Fault> {
+    let form = request
+        .serialize(Canonical)
+        .map_err(|error| Fault::internal("the command has no fingerprint for its idempotency key").because(error))?;
+    let hash = key.hash(name, &form.bytes);
     Ok(i64::from_be_bytes(hash[..8].try_into().unwrap_or_default()))
 }
 

@@ -1,10 +1,14 @@
 //! Idempotency keys: the same command is carried out once, and a repetition returns the stored response.
 use crate::{
     Timestamp, codec,
-    command::{fingerprint::fingerprint, handler::Handled},
+    command::{
+        fingerprint::{fingerprint, keyed_fingerprint},
+        handler::Handled,
+    },
     error::{Error, Fault},
     message::Stored,
     metadata::Metadata,
+    personal::HashKey,
     position::Position,
     storage::StoredResponse,
 };
@@ -18,6 +22,8 @@ pub(crate) struct IdempotencyKey {
     pub(crate) key: String,
     /// `None` for a key of the framework.
     fingerprint: Option<i64>,
+    /// The subject with whose key the response is encrypted.
+    subject: Option<String>,
 }
 
 /// The start of the keys that the framework makes for the commands of subscribers. It ends with a space, which no key
@@ -60,16 +66,30 @@ impl IdempotencyKey {
     /// Returns the key for a request, if its metadata has one.
     ///
     /// Caller and command name are part of it; otherwise one caller could read the response to another.
-    pub(crate) fn of<R: Handled + Serialize>(request: &R, metadata: &Metadata) -> Result<Option<Self>, Fault> {
+    ///
+    /// The subject of a command with personal values comes with the key for hashes.
+    pub(crate) fn of<R: Handled + Serialize>(
+        request: &R,
+        metadata: &Metadata,
+        personal: Option<(String, &HashKey)>,
+    ) -> Result<Option<Self>, Fault> {
         let Some(given) = &metadata.key else { return Ok(None) };
         let caller = metadata.caller.as_deref().unwrap_or("");
         let key = digest(&[caller.as_bytes(), R::NAME.as_bytes(), given.as_bytes()]);
         let is_of_framework = [OF_SUBSCRIBERS, OF_TIMERS, OF_OTHER_SERVICES].iter().any(|of| given.starts_with(of));
-        let fingerprint = if is_of_framework { None } else { Some(fingerprint(R::NAME, request)?) };
-        Ok(Some(IdempotencyKey { key: hex(&key), fingerprint }))
+        let fingerprint = match &personal {
+            _ if is_of_framework => None,
+            None => Some(fingerprint(R::NAME, request)?),
+            Some((_, hashes)) => Some(keyed_fingerprint(R::NAME, request, hashes)?),
+        };
+        let subject = personal.map(|(subject, _)| subject);
+        Ok(Some(IdempotencyKey { key: hex(&key), fingerprint, subject }))
     }
     pub(crate) fn response<T: Stored>(&self, output: &T) -> Result<StoredResponse, Fault> {
-        let body = codec::encode(output)?;
+        let mut body = codec::encode(output)?;
+        if let Some(subject) = &self.subject {
+            body = codec::marked_whole(&body, subject)?;
+        }
         Ok(StoredResponse {
             key: self.key.clone(),
             fingerprint: self.fingerprint.unwrap_or(0),
@@ -84,7 +104,7 @@ impl IdempotencyKey {
         if self.fingerprint.is_some_and(|fingerprint| fingerprint != response.fingerprint) {
             return Err(Error::KeyReused);
         }
-        let output = serde_json::from_slice(&response.body).map_err(|_| Error::ResponseUnreadable)?;
+        let output = codec::decode(&response.body).map_err(|_| Error::ResponseUnreadable)?;
         Ok((output, response.position))
     }
 }

@@ -55,7 +55,7 @@ impl<C: RemoteCommand> FromContext for Remote<C> {
         Ok(Remote { unit, of: PhantomData })
     }
     fn needs(needs: &mut Needs) {
-        needs.remote(C::TOPIC, C::NAME);
+        needs.remote(C::TOPIC, C::NAME, !C::PERSONAL.is_empty());
     }
 }
 impl<C: RemoteCommand> fmt::Debug for Remote<C> {

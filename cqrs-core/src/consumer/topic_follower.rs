@@ -334,7 +334,8 @@ impl TopicFollower {
             suspect = None;
         }
         let trying = begun(&self.runtime, &self.crashes, suspect).await?;
-        let (items, inbox_records) = first_copies(&self.runtime, &self.follower, items).await?;
+        let (mut items, inbox_records) = first_copies(&self.runtime, &self.follower, items).await?;
+        self.runtime.open_messages(items.iter_mut().filter_map(|item| item.event.as_mut().ok())).await?;
         let moved = CheckpointMove { reader: checkpoint, from, to: last + 1, epoch: None };
         let base = Batch { checkpoint_moves: vec![moved], inbox_records, ..Batch::default() };
         let passed = filter.pass(&self.runtime, &self.follower, items, batch.len(), base).await;

@@ -14,7 +14,7 @@ pub(crate) enum Need {
     UnitOfWork,
     Message,
     Timers,
-    Remote { topic: &'static str, name: &'static str },
+    Remote { topic: &'static str, name: &'static str, is_personal: bool },
 }
 
 /// The scope in which a function runs. Each scope includes those before it.
@@ -53,9 +53,17 @@ impl Needs {
     pub(crate) fn has_timers(&self) -> bool {
         self.0.contains(&Need::Timers)
     }
-    /// Declares that the function sends a command of this name to the topic of another service.
-    pub(crate) fn remote(&mut self, topic: &'static str, name: &'static str) {
-        self.0.extend([Need::UnitOfWork, Need::Remote { topic, name }]);
+    /// Declares that the function sends a command of this name, which may have personal fields, to the topic of another
+    /// service.
+    pub(crate) fn remote(&mut self, topic: &'static str, name: &'static str, is_personal: bool) {
+        self.0.extend([Need::UnitOfWork, Need::Remote { topic, name, is_personal }]);
+    }
+    /// Returns the names of the commands with personal fields that the function sends to other services.
+    pub(crate) fn personal_commands(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().filter_map(|need| match need {
+            Need::Remote { name, is_personal: true, .. } => Some(*name),
+            _ => None,
+        })
     }
     /// Returns the topics of the services to which the function sends commands.
     pub(crate) fn remote_topics(&self) -> impl Iterator<Item = &'static str> {

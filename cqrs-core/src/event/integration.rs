@@ -1,5 +1,5 @@
 //! Integration events: the messages that a service publishes to other services.
-use crate::error::BoxError;
+use crate::{codec::PersonalFields, error::BoxError};
 
 /// An event that a service publishes to other services: a name, a topic, a key that keeps order, and bytes.
 ///
@@ -35,6 +35,9 @@ pub trait IntegrationEvent: Clone + Send + Sync + Sized + 'static {
     /// The content type of the bytes, the CloudEvents `datacontenttype`, such as `application/json`. It is stored with
     /// the outgoing message and sent in the header `content-type`.
     const CONTENT_TYPE: &'static str;
+    /// The personal fields. `#[personal]` writes this constant.
+    #[doc(hidden)]
+    const PERSONAL: &'static PersonalFields = &PersonalFields::NONE;
     /// Returns the key. All integration events of one key are delivered in the order in which they were committed.
     fn key(&self) -> String;
     /// Encodes the event for the transport.

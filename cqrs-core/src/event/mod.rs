@@ -17,7 +17,7 @@ pub(crate) use publish::Publisher;
 pub use publish::{RunPublisher, outgoing_message};
 pub use recorded::Recorded;
 pub use remote::RemoteCommand;
-pub(crate) use remote::{outgoing_command, received_command};
+pub(crate) use remote::{COMMAND_SENT, outgoing_command, received_command};
 #[cfg(feature = "postgres")]
 pub(crate) use shard::murmur2;
 pub use shard::{RELAY_SHARDS, shard_of};
@@ -25,7 +25,7 @@ pub(crate) use stream::{SEPARATOR, kind_of, parse_id, stream_of};
 pub use stream_event::StreamEvent;
 pub use subscribable::{RawEvent, Source, Subscribable, UpcastError, Upcaster, decode, decode_stored};
 
-use crate::{id::AggregateId, message::Stored, stored_form::StoredForm};
+use crate::{codec::PersonalFields, id::AggregateId, message::Stored, stored_form::StoredForm};
 
 /// A domain event: a fact in the past tense, stored in the log of its own service. The trait is derived:
 ///
@@ -78,6 +78,9 @@ pub trait Event: Clone + Send + Sync + Stored + 'static {
     /// The upcasters from version 1, 2 and so on, up to the current one. If there are none, `Deserialize` reads every
     /// version. The derive writes this constant.
     const UPCASTERS: &'static [Upcaster] = &[];
+    /// The personal fields. `#[personal]` writes this constant.
+    #[doc(hidden)]
+    const PERSONAL: &'static PersonalFields = &PersonalFields::NONE;
     /// Returns the name under which this value is stored, such as `account.deposited`.
     fn name(&self) -> &'static str;
     /// Returns the description of the stored form. The derive writes this method. The default describes nothing, so nothing

@@ -14,6 +14,8 @@ use std::any::{Any, TypeId};
 pub(crate) struct Publisher {
     pub(crate) event: fn() -> TypeId,
     pub(crate) contract: &'static str,
+    /// The integration event has personal fields.
+    pub(crate) is_personal: bool,
     pub(crate) topic: &'static str,
     pub(crate) run: RunPublisher,
 }

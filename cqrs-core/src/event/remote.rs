@@ -1,5 +1,6 @@
 //! Remote commands: commands that a service sends to another one, typed by their contract.
 use crate::{
+    codec::PersonalFields,
     error::{BoxError, Fault},
     event::{
         entry::OutgoingMessage,
@@ -7,6 +8,9 @@ use crate::{
         subscribable::{RawEvent, Source},
     },
 };
+
+/// The name of the event that carries a command to another service.
+pub(crate) const COMMAND_SENT: &str = "command.sent";
 
 /// A command that a service sends to another one: a name, the topic of the service that carries it out, a key that
 /// keeps order, and bytes.
@@ -38,6 +42,9 @@ pub trait RemoteCommand: Clone + Send + Sync + Sized + 'static {
     const TOPIC: &'static str;
     /// The content type of the bytes, the CloudEvents `datacontenttype`, such as `application/json`.
     const CONTENT_TYPE: &'static str;
+    /// The personal fields. `#[personal]` writes this constant.
+    #[doc(hidden)]
+    const PERSONAL: &'static PersonalFields = &PersonalFields::NONE;
     /// Returns the key. All commands of one key are carried out in the order in which they were committed.
     fn key(&self) -> String;
     /// Encodes the command for the transport.

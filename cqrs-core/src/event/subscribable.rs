@@ -1,6 +1,6 @@
 //! Subscribable events: their source, and the decoding of their bytes.
 use crate::{
-    Timestamp,
+    Timestamp, codec,
     error::BoxError,
     event::recorded::Recorded,
     event::stream::id_of,
@@ -149,9 +149,9 @@ pub fn decode_stored<E: Event>(schema: u32, bytes: &[u8]) -> Result<E, BoxError>
         return Err(format!("stored by a newer program: version {schema}, this one reads up to {}", E::VERSION).into());
     }
     if schema == E::VERSION || E::UPCASTERS.is_empty() {
-        return Ok(serde_json::from_slice(bytes)?);
+        return Ok(codec::decode(bytes)?);
     }
-    let mut json = serde_json::from_slice(bytes)?;
+    let mut json = codec::decode(bytes)?;
     for (upcast, version) in E::UPCASTERS.iter().zip(1..).skip(schema.saturating_sub(1) as usize) {
         let event = E::NAMES.first().copied().unwrap_or_default();
         json = upcast(json).map_err(|source| UpcastError { event, version, source })?;

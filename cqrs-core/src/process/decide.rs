@@ -184,7 +184,7 @@ pub(crate) fn act(
                 withdrawn.append(&mut instance.sent);
                 for Undo { command, body, remote: to_other } in instance.undo.drain(..).rev() {
                     match to_other {
-                        Some(to_other) => remote.push(to_other.message(command)),
+                        Some(to_other) => remote.push(to_other.message(command, body)),
                         None => sent.push(SentCommand { command, body }),
                     }
                 }

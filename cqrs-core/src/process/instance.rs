@@ -38,7 +38,9 @@ pub(crate) struct Instance {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Undo {
     pub(crate) command: String,
-    /// The encoded command; empty for one to another service.
+    /// The encoded command, or the message to another service. It is stored as JSON and not as a text, in which no
+    /// personal value would be found. `null` for a message that is no JSON.
+    #[serde(with = "json_text")]
     pub(crate) body: String,
     /// The message of a command to another service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,21 +49,28 @@ pub(crate) struct Undo {
 impl Undo {
     pub(crate) fn remote(message: OutgoingMessage) -> Self {
         let OutgoingMessage { topic, key, name, content_type, body, shard: _ } = message;
-        Undo { command: name, body: String::new(), remote: Some(RemoteUndo { topic, key, content_type, body }) }
+        let (body, bytes) = match json_text::of(&body) {
+            Some(json) => (json, None),
+            None => ("null".to_owned(), Some(body)),
+        };
+        Undo { command: name, body, remote: Some(RemoteUndo { topic, key, content_type, bytes }) }
     }
 }
 
-/// A command to another service that undoes a step, beside its name.
+/// A command to another service that undoes a step, beside its name and its message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RemoteUndo {
     topic: String,
     key: String,
     content_type: String,
-    body: Vec<u8>,
+    /// The message, if it is no JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bytes: Option<Vec<u8>>,
 }
 impl RemoteUndo {
-    pub(crate) fn message(self, name: String) -> OutgoingMessage {
-        let RemoteUndo { topic, key, content_type, body } = self;
+    pub(crate) fn message(self, name: String, json: String) -> OutgoingMessage {
+        let RemoteUndo { topic, key, content_type, bytes } = self;
+        let body = bytes.unwrap_or_else(|| json.into_bytes());
         OutgoingMessage { topic, shard: shard_of(&key), key, name, content_type, body }
     }
 }
@@ -77,4 +86,63 @@ pub enum Status {
     Ended,
     /// An operator has ended it.
     Cancelled,
+}
+
+/// JSON inside of JSON: the field holds it as a text, and it is stored as it is.
+mod json_text {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::Error};
+    use serde_json::value::RawValue;
+
+    /// Returns these bytes as JSON if they are JSON and nothing else, so that the same bytes come back.
+    pub(super) fn of(bytes: &[u8]) -> Option<String> {
+        let json = serde_json::from_slice::<&RawValue>(bytes).ok()?.get();
+        (json.len() == bytes.len()).then(|| json.to_owned())
+    }
+    pub(super) fn serialize<S: Serializer>(json: &str, to: S) -> Result<S::Ok, S::Error> {
+        serde_json::from_str::<&RawValue>(json).map_err(S::Error::custom)?.serialize(to)
+    }
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+        Ok(Box::<RawValue>::deserialize(from)?.get().to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RemoteUndo, Undo};
+    use crate::event::{OutgoingMessage, shard_of};
+
+    fn message(body: &[u8]) -> OutgoingMessage {
+        let text = |text: &str| text.to_owned();
+        OutgoingMessage {
+            topic: text("stock.commands.v1"),
+            shard: shard_of("7"),
+            key: text("7"),
+            name: text("stock.release.v1"),
+            content_type: text("application/json"),
+            body: body.to_vec(),
+        }
+    }
+    fn stored(undo: &Undo) -> (String, Undo) {
+        let json = serde_json::to_string(undo).expect("it has a JSON form");
+        let read = serde_json::from_str(&json).expect("it is read");
+        (json, read)
+    }
+
+    #[test]
+    fn a_command_that_undoes_a_step_is_stored_as_json_and_comes_back_as_it_was() {
+        let body = r#"{"n":340282366920938463463374607431768211455,"x":1.50}"#.to_owned();
+        let undo = Undo { command: "Refund".to_owned(), body: body.clone(), remote: None };
+        let (json, read) = stored(&undo);
+        assert!(json.contains(&format!(r#""body":{body}"#)), "{json}");
+        assert_eq!(read, undo);
+    }
+    #[test]
+    fn a_message_that_undoes_a_step_comes_back_byte_by_byte() {
+        // The last ones are a protobuf message that JSON would shorten, and bytes that are no text.
+        for body in [&br#"{"order":"7"}"#[..], b"null", b"\n\n1234567890", b"\xff\x00"] {
+            let (_, Undo { command, body: json, remote }) = stored(&Undo::remote(message(body)));
+            let message_of = |remote: RemoteUndo| remote.message(command, json);
+            assert_eq!(remote.map(message_of), Some(message(body)));
+        }
+    }
 }

@@ -17,7 +17,7 @@ pub use reaction::{Irreversible, Reaction};
 pub(crate) use timer_names::TimerNames;
 
 use crate::{
-    codec,
+    codec::{self, PersonalFields},
     event::{RawEvent, Recorded, RemoteCommand, Subscribable, decode as decode_event},
     message::{Message, Stored},
     registry::{ProcessDefinition, ProcessState, Reacted, RemoteStepDefinition, StepDefinition, SubscriberError},
@@ -109,6 +109,9 @@ pub trait Process: Clone + Stored + Send + Sync + 'static {
     const KIND: &'static str;
     /// The version of the form of the state.
     const VERSION: u32;
+    /// The personal fields of the states. `#[personal]` writes this constant.
+    #[doc(hidden)]
+    const PERSONAL: &'static PersonalFields = &PersonalFields::NONE;
     /// The states with their deadlines.
     const STATES: &'static [ProcessState];
     /// Returns the name of this state.
@@ -154,6 +157,7 @@ pub fn definition<P: Process>() -> ProcessDefinition {
         version: P::VERSION,
         type_id: TypeId::of::<P>,
         states: P::STATES,
+        is_personal: !P::PERSONAL.is_empty(),
         steps: P::steps(),
         remote_steps: P::remote_steps(),
         expire: |value| of_value::<P>(value)?.expired().erase(),
@@ -174,17 +178,18 @@ pub fn irreversible_step<C: Schedulable>() -> StepDefinition {
 /// Returns the definition of a step of another service.
 #[doc(hidden)]
 pub fn remote_step<C: RemoteCommand, U: RemoteCommand>() -> RemoteStepDefinition {
-    RemoteStepDefinition { command: (C::NAME, C::TOPIC), undo: Some((U::NAME, U::TOPIC)) }
+    let is_personal = !C::PERSONAL.is_empty() || !U::PERSONAL.is_empty();
+    RemoteStepDefinition { command: (C::NAME, C::TOPIC), undo: Some((U::NAME, U::TOPIC)), is_personal }
 }
 /// Returns the definition of a step of another service that nothing undoes.
 #[doc(hidden)]
 pub fn irreversible_remote_step<C: RemoteCommand>() -> RemoteStepDefinition {
-    RemoteStepDefinition { command: (C::NAME, C::TOPIC), undo: None }
+    RemoteStepDefinition { command: (C::NAME, C::TOPIC), undo: None, is_personal: !C::PERSONAL.is_empty() }
 }
 
 fn of_value<P: Process>(value: Value) -> Result<P, SubscriberError> {
     // The error's own text can hold a part of the state.
-    serde_json::from_value(value)
+    codec::decode_value(value)
         .map_err(|_| SubscriberError::Unreadable(format!("the state of process {} cannot be decoded", P::NAME).into()))
 }
 /// Returns the key of an event's instance.
@@ -212,6 +217,6 @@ pub fn go_on<P: Process, E: Subscribable>(
 }
 /// Encodes the state of a process.
 fn to_value<P: Process>(state: &P) -> Result<Value, SubscriberError> {
-    let bytes = codec::encode(state).map_err(|fault| SubscriberError::Failed(fault.into()))?;
+    let bytes = codec::encode_marked(state, P::PERSONAL).map_err(|fault| SubscriberError::Failed(fault.into()))?;
     serde_json::from_slice(&bytes).map_err(|error| SubscriberError::Failed(error.into()))
 }

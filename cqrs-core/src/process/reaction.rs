@@ -126,7 +126,7 @@ impl<P: Process> Reaction<P> {
         }
     }
     fn encoded<C: Schedulable>(&mut self, command: &C) -> Option<EncodedCommand> {
-        let body = codec::encode(command).and_then(|bytes| {
+        let body = codec::encode_marked(command, C::PERSONAL).and_then(|bytes| {
             String::from_utf8(bytes).map_err(|error| Fault::internal("a command is no text").because(error))
         });
         match body {

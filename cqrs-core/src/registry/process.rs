@@ -20,6 +20,8 @@ pub struct ProcessDefinition {
     pub type_id: fn() -> TypeId,
     /// The states.
     pub states: &'static [ProcessState],
+    /// The states have personal fields.
+    pub is_personal: bool,
     /// The commands that it sends.
     pub steps: Vec<StepDefinition>,
     /// The commands that it sends to other services.
@@ -55,6 +57,8 @@ pub struct RemoteStepDefinition {
     pub command: (&'static str, &'static str),
     /// The name and the topic of the command that undoes it; `None` if it is irreversible.
     pub undo: Option<(&'static str, &'static str)>,
+    /// One of them has personal fields.
+    pub is_personal: bool,
 }
 
 impl ProcessDefinition {

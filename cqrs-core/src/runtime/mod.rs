@@ -9,10 +9,14 @@ use crate::{
     dependencies::Provided,
     environment::Environment,
     error::Fault,
-    event::{NewEntry, Publisher, Source},
+    event::{NewEntry, Publisher, RawEvent, Source},
     limit::Limits,
     metadata::Metadata,
     middleware::Middleware,
+    personal::{
+        HashKey, SubjectKeys,
+        sealing::{self, Place},
+    },
     policy::{ByteBudget, Retention, RetryPolicy},
     position::{Epoch, Position},
     storage::{Batch, NewTimer, RecentLog, ServingCopies, Storage},
@@ -94,6 +98,19 @@ pub struct Runtime {
     pub(crate) live_reads: Semaphore,
     /// The store of the views, if this app serves only queries.
     pub(crate) query_side: Option<QuerySide>,
+    /// The keys of subjects; `None` for an app without personal data.
+    pub(crate) personal: Option<PersonalRuntime>,
+}
+
+/// The parts of an app with personal data.
+pub(crate) struct PersonalRuntime {
+    pub(crate) keys: Arc<SubjectKeys>,
+    /// The storage without decryption.
+    pub(crate) raw: Arc<dyn Storage>,
+    /// The keys are in the service's own database.
+    pub(crate) is_own_storage: bool,
+    /// An integration event is published for a forgotten subject.
+    pub(crate) publishes: bool,
 }
 impl Runtime {
     pub(crate) fn epoch(&self) -> Option<Epoch> {
@@ -122,6 +139,18 @@ impl Runtime {
             Some(inline) if !batch.events.is_empty() => inline.apply(self, batch, is_newest).await,
             _ => Ok(()),
         }
+    }
+    /// Returns the key for hashes of personal values.
+    pub(crate) async fn hash_key(&self) -> Result<&HashKey, Fault> {
+        let personal = self.personal.as_ref();
+        let missing = "a command has personal values, and there are no keys for them: call `AppBuilder::personal_data`";
+        personal.ok_or_else(|| Fault::internal(missing))?.keys.hash_key().await
+    }
+    /// Decrypts the personal values of messages from topics.
+    pub(crate) async fn open_messages(&self, messages: impl Iterator<Item = &mut RawEvent>) -> Result<(), Fault> {
+        let Some(personal) = &self.personal else { return Ok(()) };
+        let messages = messages.map(|RawEvent { name, bytes, .. }| (Place::message(name), bytes)).collect();
+        sealing::open(messages, &personal.keys).await
     }
     pub(crate) fn publishers_of(&self, event: TypeId) -> Arc<[Publisher]> {
         self.publishers.get(&event).unwrap_or(&self.no_publishers).clone()

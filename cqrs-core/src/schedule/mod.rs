@@ -164,7 +164,7 @@ impl TimerDraft<'_> {
         let id = runtime.environment.id();
         let name = name.unwrap_or_else(|| id.to_string());
         let (key, set_by) = (key.unwrap_or_else(|| name.clone()), unit.name().to_owned());
-        let (command, body) = (R::NAME.to_owned(), codec::encode(command)?);
+        let (command, body) = (R::NAME.to_owned(), codec::encode_marked(command, R::PERSONAL)?);
         // The unit of work adds the metadata when it becomes a batch.
         let new = NewTimer { id, due, key, command, body, metadata: Metadata::NONE, calendar, set_by };
         unit.change_timer(name, TimerChange::Set(new));

@@ -1,5 +1,6 @@
 //! Storage in memory, behind one mutex, for tests and first steps.
 mod data;
+mod keys;
 mod parked;
 mod timer;
 mod unique;
@@ -14,9 +15,9 @@ use crate::{
     storage::check::{self, check},
     storage::parked::{Cutoff, InboxLookup, LEFT_TO_NEWER_PROGRAM, Parked, ParkedKey, ParkedPage},
     storage::{
-        ArchiveRange, Archived, ComparedValues, CountedEntries, DueTimers, Firing, Lease, Loaded, ReadLimit, Scan,
-        Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram, StoredRow, StoredValues, StoredView, Timer,
-        TimerCounts, TimerPage, Tx, ValueReservation, ViewSwitch,
+        ArchiveRange, Archived, ComparedValues, CountedEntries, DueTimers, Firing, KeyStore, Lease, Loaded, ReadLimit,
+        Scan, Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram, StoredRow, StoredValues, StoredView,
+        Timer, TimerCounts, TimerPage, Tx, ValueReservation, ViewSwitch,
     },
 };
 use async_trait::async_trait;
@@ -178,6 +179,23 @@ impl Storage for Memory {
             Some(StoredView { key: key.clone(), version: found.version, value: found.value.clone() })
         };
         Ok(keys.iter().filter_map(stored).collect())
+    }
+    async fn view_values_after(
+        &self,
+        stored: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<StoredView>, Fault> {
+        let data = self.data();
+        let of_copy = data.views.iter().filter(|((view, key), value)| {
+            view == stored && value.version > 0 && after.is_none_or(|after| &**key > after)
+        });
+        let mut values: Vec<_> = of_copy
+            .map(|((_, key), view)| StoredView { key: key.clone(), version: view.version, value: view.value.clone() })
+            .collect();
+        values.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        values.truncate(limit);
+        Ok(values)
     }
     async fn views_of_other_index_sets(
         &self,
@@ -394,6 +412,9 @@ impl Storage for Memory {
     }
     async fn begin(&self) -> Result<Box<dyn Tx>, Fault> {
         Ok(Box::new(MemoryTx(self.clone(), ())))
+    }
+    fn key_store(&self) -> Option<Arc<dyn KeyStore>> {
+        Some(Arc::new(self.clone()))
     }
     async fn wait_for_commit(&self, after: Position) {
         // The wait cannot fail, since the sender lives as long as this handle.

@@ -3,6 +3,7 @@ mod archive;
 pub(crate) mod batch;
 mod check;
 pub(crate) mod identity;
+mod key_store;
 mod limit;
 mod memory;
 mod parked;
@@ -30,6 +31,7 @@ pub use check::check;
 pub(crate) use check::value as check_value;
 pub use identity::ForeignDatabase;
 pub(crate) use identity::database_epoch;
+pub use key_store::{KeyStore, StoredKey, WrappedKey};
 pub use limit::ReadLimit;
 pub use memory::Memory;
 pub use parked::{Cutoff, InboxLookup, LEFT_TO_NEWER_PROGRAM, Parked, ParkedKey, ParkedPage};
@@ -57,7 +59,7 @@ use crate::{
     position::Position,
 };
 use async_trait::async_trait;
-use std::{any::Any, time::Duration};
+use std::{any::Any, sync::Arc, time::Duration};
 use uuid::Uuid;
 
 /// A database for the framework. All implementations give the same guarantees, which the suite
@@ -161,6 +163,14 @@ pub trait Storage: Send + Sync + 'static {
         let checkpoints = self.checkpoints(readers).await?;
         Ok((self.views(view, keys).await?, checkpoints))
     }
+    /// Returns up to `limit` values of one copy of a view with a key after `after`, in the order of their keys, removed
+    /// ones included. The name is that under which the copy is stored: the view's own name, or `view~2`.
+    async fn view_values_after(
+        &self,
+        stored: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<StoredView>, Fault>;
     /// Returns up to `limit` values of one view that were written with another set of indexes than these, removed ones
     /// included. The cost does not grow with the number of other values.
     async fn views_of_other_index_sets(
@@ -308,6 +318,24 @@ pub trait Storage: Send + Sync + 'static {
     async fn commit(&self, batch: Batch) -> Result<Position, CommitError>;
     /// Begins a transaction that runs the caller's SQL first and then commits a batch.
     async fn begin(&self) -> Result<Box<dyn Tx>, Fault>;
+    /// Decrypts the personal values in the payloads of entries from [`log`](Storage::log) and
+    /// [`log_of`](Storage::log_of). Those two return them as they are stored, because a process keeps the newest
+    /// entries in memory. A database knows no keys and does nothing.
+    async fn decrypt(&self, entries: &mut [Entry]) -> Result<(), Fault> {
+        let _ = entries;
+        Ok(())
+    }
+    /// Creates the keys that the personal values of the batch need. A caller that commits the batch in a transaction
+    /// calls it before the transaction begins, since a database with one writer could not store a key meanwhile. A
+    /// database knows no keys and does nothing.
+    async fn prepare_keys(&self, batch: &mut Batch) -> Result<(), Fault> {
+        let _ = batch;
+        Ok(())
+    }
+    /// Returns the store of subjects' keys in this database, if it has one.
+    fn key_store(&self) -> Option<Arc<dyn KeyStore>> {
+        None
+    }
     /// Returns once this process has committed events after `after`. It may wait for ever. This is a hint, and
     /// correctness must not depend on it.
     async fn wait_for_commit(&self, after: Position);

@@ -62,7 +62,22 @@ impl RecentLog {
     ///
     /// A follower that is far behind reads the database itself, so that it does not displace the recent entries. The
     /// database leaves out the events with other names.
+    ///
+    /// The entries in memory stay encrypted, so that a forgotten subject is forgotten here as well. Those that are
+    /// returned are decrypted.
     pub(crate) async fn read(
+        &self,
+        storage: &dyn Storage,
+        from: Position,
+        just_read: bool,
+        limit: ReadLimit,
+        names: &[&str],
+    ) -> Result<Reading, Fault> {
+        let mut reading = self.read_stored(storage, from, just_read, limit, names).await?;
+        storage.decrypt(&mut reading.entries).await?;
+        Ok(reading)
+    }
+    async fn read_stored(
         &self,
         storage: &dyn Storage,
         from: Position,

@@ -8,15 +8,15 @@ use crate::{
     position::Position,
     storage::{
         ArchiveRange, Archived, Batch, CommitError, ComparedValues, CountedEntries, Cutoff, DatabaseStats, DueTimers,
-        Firing, InboxLookup, Lease, Loaded, Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, SnapshotAndEvents,
-        Storage, StoredData, StoredProgram, StoredResponse, StoredRow, StoredValues, StoredView, Timer, TimerCounts,
-        TimerPage, Tx, ValueReservation, ViewSwitch,
+        Firing, InboxLookup, KeyStore, Lease, Loaded, Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned,
+        SnapshotAndEvents, Storage, StoredData, StoredProgram, StoredResponse, StoredRow, StoredValues, StoredView,
+        Timer, TimerCounts, TimerPage, Tx, ValueReservation, ViewSwitch,
     },
     transport::{Audience, Partition, Published, Record, Subscription, Transport, TransportError},
 };
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 
 /// A storage that forwards every call to another one, unless the method is overridden. With it, a test changes one
@@ -113,6 +113,14 @@ pub trait StorageLayer: Send + Sync + 'static {
     }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
         self.inner().views(view, keys).await
+    }
+    async fn view_values_after(
+        &self,
+        stored: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<StoredView>, Fault> {
+        self.inner().view_values_after(stored, after, limit).await
     }
     async fn views_of_other_index_sets(
         &self,
@@ -224,6 +232,15 @@ pub trait StorageLayer: Send + Sync + 'static {
     async fn begin(&self) -> Result<Box<dyn Tx>, Fault> {
         self.inner().begin().await
     }
+    async fn decrypt(&self, entries: &mut [Entry]) -> Result<(), Fault> {
+        self.inner().decrypt(entries).await
+    }
+    async fn prepare_keys(&self, batch: &mut Batch) -> Result<(), Fault> {
+        self.inner().prepare_keys(batch).await
+    }
+    fn key_store(&self) -> Option<Arc<dyn KeyStore>> {
+        self.inner().key_store()
+    }
     async fn wait_for_commit(&self, after: Position) {
         self.inner().wait_for_commit(after).await;
     }
@@ -307,6 +324,14 @@ impl<L: StorageLayer> Storage for L {
     }
     async fn views(&self, view: &str, keys: &[String]) -> Result<Vec<StoredView>, Fault> {
         StorageLayer::views(self, view, keys).await
+    }
+    async fn view_values_after(
+        &self,
+        stored: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<StoredView>, Fault> {
+        StorageLayer::view_values_after(self, stored, after, limit).await
     }
     async fn views_of_other_index_sets(
         &self,
@@ -417,6 +442,15 @@ impl<L: StorageLayer> Storage for L {
     }
     async fn begin(&self) -> Result<Box<dyn Tx>, Fault> {
         StorageLayer::begin(self).await
+    }
+    async fn decrypt(&self, entries: &mut [Entry]) -> Result<(), Fault> {
+        StorageLayer::decrypt(self, entries).await
+    }
+    async fn prepare_keys(&self, batch: &mut Batch) -> Result<(), Fault> {
+        StorageLayer::prepare_keys(self, batch).await
+    }
+    fn key_store(&self) -> Option<Arc<dyn KeyStore>> {
+        StorageLayer::key_store(self)
     }
     async fn wait_for_commit(&self, after: Position) {
         StorageLayer::wait_for_commit(self, after).await;

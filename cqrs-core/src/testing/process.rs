@@ -230,7 +230,8 @@ impl<P: Process> ProcessTested<P> {
     /// Panics if another one is sent, or none.
     #[track_caller]
     pub fn then_sends<C: Schedulable>(mut self, command: C) -> Self {
-        let body = codec::encode(&command).unwrap_or_else(|error| panic!("the command cannot be stored: {error}"));
+        let body = codec::encode_marked(&command, C::PERSONAL)
+            .unwrap_or_else(|error| panic!("the command cannot be stored: {error}"));
         let body = String::from_utf8_lossy(&body).into_owned();
         let expected = SentCommand { command: <C as Message>::NAME.to_owned(), body };
         let refused = self.refused.clone().map(|error| format!("; the event was refused: {error}")).unwrap_or_default();
@@ -269,7 +270,7 @@ impl<P: Process> ProcessTested<P> {
         P: Debug + PartialEq,
     {
         let instance = self.after.instances.get(key).filter(|instance| instance.status == Status::Running);
-        let found = instance.map(|instance| serde_json::from_value::<P>(instance.value.clone()));
+        let found = instance.map(|instance| codec::decode_value::<P>(instance.value.clone()));
         let found = found.transpose().unwrap_or_else(|error| panic!("the state cannot be decoded: {error}"));
         assert_eq!(found, Some(state), "the state of instance {key} of process {}", P::NAME);
         self

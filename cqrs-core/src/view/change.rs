@@ -1,6 +1,6 @@
 //! Changes of views, as projections return them.
 use crate::{
-    codec::NewerFields,
+    codec::{NewerFields, decode},
     error::Fault,
     view::{IndexEntries, Range, View},
 };
@@ -88,10 +88,11 @@ fn altered<V: View>(
     is_newest: bool,
     alter: impl FnOnce(Option<V>) -> Option<V>,
 ) -> Result<Option<Written>, Fault> {
-    let found = stored.map(serde_json::from_slice::<V>).transpose()?;
-    let newer_fields = found.as_ref().zip(stored).and_then(|(found, stored)| NewerFields::of(found, stored));
+    let found = stored.map(decode::<V>).transpose()?;
+    let newer_fields =
+        found.as_ref().zip(stored).and_then(|(found, stored)| NewerFields::of(found, stored, V::PERSONAL));
     let Some(next) = alter(found) else { return Ok(None) };
-    let value = NewerFields::encode(newer_fields.as_ref(), &next, is_newest)?;
+    let value = NewerFields::encode(newer_fields.as_ref(), &next, is_newest, V::PERSONAL)?;
     Ok(Some(Written { value, entries: next.entries() }))
 }
 

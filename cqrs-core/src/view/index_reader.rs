@@ -1,5 +1,6 @@
 //! Reads of an index that are complete while other programs write values without its entries.
 use crate::{
+    codec,
     error::Fault,
     runtime::Runtime,
     storage::{Scan, Scanned, split_copy},
@@ -28,7 +29,7 @@ pub(crate) struct IndexReader<'a> {
 
 impl<'a> IndexReader<'a> {
     pub(crate) fn of<V: View>(runtime: &'a Runtime) -> Self {
-        let entries_of = |value: &[u8]| Ok(serde_json::from_slice::<V>(value)?.entries());
+        let entries_of = |value: &[u8]| Ok(codec::decode::<V>(value)?.entries());
         IndexReader { runtime, view: V::NAME, indexes: V::INDEXES, entries_of }
     }
     /// Returns a range of an index.

@@ -1,5 +1,6 @@
 //! Live queries: the first answer of a query, and an update whenever the answer has changed.
 use crate::{
+    codec,
     error::Fault,
     position::Position,
     runtime::{QuerySide, ViewChanges},
@@ -388,7 +389,7 @@ impl Subscriber {
 
 /// Returns the value of a snapshot of one key.
 fn value_of<V: View>(now: &Snapshot, _: Option<&Snapshot>) -> Result<Option<V>, Fault> {
-    let value = now.values.first().map(|(_, value)| serde_json::from_slice(value));
+    let value = now.values.first().map(|(_, value)| codec::decode(value));
     Ok(value.transpose()?)
 }
 
@@ -398,7 +399,7 @@ impl<V: View> LivePage<V> {
         let before: HashMap<&str, &[u8]> = before.iter().map(|(key, value)| (key.as_str(), value.as_slice())).collect();
         let (mut items, mut changed) = (Vec::with_capacity(now.values.len()), Vec::new());
         for (index, (key, value)) in now.values.iter().enumerate() {
-            items.push(serde_json::from_slice(value)?);
+            items.push(codec::decode(value)?);
             if before.get(key.as_str()) != Some(&value.as_slice()) {
                 changed.push(index);
             }

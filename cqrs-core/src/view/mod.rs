@@ -25,7 +25,7 @@ pub(crate) type IndexEntries = Vec<(&'static str, Vec<u8>)>;
 /// A function that returns the index entries of a stored value.
 pub(crate) type EntriesOf = fn(&[u8]) -> Result<IndexEntries, Fault>;
 
-use crate::{error::Fault, message::Stored, stored_form::StoredForm};
+use crate::{codec::PersonalFields, error::Fault, message::Stored, stored_form::StoredForm};
 use std::fmt::Display;
 
 /// A read model. The trait is derived:
@@ -54,6 +54,9 @@ pub trait View: Clone + Stored + Send + Sync + 'static {
     type Key: Display + Send + Sync;
     /// The indexes, each with its columns as the attribute has them. The derive writes this constant.
     const INDEXES: &'static [(&'static str, &'static str)] = &[];
+    /// The personal fields. `#[personal]` writes this constant.
+    #[doc(hidden)]
+    const PERSONAL: &'static PersonalFields = &PersonalFields::NONE;
     /// Returns the index entries. The derive writes this method.
     fn entries(&self) -> Vec<(&'static str, Vec<u8>)> {
         Vec::new()

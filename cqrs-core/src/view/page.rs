@@ -1,5 +1,5 @@
 //! The pages in which a range is read, and the cursors that lead from one to the next.
-use crate::{error::Fault, storage::Scanned};
+use crate::{codec, error::Fault, storage::Scanned};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::de::DeserializeOwned;
 use std::{fmt, str::FromStr};
@@ -33,7 +33,7 @@ impl<V> Page<V> {
 impl Page<Scanned> {
     /// Returns the page with the stored values decoded.
     pub(super) fn decoded<V: DeserializeOwned>(self) -> Result<Page<V>, Fault> {
-        let items = self.items.iter().map(|entry| serde_json::from_slice(&entry.value)).collect::<Result<_, _>>()?;
+        let items = self.items.iter().map(|entry| codec::decode(&entry.value)).collect::<Result<_, _>>()?;
         Ok(Page { items, previous: self.previous, next: self.next })
     }
 }

@@ -1,5 +1,6 @@
 //! Reading of views, with a wait until they have caught up (read-your-writes).
 use crate::{
+    codec,
     environment::within,
     error::{Error, Fault},
     event::{kind_of, stream_of},
@@ -82,7 +83,7 @@ impl<V: View> Views<V> {
         self.complete(&keys).await?;
         let found = self.stored(&keys).await?;
         let value = found.into_iter().next().and_then(|stored| stored.value);
-        Ok(value.map(|bytes| serde_json::from_slice(&bytes)).transpose()?)
+        Ok(value.map(|bytes| codec::decode(&bytes)).transpose()?)
     }
     /// Returns the value under this key.
     ///
@@ -121,7 +122,7 @@ impl<V: View> Views<V> {
         self.complete(&keys).await?;
         let found = self.stored(&keys).await?;
         let values: HashMap<_, _> = found.into_iter().filter_map(|stored| Some((stored.key, stored.value?))).collect();
-        let value = |key| values.get(key).map(|bytes| serde_json::from_slice(bytes)).transpose();
+        let value = |key| values.get(key).map(|bytes| codec::decode(bytes)).transpose();
         Ok(keys.iter().map(value).collect::<Result<_, _>>()?)
     }
     /// Returns one page of a range: at most `limit` values (and at least one and at most [`PAGE_LIMIT`]). Without a cursor

@@ -39,6 +39,7 @@ mod inbox; // messages that are committed together
 mod inbox_batches; // batches that touch the same data, and look-ups that fail
 mod indexes; // an index that a program adds to a stored view
 mod inline; // views in the commit of the command
+mod key_stores; // the suite for key stores, and its seeded bugs
 mod late_broker; // a broker that is down at the start
 mod limits; // limits of resources and groups, in virtual time
 mod listener; // a subscriber and a transport controlled by the test
@@ -52,6 +53,7 @@ mod newer_fields; // fields that only a newer program knows
 mod panics; // panics end no background job
 mod parking; // messages that cannot be handled are parked
 mod persistence; // state-stored and event-sourced aggregates behave the same
+mod personal; // personal values, and subjects that are forgotten
 #[cfg(feature = "postgres")]
 mod postgres; // PostgreSQL's own guarantees, and the storage suite on it
 mod processes; // process managers, in virtual time
@@ -152,6 +154,8 @@ fn framework() -> Vec<Trial> {
         panics::trials,
         upcast::trials,
         canary::trials,
+        personal::trials,
+        key_stores::trials,
         foreign::trials,
         shutdown::trials,
         first_event::trials,

@@ -11,6 +11,7 @@ mod inline;
 mod live;
 mod mapped;
 mod password;
+mod personal;
 mod pooler;
 mod projector;
 mod reads;
@@ -65,11 +66,13 @@ pub(crate) fn trials() -> Trials {
         .group("unique", unique::trials())
         .group("mapped", mapped::trials())
         .group("password", password::trials())
+        .group("personal", personal::trials())
         .group("pooler", pooler::trials())
         .group("withdrawal", withdrawal::trials())
         .group("storage through a pooler", suite::trials_through_pooler())
         .group("storage", suite::trials(HighWaterMarkMode::WaitOut))
         .group("view store", suite::trials_of_view_store())
+        .group("key store", suite::trials_of_key_store())
         .group("storage, serial", suite::trials(HighWaterMarkMode::Serial));
     #[cfg(feature = "postgres-tls")]
     let trials = trials.group("tls", tls::trials());

@@ -450,7 +450,7 @@ async fn placed(app: &App, id: &str) {
     app.send(PlaceGoods { order: order(id) }).await.expect("the order is placed");
 }
 /// Steps the process and the timers until nothing moves.
-async fn settled(app: &App) {
+pub(crate) async fn settled(app: &App) {
     let (mut followers, mut job) = (app.log_followers(), app.timer_job());
     loop {
         let mut has_moved = false;

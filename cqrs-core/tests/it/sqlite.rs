@@ -97,7 +97,7 @@ async fn newer() {
     open(&path).await.close().await;
     let mut other =
         SqliteConnection::connect(path.to_str().expect("a path in UTF-8")).await.expect("the database opens");
-    query("insert into _cqrs_migrations (version, name) values (11, 'later')")
+    query("insert into _cqrs_migrations (version, name) values (12, 'later')")
         .execute(&mut other)
         .await
         .expect("the row is inserted");
@@ -105,7 +105,7 @@ async fn newer() {
     let storage = Sqlite::open(&path).await.expect("the database opens");
     let fault = storage.migrate().await.expect_err("the schema is newer than the program");
     assert!(
-        fault.to_string().starts_with("the schema has version 11, and this program knows versions up to 10: "),
+        fault.to_string().starts_with("the schema has version 12, and this program knows versions up to 11: "),
         "{fault}"
     );
     assert_eq!(fault.kind(), ErrorKind::Internal);

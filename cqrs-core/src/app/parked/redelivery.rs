@@ -187,7 +187,10 @@ impl ParkedMessages {
                 let message = self.app.runtime.decoders.read(record).message;
                 let unreadable = |error| Fault::internal("the record cannot be read").because(permanent(error));
                 let message = message.map_err(unreadable)?;
-                message.ok_or_else(|| unhandled("the decoder of the topic skips the record now".to_owned()))?
+                let mut message =
+                    message.ok_or_else(|| unhandled("the decoder of the topic skips the record now".to_owned()))?;
+                self.app.runtime.open_messages(std::iter::once(&mut message)).await?;
+                message
             }
             None => {
                 let entry = self.entry(parked).await?;
@@ -214,8 +217,9 @@ impl ParkedMessages {
     }
     async fn entry(&self, parked: &Parked) -> Result<Entry, CommitError> {
         let position = Position(parked.at);
-        let found =
+        let mut found =
             self.app.storage().log(Position(parked.at.saturating_sub(1)), position, ReadLimit::entries(1)).await?;
+        self.app.storage().decrypt(&mut found).await?;
         let entry = found.into_iter().next();
         Ok(entry.ok_or_else(|| Fault::internal(format!("the log has no entry at position {} any more", position.0)))?)
     }

@@ -225,7 +225,8 @@ async fn once(
             runtime.meter.message(group, if left { "left" } else { "unreadable" });
             unreadable(error)
         })?;
-        let event = message.name.clone();
+        let (event, mut message) = (message.name.clone(), message);
+        runtime.open_messages(std::iter::once(&mut message)).await?;
         if !admitted && !admits(runtime, (group, &event), tried) {
             return Ok(Attempt::Paused { event });
         }

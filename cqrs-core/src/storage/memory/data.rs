@@ -8,8 +8,8 @@ use crate::{
     metadata::Metadata,
     position::Position,
     storage::{
-        ArchiveRange, Archived, Batch, CommitError, Scan, Snapshot, SnapshotAndEvents, StoredResponse, StoredRow,
-        StoredSnapshot, stored_as,
+        ArchiveRange, Archived, Batch, CommitError, Scan, Snapshot, SnapshotAndEvents, StoredKey, StoredResponse,
+        StoredRow, StoredSnapshot, stored_as,
     },
 };
 use chrono::SubsecRound;
@@ -53,6 +53,8 @@ pub(super) struct Data {
     /// The notes about the systems around the database, by name.
     pub(super) notes: BTreeMap<String, String>,
     pub(super) timers: Timers,
+    /// The keys of subjects.
+    pub(super) subject_keys: Vec<StoredKey>,
 }
 
 #[derive(Default)]

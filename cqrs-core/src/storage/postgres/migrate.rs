@@ -4,7 +4,7 @@ use crate::error::Fault;
 use sqlx::{PgConnection, Row};
 
 /// All migrations, in order. The index counted from 1 is the version.
-pub(super) const MIGRATIONS: [(&str, &str); 11] = [
+pub(super) const MIGRATIONS: [(&str, &str); 12] = [
     ("initial", include_str!("../../../migrations/postgres/0001_initial.sql")),
     ("parked", include_str!("../../../migrations/postgres/0002_parked.sql")),
     ("program", include_str!("../../../migrations/postgres/0003_program.sql")),
@@ -16,6 +16,7 @@ pub(super) const MIGRATIONS: [(&str, &str); 11] = [
     ("view copy", include_str!("../../../migrations/postgres/0010_view_copy.sql")),
     ("view room", include_str!("../../../migrations/postgres/0011_view_room.sql")),
     ("timer", include_str!("../../../migrations/postgres/0012_timer.sql")),
+    ("subject key", include_str!("../../../migrations/postgres/0013_subject_key.sql")),
 ];
 
 /// The migrations' advisory lock, "cqrsmig" in ASCII. Migrations run without a statement time-out.

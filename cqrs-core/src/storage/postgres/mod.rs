@@ -9,6 +9,7 @@ mod config;
 mod connection;
 mod errors;
 mod high_water_mark;
+mod keys;
 mod migrate;
 mod note;
 mod parts;
@@ -44,8 +45,8 @@ pub use transaction::transaction;
 
 use super::{
     ArchiveRange, Archived, ComparedValues, CountedEntries, Cutoff, DatabaseStats, DueTimers, Firing, InboxLookup,
-    Lease, Loaded, OutgoingRange, Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage,
-    StoredData, StoredProgram, StoredRow, StoredValues, StoredView, Timer, TimerCounts, TimerPage, Tx,
+    KeyStore, Lease, Loaded, OutgoingRange, Parked, ParkedKey, ParkedPage, ReadLimit, Scan, Scanned, SnapshotAndEvents,
+    Storage, StoredData, StoredProgram, StoredRow, StoredValues, StoredView, Timer, TimerCounts, TimerPage, Tx,
     ValueReservation, ViewSwitch,
 };
 use crate::{
@@ -374,6 +375,14 @@ impl Storage for Postgres {
     ) -> Result<(Vec<StoredView>, Vec<u64>), Fault> {
         self.0.views_and_checkpoints(view, keys, readers).await
     }
+    async fn view_values_after(
+        &self,
+        stored: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<StoredView>, Fault> {
+        self.0.view_values_after(stored, after, limit).await
+    }
     async fn views_of_other_index_sets(
         &self,
         view: &str,
@@ -498,6 +507,9 @@ impl Storage for Postgres {
     }
     async fn begin(&self) -> Result<Box<dyn Tx>, Fault> {
         self.0.begin().await
+    }
+    fn key_store(&self) -> Option<Arc<dyn KeyStore>> {
+        Some(Arc::new(self.clone()))
     }
     async fn wait_for_commit(&self, after: Position) {
         // The wait cannot fail, since the sender lives as long as this storage.

@@ -81,6 +81,10 @@ const VIEWS_AND_CHECKPOINTS: &str = concat!(
     serving!(),
     " and v.key = u.key limit 1) v union all select reader, checkpoint, null, true from cqrs.reader where reader = any($3)"
 );
+const VIEW_VALUES: &str =
+    "select key, version, value from cqrs.view where view = $1 and key >= $2 order by key limit $3";
+const VIEW_VALUES_AFTER: &str =
+    "select key, version, value from cqrs.view where view = $1 and key > $2 order by key limit $3";
 /// Finds each next set of indexes through the index on the sets, and the values of those that are not given.
 const VIEWS_OF_OTHER_INDEX_SETS: &str = concat!(
     "with recursive sets(index_set) as ((select index_set from cqrs.view where view = ",
@@ -451,6 +455,18 @@ impl Inner {
         }
         let checkpoints = readers.iter().map(|reader| checkpoints.get(reader).copied().unwrap_or(0)).collect();
         Ok((found, checkpoints))
+    }
+    pub(super) async fn view_values_after(
+        &self,
+        stored: &str,
+        after: Option<&str>,
+        most: usize,
+    ) -> Result<Vec<StoredView>, Fault> {
+        let sql = if after.is_some() { VIEW_VALUES_AFTER } else { VIEW_VALUES };
+        let with = Parameters::default().and(stored)?.and(after.unwrap_or_default())?.and(limit(most))?;
+        let rows = self.read(sql, with).await?;
+        let view = |row| Ok(StoredView { key: get(row, 0)?, version: get::<i64>(row, 1)? as u64, value: get(row, 2)? });
+        rows.iter().map(view).collect()
     }
     pub(super) async fn views_of_other_index_sets(
         &self,

@@ -4,7 +4,7 @@ use crate::error::Fault;
 use sqlx::{Row, SqliteConnection, query, raw_sql};
 
 /// All migrations, in order. Each is applied once; one that was released must not be changed.
-const STEPS: [(&str, &str); 10] = [
+const STEPS: [(&str, &str); 11] = [
     ("storage", include_str!("../../../migrations/sqlite/0001_storage.sql")),
     ("parked", include_str!("../../../migrations/sqlite/0002_parked.sql")),
     ("program", include_str!("../../../migrations/sqlite/0003_program.sql")),
@@ -15,6 +15,7 @@ const STEPS: [(&str, &str); 10] = [
     ("read", include_str!("../../../migrations/sqlite/0008_read.sql")),
     ("view copy", include_str!("../../../migrations/sqlite/0010_view_copy.sql")),
     ("timer", include_str!("../../../migrations/sqlite/0011_timer.sql")),
+    ("subject key", include_str!("../../../migrations/sqlite/0012_subject_key.sql")),
 ];
 
 /// Applies the missing migrations, on a connection that is in a transaction.

@@ -1,6 +1,7 @@
 //! Storage in SQLite: one file per service, with one writer that commits queued batches in groups and a few readers.
 mod archive;
 mod commit;
+mod keys;
 mod migrate;
 mod private;
 mod purge;
@@ -20,9 +21,9 @@ use crate::{
     storage::check::{self, check},
     storage::parked::{Cutoff, InboxLookup, Parked, ParkedKey, ParkedPage},
     storage::{
-        ArchiveRange, Archived, ComparedValues, CountedEntries, DueTimers, Firing, Lease, Loaded, OutgoingRange,
-        ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram, StoredRow, StoredValues,
-        StoredView, Timer, TimerCounts, TimerPage, Tx, ValueReservation, ViewSwitch,
+        ArchiveRange, Archived, ComparedValues, CountedEntries, DueTimers, Firing, KeyStore, Lease, Loaded,
+        OutgoingRange, ReadLimit, Scan, Scanned, SnapshotAndEvents, Storage, StoredData, StoredProgram, StoredRow,
+        StoredValues, StoredView, Timer, TimerCounts, TimerPage, Tx, ValueReservation, ViewSwitch,
     },
 };
 use async_trait::async_trait;
@@ -236,6 +237,14 @@ impl Storage for Sqlite {
         check::keys(keys)?;
         read::views(&self.reads, view, keys).await.map_err(fault)
     }
+    async fn view_values_after(
+        &self,
+        stored: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<StoredView>, Fault> {
+        read::view_values_after(&self.reads, stored, after, limit).await.map_err(fault)
+    }
     async fn views_of_other_index_sets(
         &self,
         view: &str,
@@ -419,6 +428,9 @@ impl Storage for Sqlite {
     }
     async fn begin(&self) -> Result<Box<dyn Tx>, Fault> {
         Ok(Box::new(self.lend().await?))
+    }
+    fn key_store(&self) -> Option<Arc<dyn KeyStore>> {
+        Some(Arc::new(self.clone()))
     }
     async fn wait_for_commit(&self, after: Position) {
         // The wait cannot fail, since the sender lives as long as this handle.

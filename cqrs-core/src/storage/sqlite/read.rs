@@ -388,6 +388,22 @@ pub(super) async fn views(pool: &SqlitePool, view: &str, keys: &[String]) -> sql
     rows.iter().map(stored).collect()
 }
 
+pub(super) async fn view_values_after(
+    pool: &SqlitePool,
+    stored: &str,
+    after: Option<&str>,
+    most: usize,
+) -> sqlx::Result<Vec<StoredView>> {
+    let sql = match after {
+        None => "select key, version, value from cqrs_view where view = ?1 and key >= ?2 order by key limit ?3",
+        Some(_) => "select key, version, value from cqrs_view where view = ?1 and key > ?2 order by key limit ?3",
+    };
+    let rows = query(sql).bind(stored).bind(after.unwrap_or_default()).bind(limit(most)).fetch_all(pool).await?;
+    let stored =
+        |row: &SqliteRow| Ok(StoredView { key: row.try_get(0)?, version: number(row, 1)?, value: row.try_get(2)? });
+    rows.iter().map(stored).collect()
+}
+
 /// A range of an index. The comparisons of rows read a range of the primary key.
 macro_rules! index_range {
     ($before:literal, $until:literal, $order:literal, $after:literal) => {

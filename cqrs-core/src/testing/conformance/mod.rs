@@ -1,4 +1,6 @@
-//! Conformance suites for storages, view stores and transports. They are public, so that other implementations can run them.
+//! Conformance suites for storages, key stores, view stores and transports. They are public, so that other
+//! implementations can run them.
+pub mod key_store;
 pub mod storage;
 pub mod transport;
 pub mod view_store;

@@ -28,7 +28,7 @@ async fn at_once(server: Server) -> Tried {
     try_join_all(replicas.iter().map(|replica| replica.migrate())).await?;
     let plain = sqlx::PgPool::connect(database.url()).await?;
     let applied: i64 = sqlx::query_scalar("select count(*) from cqrs._cqrs_migrations").fetch_one(&plain).await?;
-    anyhow::ensure!(applied == 11, "{applied} migrations");
+    anyhow::ensure!(applied == 12, "{applied} migrations");
     Ok(())
 }
 
@@ -37,7 +37,7 @@ async fn newer(server: Server) -> Tried {
     fresh.storage.ready().await?;
     sqlx::query("insert into cqrs._cqrs_migrations values (99, 'later')").execute(&fresh.plain).await?;
     let refused = fresh.storage.migrate().await.expect_err("a newer schema").to_string();
-    anyhow::ensure!(refused.contains("version 99") && refused.contains("up to 11"), "{refused}");
+    anyhow::ensure!(refused.contains("version 99") && refused.contains("up to 12"), "{refused}");
     fresh.storage.ready().await?; // a running program goes on while a newer one takes over
     Ok(())
 }

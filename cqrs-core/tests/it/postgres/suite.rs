@@ -2,8 +2,9 @@
 use super::{Postgres, Server, Storage, Trials, fresh};
 use async_trait::async_trait;
 use cqrs_core::{
-    storage::ViewStore,
     storage::postgres::{HighWaterMarkMode, Options},
+    storage::{KeyStore, ViewStore},
+    testing::conformance::key_store,
     testing::conformance::storage::{Harness, cases},
     testing::conformance::view_store,
 };
@@ -35,6 +36,16 @@ pub(crate) fn trials(high_water_mark: HighWaterMarkMode) -> Trials {
 /// The suite for the stores of query sides.
 pub(crate) fn trials_of_view_store() -> Trials {
     view_store::cases().into_iter().fold(Trials::new(), |trials, case| {
+        trials.test(case.name, move |server: Server| async move {
+            case.run(Box::new(OnServer::open(server, HighWaterMarkMode::WaitOut).await?)).await;
+            anyhow::Ok(())
+        })
+    })
+}
+
+/// The suite for the stores of subjects' keys.
+pub(crate) fn trials_of_key_store() -> Trials {
+    key_store::cases().into_iter().fold(Trials::new(), |trials, case| {
         trials.test(case.name, move |server: Server| async move {
             case.run(Box::new(OnServer::open(server, HighWaterMarkMode::WaitOut).await?)).await;
             anyhow::Ok(())
@@ -81,6 +92,19 @@ impl view_store::Harness for OnServer {
     }
     async fn reopen(&mut self) -> Arc<dyn ViewStore> {
         Harness::reopen(self).await;
-        self.store()
+        view_store::Harness::store(self)
+    }
+}
+#[async_trait]
+impl key_store::Harness for OnServer {
+    fn store(&self) -> Arc<dyn KeyStore> {
+        Arc::new(self.storage.clone())
+    }
+    fn storage(&self) -> Option<Arc<dyn Storage>> {
+        Some(Harness::storage(self))
+    }
+    async fn reopen(&mut self) -> Arc<dyn KeyStore> {
+        Harness::reopen(self).await;
+        key_store::Harness::store(self)
     }
 }

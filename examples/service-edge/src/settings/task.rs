@@ -3,8 +3,8 @@ use clap::Subcommand;
 use cqrs_core::{
     App, BoxError,
     operations::{
-        AggregatesCommand, EpochCommand, ParkedCommand, ProcessesCommand, ProgramsCommand, TimersCommand,
-        TopicsCommand, ViewsCommand,
+        AggregatesCommand, EpochCommand, ParkedCommand, PersonalCommand, ProcessesCommand, ProgramsCommand,
+        TimersCommand, TopicsCommand, ViewsCommand,
     },
 };
 use std::process::ExitCode;
@@ -50,6 +50,9 @@ pub enum Task {
     /// Rebuild a view beside the copy that serves, switch back, or list the copies of views.
     #[command(subcommand)]
     Views(ViewsCommand),
+    /// Forget a subject of personal data, export its data, or rotate the master key.
+    #[command(subcommand)]
+    Personal(PersonalCommand),
     /// Serve only queries, from views in a store of their own, also while the service and its database are down. Any number of
     /// such processes may share a store.
     Query,
@@ -68,6 +71,7 @@ impl RunTask for Task {
             Task::Programs(command) => command.print(app).await,
             Task::Aggregates(command) => command.print(app).await,
             Task::Views(command) => command.print(app).await,
+            Task::Personal(command) => command.print(app).await,
             // The program serves queries before it would run a task.
             Task::Query => Ok(ExitCode::SUCCESS),
         }

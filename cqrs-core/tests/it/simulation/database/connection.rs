@@ -246,6 +246,18 @@ impl Storage for Connection {
         let (view, keys) = (view.to_owned(), keys.to_vec());
         self.read("views", move |database| at_once(database.memory.views(&view, &keys))).await
     }
+    async fn view_values_after(
+        &self,
+        stored: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<StoredView>, Fault> {
+        let (stored, after) = (stored.to_owned(), after.map(str::to_owned));
+        self.read("view values", move |database| {
+            at_once(database.memory.view_values_after(&stored, after.as_deref(), limit))
+        })
+        .await
+    }
     async fn views_of_other_index_sets(
         &self,
         view: &str,
