@@ -1,7 +1,8 @@
 //! Metadata of requests and events: correlation, caller, trace context, idempotency key, deadline, consistency token.
+pub(crate) mod framework_key;
+
 use crate::{
     Timestamp,
-    command::passed_on_key,
     position::{Epoch, Position},
 };
 use serde::{Deserialize, Serialize};
@@ -122,7 +123,7 @@ impl Metadata {
         if let Some(timer) = &mut self.timer {
             timer.end = None;
         }
-        self.key = self.key.map(passed_on_key);
+        self.key = self.key.map(framework_key::passed_on);
         self
     }
     /// Sets the caller.

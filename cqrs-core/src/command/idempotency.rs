@@ -1,20 +1,19 @@
 //! Idempotency keys: the same command is carried out once, and a repetition returns the stored response.
 use crate::{
-    Timestamp, codec,
+    codec,
     command::{
         fingerprint::{fingerprint, keyed_fingerprint},
         handler::Handled,
     },
     error::{Error, Fault},
     message::Stored,
-    metadata::Metadata,
+    metadata::{Metadata, framework_key},
     personal::HashKey,
     position::Position,
     storage::StoredResponse,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
-use uuid::Uuid;
 
 /// The key of a command's stored response, and the fingerprint of the command's content.
 #[derive(Debug, Clone)]
@@ -26,42 +25,6 @@ pub(crate) struct IdempotencyKey {
     subject: Option<String>,
 }
 
-/// The start of the keys that the framework makes for the commands of subscribers. It ends with a space, which no key
-/// in a header can contain.
-const OF_SUBSCRIBERS: &str = "subscriber ";
-/// The start of the keys that the framework makes for the commands of timers.
-const OF_TIMERS: &str = "timer ";
-/// The start of the keys of the commands that other services send.
-const OF_OTHER_SERVICES: &str = "remote ";
-
-/// Returns the key of the command that a timer sends at one of its times.
-pub(crate) fn timer_key(id: Uuid, due: Timestamp) -> String {
-    format!("{OF_TIMERS}{id}/{}", due.timestamp_micros())
-}
-/// Returns the key that the command of a timer or of another service passes on, which is its own in a form that fits
-/// into a header.
-///
-/// It is none of the framework's keys, so a second command with it has to be the same as the first one.
-pub(crate) fn passed_on_key(key: String) -> String {
-    let in_a_header = |of: &str| key.strip_prefix(of).map(|rest| format!("{}/{rest}", of.trim_end()));
-    [OF_TIMERS, OF_OTHER_SERVICES].into_iter().find_map(in_a_header).unwrap_or(key)
-}
-
-/// Returns the key of the command that a subscriber sends as the `number`-th for a message.
-///
-/// The event's id makes it unique, so the content is not compared: a subscriber that runs again may put a new time or id
-/// into its command, and the command is still the same.
-pub(crate) fn subscriber_key(group: &str, message: Uuid, number: u32) -> String {
-    format!("{OF_SUBSCRIBERS}{group}/{message}/{number}")
-}
-
-/// Returns the key of a command that another service has sent in this message.
-///
-/// The message's id is the command's idempotency key. The content is not compared: a later program may map the same
-/// message to another command.
-pub(crate) fn remote_key(message: Uuid) -> String {
-    format!("{OF_OTHER_SERVICES}{message}")
-}
 impl IdempotencyKey {
     /// Returns the key for a request, if its metadata has one.
     ///
@@ -76,7 +39,7 @@ impl IdempotencyKey {
         let Some(given) = &metadata.key else { return Ok(None) };
         let caller = metadata.caller.as_deref().unwrap_or("");
         let key = digest(&[caller.as_bytes(), R::NAME.as_bytes(), given.as_bytes()]);
-        let is_of_framework = [OF_SUBSCRIBERS, OF_TIMERS, OF_OTHER_SERVICES].iter().any(|of| given.starts_with(of));
+        let is_of_framework = framework_key::is_one(given);
         let fingerprint = match &personal {
             _ if is_of_framework => None,
             None => Some(fingerprint(R::NAME, request)?),

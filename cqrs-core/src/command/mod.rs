@@ -8,5 +8,4 @@ mod remote;
 pub use bus::Dispatch;
 pub(crate) use bus::end_timer;
 pub use handler::Handled;
-pub(crate) use idempotency::{passed_on_key, remote_key, subscriber_key, timer_key};
 pub use remote::Remote;

@@ -2,11 +2,11 @@
 //! times.
 use crate::{
     aggregate::unit_of_work::UnitOfWork,
-    command::{Dispatch, Handled, bus, subscriber_key},
+    command::{Dispatch, Handled, bus},
     context::{Context, FromContext, Needs},
     error::Error,
     error::Rejection,
-    metadata::Metadata,
+    metadata::{Metadata, framework_key},
     runtime::Runtime,
 };
 use std::{fmt, sync::Arc};
@@ -57,7 +57,7 @@ impl Bus {
     {
         let mut metadata = Metadata::clone(&self.metadata);
         if let Some(cause) = self.unit.next_cause() {
-            metadata.key = Some(subscriber_key(cause.group, cause.message, cause.sent));
+            metadata.key = Some(framework_key::of_subscriber(cause.group, cause.message, cause.sent));
         }
         let result = bus::send::<R, R::Sent>(&self.runtime, request, &Arc::new(metadata)).await;
         if let Err(Error::Conflict { .. }) = &result {

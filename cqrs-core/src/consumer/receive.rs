@@ -1,12 +1,12 @@
 //! Carries out the commands that other services send: each message becomes one command of this service.
 use crate::{
-    command::{Dispatch, bus::carry_out, remote_key},
+    command::{Dispatch, bus::carry_out},
     consumer::parking::permanent,
     context::Context,
     error::{BoxError, Fault},
     event::{RawEvent, RemoteCommand, received_command},
     message::AsCommand,
-    metadata::Metadata,
+    metadata::{Metadata, framework_key},
     registry::{StoredCommandError, SubscriberError},
     schedule::Schedulable,
 };
@@ -32,7 +32,8 @@ where
         let unit = context.unit.ok_or_else(|| failed(Fault::internal("a command of another service is a message")))?;
         let received = received_command::<C>(&raw).map_err(SubscriberError::Unreadable)?;
         let command = accept(received).map_err(|error| SubscriberError::Failed(permanent(error)))?;
-        let metadata = Metadata { key: Some(remote_key(raw.id)), ..Metadata::clone(context.metadata) };
+        let metadata =
+            Metadata { key: Some(framework_key::of_other_service(raw.id)), ..Metadata::clone(context.metadata) };
         match carry_out::<R, AsCommand>(context.runtime, command, &Arc::new(metadata)).await {
             Ok(()) => Ok(()),
             Err(StoredCommandError::Refused(reason)) => {

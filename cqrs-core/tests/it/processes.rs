@@ -216,7 +216,7 @@ mod both {
         #[deadline(secs = 60, then = undone)]
         Begun,
         #[waits_for_ever]
-        Kept,
+        GivenUp,
     }
     #[process(key = aggregate_id, unexpected = "starts", then = "Begun", from = "beginning")]
     fn begun(event: &Recorded<OrderEvent>) -> Reaction<Both> {
@@ -226,7 +226,7 @@ mod both {
             .step(ShipGoods { order: order.clone() }, RejectGoods { order })
     }
     fn undone(_: Both) -> Reaction<Both> {
-        Reaction::to(Both::Kept).compensate()
+        Reaction::to(Both::GivenUp).compensate()
     }
 }
 
@@ -327,7 +327,7 @@ async fn timed_out() {
         .then_sends(RejectGoods { order: order("kim") })
         .then_sends(ReleaseGoods { order: order("kim") })
         .then_sends_nothing()
-        .then_is("kim", Both::Kept)
+        .then_is("kim", Both::GivenUp)
         .and()
         .when_time_passes(SECOND * 1_000_000)
         .then_sends_nothing();

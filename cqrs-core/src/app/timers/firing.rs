@@ -1,7 +1,6 @@
 //! One firing of a timer: its command is sent, and the batch of the command ends the timer.
 use crate::{
     Timestamp,
-    command::timer_key,
     consumer::{
         is_left,
         parking::{FailureKind, failure_kind},
@@ -9,7 +8,7 @@ use crate::{
     context::Context,
     environment::within,
     error::{Fault, describe},
-    metadata::{FiredTimer, Metadata, TimerEnd},
+    metadata::{FiredTimer, Metadata, TimerEnd, framework_key},
     process::expire,
     registry::{ProcessDefinition, RunStored, StoredCommandError},
     runtime::Runtime,
@@ -129,7 +128,7 @@ fn metadata(runtime: &Runtime, timer: &Timer, clock: Clock, next: Option<Timesta
     let end = Some(next.map_or(TimerEnd::Removed, TimerEnd::Next));
     let fired = FiredTimer { id: *id, name: name.clone(), due: *due, late, clock_was_set, end };
     let metadata = metadata.clone().caused_by(*id, metadata.correlation.or(Some(*id)));
-    Metadata { timer: Some(Box::new(fired)), ..metadata.key(timer_key(*id, *due)) }
+    Metadata { timer: Some(Box::new(fired)), ..metadata.key(framework_key::of_timer(*id, *due)) }
 }
 
 /// Ends a timer whose command has changed nothing, or gives it its next time.
