@@ -4,7 +4,7 @@ use crate::{
     envelope::without_nulls,
     error::Error,
     extract::{Caller, Ids},
-    json::MessageChanges,
+    json::{MessageChanges, MessageEvent},
     streams::StreamPermit,
     upstream,
 };
@@ -51,7 +51,7 @@ pub(super) fn routes() -> OpenApiRouter<Gateway> {
     get,
     path = "/counselors/{counselorId}/counsels/{counselId}/messages/events",
     params(("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that the client has received")),
-    responses((status = 200, content_type = "text/event-stream", body = MessageChanges)),
+    responses((status = 200, content_type = "text/event-stream", body = MessageEvent)),
 )]
 async fn message_events(
     caller: Caller,

@@ -4,6 +4,7 @@ mod consents;
 mod counselors;
 mod counsels;
 mod episodes;
+mod message_event;
 mod names;
 mod prompts;
 mod rules;
@@ -21,6 +22,7 @@ pub(crate) use counsels::{
     OneCounsel, OneMessage, Opened, RelationshipPage, Relationships,
 };
 pub(crate) use episodes::{EpisodeEdit, Episodes, NewEpisode, OneEpisode};
+pub(crate) use message_event::MessageEvent;
 pub(crate) use names::{ConsentKind, CounselMessageReaction};
 pub(crate) use prompts::{
     ActivateHistories, NewTechnique, OnePersonaPrompt, OneTechnique, OneTonePrompt, OneVersion, PersonaPromptEdit,

@@ -1,10 +1,10 @@
 //! Tests of the OpenAPI description: it has every endpoint, and every answer is as it says.
 use crate::{
-    fixture::{Answer, Fixture, as_admin, as_user, with_body},
+    fixture::{Answer, Fixture, SentEvent, as_admin, as_user, with_body},
     requests,
 };
 use axum::{body::Body, http::Request};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use tonic::{Code, Status};
 
@@ -143,11 +143,17 @@ pub(crate) fn check(api: &Value, operation: &Value, answer: &Answer) {
     }
     let schema = &content[kind]["schema"];
     let bodies = match kind {
-        "text/event-stream" => answer.events().into_iter().map(|event| event.data).collect(),
-        _ => vec![answer.json()],
+        // An event is described by its fields, and its data is a text that holds JSON.
+        "text/event-stream" => {
+            let of_data = &resolved(api, schema)["properties"]["data"]["contentSchema"];
+            let fields = |id: &str, data: &Value| json!({ "event": "messages", "id": id, "data": data.to_string() });
+            let event = |event: SentEvent| [(schema, fields(&event.id, &event.data)), (of_data, event.data)];
+            answer.events().into_iter().flat_map(event).collect()
+        }
+        _ => vec![(schema, answer.json())],
     };
     assert!(!bodies.is_empty(), "no event: {}", context());
-    for body in bodies {
+    for (schema, body) in bodies {
         if let Err(at) = conforms(api, schema, &body) {
             panic!("{at}: {}", context());
         }
