@@ -105,8 +105,9 @@ impl<A: Aggregate> EventSourced<A> {
     /// Stores a snapshot of the state with every command that reaches a multiple of this number of events, so that a load
     /// folds few events however long the stream is. Default: no snapshots.
     ///
-    /// With a smaller number a load folds fewer events: half of this number on average. With a larger number fewer
-    /// commands write a snapshot, which costs one more row.
+    /// With a smaller number the first load in a process folds fewer events: half of this number on average. Later loads
+    /// begin with the state that the process keeps ([`ByteBudget::states`](crate::ByteBudget::states)). With a larger
+    /// number fewer commands write a snapshot, which costs one more row.
     ///
     /// A snapshot is never needed: one that was written with other fields, or that does not belong to the stream, is
     /// ignored, and the next command replaces it. A change of `apply` is not visible in the fields, and neither is a new
